@@ -1,0 +1,238 @@
+package stix
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// MaxObject is the size above which one object is refused, in bytes as sent.
+// It bounds what reading a push can hold in memory: what surrounds the list of
+// objects may not be larger either.
+const MaxObject = 16 << 20
+
+// between is the room for what separates one object from the next.
+const between = 64 << 10
+
+// A FormError says that the input is well-formed JSON, but neither a bundle
+// nor an envelope.
+type FormError struct{ Text string }
+
+func (e *FormError) Error() string { return e.Text }
+
+// A SyntaxError says that the input is no I-JSON (RFC 7493): bad syntax, bad
+// UTF-8, a duplicate member name, or nesting without end.
+type SyntaxError struct {
+	Offset int64  // octets before the fault
+	Path   string // JSON pointer to where it is
+	Text   string
+}
+
+func (e *SyntaxError) Error() string {
+	return fmt.Sprintf("no valid JSON at octet %d, %s: %s", e.Offset, "/"+trimSlash(e.Path), e.Text)
+}
+
+func trimSlash(s string) string {
+	if s != "" && s[0] == '/' {
+		return s[1:]
+	}
+	return s
+}
+
+// Decoder reads the objects of a STIX bundle (STIX 2.1 §8) or a TAXII envelope
+// (TAXII 2.1 §3.7): of a JSON object, the member "objects". It holds one
+// object at a time, whatever the size of the input.
+type Decoder struct {
+	in    limitedReader
+	json  *jsontext.Decoder
+	state decodeState
+	buf   []byte
+	err   error // what Next returned last
+}
+
+type decodeState uint8
+
+const (
+	beforeObjects decodeState = iota
+	inObjects
+	afterObjects
+)
+
+// NewDecoder reads from r. Errors of r itself are returned by Next as they
+// are.
+func NewDecoder(r io.Reader) *Decoder {
+	d := &Decoder{in: limitedReader{r: r}}
+	d.json = jsontext.NewDecoder(&d.in)
+	return d
+}
+
+// Next returns the next element of "objects" in compact form, valid until the
+// following call. After the last it checks the rest of the input and returns
+// io.EOF: only then is the whole input known to be well-formed. Any other
+// error is a [*SyntaxError], a [*FormError], or the reader's. Every error is
+// final: Next returns it from then on.
+func (d *Decoder) Next() (object []byte, err error) {
+	if d.err == nil {
+		object, d.err = d.next()
+	}
+	return object, d.err
+}
+
+func (d *Decoder) next() ([]byte, error) {
+	for {
+		switch d.state {
+		case beforeObjects:
+			if err := d.enter(); err != nil {
+				return nil, err
+			}
+		case inObjects:
+			d.allow(MaxObject + between)
+			if d.json.PeekKind() == ']' {
+				if _, err := d.json.ReadToken(); err != nil {
+					return nil, d.fault(err)
+				}
+				d.state = afterObjects
+				continue
+			}
+			value, err := d.json.ReadValue()
+			if err != nil {
+				return nil, d.fault(err)
+			}
+			if len(value) > MaxObject {
+				return nil, tooLarge()
+			}
+			if d.buf, err = appendCompact(d.buf[:0], value); err != nil {
+				return nil, d.fault(err)
+			}
+			return d.buf, nil
+		case afterObjects:
+			d.allow(MaxObject)
+			if _, err := d.seek(); err != nil {
+				return nil, err
+			}
+			end := d.json.InputOffset()
+			switch _, err := d.json.ReadToken(); err {
+			case io.EOF:
+				return nil, io.EOF
+			case nil:
+				return nil, &SyntaxError{Offset: end, Text: "something follows the object"}
+			default:
+				return nil, d.fault(err)
+			}
+		}
+	}
+}
+
+// allow lets n more octets be read.
+func (d *Decoder) allow(n int64) { d.in.limit = d.json.InputOffset() + n }
+
+// enter reads up to the first element of "objects".
+func (d *Decoder) enter() error {
+	d.allow(MaxObject)
+	switch d.json.PeekKind() {
+	case '{':
+		if _, err := d.json.ReadToken(); err != nil {
+			return d.fault(err)
+		}
+	case 0:
+		_, err := d.json.ReadToken()
+		if err == io.EOF {
+			err = errors.New("there is nothing")
+		}
+		return d.fault(err)
+	default:
+		return d.notForm("expected a JSON object with a list of objects: an envelope or a bundle")
+	}
+	found, err := d.seek()
+	if err != nil {
+		return err
+	}
+	if !found {
+		return d.notForm(`there is no member "objects"`)
+	}
+	if d.json.PeekKind() != '[' {
+		return d.notForm(`"objects" is no list`)
+	}
+	if _, err := d.json.ReadToken(); err != nil {
+		return d.fault(err)
+	}
+	d.state = inObjects
+	return nil
+}
+
+// notForm reads on, so that what is no JSON at all is said to be that, and
+// returns a FormError otherwise.
+func (d *Decoder) notForm(text string) error {
+	d.allow(MaxObject)
+	for {
+		if _, err := d.json.ReadToken(); err == io.EOF || d.in.full {
+			return &FormError{text}
+		} else if err != nil {
+			return d.fault(err)
+		}
+	}
+}
+
+// seek skips members up to the value of "objects", or, where there is none
+// left, over the end of the object.
+func (d *Decoder) seek() (found bool, err error) {
+	for {
+		token, err := d.json.ReadToken()
+		if err != nil {
+			return false, d.fault(err)
+		}
+		if token.Kind() == '}' {
+			return false, nil
+		}
+		if token.String() == "objects" && d.state == beforeObjects {
+			return true, nil
+		}
+		if err := d.json.SkipValue(); err != nil {
+			return false, d.fault(err)
+		}
+	}
+}
+
+// fault tells an error of the input's text from one of its reader.
+func (d *Decoder) fault(err error) error {
+	if d.in.err != nil {
+		return d.in.err
+	}
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	e := &SyntaxError{Offset: d.json.InputOffset(), Path: string(d.json.StackPointer()), Text: err.Error()}
+	var syntactic *jsontext.SyntacticError
+	if errors.As(err, &syntactic) {
+		e.Offset, e.Path, e.Text = syntactic.ByteOffset, string(syntactic.JSONPointer), syntactic.Err.Error()
+	}
+	return e
+}
+
+// limitedReader passes on what r gives, but no octet beyond the limit: a value
+// that wants more is larger than allowed. It remembers why r stopped.
+type limitedReader struct {
+	r           io.Reader
+	read, limit int64
+	full        bool // it stopped at the limit
+	err         error
+}
+
+func tooLarge() error {
+	return &FormError{fmt.Sprintf("an object, or what surrounds the list of objects, is larger than %d octets", MaxObject)}
+}
+
+func (l *limitedReader) Read(p []byte) (int, error) {
+	if l.read >= l.limit {
+		l.full, l.err = true, tooLarge()
+		return 0, l.err
+	}
+	n, err := l.r.Read(p[:min(int64(len(p)), l.limit-l.read)])
+	l.read += int64(n)
+	if err != nil && err != io.EOF {
+		l.err = err
+	}
+	return n, err
+}

@@ -1,0 +1,56 @@
+package stix
+
+import (
+	"crypto/sha256"
+	"strings"
+
+	"github.com/google/uuid"
+)
+
+// ID is a STIX identifier, "<type>--<UUID>" (STIX 2.1 §2.9). Identifiers are
+// compared as exact strings (§3.3); the UUID may have upper-case digits.
+type ID string
+
+// ParseID checks the form of s: a type name of lower-case letters, digits and
+// hyphens, two hyphens, and a UUID in its 36-character form.
+func ParseID(s string) (ID, bool) {
+	i := strings.Index(s, "--")
+	if i <= 0 || len(s)-i-2 != 36 || !isTypeName(s[:i]) {
+		return "", false
+	}
+	if _, err := uuid.Parse(s[i+2:]); err != nil {
+		return "", false
+	}
+	return ID(s), true
+}
+
+// Type is the part before the first "--".
+func (id ID) Type() string {
+	t, _, _ := strings.Cut(string(id), "--")
+	return t
+}
+
+// isTypeName tells whether s may name an object type (STIX 2.1 §3.1): at most
+// 250 lower-case letters, digits and hyphens.
+func isTypeName(s string) bool {
+	if s == "" || len(s) > 250 {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
+			return false
+		}
+	}
+	return true
+}
+
+// Key is an identifier in 16 bytes: the beginning of its SHA-256. It stands
+// for the exact string, where a UUID alone would not: two types may share one.
+type Key [16]byte
+
+// Key is the key of id.
+func (id ID) Key() Key {
+	sum := sha256.Sum256([]byte(id))
+	return Key(sum[:16])
+}

@@ -1,0 +1,97 @@
+package stix
+
+// tlpMarkings are the marking definitions of TLP 1.0 (STIX 2.1 §7.2.1.4) and
+// TLP 2.0 (OASIS common objects), by the ids that everybody uses.
+var tlpMarkings = map[ID]TLP{
+	"marking-definition--613f2e26-407d-48c7-9eca-b8e91df99dc9": Clear, // TLP 1.0 WHITE
+	"marking-definition--34098fce-860f-48ae-8e50-ebd3cc5e41da": Green,
+	"marking-definition--f88d31f6-486f-44da-b317-01333bde0b82": Amber,
+	"marking-definition--5e57c739-391a-4eb3-b6be-7d15ca92d5ed": Red,
+	"marking-definition--94868c89-83c2-464b-929b-a1a8aa3c8487": Clear, // TLP 2.0
+	"marking-definition--bab4a63c-aed9-4cf5-a766-dfca5abac2bb": Green,
+	"marking-definition--55d920b0-5e8b-4f79-9ee9-91f868d9b421": Amber,
+	"marking-definition--939a9414-2ddd-4d32-a0cd-375ea402b003": AmberStrict,
+	"marking-definition--e828b379-4e03-4974-9ac4-e53a884c97c1": Red,
+}
+
+// papMarkings are the marking definitions of the Permissible Actions Protocol.
+// They say what may be done, not who may see.
+var papMarkings = map[ID]bool{
+	"marking-definition--ad15a0cd-55b6-4588-a14c-a66105329b92": true, // CLEAR
+	"marking-definition--a3bea94c-b469-41dc-9cfe-d6e7daba7730": true, // WHITE
+	"marking-definition--c43594d1-4b11-4c59-93ab-1c9b14d53ce9": true,
+	"marking-definition--60f8932b-e51e-4458-b265-a2e8be9a80ab": true,
+	"marking-definition--740d36e5-7714-4c30-961a-3ae632ceee0e": true,
+}
+
+// tlpExtension is the extension definition that TLP 2.0 markings ride in.
+const tlpExtension = "extension-definition--60a3c5c5-0d10-413e-aab3-9e08dde9e88d"
+
+// MarkingTLP is the label that the marking definition named id stands for.
+func MarkingTLP(id ID) (label TLP, ok bool) {
+	label, ok = tlpMarkings[id]
+	return label, ok
+}
+
+// IsPAP tells whether id names a marking of the Permissible Actions Protocol.
+func IsPAP(id ID) bool { return papMarkings[id] }
+
+// ForgedTLP tells whether o is a marking definition that claims a TLP level it
+// is not: TLP content under an id of its own, or the id of a TLP marking with
+// another level or none. Such a definition must never be trusted.
+func (o *Object) ForgedTLP() bool {
+	if o.Type != "marking-definition" {
+		return false
+	}
+	claims, level := o.claimedTLP()
+	label, known := tlpMarkings[o.ID]
+	if !claims {
+		return known
+	}
+	return !known || level != tlpWord(label, o.ID)
+}
+
+// claimedTLP is the level a marking definition gives in its content, in the
+// words of TLP 1.0 or 2.0.
+func (o *Object) claimedTLP() (claims bool, level string) {
+	members(o.Raw, func(name, value []byte) bool {
+		switch {
+		case string(name) == "definition_type" && string(value) == `"tlp"`:
+			claims = true
+		case string(name) == "definition" && value[0] == '{':
+			if s, ok := member(value, "tlp"); ok {
+				claims, level = true, s
+			}
+		case string(name) == "extensions" && value[0] == '{':
+			members(value, func(key, extension []byte) bool {
+				if string(key) == tlpExtension && extension[0] == '{' {
+					claims = true
+					level, _ = member(extension, "tlp_2_0")
+				}
+				return true
+			})
+		}
+		return true
+	})
+	return claims, level
+}
+
+// tlpWord is how the definition named id spells its level: TLP 1.0 says
+// "white" where TLP 2.0 says "clear".
+func tlpWord(label TLP, id ID) string {
+	if id == "marking-definition--613f2e26-407d-48c7-9eca-b8e91df99dc9" {
+		return "white"
+	}
+	return label.String()
+}
+
+// member is the text of one string member of a compact object.
+func member(obj []byte, name string) (s string, ok bool) {
+	members(obj, func(key, value []byte) bool {
+		if string(key) == name {
+			s, ok = text(value)
+		}
+		return !ok
+	})
+	return s, ok
+}
