@@ -1,0 +1,61 @@
+package taxii
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Code says what a caller may do about a failure. It travels as error_code,
+// so values are added, never changed.
+type Code string
+
+// The codes, with what the caller should do.
+const (
+	Invalid      Code = "invalid"        // correct the request
+	Unauthorized Code = "unauthorized"   // send other credentials
+	Forbidden    Code = "forbidden"      // another right is needed
+	NotFound     Code = "not-found"      // absent, or not for this caller
+	NotAllowed   Code = "method"         // the endpoint has other methods
+	Unacceptable Code = "not-acceptable" // ask for another media type
+	Timeout      Code = "timeout"        // send faster
+	TooLarge     Code = "too-large"      // send less
+	Unsupported  Code = "media-type"     // send another media type
+	Unprocessed  Code = "unprocessable"  // well-formed, but no envelope
+	TooMany      Code = "too-many"       // come back later
+	Conflict     Code = "conflict"       // exists already, or in a state that forbids it
+	Unavailable  Code = "unavailable"    // come back later
+	Internal     Code = "internal"       // quote the error id to the operator
+)
+
+// Error is the one error that crosses package borders. Msg is safe to show
+// to the other party; Err is for our log.
+type Error struct {
+	Code Code
+	Msg  string
+	Err  error
+}
+
+// Errorf makes an Error whose message the other party may read.
+func Errorf(code Code, format string, args ...any) *Error {
+	return &Error{Code: code, Msg: fmt.Sprintf(format, args...)}
+}
+
+func (e *Error) Error() string {
+	if e.Err != nil {
+		return e.Msg + ": " + e.Err.Error()
+	}
+	return e.Msg
+}
+
+// Unwrap gives the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// CodeOf is the code of the first Error in err's chain, Internal if it holds
+// none.
+func CodeOf(err error) Code {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return Internal
+}

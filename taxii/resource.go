@@ -1,0 +1,87 @@
+package taxii
+
+// Discovery answers GET /taxii2/ (TAXII 2.1 §4.1.1).
+type Discovery struct {
+	Title       string   `json:"title"`
+	Description string   `json:"description,omitempty"`
+	Contact     string   `json:"contact,omitempty"`
+	Default     string   `json:"default,omitempty"`   // equals one of APIRoots
+	APIRoots    []string `json:"api_roots,omitempty"` // absolute URLs with a trailing slash
+}
+
+// APIRoot describes one API root (TAXII 2.1 §4.2.1).
+type APIRoot struct {
+	Title            string   `json:"title"`
+	Description      string   `json:"description,omitempty"`
+	Versions         []string `json:"versions"`
+	MaxContentLength int64    `json:"max_content_length"` // octets of a push
+}
+
+// Collections lists what the caller may open (TAXII 2.1 §5.1.1). Empty, it is
+// {}.
+type Collections struct {
+	Collections []Collection `json:"collections,omitempty"`
+}
+
+// Collection is one collection as one caller sees it (TAXII 2.1 §5.2.1).
+type Collection struct {
+	ID          string   `json:"id"` // UUIDv4
+	Title       string   `json:"title"`
+	Description string   `json:"description,omitempty"`
+	Alias       string   `json:"alias,omitempty"`
+	CanRead     bool     `json:"can_read"`
+	CanWrite    bool     `json:"can_write"`
+	MediaTypes  []string `json:"media_types"`
+}
+
+// ManifestRecord describes one version of one object (TAXII 2.1 §5.3.1).
+type ManifestRecord struct {
+	ID        string `json:"id"`
+	DateAdded string `json:"date_added"`
+	Version   string `json:"version"` // modified, else created, as spelled there; else date_added
+	MediaType string `json:"media_type"`
+}
+
+// Manifest is a page of records (TAXII 2.1 §5.3.1). Empty, it is {}.
+type Manifest struct {
+	More    bool             `json:"more,omitempty"`
+	Next    string           `json:"next,omitempty"`
+	Objects []ManifestRecord `json:"objects,omitempty"`
+}
+
+// Versions is a page of the versions of one object (TAXII 2.1 §5.8.1).
+type Versions struct {
+	More     bool     `json:"more,omitempty"`
+	Next     string   `json:"next,omitempty"`
+	Versions []string `json:"versions,omitempty"`
+}
+
+// StatusDetail names one object of a push (TAXII 2.1 §4.3.1).
+type StatusDetail struct {
+	ID      string `json:"id"`
+	Version string `json:"version"`
+	Message string `json:"message,omitempty"`
+}
+
+// Status says what became of a push (TAXII 2.1 §4.3.1). The counts add up to
+// TotalCount.
+type Status struct {
+	ID               string         `json:"id"` // UUIDv4
+	Status           string         `json:"status"`
+	RequestTimestamp string         `json:"request_timestamp"`
+	TotalCount       int            `json:"total_count"`
+	SuccessCount     int            `json:"success_count"`
+	FailureCount     int            `json:"failure_count"`
+	PendingCount     int            `json:"pending_count"`
+	Successes        []StatusDetail `json:"successes,omitempty"`
+	Failures         []StatusDetail `json:"failures,omitempty"`
+}
+
+// ErrorMessage is the body of every error answer (TAXII 2.1 §3.6.1).
+type ErrorMessage struct {
+	Title       string `json:"title"`
+	Description string `json:"description,omitempty"`
+	ErrorID     string `json:"error_id,omitempty"`
+	ErrorCode   Code   `json:"error_code,omitempty"`
+	HTTPStatus  string `json:"http_status,omitempty"`
+}
