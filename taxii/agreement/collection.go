@@ -1,0 +1,148 @@
+package agreement
+
+import (
+	"slices"
+	"strings"
+)
+
+// Collection is what one organisation writes under one flow.
+type Collection struct {
+	Flow        *Flow
+	Participant string   // "" unless the flow makes several collections
+	Writer      string   // the one organisation that writes
+	Readers     []string // in the order of the file, without the writer: see [Terms.WriterReads]
+	Alias       string   // "agreement.flow" or "agreement.flow.participant"
+	Title       string   // unique among all agreements ignoring case, without '.' and ','
+	Under       string   // the agreement whose end closes the collection too, "" if it hangs on its own alone
+}
+
+// Organisations are the writer and the readers: those that have a grant.
+func (c Collection) Organisations() []string {
+	return append([]string{c.Writer}, c.Readers...)
+}
+
+// Collections expands the flows, in the order of the file: one collection per
+// writing organisation and, where a flow is per participant, one for each. An
+// ad-hoc letter opens nothing alone, and a reader letter only shares what is
+// there (see [Agreement.Shared]): they have none.
+func (a *Agreement) Collections() []Collection {
+	if a.Kind == AdHocLetter || a.Kind == ReaderLetter {
+		return nil
+	}
+	var cs []Collection
+	for i := range a.Flows {
+		cs = append(cs, a.expand(&a.Flows[i])...)
+	}
+	return cs
+}
+
+// Shared are the collections of the parent that a reader letter opens to its
+// participants: of the flows it names, those a party of the letter reads, the
+// bureau. Their flows are the parent's, their readers the participants.
+func (a *Agreement) Shared(parent *Agreement) []Collection {
+	var bureaus []string
+	for _, p := range a.Parties {
+		if p.Role != RoleCentre {
+			bureaus = append(bureaus, p.Org)
+		}
+	}
+	var cs []Collection
+	for _, c := range parent.Collections() {
+		f := a.Flow(c.Flow.Name)
+		if f == nil || !intersect(bureaus, c.Readers) {
+			continue
+		}
+		c.Readers = nil
+		for _, m := range a.Members() {
+			if m.Under == parent.ID && (slices.Contains(f.To, m.Org) || slices.Contains(f.To, Each) || slices.Contains(f.To, AllParticipants)) {
+				c.Readers = append(c.Readers, m.Org)
+			}
+		}
+		cs = append(cs, c)
+	}
+	return cs
+}
+
+// expand makes the collections of one flow.
+func (a *Agreement) expand(f *Flow) []Collection {
+	var cs []Collection
+	for _, subject := range a.subjects(f) {
+		writers := a.resolve(f.From, subject)
+		readers := a.resolve(f.To, subject)
+		for _, w := range writers {
+			c := Collection{Flow: f, Participant: subject.Org, Writer: w.Org}
+			if len(writers) > 1 {
+				c.Participant = w.Org
+			}
+			for _, r := range readers {
+				if r.Org != w.Org {
+					c.Readers = append(c.Readers, r.Org)
+				}
+			}
+			if subject.Under != "" {
+				c.Under = subject.Under
+			} else {
+				c.Under = w.Under
+			}
+			c.Alias, c.Title = a.names(c)
+			cs = append(cs, c)
+		}
+	}
+	return cs
+}
+
+// subjects are the participants that a flow makes a collection for, or one
+// nobody where it makes them by writer.
+func (a *Agreement) subjects(f *Flow) []Member {
+	if f.Per == "" || f.Per == PerOperation {
+		return []Member{{}}
+	}
+	return slices.DeleteFunc(a.Members(), func(m Member) bool {
+		return m.Role == RoleCentre || f.Per != Each && f.Per != m.Role
+	})
+}
+
+// resolve turns the names in from or to into members, each once.
+func (a *Agreement) resolve(names []string, subject Member) []Member {
+	var ms []Member
+	for _, m := range a.Members() {
+		named := slices.Contains(names, m.Org) ||
+			slices.Contains(names, AllParticipants) && m.Role != RoleCentre ||
+			slices.Contains(names, Each) && m.Org == subject.Org
+		if named && !slices.ContainsFunc(ms, func(n Member) bool { return n.Org == m.Org }) {
+			ms = append(ms, m)
+		}
+	}
+	return ms
+}
+
+// names are alias and title. Both begin with the agreement's id, which is
+// unique, and ids hold no spaces, so no two collections share them.
+func (a *Agreement) names(c Collection) (alias, title string) {
+	alias = a.ID + "." + c.Flow.Name
+	title = a.ID + " " + c.Flow.Name
+	if c.Participant != "" {
+		m, _ := a.Member(c.Participant)
+		alias += "." + short(m)
+		title += " " + c.Participant
+	}
+	// Clients cut titles at these (CLIENTS C-04).
+	words := strings.Fields(strings.NewReplacer(".", " ", ",", " ").Replace(a.Title))
+	if len(words) > 0 {
+		title += ": " + strings.Join(words, " ")
+	}
+	return alias, title
+}
+
+// short is how an alias names a participant: a bureau ncb-kh, which stands
+// for its country, is kh.
+func short(m Member) string {
+	if m.Kind == "national-bureau" {
+		return strings.TrimPrefix(m.Org, "ncb-")
+	}
+	return m.Org
+}
+
+func intersect(s, t []string) bool {
+	return slices.ContainsFunc(s, func(v string) bool { return slices.Contains(t, v) })
+}

@@ -1,0 +1,104 @@
+package agreement
+
+import (
+	"fmt"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// forms are what the tag form asks of a text, by name: the expression, and
+// what to write.
+var forms = map[string]struct {
+	expr *regexp.Regexp
+	want string
+}{
+	"text":    {regexp.MustCompile(`\S`), "it must not be empty"},
+	"word":    {regexp.MustCompile(`^[^\s\pC]+$`), "write one word without spaces"},
+	"slug":    {regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`), "write up to 64 of a-z, 0-9, - and _"},
+	"type":    {regexp.MustCompile(`^[a-z0-9][a-z0-9-]{1,249}$`), "write a STIX type name such as indicator"},
+	"country": {regexp.MustCompile(`^[A-Z]{2}$`), "write two capital letters (ISO 3166-1)"},
+	"account": {regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*:[a-z0-9][a-z0-9_.-]*$`), "RED reaches persons and posts, not organisations: write org:name"},
+	"digest":  {regexp.MustCompile(`^sha256:[0-9a-f]{64}$`), "write sha256: and 64 hexadecimal digits"},
+}
+
+// maxNumber is the greatest number that JSON keeps exactly.
+const maxNumber = 1<<53 - 1
+
+// complaint says what is wrong with a string or number that should have the
+// form, "" if nothing is.
+func complaint(form string, v any) string {
+	if n, ok := v.(int64); ok {
+		return numberComplaint(form, n)
+	}
+	s := v.(string)
+	name, list, _ := strings.Cut(form, " ")
+	switch name {
+	case "", "date":
+		return ""
+	case "oneof":
+		choices := strings.Fields(list)
+		if slices.Contains(choices, s) {
+			return ""
+		}
+		return fmt.Sprintf("%q is none of %s%s", s, strings.Join(choices, ", "), hint(s, choices))
+	case "prefix":
+		if _, err := netip.ParsePrefix(s); err != nil {
+			return fmt.Sprintf("%q is no address range: write it as 198.18.0.0/15", s)
+		}
+		return ""
+	}
+	if f := forms[name]; !f.expr.MatchString(s) {
+		return fmt.Sprintf("%q: %s", s, f.want)
+	}
+	return ""
+}
+
+func numberComplaint(form string, n int64) string {
+	switch {
+	case form == "percent" && (n < 0 || n > 100):
+		return fmt.Sprintf("%d: write a number from 0 to 100", n)
+	case form == "positive" && (n < 1 || n > maxNumber):
+		return fmt.Sprintf("%d: write a number from 1 to %d, or leave the field out", n, maxNumber)
+	}
+	return ""
+}
+
+// hint suggests the choice nearest to what was written, if one is near.
+func hint(s string, choices []string) string {
+	best, least := "", 3
+	for _, c := range choices {
+		if n := distance(s, c); n < least {
+			best, least = c, n
+		}
+	}
+	if best == "" || len(s) <= least {
+		return ""
+	}
+	return fmt.Sprintf("; did you mean %s?", best)
+}
+
+// distance is the number of letters to add, drop or change.
+func distance(s, t string) int {
+	if d := len(s) - len(t); d > 2 || d < -2 {
+		return 3 // far enough
+	}
+	row := make([]int, len(t)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(s) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(t) {
+			change := diagonal
+			if s[i] != t[j] {
+				change++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(change, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(t)]
+}

@@ -1,0 +1,240 @@
+package agreement
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"reflect"
+	"slices"
+	"strings"
+
+	"comity/stix"
+)
+
+// limit is one term as something that can be stricter or looser than the same
+// term elsewhere.
+type limit struct {
+	block string // of the file
+	key   string // in the block; by flow if it ends in ".*"
+	order order
+	value any      // pointer into Terms
+	words []string // of a string or bool, strictest first
+}
+
+type order int
+
+const (
+	unordered order = iota // neither value is the stricter
+	lower                  // the lower value is
+	higher                 // the higher value is
+	fewer                  // fewer names are
+	ofAll                  // fewer names are, and nil means all
+	more                   // more names are
+)
+
+// limits are the terms a child agreement takes from its parent where it
+// states none of its own.
+func (t *Terms) limits() []limit {
+	return []limit{
+		{"purpose", "categories", fewer, &t.Purposes, nil},
+		{"purpose", "excluded", more, &t.Excluded, nil},
+		{"flow", "object_types", ofAll, &t.Types, nil},
+		{"flow", "require", more, &t.Require, nil},
+		{"flow", "withhold", more, &t.Withhold, nil},
+		{"flow", "about", lower, &t.About, []string{"own-contributions"}},
+		{"flow", "writer_reads", lower, &t.WriterReads, []string{"none", "own"}},
+		{"flow", "owner_deletes", lower, &t.OwnerDeletes, []string{"false", "true"}},
+		{"flow", "stix_versions", fewer, &t.STIXVersions, nil},
+		{"flow", "unknown_types", lower, &t.UnknownTypes, []string{Reject, Accept}},
+		{"handling", "tlp_max.*", lower, &t.Max, nil},
+		{"handling", "tlp_floor.*", higher, &t.Floor, nil},
+		{"handling", "pap_max.*", lower, &t.PAPMax, []string{"clear", "green", "amber", "red"}},
+		{"handling", "unmarked.*", higher, &t.Unmarked, nil},
+		{"handling", "unmarked_observables", unordered, &t.UnmarkedObservables, nil},
+		{"handling", "unknown_marking", lower, &t.UnknownMarking, []string{AsRed, Ignore}},
+		{"handling", "granular", lower, &t.Granular, []string{WithholdObject, Derive}},
+		{"handling", "red_recipients", fewer, &t.RedRecipients, nil},
+		{"quota", "pushes_per_day", lower, &t.Quota.PushesPerDay, nil},
+		{"quota", "objects_per_push", lower, &t.Quota.ObjectsPerPush, nil},
+		{"quota", "bytes_per_push", lower, &t.Quota.BytesPerPush, nil},
+		{"quota", "objects_held", lower, &t.Quota.ObjectsHeld, nil},
+	}
+}
+
+// promises are the terms that are taken from the parent a block at a time.
+func (t Terms) promises() []limit {
+	onward := *cmp.Or(t.Onward, &Onward{})
+	onward.Form = cmp.Or(onward.Form, "fused-only")
+	onward.ToVendors = cmp.Or(onward.ToVendors, "never")
+	attribution := *cmp.Or(t.Attribution, &Attribution{})
+	for _, to := range []*string{&attribution.Centre, &attribution.Bureaus, &attribution.Vendors} {
+		*to = cmp.Or(*to, "anonymous")
+	}
+	named := []string{"anonymous", "named"}
+	personal := *cmp.Or(t.PersonalData, &PersonalData{})
+	retention := *cmp.Or(t.Retention, &Retention{})
+	ls := []limit{
+		{"onward", "to_kinds", fewer, &onward.ToKinds, nil},
+		{"onward", "form", lower, &onward.Form, []string{"fused-only"}},
+		{"onward", "to_vendors", lower, &onward.ToVendors, []string{"never"}},
+		{"attribution", "centre", lower, &attribution.Centre, named},
+		{"attribution", "bureaus", lower, &attribution.Bureaus, named},
+		{"attribution", "vendors", lower, &attribution.Vendors, named},
+		{"personal_data", "forbidden", more, &personal.Forbidden, nil},
+		{"personal_data", "allow_if", fewer, &personal.AllowIf, nil},
+		{"retention", "keep", lower, &retention.Keep, nil},
+		{"retention", "never_over", lower, &retention.NeverOver, nil},
+	}
+	for label := stix.Clear; label <= stix.Red; label++ {
+		as := onward.leaves(label)
+		ls = append(ls, limit{"onward", "leaves_as." + label.String(), higher, &as, nil})
+	}
+	return ls
+}
+
+// leaves is the label that data goes out with; a label not named does not.
+func (o *Onward) leaves(label stix.TLP) LeavesAs {
+	as, ok := o.LeavesAs[label]
+	if !ok {
+		return LeavesAs{Never: true}
+	}
+	return as
+}
+
+// find is the block of the agreement that the limit is written in, nil if
+// there is none, and the limit's key there.
+func (l limit) find(a *Agreement, f *Flow) (*Block, string) {
+	key := strings.Replace(l.key, "*", f.Name, 1)
+	switch {
+	case l.block == "flow":
+		return &f.Block, key
+	case l.block == "purpose" && a.Kind == Operation:
+		return a.block("scope"), strings.Replace(key, "categories", "purpose", 1)
+	}
+	return a.block(l.block), key
+}
+
+// by is the limit's name in [Terms].By.
+func (l limit) by() string {
+	switch l.block {
+	case "purpose", "flow", "handling", "quota":
+		return strings.TrimSuffix(l.key, ".*")
+	}
+	return l.block
+}
+
+// set gives the limit the value of m.
+func (l limit) set(m limit) {
+	reflect.ValueOf(l.value).Elem().Set(reflect.ValueOf(m.value).Elem())
+}
+
+// loosen makes the limit no stricter than m.
+func (l limit) loosen(m limit) {
+	names, ok := l.value.(*[]string)
+	if !ok {
+		if l.wider(m) == "" {
+			l.set(m)
+		}
+		return
+	}
+	others := *m.value.(*[]string)
+	switch {
+	case l.order == more:
+		*names = slices.DeleteFunc(slices.Clone(*names), func(s string) bool { return !slices.Contains(others, s) })
+	case l.order == ofAll && (*names == nil || others == nil):
+		*names = nil
+	default:
+		*names = append(slices.Clone(*names), missing(others, *names)...)
+	}
+}
+
+// wider says by what the limit is wider than m, "" if it is not: "red >
+// amber", "adds tool", "drops tlp".
+func (l limit) wider(m limit) string {
+	if names, ok := l.value.(*[]string); ok {
+		mine, theirs := *names, *m.value.(*[]string)
+		switch {
+		case l.order == more:
+			return listed("drops", missing(theirs, mine))
+		case l.order == ofAll && theirs == nil:
+			return ""
+		case l.order == ofAll && mine == nil:
+			return "adds all types"
+		}
+		return listed("adds", missing(mine, theirs))
+	}
+	mine, theirs := l.rank(), m.rank()
+	switch {
+	case l.order == lower && mine > theirs:
+		return fmt.Sprintf("%s > %s", l, m)
+	case l.order == higher && mine < theirs:
+		return fmt.Sprintf("%s < %s", l, m)
+	}
+	return ""
+}
+
+func listed(verb string, names []string) string {
+	if len(names) == 0 {
+		return ""
+	}
+	return verb + " " + strings.Join(names, ", ")
+}
+
+// missing are the names that are not among others.
+func missing(names, others []string) []string {
+	var ms []string
+	for _, s := range names {
+		if !slices.Contains(others, s) {
+			ms = append(ms, s)
+		}
+	}
+	return ms
+}
+
+// strictest is the rank of what is refused altogether.
+const strictest = math.MaxInt64
+
+func (l limit) rank() int64 {
+	switch v := l.value.(type) {
+	case *stix.TLP:
+		return int64(*v)
+	case **stix.TLP:
+		if *v == nil {
+			return strictest
+		}
+		return int64(**v)
+	case *LeavesAs:
+		if v.Never {
+			return strictest
+		}
+		return int64(v.TLP)
+	case *int64:
+		if *v == 0 {
+			return math.MaxInt64 // no limit
+		}
+		return *v
+	case *Duration:
+		if v.IsZero() || v.seconds() > mostKept {
+			return mostKept
+		}
+		return v.seconds()
+	}
+	if i := slices.Index(l.words, l.String()); i >= 0 {
+		return int64(i)
+	}
+	return int64(len(l.words)) // a word not known is the loosest
+}
+
+// String is the value as a file writes it.
+func (l limit) String() string {
+	switch v := l.value.(type) {
+	case *bool:
+		if *v {
+			return l.words[1]
+		}
+		return l.words[0]
+	case **stix.TLP:
+		return Unmarked{*v}.String()
+	}
+	return fmt.Sprint(reflect.ValueOf(l.value).Elem().Interface())
+}

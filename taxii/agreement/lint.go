@@ -1,0 +1,224 @@
+package agreement
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// lint finds what is not in due form in a file taken alone (2.4). What a
+// field must look like the decoder has seen to; where it found one missing,
+// the rules that need it keep quiet.
+func lint(a *Agreement) Problems {
+	l := linter{a: a}
+	l.articles()
+	l.members()
+	l.times()
+	l.purpose()
+	l.flows()
+	l.handling()
+	l.people()
+	l.later()
+	return l.problems
+}
+
+type linter struct {
+	a        *Agreement
+	problems Problems
+}
+
+// fail reports a key of a block, "" for the block itself.
+func (l *linter) fail(b *Block, key, msg string, args ...any) {
+	l.problems = append(l.problems, Problem{
+		File: l.a.File, Line: b.at(key), Article: b.Article,
+		Msg: b.name(key) + ": " + fmt.Sprintf(msg, args...),
+	})
+}
+
+// failFile reports what stands at the top of the file, or is not there.
+func (l *linter) failFile(key, msg string, args ...any) {
+	l.problems = append(l.problems, Problem{
+		File: l.a.File, Line: l.a.at(key),
+		Msg: key + ": " + fmt.Sprintf(msg, args...),
+	})
+}
+
+func (l *linter) warn(b *Block, key, msg string, args ...any) {
+	l.fail(b, key, msg, args...)
+	l.problems[len(l.problems)-1].Warning = true
+}
+
+// articles: no orphan rule, no orphan clause. A signature may name an article
+// and carries out none.
+func (l *linter) articles() {
+	carried := map[string]bool{}
+	for _, b := range l.a.blocks {
+		signature := b.name("") == "signature"
+		switch {
+		case b.Article == "" && !signature:
+			l.fail(b, "", `names no article: add article = "…"`)
+		case b.Article != "" && l.a.Article(b.Article) == nil:
+			l.fail(b, "article", "there is no article %s", b.Article)
+		case !signature:
+			carried[b.Article] = true
+		}
+	}
+	for i := range l.a.Articles {
+		at := &l.a.Articles[i]
+		as := &Block{place: at.place, Article: at.N}
+		if l.a.Article(at.N) != at && at.N != "" {
+			l.fail(as, "n", "there are two articles %s: number them apart", at.N)
+		} else if at.Binding && !carried[at.N] {
+			l.fail(as, "", `binding, and no block carries it out: add one with article = %q, or write binding = false`, at.N)
+		}
+	}
+}
+
+// members: each organisation once, and one centre among the parties.
+func (l *linter) members() {
+	seen := map[string]bool{}
+	check := func(b *Block, key, org string) {
+		if org == Each || org == AllParticipants {
+			l.fail(b, key, "%s is a word of flows, no organisation", org)
+		} else if seen[org] && org != "" {
+			l.fail(b, key, "%s is named twice: a party does not take part again", org)
+		}
+		seen[org] = true
+	}
+	for i := range l.a.Parties {
+		p := &l.a.Parties[i]
+		check(&p.Block, "org", p.Org)
+		if centre := l.a.Centre(); p.Role == RoleCentre && p.Org != centre {
+			l.fail(&p.Block, "role", "%s is the centre already: there is one", centre)
+		}
+	}
+	for i := range l.a.Participants {
+		p := &l.a.Participants[i]
+		for j, org := range p.Orgs {
+			check(&p.Block, element("orgs", j), org)
+		}
+		if p.Role == RoleCentre {
+			l.fail(&p.Block, "role", "the centre is a party: give it a [[party]]")
+		}
+	}
+	if l.a.Parties != nil && l.a.Centre() == "" && l.a.Kind != ReaderLetter {
+		l.failFile("party", `no party has the role centre: give one role = "centre"`)
+	}
+	if l.a.Kind == ReaderLetter && l.a.Participants == nil {
+		l.failFile("participant", "missing; a reader letter names its readers, and under which agreement they read")
+	}
+}
+
+// times: in order, and data not kept too long.
+func (l *linter) times() {
+	if f := l.a.Fusion; f != nil && f.Window != nil && !f.Window.From.Before(f.Window.To) {
+		l.fail(&f.Block, "window", "to is not after from: a window ends after it began")
+	}
+	if r := l.a.Retention; r != nil && r.NeverOver.seconds() > mostKept {
+		l.fail(&r.Block, "never_over", "%s is over five years: write P5Y or less", r.NeverOver)
+	}
+	t := &l.a.Term
+	if w := t.WindUp; w != nil {
+		for i, name := range w.Flows {
+			l.knownFlow(&t.Block, element("wind_up.flows", i), name)
+		}
+	}
+	if t.Effective.IsZero() || t.Expires.IsZero() {
+		return
+	}
+	if !t.Effective.Before(t.Expires) {
+		l.fail(&t.Block, "expires", "not after effective: an agreement ends after it began")
+	}
+	if t.Signed.After(t.Expires) {
+		l.fail(&t.Block, "signed", "after expires: an agreement is signed before it ends")
+	}
+	if s := t.Snapshot; !s.IsZero() && (s.Before(t.Effective) || s.After(t.Expires)) {
+		l.fail(&t.Block, "snapshot", "outside the term: choose a time from effective to expires")
+	}
+}
+
+// purpose: an operation states it with its scope.
+func (l *linter) purpose() {
+	switch {
+	case l.a.Kind == Operation && l.a.Scope == nil:
+		l.failFile("scope", "missing; an operation needs one, with its purpose")
+	case l.a.Kind != Operation && l.a.Purpose == nil:
+		l.failFile("purpose", "missing; it is required, with its categories")
+	}
+}
+
+// people: who is named outside the flows is bound too, a person is lent
+// within the term, and parties sign.
+func (l *linter) people() {
+	a := l.a
+	for i := range a.Secondments {
+		s := &a.Secondments[i]
+		l.known(&s.Block, "home", s.Home)
+		l.known(&s.Block, "host", s.Host)
+		if s.From.IsZero() || s.Until.IsZero() || a.Term.Expires.IsZero() {
+			continue
+		}
+		if !s.From.Before(s.Until) {
+			l.fail(&s.Block, "until", "not after from: a secondment ends after it began")
+		}
+		if s.From.Before(a.Term.Effective) {
+			l.fail(&s.Block, "from", "before the term: the agreement is effective from %s", a.Term.Effective.Format(time.RFC3339))
+		}
+		if s.Until.After(a.Term.Expires) {
+			l.fail(&s.Block, "until", "after the term: the agreement expires %s", a.Term.Expires.Format(time.RFC3339))
+		}
+	}
+	if a.Audit != nil {
+		for i, org := range a.Audit.Witness {
+			l.known(&a.Audit.Block, element("witness", i), org)
+		}
+	}
+	for i := range a.Signatures {
+		s := &a.Signatures[i]
+		if !slices.ContainsFunc(a.Parties, func(p Party) bool { return p.Org == s.Org }) && s.Org != "" {
+			l.fail(&s.Block, "org", "%s is no party: only parties sign", s.Org)
+		}
+	}
+}
+
+// later says what is understood and not yet carried out.
+func (l *linter) later() {
+	const msg = "not carried out by this version"
+	if b := l.a.Deconfliction; b != nil {
+		l.warn(&b.Block, "", msg)
+	}
+	if b := l.a.Publish; b != nil {
+		l.warn(&b.Block, "", msg)
+	}
+	h := &l.a.Handling
+	if h.HandlingCode != nil {
+		l.warn(&h.Block, "handling_code", msg)
+	}
+	if h.Granular == Derive {
+		l.warn(&h.Block, "granular", "derive is "+msg+"; objects are withheld")
+	}
+}
+
+// known reports an organisation that is neither party nor participant.
+func (l *linter) known(b *Block, key, org string) {
+	if _, ok := l.a.Member(org); ok || org == "" {
+		return
+	}
+	var orgs []string
+	for _, m := range l.a.Members() {
+		orgs = append(orgs, m.Org)
+	}
+	l.fail(b, key, "%s is no party or participant%s", org, hint(org, orgs))
+}
+
+// knownFlow reports the name of no flow.
+func (l *linter) knownFlow(b *Block, key, name string) {
+	if l.a.Flow(name) != nil {
+		return
+	}
+	var names []string
+	for _, f := range l.a.Flows {
+		names = append(names, f.Name)
+	}
+	l.fail(b, key, "there is no flow %s%s", name, hint(name, names))
+}

@@ -1,0 +1,135 @@
+package agreement
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"comity/stix"
+)
+
+// flows: names apart, organisations known, and a collection with one writer
+// and at least one reader out of each.
+func (l *linter) flows() {
+	aliases := map[string]bool{}
+	for i := range l.a.Flows {
+		f := &l.a.Flows[i]
+		if f.Name == "" {
+			continue
+		}
+		if l.a.Flow(f.Name) != f {
+			l.fail(&f.Block, "name", "there are two flows %s: name them apart", f.Name)
+			continue
+		}
+		from, to := l.names(f, "from", f.From), l.names(f, "to", f.To)
+		if from && to && l.per(f) {
+			l.expansion(f, aliases)
+		}
+	}
+}
+
+// names tells whether there are names, all of them known.
+func (l *linter) names(f *Flow, key string, names []string) bool {
+	found := len(l.problems)
+	per := f.Per != "" && f.Per != PerOperation
+	for i, name := range names {
+		switch {
+		case name == Each && !per && l.a.Kind != ReaderLetter:
+			l.fail(&f.Block, element(key, i), `each of whom? add per = "each" or per = a role`)
+		case name != Each && name != AllParticipants:
+			l.known(&f.Block, element(key, i), name)
+		}
+	}
+	return len(names) > 0 && len(l.problems) == found
+}
+
+// per tells whether the flow can be expanded.
+func (l *linter) per(f *Flow) bool {
+	if f.Per == "" || f.Per == PerOperation {
+		return true
+	}
+	if len(l.a.subjects(f)) == 0 {
+		l.fail(&f.Block, "per", "nobody has the role %s%s", f.Per, hint(f.Per, l.roles()))
+		return false
+	}
+	if len(f.From) > 1 || slices.Contains(f.From, AllParticipants) {
+		l.fail(&f.Block, "from", "several write: with per, each collection has one writer; make a flow for each")
+		return false
+	}
+	if !slices.Contains(f.From, Each) && !slices.Contains(f.To, Each) {
+		l.fail(&f.Block, "per", `neither from nor to says each: the collections would all be the same; write from or to = ["each"], or leave per out`)
+		return false
+	}
+	return true
+}
+
+func (l *linter) roles() []string {
+	roles := []string{Each, PerOperation}
+	for _, m := range l.a.Members() {
+		roles = append(roles, m.Role)
+	}
+	return roles
+}
+
+// expansion: an ad-hoc letter makes no collections, yet its flows too go from
+// somebody to somebody. A reader letter's depend on its parent: see Check.
+func (l *linter) expansion(f *Flow, aliases map[string]bool) {
+	if l.a.Kind == ReaderLetter {
+		return
+	}
+	cs := l.a.expand(f)
+	if len(cs) == 0 {
+		l.fail(&f.Block, "from", "nobody writes: name an organisation")
+	}
+	for _, c := range cs {
+		if len(c.Readers) == 0 {
+			l.fail(&f.Block, "to", "nobody but the writer %s reads: name a reader", c.Writer)
+		}
+		if aliases[c.Alias] {
+			l.fail(&f.Block, "name", "two collections are called %s: rename a flow or an organisation", c.Alias)
+		}
+		aliases[c.Alias] = true
+	}
+}
+
+// handling: values for every flow and for nothing else, the ceiling not under
+// the floor, RED for people of the parties.
+func (l *linter) handling() {
+	h := &l.a.Handling
+	if h.Line == 0 {
+		return // missing, said already
+	}
+	flowKeys(l, "tlp_max", h.Max)
+	flowKeys(l, "tlp_floor", h.Floor)
+	flowKeys(l, "pap_max", h.PAPMax)
+	flowKeys(l, "unmarked", h.Unmarked)
+	for i := range l.a.Flows {
+		name := l.a.Flows[i].Name
+		if name == "" {
+			continue
+		}
+		if !h.has("tlp_max." + name) {
+			l.fail(&h.Block, "tlp_max", "flow %s has no value: add %[1]s = a label", name)
+		}
+		if !h.has("unmarked."+name) && l.a.Kind != ReaderLetter {
+			l.fail(&h.Block, "unmarked", `flow %s has no value: add %[1]s = "reject" or "default:<label>"`, name)
+		}
+		most, least := h.Max[name], h.Floor[name]
+		if h.has("tlp_max."+name) && most < least {
+			l.fail(&h.Block, "tlp_floor."+name, "%s is above tlp_max, which is %s: nothing could pass", least, most)
+		}
+		if l.a.Kind == ReaderLetter && most > stix.Amber {
+			l.fail(&h.Block, "tlp_max."+name, "%s > amber: a reader letter opens nothing above amber", most)
+		}
+	}
+	for i, account := range h.RedRecipients {
+		org, _, _ := strings.Cut(account, ":")
+		l.known(&h.Block, element("red_recipients", i), org)
+	}
+}
+
+func flowKeys[V any](l *linter, key string, byFlow map[string]V) {
+	for _, name := range slices.Sorted(maps.Keys(byFlow)) {
+		l.knownFlow(&l.a.Handling.Block, key+"."+name, name)
+	}
+}

@@ -1,0 +1,92 @@
+package agreement
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"reflect"
+	"strconv"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/pelletier/go-toml/v2"
+)
+
+// maxSize bounds what is worth reading; the longest real text has a hundredth
+// of it.
+const maxSize = 1 << 20
+
+// Parse reads one agreement file and finds all that can be wrong with a file
+// taken alone: lint (1) to (7), (9) and (10) of 2.4. What needs other files
+// is found by [Check]. The Agreement is nil only if the file is no TOML;
+// otherwise it holds what could be read, for use only if the problems have no
+// errors.
+func Parse(file string, src []byte) (*Agreement, Problems) {
+	if len(src) > maxSize {
+		return nil, Problems{{File: file, Msg: fmt.Sprintf("%d bytes: an agreement has at most %d", len(src), maxSize)}}
+	}
+	var tree map[string]any
+	if err := toml.Unmarshal(src, &tree); err != nil {
+		p := Problem{File: file, Msg: err.Error()}
+		var at *toml.DecodeError
+		if errors.As(err, &at) {
+			p.Line, _ = at.Position()
+		}
+		return nil, Problems{p}
+	}
+	a := &Agreement{File: file}
+	d := decoder{file: file, lines: linesOf(src)}
+	d.table("", tree, reflect.ValueOf(a).Elem())
+	a.blocks = d.blocks
+	a.digest = digest(tree)
+	ps := append(d.problems, lint(a)...)
+	ps.sort()
+	return a, ps
+}
+
+// digest is taken of what the file says, not of how it was understood, so a
+// later version of comity finds the same.
+func digest(tree map[string]any) string {
+	signed := maps.Clone(tree)
+	delete(signed, "signature")
+	text, err := json.Marshal(plain(signed))
+	if err != nil {
+		panic("agreement: TOML values have a JSON form: " + err.Error())
+	}
+	v := jsontext.Value(text)
+	if err := v.Canonicalize(); err != nil {
+		panic("agreement: JSON has a canonical form: " + err.Error())
+	}
+	sum := sha256.Sum256(v)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// plain gives the values that TOML has and JSON has not a text: times in UTC,
+// and the numbers that are none.
+func plain(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		m := make(map[string]any, len(v))
+		for key, val := range v {
+			m[key] = plain(val)
+		}
+		return m
+	case []any:
+		l := make([]any, len(v))
+		for i, val := range v {
+			l[i] = plain(val)
+		}
+		return l
+	case time.Time:
+		return v.UTC().Format(time.RFC3339Nano)
+	case float64:
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return strconv.FormatFloat(v, 'g', -1, 64)
+		}
+	}
+	return v
+}

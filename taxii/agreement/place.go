@@ -1,0 +1,137 @@
+package agreement
+
+import (
+	"bytes"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2/unstable"
+)
+
+// lines holds the line of every key and array element of a file, by its path:
+// "flow[0].name", "handling.tlp_max.inbound", "flow[0].from[1]".
+type lines map[string]int
+
+// place is where a block is written.
+type place struct {
+	Line  int // of its header
+	path  string
+	lines lines
+}
+
+func (p *place) placed() *place { return p }
+
+// at is the line of a key of the block, that of the block if it has no such
+// key.
+func (p *place) at(key string) int {
+	if line, ok := p.lines[join(p.path, key)]; ok {
+		return line
+	}
+	return p.Line
+}
+
+// has tells whether a key of the block is written.
+func (p *place) has(key string) bool {
+	_, ok := p.lines[join(p.path, key)]
+	return ok
+}
+
+// indexes are what a path has and a message does not need: the line tells.
+var indexes = regexp.MustCompile(`\[\d+\]`)
+
+// name is what messages call a key of the block, or the block if key is "".
+func (p *place) name(key string) string {
+	return indexes.ReplaceAllString(strings.TrimSuffix(join(p.path, key), "."), "")
+}
+
+// linesOf walks a file that the TOML decoder has accepted.
+func linesOf(src []byte) lines {
+	w := walker{src: src, line: 1, lines: lines{}, count: map[string]int{}}
+	w.parser.Reset(src)
+	for w.parser.NextExpression() {
+		n := w.parser.Expression()
+		switch n.Kind {
+		case unstable.Table, unstable.ArrayTable:
+			w.table = w.header(n)
+		case unstable.KeyValue:
+			w.keyValue(w.table, n)
+		}
+	}
+	return w.lines
+}
+
+// walker meets the nodes in the order of the file, so it counts each newline
+// once.
+type walker struct {
+	src    []byte
+	parser unstable.Parser
+	offset uint32
+	line   int
+
+	lines lines
+	count map[string]int // tables of each array of tables so far
+	table string         // the table that the keys belong to
+}
+
+func (w *walker) header(n *unstable.Node) string {
+	path := ""
+	for key := n.Key(); key.Next(); {
+		last := key.IsLast()
+		path = join(path, string(key.Node().Data))
+		if last && n.Kind == unstable.ArrayTable {
+			w.count[path]++
+		}
+		if c := w.count[path]; c > 0 {
+			path = element(path, c-1)
+		}
+		w.mark(path, key.Node().Raw)
+	}
+	return path
+}
+
+func (w *walker) keyValue(path string, n *unstable.Node) {
+	for key := n.Key(); key.Next(); {
+		path = join(path, string(key.Node().Data))
+		w.mark(path, key.Node().Raw)
+	}
+	w.value(path, n.Value())
+}
+
+func (w *walker) value(path string, n *unstable.Node) {
+	i := 0
+	for child := n.Children(); child.Next(); i++ {
+		switch n.Kind {
+		case unstable.InlineTable:
+			w.keyValue(path, child.Node())
+		case unstable.Array:
+			at := element(path, i)
+			w.mark(at, child.Node().Raw)
+			w.value(at, child.Node())
+		}
+	}
+}
+
+// mark notes the line of a path when it is met first. A nested array has no
+// position of its own and no need of one.
+func (w *walker) mark(path string, at unstable.Range) {
+	if at.Length == 0 {
+		return
+	}
+	if at.Offset > w.offset {
+		w.line += bytes.Count(w.src[w.offset:at.Offset], []byte("\n"))
+		w.offset = at.Offset
+	}
+	if _, ok := w.lines[path]; !ok {
+		w.lines[path] = w.line
+	}
+}
+
+func join(path, key string) string {
+	if path == "" {
+		return key
+	}
+	return path + "." + key
+}
+
+func element(path string, i int) string { return fmt.Sprintf("%s[%d]", path, i) }

@@ -1,0 +1,75 @@
+package agreement
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"comity/taxii"
+)
+
+// Problem is one thing wrong with a file.
+type Problem struct {
+	File    string
+	Line    int    // 1-based, 0 if the whole file is meant
+	Article string // the article the block carries out, "" if none
+	Warning bool   // the file may be used all the same
+	Msg     string // what is wrong and what to do
+}
+
+// String is the problem on one line: "dea.toml:54: article 4: …".
+func (p Problem) String() string {
+	var b strings.Builder
+	b.WriteString(p.File)
+	if p.Line > 0 {
+		fmt.Fprintf(&b, ":%d", p.Line)
+	}
+	b.WriteString(": ")
+	if p.Warning {
+		b.WriteString("warning: ")
+	}
+	if p.Article != "" {
+		fmt.Fprintf(&b, "article %s: ", p.Article)
+	}
+	b.WriteString(p.Msg)
+	return b.String()
+}
+
+// Problems are all that was found, by file and line.
+type Problems []Problem
+
+// Errors are the problems that are not warnings.
+func (ps Problems) Errors() Problems { return ps.only(false) }
+
+// Warnings are the problems a file may be used with.
+func (ps Problems) Warnings() Problems { return ps.only(true) }
+
+func (ps Problems) only(warning bool) Problems {
+	var some Problems
+	for _, p := range ps {
+		if p.Warning == warning {
+			some = append(some, p)
+		}
+	}
+	return some
+}
+
+// Err is nil if there are only warnings, else a [taxii.Error] with code
+// Invalid that has one line per error.
+func (ps Problems) Err() error {
+	var lines []string
+	for _, p := range ps.Errors() {
+		lines = append(lines, p.String())
+	}
+	if lines == nil {
+		return nil
+	}
+	return taxii.Errorf(taxii.Invalid, "%s", strings.Join(lines, "\n"))
+}
+
+func (ps Problems) sort() {
+	slices.SortStableFunc(ps, func(p, q Problem) int {
+		return cmp.Or(cmp.Compare(p.File, q.File), cmp.Compare(p.Line, q.Line))
+	})
+}
