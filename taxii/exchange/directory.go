@@ -1,0 +1,200 @@
+package exchange
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"comity/taxii"
+)
+
+// Directory is everything the operator keeps: the centre, who takes part, with
+// which credentials, under which agreements. The store loads and saves it as a
+// whole; its methods keep it consistent.
+type Directory struct {
+	Centre        Centre
+	Organisations map[string]*Organisation // by id
+	Accounts      map[string]*Account      // by "org/name"
+	Tokens        map[string]*Token        // by id
+	Agreements    map[string]*Deposit      // by id of the agreement
+}
+
+// Centre is the international body that this data folder serves.
+type Centre struct {
+	ID        string `json:"id"` // its organisation, and the path of the API root
+	Namespace string `json:"namespace"`
+}
+
+// Organisation is a party or could become one.
+type Organisation struct {
+	ID        string    `json:"id"` // lower-case letters, digits and hyphens
+	Kind      string    `json:"kind"`
+	Name      string    `json:"name"`
+	Country   string    `json:"country"` // ISO 3166-1 alpha-2
+	Parent    string    `json:"parent,omitempty"`
+	Key       string    `json:"key,omitempty"`      // "ed25519:" and base64: what its agreements are signed with
+	Identity  string    `json:"identity,omitempty"` // STIX identity
+	Suspended bool      `json:"suspended"`          // has no grants until reinstated
+	Added     time.Time `json:"added"`
+}
+
+// Account is a person or a service acting for one organisation.
+type Account struct {
+	Org         string     `json:"org"`
+	Name        string     `json:"name"` // lower-case letters, digits, dots, hyphens, underscores
+	Person      bool       `json:"person"`
+	Purposes    []string   `json:"purposes"`
+	Action      string     `json:"action"`
+	For         string     `json:"for,omitempty"`         // the client product, where it needs special answers
+	Password    string     `json:"password,omitempty"`    // argon2id in its PHC form
+	Certificate string     `json:"certificate,omitempty"` // SHA-256 of a client certificate, hexadecimal
+	Expires     *time.Time `json:"expires,omitempty"`
+	Disabled    bool       `json:"disabled"`
+	Added       time.Time  `json:"added"`
+}
+
+// ID is "org/name".
+func (a *Account) ID() string { return a.Org + "/" + a.Name }
+
+// Principal is the account as a caller that has proved to be it.
+func (a *Account) Principal() Principal {
+	return Principal{Account: a.ID(), Org: a.Org, Person: a.Person, Purposes: a.Purposes, Action: a.Action, For: a.For}
+}
+
+// Public is the account without its password hash.
+func (a *Account) Public() Account {
+	public := *a
+	public.Password = ""
+	return public
+}
+
+// Usable tells whether the account may authenticate at that time.
+func (a *Account) Usable(now time.Time) bool {
+	return !a.Disabled && (a.Expires == nil || now.Before(*a.Expires))
+}
+
+// Token is an API token, of which only the digest is kept.
+type Token struct {
+	ID      string     `json:"id"`
+	Account string     `json:"account"`
+	Digest  string     `json:"digest"` // SHA-256 of the token, hexadecimal
+	Expires *time.Time `json:"expires,omitempty"`
+	Revoked bool       `json:"revoked"`
+	Added   time.Time  `json:"added"`
+}
+
+// Usable tells whether the token opens anything at that time.
+func (t *Token) Usable(now time.Time) bool {
+	return !t.Revoked && (t.Expires == nil || now.Before(*t.Expires))
+}
+
+// Deposit is an agreement file as it was deposited, byte for byte.
+type Deposit struct {
+	ID        string    `json:"id"`
+	File      string    `json:"file"`
+	Source    string    `json:"source"`
+	Digest    string    `json:"digest"`
+	Deposited time.Time `json:"deposited"`
+	Waived    string    `json:"waived,omitempty"` // why its signatures were waived
+}
+
+// Kinds of organisation, purposes of data and actions of an account: closed
+// lists.
+var (
+	Kinds    = []string{"international-body", "national-bureau", "law-enforcement", "private-vendor", "cert", "soc", "isac"}
+	Purposes = []string{"criminal-trends", "cyberthreats", "cybercrime"}
+	Actions  = []string{"search", "lookup", "block", "notify"}
+)
+
+var (
+	orgForm     = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+	nameForm    = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]*$`)
+	countryForm = regexp.MustCompile(`^[A-Z]{2}$`)
+)
+
+// AddOrganisation takes a new organisation. It is Invalid if a field is not of
+// its form, Conflict if the id is taken.
+func (d *Directory) AddOrganisation(o Organisation) error {
+	switch {
+	case !orgForm.MatchString(o.ID) || len(o.ID) > 60:
+		return taxii.Errorf(taxii.Invalid, "organisation %q: an id has lower-case letters, digits and single hyphens, at most 60", o.ID)
+	case !slices.Contains(Kinds, o.Kind):
+		return taxii.Errorf(taxii.Invalid, "organisation %s: kind %q is none of %s", o.ID, o.Kind, strings.Join(Kinds, ", "))
+	case strings.TrimSpace(o.Name) == "":
+		return taxii.Errorf(taxii.Invalid, "organisation %s: a name is missing", o.ID)
+	case !countryForm.MatchString(o.Country):
+		return taxii.Errorf(taxii.Invalid, "organisation %s: country %q is no ISO 3166-1 code such as SG", o.ID, o.Country)
+	case o.Parent != "" && d.Organisations[o.Parent] == nil:
+		return taxii.Errorf(taxii.NotFound, "organisation %s: there is no organisation %s to be its parent", o.ID, o.Parent)
+	case d.Organisations[o.ID] != nil:
+		return taxii.Errorf(taxii.Conflict, "organisation %s exists already", o.ID)
+	}
+	d.Organisations[o.ID] = &o
+	return nil
+}
+
+// Organisation finds one by id; NotFound if there is none.
+func (d *Directory) Organisation(id string) (*Organisation, error) {
+	if o := d.Organisations[id]; o != nil {
+		return o, nil
+	}
+	return nil, taxii.Errorf(taxii.NotFound, "there is no organisation %s", id)
+}
+
+// AddAccount takes a new account. Without purposes it gets all, without action
+// search. It is Invalid if a field is not of its form, NotFound if there is no
+// such organisation, Conflict if the name is taken.
+func (d *Directory) AddAccount(a Account) error {
+	if len(a.Purposes) == 0 {
+		a.Purposes = Purposes
+	}
+	if a.Action == "" {
+		a.Action = "search"
+	}
+	for _, p := range a.Purposes {
+		if !slices.Contains(Purposes, p) {
+			return taxii.Errorf(taxii.Invalid, "account %s: purpose %q is none of %s", a.ID(), p, strings.Join(Purposes, ", "))
+		}
+	}
+	switch {
+	case !nameForm.MatchString(a.Name) || len(a.Name) > 60:
+		return taxii.Errorf(taxii.Invalid, "account %q: a name has lower-case letters, digits, dots, hyphens and underscores, at most 60", a.ID())
+	case !slices.Contains(Actions, a.Action):
+		return taxii.Errorf(taxii.Invalid, "account %s: action %q is none of %s", a.ID(), a.Action, strings.Join(Actions, ", "))
+	case a.For != "" && !slices.Contains(Clients, a.For):
+		return taxii.Errorf(taxii.Invalid, "account %s: client %q is none of %s", a.ID(), a.For, strings.Join(Clients, ", "))
+	case d.Accounts[a.ID()] != nil:
+		return taxii.Errorf(taxii.Conflict, "account %s exists already", a.ID())
+	}
+	if _, err := d.Organisation(a.Org); err != nil {
+		return err
+	}
+	d.Accounts[a.ID()] = &a
+	return nil
+}
+
+// Account finds one by "org/name"; NotFound if there is none.
+func (d *Directory) Account(id string) (*Account, error) {
+	if a := d.Accounts[strings.ToLower(id)]; a != nil {
+		return a, nil
+	}
+	return nil, taxii.Errorf(taxii.NotFound, "there is no account %s", id)
+}
+
+// AddToken takes a new token of an account that exists.
+func (d *Directory) AddToken(t Token) error {
+	if _, err := d.Account(t.Account); err != nil {
+		return err
+	}
+	d.Tokens[t.ID] = &t
+	return nil
+}
+
+// Token finds one by id; NotFound if there is none.
+func (d *Directory) Token(id string) (*Token, error) {
+	if t := d.Tokens[id]; t != nil {
+		return t, nil
+	}
+	return nil, taxii.Errorf(taxii.NotFound, "there is no token %s", id)
+}
