@@ -1,0 +1,58 @@
+package auth
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"net/http"
+	"strings"
+)
+
+// credentials are what a request brings to prove who it comes from.
+type credentials struct {
+	basic       bool
+	user        string // of Basic
+	secret      string // token or password
+	certificate string // SHA-256 of the verified client certificate
+}
+
+func (c credentials) empty() bool { return c == credentials{} }
+
+// parse reads the Authorization header (RFC 7617, RFC 6750), the key header,
+// or the client certificate, in that order. What cannot be read is empty.
+func parse(r *http.Request, keyHeader string) credentials {
+	if header := r.Header.Get("Authorization"); header != "" {
+		scheme, value, _ := strings.Cut(header, " ")
+		value = strings.TrimSpace(value)
+		switch strings.ToLower(scheme) {
+		case "bearer", "token":
+			return credentials{secret: value}
+		case "basic":
+			decoded, err := base64.StdEncoding.DecodeString(value)
+			user, secret, ok := strings.Cut(string(decoded), ":")
+			if err == nil && ok {
+				return credentials{basic: true, user: user, secret: secret}
+			}
+		}
+		return credentials{user: "?"}
+	}
+	if key := r.Header.Get(keyHeader); key != "" {
+		return credentials{secret: key}
+	}
+	if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
+		sum := sha256.Sum256(r.TLS.PeerCertificates[0].Raw)
+		return credentials{certificate: hex.EncodeToString(sum[:])}
+	}
+	return credentials{}
+}
+
+// NewToken makes an API token of 256 random bits, and the digest under which
+// the directory keeps it.
+func NewToken() (token, digest string) {
+	var b [32]byte
+	rand.Read(b[:])
+	token = "comity_" + base64.RawURLEncoding.EncodeToString(b[:])
+	sum := sha256.Sum256([]byte(token))
+	return token, hex.EncodeToString(sum[:])
+}
