@@ -1,0 +1,278 @@
+package bolt
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"go.etcd.io/bbolt"
+
+	"comity/stix"
+	"comity/store"
+	"comity/taxii"
+	"comity/taxii/exchange"
+)
+
+// Append implements store.Store. A part that is there already is not added
+// again, so an Append of which the outcome is unknown can be repeated.
+func (s *Store) Append(ctx context.Context, g exchange.Grant, part store.Part) error {
+	if !g.CanWrite() {
+		return taxii.Errorf(taxii.Forbidden, "you may not add to this collection")
+	}
+	if part.Submission.Collection != g.ID() {
+		return fmt.Errorf("append: the push is for collection %s, the grant for %s", part.Submission.Collection, g.ID())
+	}
+	size := 0
+	for i := range part.Items {
+		size += len(part.Items[i].Object.Raw) + headerLen
+	}
+	return s.do(ctx, &job{objects: len(part.Items), bytes: size, run: func(b *batch) error {
+		status, err := b.status(part)
+		if err != nil || status == nil {
+			return err
+		}
+		b.writes++
+		e, err := b.edit(g.ID())
+		if err != nil {
+			return err
+		}
+		e.reserve(size)
+		a := adding{editing: e, now: s.now()}
+		for i := range part.Items {
+			if err := a.item(&part.Items[i]); err != nil {
+				return fmt.Errorf("append %s: %w", part.Items[i].Object.ID, err)
+			}
+		}
+		return status.save(b, part, &a)
+	}})
+}
+
+// adding is one part on its way into a collection.
+type adding struct {
+	*editing
+	now                 time.Time
+	counts              store.Counts
+	successes, failures []byte
+}
+
+// What a status says of an object that made no new record.
+const (
+	textThere    = "already there"
+	textConflict = "another object with this id and version is there already and stays"
+	textTypes    = "this collection holds 65,535 types of objects already"
+)
+
+func (a *adding) succeed(id, version, message string) {
+	a.counts.Successes++
+	a.successes = appendDetail(a.successes, id, version, message)
+}
+
+func (a *adding) fail(id, version, message string) {
+	a.counts.Failures++
+	a.failures = appendDetail(a.failures, id, version, message)
+}
+
+// appendDetail writes a taxii.StatusDetail.
+func appendDetail(b []byte, id, version, message string) []byte {
+	if len(b) > 0 {
+		b = append(b, ',')
+	}
+	b = quoted(append(b, `{"id":`...), id)
+	b = quoted(append(b, `,"version":`...), version)
+	if message != "" {
+		b = quoted(append(b, `,"message":`...), message)
+	}
+	return append(b, '}')
+}
+
+// quoted appends s as a JSON string; bytes that are no UTF-8 become U+FFFD.
+func quoted(b []byte, s string) []byte {
+	b, _ = jsontext.AppendQuote(b, s)
+	return b
+}
+
+// item adds one object, or says why not.
+func (a *adding) item(item *store.Item) error {
+	if r := item.Refused; r != nil {
+		a.fail(r.ID, r.Version, r.Message)
+		return nil
+	}
+	o := &item.Object
+	key := o.ID.Key()
+	at, err := a.anchor(key)
+	if err != nil {
+		return err
+	}
+	v := version{instant: instantOf(o.Version().Time()), spec: specOf(o.Spec), label: item.Label, none: o.Version().IsZero()}
+	if at != 0 {
+		if twin, err := a.twin(key, at, v); err != nil {
+			return err
+		} else if twin != 0 {
+			return a.known(o, twin, v.none)
+		}
+	}
+	entry := a.typeEntry(o.Type)
+	if entry == nil {
+		a.fail(string(o.ID), o.Version().String(), textTypes)
+		return nil
+	}
+	if v.date = a.next(a.now); v.none {
+		v.instant = instantOf(v.date.time())
+	}
+	r := a.encode(o, key, v, entry.number, at != 0)
+	if at == 0 {
+		a.setAnchor(key, 0, v.date)
+		err = a.putLive(v.date, r)
+	} else {
+		err = a.join(key, at, v, r)
+	}
+	if err != nil {
+		return err
+	}
+	a.added(key, v.date, at != 0)
+	a.counts.Stored++
+	text := o.Version().String()
+	if v.none {
+		text = taxii.FormatTime(v.date.time())
+	}
+	a.succeed(string(o.ID), text, "")
+	return nil
+}
+
+// known answers for an object whose id and version are there.
+func (a *adding) known(o *stix.Object, twin date, none bool) error {
+	r, _, err := a.record(twin)
+	if err != nil {
+		return err
+	}
+	if r == nil {
+		return damaged("the record added %s is gone", twin.time())
+	}
+	text, message := o.Version().String(), textThere
+	if none {
+		text = taxii.FormatTime(twin.time())
+	}
+	if !stix.SameContent(o.Raw, r.json()) {
+		if message = textConflict; !none {
+			a.fail(string(o.ID), text, message)
+			return nil
+		}
+	}
+	a.succeed(string(o.ID), text, message)
+	return nil
+}
+
+// twin is the date of the record that has the same id and version as v; 0 if
+// there is none. An object without a version has one record for ever.
+func (a *adding) twin(key stix.Key, at date, v version) (date, error) {
+	r, _, err := a.record(at)
+	if err != nil {
+		return 0, err
+	}
+	if r == nil {
+		return 0, damaged("the record added %s is gone", at.time())
+	}
+	same := func(w version) bool {
+		return w.none == v.none && (v.none || w.spec == v.spec && w.instant == v.instant)
+	}
+	if !r.is(flagMulti) {
+		if w := r.version(at); same(w) {
+			return w.date, nil
+		}
+		return 0, nil
+	}
+	if v.none {
+		vs, err := a.group(key)
+		for _, w := range vs {
+			if same(w) {
+				return w.date, err
+			}
+		}
+		return 0, err
+	}
+	prefix := verKey(key, v)[:29]
+	cursor := a.ver.Cursor()
+	for k, value := cursor.Seek(prefix); bytes.HasPrefix(k, prefix); k, value = cursor.Next() {
+		if w, ok := parseVer(k, value); ok && same(w) {
+			return w.date, nil
+		}
+	}
+	return 0, nil
+}
+
+// join adds a version to an id that is there. It takes the same time however
+// many versions there are, unless v is the first that differs from the others.
+func (a *adding) join(key stix.Key, at date, v version, r record) error {
+	first, _, err := a.record(at)
+	if err != nil {
+		return err
+	}
+	newest := first.version(at)
+	if multi := first.is(flagMulti); multi {
+		if newest, err = a.newest(key); err != nil {
+			return err
+		}
+	} else if err := a.ver.Put(verKey(key, newest), verValue(newest)); err != nil {
+		return err
+	}
+	if err := a.ver.Put(verKey(key, v), verValue(v)); err != nil {
+		return err
+	}
+	old, live, err := a.record(newest.date)
+	if err != nil {
+		return err
+	}
+	if !live {
+		return damaged("the newest version of an id, added %s, is not in live", newest.date.time())
+	}
+	if v.compare(newest) > 0 {
+		// Copied before it is dropped: bbolt may move what it points at.
+		old = old.with(true)
+		err = firstOf(a.dropLive(newest.date, old), a.putHist(newest.date, old), a.putLive(v.date, r))
+	} else {
+		if !old.is(flagMulti) {
+			err = a.live.Put(newest.date.key(), old.with(true))
+		}
+		err = firstOf(err, a.putHist(v.date, r))
+	}
+	if err != nil {
+		return err
+	}
+	return a.mix(key, newest, v)
+}
+
+func firstOf(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mix enters v into mixed if its id is there, and the whole id if v is what
+// makes it a mixed one.
+func (a *adding) mix(key stix.Key, newest, v version) error {
+	if a.mixed.Get(newest.date.key()) != nil {
+		return a.mixed.Put(v.date.key(), bytes.Clone(key[:]))
+	}
+	if !v.differs(newest) {
+		return nil
+	}
+	vs, err := a.group(key)
+	if err != nil {
+		return err
+	}
+	return putMixed(a.mixed, key, vs)
+}
+
+func putMixed(mixed *bbolt.Bucket, key stix.Key, vs []version) error {
+	for _, v := range vs {
+		if err := mixed.Put(v.date.key(), bytes.Clone(key[:])); err != nil {
+			return err
+		}
+	}
+	return nil
+}

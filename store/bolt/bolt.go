@@ -1,0 +1,229 @@
+package bolt
+
+import (
+	"cmp"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+
+	"comity/store"
+	"comity/taxii"
+)
+
+// FileName is the name of the file in its folder.
+const FileName = "comity.db"
+
+// Store is a store.Store. Make one with [Open].
+type Store struct {
+	db         *bbolt.DB
+	now        func() time.Time
+	log        *slog.Logger
+	generation atomic.Uint64
+	commit     func(*bbolt.Tx) error // a test can let it fail
+
+	queue  queue
+	closed chan struct{} // once the writer has ended
+
+	// mu guards what readers look up beside the file: the indexes, and the
+	// transaction whose state they are in. The writer alone changes them, so it
+	// reads them without.
+	mu        sync.RWMutex
+	published int
+	moved     *sync.Cond // published grew
+	indexes   map[uuid.UUID]*index
+	statuses  *index // nil until needed
+}
+
+var _ store.Store = (*Store)(nil)
+
+// mapAhead is address space kept beyond the file: while it lasts, growing the
+// file does not wait for readers.
+const mapAhead = 4 << 30
+
+// Open opens the store in the folder dir, which must exist, and makes it if
+// there is none. If another process has it open, it waits for up to wait, then
+// returns Unavailable. A file of a newer comity is Conflict.
+func Open(dir string, now func() time.Time, log *slog.Logger, wait time.Duration) (*Store, error) {
+	path := filepath.Join(dir, FileName)
+	options := &bbolt.Options{
+		Timeout:         max(wait, time.Millisecond), // bbolt waits for ever on 0
+		FreelistType:    bbolt.FreelistMapType,
+		PageSize:        4096,
+		InitialMmapSize: mapAhead,
+		NoStatistics:    true,
+	}
+	if info, err := os.Stat(path); err == nil {
+		options.InitialMmapSize += int(info.Size())
+	}
+	db, err := bbolt.Open(path, 0o600, options)
+	if errors.Is(err, berrors.ErrTimeout) {
+		return nil, &taxii.Error{Code: taxii.Unavailable, Msg: "another process uses " + path, Err: err}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	s := &Store{db: db, now: now, log: log, commit: (*bbolt.Tx).Commit, closed: make(chan struct{}), indexes: map[uuid.UUID]*index{}}
+	s.moved = sync.NewCond(s.mu.RLocker())
+	s.queue.wake = make(chan struct{}, 1)
+	if err := s.prepare(path); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	go s.write()
+	return s, nil
+}
+
+// prepare reads the format, or writes it into a new file.
+func (s *Store) prepare(path string) error {
+	err := s.db.Update(func(tx *bbolt.Tx) error {
+		if meta := tx.Bucket(bucketMeta); meta != nil {
+			found := number(meta.Get(keyFormat))
+			s.generation.Store(number(meta.Get(keyGeneration)))
+			if found > format {
+				return taxii.Errorf(taxii.Conflict, "%s has layout %d, this comity knows %d: use a newer one", path, found, format)
+			}
+			return errUnchanged
+		}
+		meta, err := tx.CreateBucket(bucketMeta)
+		if err == nil {
+			err = meta.Put(keyFormat, binary.BigEndian.AppendUint64(nil, format))
+		}
+		for _, name := range [][]byte{bucketDirectory, bucketCollection, bucketStatus} {
+			if err == nil {
+				_, err = tx.CreateBucket(name)
+			}
+		}
+		return err
+	})
+	if err != nil && err != errUnchanged {
+		return err
+	}
+	return s.view(func(tx *bbolt.Tx) error {
+		s.published = tx.ID()
+		return nil
+	})
+}
+
+// errUnchanged ends a transaction that had nothing to write.
+var errUnchanged = errors.New("nothing changed")
+
+// number reads a counter; 0 if there is none.
+func number(b []byte) uint64 {
+	if len(b) != 8 {
+		return 0
+	}
+	return binary.BigEndian.Uint64(b)
+}
+
+// view runs f on the last commit. bbolt panics where the file is damaged; that
+// becomes an error.
+func (s *Store) view(f func(*bbolt.Tx) error) (err error) {
+	tx, err := s.db.Begin(false)
+	if err != nil {
+		return stopped(err)
+	}
+	defer tx.Rollback()
+	defer recovered(&err)
+	return f(tx)
+}
+
+func recovered(err *error) {
+	if r := recover(); r != nil {
+		*err = damaged("%v", r)
+	}
+}
+
+// stopped turns the error of a closed file into what a caller can act on.
+func stopped(err error) error {
+	if errors.Is(err, berrors.ErrDatabaseNotOpen) {
+		return taxii.Errorf(taxii.Unavailable, "the store is closed")
+	}
+	return err
+}
+
+// errOvertaken says that the index is ahead of the transaction.
+var errOvertaken = errors.New("overtaken")
+
+// find runs f on the last commit, with the numbers that each key may have in
+// an index of the very same state; without one, each has none. pick names the
+// index, build makes it.
+func (s *Store) find(ctx context.Context, keys [][16]byte, pick func() *index, build func(*batch) error, f func(*bbolt.Tx, [][]uint64) error) error {
+	for {
+		missing := false
+		err := s.view(func(tx *bbolt.Tx) error {
+			s.mu.RLock()
+			for s.published < tx.ID() {
+				s.moved.Wait()
+			}
+			x, overtaken := pick(), s.published > tx.ID()
+			if missing = x == nil; missing || overtaken {
+				s.mu.RUnlock()
+				return errOvertaken
+			}
+			found := make([][]uint64, len(keys))
+			for i, key := range keys {
+				found[i] = x.candidates(nil, key)
+			}
+			s.mu.RUnlock()
+			return f(tx, found)
+		})
+		if err != errOvertaken {
+			return err
+		}
+		if missing {
+			if err := s.do(ctx, &job{run: build}); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// Ready is nil while the store can be written to: it commits, without changing
+// anything.
+func (s *Store) Ready(ctx context.Context) error {
+	return s.do(ctx, &job{run: func(b *batch) error { b.writes++; return nil }})
+}
+
+// Backup writes a consistent copy of the file.
+func (s *Store) Backup(ctx context.Context, w io.Writer) (n int64, err error) {
+	out := &backupWriter{ctx: ctx, w: w}
+	err = s.view(func(tx *bbolt.Tx) error {
+		n, err = tx.WriteTo(out)
+		return cmp.Or(out.err, err)
+	})
+	return n, err
+}
+
+// backupWriter ends with its context, and keeps the error that bbolt would
+// only print.
+type backupWriter struct {
+	ctx context.Context
+	w   io.Writer
+	err error
+}
+
+func (b *backupWriter) Write(p []byte) (n int, err error) {
+	if b.err = b.ctx.Err(); b.err == nil {
+		n, b.err = b.w.Write(p)
+	}
+	return n, b.err
+}
+
+// Close lets the writer finish what was handed in, waits for readers and
+// releases the file. Later calls of other methods return Unavailable.
+func (s *Store) Close() error {
+	s.queue.close()
+	<-s.closed
+	return s.db.Close()
+}

@@ -1,0 +1,171 @@
+package bolt
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math"
+	"slices"
+
+	"github.com/google/uuid"
+	"go.etcd.io/bbolt"
+
+	"comity/stix"
+)
+
+// collection is the buckets of one collection in one transaction. In a read
+// transaction those nobody needs are not opened.
+type collection struct {
+	root, live, hist, ver, mixed *bbolt.Bucket
+}
+
+// openCollection is nil if nothing was ever added.
+func openCollection(tx *bbolt.Tx, id uuid.UUID) *collection {
+	root := tx.Bucket(bucketCollection).Bucket(id[:])
+	if root == nil {
+		return nil
+	}
+	return &collection{root: root, live: root.Bucket(bucketLive), mixed: root.Bucket(bucketMixed)}
+}
+
+func (c *collection) history() *bbolt.Bucket {
+	if c.hist == nil {
+		c.hist = c.root.Bucket(bucketHist)
+	}
+	return c.hist
+}
+
+func (c *collection) vers() *bbolt.Bucket {
+	if c.ver == nil {
+		c.ver = c.root.Bucket(bucketVer)
+	}
+	return c.ver
+}
+
+func (c *collection) head() head { return parseHead(c.root.Get(keyHead)) }
+
+// record finds a record by its date, verified; nil if there is none.
+func (c *collection) record(d date) (r record, live bool, err error) {
+	k := d.key()
+	if r = c.live.Get(k); r != nil {
+		live = true
+	} else if r = c.history().Get(k); r == nil {
+		return nil, false, nil
+	}
+	return r, live, r.verify(d)
+}
+
+// versions is all versions of the id that the record at anchor belongs to, in
+// the order of compare.
+func (c *collection) versions(key stix.Key, anchor date) ([]version, error) {
+	r, _, err := c.record(anchor)
+	if err != nil {
+		return nil, err
+	}
+	if r == nil {
+		return nil, damaged("the record added %s is gone", anchor.time())
+	}
+	if !r.is(flagMulti) {
+		return []version{r.version(anchor)}, nil
+	}
+	return c.group(key)
+}
+
+// group is what ver says of an id.
+func (c *collection) group(key stix.Key) ([]version, error) {
+	var vs []version
+	cursor := c.vers().Cursor()
+	for k, value := cursor.Seek(key[:]); bytes.HasPrefix(k, key[:]); k, value = cursor.Next() {
+		v, ok := parseVer(k, value)
+		if !ok {
+			return nil, damaged("an entry of ver is malformed")
+		}
+		vs = append(vs, v)
+	}
+	return vs, nil
+}
+
+// newest is the last that ver says of an id.
+func (c *collection) newest(key stix.Key) (version, error) {
+	cursor := c.vers().Cursor()
+	k, value := cursor.Seek(append(key[:], 0xff))
+	if k == nil {
+		k, value = cursor.Last()
+	} else {
+		k, value = cursor.Prev()
+	}
+	v, ok := parseVer(k, value)
+	if !ok || !bytes.HasPrefix(k, key[:]) {
+		return v, damaged("ver lacks an id with several versions")
+	}
+	return v, nil
+}
+
+// typeEntry is what types says of one name.
+type typeEntry struct {
+	number uint16
+	live   uint64
+}
+
+func (t typeEntry) bytes() []byte {
+	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint16(nil, t.number), t.live)
+}
+
+// typeOf is false if the collection never held that type.
+func (c *collection) typeOf(name string) (t typeEntry, ok bool) {
+	b := c.root.Bucket(bucketTypes).Get([]byte(name))
+	if len(b) != 10 {
+		return t, false
+	}
+	return typeEntry{binary.BigEndian.Uint16(b), binary.BigEndian.Uint64(b[2:])}, true
+}
+
+// eachRun calls f with all that was ever added, in order.
+func (c *collection) eachRun(f func(key stix.Key, d date, known bool) error) error {
+	cursor := c.root.Bucket(bucketRun).Cursor()
+	for k, v := cursor.First(); k != nil; k, v = cursor.Next() {
+		if len(v)%runEntry != 0 {
+			return damaged("an entry of run is cut off")
+		}
+		for entry := range slices.Chunk(v, runEntry) {
+			d := binary.BigEndian.Uint64(entry[16:])
+			if err := f(stix.Key(entry[:16]), date(d&^again), d&again != 0); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// stream is a cursor over a bucket whose keys are dates. After the last entry,
+// or without a bucket, date is never.
+type stream struct {
+	cursor *bbolt.Cursor
+	date   date
+	value  []byte
+}
+
+const never date = math.MaxUint64
+
+// newStream stands at the first entry that is not before from.
+func newStream(b *bbolt.Bucket, from date) (stream, error) {
+	s := stream{date: never}
+	if b == nil {
+		return s, nil
+	}
+	s.cursor = b.Cursor()
+	return s, s.set(s.cursor.Seek(from.key()))
+}
+
+func (s *stream) next() error { return s.set(s.cursor.Next()) }
+
+func (s *stream) set(k, v []byte) error {
+	switch {
+	case k == nil:
+		s.date, s.value = never, nil
+	case len(k) != 8:
+		return damaged("a key has %d bytes where dates have 8", len(k))
+	default:
+		s.date, s.value = date(binary.BigEndian.Uint64(k)), v
+	}
+	return nil
+}

@@ -1,0 +1,160 @@
+package bolt
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"go.etcd.io/bbolt"
+
+	"comity/taxii/exchange"
+)
+
+// Generation implements store.Store. It reads no file: this process is the
+// only one that has it.
+func (s *Store) Generation(context.Context) (uint64, error) { return s.generation.Load(), nil }
+
+// Directory implements store.Store.
+func (s *Store) Directory(context.Context) (d *exchange.Directory, generation uint64, err error) {
+	_, d, generation, err = s.directory()
+	return d, generation, err
+}
+
+// directory is the directory, and the records it is kept in.
+func (s *Store) directory() (records map[string][]byte, d *exchange.Directory, generation uint64, err error) {
+	records = map[string][]byte{}
+	if err := s.view(func(tx *bbolt.Tx) error {
+		generation = number(tx.Bucket(bucketMeta).Get(keyGeneration))
+		return tx.Bucket(bucketDirectory).ForEach(func(k, v []byte) error {
+			records[string(k)] = bytes.Clone(v)
+			return nil
+		})
+	}); err != nil {
+		return nil, nil, 0, err
+	}
+	d = &exchange.Directory{
+		Organisations: map[string]*exchange.Organisation{},
+		Accounts:      map[string]*exchange.Account{},
+		Tokens:        map[string]*exchange.Token{},
+		Agreements:    map[string]*exchange.Deposit{},
+	}
+	for name, record := range records {
+		kind, id, _ := strings.Cut(name, "/")
+		switch kind {
+		case "centre":
+			err = json.Unmarshal(record, &d.Centre)
+		case "organisation":
+			err = load(d.Organisations, id, record)
+		case "account":
+			err = load(d.Accounts, id, record)
+		case "token":
+			err = load(d.Tokens, id, record)
+		case "agreement":
+			err = load(d.Agreements, id, record)
+		}
+		if err != nil {
+			return nil, nil, 0, damaged("%s in the directory: %w", name, err)
+		}
+	}
+	return records, d, generation, nil
+}
+
+func load[T any](into map[string]*T, id string, record []byte) error {
+	v := new(T)
+	into[id] = v
+	return json.Unmarshal(record, v)
+}
+
+// directoryRecords is the inverse of directory.
+func directoryRecords(d *exchange.Directory) (map[string][]byte, error) {
+	records := map[string][]byte{}
+	var errs []error
+	put := func(name string, v any) {
+		b, err := json.Marshal(v)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", name, err))
+		}
+		records[name] = b
+	}
+	if d.Centre != (exchange.Centre{}) {
+		put("centre", d.Centre)
+	}
+	for id, v := range d.Organisations {
+		put("organisation/"+id, v)
+	}
+	for id, v := range d.Accounts {
+		put("account/"+id, v)
+	}
+	for id, v := range d.Tokens {
+		put("token/"+id, v)
+	}
+	for id, v := range d.Agreements {
+		put("agreement/"+id, v)
+	}
+	return records, errors.Join(errs...)
+}
+
+// errStale says that somebody else amended the directory meanwhile.
+var errStale = errors.New("the directory has changed")
+
+// Amend implements store.Store. change runs on the caller's goroutine, so it
+// may use the store; if another Amend came in between, it is run again on what
+// that one left.
+func (s *Store) Amend(ctx context.Context, change func(*exchange.Directory) error) error {
+	for {
+		before, d, generation, err := s.directory()
+		if err != nil {
+			return err
+		}
+		if err := change(d); err != nil {
+			return err
+		}
+		after, err := directoryRecords(d)
+		if err != nil {
+			return err
+		}
+		err = s.do(ctx, &job{run: func(b *batch) error { return b.amend(before, after, generation) }})
+		if err != errStale {
+			return err
+		}
+	}
+}
+
+// amend writes the records that differ, if the directory is still of that
+// generation.
+func (b *batch) amend(before, after map[string][]byte, generation uint64) error {
+	meta, directory := b.tx.Bucket(bucketMeta), b.tx.Bucket(bucketDirectory)
+	if number(meta.Get(keyGeneration)) != generation {
+		return errStale
+	}
+	changed := false
+	for name, record := range after {
+		if bytes.Equal(before[name], record) {
+			continue
+		}
+		changed = true
+		b.writes++
+		if err := directory.Put([]byte(name), record); err != nil {
+			return err
+		}
+	}
+	for name := range before {
+		if after[name] != nil {
+			continue
+		}
+		changed = true
+		b.writes++
+		if err := directory.Delete([]byte(name)); err != nil {
+			return err
+		}
+	}
+	if !changed {
+		return nil
+	}
+	b.generation = generation + 1
+	return meta.Put(keyGeneration, binary.BigEndian.AppendUint64(nil, generation+1))
+}

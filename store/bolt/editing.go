@@ -1,0 +1,192 @@
+package bolt
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+	"go.etcd.io/bbolt"
+
+	"comity/stix"
+)
+
+// editing is a collection in the write transaction. What it keeps beside the
+// buckets is written by flush, once.
+type editing struct {
+	collection
+	head     head
+	base     *index              // as of the last commit
+	anchors  map[stix.Key]anchor // what differs from base
+	run      []byte
+	runFrom  date
+	types    map[string]*typeEntry
+	numbers  map[uint16]*typeEntry
+	postings map[uint16]*bbolt.Bucket
+	del      *bbolt.Bucket
+	arena    []byte // bbolt keeps values until the commit: one allocation for many
+}
+
+// edit opens a collection for writing and makes it if there is none. It writes:
+// raise writes before.
+func (b *batch) edit(id uuid.UUID) (*editing, error) {
+	if e := b.collections[id]; e != nil {
+		return e, nil
+	}
+	base, err := b.index(id)
+	if err != nil {
+		return nil, err
+	}
+	root, err := b.tx.Bucket(bucketCollection).CreateBucketIfNotExists(id[:])
+	if err != nil {
+		return nil, err
+	}
+	e := &editing{
+		base:     base,
+		anchors:  map[stix.Key]anchor{},
+		types:    map[string]*typeEntry{},
+		numbers:  map[uint16]*typeEntry{},
+		postings: map[uint16]*bbolt.Bucket{},
+	}
+	e.root = root
+	for _, sub := range []struct {
+		name []byte
+		to   **bbolt.Bucket
+		fill float64
+	}{
+		{bucketLive, &e.live, 1}, {bucketHist, &e.hist, 0.9}, {bucketVer, &e.ver, bbolt.DefaultFillPercent},
+		{bucketMixed, &e.mixed, 0.9}, {bucketDel, &e.del, 0.9},
+		{bucketRun, nil, 0}, {bucketTypes, nil, 0}, {bucketType, nil, 0},
+	} {
+		bucket, err := root.CreateBucketIfNotExists(sub.name)
+		if err != nil {
+			return nil, err
+		}
+		if sub.to != nil {
+			*sub.to, bucket.FillPercent = bucket, sub.fill
+		}
+	}
+	e.head = e.collection.head()
+	b.collections[id] = e
+	return e, nil
+}
+
+// next is the date of what is added now: the clock cut to milliseconds, but
+// always later than any before.
+func (e *editing) next(now time.Time) date {
+	e.head.last = max(dateOf(now)/1000*1000, e.head.last+1000)
+	return e.head.last
+}
+
+// typeNumbers that a collection can have.
+const maxTypes = 1<<16 - 1
+
+// typeEntry is the entry of a type name, made if there is none; nil if there
+// are too many.
+func (e *editing) typeEntry(name string) *typeEntry {
+	t := e.types[name]
+	if t == nil {
+		found, ok := e.typeOf(name)
+		if !ok {
+			if e.head.types >= maxTypes {
+				return nil
+			}
+			e.head.types++
+			found.number = uint16(e.head.types)
+		}
+		t = &found
+		e.types[name], e.numbers[found.number] = t, t
+	}
+	return t
+}
+
+// posting is the live records of a type.
+func (e *editing) posting(number uint16) (*bbolt.Bucket, error) {
+	p := e.postings[number]
+	if p == nil {
+		var err error
+		if p, err = e.root.Bucket(bucketType).CreateBucketIfNotExists(typeKey(number)); err != nil {
+			return nil, err
+		}
+		p.FillPercent = 1
+		e.postings[number] = p
+	}
+	return p, nil
+}
+
+// putLive and the three beside it keep live, hist, type and the counters in
+// step. The type's entry must have been fetched.
+func (e *editing) putLive(d date, r record) error {
+	p, err := e.posting(r.number())
+	if err != nil {
+		return err
+	}
+	e.head.live++
+	e.numbers[r.number()].live++
+	if err := p.Put(d.key(), nil); err != nil {
+		return err
+	}
+	return e.live.Put(d.key(), r)
+}
+
+func (e *editing) dropLive(d date, r record) error {
+	p, err := e.posting(r.number())
+	if err != nil {
+		return err
+	}
+	e.head.live--
+	e.numbers[r.number()].live--
+	if err := p.Delete(d.key()); err != nil {
+		return err
+	}
+	return e.live.Delete(d.key())
+}
+
+func (e *editing) putHist(d date, r record) error {
+	e.head.hist++
+	return e.hist.Put(d.key(), r)
+}
+
+func (e *editing) dropHist(d date) error {
+	e.head.hist--
+	return e.hist.Delete(d.key())
+}
+
+// added notes a record for run.
+func (e *editing) added(key stix.Key, d date, known bool) {
+	if len(e.run) == 0 {
+		e.runFrom = d
+	}
+	e.run = appendRun(e.run, key, d, known)
+}
+
+// flush writes what is kept beside the buckets.
+func (e *editing) flush() error {
+	if len(e.run) > 0 {
+		run := e.root.Bucket(bucketRun)
+		run.FillPercent = 1
+		if err := run.Put(e.runFrom.key(), e.run); err != nil {
+			return err
+		}
+	}
+	types := e.root.Bucket(bucketTypes)
+	for name, t := range e.types {
+		if err := types.Put([]byte(name), t.bytes()); err != nil {
+			return err
+		}
+	}
+	return e.root.Put(keyHead, e.head.bytes())
+}
+
+// reserve makes room for n bytes of records.
+func (e *editing) reserve(n int) {
+	if cap(e.arena)-len(e.arena) < n {
+		e.arena = make([]byte, 0, n)
+	}
+}
+
+// encode makes a record in the arena.
+func (e *editing) encode(o *stix.Object, key stix.Key, v version, number uint16, multi bool) record {
+	start := len(e.arena)
+	r := newRecord(e.arena, o, key, v, number, multi)
+	e.arena = e.arena[:start+len(r)]
+	return r
+}

@@ -1,0 +1,174 @@
+package bolt
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+
+	"comity/stix"
+	"comity/taxii"
+)
+
+// record is the value of live and hist: a fixed header, then the object's
+// compact JSON as it came.
+//
+//	0   crc32c of all that follows, 4
+//	4   stix.Key of the id, 16
+//	20  version, 12: modified, else created, else date_added
+//	32  number of the type, 2
+//	34  flags, 1
+//	35  label, 1
+//	36  where the id begins in the JSON, 3
+//	39  where the version's text begins in the JSON, 3
+//	42  room for the PAP marking, 1; spare, 1
+//
+// A position is 0 where the text does not stand there as it is, which takes
+// \u escapes nobody writes; then the JSON is parsed.
+type record []byte
+
+const headerLen = 44
+
+// Flags of a record.
+const (
+	flagSpec20 = 1 << iota // specification version 2.0; otherwise 2.1
+	flagMulti              // its id has other versions: see ver
+	flagNone               // no version of its own: its date_added stands in
+)
+
+// castagnoli is a table of constants: made once, as crc32 hands out one anyway.
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// newRecord makes the value of o.
+func newRecord(dst []byte, o *stix.Object, key stix.Key, v version, number uint16, multi bool) record {
+	start := len(dst)
+	dst = append(dst, 0, 0, 0, 0)
+	dst = append(dst, key[:]...)
+	dst = append(dst, v.instant[:]...)
+	dst = binary.BigEndian.AppendUint16(dst, number)
+	var flags byte
+	if v.spec == spec20 {
+		flags |= flagSpec20
+	}
+	if v.none {
+		flags |= flagNone
+	}
+	if multi {
+		flags |= flagMulti
+	}
+	dst = append(dst, flags, byte(v.label))
+	dst = append24(dst, position(o.Raw, string(o.ID)))
+	dst = append24(dst, position(o.Raw, o.Version().String()))
+	dst = append(dst, 0, 0)
+	dst = append(dst, o.Raw...)
+	r := record(dst[start:len(dst):len(dst)])
+	r.seal()
+	return r
+}
+
+// position is where text stands in raw as a whole string, 0 if nowhere.
+func position(raw []byte, text string) int {
+	if text == "" {
+		return 0
+	}
+	for from := 0; ; {
+		i := bytes.Index(raw[from:], []byte(text))
+		if i < 0 {
+			return 0
+		}
+		i += from
+		if raw[i-1] == '"' && raw[i+len(text)] == '"' && i < 1<<24 {
+			return i
+		}
+		from = i + 1
+	}
+}
+
+func append24(b []byte, n int) []byte { return append(b, byte(n>>16), byte(n>>8), byte(n)) }
+
+func (r record) int24(at int) int { return int(r[at])<<16 | int(r[at+1])<<8 | int(r[at+2]) }
+
+func (r record) seal() { binary.BigEndian.PutUint32(r, crc32.Checksum(r[4:], castagnoli)) }
+
+// verify says what is damaged, nil if nothing is. Nothing else may be asked of
+// a record before.
+func (r record) verify(d date) error {
+	switch {
+	case len(r) <= headerLen:
+		return damaged("the record added %s is cut off", taxii.FormatTime(d.time()))
+	case binary.BigEndian.Uint32(r) != crc32.Checksum(r[4:], castagnoli):
+		return damaged("the record added %s does not match its checksum", taxii.FormatTime(d.time()))
+	}
+	return nil
+}
+
+// damaged is the error of a file that does not hold what was written.
+func damaged(format string, args ...any) error {
+	return &taxii.Error{Code: taxii.Internal, Msg: "the store is damaged: run comity check", Err: fmt.Errorf(format, args...)}
+}
+
+func (r record) key() stix.Key     { return stix.Key(r[4:20]) }
+func (r record) number() uint16    { return binary.BigEndian.Uint16(r[32:]) }
+func (r record) is(flag byte) bool { return r[34]&flag != 0 }
+func (r record) label() stix.TLP   { return stix.TLP(r[35]) }
+func (r record) json() []byte      { return r[headerLen:] }
+
+func (r record) spec() byte {
+	if r.is(flagSpec20) {
+		return spec20
+	}
+	return spec21
+}
+
+func (r record) version(d date) version {
+	return version{date: d, instant: instant(r[20:32]), spec: r.spec(), label: r.label(), none: r.is(flagNone)}
+}
+
+// with is a copy of r with the multi flag as given.
+func (r record) with(multi bool) record {
+	c := record(bytes.Clone(r))
+	if c[34] &^= flagMulti; multi {
+		c[34] |= flagMulti
+	}
+	c.seal()
+	return c
+}
+
+// id is the object's identifier.
+func (r record) id() (stix.ID, error) {
+	if at := r.int24(36); at > 0 {
+		if s, ok := r.text(at); ok {
+			return stix.ID(s), nil
+		}
+	}
+	o, err := stix.NewObject(r.json())
+	return o.ID, err
+}
+
+// versionText is modified or created as spelled in the object, else its
+// date_added.
+func (r record) versionText(d date) (string, error) {
+	if r.is(flagNone) {
+		return taxii.FormatTime(d.time()), nil
+	}
+	if at := r.int24(39); at > 0 {
+		if s, ok := r.text(at); ok {
+			return s, nil
+		}
+	}
+	o, err := stix.NewObject(r.json())
+	return o.Version().String(), err
+}
+
+// text is the string of the JSON that begins at that position.
+func (r record) text(at int) (string, bool) {
+	json := r.json()
+	if at > len(json) {
+		return "", false
+	}
+	end := bytes.IndexByte(json[at:], '"')
+	if end < 0 {
+		return "", false
+	}
+	return string(json[at : at+end]), true
+}

@@ -1,0 +1,282 @@
+package bolt
+
+import (
+	"context"
+	"encoding/binary"
+	"time"
+
+	"github.com/google/uuid"
+	"go.etcd.io/bbolt"
+
+	"comity/store"
+	"comity/taxii"
+)
+
+// statusHead is the value of heads: a status, and whether its last part is in.
+//
+//	0   id, 16
+//	16  collection, 16
+//	32  requested, 12
+//	44  successes, failures, stored, parts: 4 each
+//	60  1 if it is complete
+//	61  account
+type statusHead struct {
+	store.Status
+	complete bool
+}
+
+const statusHeadLen = 61
+
+func appendStatus(b []byte, h statusHead) []byte {
+	b = append(append(b, h.ID[:]...), h.Collection[:]...)
+	requested := instantOf(h.Requested)
+	b = append(b, requested[:]...)
+	for _, n := range []int{h.Successes, h.Failures, h.Stored, h.Parts} {
+		b = binary.BigEndian.AppendUint32(b, uint32(n))
+	}
+	complete := byte(0)
+	if h.complete {
+		complete = 1
+	}
+	return append(append(b, complete), h.Account...)
+}
+
+func parseStatus(b []byte) (h statusHead, err error) {
+	if len(b) < statusHeadLen {
+		return h, damaged("the head of a status is cut off")
+	}
+	h.ID, h.Collection, h.Requested = uuid.UUID(b[:16]), uuid.UUID(b[16:32]), instant(b[32:44]).time()
+	for i, n := range []*int{&h.Successes, &h.Failures, &h.Stored, &h.Parts} {
+		*n = int(binary.BigEndian.Uint32(b[44+4*i:]))
+	}
+	h.complete, h.Account = b[60] == 1, string(b[statusHeadLen:])
+	return h, nil
+}
+
+// findStatus is the number and the head of a status among candidates, 0 if it
+// is not there.
+func findStatus(tx *bbolt.Tx, id uuid.UUID, candidates []uint64) (uint64, statusHead, error) {
+	heads := tx.Bucket(bucketStatus).Bucket(bucketHeads)
+	if heads == nil {
+		return 0, statusHead{}, nil
+	}
+	for _, n := range candidates {
+		b := heads.Get(date(n).key())
+		if b == nil {
+			continue
+		}
+		h, err := parseStatus(b)
+		if err != nil || h.ID == id {
+			return n, h, err
+		}
+	}
+	return 0, statusHead{}, nil
+}
+
+// buildStatuses makes the index of statuses.
+func buildStatuses(tx *bbolt.Tx) (*index, error) {
+	heads := tx.Bucket(bucketStatus).Bucket(bucketHeads)
+	if heads == nil {
+		return newIndex(0), nil
+	}
+	n := 0
+	cursor := heads.Cursor()
+	for k, _ := cursor.First(); k != nil; k, _ = cursor.Next() {
+		n++
+	}
+	x := newIndex(n)
+	for k, v := cursor.First(); k != nil; k, v = cursor.Next() {
+		h, err := parseStatus(v)
+		if err != nil {
+			return nil, err
+		}
+		x.put(h.ID, number(k))
+	}
+	return x, nil
+}
+
+// statusIndex is the index as of the last commit, built if there is none.
+func (b *batch) statusIndex() (x *index, err error) {
+	if b.store.statuses != nil {
+		return b.store.statuses, nil
+	}
+	if err = b.store.view(func(tx *bbolt.Tx) error {
+		x, err = buildStatuses(tx)
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	b.store.mu.Lock()
+	defer b.store.mu.Unlock()
+	b.store.statuses = x
+	return x, nil
+}
+
+// pushing is the status that one part of a push goes into.
+type pushing struct {
+	number uint64 // 0: a new one
+	head   statusHead
+}
+
+// status finds the status that part belongs to; nil if it holds that part
+// already. It writes nothing.
+func (b *batch) status(part store.Part) (*pushing, error) {
+	id := part.Submission.ID
+	candidates := []uint64{}
+	if n, ok := b.statuses[id]; ok {
+		candidates = append(candidates, n)
+	} else {
+		x, err := b.statusIndex()
+		if err != nil {
+			return nil, err
+		}
+		candidates = x.candidates(nil, id)
+	}
+	n, h, err := findStatus(b.tx, id, candidates)
+	switch {
+	case err != nil:
+		return nil, err
+	case n == 0 && part.N == 0:
+		return &pushing{head: statusHead{Status: store.Status{Submission: part.Submission}}}, nil
+	case n == 0:
+		return nil, taxii.Errorf(taxii.NotFound, "there is no push %s to go on with", id)
+	case h.Account != part.Submission.Account || h.Collection != part.Submission.Collection:
+		return nil, taxii.Errorf(taxii.Conflict, "push %s belongs to somebody else", id)
+	case part.N < h.Parts:
+		return nil, nil
+	case part.N > h.Parts || h.complete:
+		return nil, taxii.Errorf(taxii.Conflict, "push %s has %d parts, number %d cannot follow", id, h.Parts, part.N)
+	}
+	return &pushing{n, h}, nil
+}
+
+// save writes a part of the status.
+func (p *pushing) save(b *batch, part store.Part, a *adding) error {
+	root := b.tx.Bucket(bucketStatus)
+	var buckets [3]*bbolt.Bucket
+	for i, name := range [][]byte{bucketHeads, bucketParts, bucketOrder} {
+		bucket, err := root.CreateBucketIfNotExists(name)
+		if err != nil {
+			return err
+		}
+		bucket.FillPercent = 1
+		buckets[i] = bucket
+	}
+	heads, parts, order := buckets[0], buckets[1], buckets[2]
+	if p.number == 0 {
+		p.number = number(root.Get(keyNext)) + 1
+		b.statuses[part.Submission.ID] = p.number
+		if err := firstOf(root.Put(keyNext, date(p.number).key()), order.Put(orderKey(part.Submission.Requested, p.number), nil)); err != nil {
+			return err
+		}
+	}
+	h := p.head
+	h.Successes += a.counts.Successes
+	h.Failures += a.counts.Failures
+	h.Stored += a.counts.Stored
+	h.Parts++
+	h.complete = part.Last
+	outcome := make([]byte, 0, 4+len(a.successes)+len(a.failures))
+	outcome = binary.BigEndian.AppendUint32(outcome, uint32(len(a.successes)))
+	outcome = append(append(outcome, a.successes...), a.failures...)
+	return firstOf(parts.Put(partKey(p.number, part.N), outcome), heads.Put(date(p.number).key(), appendStatus(nil, h)))
+}
+
+// complete runs f on a status whose last part is in.
+func (s *Store) complete(ctx context.Context, id uuid.UUID, f func(*bbolt.Tx, uint64, statusHead) error) error {
+	pick := func() *index { return s.statuses }
+	build := func(b *batch) error { _, err := b.statusIndex(); return err }
+	return s.find(ctx, [][16]byte{id}, pick, build, func(tx *bbolt.Tx, found [][]uint64) error {
+		n, h, err := findStatus(tx, id, found[0])
+		if err == nil && (n == 0 || !h.complete) {
+			err = taxii.Errorf(taxii.NotFound, "there is no status %s", id)
+		}
+		if err != nil {
+			return err
+		}
+		return f(tx, n, h)
+	})
+}
+
+// Status implements store.Store.
+func (s *Store) Status(ctx context.Context, account string, id uuid.UUID) (status store.Status, err error) {
+	err = s.complete(ctx, id, func(_ *bbolt.Tx, _ uint64, h statusHead) error {
+		if h.Account != account {
+			return taxii.Errorf(taxii.NotFound, "there is no status %s", id)
+		}
+		status = h.Status
+		return nil
+	})
+	return status, err
+}
+
+// Outcomes implements store.Store. NotFound if the status has no such part.
+func (s *Store) Outcomes(ctx context.Context, id uuid.UUID, n int) (o store.Outcomes, err error) {
+	err = s.complete(ctx, id, func(tx *bbolt.Tx, number uint64, h statusHead) error {
+		if n < 0 || n >= h.Parts {
+			return taxii.Errorf(taxii.NotFound, "status %s has no part %d", id, n)
+		}
+		b := tx.Bucket(bucketStatus).Bucket(bucketParts).Get(partKey(number, n))
+		if len(b) < 4 || uint64(len(b)) < 4+uint64(binary.BigEndian.Uint32(b)) {
+			return damaged("part %d of status %s is cut off", n, id)
+		}
+		successes := binary.BigEndian.Uint32(b)
+		b = append([]byte(nil), b[4:]...)
+		o.Successes, o.Failures = b[:successes:successes], b[successes:]
+		return nil
+	})
+	return o, err
+}
+
+// maxExpire bounds the statuses that one transaction forgets.
+const maxExpire = 2000
+
+// ExpireStatuses implements store.Store. It takes as many transactions as it
+// needs.
+func (s *Store) ExpireStatuses(ctx context.Context, t time.Time) error {
+	for {
+		forgotten := 0
+		if err := s.do(ctx, &job{objects: maxObjects, run: func(b *batch) (err error) {
+			forgotten, err = b.expire(t)
+			return err
+		}}); err != nil || forgotten < maxExpire {
+			return err
+		}
+	}
+}
+
+// expire forgets statuses requested before t, and says how many.
+func (b *batch) expire(t time.Time) (int, error) {
+	root := b.tx.Bucket(bucketStatus)
+	heads, parts, order := root.Bucket(bucketHeads), root.Bucket(bucketParts), root.Bucket(bucketOrder)
+	if heads == nil {
+		return 0, nil
+	}
+	var old [][]byte
+	cursor := order.Cursor()
+	for k, _ := cursor.First(); len(k) == 16 && date(number(k[:8])) < dateOf(t) && len(old) < maxExpire; k, _ = cursor.Next() {
+		old = append(old, append([]byte(nil), k...))
+	}
+	for _, k := range old {
+		b.writes++
+		n := number(k[8:])
+		h, err := parseStatus(heads.Get(k[8:]))
+		if err != nil {
+			return 0, err
+		}
+		for part := range h.Parts {
+			if err := parts.Delete(partKey(n, part)); err != nil {
+				return 0, err
+			}
+		}
+		if err := firstOf(heads.Delete(k[8:]), order.Delete(k)); err != nil {
+			return 0, err
+		}
+		if _, fresh := b.statuses[h.ID]; fresh {
+			delete(b.statuses, h.ID)
+		} else {
+			b.removed[h.ID] = n
+		}
+	}
+	return len(old), nil
+}

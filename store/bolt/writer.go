@@ -1,0 +1,261 @@
+package bolt
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/google/uuid"
+	"go.etcd.io/bbolt"
+
+	"comity/taxii"
+)
+
+// A transaction takes at most this much, unless a single job is larger.
+const (
+	maxObjects = 4000
+	maxBytes   = 4 << 20
+)
+
+// job is one change that waits for the writer.
+type job struct {
+	objects, bytes int
+	// run makes the change. It may fail without harm to the other jobs of its
+	// transaction as long as it has not raised batch.writes. It may run again.
+	run func(*batch) error
+
+	state atomic.Int32
+	err   error
+	done  chan struct{}
+}
+
+// States of a job: whoever moves it away from waiting has it.
+const (
+	waiting = iota
+	taken
+	givenUp
+)
+
+// do hands a job to the writer and waits for it. If ctx ends before the writer
+// has taken it, it is never run; afterwards its outcome counts.
+func (s *Store) do(ctx context.Context, j *job) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	j.done = make(chan struct{})
+	if !s.queue.add(j) {
+		return taxii.Errorf(taxii.Unavailable, "the store is closed")
+	}
+	select {
+	case <-j.done:
+	case <-ctx.Done():
+		if j.state.CompareAndSwap(waiting, givenUp) {
+			return ctx.Err()
+		}
+		<-j.done
+	}
+	return j.err
+}
+
+// queue is what waits for the writer. Its length is bounded by the callers,
+// each of whom waits.
+type queue struct {
+	mu     sync.Mutex // guards jobs and closed
+	jobs   []*job
+	closed bool
+	wake   chan struct{} // holds a token while there may be something to take
+}
+
+func (q *queue) add(j *job) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return false
+	}
+	q.jobs = append(q.jobs, j)
+	q.signal()
+	return true
+}
+
+func (q *queue) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = true
+	q.signal()
+}
+
+func (q *queue) signal() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+// take waits for jobs and takes as many as one transaction holds; none once
+// the queue is closed and empty.
+func (q *queue) take() []*job {
+	for {
+		q.mu.Lock()
+		var jobs []*job
+		objects, bytes, n := 0, 0, 0
+		for _, j := range q.jobs {
+			if len(jobs) > 0 && (objects+j.objects > maxObjects || bytes+j.bytes > maxBytes) {
+				break
+			}
+			if n++; j.state.CompareAndSwap(waiting, taken) {
+				jobs = append(jobs, j)
+				objects, bytes = objects+j.objects, bytes+j.bytes
+			}
+		}
+		q.jobs = append(q.jobs[:0], q.jobs[n:]...)
+		clear(q.jobs[len(q.jobs):cap(q.jobs)])
+		ended := q.closed && len(q.jobs) == 0
+		q.mu.Unlock()
+		if len(jobs) > 0 || ended {
+			return jobs
+		}
+		<-q.wake
+	}
+}
+
+// write is the writer: it drains the queue, without a timer, so that a
+// transaction holds whatever came while the last one was on its way to disk.
+func (s *Store) write() {
+	defer close(s.closed)
+	for {
+		jobs := s.queue.take()
+		if len(jobs) == 0 {
+			return
+		}
+		if err := s.transact(jobs); err != nil {
+			for _, j := range jobs {
+				if len(jobs) > 1 {
+					err = s.transact([]*job{j})
+				}
+				if err != nil {
+					j.err = err
+				}
+			}
+		}
+		for _, j := range jobs {
+			close(j.done)
+		}
+	}
+}
+
+// batch is one write transaction.
+type batch struct {
+	store       *Store
+	tx          *bbolt.Tx
+	writes      int // raised before a job first writes
+	collections map[uuid.UUID]*editing
+	statuses    map[uuid.UUID]uint64 // number of those new in here; 0 if removed
+	removed     map[uuid.UUID]uint64 // their numbers until now
+	generation  uint64               // 0: unchanged
+}
+
+// transact runs jobs in one transaction and publishes what they changed. An
+// error means that none of them happened, as far as is known.
+func (s *Store) transact(jobs []*job) (err error) {
+	defer recovered(&err)
+	tx, err := s.db.Begin(true)
+	if err != nil {
+		return stopped(err)
+	}
+	defer tx.Rollback()
+	b := &batch{store: s, tx: tx, collections: map[uuid.UUID]*editing{}, statuses: map[uuid.UUID]uint64{}, removed: map[uuid.UUID]uint64{}}
+	for _, j := range jobs {
+		before := b.writes
+		if j.err = j.run(b); j.err != nil && b.writes != before {
+			return j.err
+		}
+	}
+	if b.writes == 0 {
+		return nil
+	}
+	for _, e := range b.collections {
+		if err := e.flush(); err != nil {
+			return err
+		}
+	}
+	id := tx.ID()
+	if err := s.commit(tx); err != nil {
+		tx.Rollback()
+		s.forget()
+		return fmt.Errorf("commit: %w", err)
+	}
+	s.publish(id, b)
+	return nil
+}
+
+// publish brings the indexes to the state of transaction id.
+func (s *Store) publish(id int, b *batch) {
+	// What has to grow is built beside the old one, which readers still use.
+	grown := map[uuid.UUID]*index{}
+	for c, e := range b.collections {
+		if x := s.indexes[c]; x != nil && !x.fits(len(e.anchors)) {
+			if err := s.view(func(tx *bbolt.Tx) (err error) {
+				grown[c], err = buildIndex(tx, c)
+				return err
+			}); err != nil {
+				s.log.Error("the index of a collection cannot be built", "collection", c, "error", err)
+				grown[c] = nil // the next reader tries again, and is told
+			}
+		}
+	}
+	var statuses *index
+	if s.statuses != nil && !s.statuses.fits(len(b.statuses)) {
+		if err := s.view(func(tx *bbolt.Tx) (err error) {
+			statuses, err = buildStatuses(tx)
+			return err
+		}); err != nil {
+			s.log.Error("the index of statuses cannot be built", "error", err)
+		}
+	}
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c, e := range b.collections {
+		if x, ok := grown[c]; ok {
+			if s.indexes[c] = x; x == nil {
+				delete(s.indexes, c)
+			}
+		} else if x := s.indexes[c]; x != nil {
+			e.apply(x)
+		}
+	}
+	if s.statuses != nil && !s.statuses.fits(len(b.statuses)) {
+		s.statuses = statuses
+	} else if s.statuses != nil {
+		for id, n := range b.removed {
+			s.statuses.replace(id, n, 0)
+		}
+		for id, n := range b.statuses {
+			if n != 0 {
+				s.statuses.put(id, n)
+			}
+		}
+	}
+	if b.generation != 0 {
+		s.generation.Store(b.generation)
+	}
+	s.published = id
+	s.moved.Broadcast()
+}
+
+// forget drops what is known beside the file, after a commit of which nobody
+// can say whether it happened. It is read again when needed.
+func (s *Store) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.indexes, s.statuses = map[uuid.UUID]*index{}, nil
+	if err := s.view(func(tx *bbolt.Tx) error {
+		s.published = tx.ID()
+		s.generation.Store(number(tx.Bucket(bucketMeta).Get(keyGeneration)))
+		return nil
+	}); err != nil {
+		s.log.Error("the store cannot be read after a failed commit", "error", err)
+	}
+	s.moved.Broadcast()
+}

@@ -1,0 +1,173 @@
+// Package store is the contract between comity and what keeps its data: the
+// directory of who takes part, the records of each collection, and the status
+// of each push.
+//
+// One method is one transaction. Nothing here assumes that only one process
+// uses the store. Every method that touches objects takes an exchange.Grant
+// and applies it inside, so counts, pages and dates speak only of what the
+// caller may see. The promises are spelled out as tests in store/storetest.
+package store
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/google/uuid"
+
+	"comity/stix"
+	"comity/taxii"
+	"comity/taxii/exchange"
+)
+
+// Store keeps everything. Methods are safe for concurrent use. Errors are
+// taxii.Error where the caller can do something about them.
+type Store interface {
+	// Generation changes whenever the directory does.
+	Generation(ctx context.Context) (uint64, error)
+	// Directory is a copy of the directory with its generation.
+	Directory(ctx context.Context) (*exchange.Directory, uint64, error)
+	// Amend lets change alter the directory and saves it; if change fails,
+	// nothing is saved and its error returned. It may be called more than once.
+	Amend(ctx context.Context, change func(*exchange.Directory) error) error
+
+	// Append adds one part of a push. Each item becomes a record, is known
+	// already, or is refused; the status says which. Records get a date_added
+	// that is a whole millisecond and greater than any the collection ever gave,
+	// in the order in which they become visible. The status can be read once the
+	// last part is in. Forbidden without the right to write.
+	Append(ctx context.Context, g exchange.Grant, part Part) error
+	// Status is the head of a complete status; NotFound if there is none, it
+	// has expired, or account is not the one that pushed.
+	Status(ctx context.Context, account string, id uuid.UUID) (Status, error)
+	// Outcomes is part n of a status, from 0 to Status.Parts-1.
+	Outcomes(ctx context.Context, id uuid.UUID, n int) (Outcomes, error)
+	// ExpireStatuses forgets the statuses requested before t, and parts of pushes
+	// that were never completed.
+	ExpireStatuses(ctx context.Context, t time.Time) error
+
+	// Scan is a page of objects, oldest date_added first.
+	Scan(ctx context.Context, g exchange.Grant, q Query) (*Page, error)
+	// Manifest is the same page, described instead of copied.
+	Manifest(ctx context.Context, g exchange.Grant, q Query) (Manifest, error)
+	// Delete removes the matching versions of the objects q.IDs, of every
+	// specification version unless q.Specs names some, and says how many there
+	// were. Each leaves a tombstone. What is deleted can be added again and
+	// is then a new record. NotFound, and nothing deleted, if an id or a version
+	// that q names is not there.
+	Delete(ctx context.Context, g exchange.Grant, q Query) (int, error)
+	// Has tells whether the caller can see any version of an object, of any
+	// specification version.
+	Has(ctx context.Context, g exchange.Grant, id stix.ID) (bool, error)
+	// Labels looks up what is known of objects already in the collection: the
+	// label of the newest version of each. The result is as long as keys.
+	Labels(ctx context.Context, g exchange.Grant, keys []stix.Key) ([]Label, error)
+	// Count is the number of records in a collection, superseded versions
+	// included.
+	Count(ctx context.Context, collection uuid.UUID) (int64, error)
+
+	// Backup writes a consistent copy that can be opened as a store, while
+	// others read and write, and returns its size.
+	Backup(ctx context.Context, w io.Writer) (int64, error)
+	// Check reads everything and reports every fault it finds; progress is
+	// called with the number of records read so far.
+	Check(ctx context.Context, progress func(records int64), fault func(string)) error
+	// Ready is nil while the store can be written to.
+	Ready(ctx context.Context) error
+	// Close waits for what is under way and releases the store.
+	Close() error
+}
+
+// Item is one object of a push, in the order sent.
+type Item struct {
+	Object  stix.Object // not read if Refused is set
+	Label   stix.TLP    // effective label
+	Refused *Refusal    // non-nil: named in the status, not stored
+}
+
+// Refusal says why an object was not taken. ID and Version are as good as the
+// object allowed: ID may be "objects/<n>", Version may be the time of the push.
+type Refusal struct {
+	ID, Version, Message string
+}
+
+// Part is a slice of a push, at most 4,000 objects or 4 MiB, unless a single
+// object is larger. All parts but the last have Last false; N counts from 0.
+type Part struct {
+	Submission Submission
+	N          int
+	Last       bool
+	Items      []Item
+}
+
+// Submission is one push.
+type Submission struct {
+	ID         uuid.UUID // random; the id of its status
+	Account    string
+	Collection uuid.UUID
+	Requested  time.Time
+}
+
+// Counts are the figures of a status.
+type Counts struct {
+	Successes, Failures int
+	Stored              int // of the successes: those that were not known before
+}
+
+// Status is the head of a status resource.
+type Status struct {
+	Submission
+	Counts
+	Parts int
+}
+
+// Outcomes is what became of one part: JSON objects of taxii.StatusDetail,
+// joined by commas; empty if there are none.
+type Outcomes struct {
+	Successes, Failures []byte
+}
+
+// Label is what a collection knows of an object.
+type Label = exchange.Held
+
+// Query asks for records of one collection.
+type Query struct {
+	taxii.Match
+	After    time.Time // exclusive; zero: from the beginning
+	Limit    int       // at least 1
+	MaxBytes int       // a page ends before it grows larger, but holds one object at least; 0: no bound
+}
+
+// Page is a page of objects.
+type Page struct {
+	Objects []byte // JSON objects joined by commas
+	Ends    []int  // where each object ends in Objects
+	First   time.Time
+	Last    time.Time // date_added of the first and the last entry; zero if empty
+	More    bool      // entries follow that the caller may see
+}
+
+// Len is the number of objects.
+func (p *Page) Len() int { return len(p.Ends) }
+
+// Object is the JSON of the i-th object.
+func (p *Page) Object(i int) []byte {
+	if i == 0 {
+		return p.Objects[:p.Ends[0]]
+	}
+	return p.Objects[p.Ends[i-1]+1 : p.Ends[i]]
+}
+
+// Manifest is a page of descriptions.
+type Manifest struct {
+	Records []Record
+	More    bool
+}
+
+// Record describes one stored version of an object.
+type Record struct {
+	ID        stix.ID
+	Version   string // modified, else created, as spelled in the object; else date_added
+	Spec      string // "2.0" or "2.1"
+	DateAdded time.Time
+}
