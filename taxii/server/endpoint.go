@@ -1,0 +1,148 @@
+package server
+
+import (
+	"log/slog"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/gorilla/mux"
+
+	"comity/taxii"
+	"comity/taxii/exchange"
+)
+
+// caller is who sent a request and what they may do, found out before any
+// handler runs.
+type caller struct {
+	exchange.Principal
+	policy *exchange.Policy
+	grant  exchange.Grant // zero unless the path names a collection
+	now    time.Time
+	served served
+}
+
+// served is what the log line says about the answer.
+type served struct {
+	collection string
+	objects    int
+	last       time.Time // date_added of the last entry
+}
+
+// endpoint answers one path. It does for every method what no handler should
+// repeat: credentials, negotiation, policy, errors, the log line and metrics.
+type endpoint struct {
+	server  *Server
+	path    string
+	methods map[string]route
+}
+
+func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s, start := e.server, time.Now()
+	out := &response{ResponseWriter: w, id: uuid.NewString()}
+	c := &caller{now: s.now()}
+	header := w.Header()
+	header.Set("Content-Type", taxii.MediaType)
+	header.Set("Date", c.now.UTC().Format(http.TimeFormat))
+	header.Set("X-Content-Type-Options", "nosniff")
+	defer func() {
+		if fault := recover(); fault != nil {
+			s.log.Error("panic", "request_id", out.id, "fault", fault, "path", e.path)
+			if !out.started() {
+				s.fail(out, r, taxii.Errorf(taxii.Internal, "panic"))
+			}
+		}
+		e.account(r, out, c, time.Since(start))
+	}()
+	if err := e.answer(out, r, c); err != nil {
+		s.fail(out, r, err)
+	}
+}
+
+// answer runs the checks in the order of the TAXII checklist: path,
+// credentials, Accept, method, collection, right; then the handler.
+func (e *endpoint) answer(w *response, r *http.Request, c *caller) error {
+	s := e.server
+	if len(e.methods) == 0 {
+		return taxii.Errorf(taxii.NotFound, "there is nothing at this path")
+	}
+	method := r.Method
+	if method == http.MethodHead {
+		method = get
+	}
+	row, allowed := e.methods[method]
+	if row.action != anyone {
+		var err error
+		if c.policy, err = s.auth.Policy(r.Context()); err != nil {
+			return err
+		}
+		if c.Principal, err = s.auth.Authenticate(r); err != nil {
+			return err
+		}
+	}
+	if !taxii.Acceptable(r.Header.Values("Accept")) {
+		return taxii.Errorf(taxii.Unacceptable, "this server answers with %s only", taxii.MediaType)
+	}
+	if !allowed {
+		w.Header().Set("Allow", e.allow())
+		if r.Method == http.MethodOptions {
+			w.WriteHeader(http.StatusNoContent)
+			return nil
+		}
+		return taxii.Errorf(taxii.NotAllowed, "%s is not for this endpoint, which has %s", r.Method, e.allow())
+	}
+	if root, inRoot := mux.Vars(r)["root"]; inRoot && root != c.policy.Centre().ID {
+		return taxii.Errorf(taxii.NotFound, "there is no such API root")
+	}
+	if verb, concerns := verbs[row.action]; concerns {
+		name, err := pathValue(r, "collection")
+		if err != nil {
+			return err
+		}
+		if c.grant, err = c.policy.Decide(c.Principal, name, verb, c.now); err != nil {
+			return err
+		}
+		c.served.collection = c.grant.Collection().Alias
+	}
+	return row.handler(s, w, r, c)
+}
+
+// allow lists the methods of the endpoint (RFC 9110 §10.2.1).
+func (e *endpoint) allow() string {
+	methods := slices.Sorted(maps.Keys(e.methods))
+	if _, ok := e.methods[get]; ok {
+		methods = append(methods, http.MethodHead)
+	}
+	return strings.Join(append(methods, http.MethodOptions), ", ")
+}
+
+// account writes the log line and the metrics of one request. The query is
+// logged, credentials never are: they do not travel in it.
+func (e *endpoint) account(r *http.Request, w *response, c *caller, took time.Duration) {
+	s := e.server
+	s.metrics.Request(e.path, r.Method, w.status, took, w.bytes)
+	level := slog.LevelInfo
+	if w.status >= 500 {
+		level = slog.LevelError
+	}
+	attrs := []slog.Attr{
+		slog.String("request_id", w.id),
+		slog.String("account", c.Account),
+		slog.String("method", r.Method),
+		slog.String("route", e.path),
+		slog.Int("status", w.status),
+		slog.Int64("bytes", w.bytes),
+		slog.Duration("dur", took),
+	}
+	if c.served.collection != "" {
+		attrs = append(attrs, slog.String("collection", c.served.collection), slog.String("query", r.URL.RawQuery),
+			slog.Int("objects", c.served.objects))
+	}
+	if !c.served.last.IsZero() {
+		attrs = append(attrs, slog.String("last", taxii.FormatTime(c.served.last)))
+	}
+	s.log.LogAttrs(r.Context(), level, "request", attrs...)
+}

@@ -1,0 +1,67 @@
+package server
+
+import (
+	"errors"
+	"net/http"
+	"os"
+	"strconv"
+
+	"comity/taxii"
+)
+
+// statuses is the only place that knows what HTTP says for each code.
+var statuses = map[taxii.Code]int{
+	taxii.Invalid:      http.StatusBadRequest,
+	taxii.Unauthorized: http.StatusUnauthorized,
+	taxii.Forbidden:    http.StatusForbidden,
+	taxii.NotFound:     http.StatusNotFound,
+	taxii.NotAllowed:   http.StatusMethodNotAllowed,
+	taxii.Unacceptable: http.StatusNotAcceptable,
+	taxii.Timeout:      http.StatusRequestTimeout,
+	taxii.Conflict:     http.StatusConflict,
+	taxii.TooLarge:     http.StatusRequestEntityTooLarge,
+	taxii.Unsupported:  http.StatusUnsupportedMediaType,
+	taxii.Unprocessed:  http.StatusUnprocessableEntity,
+	taxii.TooMany:      http.StatusTooManyRequests,
+	taxii.Unavailable:  http.StatusServiceUnavailable,
+	taxii.Internal:     http.StatusInternalServerError,
+}
+
+// fail answers with an error resource (TAXII 2.1 §3.6). What is no taxii.Error
+// is logged, and the other party gets an id to quote.
+func (s *Server) fail(w *response, r *http.Request, err error) {
+	var known *taxii.Error
+	if !errors.As(err, &known) {
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			known = taxii.Errorf(taxii.Timeout, "the body came too slowly")
+		} else {
+			known = &taxii.Error{Code: taxii.Internal, Err: err}
+		}
+	}
+	status := statuses[known.Code]
+	message := taxii.ErrorMessage{
+		Title:       http.StatusText(status),
+		Description: known.Msg,
+		ErrorID:     w.id,
+		ErrorCode:   known.Code,
+		HTTPStatus:  strconv.Itoa(status),
+	}
+	switch known.Code {
+	case taxii.Internal:
+		if r.Context().Err() == nil {
+			s.log.Error("failed", "request_id", w.id, "err", err)
+		}
+		message.Description = "something failed on our side; quote the error id to the operator"
+	case taxii.Unauthorized:
+		w.Header().Add("WWW-Authenticate", `Basic realm="comity", charset="UTF-8"`)
+		w.Header().Add("WWW-Authenticate", `Bearer realm="comity"`)
+	case taxii.Unavailable:
+		w.Header().Set("Retry-After", "5")
+	case taxii.TooLarge, taxii.Timeout:
+		w.Header().Set("Connection", "close")
+	}
+	if w.started() {
+		return // half an answer is on its way: the connection is cut instead
+	}
+	writeJSON(w, r, status, message)
+}

@@ -1,0 +1,122 @@
+package server
+
+import (
+	"net/http"
+	"time"
+
+	"comity/stix"
+	"comity/store"
+	"comity/taxii"
+)
+
+// query reads the filters of a list endpoint and applies the limits.
+func (s *Server) query(r *http.Request, c *caller, fields []string) (taxii.Filter, store.Query, error) {
+	f, err := taxii.ParseFilter(r.URL.RawQuery, fields, c.grant.ID())
+	if err != nil {
+		return f, store.Query{}, err
+	}
+	limit := s.config.DefaultLimit
+	if f.Limit > 0 {
+		limit = f.Limit
+	}
+	return f, store.Query{
+		Match:    f.Match,
+		After:    f.AddedAfter,
+		Limit:    min(limit, s.config.MaxLimit),
+		MaxBytes: maxPage,
+	}, nil
+}
+
+// next is the cursor after an entry, "" if nothing follows. It carries the
+// query as the client sent it.
+func next(c *caller, f taxii.Filter, last time.Time, more bool) string {
+	if !more {
+		return ""
+	}
+	return taxii.NewCursor(c.grant.ID(), last, f.Match).String()
+}
+
+// getObjects answers TAXII 2.1 §5.4, oldest added first.
+func (s *Server) getObjects(w http.ResponseWriter, r *http.Request, c *caller) error {
+	f, q, err := s.query(r, c, taxii.ListFields)
+	if err != nil {
+		return err
+	}
+	return s.writePage(w, r, c, f, q)
+}
+
+// getObject answers TAXII 2.1 §5.6: the newest version, unless others are
+// asked for. The object is NotFound only if no version of it can be seen; what
+// filters leave of it may be empty.
+func (s *Server) getObject(w http.ResponseWriter, r *http.Request, c *caller) error {
+	f, q, err := s.query(r, c, taxii.ObjectFields)
+	if err != nil {
+		return err
+	}
+	if q.IDs, err = s.oneID(r, c); err != nil {
+		return err
+	}
+	return s.writePage(w, r, c, f, q)
+}
+
+// oneID is the object of the path, as a list. NotFound if the caller can see
+// no version of it.
+func (s *Server) oneID(r *http.Request, c *caller) ([]string, error) {
+	id, err := pathValue(r, "object")
+	if err != nil {
+		return nil, err
+	}
+	has, err := s.store.Has(r.Context(), c.grant, stix.ID(id))
+	if err != nil {
+		return nil, err
+	}
+	if !has {
+		return nil, taxii.Errorf(taxii.NotFound, "there is no such object")
+	}
+	return []string{id}, nil
+}
+
+// writePage answers with one page of objects as an envelope (TAXII 2.1 §3.7).
+func (s *Server) writePage(w http.ResponseWriter, r *http.Request, c *caller, f taxii.Filter, q store.Query) error {
+	page, err := s.store.Scan(r.Context(), c.grant, q)
+	if err != nil {
+		return err
+	}
+	c.served.objects, c.served.last = page.Len(), page.Last
+	s.metrics.Served(page.Len())
+	setDates(w.Header(), page.First, page.Last, f.AddedAfter, page.Len() == 0)
+	if page.Len() == 0 {
+		return write(w, r, http.StatusOK, emptyEnvelope(c))
+	}
+	end := "]}"
+	if page.More {
+		end = `],"more":true,"next":"` + next(c, f, page.Last, true) + `"}`
+	}
+	return write(w, r, http.StatusOK, []byte(`{"objects":[`), page.Objects, []byte(end))
+}
+
+// emptyEnvelope is {} as the standard demands, or what the account's client
+// can read.
+func emptyEnvelope(c *caller) []byte {
+	if c.EmptyList() {
+		return []byte(`{"more":false,"objects":[]}`)
+	}
+	return []byte("{}")
+}
+
+// deleteObject answers TAXII 2.1 §5.7: every version, unless some are named.
+func (s *Server) deleteObject(w http.ResponseWriter, r *http.Request, c *caller) error {
+	match, err := taxii.ParseDelete(r.URL.RawQuery)
+	if err != nil {
+		return err
+	}
+	if match.IDs, err = s.oneID(r, c); err != nil {
+		return err
+	}
+	n, err := s.store.Delete(r.Context(), c.grant, store.Query{Match: match})
+	if err != nil {
+		return err
+	}
+	c.served.objects = n
+	return write(w, r, http.StatusOK, []byte("{}"))
+}

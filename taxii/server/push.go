@@ -1,0 +1,170 @@
+package server
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/klauspost/compress/gzip"
+
+	"comity/store"
+	"comity/taxii"
+)
+
+// addObjects answers TAXII 2.1 §5.5: 202 and a status that is complete.
+func (s *Server) addObjects(w http.ResponseWriter, r *http.Request, c *caller) error {
+	if !taxii.Postable(r.Header.Get("Content-Type")) {
+		return taxii.Errorf(taxii.Unsupported, "send %s", taxii.MediaType)
+	}
+	limit := s.config.MaxContentLength
+	tooLarge := taxii.Errorf(taxii.TooLarge, "a push has at most %d octets", limit)
+	if quota := c.grant.Collection().Terms.Quota.BytesPerPush; quota > 0 && quota < limit {
+		limit = quota
+		tooLarge = taxii.Errorf(taxii.TooLarge, "article %s: a push has at most %d octets", c.grant.Collection().Terms.By["bytes_per_push"].Article, quota)
+	}
+	if r.ContentLength > limit {
+		return tooLarge
+	}
+	leave, err := s.pushes.enter(r.Context(), c.Account)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	body, err := decoded(r, &pacedBody{r: r.Body, control: http.NewResponseController(w), start: time.Now()})
+	if err != nil {
+		return err
+	}
+	id, err := s.intake.Push(r.Context(), c.grant, &limitedBody{r: body, left: limit, tooLarge: tooLarge})
+	if err != nil {
+		return err
+	}
+	return s.writeStatus(w, r, c, http.StatusAccepted, id)
+}
+
+// decoded undoes the Content-Encoding of a push: none or gzip.
+func decoded(r *http.Request, body io.Reader) (io.Reader, error) {
+	switch coding := strings.ToLower(r.Header.Get("Content-Encoding")); coding {
+	case "", "identity":
+		return body, nil
+	case "gzip":
+		return &gzipBody{r: body}, nil
+	default:
+		return nil, taxii.Errorf(taxii.Unsupported, "Content-Encoding %q is not supported; send gzip or none", coding)
+	}
+}
+
+// gzipBody unpacks as it is read. What is no gzip is the sender's fault.
+type gzipBody struct {
+	r io.Reader
+	z *gzip.Reader
+}
+
+func (b *gzipBody) Read(p []byte) (n int, err error) {
+	if b.z == nil {
+		if b.z, err = gzip.NewReader(b.r); err != nil {
+			return 0, badGzip(err)
+		}
+	}
+	n, err = b.z.Read(p)
+	if err != nil && err != io.EOF {
+		err = badGzip(err)
+	}
+	return n, err
+}
+
+func badGzip(err error) error {
+	return &taxii.Error{Code: taxii.Invalid, Msg: "the body is no complete gzip stream", Err: err}
+}
+
+// limitedBody stops after so many octets.
+type limitedBody struct {
+	r        io.Reader
+	left     int64
+	tooLarge error
+}
+
+func (b *limitedBody) Read(p []byte) (int, error) {
+	if int64(len(p)) > b.left+1 {
+		p = p[:b.left+1]
+	}
+	n, err := b.r.Read(p)
+	if b.left -= int64(n); b.left < 0 {
+		return 0, b.tooLarge
+	}
+	return n, err
+}
+
+// pacedBody cuts off a body that comes more slowly than patience allows.
+type pacedBody struct {
+	r       io.Reader
+	control *http.ResponseController
+	start   time.Time
+	read    int64
+}
+
+func (b *pacedBody) Read(p []byte) (int, error) {
+	b.control.SetReadDeadline(b.start.Add(patience(b.read)))
+	n, err := b.r.Read(p)
+	b.read += int64(n)
+	if err != nil {
+		b.control.SetReadDeadline(time.Time{})
+	}
+	return n, err
+}
+
+// getStatus answers TAXII 2.1 §4.3, for the account that made the push.
+func (s *Server) getStatus(w http.ResponseWriter, r *http.Request, c *caller) error {
+	name, err := pathValue(r, "status")
+	if err != nil {
+		return err
+	}
+	id, err := uuid.Parse(name)
+	if err != nil {
+		return taxii.Errorf(taxii.NotFound, "there is no such status")
+	}
+	return s.writeStatus(w, r, c, http.StatusOK, id)
+}
+
+// writeStatus answers with a status resource (TAXII 2.1 §4.3.1), part by part:
+// that of a large push is large too.
+func (s *Server) writeStatus(w http.ResponseWriter, r *http.Request, c *caller, status int, id uuid.UUID) error {
+	head, err := s.store.Status(r.Context(), c.Account, id)
+	if err != nil {
+		return err
+	}
+	if r.Method == post {
+		c.served.objects = head.Successes
+		s.metrics.Pushed(head.Successes, head.Failures)
+	}
+	parts := [][]byte{fmt.Appendf(nil,
+		`{"id":%q,"status":"complete","request_timestamp":%q,"total_count":%d,"success_count":%d,"failure_count":%d,"pending_count":0`,
+		id, taxii.FormatTime(head.Requested), head.Successes+head.Failures, head.Successes, head.Failures)}
+	for _, list := range []struct {
+		name  string
+		count int
+		of    func(store.Outcomes) []byte
+	}{
+		{"successes", head.Successes, func(o store.Outcomes) []byte { return o.Successes }},
+		{"failures", head.Failures, func(o store.Outcomes) []byte { return o.Failures }},
+	} {
+		if list.count == 0 {
+			continue
+		}
+		sep := `,"` + list.name + `":[`
+		for n := range head.Parts {
+			outcomes, err := s.store.Outcomes(r.Context(), id, n)
+			if err != nil {
+				return err
+			}
+			if details := list.of(outcomes); len(details) > 0 {
+				parts = append(parts, []byte(sep), details)
+				sep = ","
+			}
+		}
+		parts = append(parts, []byte("]"))
+	}
+	return write(w, r, status, append(parts, []byte("}"))...)
+}

@@ -1,0 +1,136 @@
+package server
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+
+	"comity/taxii"
+)
+
+// A client has this long for an answer or a push, and longer the more octets
+// there are: slow lines are served, endless ones are cut off.
+const (
+	grace   = 30 * time.Second
+	minRate = 16 << 10 // octets a second
+)
+
+// patience is how long n octets may take.
+func patience(n int64) time.Duration {
+	return grace + time.Duration(n)*time.Second/minRate
+}
+
+// response remembers what was answered, for the log and the metrics.
+type response struct {
+	http.ResponseWriter
+	id     string // of the request; travels as error_id
+	status int
+	bytes  int64
+}
+
+func (w *response) started() bool { return w.status != 0 }
+
+func (w *response) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *response) Write(b []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	n, err := w.ResponseWriter.Write(b)
+	w.bytes += int64(n)
+	return n, err
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// writeJSON answers with one resource.
+func writeJSON(w http.ResponseWriter, r *http.Request, status int, resource any) error {
+	body, err := json.Marshal(resource)
+	if err != nil {
+		return err
+	}
+	return write(w, r, status, body)
+}
+
+// gzipMin is the size below which compressing an answer gains nothing.
+const gzipMin = 1400
+
+var gzipWriters = sync.Pool{New: func() any {
+	z, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed)
+	return z
+}}
+
+// write answers with the parts of a body, one after the other. It copies
+// none of them; nothing of the store may be open any more.
+func write(w http.ResponseWriter, r *http.Request, status int, parts ...[]byte) error {
+	size := 0
+	for _, part := range parts {
+		size += len(part)
+	}
+	header := w.Header()
+	header.Set("Vary", "Accept, Accept-Encoding, Authorization")
+	http.NewResponseController(w).SetWriteDeadline(time.Now().Add(patience(int64(size))))
+	if size >= gzipMin && acceptsGzip(r.Header.Get("Accept-Encoding")) {
+		header.Set("Content-Encoding", "gzip")
+		w.WriteHeader(status)
+		z := gzipWriters.Get().(*gzip.Writer)
+		defer gzipWriters.Put(z)
+		z.Reset(w)
+		for _, part := range parts {
+			z.Write(part)
+		}
+		z.Close() // an error means that the client is gone
+		return nil
+	}
+	header.Set("Content-Length", strconv.Itoa(size))
+	w.WriteHeader(status)
+	for _, part := range parts {
+		w.Write(part)
+	}
+	return nil
+}
+
+// acceptsGzip reads Accept-Encoding (RFC 9110 §12.5.3).
+func acceptsGzip(header string) bool {
+	for _, coding := range strings.Split(strings.ToLower(header), ",") {
+		name, params, _ := strings.Cut(coding, ";")
+		if name = strings.TrimSpace(name); name != "gzip" && name != "*" {
+			continue
+		}
+		q, given := strings.CutPrefix(strings.TrimSpace(params), "q=")
+		weight, err := strconv.ParseFloat(q, 64)
+		return !given || err == nil && weight > 0
+	}
+	return false
+}
+
+// The date headers, spelled as the standard spells them: some clients do not
+// know that case does not count.
+const (
+	dateFirst = "X-TAXII-Date-Added-First"
+	dateLast  = "X-TAXII-Date-Added-Last"
+)
+
+// setDates gives the date_added of the first and the last entry of a page
+// (TAXII 2.1 §3.2). An empty page repeats the added_after it was asked with,
+// so that clients which store what they see stay where they are.
+func setDates(header http.Header, first, last, after time.Time, empty bool) {
+	switch {
+	case !empty:
+		header[dateFirst] = []string{taxii.FormatTime(first)}
+		header[dateLast] = []string{taxii.FormatTime(last)}
+	case !after.IsZero():
+		header[dateLast] = []string{taxii.FormatTime(after)}
+	}
+}

@@ -1,0 +1,68 @@
+// Package server speaks TAXII 2.1 over HTTP: routes, middleware, and one
+// handler for each endpoint.
+//
+// It decides nothing about access and keeps nothing of a request: taxii/auth
+// says who asks, taxii/exchange what they may see, store what there is.
+package server
+
+import (
+	"log/slog"
+	"net/http"
+	"time"
+
+	"comity/store"
+	"comity/taxii/auth"
+	"comity/taxii/intake"
+	"comity/taxii/metrics"
+)
+
+// Config is what an operator may choose. Zero values get the defaults.
+type Config struct {
+	// PublicURL is scheme and host under which clients reach the server, such
+	// as "https://taxii.example.int", without a path. Discovery is built from it.
+	PublicURL string
+	// Contact goes into discovery.
+	Contact string
+	// MaxContentLength bounds a push, in octets after decompression. Default
+	// 100 MiB.
+	MaxContentLength int64
+	// DefaultLimit is the page size where a client names none, MaxLimit the
+	// largest it gets. Defaults 1,000 and 10,000.
+	DefaultLimit, MaxLimit int
+}
+
+const (
+	// maxPage ends a page early, in octets of objects.
+	maxPage = 16 << 20
+	// pushesAtOnce is how many pushes of one account are read at a time;
+	// further ones wait.
+	pushesAtOnce = 16
+)
+
+// Server answers requests. It is read-only once built and safe for concurrent
+// use.
+type Server struct {
+	config  Config
+	store   store.Store
+	auth    *auth.Authenticator
+	intake  *intake.Intake
+	metrics *metrics.Metrics
+	log     *slog.Logger
+	now     func() time.Time
+	pushes  *turnstile
+}
+
+// New makes the handler of everything an exchange offers to its parties. All
+// times it gives, the Date header included, come from now.
+func New(config Config, s store.Store, a *auth.Authenticator, in *intake.Intake, m *metrics.Metrics, log *slog.Logger, now func() time.Time) http.Handler {
+	if config.MaxContentLength == 0 {
+		config.MaxContentLength = 100 << 20
+	}
+	if config.DefaultLimit == 0 {
+		config.DefaultLimit = 1000
+	}
+	if config.MaxLimit == 0 {
+		config.MaxLimit = 10_000
+	}
+	return (&Server{config, s, a, in, m, log, now, newTurnstile(pushesAtOnce)}).router()
+}
