@@ -1,0 +1,110 @@
+package admin
+
+import (
+	"context"
+	"time"
+
+	"comity/taxii"
+	"comity/taxii/exchange"
+)
+
+// View asks what there is at a time, for an account or, without one, for the
+// operator.
+type View struct {
+	As        string // "org/name"
+	Agreement string
+	At        *time.Time // nil: now
+}
+
+// Collection is one collection, as an account or the operator sees it. For the
+// operator the rights say whether anybody has them.
+type Collection struct {
+	ID          string `json:"id"`
+	Alias       string `json:"alias"`
+	Title       string `json:"title"`
+	Root        string `json:"root"`
+	Agreement   string `json:"agreement"`
+	Flow        string `json:"flow"`
+	Participant string `json:"participant"`
+	CanRead     bool   `json:"can_read"`
+	CanWrite    bool   `json:"can_write"`
+	Objects     int64  `json:"objects"` // versions included
+}
+
+func (a *Admin) collections(ctx context.Context, in View) ([]Collection, error) {
+	policy, d, err := a.policy(ctx)
+	if err != nil {
+		return nil, err
+	}
+	at := a.at(in.At)
+	list := []Collection{}
+	add := func(c *exchange.Collection, read, write bool) error {
+		n, err := a.store.Count(ctx, c.ID)
+		list = append(list, Collection{
+			ID: c.ID.String(), Alias: c.Alias, Title: c.Title, Root: d.Centre.ID, Agreement: c.Agreement,
+			Flow: c.Flow, Participant: c.Participant, CanRead: read, CanWrite: write, Objects: n,
+		})
+		return err
+	}
+	if in.As != "" {
+		pr, err := a.principal(d, in.As)
+		if err != nil {
+			return nil, err
+		}
+		for _, g := range policy.Grants(pr, at) {
+			if err := add(g.Collection(), g.CanRead(), g.CanWrite()); err != nil {
+				return nil, err
+			}
+		}
+		return list, nil
+	}
+	for _, c := range policy.Collections() {
+		var read, write bool
+		for _, g := range policy.Holders(c, at) {
+			read, write = read || g.CanRead(), write || g.CanWrite()
+		}
+		if err := add(c, read, write); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+// Grant is what one organisation may do with one collection, and why.
+type Grant struct {
+	Organisation string    `json:"organisation"`
+	Collection   string    `json:"collection"` // alias
+	CanRead      bool      `json:"can_read"`
+	CanWrite     bool      `json:"can_write"`
+	CanDelete    bool      `json:"can_delete"`
+	Agreement    string    `json:"agreement"`
+	Article      string    `json:"article"`
+	From         time.Time `json:"from"`
+	Until        time.Time `json:"until"`
+	Digest       string    `json:"digest"` // of the agreement
+}
+
+func (a *Admin) grants(ctx context.Context, in View) ([]Grant, error) {
+	policy, d, err := a.policy(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if in.Agreement != "" && d.Agreements[in.Agreement] == nil {
+		return nil, taxii.Errorf(taxii.NotFound, "there is no agreement %s", in.Agreement)
+	}
+	list := []Grant{}
+	for _, c := range policy.Collections() {
+		if in.Agreement != "" && c.Agreement != in.Agreement {
+			continue
+		}
+		for _, g := range policy.Holders(c, a.at(in.At)) {
+			list = append(list, Grant{
+				Organisation: g.Organisation(), Collection: c.Alias,
+				CanRead: g.CanRead(), CanWrite: g.CanWrite(), CanDelete: g.CanDelete(),
+				Agreement: c.Agreement, Article: c.Article, From: c.From, Until: c.Until,
+				Digest: d.Agreements[c.Agreement].Digest,
+			})
+		}
+	}
+	return list, nil
+}

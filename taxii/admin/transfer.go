@@ -1,0 +1,148 @@
+package admin
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"net/http"
+
+	"github.com/google/uuid"
+
+	"comity/store"
+	"comity/taxii"
+	"comity/taxii/exchange"
+)
+
+// Imported says what became of one imported file.
+type Imported struct {
+	Status     uuid.UUID            `json:"status"`
+	Successes  int                  `json:"successes"`
+	Stored     int                  `json:"stored"` // of the successes: those not known before
+	Failures   []taxii.StatusDetail `json:"failures"`
+	Collection string               `json:"collection"`
+}
+
+// importBundle pushes the body into ?collection= on behalf of ?as=, with the
+// rights of that account.
+func (a *Admin) importBundle(w http.ResponseWriter, r *http.Request) error {
+	ctx := r.Context()
+	policy, d, err := a.policy(ctx)
+	if err != nil {
+		return err
+	}
+	pr, err := a.principal(d, r.FormValue("as"))
+	if err != nil {
+		return err
+	}
+	g, err := policy.Decide(pr, r.FormValue("collection"), exchange.Write, a.now())
+	if err != nil {
+		return err
+	}
+	id, err := a.intake.Push(ctx, g, r.Body)
+	if err != nil {
+		return err
+	}
+	status, err := a.store.Status(ctx, pr.Account, id)
+	if err != nil {
+		return err
+	}
+	out := Imported{Status: id, Successes: status.Successes, Stored: status.Stored, Failures: []taxii.StatusDetail{}, Collection: g.Collection().Alias}
+	for n := range status.Parts {
+		outcomes, err := a.store.Outcomes(ctx, id, n)
+		if err != nil {
+			return err
+		}
+		var failures []taxii.StatusDetail
+		if err := json.Unmarshal(fmt.Appendf(nil, "[%s]", outcomes.Failures), &failures); err != nil {
+			return fmt.Errorf("read status %s: %w", id, err)
+		}
+		out.Failures = append(out.Failures, failures...)
+	}
+	return json.NewEncoder(w).Encode(out)
+}
+
+// export writes ?collection= as one STIX bundle, every version in the order
+// added: all of it for the operator, or what ?as= may read. With ?since= it
+// begins after that date_added.
+func (a *Admin) export(w http.ResponseWriter, r *http.Request) error {
+	ctx := r.Context()
+	policy, d, err := a.policy(ctx)
+	if err != nil {
+		return err
+	}
+	c, ok := policy.Collection(r.FormValue("collection"))
+	if !ok {
+		return &taxii.Error{Code: taxii.NotFound, Msg: "there is no such collection", Err: errNoCollection}
+	}
+	g := exchange.Operator(c.ID)
+	if as := r.FormValue("as"); as != "" {
+		pr, err := a.principal(d, as)
+		if err != nil {
+			return err
+		}
+		if g, err = policy.Decide(pr, c.Alias, exchange.Read, a.now()); err != nil {
+			return err
+		}
+	}
+	q := store.Query{Limit: 10_000, MaxBytes: 4 << 20}
+	q.Versions.All = true
+	q.Specs = []string{"2.0", "2.1"}
+	if since := r.FormValue("since"); since != "" {
+		if q.After, err = taxii.ParseTime(since); err != nil {
+			return err
+		}
+	}
+	page, err := a.store.Scan(ctx, g, q)
+	if err != nil {
+		return err
+	}
+	out := bufio.NewWriter(w)
+	fmt.Fprintf(out, `{"type":"bundle","id":"bundle--%s","objects":[`, uuid.New())
+	for first := true; page.Len() > 0; first = false {
+		if !first {
+			out.WriteByte(',')
+		}
+		out.Write(page.Objects)
+		if !page.More {
+			break
+		}
+		q.After = page.Last
+		if page, err = a.store.Scan(ctx, g, q); err != nil {
+			return err
+		}
+	}
+	out.WriteString("]}\n")
+	return out.Flush()
+}
+
+// backup writes a consistent copy of the store.
+func (a *Admin) backup(w http.ResponseWriter, r *http.Request) error {
+	_, err := a.store.Backup(r.Context(), w)
+	return err
+}
+
+// Checked is one line of what check writes.
+type Checked struct {
+	Records int64  `json:"records,omitempty"` // read so far
+	Fault   string `json:"fault,omitempty"`
+	Done    bool   `json:"done,omitempty"`
+}
+
+// check reads the whole store and writes a line for every fault, for progress
+// now and then, and one at the end.
+func (a *Admin) check(w http.ResponseWriter, r *http.Request) error {
+	lines := json.NewEncoder(w)
+	control := http.NewResponseController(w)
+	var records int64
+	err := a.store.Check(r.Context(),
+		func(n int64) {
+			records = n
+			lines.Encode(Checked{Records: n})
+			control.Flush()
+		},
+		func(fault string) { lines.Encode(Checked{Fault: fault}) })
+	if err != nil {
+		return err
+	}
+	return lines.Encode(Checked{Records: records, Done: true})
+}
