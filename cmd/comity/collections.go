@@ -1,0 +1,67 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"comity/taxii/admin"
+)
+
+type collectionsCmd struct {
+	As string `placeholder:"ORG/NAME" help:"As this account sees them."`
+	At string `placeholder:"T" help:"At this time, not now."`
+}
+
+func (c *collectionsCmd) Run(sh *shell) error {
+	at, err := parseTime(c.At)
+	if err != nil {
+		return err
+	}
+	list, err := call[[]admin.Collection](sh, "collections", admin.View{As: c.As, At: at})
+	if err != nil {
+		return err
+	}
+	return sh.print(list, func(w io.Writer) {
+		for _, c := range list {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%d objects\t%s\n", c.ID, c.Alias, rights(c.CanRead, c.CanWrite, false), c.Objects, c.Title)
+		}
+	})
+}
+
+type grantsCmd struct {
+	Agreement string `arg:"" optional:"" help:"Of this agreement only."`
+	At        string `placeholder:"T" help:"At this time, not now."`
+}
+
+func (c *grantsCmd) Run(sh *shell) error {
+	at, err := parseTime(c.At)
+	if err != nil {
+		return err
+	}
+	list, err := call[[]admin.Grant](sh, "grants", admin.View{Agreement: c.Agreement, At: at})
+	if err != nil {
+		return err
+	}
+	return sh.print(list, func(w io.Writer) {
+		for _, g := range list {
+			fmt.Fprintf(w, "%s\t%s\t%s\tarticle %s of %s\tuntil %s\n", g.Organisation, g.Collection,
+				rights(g.CanRead, g.CanWrite, g.CanDelete), g.Article, g.Agreement, g.Until.UTC().Format(time.RFC3339))
+		}
+	})
+}
+
+// rights spells what may be done in three places.
+func rights(read, write, delete bool) string {
+	b := []byte("---")
+	if read {
+		b[0] = 'r'
+	}
+	if write {
+		b[1] = 'w'
+	}
+	if delete {
+		b[2] = 'd'
+	}
+	return string(b)
+}

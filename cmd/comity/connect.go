@@ -1,0 +1,58 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"comity/store"
+	"comity/store/bolt"
+	"comity/taxii"
+	"comity/taxii/admin"
+	"comity/taxii/intake"
+)
+
+// lockWait is how long a command waits for another that holds the store.
+const lockWait = 10 * time.Second
+
+func (sh *shell) socket() string { return filepath.Join(sh.data, "admin.sock") }
+
+// connect reaches the Admin of the server that runs on the data folder, or
+// opens the store itself if none does. Between the two it waits for other
+// commands to end.
+func (sh *shell) connect() (*admin.Client, error) {
+	if _, err := os.Stat(sh.data); err != nil {
+		return nil, fmt.Errorf("there is no data folder %s; make one with comity init", sh.data)
+	}
+	deadline := time.Now().Add(lockWait)
+	for {
+		if client, err := admin.Dial(sh.socket()); err == nil {
+			return client, nil
+		}
+		s, err := sh.open(200 * time.Millisecond)
+		if err == nil {
+			in := intake.New(s, sh.data, time.Now)
+			return admin.Local(admin.New(s, in, time.Now), s.Close), nil
+		}
+		if taxii.CodeOf(err) != taxii.Unavailable || time.Now().After(deadline) || sh.ctx.Err() != nil {
+			return nil, err
+		}
+	}
+}
+
+// open opens the store of the data folder.
+func (sh *shell) open(wait time.Duration) (store.Store, error) {
+	return bolt.Open(sh.data, time.Now, slog.New(slog.NewTextHandler(sh.err, nil)), wait)
+}
+
+// call carries out one verb.
+func call[Out any](sh *shell, verb string, in any) (out Out, err error) {
+	client, err := sh.connect()
+	if err != nil {
+		return out, err
+	}
+	defer client.Close()
+	return out, client.Call(sh.ctx, verb, in, &out)
+}

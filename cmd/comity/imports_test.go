@@ -1,0 +1,77 @@
+package main
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// edges are the imports that the rooms allow each other; a new edge is a line
+// here and a sentence in its commit.
+var edges = map[string][]string{
+	"cmd/comity": {
+		"stix", "store", "store/bolt", "taxii", "taxii/admin", "taxii/agreement", "taxii/auth", "taxii/exchange",
+		"taxii/intake", "taxii/metrics", "taxii/server", "testdata",
+	},
+	"taxii/server":    {"stix", "store", "taxii", "taxii/auth", "taxii/exchange", "taxii/intake", "taxii/metrics"},
+	"taxii/admin":     {"store", "taxii", "taxii/agreement", "taxii/auth", "taxii/exchange", "taxii/intake"},
+	"taxii/intake":    {"stix", "store", "taxii", "taxii/exchange"},
+	"taxii/auth":      {"taxii", "taxii/exchange"},
+	"store/bolt":      {"stix", "store", "taxii", "taxii/exchange"},
+	"store/storetest": {"stix", "store", "taxii", "taxii/exchange"},
+	"store":           {"stix", "taxii", "taxii/exchange"},
+	"taxii/exchange":  {"stix", "taxii", "taxii/agreement"},
+	"taxii/agreement": {"stix", "taxii"},
+	"taxii/metrics":   {},
+	"taxii":           {},
+	"stix":            {},
+	"testdata":        {},
+}
+
+// TestRoomsImportOnlyWhatTheyMay keeps the map of the project true: nothing
+// points back.
+func TestRoomsImportOnlyWhatTheyMay(t *testing.T) {
+	root := filepath.Join("..", "..")
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() && strings.HasPrefix(entry.Name(), ".") && len(entry.Name()) > 2 {
+			return filepath.SkipDir
+		}
+		if filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		relative, err := filepath.Rel(root, filepath.Dir(path))
+		if err != nil {
+			return err
+		}
+		room := filepath.ToSlash(relative)
+		allowed, known := edges[room]
+		if !known {
+			t.Errorf("%s: the room %s is not on the map", path, room)
+		}
+		for _, line := range file.Imports {
+			name, err := strconv.Unquote(line.Path.Value)
+			if err != nil {
+				return err
+			}
+			if to, ours := strings.CutPrefix(name, "comity/"); ours && !slices.Contains(allowed, to) {
+				t.Errorf("%s imports %s, which %s may not", path, to, room)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

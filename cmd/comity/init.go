@@ -1,0 +1,28 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"comity/taxii/admin"
+	"comity/taxii/exchange"
+)
+
+type initCmd struct {
+	Centre    string `required:"" placeholder:"ID" help:"Id of the centre; it is the path of the API root."`
+	Name      string `required:"" help:"What the centre is called."`
+	Country   string `required:"" placeholder:"CC" help:"ISO 3166-1 code of the country it sits in."`
+	Namespace string `placeholder:"URL" help:"Ids the centre makes live in this namespace (default urn:comity:ID). It cannot be changed later."`
+}
+
+func (c *initCmd) Run(sh *shell) error {
+	if err := os.MkdirAll(sh.data, 0o700); err != nil {
+		return err
+	}
+	centre, err := call[exchange.Centre](sh, "init", admin.Init{ID: c.Centre, Name: c.Name, Country: c.Country, Namespace: c.Namespace})
+	if err != nil {
+		return err
+	}
+	return sh.print(centre, func(w io.Writer) { fmt.Fprintf(w, "centre %s in %s\n", centre.ID, sh.data) })
+}

@@ -1,0 +1,128 @@
+// Command comity is a TAXII 2.1 server whose collections come out of signed
+// information-exchange agreements, and everything an operator needs beside it.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"text/tabwriter"
+
+	"github.com/alecthomas/kong"
+
+	"comity/taxii/exchange"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// commands is the command line. The help texts are the reference.
+type commands struct {
+	Data string `default:"./comity-data" env:"COMITY_DATA" placeholder:"DIR" help:"Data folder of the centre (default ${default})."`
+	JSON bool   `help:"Print results as JSON."`
+
+	Demo demoCmd `cmd:"" help:"Start a working exchange in a temporary folder."`
+
+	Init  initCmd  `cmd:"" help:"Make a data folder for a centre."`
+	Serve serveCmd `cmd:"" help:"Serve TAXII 2.1 until interrupted."`
+
+	Org         orgCmd         `cmd:"" help:"Organisations that take part or could."`
+	Account     accountCmd     `cmd:"" help:"Persons and services that act for an organisation."`
+	Token       tokenCmd       `cmd:"" help:"API tokens of accounts."`
+	Agreement   agreementCmd   `cmd:"" help:"Agreements: the only source of access."`
+	Collections collectionsCmd `cmd:"" help:"List collections, as an account sees them or as they are."`
+	Grants      grantsCmd      `cmd:"" help:"List who may do what with which collection, by which article."`
+
+	Import   importCmd   `cmd:"" help:"Push bundles or envelopes on behalf of an account."`
+	Export   exportCmd   `cmd:"" help:"Write a collection as one STIX bundle."`
+	Validate validateCmd `cmd:"" help:"Check bundles or envelopes without storing anything."`
+
+	Backup  backupCmd  `cmd:"" help:"Write a consistent copy of the store, also while serving."`
+	Check   checkCmd   `cmd:"" help:"Read the whole store and report every fault."`
+	Version versionCmd `cmd:"" help:"Print the version."`
+}
+
+// shell is what every command runs in.
+type shell struct {
+	ctx      context.Context
+	data     string
+	json     bool
+	in       io.Reader
+	out, err io.Writer
+}
+
+// exit is a command that ends early with a status, such as help.
+type exit int
+
+// errQuiet ends a command with status 1 after it has said everything itself.
+var errQuiet = errors.New("")
+
+// run carries out one command line and returns the exit status: 0, 1 if it
+// failed, 2 if it could not be understood.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
+	var c commands
+	defer func() {
+		if fault := recover(); fault != nil {
+			early, ok := fault.(exit)
+			if !ok {
+				panic(fault)
+			}
+			code = int(early)
+		}
+	}()
+	parser := kong.Must(&c,
+		kong.Name("comity"),
+		kong.Description("TAXII 2.1 under signed exchange agreements. Results go to stdout, the rest to stderr."),
+		kong.Vars{"clients": strings.Join(exchange.Clients, ", ")},
+		kong.Configuration(tomlConfig),
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(status int) { panic(exit(status)) }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+	)
+	if len(args) > 0 && args[0] == "help" {
+		args = append(args[1:], "--help")
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	line, err := parser.Parse(args)
+	if err != nil {
+		fmt.Fprintf(stderr, "comity: %v; see comity help\n", err)
+		return 2
+	}
+	sh := &shell{ctx, c.Data, c.JSON, stdin, stdout, stderr}
+	if err := line.Run(sh); err != nil {
+		if !errors.Is(err, errQuiet) {
+			fmt.Fprintf(stderr, "comity: %v\n", err)
+		}
+		return 1
+	}
+	return 0
+}
+
+// print writes a result: as indented JSON, or as text makes it.
+func (sh *shell) print(result any, text func(w io.Writer)) error {
+	if sh.json {
+		enc := json.NewEncoder(sh.out)
+		enc.SetIndent("", "  ")
+		return enc.Encode(result)
+	}
+	w := tabwriter.NewWriter(sh.out, 0, 8, 2, ' ', 0)
+	text(w)
+	return w.Flush()
+}
+
+// say writes a remark that is no result.
+func (sh *shell) say(format string, args ...any) {
+	fmt.Fprintf(sh.err, "comity: "+format+"\n", args...)
+}

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"os"
+
+	"comity/taxii"
+	"comity/taxii/admin"
+	"comity/taxii/exchange"
+)
+
+type orgCmd struct {
+	Add       orgAddCmd       `cmd:"" help:"Add an organisation."`
+	List      orgListCmd      `cmd:"" help:"List organisations."`
+	Show      orgShowCmd      `cmd:"" help:"Show one organisation."`
+	Suspend   orgSuspendCmd   `cmd:"" help:"Stop all its grants."`
+	Reinstate orgReinstateCmd `cmd:"" help:"Restore its grants."`
+}
+
+type orgAddCmd struct {
+	ID       string `arg:"" help:"Lower-case letters, digits and hyphens."`
+	Kind     string `required:"" help:"international-body, national-bureau, law-enforcement, private-vendor, cert, soc or isac."`
+	Name     string `required:"" help:"What it is called."`
+	Country  string `required:"" placeholder:"CC" help:"ISO 3166-1 code."`
+	Parent   string `placeholder:"ID" help:"The organisation it belongs to, such as the bureau of a CERT."`
+	Key      string `xor:"key" placeholder:"ed25519:…" help:"Public key that its agreements are signed with."`
+	NewKey   string `xor:"key" placeholder:"FILE" help:"Make a key pair; the private key goes to this new file."`
+	Identity string `placeholder:"STIX-ID" help:"Its STIX identity."`
+}
+
+func (c *orgAddCmd) Run(sh *shell) error {
+	if c.NewKey != "" {
+		key, err := newKey(c.NewKey)
+		if err != nil {
+			return err
+		}
+		c.Key = key
+	}
+	o, err := call[exchange.Organisation](sh, "org/add", exchange.Organisation{
+		ID: c.ID, Kind: c.Kind, Name: c.Name, Country: c.Country, Parent: c.Parent, Key: c.Key, Identity: c.Identity,
+	})
+	if err != nil {
+		if c.NewKey != "" {
+			os.Remove(c.NewKey)
+		}
+		return err
+	}
+	return sh.printOrgs(o, o)
+}
+
+// newKey makes an Ed25519 key pair: the private key as PKCS #8 in PEM, which
+// only the owner of the file can read, the public one as the result.
+func newKey(file string) (string, error) {
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return "", err
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		return "", err
+	}
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return "", err
+	}
+	if err := pem.Encode(f, &pem.Block{Type: "PRIVATE KEY", Bytes: der}); err != nil {
+		f.Close()
+		return "", err
+	}
+	return "ed25519:" + base64.StdEncoding.EncodeToString(public), f.Close()
+}
+
+type orgListCmd struct{}
+
+func (c *orgListCmd) Run(sh *shell) error {
+	list, err := call[[]exchange.Organisation](sh, "org/list", admin.None{})
+	if err != nil {
+		return err
+	}
+	return sh.printOrgs(list, list...)
+}
+
+type orgShowCmd struct {
+	ID string `arg:""`
+}
+
+func (c *orgShowCmd) Run(sh *shell) error {
+	list, err := call[[]exchange.Organisation](sh, "org/list", admin.None{})
+	if err != nil {
+		return err
+	}
+	for _, o := range list {
+		if o.ID == c.ID {
+			return sh.printOrgs(o, o)
+		}
+	}
+	return taxii.Errorf(taxii.NotFound, "there is no organisation %s", c.ID)
+}
+
+type orgSuspendCmd struct {
+	ID string `arg:""`
+}
+
+func (c *orgSuspendCmd) Run(sh *shell) error { return sh.suspend(c.ID, true) }
+
+type orgReinstateCmd struct {
+	ID string `arg:""`
+}
+
+func (c *orgReinstateCmd) Run(sh *shell) error { return sh.suspend(c.ID, false) }
+
+func (sh *shell) suspend(id string, suspended bool) error {
+	o, err := call[exchange.Organisation](sh, "org/suspend", admin.Suspend{ID: id, Suspended: suspended})
+	if err != nil {
+		return err
+	}
+	return sh.printOrgs(o, o)
+}
+
+func (sh *shell) printOrgs(result any, list ...exchange.Organisation) error {
+	return sh.print(result, func(w io.Writer) {
+		for _, o := range list {
+			standing := "admitted"
+			if o.Suspended {
+				standing = "suspended"
+			}
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", o.ID, o.Kind, o.Country, standing, o.Name)
+		}
+	})
+}

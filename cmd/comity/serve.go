@@ -1,0 +1,190 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"comity/store"
+	"comity/taxii/admin"
+	"comity/taxii/auth"
+	"comity/taxii/intake"
+	"comity/taxii/metrics"
+	"comity/taxii/server"
+)
+
+type serveCmd struct {
+	Config      kong.ConfigFlag `placeholder:"FILE" help:"TOML file whose keys are these flags, without dashes."`
+	Listen      string          `default:"127.0.0.1:8080" placeholder:"ADDR" env:"COMITY_LISTEN" help:"Where to serve (default ${default})."`
+	PublicURL   string          `placeholder:"URL" env:"COMITY_PUBLIC_URL" help:"Scheme and host that clients use; without it, made from --listen."`
+	AdminListen string          `placeholder:"ADDR" env:"COMITY_ADMIN_LISTEN" help:"Where to serve /metrics, in the clear."`
+	Contact     string          `env:"COMITY_CONTACT" help:"Contact shown in discovery."`
+	MaxContent  int64           `name:"max-content-length" default:"104857600" env:"COMITY_MAX_CONTENT_LENGTH" help:"Largest push in octets (default ${default})."`
+	Limit       int             `default:"1000" env:"COMITY_LIMIT" help:"Page size where a client names none (default ${default})."`
+	MaxLimit    int             `default:"10000" env:"COMITY_MAX_LIMIT" help:"Largest page size (default ${default})."`
+	KeyHeader   string          `default:"X-API-Key" env:"COMITY_KEY_HEADER" help:"Header that may carry a token alone (default ${default})."`
+	LogFormat   string          `enum:"text,json" default:"text" env:"COMITY_LOG_FORMAT" help:"text or json."`
+	tlsFlags    `embed:""`
+}
+
+// background is how often the server tidies up, and statusKept how long the
+// status of a push can be read (TAXII 2.1 §4.3 asks for 24 hours).
+const (
+	background = time.Hour
+	statusKept = 48 * time.Hour
+)
+
+func (c *serveCmd) Run(sh *shell) error {
+	if _, err := os.Stat(sh.data); err != nil {
+		return fmt.Errorf("there is no data folder %s; make one with comity init", sh.data)
+	}
+	config, err := c.tls(sh.data)
+	if err != nil {
+		return err
+	}
+	if config == nil && !c.PlainHTTP && !loopback(c.Listen) {
+		return fmt.Errorf("%s is no loopback address: choose a TLS flag, or --plain-http behind a proxy that has TLS", c.Listen)
+	}
+	if running, err := admin.Dial(sh.socket()); err == nil {
+		running.Close()
+		return fmt.Errorf("a server runs on %s already", sh.data)
+	}
+	s, err := sh.open(lockWait)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	log := slog.New(slog.NewTextHandler(sh.err, nil))
+	if c.LogFormat == "json" {
+		log = slog.New(slog.NewJSONHandler(sh.err, nil))
+	}
+	ex := &exchangeServer{store: s, data: sh.data, socket: sh.socket(), tls: config, now: time.Now, log: log}
+	if err := ex.start(c); err != nil {
+		return err
+	}
+	sh.say("serving %s/taxii2/", ex.url)
+	return ex.wait(sh.ctx)
+}
+
+// loopback tells whether an address is reachable from this machine only.
+func loopback(listen string) bool {
+	host, _, err := net.SplitHostPort(listen)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// exchangeServer is the listeners of one running exchange.
+type exchangeServer struct {
+	store  store.Store
+	data   string
+	socket string
+	tls    *tls.Config // nil for plain HTTP
+	now    func() time.Time
+	log    *slog.Logger
+
+	url     string // as clients reach it
+	admin   *admin.Admin
+	servers []*http.Server
+	failed  chan error
+}
+
+// start opens the listeners: TAXII, the admin socket and, if asked for, the
+// metrics.
+func (ex *exchangeServer) start(c *serveCmd) error {
+	listener, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return err
+	}
+	scheme := "http"
+	if ex.tls != nil {
+		scheme = "https"
+		listener = tls.NewListener(listener, ex.tls)
+	}
+	if ex.url = strings.TrimSuffix(c.PublicURL, "/"); ex.url == "" {
+		ex.url = scheme + "://" + listener.Addr().String()
+	}
+	counters := metrics.New()
+	in := intake.New(ex.store, ex.data, ex.now)
+	ex.admin = admin.New(ex.store, in, ex.now)
+	ex.failed = make(chan error, 3)
+	ex.serve(listener, server.New(server.Config{
+		PublicURL: ex.url, Contact: c.Contact, MaxContentLength: c.MaxContent, DefaultLimit: c.Limit, MaxLimit: c.MaxLimit,
+	}, ex.store, auth.New(ex.store, ex.now, c.KeyHeader), in, counters, ex.log, ex.now))
+
+	// The store is ours, so a socket that is still there is left over.
+	os.Remove(ex.socket)
+	socket, err := net.Listen("unix", ex.socket)
+	if err != nil {
+		return err
+	}
+	if err := os.Chmod(ex.socket, 0o600); err != nil {
+		return err
+	}
+	ex.serve(socket, ex.admin.Handler())
+	if c.AdminListen != "" {
+		listener, err := net.Listen("tcp", c.AdminListen)
+		if err != nil {
+			return err
+		}
+		mux := http.NewServeMux()
+		mux.Handle("/metrics", counters.Handler())
+		ex.serve(listener, mux)
+	}
+	return nil
+}
+
+// serve runs one listener. Headers have to come soon; bodies and answers are
+// paced by their handlers.
+func (ex *exchangeServer) serve(l net.Listener, h http.Handler) {
+	s := &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(ex.log.Handler(), slog.LevelDebug),
+	}
+	ex.servers = append(ex.servers, s)
+	go func() { ex.failed <- s.Serve(l) }()
+}
+
+// wait tidies up now and then until ctx ends, then lets requests finish.
+func (ex *exchangeServer) wait(ctx context.Context) error {
+	tick := time.NewTicker(background)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			if err := ex.store.ExpireStatuses(ctx, ex.now().Add(-statusKept)); err != nil {
+				ex.log.Error("expire statuses", "err", err)
+			}
+		case err := <-ex.failed:
+			ex.stop()
+			return err
+		case <-ctx.Done():
+			ex.stop()
+			return nil
+		}
+	}
+}
+
+func (ex *exchangeServer) stop() {
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
+	defer cancel()
+	for _, s := range ex.servers {
+		if err := s.Shutdown(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			ex.log.Error("shut down", "err", err)
+		}
+	}
+}

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"comity/taxii/admin"
+	"comity/taxii/exchange"
+)
+
+type tokenCmd struct {
+	Add    tokenAddCmd    `cmd:"" help:"Make a token and print it, this once, alone on stdout."`
+	List   tokenListCmd   `cmd:"" help:"List tokens, never what they are."`
+	Revoke tokenRevokeCmd `cmd:"" help:"Let a token in no more."`
+}
+
+type tokenAddCmd struct {
+	Account string `arg:"" placeholder:"ORG/NAME"`
+	Expires string `placeholder:"T" help:"When it stops working."`
+}
+
+func (c *tokenAddCmd) Run(sh *shell) error {
+	expires, err := parseTime(c.Expires)
+	if err != nil {
+		return err
+	}
+	return sh.addToken(c.Account, expires)
+}
+
+func (sh *shell) addToken(account string, expires *time.Time) error {
+	t, err := call[admin.NewToken](sh, "token/add", admin.AddToken{Account: account, Expires: expires})
+	if err != nil {
+		return err
+	}
+	if !sh.json {
+		sh.say("token %s of %s; it is not shown again", t.ID, t.Account)
+	}
+	return sh.print(t, func(w io.Writer) { fmt.Fprintln(w, t.Token) })
+}
+
+type tokenListCmd struct{}
+
+func (c *tokenListCmd) Run(sh *shell) error {
+	list, err := call[[]exchange.Token](sh, "token/list", admin.None{})
+	if err != nil {
+		return err
+	}
+	return sh.printTokens(list, list...)
+}
+
+type tokenRevokeCmd struct {
+	ID string `arg:"" help:"As comity token list shows it."`
+}
+
+func (c *tokenRevokeCmd) Run(sh *shell) error {
+	t, err := call[exchange.Token](sh, "token/revoke", admin.Name{ID: c.ID})
+	if err != nil {
+		return err
+	}
+	return sh.printTokens(t, t)
+}
+
+func (sh *shell) printTokens(result any, list ...exchange.Token) error {
+	return sh.print(result, func(w io.Writer) {
+		for _, t := range list {
+			state := "valid"
+			if t.Revoked {
+				state = "revoked"
+			}
+			until := "no end"
+			if t.Expires != nil {
+				until = "until " + t.Expires.UTC().Format(time.RFC3339)
+			}
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", t.ID, t.Account, state, until)
+		}
+	})
+}

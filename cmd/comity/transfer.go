@@ -1,0 +1,108 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+
+	"comity/taxii"
+	"comity/taxii/admin"
+)
+
+type importCmd struct {
+	Collection string   `required:"" placeholder:"ALIAS" help:"Alias or id of the collection."`
+	As         string   `required:"" placeholder:"ORG/NAME" help:"The account that pushes; its rights decide."`
+	Files      []string `arg:"" name:"file" help:"Bundles or envelopes; - for standard input."`
+}
+
+// imported is what became of one file.
+type imported struct {
+	File string `json:"file"`
+	admin.Imported
+}
+
+func (c *importCmd) Run(sh *shell) error {
+	client, err := sh.connect()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	bar := sh.progress(int64(len(c.Files)), "importing")
+	defer bar.Close()
+	var results []imported
+	failures := 0
+	for _, file := range c.Files {
+		in, err := sh.input(file)
+		if err != nil {
+			return err
+		}
+		answer, err := client.Stream(sh.ctx, "import", url.Values{"collection": {c.Collection}, "as": {c.As}}, in)
+		in.Close()
+		if err != nil {
+			return fmt.Errorf("%s: %w", file, err)
+		}
+		result := imported{File: file}
+		err = json.NewDecoder(answer).Decode(&result.Imported)
+		answer.Close()
+		if err != nil {
+			return fmt.Errorf("%s: %w", file, err)
+		}
+		results = append(results, result)
+		failures += len(result.Failures)
+		bar.Add(1)
+	}
+	err = sh.print(results, func(w io.Writer) {
+		for _, r := range results {
+			fmt.Fprintf(w, "%s\t%d accepted\t%d of them new\t%d refused\n", r.File, r.Successes, r.Stored, len(r.Failures))
+			for _, f := range r.Failures {
+				fmt.Fprintf(w, "  %s\t%s\n", f.ID, f.Message)
+			}
+		}
+	})
+	if err == nil && failures > 0 {
+		return errQuiet
+	}
+	return err
+}
+
+// input opens a file, or standard input for "-".
+func (sh *shell) input(file string) (io.ReadCloser, error) {
+	if file == "-" {
+		return io.NopCloser(sh.in), nil
+	}
+	return os.Open(file)
+}
+
+type exportCmd struct {
+	Collection string `required:"" placeholder:"ALIAS" help:"Alias or id of the collection."`
+	As         string `placeholder:"ORG/NAME" help:"Only what this account may read."`
+	Since      string `placeholder:"T" help:"Only what was added after this time."`
+}
+
+func (c *exportCmd) Run(sh *shell) error {
+	client, err := sh.connect()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	args := url.Values{"collection": {c.Collection}}
+	if c.As != "" {
+		args.Set("as", c.As)
+	}
+	since, err := parseTime(c.Since)
+	if err != nil {
+		return err
+	}
+	if since != nil {
+		args.Set("since", taxii.FormatTime(*since))
+	}
+	answer, err := client.Stream(sh.ctx, "export", args, nil)
+	if err != nil {
+		return err
+	}
+	defer answer.Close()
+	_, err = io.Copy(sh.out, answer)
+	return err
+}

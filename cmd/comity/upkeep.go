@@ -1,0 +1,127 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
+
+	"comity/taxii/admin"
+)
+
+type backupCmd struct {
+	File string `arg:"" help:"New file; it can be opened as comity.db of a data folder."`
+}
+
+func (c *backupCmd) Run(sh *shell) error {
+	if _, err := os.Lstat(c.File); err == nil {
+		return fmt.Errorf("%s exists already", c.File)
+	}
+	client, err := sh.connect()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	answer, err := client.Stream(sh.ctx, "backup", nil, nil)
+	if err != nil {
+		return err
+	}
+	defer answer.Close()
+	// Under its name there is a whole copy or none.
+	f, err := os.CreateTemp(filepath.Dir(c.File), ".backup-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	defer f.Close()
+	bar := sh.progress(-1, "copying")
+	defer bar.Close()
+	n, err := io.Copy(io.MultiWriter(f, bar), answer)
+	if err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	if err := os.Rename(f.Name(), c.File); err != nil {
+		return err
+	}
+	return sh.print(map[string]any{"file": c.File, "bytes": n}, func(w io.Writer) {
+		fmt.Fprintf(w, "%s\t%d bytes\n", c.File, n)
+	})
+}
+
+type checkCmd struct{}
+
+func (c *checkCmd) Run(sh *shell) error {
+	client, err := sh.connect()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	answer, err := client.Stream(sh.ctx, "check", nil, nil)
+	if err != nil {
+		return err
+	}
+	defer answer.Close()
+	bar := sh.progress(-1, "checking")
+	defer bar.Close()
+	report := struct {
+		Records int64    `json:"records"`
+		Faults  []string `json:"faults"`
+	}{Faults: []string{}}
+	for lines := json.NewDecoder(answer); ; {
+		var line admin.Checked
+		if err := lines.Decode(&line); err != nil {
+			return fmt.Errorf("the check ended early: %w", err)
+		}
+		report.Records = max(report.Records, line.Records)
+		bar.Set64(report.Records)
+		if line.Fault != "" {
+			report.Faults = append(report.Faults, line.Fault)
+		}
+		if line.Done {
+			break
+		}
+	}
+	err = sh.print(report, func(w io.Writer) {
+		for _, fault := range report.Faults {
+			fmt.Fprintln(w, fault)
+		}
+		fmt.Fprintf(w, "%d records, %d faults\n", report.Records, len(report.Faults))
+	})
+	if err == nil && len(report.Faults) > 0 {
+		return errQuiet
+	}
+	return err
+}
+
+type versionCmd struct{}
+
+func (c *versionCmd) Run(sh *shell) error {
+	version := "unknown"
+	if info, ok := debug.ReadBuildInfo(); ok {
+		version = info.Main.Version
+	}
+	result := map[string]string{"version": version, "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH}
+	return sh.print(result, func(w io.Writer) {
+		fmt.Fprintf(w, "comity %s, %s, %s\n", version, result["go"], result["platform"])
+	})
+}
+
+// progress shows how far long work is, if standard error is a terminal. max is
+// -1 if nobody knows.
+func (sh *shell) progress(max int64, what string) *progressbar.ProgressBar {
+	f, ok := sh.err.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return progressbar.DefaultSilent(max, what)
+	}
+	return progressbar.NewOptions64(max, progressbar.OptionSetWriter(f), progressbar.OptionSetDescription(what),
+		progressbar.OptionShowCount(), progressbar.OptionClearOnFinish())
+}
