@@ -48,6 +48,8 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header.Set("Content-Type", taxii.MediaType)
 	header.Set("Date", c.now.UTC().Format(http.TimeFormat))
 	header.Set("X-Content-Type-Options", "nosniff")
+	// The answer before on this connection may have left one.
+	http.NewResponseController(w).SetWriteDeadline(time.Time{})
 	defer func() {
 		if fault := recover(); fault != nil {
 			s.log.Error("panic", "request_id", out.id, "fault", fault, "path", e.path)

@@ -1,9 +1,11 @@
 package server
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 
@@ -97,7 +99,8 @@ func (b *limitedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// pacedBody cuts off a body that comes more slowly than patience allows.
+// pacedBody cuts off a body that comes more slowly than patience allows. What
+// else keeps it from being read is the sender's doing.
 type pacedBody struct {
 	r       io.Reader
 	control *http.ResponseController
@@ -111,6 +114,9 @@ func (b *pacedBody) Read(p []byte) (int, error) {
 	b.read += int64(n)
 	if err != nil {
 		b.control.SetReadDeadline(time.Time{})
+	}
+	if err != nil && err != io.EOF && !errors.Is(err, os.ErrDeadlineExceeded) {
+		err = &taxii.Error{Code: taxii.Invalid, Msg: "the body could not be read to its end", Err: err}
 	}
 	return n, err
 }
