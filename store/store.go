@@ -35,7 +35,9 @@ type Store interface {
 	// already, or is refused; the status says which. Records get a date_added
 	// that is a whole millisecond and greater than any the collection ever gave,
 	// in the order in which they become visible. The status can be read once the
-	// last part is in. Forbidden without the right to write.
+	// last part is in. A part that is in already changes nothing, so an Append of
+	// unknown outcome can be repeated; one out of order is Conflict, one of a
+	// push that is forgotten NotFound. Forbidden without the right to write.
 	Append(ctx context.Context, g exchange.Grant, part Part) error
 	// Status is the head of a complete status; NotFound if there is none, it
 	// has expired, or account is not the one that pushed.
@@ -60,7 +62,8 @@ type Store interface {
 	// specification version.
 	Has(ctx context.Context, g exchange.Grant, id stix.ID) (bool, error)
 	// Labels looks up what is known of objects already in the collection: the
-	// label of the newest version of each. The result is as long as keys.
+	// label of the newest version of each that the caller may see, or, if it may
+	// write, that there is. The result is as long as keys.
 	Labels(ctx context.Context, g exchange.Grant, keys []stix.Key) ([]Label, error)
 	// Count is the number of records in a collection, superseded versions
 	// included.
@@ -130,7 +133,9 @@ type Outcomes struct {
 // Label is what a collection knows of an object.
 type Label = exchange.Held
 
-// Query asks for records of one collection.
+// Query asks for records of one collection. It chooses between those versions
+// of an object that the caller may see and that are of the specification
+// versions asked for; those at the same instant are first or last together.
 type Query struct {
 	taxii.Match
 	After    time.Time // exclusive; zero: from the beginning

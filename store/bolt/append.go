@@ -24,10 +24,7 @@ func (s *Store) Append(ctx context.Context, g exchange.Grant, part store.Part) e
 	if part.Submission.Collection != g.ID() {
 		return fmt.Errorf("append: the push is for collection %s, the grant for %s", part.Submission.Collection, g.ID())
 	}
-	size := 0
-	for i := range part.Items {
-		size += len(part.Items[i].Object.Raw) + headerLen
-	}
+	drafts, size := newDrafts(part.Items)
 	return s.do(ctx, &job{objects: len(part.Items), bytes: size, run: func(b *batch) error {
 		status, err := b.status(part)
 		if err != nil || status == nil {
@@ -38,15 +35,34 @@ func (s *Store) Append(ctx context.Context, g exchange.Grant, part store.Part) e
 		if err != nil {
 			return err
 		}
-		e.reserve(size)
 		a := adding{editing: e, now: s.now()}
 		for i := range part.Items {
-			if err := a.item(&part.Items[i]); err != nil {
+			if err := a.item(&part.Items[i], drafts[i]); err != nil {
 				return fmt.Errorf("append %s: %w", part.Items[i].Object.ID, err)
 			}
 		}
 		return status.save(b, part, &a)
 	}})
+}
+
+// newDrafts makes what the writer need not: the records in one allocation, as
+// far as they can be made here. A refused item has none.
+func newDrafts(items []store.Item) (drafts []record, size int) {
+	for i := range items {
+		if items[i].Refused == nil {
+			size += len(items[i].Object.Raw) + headerLen
+		}
+	}
+	buf := make([]byte, 0, size)
+	drafts = make([]record, len(items))
+	for i := range items {
+		if o := &items[i].Object; items[i].Refused == nil {
+			start := len(buf)
+			buf = draft(buf, o, o.ID.Key())
+			drafts[i] = buf[start:len(buf):len(buf)]
+		}
+	}
+	return drafts, size
 }
 
 // adding is one part on its way into a collection.
@@ -94,13 +110,13 @@ func quoted(b []byte, s string) []byte {
 }
 
 // item adds one object, or says why not.
-func (a *adding) item(item *store.Item) error {
-	if r := item.Refused; r != nil {
-		a.fail(r.ID, r.Version, r.Message)
+func (a *adding) item(item *store.Item, r record) error {
+	if refused := item.Refused; refused != nil {
+		a.fail(refused.ID, refused.Version, refused.Message)
 		return nil
 	}
 	o := &item.Object
-	key := o.ID.Key()
+	key := r.key()
 	at, err := a.anchor(key)
 	if err != nil {
 		return err
@@ -121,7 +137,7 @@ func (a *adding) item(item *store.Item) error {
 	if v.date = a.next(a.now); v.none {
 		v.instant = instantOf(v.date.time())
 	}
-	r := a.encode(o, key, v, entry.number, at != 0)
+	r.finish(v, entry.number, at != 0)
 	if at == 0 {
 		a.setAnchor(key, 0, v.date)
 		err = a.putLive(v.date, r)

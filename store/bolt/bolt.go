@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/google/uuid"
@@ -52,6 +53,10 @@ var _ store.Store = (*Store)(nil)
 // file does not wait for readers.
 const mapAhead = 4 << 30
 
+// growth is how much the file grows at a time: each costs a sync. The new part
+// takes no room on the disk until it is written.
+const growth = 64 << 20
+
 // Open opens the store in the folder dir, which must exist, and makes it if
 // there is none. If another process has it open, it waits for up to wait, then
 // returns Unavailable. A file of a newer comity is Conflict.
@@ -67,13 +72,18 @@ func Open(dir string, now func() time.Time, log *slog.Logger, wait time.Duration
 	if info, err := os.Stat(path); err == nil {
 		options.InitialMmapSize += int(info.Size())
 	}
-	db, err := bbolt.Open(path, 0o600, options)
+	db, err := openFile(path, options)
+	if errors.Is(err, syscall.ENOMEM) { // address space is limited
+		options.InitialMmapSize = 0
+		db, err = openFile(path, options)
+	}
 	if errors.Is(err, berrors.ErrTimeout) {
 		return nil, &taxii.Error{Code: taxii.Unavailable, Msg: "another process uses " + path, Err: err}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
+	db.AllocSize = growth
 	s := &Store{db: db, now: now, log: log, commit: (*bbolt.Tx).Commit, closed: make(chan struct{}), indexes: map[uuid.UUID]*index{}}
 	s.moved = sync.NewCond(s.mu.RLocker())
 	s.queue.wake = make(chan struct{}, 1)
@@ -84,9 +94,17 @@ func Open(dir string, now func() time.Time, log *slog.Logger, wait time.Duration
 	return s, nil
 }
 
+// openFile is bbolt.Open, which panics on a damaged file. What it then leaves
+// mapped and locked ends with the process.
+func openFile(path string, options *bbolt.Options) (db *bbolt.DB, err error) {
+	defer recovered(&err)
+	return bbolt.Open(path, 0o600, options)
+}
+
 // prepare reads the format, or writes it into a new file.
-func (s *Store) prepare(path string) error {
-	err := s.db.Update(func(tx *bbolt.Tx) error {
+func (s *Store) prepare(path string) (err error) {
+	defer recovered(&err)
+	err = s.db.Update(func(tx *bbolt.Tx) error {
 		if meta := tx.Bucket(bucketMeta); meta != nil {
 			found := number(meta.Get(keyFormat))
 			s.generation.Store(number(meta.Get(keyGeneration)))

@@ -13,17 +13,20 @@ import (
 	"comity/taxii"
 )
 
-// Check implements store.Store. It reads one state of the file, whatever is
-// written meanwhile, and holds it until it is done.
+// Check implements store.Store. Who writes waits while bbolt looks at its
+// pages, which it can do in no other way; what the pages hold is then read as
+// of one moment, whatever is written meanwhile.
 func (s *Store) Check(ctx context.Context, progress func(int64), fault func(string)) error {
+	if err := s.do(ctx, &job{objects: alone, run: func(b *batch) error {
+		for err := range b.tx.Check() {
+			fault("pages: " + err.Error())
+		}
+		return nil
+	}}); err != nil {
+		return err
+	}
 	return s.view(func(tx *bbolt.Tx) error {
 		ck := &checking{ctx: ctx, tx: tx, progress: progress, fault: fault}
-		ck.guard("pages", func() error {
-			for err := range tx.Check() {
-				fault("pages: " + err.Error())
-			}
-			return nil
-		})
 		ck.guard("collections", func() error {
 			return tx.Bucket(bucketCollection).ForEachBucket(func(name []byte) error {
 				if len(name) != 16 {

@@ -87,12 +87,11 @@ func (c *collection) group(key stix.Key) ([]version, error) {
 // newest is the last that ver says of an id.
 func (c *collection) newest(key stix.Key) (version, error) {
 	cursor := c.vers().Cursor()
-	k, value := cursor.Seek(append(key[:], 0xff))
-	if k == nil {
-		k, value = cursor.Last()
-	} else {
-		k, value = cursor.Prev()
+	before := cursor.Prev
+	if k, _ := cursor.Seek(append(key[:], 0xff)); k == nil {
+		before = cursor.Last
 	}
+	k, value := before()
 	v, ok := parseVer(k, value)
 	if !ok || !bytes.HasPrefix(k, key[:]) {
 		return v, damaged("ver lacks an id with several versions")

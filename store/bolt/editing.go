@@ -22,7 +22,6 @@ type editing struct {
 	numbers  map[uint16]*typeEntry
 	postings map[uint16]*bbolt.Bucket
 	del      *bbolt.Bucket
-	arena    []byte // bbolt keeps values until the commit: one allocation for many
 }
 
 // edit opens a collection for writing and makes it if there is none. It writes:
@@ -174,19 +173,4 @@ func (e *editing) flush() error {
 		}
 	}
 	return e.root.Put(keyHead, e.head.bytes())
-}
-
-// reserve makes room for n bytes of records.
-func (e *editing) reserve(n int) {
-	if cap(e.arena)-len(e.arena) < n {
-		e.arena = make([]byte, 0, n)
-	}
-}
-
-// encode makes a record in the arena.
-func (e *editing) encode(o *stix.Object, key stix.Key, v version, number uint16, multi bool) record {
-	start := len(e.arena)
-	r := newRecord(e.arena, o, key, v, number, multi)
-	e.arena = e.arena[:start+len(r)]
-	return r
 }

@@ -35,8 +35,10 @@ func newIndex(n int) *index {
 // fits tells whether n more entries fit.
 func (x *index) fits(n int) bool { return x.used+n <= len(x.slots)*3/4 }
 
+// place is where the search for a key begins, and its tag. The multiplication
+// spreads what is constant in a UUID.
 func place(key [16]byte) (at, tag uint64) {
-	return binary.BigEndian.Uint64(key[:8]), uint64(binary.BigEndian.Uint32(key[8:])) >> 10 << numberBits
+	return binary.BigEndian.Uint64(key[:8]) * 0x9e3779b97f4a7c15 >> 22, uint64(binary.BigEndian.Uint32(key[8:])) >> 10 << numberBits
 }
 
 // put adds an entry, without a look at what is there.

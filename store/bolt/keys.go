@@ -4,8 +4,6 @@ import (
 	"encoding/binary"
 	"time"
 
-	"github.com/google/uuid"
-
 	"comity/stix"
 )
 
@@ -182,5 +180,3 @@ func orderKey(requested time.Time, number uint64) []byte {
 	b := binary.BigEndian.AppendUint64(nil, uint64(dateOf(requested)))
 	return binary.BigEndian.AppendUint64(b, number)
 }
-
-func collectionName(id uuid.UUID) []byte { return id[:] }

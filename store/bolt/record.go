@@ -39,31 +39,33 @@ const (
 // castagnoli is a table of constants: made once, as crc32 hands out one anyway.
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// newRecord makes the value of o.
-func newRecord(dst []byte, o *stix.Object, key stix.Key, v version, number uint16, multi bool) record {
-	start := len(dst)
+// draft is the value of o as far as it does not depend on the collection. It is
+// appended to dst.
+func draft(dst []byte, o *stix.Object, key stix.Key) []byte {
 	dst = append(dst, 0, 0, 0, 0)
 	dst = append(dst, key[:]...)
-	dst = append(dst, v.instant[:]...)
-	dst = binary.BigEndian.AppendUint16(dst, number)
-	var flags byte
-	if v.spec == spec20 {
-		flags |= flagSpec20
-	}
-	if v.none {
-		flags |= flagNone
-	}
-	if multi {
-		flags |= flagMulti
-	}
-	dst = append(dst, flags, byte(v.label))
+	dst = append(dst, make([]byte, 36-20)...)
 	dst = append24(dst, position(o.Raw, string(o.ID)))
 	dst = append24(dst, position(o.Raw, o.Version().String()))
 	dst = append(dst, 0, 0)
-	dst = append(dst, o.Raw...)
-	r := record(dst[start:len(dst):len(dst)])
+	return append(dst, o.Raw...)
+}
+
+// finish fills in the rest of a draft.
+func (r record) finish(v version, number uint16, multi bool) {
+	copy(r[20:], v.instant[:])
+	binary.BigEndian.PutUint16(r[32:], number)
+	r[34], r[35] = 0, byte(v.label)
+	if v.spec == spec20 {
+		r[34] |= flagSpec20
+	}
+	if v.none {
+		r[34] |= flagNone
+	}
+	if multi {
+		r[34] |= flagMulti
+	}
 	r.seal()
-	return r
 }
 
 // position is where text stands in raw as a whole string, 0 if nowhere.

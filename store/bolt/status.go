@@ -236,7 +236,7 @@ const maxExpire = 2000
 func (s *Store) ExpireStatuses(ctx context.Context, t time.Time) error {
 	for {
 		forgotten := 0
-		if err := s.do(ctx, &job{objects: maxObjects, run: func(b *batch) (err error) {
+		if err := s.do(ctx, &job{objects: alone, run: func(b *batch) (err error) {
 			forgotten, err = b.expire(t)
 			return err
 		}}); err != nil || forgotten < maxExpire {

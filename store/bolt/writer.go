@@ -16,6 +16,7 @@ import (
 const (
 	maxObjects = 4000
 	maxBytes   = 4 << 20
+	alone      = maxObjects + 1 // objects of a job that shares no transaction
 )
 
 // job is one change that waits for the writer.
@@ -150,8 +151,8 @@ type batch struct {
 	tx          *bbolt.Tx
 	writes      int // raised before a job first writes
 	collections map[uuid.UUID]*editing
-	statuses    map[uuid.UUID]uint64 // number of those new in here; 0 if removed
-	removed     map[uuid.UUID]uint64 // their numbers until now
+	statuses    map[uuid.UUID]uint64 // numbers of those new in here
+	removed     map[uuid.UUID]uint64 // numbers of those forgotten in here
 	generation  uint64               // 0: unchanged
 }
 
@@ -232,9 +233,7 @@ func (s *Store) publish(id int, b *batch) {
 			s.statuses.replace(id, n, 0)
 		}
 		for id, n := range b.statuses {
-			if n != 0 {
-				s.statuses.put(id, n)
-			}
+			s.statuses.put(id, n)
 		}
 	}
 	if b.generation != 0 {

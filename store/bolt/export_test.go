@@ -1,0 +1,34 @@
+package bolt
+
+import "go.etcd.io/bbolt"
+
+// FailCommits lets every commit go through f, which calls commit or not.
+func (s *Store) FailCommits(f func(commit func() error) error) {
+	s.commit = func(tx *bbolt.Tx) error { return f(tx.Commit) }
+}
+
+// Index is an index by itself.
+type Index = index
+
+var NewIndex = newIndex
+
+func (x *Index) Put(key [16]byte, number uint64)               { x.put(key, number) }
+func (x *Index) Replace(key [16]byte, from, to uint64)         { x.replace(key, from, to) }
+func (x *Index) Candidates(key [16]byte) (candidates []uint64) { return x.candidates(nil, key) }
+func (x *Index) Fits(n int) bool                               { return x.fits(n) }
+
+// LiveValue is the n-th value in live of the only collection there is.
+func (s *Store) LiveValue(n int) (value []byte, err error) {
+	err = s.db.View(func(tx *bbolt.Tx) error {
+		return tx.Bucket(bucketCollection).ForEachBucket(func(name []byte) error {
+			c := tx.Bucket(bucketCollection).Bucket(name).Bucket(bucketLive).Cursor()
+			_, v := c.First()
+			for range n {
+				_, v = c.Next()
+			}
+			value = append([]byte(nil), v...)
+			return nil
+		})
+	})
+	return value, err
+}

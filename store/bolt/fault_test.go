@@ -1,0 +1,251 @@
+package bolt_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"comity/store"
+	"comity/store/bolt"
+	"comity/taxii"
+)
+
+var errDisk = errors.New("disk full")
+
+// A commit that fails before or after it reached the disk leaves the store
+// right: what is there is known, what is not can be added.
+func TestFailedCommit(t *testing.T) {
+	for name, fail := range map[string]func(commit func() error) error{
+		"before": func(func() error) error { return errDisk },
+		"after":  func(commit func() error) error { return errors.Join(commit(), errDisk) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := open(t, t.TempDir())
+			defer s.Close()
+			mustPush(t, s, indicator(1, 1), indicator(2, 1))
+			s.FailCommits(fail)
+			if _, err := push(t.Context(), s, indicator(1, 2), indicator(3, 1)); !errors.Is(err, errDisk) {
+				t.Errorf("got %v", err)
+			}
+			if _, err := s.Delete(t.Context(), grant, store.Query{Match: taxii.Match{IDs: []string{string(indicator(2, 1).Object.ID)}, Versions: taxii.Versioning{All: true}}}); !errors.Is(err, errDisk) {
+				t.Errorf("got %v", err)
+			}
+			s.FailCommits(func(commit func() error) error { return commit() })
+			mustPush(t, s, indicator(1, 2), indicator(2, 1), indicator(3, 1), indicator(4, 1))
+			if n := count(t, s); n != 5 {
+				t.Errorf("%d records", n)
+			}
+			check(t, s)
+		})
+	}
+}
+
+// One push that cannot be committed does not take those beside it down.
+func TestFailureOfOne(t *testing.T) {
+	s := open(t, t.TempDir())
+	defer s.Close()
+	hold := make(chan struct{})
+	batches := 0
+	s.FailCommits(func(commit func() error) error {
+		if batches++; batches == 1 {
+			<-hold // until the others have queued up
+		}
+		if batches == 2 {
+			return errDisk
+		}
+		return commit()
+	})
+	var wg sync.WaitGroup
+	for n := range 20 {
+		wg.Go(func() {
+			if _, err := push(t.Context(), s, indicator(n, 1)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	time.Sleep(50 * time.Millisecond)
+	close(hold)
+	wg.Wait()
+	if n := count(t, s); n != 20 {
+		t.Errorf("%d records", n)
+	}
+	check(t, s)
+}
+
+// A byte that flips is reported by Check, and an error of Scan, never a panic.
+func TestDamage(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	for n := range 200 {
+		mustPush(t, s, indicator(n, 1), indicator(n, 2))
+	}
+	value, err := s.LiveValue(77)
+	if err := errors.Join(err, s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, bolt.FileName)
+	good, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	good = good[:(len(bytes.TrimRight(good, "\x00"))+4095)/4096*4096]
+	at := bytes.Index(good, value)
+	for _, row := range []struct {
+		name   string
+		offset int
+	}{{"checksum", 0}, {"key", 5}, {"label", 35}, {"flags", 34}, {"object", 300}} {
+		t.Run(row.name, func(t *testing.T) {
+			bad := bytes.Clone(good)
+			bad[at+row.offset] ^= 4
+			if err := os.WriteFile(path, bad, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			s := open(t, dir)
+			defer s.Close()
+			faults := 0
+			if err := s.Check(t.Context(), nil, func(string) { faults++ }); err != nil || faults == 0 {
+				t.Errorf("check: %d faults, %v", faults, err)
+			}
+			for _, q := range []store.Query{{Limit: 1000}, {Limit: 1000, Match: taxii.Match{Versions: taxii.Versioning{All: true}}}} {
+				_, err := s.Scan(t.Context(), grant, q)
+				if taxii.CodeOf(err) != taxii.Internal || !strings.Contains(err.Error(), "checksum") {
+					t.Errorf("scan: %v", err)
+				}
+			}
+			if _, err := push(t.Context(), s, indicator(500, 1)); err != nil {
+				t.Errorf("the rest cannot be used: %v", err)
+			}
+		})
+	}
+}
+
+// A page full of noise may be anything, but no panic.
+func TestNoise(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	for n := range 100 {
+		mustPush(t, s, indicator(n, 1), indicator(n, 2))
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	good, err := os.ReadFile(filepath.Join(dir, bolt.FileName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	used := len(bytes.TrimRight(good, "\x00")) / 4096
+	for page := 2; page < used; page += 1 + used/60 {
+		bad := bytes.Clone(good[:(used+1)*4096])
+		for i := page * 4096; i < page*4096+64; i++ {
+			bad[i] ^= 0x5a
+		}
+		dir := t.TempDir() // the lock of a file that cannot be opened stays
+		if err := os.WriteFile(filepath.Join(dir, bolt.FileName), bad, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s, err := bolt.Open(dir, time.Now, slog.New(slog.DiscardHandler), 0)
+		if err != nil {
+			continue
+		}
+		_ = s.Check(t.Context(), nil, func(string) {})
+		for _, q := range []store.Query{{Limit: 1000}, {Limit: 1000, Match: taxii.Match{Versions: taxii.Versioning{All: true}}}} {
+			_, _ = s.Scan(t.Context(), grant, q)
+			_, _ = s.Manifest(t.Context(), grant, q)
+		}
+		_, _ = push(t.Context(), s, indicator(50, 3))
+		_, _ = s.Backup(t.Context(), io.Discard)
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestOpenTwiceIsUnavailable(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	defer s.Close()
+	_, err := bolt.Open(dir, time.Now, slog.New(slog.DiscardHandler), 0)
+	if taxii.CodeOf(err) != taxii.Unavailable {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestOpenWaitsForTheOther(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	time.AfterFunc(100*time.Millisecond, func() { _ = s.Close() })
+	other, err := bolt.Open(dir, time.Now, slog.New(slog.DiscardHandler), 10*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = other.Close()
+}
+
+func TestOpenRefusesANewerLayout(t *testing.T) {
+	dir := t.TempDir()
+	if err := open(t, dir).Close(); err != nil {
+		t.Fatal(err)
+	}
+	db, err := bbolt.Open(filepath.Join(dir, bolt.FileName), 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Update(func(tx *bbolt.Tx) error {
+		return tx.Bucket([]byte("meta")).Put([]byte("format"), binary.BigEndian.AppendUint64(nil, 99))
+	})
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bolt.Open(dir, time.Now, slog.New(slog.DiscardHandler), 0); taxii.CodeOf(err) != taxii.Conflict {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestOpenNeedsTheFolder(t *testing.T) {
+	if _, err := bolt.Open(filepath.Join(t.TempDir(), "no"), time.Now, slog.New(slog.DiscardHandler), 0); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// What a scan shows is found by its id, too, even while the commit that added
+// it has yet to reach the index.
+func TestIndexIsNeverBehind(t *testing.T) {
+	s := open(t, t.TempDir())
+	defer s.Close()
+	mustPush(t, s, indicator(0, 1))
+	if _, err := s.Has(t.Context(), grant, indicator(0, 1).Object.ID); err != nil {
+		t.Fatal(err)
+	}
+	committed := make(chan struct{})
+	s.FailCommits(func(commit func() error) error {
+		err := commit()
+		close(committed)
+		time.Sleep(50 * time.Millisecond)
+		return err
+	})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if _, err := push(t.Context(), s, indicator(1, 1)); err != nil {
+			t.Error(err)
+		}
+	})
+	<-committed
+	page, err := s.Scan(t.Context(), grant, store.Query{Limit: 10})
+	if err != nil || page.Len() != 2 {
+		t.Errorf("the scan gives %d, %v", page.Len(), err)
+	}
+	if seen, err := s.Has(t.Context(), grant, indicator(1, 1).Object.ID); !seen || err != nil {
+		t.Errorf("the index gives %v, %v", seen, err)
+	}
+	wg.Wait()
+}

@@ -1,0 +1,259 @@
+package bolt
+
+import (
+	"slices"
+
+	"go.etcd.io/bbolt"
+
+	"comity/stix"
+)
+
+// The four ways through a collection. Each hands what the query means to take,
+// oldest first, until the page is full.
+
+// newestOnly is the default poll: it reads live, and merges in what mixed says
+// somebody may have to see instead.
+func (sc *scan) newestOnly() error {
+	live, err := newStream(sc.live, sc.from)
+	if err != nil {
+		return err
+	}
+	mixed, err := newStream(sc.mixed, sc.from)
+	if err != nil {
+		return err
+	}
+	for live.date != never || mixed.date != never {
+		if err := sc.pause(); err != nil {
+			return err
+		}
+		if mixed.date <= live.date {
+			ok, err := sc.takeMixed(mixed.date, mixed.value)
+			if err != nil || !ok {
+				return err
+			}
+			if mixed.date == live.date {
+				err = live.next()
+			}
+			if err := firstOf(err, mixed.next()); err != nil {
+				return err
+			}
+			continue
+		}
+		r := record(live.value)
+		if err := r.verify(live.date); err != nil {
+			return err
+		}
+		if sc.wanted(r) && sc.choice.admits(r.spec(), r.label()) && !sc.take(live.date, r) {
+			return nil
+		}
+		if err := live.next(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// byType is newestOnly by the postings of a few types.
+func (sc *scan) byType() error {
+	streams := make([]stream, 0, len(sc.numbers)+1)
+	mixed, err := newStream(sc.mixed, sc.from)
+	if err != nil {
+		return err
+	}
+	postings := sc.root.Bucket(bucketType)
+	for _, number := range sc.numbers {
+		s, err := newStream(postings.Bucket(typeKey(number)), sc.from)
+		if err != nil {
+			return err
+		}
+		streams = append(streams, s)
+	}
+	live := sc.live.Cursor()
+	for {
+		d := mixed.date
+		for i := range streams {
+			d = min(d, streams[i].date)
+		}
+		if d == never {
+			return nil
+		}
+		if err := sc.pause(); err != nil {
+			return err
+		}
+		ok := true
+		if mixed.date == d {
+			if ok, err = sc.takeMixed(d, mixed.value); err == nil {
+				err = mixed.next()
+			}
+		} else {
+			k, v := live.Seek(d.key())
+			if k == nil || date(number(k)) != d {
+				return damaged("type names a record added %s that is not there", d.time())
+			}
+			r := record(v)
+			if err = r.verify(d); err == nil && sc.choice.admits(r.spec(), r.label()) {
+				ok = sc.take(d, r)
+			}
+		}
+		if err != nil || !ok {
+			return err
+		}
+		for i := range streams {
+			if streams[i].date == d {
+				if err := streams[i].next(); err != nil {
+					return err
+				}
+			}
+		}
+	}
+}
+
+// everything reads live and hist side by side.
+func (sc *scan) everything() error {
+	var streams [3]stream
+	for i, b := range []*bbolt.Bucket{sc.live, sc.history(), sc.mixed} {
+		var err error
+		if streams[i], err = newStream(b, sc.from); err != nil {
+			return err
+		}
+	}
+	for {
+		d := min(streams[0].date, streams[1].date)
+		if d == never {
+			return nil
+		}
+		if err := sc.pause(); err != nil {
+			return err
+		}
+		i := 0
+		if streams[1].date == d {
+			i = 1
+		}
+		r := record(streams[i].value)
+		if err := r.verify(d); err != nil {
+			return err
+		}
+		if streams[2].date < d {
+			return damaged("mixed names a record added %s that is not there", streams[2].date.time())
+		}
+		if sc.wanted(r) {
+			ok, err := sc.means(d, r, i == 0, streams[2].date == d)
+			if err != nil {
+				return err
+			}
+			if ok && !sc.take(d, r) {
+				return nil
+			}
+		}
+		for i := range streams {
+			if streams[i].date == d {
+				if err := streams[i].next(); err != nil {
+					return err
+				}
+			}
+		}
+	}
+}
+
+// wanted tells whether the record is of a type asked for.
+func (sc *scan) wanted(r record) bool { return !sc.typed || slices.Contains(sc.numbers, r.number()) }
+
+// means tells whether the query means this version. Only an id that is mixed,
+// or the question for the first of several, takes a look at the others.
+func (sc *scan) means(d date, r record, live, mixed bool) (bool, error) {
+	c := &sc.choice
+	if !mixed {
+		if !c.admits(r.spec(), r.label()) {
+			return false, nil
+		}
+		if c.all || c.last && live || slices.Contains(c.at, instant(r[20:32])) || c.first && !r.is(flagMulti) {
+			return true, nil
+		}
+		if !c.first {
+			return false, nil
+		}
+	}
+	return sc.chosenBy(r.key(), d)
+}
+
+// maxChosen bounds what a walk over a great many hidden versions remembers.
+const maxChosen = 10_000
+
+// chosenBy tells whether the query means the version of an id that was added
+// at d, by a look at all of them; once for each id.
+func (sc *scan) chosenBy(key stix.Key, d date) (bool, error) {
+	dates, ok := sc.chosen[key]
+	if !ok {
+		vs, err := sc.group(key)
+		if err != nil {
+			return false, err
+		}
+		for _, v := range sc.choice.pick(vs) {
+			dates = append(dates, v.date)
+		}
+		slices.Sort(dates)
+		if sc.chosen == nil || len(sc.chosen) >= maxChosen {
+			sc.chosen = map[stix.Key][]date{}
+		}
+		sc.chosen[key] = dates
+	}
+	_, found := slices.BinarySearch(dates, d)
+	return found, nil
+}
+
+// takeMixed takes the record at d, of a mixed id, if the query means it; false
+// if the page was full.
+func (sc *scan) takeMixed(d date, key []byte) (bool, error) {
+	if len(key) != 16 {
+		return false, damaged("an entry of mixed is malformed")
+	}
+	ok, err := sc.chosenBy(stix.Key(key), d)
+	if err != nil || !ok {
+		return true, err
+	}
+	r, _, err := sc.record(d)
+	if err != nil {
+		return false, err
+	}
+	if r == nil {
+		return false, damaged("mixed names a record added %s that is not there", d.time())
+	}
+	return !sc.wanted(r) || sc.take(d, r), nil
+}
+
+// byID looks each id up.
+func (sc *scan) byID(keys [][16]byte, found [][]uint64) error {
+	var dates []date
+	for i, key := range keys {
+		at, err := sc.verified(key, found[i])
+		if err != nil {
+			return err
+		}
+		if at == 0 {
+			continue
+		}
+		vs, err := sc.versions(key, at)
+		if err != nil {
+			return err
+		}
+		for _, v := range sc.choice.pick(vs) {
+			if v.date >= sc.from {
+				dates = append(dates, v.date)
+			}
+		}
+	}
+	slices.Sort(dates)
+	for _, d := range dates {
+		r, _, err := sc.record(d)
+		if err != nil {
+			return err
+		}
+		if r == nil {
+			return damaged("ver names a record added %s that is not there", d.time())
+		}
+		if sc.wanted(r) && !sc.take(d, r) {
+			return nil
+		}
+	}
+	return nil
+}

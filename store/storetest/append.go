@@ -1,0 +1,285 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/google/uuid"
+
+	"comity/stix"
+	"comity/store"
+	"comity/taxii"
+	"comity/taxii/exchange"
+)
+
+var appendTests = []test{
+	{"an object is kept as it came", func(w *world) {
+		text := `{"type":"indicator","spec_version":"2.1","created":"2020-01-01T00:00:00Z","modified":"2020-01-02T00:00:00.1234567Z","id":"` +
+			idOf("indicator", 1) + `","x_é":"A\/<>&","x_n":1.0e2}`
+		w.push(item(text, stix.Amber))
+		if got := string(w.scan(w.reader, store.Query{}).Objects); got != text {
+			w.Errorf("got  %s\nwant %s", got, text)
+		}
+		if r := w.manifest(w.reader, store.Query{}).Records[0]; r.Version != "2020-01-02T00:00:00.1234567Z" {
+			w.Errorf("version %s", r.Version)
+		}
+	}},
+	{"an id and a version behind escapes are found", func(w *world) {
+		id := idOf("indicator", 1)
+		w.push(item(`{"type":"indicator","id":"\u0069`+id[1:]+`","created":"2020-01-01T00:00:00Z","modified":"2020-01-0\u0032T00:00:00Z"}`, stix.Amber))
+		w.want(w.reader, ids(store.Query{}, id), "indicator1/2.0/2")
+	}},
+	{"a duplicate is a success and keeps its place", func(w *world) {
+		w.push(indicator(1, 1))
+		before := w.manifest(w.reader, store.Query{})
+		w.clock.add(1e9)
+		again := strings.Replace(string(indicator(1, 1).Object.Raw), `{"type":"indicator",`, `{`, 1)
+		head, successes, _ := w.details(w.push(indicator(1, 1), item(strings.TrimSuffix(again, "}")+`,"type":"indicator"}`, stix.Red)))
+		if head.Successes != 2 || head.Stored != 0 || successes[0].Message == "" || successes[1].Version != day(1) {
+			w.Errorf("%+v %+v", head, successes)
+		}
+		if after := w.manifest(w.reader, store.Query{}); len(after.Records) != 1 || after.Records[0] != before.Records[0] {
+			w.Errorf("before %v\nafter %v", before, after)
+		}
+	}},
+	{"other content under an id and version is a failure and the first stays", func(w *world) {
+		w.push(indicator(1, 1))
+		other := item(strings.Replace(string(indicator(1, 1).Object.Raw), "n1", "other", 1), stix.Amber)
+		head, _, failures := w.details(w.push(other))
+		if head.Failures != 1 || head.Successes != 0 || failures[0].ID != idOf("indicator", 1) || failures[0].Version != day(1) || failures[0].Message == "" {
+			w.Errorf("%+v %+v", head, failures)
+		}
+		w.want(w.reader, all(), "indicator1/2.1/1")
+		if strings.Contains(string(w.scan(w.reader, store.Query{}).Objects), "other") {
+			w.Error("the first did not stay")
+		}
+	}},
+	{"versions are compared as instants", func(w *world) {
+		w.push(indicator(1, 1))
+		short := item(strings.ReplaceAll(string(indicator(1, 1).Object.Raw), ".000Z", "Z"), stix.Amber)
+		if head, _, _ := w.details(w.push(short)); head.Failures != 1 {
+			w.Errorf("the same instant with another spelling is another version: %+v", head)
+		}
+	}},
+	{"a cyber-observable has one version for ever", func(w *world) {
+		w.push(address(1, "192.0.2.1"))
+		added := w.scan(w.reader, store.Query{}).First
+		w.clock.add(1e9)
+		head, successes, _ := w.details(w.push(address(1, "192.0.2.1"), address(1, "192.0.2.2")))
+		if head.Successes != 2 || head.Stored != 0 || successes[1].Message == "" || successes[0].Message == successes[1].Message {
+			w.Errorf("%+v %+v", head, successes)
+		}
+		if successes[0].Version != taxii.FormatTime(added) || successes[1].Version != taxii.FormatTime(added) {
+			w.Errorf("versions %+v, added %s", successes, added)
+		}
+		w.want(w.reader, all(), "ipv41")
+	}},
+	{"the same object twice in one part is stored once", func(w *world) {
+		if head, _, _ := w.details(w.push(indicator(1, 1), indicator(1, 1), address(1, "a"), address(1, "a"))); head.Successes != 4 || head.Stored != 2 {
+			w.Errorf("%+v", head)
+		}
+		w.want(w.reader, all(), "indicator1/2.1/1 ipv41")
+	}},
+	{"several versions in one part are all stored in any order", func(w *world) {
+		w.push(indicator(1, 2), indicator(1, 4), indicator(1, 1), indicator(1, 3))
+		w.want(w.reader, all(), "indicator1/2.1/2 indicator1/2.1/4 indicator1/2.1/1 indicator1/2.1/3")
+		w.want(w.reader, store.Query{}, "indicator1/2.1/4")
+		w.clean()
+	}},
+	{"two types may share a UUID", func(w *world) {
+		w.push(versioned("indicator", 1, "2.1", 1, stix.Amber), versioned("malware", 1, "2.1", 1, stix.Amber))
+		w.want(w.reader, store.Query{}, "indicator1/2.1/1 malware1/2.1/1")
+	}},
+	{"a refused item is named and not stored", func(w *world) {
+		bad := store.Item{Refused: &store.Refusal{ID: "objects/0", Version: "2026-01-01T00:00:00.000000Z", Message: "no \"id\"\n<\x01>"}}
+		head, successes, failures := w.details(w.push(bad, indicator(1, 1)))
+		if head.Failures != 1 || head.Successes != 1 || head.Stored != 1 || len(successes) != 1 {
+			w.Fatalf("%+v", head)
+		}
+		if f := failures[0]; f.ID != "objects/0" || f.Message != bad.Refused.Message || f.Version != bad.Refused.Version {
+			w.Errorf("%+v", f)
+		}
+	}},
+	{"an empty push has a status", func(w *world) {
+		if head, _, _ := w.details(w.push()); head.Parts != 1 || head.Counts != (store.Counts{}) {
+			w.Errorf("%+v", head)
+		}
+	}},
+	{"without the right to write it is Forbidden", func(w *world) {
+		for _, g := range []exchange.Grant{w.reader, {}} {
+			sub := w.submission()
+			sub.Collection = g.ID()
+			w.wantCode(w.store.Append(w.Context(), g, store.Part{Submission: sub, Last: true, Items: []store.Item{indicator(1, 1)}}), taxii.Forbidden)
+		}
+		w.want(w.writer, all(), "")
+	}},
+	{"a part can be handed in again", func(w *world) {
+		part := store.Part{Submission: w.submission(), Last: true, Items: []store.Item{indicator(1, 1)}}
+		for range 2 {
+			if err := w.store.Append(w.Context(), w.writer, part); err != nil {
+				w.Fatal(err)
+			}
+		}
+		if head, _, _ := w.details(part.Submission); head.Parts != 1 || head.Stored != 1 {
+			w.Errorf("%+v", head)
+		}
+	}},
+	{"a caller whose context has ended gets its error", func(w *world) {
+		ctx, cancel := context.WithCancel(w.Context())
+		cancel()
+		err := w.store.Append(ctx, w.writer, store.Part{Submission: w.submission(), Last: true, Items: []store.Item{indicator(1, 1)}})
+		if !errors.Is(err, context.Canceled) {
+			w.Errorf("got %v", err)
+		}
+		w.want(w.writer, all(), "")
+	}},
+	{"several clients at once store an object once", func(w *world) {
+		var wg sync.WaitGroup
+		stored := make([]int, 8)
+		for i := range stored {
+			wg.Go(func() {
+				for n := range 20 {
+					sub := w.submission()
+					if err := w.store.Append(w.Context(), w.writer, store.Part{Submission: sub, Last: true, Items: []store.Item{indicator(n, 1), address(n, "x")}}); err != nil {
+						w.Error(err)
+						return
+					}
+					head, err := w.store.Status(w.Context(), sub.Account, sub.ID)
+					if err != nil || head.Successes != 2 {
+						w.Errorf("%+v, %v", head, err)
+					}
+					stored[i] += head.Stored
+				}
+			})
+		}
+		wg.Wait()
+		sum := 0
+		for _, n := range stored {
+			sum += n
+		}
+		if n, err := w.store.Count(w.Context(), w.writer.ID()); sum != 40 || n != 40 || err != nil {
+			w.Errorf("%d stored, %d there, %v", sum, n, err)
+		}
+		w.clean()
+	}},
+	{"collections are apart", func(w *world) {
+		other := newParties(w, w.Name()+" other")
+		w.push(indicator(1, 1))
+		w.clock.add(1e9)
+		sub := w.submission()
+		sub.Collection = other.writer.ID()
+		if err := w.store.Append(w.Context(), other.writer, store.Part{Submission: sub, Last: true, Items: []store.Item{indicator(1, 1)}}); err != nil {
+			w.Fatal(err)
+		}
+		here, there := w.scan(w.reader, store.Query{}), w.scan(other.reader, store.Query{})
+		if here.Len() != 1 || there.Len() != 1 || !there.First.After(here.First) {
+			w.Errorf("%+v %+v", here, there)
+		}
+		if _, err := w.store.Delete(w.Context(), w.writer, ids(all(), idOf("indicator", 1))); err != nil {
+			w.Fatal(err)
+		}
+		w.want(w.reader, all(), "")
+		w.want(other.reader, all(), "indicator1/2.1/1")
+	}},
+	{"many types are kept apart", func(w *world) {
+		var items []store.Item
+		for n := range 300 {
+			items = append(items, versioned(fmt.Sprintf("x-type-%d", n), 1, "2.1", 1, stix.Amber))
+		}
+		w.push(items...)
+		for _, n := range []int{0, 255, 256, 299} {
+			kind := fmt.Sprintf("x-type-%d", n)
+			w.want(w.reader, store.Query{Match: taxii.Match{Types: []string{kind}}}, kind+"1/2.1/1")
+		}
+		w.clean()
+	}},
+}
+
+var statusTests = []test{
+	{"the parts add up and show after the last", func(w *world) {
+		sub := w.submission()
+		for n := range 3 {
+			if _, err := w.store.Status(w.Context(), sub.Account, sub.ID); taxii.CodeOf(err) != taxii.NotFound {
+				w.Errorf("before part %d: %v", n, err)
+			}
+			if _, err := w.store.Outcomes(w.Context(), sub.ID, 0); taxii.CodeOf(err) != taxii.NotFound {
+				w.Errorf("outcomes before part %d: %v", n, err)
+			}
+			items := []store.Item{indicator(n, 1), indicator(0, 1), {Refused: &store.Refusal{ID: "x", Version: "y", Message: "z"}}}
+			if err := w.store.Append(w.Context(), w.writer, store.Part{Submission: sub, N: n, Last: n == 2, Items: items}); err != nil {
+				w.Fatal(err)
+			}
+			// What is in is visible at once.
+			if got := w.scan(w.reader, store.Query{}).Len(); got != n+1 {
+				w.Errorf("after part %d: %d objects", n, got)
+			}
+		}
+		head, successes, failures := w.details(sub)
+		want := store.Status{Submission: sub, Counts: store.Counts{Successes: 6, Failures: 3, Stored: 3}, Parts: 3}
+		if !head.Requested.Equal(sub.Requested) {
+			w.Errorf("requested %s, want %s", head.Requested, sub.Requested)
+		}
+		if want.Requested = head.Requested; head != want || len(successes) != 6 || len(failures) != 3 {
+			w.Errorf("got %+v\nwant %+v", head, want)
+		}
+		for _, n := range []int{-1, 3} {
+			_, err := w.store.Outcomes(w.Context(), sub.ID, n)
+			w.wantCode(err, taxii.NotFound)
+		}
+	}},
+	{"parts come in order", func(w *world) {
+		sub := w.submission()
+		w.wantCode(w.store.Append(w.Context(), w.writer, store.Part{Submission: sub, N: 1, Last: true, Items: []store.Item{indicator(1, 1)}}), taxii.NotFound)
+		w.push()
+		if err := w.store.Append(w.Context(), w.writer, store.Part{Submission: sub}); err != nil {
+			w.Fatal(err)
+		}
+		w.wantCode(w.store.Append(w.Context(), w.writer, store.Part{Submission: sub, N: 2, Last: true, Items: []store.Item{indicator(1, 1)}}), taxii.Conflict)
+		w.want(w.reader, all(), "")
+	}},
+	{"only who pushed may read it", func(w *world) {
+		sub := w.push(indicator(1, 1))
+		for account, id := range map[string]uuid.UUID{"vendor/other": sub.ID, "": sub.ID, sub.Account: uuid.New()} {
+			_, err := w.store.Status(w.Context(), account, id)
+			w.wantCode(err, taxii.NotFound)
+		}
+		if sub.Account == "" {
+			w.Error("the test has no account")
+		}
+	}},
+	{"old ones are forgotten and others stay", func(w *world) {
+		old, abandoned := w.push(indicator(1, 1)), w.submission()
+		if err := w.store.Append(w.Context(), w.writer, store.Part{Submission: abandoned, Items: []store.Item{indicator(2, 1)}}); err != nil {
+			w.Fatal(err)
+		}
+		w.clock.add(1e9)
+		limit := w.clock.Now()
+		kept := w.push(indicator(3, 1))
+		if err := w.store.ExpireStatuses(w.Context(), limit); err != nil {
+			w.Fatal(err)
+		}
+		_, err := w.store.Status(w.Context(), old.Account, old.ID)
+		w.wantCode(err, taxii.NotFound)
+		_, err = w.store.Outcomes(w.Context(), old.ID, 0)
+		w.wantCode(err, taxii.NotFound)
+		w.wantCode(w.store.Append(w.Context(), w.writer, store.Part{Submission: abandoned, N: 1, Last: true}), taxii.NotFound)
+		w.details(kept)
+		w.want(w.reader, store.Query{}, "indicator1/2.1/1 indicator2/2.1/1 indicator3/2.1/1")
+		w.reopen()
+		w.details(kept)
+		w.clean()
+	}},
+	{"expiry takes all there are", func(w *world) {
+		for range 40 {
+			w.push(indicator(1, 1))
+		}
+		w.clock.add(1e9)
+		if err := w.store.ExpireStatuses(w.Context(), w.clock.Now()); err != nil {
+			w.Fatal(err)
+		}
+		w.clean()
+	}},
+}
