@@ -11,6 +11,7 @@ package store
 import (
 	"context"
 	"io"
+	"iter"
 	"time"
 
 	"github.com/google/uuid"
@@ -39,9 +40,15 @@ type Store interface {
 	// unknown outcome can be repeated; one out of order is Conflict, one of a
 	// push that is forgotten NotFound. Forbidden without the right to write.
 	Append(ctx context.Context, g exchange.Grant, part Part) error
+	// Rehearse tells what Append would make of all parts of a push, one after the
+	// other, and stores nothing: no record, no status. It may read the parts more
+	// than once. An error they yield is returned as it is.
+	Rehearse(ctx context.Context, g exchange.Grant, parts iter.Seq2[Part, error]) (Status, []Outcomes, error)
 	// Status is the head of a complete status; NotFound if there is none, it
 	// has expired, or account is not the one that pushed.
 	Status(ctx context.Context, account string, id uuid.UUID) (Status, error)
+	// Push is the same for the operator, whoever pushed.
+	Push(ctx context.Context, id uuid.UUID) (Status, error)
 	// Outcomes is part n of a status, from 0 to Status.Parts-1.
 	Outcomes(ctx context.Context, id uuid.UUID, n int) (Outcomes, error)
 	// ExpireStatuses forgets the statuses requested before t, and parts of pushes
@@ -85,6 +92,7 @@ type Store interface {
 type Item struct {
 	Object  stix.Object // not read if Refused is set
 	Label   stix.TLP    // effective label
+	Warning string      // what is worth saying although it is taken; "" for nothing
 	Refused *Refusal    // non-nil: named in the status, not stored
 }
 
@@ -117,6 +125,11 @@ type Counts struct {
 	Stored              int // of the successes: those that were not known before
 }
 
+// Plus adds up two parts of one push.
+func (c Counts) Plus(d Counts) Counts {
+	return Counts{c.Successes + d.Successes, c.Failures + d.Failures, c.Stored + d.Stored}
+}
+
 // Status is the head of a status resource.
 type Status struct {
 	Submission
@@ -128,6 +141,7 @@ type Status struct {
 // joined by commas; empty if there are none.
 type Outcomes struct {
 	Successes, Failures []byte
+	Warnings            []byte // on some of the successes
 }
 
 // Label is what a collection knows of an object.

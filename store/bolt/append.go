@@ -3,7 +3,9 @@ package bolt
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"iter"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -31,18 +33,60 @@ func (s *Store) Append(ctx context.Context, g exchange.Grant, part store.Part) e
 			return err
 		}
 		b.writes++
-		e, err := b.edit(g.ID())
+		a, err := b.add(g, part.Items, drafts)
 		if err != nil {
 			return err
 		}
-		a := adding{editing: e, now: s.now()}
-		for i := range part.Items {
-			if err := a.item(&part.Items[i], drafts[i]); err != nil {
-				return fmt.Errorf("append %s: %w", part.Items[i].Object.ID, err)
-			}
-		}
-		return status.save(b, part, &a)
+		return status.save(b, part, a)
 	}})
+}
+
+// errRehearsed rolls a transaction back in which all went well.
+var errRehearsed = errors.New("only rehearsed")
+
+// Rehearse implements store.Store. It does what Append does, and rolls it back.
+func (s *Store) Rehearse(ctx context.Context, g exchange.Grant, parts iter.Seq2[store.Part, error]) (status store.Status, outcomes []store.Outcomes, err error) {
+	if !g.CanWrite() {
+		return status, nil, taxii.Errorf(taxii.Forbidden, "you may not add to this collection")
+	}
+	err = s.do(ctx, &job{objects: alone, run: func(b *batch) error {
+		b.writes++
+		status, outcomes = store.Status{}, nil
+		for part, err := range parts {
+			if err != nil {
+				return err
+			}
+			drafts, _ := newDrafts(part.Items)
+			a, err := b.add(g, part.Items, drafts)
+			if err != nil {
+				return err
+			}
+			status.Submission = part.Submission
+			status.Counts = status.Counts.Plus(a.counts)
+			status.Parts++
+			outcomes = append(outcomes, a.outcomes)
+		}
+		return errRehearsed
+	}})
+	if errors.Is(err, errRehearsed) {
+		err = nil
+	}
+	return status, outcomes, err
+}
+
+// add puts items into the collection of the grant.
+func (b *batch) add(g exchange.Grant, items []store.Item, drafts []record) (*adding, error) {
+	e, err := b.edit(g.ID())
+	if err != nil {
+		return nil, err
+	}
+	a := &adding{editing: e, now: b.store.now()}
+	for i := range items {
+		if err := a.item(&items[i], drafts[i]); err != nil {
+			return nil, fmt.Errorf("append %s: %w", items[i].Object.ID, err)
+		}
+	}
+	return a, nil
 }
 
 // newDrafts makes what the writer need not: the records in one allocation, as
@@ -68,9 +112,9 @@ func newDrafts(items []store.Item) (drafts []record, size int) {
 // adding is one part on its way into a collection.
 type adding struct {
 	*editing
-	now                 time.Time
-	counts              store.Counts
-	successes, failures []byte
+	now      time.Time
+	counts   store.Counts
+	outcomes store.Outcomes
 }
 
 // What a status says of an object that made no new record.
@@ -80,14 +124,18 @@ const (
 	textTypes    = "this collection holds 65,535 types of objects already"
 )
 
-func (a *adding) succeed(id, version, message string) {
+func (a *adding) succeed(item *store.Item, version, message string) {
+	id := string(item.Object.ID)
 	a.counts.Successes++
-	a.successes = appendDetail(a.successes, id, version, message)
+	a.outcomes.Successes = appendDetail(a.outcomes.Successes, id, version, message)
+	if item.Warning != "" {
+		a.outcomes.Warnings = appendDetail(a.outcomes.Warnings, id, version, item.Warning)
+	}
 }
 
 func (a *adding) fail(id, version, message string) {
 	a.counts.Failures++
-	a.failures = appendDetail(a.failures, id, version, message)
+	a.outcomes.Failures = appendDetail(a.outcomes.Failures, id, version, message)
 }
 
 // appendDetail writes a taxii.StatusDetail.
@@ -126,7 +174,7 @@ func (a *adding) item(item *store.Item, r record) error {
 		if twin, err := a.twin(key, at, v); err != nil {
 			return err
 		} else if twin != 0 {
-			return a.known(o, twin, v.none)
+			return a.known(item, twin, v.none)
 		}
 	}
 	entry := a.typeEntry(o.Type)
@@ -153,12 +201,13 @@ func (a *adding) item(item *store.Item, r record) error {
 	if v.none {
 		text = taxii.FormatTime(v.date.time())
 	}
-	a.succeed(string(o.ID), text, "")
+	a.succeed(item, text, "")
 	return nil
 }
 
 // known answers for an object whose id and version are there.
-func (a *adding) known(o *stix.Object, twin date, none bool) error {
+func (a *adding) known(item *store.Item, twin date, none bool) error {
+	o := &item.Object
 	r, _, err := a.record(twin)
 	if err != nil {
 		return err
@@ -176,7 +225,7 @@ func (a *adding) known(o *stix.Object, twin date, none bool) error {
 			return nil
 		}
 	}
-	a.succeed(string(o.ID), text, message)
+	a.succeed(item, text, message)
 	return nil
 }
 

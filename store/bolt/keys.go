@@ -27,7 +27,7 @@ import (
 //	                                      in label or specification, or in having a version
 //	s/         next                       next status number, 8
 //	  heads    number 8                   see appendStatus
-//	  parts    number 8, part 4           length of the successes 4, successes, failures
+//	  parts    number 8, part 4           successes, failures and warnings, each behind its length 4
 //	  order    requested in µs 8, number 8   nothing
 //
 // Everything that grows with the number of objects is written in ascending

@@ -171,15 +171,32 @@ func (p *pushing) save(b *batch, part store.Part, a *adding) error {
 		}
 	}
 	h := p.head
-	h.Successes += a.counts.Successes
-	h.Failures += a.counts.Failures
-	h.Stored += a.counts.Stored
+	h.Counts = h.Counts.Plus(a.counts)
 	h.Parts++
 	h.complete = part.Last
-	outcome := make([]byte, 0, 4+len(a.successes)+len(a.failures))
-	outcome = binary.BigEndian.AppendUint32(outcome, uint32(len(a.successes)))
-	outcome = append(append(outcome, a.successes...), a.failures...)
-	return firstOf(parts.Put(partKey(p.number, part.N), outcome), heads.Put(date(p.number).key(), appendStatus(nil, h)))
+	return firstOf(parts.Put(partKey(p.number, part.N), appendOutcomes(nil, a.outcomes)), heads.Put(date(p.number).key(), appendStatus(nil, h)))
+}
+
+// appendOutcomes makes a value of parts: each list behind its length.
+func appendOutcomes(b []byte, o store.Outcomes) []byte {
+	for _, list := range [][]byte{o.Successes, o.Failures, o.Warnings} {
+		b = binary.BigEndian.AppendUint32(b, uint32(len(list)))
+		b = append(b, list...)
+	}
+	return b
+}
+
+// parseOutcomes copies a value of parts; false if it is damaged.
+func parseOutcomes(b []byte) (o store.Outcomes, ok bool) {
+	b = append([]byte(nil), b...)
+	for _, list := range []*[]byte{&o.Successes, &o.Failures, &o.Warnings} {
+		if len(b) < 4 || uint64(len(b)) < 4+uint64(binary.BigEndian.Uint32(b)) {
+			return o, false
+		}
+		end := 4 + binary.BigEndian.Uint32(b)
+		*list, b = b[4:end:end], b[end:]
+	}
+	return o, len(b) == 0
 }
 
 // complete runs f on a status whose last part is in.
@@ -199,11 +216,17 @@ func (s *Store) complete(ctx context.Context, id uuid.UUID, f func(*bbolt.Tx, ui
 }
 
 // Status implements store.Store.
-func (s *Store) Status(ctx context.Context, account string, id uuid.UUID) (status store.Status, err error) {
+func (s *Store) Status(ctx context.Context, account string, id uuid.UUID) (store.Status, error) {
+	status, err := s.Push(ctx, id)
+	if err == nil && status.Account != account {
+		return store.Status{}, taxii.Errorf(taxii.NotFound, "there is no status %s", id)
+	}
+	return status, err
+}
+
+// Push implements store.Store.
+func (s *Store) Push(ctx context.Context, id uuid.UUID) (status store.Status, err error) {
 	err = s.complete(ctx, id, func(_ *bbolt.Tx, _ uint64, h statusHead) error {
-		if h.Account != account {
-			return taxii.Errorf(taxii.NotFound, "there is no status %s", id)
-		}
 		status = h.Status
 		return nil
 	})
@@ -216,13 +239,10 @@ func (s *Store) Outcomes(ctx context.Context, id uuid.UUID, n int) (o store.Outc
 		if n < 0 || n >= h.Parts {
 			return taxii.Errorf(taxii.NotFound, "status %s has no part %d", id, n)
 		}
-		b := tx.Bucket(bucketStatus).Bucket(bucketParts).Get(partKey(number, n))
-		if len(b) < 4 || uint64(len(b)) < 4+uint64(binary.BigEndian.Uint32(b)) {
+		var ok bool
+		if o, ok = parseOutcomes(tx.Bucket(bucketStatus).Bucket(bucketParts).Get(partKey(number, n))); !ok {
 			return damaged("part %d of status %s is cut off", n, id)
 		}
-		successes := binary.BigEndian.Uint32(b)
-		b = append([]byte(nil), b[4:]...)
-		o.Successes, o.Failures = b[:successes:successes], b[successes:]
 		return nil
 	})
 	return o, err

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -198,6 +199,65 @@ var appendTests = []test{
 	}},
 }
 
+var rehearseTests = []test{
+	{"it says what Append would make of a push in parts", func(w *world) {
+		w.push(indicator(1, 1))
+		part := func(n int, items ...store.Item) store.Part {
+			return store.Part{Submission: w.submission(), N: n, Last: n == 1, Items: items}
+		}
+		other := indicator(2, 1)
+		other.Object.Raw = bytes.Replace(other.Object.Raw, []byte("n1"), []byte("n2"), 1)
+		first := part(0, indicator(1, 1), indicator(2, 1), store.Item{Refused: &store.Refusal{ID: "x", Version: "y", Message: "z"}})
+		second := part(1, other, indicator(3, 1), address(1, "x"))
+		status, outcomes, err := w.store.Rehearse(w.Context(), w.writer, func(yield func(store.Part, error) bool) {
+			_ = yield(first, nil) && yield(second, nil)
+		})
+		if err != nil {
+			w.Fatal(err)
+		}
+		if got, want := status.Counts, (store.Counts{Successes: 4, Failures: 2, Stored: 3}); got != want || len(outcomes) != 2 {
+			w.Errorf("got %+v in %d parts, want %+v in 2", got, len(outcomes), want)
+		}
+		sub := first.Submission
+		second.Submission = sub
+		for _, p := range []store.Part{first, second} {
+			if err := w.store.Append(w.Context(), w.writer, p); err != nil {
+				w.Fatal(err)
+			}
+		}
+		for n := range outcomes {
+			o, err := w.store.Outcomes(w.Context(), sub.ID, n)
+			if err != nil || string(o.Successes) != string(outcomes[n].Successes) || string(o.Failures) != string(outcomes[n].Failures) {
+				w.Errorf("part %d: %v, rehearsed %s %s, appended %s %s", n, err, outcomes[n].Successes, outcomes[n].Failures, o.Successes, o.Failures)
+			}
+		}
+	}},
+	{"it leaves nothing behind", func(w *world) {
+		w.push(indicator(1, 1))
+		sub := w.submission()
+		if _, _, err := w.store.Rehearse(w.Context(), w.writer, func(yield func(store.Part, error) bool) {
+			yield(store.Part{Submission: sub, Last: true, Items: []store.Item{indicator(1, 2), address(1, "x")}}, nil)
+		}); err != nil {
+			w.Fatal(err)
+		}
+		w.want(w.reader, all(), "indicator1/2.1/1")
+		_, err := w.store.Push(w.Context(), sub.ID)
+		w.wantCode(err, taxii.NotFound)
+		w.push(indicator(1, 2))
+		w.want(w.reader, all(), "indicator1/2.1/1 indicator1/2.1/2")
+		w.clean()
+	}},
+	{"it takes the right to write, and returns the errors of its parts", func(w *world) {
+		broken := errors.New("the spool is gone")
+		parts := func(yield func(store.Part, error) bool) { yield(store.Part{}, broken) }
+		_, _, err := w.store.Rehearse(w.Context(), w.reader, parts)
+		w.wantCode(err, taxii.Forbidden)
+		if _, _, err = w.store.Rehearse(w.Context(), w.writer, parts); !errors.Is(err, broken) {
+			w.Errorf("got %v", err)
+		}
+	}},
+}
+
 var statusTests = []test{
 	{"the parts add up and show after the last", func(w *world) {
 		sub := w.submission()
@@ -248,6 +308,29 @@ var statusTests = []test{
 		}
 		if sub.Account == "" {
 			w.Error("the test has no account")
+		}
+	}},
+	{"the operator reads every one", func(w *world) {
+		sub := w.push(indicator(1, 1))
+		status, err := w.store.Push(w.Context(), sub.ID)
+		if err != nil || status.Account != sub.Account || status.Stored != 1 {
+			w.Errorf("got %+v, %v", status, err)
+		}
+		_, err = w.store.Push(w.Context(), uuid.New())
+		w.wantCode(err, taxii.NotFound)
+	}},
+	{"a warning is kept with the success it is about", func(w *world) {
+		odd, refused := indicator(1, 1), indicator(2, 1)
+		odd.Warning, refused.Warning = "odd", "not taken at all"
+		refused.Refused = &store.Refusal{ID: "x", Version: "y", Message: "z"}
+		sub := w.push(indicator(3, 1), odd, refused, odd)
+		o, err := w.store.Outcomes(w.Context(), sub.ID, 0)
+		if err != nil {
+			w.Fatal(err)
+		}
+		detail := `{"id":"` + idOf("indicator", 1) + `","version":"` + day(1) + `","message":"odd"}`
+		if got, want := string(o.Warnings), detail+","+detail; got != want {
+			w.Errorf("got %s\nwant %s", got, want)
 		}
 	}},
 	{"old ones are forgotten and others stay", func(w *world) {

@@ -33,6 +33,7 @@ func Run(t *testing.T, open Open) {
 		{"Scan", scanTests},
 		{"Labels", labelTests},
 		{"Delete", deleteTests},
+		{"Rehearse", rehearseTests},
 		{"Status", statusTests},
 		{"Directory", directoryTests},
 		{"Upkeep", upkeepTests},
