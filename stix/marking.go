@@ -1,5 +1,7 @@
 package stix
 
+import "slices"
+
 // tlpMarkings are the marking definitions of TLP 1.0 (STIX 2.1 §7.2.1.4) and
 // TLP 2.0 (OASIS common objects), by the ids that everybody uses.
 var tlpMarkings = map[ID]TLP{
@@ -43,37 +45,42 @@ func (o *Object) ForgedTLP() bool {
 	if o.Type != "marking-definition" {
 		return false
 	}
-	claims, level := o.claimedTLP()
+	claims, levels := o.claimedTLP()
 	label, known := tlpMarkings[o.ID]
-	if !claims {
-		return known
+	if !known {
+		return claims
 	}
-	return !known || level != tlpWord(label, o.ID)
+	word := tlpWord(label, o.ID)
+	return len(levels) == 0 || slices.ContainsFunc(levels, func(level string) bool { return level != word })
 }
 
-// claimedTLP is the level a marking definition gives in its content, in the
-// words of TLP 1.0 or 2.0.
-func (o *Object) claimedTLP() (claims bool, level string) {
+// claimedTLP tells whether a marking definition claims to be one of TLP 1.0 or
+// 2.0, and every level it gives in its content.
+func (o *Object) claimedTLP() (claims bool, levels []string) {
 	members(o.Raw, func(name, value []byte) bool {
-		switch {
-		case string(name) == "definition_type" && string(value) == `"tlp"`:
-			claims = true
-		case string(name) == "definition" && value[0] == '{':
+		switch string(name) {
+		case "definition_type":
+			s, _ := text(value)
+			claims = claims || s == "tlp"
+		case "definition":
 			if s, ok := member(value, "tlp"); ok {
-				claims, level = true, s
+				claims, levels = true, append(levels, s)
 			}
-		case string(name) == "extensions" && value[0] == '{':
+		case "extensions":
+			if value[0] != '{' {
+				break
+			}
 			members(value, func(key, extension []byte) bool {
-				if string(key) == tlpExtension && extension[0] == '{' {
-					claims = true
-					level, _ = member(extension, "tlp_2_0")
+				if string(key) == tlpExtension {
+					s, _ := member(extension, "tlp_2_0")
+					claims, levels = true, append(levels, s)
 				}
 				return true
 			})
 		}
 		return true
 	})
-	return claims, level
+	return claims, levels
 }
 
 // tlpWord is how the definition named id spells its level: TLP 1.0 says
@@ -85,8 +92,12 @@ func tlpWord(label TLP, id ID) string {
 	return label.String()
 }
 
-// member is the text of one string member of a compact object.
+// member is the text of one string member of a compact object, "" if obj is
+// none or has none.
 func member(obj []byte, name string) (s string, ok bool) {
+	if obj[0] != '{' {
+		return "", false
+	}
 	members(obj, func(key, value []byte) bool {
 		if string(key) == name {
 			s, ok = text(value)

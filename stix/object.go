@@ -150,25 +150,29 @@ func references(obj []byte, yield func(string, ID)) {
 		key := string(name)
 		switch {
 		case key == "object_marking_refs" || key == "granular_markings":
-		case strings.HasSuffix(key, "_ref"):
-			if s, ok := text(value); ok {
-				if id, ok := ParseID(s); ok {
-					yield(key, id)
-				}
-			}
-		case strings.HasSuffix(key, "_refs") && value[0] == '[':
-			elements(value, func(v []byte) {
-				if s, ok := text(v); ok {
-					if id, ok := ParseID(s); ok {
-						yield(key, id)
-					}
-				}
-			})
+		case strings.HasSuffix(key, "_ref") || strings.HasSuffix(key, "_refs"):
+			refer(key, value, yield)
 		default:
 			descend(value, yield)
 		}
 		return true
 	})
+}
+
+// refer takes the value of a reference: an identifier, or a list of them.
+// Whatever else stands there may hold references in turn.
+func refer(key string, value []byte, yield func(string, ID)) {
+	switch value[0] {
+	case '"':
+		s, _ := text(value)
+		if id, ok := ParseID(s); ok {
+			yield(key, id)
+		}
+	case '[':
+		elements(value, func(v []byte) { refer(key, v, yield) })
+	case '{':
+		references(value, yield)
+	}
 }
 
 // descend looks for references inside a value that is none itself.

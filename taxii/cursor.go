@@ -21,7 +21,7 @@ type Cursor struct {
 // maxCursor bounds the query text inside next, so that next stays below 200
 // characters. cursorHead is what surrounds it.
 const (
-	maxCursor  = 200*3/4 - cursorHead
+	maxCursor  = 199*3/4 - cursorHead
 	cursorHead = 1 + 8 + 8 + 4
 )
 

@@ -169,9 +169,7 @@ func (m *Match) parse(values map[string]string, fields []string) error {
 
 func parseVersioning(list []string) (v Versioning, err error) {
 	for i, s := range list {
-		if slices.Contains(list[:i], s) {
-			return v, Errorf(Invalid, "match[version]: %s is given twice", s)
-		}
+		twice := slices.Contains(list[:i], s)
 		switch s {
 		case "all":
 			v.All = true
@@ -184,7 +182,11 @@ func parseVersioning(list []string) (v Versioning, err error) {
 			if err != nil {
 				return v, Errorf(Invalid, "match[version]: %q is neither first, last, all nor a timestamp", s)
 			}
+			twice = slices.ContainsFunc(v.At, t.Equal)
 			v.At = append(v.At, t)
+		}
+		if twice {
+			return v, Errorf(Invalid, "match[version]: %s is given twice", s)
 		}
 	}
 	if v.All && len(list) > 1 {

@@ -17,19 +17,20 @@ var timeForm = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-
 
 // ParseTime reads a timestamp that a client sent: any number of fractional
 // digits, cut to nanoseconds, Z or a numeric offset, whose "+" may have become
-// a space on its way through a query.
-func ParseTime(s string) (time.Time, error) {
-	s = strings.Replace(s, " ", "+", 1)
+// a space on its way through a query. A leap second is the instant of the
+// second after it. In UTC the year has four digits, so it can be sent back.
+func ParseTime(given string) (time.Time, error) {
+	s := strings.Replace(given, " ", "+", 1)
 	if timeForm.MatchString(s) {
-		if t, err := time.Parse(time.RFC3339Nano, s); err == nil {
-			return t.UTC(), nil
+		var leap time.Duration
+		if s[16:19] == ":60" {
+			s, leap = s[:16]+":59"+s[19:], time.Second
 		}
-		// A leap second is the instant of the second after it.
-		if head, tail, ok := strings.Cut(s, ":60"); ok {
-			if t, err := time.Parse(time.RFC3339Nano, head+":59"+tail); err == nil {
-				return t.Add(time.Second).UTC(), nil
-			}
+		t, err := time.Parse(time.RFC3339Nano, s)
+		t = t.Add(leap).UTC()
+		if err == nil && t.Year() >= 0 && t.Year() <= 9999 {
+			return t, nil
 		}
 	}
-	return time.Time{}, Errorf(Invalid, "%q is no timestamp: write it as 2017-08-07T09:00:00.000000Z", s)
+	return time.Time{}, Errorf(Invalid, "%q is no timestamp: write it as 2017-08-07T09:00:00.000000Z", given)
 }

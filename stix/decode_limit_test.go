@@ -1,0 +1,266 @@
+package stix_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"comity/stix"
+)
+
+// generator yields head, n times part, and tail, and counts what was taken.
+type generator struct {
+	head, part, tail string
+	n                int
+	rest             string
+	taken            int64
+}
+
+func (g *generator) Read(p []byte) (n int, err error) {
+	for n < len(p) {
+		switch {
+		case g.rest != "":
+		case g.head != "":
+			g.rest, g.head = g.head, ""
+		case g.n > 0:
+			g.rest = g.part
+			g.n--
+		case g.tail != "":
+			g.rest, g.tail = g.tail, ""
+		case n == 0:
+			return 0, io.EOF
+		default:
+			return n, nil
+		}
+		taken := copy(p[n:], g.rest)
+		g.rest = g.rest[taken:]
+		g.taken += int64(taken)
+		n += taken
+	}
+	return n, nil
+}
+
+const kilo = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+// sized is an object of exactly n octets.
+func sized(n int) string {
+	const frame = `{"a":""}`
+	return `{"a":"` + strings.Repeat("x", n-len(frame)) + `"}`
+}
+
+func TestDecoderTakesAnObjectOfMaxObjectAndNoLarger(t *testing.T) {
+	tests := []struct {
+		name, in string
+		want     int // objects
+		refused  bool
+	}{
+		{"just as large", `{"objects":[` + sized(stix.MaxObject) + `]}`, 1, false},
+		{"just as large, behind another", `{"objects":[` + sized(stix.MaxObject) + ",\n  " + sized(stix.MaxObject) + `]}`, 2, false},
+		{"one octet larger", `{"objects":[` + sized(stix.MaxObject+1) + `]}`, 0, true},
+		{"one octet larger, behind a small one", `{"objects":[{},` + sized(stix.MaxObject+1) + `,{}]}`, 1, true},
+		{"larger by its whitespace", `{"objects":[{"a":` + strings.Repeat(" ", stix.MaxObject) + `1}]}`, 0, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			objects, err := decode(strings.NewReader(tt.in))
+			var form *stix.FormError
+			if got := errors.As(err, &form); got != tt.refused || !tt.refused && err != nil {
+				t.Errorf("error %v, want a FormError: %t", err, tt.refused)
+			}
+			if len(objects) != tt.want {
+				t.Errorf("%d objects, want %d", len(objects), tt.want)
+			}
+		})
+	}
+}
+
+// However long the input goes on, no more is read and held than one object may
+// take.
+func TestDecoderStopsReadingWhatHasNoEnd(t *testing.T) {
+	const endless = 1 << 24
+	tests := []struct {
+		name string
+		in   generator
+	}{
+		{"an object", generator{head: `{"objects":[{"a":"`, part: kilo, n: endless}},
+		{"a list in an object", generator{head: `{"objects":[{"a":[0`, part: ",12345678901234567890123456789012", n: endless}},
+		{"whitespace between objects", generator{head: `{"objects":[{},`, part: strings.Repeat(" ", 64), n: endless}},
+		{"a member before the objects", generator{head: `{"x":"`, part: kilo, n: endless}},
+		{"the name of a member", generator{head: `{"`, part: kilo, n: endless}},
+		{"a list before the objects", generator{head: `{"x":[0`, part: ",12345678901234567890123456789012", n: endless}},
+		{"a member behind the objects", generator{head: `{"objects":[],"x":"`, part: kilo, n: endless}},
+		{"whitespace behind the envelope", generator{head: `{"objects":[]}`, part: strings.Repeat(" ", 64), n: endless}},
+		{"whitespace before the envelope", generator{part: strings.Repeat(" ", 64), n: endless}},
+		{"a list that is no envelope", generator{head: `[0`, part: ",12345678901234567890123456789012", n: endless}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := decode(&tt.in)
+			var form *stix.FormError
+			if !errors.As(err, &form) {
+				t.Errorf("error %v (%T), want a FormError", err, err)
+			}
+			if got, want := tt.in.taken, int64(stix.MaxObject+stix.MaxObject/4); got > want {
+				t.Errorf("%d octets read, want at most %d", got, want)
+			}
+		})
+	}
+}
+
+// Many small members are held as one large one would be: their names are kept
+// to find duplicates.
+func TestDecoderBoundsWhatSurroundsTheObjects(t *testing.T) {
+	for name, head := range map[string]string{
+		"before the objects": `{`,
+		"behind the objects": `{"objects":[],`,
+		"without objects":    `[{`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			in := &members{head: head}
+			_, err := decode(in)
+			var form *stix.FormError
+			if !errors.As(err, &form) {
+				t.Errorf("error %v (%T), want a FormError", err, err)
+			}
+			if got, want := in.taken, 2*stix.MaxObject; got > want {
+				t.Errorf("%d octets read, want at most %d", got, want)
+			}
+		})
+	}
+}
+
+// members is an object that goes on and on, each member with another name.
+type members struct {
+	head, rest string
+	n, taken   int
+}
+
+func (m *members) Read(p []byte) (n int, err error) {
+	for n < len(p) {
+		if m.rest == "" {
+			m.rest = m.head + fmt.Sprintf(`"%0400d":0,`, m.n)
+			m.head = ""
+			m.n++
+		}
+		taken := copy(p[n:], m.rest)
+		m.rest = m.rest[taken:]
+		n += taken
+	}
+	m.taken += n
+	return n, nil
+}
+
+func TestDecoderRefusesNestingWithoutEnd(t *testing.T) {
+	const levels = 20_000
+	open, shut := strings.Repeat(`[`, levels), strings.Repeat(`]`, levels)
+	maps, ends := strings.Repeat(`{"a":`, levels), strings.Repeat(`}`, levels)
+	for name, in := range map[string]string{
+		"lists":              `{"objects":[{"a":` + open + shut + `}]}`,
+		"objects":            `{"objects":[{"a":` + maps + `1` + ends + `}]}`,
+		"before the objects": `{"x":` + open + shut + `,"objects":[]}`,
+		"behind the objects": `{"objects":[],"x":` + maps + `1` + ends + `}`,
+		"no envelope":        open + shut,
+		"never closed":       `{"objects":[` + open,
+		"101 levels":         `{"objects":[` + open[:101] + shut[:101] + `]}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := decode(strings.NewReader(in))
+			var syntax *stix.SyntaxError
+			if !errors.As(err, &syntax) {
+				t.Errorf("error %v (%T), want a SyntaxError", err, err)
+			}
+		})
+	}
+	deepest := open[:100] + shut[:100]
+	if got, err := decode(strings.NewReader(`{"objects":[` + deepest + `]}`)); err != nil || len(got) != 1 {
+		t.Errorf("100 levels: %d objects, %v; want one", len(got), err)
+	}
+}
+
+func TestDecoderHoldsOneObjectAtATime(t *testing.T) {
+	object := `{"type":"indicator","name":"` + strings.Repeat(kilo, 16) + `"},`
+	in := &generator{head: `{"objects":[`, part: object, n: 50 << 20 / len(object), tail: `{}]}`}
+	d := stix.NewDecoder(in)
+	heap := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapInuse
+	}
+	before, most := heap(), uint64(0)
+	n := 0
+	for ; ; n++ {
+		_, err := d.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n%10_000 == 0 {
+			most = max(most, heap())
+		}
+	}
+	if n < 40_000 {
+		t.Fatalf("%d objects in %d octets, want 50 MB of them", n, in.taken)
+	}
+	if most > before+4<<20 {
+		t.Errorf("the heap grew by %d octets, want at most 4 MB", most-before)
+	}
+	more := &generator{head: `{"objects":[`, part: object, n: 1200, tail: `{}]}`}
+	d = stix.NewDecoder(more)
+	if got := testing.AllocsPerRun(1000, func() {
+		if _, err := d.Next(); err != nil {
+			t.Error(err)
+		}
+	}); got > 1 {
+		t.Errorf("%v allocations an object, want at most one", got)
+	}
+}
+
+func TestDecoderReturnsTheErrorOfItsReader(t *testing.T) {
+	broken := errors.New("the line broke")
+	for name, in := range map[string]string{
+		"at once":             ``,
+		"before the objects":  `{"x":[`,
+		"in an object":        `{"objects":[{"a":"b`,
+		"between objects":     `{"objects":[{}`,
+		"behind the objects":  `{"objects":[]`,
+		"behind the envelope": `{"objects":[]}`,
+		"in another form":     `[1,`,
+	} {
+		r := io.MultiReader(strings.NewReader(in), iotest.ErrReader(broken))
+		if _, err := decode(r); err != broken {
+			t.Errorf("%s: error %v, want the reader's own", name, err)
+		}
+	}
+}
+
+// What Next said last it says again: nobody can read past an error.
+func TestDecoderStaysAtItsEnd(t *testing.T) {
+	for name, in := range map[string]string{
+		"end":              `{"objects":[{}]}`,
+		"syntax":           `{"objects":[{"a":}, {}]}`,
+		"form":             `{"a":1}`,
+		"nested too deep":  `{"objects":[` + strings.Repeat("[", 101) + strings.Repeat("]", 101) + `,{}]}`,
+		"a list that is 1": `{"objects":1}`,
+		"too large":        `{"objects":[` + sized(stix.MaxObject+1) + `,{}]}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := stix.NewDecoder(strings.NewReader(in))
+			var first error
+			for first == nil {
+				_, first = d.Next()
+			}
+			for range 3 {
+				if o, err := d.Next(); o != nil || err == nil || err.Error() != first.Error() {
+					t.Fatalf("then %q and %v, want %v again", o, err, first)
+				}
+			}
+		})
+	}
+}

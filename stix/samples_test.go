@@ -1,0 +1,102 @@
+package stix_test
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"comity/stix"
+)
+
+// samples lies beside the project and is no part of it.
+const samples = "../../shared/"
+
+func glob(t *testing.T, pattern string) []string {
+	t.Helper()
+	files, err := filepath.Glob(samples + pattern)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(files) == 0 {
+		t.Skipf("SKIPPED: there is no %s%s, so nothing real was read", samples, pattern)
+	}
+	return files
+}
+
+// What vendors really publish is taken as it is, object by object.
+func TestRealBundlesAreReadWhole(t *testing.T) {
+	for i, file := range append(glob(t, "data/unit42-playbooks/*.json"), glob(t, "data/attack/*.json")...) {
+		if i%3 != 0 {
+			continue // a third of 50 MB is enough for every run
+		}
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var bundle struct{ Objects []json.RawMessage }
+		if err := json.Unmarshal(text, &bundle); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		objects, err := decode(strings.NewReader(string(text)))
+		if err != nil || len(objects) != len(bundle.Objects) {
+			t.Errorf("%s: %d objects and %v, want %d", file, len(objects), err, len(bundle.Objects))
+			continue
+		}
+		for i, raw := range objects {
+			o, err := stix.NewObject([]byte(raw))
+			if err != nil {
+				t.Errorf("%s, object %d: %v", file, i, err)
+				continue
+			}
+			if o.ForgedTLP() {
+				t.Errorf("%s: %s is taken for a forgery", file, o.ID)
+			}
+			if i%50 == 0 && !stix.SameContent(o.Raw, bundle.Objects[i]) {
+				t.Errorf("%s: %s does not have the content it came with", file, o.ID)
+			}
+		}
+	}
+}
+
+func TestExamplesOfTheStandardAreViewed(t *testing.T) {
+	for _, file := range glob(t, "stix21/examples/*.json") {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasPrefix(filepath.Base(file), "bundle-") {
+			continue
+		}
+		objects, err := decode(strings.NewReader(`{"objects":[` + string(text) + `]}`))
+		if err != nil {
+			t.Errorf("%s: %v", file, err)
+			continue
+		}
+		if o := object(t, objects[0]); o.Spec != "2.1" {
+			t.Errorf("%s: STIX %s", file, o.Spec)
+		}
+	}
+}
+
+// Of the broken examples, those that are no I-JSON are refused as such; no
+// other stops the push it is in.
+func TestBrokenExamplesStopAPushOnlyWhereTheyAreNoJSON(t *testing.T) {
+	noJSON := map[string]bool{"001": true, "003": true, "004": true, "006": true, "007": true, "015": true}
+	for _, file := range glob(t, "stix21/examples/invalid/[0-9]*.json") {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		objects, err := decode(strings.NewReader(`{"objects":[` + string(text) + `]}`))
+		var syntax *stix.SyntaxError
+		if got, want := errors.As(err, &syntax), noJSON[filepath.Base(file)[:3]]; got != want {
+			t.Errorf("%s: %v, want a SyntaxError: %t", file, err, want)
+		}
+		for _, raw := range objects {
+			view(t, []byte(raw))
+		}
+	}
+}
