@@ -14,6 +14,7 @@ const (
 	freeFailures = 10
 	slowest      = 5 * time.Second
 	watched      = 10_000
+	longestUser  = 200 // no account has a longer id
 )
 
 // failures slows down those who keep failing, by address and by account.
@@ -27,6 +28,9 @@ func newFailures() *failures { return &failures{seen: map[string]*rate.Limiter{}
 // slow waits as long as the worse of the two has earned, or until ctx ends.
 func (f *failures) slow(ctx context.Context, address, user string) {
 	delay := f.delay("a " + address)
+	if len(user) > longestUser {
+		user = "?" // as what cannot be read: names must not fill the memory
+	}
 	if user != "" {
 		delay = max(delay, f.delay("u "+user))
 	}

@@ -111,6 +111,7 @@ var (
 	orgForm     = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 	nameForm    = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]*$`)
 	countryForm = regexp.MustCompile(`^[A-Z]{2}$`)
+	sha256Form  = regexp.MustCompile(`^[0-9a-f]{64}$`)
 )
 
 // AddOrganisation takes a new organisation. It is Invalid if a field is not of
@@ -164,8 +165,15 @@ func (d *Directory) AddAccount(a Account) error {
 		return taxii.Errorf(taxii.Invalid, "account %s: action %q is none of %s", a.ID(), a.Action, strings.Join(Actions, ", "))
 	case a.For != "" && !slices.Contains(Clients, a.For):
 		return taxii.Errorf(taxii.Invalid, "account %s: client %q is none of %s", a.ID(), a.For, strings.Join(Clients, ", "))
+	case a.Certificate != "" && !sha256Form.MatchString(a.Certificate):
+		return taxii.Errorf(taxii.Invalid, "account %s: a certificate goes by its SHA-256, 64 hexadecimal digits", a.ID())
 	case d.Accounts[a.ID()] != nil:
 		return taxii.Errorf(taxii.Conflict, "account %s exists already", a.ID())
+	}
+	for id, other := range d.Accounts {
+		if a.Certificate != "" && other.Certificate == a.Certificate {
+			return taxii.Errorf(taxii.Conflict, "account %s: the certificate proves account %s already", a.ID(), id)
+		}
 	}
 	if _, err := d.Organisation(a.Org); err != nil {
 		return err
@@ -182,11 +190,17 @@ func (d *Directory) Account(id string) (*Account, error) {
 	return nil, taxii.Errorf(taxii.NotFound, "there is no account %s", id)
 }
 
-// AddToken takes a new token of an account that exists.
+// AddToken takes a new token of an account that exists. It is NotFound if there
+// is no such account, Conflict if the id is taken.
 func (d *Directory) AddToken(t Token) error {
-	if _, err := d.Account(t.Account); err != nil {
+	a, err := d.Account(t.Account)
+	if err != nil {
 		return err
 	}
+	if d.Tokens[t.ID] != nil {
+		return taxii.Errorf(taxii.Conflict, "token %s exists already", t.ID)
+	}
+	t.Account = a.ID()
 	d.Tokens[t.ID] = &t
 	return nil
 }

@@ -39,7 +39,6 @@ type identified struct {
 	key    stix.Key
 	inside bool // the push has an object of this id
 	marks  bool // something is marked with it: it names a marking definition
-	forged bool // such a definition is in the push, and a forgery
 }
 
 // rank is a label, or none.
@@ -75,7 +74,6 @@ func (l *Labels) Add(o *stix.Object) {
 		firstRef: int32(len(l.refs)),
 	}
 	l.ids[n.id].inside = true
-	l.ids[n.id].forged = l.ids[n.id].forged || n.forged
 	for _, mark := range o.Markings {
 		if label, ok := stix.MarkingTLP(mark); ok {
 			n.own = max(n.own, rank(label))

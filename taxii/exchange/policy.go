@@ -191,7 +191,7 @@ func (p *Policy) grant(pr Principal, c *Collection, now time.Time) (Grant, bool)
 	g := Grant{account: pr.Account, org: pr.Org, collection: c, id: c.ID, own: own, ceiling: stix.AmberStrict}
 	g.read = !own || c.Terms.WriterReads || slices.Contains(c.Readers, pr.Org)
 	g.write = own
-	g.delete = own && c.Terms.OwnerDeletes
+	g.delete = g.write && g.read && c.Terms.OwnerDeletes // TAXII 2.1 §5.7 asks for both rights
 	if pr.Person && slices.Contains(c.Terms.RedRecipients, strings.Replace(pr.Account, "/", ":", 1)) {
 		g.ceiling = stix.Red
 	}

@@ -1,0 +1,277 @@
+package auth_test
+
+import (
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"comity/taxii"
+	"comity/taxii/auth"
+	"comity/taxii/exchange"
+)
+
+// certificate stands for one that the TLS layer verified.
+var (
+	certificate = &x509.Certificate{Raw: []byte("a certificate in DER")}
+	fingerprint = func() string { sum := sha256.Sum256(certificate.Raw); return hex.EncodeToString(sum[:]) }()
+)
+
+func overTLS(r *http.Request, verified bool, chain ...*x509.Certificate) *http.Request {
+	r.TLS = &tls.ConnectionState{PeerCertificates: chain}
+	if verified {
+		r.TLS.VerifiedChains = [][]*x509.Certificate{chain}
+	}
+	return r
+}
+
+// C-16, C-17, C-20: each is a way in which some client brings its credentials.
+func TestEveryWayToBringCredentials(t *testing.T) {
+	w := newWorld(t)
+	blank := base64.StdEncoding.EncodeToString([]byte(":" + w.token))
+	tests := []struct {
+		name string
+		r    *http.Request
+		want string // account
+	}{
+		{"token as Bearer", bearer(w.token), "acme/feed"},
+		{"token as bearer", with("Authorization", "bearer "+w.token), "acme/feed"},
+		{"token as BEARER", with("Authorization", "BEARER "+w.token), "acme/feed"},
+		{"token as Bearer, more spaces", with("Authorization", "Bearer   "+w.token+" "), "acme/feed"},
+		{"token as Token", with("Authorization", "Token "+w.token), "acme/feed"},
+		{"token as token", with("Authorization", "token "+w.token), "acme/feed"},
+		{"token as password of its account", basic("acme/feed", w.token), "acme/feed"},
+		{"token as password of any user", basic("taxii", w.token), "acme/feed"},
+		{"token as password of another account", basic("acme/person", w.token), "acme/feed"},
+		{"token as password of a blank user", basic("", w.token), "acme/feed"},
+		{"token as password, scheme in small letters", with("Authorization", "basic "+blank), "acme/feed"},
+		{"token alone in the key header", with(keyHeader, w.token), "acme/feed"},
+		{"token alone in the key header, in small letters", with("x-api-key", w.token), "acme/feed"},
+		{"password with colon and UTF-8", basic("acme/feed", password), "acme/feed"},
+		{"password, scheme in small letters", with("Authorization", "bASIC "+base64.StdEncoding.EncodeToString([]byte("acme/feed:"+password))), "acme/feed"},
+		{"password, user in capitals", basic("ACME/Feed", password), "acme/feed"},
+		{"password of a person", basic("acme/person", password), "acme/person"},
+		{"client certificate", overTLS(with("", ""), true, certificate), "acme/machine"},
+		{"client certificate beside a token: the token", overTLS(bearer(w.token), true, certificate), "acme/feed"},
+		{"key header beside Authorization: the latter", func() *http.Request { r := bearer(w.token); r.Header.Set(keyHeader, "x"); return r }(), "acme/feed"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := w.Authenticate(tt.r)
+			if err != nil || got.Account != tt.want {
+				t.Errorf("%q, %v; want %s", got.Account, err, tt.want)
+			}
+		})
+	}
+}
+
+func TestAPrincipalIsWhatTheAccountIs(t *testing.T) {
+	w := newWorld(t)
+	for account, want := range map[string]exchange.Principal{
+		"acme/feed":   {Account: "acme/feed", Org: "acme", Purposes: []string{"cybercrime"}, Action: "block", For: "misp"},
+		"acme/person": {Account: "acme/person", Org: "acme", Person: true, Purposes: exchange.Purposes, Action: "search"},
+	} {
+		got, err := w.Authenticate(basic(account, password))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	}
+}
+
+// T-052, T-054: whoever is not let in cannot tell why.
+func TestEveryRefusalIsTheSame(t *testing.T) {
+	w := newWorld(t)
+	now := time.Now()
+	past := now.Add(-time.Hour)
+	revoked, expired, ofDisabled, ofExpired, ofNobody := w.addToken(t, "t2", "acme/feed"), w.addToken(t, "t3", "acme/feed"), w.addToken(t, "t4", "acme/bare"), w.addToken(t, "t5", "acme/machine"), w.addToken(t, "t6", "acme/person")
+	w.amend(func(d *exchange.Directory) {
+		d.Tokens["t2"].Revoked = true
+		d.Tokens["t3"].Expires = &past
+		d.Accounts["acme/bare"].Disabled = true
+		d.Accounts["acme/bare"].Password = hash()
+		d.Accounts["acme/machine"].Expires = &past
+		d.Accounts["acme/machine"].Password = hash()
+		delete(d.Accounts, "acme/person")
+	})
+	refusals := map[string]*http.Request{
+		"no credentials":                    with("", ""),
+		"unknown account":                   basic("acme/nobody", password),
+		"account that is gone":              basic("acme/person", password),
+		"wrong password":                    basic("acme/feed", password+"x"),
+		"no password":                       basic("acme/feed", ""),
+		"disabled account":                  basic("acme/bare", password),
+		"expired account":                   basic("acme/machine", password),
+		"hash instead of the password":      basic("acme/feed", hash()),
+		"unknown token":                     bearer("comity_AAAA"),
+		"revoked token":                     bearer(revoked),
+		"revoked token as password":         basic("acme/feed", revoked),
+		"expired token":                     bearer(expired),
+		"token of a disabled account":       bearer(ofDisabled),
+		"token of an expired account":       bearer(ofExpired),
+		"token of an account that is gone":  bearer(ofNobody),
+		"digest instead of the token":       bearer(w.directory.Tokens["t1"].Digest),
+		"token with a letter more":          bearer(w.token + "x"),
+		"password as token":                 bearer(password),
+		"unknown token in the key header":   with(keyHeader, "x"),
+		"token in another header":           with("X-Token", w.token),
+		"certificate of nobody":             overTLS(with("", ""), true, &x509.Certificate{Raw: []byte("another")}),
+		"certificate nobody verified":       overTLS(with("", ""), false, certificate),
+		"certificate further up the chain":  overTLS(with("", ""), true, &x509.Certificate{Raw: []byte("leaf")}, certificate),
+		"certificate of an expired account": overTLS(with("", ""), true, certificate),
+		"TLS without certificate":           overTLS(with("", ""), false),
+		"certificate beside a wrong token":  overTLS(bearer("x"), true, certificate),
+	}
+	for name, header := range map[string]string{
+		"empty": "", "a blank": " ", "scheme alone": "Bearer", "scheme and blanks": "Bearer   ", "Basic alone": "Basic", "no scheme": w.token,
+		"no base64": "Basic %%%", "no padding": "Basic YTpi=", "no colon": "Basic " + base64.StdEncoding.EncodeToString([]byte("acme/feed")),
+		"colon alone": "Basic Og==", "another scheme": "Digest username=\"acme/feed\"", "Negotiate": "Negotiate AAAA", "NUL": "Bearer \x00", "NUL in Basic": "Basic " + base64.StdEncoding.EncodeToString([]byte("acme/feed\x00:"+password)),
+		"invalid UTF-8": "Bearer \xff\xfe", "invalid UTF-8 in Basic": "Basic " + base64.StdEncoding.EncodeToString([]byte("\xff:\xff")),
+		"very long": "Bearer " + strings.Repeat("A", 1<<20), "very long Basic": "Basic " + strings.Repeat("QUFB", 1<<18), "a tab": "Bearer\t" + w.token, "a comma": "Bearer a, Basic b",
+	} {
+		refusals["header: "+name] = with("Authorization", header)
+	}
+	_, want := w.Authenticate(with("", ""))
+	if taxii.CodeOf(want) != taxii.Unauthorized {
+		t.Fatalf("no credentials: %v, want Unauthorized", want)
+	}
+	n := 0
+	for name, r := range refusals {
+		if n++; n%9 == 0 {
+			w.Authenticator = auth.New(w.source, time.Now, keyHeader) // so that nothing here is slowed down
+		}
+		got, err := w.Authenticate(r)
+		if diff := cmp.Diff(want, err); diff != "" {
+			t.Errorf("%s: the error differs (-want +got):\n%s", name, diff)
+		}
+		if diff := cmp.Diff(exchange.Principal{}, got); diff != "" {
+			t.Errorf("%s: principal %+v, want none", name, got)
+		}
+	}
+	if _, err := w.Authenticate(bearer(w.token)); err != nil {
+		t.Errorf("and the right one: %v", err)
+	}
+}
+
+// The key header can be switched off.
+func TestNoKeyHeaderUnlessItHasAName(t *testing.T) {
+	w := newWorld(t)
+	a := auth.New(w.source, time.Now, "")
+	if _, err := a.Authenticate(with(keyHeader, w.token)); taxii.CodeOf(err) != taxii.Unauthorized {
+		t.Errorf("%v, want Unauthorized", err)
+	}
+}
+
+// What changes in the directory counts from the next request on, and is read
+// only then.
+func TestRevocationActsAtOnce(t *testing.T) {
+	w := newWorld(t)
+	machine := func() *http.Request { return overTLS(with("", ""), true, certificate) }
+	in := func(r *http.Request) bool { _, err := w.Authenticate(r); return err == nil }
+	for range 3 {
+		if !in(bearer(w.token)) || !in(basic("acme/person", password)) || !in(machine()) {
+			t.Fatal("somebody is not let in to begin with")
+		}
+	}
+	if w.loads != 1 {
+		t.Errorf("the directory was read %d times, want once", w.loads)
+	}
+	w.amend(func(d *exchange.Directory) { d.Tokens["t1"].Revoked = true })
+	if in(bearer(w.token)) {
+		t.Error("a revoked token is let in")
+	}
+	if !in(basic("acme/feed", password)) {
+		t.Error("the account of a revoked token is locked out")
+	}
+	w.amend(func(d *exchange.Directory) {
+		d.Accounts["acme/feed"].Disabled = true
+		d.Accounts["acme/machine"].Certificate = ""
+	})
+	if in(basic("acme/feed", password)) {
+		t.Error("a disabled account is let in by its remembered password")
+	}
+	if in(machine()) {
+		t.Error("a certificate that was taken away is let in")
+	}
+	if w.loads != 3 {
+		t.Errorf("the directory was read %d times, want once a change", w.loads)
+	}
+}
+
+func TestTokensAndAccountsEndByTheClock(t *testing.T) {
+	w := newWorld(t)
+	now := time.Now()
+	end := now.Add(time.Hour)
+	w.amend(func(d *exchange.Directory) {
+		d.Tokens["t1"].Expires = &end
+		d.Accounts["acme/person"].Expires = &end
+	})
+	a := auth.New(w.source, func() time.Time { return now }, keyHeader)
+	for _, tt := range []struct {
+		at   time.Time
+		want bool
+	}{{end.Add(-1), true}, {end, false}, {end.Add(1), false}} {
+		now = tt.at
+		for name, r := range map[string]*http.Request{"token": bearer(w.token), "account": basic("acme/person", password)} {
+			if _, err := a.Authenticate(r); (err == nil) != tt.want {
+				t.Errorf("%s at %v of %v: %v", name, tt.at, end, err)
+			}
+		}
+	}
+}
+
+func TestPolicyIsOfTheNewestDirectory(t *testing.T) {
+	w := newWorld(t)
+	p, err := w.Policy(t.Context())
+	if err != nil || p.CentreName() != "igci" {
+		t.Fatalf("%v, %v", p, err)
+	}
+	if again, err := w.Policy(t.Context()); err != nil || again != p {
+		t.Errorf("read again although nothing changed, %v", err)
+	}
+	w.amend(func(d *exchange.Directory) {
+		d.Organisations["igci"] = &exchange.Organisation{ID: "igci", Name: "The centre"}
+	})
+	if p, err = w.Policy(t.Context()); err != nil || p.CentreName() != "The centre" {
+		t.Errorf("%v, %v; want the centre's new name", p, err)
+	}
+}
+
+// A store that fails is our fault, not the caller's: no 401.
+func TestAFailingStoreIsNotARefusal(t *testing.T) {
+	w := newWorld(t)
+	broken := errors.New("the disk broke")
+	w.broken = broken
+	if _, err := w.Authenticate(bearer(w.token)); !errors.Is(err, broken) {
+		t.Errorf("%v, want the store's error", err)
+	}
+	if _, err := w.Policy(t.Context()); !errors.Is(err, broken) {
+		t.Errorf("%v, want the store's error", err)
+	}
+}
+
+func TestNewTokensAreRandomAndKeptAsDigest(t *testing.T) {
+	seen := map[string]bool{}
+	for range 100 {
+		token, digest := auth.NewToken()
+		sum := sha256.Sum256([]byte(token))
+		if digest != hex.EncodeToString(sum[:]) {
+			t.Fatalf("digest %s of %s", digest, token)
+		}
+		random, err := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(token, "comity_"))
+		if err != nil || len(random) != 32 || !strings.HasPrefix(token, "comity_") || seen[token] {
+			t.Fatalf("token %s: %d octets, %v", token, len(random), err)
+		}
+		seen[token] = true
+	}
+}

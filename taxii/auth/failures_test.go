@@ -1,0 +1,153 @@
+package auth_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// from is r as it comes from another address.
+func from(r *http.Request, address string) *http.Request {
+	r.RemoteAddr = address
+	return r
+}
+
+// took is how long the answer to r takes.
+func took(w *world, r *http.Request) time.Duration {
+	start := time.Now()
+	w.Authenticate(r)
+	return time.Since(start)
+}
+
+func TestRepeatedFailuresAreAnsweredLate(t *testing.T) {
+	hash()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		wrong := func() *http.Request { return from(bearer("wrong"), "192.0.2.1:1000") }
+		for i := range 10 {
+			if got := took(w, wrong()); got != 0 {
+				t.Errorf("failure %d took %v, want an answer at once", i+1, got)
+			}
+		}
+		for i := range 3 {
+			if got := took(w, wrong()); got != time.Second {
+				t.Errorf("failure %d took %v, want a second", 11+i, got)
+			}
+		}
+		if got := took(w, from(bearer("wrong"), "192.0.2.1:2000")); got != time.Second {
+			t.Errorf("from another port it took %v, want a second", got)
+		}
+		if got := took(w, from(bearer("wrong"), "[2001:db8::1]:1000")); got != 0 {
+			t.Errorf("from another address it took %v, want an answer at once", got)
+		}
+		if got := took(w, from(with("", ""), "192.0.2.1:1000")); got != 0 {
+			t.Errorf("without credentials it took %v: that is a question, not a guess", got)
+		}
+		if got := took(w, from(bearer(w.token), "192.0.2.1:1000")); got != 0 {
+			t.Errorf("with the right token it took %v: nobody is locked out", got)
+		}
+		time.Sleep(time.Minute)
+		if got := took(w, wrong()); got != 0 {
+			t.Errorf("after a minute's rest it took %v, want an answer at once", got)
+		}
+	})
+}
+
+// An account is guarded against guesses from everywhere, and stays open to who
+// knows its password.
+func TestGuessesAtOneAccountAreCountedTogether(t *testing.T) {
+	hash()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		if got := took(w, basic("acme/feed", password)); got != 0 {
+			t.Fatalf("the right password took %v", got)
+		}
+		for i := range 12 {
+			user := "acme/feed"
+			if i%2 == 0 {
+				user = "ACME/Feed"
+			}
+			got := took(w, from(basic(user, "guess"), fmt.Sprintf("192.0.2.%d:1", i)))
+			if want := time.Duration(max(0, i-9)) * time.Second; i < 11 && got != want {
+				t.Errorf("guess %d took %v, want %v", i+1, got, want)
+			}
+		}
+		if got := took(w, from(basic("acme/person", "guess"), "192.0.2.99:1")); got != 0 {
+			t.Errorf("a guess at another account took %v", got)
+		}
+		if got := took(w, from(basic("acme/feed", password), "192.0.2.3:1")); got != 0 {
+			t.Errorf("the right password took %v after the guesses", got)
+		}
+	})
+}
+
+func TestAFloodWaitsFiveSecondsAndLeavesNoDebt(t *testing.T) {
+	hash()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		var flood sync.WaitGroup
+		for range 500 {
+			flood.Go(func() {
+				if got := took(w, from(bearer("wrong"), "192.0.2.1:1")); got > 5*time.Second {
+					t.Errorf("took %v, want five seconds at most", got)
+				}
+			})
+		}
+		flood.Wait()
+		time.Sleep(time.Minute)
+		if got := took(w, from(bearer("wrong"), "192.0.2.1:1")); got != 0 {
+			t.Errorf("after a minute's rest it took %v: the flood left a debt", got)
+		}
+	})
+}
+
+func TestWhoHangsUpIsNotWaitedFor(t *testing.T) {
+	hash()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		for range 10 {
+			took(w, bearer("wrong"))
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		if got := took(w, bearer("wrong").WithContext(ctx)); got != time.Millisecond {
+			t.Errorf("took %v, want the millisecond that the caller waited", got)
+		}
+	})
+}
+
+// Who fails is remembered by address and user: neither many nor long names
+// fill the memory.
+func TestFailuresAreRememberedInLittleMemory(t *testing.T) {
+	hash()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		heap := func() int64 {
+			var m runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&m)
+			return int64(m.HeapAlloc)
+		}
+		before := heap()
+		for i := range 8 {
+			took(w, from(basic(strings.Repeat("x", 4<<20)+fmt.Sprint(i), "x"), fmt.Sprintf("192.0.2.%d:1", i)))
+		}
+		if got := heap() - before; got > 8<<20 {
+			t.Errorf("%d octets held for 8 long names", got)
+		}
+		before = heap()
+		for i := range 50_000 {
+			took(w, from(bearer("wrong"), fmt.Sprintf("10.%d.%d.%d:1", i>>16, i>>8&255, i&255)))
+		}
+		if got := heap() - before; got > 8<<20 {
+			t.Errorf("%d octets held for 50,000 addresses", got)
+		}
+		runtime.KeepAlive(w)
+	})
+}

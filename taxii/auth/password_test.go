@@ -1,0 +1,118 @@
+package auth_test
+
+import (
+	"context"
+	"net/http"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"comity/taxii/auth"
+	"comity/taxii/exchange"
+)
+
+func TestPasswordsAreKeptAsArgon2id(t *testing.T) {
+	a, b := auth.HashPassword(password), auth.HashPassword(password)
+	if a == b {
+		t.Error("two accounts with one password show it: the salt is missing")
+	}
+	if !strings.HasPrefix(a, "$argon2id$v=19$m=19456,t=2,p=1$") || strings.Contains(a, password) {
+		t.Errorf("hash %s, want argon2id of 19 MiB in two passes", a)
+	}
+}
+
+func TestADamagedHashOpensNothing(t *testing.T) {
+	w := newWorld(t)
+	for _, damaged := range []string{"", "x", "$$$$$", hash()[:20], strings.Replace(hash(), "t=2", "t=1", 1), strings.Replace(hash(), "argon2id", "argon2i", 1), hash() + "x"} {
+		w.amend(func(d *exchange.Directory) { d.Accounts["acme/person"].Password = damaged })
+		for _, secret := range []string{password, "", damaged} {
+			if _, err := w.Authenticate(basic("acme/person", secret)); err == nil {
+				t.Errorf("hash %q lets %q in", damaged, secret)
+			}
+		}
+		w.Authenticator = auth.New(w.source, time.Now, keyHeader)
+	}
+}
+
+// pays tells whether a request costs one computation of argon2id, by the
+// memory that takes.
+func pays(w *world, r *http.Request) (paid, in bool) {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := w.Authenticate(r)
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc-before.TotalAlloc > 16<<20, err == nil
+}
+
+// A poller does not pay at each poll; who guesses always does, and cannot tell
+// an account that does not exist from one that does.
+func TestARightPasswordIsRememberedForMinutes(t *testing.T) {
+	hash()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		steps := []struct {
+			name     string
+			wait     time.Duration
+			r        *http.Request
+			paid, in bool
+		}{
+			{"the first time", 0, basic("acme/feed", password), true, true},
+			{"soon again", 0, basic("acme/feed", password), false, true},
+			{"just in time", 5*time.Minute - 1, basic("acme/feed", password), false, true},
+			{"too late", 1, basic("acme/feed", password), true, true},
+			{"and again", 0, basic("acme/feed", password), false, true},
+			{"another account with the same hash", 0, basic("acme/person", password), false, true},
+			{"a wrong password", 0, basic("acme/feed", "x"), true, false},
+			{"the same wrong password", 0, basic("acme/feed", "x"), true, false},
+			{"an account without password", 0, basic("acme/bare", password), true, false},
+			{"an account that does not exist", 0, basic("acme/nobody", password), true, false},
+			{"and once more", 0, basic("acme/nobody", password), true, false},
+			{"a token", 0, bearer(w.token), false, true},
+			{"a token as password", 0, basic("acme/feed", w.token), false, true},
+		}
+		for _, s := range steps {
+			time.Sleep(s.wait)
+			if paid, in := pays(w, s.r); paid != s.paid || in != s.in {
+				t.Errorf("%s: paid %t, let in %t; want %t, %t", s.name, paid, in, s.paid, s.in)
+			}
+		}
+	})
+}
+
+func TestAChangedPasswordIsForgottenAtOnce(t *testing.T) {
+	w := newWorld(t)
+	for range 2 {
+		if _, err := w.Authenticate(basic("acme/person", password)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	changed := auth.HashPassword("new")
+	w.amend(func(d *exchange.Directory) { d.Accounts["acme/person"].Password = changed })
+	if _, err := w.Authenticate(basic("acme/person", password)); err == nil {
+		t.Error("the old password is let in")
+	}
+	if _, err := w.Authenticate(basic("acme/person", "new")); err != nil {
+		t.Errorf("the new password: %v", err)
+	}
+	w.amend(func(d *exchange.Directory) { d.Accounts["acme/person"].Password = "" })
+	if _, err := w.Authenticate(basic("acme/person", "new")); err == nil {
+		t.Error("the password is let in after it was taken away")
+	}
+	if _, err := w.Authenticate(basic("acme/feed", password)); err != nil {
+		t.Errorf("somebody else's password: %v", err)
+	}
+}
+
+func TestWhoHangsUpGivesItsTurnBack(t *testing.T) {
+	w := newWorld(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 20 { // a free turn and the end of ctx may come at once
+		w.Authenticate(basic("acme/feed", "x").WithContext(ctx))
+	}
+	if _, err := w.Authenticate(basic("acme/feed", password)); err != nil {
+		t.Errorf("the turns are used up: %v", err)
+	}
+}

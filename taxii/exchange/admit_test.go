@@ -1,0 +1,60 @@
+package exchange_test
+
+import "testing"
+
+func TestAdmits(t *testing.T) {
+	const (
+		types   = `object_types = ["indicator", "ipv4-addr", "x-acme"]`
+		both    = `stix_versions = ["2.0", "2.1"]`
+		old     = `"spec_version":"2.0"`
+		creator = "identity/c"
+		until   = `"valid_until":"2018-01-01T00:00:00Z"`
+	)
+	tests := []struct {
+		name, flow string
+		push       thing
+		want       string
+	}{
+		{"anything by default", ``, thing{ID: "threat-actor/t"}, ""},
+		{"custom objects by default", ``, thing{ID: "x-acme/x"}, ""},
+		{"custom observables by default", ``, thing{ID: "x-sco/x"}, ""},
+
+		{"a type of the flow", types, thing{ID: "indicator/i"}, ""},
+		{"a custom type of the flow", types, thing{ID: "x-acme/x"}, ""},
+		{"A2 a type not of the flow", types, thing{ID: "threat-actor/t"}, "article 3: type threat-actor not in flow in"},
+		{"relationships are no exception", types, thing{ID: "relationship/r"}, "article 3: type relationship not in flow in"},
+		{"marking definitions always", types, thing{ID: "marking-definition/m"}, ""},
+		{"extension definitions always", types, thing{ID: "extension-definition/e"}, ""},
+		{"language content always", types, thing{ID: "language-content/l"}, ""},
+
+		{"STIX 2.0 where 2.1 is taken", ``, thing{ID: "indicator/i", Extra: old}, "article 3: STIX 2.0 is not taken in flow in"},
+		{"STIX 2.0 where both are", both, thing{ID: "indicator/i", Extra: old}, ""},
+		{"STIX 2.1 where both are", both, thing{ID: "indicator/i"}, ""},
+		{"STIX 2.1 where 2.0 is taken", `stix_versions = ["2.0"]`, thing{ID: "url/u"}, "article 3: STIX 2.1 is not taken in flow in"},
+		{"the version before the type", types, thing{ID: "tool/t", Extra: old}, "article 3: STIX 2.0 is not taken in flow in"},
+
+		{"custom objects refused", `unknown_types = "reject"`, thing{ID: "x-acme/x"}, "article 3: type x-acme is not of STIX 2.1, and flow in takes no others"},
+		{"custom observables refused", `unknown_types = "reject"`, thing{ID: "x-sco/x"}, "article 3: type x-sco is not of STIX 2.1, and flow in takes no others"},
+		{"the standard's types are known", `unknown_types = "reject"`, thing{ID: "x509-certificate/x"}, ""},
+
+		{"creator required and missing", `require = ["created_by_ref"]`, thing{ID: "indicator/i"}, "article 3: flow in requires created_by_ref"},
+		{"creator required and there", `require = ["created_by_ref"]`, thing{ID: "indicator/i", Creator: creator}, ""},
+		{"creator required of relationships", `require = ["created_by_ref"]`, thing{ID: "relationship/r"}, "article 3: flow in requires created_by_ref"},
+		{"creator required of custom objects", `require = ["created_by_ref"]`, thing{ID: "x-acme/x"}, "article 3: flow in requires created_by_ref"},
+		{"observables have no creator", `require = ["created_by_ref"]`, thing{ID: "url/u"}, ""},
+		{"custom observables have none either", `require = ["created_by_ref"]`, thing{ID: "x-sco/x"}, ""},
+		{"marking definitions need none", `require = ["created_by_ref"]`, thing{ID: "marking-definition/m"}, ""},
+		{"end of validity required and missing", `require = ["valid_until"]`, thing{ID: "indicator/i"}, "article 3: flow in requires valid_until"},
+		{"end of validity required and there", `require = ["valid_until"]`, thing{ID: "indicator/i", Extra: until}, ""},
+		{"only indicators have one", `require = ["valid_until"]`, thing{ID: "malware/m"}, ""},
+		{"tlp is seen to with the labels", `require = ["tlp"]`, thing{ID: "indicator/i"}, ""},
+		{"each of several", `require = ["tlp", "valid_until", "created_by_ref"]`, thing{ID: "indicator/i", Extra: until}, "article 3: flow in requires created_by_ref"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := collection(t, tt.flow, "").Admits(tt.push.object(t)); got != tt.want {
+				t.Errorf("refused: %q, want %q", got, tt.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,244 @@
+package exchange_test
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"comity/stix"
+	"comity/taxii/exchange"
+)
+
+const namespace = "https://igci.example/"
+
+var (
+	effective = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
+	expires   = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+	inForce   = time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
+)
+
+// text is an agreement between igci and acme in force from 2020 until 2030:
+// acme sends in flow in (article 3), igci in flow out. Flow and handling are
+// lines added to flow in and to the handling block (article 4).
+func text(id, flow, handling string) string {
+	if !strings.Contains(handling, "tlp_max") {
+		handling += "\ntlp_max = { in = \"red\", out = \"red\" }"
+	}
+	if !strings.Contains(handling, "unmarked ") {
+		handling += "\nunmarked = { in = \"reject\", out = \"reject\" }"
+	}
+	return `
+format = "exchange-agreement/1"
+kind = "data-exchange-agreement"
+id = "` + id + `"
+version = 1
+title = "Exchange between IGCI and Acme"
+article = [
+	{ n = "1", heading = "Term", binding = true, text = "Ten years." },
+	{ n = "2", heading = "Purpose", binding = true, text = "Cybercrime." },
+	{ n = "3", heading = "Flows", binding = true, text = "Both ways." },
+	{ n = "4", heading = "Handling", binding = true, text = "With care." },
+]
+[term]
+article = "1"
+effective = 2020-01-01T00:00:00Z
+expires = 2030-01-01T00:00:00Z
+[[party]]
+article = "1"
+org = "igci"
+role = "centre"
+[[party]]
+article = "1"
+org = "acme"
+role = "provider"
+[purpose]
+article = "2"
+categories = ["cybercrime", "cyberthreats"]
+[[flow]]
+article = "3"
+name = "in"
+from = ["acme"]
+to = ["igci"]
+` + flow + `
+[[flow]]
+article = "3"
+name = "out"
+from = ["igci"]
+to = ["acme"]
+[handling]
+article = "4"
+` + handling + "\n"
+}
+
+// directory holds igci, acme and stranger, and the agreements, their
+// signatures waived.
+func directory(t testing.TB, agreements ...string) *exchange.Directory {
+	t.Helper()
+	d := &exchange.Directory{
+		Centre:        exchange.Centre{ID: "igci", Namespace: namespace},
+		Organisations: map[string]*exchange.Organisation{},
+		Accounts:      map[string]*exchange.Account{},
+		Tokens:        map[string]*exchange.Token{},
+		Agreements:    map[string]*exchange.Deposit{},
+	}
+	for id, kind := range map[string]string{"igci": "international-body", "acme": "private-vendor", "stranger": "soc"} {
+		if err := d.AddOrganisation(exchange.Organisation{ID: id, Kind: kind, Name: "The " + id, Country: "SG"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, source := range agreements {
+		id := "dea-x"
+		if i > 0 {
+			id += strconv.Itoa(i)
+		}
+		deposit(d, id, source)
+	}
+	return d
+}
+
+func deposit(d *exchange.Directory, id, source string) {
+	d.Agreements[id] = &exchange.Deposit{ID: id, File: id + ".toml", Source: source, Waived: "a test"}
+}
+
+func policy(t testing.TB, d *exchange.Directory) *exchange.Policy {
+	t.Helper()
+	p, err := exchange.NewPolicy(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// collection is flow in of dea-x with these lines.
+func collection(t testing.TB, flow, handling string) *exchange.Collection {
+	t.Helper()
+	c, ok := policy(t, directory(t, text("dea-x", flow, handling))).Collection("dea-x.in")
+	if !ok {
+		t.Fatal("there is no dea-x.in")
+	}
+	return c
+}
+
+// example is an agreement shared with other packages.
+func example(t testing.TB, id string) string {
+	t.Helper()
+	source, err := os.ReadFile("../../testdata/agreements/" + id + ".toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(source)
+}
+
+// caller is an account for all purposes.
+func caller(account string) exchange.Principal {
+	org, _, _ := strings.Cut(account, "/")
+	return exchange.Principal{Account: account, Org: org, Purposes: exchange.Purposes, Action: "search"}
+}
+
+// id makes an identifier of a name such as "indicator/a".
+func id(name string) stix.ID {
+	typ, _, _ := strings.Cut(name, "/")
+	sum := sha256.Sum256([]byte(name))
+	return stix.ID(typ + "--" + uuid.UUID(sum[:16]).String())
+}
+
+// thing is an object of a push. Marks and Refs are names, or the words of
+// marks; Extra is JSON members.
+type thing struct {
+	ID, Marks, Refs, Creator string
+	Version                  int
+	Extra                    string
+}
+
+// marks are markings by short names, of TLP 1.0 in capitals.
+var marks = map[string]stix.ID{
+	"WHITE": "marking-definition--613f2e26-407d-48c7-9eca-b8e91df99dc9", "GREEN": "marking-definition--34098fce-860f-48ae-8e50-ebd3cc5e41da",
+	"AMBER": "marking-definition--f88d31f6-486f-44da-b317-01333bde0b82", "RED": "marking-definition--5e57c739-391a-4eb3-b6be-7d15ca92d5ed",
+	"clear": "marking-definition--94868c89-83c2-464b-929b-a1a8aa3c8487", "green": "marking-definition--bab4a63c-aed9-4cf5-a766-dfca5abac2bb",
+	"amber": "marking-definition--55d920b0-5e8b-4f79-9ee9-91f868d9b421", "amber+strict": "marking-definition--939a9414-2ddd-4d32-a0cd-375ea402b003",
+	"red": "marking-definition--e828b379-4e03-4974-9ac4-e53a884c97c1", "pap:red": "marking-definition--740d36e5-7714-4c30-961a-3ae632ceee0e",
+}
+
+func ids(names string) (list []stix.ID) {
+	for name := range strings.FieldsSeq(names) {
+		mark, ok := marks[name]
+		if !ok {
+			mark = id(name)
+		}
+		list = append(list, mark)
+	}
+	return list
+}
+
+func (th thing) object(t testing.TB) *stix.Object {
+	t.Helper()
+	typ, _, _ := strings.Cut(th.ID, "/")
+	members := map[string]any{"type": typ, "id": ids(th.ID)[0], "spec_version": "2.1"}
+	if mark, ok := marks[typ]; ok { // the definition of a TLP marking
+		members["type"], members["id"] = "marking-definition", mark
+	}
+	if stix.ClassOf(typ) != stix.Observable && !strings.HasPrefix(typ, "x-sco") {
+		members["created"], members["modified"] = "2017-08-07T09:00:00Z", "2017-08-07T09:00:0"+strconv.Itoa(th.Version)+"Z"
+	}
+	if th.Marks != "" {
+		members["object_marking_refs"] = ids(th.Marks)
+	}
+	if th.Refs != "" {
+		members["object_refs"] = ids(th.Refs)
+	}
+	if th.Creator != "" {
+		members["created_by_ref"] = id(th.Creator)
+	}
+	if th.Extra != "" {
+		if err := json.Unmarshal([]byte("{"+th.Extra+"}"), &members); err != nil {
+			t.Fatal(err)
+		}
+	}
+	raw, err := json.Marshal(members)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := stix.NewObject(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &o
+}
+
+// held is what a collection knows already, by name.
+type held map[string]stix.TLP
+
+func (h held) known(keys []stix.Key) ([]exchange.Held, error) {
+	byKey := map[stix.Key]stix.TLP{}
+	for name, label := range h {
+		byKey[id(name).Key()] = label
+	}
+	found := make([]exchange.Held, len(keys))
+	for i, key := range keys {
+		found[i].TLP, found[i].Known = byKey[key]
+	}
+	return found, nil
+}
+
+// label pushes things into c and returns the verdicts.
+func label(t testing.TB, c *exchange.Collection, h held, push []thing) []exchange.Verdict {
+	t.Helper()
+	l := exchange.NewLabels(c)
+	for _, th := range push {
+		l.Add(th.object(t))
+	}
+	verdicts, err := l.Resolve(h.known)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(verdicts) != len(push) {
+		t.Fatalf("%d verdicts for %d objects", len(verdicts), len(push))
+	}
+	return verdicts
+}

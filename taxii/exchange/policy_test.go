@@ -1,0 +1,271 @@
+package exchange_test
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
+	"comity/stix"
+	"comity/taxii"
+	"comity/taxii/exchange"
+)
+
+// rights spells a grant in letters: r, w, d, or "none".
+func rights(g exchange.Grant) string {
+	s := ""
+	for letter, has := range map[string]bool{"r": g.CanRead(), "w": g.CanWrite(), "d": g.CanDelete()} {
+		if has {
+			s += letter
+		}
+	}
+	if s == "" {
+		return "none"
+	}
+	letters := []byte(s)
+	slices.Sort(letters)
+	return string(letters)
+}
+
+func TestAgreementsOpenAndCloseByTheClock(t *testing.T) {
+	p := policy(t, directory(t, text("dea-x", "", "")))
+	tests := []struct {
+		name   string
+		at     time.Time
+		state  exchange.State
+		grants int
+	}{
+		{"long before", effective.AddDate(-5, 0, 0), exchange.Signed, 0},
+		{"just before", effective.Add(-1), exchange.Signed, 0},
+		{"the moment it begins", effective, exchange.InForce, 2},
+		{"elsewhere in the world", inForce.In(time.FixedZone("", 8*3600)), exchange.InForce, 2},
+		{"the last moment", expires.Add(-1), exchange.InForce, 2},
+		{"the moment it ends", expires, exchange.Ended, 0},
+		{"long after", expires.AddDate(5, 0, 0), exchange.Ended, 0},
+	}
+	for _, tt := range tests {
+		if got := p.State("dea-x", tt.at); got != tt.state {
+			t.Errorf("%s: state %q, want %q", tt.name, got, tt.state)
+		}
+		for _, account := range []string{"acme/feed", "igci/analyst"} {
+			if got := len(p.Grants(caller(account), tt.at)); got != tt.grants {
+				t.Errorf("%s: %d grants of %s, want %d", tt.name, got, account, tt.grants)
+			}
+			_, err := p.Decide(caller(account), "dea-x.in", exchange.Open, tt.at)
+			if open := err == nil; open != (tt.grants > 0) {
+				t.Errorf("%s: Decide for %s: %v", tt.name, account, err)
+			}
+		}
+	}
+}
+
+// L1: no grant without an agreement in force.
+func TestADepositAloneOpensNothing(t *testing.T) {
+	d := directory(t, text("dea-x", "", ""))
+	d.Agreements["dea-x"].Waived = ""
+	p := policy(t, d)
+	if got := p.State("dea-x", inForce); got != exchange.Deposited {
+		t.Errorf("state %q, want %q", got, exchange.Deposited)
+	}
+	if got := p.Grants(caller("acme/feed"), inForce); len(got) != 0 {
+		t.Errorf("%d grants, want none", len(got))
+	}
+	if got := p.State("dea-y", inForce); got != exchange.Deposited {
+		t.Errorf("an agreement nobody deposited is %q", got)
+	}
+}
+
+func TestASuspendedOrganisationHasNoGrants(t *testing.T) {
+	d := directory(t, text("dea-x", "", ""))
+	d.Organisations["acme"].Suspended = true
+	p := policy(t, d)
+	if got := p.Grants(caller("acme/feed"), inForce); len(got) != 0 {
+		t.Errorf("%d grants while suspended, want none", len(got))
+	}
+	if _, err := p.Decide(caller("acme/feed"), "dea-x.out", exchange.Read, inForce); taxii.CodeOf(err) != taxii.NotFound {
+		t.Errorf("reading while suspended: %v, want NotFound", err)
+	}
+	if got := len(p.Grants(caller("igci/analyst"), inForce)); got != 2 {
+		t.Errorf("the other party has %d grants, want 2", got)
+	}
+	d.Organisations["acme"].Suspended = false
+	if got := len(policy(t, d).Grants(caller("acme/feed"), inForce)); got != 2 {
+		t.Errorf("%d grants when reinstated, want 2", got)
+	}
+	delete(d.Organisations, "acme")
+	if got := policy(t, d).Grants(caller("acme/feed"), inForce); len(got) != 0 {
+		t.Errorf("%d grants of an organisation that is not known, want none", len(got))
+	}
+}
+
+func TestCallersNeedAPurposeOfTheFlow(t *testing.T) {
+	p := policy(t, directory(t, text("dea-x", "", "")))
+	for purposes, want := range map[string]int{
+		"cybercrime": 2, "criminal-trends cyberthreats": 2, "criminal-trends": 0, "marketing": 0, "": 0,
+	} {
+		pr := caller("acme/feed")
+		pr.Purposes = strings.Fields(purposes)
+		if got := len(p.Grants(pr, inForce)); got != want {
+			t.Errorf("for %q: %d grants, want %d", purposes, got, want)
+		}
+	}
+}
+
+// Codes by verb: what the checklist demands of each combination of rights. A
+// right that is missing beside another is Forbidden; none at all is NotFound.
+func TestDecide(t *testing.T) {
+	const ok, no, hidden = taxii.Code(""), taxii.Forbidden, taxii.NotFound
+	tests := []struct {
+		name, flow, account, collection string
+		rights                          string
+		read, write, delete             taxii.Code
+	}{
+		{"T-060 to T-062 reader", ``, "igci/analyst", "dea-x.in", "r", ok, no, no},
+		{"the writer reads its own", ``, "acme/feed", "dea-x.in", "drw", ok, ok, ok},
+		{"T-063 to T-065 writer that reads nothing", `writer_reads = "none"`, "acme/feed", "dea-x.in", "w", no, ok, no},
+		{"writer that may not delete", `owner_deletes = false`, "acme/feed", "dea-x.in", "rw", ok, ok, no},
+		{"the other direction", ``, "acme/feed", "dea-x.out", "r", ok, no, no},
+		{"T-068, T-070 neither right", ``, "stranger/soc", "dea-x.in", "none", hidden, hidden, hidden},
+		{"no such collection", ``, "acme/feed", "dea-x.inn", "none", hidden, hidden, hidden},
+		{"an organisation that is not known", ``, "nobody/x", "dea-x.in", "none", hidden, hidden, hidden},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			p := policy(t, directory(t, text("dea-x", tt.flow, "")))
+			pr := caller(tt.account)
+			g, err := p.Decide(pr, tt.collection, exchange.Open, inForce)
+			if got := rights(g); got != tt.rights || (err == nil) != (tt.rights != "none") {
+				t.Errorf("open: rights %s, %v; want %s", got, err, tt.rights)
+			}
+			for verb, want := range map[exchange.Verb]taxii.Code{exchange.Read: tt.read, exchange.Write: tt.write, exchange.Delete: tt.delete} {
+				g, err := p.Decide(pr, tt.collection, verb, inForce)
+				switch {
+				case want == ok && (err != nil || rights(g) != tt.rights):
+					t.Errorf("verb %d: rights %s, %v; want %s", verb, rights(g), err, tt.rights)
+				case want != ok && (taxii.CodeOf(err) != want || g != exchange.Grant{}):
+					t.Errorf("verb %d: %+v, %v; want no grant and %s", verb, g, err, want)
+				}
+			}
+			listed := slices.ContainsFunc(p.Grants(pr, inForce), func(g exchange.Grant) bool { return g.Collection().Alias == tt.collection })
+			if want := tt.rights != "none"; listed != want {
+				t.Errorf("listed %t, want %t: T-067", listed, want)
+			}
+		})
+	}
+}
+
+// L6: not one letter of the answer differs.
+func TestHiddenCollectionsAreLikeAbsentOnes(t *testing.T) {
+	p := policy(t, directory(t, text("dea-x", "", "")))
+	in, _ := p.Collection("dea-x.in")
+	_, absent := p.Decide(caller("stranger/soc"), uuid.NewString(), exchange.Read, inForce)
+	if taxii.CodeOf(absent) != taxii.NotFound {
+		t.Fatalf("absent: %v, want NotFound", absent)
+	}
+	for name, decide := range map[string]func() (exchange.Grant, error){
+		"by id": func() (exchange.Grant, error) {
+			return p.Decide(caller("stranger/soc"), in.ID.String(), exchange.Read, inForce)
+		},
+		"by alias": func() (exchange.Grant, error) {
+			return p.Decide(caller("stranger/soc"), "dea-x.in", exchange.Read, inForce)
+		},
+		"for writing": func() (exchange.Grant, error) {
+			return p.Decide(caller("stranger/soc"), "dea-x.in", exchange.Write, inForce)
+		},
+		"for deleting": func() (exchange.Grant, error) {
+			return p.Decide(caller("stranger/soc"), "dea-x.in", exchange.Delete, inForce)
+		},
+		"to its own writer": func() (exchange.Grant, error) {
+			return p.Decide(caller("acme/feed"), "dea-x.in", exchange.Read, expires)
+		},
+		"without a name": func() (exchange.Grant, error) { return p.Decide(caller("acme/feed"), "", exchange.Read, inForce) },
+	} {
+		g, err := decide()
+		if diff := cmp.Diff(absent, err); diff != "" || (g != exchange.Grant{}) {
+			t.Errorf("%s: %+v and an error that differs (-absent +hidden):\n%s", name, g, diff)
+		}
+	}
+}
+
+func TestForbiddenNamesTheArticleAndNobodyElse(t *testing.T) {
+	p := policy(t, directory(t, text("dea-x", "", "")))
+	_, err := p.Decide(caller("igci/analyst"), "dea-x.in", exchange.Write, inForce)
+	if got, want := err.Error(), "article 3 of dea-x does not let igci add to this collection"; got != want {
+		t.Errorf("error %q, want %q", got, want)
+	}
+}
+
+// TLP:RED is for the persons that the agreement names, and for the sender.
+func TestRedIsForNamedPersons(t *testing.T) {
+	p := policy(t, directory(t, text("dea-x", "", `red_recipients = ["igci:head", "acme:boss"]`)))
+	person := func(account string) exchange.Principal {
+		pr := caller(account)
+		pr.Person = true
+		return pr
+	}
+	tests := []struct {
+		name, collection string
+		pr               exchange.Principal
+		sees             stix.TLP
+	}{
+		{"the person named", "dea-x.in", person("igci/head"), stix.Red},
+		{"a service of that name", "dea-x.in", caller("igci/head"), stix.AmberStrict},
+		{"another person", "dea-x.in", person("igci/analyst"), stix.AmberStrict},
+		{"a person of that name elsewhere", "dea-x.out", person("acme/head"), stix.AmberStrict},
+		{"the person named on the other side", "dea-x.out", person("acme/boss"), stix.Red},
+		{"the sender's own", "dea-x.in", caller("acme/feed"), stix.Red},
+	}
+	for _, tt := range tests {
+		g, err := p.Decide(tt.pr, tt.collection, exchange.Read, inForce)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for label := stix.Clear; label <= stix.Red; label++ {
+			if got, want := g.Sees(label), label <= tt.sees; got != want {
+				t.Errorf("%s: sees %s %t, want %t", tt.name, label, got, want)
+			}
+		}
+	}
+}
+
+func TestWhoReadsNothingSeesNothing(t *testing.T) {
+	p := policy(t, directory(t, text("dea-x", `writer_reads = "none"`, "")))
+	blind, err := p.Decide(caller("acme/feed"), "dea-x.in", exchange.Write, inForce)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, g := range map[string]exchange.Grant{"the zero grant": {}, "a writer that reads nothing": blind} {
+		if g.Sees(stix.Clear) || g.CanRead() {
+			t.Errorf("%s sees what is clear", name)
+		}
+	}
+	var zero exchange.Grant
+	if zero.CanWrite() || zero.CanDelete() || zero.ID() != uuid.Nil || zero.Collection() != nil {
+		t.Errorf("the zero grant is of use: %+v", zero)
+	}
+	some := uuid.New()
+	if g := exchange.Operator(some); rights(g) != "drw" || !g.Sees(stix.Red) || g.ID() != some || g.Account() != "" {
+		t.Errorf("the operator's grant: %+v", g)
+	}
+}
+
+func TestGrantsSayWhatTheyAreAbout(t *testing.T) {
+	p := policy(t, directory(t, text("dea-x", "", ""), text("dea-x1", "", ""), text("dea-x2", "", "")))
+	gs := p.Grants(caller("acme/feed"), inForce)
+	if len(gs) != 6 {
+		t.Fatalf("%d grants, want 6", len(gs))
+	}
+	for i, g := range gs {
+		if g.Account() != "acme/feed" || g.ID() != g.Collection().ID {
+			t.Errorf("grant of %s on %s, collection %s", g.Account(), g.ID(), g.Collection().ID)
+		}
+		a, b := gs[max(i-1, 0)].ID(), g.ID()
+		if i > 0 && bytes.Compare(a[:], b[:]) >= 0 {
+			t.Errorf("%s comes before %s: want them by id", a, b)
+		}
+	}
+}
