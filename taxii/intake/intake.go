@@ -11,7 +11,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -26,6 +28,14 @@ import (
 const (
 	partObjects = 4000
 	partBytes   = 4 << 20
+)
+
+// maxObjects bounds a push where its agreement does not: the status names
+// every object, so it may grow much larger than the push. maxMessage bounds
+// what a refusal repeats of what was sent, in octets.
+const (
+	maxObjects = 1_000_000
+	maxMessage = 500
 )
 
 // Intake takes pushes. It is safe for concurrent use.
@@ -45,11 +55,45 @@ func New(s store.Store, dir string, now func() time.Time) *Intake {
 // collection of the grant. It returns the id of the status, which is complete.
 //
 // An object that is not admitted is a failure in that status. The push as a
-// whole is Invalid if it is no I-JSON, Unprocessed if it is neither envelope
-// nor bundle or holds no object, TooLarge beyond the objects the agreement
-// allows; then nothing is stored. Errors of body are returned as they are.
+// whole is Invalid if it is no I-JSON, Unprocessed if it is neither envelope nor bundle, holds no object or more than a million,
+// TooLarge beyond the objects the agreement allows; then nothing is stored.
+// Errors of body are returned as they are.
 func (in *Intake) Push(ctx context.Context, g exchange.Grant, body io.Reader) (uuid.UUID, error) {
-	p := push{
+	p := in.begin(g)
+	defer p.spool.close()
+	verdicts, err := p.read(ctx, g, body)
+	if err != nil {
+		return uuid.Nil, err
+	}
+	for part, err := range p.parts(verdicts) {
+		if err == nil {
+			err = in.store.Append(ctx, g, part)
+		}
+		if err != nil {
+			return uuid.Nil, fmt.Errorf("append push %s: %w", p.submission.ID, err)
+		}
+	}
+	return p.submission.ID, nil
+}
+
+// Rehearse answers what Push would, and stores nothing.
+func (in *Intake) Rehearse(ctx context.Context, g exchange.Grant, body io.Reader) (store.Status, []store.Outcomes, error) {
+	p := in.begin(g)
+	defer p.spool.close()
+	verdicts, err := p.read(ctx, g, body)
+	if err != nil {
+		return store.Status{}, nil, err
+	}
+	status, outcomes, err := in.store.Rehearse(ctx, g, p.parts(verdicts))
+	if err != nil {
+		err = fmt.Errorf("rehearse push %s: %w", p.submission.ID, err)
+	}
+	return status, outcomes, err
+}
+
+func (in *Intake) begin(g exchange.Grant) *push {
+	return &push{
+		store:      in.store,
 		collection: g.Collection(),
 		labels:     exchange.NewLabels(g.Collection()),
 		spool:      spool{dir: in.dir},
@@ -60,34 +104,35 @@ func (in *Intake) Push(ctx context.Context, g exchange.Grant, body io.Reader) (u
 			Requested:  in.now(),
 		},
 	}
-	defer p.spool.close()
-	if err := p.read(body); err != nil {
-		return uuid.Nil, err
-	}
-	verdicts, err := p.labels.Resolve(func(keys []stix.Key) ([]store.Label, error) {
-		return in.store.Labels(ctx, g, keys)
-	})
-	if err != nil {
-		return uuid.Nil, fmt.Errorf("labels of push %s: %w", p.submission.ID, err)
-	}
-	err = p.parts(verdicts, func(part store.Part) error { return in.store.Append(ctx, g, part) })
-	if err != nil {
-		return uuid.Nil, fmt.Errorf("append push %s: %w", p.submission.ID, err)
-	}
-	return p.submission.ID, nil
 }
 
 // push is one push on its way.
 type push struct {
+	store      store.Store
 	submission store.Submission
 	collection *exchange.Collection
 	labels     *exchange.Labels
 	spool      spool
 }
 
-// read decodes the body into the spool. Objects that can be told apart take
+// read takes the whole body, and gives a verdict on each object that was not
+// refused by itself.
+func (p *push) read(ctx context.Context, g exchange.Grant, body io.Reader) ([]exchange.Verdict, error) {
+	if err := p.decode(body); err != nil {
+		return nil, err
+	}
+	verdicts, err := p.labels.Resolve(func(keys []stix.Key) ([]exchange.Held, error) {
+		return p.store.Labels(ctx, g, keys)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("labels of push %s: %w", p.submission.ID, err)
+	}
+	return verdicts, nil
+}
+
+// decode brings the body into the spool. Objects that are admitted so far take
 // part in the labelling; the others are refused at once.
-func (p *push) read(body io.Reader) error {
+func (p *push) decode(body io.Reader) error {
 	quota := p.collection.Terms.Quota.ObjectsPerPush
 	decoder := stix.NewDecoder(body)
 	for n := int64(0); ; n++ {
@@ -104,6 +149,9 @@ func (p *push) read(body io.Reader) error {
 		if quota > 0 && n == quota {
 			return taxii.Errorf(taxii.TooLarge, "article %s: more than %d objects in one push", p.collection.Terms.By["objects_per_push"].Article, quota)
 		}
+		if n == maxObjects {
+			return taxii.Errorf(taxii.Unprocessed, "a push has at most %d objects; send several", maxObjects)
+		}
 		if err := p.take(raw, n); err != nil {
 			return err
 		}
@@ -118,7 +166,7 @@ func (p *push) take(raw []byte, n int64) error {
 		reason = err.Error()
 	} else if reason = p.collection.Admits(&o); reason == "" {
 		p.labels.Add(&o)
-		return p.spool.object(raw)
+		return p.spool.object(raw, "")
 	}
 	r := p.refusal(&o, reason)
 	if r.ID == "" {
@@ -133,43 +181,50 @@ func (p *push) refusal(o *stix.Object, reason string) *store.Refusal {
 	if version == "" {
 		version = taxii.FormatTime(p.submission.Requested)
 	}
-	return &store.Refusal{ID: string(o.ID), Version: version, Message: reason}
+	return &store.Refusal{ID: string(o.ID), Version: version, Message: cut(reason)}
 }
 
-// parts reads the spool again and hands on its items, in the order of the
-// push, together with their labels.
-func (p *push) parts(verdicts []exchange.Verdict, hand func(store.Part) error) error {
-	part := store.Part{Submission: p.submission}
-	size := 0
-	err := p.spool.replay(func(raw []byte, refused *store.Refusal) error {
-		if size+len(raw) > partBytes || len(part.Items) == partObjects {
-			if err := hand(part); err != nil {
-				return err
-			}
-			part.Items, size = make([]store.Item, 0, len(part.Items)), 0
-			part.N++
-		}
-		item := store.Item{Refused: refused}
-		if refused == nil {
-			size += len(raw)
-			o, err := stix.NewObject(raw)
-			if err != nil {
-				return fmt.Errorf("replay the spool: %w", err)
-			}
-			item.Object, item.Label = o, verdicts[0].Label
-			if verdicts[0].Refused != "" {
-				item.Refused = p.refusal(&o, verdicts[0].Refused)
-			}
-			verdicts = verdicts[1:]
-		}
-		part.Items = append(part.Items, item)
-		return nil
-	})
-	if err != nil {
-		return err
+// cut shortens a message that quotes what was sent.
+func cut(s string) string {
+	if len(s) <= maxMessage {
+		return s
 	}
-	part.Last = true
-	return hand(part)
+	return strings.ToValidUTF8(s[:maxMessage], "") + " …"
+}
+
+// parts reads the spool again and gives its items, in the order of the push,
+// together with their labels. It may be ranged over more than once.
+func (p *push) parts(verdicts []exchange.Verdict) iter.Seq2[store.Part, error] {
+	return func(yield func(store.Part, error) bool) {
+		part := store.Part{Submission: p.submission}
+		size, verdicts := 0, verdicts
+		for f, err := range p.spool.frames() {
+			if err == nil && len(part.Items) > 0 && (size+len(f.object) > partBytes || len(part.Items) == partObjects) {
+				if !yield(part, nil) {
+					return
+				}
+				part.Items, size = make([]store.Item, 0, len(part.Items)), 0
+				part.N++
+			}
+			item := store.Item{Warning: f.warning, Refused: f.refused}
+			if err == nil && f.refused == nil {
+				item.Object, err = stix.NewObject(f.object)
+				item.Label = verdicts[0].Label
+				if verdicts[0].Refused != "" {
+					item.Refused = p.refusal(&item.Object, verdicts[0].Refused)
+				}
+				verdicts = verdicts[1:]
+			}
+			if err != nil {
+				yield(part, fmt.Errorf("replay the spool: %w", err))
+				return
+			}
+			size += len(f.object)
+			part.Items = append(part.Items, item)
+		}
+		part.Last = true
+		yield(part, nil)
+	}
 }
 
 // malformed turns the decoder's errors into what the other party may read.

@@ -5,9 +5,9 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"os"
 
 	"comity/store"
@@ -19,7 +19,8 @@ const spoolMemory = 4 << 20
 
 // spool keeps a push between its two readings, as frames:
 //
-//	kind 1 | length uvarint | object as compact JSON, or store.Refusal as JSON
+//	kind 1 | length uvarint | object as compact JSON, or store.Refusal as JSON,
+//	                          or a warning about the object that follows
 type spool struct {
 	dir    string
 	buf    bytes.Buffer
@@ -30,9 +31,18 @@ type spool struct {
 const (
 	objectFrame  = 'o'
 	refusalFrame = 'r'
+	warningFrame = 'w'
 )
 
-func (s *spool) object(raw []byte) error { return s.frame(objectFrame, raw) }
+// object keeps one object, and what is worth saying about it.
+func (s *spool) object(raw []byte, warning string) error {
+	if warning != "" {
+		if err := s.frame(warningFrame, []byte(warning)); err != nil {
+			return err
+		}
+	}
+	return s.frame(objectFrame, raw)
+}
 
 func (s *spool) refusal(r *store.Refusal) error {
 	b, err := json.Marshal(r)
@@ -80,46 +90,66 @@ func (s *spool) spill() error {
 	return err
 }
 
-// replay calls yield with every frame: the bytes of an object, which stay
-// valid, or a refusal.
-func (s *spool) replay(yield func(raw []byte, refused *store.Refusal) error) error {
-	var in *bufio.Reader
-	if s.file == nil {
-		in = bufio.NewReader(&s.buf)
-	} else {
-		if err := s.writer.Flush(); err != nil {
-			return fmt.Errorf("spool: %w", err)
+// spooled is one object with its warning, or a refusal.
+type spooled struct {
+	object  []byte
+	warning string
+	refused *store.Refusal
+}
+
+// frames gives everything in the order it came. The bytes stay valid. It may
+// be ranged over more than once; it ends with the first error.
+func (s *spool) frames() iter.Seq2[spooled, error] {
+	return func(yield func(spooled, error) bool) {
+		in, err := s.reader()
+		for err == nil {
+			var f spooled
+			if f, err = next(in); err == nil && !yield(f, nil) {
+				return
+			}
 		}
-		if _, err := s.file.Seek(0, io.SeekStart); err != nil {
-			return fmt.Errorf("spool: %w", err)
+		if err != io.EOF {
+			yield(spooled{}, fmt.Errorf("spool: %w", err))
 		}
-		in = bufio.NewReaderSize(s.file, 256<<10)
 	}
+}
+
+// reader begins at the first frame.
+func (s *spool) reader() (*bufio.Reader, error) {
+	if s.file == nil {
+		return bufio.NewReader(bytes.NewReader(s.buf.Bytes())), nil
+	}
+	if err := s.writer.Flush(); err != nil {
+		return nil, err
+	}
+	_, err := s.file.Seek(0, io.SeekStart)
+	return bufio.NewReaderSize(s.file, 256<<10), err
+}
+
+// next reads an object or a refusal; io.EOF after the last.
+func next(in *bufio.Reader) (f spooled, err error) {
 	for {
 		kind, err := in.ReadByte()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
 		if err != nil {
-			return fmt.Errorf("spool: %w", err)
+			return f, err
 		}
 		n, err := binary.ReadUvarint(in)
 		if err != nil {
-			return fmt.Errorf("spool: %w", err)
+			return f, io.ErrUnexpectedEOF
 		}
 		payload := make([]byte, n)
 		if _, err := io.ReadFull(in, payload); err != nil {
-			return fmt.Errorf("spool: %w", err)
+			return f, io.ErrUnexpectedEOF
 		}
-		var refused *store.Refusal
-		if kind == refusalFrame {
-			refused = new(store.Refusal)
-			if err := json.Unmarshal(payload, refused); err != nil {
-				return fmt.Errorf("spool: %w", err)
-			}
-		}
-		if err := yield(payload, refused); err != nil {
-			return err
+		switch kind {
+		case warningFrame:
+			f.warning = string(payload)
+		case refusalFrame:
+			f.refused = new(store.Refusal)
+			return f, json.Unmarshal(payload, f.refused)
+		default:
+			f.object = payload
+			return f, nil
 		}
 	}
 }

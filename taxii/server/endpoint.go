@@ -42,18 +42,24 @@ type endpoint struct {
 
 func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s, start := e.server, time.Now()
-	out := &response{ResponseWriter: w, id: uuid.NewString()}
+	out := &response{ResponseWriter: w, patience: s.patience, id: uuid.NewString()}
 	c := &caller{now: s.now()}
 	header := w.Header()
 	header.Set("Content-Type", taxii.MediaType)
 	header.Set("Date", c.now.UTC().Format(http.TimeFormat))
 	header.Set("X-Content-Type-Options", "nosniff")
-	// The answer before on this connection may have left one.
-	http.NewResponseController(w).SetWriteDeadline(time.Time{})
+	if r.ContentLength != 0 {
+		// Perhaps nobody reads the body; net/http waits for its end even so
+		// before it sends the answer.
+		http.NewResponseController(w).SetReadDeadline(start.Add(s.config.Grace))
+	}
 	defer func() {
 		if fault := recover(); fault != nil {
 			s.log.Error("panic", "request_id", out.id, "fault", fault, "path", e.path)
-			if !out.started() {
+			if out.started() {
+				// Half an answer must not look like a whole one.
+				defer panic(http.ErrAbortHandler)
+			} else {
 				s.fail(out, r, taxii.Errorf(taxii.Internal, "panic"))
 			}
 		}
@@ -96,8 +102,10 @@ func (e *endpoint) answer(w *response, r *http.Request, c *caller) error {
 		}
 		return taxii.Errorf(taxii.NotAllowed, "%s is not for this endpoint, which has %s", r.Method, e.allow())
 	}
-	if root, inRoot := mux.Vars(r)["root"]; inRoot && root != c.policy.Centre().ID {
-		return taxii.Errorf(taxii.NotFound, "there is no such API root")
+	if _, inRoot := mux.Vars(r)["root"]; inRoot {
+		if root, err := pathValue(r, "root"); err != nil || root != c.policy.Centre().ID {
+			return taxii.Errorf(taxii.NotFound, "there is no such API root")
+		}
 	}
 	if verb, concerns := verbs[row.action]; concerns {
 		name, err := pathValue(r, "collection")
@@ -112,6 +120,11 @@ func (e *endpoint) answer(w *response, r *http.Request, c *caller) error {
 	return row.handler(s, w, r, c)
 }
 
+// countedMethods are those with counters of their own.
+var countedMethods = []string{
+	get, post, del, http.MethodHead, http.MethodPut, http.MethodPatch, http.MethodOptions,
+}
+
 // allow lists the methods of the endpoint (RFC 9110 §10.2.1).
 func (e *endpoint) allow() string {
 	methods := slices.Sorted(maps.Keys(e.methods))
@@ -124,8 +137,11 @@ func (e *endpoint) allow() string {
 // account writes the log line and the metrics of one request. The query is
 // logged, credentials never are: they do not travel in it.
 func (e *endpoint) account(r *http.Request, w *response, c *caller, took time.Duration) {
-	s := e.server
-	s.metrics.Request(e.path, r.Method, w.status, took, w.bytes)
+	s, method := e.server, r.Method
+	if !slices.Contains(countedMethods, method) {
+		method = "other" // counters must not grow with what callers make up
+	}
+	s.metrics.Request(e.path, method, w.status, took, w.bytes)
 	level := slog.LevelInfo
 	if w.status >= 500 {
 		level = slog.LevelError

@@ -3,7 +3,6 @@ package server
 import (
 	"errors"
 	"net/http"
-	"os"
 	"strconv"
 
 	"comity/taxii"
@@ -32,11 +31,7 @@ var statuses = map[taxii.Code]int{
 func (s *Server) fail(w *response, r *http.Request, err error) {
 	var known *taxii.Error
 	if !errors.As(err, &known) {
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			known = taxii.Errorf(taxii.Timeout, "the body came too slowly")
-		} else {
-			known = &taxii.Error{Code: taxii.Internal, Err: err}
-		}
+		known = &taxii.Error{Code: taxii.Internal, Err: err}
 	}
 	status := statuses[known.Code]
 	message := taxii.ErrorMessage{
@@ -61,7 +56,7 @@ func (s *Server) fail(w *response, r *http.Request, err error) {
 		w.Header().Set("Connection", "close")
 	}
 	if w.started() {
-		return // half an answer is on its way: the connection is cut instead
+		return // no handler fails once it has begun its answer
 	}
 	writeJSON(w, r, status, message)
 }

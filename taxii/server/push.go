@@ -35,7 +35,10 @@ func (s *Server) addObjects(w http.ResponseWriter, r *http.Request, c *caller) e
 		return err
 	}
 	defer leave()
-	body, err := decoded(r, &pacedBody{r: r.Body, control: http.NewResponseController(w), start: time.Now()})
+	// The limit holds before and after unpacking: there is gzip without end that
+	// yields nothing.
+	paced := &pacedBody{r: r.Body, control: http.NewResponseController(w), patience: s.patience, start: time.Now()}
+	body, err := decoded(r, &limitedBody{r: paced, left: limit, tooLarge: tooLarge})
 	if err != nil {
 		return err
 	}
@@ -77,7 +80,12 @@ func (b *gzipBody) Read(p []byte) (n int, err error) {
 	return n, err
 }
 
+// badGzip leaves alone what the body below it has said itself.
 func badGzip(err error) error {
+	var known *taxii.Error
+	if errors.As(err, &known) {
+		return err
+	}
 	return &taxii.Error{Code: taxii.Invalid, Msg: "the body is no complete gzip stream", Err: err}
 }
 
@@ -102,20 +110,24 @@ func (b *limitedBody) Read(p []byte) (int, error) {
 // pacedBody cuts off a body that comes more slowly than patience allows. What
 // else keeps it from being read is the sender's doing.
 type pacedBody struct {
-	r       io.Reader
-	control *http.ResponseController
-	start   time.Time
-	read    int64
+	r        io.Reader
+	control  *http.ResponseController
+	patience func(int64) time.Duration
+	start    time.Time
+	read     int64
 }
 
 func (b *pacedBody) Read(p []byte) (int, error) {
-	b.control.SetReadDeadline(b.start.Add(patience(b.read)))
+	b.control.SetReadDeadline(b.start.Add(b.patience(b.read)))
 	n, err := b.r.Read(p)
 	b.read += int64(n)
-	if err != nil {
+	switch {
+	case err == io.EOF:
+		// Not before: what we leave unread net/http still reads.
 		b.control.SetReadDeadline(time.Time{})
-	}
-	if err != nil && err != io.EOF && !errors.Is(err, os.ErrDeadlineExceeded) {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		err = &taxii.Error{Code: taxii.Timeout, Msg: "the body came too slowly", Err: err}
+	case err != nil:
 		err = &taxii.Error{Code: taxii.Invalid, Msg: "the body could not be read to its end", Err: err}
 	}
 	return n, err

@@ -13,24 +13,14 @@ import (
 	"comity/taxii"
 )
 
-// A client has this long for an answer or a push, and longer the more octets
-// there are: slow lines are served, endless ones are cut off.
-const (
-	grace   = 30 * time.Second
-	minRate = 16 << 10 // octets a second
-)
-
-// patience is how long n octets may take.
-func patience(n int64) time.Duration {
-	return grace + time.Duration(n)*time.Second/minRate
-}
-
-// response remembers what was answered, for the log and the metrics.
+// response remembers what was answered, for the log and the metrics, and cuts
+// off a client that does not take it.
 type response struct {
 	http.ResponseWriter
-	id     string // of the request; travels as error_id
-	status int
-	bytes  int64
+	patience func(int64) time.Duration
+	id       string // of the request; travels as error_id
+	status   int
+	bytes    int64
 }
 
 func (w *response) started() bool { return w.status != 0 }
@@ -46,6 +36,7 @@ func (w *response) Write(b []byte) (int, error) {
 	if w.status == 0 {
 		w.status = http.StatusOK
 	}
+	http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Now().Add(w.patience(int64(len(b)))))
 	n, err := w.ResponseWriter.Write(b)
 	w.bytes += int64(n)
 	return n, err
@@ -80,8 +71,7 @@ func write(w http.ResponseWriter, r *http.Request, status int, parts ...[]byte) 
 	}
 	header := w.Header()
 	header.Set("Vary", "Accept, Accept-Encoding, Authorization")
-	http.NewResponseController(w).SetWriteDeadline(time.Now().Add(patience(int64(size))))
-	if size >= gzipMin && acceptsGzip(r.Header.Get("Accept-Encoding")) {
+	if size >= gzipMin && acceptsGzip(strings.Join(r.Header.Values("Accept-Encoding"), ",")) {
 		header.Set("Content-Encoding", "gzip")
 		w.WriteHeader(status)
 		z := gzipWriters.Get().(*gzip.Writer)
@@ -101,8 +91,9 @@ func write(w http.ResponseWriter, r *http.Request, status int, parts ...[]byte) 
 	return nil
 }
 
-// acceptsGzip reads Accept-Encoding (RFC 9110 §12.5.3).
-func acceptsGzip(header string) bool {
+// acceptsGzip reads Accept-Encoding (RFC 9110 §12.5.3): what it says of gzip
+// counts, and of anything only where it does not name gzip.
+func acceptsGzip(header string) (accepts bool) {
 	for _, coding := range strings.Split(strings.ToLower(header), ",") {
 		name, params, _ := strings.Cut(coding, ";")
 		if name = strings.TrimSpace(name); name != "gzip" && name != "*" {
@@ -110,9 +101,12 @@ func acceptsGzip(header string) bool {
 		}
 		q, given := strings.CutPrefix(strings.TrimSpace(params), "q=")
 		weight, err := strconv.ParseFloat(q, 64)
-		return !given || err == nil && weight > 0
+		accepts = !given || err == nil && weight > 0
+		if name == "gzip" {
+			return accepts
+		}
 	}
-	return false
+	return accepts
 }
 
 // The date headers, spelled as the standard spells them: some clients do not

@@ -29,6 +29,10 @@ type Config struct {
 	// DefaultLimit is the page size where a client names none, MaxLimit the
 	// largest it gets. Defaults 1,000 and 10,000.
 	DefaultLimit, MaxLimit int
+	// Grace is how long a client may take for a push or an answer, beside a
+	// second for every 16 KiB of it: slow lines are served, endless ones are cut
+	// off. Default 30 s.
+	Grace time.Duration
 }
 
 const (
@@ -37,6 +41,8 @@ const (
 	// pushesAtOnce is how many pushes of one account are read at a time;
 	// further ones wait.
 	pushesAtOnce = 16
+	// minRate is what a client has to keep up, in octets a second.
+	minRate = 16 << 10
 )
 
 // Server answers requests. It is read-only once built and safe for concurrent
@@ -64,5 +70,13 @@ func New(config Config, s store.Store, a *auth.Authenticator, in *intake.Intake,
 	if config.MaxLimit == 0 {
 		config.MaxLimit = 10_000
 	}
+	if config.Grace == 0 {
+		config.Grace = 30 * time.Second
+	}
 	return (&Server{config, s, a, in, m, log, now, newTurnstile(pushesAtOnce)}).router()
+}
+
+// patience is how long n octets may take.
+func (s *Server) patience(n int64) time.Duration {
+	return s.config.Grace + time.Duration(n)*time.Second/minRate
 }

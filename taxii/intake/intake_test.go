@@ -1,0 +1,225 @@
+package intake_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"comity/store"
+	"comity/store/bolt"
+	"comity/taxii"
+	"comity/taxii/agreement"
+	"comity/taxii/exchange"
+	"comity/taxii/intake"
+)
+
+var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// recorder is a store that notes the parts that are appended.
+type recorder struct {
+	store.Store
+	parts []store.Part
+	fail  func(part int) error
+}
+
+func (r *recorder) Append(ctx context.Context, g exchange.Grant, part store.Part) error {
+	r.parts = append(r.parts, part)
+	if r.fail != nil {
+		if err := r.fail(part.N); err != nil {
+			return err
+		}
+	}
+	return r.Store.Append(ctx, g, part)
+}
+
+// open is an intake over a real store, with the vendor's grant.
+func open(t *testing.T) (in *intake.Intake, s *recorder, g exchange.Grant, dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	clock := func() time.Time { return now }
+	b, err := bolt.Open(dir, clock, slog.New(slog.DiscardHandler), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { b.Close() })
+	text, err := agreement.New(agreement.Draft{
+		ID: "deal", Centre: agreement.Party{Org: "igci"}, Partner: agreement.Party{Org: "vendor"},
+		Effective: now.AddDate(-1, 0, 0), Expires: now.AddDate(1, 0, 0),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &exchange.Directory{
+		Centre:        exchange.Centre{ID: "igci", Namespace: "test"},
+		Organisations: map[string]*exchange.Organisation{"igci": {ID: "igci"}, "vendor": {ID: "vendor"}},
+		Agreements:    map[string]*exchange.Deposit{"deal": {ID: "deal", Source: string(text), Waived: "a test"}},
+	}
+	policy, err := exchange.NewPolicy(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err = policy.Decide(exchange.Principal{Account: "vendor/feed", Org: "vendor", Purposes: exchange.Purposes}, "deal.inbound", exchange.Write, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s = &recorder{Store: b}
+	return intake.New(s, dir, clock), s, g, dir
+}
+
+const green = `"object_marking_refs":["marking-definition--bab4a63c-aed9-4cf5-a766-dfca5abac2bb"]`
+
+// object is the n-th indicator, padded to about size octets.
+func object(n, size int) string {
+	return fmt.Sprintf(`{"type":"indicator","id":"indicator--00000000-0000-4000-8000-%012x","spec_version":"2.1","created":"2020-01-01T00:00:00Z","modified":"2020-01-01T00:00:00Z",%s,"x":"%s"}`,
+		n, green, strings.Repeat("x", size))
+}
+
+func envelope(objects ...string) io.Reader {
+	return strings.NewReader(`{"objects":[` + strings.Join(objects, ",") + `]}`)
+}
+
+func many(n, size int) []string {
+	list := make([]string, n)
+	for i := range list {
+		list[i] = object(i, size)
+	}
+	return list
+}
+
+func TestPartsAreBoundedAndInOrder(t *testing.T) {
+	refused := make([]string, 2500)
+	for i := range refused {
+		refused[i] = `{"type":"indicator","modified":"` + strings.Repeat("x", 5000) + `"}`
+	}
+	for name, objects := range map[string][]string{
+		"one":                    many(1, 0),
+		"just one part":          many(4000, 0),
+		"one more":               many(4001, 0),
+		"many octets":            many(20, 1<<20),
+		"a large one first":      append([]string{object(100, 5<<20)}, many(3, 0)...),
+		"a large one in between": append(append(many(3, 0), object(100, 5<<20)), object(101, 0)),
+		"large ones":             {object(1, 5<<20), object(2, 6<<20)},
+		"refused":                refused,
+	} {
+		t.Run(name, func(t *testing.T) {
+			in, s, g, dir := open(t)
+			id, err := in.Push(t.Context(), g, envelope(objects...))
+			if err != nil {
+				t.Fatal(err)
+			}
+			total := 0
+			for n, part := range s.parts {
+				size := 0
+				for _, item := range part.Items {
+					size += len(item.Object.Raw)
+					if r := item.Refused; r != nil {
+						size += len(r.ID) + len(r.Version) + len(r.Message)
+					}
+				}
+				if part.N != n || part.Last != (n == len(s.parts)-1) || part.Submission.ID != id || part.Submission.Account != "vendor/feed" || !part.Submission.Requested.Equal(now) {
+					t.Errorf("part %d: number %d, last %t, %+v", n, part.N, part.Last, part.Submission)
+				}
+				if len(part.Items) == 0 || len(part.Items) > 4000 || size > 4<<20 && len(part.Items) > 1 {
+					t.Errorf("part %d has %d items of %d octets", n, len(part.Items), size)
+				}
+				total += len(part.Items)
+			}
+			status, err := s.Status(t.Context(), "vendor/feed", id)
+			if err != nil || total != len(objects) || status.Successes+status.Failures != len(objects) {
+				t.Errorf("%d items, %d + %d in the status, want %d: %v", total, status.Successes, status.Failures, len(objects), err)
+			}
+			if files, _ := filepath.Glob(filepath.Join(dir, "push-*")); len(files) > 0 {
+				t.Errorf("left behind: %q", files)
+			}
+		})
+	}
+}
+
+func TestNothingIsStoredUnlessTheWholePushIsRead(t *testing.T) {
+	broken := errors.New("line cut")
+	for name, tt := range map[string]struct {
+		body io.Reader
+		want func(error) bool
+	}{
+		"a syntax error at the end": {io.MultiReader(envelope(many(5000, 1000)...), strings.NewReader("}")), code(taxii.Invalid)},
+		"an error of the line":      {io.MultiReader(strings.NewReader(`{"objects":[`+object(1, 0)+","), iotest.ErrReader(broken)), func(err error) bool { return errors.Is(err, broken) }},
+		"no list":                   {strings.NewReader(`{"objects":{}}`), code(taxii.Unprocessed)},
+		"no object":                 {envelope(), code(taxii.Unprocessed)},
+		"too many":                  {envelope(slices.Repeat([]string{"0"}, 1_000_001)...), code(taxii.Unprocessed)},
+		"an object without end":     {envelope(object(1, 17<<20)), code(taxii.Unprocessed)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in, s, g, dir := open(t)
+			if _, err := in.Push(t.Context(), g, tt.body); err == nil || !tt.want(err) {
+				t.Errorf("error %v", err)
+			}
+			if len(s.parts) > 0 {
+				t.Errorf("%d parts appended", len(s.parts))
+			}
+			if files, _ := filepath.Glob(filepath.Join(dir, "push-*")); len(files) > 0 {
+				t.Errorf("left behind: %q", files)
+			}
+		})
+	}
+}
+
+func code(c taxii.Code) func(error) bool {
+	return func(err error) bool { return taxii.CodeOf(err) == c }
+}
+
+// Of a push that broke off a prefix may be there; the retry completes it.
+func TestRetryCompletesAPush(t *testing.T) {
+	in, s, g, _ := open(t)
+	broken := errors.New("disk full")
+	s.fail = func(part int) error {
+		if part == 1 {
+			return broken
+		}
+		return nil
+	}
+	objects := many(9000, 0)
+	if _, err := in.Push(t.Context(), g, envelope(objects...)); !errors.Is(err, broken) {
+		t.Fatalf("error %v", err)
+	}
+	s.fail = nil
+	id, err := in.Push(t.Context(), g, envelope(objects...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	status, err := s.Status(t.Context(), "vendor/feed", id)
+	if err != nil || status.Successes != 9000 || status.Stored != 5000 {
+		t.Errorf("%+v, %v", status.Counts, err)
+	}
+	if n, err := s.Count(t.Context(), g.ID()); n != 9000 || err != nil {
+		t.Errorf("%d records, %v", n, err)
+	}
+}
+
+// A large push goes through a file that nobody else can find.
+func TestSpoolFileHasNoName(t *testing.T) {
+	in, _, g, dir := open(t)
+	looked := false
+	body := io.MultiReader(strings.NewReader(`{"objects":[`+strings.Join(many(50, 200_000), ",")), lookInto(func() {
+		looked = true
+		if files, _ := os.ReadDir(dir); len(files) != 1 {
+			t.Errorf("beside the store: %v", files)
+		}
+	}), strings.NewReader("]}"))
+	if _, err := in.Push(t.Context(), g, body); err != nil || !looked {
+		t.Errorf("%v, looked %t", err, looked)
+	}
+}
+
+// lookInto is a reader of nothing that calls a function.
+type lookInto func()
+
+func (f lookInto) Read([]byte) (int, error) { f(); return 0, io.EOF }

@@ -1,0 +1,74 @@
+package server_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"testing"
+
+	"comity/taxii"
+)
+
+// BenchmarkGetPage reads one page over HTTP: from the exchange, and from a
+// handler that writes the same octets from memory, which is the limit.
+func BenchmarkGetPage(b *testing.B) {
+	w := newWorld(b)
+	c := w.collection("sharing.reports")
+	vendor := w.as("vendor/feed")
+	vendor.push(c, indicators(1, 2000)...)
+	for _, n := range []int{100, 1000} {
+		target := fmt.Sprintf("%sobjects/?limit=%d", c, n)
+		page := vendor.get(target).want(200)
+		slice := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+			out.Header().Set("Content-Type", taxii.MediaType)
+			out.Header().Set("Content-Length", strconv.Itoa(len(page.body)))
+			out.Write(page.body)
+		}))
+		defer slice.Close()
+		for name, url := range map[string]string{"slice": slice.URL, "comity": w.server.URL} {
+			b.Run(fmt.Sprintf("objects=%d/from=%s", n, name), func(b *testing.B) {
+				r, err := http.NewRequest("GET", url+target, nil)
+				if err != nil {
+					b.Fatal(err)
+				}
+				r.Header.Set("Authorization", "Bearer "+vendor.token)
+				r.Header.Set("Accept", taxii.MediaType)
+				b.SetBytes(int64(len(page.body)))
+				b.ReportAllocs()
+				for b.Loop() {
+					response, err := vendor.http.Do(r)
+					if err != nil {
+						b.Fatal(err)
+					}
+					if read, err := io.Copy(io.Discard, response.Body); err != nil || read != int64(len(page.body)) {
+						b.Fatal(read, err)
+					}
+					response.Body.Close()
+				}
+			})
+		}
+	}
+}
+
+// BenchmarkPush adds new objects over HTTP, durably.
+func BenchmarkPush(b *testing.B) {
+	for _, n := range []int{1, 1000} {
+		b.Run(fmt.Sprintf("objects=%d", n), func(b *testing.B) {
+			w := newWorld(b)
+			c := w.collection("sharing.reports")
+			vendor := w.as("vendor/feed")
+			next := 1
+			b.SetBytes(int64(len(envelopeOf(indicators(1, n)...))))
+			for b.Loop() {
+				b.StopTimer()
+				body := envelopeOf(indicators(next, n)...)
+				next += n
+				b.StartTimer()
+				vendor.do("POST", c+"objects/", body).want(202)
+			}
+			b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), "objects/s")
+		})
+	}
+}
