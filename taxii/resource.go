@@ -75,6 +75,10 @@ type Status struct {
 	PendingCount     int            `json:"pending_count"`
 	Successes        []StatusDetail `json:"successes,omitempty"`
 	Failures         []StatusDetail `json:"failures,omitempty"`
+
+	// Extensions of ours (TAXII 2.1 §7.1).
+	Warnings []StatusDetail `json:"x_warnings,omitempty"` // on some of the successes
+	DryRun   bool           `json:"x_dry_run,omitempty"`  // nothing was stored
 }
 
 // ErrorMessage is the body of every error answer (TAXII 2.1 §3.6.1).

@@ -2,21 +2,20 @@ package server
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/klauspost/compress/gzip"
 
-	"comity/store"
 	"comity/taxii"
 )
 
-// addObjects answers TAXII 2.1 §5.5: 202 and a status that is complete.
+// addObjects answers TAXII 2.1 §5.5: 202 and a status that is complete. With
+// x_dry_run it stores nothing.
 func (s *Server) addObjects(w http.ResponseWriter, r *http.Request, c *caller) error {
 	if !taxii.Postable(r.Header.Get("Content-Type")) {
 		return taxii.Errorf(taxii.Unsupported, "send %s", taxii.MediaType)
@@ -30,6 +29,10 @@ func (s *Server) addObjects(w http.ResponseWriter, r *http.Request, c *caller) e
 	if r.ContentLength > limit {
 		return tooLarge
 	}
+	rehearse, err := rehearsal(r)
+	if err != nil {
+		return err
+	}
 	leave, err := s.pushes.enter(r.Context(), c.Account)
 	if err != nil {
 		return err
@@ -42,11 +45,42 @@ func (s *Server) addObjects(w http.ResponseWriter, r *http.Request, c *caller) e
 	if err != nil {
 		return err
 	}
-	id, err := s.intake.Push(r.Context(), c.grant, &limitedBody{r: body, left: limit, tooLarge: tooLarge})
+	push := &limitedBody{r: body, left: limit, tooLarge: tooLarge}
+	if rehearse {
+		head, outcomes, err := s.intake.Rehearse(r.Context(), c.grant, push)
+		if err != nil {
+			return err
+		}
+		return writeStatus(w, r, http.StatusAccepted, head, outcomes, `,"x_dry_run":true`)
+	}
+	id, err := s.intake.Push(r.Context(), c.grant, push)
 	if err != nil {
 		return err
 	}
-	return s.writeStatus(w, r, c, http.StatusAccepted, id)
+	head, outcomes, err := s.status(r.Context(), c, id)
+	if err != nil {
+		return err
+	}
+	c.served.objects = head.Successes
+	s.metrics.Pushed(head.Successes, head.Failures)
+	return writeStatus(w, r, http.StatusAccepted, head, outcomes, "")
+}
+
+// rehearsal reads x_dry_run, an extension of ours: true asks for the status
+// that a push would get.
+func rehearsal(r *http.Request) (bool, error) {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return false, taxii.Errorf(taxii.Invalid, "the query is malformed")
+	}
+	given := query["x_dry_run"]
+	if len(given) == 0 {
+		return false, nil
+	}
+	if len(given) > 1 || given[0] != "true" {
+		return false, taxii.Errorf(taxii.Invalid, "x_dry_run is true or left out")
+	}
+	return true, nil
 }
 
 // decoded undoes the Content-Encoding of a push: none or gzip.
@@ -131,58 +165,4 @@ func (b *pacedBody) Read(p []byte) (int, error) {
 		err = &taxii.Error{Code: taxii.Invalid, Msg: "the body could not be read to its end", Err: err}
 	}
 	return n, err
-}
-
-// getStatus answers TAXII 2.1 §4.3, for the account that made the push.
-func (s *Server) getStatus(w http.ResponseWriter, r *http.Request, c *caller) error {
-	name, err := pathValue(r, "status")
-	if err != nil {
-		return err
-	}
-	id, err := uuid.Parse(name)
-	if err != nil {
-		return taxii.Errorf(taxii.NotFound, "there is no such status")
-	}
-	return s.writeStatus(w, r, c, http.StatusOK, id)
-}
-
-// writeStatus answers with a status resource (TAXII 2.1 §4.3.1), part by part:
-// that of a large push is large too.
-func (s *Server) writeStatus(w http.ResponseWriter, r *http.Request, c *caller, status int, id uuid.UUID) error {
-	head, err := s.store.Status(r.Context(), c.Account, id)
-	if err != nil {
-		return err
-	}
-	if r.Method == post {
-		c.served.objects = head.Successes
-		s.metrics.Pushed(head.Successes, head.Failures)
-	}
-	parts := [][]byte{fmt.Appendf(nil,
-		`{"id":%q,"status":"complete","request_timestamp":%q,"total_count":%d,"success_count":%d,"failure_count":%d,"pending_count":0`,
-		id, taxii.FormatTime(head.Requested), head.Successes+head.Failures, head.Successes, head.Failures)}
-	for _, list := range []struct {
-		name  string
-		count int
-		of    func(store.Outcomes) []byte
-	}{
-		{"successes", head.Successes, func(o store.Outcomes) []byte { return o.Successes }},
-		{"failures", head.Failures, func(o store.Outcomes) []byte { return o.Failures }},
-	} {
-		if list.count == 0 {
-			continue
-		}
-		sep := `,"` + list.name + `":[`
-		for n := range head.Parts {
-			outcomes, err := s.store.Outcomes(r.Context(), id, n)
-			if err != nil {
-				return err
-			}
-			if details := list.of(outcomes); len(details) > 0 {
-				parts = append(parts, []byte(sep), details)
-				sep = ","
-			}
-		}
-		parts = append(parts, []byte("]"))
-	}
-	return write(w, r, status, append(parts, []byte("}"))...)
 }
