@@ -1,6 +1,7 @@
 package stix_test
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -85,24 +86,25 @@ func TestDecoderStopsReadingWhatHasNoEnd(t *testing.T) {
 	tests := []struct {
 		name string
 		in   generator
+		text string // of the error, if not that it is too large
 	}{
-		{"an object", generator{head: `{"objects":[{"a":"`, part: kilo, n: endless}},
-		{"a list in an object", generator{head: `{"objects":[{"a":[0`, part: ",12345678901234567890123456789012", n: endless}},
-		{"whitespace between objects", generator{head: `{"objects":[{},`, part: strings.Repeat(" ", 64), n: endless}},
-		{"a member before the objects", generator{head: `{"x":"`, part: kilo, n: endless}},
-		{"the name of a member", generator{head: `{"`, part: kilo, n: endless}},
-		{"a list before the objects", generator{head: `{"x":[0`, part: ",12345678901234567890123456789012", n: endless}},
-		{"a member behind the objects", generator{head: `{"objects":[],"x":"`, part: kilo, n: endless}},
-		{"whitespace behind the envelope", generator{head: `{"objects":[]}`, part: strings.Repeat(" ", 64), n: endless}},
-		{"whitespace before the envelope", generator{part: strings.Repeat(" ", 64), n: endless}},
-		{"a list that is no envelope", generator{head: `[0`, part: ",12345678901234567890123456789012", n: endless}},
+		{"an object", generator{head: `{"objects":[{"a":"`, part: kilo, n: endless}, ""},
+		{"a list in an object", generator{head: `{"objects":[{"a":[0`, part: ",12345678901234567890123456789012", n: endless}, ""},
+		{"whitespace between objects", generator{head: `{"objects":[{},`, part: strings.Repeat(" ", 64), n: endless}, ""},
+		{"a member before the objects", generator{head: `{"x":"`, part: kilo, n: endless}, ""},
+		{"the name of a member", generator{head: `{"`, part: kilo, n: endless}, ""},
+		{"a list before the objects", generator{head: `{"x":[0`, part: ",12345678901234567890123456789012", n: endless}, ""},
+		{"a member behind the objects", generator{head: `{"objects":[],"x":"`, part: kilo, n: endless}, ""},
+		{"whitespace behind the envelope", generator{head: `{"objects":[]}`, part: strings.Repeat(" ", 64), n: endless}, ""},
+		{"whitespace before the envelope", generator{part: strings.Repeat(" ", 64), n: endless}, ""},
+		{"a list that is no envelope", generator{head: `[0`, part: ",12345678901234567890123456789012", n: endless}, "expected a JSON object"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := decode(&tt.in)
 			var form *stix.FormError
-			if !errors.As(err, &form) {
-				t.Errorf("error %v (%T), want a FormError", err, err)
+			if !errors.As(err, &form) || !strings.Contains(form.Text, cmp.Or(tt.text, "larger than")) {
+				t.Errorf("error %v (%T), want a FormError that says why", err, err)
 			}
 			if got, want := tt.in.taken, int64(stix.MaxObject+stix.MaxObject/4); got > want {
 				t.Errorf("%d octets read, want at most %d", got, want)

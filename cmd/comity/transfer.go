@@ -20,7 +20,7 @@ type importCmd struct {
 // imported is what became of one file.
 type imported struct {
 	File string `json:"file"`
-	admin.Imported
+	admin.Submission
 }
 
 func (c *importCmd) Run(sh *shell) error {
@@ -44,7 +44,7 @@ func (c *importCmd) Run(sh *shell) error {
 			return fmt.Errorf("%s: %w", file, err)
 		}
 		result := imported{File: file}
-		err = json.NewDecoder(answer).Decode(&result.Imported)
+		err = json.NewDecoder(answer).Decode(&result.Submission)
 		answer.Close()
 		if err != nil {
 			return fmt.Errorf("%s: %w", file, err)
@@ -55,7 +55,8 @@ func (c *importCmd) Run(sh *shell) error {
 	}
 	err = sh.print(results, func(w io.Writer) {
 		for _, r := range results {
-			fmt.Fprintf(w, "%s\t%d accepted\t%d of them new\t%d refused\n", r.File, r.Successes, r.Stored, len(r.Failures))
+			fmt.Fprintf(w, "%s\t%d accepted\t%d of them new\t%d refused\t%d warnings\t%s\n", r.File, r.Successes, r.Stored,
+				len(r.Failures), len(r.Warnings), r.ID)
 			for _, f := range r.Failures {
 				fmt.Fprintf(w, "  %s\t%s\n", f.ID, f.Message)
 			}

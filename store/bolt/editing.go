@@ -68,10 +68,11 @@ func (b *batch) edit(id uuid.UUID) (*editing, error) {
 	return e, nil
 }
 
-// next is the date of what is added now: the clock cut to milliseconds, but
-// always later than any before.
+// next is the date of what is added now: the next whole millisecond, but always
+// later than any before. Rounded down it could lie before the clock of somebody
+// who has just polled.
 func (e *editing) next(now time.Time) date {
-	e.head.last = max(dateOf(now)/1000*1000, e.head.last+1000)
+	e.head.last = max(dateOf(now.Add(time.Millisecond-1))/1000*1000, e.head.last+1000)
 	return e.head.last
 }
 

@@ -43,7 +43,7 @@ func (m *model) add(i store.Item, now time.Time) (success, stored bool) {
 			return !r.own || stix.SameContent([]byte(old.raw), []byte(r.raw)), false
 		}
 	}
-	r.date = now.Truncate(time.Millisecond)
+	r.date = wholeMillisecond(now)
 	if next := m.last.Add(time.Millisecond); r.date.Before(next) {
 		r.date = next
 	}

@@ -51,6 +51,7 @@ func (a *Admin) Handler() http.Handler {
 	verb(mux, "agreement/show", a.showAgreement)
 	verb(mux, "collections", a.collections)
 	verb(mux, "grants", a.grants)
+	verb(mux, "submission", a.submission)
 	stream(mux, "import", a.importBundle)
 	stream(mux, "export", a.export)
 	stream(mux, "backup", a.backup)

@@ -2,9 +2,11 @@ package admin
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -13,17 +15,20 @@ import (
 	"comity/taxii/exchange"
 )
 
-// Imported says what became of one imported file.
-type Imported struct {
-	Status     uuid.UUID            `json:"status"`
+// Submission is one push and what became of it.
+type Submission struct {
+	ID         uuid.UUID            `json:"id"` // also that of its TAXII status
+	Account    string               `json:"account"`
+	Collection string               `json:"collection"` // alias, or id if it has none any more
+	Requested  time.Time            `json:"requested"`
 	Successes  int                  `json:"successes"`
 	Stored     int                  `json:"stored"` // of the successes: those not known before
 	Failures   []taxii.StatusDetail `json:"failures"`
-	Collection string               `json:"collection"`
+	Warnings   []taxii.StatusDetail `json:"warnings"` // on some of the successes
 }
 
 // importBundle pushes the body into ?collection= on behalf of ?as=, with the
-// rights of that account.
+// rights of that account, and answers with the Submission.
 func (a *Admin) importBundle(w http.ResponseWriter, r *http.Request) error {
 	ctx := r.Context()
 	policy, d, err := a.policy(ctx)
@@ -42,23 +47,51 @@ func (a *Admin) importBundle(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	status, err := a.store.Status(ctx, pr.Account, id)
+	submission, err := a.submission(ctx, Name{id.String()})
 	if err != nil {
 		return err
 	}
-	out := Imported{Status: id, Successes: status.Successes, Stored: status.Stored, Failures: []taxii.StatusDetail{}, Collection: g.Collection().Alias}
-	for n := range status.Parts {
-		outcomes, err := a.store.Outcomes(ctx, id, n)
-		if err != nil {
-			return err
-		}
-		var failures []taxii.StatusDetail
-		if err := json.Unmarshal(fmt.Appendf(nil, "[%s]", outcomes.Failures), &failures); err != nil {
-			return fmt.Errorf("read status %s: %w", id, err)
-		}
-		out.Failures = append(out.Failures, failures...)
+	return json.NewEncoder(w).Encode(submission)
+}
+
+// submission is one push, whoever made it.
+func (a *Admin) submission(ctx context.Context, in Name) (out Submission, err error) {
+	id, err := uuid.Parse(in.ID)
+	if err != nil {
+		return out, taxii.Errorf(taxii.NotFound, "there is no submission %s", in.ID)
 	}
-	return json.NewEncoder(w).Encode(out)
+	policy, _, err := a.policy(ctx)
+	if err != nil {
+		return out, err
+	}
+	head, err := a.store.Push(ctx, id)
+	if err != nil {
+		return out, err
+	}
+	out = Submission{
+		ID: id, Account: head.Account, Collection: head.Collection.String(), Requested: head.Requested, Successes: head.Successes,
+		Stored: head.Stored, Failures: []taxii.StatusDetail{}, Warnings: []taxii.StatusDetail{},
+	}
+	if c, ok := policy.Collection(out.Collection); ok {
+		out.Collection = c.Alias
+	}
+	for n := range head.Parts {
+		part, err := a.store.Outcomes(ctx, id, n)
+		if err != nil {
+			return out, err
+		}
+		for _, list := range []struct {
+			json []byte
+			into *[]taxii.StatusDetail
+		}{{part.Failures, &out.Failures}, {part.Warnings, &out.Warnings}} {
+			var details []taxii.StatusDetail
+			if err := json.Unmarshal(fmt.Appendf(nil, "[%s]", list.json), &details); err != nil {
+				return out, fmt.Errorf("read status %s: %w", id, err)
+			}
+			*list.into = append(*list.into, details...)
+		}
+	}
+	return out, nil
 }
 
 // export writes ?collection= as one STIX bundle, every version in the order

@@ -94,14 +94,21 @@ func TestEveryRefusalIsTheSame(t *testing.T) {
 	w := newWorld(t)
 	now := time.Now()
 	past := now.Add(-time.Hour)
-	revoked, expired, ofDisabled, ofExpired, ofNobody := w.addToken(t, "t2", "acme/feed"), w.addToken(t, "t3", "acme/feed"), w.addToken(t, "t4", "acme/bare"), w.addToken(t, "t5", "acme/machine"), w.addToken(t, "t6", "acme/person")
+	former := &x509.Certificate{Raw: []byte("a former certificate")}
+	sum := sha256.Sum256(former.Raw)
+	w.amend(func(d *exchange.Directory) {
+		a := exchange.Account{Org: "acme", Name: "former", Password: hash(), Certificate: hex.EncodeToString(sum[:]), Expires: &past}
+		if err := d.AddAccount(a); err != nil {
+			t.Fatal(err)
+		}
+	})
+	revoked, expired := w.addToken(t, "t2", "acme/feed"), w.addToken(t, "t3", "acme/feed")
+	ofDisabled, ofExpired, ofNobody := w.addToken(t, "t4", "acme/bare"), w.addToken(t, "t5", "acme/former"), w.addToken(t, "t6", "acme/person")
 	w.amend(func(d *exchange.Directory) {
 		d.Tokens["t2"].Revoked = true
 		d.Tokens["t3"].Expires = &past
 		d.Accounts["acme/bare"].Disabled = true
 		d.Accounts["acme/bare"].Password = hash()
-		d.Accounts["acme/machine"].Expires = &past
-		d.Accounts["acme/machine"].Password = hash()
 		delete(d.Accounts, "acme/person")
 	})
 	refusals := map[string]*http.Request{
@@ -111,7 +118,7 @@ func TestEveryRefusalIsTheSame(t *testing.T) {
 		"wrong password":                    basic("acme/feed", password+"x"),
 		"no password":                       basic("acme/feed", ""),
 		"disabled account":                  basic("acme/bare", password),
-		"expired account":                   basic("acme/machine", password),
+		"expired account":                   basic("acme/former", password),
 		"hash instead of the password":      basic("acme/feed", hash()),
 		"unknown token":                     bearer("comity_AAAA"),
 		"revoked token":                     bearer(revoked),
@@ -128,7 +135,7 @@ func TestEveryRefusalIsTheSame(t *testing.T) {
 		"certificate of nobody":             overTLS(with("", ""), true, &x509.Certificate{Raw: []byte("another")}),
 		"certificate nobody verified":       overTLS(with("", ""), false, certificate),
 		"certificate further up the chain":  overTLS(with("", ""), true, &x509.Certificate{Raw: []byte("leaf")}, certificate),
-		"certificate of an expired account": overTLS(with("", ""), true, certificate),
+		"certificate of an expired account": overTLS(with("", ""), true, former),
 		"TLS without certificate":           overTLS(with("", ""), false),
 		"certificate beside a wrong token":  overTLS(bearer("x"), true, certificate),
 	}

@@ -14,10 +14,10 @@ import (
 func (c *Collection) Admits(o *stix.Object) string {
 	t, class := &c.Terms, o.Class()
 	switch {
-	case !slices.Contains(t.STIXVersions, o.Spec):
-		return c.refuse(t.By["stix_versions"], "STIX %s is not taken in flow %s", o.Spec, c.Flow)
 	case class == stix.Meta:
 		return ""
+	case !slices.Contains(t.STIXVersions, o.Spec):
+		return c.refuse(t.By["stix_versions"], "STIX %s is not taken in flow %s", o.Spec, c.Flow)
 	case t.Types != nil && !slices.Contains(t.Types, o.Type):
 		return c.refuse(t.By["object_types"], "type %s not in flow %s", o.Type, c.Flow)
 	case t.UnknownTypes == agreement.Reject && stix.ClassOf(o.Type) == stix.Custom:

@@ -159,24 +159,29 @@ func (l *Labels) Resolve(known func([]stix.Key) ([]Held, error)) ([]Verdict, err
 
 func upper(t stix.TLP) string { return strings.ToUpper(t.String()) }
 
-// lookUp asks once for every id that is mentioned but not in the push. The
+// lookUp asks once for every id that is referred to, those in the push
+// included: what the collection has under one of them may be stricter. The
 // result has one element an id.
 func (l *Labels) lookUp(known func([]stix.Key) ([]Held, error)) ([]Held, error) {
+	held := make([]Held, len(l.ids))
+	asked := make([]bool, len(l.ids))
 	var keys []stix.Key
-	for _, id := range l.ids {
-		if !id.inside {
-			keys = append(keys, id.key)
+	var numbers []int32
+	for _, id := range l.refs {
+		if !asked[id] {
+			asked[id] = true
+			keys, numbers = append(keys, l.ids[id].key), append(numbers, id)
 		}
+	}
+	if len(keys) == 0 {
+		return held, nil
 	}
 	found, err := known(keys)
 	if err != nil {
 		return nil, err
 	}
-	held := make([]Held, len(l.ids))
-	for i, id := range l.ids {
-		if !id.inside {
-			held[i], found = found[0], found[1:]
-		}
+	for i, id := range numbers {
+		held[id] = found[i]
 	}
 	return held, nil
 }
@@ -278,7 +283,7 @@ func (l *Labels) raise(verdicts []Verdict, held []Held) {
 	var queue [stix.Red + 1][]int32
 	for i := range verdicts {
 		for _, ref := range l.refsOf(i) {
-			if held[ref].Known && !l.ids[ref].marks {
+			if held[ref].Known {
 				verdicts[i].Label = max(verdicts[i].Label, held[ref].TLP)
 			}
 		}

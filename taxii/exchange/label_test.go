@@ -92,6 +92,7 @@ func TestLabels(t *testing.T) {
 		{"by itself to nothing", "", nil, []thing{{ID: "note/a", Marks: "green", Refs: "note/a"}}, []string{"green"}},
 		{"by the default of the unmarked", asAmber, nil, []thing{{ID: "report/p", Marks: "green", Refs: i}, {ID: i}}, []string{"amber", "amber"}},
 		{"by what the collection holds", "", held{i: stix.Red}, []thing{{ID: "report/p", Marks: "green", Refs: i}}, []string{"red"}},
+		{"by what the collection holds of an object in the push too", "", held{i: stix.Red}, []thing{{ID: "report/p", Marks: "green", Refs: i}, {ID: i, Marks: "green"}}, []string{"red", "green"}},
 		{"by what the collection holds, over a step", "", held{i: stix.Red}, []thing{{ID: "note/n", Marks: "clear", Refs: "report/p"}, {ID: "report/p", Marks: "green", Refs: i}}, []string{"red", "red"}},
 		{"never lowered by it", "", held{i: stix.Green}, []thing{{ID: "report/p", Marks: "amber", Refs: i}}, []string{"amber"}},
 		{"not by its creator", "", held{"identity/d": stix.Red}, []thing{{ID: i, Marks: "green", Creator: "identity/c"}, {ID: "identity/c", Marks: "red"}, {ID: j, Marks: "green", Creator: "identity/d"}}, []string{"green", "red", "green"}},
@@ -161,8 +162,8 @@ func TestLabelsOfAnEmptyPush(t *testing.T) {
 	}
 }
 
-// Only ids outside the push are asked for, each once; if the collection cannot
-// answer, nothing is admitted.
+// What is referred to is asked for once, in the push or not; if the collection
+// cannot answer, nothing is admitted.
 func TestLabelsAskTheCollectionOnce(t *testing.T) {
 	l := exchange.NewLabels(collection(t, "", ""))
 	for _, th := range []thing{
@@ -181,7 +182,7 @@ func TestLabelsAskTheCollectionOnce(t *testing.T) {
 	if !errors.Is(err, broken) || verdicts != nil {
 		t.Errorf("%v, %v; want the error and no verdict", verdicts, err)
 	}
-	want := []stix.Key{id("indicator/j").Key(), id("url/u").Key(), id("marking-definition/m").Key()}
+	want := []stix.Key{id("indicator/i").Key(), id("indicator/j").Key(), id("url/u").Key(), id("marking-definition/m").Key()}
 	if diff := cmp.Diff(want, asked); diff != "" {
 		t.Errorf("asked for (-want +got):\n%s", diff)
 	}

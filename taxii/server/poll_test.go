@@ -63,7 +63,9 @@ func TestPollersMissNothingWhileEightWritersPush(t *testing.T) {
 					return
 				}
 				ids := page.ids()
-				*list = append(*list, ids...)
+				if *list = append(*list, ids...); len(*list) > 2*writers*pushes*objects {
+					return // it repeats for ever
+				}
 				if len(ids) > 0 {
 					query = follow(page)
 				} else if ended {
@@ -132,7 +134,7 @@ func TestDatesOfCollectionsAreIndependent(t *testing.T) {
 	vendor.push(w.collection("sharing.reports"), indicators(1, 500)...)
 	vendor.push(w.collection("sharing.ledger"), indicator(1, 0))
 	got := vendor.manifest(w.collection("sharing.ledger"), "")[0].DateAdded
-	if want := taxii.FormatTime(noon.Truncate(time.Millisecond)); got != want && got != taxii.FormatTime(noon.Truncate(time.Millisecond).Add(time.Millisecond)) {
+	if want := taxii.FormatTime(noon.Add(time.Millisecond).Truncate(time.Millisecond)); got != want {
 		t.Errorf("added %s, want %s", got, want)
 	}
 }
