@@ -1,0 +1,181 @@
+package pattern
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// tokenKind is the kind of a token; a keyword or mark is its own kind.
+type tokenKind string
+
+const (
+	tokenEnd     tokenKind = "end"
+	tokenName    tokenKind = "name"
+	tokenString  tokenKind = "string"
+	tokenHex     tokenKind = "hex"
+	tokenBinary  tokenKind = "binary"
+	tokenTime    tokenKind = "timestamp"
+	tokenInteger tokenKind = "integer"
+	tokenFloat   tokenKind = "float"
+	tokenStray   tokenKind = "stray" // a character that begins nothing
+)
+
+var keywords = map[string]bool{
+	"AND": true, "OR": true, "NOT": true, "FOLLOWEDBY": true, "LIKE": true, "MATCHES": true,
+	"ISSUBSET": true, "ISSUPERSET": true, "EXISTS": true, "IN": true, "START": true, "STOP": true,
+	"SECONDS": true, "WITHIN": true, "REPEATS": true, "TIMES": true, "LAST": true,
+	"true": true, "false": true,
+}
+
+// token is a piece of the text.
+type token struct {
+	kind tokenKind
+	from int    // its first octet
+	text string // as written, quotes included
+	body string // of what is written in quotes: between them, without escapes
+}
+
+// found names t in a message.
+func (t token) found() string {
+	if t.kind == tokenEnd {
+		return "the end of the pattern"
+	}
+	return quote(t.text)
+}
+
+// next reads one token into p.token. Once an error is found there are only
+// ends, so that every loop of the parser ends too.
+func (p *parser) next() {
+	p.space()
+	if p.err != nil || p.at == len(p.text) {
+		p.token = token{kind: tokenEnd, from: p.at}
+		return
+	}
+	rest := p.text[p.at:]
+	p.token = token{from: p.at}
+	switch c := rest[0]; {
+	case c == '\'':
+		p.quoted(0, tokenString)
+	case len(rest) > 1 && rest[1] == '\'' && c == 'h':
+		p.quoted(1, tokenHex)
+	case len(rest) > 1 && rest[1] == '\'' && c == 'b':
+		p.quoted(1, tokenBinary)
+	case len(rest) > 1 && rest[1] == '\'' && c == 't':
+		p.quoted(1, tokenTime)
+	case isNameStart(c):
+		n := 1
+		for n < len(rest) && (isNameStart(rest[n]) || isDigit(rest[n]) || rest[n] == '-') {
+			n++
+		}
+		p.token.kind, p.token.text = tokenName, rest[:n]
+		if keywords[rest[:n]] {
+			p.token.kind = tokenKind(rest[:n])
+		}
+	case isDigit(c), c == '-', c == '.' && len(rest) > 1 && isDigit(rest[1]):
+		p.number(rest)
+	default:
+		for _, mark := range [...]string{
+			"!=", "<=", ">=", "==", "<>", "[", "]", "(", ")", ":", ".", ",", "*", "=", "<", ">",
+		} {
+			if strings.HasPrefix(rest, mark) {
+				p.token.kind, p.token.text = tokenKind(mark), mark
+				break
+			}
+		}
+		if p.token.kind == "" {
+			_, n := utf8.DecodeRuneInString(rest)
+			p.token.kind, p.token.text = tokenStray, rest[:n]
+		}
+	}
+	p.at += len(p.token.text)
+}
+
+// space skips what may stand between tokens.
+func (p *parser) space() {
+	for p.at < len(p.text) && p.err == nil {
+		rest := p.text[p.at:]
+		r, n := utf8.DecodeRuneInString(rest)
+		switch {
+		case unicode.IsSpace(r):
+			p.at += n
+		case strings.HasPrefix(rest, "//"):
+			p.lax(p.at, "comments are not part of the language")
+			if n = strings.IndexByte(rest, '\n'); n < 0 {
+				n = len(rest)
+			}
+			p.at += n
+		case strings.HasPrefix(rest, "/*"):
+			p.lax(p.at, "comments are not part of the language")
+			n = strings.Index(rest[2:], "*/")
+			if n < 0 {
+				p.fail(&Error{Offset: p.at, Text: "the comment does not end"})
+			}
+			p.at += 2 + n + 2
+		default:
+			return
+		}
+	}
+}
+
+// quoted reads what stands in quotes after a prefix of that length.
+func (p *parser) quoted(prefix int, kind tokenKind) {
+	rest := p.text[p.at:]
+	var body strings.Builder
+	from := prefix + 1
+	for i := from; i < len(rest); i++ {
+		switch rest[i] {
+		case '\'':
+			body.WriteString(rest[from:i])
+			p.token.kind, p.token.text, p.token.body = kind, rest[:i+1], body.String()
+			return
+		case '\\':
+			if i+1 >= len(rest) || rest[i+1] != '\'' && rest[i+1] != '\\' || kind != tokenString {
+				p.fail(&Error{Offset: p.at + i, Text: `a backslash stands only before ' or \ in a string; double it to mean itself`})
+				return
+			}
+			body.WriteString(rest[from:i])
+			i++
+			from = i
+		}
+	}
+	p.fail(&Error{Offset: p.at, Found: "the end of the pattern", Expected: []string{"' to end what begins here"}})
+}
+
+// number reads an integer or a float. What follows it directly is another
+// token, and so an error wherever a number may stand.
+func (p *parser) number(rest string) {
+	n := 0
+	if rest[0] == '-' {
+		n = 1
+	}
+	whole := n
+	for n < len(rest) && isDigit(rest[n]) {
+		n++
+	}
+	p.token.kind = tokenInteger
+	if n < len(rest) && rest[n] == '.' {
+		p.token.kind = tokenFloat
+		fraction := n + 1
+		for n = fraction; n < len(rest) && isDigit(rest[n]); {
+			n++
+		}
+		if n == fraction {
+			p.fail(&Error{Offset: p.at + n, Text: "a number has a digit after its point"})
+			return
+		}
+	}
+	p.token.text = rest[:n]
+	switch {
+	case n == whole:
+		p.fail(&Error{Offset: p.at, Text: "a minus sign stands directly before a number"})
+	case p.token.kind == tokenInteger && rest[whole] == '0' && n > whole+1:
+		p.fail(&Error{Offset: p.at, Text: "an integer has no leading zeros"})
+	}
+}
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+
+func isNameStart(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || c == '_'
+}

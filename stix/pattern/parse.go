@@ -1,0 +1,250 @@
+package pattern
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"comity/stix"
+)
+
+// Parse reads a pattern as it stands in an indicator, JSON escapes already
+// resolved. The error is always an [*Error]: the first fault found.
+func Parse(text string, mode Mode) (*Pattern, error) {
+	p := &parser{text: text, mode: mode}
+	switch {
+	case len(text) > MaxLength:
+		p.fail(&Error{Rule: "R-180", Text: "a pattern has at most " + strconv.Itoa(MaxLength) + " octets"})
+	case !utf8.ValidString(text):
+		p.fail(&Error{Rule: "R-001", Offset: invalidAt(text), Text: "this is not UTF-8"})
+	}
+	p.next()
+	root := p.sequence()
+	if p.token.kind != tokenEnd {
+		p.expected(`"AND"`, `"OR"`, `"FOLLOWEDBY"`, "a qualifier", "the end of the pattern")
+	}
+	if p.err != nil {
+		return nil, p.err
+	}
+	return &Pattern{Root: root, Warnings: p.warnings}, nil
+}
+
+// invalidAt is the offset of the first octet that is not UTF-8.
+func invalidAt(text string) int {
+	for i, r := range text {
+		if r == utf8.RuneError && !strings.HasPrefix(text[i:], "\uFFFD") {
+			return i
+		}
+	}
+	return len(text)
+}
+
+// parser is a recursive descent over the text, one token ahead.
+type parser struct {
+	text     string
+	mode     Mode
+	at       int   // where the next token begins
+	token    token // the one to look at
+	depth    int
+	tests    int
+	warnings []*Error
+	err      *Error
+}
+
+// fail records the first error and ends the text there.
+func (p *parser) fail(e *Error) {
+	if p.err == nil {
+		if e.Rule == "" {
+			e.Rule = "R-150"
+		}
+		p.err = e.locate(p.text)
+	}
+	p.token = token{kind: tokenEnd, from: p.at}
+}
+
+// expected fails at the current token.
+func (p *parser) expected(what ...string) {
+	hint := ""
+	if p.token.text == `"` {
+		hint = "strings are written in single quotes"
+	}
+	if p.token.kind == tokenName {
+		for word := range keywords {
+			if strings.EqualFold(word, p.token.text) {
+				hint = "write " + word
+			}
+		}
+	}
+	p.expectedHint(hint, what...)
+}
+
+// expectedHint is expected, with a word of help.
+func (p *parser) expectedHint(hint string, what ...string) {
+	p.fail(&Error{Offset: p.token.from, Expected: what, Found: p.token.found(), Text: hint})
+}
+
+// lax takes what only Lenient allows.
+func (p *parser) lax(at int, text string) {
+	e := &Error{Rule: "R-150", Offset: at, Text: text}
+	if p.mode&Lenient == 0 {
+		p.fail(e)
+		return
+	}
+	p.warn(e)
+}
+
+// warn keeps the first warning of each text, so that their number is bounded.
+func (p *parser) warn(e *Error) {
+	if !slices.ContainsFunc(p.warnings, func(w *Error) bool { return w.Text == e.Text }) {
+		p.warnings = append(p.warnings, e.locate(p.text))
+	}
+}
+
+// take steps over a token of that kind, if it is the current one.
+func (p *parser) take(kind tokenKind) bool {
+	if p.token.kind != kind || p.err != nil {
+		return false
+	}
+	p.next()
+	return true
+}
+
+// want steps over a token that has to be there.
+func (p *parser) want(kind tokenKind) {
+	if !p.take(kind) {
+		p.expected(`"` + string(kind) + `"`)
+	}
+}
+
+// deeper is called at each opening parenthesis.
+func (p *parser) deeper() {
+	if p.depth++; p.depth > MaxDepth {
+		p.fail(&Error{Rule: "R-180", Offset: p.token.from, Text: "parentheses are nested more than " + strconv.Itoa(MaxDepth) + " deep"})
+	}
+}
+
+// sequence, either and both are the three levels of observation operators,
+// the loosest first.
+func (p *parser) sequence() *Expr { return p.joined(FollowedBy, p.either) }
+func (p *parser) either() *Expr   { return p.joined(Or, p.both) }
+func (p *parser) both() *Expr     { return p.joined(And, p.observation) }
+
+// joined reads operands of one operator. Operands in parentheses that need
+// none are taken in, which makes the tree of a pattern canonical.
+func (p *parser) joined(join Join, operand func() *Expr) *Expr {
+	first := operand()
+	if p.token.kind != tokenKind(join.String()) {
+		return first
+	}
+	all := &Expr{Join: join}
+	for x := first; ; x = operand() {
+		if x.Join == join && x.Qualifiers == nil {
+			all.Of = append(all.Of, x.Of...)
+		} else {
+			all.Of = append(all.Of, x)
+		}
+		if !p.take(tokenKind(join.String())) {
+			return all
+		}
+	}
+}
+
+// observation reads a bracket or a parenthesis, with its qualifiers.
+func (p *parser) observation() *Expr {
+	x := &Expr{}
+	switch {
+	case p.take("["):
+		x.Where, _ = p.comparison()
+		if !p.take("]") {
+			p.expected(`"AND"`, `"OR"`, `"]"`)
+		}
+	case p.take("("):
+		p.deeper()
+		x = p.sequence()
+		p.depth--
+		if !p.take(")") {
+			p.expected(`"AND"`, `"OR"`, `"FOLLOWEDBY"`, "a qualifier", `")"`)
+		}
+	default:
+		p.expected(`"["`, `"("`)
+	}
+	if qualifiers := p.qualifiers(); qualifiers != nil {
+		if x.Qualifiers != nil {
+			x = &Expr{Of: []*Expr{x}}
+		}
+		x.Qualifiers = qualifiers
+	}
+	return x
+}
+
+// qualifiers reads those after one expression: none of them twice (R-151).
+func (p *parser) qualifiers() (all []Qualifier) {
+	for {
+		var (
+			q    Qualifier
+			word = p.token
+		)
+		switch {
+		case p.take("START"):
+			q.Kind, q.Start = StartStop, p.instant()
+			p.want("STOP")
+			q.Stop = p.instant()
+		case p.take("WITHIN"):
+			q.Kind, q.Seconds = Within, p.seconds()
+			p.want("SECONDS")
+		case p.take("REPEATS"):
+			q.Kind, q.Times = Repeats, p.times()
+			p.want("TIMES")
+		default:
+			return all
+		}
+		if slices.ContainsFunc(all, func(other Qualifier) bool { return other.Kind == q.Kind }) {
+			p.fail(&Error{Rule: "R-151", Offset: word.from, Found: word.found(),
+				Text: word.text + " qualifies this expression already; put it in parentheses to qualify it again"})
+		}
+		all = append(all, q)
+	}
+}
+
+// instant reads the timestamp after START or STOP.
+func (p *parser) instant() (t stix.Timestamp) {
+	if p.token.kind != tokenTime && (p.token.kind != tokenString || p.mode&STIX20 == 0) {
+		p.expected("a timestamp such as t'2017-08-07T09:00:00Z'")
+		return t
+	}
+	t, err := stix.ParseTimestamp(p.token.body)
+	if err != nil {
+		p.fail(&Error{Rule: "R-153", Offset: p.token.from, Found: p.token.found(), Text: err.Error()})
+	}
+	p.next()
+	return t
+}
+
+// seconds reads the number after WITHIN.
+func (p *parser) seconds() float64 {
+	if p.token.kind != tokenInteger && p.token.kind != tokenFloat {
+		p.expected("a number of seconds")
+		return 0
+	}
+	at := p.token
+	n, _ := strconv.ParseFloat(p.constant().Text, 64)
+	if n <= 0 {
+		p.fail(&Error{Rule: "R-153", Offset: at.from, Found: at.found(), Expected: []string{"more than 0 seconds"}})
+	}
+	return n
+}
+
+// times reads the number after REPEATS.
+func (p *parser) times() int64 {
+	if p.token.kind != tokenInteger {
+		p.expected("an integer")
+		return 0
+	}
+	at := p.token
+	n, _ := strconv.ParseInt(p.constant().Text, 10, 64)
+	if n < 1 {
+		p.fail(&Error{Rule: "R-153", Offset: at.from, Found: at.found(), Expected: []string{"1 or more times"}})
+	}
+	return n
+}
