@@ -24,8 +24,8 @@ type Object struct {
 // identified or versioned later: no JSON object, no usable type or id, a
 // created or modified that is no timestamp, an unknown spec_version.
 //
-// Without spec_version an object that has created is STIX 2.0, any other is a
-// STIX 2.1 cyber-observable.
+// Without spec_version an object that has created is STIX 2.0; one that has not,
+// or is of a type of cyber-observable, is STIX 2.1.
 func NewObject(raw []byte) (Object, error) {
 	o := Object{Raw: raw}
 	if raw[0] != '{' {
@@ -104,7 +104,7 @@ func NewObject(raw []byte) (Object, error) {
 	}
 	if o.Spec == "" {
 		o.Spec = "2.1"
-		if !o.Created.IsZero() {
+		if !o.Created.IsZero() && ClassOf(o.Type) != Observable {
 			o.Spec = "2.0"
 		}
 	}

@@ -1,0 +1,149 @@
+package validate
+
+import (
+	"bytes"
+	"strconv"
+)
+
+// unknown checks a property that the shape does not have.
+func (c *checker) unknown(t *shape, name []byte, i int) int {
+	switch {
+	case c.container != nil: // entries may be in the form of STIX 2.0
+		return skipValue(c.b, i)
+	case t.class == "extension":
+		c.report(!c.policy.RefuseCustom, "R-069", "no property of %s", t.name)
+	case t.class == "part":
+		c.report(!c.policy.RefuseCustom, "R-061", "no property of the standard's %s", t.name)
+	default:
+		c.topLevel(t, name)
+	}
+	return c.bySuffix(name, i)
+}
+
+// topLevel checks the name of a property that an object type does not have
+// (R-045, R-046, R-061). A new type, or an extension, brings its own.
+func (c *checker) topLevel(t *shape, name []byte) {
+	switch string(name) {
+	case "severity", "username", "phone_number", "action":
+		c.fault("R-046", "this name is reserved")
+		return
+	case "phone_numbers":
+		c.warn("R-046", "this name is reserved by the schemas of the standard")
+	}
+	if c.badName(name) {
+		return
+	}
+	switch {
+	case c.explained || t.name == "":
+	case c.policy.RefuseCustom:
+		c.fault("R-061", "no property of %s, and no extension brings it", t.name)
+	case !bytes.HasPrefix(name, []byte("x_")):
+		c.warn("R-061", "custom property without x_ before its name")
+	default:
+		c.warn("R-061", "custom property")
+	}
+}
+
+// badName: property names are lower case and start with a letter (R-045), and
+// custom ones have 3 to 250 characters a-z, 0-9 and _ (R-061).
+func (c *checker) badName(name []byte) bool {
+	letter := len(name) > 0 && 'a' <= name[0] && name[0] <= 'z'
+	switch {
+	case letter && isName(name, '_', 3):
+		return false
+	case !letter || !bytes.Equal(bytes.ToLower(name), name):
+		c.fault("R-045", "a property name is in lower case and starts with a letter")
+	default:
+		c.fault("R-061", "a property name has 3 to 250 characters a-z, 0-9 and _")
+	}
+	return true
+}
+
+// What the suffix of a name binds its value to (R-043).
+var (
+	anyReference  = valueType{kind: referenceValue, refs: readTargets("@any"), rule: "R-043", wrong: "R-043"}
+	anyReferences = valueType{kind: listValue, elem: &anyReference, wrong: "R-043"}
+	anyHex        = valueType{kind: hexValue, rule: "R-043", wrong: "R-043"}
+	anyBinary     = valueType{kind: binaryValue, rule: "R-043", wrong: "R-043"}
+)
+
+// bySuffix checks the value of an unknown property by the suffix of its name.
+func (c *checker) bySuffix(name []byte, i int) int {
+	switch {
+	case bytes.HasSuffix(name, []byte("_ref")):
+		if bytes.HasPrefix(c.b[i:], []byte(`""`)) { // ATT&CK does so
+			c.warn("R-043", "an empty reference: leave the property out")
+			return i + len(`""`)
+		}
+		return c.value(&anyReference, i)
+	case bytes.HasSuffix(name, []byte("_refs")):
+		return c.value(&anyReferences, i)
+	case bytes.HasSuffix(name, []byte("_hex")):
+		return c.value(&anyHex, i)
+	case bytes.HasSuffix(name, []byte("_bin")):
+		return c.value(&anyBinary, i)
+	}
+	return c.custom(i)
+}
+
+// custom walks a value whose type is not known. Null, empty lists and
+// dictionaries, and odd keys are warnings here (R-004, R-010, R-011); a number
+// that no type can hold is an error (R-009).
+func (c *checker) custom(i int) int {
+	switch c.b[i] {
+	case '"':
+		return skipString(c.b, i)
+	case '[':
+		return c.customList(i)
+	case '{':
+		return c.customObject(i)
+	case 'n':
+		c.warn("R-004", "null is no value: leave the property out")
+	case 't', 'f':
+	default:
+		end := skipLiteral(c.b, i)
+		// Only an exponent, or hundreds of digits, can overflow.
+		if source := c.b[i:end]; len(source) > 300 || bytes.ContainsAny(source, "eE") {
+			if _, err := strconv.ParseFloat(string(source), 64); err != nil {
+				c.fault("R-009", "%s is no finite number", clip(source, 40))
+			}
+		}
+		return end
+	}
+	return skipLiteral(c.b, i)
+}
+
+func (c *checker) customList(i int) int {
+	if i++; c.b[i] == ']' {
+		c.warn("R-010", "an empty list: leave the property out")
+	}
+	c.path = append(c.path, step{})
+	for n := 0; c.b[i] != ']'; n++ {
+		if c.b[i] == ',' {
+			i++
+		}
+		c.path[len(c.path)-1].index = n
+		i = c.custom(i)
+	}
+	c.path = c.path[:len(c.path)-1]
+	return i + 1
+}
+
+func (c *checker) customObject(i int) int {
+	if i++; c.b[i] == '}' {
+		c.warn("R-011", "an empty dictionary: leave the property out")
+	}
+	for c.b[i] != '}' {
+		if c.b[i] == ',' {
+			i++
+		}
+		name, colon := readName(c.b, i)
+		c.path = append(c.path, step{name: name})
+		if !isKey(name, 1) {
+			c.warn("R-011", "a key has 1 to 250 letters, digits, - and _")
+		}
+		i = c.custom(colon + 1)
+		c.path = c.path[:len(c.path)-1]
+	}
+	return i + 1
+}

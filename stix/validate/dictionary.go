@@ -1,0 +1,116 @@
+package validate
+
+import "bytes"
+
+// dictionary: at least one entry, with keys of a fixed alphabet (R-011) and
+// values of the declared type (R-129). The dictionaries of the standard ask for
+// case-preserved keys, all of them.
+func (c *checker) dictionary(t *valueType, i int) int {
+	if i++; c.b[i] == '}' {
+		c.fault("R-011", "an empty dictionary: leave the property out")
+	}
+	for c.b[i] != '}' {
+		if c.b[i] == ',' {
+			i++
+		}
+		key, colon := readName(c.b, i)
+		c.path = append(c.path, step{name: key})
+		if !isKey(key, 1) {
+			c.fault("R-011", "a key has 1 to 250 letters, digits, - and _")
+		}
+		i = c.value(t.elem, colon+1)
+		c.path = c.path[:len(c.path)-1]
+	}
+	return i + 1
+}
+
+// isKey tells whether s has least to 250 characters A-Z, a-z, 0-9, - and _.
+func isKey(s []byte, least int) bool {
+	if len(s) < least || len(s) > 250 {
+		return false
+	}
+	for _, b := range s {
+		if (b < 'a' || b > 'z') && (b < 'A' || b > 'Z') && (b < '0' || b > '9') && b != '-' && b != '_' {
+			return false
+		}
+	}
+	return true
+}
+
+// hashDigits is how many hexadecimal digits a hash has (R-013).
+var hashDigits = map[string]int{
+	"MD5": 32, "SHA-1": 40, "SHA-256": 64, "SHA-512": 128, "SHA3-256": 64, "SHA3-512": 128, "TLSH": 70,
+}
+
+// hashes: keys name algorithms (R-012), values have the algorithm's form
+// (R-013). The vocabulary of algorithms is open (R-161), SHA-256 should be
+// among them.
+func (c *checker) hashes(t *valueType, i int) int {
+	if i++; c.b[i] == '}' {
+		c.fault("R-011", "empty hashes: leave the property out")
+		return i + 1
+	}
+	sha256 := false
+	for c.b[i] != '}' {
+		if c.b[i] == ',' {
+			i++
+		}
+		key, colon := readName(c.b, i)
+		c.path = append(c.path, step{name: key})
+		i = c.hash(string(key), colon+1)
+		c.path = c.path[:len(c.path)-1]
+		sha256 = sha256 || string(key) == "SHA-256"
+	}
+	if !sha256 && !c.old {
+		c.warn("R-012", "a SHA-256 hash should be among them")
+	}
+	return i + 1
+}
+
+func (c *checker) hash(algorithm string, i int) int {
+	if c.b[i] != '"' {
+		return c.wrongKind(&valueType{}, "a hash in a string", i)
+	}
+	end := skipString(c.b, i)
+	s := unquote(c.b[i:end])
+	if !isKey([]byte(algorithm), 3) {
+		c.fault("R-012", "the name of an algorithm has 3 to 250 letters, digits, - and _")
+		return end
+	}
+	digits, known := hashDigits[algorithm]
+	if algorithm == "TLSH" && len(s) == 72 {
+		s = bytes.TrimPrefix(s, []byte("T1"))
+	}
+	switch {
+	case algorithm == "SSDEEP":
+		if !isSSDEEP(s) {
+			c.fault("R-013", "%s is no SSDEEP hash, expected size:chunk:chunk", quote(s))
+		}
+	case !known:
+		c.warn("R-161", "%s is not in hash-algorithm-ov", quote([]byte(algorithm)))
+	case len(s) != digits || !isHex(s, true):
+		c.fault("R-013", "%s is no %s hash, expected %d hexadecimal digits", quote(s), algorithm, digits)
+	}
+	return end
+}
+
+func isSSDEEP(s []byte) bool {
+	size, chunks, _ := bytes.Cut(s, []byte(":"))
+	first, second, ok := bytes.Cut(chunks, []byte(":"))
+	if !ok || len(size) == 0 {
+		return false
+	}
+	for _, b := range size {
+		if b < '0' || b > '9' {
+			return false
+		}
+	}
+	for _, chunk := range [][]byte{first, second} {
+		for _, b := range chunk {
+			if base64Digit(b) < 0 {
+				return false
+			}
+		}
+	}
+	return true
+}

@@ -1,0 +1,147 @@
+package validate_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"comity/stix"
+	"comity/stix/validate"
+)
+
+func results(t *testing.T, document string, policy validate.Policy) (all []validate.Result) {
+	t.Helper()
+	if err := validate.Document(strings.NewReader(document), policy, func(r validate.Result) { all = append(all, r) }); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+const (
+	mutex   = `{"type":"mutex","id":"mutex--4e7901d6-95c2-5524-b151-8e27edbcc3e6","name":"__TIDE__"}`
+	nothing = `{"type":"mutex","id":"mutex--4e7901d6-95c2-4524-b151-8e27edbcc3e6"}`
+	bundle  = `"type":"bundle","id":"bundle--e362efc5-1e19-4037-8d75-84e597b1fba2"`
+)
+
+func TestDocumentNamesEachObject(t *testing.T) {
+	for _, document := range []string{
+		`{` + bundle + `,"objects":[` + mutex + `,` + nothing + `]}`,
+		"{ \"objects\" : [\n" + mutex + " ,\n" + nothing + " ] ,\n" + bundle + " }",
+		`{"more":false,"objects":[` + mutex + `,` + nothing + `]}`,
+	} {
+		all := results(t, document, validate.Policy{})
+		if len(all) != 2 {
+			t.Fatalf("%s: results %v, want one for each object", document, all)
+		}
+		if got := all[0]; got.Index != 0 || got.ID != "mutex--4e7901d6-95c2-5524-b151-8e27edbcc3e6" || got.Findings != nil {
+			t.Errorf("%s: first result %+v", document, got)
+		}
+		if got := all[1]; got.Index != 1 || got.ID != "mutex--4e7901d6-95c2-4524-b151-8e27edbcc3e6" || fmt.Sprint(got.Findings) != "[R-006 /name: required, but missing]" {
+			t.Errorf("%s: second result %+v", document, got)
+		}
+	}
+	if all := results(t, " "+nothing+" ", validate.Policy{}); len(all) != 1 || all[0].Index != 0 || !has(all[0].Findings, "R-006", false) {
+		t.Errorf("a single object: %+v", all)
+	}
+}
+
+// What is no JSON ends a document; what came before it is reported all the
+// same, and the finding says where.
+func TestDocumentReportsSyntaxLast(t *testing.T) {
+	all := results(t, `{"objects":[`+nothing+`,{"a":1,"a":2}]}`, validate.Policy{})
+	if len(all) != 2 || all[0].Index != 0 || all[1].Index != -1 {
+		t.Fatalf("results %+v", all)
+	}
+	if got, want := fmt.Sprint(all[1].Findings), "[R-003 /objects/1/a: duplicate object member name]"; got != want {
+		t.Errorf("findings %s, want %s", got, want)
+	}
+}
+
+func TestSameVersionTwiceIsSeenWhateverItsSpelling(t *testing.T) {
+	version := func(modified string) string {
+		return strings.Replace(head, `"modified":"2024-03-05T08:00:00.000Z"`, `"modified":"`+modified+`"`, 1) + `}`
+	}
+	for other, twice := range map[string]bool{
+		"2024-03-05T08:00:00.000Z": true, "2024-03-05T08:00:00.0000Z": true,
+		"2024-03-05T08:00:00.0001Z": false, "2024-03-05T08:00:01.000Z": false,
+	} {
+		all := results(t, `{`+bundle+`,"objects":[`+version("2024-03-05T08:00:00.000Z")+`,`+version(other)+`]}`, validate.Policy{})
+		if got := has(all[1].Findings, "R-143", true); got != twice {
+			t.Errorf("%s after .000: %v, want it seen as the same: %t", other, all[1].Findings, twice)
+		}
+	}
+}
+
+func TestBundleOfSTIX20(t *testing.T) {
+	document := `{` + bundle + `,"spec_version":"2.0"}`
+	if all := results(t, document, validate.Policy{STIX20: true}); all != nil {
+		t.Errorf("where 2.0 is taken: %+v", all)
+	}
+	if all := results(t, document, validate.Policy{}); len(all) != 1 || !has(all[0].Findings, "R-142", true) {
+		t.Errorf("where it is not: %+v", all)
+	}
+}
+
+// A bundle may say what it holds before its objects or after them.
+func TestBundleDecidesItsVersion(t *testing.T) {
+	const old = `{"type":"identity","id":"identity--9f1d0c6e-2b1a-4c3e-8d5f-0123456789ab","created":"2024-03-05T08:00:00.000Z",` +
+		`"modified":"2024-03-05T08:00:00.000Z","name":"a","identity_class":"group"}`
+	list := `"objects":[` + mutex + `,` + old + `]`
+	tests := []struct{ name, document, want string }{
+		{"before", `{` + bundle + `,"spec_version":"2.0",` + list + `}`, "[]"},
+		{"after", `{` + list + `,` + bundle + `,"spec_version":"2.0"}`, "[]"},
+		{"never", `{` + bundle + `,` + list + `}`, `[R-038 /objects/1/spec_version: expected "2.1": no bundle says that this is STIX 2.0]`},
+		{"an envelope", `{` + list + `}`, `[R-038 /objects/1/spec_version: expected "2.1": no bundle says that this is STIX 2.0]`},
+		{"another", `{` + bundle + `,"spec_version":"2.1",` + list + `}`, "[R-038 /spec_version: required, but missing]"},
+		{"alone", old, "[R-038 /spec_version: required, but missing]"},
+	}
+	for _, tt := range tests {
+		all := check(t, []byte(tt.document), validate.Policy{BundleDecides: true})
+		if got := fmt.Sprint(all.Errors()); got != tt.want {
+			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
+		}
+	}
+	if all := check(t, []byte(`{`+bundle+`,"spec_version":"2.0",`+list+`}`), validate.Policy{}); !has(all, "R-038", false) {
+		t.Errorf("where the bundle does not decide: %v", all)
+	}
+}
+
+func TestDocumentReturnsTheErrorOfItsReader(t *testing.T) {
+	broken := errors.New("broken pipe")
+	r := io.MultiReader(strings.NewReader(`{"objects":[`+mutex), iotest.ErrReader(broken))
+	if err := validate.Document(r, validate.Policy{}, func(validate.Result) {}); !errors.Is(err, broken) {
+		t.Errorf("%v, want %v", err, broken)
+	}
+}
+
+// What the decoder of a push refuses has the rule that a document has for it.
+func TestFromErrorAgreesWithDocument(t *testing.T) {
+	for object, rule := range map[string]string{
+		"{\"a\":\"\xff\"}": "R-001", `{"a":1,"\u0061":2}`: "R-003", `{"a":"\udc00"}`: "R-005", `{"a":NaN}`: "R-009",
+		`{"a":01}`: "R-002", `{"a":` + strings.Repeat("[", 10100) + strings.Repeat("]", 10100) + `}`: "R-180",
+	} {
+		document := `{"objects":[` + object + `]}`
+		_, err := stix.NewDecoder(strings.NewReader(document)).Next()
+		f, ok := validate.FromError(fmt.Errorf("read: %w", err))
+		if !ok || f.Rule != rule {
+			t.Errorf("%.40s: %v (%v), want %s", document, f, err, rule)
+		}
+		if all := check(t, []byte(document), validate.Policy{}); !has(all, rule, false) {
+			t.Errorf("%.40s: document says %v, want %s", document, all, rule)
+		}
+	}
+	_, err := stix.NewDecoder(strings.NewReader(`[]`)).Next()
+	if f, ok := validate.FromError(err); !ok || f.Rule != "R-002" {
+		t.Errorf("a form error: %v", f)
+	}
+	_, err = stix.NewObject([]byte(`{"type":"tool","id":"x"}`))
+	if f, ok := validate.FromError(err); !ok || f.String() != "R-016 /id: expected <type>--<UUID>" {
+		t.Errorf("an object error: %v", f)
+	}
+	if f, ok := validate.FromError(io.ErrUnexpectedEOF); ok {
+		t.Errorf("an error of nobody here: %v", f)
+	}
+}

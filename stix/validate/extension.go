@@ -1,0 +1,205 @@
+package validate
+
+import (
+	"bytes"
+	"strings"
+
+	"comity/stix"
+)
+
+const (
+	extensionKey = "extension-definition--"
+	tlp2Key      = "extension-definition--60a3c5c5-0d10-413e-aab3-9e08dde9e88d"
+)
+
+// extensions: a non-empty dictionary of objects, keyed by extension
+// definitions, predefined names, or custom names.
+func (c *checker) extensions(i int) int {
+	if i++; c.b[i] == '}' {
+		c.fault("R-066", "empty extensions: leave the property out")
+	}
+	for c.b[i] != '}' {
+		if c.b[i] == ',' {
+			i++
+		}
+		key, colon := readName(c.b, i)
+		c.path = append(c.path, step{name: key})
+		i = c.extension(key, colon+1)
+		c.path = c.path[:len(c.path)-1]
+	}
+	return i + 1
+}
+
+func (c *checker) extension(key []byte, i int) int {
+	if c.b[i] != '{' {
+		return c.wrongKind(&valueType{wrong: "R-066"}, "an object", i)
+	}
+	end := skipValue(c.b, i)
+	entry := c.b[i:end]
+	shape, predefined := c.modern.extensions[string(key)]
+	switch {
+	case predefined && c.typ != shape.extends:
+		c.fault("R-069", "an extension of %s, not of %s", shape.extends, clip([]byte(c.typ), 80))
+	case predefined:
+		if member(entry, "extension_type") != nil {
+			c.fault("R-068", "a predefined extension has no extension_type")
+		}
+		c.part(shape, i)
+	case bytes.HasPrefix(key, []byte(extensionKey)):
+		c.uuid(key[len(extensionKey):])
+		c.defined(key, entry, i)
+	default:
+		c.customExtension(key, i)
+	}
+	return end
+}
+
+// defined checks an entry under the id of an extension definition: its type
+// and what that type admits.
+func (c *checker) defined(key, entry []byte, i int) {
+	value := member(entry, "extension_type")
+	kind, ok := text(value)
+	switch {
+	case value == nil:
+		c.fault("R-067", "extension_type is required, but missing")
+		return
+	case !ok:
+		c.fault("R-067", "extension_type is a string")
+		return
+	}
+	own := 0
+	for m := (members{b: entry}); m.next(); {
+		if string(m.name) != "extension_type" {
+			own++
+		}
+	}
+	switch string(kind) {
+	case "property-extension":
+		if own == 0 {
+			c.warn("R-070", "a property extension brings at least one property")
+		}
+		c.extensionProperties(i)
+		if string(key) == tlp2Key && c.typ == "marking-definition" && own > 1 {
+			c.fault("R-085", "the TLP extension holds extension_type and tlp_2_0 alone")
+		}
+	case "toplevel-property-extension":
+		if own > 0 {
+			c.fault("R-071", "a top-level property extension holds extension_type alone: its properties are in the object")
+		}
+	case "new-sdo", "new-sco", "new-sro":
+		if c.std.types[c.typ] != nil {
+			c.fault("R-072", "%s is a type of the standard, not a new one", c.typ)
+		}
+		if own > 0 {
+			c.warn("R-072", "the entry of a new type holds extension_type alone")
+		}
+	default:
+		c.fault("R-067", "%s is not in extension-type-enum", quote(kind))
+	}
+}
+
+// extensionProperties checks the properties beside extension_type.
+func (c *checker) extensionProperties(i int) {
+	for i++; c.b[i] != '}'; {
+		if c.b[i] == ',' {
+			i++
+		}
+		name, colon := readName(c.b, i)
+		c.path = append(c.path, step{name: name})
+		if !isName(name, '_', 3) {
+			c.fault("R-070", "a property name has 3 to 250 characters a-z, 0-9 and _")
+		}
+		i = c.bySuffix(name, colon+1)
+		c.path = c.path[:len(c.path)-1]
+	}
+}
+
+// customExtension: an extension under a name of its own is for observables
+// only, its name ends in -ext, and it has at least one property. Such
+// extensions are deprecated.
+func (c *checker) customExtension(key []byte, i int) {
+	switch {
+	case c.shape.class != "sco":
+		c.fault("R-065", "expected the id of an extension definition: only observables have extensions by name")
+	case !isName(key, '-', 3) || !bytes.HasSuffix(key, []byte("-ext")):
+		c.fault("R-065", "the name of an extension has 3 to 250 characters a-z, 0-9 and -, and ends in -ext")
+	case c.b[i+1] == '}':
+		c.fault("R-065", "a custom extension has at least one property")
+	case c.policy.RefuseCustom:
+		c.fault("R-066", "no extension of the standard, and not the id of an extension definition")
+	case !bytes.HasPrefix(key, []byte("x-")):
+		c.warn("R-065", "a custom extension without x- before its name")
+	default:
+		c.warn("R-066", "a custom extension: use the id of an extension definition")
+	}
+	c.custom(i)
+}
+
+// extensionClass tells what the extensions of an object say of it: the class
+// of the new type they bring, and whether they bring properties at its top
+// level.
+func extensionClass(extensions []byte) (class string, properties bool) {
+	for m := (members{b: extensions}); m.next(); {
+		kind, _ := text(member(m.value, "extension_type"))
+		switch string(kind) {
+		case "new-sdo", "new-sro", "new-sco":
+			class = strings.TrimPrefix(string(kind), "new-")
+		case "toplevel-property-extension":
+			properties = true
+		}
+	}
+	return class, properties
+}
+
+// extensionDefinition: extension_properties go with a top-level extension
+// repeat no common property, and a definition says what it is
+// about and which version it has.
+func extensionDefinition(c *checker, f frame) {
+	top := false
+	for e := (elements{b: c.get(f, "extension_types")}); e.next(); {
+		s, _ := text(e.value)
+		top = top || string(s) == "toplevel-property-extension"
+	}
+	names := c.get(f, "extension_properties")
+	switch {
+	case names != nil && !top:
+		c.faultAt("extension_properties", "R-073", "only a toplevel-property-extension has extension_properties")
+	case names == nil && top:
+		c.warn("R-073", "a toplevel-property-extension should list its extension_properties")
+	}
+	if c.get(f, "description") == nil {
+		c.warn("R-074", "an extension definition should have a description")
+	}
+	if version, ok := text(c.get(f, "version")); ok && strings.Count(string(version), ".") != 2 {
+		c.warnAt("version", "R-074", "%s should be MAJOR.MINOR.PATCH", quote(version))
+	}
+}
+
+// propertyName checks an element of extension_properties.
+func propertyName(c *checker, _ *valueType, s []byte) {
+	if !isName(s, '_', 3) {
+		c.fault("R-070", "%s is no property name: 3 to 250 characters a-z, 0-9 and _", quote(s))
+	} else if _, common := c.std.custom["sdo"].index[string(s)]; common {
+		c.fault("R-075", "%s is a common property", quote(s))
+	}
+}
+
+// customClass is the class of a type outside the standard: what its extensions
+// say, or else by whether it has versions. explained tells whether an
+// extension brings it.
+func customClass(extensions []byte, versioned bool) (class string, explained bool) {
+	class, _ = extensionClass(extensions)
+	switch {
+	case class != "":
+		return class, true
+	case versioned:
+		return "sdo", false
+	}
+	return "sco", false
+}
+
+// isObservable tells whether a type is an observable's, or could be.
+func isObservable(typ string) bool {
+	class := stix.ClassOf(typ)
+	return class == stix.Observable || class == stix.Custom
+}

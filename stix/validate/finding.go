@@ -1,0 +1,149 @@
+package validate
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// MaxFindings is how many errors, and how many warnings, are kept of one
+// object. More would tell a partner nothing new.
+const MaxFindings = 50
+
+// Finding is one fault of one object.
+type Finding struct {
+	Rule    string `json:"rule"`              // number of the rule, such as "R-016"
+	Path    string `json:"path"`              // JSON pointer (RFC 6901) into the object, "" for the whole of it
+	Message string `json:"message"`           // what is wrong and what was expected
+	Warning bool   `json:"warning,omitempty"` // the standard says SHOULD: the object is valid all the same
+}
+
+// String is "R-nnn /path: message".
+func (f Finding) String() string {
+	path := f.Path
+	if path == "" {
+		path = "/"
+	}
+	return f.Rule + " " + path + ": " + f.Message
+}
+
+// Findings are the faults of one object in the order they were found, at most
+// [MaxFindings] errors and as many warnings. None means nil.
+type Findings []Finding
+
+// Valid tells whether there is no error among f.
+func (f Findings) Valid() bool {
+	for i := range f {
+		if !f[i].Warning {
+			return false
+		}
+	}
+	return true
+}
+
+// Errors is f without the warnings.
+func (f Findings) Errors() Findings { return f.level(false) }
+
+// Warnings is f without the errors.
+func (f Findings) Warnings() Findings { return f.level(true) }
+
+func (f Findings) level(warning bool) (of Findings) {
+	for _, one := range f {
+		if one.Warning == warning {
+			of = append(of, one)
+		}
+	}
+	return of
+}
+
+// step is one step of a JSON pointer: the name of a member or, without a name,
+// the index of an element.
+type step struct {
+	name  []byte
+	index int
+}
+
+// fault notes an error at the place where the check is.
+func (c *checker) fault(rule, format string, args ...any) {
+	if c.errors++; c.errors <= MaxFindings {
+		c.note(Finding{Rule: rule, Message: sprintf(format, args)})
+	}
+}
+
+// warn notes a warning there.
+func (c *checker) warn(rule, format string, args ...any) {
+	if c.warnings++; c.warnings <= MaxFindings {
+		c.note(Finding{Rule: rule, Message: sprintf(format, args), Warning: true})
+	}
+}
+
+// report is fault, or warn where lenient.
+func (c *checker) report(lenient bool, rule, format string, args ...any) {
+	if lenient {
+		c.warn(rule, format, args...)
+	} else {
+		c.fault(rule, format, args...)
+	}
+}
+
+func sprintf(format string, args []any) string {
+	if len(args) == 0 {
+		return format
+	}
+	return fmt.Sprintf(format, args...)
+}
+
+func (c *checker) note(f Finding) {
+	f.Path = pointer(c.path)
+	if c.found == nil {
+		c.found = make(Findings, 0, 8)
+	}
+	c.found = append(c.found, f)
+}
+
+// pointer is the JSON pointer of path. Names longer than the standard allows
+// are cut, so that a hostile object cannot make its findings large.
+func pointer(path []step) string {
+	if len(path) == 0 {
+		return ""
+	}
+	var room [128]byte
+	b := room[:0]
+	for _, s := range path {
+		b = append(b, '/')
+		if s.name == nil {
+			b = strconv.AppendInt(b, int64(s.index), 10)
+			continue
+		}
+		name := s.name
+		if len(name) > 250 {
+			name = []byte(clip(name, 250))
+		}
+		for _, char := range name {
+			switch char {
+			case '~':
+				b = append(b, "~0"...)
+			case '/':
+				b = append(b, "~1"...)
+			default:
+				b = append(b, char)
+			}
+		}
+	}
+	return string(b)
+}
+
+// quote shows a value that came from outside, cut to a line's length.
+func quote(s []byte) string { return strconv.Quote(clip(s, 80)) }
+
+// clip is the first n octets of s, with an ellipsis for the rest.
+func clip(s []byte, n int) string {
+	if len(s) <= n {
+		return string(s)
+	}
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return strings.ToValidUTF8(string(s[:n]), "�") + "…"
+}

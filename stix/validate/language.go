@@ -1,0 +1,74 @@
+package validate
+
+import (
+	"bytes"
+
+	"comity/stix"
+)
+
+// language checks an RFC 5646 tag for its form: subtags
+// of one to eight letters and digits, the first of two or more letters. Three
+// letters in software.languages are content of STIX 2.0.
+func language(c *checker, t *valueType, s []byte) {
+	rule := t.rule
+	if rule == "" {
+		rule = "R-041"
+	}
+	if !isLanguage(s) {
+		c.fault(rule, "%s is no language tag such as en or pt-BR", quote(s))
+	} else if rule == "R-171" && len(s) == 3 {
+		c.warn(rule, "%s: use the code of two letters if there is one", quote(s))
+	}
+}
+
+func isLanguage(s []byte) bool {
+	first, _, more := bytes.Cut(s, []byte("-"))
+	private := more && len(first) == 1 && bytes.ContainsAny(first, "xXiI")
+	if !isLetters(first) || len(first) < 2 && !private {
+		return false
+	}
+	for tag := range bytes.SplitSeq(s, []byte("-")) {
+		if len(tag) < 1 || len(tag) > 8 || bytes.ContainsFunc(tag, func(r rune) bool { return r > 0x7f || !isAlphanumeric(byte(r)) }) {
+			return false
+		}
+	}
+	return true
+}
+
+// translations: language content is a dictionary of language tags to non-empty
+// dictionaries that name properties.
+func (c *checker) translations(i int) int {
+	if i++; c.b[i] == '}' {
+		c.fault("R-096", "empty contents: expected a language at least")
+	}
+	for c.b[i] != '}' {
+		if c.b[i] == ',' {
+			i++
+		}
+		tag, colon := readName(c.b, i)
+		c.path = append(c.path, step{name: tag})
+		if !isLanguage(tag) {
+			c.fault("R-096", "%s is no language tag such as en or pt-BR", quote(tag))
+		}
+		switch i = colon + 1; {
+		case c.b[i] != '{':
+			i = c.wrongKind(&valueType{wrong: "R-096"}, "an object of translated properties", i)
+		case c.b[i+1] == '}':
+			c.fault("R-096", "no translated property")
+			i += len("{}")
+		default:
+			i = c.custom(i)
+		}
+		c.path = c.path[:len(c.path)-1]
+	}
+	return i + 1
+}
+
+// translatedVersion: only objects with versions have one to name.
+func translatedVersion(c *checker, f frame) {
+	ref, _ := text(c.get(f, "object_ref"))
+	class := stix.ClassOf(stix.ID(ref).Type())
+	if c.get(f, "object_modified") != nil && (class == stix.Observable || bytes.HasPrefix(ref, []byte("marking-definition--"))) {
+		c.faultAt("object_modified", "R-095", "%s has no versions", stix.ID(ref).Type())
+	}
+}

@@ -1,0 +1,132 @@
+package validate
+
+import (
+	"bytes"
+	"math"
+
+	"comity/stix"
+)
+
+// Object checks one STIX object: compact and valid JSON, as
+// [stix.Decoder.Next] returns it. It takes time linear in the length of raw.
+//
+// An object without spec_version that is STIX 2.0 by [stix.Object.Spec] is
+// checked by the rules of 2.0 where the policy takes it. What a bundle may hold
+// is checked; a bundle is none of it: see [Document].
+func Object(raw []byte, policy Policy) Findings {
+	modern := stix21()
+	c := checker{policy: policy, std: modern, modern: modern, b: raw}
+	c.path, c.slots = c.pathRoom[:0], c.slotRoom[:0]
+	if len(raw) > math.MaxInt32 {
+		c.fault("R-180", "an object of more than 2 GiB")
+		return c.found
+	}
+	if len(raw) == 0 || raw[0] != '{' {
+		c.fault("R-002", "expected a JSON object")
+		return c.found
+	}
+	c.choose()
+	if c.shape != nil {
+		c.part(c.shape, 0)
+	}
+	return c.found
+}
+
+// choose finds the shape of the object by its type and version.
+func (c *checker) choose() {
+	var typ, spec, extensions []byte
+	created, modified := false, false
+	for m := (members{b: c.b}); m.next(); {
+		switch string(m.name) {
+		case "type":
+			typ = m.value
+		case "spec_version":
+			spec = m.value
+		case "created":
+			created = true
+		case "modified":
+			modified = true
+		case "defanged":
+			c.defanged = string(m.value) == "true"
+		case "extensions":
+			extensions = m.value
+		}
+	}
+	name, ok := text(typ)
+	if !ok {
+		if typ == nil {
+			c.faultAt("type", "R-037", "required, but missing")
+		} else {
+			c.faultAt("type", "R-007", "expected the name of a type in a string")
+		}
+		return
+	}
+	c.typ = string(name)
+	if c.typ == "bundle" {
+		c.faultAt("type", "R-141", "a bundle is no object: expected what it holds")
+		return
+	}
+	if c.policy.STIX20 && isOld(c.typ, spec, created) {
+		c.chooseOld()
+		return
+	}
+	_, c.explained = extensionClass(extensions)
+	if c.shape = c.std.types[c.typ]; c.shape == nil {
+		c.chooseCustom(extensions, created || modified)
+	}
+}
+
+// isOld tells whether an object is STIX 2.0 by what it says itself. Types that
+// came with 2.1 never are: they lack a spec_version.
+func isOld(typ string, spec []byte, created bool) bool {
+	version, _ := text(spec)
+	if string(version) != "2.0" && (spec != nil || !created) {
+		return false
+	}
+	return stix20().types[typ] != nil || stix.ClassOf(typ) == stix.Custom
+}
+
+// chooseOld finds the shape of a STIX 2.0 object.
+func (c *checker) chooseOld() {
+	c.std, c.old = stix20(), true
+	if c.shape = c.std.types[c.typ]; c.shape == nil {
+		c.chooseCustom(nil, true)
+	}
+}
+
+// chooseCustom finds the shape of a type that the standard does not name
+// that of its class, with the common properties alone.
+func (c *checker) chooseCustom(extensions []byte, versioned bool) {
+	name := []byte(c.typ)
+	class, explained := customClass(extensions, versioned)
+	c.shape = c.std.custom[class]
+	c.path = append(c.path, step{name: []byte("type")})
+	switch {
+	case !isName(name, '-', 3) || name[0] < 'a' || bytes.Contains(name, []byte("--")):
+		c.fault("R-062", "%s is no type name: 3 to 250 characters a-z, 0-9 and single hyphens, the first a letter", quote(name))
+	case explained:
+	case c.policy.RefuseCustom:
+		c.fault("R-062", "%s is no type of the standard, and no extension brings it", quote(name))
+	case !bytes.HasPrefix(name, []byte("x-")):
+		c.warn("R-062", "a custom type without x- before its name")
+	default:
+		c.warn("R-048", "a custom type: use an extension definition")
+	}
+	c.path = c.path[:len(c.path)-1]
+}
+
+// whole checks what concerns the object as such, once its properties are known.
+func (c *checker) whole(f frame) {
+	if c.shape.name == "" && f.own == 0 {
+		c.fault("R-063", "a custom object has at least one property of its own")
+	}
+	if before(c.get(f, "modified"), c.get(f, "created")) {
+		c.faultAt("modified", "R-053", "earlier than created")
+	}
+	if c.shape.class == "sco" && c.shape.name != "" {
+		c.observableID(f)
+	}
+	if markings := c.get(f, "granular_markings"); markings != nil {
+		c.selectors(markings)
+	}
+}

@@ -1,0 +1,77 @@
+package validate
+
+import "comity/stix"
+
+// observedRefs: an observation refers to observables and relationships, to at
+// least one observable.
+func observedRefs(c *checker, f frame) {
+	refs, observables := 0, 0
+	for e := (elements{b: c.get(f, "object_refs")}); e.next(); {
+		refs++
+		s, _ := text(e.value)
+		if isObservable(stix.ID(s).Type()) {
+			observables++
+		}
+	}
+	if refs > 0 && observables == 0 {
+		c.faultAt("object_refs", "R-111", "expected at least one observable among them")
+	}
+}
+
+// observables checks observed-data.objects, the container of STIX 2.0:
+// each entry is an observable, and refers to other entries by their keys.
+// Entries may be in the form of 2.0, so unknown properties are left alone.
+func (c *checker) observables(i int) int {
+	end := skipValue(c.b, i)
+	c.container = map[string]string{}
+	for m := (members{b: c.b[i:end]}); m.next(); {
+		typ, _ := text(member(m.value, "type"))
+		c.container[string(m.name)] = string(typ)
+	}
+	outer, outerType := c.shape, c.typ
+	if len(c.container) == 0 {
+		c.fault("R-011", "empty objects: leave the property out")
+	}
+	for i++; c.b[i] != '}'; {
+		if c.b[i] == ',' {
+			i++
+		}
+		key, colon := readName(c.b, i)
+		c.path = append(c.path, step{name: key})
+		i = c.observable(c.container[string(key)], colon+1)
+		c.path = c.path[:len(c.path)-1]
+	}
+	c.shape, c.typ, c.container = outer, outerType, nil
+	return end
+}
+
+func (c *checker) observable(typ string, i int) int {
+	if c.b[i] != '{' {
+		return c.wrongKind(&valueType{wrong: "R-115"}, "an observable", i)
+	}
+	shape := c.modern.types[typ]
+	switch {
+	case typ == "":
+		c.fault("R-115", "expected an observable with a type")
+	case shape == nil:
+		return skipValue(c.b, i)
+	case shape.class != "sco":
+		c.fault("R-115", "%s is no observable", typ)
+	default:
+		c.shape, c.typ = shape, typ
+		return c.part(shape, i)
+	}
+	return skipValue(c.b, i)
+}
+
+// localReference: inside the container a reference is the key of another entry
+// of an allowed type.
+func (c *checker) localReference(t *valueType, s []byte) {
+	typ, ok := c.container[string(s)]
+	switch {
+	case !ok:
+		c.fault("R-115", "%s is not the key of an entry", quote(s))
+	case !t.refs.allow(typ):
+		c.fault("R-115", "expected the key of %s, not of %s", t.refs.text, clip([]byte(typ), 80))
+	}
+}

@@ -1,0 +1,83 @@
+package validate
+
+import (
+	"errors"
+	"strings"
+
+	"comity/stix"
+	"comity/stix/pattern"
+)
+
+// indicatorPattern: a pattern of type stix parses (R-150 to R-153, R-157).
+// Patterns of other types are opaque. Those of STIX 2.0 objects are read
+// leniently.
+func indicatorPattern(c *checker, f frame) {
+	kind, _ := text(c.get(f, "pattern_type"))
+	source, ok := text(c.get(f, "pattern"))
+	if !ok || !c.old && string(kind) != "stix" {
+		return
+	}
+	mode := pattern.Strict
+	if version, _ := text(c.get(f, "pattern_version")); string(version) == "2.0" {
+		mode = pattern.STIX20
+	}
+	if c.old {
+		mode = pattern.STIX20 | pattern.Lenient
+	}
+	c.path = append(c.path, step{name: []byte("pattern")})
+	defer func() { c.path = c.path[:len(c.path)-1] }()
+	parsed, err := pattern.Parse(string(source), mode)
+	if err != nil {
+		rule := "R-150"
+		if e := (*pattern.Error)(nil); errors.As(err, &e) && e.Rule != "" {
+			rule = e.Rule
+		}
+		c.fault(rule, "%s", err)
+		return
+	}
+	for _, w := range parsed.Warnings {
+		c.warn(w.Rule, "%s", w)
+	}
+	if !c.old {
+		c.patternTimes(f, parsed.Root)
+		c.patternNames(parsed.Paths())
+	}
+}
+
+// patternTimes: START and STOP should lie within valid_from and valid_until
+// (R-154).
+func (c *checker) patternTimes(f frame, e *pattern.Expr) {
+	for _, q := range e.Qualifiers {
+		if q.Kind != pattern.StartStop {
+			continue
+		}
+		if before(quoted(q.Start), c.get(f, "valid_from")) {
+			c.warn("R-154", "START is before valid_from")
+		}
+		if before(c.get(f, "valid_until"), quoted(q.Stop)) {
+			c.warn("R-154", "STOP is after valid_until")
+		}
+	}
+	for _, one := range e.Of {
+		c.patternTimes(f, one)
+	}
+}
+
+func quoted(t stix.Timestamp) []byte { return []byte(`"` + t.String() + `"`) }
+
+// patternNames: object types and their properties in a pattern are those of
+// the standard or carry the prefix of custom ones (R-155).
+func (c *checker) patternNames(paths []pattern.Path) {
+	for _, p := range paths {
+		shape := c.modern.types[p.Type]
+		switch {
+		case shape == nil && !strings.HasPrefix(p.Type, "x-"):
+			c.warn("R-155", "%s is no type of the standard", quote([]byte(p.Type)))
+		case shape == nil || strings.HasPrefix(p.Steps[0].Key, "x_"):
+		default:
+			if _, known := shape.index[p.Steps[0].Key]; !known {
+				c.warn("R-155", "%s has no property %s", p.Type, quote([]byte(p.Steps[0].Key)))
+			}
+		}
+	}
+}

@@ -1,0 +1,20 @@
+package validate
+
+// Policy is what the standard leaves to the one who reads. The zero value is
+// STIX 2.1 to the letter: custom content with warnings.
+type Policy struct {
+	// STIX20 takes STIX 2.0 objects too, and checks them by the rules of 2.0.
+	// Otherwise such an object breaks R-038.
+	STIX20 bool
+	// BundleDecides sets STIX20 for the objects of a bundle that says it holds
+	// STIX 2.0 ([Document] only; alone, an object has nobody to say so).
+	BundleDecides bool
+	// RefuseCustom makes errors of custom properties, extensions and types
+	// that no extension definition explains (STIX 2.1 §11).
+	RefuseCustom bool
+	// LooseURLs makes warnings of spaces and non-ASCII characters in URLs
+	// the RFC forbids them, the field is full of them.
+	LooseURLs bool
+	// NewUUIDs takes UUID versions 6 to 8, which RFC 9562 added later.
+	NewUUIDs bool
+}

@@ -1,0 +1,55 @@
+package validate
+
+import (
+	"strings"
+
+	"comity/stix"
+)
+
+// relationship is one that the standard names for a pair of types.
+type relationship struct{ source, name, target string }
+
+func readRelationships(text string) map[relationship]struct{} {
+	all := map[relationship]struct{}{}
+	for _, b := range blocks(text) {
+		for _, line := range b[1:] {
+			words := strings.Fields(line)
+			for _, target := range words[1:] {
+				all[relationship{b[0], words[0], target}] = struct{}{}
+			}
+		}
+	}
+	return all
+}
+
+// relationshipType: lower-case letters, digits and hyphens.
+func relationshipType(c *checker, _ *valueType, s []byte) {
+	if !isName(s, '-', 3) {
+		c.fault("R-113", "%s is no relationship type: 3 to 250 characters a-z, 0-9 and -", quote(s))
+	}
+}
+
+// namedRelationship: the relationship should be one that the standard names for
+// the pair of types. Where a type is not the standard's, or the name is
+// nobody else's, there is nothing to say.
+func namedRelationship(c *checker, f frame) {
+	name, _ := text(c.get(f, "relationship_type"))
+	from, _ := text(c.get(f, "source_ref"))
+	to, _ := text(c.get(f, "target_ref"))
+	source, target := stix.ID(from).Type(), stix.ID(to).Type()
+	switch string(name) {
+	case "", "derived-from", "duplicate-of", "related-to":
+		return
+	}
+	class := stix.ClassOf(target)
+	if class == stix.Custom || stix.ClassOf(source) == stix.Custom {
+		return
+	}
+	_, listed := relationships()[relationship{source, string(name), target}]
+	if !listed && class == stix.Observable {
+		_, listed = relationships()[relationship{source, string(name), "@sco"}]
+	}
+	if !listed {
+		c.warnAt("relationship_type", "R-114", "the standard names no %s from %s to %s", clip(name, 80), source, target)
+	}
+}

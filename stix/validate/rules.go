@@ -1,0 +1,180 @@
+package validate
+
+import (
+	"bytes"
+	"strings"
+)
+
+// check is a rule, or a few that belong together, that a table cannot say. It
+// runs when all properties of its part are known.
+type check func(c *checker, f frame)
+
+// checksOf are the rules of a shape beside those in the tables.
+func checksOf(shape string) []check {
+	return map[string][]check{
+		"indicator":            {indicatorName, indicatorPattern},
+		"observed-data":        {observedRefs},
+		"malware-analysis":     {productName},
+		"relationship":         {namedRelationship},
+		"external-reference":   {externalReference},
+		"email-message":        {decodedSubject},
+		"email-mime-part-type": {mimePartBody},
+		"network-traffic":      {trafficPorts, trafficProtocols},
+		"autonomous-system":    {numberInRange},
+		"windows-registry-key": {spelledOutHive},
+		"windows-process-ext":  {priorityClass},
+		"extension-definition": {extensionDefinition},
+		"language-content":     {translatedVersion},
+		"marking-definition":   {markingDefinition},
+	}[shape]
+}
+
+// faultAt notes an error at a member of the place where the check is.
+func (c *checker) faultAt(name, rule, format string, args ...any) {
+	c.path = append(c.path, step{name: []byte(name)})
+	c.fault(rule, format, args...)
+	c.path = c.path[:len(c.path)-1]
+}
+
+// warnAt notes a warning there.
+func (c *checker) warnAt(name, rule, format string, args ...any) {
+	c.path = append(c.path, step{name: []byte(name)})
+	c.warn(rule, format, args...)
+	c.path = c.path[:len(c.path)-1]
+}
+
+// indicatorName: an indicator should have a name and a description (R-118).
+func indicatorName(c *checker, f frame) {
+	if c.old {
+		return
+	}
+	for _, name := range []string{"name", "description"} {
+		if c.get(f, name) == nil {
+			c.warn("R-118", "an indicator should have a %s", name)
+		}
+	}
+}
+
+// productName: the product of a malware analysis should be in lower case with
+// hyphens (R-108).
+func productName(c *checker, f frame) {
+	if s, ok := text(c.get(f, "product")); ok && (bytes.ContainsAny(s, " _") || !bytes.Equal(bytes.ToLower(s), s)) {
+		c.warnAt("product", "R-108", "%s should be in lower case, with hyphens between words", quote(s))
+	}
+}
+
+// externalReference: a url should have hashes beside it (R-051), and numbers of
+// CAPEC and CVE have their exact form where they belong (R-052). A reference
+// with a url alone is no number.
+func externalReference(c *checker, f frame) {
+	if !c.old && c.get(f, "url") != nil && c.get(f, "hashes") == nil {
+		c.warn("R-051", "a url should have hashes beside it")
+	}
+	if c.typ != "attack-pattern" && c.typ != "vulnerability" {
+		return
+	}
+	id, ok := text(c.get(f, "external_id"))
+	source, _ := text(c.get(f, "source_name"))
+	switch {
+	case !ok:
+	case c.typ == "attack-pattern" && string(source) == "capec" && !isCAPEC(id):
+		c.faultAt("external_id", "R-052", "%s, expected CAPEC- and digits", quote(id))
+	case c.typ == "vulnerability" && string(source) == "cve" && !isCVE(id):
+		c.faultAt("external_id", "R-052", "%s, expected CVE-YYYY-NNNN", quote(id))
+	}
+}
+
+func isCAPEC(id []byte) bool {
+	digits, ok := bytes.CutPrefix(id, []byte("CAPEC-"))
+	return ok && len(digits) > 0 && isDigits(digits)
+}
+
+func isCVE(id []byte) bool {
+	rest, ok := bytes.CutPrefix(id, []byte("CVE-"))
+	return ok && len(rest) >= 9 && isDigits(rest[:4]) && rest[4] == '-' && isDigits(rest[5:])
+}
+
+func isDigits(s []byte) bool {
+	for _, b := range s {
+		if b < '0' || b > '9' {
+			return false
+		}
+	}
+	return true
+}
+
+// decodedSubject: header text is decoded (R-137).
+func decodedSubject(c *checker, f frame) {
+	if s, ok := text(c.get(f, "subject")); ok && bytes.Contains(s, []byte("=?")) && bytes.Contains(s, []byte("?=")) {
+		c.warnAt("subject", "R-137", "this looks encoded (RFC 2047), expected the decoded text")
+	}
+}
+
+// mimePartBody: body is for text; anything else is in body_raw_ref (R-125).
+func mimePartBody(c *checker, f frame) {
+	kind, ok := text(c.get(f, "content_type"))
+	if ok && c.get(f, "body") != nil && !bytes.HasPrefix(bytes.ToLower(kind), []byte("text/")) {
+		c.warnAt("body", "R-125", "content of type %s should be in body_raw_ref", quote(kind))
+	}
+}
+
+// trafficPorts: both ports should be there (R-130).
+func trafficPorts(c *checker, f frame) {
+	for _, name := range []string{"src_port", "dst_port"} {
+		if c.container == nil && c.get(f, name) == nil {
+			c.warn("R-130", "network traffic should have a %s", name)
+		}
+	}
+}
+
+// trafficProtocols: protocols are in lower case, and list those whose
+// extension is there (R-136).
+func trafficProtocols(c *checker, f frame) {
+	listed := map[string]bool{"tcp-ext": false, "icmp-ext": false, "http-request-ext": false}
+	for e := (elements{b: c.get(f, "protocols")}); e.next(); {
+		s, ok := text(e.value)
+		if ok && !bytes.Equal(bytes.ToLower(s), s) {
+			c.warnAt("protocols", "R-136", "%s should be in lower case", quote(s))
+		}
+		switch string(bytes.ToLower(s)) {
+		case "tcp":
+			listed["tcp-ext"] = true
+		case "icmp", "icmp6", "icmpv6", "ipv6-icmp":
+			listed["icmp-ext"] = true
+		case "http", "https":
+			listed["http-request-ext"] = true
+		}
+	}
+	for m := (members{b: c.get(f, "extensions")}); m.next(); {
+		if is, known := listed[string(m.name)]; known && !is {
+			protocol, _, _ := strings.Cut(string(m.name), "-")
+			c.warnAt("protocols", "R-136", "%s should be among them, as there is a %s", protocol, m.name)
+		}
+	}
+}
+
+// numberInRange: an AS number has 32 bits (R-174).
+func numberInRange(c *checker, f frame) {
+	if n := c.get(f, "number"); len(n) > 10 || len(n) == 10 && string(n) > "4294967295" || len(n) > 0 && n[0] == '-' {
+		c.warnAt("number", "R-174", "%s should be 0 to 4294967295", clip(n, 40))
+	}
+}
+
+// spelledOutHive: the hive of a registry key is not abbreviated (R-135).
+func spelledOutHive(c *checker, f frame) {
+	s, ok := text(c.get(f, "key"))
+	hive, _, _ := bytes.Cut(s, []byte(`\`))
+	switch strings.ToUpper(clip(hive, 8)) {
+	case "HKLM", "HKCU", "HKCR", "HKU", "HKCC", "HKPD", "HKDD":
+		if ok {
+			c.faultAt("key", "R-135", "spell out the hive %s, such as HKEY_LOCAL_MACHINE", quote(hive))
+		}
+	}
+}
+
+// priorityClass: a priority ends in _CLASS (R-176).
+func priorityClass(c *checker, f frame) {
+	if s, ok := text(c.get(f, "priority")); ok && !bytes.HasSuffix(s, []byte("_CLASS")) {
+		c.warnAt("priority", "R-176", "%s should end in _CLASS", quote(s))
+	}
+}
