@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"github.com/google/uuid"
 
 	"comity/stix"
+	"comity/stix/validate"
 	"comity/store"
 	"comity/taxii"
 	"comity/taxii/exchange"
@@ -54,8 +56,9 @@ func New(s store.Store, dir string, now func() time.Time) *Intake {
 // Push reads an envelope or a bundle from body and adds its objects to the
 // collection of the grant. It returns the id of the status, which is complete.
 //
-// An object that is not admitted is a failure in that status. The push as a
-// whole is Invalid if it is no I-JSON, Unprocessed if it is neither envelope nor bundle, holds no object or more than a million,
+// An object that is not admitted, or breaks the standard, is a failure in that
+// status. The push as a whole is Invalid if it is no I-JSON, Unprocessed if it
+// is neither envelope nor bundle, holds no object or more than a million,
 // TooLarge beyond the objects the agreement allows; then nothing is stored.
 // Errors of body are returned as they are.
 func (in *Intake) Push(ctx context.Context, g exchange.Grant, body io.Reader) (uuid.UUID, error) {
@@ -95,6 +98,7 @@ func (in *Intake) begin(g exchange.Grant) *push {
 	return &push{
 		store:      in.store,
 		collection: g.Collection(),
+		policy:     validate.Policy{STIX20: slices.Contains(g.Collection().Terms.STIXVersions, "2.0")},
 		labels:     exchange.NewLabels(g.Collection()),
 		spool:      spool{dir: in.dir},
 		submission: store.Submission{
@@ -111,6 +115,7 @@ type push struct {
 	store      store.Store
 	submission store.Submission
 	collection *exchange.Collection
+	policy     validate.Policy
 	labels     *exchange.Labels
 	spool      spool
 }
@@ -158,21 +163,46 @@ func (p *push) decode(body io.Reader) error {
 	}
 }
 
-// take spools one object, or the reason why it is refused.
+// take spools one object, or the reason why it is refused: the agreement's, if
+// it does not admit such objects at all, or the standard's.
 func (p *push) take(raw []byte, n int64) error {
 	o, err := stix.NewObject(raw)
 	reason := ""
-	if err != nil {
-		reason = err.Error()
-	} else if reason = p.collection.Admits(&o); reason == "" {
-		p.labels.Add(&o)
-		return p.spool.object(raw, "")
+	if err == nil {
+		reason = p.collection.Admits(&o)
+	}
+	if reason == "" {
+		findings := validate.Object(raw, p.policy)
+		switch {
+		case !findings.Valid():
+			reason = list(findings.Errors())
+		case err != nil:
+			reason = err.Error()
+		default:
+			p.labels.Add(&o)
+			return p.spool.object(raw, list(findings.Warnings()))
+		}
 	}
 	r := p.refusal(&o, reason)
 	if r.ID == "" {
 		r.ID = "objects/" + strconv.FormatInt(n, 10)
 	}
 	return p.spool.refusal(r)
+}
+
+// list joins findings, as far as a message goes.
+func list(findings validate.Findings) string {
+	var b strings.Builder
+	for i, f := range findings {
+		if i > 0 {
+			b.WriteString("; ")
+		}
+		b.WriteString(f.String())
+		if b.Len() > maxMessage {
+			break
+		}
+	}
+	return cut(b.String())
 }
 
 // refusal names an object as well as it allows.

@@ -79,7 +79,7 @@ const green = `"object_marking_refs":["marking-definition--bab4a63c-aed9-4cf5-a7
 
 // object is the n-th indicator, padded to about size octets.
 func object(n, size int) string {
-	return fmt.Sprintf(`{"type":"indicator","id":"indicator--00000000-0000-4000-8000-%012x","spec_version":"2.1","created":"2020-01-01T00:00:00Z","modified":"2020-01-01T00:00:00Z",%s,"x":"%s"}`,
+	return fmt.Sprintf(`{"type":"indicator","id":"indicator--00000000-0000-4000-8000-%012x","spec_version":"2.1","created":"2020-01-01T00:00:00.000Z","modified":"2020-01-01T00:00:00.000Z","pattern":"[mutex:name = 'x']","pattern_type":"stix","valid_from":"2020-01-01T00:00:00Z",%s,"description":"%s"}`,
 		n, green, strings.Repeat("x", size))
 }
 

@@ -14,15 +14,15 @@ func TestManifestHasOneRecordAVersion(t *testing.T) {
 	w := newWorld(t)
 	c := w.collection("sharing.reports")
 	vendor := w.as("vendor/feed")
-	spelled := strings.Replace(indicator(2, 5), stamp(5), "2020-01-01T00:00:05Z", 1)
-	vendor.push(c, indicator(1, 0), indicator(1, 2), indicator(1, 1), spelled, old(3, 0))
+	spelled := strings.Replace(old(3, 5), stamp(5), "2020-01-01T00:00:05.0000Z", 1)
+	vendor.push(c, indicator(1, 0), indicator(1, 2), indicator(1, 1), old(2, 0), spelled)
 	got := vendor.manifest(c, "match[version]=all")
 	want := []manifestRecord{
 		{ID: id("indicator", 1), Version: stamp(0), MediaType: "application/stix+json;version=2.1"},
 		{ID: id("indicator", 1), Version: stamp(2), MediaType: "application/stix+json;version=2.1"},
 		{ID: id("indicator", 1), Version: stamp(1), MediaType: "application/stix+json;version=2.1"},
-		{ID: id("indicator", 2), Version: "2020-01-01T00:00:05Z", MediaType: "application/stix+json;version=2.1"},
-		{ID: id("indicator", 3), Version: stamp(0), MediaType: "application/stix+json;version=2.0"},
+		{ID: id("indicator", 2), Version: stamp(0), MediaType: "application/stix+json;version=2.0"},
+		{ID: id("indicator", 3), Version: "2020-01-01T00:00:05.0000Z", MediaType: "application/stix+json;version=2.0"},
 	}
 	dates := map[string]bool{}
 	for i := range got {

@@ -79,7 +79,7 @@ func TestAbsentSpecVersion(t *testing.T) {
 	c := w.collection("sharing.reports")
 	vendor := w.as("vendor/feed")
 	marking := object("marking-definition", id("marking-definition", 1), `"created":"`+stamp(0)+`"`, `"definition_type":"statement"`, `"definition":{"statement":"x"}`)
-	relation := object("relationship", id("relationship", 1), `"created":"`+stamp(0)+`"`, `"modified":"`+stamp(0)+`"`, `"relationship_type":"uses"`)
+	relation := object("relationship", id("relationship", 1), `"created":"`+stamp(0)+`"`, `"modified":"`+stamp(0)+`"`, `"relationship_type":"uses"`, `"source_ref":"`+id("malware", 1)+`"`, `"target_ref":"`+id("tool", 1)+`"`)
 	observable := object("ipv4-addr", id("ipv4-addr", 1), `"value":"198.51.100.1"`)
 	vendor.push(c, old(1, 0), marking, relation, observable)
 	for query, want := range map[string][]string{

@@ -55,7 +55,7 @@ func TestStatusNamesVersionsAsTheManifestDoes(t *testing.T) {
 	vendor := w.as("vendor/feed")
 	status := vendor.push(c,
 		indicator(1, 5),
-		strings.Replace(indicator(2, 5), stamp(5), "2020-01-01T00:00:05Z", 1),
+		strings.Replace(indicator(2, 5), stamp(5), "2020-01-01T00:00:05.0000Z", 1),
 		address(1), statement(7))
 	records := vendor.manifest(c, "")
 	if len(records) != 4 || len(status.Successes) != 4 {
@@ -66,7 +66,7 @@ func TestStatusNamesVersionsAsTheManifestDoes(t *testing.T) {
 			t.Errorf("status %+v, manifest %+v", d, record)
 		}
 	}
-	for i, want := range []string{stamp(5), "2020-01-01T00:00:05Z", records[2].DateAdded, stamp(7)} {
+	for i, want := range []string{stamp(5), "2020-01-01T00:00:05.0000Z", records[2].DateAdded, stamp(7)} {
 		if records[i].Version != want {
 			t.Errorf("%s has version %q, want %q", records[i].ID, records[i].Version, want)
 		}

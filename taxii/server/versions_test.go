@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -67,8 +68,8 @@ func TestSpellingOfAnInstantDoesNotMatter(t *testing.T) {
 	w := newWorld(t)
 	c := w.collection("sharing.reports")
 	vendor := w.as("vendor/feed")
-	short := object("indicator", id("indicator", 1), `"spec_version":"2.1"`, `"created":"2020-01-01T00:00:00Z"`, `"modified":"2020-01-01T00:00:04Z"`)
-	exact := object("indicator", id("indicator", 2), `"spec_version":"2.1"`, `"created":"2020-01-01T00:00:00Z"`, `"modified":"2020-01-01T00:00:04.123456Z"`)
+	short := strings.Replace(indicator(1, 4), stamp(4), "2020-01-01T00:00:04.0000Z", 1)
+	exact := strings.Replace(indicator(2, 4), stamp(4), "2020-01-01T00:00:04.123456Z", 1)
 	vendor.push(c, short, exact)
 	for version, want := range map[string][]string{
 		"2020-01-01T00:00:04Z": {short}, "2020-01-01T00:00:04.000Z": {short}, "2020-01-01T00:00:04.000000Z": {short},
