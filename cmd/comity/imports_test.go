@@ -15,12 +15,12 @@ import (
 // here and a sentence in its commit.
 var edges = map[string][]string{
 	"cmd/comity": {
-		"stix", "store", "store/bolt", "taxii", "taxii/admin", "taxii/agreement", "taxii/auth", "taxii/exchange",
+		"stix", "stix/convert", "stix/validate", "store", "store/bolt", "taxii", "taxii/admin", "taxii/agreement", "taxii/auth", "taxii/exchange",
 		"taxii/intake", "taxii/metrics", "taxii/server", "testdata",
 	},
 	"taxii/server":    {"stix", "store", "taxii", "taxii/auth", "taxii/exchange", "taxii/intake", "taxii/metrics"},
 	"taxii/admin":     {"store", "taxii", "taxii/agreement", "taxii/auth", "taxii/exchange", "taxii/intake"},
-	"taxii/intake":    {"stix", "store", "taxii", "taxii/exchange"},
+	"taxii/intake":    {"stix", "stix/validate", "store", "taxii", "taxii/exchange"},
 	"taxii/auth":      {"taxii", "taxii/exchange"},
 	"store/bolt":      {"stix", "store", "taxii", "taxii/exchange"},
 	"store/storetest": {"stix", "store", "taxii", "taxii/exchange"},
@@ -29,6 +29,9 @@ var edges = map[string][]string{
 	"taxii/agreement": {"stix", "taxii"},
 	"taxii/metrics":   {},
 	"taxii":           {},
+	"stix/convert":    {"stix"},
+	"stix/validate":   {"stix", "stix/pattern"},
+	"stix/pattern":    {"stix"},
 	"stix":            {},
 	"testdata":        {},
 }

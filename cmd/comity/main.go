@@ -43,9 +43,11 @@ type commands struct {
 	Collections collectionsCmd `cmd:"" help:"List collections, as an account sees them or as they are."`
 	Grants      grantsCmd      `cmd:"" help:"List who may do what with which collection, by which article."`
 
-	Import   importCmd   `cmd:"" help:"Push bundles or envelopes on behalf of an account."`
-	Export   exportCmd   `cmd:"" help:"Write a collection as one STIX bundle."`
-	Validate validateCmd `cmd:"" help:"Check bundles or envelopes without storing anything."`
+	Import     importCmd     `cmd:"" help:"Push bundles or envelopes on behalf of an account."`
+	Export     exportCmd     `cmd:"" help:"Write a collection as one STIX bundle."`
+	Submission submissionCmd `cmd:"" help:"What became of a push."`
+	Validate   validateCmd   `cmd:"" help:"Check bundles or envelopes without storing anything."`
+	Convert    convertCmd    `cmd:"" help:"Upgrade a STIX 2.0 bundle to STIX 2.1."`
 
 	Backup  backupCmd  `cmd:"" help:"Write a consistent copy of the store, also while serving."`
 	Check   checkCmd   `cmd:"" help:"Read the whole store and report every fault."`

@@ -2,25 +2,26 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"path/filepath"
 
-	"comity/stix"
+	"comity/stix/validate"
 )
 
 type validateCmd struct {
-	Files  []string `arg:"" name:"file" help:"Bundles or envelopes, folders of them, or - for standard input."`
+	Files  []string `arg:"" name:"file" help:"Bundles, envelopes, lists or single objects, folders of them, or - for standard input."`
 	Format string   `enum:"text,jsonl" default:"text" help:"text, or one JSON object a file."`
+	Strict bool     `help:"Make errors of warnings."`
+	Spec   string   `enum:",2.0,2.1" default:"" help:"Take objects without spec_version for this version (2.1, unless the bundle itself says 2.0)."`
 }
 
 // finding is one fault of one object.
 type finding struct {
 	Rule    string `json:"rule"`
 	Path    string `json:"path"`
-	ID      string `json:"id"`
+	ID      string `json:"id"` // objects/<n> where it has none, "" for what surrounds the objects
 	Message string `json:"message"`
 }
 
@@ -30,11 +31,8 @@ type verdict struct {
 	Valid    bool      `json:"valid"`
 	Errors   []finding `json:"errors"`
 	Warnings []finding `json:"warnings"`
-	objects  int
 }
 
-// Run checks what the decoder knows: that the JSON is strict and that every
-// object can be identified and versioned.
 func (c *validateCmd) Run(sh *shell) error {
 	files, err := expand(c.Files)
 	if err != nil {
@@ -44,22 +42,20 @@ func (c *validateCmd) Run(sh *shell) error {
 	defer bar.Close()
 	valid := true
 	for _, file := range files {
-		v, err := sh.validate(file)
+		v, err := c.validate(sh, file)
 		if err != nil {
-			return err
+			return fmt.Errorf("%s: %w", file, err)
 		}
 		bar.Add(1)
 		valid = valid && v.Valid
 		if sh.json || c.Format == "jsonl" {
-			if err := json.NewEncoder(sh.out).Encode(v); err != nil {
-				return err
-			}
-			continue
+			err = json.NewEncoder(sh.out).Encode(v)
+		} else {
+			err = v.print(sh.out)
 		}
-		for _, e := range v.Errors {
-			fmt.Fprintf(sh.out, "%s: %s: %s %s: %s\n", file, e.ID, e.Rule, e.Path, e.Message)
+		if err != nil {
+			return err
 		}
-		fmt.Fprintf(sh.out, "%s: %d objects, %d errors\n", file, v.objects, len(v.Errors))
 	}
 	if !valid {
 		return errQuiet
@@ -88,50 +84,48 @@ func expand(names []string) (files []string, err error) {
 	return files, nil
 }
 
-func (sh *shell) validate(file string) (verdict, error) {
+// validate checks one file. The error is that of reading it.
+func (c *validateCmd) validate(sh *shell, file string) (verdict, error) {
 	v := verdict{File: file, Errors: []finding{}, Warnings: []finding{}}
 	in, err := sh.input(file)
 	if err != nil {
 		return v, err
 	}
 	defer in.Close()
-	decoder := stix.NewDecoder(in)
-	for {
-		raw, err := decoder.Next()
-		if err == io.EOF {
-			break
+	policy := validate.Policy{STIX20: c.Spec == "2.0", BundleDecides: c.Spec == ""}
+	err = validate.Document(in, policy, func(r validate.Result) {
+		id := r.ID
+		if id == "" && r.Index >= 0 {
+			id = fmt.Sprintf("objects/%d", r.Index)
 		}
-		if f, ok := malformed(err); ok {
-			v.Errors = append(v.Errors, f)
-			break
-		}
-		if err != nil {
-			return v, fmt.Errorf("%s: %w", file, err)
-		}
-		_, err = stix.NewObject(raw)
-		var fault *stix.Error
-		if errors.As(err, &fault) {
-			id := fault.ID
-			if id == "" {
-				id = fmt.Sprintf("objects/%d", v.objects)
+		for _, f := range r.Findings {
+			list := &v.Errors
+			if f.Warning && !c.Strict {
+				list = &v.Warnings
 			}
-			v.Errors = append(v.Errors, finding{fault.Rule, fault.Path, id, fault.Text})
+			*list = append(*list, finding{f.Rule, f.Path, id, f.Message})
 		}
-		v.objects++
-	}
+	})
 	v.Valid = len(v.Errors) == 0
-	return v, nil
+	return v, err
 }
 
-// malformed is the finding about a file that is no bundle at all.
-func malformed(err error) (finding, bool) {
-	var syntax *stix.SyntaxError
-	var form *stix.FormError
-	switch {
-	case errors.As(err, &syntax):
-		return finding{"R-001", syntax.Path, "", fmt.Sprintf("octet %d: %s", syntax.Offset, syntax.Text)}, true
-	case errors.As(err, &form):
-		return finding{"R-002", "", "", form.Text}, true
+// print writes a line for each finding, and one for the file.
+func (v verdict) print(w io.Writer) error {
+	for _, list := range []struct {
+		level string
+		of    []finding
+	}{{"error", v.Errors}, {"warning", v.Warnings}} {
+		for _, f := range list.of {
+			path := f.Path
+			if path == "" {
+				path = "/"
+			}
+			if _, err := fmt.Fprintf(w, "%s: %s: %s: %s %s: %s\n", v.File, list.level, f.ID, f.Rule, path, f.Message); err != nil {
+				return err
+			}
+		}
 	}
-	return finding{}, false
+	_, err := fmt.Fprintf(w, "%s: %d errors, %d warnings\n", v.File, len(v.Errors), len(v.Warnings))
+	return err
 }

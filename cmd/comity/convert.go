@@ -1,0 +1,68 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"comity/stix/convert"
+)
+
+type convertCmd struct {
+	File   string `arg:"" name:"file" help:"A STIX 2.0 bundle, or - for standard input."`
+	To     string `required:"" enum:"2.1" placeholder:"2.1" help:"The version of STIX to write; only 2.1 is known."`
+	Output string `short:"o" placeholder:"FILE" help:"Write here, not to standard output."`
+}
+
+// Run writes the bundle, and on standard error what it could not carry over.
+func (c *convertCmd) Run(sh *shell) error {
+	in, err := sh.input(c.File)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	report, err := sh.convert(in, c.Output)
+	for _, e := range report.Entries {
+		if sh.json {
+			if err := json.NewEncoder(sh.err).Encode(e); err != nil {
+				return err
+			}
+			continue
+		}
+		fmt.Fprintln(sh.err, e)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.File, err)
+	}
+	if !sh.json {
+		sh.say("%s: %d objects, %d of them converted, %d observables taken out; %d remarks",
+			c.File, report.Objects, report.Converted, report.Observables, len(report.Entries))
+	}
+	if report.Unread > 0 {
+		return fmt.Errorf("%s: %d objects are no STIX objects and were left as they are", c.File, report.Unread)
+	}
+	return nil
+}
+
+// convert writes to a file, which is whole or not there, or to standard output.
+func (sh *shell) convert(in io.Reader, file string) (convert.Report, error) {
+	if file == "" {
+		return convert.Bundle(sh.out, in)
+	}
+	f, err := os.CreateTemp(filepath.Dir(file), ".convert-*")
+	if err != nil {
+		return convert.Report{}, err
+	}
+	defer os.Remove(f.Name())
+	defer f.Close()
+	report, err := convert.Bundle(f, in)
+	if err != nil {
+		return report, err
+	}
+	if err := f.Close(); err != nil {
+		return report, err
+	}
+	return report, os.Rename(f.Name(), file)
+}

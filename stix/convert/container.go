@@ -1,0 +1,201 @@
+package convert
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"comity/stix"
+)
+
+// container is the list of cyber-observables that an observed-data of STIX 2.0
+// holds inside (part 2, §2.8; part 3, §2.2). In STIX 2.1 they are objects of
+// their own, and have ids where they had keys.
+type container struct {
+	owner    *stix.Object
+	entries  []entry
+	index    map[string]int // of entries, by key
+	markings []stix.ID      // what marked the observed-data marked all of them
+	refs     map[stix.ID]int
+}
+
+// entry is one cyber-observable.
+type entry struct {
+	key  string
+	kind string // its type
+	raw  jsontext.Value
+
+	moved    moves
+	markings []stix.ID        // of it alone
+	granular []jsontext.Value // of parts of it
+
+	own    bool // the id of its content belongs to another object
+	id     stix.ID
+	asking bool // its id is being found
+	out    []byte
+}
+
+// observed converts an observed-data into the observables it holds and what is
+// left of it. Where that cannot be done, it keeps the property objects, which
+// STIX 2.1 deprecates and allows (§4.14, R-115).
+func (c *converter) observed(o *stix.Object, members object, note notes) (out [][]byte, rest object) {
+	noted := len(c.Entries)
+	keep := func(why string) ([][]byte, object) {
+		c.Entries = c.Entries[:noted]
+		note("objects", "kept here, as STIX 2.1 still allows: "+why, false)
+		return nil, setVersion(members)
+	}
+	at := members.index("objects")
+	if at < 0 || members.index("object_refs") >= 0 {
+		return keep("there is no container to take apart")
+	}
+	in, why := newContainer(o, members[at].value)
+	if in == nil {
+		return keep(why)
+	}
+	for i := range in.entries {
+		e := &in.entries[i]
+		shape := in.shaper(func(int) stix.ID { return "" })
+		shape.note = func(selector, text string, lost bool) { note("objects."+e.key+"."+selector, text, lost) }
+		if len(shape.object(e.kind, "", e.raw)) < 2 {
+			return keep("nothing would be left of entry " + e.key)
+		}
+		e.moved = shape.moved
+	}
+	in.mark(members)
+	if err := in.settle(c.written); err != nil {
+		return keep(err.Error())
+	}
+	var refs []stix.ID
+	for i := range in.entries {
+		e := &in.entries[i]
+		if e.own {
+			note("objects."+e.key, "another object of the bundle has its id, with other content or markings: here it is "+string(e.id), false)
+		}
+		if _, twice := in.refs[e.id]; twice {
+			continue
+		}
+		in.refs[e.id] = len(refs)
+		refs = append(refs, e.id)
+		if _, there := c.written[e.id.Key()]; !there {
+			c.written[e.id.Key()] = sha256.Sum256(e.out)
+			out = append(out, e.out)
+		}
+	}
+	members[at] = member{"object_refs", quoteAll(refs)}
+	return out, setVersion(retarget(members, in.follow, note))
+}
+
+// newContainer reads the property objects. It is nil, and says why, if an
+// entry is not what STIX 2.0 lets it be.
+func newContainer(o *stix.Object, raw jsontext.Value) (*container, string) {
+	if raw.Kind() != '{' {
+		return nil, "it is no container"
+	}
+	c := &container{owner: o, index: map[string]int{}, markings: o.Markings, refs: map[stix.ID]int{}}
+	for _, m := range parse(raw) {
+		if m.value.Kind() != '{' {
+			return nil, fmt.Sprintf("entry %s is no object", m.name)
+		}
+		members := parse(m.value)
+		kind := members.text("type")
+		if class := stix.ClassOf(kind); kind == "" || class != stix.Observable && class != stix.Custom {
+			return nil, fmt.Sprintf("entry %s is no cyber-observable", m.name)
+		}
+		for _, later := range []string{"id", "spec_version", "object_marking_refs", "granular_markings"} {
+			if members.index(later) >= 0 {
+				return nil, fmt.Sprintf("entry %s has %s, which STIX 2.0 does not know", m.name, later)
+			}
+		}
+		c.index[m.name] = len(c.entries)
+		c.entries = append(c.entries, entry{key: m.name, kind: kind, raw: m.value})
+	}
+	if c.entries == nil {
+		return nil, "it is empty"
+	}
+	return c, ""
+}
+
+// shaper converts entries with ids as given by their place, and notes nothing.
+func (c *container) shaper(id func(i int) stix.ID) *shaper {
+	return &shaper{
+		ref: func(key string) (stix.ID, bool) {
+			i, ok := c.index[key]
+			if !ok {
+				return "", false
+			}
+			return id(i), true
+		},
+		moved: moves{},
+		skip:  func(string) bool { return false },
+		note:  func(string, string, bool) {},
+	}
+}
+
+// mark hands the granular markings of the observed-data to the entries they
+// mark: those of a whole entry become its object markings.
+func (c *container) mark(members object) {
+	at := members.index("granular_markings")
+	if at < 0 || members[at].value.Kind() != '[' {
+		return
+	}
+	for _, raw := range elements(members[at].value) {
+		marking, selectors := granular(raw)
+		ref, isRef := stix.ParseID(marking.text("marking_ref"))
+		parts := map[int][]string{}
+		for _, selector := range selectors {
+			key, inside := split(selector)
+			i, ok := c.index[key]
+			switch {
+			case selector == "objects" && isRef:
+				c.markings = append(c.markings, ref)
+			case !ok:
+			case inside == "" && isRef:
+				c.entries[i].markings = append(c.entries[i].markings, ref)
+			case inside != "":
+				if to, carried := c.entries[i].moved.follow(inside); carried {
+					parts[i] = append(parts[i], to...)
+				}
+			}
+		}
+		for i, part := range parts {
+			marking[marking.index("selectors")].value = quoteAll(part)
+			c.entries[i].granular = append(c.entries[i].granular, marking.appendTo(nil))
+		}
+	}
+}
+
+// split gives the key of the entry that a selector goes into, and what it
+// selects there.
+func split(selector string) (key, inside string) {
+	selector, ok := strings.CutPrefix(selector, "objects.")
+	if !ok {
+		return "", ""
+	}
+	key, inside, _ = strings.Cut(selector, ".")
+	return key, inside
+}
+
+// follow says what a selector of the observed-data selects now in what is left
+// of it: of an entry, the reference to it. What it selects inside an entry,
+// [container.mark] has marked there.
+func (c *container) follow(selector string) (now []string, carried bool) {
+	if selector == "objects" {
+		return []string{"object_refs"}, true
+	}
+	if !strings.HasPrefix(selector, "objects.") {
+		return []string{selector}, true
+	}
+	key, inside := split(selector)
+	i, ok := c.index[key]
+	if !ok {
+		return nil, false
+	}
+	if inside == "" {
+		return []string{fmt.Sprintf("object_refs.[%d]", c.refs[c.entries[i].id])}, true
+	}
+	_, carried = c.entries[i].moved.follow(inside)
+	return nil, carried
+}

@@ -1,0 +1,142 @@
+// Package convert upgrades STIX 2.0 content to STIX 2.1, object by object.
+//
+// It renames, moves and takes away what STIX 2.1 renamed, moved and took away,
+// as the OASIS stepper does, and says what it could not carry over. It does
+// not validate and does not read patterns: what a producer got wrong in 2.0 is
+// as wrong in 2.1.
+package convert
+
+import (
+	"bufio"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"comity/stix"
+)
+
+// Report says what became of a bundle.
+type Report struct {
+	Objects     int     // read from the input
+	Converted   int     // of them STIX 2.0; the others are passed on unchanged
+	Unread      int     // of them no STIX objects that can be named; unchanged too
+	Observables int     // taken out of observed-data and written
+	Entries     []Entry // in the order of the input
+}
+
+// Entry is one thing that a reader of the result should know.
+type Entry struct {
+	ID   string `json:"id"`   // the object, or objects/N where it has no id
+	Path string `json:"path"` // JSON pointer into the object as it was read
+	Text string `json:"text"`
+	Lost bool   `json:"lost"` // the output does not have it; otherwise a choice was made
+}
+
+// String is "id /path: text".
+func (e Entry) String() string { return e.ID + " /" + strings.TrimPrefix(e.Path, "/") + ": " + e.Text }
+
+// Bundle reads a STIX 2.0 bundle from r and writes it to w as a STIX 2.1
+// bundle (STIX 2.1 §8), one object a line. It holds one object at a time, and
+// 48 octets of each cyber-observable it has written. The objects of an
+// observed-data precede it. The same input gives the same octets.
+//
+// An error is one of r, of w, or of [stix.Decoder] when the input is malformed;
+// what was written until then is no whole bundle.
+func Bundle(w io.Writer, r io.Reader) (Report, error) {
+	around := &surround{r: r}
+	in := stix.NewDecoder(around)
+	c := &converter{out: bufio.NewWriter(w), written: map[stix.Key][32]byte{}}
+	raw, err := in.Next()
+	if err != nil && err != io.EOF {
+		return c.Report, err
+	}
+	c.out.WriteByte('{')
+	for _, m := range around.members[:around.at] {
+		if m.name != "spec_version" {
+			c.out.Write(append(m.appendTo(nil), ','))
+		}
+	}
+	c.out.WriteString(`"objects":[`)
+	for ; err == nil; raw, err = in.Next() {
+		if err := c.object(raw); err != nil {
+			return c.Report, err
+		}
+	}
+	if err != io.EOF {
+		return c.Report, err
+	}
+	c.out.WriteString("\n]")
+	for _, m := range around.members[around.at:] {
+		if m.name != "spec_version" {
+			c.out.Write(m.appendTo([]byte{','}))
+		}
+	}
+	c.out.WriteString("}\n")
+	return c.Report, c.out.Flush()
+}
+
+// converter is the state of one Bundle.
+type converter struct {
+	Report
+	out   *bufio.Writer
+	lines int
+	// written has the content of every cyber-observable in the output, so that
+	// none is taken out twice, and none under the id of another.
+	written map[stix.Key][32]byte
+}
+
+// notes takes the Entries of one object.
+type notes func(selector, text string, lost bool)
+
+// object converts and writes one object of the bundle.
+func (c *converter) object(raw []byte) error {
+	c.Objects++
+	o, err := stix.NewObject(raw)
+	var fault *stix.Error
+	if errors.As(err, &fault) {
+		id := fault.ID
+		if id == "" {
+			id = fmt.Sprintf("objects/%d", c.Objects-1)
+		}
+		c.Unread++
+		c.Entries = append(c.Entries, Entry{ID: id, Path: fault.Path, Text: "left as it is: " + fault.Text})
+		return c.write(raw)
+	}
+	if o.Spec != "2.0" {
+		if o.Class() == stix.Observable {
+			c.written[o.ID.Key()] = sha256.Sum256(raw)
+		}
+		return c.write(raw)
+	}
+	c.Converted++
+	note := func(selector, text string, lost bool) {
+		c.Entries = append(c.Entries, Entry{string(o.ID), pointer(selector), text, lost})
+	}
+	members := parse(raw)
+	if o.Type == "observed-data" {
+		observables, rest := c.observed(&o, members, note)
+		for _, raw := range observables {
+			if err := c.write(raw); err != nil {
+				return err
+			}
+		}
+		c.Observables += len(observables)
+		members = rest
+	} else {
+		members = domain(&o, members, note)
+	}
+	return c.write(members.appendTo(nil))
+}
+
+// write puts one object on a line of its own.
+func (c *converter) write(raw []byte) error {
+	if c.lines > 0 {
+		c.out.WriteByte(',')
+	}
+	c.lines++
+	c.out.WriteByte('\n')
+	_, err := c.out.Write(raw)
+	return err
+}
