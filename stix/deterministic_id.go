@@ -6,6 +6,8 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
+
+	"comity/stix/rawjson"
 )
 
 // contributing are the properties that the id of an observable is computed
@@ -41,19 +43,20 @@ var observableNamespace = uuid.MustParse("00abedb4-aa42-466c-9c01-fed23315a9b7")
 // properties is there, or the type is none of the standard's observables: such
 // an object gets a random UUID.
 func DeterministicID(raw []byte) (id ID, ok bool) {
-	typeName, _ := member(raw, "type")
+	typeName, _ := text(rawjson.Member(raw, "type"))
 	names := contributing[typeName]
 	if len(names) == 0 {
 		return "", false
 	}
 	part := []byte{'{'}
-	members(raw, func(name, value []byte) bool {
+	for m := rawjson.MembersOf(raw); m.Next(); {
+		name, value := m.Name, m.Value
 		if !slices.Contains(names, string(name)) {
-			return true
+			continue
 		}
 		if string(name) == "hashes" {
 			if value = chooseHash(value); value == nil {
-				return true
+				continue
 			}
 		}
 		if len(part) > 1 {
@@ -63,8 +66,7 @@ func DeterministicID(raw []byte) (id ID, ok bool) {
 		part = append(part, name...) // one of names: nothing to escape
 		part = append(part, '"', ':')
 		part = append(part, value...)
-		return true
-	})
+	}
 	if len(part) == 1 {
 		return "", false
 	}
@@ -79,22 +81,18 @@ func DeterministicID(raw []byte) (id ID, ok bool) {
 // by the standard is there, it takes the first key by UTF-16 code units, so
 // that the choice does not depend on the order of members.
 func chooseHash(hashes []byte) []byte {
-	if hashes[0] != '{' {
-		return nil
-	}
 	preferred := []string{"MD5", "SHA-1", "SHA-256", "SHA-512"}
 	var best, bestValue []byte
 	bestRank := len(preferred) + 1
-	members(hashes, func(name, value []byte) bool {
-		rank := slices.Index(preferred, string(name))
+	for m := rawjson.MembersOf(hashes); m.Next(); {
+		rank := slices.Index(preferred, string(m.Name))
 		if rank < 0 {
 			rank = len(preferred)
 		}
-		if rank < bestRank || rank == bestRank && utf16Less(name, best) {
-			best, bestValue, bestRank = name, value, rank
+		if rank < bestRank || rank == bestRank && utf16Less(m.Name, best) {
+			best, bestValue, bestRank = m.Name, m.Value, rank
 		}
-		return true
-	})
+	}
 	if best == nil {
 		return nil
 	}

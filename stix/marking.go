@@ -1,6 +1,10 @@
 package stix
 
-import "slices"
+import (
+	"slices"
+
+	"comity/stix/rawjson"
+)
 
 // tlpMarkings are the marking definitions of TLP 1.0 (STIX 2.1 §7.2.1.4) and
 // TLP 2.0 (OASIS common objects), by the ids that everybody uses.
@@ -57,29 +61,24 @@ func (o *Object) ForgedTLP() bool {
 // claimedTLP tells whether a marking definition claims to be one of TLP 1.0 or
 // 2.0, and every level it gives in its content.
 func (o *Object) claimedTLP() (claims bool, levels []string) {
-	members(o.Raw, func(name, value []byte) bool {
-		switch string(name) {
+	for m := rawjson.MembersOf(o.Raw); m.Next(); {
+		switch string(m.Name) {
 		case "definition_type":
-			s, _ := text(value)
+			s, _ := text(m.Value)
 			claims = claims || s == "tlp"
 		case "definition":
-			if s, ok := member(value, "tlp"); ok {
+			if s, ok := text(rawjson.Member(m.Value, "tlp")); ok {
 				claims, levels = true, append(levels, s)
 			}
 		case "extensions":
-			if value[0] != '{' {
-				break
-			}
-			members(value, func(key, extension []byte) bool {
-				if string(key) == tlpExtension {
-					s, _ := member(extension, "tlp_2_0")
+			for e := rawjson.MembersOf(m.Value); e.Next(); {
+				if string(e.Name) == tlpExtension {
+					s, _ := text(rawjson.Member(e.Value, "tlp_2_0"))
 					claims, levels = true, append(levels, s)
 				}
-				return true
-			})
+			}
 		}
-		return true
-	})
+	}
 	return claims, levels
 }
 
@@ -90,19 +89,4 @@ func tlpWord(label TLP, id ID) string {
 		return "white"
 	}
 	return label.String()
-}
-
-// member is the text of one string member of a compact object, "" if obj is
-// none or has none.
-func member(obj []byte, name string) (s string, ok bool) {
-	if obj[0] != '{' {
-		return "", false
-	}
-	members(obj, func(key, value []byte) bool {
-		if string(key) == name {
-			s, ok = text(value)
-		}
-		return !ok
-	})
-	return s, ok
 }

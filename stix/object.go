@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"comity/stix/rawjson"
 )
 
 // Object is a view over one STIX object as it arrived. Its bytes are never
@@ -49,8 +51,9 @@ func NewObject(raw []byte) (Object, error) {
 			return t
 		}
 	)
-	members(raw, func(name, value []byte) bool {
-		switch string(name) {
+	for m := rawjson.MembersOf(raw); m.Next(); {
+		value := m.Value
+		switch string(m.Name) {
 		case "id":
 			if id, hasID = text(value); !hasID {
 				refuse("R-007", "/id", "expected a string")
@@ -74,17 +77,16 @@ func NewObject(raw []byte) (Object, error) {
 				refuse("R-007", "/object_marking_refs", "expected a list of identifiers")
 				break
 			}
-			elements(value, func(v []byte) {
-				s, ok := text(v)
+			for e := rawjson.ElementsOf(value); e.Next(); {
+				s, ok := text(e.Value)
 				mark, isID := ParseID(s)
 				if !ok || !isID || mark.Type() != "marking-definition" {
 					refuse("R-047", "/object_marking_refs", "expected identifiers of marking definitions")
 				}
 				o.Markings = append(o.Markings, mark)
-			})
+			}
 		}
-		return true
-	})
+	}
 	parsed, ok := ParseID(id)
 	switch {
 	case o.Type == "" && fault == nil:
@@ -130,13 +132,7 @@ func (o *Object) Version() Timestamp {
 }
 
 // Has tells whether o has a property of that name at its top level.
-func (o *Object) Has(property string) (has bool) {
-	members(o.Raw, func(name, _ []byte) bool {
-		has = string(name) == property
-		return !has
-	})
-	return has
-}
+func (o *Object) Has(property string) bool { return rawjson.Member(o.Raw, property) != nil }
 
 // References calls yield with every identifier that a property named *_ref or
 // *_refs holds, at any depth, with the name of that property.
@@ -146,17 +142,16 @@ func (o *Object) References(yield func(property string, id ID)) {
 }
 
 func references(obj []byte, yield func(string, ID)) {
-	members(obj, func(name, value []byte) bool {
-		key := string(name)
+	for m := rawjson.MembersOf(obj); m.Next(); {
+		key := string(m.Name)
 		switch {
 		case key == "object_marking_refs" || key == "granular_markings":
 		case strings.HasSuffix(key, "_ref") || strings.HasSuffix(key, "_refs"):
-			refer(key, value, yield)
+			refer(key, m.Value, yield)
 		default:
-			descend(value, yield)
+			descend(m.Value, yield)
 		}
-		return true
-	})
+	}
 }
 
 // refer takes the value of a reference: an identifier, or a list of them.
@@ -169,7 +164,9 @@ func refer(key string, value []byte, yield func(string, ID)) {
 			yield(key, id)
 		}
 	case '[':
-		elements(value, func(v []byte) { refer(key, v, yield) })
+		for e := rawjson.ElementsOf(value); e.Next(); {
+			refer(key, e.Value, yield)
+		}
 	case '{':
 		references(value, yield)
 	}
@@ -181,7 +178,9 @@ func descend(value []byte, yield func(string, ID)) {
 	case '{':
 		references(value, yield)
 	case '[':
-		elements(value, func(v []byte) { descend(v, yield) })
+		for e := rawjson.ElementsOf(value); e.Next(); {
+			descend(e.Value, yield)
+		}
 	}
 }
 

@@ -30,9 +30,10 @@ var edges = map[string][]string{
 	"taxii/metrics":   {},
 	"taxii":           {},
 	"stix/convert":    {"stix"},
-	"stix/validate":   {"stix", "stix/pattern"},
+	"stix/validate":   {"stix", "stix/pattern", "stix/rawjson"},
 	"stix/pattern":    {"stix"},
-	"stix":            {},
+	"stix":            {"stix/rawjson"},
+	"stix/rawjson":    {},
 	"testdata":        {},
 }
 

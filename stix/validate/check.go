@@ -1,6 +1,10 @@
 package validate
 
-import "slices"
+import (
+	"slices"
+
+	"comity/stix/rawjson"
+)
 
 // checker is the check of one object. Its methods that take an index i into b
 // check the value that begins there and return where it ends.
@@ -36,7 +40,7 @@ func (c *checker) part(t *shape, i int) int {
 		if c.b[i] == ',' {
 			i++
 		}
-		name, colon := readName(c.b, i)
+		name, colon := rawjson.ReadName(c.b, i)
 		c.path = append(c.path, step{name: name})
 		f.members++
 		if index, known := t.index[string(name)]; known {
@@ -67,7 +71,7 @@ func (c *checker) known(t *shape, index, i int) int {
 	p := &t.properties[index]
 	if p.foreign {
 		if c.container != nil {
-			return skipValue(c.b, i)
+			return rawjson.SkipValue(c.b, i)
 		}
 		c.notApplicable(p.name)
 	}
@@ -135,7 +139,7 @@ func (c *checker) value(t *valueType, i int) int {
 		if c.b[i] != 't' && c.b[i] != 'f' {
 			return c.wrongKind(t, "true or false", i)
 		}
-		return skipLiteral(c.b, i)
+		return rawjson.SkipLiteral(c.b, i)
 	case listValue:
 		return c.list(t, i)
 	case hashesValue, dictionaryValue, partValue, extensionsValue, containerValue, markingValue, translationsValue:
@@ -144,11 +148,11 @@ func (c *checker) value(t *valueType, i int) int {
 	if c.b[i] != '"' {
 		return c.wrongKind(t, "a string", i)
 	}
-	end := skipString(c.b, i)
+	end := rawjson.SkipString(c.b, i)
 	if t.kind == stringValue && t.words == nil && t.format == nil {
 		return end
 	}
-	c.string(t, unquote(c.b[i:end]))
+	c.string(t, rawjson.Unquote(c.b[i:end]))
 	return end
 }
 
@@ -219,7 +223,7 @@ func (c *checker) object(t *valueType, i int) int {
 	case translationsValue:
 		return c.translations(i)
 	}
-	return skipValue(c.b, i) // a marking object is checked when its type is known
+	return rawjson.SkipValue(c.b, i) // a marking object is checked when its type is known
 }
 
 // wrongKind: a value has the JSON kind of its type, and is never null (R-004,
@@ -246,5 +250,5 @@ func (c *checker) wrongKind(t *valueType, expected string, i int) int {
 		rule = "R-007"
 	}
 	c.fault(rule, "expected %s, not %s", expected, got)
-	return skipValue(c.b, i)
+	return rawjson.SkipValue(c.b, i)
 }

@@ -3,13 +3,15 @@ package validate
 import (
 	"bytes"
 	"strconv"
+
+	"comity/stix/rawjson"
 )
 
 // unknown checks a property that the shape does not have.
 func (c *checker) unknown(t *shape, name []byte, i int) int {
 	switch {
 	case c.container != nil: // entries may be in the form of STIX 2.0
-		return skipValue(c.b, i)
+		return rawjson.SkipValue(c.b, i)
 	case t.class == "extension":
 		c.report(!c.policy.RefuseCustom, "R-069", "no property of %s", t.name)
 	case t.class == "part":
@@ -92,7 +94,7 @@ func (c *checker) bySuffix(name []byte, i int) int {
 func (c *checker) custom(i int) int {
 	switch c.b[i] {
 	case '"':
-		return skipString(c.b, i)
+		return rawjson.SkipString(c.b, i)
 	case '[':
 		return c.customList(i)
 	case '{':
@@ -101,7 +103,7 @@ func (c *checker) custom(i int) int {
 		c.warn("R-004", "null is no value: leave the property out")
 	case 't', 'f':
 	default:
-		end := skipLiteral(c.b, i)
+		end := rawjson.SkipLiteral(c.b, i)
 		// Only an exponent, or hundreds of digits, can overflow.
 		if source := c.b[i:end]; len(source) > 300 || bytes.ContainsAny(source, "eE") {
 			if _, err := strconv.ParseFloat(string(source), 64); err != nil {
@@ -110,7 +112,7 @@ func (c *checker) custom(i int) int {
 		}
 		return end
 	}
-	return skipLiteral(c.b, i)
+	return rawjson.SkipLiteral(c.b, i)
 }
 
 func (c *checker) customList(i int) int {
@@ -137,7 +139,7 @@ func (c *checker) customObject(i int) int {
 		if c.b[i] == ',' {
 			i++
 		}
-		name, colon := readName(c.b, i)
+		name, colon := rawjson.ReadName(c.b, i)
 		c.path = append(c.path, step{name: name})
 		if !isKey(name, 1) {
 			c.warn("R-011", "a key has 1 to 250 letters, digits, - and _")

@@ -1,6 +1,10 @@
 package validate
 
-import "bytes"
+import (
+	"bytes"
+
+	"comity/stix/rawjson"
+)
 
 // dictionary: at least one entry, with keys of a fixed alphabet (R-011) and
 // values of the declared type (R-129). The dictionaries of the standard ask for
@@ -13,7 +17,7 @@ func (c *checker) dictionary(t *valueType, i int) int {
 		if c.b[i] == ',' {
 			i++
 		}
-		key, colon := readName(c.b, i)
+		key, colon := rawjson.ReadName(c.b, i)
 		c.path = append(c.path, step{name: key})
 		if !isKey(key, 1) {
 			c.fault("R-011", "a key has 1 to 250 letters, digits, - and _")
@@ -55,7 +59,7 @@ func (c *checker) hashes(t *valueType, i int) int {
 		if c.b[i] == ',' {
 			i++
 		}
-		key, colon := readName(c.b, i)
+		key, colon := rawjson.ReadName(c.b, i)
 		c.path = append(c.path, step{name: key})
 		i = c.hash(string(key), colon+1)
 		c.path = c.path[:len(c.path)-1]
@@ -71,8 +75,8 @@ func (c *checker) hash(algorithm string, i int) int {
 	if c.b[i] != '"' {
 		return c.wrongKind(&valueType{}, "a hash in a string", i)
 	}
-	end := skipString(c.b, i)
-	s := unquote(c.b[i:end])
+	end := rawjson.SkipString(c.b, i)
+	s := rawjson.Unquote(c.b[i:end])
 	if !isKey([]byte(algorithm), 3) {
 		c.fault("R-012", "the name of an algorithm has 3 to 250 letters, digits, - and _")
 		return end

@@ -8,6 +8,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"comity/stix"
+	"comity/stix/rawjson"
 )
 
 // Result is what [Document] found in one object, or around the objects.
@@ -92,7 +93,7 @@ func (d *document) read() error {
 			return err
 		}
 		if name == `"spec_version"` {
-			version, _ := text(value)
+			version, _ := rawjson.Text(value)
 			d.version = string(version)
 		}
 		rest = append(rest, value...)
@@ -130,10 +131,10 @@ func (d *document) object(value jsontext.Value) {
 	d.buf = append(d.buf[:0], value...)
 	compact := jsontext.Value(d.buf)
 	_ = compact.Compact() // it is valid
-	id, _ := text(member(compact, "id"))
+	id, _ := rawjson.Text(rawjson.Member(compact, "id"))
 	found := Object(compact, d.policyFor(compact))
 	if len(id) > 0 {
-		version, _ := text(member(compact, "modified"))
+		version, _ := rawjson.Text(rawjson.Member(compact, "modified"))
 		key := stix.ID(string(id) + " " + instant(version)).Key()
 		if _, twice := d.seen[key]; twice {
 			found = append(found, Finding{Rule: "R-143", Path: "/id", Message: "this version of the object came before", Warning: true})
@@ -151,8 +152,8 @@ func (d *document) policyFor(object []byte) Policy {
 	if !policy.BundleDecides || !d.list || policy.STIX20 {
 		return policy
 	}
-	typ, _ := text(member(object, "type"))
-	if isOld(string(typ), member(object, "spec_version"), member(object, "created") != nil) {
+	typ, _ := rawjson.Text(rawjson.Member(object, "type"))
+	if isOld(string(typ), rawjson.Member(object, "spec_version"), rawjson.Member(object, "created") != nil) {
 		policy.STIX20 = d.version == "" || d.version == "2.0"
 		if d.version == "" && len(d.trusted) < MaxFindings {
 			d.trusted = append(d.trusted, d.n)
@@ -186,7 +187,7 @@ func (d *document) surroundings(rest jsontext.Value) error {
 		}
 		d.outer.path = nil
 	}
-	typ, isText := text(member(rest, "type"))
+	typ, isText := rawjson.Text(rawjson.Member(rest, "type"))
 	switch {
 	case string(typ) == "bundle":
 		d.bundle(rest)
@@ -206,13 +207,13 @@ func (d *document) bundle(rest []byte) {
 	if d.list && d.n == 0 {
 		c.faultAt("objects", "R-141", "an empty list: leave the property out")
 	}
-	if member(rest, "id") == nil {
+	if rawjson.Member(rest, "id") == nil {
 		c.faultAt("id", "R-140", "required, but missing")
 	}
-	for m := (members{b: rest}); m.next(); {
-		c.path = append(c.path[:0], step{name: m.name})
-		s, isText := text(m.value)
-		switch name := string(m.name); {
+	for m := rawjson.MembersOf(rest); m.Next(); {
+		c.path = append(c.path[:0], step{name: m.Name})
+		s, isText := rawjson.Text(m.Value)
+		switch name := string(m.Name); {
 		case name == "type":
 		case name == "id" && isText:
 			c.identifier(s)

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"comity/stix"
+	"comity/stix/rawjson"
 )
 
 const (
@@ -22,7 +23,7 @@ func (c *checker) extensions(i int) int {
 		if c.b[i] == ',' {
 			i++
 		}
-		key, colon := readName(c.b, i)
+		key, colon := rawjson.ReadName(c.b, i)
 		c.path = append(c.path, step{name: key})
 		i = c.extension(key, colon+1)
 		c.path = c.path[:len(c.path)-1]
@@ -34,14 +35,14 @@ func (c *checker) extension(key []byte, i int) int {
 	if c.b[i] != '{' {
 		return c.wrongKind(&valueType{wrong: "R-066"}, "an object", i)
 	}
-	end := skipValue(c.b, i)
+	end := rawjson.SkipValue(c.b, i)
 	entry := c.b[i:end]
 	shape, predefined := c.modern.extensions[string(key)]
 	switch {
 	case predefined && c.typ != shape.extends:
 		c.fault("R-069", "an extension of %s, not of %s", shape.extends, clip([]byte(c.typ), 80))
 	case predefined:
-		if member(entry, "extension_type") != nil {
+		if rawjson.Member(entry, "extension_type") != nil {
 			c.fault("R-068", "a predefined extension has no extension_type")
 		}
 		c.part(shape, i)
@@ -57,8 +58,8 @@ func (c *checker) extension(key []byte, i int) int {
 // defined checks an entry under the id of an extension definition: its type
 // and what that type admits.
 func (c *checker) defined(key, entry []byte, i int) {
-	value := member(entry, "extension_type")
-	kind, ok := text(value)
+	value := rawjson.Member(entry, "extension_type")
+	kind, ok := rawjson.Text(value)
 	switch {
 	case value == nil:
 		c.fault("R-067", "extension_type is required, but missing")
@@ -68,8 +69,8 @@ func (c *checker) defined(key, entry []byte, i int) {
 		return
 	}
 	own := 0
-	for m := (members{b: entry}); m.next(); {
-		if string(m.name) != "extension_type" {
+	for m := rawjson.MembersOf(entry); m.Next(); {
+		if string(m.Name) != "extension_type" {
 			own++
 		}
 	}
@@ -104,7 +105,7 @@ func (c *checker) extensionProperties(i int) {
 		if c.b[i] == ',' {
 			i++
 		}
-		name, colon := readName(c.b, i)
+		name, colon := rawjson.ReadName(c.b, i)
 		c.path = append(c.path, step{name: name})
 		if !isName(name, '_', 3) {
 			c.fault("R-070", "a property name has 3 to 250 characters a-z, 0-9 and _")
@@ -139,8 +140,8 @@ func (c *checker) customExtension(key []byte, i int) {
 // of the new type they bring, and whether they bring properties at its top
 // level.
 func extensionClass(extensions []byte) (class string, properties bool) {
-	for m := (members{b: extensions}); m.next(); {
-		kind, _ := text(member(m.value, "extension_type"))
+	for m := rawjson.MembersOf(extensions); m.Next(); {
+		kind, _ := rawjson.Text(rawjson.Member(m.Value, "extension_type"))
 		switch string(kind) {
 		case "new-sdo", "new-sro", "new-sco":
 			class = strings.TrimPrefix(string(kind), "new-")
@@ -156,8 +157,8 @@ func extensionClass(extensions []byte) (class string, properties bool) {
 // about and which version it has.
 func extensionDefinition(c *checker, f frame) {
 	top := false
-	for e := (elements{b: c.get(f, "extension_types")}); e.next(); {
-		s, _ := text(e.value)
+	for e := rawjson.ElementsOf(c.get(f, "extension_types")); e.Next(); {
+		s, _ := rawjson.Text(e.Value)
 		top = top || string(s) == "toplevel-property-extension"
 	}
 	names := c.get(f, "extension_properties")
@@ -170,7 +171,7 @@ func extensionDefinition(c *checker, f frame) {
 	if c.get(f, "description") == nil {
 		c.warn("R-074", "an extension definition should have a description")
 	}
-	if version, ok := text(c.get(f, "version")); ok && strings.Count(string(version), ".") != 2 {
+	if version, ok := rawjson.Text(c.get(f, "version")); ok && strings.Count(string(version), ".") != 2 {
 		c.warnAt("version", "R-074", "%s should be MAJOR.MINOR.PATCH", quote(version))
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"comity/stix"
+	"comity/stix/rawjson"
 )
 
 // optionalIDs are the observables whose id-contributing properties are all
@@ -118,7 +119,7 @@ func (t *targets) allow(typ string) bool {
 // and R-026 for timestamps). Where an error was found before, what is missing may
 // be the very property, and R-018 would mislead.
 func (c *checker) observableID(f frame) {
-	s, ok := text(c.get(f, "id"))
+	s, ok := rawjson.Text(c.get(f, "id"))
 	if !ok || len(s) != len(c.typ)+2+36 {
 		return
 	}
@@ -144,13 +145,13 @@ func (c *checker) computedFromShortTimes(f frame, id []byte) bool {
 		return false
 	}
 	short := []byte(`{"type":"network-traffic"`)
-	for m := (members{b: c.b}); m.next(); {
-		name := string(m.name)
+	for m := rawjson.MembersOf(c.b); m.Next(); {
+		name := string(m.Name)
 		if name == "type" {
 			continue
 		}
-		value := m.value
-		if s, ok := text(value); ok && (name == "start" || name == "end") {
+		value := m.Value
+		if s, ok := rawjson.Text(value); ok && (name == "start" || name == "end") {
 			s = bytes.TrimSuffix(s, []byte("Z"))
 			if bytes.IndexByte(s, '.') > 0 {
 				s = bytes.TrimRight(bytes.TrimRight(s, "0"), ".")

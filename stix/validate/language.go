@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"comity/stix"
+	"comity/stix/rawjson"
 )
 
 // language checks an RFC 5646 tag for its form: subtags
@@ -45,7 +46,7 @@ func (c *checker) translations(i int) int {
 		if c.b[i] == ',' {
 			i++
 		}
-		tag, colon := readName(c.b, i)
+		tag, colon := rawjson.ReadName(c.b, i)
 		c.path = append(c.path, step{name: tag})
 		if !isLanguage(tag) {
 			c.fault("R-096", "%s is no language tag such as en or pt-BR", quote(tag))
@@ -66,7 +67,7 @@ func (c *checker) translations(i int) int {
 
 // translatedVersion: only objects with versions have one to name.
 func translatedVersion(c *checker, f frame) {
-	ref, _ := text(c.get(f, "object_ref"))
+	ref, _ := rawjson.Text(c.get(f, "object_ref"))
 	class := stix.ClassOf(stix.ID(ref).Type())
 	if c.get(f, "object_modified") != nil && (class == stix.Observable || bytes.HasPrefix(ref, []byte("marking-definition--"))) {
 		c.faultAt("object_modified", "R-095", "%s has no versions", stix.ID(ref).Type())

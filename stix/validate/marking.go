@@ -1,5 +1,7 @@
 package validate
 
+import "comity/stix/rawjson"
+
 // tlp is what a marking definition of the Traffic Light Protocol says.
 type tlp struct{ level, name string }
 
@@ -28,10 +30,10 @@ const (
 // markingDefinition checks definition by definition_type, the
 // TLP 2.0 extension, and that the object does not mark itself.
 func markingDefinition(c *checker, f frame) {
-	id, _ := text(c.get(f, "id"))
-	kind, _ := text(c.get(f, "definition_type"))
+	id, _ := rawjson.Text(c.get(f, "id"))
+	kind, _ := rawjson.Text(c.get(f, "definition_type"))
 	definition := c.get(f, "definition")
-	level2 := member(member(c.get(f, "extensions"), tlp2Key), "tlp_2_0")
+	level2 := rawjson.Member(rawjson.Member(c.get(f, "extensions"), tlp2Key), "tlp_2_0")
 	part := c.std.parts[string(kind)+"-marking"]
 	if len(definition) > 0 && definition[0] == '{' && part != nil {
 		index := f.shape.index["definition"]
@@ -45,7 +47,7 @@ func markingDefinition(c *checker, f frame) {
 	case string(kind) == "tlp":
 		c.standardMarking(f, "R-083", tlp1, definitionLevel(definition), tlp1Created)
 	case level2 != nil || tlp2[string(id)] != (tlp{}):
-		level, _ := text(level2)
+		level, _ := rawjson.Text(level2)
 		c.standardMarking(f, "R-085", tlp2, string(level), tlp2Created)
 		if c.get(f, "definition") != nil || c.get(f, "definition_type") != nil {
 			c.warn("R-085", "a TLP 2.0 marking has no definition_type and no definition")
@@ -57,7 +59,7 @@ func markingDefinition(c *checker, f frame) {
 }
 
 func definitionLevel(definition []byte) string {
-	level, _ := text(member(definition, "tlp"))
+	level, _ := rawjson.Text(rawjson.Member(definition, "tlp"))
 	return string(level)
 }
 
@@ -65,7 +67,7 @@ func definitionLevel(definition []byte) string {
 // its level. STIX 2.0 fixes no name; where 2.1 lacks it, that is a warning, as
 // much content was upgraded without.
 func (c *checker) standardMarking(f frame, rule string, all map[string]tlp, level, created string) {
-	id, _ := text(c.get(f, "id"))
+	id, _ := rawjson.Text(c.get(f, "id"))
 	want, known := all[string(id)]
 	if !known {
 		c.faultAt("id", rule, "not the id that the standard fixes for TLP %s", quote([]byte(level)))
@@ -81,7 +83,7 @@ func (c *checker) standardMarking(f frame, rule string, all map[string]tlp, leve
 	if c.old {
 		return
 	}
-	if name, ok := text(c.get(f, "name")); ok && string(name) != want.name {
+	if name, ok := rawjson.Text(c.get(f, "name")); ok && string(name) != want.name {
 		c.faultAt("name", rule, "expected the name %s, not %s", want.name, quote(name))
 	} else if c.get(f, "name") == nil {
 		c.warn(rule, "expected the name %s", want.name)
@@ -90,14 +92,14 @@ func (c *checker) standardMarking(f frame, rule string, all map[string]tlp, leve
 
 // marksItself: a marking definition never marks itself.
 func (c *checker) marksItself(f frame, id []byte) {
-	for e := (elements{b: c.get(f, "object_marking_refs")}); e.next(); {
-		if s, ok := text(e.value); ok && string(s) == string(id) {
+	for e := rawjson.ElementsOf(c.get(f, "object_marking_refs")); e.Next(); {
+		if s, ok := rawjson.Text(e.Value); ok && string(s) == string(id) {
 			c.faultAt("object_marking_refs", "R-084", "a marking definition does not mark itself")
 			return
 		}
 	}
-	for e := (elements{b: c.get(f, "granular_markings")}); e.next(); {
-		if s, ok := text(member(e.value, "marking_ref")); ok && string(s) == string(id) {
+	for e := rawjson.ElementsOf(c.get(f, "granular_markings")); e.Next(); {
+		if s, ok := rawjson.Text(rawjson.Member(e.Value, "marking_ref")); ok && string(s) == string(id) {
 			c.faultAt("granular_markings", "R-084", "a marking definition does not mark itself")
 			return
 		}

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"comity/stix"
+	"comity/stix/rawjson"
 )
 
 // Object checks one STIX object: compact and valid JSON, as
@@ -36,23 +37,23 @@ func Object(raw []byte, policy Policy) Findings {
 func (c *checker) choose() {
 	var typ, spec, extensions []byte
 	created, modified := false, false
-	for m := (members{b: c.b}); m.next(); {
-		switch string(m.name) {
+	for m := rawjson.MembersOf(c.b); m.Next(); {
+		switch string(m.Name) {
 		case "type":
-			typ = m.value
+			typ = m.Value
 		case "spec_version":
-			spec = m.value
+			spec = m.Value
 		case "created":
 			created = true
 		case "modified":
 			modified = true
 		case "defanged":
-			c.defanged = string(m.value) == "true"
+			c.defanged = string(m.Value) == "true"
 		case "extensions":
-			extensions = m.value
+			extensions = m.Value
 		}
 	}
-	name, ok := text(typ)
+	name, ok := rawjson.Text(typ)
 	if !ok {
 		if typ == nil {
 			c.faultAt("type", "R-037", "required, but missing")
@@ -79,7 +80,7 @@ func (c *checker) choose() {
 // isOld tells whether an object is STIX 2.0 by what it says itself. Types that
 // came with 2.1 never are: they lack a spec_version.
 func isOld(typ string, spec []byte, created bool) bool {
-	version, _ := text(spec)
+	version, _ := rawjson.Text(spec)
 	if string(version) != "2.0" && (spec != nil || !created) {
 		return false
 	}

@@ -1,14 +1,17 @@
 package validate
 
-import "comity/stix"
+import (
+	"comity/stix"
+	"comity/stix/rawjson"
+)
 
 // observedRefs: an observation refers to observables and relationships, to at
 // least one observable.
 func observedRefs(c *checker, f frame) {
 	refs, observables := 0, 0
-	for e := (elements{b: c.get(f, "object_refs")}); e.next(); {
+	for e := rawjson.ElementsOf(c.get(f, "object_refs")); e.Next(); {
 		refs++
-		s, _ := text(e.value)
+		s, _ := rawjson.Text(e.Value)
 		if isObservable(stix.ID(s).Type()) {
 			observables++
 		}
@@ -22,11 +25,11 @@ func observedRefs(c *checker, f frame) {
 // each entry is an observable, and refers to other entries by their keys.
 // Entries may be in the form of 2.0, so unknown properties are left alone.
 func (c *checker) observables(i int) int {
-	end := skipValue(c.b, i)
+	end := rawjson.SkipValue(c.b, i)
 	c.container = map[string]string{}
-	for m := (members{b: c.b[i:end]}); m.next(); {
-		typ, _ := text(member(m.value, "type"))
-		c.container[string(m.name)] = string(typ)
+	for m := rawjson.MembersOf(c.b[i:end]); m.Next(); {
+		typ, _ := rawjson.Text(rawjson.Member(m.Value, "type"))
+		c.container[string(m.Name)] = string(typ)
 	}
 	outer, outerType := c.shape, c.typ
 	if len(c.container) == 0 {
@@ -36,7 +39,7 @@ func (c *checker) observables(i int) int {
 		if c.b[i] == ',' {
 			i++
 		}
-		key, colon := readName(c.b, i)
+		key, colon := rawjson.ReadName(c.b, i)
 		c.path = append(c.path, step{name: key})
 		i = c.observable(c.container[string(key)], colon+1)
 		c.path = c.path[:len(c.path)-1]
@@ -54,14 +57,14 @@ func (c *checker) observable(typ string, i int) int {
 	case typ == "":
 		c.fault("R-115", "expected an observable with a type")
 	case shape == nil:
-		return skipValue(c.b, i)
+		return rawjson.SkipValue(c.b, i)
 	case shape.class != "sco":
 		c.fault("R-115", "%s is no observable", typ)
 	default:
 		c.shape, c.typ = shape, typ
 		return c.part(shape, i)
 	}
-	return skipValue(c.b, i)
+	return rawjson.SkipValue(c.b, i)
 }
 
 // localReference: inside the container a reference is the key of another entry

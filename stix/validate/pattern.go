@@ -6,19 +6,20 @@ import (
 
 	"comity/stix"
 	"comity/stix/pattern"
+	"comity/stix/rawjson"
 )
 
 // indicatorPattern: a pattern of type stix parses.
 // Patterns of other types are opaque. Those of STIX 2.0 objects are read
 // leniently.
 func indicatorPattern(c *checker, f frame) {
-	kind, _ := text(c.get(f, "pattern_type"))
-	source, ok := text(c.get(f, "pattern"))
+	kind, _ := rawjson.Text(c.get(f, "pattern_type"))
+	source, ok := rawjson.Text(c.get(f, "pattern"))
 	if !ok || !c.old && string(kind) != "stix" {
 		return
 	}
 	mode := pattern.Strict
-	if version, _ := text(c.get(f, "pattern_version")); string(version) == "2.0" {
+	if version, _ := rawjson.Text(c.get(f, "pattern_version")); string(version) == "2.0" {
 		mode = pattern.STIX20
 	}
 	if c.old {

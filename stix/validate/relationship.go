@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"comity/stix"
+	"comity/stix/rawjson"
 )
 
 // relationship is one that the standard names for a pair of types.
@@ -33,9 +34,9 @@ func relationshipType(c *checker, _ *valueType, s []byte) {
 // the pair of types. Where a type is not the standard's, or the name is
 // nobody else's, there is nothing to say.
 func namedRelationship(c *checker, f frame) {
-	name, _ := text(c.get(f, "relationship_type"))
-	from, _ := text(c.get(f, "source_ref"))
-	to, _ := text(c.get(f, "target_ref"))
+	name, _ := rawjson.Text(c.get(f, "relationship_type"))
+	from, _ := rawjson.Text(c.get(f, "source_ref"))
+	to, _ := rawjson.Text(c.get(f, "target_ref"))
 	source, target := stix.ID(from).Type(), stix.ID(to).Type()
 	switch string(name) {
 	case "", "derived-from", "duplicate-of", "related-to":

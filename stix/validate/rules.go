@@ -3,6 +3,8 @@ package validate
 import (
 	"bytes"
 	"strings"
+
+	"comity/stix/rawjson"
 )
 
 // check is a rule, or a few that belong together, that a table cannot say. It
@@ -58,7 +60,7 @@ func indicatorName(c *checker, f frame) {
 // productName: the product of a malware analysis should be in lower case with
 // hyphens (R-108).
 func productName(c *checker, f frame) {
-	if s, ok := text(c.get(f, "product")); ok && (bytes.ContainsAny(s, " _") || !bytes.Equal(bytes.ToLower(s), s)) {
+	if s, ok := rawjson.Text(c.get(f, "product")); ok && (bytes.ContainsAny(s, " _") || !bytes.Equal(bytes.ToLower(s), s)) {
 		c.warnAt("product", "R-108", "%s should be in lower case, with hyphens between words", quote(s))
 	}
 }
@@ -73,8 +75,8 @@ func externalReference(c *checker, f frame) {
 	if c.typ != "attack-pattern" && c.typ != "vulnerability" {
 		return
 	}
-	id, ok := text(c.get(f, "external_id"))
-	source, _ := text(c.get(f, "source_name"))
+	id, ok := rawjson.Text(c.get(f, "external_id"))
+	source, _ := rawjson.Text(c.get(f, "source_name"))
 	switch {
 	case !ok:
 	case c.typ == "attack-pattern" && string(source) == "capec" && !isCAPEC(id):
@@ -105,14 +107,14 @@ func isDigits(s []byte) bool {
 
 // decodedSubject: header text is decoded (R-137).
 func decodedSubject(c *checker, f frame) {
-	if s, ok := text(c.get(f, "subject")); ok && bytes.Contains(s, []byte("=?")) && bytes.Contains(s, []byte("?=")) {
+	if s, ok := rawjson.Text(c.get(f, "subject")); ok && bytes.Contains(s, []byte("=?")) && bytes.Contains(s, []byte("?=")) {
 		c.warnAt("subject", "R-137", "this looks encoded (RFC 2047), expected the decoded text")
 	}
 }
 
 // mimePartBody: body is for text; anything else is in body_raw_ref (R-125).
 func mimePartBody(c *checker, f frame) {
-	kind, ok := text(c.get(f, "content_type"))
+	kind, ok := rawjson.Text(c.get(f, "content_type"))
 	if ok && c.get(f, "body") != nil && !bytes.HasPrefix(bytes.ToLower(kind), []byte("text/")) {
 		c.warnAt("body", "R-125", "content of type %s should be in body_raw_ref", quote(kind))
 	}
@@ -131,8 +133,8 @@ func trafficPorts(c *checker, f frame) {
 // extension is there (R-136).
 func trafficProtocols(c *checker, f frame) {
 	listed := map[string]bool{"tcp-ext": false, "icmp-ext": false, "http-request-ext": false}
-	for e := (elements{b: c.get(f, "protocols")}); e.next(); {
-		s, ok := text(e.value)
+	for e := rawjson.ElementsOf(c.get(f, "protocols")); e.Next(); {
+		s, ok := rawjson.Text(e.Value)
 		if ok && !bytes.Equal(bytes.ToLower(s), s) {
 			c.warnAt("protocols", "R-136", "%s should be in lower case", quote(s))
 		}
@@ -145,10 +147,10 @@ func trafficProtocols(c *checker, f frame) {
 			listed["http-request-ext"] = true
 		}
 	}
-	for m := (members{b: c.get(f, "extensions")}); m.next(); {
-		if is, known := listed[string(m.name)]; known && !is {
-			protocol, _, _ := strings.Cut(string(m.name), "-")
-			c.warnAt("protocols", "R-136", "%s should be among them, as there is a %s", protocol, m.name)
+	for m := rawjson.MembersOf(c.get(f, "extensions")); m.Next(); {
+		if is, known := listed[string(m.Name)]; known && !is {
+			protocol, _, _ := strings.Cut(string(m.Name), "-")
+			c.warnAt("protocols", "R-136", "%s should be among them, as there is a %s", protocol, m.Name)
 		}
 	}
 }
@@ -162,7 +164,7 @@ func numberInRange(c *checker, f frame) {
 
 // spelledOutHive: the hive of a registry key is not abbreviated (R-135).
 func spelledOutHive(c *checker, f frame) {
-	s, ok := text(c.get(f, "key"))
+	s, ok := rawjson.Text(c.get(f, "key"))
 	hive, _, _ := bytes.Cut(s, []byte(`\`))
 	switch strings.ToUpper(clip(hive, 8)) {
 	case "HKLM", "HKCU", "HKCR", "HKU", "HKCC", "HKPD", "HKDD":
@@ -174,7 +176,7 @@ func spelledOutHive(c *checker, f frame) {
 
 // priorityClass: a priority ends in _CLASS (R-176).
 func priorityClass(c *checker, f frame) {
-	if s, ok := text(c.get(f, "priority")); ok && !bytes.HasSuffix(s, []byte("_CLASS")) {
+	if s, ok := rawjson.Text(c.get(f, "priority")); ok && !bytes.HasSuffix(s, []byte("_CLASS")) {
 		c.warnAt("priority", "R-176", "%s should end in _CLASS", quote(s))
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"hash/maphash"
 	"strconv"
+
+	"comity/stix/rawjson"
 )
 
 // selector checks the syntax of a granular marking's selector (R-091).
@@ -44,9 +46,9 @@ func isSelectorStep(s []byte) bool {
 func (c *checker) selectors(markings []byte) {
 	seed := maphash.MakeSeed()
 	wanted := map[uint64]bool{}
-	for e := (elements{b: markings}); e.next(); {
-		for s := (elements{b: member(e.value, "selectors")}); s.next(); {
-			if one, ok := text(s.value); ok {
+	for e := rawjson.ElementsOf(markings); e.Next(); {
+		for s := rawjson.ElementsOf(rawjson.Member(e.Value, "selectors")); s.Next(); {
+			if one, ok := rawjson.Text(s.Value); ok {
 				wanted[hashSteps(seed, one)] = false
 			}
 		}
@@ -54,10 +56,10 @@ func (c *checker) selectors(markings []byte) {
 	(&presence{seed, wanted, c.b}).value(0, 0)
 	c.path = append(c.path, step{name: []byte("granular_markings")}, step{}, step{name: []byte("selectors")}, step{})
 	at := len(c.path)
-	for e := (elements{b: markings}); e.next(); c.path[at-3].index++ {
+	for e := rawjson.ElementsOf(markings); e.Next(); c.path[at-3].index++ {
 		c.path[at-1].index = 0
-		for s := (elements{b: member(e.value, "selectors")}); s.next(); c.path[at-1].index++ {
-			if one, ok := text(s.value); ok && isSelector(one) && !wanted[hashSteps(seed, one)] {
+		for s := rawjson.ElementsOf(rawjson.Member(e.Value, "selectors")); s.Next(); c.path[at-1].index++ {
+			if one, ok := rawjson.Text(s.Value); ok && isSelector(one) && !wanted[hashSteps(seed, one)] {
 				c.fault("R-092", "%s addresses nothing in this object", quote(one))
 			}
 		}
@@ -95,10 +97,10 @@ type presence struct {
 func (p *presence) value(path uint64, i int) int {
 	switch p.b[i] {
 	case '"':
-		return skipString(p.b, i)
+		return rawjson.SkipString(p.b, i)
 	case '{', '[':
 	default:
-		return skipLiteral(p.b, i)
+		return rawjson.SkipLiteral(p.b, i)
 	}
 	list := p.b[i] == '['
 	var room [24]byte
@@ -109,8 +111,8 @@ func (p *presence) value(path uint64, i int) int {
 		}
 		one := append(strconv.AppendInt(append(room[:0], '['), n, 10), ']')
 		if !list {
-			colon := skipString(p.b, i)
-			one = unquote(p.b[i:colon])
+			colon := rawjson.SkipString(p.b, i)
+			one = rawjson.Unquote(p.b[i:colon])
 			i = colon + 1
 		}
 		next := hashStep(p.seed, path, one)

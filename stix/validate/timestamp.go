@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"comity/stix"
+	"comity/stix/rawjson"
 )
 
 // timestamp: the form, a date that exists, and the precision
@@ -80,8 +81,8 @@ func notAfter(later, earlier []byte) bool {
 // compareTimes compares by value, to the last digit. The fields have
 // a fixed width, so their texts are in the order of what they say.
 func compareTimes(a, b []byte) (order int, ok bool) {
-	at, aOK := text(a)
-	bt, bOK := text(b)
+	at, aOK := rawjson.Text(a)
+	bt, bOK := rawjson.Text(b)
 	if !aOK || !bOK {
 		return 0, false
 	}

@@ -4,17 +4,19 @@ import (
 	"bytes"
 	"math"
 	"strconv"
+
+	"comity/stix/rawjson"
 )
 
 // number: integers and floats (R-008, R-009), and their bounds.
 func (c *checker) number(t *valueType, i int) int {
 	if t.kind == integerOrString && c.b[i] == '"' {
-		return skipString(c.b, i)
+		return rawjson.SkipString(c.b, i)
 	}
 	if b := c.b[i]; b != '-' && (b < '0' || b > '9') {
 		return c.wrongKind(t, map[kind]string{integerValue: "an integer", floatValue: "a number", integerOrString: "an integer or a string"}[t.kind], i)
 	}
-	end := skipLiteral(c.b, i)
+	end := rawjson.SkipLiteral(c.b, i)
 	source := c.b[i:end]
 	n, err := strconv.ParseFloat(string(source), 64)
 	switch {

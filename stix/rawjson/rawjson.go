@@ -1,0 +1,155 @@
+// Package rawjson walks compact JSON that is known to be valid, such as
+// stix.Decoder yields, without decoding it: it costs a fraction of parsing the
+// text again. What is not compact or not valid makes it panic.
+package rawjson
+
+import (
+	"bytes"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// By index: i is where a value begins, and what the functions return is where
+// it ends.
+
+// SkipString returns the index after the string that begins at b[i].
+func SkipString(b []byte, i int) int {
+	for i++; ; i++ {
+		i += bytes.IndexByte(b[i:], '"')
+		if b[i-1] != '\\' {
+			return i + 1
+		}
+		// The quote ends the string unless an odd number of backslashes precedes it.
+		n := 1
+		for b[i-1-n] == '\\' {
+			n++
+		}
+		if n%2 == 0 {
+			return i + 1
+		}
+	}
+}
+
+// SkipValue returns the index after the value that begins at b[i].
+func SkipValue(b []byte, i int) int {
+	depth := 0
+	for {
+		switch b[i] {
+		case '"':
+			i = SkipString(b, i)
+		case '{', '[':
+			depth++
+			i++
+			continue
+		case '}', ']':
+			depth--
+			i++
+		case ',', ':':
+			i++
+			continue
+		default:
+			i = SkipLiteral(b, i)
+		}
+		if depth == 0 {
+			return i
+		}
+	}
+}
+
+// SkipLiteral returns the index after the number, true, false or null.
+func SkipLiteral(b []byte, i int) int {
+	for i < len(b) && b[i] != ',' && b[i] != '}' && b[i] != ']' {
+		i++
+	}
+	return i
+}
+
+// ReadName returns the name of the member that begins at b[i], and the index of
+// the colon after it.
+func ReadName(b []byte, i int) (name []byte, colon int) {
+	for j := i + 1; b[j] != '\\'; j++ {
+		if b[j] == '"' {
+			return b[i+1 : j], j + 1
+		}
+	}
+	colon = SkipString(b, i)
+	return Unquote(b[i:colon]), colon
+}
+
+// Unquote gives the text of a JSON string; without escapes it shares q.
+func Unquote(q []byte) []byte {
+	if bytes.IndexByte(q, '\\') < 0 {
+		return q[1 : len(q)-1]
+	}
+	s, _ := jsontext.AppendUnquote(nil, q)
+	return s
+}
+
+// Text gives the content of value if it is a JSON string.
+func Text(value []byte) ([]byte, bool) {
+	if len(value) == 0 || value[0] != '"' {
+		return nil, false
+	}
+	return Unquote(value), true
+}
+
+// Members walks the members of an object. Name is unescaped; both share what is
+// walked, as far as they can.
+type Members struct {
+	Name, Value []byte
+	b           []byte
+	i           int
+}
+
+// MembersOf walks the object that b is; where b is none, there are no members.
+func MembersOf(b []byte) Members { return Members{b: b} }
+
+// Next moves to the first or next member, and is false after the last.
+func (m *Members) Next() bool {
+	if m.i == 0 && (len(m.b) == 0 || m.b[0] != '{') || m.i == len(m.b)-1 {
+		return false
+	}
+	if m.i++; m.b[m.i] == '}' {
+		return false
+	}
+	var colon int
+	m.Name, colon = ReadName(m.b, m.i)
+	end := SkipValue(m.b, colon+1)
+	m.Value = m.b[colon+1 : end]
+	m.i = end
+	return true
+}
+
+// Elements walks the elements of a list.
+type Elements struct {
+	Value []byte
+	b     []byte
+	i     int
+}
+
+// ElementsOf walks the list that b is; where b is none, there are no elements.
+func ElementsOf(b []byte) Elements { return Elements{b: b} }
+
+// Next moves to the first or next element, and is false after the last.
+func (e *Elements) Next() bool {
+	if e.i == 0 && (len(e.b) == 0 || e.b[0] != '[') || e.i == len(e.b)-1 {
+		return false
+	}
+	if e.i++; e.b[e.i] == ']' {
+		return false
+	}
+	end := SkipValue(e.b, e.i)
+	e.Value = e.b[e.i:end]
+	e.i = end
+	return true
+}
+
+// Member is the value of one member of the object that b is, nil without.
+func Member(b []byte, name string) []byte {
+	for m := MembersOf(b); m.Next(); {
+		if string(m.Name) == name {
+			return m.Value
+		}
+	}
+	return nil
+}
