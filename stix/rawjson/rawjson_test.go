@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"testing"
+	"unicode/utf8"
 
 	"comity/stix/rawjson"
 )
@@ -19,7 +20,7 @@ func FuzzWalk(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, in []byte) {
 		var compact bytes.Buffer
-		if json.Compact(&compact, in) != nil {
+		if !utf8.Valid(in) || json.Compact(&compact, in) != nil {
 			t.Skip()
 		}
 		value := compact.Bytes()
@@ -44,7 +45,7 @@ func again(t *testing.T, value []byte) []byte {
 			}
 			end := rawjson.SkipString(value, at)
 			var name string
-			if err := json.Unmarshal(value[at:end], &name); err == nil && name != string(bytes.ToValidUTF8(m.Name, []byte("\ufffd"))) {
+			if err := json.Unmarshal(value[at:end], &name); err == nil && name != string(m.Name) {
 				t.Errorf("name %q, want %q", m.Name, name)
 			}
 			out = append(append(out, value[at:end]...), ':')
