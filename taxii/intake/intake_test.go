@@ -42,7 +42,7 @@ func (r *recorder) Append(ctx context.Context, g exchange.Grant, part store.Part
 }
 
 // open is an intake over a real store, with the vendor's grant.
-func open(t *testing.T) (in *intake.Intake, s *recorder, g exchange.Grant, dir string) {
+func open(t testing.TB) (in *intake.Intake, s *recorder, g exchange.Grant, dir string) {
 	t.Helper()
 	dir = t.TempDir()
 	clock := func() time.Time { return now }
