@@ -71,7 +71,7 @@ type Store interface {
 	// Labels looks up what is known of objects already in the collection: the
 	// label of the newest version of each that the caller may see, or, if it may
 	// write, that there is. The result is as long as keys.
-	Labels(ctx context.Context, g exchange.Grant, keys []stix.Key) ([]Label, error)
+	Labels(ctx context.Context, g exchange.Grant, keys []stix.Key) ([]exchange.Held, error)
 	// Count is the number of records in a collection, superseded versions
 	// included.
 	Count(ctx context.Context, collection uuid.UUID) (int64, error)
@@ -143,9 +143,6 @@ type Outcomes struct {
 	Successes, Failures []byte
 	Warnings            []byte // on some of the successes
 }
-
-// Label is what a collection knows of an object.
-type Label = exchange.Held
 
 // Query asks for records of one collection. It chooses between those versions
 // of an object that the caller may see and that are of the specification

@@ -7,7 +7,6 @@ import (
 	"go.etcd.io/bbolt"
 
 	"comity/stix"
-	"comity/store"
 	"comity/taxii/exchange"
 )
 
@@ -26,8 +25,8 @@ func (s *Store) Has(ctx context.Context, g exchange.Grant, id stix.ID) (seen boo
 // Labels implements store.Store. Who may write learns the label of the newest
 // version there is, which is what the labels of new objects follow from; others
 // that of the newest they may see.
-func (s *Store) Labels(ctx context.Context, g exchange.Grant, keys []stix.Key) ([]store.Label, error) {
-	labels := make([]store.Label, len(keys))
+func (s *Store) Labels(ctx context.Context, g exchange.Grant, keys []stix.Key) ([]exchange.Held, error) {
+	labels := make([]exchange.Held, len(keys))
 	if !g.CanWrite() && !g.CanRead() {
 		return labels, ctx.Err()
 	}
@@ -43,7 +42,7 @@ func (s *Store) Labels(ctx context.Context, g exchange.Grant, keys []stix.Key) (
 			}
 		}
 		if newest != nil {
-			labels[i] = store.Label{Known: true, TLP: newest.label}
+			labels[i] = exchange.Held{Known: true, TLP: newest.label}
 		}
 	})
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"comity/stix"
 	"comity/store"
 	"comity/taxii"
+	"comity/taxii/exchange"
 )
 
 var labelTests = []test{
@@ -63,11 +64,11 @@ var labelTests = []test{
 			versioned("indicator", 2, "2.1", 1, stix.Green), versioned("indicator", 2, "2.1", 2, stix.Red))
 		keys := []stix.Key{stix.ID(idOf("indicator", 2)).Key(), stix.ID(idOf("indicator", 9)).Key(), stix.ID(idOf("indicator", 1)).Key()}
 		got, err := w.store.Labels(w.Context(), w.writer, keys)
-		if err != nil || len(got) != 3 || got[0] != (store.Label{Known: true, TLP: stix.Red}) || got[1].Known || got[2] != (store.Label{Known: true, TLP: stix.Green}) {
+		if err != nil || len(got) != 3 || got[0] != (exchange.Held{Known: true, TLP: stix.Red}) || got[1].Known || got[2] != (exchange.Held{Known: true, TLP: stix.Green}) {
 			w.Errorf("%+v, %v", got, err)
 		}
 		got, err = w.store.Labels(w.Context(), w.reader, keys)
-		if err != nil || got[0] != (store.Label{Known: true, TLP: stix.Green}) {
+		if err != nil || got[0] != (exchange.Held{Known: true, TLP: stix.Green}) {
 			w.Errorf("the reader gets %+v, %v", got, err)
 		}
 		if got, err := w.store.Labels(w.Context(), w.writer, nil); len(got) != 0 || err != nil {

@@ -283,7 +283,7 @@ func testModel(t *testing.T, open Open) {
 					if g.CanWrite() {
 						as = w.writer
 					}
-					var want store.Label
+					var want exchange.Held
 					if vs := m.pick(as, id, all(), false); len(vs) > 0 {
 						newest := slices.MaxFunc(vs, func(a, b modelRecord) int {
 							if a.spec != b.spec {
@@ -294,7 +294,7 @@ func testModel(t *testing.T, open Open) {
 							}
 							return a.date.Compare(b.date)
 						})
-						want = store.Label{Known: true, TLP: newest.label}
+						want = exchange.Held{Known: true, TLP: newest.label}
 					}
 					if got[0].Known != want.Known || want.Known && got[0] != want {
 						t.Fatalf("label of %s: %+v; want %+v", id, got[0], want)
