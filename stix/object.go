@@ -19,6 +19,7 @@ type Object struct {
 	Created  Timestamp // zero if absent
 	Modified Timestamp // zero if absent
 	Markings []ID      // object_marking_refs, in order
+	Granular []ID      // marking_ref of each of granular_markings, in order
 }
 
 // NewObject makes the view of raw, which must be compact and valid JSON such
@@ -84,6 +85,13 @@ func NewObject(raw []byte) (Object, error) {
 					refuse("R-047", "/object_marking_refs", "expected identifiers of marking definitions")
 				}
 				o.Markings = append(o.Markings, mark)
+			}
+		case "granular_markings":
+			for e := rawjson.ElementsOf(value); e.Next(); {
+				s, _ := text(rawjson.Member(e.Value, "marking_ref"))
+				if mark, ok := ParseID(s); ok {
+					o.Granular = append(o.Granular, mark)
+				}
 			}
 		}
 	}

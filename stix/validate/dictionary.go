@@ -22,7 +22,11 @@ func (c *checker) dictionary(t *valueType, i int) int {
 		if !isKey(key, 1) {
 			c.fault("R-011", "a key has 1 to 250 letters, digits, - and _")
 		}
-		i = c.value(t.elem, colon+1)
+		if c.container != nil && t.elem.kind == listValue && c.b[colon+1] == '"' {
+			i = rawjson.SkipString(c.b, colon+1) // STIX 2.0 has one string for a header (R-115)
+		} else {
+			i = c.value(t.elem, colon+1)
+		}
 		c.path = c.path[:len(c.path)-1]
 	}
 	return i + 1

@@ -10,20 +10,20 @@ import (
 )
 
 // indicatorPattern: a pattern of type stix parses.
-// Patterns of other types are opaque. Those of STIX 2.0 objects are read
-// leniently.
+// Patterns of other types are opaque. What the grammar asks for by SHOULD alone
+// is a warning.
 func indicatorPattern(c *checker, f frame) {
 	kind, _ := rawjson.Text(c.get(f, "pattern_type"))
 	source, ok := rawjson.Text(c.get(f, "pattern"))
 	if !ok || !c.old && string(kind) != "stix" {
 		return
 	}
-	mode := pattern.Strict
+	mode := pattern.Lenient
 	if version, _ := rawjson.Text(c.get(f, "pattern_version")); string(version) == "2.0" {
-		mode = pattern.STIX20
+		mode |= pattern.STIX20
 	}
 	if c.old {
-		mode = pattern.STIX20 | pattern.Lenient
+		mode |= pattern.STIX20
 	}
 	c.path = append(c.path, step{name: []byte("pattern")})
 	defer func() { c.path = c.path[:len(c.path)-1] }()

@@ -1,11 +1,14 @@
 package exchange
 
 import (
+	"crypto/ed25519"
+	"encoding/base64"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
 
+	"comity/stix"
 	"comity/taxii"
 )
 
@@ -128,11 +131,27 @@ func (d *Directory) AddOrganisation(o Organisation) error {
 		return taxii.Errorf(taxii.Invalid, "organisation %s: country %q is no ISO 3166-1 code such as SG", o.ID, o.Country)
 	case o.Parent != "" && d.Organisations[o.Parent] == nil:
 		return taxii.Errorf(taxii.NotFound, "organisation %s: there is no organisation %s to be its parent", o.ID, o.Parent)
+	case o.Key != "" && !isKey(o.Key):
+		return taxii.Errorf(taxii.Invalid, "organisation %s: the key is no Ed25519 public key, written ed25519: and base64", o.ID)
+	case o.Identity != "" && !isIdentity(o.Identity):
+		return taxii.Errorf(taxii.Invalid, "organisation %s: %q is no id of a STIX identity", o.ID, o.Identity)
 	case d.Organisations[o.ID] != nil:
 		return taxii.Errorf(taxii.Conflict, "organisation %s exists already", o.ID)
 	}
 	d.Organisations[o.ID] = &o
 	return nil
+}
+
+// isKey tells whether s is "ed25519:" and 32 octets in base64.
+func isKey(s string) bool {
+	encoded, ok := strings.CutPrefix(s, "ed25519:")
+	key, err := base64.StdEncoding.DecodeString(encoded)
+	return ok && err == nil && len(key) == ed25519.PublicKeySize
+}
+
+func isIdentity(s string) bool {
+	id, ok := stix.ParseID(s)
+	return ok && id.Type() == "identity"
 }
 
 // Organisation finds one by id; NotFound if there is none.

@@ -242,3 +242,8 @@ func label(t testing.TB, c *exchange.Collection, h held, push []thing) []exchang
 	}
 	return verdicts
 }
+
+// partly is a granular marking of one property.
+func partly(mark string) string {
+	return `"name":"secret","granular_markings":[{"marking_ref":"` + string(marks[mark]) + `","selectors":["name"]}]`
+}

@@ -28,6 +28,7 @@ type Labels struct {
 type node struct {
 	id       int32
 	own      rank
+	granular rank // strictest label of a part of it
 	inherits bool // of a kind that takes its label from its neighbours
 	meta     bool // marking or extension definition: carries the floor
 	forged   bool
@@ -68,27 +69,35 @@ func (l *Labels) Add(o *stix.Object) {
 	n := node{
 		id:       l.id(o.ID),
 		own:      none,
+		granular: none,
 		inherits: inherits(o) && l.c.Terms.UnmarkedObservables == agreement.Inherit,
 		meta:     o.Type == "marking-definition" || o.Type == "extension-definition",
 		forged:   o.ForgedTLP(),
 		firstRef: int32(len(l.refs)),
 	}
 	l.ids[n.id].inside = true
-	for _, mark := range o.Markings {
-		if label, ok := stix.MarkingTLP(mark); ok {
-			n.own = max(n.own, rank(label))
-		} else if !stix.IsPAP(mark) {
-			id := l.id(mark)
-			l.ids[id].marks = true
-			l.refs = append(l.refs, id)
-		}
-	}
+	l.mark(o.Markings, &n.own)
+	l.mark(o.Granular, &n.granular)
 	o.References(func(property string, id stix.ID) {
 		if property != "created_by_ref" {
 			l.refs = append(l.refs, l.id(id))
 		}
 	})
 	l.nodes = append(l.nodes, n)
+}
+
+// mark raises a label to the strictest of the markings that are TLP. What others
+// mean is settled when all definitions are known.
+func (l *Labels) mark(markings []stix.ID, label *rank) {
+	for _, mark := range markings {
+		if tlp, ok := stix.MarkingTLP(mark); ok {
+			*label = max(*label, rank(tlp))
+		} else if !stix.IsPAP(mark) {
+			id := l.id(mark)
+			l.ids[id].marks = true
+			l.refs = append(l.refs, id)
+		}
+	}
 }
 
 // id is the number of an id, given at its first mention.
@@ -118,8 +127,8 @@ func inherits(o *stix.Object) bool {
 // the push and returns a result as long as its argument.
 //
 // The label of an object is the strictest of its own markings or, without any,
-// of what it inherits or the flow's rule for the unmarked; of the flow's
-// floor; and of the labels of what it refers to.
+// of what it inherits or the flow's rule for the unmarked; of the markings of
+// its parts; of the flow's floor; and of the labels of what it refers to.
 func (l *Labels) Resolve(known func([]stix.Key) ([]Held, error)) ([]Verdict, error) {
 	held, err := l.lookUp(known)
 	if err != nil {
@@ -147,6 +156,9 @@ func (l *Labels) Resolve(known func([]stix.Key) ([]Held, error)) ([]Verdict, err
 			v.Label = *terms.Unmarked
 		}
 		v.Label = max(v.Label, terms.Floor)
+		if n.granular != none {
+			v.Label = max(v.Label, stix.TLP(n.granular)) // who may not see a part sees nothing of it
+		}
 	}
 	l.raise(verdicts, held)
 	for i := range verdicts {

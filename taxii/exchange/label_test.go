@@ -61,6 +61,13 @@ func TestLabels(t *testing.T) {
 		{"definitions may be marked", "", nil, []thing{{ID: "marking-definition/m", Extra: statement, Marks: "amber"}}, []string{"amber"}},
 		{"the standard's own TLP definition", "", nil, []thing{{ID: "GREEN", Extra: `"definition_type":"tlp","definition":{"tlp":"green"}`}}, []string{"clear"}},
 
+		// Markings of parts: tightens only, and is no marking of the whole.
+		{"by the marking of a part", "", nil, []thing{{ID: i, Marks: "green", Extra: partly("red")}}, []string{"red"}},
+		{"not loosened by one", "", nil, []thing{{ID: i, Marks: "amber", Extra: partly("green")}}, []string{"amber"}},
+		{"unmarked in spite of one", "", nil, []thing{{ID: i, Extra: partly("green")}}, []string{unmarked}},
+		{"a part above the ceiling", upToAmber, nil, []thing{{ID: i, Marks: "green", Extra: partly("red")}}, []string{aboveMax}},
+		{"raised by the part of another", "", nil, []thing{{ID: "report/p", Marks: "green", Refs: i}, {ID: i, Marks: "green", Extra: partly("red")}}, []string{"red", "red"}},
+
 		// Inheritance.
 		{"from what refers to it", asAmber, nil, []thing{{ID: "observed-data/o", Marks: "green", Refs: ip}, {ID: ip}}, []string{"green", "green"}},
 		{"from what it refers to", asAmber, nil, []thing{{ID: rel, Refs: i}, {ID: i, Marks: "green"}}, []string{"green", "green"}},
