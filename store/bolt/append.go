@@ -120,7 +120,7 @@ type adding struct {
 // What a status says of an object that made no new record.
 const (
 	textThere    = "already there"
-	textConflict = "another object with this id and version is there already and stays"
+	textConflict = "R-056 /modified: another object with this id and version is there already and stays"
 	textTypes    = "this collection holds 65,535 types of objects already"
 )
 

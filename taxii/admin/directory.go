@@ -81,8 +81,17 @@ func (a *Admin) addAccount(ctx context.Context, in AddAccount) (exchange.Account
 		in.Password = auth.HashPassword(in.Secret)
 	}
 	in.Added = a.now()
-	err := a.amend(ctx, func(d *exchange.Directory) error { return d.AddAccount(in.Account) })
-	return in.Account.Public(), err
+	var out exchange.Account
+	return out, a.amend(ctx, func(d *exchange.Directory) error {
+		if err := d.AddAccount(in.Account); err != nil {
+			return err
+		}
+		added, err := d.Account(in.ID())
+		if err == nil {
+			out = added.Public()
+		}
+		return err
+	})
 }
 
 func (a *Admin) accounts(ctx context.Context, _ None) ([]exchange.Account, error) {

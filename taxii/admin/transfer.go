@@ -130,11 +130,11 @@ func (a *Admin) export(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	out := bufio.NewWriter(w)
-	fmt.Fprintf(out, `{"type":"bundle","id":"bundle--%s","objects":[`, uuid.New())
-	for first := true; page.Len() > 0; first = false {
-		if !first {
-			out.WriteByte(',')
-		}
+	fmt.Fprintf(out, `{"type":"bundle","id":"bundle--%s"`, uuid.New())
+	sep, end := `,"objects":[`, "}\n" // an empty list is no STIX
+	for page.Len() > 0 {
+		out.WriteString(sep)
+		sep, end = ",", "]}\n"
 		out.Write(page.Objects)
 		if !page.More {
 			break
@@ -144,7 +144,7 @@ func (a *Admin) export(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	out.WriteString("]}\n")
+	out.WriteString(end)
 	return out.Flush()
 }
 

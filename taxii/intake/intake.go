@@ -34,10 +34,12 @@ const (
 
 // maxObjects bounds a push where its agreement does not: the status names
 // every object, so it may grow much larger than the push. maxMessage bounds
-// what a refusal repeats of what was sent, in octets.
+// what a refusal repeats of what was sent, in octets, and maxSaid what all of
+// them and the warnings say together: beyond it they only name the object.
 const (
 	maxObjects = 1_000_000
 	maxMessage = 500
+	maxSaid    = 16 << 20
 )
 
 // Intake takes pushes. It is safe for concurrent use.
@@ -118,6 +120,7 @@ type push struct {
 	policy     validate.Policy
 	labels     *exchange.Labels
 	spool      spool
+	said       int // octets of messages
 }
 
 // read takes the whole body, and gives a verdict on each object that was not
@@ -180,7 +183,11 @@ func (p *push) take(raw []byte, n int64) error {
 			reason = err.Error()
 		default:
 			p.labels.Add(&o)
-			return p.spool.object(raw, list(findings.Warnings()))
+			warning := list(findings.Warnings())
+			if warning != "" {
+				warning = p.say(warning)
+			}
+			return p.spool.object(raw, warning)
 		}
 	}
 	r := p.refusal(&o, reason)
@@ -202,7 +209,7 @@ func list(findings validate.Findings) string {
 			break
 		}
 	}
-	return cut(b.String())
+	return b.String()
 }
 
 // refusal names an object as well as it allows.
@@ -211,7 +218,17 @@ func (p *push) refusal(o *stix.Object, reason string) *store.Refusal {
 	if version == "" {
 		version = taxii.FormatTime(p.submission.Requested)
 	}
-	return &store.Refusal{ID: string(o.ID), Version: version, Message: cut(reason)}
+	return &store.Refusal{ID: string(o.ID), Version: version, Message: p.say(reason)}
+}
+
+// say is a message for the status, as long as there is room for messages.
+func (p *push) say(message string) string {
+	if p.said > maxSaid {
+		return "see the objects before: too much was said of this push already"
+	}
+	message = cut(message)
+	p.said += len(message)
+	return message
 }
 
 // cut shortens a message that quotes what was sent.
@@ -263,7 +280,7 @@ func malformed(err error) error {
 	var form *stix.FormError
 	switch {
 	case errors.As(err, &syntax):
-		return taxii.Errorf(taxii.Invalid, "%s", syntax)
+		return taxii.Errorf(taxii.Invalid, "%s", cut(syntax.Error()))
 	case errors.As(err, &form):
 		return taxii.Errorf(taxii.Unprocessed, "%s", form)
 	}

@@ -117,6 +117,13 @@ func (e *endpoint) answer(w *response, r *http.Request, c *caller) error {
 		}
 		c.served.collection = c.grant.Collection().Alias
 	}
+	if row.action != anyone && row.method == get {
+		leave, err := s.pages.enter(r.Context(), c.Account)
+		if err != nil {
+			return err
+		}
+		defer leave()
+	}
 	return row.handler(s, w, r, c)
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 
+	"comity/store"
 	"comity/taxii"
 )
 
@@ -51,19 +52,14 @@ func (s *Server) addObjects(w http.ResponseWriter, r *http.Request, c *caller) e
 		if err != nil {
 			return err
 		}
-		return writeStatus(w, r, http.StatusAccepted, head, outcomes, `,"x_dry_run":true`)
+		part := func(n int) (store.Outcomes, error) { return outcomes[n], nil }
+		return writeOutcomes(w, r, http.StatusAccepted, head, part, `,"x_dry_run":true`)
 	}
 	id, err := s.intake.Push(r.Context(), c.grant, push)
 	if err != nil {
 		return err
 	}
-	head, outcomes, err := s.status(r.Context(), c, id)
-	if err != nil {
-		return err
-	}
-	c.served.objects = head.Successes
-	s.metrics.Pushed(head.Successes, head.Failures)
-	return writeStatus(w, r, http.StatusAccepted, head, outcomes, "")
+	return s.writeStatus(w, r, c, http.StatusAccepted, id)
 }
 
 // rehearsal reads x_dry_run, an extension of ours: true asks for the status

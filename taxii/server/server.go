@@ -41,6 +41,9 @@ const (
 	// pushesAtOnce is how many pushes of one account are read at a time;
 	// further ones wait.
 	pushesAtOnce = 16
+	// pagesAtOnce is how many answers of one account are read and written at a
+	// time: a page is kept in memory until the client has taken it.
+	pagesAtOnce = 16
 	// minRate is what a client has to keep up, in octets a second.
 	minRate = 16 << 10
 )
@@ -56,6 +59,7 @@ type Server struct {
 	log     *slog.Logger
 	now     func() time.Time
 	pushes  *turnstile
+	pages   *turnstile
 }
 
 // New makes the handler of everything an exchange offers to its parties. All
@@ -73,7 +77,7 @@ func New(config Config, s store.Store, a *auth.Authenticator, in *intake.Intake,
 	if config.Grace == 0 {
 		config.Grace = 30 * time.Second
 	}
-	return (&Server{config, s, a, in, m, log, now, newTurnstile(pushesAtOnce)}).router()
+	return (&Server{config, s, a, in, m, log, now, newTurnstile(pushesAtOnce), newTurnstile(pagesAtOnce)}).router()
 }
 
 // patience is how long n octets may take.

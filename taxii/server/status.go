@@ -1,7 +1,6 @@
 package server
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 
@@ -21,34 +20,41 @@ func (s *Server) getStatus(w http.ResponseWriter, r *http.Request, c *caller) er
 	if err != nil {
 		return taxii.Errorf(taxii.NotFound, "there is no such status")
 	}
-	head, outcomes, err := s.status(r.Context(), c, id)
+	return s.writeStatus(w, r, c, http.StatusOK, id)
+}
+
+// writeStatus answers with the status of a push.
+func (s *Server) writeStatus(w http.ResponseWriter, r *http.Request, c *caller, status int, id uuid.UUID) error {
+	head, err := s.store.Status(r.Context(), c.Account, id)
 	if err != nil {
 		return err
 	}
-	return writeStatus(w, r, http.StatusOK, head, outcomes, "")
+	if r.Method == post {
+		c.served.objects = head.Successes
+		s.metrics.Pushed(head.Successes, head.Failures)
+	}
+	part := func(n int) (store.Outcomes, error) { return s.store.Outcomes(r.Context(), id, n) }
+	return writeOutcomes(w, r, status, head, part, "")
 }
 
-// status reads all of one.
-func (s *Server) status(ctx context.Context, c *caller, id uuid.UUID) (store.Status, []store.Outcomes, error) {
-	head, err := s.store.Status(ctx, c.Account, id)
-	if err != nil {
-		return head, nil, err
-	}
-	outcomes := make([]store.Outcomes, head.Parts)
-	for n := range outcomes {
-		if outcomes[n], err = s.store.Outcomes(ctx, id, n); err != nil {
-			return head, nil, err
+// writeOutcomes answers with a status resource (TAXII 2.1 §4.3.1). Warnings are
+// an extension of ours, x_warnings; more is what else to say, as JSON members.
+// That of a large push is large too: it is written part by part, and cut off
+// if a part cannot be read.
+func writeOutcomes(w http.ResponseWriter, r *http.Request, status int, head store.Status, part func(int) (store.Outcomes, error), more string) error {
+	var body [][]byte
+	put := func(b ...[]byte) { body = append(body, b...) }
+	if large := head.Parts > 4; large {
+		w.WriteHeader(status)
+		put = func(b ...[]byte) {
+			for _, b := range b {
+				w.Write(b)
+			}
 		}
 	}
-	return head, outcomes, nil
-}
-
-// writeStatus answers with a status resource (TAXII 2.1 §4.3.1). Warnings are
-// an extension of ours, x_warnings; more is what else to say, as JSON members.
-func writeStatus(w http.ResponseWriter, r *http.Request, status int, head store.Status, outcomes []store.Outcomes, more string) error {
-	body := [][]byte{fmt.Appendf(nil,
+	put(fmt.Appendf(nil,
 		`{"id":%q,"status":"complete","request_timestamp":%q,"total_count":%d,"success_count":%d,"failure_count":%d,"pending_count":0%s`,
-		head.ID, taxii.FormatTime(head.Requested), head.Successes+head.Failures, head.Successes, head.Failures, more)}
+		head.ID, taxii.FormatTime(head.Requested), head.Successes+head.Failures, head.Successes, head.Failures, more))
 	for _, list := range []struct {
 		name string
 		of   func(store.Outcomes) []byte
@@ -59,15 +65,25 @@ func writeStatus(w http.ResponseWriter, r *http.Request, status int, head store.
 	} {
 		open := `,"` + list.name + `":[`
 		sep := open
-		for _, part := range outcomes {
-			if details := list.of(part); len(details) > 0 {
-				body = append(body, []byte(sep), details)
+		for n := range head.Parts {
+			outcomes, err := part(n)
+			if err != nil && body == nil {
+				panic(http.ErrAbortHandler)
+			}
+			if err != nil {
+				return err
+			}
+			if details := list.of(outcomes); len(details) > 0 {
+				put([]byte(sep), details)
 				sep = ","
 			}
 		}
 		if sep != open {
-			body = append(body, []byte("]"))
+			put([]byte("]"))
 		}
 	}
-	return write(w, r, status, append(body, []byte("}"))...)
+	if put([]byte("}")); body == nil {
+		return nil
+	}
+	return write(w, r, status, body...)
 }
