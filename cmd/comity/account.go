@@ -24,8 +24,8 @@ type accountAddCmd struct {
 	Person        bool     `help:"A person, not a service. Only persons see TLP:RED of others."`
 	PasswordStdin bool     `help:"Read a password from the first line of standard input."`
 	Token         bool     `help:"Make an API token too and print it alone."`
-	Purpose       []string `help:"criminal-trends, cyberthreats or cybercrime; without it, all three."`
-	Action        string   `default:"search" help:"search, lookup, block or notify: what is done with the data."`
+	Purpose       []string `enum:"criminal-trends,cyberthreats,cybercrime" help:"criminal-trends, cyberthreats or cybercrime; without it, all three."`
+	Action        string   `enum:"search,lookup,block,notify" default:"search" help:"search, lookup, block or notify: what is done with the data."`
 	For           string   `placeholder:"CLIENT" help:"The client product, where it needs special answers: ${clients}."`
 	Certificate   string   `placeholder:"SHA256" help:"Fingerprint of a client certificate that proves the account."`
 	Expires       string   `placeholder:"T" help:"When it stops working, such as 2027-01-01T00:00:00Z."`

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -47,6 +49,9 @@ func (c *serveCmd) Run(sh *shell) error {
 	if _, err := os.Stat(sh.data); err != nil {
 		return fmt.Errorf("there is no data folder %s; make one with comity init", sh.data)
 	}
+	if err := c.check(); err != nil {
+		return err
+	}
 	config, err := c.tls(sh.data)
 	if err != nil {
 		return err
@@ -63,6 +68,9 @@ func (c *serveCmd) Run(sh *shell) error {
 		return err
 	}
 	defer s.Close()
+	if d, _, err := s.Directory(sh.ctx); err != nil || d.Centre.ID == "" {
+		return cmp.Or(err, fmt.Errorf("%s has no centre yet; run comity init first", sh.data))
+	}
 	log := slog.New(slog.NewTextHandler(sh.err, nil))
 	if c.LogFormat == "json" {
 		log = slog.New(slog.NewJSONHandler(sh.err, nil))
@@ -73,6 +81,28 @@ func (c *serveCmd) Run(sh *shell) error {
 	}
 	sh.say("serving %s/taxii2/", ex.url)
 	return ex.wait(sh.ctx)
+}
+
+// check refuses what would serve nobody.
+func (c *serveCmd) check() error {
+	if c.MaxContent < 1 || c.Limit < 1 || c.MaxLimit < 1 {
+		return errors.New("--max-content-length, --limit and --max-limit are at least 1")
+	}
+	if c.PublicURL == "" && c.ACME != "" {
+		c.PublicURL = "https://" + c.ACME
+	}
+	if c.PublicURL == "" {
+		host, _, err := net.SplitHostPort(c.Listen)
+		if ip := net.ParseIP(host); err == nil && (host == "" || ip != nil && ip.IsUnspecified()) {
+			return fmt.Errorf("clients cannot reach %s by that name: say --public-url", c.Listen)
+		}
+		return nil
+	}
+	u, err := url.Parse(c.PublicURL)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
+		return fmt.Errorf("--public-url %s: write scheme and host only, such as https://taxii.example.int", c.PublicURL)
+	}
+	return nil
 }
 
 // loopback tells whether an address is reachable from this machine only.
@@ -164,11 +194,11 @@ func (ex *exchangeServer) wait(ctx context.Context) error {
 	tick := time.NewTicker(background)
 	defer tick.Stop()
 	for {
+		if err := ex.store.ExpireStatuses(ctx, ex.now().Add(-statusKept)); err != nil && ctx.Err() == nil {
+			ex.log.Error("expire statuses", "err", err)
+		}
 		select {
 		case <-tick.C:
-			if err := ex.store.ExpireStatuses(ctx, ex.now().Add(-statusKept)); err != nil {
-				ex.log.Error("expire statuses", "err", err)
-			}
 		case err := <-ex.failed:
 			ex.stop()
 			return err

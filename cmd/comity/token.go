@@ -67,6 +67,8 @@ func (sh *shell) printTokens(result any, list ...exchange.Token) error {
 			state := "valid"
 			if t.Revoked {
 				state = "revoked"
+			} else if !t.Usable(time.Now()) {
+				state = "expired"
 			}
 			until := "no end"
 			if t.Expires != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -23,7 +24,7 @@ type imported struct {
 	admin.Submission
 }
 
-func (c *importCmd) Run(sh *shell) error {
+func (c *importCmd) Run(sh *shell) (err error) {
 	client, err := sh.connect()
 	if err != nil {
 		return err
@@ -33,6 +34,12 @@ func (c *importCmd) Run(sh *shell) error {
 	defer bar.Close()
 	var results []imported
 	failures := 0
+	// What is in is in: it is told even if a later file fails.
+	defer func() {
+		if err != nil && !errors.Is(err, errQuiet) && len(results) > 0 {
+			sh.printImports(results)
+		}
+	}()
 	for _, file := range c.Files {
 		in, err := sh.input(file)
 		if err != nil {
@@ -53,7 +60,17 @@ func (c *importCmd) Run(sh *shell) error {
 		failures += len(result.Failures)
 		bar.Add(1)
 	}
-	err = sh.print(results, func(w io.Writer) {
+	if err := sh.printImports(results); err != nil {
+		return err
+	}
+	if failures > 0 {
+		return errQuiet
+	}
+	return nil
+}
+
+func (sh *shell) printImports(results []imported) error {
+	return sh.print(results, func(w io.Writer) {
 		for _, r := range results {
 			fmt.Fprintf(w, "%s\t%d accepted\t%d of them new\t%d refused\t%d warnings\t%s\n", r.File, r.Successes, r.Stored,
 				len(r.Failures), len(r.Warnings), r.ID)
@@ -62,10 +79,6 @@ func (c *importCmd) Run(sh *shell) error {
 			}
 		}
 	})
-	if err == nil && failures > 0 {
-		return errQuiet
-	}
-	return err
 }
 
 // input opens a file, or standard input for "-".
