@@ -2,9 +2,11 @@ package taxii
 
 import (
 	"bytes"
+	"compress/flate"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"io"
 	"time"
 )
 
@@ -35,22 +37,62 @@ func collection8(id [16]byte) [8]byte { return [8]byte(id[:8]) }
 
 // String is the value of next: A-Z a-z 0-9 - _ only, below 200 characters.
 //
-//	form 1 | collection 8 | date_added in µs 8 | query text or its digest | check 4
+//	form 1 | collection 8 | date_added in µs 8 | query | check 4
 //
-// A query that does not fit is replaced by its digest, and has to be repeated
-// beside next.
+// The query is its text (form 1) or, if that is too long, squeezed (form 3). One
+// that does not fit even so is replaced by its digest (form 2), and has to be
+// repeated beside next.
 func (c Cursor) String() string {
 	text := []byte(c.Match.values().Encode())
 	b := make([]byte, 1, cursorHead+maxCursor)
-	if b[0] = 1; len(text) > maxCursor {
-		b[0] = 2
+	if b[0] = plain; len(text) > maxCursor {
 		sum := sha256.Sum256(text)
-		text = sum[:8]
+		if b[0], text = squeezed, squeeze(text); len(text) > maxCursor {
+			b[0], text = digested, sum[:8]
+		}
 	}
 	b = append(b, c.Collection[:]...)
 	b = binary.BigEndian.AppendUint64(b, uint64(c.After.UnixMicro()))
 	b = append(b, text...)
 	return base64.RawURLEncoding.EncodeToString(append(b, check(b)...))
+}
+
+// The forms of a cursor.
+const (
+	plain byte = iota + 1
+	digested
+	squeezed
+)
+
+// commonQuery is what most queries are made of: all types of the standard, so
+// that a list of them fits into next. Cursors are never out of date, so it must
+// not change; another dictionary is another form.
+const commonQuery = "first%2Clast&match%5Bid%5D=&match%5Bversion%5D=all&match%5Bspec_version%5D=2.0%2C2.1" +
+	"artifact%2Cautonomous-system%2Cdirectory%2Cemail-addr%2Cemail-message%2Cmac-addr%2Cmutex%2Cnetwork-traffic%2Cprocess%2C" +
+	"software%2Cuser-account%2Cwindows-registry-key%2Cx509-certificate%2Cextension-definition%2Clanguage-content%2C" +
+	"course-of-action%2Cgrouping%2Cincident%2Cmalware-analysis%2Cnote%2Cobserved-data%2Copinion%2Creport%2Csighting%2C" +
+	"attack-pattern%2Ccampaign%2Cidentity%2Cinfrastructure%2Cintrusion-set%2Clocation%2Cmalware%2Cmarking-definition%2C" +
+	"threat-actor%2Ctool%2Cvulnerability%2Crelationship%2Cdomain-name%2Cfile%2Cipv4-addr%2Cipv6-addr%2Curl%2Cindicator%2C" +
+	"&match%5Btype%5D=indicator%2C"
+
+// maxQuery bounds what a squeezed query unfolds to.
+const maxQuery = 4096
+
+func squeeze(text []byte) []byte {
+	var b bytes.Buffer
+	w, err := flate.NewWriterDict(&b, flate.BestCompression, []byte(commonQuery))
+	if err != nil {
+		panic(err) // the level is a constant
+	}
+	w.Write(text)
+	w.Close()
+	return b.Bytes()
+}
+
+// unfold undoes squeeze; false for what it cannot have made.
+func unfold(b []byte) (string, bool) {
+	text, err := io.ReadAll(io.LimitReader(flate.NewReaderDict(bytes.NewReader(b), []byte(commonQuery)), maxQuery+1))
+	return string(text), err == nil && len(text) <= maxQuery
 }
 
 // check guards against cursors that were cut or invented.
@@ -63,7 +105,7 @@ func check(b []byte) []byte {
 func ParseCursor(s string) (c Cursor, err error) {
 	invalid := Errorf(Invalid, "next: this is no cursor of this server; leave it out to start over")
 	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
-	if err != nil || len(b) < cursorHead || b[0] < 1 || b[0] > 2 {
+	if err != nil || len(b) < cursorHead || b[0] < plain || b[0] > squeezed {
 		return c, invalid
 	}
 	b, sum := b[:len(b)-4], b[len(b)-4:]
@@ -72,16 +114,22 @@ func ParseCursor(s string) (c Cursor, err error) {
 	}
 	copy(c.Collection[:], b[1:])
 	c.After = time.UnixMicro(int64(binary.BigEndian.Uint64(b[9:]))).UTC()
-	text := b[17:]
-	if b[0] == 2 {
+	text := string(b[17:])
+	switch b[0] {
+	case digested:
 		if len(text) != len(c.digest) {
 			return c, invalid
 		}
 		c.Long = true
 		copy(c.digest[:], text)
 		return c, nil
+	case squeezed:
+		var ok bool
+		if text, ok = unfold(b[17:]); !ok {
+			return c, invalid
+		}
 	}
-	values, err := parseQuery(string(text))
+	values, err := parseQuery(text)
 	if err != nil || c.Match.parse(values, ListFields) != nil {
 		return c, invalid
 	}

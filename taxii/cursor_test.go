@@ -27,8 +27,9 @@ func filter(t testing.TB, query string) taxii.Filter {
 	return f
 }
 
-// long is a query that does not fit into next.
-const long = "match[id]=indicator--8e2e2d2b-17d4-4cbf-938f-98ee46b3cd3f,indicator--0c7b5b88-8ff7-4a4d-aa9d-feb398cd0061,malware--31b940d4-6f7f-459a-80ea-9c1f17b5891b"
+// long is a query that does not fit into next, squeezed or not.
+const long = "match[id]=indicator--8e2e2d2b-17d4-4cbf-938f-98ee46b3cd3f,indicator--0c7b5b88-8ff7-4a4d-aa9d-feb398cd0061,malware--31b940d4-6f7f-459a-80ea-9c1f17b5891b," +
+	"tool--b70a14ee-1e15-47aa-94bd-810ec06f4cb7,tool--ec31682f-de56-4917-952f-f78a7a8adeff,tool--844ecc08-164e-4eab-a763-4a9adee1afa6,tool--844b69c4-d54c-4264-bc2d-adb6bb70f53b,tool--7985b0c8-b858-477f-97c6-d403b315ade0,tool--29f2394e-b92d-4ded-9247-b8d7188ebdda"
 
 func TestCursorCarriesPositionAndQuery(t *testing.T) {
 	for _, query := range []string{
@@ -200,4 +201,19 @@ func FuzzCursor(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Clients follow next alone, also those that name many types (C-24).
+func TestQueryOfManyTypesTravelsInNext(t *testing.T) {
+	types := "attack-pattern,campaign,course-of-action,identity,indicator,infrastructure,intrusion-set,location,malware,report,threat-actor,tool,vulnerability," +
+		"ipv4-addr,ipv6-addr,domain-name,url,file,relationship,sighting"
+	m := filter(t, "match[type]="+types+"&match[version]=all&match[spec_version]=2.0,2.1").Match
+	next := taxii.NewCursor(collection, nine, m).String()
+	if len(next) >= 200 {
+		t.Errorf("next has %d characters", len(next))
+	}
+	got := filter(t, "next="+next)
+	if diff := cmp.Diff(m, got.Match); diff != "" || !got.AddedAfter.Equal(nine) {
+		t.Errorf("next alone (-want +got):\n%s%s", diff, got.AddedAfter)
+	}
 }

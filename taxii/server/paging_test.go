@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/uuid"
+
 	"comity/taxii"
 )
 
@@ -364,7 +366,7 @@ func TestNextOfALongQueryNeedsTheQuery(t *testing.T) {
 	vendor.push(c, indicators(1, 30)...)
 	var ids []string
 	for n := range 20 {
-		ids = append(ids, id("indicator", n+1))
+		ids = append(ids, id("indicator", n+1), "tool--"+uuid.NewString())
 	}
 	query := "match[id]=" + strings.Join(ids, ",")
 	next := vendor.get(c + "objects/?limit=5&" + query).envelope().Next
