@@ -21,8 +21,10 @@ func BenchmarkPush(b *testing.B) {
 	b.Run("comity", func(b *testing.B) {
 		in, _, g, _ := open(b)
 		for n := 0; b.Loop(); n++ {
+			b.StopTimer()
 			body := bench(n*objects, objects)
 			b.SetBytes(int64(len(body)))
+			b.StartTimer()
 			if _, err := in.Push(b.Context(), g, strings.NewReader(body)); err != nil {
 				b.Fatal(err)
 			}
@@ -36,8 +38,10 @@ func BenchmarkPush(b *testing.B) {
 		}
 		defer f.Close()
 		for n := 0; b.Loop(); n++ {
+			b.StopTimer()
 			body := bench(n*objects, objects)
 			b.SetBytes(int64(len(body)))
+			b.StartTimer()
 			var log []byte
 			for d := stix.NewDecoder(strings.NewReader(body)); ; {
 				raw, err := d.Next()
