@@ -38,7 +38,9 @@ type Store interface {
 	// in the order in which they become visible. The status can be read once the
 	// last part is in. A part that is in already changes nothing, so an Append of
 	// unknown outcome can be repeated; one out of order is Conflict, one of a
-	// push that is forgotten NotFound. Forbidden without the right to write.
+	// push that is forgotten NotFound. A version that changes what no version may
+	// is taken with a warning. Forbidden without the right
+	// to write.
 	Append(ctx context.Context, g exchange.Grant, part Part) error
 	// Rehearse tells what Append would make of all parts of a push, one after the
 	// other, and stores nothing: no record, no status. It may read the parts more

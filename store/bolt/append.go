@@ -190,7 +190,9 @@ func (a *adding) item(item *store.Item, r record) error {
 		a.setAnchor(key, 0, v.date)
 		err = a.putLive(v.date, r)
 	} else {
-		err = a.join(key, at, v, r)
+		if item, err = a.succession(item, key, at); err == nil {
+			err = a.join(key, at, v, r)
+		}
 	}
 	if err != nil {
 		return err
@@ -203,6 +205,32 @@ func (a *adding) item(item *store.Item, r record) error {
 	}
 	a.succeed(item, text, "")
 	return nil
+}
+
+// succession is the item, with a warning of what it changes although no version
+// of an object may.
+func (a *adding) succession(item *store.Item, key stix.Key, at date) (*store.Item, error) {
+	newest, _, err := a.record(at)
+	if err == nil && newest.is(flagMulti) {
+		var v version
+		if v, err = a.newest(key); err == nil {
+			newest, _, err = a.record(v.date)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if newest == nil {
+		return nil, damaged("the newest version of an id is gone")
+	}
+	noted := *item
+	for _, fault := range stix.Succession(newest.json(), item.Object.Raw) {
+		if noted.Warning != "" {
+			noted.Warning += "; "
+		}
+		noted.Warning += fault.Error()
+	}
+	return &noted, nil
 }
 
 // known answers for an object whose id and version are there.

@@ -333,6 +333,18 @@ var statusTests = []test{
 			w.Errorf("got %s\nwant %s", got, want)
 		}
 	}},
+	{"a version that changes what none may is taken with a warning", func(w *world) {
+		w.push(indicator(1, 1))
+		other := indicator(1, 2)
+		other.Object.Raw = bytes.Replace(other.Object.Raw, []byte(`"created":"`+day(1)), []byte(`"created":"`+day(2)), 1)
+		other.Warning = "odd"
+		sub := w.push(other)
+		o, err := w.store.Outcomes(w.Context(), sub.ID, 0)
+		if err != nil || !bytes.Contains(o.Warnings, []byte(`"message":"odd; R-055 /created: `)) {
+			w.Errorf("%s, %v", o.Warnings, err)
+		}
+		w.want(w.reader, all(), "indicator1/2.1/1 indicator1/2.1/2")
+	}},
 	{"old ones are forgotten and others stay", func(w *world) {
 		old, abandoned := w.push(indicator(1, 1)), w.submission()
 		if err := w.store.Append(w.Context(), w.writer, store.Part{Submission: abandoned, Items: []store.Item{indicator(2, 1)}}); err != nil {
