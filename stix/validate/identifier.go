@@ -52,15 +52,16 @@ func (c *checker) uuid(s []byte) (version int) {
 }
 
 func isUUIDForm(s []byte) bool {
-	if len(s) != 36 {
+	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
 		return false
 	}
-	for i, b := range s {
-		if hyphen := i == 8 || i == 13 || i == 18 || i == 23; hyphen && b != '-' || !hyphen && !hexDigits[b] {
-			return false
+	digits := 0
+	for _, b := range s {
+		if hexDigits[b] {
+			digits++
 		}
 	}
-	return true
+	return digits == 32
 }
 
 // reference checks an identifier that refers to another object: its form and

@@ -3,10 +3,14 @@ package validate
 import (
 	"bytes"
 	"math"
+	"sync"
 
 	"comity/stix"
 	"comity/stix/rawjson"
 )
+
+// checkers keeps what checks have done with: one is larger than most objects.
+var checkers = sync.Pool{New: func() any { return new(checker) }}
 
 // Object checks one STIX object: compact and valid JSON, as
 // [stix.Decoder.Next] returns it. It takes time linear in the length of raw.
@@ -16,7 +20,9 @@ import (
 // is checked; a bundle is none of it: see [Document].
 func Object(raw []byte, policy Policy) Findings {
 	modern := stix21()
-	c := checker{policy: policy, std: modern, modern: modern, b: raw}
+	c := checkers.Get().(*checker)
+	defer checkers.Put(c)
+	*c = checker{policy: policy, std: modern, modern: modern, b: raw}
 	c.path, c.slots = c.pathRoom[:0], c.slotRoom[:0]
 	if len(raw) > math.MaxInt32 {
 		c.fault("R-180", "an object of more than 2 GiB")

@@ -3,7 +3,6 @@ package validate_test
 import (
 	"cmp"
 	"encoding/json"
-	"fmt"
 	"io"
 	"maps"
 	"os"
@@ -87,11 +86,21 @@ func TestUnit42IsRefusedOnlyWhereItIsWrong(t *testing.T) {
 // Full validation is to cost at most three times what jsontext takes to
 // validate the same bytes as JSON.
 func BenchmarkObject(b *testing.B) {
-	for _, file := range []string{"ics-attack-18.1.json", "mobile-attack-17.1.json"} {
-		objects := samples(b, "attack/"+file)[file]
+	for _, set := range []struct {
+		name, files string
+		policy      validate.Policy
+	}{
+		{"ics-18.1", "attack/ics-attack-18.1.json", validate.Policy{}},
+		{"mobile-17.1", "attack/mobile-attack-17.1.json", validate.Policy{}},
+		{"unit42", "unit42-playbooks/*.json", validate.Policy{STIX20: true}},
+	} {
+		var objects [][]byte
 		size := 0
-		for _, raw := range objects {
-			size += len(raw)
+		for _, bundle := range samples(b, set.files) {
+			for _, raw := range bundle {
+				objects = append(objects, raw)
+				size += len(raw)
+			}
 		}
 		for _, one := range []struct {
 			name string
@@ -99,9 +108,9 @@ func BenchmarkObject(b *testing.B) {
 		}{
 			{"encoding-json", func(raw []byte) { json.Valid(raw) }},
 			{"jsontext", func(raw []byte) { jsontext.Value(raw).IsValid() }},
-			{"validate", func(raw []byte) { validate.Object(raw, validate.Policy{}) }},
+			{"validate", func(raw []byte) { validate.Object(raw, set.policy) }},
 		} {
-			b.Run(fmt.Sprintf("%s/%s", file, one.name), func(b *testing.B) {
+			b.Run(set.name+"/"+one.name, func(b *testing.B) {
 				b.SetBytes(int64(size))
 				for b.Loop() {
 					for _, raw := range objects {
