@@ -29,7 +29,7 @@ var edges = map[string][]string{
 	"taxii/agreement": {"stix", "taxii"},
 	"taxii/metrics":   {},
 	"taxii":           {},
-	"stix/convert":    {"stix"},
+	"stix/convert":    {"stix", "stix/rawjson"},
 	"stix/validate":   {"stix", "stix/pattern", "stix/rawjson"},
 	"stix/pattern":    {"stix"},
 	"stix":            {"stix/rawjson"},

@@ -1,10 +1,11 @@
 package convert
 
 import (
-	"bytes"
 	"slices"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"comity/stix/rawjson"
 )
 
 // object is a JSON object in the order of its members.
@@ -17,31 +18,18 @@ type member struct {
 
 // parse reads raw, a valid and compact JSON object; the values share it.
 func parse(raw []byte) (o object) {
-	d := jsontext.NewDecoder(bytes.NewBuffer(raw))
-	d.ReadToken()
-	for d.PeekKind() == '"' {
-		token, _ := d.ReadToken()
-		name := token.String()
-		o = append(o, member{name, read(d, raw)})
+	for m := rawjson.MembersOf(raw); m.Next(); {
+		o = append(o, member{string(m.Name), m.Value})
 	}
 	return o
 }
 
 // elements reads raw, a valid and compact JSON array.
 func elements(raw []byte) (list []jsontext.Value) {
-	d := jsontext.NewDecoder(bytes.NewBuffer(raw))
-	d.ReadToken()
-	for d.PeekKind() != ']' {
-		list = append(list, read(d, raw))
+	for e := rawjson.ElementsOf(raw); e.Next(); {
+		list = append(list, e.Value)
 	}
 	return list
-}
-
-// read is the next value of d, as the part of raw that d reads it from.
-func read(d *jsontext.Decoder, raw []byte) jsontext.Value {
-	value, _ := d.ReadValue()
-	end := d.InputOffset()
-	return raw[end-int64(len(value)) : end]
 }
 
 func (m member) appendTo(b []byte) []byte {
@@ -103,11 +91,8 @@ func quote[T ~string](s T) jsontext.Value {
 
 // text is the content of a JSON string.
 func text(v jsontext.Value) (string, bool) {
-	if v.Kind() != '"' {
-		return "", false
-	}
-	b, err := jsontext.AppendUnquote(nil, v)
-	return string(b), err == nil
+	s, ok := rawjson.Text(v)
+	return string(s), ok
 }
 
 // texts are the contents of a JSON array of strings.

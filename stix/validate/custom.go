@@ -135,17 +135,10 @@ func (c *checker) customObject(i int) int {
 	if i++; c.b[i] == '}' {
 		c.warn("R-011", "an empty dictionary: leave the property out")
 	}
-	for c.b[i] != '}' {
-		if c.b[i] == ',' {
-			i++
-		}
-		name, colon := rawjson.ReadName(c.b, i)
-		c.path = append(c.path, step{name: name})
+	return c.entries(i, func(name []byte, i int) int {
 		if !isKey(name, 1) {
 			c.warn("R-011", "a key has 1 to 250 letters, digits, - and _")
 		}
-		i = c.custom(colon + 1)
-		c.path = c.path[:len(c.path)-1]
-	}
-	return i + 1
+		return c.custom(i)
+	})
 }

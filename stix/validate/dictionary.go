@@ -13,20 +13,28 @@ func (c *checker) dictionary(t *valueType, i int) int {
 	if i++; c.b[i] == '}' {
 		c.fault("R-011", "an empty dictionary: leave the property out")
 	}
+	return c.entries(i, func(key []byte, i int) int {
+		if !isKey(key, 1) {
+			c.fault("R-011", "a key has 1 to 250 letters, digits, - and _")
+		}
+		if c.container != nil && t.elem.kind == listValue && c.b[i] == '"' {
+			return rawjson.SkipString(c.b, i) // STIX 2.0 has one string for a header (R-115)
+		}
+		return c.value(t.elem, i)
+	})
+}
+
+// entries calls check with the name of each member of an object, and the index
+// of its value, from the one at i on; check returns where the value ends. The
+// path leads to that member meanwhile.
+func (c *checker) entries(i int, check func(name []byte, i int) int) int {
 	for c.b[i] != '}' {
 		if c.b[i] == ',' {
 			i++
 		}
-		key, colon := rawjson.ReadName(c.b, i)
-		c.path = append(c.path, step{name: key})
-		if !isKey(key, 1) {
-			c.fault("R-011", "a key has 1 to 250 letters, digits, - and _")
-		}
-		if c.container != nil && t.elem.kind == listValue && c.b[colon+1] == '"' {
-			i = rawjson.SkipString(c.b, colon+1) // STIX 2.0 has one string for a header (R-115)
-		} else {
-			i = c.value(t.elem, colon+1)
-		}
+		name, colon := rawjson.ReadName(c.b, i)
+		c.path = append(c.path, step{name: name})
+		i = check(name, colon+1)
 		c.path = c.path[:len(c.path)-1]
 	}
 	return i + 1
@@ -59,20 +67,14 @@ func (c *checker) hashes(t *valueType, i int) int {
 		return i + 1
 	}
 	sha256 := false
-	for c.b[i] != '}' {
-		if c.b[i] == ',' {
-			i++
-		}
-		key, colon := rawjson.ReadName(c.b, i)
-		c.path = append(c.path, step{name: key})
-		i = c.hash(string(key), colon+1)
-		c.path = c.path[:len(c.path)-1]
+	end := c.entries(i, func(key []byte, i int) int {
 		sha256 = sha256 || string(key) == "SHA-256"
-	}
+		return c.hash(string(key), i)
+	})
 	if !sha256 && !c.old {
 		c.warn("R-012", "a SHA-256 hash should be among them")
 	}
-	return i + 1
+	return end
 }
 
 func (c *checker) hash(algorithm string, i int) int {

@@ -19,16 +19,7 @@ func (c *checker) extensions(i int) int {
 	if i++; c.b[i] == '}' {
 		c.fault("R-066", "empty extensions: leave the property out")
 	}
-	for c.b[i] != '}' {
-		if c.b[i] == ',' {
-			i++
-		}
-		key, colon := rawjson.ReadName(c.b, i)
-		c.path = append(c.path, step{name: key})
-		i = c.extension(key, colon+1)
-		c.path = c.path[:len(c.path)-1]
-	}
-	return i + 1
+	return c.entries(i, c.extension)
 }
 
 func (c *checker) extension(key []byte, i int) int {
@@ -101,18 +92,12 @@ func (c *checker) defined(key, entry []byte, i int) {
 
 // extensionProperties checks the properties beside extension_type.
 func (c *checker) extensionProperties(i int) {
-	for i++; c.b[i] != '}'; {
-		if c.b[i] == ',' {
-			i++
-		}
-		name, colon := rawjson.ReadName(c.b, i)
-		c.path = append(c.path, step{name: name})
+	c.entries(i+1, func(name []byte, i int) int {
 		if !isName(name, '_', 3) {
 			c.fault("R-070", "a property name has 3 to 250 characters a-z, 0-9 and _")
 		}
-		i = c.bySuffix(name, colon+1)
-		c.path = c.path[:len(c.path)-1]
-	}
+		return c.bySuffix(name, i)
+	})
 }
 
 // customExtension: an extension under a name of its own is for observables

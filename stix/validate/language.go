@@ -42,27 +42,19 @@ func (c *checker) translations(i int) int {
 	if i++; c.b[i] == '}' {
 		c.fault("R-096", "empty contents: expected a language at least")
 	}
-	for c.b[i] != '}' {
-		if c.b[i] == ',' {
-			i++
-		}
-		tag, colon := rawjson.ReadName(c.b, i)
-		c.path = append(c.path, step{name: tag})
+	return c.entries(i, func(tag []byte, i int) int {
 		if !isLanguage(tag) {
 			c.fault("R-096", "%s is no language tag such as en or pt-BR", quote(tag))
 		}
-		switch i = colon + 1; {
+		switch {
 		case c.b[i] != '{':
-			i = c.wrongKind(&valueType{wrong: "R-096"}, "an object of translated properties", i)
+			return c.wrongKind(&valueType{wrong: "R-096"}, "an object of translated properties", i)
 		case c.b[i+1] == '}':
 			c.fault("R-096", "no translated property")
-			i += len("{}")
-		default:
-			i = c.custom(i)
+			return i + len("{}")
 		}
-		c.path = c.path[:len(c.path)-1]
-	}
-	return i + 1
+		return c.custom(i)
+	})
 }
 
 // translatedVersion: only objects with versions have one to name.

@@ -35,15 +35,7 @@ func (c *checker) observables(i int) int {
 	if len(c.container) == 0 {
 		c.fault("R-011", "empty objects: leave the property out")
 	}
-	for i++; c.b[i] != '}'; {
-		if c.b[i] == ',' {
-			i++
-		}
-		key, colon := rawjson.ReadName(c.b, i)
-		c.path = append(c.path, step{name: key})
-		i = c.observable(c.container[string(key)], colon+1)
-		c.path = c.path[:len(c.path)-1]
-	}
+	c.entries(i+1, func(key []byte, i int) int { return c.observable(c.container[string(key)], i) })
 	c.shape, c.typ, c.container = outer, outerType, nil
 	return end
 }
