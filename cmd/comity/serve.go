@@ -125,7 +125,6 @@ type exchangeServer struct {
 	log    *slog.Logger
 
 	url     string // as clients reach it
-	admin   *admin.Admin
 	servers []*http.Server
 	failed  chan error
 }
@@ -147,7 +146,6 @@ func (ex *exchangeServer) start(c *serveCmd) error {
 	}
 	counters := metrics.New()
 	in := intake.New(ex.store, ex.data, ex.now)
-	ex.admin = admin.New(ex.store, in, ex.now)
 	ex.failed = make(chan error, 3)
 	ex.serve(listener, server.New(server.Config{
 		PublicURL: ex.url, Contact: c.Contact, MaxContentLength: c.MaxContent, DefaultLimit: c.Limit, MaxLimit: c.MaxLimit,
@@ -162,7 +160,7 @@ func (ex *exchangeServer) start(c *serveCmd) error {
 	if err := os.Chmod(ex.socket, 0o600); err != nil {
 		return err
 	}
-	ex.serve(socket, ex.admin.Handler())
+	ex.serve(socket, admin.New(ex.store, in, ex.now).Handler())
 	if c.AdminListen != "" {
 		listener, err := net.Listen("tcp", c.AdminListen)
 		if err != nil {

@@ -117,11 +117,8 @@ func (v verdict) print(w io.Writer) error {
 		of    []finding
 	}{{"error", v.Errors}, {"warning", v.Warnings}} {
 		for _, f := range list.of {
-			path := f.Path
-			if path == "" {
-				path = "/"
-			}
-			if _, err := fmt.Fprintf(w, "%s: %s: %s: %s %s: %s\n", v.File, list.level, f.ID, f.Rule, path, f.Message); err != nil {
+			text := validate.Finding{Rule: f.Rule, Path: f.Path, Message: f.Message}
+			if _, err := fmt.Fprintf(w, "%s: %s: %s: %s\n", v.File, list.level, f.ID, text); err != nil {
 				return err
 			}
 		}

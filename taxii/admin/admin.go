@@ -9,7 +9,6 @@ package admin
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"time"
 
@@ -160,5 +159,3 @@ func (a *Admin) principal(d *exchange.Directory, id string) (exchange.Principal,
 	}
 	return account.Principal(), nil
 }
-
-var errNoCollection = errors.New("name a collection by its alias or id; comity collections lists them")

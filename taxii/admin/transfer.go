@@ -105,7 +105,7 @@ func (a *Admin) export(w http.ResponseWriter, r *http.Request) error {
 	}
 	c, ok := policy.Collection(r.FormValue("collection"))
 	if !ok {
-		return &taxii.Error{Code: taxii.NotFound, Msg: "there is no such collection", Err: errNoCollection}
+		return taxii.Errorf(taxii.NotFound, "there is no such collection; comity collections lists them")
 	}
 	g := exchange.Operator(c.ID)
 	if as := r.FormValue("as"); as != "" {

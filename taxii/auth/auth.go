@@ -100,35 +100,27 @@ func (a *Authenticator) register(ctx context.Context) (*register, error) {
 	return r, nil
 }
 
-// Policy is the policy of the newest directory.
-func (a *Authenticator) Policy(ctx context.Context) (*exchange.Policy, error) {
-	r, err := a.register(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return r.policy, nil
-}
-
-// Authenticate finds who sends the request: by a token as Bearer, as Token, as
+// Authenticate finds who sends the request, and the policy of the directory that
+// says so: by a token as Bearer, as Token, as
 // the password of Basic with any user name, or alone in the key header; by
 // account and password as Basic; or by a verified client certificate. Anything
 // else is Unauthorized, always with the same words, and repeated failures of
 // one address or account are answered late.
-func (a *Authenticator) Authenticate(r *http.Request) (exchange.Principal, error) {
+func (a *Authenticator) Authenticate(r *http.Request) (exchange.Principal, *exchange.Policy, error) {
 	reg, err := a.register(r.Context())
 	if err != nil {
-		return exchange.Principal{}, err
+		return exchange.Principal{}, nil, err
 	}
 	now := a.now()
 	given := parse(r, a.keyHeader)
 	account := a.verify(r.Context(), reg, given, now)
 	if account != nil && account.Usable(now) {
-		return account.Principal(), nil
+		return account.Principal(), reg.policy, nil
 	}
 	if !given.empty() {
 		a.failures.slow(r.Context(), address(r), strings.ToLower(given.user))
 	}
-	return exchange.Principal{}, taxii.Errorf(taxii.Unauthorized, "these credentials open nothing here")
+	return exchange.Principal{}, nil, taxii.Errorf(taxii.Unauthorized, "these credentials open nothing here")
 }
 
 // verify finds the account that the credentials belong to, nil if none.

@@ -65,7 +65,7 @@ func TestEveryWayToBringCredentials(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := w.Authenticate(tt.r)
+			got, _, err := w.Authenticate(tt.r)
 			if err != nil || got.Account != tt.want {
 				t.Errorf("%q, %v; want %s", got.Account, err, tt.want)
 			}
@@ -79,7 +79,7 @@ func TestAPrincipalIsWhatTheAccountIs(t *testing.T) {
 		"acme/feed":   {Account: "acme/feed", Org: "acme", Purposes: []string{"cybercrime"}, Action: "block", For: "misp"},
 		"acme/person": {Account: "acme/person", Org: "acme", Person: true, Purposes: exchange.Purposes, Action: "search"},
 	} {
-		got, err := w.Authenticate(basic(account, password))
+		got, _, err := w.Authenticate(basic(account, password))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -148,7 +148,7 @@ func TestEveryRefusalIsTheSame(t *testing.T) {
 	} {
 		refusals["header: "+name] = with("Authorization", header)
 	}
-	_, want := w.Authenticate(with("", ""))
+	_, _, want := w.Authenticate(with("", ""))
 	if taxii.CodeOf(want) != taxii.Unauthorized {
 		t.Fatalf("no credentials: %v, want Unauthorized", want)
 	}
@@ -157,7 +157,7 @@ func TestEveryRefusalIsTheSame(t *testing.T) {
 		if n++; n%9 == 0 {
 			w.Authenticator = auth.New(w.source, time.Now, keyHeader) // so that nothing here is slowed down
 		}
-		got, err := w.Authenticate(r)
+		got, _, err := w.Authenticate(r)
 		if diff := cmp.Diff(want, err); diff != "" {
 			t.Errorf("%s: the error differs (-want +got):\n%s", name, diff)
 		}
@@ -165,7 +165,7 @@ func TestEveryRefusalIsTheSame(t *testing.T) {
 			t.Errorf("%s: principal %+v, want none", name, got)
 		}
 	}
-	if _, err := w.Authenticate(bearer(w.token)); err != nil {
+	if _, _, err := w.Authenticate(bearer(w.token)); err != nil {
 		t.Errorf("and the right one: %v", err)
 	}
 }
@@ -174,7 +174,7 @@ func TestEveryRefusalIsTheSame(t *testing.T) {
 func TestNoKeyHeaderUnlessItHasAName(t *testing.T) {
 	w := newWorld(t)
 	a := auth.New(w.source, time.Now, "")
-	if _, err := a.Authenticate(with(keyHeader, w.token)); taxii.CodeOf(err) != taxii.Unauthorized {
+	if _, _, err := a.Authenticate(with(keyHeader, w.token)); taxii.CodeOf(err) != taxii.Unauthorized {
 		t.Errorf("%v, want Unauthorized", err)
 	}
 }
@@ -184,7 +184,7 @@ func TestNoKeyHeaderUnlessItHasAName(t *testing.T) {
 func TestRevocationActsAtOnce(t *testing.T) {
 	w := newWorld(t)
 	machine := func() *http.Request { return overTLS(with("", ""), true, certificate) }
-	in := func(r *http.Request) bool { _, err := w.Authenticate(r); return err == nil }
+	in := func(r *http.Request) bool { _, _, err := w.Authenticate(r); return err == nil }
 	for range 3 {
 		if !in(bearer(w.token)) || !in(basic("acme/person", password)) || !in(machine()) {
 			t.Fatal("somebody is not let in to begin with")
@@ -230,7 +230,7 @@ func TestTokensAndAccountsEndByTheClock(t *testing.T) {
 	}{{end.Add(-1), true}, {end, false}, {end.Add(1), false}} {
 		now = tt.at
 		for name, r := range map[string]*http.Request{"token": bearer(w.token), "account": basic("acme/person", password)} {
-			if _, err := a.Authenticate(r); (err == nil) != tt.want {
+			if _, _, err := a.Authenticate(r); (err == nil) != tt.want {
 				t.Errorf("%s at %v of %v: %v", name, tt.at, end, err)
 			}
 		}
@@ -239,17 +239,17 @@ func TestTokensAndAccountsEndByTheClock(t *testing.T) {
 
 func TestPolicyIsOfTheNewestDirectory(t *testing.T) {
 	w := newWorld(t)
-	p, err := w.Policy(t.Context())
+	_, p, err := w.Authenticate(bearer(w.token))
 	if err != nil || p.CentreName() != "igci" {
 		t.Fatalf("%v, %v", p, err)
 	}
-	if again, err := w.Policy(t.Context()); err != nil || again != p {
+	if _, again, err := w.Authenticate(bearer(w.token)); err != nil || again != p {
 		t.Errorf("read again although nothing changed, %v", err)
 	}
 	w.amend(func(d *exchange.Directory) {
 		d.Organisations["igci"] = &exchange.Organisation{ID: "igci", Name: "The centre"}
 	})
-	if p, err = w.Policy(t.Context()); err != nil || p.CentreName() != "The centre" {
+	if _, p, err = w.Authenticate(bearer(w.token)); err != nil || p.CentreName() != "The centre" {
 		t.Errorf("%v, %v; want the centre's new name", p, err)
 	}
 }
@@ -259,10 +259,7 @@ func TestAFailingStoreIsNotARefusal(t *testing.T) {
 	w := newWorld(t)
 	broken := errors.New("the disk broke")
 	w.broken = broken
-	if _, err := w.Authenticate(bearer(w.token)); !errors.Is(err, broken) {
-		t.Errorf("%v, want the store's error", err)
-	}
-	if _, err := w.Policy(t.Context()); !errors.Is(err, broken) {
+	if _, _, err := w.Authenticate(bearer(w.token)); !errors.Is(err, broken) {
 		t.Errorf("%v, want the store's error", err)
 	}
 }

@@ -28,7 +28,7 @@ func TestADamagedHashOpensNothing(t *testing.T) {
 	for _, damaged := range []string{"", "x", "$$$$$", hash()[:20], strings.Replace(hash(), "t=2", "t=1", 1), strings.Replace(hash(), "argon2id", "argon2i", 1), hash() + "x"} {
 		w.amend(func(d *exchange.Directory) { d.Accounts["acme/person"].Password = damaged })
 		for _, secret := range []string{password, "", damaged} {
-			if _, err := w.Authenticate(basic("acme/person", secret)); err == nil {
+			if _, _, err := w.Authenticate(basic("acme/person", secret)); err == nil {
 				t.Errorf("hash %q lets %q in", damaged, secret)
 			}
 		}
@@ -41,7 +41,7 @@ func TestADamagedHashOpensNothing(t *testing.T) {
 func pays(w *world, r *http.Request) (paid, in bool) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	_, err := w.Authenticate(r)
+	_, _, err := w.Authenticate(r)
 	runtime.ReadMemStats(&after)
 	return after.TotalAlloc-before.TotalAlloc > 16<<20, err == nil
 }
@@ -84,23 +84,23 @@ func TestARightPasswordIsRememberedForMinutes(t *testing.T) {
 func TestAChangedPasswordIsForgottenAtOnce(t *testing.T) {
 	w := newWorld(t)
 	for range 2 {
-		if _, err := w.Authenticate(basic("acme/person", password)); err != nil {
+		if _, _, err := w.Authenticate(basic("acme/person", password)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	changed := auth.HashPassword("new")
 	w.amend(func(d *exchange.Directory) { d.Accounts["acme/person"].Password = changed })
-	if _, err := w.Authenticate(basic("acme/person", password)); err == nil {
+	if _, _, err := w.Authenticate(basic("acme/person", password)); err == nil {
 		t.Error("the old password is let in")
 	}
-	if _, err := w.Authenticate(basic("acme/person", "new")); err != nil {
+	if _, _, err := w.Authenticate(basic("acme/person", "new")); err != nil {
 		t.Errorf("the new password: %v", err)
 	}
 	w.amend(func(d *exchange.Directory) { d.Accounts["acme/person"].Password = "" })
-	if _, err := w.Authenticate(basic("acme/person", "new")); err == nil {
+	if _, _, err := w.Authenticate(basic("acme/person", "new")); err == nil {
 		t.Error("the password is let in after it was taken away")
 	}
-	if _, err := w.Authenticate(basic("acme/feed", password)); err != nil {
+	if _, _, err := w.Authenticate(basic("acme/feed", password)); err != nil {
 		t.Errorf("somebody else's password: %v", err)
 	}
 }
@@ -112,7 +112,7 @@ func TestWhoHangsUpGivesItsTurnBack(t *testing.T) {
 	for range 20 { // a free turn and the end of ctx may come at once
 		w.Authenticate(basic("acme/feed", "x").WithContext(ctx))
 	}
-	if _, err := w.Authenticate(basic("acme/feed", password)); err != nil {
+	if _, _, err := w.Authenticate(basic("acme/feed", password)); err != nil {
 		t.Errorf("the turns are used up: %v", err)
 	}
 }

@@ -48,6 +48,8 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header.Set("Content-Type", taxii.MediaType)
 	header.Set("Date", c.now.UTC().Format(http.TimeFormat))
 	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Vary", "Accept, Accept-Encoding, Authorization")
+	header.Set("Cache-Control", "private, no-cache") // what one caller may see is nobody else's
 	if r.ContentLength != 0 {
 		// Perhaps nobody reads the body; net/http waits for its end even so
 		// before it sends the answer.
@@ -84,10 +86,7 @@ func (e *endpoint) answer(w *response, r *http.Request, c *caller) error {
 	row, allowed := e.methods[method]
 	if row.action != anyone {
 		var err error
-		if c.policy, err = s.auth.Policy(r.Context()); err != nil {
-			return err
-		}
-		if c.Principal, err = s.auth.Authenticate(r); err != nil {
+		if c.Principal, c.policy, err = s.auth.Authenticate(r); err != nil {
 			return err
 		}
 	}

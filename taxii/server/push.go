@@ -53,13 +53,19 @@ func (s *Server) addObjects(w http.ResponseWriter, r *http.Request, c *caller) e
 			return err
 		}
 		part := func(n int) (store.Outcomes, error) { return outcomes[n], nil }
-		return writeOutcomes(w, r, http.StatusAccepted, head, part, `,"x_dry_run":true`)
+		return writeOutcomes(w, r, http.StatusAccepted, resource(head, part, `,"x_dry_run":true`), head.Parts)
 	}
 	id, err := s.intake.Push(r.Context(), c.grant, push)
 	if err != nil {
 		return err
 	}
-	return s.writeStatus(w, r, c, http.StatusAccepted, id)
+	head, err := s.store.Status(r.Context(), c.Account, id)
+	if err != nil {
+		return err
+	}
+	c.served.objects = head.Successes
+	s.metrics.Pushed(head.Successes, head.Failures)
+	return s.writeStatus(w, r, http.StatusAccepted, head)
 }
 
 // rehearsal reads x_dry_run, an extension of ours: true asks for the status

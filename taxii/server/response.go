@@ -70,8 +70,6 @@ func write(w http.ResponseWriter, r *http.Request, status int, parts ...[]byte) 
 		size += len(part)
 	}
 	header := w.Header()
-	header.Set("Vary", "Accept, Accept-Encoding, Authorization")
-	header.Set("Cache-Control", "private, no-cache") // what one caller may see is nobody else's
 	if size >= gzipMin && acceptsGzip(strings.Join(r.Header.Values("Accept-Encoding"), ",")) {
 		header.Set("Content-Encoding", "gzip")
 		w.WriteHeader(status)

@@ -2,6 +2,7 @@ package server
 
 import (
 	"fmt"
+	"iter"
 	"net/http"
 
 	"github.com/google/uuid"
@@ -20,70 +21,83 @@ func (s *Server) getStatus(w http.ResponseWriter, r *http.Request, c *caller) er
 	if err != nil {
 		return taxii.Errorf(taxii.NotFound, "there is no such status")
 	}
-	return s.writeStatus(w, r, c, http.StatusOK, id)
-}
-
-// writeStatus answers with the status of a push.
-func (s *Server) writeStatus(w http.ResponseWriter, r *http.Request, c *caller, status int, id uuid.UUID) error {
 	head, err := s.store.Status(r.Context(), c.Account, id)
 	if err != nil {
 		return err
 	}
-	if r.Method == post {
-		c.served.objects = head.Successes
-		s.metrics.Pushed(head.Successes, head.Failures)
-	}
-	part := func(n int) (store.Outcomes, error) { return s.store.Outcomes(r.Context(), id, n) }
-	return writeOutcomes(w, r, status, head, part, "")
+	return s.writeStatus(w, r, http.StatusOK, head)
 }
 
-// writeOutcomes answers with a status resource (TAXII 2.1 §4.3.1). Warnings are
-// an extension of ours, x_warnings; more is what else to say, as JSON members.
-// That of a large push is large too: it is written part by part, and cut off
-// if a part cannot be read.
-func writeOutcomes(w http.ResponseWriter, r *http.Request, status int, head store.Status, part func(int) (store.Outcomes, error), more string) error {
-	var body [][]byte
-	put := func(b ...[]byte) { body = append(body, b...) }
-	if large := head.Parts > 4; large {
+// writeStatus answers with the status of a push, reading its parts as it goes.
+func (s *Server) writeStatus(w http.ResponseWriter, r *http.Request, status int, head store.Status) error {
+	part := func(n int) (store.Outcomes, error) { return s.store.Outcomes(r.Context(), head.ID, n) }
+	return writeOutcomes(w, r, status, resource(head, part, ""), head.Parts)
+}
+
+// partsAtOnce is how many parts of a status are gathered before it is sent. That
+// of a larger push is written part by part, and cut off if one cannot be read.
+const partsAtOnce = 4
+
+// writeOutcomes answers with a status resource in chunks.
+func writeOutcomes(w http.ResponseWriter, r *http.Request, status int, chunks iter.Seq2[[]byte, error], parts int) error {
+	if parts > partsAtOnce {
 		w.WriteHeader(status)
-		put = func(b ...[]byte) {
-			for _, b := range b {
-				w.Write(b)
-			}
-		}
-	}
-	put(fmt.Appendf(nil,
-		`{"id":%q,"status":"complete","request_timestamp":%q,"total_count":%d,"success_count":%d,"failure_count":%d,"pending_count":0%s`,
-		head.ID, taxii.FormatTime(head.Requested), head.Successes+head.Failures, head.Successes, head.Failures, more))
-	for _, list := range []struct {
-		name string
-		of   func(store.Outcomes) []byte
-	}{
-		{"successes", func(o store.Outcomes) []byte { return o.Successes }},
-		{"failures", func(o store.Outcomes) []byte { return o.Failures }},
-		{"x_warnings", func(o store.Outcomes) []byte { return o.Warnings }},
-	} {
-		open := `,"` + list.name + `":[`
-		sep := open
-		for n := range head.Parts {
-			outcomes, err := part(n)
-			if err != nil && body == nil {
+		for chunk, err := range chunks {
+			if err != nil {
 				panic(http.ErrAbortHandler)
 			}
-			if err != nil {
-				return err
-			}
-			if details := list.of(outcomes); len(details) > 0 {
-				put([]byte(sep), details)
-				sep = ","
-			}
+			w.Write(chunk)
 		}
-		if sep != open {
-			put([]byte("]"))
-		}
-	}
-	if put([]byte("}")); body == nil {
 		return nil
 	}
+	var body [][]byte
+	for chunk, err := range chunks {
+		if err != nil {
+			return err
+		}
+		body = append(body, chunk)
+	}
 	return write(w, r, status, body...)
+}
+
+// resource is a status resource (TAXII 2.1 §4.3.1) as chunks of JSON, of the
+// parts that part gives. Warnings are an extension of ours, x_warnings; more is
+// what else to say, as JSON members.
+func resource(head store.Status, part func(int) (store.Outcomes, error), more string) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		if !yield(fmt.Appendf(nil,
+			`{"id":%q,"status":"complete","request_timestamp":%q,"total_count":%d,"success_count":%d,"failure_count":%d,"pending_count":0%s`,
+			head.ID, taxii.FormatTime(head.Requested), head.Successes+head.Failures, head.Successes, head.Failures, more), nil) {
+			return
+		}
+		for _, list := range []struct {
+			name string
+			of   func(store.Outcomes) []byte
+		}{
+			{"successes", func(o store.Outcomes) []byte { return o.Successes }},
+			{"failures", func(o store.Outcomes) []byte { return o.Failures }},
+			{"x_warnings", func(o store.Outcomes) []byte { return o.Warnings }},
+		} {
+			begin, end := `,"`+list.name+`":[`, ""
+			for n := range head.Parts {
+				outcomes, err := part(n)
+				if err != nil {
+					yield(nil, err)
+					return
+				}
+				details := list.of(outcomes)
+				if len(details) == 0 {
+					continue
+				}
+				if !yield([]byte(begin), nil) || !yield(details, nil) {
+					return
+				}
+				begin, end = ",", "]"
+			}
+			if !yield([]byte(end), nil) {
+				return
+			}
+		}
+		yield([]byte("}"), nil)
+	}
 }
