@@ -1,7 +1,9 @@
 // Package agreement is the exchange agreement as a file: what the parties
 // signed, in words and in blocks a server can carry out. It reads a file,
 // finds what is not in due form, expands the flows into collections and says
-// under which terms each flow runs.
+// under which terms each flow runs. It signs files and verifies signatures,
+// and tells a lawyer what a text allows, what a new version changes, and what
+// there is to sign on paper.
 //
 // It knows no clock, no store and no organisation outside the files it is
 // given: who may do what at this moment is package exchange.
@@ -76,8 +78,9 @@ type Agreement struct {
 	Publish       *Publish       `toml:"publish"`
 	Signatures    []Signature    `toml:"signature"`
 
-	blocks []*Block // all that name an article, in file order
+	blocks []*Block // all that name an article
 	digest string
+	source []byte // as it was given to Parse
 }
 
 // Member is an organisation bound by an agreement.
@@ -125,13 +128,11 @@ func (a *Agreement) Centre() string {
 // file order, each once. An agreement with parents is a child agreement: it
 // may narrow what they allow, never widen it.
 func (a *Agreement) Parents() []string {
-	var ids []string
+	var orgs []string
 	for _, m := range a.Members() {
-		if m.Under != "" && !slices.Contains(ids, m.Under) {
-			ids = append(ids, m.Under)
-		}
+		orgs = append(orgs, m.Org)
 	}
-	return ids
+	return a.parentsOf(orgs)
 }
 
 // Flow finds a flow by its name, nil if there is none.
@@ -149,6 +150,17 @@ func (a *Agreement) Article(n string) *Article {
 	for i := range a.Articles {
 		if a.Articles[i].N == n {
 			return &a.Articles[i]
+		}
+	}
+	return nil
+}
+
+// Secondment finds the first post of a person at a host organisation, nil if
+// the agreement lends nobody of that name to it.
+func (a *Agreement) Secondment(host, person string) *Secondment {
+	for i := range a.Secondments {
+		if s := &a.Secondments[i]; s.Host == host && s.Person == person {
+			return s
 		}
 	}
 	return nil

@@ -118,8 +118,8 @@ func (c *checker) narrows(f *Flow, parent *Agreement) {
 		return
 	}
 	terms := c.a.Terms(f.Name, parent)
-	theirs := append(bounds.limits(), bounds.promises()...)
-	for i, l := range append(terms.limits(), terms.promises()...) {
+	theirs := bounds.all()
+	for i, l := range terms.all() {
 		msg := l.wider(theirs[i])
 		b, key := l.find(c.a, f)
 		if msg == "" || b == nil {

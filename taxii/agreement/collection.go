@@ -14,6 +14,7 @@ type Collection struct {
 	Alias       string   // "agreement.flow" or "agreement.flow.participant"
 	Title       string   // unique among all agreements ignoring case, without '.' and ','
 	Under       string   // the agreement whose end closes the collection too, "" if it hangs on its own alone
+	Parents     []string // the agreements its organisations take part under, each once, in the order of the members
 }
 
 // Organisations are the writer and the readers: those that have a grant.
@@ -84,11 +85,23 @@ func (a *Agreement) expand(f *Flow) []Collection {
 			} else {
 				c.Under = w.Under
 			}
+			c.Parents = a.parentsOf(c.Organisations())
 			c.Alias, c.Title = a.names(c)
 			cs = append(cs, c)
 		}
 	}
 	return cs
+}
+
+// parentsOf are the agreements that the organisations take part under.
+func (a *Agreement) parentsOf(orgs []string) []string {
+	var ids []string
+	for _, m := range a.Members() {
+		if m.Under != "" && slices.Contains(orgs, m.Org) && !slices.Contains(ids, m.Under) {
+			ids = append(ids, m.Under)
+		}
+	}
+	return ids
 }
 
 // subjects are the participants that a flow makes a collection for, or one

@@ -1,7 +1,6 @@
 package agreement
 
 import (
-	"cmp"
 	"fmt"
 	"math"
 	"reflect"
@@ -61,46 +60,6 @@ func (t *Terms) limits() []limit {
 	}
 }
 
-// promises are the terms that are taken from the parent a block at a time.
-func (t Terms) promises() []limit {
-	onward := *cmp.Or(t.Onward, &Onward{})
-	onward.Form = cmp.Or(onward.Form, "fused-only")
-	onward.ToVendors = cmp.Or(onward.ToVendors, "never")
-	attribution := *cmp.Or(t.Attribution, &Attribution{})
-	for _, to := range []*string{&attribution.Centre, &attribution.Bureaus, &attribution.Vendors} {
-		*to = cmp.Or(*to, "anonymous")
-	}
-	named := []string{"anonymous", "named"}
-	personal := *cmp.Or(t.PersonalData, &PersonalData{})
-	retention := *cmp.Or(t.Retention, &Retention{})
-	ls := []limit{
-		{"onward", "to_kinds", fewer, &onward.ToKinds, nil},
-		{"onward", "form", lower, &onward.Form, []string{"fused-only"}},
-		{"onward", "to_vendors", lower, &onward.ToVendors, []string{"never"}},
-		{"attribution", "centre", lower, &attribution.Centre, named},
-		{"attribution", "bureaus", lower, &attribution.Bureaus, named},
-		{"attribution", "vendors", lower, &attribution.Vendors, named},
-		{"personal_data", "forbidden", more, &personal.Forbidden, nil},
-		{"personal_data", "allow_if", fewer, &personal.AllowIf, nil},
-		{"retention", "keep", lower, &retention.Keep, nil},
-		{"retention", "never_over", lower, &retention.NeverOver, nil},
-	}
-	for label := stix.Clear; label <= stix.Red; label++ {
-		as := onward.leaves(label)
-		ls = append(ls, limit{"onward", "leaves_as." + label.String(), higher, &as, nil})
-	}
-	return ls
-}
-
-// leaves is the label that data goes out with; a label not named does not.
-func (o *Onward) leaves(label stix.TLP) LeavesAs {
-	as, ok := o.LeavesAs[label]
-	if !ok {
-		return LeavesAs{Never: true}
-	}
-	return as
-}
-
 // find is the block of the agreement that the limit is written in, nil if
 // there is none, and the limit's key there.
 func (l limit) find(a *Agreement, f *Flow) (*Block, string) {
@@ -146,6 +105,25 @@ func (l limit) loosen(m limit) {
 	default:
 		*names = append(slices.Clone(*names), missing(others, *names)...)
 	}
+}
+
+// tighten makes the limit no wider than m, and tells whether it was.
+func (l limit) tighten(m limit) bool {
+	if l.wider(m) == "" {
+		return false
+	}
+	names, ok := l.value.(*[]string)
+	if !ok || l.order == ofAll && *names == nil {
+		l.set(m)
+		return true
+	}
+	others := *m.value.(*[]string)
+	if l.order == more {
+		*names = append(slices.Clone(*names), missing(others, *names)...)
+	} else {
+		*names = slices.DeleteFunc(slices.Clone(*names), func(s string) bool { return !slices.Contains(others, s) })
+	}
+	return true
 }
 
 // wider says by what the limit is wider than m, "" if it is not: "red >

@@ -1,8 +1,10 @@
 package agreement
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -58,7 +60,7 @@ func (l *linter) articles() {
 		case b.Article == "" && !signature:
 			l.fail(b, "", `names no article: add article = "…"`)
 		case b.Article != "" && l.a.Article(b.Article) == nil:
-			l.fail(b, "article", "there is no article %s", b.Article)
+			l.fail(b, "article", "there is no article %s: name the one it carries out", b.Article)
 		case !signature:
 			carried[b.Article] = true
 		}
@@ -208,7 +210,7 @@ func (l *linter) known(b *Block, key, org string) {
 	for _, m := range l.a.Members() {
 		orgs = append(orgs, m.Org)
 	}
-	l.fail(b, key, "%s is no party or participant%s", org, hint(org, orgs))
+	l.fail(b, key, "%s is no party or participant%s", org, cmp.Or(hint(org, orgs), ": name one, or add it"))
 }
 
 // knownFlow reports the name of no flow.
@@ -220,5 +222,5 @@ func (l *linter) knownFlow(b *Block, key, name string) {
 	for _, f := range l.a.Flows {
 		names = append(names, f.Name)
 	}
-	l.fail(b, key, "there is no flow %s%s", name, hint(name, names))
+	l.fail(b, key, "there is no flow %s%s", name, cmp.Or(hint(name, names), ": name one of "+strings.Join(names, ", ")))
 }

@@ -62,18 +62,29 @@ type Clause struct{ Agreement, Article string }
 func (c Clause) String() string { return c.Agreement + " art. " + c.Article }
 
 // Terms are the effective conditions of one flow; the zero Terms if there is
-// no such flow. Parent is the agreement that the participant takes part
-// under, nil for a party. Of the parent's flows in the same direction, seen
-// from the centre, the loosest value of each term is taken. That the child is
-// no wider is for [Check] to see.
-func (a *Agreement) Terms(flow string, parent *Agreement) Terms {
+// no such flow. Parents are the agreements that the participants take part
+// under (see [Collection.Parents]); a nil one is passed over, and a party has
+// none. Of a parent's flows in the same direction, seen from the centre, the
+// loosest value of each term is taken; of several parents the strictest, since
+// what is written for many readers may be no wider than any reader's own
+// agreement. Where neither is stricter the first parent's stands. That the
+// child is no wider is for [Check] to see.
+func (a *Agreement) Terms(flow string, parents ...*Agreement) Terms {
 	f := a.Flow(flow)
 	if f == nil {
 		return Terms{}
 	}
-	t := defaults()
-	if parent != nil {
-		t, _ = a.bounds(f, parent)
+	t, bound := defaults(), false
+	for _, parent := range parents {
+		if parent == nil {
+			continue
+		}
+		bounds, _ := a.bounds(f, parent)
+		if bound {
+			t.tighten(bounds)
+		} else {
+			t, bound = bounds, true
+		}
 	}
 	a.state(&t, f)
 	return t
@@ -98,7 +109,7 @@ func (a *Agreement) bounds(f *Flow, parent *Agreement) (bounds Terms, found bool
 		if !a.sameDirection(f, parent, g) {
 			continue
 		}
-		t := parent.Terms(g.Name, nil)
+		t := parent.Terms(g.Name)
 		if found {
 			loosest := bounds.limits()
 			for i, l := range t.limits() {
@@ -149,9 +160,9 @@ func (a *Agreement) state(t *Terms, f *Flow) {
 	t.Attribution = cmp.Or(a.Attribution, t.Attribution)
 	t.PersonalData = cmp.Or(a.PersonalData, t.PersonalData)
 	t.Retention = cmp.Or(a.Retention, t.Retention)
-	for _, l := range t.promises() {
-		if b, _ := l.find(a, f); b != nil {
-			t.By[l.by()] = Clause{a.ID, b.Article}
+	for _, name := range []string{"onward", "attribution", "personal_data", "retention"} {
+		if b := a.block(name); b != nil {
+			t.By[name] = Clause{a.ID, b.Article}
 		}
 	}
 }

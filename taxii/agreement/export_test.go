@@ -1,0 +1,17 @@
+package agreement
+
+import "slices"
+
+// Wider lists the terms that are wider in t than in u: "quota.pushes_per_day
+// 10 > 5".
+func Wider(t, u Terms) []string {
+	var wider []string
+	theirs := u.all()
+	for i, l := range t.all() {
+		if by := l.wider(theirs[i]); by != "" {
+			wider = append(wider, l.block+"."+l.key+" "+by)
+		}
+	}
+	slices.Sort(wider)
+	return wider
+}

@@ -1,0 +1,162 @@
+package agreement
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"encoding/base64"
+	"fmt"
+	"slices"
+	"strings"
+	"text/template"
+	"time"
+
+	"comity/taxii"
+)
+
+// keyPrefix names the algorithm of a key written as text.
+const keyPrefix = "ed25519:"
+
+// base64Text refuses what an encoder does not write, so that one key has one
+// text.
+var base64Text = base64.StdEncoding.Strict()
+
+// FormatKey is a public key as files and the register write it: "ed25519:"
+// and the base64 of its 32 octets.
+func FormatKey(key ed25519.PublicKey) string {
+	return keyPrefix + base64Text.EncodeToString(key)
+}
+
+// ParseKey reads what [FormatKey] writes. The error is a [taxii.Error] with
+// code Invalid.
+func ParseKey(text string) (ed25519.PublicKey, error) {
+	encoded, ok := strings.CutPrefix(text, keyPrefix)
+	key, err := base64Text.DecodeString(encoded)
+	if !ok || err != nil || len(key) != ed25519.PublicKeySize {
+		return nil, taxii.Errorf(taxii.Invalid, "%q is no public key: write %s and the base64 of 32 octets", text, keyPrefix)
+	}
+	return key, nil
+}
+
+// Sign returns the file with a signature of the party org appended, made with
+// its private key over the text of [Agreement.Digest]. By is the person who
+// signs, "" if none is named; at is written down in whole seconds and is not
+// part of what is signed. Earlier signatures stay, good or not. The error is a
+// [taxii.Error] with code Invalid: the file is not in due form, or org is no
+// party.
+func Sign(src []byte, org, by string, key ed25519.PrivateKey, at time.Time) ([]byte, error) {
+	a, ps := Parse("agreement", src)
+	if err := ps.Err(); err != nil {
+		return nil, err
+	}
+	if !slices.Contains(a.signers(), org) {
+		return nil, taxii.Errorf(taxii.Invalid, "%s is no party to %s: its parties are %s", org, a.ID, strings.Join(a.signers(), ", "))
+	}
+	if len(key) != ed25519.PrivateKeySize {
+		return nil, taxii.Errorf(taxii.Invalid, "sign %s: a private key has %d octets, this one has %d", a.ID, ed25519.PrivateKeySize, len(key))
+	}
+	signed := AppendSignatures(src, Signature{
+		Org: org, By: by, At: at,
+		Key: FormatKey(key.Public().(ed25519.PublicKey)),
+		Sig: base64Text.EncodeToString(ed25519.Sign(key, []byte(a.digest))),
+	})
+	// Where signature = [] is written, no block can follow.
+	if _, ps := Parse("agreement", signed); ps.Err() != nil {
+		return nil, taxii.Errorf(taxii.Invalid, "a signature cannot be appended to %s: %s", a.ID, ps.Err())
+	}
+	return signed, nil
+}
+
+var signatureBlock = template.Must(template.New("").Funcs(template.FuncMap{"q": quote, "time": timestamp}).Parse(`
+[[signature]]
+org = {{q .Org}}
+{{with .By}}by  = {{q .}}
+{{end}}at  = {{time .At}}
+key = {{q .Key}}
+sig = {{q .Sig}}
+`))
+
+// AppendSignatures returns the file with a [[signature]] block for each.
+func AppendSignatures(src []byte, signatures ...Signature) []byte {
+	b := bytes.NewBuffer(slices.Clone(src))
+	if len(src) > 0 && !bytes.HasSuffix(src, []byte("\n")) {
+		b.WriteByte('\n')
+	}
+	for _, s := range signatures {
+		if err := signatureBlock.Execute(b, s); err != nil {
+			panic("agreement: a signature has a TOML form: " + err.Error())
+		}
+	}
+	return b.Bytes()
+}
+
+// MergeSignatures adds to dst the signatures of src it has not yet: those that
+// differ in organisation, key or signature. Dst itself is not changed.
+func MergeSignatures(dst, src []Signature) []Signature {
+	merged := slices.Clone(dst)
+	for _, s := range src {
+		same := func(d Signature) bool { return d.Org == s.Org && d.Key == s.Key && d.Sig == s.Sig }
+		if !slices.ContainsFunc(merged, same) {
+			merged = append(merged, s)
+		}
+	}
+	return merged
+}
+
+// SignedBy are the parties, in the order of the file, that have signed: with
+// the key that keyOf gives, and over the digest as it is. KeyOf gives the
+// registered key of an organisation as [FormatKey] writes it, "" if none is.
+func (a *Agreement) SignedBy(keyOf func(org string) string) []string {
+	return slices.DeleteFunc(a.signers(), func(org string) bool {
+		return !slices.ContainsFunc(a.Signatures, func(s Signature) bool {
+			return s.Org == org && a.flaw(s, keyOf(org)) == nil
+		})
+	})
+}
+
+// SignatureProblems are warnings, lint (11) of 2.4: one for each signature
+// that does not verify, which then counts as missing. See [Agreement.SignedBy]
+// for keyOf.
+func (a *Agreement) SignatureProblems(keyOf func(org string) string) Problems {
+	l := linter{a: a}
+	for i := range a.Signatures {
+		s := &a.Signatures[i]
+		if f := a.flaw(*s, keyOf(s.Org)); f != nil {
+			l.warn(&s.Block, f.key, "%s; it counts as missing", f.msg)
+		}
+	}
+	l.problems.sort()
+	return l.problems
+}
+
+// flaw is why a signature is no good, and the key of its block to blame.
+type flaw struct{ key, msg string }
+
+func (a *Agreement) flaw(s Signature, registered string) *flaw {
+	key, err := ParseKey(s.Key)
+	if err != nil {
+		return &flaw{"key", err.Error()}
+	}
+	if registered == "" {
+		return &flaw{"org", fmt.Sprintf("no key of %s is registered: register the one it signs with", s.Org)}
+	}
+	if r, err := ParseKey(registered); err != nil || !r.Equal(key) {
+		return &flaw{"key", fmt.Sprintf("not the key registered for %s: let it sign with that one", s.Org)}
+	}
+	sig, err := base64Text.DecodeString(s.Sig)
+	if err != nil || len(sig) != ed25519.SignatureSize {
+		return &flaw{"sig", fmt.Sprintf("%q is no signature: write the base64 of %d octets, as sign does", s.Sig, ed25519.SignatureSize)}
+	}
+	if !ed25519.Verify(key, []byte(a.digest), sig) {
+		return &flaw{"sig", fmt.Sprintf("does not match the digest %s: %s signed another text; let it sign this one", a.digest, s.Org)}
+	}
+	return nil
+}
+
+// signers are the organisations of the parties, each once.
+func (a *Agreement) signers() []string {
+	var orgs []string
+	for _, p := range a.Parties {
+		orgs = append(orgs, p.Org)
+	}
+	return orgs
+}
