@@ -71,7 +71,7 @@ func view(t *testing.T, raw []byte) {
 		t.Errorf("NewObject(%s): id %q, type %q", raw, o.ID, o.Type)
 	}
 	o.References(func(string, stix.ID) {})
-	o.ForgedTLP()
+	o.Forged()
 	if !o.Has("id") || !o.Has("type") {
 		t.Errorf("Has: no id or type in %s", raw)
 	}

@@ -22,33 +22,34 @@ func TestMarkingsBearTheIdsThatEverybodyUses(t *testing.T) {
 		if got, ok := stix.MarkingTLP(id); !ok || got != want {
 			t.Errorf("%s is %s (%t), want %s", id, got, ok, want)
 		}
-		if stix.IsPAP(id) {
+		if _, ok := stix.MarkingPAP(id); ok {
 			t.Errorf("%s is taken for PAP", id)
 		}
 	}
-	for _, uuid := range []string{
-		"ad15a0cd-55b6-4588-a14c-a66105329b92", // CLEAR
-		"a3bea94c-b469-41dc-9cfe-d6e7daba7730", // WHITE
-		"c43594d1-4b11-4c59-93ab-1c9b14d53ce9", // GREEN
-		"60f8932b-e51e-4458-b265-a2e8be9a80ab", // AMBER
-		"740d36e5-7714-4c30-961a-3ae632ceee0e", // RED
+	for uuid, want := range map[string]stix.PAP{
+		"a3bea94c-b469-41dc-9cfe-d6e7daba7730": stix.PAPClear, // WHITE
+		"ad15a0cd-55b6-4588-a14c-a66105329b92": stix.PAPClear,
+		"c43594d1-4b11-4c59-93ab-1c9b14d53ce9": stix.PAPGreen,
+		"60f8932b-e51e-4458-b265-a2e8be9a80ab": stix.PAPAmber,
+		"740d36e5-7714-4c30-961a-3ae632ceee0e": stix.PAPRed,
 	} {
 		id := stix.ID("marking-definition--" + uuid)
-		if !stix.IsPAP(id) {
-			t.Errorf("%s is no PAP marking", id)
+		if got, ok := stix.MarkingPAP(id); !ok || got != want {
+			t.Errorf("%s is PAP %s (%t), want %s", id, got, ok, want)
 		}
 		if got, ok := stix.MarkingTLP(id); ok {
 			t.Errorf("%s is %s, want no TLP", id, got)
 		}
 	}
 	for _, id := range []stix.ID{"", "marking-definition--" + uuidA, "statement--34098fce-860f-48ae-8e50-ebd3cc5e41da"} {
-		if got, ok := stix.MarkingTLP(id); ok || stix.IsPAP(id) {
-			t.Errorf("%q is %s or PAP, want neither", id, got)
+		_, tlp := stix.MarkingTLP(id)
+		if _, pap := stix.MarkingPAP(id); tlp || pap {
+			t.Errorf("%q is TLP (%t) or PAP (%t), want neither", id, tlp, pap)
 		}
 	}
 }
 
-func TestForgedTLPIsTLPContentThatIsNotTheStandards(t *testing.T) {
+func TestForgedIsTLPOrPAPContentThatIsNotTheStandards(t *testing.T) {
 	const (
 		own    = "marking-definition--" + uuidA
 		white1 = "marking-definition--613f2e26-407d-48c7-9eca-b8e91df99dc9"
@@ -59,6 +60,14 @@ func TestForgedTLPIsTLPContentThatIsNotTheStandards(t *testing.T) {
 	tlp1 := func(level string) string { return `"definition_type":"tlp","definition":{"tlp":"` + level + `"}` }
 	tlp2 := func(level string) string {
 		return `"extensions":{"extension-definition--60a3c5c5-0d10-413e-aab3-9e08dde9e88d":{"extension_type":"property-extension","tlp_2_0":"` + level + `"}}`
+	}
+	const (
+		papWhite = "marking-definition--a3bea94c-b469-41dc-9cfe-d6e7daba7730"
+		papClear = "marking-definition--ad15a0cd-55b6-4588-a14c-a66105329b92"
+		papRed   = "marking-definition--740d36e5-7714-4c30-961a-3ae632ceee0e"
+	)
+	pap := func(level string) string {
+		return `"extensions":{"extension-definition--f8d78575-edfd-406e-8e84-6162a8450f5b":{"extension_type":"property-extension","pap":"` + level + `"}}`
 	}
 	tests := []struct {
 		name, id, content string
@@ -74,6 +83,11 @@ func TestForgedTLPIsTLPContentThatIsNotTheStandards(t *testing.T) {
 		{"a statement that mentions tlp", own, `"definition_type":"statement","definition":{"statement":"tlp"}`, false},
 		{"another extension", own, `"extensions":{"extension-definition--` + uuidB + `":{"tlp_2_0":"red"}}`, false},
 		{"nothing at all", own, `"name":"TLP:RED"`, false},
+
+		{"PAP white", papWhite, pap("white"), false},
+		{"PAP clear", papClear, pap("clear"), false},
+		{"PAP red", papRed, `"name":"PAP:RED",` + pap("red"), false},
+		{"an IEP policy", own, `"extensions":{"extension-definition--762e2e97-ee51-43e5-a9ea-165fbb862c4a":{"tlp":"red"}}`, false},
 
 		{"TLP 1.0 under an id of its own", own, tlp1("green"), true},
 		{"TLP 2.0 under an id of its own", own, tlp2("green"), true},
@@ -91,17 +105,24 @@ func TestForgedTLPIsTLPContentThatIsNotTheStandards(t *testing.T) {
 		{"TLP 1.0 white calls itself clear", white1, tlp1("clear"), true},
 		{"two levels, the true one last", green1, tlp1("red") + `,` + tlp2("green"), true},
 		{"two levels, the true one first", green1, tlp2("green") + `,` + tlp1("red"), true},
+		{"PAP under an id of its own", own, pap("red"), true},
+		{"PAP under an id of TLP", green1, tlp1("green") + `,` + pap("green"), true},
+		{"TLP under an id of PAP", papRed, pap("red") + `,` + tlp1("red"), true},
+		{"PAP red calls itself clear", papRed, pap("clear"), true},
+		{"PAP red calls itself nothing", papRed, `"name":"PAP:RED"`, true},
+		{"PAP clear calls itself white", papClear, pap("white"), true},
+		{"a PAP level that is none", papRed, pap("RED"), true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			o := object(t, `{"type":"marking-definition","id":"`+tt.id+`","created":"2017-01-20T00:00:00.000Z",`+tt.content+`}`)
-			if got := o.ForgedTLP(); got != tt.want {
+			if got := o.Forged(); got != tt.want {
 				t.Errorf("forged %t, want %t", got, tt.want)
 			}
 		})
 	}
 	o := object(t, `{"type":"indicator","id":"`+indicatorA+`",`+tlp1("red")+`}`)
-	if o.ForgedTLP() {
+	if o.Forged() {
 		t.Error("an indicator is no marking, whatever it says")
 	}
 }

@@ -20,6 +20,8 @@ type Object struct {
 	Modified Timestamp // zero if absent
 	Markings []ID      // object_marking_refs, in order
 	Granular []ID      // marking_ref of each of granular_markings, in order
+	Creator  ID        // created_by_ref, "" if absent
+	Revoked  bool
 }
 
 // NewObject makes the view of raw, which must be compact and valid JSON such
@@ -73,6 +75,11 @@ func NewObject(raw []byte) (Object, error) {
 			o.Created = readTime("/created", value)
 		case "modified":
 			o.Modified = readTime("/modified", value)
+		case "created_by_ref":
+			s, _ := text(value)
+			o.Creator, _ = ParseID(s)
+		case "revoked":
+			o.Revoked = string(value) == "true"
 		case "object_marking_refs":
 			if value[0] != '[' {
 				refuse("R-007", "/object_marking_refs", "expected a list of identifiers")

@@ -51,7 +51,7 @@ func TestRealBundlesAreReadWhole(t *testing.T) {
 				t.Errorf("%s, object %d: %v", file, i, err)
 				continue
 			}
-			if o.ForgedTLP() {
+			if o.Forged() {
 				t.Errorf("%s: %s is taken for a forgery", file, o.ID)
 			}
 			if i%50 == 0 && !stix.SameContent(o.Raw, bundle.Objects[i]) {

@@ -44,3 +44,14 @@ func (t *TLP) UnmarshalText(b []byte) (err error) {
 	*t, err = ParseTLP(string(b))
 	return err
 }
+
+// Marking is the id of the TLP 2.0 marking definition of the label.
+func (t TLP) Marking() ID {
+	return [...]ID{
+		"marking-definition--94868c89-83c2-464b-929b-a1a8aa3c8487",
+		"marking-definition--bab4a63c-aed9-4cf5-a766-dfca5abac2bb",
+		"marking-definition--55d920b0-5e8b-4f79-9ee9-91f868d9b421",
+		"marking-definition--939a9414-2ddd-4d32-a0cd-375ea402b003",
+		"marking-definition--e828b379-4e03-4974-9ac4-e53a884c97c1",
+	}[t]
+}

@@ -1,6 +1,6 @@
 // Package store is the contract between comity and what keeps its data: the
-// directory of who takes part, the records of each collection, and the status
-// of each push.
+// directory of who takes part, the records of each collection, the status of
+// each push, and the chain of audit entries that says who did what.
 //
 // One method is one transaction. Nothing here assumes that only one process
 // uses the store. Every method that touches objects takes an exchange.Grant
@@ -18,6 +18,7 @@ import (
 
 	"comity/stix"
 	"comity/taxii"
+	"comity/taxii/audit"
 	"comity/taxii/exchange"
 )
 
@@ -28,9 +29,10 @@ type Store interface {
 	Generation(ctx context.Context) (uint64, error)
 	// Directory is a copy of the directory with its generation.
 	Directory(ctx context.Context) (*exchange.Directory, uint64, error)
-	// Amend lets change alter the directory and saves it; if change fails,
-	// nothing is saved and its error returned. It may be called more than once.
-	Amend(ctx context.Context, change func(*exchange.Directory) error) error
+	// Amend lets change alter the directory and saves it together with the
+	// entries that change returns; if it fails, nothing is saved and its error
+	// returned. It may be called more than once.
+	Amend(ctx context.Context, change func(*exchange.Directory) ([]audit.Entry, error)) error
 
 	// Append adds one part of a push. Each item becomes a record, is known
 	// already, or is refused; the status says which. Records get a date_added
@@ -40,7 +42,10 @@ type Store interface {
 	// unknown outcome can be repeated; one out of order is Conflict, one of a
 	// push that is forgotten NotFound. A version that changes what no version may
 	// is taken with a warning. Forbidden without the right
-	// to write.
+	// to write; NotFound if the directory has shut the collection; TooMany if the
+	// first part is one push more than the flow's quota allows its writer that
+	// day (UTC). What is barred (see Remove) is a failure. Each part commits with
+	// its audit entry.
 	Append(ctx context.Context, g exchange.Grant, part Part) error
 	// Rehearse tells what Append would make of all parts of a push, one after the
 	// other, and stores nothing: no record, no status. It may read the parts more
@@ -65,8 +70,22 @@ type Store interface {
 	// specification version unless q.Specs names some, and says how many there
 	// were. Each leaves a tombstone. What is deleted can be added again and
 	// is then a new record. NotFound, and nothing deleted, if an id or a version
-	// that q names is not there.
+	// that q names is not there. It commits with its audit entry.
 	Delete(ctx context.Context, g exchange.Grant, q Query) (int, error)
+	// Remove takes the records that were added to a collection at those dates,
+	// at most 4,000; one that is gone already does not matter. It leaves
+	// tombstones like Delete, and bars the same content from coming back where
+	// bar says so. The entry, which says why, commits with it; its Count, From,
+	// To and Collection are set. If none is left, there is no entry.
+	Remove(ctx context.Context, collection uuid.UUID, dates []time.Time, bar Bar, entry audit.Entry) (int, error)
+	// LiftBars lets back in what was barred under that reason.
+	LiftBars(ctx context.Context, reason string) error
+	// ForgetStatuses forgets the statuses of pushes into a collection: they quote
+	// what was sent.
+	ForgetStatuses(ctx context.Context, collection uuid.UUID) error
+	// Due counts the records, by collection and day (UTC), whose retention ends
+	// before t. A day is listed once it has begun.
+	Due(ctx context.Context, t time.Time) ([]Due, error)
 	// Has tells whether the caller can see any version of an object, of any
 	// specification version.
 	Has(ctx context.Context, g exchange.Grant, id stix.ID) (bool, error)
@@ -74,9 +93,32 @@ type Store interface {
 	// label of the newest version of each that the caller may see, or, if it may
 	// write, that there is. The result is as long as keys.
 	Labels(ctx context.Context, g exchange.Grant, keys []stix.Key) ([]exchange.Held, error)
+	// Pushes is how many pushes org has begun on that day (UTC) that count
+	// against the quota of an agreement. Days before its latest may be forgotten.
+	Pushes(ctx context.Context, agreement, org string, day time.Time) (int64, error)
 	// Count is the number of records in a collection, superseded versions
 	// included.
 	Count(ctx context.Context, collection uuid.UUID) (int64, error)
+
+	// Record adds entries to the audit chain that stand for themselves.
+	Record(ctx context.Context, entries ...audit.Entry) error
+	// Entries are at most n links of the audit chain with numbers greater than
+	// after, in order.
+	Entries(ctx context.Context, after uint64, n int) ([]audit.Link, error)
+	// ChainHead is the last link of the chain; zero if there is none. Open tells
+	// that a start came after the last stop.
+	ChainHead(ctx context.Context) (audit.Head, error)
+	// Holders tells who got which of those objects of a collection, whatever the
+	// version, as the delivery entries say: what a recorded query showed at the
+	// time is worked out again. In a gap, whoever could read counts. It goes by
+	// the second that View.At is: who missed a version by that much is rather
+	// named than forgotten. Sorted by account.
+	Holders(ctx context.Context, collection uuid.UUID, ids []stix.ID) ([]Holder, error)
+	// Quarantined are at most n objects that were kept apart, with numbers
+	// greater than after.
+	Quarantined(ctx context.Context, after uint64, n int) ([]Quarantined, error)
+	// Discard drops one of them; NotFound if there is none. The entry says why.
+	Discard(ctx context.Context, number uint64, entry audit.Entry) error
 
 	// Backup writes a consistent copy that can be opened as a store, while
 	// others read and write, and returns its size.
@@ -92,16 +134,19 @@ type Store interface {
 
 // Item is one object of a push, in the order sent.
 type Item struct {
-	Object  stix.Object // not read if Refused is set
-	Label   stix.TLP    // effective label
-	Warning string      // what is worth saying although it is taken; "" for nothing
-	Refused *Refusal    // non-nil: named in the status, not stored
+	Object   stix.Object // not read if Refused is set, unless it is to be kept apart
+	Handling exchange.Handling
+	Warning  string   // what is worth saying although it is taken; "" for nothing
+	Refused  *Refusal // non-nil: named in the status, not stored
 }
 
 // Refusal says why an object was not taken. ID and Version are as good as the
 // object allowed: ID may be "objects/<n>", Version may be the time of the push.
 type Refusal struct {
 	ID, Version, Message string
+
+	By         string // rule or article, for the audit entry: it must not quote what was sent
+	Quarantine bool   // keep the object apart, for a person to look at
 }
 
 // Part is a slice of a push, at most 4,000 objects or 4 MiB, unless a single
@@ -154,6 +199,7 @@ type Query struct {
 	After    time.Time // exclusive; zero: from the beginning
 	Limit    int       // at least 1
 	MaxBytes int       // a page ends before it grows larger, but holds one object at least; 0: no bound
+	Detail   bool      // for upkeep: fill in Page.Details
 }
 
 // Page is a page of objects.
@@ -163,6 +209,13 @@ type Page struct {
 	First   time.Time
 	Last    time.Time // date_added of the first and the last entry; zero if empty
 	More    bool      // entries follow that the caller may see
+	Details []Detail  // of each object, if asked for
+}
+
+// Detail is what a record says beside its object.
+type Detail struct {
+	DateAdded time.Time
+	Handling  exchange.Handling
 }
 
 // Len is the number of objects.
@@ -188,4 +241,35 @@ type Record struct {
 	Version   string // modified, else created, as spelled in the object; else date_added
 	Spec      string // "2.0" or "2.1"
 	DateAdded time.Time
+}
+
+// Bar keeps removed content from coming back: what Origin pushes itself, and
+// what others push that names Origin's Identity as its creator.
+type Bar struct {
+	Reason   string // under which it can be lifted; "" bars nothing
+	Origin   string // organisation
+	Identity string // STIX identity of Origin, "" if none is known
+}
+
+// Due is how many records of a collection end on a day.
+type Due struct {
+	Collection uuid.UUID
+	Day        time.Time
+	Count      int64
+}
+
+// Holder is an account that got objects, as the audit chain says.
+type Holder struct {
+	Account, Org string
+	IDs          []stix.ID // in the order asked for
+}
+
+// Quarantined is an object that was kept apart.
+type Quarantined struct {
+	Number     uint64
+	Time       time.Time
+	Account    string
+	Collection uuid.UUID
+	Refusal
+	Object []byte
 }

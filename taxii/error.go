@@ -3,6 +3,7 @@ package taxii
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Code says what a caller may do about a failure. It travels as error_code,
@@ -30,9 +31,10 @@ const (
 // Error is the one error that crosses package borders. Msg is safe to show
 // to the other party; Err is for our log.
 type Error struct {
-	Code Code
-	Msg  string
-	Err  error
+	Code       Code
+	Msg        string
+	Err        error
+	RetryAfter time.Duration // when to come back, of TooMany and Unavailable; 0: not said
 }
 
 // Errorf makes an Error whose message the other party may read.

@@ -45,8 +45,12 @@ func (c *grantsCmd) Run(sh *shell) error {
 	}
 	return sh.print(list, func(w io.Writer) {
 		for _, g := range list {
-			fmt.Fprintf(w, "%s\t%s\t%s\tarticle %s of %s\tuntil %s\n", g.Organisation, g.Collection,
-				rights(g.CanRead, g.CanWrite, g.CanDelete), g.Article, g.Agreement, g.Until.UTC().Format(time.RFC3339))
+			by := fmt.Sprintf("article %s of %s", g.Article, g.Agreement)
+			if g.Letter != "" {
+				by += " by the letter " + g.Letter
+			}
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\tuntil %s\n", g.Organisation, g.Collection,
+				rights(g.CanRead, g.CanWrite, g.CanDelete), by, g.Until.UTC().Format(time.RFC3339))
 		}
 	})
 }

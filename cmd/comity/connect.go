@@ -11,7 +11,9 @@ import (
 	"comity/store/bolt"
 	"comity/taxii"
 	"comity/taxii/admin"
+	"comity/taxii/audit"
 	"comity/taxii/intake"
+	"comity/taxii/steward"
 )
 
 // lockWait is how long a command waits for another that holds the store.
@@ -33,13 +35,25 @@ func (sh *shell) connect() (*admin.Client, error) {
 		}
 		s, err := sh.open(200 * time.Millisecond)
 		if err == nil {
-			in := intake.New(s, sh.data, time.Now)
-			return admin.Local(admin.New(s, in, time.Now), s.Close), nil
+			return sh.local(s)
 		}
 		if taxii.CodeOf(err) != taxii.Unavailable || time.Now().After(deadline) || sh.ctx.Err() != nil {
 			return nil, err
 		}
 	}
+}
+
+// local is an Admin in this process. What goes out by commands is no delivery, so
+// its steward has nothing to wait for.
+func (sh *shell) local(s store.Store) (*admin.Client, error) {
+	key, err := centreKey(sh.data)
+	if err != nil {
+		s.Close()
+		return nil, err
+	}
+	log := slog.New(slog.NewTextHandler(sh.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	st := steward.New(s, audit.New(s.Record, time.Now, log), key, time.Now, log)
+	return admin.Local(admin.New(s, intake.New(s, sh.data, time.Now), st, time.Now), s.Close), nil
 }
 
 // open opens the store of the data folder.

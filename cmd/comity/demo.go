@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -46,11 +47,19 @@ func (c *demoCmd) Run(sh *shell) error {
 	}
 	defer s.Close()
 	demo := &shell{sh.ctx, data, false, sh.in, sh.out, sh.err}
-	ex := &exchangeServer{store: s, data: data, socket: demo.socket(), now: now, log: log}
+	public, err := newKey(filepath.Join(data, keyFile))
+	if err != nil {
+		return err
+	}
+	key, err := centreKey(data)
+	if err != nil {
+		return err
+	}
+	ex := &exchangeServer{store: s, data: data, socket: demo.socket(), key: key, now: now, log: log}
 	if err := ex.start(&serveCmd{Listen: c.Listen}); err != nil {
 		return err
 	}
-	tokens, err := demo.populate()
+	tokens, err := demo.populate(public)
 	if err == nil {
 		err = demo.pushAll(ex.url, tokens)
 	}
@@ -64,7 +73,7 @@ func (c *demoCmd) Run(sh *shell) error {
 
 // populate makes centre, partner, agreement and accounts, by the commands an
 // operator would use, and returns a token of each organisation.
-func (sh *shell) populate() (map[string]string, error) {
+func (sh *shell) populate(key string) (map[string]string, error) {
 	source, err := fs.ReadFile(testdata.Files, "agreements/"+demoAgreement+".toml")
 	if err != nil {
 		return nil, err
@@ -73,7 +82,7 @@ func (sh *shell) populate() (map[string]string, error) {
 		verb string
 		in   any
 	}{
-		{"init", admin.Init{ID: "igci", Name: "INTERPOL Global Complex for Innovation", Country: "SG"}},
+		{"init", admin.Init{ID: "igci", Name: "INTERPOL Global Complex for Innovation", Country: "SG", Key: key}},
 		{"org/add", exchange.Organisation{ID: "palo-alto-networks", Kind: "private-vendor", Name: "Palo Alto Networks", Country: "US"}},
 		{"agreement/load", admin.LoadAgreements{
 			Files: []admin.File{{Name: demoAgreement + ".toml", Source: string(source)}}, Waive: "demonstration",

@@ -42,6 +42,7 @@ type commands struct {
 	Agreement   agreementCmd   `cmd:"" help:"Agreements: the only source of access."`
 	Collections collectionsCmd `cmd:"" help:"List collections, as an account sees them or as they are."`
 	Grants      grantsCmd      `cmd:"" help:"List who may do what with which collection, by which article."`
+	Why         whyCmd         `cmd:"" help:"Explain why an account sees an object, or does not."`
 
 	Import     importCmd     `cmd:"" help:"Push bundles or envelopes on behalf of an account."`
 	Export     exportCmd     `cmd:"" help:"Write a collection as one STIX bundle."`
@@ -49,8 +50,15 @@ type commands struct {
 	Validate   validateCmd   `cmd:"" help:"Check bundles or envelopes without storing anything."`
 	Convert    convertCmd    `cmd:"" help:"Upgrade a STIX 2.0 bundle to STIX 2.1."`
 
+	Audit      auditCmd      `cmd:"" help:"The record of every decision, which nobody can rewrite unseen."`
+	Recall     recallCmd     `cmd:"" help:"Who holds what."`
+	Purge      purgeCmd      `cmd:"" help:"List or remove what is past its retention."`
+	Quarantine quarantineCmd `cmd:"" help:"Objects kept apart because they hold personal data."`
+
 	Backup  backupCmd  `cmd:"" help:"Write a consistent copy of the store, also while serving."`
+	Restore restoreCmd `cmd:"" help:"Make a backup the store of the data folder; the server must be stopped."`
 	Check   checkCmd   `cmd:"" help:"Read the whole store and report every fault."`
+	Compact compactCmd `cmd:"" help:"Rewrite the store without what was removed; the server must be stopped."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 

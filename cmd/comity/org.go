@@ -1,11 +1,6 @@
 package main
 
 import (
-	"crypto/ed25519"
-	"crypto/rand"
-	"crypto/x509"
-	"encoding/base64"
-	"encoding/pem"
 	"fmt"
 	"io"
 	"os"
@@ -19,6 +14,7 @@ type orgCmd struct {
 	Add       orgAddCmd       `cmd:"" help:"Add an organisation."`
 	List      orgListCmd      `cmd:"" help:"List organisations."`
 	Show      orgShowCmd      `cmd:"" help:"Show one organisation."`
+	Key       orgKeyCmd       `cmd:"" help:"Give an organisation the key that it signs with."`
 	Suspend   orgSuspendCmd   `cmd:"" help:"Stop all its grants."`
 	Reinstate orgReinstateCmd `cmd:"" help:"Restore its grants."`
 }
@@ -54,26 +50,28 @@ func (c *orgAddCmd) Run(sh *shell) error {
 	return sh.printOrgs(o, o)
 }
 
-// newKey makes an Ed25519 key pair: the private key as PKCS #8 in PEM, which
-// only the owner of the file can read, the public one as the result.
-func newKey(file string) (string, error) {
-	public, private, err := ed25519.GenerateKey(rand.Reader)
+type orgKeyCmd struct {
+	ID     string `arg:""`
+	Key    string `xor:"key" required:"" placeholder:"ed25519:…" help:"Public key that it signs with from now on."`
+	NewKey string `xor:"key" required:"" placeholder:"FILE" help:"Make a key pair; the private key goes to this new file."`
+}
+
+func (c *orgKeyCmd) Run(sh *shell) error {
+	if c.NewKey != "" {
+		key, err := newKey(c.NewKey)
+		if err != nil {
+			return err
+		}
+		c.Key = key
+	}
+	o, err := call[exchange.Organisation](sh, "org/key", admin.RegisterKey{ID: c.ID, Key: c.Key})
 	if err != nil {
-		return "", err
+		if c.NewKey != "" {
+			os.Remove(c.NewKey)
+		}
+		return err
 	}
-	der, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		return "", err
-	}
-	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return "", err
-	}
-	if err := pem.Encode(f, &pem.Block{Type: "PRIVATE KEY", Bytes: der}); err != nil {
-		f.Close()
-		return "", err
-	}
-	return "ed25519:" + base64.StdEncoding.EncodeToString(public), f.Close()
+	return sh.printOrgs(o, o)
 }
 
 type orgListCmd struct{}

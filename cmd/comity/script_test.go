@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -14,7 +15,8 @@ func TestMain(m *testing.M) {
 }
 
 // TestCommands runs the scripts in testdata: each is what an operator types,
-// and what they see.
+// and what they see. $AGREEMENTS is the folder of the agreements that all tests
+// share.
 func TestCommands(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
@@ -23,7 +25,9 @@ func TestCommands(t *testing.T) {
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("COMITY_DATA", "data")
-			return nil
+			agreements, err := filepath.Abs("../../testdata/agreements")
+			env.Setenv("AGREEMENTS", agreements)
+			return err
 		},
 	})
 }

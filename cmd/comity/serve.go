@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/ed25519"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -18,10 +19,12 @@ import (
 
 	"comity/store"
 	"comity/taxii/admin"
+	"comity/taxii/audit"
 	"comity/taxii/auth"
 	"comity/taxii/intake"
 	"comity/taxii/metrics"
 	"comity/taxii/server"
+	"comity/taxii/steward"
 )
 
 type serveCmd struct {
@@ -37,13 +40,6 @@ type serveCmd struct {
 	LogFormat   string          `enum:"text,json" default:"text" env:"COMITY_LOG_FORMAT" help:"text or json."`
 	tlsFlags    `embed:""`
 }
-
-// background is how often the server tidies up, and statusKept how long the
-// status of a push can be read (TAXII 2.1 §4.3 asks for 24 hours).
-const (
-	background = time.Hour
-	statusKept = 48 * time.Hour
-)
 
 func (c *serveCmd) Run(sh *shell) error {
 	if _, err := os.Stat(sh.data); err != nil {
@@ -75,7 +71,11 @@ func (c *serveCmd) Run(sh *shell) error {
 	if c.LogFormat == "json" {
 		log = slog.New(slog.NewJSONHandler(sh.err, nil))
 	}
-	ex := &exchangeServer{store: s, data: sh.data, socket: sh.socket(), tls: config, now: time.Now, log: log}
+	key, err := centreKey(sh.data)
+	if err != nil {
+		return err
+	}
+	ex := &exchangeServer{store: s, data: sh.data, socket: sh.socket(), key: key, tls: config, now: time.Now, log: log}
 	if err := ex.start(c); err != nil {
 		return err
 	}
@@ -120,13 +120,16 @@ type exchangeServer struct {
 	store  store.Store
 	data   string
 	socket string
-	tls    *tls.Config // nil for plain HTTP
+	key    ed25519.PrivateKey // of the centre; nil: nothing is signed
+	tls    *tls.Config        // nil for plain HTTP
 	now    func() time.Time
 	log    *slog.Logger
 
-	url     string // as clients reach it
-	servers []*http.Server
-	failed  chan error
+	url      string // as clients reach it
+	servers  []*http.Server
+	recorder *audit.Recorder
+	steward  *steward.Steward
+	failed   chan error
 }
 
 // start opens the listeners: TAXII, the admin socket and, if asked for, the
@@ -146,10 +149,15 @@ func (ex *exchangeServer) start(c *serveCmd) error {
 	}
 	counters := metrics.New()
 	in := intake.New(ex.store, ex.data, ex.now)
-	ex.failed = make(chan error, 3)
+	ex.recorder = audit.New(ex.store.Record, ex.now, ex.log)
+	ex.steward = steward.New(ex.store, ex.recorder, ex.key, ex.now, ex.log)
+	ex.failed = make(chan error, 4)
 	ex.serve(listener, server.New(server.Config{
 		PublicURL: ex.url, Contact: c.Contact, MaxContentLength: c.MaxContent, DefaultLimit: c.Limit, MaxLimit: c.MaxLimit,
-	}, ex.store, auth.New(ex.store, ex.now, c.KeyHeader), in, counters, ex.log, ex.now))
+	}, server.Rooms{
+		Store: ex.store, Auth: auth.New(ex.store, ex.now, c.KeyHeader), Intake: in, Recorder: ex.recorder, Steward: ex.steward,
+		Metrics: counters, Log: ex.log, Now: ex.now,
+	}))
 
 	// The store is ours, so a socket that is still there is left over.
 	os.Remove(ex.socket)
@@ -160,7 +168,7 @@ func (ex *exchangeServer) start(c *serveCmd) error {
 	if err := os.Chmod(ex.socket, 0o600); err != nil {
 		return err
 	}
-	ex.serve(socket, admin.New(ex.store, in, ex.now).Handler())
+	ex.serve(socket, admin.New(ex.store, in, ex.steward, ex.now).Handler())
 	if c.AdminListen != "" {
 		listener, err := net.Listen("tcp", c.AdminListen)
 		if err != nil {
@@ -187,24 +195,24 @@ func (ex *exchangeServer) serve(l net.Listener, h http.Handler) {
 	go func() { ex.failed <- s.Serve(l) }()
 }
 
-// wait tidies up now and then until ctx ends, then lets requests finish.
+// wait lets the steward make its rounds until ctx ends or a listener fails, then
+// lets requests finish. What they got is on record before the steward stops.
 func (ex *exchangeServer) wait(ctx context.Context) error {
-	tick := time.NewTicker(background)
-	defer tick.Stop()
-	for {
-		if err := ex.store.ExpireStatuses(ctx, ex.now().Add(-statusKept)); err != nil && ctx.Err() == nil {
-			ex.log.Error("expire statuses", "err", err)
-		}
-		select {
-		case <-tick.C:
-		case err := <-ex.failed:
-			ex.stop()
-			return err
-		case <-ctx.Done():
-			ex.stop()
-			return nil
-		}
+	rounds, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	ended := make(chan error, 1)
+	go func() { ended <- ex.steward.Run(rounds) }()
+	var err error
+	select {
+	case err = <-ex.failed:
+	case err = <-ended:
+		ex.stop()
+		return err
+	case <-ctx.Done():
 	}
+	ex.stop()
+	end()
+	return cmp.Or(err, <-ended)
 }
 
 func (ex *exchangeServer) stop() {

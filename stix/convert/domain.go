@@ -62,7 +62,7 @@ func domain(o *stix.Object, members object, note notes) object {
 func nameTLP(o *stix.Object, members object) object {
 	at := members.index("definition")
 	_, known := stix.MarkingTLP(o.ID)
-	if !known || o.ForgedTLP() || members.index("name") >= 0 || at < 0 || members[at].value.Kind() != '{' {
+	if !known || o.Forged() || members.index("name") >= 0 || at < 0 || members[at].value.Kind() != '{' {
 		return members
 	}
 	level := parse(members[at].value).text("tlp")

@@ -86,7 +86,8 @@ func (e *editing) anchor(key stix.Key) (date, error) {
 	if a, ok := e.anchors[key]; ok {
 		return a.to, nil
 	}
-	return e.verified(key, e.base.candidates(nil, key))
+	d, _, err := e.verified(key, e.base.candidates(nil, key))
+	return d, err
 }
 
 // setAnchor notes that another record stands for the id; 0: none does.
@@ -98,17 +99,17 @@ func (e *editing) setAnchor(key stix.Key, from, to date) {
 }
 
 // verified is the date among the candidates of the index that does lead to a
-// record of key.
-func (c *collection) verified(key stix.Key, candidates []uint64) (date, error) {
+// record of key, and that record; 0 if none does.
+func (c *collection) verified(key stix.Key, candidates []uint64) (date, record, error) {
 	for _, ms := range candidates {
 		d := date(ms * 1000)
 		r, _, err := c.record(d)
 		if err != nil {
-			return 0, err
+			return 0, nil, err
 		}
 		if r != nil && r.key() == key {
-			return d, nil
+			return d, r, nil
 		}
 	}
-	return 0, nil
+	return 0, nil, nil
 }

@@ -5,14 +5,11 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/google/uuid"
@@ -49,41 +46,18 @@ type Store struct {
 
 var _ store.Store = (*Store)(nil)
 
-// mapAhead is address space kept beyond the file: while it lasts, growing the
-// file does not wait for readers.
-const mapAhead = 4 << 30
-
-// growth is how much the file grows at a time: each costs a sync. The new part
-// takes no room on the disk until it is written.
-const growth = 64 << 20
-
 // Open opens the store in the folder dir, which must exist, and makes it if
 // there is none. If another process has it open, it waits for up to wait, then
-// returns Unavailable. A file of a newer comity is Conflict.
+// returns Unavailable. A file of another layout is Conflict.
 func Open(dir string, now func() time.Time, log *slog.Logger, wait time.Duration) (*Store, error) {
-	path := filepath.Join(dir, FileName)
-	options := &bbolt.Options{
-		Timeout:         max(wait, time.Millisecond), // bbolt waits for ever on 0
-		FreelistType:    bbolt.FreelistMapType,
-		PageSize:        4096,
-		InitialMmapSize: mapAhead,
-		NoStatistics:    true,
-	}
-	if info, err := os.Stat(path); err == nil {
-		options.InitialMmapSize += int(info.Size())
-	}
-	db, err := openFile(path, options)
-	if errors.Is(err, syscall.ENOMEM) { // address space is limited
-		options.InitialMmapSize = 0
-		db, err = openFile(path, options)
-	}
-	if errors.Is(err, berrors.ErrTimeout) {
-		return nil, &taxii.Error{Code: taxii.Unavailable, Msg: "another process uses " + path, Err: err}
-	}
+	return open(filepath.Join(dir, FileName), now, log, wait)
+}
+
+func open(path string, now func() time.Time, log *slog.Logger, wait time.Duration) (*Store, error) {
+	db, err := openFile(path, wait)
 	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", path, err)
+		return nil, err
 	}
-	db.AllocSize = growth
 	s := &Store{db: db, now: now, log: log, commit: (*bbolt.Tx).Commit, closed: make(chan struct{}), indexes: map[uuid.UUID]*index{}}
 	s.moved = sync.NewCond(s.mu.RLocker())
 	s.queue.wake = make(chan struct{}, 1)
@@ -94,35 +68,15 @@ func Open(dir string, now func() time.Time, log *slog.Logger, wait time.Duration
 	return s, nil
 }
 
-// openFile is bbolt.Open, which panics on a damaged file. What it then leaves
-// mapped and locked ends with the process.
-func openFile(path string, options *bbolt.Options) (db *bbolt.DB, err error) {
-	defer recovered(&err)
-	return bbolt.Open(path, 0o600, options)
-}
-
 // prepare reads the format, or writes it into a new file.
 func (s *Store) prepare(path string) (err error) {
 	defer recovered(&err)
 	err = s.db.Update(func(tx *bbolt.Tx) error {
 		if meta := tx.Bucket(bucketMeta); meta != nil {
-			found := number(meta.Get(keyFormat))
 			s.generation.Store(number(meta.Get(keyGeneration)))
-			if found > format {
-				return taxii.Errorf(taxii.Conflict, "%s has layout %d, this comity knows %d: use a newer one", path, found, format)
-			}
-			return errUnchanged
+			return cmp.Or(readable(tx, path), errUnchanged)
 		}
-		meta, err := tx.CreateBucket(bucketMeta)
-		if err == nil {
-			err = meta.Put(keyFormat, binary.BigEndian.AppendUint64(nil, format))
-		}
-		for _, name := range [][]byte{bucketDirectory, bucketCollection, bucketStatus} {
-			if err == nil {
-				_, err = tx.CreateBucket(name)
-			}
-		}
-		return err
+		return create(tx)
 	})
 	if err != nil && err != errUnchanged {
 		return err
@@ -131,6 +85,48 @@ func (s *Store) prepare(path string) (err error) {
 		s.published = tx.ID()
 		return nil
 	})
+}
+
+// readable is Conflict if the file has another layout.
+func readable(tx *bbolt.Tx, path string) error {
+	meta := tx.Bucket(bucketMeta)
+	if meta == nil {
+		return damaged("%s has no layout", path)
+	}
+	switch found := number(meta.Get(keyFormat)); {
+	case found > format:
+		return taxii.Errorf(taxii.Conflict, "%s has layout %d, this comity knows %d: use a newer one", path, found, format)
+	case found < format:
+		return taxii.Errorf(taxii.Conflict, "%s has layout %d, from before the first release, and cannot be read: begin with an empty folder", path, found)
+	}
+	return nil
+}
+
+// create makes the buckets that are always there.
+func create(tx *bbolt.Tx) error {
+	for _, path := range [][][]byte{
+		{bucketMeta}, {bucketDirectory}, {bucketCollection}, {bucketStatus},
+		{bucketAudit}, {bucketAudit, bucketLinks}, {bucketAudit, bucketDelivered},
+		{bucketBars}, {bucketBars, bucketContent}, {bucketBars, bucketIdentity},
+		{bucketQuarantine}, {bucketQuota},
+	} {
+		if _, err := makeBucket(tx, path); err != nil {
+			return err
+		}
+	}
+	return tx.Bucket(bucketMeta).Put(keyFormat, binary.BigEndian.AppendUint64(nil, format))
+}
+
+// makeBucket is the bucket of that path, made if there is none.
+func makeBucket(tx *bbolt.Tx, path [][]byte) (b *bbolt.Bucket, err error) {
+	b, err = tx.CreateBucketIfNotExists(path[0])
+	for _, name := range path[1:] {
+		if err != nil {
+			return nil, err
+		}
+		b, err = b.CreateBucketIfNotExists(name)
+	}
+	return b, err
 }
 
 // errUnchanged ends a transaction that had nothing to write.

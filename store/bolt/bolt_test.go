@@ -1,7 +1,6 @@
 package bolt_test
 
 import (
-	"log/slog"
 	"testing"
 	"time"
 
@@ -16,7 +15,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestStore(t *testing.T) {
 	storetest.Run(t, func(t *testing.T, dir string, now func() time.Time) store.Store {
-		s, err := bolt.Open(dir, now, slog.New(slog.DiscardHandler), 0)
+		s, err := bolt.Open(dir, now, discard, 0)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -54,18 +54,11 @@ func (c *collection) record(d date) (r record, live bool, err error) {
 	return r, live, r.verify(d)
 }
 
-// versions is all versions of the id that the record at anchor belongs to, in
-// the order of compare.
-func (c *collection) versions(key stix.Key, anchor date) ([]version, error) {
-	r, _, err := c.record(anchor)
-	if err != nil {
-		return nil, err
-	}
-	if r == nil {
-		return nil, damaged("the record added %s is gone", anchor.time())
-	}
+// versions is all versions of the id that the record r, added at d, belongs
+// to, in the order of compare.
+func (c *collection) versions(key stix.Key, d date, r record) ([]version, error) {
 	if !r.is(flagMulti) {
-		return []version{r.version(anchor)}, nil
+		return []version{r.version(d)}, nil
 	}
 	return c.group(key)
 }
@@ -116,6 +109,16 @@ func (c *collection) typeOf(name string) (t typeEntry, ok bool) {
 		return t, false
 	}
 	return typeEntry{binary.BigEndian.Uint16(b), binary.BigEndian.Uint64(b[2:])}, true
+}
+
+// typeNumbers are the numbers of those names that the collection ever held.
+func (c *collection) typeNumbers(names []string) (numbers []uint16) {
+	for _, name := range names {
+		if t, ok := c.typeOf(name); ok && !slices.Contains(numbers, t.number) {
+			numbers = append(numbers, t.number)
+		}
+	}
+	return numbers
 }
 
 // eachRun calls f with all that was ever added, in order.

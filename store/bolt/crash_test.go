@@ -102,7 +102,24 @@ func survived(t *testing.T, dir string, lines []string, before time.Time) time.T
 	t.Helper()
 	s := open(t, dir)
 	defer s.Close()
-	check(t, s)
+	check(t, s) // the audit chain, too
+	entered := map[string]int{}
+	for after := uint64(0); ; {
+		links, err := s.Entries(t.Context(), after, 1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(links) == 0 {
+			break
+		}
+		for _, link := range links {
+			e, err := link.Entry()
+			if err != nil {
+				t.Fatal(err)
+			}
+			entered[e.Text], after = e.Count, link.Number
+		}
+	}
 	for _, line := range lines {
 		id, numbers, _ := strings.Cut(line, " ")
 		q := store.Query{Limit: 1000}
@@ -112,6 +129,9 @@ func survived(t *testing.T, dir string, lines []string, before time.Time) time.T
 				t.Fatalf("the child says %q", line)
 			}
 			q.IDs = append(q.IDs, string(indicator(number, 1).Object.ID))
+		}
+		if entered[id] != len(q.IDs) {
+			t.Errorf("push %s has a line of %d objects", line, entered[id])
 		}
 		head, err := s.Status(t.Context(), "", uuid.MustParse(id))
 		if err != nil || head.Stored != len(q.IDs) {

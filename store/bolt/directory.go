@@ -8,9 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
+	"github.com/google/uuid"
 	"go.etcd.io/bbolt"
 
+	"comity/taxii"
+	"comity/taxii/audit"
 	"comity/taxii/exchange"
 )
 
@@ -41,6 +45,7 @@ func (s *Store) directory() (records map[string][]byte, d *exchange.Directory, g
 		Accounts:      map[string]*exchange.Account{},
 		Tokens:        map[string]*exchange.Token{},
 		Agreements:    map[string]*exchange.Deposit{},
+		Shut:          map[string]time.Time{},
 	}
 	for name, record := range records {
 		kind, id, _ := strings.Cut(name, "/")
@@ -55,12 +60,28 @@ func (s *Store) directory() (records map[string][]byte, d *exchange.Directory, g
 			err = load(d.Tokens, id, record)
 		case "agreement":
 			err = load(d.Agreements, id, record)
+		case "shut":
+			var since time.Time
+			err = json.Unmarshal(record, &since)
+			d.Shut[id] = since
 		}
 		if err != nil {
 			return nil, nil, 0, damaged("%s in the directory: %w", name, err)
 		}
 	}
 	return records, d, generation, nil
+}
+
+// shutPrefix begins the names of the records of collections that are shut.
+const shutPrefix = "shut/"
+
+// open is NotFound if the directory has shut a collection. It is asked inside
+// the transaction: a grant may be older than the withdrawal.
+func (b *batch) open(id uuid.UUID) error {
+	if b.tx.Bucket(bucketDirectory).Get([]byte(shutPrefix+id.String())) != nil {
+		return taxii.Errorf(taxii.NotFound, "there is no such collection, or not for you")
+	}
+	return nil
 }
 
 func load[T any](into map[string]*T, id string, record []byte) error {
@@ -95,6 +116,9 @@ func directoryRecords(d *exchange.Directory) (map[string][]byte, error) {
 	for id, v := range d.Agreements {
 		put("agreement/"+id, v)
 	}
+	for id, since := range d.Shut {
+		put(shutPrefix+id, since)
+	}
 	return records, errors.Join(errs...)
 }
 
@@ -104,29 +128,30 @@ var errStale = errors.New("the directory has changed")
 // Amend implements store.Store. change runs on the caller's goroutine, so it
 // may use the store; if another Amend came in between, it is run again on what
 // that one left.
-func (s *Store) Amend(ctx context.Context, change func(*exchange.Directory) error) error {
+func (s *Store) Amend(ctx context.Context, change func(*exchange.Directory) ([]audit.Entry, error)) error {
 	for {
 		before, d, generation, err := s.directory()
 		if err != nil {
 			return err
 		}
-		if err := change(d); err != nil {
+		entries, err := change(d)
+		if err != nil {
 			return err
 		}
 		after, err := directoryRecords(d)
 		if err != nil {
 			return err
 		}
-		err = s.do(ctx, &job{run: func(b *batch) error { return b.amend(before, after, generation) }})
+		err = s.do(ctx, &job{run: func(b *batch) error { return b.amend(before, after, generation, entries) }})
 		if err != errStale {
 			return err
 		}
 	}
 }
 
-// amend writes the records that differ, if the directory is still of that
-// generation.
-func (b *batch) amend(before, after map[string][]byte, generation uint64) error {
+// amend writes the entries and the records that differ, if the directory is
+// still of that generation.
+func (b *batch) amend(before, after map[string][]byte, generation uint64, entries []audit.Entry) error {
 	meta, directory := b.tx.Bucket(bucketMeta), b.tx.Bucket(bucketDirectory)
 	if number(meta.Get(keyGeneration)) != generation {
 		return errStale
@@ -152,9 +177,12 @@ func (b *batch) amend(before, after map[string][]byte, generation uint64) error 
 			return err
 		}
 	}
-	if !changed {
-		return nil
+	if changed {
+		b.writes++
+		b.generation = generation + 1
+		if err := meta.Put(keyGeneration, binary.BigEndian.AppendUint64(nil, generation+1)); err != nil {
+			return err
+		}
 	}
-	b.generation = generation + 1
-	return meta.Put(keyGeneration, binary.BigEndian.AppendUint64(nil, generation+1))
+	return b.enter(entries...)
 }

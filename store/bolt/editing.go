@@ -22,6 +22,7 @@ type editing struct {
 	numbers  map[uint16]*typeEntry
 	postings map[uint16]*bbolt.Bucket
 	del      *bbolt.Bucket
+	due      map[uint32]int64 // change in the number of records that end on a day
 }
 
 // edit opens a collection for writing and makes it if there is none. It writes:
@@ -44,23 +45,22 @@ func (b *batch) edit(id uuid.UUID) (*editing, error) {
 		types:    map[string]*typeEntry{},
 		numbers:  map[uint16]*typeEntry{},
 		postings: map[uint16]*bbolt.Bucket{},
+		due:      map[uint32]int64{},
 	}
 	e.root = root
 	for _, sub := range []struct {
 		name []byte
 		to   **bbolt.Bucket
-		fill float64
 	}{
-		{bucketLive, &e.live, 1}, {bucketHist, &e.hist, 0.9}, {bucketVer, &e.ver, bbolt.DefaultFillPercent},
-		{bucketMixed, &e.mixed, 0.9}, {bucketDel, &e.del, 0.9},
-		{bucketRun, nil, 0}, {bucketTypes, nil, 0}, {bucketType, nil, 0},
+		{bucketLive, &e.live}, {bucketHist, &e.hist}, {bucketVer, &e.ver}, {bucketMixed, &e.mixed}, {bucketDel, &e.del},
+		{bucketRun, nil}, {bucketTypes, nil}, {bucketType, nil}, {bucketDue, nil},
 	} {
 		bucket, err := root.CreateBucketIfNotExists(sub.name)
 		if err != nil {
 			return nil, err
 		}
 		if sub.to != nil {
-			*sub.to, bucket.FillPercent = bucket, sub.fill
+			*sub.to, bucket.FillPercent = bucket, fill(sub.name)
 		}
 	}
 	e.head = e.collection.head()
@@ -106,7 +106,7 @@ func (e *editing) posting(number uint16) (*bbolt.Bucket, error) {
 		if p, err = e.root.Bucket(bucketType).CreateBucketIfNotExists(typeKey(number)); err != nil {
 			return nil, err
 		}
-		p.FillPercent = 1
+		p.FillPercent = fill(bucketType)
 		e.postings[number] = p
 	}
 	return p, nil
@@ -162,7 +162,7 @@ func (e *editing) added(key stix.Key, d date, known bool) {
 func (e *editing) flush() error {
 	if len(e.run) > 0 {
 		run := e.root.Bucket(bucketRun)
-		run.FillPercent = 1
+		run.FillPercent = fill(bucketRun)
 		if err := run.Put(e.runFrom.key(), e.run); err != nil {
 			return err
 		}
@@ -173,5 +173,5 @@ func (e *editing) flush() error {
 			return err
 		}
 	}
-	return e.root.Put(keyHead, e.head.bytes())
+	return firstOf(e.flushDue(), e.root.Put(keyHead, e.head.bytes()))
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -129,6 +128,55 @@ func TestDamage(t *testing.T) {
 	}
 }
 
+// A line of the audit record that was altered, dropped or added by hand is
+// reported, by its number.
+func TestDamagedChain(t *testing.T) {
+	for name, row := range map[string]struct {
+		harm func(links *bbolt.Bucket) error
+		want string
+	}{
+		"altered": {func(links *bbolt.Bucket) error {
+			v := bytes.Replace(links.Get(key(3)), []byte(`"count":1`), []byte(`"count":2`), 1)
+			return links.Put(key(3), v)
+		}, "entry 3"},
+		"dropped": {func(links *bbolt.Bucket) error { return links.Delete(key(2)) }, "entry 2 is missing"},
+		"cut":     {func(links *bbolt.Bucket) error { return links.Delete(key(5)) }, "ends at line 4"},
+		"added":   {func(links *bbolt.Bucket) error { return links.Put(key(6), links.Get(key(5))) }, "entry 6"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			s := open(t, dir)
+			for n := range 5 {
+				mustPush(t, s, indicator(n, 1))
+			}
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			db, err := bbolt.Open(filepath.Join(dir, bolt.FileName), 0o600, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = db.Update(func(tx *bbolt.Tx) error {
+				return row.harm(tx.Bucket([]byte("audit")).Bucket([]byte("links")))
+			})
+			if err := errors.Join(err, db.Close()); err != nil {
+				t.Fatal(err)
+			}
+			s = open(t, dir)
+			defer s.Close()
+			var faults []string
+			if err := s.Check(t.Context(), nil, func(fault string) { faults = append(faults, fault) }); err != nil {
+				t.Fatal(err)
+			}
+			if len(faults) != 1 || !strings.Contains(faults[0], row.want) {
+				t.Errorf("got %q, want %q", faults, row.want)
+			}
+		})
+	}
+}
+
+func key(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
+
 // A page full of noise may be anything, but no panic.
 func TestNoise(t *testing.T) {
 	dir := t.TempDir()
@@ -153,7 +201,7 @@ func TestNoise(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, bolt.FileName), bad, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		s, err := bolt.Open(dir, time.Now, slog.New(slog.DiscardHandler), 0)
+		s, err := bolt.Open(dir, time.Now, discard, 0)
 		if err != nil {
 			continue
 		}
@@ -174,7 +222,7 @@ func TestOpenTwiceIsUnavailable(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
 	defer s.Close()
-	_, err := bolt.Open(dir, time.Now, slog.New(slog.DiscardHandler), 0)
+	_, err := bolt.Open(dir, time.Now, discard, 0)
 	if taxii.CodeOf(err) != taxii.Unavailable {
 		t.Errorf("got %v", err)
 	}
@@ -184,14 +232,20 @@ func TestOpenWaitsForTheOther(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
 	time.AfterFunc(100*time.Millisecond, func() { _ = s.Close() })
-	other, err := bolt.Open(dir, time.Now, slog.New(slog.DiscardHandler), 10*time.Second)
+	other, err := bolt.Open(dir, time.Now, discard, 10*time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
 	_ = other.Close()
 }
 
-func TestOpenRefusesANewerLayout(t *testing.T) {
+func TestOpenRefusesAnotherLayout(t *testing.T) {
+	for name, layout := range map[string]uint64{"older": 1, "newer": 99} {
+		t.Run(name, func(t *testing.T) { refusesLayout(t, layout) })
+	}
+}
+
+func refusesLayout(t *testing.T, layout uint64) {
 	dir := t.TempDir()
 	if err := open(t, dir).Close(); err != nil {
 		t.Fatal(err)
@@ -201,18 +255,18 @@ func TestOpenRefusesANewerLayout(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = db.Update(func(tx *bbolt.Tx) error {
-		return tx.Bucket([]byte("meta")).Put([]byte("format"), binary.BigEndian.AppendUint64(nil, 99))
+		return tx.Bucket([]byte("meta")).Put([]byte("format"), binary.BigEndian.AppendUint64(nil, layout))
 	})
 	if err := errors.Join(err, db.Close()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := bolt.Open(dir, time.Now, slog.New(slog.DiscardHandler), 0); taxii.CodeOf(err) != taxii.Conflict {
+	if _, err := bolt.Open(dir, time.Now, discard, 0); taxii.CodeOf(err) != taxii.Conflict {
 		t.Errorf("got %v", err)
 	}
 }
 
 func TestOpenNeedsTheFolder(t *testing.T) {
-	if _, err := bolt.Open(filepath.Join(t.TempDir(), "no"), time.Now, slog.New(slog.DiscardHandler), 0); !errors.Is(err, os.ErrNotExist) {
+	if _, err := bolt.Open(filepath.Join(t.TempDir(), "no"), time.Now, discard, 0); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -1,10 +1,15 @@
 package bolt
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"time"
 
+	"go.etcd.io/bbolt"
+
 	"comity/stix"
+	"comity/taxii/audit"
+	"comity/taxii/exchange"
 )
 
 // The file. Integers are big-endian, so that byte order is scan order. "date"
@@ -14,7 +19,7 @@ import (
 //	meta       format                     number of this layout, 8
 //	           generation                 of the directory, 8
 //	directory  centre                     JSON
-//	           organisation/<id>          JSON; account/, token/, agreement/ alike
+//	           organisation/<id>          JSON; account/, token/, agreement/, shut/ alike
 //	c/<uuid>/  head                       counters and the last date given: see head
 //	  live     date                       record: the newest version of each id
 //	  hist     date                       record: the superseded versions
@@ -22,29 +27,45 @@ import (
 //	  del      date of what was deleted   when 8, key 16, version 12, successor 8
 //	  types    type name                  number 2, live records of it 8
 //	  type/<number 2>  date               nothing: the live records of one type
-//	  ver      key 16, spec 1, version 12, date 8   label 1, flags 1: ids with two or more versions
+//	  ver      key 16, spec 1, version 12, date 8   label 1, barred actions 1, until 4, flags 1:
+//	                                      ids with two or more versions
 //	  mixed    date                       key 16: every version of an id whose versions differ
-//	                                      in label or specification, or in having a version
+//	                                      in label, barred actions or specification, or in having
+//	                                      a version, or of which a newer one ends before an older
+//	  due      day since 1970, 4          how many records end on that day, 8
 //	s/         next                       next status number, 8
 //	  heads    number 8                   see appendStatus
 //	  parts    number 8, part 4           successes, failures and warnings, each behind its length 4
 //	  order    requested in µs 8, number 8   nothing
+//	audit/     head                       number 8, hash 32, open 1
+//	  links    number 8                   hash 32, body
+//	  delivered/<uuid>  number 8          from 8, to 8: the deliveries of a collection, and gaps
+//	bars/
+//	  content  digest 16, reason          nothing; SHA-256 of origin, 0 and canonical content
+//	  identity STIX id, 0, reason         origin
+//	quarantine number 8                   see kept.bytes
+//	quota      agreement, 0, org, 0, yyyymmdd   pushes begun that day, 8
 //
 // Everything that grows with the number of objects is written in ascending
 // order. What is looked up by a random key (an id, the id of a status) has its
 // index in memory: as a bucket, such an index would cost more writing than the
-// objects themselves.
+// objects themselves. What is barred is the exception: it grows by withdrawals
+// alone, and is empty where there were none.
 //
 // A record that stands alone under its id appears in live, type and run only.
 // The default poll reads live, and looks beyond a record only where mixed says
 // that somebody may have to see another version.
-const format = 1
+const format = 2
 
 var (
 	bucketMeta       = []byte("meta")
 	bucketDirectory  = []byte("directory")
 	bucketCollection = []byte("c")
 	bucketStatus     = []byte("s")
+	bucketAudit      = []byte("audit")
+	bucketBars       = []byte("bars")
+	bucketQuarantine = []byte("quarantine")
+	bucketQuota      = []byte("quota")
 
 	keyFormat     = []byte("format")
 	keyGeneration = []byte("generation")
@@ -59,11 +80,30 @@ var (
 	bucketType  = []byte("type")
 	bucketVer   = []byte("ver")
 	bucketMixed = []byte("mixed")
+	bucketDue   = []byte("due")
 
 	bucketHeads = []byte("heads")
 	bucketParts = []byte("parts")
 	bucketOrder = []byte("order")
+
+	bucketLinks     = []byte("links")
+	bucketDelivered = []byte("delivered")
+
+	bucketContent  = []byte("content")
+	bucketIdentity = []byte("identity")
 )
+
+// fill is how full the pages of a bucket are made: those that only grow at
+// their end are left no room.
+func fill(name []byte) float64 {
+	switch string(name) {
+	case "live", "run", "type", "heads", "parts", "order", "links", "delivered", "quarantine":
+		return 1
+	case "hist", "mixed", "del":
+		return 0.9
+	}
+	return bbolt.DefaultFillPercent
+}
 
 // date is date_added in µs since 1970; 0 is none.
 type date uint64
@@ -73,6 +113,18 @@ func dateOf(t time.Time) date { return date(max(t.UnixMicro(), 0)) }
 func (d date) time() time.Time { return time.UnixMicro(int64(d)).UTC() }
 
 func (d date) key() []byte { return binary.BigEndian.AppendUint64(nil, uint64(d)) }
+
+// pointer is the date as an audit entry has it; nil if there is none.
+func (d date) pointer() *time.Time {
+	if d == 0 {
+		return nil
+	}
+	t := d.time()
+	return &t
+}
+
+// numberKey is the key of what is numbered.
+func numberKey(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
 
 // instant is a point in time that sorts as bytes: seconds since 1970 with the
 // sign bit flipped, and nanoseconds.
@@ -110,22 +162,26 @@ func verKey(key stix.Key, v version) []byte {
 }
 
 func verValue(v version) []byte {
-	value := []byte{byte(v.label), 0}
+	value := append(make([]byte, 0, verValueLen), byte(v.handling.TLP), byte(v.handling.Barred))
+	value = binary.BigEndian.AppendUint32(value, v.handling.Until)
 	if v.none {
-		value[1] = flagNone
+		return append(value, flagNone)
 	}
-	return value
+	return append(value, 0)
 }
+
+const verValueLen = 1 + 1 + 4 + 1
 
 // parseVer reads an entry of ver; false if it is damaged.
 func parseVer(k, value []byte) (v version, ok bool) {
-	if len(k) != 37 || len(value) != 2 {
+	if len(k) != 37 || len(value) != verValueLen {
 		return v, false
 	}
 	v.spec = k[16]
 	copy(v.instant[:], k[17:])
 	v.date = date(binary.BigEndian.Uint64(k[29:]))
-	v.label, v.none = stix.TLP(value[0]), value[1]&flagNone != 0
+	v.handling = exchange.Handling{TLP: stix.TLP(value[0]), Barred: exchange.Actions(value[1]), Until: binary.BigEndian.Uint32(value[2:])}
+	v.none = value[6]&flagNone != 0
 	return v, true
 }
 
@@ -177,6 +233,45 @@ func partKey(number uint64, part int) []byte {
 }
 
 func orderKey(requested time.Time, number uint64) []byte {
-	b := binary.BigEndian.AppendUint64(nil, uint64(dateOf(requested)))
-	return binary.BigEndian.AppendUint64(b, number)
+	return binary.BigEndian.AppendUint64(dateOf(requested).key(), number)
 }
+
+// dayOf is the day, in UTC, on which a record ends.
+func dayOf(until uint32) uint32 { return until / (24 * 60 * 60) }
+
+func dayTime(day uint32) time.Time { return time.Unix(int64(day)*24*60*60, 0).UTC() }
+
+func dayKey(day uint32) []byte { return binary.BigEndian.AppendUint32(nil, day) }
+
+func quotaKey(agreement, org string, day time.Time) []byte {
+	return append(quotaPrefix(agreement, org), day.UTC().Format("20060102")...)
+}
+
+func quotaPrefix(agreement, org string) []byte { return []byte(agreement + "\x00" + org + "\x00") }
+
+func chainHeadBytes(h audit.Head) []byte {
+	b := append(binary.BigEndian.AppendUint64(nil, h.Number), h.Hash[:]...)
+	if h.Open {
+		return append(b, 1)
+	}
+	return append(b, 0)
+}
+
+func parseChainHead(b []byte) (h audit.Head) {
+	if len(b) == 8+32+1 {
+		h.Number, h.Hash, h.Open = binary.BigEndian.Uint64(b), [32]byte(b[8:40]), b[40] == 1
+	}
+	return h
+}
+
+// barKey begins the keys of content that comes from origin.
+func barKey(origin string, content []byte) []byte {
+	h := sha256.New()
+	h.Write(append([]byte(origin), 0))
+	h.Write(content)
+	return h.Sum(nil)[:16:16]
+}
+
+// identityKey is the key of an identity whose content is barred; without a
+// reason it begins those for every reason.
+func identityKey(identity, reason string) []byte { return []byte(identity + "\x00" + reason) }

@@ -1,7 +1,9 @@
 package bolt
 
 import (
+	"bytes"
 	"context"
+	"slices"
 
 	"github.com/google/uuid"
 	"go.etcd.io/bbolt"
@@ -15,9 +17,10 @@ func (s *Store) Has(ctx context.Context, g exchange.Grant, id stix.ID) (seen boo
 	if !g.CanRead() {
 		return false, ctx.Err()
 	}
-	err = s.eachKnown(ctx, g.ID(), [][16]byte{id.Key()}, func(_ int, vs []version) {
-		c := choice{grant: g, all: true, allSpecs: true}
+	err = s.eachKnown(ctx, g, [][16]byte{id.Key()}, func(_ int, _ *collection, vs []version) error {
+		c := choice{view: g.View(), all: true, allSpecs: true}
 		seen = len(c.pick(vs)) > 0
+		return nil
 	})
 	return seen, err
 }
@@ -26,54 +29,75 @@ func (s *Store) Has(ctx context.Context, g exchange.Grant, id stix.ID) (seen boo
 // version there is, which is what the labels of new objects follow from; others
 // that of the newest they may see.
 func (s *Store) Labels(ctx context.Context, g exchange.Grant, keys []stix.Key) ([]exchange.Held, error) {
-	labels := make([]exchange.Held, len(keys))
+	held := make([]exchange.Held, len(keys))
 	if !g.CanWrite() && !g.CanRead() {
-		return labels, ctx.Err()
+		return held, ctx.Err()
 	}
 	raw := make([][16]byte, len(keys))
 	for i, key := range keys {
 		raw[i] = key
 	}
-	err := s.eachKnown(ctx, g.ID(), raw, func(i int, vs []version) {
+	view := g.View()
+	err := s.eachKnown(ctx, g, raw, func(i int, c *collection, vs []version) error {
 		var newest *version
 		for j := range vs {
-			if v := &vs[j]; (g.CanWrite() || g.Sees(v.label)) && (newest == nil || v.compare(*newest) > 0) {
+			if v := &vs[j]; (g.CanWrite() || view.Sees(v.handling)) && (newest == nil || v.compare(*newest) > 0) {
 				newest = v
 			}
 		}
-		if newest != nil {
-			labels[i] = exchange.Held{Known: true, TLP: newest.label}
+		if newest == nil {
+			return nil
 		}
+		held[i] = exchange.Held{Known: true, Handling: newest.handling}
+		return c.define(&held[i], newest.date)
 	})
 	if err != nil {
 		return nil, err
 	}
-	return labels, nil
+	return held, nil
 }
 
-// eachKnown calls f with the versions of those keys that are in the collection.
-func (s *Store) eachKnown(ctx context.Context, id uuid.UUID, keys [][16]byte, f func(int, []version)) error {
-	return s.lookup(ctx, id, keys, func(tx *bbolt.Tx, found [][]uint64) error {
-		c := openCollection(tx, id)
+// define adds the object, if the record added at d is a marking definition.
+func (c *collection) define(held *exchange.Held, d date) error {
+	definition, ok := c.typeOf("marking-definition")
+	if !ok {
+		return nil
+	}
+	r, _, err := c.record(d)
+	if err == nil && r != nil && r.number() == definition.number {
+		held.Definition = bytes.Clone(r.json())
+	}
+	return err
+}
+
+// eachKnown calls f with the versions of those keys that are in the collection
+// and of a type that the caller may see. None of what f gets outlives it.
+func (s *Store) eachKnown(ctx context.Context, g exchange.Grant, keys [][16]byte, f func(int, *collection, []version) error) error {
+	return s.lookup(ctx, g.ID(), keys, func(tx *bbolt.Tx, found [][]uint64) error {
+		c := openCollection(tx, g.ID())
 		if c == nil {
 			return nil
 		}
+		types := g.View().Types
+		numbers := c.typeNumbers(types)
 		for i, key := range keys {
 			if i%1024 == 1023 && ctx.Err() != nil {
 				return ctx.Err()
 			}
-			at, err := c.verified(key, found[i])
+			at, r, err := c.verified(key, found[i])
 			if err != nil {
 				return err
 			}
-			if at == 0 {
+			if at == 0 || types != nil && !slices.Contains(numbers, r.number()) {
 				continue
 			}
-			vs, err := c.versions(key, at)
+			vs, err := c.versions(key, at, r)
 			if err != nil {
 				return err
 			}
-			f(i, vs)
+			if err := f(i, c, vs); err != nil {
+				return err
+			}
 		}
 		return nil
 	})

@@ -8,6 +8,7 @@ import (
 
 	"comity/stix"
 	"comity/taxii"
+	"comity/taxii/exchange"
 )
 
 // record is the value of live and hist: a fixed header, then the object's
@@ -21,13 +22,14 @@ import (
 //	35  label, 1
 //	36  where the id begins in the JSON, 3
 //	39  where the version's text begins in the JSON, 3
-//	42  room for the PAP marking, 1; spare, 1
+//	42  barred actions, 1; spare, 1
+//	44  until when it is kept, Unix seconds, 4; 0: no end
 //
 // A position is 0 where the text does not stand there as it is, which takes
 // \u escapes nobody writes; then the JSON is parsed.
 type record []byte
 
-const headerLen = 44
+const headerLen = 48
 
 // Flags of a record.
 const (
@@ -47,7 +49,7 @@ func draft(dst []byte, o *stix.Object, key stix.Key) []byte {
 	dst = append(dst, make([]byte, 36-20)...)
 	dst = append24(dst, position(o.Raw, string(o.ID)))
 	dst = append24(dst, position(o.Raw, o.Version().String()))
-	dst = append(dst, 0, 0)
+	dst = append(dst, make([]byte, headerLen-42)...)
 	return append(dst, o.Raw...)
 }
 
@@ -55,7 +57,8 @@ func draft(dst []byte, o *stix.Object, key stix.Key) []byte {
 func (r record) finish(v version, number uint16, multi bool) {
 	copy(r[20:], v.instant[:])
 	binary.BigEndian.PutUint16(r[32:], number)
-	r[34], r[35] = 0, byte(v.label)
+	r[34], r[35], r[42] = 0, byte(v.handling.TLP), byte(v.handling.Barred)
+	binary.BigEndian.PutUint32(r[44:], v.handling.Until)
 	if v.spec == spec20 {
 		r[34] |= flagSpec20
 	}
@@ -112,8 +115,11 @@ func damaged(format string, args ...any) error {
 func (r record) key() stix.Key     { return stix.Key(r[4:20]) }
 func (r record) number() uint16    { return binary.BigEndian.Uint16(r[32:]) }
 func (r record) is(flag byte) bool { return r[34]&flag != 0 }
-func (r record) label() stix.TLP   { return stix.TLP(r[35]) }
 func (r record) json() []byte      { return r[headerLen:] }
+
+func (r record) handling() exchange.Handling {
+	return exchange.Handling{TLP: stix.TLP(r[35]), Barred: exchange.Actions(r[42]), Until: binary.BigEndian.Uint32(r[44:])}
+}
 
 func (r record) spec() byte {
 	if r.is(flagSpec20) {
@@ -123,7 +129,7 @@ func (r record) spec() byte {
 }
 
 func (r record) version(d date) version {
-	return version{date: d, instant: instant(r[20:32]), spec: r.spec(), label: r.label(), none: r.is(flagNone)}
+	return version{date: d, instant: instant(r[20:32]), spec: r.spec(), handling: r.handling(), none: r.is(flagNone)}
 }
 
 // with is a copy of r with the multi flag as given.

@@ -2,7 +2,6 @@ package bolt
 
 import (
 	"context"
-	"slices"
 
 	"github.com/google/uuid"
 	"go.etcd.io/bbolt"
@@ -38,6 +37,9 @@ func (s *Store) Scan(ctx context.Context, g exchange.Grant, q store.Query) (*sto
 			}
 			page.Objects = append(page.Objects, e.record.json()...)
 			page.Ends[i] = len(page.Objects)
+			if q.Detail {
+				page.Details = append(page.Details, store.Detail{DateAdded: e.date.time(), Handling: e.record.handling()})
+			}
 		}
 		page.First, page.Last = entries[0].date.time(), entries[len(entries)-1].date.time()
 		return nil
@@ -77,9 +79,9 @@ type scan struct {
 	*collection
 	ctx     context.Context
 	choice  choice
-	numbers []uint16 // types asked for
-	typed   bool
-	from    date // inclusive
+	types   []string // asked for and visible; nil: all
+	numbers []uint16 // of those types
+	from    date     // inclusive
 	limit   int
 	max     int // bytes; 0: no bound
 	chosen  map[stix.Key][]date
@@ -98,12 +100,16 @@ func (s *Store) walk(ctx context.Context, g exchange.Grant, q store.Query, f fun
 	if !g.CanRead() {
 		return f(nil, false)
 	}
-	sc := &scan{ctx: ctx, choice: newChoice(g, q), typed: q.Types != nil, limit: max(q.Limit, 1), max: q.MaxBytes}
+	view := g.View()
+	sc := &scan{ctx: ctx, choice: newChoice(view, q.Match), types: narrowed(q.Types, &view), limit: max(q.Limit, 1), max: q.MaxBytes}
 	if sc.from = dateOf(q.After); !q.After.IsZero() {
 		sc.from++
 	}
 	run := func(tx *bbolt.Tx, found [][]uint64, keys [][16]byte) error {
-		if sc.collection = openCollection(tx, g.ID()); sc.collection == nil || !sc.setTypes(q.Types) {
+		if sc.collection = openCollection(tx, g.ID()); sc.collection == nil {
+			return f(nil, false)
+		}
+		if sc.numbers = sc.typeNumbers(sc.types); sc.types != nil && sc.numbers == nil {
 			return f(nil, false)
 		}
 		var err error
@@ -112,7 +118,7 @@ func (s *Store) walk(ctx context.Context, g exchange.Grant, q store.Query, f fun
 			err = sc.byID(keys, found)
 		case !sc.choice.onlyLast():
 			err = sc.everything()
-		case sc.typed && sc.rare(q.Types):
+		case sc.types != nil && sc.rare():
 			err = sc.byType()
 		default:
 			err = sc.newestOnly()
@@ -152,23 +158,13 @@ func idKeys(ids []string) [][16]byte {
 	return keys
 }
 
-// setTypes is false if the collection never held any of the types.
-func (sc *scan) setTypes(names []string) bool {
-	for _, name := range names {
-		if t, ok := sc.typeOf(name); ok && !slices.Contains(sc.numbers, t.number) {
-			sc.numbers = append(sc.numbers, t.number)
-		}
-	}
-	return !sc.typed || len(sc.numbers) > 0
-}
-
 // rareShare is the share of live records, in percent, below which following
 // the postings beats passing over the rest.
 const rareShare = 15
 
-func (sc *scan) rare(names []string) bool {
+func (sc *scan) rare() bool {
 	n := uint64(0)
-	for _, name := range names {
+	for _, name := range sc.types {
 		t, _ := sc.typeOf(name)
 		n += t.live
 	}

@@ -3,7 +3,6 @@ package bolt
 import (
 	"context"
 	"encoding/binary"
-	"time"
 
 	"github.com/google/uuid"
 	"go.etcd.io/bbolt"
@@ -61,7 +60,7 @@ func findStatus(tx *bbolt.Tx, id uuid.UUID, candidates []uint64) (uint64, status
 		return 0, statusHead{}, nil
 	}
 	for _, n := range candidates {
-		b := heads.Get(date(n).key())
+		b := heads.Get(numberKey(n))
 		if b == nil {
 			continue
 		}
@@ -166,7 +165,7 @@ func (p *pushing) save(b *batch, part store.Part, a *adding) error {
 	if p.number == 0 {
 		p.number = number(root.Get(keyNext)) + 1
 		b.statuses[part.Submission.ID] = p.number
-		if err := firstOf(root.Put(keyNext, date(p.number).key()), order.Put(orderKey(part.Submission.Requested, p.number), nil)); err != nil {
+		if err := firstOf(root.Put(keyNext, numberKey(p.number)), order.Put(orderKey(part.Submission.Requested, p.number), nil)); err != nil {
 			return err
 		}
 	}
@@ -174,7 +173,7 @@ func (p *pushing) save(b *batch, part store.Part, a *adding) error {
 	h.Counts = h.Counts.Plus(a.counts)
 	h.Parts++
 	h.complete = part.Last
-	return firstOf(parts.Put(partKey(p.number, part.N), appendOutcomes(nil, a.outcomes)), heads.Put(date(p.number).key(), appendStatus(nil, h)))
+	return firstOf(parts.Put(partKey(p.number, part.N), appendOutcomes(nil, a.outcomes)), heads.Put(numberKey(p.number), appendStatus(nil, h)))
 }
 
 // appendOutcomes makes a value of parts: each list behind its length.
@@ -246,57 +245,4 @@ func (s *Store) Outcomes(ctx context.Context, id uuid.UUID, n int) (o store.Outc
 		return nil
 	})
 	return o, err
-}
-
-// maxExpire bounds the statuses that one transaction forgets.
-const maxExpire = 2000
-
-// ExpireStatuses implements store.Store. It takes as many transactions as it
-// needs.
-func (s *Store) ExpireStatuses(ctx context.Context, t time.Time) error {
-	for {
-		forgotten := 0
-		if err := s.do(ctx, &job{objects: alone, run: func(b *batch) (err error) {
-			forgotten, err = b.expire(t)
-			return err
-		}}); err != nil || forgotten < maxExpire {
-			return err
-		}
-	}
-}
-
-// expire forgets statuses requested before t, and says how many.
-func (b *batch) expire(t time.Time) (int, error) {
-	root := b.tx.Bucket(bucketStatus)
-	heads, parts, order := root.Bucket(bucketHeads), root.Bucket(bucketParts), root.Bucket(bucketOrder)
-	if heads == nil {
-		return 0, nil
-	}
-	var old [][]byte
-	cursor := order.Cursor()
-	for k, _ := cursor.First(); len(k) == 16 && date(number(k[:8])) < dateOf(t) && len(old) < maxExpire; k, _ = cursor.Next() {
-		old = append(old, append([]byte(nil), k...))
-	}
-	for _, k := range old {
-		b.writes++
-		n := number(k[8:])
-		h, err := parseStatus(heads.Get(k[8:]))
-		if err != nil {
-			return 0, err
-		}
-		for part := range h.Parts {
-			if err := parts.Delete(partKey(n, part)); err != nil {
-				return 0, err
-			}
-		}
-		if err := firstOf(heads.Delete(k[8:]), order.Delete(k)); err != nil {
-			return 0, err
-		}
-		if _, fresh := b.statuses[h.ID]; fresh {
-			delete(b.statuses, h.ID)
-		} else {
-			b.removed[h.ID] = n
-		}
-	}
-	return len(old), nil
 }

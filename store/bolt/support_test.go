@@ -15,6 +15,9 @@ import (
 	"comity/taxii/exchange"
 )
 
+// discard is a logger that logs nothing.
+var discard = slog.New(slog.DiscardHandler)
+
 // collection is where these tests write, and grant opens it.
 var (
 	collection = uuid.MustParse("5a1b0c1e-7a52-4f6c-9d83-1f2e3d4c5b6a")
@@ -23,7 +26,7 @@ var (
 
 func open(t testing.TB, dir string) *bolt.Store {
 	t.Helper()
-	s, err := bolt.Open(dir, time.Now, slog.New(slog.DiscardHandler), time.Second)
+	s, err := bolt.Open(dir, time.Now, discard, time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +50,7 @@ func item(text string) store.Item {
 	if err != nil {
 		panic(err)
 	}
-	return store.Item{Object: o, Label: stix.Amber}
+	return store.Item{Object: o, Handling: exchange.Handling{TLP: stix.Amber}}
 }
 
 // push appends items in one part.

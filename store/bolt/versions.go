@@ -2,10 +2,10 @@ package bolt
 
 import (
 	"bytes"
+	"math"
 	"slices"
 
-	"comity/stix"
-	"comity/store"
+	"comity/taxii"
 	"comity/taxii/exchange"
 )
 
@@ -31,11 +31,11 @@ func specText(spec byte) string {
 
 // version is what choosing between the versions of one id takes.
 type version struct {
-	date    date
-	instant instant
-	spec    byte
-	label   stix.TLP
-	none    bool // no version of its own
+	date     date
+	instant  instant
+	spec     byte
+	handling exchange.Handling
+	none     bool // no version of its own
 }
 
 // compare orders the versions of one id: by specification version, then by
@@ -54,18 +54,37 @@ func (v version) compare(w version) int {
 	return 0
 }
 
-// differs tells whether two versions of an id make it a mixed one.
-func (v version) differs(w version) bool {
-	return v.label != w.label || v.spec != w.spec || v.none != w.none
+// differs tells whether the version w, next after v in the order of compare,
+// makes their id a mixed one: somebody who may not see w could still see v, or
+// asks for the versions of one specification. A newer version that is kept for
+// longer does not: whoever comes too late for it does so for the older as well.
+func (w version) differs(v version) bool {
+	h, i := w.handling, v.handling
+	return w.spec != v.spec || w.none != v.none || h.TLP != i.TLP || h.Barred != i.Barred || ends(h) < ends(i)
 }
 
+// ends is the second from which a record is gone.
+func ends(h exchange.Handling) uint64 {
+	if h.Until == 0 {
+		return math.MaxUint64
+	}
+	return uint64(h.Until)
+}
+
+// anyDiffers tells whether an id of these versions, in the order of compare,
+// is a mixed one.
 func anyDiffers(vs []version) bool {
-	return slices.ContainsFunc(vs, func(v version) bool { return v.differs(vs[0]) })
+	for i := range vs[1:] {
+		if vs[i+1].differs(vs[i]) {
+			return true
+		}
+	}
+	return false
 }
 
 // choice is the part of a query that chooses between the versions of one id.
 type choice struct {
-	grant    exchange.Grant
+	view     exchange.View
 	specs    []byte // nil: the highest that is visible, or every, says allSpecs
 	specsSet bool
 	allSpecs bool
@@ -75,25 +94,43 @@ type choice struct {
 	at       []instant
 }
 
-func newChoice(g exchange.Grant, q store.Query) choice {
-	c := choice{grant: g, specsSet: q.Specs != nil, all: q.Versions.All, first: q.Versions.First, last: q.Versions.Last || q.Versions.IsLast()}
-	for _, s := range q.Specs {
+func newChoice(view exchange.View, m taxii.Match) choice {
+	c := choice{view: view, specsSet: m.Specs != nil, all: m.Versions.All, first: m.Versions.First, last: m.Versions.Last || m.Versions.IsLast()}
+	for _, s := range m.Specs {
 		if s == "2.0" || s == "2.1" {
 			c.specs = append(c.specs, specOf(s))
 		}
 	}
-	for _, t := range q.Versions.At {
+	for _, t := range m.Versions.At {
 		c.at = append(c.at, instantOf(t))
 	}
 	return c
+}
+
+// narrowed are the types that a query asks for, of those that the view leaves;
+// nil is all.
+func narrowed(asked []string, view *exchange.View) []string {
+	switch {
+	case view.Types == nil:
+		return asked
+	case asked == nil:
+		return view.Types
+	}
+	left := []string{}
+	for _, t := range asked {
+		if slices.Contains(view.Types, t) {
+			left = append(left, t)
+		}
+	}
+	return left
 }
 
 // onlyLast tells whether the newest version is all that is asked for.
 func (c *choice) onlyLast() bool { return !c.all && !c.first && len(c.at) == 0 }
 
 // admits tells whether a version is a candidate as far as it alone can say.
-func (c *choice) admits(spec byte, label stix.TLP) bool {
-	return c.grant.Sees(label) && (!c.specsSet || slices.Contains(c.specs, spec))
+func (c *choice) admits(spec byte, h exchange.Handling) bool {
+	return c.view.Sees(h) && (!c.specsSet || slices.Contains(c.specs, spec))
 }
 
 // pick is which of all versions of one id the query means, law 6 and A-04 in
@@ -104,7 +141,7 @@ func (c *choice) admits(spec byte, label stix.TLP) bool {
 func (c *choice) pick(vs []version) []version {
 	var candidates []version
 	for _, v := range vs {
-		if !c.admits(v.spec, v.label) {
+		if !c.admits(v.spec, v.handling) {
 			continue
 		}
 		if !c.specsSet && !c.allSpecs && len(candidates) > 0 {

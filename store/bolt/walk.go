@@ -43,7 +43,7 @@ func (sc *scan) newestOnly() error {
 		if err := r.verify(live.date); err != nil {
 			return err
 		}
-		if sc.wanted(r) && sc.choice.admits(r.spec(), r.label()) && !sc.take(live.date, r) {
+		if sc.wanted(r) && sc.choice.admits(r.spec(), r.handling()) && !sc.take(live.date, r) {
 			return nil
 		}
 		if err := live.next(); err != nil {
@@ -91,7 +91,7 @@ func (sc *scan) byType() error {
 				return damaged("type names a record added %s that is not there", d.time())
 			}
 			r := record(v)
-			if err = r.verify(d); err == nil && sc.choice.admits(r.spec(), r.label()) {
+			if err = r.verify(d); err == nil && sc.choice.admits(r.spec(), r.handling()) {
 				ok = sc.take(d, r)
 			}
 		}
@@ -156,14 +156,16 @@ func (sc *scan) everything() error {
 }
 
 // wanted tells whether the record is of a type asked for.
-func (sc *scan) wanted(r record) bool { return !sc.typed || slices.Contains(sc.numbers, r.number()) }
+func (sc *scan) wanted(r record) bool {
+	return sc.types == nil || slices.Contains(sc.numbers, r.number())
+}
 
 // means tells whether the query means this version. Only an id that is mixed,
 // or the question for the first of several, takes a look at the others.
 func (sc *scan) means(d date, r record, live, mixed bool) (bool, error) {
 	c := &sc.choice
 	if !mixed {
-		if !c.admits(r.spec(), r.label()) {
+		if !c.admits(r.spec(), r.handling()) {
 			return false, nil
 		}
 		if c.all || c.last && live || slices.Contains(c.at, instant(r[20:32])) || c.first && !r.is(flagMulti) {
@@ -225,14 +227,14 @@ func (sc *scan) takeMixed(d date, key []byte) (bool, error) {
 func (sc *scan) byID(keys [][16]byte, found [][]uint64) error {
 	var dates []date
 	for i, key := range keys {
-		at, err := sc.verified(key, found[i])
+		at, r, err := sc.verified(key, found[i])
 		if err != nil {
 			return err
 		}
-		if at == 0 {
+		if at == 0 || !sc.wanted(r) {
 			continue
 		}
-		vs, err := sc.versions(key, at)
+		vs, err := sc.versions(key, at, r)
 		if err != nil {
 			return err
 		}
@@ -251,7 +253,7 @@ func (sc *scan) byID(keys [][16]byte, found [][]uint64) error {
 		if r == nil {
 			return damaged("ver names a record added %s that is not there", d.time())
 		}
-		if sc.wanted(r) && !sc.take(d, r) {
+		if !sc.take(d, r) {
 			return nil
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/google/uuid"
 	"go.etcd.io/bbolt"
@@ -149,7 +150,8 @@ func (s *Store) write() {
 type batch struct {
 	store       *Store
 	tx          *bbolt.Tx
-	writes      int // raised before a job first writes
+	now         time.Time // of the transaction, in UTC
+	writes      int       // raised before a job first writes
 	collections map[uuid.UUID]*editing
 	statuses    map[uuid.UUID]uint64 // numbers of those new in here
 	removed     map[uuid.UUID]uint64 // numbers of those forgotten in here
@@ -165,7 +167,7 @@ func (s *Store) transact(jobs []*job) (err error) {
 		return stopped(err)
 	}
 	defer tx.Rollback()
-	b := &batch{store: s, tx: tx, collections: map[uuid.UUID]*editing{}, statuses: map[uuid.UUID]uint64{}, removed: map[uuid.UUID]uint64{}}
+	b := &batch{store: s, tx: tx, now: s.now().UTC(), collections: map[uuid.UUID]*editing{}, statuses: map[uuid.UUID]uint64{}, removed: map[uuid.UUID]uint64{}}
 	for _, j := range jobs {
 		before := b.writes
 		if j.err = j.run(b); j.err != nil && b.writes != before {

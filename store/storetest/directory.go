@@ -1,25 +1,24 @@
 package storetest
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"path/filepath"
 	"reflect"
 	"sync"
 	"time"
 
-	"comity/stix"
-	"comity/store"
-	"comity/taxii"
+	"comity/taxii/audit"
 	"comity/taxii/exchange"
 )
 
 // org makes an organisation.
 func org(id string) exchange.Organisation {
 	return exchange.Organisation{ID: id, Kind: "cert", Name: "The " + id, Country: "SG", Added: start}
+}
+
+// amend changes the directory without a line in the record.
+func (w *world) amend(change func(*exchange.Directory) error) error {
+	return w.store.Amend(w.Context(), func(d *exchange.Directory) ([]audit.Entry, error) { return nil, change(d) })
 }
 
 // directory is the directory with its generation.
@@ -38,19 +37,24 @@ func (w *world) directory() (*exchange.Directory, uint64) {
 var directoryTests = []test{
 	{"an empty store has an empty directory that can be filled", func(w *world) {
 		d, _ := w.directory()
-		if d.Organisations == nil || d.Accounts == nil || d.Tokens == nil || d.Agreements == nil {
+		if d.Organisations == nil || d.Accounts == nil || d.Tokens == nil || d.Agreements == nil || d.Shut == nil {
 			w.Errorf("%+v", d)
 		}
 	}},
 	{"everything is kept over a restart", func(w *world) {
 		expires := start.Add(time.Hour).UTC()
 		var want *exchange.Directory
-		if err := w.store.Amend(w.Context(), func(d *exchange.Directory) error {
+		if err := w.amend(func(d *exchange.Directory) error {
 			d.Centre = exchange.Centre{ID: "igci", Namespace: "https://example.org/"}
 			account := exchange.Account{Org: "a", Name: "x", Person: true, Expires: &expires, Added: start}
 			err := errors.Join(d.AddOrganisation(org("a")), d.AddOrganisation(org("b")), d.AddAccount(account),
 				d.AddToken(exchange.Token{ID: "t", Account: "a/x", Digest: "d", Added: start}))
-			d.Agreements["g"] = &exchange.Deposit{ID: "g", File: "g.toml", Source: "byte for byte\r\n\t\"é\"", Deposited: start, Waived: "test"}
+			d.Agreements["g"] = &exchange.Deposit{
+				ID:       "g",
+				Versions: []exchange.Version{{File: "g.toml", Source: "byte for byte\r\n\t\"é\"", Deposited: start, Waived: "test", Signed: &expires}},
+				Acts:     []exchange.Act{{Kind: exchange.Withdraw, At: start, Party: "a", Reason: "notice"}},
+			}
+			d.Shut["c"] = start
 			want = d
 			return err
 		}); err != nil {
@@ -65,7 +69,7 @@ var directoryTests = []test{
 	}},
 	{"the generation changes with the directory and survives", func(w *world) {
 		_, before := w.directory()
-		if err := w.store.Amend(w.Context(), func(d *exchange.Directory) error { return d.AddOrganisation(org("a")) }); err != nil {
+		if err := w.amend(func(d *exchange.Directory) error { return d.AddOrganisation(org("a")) }); err != nil {
 			w.Fatal(err)
 		}
 		_, after := w.directory()
@@ -81,7 +85,7 @@ var directoryTests = []test{
 	{"a change that fails saves nothing", func(w *world) {
 		_, before := w.directory()
 		failure := errors.New("no")
-		if err := w.store.Amend(w.Context(), func(d *exchange.Directory) error {
+		if err := w.amend(func(d *exchange.Directory) error {
 			if err := d.AddOrganisation(org("a")); err != nil {
 				return err
 			}
@@ -104,7 +108,7 @@ var directoryTests = []test{
 				return nil
 			},
 		} {
-			if err := w.store.Amend(w.Context(), change); err != nil {
+			if err := w.amend(change); err != nil {
 				w.Fatal(err)
 			}
 		}
@@ -123,7 +127,7 @@ var directoryTests = []test{
 		var wg sync.WaitGroup
 		for n := range 10 {
 			wg.Go(func() {
-				if err := w.store.Amend(w.Context(), func(d *exchange.Directory) error { return d.AddOrganisation(org(fmt.Sprint("org-", n))) }); err != nil {
+				if err := w.amend(func(d *exchange.Directory) error { return d.AddOrganisation(org(fmt.Sprint("org-", n))) }); err != nil {
 					w.Error(err)
 				}
 			})
@@ -134,89 +138,11 @@ var directoryTests = []test{
 		}
 	}},
 	{"a change may use the store", func(w *world) {
-		if err := w.store.Amend(w.Context(), func(d *exchange.Directory) error {
+		if err := w.amend(func(d *exchange.Directory) error {
 			w.push(indicator(1, 1))
 			return d.AddOrganisation(org("a"))
 		}); err != nil {
 			w.Fatal(err)
 		}
-	}},
-}
-
-var upkeepTests = []test{
-	{"a restart keeps everything", func(w *world) {
-		w.push(indicator(1, 1), indicator(2, 1), indicator(1, 2), versioned("malware", 3, "2.0", 1, stix.Red), address(4, "x"))
-		sub := w.push(indicator(1, 1))
-		want, wantAll := w.sees(w.reader, store.Query{}), w.sees(w.chief, all())
-		w.reopen()
-		w.want(w.reader, store.Query{}, want)
-		w.want(w.chief, all(), wantAll)
-		w.details(sub)
-		if head, _, _ := w.details(w.push(indicator(1, 1), indicator(1, 2), address(4, "x"))); head.Stored != 0 {
-			w.Errorf("%+v", head)
-		}
-		w.clean()
-	}},
-	{"a backup opens as a store", func(w *world) {
-		w.push(indicator(1, 1), indicator(1, 2), address(2, "x"))
-		sub := w.push(indicator(3, 1))
-		want := w.sees(w.reader, all())
-		var copied bytes.Buffer
-		n, err := w.store.Backup(w.Context(), &copied)
-		if err != nil || n != int64(copied.Len()) {
-			w.Fatalf("%d bytes of %d, %v", n, copied.Len(), err)
-		}
-		w.push(indicator(9, 1))
-		// An engine keeps its data in one file: the backup takes its place.
-		files, err := os.ReadDir(w.dir)
-		if err != nil || len(files) != 1 {
-			w.Skipf("the store is not one file: %v, %v", files, err)
-		}
-		if err := w.store.Close(); err != nil {
-			w.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(w.dir, files[0].Name()), copied.Bytes(), 0o600); err != nil {
-			w.Fatal(err)
-		}
-		w.store = w.open(w.T, w.dir, w.clock.Now)
-		w.want(w.reader, all(), want)
-		w.details(sub)
-		w.push(indicator(10, 1))
-		w.clean()
-	}},
-	{"a backup passes on what its writer says", func(w *world) {
-		w.push(indicator(1, 1))
-		read, write := io.Pipe()
-		failure := errors.New("disk full")
-		if err := read.CloseWithError(failure); err != nil {
-			w.Fatal(err)
-		}
-		if _, err := w.store.Backup(w.Context(), write); !errors.Is(err, failure) {
-			w.Errorf("got %v", err)
-		}
-	}},
-	{"check reads every record", func(w *world) {
-		w.push(indicator(1, 1), indicator(1, 2), address(2, "x"))
-		records := int64(0)
-		if err := w.store.Check(w.Context(), func(n int64) { records = n }, func(fault string) { w.Error(fault) }); err != nil || records != 3 {
-			w.Errorf("%d records, %v", records, err)
-		}
-	}},
-	{"it is ready", func(w *world) {
-		if err := w.store.Ready(w.Context()); err != nil {
-			w.Error(err)
-		}
-	}},
-	{"closed it is unavailable", func(w *world) {
-		w.push(indicator(1, 1))
-		if err := w.store.Close(); err != nil {
-			w.Fatal(err)
-		}
-		_, err := w.store.Scan(w.Context(), w.reader, store.Query{Limit: 1})
-		w.wantCode(err, taxii.Unavailable)
-		w.wantCode(w.store.Append(w.Context(), w.writer, store.Part{Submission: w.submission(), Last: true}), taxii.Unavailable)
-		w.wantCode(w.store.Ready(w.Context()), taxii.Unavailable)
-		w.store = w.open(w.T, w.dir, w.clock.Now)
-		w.want(w.reader, store.Query{}, "indicator1/2.1/1")
 	}},
 }

@@ -1,6 +1,8 @@
 package storetest
 
 import (
+	"reflect"
+
 	"comity/stix"
 	"comity/store"
 	"comity/taxii"
@@ -64,11 +66,14 @@ var labelTests = []test{
 			versioned("indicator", 2, "2.1", 1, stix.Green), versioned("indicator", 2, "2.1", 2, stix.Red))
 		keys := []stix.Key{stix.ID(idOf("indicator", 2)).Key(), stix.ID(idOf("indicator", 9)).Key(), stix.ID(idOf("indicator", 1)).Key()}
 		got, err := w.store.Labels(w.Context(), w.writer, keys)
-		if err != nil || len(got) != 3 || got[0] != (exchange.Held{Known: true, TLP: stix.Red}) || got[1].Known || got[2] != (exchange.Held{Known: true, TLP: stix.Green}) {
+		held := func(label stix.TLP) exchange.Held {
+			return exchange.Held{Known: true, Handling: exchange.Handling{TLP: label}}
+		}
+		if want := []exchange.Held{held(stix.Red), {}, held(stix.Green)}; err != nil || !reflect.DeepEqual(got, want) {
 			w.Errorf("%+v, %v", got, err)
 		}
 		got, err = w.store.Labels(w.Context(), w.reader, keys)
-		if err != nil || got[0] != (exchange.Held{Known: true, TLP: stix.Green}) {
+		if want := []exchange.Held{held(stix.Green), {}, held(stix.Green)}; err != nil || !reflect.DeepEqual(got, want) {
 			w.Errorf("the reader gets %+v, %v", got, err)
 		}
 		if got, err := w.store.Labels(w.Context(), w.writer, nil); len(got) != 0 || err != nil {

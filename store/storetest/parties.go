@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -10,9 +11,13 @@ import (
 
 // parties are the grants on one collection.
 type parties struct {
-	writer exchange.Grant // a vendor's service: writes, deletes, sees all
-	reader exchange.Grant // a bureau's service: sees up to amber+strict
-	chief  exchange.Grant // a person of the bureau: sees red, too
+	writer  exchange.Grant // a vendor's service: writes, deletes, sees all
+	reader  exchange.Grant // a bureau's service: sees up to amber+strict, searches in logs
+	blocker exchange.Grant // the same for a firewall
+	chief   exchange.Grant // a person of the bureau: sees red, too
+	team    exchange.Grant // of the bureau: sees up to amber, indicators and malware only
+
+	decide func(account, action string, verb exchange.Verb, at time.Time) exchange.Grant
 }
 
 // terms is the agreement that the grants come from.
@@ -66,32 +71,90 @@ article = "1"
 never_over = "P5Y"
 `
 
-// newParties makes a collection of its own for each name.
-func newParties(t testing.TB, name string) parties {
+// letter lets a team of the bureau read some of what the bureau reads.
+const letter = `
+format = "exchange-agreement/1"
+kind = "reader-letter"
+id = "letter"
+version = 1
+title = "Store test, for a team"
+[[article]]
+n = "1"
+heading = "All"
+binding = true
+text = "The team reads indicators and malware, up to AMBER."
+[term]
+article = "1"
+effective = 2020-01-01T00:00:00Z
+expires = 2030-01-01T00:00:00Z
+[[party]]
+article = "1"
+org = "bureau"
+role = "bureau"
+[[participant]]
+article = "1"
+role = "reader"
+orgs = ["team"]
+under = "dea"
+[purpose]
+article = "1"
+categories = ["cybercrime"]
+[[flow]]
+article = "1"
+name = "inbound"
+from = ["bureau"]
+to = ["each"]
+object_types = ["indicator", "malware"]
+stix_versions = ["2.0", "2.1"]
+[handling]
+article = "1"
+tlp_max = { inbound = "amber" }
+`
+
+// newParties makes a collection of its own for each name. extra is added to the
+// terms.
+func newParties(t testing.TB, name string, extra ...string) parties {
 	t.Helper()
 	d := &exchange.Directory{
 		Centre:        exchange.Centre{ID: "igci", Namespace: name},
 		Organisations: map[string]*exchange.Organisation{},
-		Agreements:    map[string]*exchange.Deposit{"dea": {ID: "dea", File: "dea.toml", Source: terms, Waived: "a test"}},
+		Agreements:    map[string]*exchange.Deposit{},
 	}
-	for id, kind := range map[string]string{"igci": "international-body", "vendor": "private-vendor", "bureau": "national-bureau"} {
-		d.Organisations[id] = &exchange.Organisation{ID: id, Kind: kind, Name: id, Country: "SG"}
+	signed := time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
+	for id, source := range map[string]string{"dea": terms + strings.Join(extra, ""), "letter": letter} {
+		d.Agreements[id] = &exchange.Deposit{ID: id, Versions: []exchange.Version{
+			{File: id + ".toml", Source: source, Deposited: signed, Waived: "a test", Signed: &signed},
+		}}
 	}
+	for id, kind := range map[string]string{"igci": "international-body", "vendor": "private-vendor", "bureau": "national-bureau", "team": "cert"} {
+		d.Organisations[id] = &exchange.Organisation{ID: id, Kind: kind, Name: id, Country: "SG", Added: signed}
+	}
+	d.Organisations["team"].Parent = "bureau"
 	policy, err := exchange.NewPolicy(d)
 	if err != nil {
 		t.Fatal(err)
 	}
-	decide := func(org, account string, person bool, verb exchange.Verb) exchange.Grant {
-		pr := exchange.Principal{Account: org + "/" + account, Org: org, Person: person, Purposes: exchange.Purposes}
-		g, err := policy.Decide(pr, "dea.inbound", verb, time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
+	p := parties{decide: func(account, action string, verb exchange.Verb, at time.Time) exchange.Grant {
+		org, _, _ := strings.Cut(account, "/")
+		pr := exchange.Principal{
+			Account: account, Org: org, Person: account == "bureau/chief", Purposes: exchange.Purposes, Action: action,
+			Token: "token-of-" + org,
+		}
+		g, err := policy.Decide(pr, "dea.inbound", verb, at)
 		if err != nil {
-			t.Fatalf("%s: %v", taxii.CodeOf(err), err)
+			t.Fatalf("%s: %s: %v", account, taxii.CodeOf(err), err)
 		}
 		return g
-	}
-	return parties{
-		writer: decide("vendor", "feed", false, exchange.Delete),
-		reader: decide("bureau", "siem", false, exchange.Read),
-		chief:  decide("bureau", "chief", true, exchange.Read),
-	}
+	}}
+	p.at(start)
+	return p
+}
+
+// at sets the moment that all of them ask at.
+func (p *parties) at(t time.Time) {
+	p.writer = p.decide("vendor/feed", "search", exchange.Delete, t)
+	p.reader = p.decide("bureau/siem", "search", exchange.Read, t)
+	p.blocker = p.decide("bureau/firewall", "block", exchange.Read, t)
+	p.chief = p.decide("bureau/chief", "search", exchange.Read, t)
+	p.team = p.decide("team/soc", "search", exchange.Read, t)
 }

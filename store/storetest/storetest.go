@@ -35,7 +35,14 @@ func Run(t *testing.T, open Open) {
 		{"Delete", deleteTests},
 		{"Rehearse", rehearseTests},
 		{"Status", statusTests},
+		{"Audit", auditTests},
+		{"Holders", holderTests},
+		{"Remove", removeTests},
+		{"Retention", retentionTests},
+		{"Quota", quotaTests},
+		{"Quarantine", quarantineTests},
 		{"Directory", directoryTests},
+		{"Shut", shutTests},
 		{"Upkeep", upkeepTests},
 	} {
 		t.Run(group.name, func(t *testing.T) {
@@ -113,7 +120,7 @@ func item(text string, label stix.TLP) store.Item {
 	if err != nil {
 		panic(err)
 	}
-	return store.Item{Object: o, Label: label}
+	return store.Item{Object: o, Handling: exchange.Handling{TLP: label}}
 }
 
 // idOf names the n-th object of a type.
@@ -157,7 +164,7 @@ func (w *world) push(items ...store.Item) store.Submission {
 }
 
 func (w *world) submission() store.Submission {
-	return store.Submission{ID: uuid.New(), Account: w.writer.Account(), Collection: w.writer.ID(), Requested: w.clock.Now()}
+	return store.Submission{ID: uuid.New(), Account: w.writer.Principal().Account, Collection: w.writer.ID(), Requested: w.clock.Now()}
 }
 
 // details is the complete status of a push.

@@ -47,7 +47,7 @@ func (a *Admin) collections(ctx context.Context, in View) ([]Collection, error) 
 		return err
 	}
 	if in.As != "" {
-		pr, err := a.principal(d, in.As)
+		pr, err := principal(policy, d, in.As, at)
 		if err != nil {
 			return nil, err
 		}
@@ -58,7 +58,7 @@ func (a *Admin) collections(ctx context.Context, in View) ([]Collection, error) 
 		}
 		return list, nil
 	}
-	for _, c := range policy.Collections() {
+	for _, c := range policy.Collections(at) {
 		var read, write bool
 		for _, g := range policy.Holders(c, at) {
 			read, write = read || g.CanRead(), write || g.CanWrite()
@@ -79,6 +79,7 @@ type Grant struct {
 	CanDelete    bool      `json:"can_delete"`
 	Agreement    string    `json:"agreement"`
 	Article      string    `json:"article"`
+	Letter       string    `json:"letter,omitempty"` // the reader letter it comes by
 	From         time.Time `json:"from"`
 	Until        time.Time `json:"until"`
 	Digest       string    `json:"digest"` // of the agreement
@@ -92,17 +93,18 @@ func (a *Admin) grants(ctx context.Context, in View) ([]Grant, error) {
 	if in.Agreement != "" && d.Agreements[in.Agreement] == nil {
 		return nil, taxii.Errorf(taxii.NotFound, "there is no agreement %s", in.Agreement)
 	}
+	at := a.at(in.At)
 	list := []Grant{}
-	for _, c := range policy.Collections() {
-		if in.Agreement != "" && c.Agreement != in.Agreement {
-			continue
-		}
-		for _, g := range policy.Holders(c, a.at(in.At)) {
+	for _, c := range policy.Collections(at) {
+		for _, g := range policy.Holders(c, at) {
+			if in.Agreement != "" && in.Agreement != c.Agreement && in.Agreement != g.Letter() {
+				continue
+			}
 			list = append(list, Grant{
-				Organisation: g.Organisation(), Collection: c.Alias,
+				Organisation: g.Principal().Org, Collection: c.Alias,
 				CanRead: g.CanRead(), CanWrite: g.CanWrite(), CanDelete: g.CanDelete(),
-				Agreement: c.Agreement, Article: c.Article, From: c.From, Until: c.Until,
-				Digest: d.Agreements[c.Agreement].Digest,
+				Agreement: c.Agreement, Article: c.Article, Letter: g.Letter(), From: c.From, Until: g.Until(),
+				Digest: policy.Agreement(c.Agreement, at).Digest(),
 			})
 		}
 	}

@@ -14,20 +14,23 @@ import (
 
 	"comity/store"
 	"comity/taxii"
+	"comity/taxii/audit"
 	"comity/taxii/exchange"
 	"comity/taxii/intake"
+	"comity/taxii/steward"
 )
 
 // Admin carries out commands. It is safe for concurrent use.
 type Admin struct {
-	store  store.Store
-	intake *intake.Intake
-	now    func() time.Time
+	store   store.Store
+	intake  *intake.Intake
+	steward *steward.Steward
+	now     func() time.Time
 }
 
 // New makes an Admin over an open store.
-func New(s store.Store, in *intake.Intake, now func() time.Time) *Admin {
-	return &Admin{s, in, now}
+func New(s store.Store, in *intake.Intake, st *steward.Steward, now func() time.Time) *Admin {
+	return &Admin{s, in, st, now}
 }
 
 // Handler is the admin API. A verb is POST /<verb> with a JSON argument and a
@@ -37,6 +40,7 @@ func (a *Admin) Handler() http.Handler {
 	mux := http.NewServeMux()
 	verb(mux, "init", a.initialise)
 	verb(mux, "org/add", a.addOrganisation)
+	verb(mux, "org/key", a.registerKey)
 	verb(mux, "org/list", a.organisations)
 	verb(mux, "org/suspend", a.suspend)
 	verb(mux, "account/add", a.addAccount)
@@ -48,9 +52,21 @@ func (a *Admin) Handler() http.Handler {
 	verb(mux, "agreement/load", a.loadAgreements)
 	verb(mux, "agreement/list", a.agreements)
 	verb(mux, "agreement/show", a.showAgreement)
+	verb(mux, "agreement/act", a.actOnAgreement)
+	verb(mux, "agreement/withdraw", a.withdraw)
 	verb(mux, "collections", a.collections)
 	verb(mux, "grants", a.grants)
+	verb(mux, "why", a.why)
 	verb(mux, "submission", a.submission)
+	verb(mux, "recall/preview", a.previewRecall)
+	verb(mux, "purge/due", a.due)
+	verb(mux, "purge/now", a.purge)
+	verb(mux, "quarantine/list", a.quarantined)
+	verb(mux, "quarantine/show", a.showQuarantined)
+	verb(mux, "quarantine/discard", a.discard)
+	verb(mux, "audit/list", a.auditEntries)
+	stream(mux, "audit/verify", a.verifyAudit)
+	stream(mux, "audit/export", a.exportAudit)
 	stream(mux, "import", a.importBundle)
 	stream(mux, "export", a.export)
 	stream(mux, "backup", a.backup)
@@ -60,6 +76,9 @@ func (a *Admin) Handler() http.Handler {
 
 // None is the argument or the answer of a verb that has none.
 type None struct{}
+
+// Name names one thing.
+type Name struct{ ID string }
 
 // verb mounts a function of one JSON argument and one JSON answer.
 func verb[In, Out any](mux *http.ServeMux, name string, f func(context.Context, In) (Out, error)) {
@@ -129,11 +148,12 @@ func (a *Admin) policy(ctx context.Context) (*exchange.Policy, *exchange.Directo
 	return p, d, err
 }
 
-// amend changes the directory of a centre that exists.
-func (a *Admin) amend(ctx context.Context, change func(*exchange.Directory) error) error {
-	return a.store.Amend(ctx, func(d *exchange.Directory) error {
+// amend changes the directory of a centre that exists, together with the entries
+// that say so. Change may be called more than once.
+func (a *Admin) amend(ctx context.Context, change func(*exchange.Directory) ([]audit.Entry, error)) error {
+	return a.store.Amend(ctx, func(d *exchange.Directory) ([]audit.Entry, error) {
 		if d.Centre.ID == "" {
-			return taxii.Errorf(taxii.Conflict, "this data folder has no centre yet; run comity init first")
+			return nil, taxii.Errorf(taxii.Conflict, "this data folder has no centre yet; run comity init first")
 		}
 		return change(d)
 	})
@@ -147,15 +167,21 @@ func (a *Admin) at(t *time.Time) time.Time {
 	return a.now()
 }
 
-// principal is the account as if it had authenticated. Conflict if it could
-// not.
-func (a *Admin) principal(d *exchange.Directory, id string) (exchange.Principal, error) {
+// principal is the account as if it had authenticated at that time. Conflict if
+// it could not.
+func principal(p *exchange.Policy, d *exchange.Directory, id string, at time.Time) (exchange.Principal, error) {
 	account, err := d.Account(id)
 	if err != nil {
 		return exchange.Principal{}, err
 	}
-	if !account.Usable(a.now()) {
+	if !account.Usable(at) {
 		return exchange.Principal{}, taxii.Errorf(taxii.Conflict, "account %s is disabled or has expired", id)
 	}
-	return account.Principal(), nil
+	home, works := p.Home(account.ID(), at)
+	if !works {
+		return exchange.Principal{}, taxii.Errorf(taxii.Conflict, "account %s is a seconded person's, and the secondment does not hold", id)
+	}
+	pr := account.Principal()
+	pr.Home = home
+	return pr, nil
 }

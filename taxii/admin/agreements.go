@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"comity/taxii"
@@ -9,20 +10,11 @@ import (
 	"comity/taxii/exchange"
 )
 
-// File is a file as the command read it.
-type File struct{ Name, Source string }
-
-// LoadAgreements deposits agreement files.
-type LoadAgreements struct {
-	Files []File
-	Waive string // why missing signatures are waived; "" to wait for them
-}
-
 // Agreement is where one agreement stands.
 type Agreement struct {
 	ID          string         `json:"id"`
 	Kind        string         `json:"kind"`
-	Version     int64          `json:"version"`
+	Version     int64          `json:"version"` // the one that counts, or the last while none is signed
 	Title       string         `json:"title"`
 	State       exchange.State `json:"state"`
 	Effective   time.Time      `json:"effective"`
@@ -30,106 +22,21 @@ type Agreement struct {
 	Digest      string         `json:"digest"`
 	Waived      string         `json:"waived,omitempty"`
 	Collections int            `json:"collections"`
-	Missing     []string       `json:"missing_signatures,omitempty"`
-	Warnings    []string       `json:"warnings,omitempty"` // of the check at load
-	Source      string         `json:"source,omitempty"`   // only of show
+	Versions    []Version      `json:"versions"`           // in the order deposited
+	Acts        []exchange.Act `json:"acts"`               // in order of time
+	Warnings    []string       `json:"warnings,omitempty"` // of load
+	Source      string         `json:"source,omitempty"`   // of show
 }
 
-// loadAgreements takes files in due form: all of them, or none.
-func (a *Admin) loadAgreements(ctx context.Context, in LoadAgreements) ([]Agreement, error) {
-	var files []*agreement.Agreement
-	var problems agreement.Problems
-	for _, f := range in.Files {
-		parsed, found := agreement.Parse(f.Name, []byte(f.Source))
-		problems = append(problems, found...)
-		if parsed != nil {
-			files = append(files, parsed)
-		}
-	}
-	if err := problems.Err(); err != nil {
-		return nil, err
-	}
-	formal := problems.Warnings()
-	var warnings []string
-	err := a.amend(ctx, func(d *exchange.Directory) error {
-		deposited, err := parseAll(d)
-		if err != nil {
-			return err
-		}
-		problems := agreement.Check(files, func(id string) *agreement.Agreement { return deposited[id] }, true)
-		if err := problems.Err(); err != nil {
-			return err
-		}
-		warnings = nil
-		for _, p := range append(formal, problems...) {
-			warnings = append(warnings, p.String())
-		}
-		for i, f := range files {
-			if err := deposit(d, f, in.Files[i].Source, in.Waive, a.now()); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	all, err := a.agreements(ctx, None{})
-	if err != nil {
-		return nil, err
-	}
-	var loaded []Agreement
-	for _, row := range all {
-		for _, f := range files {
-			if f.ID == row.ID {
-				row.Warnings = warnings
-				loaded = append(loaded, row)
-			}
-		}
-	}
-	return loaded, nil
-}
-
-// deposit puts one agreement that is in due form into the directory.
-func deposit(d *exchange.Directory, f *agreement.Agreement, source, waive string, now time.Time) error {
-	if centre := f.Centre(); centre != "" && centre != d.Centre.ID {
-		return taxii.Errorf(taxii.Invalid, "%s: its centre is %s, and this data folder is that of %s", f.File, centre, d.Centre.ID)
-	}
-	for _, m := range f.Members() {
-		o := d.Organisations[m.Org]
-		if o == nil {
-			return taxii.Errorf(taxii.Invalid, "%s: there is no organisation %s; add it with comity org add", f.File, m.Org)
-		}
-		if o.Suspended {
-			return taxii.Errorf(taxii.Invalid, "%s: organisation %s is suspended", f.File, m.Org)
-		}
-	}
-	if old := d.Agreements[f.ID]; old != nil {
-		if old.Digest != f.Digest() {
-			return taxii.Errorf(taxii.Conflict, "%s: %s is deposited with another text, and this version takes no amendments", f.File, f.ID)
-		}
-		if waive != "" {
-			old.Waived = waive
-		}
-		return nil
-	}
-	d.Agreements[f.ID] = &exchange.Deposit{
-		ID: f.ID, File: f.File, Source: source, Digest: f.Digest(), Deposited: now, Waived: waive,
-	}
-	return nil
-}
-
-// parseAll reads every deposited agreement.
-func parseAll(d *exchange.Directory) (map[string]*agreement.Agreement, error) {
-	all := map[string]*agreement.Agreement{}
-	for id, deposit := range d.Agreements {
-		parsed, problems := agreement.Parse(deposit.File, []byte(deposit.Source))
-		if err := problems.Err(); err != nil {
-			return nil, &taxii.Error{Code: taxii.Internal, Msg: "agreement " + id + " cannot be read", Err: err}
-		}
-		all[id] = parsed
-	}
-	return all, nil
+// Version is one version of an agreement.
+type Version struct {
+	Version   int64      `json:"version"`
+	Digest    string     `json:"digest"`
+	Deposited time.Time  `json:"deposited"`
+	SignedBy  []string   `json:"signed_by"`
+	Missing   []string   `json:"missing_signatures,omitempty"` // that it waits for
+	Waived    string     `json:"waived,omitempty"`             // why it waits for none
+	Signed    *time.Time `json:"signed,omitempty"`             // since when it waits for none
 }
 
 func (a *Admin) agreements(ctx context.Context, _ None) ([]Agreement, error) {
@@ -139,44 +46,88 @@ func (a *Admin) agreements(ctx context.Context, _ None) ([]Agreement, error) {
 	}
 	list := []Agreement{}
 	for _, id := range policy.Agreements() {
-		list = append(list, a.describe(policy, d.Agreements[id]))
+		row, err := a.describe(policy, d, id)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, row)
 	}
 	return list, nil
 }
 
-// describe tells where one agreement stands now.
-func (a *Admin) describe(policy *exchange.Policy, deposit *exchange.Deposit) Agreement {
-	text := policy.Agreement(deposit.ID)
+// describe tells where an agreement that is deposited stands now.
+func (a *Admin) describe(policy *exchange.Policy, d *exchange.Directory, id string) (Agreement, error) {
+	h, err := readHistory(d.Agreements[id])
+	if err != nil {
+		return Agreement{}, err
+	}
+	text, waiting := h.current(), h.waiting()
 	row := Agreement{
-		ID:          text.ID,
+		ID:          id,
 		Kind:        string(text.Kind),
 		Version:     text.Version,
 		Title:       text.Title,
-		State:       policy.State(text.ID, a.now()),
+		State:       policy.State(id, a.now()),
 		Effective:   text.Term.Effective,
 		Expires:     text.Term.Expires,
-		Digest:      deposit.Digest,
-		Waived:      deposit.Waived,
+		Digest:      text.Digest(),
 		Collections: len(text.Collections()),
+		Versions:    []Version{},
+		Acts:        append([]exchange.Act{}, h.Acts...),
 	}
-	if row.State == exchange.Deposited {
-		for _, p := range text.Parties {
-			row.Missing = append(row.Missing, p.Org)
+	for i, v := range h.Versions {
+		one := Version{
+			Version: h.texts[i].Version, Digest: v.Digest, Deposited: v.Deposited, Waived: v.Waived, Signed: v.Signed,
+			SignedBy: append([]string{}, h.texts[i].SignedBy(keysIn(d))...),
 		}
+		if slices.Contains(waiting, h.texts[i]) {
+			one.Missing = missing(h.texts[i], d)
+		}
+		if h.texts[i] == text {
+			row.Waived = v.Waived
+		}
+		row.Versions = append(row.Versions, one)
 	}
-	return row
+	return row, nil
 }
 
-func (a *Admin) showAgreement(ctx context.Context, in Name) (Agreement, error) {
+// ShowAgreement asks for one agreement, with the source of a version: 0 is the
+// one that counts, or the last while none is signed.
+type ShowAgreement struct {
+	ID      string
+	Version int64
+}
+
+func (a *Admin) showAgreement(ctx context.Context, in ShowAgreement) (Agreement, error) {
 	policy, d, err := a.policy(ctx)
 	if err != nil {
 		return Agreement{}, err
 	}
-	deposit := d.Agreements[in.ID]
-	if deposit == nil {
+	if d.Agreements[in.ID] == nil {
 		return Agreement{}, taxii.Errorf(taxii.NotFound, "there is no agreement %s", in.ID)
 	}
-	row := a.describe(policy, deposit)
-	row.Source = deposit.Source
+	row, err := a.describe(policy, d, in.ID)
+	if err != nil {
+		return row, err
+	}
+	if in.Version == 0 {
+		in.Version = row.Version
+	}
+	n := slices.IndexFunc(row.Versions, func(v Version) bool { return v.Version == in.Version && v.Digest == row.Digest })
+	if n < 0 {
+		n = slices.IndexFunc(row.Versions, func(v Version) bool { return v.Version == in.Version })
+	}
+	if n < 0 {
+		return row, taxii.Errorf(taxii.NotFound, "there is no version %d of agreement %s", in.Version, in.ID)
+	}
+	row.Source = d.Agreements[in.ID].Versions[n].Source
 	return row, nil
+}
+
+// termination is the article behind the end of an agreement.
+func termination(text *agreement.Agreement) string {
+	if text.Termination != nil {
+		return text.Termination.Article
+	}
+	return text.Term.Article
 }

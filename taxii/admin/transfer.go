@@ -35,19 +35,23 @@ func (a *Admin) importBundle(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	pr, err := a.principal(d, r.FormValue("as"))
+	now := a.now()
+	pr, err := principal(policy, d, r.FormValue("as"), now)
 	if err != nil {
 		return err
 	}
-	g, err := policy.Decide(pr, r.FormValue("collection"), exchange.Write, a.now())
+	g, err := policy.Decide(pr, r.FormValue("collection"), exchange.Write, now)
 	if err != nil {
 		return err
 	}
-	id, err := a.intake.Push(ctx, g, r.Body)
+	pushed, err := a.intake.Push(ctx, g, r.Body)
 	if err != nil {
 		return err
 	}
-	submission, err := a.submission(ctx, Name{id.String()})
+	if err := a.steward.Revoked(ctx, g.Collection(), pushed.Revoked); err != nil {
+		return err
+	}
+	submission, err := a.submission(ctx, Name{pushed.Status.String()})
 	if err != nil {
 		return err
 	}
@@ -72,7 +76,7 @@ func (a *Admin) submission(ctx context.Context, in Name) (out Submission, err er
 		ID: id, Account: head.Account, Collection: head.Collection.String(), Requested: head.Requested, Successes: head.Successes,
 		Stored: head.Stored, Failures: []taxii.StatusDetail{}, Warnings: []taxii.StatusDetail{},
 	}
-	if c, ok := policy.Collection(out.Collection); ok {
+	if c, ok := policy.Collection(out.Collection, a.now()); ok {
 		out.Collection = c.Alias
 	}
 	for n := range head.Parts {
@@ -103,17 +107,18 @@ func (a *Admin) export(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	c, ok := policy.Collection(r.FormValue("collection"))
+	now := a.now()
+	c, ok := policy.Collection(r.FormValue("collection"), now)
 	if !ok {
 		return taxii.Errorf(taxii.NotFound, "there is no such collection; comity collections lists them")
 	}
 	g := exchange.Operator(c.ID)
 	if as := r.FormValue("as"); as != "" {
-		pr, err := a.principal(d, as)
+		pr, err := principal(policy, d, as, now)
 		if err != nil {
 			return err
 		}
-		if g, err = policy.Decide(pr, c.Alias, exchange.Read, a.now()); err != nil {
+		if g, err = policy.Decide(pr, c.Alias, exchange.Read, now); err != nil {
 			return err
 		}
 	}

@@ -82,7 +82,11 @@ func (a *Authenticator) register(ctx context.Context) (*register, error) {
 		tokens:       map[[32]byte]*exchange.Token{},
 		certificates: map[string]*exchange.Account{},
 	}
-	if r.policy, err = exchange.NewPolicy(directory); err != nil {
+	before := &exchange.Policy{}
+	if known := a.current.Load(); known != nil {
+		before = known.policy
+	}
+	if r.policy, err = before.Renew(directory); err != nil {
 		return nil, err
 	}
 	for _, t := range directory.Tokens {
@@ -101,11 +105,11 @@ func (a *Authenticator) register(ctx context.Context) (*register, error) {
 }
 
 // Authenticate finds who sends the request, and the policy of the directory that
-// says so: by a token as Bearer, as Token, as
-// the password of Basic with any user name, or alone in the key header; by
-// account and password as Basic; or by a verified client certificate. Anything
-// else is Unauthorized, always with the same words, and repeated failures of
-// one address or account are answered late.
+// says so: by a token as Bearer, as Token, as the password of Basic with any user
+// name, or alone in the key header; by account and password as Basic; or by a
+// verified client certificate. Anything else is Unauthorized, always with the
+// same words, and repeated failures of one address or account are answered late.
+// So is a seconded person's account outside the secondment.
 func (a *Authenticator) Authenticate(r *http.Request) (exchange.Principal, *exchange.Policy, error) {
 	reg, err := a.register(r.Context())
 	if err != nil {
@@ -113,9 +117,12 @@ func (a *Authenticator) Authenticate(r *http.Request) (exchange.Principal, *exch
 	}
 	now := a.now()
 	given := parse(r, a.keyHeader)
-	account := a.verify(r.Context(), reg, given, now)
-	if account != nil && account.Usable(now) {
-		return account.Principal(), reg.policy, nil
+	if account, token := a.verify(r.Context(), reg, given, now); account != nil && account.Usable(now) {
+		if home, works := reg.policy.Home(account.ID(), now); works {
+			p := account.Principal()
+			p.Home, p.Token = home, token
+			return p, reg.policy, nil
+		}
 	}
 	if !given.empty() {
 		a.failures.slow(r.Context(), address(r), strings.ToLower(given.user))
@@ -123,24 +130,25 @@ func (a *Authenticator) Authenticate(r *http.Request) (exchange.Principal, *exch
 	return exchange.Principal{}, nil, taxii.Errorf(taxii.Unauthorized, "these credentials open nothing here")
 }
 
-// verify finds the account that the credentials belong to, nil if none.
-func (a *Authenticator) verify(ctx context.Context, reg *register, given credentials, now time.Time) *exchange.Account {
+// verify finds the account that the credentials belong to, nil if none, and the
+// id of the token where it is one.
+func (a *Authenticator) verify(ctx context.Context, reg *register, given credentials, now time.Time) (account *exchange.Account, token string) {
 	if given.secret != "" {
 		if t := reg.tokens[sha256.Sum256([]byte(given.secret))]; t != nil {
 			if !t.Usable(now) {
-				return nil
+				return nil, ""
 			}
-			return reg.directory.Accounts[t.Account]
+			return reg.directory.Accounts[t.Account], t.ID
 		}
 	}
 	if given.basic {
 		account := reg.directory.Accounts[strings.ToLower(given.user)]
 		if a.passwords.verify(ctx, account, given.secret) {
-			return account
+			return account, ""
 		}
-		return nil
+		return nil, ""
 	}
-	return reg.certificates[given.certificate]
+	return reg.certificates[given.certificate], ""
 }
 
 // address is the caller's network address without its port.

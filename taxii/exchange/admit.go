@@ -8,40 +8,47 @@ import (
 	"comity/taxii/agreement"
 )
 
-// Admits tells why the flow does not take an object whatever its label; "" if
-// it does. Markings, extension definitions and language content are always
-// taken.
-func (c *Collection) Admits(o *stix.Object) string {
+// Admits tells why the flow does not take an object whatever its label, and the
+// article behind it; both "" if it does. Markings, extension definitions and
+// language content are always taken.
+func (c *Collection) Admits(o *stix.Object) (reason, by string) {
 	t, class := &c.Terms, o.Class()
 	switch {
 	case class == stix.Meta:
-		return ""
+		return "", ""
 	case !slices.Contains(t.STIXVersions, o.Spec):
-		return c.refuse(t.By["stix_versions"], "STIX %s is not taken in flow %s", o.Spec, c.Flow)
+		return c.refuse("stix_versions", "STIX %s is not taken in flow %s", o.Spec, c.Flow)
 	case t.Types != nil && !slices.Contains(t.Types, o.Type):
-		return c.refuse(t.By["object_types"], "type %s not in flow %s", o.Type, c.Flow)
+		return c.refuse("object_types", "type %s not in flow %s", o.Type, c.Flow)
 	case t.UnknownTypes == agreement.Reject && stix.ClassOf(o.Type) == stix.Custom:
-		return c.refuse(t.By["unknown_types"], "type %s is not of STIX 2.1, and flow %s takes no others", o.Type, c.Flow)
+		return c.refuse("unknown_types", "type %s is not of STIX 2.1, and flow %s takes no others", o.Type, c.Flow)
 	}
 	for _, property := range t.Require {
 		if mayHave(o.Type, class, property) && !o.Has(property) {
-			return c.refuse(t.By["require"], "flow %s requires %s", c.Flow, property)
+			return c.refuse("require", "flow %s requires %s", c.Flow, property)
 		}
 	}
-	return ""
+	return "", ""
 }
 
-// refuse cites the clause that stands behind a refusal; the flow's own article
-// where a default does.
-func (c *Collection) refuse(by agreement.Clause, format string, args ...any) string {
-	reason := fmt.Sprintf(format, args...)
-	switch by.Agreement {
+// refuse is the reason for a refusal, and the clause behind that term of the
+// flow which it begins with. The clause alone quotes nothing of what was sent.
+func (c *Collection) refuse(term, format string, args ...any) (reason, by string) {
+	by = c.cite(term)
+	return by + ": " + fmt.Sprintf(format, args...), by
+}
+
+// cite names the clause behind a term; the flow's own article where a default
+// stands there.
+func (c *Collection) cite(term string) string {
+	switch by := c.Terms.By[term]; by.Agreement {
 	case "":
-		return "article " + c.Article + ": " + reason
+		return "article " + c.Article
 	case c.Agreement:
-		return "article " + by.Article + ": " + reason
+		return "article " + by.Article
+	default:
+		return "article " + by.Article + " of " + by.Agreement
 	}
-	return "article " + by.Article + " of " + by.Agreement + ": " + reason
 }
 
 // mayHave tells whether the standard gives objects of that type the property,

@@ -1,6 +1,12 @@
 package exchange_test
 
-import "testing"
+import (
+	"strings"
+	"testing"
+
+	"comity/taxii/agreement"
+	"comity/taxii/exchange"
+)
 
 func TestAdmits(t *testing.T) {
 	const (
@@ -52,9 +58,35 @@ func TestAdmits(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := collection(t, tt.flow, "").Admits(tt.push.object(t)); got != tt.want {
+			got, by := collection(t, tt.flow, "").Admits(tt.push.object(t))
+			if got != tt.want {
 				t.Errorf("refused: %q, want %q", got, tt.want)
 			}
+			if want, _, _ := strings.Cut(tt.want, ":"); by != want {
+				t.Errorf("by %q, want %q", by, want)
+			}
 		})
+	}
+}
+
+// A refusal cites the clause it rests on, of a parent agreement by its name,
+// and the article that opens the flow where no clause says so.
+func TestRefusalsCiteTheClause(t *testing.T) {
+	for _, tt := range []struct {
+		by   agreement.Clause
+		want string
+	}{
+		{agreement.Clause{Agreement: "op-y", Article: "5"}, "article 5"},
+		{agreement.Clause{Agreement: "dea-x", Article: "7"}, "article 7 of dea-x"},
+		{agreement.Clause{}, "article 3"},
+	} {
+		c := &exchange.Collection{Agreement: "op-y", Flow: "in", Article: "3", Terms: agreement.Terms{
+			STIXVersions: []string{"2.1"}, Types: []string{"url"},
+			By: map[string]agreement.Clause{"object_types": tt.by},
+		}}
+		reason, by := c.Admits(thing{ID: "tool/t"}.object(t))
+		if want := tt.want + ": type tool not in flow in"; reason != want || by != tt.want {
+			t.Errorf("%q by %q, want %q", reason, by, want)
+		}
 	}
 }

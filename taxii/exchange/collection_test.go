@@ -35,26 +35,11 @@ func TestCollectionIDsAreUUIDv4AndNeverChange(t *testing.T) {
 	}
 }
 
-func TestCollectionsKeepTheirIDOverReloadAndAmendment(t *testing.T) {
-	d := directory(t, text("dea-x", "", ""))
-	before, _ := policy(t, d).Collection("dea-x.in")
-	amended := strings.NewReplacer("version = 1", "version = 2", `title = "Exchange`, `title = "Renewed exchange`, "2030-01-01", "2040-01-01").
-		Replace(text("dea-x", `require = ["tlp"]`, `tlp_floor = { in = "green" }`))
-	deposit(d, "dea-x", amended)
-	after, ok := policy(t, d).Collection("dea-x.in")
-	if !ok || after.ID != before.ID {
-		t.Errorf("id %s after the amendment, want %s", after.ID, before.ID)
-	}
-	if after.Title == before.Title || after.Until == before.Until {
-		t.Errorf("title %q until %v: the amendment does not show", after.Title, after.Until)
-	}
-}
-
 func TestCollectionsAreFoundByIDAndAlias(t *testing.T) {
 	p := policy(t, directory(t, text("dea-x", "", "")))
-	for _, c := range p.Collections() {
+	for _, c := range p.Collections(inForce) {
 		for _, name := range []string{c.ID.String(), c.Alias} {
-			if got, ok := p.Collection(name); !ok || got != c {
+			if got, ok := p.Collection(name, inForce); !ok || got != c {
 				t.Errorf("%s finds %v", name, got)
 			}
 			g, err := p.Decide(caller("acme/feed"), name, exchange.Read, inForce)
@@ -63,7 +48,7 @@ func TestCollectionsAreFoundByIDAndAlias(t *testing.T) {
 			}
 		}
 	}
-	if got, ok := p.Collection("dea-x"); ok {
+	if got, ok := p.Collection("dea-x", inForce); ok {
 		t.Errorf("half an alias finds %v", got)
 	}
 }
@@ -72,12 +57,12 @@ func TestCollectionsSayWhatTheirAgreementSays(t *testing.T) {
 	d := directory(t)
 	deposit(d, "dea-2017-panw", example(t, "dea-2017-panw"))
 	p := policy(t, d)
-	if !slices.IsSortedFunc(p.Collections(), func(a, b *exchange.Collection) int { return bytes.Compare(a.ID[:], b.ID[:]) }) {
+	if !slices.IsSortedFunc(p.Collections(inForce), func(a, b *exchange.Collection) int { return bytes.Compare(a.ID[:], b.ID[:]) }) {
 		t.Error("the collections are not in the order of their ids")
 	}
 	got := map[string][]string{}
 	titles := map[string]bool{}
-	for _, c := range p.Collections() {
+	for _, c := range p.Collections(inForce) {
 		got[c.Alias] = append([]string{c.Agreement, c.Flow, c.Participant, c.Article, c.Writer}, c.Readers...)
 		if c.Title == "" || strings.ContainsAny(c.Title, ".,") || titles[strings.ToLower(c.Title)] {
 			t.Errorf("title %q: C-04 and C-05 want it unique, without dots and commas", c.Title)
@@ -95,25 +80,11 @@ func TestCollectionsSayWhatTheirAgreementSays(t *testing.T) {
 	if diff := cmp.Diff([]string{"dea-2017-panw"}, p.Agreements()); diff != "" {
 		t.Errorf("agreements (-want +got):\n%s", diff)
 	}
-	if a := p.Agreement("dea-2017-panw"); a == nil || len(a.Articles) != 12 {
+	if a := p.Agreement("dea-2017-panw", inForce); a == nil || len(a.Articles) != 12 {
 		t.Errorf("agreement %v, want the text of 12 articles", a)
 	}
-	if a := p.Agreement("dea-x"); a != nil {
+	if a := p.Agreement("dea-x", inForce); a != nil {
 		t.Errorf("an agreement nobody deposited: %v", a.ID)
-	}
-}
-
-func TestPolicyKnowsItsCentre(t *testing.T) {
-	d := directory(t)
-	if got, want := policy(t, d).CentreName(), "The igci"; got != want {
-		t.Errorf("centre %q, want %q", got, want)
-	}
-	if got := policy(t, d).Centre(); got != d.Centre {
-		t.Errorf("centre %+v, want %+v", got, d.Centre)
-	}
-	delete(d.Organisations, "igci")
-	if got, want := policy(t, d).CentreName(), "igci"; got != want {
-		t.Errorf("centre without organisation %q, want %q", got, want)
 	}
 }
 

@@ -21,6 +21,7 @@ type Directory struct {
 	Accounts      map[string]*Account      // by "org/name"
 	Tokens        map[string]*Token        // by id
 	Agreements    map[string]*Deposit      // by id of the agreement
+	Shut          map[string]time.Time     // ids of collections that take no more, since when
 }
 
 // Centre is the international body that this data folder serves.
@@ -92,22 +93,48 @@ func (t *Token) Usable(now time.Time) bool {
 	return !t.Revoked && (t.Expires == nil || now.Before(*t.Expires))
 }
 
-// Deposit is an agreement file as it was deposited, byte for byte.
+// Deposit is an agreement with everything the parties did about it.
 type Deposit struct {
-	ID        string    `json:"id"`
-	File      string    `json:"file"`
-	Source    string    `json:"source"`
-	Digest    string    `json:"digest"`
-	Deposited time.Time `json:"deposited"`
-	Waived    string    `json:"waived,omitempty"` // why its signatures were waived
+	ID       string    `json:"id"`
+	Versions []Version `json:"versions"`       // in the order deposited, one at least
+	Acts     []Act     `json:"acts,omitempty"` // in order of time
+	Told     State     `json:"told,omitempty"` // the last state that its members were told of
 }
 
-// Kinds of organisation, purposes of data and actions of an account: closed
-// lists.
+// Version is one version of an agreement, its file as it was deposited, byte
+// for byte, with the signatures that came later appended to it.
+type Version struct {
+	File      string     `json:"file"`
+	Source    string     `json:"source"`
+	Digest    string     `json:"digest"`
+	Deposited time.Time  `json:"deposited"`
+	Waived    string     `json:"waived,omitempty"` // why its signatures were waived
+	Signed    *time.Time `json:"signed,omitempty"` // when the last signature came, or was waived; nil while it waits
+}
+
+// ActKind is what a party or the centre can do to an agreement in its life.
+type ActKind string
+
+// The acts on an agreement.
+const (
+	Suspend   ActKind = "suspend"   // flows stop at once
+	Reinstate ActKind = "reinstate" // after a suspension or a withdrawal
+	End       ActKind = "end"       // before its term is over; the wind-up begins
+	Withdraw  ActKind = "withdraw"  // one party leaves, and its data goes
+)
+
+// Act is one act on an agreement.
+type Act struct {
+	Kind   ActKind   `json:"kind"`
+	At     time.Time `json:"at"`
+	Party  string    `json:"party,omitempty"` // that withdraws
+	Reason string    `json:"reason"`
+}
+
+// Kinds of organisation and purposes of data: closed lists.
 var (
 	Kinds    = []string{"international-body", "national-bureau", "law-enforcement", "private-vendor", "cert", "soc", "isac"}
 	Purposes = []string{"criminal-trends", "cyberthreats", "cybercrime"}
-	Actions  = []string{"search", "lookup", "block", "notify"}
 )
 
 var (
@@ -180,8 +207,8 @@ func (d *Directory) AddAccount(a Account) error {
 	switch {
 	case !nameForm.MatchString(a.Name) || len(a.Name) > 60:
 		return taxii.Errorf(taxii.Invalid, "account %q: a name has lower-case letters, digits, dots, hyphens and underscores, at most 60", a.ID())
-	case !slices.Contains(Actions, a.Action):
-		return taxii.Errorf(taxii.Invalid, "account %s: action %q is none of %s", a.ID(), a.Action, strings.Join(Actions, ", "))
+	case ActionOf(a.Action) == 0:
+		return taxii.Errorf(taxii.Invalid, "account %s: action %q is none of %s", a.ID(), a.Action, strings.Join(ActionNames, ", "))
 	case a.For != "" && !slices.Contains(Clients, a.For):
 		return taxii.Errorf(taxii.Invalid, "account %s: client %q is none of %s", a.ID(), a.For, strings.Join(Clients, ", "))
 	case a.Certificate != "" && !sha256Form.MatchString(a.Certificate):

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -87,11 +88,9 @@ func directory(t testing.TB, agreements ...string) *exchange.Directory {
 		Tokens:        map[string]*exchange.Token{},
 		Agreements:    map[string]*exchange.Deposit{},
 	}
-	for id, kind := range map[string]string{"igci": "international-body", "acme": "private-vendor", "stranger": "soc"} {
-		if err := d.AddOrganisation(exchange.Organisation{ID: id, Kind: kind, Name: "The " + id, Country: "SG"}); err != nil {
-			t.Fatal(err)
-		}
-	}
+	join(t, d, "international-body", "igci")
+	join(t, d, "private-vendor", "acme")
+	join(t, d, "soc", "stranger")
 	for i, source := range agreements {
 		id := "dea-x"
 		if i > 0 {
@@ -102,8 +101,43 @@ func directory(t testing.TB, agreements ...string) *exchange.Directory {
 	return d
 }
 
+// signed is when the first versions were signed, before every term.
+var signed = time.Date(2014, 6, 1, 0, 0, 0, 0, time.UTC)
+
+// deposit lodges the first version of an agreement, its signatures waived.
 func deposit(d *exchange.Directory, id, source string) {
-	d.Agreements[id] = &exchange.Deposit{ID: id, File: id + ".toml", Source: source, Waived: "a test"}
+	d.Agreements[id] = &exchange.Deposit{ID: id}
+	amend(d, id, source, signed)
+}
+
+// amend lodges the next version of an agreement, the last of whose signatures
+// came at that time.
+func amend(d *exchange.Directory, id, source string, at time.Time) {
+	d.Agreements[id].Versions = append(d.Agreements[id].Versions, exchange.Version{
+		File: id + ".toml", Source: source, Deposited: at, Waived: "a test", Signed: &at,
+	})
+}
+
+// unsign takes back the signatures of an agreement.
+func unsign(d *exchange.Directory, id string) {
+	for i := range d.Agreements[id].Versions {
+		d.Agreements[id].Versions[i].Waived, d.Agreements[id].Versions[i].Signed = "", nil
+	}
+}
+
+// act does something to an agreement; party is for those that withdraw.
+func act(d *exchange.Directory, id string, kind exchange.ActKind, at time.Time, party string) {
+	d.Agreements[id].Acts = append(d.Agreements[id].Acts, exchange.Act{Kind: kind, At: at, Party: party, Reason: "a test"})
+}
+
+// join adds organisations of a kind.
+func join(t testing.TB, d *exchange.Directory, kind string, orgs ...string) {
+	t.Helper()
+	for _, org := range orgs {
+		if err := d.AddOrganisation(exchange.Organisation{ID: org, Kind: kind, Name: "The " + org, Country: "SG"}); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func policy(t testing.TB, d *exchange.Directory) *exchange.Policy {
@@ -118,7 +152,7 @@ func policy(t testing.TB, d *exchange.Directory) *exchange.Policy {
 // collection is flow in of dea-x with these lines.
 func collection(t testing.TB, flow, handling string) *exchange.Collection {
 	t.Helper()
-	c, ok := policy(t, directory(t, text("dea-x", flow, handling))).Collection("dea-x.in")
+	c, ok := policy(t, directory(t, text("dea-x", flow, handling))).Collection("dea-x.in", inForce)
 	if !ok {
 		t.Fatal("there is no dea-x.in")
 	}
@@ -135,7 +169,47 @@ func example(t testing.TB, id string) string {
 	return string(source)
 }
 
-// caller is an account for all purposes.
+// found is the collection of that alias at that time.
+func found(t testing.TB, p *exchange.Policy, alias string, at time.Time) *exchange.Collection {
+	t.Helper()
+	c, ok := p.Collection(alias, at)
+	if !ok {
+		t.Fatalf("there is no %s at %s", alias, at)
+	}
+	return c
+}
+
+// aliases are the collections that grants are about, sorted.
+func aliases(gs []exchange.Grant) []string {
+	list := []string{}
+	for _, g := range gs {
+		list = append(list, g.Collection().Alias)
+	}
+	slices.Sort(list)
+	return list
+}
+
+// ceiling is the strictest label of an object that the grant shows, or "none".
+func ceiling(g exchange.Grant) string {
+	v := g.View()
+	for label := stix.Red; ; label-- {
+		if v.Sees(exchange.Handling{TLP: label}) {
+			return label.String()
+		}
+		if label == stix.Clear {
+			return "none"
+		}
+	}
+}
+
+// person is an account of a person, for all purposes.
+func person(account string) exchange.Principal {
+	pr := caller(account)
+	pr.Person = true
+	return pr
+}
+
+// caller is an account of a service, for all purposes.
 func caller(account string) exchange.Principal {
 	org, _, _ := strings.Cut(account, "/")
 	return exchange.Principal{Account: account, Org: org, Purposes: exchange.Purposes, Action: "search"}
@@ -162,7 +236,10 @@ var marks = map[string]stix.ID{
 	"AMBER": "marking-definition--f88d31f6-486f-44da-b317-01333bde0b82", "RED": "marking-definition--5e57c739-391a-4eb3-b6be-7d15ca92d5ed",
 	"clear": "marking-definition--94868c89-83c2-464b-929b-a1a8aa3c8487", "green": "marking-definition--bab4a63c-aed9-4cf5-a766-dfca5abac2bb",
 	"amber": "marking-definition--55d920b0-5e8b-4f79-9ee9-91f868d9b421", "amber+strict": "marking-definition--939a9414-2ddd-4d32-a0cd-375ea402b003",
-	"red": "marking-definition--e828b379-4e03-4974-9ac4-e53a884c97c1", "pap:red": "marking-definition--740d36e5-7714-4c30-961a-3ae632ceee0e",
+	"red":       "marking-definition--e828b379-4e03-4974-9ac4-e53a884c97c1",
+	"pap:clear": "marking-definition--ad15a0cd-55b6-4588-a14c-a66105329b92", "pap:white": "marking-definition--a3bea94c-b469-41dc-9cfe-d6e7daba7730",
+	"pap:green": "marking-definition--c43594d1-4b11-4c59-93ab-1c9b14d53ce9", "pap:amber": "marking-definition--60f8932b-e51e-4458-b265-a2e8be9a80ab",
+	"pap:red": "marking-definition--740d36e5-7714-4c30-961a-3ae632ceee0e",
 }
 
 func ids(names string) (list []stix.ID) {
@@ -209,38 +286,6 @@ func (th thing) object(t testing.TB) *stix.Object {
 		t.Fatal(err)
 	}
 	return &o
-}
-
-// held is what a collection knows already, by name.
-type held map[string]stix.TLP
-
-func (h held) known(keys []stix.Key) ([]exchange.Held, error) {
-	byKey := map[stix.Key]stix.TLP{}
-	for name, label := range h {
-		byKey[id(name).Key()] = label
-	}
-	found := make([]exchange.Held, len(keys))
-	for i, key := range keys {
-		found[i].TLP, found[i].Known = byKey[key]
-	}
-	return found, nil
-}
-
-// label pushes things into c and returns the verdicts.
-func label(t testing.TB, c *exchange.Collection, h held, push []thing) []exchange.Verdict {
-	t.Helper()
-	l := exchange.NewLabels(c)
-	for _, th := range push {
-		l.Add(th.object(t))
-	}
-	verdicts, err := l.Resolve(h.known)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(verdicts) != len(push) {
-		t.Fatalf("%d verdicts for %d objects", len(verdicts), len(push))
-	}
-	return verdicts
 }
 
 // partly is a granular marking of one property.

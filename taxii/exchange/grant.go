@@ -6,13 +6,14 @@ import (
 	"github.com/google/uuid"
 
 	"comity/stix"
-	"comity/taxii/agreement"
 )
 
 // Principal is an authenticated caller. Only taxii/auth makes one.
 type Principal struct {
 	Account  string // "org/name"
 	Org      string
+	Home     string // of a person seconded to Org; "" for others
+	Token    string // id of the token it came with, "" for none
 	Person   bool
 	Purposes []string
 	Action   string
@@ -22,37 +23,21 @@ type Principal struct {
 // Grant is what one caller may do with one collection at one moment. Only
 // [Policy] and [Operator] make useful ones; the zero Grant sees nothing.
 type Grant struct {
-	account, org string
-	collection   *Collection
-	id           uuid.UUID
-	read, write  bool
-	delete       bool
-	ceiling      stix.TLP
-	own          bool
-}
-
-// Collection is one collection as an agreement makes it.
-type Collection struct {
-	ID          uuid.UUID
-	Alias       string
-	Title       string
-	Agreement   string
-	Flow        string
-	Participant string // "" if the flow makes one collection only
-	Writer      string // organisation
-	Readers     []string
-	Terms       agreement.Terms
-	From, Until time.Time // in force from From, exclusive of Until
-	Article     string    // that opens the flow
-
-	parent string            // agreement whose end closes the collection too, "" if none
-	under  map[string]string // organisation -> agreement it takes part under
+	principal  Principal
+	policy     *Policy
+	collection *Collection
+	id         uuid.UUID
+	share      *share // the reader letter it comes from; nil if it comes from the agreement itself
+	view       View
+	write      bool
+	delete     bool
 }
 
 // Operator is the grant of upkeep on one collection: everything, on nobody's
-// behalf. It is for the operator's commands, never for a request.
+// behalf, past its retention too. It is for the operator's commands and for what
+// the centre does of its own accord, never for a request.
 func Operator(collection uuid.UUID) Grant {
-	return Grant{id: collection, read: true, write: true, delete: true, ceiling: stix.Red, own: true}
+	return Grant{id: collection, write: true, delete: true, view: View{Reads: true, Own: true, Ceiling: stix.Red}}
 }
 
 // ID is the collection's id.
@@ -61,14 +46,11 @@ func (g Grant) ID() uuid.UUID { return g.id }
 // Collection is what the grant is about; nil for an operator's.
 func (g Grant) Collection() *Collection { return g.collection }
 
-// Account is "org/name" of the caller; "" for an operator's grant.
-func (g Grant) Account() string { return g.account }
-
-// Organisation is the one that the grant is for; "" for an operator's.
-func (g Grant) Organisation() string { return g.org }
+// Principal is the caller; zero for an operator's grant.
+func (g Grant) Principal() Principal { return g.principal }
 
 // CanRead tells whether objects may be read.
-func (g Grant) CanRead() bool { return g.read }
+func (g Grant) CanRead() bool { return g.view.Reads }
 
 // CanWrite tells whether objects may be added.
 func (g Grant) CanWrite() bool { return g.write }
@@ -76,9 +58,47 @@ func (g Grant) CanWrite() bool { return g.write }
 // CanDelete tells whether objects may be deleted.
 func (g Grant) CanDelete() bool { return g.delete }
 
-// Ceiling is the strictest label the caller sees.
-func (g Grant) Ceiling() stix.TLP { return g.ceiling }
+// View is what the caller sees.
+func (g Grant) View() View { return g.view }
 
-// Sees tells whether the caller may know of an object with that label. Nothing
-// is withheld from the organisation that sent it.
-func (g Grant) Sees(label stix.TLP) bool { return g.read && (g.own || label <= g.ceiling) }
+// Carried is what the caller's organisation may not push as its own; see
+// [Policy.Carried].
+func (g Grant) Carried() Carried {
+	if g.policy == nil {
+		return Carried{}
+	}
+	return g.policy.Carried(g.principal.Org, time.Unix(int64(g.view.At), 0))
+}
+
+// Letter is the reader letter that the grant comes from; "" for most.
+func (g Grant) Letter() string {
+	if g.share == nil {
+		return ""
+	}
+	return g.share.edition.text.ID
+}
+
+// Until is when the grant ends by the term of an agreement that it hangs on: its
+// own, the letter, or one that is taken part under. It is zero for an operator's.
+func (g Grant) Until() time.Time {
+	if g.collection == nil {
+		return time.Time{}
+	}
+	c, now := g.collection, time.Unix(int64(g.view.At), 0)
+	until := c.standing.ends(c.edition.text, now)
+	if c.windUp && !now.Before(until) {
+		until = c.edition.text.Term.WindUp.Lasts.After(until)
+	}
+	org := g.principal.Org
+	if g.share != nil {
+		org = g.share.bureau
+	}
+	for _, id := range []string{g.Letter(), c.parent, c.under[org]} {
+		if s := g.policy.agreements[id]; s != nil {
+			if ends := s.ends(s.at(now).text, now); ends.Before(until) {
+				until = ends
+			}
+		}
+	}
+	return until
+}

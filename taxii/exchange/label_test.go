@@ -12,19 +12,21 @@ import (
 
 // Handling lines that rows share.
 const (
-	asAmber    = `unmarked = { in = "default:amber", out = "reject" }`
-	upToAmber  = `tlp_max = { in = "amber", out = "red" }`
-	fromGreen  = `tlp_floor = { in = "green" }`
-	ignore     = `unknown_marking = "ignore"`
-	notInherit = `unmarked_observables = "default"`
+	asAmber      = `unmarked = { in = "default:amber", out = "reject" }`
+	upToAmber    = `tlp_max = { in = "amber", out = "red" }`
+	fromGreen    = `tlp_floor = { in = "green" }`
+	upToPAPAmber = `pap_max = { in = "amber" }`
+	ignore       = `unknown_marking = "ignore"`
+	notInherit   = `unmarked_observables = "default"`
 )
 
 const (
-	unmarked  = "article 4: no TLP marking, and flow in refuses what is unmarked"
-	aboveMax  = "article 4: RED above AMBER"
-	forgery   = "article 4: a marking definition with TLP content must be the standard's own"
-	forgedTLP = `"definition_type":"tlp","definition":{"tlp":"clear"}`
-	statement = `"definition_type":"statement","definition":{"statement":"Copyright"}`
+	unmarked      = "article 4: no TLP marking, and flow in refuses what is unmarked"
+	aboveMax      = "article 4: RED above AMBER"
+	redAboveAmber = "article 4: PAP:RED above PAP:AMBER"
+	forgery       = "article 4: a marking definition with TLP or PAP content must be the standard's own"
+	forgedTLP     = `"definition_type":"tlp","definition":{"tlp":"clear"}`
+	statement     = `"definition_type":"statement","definition":{"statement":"Copyright"}`
 )
 
 // Each row is one push: what is wanted is the label of each object, or the
@@ -34,7 +36,7 @@ func TestLabels(t *testing.T) {
 	tests := []struct {
 		name     string
 		handling string
-		held     held
+		held     stock
 		push     []thing
 		want     []string
 	}{
@@ -45,6 +47,7 @@ func TestLabels(t *testing.T) {
 			[]string{"clear", "green", "amber", "amber+strict", "red"}},
 		{"the stricter of two", "", nil, []thing{{ID: i, Marks: "green amber+strict"}, {ID: j, Marks: "AMBER clear"}}, []string{"amber+strict", "amber"}},
 		{"PAP restricts use, not sharing", "", nil, []thing{{ID: i, Marks: "pap:red green"}}, []string{"green"}},
+		{"IEP too", "", nil, []thing{{ID: i, Marks: "marking-definition/x green"}, {ID: "marking-definition/x", Extra: iep("none", "must-not")}}, []string{"green", "clear"}},
 		{"PAP alone leaves it unmarked", "", nil, []thing{{ID: i, Marks: "pap:red"}}, []string{unmarked}},
 
 		// Floor and ceiling.
@@ -82,7 +85,7 @@ func TestLabels(t *testing.T) {
 		{"nor from what it created", "", nil, []thing{{ID: "identity/c", Marks: "red"}, {ID: rel, Creator: "identity/c"}}, []string{"red", unmarked}},
 		{"none reachable: refused", "", nil, []thing{{ID: ip, Refs: dom}, {ID: dom}}, []string{unmarked, unmarked}},
 		{"none reachable: the default", asAmber, nil, []thing{{ID: ip, Refs: dom}, {ID: dom}}, []string{"amber", "amber"}},
-		{"not from the collection, only in the same push", "", held{i: stix.Green}, []thing{{ID: rel, Refs: i}}, []string{unmarked}},
+		{"not from the collection, only in the same push", "", stock{i: at(stix.Green)}, []thing{{ID: rel, Refs: i}}, []string{unmarked}},
 		{"by every kind that seldom is marked", "", nil, []thing{{ID: "report/p", Marks: "green", Refs: "sighting/s location/l identity/d language-content/c x-sco/x url/u"},
 			{ID: "sighting/s"}, {ID: "location/l"}, {ID: "identity/d"}, {ID: "language-content/c"}, {ID: "x-sco/x"}, {ID: "url/u"}},
 			[]string{"green", "green", "green", "green", "green", "green", "green"}},
@@ -98,14 +101,14 @@ func TestLabels(t *testing.T) {
 		{"in a circle", "", nil, []thing{{ID: "note/a", Marks: "clear", Refs: "note/b"}, {ID: "note/b", Marks: "amber", Refs: "note/c"}, {ID: "note/c", Marks: "green", Refs: "note/a"}}, []string{"amber", "amber", "amber"}},
 		{"by itself to nothing", "", nil, []thing{{ID: "note/a", Marks: "green", Refs: "note/a"}}, []string{"green"}},
 		{"by the default of the unmarked", asAmber, nil, []thing{{ID: "report/p", Marks: "green", Refs: i}, {ID: i}}, []string{"amber", "amber"}},
-		{"by what the collection holds", "", held{i: stix.Red}, []thing{{ID: "report/p", Marks: "green", Refs: i}}, []string{"red"}},
-		{"by what the collection holds of an object in the push too", "", held{i: stix.Red}, []thing{{ID: "report/p", Marks: "green", Refs: i}, {ID: i, Marks: "green"}}, []string{"red", "green"}},
-		{"by what the collection holds, over a step", "", held{i: stix.Red}, []thing{{ID: "note/n", Marks: "clear", Refs: "report/p"}, {ID: "report/p", Marks: "green", Refs: i}}, []string{"red", "red"}},
-		{"never lowered by it", "", held{i: stix.Green}, []thing{{ID: "report/p", Marks: "amber", Refs: i}}, []string{"amber"}},
-		{"not by its creator", "", held{"identity/d": stix.Red}, []thing{{ID: i, Marks: "green", Creator: "identity/c"}, {ID: "identity/c", Marks: "red"}, {ID: j, Marks: "green", Creator: "identity/d"}}, []string{"green", "red", "green"}},
+		{"by what the collection holds", "", stock{i: at(stix.Red)}, []thing{{ID: "report/p", Marks: "green", Refs: i}}, []string{"red"}},
+		{"by what the collection holds of an object in the push too", "", stock{i: at(stix.Red)}, []thing{{ID: "report/p", Marks: "green", Refs: i}, {ID: i, Marks: "green"}}, []string{"red", "green"}},
+		{"by what the collection holds, over a step", "", stock{i: at(stix.Red)}, []thing{{ID: "note/n", Marks: "clear", Refs: "report/p"}, {ID: "report/p", Marks: "green", Refs: i}}, []string{"red", "red"}},
+		{"never lowered by it", "", stock{i: at(stix.Green)}, []thing{{ID: "report/p", Marks: "amber", Refs: i}}, []string{"amber"}},
+		{"not by its creator", "", stock{"identity/d": at(stix.Red)}, []thing{{ID: i, Marks: "green", Creator: "identity/c"}, {ID: "identity/c", Marks: "red"}, {ID: j, Marks: "green", Creator: "identity/d"}}, []string{"green", "red", "green"}},
 		{"not by what nobody knows", "", nil, []thing{{ID: "report/p", Marks: "green", Refs: i}}, []string{"green"}},
 		{"by what is refused itself", upToAmber, nil, []thing{{ID: "report/p", Marks: "green", Refs: i}, {ID: i, Marks: "red"}}, []string{aboveMax, aboveMax}},
-		{"above the ceiling by what the collection holds", upToAmber, held{i: stix.Red}, []thing{{ID: "report/p", Marks: "green", Refs: i}}, []string{aboveMax}},
+		{"above the ceiling by what the collection holds", upToAmber, stock{i: at(stix.Red)}, []thing{{ID: "report/p", Marks: "green", Refs: i}}, []string{aboveMax}},
 
 		// Versions of one object in one push.
 		{"each version has its own label", "", nil, []thing{{ID: i, Marks: "green"}, {ID: i, Marks: "red", Version: 1}}, []string{"green", "red"}},
@@ -119,25 +122,39 @@ func TestLabels(t *testing.T) {
 		{"unknown is above the ceiling", upToAmber, nil, []thing{{ID: i, Marks: "green marking-definition/x"}}, []string{aboveMax}},
 		{"unknown is ignored where the flow says so", ignore, nil, []thing{{ID: i, Marks: "green marking-definition/x"}, {ID: j, Marks: "marking-definition/x"}}, []string{"green", unmarked}},
 		{"explained by a definition in the push", "", nil, []thing{{ID: i, Marks: "green marking-definition/x"}, {ID: "marking-definition/x", Extra: statement}}, []string{"green", "clear"}},
-		{"explained by one in the collection", "", held{"marking-definition/x": stix.Clear}, []thing{{ID: i, Marks: "green marking-definition/x"}}, []string{"green"}},
-		{"explained, but unmarked all the same", "", held{"marking-definition/x": stix.Clear}, []thing{{ID: i, Marks: "marking-definition/x"}}, []string{unmarked}},
+		{"explained by one in the collection", "", stock{"marking-definition/x": at(stix.Clear)}, []thing{{ID: i, Marks: "green marking-definition/x"}}, []string{"green"}},
+		{"explained, but unmarked all the same", "", stock{"marking-definition/x": at(stix.Clear)}, []thing{{ID: i, Marks: "marking-definition/x"}}, []string{unmarked}},
 		{"no label is inherited from the statement", asAmber, nil, []thing{{ID: ip, Marks: "marking-definition/x"}, {ID: "marking-definition/x", Extra: statement}}, []string{"amber", "clear"}},
 		{"two with one statement are no neighbours", asAmber, nil, []thing{{ID: ip, Marks: "marking-definition/x"}, {ID: i, Marks: "green marking-definition/x"}, {ID: "marking-definition/x", Extra: statement}}, []string{"amber", "green", "clear"}},
+
+		{"an unknown one of a part is red for the whole", "", nil, []thing{{ID: i, Marks: "green", Extra: `"name":"secret","granular_markings":[{"marking_ref":"` + string(id("marking-definition/x")) + `","selectors":["name"]}]`}}, []string{"red"}},
+		{"to refer to one is not to be marked with it", "", nil, []thing{{ID: i, Marks: "green marking-definition/x"}, {ID: "note/n", Marks: "green", Refs: "marking-definition/x"}}, []string{"red", "green"}},
+
+		// ACS: what is shared by nobody's leave is red.
+		{"ACS that denies sharing", "", nil, []thing{{ID: i, Marks: "marking-definition/x"}, {ID: "marking-definition/x", Extra: acs("permit", "deny")}}, []string{"red", "clear"}},
+		{"ACS that denies sharing, held", "", stock{"marking-definition/x": definition(acs("permit", "deny"))}, []thing{{ID: i, Marks: "green marking-definition/x"}}, []string{"red"}},
+		{"unknown markings ignored, ACS is none", ignore, stock{"marking-definition/x": definition(acs("deny", "deny"))}, []thing{{ID: i, Marks: "green marking-definition/x"}}, []string{"red"}},
+		{"ACS that permits sharing says nothing", "", nil, []thing{{ID: i, Marks: "green marking-definition/x"}, {ID: j, Marks: "marking-definition/x"}, {ID: "marking-definition/x", Extra: acs("deny", "permit")}}, []string{"green", unmarked, "clear"}},
 
 		// Forgeries.
 		{"a definition of TLP under an id of its own", "", nil, []thing{{ID: "marking-definition/f", Extra: forgedTLP}}, []string{forgery}},
 		{"red that calls itself clear", "", nil, []thing{{ID: "RED", Extra: forgedTLP}}, []string{forgery}},
+		{"a definition of PAP under an id of its own", "", nil, []thing{{ID: "marking-definition/f", Extra: pap("clear")}}, []string{forgery}},
+		{"PAP red that calls itself clear", "", nil, []thing{{ID: "pap:red", Extra: pap("clear")}}, []string{forgery}},
+		{"the standard's own PAP definition", "", nil, []thing{{ID: "pap:white", Extra: pap("white")}}, []string{"clear"}},
+		{"what it refers to raises nobody", "", nil, []thing{{ID: "marking-definition/f", Extra: forgedTLP, Refs: j}, {ID: j, Marks: "red"}, {ID: i, Marks: "green marking-definition/f"}}, []string{forgery, "red", "green"}},
+		{"nor what it is marked with", "", nil, []thing{{ID: "marking-definition/f", Extra: pap("clear"), Marks: "red"}, {ID: i, Marks: "green marking-definition/f"}}, []string{forgery, "green"}},
 		{"what it marks is judged without it", "", nil, []thing{{ID: "marking-definition/f", Extra: forgedTLP}, {ID: i, Marks: "marking-definition/f"}, {ID: j, Marks: "green marking-definition/f"}}, []string{forgery, unmarked, "green"}},
 		{"an id keeps its meaning, whatever a forgery says", "", nil, []thing{{ID: i, Marks: "RED"}, {ID: "RED", Extra: forgedTLP}}, []string{"red", forgery}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			var got []string
-			for _, v := range label(t, collection(t, "", tt.handling), tt.held, tt.push) {
+			for _, v := range judge(t, collection(t, "", tt.handling), tt.held, tt.push) {
 				if v.Refused != "" {
 					got = append(got, v.Refused)
 				} else {
-					got = append(got, v.Label.String())
+					got = append(got, v.TLP.String())
 				}
 			}
 			if diff := cmp.Diff(tt.want, got); diff != "" {
@@ -151,7 +168,7 @@ func TestLabels(t *testing.T) {
 // rule for the unmarked.
 func TestLabelsRequiredByTheFlow(t *testing.T) {
 	c := collection(t, `require = ["tlp"]`, asAmber)
-	verdicts := label(t, c, nil, []thing{
+	verdicts := judge(t, c, nil, []thing{
 		{ID: "indicator/i", Marks: "green"}, {ID: "relationship/r", Refs: "indicator/i"}, {ID: "indicator/j"},
 		{ID: "url/u"}, {ID: "marking-definition/m", Extra: statement},
 	})
@@ -164,7 +181,7 @@ func TestLabelsRequiredByTheFlow(t *testing.T) {
 }
 
 func TestLabelsOfAnEmptyPush(t *testing.T) {
-	if got := label(t, collection(t, "", ""), nil, nil); len(got) != 0 {
+	if got := judge(t, collection(t, "", ""), nil, nil); len(got) != 0 {
 		t.Errorf("%d verdicts of nothing", len(got))
 	}
 }

@@ -1,11 +1,12 @@
 package exchange_test
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"comity/stix"
 	"comity/taxii"
@@ -21,84 +22,43 @@ var (
 	closes = time.Date(2017, 4, 24, 0, 0, 0, 0, time.UTC)
 )
 
-// parent is a standing agreement of igci with these organisations, up to RED.
-func parent(kind, id, term string, orgs ...string) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, `
-format = "exchange-agreement/1"
-kind = %q
-id = %q
-version = 1
-title = "Standing agreement %s"
-article = [{ n = "1", heading = "All", binding = true, text = "Everything." }]
-[term]
-article = "1"
-%s
-[purpose]
-article = "1"
-categories = ["cybercrime", "cyberthreats", "criminal-trends"]
-[handling]
-article = "1"
-tlp_max = { up = "red", down = "red" }
-unmarked = { up = "default:amber+strict", down = "reject" }
-[[party]]
-article = "1"
-org = "igci"
-role = "centre"
-`, kind, id, id, term)
-	for _, org := range orgs {
-		fmt.Fprintf(&b, "[[party]]\narticle = \"1\"\norg = %q\nrole = \"member\"\n", org)
-	}
-	list := `["` + strings.Join(orgs, `", "`) + `"]`
-	fmt.Fprintf(&b, "[[flow]]\narticle = \"1\"\nname = \"up\"\nfrom = %s\nto = [\"igci\"]\nobject_types = [\"indicator\", \"report\"]\n", list)
-	fmt.Fprintf(&b, "[[flow]]\narticle = \"1\"\nname = \"down\"\nfrom = [\"igci\"]\nto = %s\n", list)
-	return b.String()
-}
-
-const years = "effective = 2015-01-01T00:00:00Z\nexpires = 2025-01-01T00:00:00Z"
-
 // asean is the directory of the operation, with everybody in it under a
-// standing agreement.
-func asean(t *testing.T) *exchange.Directory {
+// standing agreement, and of a letter of the bureau of Cambodia.
+func asean(t testing.TB) *exchange.Directory {
 	t.Helper()
 	d := directory(t)
-	for _, org := range slices.Concat(vendors, bureaus) {
-		if err := d.AddOrganisation(exchange.Organisation{ID: org, Kind: "private-vendor", Name: org, Country: "SG"}); err != nil {
-			t.Fatal(err)
-		}
-	}
+	join(t, d, "private-vendor", vendors...)
+	join(t, d, "national-bureau", bureaus...)
+	join(t, d, "cert", "cert-kh")
 	for _, org := range vendors {
-		deposit(d, "dea-"+org, parent("data-exchange-agreement", "dea-"+org, years, org))
+		deposit(d, "dea-"+org, example(t, "dea-"+org))
 	}
-	deposit(d, "charter-bureaus", parent("charter", "charter-bureaus", years, bureaus...))
-	deposit(d, "op-asean-demo", example(t, "op-asean-demo"))
+	for _, id := range []string{"charter-bureaus", "op-asean-demo", "letter-cert-kh"} {
+		deposit(d, id, example(t, id))
+	}
 	return d
 }
 
 // opGrants counts the grants of the operation, of everybody who is there.
 func opGrants(p *exchange.Policy, at time.Time) (n int) {
 	for _, org := range slices.Concat(vendors, bureaus, []string{"igci", "acme", "stranger"}) {
-		n += len(inOp(p.Grants(caller(org+"/x"), at)))
+		n += len(inOp(p, org, at))
 	}
 	return n
 }
 
-// inOp are the collections that grants of the operation are about.
-func inOp(gs []exchange.Grant) (aliases []string) {
-	for _, g := range gs {
-		if g.Collection().Agreement == "op-asean-demo" {
-			aliases = append(aliases, g.Collection().Alias)
-		}
-	}
-	slices.Sort(aliases)
-	return aliases
+// inOp are the collections of the operation that an organisation has a grant on.
+func inOp(p *exchange.Policy, org string, at time.Time) []string {
+	return slices.DeleteFunc(aliases(p.Grants(caller(org+"/x"), at)), func(alias string) bool {
+		return !strings.HasPrefix(alias, "op-asean-demo.")
+	})
 }
 
 // A5.
 func TestOperationOpensAndClosesItself(t *testing.T) {
 	p := policy(t, asean(t))
 	n := 0
-	for _, c := range p.Collections() {
+	for _, c := range p.Collections(during) {
 		if c.Agreement == "op-asean-demo" {
 			n++
 		}
@@ -112,56 +72,148 @@ func TestOperationOpensAndClosesItself(t *testing.T) {
 		want int
 	}{
 		{"a year before", opens.AddDate(-1, 0, 0), 0},
-		{"the moment before", opens.Add(-1), 0},
+		{"one second before", opens.Add(-time.Second), 0},
 		{"the moment it opens", opens, 106},
-		{"meanwhile", during, 106},
 		{"the moment before it closes", closes.Add(-1), 106},
+		{"the moment the wind-up begins", closes, 54},
+		{"the moment before it is wound up", closes.AddDate(0, 0, 90).Add(-1), 54},
 		{"90 days after it closed", closes.AddDate(0, 0, 90), 0},
 	} {
 		if got := opGrants(p, tt.at); got != tt.want {
 			t.Errorf("%s: %d grants, want %d", tt.name, got, tt.want)
 		}
 	}
+	flows := map[string]int{}
+	for _, c := range p.Collections(closes) {
+		if n := len(p.Holders(c, closes)); n > 0 && c.Agreement == "op-asean-demo" {
+			flows[c.Flow] += n
+			if c.Flow == "car" && c.Participant == "ncb-kh" {
+				flows["car"]-- // the reader of the letter
+			}
+		}
+	}
+	if diff := cmp.Diff(map[string]int{"car": 20, "feedback": 20, "returns": 14}, flows); diff != "" {
+		t.Errorf("grants in wind-up (-want +got):\n%s", diff)
+	}
 }
 
 // Each participant depends on the agreement it takes part under, and so do the
 // collections made for it: for the centre too.
 func TestParticipantsNeedTheAgreementTheyTakePartUnder(t *testing.T) {
-	const brief = "effective = 2015-01-01T00:00:00Z\nexpires = 2017-04-01T00:00:00Z"
+	ofAlder := []string{"op-asean-demo.in.alder", "op-asean-demo.returns.alder"}
+	ofKH := []string{"op-asean-demo.car.kh", "op-asean-demo.feedback.kh", "op-asean-demo.issues.kh"}
+	before := during.Add(-time.Hour)
 	tests := []struct {
-		name    string
-		change  func(*exchange.Directory)
-		want    int
-		missing []string // collections that igci has no grant on
+		name   string
+		change func(*exchange.Directory)
+		closed []string // to igci too
+		room   string   // who reads it no more
 	}{
-		{"all there", func(*exchange.Directory) {}, 106, nil},
-		{"a vendor's ended", func(d *exchange.Directory) {
-			deposit(d, "dea-alder", parent("data-exchange-agreement", "dea-alder", brief, "alder"))
-		}, 106 - 3 - 2, []string{"op-asean-demo.in.alder", "op-asean-demo.returns.alder"}},
-		{"a vendor's never deposited", func(d *exchange.Directory) { delete(d.Agreements, "dea-alder") }, 106 - 3 - 2, []string{"op-asean-demo.in.alder", "op-asean-demo.returns.alder"}},
-		{"a vendor's not signed", func(d *exchange.Directory) { d.Agreements["dea-alder"].Waived = "" }, 106 - 3 - 2, []string{"op-asean-demo.in.alder", "op-asean-demo.returns.alder"}},
-		{"the charter gone", func(d *exchange.Directory) { delete(d.Agreements, "charter-bureaus") }, 106 - 10*4 - 30, nil},
-		{"a vendor suspended", func(d *exchange.Directory) { d.Organisations["alder"].Suspended = true }, 106 - 3, nil},
-		{"the centre suspended", func(d *exchange.Directory) { d.Organisations["igci"].Suspended = true }, 106 - 45, nil},
+		{"all there", func(*exchange.Directory) {}, nil, ""},
+		{"a vendor's never deposited", func(d *exchange.Directory) { delete(d.Agreements, "dea-alder") }, ofAlder, "alder"},
+		{"a vendor's not signed", func(d *exchange.Directory) { unsign(d, "dea-alder") }, ofAlder, "alder"},
+		{"a vendor's suspended", func(d *exchange.Directory) { act(d, "dea-alder", exchange.Suspend, before, "") }, ofAlder, "alder"},
+		{"a vendor's ended", func(d *exchange.Directory) { act(d, "dea-alder", exchange.End, before, "") }, ofAlder, "alder"},
+		{"a vendor left it", func(d *exchange.Directory) { act(d, "dea-alder", exchange.Withdraw, before, "alder") }, ofAlder, "alder"},
+		{"a vendor left the operation alone", func(d *exchange.Directory) { act(d, "op-asean-demo", exchange.Withdraw, before, "alder") }, ofAlder, "alder"},
+		{"a bureau left the charter", func(d *exchange.Directory) { act(d, "charter-bureaus", exchange.Withdraw, before, "ncb-kh") }, ofKH, "ncb-kh"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			d := asean(t)
 			tt.change(d)
 			p := policy(t, d)
-			if got := opGrants(p, during); got != tt.want {
-				t.Errorf("%d grants, want %d", got, tt.want)
+			want := 106 - 2*len(tt.closed)
+			if tt.room != "" {
+				want-- // of the room the others go on reading
 			}
-			centre := inOp(p.Grants(caller("igci/x"), during))
-			for _, alias := range tt.missing {
-				if slices.Contains(centre, alias) {
-					t.Errorf("igci has a grant on %s, which closed with its agreement", alias)
+			if got := opGrants(p, during); got != want {
+				t.Errorf("%d grants, want %d", got, want)
+			}
+			for _, org := range []string{"igci", tt.room} {
+				left := inOp(p, org, during)
+				for _, alias := range tt.closed {
+					if slices.Contains(left, alias) {
+						t.Errorf("%s has a grant on %s, which closed with its agreement", org, alias)
+					}
 				}
-				if _, err := p.Decide(caller("igci/x"), alias, exchange.Read, during); taxii.CodeOf(err) != taxii.NotFound {
-					t.Errorf("Decide on %s: %v, want NotFound", alias, err)
+				if slices.Contains(left, "op-asean-demo.room") != (org == "igci") && org != "" {
+					t.Errorf("%s: grants on %v", org, left)
 				}
 			}
 		})
+	}
+}
+
+// The charter closes what the bureaus have, of ten at once.
+func TestTheEndOfACharterIsThatOfAllItsMembers(t *testing.T) {
+	d := asean(t)
+	act(d, "charter-bureaus", exchange.End, opens, "")
+	if got, want := opGrants(policy(t, d), during), 106-10*(3*2+1); got != want {
+		t.Errorf("%d grants, want %d", got, want)
+	}
+}
+
+// Suspending an organisation closes nothing to others.
+func TestASuspendedParticipantLosesItsOwnGrantsOnly(t *testing.T) {
+	for org, want := range map[string]int{"alder": 106 - 3, "ncb-kh": 106 - 4, "igci": 106 - 45} {
+		d := asean(t)
+		d.Organisations[org].Suspended = true
+		if got := opGrants(policy(t, d), during); got != want {
+			t.Errorf("%s: %d grants, want %d", org, got, want)
+		}
+	}
+}
+
+// The collection hangs on the agreement of the participant it is made for, and
+// not on that of others who read it.
+func TestACollectionHangsOnItsParticipantAlone(t *testing.T) {
+	d := directory(t)
+	join(t, d, "national-bureau", "ncb-a", "ncb-b")
+	deposit(d, "charter-x", between("charter", "charter-x", "bureau", "ncb-a", "ncb-b").toml())
+	op := between("operation", "op-x", "bureau")
+	op.takers = []bound{{"ncb-a", "bureau", "charter-x"}, {"ncb-b", "desk", "charter-x"}}
+	op.flows = []paperFlow{{name: "up", per: "bureau", from: []string{"each"}, to: []string{"igci", "ncb-b"}}}
+	deposit(d, "op-x", op.toml())
+	act(d, "charter-x", exchange.Withdraw, effective, "ncb-b")
+	for range 20 { // what a map says first differs
+		p := policy(t, d)
+		if got := aliases(p.Grants(caller("igci/x"), inForce)); !slices.Contains(got, "op-x.up.ncb-a") {
+			t.Fatalf("igci has grants on %v: its reader ncb-b closed op-x.up.ncb-a", got)
+		}
+		if got := aliases(p.Grants(caller("ncb-b/x"), inForce)); len(got) != 0 {
+			t.Fatalf("ncb-b left, and has grants on %v", got)
+		}
+	}
+}
+
+// A grant is told to last as long as the first of the agreements it hangs on.
+func TestGrantsSayUntilWhen(t *testing.T) {
+	d := asean(t)
+	soon, sooner := during.AddDate(0, 0, 9), during.AddDate(0, 0, 5)
+	deposit(d, "dea-alder", strings.Replace(example(t, "dea-alder"), "expires   = 2019-01-01", "expires   = "+soon.Format(time.DateOnly), 1))
+	p := policy(t, d)
+	deposit(d, "letter-cert-kh", strings.Replace(example(t, "letter-cert-kh"), "expires   = 2017-07-23", "expires   = "+sooner.Format(time.DateOnly), 1))
+	short := policy(t, d)
+	for _, tt := range []struct {
+		org, alias string
+		p          *exchange.Policy
+		at, want   time.Time
+	}{
+		{"birch", "op-asean-demo.in.birch", p, during, closes},
+		{"alder", "op-asean-demo.in.alder", p, during, soon},
+		{"igci", "op-asean-demo.in.alder", p, during, soon},
+		{"alder", "op-asean-demo.room", p, during, soon},
+		{"igci", "op-asean-demo.room", p, during, closes},
+		{"ncb-kh", "op-asean-demo.car.kh", p, during, closes},
+		{"ncb-kh", "op-asean-demo.car.kh", p, closes, closes.AddDate(0, 0, 90)},
+		{"cert-kh", "op-asean-demo.car.kh", p, during, closes},
+		{"cert-kh", "op-asean-demo.car.kh", short, during, sooner},
+	} {
+		g, err := tt.p.Decide(caller(tt.org+"/x"), tt.alias, exchange.Open, tt.at)
+		if got := g.Until(); err != nil || !got.Equal(tt.want) {
+			t.Errorf("%s on %s at %s: until %s, %v; want %s", tt.org, tt.alias, tt.at, got, err, tt.want)
+		}
 	}
 }
 
@@ -178,7 +230,7 @@ func TestParticipantsSeeTheirOwnCollectionsAndTheRoom(t *testing.T) {
 		want[org] = []string{own("car", org), own("feedback", org), own("issues", org), room}
 	}
 	for org, list := range want {
-		if got := inOp(p.Grants(caller(org+"/x"), during)); !slices.Equal(got, list) {
+		if got := inOp(p, org, during); !slices.Equal(got, list) {
 			t.Errorf("%s has grants on %v, want %v", org, got, list)
 		}
 		for other, theirs := range want {
@@ -215,24 +267,29 @@ func TestRightsInAnOperation(t *testing.T) {
 // agreement it comes from.
 func TestTermsAreTakenFromTheParent(t *testing.T) {
 	p := policy(t, asean(t))
-	in, _ := p.Collection("op-asean-demo.in.alder")
-	malware := thing{ID: "malware/m", Marks: "green"}.object(t)
-	if got, want := in.Admits(malware), "article 1 of dea-alder: type malware not in flow in"; got != want {
-		t.Errorf("refused: %q, want %q", got, want)
+	in := found(t, p, "op-asean-demo.in.alder", during)
+	if got, want := in.Terms.Types, found(t, p, "dea-alder.inbound", during).Terms.Types; len(want) == 0 || !slices.Equal(got, want) {
+		t.Errorf("types %v, want those of dea-alder: %v", got, want)
 	}
-	if got := in.Admits(thing{ID: "indicator/i", Marks: "green"}.object(t)); got != "" {
-		t.Errorf("an indicator is refused: %q", got)
+	actor := thing{ID: "threat-actor/a", Marks: "green"}.object(t)
+	if got, _ := in.Admits(actor); !strings.Contains(got, "article 3 of dea-alder") {
+		t.Errorf("refused: %q, want the article of dea-alder", got)
 	}
-	room, _ := p.Collection("op-asean-demo.room")
-	if got := room.Admits(malware); got != "" {
-		t.Errorf("the room hangs on no parent, but: %q", got)
+	if got := found(t, p, "op-asean-demo.room", during).Terms.Types; got == nil || slices.Contains(got, "threat-actor") {
+		t.Errorf("the room takes %v: of what seventeen read, no more than each may have", got)
 	}
-	v := label(t, room, nil, []thing{{ID: "report/r", Marks: "amber"}})
-	if got, want := v[0].Refused, "article 4: AMBER above GREEN"; got != want {
-		t.Errorf("refused: %q, want %q", got, want)
+}
+
+// L2. What it narrows counts, in what it leaves open no more than the parent's.
+func TestAnOperationIsNoWiderThanItsParents(t *testing.T) {
+	p := policy(t, asean(t))
+	pr := caller("alder/x")
+	pr.Purposes = []string{"criminal-trends"} // not of the operation
+	if got, want := aliases(p.Grants(pr, during)), []string{"dea-alder.inbound", "dea-alder.outbound", "dea-alder.returns"}; !slices.Equal(got, want) {
+		t.Errorf("grants on %v, want %v", got, want)
 	}
-	issues, _ := p.Collection("op-asean-demo.issues.kh")
-	if v := label(t, issues, nil, []thing{{ID: "grouping/g"}}); v[0].Refused != "" || v[0].Label != stix.AmberStrict {
-		t.Errorf("an unmarked issue: %+v, want amber+strict", v[0])
+	car, down := found(t, p, "op-asean-demo.car.kh", during), found(t, p, "charter-bureaus.outbound.kh", during)
+	if car.Terms.Floor != down.Terms.Floor || down.Terms.Floor != stix.Green {
+		t.Errorf("floor %s, want that of the charter, %s", car.Terms.Floor, down.Terms.Floor)
 	}
 }

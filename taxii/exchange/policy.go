@@ -7,14 +7,9 @@
 package exchange
 
 import (
-	"bytes"
-	"crypto/sha256"
 	"maps"
 	"slices"
-	"strings"
 	"time"
-
-	"github.com/google/uuid"
 
 	"comity/stix"
 	"comity/taxii"
@@ -32,17 +27,6 @@ const (
 	Delete
 )
 
-// State is where an agreement stands in its life.
-type State string
-
-// The states, in the order they are passed through.
-const (
-	Deposited State = "deposited" // waits for signatures
-	Signed    State = "signed"    // waits for its effective date
-	InForce   State = "in force"
-	Ended     State = "ended"
-)
-
 // Policy answers every question of access, from one generation of the
 // directory. It is read-only and safe for concurrent use; the clock is an
 // argument, so that a term begins and ends by itself.
@@ -50,83 +34,57 @@ type Policy struct {
 	centre      Centre
 	orgs        map[string]*Organisation
 	agreements  map[string]*standing
-	collections []*Collection // by id
-	byName      map[string]*Collection
-}
-
-// standing is an agreement with what decides its state.
-type standing struct {
-	text   *agreement.Agreement
-	signed bool
+	collections []*Collection            // by id; one for each edition that has it
+	byName      map[string][]*Collection // by id and by alias
+	byOrg       map[string][]*Collection // whose writer or reader it is, by id
+	lent        map[string][]lent        // by account
+	parsed      map[string]*agreement.Agreement
 }
 
 // NewPolicy reads the deposited agreements. It fails, Internal, if one of them
 // can no longer be read: they were checked before they were taken.
-func NewPolicy(d *Directory) (*Policy, error) {
-	p := &Policy{
+func NewPolicy(d *Directory) (*Policy, error) { return (&Policy{}).Renew(d) }
+
+// Renew is the policy of a newer generation of the directory. It does not read
+// again what p has read.
+func (p *Policy) Renew(d *Directory) (*Policy, error) {
+	n := &Policy{
 		centre:     d.Centre,
 		orgs:       d.Organisations,
 		agreements: map[string]*standing{},
-		byName:     map[string]*Collection{},
+		byName:     map[string][]*Collection{},
+		byOrg:      map[string][]*Collection{},
+		lent:       map[string][]lent{},
+		parsed:     map[string]*agreement.Agreement{},
 	}
-	for id, deposit := range d.Agreements {
-		text, problems := agreement.Parse(deposit.File, []byte(deposit.Source))
-		if err := problems.Err(); err != nil {
-			return nil, &taxii.Error{Code: taxii.Internal, Msg: "agreement " + id + " cannot be read", Err: err}
+	for _, id := range slices.Sorted(maps.Keys(d.Agreements)) {
+		deposit := d.Agreements[id]
+		s := &standing{acts: deposit.Acts}
+		for _, v := range deposit.Versions {
+			text := p.parsed[v.Source]
+			if text == nil {
+				var problems agreement.Problems
+				text, problems = agreement.Parse(v.File, []byte(v.Source))
+				if err := problems.Err(); err != nil {
+					return nil, &taxii.Error{Code: taxii.Internal, Msg: "agreement " + id + " cannot be read", Err: err}
+				}
+			}
+			n.parsed[v.Source] = text
+			s.latest = text
+			var e *edition
+			if v.Signed != nil {
+				e = &edition{text: text, members: text.Members()}
+				if len(s.editions) > 0 {
+					e.since = later(*v.Signed, text.Term.Effective)
+				}
+				s.editions = append(s.editions, e)
+			}
+			n.addSecondments(s, e, text)
 		}
-		p.agreements[id] = &standing{text: text, signed: deposit.Waived != ""}
+		n.agreements[id] = s
 	}
-	for _, s := range p.agreements {
-		for _, c := range s.text.Collections() {
-			p.add(s.text, c)
-		}
-	}
-	slices.SortFunc(p.collections, func(a, b *Collection) int { return bytes.Compare(a.ID[:], b.ID[:]) })
-	return p, nil
-}
-
-func (p *Policy) add(text *agreement.Agreement, from agreement.Collection) {
-	var parent *agreement.Agreement
-	if s := p.agreements[from.Under]; s != nil {
-		parent = s.text
-	}
-	c := &Collection{
-		ID:          CollectionID(p.centre.Namespace, text.ID, from.Flow.Name, from.Participant),
-		Alias:       from.Alias,
-		Title:       from.Title,
-		Agreement:   text.ID,
-		Flow:        from.Flow.Name,
-		Participant: from.Participant,
-		Writer:      from.Writer,
-		Readers:     from.Readers,
-		Terms:       text.Terms(from.Flow.Name, parent),
-		Article:     from.Flow.Article,
-		From:        text.Term.Effective,
-		Until:       text.Term.Expires,
-		under:       map[string]string{},
-		parent:      from.Under,
-	}
-	for _, org := range from.Organisations() {
-		m, _ := text.Member(org)
-		c.under[org] = m.Under
-	}
-	p.collections = append(p.collections, c)
-	p.byName[c.ID.String()] = c
-	p.byName[c.Alias] = c
-}
-
-// CollectionID derives the id of a collection, a UUIDv4 that stays the same
-// over reload, re-signing and backup: the first 16 bytes of the SHA-256 of the
-// four strings, each ended by a zero byte, with version and variant set.
-func CollectionID(namespace, agreementID, flow, participant string) uuid.UUID {
-	h := sha256.New()
-	for _, s := range []string{namespace, agreementID, flow, participant} {
-		h.Write(append([]byte(s), 0))
-	}
-	id := uuid.UUID(h.Sum(nil)[:16])
-	id[6] = id[6]&0x0f | 0x40
-	id[8] = id[8]&0x3f | 0x80
-	return id
+	n.expand()
+	return n, nil
 }
 
 // Centre is what the directory says of the centre.
@@ -140,69 +98,227 @@ func (p *Policy) CentreName() string {
 	return p.centre.ID
 }
 
-// Collections are all there are, by id, whatever the state of their agreement.
-func (p *Policy) Collections() []*Collection { return p.collections }
+// Organisation is what the directory says of one; nil if there is none.
+func (p *Policy) Organisation(id string) *Organisation { return p.orgs[id] }
 
-// Collection finds one by its id or alias.
-func (p *Policy) Collection(name string) (*Collection, bool) {
-	c, ok := p.byName[name]
-	return c, ok
+// Collections are all there are at that time, by id, whatever the state of
+// their agreement.
+func (p *Policy) Collections(now time.Time) []*Collection {
+	return slices.DeleteFunc(slices.Clone(p.collections), func(c *Collection) bool { return !c.current(now) })
 }
 
-// Agreement finds the text of one; nil if there is none.
-func (p *Policy) Agreement(id string) *agreement.Agreement {
-	if s := p.agreements[id]; s != nil {
-		return s.text
+// Collection finds one by its id or alias, as it is at that time.
+func (p *Policy) Collection(name string, now time.Time) (*Collection, bool) {
+	for _, c := range p.byName[name] {
+		if c.current(now) {
+			return c, true
+		}
 	}
-	return nil
+	return nil, false
+}
+
+// Agreement finds the text of one that counts at that time, or the latest
+// while none is signed; nil if there is none.
+func (p *Policy) Agreement(id string, now time.Time) *agreement.Agreement {
+	s := p.agreements[id]
+	if s == nil {
+		return nil
+	}
+	if e := s.at(now); e != nil {
+		return e.text
+	}
+	return s.latest
 }
 
 // Agreements are the ids of all that are deposited, sorted.
 func (p *Policy) Agreements() []string { return slices.Sorted(maps.Keys(p.agreements)) }
 
-// State is where an agreement stands at that time.
-func (p *Policy) State(id string, now time.Time) State {
+// Member tells whether an organisation is bound by an agreement, in any of its
+// versions.
+func (p *Policy) Member(id, org string) bool {
 	s := p.agreements[id]
-	switch {
-	case s == nil || !s.signed:
-		return Deposited
-	case now.Before(s.text.Term.Effective):
-		return Signed
-	case now.Before(s.text.Term.Expires):
-		return InForce
+	if s == nil {
+		return false
 	}
-	return Ended
+	for _, e := range s.editions {
+		if _, ok := e.text.Member(org); ok {
+			return true
+		}
+	}
+	_, ok := s.latest.Member(org)
+	return ok
 }
 
-// open tells whether org takes part in c at that time.
-func (p *Policy) open(c *Collection, org string, now time.Time) bool {
-	inForce := func(id string) bool { return id == "" || p.State(id, now) == InForce }
-	o := p.orgs[org]
-	return o != nil && !o.Suspended && inForce(c.Agreement) && inForce(c.parent) && inForce(c.under[org])
+// State is where an agreement stands at that time; Deposited if there is none.
+func (p *Policy) State(id string, now time.Time) State {
+	if s := p.agreements[id]; s != nil {
+		return s.state(now)
+	}
+	return Deposited
 }
 
-// grant is what the caller may do with c at that time; false if nothing.
-func (p *Policy) grant(pr Principal, c *Collection, now time.Time) (Grant, bool) {
+// Next is when the state of some agreement may next change by itself; zero if
+// none will.
+func (p *Policy) Next(now time.Time) (next time.Time) {
+	for _, s := range p.agreements {
+		for _, t := range s.edges() {
+			if t.After(now) && (next.IsZero() || t.Before(next)) {
+				next = t
+			}
+		}
+	}
+	return next
+}
+
+// Obstacle is why somebody has no right, with the clause behind it. It is for
+// the audit record and for the operator: a caller must not see it.
+type Obstacle struct {
+	Agreement, Article, Reason string
+}
+
+func (o *Obstacle) Error() string {
+	if o.Article == "" {
+		return o.Reason
+	}
+	return o.Reason + " (" + agreement.Clause{Agreement: o.Agreement, Article: o.Article}.String() + ")"
+}
+
+// closed is why a collection is closed to everybody at that time; nil if it is
+// open.
+func (p *Policy) closed(c *Collection, now time.Time) *Obstacle {
+	switch state := c.standing.state(now); {
+	case state == WindUp && c.windUp || state == InForce:
+	default:
+		return &Obstacle{c.Agreement, c.edition.text.Term.Article, "the agreement is " + string(state)}
+	}
+	if c.standing.left(c.Writer, now) || c.standing.left(c.Participant, now) {
+		return &Obstacle{Agreement: c.Agreement, Reason: "its participant has withdrawn"}
+	}
+	if c.parent != "" {
+		return p.takesPart(c.parent, c.participant(), now)
+	}
+	return nil
+}
+
+// takesPart is why an organisation cannot take part under an agreement; nil if
+// it can.
+func (p *Policy) takesPart(under, org string, now time.Time) *Obstacle {
+	s := p.agreements[under]
+	if s == nil {
+		return &Obstacle{Agreement: under, Reason: "the agreement is not deposited"}
+	}
+	if state := s.state(now); state != InForce {
+		return &Obstacle{Agreement: under, Article: s.latest.Term.Article, Reason: "the agreement is " + string(state)}
+	}
+	if s.left(org, now) {
+		return &Obstacle{Agreement: under, Reason: org + " has withdrawn"}
+	}
+	return nil
+}
+
+// bars is why org itself takes no part in c at that time, though c is open.
+func (p *Policy) bars(c *Collection, org string, now time.Time) *Obstacle {
+	switch o := p.orgs[org]; {
+	case o == nil:
+		return &Obstacle{Reason: "there is no organisation " + org}
+	case o.Suspended:
+		return &Obstacle{Reason: "organisation " + org + " is suspended"}
+	case c.standing.left(org, now):
+		return &Obstacle{Agreement: c.Agreement, Reason: org + " has withdrawn"}
+	case c.under[org] != "":
+		return p.takesPart(c.under[org], org, now)
+	}
+	return nil
+}
+
+// grant is what the caller may do with c at that time, or why nothing.
+func (p *Policy) grant(pr Principal, c *Collection, now time.Time) (Grant, *Obstacle) {
+	if !c.current(now) {
+		return Grant{}, &Obstacle{Agreement: c.Agreement, Reason: "an amendment took its place"}
+	}
+	if why := p.closed(c, now); why != nil {
+		return Grant{}, why
+	}
+	var post *lent
+	if p.seconded(pr) {
+		post = p.secondment(pr.Account, now)
+		if why := p.wall(post, c); why != nil {
+			return Grant{}, why
+		}
+	}
 	own := c.Writer == pr.Org
-	shares := slices.ContainsFunc(pr.Purposes, func(s string) bool { return slices.Contains(c.Terms.Purposes, s) })
-	if !own && !slices.Contains(c.Readers, pr.Org) || !shares || !p.open(c, pr.Org, now) {
-		return Grant{}, false
+	if !own && !slices.Contains(c.Readers, pr.Org) {
+		return p.shared(pr, c, now)
 	}
-	g := Grant{account: pr.Account, org: pr.Org, collection: c, id: c.ID, own: own, ceiling: stix.AmberStrict}
-	g.read = !own || c.Terms.WriterReads || slices.Contains(c.Readers, pr.Org)
-	g.write = own
-	g.delete = g.write && g.read && c.Terms.OwnerDeletes // TAXII 2.1 §5.7 asks for both rights
-	if pr.Person && slices.Contains(c.Terms.RedRecipients, strings.Replace(pr.Account, "/", ":", 1)) {
-		g.ceiling = stix.Red
+	if why := p.bars(c, pr.Org, now); why != nil {
+		return Grant{}, why
 	}
-	return g, true
+	if !shares(pr.Purposes, c.Terms.Purposes) {
+		return Grant{}, c.purpose(pr)
+	}
+	g := Grant{principal: pr, policy: p, collection: c, id: c.ID, write: own}
+	g.view = View{
+		Reads:   !own || c.Terms.WriterReads || slices.Contains(c.Readers, pr.Org),
+		Own:     own && !neverRed(post),
+		Ceiling: ceiling(pr, c, post),
+		Action:  ActionOf(pr.Action),
+		At:      unix(now),
+	}
+	g.delete = g.write && g.view.Reads && c.Terms.OwnerDeletes // TAXII 2.1 §5.7 asks for both rights
+	return g, nil
+}
+
+// shared is the right of a bureau's own team, by reader letter (TLP:AMBER).
+func (p *Policy) shared(pr Principal, c *Collection, now time.Time) (Grant, *Obstacle) {
+	why := &Obstacle{c.Agreement, c.Article, pr.Org + " is neither writer nor reader of the flow"}
+	for i := range c.shares {
+		s := &c.shares[i]
+		if s.org != pr.Org || s.letter.at(now) != s.edition {
+			continue
+		}
+		state := s.letter.state(now)
+		o := p.orgs[pr.Org]
+		switch {
+		case state != InForce:
+			why = &Obstacle{s.edition.text.ID, s.edition.text.Term.Article, "the letter is " + string(state)}
+		case o == nil || o.Suspended:
+			why = &Obstacle{Reason: "organisation " + pr.Org + " is suspended"}
+		case s.letter.left(pr.Org, now):
+			why = &Obstacle{Agreement: s.edition.text.ID, Reason: pr.Org + " has withdrawn"}
+		case s.letter.left(s.bureau, now):
+			why = &Obstacle{Agreement: s.edition.text.ID, Reason: s.bureau + " has withdrawn"}
+		case p.bars(c, s.bureau, now) != nil:
+			why = p.bars(c, s.bureau, now)
+		case !shares(pr.Purposes, c.Terms.Purposes) || !shares(pr.Purposes, s.terms.Purposes):
+			why = c.purpose(pr)
+		default:
+			return Grant{principal: pr, policy: p, collection: c, id: c.ID, share: s, view: View{
+				Reads:   true,
+				Ceiling: min(s.terms.Max, stix.Amber),
+				Action:  ActionOf(pr.Action),
+				Types:   s.types,
+				At:      unix(now),
+			}}, nil
+		}
+	}
+	return Grant{}, why
+}
+
+func shares(s, t []string) bool {
+	return slices.ContainsFunc(s, func(v string) bool { return slices.Contains(t, v) })
+}
+
+// purpose is the obstacle of an account made for other purposes.
+func (c *Collection) purpose(pr Principal) *Obstacle {
+	by := c.Terms.By["categories"]
+	return &Obstacle{by.Agreement, by.Article, "purpose: the account " + pr.Account + " has none of this flow"}
 }
 
 // Grants are the caller's at that time, by collection id.
 func (p *Policy) Grants(pr Principal, now time.Time) []Grant {
 	var gs []Grant
-	for _, c := range p.collections {
-		if g, ok := p.grant(pr, c, now); ok {
+	for _, c := range p.byOrg[pr.Org] {
+		if g, why := p.grant(pr, c, now); why == nil {
 			gs = append(gs, g)
 		}
 	}
@@ -212,9 +328,15 @@ func (p *Policy) Grants(pr Principal, now time.Time) []Grant {
 // Holders are the grants that the organisations of c have at that time,
 // whatever the account: those of a service with every purpose.
 func (p *Policy) Holders(c *Collection, now time.Time) []Grant {
+	orgs := append([]string{c.Writer}, c.Readers...)
+	for _, s := range c.shares {
+		if !slices.Contains(orgs, s.org) {
+			orgs = append(orgs, s.org)
+		}
+	}
 	var gs []Grant
-	for _, org := range append([]string{c.Writer}, c.Readers...) {
-		if g, ok := p.grant(Principal{Org: org, Purposes: Purposes}, c, now); ok {
+	for _, org := range orgs {
+		if g, why := p.grant(Principal{Org: org, Purposes: Purposes}, c, now); why == nil {
 			gs = append(gs, g)
 		}
 	}
@@ -223,18 +345,19 @@ func (p *Policy) Holders(c *Collection, now time.Time) []Grant {
 
 // Decide gives the caller's grant on the collection of that id or alias. It is
 // NotFound if there is no such collection or the caller has no right to it at
-// all, which must look the same; Forbidden if it has another right.
+// all, which must look the same; Forbidden if it has another right. Its cause is
+// an [*Obstacle] where there is a collection.
 func (p *Policy) Decide(pr Principal, name string, verb Verb, now time.Time) (Grant, error) {
-	c, ok := p.byName[name]
+	c, ok := p.Collection(name, now)
 	if !ok {
-		return Grant{}, notFound()
+		return Grant{}, notFound(nil)
 	}
-	g, ok := p.grant(pr, c, now)
-	if !ok {
-		return Grant{}, notFound()
+	g, why := p.grant(pr, c, now)
+	if why != nil {
+		return Grant{}, notFound(why)
 	}
 	switch {
-	case verb == Read && !g.read:
+	case verb == Read && !g.view.Reads:
 		return Grant{}, g.forbidden("read")
 	case verb == Write && !g.write:
 		return Grant{}, g.forbidden("add to")
@@ -244,11 +367,17 @@ func (p *Policy) Decide(pr Principal, name string, verb Verb, now time.Time) (Gr
 	return g, nil
 }
 
-func notFound() error {
-	return taxii.Errorf(taxii.NotFound, "there is no such collection, or not for you")
+func notFound(why *Obstacle) error {
+	err := taxii.Errorf(taxii.NotFound, "there is no such collection, or not for you")
+	if why != nil {
+		err.Err = why
+	}
+	return err
 }
 
 func (g Grant) forbidden(what string) error {
-	return taxii.Errorf(taxii.Forbidden, "article %s of %s does not let %s %s this collection",
-		g.collection.Article, g.collection.Agreement, g.org, what)
+	c := g.collection
+	err := taxii.Errorf(taxii.Forbidden, "article %s of %s does not let %s %s this collection", c.Article, c.Agreement, g.principal.Org, what)
+	err.Err = &Obstacle{c.Agreement, c.Article, "no right to " + what + " the collection"}
+	return err
 }

@@ -55,30 +55,37 @@ func New(s store.Store, dir string, now func() time.Time) *Intake {
 	return &Intake{s, dir, now}
 }
 
+// Pushed is a push that was taken.
+type Pushed struct {
+	Status  uuid.UUID // complete
+	Revoked []stix.ID // objects that say of themselves that they are revoked
+}
+
 // Push reads an envelope or a bundle from body and adds its objects to the
-// collection of the grant. It returns the id of the status, which is complete.
+// collection of the grant.
 //
 // An object that is not admitted, or breaks the standard, is a failure in that
 // status. The push as a whole is Invalid if it is no I-JSON, Unprocessed if it
 // is neither envelope nor bundle, holds no object or more than a million,
-// TooLarge beyond the objects the agreement allows; then nothing is stored.
-// Errors of body are returned as they are.
-func (in *Intake) Push(ctx context.Context, g exchange.Grant, body io.Reader) (uuid.UUID, error) {
+// TooLarge beyond the octets and objects the agreement allows in a push or in
+// all, TooMany beyond its pushes a day; then nothing is stored. Errors of body are
+// returned as they are.
+func (in *Intake) Push(ctx context.Context, g exchange.Grant, body io.Reader) (Pushed, error) {
 	p := in.begin(g)
 	defer p.spool.close()
 	verdicts, err := p.read(ctx, g, body)
 	if err != nil {
-		return uuid.Nil, err
+		return Pushed{}, err
 	}
-	for part, err := range p.parts(verdicts) {
+	for part, err := range p.parts(ctx, verdicts) {
 		if err == nil {
 			err = in.store.Append(ctx, g, part)
 		}
 		if err != nil {
-			return uuid.Nil, fmt.Errorf("append push %s: %w", p.submission.ID, err)
+			return Pushed{}, fmt.Errorf("append push %s: %w", p.submission.ID, err)
 		}
 	}
-	return p.submission.ID, nil
+	return Pushed{p.submission.ID, p.revoked}, nil
 }
 
 // Rehearse answers what Push would, and stores nothing.
@@ -89,7 +96,7 @@ func (in *Intake) Rehearse(ctx context.Context, g exchange.Grant, body io.Reader
 	if err != nil {
 		return store.Status{}, nil, err
 	}
-	status, outcomes, err := in.store.Rehearse(ctx, g, p.parts(verdicts))
+	status, outcomes, err := in.store.Rehearse(ctx, g, p.parts(ctx, verdicts))
 	if err != nil {
 		err = fmt.Errorf("rehearse push %s: %w", p.submission.ID, err)
 	}
@@ -99,13 +106,14 @@ func (in *Intake) Rehearse(ctx context.Context, g exchange.Grant, body io.Reader
 func (in *Intake) begin(g exchange.Grant) *push {
 	return &push{
 		store:      in.store,
+		carried:    carried{Carried: g.Carried()},
 		collection: g.Collection(),
 		policy:     validate.Policy{STIX20: slices.Contains(g.Collection().Terms.STIXVersions, "2.0")},
 		labels:     exchange.NewLabels(g.Collection()),
 		spool:      spool{dir: in.dir},
 		submission: store.Submission{
 			ID:         uuid.New(),
-			Account:    g.Account(),
+			Account:    g.Principal().Account,
 			Collection: g.ID(),
 			Requested:  in.now(),
 		},
@@ -119,14 +127,20 @@ type push struct {
 	collection *exchange.Collection
 	policy     validate.Policy
 	labels     *exchange.Labels
+	carried    carried
 	spool      spool
+	revoked    []stix.ID
 	said       int // octets of messages
 }
 
 // read takes the whole body, and gives a verdict on each object that was not
 // refused by itself.
 func (p *push) read(ctx context.Context, g exchange.Grant, body io.Reader) ([]exchange.Verdict, error) {
-	if err := p.decode(body); err != nil {
+	room, err := p.room(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.decode(p.limited(body), room); err != nil {
 		return nil, err
 	}
 	verdicts, err := p.labels.Resolve(func(keys []stix.Key) ([]exchange.Held, error) {
@@ -135,13 +149,12 @@ func (p *push) read(ctx context.Context, g exchange.Grant, body io.Reader) ([]ex
 	if err != nil {
 		return nil, fmt.Errorf("labels of push %s: %w", p.submission.ID, err)
 	}
-	return verdicts, nil
+	return verdicts, p.carried.find(ctx, p.store)
 }
 
-// decode brings the body into the spool. Objects that are admitted so far take
-// part in the labelling; the others are refused at once.
-func (p *push) decode(body io.Reader) error {
-	quota := p.collection.Terms.Quota.ObjectsPerPush
+// decode brings the body into the spool, as long as there is room. Objects that
+// are admitted so far take part in the labelling; the others are refused at once.
+func (p *push) decode(body io.Reader, room room) error {
 	decoder := stix.NewDecoder(body)
 	for n := int64(0); ; n++ {
 		raw, err := decoder.Next()
@@ -154,11 +167,8 @@ func (p *push) decode(body io.Reader) error {
 		if err != nil {
 			return malformed(err)
 		}
-		if quota > 0 && n == quota {
-			return taxii.Errorf(taxii.TooLarge, "article %s: more than %d objects in one push", p.collection.Terms.By["objects_per_push"].Article, quota)
-		}
-		if n == maxObjects {
-			return taxii.Errorf(taxii.Unprocessed, "a push has at most %d objects; send several", maxObjects)
+		if n == room.objects {
+			return room.full
 		}
 		if err := p.take(raw, n); err != nil {
 			return err
@@ -170,19 +180,23 @@ func (p *push) decode(body io.Reader) error {
 // it does not admit such objects at all, or the standard's.
 func (p *push) take(raw []byte, n int64) error {
 	o, err := stix.NewObject(raw)
-	reason := ""
+	r := &store.Refusal{}
 	if err == nil {
-		reason = p.collection.Admits(&o)
+		*r = p.admits(&o)
 	}
-	if reason == "" {
+	if r.Message == "" {
 		findings := validate.Object(raw, p.policy)
 		switch {
 		case !findings.Valid():
-			reason = list(findings.Errors())
+			r.Message, r.By = list(findings.Errors()), findings.Errors()[0].Rule
 		case err != nil:
-			reason = err.Error()
+			r.Message, r.By = err.Error(), "standard"
 		default:
 			p.labels.Add(&o)
+			p.carried.note(&o)
+			if o.Revoked {
+				p.revoked = append(p.revoked, o.ID)
+			}
 			warning := list(findings.Warnings())
 			if warning != "" {
 				warning = p.say(warning)
@@ -190,11 +204,28 @@ func (p *push) take(raw []byte, n int64) error {
 			return p.spool.object(raw, warning)
 		}
 	}
-	r := p.refusal(&o, reason)
+	p.name(r, &o)
 	if r.ID == "" {
 		r.ID = "objects/" + strconv.FormatInt(n, 10)
 	}
-	return p.spool.refusal(r)
+	if !r.Quarantine {
+		raw = nil
+	}
+	return p.spool.refusal(r, raw)
+}
+
+// admits is the refusal of an object that the agreement does not admit whatever
+// its label; without a message if it does.
+func (p *push) admits(o *stix.Object) (r store.Refusal) {
+	if r.Message, r.By = p.collection.Admits(o); r.Message != "" {
+		return r
+	}
+	if r.Message, r.By = p.collection.PersonalData(o); r.Message != "" {
+		r.Quarantine = true
+		return r
+	}
+	r.Message, r.By = p.collection.Expired(o, p.submission.Requested)
+	return r
 }
 
 // list joins findings, as far as a message goes.
@@ -212,13 +243,14 @@ func list(findings validate.Findings) string {
 	return b.String()
 }
 
-// refusal names an object as well as it allows.
-func (p *push) refusal(o *stix.Object, reason string) *store.Refusal {
-	version := o.Version().String()
-	if version == "" {
-		version = taxii.FormatTime(p.submission.Requested)
+// name names the object of a refusal as well as it allows, and shortens what is
+// said of it.
+func (p *push) name(r *store.Refusal, o *stix.Object) {
+	r.ID, r.Version = string(o.ID), o.Version().String()
+	if r.Version == "" {
+		r.Version = taxii.FormatTime(p.submission.Requested)
 	}
-	return &store.Refusal{ID: string(o.ID), Version: version, Message: p.say(reason)}
+	r.Message = p.say(r.Message)
 }
 
 // say is a message for the status, as long as there is room for messages.
@@ -241,7 +273,7 @@ func cut(s string) string {
 
 // parts reads the spool again and gives its items, in the order of the push,
 // together with their labels. It may be ranged over more than once.
-func (p *push) parts(verdicts []exchange.Verdict) iter.Seq2[store.Part, error] {
+func (p *push) parts(ctx context.Context, verdicts []exchange.Verdict) iter.Seq2[store.Part, error] {
 	return func(yield func(store.Part, error) bool) {
 		part := store.Part{Submission: p.submission}
 		size, verdicts := 0, verdicts
@@ -254,13 +286,13 @@ func (p *push) parts(verdicts []exchange.Verdict) iter.Seq2[store.Part, error] {
 				part.N++
 			}
 			item := store.Item{Warning: f.warning, Refused: f.refused}
-			if err == nil && f.refused == nil {
-				item.Object, err = stix.NewObject(f.object)
-				item.Label = verdicts[0].Label
-				if verdicts[0].Refused != "" {
-					item.Refused = p.refusal(&item.Object, verdicts[0].Refused)
-				}
+			switch {
+			case err != nil:
+			case f.refused == nil:
+				err = p.judge(ctx, &item, f.object, verdicts[0])
 				verdicts = verdicts[1:]
+			case f.object != nil:
+				item.Object, err = stix.NewObject(f.object)
 			}
 			if err != nil {
 				yield(part, fmt.Errorf("replay the spool: %w", err))
@@ -272,6 +304,27 @@ func (p *push) parts(verdicts []exchange.Verdict) iter.Seq2[store.Part, error] {
 		part.Last = true
 		yield(part, nil)
 	}
+}
+
+// judge makes an item of an object and its verdict.
+func (p *push) judge(ctx context.Context, item *store.Item, raw []byte, v exchange.Verdict) (err error) {
+	if item.Object, err = stix.NewObject(raw); err != nil {
+		return err
+	}
+	o := &item.Object
+	item.Handling = v.Handling
+	item.Handling.Until = p.collection.KeptUntil(o, p.submission.Requested)
+	r := store.Refusal{Message: v.Refused, By: v.By}
+	if r.Message == "" {
+		if r, err = p.carried.refusal(ctx, p.store, o); err != nil {
+			return err
+		}
+	}
+	if r.Message != "" {
+		p.name(&r, o)
+		item.Refused = &r
+	}
+	return nil
 }
 
 // malformed turns the decoder's errors into what the other party may read.

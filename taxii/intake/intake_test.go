@@ -61,7 +61,7 @@ func open(t testing.TB) (in *intake.Intake, s *recorder, g exchange.Grant, dir s
 	d := &exchange.Directory{
 		Centre:        exchange.Centre{ID: "igci", Namespace: "test"},
 		Organisations: map[string]*exchange.Organisation{"igci": {ID: "igci"}, "vendor": {ID: "vendor"}},
-		Agreements:    map[string]*exchange.Deposit{"deal": {ID: "deal", Source: string(text), Waived: "a test"}},
+		Agreements:    map[string]*exchange.Deposit{"deal": {ID: "deal", Versions: []exchange.Version{{Source: string(text), Waived: "a test", Signed: &now}}}},
 	}
 	policy, err := exchange.NewPolicy(d)
 	if err != nil {
@@ -112,7 +112,7 @@ func TestPartsAreBoundedAndInOrder(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			in, s, g, dir := open(t)
-			id, err := in.Push(t.Context(), g, envelope(objects...))
+			pushed, err := in.Push(t.Context(), g, envelope(objects...))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -125,7 +125,7 @@ func TestPartsAreBoundedAndInOrder(t *testing.T) {
 						size += len(r.ID) + len(r.Version) + len(r.Message)
 					}
 				}
-				if part.N != n || part.Last != (n == len(s.parts)-1) || part.Submission.ID != id || part.Submission.Account != "vendor/feed" || !part.Submission.Requested.Equal(now) {
+				if part.N != n || part.Last != (n == len(s.parts)-1) || part.Submission.ID != pushed.Status || part.Submission.Account != "vendor/feed" || !part.Submission.Requested.Equal(now) {
 					t.Errorf("part %d: number %d, last %t, %+v", n, part.N, part.Last, part.Submission)
 				}
 				if len(part.Items) == 0 || len(part.Items) > 4000 || size > 4<<20 && len(part.Items) > 1 {
@@ -133,7 +133,7 @@ func TestPartsAreBoundedAndInOrder(t *testing.T) {
 				}
 				total += len(part.Items)
 			}
-			status, err := s.Status(t.Context(), "vendor/feed", id)
+			status, err := s.Status(t.Context(), "vendor/feed", pushed.Status)
 			if err != nil || total != len(objects) || status.Successes+status.Failures != len(objects) {
 				t.Errorf("%d items, %d + %d in the status, want %d: %v", total, status.Successes, status.Failures, len(objects), err)
 			}
@@ -191,11 +191,11 @@ func TestRetryCompletesAPush(t *testing.T) {
 		t.Fatalf("error %v", err)
 	}
 	s.fail = nil
-	id, err := in.Push(t.Context(), g, envelope(objects...))
+	pushed, err := in.Push(t.Context(), g, envelope(objects...))
 	if err != nil {
 		t.Fatal(err)
 	}
-	status, err := s.Status(t.Context(), "vendor/feed", id)
+	status, err := s.Status(t.Context(), "vendor/feed", pushed.Status)
 	if err != nil || status.Successes != 9000 || status.Stored != 5000 {
 		t.Errorf("%+v, %v", status.Counts, err)
 	}

@@ -20,7 +20,8 @@ const spoolMemory = 4 << 20
 // spool keeps a push between its two readings, as frames:
 //
 //	kind 1 | length uvarint | object as compact JSON, or store.Refusal as JSON,
-//	                          or a warning about the object that follows
+//	                          or a warning about the object that follows;
+//	                          behind a refusal, the object if it is quarantined
 type spool struct {
 	dir    string
 	buf    bytes.Buffer
@@ -44,12 +45,16 @@ func (s *spool) object(raw []byte, warning string) error {
 	return s.frame(objectFrame, raw)
 }
 
-func (s *spool) refusal(r *store.Refusal) error {
+// refusal keeps a refusal, and the object if that is to be kept apart.
+func (s *spool) refusal(r *store.Refusal, raw []byte) error {
 	b, err := json.Marshal(r)
-	if err != nil {
-		return err
+	if err == nil {
+		err = s.frame(refusalFrame, b)
 	}
-	return s.frame(refusalFrame, b)
+	if err == nil && r.Quarantine {
+		err = s.frame(objectFrame, raw)
+	}
+	return err
 }
 
 func (s *spool) frame(kind byte, payload []byte) error {
@@ -94,7 +99,7 @@ func (s *spool) spill() error {
 type spooled struct {
 	object  []byte
 	warning string
-	refused *store.Refusal
+	refused *store.Refusal // then object is that of a quarantine, nil for none
 }
 
 // frames gives everything in the order it came. The bytes stay valid. It may
@@ -146,7 +151,9 @@ func next(in *bufio.Reader) (f spooled, err error) {
 			f.warning = string(payload)
 		case refusalFrame:
 			f.refused = new(store.Refusal)
-			return f, json.Unmarshal(payload, f.refused)
+			if err := json.Unmarshal(payload, f.refused); err != nil || !f.refused.Quarantine {
+				return f, err
+			}
 		default:
 			f.object = payload
 			return f, nil

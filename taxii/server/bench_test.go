@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"testing"
 
+	"comity/stix"
 	"comity/taxii"
 )
 
@@ -49,6 +50,39 @@ func BenchmarkGetPage(b *testing.B) {
 				}
 			})
 		}
+	}
+}
+
+// BenchmarkLabels reads a page of 1,000 as a service of another party: from a
+// collection of one label, and from one with labels and PAP in play, where every
+// eleventh object is hidden from it.
+func BenchmarkLabels(b *testing.B) {
+	w := newWorld(b)
+	vendor, bureau := w.as("vendor/feed"), w.as("bureau/soc")
+	plain, mixed := w.collection("sharing.reports"), w.collection("sharing.ledger")
+	const pap = `"marking-definition--740d36e5-7714-4c30-961a-3ae632ceee0e"`
+	levels := []stix.TLP{stix.Clear, stix.Green, stix.Amber, stix.AmberStrict, stix.Green}
+	for from := 1; from <= 2200; from += 1100 {
+		var one, many []string
+		for i := from; i < from+1100; i++ {
+			level := levels[i%len(levels)]
+			if i%11 == 0 {
+				level = stix.Red
+			}
+			mark := func(t stix.TLP) string { return `"object_marking_refs":["` + string(t.Marking()) + `",` + pap + `]` }
+			one, many = append(one, indicator(i, 0, mark(stix.Green))), append(many, indicator(i, 0, mark(level)))
+		}
+		vendor.push(plain, one...)
+		vendor.push(mixed, many...)
+	}
+	for name, c := range map[string]string{"one": plain, "mixed": mixed} {
+		b.Run("labels="+name, func(b *testing.B) {
+			for b.Loop() {
+				if got := len(bureau.get(c + "objects/?limit=1000").want(200).body); got < 1000*100 {
+					b.Fatal(got)
+				}
+			}
+		})
 	}
 }
 

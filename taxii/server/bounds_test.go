@@ -86,7 +86,7 @@ type slowStore struct {
 }
 
 func (s *slowStore) Scan(ctx context.Context, g exchange.Grant, q store.Query) (*store.Page, error) {
-	if g.Account() == s.account {
+	if g.Principal().Account == s.account {
 		s.inside.Add(1)
 		s.entered <- struct{}{}
 		<-s.release

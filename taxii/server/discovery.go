@@ -34,7 +34,7 @@ func (s *Server) getHealth(w http.ResponseWriter, r *http.Request, _ *caller) er
 
 // getReadiness answers 503 while the store cannot be written to.
 func (s *Server) getReadiness(w http.ResponseWriter, r *http.Request, _ *caller) error {
-	if err := s.store.Ready(r.Context()); err != nil {
+	if err := s.Store.Ready(r.Context()); err != nil {
 		return &taxii.Error{Code: taxii.Unavailable, Msg: "the store cannot be written to", Err: err}
 	}
 	return write(w, r, http.StatusOK, []byte("{}"))

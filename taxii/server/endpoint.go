@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -43,7 +44,7 @@ type endpoint struct {
 func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s, start := e.server, time.Now()
 	out := &response{ResponseWriter: w, patience: s.patience, id: uuid.NewString()}
-	c := &caller{now: s.now()}
+	c := &caller{now: s.Now()}
 	header := w.Header()
 	header.Set("Content-Type", taxii.MediaType)
 	header.Set("Date", c.now.UTC().Format(http.TimeFormat))
@@ -57,7 +58,7 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer func() {
 		if fault := recover(); fault != nil {
-			s.log.Error("panic", "request_id", out.id, "fault", fault, "path", e.path)
+			s.Log.Error("panic", "request_id", out.id, "fault", fault, "path", e.path)
 			if out.started() {
 				// Half an answer must not look like a whole one.
 				defer panic(http.ErrAbortHandler)
@@ -86,7 +87,7 @@ func (e *endpoint) answer(w *response, r *http.Request, c *caller) error {
 	row, allowed := e.methods[method]
 	if row.action != anyone {
 		var err error
-		if c.Principal, c.policy, err = s.auth.Authenticate(r); err != nil {
+		if c.Principal, c.policy, err = s.Auth.Authenticate(r); err != nil {
 			return err
 		}
 	}
@@ -112,6 +113,7 @@ func (e *endpoint) answer(w *response, r *http.Request, c *caller) error {
 			return err
 		}
 		if c.grant, err = c.policy.Decide(c.Principal, name, verb, c.now); err != nil {
+			s.refused(c, name, err)
 			return err
 		}
 		c.served.collection = c.grant.Collection().Alias
@@ -124,6 +126,19 @@ func (e *endpoint) answer(w *response, r *http.Request, c *caller) error {
 		defer leave()
 	}
 	return row.handler(s, w, r, c)
+}
+
+// refused puts on record that a caller was refused what there is. The name is an
+// id or an alias; the record knows ids.
+func (s *Server) refused(c *caller, name string, err error) {
+	var why *exchange.Obstacle
+	if !errors.As(err, &why) {
+		return
+	}
+	if collection, ok := c.policy.Collection(name, c.now); ok {
+		name = collection.ID.String()
+	}
+	s.Recorder.Refuse(c.Principal, name, why.Agreement, why.Article, why.Reason)
 }
 
 // countedMethods are those with counters of their own.
@@ -147,7 +162,7 @@ func (e *endpoint) account(r *http.Request, w *response, c *caller, took time.Du
 	if !slices.Contains(countedMethods, method) {
 		method = "other" // counters must not grow with what callers make up
 	}
-	s.metrics.Request(e.path, method, w.status, took, w.bytes)
+	s.Metrics.Request(e.path, method, w.status, took, w.bytes)
 	level := slog.LevelInfo
 	if w.status >= 500 {
 		level = slog.LevelError
@@ -168,5 +183,5 @@ func (e *endpoint) account(r *http.Request, w *response, c *caller, took time.Du
 	if !c.served.last.IsZero() {
 		attrs = append(attrs, slog.String("last", taxii.FormatTime(c.served.last)))
 	}
-	s.log.LogAttrs(r.Context(), level, "request", attrs...)
+	s.Log.LogAttrs(r.Context(), level, "request", attrs...)
 }

@@ -1,9 +1,11 @@
 package server
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"strconv"
+	"time"
 
 	"comity/taxii"
 )
@@ -44,14 +46,15 @@ func (s *Server) fail(w *response, r *http.Request, err error) {
 	switch known.Code {
 	case taxii.Internal:
 		if r.Context().Err() == nil {
-			s.log.Error("failed", "request_id", w.id, "err", err)
+			s.Log.Error("failed", "request_id", w.id, "err", err)
 		}
 		message.Description = "something failed on our side; quote the error id to the operator"
 	case taxii.Unauthorized:
 		w.Header().Add("WWW-Authenticate", `Basic realm="comity", charset="UTF-8"`)
 		w.Header().Add("WWW-Authenticate", `Bearer realm="comity"`)
-	case taxii.Unavailable:
-		w.Header().Set("Retry-After", "5")
+	case taxii.Unavailable, taxii.TooMany:
+		after := cmp.Or(known.RetryAfter, 5*time.Second)
+		w.Header().Set("Retry-After", strconv.Itoa(int((after+time.Second-1)/time.Second)))
 	case taxii.TooLarge, taxii.Timeout:
 		w.Header().Set("Connection", "close")
 	}

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
@@ -20,11 +21,13 @@ import (
 	"comity/store/bolt"
 	"comity/taxii"
 	"comity/taxii/agreement"
+	"comity/taxii/audit"
 	"comity/taxii/auth"
 	"comity/taxii/exchange"
 	"comity/taxii/intake"
 	"comity/taxii/metrics"
 	"comity/taxii/server"
+	"comity/taxii/steward"
 )
 
 // world is a running exchange: a real store in a folder of its own, the
@@ -41,7 +44,13 @@ type world struct {
 	server *httptest.Server
 	counts *metrics.Metrics
 	policy *exchange.Policy
+
+	recorder *audit.Recorder
+	steward  *steward.Steward
 }
+
+// centreKey is what the centre signs with.
+var centreKey = ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
 
 // clock stands still unless a test moves it.
 type clock struct{ micros atomic.Int64 }
@@ -79,7 +88,7 @@ func (w *world) open() {
 // amend changes the directory, as the operator's commands do.
 func (w *world) amend(change func(*exchange.Directory) error) {
 	w.t.Helper()
-	if err := w.store.Amend(w.t.Context(), change); err != nil {
+	if err := w.store.Amend(w.t.Context(), func(d *exchange.Directory) ([]audit.Entry, error) { return nil, change(d) }); err != nil {
 		w.t.Fatal(err)
 	}
 	directory, _, err := w.store.Directory(w.t.Context())
@@ -99,7 +108,12 @@ func (w *world) handler() http.Handler {
 	}
 	log := slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelError}))
 	w.counts = metrics.New()
-	return server.New(w.config, s, auth.New(s, w.clock.now, "X-API-Key"), intake.New(s, w.dir, w.clock.now), w.counts, log, w.clock.now)
+	w.recorder = audit.New(s.Record, w.clock.now, log)
+	w.steward = steward.New(s, w.recorder, centreKey, w.clock.now, log)
+	return server.New(w.config, server.Rooms{
+		Store: s, Auth: auth.New(s, w.clock.now, "X-API-Key"), Intake: intake.New(s, w.dir, w.clock.now),
+		Recorder: w.recorder, Steward: w.steward, Metrics: w.counts, Log: log, Now: w.clock.now,
+	})
 }
 
 // scrape is what Prometheus would read.
@@ -138,7 +152,7 @@ func (w *world) restart() {
 // collection is the path of a collection by its alias, with its real id.
 func (w *world) collection(alias string) string {
 	w.t.Helper()
-	c, ok := w.policy.Collection(alias)
+	c, ok := w.policy.Collection(alias, w.clock.now())
 	if !ok {
 		w.t.Fatalf("there is no collection %s", alias)
 	}
@@ -414,7 +428,9 @@ func deposit(d *exchange.Directory, texts ...string) error {
 		if err := problems.Err(); err != nil {
 			return err
 		}
-		d.Agreements[parsed.ID] = &exchange.Deposit{ID: parsed.ID, File: "test.toml", Source: text, Digest: parsed.Digest(), Waived: "a test"}
+		d.Agreements[parsed.ID] = &exchange.Deposit{ID: parsed.ID, Versions: []exchange.Version{
+			{File: "test.toml", Source: text, Digest: parsed.Digest(), Waived: "a test", Signed: &noon},
+		}}
 	}
 	return nil
 }

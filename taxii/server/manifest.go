@@ -58,7 +58,7 @@ func (s *Server) getVersions(w http.ResponseWriter, r *http.Request, c *caller) 
 
 // manifest reads a page of records and sets the date headers.
 func (s *Server) manifest(w http.ResponseWriter, r *http.Request, c *caller, f taxii.Filter, q store.Query) (m store.Manifest, last time.Time, err error) {
-	m, err = s.store.Manifest(r.Context(), c.grant, q)
+	m, err = s.Store.Manifest(r.Context(), c.grant, q)
 	if err != nil {
 		return m, last, err
 	}

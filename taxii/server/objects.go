@@ -66,7 +66,7 @@ func (s *Server) oneID(r *http.Request, c *caller) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	has, err := s.store.Has(r.Context(), c.grant, stix.ID(id))
+	has, err := s.Store.Has(r.Context(), c.grant, stix.ID(id))
 	if err != nil {
 		return nil, err
 	}
@@ -78,12 +78,12 @@ func (s *Server) oneID(r *http.Request, c *caller) ([]string, error) {
 
 // writePage answers with one page of objects as an envelope (TAXII 2.1 §3.7).
 func (s *Server) writePage(w http.ResponseWriter, r *http.Request, c *caller, f taxii.Filter, q store.Query) error {
-	page, err := s.store.Scan(r.Context(), c.grant, q)
+	page, err := s.scan(r, c, q)
 	if err != nil {
 		return err
 	}
 	c.served.objects, c.served.last = page.Len(), page.Last
-	s.metrics.Served(page.Len())
+	s.Metrics.Served(page.Len())
 	setDates(w.Header(), page.First, page.Last, f.AddedAfter, page.Len() == 0)
 	if page.Len() == 0 {
 		return write(w, r, http.StatusOK, emptyEnvelope(c))
@@ -93,6 +93,17 @@ func (s *Server) writePage(w http.ResponseWriter, r *http.Request, c *caller, f 
 		end = `],"more":true,"next":"` + next(c, f, page.Last, true) + `"}`
 	}
 	return write(w, r, http.StatusOK, []byte(`{"objects":[`), page.Objects, []byte(end))
+}
+
+// scan reads a page and puts it on record as delivered, before it is: what is
+// recalled meanwhile is then known to be held here. HEAD delivers nothing.
+func (s *Server) scan(r *http.Request, c *caller, q store.Query) (*store.Page, error) {
+	defer s.Recorder.Reading()()
+	page, err := s.Store.Scan(r.Context(), c.grant, q)
+	if err != nil || r.Method == http.MethodHead {
+		return page, err
+	}
+	return page, s.Recorder.Deliver(c.grant, q.Match, q.After, page.First, page.Last, page.Len())
 }
 
 // emptyEnvelope is {} as the standard demands, or what the account's client
@@ -113,7 +124,7 @@ func (s *Server) deleteObject(w http.ResponseWriter, r *http.Request, c *caller)
 	if match.IDs, err = s.oneID(r, c); err != nil {
 		return err
 	}
-	n, err := s.store.Delete(r.Context(), c.grant, store.Query{Match: match})
+	n, err := s.Steward.Delete(r.Context(), c.grant, store.Query{Match: match})
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 
 	"comity/store"
 	"comity/taxii"
+	"comity/taxii/intake"
 )
 
 // addObjects answers TAXII 2.1 §5.5: 202 and a status that is complete. With
@@ -23,10 +24,6 @@ func (s *Server) addObjects(w http.ResponseWriter, r *http.Request, c *caller) e
 	}
 	limit := s.config.MaxContentLength
 	tooLarge := taxii.Errorf(taxii.TooLarge, "a push has at most %d octets", limit)
-	if quota := c.grant.Collection().Terms.Quota.BytesPerPush; quota > 0 && quota < limit {
-		limit = quota
-		tooLarge = taxii.Errorf(taxii.TooLarge, "article %s: a push has at most %d octets", c.grant.Collection().Terms.By["bytes_per_push"].Article, quota)
-	}
 	if r.ContentLength > limit {
 		return tooLarge
 	}
@@ -42,30 +39,42 @@ func (s *Server) addObjects(w http.ResponseWriter, r *http.Request, c *caller) e
 	// The limit holds before and after unpacking: there is gzip without end that
 	// yields nothing.
 	paced := &pacedBody{r: r.Body, control: http.NewResponseController(w), patience: s.patience, start: time.Now()}
-	body, err := decoded(r, &limitedBody{r: paced, left: limit, tooLarge: tooLarge})
+	body, err := decoded(r, &intake.Limited{R: paced, Left: limit, TooLarge: tooLarge})
 	if err != nil {
 		return err
 	}
-	push := &limitedBody{r: body, left: limit, tooLarge: tooLarge}
+	push := &intake.Limited{R: body, Left: limit, TooLarge: tooLarge}
 	if rehearse {
-		head, outcomes, err := s.intake.Rehearse(r.Context(), c.grant, push)
+		head, outcomes, err := s.Intake.Rehearse(r.Context(), c.grant, push)
 		if err != nil {
 			return err
 		}
 		part := func(n int) (store.Outcomes, error) { return outcomes[n], nil }
 		return writeOutcomes(w, r, http.StatusAccepted, resource(head, part, `,"x_dry_run":true`), head.Parts)
 	}
-	id, err := s.intake.Push(r.Context(), c.grant, push)
+	pushed, err := s.Intake.Push(r.Context(), c.grant, push)
 	if err != nil {
+		s.pushRefused(c, err)
 		return err
 	}
-	head, err := s.store.Status(r.Context(), c.Account, id)
+	if err := s.Steward.Revoked(r.Context(), c.grant.Collection(), pushed.Revoked); err != nil {
+		return err
+	}
+	head, err := s.Store.Status(r.Context(), c.Account, pushed.Status)
 	if err != nil {
 		return err
 	}
 	c.served.objects = head.Successes
-	s.metrics.Pushed(head.Successes, head.Failures)
+	s.Metrics.Pushed(head.Successes, head.Failures)
 	return s.writeStatus(w, r, http.StatusAccepted, head)
+}
+
+// pushRefused puts on record that a whole push was refused by the agreement.
+func (s *Server) pushRefused(c *caller, err error) {
+	if code := taxii.CodeOf(err); code == taxii.TooLarge || code == taxii.TooMany {
+		col := c.grant.Collection()
+		s.Recorder.Refuse(c.Principal, col.ID.String(), col.Agreement, "", err.Error())
+	}
 }
 
 // rehearsal reads x_dry_run, an extension of ours: true asks for the status
@@ -123,24 +132,6 @@ func badGzip(err error) error {
 		return err
 	}
 	return &taxii.Error{Code: taxii.Invalid, Msg: "the body is no complete gzip stream", Err: err}
-}
-
-// limitedBody stops after so many octets.
-type limitedBody struct {
-	r        io.Reader
-	left     int64
-	tooLarge error
-}
-
-func (b *limitedBody) Read(p []byte) (int, error) {
-	if int64(len(p)) > b.left+1 {
-		p = p[:b.left+1]
-	}
-	n, err := b.r.Read(p)
-	if b.left -= int64(n); b.left < 0 {
-		return 0, b.tooLarge
-	}
-	return n, err
 }
 
 // pacedBody cuts off a body that comes more slowly than patience allows. What

@@ -11,9 +11,11 @@ import (
 	"time"
 
 	"comity/store"
+	"comity/taxii/audit"
 	"comity/taxii/auth"
 	"comity/taxii/intake"
 	"comity/taxii/metrics"
+	"comity/taxii/steward"
 )
 
 // Config is what an operator may choose. Zero values get the defaults.
@@ -51,20 +53,26 @@ const (
 // Server answers requests. It is read-only once built and safe for concurrent
 // use.
 type Server struct {
-	config  Config
-	store   store.Store
-	auth    *auth.Authenticator
-	intake  *intake.Intake
-	metrics *metrics.Metrics
-	log     *slog.Logger
-	now     func() time.Time
-	pushes  *turnstile
-	pages   *turnstile
+	Rooms
+	config Config
+	pushes *turnstile
+	pages  *turnstile
 }
 
-// New makes the handler of everything an exchange offers to its parties. All
-// times it gives, the Date header included, come from now.
-func New(config Config, s store.Store, a *auth.Authenticator, in *intake.Intake, m *metrics.Metrics, log *slog.Logger, now func() time.Time) http.Handler {
+// Rooms are what a Server works with. All of them are needed.
+type Rooms struct {
+	Store    store.Store
+	Auth     *auth.Authenticator
+	Intake   *intake.Intake
+	Recorder *audit.Recorder // of deliveries and refusals
+	Steward  *steward.Steward
+	Metrics  *metrics.Metrics
+	Log      *slog.Logger
+	Now      func() time.Time // all times that answers give come from it
+}
+
+// New makes the handler of everything an exchange offers to its parties.
+func New(config Config, rooms Rooms) http.Handler {
 	if config.MaxContentLength == 0 {
 		config.MaxContentLength = 100 << 20
 	}
@@ -77,7 +85,7 @@ func New(config Config, s store.Store, a *auth.Authenticator, in *intake.Intake,
 	if config.Grace == 0 {
 		config.Grace = 30 * time.Second
 	}
-	return (&Server{config, s, a, in, m, log, now, newTurnstile(pushesAtOnce), newTurnstile(pagesAtOnce)}).router()
+	return (&Server{rooms, config, newTurnstile(pushesAtOnce), newTurnstile(pagesAtOnce)}).router()
 }
 
 // patience is how long n octets may take.

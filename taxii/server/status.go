@@ -17,11 +17,15 @@ func (s *Server) getStatus(w http.ResponseWriter, r *http.Request, c *caller) er
 	if err != nil {
 		return err
 	}
+	absent := taxii.Errorf(taxii.NotFound, "there is no such status") // nor, to this caller, one of somebody else's
 	id, err := uuid.Parse(name)
 	if err != nil {
-		return taxii.Errorf(taxii.NotFound, "there is no such status")
+		return absent
 	}
-	head, err := s.store.Status(r.Context(), c.Account, id)
+	head, err := s.Store.Status(r.Context(), c.Account, id)
+	if taxii.CodeOf(err) == taxii.NotFound {
+		return absent
+	}
 	if err != nil {
 		return err
 	}
@@ -30,7 +34,7 @@ func (s *Server) getStatus(w http.ResponseWriter, r *http.Request, c *caller) er
 
 // writeStatus answers with the status of a push, reading its parts as it goes.
 func (s *Server) writeStatus(w http.ResponseWriter, r *http.Request, status int, head store.Status) error {
-	part := func(n int) (store.Outcomes, error) { return s.store.Outcomes(r.Context(), head.ID, n) }
+	part := func(n int) (store.Outcomes, error) { return s.Store.Outcomes(r.Context(), head.ID, n) }
 	return writeOutcomes(w, r, status, resource(head, part, ""), head.Parts)
 }
 

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+
+	"comity/taxii/admin"
+	"comity/taxii/audit"
+	"comity/taxii/exchange"
+)
+
+type agreementLoadCmd struct {
+	Files []string `arg:"" name:"file" help:"Agreements; all are taken, or none."`
+	Waive string   `name:"waive-signatures" placeholder:"REASON" help:"Do without the signatures that are missing; the reason is kept."`
+}
+
+func (c *agreementLoadCmd) Run(sh *shell) error {
+	in := admin.LoadAgreements{Waive: c.Waive}
+	for _, name := range c.Files {
+		source, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		in.Files = append(in.Files, admin.File{Name: name, Source: string(source)})
+	}
+	loaded, err := call[[]admin.Agreement](sh, "agreement/load", in)
+	if err != nil {
+		return err
+	}
+	return sh.printAgreements(loaded, loaded...)
+}
+
+type agreementSuspendCmd struct {
+	ID     string `arg:""`
+	Reason string `required:"" help:"Why; it stays in the record."`
+}
+
+func (c *agreementSuspendCmd) Run(sh *shell) error {
+	return sh.actOnAgreement(c.ID, exchange.Suspend, c.Reason)
+}
+
+type agreementReinstateCmd struct {
+	ID     string `arg:""`
+	Reason string `required:"" help:"Why; it stays in the record."`
+}
+
+func (c *agreementReinstateCmd) Run(sh *shell) error {
+	return sh.actOnAgreement(c.ID, exchange.Reinstate, c.Reason)
+}
+
+type agreementEndCmd struct {
+	ID     string `arg:""`
+	Reason string `required:"" help:"Why; it stays in the record."`
+}
+
+func (c *agreementEndCmd) Run(sh *shell) error {
+	return sh.actOnAgreement(c.ID, exchange.End, c.Reason)
+}
+
+func (sh *shell) actOnAgreement(id string, kind exchange.ActKind, reason string) error {
+	a, err := call[admin.Agreement](sh, "agreement/act", admin.ActOnAgreement{ID: id, Kind: kind, Reason: reason})
+	if err != nil {
+		return err
+	}
+	return sh.printAgreements(a, a)
+}
+
+type agreementWithdrawCmd struct {
+	ID     string `arg:""`
+	Party  string `required:"" placeholder:"ORG" help:"The party that leaves."`
+	Reason string `required:"" help:"Why; it stays in the record and in the certificate."`
+}
+
+// Run prints the certificate in JSON always: it is the document that the party
+// gets.
+func (c *agreementWithdrawCmd) Run(sh *shell) error {
+	certificate, err := call[audit.Certificate](sh, "agreement/withdraw", admin.Withdraw{ID: c.ID, Party: c.Party, Reason: c.Reason})
+	if err != nil {
+		return err
+	}
+	sh.say("%d records of %s were removed; run comity compact to take them out of the file too", certificate.Records, c.Party)
+	enc := json.NewEncoder(sh.out)
+	enc.SetIndent("", "  ")
+	return enc.Encode(certificate)
+}

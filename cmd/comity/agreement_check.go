@@ -1,0 +1,150 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"comity/taxii/agreement"
+)
+
+type agreementCheckCmd struct {
+	Files []string `arg:"" name:"file" help:"Agreements; parents are looked for among them, and in the data folder if there is one."`
+}
+
+// checked is one agreement that could be read.
+type checked struct {
+	File        string   `json:"file"`
+	ID          string   `json:"id"`
+	Articles    int      `json:"articles"`
+	Collections int      `json:"collections"`
+	Grants      int      `json:"grants"`
+	Missing     int      `json:"missing_signatures"` // those that nothing here can verify are missing
+	Digest      string   `json:"digest"`
+	Problems    []string `json:"problems"`
+}
+
+func (c *agreementCheckCmd) Run(sh *shell) error {
+	var files []*agreement.Agreement
+	var problems agreement.Problems
+	for _, name := range c.Files {
+		source, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		parsed, found := agreement.Parse(name, source)
+		problems = append(problems, found...)
+		if parsed != nil {
+			files = append(files, parsed)
+		}
+	}
+	if problems.Err() == nil {
+		problems = append(problems, agreement.Check(files, sh.parents(), false)...)
+	}
+	orgs := sh.knownOrgs()
+	results := []checked{}
+	for _, f := range files {
+		problems = append(problems, f.SignatureProblems(orgs.key)...)
+		row := checked{
+			File: f.File, ID: f.ID, Articles: len(f.Articles), Digest: f.Digest(), Problems: []string{},
+			Missing: len(f.Parties) - len(f.SignedBy(orgs.key)),
+		}
+		for _, collection := range f.Collections() {
+			row.Collections++
+			row.Grants += len(collection.Organisations())
+		}
+		for _, p := range problems {
+			if p.File == f.File {
+				row.Problems = append(row.Problems, p.String())
+			}
+		}
+		results = append(results, row)
+	}
+	err := sh.print(results, func(w io.Writer) {
+		for _, p := range problems {
+			fmt.Fprintln(w, p)
+		}
+		for _, r := range results {
+			fmt.Fprintf(w, "%s: %d articles, %d collections, %d grants, %d signatures missing, %s\n",
+				r.ID, r.Articles, r.Collections, r.Grants, r.Missing, r.Digest)
+		}
+	})
+	if err == nil && problems.Err() != nil {
+		return errQuiet
+	}
+	return err
+}
+
+type agreementSignCmd struct {
+	File   string `arg:"" help:"Agreement; it is rewritten with the signature at its end."`
+	As     string `required:"" placeholder:"ORG" help:"The party that signs."`
+	Key    string `required:"" placeholder:"FILE" help:"Its private key, as org add --new-key writes it."`
+	By     string `placeholder:"NAME" help:"The person who signs."`
+	Output string `short:"o" placeholder:"FILE" help:"File to write instead."`
+}
+
+func (c *agreementSignCmd) Run(sh *shell) error {
+	key, err := readKey(c.Key)
+	if err != nil {
+		return err
+	}
+	source, err := os.ReadFile(c.File)
+	if err != nil {
+		return err
+	}
+	if a, problems := agreement.Parse(c.File, source); problems.Err() != nil {
+		return problems.Err()
+	} else if slices.Contains(a.SignedBy(func(string) string { return formatPublic(key) }), c.As) {
+		return fmt.Errorf("%s: %s has signed this text with this key already", c.File, c.As)
+	}
+	signed, err := agreement.Sign(source, c.As, c.By, key, time.Now())
+	if err != nil {
+		return err
+	}
+	a, problems := agreement.Parse(c.File, signed)
+	if err := problems.Err(); err != nil {
+		return err
+	}
+	output := c.Output
+	if output == "" {
+		output = c.File
+	}
+	err = replace(output, func(w io.Writer) error {
+		_, err := w.Write(signed)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	result := struct {
+		File         string `json:"file"`
+		ID           string `json:"id"`
+		Organisation string `json:"organisation"`
+		Digest       string `json:"digest"`
+	}{output, a.ID, c.As, a.Digest()}
+	return sh.print(result, func(w io.Writer) {
+		fmt.Fprintf(w, "%s: %s signed for %s, %s\n", result.File, result.ID, result.Organisation, result.Digest)
+	})
+}
+
+// replace writes a file so that under its name there is the old content or the
+// new, whole. It keeps the permissions of the file that was there.
+func replace(name string, write func(io.Writer) error) error {
+	mode := os.FileMode(0o644)
+	if info, err := os.Stat(name); err == nil {
+		mode = info.Mode().Perm()
+	}
+	f, err := os.CreateTemp(filepath.Dir(name), ".new-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	if err := errors.Join(write(f), f.Chmod(mode), f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), name)
+}

@@ -1,0 +1,192 @@
+package main
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"strings"
+
+	"comity/taxii"
+	"comity/taxii/admin"
+	"comity/taxii/audit"
+)
+
+type auditCmd struct {
+	List   auditListCmd   `cmd:"" help:"List entries of the audit record."`
+	Verify auditVerifyCmd `cmd:"" help:"Follow the chain of the record, or of an export on any machine."`
+	Export auditExportCmd `cmd:"" help:"Write the record for one party: its lines whole, the others as digests."`
+}
+
+type auditListCmd struct {
+	Since *uint64 `placeholder:"N" help:"Entries after this number; without it, the last ones."`
+	Limit int     `default:"100" placeholder:"N" help:"How many at most (default ${default})."`
+}
+
+func (c *auditListCmd) Run(sh *shell) error {
+	list, err := call[[]audit.Entry](sh, "audit/list", admin.AuditEntries{Since: c.Since, Limit: c.Limit})
+	if err != nil {
+		return err
+	}
+	return sh.print(list, func(w io.Writer) {
+		for _, e := range list {
+			fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\n", e.Number, taxii.FormatTime(e.Time), e.Act, who(e), what(e))
+		}
+	})
+}
+
+// who is the account of an entry, and where it is lent from.
+func who(e audit.Entry) string {
+	switch {
+	case e.Account == "" && e.Org == "":
+		return "-"
+	case e.Home != "":
+		return e.Account + " of " + e.Home
+	case e.Account == "":
+		return e.Org
+	}
+	return e.Account
+}
+
+// what puts the rest of an entry in a line.
+func what(e audit.Entry) string {
+	var said []string
+	add := func(format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) }
+	if e.Text != "" {
+		add("%s", e.Text)
+	}
+	if e.Count > 0 {
+		add("%d counted", e.Count)
+	}
+	if e.Refused > 0 {
+		add("%d refused", e.Refused)
+	}
+	switch {
+	case e.Article != "":
+		add("article %s of %s", strings.TrimPrefix(e.Article, "article "), e.Agreement)
+	case e.Agreement != "":
+		add("%s", e.Agreement)
+	}
+	return strings.Join(said, "; ")
+}
+
+type auditVerifyCmd struct {
+	File        string   `arg:"" optional:"" help:"An export; without it, the record of the data folder."`
+	Checkpoints []string `placeholder:"FILE" sep:"none" help:"What a witness kept: the notes with checkpoints, or their lines. Again for more."`
+	Key         []string `placeholder:"ed25519:…" sep:"none" help:"A public key that the centre signed with, beside the one in the export. Again for more."`
+}
+
+func (c *auditVerifyCmd) Run(sh *shell) error {
+	if c.File == "" {
+		if len(c.Checkpoints)+len(c.Key) > 0 {
+			return errors.New("checkpoints and keys are held against an export: give its file too")
+		}
+		return sh.verifyRecord()
+	}
+	var checkpoints []audit.SignedCheckpoint
+	for _, name := range c.Checkpoints {
+		f, err := os.Open(name)
+		if err != nil {
+			return err
+		}
+		found, err := audit.ParseCheckpoints(f)
+		f.Close()
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		checkpoints = append(checkpoints, found...)
+	}
+	f, err := sh.input(c.File)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	bar := sh.progress(-1, "verifying")
+	proved, err := audit.Verify(io.TeeReader(f, bar), checkpoints, c.Key...)
+	bar.Close()
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.File, err)
+	}
+	result := struct {
+		File        string       `json:"file"`
+		Header      audit.Header `json:"header"`
+		Entries     int          `json:"entries"`
+		Whole       int          `json:"whole"`
+		Checkpoints int          `json:"checkpoints"`
+		Hash        string       `json:"hash"`
+	}{c.File, proved.Header, proved.Entries, proved.Whole, proved.Checkpoints, hex.EncodeToString(proved.Head.Hash[:])}
+	if result.Checkpoints == 0 {
+		sh.say("no checkpoint was held against it, so it shows only that its lines belong together")
+	}
+	return sh.print(result, func(w io.Writer) {
+		fmt.Fprintf(w, "%s: record of %s for %s, %d entries, %d of them whole, %d checkpoints agree, head %s\n", result.File,
+			result.Header.Centre, result.Header.Party, result.Entries, result.Whole, result.Checkpoints, result.Hash)
+	})
+}
+
+// verifyRecord follows the chain of the data folder.
+func (sh *shell) verifyRecord() error {
+	client, err := sh.connect()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	answer, err := client.Stream(sh.ctx, "audit/verify", nil, nil)
+	if err != nil {
+		return err
+	}
+	defer answer.Close()
+	bar := sh.progress(-1, "verifying")
+	defer bar.Close()
+	var line admin.ChainChecked
+	for lines := json.NewDecoder(answer); !line.Done; {
+		line = admin.ChainChecked{}
+		if err := lines.Decode(&line); err != nil {
+			return fmt.Errorf("the check ended early: %w", err)
+		}
+		bar.Set64(int64(line.Entries))
+	}
+	err = sh.print(line, func(w io.Writer) {
+		if line.Fault != "" {
+			fmt.Fprintln(w, line.Fault)
+		}
+		fmt.Fprintf(w, "%d entries follow from each other, head %s\n", line.Entries, line.Hash)
+	})
+	if err == nil && line.Fault != "" {
+		return errQuiet
+	}
+	return err
+}
+
+type auditExportCmd struct {
+	Party  string `required:"" placeholder:"ORG" help:"The organisation whose lines are whole."`
+	Output string `short:"o" placeholder:"FILE" help:"File to write; stdout without it."`
+}
+
+func (c *auditExportCmd) Run(sh *shell) error {
+	client, err := sh.connect()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	answer, err := client.Stream(sh.ctx, "audit/export", url.Values{"party": {c.Party}}, nil)
+	if err != nil {
+		return err
+	}
+	defer answer.Close()
+	write := func(w io.Writer) error {
+		if _, err := io.Copy(w, answer); err != nil {
+			return fmt.Errorf("the export broke off, comity audit verify tells whether the record is whole: %w", err)
+		}
+		return nil
+	}
+	if c.Output == "" {
+		return write(sh.out)
+	}
+	bar := sh.progress(-1, "exporting")
+	defer bar.Close()
+	return replace(c.Output, func(w io.Writer) error { return write(io.MultiWriter(w, bar)) })
+}

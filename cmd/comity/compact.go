@@ -1,0 +1,90 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"comity/store/bolt"
+	"comity/taxii/admin"
+)
+
+type compactCmd struct{}
+
+func (c *compactCmd) Run(sh *shell) error {
+	if err := sh.stopped(); err != nil {
+		return err
+	}
+	before, err := sh.storeSize()
+	if err != nil {
+		return err
+	}
+	bar := sh.progress(before, "compacting")
+	err = bolt.Compact(sh.ctx, sh.data, lockWait, func(done, total int64) {
+		bar.ChangeMax64(total)
+		bar.Set64(done)
+	})
+	bar.Close()
+	if err != nil {
+		return err
+	}
+	after, err := sh.storeSize()
+	if err != nil {
+		return err
+	}
+	return sh.print(map[string]int64{"before": before, "after": after}, func(w io.Writer) {
+		fmt.Fprintf(w, "%d bytes, %d before\n", after, before)
+	})
+}
+
+// stopped refuses work that a running server is in the way of.
+func (sh *shell) stopped() error {
+	if running, err := admin.Dial(sh.socket()); err == nil {
+		running.Close()
+		return fmt.Errorf("a server runs on %s; stop it first", sh.data)
+	}
+	return nil
+}
+
+func (sh *shell) storeSize() (int64, error) {
+	info, err := os.Stat(filepath.Join(sh.data, bolt.FileName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, fmt.Errorf("there is no store in %s", sh.data)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}
+
+type restoreCmd struct {
+	File string `arg:"" help:"What comity backup wrote."`
+}
+
+func (c *restoreCmd) Run(sh *shell) error {
+	if err := sh.stopped(); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(sh.data, 0o700); err != nil {
+		return err
+	}
+	bar := sh.progress(-1, "restoring")
+	err := bolt.Restore(sh.ctx, c.File, sh.data)
+	bar.Close()
+	if err != nil {
+		return err
+	}
+	if key, err := centreKey(sh.data); err == nil && key == nil {
+		sh.say("a backup holds no key: put back %s too, which the centre signs with", filepath.Join(sh.data, keyFile))
+	}
+	size, err := sh.storeSize()
+	if err != nil {
+		return err
+	}
+	return sh.print(map[string]any{"folder": sh.data, "bytes": size}, func(w io.Writer) {
+		fmt.Fprintf(w, "%s\t%d bytes\n", sh.data, size)
+	})
+}

@@ -1,0 +1,250 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"comity/store/bolt"
+	"comity/taxii"
+	"comity/taxii/admin"
+	"comity/testdata"
+)
+
+// running is an exchange that serves on a clock of its own: commands reach it by
+// its socket, parties by HTTP.
+type running struct {
+	*testing.T
+	data  string
+	clock atomic.Int64 // µs
+	ex    *exchangeServer
+	end   func()
+}
+
+// newRunning starts the centre igci, with a signing key, at that time.
+func newRunning(t *testing.T, at time.Time) *running {
+	// The path of a Unix socket is short.
+	data, err := os.MkdirTemp("", "comity-card-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(data) })
+	r := &running{T: t, data: data}
+	r.clock.Store(at.UnixMicro())
+	public, err := newKey(filepath.Join(data, keyFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.start()
+	t.Cleanup(func() { r.end() })
+	sh := &shell{t.Context(), data, false, nil, io.Discard, io.Discard}
+	if _, err := call[json.RawMessage](sh, "init", admin.Init{
+		ID: "igci", Name: "INTERPOL Global Complex for Innovation", Country: "SG", Namespace: "https://igci.example/", Key: public,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func (r *running) now() time.Time       { return time.UnixMicro(r.clock.Load()).UTC() }
+func (r *running) set(t time.Time)      { r.clock.Store(t.UnixMicro()) }
+func (r *running) file(n string) string { return filepath.Join(r.data, n) }
+
+func (r *running) start() {
+	r.Helper()
+	log := slog.New(slog.DiscardHandler)
+	s, err := bolt.Open(r.data, r.now, log, 0)
+	if err != nil {
+		r.Fatal(err)
+	}
+	key, err := centreKey(r.data)
+	if err != nil {
+		r.Fatal(err)
+	}
+	sh := &shell{data: r.data}
+	r.ex = &exchangeServer{store: s, data: r.data, socket: sh.socket(), key: key, now: r.now, log: log}
+	if err := r.ex.start(&serveCmd{Listen: "127.0.0.1:0", KeyHeader: "X-API-Key"}); err != nil {
+		r.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- r.ex.wait(ctx) }()
+	r.end = func() {
+		cancel()
+		if err := <-ended; err != nil {
+			r.Error(err)
+		}
+		if err := s.Close(); err != nil {
+			r.Error(err)
+		}
+		r.end = func() {}
+	}
+}
+
+// comity runs a command that succeeds and returns what it prints.
+func (r *running) comity(args ...string) string {
+	r.Helper()
+	out, errs, code := r.try(args...)
+	if code != 0 {
+		r.Fatalf("comity %s: exit %d: %s%s", strings.Join(args, " "), code, out, errs)
+	}
+	return out
+}
+
+// refused runs a command that fails with that status and returns what it says.
+func (r *running) refused(status int, args ...string) string {
+	r.Helper()
+	out, errs, code := r.try(args...)
+	if code != status {
+		r.Fatalf("comity %s: exit %d, want %d: %s%s", strings.Join(args, " "), code, status, out, errs)
+	}
+	return out + errs
+}
+
+func (r *running) try(args ...string) (out, errs string, code int) {
+	var stdout, stderr bytes.Buffer
+	code = run(r.Context(), append([]string{"--data", r.data}, args...), strings.NewReader(""), &stdout, &stderr)
+	return stdout.String(), stderr.String(), code
+}
+
+// rows is the result of a command with --json, as a list of objects.
+func (r *running) rows(args ...string) (list []map[string]any) {
+	r.Helper()
+	if err := json.Unmarshal([]byte(r.comity(append([]string{"--json"}, args...)...)), &list); err != nil {
+		r.Fatal(err)
+	}
+	return list
+}
+
+// paper writes an agreement of testdata into the data folder, with lines
+// replaced, and returns its path.
+func (r *running) paper(name string, replace ...string) string {
+	r.Helper()
+	text, err := fs.ReadFile(testdata.Files, "agreements/"+name+".toml")
+	if err != nil {
+		r.Fatal(err)
+	}
+	path := r.file(name + ".toml")
+	if err := os.WriteFile(path, []byte(strings.NewReplacer(replace...).Replace(string(text))), 0o600); err != nil {
+		r.Fatal(err)
+	}
+	return path
+}
+
+// orgs adds organisations, each with a key in <id>.key.
+func (r *running) orgs(kind string, more []string, ids ...string) {
+	r.Helper()
+	for _, id := range ids {
+		r.comity(append([]string{"org", "add", id, "--kind", kind, "--name", "The " + id, "--country", "SG", "--new-key", r.file(id + ".key")}, more...)...)
+	}
+}
+
+// token makes an account and gives its token.
+func (r *running) token(account string, more ...string) string {
+	r.Helper()
+	return strings.TrimSpace(r.comity(append([]string{"account", "add", account, "--token"}, more...)...))
+}
+
+// answer is what a party gets.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// ask sends a request below the API root.
+func (r *running) ask(token, method, path, body string) answer {
+	r.Helper()
+	req, err := http.NewRequestWithContext(r.Context(), method, r.ex.url+"/igci/"+path, strings.NewReader(body))
+	if err != nil {
+		r.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	req.Header.Set("Accept", taxii.MediaType)
+	if body != "" {
+		req.Header.Set("Content-Type", taxii.MediaType)
+	}
+	got, err := http.DefaultClient.Do(req)
+	if err != nil {
+		r.Fatal(err)
+	}
+	defer got.Body.Close()
+	text, err := io.ReadAll(got.Body)
+	if err != nil {
+		r.Fatal(err)
+	}
+	return answer{got.StatusCode, got.Header, string(text)}
+}
+
+func (r *running) get(token, path string) answer { r.Helper(); return r.ask(token, "GET", path, "") }
+
+// push sends objects and gives the status.
+func (r *running) push(token, collection string, objects ...string) (status taxii.Status) {
+	r.Helper()
+	a := r.ask(token, "POST", "collections/"+collection+"/objects/", `{"objects":[`+strings.Join(objects, ",")+`]}`)
+	if a.status != http.StatusAccepted {
+		r.Fatalf("push to %s: %d %s", collection, a.status, a.body)
+	}
+	if err := json.Unmarshal([]byte(a.body), &status); err != nil {
+		r.Fatal(err)
+	}
+	return status
+}
+
+// ids are those of the objects that a party finds in a collection, sorted.
+func (r *running) ids(token, collection string) (list []string) {
+	r.Helper()
+	a := r.get(token, "collections/"+collection+"/objects/")
+	var envelope struct{ Objects []struct{ ID string } }
+	if err := json.Unmarshal([]byte(a.body), &envelope); err != nil || a.status != 200 {
+		r.Fatalf("read %s: %d %s", collection, a.status, a.body)
+	}
+	for _, o := range envelope.Objects {
+		list = append(list, o.ID)
+	}
+	slices.Sort(list)
+	return list
+}
+
+// aliases are the collections a party finds, with its rights, sorted.
+func (r *running) aliases(token string) (list []string) {
+	r.Helper()
+	var found taxii.Collections
+	if err := json.Unmarshal([]byte(r.get(token, "collections/").body), &found); err != nil {
+		r.Fatal(err)
+	}
+	for _, c := range found.Collections {
+		list = append(list, c.Alias+" "+rights(c.CanRead, c.CanWrite, false))
+	}
+	slices.Sort(list)
+	return list
+}
+
+func (r *running) equal(what string, got, want any) {
+	r.Helper()
+	g, _ := json.Marshal(got)
+	w, _ := json.Marshal(want)
+	if !bytes.Equal(g, w) {
+		r.Errorf("%s:\n got %s\nwant %s", what, g, w)
+	}
+}
+
+func (r *running) contains(what, text string, wants ...string) {
+	r.Helper()
+	for _, want := range wants {
+		if !strings.Contains(text, want) {
+			r.Errorf("%s: no %q in:\n%s", what, want, text)
+		}
+	}
+}

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"comity/taxii/admin"
+	"comity/taxii/steward"
+)
+
+type purgeCmd struct {
+	Until string `xor:"when" placeholder:"T" help:"List what is due by this time, not by now."`
+	Now   bool   `xor:"when" help:"Remove what is due; a server does it by the hour."`
+}
+
+// Run lists what a purge would take, or carries it out.
+func (c *purgeCmd) Run(sh *shell) error {
+	if c.Now {
+		purged, err := call[admin.Purged](sh, "purge/now", admin.None{})
+		if err != nil {
+			return err
+		}
+		if purged.Records > 0 {
+			sh.say("run comity compact to take them out of the file too")
+		}
+		return sh.print(purged, func(w io.Writer) { fmt.Fprintf(w, "%d records purged\n", purged.Records) })
+	}
+	until, err := parseTime(c.Until)
+	if err != nil {
+		return err
+	}
+	list, err := call[[]steward.Due](sh, "purge/due", admin.Until{Until: until})
+	if err != nil {
+		return err
+	}
+	return sh.print(list, func(w io.Writer) {
+		for _, d := range list {
+			by := "five years at most"
+			if d.Article != "" {
+				by = "article " + d.Article + " of " + d.Agreement
+			}
+			fmt.Fprintf(w, "%s\t%s\t%d records\t%s\n", d.Collection, d.Day.UTC().Format(time.DateOnly), d.Records, by)
+		}
+		if len(list) == 0 {
+			fmt.Fprintln(w, "nothing is due")
+		}
+	})
+}

@@ -1,0 +1,114 @@
+package bolt
+
+import (
+	"bytes"
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"go.etcd.io/bbolt"
+
+	"comity/stix"
+	"comity/stix/rawjson"
+	"comity/store"
+)
+
+// canonical is the content of an object in RFC 8785 form, of which digests are
+// made.
+func canonical(raw []byte) []byte {
+	v := jsontext.Value(bytes.Clone(raw))
+	if v.Canonicalize() != nil {
+		return raw // a name twice, say: the same bytes are all that is the same
+	}
+	return v
+}
+
+// bar keeps what has those keys from coming back. One thing can be barred for
+// several reasons, each of which is lifted by itself.
+func (b *batch) bar(bar store.Bar, keys [][]byte) error {
+	if bar.Reason == "" {
+		return nil
+	}
+	root := b.tx.Bucket(bucketBars)
+	slices.SortFunc(keys, bytes.Compare)
+	barred := root.Bucket(bucketContent)
+	for _, key := range keys {
+		if err := barred.Put(append(key, bar.Reason...), nil); err != nil {
+			return err
+		}
+	}
+	if bar.Identity == "" {
+		return nil
+	}
+	return root.Bucket(bucketIdentity).Put(identityKey(bar.Identity, bar.Reason), []byte(bar.Origin))
+}
+
+// bars is what is barred, as of one transaction.
+type bars struct{ content, identity *bbolt.Bucket }
+
+// bars is nil if nothing is barred at all.
+func (b *batch) bars() *bars {
+	root := b.tx.Bucket(bucketBars)
+	if k, _ := root.Bucket(bucketContent).Cursor().First(); k == nil {
+		return nil
+	}
+	return &bars{root.Bucket(bucketContent), root.Bucket(bucketIdentity)}
+}
+
+// hold tells whether what writer pushes is barred: as its own, or as that of
+// the creator it names. What others say of the same thing by themselves is not.
+func (b *bars) hold(writer string, o *stix.Object) bool {
+	content := canonical(o.Raw)
+	if has(b.content, barKey(writer, content)) {
+		return true
+	}
+	creator, ok := rawjson.Text(rawjson.Member(o.Raw, "created_by_ref"))
+	if !ok {
+		return false
+	}
+	prefix := identityKey(string(creator), "")
+	cursor := b.identity.Cursor()
+	for k, origin := cursor.Seek(prefix); bytes.HasPrefix(k, prefix); k, origin = cursor.Next() {
+		if has(b.content, barKey(string(origin), content)) {
+			return true
+		}
+	}
+	return false
+}
+
+func has(b *bbolt.Bucket, prefix []byte) bool {
+	k, _ := b.Cursor().Seek(prefix)
+	return bytes.HasPrefix(k, prefix)
+}
+
+// LiftBars implements store.Store.
+func (s *Store) LiftBars(ctx context.Context, reason string) error {
+	return s.do(ctx, &job{objects: alone, run: func(b *batch) error {
+		root := b.tx.Bucket(bucketBars)
+		return firstOf(
+			b.lift(root.Bucket(bucketContent), func(k []byte) bool { return string(k[16:]) == reason }),
+			b.lift(root.Bucket(bucketIdentity), func(k []byte) bool { _, of, _ := strings.Cut(string(k), "\x00"); return of == reason }),
+		)
+	}})
+}
+
+// lift deletes the keys that match.
+func (b *batch) lift(bucket *bbolt.Bucket, match func([]byte) bool) error {
+	var keys [][]byte
+	if err := bucket.ForEach(func(k, _ []byte) error {
+		if match(k) {
+			keys = append(keys, bytes.Clone(k))
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	for _, k := range keys {
+		b.writes++
+		if err := bucket.Delete(k); err != nil {
+			return err
+		}
+	}
+	return nil
+}

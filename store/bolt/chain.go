@@ -1,0 +1,89 @@
+package bolt
+
+import (
+	"bytes"
+	"context"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"comity/taxii/audit"
+	"comity/taxii/exchange"
+)
+
+// enter seals entries and links them to the chain. It reads where the chain
+// ends from the transaction, so one that is given up leaves no trace.
+//
+// What they give as their time is the commit's for all: a later entry is never
+// of an earlier time, unless the clock was set back.
+func (b *batch) enter(entries ...audit.Entry) error {
+	if len(entries) == 0 {
+		return nil
+	}
+	b.writes++
+	root := b.tx.Bucket(bucketAudit)
+	links := root.Bucket(bucketLinks)
+	links.FillPercent = fill(bucketLinks)
+	head := parseChainHead(root.Get(keyHead))
+	for _, e := range entries {
+		e.Time, e.Salt = b.now.Truncate(time.Microsecond), audit.NewSalt()
+		link, next, err := audit.Seal(e, head)
+		if err != nil {
+			return err
+		}
+		head = next
+		if err := firstOf(noteDelivery(root, link.Number, &e), links.Put(numberKey(link.Number), append(link.Hash[:], link.Body...))); err != nil {
+			return err
+		}
+	}
+	return root.Put(keyHead, chainHeadBytes(head))
+}
+
+// parseLink copies an entry of links.
+func parseLink(k, v []byte) (audit.Link, error) {
+	if len(k) != 8 || len(v) < 32 {
+		return audit.Link{}, damaged("an entry of links is cut off")
+	}
+	return audit.Link{Number: number(k), Hash: [32]byte(v), Body: bytes.Clone(v[32:])}, nil
+}
+
+// Record implements store.Store.
+func (s *Store) Record(ctx context.Context, entries ...audit.Entry) error {
+	return s.do(ctx, &job{objects: len(entries), run: func(b *batch) error { return b.enter(entries...) }})
+}
+
+// Entries implements store.Store.
+func (s *Store) Entries(ctx context.Context, after uint64, n int) (links []audit.Link, err error) {
+	err = s.view(func(tx *bbolt.Tx) error {
+		cursor := tx.Bucket(bucketAudit).Bucket(bucketLinks).Cursor()
+		for k, v := cursor.Seek(numberKey(after + 1)); k != nil && len(links) < n; k, v = cursor.Next() {
+			link, err := parseLink(k, v)
+			if err != nil {
+				return err
+			}
+			links = append(links, link)
+		}
+		return ctx.Err()
+	})
+	return links, err
+}
+
+// ChainHead implements store.Store.
+func (s *Store) ChainHead(ctx context.Context) (head audit.Head, err error) {
+	err = s.view(func(tx *bbolt.Tx) error {
+		head = parseChainHead(tx.Bucket(bucketAudit).Get(keyHead))
+		return ctx.Err()
+	})
+	return head, err
+}
+
+// entryOf is the beginning of an entry on what somebody does to a collection. The
+// centre reads all anyway; whose line it is beside, only who writes is known here.
+func entryOf(g exchange.Grant, act audit.Act) audit.Entry {
+	e := audit.Entry{Act: act, Account: "operator", Collection: g.ID().String()}
+	if c, pr := g.Collection(), g.Principal(); c != nil {
+		e.Account, e.Org, e.Home, e.Token = pr.Account, pr.Org, pr.Home, pr.Token
+		e.Agreement, e.Article, e.Parties = c.Agreement, c.Article, []string{c.Writer}
+	}
+	return e
+}

@@ -1,0 +1,84 @@
+package bolt
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"comity/taxii/audit"
+)
+
+// chain verifies the audit chain from its first line, and reports the first
+// that is bad; then compares head and delivered with it.
+func (ck *checking) chain() error {
+	root := ck.tx.Bucket(bucketAudit)
+	var verifier audit.Verifier
+	deliveries, found := 0, 0
+	if err := root.Bucket(bucketLinks).ForEach(func(k, v []byte) error {
+		link, err := parseLink(k, v)
+		if err != nil {
+			return err
+		}
+		if err := verifier.Next(link); err != nil {
+			return err
+		}
+		e, err := link.Entry()
+		if err != nil {
+			return err
+		}
+		if value := deliveryValue(&e); value != nil {
+			deliveries++
+			id := uuid.MustParse(e.Collection)
+			if b := root.Bucket(bucketDelivered).Bucket(id[:]); b == nil || !bytes.Equal(b.Get(k), value) {
+				ck.fault(fmt.Sprintf("audit: delivered lacks line %d", link.Number))
+			}
+		}
+		return ck.ctx.Err()
+	}); err != nil {
+		return err
+	}
+	if head := parseChainHead(root.Get(keyHead)); head != verifier.Head() {
+		ck.fault(fmt.Sprintf("audit: the chain ends at line %d, but not as the head says, which is of line %d", verifier.Head().Number, head.Number))
+	}
+	delivered := root.Bucket(bucketDelivered)
+	if err := delivered.ForEachBucket(func(name []byte) error {
+		return delivered.Bucket(name).ForEach(func(_, _ []byte) error { found++; return nil })
+	}); err != nil {
+		return err
+	}
+	if found != deliveries {
+		ck.fault(fmt.Sprintf("audit: delivered has %d entries, should have %d", found, deliveries))
+	}
+	return nil
+}
+
+// bars looks at the form of what is barred.
+func (ck *checking) bars() error {
+	root := ck.tx.Bucket(bucketBars)
+	if err := root.Bucket(bucketContent).ForEach(func(k, _ []byte) error {
+		if len(k) <= 16 {
+			ck.fault("bars: an entry has no reason")
+		}
+		return ck.ctx.Err()
+	}); err != nil {
+		return err
+	}
+	return root.Bucket(bucketIdentity).ForEach(func(k, origin []byte) error {
+		if !bytes.Contains(k, []byte{0}) || len(origin) == 0 {
+			ck.fault("bars: an identity is malformed")
+		}
+		return nil
+	})
+}
+
+// quarantine reads what is kept apart.
+func (ck *checking) quarantine() error {
+	b := ck.tx.Bucket(bucketQuarantine)
+	return b.ForEach(func(k, v []byte) error {
+		if q, err := parseQuarantined(k, v); err != nil || q.Number > b.Sequence() {
+			ck.fault(fmt.Sprintf("quarantine: number %d is malformed, or was never given", number(k)))
+		}
+		return ck.ctx.Err()
+	})
+}

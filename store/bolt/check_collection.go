@@ -1,0 +1,282 @@
+package bolt
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"maps"
+
+	"github.com/google/uuid"
+	"go.etcd.io/bbolt"
+
+	"comity/stix"
+	"comity/taxii"
+)
+
+// collectionCheck is what the check of one collection counts and compares.
+type collectionCheck struct {
+	*checking
+	*collection
+	id    uuid.UUID
+	names map[uint16]string
+	live  map[uint16]uint64 // live records by type number
+	count head
+	index *index
+	due   map[uint32]uint64 // records that end on a day
+	multi uint64            // records with the multi flag
+	inRun uint64
+}
+
+func (ck *checking) collectionOf(id uuid.UUID) error {
+	c := &collectionCheck{checking: ck, collection: openCollection(ck.tx, id), id: id, names: map[uint16]string{}, live: map[uint16]uint64{}, due: map[uint32]uint64{}}
+	for _, step := range []func() error{c.types, c.records, c.runs, c.groups, c.counters} {
+		if err := ck.guard("collection "+id.String(), step); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *collectionCheck) wrong(format string, args ...any) {
+	c.fault(fmt.Sprintf("collection %s: ", c.id) + fmt.Sprintf(format, args...))
+}
+
+func (c *collectionCheck) types() error {
+	return c.root.Bucket(bucketTypes).ForEach(func(name, _ []byte) error {
+		t, ok := c.typeOf(string(name))
+		if other, taken := c.names[t.number]; !ok || taken {
+			c.wrong("type %s is malformed, or has the number of %q", name, other)
+		}
+		c.names[t.number] = string(name)
+		return nil
+	})
+}
+
+// records reads live and hist.
+func (c *collectionCheck) records() (err error) {
+	if c.index, err = buildIndex(c.tx, c.id); err != nil {
+		c.wrong("%v", err)
+		c.index = newIndex(0)
+	}
+	for _, b := range []*bbolt.Bucket{c.collection.live, c.history()} {
+		s, err := newStream(b, 0)
+		for ; err == nil && s.date != never; err = s.next() {
+			if c.checking.records++; c.checking.records%1000 == 0 {
+				if c.progress != nil {
+					c.progress(c.checking.records)
+				}
+				if err := c.ctx.Err(); err != nil {
+					return err
+				}
+			}
+			if text := c.record1(s.date, s.value, b == c.collection.live); text != "" {
+				c.wrong("the record added %s: %s", taxii.FormatTime(s.date.time()), text)
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if c.progress != nil {
+		c.progress(c.checking.records)
+	}
+	return nil
+}
+
+// record1 says what is wrong with one record; "" if nothing is.
+func (c *collectionCheck) record1(d date, r record, live bool) string {
+	if live {
+		c.count.live++
+	} else {
+		c.count.hist++
+	}
+	if err := r.verify(d); err != nil {
+		return errors.Unwrap(err).Error()
+	}
+	o, err := stix.NewObject(r.json())
+	if err != nil {
+		return err.Error()
+	}
+	if r.is(flagMulti) {
+		c.multi++
+	}
+	if until := r.handling().Until; until != 0 {
+		c.due[dayOf(until)]++
+	}
+	v := version{date: d, instant: instantOf(o.Version().Time()), spec: specOf(o.Spec), handling: r.handling(), none: o.Version().IsZero()}
+	if v.none {
+		v.instant = instantOf(d.time())
+	}
+	id, idErr := r.id()
+	text, textErr := r.versionText(d)
+	posting := c.root.Bucket(bucketType).Bucket(typeKey(r.number()))
+	posted := posting != nil && posting.Get(d.key()) != nil
+	at, _, err := c.verified(r.key(), c.index.candidates(nil, r.key()))
+	switch {
+	case r.key() != o.ID.Key() || idErr != nil || id != o.ID:
+		return "its header is for another id"
+	case r.version(d) != v || textErr != nil || !v.none && text != o.Version().String():
+		return "its header has another version"
+	case c.names[r.number()] != o.Type:
+		return "its header has another type"
+	case live && c.history().Get(d.key()) != nil:
+		return "it is in live and in hist"
+	case posted != live:
+		return "type and live differ"
+	case !live && !r.is(flagMulti):
+		return "it is superseded by nothing"
+	case err != nil || at == 0:
+		return "run does not lead to its id"
+	case !r.is(flagMulti) && at != d:
+		return "its id stands twice"
+	}
+	if r.is(flagMulti) {
+		if c.vers().Get(verKey(r.key(), v)) == nil {
+			return "ver lacks it"
+		}
+	}
+	if live {
+		c.live[r.number()]++
+	}
+	return ""
+}
+
+// runs compares run and del with the records.
+func (c *collectionCheck) runs() error {
+	last := date(0)
+	del := c.root.Bucket(bucketDel)
+	if err := c.eachRun(func(key stix.Key, d date, _ bool) error {
+		if d <= last || d%1000 != 0 {
+			c.wrong("run does not ascend in milliseconds at %s", taxii.FormatTime(d.time()))
+		}
+		last = d
+		tomb := del.Get(d.key())
+		r, _, err := c.collection.record(d)
+		switch {
+		case r == nil && tomb == nil:
+			c.wrong("run names a record added %s that is not there", taxii.FormatTime(d.time()))
+		case tomb != nil && (len(tomb) != tombstoneLen || r != nil || !bytes.Equal(tomb[8:24], key[:])):
+			c.wrong("the tombstone of what was added %s is malformed, or too early", taxii.FormatTime(d.time()))
+		case r != nil && err == nil && r.key() != key:
+			c.wrong("run has another id for the record added %s", taxii.FormatTime(d.time()))
+		}
+		if r != nil {
+			c.inRun++
+		}
+		return c.ctx.Err()
+	}); err != nil {
+		return err
+	}
+	if h := c.head(); last > h.last {
+		c.wrong("the last date given is %s, but something was added later", taxii.FormatTime(h.last.time()))
+	}
+	return nil
+}
+
+// groups compares ver and mixed with the records.
+func (c *collectionCheck) groups() error {
+	var (
+		group   []version
+		key     stix.Key
+		entries uint64
+		mixed   int
+	)
+	finish := func() {
+		if len(group) == 0 {
+			return
+		}
+		if len(group) == 1 {
+			c.wrong("ver has a single version, added %s", taxii.FormatTime(group[0].date.time()))
+		}
+		isMixed := anyDiffers(group)
+		for i, v := range group {
+			r, live, err := c.collection.record(v.date)
+			switch {
+			case r == nil:
+				c.wrong("ver names a record added %s that is not there", taxii.FormatTime(v.date.time()))
+			case err != nil: // reported before
+			case r.key() != key || r.version(v.date) != v || !r.is(flagMulti):
+				c.wrong("ver does not match the record added %s", taxii.FormatTime(v.date.time()))
+			case live != (i == len(group)-1):
+				c.wrong("live and hist do not match ver at %s", taxii.FormatTime(v.date.time()))
+			}
+			entry := c.mixed.Get(v.date.key())
+			if isMixed != (entry != nil) || isMixed && !bytes.Equal(entry, key[:]) {
+				c.wrong("mixed does not match ver at %s", taxii.FormatTime(v.date.time()))
+			}
+			if isMixed {
+				mixed++
+			}
+		}
+	}
+	err := c.vers().ForEach(func(k, value []byte) error {
+		v, ok := parseVer(k, value)
+		if !ok {
+			c.wrong("an entry of ver is malformed")
+			return nil
+		}
+		if entries++; key != stix.Key(k[:16]) {
+			finish()
+			group, key = group[:0], stix.Key(k[:16])
+		}
+		group = append(group, v)
+		return c.ctx.Err()
+	})
+	if err != nil {
+		return err
+	}
+	finish()
+	if entries != c.multi {
+		c.wrong("ver has %d entries, %d records have other versions", entries, c.multi)
+	}
+	n := 0
+	if err := c.mixed.ForEach(func(_, _ []byte) error { n++; return nil }); err != nil {
+		return err
+	}
+	if n != mixed {
+		c.wrong("mixed has %d entries, should have %d", n, mixed)
+	}
+	return nil
+}
+
+// counters compares the counters with what was counted.
+func (c *collectionCheck) counters() error {
+	h := c.head()
+	if h.live != c.count.live || h.hist != c.count.hist {
+		c.wrong("counted %d live and %d superseded, the head says %d and %d", c.count.live, c.count.hist, h.live, h.hist)
+	}
+	if all := c.count.live + c.count.hist; c.inRun != all {
+		c.wrong("run names %d of %d records", c.inRun, all)
+	}
+	for n, name := range c.names {
+		t, _ := c.typeOf(name)
+		posted := uint64(0)
+		if b := c.root.Bucket(bucketType).Bucket(typeKey(n)); b != nil {
+			if err := b.ForEach(func(_, _ []byte) error { posted++; return nil }); err != nil {
+				return err
+			}
+		}
+		if t.live != c.live[n] || posted != c.live[n] {
+			c.wrong("type %s: counted %d, type has %d, types says %d", name, c.live[n], posted, t.live)
+		}
+	}
+	for n, name := range c.names {
+		if uint64(n) > h.types {
+			c.wrong("type %s has number %d, the head has given %d", name, n, h.types)
+		}
+	}
+	due := map[uint32]uint64{}
+	if err := c.root.Bucket(bucketDue).ForEach(func(k, v []byte) error {
+		if len(k) == 4 {
+			due[binary.BigEndian.Uint32(k)] = number(v)
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	if !maps.Equal(due, c.due) {
+		c.wrong("counted %v records by the day they end on, due has %v", c.due, due)
+	}
+	return nil
+}

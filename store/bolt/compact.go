@@ -1,0 +1,237 @@
+package bolt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"comity/taxii"
+)
+
+// Compact writes the store in dir, which nobody may have open, into a new file
+// that takes the place of the old one: full pages, none that are free, and no
+// byte of what was removed. If another process has it open, it waits for up to
+// wait, then returns Unavailable. progress, if there is any, is called with the
+// bytes copied so far and about how many there are. A kill leaves the old file
+// or the new.
+func Compact(ctx context.Context, dir string, wait time.Duration, progress func(done, total int64)) (err error) {
+	path := filepath.Join(dir, FileName)
+	if _, err := os.Stat(path); err != nil {
+		return &taxii.Error{Code: taxii.NotFound, Msg: "there is no store in " + dir, Err: err}
+	}
+	old, err := openFile(path, wait)
+	if err != nil {
+		return err
+	}
+	// Until the new file is in its place: whoever waits for the lock looks again.
+	defer func() { err = errors.Join(err, old.Close()) }()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	fresh := path + unfinished
+	if err := compactInto(ctx, old, fresh, path, progress); err != nil {
+		return errors.Join(fmt.Errorf("compact %s: %w", path, err), os.Remove(fresh))
+	}
+	return put(fresh, path)
+}
+
+func compactInto(ctx context.Context, old *bbolt.DB, fresh, path string, progress func(done, total int64)) (err error) {
+	db, err := bbolt.Open(fresh, 0o600, &bbolt.Options{FreelistType: bbolt.FreelistMapType, PageSize: 4096, NoSync: true, NoStatistics: true})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Sync(), db.Close()) }()
+	from, err := old.Begin(false)
+	if err != nil {
+		return err
+	}
+	defer from.Rollback()
+	defer recovered(&err)
+	if err := readable(from, path); err != nil {
+		return err
+	}
+	c := &compaction{ctx: ctx, db: db, total: from.Size(), progress: progress}
+	if c.tx, err = db.Begin(true); err != nil {
+		return err
+	}
+	defer func() { _ = c.tx.Rollback() }() // nothing to do after the last commit
+	if err := from.ForEach(func(name []byte, b *bbolt.Bucket) error { return c.top(name, b) }); err != nil {
+		return err
+	}
+	c.done = c.total
+	c.report()
+	return c.tx.Commit()
+}
+
+// compaction is one Compact.
+type compaction struct {
+	ctx         context.Context
+	db          *bbolt.DB
+	tx          *bbolt.Tx // into db
+	size        int       // of what tx holds
+	done, total int64
+	progress    func(done, total int64)
+}
+
+// copyBytes is how much one transaction copies: it is held in memory.
+const copyBytes = 16 << 20
+
+func (c *compaction) report() {
+	if c.progress != nil {
+		c.progress(min(c.done, c.total), c.total)
+	}
+}
+
+// put writes one entry, in a new transaction if the last one is full.
+func (c *compaction) put(path [][]byte, k, v []byte) error {
+	if c.size > copyBytes {
+		if err := firstOf(c.ctx.Err(), c.tx.Commit()); err != nil {
+			return err
+		}
+		var err error
+		if c.tx, err = c.db.Begin(true); err != nil {
+			return err
+		}
+		c.size = 0
+		c.report()
+	}
+	b, err := c.bucket(path)
+	if err != nil {
+		return err
+	}
+	n := len(k) + len(v)
+	c.size, c.done = c.size+n, c.done+int64(n)
+	return b.Put(k, v)
+}
+
+// bucket is the copy of a bucket. Its pages are filled as those of the original,
+// which type and delivered pass on to what is in them, or nearly.
+func (c *compaction) bucket(path [][]byte) (*bbolt.Bucket, error) {
+	b, err := makeBucket(c.tx, path)
+	if err != nil {
+		return nil, err
+	}
+	b.FillPercent = 0.9
+	for _, name := range path {
+		b.FillPercent = max(b.FillPercent, fill(name))
+	}
+	return b, nil
+}
+
+// copy copies a bucket with all that is in it.
+func (c *compaction) copy(path [][]byte, from *bbolt.Bucket) error {
+	to, err := c.bucket(path)
+	if err != nil {
+		return err
+	}
+	if err := to.SetSequence(from.Sequence()); err != nil {
+		return err
+	}
+	return from.ForEach(func(k, v []byte) error {
+		if v == nil {
+			return c.copy(below(path, k), from.Bucket(k))
+		}
+		return c.put(path, k, v)
+	})
+}
+
+// below is the path of a bucket in the one of that path.
+func below(path [][]byte, name []byte) [][]byte { return append(slices.Clip(path), name) }
+
+// top copies a bucket at the top.
+func (c *compaction) top(name []byte, from *bbolt.Bucket) error {
+	path := [][]byte{name}
+	if string(name) != string(bucketCollection) {
+		return c.copy(path, from)
+	}
+	if _, err := c.bucket(path); err != nil {
+		return err
+	}
+	return from.ForEachBucket(func(id []byte) error { return c.collection(below(path, id), from.Bucket(id)) })
+}
+
+// collection copies a collection without a trace of what was removed: no
+// tombstones, no types that none is left of, and a run that names only what is
+// there. Dates and the numbers of types are still never given twice.
+func (c *compaction) collection(path [][]byte, from *bbolt.Bucket) error {
+	return from.ForEach(func(k, v []byte) error {
+		if v != nil {
+			return c.put(path, k, v)
+		}
+		sub := below(path, k)
+		switch string(k) {
+		case string(bucketDel):
+			_, err := c.bucket(sub)
+			return err
+		case string(bucketRun):
+			return c.run(sub, from)
+		case string(bucketTypes):
+			return c.types(sub, from)
+		}
+		return c.copy(sub, from.Bucket(k))
+	})
+}
+
+func (c *compaction) types(path [][]byte, from *bbolt.Bucket) error {
+	if _, err := c.bucket(path); err != nil {
+		return err
+	}
+	old := &collection{root: from}
+	return from.Bucket(bucketTypes).ForEach(func(name, v []byte) error {
+		if t, ok := old.typeOf(string(name)); ok && t.live == 0 {
+			return nil // of an older version there is a newer one in live
+		}
+		return c.put(path, name, v)
+	})
+}
+
+// runLen is how many records an entry of run names.
+const runLen = 4096
+
+// run makes a new run of what live and hist hold. For each id it is the record
+// in live that the index is to lead to.
+func (c *compaction) run(path [][]byte, from *bbolt.Bucket) error {
+	if _, err := c.bucket(path); err != nil {
+		return err
+	}
+	live, err := newStream(from.Bucket(bucketLive), 0)
+	if err != nil {
+		return err
+	}
+	hist, err := newStream(from.Bucket(bucketHist), 0)
+	if err != nil {
+		return err
+	}
+	var run []byte
+	var first date
+	for live.date != never || hist.date != never {
+		next, known := &live, false
+		if hist.date < live.date {
+			next, known = &hist, true
+		}
+		r := record(next.value)
+		if err := r.verify(next.date); err != nil {
+			return err
+		}
+		if len(run) == 0 {
+			first = next.date
+		}
+		run = appendRun(run, r.key(), next.date, known)
+		if err := next.next(); err != nil {
+			return err
+		}
+		if len(run) == runLen*runEntry || live.date == never && hist.date == never {
+			if err := c.put(path, first.key(), run); err != nil {
+				return err
+			}
+			run = nil // bbolt keeps it until the commit
+		}
+	}
+	return nil
+}

@@ -1,0 +1,64 @@
+package bolt
+
+import (
+	"context"
+	"encoding/binary"
+	"time"
+
+	"github.com/google/uuid"
+	"go.etcd.io/bbolt"
+
+	"comity/store"
+	"comity/taxii/exchange"
+)
+
+// ends counts n records more, or fewer, that end on the day of h.
+func (e *editing) ends(h exchange.Handling, n int64) {
+	if h.Until != 0 {
+		e.due[dayOf(h.Until)] += n
+	}
+}
+
+// flushDue brings due up to date.
+func (e *editing) flushDue() error {
+	due := e.root.Bucket(bucketDue)
+	for day, n := range e.due {
+		key := dayKey(day)
+		left := int64(number(due.Get(key))) + n
+		var err error
+		switch {
+		case left < 0:
+			return damaged("fewer records end on %s than have ended", dayTime(day).Format(time.DateOnly))
+		case left == 0:
+			err = due.Delete(key)
+		default:
+			err = due.Put(key, binary.BigEndian.AppendUint64(nil, uint64(left)))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Due implements store.Store. In order of collection and day.
+func (s *Store) Due(ctx context.Context, t time.Time) (list []store.Due, err error) {
+	err = s.view(func(tx *bbolt.Tx) error {
+		collections := tx.Bucket(bucketCollection)
+		return collections.ForEachBucket(func(name []byte) error {
+			cursor := collections.Bucket(name).Bucket(bucketDue).Cursor()
+			for k, v := cursor.First(); k != nil; k, v = cursor.Next() {
+				if len(name) != 16 || len(k) != 4 {
+					return damaged("an entry of due is malformed")
+				}
+				day := dayTime(binary.BigEndian.Uint32(k))
+				if day.After(t) {
+					break
+				}
+				list = append(list, store.Due{Collection: uuid.UUID(name), Day: day, Count: int64(number(v))})
+			}
+			return ctx.Err()
+		})
+	})
+	return list, err
+}

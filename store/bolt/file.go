@@ -1,0 +1,106 @@
+package bolt
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"syscall"
+	"time"
+
+	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+
+	"comity/taxii"
+)
+
+// mapAhead is address space kept beyond the file: while it lasts, growing the
+// file does not wait for readers.
+const mapAhead = 4 << 30
+
+// growth is how much the file grows at a time: each costs a sync. The new part
+// takes no room on the disk until it is written.
+const growth = 64 << 20
+
+// unfinished ends the name of a file that Compact or Restore has not finished.
+const unfinished = ".new"
+
+// openFile opens and locks the file, and drops what a killed Compact left beside
+// it: that may hold what was removed since. If another process has it open, it
+// waits for up to wait, then returns Unavailable.
+func openFile(path string, wait time.Duration) (*bbolt.DB, error) {
+	options := &bbolt.Options{
+		Timeout:         max(wait, time.Millisecond), // bbolt waits for ever on 0
+		FreelistType:    bbolt.FreelistMapType,
+		PageSize:        4096,
+		InitialMmapSize: mapAhead,
+		NoStatistics:    true,
+	}
+	if info, err := os.Stat(path); err == nil {
+		options.InitialMmapSize += int(info.Size())
+	}
+	db, err := lock(path, options)
+	if errors.Is(err, syscall.ENOMEM) { // address space is limited
+		options.InitialMmapSize = 0
+		db, err = lock(path, options)
+	}
+	if errors.Is(err, berrors.ErrTimeout) {
+		return nil, &taxii.Error{Code: taxii.Unavailable, Msg: "another process uses " + path, Err: err}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	db.AllocSize = growth
+	if err := os.Remove(path + unfinished); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
+// lock is bbolt.Open, which panics on a damaged file, and has the processor trap
+// on one that was cut off. What it then leaves mapped and locked ends with the
+// process. While it waited for the lock, Compact may have put another file into
+// the place of the one it opened: then it opens that one.
+func lock(path string, options *bbolt.Options) (db *bbolt.DB, err error) {
+	defer recovered(&err)
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	for {
+		var locked *os.File
+		options.OpenFile = func(name string, flag int, mode os.FileMode) (*os.File, error) {
+			f, err := os.OpenFile(name, flag, mode)
+			if locked == nil { // the first is the one that is kept
+				locked = f
+			}
+			return f, err
+		}
+		if db, err = bbolt.Open(path, 0o600, options); err != nil {
+			return nil, err
+		}
+		mine, err := locked.Stat()
+		there, err2 := os.Stat(path)
+		switch {
+		case err != nil || err2 != nil && !errors.Is(err2, os.ErrNotExist):
+			return nil, errors.Join(cmp.Or(err, err2), db.Close())
+		case os.SameFile(mine, there):
+			return db, nil
+		}
+		if err := db.Close(); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// put moves a finished file into its place for good: whatever ends the process,
+// there is either what was there before or all of the new one.
+func put(fresh, path string) error {
+	if err := os.Rename(fresh, path); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}

@@ -1,0 +1,111 @@
+package bolt
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"time"
+
+	"github.com/google/uuid"
+	"go.etcd.io/bbolt"
+
+	"comity/store"
+	"comity/taxii"
+	"comity/taxii/audit"
+)
+
+// kept is what quarantine says of an object.
+type kept struct {
+	Time       time.Time `json:"time"`
+	Account    string    `json:"account,omitempty"`
+	Collection uuid.UUID `json:"collection"`
+	ID         string    `json:"id"`
+	Version    string    `json:"version"`
+	Message    string    `json:"message"`
+	By         string    `json:"by,omitempty"`
+}
+
+// bytes is a value of quarantine: the JSON of k behind its length, 4, and the
+// object as it came.
+func (k kept) bytes(object []byte) ([]byte, error) {
+	text, err := json.Marshal(k)
+	if err != nil {
+		return nil, err
+	}
+	b := binary.BigEndian.AppendUint32(nil, uint32(len(text)))
+	return append(append(b, text...), object...), nil
+}
+
+// parseQuarantined copies a value of quarantine.
+func parseQuarantined(key, b []byte) (q store.Quarantined, err error) {
+	if len(key) != 8 || len(b) < 4 || uint64(len(b)) < 4+uint64(binary.BigEndian.Uint32(b)) {
+		return q, damaged("an entry of quarantine is cut off")
+	}
+	end := 4 + binary.BigEndian.Uint32(b)
+	var k kept
+	if err := json.Unmarshal(b[4:end], &k); err != nil {
+		return q, damaged("quarantine: %w", err)
+	}
+	return store.Quarantined{
+		Number: number(key), Time: k.Time, Account: k.Account, Collection: k.Collection,
+		Refusal: store.Refusal{ID: k.ID, Version: k.Version, Message: k.Message, By: k.By, Quarantine: true},
+		Object:  bytes.Clone(b[end:]),
+	}, nil
+}
+
+// keepApart puts what was refused into quarantine where its refusal says so.
+// Numbers are never given twice.
+func (b *batch) keepApart(part store.Part) error {
+	quarantine := b.tx.Bucket(bucketQuarantine)
+	quarantine.FillPercent = fill(bucketQuarantine)
+	for i := range part.Items {
+		refused := part.Items[i].Refused
+		if refused == nil || !refused.Quarantine {
+			continue
+		}
+		value, err := kept{
+			Time: b.now, Account: part.Submission.Account, Collection: part.Submission.Collection,
+			ID: refused.ID, Version: refused.Version, Message: refused.Message, By: refused.By,
+		}.bytes(part.Items[i].Object.Raw)
+		if err != nil {
+			return err
+		}
+		n, err := quarantine.NextSequence()
+		if err != nil {
+			return err
+		}
+		if err := quarantine.Put(numberKey(n), value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Quarantined implements store.Store.
+func (s *Store) Quarantined(ctx context.Context, after uint64, n int) (list []store.Quarantined, err error) {
+	err = s.view(func(tx *bbolt.Tx) error {
+		cursor := tx.Bucket(bucketQuarantine).Cursor()
+		for k, v := cursor.Seek(numberKey(after + 1)); k != nil && len(list) < n; k, v = cursor.Next() {
+			q, err := parseQuarantined(k, v)
+			if err != nil {
+				return err
+			}
+			list = append(list, q)
+		}
+		return ctx.Err()
+	})
+	return list, err
+}
+
+// Discard implements store.Store.
+func (s *Store) Discard(ctx context.Context, n uint64, entry audit.Entry) error {
+	return s.do(ctx, &job{objects: 1, run: func(b *batch) error {
+		quarantine := b.tx.Bucket(bucketQuarantine)
+		if quarantine.Get(numberKey(n)) == nil {
+			return taxii.Errorf(taxii.NotFound, "there is no object %d in quarantine", n)
+		}
+		b.writes++
+		return firstOf(quarantine.Delete(numberKey(n)), b.enter(entry))
+	}})
+}

@@ -1,0 +1,91 @@
+package storetest
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+
+	"comity/stix"
+	"comity/store"
+	"comity/taxii"
+)
+
+var upkeepTests = []test{
+	{"a restart keeps everything", func(w *world) {
+		w.push(indicator(1, 1), indicator(2, 1), indicator(1, 2), versioned("malware", 3, "2.0", 1, stix.Red), address(4, "x"))
+		sub := w.push(indicator(1, 1))
+		want, wantAll := w.sees(w.reader, store.Query{}), w.sees(w.chief, all())
+		w.reopen()
+		w.want(w.reader, store.Query{}, want)
+		w.want(w.chief, all(), wantAll)
+		w.details(sub)
+		if head, _, _ := w.details(w.push(indicator(1, 1), indicator(1, 2), address(4, "x"))); head.Stored != 0 {
+			w.Errorf("%+v", head)
+		}
+		w.clean()
+	}},
+	{"a backup opens as a store", func(w *world) {
+		w.push(indicator(1, 1), indicator(1, 2), address(2, "x"))
+		sub := w.push(indicator(3, 1))
+		want := w.sees(w.reader, all())
+		var copied bytes.Buffer
+		n, err := w.store.Backup(w.Context(), &copied)
+		if err != nil || n != int64(copied.Len()) {
+			w.Fatalf("%d bytes of %d, %v", n, copied.Len(), err)
+		}
+		w.push(indicator(9, 1))
+		// An engine keeps its data in one file: the backup takes its place.
+		files, err := os.ReadDir(w.dir)
+		if err != nil || len(files) != 1 {
+			w.Skipf("the store is not one file: %v, %v", files, err)
+		}
+		if err := w.store.Close(); err != nil {
+			w.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(w.dir, files[0].Name()), copied.Bytes(), 0o600); err != nil {
+			w.Fatal(err)
+		}
+		w.store = w.open(w.T, w.dir, w.clock.Now)
+		w.want(w.reader, all(), want)
+		w.details(sub)
+		w.push(indicator(10, 1))
+		w.clean()
+	}},
+	{"a backup passes on what its writer says", func(w *world) {
+		w.push(indicator(1, 1))
+		read, write := io.Pipe()
+		failure := errors.New("disk full")
+		if err := read.CloseWithError(failure); err != nil {
+			w.Fatal(err)
+		}
+		if _, err := w.store.Backup(w.Context(), write); !errors.Is(err, failure) {
+			w.Errorf("got %v", err)
+		}
+	}},
+	{"check reads every record", func(w *world) {
+		w.push(indicator(1, 1), indicator(1, 2), address(2, "x"))
+		records := int64(0)
+		if err := w.store.Check(w.Context(), func(n int64) { records = n }, func(fault string) { w.Error(fault) }); err != nil || records != 3 {
+			w.Errorf("%d records, %v", records, err)
+		}
+	}},
+	{"it is ready", func(w *world) {
+		if err := w.store.Ready(w.Context()); err != nil {
+			w.Error(err)
+		}
+	}},
+	{"closed it is unavailable", func(w *world) {
+		w.push(indicator(1, 1))
+		if err := w.store.Close(); err != nil {
+			w.Fatal(err)
+		}
+		_, err := w.store.Scan(w.Context(), w.reader, store.Query{Limit: 1})
+		w.wantCode(err, taxii.Unavailable)
+		w.wantCode(w.store.Append(w.Context(), w.writer, store.Part{Submission: w.submission(), Last: true}), taxii.Unavailable)
+		w.wantCode(w.store.Ready(w.Context()), taxii.Unavailable)
+		w.store = w.open(w.T, w.dir, w.clock.Now)
+		w.want(w.reader, store.Query{}, "indicator1/2.1/1")
+	}},
+}

@@ -1,0 +1,131 @@
+package admin
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"comity/taxii"
+	"comity/taxii/audit"
+	"comity/taxii/exchange"
+	"comity/taxii/steward"
+)
+
+// ActOnAgreement suspends, reinstates or ends an agreement, from now on.
+type ActOnAgreement struct {
+	ID     string
+	Kind   exchange.ActKind // all but Withdraw
+	Reason string
+}
+
+func (a *Admin) actOnAgreement(ctx context.Context, in ActOnAgreement) (Agreement, error) {
+	if strings.TrimSpace(in.Reason) == "" {
+		return Agreement{}, taxii.Errorf(taxii.Invalid, "say why: the reason stays in the record")
+	}
+	if in.Kind == exchange.Reinstate {
+		if err := a.liftBars(ctx, in.ID); err != nil {
+			return Agreement{}, err
+		}
+	}
+	err := a.amend(ctx, func(d *exchange.Directory) ([]audit.Entry, error) {
+		policy, err := exchange.NewPolicy(d)
+		if err != nil {
+			return nil, err
+		}
+		now, deposit := a.now(), d.Agreements[in.ID]
+		if deposit == nil {
+			return nil, taxii.Errorf(taxii.NotFound, "there is no agreement %s", in.ID)
+		}
+		if err := mayAct(in, policy.State(in.ID, now), departed(deposit)); err != nil {
+			return nil, err
+		}
+		if in.Kind == exchange.Reinstate {
+			for _, org := range departed(deposit) {
+				for _, c := range policy.Written(org, in.ID) {
+					delete(d.Shut, c.ID.String())
+				}
+			}
+		}
+		deposit.Acts = append(deposit.Acts, exchange.Act{Kind: in.Kind, At: now, Reason: in.Reason})
+		text := policy.Agreement(in.ID, now)
+		return []audit.Entry{transition(d, text, termination(text), "%s: %s", in.Kind, in.Reason)}, nil
+	})
+	if err != nil {
+		return Agreement{}, err
+	}
+	row, err := a.showAgreement(ctx, ShowAgreement{ID: in.ID})
+	row.Source = ""
+	return row, err
+}
+
+// mayAct refuses an act that changes nothing: gone are the members that have
+// withdrawn.
+func mayAct(in ActOnAgreement, state exchange.State, gone []string) error {
+	running := state == exchange.Signed || state == exchange.InForce || state == exchange.WindUp
+	switch {
+	case in.Kind == exchange.Suspend && running:
+	case in.Kind == exchange.Reinstate && (state == exchange.Suspended || len(gone) > 0):
+	case in.Kind == exchange.End && (state == exchange.Signed || state == exchange.InForce || state == exchange.Suspended):
+	case in.Kind != exchange.Suspend && in.Kind != exchange.Reinstate && in.Kind != exchange.End:
+		return taxii.Errorf(taxii.Invalid, "an agreement can be suspended, reinstated or ended; %q is none of these", in.Kind)
+	default:
+		return taxii.Errorf(taxii.Conflict, "agreement %s is %s: there is nothing to %s", in.ID, state, in.Kind)
+	}
+	return nil
+}
+
+// departed are the members that have withdrawn and not been let back in.
+func departed(deposit *exchange.Deposit) (orgs []string) {
+	for _, act := range deposit.Acts {
+		switch {
+		case act.Kind == exchange.Reinstate:
+			orgs = nil
+		case act.Kind == exchange.Withdraw && !slices.Contains(orgs, act.Party):
+			orgs = append(orgs, act.Party)
+		}
+	}
+	return orgs
+}
+
+// liftBars lets back in what members took out when they withdrew. It comes
+// before the act, so that a kill between the two is repaired by trying again.
+func (a *Admin) liftBars(ctx context.Context, id string) error {
+	d, _, err := a.store.Directory(ctx)
+	if err != nil || d.Agreements[id] == nil {
+		return err
+	}
+	for _, org := range departed(d.Agreements[id]) {
+		if err := a.store.LiftBars(ctx, steward.BarReason(id, org)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Withdraw takes a party out of an agreement, with its data.
+type Withdraw struct{ ID, Party, Reason string }
+
+// withdraw is for the steward to do: it tells whoever has the data, removes it
+// and certifies that.
+func (a *Admin) withdraw(ctx context.Context, in Withdraw) (none audit.Certificate, err error) {
+	if strings.TrimSpace(in.Reason) == "" {
+		return none, taxii.Errorf(taxii.Invalid, "say why: the reason stays in the record")
+	}
+	_, d, err := a.policy(ctx)
+	if err != nil {
+		return none, err
+	}
+	if _, err := centreKey(d); err != nil {
+		return none, err
+	}
+	return a.steward.Withdraw(ctx, in.ID, in.Party, in.Reason)
+}
+
+// centreKey is the public key of the centre; Conflict if it has none.
+func centreKey(d *exchange.Directory) (string, error) {
+	if key := keysIn(d)(d.Centre.ID); key != "" {
+		return key, nil
+	}
+	return "", taxii.Errorf(taxii.Conflict, "the centre has no key to sign with; make one with comity org key %s --new-key DIR/centre.key, where DIR is the data folder, and restart the server",
+		d.Centre.ID)
+}

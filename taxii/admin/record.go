@@ -1,0 +1,142 @@
+package admin
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"iter"
+	"net/http"
+
+	"comity/taxii/audit"
+)
+
+// AuditEntries asks for entries of the audit record: those after Since, or
+// without it the last ones.
+type AuditEntries struct {
+	Since *uint64
+	Limit int // at least 1
+}
+
+func (a *Admin) auditEntries(ctx context.Context, in AuditEntries) ([]audit.Entry, error) {
+	if err := a.steward.Flush(ctx); err != nil {
+		return nil, err
+	}
+	limit := max(in.Limit, 1)
+	var after uint64
+	if in.Since != nil {
+		after = *in.Since
+	} else {
+		head, err := a.store.ChainHead(ctx)
+		if err != nil {
+			return nil, err
+		}
+		after = head.Number - min(head.Number, uint64(limit))
+	}
+	list := []audit.Entry{}
+	for link, err := range a.links(ctx, after) {
+		if err != nil {
+			return nil, err
+		}
+		e, err := link.Entry()
+		if err != nil {
+			return nil, err
+		}
+		if list = append(list, e); len(list) == limit {
+			break
+		}
+	}
+	return list, nil
+}
+
+// links are those of the audit chain with numbers greater than after.
+func (a *Admin) links(ctx context.Context, after uint64) iter.Seq2[audit.Link, error] {
+	return func(yield func(audit.Link, error) bool) {
+		for {
+			links, err := a.store.Entries(ctx, after, 1000)
+			if err != nil {
+				yield(audit.Link{}, err)
+				return
+			}
+			if len(links) == 0 {
+				return
+			}
+			for _, l := range links {
+				if !yield(l, nil) {
+					return
+				}
+				after = l.Number
+			}
+		}
+	}
+}
+
+// ChainChecked is one line of what audit/verify writes: for progress now and
+// then, and one at the end.
+type ChainChecked struct {
+	Entries uint64 `json:"entries"`         // that follow from each other, from the first on
+	Hash    string `json:"hash,omitempty"`  // of the last of them
+	Fault   string `json:"fault,omitempty"` // which entry is the first bad one, and how
+	Done    bool   `json:"done,omitempty"`
+}
+
+// verifyAudit follows the chain of the store from its first link to its head.
+func (a *Admin) verifyAudit(w http.ResponseWriter, r *http.Request) error {
+	lines, control := json.NewEncoder(w), http.NewResponseController(w)
+	var chain audit.Verifier
+	at := func() ChainChecked {
+		head := chain.Head()
+		return ChainChecked{Entries: head.Number, Hash: hex.EncodeToString(head.Hash[:])}
+	}
+	end := func(fault string) error {
+		last := at()
+		last.Fault, last.Done = fault, true
+		return lines.Encode(last)
+	}
+	head, err := a.store.ChainHead(r.Context())
+	if err != nil {
+		return err
+	}
+	for link, err := range a.links(r.Context(), 0) {
+		if err != nil {
+			return err
+		}
+		if err := chain.Next(link); err != nil {
+			return end(err.Error())
+		}
+		if link.Number == head.Number && link.Hash != head.Hash {
+			return end("the chain does not lead to the head that the store has noted")
+		}
+		if link.Number%10_000 == 0 {
+			lines.Encode(at())
+			control.Flush()
+		}
+	}
+	if chain.Head().Number < head.Number {
+		return end("the chain ends before the head that the store has noted")
+	}
+	return end("")
+}
+
+// exportAudit writes the chain for ?party=: its lines whole, the others as
+// digests, so that it still verifies.
+func (a *Admin) exportAudit(w http.ResponseWriter, r *http.Request) error {
+	if err := a.steward.Flush(r.Context()); err != nil {
+		return err
+	}
+	policy, d, err := a.policy(r.Context())
+	if err != nil {
+		return err
+	}
+	party, err := d.Organisation(r.FormValue("party"))
+	if err != nil {
+		return err
+	}
+	key, err := centreKey(d)
+	if err != nil {
+		return err
+	}
+	header := audit.Header{Centre: d.Centre.ID, Namespace: d.Centre.Namespace, Party: party.ID, Key: key, Exported: a.now()}
+	return audit.Export(w, header, a.links(r.Context(), 0), func(e *audit.Entry) bool {
+		return e.Act == audit.Checkpoint || e.Org == party.ID || e.Home == party.ID || e.Concerns(party.ID, policy.Member)
+	})
+}

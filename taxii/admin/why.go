@@ -1,0 +1,312 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"comity/stix"
+	"comity/store"
+	"comity/taxii"
+	"comity/taxii/agreement"
+	"comity/taxii/exchange"
+)
+
+// AskWhy asks why an account sees an object, or does not.
+type AskWhy struct {
+	Object string
+	As     string     // "org/name"
+	At     *time.Time // nil: now
+}
+
+// Why is everything that decides whether an account sees an object.
+type Why struct {
+	Object      string          `json:"object"`
+	Account     string          `json:"account"`
+	Facts       []Fact          `json:"facts"`       // about the account
+	Collections []WhyCollection `json:"collections"` // that hold a version of the object, by alias
+	Visible     bool            `json:"visible"`
+}
+
+// WhyCollection is what decides in one collection.
+type WhyCollection struct {
+	Collection string       `json:"collection"` // alias
+	Facts      []Fact       `json:"facts"`
+	Versions   []WhyVersion `json:"versions"` // oldest date_added first
+	Visible    bool         `json:"visible"`
+}
+
+// WhyVersion is what decides of one version.
+type WhyVersion struct {
+	Version   string    `json:"version"` // modified, else created, else date_added
+	DateAdded time.Time `json:"date_added"`
+	Facts     []Fact    `json:"facts"`
+	Visible   bool      `json:"visible"`
+}
+
+// Fact is one step of an explanation.
+type Fact struct {
+	Text    string `json:"fact"`
+	Article string `json:"article,omitempty"` // the clause it rests on: "dea-acme art. 3"
+	Against bool   `json:"against,omitempty"` // by itself enough not to see the object
+}
+
+// why explains one account's view of one object, from the account to the
+// markings.
+func (a *Admin) why(ctx context.Context, in AskWhy) (out Why, err error) {
+	id, ok := stix.ParseID(in.Object)
+	if !ok {
+		return out, taxii.Errorf(taxii.Invalid, "%q is no id of a STIX object", in.Object)
+	}
+	policy, d, err := a.policy(ctx)
+	if err != nil {
+		return out, err
+	}
+	account, err := d.Account(in.As)
+	if err != nil {
+		return out, err
+	}
+	e := explanation{policy: policy, directory: d, now: a.at(in.At), object: id}
+	out = Why{Object: string(id), Account: account.ID(), Collections: []WhyCollection{}}
+	works := e.account(account, &out)
+	collections := policy.Collections(e.now)
+	slices.SortFunc(collections, func(c, d *exchange.Collection) int { return strings.Compare(c.Alias, d.Alias) })
+	for _, c := range collections {
+		in := WhyCollection{Collection: c.Alias}
+		records, err := a.records(ctx, c, id)
+		if err != nil {
+			return out, err
+		}
+		if len(records) == 0 {
+			continue
+		}
+		g, reads := e.collection(c, &in)
+		for _, r := range records {
+			v := WhyVersion{Version: r.version(), DateAdded: r.DateAdded}
+			v.Visible = e.version(c, g, r, &v) && reads && works
+			in.Versions = append(in.Versions, v)
+			in.Visible = in.Visible || v.Visible
+		}
+		out.Collections = append(out.Collections, in)
+		out.Visible = out.Visible || in.Visible
+	}
+	return out, nil
+}
+
+// held is a version of an object with what is kept beside it.
+type held struct {
+	stix.Object
+	store.Detail
+}
+
+func (h *held) version() string {
+	switch {
+	case !h.Modified.IsZero():
+		return h.Modified.String()
+	case !h.Created.IsZero():
+		return h.Created.String()
+	}
+	return taxii.FormatTime(h.DateAdded)
+}
+
+// records are all versions of an object in a collection.
+func (a *Admin) records(ctx context.Context, c *exchange.Collection, id stix.ID) (list []held, err error) {
+	q := store.Query{Limit: 1000, Detail: true}
+	q.Match = taxii.Match{IDs: []string{string(id)}, Specs: []string{"2.0", "2.1"}, Versions: taxii.Versioning{All: true}}
+	for {
+		page, err := a.store.Scan(ctx, exchange.Operator(c.ID), q)
+		if err != nil {
+			return nil, err
+		}
+		for i := range page.Len() {
+			o, err := stix.NewObject(slices.Clone(page.Object(i)))
+			if err != nil {
+				return nil, fmt.Errorf("read %s: %w", id, err)
+			}
+			list = append(list, held{o, page.Details[i]})
+		}
+		if !page.More {
+			return list, nil
+		}
+		q.After = page.Last
+	}
+}
+
+// explanation puts facts together.
+type explanation struct {
+	policy    *exchange.Policy
+	directory *exchange.Directory
+	now       time.Time
+	object    stix.ID
+	principal exchange.Principal
+}
+
+func clause(c agreement.Clause) string {
+	if c.Article == "" {
+		return c.Agreement
+	}
+	return c.String()
+}
+
+// account tells who asks, and whether the account works.
+func (e *explanation) account(account *exchange.Account, out *Why) (works bool) {
+	say := func(against bool, format string, args ...any) {
+		out.Facts = append(out.Facts, Fact{Text: fmt.Sprintf(format, args...), Against: against})
+		works = works && !against
+	}
+	lends := func() { out.Facts[len(out.Facts)-1].Article = clause(e.secondment(account)) }
+	works = true
+	kind := "a service"
+	if account.Person {
+		kind = "a person"
+	}
+	say(false, "%s is %s that acts for %s", account.ID(), kind, account.Org)
+	switch {
+	case account.Disabled:
+		say(true, "the account is disabled")
+	case !account.Usable(e.now):
+		say(true, "the account has expired on %s", day(*account.Expires))
+	}
+	e.principal = account.Principal()
+	home, lent := e.policy.Home(account.ID(), e.now)
+	switch {
+	case !lent:
+		say(true, "the person's secondment does not hold")
+		lends()
+	case home != "":
+		say(false, "the person is seconded from %s", home)
+		lends()
+		e.principal.Home = home
+	}
+	say(false, "its purposes are %s; what it does with data is: %s", strings.Join(account.Purposes, ", "), account.Action)
+	return works
+}
+
+// secondment is the clause that lends the person of an account.
+func (e *explanation) secondment(account *exchange.Account) (by agreement.Clause) {
+	for _, id := range e.policy.Agreements() {
+		if s := e.policy.Agreement(id, e.now).Secondment(account.Org, account.Name); s != nil {
+			by = agreement.Clause{Agreement: id, Article: s.Article}
+		}
+	}
+	return by
+}
+
+// collection tells by which right the account reads it, or why it does not.
+func (e *explanation) collection(c *exchange.Collection, out *WhyCollection) (g exchange.Grant, reads bool) {
+	say := func(by agreement.Clause, format string, args ...any) {
+		out.Facts = append(out.Facts, Fact{Text: fmt.Sprintf(format, args...), Article: clause(by)})
+	}
+	e.standing(c.Agreement, say)
+	if m, ok := e.policy.Agreement(c.Agreement, e.now).Member(e.principal.Org); ok && m.Under != "" {
+		e.standing(m.Under, say)
+	}
+	say(agreement.Clause{Agreement: c.Agreement, Article: c.Article}, "flow %s: %s writes, %s reads", c.Flow, c.Writer, strings.Join(c.Readers, ", "))
+	say(c.Terms.By["categories"], "it is for %s", strings.Join(c.Terms.Purposes, ", "))
+	if since, ok := e.directory.Shut[c.ID.String()]; ok {
+		out.Facts = append(out.Facts, Fact{Text: "it takes nothing any more since " + day(since)})
+	}
+	g, err := e.policy.Decide(e.principal, c.ID.String(), exchange.Read, e.now)
+	if err != nil {
+		f := Fact{Text: "not readable: " + err.Error(), Against: true}
+		var why *exchange.Obstacle
+		if errors.As(err, &why) {
+			f.Text, f.Article = "not readable: "+why.Reason, clause(agreement.Clause{Agreement: why.Agreement, Article: why.Article})
+		}
+		out.Facts = append(out.Facts, f)
+		return g, false
+	}
+	if letter := g.Letter(); letter != "" {
+		say(agreement.Clause{Agreement: letter}, "readable by the reader letter %s until %s", letter, day(g.Until()))
+	} else {
+		say(agreement.Clause{Agreement: c.Agreement, Article: c.Article}, "readable until %s", day(g.Until()))
+	}
+	return g, true
+}
+
+// standing tells where an agreement stands, and on whose word.
+func (e *explanation) standing(id string, say func(by agreement.Clause, format string, args ...any)) {
+	text := e.policy.Agreement(id, e.now)
+	if text == nil {
+		say(agreement.Clause{Agreement: id}, "agreement %s is not deposited", id)
+		return
+	}
+	say(agreement.Clause{Agreement: id, Article: text.Term.Article}, "agreement %s, version %d, is %s; its term ends on %s",
+		id, text.Version, e.policy.State(id, e.now), day(text.Term.Expires))
+	signed := text.SignedBy(keysIn(e.directory))
+	said := "not signed"
+	if len(signed) > 0 {
+		said = "signed by " + strings.Join(signed, ", ")
+	}
+	for _, v := range e.directory.Agreements[id].Versions {
+		if v.Digest == text.Digest() && v.Waived != "" {
+			said += "; other signatures were waived: " + v.Waived
+		}
+	}
+	say(agreement.Clause{}, "%s, %s", text.Digest(), said)
+}
+
+// version tells what is kept of one version, and whether the grant lets it
+// through. The zero Grant stands for none: then only the facts about the
+// version itself are told.
+func (e *explanation) version(c *exchange.Collection, g exchange.Grant, h held, out *WhyVersion) (sees bool) {
+	say := func(by agreement.Clause, against bool, text string) {
+		out.Facts = append(out.Facts, Fact{text, clause(by), against})
+	}
+	kept, view := h.Handling, g.View()
+	by := c.Terms.By["tlp_max"]
+	text, marked := markings(&h.Object)
+	if !marked {
+		by = c.Terms.By["unmarked"]
+	}
+	say(agreement.Clause{}, false, text)
+	say(by, view.Reads && !view.Own && kept.TLP > view.Ceiling, "it is kept as "+label(kept.TLP))
+	if kept.Barred != 0 {
+		say(c.Terms.By["pap_max"], view.Reads && !view.Own && kept.Barred&view.Action != 0, "it is kept from: "+kept.Barred.String())
+	}
+	if kept.Until != 0 {
+		until := time.Unix(int64(kept.Until), 0)
+		say(c.Terms.By["retention"], !e.now.Before(until), "it is kept until "+taxii.FormatTime(until))
+	}
+	switch {
+	case !view.Reads:
+	case view.Own:
+		say(agreement.Clause{}, false, "nothing is withheld from the organisation that sent it")
+	default:
+		say(agreement.Clause{}, false, fmt.Sprintf("the account sees up to %s, for: %s", label(view.Ceiling), view.Action))
+		if view.Types != nil && !slices.Contains(view.Types, h.Type) {
+			say(agreement.Clause{Agreement: g.Letter()}, true, "the reader letter leaves out "+h.Type)
+			return false
+		}
+	}
+	return view.Sees(kept)
+}
+
+// markings tells what an object is marked with, and whether TLP is among it.
+func markings(o *stix.Object) (text string, tlp bool) {
+	var own []string
+	add := func(marks []stix.ID, of string) {
+		for _, m := range marks {
+			name := string(m)
+			if l, ok := stix.MarkingTLP(m); ok {
+				name, tlp = label(l), true
+			} else if level, ok := stix.MarkingPAP(m); ok {
+				name = "PAP:" + strings.ToUpper(level.String())
+			}
+			own = append(own, name+of)
+		}
+	}
+	add(o.Markings, "")
+	add(o.Granular, " on a part of it")
+	if len(own) == 0 {
+		return "it is not marked: its label comes from what it refers to, or the flow's rule", false
+	}
+	return "it is marked " + strings.Join(slices.Compact(own), ", "), tlp
+}
+
+func label(t stix.TLP) string { return "TLP:" + strings.ToUpper(t.String()) }
+
+func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }

@@ -1,0 +1,89 @@
+// Package audit is the record of every decision that matters: one entry each,
+// chained by hashes, so that nothing in it can be altered, dropped or reordered
+// unseen. It verifies a chain, cuts out what concerns one party so that it still
+// verifies, signs checkpoints, and gathers what pollers were given.
+//
+// It opens no store: the store commits an entry with what it is about and links
+// it to the one before.
+package audit
+
+import (
+	"time"
+
+	"comity/taxii"
+	"comity/taxii/exchange"
+)
+
+// Act is what an entry is about.
+type Act string
+
+// The acts.
+const (
+	Start      Act = "start"      // a server began to serve
+	Stop       Act = "stop"       // it ended in good order
+	Gap        Act = "gap"        // it ended otherwise: deliveries of From to To may be missing
+	Submission Act = "submission" // one part of a push: From and To are the dates it added
+	Refusal    Act = "refusal"    // a request, or a push as a whole, that was refused
+	Delivery   Act = "delivery"   // a reader got what a collection has from From to To
+	Deletion   Act = "deletion"   // the owner took objects back
+	Withdrawal Act = "withdrawal" // data went by notice, by revocation or by a decision
+	Purge      Act = "purge"      // data went by its date
+	Agreement  Act = "agreement"  // a transition in the life of an agreement
+	Directory  Act = "directory"  // an organisation, account or token was added or changed
+	Notice     Act = "notice"     // the centre told a party something
+	Checkpoint Act = "checkpoint" // the chain was signed up to here
+)
+
+// Entry is one line of the record. Number, Time and Salt are given by the store
+// when it commits; the rest says who did what, by which article, with what.
+// What is zero does not apply.
+type Entry struct {
+	Number uint64    `json:"n"`
+	Time   time.Time `json:"time"`
+	Salt   string    `json:"salt"` // random, so that nobody can guess an entry by its digest
+	Act    Act       `json:"act"`
+
+	Account string `json:"account,omitempty"` // "org/name", or "operator"
+	Org     string `json:"org,omitempty"`     // it acted for
+	Home    string `json:"home,omitempty"`    // of a seconded person
+	Token   string `json:"token,omitempty"`   // id
+
+	Agreement  string `json:"agreement,omitempty"`
+	Article    string `json:"article,omitempty"`
+	Digest     string `json:"digest,omitempty"`     // of the agreement, or of what the act is about
+	Collection string `json:"collection,omitempty"` // id
+
+	From     *time.Time     `json:"from,omitempty"` // date_added of the first and of the last record
+	To       *time.Time     `json:"to,omitempty"`
+	Count    int            `json:"count,omitempty"`    // records added, delivered or removed; requests refused
+	Refused  int            `json:"refused,omitempty"`  // objects of a submission
+	Subjects []Subject      `json:"subjects,omitempty"` // the first of them, where they have to be named
+	Match    *taxii.Match   `json:"match,omitempty"`    // of a delivery
+	View     *exchange.View `json:"view,omitempty"`     // of a delivery
+	Text     string         `json:"text,omitempty"`
+
+	// Parties are the organisations whose line this is. If there are none, it is
+	// that of every member of Agreement; without one, the centre's alone.
+	Parties []string `json:"parties,omitempty"`
+}
+
+// Subject is one object that an entry is about. It never holds a value.
+type Subject struct {
+	ID     string `json:"id"`
+	Digest string `json:"digest,omitempty"` // SHA-256 of the content in canonical form, hexadecimal
+	Reason string `json:"reason,omitempty"` // rule or article
+}
+
+// MaxSubjects is how many subjects one entry names; Count and Refused count all.
+const MaxSubjects = 100
+
+// Concerns tells whether the entry is a line of org. member tells who is bound
+// by an agreement.
+func (e *Entry) Concerns(org string, member func(agreement, org string) bool) bool {
+	for _, p := range e.Parties {
+		if p == org {
+			return true
+		}
+	}
+	return len(e.Parties) == 0 && e.Agreement != "" && member(e.Agreement, org)
+}

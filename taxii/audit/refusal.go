@@ -1,0 +1,78 @@
+package audit
+
+import (
+	"time"
+
+	"comity/taxii/exchange"
+)
+
+// maxRefusals is how many different refusals of one account are told apart in
+// one second. Who tries all doors fills no record.
+const maxRefusals = 100
+
+// furtherRefusals is the text of the one line for the rest.
+const furtherRefusals = "further refusals, of other requests in the same second"
+
+// second is one of an account.
+type second struct {
+	account string
+	unix    int64
+}
+
+// refused is what two refusals must have in common to be one.
+type refused struct {
+	who                                    second
+	org, home, token                       string
+	collection, agreement, article, reason string
+}
+
+type refusal struct {
+	refused
+	began time.Time
+	count int
+}
+
+// Refuse notes that a request of p was refused, on a collection (id) and by an
+// article of an agreement where there are such, and why; reason must not quote
+// what was sent. It is a line of p's organisation, or of the centre alone if p
+// has none.
+//
+// A refusal gives nothing away, so unlike deliveries refusals are only counted,
+// in one line an account and second, once too much waits.
+func (r *Recorder) Refuse(p exchange.Principal, collection, agreement, article, reason string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := r.now()
+	who := second{p.Account, now.Unix()}
+	if p.Org == "" {
+		agreement = "" // else it would be a line of all its members
+	}
+	key := refused{who, p.Org, p.Home, p.Token, collection, agreement, article, reason}
+	if f := r.refusals[key]; f != nil {
+		f.count++
+		return
+	}
+	if r.different[who]++; r.different[who] > maxRefusals || len(r.waiting)+r.held >= maxWaiting {
+		key = refused{who: who, org: p.Org, reason: furtherRefusals}
+		if f := r.refusals[key]; f != nil {
+			f.count++
+			return
+		}
+	}
+	f := &refusal{key, now, 1}
+	r.refusals[key] = f
+	r.waiting = append(r.waiting, f)
+}
+
+func (f *refusal) entry() Entry {
+	e := Entry{
+		Act: Refusal, Time: f.began,
+		Account: f.who.account, Org: f.org, Home: f.home, Token: f.token,
+		Collection: f.collection, Agreement: f.agreement, Article: f.article,
+		Count: f.count, Text: f.reason,
+	}
+	if f.org != "" {
+		e.Parties = []string{f.org}
+	}
+	return e
+}

@@ -1,0 +1,237 @@
+package exchange
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"comity/taxii/agreement"
+)
+
+// Collection is one collection as an edition of an agreement makes it.
+type Collection struct {
+	ID          uuid.UUID
+	Alias       string
+	Title       string
+	Agreement   string
+	Flow        string
+	Participant string // "" if the flow makes one collection only
+	Writer      string // organisation
+	Readers     []string
+	Terms       agreement.Terms
+	Default     Actions     // barred for what has neither PAP nor IEP marking
+	From, Until time.Time   // in force from From, exclusive of Until
+	Article     string      // that opens the flow
+	Held        []uuid.UUID // the collections that count against the same quota of objects
+
+	standing *standing
+	edition  *edition
+	windUp   bool              // open during the wind-up too
+	parent   string            // agreement whose end closes the collection too, "" if none
+	under    map[string]string // organisation -> agreement it takes part under
+	shares   []share
+}
+
+// share opens a collection to a bureau's own team.
+type share struct {
+	org, bureau string
+	letter      *standing
+	edition     *edition
+	terms       agreement.Terms
+	types       []string // nil: all the collection has
+}
+
+// wider orders what one reader has by several letters: the first that is in
+// force counts.
+func (s share) wider(t share) int {
+	all := func(types []string) int { return min(len(types), 1) }
+	return cmp.Or(-cmp.Compare(s.terms.Max, t.terms.Max), all(s.types)-all(t.types), strings.Compare(s.edition.text.ID, t.edition.text.ID))
+}
+
+// current tells whether the edition of the collection counts at that time.
+func (c *Collection) current(now time.Time) bool { return c.standing.at(now) == c.edition }
+
+// participant is the organisation that the collection's own parent binds.
+func (c *Collection) participant() string {
+	if c.under[c.Participant] == c.parent {
+		return c.Participant
+	}
+	return c.Writer
+}
+
+// expand makes the collections of all editions.
+func (p *Policy) expand() {
+	for _, s := range p.agreements {
+		for _, e := range s.editions {
+			for _, c := range e.text.Collections() {
+				p.add(s, e, c)
+			}
+		}
+	}
+	slices.SortFunc(p.collections, func(a, b *Collection) int {
+		return cmp.Or(bytes.Compare(a.ID[:], b.ID[:]), a.edition.since.Compare(b.edition.since))
+	})
+	for _, s := range p.agreements {
+		for _, e := range s.editions {
+			if e.text.Kind == agreement.ReaderLetter {
+				p.share(s, e)
+			}
+		}
+	}
+	for _, c := range p.collections {
+		slices.SortFunc(c.shares, share.wider)
+	}
+	quotas := map[string][]uuid.UUID{}
+	held := func(c *Collection) string { return c.Terms.By["objects_held"].Agreement + "/" + c.Writer }
+	for _, c := range p.collections {
+		p.byName[c.ID.String()] = append(p.byName[c.ID.String()], c)
+		p.byName[c.Alias] = append(p.byName[c.Alias], c)
+		p.index(c.Writer, c)
+		for _, org := range c.Readers {
+			p.index(org, c)
+		}
+		for _, s := range c.shares {
+			p.index(s.org, c)
+		}
+		if ids := quotas[held(c)]; !slices.Contains(ids, c.ID) {
+			quotas[held(c)] = append(ids, c.ID)
+		}
+	}
+	for _, c := range p.collections {
+		c.Held = quotas[held(c)]
+	}
+}
+
+func (p *Policy) index(org string, c *Collection) {
+	if list := p.byOrg[org]; len(list) == 0 || list[len(list)-1] != c {
+		p.byOrg[org] = append(list, c)
+	}
+}
+
+func (p *Policy) add(s *standing, e *edition, from agreement.Collection) {
+	text := e.text
+	c := &Collection{
+		ID:          CollectionID(p.centre.Namespace, text.ID, from.Flow.Name, from.Participant),
+		Alias:       from.Alias,
+		Title:       from.Title,
+		Agreement:   text.ID,
+		Flow:        from.Flow.Name,
+		Participant: from.Participant,
+		Writer:      from.Writer,
+		Readers:     from.Readers,
+		Article:     from.Flow.Article,
+		From:        text.Term.Effective,
+		Until:       text.Term.Expires,
+		standing:    s,
+		edition:     e,
+		windUp:      text.Term.WindUp != nil && slices.Contains(text.Term.WindUp.Flows, from.Flow.Name),
+		parent:      from.Under,
+		under:       map[string]string{},
+	}
+	for _, org := range from.Organisations() {
+		m, _ := text.Member(org)
+		c.under[org] = m.Under
+	}
+	var parents []*agreement.Agreement
+	iep := text.Handling.IEP
+	for _, id := range from.Parents {
+		if parent := p.agreements[id]; parent != nil {
+			parents = append(parents, parent.latestSigned())
+			if text.Handling.IEP == nil {
+				c.Default |= barredBy(parent.latestSigned().Handling.IEP)
+			}
+		}
+	}
+	c.Default |= barredBy(iep)
+	c.Terms = text.Terms(from.Flow.Name, parents...)
+	e.collections = append(e.collections, c)
+	p.collections = append(p.collections, c)
+}
+
+// latestSigned is the text that a child agreement is held against.
+func (s *standing) latestSigned() *agreement.Agreement {
+	if n := len(s.editions); n > 0 {
+		return s.editions[n-1].text
+	}
+	return s.latest
+}
+
+// share opens the collections that a reader letter names to its readers.
+func (p *Policy) share(letter *standing, e *edition) {
+	for _, id := range e.text.Parents() {
+		parent := p.agreements[id]
+		if parent == nil {
+			continue
+		}
+		for _, pe := range parent.editions {
+			for _, opened := range e.text.Shared(pe.text) {
+				i := slices.IndexFunc(pe.collections, func(c *Collection) bool { return c.Alias == opened.Alias })
+				if i < 0 {
+					continue
+				}
+				c := pe.collections[i]
+				terms := e.text.Terms(c.Flow, pe.text)
+				for _, org := range opened.Readers {
+					c.shares = append(c.shares, share{
+						org: org, bureau: bureauOf(e.text, c), letter: letter, edition: e,
+						terms: terms, types: narrower(terms.Types, c.Terms.Types),
+					})
+				}
+			}
+		}
+	}
+}
+
+// bureauOf is the party of a letter that reads the collection.
+func bureauOf(letter *agreement.Agreement, c *Collection) string {
+	for _, party := range letter.Parties {
+		if slices.Contains(c.Readers, party.Org) {
+			return party.Org
+		}
+	}
+	return ""
+}
+
+// narrower is types, or nil if they leave out none of all.
+func narrower(types, all []string) []string {
+	if types == nil {
+		return nil
+	}
+	if all == nil || slices.ContainsFunc(all, func(t string) bool { return !slices.Contains(types, t) }) {
+		return append(slices.Clone(types), "marking-definition", "extension-definition", "language-content")
+	}
+	return nil
+}
+
+// Written are the collections that an organisation writes under an agreement:
+// its own, and those of agreements that it takes part in under that one. Each is
+// there once, whatever the editions.
+func (p *Policy) Written(org, id string) []*Collection {
+	var list []*Collection
+	for _, c := range p.byOrg[org] {
+		if c.Writer == org && (c.Agreement == id || c.under[org] == id) &&
+			!slices.ContainsFunc(list, func(d *Collection) bool { return d.ID == c.ID }) {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+// CollectionID derives the id of a collection, a UUIDv4 that stays the same
+// over reload, re-signing and backup: the first 16 bytes of the SHA-256 of the
+// four strings, each ended by a zero byte, with version and variant set.
+func CollectionID(namespace, agreementID, flow, participant string) uuid.UUID {
+	h := sha256.New()
+	for _, s := range []string{namespace, agreementID, flow, participant} {
+		h.Write(append([]byte(s), 0))
+	}
+	id := uuid.UUID(h.Sum(nil)[:16])
+	id[6] = id[6]&0x0f | 0x40
+	id[8] = id[8]&0x3f | 0x80
+	return id
+}

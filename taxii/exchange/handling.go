@@ -1,0 +1,90 @@
+package exchange
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"comity/stix"
+)
+
+// Handling is what decides who may have an object and for how long. It is kept
+// beside the object, never in it, and decided once, at push (exchange
+// agreements, §2.5 and §2.7).
+type Handling struct {
+	TLP    stix.TLP
+	Barred Actions // what may not be done with the object; zero: anything may
+	Until  uint32  // retention: gone from that Unix second on; 0: no end
+}
+
+// Actions is a set of what an account does with data: what PAP and IEP markings
+// are about.
+type Actions uint8
+
+// The actions an account can be made for.
+const (
+	Search Actions = 1 << iota // looks in its own logs
+	Lookup                     // asks enrichment services
+	Block                      // feeds a firewall or a resolver
+	Notify                     // tells the victim or the host
+)
+
+// AllActions are all of them.
+const AllActions = Search | Lookup | Block | Notify
+
+// ActionNames spell the actions, in the order of their bits.
+var ActionNames = []string{"search", "lookup", "block", "notify"}
+
+// ActionOf is the action of that name, 0 if there is none.
+func ActionOf(name string) Actions {
+	i := slices.Index(ActionNames, name)
+	if i < 0 {
+		return 0
+	}
+	return 1 << i
+}
+
+// String lists the names in the set, joined by commas.
+func (a Actions) String() string {
+	var names []string
+	for i, name := range ActionNames {
+		if a&(1<<i) != 0 {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, ",")
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (a Actions) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler. Names it does not know are
+// left out.
+func (a *Actions) UnmarshalText(b []byte) error {
+	*a = 0
+	for name := range strings.SplitSeq(string(b), ",") {
+		*a |= ActionOf(name)
+	}
+	return nil
+}
+
+// View is as much of a [Grant] as decides what a scan shows. It goes into the
+// record of deliveries, so that it can be told later what was shown. The zero
+// View shows nothing.
+type View struct {
+	Reads   bool     `json:"reads,omitempty"`
+	Own     bool     `json:"own,omitempty"` // the viewer's organisation sent everything there is, and the viewer may have it
+	Ceiling stix.TLP `json:"ceiling"`
+	Action  Actions  `json:"action,omitempty"` // of the account; 0: none that markings could bar
+	Types   []string `json:"types,omitempty"`  // nil is all: what a reader letter leaves of the collection
+	At      uint32   `json:"at"`               // Unix second it was asked at; 0: retention does not count
+}
+
+// Sees tells whether the viewer may know of an object that is handled so.
+// Nothing but retention keeps it from the organisation that sent it.
+func (v *View) Sees(h Handling) bool {
+	return v.Reads && (h.Until == 0 || v.At < h.Until) && (v.Own || h.TLP <= v.Ceiling && h.Barred&v.Action == 0)
+}
+
+// unix is a time as [Handling] and [View] keep it.
+func unix(t time.Time) uint32 { return uint32(min(max(t.Unix(), 1), 1<<32-1)) }

@@ -1,0 +1,163 @@
+package exchange
+
+import (
+	"slices"
+	"time"
+
+	"comity/taxii/agreement"
+)
+
+// State is where an agreement stands in its life (exchange agreements, §2.3).
+type State string
+
+// The states, in the order they are passed through.
+const (
+	Deposited State = "deposited" // waits for signatures
+	Signed    State = "signed"    // waits for its effective date
+	InForce   State = "in force"
+	Suspended State = "suspended" // flows have stopped; it can be reinstated
+	WindUp    State = "wind-up"   // only the flows it names for that are open
+	Ended     State = "ended"
+	Withdrawn State = "withdrawn" // the parties left it; their data went
+)
+
+// Binds tells whether the agreement holds, be it that flows have stopped.
+func (s State) Binds() bool { return s == InForce || s == Suspended || s == WindUp }
+
+// standing is an agreement with what decides its state.
+type standing struct {
+	latest   *agreement.Agreement // as deposited last, signed or not
+	editions []*edition           // those that were signed, in order
+	acts     []Act                // in order of time
+}
+
+// edition is one signed version, in force until the next one is.
+type edition struct {
+	text        *agreement.Agreement
+	members     []agreement.Member
+	since       time.Time // when its last signature came or its term begins, if that is later; zero for the first
+	collections []*Collection
+}
+
+// at is the edition that counts at that time; nil while none is signed.
+func (s *standing) at(now time.Time) *edition {
+	for i := len(s.editions) - 1; i >= 0; i-- {
+		if e := s.editions[i]; !now.Before(e.since) {
+			return e
+		}
+	}
+	return nil
+}
+
+func (s *standing) left(org string, now time.Time) bool { return left(s.acts, org, now) }
+
+// Left tells whether a member has withdrawn from the agreement by that time.
+func (d *Deposit) Left(org string, now time.Time) bool { return left(d.Acts, org, now) }
+
+func left(acts []Act, org string, now time.Time) bool {
+	left := false
+	for _, a := range acts {
+		switch {
+		case a.At.After(now):
+		case a.Kind == Withdraw && a.Party == org:
+			left = true
+		case a.Kind == Reinstate:
+			left = false
+		}
+	}
+	return left
+}
+
+// ends is when the term is over at the latest, as known at that time: by the
+// text, or by an act before that.
+func (s *standing) ends(text *agreement.Agreement, now time.Time) time.Time {
+	ends := text.Term.Expires
+	for _, a := range s.acts {
+		if a.Kind == End && !a.At.After(now) && a.At.Before(ends) {
+			ends = a.At
+		}
+	}
+	return ends
+}
+
+// state is where the agreement stands at that time.
+func (s *standing) state(now time.Time) State {
+	e := s.at(now)
+	if e == nil {
+		return Deposited
+	}
+	if len(s.acts) > 0 && s.abandoned(e, now) {
+		return Withdrawn
+	}
+	term, ends := &e.text.Term, s.ends(e.text, now)
+	switch {
+	case !term.Effective.Before(ends):
+		return Ended // before it began
+	case now.Before(term.Effective):
+		return Signed
+	case now.Before(ends):
+		if s.suspended(now) {
+			return Suspended
+		}
+		return InForce
+	case term.WindUp != nil && now.Before(term.WindUp.Lasts.After(ends)):
+		if s.suspended(now) {
+			return Suspended
+		}
+		return WindUp
+	}
+	return Ended
+}
+
+// abandoned tells whether the centre has left, or everybody else.
+func (s *standing) abandoned(e *edition, now time.Time) bool {
+	centre := e.text.Centre()
+	if centre != "" && s.left(centre, now) {
+		return true
+	}
+	return !slices.ContainsFunc(e.members, func(m agreement.Member) bool { return m.Org != centre && !s.left(m.Org, now) })
+}
+
+func (s *standing) suspended(now time.Time) bool {
+	suspended := false
+	for _, a := range s.acts {
+		if a.At.After(now) {
+			break
+		}
+		switch a.Kind {
+		case Suspend:
+			suspended = true
+		case Reinstate:
+			suspended = false
+		}
+	}
+	return suspended
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// edges are the times at which the state may change by itself.
+func (s *standing) edges() []time.Time {
+	var ts []time.Time
+	for _, a := range s.acts {
+		ts = append(ts, a.At) // announced
+	}
+	for _, e := range s.editions {
+		term := &e.text.Term
+		ts = append(ts, term.Effective, term.Expires)
+		if term.WindUp != nil {
+			ts = append(ts, term.WindUp.Lasts.After(term.Expires))
+			for _, a := range s.acts {
+				if a.Kind == End {
+					ts = append(ts, term.WindUp.Lasts.After(a.At))
+				}
+			}
+		}
+	}
+	return ts
+}

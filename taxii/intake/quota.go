@@ -1,0 +1,80 @@
+package intake
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"comity/taxii"
+)
+
+// room is how many objects a push may have, and what to say of one more.
+type room struct {
+	objects int64
+	full    error
+}
+
+// room is what the agreement's quota and our own bound leave. TooMany if its
+// pushes of the day are used up.
+func (p *push) room(ctx context.Context) (room, error) {
+	quota, c := p.collection.Terms.Quota, p.collection
+	if quota.PushesPerDay > 0 {
+		by := c.Terms.By["pushes_per_day"]
+		n, err := p.store.Pushes(ctx, by.Agreement, c.Writer, p.submission.Requested)
+		if err != nil {
+			return room{}, err
+		}
+		if n >= quota.PushesPerDay {
+			tomorrow := p.submission.Requested.UTC().Truncate(24*time.Hour).AddDate(0, 0, 1)
+			full := taxii.Errorf(taxii.TooMany, "article %s: more than %d pushes a day", by.Article, quota.PushesPerDay)
+			full.RetryAfter = tomorrow.Sub(p.submission.Requested)
+			return room{}, full
+		}
+	}
+	left := room{maxObjects, taxii.Errorf(taxii.Unprocessed, "a push has at most %d objects; send several", maxObjects)}
+	if n := quota.ObjectsPerPush; n > 0 && n < left.objects {
+		left = room{n, taxii.Errorf(taxii.TooLarge, "article %s: more than %d objects in one push", c.Terms.By["objects_per_push"].Article, n)}
+	}
+	if quota.ObjectsHeld > 0 {
+		free := quota.ObjectsHeld
+		for _, id := range c.Held {
+			n, err := p.store.Count(ctx, id)
+			if err != nil {
+				return room{}, err
+			}
+			free -= n
+		}
+		if free < left.objects {
+			left = room{max(free, 0), taxii.Errorf(taxii.TooLarge, "article %s: more than %d objects held", c.Terms.By["objects_held"].Article, quota.ObjectsHeld)}
+		}
+	}
+	return left, nil
+}
+
+// limited is the body, as long as it keeps to the agreement's octets in a push.
+func (p *push) limited(body io.Reader) io.Reader {
+	n := p.collection.Terms.Quota.BytesPerPush
+	if n == 0 {
+		return body
+	}
+	return &Limited{R: body, Left: n, TooLarge: taxii.Errorf(taxii.TooLarge,
+		"article %s: a push has at most %d octets", p.collection.Terms.By["bytes_per_push"].Article, n)}
+}
+
+// Limited reads at most Left octets of R, then fails with TooLarge.
+type Limited struct {
+	R        io.Reader
+	Left     int64
+	TooLarge error
+}
+
+func (l *Limited) Read(b []byte) (int, error) {
+	if int64(len(b)) > l.Left+1 {
+		b = b[:l.Left+1]
+	}
+	n, err := l.R.Read(b)
+	if l.Left -= int64(n); l.Left < 0 {
+		return 0, l.TooLarge
+	}
+	return n, err
+}

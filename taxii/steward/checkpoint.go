@@ -1,0 +1,57 @@
+package steward
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"comity/taxii/audit"
+)
+
+// Checkpoint signs the audit chain up to its last entry and sends the signature
+// to every witness that an agreement in force names, so that the operator cannot
+// rewrite what lies before it unseen. Without a key or a centre it does nothing.
+func (s *Steward) Checkpoint(ctx context.Context) (out audit.SignedCheckpoint, err error) {
+	if s.key == nil {
+		return out, nil
+	}
+	p, _, err := s.policy(ctx)
+	if err != nil {
+		return out, err
+	}
+	head, err := s.store.ChainHead(ctx)
+	if err != nil || head.Number == 0 || p.Centre().ID == "" {
+		return out, err
+	}
+	now := s.now()
+	out = audit.Sign(s.key, p.Centre().ID, head, now)
+	if err := s.store.Record(ctx, audit.Entry{
+		Act: audit.Checkpoint, Account: "comity", Org: p.Centre().ID, Text: out.String(),
+	}); err != nil {
+		return out, err
+	}
+	var told []string
+	for _, id := range p.Agreements() {
+		text := p.Agreement(id, now)
+		if text.Audit == nil {
+			continue
+		}
+		for _, witness := range text.Audit.Witness {
+			if witness == p.Centre().ID || slices.Contains(told, witness) || !p.State(id, now).Binds() {
+				continue
+			}
+			told = append(told, witness)
+			if _, err := s.tell(ctx, p, notice{
+				to:      witness,
+				key:     fmt.Sprintf("checkpoint|%d", head.Number),
+				subject: "Checkpoint of the audit record, " + now.UTC().Format(time.DateOnly),
+				text:    out.String(),
+				label:   "audit-checkpoint",
+			}); err != nil {
+				return out, fmt.Errorf("checkpoint for %s: %w", witness, err)
+			}
+		}
+	}
+	return out, nil
+}

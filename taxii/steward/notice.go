@@ -1,0 +1,125 @@
+package steward
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"comity/stix"
+	"comity/store"
+	"comity/taxii/exchange"
+)
+
+// notice is a note from the centre to one party.
+type notice struct {
+	to      string // organisation
+	key     string // the same notice has the same key: it is told once
+	subject string
+	text    string
+	label   string    // says to programs what it is about
+	about   []stix.ID // none: the centre itself
+}
+
+// tell writes a notice into the first collection, by alias, that the centre
+// writes, that the party alone reads and that admits notes. Without one the
+// notice stays in the audit record alone, and told is false.
+func (s *Steward) tell(ctx context.Context, p *exchange.Policy, n notice) (told bool, err error) {
+	now := s.now()
+	c := mailbox(p, n.to, now)
+	if c == nil {
+		return false, nil
+	}
+	namespace := uuid.NewSHA1(uuid.NameSpaceURL, []byte(p.Centre().Namespace))
+	objects := notes(p, c, n, namespace, now)
+	part := store.Part{Last: true, Submission: store.Submission{
+		ID: uuid.NewSHA1(namespace, []byte("submission|"+n.to+"|"+n.key)), Collection: c.ID, Requested: now,
+	}}
+	for _, o := range objects {
+		raw, err := json.Marshal(o)
+		if err != nil {
+			return false, err
+		}
+		object, err := stix.NewObject(raw)
+		if err != nil {
+			return false, err
+		}
+		part.Items = append(part.Items, store.Item{Object: object, Handling: exchange.Handling{
+			TLP: labelIn(c), Barred: c.Default, Until: c.KeptUntil(&object, now),
+		}})
+	}
+	return true, s.store.Append(ctx, exchange.Operator(c.ID), part)
+}
+
+// mailbox is where a party reads what the centre tells it alone; nil if it has
+// no such collection now.
+func mailbox(p *exchange.Policy, org string, now time.Time) *exchange.Collection {
+	var best *exchange.Collection
+	for _, c := range p.Collections(now) {
+		if c.Writer != p.Centre().ID || !slices.Equal(c.Readers, []string{org}) || !admits(c, "note") {
+			continue
+		}
+		reads := slices.ContainsFunc(p.Holders(c, now), func(g exchange.Grant) bool { return g.Principal().Org == org && g.CanRead() })
+		if reads && (best == nil || c.Alias < best.Alias) {
+			best = c
+		}
+	}
+	return best
+}
+
+func admits(c *exchange.Collection, typeName string) bool {
+	return c.Terms.Types == nil || slices.Contains(c.Terms.Types, typeName)
+}
+
+// labelIn is AMBER+STRICT, so that the party's own teams do not read its post,
+// as far as the flow lets it.
+func labelIn(c *exchange.Collection) stix.TLP {
+	return max(c.Terms.Floor, min(stix.AmberStrict, c.Terms.Max))
+}
+
+// object is what a note and the centre's identity are made of, in the order it is
+// written.
+type object struct {
+	Type          string    `json:"type"`
+	Spec          string    `json:"spec_version"`
+	ID            stix.ID   `json:"id"`
+	CreatedBy     stix.ID   `json:"created_by_ref"`
+	Created       string    `json:"created"`
+	Modified      string    `json:"modified"`
+	Name          string    `json:"name,omitempty"`
+	IdentityClass string    `json:"identity_class,omitempty"`
+	Abstract      string    `json:"abstract,omitempty"`
+	Content       string    `json:"content,omitempty"`
+	Refs          []stix.ID `json:"object_refs,omitempty"`
+	Labels        []string  `json:"labels,omitempty"`
+	Markings      []stix.ID `json:"object_marking_refs"`
+}
+
+// notes are the note, and before it the centre's identity where the flow admits
+// it.
+func notes(p *exchange.Policy, c *exchange.Collection, n notice, namespace uuid.UUID, now time.Time) []object {
+	centre := p.Organisation(p.Centre().ID)
+	identity := stix.ID(cmp.Or(centre.Identity, "identity--"+uuid.NewSHA1(namespace, []byte(centre.ID)).String()))
+	stamp := func(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
+	base := object{Spec: "2.1", CreatedBy: identity, Markings: []stix.ID{labelIn(c).Marking()}}
+	var list []object
+	if admits(c, "identity") {
+		o := base
+		o.Type, o.ID, o.Name, o.IdentityClass = "identity", identity, centre.Name, "organization"
+		o.Created = stamp(centre.Added)
+		o.Modified = o.Created
+		list = append(list, o)
+	}
+	o := base
+	o.Type, o.ID = "note", stix.ID("note--"+uuid.NewSHA1(namespace, []byte("notice|"+n.to+"|"+n.key)).String())
+	o.Created = stamp(now)
+	o.Modified = o.Created
+	o.Abstract, o.Content, o.Labels, o.Refs = n.subject, n.text, []string{n.label}, n.about
+	if len(o.Refs) == 0 {
+		o.Refs = []stix.ID{identity}
+	}
+	return append(list, o)
+}

@@ -1,0 +1,166 @@
+// Package steward is what the centre does of its own accord: it tells parties of
+// acts on their agreements, recalls and removes data that was taken back or whose
+// time is over, and signs checkpoints of the audit chain.
+//
+// It decides no access and answers no request. What it writes for a party goes
+// into a collection that the centre writes and that party alone reads.
+package steward
+
+import (
+	"context"
+	"crypto/ed25519"
+	"log/slog"
+	"sync"
+	"time"
+
+	"comity/store"
+	"comity/taxii/audit"
+	"comity/taxii/exchange"
+)
+
+// Steward keeps an exchange in order. It is safe for concurrent use.
+type Steward struct {
+	store    store.Store
+	recorder *audit.Recorder
+	key      ed25519.PrivateKey // of the centre; nil: nothing is signed
+	now      func() time.Time
+	log      *slog.Logger
+
+	mu         sync.Mutex // guards what follows
+	current    *exchange.Policy
+	directory  *exchange.Directory
+	generation uint64
+}
+
+// New makes a Steward. The recorder is that of the server, so that nothing is
+// removed whose deliveries are not on record.
+func New(s store.Store, r *audit.Recorder, key ed25519.PrivateKey, now func() time.Time, log *slog.Logger) *Steward {
+	return &Steward{store: s, recorder: r, key: key, now: now, log: log, current: &exchange.Policy{}}
+}
+
+// policy is that of the newest directory.
+func (s *Steward) policy(ctx context.Context) (*exchange.Policy, *exchange.Directory, error) {
+	generation, err := s.store.Generation(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.directory != nil && s.generation == generation {
+		return s.current, s.directory, nil
+	}
+	d, generation, err := s.store.Directory(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	p, err := s.current.Renew(d)
+	if err != nil {
+		return nil, nil, err
+	}
+	s.current, s.directory, s.generation = p, d, generation
+	return p, d, nil
+}
+
+// How often the rounds are made, and how long the status of a push can be read
+// (TAXII 2.1 §4.3 asks for 24 hours).
+const (
+	roundEvery = time.Second
+	tidyEvery  = time.Hour
+	signEvery  = 24 * time.Hour
+	statusKept = 48 * time.Hour
+)
+
+// Run does what the clock asks for until ctx ends: it notes transitions of
+// agreements within a second, purges and forgets statuses by the hour, and signs
+// a checkpoint at once and then daily. Nothing that fails stops it: it is logged
+// and tried again.
+func (s *Steward) Run(ctx context.Context) error {
+	if err := s.begin(ctx); err != nil {
+		return err
+	}
+	flushed := make(chan error, 1)
+	go func() { flushed <- s.recorder.Run(ctx) }()
+	tick := time.NewTicker(roundEvery)
+	defer tick.Stop()
+	var rounds rounds
+	for ctx.Err() == nil {
+		s.round(ctx, &rounds)
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+		}
+	}
+	if err := <-flushed; err != nil {
+		return err // without a stop on record, the next start notes a gap
+	}
+	return s.store.Record(context.WithoutCancel(ctx), audit.Entry{Act: audit.Stop})
+}
+
+// rounds is when what was last done.
+type rounds struct {
+	generation     uint64
+	edge           time.Time // when a state changes next; zero: none will
+	tidied, signed time.Time
+}
+
+func (s *Steward) round(ctx context.Context, last *rounds) {
+	now := s.now()
+	try := func(what string, f func(context.Context) error) {
+		if err := f(ctx); err != nil && ctx.Err() == nil {
+			s.log.Error(what, "err", err)
+		}
+	}
+	generation, err := s.store.Generation(ctx)
+	if err == nil && (generation != last.generation || !last.edge.IsZero() && !now.Before(last.edge)) {
+		try("note transitions", s.Settle)
+		if p, _, err := s.policy(ctx); err == nil {
+			last.generation, last.edge = s.generation, p.Next(now)
+		}
+	}
+	if now.Sub(last.tidied) >= tidyEvery {
+		last.tidied = now
+		try("purge", func(ctx context.Context) error { _, err := s.Purge(ctx); return err })
+		try("forget statuses", func(ctx context.Context) error { return s.store.ExpireStatuses(ctx, now.Add(-statusKept)) })
+	}
+	if now.Sub(last.signed) >= signEvery {
+		last.signed = now
+		try("sign a checkpoint", func(ctx context.Context) error { _, err := s.Checkpoint(ctx); return err })
+	}
+}
+
+// begin notes the start, and the gap before it if the last server did not stop in
+// good order: up to a second of deliveries is not on record then, so whoever
+// could read a collection counts as having read it.
+func (s *Steward) begin(ctx context.Context) error {
+	head, err := s.store.ChainHead(ctx)
+	if err != nil {
+		return err
+	}
+	entries := []audit.Entry{{Act: audit.Start}}
+	if head.Open {
+		p, _, err := s.policy(ctx)
+		if err != nil {
+			return err
+		}
+		now := s.now()
+		began := time.Unix(0, 0).UTC()
+		for _, c := range p.Collections(now) {
+			n, err := s.store.Count(ctx, c.ID)
+			if err != nil {
+				return err
+			}
+			// The clock of a collection may be ahead, by a millisecond a record.
+			last := now.Add(time.Duration(n) * time.Millisecond)
+			for _, g := range p.Holders(c, now) {
+				if view := g.View(); view.Reads && !view.Own {
+					entries = append(entries, audit.Entry{
+						Act: audit.Gap, Account: g.Principal().Org + "/*", Org: g.Principal().Org, Agreement: c.Agreement, Collection: c.ID.String(),
+						From: &began, To: &last, View: &view, Parties: []string{g.Principal().Org, c.Writer},
+						Text: "the last server ended in no good order",
+					})
+				}
+			}
+		}
+	}
+	return s.store.Record(ctx, entries...)
+}

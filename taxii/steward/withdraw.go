@@ -1,0 +1,193 @@
+package steward
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"comity/stix"
+	"comity/store"
+	"comity/taxii"
+	"comity/taxii/agreement"
+	"comity/taxii/audit"
+	"comity/taxii/exchange"
+)
+
+// BarReason is the reason under which a withdrawal keeps data from coming back;
+// see store.Bar.
+func BarReason(agreement, party string) string { return "withdrawal of " + agreement + " by " + party }
+
+// Withdraw carries out the notice of a party under the termination article. Its
+// flows stop at once; what it sent under the agreement goes, and what others
+// relayed of it; who received it is told; the same data is refused until the
+// agreement is reinstated. The certificate says what went.
+//
+// NotFound if there is no such agreement or party, Forbidden if the agreement
+// gives that party no such right. After a kill it can be repeated, and goes on.
+func (s *Steward) Withdraw(ctx context.Context, id, party, reason string) (out audit.Certificate, err error) {
+	p, d, err := s.policy(ctx)
+	if err != nil {
+		return out, err
+	}
+	by, err := s.mayWithdraw(p, id, party)
+	if err != nil {
+		return out, err
+	}
+	own := p.Written(party, id)
+	if err := s.leave(ctx, own, id, party, reason, by.Article); err != nil {
+		return out, err
+	}
+	var identity string
+	if o := d.Organisations[party]; o != nil {
+		identity = o.Identity
+	}
+	bar := store.Bar{Reason: BarReason(id, party), Origin: party, Identity: identity}
+	why := fmt.Sprintf("A source withdrew its data under article %s of its agreement.", by.Article)
+	entry := audit.Entry{
+		Act: audit.Withdrawal, Account: "operator", Org: party, Agreement: id, Article: by.Article,
+		Text: "withdrawal by notice: " + reason, Parties: []string{party, p.Centre().ID},
+	}
+	var all gathered
+	err = s.recorder.Exclusive(ctx, func() error {
+		holders, parts := recalls{}, map[*exchange.Collection]*gathered{}
+		for _, c := range s.affected(p, own, id, identity) {
+			mine := &gathered{}
+			if err := s.gather(ctx, c, mine, func(o *stix.Object) bool {
+				return c.Writer == party || o.Creator != "" && string(o.Creator) == identity
+			}); err != nil {
+				return err
+			}
+			got, err := s.store.Holders(ctx, c.ID, mine.ids)
+			if err != nil {
+				return err
+			}
+			holders.add(others(others(got, c.Writer), party))
+			parts[c] = mine
+			all.digests = append(all.digests, mine.digests...)
+		}
+		if err := s.send(ctx, p, holders, "withdrawal|"+id+"|"+party+"|"+taxii.FormatTime(s.now()), why); err != nil {
+			return err
+		}
+		for c, mine := range parts {
+			if err := s.remove(ctx, c, mine, bar, entry); err != nil {
+				return err
+			}
+		}
+		return s.forget(ctx, own, entry)
+	})
+	if err != nil {
+		return out, err
+	}
+	return s.certify(ctx, all.digests, entry, reason)
+}
+
+// mayWithdraw is the clause under which a party may take its data back.
+func (s *Steward) mayWithdraw(p *exchange.Policy, id, party string) (agreement.Clause, error) {
+	text := p.Agreement(id, s.now())
+	if text == nil {
+		return agreement.Clause{}, taxii.Errorf(taxii.NotFound, "there is no agreement %s", id)
+	}
+	if _, ok := text.Member(party); !ok || party == p.Centre().ID {
+		return agreement.Clause{}, taxii.Errorf(taxii.NotFound, "%s takes no part in %s that it could leave", party, id)
+	}
+	by := agreement.Clause{Agreement: id, Article: text.Term.Article}
+	if t := text.Termination; t != nil {
+		by.Article = t.Article
+		if t.OnNotice != "" && t.OnNotice != "provider-may-withdraw" {
+			return by, taxii.Errorf(taxii.Forbidden, "article %s of %s: on notice, %s", by.Article, id, t.OnNotice)
+		}
+	}
+	return by, nil
+}
+
+// leave puts the act on record and shuts what the party writes, in one
+// transaction: what is on its way in under an older grant is refused from here on.
+func (s *Steward) leave(ctx context.Context, own []*exchange.Collection, id, party, reason, article string) error {
+	return s.store.Amend(ctx, func(d *exchange.Directory) ([]audit.Entry, error) {
+		now, deposit := s.now(), d.Agreements[id]
+		if deposit == nil {
+			return nil, taxii.Errorf(taxii.NotFound, "there is no agreement %s", id)
+		}
+		if deposit.Left(party, now) {
+			return nil, nil // once more, after a kill
+		}
+		deposit.Acts = append(deposit.Acts, exchange.Act{Kind: exchange.Withdraw, At: now, Party: party, Reason: reason})
+		for _, c := range own {
+			if _, shut := d.Shut[c.ID.String()]; !shut {
+				d.Shut[c.ID.String()] = now
+			}
+		}
+		return []audit.Entry{{
+			Act: audit.Agreement, Account: "operator", Org: party, Agreement: id, Article: article,
+			Text: "withdrawn by " + party + ": " + reason, Parties: []string{party, d.Centre.ID},
+		}}, nil
+	})
+}
+
+// affected are the collections that may hold data of the party: its own, and
+// those of others where copies can have been relayed, which its STIX identity
+// tells. What the centre wrote is its own work, for the operation to rework.
+func (s *Steward) affected(p *exchange.Policy, own []*exchange.Collection, id, identity string) []*exchange.Collection {
+	list := slices.Clone(own)
+	if identity == "" {
+		return list
+	}
+	operation := p.Agreement(id, s.now()).Kind == agreement.Operation
+	for _, c := range p.Collections(s.now()) {
+		known := slices.ContainsFunc(list, func(o *exchange.Collection) bool { return o.ID == c.ID })
+		if !known && c.Writer != p.Centre().ID && (!operation || c.Agreement == id) {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+// forget drops what else quotes the data: the statuses of its pushes, and what
+// was kept apart.
+func (s *Steward) forget(ctx context.Context, own []*exchange.Collection, entry audit.Entry) error {
+	for _, c := range own {
+		if err := s.store.ForgetStatuses(ctx, c.ID); err != nil {
+			return err
+		}
+	}
+	for after := uint64(0); ; {
+		kept, err := s.store.Quarantined(ctx, after, 1000)
+		if err != nil || len(kept) == 0 {
+			return err
+		}
+		for _, q := range kept {
+			after = q.Number
+			if slices.ContainsFunc(own, func(c *exchange.Collection) bool { return c.ID == q.Collection }) {
+				if err := s.store.Discard(ctx, q.Number, entry); err != nil {
+					return err
+				}
+			}
+		}
+	}
+}
+
+// certify signs what was removed, and puts the certificate's digest on record.
+func (s *Steward) certify(ctx context.Context, digests [][32]byte, entry audit.Entry, reason string) (audit.Certificate, error) {
+	p, _, err := s.policy(ctx)
+	if err != nil {
+		return audit.Certificate{}, err
+	}
+	entry.Count, entry.Digest = len(digests), audit.DigestAll(digests)
+	entry.Text = "certificate of deletion"
+	if err := s.store.Record(ctx, entry); err != nil {
+		return audit.Certificate{}, err
+	}
+	head, err := s.store.ChainHead(ctx)
+	if err != nil {
+		return audit.Certificate{}, err
+	}
+	c := audit.Certificate{
+		Centre: p.Centre().ID, Party: entry.Org, Agreement: entry.Agreement, Article: entry.Article, Reason: reason,
+		Withdrawn: s.now().UTC().Truncate(time.Microsecond), Records: len(digests), Objects: entry.Digest, Entry: head.Number,
+	}
+	if s.key == nil {
+		return c, nil
+	}
+	return c.Sign(s.key)
+}

@@ -1,0 +1,265 @@
+package steward_test
+
+import (
+	"context"
+	"crypto/ed25519"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"comity/stix"
+	"comity/store"
+	"comity/store/bolt"
+	"comity/taxii"
+	"comity/taxii/agreement"
+	"comity/taxii/audit"
+	"comity/taxii/exchange"
+	"comity/taxii/intake"
+	"comity/taxii/steward"
+)
+
+// pool is an agreement of two vendors, a bureau and the centre for 2026. Its
+// collections: pool.intel.fir and pool.intel.elm, which each vendor writes and
+// bureau and centre read; and pool.post.* from the centre to each of them.
+const pool = `
+format = "exchange-agreement/1"
+kind = "charter"
+id = "pool"
+version = 1
+title = "Pool"
+article = [
+	{ n = "1", heading = "Term", binding = true, text = "The year 2026." },
+	{ n = "2", heading = "Purpose", binding = true, text = "Cybercrime." },
+	{ n = "3", heading = "Flows", binding = true, text = "Vendors send, the centre writes to each." },
+	{ n = "4", heading = "Handling", binding = true, text = "With care." },
+	{ n = "5", heading = "Keeping", binding = true, text = "Ten days after it was last seen." },
+	{ n = "6", heading = "Audit", binding = true, text = "Fir is witness." },
+	{ n = "7", heading = "Withdrawal", binding = true, text = "On notice." },
+]
+[term]
+article = "1"
+effective = 2026-01-01T00:00:00Z
+expires = 2027-01-01T00:00:00Z
+[[party]]
+article = "1"
+org = "igci"
+role = "centre"
+[[party]]
+article = "1"
+org = "fir"
+role = "provider"
+[[party]]
+article = "1"
+org = "elm"
+role = "provider"
+[[party]]
+article = "1"
+org = "ncb-ph"
+role = "bureau"
+kind = "national-bureau"
+[purpose]
+article = "2"
+categories = ["cybercrime"]
+[[flow]]
+article = "3"
+name = "intel"
+per = "provider"
+from = ["each"]
+to = ["igci", "ncb-ph"]
+[[flow]]
+article = "3"
+name = "post"
+per = "each"
+from = ["igci"]
+to = ["each"]
+[handling]
+article = "4"
+tlp_max = { intel = "amber+strict", post = "red" }
+unmarked = { intel = "default:green", post = "reject" }
+[retention]
+article = "5"
+keep = "P10D"
+counted = "last_seen"
+[audit]
+article = "6"
+witness = ["fir"]
+checkpoints = "daily"
+[termination]
+article = "7"
+on_notice = "provider-may-withdraw"
+`
+
+// noon is when every test begins.
+var noon = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
+
+// world is an exchange under pool, without a server.
+type world struct {
+	*testing.T
+	dir      string
+	clock    atomic.Int64 // µs
+	store    *bolt.Store
+	recorder *audit.Recorder
+	steward  *steward.Steward
+}
+
+var centreKey = ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
+
+func newWorld(t *testing.T) *world {
+	w := &world{T: t, dir: t.TempDir()}
+	w.clock.Store(noon.UnixMicro())
+	w.open()
+	t.Cleanup(func() { w.store.Close() })
+	parsed, problems := agreement.Parse("pool.toml", []byte(pool))
+	if err := problems.Err(); err != nil {
+		t.Fatal(err)
+	}
+	w.amend(func(d *exchange.Directory) {
+		d.Centre = exchange.Centre{ID: "igci", Namespace: "https://igci.example/"}
+		for _, org := range []string{"igci", "fir", "elm", "ncb-ph"} {
+			d.Organisations[org] = &exchange.Organisation{ID: org, Kind: "private-vendor", Name: "The " + org, Country: "SG", Added: noon, Identity: identity(org)}
+		}
+		d.Agreements["pool"] = &exchange.Deposit{ID: "pool", Told: exchange.InForce, Versions: []exchange.Version{
+			{File: "pool.toml", Source: pool, Digest: parsed.Digest(), Waived: "a test", Signed: &noon},
+		}}
+	})
+	return w
+}
+
+func identity(org string) string {
+	return map[string]string{
+		"igci":   "identity--00000000-0000-4000-8000-000000000001",
+		"fir":    "identity--00000000-0000-4000-8000-000000000002",
+		"elm":    "identity--00000000-0000-4000-8000-000000000003",
+		"ncb-ph": "identity--00000000-0000-4000-8000-000000000004",
+	}[org]
+}
+
+// open starts the process anew over the same folder.
+func (w *world) open() {
+	w.Helper()
+	s, err := bolt.Open(w.dir, w.now, slog.New(slog.DiscardHandler), 0)
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.store = s
+	log := slog.New(slog.DiscardHandler)
+	w.recorder = audit.New(s.Record, w.now, log)
+	w.steward = steward.New(s, w.recorder, centreKey, w.now, log)
+}
+
+func (w *world) now() time.Time        { return time.UnixMicro(w.clock.Load()).UTC() }
+func (w *world) move(by time.Duration) { w.clock.Add(by.Microseconds()) }
+
+func (w *world) amend(change func(*exchange.Directory)) {
+	w.Helper()
+	w.must(w.store.Amend(context.Background(), func(d *exchange.Directory) ([]audit.Entry, error) {
+		change(d)
+		return nil, nil
+	}))
+}
+
+func (w *world) must(err error) {
+	w.Helper()
+	if err != nil {
+		w.Fatal(err)
+	}
+}
+
+// grant is what an organisation's service may do now.
+func (w *world) grant(org, alias string, verb exchange.Verb) (exchange.Grant, error) {
+	w.Helper()
+	d, _, err := w.store.Directory(context.Background())
+	w.must(err)
+	p, err := exchange.NewPolicy(d)
+	w.must(err)
+	return p.Decide(exchange.Principal{Account: org + "/feed", Org: org, Purposes: exchange.Purposes, Action: "search"}, alias, verb, w.now())
+}
+
+// push sends objects and returns what became of them, "" for taken.
+func (w *world) push(org, alias string, objects ...string) []string {
+	w.Helper()
+	g, err := w.grant(org, alias, exchange.Write)
+	w.must(err)
+	in := intake.New(w.store, w.dir, w.now)
+	status, outcomes, err := in.Rehearse(w.Context(), g, strings.NewReader(`{"objects":[`+strings.Join(objects, ",")+`]}`))
+	w.must(err)
+	pushed, err := in.Push(w.Context(), g, strings.NewReader(`{"objects":[`+strings.Join(objects, ",")+`]}`))
+	w.must(err)
+	w.must(w.steward.Revoked(w.Context(), g.Collection(), pushed.Revoked))
+	if status.Failures == 0 {
+		return nil
+	}
+	return []string{string(outcomes[0].Failures)}
+}
+
+// fetch reads a collection as a server would, with the delivery on record.
+func (w *world) fetch(org, alias string, match taxii.Match) []string {
+	w.Helper()
+	g, err := w.grant(org, alias, exchange.Read)
+	w.must(err)
+	q := store.Query{Match: match, Limit: 1000}
+	page, err := w.store.Scan(w.Context(), g, q)
+	w.must(err)
+	w.must(w.recorder.Deliver(g, q.Match, q.After, page.First, page.Last, page.Len()))
+	var list []string
+	for i := range page.Len() {
+		list = append(list, string(page.Object(i)))
+	}
+	return list
+}
+
+// post is the abstracts of the notes that an organisation finds in its post.
+func (w *world) post(org string) []string {
+	w.Helper()
+	var list []string
+	for _, o := range w.fetch(org, "pool.post."+strings.TrimPrefix(org, "ncb-"), taxii.Match{Types: []string{"note"}}) {
+		_, rest, _ := strings.Cut(o, `"abstract":"`)
+		abstract, rest, _ := strings.Cut(rest, `"`)
+		_, refs, _ := strings.Cut(rest, `"object_refs":[`)
+		refs, _, _ = strings.Cut(refs, "]")
+		list = append(list, abstract+" "+strings.ReplaceAll(refs, `"`, ""))
+	}
+	return list
+}
+
+// indicator is the n-th one, by its creator, last seen on a day of June.
+func indicator(creator string, n int, more string) string {
+	return fmt.Sprintf(`{"type":"indicator","spec_version":"2.1","id":%q,"created_by_ref":%q,"created":"2026-05-01T00:00:00.000Z","modified":"2026-05-01T00:00:00.000Z","pattern":"[domain-name:value = 'secret-%s-%d.example']","pattern_type":"stix","valid_from":"2026-05-01T00:00:00Z"%s}`,
+		idOf(n), identity(creator), creator, n, more)
+}
+
+func idOf(n int) stix.ID {
+	return stix.ID(fmt.Sprintf("indicator--%08x-0000-4000-8000-000000000000", n))
+}
+
+// entries are those of an act, oldest first.
+func (w *world) entries(act audit.Act) []audit.Entry {
+	w.Helper()
+	var list []audit.Entry
+	for after := uint64(0); ; {
+		links, err := w.store.Entries(w.Context(), after, 1000)
+		w.must(err)
+		if len(links) == 0 {
+			return list
+		}
+		for _, l := range links {
+			after = l.Number
+			e, err := l.Entry()
+			w.must(err)
+			if e.Act == act {
+				list = append(list, e)
+			}
+		}
+	}
+}
+
+func equal[T comparable](w *world, what string, got, want []T) {
+	w.Helper()
+	if !slices.Equal(got, want) {
+		w.Errorf("%s: got %v, want %v", what, got, want)
+	}
+}
