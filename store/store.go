@@ -108,12 +108,12 @@ type Store interface {
 	// ChainHead is the last link of the chain; zero if there is none. Open tells
 	// that a start came after the last stop.
 	ChainHead(ctx context.Context) (audit.Head, error)
-	// Holders tells who got which of those objects of a collection, whatever the
-	// version, as the delivery entries say: what a recorded query showed at the
-	// time is worked out again. In a gap, whoever could read counts. It goes by
-	// the second that View.At is: who missed a version by that much is rather
-	// named than forgotten. Sorted by account.
-	Holders(ctx context.Context, collection uuid.UUID, ids []stix.ID) ([]Holder, error)
+	// Holders tells who got which of the records that were added to a collection
+	// at those dates, as the delivery and gap entries say: what a recorded query
+	// showed is worked out again, by the versions that were there when it was asked,
+	// so what was superseded since counts. Nobody is left out; somebody may be named
+	// who missed a version by less than a second. Sorted by account.
+	Holders(ctx context.Context, collection uuid.UUID, dates []time.Time) ([]Holder, error)
 	// Quarantined are at most n objects that were kept apart, with numbers
 	// greater than after.
 	Quarantined(ctx context.Context, after uint64, n int) ([]Quarantined, error)
@@ -261,7 +261,7 @@ type Due struct {
 // Holder is an account that got objects, as the audit chain says.
 type Holder struct {
 	Account, Org string
-	IDs          []stix.ID // in the order asked for
+	IDs          []stix.ID // each once, in the order asked for
 }
 
 // Quarantined is an object that was kept apart.

@@ -6,23 +6,11 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/go-json-experiment/json/jsontext"
 	"go.etcd.io/bbolt"
 
 	"comity/stix"
-	"comity/stix/rawjson"
 	"comity/store"
 )
-
-// canonical is the content of an object in RFC 8785 form, of which digests are
-// made.
-func canonical(raw []byte) []byte {
-	v := jsontext.Value(bytes.Clone(raw))
-	if v.Canonicalize() != nil {
-		return raw // a name twice, say: the same bytes are all that is the same
-	}
-	return v
-}
 
 // bar keeps what has those keys from coming back. One thing can be barred for
 // several reasons, each of which is lifted by itself.
@@ -59,15 +47,14 @@ func (b *batch) bars() *bars {
 // hold tells whether what writer pushes is barred: as its own, or as that of
 // the creator it names. What others say of the same thing by themselves is not.
 func (b *bars) hold(writer string, o *stix.Object) bool {
-	content := canonical(o.Raw)
+	content := stix.Canonical(o.Raw)
 	if has(b.content, barKey(writer, content)) {
 		return true
 	}
-	creator, ok := rawjson.Text(rawjson.Member(o.Raw, "created_by_ref"))
-	if !ok {
+	if o.Creator == "" {
 		return false
 	}
-	prefix := identityKey(string(creator), "")
+	prefix := identityKey(string(o.Creator), "")
 	cursor := b.identity.Cursor()
 	for k, origin := cursor.Seek(prefix); bytes.HasPrefix(k, prefix); k, origin = cursor.Next() {
 		if has(b.content, barKey(string(origin), content)) {

@@ -76,7 +76,7 @@ func (e *editing) subjects(list []doomed) (subjects []audit.Subject, err error) 
 			if err != nil || r == nil {
 				return nil, firstOf(err, damaged("the record added %s is gone", v.date.time()))
 			}
-			sum := sha256.Sum256(canonical(r.json()))
+			sum := sha256.Sum256(stix.Canonical(r.json()))
 			subjects = append(subjects, audit.Subject{ID: string(d.id), Digest: hex.EncodeToString(sum[:])})
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 	"go.etcd.io/bbolt"
@@ -71,26 +72,17 @@ func eachDelivery(tx *bbolt.Tx, id uuid.UUID, first, last date, f func(audit.Ent
 }
 
 // Holders implements store.Store.
-func (s *Store) Holders(ctx context.Context, id uuid.UUID, ids []stix.ID) (holders []store.Holder, err error) {
-	h := &holding{}
-	var keys [][16]byte
-	seen := map[stix.Key]bool{}
-	for _, id := range ids {
-		if key := id.Key(); !seen[key] {
-			seen[key] = true
-			h.ids, keys = append(h.ids, id), append(keys, key)
-		}
-	}
-	err = s.lookup(ctx, id, keys, func(tx *bbolt.Tx, found [][]uint64) error {
+func (s *Store) Holders(ctx context.Context, id uuid.UUID, dates []time.Time) (holders []store.Holder, err error) {
+	h := &holding{accounts: map[string]*account{}}
+	err = s.view(func(tx *bbolt.Tx) error {
 		c := openCollection(tx, id)
 		if c == nil {
 			return nil
 		}
-		if err := h.load(c, keys, found); err != nil || len(h.points) == 0 {
+		if err := h.load(ctx, c, dates); err != nil || len(h.points) == 0 {
 			return err
 		}
-		first, last := h.points[0].date, h.points[len(h.points)-1].date
-		return eachDelivery(tx, id, first, last, func(e audit.Entry) error {
+		return eachDelivery(tx, id, h.points[0].date, h.points[len(h.points)-1].date, func(e audit.Entry) error {
 			h.count(&e)
 			return ctx.Err()
 		})
@@ -111,15 +103,15 @@ func (s *Store) Holders(ctx context.Context, id uuid.UUID, ids []stix.ID) (holde
 	return holders, nil
 }
 
-// holding finds out who holds which of some objects.
+// holding finds out who holds which of some records.
 type holding struct {
 	ids      []stix.ID
-	versions [][]version // of each
+	versions [][]version // of each: all there are
 	points   []point     // by date
 	accounts map[string]*account
 }
 
-// point is one version of one of the objects.
+// point is one of the records.
 type point struct {
 	date   date
 	object int
@@ -128,26 +120,39 @@ type point struct {
 // account is what one account has been found to hold.
 type account struct {
 	org string
-	has []bool // of the objects
+	has []bool // of the ids
 }
 
-// load reads the versions of all objects that are there.
-func (h *holding) load(c *collection, keys [][16]byte, found [][]uint64) error {
-	h.versions, h.points, h.accounts = make([][]version, len(keys)), nil, map[string]*account{}
-	for i, key := range keys {
-		d, r, err := c.verified(key, found[i])
+// load finds the records that are there, and the versions beside them.
+func (h *holding) load(ctx context.Context, c *collection, dates []time.Time) error {
+	known := map[stix.Key]int{}
+	for i, t := range dates {
+		if i%1024 == 1023 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		d := dateOf(t)
+		r, _, err := c.record(d)
 		if err != nil {
 			return err
 		}
-		if d == 0 {
+		if r == nil {
 			continue
 		}
-		if h.versions[i], err = c.versions(key, d, r); err != nil {
-			return err
+		n, ok := known[r.key()]
+		if !ok {
+			n = len(h.ids)
+			known[r.key()] = n
+			id, err := r.id()
+			if err != nil {
+				return damaged("the record added %s: %w", t, err)
+			}
+			vs, err := c.versions(r.key(), d, r)
+			if err != nil {
+				return err
+			}
+			h.ids, h.versions = append(h.ids, id), append(h.versions, vs)
 		}
-		for _, v := range h.versions[i] {
-			h.points = append(h.points, point{v.date, i})
-		}
+		h.points = append(h.points, point{d, n})
 	}
 	slices.SortFunc(h.points, func(p, q point) int { return cmp.Compare(p.date, q.date) })
 	return nil

@@ -27,12 +27,8 @@ func (b *batch) count(c *exchange.Collection) error {
 	key := quotaKey(clause.Agreement, c.Writer, b.now)
 	n := number(quota.Get(key))
 	if most := c.Terms.Quota.PushesPerDay; most > 0 && n >= uint64(most) {
-		article := clause.Article
-		if clause.Agreement != c.Agreement {
-			article += " of " + clause.Agreement
-		}
 		midnight := b.now.Truncate(24 * time.Hour).Add(24 * time.Hour)
-		return &taxii.Error{Code: taxii.TooMany, Msg: fmt.Sprintf("article %s: at most %d pushes a day", article, most), RetryAfter: midnight.Sub(b.now)}
+		return &taxii.Error{Code: taxii.TooMany, Msg: fmt.Sprintf("%s: more than %d pushes a day", c.Cite("pushes_per_day"), most), RetryAfter: midnight.Sub(b.now)}
 	}
 	b.writes++
 	if n == 0 {

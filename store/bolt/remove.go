@@ -75,7 +75,7 @@ func (e *editing) doomedAt(dates []time.Time, bar store.Bar) (list []doomed, key
 		}
 		list[i].gone = append(list[i].gone, v)
 		if bar.Reason != "" {
-			keys = append(keys, barKey(bar.Origin, canonical(r.json())))
+			keys = append(keys, barKey(bar.Origin, stix.Canonical(r.json())))
 		}
 	}
 	return list, keys, nil

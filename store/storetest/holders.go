@@ -33,14 +33,25 @@ func (w *world) poll(g exchange.Grant, q store.Query) *store.Page {
 	return page
 }
 
+// added are the dates of all versions of an object, whoever sees them.
+func (w *world) added(id string) (dates []time.Time) {
+	w.Helper()
+	q := store.Query{Limit: 1000, Detail: true}
+	q.Match = taxii.Match{IDs: []string{id}, Specs: []string{"2.0", "2.1"}, Versions: taxii.Versioning{All: true}}
+	for _, d := range w.scan(exchange.Operator(w.writer.ID()), q).Details {
+		dates = append(dates, d.DateAdded)
+	}
+	return dates
+}
+
 // wantHolders compares who holds indicators, as "org/name 1 2".
 func (w *world) wantHolders(want string, numbers ...int) {
 	w.Helper()
-	var names []stix.ID
+	var added []time.Time
 	for _, n := range numbers {
-		names = append(names, stix.ID(idOf("indicator", n)))
+		added = append(added, w.added(idOf("indicator", n))...)
 	}
-	holders, err := w.store.Holders(w.Context(), w.writer.ID(), names)
+	holders, err := w.store.Holders(w.Context(), w.writer.ID(), added)
 	if err != nil {
 		w.Fatalf("holders: %v", err)
 	}
@@ -89,7 +100,7 @@ var holderTests = []test{
 		w.poll(w.team, store.Query{})
 		w.poll(w.reader, store.Query{})
 		w.wantHolders("bureau/firewall 1 2 6, bureau/siem 1 2 3 6, team/soc 1 3 6", 1, 2, 3, 4, 6)
-		holders, err := w.store.Holders(w.Context(), w.writer.ID(), []stix.ID{stix.ID(idOf("campaign", 5))})
+		holders, err := w.store.Holders(w.Context(), w.writer.ID(), w.added(idOf("campaign", 5)))
 		if err != nil || len(holders) != 2 {
 			w.Errorf("%+v, %v", holders, err)
 		}
@@ -129,6 +140,20 @@ var holderTests = []test{
 		w.wantHolders("bureau/firewall 1 2, bureau/siem 1 2", 1, 2, 3)
 		w.poll(w.blocker, q)
 		w.wantHolders("bureau/firewall 1 2 3, bureau/siem 1 2", 1, 2, 3)
+	}},
+	{"who got one version does not hold another", func(w *world) {
+		w.push(indicator(1, 1))
+		w.poll(w.reader, store.Query{})
+		w.pass(time.Minute)
+		w.push(indicator(1, 2))
+		w.pass(time.Minute)
+		w.poll(w.chief, store.Query{})
+		for i, want := range []string{"bureau/siem", "bureau/chief"} {
+			holders, err := w.store.Holders(w.Context(), w.writer.ID(), w.added(idOf("indicator", 1))[i:i+1])
+			if err != nil || len(holders) != 1 || holders[0].Account != want {
+				w.Errorf("version %d: %+v, %v; want %s", i+1, holders, err, want)
+			}
+		}
 	}},
 	{"a version superseded while somebody paged counts", func(w *world) {
 		w.push(indicator(1, 1), indicator(2, 1))

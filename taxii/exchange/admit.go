@@ -34,13 +34,14 @@ func (c *Collection) Admits(o *stix.Object) (reason, by string) {
 // refuse is the reason for a refusal, and the clause behind that term of the
 // flow which it begins with. The clause alone quotes nothing of what was sent.
 func (c *Collection) refuse(term, format string, args ...any) (reason, by string) {
-	by = c.cite(term)
+	by = c.Cite(term)
 	return by + ": " + fmt.Sprintf(format, args...), by
 }
 
-// cite names the clause behind a term; the flow's own article where a default
-// stands there.
-func (c *Collection) cite(term string) string {
+// Cite names the clause behind a term, by its key in agreement.Terms.By, as
+// "article 4" or, of another agreement than the collection's own, "article 4 of
+// dea-x"; the flow's own article where a default stands there.
+func (c *Collection) Cite(term string) string {
 	switch by := c.Terms.By[term]; by.Agreement {
 	case "":
 		return "article " + c.Article

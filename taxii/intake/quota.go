@@ -26,14 +26,14 @@ func (p *push) room(ctx context.Context) (room, error) {
 		}
 		if n >= quota.PushesPerDay {
 			tomorrow := p.submission.Requested.UTC().Truncate(24*time.Hour).AddDate(0, 0, 1)
-			full := taxii.Errorf(taxii.TooMany, "article %s: more than %d pushes a day", by.Article, quota.PushesPerDay)
+			full := taxii.Errorf(taxii.TooMany, "%s: more than %d pushes a day", c.Cite("pushes_per_day"), quota.PushesPerDay)
 			full.RetryAfter = tomorrow.Sub(p.submission.Requested)
 			return room{}, full
 		}
 	}
 	left := room{maxObjects, taxii.Errorf(taxii.Unprocessed, "a push has at most %d objects; send several", maxObjects)}
 	if n := quota.ObjectsPerPush; n > 0 && n < left.objects {
-		left = room{n, taxii.Errorf(taxii.TooLarge, "article %s: more than %d objects in one push", c.Terms.By["objects_per_push"].Article, n)}
+		left = room{n, taxii.Errorf(taxii.TooLarge, "%s: more than %d objects in one push", c.Cite("objects_per_push"), n)}
 	}
 	if quota.ObjectsHeld > 0 {
 		free := quota.ObjectsHeld
@@ -45,7 +45,7 @@ func (p *push) room(ctx context.Context) (room, error) {
 			free -= n
 		}
 		if free < left.objects {
-			left = room{max(free, 0), taxii.Errorf(taxii.TooLarge, "article %s: more than %d objects held", c.Terms.By["objects_held"].Article, quota.ObjectsHeld)}
+			left = room{max(free, 0), taxii.Errorf(taxii.TooLarge, "%s: more than %d objects held", c.Cite("objects_held"), quota.ObjectsHeld)}
 		}
 	}
 	return left, nil
@@ -58,7 +58,7 @@ func (p *push) limited(body io.Reader) io.Reader {
 		return body
 	}
 	return &Limited{R: body, Left: n, TooLarge: taxii.Errorf(taxii.TooLarge,
-		"article %s: a push has at most %d octets", p.collection.Terms.By["bytes_per_push"].Article, n)}
+		"%s: a push has at most %d octets", p.collection.Cite("bytes_per_push"), n)}
 }
 
 // Limited reads at most Left octets of R, then fails with TooLarge.

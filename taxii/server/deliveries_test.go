@@ -175,12 +175,21 @@ func TestHoldersAreExactlyWhoFetched(t *testing.T) {
 			ids[account] = append(ids[account], object)
 		}
 	}
-	asked := []stix.ID{stix.ID(id("indicator", 4)), stix.ID(id("indicator", 3)), stix.ID(id("indicator", 2)), stix.ID(id("ipv4-addr", 1)), stix.ID(id("indicator", 1))}
 	grant, err := w.policy.Decide(exchange.Principal{Account: "vendor/feed", Org: "vendor", Purposes: exchange.Purposes}, "held.in", exchange.Open, w.clock.now())
 	if err != nil {
 		t.Fatal(err)
 	}
-	holders, err := w.store.Holders(t.Context(), grant.ID(), asked)
+	q := store.Query{Limit: 1000, Detail: true}
+	q.Match.Versions.All = true
+	page, err := w.store.Scan(t.Context(), exchange.Operator(grant.ID()), q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var added []time.Time
+	for _, d := range page.Details {
+		added = append(added, d.DateAdded)
+	}
+	holders, err := w.store.Holders(t.Context(), grant.ID(), added)
 	if err != nil {
 		t.Fatal(err)
 	}

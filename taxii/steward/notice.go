@@ -22,6 +22,9 @@ type notice struct {
 	text    string
 	label   string    // says to programs what it is about
 	about   []stix.ID // none: the centre itself
+
+	// handling is how strictly the notice is kept at least: as what it names.
+	handling exchange.Handling
 }
 
 // tell writes a notice into the first collection, by alias, that the centre
@@ -33,8 +36,12 @@ func (s *Steward) tell(ctx context.Context, p *exchange.Policy, n notice) (told 
 	if c == nil {
 		return false, nil
 	}
+	label := max(labelIn(c), n.handling.TLP)
+	if label > c.Terms.Max {
+		return false, nil
+	}
 	namespace := uuid.NewSHA1(uuid.NameSpaceURL, []byte(p.Centre().Namespace))
-	objects := notes(p, c, n, namespace, now)
+	objects := notes(p, c, n, label, namespace, now)
 	part := store.Part{Last: true, Submission: store.Submission{
 		ID: uuid.NewSHA1(namespace, []byte("submission|"+n.to+"|"+n.key)), Collection: c.ID, Requested: now,
 	}}
@@ -48,7 +55,7 @@ func (s *Steward) tell(ctx context.Context, p *exchange.Policy, n notice) (told 
 			return false, err
 		}
 		part.Items = append(part.Items, store.Item{Object: object, Handling: exchange.Handling{
-			TLP: labelIn(c), Barred: c.Default, Until: c.KeptUntil(&object, now),
+			TLP: label, Barred: c.Default | n.handling.Barred, Until: c.KeptUntil(&object, now),
 		}})
 	}
 	return true, s.store.Append(ctx, exchange.Operator(c.ID), part)
@@ -100,11 +107,11 @@ type object struct {
 
 // notes are the note, and before it the centre's identity where the flow admits
 // it.
-func notes(p *exchange.Policy, c *exchange.Collection, n notice, namespace uuid.UUID, now time.Time) []object {
+func notes(p *exchange.Policy, c *exchange.Collection, n notice, label stix.TLP, namespace uuid.UUID, now time.Time) []object {
 	centre := p.Organisation(p.Centre().ID)
 	identity := stix.ID(cmp.Or(centre.Identity, "identity--"+uuid.NewSHA1(namespace, []byte(centre.ID)).String()))
 	stamp := func(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
-	base := object{Spec: "2.1", CreatedBy: identity, Markings: []stix.ID{labelIn(c).Marking()}}
+	base := object{Spec: "2.1", CreatedBy: identity, Markings: []stix.ID{label.Marking()}}
 	var list []object
 	if admits(c, "identity") {
 		o := base

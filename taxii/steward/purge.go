@@ -65,9 +65,9 @@ func (s *Steward) Purge(ctx context.Context) (purged int, err error) {
 		}
 		s.log.Info("purge", "collection", c.Alias, "day", d.Day, "records", d.Count)
 		var old gathered
-		if err := s.each(ctx, c, func(o *stix.Object, detail store.Detail) {
+		if err := s.each(ctx, c, all(), func(o *stix.Object, detail store.Detail) {
 			if until := detail.Handling.Until; until != 0 && int64(until) <= now.Unix() {
-				old.add(o, detail.DateAdded)
+				old.add(o, detail)
 			}
 		}); err != nil {
 			return purged, err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"comity/stix"
 	"comity/store"
@@ -36,13 +37,14 @@ func (s *Steward) Preview(ctx context.Context, id stix.ID) ([]Holding, error) {
 	}
 	list := []Holding{}
 	for _, c := range p.Collections(s.now()) {
-		if has, err := s.store.Has(ctx, exchange.Operator(c.ID), id); err != nil || !has {
-			if err != nil {
-				return nil, err
-			}
+		var there gathered
+		if err := s.each(ctx, c, all(id), there.add); err != nil {
+			return nil, err
+		}
+		if len(there.dates) == 0 {
 			continue
 		}
-		holders, err := s.store.Holders(ctx, c.ID, []stix.ID{id})
+		holders, err := s.store.Holders(ctx, c.ID, there.dates)
 		if err != nil {
 			return nil, err
 		}
@@ -56,99 +58,129 @@ func others(holders []store.Holder, owner string) []store.Holder {
 	return slices.DeleteFunc(holders, func(h store.Holder) bool { return h.Org == owner })
 }
 
-// recalls gathers what each organisation has to be told.
-type recalls map[string][]stix.ID
+// recalls are the objects that each organisation has to be told of, those that
+// are kept alike together: a recall must tell nobody of an object that was hidden
+// from it.
+type recalls map[string]map[exchange.Handling][]stix.ID
 
-func (r recalls) add(holders []store.Holder) {
+func (r recalls) add(holders []store.Holder, of *gathered) {
 	for _, h := range holders {
 		for _, id := range h.IDs {
-			if !slices.Contains(r[h.Org], id) {
-				r[h.Org] = append(r[h.Org], id)
+			kept := of.handling[id]
+			if kept.TLP < stix.Red {
+				kept.TLP = stix.Clear // no notice is less strict than AMBER+STRICT anyway
+			}
+			if r[h.Org] == nil {
+				r[h.Org] = map[exchange.Handling][]stix.ID{}
+			}
+			if !slices.Contains(r[h.Org][kept], id) {
+				r[h.Org][kept] = append(r[h.Org][kept], id)
 			}
 		}
 	}
 }
 
-// send tells every organisation which objects it holds were taken back, by one
-// note.
+// send tells every organisation which objects it holds were taken back.
 func (s *Steward) send(ctx context.Context, p *exchange.Policy, r recalls, key, why string) error {
 	for _, org := range slices.Sorted(maps.Keys(r)) {
-		ids := r[org]
-		told, err := s.tell(ctx, p, notice{
-			to:      org,
-			key:     "recall|" + key,
-			subject: "Recall",
-			text:    fmt.Sprintf("%s Please delete the objects named here (%d), and what you derived from them alone.", why, len(ids)),
-			label:   "recall",
-			about:   ids,
-		})
-		if err != nil {
-			return fmt.Errorf("recall from %s: %w", org, err)
-		}
-		entry := audit.Entry{Act: audit.Notice, Account: "comity", Org: org, Count: len(ids), Text: "recall: " + why, Parties: []string{org}}
-		if !told {
-			entry.Text += " It has no collection of its own to be told in."
-		}
-		for _, id := range ids[:min(len(ids), audit.MaxSubjects)] {
-			entry.Subjects = append(entry.Subjects, audit.Subject{ID: string(id)})
-		}
-		if err := s.store.Record(ctx, entry); err != nil {
-			return err
+		for kept, ids := range r[org] {
+			if err := s.sendOne(ctx, p, org, kept, ids, key, why); err != nil {
+				return fmt.Errorf("recall from %s: %w", org, err)
+			}
 		}
 	}
 	return nil
+}
+
+func (s *Steward) sendOne(ctx context.Context, p *exchange.Policy, org string, kept exchange.Handling, ids []stix.ID, key, why string) error {
+	told, err := s.tell(ctx, p, notice{
+		to:       org,
+		key:      fmt.Sprintf("recall|%s|%s|%s", key, kept.TLP, kept.Barred),
+		subject:  "Recall",
+		text:     fmt.Sprintf("%s Please delete the objects named here (%d), and what you derived from them alone.", why, len(ids)),
+		label:    "recall",
+		about:    ids,
+		handling: kept,
+	})
+	if err != nil {
+		return err
+	}
+	entry := audit.Entry{Act: audit.Notice, Account: "comity", Org: org, Count: len(ids), Text: "recall: " + why, Parties: []string{org}}
+	if !told {
+		entry.Text += " It has no collection to be told of it in."
+	}
+	for _, id := range ids[:min(len(ids), audit.MaxSubjects)] {
+		entry.Subjects = append(entry.Subjects, audit.Subject{ID: string(id)})
+	}
+	return s.store.Record(ctx, entry)
 }
 
 // Delete takes objects back on behalf of their owner (TAXII 2.1 §5.7): whoever
 // got them is told, then they go.
 func (s *Steward) Delete(ctx context.Context, g exchange.Grant, q store.Query) (n int, err error) {
 	return n, s.recorder.Exclusive(ctx, func() error {
-		ids := make([]stix.ID, len(q.IDs))
-		for i, id := range q.IDs {
-			ids[i] = stix.ID(id)
-		}
-		if err := s.recall(ctx, g.Collection(), ids, "Its sender deleted what you received."); err != nil {
+		var gone gathered
+		met := map[time.Time]bool{}
+		if err := s.each(ctx, g.Collection(), q.Match, func(o *stix.Object, d store.Detail) {
+			gone.add(o, d)
+			met[d.DateAdded], met[o.Version().Time()] = true, true
+		}); err != nil {
 			return err
+		}
+		// Where a version is named that is not there, nothing goes, and nobody is told.
+		if !slices.ContainsFunc(q.Versions.At, func(t time.Time) bool { return !met[t.UTC()] }) {
+			if err := s.recall(ctx, g.Collection(), &gone, "Its sender deleted what you received."); err != nil {
+				return err
+			}
 		}
 		n, err = s.store.Delete(ctx, g, q)
 		return err
 	})
 }
 
-// recall tells whoever got objects of one collection.
-func (s *Steward) recall(ctx context.Context, c *exchange.Collection, ids []stix.ID, why string) error {
+// recall tells whoever got records of one collection.
+func (s *Steward) recall(ctx context.Context, c *exchange.Collection, gone *gathered, why string) error {
 	p, _, err := s.policy(ctx)
 	if err != nil {
 		return err
 	}
-	holders, err := s.store.Holders(ctx, c.ID, ids)
+	holders, err := s.store.Holders(ctx, c.ID, gone.dates)
 	if err != nil {
 		return err
 	}
 	r := recalls{}
-	r.add(others(holders, c.Writer))
-	return s.send(ctx, p, r, fmt.Sprintf("%s|%v|%s", c.ID, ids, taxii.FormatTime(s.now())), why)
+	r.add(others(holders, c.Writer), gone)
+	return s.send(ctx, p, r, c.ID.String()+"|"+audit.DigestAll(slices.Clone(gone.digests))+"|"+taxii.FormatTime(s.now()), why)
 }
 
-// Revoked removes the versions that came before the one which says that the
-// object is revoked (STIX 2.1 §3.2); that one stays, so that pollers learn of it.
-// Whoever got an earlier one is told.
+// Revoked removes, of objects of which a version is there that says they are
+// revoked (STIX 2.1 §3.2), the other versions; that one stays, so that pollers
+// learn of it. Whoever got another one is told.
 func (s *Steward) Revoked(ctx context.Context, c *exchange.Collection, ids []stix.ID) error {
 	if len(ids) == 0 {
 		return nil
 	}
 	return s.recorder.Exclusive(ctx, func() error {
-		old := gathered{}
-		if err := s.gather(ctx, c, &old, func(o *stix.Object) bool { return !o.Revoked && slices.Contains(ids, o.ID) }); err != nil {
+		revoked := map[stix.ID]bool{}
+		if err := s.each(ctx, c, all(ids...), func(o *stix.Object, _ store.Detail) {
+			revoked[o.ID] = revoked[o.ID] || o.Revoked
+		}); err != nil {
 			return err
 		}
-		if len(old.dates) == 0 {
-			return nil
+		var old gathered
+		if err := s.each(ctx, c, all(ids...), func(o *stix.Object, d store.Detail) {
+			if revoked[o.ID] && !o.Revoked {
+				old.add(o, d)
+			}
+		}); err != nil || len(old.dates) == 0 {
+			return err
 		}
 		const why = "Its creator revoked what you received."
-		if err := s.recall(ctx, c, old.ids, why); err != nil {
+		if err := s.recall(ctx, c, &old, why); err != nil {
 			return err
 		}
-		return s.remove(ctx, c, &old, store.Bar{}, audit.Entry{Act: audit.Withdrawal, Account: "comity", Org: c.Writer, Agreement: c.Agreement, Text: why, Parties: []string{c.Writer}})
+		return s.remove(ctx, c, &old, store.Bar{}, audit.Entry{
+			Act: audit.Withdrawal, Account: "comity", Org: c.Writer, Agreement: c.Agreement, Text: why, Parties: []string{c.Writer},
+		})
 	})
 }

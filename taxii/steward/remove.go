@@ -7,8 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/go-json-experiment/json/jsontext"
-
 	"comity/stix"
 	"comity/store"
 	"comity/taxii"
@@ -21,46 +19,28 @@ const atOnce = 4000
 
 // gathered is what is to be removed from one collection.
 type gathered struct {
-	dates   []time.Time
-	ids     []stix.ID  // each once, in the order met
-	digests [][32]byte // of each record
-	known   map[stix.ID]bool
+	dates    []time.Time
+	digests  [][32]byte                    // of the content of each record
+	handling map[stix.ID]exchange.Handling // the strictest of each object
 }
 
-func (g *gathered) add(o *stix.Object, date time.Time) {
-	if g.known == nil {
-		g.known = map[stix.ID]bool{}
+func (g *gathered) add(o *stix.Object, d store.Detail) {
+	if g.handling == nil {
+		g.handling = map[stix.ID]exchange.Handling{}
 	}
-	if !g.known[o.ID] {
-		g.known[o.ID] = true
-		g.ids = append(g.ids, o.ID)
+	h := g.handling[o.ID]
+	g.handling[o.ID] = exchange.Handling{TLP: max(h.TLP, d.Handling.TLP), Barred: h.Barred | d.Handling.Barred}
+	g.dates = append(g.dates, d.DateAdded)
+	g.digests = append(g.digests, sha256.Sum256(stix.Canonical(o.Raw)))
+}
+
+// each reads the records of a collection that match, in either specification
+// version, past their retention or not.
+func (s *Steward) each(ctx context.Context, c *exchange.Collection, m taxii.Match, f func(*stix.Object, store.Detail)) error {
+	q := store.Query{Match: m, Limit: atOnce, MaxBytes: 16 << 20, Detail: true}
+	if q.Specs == nil {
+		q.Specs = []string{"2.0", "2.1"}
 	}
-	g.dates = append(g.dates, date)
-	g.digests = append(g.digests, digest(o.Raw))
-}
-
-// digest is that of an object's content: SHA-256 of its canonical form.
-func digest(raw []byte) [32]byte {
-	v := jsontext.Value(slices.Clone(raw))
-	if v.Canonicalize() != nil {
-		v = raw // not reached: the store holds valid JSON only
-	}
-	return sha256.Sum256(v)
-}
-
-// gather finds the records that want names, past their retention or not.
-func (s *Steward) gather(ctx context.Context, c *exchange.Collection, into *gathered, want func(*stix.Object) bool) error {
-	return s.each(ctx, c, func(o *stix.Object, d store.Detail) {
-		if want(o) {
-			into.add(o, d.DateAdded)
-		}
-	})
-}
-
-// each reads every record of a collection.
-func (s *Steward) each(ctx context.Context, c *exchange.Collection, f func(*stix.Object, store.Detail)) error {
-	q := store.Query{Limit: atOnce, MaxBytes: 16 << 20, Detail: true}
-	q.Match = taxii.Match{Versions: taxii.Versioning{All: true}, Specs: []string{"2.0", "2.1"}}
 	for {
 		page, err := s.store.Scan(ctx, exchange.Operator(c.ID), q)
 		if err != nil {
@@ -78,6 +58,15 @@ func (s *Steward) each(ctx context.Context, c *exchange.Collection, f func(*stix
 		}
 		q.After = page.Last
 	}
+}
+
+// all matches every version of everything, or of some objects.
+func all(ids ...stix.ID) taxii.Match {
+	m := taxii.Match{Versions: taxii.Versioning{All: true}}
+	for _, id := range ids {
+		m.IDs = append(m.IDs, string(id))
+	}
+	return m
 }
 
 // remove takes records away, in as many transactions as it needs. A kill leaves

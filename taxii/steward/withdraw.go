@@ -48,23 +48,25 @@ func (s *Steward) Withdraw(ctx context.Context, id, party, reason string) (out a
 		Act: audit.Withdrawal, Account: "operator", Org: party, Agreement: id, Article: by.Article,
 		Text: "withdrawal by notice: " + reason, Parties: []string{party, p.Centre().ID},
 	}
-	var all gathered
+	var digests [][32]byte
 	err = s.recorder.Exclusive(ctx, func() error {
 		holders, parts := recalls{}, map[*exchange.Collection]*gathered{}
 		for _, c := range s.affected(p, own, id, identity) {
 			mine := &gathered{}
-			if err := s.gather(ctx, c, mine, func(o *stix.Object) bool {
-				return c.Writer == party || o.Creator != "" && string(o.Creator) == identity
+			if err := s.each(ctx, c, all(), func(o *stix.Object, d store.Detail) {
+				if c.Writer == party || o.Creator != "" && string(o.Creator) == identity {
+					mine.add(o, d)
+				}
 			}); err != nil {
 				return err
 			}
-			got, err := s.store.Holders(ctx, c.ID, mine.ids)
+			got, err := s.store.Holders(ctx, c.ID, mine.dates)
 			if err != nil {
 				return err
 			}
-			holders.add(others(others(got, c.Writer), party))
+			holders.add(others(others(got, c.Writer), party), mine)
 			parts[c] = mine
-			all.digests = append(all.digests, mine.digests...)
+			digests = append(digests, mine.digests...)
 		}
 		if err := s.send(ctx, p, holders, "withdrawal|"+id+"|"+party+"|"+taxii.FormatTime(s.now()), why); err != nil {
 			return err
@@ -79,7 +81,7 @@ func (s *Steward) Withdraw(ctx context.Context, id, party, reason string) (out a
 	if err != nil {
 		return out, err
 	}
-	return s.certify(ctx, all.digests, entry, reason)
+	return s.certify(ctx, digests, entry, reason)
 }
 
 // mayWithdraw is the clause under which a party may take its data back.
