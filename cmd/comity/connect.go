@@ -43,8 +43,8 @@ func (sh *shell) connect() (*admin.Client, error) {
 	}
 }
 
-// local is an Admin in this process. What goes out by commands is no delivery, so
-// its steward has nothing to wait for.
+// local is an Admin in this process. What goes out by commands is on record at
+// once, so nothing has to be waited for at the end.
 func (sh *shell) local(s store.Store) (*admin.Client, error) {
 	key, err := centreKey(sh.data)
 	if err != nil {

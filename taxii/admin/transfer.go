@@ -112,7 +112,7 @@ func (a *Admin) export(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return taxii.Errorf(taxii.NotFound, "there is no such collection; comity collections lists them")
 	}
-	g := exchange.Operator(c.ID)
+	g, scan := exchange.Operator(c.ID), a.store.Scan
 	if as := r.FormValue("as"); as != "" {
 		pr, err := principal(policy, d, as, now)
 		if err != nil {
@@ -121,6 +121,7 @@ func (a *Admin) export(w http.ResponseWriter, r *http.Request) error {
 		if g, err = policy.Decide(pr, c.Alias, exchange.Read, now); err != nil {
 			return err
 		}
+		scan = a.steward.Scan
 	}
 	q := store.Query{Limit: 10_000, MaxBytes: 4 << 20}
 	q.Versions.All = true
@@ -130,7 +131,7 @@ func (a *Admin) export(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	page, err := a.store.Scan(ctx, g, q)
+	page, err := scan(ctx, g, q)
 	if err != nil {
 		return err
 	}
@@ -145,7 +146,7 @@ func (a *Admin) export(w http.ResponseWriter, r *http.Request) error {
 			break
 		}
 		q.After = page.Last
-		if page, err = a.store.Scan(ctx, g, q); err != nil {
+		if page, err = scan(ctx, g, q); err != nil {
 			return err
 		}
 	}

@@ -25,6 +25,20 @@ type Holding struct {
 // record, so that who reads it finds the last second too.
 func (s *Steward) Flush(ctx context.Context) error { return s.recorder.Flush(ctx) }
 
+// Scan reads a page for an account outside TAXII, and puts it on record as
+// delivered.
+func (s *Steward) Scan(ctx context.Context, g exchange.Grant, q store.Query) (*store.Page, error) {
+	defer s.recorder.Reading()()
+	page, err := s.store.Scan(ctx, g, q)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.recorder.Deliver(g, q.Match, q.After, page.First, page.Last, page.Len()); err != nil {
+		return nil, err
+	}
+	return page, s.Flush(ctx)
+}
+
 // Preview tells who holds an object, without telling anybody: each recorded
 // query is asked again as of its time.
 func (s *Steward) Preview(ctx context.Context, id stix.ID) ([]Holding, error) {
