@@ -75,7 +75,7 @@ const (
 // a checkpoint at once and then daily. Nothing that fails stops it: it is logged
 // and tried again.
 func (s *Steward) Run(ctx context.Context) error {
-	if err := s.begin(ctx); err != nil {
+	if err := s.begin(context.WithoutCancel(ctx)); err != nil {
 		return err
 	}
 	flushed := make(chan error, 1)
@@ -114,7 +114,7 @@ func (s *Steward) round(ctx context.Context, last *rounds) {
 	if err == nil && (generation != last.generation || !last.edge.IsZero() && !now.Before(last.edge)) {
 		try("note transitions", s.Settle)
 		if p, _, err := s.policy(ctx); err == nil {
-			last.generation, last.edge = s.generation, p.Next(now)
+			last.generation, last.edge = generation, p.Next(now)
 		}
 	}
 	if now.Sub(last.tidied) >= tidyEvery {
