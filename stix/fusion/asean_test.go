@@ -1,0 +1,251 @@
+package fusion_test
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"comity/stix"
+	"comity/stix/fusion"
+	"comity/taxii/demo"
+)
+
+func equal(t testing.TB, what string, got, want any) {
+	t.Helper()
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", what, diff)
+	}
+}
+
+func scenario(t testing.TB, name string) *demo.Scenario {
+	t.Helper()
+	s, err := demo.New(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// rules are those of testdata/agreements/op-asean-demo.toml.
+func rules(t testing.TB, s *demo.Scenario) *fusion.Rules {
+	t.Helper()
+	geo, err := fusion.ReadGeo(strings.NewReader(s.Geo()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	warning, err := fusion.ReadWarningList(strings.NewReader(s.WarningList()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &fusion.Rules{
+		At: demo.Snapshot, From: time.Date(2017, 2, 1, 0, 0, 0, 0, time.UTC), To: demo.Snapshot, Merge: true,
+		Order:     []fusion.Basis{fusion.ByReference, fusion.BySource, fusion.ByDomain},
+		SiteOrder: []fusion.Basis{fusion.ByOwner, fusion.ByReference, fusion.BySource, fusion.ByDomain},
+		Geo:       geo, Warning: warning,
+		Reserved:   fusion.NetworksOf(netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("2001:db8::/32")),
+		Government: []string{"*.gov.??.example"}, Confidence: map[int]int{1: 50, 2: 70, 3: 90}, TestSuffix: "example",
+	}
+	for _, c := range s.Countries {
+		r.Countries = append(r.Countries, c.Code)
+	}
+	return r
+}
+
+// source is a vendor who pushes at the snapshot.
+func source(vendor string) fusion.Source {
+	parties := map[stix.ID]string{}
+	for _, v := range demo.Vendors() {
+		parties[demo.Identity(v)] = v
+	}
+	return fusion.Source{
+		Submitter: vendor, Received: demo.Snapshot,
+		Party: func(id stix.ID) string { return parties[id] },
+	}
+}
+
+// contributions are all that the vendors push, in packages of at most n objects.
+func contributions(t testing.TB, s *demo.Scenario, n int) (all []fusion.Contribution) {
+	t.Helper()
+	for _, vendor := range demo.Vendors() {
+		for push := range s.Pushes(vendor, n) {
+			read, refused := fusion.Read(push.Objects, source(vendor))
+			if refused != nil {
+				t.Fatalf("%s: %v", vendor, refused[0])
+			}
+			all = append(all, read...)
+		}
+	}
+	return all
+}
+
+// asean is the whole operation, read once for all tests.
+var asean struct {
+	sync.Once
+	*demo.Scenario
+	all []fusion.Contribution
+}
+
+// operation is the whole operation: who pushed what, and a state without
+// anything yet.
+func operation(t testing.TB, admits func(*fusion.Contribution) bool) (*demo.Scenario, []fusion.Contribution, *fusion.State) {
+	t.Helper()
+	asean.Do(func() {
+		asean.Scenario = scenario(t, "asean")
+		asean.all = contributions(t, asean.Scenario, 10_000)
+	})
+	return asean.Scenario, asean.all, fusion.NewState(rules(t, asean.Scenario), admits)
+}
+
+func notRed(c *fusion.Contribution) bool { return c.Label < stix.Red }
+
+// The operation of SCENARIO 5, from STIX objects to its figures.
+func TestASEAN(t *testing.T) {
+	truth := demo.ASEAN()
+	for _, view := range []struct {
+		name    string
+		admits  func(*fusion.Contribution) bool
+		truth   demo.View
+		servers func(demo.CountryTruth) int
+	}{
+		{"centre", nil, truth.Centre, func(c demo.CountryTruth) int { return c.Servers }},
+		{"bureaus", notRed, truth.Bureaus, func(c demo.CountryTruth) int { return c.Releasable }},
+	} {
+		t.Run(view.name, func(t *testing.T) {
+			_, all, state := operation(t, view.admits)
+			state.Add(all)
+			findings, left := state.Findings()
+			servers, sites := fusion.Summarise(fusion.C2, findings), fusion.Summarise(fusion.Website, findings)
+
+			equal(t, "servers", servers.Findings, view.truth.Servers)
+			equal(t, "digest", fusion.Digest(fusion.C2, findings), view.truth.Digest)
+			equal(t, "confidence", servers.ByConfidence, view.truth.Confidence)
+			origins, byCountry, websites := map[int]int{}, map[string]int{}, map[string]int{}
+			for n, count := range view.truth.Origins {
+				origins[n+1] = count
+			}
+			portals, strict := 0, 0
+			for _, c := range truth.Countries {
+				byCountry[c.Code], websites[c.Code] = view.servers(c), c.Sites
+				portals, strict = portals+c.Portals, strict+c.Strict
+			}
+			equal(t, "origins", servers.ByOrigins, origins)
+			equal(t, "countries", servers.ByCountry, byCountry)
+			equal(t, "websites", sites.ByCountry, websites)
+			equal(t, "portals", sites.Government, portals)
+			if view.name == "bureaus" {
+				equal(t, "annexes", servers.Strict, strict)
+				equal(t, "disagreeing", servers.Disagreeing, truth.Disagreeing)
+			}
+			notCounted(t, findings, left, map[string]int{"centre": truth.Repeats, "bureaus": truth.Repeats - 1}[view.name])
+			if view.name == "centre" {
+				accounts(t, fusion.Accounts(fusion.C2, findings, left), truth)
+			}
+		})
+	}
+}
+
+// notCounted holds what was left out against SCENARIO 5.2. One of the records
+// that are pushed twice is RED.
+func notCounted(t *testing.T, findings []fusion.Finding, left []fusion.Excluded, repeats int) {
+	t.Helper()
+	got := map[fusion.Reason]int{}
+	for _, account := range fusion.Accounts(fusion.C2, findings, left) {
+		for reason, n := range account.NotCounted {
+			got[reason] += n
+		}
+	}
+	equal(t, "not counted", got, map[fusion.Reason]int{
+		fusion.Unroutable: 60, fusion.Warned: 12, fusion.Stale: 150, fusion.Withdrawn: 40, fusion.OutOfScope: 900,
+		fusion.Duplicate: repeats,
+	})
+	shared := 0
+	for _, f := range findings {
+		if f.Kind == fusion.Other && strings.HasPrefix(f.Key, "shared-") {
+			shared++
+		}
+	}
+	equal(t, "phishing domains on the shared host, apart", shared, 40)
+}
+
+// accounts holds the contribution accounts against FUSION part 4.
+func accounts(t *testing.T, got map[string]*fusion.Account, truth demo.Truth) {
+	t.Helper()
+	var first, led, sole, given int
+	for _, want := range truth.Vendors {
+		a := got[want.Vendor]
+		equal(t, want.Vendor, []int{a.Given, a.Sole, a.Relayed}, []int{want.Given, want.Sole, want.Relayed})
+		equal(t, want.Vendor+": first = sole + led", a.UniqueFirst, a.Sole+a.Led)
+		equal(t, want.Vendor+": given = first + confirmed others", a.Given, a.UniqueFirst+a.ConfirmedOthers)
+		equal(t, want.Vendor+": corroborated = given - sole", a.Corroborated, a.Given-a.Sole)
+		first, led, sole, given = first+a.UniqueFirst, led+a.Led, sole+a.Sole, given+a.Given
+	}
+	equal(t, "sums of first, led, sole, given", []int{first, led, sole, given}, []int{8_913, 3_707, 5_206, 15_026})
+}
+
+// Issues find what they are about: 14 absorbed, 7 with a report of their own,
+// 10 open.
+func TestIssues(t *testing.T) {
+	s, all, state := operation(t, notRed)
+	state.Add(all)
+	findings, _ := state.Findings()
+	index := fusion.NewIndex(findings)
+	got := map[string]fusion.Kind{}
+	for _, c := range s.Countries {
+		bureau := "ncb-" + strings.ToLower(c.Code)
+		for push := range s.IssuePushes(bureau, 1_000) {
+			for _, issue := range fusion.ReadIssues(push.Objects, source(bureau)) {
+				got[issue.Values[0].Text] = ""
+				for _, n := range index.Match(&issue) {
+					got[issue.Values[0].Text] += findings[n].Kind
+				}
+			}
+		}
+	}
+	want := map[string]fusion.Kind{}
+	for _, issue := range s.Issues {
+		want[issue.Value] = map[demo.State]fusion.Kind{
+			demo.AbsorbedC2: fusion.C2, demo.AbsorbedWeb: fusion.Website, demo.Own: fusion.Other,
+		}[issue.State]
+	}
+	equal(t, "matches", got, want)
+	equal(t, "issues", len(got), 31)
+}
+
+// When fir withdraws, striking its rows from the result gives a wrong count: three
+// domains and addresses were one server only because fir said so.
+func TestWithdrawFir(t *testing.T) {
+	_, all, state := operation(t, nil)
+	state.Add(all)
+	before, _ := state.Findings()
+	struck := 0
+	for _, f := range before {
+		if f.Kind == fusion.C2 && f.Held == "" && !slices.Equal(f.Origins, []string{"fir"}) {
+			struck++
+		}
+	}
+	state.Withdraw(func(c *fusion.Contribution) bool { return c.Origin == "fir" || c.Submitter == "fir" })
+	got, left := state.Findings()
+	_, _, others := operation(t, nil)
+	others.Add(fusion.Without("fir", all))
+	want, wantLeft := others.Findings()
+	equal(t, "findings", got, want)
+	equal(t, "left out", left, wantLeft)
+	equal(t, "servers without fir, and by striking its rows", []int{fusion.Summarise(fusion.C2, got).Findings, struck}, []int{8_632, 8_629})
+}
+
+// The server that FUSION part 3 shows.
+func TestServer2087(t *testing.T) {
+	_, all, state := operation(t, nil)
+	state.Add(all)
+	findings, _ := state.Findings()
+	f := findings[fusion.NewIndex(findings)["198.18.32.26"][0]]
+	equal(t, "values", f.Values, []fusion.Value{{Type: "domain-name", Text: "c2-02087.kh.example"}, {Type: "ipv4-addr", Text: "198.18.32.26"}})
+	equal(t, "id", f.Values[1].ID(), stix.ID("ipv4-addr--24394a39-8e79-5c60-b468-01f9ba983415"))
+	equal(t, "who", []any{f.Origins, f.FirstBy, f.Confidence}, []any{[]string{"alder", "birch", "dogwood"}, "dogwood", 90})
+	equal(t, "where", []any{f.Country, f.Basis, f.Disagreeing}, []any{"KH", fusion.ByReference, 0})
+}

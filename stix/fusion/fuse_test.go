@@ -1,0 +1,219 @@
+package fusion_test
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"comity/stix"
+	"comity/stix/fusion"
+)
+
+// noon is when the contributions of these tests are made.
+var noon = time.Date(2017, 4, 1, 12, 0, 0, 0, time.UTC)
+
+// says is one vendor's own statement about a C2 server: a domain with what it
+// resolves to, or an address.
+func says(vendor, value string, resolves ...string) fusion.Contribution {
+	typ := "domain-name"
+	if addr, err := netip.ParseAddr(value); err == nil && addr.Is4() {
+		typ = "ipv4-addr"
+	} else if err == nil {
+		typ = "ipv6-addr"
+	}
+	return fusion.Contribution{
+		Ref:    fusion.Ref{Submitter: vendor, Object: stix.ID("indicator--" + vendor + value), Version: noon},
+		Origin: vendor, Kind: fusion.C2, Value: fusion.Value{Type: typ, Text: value}, Resolves: resolves,
+		Label: stix.Amber, Made: noon, Received: noon, First: noon, Last: noon,
+	}
+}
+
+// relay is c as another vendor passes it on.
+func relay(by string, c fusion.Contribution) fusion.Contribution {
+	c.Submitter = by
+	return c
+}
+
+// fused is keys with their origins, by key, and what was left out.
+func fused(rules *fusion.Rules, all ...fusion.Contribution) (got []string) {
+	findings, left := fusion.Fuse(rules, all)
+	for _, f := range findings {
+		line := f.Key + ": " + strings.Join(f.Origins, " ")
+		if f.Held != "" {
+			line += ", " + string(f.Held)
+		}
+		got = append(got, line)
+	}
+	for _, e := range left {
+		got = append(got, fmt.Sprintf("%s by %s: %s", e.Value.Text, e.Submitter, e.Reason))
+	}
+	return got
+}
+
+func plain() *fusion.Rules {
+	return &fusion.Rules{Merge: true, Confidence: map[int]int{1: 50, 2: 70, 3: 90}}
+}
+
+func TestMerge(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		all  []fusion.Contribution
+		want []string
+	}{
+		{"domain and address that know only each other", []fusion.Contribution{
+			says("alder", "a.example.org", "8.8.0.1"), says("birch", "8.8.0.1"), says("cedar", "a.example.org"),
+		}, []string{"8.8.0.1: alder birch cedar"}},
+		{"an address known as a target only", []fusion.Contribution{
+			says("alder", "a.example.org", "8.8.0.1"),
+		}, []string{"8.8.0.1: alder"}},
+		{"a shared host", []fusion.Contribution{
+			says("alder", "a.example.org", "8.8.0.1"), says("birch", "b.example.org", "8.8.0.1"), says("cedar", "8.8.0.1"),
+		}, []string{"8.8.0.1: cedar", "a.example.org: alder", "b.example.org: birch"}},
+		{"a domain that moves", []fusion.Contribution{
+			says("alder", "a.example.org", "8.8.0.1"), says("birch", "a.example.org", "8.8.0.2"),
+		}, []string{"a.example.org: alder birch"}},
+		{"a target that is no host", []fusion.Contribution{
+			says("alder", "a.example.org", "10.0.0.1"),
+		}, []string{"a.example.org: alder"}},
+		{"a relay is no ground", []fusion.Contribution{
+			relay("birch", says("alder", "a.example.org", "8.8.0.1")), says("cedar", "a.example.org"), says("cedar", "8.8.0.1"),
+		}, []string{"8.8.0.1: cedar", "a.example.org: cedar", "a.example.org by birch: relay-unbacked"}},
+	} {
+		equal(t, test.name, fused(plain(), test.all...), test.want)
+	}
+	off := plain()
+	off.Merge = false
+	equal(t, "without the rule", fused(off, says("alder", "a.example.org", "8.8.0.1"), says("birch", "8.8.0.1")),
+		[]string{"8.8.0.1: birch", "a.example.org: alder"})
+}
+
+// The case that the scenario has not: the resolution itself is RED. Who may not
+// see it sees two servers, and no sign of a third origin.
+func TestRedResolution(t *testing.T) {
+	red := says("alder", "a.example.org", "8.8.0.1")
+	red.Label = stix.Red
+	all := []fusion.Contribution{red, says("birch", "a.example.org"), says("cedar", "8.8.0.1")}
+	equal(t, "centre", fused(plain(), all...), []string{"8.8.0.1: alder birch cedar"})
+	state := fusion.NewState(plain(), notRed)
+	state.Add(all)
+	findings, _ := state.Findings()
+	equal(t, "bureaus", []any{len(findings), findings[0].Confidence, findings[1].Confidence}, []any{2, 50, 50})
+	state.Remove("birch", all[1].Object)
+	findings, _ = state.Findings()
+	equal(t, "without birch", []any{len(findings), findings[0].Key}, []any{1, "8.8.0.1"})
+}
+
+func TestRelays(t *testing.T) {
+	made := says("alder", "8.8.0.1")
+	again := relay("birch", made)
+	again.Object += "again"
+	findings, left := fusion.Fuse(plain(), []fusion.Contribution{relay("birch", made), again, made})
+	equal(t, "one origin", []any{findings[0].Origins, findings[0].Confidence}, []any{[]string{"alder"}, 50})
+	equal(t, "thanked once", len(findings[0].Relays), 1)
+	equal(t, "the second time", left[0].Reason, fusion.Duplicate)
+	equal(t, "its maker gone", fused(plain(), relay("birch", made)), []string{"8.8.0.1 by birch: relay-unbacked"})
+}
+
+func TestScreen(t *testing.T) {
+	warning, err := fusion.ReadWarningList(strings.NewReader("# resolvers\n8.8.8.8\n9.9.9.0/24\n\nharmless.example.org\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules := &fusion.Rules{
+		At: noon.AddDate(0, 0, 7), From: noon.AddDate(0, 0, -7), To: noon.AddDate(0, 0, 7), Warning: warning,
+		Reserved: fusion.NetworksOf(netip.MustParsePrefix("198.18.0.0/15")),
+	}
+	with := func(c fusion.Contribution, change func(*fusion.Contribution)) fusion.Contribution {
+		change(&c)
+		return c
+	}
+	for _, test := range []struct {
+		c    fusion.Contribution
+		want fusion.Reason
+	}{
+		{says("alder", "8.8.0.1"), ""},
+		{says("alder", "198.18.0.1"), ""}, // special, but taken all the same
+		{says("alder", "10.0.0.1"), fusion.Unroutable},
+		{says("alder", "fd00::1"), fusion.Unroutable},
+		{says("alder", "8.8.8.8"), fusion.Warned},
+		{says("alder", "9.9.9.9"), fusion.Warned},
+		{says("alder", "www.harmless.example.org"), fusion.Warned},
+		{with(says("alder", "8.8.0.1"), func(c *fusion.Contribution) { c.Until = rules.At }), fusion.Stale},
+		{with(says("alder", "8.8.0.1"), func(c *fusion.Contribution) { c.Revoked = true }), fusion.Withdrawn},
+		{with(says("alder", "8.8.0.1"), func(c *fusion.Contribution) { c.Made = rules.From.Add(-1) }), fusion.OutsideWindow},
+		{with(says("alder", "8.8.0.1"), func(c *fusion.Contribution) { c.Made, c.Received = rules.To, rules.To }), fusion.OutsideWindow},
+	} {
+		equal(t, test.c.Value.Text, rules.Screen(&test.c), test.want)
+	}
+}
+
+func TestCountry(t *testing.T) {
+	geo, err := fusion.ReadGeo(strings.NewReader("network,country\n8.8.0.0/16,KH\n8.8.1.0/24,SG\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules := plain()
+	rules.Geo, rules.Countries = geo, []string{"KH", "ID", "SG"}
+	rules.Order = []fusion.Basis{fusion.ByReference, fusion.BySource, fusion.ByDomain}
+	rules.SiteOrder = []fusion.Basis{fusion.ByOwner, fusion.ByReference}
+	claim := func(c fusion.Contribution, country string) fusion.Contribution {
+		c.Country = country
+		return c
+	}
+	site := fusion.Contribution{
+		Ref: fusion.Ref{Submitter: "alder", Object: "indicator--site"}, Origin: "alder", Kind: fusion.Website,
+		Value: fusion.Value{Type: "url", Text: "http://shop.example.org/1.php"}, Resolves: []string{"8.8.1.1"}, Owner: "ID",
+	}
+	hosted := site
+	hosted.Owner = ""
+	for _, test := range []struct {
+		name string
+		all  []fusion.Contribution
+		want []any
+	}{
+		{"the smallest network", []fusion.Contribution{says("alder", "8.8.1.9")}, []any{"SG", fusion.ByReference, 0, fusion.Reason("")}},
+		{"against a source", []fusion.Contribution{claim(says("alder", "8.8.0.9"), "SG")}, []any{"KH", fusion.ByReference, 1, fusion.Reason("")}},
+		{"most sources", []fusion.Contribution{
+			claim(says("alder", "1.1.1.1"), "ID"), claim(says("birch", "1.1.1.1"), "SG"), claim(says("cedar", "1.1.1.1"), "SG"),
+		}, []any{"SG", fusion.BySource, 1, fusion.Reason("")}},
+		{"country code", []fusion.Contribution{says("alder", "c2.kh")}, []any{"KH", fusion.ByDomain, 0, fusion.Reason("")}},
+		{"elsewhere", []fusion.Contribution{says("alder", "c2.jp")}, []any{"JP", fusion.ByDomain, 0, fusion.OutOfScope}},
+		{"nowhere", []fusion.Contribution{says("alder", "c2.example.org")}, []any{"", fusion.Basis(""), 0, fusion.NoCountry}},
+		{"a site goes to its owner", []fusion.Contribution{site}, []any{"ID", fusion.ByOwner, 0, fusion.Reason("")}},
+		{"else to its host", []fusion.Contribution{hosted}, []any{"SG", fusion.ByReference, 0, fusion.Reason("")}},
+	} {
+		findings, _ := fusion.Fuse(rules, test.all)
+		f := findings[0]
+		equal(t, test.name, []any{f.Country, f.Basis, f.Disagreeing, f.Held}, test.want)
+	}
+}
+
+func TestConfidence(t *testing.T) {
+	r := plain()
+	equal(t, "by origins", []int{r.ConfidenceOf(1, false, false), r.ConfidenceOf(2, false, false), r.ConfidenceOf(7, false, false)}, []int{50, 70, 90})
+	equal(t, "seen by a bureau too", r.ConfidenceOf(1, true, false), 90)
+	equal(t, "disputed", r.ConfidenceOf(7, true, true), 30)
+}
+
+func TestSeverity(t *testing.T) {
+	ago := func(days int) time.Time { return noon.AddDate(0, 0, -days) }
+	for _, test := range []struct {
+		f       fusion.Finding
+		exposed bool
+		want    fusion.Severity
+	}{
+		{fusion.Finding{Entity: fusion.Entity{Kind: fusion.Website}, Government: true, Confidence: 70}, false, fusion.Critical},
+		{fusion.Finding{Entity: fusion.Entity{Kind: fusion.Website}, Confidence: 50}, true, fusion.High},
+		{fusion.Finding{Entity: fusion.Entity{Kind: fusion.Website}, Government: true, Confidence: 50}, false, fusion.High},
+		{fusion.Finding{Entity: fusion.Entity{Kind: fusion.Website}, Confidence: 50}, false, fusion.Medium},
+		{fusion.Finding{Entity: fusion.Entity{Kind: fusion.C2}, Confidence: 70, Last: ago(14)}, false, fusion.High},
+		{fusion.Finding{Entity: fusion.Entity{Kind: fusion.C2}, Confidence: 50, Last: ago(1)}, false, fusion.Medium},
+		{fusion.Finding{Entity: fusion.Entity{Kind: fusion.C2}, Confidence: 90, Last: ago(61)}, false, fusion.Low},
+		{fusion.Finding{Entity: fusion.Entity{Kind: fusion.C2}, Confidence: 90, Last: ago(61), Government: true}, false, fusion.Medium},
+		{fusion.Finding{Entity: fusion.Entity{Kind: fusion.Other}}, false, fusion.Unrated},
+	} {
+		equal(t, fmt.Sprintf("%+v", test.f), test.f.SeverityAt(noon, test.exposed), test.want)
+	}
+}

@@ -1,0 +1,143 @@
+package fusion
+
+import (
+	"bufio"
+	"encoding/csv"
+	"fmt"
+	"io"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// Networks finds the smallest network that an address is in, and what is said
+// of that network. Nil has no networks. It is read-only once built.
+type Networks struct {
+	say  map[netip.Prefix]string
+	bits []int // the lengths that occur, longest first
+}
+
+// Elsewhere is the country of addresses that a reference table places outside
+// the region without naming a country.
+const Elsewhere = "outside"
+
+// ReadGeo reads a reference table: CSV with the columns network, in CIDR
+// notation, and country, ISO 3166-1 alpha-2 or "outside", after a line that names
+// them.
+func ReadGeo(r io.Reader) (*Networks, error) {
+	rows, err := csv.NewReader(r).ReadAll()
+	if err != nil {
+		return nil, fmt.Errorf("read a table of networks: %w", err)
+	}
+	n := &Networks{say: map[netip.Prefix]string{}}
+	for i, row := range rows {
+		if len(row) < 2 {
+			return nil, fmt.Errorf("read a table of networks: line %d has no country", i+1)
+		}
+		if i == 0 && row[0] == "network" {
+			continue
+		}
+		prefix, err := netip.ParsePrefix(row[0])
+		if err != nil {
+			return nil, fmt.Errorf("read a table of networks: line %d: %w", i+1, err)
+		}
+		n.say[prefix.Masked()] = row[1]
+	}
+	n.index()
+	return n, nil
+}
+
+// NetworksOf are networks of which nothing is said.
+func NetworksOf(prefixes ...netip.Prefix) *Networks {
+	n := &Networks{say: map[netip.Prefix]string{}}
+	for _, p := range prefixes {
+		n.say[p.Masked()] = ""
+	}
+	n.index()
+	return n
+}
+
+func (n *Networks) index() {
+	lengths := map[int]bool{}
+	for p := range n.say {
+		lengths[p.Bits()] = true
+	}
+	n.bits = slices.SortedFunc(maps.Keys(lengths), func(a, b int) int { return b - a })
+}
+
+// Find is what is said of the smallest network around addr.
+func (n *Networks) Find(addr netip.Addr) (said string, ok bool) {
+	if n == nil {
+		return "", false
+	}
+	for _, bits := range n.bits {
+		if p, err := addr.Prefix(bits); err == nil {
+			if said, ok = n.say[p]; ok {
+				return said, true
+			}
+		}
+	}
+	return "", false
+}
+
+// WarningList holds addresses, networks and domains that are known to be
+// harmless. Nil holds nothing.
+type WarningList struct {
+	networks *Networks
+	domains  map[string]bool
+}
+
+// ReadWarningList reads one entry a line; empty lines and those that begin with
+// # are skipped. A domain stands for the names below it too.
+func ReadWarningList(r io.Reader) (*WarningList, error) {
+	w := &WarningList{domains: map[string]bool{}}
+	var networks []netip.Prefix
+	lines := bufio.NewScanner(r)
+	for n := 1; lines.Scan(); n++ {
+		line := strings.TrimSpace(lines.Text())
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		if prefix, err := netip.ParsePrefix(line); err == nil {
+			networks = append(networks, prefix)
+		} else if host, err := hostOf(line); err != nil {
+			return nil, fmt.Errorf("read a warning list: line %d: %w", n, err)
+		} else if addr, ok := host.addr(); ok {
+			networks = append(networks, netip.PrefixFrom(addr, addr.BitLen()))
+		} else {
+			w.domains[host.Text] = true
+		}
+	}
+	w.networks = NetworksOf(networks...)
+	return w, lines.Err()
+}
+
+// Has tells whether the list names a host, or something around it.
+func (w *WarningList) Has(host Value) bool {
+	if w == nil {
+		return false
+	}
+	if addr, ok := host.addr(); ok {
+		_, ok = w.networks.Find(addr)
+		return ok
+	}
+	for name, more := host.Text, true; more; _, name, more = strings.Cut(name, ".") {
+		if w.domains[name] {
+			return true
+		}
+	}
+	return false
+}
+
+// unroutable are the networks that no host of the internet is in, by the IANA
+// special-purpose registries.
+var unroutable = NetworksOf(func() (all []netip.Prefix) {
+	for _, s := range strings.Fields(`
+		0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 192.0.2.0/24
+		192.168.0.0/16 198.18.0.0/15 198.51.100.0/24 203.0.113.0/24 224.0.0.0/4 240.0.0.0/4
+		::/127 100::/64 2001:2::/48 2001:db8::/32 3fff::/20 fc00::/7 fe80::/10 ff00::/8`) {
+		all = append(all, netip.MustParsePrefix(s))
+	}
+	return all
+}()...)

@@ -1,0 +1,79 @@
+package fusion
+
+import (
+	"slices"
+	"strings"
+
+	"comity/stix"
+	"comity/stix/rawjson"
+)
+
+// Issue is what a country flagged: a grouping with the label flagged-issue. It is
+// matched with findings and never fused: it is no origin, and confirms nothing.
+type Issue struct {
+	Ref
+	Values []Value // what it is about, in normal form, in the order of the grouping
+}
+
+// ReadIssues takes the issues from the objects of one push. Values that cannot be
+// brought into normal form are left out.
+func ReadIssues(objects []stix.Object, from Source) (issues []Issue) {
+	r := reader{from: from, objects: map[stix.ID]stix.Object{}}
+	for _, o := range objects {
+		r.objects[o.ID] = o
+	}
+	for _, o := range objects {
+		if o.Type != "grouping" || o.Revoked || !lists(o, "labels", "flagged-issue") {
+			continue
+		}
+		issue := Issue{Ref: Ref{from.Submitter, o.ID, o.Version().Time()}}
+		r.gather(&issue, o)
+		issues = append(issues, issue)
+	}
+	return issues
+}
+
+// gather takes the values that o refers to, directly or in an observed-data.
+func (r *reader) gather(issue *Issue, o stix.Object) {
+	for e := rawjson.ElementsOf(rawjson.Member(o.Raw, "object_refs")); e.Next(); {
+		ref, _ := rawjson.Text(e.Value)
+		target, ok := r.find(stix.ID(ref))
+		switch {
+		case !ok:
+		case target.Type == "observed-data" && o.Type == "grouping":
+			r.gather(issue, target)
+		case fused(target.Type):
+			if value, err := Normal(target.Type, text(target, "value")); err == nil {
+				issue.Values = with(issue.Values, value)
+			}
+		}
+	}
+}
+
+// Index finds findings by what they consist of.
+type Index map[string][]int
+
+// NewIndex is the index of findings; its numbers are theirs. Held findings are
+// in it: a country may flag what is no finding of the operation.
+func NewIndex(findings []Finding) Index {
+	x := Index{}
+	for i := range findings {
+		texts := []string{findings[i].Key}
+		for _, v := range findings[i].Values {
+			texts = append(texts, v.Text, v.Host().Text)
+		}
+		for _, text := range set(texts, strings.Compare) {
+			x[text] = append(x[text], i)
+		}
+	}
+	return x
+}
+
+// Match is the numbers of the findings that an issue is about, ascending.
+func (x Index) Match(issue *Issue) (numbers []int) {
+	for _, v := range issue.Values {
+		numbers = append(numbers, x[v.Text]...)
+	}
+	slices.Sort(numbers)
+	return slices.Compact(numbers)
+}

@@ -1,0 +1,46 @@
+package fusion
+
+import (
+	"time"
+
+	"comity/stix"
+	"comity/stix/rawjson"
+)
+
+// kindOf reads what an infrastructure is.
+func kindOf(infra stix.Object) Kind {
+	switch {
+	case lists(infra, "labels", "compromised-website"):
+		return Website
+	case lists(infra, "infrastructure_types", "command-and-control"):
+		return C2
+	}
+	return Other
+}
+
+// lists tells whether a property of o is a list that has a word.
+func lists(o stix.Object, property, word string) bool {
+	for e := rawjson.ElementsOf(rawjson.Member(o.Raw, property)); e.Next(); {
+		if s, _ := rawjson.Text(e.Value); string(s) == word {
+			return true
+		}
+	}
+	return false
+}
+
+// fused tells whether observables of a type contribute.
+func fused(typ string) bool {
+	return typ == "ipv4-addr" || typ == "ipv6-addr" || typ == "domain-name" || typ == "url"
+}
+
+func text(o stix.Object, property string) string {
+	s, _ := rawjson.Text(rawjson.Member(o.Raw, property))
+	return string(s)
+}
+
+func id(o stix.Object, property string) stix.ID { return stix.ID(text(o, property)) }
+
+func instant(o stix.Object, property string) time.Time {
+	t, _ := stix.ParseTimestamp(text(o, property))
+	return t.Time()
+}

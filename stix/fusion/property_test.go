@@ -1,0 +1,206 @@
+package fusion_test
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"comity/stix"
+	"comity/stix/fusion"
+	"comity/taxii/demo"
+)
+
+// world is the small operation, read once.
+type world struct {
+	rules *fusion.Rules
+	all   []fusion.Contribution
+}
+
+func smallWorld(t *testing.T) world {
+	s := scenario(t, "small")
+	return world{rules(t, s), contributions(t, s, 500)}
+}
+
+// outcome is what a fusion gives.
+type outcome struct {
+	Findings []fusion.Finding
+	Left     []fusion.Excluded
+}
+
+func fuse(w world, of []fusion.Contribution) outcome {
+	findings, left := fusion.Fuse(w.rules, of)
+	return outcome{findings, left}
+}
+
+func of(s *fusion.State) outcome {
+	findings, left := s.Findings()
+	return outcome{findings, left}
+}
+
+func same(t *rapid.T, what string, got, want outcome) {
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Fatalf("%s (-want +got):\n%s", what, diff)
+	}
+}
+
+// shuffled is the contributions in another order, an object's still together.
+func shuffled(t *rapid.T, all []fusion.Contribution) []fusion.Contribution {
+	groups := slices.Collect(func(yield func([]fusion.Contribution) bool) {
+		for from := 0; from < len(all); {
+			to := from + 1
+			for to < len(all) && all[to].Ref == all[from].Ref {
+				to++
+			}
+			if !yield(all[from:to]) {
+				return
+			}
+			from = to
+		}
+	})
+	random := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))
+	random.Shuffle(len(groups), func(i, j int) { groups[i], groups[j] = groups[j], groups[i] })
+	return slices.Concat(groups...)
+}
+
+// Order and batching of pushes do not matter: a state to which they came in any
+// way, fused at any time, is one fusion of all.
+func TestOrderAndBatching(t *testing.T) {
+	w := smallWorld(t)
+	want := fuse(w, w.all)
+	rapid.Check(t, func(t *rapid.T) {
+		state := fusion.NewState(w.rules, nil)
+		for rest := shuffled(t, w.all); len(rest) > 0; {
+			n := rapid.IntRange(1, len(rest)).Draw(t, "batch")
+			for n < len(rest) && rest[n].Ref == rest[n-1].Ref {
+				n++
+			}
+			state.Add(rest[:n])
+			rest = rest[n:]
+			if rapid.Bool().Draw(t, "fuse now") {
+				state.Fuse()
+			}
+		}
+		same(t, "any order", of(state), want)
+		state.Add(shuffled(t, w.all))
+		if again := state.Fuse(); again != 0 {
+			t.Fatalf("pushing all again fused %d components", again)
+		}
+	})
+}
+
+// A fusion of several components is that of each.
+func TestFuseIgnoresOrder(t *testing.T) {
+	w := smallWorld(t)
+	want := fuse(w, w.all)
+	rapid.Check(t, func(t *rapid.T) {
+		same(t, "shuffled", fuse(w, shuffled(t, w.all)), want)
+		same(t, "twice", fuse(w, append(shuffled(t, w.all), w.all...)), want)
+	})
+}
+
+// What is withdrawn is as if it had never come; pushed again, as if it had never
+// gone.
+func TestWithdrawAndPushAgain(t *testing.T) {
+	w := smallWorld(t)
+	want := fuse(w, w.all)
+	rapid.Check(t, func(t *rapid.T) {
+		state := fusion.NewState(w.rules, nil)
+		state.Add(w.all)
+		state.Fuse()
+		gone := map[fusion.Ref]bool{}
+		random := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1))
+		share := rapid.Float64Range(0, 1).Draw(t, "share")
+		for i := range w.all {
+			if random.Float64() < share {
+				gone[w.all[i].Ref] = true
+			}
+		}
+		state.Withdraw(func(c *fusion.Contribution) bool { return gone[c.Ref] })
+		left := slices.DeleteFunc(slices.Clone(w.all), func(c fusion.Contribution) bool { return gone[c.Ref] })
+		same(t, "withdrawn", of(state), fuse(w, left))
+		state.Add(w.all)
+		same(t, "pushed again", of(state), want)
+	})
+}
+
+// A view is the fusion of what its audience may see, for every label.
+func TestViewIsFusionOfTheFiltered(t *testing.T) {
+	w := smallWorld(t)
+	for ceiling := stix.Clear; ceiling <= stix.Red; ceiling++ {
+		admits := func(c *fusion.Contribution) bool { return c.Label <= ceiling }
+		state := fusion.NewState(w.rules, admits)
+		state.Add(w.all)
+		seen := slices.DeleteFunc(slices.Clone(w.all), func(c fusion.Contribution) bool { return !admits(&c) })
+		equal(t, ceiling.String(), of(state), fuse(w, seen))
+	}
+}
+
+// A RED contribution, also as the newer version of one that is not, changes
+// nothing that others see.
+func TestRedChangesNothing(t *testing.T) {
+	w := smallWorld(t)
+	state := fusion.NewState(w.rules, notRed)
+	state.Add(w.all)
+	want := of(state)
+	red := slices.Clone(w.all)
+	for i := range red {
+		red[i].Label, red[i].Version = stix.Red, red[i].Version.Add(time.Hour)
+	}
+	state.Add(red)
+	equal(t, "components fused", state.Fuse(), 0)
+	equal(t, "view", of(state), want)
+}
+
+// Without one vendor the operation is what fusing the others gives, and findings
+// that it had no part in are what they were.
+func TestWithoutVendor(t *testing.T) {
+	w := smallWorld(t)
+	all := fuse(w, w.all)
+	for _, vendor := range demo.Vendors() {
+		state := fusion.NewState(w.rules, nil)
+		state.Add(w.all)
+		state.Fuse()
+		state.Withdraw(func(c *fusion.Contribution) bool { return c.Origin == vendor || c.Submitter == vendor })
+		got, want := of(state), fuse(w, fusion.Without(vendor, w.all))
+		equal(t, vendor, got, want)
+
+		after := map[fusion.Entity]fusion.Finding{}
+		for _, f := range got.Findings {
+			after[f.Entity] = f
+		}
+		for _, f := range all.Findings {
+			touched := slices.Contains(f.Origins, vendor) || slices.ContainsFunc(f.Relays, func(r fusion.Ref) bool { return r.Submitter == vendor })
+			if !touched {
+				equal(t, vendor+" had no part in "+f.Key, after[f.Entity], f)
+			}
+		}
+	}
+}
+
+// Every finding traces to a contribution, and every contribution to exactly one
+// finding, once, or to a reason why not.
+func TestEveryContributionIsAccountedFor(t *testing.T) {
+	w := smallWorld(t)
+	got := map[fusion.Ref]int{}
+	result := fuse(w, w.all)
+	for _, f := range result.Findings {
+		if len(f.Sources) == 0 || len(f.Origins) == 0 {
+			t.Errorf("%s comes from nowhere", f.Key)
+		}
+		for _, ref := range slices.Concat(f.Sources, f.Relays) {
+			got[ref]++
+		}
+	}
+	for _, e := range result.Left {
+		got[e.Ref]++
+	}
+	want := map[fusion.Ref]int{}
+	for i := range w.all {
+		want[w.all[i].Ref]++
+	}
+	equal(t, "contributions", got, want)
+}

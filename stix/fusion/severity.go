@@ -1,0 +1,48 @@
+package fusion
+
+import "time"
+
+// Severity says how urgent a finding is.
+type Severity string
+
+// The severities. Unrated is that of what is neither a server nor a website.
+const (
+	Critical Severity = "critical"
+	High     Severity = "high"
+	Medium   Severity = "medium"
+	Low      Severity = "low"
+	Unrated  Severity = ""
+)
+
+const (
+	active = 14 * 24 * time.Hour // a server seen since then is in use
+	quiet  = 60 * 24 * time.Hour // one not seen since then may be gone
+	sure   = 70                  // the confidence of two origins
+)
+
+// SeverityAt rates a finding at a moment (FUSION part 3). exposed says that
+// personal data is open to others there.
+func (f *Finding) SeverityAt(at time.Time, exposed bool) Severity {
+	unseen := at.Sub(f.Last)
+	switch {
+	case f.Kind == Website && (f.Confidence >= sure || exposed):
+		return f.worse(Critical, High)
+	case f.Kind == Website:
+		return f.worse(High, Medium)
+	case f.Kind != C2:
+		return Unrated
+	case f.Confidence >= sure && unseen <= active:
+		return High
+	case unseen > quiet:
+		return f.worse(Medium, Low)
+	}
+	return Medium
+}
+
+// worse is the first for a government's, the second for others.
+func (f *Finding) worse(government, others Severity) Severity {
+	if f.Government {
+		return government
+	}
+	return others
+}

@@ -1,0 +1,7 @@
+package demo
+
+// H and Vend are what the figures of the scenario are checked with.
+var (
+	H    = h
+	Vend = vend
+)

@@ -1,0 +1,140 @@
+package demo
+
+import (
+	"net/netip"
+	"strings"
+	"time"
+
+	"comity/stix"
+)
+
+// Kind says what becomes of a record.
+type Kind string
+
+// The kinds: what counts, what is passed on or sent twice, and what must not
+// count (SCENARIO 5.2).
+const (
+	Plain      Kind = "plain"
+	Relay      Kind = "relay"  // another's record, pushed on unchanged
+	Repeat     Kind = "repeat" // a record of before under a new indicator id
+	Unroutable Kind = "unroutable"
+	Warned     Kind = "warning-list"
+	Expired    Kind = "expired"
+	Revoked    Kind = "revoked"
+	Outside    Kind = "outside" // of the region
+	Phishing   Kind = "phishing"
+	Page       Kind = "page"  // one URL of a compromised website
+	Match      Kind = "match" // what an issue with a report of its own is about
+)
+
+// Record is one thing that one vendor says.
+type Record struct {
+	Kind     Kind
+	Index    int       // of the server, the site or the issue, or a number from 0 among records of its kind
+	Vendor   string    // who pushes it
+	Origin   string    // who made it: another than Vendor in a relay
+	Value    string    // the address, domain or URL as sent
+	Resolves string    // the address that the domain in Value resolves to, "" if none is said
+	Key      string    // what identifies the entity it is about, in normal form
+	Label    stix.TLP  // of all of its objects
+	Time     time.Time // of making: created, modified and valid_from
+	Claimed  string    // the country it says, "" if none
+
+	government bool // the owner of the page is a government
+}
+
+// Counted tells whether the record is a submission of a C2 server: relays are,
+// repeats are not.
+func (r *Record) Counted() bool { return r.Kind == Plain || r.Kind == Relay }
+
+// records makes the records of one C2 server: one of each origin, and the relay.
+func (s *Server) records(yield func(Record)) {
+	for position, origin := range s.Origins {
+		r := Record{
+			Kind: Plain, Index: s.Index, Vendor: origin, Origin: origin, Key: s.Key(), Label: s.labelOf(position),
+			Time: moment("t", s.Index, origin), Claimed: s.Claimed,
+		}
+		r.Value, r.Resolves = s.spell(position, origin)
+		yield(r)
+		if position == 0 && s.Relayed {
+			r.Kind, r.Vendor = Relay, vend("v", s.Index, 2)[1]
+			yield(r)
+		}
+	}
+}
+
+// spell is how the vendor at a position writes the server. Every second one
+// writes in an uncommon way.
+func (s *Server) spell(position int, origin string) (value, resolves string) {
+	odd := position%2 == 1
+	switch s.Form {
+	case Six:
+		if odd {
+			return strings.ToUpper(s.V6.StringExpanded()), ""
+		}
+		return s.V6.String(), ""
+	case Domain:
+		if odd {
+			return strings.ToUpper(s.Domain) + ".", ""
+		}
+		return s.Domain, ""
+	case Resolution:
+		// What joins the two is the first vendor's knowledge alone: without it the
+		// others have seen a domain and an address.
+		switch {
+		case position == 0:
+			return s.Domain, s.V4.String()
+		case !odd:
+			return s.Domain, ""
+		}
+	case Address:
+		if h("var", s.Index, origin)%90 == 0 {
+			return strings.ReplaceAll(s.V4.String(), ".", "[.]"), ""
+		}
+	}
+	return s.V4.String(), ""
+}
+
+// repeated tells whether a counted record is pushed a second time.
+func (r *Record) repeated() bool { return h("dup", r.Vendor, r.Value)%47 == 0 }
+
+// pages makes what the vendors say of a site: each sends every URL.
+func (s *Site) pages(yield func(Record)) {
+	for _, origin := range s.Origins {
+		for _, url := range s.URLs {
+			yield(Record{
+				Kind: Page, Index: s.Index, Vendor: origin, Origin: origin, Value: url, Key: s.Host,
+				Label: stix.Amber, Time: moment("tw", s.Index, origin), Claimed: s.Country, government: s.Government,
+			})
+		}
+	}
+}
+
+// noise makes the records that must not count as servers of the operation. The
+// scenario gives them no time: each draws its own by value.
+func (p *preset) noise(yield func(Record)) {
+	say := func(kind Kind, count int, value func(n int) (value, resolves, claimed string)) {
+		for n := range p.scaled(count) {
+			vendor := weights[n%len(weights)].Value
+			r := Record{Kind: kind, Index: n, Vendor: vendor, Origin: vendor, Label: stix.Amber}
+			r.Value, r.Resolves, r.Claimed = value(n)
+			r.Key, r.Time = r.Value, moment("t", r.Value, vendor)
+			yield(r)
+		}
+	}
+	inside := func(addr netip.Addr, n int) (string, string, string) {
+		return addr.String(), "", p.countries[n%len(p.countries)].Code
+	}
+	say(Unroutable, p.unroutable, func(n int) (string, string, string) {
+		return inside(netip.AddrFrom4([4]byte{10, byte(n), 0, 1}), n)
+	})
+	say(Warned, p.warned, func(n int) (string, string, string) { return inside(warned(n), n) })
+	say(Expired, p.expired, func(n int) (string, string, string) { return inside(lab4(1, 1<<8+n+1), n) })
+	say(Revoked, p.revoked, func(n int) (string, string, string) { return inside(lab4(1, 2<<8+n+1), n) })
+	say(Outside, p.outside, func(n int) (string, string, string) {
+		return lab4(1, (16+n/250)<<8+n%250+1).String(), "", "JP"
+	})
+	say(Phishing, p.sharedDomain, func(n int) (string, string, string) {
+		return sharedDomain(n), lab4(1, 3<<8+1).String(), ""
+	})
+}
