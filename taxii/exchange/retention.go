@@ -43,8 +43,8 @@ func (c *Collection) Expired(o *stix.Object, received time.Time) (reason, by str
 
 // counted is the date that retention runs from: that of the property the
 // agreement names, or of receipt in an object that lacks it; an observed-data says
-// last_observed where others say last_seen. Definitions are as old as the protocol they belong to and explain
-// what is sent today, so for them it is receipt.
+// last_observed where others say last_seen. Definitions are as old as the protocol
+// they belong to and explain what is sent today, so for them it is receipt.
 func (c *Collection) counted(o *stix.Object, received time.Time) (property string, from time.Time) {
 	if o.Type == "marking-definition" || o.Type == "extension-definition" {
 		return "received", received
