@@ -1,0 +1,83 @@
+package steward
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"comity/stix"
+	"comity/taxii/audit"
+	"comity/taxii/exchange"
+)
+
+// begin notes the start, and the gap before it if the last server did not stop in
+// good order: up to a second of deliveries is not on record then, so whoever
+// could read a collection, before or after, counts as having read it.
+func (s *Steward) begin(ctx context.Context) error {
+	head, err := s.store.ChainHead(ctx)
+	if err != nil {
+		return err
+	}
+	entries := []audit.Entry{{Act: audit.Start}}
+	if head.Open {
+		last, err := s.store.Entries(ctx, head.Number-1, 1)
+		if err != nil {
+			return err
+		}
+		e, err := last[0].Entry()
+		if err != nil {
+			return err
+		}
+		gap, err := s.gap(ctx, e.Time, s.now())
+		if err != nil {
+			return err
+		}
+		entries = append(entries, gap...)
+	}
+	return s.store.Record(ctx, entries...)
+}
+
+// gap is an entry for each organisation and collection that it could read at one
+// of those times.
+func (s *Steward) gap(ctx context.Context, times ...time.Time) (entries []audit.Entry, err error) {
+	p, _, err := s.policy(ctx)
+	if err != nil {
+		return nil, err
+	}
+	began, now := time.Unix(0, 0).UTC(), s.now()
+	noted := map[string]bool{}
+	for _, at := range times {
+		for _, c := range p.Collections(at) {
+			n, err := s.store.Count(ctx, c.ID)
+			if err != nil {
+				return nil, err
+			}
+			// The clock of a collection may be ahead, by a millisecond a record.
+			last := now.Add(time.Duration(n) * time.Millisecond)
+			for _, g := range p.Holders(c, at) {
+				org, view := g.Principal().Org, widest(g)
+				if !view.Reads || view.Own || noted[org+c.ID.String()] {
+					continue
+				}
+				noted[org+c.ID.String()] = true
+				entries = append(entries, audit.Entry{
+					Act: audit.Gap, Account: org + "/*", Org: org, Agreement: c.Agreement, Collection: c.ID.String(),
+					From: &began, To: &last, View: &view, Parties: []string{org, c.Writer},
+					Text: "the last server ended in no good order",
+				})
+			}
+		}
+	}
+	return entries, nil
+}
+
+// widest is what any account of the organisation may have seen: RED too, if one
+// of its persons is named for it.
+func widest(g exchange.Grant) exchange.View {
+	view, org := g.View(), g.Principal().Org
+	if slices.ContainsFunc(g.Collection().Terms.RedRecipients, func(r string) bool { return strings.HasPrefix(r, org+":") }) {
+		view.Ceiling = stix.Red
+	}
+	return view
+}
