@@ -112,7 +112,7 @@ type Store interface {
 	// at those dates, as the delivery and gap entries say: what a recorded query
 	// showed is worked out again, by the versions that were there when it was asked,
 	// so what was superseded since counts. Nobody is left out; somebody may be named
-	// who missed a version by less than a second. Sorted by account.
+	// who missed a version by a few seconds. Sorted by account.
 	Holders(ctx context.Context, collection uuid.UUID, dates []time.Time) ([]Holder, error)
 	// Quarantined are at most n objects that were kept apart, with numbers
 	// greater than after.

@@ -36,16 +36,17 @@ type agreementSuspendCmd struct {
 }
 
 func (c *agreementSuspendCmd) Run(sh *shell) error {
-	return sh.actOnAgreement(c.ID, exchange.Suspend, c.Reason)
+	return sh.actOnAgreement(admin.ActOnAgreement{ID: c.ID, Kind: exchange.Suspend, Reason: c.Reason})
 }
 
 type agreementReinstateCmd struct {
 	ID     string `arg:""`
+	Party  string `placeholder:"ORG" help:"Let this one back in that withdrew; without it, a suspension ends or, if there is none, all are let back in."`
 	Reason string `required:"" help:"Why; it stays in the record."`
 }
 
 func (c *agreementReinstateCmd) Run(sh *shell) error {
-	return sh.actOnAgreement(c.ID, exchange.Reinstate, c.Reason)
+	return sh.actOnAgreement(admin.ActOnAgreement{ID: c.ID, Kind: exchange.Reinstate, Party: c.Party, Reason: c.Reason})
 }
 
 type agreementEndCmd struct {
@@ -54,11 +55,11 @@ type agreementEndCmd struct {
 }
 
 func (c *agreementEndCmd) Run(sh *shell) error {
-	return sh.actOnAgreement(c.ID, exchange.End, c.Reason)
+	return sh.actOnAgreement(admin.ActOnAgreement{ID: c.ID, Kind: exchange.End, Reason: c.Reason})
 }
 
-func (sh *shell) actOnAgreement(id string, kind exchange.ActKind, reason string) error {
-	a, err := call[admin.Agreement](sh, "agreement/act", admin.ActOnAgreement{ID: id, Kind: kind, Reason: reason})
+func (sh *shell) actOnAgreement(in admin.ActOnAgreement) error {
+	a, err := call[admin.Agreement](sh, "agreement/act", in)
 	if err != nil {
 		return err
 	}

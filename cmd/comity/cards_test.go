@@ -283,6 +283,7 @@ func TestA16RightToAudit(t *testing.T) {
 	r.push(birch, "dea-birch.inbound", indicator(2, identityOf(1)))
 	r.ids(centre, inbound)
 	r.ids(centre, "dea-birch.inbound")
+	r.equal("a door tried", r.get(vendor, "collections/dea-birch.inbound/objects/").status, 404)
 	r.flush()
 	if _, err := r.ex.steward.Checkpoint(t.Context()); err != nil {
 		t.Fatal(err)

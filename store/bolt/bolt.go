@@ -76,6 +76,9 @@ func (s *Store) prepare(path string) (err error) {
 			s.generation.Store(number(meta.Get(keyGeneration)))
 			return cmp.Or(readable(tx, path), errUnchanged)
 		}
+		if name, _ := tx.Cursor().First(); name != nil {
+			return taxii.Errorf(taxii.Invalid, "%s is a file of another program", path)
+		}
 		return create(tx)
 	})
 	if err != nil && err != errUnchanged {

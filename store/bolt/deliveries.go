@@ -113,7 +113,7 @@ type holding struct {
 
 // point is one of the records.
 type point struct {
-	date   date
+	version
 	object int
 }
 
@@ -152,7 +152,7 @@ func (h *holding) load(ctx context.Context, c *collection, dates []time.Time) er
 			}
 			h.ids, h.versions = append(h.ids, id), append(h.versions, vs)
 		}
-		h.points = append(h.points, point{d, n})
+		h.points = append(h.points, point{r.version(d), n})
 	}
 	slices.SortFunc(h.points, func(p, q point) int { return cmp.Compare(p.date, q.date) })
 	return nil
@@ -167,7 +167,11 @@ func (h *holding) count(e *audit.Entry) {
 	if e.Match != nil {
 		match = *e.Match
 	}
-	c, types := newChoice(view, match), narrowed(match.Types, &view)
+	types := narrowed(match.Types, &view)
+	shown := showing{choice: newChoice(view, match), asked: date(max(int64(view.At)-commitTakes, 0)) * 1e6, dates: map[int][]date{}}
+	if e.Act == audit.Gap { // nobody knows what was asked
+		shown.all, shown.allSpecs, shown.asked = true, true, 0
+	}
 	from, _ := slices.BinarySearchFunc(h.points, dateOf(*e.From), func(p point, d date) int { return cmp.Compare(p.date, d) })
 	for _, p := range h.points[from:] {
 		if p.date > dateOf(*e.To) {
@@ -179,7 +183,7 @@ func (h *holding) count(e *audit.Entry) {
 		}
 		id := h.ids[p.object]
 		if match.IDs != nil && !slices.Contains(match.IDs, string(id)) || types != nil && !slices.Contains(types, id.Type()) ||
-			!c.showed(h.versions[p.object], p.date) {
+			!shown.has(h.versions[p.object], p) {
 			continue
 		}
 		if a == nil {
@@ -190,12 +194,34 @@ func (h *holding) count(e *audit.Entry) {
 	}
 }
 
-// showed tells whether a walk over a range with the version added at d showed
-// it, going by the versions that were there when the query was asked, and d. A
-// version that came later can only have taken the place of d once d was passed
-// over; so where the walk took long, it is rather counted than forgotten.
-func (c *choice) showed(vs []version, d date) bool {
-	asked := max(d, date(c.view.At)*1e6)
-	there := slices.DeleteFunc(slices.Clone(vs), func(v version) bool { return v.date > asked })
-	return slices.ContainsFunc(c.pick(there), func(v version) bool { return v.date == d })
+// commitTakes is how many seconds may pass at most between the date a version gets
+// and the moment from which it is seen.
+const commitTakes = 2
+
+// showing is what one recorded query showed, going by the versions that were
+// there when it was asked.
+type showing struct {
+	choice
+	asked date
+	dates map[int][]date // of the versions shown, ascending, by object
+}
+
+// has tells whether a walk over a range with p showed it. A version that came
+// after the question can only have taken the place of another once that one was
+// passed over; so where the walk took long, it is rather counted than forgotten.
+func (s *showing) has(all []version, p point) bool {
+	if p.date > s.asked {
+		return s.admits(p.spec, p.handling) && (s.all || s.first || s.last || slices.Contains(s.at, p.instant))
+	}
+	dates, known := s.dates[p.object]
+	if !known {
+		there := slices.DeleteFunc(slices.Clone(all), func(v version) bool { return v.date > s.asked })
+		for _, v := range s.pick(there) {
+			dates = append(dates, v.date)
+		}
+		slices.Sort(dates)
+		s.dates[p.object] = dates
+	}
+	_, found := slices.BinarySearch(dates, p.date)
+	return found
 }

@@ -186,6 +186,25 @@ var holderTests = []test{
 		w.wantHolders("team/* 1", 1, 3, 4)
 		w.clean()
 	}},
+	{"in a gap older versions count too: nobody knows what was asked", func(w *world) {
+		w.push(indicator(1, 1), versioned("indicator", 2, "2.0", 1, stix.Amber))
+		w.push(indicator(1, 2), versioned("indicator", 2, "2.1", 1, stix.Amber))
+		w.pass(time.Minute)
+		began, ended, view := time.Unix(0, 0), w.clock.Now(), w.reader.View()
+		if err := w.store.Record(w.Context(), audit.Entry{
+			Act: audit.Gap, Account: "bureau/*", Org: "bureau", Collection: w.writer.ID().String(), From: &began, To: &ended, View: &view,
+		}); err != nil {
+			w.Fatal(err)
+		}
+		for n := 1; n <= 2; n++ {
+			for _, added := range w.added(idOf("indicator", n)) {
+				holders, err := w.store.Holders(w.Context(), w.writer.ID(), []time.Time{added})
+				if err != nil || len(holders) != 1 {
+					w.Errorf("indicator %d added %s: %+v, %v", n, added, holders, err)
+				}
+			}
+		}
+	}},
 	{"other collections and other lines do not count", func(w *world) {
 		w.push(indicator(1, 1))
 		page, view := w.scan(w.reader, store.Query{}), w.reader.View()

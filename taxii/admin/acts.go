@@ -11,10 +11,13 @@ import (
 	"comity/taxii/steward"
 )
 
-// ActOnAgreement suspends, reinstates or ends an agreement, from now on.
+// ActOnAgreement suspends, reinstates or ends an agreement, from now on. A
+// suspended one is reinstated as it was; otherwise those who have withdrawn are let
+// back in: Party, or all of them.
 type ActOnAgreement struct {
 	ID     string
 	Kind   exchange.ActKind // all but Withdraw
+	Party  string           // of Reinstate: who is let back in
 	Reason string
 }
 
@@ -22,10 +25,8 @@ func (a *Admin) actOnAgreement(ctx context.Context, in ActOnAgreement) (Agreemen
 	if strings.TrimSpace(in.Reason) == "" {
 		return Agreement{}, taxii.Errorf(taxii.Invalid, "say why: the reason stays in the record")
 	}
-	if in.Kind == exchange.Reinstate {
-		if err := a.liftBars(ctx, in.ID); err != nil {
-			return Agreement{}, err
-		}
+	if err := a.liftBars(ctx, in); err != nil {
+		return Agreement{}, err
 	}
 	err := a.amend(ctx, func(d *exchange.Directory) ([]audit.Entry, error) {
 		policy, err := exchange.NewPolicy(d)
@@ -36,17 +37,20 @@ func (a *Admin) actOnAgreement(ctx context.Context, in ActOnAgreement) (Agreemen
 		if deposit == nil {
 			return nil, taxii.Errorf(taxii.NotFound, "there is no agreement %s", in.ID)
 		}
-		if err := mayAct(in, policy.State(in.ID, now), departed(deposit)); err != nil {
+		state := policy.State(in.ID, now)
+		back := returning(in, deposit, state)
+		if err := mayAct(in, state, back); err != nil {
 			return nil, err
 		}
-		if in.Kind == exchange.Reinstate {
-			for _, org := range departed(deposit) {
-				for _, c := range policy.Written(org, in.ID) {
-					delete(d.Shut, c.ID.String())
-				}
+		for _, org := range back {
+			for _, c := range policy.Written(org, in.ID) {
+				delete(d.Shut, c.ID.String())
 			}
+			deposit.Acts = append(deposit.Acts, exchange.Act{Kind: in.Kind, At: now, Party: org, Reason: in.Reason})
 		}
-		deposit.Acts = append(deposit.Acts, exchange.Act{Kind: in.Kind, At: now, Reason: in.Reason})
+		if len(back) == 0 {
+			deposit.Acts = append(deposit.Acts, exchange.Act{Kind: in.Kind, At: now, Reason: in.Reason})
+		}
 		text := policy.Agreement(in.ID, now)
 		return []audit.Entry{transition(d, text, termination(text), "%s: %s", in.Kind, in.Reason)}, nil
 	})
@@ -58,13 +62,27 @@ func (a *Admin) actOnAgreement(ctx context.Context, in ActOnAgreement) (Agreemen
 	return row, err
 }
 
-// mayAct refuses an act that changes nothing: gone are the members that have
-// withdrawn.
-func mayAct(in ActOnAgreement, state exchange.State, gone []string) error {
+// returning are the members that a reinstatement lets back in: none if it ends a
+// suspension.
+func returning(in ActOnAgreement, deposit *exchange.Deposit, state exchange.State) []string {
+	switch gone := departed(deposit); {
+	case in.Kind != exchange.Reinstate || in.Party == "" && state == exchange.Suspended:
+		return nil
+	case in.Party == "":
+		return gone
+	case slices.Contains(gone, in.Party):
+		return []string{in.Party}
+	}
+	return nil
+}
+
+// mayAct refuses an act that changes nothing: back are the members that it lets
+// back in.
+func mayAct(in ActOnAgreement, state exchange.State, back []string) error {
 	running := state == exchange.Signed || state == exchange.InForce || state == exchange.WindUp
 	switch {
 	case in.Kind == exchange.Suspend && running:
-	case in.Kind == exchange.Reinstate && (state == exchange.Suspended || len(gone) > 0):
+	case in.Kind == exchange.Reinstate && (state == exchange.Suspended && in.Party == "" || len(back) > 0):
 	case in.Kind == exchange.End && (state == exchange.Signed || state == exchange.InForce || state == exchange.Suspended):
 	case in.Kind != exchange.Suspend && in.Kind != exchange.Reinstate && in.Kind != exchange.End:
 		return taxii.Errorf(taxii.Invalid, "an agreement can be suspended, reinstated or ended; %q is none of these", in.Kind)
@@ -78,8 +96,8 @@ func mayAct(in ActOnAgreement, state exchange.State, gone []string) error {
 func departed(deposit *exchange.Deposit) (orgs []string) {
 	for _, act := range deposit.Acts {
 		switch {
-		case act.Kind == exchange.Reinstate:
-			orgs = nil
+		case act.Kind == exchange.Reinstate && act.Party != "":
+			orgs = slices.DeleteFunc(orgs, func(org string) bool { return org == act.Party })
 		case act.Kind == exchange.Withdraw && !slices.Contains(orgs, act.Party):
 			orgs = append(orgs, act.Party)
 		}
@@ -89,13 +107,13 @@ func departed(deposit *exchange.Deposit) (orgs []string) {
 
 // liftBars lets back in what members took out when they withdrew. It comes
 // before the act, so that a kill between the two is repaired by trying again.
-func (a *Admin) liftBars(ctx context.Context, id string) error {
-	d, _, err := a.store.Directory(ctx)
-	if err != nil || d.Agreements[id] == nil {
+func (a *Admin) liftBars(ctx context.Context, in ActOnAgreement) error {
+	policy, d, err := a.policy(ctx)
+	if err != nil || d.Agreements[in.ID] == nil {
 		return err
 	}
-	for _, org := range departed(d.Agreements[id]) {
-		if err := a.store.LiftBars(ctx, steward.BarReason(id, org)); err != nil {
+	for _, org := range returning(in, d.Agreements[in.ID], policy.State(in.ID, a.now())) {
+		if err := a.store.LiftBars(ctx, steward.BarReason(in.ID, org)); err != nil {
 			return err
 		}
 	}

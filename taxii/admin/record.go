@@ -137,6 +137,6 @@ func (a *Admin) exportAudit(w http.ResponseWriter, r *http.Request) error {
 	}
 	header := audit.Header{Centre: d.Centre.ID, Namespace: d.Centre.Namespace, Party: party.ID, Key: key, Exported: a.now()}
 	return audit.Export(w, header, a.links(r.Context(), 0), func(e *audit.Entry) bool {
-		return e.Act == audit.Checkpoint || e.Org == party.ID || e.Home == party.ID || e.Concerns(party.ID, policy.Member)
+		return e.Act == audit.Checkpoint || e.Concerns(party.ID, policy.Member)
 	})
 }

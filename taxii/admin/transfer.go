@@ -48,7 +48,7 @@ func (a *Admin) importBundle(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := a.steward.Revoked(ctx, g.Collection(), pushed.Revoked); err != nil {
+	if err := a.steward.Revoked(context.WithoutCancel(ctx), g.Collection(), pushed.Revoked); err != nil {
 		return err
 	}
 	submission, err := a.submission(ctx, Name{pushed.Status.String()})

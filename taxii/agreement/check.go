@@ -117,7 +117,14 @@ func (c *checker) narrows(f *Flow, parent *Agreement) {
 		c.fail(&f.Block, "from", "widening: %s has no flow in this direction to narrow", parent.ID)
 		return
 	}
+	if f.fromCentre(c.a) && f.fromOthers(c.a) {
+		c.fail(&f.Block, "from", "the centre and others write: under another agreement, make a flow for each direction")
+		return
+	}
 	terms := c.a.Terms(f.Name, parent)
+	if theirs, mine := bounds.Retention, c.a.Retention; theirs != nil && mine != nil && !theirs.Keep.IsZero() && terms.Retention.Counted != theirs.Counted {
+		c.fail(&mine.Block, "counted", "widening: counts from %q, not %q (%s)", mine.Counted, theirs.Counted, bounds.By["retention"])
+	}
 	theirs := bounds.all()
 	for i, l := range terms.all() {
 		msg := l.wider(theirs[i])

@@ -159,7 +159,13 @@ func (a *Agreement) state(t *Terms, f *Flow) {
 	t.Onward = cmp.Or(a.Onward, t.Onward)
 	t.Attribution = cmp.Or(a.Attribution, t.Attribution)
 	t.PersonalData = cmp.Or(a.PersonalData, t.PersonalData)
-	t.Retention = cmp.Or(a.Retention, t.Retention)
+	if mine := a.Retention; mine != nil {
+		own := *mine
+		if t.Retention != nil && own.Counted == "" {
+			own.Counted = t.Retention.Counted // it counts as the parent does
+		}
+		t.Retention = &own
+	}
 	for _, name := range []string{"onward", "attribution", "personal_data", "retention"} {
 		if b := a.block(name); b != nil {
 			t.By[name] = Clause{a.ID, b.Article}

@@ -158,7 +158,7 @@ func TestNothingDeliveredIsRemovedUnrecorded(t *testing.T) {
 				}
 				delivered.Add(1)
 				done()
-				r.Refuse(g.Principal(), "c", "", "", "no")
+				r.Refuse(g.Principal(), "igci", "c", "", "", "no")
 			}
 		})
 	}

@@ -21,9 +21,9 @@ type second struct {
 
 // refused is what two refusals must have in common to be one.
 type refused struct {
-	who                                    second
-	org, home, token                       string
-	collection, agreement, article, reason string
+	who                                           second
+	org, home, token                              string
+	collection, agreement, article, reason, whose string
 }
 
 type refusal struct {
@@ -34,26 +34,23 @@ type refusal struct {
 
 // Refuse notes that a request of p was refused, on a collection (id) and by an
 // article of an agreement where there are such, and why; reason must not quote
-// what was sent. It is a line of p's organisation, or of the centre alone if p
-// has none.
+// what was sent. It is a line of the organisation whose: p's own where p may know
+// what it was refused, the centre's where the answer was as if there were nothing.
 //
 // A refusal gives nothing away, so unlike deliveries refusals are only counted,
 // in one line an account and second, once too much waits.
-func (r *Recorder) Refuse(p exchange.Principal, collection, agreement, article, reason string) {
+func (r *Recorder) Refuse(p exchange.Principal, whose, collection, agreement, article, reason string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.now()
 	who := second{p.Account, now.Unix()}
-	if p.Org == "" {
-		agreement = "" // else it would be a line of all its members
-	}
-	key := refused{who, p.Org, p.Home, p.Token, collection, agreement, article, reason}
+	key := refused{who, p.Org, p.Home, p.Token, collection, agreement, article, reason, whose}
 	if f := r.refusals[key]; f != nil {
 		f.count++
 		return
 	}
 	if r.different[who]++; r.different[who] > maxRefusals || len(r.waiting)+r.held >= maxWaiting {
-		key = refused{who: who, org: p.Org, reason: furtherRefusals}
+		key = refused{who: who, org: p.Org, reason: furtherRefusals, whose: whose}
 		if f := r.refusals[key]; f != nil {
 			f.count++
 			return
@@ -65,14 +62,10 @@ func (r *Recorder) Refuse(p exchange.Principal, collection, agreement, article, 
 }
 
 func (f *refusal) entry() Entry {
-	e := Entry{
+	return Entry{
 		Act: Refusal, Time: f.began,
 		Account: f.who.account, Org: f.org, Home: f.home, Token: f.token,
 		Collection: f.collection, Agreement: f.agreement, Article: f.article,
-		Count: f.count, Text: f.reason,
+		Count: f.count, Text: f.reason, Parties: []string{f.whose},
 	}
-	if f.org != "" {
-		e.Parties = []string{f.org}
-	}
-	return e
 }

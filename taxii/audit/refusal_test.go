@@ -18,17 +18,17 @@ func TestRefusalsOfOneSecondAreCounted(t *testing.T) {
 	r := audit.New(l.commit, func() time.Time { return now }, slog.New(slog.DiscardHandler))
 	p := exchange.Principal{Account: "acme/feed", Org: "acme"}
 	for range 3 {
-		r.Refuse(p, "c", "dea-acme", "4", "RED above AMBER")
+		r.Refuse(p, p.Org, "c", "dea-acme", "4", "RED above AMBER")
 	}
 	now = after(1)
-	r.Refuse(p, "c", "dea-acme", "4", "RED above AMBER")
-	r.Refuse(exchange.Principal{}, "", "dea-acme", "", "no credentials")
+	r.Refuse(p, p.Org, "c", "dea-acme", "4", "RED above AMBER")
+	r.Refuse(exchange.Principal{}, "igci", "", "dea-acme", "", "no credentials")
 	flushed(t, r, &l, "refusal acme/feed 3 RED above AMBER", "refusal acme/feed 1 RED above AMBER", "refusal  1 no credentials")
 	if got := l.entries[0].Parties; !slices.Equal(got, []string{"acme"}) {
 		t.Errorf("parties %v", got)
 	}
-	if e := l.entries[2]; e.Agreement != "" || e.Parties != nil {
-		t.Errorf("nobody's refusal is the line of every member: %+v", e)
+	if got := l.entries[2].Parties; !slices.Equal(got, []string{"igci"}) {
+		t.Errorf("what the caller may not know of is a line of %v", got)
 	}
 }
 
@@ -41,9 +41,9 @@ func TestManyRefusalsOfOneAccountAreOneLine(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		r.Refuse(exchange.Principal{Account: "a"}, fmt.Sprint(i), "", "", "not found")
+		r.Refuse(exchange.Principal{Account: "a"}, "igci", fmt.Sprint(i), "", "", "not found")
 	}
-	r.Refuse(exchange.Principal{Account: "b"}, "c", "", "", "not found")
+	r.Refuse(exchange.Principal{Account: "b"}, "igci", "c", "", "", "not found")
 	if err := r.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}

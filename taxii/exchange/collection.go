@@ -53,6 +53,10 @@ func (s share) wider(t share) int {
 	return cmp.Or(-cmp.Compare(s.terms.Max, t.terms.Max), all(s.types)-all(t.types), strings.Compare(s.edition.text.ID, t.edition.text.ID))
 }
 
+// Shared tells whether a reader letter opens the collection to somebody, now or
+// at another time.
+func (c *Collection) Shared() bool { return len(c.shares) > 0 }
+
 // current tells whether the edition of the collection counts at that time.
 func (c *Collection) current(now time.Time) bool { return c.standing.at(now) == c.edition }
 

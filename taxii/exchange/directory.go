@@ -118,7 +118,7 @@ type ActKind string
 // The acts on an agreement.
 const (
 	Suspend   ActKind = "suspend"   // flows stop at once
-	Reinstate ActKind = "reinstate" // after a suspension or a withdrawal
+	Reinstate ActKind = "reinstate" // ends a suspension or, with a party, its withdrawal
 	End       ActKind = "end"       // before its term is over; the wind-up begins
 	Withdraw  ActKind = "withdraw"  // one party leaves, and its data goes
 )
@@ -127,7 +127,7 @@ const (
 type Act struct {
 	Kind   ActKind   `json:"kind"`
 	At     time.Time `json:"at"`
-	Party  string    `json:"party,omitempty"` // that withdraws
+	Party  string    `json:"party,omitempty"` // that withdraws, or is let back in
 	Reason string    `json:"reason"`
 }
 

@@ -34,7 +34,7 @@ func TestEveryEdgeOfAnAgreement(t *testing.T) {
 	act(d, "dea-x", exchange.Suspend, day(2021, 1, 1), "")
 	act(d, "dea-x", exchange.Reinstate, day(2022, 1, 1), "")
 	act(d, "dea-x", exchange.Withdraw, day(2024, 1, 1), "acme")
-	act(d, "dea-x", exchange.Reinstate, day(2025, 1, 1), "")
+	act(d, "dea-x", exchange.Reinstate, day(2025, 1, 1), "acme")
 	act(d, "dea-x", exchange.End, day(2026, 1, 1), "")
 	act(d, "dea-x", exchange.Suspend, day(2026, 2, 1), "")
 	act(d, "dea-x", exchange.Reinstate, day(2026, 3, 1), "")
@@ -164,7 +164,9 @@ func TestWhoWithdrawsCloses(t *testing.T) {
 	deposit(d, "charter-x", between("charter", "charter-x", "member", "acme", "stranger").toml())
 	act(d, "charter-x", exchange.Withdraw, day(2021, 1, 1), "acme")
 	act(d, "charter-x", exchange.Withdraw, day(2022, 1, 1), "stranger")
-	act(d, "charter-x", exchange.Reinstate, day(2023, 1, 1), "")
+	act(d, "charter-x", exchange.Reinstate, day(2022, 6, 1), "") // of a suspension: it lets nobody back in
+	act(d, "charter-x", exchange.Reinstate, day(2023, 1, 1), "acme")
+	act(d, "charter-x", exchange.Reinstate, day(2023, 1, 1), "stranger")
 	act(d, "charter-x", exchange.Withdraw, day(2024, 1, 1), "igci")
 	p := policy(t, d)
 	ofAcme, ofStranger := "down.acme:r up.acme:drw", "down.stranger:r up.stranger:drw"

@@ -112,7 +112,7 @@ func drawWorld(t *rapid.T) *world {
 		for range rapid.SampledFrom([]int{0, 0, 1, 3}).Draw(t, "acts") {
 			a := exchange.Act{At: drawDay(t, 0, 26, "act")}
 			a.Kind = rapid.SampledFrom([]exchange.ActKind{exchange.Suspend, exchange.Reinstate, exchange.End, exchange.Withdraw, exchange.Withdraw}).Draw(t, "kind")
-			if a.Kind == exchange.Withdraw {
+			if a.Kind == exchange.Withdraw || a.Kind == exchange.Reinstate && rapid.Bool().Draw(t, "lets back in") {
 				a.Party = rapid.SampledFrom(p.members()).Draw(t, "party").org
 			}
 			d.acts = append(d.acts, a)

@@ -85,7 +85,7 @@ func (d *dossier) counting(now time.Time) *paper {
 // withdraws.
 func (d *dossier) last(now time.Time, party string, kinds ...exchange.ActKind) (last exchange.ActKind) {
 	for _, a := range d.acts {
-		if !a.At.After(now) && slices.Contains(kinds, a.Kind) && (a.Kind != exchange.Withdraw || a.Party == party) {
+		if !a.At.After(now) && slices.Contains(kinds, a.Kind) && (a.Kind == exchange.Suspend || a.Party == party) {
 			last = a.Kind
 		}
 	}
@@ -239,7 +239,9 @@ func (w *world) posting(account string, now time.Time) (any bool, running *lendi
 		if p := d.counting(now); p != nil && d.state(now) == exchange.InForce {
 			for j := range p.lent {
 				l := &p.lent[j]
-				if l.host+"/"+l.person == account && !now.Before(l.from) && now.Before(l.until) {
+				suspended, known := w.suspended[l.home]
+				homeTakesPart := known && !suspended && !d.left(l.home, now)
+				if l.host+"/"+l.person == account && homeTakesPart && !now.Before(l.from) && now.Before(l.until) {
 					running = l
 				}
 			}

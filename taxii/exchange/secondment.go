@@ -37,6 +37,10 @@ func (p *Policy) seconded(pr Principal) bool { return pr.Home != "" || len(p.len
 func (p *Policy) secondment(account string, now time.Time) *lent {
 	for i := range p.lent[account] {
 		l := &p.lent[account][i]
+		home := p.orgs[l.terms.Home]
+		if home == nil || home.Suspended || l.by.left(l.terms.Home, now) {
+			continue
+		}
 		if !now.Before(l.terms.From) && now.Before(l.terms.Until) && l.by.at(now) == l.edition && l.by.state(now) == InForce {
 			return l
 		}

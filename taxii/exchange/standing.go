@@ -61,7 +61,7 @@ func left(acts []Act, org string, now time.Time) bool {
 		case a.At.After(now):
 		case a.Kind == Withdraw && a.Party == org:
 			left = true
-		case a.Kind == Reinstate:
+		case a.Kind == Reinstate && a.Party == org:
 			left = false
 		}
 	}
@@ -124,10 +124,10 @@ func (s *standing) suspended(now time.Time) bool {
 		if a.At.After(now) {
 			break
 		}
-		switch a.Kind {
-		case Suspend:
+		switch {
+		case a.Kind == Suspend:
 			suspended = true
-		case Reinstate:
+		case a.Kind == Reinstate && a.Party == "":
 			suspended = false
 		}
 	}

@@ -138,7 +138,11 @@ func (s *Server) refused(c *caller, name string, err error) {
 	if collection, ok := c.policy.Collection(name, c.now); ok {
 		name = collection.ID.String()
 	}
-	s.Recorder.Refuse(c.Principal, name, why.Agreement, why.Article, why.Reason)
+	whose := c.Org
+	if taxii.CodeOf(err) == taxii.NotFound {
+		whose = c.policy.Centre().ID // what c may not know of must not stand in its own record
+	}
+	s.Recorder.Refuse(c.Principal, whose, name, why.Agreement, why.Article, why.Reason)
 }
 
 // countedMethods are those with counters of their own.

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"time"
@@ -109,11 +110,14 @@ func (s *Server) getHandling(w http.ResponseWriter, r *http.Request, c *caller) 
 		Labels:       audiences,
 		Actions:      uses,
 	}
+	// A seconded person is told of what binds its home, not of all that binds the
+	// centre.
+	bound := cmp.Or(c.Home, c.Org)
 	for _, id := range c.policy.Agreements() {
-		if !c.policy.Member(id, c.Org) {
+		text := c.policy.Agreement(id, c.now)
+		if _, member := text.Member(bound); !member {
 			continue
 		}
-		text := c.policy.Agreement(id, c.now)
 		h.Agreements = append(h.Agreements, agreementHandling{
 			ID: id, Title: text.Title, Version: text.Version, Digest: text.Digest(), State: c.policy.State(id, c.now),
 			Effective: text.Term.Effective, Expires: text.Term.Expires,

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -57,7 +58,8 @@ func (s *Server) addObjects(w http.ResponseWriter, r *http.Request, c *caller) e
 		s.pushRefused(c, err)
 		return err
 	}
-	if err := s.Steward.Revoked(r.Context(), c.grant.Collection(), pushed.Revoked); err != nil {
+	// What was taken is taken: who sent it need not wait for the rest.
+	if err := s.Steward.Revoked(context.WithoutCancel(r.Context()), c.grant.Collection(), pushed.Revoked); err != nil {
 		return err
 	}
 	head, err := s.Store.Status(r.Context(), c.Account, pushed.Status)
@@ -73,7 +75,7 @@ func (s *Server) addObjects(w http.ResponseWriter, r *http.Request, c *caller) e
 func (s *Server) pushRefused(c *caller, err error) {
 	if code := taxii.CodeOf(err); code == taxii.TooLarge || code == taxii.TooMany {
 		col := c.grant.Collection()
-		s.Recorder.Refuse(c.Principal, col.ID.String(), col.Agreement, "", err.Error())
+		s.Recorder.Refuse(c.Principal, c.Org, col.ID.String(), col.Agreement, "", err.Error())
 	}
 }
 

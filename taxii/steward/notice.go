@@ -66,7 +66,8 @@ func (s *Steward) tell(ctx context.Context, p *exchange.Policy, n notice) (told 
 func mailbox(p *exchange.Policy, org string, now time.Time) *exchange.Collection {
 	var best *exchange.Collection
 	for _, c := range p.Collections(now) {
-		if c.Writer != p.Centre().ID || !slices.Equal(c.Readers, []string{org}) || !admits(c, "note") {
+		if c.Writer != p.Centre().ID || !slices.Equal(c.Readers, []string{org}) || !admits(c, "note") ||
+			c.Shared() && labelIn(c) < stix.AmberStrict { // the party's own teams would read its post
 			continue
 		}
 		reads := slices.ContainsFunc(p.Holders(c, now), func(g exchange.Grant) bool { return g.Principal().Org == org && g.CanRead() })

@@ -87,9 +87,7 @@ func (r recalls) add(holders []store.Holder, of *gathered) {
 			if r[h.Org] == nil {
 				r[h.Org] = map[exchange.Handling][]stix.ID{}
 			}
-			if !slices.Contains(r[h.Org][kept], id) {
-				r[h.Org][kept] = append(r[h.Org][kept], id)
-			}
+			r[h.Org][kept] = append(r[h.Org][kept], id)
 		}
 	}
 }
@@ -98,12 +96,23 @@ func (r recalls) add(holders []store.Holder, of *gathered) {
 func (s *Steward) send(ctx context.Context, p *exchange.Policy, r recalls, key, why string) error {
 	for _, org := range slices.Sorted(maps.Keys(r)) {
 		for kept, ids := range r[org] {
+			ids = once(ids) // several accounts may have got it
 			if err := s.sendOne(ctx, p, org, kept, ids, key, why); err != nil {
 				return fmt.Errorf("recall from %s: %w", org, err)
 			}
 		}
 	}
 	return nil
+}
+
+// once is the ids in the order they come, each once.
+func once(ids []stix.ID) []stix.ID {
+	met := map[stix.ID]bool{}
+	return slices.DeleteFunc(ids, func(id stix.ID) bool {
+		again := met[id]
+		met[id] = true
+		return again
+	})
 }
 
 func (s *Steward) sendOne(ctx context.Context, p *exchange.Policy, org string, kept exchange.Handling, ids []stix.ID, key, why string) error {

@@ -105,15 +105,16 @@ type rounds struct {
 
 func (s *Steward) round(ctx context.Context, last *rounds) {
 	now := s.now()
-	try := func(what string, f func(context.Context) error) {
-		if err := f(ctx); err != nil && ctx.Err() == nil {
+	try := func(what string, f func(context.Context) error) (done bool) {
+		err := f(ctx)
+		if err != nil && ctx.Err() == nil {
 			s.log.Error(what, "err", err)
 		}
+		return err == nil
 	}
 	generation, err := s.store.Generation(ctx)
 	if err == nil && (generation != last.generation || !last.edge.IsZero() && !now.Before(last.edge)) {
-		try("note transitions", s.Settle)
-		if p, _, err := s.policy(ctx); err == nil {
+		if p, _, err := s.policy(ctx); try("note transitions", s.Settle) && err == nil {
 			last.generation, last.edge = generation, p.Next(now)
 		}
 	}

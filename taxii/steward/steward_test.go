@@ -84,13 +84,30 @@ func TestWithdrawalTakesTheDataAndTellsThoseWhoGotIt(t *testing.T) {
 		t.Errorf("the relay pushed again: %v", got)
 	}
 	w.amend(func(d *exchange.Directory) {
-		d.Agreements["pool"].Acts = append(d.Agreements["pool"].Acts, exchange.Act{Kind: exchange.Reinstate, At: w.now()})
+		d.Agreements["pool"].Acts = append(d.Agreements["pool"].Acts, exchange.Act{Kind: exchange.Reinstate, At: w.now(), Party: "fir"})
 		clear(d.Shut)
 	})
 	w.must(w.store.LiftBars(w.Context(), steward.BarReason("pool", "fir")))
 	if got := w.push("fir", "pool.intel.fir", indicator("fir", 2, "")); got != nil {
 		t.Errorf("reinstated, and refused: %v", got)
 	}
+}
+
+func TestWithdrawalFromOneAgreementLeavesTheOthers(t *testing.T) {
+	w := newWorld(t)
+	w.amend(func(d *exchange.Directory) {
+		text := strings.Replace(pool, `id = "pool"`, `id = "club"`, 1)
+		d.Agreements["club"] = &exchange.Deposit{ID: "club", Told: exchange.InForce, Versions: []exchange.Version{{File: "club.toml", Source: text, Signed: &noon}}}
+	})
+	w.push("fir", "pool.intel.fir", indicator("fir", 1, ""))
+	w.push("fir", "club.intel.fir", indicator("fir", 1, ""), indicator("fir", 2, ""))
+	w.push("elm", "pool.intel.elm", indicator("fir", 2, "")) // a relay goes wherever it is
+	c, err := w.steward.Withdraw(w.Context(), "club", "fir", "notice")
+	w.must(err)
+	if c.Records != 3 {
+		t.Errorf("%d records went, want two of its own and a relay", c.Records)
+	}
+	equal(w, "under the agreement that stays", ids(w.fetch("fir", "pool.intel.fir", taxii.Match{})), []stix.ID{idOf(1)})
 }
 
 func TestNoByteOfWithdrawnDataIsLeftAfterCompaction(t *testing.T) {

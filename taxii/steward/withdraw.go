@@ -51,10 +51,10 @@ func (s *Steward) Withdraw(ctx context.Context, id, party, reason string) (out a
 	var digests [][32]byte
 	err = s.recorder.Exclusive(ctx, func() error {
 		holders, parts := recalls{}, map[*exchange.Collection]*gathered{}
-		for _, c := range s.affected(p, own, id, identity) {
+		for _, c := range s.affected(p, own, id, party, identity) {
 			mine := &gathered{}
 			if err := s.each(ctx, c, all(), func(o *stix.Object, d store.Detail) {
-				if c.Writer == party || o.Creator != "" && string(o.Creator) == identity {
+				if c.Writer == party || o.Creator == stix.ID(identity) {
 					mine.add(o, d)
 				}
 			}); err != nil {
@@ -90,7 +90,7 @@ func (s *Steward) mayWithdraw(p *exchange.Policy, id, party string) (agreement.C
 	if text == nil {
 		return agreement.Clause{}, taxii.Errorf(taxii.NotFound, "there is no agreement %s", id)
 	}
-	if _, ok := text.Member(party); !ok || party == p.Centre().ID {
+	if !p.Member(id, party) || party == p.Centre().ID {
 		return agreement.Clause{}, taxii.Errorf(taxii.NotFound, "%s takes no part in %s that it could leave", party, id)
 	}
 	by := agreement.Clause{Agreement: id, Article: text.Term.Article}
@@ -130,7 +130,7 @@ func (s *Steward) leave(ctx context.Context, own []*exchange.Collection, id, par
 // affected are the collections that may hold data of the party: its own, and
 // those of others where copies can have been relayed, which its STIX identity
 // tells. What the centre wrote is its own work, for the operation to rework.
-func (s *Steward) affected(p *exchange.Policy, own []*exchange.Collection, id, identity string) []*exchange.Collection {
+func (s *Steward) affected(p *exchange.Policy, own []*exchange.Collection, id, party, identity string) []*exchange.Collection {
 	list := slices.Clone(own)
 	if identity == "" {
 		return list
@@ -138,7 +138,7 @@ func (s *Steward) affected(p *exchange.Policy, own []*exchange.Collection, id, i
 	operation := p.Agreement(id, s.now()).Kind == agreement.Operation
 	for _, c := range p.Collections(s.now()) {
 		known := slices.ContainsFunc(list, func(o *exchange.Collection) bool { return o.ID == c.ID })
-		if !known && c.Writer != p.Centre().ID && (!operation || c.Agreement == id) {
+		if !known && c.Writer != party && c.Writer != p.Centre().ID && (!operation || c.Agreement == id) {
 			list = append(list, c)
 		}
 	}
