@@ -3,6 +3,7 @@ package intake
 import (
 	"context"
 	"fmt"
+	"iter"
 
 	"github.com/google/uuid"
 
@@ -49,22 +50,50 @@ func (c *carried) find(ctx context.Context, s store.Store) error {
 	return nil
 }
 
-// refusal refuses the very content of a record that the person reads.
-func (c *carried) refusal(ctx context.Context, s store.Store, o *stix.Object) (r store.Refusal, err error) {
+// refuse turns the verdicts on what the person reads there into refusals. It is
+// done before anything is appended: the writer must not wait for a reader.
+func (c *carried) refuse(ctx context.Context, s store.Store, spooled iter.Seq2[spooled, error], verdicts []exchange.Verdict) error {
+	if len(c.held) == 0 {
+		return nil
+	}
+	for f, err := range spooled {
+		if err != nil {
+			return err
+		}
+		if f.refused != nil {
+			continue
+		}
+		v := &verdicts[0]
+		verdicts = verdicts[1:]
+		if v.Refused != "" {
+			continue
+		}
+		o, err := stix.NewObject(f.object)
+		if err != nil {
+			return err
+		}
+		if v.Refused, v.By, err = c.refusal(ctx, s, &o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// refusal refuses the very content of a record that the person reads; "" for
+// anything else.
+func (c *carried) refusal(ctx context.Context, s store.Store, o *stix.Object) (reason, by string, err error) {
 	q := store.Query{Limit: 1000}
 	q.Match = taxii.Match{IDs: []string{string(o.ID)}, Versions: taxii.Versioning{All: true}, Specs: []string{"2.0", "2.1"}}
 	for _, id := range c.held[o.ID.Key()] {
 		page, err := s.Scan(ctx, exchange.Operator(id), q)
 		if err != nil {
-			return r, fmt.Errorf("look for %s: %w", o.ID, err)
+			return "", "", fmt.Errorf("look for %s: %w", o.ID, err)
 		}
 		for i := range page.Len() {
 			if stix.SameContent(page.Object(i), o.Raw) {
-				r.By = c.Article
-				r.Message = r.By + ": a seconded person reads this at the centre, and nothing is taken home"
-				return r, nil
+				return c.Article + ": a seconded person reads this at the centre, and nothing is taken home", c.Article, nil
 			}
 		}
 	}
-	return r, nil
+	return "", "", nil
 }

@@ -77,7 +77,7 @@ func (in *Intake) Push(ctx context.Context, g exchange.Grant, body io.Reader) (P
 	if err != nil {
 		return Pushed{}, err
 	}
-	for part, err := range p.parts(ctx, verdicts) {
+	for part, err := range p.parts(verdicts) {
 		if err == nil {
 			err = in.store.Append(ctx, g, part)
 		}
@@ -96,7 +96,7 @@ func (in *Intake) Rehearse(ctx context.Context, g exchange.Grant, body io.Reader
 	if err != nil {
 		return store.Status{}, nil, err
 	}
-	status, outcomes, err := in.store.Rehearse(ctx, g, p.parts(ctx, verdicts))
+	status, outcomes, err := in.store.Rehearse(ctx, g, p.parts(verdicts))
 	if err != nil {
 		err = fmt.Errorf("rehearse push %s: %w", p.submission.ID, err)
 	}
@@ -149,7 +149,10 @@ func (p *push) read(ctx context.Context, g exchange.Grant, body io.Reader) ([]ex
 	if err != nil {
 		return nil, fmt.Errorf("labels of push %s: %w", p.submission.ID, err)
 	}
-	return verdicts, p.carried.find(ctx, p.store)
+	if err := p.carried.find(ctx, p.store); err != nil {
+		return nil, err
+	}
+	return verdicts, p.carried.refuse(ctx, p.store, p.spool.frames(), verdicts)
 }
 
 // decode brings the body into the spool, as long as there is room. Objects that
@@ -273,7 +276,7 @@ func cut(s string) string {
 
 // parts reads the spool again and gives its items, in the order of the push,
 // together with their labels. It may be ranged over more than once.
-func (p *push) parts(ctx context.Context, verdicts []exchange.Verdict) iter.Seq2[store.Part, error] {
+func (p *push) parts(verdicts []exchange.Verdict) iter.Seq2[store.Part, error] {
 	return func(yield func(store.Part, error) bool) {
 		part := store.Part{Submission: p.submission}
 		size, verdicts := 0, verdicts
@@ -289,7 +292,7 @@ func (p *push) parts(ctx context.Context, verdicts []exchange.Verdict) iter.Seq2
 			switch {
 			case err != nil:
 			case f.refused == nil:
-				err = p.judge(ctx, &item, f.object, verdicts[0])
+				err = p.judge(&item, f.object, verdicts[0])
 				verdicts = verdicts[1:]
 			case f.object != nil:
 				item.Object, err = stix.NewObject(f.object)
@@ -307,22 +310,16 @@ func (p *push) parts(ctx context.Context, verdicts []exchange.Verdict) iter.Seq2
 }
 
 // judge makes an item of an object and its verdict.
-func (p *push) judge(ctx context.Context, item *store.Item, raw []byte, v exchange.Verdict) (err error) {
+func (p *push) judge(item *store.Item, raw []byte, v exchange.Verdict) (err error) {
 	if item.Object, err = stix.NewObject(raw); err != nil {
 		return err
 	}
 	o := &item.Object
 	item.Handling = v.Handling
 	item.Handling.Until = p.collection.KeptUntil(o, p.submission.Requested)
-	r := store.Refusal{Message: v.Refused, By: v.By}
-	if r.Message == "" {
-		if r, err = p.carried.refusal(ctx, p.store, o); err != nil {
-			return err
-		}
-	}
-	if r.Message != "" {
-		p.name(&r, o)
-		item.Refused = &r
+	if v.Refused != "" {
+		item.Refused = &store.Refusal{Message: v.Refused, By: v.By}
+		p.name(item.Refused, o)
 	}
 	return nil
 }
