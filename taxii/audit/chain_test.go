@@ -120,28 +120,6 @@ func TestChainShowsEveryChange(t *testing.T) {
 	}
 }
 
-func TestCoversSaysWhatARecordMayBePartOf(t *testing.T) {
-	from, to := new(after(10)), new(after(20))
-	for _, c := range []struct {
-		e    audit.Entry
-		at   int
-		want bool
-	}{
-		{audit.Entry{Act: audit.Delivery, From: from, To: to}, 9, false},
-		{audit.Entry{Act: audit.Delivery, From: from, To: to}, 10, true},
-		{audit.Entry{Act: audit.Delivery, From: from, To: to}, 20, true},
-		{audit.Entry{Act: audit.Delivery, From: from, To: to}, 21, false},
-		{audit.Entry{Act: audit.Delivery}, 15, false},
-		{audit.Entry{Act: audit.Gap, From: from, To: to}, 1, true}, // old, but fetched in the gap
-		{audit.Entry{Act: audit.Gap, From: from, To: to}, 21, false},
-		{audit.Entry{Act: audit.Submission, From: from, To: to}, 15, false},
-	} {
-		if got := c.e.Covers(after(c.at)); got != c.want {
-			t.Errorf("%s of 10 to 20 covers %d: %v, want %v", c.e.Act, c.at, got, c.want)
-		}
-	}
-}
-
 func BenchmarkSeal(b *testing.B) {
 	e := audit.Entry{
 		Time: noon, Salt: audit.NewSalt(), Act: audit.Submission,

@@ -53,7 +53,7 @@ type Entry struct {
 	Digest     string `json:"digest,omitempty"`     // of the agreement, or of what the act is about
 	Collection string `json:"collection,omitempty"` // id
 
-	From     *time.Time     `json:"from,omitempty"` // date_added of the first and of the last record
+	From     *time.Time     `json:"from,omitempty"` // date_added of the first and of the last record, both inclusive
 	To       *time.Time     `json:"to,omitempty"`
 	Count    int            `json:"count,omitempty"`    // records added, delivered or removed; requests refused
 	Refused  int            `json:"refused,omitempty"`  // objects of a submission

@@ -258,7 +258,7 @@ func (p *Policy) grant(pr Principal, c *Collection, now time.Time) (Grant, *Obst
 	}
 	g := Grant{principal: pr, policy: p, collection: c, id: c.ID, write: own}
 	g.view = View{
-		Reads:   !own || c.Terms.WriterReads || slices.Contains(c.Readers, pr.Org),
+		Reads:   c.Terms.WriterReads || slices.Contains(c.Readers, pr.Org),
 		Own:     own && !neverRed(post),
 		Ceiling: ceiling(pr, c, post),
 		Action:  ActionOf(pr.Action),
