@@ -32,6 +32,7 @@ var edges = map[string][]string{
 	"taxii/demo":      {"stix"},
 	"taxii/metrics":   {},
 	"taxii":           {},
+	"stix/report":     {"stix", "stix/fusion", "stix/rawjson"},
 	"stix/fusion":     {"stix", "stix/pattern", "stix/rawjson"},
 	"stix/convert":    {"stix", "stix/rawjson"},
 	"stix/validate":   {"stix", "stix/pattern", "stix/rawjson"},

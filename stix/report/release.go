@@ -1,0 +1,86 @@
+package report
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+
+	"comity/stix"
+	"comity/stix/fusion"
+)
+
+// Release is all that one country is told, as it stands at one moment.
+type Release struct {
+	Operation string    // slug
+	Title     string    // of the operation
+	Namespace uuid.UUID // of the server
+	Centre    Centre
+	Country   string    // ISO 3166-1 alpha-2
+	At        time.Time // when: created and modified of what is new
+	Snapshot  time.Time // what the findings are as of
+	From, To  time.Time // the window of contributions; zero: no bound
+	Tables    []Table   // that findings rest on
+	Sources   int       // distinct origins behind the findings
+	PAP       stix.PAP  // what may be done with them
+	Findings  []Finding // by kind and key
+	Papers    []Paper   // by number
+}
+
+// Centre is who writes.
+type Centre struct {
+	Slug     string  // such as igci
+	Identity stix.ID // its own, or "" for one derived from Slug
+	Name     string
+	Unit     string // that numbers reports, such as igci-cfc
+	Contact  string // whom to ask before acting; may be empty
+}
+
+// Table is a reference table or a warning list.
+type Table struct {
+	Name   string
+	Dated  time.Time
+	Digest string // the first 16 digits of its SHA-256
+}
+
+// Finding is one of the operation's as a country may know it.
+type Finding struct {
+	fusion.Entity
+	Values      []fusion.Value
+	Basis       fusion.Basis
+	Disagreeing int
+	Government  bool
+	Families    []string
+	First, Last time.Time
+	Strict      bool
+	Confidence  int
+	Severity    fusion.Severity
+	Sources     int    // independent origins
+	Status      string // the last outcome reported, "" if none
+}
+
+// Paper is a report to be written.
+type Paper struct {
+	Number   string      // such as CAR-2017-KH-C2
+	Theme    fusion.Kind // C2, Website, or Other for one about a flagged issue
+	Findings []int       // numbers in Release.Findings, ascending
+	Issue    stix.ID     // the grouping that a paper of Other is about
+	Issues   []Issue     // the country's own that it covers
+	Notes    []Note      // of analysts
+	// Acknowledge and Answer are by when the country is to say that it has the
+	// report, and what it did; zero: no date is set.
+	Acknowledge, Answer time.Time
+}
+
+// Issue is one that the country flagged, and what the operation knows of it.
+type Issue struct {
+	Grouping stix.ID
+	Values   []fusion.Value
+	Label    stix.TLP
+	Sources  int // independent origins of what it matched
+}
+
+// Note is an analyst's words.
+type Note struct {
+	Author string
+	Text   string
+}
