@@ -1,54 +1,108 @@
 package fusion
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // Account is what one contributor gave to the findings of one kind. Entities are
 // counted, not messages.
 type Account struct {
-	Given           int // with a counted contribution of this origin
-	UniqueFirst     int // of these, the earliest is this origin's
-	Sole            int // this is the only origin
-	Corroborated    int // another origin agrees
-	Led             int // unique-first, and another agrees
-	ConfirmedOthers int // another was first
-	Relayed         int // objects of others that it passed on
+	Given           int            // with a counted contribution of this origin
+	UniqueFirst     int            // of these, the earliest is this origin's
+	Sole            int            // this is the only origin
+	Corroborated    int            // another origin agrees
+	Led             int            // unique-first, and another agrees
+	ConfirmedOthers int            // another was first
+	Relayed         int            // objects of others that it passed on
+	Context         int            // of those given, with malware family or kill-chain phase, and with both times seen
+	Fresh           time.Duration  // the median, over counted contributions, from when it was last seen to receipt
+	Overlap         map[string]int // by another origin: entities given by both
 	NotCounted      map[Reason]int
 }
 
-// Accounts are what each contributor gave to findings of a kind, by slug.
-// Findings that are held count as not counted, one for each contribution.
-func Accounts(kind Kind, findings []Finding, left []Excluded) map[string]*Account {
-	all := map[string]*Account{}
-	of := func(who string) *Account {
-		if all[who] == nil {
-			all[who] = &Account{NotCounted: map[Reason]int{}}
-		}
-		return all[who]
+// Accounts are what each contributor gave to an audience's findings of a kind, by
+// slug: all that is held is fused for it. Findings that are held count as not
+// counted, one for each contribution.
+func (s *State) Accounts(audience int, kind Kind) map[string]*Account {
+	b := book{kind: kind, all: map[string]*Account{}, ages: map[string][]time.Duration{}}
+	for p := range s.parts(s.bit(audience)) {
+		b.enter(fuse(&s.rules, p.of))
 	}
-	for _, e := range left {
-		if e.Kind == kind {
-			of(e.Submitter).NotCounted[e.Reason]++
+	for who, ages := range b.ages {
+		slices.Sort(ages)
+		middle := len(ages) / 2
+		b.all[who].Fresh = (ages[middle] + ages[(len(ages)-1)/2]) / 2
+	}
+	return b.all
+}
+
+// book is accounts that are being made.
+type book struct {
+	kind Kind
+	all  map[string]*Account
+	ages map[string][]time.Duration // of counted contributions when they came
+}
+
+func (b *book) of(who string) *Account {
+	if b.all[who] == nil {
+		b.all[who] = &Account{NotCounted: map[Reason]int{}, Overlap: map[string]int{}}
+	}
+	return b.all[who]
+}
+
+// enter counts the fusion of a component.
+func (b *book) enter(f *fuser) {
+	for _, e := range f.left {
+		if e.Kind == b.kind {
+			b.of(e.Submitter).NotCounted[e.Reason]++
 		}
 	}
-	for i := range findings {
-		f := &findings[i]
+	for i := range f.findings {
+		finding := &f.findings[i]
 		switch {
-		case f.Kind != kind:
+		case finding.Kind != b.kind:
 			continue
-		case f.Held != "":
-			for _, source := range f.Sources {
-				of(source.Submitter).NotCounted[f.Held]++
+		case finding.Held != "":
+			for _, source := range finding.Sources {
+				b.of(source.Submitter).NotCounted[finding.Held]++
 			}
 			continue
 		}
-		for _, relay := range f.Relays {
-			of(relay.Submitter).Relayed++
+		for _, relay := range finding.Relays {
+			b.of(relay.Submitter).Relayed++
 		}
-		for _, origin := range f.Origins {
-			of(origin).count(origin == f.FirstBy, len(f.Origins) > 1)
+		for _, origin := range finding.Origins {
+			account := b.of(origin)
+			account.count(origin == finding.FirstBy, len(finding.Origins) > 1)
+			if inContext(origin, f.counted[i]) {
+				account.Context++
+			}
+			for _, other := range finding.Origins {
+				if other != origin {
+					account.Overlap[other]++
+				}
+			}
+		}
+		for _, c := range f.counted[i] {
+			if !c.Last.IsZero() && !c.Received.IsZero() {
+				b.ages[c.Origin] = append(b.ages[c.Origin], c.Received.Sub(c.Last))
+			}
 		}
 	}
-	return all
+}
+
+// inContext tells whether all that an origin said of an entity has a malware
+// family or a phase of a kill chain, and both times seen.
+func inContext(origin string, counted []*Contribution) bool {
+	var what, first, last bool
+	for _, c := range counted {
+		if c.Origin == origin {
+			what = what || c.Family != "" || c.KillChain
+			first, last = first || !c.First.IsZero(), last || !c.Last.IsZero()
+		}
+	}
+	return what && first && last
 }
 
 func (a *Account) count(first, corroborated bool) {
@@ -66,46 +120,6 @@ func (a *Account) count(first, corroborated bool) {
 		a.ConfirmedOthers++
 	}
 	a.Corroborated++
-}
-
-// Summary is an operation's findings of one kind in figures. Held ones are not
-// among them.
-type Summary struct {
-	Findings     int
-	ByCountry    map[string]int
-	ByOrigins    map[int]int // by number of origins
-	ByConfidence map[int]int
-	Corroborated int // with two origins or more
-	Disagreeing  int // about whose country a source disagrees
-	Government   int
-	Strict       int
-}
-
-// Summarise counts the findings of a kind.
-func Summarise(kind Kind, findings []Finding) Summary {
-	s := Summary{ByCountry: map[string]int{}, ByOrigins: map[int]int{}, ByConfidence: map[int]int{}}
-	for i := range findings {
-		f := &findings[i]
-		if f.Kind != kind || f.Held != "" {
-			continue
-		}
-		s.Findings++
-		s.ByCountry[f.Country]++
-		s.ByOrigins[len(f.Origins)]++
-		s.ByConfidence[f.Confidence]++
-		for _, is := range []struct {
-			so    bool
-			count *int
-		}{
-			{len(f.Origins) > 1, &s.Corroborated}, {f.Disagreeing > 0, &s.Disagreeing},
-			{f.Government, &s.Government}, {f.Strict, &s.Strict},
-		} {
-			if is.so {
-				*is.count++
-			}
-		}
-	}
-	return s
 }
 
 // Without is what is left of contributions when a participant withdraws: by

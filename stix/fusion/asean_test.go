@@ -90,15 +90,21 @@ var asean struct {
 	all []fusion.Contribution
 }
 
+// The audiences of the operation.
+const (
+	centre = iota
+	bureaus
+)
+
 // operation is the whole operation: who pushed what, and a state without
 // anything yet.
-func operation(t testing.TB, admits func(*fusion.Contribution) bool) (*demo.Scenario, []fusion.Contribution, *fusion.State) {
+func operation(t testing.TB) (*demo.Scenario, []fusion.Contribution, *fusion.State) {
 	t.Helper()
 	asean.Do(func() {
 		asean.Scenario = scenario(t, "asean")
 		asean.all = contributions(t, asean.Scenario, 10_000)
 	})
-	return asean.Scenario, asean.all, fusion.NewState(rules(t, asean.Scenario), admits)
+	return asean.Scenario, asean.all, fusion.NewState(rules(t, asean.Scenario), nil, notRed)
 }
 
 func notRed(c *fusion.Contribution) bool { return c.Label < stix.Red }
@@ -106,20 +112,20 @@ func notRed(c *fusion.Contribution) bool { return c.Label < stix.Red }
 // The operation of SCENARIO 5, from STIX objects to its figures.
 func TestASEAN(t *testing.T) {
 	truth := demo.ASEAN()
-	for _, view := range []struct {
+	_, all, state := operation(t)
+	state.Add(all)
+	for audience, view := range []struct {
 		name    string
-		admits  func(*fusion.Contribution) bool
 		truth   demo.View
 		servers func(demo.CountryTruth) int
 	}{
-		{"centre", nil, truth.Centre, func(c demo.CountryTruth) int { return c.Servers }},
-		{"bureaus", notRed, truth.Bureaus, func(c demo.CountryTruth) int { return c.Releasable }},
+		centre:  {"centre", truth.Centre, func(c demo.CountryTruth) int { return c.Servers }},
+		bureaus: {"bureaus", truth.Bureaus, func(c demo.CountryTruth) int { return c.Releasable }},
 	} {
 		t.Run(view.name, func(t *testing.T) {
-			_, all, state := operation(t, view.admits)
-			state.Add(all)
-			findings, left := state.Findings()
-			servers, sites := fusion.Summarise(fusion.C2, findings), fusion.Summarise(fusion.Website, findings)
+			findings, _ := state.Findings(audience)
+			servers, sites := state.Summary(audience, fusion.C2), state.Summary(audience, fusion.Website)
+			accounts := state.Accounts(audience, fusion.C2)
 
 			equal(t, "servers", servers.Findings, view.truth.Servers)
 			equal(t, "digest", fusion.Digest(fusion.C2, findings), view.truth.Digest)
@@ -141,9 +147,9 @@ func TestASEAN(t *testing.T) {
 				equal(t, "annexes", servers.Strict, strict)
 				equal(t, "disagreeing", servers.Disagreeing, truth.Disagreeing)
 			}
-			notCounted(t, findings, left, map[string]int{"centre": truth.Repeats, "bureaus": truth.Repeats - 1}[view.name])
+			notCounted(t, findings, accounts, map[string]int{"centre": truth.Repeats, "bureaus": truth.Repeats - 1}[view.name])
 			if view.name == "centre" {
-				accounts(t, fusion.Accounts(fusion.C2, findings, left), truth)
+				checkAccounts(t, accounts, truth)
 			}
 		})
 	}
@@ -151,10 +157,10 @@ func TestASEAN(t *testing.T) {
 
 // notCounted holds what was left out against SCENARIO 5.2. One of the records
 // that are pushed twice is RED.
-func notCounted(t *testing.T, findings []fusion.Finding, left []fusion.Excluded, repeats int) {
+func notCounted(t *testing.T, findings []fusion.Finding, accounts map[string]*fusion.Account, repeats int) {
 	t.Helper()
 	got := map[fusion.Reason]int{}
-	for _, account := range fusion.Accounts(fusion.C2, findings, left) {
+	for _, account := range accounts {
 		for reason, n := range account.NotCounted {
 			got[reason] += n
 		}
@@ -172,8 +178,8 @@ func notCounted(t *testing.T, findings []fusion.Finding, left []fusion.Excluded,
 	equal(t, "phishing domains on the shared host, apart", shared, 40)
 }
 
-// accounts holds the contribution accounts against FUSION part 4.
-func accounts(t *testing.T, got map[string]*fusion.Account, truth demo.Truth) {
+// checkAccounts holds the contribution accounts against FUSION part 4.
+func checkAccounts(t *testing.T, got map[string]*fusion.Account, truth demo.Truth) {
 	t.Helper()
 	var first, led, sole, given int
 	for _, want := range truth.Vendors {
@@ -190,9 +196,9 @@ func accounts(t *testing.T, got map[string]*fusion.Account, truth demo.Truth) {
 // Issues find what they are about: 14 absorbed, 7 with a report of their own,
 // 10 open.
 func TestIssues(t *testing.T) {
-	s, all, state := operation(t, notRed)
+	s, all, state := operation(t)
 	state.Add(all)
-	findings, _ := state.Findings()
+	findings, _ := state.Findings(bureaus)
 	index := fusion.NewIndex(findings)
 	got := map[string]fusion.Kind{}
 	for _, c := range s.Countries {
@@ -219,9 +225,9 @@ func TestIssues(t *testing.T) {
 // When fir withdraws, striking its rows from the result gives a wrong count: three
 // domains and addresses were one server only because fir said so.
 func TestWithdrawFir(t *testing.T) {
-	_, all, state := operation(t, nil)
+	_, all, state := operation(t)
 	state.Add(all)
-	before, _ := state.Findings()
+	before, _ := state.Findings(centre)
 	struck := 0
 	for _, f := range before {
 		if f.Kind == fusion.C2 && f.Held == "" && !slices.Equal(f.Origins, []string{"fir"}) {
@@ -229,10 +235,10 @@ func TestWithdrawFir(t *testing.T) {
 		}
 	}
 	state.Withdraw(func(c *fusion.Contribution) bool { return c.Origin == "fir" || c.Submitter == "fir" })
-	got, left := state.Findings()
-	_, _, others := operation(t, nil)
+	got, left := state.Findings(centre)
+	_, _, others := operation(t)
 	others.Add(fusion.Without("fir", all))
-	want, wantLeft := others.Findings()
+	want, wantLeft := others.Findings(centre)
 	equal(t, "findings", got, want)
 	equal(t, "left out", left, wantLeft)
 	equal(t, "servers without fir, and by striking its rows", []int{fusion.Summarise(fusion.C2, got).Findings, struck}, []int{8_632, 8_629})
@@ -240,9 +246,9 @@ func TestWithdrawFir(t *testing.T) {
 
 // The server that FUSION part 3 shows.
 func TestServer2087(t *testing.T) {
-	_, all, state := operation(t, nil)
+	_, all, state := operation(t)
 	state.Add(all)
-	findings, _ := state.Findings()
+	findings, _ := state.Findings(centre)
 	f := findings[fusion.NewIndex(findings)["198.18.32.26"][0]]
 	equal(t, "values", f.Values, []fusion.Value{{Type: "domain-name", Text: "c2-02087.kh.example"}, {Type: "ipv4-addr", Text: "198.18.32.26"}})
 	equal(t, "id", f.Values[1].ID(), stix.ID("ipv4-addr--24394a39-8e79-5c60-b468-01f9ba983415"))

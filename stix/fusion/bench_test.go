@@ -1,8 +1,16 @@
 package fusion_test
 
 import (
+	"fmt"
+	"iter"
+	"net/netip"
 	"runtime"
+	"slices"
+	"strings"
 	"testing"
+	"time"
+
+	"github.com/google/uuid"
 
 	"comity/stix"
 	"comity/stix/fusion"
@@ -32,28 +40,132 @@ func BenchmarkRead(b *testing.B) {
 
 // BenchmarkState is from contributions to findings, nothing held before.
 func BenchmarkState(b *testing.B) {
-	s, all, state := operation(b, nil)
+	s, all, _ := operation(b)
 	rules := rules(b, s)
 	for b.Loop() {
-		state = fusion.NewState(rules, nil)
+		state := fusion.NewState(rules, nil)
 		state.Add(all)
-		state.Fuse()
+		state.Findings(0)
 	}
 	b.ReportMetric(float64(len(all)*b.N)/b.Elapsed().Seconds(), "contributions/s")
-	runtime.KeepAlive(state)
 }
 
-// BenchmarkTouched is one contribution more to a full state: what a small push
-// costs.
+// many is n contributions that look like those of the whole operation: copies of
+// it in which every value, object and subject is another one.
+func many(t testing.TB, n int) iter.Seq[fusion.Contribution] {
+	_, all, _ := operation(t)
+	return func(yield func(fusion.Contribution) bool) {
+		for i := range n {
+			c, copy := all[i%len(all)], i/len(all)
+			if copy > 0 {
+				c.Object, c.Subject = renamed(c.Object, copy), renamed(c.Subject, copy)
+				c.Value.Text = moved(c.Value.Text, copy)
+				c.Resolves = slices.Clone(c.Resolves)
+				for j := range c.Resolves {
+					c.Resolves[j] = moved(c.Resolves[j], copy)
+				}
+			}
+			if !yield(c) {
+				return
+			}
+		}
+	}
+}
+
+// renamed is another identifier of the same type, the same each time.
+func renamed(id stix.ID, copy int) stix.ID {
+	return stix.ID(id.Type() + "--" + uuid.NewSHA1(uuid.Nil, fmt.Appendf(nil, "%s %d", id, copy)).String())
+}
+
+// moved is another address, domain or URL of about the same length.
+func moved(text string, copy int) string {
+	if addr, err := netip.ParseAddr(text); err == nil {
+		b := addr.AsSlice()
+		b[0], b[1] = byte(20+copy), b[1]^byte(copy>>8)
+		addr, _ = netip.AddrFromSlice(b)
+		return addr.String()
+	}
+	scheme, rest, ok := strings.Cut(text, "://")
+	if !ok {
+		return fmt.Sprintf("%x-%s", copy, text)
+	}
+	return fmt.Sprintf("%s://%x-%s", scheme, copy, rest)
+}
+
+// full is a state of n contributions that two audiences have.
+func full(t testing.TB, n int) *fusion.State {
+	s, _, _ := operation(t)
+	state := fusion.NewState(rules(t, s), nil, nil)
+	for group := range grouped(many(t, n)) {
+		for audience := range 2 {
+			state.Put(group[0].Submitter, group[0].Subject, audience, group)
+		}
+	}
+	state.Touched()
+	return state
+}
+
+// grouped is runs of contributions of one submitter and subject.
+func grouped(all iter.Seq[fusion.Contribution]) iter.Seq[[]fusion.Contribution] {
+	return func(yield func([]fusion.Contribution) bool) {
+		var group []fusion.Contribution
+		for c := range all {
+			if len(group) > 0 && (group[0].Submitter != c.Submitter || group[0].Subject != c.Subject) {
+				if !yield(group) {
+					return
+				}
+				group = group[:0]
+			}
+			group = append(group, c)
+		}
+		if len(group) > 0 {
+			yield(group)
+		}
+	}
+}
+
+// BenchmarkMemory is what a million contributions take of which two audiences
+// have all: the promise is 200 bytes for each.
+func BenchmarkMemory(b *testing.B) {
+	const n = 1_000_000
+	operation(b)
+	for b.Loop() {
+		before := heap()
+		state := full(b, n)
+		after := heap()
+		b.ReportMetric(float64(after-before)/float64(state.Len()), "B/contribution")
+		b.ReportMetric(float64(state.Len()), "contributions")
+		runtime.KeepAlive(state)
+	}
+}
+
+func heap() uint64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return m.HeapInuse
+}
+
+// BenchmarkTouched is a push of one contribution to a full state, one that was
+// there and changed, until its component is fused again for both audiences.
 func BenchmarkTouched(b *testing.B) {
-	_, all, state := operation(b, nil)
-	state.Add(all)
-	state.Fuse()
-	for i := 0; b.Loop(); i++ {
-		c := all[i%len(all)]
-		state.Remove(c.Submitter, c.Object)
-		state.Fuse()
-		state.Add([]fusion.Contribution{c})
-		state.Fuse()
+	for _, n := range []int{10_000, 1_000_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			state := full(b, n)
+			all := slices.Collect(many(b, 10_000))
+			for i := 0; b.Loop(); i++ {
+				c := all[i%len(all)]
+				c.Last = c.Last.Add(time.Duration(i) * time.Second)
+				for audience := range 2 {
+					state.Put(c.Submitter, c.Subject, audience, []fusion.Contribution{c})
+				}
+				for _, key := range state.Touched() {
+					for audience := range 2 {
+						state.About(audience, key.Key)
+					}
+				}
+			}
+		})
 	}
 }

@@ -31,7 +31,7 @@ type Contribution struct {
 	Origin   string // who made it: another than Submitter in a relay
 	Kind     Kind
 	Value    Value
-	Sent     stix.ID  // the id of the observable as it was sent
+	Subject  stix.ID  // what it was read from as a unit: an infrastructure, or an indicator that has only a pattern
 	Resolves []string // the addresses that a domain was said to resolve to, in normal form, sorted
 	Label    stix.TLP // the strictest of its objects
 
@@ -59,6 +59,13 @@ func (c *Contribution) entity() Entity {
 		return Entity{Other, c.Value.Text}
 	}
 	return Entity{c.Kind, c.Value.Host().Text}
+}
+
+// same tells whether b is c once more: the same object says the same of the same
+// subject.
+func (c *Contribution) same(b *Contribution) bool {
+	return c.Submitter == b.Submitter && c.Object == b.Object && c.Version.Equal(b.Version) &&
+		c.Subject == b.Subject && c.Value == b.Value
 }
 
 // Relay tells whether another than the origin sent c.

@@ -5,7 +5,8 @@
 // and brings their values into normal form, and [Fuse] screens, merges,
 // attributes and describes those of one component. What an audience sees is the
 // fusion of what it may see, never a part of a larger fusion: filter the
-// contributions, then fuse ([State] does both, and only what a change touches).
+// contributions, then fuse. [State] does both for several audiences: it holds
+// contributions in little memory and no findings, and fuses when it is asked.
 //
 // Origins corroborate, not messages: what one organisation sends twice, or what
 // another passes on for it, adds nothing.

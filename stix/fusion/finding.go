@@ -15,6 +15,7 @@ type Finding struct {
 	Families    []string
 	First, Last time.Time // seen: the earliest and the latest
 	Strict      bool      // nothing below TLP:AMBER+STRICT says that it exists
+	Mixed       bool      // some of what counts is TLP:AMBER+STRICT or above, some below
 	Confidence  int       // 0 to 100, without sightings and disputes
 
 	Origins []string // by slug

@@ -15,21 +15,23 @@ import (
 // of contributions does not matter, nor whether one is there twice. Findings come
 // by kind and key, what was left out by submitter, object and value.
 func Fuse(rules *Rules, contributions []Contribution) (findings []Finding, left []Excluded) {
-	f := fuser{rules: rules, of: map[Entity][]*Contribution{}}
+	f := fuse(rules, contributions)
+	return f.findings, f.left
+}
+
+func fuse(rules *Rules, contributions []Contribution) *fuser {
+	f := &fuser{rules: rules, of: map[Entity][]*Contribution{}}
 	f.admit(contributions)
 	f.merge()
-	for i := range f.admitted {
-		c := f.admitted[i]
+	for _, c := range f.admitted {
 		at := f.place(c)
 		f.of[at] = append(f.of[at], c)
 	}
 	for _, entity := range slices.SortedFunc(maps.Keys(f.of), compareEntities) {
-		if finding, ok := f.describe(entity, f.of[entity]); ok {
-			findings = append(findings, finding)
-		}
+		f.describe(entity, f.of[entity])
 	}
 	slices.SortFunc(f.left, compareExcluded)
-	return findings, f.left
+	return f
 }
 
 type fuser struct {
@@ -38,6 +40,8 @@ type fuser struct {
 	left     []Excluded
 	moved    map[string]string // the address that a domain is one server with
 	of       map[Entity][]*Contribution
+	findings []Finding
+	counted  [][]*Contribution // for each finding
 }
 
 // admit screens contributions one by one. The order it brings them in is what
@@ -48,9 +52,10 @@ func (f *fuser) admit(contributions []Contribution) {
 		ordered[i] = &contributions[i]
 	}
 	slices.SortFunc(ordered, func(a, b *Contribution) int {
-		return cmp.Or(compareRefs(a.Ref, b.Ref), compareValues(a.Value, b.Value), a.Received.Compare(b.Received))
+		return cmp.Or(compareRefs(a.Ref, b.Ref), compareValues(a.Value, b.Value), a.Received.Compare(b.Received),
+			cmp.Compare(a.Subject, b.Subject), slices.Compare(a.Resolves, b.Resolves))
 	})
-	ordered = slices.CompactFunc(ordered, func(a, b *Contribution) bool { return a.Ref == b.Ref && a.Value == b.Value })
+	ordered = slices.CompactFunc(ordered, func(a, b *Contribution) bool { return a.same(b) })
 	for _, c := range ordered {
 		if reason := f.rules.Screen(c); reason != "" {
 			f.leave(c, reason)
@@ -109,7 +114,7 @@ type saying struct {
 
 // describe makes the finding of one entity. Without a contribution of an
 // origin's own there is none.
-func (f *fuser) describe(e Entity, of []*Contribution) (Finding, bool) {
+func (f *fuser) describe(e Entity, of []*Contribution) {
 	finding := Finding{Entity: e, Strict: true}
 	said := map[saying]bool{}
 	var counted []*Contribution
@@ -130,12 +135,12 @@ func (f *fuser) describe(e Entity, of []*Contribution) (Finding, bool) {
 		said[key] = true
 	}
 	if counted == nil {
-		return finding, false
+		return
 	}
 	f.sum(&finding, counted)
 	f.attribute(&finding, counted)
 	finding.Confidence = f.rules.ConfidenceOf(len(finding.Origins), false, false)
-	return finding, true
+	f.findings, f.counted = append(f.findings, finding), append(f.counted, counted)
 }
 
 // relays tells contributions that origins sent themselves, or that were passed on
@@ -161,6 +166,7 @@ func relays(of []*Contribution) (backed, unbacked []*Contribution) {
 // sum describes a finding by all that counts for it.
 func (f *fuser) sum(finding *Finding, counted []*Contribution) {
 	var first *Contribution
+	strict := false
 	for _, c := range counted {
 		finding.Values = append(finding.Values, c.Value)
 		finding.Sources = append(finding.Sources, c.Ref)
@@ -179,11 +185,13 @@ func (f *fuser) sum(finding *Finding, counted []*Contribution) {
 			finding.Last = c.Last
 		}
 		finding.Government = finding.Government || c.Government
+		strict = strict || c.Label >= stix.AmberStrict
 		finding.Strict = finding.Strict && c.Label >= stix.AmberStrict
 		if first == nil || cmp.Or(c.moment().Compare(first.moment()), cmp.Compare(c.Origin, first.Origin)) < 0 {
 			first = c
 		}
 	}
+	finding.Mixed = strict && !finding.Strict
 	finding.FirstBy = first.Origin
 	finding.Government = finding.Government || f.rules.government(finding.Key)
 	finding.Origins = set(finding.Origins, strings.Compare)
@@ -227,5 +235,5 @@ func compareRefs(a, b Ref) int {
 }
 
 func compareExcluded(a, b Excluded) int {
-	return cmp.Or(compareRefs(a.Ref, b.Ref), compareValues(a.Value, b.Value), cmp.Compare(a.Reason, b.Reason))
+	return cmp.Or(compareRefs(a.Ref, b.Ref), compareValues(a.Value, b.Value), cmp.Compare(a.Reason, b.Reason), cmp.Compare(a.Kind, b.Kind))
 }

@@ -36,8 +36,8 @@ func fuse(w world, of []fusion.Contribution) outcome {
 	return outcome{findings, left}
 }
 
-func of(s *fusion.State) outcome {
-	findings, left := s.Findings()
+func of(s *fusion.State, audience int) outcome {
+	findings, left := s.Findings(audience)
 	return outcome{findings, left}
 }
 
@@ -81,13 +81,14 @@ func TestOrderAndBatching(t *testing.T) {
 			state.Add(rest[:n])
 			rest = rest[n:]
 			if rapid.Bool().Draw(t, "fuse now") {
-				state.Fuse()
+				state.Touched()
 			}
 		}
-		same(t, "any order", of(state), want)
+		same(t, "any order", of(state, 0), want)
+		state.Touched()
 		state.Add(shuffled(t, w.all))
-		if again := state.Fuse(); again != 0 {
-			t.Fatalf("pushing all again fused %d components", again)
+		if again := state.Touched(); again != nil {
+			t.Fatalf("pushing all again touched %v", again)
 		}
 	})
 }
@@ -110,7 +111,7 @@ func TestWithdrawAndPushAgain(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		state := fusion.NewState(w.rules, nil)
 		state.Add(w.all)
-		state.Fuse()
+		state.Touched()
 		gone := map[fusion.Ref]bool{}
 		random := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1))
 		share := rapid.Float64Range(0, 1).Draw(t, "share")
@@ -121,22 +122,26 @@ func TestWithdrawAndPushAgain(t *testing.T) {
 		}
 		state.Withdraw(func(c *fusion.Contribution) bool { return gone[c.Ref] })
 		left := slices.DeleteFunc(slices.Clone(w.all), func(c fusion.Contribution) bool { return gone[c.Ref] })
-		same(t, "withdrawn", of(state), fuse(w, left))
+		same(t, "withdrawn", of(state, 0), fuse(w, left))
 		state.Add(w.all)
-		same(t, "pushed again", of(state), want)
+		same(t, "pushed again", of(state, 0), want)
 	})
 }
 
 // A view is the fusion of what its audience may see, for every label.
 func TestViewIsFusionOfTheFiltered(t *testing.T) {
 	w := smallWorld(t)
+	var admits []func(*fusion.Contribution) bool
 	for ceiling := stix.Clear; ceiling <= stix.Red; ceiling++ {
-		admits := func(c *fusion.Contribution) bool { return c.Label <= ceiling }
-		state := fusion.NewState(w.rules, admits)
-		state.Add(w.all)
-		seen := slices.DeleteFunc(slices.Clone(w.all), func(c fusion.Contribution) bool { return !admits(&c) })
-		equal(t, ceiling.String(), of(state), fuse(w, seen))
+		admits = append(admits, func(c *fusion.Contribution) bool { return c.Label <= ceiling })
 	}
+	state := fusion.NewState(w.rules, admits...)
+	state.Add(w.all)
+	for ceiling, admits := range admits {
+		seen := slices.DeleteFunc(slices.Clone(w.all), func(c fusion.Contribution) bool { return !admits(&c) })
+		equal(t, stix.TLP(ceiling).String(), of(state, ceiling), fuse(w, seen))
+	}
+	equal(t, "held once", state.Len(), len(w.all))
 }
 
 // A RED contribution, also as the newer version of one that is not, changes
@@ -145,14 +150,15 @@ func TestRedChangesNothing(t *testing.T) {
 	w := smallWorld(t)
 	state := fusion.NewState(w.rules, notRed)
 	state.Add(w.all)
-	want := of(state)
+	want := of(state, 0)
+	state.Touched()
 	red := slices.Clone(w.all)
 	for i := range red {
 		red[i].Label, red[i].Version = stix.Red, red[i].Version.Add(time.Hour)
 	}
 	state.Add(red)
-	equal(t, "components fused", state.Fuse(), 0)
-	equal(t, "view", of(state), want)
+	equal(t, "touched", len(state.Touched()), 0)
+	equal(t, "view", of(state, 0), want)
 }
 
 // Without one vendor the operation is what fusing the others gives, and findings
@@ -163,9 +169,9 @@ func TestWithoutVendor(t *testing.T) {
 	for _, vendor := range demo.Vendors() {
 		state := fusion.NewState(w.rules, nil)
 		state.Add(w.all)
-		state.Fuse()
+		state.Touched()
 		state.Withdraw(func(c *fusion.Contribution) bool { return c.Origin == vendor || c.Submitter == vendor })
-		got, want := of(state), fuse(w, fusion.Without(vendor, w.all))
+		got, want := of(state, 0), fuse(w, fusion.Without(vendor, w.all))
 		equal(t, vendor, got, want)
 
 		after := map[fusion.Entity]fusion.Finding{}

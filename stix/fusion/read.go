@@ -146,7 +146,7 @@ func (r *reader) readInfrastructure(infra stix.Object) {
 // base is what an object that carries contributions says of itself.
 func (r *reader) base(o stix.Object) Contribution {
 	c := Contribution{Origin: r.from.Submitter, Made: o.Created.Time(), Received: r.from.Received, Label: r.label(o)}
-	c.Ref = Ref{r.from.Submitter, o.ID, o.Version().Time()}
+	c.Ref, c.Subject = Ref{r.from.Submitter, o.ID, o.Version().Time()}, o.ID
 	c.Revoked, c.KillChain = o.Revoked, o.Has("kill_chain_phases")
 	if r.from.Party != nil && o.Creator != "" {
 		c.Origin = cmp.Or(r.from.Party(o.Creator), c.Origin)
@@ -199,7 +199,7 @@ func (r *reader) observables(c Contribution, parts []stix.Object) {
 			continue
 		}
 		one := c
-		one.Value, one.Sent, one.Resolves = value, part.ID, r.resolutions(part)
+		one.Value, one.Resolves = value, r.resolutions(part)
 		r.all = append(r.all, one)
 	}
 	own := r.all[first:]
@@ -207,7 +207,7 @@ func (r *reader) observables(c Contribution, parts []stix.Object) {
 		on := false
 		for i := range own {
 			if own[i].Value.Type == "url" && own[i].Value.Host() == name.Value {
-				own[i].Resolves, on = append(own[i].Resolves, name.Resolves...), true
+				own[i].Resolves, on = set(append(own[i].Resolves, name.Resolves...), strings.Compare), true
 			}
 		}
 		return on && name.Value.Type == "domain-name"

@@ -10,7 +10,7 @@ import (
 
 // object is a STIX object of a type with a number for its id and a rest of
 // members.
-func object(t *testing.T, typ string, n int, rest string) stix.Object {
+func object(t testing.TB, typ string, n int, rest string) stix.Object {
 	t.Helper()
 	raw := fmt.Sprintf(`{"type":%q,"spec_version":"2.1","id":"%s","created":"2017-04-01T12:00:00.000Z","modified":"2017-04-01T12:00:00.000Z",`+
 		`"object_marking_refs":["%s"]%s}`, typ, name(typ, n), stix.Amber.Marking(), rest)
@@ -25,7 +25,7 @@ func name(typ string, n int) string {
 	return fmt.Sprintf("%s--00000000-0000-4000-8000-%012d", typ, n)
 }
 
-func relation(t *testing.T, n int, from, kind, to string, more string) stix.Object {
+func relation(t testing.TB, n int, from, kind, to string, more string) stix.Object {
 	t.Helper()
 	return object(t, "relationship", n, fmt.Sprintf(`,"source_ref":%q,"relationship_type":%q,"target_ref":%q%s`, from, kind, to, more))
 }
@@ -44,6 +44,7 @@ func TestReadPattern(t *testing.T) {
 	}
 	equal(t, "values", got, []string{"c2 8.8.0.1", "c2 8.8.0.2", "c2 c.example.org"})
 	equal(t, "refused", len(refused), 0)
+	equal(t, "read from", all[0].Subject, indicator.ID)
 }
 
 // An indicator of malware speaks through its pattern too, and so does one of
@@ -95,7 +96,7 @@ func TestReadFindsWhatCameBefore(t *testing.T) {
 	}, from)
 	equal(t, "contributions", len(all), 1)
 	equal(t, "carried by", all[0].Object, indicator.ID)
-	equal(t, "sent as", all[0].Sent, stix.ID(name("ipv4-addr", 2)))
+	equal(t, "read from", all[0].Subject, stix.ID(name("infrastructure", 1)))
 }
 
 // A label that nobody knows is RED, and so is none at all.
@@ -119,9 +120,9 @@ func TestNewestVersion(t *testing.T) {
 		state := fusion.NewState(plain(), nil)
 		for _, c := range order {
 			state.Add([]fusion.Contribution{c})
-			state.Fuse()
+			state.Touched()
 		}
-		findings, _ := state.Findings()
+		findings, _ := state.Findings(0)
 		equal(t, "findings", []any{len(findings), findings[0].Key}, []any{1, "8.8.0.2"})
 	}
 }

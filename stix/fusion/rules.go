@@ -62,12 +62,17 @@ func (r *Rules) Screen(c *Contribution) Reason {
 		return Unroutable
 	case r.Warning.Has(host):
 		return Warned
-	case !r.At.IsZero() && !c.Until.IsZero() && !c.Until.After(r.At):
+	case c.stale(r.At):
 		return Stale
 	case !r.From.IsZero() && c.moment().Before(r.From), !r.To.IsZero() && !c.moment().Before(r.To):
 		return OutsideWindow
 	}
 	return ""
+}
+
+// stale tells whether c is no longer valid at a moment; at none, everything is.
+func (c *Contribution) stale(at time.Time) bool {
+	return !at.IsZero() && !c.Until.IsZero() && !c.Until.After(at)
 }
 
 func (r *Rules) routable(host Value) bool {

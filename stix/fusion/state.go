@@ -1,187 +1,257 @@
 package fusion
 
 import (
-	"maps"
 	"slices"
-	"unique"
+	"time"
 
 	"comity/stix"
 )
 
-// State holds the contributions that one audience may benefit from, and their
-// fusion. Adding or withdrawing costs what the components it touches cost, not
-// what is held. It is not safe for use by several goroutines.
+// State holds contributions for several audiences, numbered from 0, and fuses
+// those that one of them may benefit from when it is asked. A change costs what
+// the components it touches cost, not what is held; a contribution costs less
+// than 200 bytes, however many audiences have it. It is not safe for use by
+// several goroutines.
 type State struct {
-	rules  *Rules
-	admits func(*Contribution) bool
+	rules     Rules
+	audiences []func(*Contribution) bool
 
-	held  map[statement][]*entry // the newest version of each
-	byKey map[Entity][]*entry    // dropped ones too, until the next fusion
-	dirty map[Entity]struct{}    // keys whose component is to be fused again
-	part  map[Entity]*component
+	words words
+	pool  pool
+	index index
+	hash  func(name) uint32
+
+	touched []uint32            // slots that changed and were not reported yet
+	gone    map[Entity]struct{} // keys of what was removed since
+	expires time.Time           // nothing goes stale between rules.At and then; zero is never
+	sums    *sums               // nil until somebody asks
+	record  []byte              // for encoding, used again
 }
 
-// statement is an object as one organisation sent it.
-type statement struct {
-	submitter string
-	object    stix.ID
-}
+// maxAudiences is the width of slot.audiences.
+const maxAudiences = 32
 
-// entry is a contribution that is held.
-type entry struct {
-	Contribution
-	dropped bool
-}
+// everyone is all audiences.
+const everyone = ^uint32(0)
 
-// component is the fusion of contributions that shared keys connect.
-type component struct {
-	keys     []Entity
-	findings []Finding
-	left     []Excluded
-}
-
-// NewState holds nothing yet. admits says which contributions the audience may
-// benefit from; nil means all.
-func NewState(rules *Rules, admits func(*Contribution) bool) *State {
+// NewState holds nothing yet. There is one function for each audience, at most
+// 32, that says which contributions it may benefit from; nil means all. Rules are
+// copied.
+func NewState(rules *Rules, audiences ...func(*Contribution) bool) *State {
+	if len(audiences) > maxAudiences {
+		panic("fusion: more than 32 audiences")
+	}
 	return &State{
-		rules: rules, admits: admits, held: map[statement][]*entry{},
-		byKey: map[Entity][]*entry{}, dirty: map[Entity]struct{}{}, part: map[Entity]*component{},
+		rules: *rules, audiences: audiences, words: words{number: map[string]uint64{}},
+		pool: newPool(), index: newIndex(), hash: hasher(), gone: map[Entity]struct{}{},
 	}
 }
 
-// Add takes in contributions. Of an object the newest version counts that the
+// bit is that of an audience. It panics if [NewState] was not told of it.
+func (s *State) bit(audience int) uint32 {
+	_ = s.audiences[audience]
+	return 1 << audience
+}
+
+// Len is how many contributions are held. One that several audiences have, or
+// that came twice, counts once; what was put counts apart from what was added.
+func (s *State) Len() int { return s.pool.held }
+
+// Add takes in contributions. Of an object the newest version counts that each
 // audience may benefit from, whichever comes first; the version that is held
 // already changes nothing. An object's contributions of one version have to come
 // together, as [Read] gives them.
 func (s *State) Add(contributions []Contribution) {
-	groups := map[statement][]*Contribution{}
+	groups := map[name][]*Contribution{}
 	for i := range contributions {
-		c := &contributions[i]
-		if s.admits != nil && !s.admits(c) {
-			continue
-		}
-		by := statement{c.Submitter, c.Object}
-		switch group := groups[by]; {
-		case group == nil || group[0].Version.Before(c.Version):
-			groups[by] = []*Contribution{c}
-		case group[0].Version.Equal(c.Version):
-			groups[by] = append(group, c)
-		}
+		by := statement(&contributions[i])
+		groups[by] = append(groups[by], &contributions[i])
 	}
 	for by, group := range groups {
-		if before := s.held[by]; before == nil || before[0].Version.Before(group[0].Version) {
-			s.drop(by)
-			s.hold(by, group)
+		for audience, admits := range s.audiences {
+			newest := newestOf(group, admits)
+			old := slices.DeleteFunc(s.named(by), s.isPut)
+			if newest != nil && !s.has(old, audience, newest[0].Version) {
+				s.replace(old, newest, audience, false)
+			}
 		}
 	}
 }
 
-// hold keeps copies. Texts that many contributions share are kept once.
-func (s *State) hold(by statement, group []*Contribution) {
+// newestOf is the contributions of the newest version that is admitted.
+func newestOf(group []*Contribution, admits func(*Contribution) bool) (newest []*Contribution) {
 	for _, c := range group {
-		kept := &entry{Contribution: *c}
-		for _, text := range []*string{&kept.Submitter, &kept.Origin, &kept.Country, &kept.Owner, &kept.Family, &kept.Value.Type} {
-			*text = unique.Make(*text).Value()
+		switch {
+		case admits != nil && !admits(c):
+		case newest == nil || newest[0].Version.Before(c.Version):
+			newest = []*Contribution{c}
+		case newest[0].Version.Equal(c.Version):
+			newest = append(newest, c)
 		}
-		s.held[by] = append(s.held[by], kept)
-		for _, key := range Keys(c) {
-			s.byKey[key] = append(s.byKey[key], kept)
-			s.dirty[key] = struct{}{}
+	}
+	return newest
+}
+
+// has tells whether an audience has a version of an object, or a newer one.
+func (s *State) has(old []uint32, audience int, version time.Time) bool {
+	return slices.ContainsFunc(old, func(n uint32) bool {
+		return s.pool.slot(n).audiences&s.bit(audience) != 0 && !s.contribution(n).Version.Before(version)
+	})
+}
+
+// Put replaces what an audience has of a subject, as one organisation sent it;
+// nil removes it. The audience's function is not asked. A subject is whatever the
+// caller reads as a unit, and the contributions are taken to be of that submitter
+// and subject. Add does not look at what was put, nor Put at what was added.
+func (s *State) Put(submitter string, subject stix.ID, audience int, contributions []Contribution) {
+	next := make([]*Contribution, len(contributions))
+	for i, c := range contributions {
+		c.Submitter, c.Subject = submitter, subject
+		next[i] = &c
+	}
+	s.replace(s.named(name{unit, submitter, string(subject)}), next, audience, true)
+}
+
+// replace gives an audience the next contributions instead of those that it has
+// among the old. What is equal to an old one, whoever has that, is that.
+func (s *State) replace(old []uint32, next []*Contribution, audience int, put bool) {
+	bit := s.bit(audience)
+	known, keep := make(map[string]uint32, len(old)), make(map[uint32]bool, len(next))
+	for _, n := range old {
+		known[string(s.pool.record(n))] = n
+	}
+	for _, c := range next {
+		s.record = s.words.encode(s.record[:0], c)
+		n, ok := known[string(s.record)]
+		switch {
+		case !ok:
+			n = s.hold(c, bit, put)
+			known[string(s.record)] = n
+		case s.pool.slot(n).audiences&bit == 0:
+			s.unsum(c)
+			s.touch(n)
+			s.pool.slot(n).audiences |= bit
 		}
+		keep[n] = true
+	}
+	var lost []uint32
+	for _, n := range old {
+		switch slot := s.pool.slot(n); {
+		case keep[n] || slot.audiences&bit == 0:
+		case slot.audiences == bit:
+			lost = append(lost, n)
+		default:
+			c := s.contribution(n)
+			s.unsum(&c)
+			s.touch(n)
+			slot.audiences &^= bit
+		}
+	}
+	s.release(lost...)
+}
+
+// hold keeps c, whose record is s.record.
+func (s *State) hold(c *Contribution, audience uint32, put bool) (n uint32) {
+	s.unsum(c)
+	n = s.pool.hold(s.record, audience)
+	if put {
+		s.pool.slot(n).marks |= wasPut
+	}
+	for _, hash := range s.hashes(c, put) {
+		s.index.add(hash, n)
+	}
+	s.touch(n)
+	s.open(n)
+	if c.Until.After(s.rules.At) && (s.expires.IsZero() || c.Until.Before(s.expires)) {
+		s.expires = c.Until
+	}
+	return n
+}
+
+// release removes what the slots hold.
+func (s *State) release(all ...uint32) {
+	for _, n := range all {
+		c := s.contribution(n)
+		s.unsum(&c)
+		for _, key := range Keys(&c) {
+			s.gone[key] = struct{}{}
+		}
+	}
+	s.unname(all)
+	for _, n := range all {
+		s.pool.release(n)
 	}
 }
 
-func (s *State) drop(by statement) {
-	for _, e := range s.held[by] {
-		e.dropped = true
-		for _, key := range Keys(&e.Contribution) {
-			s.dirty[key] = struct{}{}
-		}
+func (s *State) touch(n uint32) {
+	if slot := s.pool.slot(n); slot.marks&isTouched == 0 {
+		slot.marks |= isTouched
+		s.touched = append(s.touched, n)
 	}
-	delete(s.held, by)
 }
 
 // Withdraw removes the contributions that which names, with all others of the
 // same object, and returns how many objects went.
 func (s *State) Withdraw(which func(*Contribution) bool) (objects int) {
-	for by, group := range s.held {
-		if slices.ContainsFunc(group, func(e *entry) bool { return which(&e.Contribution) }) {
-			s.drop(by)
-			objects++
+	gone := map[name]struct{}{}
+	for n := range s.all {
+		if c := s.contribution(n); which(&c) {
+			gone[statement(&c)] = struct{}{}
 		}
 	}
-	return objects
+	var slots []uint32
+	for by := range gone {
+		slots = append(slots, s.named(by)...)
+	}
+	s.release(slots...)
+	return len(gone)
 }
 
 // Remove removes what one organisation said with one object.
-func (s *State) Remove(submitter string, object stix.ID) { s.drop(statement{submitter, object}) }
-
-// Fuse brings the findings up to date and returns how many components it had to
-// fuse. [State.Findings] does so by itself.
-func (s *State) Fuse() (fused int) {
-	for key := range s.dirty {
-		left := slices.DeleteFunc(s.byKey[key], func(e *entry) bool { return e.dropped })
-		if s.byKey[key] = left; len(left) == 0 {
-			delete(s.byKey, key)
-		}
-		// A component may have come apart: all of its keys are to be seen again.
-		if old := s.part[key]; old != nil {
-			for _, k := range old.keys {
-				delete(s.part, k)
-				s.dirty[k] = struct{}{}
-			}
-		}
-	}
-	for key := range s.dirty {
-		if s.byKey[key] == nil || s.part[key] != nil {
-			continue
-		}
-		keys, of := s.connected(key)
-		c := &component{keys: keys}
-		c.findings, c.left = Fuse(s.rules, of)
-		for _, k := range keys {
-			s.part[k] = c
-		}
-		fused++
-	}
-	clear(s.dirty)
-	return fused
+func (s *State) Remove(submitter string, object stix.ID) {
+	s.release(s.named(name{said, submitter, string(object)})...)
 }
 
-// connected is the component that a key is in.
-func (s *State) connected(key Entity) (keys []Entity, of []Contribution) {
-	reached, taken := map[Entity]bool{key: true}, map[*entry]bool{}
-	keys = []Entity{key}
-	for next := 0; next < len(keys); next++ {
-		for _, e := range s.byKey[keys[next]] {
-			if taken[e] {
-				continue
-			}
-			taken[e] = true
-			of = append(of, e.Contribution)
-			for _, k := range Keys(&e.Contribution) {
-				if !reached[k] {
-					reached[k] = true
-					keys = append(keys, k)
-				}
-			}
+// Drop removes everything that one organisation sent.
+func (s *State) Drop(submitter string) {
+	var slots []uint32
+	for n := range s.all {
+		if s.contribution(n).Submitter == submitter {
+			slots = append(slots, n)
 		}
 	}
-	return keys, of
+	s.release(slots...)
 }
 
-// Findings are the findings of all that is held, by kind and key, and what was
-// left out, by submitter, object and value.
-func (s *State) Findings() (findings []Finding, left []Excluded) {
-	s.Fuse()
-	seen := map[*component]bool{}
-	for c := range maps.Values(s.part) {
-		if !seen[c] {
-			seen[c] = true
-			findings, left = append(findings, c.findings...), append(left, c.left...)
+// Advance moves the snapshot of the rules. Components are touched that have a
+// contribution which that makes stale, or valid again.
+func (s *State) Advance(at time.Time) {
+	before := s.rules.At
+	if !at.Before(before) && (s.expires.IsZero() || at.Before(s.expires)) {
+		s.rules.At = at
+		return
+	}
+	s.expires = time.Time{}
+	for n := range s.all {
+		c := s.contribution(n)
+		if c.stale(before) != c.stale(at) {
+			s.unsum(&c)
+			s.touch(n)
+		}
+		if c.Until.After(at) && (s.expires.IsZero() || c.Until.Before(s.expires)) {
+			s.expires = c.Until
 		}
 	}
-	slices.SortFunc(findings, func(a, b Finding) int { return compareEntities(a.Entity, b.Entity) })
-	slices.SortFunc(left, compareExcluded)
-	return findings, left
+	s.rules.At = at
 }
+
+// all yields the slots that hold something.
+func (s *State) all(yield func(uint32) bool) {
+	for n := uint32(1); n < s.pool.slots.n; n++ {
+		if s.pool.slot(n).audiences != 0 && !yield(n) {
+			return
+		}
+	}
+}
+
+func (s *State) contribution(n uint32) Contribution { return s.words.decode(s.pool.record(n)) }

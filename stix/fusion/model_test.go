@@ -1,0 +1,216 @@
+package fusion_test
+
+import (
+	"fmt"
+	"hash/fnv"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"comity/stix"
+	"comity/stix/fusion"
+)
+
+// model is a State in so few words that it can be seen to be right: for each
+// audience the contributions that it has, and nothing else.
+type model struct {
+	rules  fusion.Rules
+	admits []func(*fusion.Contribution) bool
+	added  []map[statement][]fusion.Contribution // by audience
+	put    []map[statement][]fusion.Contribution
+}
+
+// statement is an object, or a subject, as one organisation sent it.
+type statement struct {
+	submitter string
+	object    stix.ID
+}
+
+func newModel(rules *fusion.Rules, admits ...func(*fusion.Contribution) bool) *model {
+	m := &model{rules: *rules, admits: admits}
+	for range admits {
+		m.added = append(m.added, map[statement][]fusion.Contribution{})
+		m.put = append(m.put, map[statement][]fusion.Contribution{})
+	}
+	return m
+}
+
+func (m *model) add(of []fusion.Contribution) {
+	for audience, admits := range m.admits {
+		fresh := map[statement][]fusion.Contribution{}
+		for _, c := range of {
+			by := statement{c.Submitter, c.Object}
+			if held := m.added[audience][by]; admits != nil && !admits(&c) || held != nil && !held[0].Version.Before(c.Version) {
+				continue
+			}
+			if so := fresh[by]; so == nil || so[0].Version.Before(c.Version) {
+				fresh[by] = nil
+			} else if so[0].Version.After(c.Version) {
+				continue
+			}
+			fresh[by] = once(fresh[by], c)
+		}
+		maps.Copy(m.added[audience], fresh)
+	}
+}
+
+// once is of with c, if it is not there.
+func once(of []fusion.Contribution, c fusion.Contribution) []fusion.Contribution {
+	if slices.ContainsFunc(of, func(o fusion.Contribution) bool { return line(&o) == line(&c) }) {
+		return of
+	}
+	return append(of, c)
+}
+
+// remove removes what is so from every audience, and what an audience then has
+// nothing of.
+func (m *model) remove(so func(*fusion.Contribution) bool) {
+	for _, all := range slices.Concat(m.added, m.put) {
+		for by, of := range all {
+			if all[by] = slices.DeleteFunc(slices.Clone(of), func(c fusion.Contribution) bool { return so(&c) }); len(all[by]) == 0 {
+				delete(all, by)
+			}
+		}
+	}
+}
+
+// withdraw removes the objects of which something is so, and counts them.
+func (m *model) withdraw(so func(*fusion.Contribution) bool) int {
+	gone := map[statement]bool{}
+	for audience := range m.admits {
+		for _, c := range m.of(audience) {
+			if so(&c) {
+				gone[statement{c.Submitter, c.Object}] = true
+			}
+		}
+	}
+	m.remove(func(c *fusion.Contribution) bool { return gone[statement{c.Submitter, c.Object}] })
+	return len(gone)
+}
+
+// of is what an audience has.
+func (m *model) of(audience int) (all []fusion.Contribution) {
+	for _, of := range []map[statement][]fusion.Contribution{m.added[audience], m.put[audience]} {
+		for c := range maps.Values(of) {
+			all = append(all, c...)
+		}
+	}
+	return all
+}
+
+// held is how many different contributions there are, those added and those put
+// apart.
+func (m *model) held() int {
+	different := map[string]bool{}
+	for way, audiences := range [][]map[statement][]fusion.Contribution{m.added, m.put} {
+		for _, by := range audiences {
+			for of := range maps.Values(by) {
+				for i := range of {
+					different[fmt.Sprint(way, line(&of[i]))] = true
+				}
+			}
+		}
+	}
+	return len(different)
+}
+
+// fate is a contribution that an audience has, and whether it is stale.
+func (m *model) fate(audience int, c *fusion.Contribution) string {
+	stale := !m.rules.At.IsZero() && !c.Until.IsZero() && !c.Until.After(m.rules.At)
+	return fmt.Sprint(audience, stale, line(c))
+}
+
+// line is a contribution as a text, equal for equal ones.
+func line(c *fusion.Contribution) string { return fmt.Sprintf("%+v", *c) }
+
+// components is what is connected for some audiences: by each key, who has what
+// with it, and what of that is stale.
+func (m *model) components(audiences ...int) map[fusion.Entity]string {
+	group := map[fusion.Entity]fusion.Entity{} // a key to another of its component, the last to itself
+	var root func(fusion.Entity) fusion.Entity
+	root = func(e fusion.Entity) fusion.Entity {
+		if to, ok := group[e]; ok && to != e {
+			return root(to)
+		}
+		return e
+	}
+	lines := map[fusion.Entity][]string{}
+	for _, audience := range audiences {
+		for _, c := range m.of(audience) {
+			keys := fusion.Keys(&c)
+			for _, key := range keys {
+				group[root(key)] = root(keys[0])
+				group[root(keys[0])] = root(keys[0])
+			}
+			lines[keys[0]] = append(lines[keys[0]], m.fate(audience, &c))
+		}
+	}
+	whole := map[fusion.Entity][]string{}
+	for key, of := range lines {
+		whole[root(key)] = append(whole[root(key)], of...)
+	}
+	got := map[fusion.Entity]string{}
+	for key := range group {
+		got[key] = strings.Join(slices.Sorted(slices.Values(whole[root(key)])), "\n")
+	}
+	return got
+}
+
+// changed is the keys of which the components differ.
+func changed(before, after map[fusion.Entity]string) (keys []fusion.Entity) {
+	for _, maps := range [][2]map[fusion.Entity]string{{before, after}, {after, before}} {
+		for key, is := range maps[0] {
+			if maps[1][key] != is {
+				keys = append(keys, key)
+			}
+		}
+	}
+	slices.SortFunc(keys, func(a, b fusion.Entity) int {
+		return strings.Compare(string(a.Kind)+" "+a.Key, string(b.Kind)+" "+b.Key)
+	})
+	return slices.Compact(keys)
+}
+
+// invented is a contribution out of a small world, in which everything meets
+// everything sooner or later: what it says follows from who says it, with which
+// version of which object, of which subject.
+func invented(submitter, object, subject, version int) fusion.Contribution {
+	h := fnv.New64a()
+	fmt.Fprint(h, submitter, object, subject, version)
+	dice := h.Sum64()
+	roll := func(n uint64) int {
+		face := dice % n
+		dice = dice/n*0x9e3779b97f4a7c15 + dice>>7
+		return int(face)
+	}
+	vendors := []string{"alder", "birch", "cedar"}
+	value := func() string {
+		return []string{"a.example.org", "b.example.org", "c.kh", "8.8.0.1", "8.8.0.2", "2001:4860::8", "10.0.0.1"}[roll(7)]
+	}
+	c := says(vendors[submitter], value())
+	c.Object = stix.ID(name("indicator", object))
+	c.Subject = stix.ID(name("infrastructure", subject))
+	c.Version = noon.Add(time.Duration(version) * time.Millisecond)
+	if roll(4) == 0 {
+		c.Origin = vendors[roll(3)]
+	}
+	switch c.Kind = []fusion.Kind{fusion.C2, fusion.C2, fusion.Website, fusion.Other}[subject%4]; {
+	case c.Kind != fusion.C2 && roll(2) == 0:
+		c.Value = fusion.Value{Type: "url", Text: "http://" + []string{"a.example.org", "b.example.org", "8.8.0.1"}[roll(3)] + "/" + fmt.Sprint(roll(2))}
+	case c.Value.Type == "domain-name" && roll(2) == 0:
+		c.Resolves = [][]string{{"8.8.0.1"}, {"8.8.0.2"}, {"8.8.0.1", "8.8.0.3"}}[roll(3)]
+	}
+	c.Label = stix.TLP(roll(5))
+	c.Country, c.Owner = []string{"", "KH", "SG"}[roll(3)], []string{"", "ID"}[roll(2)]
+	c.Family = []string{"", "Quietmoth"}[roll(2)]
+	c.KillChain, c.Government, c.Revoked = roll(2) == 0, roll(3) == 0, roll(9) == 0
+	c.Made, c.Received = noon.Add(time.Duration(roll(1000))*time.Microsecond), noon.Add(time.Duration(roll(100))*time.Hour)
+	if roll(2) == 0 {
+		c.First, c.From = time.Time{}, noon.Add(-time.Duration(roll(1000))*time.Nanosecond)
+	}
+	if roll(2) == 0 {
+		c.Until = noon.AddDate(0, 0, 1+roll(5))
+	}
+	return c
+}
