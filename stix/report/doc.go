@@ -35,12 +35,18 @@
 // A report has the label cyber-activity-report, an annex annex too; its number is
 // the external_id of its reference with the centre's unit as source_name. Its
 // description is two paragraphs: what was found, and why it matters. It refers to
-// its infrastructure and indicators, to its actions, and, of more than 200
-// findings, to one grouping for each malware family. Notes refer to the report,
-// and bear one of the labels provenance, flagged-issues, analyst.
+// its infrastructure and indicators, to its actions, to the country's location,
+// and, of more than 200 findings, to one grouping for each malware family. One
+// about a flagged issue names the country's grouping in a second reference, with
+// the source_name flagged-issue. Notes refer to the report, and bear one of the
+// labels provenance, flagged-issues, analyst. An annex has the actions of its
+// body, and analysts' notes are on the body alone.
 //
 // A finding that only sources under TLP:AMBER+STRICT speak of is in the annex,
-// which is all under that label; the rest is TLP:AMBER. What both need (identity,
-// location, definitions) is TLP:CLEAR. A document never names a contributor, and
-// nothing in this package knows one.
+// which is all under that label; the rest is TLP:AMBER. A paper that has no other
+// findings is one report under that label, without an annex. What all need is
+// TLP:CLEAR (the centre's identity, the location) or, as published by OASIS, carries
+// no marking (definitions); no more do observables, so whoever keeps them has to
+// remember whose they are. A document never names a contributor, and nothing in
+// this package knows one.
 package report

@@ -1,0 +1,248 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// chart is a number of bars, and how each is drawn.
+type chart struct {
+	Title   string
+	Note    string // what is counted
+	Columns bool   // upright bars, as for time; lying ones otherwise
+	Bars    []bar
+
+	Width, Height float64 // of the drawing
+	Base          float64 // what upright bars stand on
+}
+
+// bar is one. Text is its label, and may be empty where there is no room.
+type bar struct {
+	Name  string // in full
+	Text  string
+	Count int
+
+	X, Y, W, H       float64
+	TextX, TextY     float64 // of its label
+	NumberX, NumberY float64
+	Anchor           string // of its label: start, middle or end
+}
+
+// charts are those of a document that have anything to show. A few findings are
+// seen better in the table.
+func (d *Document) charts() []chart {
+	const few = 5
+	if len(d.Rows) < few {
+		return nil
+	}
+	all := []chart{
+		{Title: "Findings per week", Note: "first seen in the week from that Monday", Columns: true, Bars: weeks(d.Rows)},
+		{Title: "Sources per finding", Note: "independent sources that reported one finding", Bars: sources(d.Rows)},
+		{Title: "Top networks", Note: "by findings; /24 of IPv4, /48 of IPv6", Bars: networks(d.Rows)},
+		{Title: "Outcomes so far", Note: "what the country reported of each finding", Bars: outcomes(d.Rows)},
+	}
+	all = slices.DeleteFunc(all, func(c chart) bool { return len(c.Bars) == 0 })
+	for i := range all {
+		if all[i].Columns {
+			all[i].stand()
+		} else {
+			all[i].lie()
+		}
+	}
+	return all
+}
+
+const (
+	week     = 7 * 24 * time.Hour
+	weekBars = 15 // what is older is one bar
+	netBars  = 8
+	drawing  = 340 // how wide it is, in the units of its text
+)
+
+// weeks counts findings by the Monday of the week in which they were first seen.
+func weeks(rows []Row) []bar {
+	counts := map[time.Time]int{}
+	var first, last time.Time
+	for _, row := range rows {
+		if row.First.IsZero() {
+			continue
+		}
+		monday := row.First.UTC().Truncate(week) // the zero time is a Monday
+		counts[monday]++
+		if first.IsZero() || monday.Before(first) {
+			first = monday
+		}
+		if monday.After(last) {
+			last = monday
+		}
+	}
+	if first.IsZero() {
+		return nil
+	}
+	var bars []bar
+	if from := last.Add(-(weekBars - 1) * week); first.Before(from) {
+		earlier := bar{Name: "before " + day(from), Text: "earlier"}
+		for monday, n := range counts {
+			if monday.Before(from) {
+				earlier.Count += n
+			}
+		}
+		bars, first = append(bars, earlier), from
+	}
+	for monday := first; !monday.After(last); monday = monday.Add(week) {
+		bars = append(bars, bar{Name: "week of " + day(monday), Text: monday.Format("2 Jan"), Count: counts[monday]})
+	}
+	return bars
+}
+
+// sources counts findings by their number of sources.
+func sources(rows []Row) []bar {
+	const most = 5
+	bars := make([]bar, most+1)
+	for i := range bars {
+		bars[i].Name = plural(i, "source")
+	}
+	bars[most].Name += " or more"
+	for _, row := range rows {
+		bars[max(0, min(row.Sources, most))].Count++
+	}
+	for len(bars) > 0 && bars[len(bars)-1].Count == 0 {
+		bars = bars[:len(bars)-1]
+	}
+	if len(bars) > 0 && bars[0].Count == 0 {
+		bars = bars[1:]
+	}
+	return bars
+}
+
+// networks counts findings by the network of their address, and keeps the
+// greatest.
+func networks(rows []Row) []bar {
+	counts := map[netip.Prefix]int{}
+	for _, row := range rows {
+		if network, ok := networkOf(row.Key); ok {
+			counts[network]++
+		}
+	}
+	var bars []bar
+	for network, n := range counts {
+		name := network.String()
+		if network.Addr().Is4() {
+			name = harmless(network.Addr().String()) + "/24"
+		}
+		bars = append(bars, bar{Name: name, Count: n})
+	}
+	slices.SortFunc(bars, func(a, b bar) int { return cmp.Or(b.Count-a.Count, strings.Compare(a.Name, b.Name)) })
+	return bars[:min(len(bars), netBars)]
+}
+
+// networkOf is the /24 of an IPv4 address, or the /48 of an IPv6 address.
+func networkOf(key string) (netip.Prefix, bool) {
+	addr, err := netip.ParseAddr(key)
+	if err != nil {
+		return netip.Prefix{}, false
+	}
+	bits := 48
+	if addr.Is4() {
+		bits = 24
+	}
+	network, err := addr.Prefix(bits)
+	return network, err == nil
+}
+
+// outcomes counts findings by their status, in the order of the first outcome of
+// which there are most; those without one come last.
+func outcomes(rows []Row) []bar {
+	counts := map[string]int{}
+	for _, row := range rows {
+		counts[row.Status]++
+	}
+	var bars []bar
+	for status, n := range counts {
+		if status != "" {
+			bars = append(bars, bar{Name: statusWord(status), Count: n})
+		}
+	}
+	slices.SortFunc(bars, func(a, b bar) int { return cmp.Or(b.Count-a.Count, strings.Compare(a.Name, b.Name)) })
+	if n := counts[""]; n > 0 {
+		bars = append(bars, bar{Name: "none reported yet", Count: n})
+	}
+	return bars
+}
+
+func statusWord(status string) string { return strings.ReplaceAll(status, "-", " ") }
+
+func plural(n int, one string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return strconv.Itoa(n) + " " + one + "s"
+}
+
+// stand lays out upright bars. Where they are many, every third has a label.
+func (c *chart) stand() {
+	const (
+		height, top, bottom = 104.0, 14.0, 16.0
+		widest              = 40.0
+	)
+	c.Width, c.Height, c.Base = drawing, height+top+bottom, top+height
+	step := min(c.Width/float64(len(c.Bars)), widest)
+	every := 1
+	if len(c.Bars) > 8 {
+		every = 3
+	}
+	most := c.most()
+	for i := range c.Bars {
+		b := &c.Bars[i]
+		b.W, b.H = step*0.72, height*float64(b.Count)/most
+		b.X, b.Y = step*float64(i)+step*0.14, top+height-b.H
+		b.TextX, b.NumberX = b.X+b.W/2, b.X+b.W/2
+		b.TextY, b.NumberY = top+height+12, b.Y-3
+		b.Anchor = "middle"
+		switch fromEnd := len(c.Bars) - 1 - i; {
+		case i == 0 && b.Text == "earlier":
+			b.Anchor, b.TextX = "start", 0
+		case fromEnd%every != 0, i == 1 && c.Bars[0].Text == "earlier":
+			b.Text = ""
+		}
+	}
+}
+
+// lie lays out lying bars, their labels to the left.
+func (c *chart) lie() {
+	const row, label, number = 17.0, 118.0, 28.0
+	c.Width, c.Height = drawing, row*float64(len(c.Bars))
+	most := c.most()
+	for i := range c.Bars {
+		b := &c.Bars[i]
+		b.Text, b.Anchor = b.Name, "end"
+		b.X, b.Y, b.H = label, row*float64(i)+3, row-6
+		b.W = (c.Width - label - number) * float64(b.Count) / most
+		b.TextX, b.NumberX = label-8, b.X+b.W+5
+		b.TextY, b.NumberY = b.Y+b.H-2, b.Y+b.H-2
+	}
+}
+
+func (c *chart) most() float64 {
+	most := 1
+	for _, b := range c.Bars {
+		most = max(most, b.Count)
+	}
+	return float64(most)
+}
+
+// Says is the chart in words, for those who do not see it.
+func (c chart) Says() string {
+	parts := make([]string, 0, len(c.Bars))
+	for _, b := range c.Bars {
+		if b.Count > 0 {
+			parts = append(parts, fmt.Sprintf("%s: %d", b.Name, b.Count))
+		}
+	}
+	return c.Title + ". " + strings.Join(parts, "; ") + "."
+}

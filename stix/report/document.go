@@ -1,0 +1,202 @@
+package report
+
+import (
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"comity/stix"
+	"comity/stix/fusion"
+	"comity/stix/rawjson"
+)
+
+// Document is one report, or its annex, as people read it. Texts are those of
+// the objects: HTML and Markdown defang and escape them.
+type Document struct {
+	Number     string      `json:"number"`
+	Annex      bool        `json:"annex"`
+	Withdrawn  bool        `json:"withdrawn"` // then there is nothing left but who wrote it, and when
+	Title      string      `json:"title"`
+	Country    string      `json:"country,omitempty"` // ISO 3166-1 alpha-2, "" if its objects do not say
+	Centre     string      `json:"centre"`            // who wrote it
+	Contact    string      `json:"contact,omitempty"` // whom to ask before acting
+	Label      stix.TLP    `json:"tlp"`               // the strictest of what is in it; RED where something bears none that is known
+	PAP        string      `json:"pap,omitempty"`     // as [stix.PAP.String] has it, "" without one
+	Published  time.Time   `json:"published"`
+	Modified   time.Time   `json:"modified"`
+	Summary    string      `json:"summary"`          // what was found
+	Why        string      `json:"why"`              // it matters to this country
+	Rows       []Row       `json:"rows,omitempty"`   // as [Rows] orders them
+	Issues     []string    `json:"issues,omitempty"` // that the country flagged and what matched, a line each
+	Actions    []Action    `json:"actions,omitempty"`
+	Notes      []Note      `json:"notes,omitempty"` // of analysts
+	Provenance string      `json:"provenance"`
+	History    []time.Time `json:"history,omitempty"` // when versions were made; set by the caller, who knows them
+}
+
+// Action is what somebody is asked to do.
+type Action struct {
+	Name string `json:"name"`
+	Who  string `json:"who,omitempty"`
+	By   string `json:"by,omitempty"` // a date as people write it
+	Text string `json:"text"`
+}
+
+// Read takes the report of that number from objects: its body, then its annex.
+// It is empty if there is none. Of several versions the newest counts; one that
+// is revoked is a document that says so and no more. Notes count that are by the
+// report's own creator.
+func Read(objects []stix.Object, number string) []*Document {
+	g := newGraph(objects)
+	var documents []*Document
+	for _, id := range g.order {
+		o := g.objects[id]
+		switch {
+		case !isReport(o) || numberOf(o) != number:
+		case slices.Contains(members(o, "labels"), "annex"):
+			documents = append(documents, g.document(o))
+		default:
+			documents = slices.Insert(documents, 0, g.document(o))
+		}
+	}
+	return documents
+}
+
+func isReport(o stix.Object) bool {
+	return o.Type == "report" && slices.Contains(members(o, "labels"), "cyber-activity-report")
+}
+
+// numberOf is the number of a report. Its other reference is to a flagged issue.
+func numberOf(o stix.Object) string {
+	for e := rawjson.ElementsOf(rawjson.Member(o.Raw, "external_references")); e.Next(); {
+		source, _ := rawjson.Text(rawjson.Member(e.Value, "source_name"))
+		if s, ok := rawjson.Text(rawjson.Member(e.Value, "external_id")); ok && string(source) != "flagged-issue" {
+			return string(s)
+		}
+	}
+	return ""
+}
+
+func (g *graph) document(o stix.Object) *Document {
+	d := &Document{
+		Number: numberOf(o), Annex: slices.Contains(members(o, "labels"), "annex"), Withdrawn: o.Revoked,
+		Title: member(o, "name"), Label: labelOf(o), PAP: papOf(o),
+		Published: moment(o, "published"), Modified: o.Version().Time(),
+	}
+	centre := g.objects[o.Creator]
+	d.Centre, d.Contact = member(centre, "name"), member(centre, "contact_information")
+	if d.Withdrawn {
+		return d
+	}
+	d.Summary, d.Why, _ = strings.Cut(member(o, "description"), "\n\n")
+	d.Rows = g.rows(g.refs(o))
+	for _, row := range d.Rows {
+		d.Label = max(d.Label, row.Label)
+	}
+	d.Country = g.country(o, d.Rows)
+	for _, ref := range members(o, "object_refs") {
+		if action, ok := g.find(stix.ID(ref)); ok && action.Type == "course-of-action" {
+			d.Actions = append(d.Actions, actionOf(action))
+		}
+	}
+	for _, id := range g.order {
+		note, ok := g.find(id)
+		if ok && note.Type == "note" && note.Creator == o.Creator && slices.Contains(members(note, "object_refs"), string(o.ID)) {
+			d.Label = max(d.Label, labelOf(note))
+			d.note(note)
+		}
+	}
+	return d
+}
+
+// askedOf is how the description of an action begins.
+var askedOf = regexp.MustCompile(`^For (.+?)(?:, by (\d{1,2} \p{L}+ \d{4}))?\. (?s:(.*))$`)
+
+// actionOf parts the description of an action into who, by when and what.
+func actionOf(o stix.Object) Action {
+	a := Action{Name: member(o, "name"), Text: member(o, "description")}
+	if parts := askedOf.FindStringSubmatch(a.Text); parts != nil {
+		a.Who, a.By, a.Text = parts[1], parts[2], parts[3]
+	}
+	return a
+}
+
+// note takes what a note on the report says, by what it is labelled.
+func (d *Document) note(o stix.Object) {
+	text := strings.TrimSpace(member(o, "content"))
+	labels := members(o, "labels")
+	switch {
+	case slices.Contains(labels, "provenance"):
+		d.Provenance = text
+	case slices.Contains(labels, "flagged-issues"):
+		d.Issues = append(d.Issues, paragraphs(text)...)
+	case slices.Contains(labels, "analyst"):
+		d.Notes = append(d.Notes, Note{strings.Join(members(o, "authors"), ", "), text})
+	}
+}
+
+// country is that of a report: the place it refers to, else where its findings
+// are.
+func (g *graph) country(o stix.Object, rows []Row) string {
+	for _, ref := range members(o, "object_refs") {
+		if place, ok := g.find(stix.ID(ref)); ok && place.Type == "location" {
+			return member(place, "country")
+		}
+	}
+	for _, row := range rows {
+		if row.Country != "" {
+			return row.Country
+		}
+	}
+	return ""
+}
+
+// papOf is the strictest PAP level that o bears, "" without one.
+func papOf(o stix.Object) string {
+	level, found := stix.PAPClear, false
+	for _, id := range o.Markings {
+		if l, ok := stix.MarkingPAP(id); ok {
+			level, found = max(level, l), true
+		}
+	}
+	if !found {
+		return ""
+	}
+	return level.String()
+}
+
+// defang spells a value so that nothing opens it: hxxp for http, [.] for dots, and
+// in IPv6 addresses [:] for colons.
+func defang(v fusion.Value) string {
+	v.Text = strings.NewReplacer("[.]", ".", "[:]", ":").Replace(v.Text) // it may be already
+	if v.Type == "ipv6-addr" {
+		return strings.ReplaceAll(v.Text, ":", "[:]")
+	}
+	if len(v.Text) > 4 && strings.EqualFold(v.Text[:4], "http") {
+		v.Text = "hxxp" + v.Text[4:]
+	}
+	return strings.ReplaceAll(v.Text, ".", "[.]")
+}
+
+// leads are what in a text leads somewhere: addresses of mail, which are left
+// alone, URLs, and hosts.
+var leads = regexp.MustCompile(`[\pL\pN._%+-]+@[\pL\pN.-]+` +
+	`|[a-zA-Z][a-zA-Z0-9+.-]*://[^\s"'<>]*[^\s"'<>.,;:)]` +
+	`|\d{1,3}(?:\.\d{1,3}){3}` +
+	`|[\pL\pN_-]+(?:\.[\pL\pN_-]+)*\.\pL[\pL\pN-]+`)
+
+// files are endings of files that no domain has: tables have such names.
+var files = []string{".csv", ".json", ".mmdb", ".toml", ".tsv", ".txt"}
+
+// harmless is a text with its URLs and hosts defanged.
+func harmless(text string) string {
+	return leads.ReplaceAllStringFunc(text, func(found string) string {
+		isURL := strings.Contains(found, "://")
+		if !isURL && (strings.Contains(found, "@") || slices.Contains(files, path.Ext(found))) {
+			return found
+		}
+		return defang(fusion.Value{Text: found})
+	})
+}

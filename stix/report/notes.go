@@ -1,0 +1,134 @@
+package report
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"fmt"
+	"slices"
+	"strings"
+
+	"comity/stix"
+	"comity/stix/fusion"
+)
+
+// notes writes what is said about one part of a paper. An analyst speaks of the
+// whole, so the body has the words.
+func (w *writer) notes(p *part, report stix.ID) {
+	on := []stix.ID{report}
+	w.add(object{
+		Type: "note", Labels: []string{"provenance"}, Abstract: "Provenance", Content: w.provenance(p), Refs: on,
+	}, p.key+"|provenance", p.label)
+	if lines, label := p.issues(w.Findings); len(lines) > 0 {
+		w.add(object{
+			Type: "note", Labels: []string{"flagged-issues"}, Abstract: "Flagged issues", Content: strings.Join(lines, "\n"), Refs: on,
+		}, p.key+"|issues", max(label, p.label))
+	}
+	if p.annex {
+		return
+	}
+	for n, note := range p.Notes {
+		o := object{Type: "note", Labels: []string{"analyst"}, Abstract: "Analyst's note", Content: note.Text, Refs: on}
+		if note.Author != "" {
+			o.Authors = []string{note.Author}
+		}
+		w.add(o, fmt.Sprintf("%s|analyst|%d", p.key, n+1), p.label)
+	}
+}
+
+// provenance says on what a part rests, without a name.
+func (w *writer) provenance(p *part) string {
+	first := p.count(len(p.findings), w.Country) + " in this part"
+	if p.others > 0 {
+		where := "annex"
+		if p.annex {
+			where = "body"
+		}
+		first += fmt.Sprintf(", %d more in the %s", p.others, where)
+	}
+	lines := []string{
+		first + ". Sources per " + p.unit + " in table 2. Contributors are not named under their agreements.",
+		fmt.Sprintf("Operation: %s. Contributors to what is known of this country: %d%s.", cmp.Or(w.Title, w.Operation), w.Sources, w.period()),
+	}
+	for _, t := range w.Tables {
+		line := t.Name
+		if !t.Dated.IsZero() {
+			line += " of " + day(t.Dated)
+		}
+		if t.Digest != "" {
+			line += ", SHA-256 " + t.Digest + "…"
+		}
+		lines = append(lines, line+".")
+	}
+	return strings.Join(append(lines, "Digest of what this part rests on: "+digest(p.findings)+"."), "\n")
+}
+
+// period is the window of contributions.
+func (w *writer) period() string {
+	switch {
+	case w.From.IsZero() && w.To.IsZero():
+		return ""
+	case w.To.IsZero():
+		return ", from " + day(w.From) + " on"
+	case w.From.IsZero():
+		return ", until " + day(w.To)
+	}
+	return ", from " + day(w.From) + " until " + day(w.To)
+}
+
+// digest is the SHA-256 over a line for each finding, sorted and joined: key,
+// number of sources and confidence.
+func digest(findings []*Finding) string {
+	lines := make([]string, len(findings))
+	for i, f := range findings {
+		lines[i] = fmt.Sprintf("%s %d %d", f.Key, f.Sources, f.Confidence)
+	}
+	slices.Sort(lines)
+	return fmt.Sprintf("%x", sha256.Sum256([]byte(strings.Join(lines, "\n"))))
+}
+
+// issues says of each issue of the country that belongs to the part what matched
+// it, and how strictly the country labelled them.
+func (p *part) issues(findings []Finding) (lines []string, label stix.TLP) {
+	for _, issue := range p.Issues {
+		if p.annex != p.annexed(&issue, findings) {
+			continue
+		}
+		values := make([]string, len(issue.Values))
+		for i, v := range issue.Values {
+			values[i] = defang(v)
+		}
+		sources := "1 source"
+		if issue.Sources != 1 {
+			sources = fmt.Sprintf("%d sources", issue.Sources)
+		}
+		lines = append(lines, strings.Join(values, ", ")+": matched by this report, "+sources)
+		if issue.Label >= stix.AmberStrict {
+			label = stix.AmberStrict
+		}
+	}
+	return lines, label
+}
+
+// annexed tells whether only the annex of a paper may say that it matched an
+// issue: nothing in the body is about it.
+func (p *part) annexed(issue *Issue, findings []Finding) bool {
+	strict := false
+	for _, n := range p.Findings {
+		if f := &findings[n]; f.about(issue) {
+			if !f.Strict {
+				return false
+			}
+			strict = true
+		}
+	}
+	return strict && p.others > 0
+}
+
+// about tells whether f is about a value of an issue, as [fusion.Index] has it.
+func (f *Finding) about(issue *Issue) bool {
+	return slices.ContainsFunc(issue.Values, func(flagged fusion.Value) bool {
+		return flagged.Text == f.Key || slices.ContainsFunc(f.Values, func(v fusion.Value) bool {
+			return v.Text == flagged.Text || v.Host().Text == flagged.Text
+		})
+	})
+}

@@ -1,0 +1,84 @@
+package report
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"comity/stix"
+)
+
+// Objects are all objects of the country's collection as of r.At: created and
+// modified then, each after those it refers to, and all of these there. The same
+// release gives the same bytes. Of what was written before, [Revise] tells what
+// is new.
+//
+// Observables and the definitions of markings carry no marking; everything else
+// carries one of TLP, and what findings and papers say one of PAP too.
+func (r *Release) Objects() []stix.Object {
+	w := writer{Release: r, at: stamp(r.At), kept: map[stix.ID]bool{}}
+	w.centre = cmp.Or(r.Centre.Identity, w.id("identity", r.Centre.Slug))
+	w.share()
+	w.families()
+	for i := range r.Findings {
+		w.finding(&r.Findings[i])
+	}
+	for i := range r.Papers {
+		w.paper(&r.Papers[i])
+	}
+	return w.objects
+}
+
+// writer gathers the objects of one release.
+type writer struct {
+	*Release
+	at       string // Release.At
+	centre   stix.ID
+	location stix.ID
+	objects  []stix.Object
+	kept     map[stix.ID]bool
+}
+
+func (w *writer) id(typ, key string) stix.ID { return ID(w.Namespace, w.Operation, typ, key) }
+
+// keep writes o, once.
+func (w *writer) keep(o object) stix.ID {
+	if !w.kept[o.ID] {
+		w.kept[o.ID] = true
+		w.objects = append(w.objects, o.view())
+	}
+	return o.ID
+}
+
+// made completes an object of the centre's: what key names, under a label.
+func (w *writer) made(o object, key string, label stix.TLP) object {
+	o.Spec, o.ID, o.Creator, o.Created, o.Modified = "2.1", w.id(o.Type, key), w.centre, w.at, w.at
+	o.Markings = []stix.ID{label.Marking(), papDefinitions[w.PAP].id}
+	return o
+}
+
+func (w *writer) add(o object, key string, label stix.TLP) stix.ID {
+	return w.keep(w.made(o, key, label))
+}
+
+// relate writes a relationship. Its description is empty but for located-at.
+func (w *writer) relate(from stix.ID, kind string, to stix.ID, label stix.TLP, description string) {
+	o := object{Type: "relationship", Relation: kind, Source: from, Target: to, Description: description}
+	w.add(o, string(from)+"|"+kind+"|"+string(to), label)
+}
+
+// families writes the malware that findings name: under TLP:AMBER+STRICT what
+// only strict findings do.
+func (w *writer) families() {
+	label := map[string]stix.TLP{}
+	for i := range w.Findings {
+		for _, family := range w.Findings[i].Families {
+			if at, named := label[family]; !named || w.Findings[i].label() < at {
+				label[family] = w.Findings[i].label()
+			}
+		}
+	}
+	for _, family := range slices.Sorted(maps.Keys(label)) {
+		w.add(object{Type: "malware", Name: family, IsFamily: true}, family, label[family])
+	}
+}

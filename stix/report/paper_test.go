@@ -1,0 +1,193 @@
+package report_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"comity/stix"
+	"comity/stix/fusion"
+	"comity/stix/report"
+	"comity/taxii/demo"
+)
+
+// texts are a property of each object.
+func texts(t *testing.T, objects []stix.Object, name string) (all []string) {
+	t.Helper()
+	for _, o := range objects {
+		all = append(all, fmt.Sprint(property(t, o, name)))
+	}
+	return all
+}
+
+// labels are the TLP of each object.
+func labels(objects []stix.Object) (all []string) {
+	for _, o := range objects {
+		label, _ := stix.MarkingTLP(o.Markings[0])
+		all = append(all, label.String())
+	}
+	return all
+}
+
+func expect(t *testing.T, what string, got, want []string) {
+	t.Helper()
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", what, diff)
+	}
+}
+
+// What only strict sources say is in an annex of its own, and so is everything
+// about it.
+func TestAnnex(t *testing.T) {
+	r := cambodia()
+	servers(r, 2, true)
+	r.Findings[1].Families = []string{"Brasskettle", "Quietmoth"}
+	r.Papers[0].Notes = []report.Note{{Author: "J. Analyst", Text: "Seen before."}}
+	objects := r.Objects()
+	sound(t, objects)
+	papers := ofType(t, objects, "report", "")
+	expect(t, "names", texts(t, papers, "name"), []string{
+		"Cyber Activity Report CAR-2017-KH-C2: command-and-control servers in Cambodia",
+		"Cyber Activity Report CAR-2017-KH-C2, annex: command-and-control servers in Cambodia",
+	})
+	expect(t, "reports", labels(papers), []string{"amber", "amber+strict"})
+	expect(t, "provenance", labels(ofType(t, objects, "note", "provenance")), []string{"amber", "amber+strict"})
+	expect(t, "an analyst speaks once", texts(t, ofType(t, objects, "note", "analyst"), "authors"), []string{"[J. Analyst]"})
+	expect(t, "families", labels(ofType(t, objects, "malware", "")), []string{"amber+strict", "amber"})
+	apart(t, objects, r.Findings[1].Key)
+	apart(t, objects, "Brasskettle")
+	expect(t, "what is found", texts(t, papers, "description"), []string{
+		"This report lists 1 command-and-control server located in Cambodia.\n\nOf a government: 0. Of critical or high severity: 1. " +
+			"Reported by two or more independent sources: 1. Through such a server somebody directs infected computers in any country. " +
+			"It can be taken down only where it stands.",
+		"This annex lists 2 command-and-control servers located in Cambodia.\n\nOf a government: 0. Of critical or high severity: 0. " +
+			"Reported by two or more independent sources: 0. Through such a server somebody directs infected computers in any country. " +
+			"It can be taken down only where it stands.",
+	})
+}
+
+// A report all of whose findings are strict is one report, and all under their
+// label. Its number can be found again by the issue, and its name says no value.
+func TestFlaggedIssue(t *testing.T) {
+	const grouping = "grouping--0f6d5c9e-4b0e-5a43-9b52-2f9e8f9e8f01"
+	flagged := fusion.Value{Type: "domain-name", Text: "issue-1.ph.example"}
+	r := cambodia()
+	r.Country = "PH"
+	r.Findings = []report.Finding{{
+		Entity: fusion.Entity{Kind: fusion.Other, Key: flagged.Text}, Values: []fusion.Value{flagged},
+		Basis: fusion.ByDomain, Confidence: 50, Sources: 1, Strict: true,
+	}}
+	r.Papers = []report.Paper{{
+		Number: "CAR-2017-PH-ISSUE-1", Theme: fusion.Other, Findings: []int{0}, Issue: grouping,
+		Issues: []report.Issue{{Grouping: grouping, Values: []fusion.Value{flagged}, Label: stix.Amber, Sources: 1}},
+	}}
+	objects := r.Objects()
+	sound(t, objects)
+	papers := ofType(t, objects, "report", "")
+	expect(t, "name", texts(t, papers, "name"), []string{"Cyber Activity Report CAR-2017-PH-ISSUE-1: an issue flagged by the Philippines"})
+	expect(t, "label", labels(papers), []string{"amber+strict"})
+	expect(t, "references", texts(t, papers, "external_references"), []string{
+		"[map[external_id:CAR-2017-PH-ISSUE-1 source_name:igci-cfc] map[external_id:" + grouping + " source_name:flagged-issue]]",
+	})
+	expect(t, "issues", texts(t, ofType(t, objects, "note", "flagged-issues"), "content"), []string{
+		"issue-1[.]ph[.]example: matched by this report, 1 source",
+	})
+	apart(t, objects, flagged.Text)
+	if want := report.ID(r.Namespace, r.Operation, "report", "car|PH|issue|"+grouping); papers[0].ID != want {
+		t.Errorf("the report is %s, want %s", papers[0].ID, want)
+	}
+}
+
+// Issues stand in the part that matched them. One that its country holds strict
+// makes the note so.
+func TestIssues(t *testing.T) {
+	r := cambodia()
+	servers(r, 1, true)
+	issue := func(value string, label stix.TLP) report.Issue {
+		return report.Issue{Values: []fusion.Value{{Type: "ipv4-addr", Text: value}}, Label: label, Sources: 3}
+	}
+	r.Papers[0].Issues = []report.Issue{issue(r.Findings[0].Key, stix.Amber), issue(r.Findings[1].Key, stix.Amber)}
+	objects := r.Objects()
+	sound(t, objects)
+	notes := ofType(t, objects, "note", "flagged-issues")
+	expect(t, "issues", texts(t, notes, "content"), []string{
+		"198[.]18[.]32[.]26: matched by this report, 3 sources", "198[.]19[.]0[.]1: matched by this report, 3 sources",
+	})
+	expect(t, "labels", labels(notes), []string{"amber", "amber+strict"})
+
+	r.Papers[0].Issues = r.Papers[0].Issues[:1]
+	r.Papers[0].Issues[0].Label = stix.AmberStrict
+	expect(t, "a strict issue", labels(ofType(t, r.Objects(), "note", "flagged-issues")), []string{"amber+strict"})
+}
+
+// Above 200 findings there is a grouping for each family that some name.
+func TestFamilies(t *testing.T) {
+	r := cambodia()
+	servers(r, 199, false)
+	if found := ofType(t, r.Objects(), "grouping", ""); len(found) > 0 {
+		t.Errorf("200 findings make %d groupings", len(found))
+	}
+	servers(r, 1, false)
+	r.Findings[200].Families = []string{"Brasskettle", "Quietmoth"}
+	objects := r.Objects()
+	sound(t, objects)
+	groupings := ofType(t, objects, "grouping", "")
+	expect(t, "groupings", texts(t, groupings, "name"), []string{
+		"Brasskettle: command-and-control servers in Cambodia", "Quietmoth: command-and-control servers in Cambodia",
+	})
+	refs := fmt.Sprint(property(t, ofType(t, objects, "report", "")[0], "object_refs"))
+	for i, want := range []int{3, 5} {
+		if got := len(property(t, groupings[i], "object_refs").([]any)); got != want {
+			t.Errorf("%s refers to %d objects, want %d", groupings[i].ID, got, want)
+		}
+		if !strings.Contains(refs, string(groupings[i].ID)) {
+			t.Errorf("the report does not refer to %s", groupings[i].ID)
+		}
+	}
+}
+
+// Actions say who and, if a date is set, by when. What the label forbids is not
+// recommended, and no value is in them.
+func TestActions(t *testing.T) {
+	r := cambodia()
+	r.Country, r.PAP = "PH", stix.PAPRed
+	r.Papers[0].Acknowledge, r.Papers[0].Answer = demo.Snapshot.AddDate(0, 0, 7), demo.Snapshot.AddDate(0, 0, 30)
+	actions := ofType(t, r.Objects(), "course-of-action", "")
+	expect(t, "names", texts(t, actions, "name"), []string{
+		"Acknowledge the report", "Take the servers down", "Look for traffic", "Report what became of it",
+	})
+	all := texts(t, actions, "description")
+	if want := "For the National Central Bureau of the Philippines, by 21 April 2017. Say that the report has arrived and who deals with it."; all[0] != want {
+		t.Errorf("got %q, want %q", all[0], want)
+	}
+	if text := strings.Join(all, "\n"); strings.Contains(text, "block") || strings.Contains(text, "198") {
+		t.Errorf("actions under PAP:RED:\n%s", text)
+	}
+}
+
+// A website has pages, a host and an owner; a server without times has an
+// indicator that holds from the snapshot.
+func TestWebsite(t *testing.T) {
+	r := cambodia()
+	r.Country = "MM"
+	r.Findings = []report.Finding{{
+		Entity: fusion.Entity{Kind: fusion.Website, Key: "portal.gov.mm.example"},
+		Values: []fusion.Value{{Type: "url", Text: "http://portal.gov.mm.example/1.php"}, {Type: "url", Text: "http://portal.gov.mm.example/o'2.php"}},
+		Basis:  fusion.ByOwner, Government: true, Confidence: 70, Severity: fusion.Critical, Sources: 2, Status: "in-progress",
+	}}
+	r.Papers = []report.Paper{{Number: "CAR-2017-MM-WEB", Theme: fusion.Website, Findings: []int{0}}}
+	objects := r.Objects()
+	sound(t, objects)
+	expect(t, "labels", texts(t, ofType(t, objects, "infrastructure", ""), "labels"), []string{
+		"[compromised-website government sources:2 severity:critical status:in-progress]",
+	})
+	expect(t, "pattern", texts(t, ofType(t, objects, "indicator", ""), "pattern"), []string{
+		`[url:value = 'http://portal.gov.mm.example/1.php' OR url:value = 'http://portal.gov.mm.example/o\'2.php']`,
+	})
+	expect(t, "valid", texts(t, ofType(t, objects, "indicator", ""), "valid_from"), []string{"2017-04-14T00:00:00Z"})
+	expect(t, "host", texts(t, ofType(t, objects, "domain-name", ""), "value"), []string{"portal.gov.mm.example"})
+	expect(t, "owner", texts(t, ofType(t, objects, "identity", "")[2:], "name"), []string{"Owner of portal.gov.mm.example"})
+	expect(t, "place", texts(t, ofType(t, objects, "location", ""), "name"), []string{"Myanmar"})
+}

@@ -1,0 +1,100 @@
+package report
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"comity/stix"
+)
+
+// Revise takes of fresh what is new to a collection, in order: objects that it
+// has no version of, and new versions of those whose content is another than
+// before. created, modified and published are no content. A new version keeps
+// created and published, and is modified at the given moment, or a millisecond
+// after the version before if that is later. Objects without versions, which are
+// observables and marking definitions, are new or not.
+//
+// before is the newest version of an object that the collection has. It is an
+// error if no version may follow it ([stix.Succession]): it is revoked, or
+// another made it.
+func Revise(fresh []stix.Object, before func(stix.ID) (stix.Object, bool), at time.Time) (changed []stix.Object, err error) {
+	for _, o := range fresh {
+		old, known := before(o.ID)
+		switch {
+		case !known:
+			changed = append(changed, o)
+			continue
+		case o.Modified.IsZero() || stix.SameContent(content(old.Raw), content(o.Raw)):
+			continue
+		}
+		if o, err = revision(o, old, at); err != nil {
+			return nil, fmt.Errorf("revise %s: %w", o.ID, err)
+		}
+		changed = append(changed, o)
+	}
+	return changed, nil
+}
+
+// revision is o as the version after old.
+func revision(o, old stix.Object, at time.Time) (stix.Object, error) {
+	var next, last object
+	if err := json.Unmarshal(o.Raw, &next); err != nil {
+		return o, err
+	}
+	if err := json.Unmarshal(old.Raw, &last); err != nil {
+		return o, err
+	}
+	next.Created, next.Published, next.Modified = last.Created, last.Published, after(old, at)
+	o = next.view()
+	if faults := stix.Succession(old.Raw, o.Raw); faults != nil {
+		return o, faults[0]
+	}
+	return o, nil
+}
+
+// content is an object without when it was made.
+func content(raw []byte) []byte {
+	var members map[string]json.RawMessage
+	if json.Unmarshal(raw, &members) != nil {
+		return raw
+	}
+	for _, when := range []string{"created", "modified", "published"} {
+		delete(members, when)
+	}
+	rest, err := json.Marshal(members)
+	if err != nil {
+		return raw
+	}
+	return rest
+}
+
+// after is when the version after old is made.
+func after(old stix.Object, at time.Time) string {
+	if next := old.Modified.Time().Add(time.Millisecond); next.After(at) {
+		at = next
+	}
+	return stamp(at)
+}
+
+// Revoke is the last version of a report whose ground is gone: that it was
+// there, its number, and that it is withdrawn, without a value. It refers to the
+// centre alone. Notes on it and what it listed are objects of their own.
+//
+// It is an error if o is no report, or is revoked already.
+func Revoke(o stix.Object, centre stix.ID, at time.Time) (stix.Object, error) {
+	if o.Type != "report" || o.Revoked {
+		return o, fmt.Errorf("revoke %s: expected a report that is not revoked", o.ID)
+	}
+	var was object
+	if err := json.Unmarshal(o.Raw, &was); err != nil {
+		return o, fmt.Errorf("revoke %s: %w", o.ID, err)
+	}
+	return object{
+		Type: was.Type, Spec: was.Spec, ID: was.ID, Creator: was.Creator, Created: was.Created, Modified: after(o, at),
+		Revoked: true, Labels: was.Labels, References: was.References, Markings: was.Markings,
+		Name: withdrawn(numberOf(o), slices.Contains(was.Labels, "annex")), ReportTypes: was.ReportTypes,
+		Published: was.Published, Refs: []stix.ID{centre},
+	}.view(), nil
+}

@@ -1,0 +1,77 @@
+package report
+
+import (
+	"cmp"
+	"strings"
+
+	"comity/stix"
+)
+
+// The objects that OASIS publishes (github.com/oasis-open/cti-stix-common-objects)
+// are written as they are there: by their id everybody knows them already.
+const (
+	tlpExtension   = "extension-definition--60a3c5c5-0d10-413e-aab3-9e08dde9e88d"
+	papExtension   = "extension-definition--f8d78575-edfd-406e-8e84-6162a8450f5b"
+	definer        = "identity--b3bca3c2-1f3d-4b54-b44f-dac42c3a8f01" // who made both
+	specifications = "https://github.com/oasis-open/cti-stix-common-objects/tree/master/extension-definition-specifications/"
+)
+
+// definers is the identity that the extension definitions name as their maker.
+var definers = object{
+	Type: "identity", Spec: "2.1", ID: definer, Creator: definer,
+	Created: "2021-01-01T00:00:01.000Z", Modified: "2021-01-01T00:00:01.000Z",
+	Name: "Cybersecurity and Infrastructure Security Agency",
+	Description: "The United States Cybersecurity and Infrastructure Security Agency (CISA) is the Nation’s risk advisor, " +
+		"working with partners to defend against today’s threats and collaborating to build more secure and resilient " +
+		"infrastructure for the future.",
+	Class: "organization", Sectors: []string{"government-national"}, Contact: "cyberservices@cisa.dhs.gov",
+}
+
+// papDefinitions are those of each level: its marking, and when it was made.
+var papDefinitions = map[stix.PAP]struct {
+	id      stix.ID
+	created string
+}{
+	stix.PAPClear: {"marking-definition--ad15a0cd-55b6-4588-a14c-a66105329b92", "2022-10-01T00:00:00.000Z"},
+	stix.PAPGreen: {"marking-definition--c43594d1-4b11-4c59-93ab-1c9b14d53ce9", "2022-10-09T00:00:00.000Z"},
+	stix.PAPAmber: {"marking-definition--60f8932b-e51e-4458-b265-a2e8be9a80ab", "2022-10-02T00:00:00.000Z"},
+	stix.PAPRed:   {"marking-definition--740d36e5-7714-4c30-961a-3ae632ceee0e", "2022-10-06T00:00:00.000Z"},
+}
+
+// share writes what all of the country's objects need: the definitions of the
+// markings, who writes, and where.
+func (w *writer) share() {
+	w.keep(definers)
+	w.keep(extensionDefinition(tlpExtension, "TLP 2.0", "2022-10-01T00:00:00.000Z", "tlp-2.0"))
+	w.keep(extensionDefinition(papExtension, "PAP", "2022-11-28T00:00:00.000Z", "pap"))
+	for _, label := range []stix.TLP{stix.Clear, stix.Amber, stix.AmberStrict} {
+		w.keep(markingDefinition(label.Marking(), "TLP:"+strings.ToUpper(label.String()), "2022-10-01T00:00:00.000Z",
+			tlpExtension, extension{Type: "property-extension", TLP: label.String()}))
+	}
+	w.keep(markingDefinition(papDefinitions[w.PAP].id, "PAP:"+strings.ToUpper(w.PAP.String()), papDefinitions[w.PAP].created,
+		papExtension, extension{Type: "property-extension", PAP: w.PAP.String()}))
+
+	clear := []stix.ID{stix.Clear.Marking()}
+	w.keep(object{
+		Type: "identity", Spec: "2.1", ID: w.centre, Created: w.at, Modified: w.at, Markings: clear,
+		Name: cmp.Or(w.Centre.Name, w.Centre.Slug), Class: "organization", Contact: w.Centre.Contact,
+	})
+	location := w.made(object{Type: "location", Name: countryName(w.Country), Country: w.Country}, w.Country, stix.Clear)
+	location.Markings = clear
+	w.location = w.keep(location)
+}
+
+func extensionDefinition(id stix.ID, name, created, schema string) object {
+	return object{
+		Type: "extension-definition", Spec: "2.1", ID: id, Creator: definer, Created: created, Modified: created,
+		Name: name, Description: "This defines " + name + " as a STIX extension",
+		Schema: specifications + schema, Version: "1.0.0", ExtensionTypes: []string{"property-extension"},
+	}
+}
+
+func markingDefinition(id stix.ID, name, created string, by stix.ID, level extension) object {
+	return object{
+		Type: "marking-definition", Spec: "2.1", ID: id, Created: created, Name: name,
+		Extensions: map[stix.ID]extension{by: level},
+	}
+}

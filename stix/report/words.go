@@ -1,0 +1,62 @@
+package report
+
+import (
+	"fmt"
+
+	"comity/stix/fusion"
+)
+
+// words are how a kind of finding, and a paper about such, is spoken of.
+type words struct {
+	infrastructure, kind string // the name before the key, and the type
+	indicator, indicates string // the same of an indicator
+	means                string // a match of it
+	phases               []phase
+
+	one, many, where string // findings of a country: "3 servers located in Cambodia"
+	unit             string // one of them, in short
+	topic            string // of a paper, before the country
+	why              string // a paper matters to it
+}
+
+// wordsOf are the words for a kind.
+func wordsOf(kind fusion.Kind) words {
+	switch kind {
+	case fusion.C2:
+		return words{
+			"C2 server ", "command-and-control", "C2 traffic to ", "malicious-activity",
+			"Who speaks to this speaks to a command-and-control server.",
+			[]phase{{"lockheed-martin-cyber-kill-chain", "command-and-control"}},
+			"command-and-control server", "command-and-control servers", "located in", "server",
+			"command-and-control servers in",
+			"Through such a server somebody directs infected computers in any country. It can be taken down only where it stands.",
+		}
+	case fusion.Website:
+		return words{
+			"Compromised website ", "hosting-malware", "Traffic to compromised website ", "compromised",
+			"Who loads this may be given malware by a website that was broken into.", nil,
+			"compromised website", "compromised websites", "in", "website",
+			"compromised websites in",
+			"Such a website passes malware on to those who visit it. Its owner may not know.",
+		}
+	}
+	return words{
+		"Suspicious host ", "unknown", "Traffic to suspicious host ", "anomalous-activity",
+		"Who speaks to this speaks to a host that somebody warned of.", nil,
+		"finding", "findings", "about an issue flagged by", "finding",
+		"an issue flagged by",
+		"What was flagged is known to others too: the case does not stand alone.",
+	}
+}
+
+// count is n findings in a country, such as "3 compromised websites in Laos".
+func (w words) count(n int, country string) string {
+	return fmt.Sprintf("%s %s %s", w.number(n), w.where, countryInText(country))
+}
+
+func (w words) number(n int) string {
+	if n == 1 {
+		return "1 " + w.one
+	}
+	return fmt.Sprintf("%d %s", n, w.many)
+}
