@@ -19,12 +19,9 @@ const (
 // definers is the identity that the extension definitions name as their maker.
 var definers = object{
 	Type: "identity", Spec: "2.1", ID: definer, Creator: definer,
-	Created: "2021-01-01T00:00:01.000Z", Modified: "2021-01-01T00:00:01.000Z",
-	Name: "Cybersecurity and Infrastructure Security Agency",
-	Description: "The United States Cybersecurity and Infrastructure Security Agency (CISA) is the Nation’s risk advisor, " +
-		"working with partners to defend against today’s threats and collaborating to build more secure and resilient " +
-		"infrastructure for the future.",
-	Class: "organization", Sectors: []string{"government-national"}, Contact: "cyberservices@cisa.dhs.gov",
+	Created: "2021-01-01T00:00:01.000Z", Modified: "2021-01-01T00:00:01.000Z", Markings: []stix.ID{stix.Clear.Marking()},
+	Name:  "Cybersecurity and Infrastructure Security Agency",
+	Class: "organization", Sectors: []string{"government-national"},
 }
 
 // papDefinitions are those of each level: its marking, and when it was made.
