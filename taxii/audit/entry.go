@@ -32,6 +32,9 @@ const (
 	Directory  Act = "directory"  // an organisation, account or token was added or changed
 	Notice     Act = "notice"     // the centre told a party something
 	Checkpoint Act = "checkpoint" // the chain was signed up to here
+	Report     Act = "report"     // reports and feeds of an operation were drafted, published or reworked
+	Derivation Act = "derivation" // what a contributor sent went into what was published
+	Match      Act = "match"      // what a country flagged is what somebody reported
 )
 
 // Entry is one line of the record. Number, Time and Salt are given by the store

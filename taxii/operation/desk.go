@@ -1,0 +1,140 @@
+package operation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"comity/store"
+	"comity/taxii"
+	"comity/taxii/agreement"
+	"comity/taxii/exchange"
+	"comity/taxii/steward"
+)
+
+// Desk runs the operations of one centre. It is safe for concurrent use.
+type Desk struct {
+	store   store.Store
+	steward *steward.Steward
+	tables  string
+	now     func() time.Time
+	log     *slog.Logger
+
+	mu         sync.Mutex // guards what follows, and that one thing is done at a time
+	policy     *exchange.Policy
+	directory  *exchange.Directory
+	generation uint64
+	operations map[string]*operation
+}
+
+// New makes a Desk. The tables that operations name are files in the folder
+// tables. The steward recalls and removes what relied on data that was taken back.
+func New(s store.Store, st *steward.Steward, tables string, now func() time.Time, log *slog.Logger) *Desk {
+	return &Desk{store: s, steward: st, tables: tables, now: now, log: log, policy: &exchange.Policy{}, operations: map[string]*operation{}}
+}
+
+// every is how soon what was pushed is in the findings.
+const every = time.Second
+
+// Run keeps all operations up to date until ctx ends. What fails is logged once,
+// and tried again.
+func (d *Desk) Run(ctx context.Context) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	said := ""
+	for ctx.Err() == nil {
+		err := d.Settle(ctx)
+		switch {
+		case err == nil || ctx.Err() != nil:
+			said = ""
+		case err.Error() != said:
+			said = err.Error()
+			d.log.Error("operation", "err", err)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// Settle brings every operation up to date with the audit chain: findings, what
+// is owed to contributors, and what has to be reworked. One that fails does not
+// hold up the others.
+func (d *Desk) Settle(ctx context.Context) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.renew(ctx); err != nil {
+		return err
+	}
+	var errs []error
+	for _, id := range slices.Sorted(maps.Keys(d.operations)) {
+		if err := d.operations[id].settle(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", id, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// settled is one operation, up to date. The caller holds the lock. NotFound if
+// there is none.
+func (d *Desk) settled(ctx context.Context, id string) (*operation, error) {
+	if err := d.renew(ctx); err != nil {
+		return nil, err
+	}
+	o := d.operations[id]
+	if o == nil {
+		return nil, taxii.Errorf(taxii.NotFound, "there is no operation %s in this exchange", id)
+	}
+	return o, o.settle(ctx)
+}
+
+// renew reads the directory again if it has changed. An operation whose terms
+// have changed starts over.
+func (d *Desk) renew(ctx context.Context) error {
+	generation, err := d.store.Generation(ctx)
+	if err != nil || d.directory != nil && generation == d.generation {
+		return err
+	}
+	directory, generation, err := d.store.Directory(ctx)
+	if err != nil {
+		return err
+	}
+	if d.policy, err = d.policy.Renew(directory); err != nil {
+		return err
+	}
+	d.directory, d.generation = directory, generation
+	now := d.now()
+	for _, id := range d.policy.Agreements() {
+		text := d.policy.Agreement(id, now)
+		if text.Kind != agreement.Operation || text.Fusion == nil || d.policy.State(id, now) == exchange.Deposited {
+			continue
+		}
+		if terms := d.terms(text); d.operations[id] == nil || d.operations[id].terms != terms {
+			d.operations[id] = &operation{desk: d, text: text, terms: terms}
+		}
+	}
+	return nil
+}
+
+// terms is all that decides how an operation reads what was sent: its text,
+// those it rests on, and who is who.
+func (d *Desk) terms(text *agreement.Agreement) string {
+	terms := text.Digest()
+	for _, id := range text.Parents() {
+		if parent := d.policy.Agreement(id, d.now()); parent != nil {
+			terms += parent.Digest()
+		}
+	}
+	for _, m := range text.Members() {
+		if o := d.directory.Organisations[m.Org]; o != nil {
+			terms += "|" + o.ID + o.Identity + o.Country + o.Name
+		}
+	}
+	return terms
+}

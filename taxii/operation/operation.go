@@ -1,0 +1,193 @@
+package operation
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"comity/stix"
+	"comity/stix/fusion"
+	"comity/stix/report"
+	"comity/taxii/agreement"
+	"comity/taxii/audit"
+	"comity/taxii/exchange"
+)
+
+// The roles of participants.
+const (
+	provider = "provider"
+	bureau   = "bureau"
+)
+
+// The audiences whose contributions are fused apart. All bureaus may benefit from
+// the same contributions; each sees the findings of its own country.
+const (
+	forCentre = iota
+	forBureaus
+)
+
+// operation is one operation, in memory.
+type operation struct {
+	desk  *Desk
+	text  *agreement.Agreement
+	terms string
+
+	began   bool // what follows is there
+	rules   *fusion.Rules
+	tables  []report.Table
+	state   *fusion.State
+	parties map[stix.ID]string // by STIX identity
+
+	inputs  map[uuid.UUID]*reader           // collections that contributors write
+	bureaus map[uuid.UUID]*desktop          // collections that bureaus write
+	cars    map[string]*exchange.Collection // what each bureau gets, by its slug
+	returns map[string]*exchange.Collection // what each contributor gets, by its slug
+	room    *exchange.Collection
+
+	position uint64 // in the audit chain
+	loaded   uint64 // submissions up to there were read when it began
+	taken    bool   // something was taken back that may have been published
+	matched  map[stix.ID]bool
+}
+
+// settle brings the operation up to date.
+func (o *operation) settle(ctx context.Context) error {
+	if !o.began {
+		if err := o.begin(ctx); err != nil {
+			return err
+		}
+	}
+	if at := day(o.desk.now()); at.After(o.rules.At) {
+		o.rules.At = at
+		o.state.Advance(at)
+	}
+	if err := o.follow(ctx); err != nil {
+		return err
+	}
+	return o.act(ctx)
+}
+
+// day is midnight before t: what expires does so then.
+func day(t time.Time) time.Time { return t.UTC().Truncate(24 * time.Hour) }
+
+// begin reads all there is.
+func (o *operation) begin(ctx context.Context) error {
+	began := o.desk.now()
+	if err := o.rule(); err != nil {
+		return err
+	}
+	o.state = fusion.NewState(o.rules, nil, nil)
+	o.parties, o.matched = map[stix.ID]string{}, nil
+	o.inputs, o.bureaus = map[uuid.UUID]*reader{}, map[uuid.UUID]*desktop{}
+	o.cars, o.returns = map[string]*exchange.Collection{}, map[string]*exchange.Collection{}
+	for _, m := range o.text.Members() {
+		if org := o.desk.directory.Organisations[m.Org]; org != nil && org.Identity != "" {
+			o.parties[stix.ID(org.Identity)] = m.Org
+		}
+	}
+	head, err := o.desk.store.ChainHead(ctx)
+	if err != nil {
+		return err
+	}
+	o.loaded, o.position = head.Number, min(head.Number, o.progress().Reworked)
+	for _, c := range o.desk.policy.Collections(o.desk.now()) {
+		if c.Agreement != o.text.ID {
+			continue
+		}
+		writer, _ := o.text.Member(c.Writer)
+		participant, _ := o.text.Member(c.Participant)
+		switch {
+		case writer.Role == provider:
+			o.inputs[c.ID] = &reader{operation: o, collection: c}
+		case writer.Role == bureau:
+			o.bureaus[c.ID] = &desktop{operation: o, collection: c, stale: true}
+		case participant.Role == bureau:
+			o.cars[c.Participant] = c
+		case participant.Role == provider:
+			o.returns[c.Participant] = c
+		default:
+			o.room = c
+		}
+	}
+	for _, r := range o.inputs {
+		if err := r.load(ctx); err != nil {
+			return fmt.Errorf("read %s: %w", r.collection.Alias, err)
+		}
+	}
+	o.began = true
+	o.desk.log.Info("operation", "id", o.text.ID, "contributions", o.state.Len(), "dur", o.desk.now().Sub(began))
+	return nil
+}
+
+// progress is what persons have decided about the operation so far.
+func (o *operation) progress() *exchange.Progress {
+	return &o.desk.directory.Agreements[o.text.ID].Progress
+}
+
+// follow takes in what the audit chain says has changed.
+func (o *operation) follow(ctx context.Context) error {
+	for {
+		links, err := o.desk.store.Entries(ctx, o.position, 1000)
+		if err != nil || len(links) == 0 {
+			return err
+		}
+		fresh, again := map[*reader][]span{}, map[*reader]bool{}
+		for _, link := range links {
+			e, err := link.Entry()
+			if err != nil {
+				return err
+			}
+			collection, _ := uuid.Parse(e.Collection)
+			if d := o.bureaus[collection]; d != nil {
+				d.stale = d.stale || e.Act != audit.Delivery
+			}
+			r := o.inputs[collection]
+			switch {
+			case r == nil || e.From == nil || e.To == nil:
+			case e.Act == audit.Submission && e.Number > o.loaded:
+				fresh[r] = append(fresh[r], span{e.From.UnixMicro(), e.To.UnixMicro()})
+			case e.Act == audit.Deletion || e.Act == audit.Withdrawal || e.Act == audit.Purge:
+				o.taken = true
+				again[r] = again[r] || e.Number > o.loaded
+			}
+		}
+		for r, spans := range fresh {
+			if !again[r] {
+				if err := r.take(ctx, spans); err != nil {
+					return fmt.Errorf("read %s: %w", r.collection.Alias, err)
+				}
+			}
+		}
+		for r, again := range again {
+			if again {
+				if err := r.load(ctx); err != nil {
+					return fmt.Errorf("read %s again: %w", r.collection.Alias, err)
+				}
+			}
+		}
+		o.position = links[len(links)-1].Number
+	}
+}
+
+// act does what follows from what has changed.
+func (o *operation) act(ctx context.Context) error {
+	changed, err := o.hear(ctx)
+	if err != nil {
+		return err
+	}
+	if err := o.noteMatches(ctx); err != nil {
+		return fmt.Errorf("note what matches: %w", err)
+	}
+	if err := o.giveBack(ctx, append(o.state.Touched(), changed...)); err != nil {
+		return fmt.Errorf("tell contributors: %w", err)
+	}
+	if o.taken {
+		if err := o.rework(ctx); err != nil {
+			return fmt.Errorf("rework what was published: %w", err)
+		}
+		o.taken = false
+	}
+	return nil
+}

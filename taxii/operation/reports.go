@@ -1,0 +1,226 @@
+package operation
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"comity/stix"
+	"comity/stix/fusion"
+	"comity/stix/report"
+	"comity/store"
+	"comity/taxii"
+	"comity/taxii/audit"
+	"comity/taxii/exchange"
+)
+
+// Reports are those that the rules ask for, and those that were published and
+// have lost their ground, by country and number.
+func (d *Desk) Reports(ctx context.Context, id, as string) ([]Paper, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	v, err := d.view(ctx, id, as)
+	if err != nil {
+		return nil, err
+	}
+	papers, err := v.papers(ctx, v.picture)
+	return slices.DeleteFunc(papers, func(p Paper) bool {
+		return v.contributor() || !v.concerns(p.Country) || v.bureau && (p.State == Due || p.State == Drafted)
+	}), err
+}
+
+// papers says where each report stands.
+func (o *operation) papers(ctx context.Context, p *picture) ([]Paper, error) {
+	list := []Paper{}
+	for _, r := range o.releases(p) {
+		c := o.car(r.Country)
+		there, err := o.newest(ctx, c, nil)
+		if err != nil {
+			return nil, err
+		}
+		objects, published := r.Objects(), slices.Collect(maps.Values(there))
+		met := map[string]bool{}
+		for _, paper := range r.Papers {
+			met[paper.Number] = true
+			documents := report.Read(objects, paper.Number)
+			line := Paper{Number: paper.Number, Country: r.Country, Theme: paper.Theme, Findings: len(paper.Findings), State: Due}
+			for _, d := range documents {
+				if d.Annex {
+					line.Annex = len(d.Rows)
+				} else {
+					line.Title = d.Title
+				}
+			}
+			switch before := report.Read(published, paper.Number); {
+			case len(before) > 0 && before[0].Withdrawn:
+				line.State = Withdrawn
+			case len(before) > 0 && same(before, documents):
+				line.State = Published
+			case len(before) > 0:
+				line.State = Changed
+			case o.progress().Draft != nil:
+				line.State = Drafted
+			}
+			list = append(list, line)
+		}
+		for _, object := range there {
+			if number, _ := references(&object); object.Revoked && object.Type == "report" && !met[number] {
+				met[number] = true // its annex has the same
+				list = append(list, Paper{Number: number, Country: r.Country, State: Withdrawn, Title: text(&object, "name")})
+			}
+		}
+	}
+	slices.SortFunc(list, func(a, b Paper) int { return strings.Compare(a.Number, b.Number) })
+	return list, nil
+}
+
+// same tells whether two readings of a report say the same findings.
+func same(a, b []*report.Document) bool {
+	return slices.EqualFunc(a, b, func(a, b *report.Document) bool {
+		return a.Provenance == b.Provenance && slices.EqualFunc(a.Rows, b.Rows, func(a, b report.Row) bool {
+			return a.Finding == b.Finding && a.Status == b.Status && a.Severity == b.Severity
+		})
+	})
+}
+
+// Findings are the rows of the findings that an audience may know.
+func (d *Desk) Findings(ctx context.Context, id, as string) ([]report.Row, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	v, err := d.view(ctx, id, as)
+	if err != nil {
+		return nil, err
+	}
+	var objects []stix.Object
+	for _, country := range v.scope() {
+		p := *v.picture
+		if !v.bureau {
+			p.findings, p.papers = v.findings, nil // what it sees alone, which is in no report
+		}
+		r := v.release(&p, country)
+		objects = append(objects, r.Objects()...)
+	}
+	return report.Rows(objects), nil
+}
+
+// scope is the countries whose findings the audience sees.
+func (v *seen) scope() []string {
+	if v.country != "" {
+		return []string{v.country}
+	}
+	in := map[string]bool{}
+	for i := range v.findings {
+		if f := &v.findings[i]; f.Held == "" && f.Kind != fusion.Other {
+			in[f.Country] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(in))
+}
+
+// Document is a published report, its body and its annex, or, for the centre, one
+// that is not published yet as it would read today. NotFound if there is none, or
+// not for that audience.
+func (d *Desk) Document(ctx context.Context, number, as string) ([]*report.Document, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.renew(ctx); err != nil {
+		return nil, err
+	}
+	centre := as == "" || as == d.policy.Centre().ID
+	for _, id := range slices.Sorted(maps.Keys(d.operations)) {
+		o, err := d.settled(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		for bureau, c := range o.cars {
+			if !centre && as != bureau {
+				continue
+			}
+			documents, err := o.published(ctx, c, number)
+			if err != nil || len(documents) > 0 {
+				return documents, err
+			}
+		}
+		if !centre {
+			continue
+		}
+		p, err := o.picture(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range o.releases(p) {
+			if documents := report.Read(r.Objects(), number); len(documents) > 0 {
+				return documents, nil
+			}
+		}
+	}
+	return nil, taxii.Errorf(taxii.NotFound, "there is no report %s, or not for you", number)
+}
+
+// published reads a report out of the collection it is in.
+func (o *operation) published(ctx context.Context, c *exchange.Collection, number string) ([]*report.Document, error) {
+	var objects []stix.Object
+	versions := map[stix.ID][]time.Time{}
+	if err := o.scanIn(ctx, c, store.Query{Limit: 10_000, MaxBytes: 16 << 20}, func(batch []record) error {
+		for _, rec := range batch {
+			objects = append(objects, rec.Object)
+			if rec.Type == "report" {
+				versions[rec.ID] = append(versions[rec.ID], rec.Version().Time())
+			}
+		}
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	documents := report.Read(objects, number)
+	for _, d := range documents {
+		for _, times := range versions {
+			if slices.ContainsFunc(times, d.Modified.Equal) {
+				d.History = times
+			}
+		}
+	}
+	return documents, nil
+}
+
+// Uphold notes that the centre agrees with a country that disputes a finding: its
+// confidence is 30 at most from then on. Forbidden for who is no person of the
+// centre, NotFound if no country got that finding.
+func (d *Desk) Uphold(ctx context.Context, finding stix.ID, by exchange.Principal) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.renew(ctx); err != nil {
+		return err
+	}
+	if !by.Person || by.Org != d.policy.Centre().ID {
+		return taxii.Errorf(taxii.Forbidden, "disputes are upheld by persons of %s", d.policy.Centre().ID)
+	}
+	for _, id := range slices.Sorted(maps.Keys(d.operations)) {
+		o, err := d.settled(ctx, id)
+		if err != nil {
+			return err
+		}
+		for _, c := range o.cars {
+			found, err := o.newest(ctx, c, []stix.ID{finding})
+			if err != nil {
+				return err
+			}
+			object, ok := found[finding]
+			if !ok || object.Type != "infrastructure" {
+				continue
+			}
+			progress := *o.progress()
+			if slices.Contains(progress.Upheld, string(finding)) {
+				return nil
+			}
+			progress.Upheld = append(slices.Clone(progress.Upheld), string(finding))
+			return o.keep(ctx, progress, audit.Entry{
+				Act: audit.Report, Account: by.Account, Org: by.Org, Home: by.Home, Text: "a dispute was upheld",
+				Subjects: []audit.Subject{{ID: string(finding)}}, Parties: []string{by.Org, c.Participant},
+			})
+		}
+	}
+	return taxii.Errorf(taxii.NotFound, "no country got a finding %s", finding)
+}

@@ -1,0 +1,112 @@
+package operation
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"comity/stix"
+	"comity/stix/fusion"
+	"comity/stix/report"
+	"comity/taxii/audit"
+	"comity/taxii/exchange"
+)
+
+// giveBack tells contributors what became of their own objects, as far as it has
+// changed: what countries did about findings that they were told of, and why an
+// object is not counted where nothing but the object itself is the reason.
+func (o *operation) giveBack(ctx context.Context, touched []fusion.Entity) error {
+	if len(touched) == 0 || len(o.returns) == 0 {
+		return nil
+	}
+	status := o.status()
+	told := map[string]map[stix.ID]report.Return{}
+	tell := func(to string, of report.Return) {
+		if told[to] == nil {
+			told[to] = map[stix.ID]report.Return{}
+		}
+		if of.Outcome != "" || told[to][of.Object].Outcome == "" {
+			told[to][of.Object] = of
+		}
+	}
+	for _, e := range touched {
+		for _, c := range o.state.Component(forCentre, e) {
+			if reason := o.rules.Screen(&c); reason != "" && !c.Relay() {
+				tell(c.Submitter, report.Return{Object: c.Object, Reason: string(reason)})
+			}
+		}
+		if _, ok := status[e]; !ok {
+			continue
+		}
+		for _, f := range o.state.About(forBureaus, e.Key) {
+			if f.Entity != e {
+				continue
+			}
+			for _, source := range f.Sources {
+				tell(source.Submitter, report.Return{Object: source.Object, Outcome: o.statusOf(&f, status)})
+			}
+		}
+	}
+	heading := o.heading()
+	for _, to := range slices.Sorted(maps.Keys(told)) {
+		if c := o.returns[to]; c != nil {
+			if err := o.returnTo(ctx, &heading, c, to, told[to]); err != nil {
+				return fmt.Errorf("%s: %w", to, err)
+			}
+		}
+	}
+	return nil
+}
+
+// returnTo writes the notes for one contributor that it does not have yet.
+func (o *operation) returnTo(ctx context.Context, heading *report.Release, c *exchange.Collection, to string, told map[stix.ID]report.Return) error {
+	list := slices.SortedFunc(maps.Values(told), func(a, b report.Return) int { return cmp.Compare(a.Object, b.Object) })
+	now := o.desk.now()
+	label := max(c.Terms.Floor, min(stix.Amber, c.Terms.Max))
+	fresh := slices.DeleteFunc(heading.Returns(to, label, list, now), func(object stix.Object) bool {
+		return c.Terms.Types != nil && object.Class() != stix.Meta && !slices.Contains(c.Terms.Types, object.Type)
+	})
+	ids := make([]stix.ID, len(fresh))
+	for i := range fresh {
+		ids[i] = fresh[i].ID
+	}
+	before, err := o.newest(ctx, c, ids)
+	if err != nil {
+		return err
+	}
+	changed, err := report.Revise(fresh, func(id stix.ID) (stix.Object, bool) { old, ok := before[id]; return old, ok }, now)
+	if err != nil {
+		return err
+	}
+	return o.desk.put(ctx, c, exchange.Operator(c.ID), changed)
+}
+
+// noteMatches puts on record when something matches an issue that did not before:
+// the centre is told.
+func (o *operation) noteMatches(ctx context.Context) error {
+	var entries []audit.Entry
+	matched := map[stix.ID]bool{}
+	for _, d := range o.bureaus {
+		for _, i := range d.issues {
+			for _, v := range i.Values {
+				if len(o.state.About(forCentre, v.Text)) > 0 {
+					matched[i.Object] = true
+				}
+			}
+			if matched[i.Object] && o.matched != nil && !o.matched[i.Object] {
+				entries = append(entries, audit.Entry{
+					Act: audit.Match, Account: "comity", Org: o.desk.policy.Centre().ID, Agreement: o.text.ID, Article: d.collection.Article,
+					Text: "an issue that " + d.collection.Writer + " flagged matches what was reported", Subjects: []audit.Subject{{ID: string(i.Object)}},
+					Parties: []string{o.desk.policy.Centre().ID},
+				})
+			}
+		}
+	}
+	o.matched = matched
+	if len(entries) == 0 {
+		return nil
+	}
+	return o.desk.store.Record(ctx, entries...)
+}

@@ -1,0 +1,109 @@
+package operation
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"comity/stix/fusion"
+	"comity/stix/report"
+	"comity/taxii/audit"
+	"comity/taxii/exchange"
+)
+
+// rework brings what was published in line with what is left after something was
+// taken back: findings have fewer sources or go, reports are revised or revoked,
+// and no version stays that rested on what went. It needs no second person, and
+// publishes nothing that came since the last release, except what came apart.
+func (o *operation) rework(ctx context.Context) error {
+	progress := *o.progress()
+	if progress.Released == nil {
+		if progress.Reworked = o.position; progress.Draft == nil {
+			return nil
+		}
+		progress.Draft = nil
+		return o.keep(ctx, progress, o.reworked(0, 0))
+	}
+	p, err := o.picture(ctx)
+	if err != nil {
+		return err
+	}
+	written, removed := 0, 0
+	for _, r := range o.releases(p) {
+		c := o.car(r.Country)
+		if err := o.hold(ctx, c, &r); err != nil {
+			return err
+		}
+		w, gone, err := o.write(ctx, &r, exchange.Operator(c.ID))
+		if err != nil {
+			return fmt.Errorf("for %s: %w", r.Country, err)
+		}
+		if w+gone > 0 {
+			if err := o.desk.steward.Supersede(ctx, c); err != nil {
+				return err
+			}
+		}
+		written, removed = written+w, removed+gone
+	}
+	progress.Draft, progress.Reworked = nil, o.position
+	return o.keep(ctx, progress, o.reworked(written, removed))
+}
+
+func (o *operation) reworked(written, removed int) audit.Entry {
+	return audit.Entry{
+		Act: audit.Report, Account: "comity", Org: o.desk.policy.Centre().ID, Count: written,
+		Text: fmt.Sprintf("reworked after data was taken back: %d objects written, %d removed", written, removed),
+	}
+}
+
+// hold keeps back what nobody has released: findings that are not published, if
+// they rest on something that came after the last release, and reports.
+func (o *operation) hold(ctx context.Context, c *exchange.Collection, r *report.Release) error {
+	there, err := o.newest(ctx, c, nil)
+	if err != nil {
+		return err
+	}
+	released := *o.progress().Released
+	at := map[int]int{}
+	var kept []report.Finding
+	for n := range r.Findings {
+		f := &r.Findings[n]
+		if _, published := there[o.finding(f.Entity)]; !published && o.since(f.Entity, released) {
+			continue
+		}
+		at[n] = len(kept)
+		kept = append(kept, *f)
+	}
+	r.Findings = kept
+	var papers []report.Paper
+	for _, p := range r.Papers {
+		key := "car|" + r.Country + "|" + string(p.Theme)
+		if p.Issue != "" {
+			key = "car|" + r.Country + "|issue|" + string(p.Issue)
+		}
+		if _, published := there[o.id("report", key)]; !published {
+			continue
+		}
+		var findings []int
+		for _, n := range p.Findings {
+			if m, ok := at[n]; ok {
+				findings = append(findings, m)
+			}
+		}
+		if p.Findings = findings; len(findings) > 0 {
+			papers = append(papers, p)
+		}
+	}
+	r.Papers = papers
+	return nil
+}
+
+// since tells whether a finding rests on something that came after a release.
+func (o *operation) since(e fusion.Entity, release time.Time) bool {
+	for _, c := range o.state.Component(forBureaus, e) {
+		if c.Received.After(release) {
+			return true
+		}
+	}
+	return false
+}
