@@ -1,12 +1,10 @@
 // Package testdata holds the fixtures that more than one package uses. The
-// demo serves some of them, so they are embedded.
+// demo loads some of them, so they are embedded.
 package testdata
 
 import "embed"
 
-// Files are the folders agreements, of exchange agreements, and demo, of the
-// bundles that the demo pushes: their names begin with the order of pushing
-// and the flow.
+// Files is the folder agreements, of exchange agreements.
 //
-//go:embed agreements/*.toml demo/*.json
+//go:embed agreements/*.toml
 var Files embed.FS

@@ -13,6 +13,7 @@ import (
 	"comity/taxii/admin"
 	"comity/taxii/audit"
 	"comity/taxii/intake"
+	"comity/taxii/operation"
 	"comity/taxii/steward"
 )
 
@@ -53,8 +54,12 @@ func (sh *shell) local(s store.Store) (*admin.Client, error) {
 	}
 	log := slog.New(slog.NewTextHandler(sh.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	st := steward.New(s, audit.New(s.Record, time.Now, log), key, time.Now, log)
-	return admin.Local(admin.New(s, intake.New(s, sh.data, time.Now), st, time.Now), s.Close), nil
+	desk := operation.New(s, st, tables(sh.data), time.Now, log)
+	return admin.Local(admin.New(s, intake.New(s, sh.data, time.Now), st, desk, time.Now), s.Close), nil
 }
+
+// tables is the folder of the tables that operations name.
+func tables(data string) string { return filepath.Join(data, "tables") }
 
 // open opens the store of the data folder.
 func (sh *shell) open(wait time.Duration) (store.Store, error) {

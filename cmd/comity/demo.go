@@ -1,52 +1,58 @@
 package main
 
 import (
-	"bytes"
+	"cmp"
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
-	"io/fs"
+	"io"
 	"log/slog"
-	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"comity/store/bolt"
 	"comity/taxii"
-	"comity/taxii/admin"
-	"comity/taxii/exchange"
-	"comity/testdata"
+	"comity/taxii/demo"
 )
 
 type demoCmd struct {
-	Listen string `default:"127.0.0.1:8080" placeholder:"ADDR" help:"Where to serve (default ${default})."`
+	Scenario string `enum:"asean,small" default:"asean" help:"asean, or small: the same by a hundredth (default ${default})."`
+	Listen   string `default:"127.0.0.1:8080" placeholder:"ADDR" help:"Where to serve (default ${default})."`
+	Once     bool   `help:"End when all is printed: 0 if every figure is as it must be."`
+	Withdraw string `placeholder:"ORG" help:"Let this vendor take its data back when the outcomes are in."`
 }
 
-// demoStart is when the demo begins: inside the term of its agreement, which
-// ran from 2017 to 2020.
-var demoStart = time.Date(2018, time.January, 15, 9, 0, 0, 0, time.UTC)
+// Validate refuses a withdrawal of nobody's.
+func (c *demoCmd) Validate() error {
+	if c.Withdraw != "" && !slices.Contains(demo.Vendors(), c.Withdraw) {
+		return fmt.Errorf("%s has nothing to withdraw: the vendors are %s", c.Withdraw, strings.Join(demo.Vendors(), ", "))
+	}
+	return nil
+}
 
-const demoAgreement = "dea-2017-panw"
-
-// Run serves an exchange of two parties in a temporary folder, on a clock that
-// starts inside the term of their agreement and runs on from there.
+// Run plays a whole operation in a temporary folder, on a clock that starts at
+// its snapshot, and serves what has come of it.
 func (c *demoCmd) Run(sh *shell) error {
+	scenario, err := demo.New(c.Scenario)
+	if err != nil {
+		return err
+	}
 	data, err := os.MkdirTemp("", "comity-demo-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(data)
 	began := time.Now()
-	now := func() time.Time { return demoStart.Add(time.Since(began)) }
+	now := func() time.Time { return demo.Snapshot.Add(time.Since(began)) }
 	log := slog.New(slog.NewTextHandler(sh.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	s, err := bolt.Open(data, now, log, 0)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	demo := &shell{sh.ctx, data, false, sh.in, sh.out, sh.err}
 	public, err := newKey(filepath.Join(data, keyFile))
 	if err != nil {
 		return err
@@ -55,132 +61,127 @@ func (c *demoCmd) Run(sh *shell) error {
 	if err != nil {
 		return err
 	}
-	ex := &exchangeServer{store: s, data: data, socket: demo.socket(), key: key, now: now, log: log}
+	ctx, end := context.WithCancel(sh.ctx)
+	defer end()
+	p := &play{
+		shell: &shell{ctx, data, sh.json, sh.in, sh.out, sh.err}, scenario: scenario, now: now,
+		keys: map[string]signer{demoCentre: {key, public}}, tokens: map[string]string{}, talk: sh.out,
+	}
+	if sh.json {
+		p.talk = sh.err
+	}
+	ex := &exchangeServer{store: s, data: data, socket: p.socket(), key: key, now: now, log: log}
 	if err := ex.start(&serveCmd{Listen: c.Listen}); err != nil {
 		return err
 	}
-	tokens, err := demo.populate(public)
-	if err == nil {
-		err = demo.pushAll(ex.url, tokens)
+	p.url = ex.url
+	served := make(chan error, 1)
+	go func() { served <- ex.wait(ctx) }()
+
+	err = p.run(c.Withdraw)
+	if c.Once || err != nil && !errors.Is(err, errQuiet) {
+		end()
+	} else {
+		p.tell()
 	}
-	if err != nil {
-		ex.stop()
-		return err
-	}
-	fmt.Fprintf(sh.out, demoText, demoStart.Format("2 January 2006"), ex.url, tokens["igci"], tokens["palo-alto-networks"], taxii.MediaType)
-	return ex.wait(sh.ctx)
+	return cmp.Or(err, <-served)
 }
 
-// populate makes centre, partner, agreement and accounts, by the commands an
-// operator would use, and returns a token of each organisation.
-func (sh *shell) populate(key string) (map[string]string, error) {
-	source, err := fs.ReadFile(testdata.Files, "agreements/"+demoAgreement+".toml")
-	if err != nil {
-		return nil, err
-	}
+// The centre runs the operation, by two persons.
+const (
+	demoCentre    = "igci"
+	demoOperation = "op-asean-demo"
+	drafter       = demoCentre + "/anna"
+	publisher     = demoCentre + "/ben"
+)
+
+// play is one run of the demonstration.
+type play struct {
+	*shell
+	scenario *demo.Scenario
+	now      func() time.Time
+	url      string // of the server
+	keys     map[string]signer
+	tokens   map[string]string // by organisation: of its service
+	talk     io.Writer         // where it says what happens
+
+	servers, sites int // how many findings of a country make a report
+}
+
+// run plays all there is, and compares what has come of it with what has to.
+func (p *play) run(withdraw string) error {
 	steps := []struct {
-		verb string
-		in   any
+		what string
+		do   func() error
 	}{
-		{"init", admin.Init{ID: "igci", Name: "INTERPOL Global Complex for Innovation", Country: "SG", Key: key}},
-		{"org/add", exchange.Organisation{ID: "palo-alto-networks", Kind: "private-vendor", Name: "Palo Alto Networks", Country: "US"}},
-		{"agreement/load", admin.LoadAgreements{
-			Files: []admin.File{{Name: demoAgreement + ".toml", Source: string(source)}}, Waive: "demonstration",
-		}},
-		{"account/add", admin.AddAccount{Account: exchange.Account{Org: "igci", Name: "feed"}}},
-		{"account/add", admin.AddAccount{Account: exchange.Account{Org: "palo-alto-networks", Name: "feed"}}},
+		{"found the exchange", p.found},
+		{"vendors push", p.pushContributions},
+		{"bureaus flag issues", p.pushIssues},
+		{"fuse", p.settle},
+		{"draft and publish", p.publish},
+		{"bureaus poll and answer", p.answer},
 	}
 	for _, step := range steps {
-		if _, err := call[json.RawMessage](sh, step.verb, step.in); err != nil {
-			return nil, err
+		if err := p.step(step.what, step.do); err != nil {
+			return fmt.Errorf("%s: %w", step.what, err)
 		}
 	}
-	tokens := map[string]string{}
-	for _, org := range []string{"igci", "palo-alto-networks"} {
-		t, err := call[admin.NewToken](sh, "token/add", admin.AddToken{Account: org + "/feed"})
-		if err != nil {
-			return nil, err
+	if withdraw != "" {
+		if err := p.step(withdraw+" withdraws", func() error { return p.withdraw(withdraw) }); err != nil {
+			return fmt.Errorf("%s withdraws: %w", withdraw, err)
 		}
-		tokens[org] = t.Token
 	}
-	return tokens, nil
-}
-
-// pushAll pushes the bundles of the demo over TAXII, each as its writer, and
-// prints what became of them.
-func (sh *shell) pushAll(url string, tokens map[string]string) error {
-	files, err := fs.Glob(testdata.Files, "demo/*.json")
+	var got, want *figures
+	err := p.step("count", func() (err error) { got, err = p.figures(); return err })
+	if err == nil {
+		err = p.step("work out the truth", func() (err error) { want, err = p.truth(withdraw); return err })
+	}
 	if err != nil {
 		return err
 	}
-	for _, file := range files {
-		bundle, err := fs.ReadFile(testdata.Files, file)
-		if err != nil {
-			return err
-		}
-		name := strings.TrimPrefix(file, "demo/")
-		flow := strings.Split(name, "-")[1]
-		writer := "igci"
-		if flow == "inbound" {
-			writer = "palo-alto-networks"
-		}
-		status, err := pushBundle(sh.ctx, url+"/igci/collections/"+demoAgreement+"."+flow+"/objects/", tokens[writer], bundle)
-		if err != nil {
-			return fmt.Errorf("push %s: %w", name, err)
-		}
-		fmt.Fprintf(sh.out, "%s pushed %s: %d accepted, %d refused\n", writer, name, status.SuccessCount, status.FailureCount)
-		for _, f := range status.Failures {
-			fmt.Fprintf(sh.out, "    %s: %s\n", f.ID, f.Message)
-		}
-	}
-	return nil
+	return p.show(got, want)
 }
 
-// pushBundle is one push as any client would make it.
-func pushBundle(ctx context.Context, url, token string, bundle []byte) (status taxii.Status, err error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(bundle))
-	if err != nil {
-		return status, err
+// step says how long a step took.
+func (p *play) step(what string, do func() error) error {
+	began := time.Now()
+	err := do()
+	p.say("%-24s %6.2f s", what, time.Since(began).Seconds())
+	return err
+}
+
+// tell prints how to go on from here.
+func (p *play) tell() {
+	fmt.Fprintf(p.talk, "\nThe operation's clock started at its snapshot, %s, and runs on.\n\n", demo.Snapshot.Format("2 January 2006"))
+	fmt.Fprintf(p.talk, "  %-20s%s/taxii2/\n", "discovery", p.url)
+	for _, org := range append([]string{demoCentre}, append(demo.Vendors(), p.bureaus()...)...) {
+		fmt.Fprintf(p.talk, "  %-20s%s\n", org+"/feed", p.tokens[org])
 	}
-	r.Header.Set("Authorization", "Bearer "+token)
-	r.Header.Set("Content-Type", taxii.MediaType)
-	r.Header.Set("Accept", taxii.MediaType)
-	answer, err := http.DefaultClient.Do(r)
-	if err != nil {
-		return status, err
-	}
-	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusAccepted {
-		return status, fmt.Errorf("%s", answer.Status)
-	}
-	return status, json.NewDecoder(answer.Body).Decode(&status)
+	fmt.Fprintf(p.talk, demoText, p.url, p.tokens["ncb-kh"], taxii.MediaType, p.data)
 }
 
 const demoText = `
-The agreement dea-2017-panw ran from August 2017 to August 2020, so this server
-believes that it is %[1]s, and its clock runs on from there.
+Cambodia's reports, with curl:
 
-  discovery             %[2]s/taxii2/
-  igci/feed             %[3]s
-  palo-alto-networks/feed
-                        %[4]s
+  curl -gs -H 'Authorization: Bearer %[2]s' \
+    -H 'Accept: %[3]s' \
+    '%[1]s/igci/collections/op-asean-demo.car.kh/objects/?match[type]=report'
 
-What the centre can read, with curl:
-
-  curl -s -H 'Authorization: Bearer %[3]s' \
-    -H 'Accept: %[5]s' \
-    %[2]s/igci/collections/dea-2017-panw.inbound/objects/
-
-The same with the OASIS client (pip install taxii2-client):
+All it gets, with the OASIS client (pip install taxii2-client):
 
   from taxii2client.v21 import Server, as_pages
-  server = Server("%[2]s/taxii2/", user="igci/feed", password="%[3]s")
+  server = Server("%[1]s/taxii2/", user="ncb-kh/feed", password="%[2]s")
   for collection in server.default.collections:
       print(collection.title, "reads" if collection.can_read else "", "writes" if collection.can_write else "")
       if collection.can_read:
-          for page in as_pages(collection.get_objects, per_request=5):
+          for page in as_pages(collection.get_objects, per_request=100):
               for o in page.get("objects", []):
-                  print("   ", o["id"])
+                  print("   ", o["type"], o.get("name", o["id"]))
+
+And the centre's own commands:
+
+  comity --data %[4]s report render CAR-2017-KH-C2
+  comity --data %[4]s op stats op-asean-demo --as ncb-kh
 
 Ctrl-C ends it and removes everything.
 `

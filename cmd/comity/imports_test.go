@@ -15,11 +15,17 @@ import (
 // here and a sentence in its commit.
 var edges = map[string][]string{
 	"cmd/comity": {
-		"stix", "stix/convert", "stix/validate", "store", "store/bolt", "taxii", "taxii/admin", "taxii/agreement", "taxii/audit", "taxii/auth", "taxii/exchange",
-		"taxii/intake", "taxii/metrics", "taxii/server", "taxii/steward", "testdata",
+		"stix", "stix/convert", "stix/fusion", "stix/report", "stix/validate", "store", "store/bolt", "taxii", "taxii/admin", "taxii/agreement", "taxii/audit", "taxii/auth", "taxii/demo", "taxii/exchange",
+		"taxii/intake", "taxii/metrics", "taxii/operation", "taxii/server", "taxii/steward", "testdata",
 	},
-	"taxii/server":    {"stix", "store", "taxii", "taxii/audit", "taxii/auth", "taxii/exchange", "taxii/intake", "taxii/metrics", "taxii/steward"},
-	"taxii/admin":     {"stix", "store", "taxii", "taxii/agreement", "taxii/audit", "taxii/auth", "taxii/exchange", "taxii/intake", "taxii/steward"},
+	"taxii/server": {"stix", "store", "taxii", "taxii/audit", "taxii/auth", "taxii/exchange", "taxii/intake", "taxii/metrics", "taxii/steward"},
+	"taxii/admin": {
+		"stix", "stix/report", "store", "taxii", "taxii/agreement", "taxii/audit", "taxii/auth", "taxii/exchange", "taxii/intake", "taxii/operation",
+		"taxii/steward",
+	},
+	"taxii/operation": {
+		"stix", "stix/fusion", "stix/rawjson", "stix/report", "store", "taxii", "taxii/agreement", "taxii/audit", "taxii/exchange", "taxii/steward",
+	},
 	"taxii/steward":   {"stix", "store", "taxii", "taxii/agreement", "taxii/audit", "taxii/exchange"},
 	"taxii/intake":    {"stix", "stix/validate", "store", "taxii", "taxii/exchange"},
 	"taxii/auth":      {"taxii", "taxii/exchange"},

@@ -50,6 +50,10 @@ type commands struct {
 	Validate   validateCmd   `cmd:"" help:"Check bundles or envelopes without storing anything."`
 	Convert    convertCmd    `cmd:"" help:"Upgrade a STIX 2.0 bundle to STIX 2.1."`
 
+	Op      opCmd      `cmd:"" help:"Operations: figures, findings, reports, outcomes."`
+	Report  reportCmd  `cmd:"" help:"Cyber Activity Reports: draft, publish, read."`
+	Outcome outcomeCmd `cmd:"" help:"What countries did about findings."`
+
 	Audit      auditCmd      `cmd:"" help:"The record of every decision, which nobody can rewrite unseen."`
 	Recall     recallCmd     `cmd:"" help:"Who holds what."`
 	Purge      purgeCmd      `cmd:"" help:"List or remove what is past its retention."`

@@ -23,6 +23,7 @@ import (
 	"comity/taxii/auth"
 	"comity/taxii/intake"
 	"comity/taxii/metrics"
+	"comity/taxii/operation"
 	"comity/taxii/server"
 	"comity/taxii/steward"
 )
@@ -129,6 +130,7 @@ type exchangeServer struct {
 	servers  []*http.Server
 	recorder *audit.Recorder
 	steward  *steward.Steward
+	desk     *operation.Desk
 	failed   chan error
 }
 
@@ -151,6 +153,7 @@ func (ex *exchangeServer) start(c *serveCmd) error {
 	in := intake.New(ex.store, ex.data, ex.now)
 	ex.recorder = audit.New(ex.store.Record, ex.now, ex.log)
 	ex.steward = steward.New(ex.store, ex.recorder, ex.key, ex.now, ex.log)
+	ex.desk = operation.New(ex.store, ex.steward, tables(ex.data), ex.now, ex.log)
 	ex.failed = make(chan error, 4)
 	ex.serve(listener, server.New(server.Config{
 		PublicURL: ex.url, Contact: c.Contact, MaxContentLength: c.MaxContent, DefaultLimit: c.Limit, MaxLimit: c.MaxLimit,
@@ -168,7 +171,7 @@ func (ex *exchangeServer) start(c *serveCmd) error {
 	if err := os.Chmod(ex.socket, 0o600); err != nil {
 		return err
 	}
-	ex.serve(socket, admin.New(ex.store, in, ex.steward, ex.now).Handler())
+	ex.serve(socket, admin.New(ex.store, in, ex.steward, ex.desk, ex.now).Handler())
 	if c.AdminListen != "" {
 		listener, err := net.Listen("tcp", c.AdminListen)
 		if err != nil {
@@ -195,22 +198,35 @@ func (ex *exchangeServer) serve(l net.Listener, h http.Handler) {
 	go func() { ex.failed <- s.Serve(l) }()
 }
 
-// wait lets the steward make its rounds until ctx ends or a listener fails, then
-// lets requests finish. What they got is on record before the steward stops.
+// wait lets the steward make its rounds and the desk run its operations until ctx
+// ends or a listener fails, then lets requests finish. What they got and what the
+// desk did is on record before the steward stops.
 func (ex *exchangeServer) wait(ctx context.Context) error {
 	rounds, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
 	ended := make(chan error, 1)
 	go func() { ended <- ex.steward.Run(rounds) }()
+	work, rest := context.WithCancel(rounds)
+	defer rest()
+	rested := make(chan struct{})
+	go func() {
+		ex.desk.Run(work)
+		close(rested)
+	}()
+	stop := func() {
+		ex.stop()
+		rest()
+		<-rested
+	}
 	var err error
 	select {
 	case err = <-ex.failed:
 	case err = <-ended:
-		ex.stop()
+		stop()
 		return err
 	case <-ctx.Done():
 	}
-	ex.stop()
+	stop()
 	end()
 	return cmp.Or(err, <-ended)
 }

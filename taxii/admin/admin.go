@@ -17,6 +17,7 @@ import (
 	"comity/taxii/audit"
 	"comity/taxii/exchange"
 	"comity/taxii/intake"
+	"comity/taxii/operation"
 	"comity/taxii/steward"
 )
 
@@ -25,12 +26,13 @@ type Admin struct {
 	store   store.Store
 	intake  *intake.Intake
 	steward *steward.Steward
+	desk    *operation.Desk
 	now     func() time.Time
 }
 
 // New makes an Admin over an open store.
-func New(s store.Store, in *intake.Intake, st *steward.Steward, now func() time.Time) *Admin {
-	return &Admin{s, in, st, now}
+func New(s store.Store, in *intake.Intake, st *steward.Steward, desk *operation.Desk, now func() time.Time) *Admin {
+	return &Admin{s, in, st, desk, now}
 }
 
 // Handler is the admin API. A verb is POST /<verb> with a JSON argument and a
@@ -64,6 +66,17 @@ func (a *Admin) Handler() http.Handler {
 	verb(mux, "quarantine/list", a.quarantined)
 	verb(mux, "quarantine/show", a.showQuarantined)
 	verb(mux, "quarantine/discard", a.discard)
+	verb(mux, "op/stats", a.stats)
+	verb(mux, "op/contributions", a.contributions)
+	verb(mux, "op/reports", a.reports)
+	verb(mux, "op/findings", a.findings)
+	verb(mux, "op/issues", a.issues)
+	verb(mux, "op/outcomes", a.outcomes)
+	verb(mux, "report/draft", a.draft)
+	verb(mux, "report/publish", a.publish)
+	verb(mux, "report/show", a.showReport)
+	verb(mux, "outcome/report", a.reportOutcome)
+	verb(mux, "outcome/uphold", a.uphold)
 	verb(mux, "audit/list", a.auditEntries)
 	stream(mux, "audit/verify", a.verifyAudit)
 	stream(mux, "audit/export", a.exportAudit)

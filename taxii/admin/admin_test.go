@@ -14,6 +14,7 @@ import (
 	"comity/taxii/audit"
 	"comity/taxii/exchange"
 	"comity/taxii/intake"
+	"comity/taxii/operation"
 	"comity/taxii/steward"
 )
 
@@ -29,7 +30,7 @@ func older(t *testing.T) *admin.Client {
 		t.Fatal(err)
 	}
 	st := steward.New(s, audit.New(s.Record, now, log), nil, now, log)
-	client := admin.Local(admin.New(s, intake.New(s, dir, now), st, now), s.Close)
+	client := admin.Local(admin.New(s, intake.New(s, dir, now), st, operation.New(s, st, dir, now, log), now), s.Close)
 	t.Cleanup(func() {
 		if err := client.Close(); err != nil {
 			t.Error(err)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"time"
 
@@ -44,18 +45,23 @@ func (a *Admin) importBundle(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	pushed, err := a.intake.Push(ctx, g, r.Body)
-	if err != nil {
-		return err
-	}
-	if err := a.steward.Revoked(context.WithoutCancel(ctx), g.Collection(), pushed.Revoked); err != nil {
-		return err
-	}
-	submission, err := a.submission(ctx, Name{pushed.Status.String()})
+	submission, err := a.push(ctx, g, r.Body)
 	if err != nil {
 		return err
 	}
 	return json.NewEncoder(w).Encode(submission)
+}
+
+// push adds what body has to the collection of the grant.
+func (a *Admin) push(ctx context.Context, g exchange.Grant, body io.Reader) (out Submission, err error) {
+	pushed, err := a.intake.Push(ctx, g, body)
+	if err != nil {
+		return out, err
+	}
+	if err := a.steward.Revoked(context.WithoutCancel(ctx), g.Collection(), pushed.Revoked); err != nil {
+		return out, err
+	}
+	return a.submission(ctx, Name{pushed.Status.String()})
 }
 
 // submission is one push, whoever made it.

@@ -45,6 +45,8 @@ type object struct {
 	ValidUntil     string   `json:"valid_until,omitempty"`
 	KillChain      []phase  `json:"kill_chain_phases,omitempty"`
 
+	Abstract      string    `json:"abstract,omitempty"`
+	Content       string    `json:"content,omitempty"`
 	Context       string    `json:"context,omitempty"`
 	FirstObserved string    `json:"first_observed,omitempty"`
 	LastObserved  string    `json:"last_observed,omitempty"`

@@ -1,6 +1,10 @@
 package demo
 
-import "comity/stix"
+import (
+	"time"
+
+	"comity/stix"
+)
 
 // Status says what a country did about a finding.
 type Status string
@@ -29,7 +33,11 @@ const Threshold = 50
 // Outcomes are those of every releasable server in the countries that get a
 // report of C2 servers, in the order of the servers. The threshold is that of
 // the operation, whatever the preset: none of small is above it.
-func (s *Scenario) Outcomes() (all []Outcome) {
+func (s *Scenario) Outcomes() []Outcome { return s.OutcomesAbove(Threshold) }
+
+// OutcomesAbove are those of [Scenario.Outcomes] if threshold C2 findings of a
+// country make a report.
+func (s *Scenario) OutcomesAbove(threshold int) (all []Outcome) {
 	reported := map[string]int{}
 	for i := range s.Servers {
 		if s.Servers[i].Releasable() {
@@ -37,7 +45,7 @@ func (s *Scenario) Outcomes() (all []Outcome) {
 		}
 	}
 	for i := range s.Servers {
-		if c := s.Servers[i].Country; s.Servers[i].Releasable() && reported[c] >= Threshold {
+		if c := s.Servers[i].Country; s.Servers[i].Releasable() && reported[c] >= threshold {
 			all = append(all, Outcome{i, c, status(i)})
 		}
 	}
@@ -60,3 +68,17 @@ func status(i int) Status {
 	}
 	return NoAction
 }
+
+// Note is what the country's bureau says of the finding with that id: a note with
+// the label "outcome:STATUS", AMBER, made at that time.
+func (o *Outcome) Note(finding stix.ID, at time.Time) stix.Object {
+	u := unit{maker: makerOf(BureauOf(o.Country)), at: at, label: stix.Amber}
+	u.add(object{
+		Type: "note", Labels: []string{"outcome:" + string(o.Status)}, Abstract: "Outcome: " + string(o.Status),
+		Content: "Reported by the authorities of the country.", Refs: []stix.ID{finding},
+	}, "outcome|"+string(finding))
+	return u.objects[0]
+}
+
+// BureauOf is the slug of the bureau of a country.
+func BureauOf(country string) string { return "ncb-" + lower(country) }

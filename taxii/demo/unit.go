@@ -198,4 +198,4 @@ func (i *Issue) Objects() []stix.Object {
 }
 
 // Bureau is the slug of the bureau that flagged the issue.
-func (i *Issue) Bureau() string { return "ncb-" + lower(i.Country) }
+func (i *Issue) Bureau() string { return BureauOf(i.Country) }

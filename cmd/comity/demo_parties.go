@@ -1,0 +1,166 @@
+package main
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"comity/taxii/admin"
+	"comity/taxii/agreement"
+	"comity/taxii/demo"
+	"comity/taxii/exchange"
+	"comity/testdata"
+)
+
+// signer is what a party signs its agreements with.
+type signer struct {
+	private ed25519.PrivateKey
+	public  string
+}
+
+// bureaus are those of the operation's countries.
+func (p *play) bureaus() (slugs []string) {
+	for _, c := range p.scenario.Countries {
+		slugs = append(slugs, demo.BureauOf(c.Code))
+	}
+	return slugs
+}
+
+// found makes the exchange by the commands that an operator would use: centre,
+// parties, the agreements that they sign, and accounts.
+func (p *play) found() error {
+	if err := p.layTables(); err != nil {
+		return err
+	}
+	if _, err := call[json.RawMessage](p.shell, "init", admin.Init{
+		ID: demoCentre, Name: "INTERPOL Global Complex for Innovation", Country: "SG",
+		Namespace: "https://exchange.igci.example/", Key: p.keys[demoCentre].public,
+	}); err != nil {
+		return err
+	}
+	names := []string{"charter-bureaus"}
+	for _, vendor := range demo.Vendors() {
+		names = append(names, "dea-"+vendor)
+	}
+	var files []admin.File
+	for _, name := range append(names, demoOperation) {
+		file, err := p.sign(name)
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		files = append(files, file)
+	}
+	if _, err := call[json.RawMessage](p.shell, "agreement/load", admin.LoadAgreements{Files: files}); err != nil {
+		return err
+	}
+	for _, account := range []string{drafter, publisher} {
+		if err := p.addAccount(account, true); err != nil {
+			return err
+		}
+	}
+	for _, org := range append(append(demo.Vendors(), p.bureaus()...), demoCentre) {
+		if err := p.addAccount(org+"/feed", false); err != nil {
+			return err
+		}
+		t, err := call[admin.NewToken](p.shell, "token/add", admin.AddToken{Account: org + "/feed"})
+		if err != nil {
+			return err
+		}
+		p.tokens[org] = t.Token
+	}
+	return nil
+}
+
+// layTables writes the tables that the operation names, as of a fortnight before
+// its snapshot.
+func (p *play) layTables() error {
+	folder := filepath.Join(p.data, "tables")
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return err
+	}
+	dated := time.Date(2017, 4, 1, 0, 0, 0, 0, time.UTC)
+	for name, text := range map[string]string{"geo-lab.csv": p.scenario.Geo(), "operation-warning.txt": p.scenario.WarningList()} {
+		path := filepath.Join(folder, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			return err
+		}
+		if err := os.Chtimes(path, dated, dated); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sign reads one of the agreements in testdata, adds those of its parties that
+// are not there yet, and lets all sign it.
+func (p *play) sign(name string) (file admin.File, err error) {
+	file.Name = name + ".toml"
+	source, err := testdata.Files.ReadFile("agreements/" + file.Name)
+	if err != nil {
+		return file, err
+	}
+	if name == demoOperation {
+		source = p.scale(source)
+	}
+	text, problems := agreement.Parse(file.Name, source)
+	if err := problems.Err(); err != nil {
+		return file, err
+	}
+	for _, party := range text.Parties {
+		if err := p.addOrganisation(party); err != nil {
+			return file, err
+		}
+		if source, err = agreement.Sign(source, party.Org, "", p.keys[party.Org].private, p.now()); err != nil {
+			return file, err
+		}
+	}
+	file.Source = string(source)
+	return file, nil
+}
+
+// scale lowers what makes a report to the measure of the scenario.
+func (p *play) scale(source []byte) []byte {
+	p.servers, p.sites = demo.Threshold, 5
+	if len(p.scenario.Servers) > 1000 {
+		return source
+	}
+	p.servers, p.sites = 1, 1
+	return []byte(strings.NewReplacer("min_findings = 50", "min_findings = 1", "min_findings = 5", "min_findings = 1").Replace(string(source)))
+}
+
+func (p *play) addOrganisation(party agreement.Party) error {
+	if _, known := p.keys[party.Org]; known {
+		return nil
+	}
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return err
+	}
+	p.keys[party.Org] = signer{private, formatPublic(private)}
+	_, err = call[json.RawMessage](p.shell, "org/add", exchange.Organisation{
+		ID: party.Org, Kind: party.Kind, Name: party.Name, Country: party.Country,
+		Key: formatPublic(private), Identity: string(demo.Identity(party.Org)),
+	})
+	return err
+}
+
+func (p *play) addAccount(id string, person bool) error {
+	org, name, _ := strings.Cut(id, "/")
+	_, err := call[json.RawMessage](p.shell, "account/add", admin.AddAccount{Account: exchange.Account{Org: org, Name: name, Person: person}})
+	return err
+}
+
+// suffix is what the collections of a party end in: a vendor's slug, or a
+// bureau's country.
+func suffix(org string) string {
+	if slices.Contains(demo.Vendors(), org) {
+		return org
+	}
+	return strings.TrimPrefix(org, "ncb-")
+}

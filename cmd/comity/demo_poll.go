@@ -1,0 +1,144 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"iter"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"comity/stix"
+	"comity/taxii/demo"
+)
+
+// mostOutcomes is how many of them a bureau sends at once.
+const mostOutcomes = 5_000
+
+// polled is an object that a party got.
+type polled struct {
+	Type       string
+	ID         stix.ID
+	Name       string
+	Revoked    bool
+	References []struct {
+		Source string `json:"source_name"`
+		ID     string `json:"external_id"`
+	} `json:"external_references"`
+}
+
+// What the names of findings begin with.
+const (
+	serverName = "C2 server "
+	siteName   = "Compromised website "
+)
+
+// poll gives all objects of a party's collection of a flow, page by page.
+func (p *play) poll(org, flow string, yield func(polled)) error {
+	query := "?limit=10000"
+	for {
+		body, _, err := p.request(org, http.MethodGet, flow, query, nil)
+		if err != nil {
+			return err
+		}
+		var page struct {
+			More    bool
+			Next    string
+			Objects []polled
+		}
+		if err := json.Unmarshal(body, &page); err != nil {
+			return err
+		}
+		for _, o := range page.Objects {
+			yield(o)
+		}
+		if !page.More {
+			return nil
+		}
+		query = "?limit=10000&next=" + page.Next
+	}
+}
+
+// answer lets every bureau read what it got, and say what became of each server.
+func (p *play) answer() error {
+	outcomes := map[string][]demo.Outcome{}
+	for _, o := range p.scenario.OutcomesAbove(p.servers) {
+		bureau := demo.BureauOf(o.Country)
+		outcomes[bureau] = append(outcomes[bureau], o)
+	}
+	return p.each(p.bureaus(), func(bureau string) (string, error) {
+		findings, n := map[string]stix.ID{}, 0
+		if err := p.poll(bureau, "car", func(o polled) {
+			n++
+			if o.Type == "infrastructure" && !o.Revoked {
+				findings[o.Name] = o.ID
+			}
+		}); err != nil {
+			return "", err
+		}
+		unknown := 0
+		t, err := p.push(bureau, "feedback", p.notes(bureau, outcomes[bureau], findings, &unknown))
+		said := "polled " + thousands(n) + " objects"
+		if t.pushes > 0 {
+			said += "; outcomes: " + t.String()
+		}
+		if unknown > 0 {
+			said += fmt.Sprintf("; %s servers are not among what it got", thousands(unknown))
+		}
+		return said, err
+	})
+}
+
+// notes are outcomes in pushes, about findings by their names.
+func (p *play) notes(bureau string, outcomes []demo.Outcome, findings map[string]stix.ID, unknown *int) iter.Seq[demo.Push] {
+	return func(yield func(demo.Push) bool) {
+		at := p.now().Truncate(time.Millisecond)
+		for some := range slices.Chunk(outcomes, mostOutcomes) {
+			push := demo.Push{Org: bureau}
+			for _, o := range some {
+				finding, known := findings[serverName+p.scenario.Servers[o.Server].Key()]
+				if !known {
+					*unknown++
+					continue
+				}
+				push.Objects = append(push.Objects, o.Note(finding, at))
+			}
+			if len(push.Objects) > 0 && !yield(push) {
+				return
+			}
+		}
+	}
+}
+
+// feed is what a bureau's client ends with.
+type feed struct {
+	Servers int      `json:"servers"`
+	Sites   int      `json:"sites"`
+	Reports []string `json:"reports"` // numbers, sorted
+}
+
+// feeds polls all that bureaus can get.
+func (p *play) feeds() (map[string]feed, error) {
+	feeds := map[string]feed{}
+	for _, bureau := range p.bureaus() {
+		var f feed
+		if err := p.poll(bureau, "car", func(o polled) {
+			switch {
+			case o.Revoked:
+			case o.Type == "infrastructure" && strings.HasPrefix(o.Name, serverName):
+				f.Servers++
+			case o.Type == "infrastructure" && strings.HasPrefix(o.Name, siteName):
+				f.Sites++
+			case o.Type == "report" && len(o.References) > 0:
+				f.Reports = append(f.Reports, o.References[0].ID)
+			}
+		}); err != nil {
+			return nil, err
+		}
+		slices.Sort(f.Reports)
+		f.Reports = slices.Compact(f.Reports) // an annex has the number of its body
+		feeds[bureau] = f
+	}
+	return feeds, nil
+}

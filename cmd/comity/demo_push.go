@@ -1,0 +1,138 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"iter"
+	"maps"
+	"net/http"
+	"slices"
+	"sync"
+
+	"comity/taxii"
+	"comity/taxii/demo"
+)
+
+// mostObjects is what the vendors' agreements let a push have.
+const mostObjects = 10_000
+
+// tally is what became of one party's pushes.
+type tally struct {
+	pushes, objects, accepted, refused int
+	reasons                            map[string]int
+}
+
+func (p *play) pushContributions() error {
+	return p.each(demo.Vendors(), func(vendor string) (string, error) {
+		t, err := p.push(vendor, "in", p.scenario.Pushes(vendor, mostObjects))
+		return "pushed " + t.String(), err
+	})
+}
+
+func (p *play) pushIssues() error {
+	return p.each(p.bureaus(), func(bureau string) (string, error) {
+		t, err := p.push(bureau, "issues", p.scenario.IssuePushes(bureau, mostObjects))
+		return "flagged " + plural(p.issuesOf(bureau), "issue", "issues") + ": " + t.String(), err
+	})
+}
+
+func (p *play) issuesOf(bureau string) (n int) {
+	for i := range p.scenario.Issues {
+		if p.scenario.Issues[i].Bureau() == bureau {
+			n++
+		}
+	}
+	return n
+}
+
+// each lets parties do something, two at a time, and prints what they say of it.
+func (p *play) each(orgs []string, do func(org string) (string, error)) error {
+	var (
+		turns  = make(chan struct{}, 2)
+		all    sync.WaitGroup
+		mu     sync.Mutex // guards what follows and the output
+		failed error
+	)
+	for _, org := range orgs {
+		all.Go(func() {
+			turns <- struct{}{}
+			defer func() { <-turns }()
+			said, err := do(org)
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				failed = cmp.Or(failed, fmt.Errorf("%s: %w", org, err))
+				return
+			}
+			fmt.Fprintf(p.talk, "%-8s %s\n", org, said)
+		})
+	}
+	all.Wait()
+	return failed
+}
+
+// push sends a party's packages to its collection of a flow, as any client
+// would.
+func (p *play) push(org, flow string, pushes iter.Seq[demo.Push]) (t tally, err error) {
+	t.reasons = map[string]int{}
+	for push := range pushes {
+		body, _, err := p.request(org, http.MethodPost, flow, "", push.Envelope())
+		if err != nil {
+			return t, err
+		}
+		var status taxii.Status
+		if err := json.Unmarshal(body, &status); err != nil {
+			return t, err
+		}
+		t.pushes, t.objects = t.pushes+1, t.objects+len(push.Objects)
+		t.accepted, t.refused = t.accepted+status.SuccessCount, t.refused+status.FailureCount
+		for _, f := range status.Failures {
+			t.reasons[f.Message]++
+		}
+	}
+	return t, nil
+}
+
+// String is a line, and one more for each of the reasons that occur most.
+func (t tally) String() string {
+	s := fmt.Sprintf("%s objects in %s: %s accepted, %s refused", thousands(t.objects), plural(t.pushes, "push", "pushes"),
+		thousands(t.accepted), thousands(t.refused))
+	reasons := slices.SortedFunc(maps.Keys(t.reasons), func(a, b string) int {
+		return cmp.Or(t.reasons[b]-t.reasons[a], cmp.Compare(a, b))
+	})
+	for i, reason := range reasons {
+		if i == 3 {
+			return s + "\n         and for " + plural(len(reasons)-i, "more reason", "more reasons")
+		}
+		s += fmt.Sprintf("\n         %6d: %s", t.reasons[reason], reason)
+	}
+	return s
+}
+
+// request asks the server, as the party's service, about the objects of its
+// collection of a flow.
+func (p *play) request(org, method, flow, query string, body []byte) ([]byte, http.Header, error) {
+	url := p.url + "/" + demoCentre + "/collections/" + demoOperation + "." + flow + "." + suffix(org) + "/objects/" + query
+	r, err := http.NewRequestWithContext(p.ctx, method, url, bytes.NewReader(body))
+	if err != nil {
+		return nil, nil, err
+	}
+	r.Header.Set("Authorization", "Bearer "+p.tokens[org])
+	r.Header.Set("Accept", taxii.MediaType)
+	if body != nil {
+		r.Header.Set("Content-Type", taxii.MediaType)
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err == nil && answer.StatusCode >= 300 {
+		err = fmt.Errorf("%s: %s", answer.Status, text)
+	}
+	return text, answer.Header, err
+}

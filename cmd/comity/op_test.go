@@ -1,0 +1,125 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"comity/taxii/demo"
+	"comity/taxii/operation"
+)
+
+// newOperation is an exchange in which the small scenario was pushed, on the day
+// after its snapshot, and whose rules ask for reports of two findings.
+func newOperation(t *testing.T) *running {
+	r := newRunning(t, time.Date(2017, time.April, 15, 9, 0, 0, 0, time.UTC))
+	s, err := demo.New("small")
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(name, text string) {
+		if err := os.WriteFile(r.file(name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(tables(r.data), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write("tables/geo-lab.csv", s.Geo())
+	write("tables/operation-warning.txt", s.WarningList())
+	load := []string{"agreement", "load", r.paper("charter-bureaus")}
+	for _, vendor := range demo.Vendors() {
+		r.comity("org", "add", vendor, "--kind", "private-vendor", "--name", vendor, "--country", "US", "--identity", string(demo.Identity(vendor)))
+		load = append(load, r.paper("dea-"+vendor))
+	}
+	for _, cc := range []string{"BN", "ID", "KH", "LA", "MM", "MY", "PH", "SG", "TH", "VN"} {
+		bureau := demo.BureauOf(cc)
+		r.comity("org", "add", bureau, "--kind", "national-bureau", "--name", "NCB "+cc, "--country", cc, "--identity", string(demo.Identity(bureau)))
+	}
+	load = append(load, r.paper("op-asean-demo", "min_findings = 50", "min_findings = 2"), "--waive-signatures", "test")
+	r.comity(load...)
+	for _, vendor := range demo.Vendors() {
+		r.comity("account", "add", vendor+"/feed")
+		for p := range s.Pushes(vendor, 5000) {
+			write("push.json", string(p.Envelope()))
+			r.try("import", "--collection", "op-asean-demo.in."+vendor, "--as", vendor+"/feed", r.file("push.json")) // some of it is refused on purpose
+		}
+	}
+	r.comity("account", "add", "igci/ana", "--person")
+	r.comity("account", "add", "igci/ben", "--person")
+	r.comity("account", "add", "ncb-kh/desk")
+	return r
+}
+
+// TestAnOperationByItsCommands follows an operation from the first figures to an
+// outcome that its board counts.
+func TestAnOperationByItsCommands(t *testing.T) {
+	r := newOperation(t)
+	const op = "op-asean-demo"
+	var s operation.Stats
+	stats := func(more ...string) operation.Stats {
+		t.Helper()
+		s = operation.Stats{}
+		if err := json.Unmarshal([]byte(r.comity(append([]string{"op", "stats", op, "--json"}, more...)...)), &s); err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	if stats(); s.C2.Identified < 80 || s.C2.Corroborated == 0 || s.Reports.Count == 0 || s.Countries != 10 {
+		t.Fatalf("the board of the centre: %+v", s)
+	}
+	r.contains("board", r.comity("op", "stats", op), "OPERATION op-asean-demo ", " in 10 countries ", "may leave the centre")
+	r.contains("contributions", r.comity("op", "contributions", op), "origin ", "\nalder ", "\ntotal ")
+	if list := r.comity("op", "contributions", op, "--as", "elm"); strings.Contains(list, "alder") || !strings.Contains(list, "elm") {
+		t.Errorf("elm sees the contributions\n%s", list)
+	}
+	r.contains("contributions for a bureau", r.refused(1, "op", "contributions", op, "--as", "ncb-kh"), "not for ncb-kh")
+	r.contains("reports", r.comity("op", "reports", op), "CAR-2017-KH-C2 ", "KH ", "due ")
+	r.contains("a report that is not published, for its bureau", r.refused(1, "report", "show", "CAR-2017-KH-C2", "--as", "ncb-kh"), "no report")
+
+	findings := r.rows("op", "findings", op, "--as", "ncb-kh")
+	if len(findings) != stats("--as", "ncb-kh").C2.Identified+s.Sites.Identified {
+		t.Errorf("%d findings of KH, and %d servers and %d sites on its board", len(findings), s.C2.Identified, s.Sites.Identified)
+	}
+	text, csv, lines := r.comity("op", "findings", op, "--as", "ncb-kh"), r.comity("op", "findings", op, "--as", "ncb-kh", "--format", "csv"),
+		r.comity("op", "findings", op, "--as", "ncb-kh", "--format", "jsonl")
+	r.contains("findings", text, "confidence ", "TLP:AMBER", "infrastructure--")
+	r.contains("CSV", csv, "timestamp,", ",KH,", "c2-server")
+	r.contains("JSON lines", lines, `"source.geolocation.cc":"KH"`, `"feed.code":"op-asean-demo"`)
+
+	r.contains("draft", r.comity("report", "draft", op, "--as", "igci/ana", "--note", "CAR-2017-KH-C2=Seen before; a=b, twice."),
+		"CAR-2017-KH-C2 ", "drafted by igci/ana, and feeds of 10 countries")
+	r.contains("publication by the same person", r.refused(1, "report", "publish", op, "--as", "igci/ana"), "another person")
+	r.contains("publication", r.comity("report", "publish", op, "--as", "igci/ben"), "CAR-2017-KH-C2 ", "published by igci/ben", "0 taken back")
+
+	report := r.comity("report", "show", "CAR-2017-KH-C2", "--as", "ncb-kh")
+	r.contains("report", report, "# ", "CAR-2017-KH-C2", "Seen before; a=b, twice.", "## 9. Provenance and versions")
+	r.contains("a report of another country", r.refused(1, "report", "show", "CAR-2017-KH-C2", "--as", "ncb-th"), "no report")
+	if documents := r.rows("report", "show", "CAR-2017-VN-C2", "--as", "ncb-vn"); len(documents) != 2 || documents[1]["annex"] != true {
+		t.Errorf("CAR-2017-VN-C2 has %d documents, want its body and an annex", len(documents))
+	}
+	folder := r.file("papers")
+	for format, ending := range map[string]string{"html": ".html", "markdown": ".md", "csv": ".csv", "jsonl": ".jsonl"} {
+		paths := strings.Fields(r.comity("report", "render", "CAR-2017-VN-C2", "--as", "ncb-vn", "--format", format, "-o", folder))
+		r.equal("files", paths, []string{filepath.Join(folder, "CAR-2017-VN-C2"+ending), filepath.Join(folder, "CAR-2017-VN-C2-annex"+ending)})
+		for _, path := range paths {
+			if page, err := os.ReadFile(path); err != nil || len(page) == 0 {
+				t.Errorf("%s: %d octets, %v", path, len(page), err)
+			}
+		}
+	}
+
+	finding := findings[0]["finding"].(string)
+	r.contains("outcome of a bureau that did not receive it", r.refused(1, "outcome", "report", finding, "--as", "igci/ana", "--status", "seized"), "igci has received no finding")
+	r.contains("outcome", r.comity("outcome", "report", finding, "--as", "ncb-kh/desk", "--status", "taken-down"), "told op-asean-demo.feedback.kh")
+	if stats(); s.Outcomes.Reported != 1 || s.Outcomes.Neutralised != 1 {
+		t.Errorf("outcomes on the board: %+v", s.Outcomes)
+	}
+	r.contains("outcomes", r.comity("outcome", "list", op, "--as", "ncb-kh"), "KH ", "taken-down", finding)
+	r.contains("outcomes of others", r.comity("op", "outcomes", op, "--as", "ncb-th"), "no outcome")
+	r.contains("a dispute upheld by a bureau", r.refused(1, "outcome", "uphold", finding, "--as", "ncb-kh/desk"), "igci")
+	r.contains("a dispute upheld", r.comity("outcome", "uphold", finding, "--as", "igci/ben"), "upheld")
+}

@@ -1,0 +1,121 @@
+package admin
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"comity/stix"
+	"comity/taxii"
+	"comity/taxii/agreement"
+	"comity/taxii/exchange"
+)
+
+// Outcome is what a country did about a finding.
+type Outcome struct {
+	Finding string // id of the infrastructure
+	As      string // account of the bureau
+	Status  string
+	Text    string
+}
+
+// outcomeNote is the note that carries an outcome, in the order it is written.
+type outcomeNote struct {
+	Type      string    `json:"type"`
+	Spec      string    `json:"spec_version"`
+	ID        stix.ID   `json:"id"`
+	CreatedBy string    `json:"created_by_ref,omitempty"`
+	Created   string    `json:"created"`
+	Modified  string    `json:"modified"`
+	Abstract  string    `json:"abstract"`
+	Content   string    `json:"content"`
+	Refs      []stix.ID `json:"object_refs"`
+	Labels    []string  `json:"labels"`
+	Markings  []stix.ID `json:"object_marking_refs"`
+}
+
+// reportOutcome pushes an outcome as the account that reports it, with its
+// rights, and answers with the Submission. NotFound if its organisation has not
+// received the finding in an operation; Invalid if the operation does not know
+// the status.
+func (a *Admin) reportOutcome(ctx context.Context, in Outcome) (out Submission, err error) {
+	finding, err := findingOf(in.Finding)
+	if err != nil {
+		return out, err
+	}
+	policy, d, err := a.policy(ctx)
+	if err != nil {
+		return out, err
+	}
+	now := a.now()
+	pr, err := principal(policy, d, in.As, now)
+	if err != nil {
+		return out, err
+	}
+	g, err := a.feedback(ctx, policy, pr, finding)
+	if err != nil {
+		return out, err
+	}
+	c := g.Collection()
+	known := policy.Agreement(c.Agreement, now).Feedback
+	if known == nil {
+		return out, taxii.Errorf(taxii.Invalid, "%s has no article on feedback, and so no statuses", c.Agreement)
+	}
+	if !slices.Contains(known.Statuses, in.Status) {
+		return out, taxii.Errorf(taxii.Invalid, "%q is no status in article %s of %s: use %s", in.Status, known.Article, c.Agreement,
+			strings.Join(known.Statuses, ", "))
+	}
+	identity := policy.Organisation(pr.Org).Identity
+	if identity == "" && slices.Contains(c.Terms.Require, "created_by_ref") {
+		return out, taxii.Errorf(taxii.Conflict, "%s asks who created what it takes, and %s has no STIX identity here: push the note with comity import",
+			c.Alias, pr.Org)
+	}
+	at := now.UTC().Format("2006-01-02T15:04:05.000Z")
+	label := max(c.Terms.Floor, min(stix.AmberStrict, c.Terms.Max))
+	note, err := json.Marshal(map[string]any{"objects": []outcomeNote{{
+		Type: "note", Spec: "2.1", ID: stix.ID("note--" + uuid.NewString()), CreatedBy: identity, Created: at, Modified: at,
+		Abstract: "Outcome: " + in.Status, Content: cmp.Or(strings.TrimSpace(in.Text), "Outcome: "+in.Status),
+		Refs: []stix.ID{finding}, Labels: []string{"outcome:" + in.Status}, Markings: []stix.ID{label.Marking()},
+	}}})
+	if err != nil {
+		return out, err
+	}
+	return a.push(ctx, g, bytes.NewReader(note))
+}
+
+// feedback is the grant on the collection in which the caller answers about a
+// finding: of the operation in which it has received the finding, the flow
+// feedback, else the first that it writes.
+func (a *Admin) feedback(ctx context.Context, p *exchange.Policy, pr exchange.Principal, finding stix.ID) (exchange.Grant, error) {
+	grants := slices.DeleteFunc(p.Grants(pr, a.now()), func(g exchange.Grant) bool {
+		return p.Agreement(g.Collection().Agreement, a.now()).Kind != agreement.Operation
+	})
+	for _, g := range grants {
+		if !g.CanRead() || g.CanWrite() {
+			continue
+		}
+		received, err := a.store.Has(ctx, g, finding)
+		if err != nil {
+			return exchange.Grant{}, err
+		}
+		if !received {
+			continue
+		}
+		in := slices.DeleteFunc(slices.Clone(grants), func(w exchange.Grant) bool {
+			return !w.CanWrite() || w.Collection().Agreement != g.Collection().Agreement
+		})
+		if i := slices.IndexFunc(in, func(w exchange.Grant) bool { return w.Collection().Flow == "feedback" }); i >= 0 {
+			return in[i], nil
+		}
+		if len(in) > 0 {
+			return in[0], nil
+		}
+		return exchange.Grant{}, taxii.Errorf(taxii.Forbidden, "%s does not let %s answer", g.Collection().Agreement, pr.Org)
+	}
+	return exchange.Grant{}, taxii.Errorf(taxii.NotFound, "%s has received no finding %s in an operation", pr.Org, finding)
+}
