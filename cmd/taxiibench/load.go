@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// load is a closed loop: every client sends its next request when the answer to
+// the last one is in.
+type load struct {
+	clients int
+	dial    func() (net.Conn, error)
+	// It ends after time, or when next has no more, whichever is first; a
+	// request under way is finished.
+	time time.Duration
+	// next gives the n-th request of a client; a nil head ends that client.
+	next func(client, n int) (head, body []byte)
+	keep bool // answers are given to check with their bodies
+	// check looks at an answer while the clock of the round runs, though not
+	// that of the request. Without it, 200 and 202 are as expected.
+	check func(client, n int, a answer) error
+}
+
+// measured is what a load did.
+type measured struct {
+	requests int64
+	sent     int64 // octets of bodies
+	received int64 // octets of bodies, as they came
+	took     time.Duration
+	latency  *hdrhistogram.Histogram // in nanoseconds
+}
+
+func newHistogram() *hdrhistogram.Histogram {
+	return hdrhistogram.New(int64(time.Microsecond), int64(10*time.Minute), 3)
+}
+
+// rate is requests a second.
+func (m measured) rate() float64 { return float64(m.requests) / m.took.Seconds() }
+
+// quantile is a latency.
+func (m measured) quantile(q float64) time.Duration {
+	return time.Duration(m.latency.ValueAtQuantile(q))
+}
+
+func (m *measured) add(o measured) {
+	m.requests += o.requests
+	m.sent += o.sent
+	m.received += o.received
+	m.took += o.took
+	if m.latency == nil {
+		m.latency = newHistogram()
+	}
+	m.latency.Merge(o.latency)
+}
+
+// grace is how long an answer may take beyond the end of a load.
+const grace = 5 * time.Minute
+
+// run carries it out over new connections, opened before the clock starts. The
+// first error ends it.
+func (l load) run(ctx context.Context) (total measured, err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	conns := make([]*conn, l.clients)
+	for i := range conns {
+		conns[i] = newConn(func() (net.Conn, error) {
+			c, err := l.dial()
+			if err == nil {
+				err = c.SetDeadline(time.Now().Add(l.time + grace))
+			}
+			return c, err
+		})
+		defer conns[i].close()
+		if err := conns[i].open(); err != nil {
+			return total, err
+		}
+	}
+	var over atomic.Bool
+	stop := context.AfterFunc(ctx, func() { over.Store(true) })
+	defer stop()
+	if l.time > 0 {
+		timer := time.AfterFunc(l.time, func() { over.Store(true) })
+		defer timer.Stop()
+	}
+	parts := make([]measured, l.clients)
+	var wg sync.WaitGroup
+	start := time.Now()
+	for i := range conns {
+		wg.Go(func() {
+			if err := l.client(i, conns[i], &over, &parts[i]); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	wg.Wait()
+	took := time.Since(start)
+	for _, part := range parts {
+		total.add(part)
+	}
+	total.took = took
+	if ctx.Err() != nil {
+		return total, context.Cause(ctx)
+	}
+	if total.requests == 0 {
+		return total, errors.New("nothing was asked")
+	}
+	return total, nil
+}
+
+// client is one of the loop's clients.
+func (l load) client(i int, c *conn, over *atomic.Bool, m *measured) error {
+	m.latency = newHistogram()
+	for n := 0; !over.Load(); n++ {
+		head, body := l.next(i, n)
+		if head == nil {
+			return nil
+		}
+		start := time.Now()
+		a, err := c.do(head, body, l.keep)
+		took := time.Since(start)
+		if err != nil {
+			return err
+		}
+		if err := m.latency.RecordValue(max(int64(took), int64(time.Microsecond))); err != nil {
+			return err
+		}
+		m.requests++
+		m.sent += int64(len(body))
+		m.received += a.bytes
+		if l.check != nil {
+			err = l.check(i, n, a)
+		} else if a.status != 200 && a.status != 202 {
+			err = unexpected(head, a)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unexpected names a request and an answer that it should not have got.
+func unexpected(head []byte, a answer) error {
+	n := 0
+	for n < len(head) && head[n] != '\r' {
+		n++
+	}
+	return fmt.Errorf("%s: status %d %s", head[:n], a.status, cut(a.body))
+}
