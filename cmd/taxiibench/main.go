@@ -1,4 +1,6 @@
-// Command taxiibench measures TAXII 2.1 servers: one, or two beside each other.
+// Command taxiibench measures TAXII 2.1 servers: any server with run, and with
+// rows this tree's comity beside what is physically possible and beside its
+// peers.
 //
 // Every comparison is made of alternating rounds on one machine, and told as the
 // median ratio with its range: the figures of one side alone say more of the
@@ -9,7 +11,7 @@
 // away. Against nginx that serves one byte from a file one request costs the
 // generator about 15 µs of processor time, most of it the kernel's, where the
 // client of net/http takes 57; a body of 700 kB costs it 180 µs, for copying it
-// out of the kernel, as any client does.
+// out of the kernel, as any client does. BenchmarkGenerator measures both.
 package main
 
 import (
@@ -34,7 +36,9 @@ func main() {
 
 // commands is the command line. The help texts are the reference.
 type commands struct {
-	Run runCmd `cmd:"" help:"Load a collection of any TAXII 2.1 server: push, poll, and check that nothing was lost or repeated."`
+	Run   runCmd   `cmd:"" help:"Load a collection of any TAXII 2.1 server: push, poll, and check that nothing was lost or repeated."`
+	Rows  rowsCmd  `cmd:"" help:"Measure comity row by row beside what is possible and beside its peers, on loopback."`
+	Limit limitCmd `cmd:"" hidden:"" help:"Serve what rows compares with; rows starts it."`
 }
 
 // shell is what every command runs in.
