@@ -8,7 +8,8 @@ import (
 
 // chart draws the ratios to the limits as bars, with their range and the
 // target. Bars are longer where comity is better: a ratio that is wanted small
-// is drawn upside down.
+// is drawn upside down. A target far beyond 1 is drawn at 1, and its bar in
+// proportion.
 func chart(lines []line) []byte {
 	type bar struct {
 		label, value        string
@@ -16,6 +17,11 @@ func chart(lines []line) []byte {
 		met                 bool
 		peer                string
 	}
+	const (
+		left, scale, most = 360, 260, 1.5 // pixels of labels; of a ratio of 1; the largest ratio drawn
+		step, top         = 24, 64
+		width             = 1360
+	)
 	var bars []bar
 	for _, l := range lines {
 		if l.VsLimit == nil {
@@ -31,16 +37,15 @@ func chart(lines []line) []byte {
 				b.want = 1 / b.want
 			}
 		}
+		if b.want > most {
+			b.at, b.low, b.high, b.want = b.at/b.want, b.low/b.want, b.high/b.want, 1
+			b.value += fmt.Sprintf(", wanted ≤ %s", figure(l.Target))
+		}
 		if l.VsPeer != nil {
 			b.peer = fmt.Sprintf("; %s × better than %s", figure(l.VsPeer.Median), l.Peer)
 		}
 		bars = append(bars, b)
 	}
-	const (
-		left, scale, most = 360, 260, 1.5 // pixels of labels; of a ratio of 1; the largest ratio drawn
-		step, top         = 24, 64
-		width             = 1240
-	)
 	x := func(ratio float64) float64 { return left + scale*min(max(ratio, 0), most) }
 	var b bytes.Buffer
 	height := top + step*len(bars) + 16
@@ -48,7 +53,7 @@ func chart(lines []line) []byte {
 <title>comity beside the physical limit</title>
 <rect width="%[1]d" height="%[2]d" fill="#fff"/>
 <text x="16" y="24" font-size="15" font-weight="bold" fill="#222">comity beside the physical limit</text>
-<text x="16" y="42" fill="#555">Longer is better; 1 is the limit. The thin line is the range of the rounds, the upright mark the target.</text>
+<text x="16" y="42" fill="#555">Longer is better; 1 is the limit, or the target where that is far beyond. The thin line is the range of the rounds, the upright mark the target.</text>
 `, width, height)
 	for _, grid := range []float64{0, 0.5, 1, 1.5} {
 		colour := "#ddd"
