@@ -72,10 +72,12 @@ func (l load) run(ctx context.Context) (total measured, err error) {
 	for i := range conns {
 		conns[i] = newConn(func() (net.Conn, error) {
 			c, err := l.dial()
-			if err == nil {
-				err = c.SetDeadline(time.Now().Add(l.time + grace))
+			if err != nil {
+				return nil, err
 			}
-			return c, err
+			// Nobody waits for answers once it is over before its time.
+			context.AfterFunc(ctx, func() { c.SetDeadline(time.Unix(1, 0)) })
+			return c, c.SetDeadline(time.Now().Add(l.time + grace))
 		})
 		defer conns[i].close()
 		if err := conns[i].open(); err != nil {
