@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strconv"
+	"time"
 )
 
 // maker makes STIX objects that any TAXII 2.1 server takes. The same seed and
@@ -60,6 +61,14 @@ func (m maker) id(i int) string { return string(m.appendID(nil, i)) }
 const filler = "Seen by several sensors in outbound traffic of infected hosts shortly after the first stage was loaded; the operators " +
 	"change addresses within hours, so old sightings are of little use for blocking and of some for attribution. "
 
+// stixTime is how times are written, in UTC.
+const stixTime = "2006-01-02T15:04:05.000Z"
+
+// firstCreated is when the first object was created; the others follow by the
+// second. Servers that index times would suffer if they were all the same, as no
+// real objects are.
+var firstCreated = time.Date(2024, 2, 1, 0, 0, 0, 0, time.UTC)
+
 // append appends the given version, from 0, of the i-th object.
 func (m maker) append(b []byte, i, version int) []byte {
 	start := len(b)
@@ -68,9 +77,12 @@ func (m maker) append(b []byte, i, version int) []byte {
 	b = append(b, kind...)
 	b = append(b, `","spec_version":"2.1","id":"`...)
 	b = m.appendID(b, i)
-	b = append(b, `","created_by_ref":"identity--3ac64154-5d1d-4ce8-8ef5-079bddb80067","created":"2024-02-01T00:00:00.000Z","modified":"2024-02-01T00:00:00.`...)
-	b = append(b, byte('0'+version/100%10), byte('0'+version/10%10), byte('0'+version%10))
-	b = append(b, `Z","name":"Beacon `...)
+	b = append(b, `","created_by_ref":"identity--3ac64154-5d1d-4ce8-8ef5-079bddb80067","created":"`...)
+	created := firstCreated.Add(time.Duration(i) * time.Second)
+	b = created.AppendFormat(b, stixTime)
+	b = append(b, `","modified":"`...)
+	b = created.Add(time.Duration(version)*time.Millisecond).AppendFormat(b, stixTime)
+	b = append(b, `","name":"Beacon `...)
 	b = strconv.AppendInt(b, int64(i), 10)
 	b = append(b, `",`...)
 	switch kind {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -81,6 +82,7 @@ type line struct {
 	PeerFigure float64 `json:"peer_figure,omitempty"`
 	VsPeer     *ratio  `json:"vs_peer,omitempty"` // how many times better ours is
 	PeerTarget float64 `json:"peer_target,omitempty"`
+	Others     string  `json:"others,omitempty"` // all peers, if there are several
 
 	Note string `json:"note,omitempty"`
 	Why  string `json:"why,omitempty"` // it was not measured
@@ -214,6 +216,7 @@ func (b *bed) compare(ctx context.Context, l line, ours side, limits, peers []ag
 	if err != nil {
 		return nil, err
 	}
+	var others []string
 	mine := figures[0]
 	l.Ours = median(mine)
 	for i, p := range peers {
@@ -222,15 +225,22 @@ func (b *bed) compare(ctx context.Context, l line, ours side, limits, peers []ag
 		if l.AtMost {
 			times = ratioOf(theirs, mine)
 		}
-		if times != nil && (l.VsPeer == nil || times.Median < l.VsPeer.Median) {
-			l.Peer, l.PeerFigure, l.VsPeer, l.PeerTarget = p.name, median(theirs), times, p.target
+		if times == nil {
+			continue
 		}
+		if l.VsPeer == nil || times.Median < l.VsPeer.Median {
+			l.VsPeer, l.Peer, l.PeerFigure, l.PeerTarget = times, p.name, median(theirs), p.target
+		}
+		others = append(others, fmt.Sprintf("%s× %s", figure(times.Median), p.name))
+	}
+	if len(others) > 1 {
+		l.Others = strings.Join(others, ", ")
 	}
 	var lines []line
 	for i, limit := range limits {
 		l.Limit, l.LimitFigure, l.VsLimit, l.Target = limit.name, median(figures[1+i]), ratioOf(mine, figures[1+i]), limit.target
 		lines = append(lines, l)
-		l.Peer, l.PeerFigure, l.VsPeer, l.PeerTarget = "", 0, nil, 0
+		l.Peer, l.PeerFigure, l.VsPeer, l.PeerTarget, l.Others = "", 0, nil, 0, ""
 	}
 	if len(limits) == 0 {
 		lines = []line{l}

@@ -113,7 +113,7 @@ func (b *bed) rowPush(ctx context.Context, size, clients int, target, peerTarget
 		b.pushing("comity", b.comity.target(pushCollection), "", clients, size),
 		[]against{{b.pushing("same parse, append, fdatasync", b.limitAt(), "/append", clients, size), target}}, peers)
 	if len(peers) > 0 && len(lines) > 0 {
-		lines[0].Note = "peers get one push at a time"
+		lines[0].Note = "peers get one push at a time; medallion begins with an empty collection and slows with each object in it"
 	}
 	return lines, err
 }

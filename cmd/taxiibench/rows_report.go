@@ -52,6 +52,9 @@ func (r rowsReport) print(sh *shell, o output) error {
 		fmt.Fprintln(sh.out, text)
 	}
 	for _, l := range r.Rows {
+		if l.Others != "" {
+			remark(fmt.Sprintf("Row %d, %s: %s.", l.Row, l.Name, l.Others))
+		}
 		if l.Note != "" {
 			remark(fmt.Sprintf("Row %d: %s.", l.Row, l.Note))
 		}

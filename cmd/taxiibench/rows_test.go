@@ -41,7 +41,8 @@ func TestCompareTellsTheBestPeer(t *testing.T) {
 	if err != nil || len(lines) != 2 {
 		t.Fatal(lines, err)
 	}
-	if l := lines[0]; l.Ours != 150 || l.Limit != "one" || l.VsLimit.Median != 0.5 || l.Peer != "better" || l.VsPeer.Median != 50 || l.PeerTarget != 60 {
+	if l := lines[0]; l.Ours != 150 || l.Limit != "one" || l.VsLimit.Median != 0.5 || l.Peer != "better" || l.VsPeer.Median != 50 || l.PeerTarget != 60 ||
+		l.Others != "100× slow, 50.0× better" {
 		t.Errorf("%+v", l)
 	}
 	if l := lines[1]; l.Limit != "two" || l.VsLimit.Median != 2 || l.Peer != "" {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // peer is another TAXII 2.1 server, from PyPI, run as its documentation says.
@@ -55,7 +56,7 @@ func startMedallion(ctx context.Context, binary, dir, on string, m maker) (*peer
 		p.raw += int64(len(b))
 		objects = append(objects, b)
 		manifest = append(manifest, object{
-			"id": m.id(i), "date_added": fmt.Sprintf("2024-03-01T00:00:00.%06dZ", i), "version": "2024-02-01T00:00:00.000Z",
+			"id": m.id(i), "date_added": fmt.Sprintf("2024-03-01T00:00:00.%06dZ", i), "version": firstCreated.Add(time.Duration(i) * time.Second).Format(stixTime),
 			"media_type": "application/stix+json;version=2.1",
 		})
 	}
