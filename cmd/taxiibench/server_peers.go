@@ -24,7 +24,7 @@ type peer struct {
 	memory     float64 // RSS of all its processes after base was polled
 }
 
-// clients is how many requests at a time peers get: it saturates them, and more
+// peerClients is how many requests at a time peers get: it saturates them, and more
 // only wait.
 const peerClients = 2
 
