@@ -40,7 +40,7 @@ func (b *bed) rowFileSize(context.Context) ([]line, error) {
 	return []line{l}, nil
 }
 
-// rowMemory is what comity holds after it was restarted and polled.
+// rowMemory is what comity holds after it was restarted, polled and pushed to.
 func (b *bed) rowMemory(ctx context.Context) ([]line, error) {
 	b.comity.stop()
 	if err := b.serve(ctx); err != nil {
@@ -55,6 +55,11 @@ func (b *bed) rowMemory(ctx context.Context) ([]line, error) {
 	if err := poll(b.rate("comity", t, pollers, heads(t, "limit=1000")...)); err != nil {
 		return nil, err
 	}
+	// What is needed to take a push counts too, though polls can do without.
+	if err := b.pushKnown(ctx); err != nil {
+		return nil, err
+	}
+	time.Sleep(settle)
 	anonymous, err := memory(b.comity.process.pid(), "RssAnon")
 	if err != nil {
 		return nil, cannot(fmt.Sprintf("the system does not tell the memory of a process: %v", err))
@@ -78,6 +83,24 @@ func (b *bed) rowMemory(ctx context.Context) ([]line, error) {
 		}
 	}
 	return []line{l}, nil
+}
+
+// pushKnown pushes an object that the base collection has already.
+func (b *bed) pushKnown(ctx context.Context) error {
+	t := b.comity.target(baseCollection)
+	body := b.base.appendEnvelope(nil, 0, 1)
+	head := t.post(0, len(body))
+	_, err := load{
+		clients: 1, dial: t.dial, keep: true,
+		next: func(_, n int) ([]byte, []byte) {
+			if n > 0 {
+				return nil, nil
+			}
+			return head, body
+		},
+		check: func(_, _ int, a answer) error { return taken(a, 1) },
+	}.run(ctx)
+	return err
 }
 
 // rowCredentials is the share that checking a token has in the processor time

@@ -353,24 +353,35 @@ func (b *bed) rowTLS(ctx context.Context) ([]line, error) {
 		[]against{{b.rate("nginx, same bytes", b.at("https", b.nginx.secure), pollers, plain("GET", "/"+name)), 0.80}}, nil)
 }
 
-// rowRestart takes the time from the start of the process to the first page.
+// rowRestart takes the time from the start of the process to the first page, and
+// to the first push that is taken: a server may put off what only pushes need.
 func (b *bed) rowRestart(ctx context.Context) ([]line, error) {
 	b.comity.stop()
 	b.comity.secure = false
-	var took []float64
-	limit := 0.6
+	const wanted = 0.6
+	var page, push []float64
 	for range b.opt.Rounds {
+		begin := time.Now()
 		d, err := b.comity.restart(ctx)
 		if err != nil {
 			return nil, err
 		}
-		took = append(took, d.Seconds())
+		page = append(page, d.Seconds())
+		if err := b.pushKnown(ctx); err != nil {
+			return nil, err
+		}
+		push = append(push, time.Since(begin).Seconds())
+		b.comity.stop()
 	}
-	return []line{{
-		Name: fmt.Sprintf("restart with %s objects, to the first page", thousands(float64(b.opt.Objects))), Unit: "s", Ours: median(took),
-		Limit: "0.6 s, wanted for 5,000,000", LimitFigure: limit, VsLimit: ratioOf(took, repeat(limit, len(took))), Target: 1, AtMost: true,
+	l := line{
+		Name: fmt.Sprintf("restart with %s objects, to the first page", thousands(float64(b.opt.Objects))), Unit: "s", Ours: median(page),
+		Limit: "0.6 s, wanted for 5,000,000", LimitFigure: wanted, VsLimit: ratioOf(page, repeat(wanted, len(page))), Target: 1, AtMost: true,
 		Note: "no other side: the time is from the start of the process",
-	}}, nil
+	}
+	first := l
+	first.Name = "the same, to the first push taken"
+	first.Ours, first.VsLimit, first.Target = median(push), ratioOf(push, repeat(wanted, len(push))), 0
+	return []line{l, first}, nil
 }
 
 // repeat is a figure that is the same in every round.
