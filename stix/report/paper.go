@@ -133,8 +133,18 @@ func (w *writer) describe(p *part) string {
 			confirmed++
 		}
 	}
-	return fmt.Sprintf("This %s lists %s.\n\nOf a government: %d. Of critical or high severity: %d. Reported by two or more independent sources: %d. %s",
-		what, p.count(len(p.findings), w.Country), government, urgent, confirmed, p.why)
+	return fmt.Sprintf("This %s lists %s.\n\nSeverity is critical or high for %s of them, the government owns %s, and two or more independent sources agree on %s. %s",
+		what, p.count(len(p.findings), w.Country), several(urgent), several(government), several(confirmed), p.why)
+}
+
+func several(n int) string {
+	switch n {
+	case 0:
+		return "none"
+	case 1:
+		return "one"
+	}
+	return fmt.Sprint(n)
 }
 
 // withdrawn is the name of a report whose ground is gone.

@@ -59,11 +59,11 @@ func TestAnnex(t *testing.T) {
 	apart(t, objects, r.Findings[1].Key)
 	apart(t, objects, "Brasskettle")
 	expect(t, "what is found", texts(t, papers, "description"), []string{
-		"This report lists 1 command-and-control server located in Cambodia.\n\nOf a government: 0. Of critical or high severity: 1. " +
-			"Reported by two or more independent sources: 1. Through such a server somebody directs infected computers in any country. " +
+		"This report lists 1 command-and-control server located in Cambodia.\n\nSeverity is critical or high for one of them, the government owns none, " +
+			"and two or more independent sources agree on one. Through such a server somebody directs infected computers in any country. " +
 			"It can be taken down only where it stands.",
-		"This annex lists 2 command-and-control servers located in Cambodia.\n\nOf a government: 0. Of critical or high severity: 0. " +
-			"Reported by two or more independent sources: 0. Through such a server somebody directs infected computers in any country. " +
+		"This annex lists 2 command-and-control servers located in Cambodia.\n\nSeverity is critical or high for none of them, the government owns none, " +
+			"and two or more independent sources agree on none. Through such a server somebody directs infected computers in any country. " +
 			"It can be taken down only where it stands.",
 	})
 }
