@@ -1,13 +1,16 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"comity/store/bolt"
 	"comity/taxii/demo"
 	"comity/taxii/operation"
 )
@@ -122,4 +125,130 @@ func TestAnOperationByItsCommands(t *testing.T) {
 	r.contains("outcomes of others", r.comity("op", "outcomes", op, "--as", "ncb-th"), "no outcome")
 	r.contains("a dispute upheld by a bureau", r.refused(1, "outcome", "uphold", finding, "--as", "ncb-kh/desk"), "igci")
 	r.contains("a dispute upheld", r.comity("outcome", "uphold", finding, "--as", "igci/ben"), "upheld")
+}
+
+// TestA15WhatWasPublishedIsReworked withdraws a vendor after its data went into
+// reports: what the bureaus find is what the others alone would yield, they are
+// told exactly what they got that is gone, and not one value that the vendor alone
+// knew is left in the file.
+func TestA15WhatWasPublishedIsReworked(t *testing.T) {
+	r := newOperation(t)
+	const op = "op-asean-demo"
+	bureaus := map[string]string{}
+	for _, cc := range []string{"bn", "id", "kh", "la", "mm", "my", "ph", "sg", "th", "vn"} {
+		bureaus[cc] = r.token("ncb-" + cc + "/feed")
+	}
+	issue := demo.Issue{Country: "PH", N: 1, Value: "issue-1.ph.example", Time: demo.Start}
+	whole := issue.Objects()
+	texts := make([]string, len(whole))
+	for i := range whole {
+		texts[i] = string(whole[i].Raw)
+	}
+	r.push(bureaus["ph"], op+".issues.ph", texts...)
+	r.comity("report", "draft", op, "--as", "igci/ana")
+	r.comity("report", "publish", op, "--as", "igci/ben")
+
+	before := map[string][]string{}
+	for cc, token := range bureaus {
+		before[cc] = r.all(token, op+".car."+cc)
+	}
+	r.contains("the report that rests on fir alone", r.comity("op", "reports", op), "CAR-2017-PH-ISSUE-1  PH  published")
+	r.flush()
+	r.comity("agreement", "withdraw", "dea-fir", "--party", "fir", "--reason", "notice")
+	var s operation.Stats
+	if err := json.Unmarshal([]byte(r.comity("op", "stats", op, "--json")), &s); err != nil {
+		t.Fatal(err)
+	}
+	r.contains("afterwards", r.comity("op", "reports", op), "CAR-2017-PH-ISSUE-1  PH  withdrawn")
+
+	for cc, token := range bureaus {
+		after, notices := r.all(token, op+".car."+cc), 0
+		var gone []string
+		for _, id := range before[cc] {
+			if !slices.Contains(after, id) {
+				gone = append(gone, id)
+			}
+		}
+		var envelope struct {
+			Objects []struct {
+				Labels []string
+				Refs   []string `json:"object_refs"`
+			}
+		}
+		if err := json.Unmarshal([]byte(r.get(token, "collections/charter-bureaus.outbound."+cc+"/objects/?match[type]=note").body), &envelope); err != nil {
+			t.Fatal(err)
+		}
+		for _, note := range envelope.Objects {
+			if slices.Contains(note.Labels, "recall") {
+				notices++
+				slices.Sort(note.Refs)
+				r.equal("recalled from "+cc, note.Refs, gone)
+			}
+		}
+		r.equal("recall notices for "+cc, notices, min(1, len(gone)))
+	}
+
+	r.end()
+	r.comity("compact")
+	file, err := os.ReadFile(r.file(bolt.FileName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	scenario, err := demo.New("small")
+	if err != nil {
+		t.Fatal(err)
+	}
+	others := map[string]bool{}
+	for _, vendor := range demo.Vendors() {
+		for record := range scenario.All(vendor) {
+			if record.Origin != "fir" {
+				others[record.Key], others[record.Resolves] = true, true
+			}
+		}
+	}
+	others[issue.Value] = true // the bureau flagged it
+	alone := 0
+	for record := range scenario.All("fir") {
+		// The end of a value must not be the beginning of a longer one.
+		if record.Origin != "fir" || others[record.Key] {
+			continue
+		}
+		alone++
+		for _, end := range []string{`"`, `'`, " ", "|"} {
+			if bytes.Contains(file, []byte(record.Key+end)) {
+				t.Errorf("the file still holds %s, which fir alone knew", record.Key)
+			}
+		}
+	}
+	if alone == 0 {
+		t.Error("fir alone knew nothing: the test shows nothing")
+	}
+}
+
+// all are the ids that a party finds in a collection, page after page, sorted.
+func (r *running) all(token, collection string) (list []string) {
+	r.Helper()
+	for next := ""; ; {
+		var page struct {
+			Objects []struct{ ID string }
+			More    bool
+			Next    string
+		}
+		query := "?limit=500"
+		if next != "" {
+			query += "&next=" + next
+		}
+		a := r.get(token, "collections/"+collection+"/objects/"+query)
+		if err := json.Unmarshal([]byte(a.body), &page); err != nil || a.status != 200 {
+			r.Fatalf("read %s: %d %s", collection, a.status, a.body)
+		}
+		for _, o := range page.Objects {
+			list = append(list, o.ID)
+		}
+		if !page.More {
+			slices.Sort(list)
+			return list
+		}
+		next = page.Next
+	}
 }
