@@ -200,16 +200,23 @@ type Query struct {
 	Limit    int       // at least 1
 	MaxBytes int       // a page ends before it grows larger, but holds one object at least; 0: no bound
 	Detail   bool      // for upkeep: fill in Page.Details
+	Into     *Page     // filled and returned, so that its memory is used again; nil: a new page
 }
 
 // Page is a page of objects.
 type Page struct {
+	Buffer  []byte // Objects, behind what was in the Buffer of Query.Into
 	Objects []byte // JSON objects joined by commas
 	Ends    []int  // where each object ends in Objects
 	First   time.Time
 	Last    time.Time // date_added of the first and the last entry; zero if empty
 	More    bool      // entries follow that the caller may see
 	Details []Detail  // of each object, if asked for
+}
+
+// Clear leaves of a page only its Buffer, and memory to fill.
+func (p *Page) Clear() {
+	*p = Page{Buffer: p.Buffer, Ends: p.Ends[:0], Details: p.Details[:0]}
 }
 
 // Detail is what a record says beside its object.

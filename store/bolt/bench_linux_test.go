@@ -65,8 +65,10 @@ func scanning(b *testing.B, s *bolt.Store, q store.Query) {
 		b.Fatalf("%d of %d objects, %v", page.Len(), q.Limit, err)
 	}
 	b.Run("of=comity", func(b *testing.B) {
+		q.Into = &store.Page{}
 		b.ReportAllocs()
 		for b.Loop() {
+			q.Into.Buffer = q.Into.Buffer[:0]
 			if _, err := s.Scan(b.Context(), grant, q); err != nil {
 				b.Fatal(err)
 			}
@@ -76,7 +78,7 @@ func scanning(b *testing.B, s *bolt.Store, q store.Query) {
 	b.Run("of=copy", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			sink = append([]byte(nil), page.Objects...)
+			sink = append(sink[:0], page.Objects...)
 		}
 		report(b, page.Len(), len(page.Objects))
 	})

@@ -11,66 +11,54 @@ import (
 	"comity/taxii/exchange"
 )
 
-// entry is a record on its way out. It dies with its transaction.
-type entry struct {
-	date   date
-	record record
-}
-
 // Scan implements store.Store. The page is copied, so no transaction is open
 // when it is sent.
 func (s *Store) Scan(ctx context.Context, g exchange.Grant, q store.Query) (*store.Page, error) {
-	page := &store.Page{}
-	err := s.walk(ctx, g, q, func(entries []entry, more bool) error {
-		size := 0
-		for _, e := range entries {
-			size += len(e.record.json()) + 1
+	page := q.Into
+	if page == nil {
+		page = &store.Page{}
+	}
+	page.Clear()
+	head := len(page.Buffer)
+	first, last := date(0), date(0)
+	more, err := s.walk(ctx, g, q, func(d date, r record) {
+		if first == 0 {
+			first = d
+		} else {
+			page.Buffer = append(page.Buffer, ',')
 		}
-		if page.More = more; size == 0 {
-			return nil
+		last = d
+		page.Buffer = append(page.Buffer, r.json()...)
+		page.Ends = append(page.Ends, len(page.Buffer)-head)
+		if q.Detail {
+			page.Details = append(page.Details, store.Detail{DateAdded: d.time(), Handling: r.handling()})
 		}
-		page.Objects = make([]byte, 0, size)
-		page.Ends = make([]int, len(entries))
-		for i, e := range entries {
-			if i > 0 {
-				page.Objects = append(page.Objects, ',')
-			}
-			page.Objects = append(page.Objects, e.record.json()...)
-			page.Ends[i] = len(page.Objects)
-			if q.Detail {
-				page.Details = append(page.Details, store.Detail{DateAdded: e.date.time(), Handling: e.record.handling()})
-			}
-		}
-		page.First, page.Last = entries[0].date.time(), entries[len(entries)-1].date.time()
-		return nil
 	})
 	if err != nil {
 		return nil, err
+	}
+	if page.Objects, page.More = page.Buffer[head:], more; page.Len() > 0 {
+		page.First, page.Last = first.time(), last.time()
 	}
 	return page, nil
 }
 
 // Manifest implements store.Store.
-func (s *Store) Manifest(ctx context.Context, g exchange.Grant, q store.Query) (m store.Manifest, err error) {
-	err = s.walk(ctx, g, q, func(entries []entry, more bool) error {
-		m.More = more
-		m.Records = make([]store.Record, len(entries))
-		for i, e := range entries {
-			id, err := e.record.id()
-			if err != nil {
-				return damaged("the record added %s: %w", e.date.time(), err)
-			}
-			version, err := e.record.versionText(e.date)
-			if err != nil {
-				return damaged("the record added %s: %w", e.date.time(), err)
-			}
-			m.Records[i] = store.Record{ID: id, Version: version, Spec: specText(e.record.spec()), DateAdded: e.date.time()}
+func (s *Store) Manifest(ctx context.Context, g exchange.Grant, q store.Query) (store.Manifest, error) {
+	var m store.Manifest
+	var unreadable error
+	more, err := s.walk(ctx, g, q, func(d date, r record) {
+		id, err := r.id()
+		version, err2 := r.versionText(d)
+		if err := firstOf(err, err2); err != nil && unreadable == nil {
+			unreadable = damaged("the record added %s: %w", d.time(), err)
 		}
-		return nil
+		m.Records = append(m.Records, store.Record{ID: id, Version: version, Spec: specText(r.spec()), DateAdded: d.time()})
 	})
-	if err != nil {
+	if err := firstOf(err, unreadable); err != nil {
 		return store.Manifest{}, err
 	}
+	m.More = more
 	return m, nil
 }
 
@@ -86,56 +74,51 @@ type scan struct {
 	max     int // bytes; 0: no bound
 	chosen  map[stix.Key][]date
 
-	entries []entry
-	size    int
-	more    bool
-	steps   int
+	each  func(date, record) // what the page gets; neither outlives the call
+	count int
+	size  int
+	more  bool
+	steps int
 }
 
-// walk finds the page that q means and hands it to f, inside the transaction.
-func (s *Store) walk(ctx context.Context, g exchange.Grant, q store.Query, f func([]entry, bool) error) error {
+// walk finds the page that q means, hands it to each, entry by entry, and tells
+// whether more follows that the caller may see.
+func (s *Store) walk(ctx context.Context, g exchange.Grant, q store.Query, each func(date, record)) (more bool, err error) {
 	if err := ctx.Err(); err != nil {
-		return err
+		return false, err
 	}
 	if !g.CanRead() {
-		return f(nil, false)
+		return false, nil
 	}
 	view := g.View()
-	sc := &scan{ctx: ctx, choice: newChoice(view, q.Match), types: narrowed(q.Types, &view), limit: max(q.Limit, 1), max: q.MaxBytes}
+	sc := &scan{ctx: ctx, choice: newChoice(view, q.Match), types: narrowed(q.Types, &view), limit: max(q.Limit, 1), max: q.MaxBytes, each: each}
 	if sc.from = dateOf(q.After); !q.After.IsZero() {
 		sc.from++
 	}
 	run := func(tx *bbolt.Tx, found [][]uint64, keys [][16]byte) error {
 		if sc.collection = openCollection(tx, g.ID()); sc.collection == nil {
-			return f(nil, false)
+			return nil
 		}
 		if sc.numbers = sc.typeNumbers(sc.types); sc.types != nil && sc.numbers == nil {
-			return f(nil, false)
+			return nil
 		}
-		var err error
 		switch {
 		case q.IDs != nil:
-			err = sc.byID(keys, found)
+			return sc.byID(keys, found)
 		case !sc.choice.onlyLast():
-			err = sc.everything()
+			return sc.everything()
 		case sc.types != nil && sc.rare():
-			err = sc.byType()
-		default:
-			err = sc.newestOnly()
+			return sc.byType()
 		}
-		if err != nil {
-			return err
-		}
-		return f(sc.entries, sc.more)
+		return sc.newestOnly()
 	}
 	if q.IDs == nil {
-		return s.view(func(tx *bbolt.Tx) error { return run(tx, nil, nil) })
+		err = s.view(func(tx *bbolt.Tx) error { return run(tx, nil, nil) })
+	} else {
+		keys := idKeys(q.IDs)
+		err = s.lookup(ctx, g.ID(), keys, func(tx *bbolt.Tx, found [][]uint64) error { return run(tx, found, keys) })
 	}
-	keys := idKeys(q.IDs)
-	return s.lookup(ctx, g.ID(), keys, func(tx *bbolt.Tx, found [][]uint64) error {
-		sc.entries, sc.size, sc.more = nil, 0, false
-		return run(tx, found, keys)
-	})
+	return sc.more, err
 }
 
 // lookup is find in the index of a collection.
@@ -171,18 +154,19 @@ func (sc *scan) rare() bool {
 	return n*100 < sc.head().live*rareShare
 }
 
-// take adds an entry to the page; false if the page was full.
+// take adds a record to the page; false if the page was full.
 func (sc *scan) take(d date, r record) bool {
-	size := len(r) - headerLen
-	if len(sc.entries) > 0 {
+	size := len(r.json())
+	if sc.count > 0 {
 		size++ // the comma
-		if len(sc.entries) == sc.limit || sc.max > 0 && sc.size+size > sc.max {
+		if sc.count == sc.limit || sc.max > 0 && sc.size+size > sc.max {
 			sc.more = true
 			return false
 		}
 	}
-	sc.entries = append(sc.entries, entry{d, r})
+	sc.count++
 	sc.size += size
+	sc.each(d, r)
 	return true
 }
 

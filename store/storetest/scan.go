@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"comity/stix"
@@ -74,6 +75,19 @@ var scanTests = []test{
 			page := w.scan(w.reader, store.Query{MaxBytes: bound})
 			if page.Len() != want || page.More != (want < 3) || want > 1 && bound > 0 && len(page.Objects) > bound {
 				w.Errorf("%d bytes: %d objects in %d, more %v; want %d", bound, page.Len(), len(page.Objects), page.More, want)
+			}
+		}
+	}},
+	{"a page can be filled again, behind what its buffer holds", func(w *world) {
+		w.push(indicator(1, 1), indicator(2, 1), indicator(3, 1))
+		page := &store.Page{}
+		for _, q := range []store.Query{{Limit: 2, Detail: true}, {}, {Limit: 1}, ids(store.Query{}, idOf("indicator", 9)), {Limit: 2, Detail: true}} {
+			want := w.scan(w.reader, q)
+			page.Buffer = append(page.Buffer[:0], "head"...)
+			q.Into = page
+			if got := w.scan(w.reader, q); got != page || string(got.Buffer) != "head"+string(want.Objects) || !bytes.Equal(got.Objects, want.Objects) ||
+				!slices.Equal(got.Ends, want.Ends) || !slices.Equal(got.Details, want.Details) || got.More != want.More || got.First != want.First || got.Last != want.Last {
+				w.Errorf("%+v: %+v; want %+v", q, got, want)
 			}
 		}
 	}},

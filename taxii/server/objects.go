@@ -2,6 +2,7 @@ package server
 
 import (
 	"net/http"
+	"sync"
 	"time"
 
 	"comity/stix"
@@ -76,8 +77,22 @@ func (s *Server) oneID(r *http.Request, c *caller) ([]string, error) {
 	return []string{id}, nil
 }
 
-// writePage answers with one page of objects as an envelope (TAXII 2.1 §3.7).
+// sheets are pages whose memory is used again.
+var sheets = sync.Pool{New: func() any { return &store.Page{} }}
+
+// maxSheet is the largest that is kept for another page.
+const maxSheet = 2 << 20
+
+// writePage answers with one page of objects as an envelope (TAXII 2.1 §3.7). It
+// is put together where the store writes its objects, and goes out as one piece.
 func (s *Server) writePage(w http.ResponseWriter, r *http.Request, c *caller, f taxii.Filter, q store.Query) error {
+	q.Into = sheets.Get().(*store.Page)
+	defer func() {
+		if cap(q.Into.Buffer) <= maxSheet {
+			sheets.Put(q.Into)
+		}
+	}()
+	q.Into.Buffer = append(q.Into.Buffer[:0], `{"objects":[`...)
 	page, err := s.scan(r, c, q)
 	if err != nil {
 		return err
@@ -88,11 +103,12 @@ func (s *Server) writePage(w http.ResponseWriter, r *http.Request, c *caller, f 
 	if page.Len() == 0 {
 		return write(w, r, http.StatusOK, emptyEnvelope(c))
 	}
-	end := "]}"
+	page.Buffer = append(page.Buffer, ']')
 	if page.More {
-		end = `],"more":true,"next":"` + next(c, f, page.Last, true) + `"}`
+		page.Buffer = append(page.Buffer, `,"more":true,"next":"`+next(c, f, page.Last, true)+`"`...)
 	}
-	return write(w, r, http.StatusOK, []byte(`{"objects":[`), page.Objects, []byte(end))
+	page.Buffer = append(page.Buffer, '}')
+	return write(w, r, http.StatusOK, page.Buffer)
 }
 
 // scan reads a page and puts it on record as delivered, before it is: what is
