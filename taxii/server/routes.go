@@ -77,8 +77,9 @@ func (s *Server) router() http.Handler {
 		}
 		e.methods[row.method] = row
 	}
-	// Fixed paths come before those that begin with the name of a root.
-	for _, path := range []string{"/taxii2/", "/healthz/", "/readyz/"} {
+	// Fixed paths come before those that begin with the name of a root, and what
+	// is asked for most before the rest: paths are tried one after the other.
+	for _, path := range []string{"/taxii2/", "/healthz/", "/readyz/", collection + "objects/"} {
 		r.Handle(path, endpoints[path])
 	}
 	for path, e := range endpoints {
