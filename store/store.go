@@ -62,6 +62,8 @@ type Store interface {
 	// that were never completed.
 	ExpireStatuses(ctx context.Context, t time.Time) error
 
+	// State is where a collection stands; zero if nothing was ever added to it.
+	State(ctx context.Context, collection uuid.UUID) (State, error)
 	// Scan is a page of objects, oldest date_added first.
 	Scan(ctx context.Context, g exchange.Grant, q Query) (*Page, error)
 	// Manifest is the same page, described instead of copied.
@@ -205,18 +207,41 @@ type Query struct {
 
 // Page is a page of objects.
 type Page struct {
-	Buffer  []byte // Objects, behind what was in the Buffer of Query.Into
-	Objects []byte // JSON objects joined by commas
-	Ends    []int  // where each object ends in Objects
+	Buffer  []byte  // Objects, behind what was in the Buffer of Query.Into
+	Objects []byte  // JSON objects joined by commas
+	Ends    []int   // where each object ends in Objects
+	Added   []int64 // date_added of each object, in µs since 1970
 	First   time.Time
 	Last    time.Time // date_added of the first and the last entry; zero if empty
-	More    bool      // entries follow that the caller may see
 	Details []Detail  // of each object, if asked for
+	Standing
+}
+
+// State tells whether a collection changed: by being another one. It is of one
+// start of the store and must not outlive it.
+type State struct {
+	Past uint64 // moves when something is removed, or a version is added to an id that was there
+	End  uint64 // moves when anything is added
+}
+
+// Standing says how long a page is what its query is answered with.
+type Standing struct {
+	More  bool   // entries follow that the caller may see
+	State State  // of the collection as it was read
+	Asked uint32 // Unix second of the query: [exchange.View]
+	Until uint32 // Unix second from which retention changes the answer; 0: never
+}
+
+// Holds tells whether the same query has the same answer in that state of the
+// collection, if the same view asks at that Unix second. It may be false although
+// nothing changed, but it is true for a full page, whatever is added behind it.
+func (s *Standing) Holds(now State, at uint32) bool {
+	return now.Past == s.State.Past && (s.More || now.End == s.State.End) && at >= s.Asked && (s.Until == 0 || at < s.Until)
 }
 
 // Clear leaves of a page only its Buffer, and memory to fill.
 func (p *Page) Clear() {
-	*p = Page{Buffer: p.Buffer, Ends: p.Ends[:0], Details: p.Details[:0]}
+	*p = Page{Buffer: p.Buffer, Ends: p.Ends[:0], Added: p.Added[:0], Details: p.Details[:0]}
 }
 
 // Detail is what a record says beside its object.

@@ -10,6 +10,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"comity/stix"
+	"comity/store"
 )
 
 // collection is the buckets of one collection in one transaction. In a read
@@ -42,6 +43,10 @@ func (c *collection) vers() *bbolt.Bucket {
 }
 
 func (c *collection) head() head { return parseHead(c.root.Get(keyHead)) }
+
+func (c *collection) state() store.State {
+	return store.State{Past: c.root.Sequence(), End: uint64(c.head().last)}
+}
 
 // record finds a record by its date, verified; nil if there is none.
 func (c *collection) record(d date) (r record, live bool, err error) {

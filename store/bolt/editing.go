@@ -23,6 +23,7 @@ type editing struct {
 	postings map[uint16]*bbolt.Bucket
 	del      *bbolt.Bucket
 	due      map[uint32]int64 // change in the number of records that end on a day
+	past     bool             // something changed beside what was added under ids of its own
 }
 
 // edit opens a collection for writing and makes it if there is none. It writes:
@@ -170,6 +171,11 @@ func (e *editing) flush() error {
 	types := e.root.Bucket(bucketTypes)
 	for name, t := range e.types {
 		if err := types.Put([]byte(name), t.bytes()); err != nil {
+			return err
+		}
+	}
+	if e.past {
+		if _, err := e.root.NextSequence(); err != nil {
 			return err
 		}
 	}

@@ -49,6 +49,7 @@ func (b *batch) remove(e *editing, list []doomed, entry audit.Entry) (n int, err
 // take deletes versions of one id, and puts what remains in its place: the
 // newest into live with the date it always had.
 func (e *editing) take(d doomed, now time.Time) error {
+	e.past = true
 	key := d.id.Key()
 	if e.typeEntry(d.id.Type()) == nil {
 		return damaged("types lacks %s", d.id.Type())

@@ -11,6 +11,7 @@ import (
 // join adds a version to an id that is there. It takes the same time however
 // many versions there are, unless v is the first that differs from the others.
 func (a *adding) join(key stix.Key, at date, v version, r record) error {
+	a.past = true
 	first, _, err := a.record(at)
 	if err != nil {
 		return err

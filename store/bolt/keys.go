@@ -20,7 +20,8 @@ import (
 //	           generation                 of the directory, 8
 //	directory  centre                     JSON
 //	           organisation/<id>          JSON; account/, token/, agreement/, shut/ alike
-//	c/<uuid>/  head                       counters and the last date given: see head
+//	c/<uuid>/  head                       counters and the last date given: see head;
+//	                                      its sequence is store.State.Past
 //	  live     date                       record: the newest version of each id
 //	  hist     date                       record: the superseded versions
 //	  run      first date of a commit     what it added, n × (key 16, date 8): builds the index

@@ -9,6 +9,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"comity/stix"
+	"comity/store"
 	"comity/taxii/exchange"
 )
 
@@ -101,6 +102,17 @@ func (s *Store) eachKnown(ctx context.Context, g exchange.Grant, keys [][16]byte
 		}
 		return nil
 	})
+}
+
+// State implements store.Store.
+func (s *Store) State(ctx context.Context, id uuid.UUID) (state store.State, err error) {
+	err = s.view(func(tx *bbolt.Tx) error {
+		if c := openCollection(tx, id); c != nil {
+			state = c.state()
+		}
+		return ctx.Err()
+	})
+	return state, err
 }
 
 // Count implements store.Store.

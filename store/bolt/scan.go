@@ -21,7 +21,7 @@ func (s *Store) Scan(ctx context.Context, g exchange.Grant, q store.Query) (*sto
 	page.Clear()
 	head := len(page.Buffer)
 	first, last := date(0), date(0)
-	more, err := s.walk(ctx, g, q, func(d date, r record) {
+	standing, err := s.walk(ctx, g, q, func(d date, r record) {
 		if first == 0 {
 			first = d
 		} else {
@@ -29,7 +29,7 @@ func (s *Store) Scan(ctx context.Context, g exchange.Grant, q store.Query) (*sto
 		}
 		last = d
 		page.Buffer = append(page.Buffer, r.json()...)
-		page.Ends = append(page.Ends, len(page.Buffer)-head)
+		page.Ends, page.Added = append(page.Ends, len(page.Buffer)-head), append(page.Added, int64(d))
 		if q.Detail {
 			page.Details = append(page.Details, store.Detail{DateAdded: d.time(), Handling: r.handling()})
 		}
@@ -37,7 +37,7 @@ func (s *Store) Scan(ctx context.Context, g exchange.Grant, q store.Query) (*sto
 	if err != nil {
 		return nil, err
 	}
-	if page.Objects, page.More = page.Buffer[head:], more; page.Len() > 0 {
+	if page.Objects, page.Standing = page.Buffer[head:], standing; page.Len() > 0 {
 		page.First, page.Last = first.time(), last.time()
 	}
 	return page, nil
@@ -47,7 +47,7 @@ func (s *Store) Scan(ctx context.Context, g exchange.Grant, q store.Query) (*sto
 func (s *Store) Manifest(ctx context.Context, g exchange.Grant, q store.Query) (store.Manifest, error) {
 	var m store.Manifest
 	var unreadable error
-	more, err := s.walk(ctx, g, q, func(d date, r record) {
+	standing, err := s.walk(ctx, g, q, func(d date, r record) {
 		id, err := r.id()
 		version, err2 := r.versionText(d)
 		if err := firstOf(err, err2); err != nil && unreadable == nil {
@@ -58,7 +58,7 @@ func (s *Store) Manifest(ctx context.Context, g exchange.Grant, q store.Query) (
 	if err := firstOf(err, unreadable); err != nil {
 		return store.Manifest{}, err
 	}
-	m.More = more
+	m.More = standing.More
 	return m, nil
 }
 
@@ -82,15 +82,13 @@ type scan struct {
 }
 
 // walk finds the page that q means, hands it to each, entry by entry, and tells
-// whether more follows that the caller may see.
-func (s *Store) walk(ctx context.Context, g exchange.Grant, q store.Query, each func(date, record)) (more bool, err error) {
-	if err := ctx.Err(); err != nil {
-		return false, err
-	}
-	if !g.CanRead() {
-		return false, nil
+// how long it stands.
+func (s *Store) walk(ctx context.Context, g exchange.Grant, q store.Query, each func(date, record)) (standing store.Standing, err error) {
+	if err := ctx.Err(); err != nil || !g.CanRead() {
+		return standing, err
 	}
 	view := g.View()
+	standing.Asked = view.At
 	sc := &scan{ctx: ctx, choice: newChoice(view, q.Match), types: narrowed(q.Types, &view), limit: max(q.Limit, 1), max: q.MaxBytes, each: each}
 	if sc.from = dateOf(q.After); !q.After.IsZero() {
 		sc.from++
@@ -99,6 +97,7 @@ func (s *Store) walk(ctx context.Context, g exchange.Grant, q store.Query, each 
 		if sc.collection = openCollection(tx, g.ID()); sc.collection == nil {
 			return nil
 		}
+		standing.State = sc.state()
 		if sc.numbers = sc.typeNumbers(sc.types); sc.types != nil && sc.numbers == nil {
 			return nil
 		}
@@ -118,7 +117,8 @@ func (s *Store) walk(ctx context.Context, g exchange.Grant, q store.Query, each 
 		keys := idKeys(q.IDs)
 		err = s.lookup(ctx, g.ID(), keys, func(tx *bbolt.Tx, found [][]uint64) error { return run(tx, found, keys) })
 	}
-	return sc.more, err
+	standing.More, standing.Until = sc.more, sc.choice.until
+	return standing, err
 }
 
 // lookup is find in the index of a collection.

@@ -92,6 +92,7 @@ type choice struct {
 	first    bool
 	last     bool
 	at       []instant
+	until    uint32 // Unix second when the first of what was admitted ends; 0: none ends
 }
 
 func newChoice(view exchange.View, m taxii.Match) choice {
@@ -128,9 +129,16 @@ func narrowed(asked []string, view *exchange.View) []string {
 // onlyLast tells whether the newest version is all that is asked for.
 func (c *choice) onlyLast() bool { return !c.all && !c.first && len(c.at) == 0 }
 
-// admits tells whether a version is a candidate as far as it alone can say.
+// admits tells whether a version is a candidate as far as it alone can say. What
+// is not admitted for the time of the view would not be later.
 func (c *choice) admits(spec byte, h exchange.Handling) bool {
-	return c.view.Sees(h) && (!c.specsSet || slices.Contains(c.specs, spec))
+	if !c.view.Sees(h) || c.specsSet && !slices.Contains(c.specs, spec) {
+		return false
+	}
+	if h.Until != 0 && (c.until == 0 || h.Until < c.until) {
+		c.until = h.Until
+	}
+	return true
 }
 
 // pick is which of all versions of one id the query means, law 6 and A-04 in

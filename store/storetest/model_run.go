@@ -28,12 +28,14 @@ func testModel(t *testing.T, open Open) {
 		round++
 		w.parties = newParties(w, fmt.Sprint("model ", round))
 		w.at(w.clock.Now())
-		drawGrant := func(t *rapid.T) exchange.Grant {
+		grantOf := func(who string) exchange.Grant {
 			return map[string]exchange.Grant{
 				"writer": w.writer, "reader": w.reader, "blocker": w.blocker, "chief": w.chief, "team": w.team,
 				"zero": {}, "operator": exchange.Operator(w.writer.ID()),
-			}[rapid.SampledFrom(modelGrants).Draw(t, "who")]
+			}[who]
 		}
+		drawGrant := func(t *rapid.T) exchange.Grant { return grantOf(rapid.SampledFrom(modelGrants).Draw(t, "who")) }
+		var pages []remembered
 		t.Repeat(map[string]func(*rapid.T){
 			"append": func(t *rapid.T) {
 				items := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) store.Item { return drawItem(t, w.clock.Now()) }), 1, 6).Draw(t, "items")
@@ -70,6 +72,11 @@ func testModel(t *testing.T, open Open) {
 			"scan": func(t *rapid.T) {
 				q, g := drawQuery(t, m), drawGrant(t)
 				comparePage(t, w, g, q, m)
+			},
+			"remember": func(t *rapid.T) {
+				r := remembered{who: rapid.SampledFrom(modelGrants[:5]).Draw(t, "who"), q: drawQuery(t, m)}
+				r.page = w.scan(grantOf(r.who), r.q)
+				pages = append(pages[max(len(pages)-5, 0):], r)
 			},
 			"walk": func(t *rapid.T) {
 				q, g := drawQuery(t, m), drawGrant(t)
@@ -160,6 +167,7 @@ func testModel(t *testing.T, open Open) {
 				}
 			},
 			"": func(t *rapid.T) {
+				compareRemembered(t, w, pages, grantOf)
 				n, err := w.store.Count(ctx, w.writer.ID())
 				if err != nil || int(n) != len(m.records) {
 					t.Fatalf("count %d, %v; want %d", n, err, len(m.records))
@@ -213,7 +221,7 @@ func comparePage(t *rapid.T, w *world, g exchange.Grant, q store.Query, m *model
 	}
 	for i, r := range want {
 		got := manifest.Records[i]
-		if string(page.Object(i)) != r.raw || got.ID != r.id || got.Spec != r.spec || !got.DateAdded.Equal(r.date) {
+		if string(page.Object(i)) != r.raw || page.Added[i] != r.date.UnixMicro() || got.ID != r.id || got.Spec != r.spec || !got.DateAdded.Equal(r.date) {
 			t.Fatalf("%+v: entry %d is %s, added %s; want %s, added %s", q, i, page.Object(i), got.DateAdded, r.raw, r.date)
 		}
 	}

@@ -31,6 +31,7 @@ func Run(t *testing.T, open Open) {
 		{"DateAdded", dateTests},
 		{"Versions", versionTests},
 		{"Scan", scanTests},
+		{"Standing", standingTests},
 		{"Labels", labelTests},
 		{"Delete", deleteTests},
 		{"Rehearse", rehearseTests},
