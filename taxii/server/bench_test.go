@@ -3,52 +3,63 @@ package server_test
 import (
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
-	"strconv"
 	"testing"
 
 	"comity/stix"
 	"comity/taxii"
 )
 
-// BenchmarkGetPage reads one page over HTTP: from the exchange, and from a
-// handler that writes the same octets from memory, which is the limit.
+// BenchmarkGetPage reads one page over HTTP, as it is, compressed, and as who has
+// it already: from the exchange, and from a handler that writes the same octets from
+// memory, which is the limit. kept=no is an exchange that keeps no page.
 func BenchmarkGetPage(b *testing.B) {
 	w := newWorld(b)
 	c := w.collection("sharing.reports")
 	vendor := w.as("vendor/feed")
 	vendor.push(c, indicators(1, 2000)...)
+	forgetful := httptest.NewServer(w.forgetful().handler)
+	defer forgetful.Close()
 	for _, n := range []int{100, 1000} {
 		target := fmt.Sprintf("%sobjects/?limit=%d", c, n)
-		page := vendor.get(target).want(200)
-		slice := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
-			out.Header().Set("Content-Type", taxii.MediaType)
-			out.Header().Set("Content-Length", strconv.Itoa(len(page.body)))
-			out.Write(page.body)
-		}))
-		defer slice.Close()
-		for name, url := range map[string]string{"slice": slice.URL, "comity": w.server.URL} {
-			b.Run(fmt.Sprintf("objects=%d/from=%s", n, name), func(b *testing.B) {
-				r, err := http.NewRequest("GET", url+target, nil)
-				if err != nil {
-					b.Fatal(err)
-				}
-				r.Header.Set("Authorization", "Bearer "+vendor.token)
-				r.Header.Set("Accept", taxii.MediaType)
-				b.SetBytes(int64(len(page.body)))
-				b.ReportAllocs()
-				for b.Loop() {
-					response, err := vendor.http.Do(r)
+		packed := header{"Accept-Encoding", "gzip"}
+		vendor.get(target, packed)
+		page := vendor.get(target, packed).want(200)
+		for name, more := range map[string]header{
+			"plain": {"Accept-Encoding", "identity"}, "gzip": packed, "304": {"If-None-Match", page.header.Get("ETag")},
+		} {
+			page := vendor.get(target, more)
+			slice := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+				maps.Copy(out.Header(), page.header)
+				out.WriteHeader(page.status)
+				out.Write(page.body)
+			}))
+			defer slice.Close()
+			for _, from := range []struct{ name, url string }{{"slice", slice.URL}, {"comity", w.server.URL}, {"comity/kept=no", forgetful.URL}} {
+				b.Run(fmt.Sprintf("objects=%d/as=%s/from=%s", n, name, from.name), func(b *testing.B) {
+					r, err := http.NewRequest("GET", from.url+target, nil)
 					if err != nil {
 						b.Fatal(err)
 					}
-					if read, err := io.Copy(io.Discard, response.Body); err != nil || read != int64(len(page.body)) {
-						b.Fatal(read, err)
+					r.Header.Set("Authorization", "Bearer "+vendor.token)
+					r.Header.Set("Accept", taxii.MediaType)
+					r.Header.Set(more.name, more.value)
+					b.SetBytes(int64(len(page.body)))
+					b.ReportAllocs()
+					for b.Loop() {
+						response, err := vendor.http.Do(r)
+						if err != nil {
+							b.Fatal(err)
+						}
+						if _, err := io.Copy(io.Discard, response.Body); err != nil || response.StatusCode != page.status {
+							b.Fatal(response.StatusCode, err)
+						}
+						response.Body.Close()
 					}
-					response.Body.Close()
-				}
-			})
+				})
+			}
 		}
 	}
 }

@@ -99,7 +99,7 @@ func guardedWorld(w *world) {
 		if err := enrol(d, orgs,
 			exchange.Account{Org: "igci", Name: "desk"}, exchange.Account{Org: "vendor", Name: "feed"}, exchange.Account{Org: "rival", Name: "feed"},
 			exchange.Account{Org: "bureau", Name: "soc"}, exchange.Account{Org: "bureau", Name: "chief", Person: true},
-			exchange.Account{Org: "bureau", Name: "firewall", Action: "block"}, exchange.Account{Org: "team", Name: "soc"}); err != nil {
+			exchange.Account{Org: "bureau", Name: "firewall", Action: "block"}, exchange.Account{Org: "bureau", Name: "elastic", For: "elastic"}, exchange.Account{Org: "team", Name: "soc"}); err != nil {
 			return err
 		}
 		return deposit(d, guarded, guardedLetter)

@@ -77,49 +77,85 @@ func (s *Server) oneID(r *http.Request, c *caller) ([]string, error) {
 	return []string{id}, nil
 }
 
-// sheets are pages whose memory is used again.
-var sheets = sync.Pool{New: func() any { return &store.Page{} }}
+// blanks are pages whose memory is used again.
+var blanks = sync.Pool{New: func() any { return &store.Page{} }}
 
-// maxSheet is the largest that is kept for another page.
-const maxSheet = 2 << 20
+// maxBlank is the largest that is kept for another page.
+const maxBlank = 2 << 20
 
-// writePage answers with one page of objects as an envelope (TAXII 2.1 §3.7). It
-// is put together where the store writes its objects, and goes out as one piece.
+// writePage answers with one page of objects, or that the caller has it already
+// (RFC 9110 §13.1.2).
 func (s *Server) writePage(w http.ResponseWriter, r *http.Request, c *caller, f taxii.Filter, q store.Query) error {
-	q.Into = sheets.Get().(*store.Page)
+	q.Into = blanks.Get().(*store.Page)
 	defer func() {
-		if cap(q.Into.Buffer) <= maxSheet {
-			sheets.Put(q.Into)
+		if cap(q.Into.Buffer) <= maxBlank {
+			blanks.Put(q.Into)
 		}
 	}()
-	q.Into.Buffer = append(q.Into.Buffer[:0], `{"objects":[`...)
-	page, err := s.scan(r, c, q)
+	a := askedFor(r, c)
+	p, again, err := s.read(r, c, a, f, q)
 	if err != nil {
 		return err
 	}
-	c.served.objects, c.served.last = page.Len(), page.Last
-	s.Metrics.Served(page.Len())
-	setDates(w.Header(), page.First, page.Last, f.AddedAfter, page.Len() == 0)
-	if page.Len() == 0 {
-		return write(w, r, http.StatusOK, emptyEnvelope(c))
+	w.Header().Set("ETag", p.tag)
+	setDates(w.Header(), p.first, p.last, f.AddedAfter, p.count == 0)
+	if hasAlready(r, p.tag) {
+		w.WriteHeader(http.StatusNotModified)
+		return nil
 	}
-	page.Buffer = append(page.Buffer, ']')
-	if page.More {
-		page.Buffer = append(page.Buffer, `,"more":true,"next":"`+next(c, f, page.Last, true)+`"`...)
+	c.served.objects, c.served.last = p.count, p.last
+	s.Metrics.Served(p.count)
+	if again {
+		p = p.with(a, q.Into.Buffer)
+		s.shelf.put(a, p)
 	}
-	page.Buffer = append(page.Buffer, '}')
-	return write(w, r, http.StatusOK, page.Buffer)
+	if p.body == nil {
+		return write(w, r, http.StatusOK, q.Into.Buffer)
+	}
+	p.write(w)
+	return nil
 }
 
-// scan reads a page and puts it on record as delivered, before it is: what is
-// recalled meanwhile is then known to be held here. HEAD delivers nothing.
-func (s *Server) scan(r *http.Request, c *caller, q store.Query) (*store.Page, error) {
+// read finds the page that is asked for, on the shelf or in the store, and puts
+// it on record as delivered, before it is: what is recalled meanwhile is then
+// known to be held here. What is not sent is not delivered: that is HEAD, and what
+// the caller has already, which is on record from when it was sent.
+//
+// A sheet without a body has it in q.Into; again tells that it was asked for
+// before.
+func (s *Server) read(r *http.Request, c *caller, a asked, f taxii.Filter, q store.Query) (p *sheet, again bool, err error) {
 	defer s.Recorder.Reading()()
-	page, err := s.Store.Scan(r.Context(), c.grant, q)
-	if err != nil || r.Method == http.MethodHead {
-		return page, err
+	if p, err = s.onShelf(r.Context(), c.grant, a); err != nil {
+		return nil, false, err
 	}
-	return page, s.Recorder.Deliver(c.grant, q.Match, q.After, page.First, page.Last, page.Len())
+	if p == nil || p.body == nil && !hasAlready(r, p.tag) {
+		again = p != nil
+		q.Into.Buffer = append(q.Into.Buffer[:0], `{"objects":[`...)
+		page, err := s.Store.Scan(r.Context(), c.grant, q)
+		if err != nil {
+			return nil, false, err
+		}
+		envelope(page, c, f)
+		p = newSheet(page)
+		s.shelf.put(a, p)
+	}
+	if r.Method == http.MethodHead || hasAlready(r, p.tag) {
+		return p, again, nil
+	}
+	return p, again, s.Recorder.Deliver(c.grant, q.Match, q.After, p.first, p.last, p.count)
+}
+
+// envelope makes the buffer of a page, which its objects end, an envelope (TAXII
+// 2.1 §3.7).
+func envelope(page *store.Page, c *caller, f taxii.Filter) {
+	switch {
+	case page.Len() > 0 && page.More:
+		page.Buffer = append(page.Buffer, `],"more":true,"next":"`+next(c, f, page.Last, true)+`"}`...)
+	case page.Len() > 0:
+		page.Buffer = append(page.Buffer, `]}`...)
+	default:
+		page.Buffer = append(page.Buffer[:0], emptyEnvelope(c)...)
+	}
 }
 
 // emptyEnvelope is {} as the standard demands, or what the account's client

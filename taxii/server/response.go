@@ -70,7 +70,7 @@ func write(w http.ResponseWriter, r *http.Request, status int, parts ...[]byte) 
 		size += len(part)
 	}
 	header := w.Header()
-	if size >= gzipMin && acceptsGzip(strings.Join(r.Header.Values("Accept-Encoding"), ",")) {
+	if size >= gzipMin && takesGzip(r) {
 		header.Set("Content-Encoding", "gzip")
 		w.WriteHeader(status)
 		z := gzipWriters.Get().(*gzip.Writer)
@@ -88,6 +88,10 @@ func write(w http.ResponseWriter, r *http.Request, status int, parts ...[]byte) 
 		w.Write(part)
 	}
 	return nil
+}
+
+func takesGzip(r *http.Request) bool {
+	return acceptsGzip(strings.Join(r.Header["Accept-Encoding"], ","))
 }
 
 // acceptsGzip reads Accept-Encoding (RFC 9110 §12.5.3): what it says of gzip

@@ -35,6 +35,9 @@ type Config struct {
 	// second for every 16 KiB of it: slow lines are served, endless ones are cut
 	// off. Default 30 s.
 	Grace time.Duration
+	// Shelf bounds what is kept of pages that were asked for more than once, in
+	// octets. Default 32 MiB; below 0 nothing is kept.
+	Shelf int
 }
 
 const (
@@ -50,13 +53,14 @@ const (
 	minRate = 16 << 10
 )
 
-// Server answers requests. It is read-only once built and safe for concurrent
-// use.
+// Server answers requests. It is read-only once built, but for the shelf, and
+// safe for concurrent use.
 type Server struct {
 	Rooms
 	config Config
 	pushes *turnstile
 	pages  *turnstile
+	shelf  *shelf
 }
 
 // Rooms are what a Server works with. All of them are needed.
@@ -85,7 +89,10 @@ func New(config Config, rooms Rooms) http.Handler {
 	if config.Grace == 0 {
 		config.Grace = 30 * time.Second
 	}
-	return (&Server{rooms, config, newTurnstile(pushesAtOnce), newTurnstile(pagesAtOnce)}).router()
+	if config.Shelf == 0 {
+		config.Shelf = 32 << 20
+	}
+	return (&Server{rooms, config, newTurnstile(pushesAtOnce), newTurnstile(pagesAtOnce), newShelf(config.Shelf)}).router()
 }
 
 // patience is how long n octets may take.

@@ -1,0 +1,198 @@
+package server
+
+import (
+	"bytes"
+	"container/list"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"hash/crc32"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/gorilla/mux"
+	"github.com/klauspost/compress/gzip"
+
+	"comity/stix"
+	"comity/store"
+	"comity/taxii/exchange"
+)
+
+// asked is everything that decides what a page shows, beside the state of its
+// collection and the time. Only those who share all of it share a page.
+type asked struct {
+	collection uuid.UUID
+	own        bool
+	ceiling    stix.TLP
+	action     exchange.Actions
+	types      string
+	object     string // of the path; "" for a list
+	query      string // as it was sent
+	emptyList  bool
+	gzip       bool
+}
+
+func askedFor(r *http.Request, c *caller) asked {
+	v := c.grant.View()
+	a := asked{
+		collection: c.grant.ID(), own: v.Own, ceiling: v.Ceiling, action: v.Action,
+		object: mux.Vars(r)["object"], query: r.URL.RawQuery, emptyList: c.EmptyList(), gzip: takesGzip(r),
+	}
+	if v.Types != nil {
+		a.types = ";" + strings.Join(v.Types, ",")
+	}
+	return a
+}
+
+// sheet is a page that was answered. It does not change.
+type sheet struct {
+	store.Standing
+	count       int
+	first, last time.Time
+	tag         string
+	body        []byte // as it is sent; nil if it is not kept
+	packed      bool   // body is compressed
+}
+
+// newSheet is the sheet of a page that is an envelope. Its tag is made of nothing
+// but what the caller gets, so that it tells nothing of what is hidden: of the
+// dates, under each of which a collection has one record for ever, and, as a store
+// that was restored may give them again, of a checksum. It is a weak one, the same
+// for the compressed page (RFC 9110 §8.8.1).
+func newSheet(page *store.Page) *sheet {
+	sum := make([]byte, 0, 8*1024)
+	for _, date := range page.Added {
+		sum = binary.BigEndian.AppendUint64(sum, uint64(date))
+	}
+	digest := sha256.Sum256(binary.BigEndian.AppendUint32(sum, crc32.Checksum(page.Buffer, castagnoli)))
+	p := &sheet{
+		Standing: page.Standing, count: page.Len(), first: page.First, last: page.Last,
+		tag: `W/"` + base64.RawURLEncoding.EncodeToString(digest[:15]) + `"`,
+	}
+	if p.count == 0 {
+		p.body = bytes.Clone(page.Buffer)
+	}
+	return p
+}
+
+// castagnoli is a table of constants: made once, as crc32 hands out one anyway.
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// with is the sheet with its body, as it is sent to who asks so.
+func (p *sheet) with(a asked, body []byte) *sheet {
+	full := *p
+	if full.packed = a.gzip && len(body) >= gzipMin; full.packed {
+		var b bytes.Buffer
+		z := gzip.NewWriter(&b)
+		z.Write(body)
+		z.Close() // neither can fail
+		full.body = bytes.Clone(b.Bytes())
+	} else {
+		full.body = bytes.Clone(body)
+	}
+	return &full
+}
+
+// write answers with the page.
+func (p *sheet) write(w http.ResponseWriter) {
+	if p.packed {
+		w.Header().Set("Content-Encoding", "gzip")
+	}
+	w.Header().Set("Content-Length", strconv.Itoa(len(p.body)))
+	w.WriteHeader(http.StatusOK)
+	w.Write(p.body)
+}
+
+// hasAlready tells whether the caller says that it has the page with this tag.
+func hasAlready(r *http.Request, tag string) bool {
+	for _, line := range r.Header["If-None-Match"] {
+		for given := range strings.SplitSeq(line, ",") {
+			given = strings.TrimSpace(given)
+			if given == "*" || strings.TrimPrefix(given, "W/") == tag[len("W/"):] {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// shelf keeps sheets, those that were asked for last. One that is asked for again
+// while it holds is kept with its body, so that walks through a collection push
+// nothing off but each other's tags.
+type shelf struct {
+	room   int        // octets
+	mu     sync.Mutex // guards what follows
+	used   int
+	places map[asked]*list.Element
+	order  list.List // of *place, the last asked for in front
+}
+
+type place struct {
+	asked asked
+	sheet *sheet
+}
+
+// overhead is about what a place takes beside its texts and its body.
+const overhead = 512
+
+func (p *place) size() int {
+	return overhead + len(p.asked.types) + len(p.asked.object) + len(p.asked.query) + len(p.sheet.body)
+}
+
+func newShelf(room int) *shelf { return &shelf{room: room, places: map[asked]*list.Element{}} }
+
+// find is the sheet that was put there last, nil if it is gone.
+func (s *shelf) find(a asked) *sheet {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.places[a]
+	if e == nil {
+		return nil
+	}
+	s.order.MoveToFront(e)
+	return e.Value.(*place).sheet
+}
+
+// put takes a sheet in the place of the one that was asked for the same way. What
+// would take more than a quarter of the shelf is not put there.
+func (s *shelf) put(a asked, p *sheet) {
+	fresh := &place{a, p}
+	if fresh.size() > s.room/4 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.drop(s.places[a])
+	s.places[a] = s.order.PushFront(fresh)
+	for s.used += fresh.size(); s.used > s.room; {
+		s.drop(s.order.Back())
+	}
+}
+
+// drop takes a place off; nil is none. The caller holds mu.
+func (s *shelf) drop(e *list.Element) {
+	if e == nil {
+		return
+	}
+	p := s.order.Remove(e).(*place)
+	delete(s.places, p.asked)
+	s.used -= p.size()
+}
+
+// onShelf is the sheet on the shelf, if it is what the store would answer now.
+func (s *Server) onShelf(ctx context.Context, g exchange.Grant, a asked) (*sheet, error) {
+	p := s.shelf.find(a)
+	if p == nil {
+		return nil, nil
+	}
+	state, err := s.Store.State(ctx, g.ID())
+	if err != nil || !p.Holds(state, g.View().At) {
+		return nil, err
+	}
+	return p, nil
+}

@@ -1,0 +1,367 @@
+package server_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"comity/store"
+	"comity/taxii"
+	"comity/taxii/audit"
+	"comity/taxii/exchange"
+	"comity/taxii/server"
+)
+
+// countingStore counts the pages that are read from it.
+type countingStore struct {
+	store.Store
+	scans atomic.Int32
+}
+
+func (s *countingStore) Scan(ctx context.Context, g exchange.Grant, q store.Query) (*store.Page, error) {
+	s.scans.Add(1)
+	return s.Store.Scan(ctx, g, q)
+}
+
+func (s *countingStore) changes(w *world) {
+	w.faults = func(inner store.Store) store.Store { s.Store = inner; return s }
+}
+
+// unpacked is the body of an answer.
+func (a *answer) unpacked() string {
+	a.t.Helper()
+	if a.header.Get("Content-Encoding") != "gzip" {
+		return string(a.body)
+	}
+	z, err := gzip.NewReader(bytes.NewReader(a.body))
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	body, err := io.ReadAll(z)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return string(body)
+}
+
+// A page that was asked for before is answered from memory, the same to the last
+// byte, plain and compressed; what is pushed behind a full page does not change it.
+func TestPageAskedAgainIsNotReadAgain(t *testing.T) {
+	var s countingStore
+	w := newWorld(t, s.changes)
+	c := w.collection("sharing.reports")
+	vendor, soc, other := w.as("vendor/feed"), w.as("bureau/soc"), w.as("bureau/opencti")
+	vendor.push(c, indicators(1, 30)...)
+	packed, asIs := header{"Accept-Encoding", "gzip"}, header{"Accept-Encoding", ""}
+	for _, accept := range []header{asIs, packed} {
+		for _, query := range []string{"limit=20", "limit=20&match[type]=indicator", "added_after=2100-01-01T00:00:00Z"} {
+			first := soc.get(c+"objects/?"+query, accept).want(200)
+			soc.get(c+"objects/?"+query, accept).want(200)
+			before := s.scans.Load()
+			vendor.push(c, indicators(int(before)*100, 3)...)
+			for _, reader := range []*client{soc, other, soc} {
+				got := reader.get(c+"objects/?"+query, accept).want(200)
+				for _, name := range []string{"Content-Encoding", "ETag", "X-TAXII-Date-Added-First", "X-TAXII-Date-Added-Last"} {
+					if got.header.Get(name) != first.header.Get(name) {
+						t.Errorf("%s: %s is %q, was %q", got.request, name, got.header.Get(name), first.header.Get(name))
+					}
+				}
+				if got.unpacked() != first.unpacked() {
+					t.Errorf("%s, first %s", got, first)
+				}
+			}
+			again := s.scans.Load() - before
+			if full := first.last() != "" && first.first() != ""; full && again != 0 || !full && again != 1 {
+				t.Errorf("%s: read %d times", first.request, again)
+			}
+		}
+	}
+}
+
+// Who has a page already is told so, without a look at an object, and that is no
+// delivery; who has another one gets it.
+func TestWhoHasThePageIsToldSo(t *testing.T) {
+	var s countingStore
+	w := newWorld(t, heldWorld, s.changes)
+	c := w.collection("held.in")
+	vendor, soc := w.as("vendor/feed"), w.as("bureau/soc")
+	vendor.push(c, indicators(1, 3)...)
+	for _, target := range []string{c + "objects/", c + "objects/?limit=2", c + "objects/" + id("indicator", 1) + "/", c + "objects/?match[type]=malware"} {
+		page := soc.get(target).want(200)
+		tag := page.header.Get("ETag")
+		before, reads := w.entries(audit.Delivery), s.scans.Load()
+		for _, given := range []string{tag, "*", `"other", ` + tag, tag[len("W/"):]} {
+			for _, method := range []string{"GET", "HEAD"} {
+				got := soc.do(method, target, nil, header{"If-None-Match", given}).want(304)
+				if len(got.body) > 0 || got.header.Get("ETag") != tag || got.last() != page.last() || got.header.Get("Vary") != page.header.Get("Vary") || got.header.Get("Content-Length") != "" {
+					t.Errorf("%s %v, the page %v", got, got.header, page.header)
+				}
+			}
+		}
+		if s.scans.Load() != reads {
+			t.Errorf("%s: objects were read", target)
+		}
+		if after := w.entries(audit.Delivery); len(after) != len(before) {
+			t.Errorf("%s: on record: %v", target, after[len(before):])
+		}
+		for _, given := range []string{`W/"other"`, tag + "x", tag[:len(tag)-1], ""} {
+			if got := soc.get(target, header{"If-None-Match", given}).want(200); !bytes.Equal(got.body, page.body) {
+				t.Errorf("%s, was %s", got, page)
+			}
+		}
+		if got := soc.get(target, header{"If-None-Match", tag}, header{"Accept-Encoding", "gzip"}); got.status != 304 {
+			t.Errorf("%s: the tag says what there is, however it is packed", got)
+		}
+	}
+	// The one who asks for the first time with somebody else's tag gets no object.
+	tag := soc.get(c + "objects/").header.Get("ETag")
+	w.as("partner/feed").get(c+"objects/", header{"If-None-Match", tag}).want(304)
+	if on := w.entries(audit.Delivery); on[len(on)-1].Account != "bureau/soc" {
+		t.Errorf("%+v", on[len(on)-1])
+	}
+	w.restart()
+	if got := w.as("bureau/soc").get(c + "objects/").header.Get("ETag"); got != tag {
+		t.Errorf("after a restart the tag is %s, was %s", got, tag)
+	}
+}
+
+// A page that was asked for shows what happened since, at once: it is what a
+// server without a memory of pages would answer.
+func TestPageAskedAgainShowsWhatChanged(t *testing.T) {
+	for name, change := range map[string]func(w *world, c string){
+		"a deletion": func(w *world, c string) {
+			w.as("vendor/feed").delete(c + "objects/" + id("indicator", 1) + "/").want(200)
+		},
+		"a new version":  func(w *world, c string) { w.as("vendor/feed").push(c, indicator(1, 9)) },
+		"a higher label": func(w *world, c string) { w.as("vendor/feed").push(c, indicator(1, 9, marked(red))) },
+		"an older one":   func(w *world, c string) { w.as("vendor/feed").push(c, indicator(2, 0)) },
+		"an expiry":      func(w *world, _ string) { w.clock.move(20 * time.Hour) },
+		"one added":      func(w *world, c string) { w.as("vendor/feed").push(c, indicator(7, 0)) },
+		"a suspension": func(w *world, _ string) {
+			w.amend(func(d *exchange.Directory) error { d.Organisations["bureau"].Suspended = true; return nil })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, guardedWorld)
+			c := w.collection("guarded.in")
+			w.as("vendor/feed").push(c, indicator(1, 0, valid(noon.Add(-10*time.Hour))), indicator(2, 1), indicator(3, 0, marked(green)))
+			kept, twin := direct{w, w.server.Config.Handler}, w.forgetful()
+			target := c + "objects/?match[version]=all"
+			before := map[string]string{}
+			accounts := []string{"bureau/soc", "bureau/chief", "vendor/feed", "team/soc"}
+			for range 3 {
+				for _, account := range accounts {
+					before[account] = kept.ask(account, "GET", target).fingerprint()
+				}
+			}
+			change(w, c)
+			changed := 0
+			for _, account := range accounts {
+				got, want := kept.ask(account, "GET", target).fingerprint(), twin.ask(account, "GET", target).fingerprint()
+				if got != want {
+					t.Errorf("%s gets\n%s\nin place of\n%s", account, got, want)
+				}
+				if got != before[account] {
+					changed++
+				}
+			}
+			if changed == 0 {
+				t.Error("nobody sees a change")
+			}
+		})
+	}
+}
+
+// direct asks a server without a network between.
+type direct struct {
+	w       *world
+	handler http.Handler
+}
+
+// forgetful is a server of the same exchange that keeps no page.
+func (w *world) forgetful() direct {
+	recorder, steward, counts := w.recorder, w.steward, w.counts
+	w.config.Shelf = -1
+	f := direct{w, w.handler()}
+	w.config.Shelf, w.recorder, w.steward, w.counts = 0, recorder, steward, counts
+	return f
+}
+
+func (f direct) ask(account, method, target string, headers ...header) *answer {
+	r := httptest.NewRequest(method, target, nil)
+	r.Header.Set("Accept", taxii.MediaType)
+	r.Header.Set("Authorization", "Bearer "+tokenOf(account))
+	for _, h := range headers {
+		r.Header.Set(h.name, h.value)
+	}
+	out := httptest.NewRecorder()
+	f.handler.ServeHTTP(out, r)
+	return &answer{t: f.w.t, request: method + " " + target, status: out.Code, header: out.Header(), body: out.Body.Bytes()}
+}
+
+// crewWorld is the guarded world with another team, which gets other types.
+func crewWorld(w *world) {
+	guardedWorld(w)
+	guard := w.admit
+	w.admit = func(d *exchange.Directory) error {
+		letter := strings.NewReplacer("guarded-letter", "crew-letter", `["team"]`, `["crew"]`, `"identity"`, `"ipv4-addr"`).Replace(guardedLetter)
+		return errors.Join(guard(d), enrol(d, map[string]string{"crew": "soc"}, exchange.Account{Org: "crew", Name: "soc"}), deposit(d, letter))
+	}
+}
+
+// Callers share a page only if they may see the same of it and asked the same.
+func TestShelfTellsCallersApart(t *testing.T) {
+	w := newWorld(t, crewWorld)
+	c, other := w.collection("guarded.in"), w.collection("guarded.in2")
+	w.as("vendor/feed").push(c, indicator(1, 0), indicator(2, 0, marked(red)), indicator(3, 0, marked(amberStrict)), address(1, marked(green)),
+		indicator(4, 0, markedAs("green", "pap:red")), indicator(1, 1), indicator(2, 1, marked(green)))
+	w.as("rival/feed").push(other, append(indicators(1, 6), indicator(1, 1))...)
+	kept, twin := direct{w, w.server.Config.Handler}, w.forgetful()
+	for range 3 {
+		for _, query := range []string{"", "?match[version]=all", "?limit=1", "?match[type]=malware", "?match[id]=" + id("indicator", 1), "?match[type]=ipv4-addr"} {
+			for _, list := range []string{c + "objects/", c + "objects/" + id("indicator", 1) + "/", c + "objects/" + id("indicator", 2) + "/", other + "objects/"} {
+				for _, account := range append(readers, "vendor/feed", "bureau/chief", "bureau/elastic", "crew/soc", "igci/desk") {
+					got, want := kept.ask(account, "GET", list+query), twin.ask(account, "GET", list+query)
+					if got.fingerprint() != want.fingerprint() {
+						t.Errorf("%s gets %s\nin place of %s", account, got, want)
+					}
+				}
+			}
+		}
+	}
+}
+
+// Whatever is pushed, deleted, labelled and expires: what is kept shows nobody
+// anything but what a server that keeps nothing shows.
+func TestShelfChangesNoAnswer(t *testing.T) {
+	accounts := []string{"vendor/feed", "bureau/soc", "bureau/firewall", "bureau/chief", "team/soc", "igci/desk"}
+	labels := []string{"clear", "green", "amber", "amber+strict", "red"}
+	rapid.Check(t, func(rt *rapid.T) {
+		w := newWorld(t, guardedWorld)
+		c := w.collection("guarded.in")
+		kept, twin := direct{w, w.server.Config.Handler}, w.forgetful()
+		targets := []string{
+			c + "objects/", c + "objects/?limit=1", c + "objects/?limit=2", c + "objects/?match[version]=all&limit=3", c + "objects/?match[type]=ipv4-addr",
+			c + "objects/?match[id]=" + id("indicator", 1) + "," + id("indicator", 2), c + "objects/" + id("indicator", 1) + "/",
+			c + "objects/" + id("indicator", 1) + "/?match[version]=all", c + "objects/?match[spec_version]=2.0",
+		}
+		tags := []string{`"none"`}
+		draw := func() string {
+			extra := []string{markedAs(rapid.SampledFrom(labels).Draw(rt, "label"))}
+			if rapid.Bool().Draw(rt, "for search alone") {
+				extra = []string{markedAs("green", "pap:red")}
+			}
+			if rapid.Bool().Draw(rt, "ends") {
+				extra = append(extra, valid(w.clock.now().Add(-time.Duration(rapid.IntRange(19, 23).Draw(rt, "hours"))*time.Hour)))
+			}
+			n, v := rapid.IntRange(1, 6).Draw(rt, "number"), rapid.IntRange(0, 5).Draw(rt, "version")
+			switch rapid.IntRange(0, 4).Draw(rt, "kind") {
+			case 0:
+				return address(n, extra[0])
+			case 1:
+				return old(n, v, extra...)
+			}
+			return indicator(n, v, extra...)
+		}
+		rt.Repeat(map[string]func(*rapid.T){
+			"push": func(*rapid.T) { w.as("vendor/feed").do("POST", c+"objects/", envelopeOf(draw(), draw())).want(202) },
+			"delete": func(*rapid.T) {
+				w.as("vendor/feed").delete(c + "objects/" + id("indicator", rapid.IntRange(1, 3).Draw(rt, "n")) + "/")
+			},
+			"later": func(*rapid.T) { w.clock.move(time.Duration(rapid.IntRange(-1, 90).Draw(rt, "minutes")) * time.Minute) },
+			"ask": func(*rapid.T) {
+				account, target := rapid.SampledFrom(accounts).Draw(rt, "account"), rapid.SampledFrom(targets).Draw(rt, "target")
+				headers := []header{{"Accept-Encoding", rapid.SampledFrom([]string{"", "gzip"}).Draw(rt, "encoding")}}
+				if rapid.Bool().Draw(rt, "conditional") {
+					headers = append(headers, header{"If-None-Match", rapid.SampledFrom(tags).Draw(rt, "tag")})
+				}
+				for range rapid.IntRange(1, 3).Draw(rt, "times") {
+					got, want := kept.ask(account, "GET", target, headers...), twin.ask(account, "GET", target, headers...)
+					got.body, want.body = []byte(got.unpacked()), []byte(want.unpacked())
+					got.header.Del("Content-Length") // of what was packed at another level
+					want.header.Del("Content-Length")
+					if got.fingerprint() != want.fingerprint() {
+						rt.Fatalf("%s gets\n%s\nin place of\n%s", account, got.fingerprint(), want.fingerprint())
+					}
+					if tag := got.header.Get("ETag"); tag != "" && !slices.Contains(tags, tag) {
+						tags = append(tags, tag)
+					}
+				}
+			},
+		})
+		w.server.Close()
+		w.store.Close()
+	})
+}
+
+// The shelf is bounded; what was asked for last stays.
+func TestShelfIsBounded(t *testing.T) {
+	const room = 100_000
+	s := server.NewShelf(room)
+	s.Put(-1, 1)
+	for n := range 1000 {
+		s.Put(n%70, n%7*1000)
+		s.Has(-1)
+		counted, octets, places := s.Used()
+		if counted != octets || octets > room || places%2 != 0 || places > 2*71 {
+			t.Fatalf("%d octets counted, %d there, %d places", counted, octets, places)
+		}
+	}
+	if !s.Has(-1) || !s.Has(999%70) || s.Has(1000%70) {
+		t.Error("it is not the one asked for last that stays")
+	}
+	s.Put(1000, room/4)
+	if _, octets, _ := s.Used(); s.Has(1000) || octets < room/2 {
+		t.Error("one page pushes off a quarter of the others")
+	}
+}
+
+// Many at once, over a shelf that holds little: everybody gets what it may see.
+func TestShelfIsSharedByMany(t *testing.T) {
+	w := newWorld(t, guardedWorld, func(w *world) { w.config.Shelf = 64 << 10 })
+	c := w.collection("guarded.in")
+	vendor := w.as("vendor/feed")
+	for n := range 40 {
+		vendor.push(c, indicator(2*n, 0, marked(green)), indicator(2*n+1, 0, marked(red)))
+	}
+	var wg sync.WaitGroup
+	for account, step := range map[string]int{"bureau/soc": 2, "bureau/chief": 1, "team/soc": 2} {
+		for range 3 {
+			wg.Go(func() {
+				reader := w.as(account)
+				for round := range 10 {
+					pages := reader.walk(c+"objects/", fmt.Sprintf("limit=%d", 3+round%4))
+					next := 0
+					for _, page := range pages {
+						for _, got := range page.ids() {
+							if want := names([]string{indicator(next, 0)})[0]; got != want && next < 80 {
+								t.Errorf("%s gets %s, want %s", account, got, want)
+								return
+							}
+							next += step
+						}
+					}
+				}
+			})
+		}
+	}
+	wg.Go(func() {
+		for n := range 20 {
+			vendor.push(c, indicator(100+2*n, 0, marked(green)))
+		}
+	})
+	wg.Wait()
+}
