@@ -19,6 +19,9 @@ func STIXMediaType(spec string) string { return "application/stix+json;version="
 // means anything. Beside TAXII 2.1 itself, wildcards, application/json and
 // STIX 2.1 are taken, which clients in the field send; a TAXII 2.0 type is not.
 func Acceptable(accept []string) bool {
+	if len(accept) == 1 && accept[0] == MediaType { // what nearly everybody sends
+		return true
+	}
 	ranges := splitList(strings.Join(accept, ","))
 	if len(ranges) == 0 {
 		return true

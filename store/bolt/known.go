@@ -107,8 +107,8 @@ func (s *Store) eachKnown(ctx context.Context, g exchange.Grant, keys [][16]byte
 // State implements store.Store.
 func (s *Store) State(ctx context.Context, id uuid.UUID) (state store.State, err error) {
 	err = s.view(func(tx *bbolt.Tx) error {
-		if c := openCollection(tx, id); c != nil {
-			state = c.state()
+		if root := tx.Bucket(bucketCollection).Bucket(id[:]); root != nil {
+			state = (&collection{root: root}).state()
 		}
 		return ctx.Err()
 	})

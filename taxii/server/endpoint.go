@@ -41,16 +41,27 @@ type endpoint struct {
 	methods map[string]route
 }
 
+// headersOfAll are those that every answer has. What one caller may see is nobody
+// else's. They are made once: a header that is set takes the place of the slice.
+var headersOfAll = []struct {
+	name  string
+	value []string
+}{
+	{"Content-Type", []string{taxii.MediaType}},
+	{"X-Content-Type-Options", []string{"nosniff"}},
+	{"Vary", []string{"Accept, Accept-Encoding, Authorization"}},
+	{"Cache-Control", []string{"private, no-cache"}},
+}
+
 func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s, start := e.server, time.Now()
 	out := &response{ResponseWriter: w, patience: s.patience, id: uuid.NewString()}
 	c := &caller{now: s.Now()}
 	header := w.Header()
-	header.Set("Content-Type", taxii.MediaType)
+	for _, h := range headersOfAll {
+		header[h.name] = h.value
+	}
 	header.Set("Date", c.now.UTC().Format(http.TimeFormat))
-	header.Set("X-Content-Type-Options", "nosniff")
-	header.Set("Vary", "Accept, Accept-Encoding, Authorization")
-	header.Set("Cache-Control", "private, no-cache") // what one caller may see is nobody else's
 	if r.ContentLength != 0 {
 		// Perhaps nobody reads the body; net/http waits for its end even so
 		// before it sends the answer.

@@ -102,9 +102,11 @@ func acceptsGzip(header string) (accepts bool) {
 		if name = strings.TrimSpace(name); name != "gzip" && name != "*" {
 			continue
 		}
-		q, given := strings.CutPrefix(strings.TrimSpace(params), "q=")
-		weight, err := strconv.ParseFloat(q, 64)
-		accepts = !given || err == nil && weight > 0
+		accepts = true
+		if q, given := strings.CutPrefix(strings.TrimSpace(params), "q="); given {
+			weight, err := strconv.ParseFloat(q, 64)
+			accepts = err == nil && weight > 0
+		}
 		if name == "gzip" {
 			return accepts
 		}
