@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"net/url"
 	"os"
 	"strings"
@@ -33,6 +34,7 @@ type serveCmd struct {
 	Listen      string          `default:"127.0.0.1:8080" placeholder:"ADDR" env:"COMITY_LISTEN" help:"Where to serve (default ${default})."`
 	PublicURL   string          `placeholder:"URL" env:"COMITY_PUBLIC_URL" help:"Scheme and host that clients use; without it, made from --listen."`
 	AdminListen string          `placeholder:"ADDR" env:"COMITY_ADMIN_LISTEN" help:"Where to serve /metrics, in the clear."`
+	Pprof       bool            `env:"COMITY_PPROF" help:"Serve profiles of the running server under /debug/pprof/ of --admin-listen, which must be a loopback address then."`
 	Contact     string          `env:"COMITY_CONTACT" help:"Contact shown in discovery."`
 	MaxContent  int64           `name:"max-content-length" default:"104857600" env:"COMITY_MAX_CONTENT_LENGTH" help:"Largest push in octets (default ${default})."`
 	Limit       int             `default:"1000" env:"COMITY_LIMIT" help:"Page size where a client names none (default ${default})."`
@@ -89,6 +91,9 @@ func (c *serveCmd) check() error {
 	if c.MaxContent < 1 || c.Limit < 1 || c.MaxLimit < 1 {
 		return errors.New("--max-content-length, --limit and --max-limit are at least 1")
 	}
+	if c.Pprof && !loopback(c.AdminListen) {
+		return errors.New("--pprof needs --admin-listen on a loopback address: profiles tell what the server does, and cost it time")
+	}
 	if c.PublicURL == "" && c.ACME != "" {
 		c.PublicURL = "https://" + c.ACME
 	}
@@ -134,8 +139,8 @@ type exchangeServer struct {
 	failed   chan error
 }
 
-// start opens the listeners: TAXII, the admin socket and, if asked for, the
-// metrics.
+// start opens the listeners: TAXII, the admin socket and, if asked for, that of
+// metrics and profiles.
 func (ex *exchangeServer) start(c *serveCmd) error {
 	listener, err := net.Listen("tcp", c.Listen)
 	if err != nil {
@@ -177,11 +182,22 @@ func (ex *exchangeServer) start(c *serveCmd) error {
 		if err != nil {
 			return err
 		}
-		mux := http.NewServeMux()
-		mux.Handle("/metrics", counters.Handler())
-		ex.serve(listener, mux)
+		ex.serve(listener, c.inside(counters))
 	}
 	return nil
+}
+
+// inside answers on the admin listener: metrics, and profiles if asked for.
+func (c *serveCmd) inside(counters *metrics.Metrics) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/metrics", counters.Handler())
+	if c.Pprof {
+		mux.HandleFunc("/debug/pprof/", pprof.Index)
+		mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+		mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+		mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	}
+	return mux
 }
 
 // serve runs one listener. Headers have to come soon; bodies and answers are
