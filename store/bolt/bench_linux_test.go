@@ -118,6 +118,73 @@ func BenchmarkPage(b *testing.B) {
 	})
 }
 
+// BenchmarkColdPage reads a page from a file that the system has forgotten, beside
+// a read of as many octets from it in one piece.
+func BenchmarkColdPage(b *testing.B) {
+	n, dir := benchRecords(), b.TempDir()
+	s := open(b, dir)
+	for at := 0; at < n; at += 4000 {
+		mustPush(b, s, items(at, min(4000, n-at))...)
+	}
+	all, err := s.Scan(b.Context(), grant, store.Query{Limit: n})
+	if err != nil {
+		b.Fatal(err)
+	}
+	mustClose := func() {
+		if err := s.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	mustClose()
+	for _, size := range []int{100, 1000} {
+		b.Run(fmt.Sprintf("size=%d/of=comity", size), func(b *testing.B) {
+			page := &store.Page{Buffer: make([]byte, 0, len(all.Objects)/n*2*size)}
+			for i := 0; b.Loop(); i++ {
+				b.StopTimer()
+				forget(b, filepath.Join(dir, bolt.FileName))
+				s = open(b, dir)
+				q := store.Query{Limit: size, After: time.UnixMicro(all.Added[i*7919%(n-size)]), Into: page}
+				page.Buffer = page.Buffer[:0]
+				b.StartTimer()
+				if _, err := s.Scan(b.Context(), grant, q); err != nil {
+					b.Fatal(err)
+				}
+				b.StopTimer()
+				mustClose()
+				b.StartTimer()
+			}
+		})
+		b.Run(fmt.Sprintf("size=%d/of=pread", size), func(b *testing.B) {
+			f, err := os.Open(filepath.Join(dir, bolt.FileName))
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer f.Close()
+			buf := make([]byte, len(all.Objects)/n*size)
+			for i := 0; b.Loop(); i++ {
+				b.StopTimer()
+				forget(b, f.Name())
+				b.StartTimer()
+				if _, err := f.ReadAt(buf, int64(i*7919%(n-size))*int64(len(all.Objects)/n)); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// forget has the system drop what it keeps of a file.
+func forget(b *testing.B, name string) {
+	f, err := os.Open(name)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer f.Close()
+	if err := unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED); err != nil {
+		b.Fatal(err)
+	}
+}
+
 func BenchmarkPageByType(b *testing.B) {
 	s := fill(b, benchRecords(), func(i int) store.Item {
 		kind := "indicator"

@@ -24,6 +24,9 @@ const mapAhead = 4 << 30
 // takes no room on the disk until it is written.
 const growth = 64 << 20
 
+// pageSize is that of the file, and the least of any processor.
+const pageSize = 4096
+
 // unfinished ends the name of a file that Compact or Restore has not finished.
 const unfinished = ".new"
 
@@ -34,7 +37,7 @@ func openFile(path string, wait time.Duration) (*bbolt.DB, error) {
 	options := &bbolt.Options{
 		Timeout:         max(wait, time.Millisecond), // bbolt waits for ever on 0
 		FreelistType:    bbolt.FreelistMapType,
-		PageSize:        4096,
+		PageSize:        pageSize,
 		InitialMmapSize: mapAhead,
 		NoStatistics:    true,
 	}

@@ -73,6 +73,7 @@ type scan struct {
 	limit   int
 	max     int // bytes; 0: no bound
 	chosen  map[stix.Key][]date
+	ahead   ahead
 
 	each  func(date, record) // what the page gets; neither outlives the call
 	count int

@@ -40,6 +40,7 @@ func (sc *scan) newestOnly() error {
 			continue
 		}
 		r := record(live.value)
+		sc.ahead.walk(r, sc.follow(r))
 		if err := r.verify(live.date); err != nil {
 			return err
 		}
@@ -130,6 +131,9 @@ func (sc *scan) everything() error {
 			i = 1
 		}
 		r := record(streams[i].value)
+		if i == 0 {
+			sc.ahead.walk(r, sc.follow(r))
+		}
 		if err := r.verify(d); err != nil {
 			return err
 		}
@@ -153,6 +157,16 @@ func (sc *scan) everything() error {
 			}
 		}
 	}
+}
+
+// follow is about how many octets of the file the page still takes, if records are
+// as long as r. Leaves of the tree are never quite full. A bucket without a root of
+// its own is part of another's page, and what it gives is not in the map.
+func (sc *scan) follow(r record) int {
+	if sc.live.Root() == 0 {
+		return 0
+	}
+	return (sc.limit - sc.count) * len(r) * 5 / 4
 }
 
 // wanted tells whether the record is of a type asked for.
