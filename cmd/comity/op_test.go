@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"comity/stix"
 	"comity/store/bolt"
 	"comity/taxii/demo"
 	"comity/taxii/operation"
@@ -250,5 +251,45 @@ func (r *running) all(token, collection string) (list []string) {
 			return list
 		}
 		next = page.Next
+	}
+}
+
+// TestA9AnOpenIssueIsAsked flags an issue that nobody knows of: after a week others
+// are asked, without a value and without a country; when somebody reports it, the
+// centre is told.
+func TestA9AnOpenIssueIsAsked(t *testing.T) {
+	r := newOperation(t)
+	const op = "op-asean-demo"
+	bureau, vendor := r.token("ncb-th/feed"), r.token("elm/other")
+	issue := demo.Issue{Country: "TH", N: 1, Value: "unknown.th.example", Time: demo.Start}
+	var texts []string
+	for _, o := range issue.Objects() {
+		texts = append(texts, string(o.Raw))
+	}
+	r.push(bureau, op+".issues.th", texts...)
+	r.contains("at first", r.comity("op", "issues", op), "TH  open")
+	r.equal("the room", len(r.all(vendor, op+".room")), 0)
+
+	r.set(r.now().AddDate(0, 0, 8))
+	r.comity("op", "issues", op)
+	room := r.get(vendor, "collections/"+op+".room/objects/?match[type]=note").body
+	r.contains("the room after a week", room, "request-for-information", "a value of type domain-name")
+	for _, secret := range []string{"unknown", "Thai", "ncb-th"} {
+		if strings.Contains(room, secret) {
+			t.Errorf("the room says %q: %s", secret, room)
+		}
+	}
+
+	texts = nil
+	known := demo.Record{
+		Kind: demo.Match, Vendor: "elm", Origin: "elm", Value: issue.Value, Key: issue.Value, Label: stix.Amber, Time: demo.Start, Claimed: "TH",
+	}
+	for _, o := range known.Objects() {
+		texts = append(texts, string(o.Raw))
+	}
+	r.push(vendor, op+".in.elm", texts...)
+	r.contains("when elm reports it", r.comity("op", "issues", op), "TH  own-report", "matches unknown.th.example")
+	if told := strings.Count(r.comity("audit", "list"), "matches what was reported"); told != 1 {
+		t.Errorf("the centre was told %d times", told)
 	}
 }

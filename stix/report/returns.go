@@ -22,11 +22,7 @@ type Return struct {
 // for the same object, so that a later one takes the place of the one before. They
 // bear one of the labels "outcome:STATUS" and "not-counted:REASON".
 func (r *Release) Returns(contributor string, label stix.TLP, list []Return, at time.Time) []stix.Object {
-	w := writer{Release: r, at: stamp(at), kept: map[stix.ID]bool{}}
-	w.centre = cmp.Or(r.Centre.Identity, w.id("identity", r.Centre.Slug))
-	w.share()
-	// Nothing here is in a country.
-	w.objects = slices.DeleteFunc(w.objects, func(o stix.Object) bool { return o.Type == "location" })
+	w := r.abroad(at)
 	for _, given := range list {
 		o := object{Type: "note", Refs: []stix.ID{given.Object}}
 		if given.Outcome != "" {
@@ -39,4 +35,32 @@ func (r *Release) Returns(contributor string, label stix.TLP, list []Return, at 
 		w.add(o, "return|"+contributor+"|"+string(given.Object), label)
 	}
 	return w.objects
+}
+
+// Request is a note that asks what others know of an issue that nothing has
+// matched, with what it refers to before it, under a label. It says no country,
+// and names the values only where their own label is no stricter.
+func (r *Release) Request(about Issue, label stix.TLP, at time.Time) []stix.Object {
+	w := r.abroad(at)
+	what := make([]string, len(about.Values))
+	for i, v := range about.Values {
+		if what[i] = "a value of type " + v.Type; about.Label <= label {
+			what[i] = defang(v)
+		}
+	}
+	w.add(object{
+		Type: "note", Labels: []string{"request-for-information"}, Abstract: "Request for information", Refs: []stix.ID{w.centre},
+		Content: fmt.Sprintf("A participating country has flagged %s. Who knows of it is asked to tell %s.",
+			strings.Join(what, ", "), cmp.Or(r.Centre.Name, r.Centre.Slug)),
+	}, "request|"+string(about.Grouping), label)
+	return w.objects
+}
+
+// abroad is a writer of what is about no country, with what all that needs.
+func (r *Release) abroad(at time.Time) *writer {
+	w := &writer{Release: r, at: stamp(at), kept: map[stix.ID]bool{}}
+	w.centre = cmp.Or(r.Centre.Identity, w.id("identity", r.Centre.Slug))
+	w.share()
+	w.objects = slices.DeleteFunc(w.objects, func(o stix.Object) bool { return o.Type == "location" })
+	return w
 }

@@ -46,10 +46,11 @@ type operation struct {
 	returns map[string]*exchange.Collection // what each contributor gets, by its slug
 	room    *exchange.Collection
 
-	position uint64 // in the audit chain
-	loaded   uint64 // submissions up to there were read when it began
-	taken    bool   // something was taken back that may have been published
-	matched  map[stix.ID]bool
+	position uint64           // in the audit chain
+	loaded   uint64           // submissions up to there were read when it began
+	taken    bool             // something was taken back that may have been published
+	matched  map[stix.ID]bool // issues that something matches, for the centre
+	asked    map[stix.ID]bool // issues that others were asked about
 }
 
 // settle brings the operation up to date.
@@ -79,7 +80,7 @@ func (o *operation) begin(ctx context.Context) error {
 		return err
 	}
 	o.state = fusion.NewState(o.rules, nil, nil)
-	o.parties, o.matched = map[stix.ID]string{}, nil
+	o.parties, o.matched, o.asked = map[stix.ID]string{}, nil, map[stix.ID]bool{}
 	o.inputs, o.bureaus = map[uuid.UUID]*reader{}, map[uuid.UUID]*desktop{}
 	o.cars, o.returns = map[string]*exchange.Collection{}, map[string]*exchange.Collection{}
 	for _, m := range o.text.Members() {
@@ -179,6 +180,9 @@ func (o *operation) act(ctx context.Context) error {
 	}
 	if err := o.noteMatches(ctx); err != nil {
 		return fmt.Errorf("note what matches: %w", err)
+	}
+	if err := o.ask(ctx); err != nil {
+		return fmt.Errorf("ask for information: %w", err)
 	}
 	if err := o.giveBack(ctx, append(o.state.Touched(), changed...)); err != nil {
 		return fmt.Errorf("tell contributors: %w", err)

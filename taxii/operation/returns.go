@@ -63,24 +63,15 @@ func (o *operation) giveBack(ctx context.Context, touched []fusion.Entity) error
 // returnTo writes the notes for one contributor that it does not have yet.
 func (o *operation) returnTo(ctx context.Context, heading *report.Release, c *exchange.Collection, to string, told map[stix.ID]report.Return) error {
 	list := slices.SortedFunc(maps.Values(told), func(a, b report.Return) int { return cmp.Compare(a.Object, b.Object) })
-	now := o.desk.now()
 	label := max(c.Terms.Floor, min(stix.Amber, c.Terms.Max))
-	fresh := slices.DeleteFunc(heading.Returns(to, label, list, now), func(object stix.Object) bool {
-		return c.Terms.Types != nil && object.Class() != stix.Meta && !slices.Contains(c.Terms.Types, object.Type)
+	return o.add(ctx, c, heading.Returns(to, label, list, o.desk.now()))
+}
+
+// admitted are the objects of the types that a flow takes.
+func admitted(c *exchange.Collection, objects []stix.Object) []stix.Object {
+	return slices.DeleteFunc(objects, func(o stix.Object) bool {
+		return c.Terms.Types != nil && o.Class() != stix.Meta && !slices.Contains(c.Terms.Types, o.Type)
 	})
-	ids := make([]stix.ID, len(fresh))
-	for i := range fresh {
-		ids[i] = fresh[i].ID
-	}
-	before, err := o.newest(ctx, c, ids)
-	if err != nil {
-		return err
-	}
-	changed, err := report.Revise(fresh, func(id stix.ID) (stix.Object, bool) { old, ok := before[id]; return old, ok }, now)
-	if err != nil {
-		return err
-	}
-	return o.desk.put(ctx, c, exchange.Operator(c.ID), changed)
 }
 
 // noteMatches puts on record when something matches an issue that did not before:

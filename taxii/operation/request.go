@@ -1,0 +1,68 @@
+package operation
+
+import (
+	"context"
+
+	"comity/stix"
+	"comity/stix/report"
+	"comity/taxii/exchange"
+)
+
+// ask puts a request for information into the room about every issue that nothing
+// has matched for as long as the operation has to acknowledge one. It names no
+// country, and the value only if its label lets it go there. Each is asked once.
+func (o *operation) ask(ctx context.Context) error {
+	f, now := o.text.Feedback, o.desk.now()
+	if o.room == nil || f == nil || f.Acknowledge.IsZero() {
+		return nil
+	}
+	heading := o.heading()
+	label := max(o.room.Terms.Floor, min(stix.Green, o.room.Terms.Max))
+	var fresh []stix.Object
+	for _, d := range o.bureaus {
+		for i := range d.issues {
+			issue := &d.issues[i]
+			if o.asked[issue.Object] || o.matched[issue.Object] || issue.label >= stix.Red || now.Before(f.Acknowledge.After(issue.at)) {
+				continue
+			}
+			o.asked[issue.Object] = true
+			about := report.Issue{Grouping: issue.Object, Values: issue.Values, Label: issue.label}
+			fresh = append(fresh, heading.Request(about, label, now)...)
+		}
+	}
+	if len(fresh) == 0 {
+		return nil
+	}
+	return o.add(ctx, o.room, once(fresh))
+}
+
+// once is objects without those that come again.
+func once(objects []stix.Object) (list []stix.Object) {
+	met := map[stix.ID]bool{}
+	for _, object := range objects {
+		if !met[object.ID] {
+			list = append(list, object)
+		}
+		met[object.ID] = true
+	}
+	return list
+}
+
+// add writes what a collection of the centre's does not have yet, as far as the
+// flow takes its type.
+func (o *operation) add(ctx context.Context, c *exchange.Collection, objects []stix.Object) error {
+	fresh := admitted(c, objects)
+	ids := make([]stix.ID, len(fresh))
+	for i := range fresh {
+		ids[i] = fresh[i].ID
+	}
+	before, err := o.newest(ctx, c, ids)
+	if err != nil {
+		return err
+	}
+	changed, err := report.Revise(fresh, func(id stix.ID) (stix.Object, bool) { old, ok := before[id]; return old, ok }, o.desk.now())
+	if err != nil {
+		return err
+	}
+	return o.desk.put(ctx, c, exchange.Operator(c.ID), changed)
+}
