@@ -49,6 +49,7 @@ type operation struct {
 	position uint64           // in the audit chain
 	loaded   uint64           // submissions up to there were read when it began
 	taken    bool             // something was taken back that may have been published
+	untold   []fusion.Entity  // what contributors may not know the newest of
 	matched  map[stix.ID]bool // issues that something matches, for the centre
 	asked    map[stix.ID]bool // issues that others were asked about
 }
@@ -80,7 +81,7 @@ func (o *operation) begin(ctx context.Context) error {
 		return err
 	}
 	o.state = fusion.NewState(o.rules, nil, nil)
-	o.parties, o.matched, o.asked = map[stix.ID]string{}, nil, map[stix.ID]bool{}
+	o.parties, o.matched, o.asked, o.untold = map[stix.ID]string{}, nil, map[stix.ID]bool{}, nil
 	o.inputs, o.bureaus = map[uuid.UUID]*reader{}, map[uuid.UUID]*desktop{}
 	o.cars, o.returns = map[string]*exchange.Collection{}, map[string]*exchange.Collection{}
 	for _, m := range o.text.Members() {
@@ -174,19 +175,24 @@ func (o *operation) follow(ctx context.Context) error {
 
 // act does what follows from what has changed.
 func (o *operation) act(ctx context.Context) error {
-	changed, err := o.hear(ctx)
+	heard, changed, err := o.hear(ctx)
 	if err != nil {
 		return err
 	}
-	if err := o.noteMatches(ctx); err != nil {
-		return fmt.Errorf("note what matches: %w", err)
+	touched := o.state.Touched()
+	o.untold = append(append(o.untold, touched...), changed...)
+	if heard || len(touched) > 0 || o.matched == nil {
+		if err := o.noteMatches(ctx); err != nil {
+			return fmt.Errorf("note what matches: %w", err)
+		}
 	}
 	if err := o.ask(ctx); err != nil {
 		return fmt.Errorf("ask for information: %w", err)
 	}
-	if err := o.giveBack(ctx, append(o.state.Touched(), changed...)); err != nil {
+	if err := o.giveBack(ctx, o.untold); err != nil {
 		return fmt.Errorf("tell contributors: %w", err)
 	}
+	o.untold = nil
 	if o.taken {
 		if err := o.rework(ctx); err != nil {
 			return fmt.Errorf("rework what was published: %w", err)

@@ -95,9 +95,11 @@ func (o *operation) noteMatches(ctx context.Context) error {
 			}
 		}
 	}
-	o.matched = matched
-	if len(entries) == 0 {
-		return nil
+	if len(entries) > 0 {
+		if err := o.desk.store.Record(ctx, entries...); err != nil {
+			return err
+		}
 	}
-	return o.desk.store.Record(ctx, entries...)
+	o.matched = matched
+	return nil
 }
