@@ -204,7 +204,7 @@ func (g *gathering) put() {
 // that it has for it.
 func (g *gathering) newest(versions []record, audience int) (best record, found bool) {
 	for _, rec := range versions {
-		if audience == forBureaus {
+		if audience == forBureaus || g.viewer != "" && g.viewer != g.collection.Writer {
 			// What is published may be blocked by (PAP:GREEN), so its sources must allow it.
 			label, ok := g.leaves(g.collection, rec.label)
 			if !ok || rec.barred != 0 {

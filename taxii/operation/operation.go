@@ -30,9 +30,10 @@ const (
 
 // operation is one operation, in memory.
 type operation struct {
-	desk  *Desk
-	text  *agreement.Agreement
-	terms string
+	desk   *Desk
+	text   *agreement.Agreement
+	terms  string
+	viewer string // a contributor, to whom others are as to a bureau; "" for the centre
 
 	began   bool // what follows is there
 	rules   *fusion.Rules

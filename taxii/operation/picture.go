@@ -24,6 +24,7 @@ type picture struct {
 	status   map[fusion.Entity]outcome
 	issues   []issue
 	papers   []paper // by country, then in the order of their rules
+	whole    bool    // it is for one who may see all of a finding together
 }
 
 // issue is a flagged one and what matched it.

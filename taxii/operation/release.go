@@ -60,7 +60,7 @@ func (o *operation) release(p *picture, country string) report.Release {
 		for _, origin := range f.Origins {
 			origins[origin] = true
 		}
-		if f.Mixed {
+		if f.Mixed && !p.whole {
 			f = o.lenient(f)
 		}
 		at[n] = len(r.Findings)

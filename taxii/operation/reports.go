@@ -97,7 +97,10 @@ func (d *Desk) Findings(ctx context.Context, id, as string) ([]report.Row, error
 	for _, country := range v.scope() {
 		p := *v.picture
 		if !v.bureau {
-			p.findings, p.papers = v.findings, nil // what it sees alone, which is in no report
+			p.findings, p.papers, p.whole = v.findings, nil, true // what it sees alone, which is in no report
+		}
+		if v.contributor() {
+			p.status = nil // what came of its own, and no more, is in its returns
 		}
 		r := v.release(&p, country)
 		objects = append(objects, r.Objects()...)

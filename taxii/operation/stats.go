@@ -55,18 +55,27 @@ func (d *Desk) view(ctx context.Context, id, as string) (*seen, error) {
 
 // own is what a contributor's own data yields by itself.
 func (v *seen) own(ctx context.Context) error {
+	alone, err := v.reread(ctx, func(writer string) bool { return writer == v.as })
+	if err == nil {
+		v.findings, v.left = alone.Findings(forCentre)
+	}
+	return err
+}
+
+// reread fuses anew what a contributor may benefit from: all of its own and, of
+// others that are asked for, what bureaus may.
+func (v *seen) reread(ctx context.Context, of func(writer string) bool) (*fusion.State, error) {
 	alone := *v.operation
-	alone.state = fusion.NewState(v.rules, nil, nil)
+	alone.viewer, alone.state = v.as, fusion.NewState(v.rules, nil, nil)
 	for _, r := range v.inputs {
-		if r.collection.Writer == v.as {
-			mine := reader{operation: &alone, collection: r.collection}
-			if err := mine.load(ctx); err != nil {
-				return err
+		if of(r.collection.Writer) {
+			again := reader{operation: &alone, collection: r.collection}
+			if err := again.load(ctx); err != nil {
+				return nil, err
 			}
 		}
 	}
-	v.findings, v.left = alone.state.Findings(forCentre)
-	return nil
+	return alone.state, nil
 }
 
 // centre tells whether the audience may know origins.
@@ -154,7 +163,8 @@ func (v *seen) answered() (all []*fusion.Finding) {
 }
 
 // Contributions account for what each contributor gave to the C2 servers: all for
-// the centre, its own for a contributor. A bureau sees none.
+// the centre; its own for a contributor, to whom what others may not let out is not
+// there. A bureau sees none.
 func (d *Desk) Contributions(ctx context.Context, id, as string) ([]Contribution, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -165,7 +175,13 @@ func (d *Desk) Contributions(ctx context.Context, id, as string) ([]Contribution
 	if v.bureau {
 		return nil, taxii.Errorf(taxii.NotFound, "who contributed what is not for %s", as)
 	}
-	accounts := v.state.Accounts(forCentre, fusion.C2)
+	state := v.state
+	if v.contributor() {
+		if state, err = v.reread(ctx, func(string) bool { return true }); err != nil {
+			return nil, err
+		}
+	}
+	accounts := state.Accounts(forCentre, fusion.C2)
 	list := []Contribution{}
 	for _, who := range slices.Sorted(maps.Keys(accounts)) {
 		if v.contributor() && who != v.as {
