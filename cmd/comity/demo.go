@@ -91,6 +91,7 @@ func (c *demoCmd) Run(sh *shell) error {
 const (
 	demoCentre    = "igci"
 	demoOperation = "op-asean-demo"
+	demoNamespace = "https://exchange.igci.example/"
 	drafter       = demoCentre + "/anna"
 	publisher     = demoCentre + "/ben"
 )

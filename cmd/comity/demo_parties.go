@@ -11,6 +11,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
+
+	"comity/stix/report"
 	"comity/taxii/admin"
 	"comity/taxii/agreement"
 	"comity/taxii/demo"
@@ -40,7 +43,8 @@ func (p *play) found() error {
 	}
 	if _, err := call[json.RawMessage](p.shell, "init", admin.Init{
 		ID: demoCentre, Name: "INTERPOL Global Complex for Innovation", Country: "SG",
-		Namespace: "https://exchange.igci.example/", Key: p.keys[demoCentre].public,
+		Namespace: demoNamespace, Key: p.keys[demoCentre].public,
+		Identity: string(report.ID(uuid.NewSHA1(uuid.NameSpaceURL, []byte(demoNamespace)), demoOperation, "identity", demoCentre)),
 	}); err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ type initCmd struct {
 	Name      string `required:"" help:"What the centre is called."`
 	Country   string `required:"" placeholder:"CC" help:"ISO 3166-1 code of the country it sits in."`
 	Namespace string `placeholder:"URL" help:"Ids the centre makes live in this namespace (default urn:comity:ID). It cannot be changed later."`
+	Identity  string `placeholder:"STIX-ID" help:"STIX identity of the centre; without it, one made in the namespace."`
 	Key       string `placeholder:"FILE" help:"Private key that the centre signs with, as PEM; without it, a new one. It is kept in the data folder."`
 }
 
@@ -27,7 +28,7 @@ func (c *initCmd) Run(sh *shell) error {
 		return err
 	}
 	centre, err := call[exchange.Centre](sh, "init", admin.Init{
-		ID: c.Centre, Name: c.Name, Country: c.Country, Namespace: c.Namespace, Key: key,
+		ID: c.Centre, Name: c.Name, Country: c.Country, Namespace: c.Namespace, Key: key, Identity: c.Identity,
 	})
 	if err != nil {
 		if made {

@@ -31,8 +31,9 @@ type Centre struct {
 	Slug     string  // such as igci
 	Identity stix.ID // its own, or "" for one derived from Slug
 	Name     string
-	Unit     string // that numbers reports, such as igci-cfc
-	Contact  string // whom to ask before acting; may be empty
+	Unit     string    // that numbers reports, such as igci-cfc
+	Contact  string    // whom to ask before acting; may be empty
+	Since    time.Time // its identity is made then; zero: with the release
 }
 
 // Table is a reference table or a warning list.

@@ -49,8 +49,9 @@ func (w *writer) share() {
 		papExtension, extension{Type: "property-extension", PAP: w.PAP.String()}))
 
 	clear := []stix.ID{stix.Clear.Marking()}
+	since := cmp.Or(stamp(w.Centre.Since), w.at)
 	w.keep(object{
-		Type: "identity", Spec: "2.1", ID: w.centre, Created: w.at, Modified: w.at, Markings: clear,
+		Type: "identity", Spec: "2.1", ID: w.centre, Creator: w.centre, Created: since, Modified: since, Markings: clear,
 		Name: cmp.Or(w.Centre.Name, w.Centre.Slug), Class: "organization", Contact: w.Centre.Contact,
 	})
 	location := w.made(object{Type: "location", Name: countryName(w.Country), Country: w.Country}, w.Country, stix.Clear)

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/google/uuid"
+
 	"comity/taxii"
 	"comity/taxii/agreement"
 	"comity/taxii/audit"
@@ -16,6 +18,7 @@ type Init struct {
 	ID, Name, Country string
 	Namespace         string // ids the centre derives live in it; "" for one made from ID
 	Key               string // public, as in exchange.Organisation: what the centre signs with
+	Identity          string // STIX identity of the centre; "" for one made in Namespace
 }
 
 func (a *Admin) initialise(ctx context.Context, in Init) (exchange.Centre, error) {
@@ -23,6 +26,9 @@ func (a *Admin) initialise(ctx context.Context, in Init) (exchange.Centre, error
 		in.Namespace = "urn:comity:" + in.ID
 	}
 	centre := exchange.Centre{ID: in.ID, Namespace: in.Namespace}
+	if in.Identity == "" {
+		in.Identity = "identity--" + uuid.NewSHA1(uuid.NewSHA1(uuid.NameSpaceURL, []byte(in.Namespace)), []byte(in.ID)).String()
+	}
 	err := a.store.Amend(ctx, func(d *exchange.Directory) ([]audit.Entry, error) {
 		if d.Centre.ID != "" {
 			return nil, taxii.Errorf(taxii.Conflict, "this data folder is of the centre %s already", d.Centre.ID)
@@ -32,7 +38,7 @@ func (a *Admin) initialise(ctx context.Context, in Init) (exchange.Centre, error
 		}
 		d.Centre = centre
 		return changed(d, in.ID, "centre %s made", in.ID), d.AddOrganisation(exchange.Organisation{
-			ID: in.ID, Kind: "international-body", Name: in.Name, Country: in.Country, Key: in.Key, Added: a.now(),
+			ID: in.ID, Kind: "international-body", Name: in.Name, Country: in.Country, Key: in.Key, Identity: in.Identity, Added: a.now(),
 		})
 	})
 	return centre, err

@@ -37,7 +37,7 @@ func (o *operation) heading() report.Release {
 		From:   o.rules.From, To: o.rules.To, Tables: o.tables, PAP: stix.PAPGreen,
 	}
 	if org := o.desk.policy.Organisation(centre.ID); org != nil {
-		r.Centre.Identity = stix.ID(org.Identity)
+		r.Centre.Identity, r.Centre.Since = stix.ID(org.Identity), org.Added
 	}
 	// What is first published is made at the snapshot: it says what was known then.
 	if o.progress().Released == nil && r.Snapshot.Before(r.At) {

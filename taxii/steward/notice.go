@@ -117,6 +117,7 @@ func notes(p *exchange.Policy, c *exchange.Collection, n notice, label stix.TLP,
 	if admits(c, "identity") {
 		o := base
 		o.Type, o.ID, o.Name, o.IdentityClass = "identity", identity, centre.Name, "organization"
+		o.Markings = []stix.ID{stix.Clear.Marking()} // the same wherever it is
 		o.Created = stamp(centre.Added)
 		o.Modified = o.Created
 		list = append(list, o)
