@@ -1,0 +1,215 @@
+package operation_test
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"comity/stix"
+	"comity/stix/fusion"
+	"comity/taxii/demo"
+	"comity/taxii/operation"
+)
+
+// A7, A8. What the parties pushed is counted as if all of it had been fused at
+// once, for each audience from what it may benefit from.
+func TestFiguresAreThoseOfOneFusion(t *testing.T) {
+	w := pushedWorld(t)
+	truth := w.truth(func(*fusion.Contribution) bool { return true })
+	for audience, as := range []string{centre: "", bureaus: operation.Bureaus} {
+		got := w.stats(as)
+		equal(t, as+" servers", got.C2, servers(truth, audience))
+		equal(t, as+" sites", got.Sites, sites(truth, audience))
+		equal(t, as+" may leave", got.MayLeave, servers(truth, bureaus).Identified)
+	}
+	if c, b := w.stats("").C2.Digest, w.stats(operation.Bureaus).C2.Digest; c == b {
+		t.Error("the bureaus see what is RED")
+	}
+	got, err := w.desk.Contributions(t.Context(), op, "")
+	w.must(err)
+	accounts := truth.Accounts(centre, fusion.C2)
+	for _, c := range got {
+		a := accounts[c.Origin]
+		equal(t, c.Origin,
+			[]any{c.Given, c.Sole, c.Corroborated, c.UniqueFirst, c.Led, c.ConfirmedOthers, c.Relayed, c.Context, c.Overlap, c.NotCounted},
+			[]any{a.Given, a.Sole, a.Corroborated, a.UniqueFirst, a.Led, a.ConfirmedOthers, a.Relayed, a.Context, a.Overlap, a.NotCounted})
+	}
+	equal(t, "contributors", len(got), len(accounts))
+}
+
+// A country's figures add up to those of all, and none has a digest: it names
+// origins.
+func TestCountriesAddUp(t *testing.T) {
+	w := publishedWorld(t)
+	all, sum := w.stats(operation.Bureaus), operation.Stats{}
+	for _, bureau := range w.bureaus() {
+		s := w.stats(bureau)
+		sum.C2.Identified += s.C2.Identified
+		sum.C2.Corroborated += s.C2.Corroborated
+		sum.Sites.Identified += s.Sites.Identified
+		sum.Issues.Flagged += s.Issues.Flagged
+		sum.Reports.Count += s.Reports.Count
+		if s.C2.Digest != "" || s.MayLeave != 0 {
+			t.Errorf("%s sees %q and %d", bureau, s.C2.Digest, s.MayLeave)
+		}
+		if _, err := w.desk.Contributions(t.Context(), op, bureau); err == nil {
+			t.Errorf("%s sees who contributed", bureau)
+		}
+	}
+	equal(t, "sums",
+		[]int{sum.C2.Identified, sum.C2.Corroborated, sum.Sites.Identified, sum.Issues.Flagged, sum.Reports.Count},
+		[]int{all.C2.Identified, all.C2.Corroborated, all.Sites.Identified, all.Issues.Flagged, all.Reports.Count})
+}
+
+// A contributor sees its own row and its own data, by itself, and nobody else's.
+func TestAContributorSeesItsOwn(t *testing.T) {
+	w := pushedWorld(t)
+	own := w.truth(func(c *fusion.Contribution) bool { return c.Submitter == "cedar" })
+	want := servers(own, centre)
+	want.Digest = ""
+	equal(t, "servers", w.stats("cedar").C2, want)
+	rows, err := w.desk.Contributions(t.Context(), op, "cedar")
+	w.must(err)
+	if len(rows) != 1 || rows[0].Origin != "cedar" || len(rows[0].Overlap) > 0 {
+		t.Errorf("it sees %+v", rows)
+	}
+	for _, as := range []string{"acme", "cert-kh", "igci2"} {
+		if _, err := w.desk.Stats(t.Context(), op, as); err == nil {
+			t.Errorf("%s takes no part, and sees figures", as)
+		}
+	}
+}
+
+// piece is one push of objects.
+type piece struct {
+	org, flow string
+	objects   []stix.Object
+}
+
+// pieces are all that the parties send, in any order and any packages: an
+// indicator, its infrastructure and what joins them rarely come together. An
+// observable has no label of its own, so it goes with every relationship to it.
+func pieces(t *rapid.T, w *world) (all []piece) {
+	random := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))
+	split := func(org, flow string, objects []stix.Object, most int) {
+		observables := map[stix.ID]stix.Object{}
+		objects = slices.DeleteFunc(slices.Clone(objects), func(o stix.Object) bool {
+			if o.Class() == stix.Observable {
+				observables[o.ID] = o
+			}
+			return o.Class() == stix.Observable
+		})
+		random.Shuffle(len(objects), func(i, j int) { objects[i], objects[j] = objects[j], objects[i] })
+		for n := rapid.IntRange(1, most).Draw(t, "pushes of "+org); len(objects) > 0; n-- {
+			size := len(objects)
+			if n > 1 {
+				size = 1 + random.IntN(len(objects))
+			}
+			some := slices.Clone(objects[:size])
+			for _, o := range objects[:size] {
+				o.References(func(_ string, id stix.ID) {
+					if observable, ok := observables[id]; ok {
+						some = append(some, observable)
+					}
+				})
+			}
+			all = append(all, piece{org, flow, some})
+			objects = objects[size:]
+		}
+	}
+	for _, vendor := range demo.Vendors() {
+		split(vendor, "in", w.sent(vendor, every), 6)
+	}
+	for _, bureau := range w.bureaus() {
+		for p := range w.scenario.IssuePushes(bureau, 10_000) {
+			all = append(all, piece{bureau, "issues", p.Objects})
+		}
+	}
+	random.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	return all
+}
+
+// Neither order nor batching of pushes matters, nor when the findings were looked
+// at in between, nor whether the process started anew there.
+func TestOrderAndBatching(t *testing.T) {
+	first := pushedWorld(t)
+	first.settle()
+	want := first.figures()
+	check(t, 12, func(r *rapid.T) {
+		w := newWorld(t)
+		for _, p := range pieces(r, w) {
+			if refused := w.push(p.org, p.flow, p.objects...); refused != nil {
+				r.Fatalf("%s: %d of %d refused, such as %s", p.org, len(refused), len(p.objects), refused[0])
+			}
+			switch rapid.IntRange(0, 5).Draw(r, "then") {
+			case 0, 1:
+				w.settle()
+			case 2:
+				w.restart()
+			}
+		}
+		w.settle()
+		if diff := cmp.Diff(want, w.figures()); diff != "" {
+			r.Fatalf("(-in packages +in pieces):\n%s", diff)
+		}
+	})
+}
+
+// Pushing everything twice changes nothing, and nor does looking twice: not an
+// object is written.
+func TestTwiceIsOnce(t *testing.T) {
+	w := publishedWorld(t)
+	w.settle()
+	want, count := w.figures(), w.counts()
+	w.settle()
+	equal(t, "objects, settled again", w.counts(), count)
+	w.pushAll(every)
+	w.flagAll()
+	w.settle()
+	equal(t, "figures, pushed again", w.figures(), want)
+	equal(t, "objects, pushed again", w.counts(), count)
+}
+
+// A Desk that starts anew, wherever the one before was, shows the same figures and
+// writes nothing.
+func TestRestart(t *testing.T) {
+	w := publishedWorld(t)
+	w.answer("ncb-id", demo.TakenDown)
+	w.settle()
+	want, count := w.figures(), w.counts()
+	head, err := w.store.ChainHead(t.Context())
+	w.must(err)
+	w.restart()
+	w.settle()
+	equal(t, "figures", w.figures(), want)
+	equal(t, "objects", w.counts(), count)
+	after, err := w.store.ChainHead(t.Context())
+	w.must(err)
+	equal(t, "entries", after.Number, head.Number)
+}
+
+// So does one that starts when some of the entries were followed, and the rest not.
+func TestRestartInTheMiddle(t *testing.T) {
+	whole := pushedWorld(t)
+	whole.settle()
+	want, count := whole.figures(), whole.counts()
+	for stop := range len(demo.Vendors()) {
+		w := newWorld(t)
+		w.flagAll()
+		for n, vendor := range demo.Vendors() {
+			objects := w.sent(vendor, every)
+			w.push(vendor, "in", objects[:len(objects)/2]...)
+			if n == stop {
+				w.settle()
+			}
+			w.push(vendor, "in", objects[len(objects)/2:]...)
+		}
+		w.restart()
+		w.settle()
+		equal(t, "figures", w.figures(), want)
+		equal(t, "objects", w.counts(), count)
+	}
+}

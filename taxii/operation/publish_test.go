@@ -1,0 +1,246 @@
+package operation_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"comity/stix"
+	"comity/stix/validate"
+	"comity/taxii"
+	"comity/taxii/audit"
+	"comity/taxii/demo"
+)
+
+// A release needs two persons of the centre, and that nothing has changed between
+// them.
+func TestASecondPersonPublishes(t *testing.T) {
+	w := pushedWorld(t)
+	draft := func(by string, notes map[string]string) error {
+		_, err := w.desk.Draft(t.Context(), op, person(by), notes)
+		return err
+	}
+	_, err := w.desk.Publish(t.Context(), op, ben)
+	refuses(t, "publishing what nobody drafted", err, taxii.Conflict)
+	_, err = w.desk.Draft(t.Context(), op, service("igci"), nil)
+	refuses(t, "a draft by a service", err, taxii.Forbidden)
+	_, err = w.desk.Draft(t.Context(), op, service("ncb-kh"), nil)
+	refuses(t, "a draft by a bureau", err, taxii.Forbidden)
+	refuses(t, "a note on no report", draft("anna", map[string]string{"CAR-2017-XX-C2": "?"}), taxii.Invalid)
+
+	papers, err := w.desk.Reports(t.Context(), op, "")
+	w.must(err)
+	w.must(draft("anna", map[string]string{papers[0].Number: "Looked at twice."}))
+	_, err = w.desk.Publish(t.Context(), op, anna)
+	refuses(t, "publication by who drafted", err, taxii.Forbidden)
+	for alias, n := range w.counts() {
+		if strings.Contains(alias, ".car.") && n > 0 {
+			t.Errorf("%s has %d objects before anything is published", alias, n)
+		}
+	}
+	r := demo.Record{Kind: demo.Plain, Vendor: "elm", Origin: "elm", Value: "198.18.32.77", Key: "198.18.32.77", Label: stix.Amber, Time: demo.Start, Claimed: "KH"}
+	w.push("elm", "in", r.Objects()...)
+	_, err = w.desk.Publish(t.Context(), op, ben)
+	refuses(t, "publishing what has changed since", err, taxii.Conflict)
+
+	w.must(draft("anna", nil))
+	first, err := w.desk.Publish(t.Context(), op, ben)
+	w.must(err)
+	var notes []string
+	for _, o := range w.all(alias("car", "ncb-"+strings.ToLower(papers[0].Country))) {
+		if bytes.Contains(o.Raw, []byte("Looked at twice.")) {
+			notes = append(notes, o.Type)
+			if !bytes.Contains(o.Raw, []byte(`"authors":["igci/anna"]`)) {
+				t.Errorf("the note has no author: %s", o.Raw)
+			}
+		}
+	}
+	equal(t, "what the analyst's words travel in", notes, []string{"note"})
+
+	count := w.counts()
+	w.move(time.Hour)
+	again := w.publish()
+	equal(t, "written again", []int{again.Objects, again.Removed}, []int{0, 0})
+	equal(t, "objects", w.counts(), count)
+	equal(t, "digest", again.Digest, first.Digest)
+}
+
+// published is what every bureau gets: each object as its bytes, by collection.
+func (w *world) published() map[string][]string {
+	w.Helper()
+	all := map[string][]string{}
+	for _, bureau := range w.bureaus() {
+		all[bureau] = raws(w.all(alias("car", bureau)))
+	}
+	return all
+}
+
+// What bureaus get names no contributor, is whole and valid, and is for the country
+// alone.
+func TestWhatBureausGet(t *testing.T) {
+	w := publishedWorld(t)
+	for _, bureau := range w.bureaus() {
+		objects := w.all(alias("car", bureau))
+		there := map[stix.ID]bool{}
+		for _, o := range objects {
+			there[o.ID] = true
+		}
+		for _, o := range objects {
+			for _, vendor := range demo.Vendors() {
+				if regexp.MustCompile(`\b`+vendor+`\b`).Match(o.Raw) || bytes.Contains(o.Raw, []byte(demo.Identity(vendor))) {
+					t.Errorf("%s: %s names %s: %s", bureau, o.ID, vendor, o.Raw)
+				}
+			}
+			o.References(func(name string, id stix.ID) {
+				if !there[id] {
+					t.Errorf("%s: %s refers to %s by %s, which is not there", bureau, o.ID, id, name)
+				}
+			})
+			for _, marking := range o.Markings {
+				if !there[marking] {
+					t.Errorf("%s: %s is marked %s, which is not there", bureau, o.ID, marking)
+				}
+			}
+			if found := validate.Object(o.Raw, validate.Policy{}); !found.Valid() {
+				t.Errorf("%s: %s: %v", bureau, o.ID, found)
+			}
+			for _, c := range w.scenario.Countries {
+				if bureau != demo.BureauOf(c.Code) && bytes.Contains(o.Raw, []byte("."+strings.ToLower(c.Code)+".example")) {
+					t.Errorf("%s gets something of %s: %s", bureau, c.Code, o.Raw)
+				}
+			}
+		}
+	}
+}
+
+// A contribution that is RED adds no byte to what any bureau can fetch.
+func TestRedAddsNoByte(t *testing.T) {
+	with := publishedWorld(t)
+	without := found(t, "small")
+	without.pushAll(func(r demo.Record) bool { return r.Label < stix.Red })
+	without.flagAll()
+	without.publish()
+	equal(t, "what bureaus get without RED", without.published(), with.published())
+	red := false
+	for r := range with.scenario.All("") {
+		red = red || r.Label == stix.Red
+	}
+	if !red {
+		t.Error("nothing is RED: the test shows nothing")
+	}
+}
+
+// timeless is an object without when it was made, and without the number of an
+// issue's report, which it keeps when one before it is withdrawn.
+func timeless(t *testing.T, raw string) string {
+	t.Helper()
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal([]byte(raw), &members); err != nil {
+		t.Fatal(err)
+	}
+	for _, when := range []string{"created", "modified", "published"} {
+		delete(members, when)
+	}
+	rest, err := json.Marshal(members)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return regexp.MustCompile(`ISSUE-\d+`).ReplaceAllString(string(rest), "ISSUE")
+}
+
+// After any contributor has withdrawn, figures and what bureaus find are those that
+// the others alone would have yielded, but for reports that say that they are
+// withdrawn.
+func TestWithdrawal(t *testing.T) {
+	for _, vendor := range demo.Vendors() {
+		t.Run(vendor, func(t *testing.T) {
+			w := publishedWorld(t)
+			_, err := w.steward.Withdraw(t.Context(), "dea-"+vendor, vendor, "notice")
+			w.must(err)
+			w.settle()
+			truth := w.truth(without(vendor))
+			equal(t, "centre", w.stats("").C2, servers(truth, centre))
+			equal(t, "bureaus", w.stats("bureaus").C2, servers(truth, bureaus))
+			equal(t, "sites", w.stats("").Sites, sites(truth, centre))
+
+			others := newWorld(t)
+			for _, v := range demo.Vendors() {
+				if v != vendor {
+					others.push(v, "in", others.sent(v, func(r demo.Record) bool { return r.Origin != vendor })...)
+				}
+			}
+			others.flagAll()
+			others.publish()
+			want := others.published()
+			for bureau, objects := range w.published() {
+				var got []string
+				for _, raw := range objects {
+					if !strings.Contains(raw, `"revoked":true`) {
+						got = append(got, timeless(t, raw))
+					} else if !strings.Contains(raw, "withdrawn") || strings.Contains(raw, ".example") {
+						t.Errorf("%s: revoked, but it still says %s", bureau, raw)
+					}
+				}
+				expected := want[bureau]
+				for i := range expected {
+					expected[i] = timeless(t, expected[i])
+				}
+				slices.Sort(got)
+				slices.Sort(expected)
+				equal(t, bureau, got, expected)
+			}
+			count := w.counts()
+			w.restart()
+			w.settle()
+			equal(t, "objects after a restart", w.counts(), count)
+		})
+	}
+}
+
+// What a country says counts by its last word, about findings of its own only; what
+// it saw itself confirms; what was seen after it was taken down is open again.
+func TestOutcomes(t *testing.T) {
+	w := publishedWorld(t)
+	kh, id := w.got("ncb-kh"), w.got("ncb-id")
+	w.push("ncb-kh", "feedback",
+		w.outcome("ncb-kh", 1, kh[0].id, "in-progress", demo.Snapshot.Add(time.Hour)),
+		w.outcome("ncb-kh", 2, kh[0].id, "taken-down", demo.Snapshot.Add(2*time.Hour)),
+		w.outcome("ncb-kh", 3, id[0].id, "seized", demo.Snapshot.Add(time.Hour)),
+		w.outcome("ncb-kh", 4, kh[1].id, "unheard-of", demo.Snapshot.Add(time.Hour)))
+	s := w.stats("")
+	equal(t, "outcomes", s.Outcomes.ByStatus, map[string]int{"taken-down": 1})
+	equal(t, "neutralised", s.Outcomes.Neutralised, 1)
+	told := 0
+	for _, vendor := range demo.Vendors() {
+		for _, o := range w.all(alias("returns", vendor)) {
+			if bytes.Contains(o.Raw, []byte("outcome:taken-down")) {
+				told++
+				for _, secret := range []string{"Cambodia", "ncb-kh", kh[0].key} {
+					if bytes.Contains(o.Raw, []byte(secret)) {
+						t.Errorf("%s is told %s: %s", vendor, secret, o.Raw)
+					}
+				}
+			}
+		}
+	}
+	if told == 0 {
+		t.Error("no contributor was told")
+	}
+	w.push("ncb-kh", "feedback", w.outcome("ncb-kh", 5, kh[0].id, "taken-down", demo.Start))
+	equal(t, "an older word", w.stats("").Outcomes.ByStatus, map[string]int{"taken-down": 1})
+}
+
+// Each contributor finds on record how much of what it sent went into what was
+// published, and nobody else does.
+func TestDerivations(t *testing.T) {
+	w := publishedWorld(t)
+	entries := w.entries(audit.Derivation)
+	equal(t, "entries", len(entries), len(demo.Vendors()))
+	for _, e := range entries {
+		equal(t, "parties", len(e.Parties), 1)
+	}
+}
