@@ -6,6 +6,7 @@ import (
 	"crypto/ed25519"
 	"flag"
 	"log/slog"
+	"math"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -267,7 +268,14 @@ func (w *world) push(org, flow string, objects ...stix.Object) (refused []stix.I
 }
 
 // sent is what a vendor says in the records that are kept, each object once.
-func (w *world) sent(vendor string, keep func(demo.Record) bool) (objects []stix.Object) {
+func (w *world) sent(vendor string, keep func(demo.Record) bool) []stix.Object {
+	return slices.Concat(w.packages(vendor, keep, math.MaxInt)...)
+}
+
+// packages are the same as pushes of at least n objects but for the last, the
+// objects of one record in one.
+func (w *world) packages(vendor string, keep func(demo.Record) bool, n int) (all [][]stix.Object) {
+	var objects []stix.Object
 	met := map[stix.ID]bool{}
 	for r := range w.scenario.All(vendor) {
 		if !keep(*r) {
@@ -279,16 +287,20 @@ func (w *world) sent(vendor string, keep func(demo.Record) bool) (objects []stix
 				objects = append(objects, o)
 			}
 		}
+		if len(objects) >= n {
+			all, objects = append(all, objects), nil
+			clear(met)
+		}
 	}
-	return objects
+	return append(all, objects)
 }
 
 // pushAll pushes what every vendor says in the records that are kept.
 func (w *world) pushAll(keep func(demo.Record) bool) {
 	w.Helper()
 	for _, vendor := range demo.Vendors() {
-		for some := range slices.Chunk(w.sent(vendor, keep), 10_000) {
-			if refused := w.push(vendor, "in", some...); refused != nil {
+		for _, objects := range w.packages(vendor, keep, 5_000) {
+			if refused := w.push(vendor, "in", objects...); refused != nil {
 				w.Fatalf("%s: refused %v", vendor, refused)
 			}
 		}
