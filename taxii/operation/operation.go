@@ -136,7 +136,7 @@ func (o *operation) follow(ctx context.Context) error {
 		if err != nil || len(links) == 0 {
 			return err
 		}
-		fresh, again := map[*reader][]span{}, map[*reader]bool{}
+		fresh, again := map[*reader][]span{}, map[string]bool{} // by writer
 		for _, link := range links {
 			e, err := link.Entry()
 			if err != nil {
@@ -153,20 +153,20 @@ func (o *operation) follow(ctx context.Context) error {
 				fresh[r] = append(fresh[r], span{e.From.UnixMicro(), e.To.UnixMicro()})
 			case e.Act == audit.Deletion || e.Act == audit.Withdrawal || e.Act == audit.Purge:
 				o.taken = true
-				again[r] = again[r] || e.Number > o.loaded
+				again[r.collection.Writer] = again[r.collection.Writer] || e.Number > o.loaded
 			}
 		}
 		for r, spans := range fresh {
-			if !again[r] {
+			if !again[r.collection.Writer] {
 				if err := r.take(ctx, spans); err != nil {
 					return fmt.Errorf("read %s: %w", r.collection.Alias, err)
 				}
 			}
 		}
-		for r, again := range again {
+		for writer, again := range again {
 			if again {
-				if err := r.load(ctx); err != nil {
-					return fmt.Errorf("read %s again: %w", r.collection.Alias, err)
+				if err := o.reload(ctx, writer); err != nil {
+					return err
 				}
 			}
 		}

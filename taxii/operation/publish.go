@@ -22,9 +22,14 @@ import (
 // and notes who did: a second person publishes it. Notes are the analyst's words
 // by number of report. Forbidden for who is no person of the centre with the right
 // to write all of it, Invalid for a note on a report that no rule asks for.
-func (d *Desk) Draft(ctx context.Context, id string, by exchange.Principal, notes map[string]string) (Release, error) {
+func (d *Desk) Draft(ctx context.Context, id string, by exchange.Principal, notes map[string]string) (_ Release, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	defer func() {
+		if err != nil {
+			d.directory = nil // to be read again, without notes that were not kept
+		}
+	}()
 	o, err := d.settled(ctx, id)
 	if err != nil {
 		return Release{}, err

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/binary"
+	"fmt"
 	"slices"
 	"time"
 
@@ -39,9 +40,21 @@ type reader struct {
 	last    time.Time // added
 }
 
-// load forgets what came from the collection, and reads all of it.
+// reload forgets what came from a contributor, and reads all of it.
+func (o *operation) reload(ctx context.Context, writer string) error {
+	o.state.Drop(writer)
+	for _, r := range o.inputs {
+		if r.collection.Writer == writer {
+			if err := r.load(ctx); err != nil {
+				return fmt.Errorf("read %s: %w", r.collection.Alias, err)
+			}
+		}
+	}
+	return nil
+}
+
+// load reads all of the collection, of which the state has nothing.
 func (r *reader) load(ctx context.Context) error {
-	r.state.Drop(r.collection.Writer)
 	r.first, r.more, r.waiting = map[uint64]span{}, map[uint64][]span{}, map[stix.ID][]stix.ID{}
 	return r.scan(ctx, store.Query{Limit: 10_000, MaxBytes: 16 << 20}, func(batch []record) error {
 		if len(batch) == 0 {
