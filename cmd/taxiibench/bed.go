@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -248,9 +249,14 @@ func (b *bed) pages(limit int, fields ...string) func() []byte {
 	}
 }
 
-// keep writes a file for nginx and the limit server.
+// keep writes a file for nginx and the limit server, unless it is there already:
+// nginx remembers for a while when a file was last changed.
 func (b *bed) keep(name string, content []byte) error {
-	return os.WriteFile(filepath.Join(b.dir, "www", name), content, 0o600)
+	path := filepath.Join(b.dir, "www", name)
+	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, content) {
+		return nil
+	}
+	return os.WriteFile(path, content, 0o600)
 }
 
 // page is the body of a page of the base collection, which is also kept for

@@ -15,7 +15,7 @@ func TestDyingAnywhere(t *testing.T) {
 	whole := before.fork()
 	whole.settle()
 	want, published := whole.figures(), whole.published()
-	for n := 1; ; n += 1 + n/8 {
+	for n := 1; ; n += 1 + n/4 {
 		w := before.fork()
 		w.store.from(n)
 		err := w.desk.Settle(t.Context())

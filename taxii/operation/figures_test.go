@@ -138,7 +138,7 @@ func TestOrderAndBatching(t *testing.T) {
 	first := pushedWorld(t)
 	first.settle()
 	want := first.figures()
-	check(t, 12, func(r *rapid.T) {
+	check(t, 6, func(r *rapid.T) {
 		w := newWorld(t)
 		for _, p := range pieces(r, w) {
 			if refused := w.push(p.org, p.flow, p.objects...); refused != nil {
