@@ -38,10 +38,9 @@ func (o *operation) rework(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("for %s: %w", r.Country, err)
 		}
-		if w+gone > 0 {
-			if err := o.desk.steward.Supersede(ctx, c); err != nil {
-				return err
-			}
+		// Whatever was written since: by this, or by one that died before it came here.
+		if err := o.desk.steward.Supersede(ctx, c, progress.Released.Truncate(time.Millisecond)); err != nil {
+			return err
 		}
 		written, removed = written+w, removed+gone
 	}

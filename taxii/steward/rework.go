@@ -2,7 +2,9 @@ package steward
 
 import (
 	"context"
+	"maps"
 	"slices"
+	"time"
 
 	"comity/stix"
 	"comity/store"
@@ -33,32 +35,39 @@ func (s *Steward) Retract(ctx context.Context, c *exchange.Collection, ids []sti
 }
 
 // Supersede removes from a collection that the centre writes all versions but the
-// newest of each object. Nobody is told: who got an older one gets the newest.
-func (s *Steward) Supersede(ctx context.Context, c *exchange.Collection) error {
+// newest of each object that has one from since or later. Nobody is told: who got an
+// older one gets the newest.
+func (s *Steward) Supersede(ctx context.Context, c *exchange.Collection, since time.Time) error {
 	return s.recorder.Exclusive(ctx, func() error {
-		var old gathered
-		newest := map[stix.ID]superseding{}
+		versions := map[stix.ID][]version{}
 		err := s.each(ctx, c, taxii.Match{Versions: taxii.Versioning{All: true}}, func(o *stix.Object, d store.Detail) {
-			next := superseding{*o, d}
-			if before, met := newest[o.ID]; met {
-				if before.object.Version().Time().After(o.Version().Time()) {
-					before, next = next, before
-				}
-				old.add(&before.object, before.detail)
-			}
-			newest[o.ID] = next
+			versions[o.ID] = append(versions[o.ID], version{*o, d})
 		})
 		if err != nil {
 			return err
+		}
+		var old gathered
+		for _, id := range slices.Sorted(maps.Keys(versions)) {
+			all := versions[id]
+			slices.SortFunc(all, version.compare)
+			if last := len(all) - 1; !all[last].object.Version().Time().Before(since) {
+				for _, v := range all[:last] {
+					old.add(&v.object, v.detail)
+				}
+			}
 		}
 		return s.remove(ctx, c, &old, store.Bar{}, reworked(c, "An older version rested on data that was taken back."))
 	})
 }
 
-// superseding is the newest version of an object so far.
-type superseding struct {
+// version is one version of an object.
+type version struct {
 	object stix.Object
 	detail store.Detail
+}
+
+func (v version) compare(w version) int {
+	return v.object.Version().Time().Compare(w.object.Version().Time())
 }
 
 // reworked is the entry of what the centre removes of its own.
