@@ -19,7 +19,7 @@ import (
 )
 
 type demoCmd struct {
-	Scenario string `enum:"asean,small" default:"asean" help:"asean, or small: the same by a hundredth (default ${default})."`
+	Scenario string `enum:"asean,small,synergia" default:"asean" help:"asean; small, the same by a hundredth; or synergia, a load: 95 countries (default ${default})."`
 	Listen   string `default:"127.0.0.1:8080" placeholder:"ADDR" help:"Where to serve (default ${default})."`
 	Once     bool   `help:"End when all is printed: 0 if every figure is as it must be."`
 	Withdraw string `placeholder:"ORG" help:"Let this vendor take its data back when the outcomes are in."`
@@ -105,8 +105,6 @@ type play struct {
 	keys     map[string]signer
 	tokens   map[string]string // by organisation: of its service
 	talk     io.Writer         // where it says what happens
-
-	servers, sites int // how many findings of a country make a report
 }
 
 // run plays all there is, and compares what has come of it with what has to.

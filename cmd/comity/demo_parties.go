@@ -109,9 +109,7 @@ func (p *play) sign(name string) (file admin.File, err error) {
 	if err != nil {
 		return file, err
 	}
-	if name == demoOperation {
-		source = p.scale(source)
-	}
+	source = p.scenario.Text(source)
 	text, problems := agreement.Parse(file.Name, source)
 	if err := problems.Err(); err != nil {
 		return file, err
@@ -126,16 +124,6 @@ func (p *play) sign(name string) (file admin.File, err error) {
 	}
 	file.Source = string(source)
 	return file, nil
-}
-
-// scale lowers what makes a report to the measure of the scenario.
-func (p *play) scale(source []byte) []byte {
-	p.servers, p.sites = demo.Threshold, 5
-	if len(p.scenario.Servers) > 1000 {
-		return source
-	}
-	p.servers, p.sites = 1, 1
-	return []byte(strings.NewReplacer("min_findings = 50", "min_findings = 1", "min_findings = 5", "min_findings = 1").Replace(string(source)))
 }
 
 func (p *play) addOrganisation(party agreement.Party) error {

@@ -122,8 +122,8 @@ func (p *play) report(f *figures, state *fusion.State) {
 		number, before := "CAR-2017-"+c.Code, reports.Count
 		add := func(what string) { reports.IDs, reports.Count = append(reports.IDs, number+what), reports.Count+1 }
 		covered := map[fusion.Kind]bool{
-			fusion.C2:      f.Bureaus.C2.ByCountry[c.Code] >= p.servers,
-			fusion.Website: f.Bureaus.Sites.ByCountry[c.Code] >= p.sites,
+			fusion.C2:      f.Bureaus.C2.ByCountry[c.Code] >= p.scenario.MinServers,
+			fusion.Website: f.Bureaus.Sites.ByCountry[c.Code] >= p.scenario.MinSites,
 		}
 		if covered[fusion.C2] {
 			add("-C2")
@@ -151,7 +151,7 @@ func (p *play) report(f *figures, state *fusion.State) {
 		}
 	}
 	outcomes := operation.OutcomeStats{ByStatus: map[string]int{}}
-	for _, o := range p.scenario.OutcomesAbove(p.servers) {
+	for _, o := range p.scenario.Outcomes() {
 		key := p.scenario.Servers[o.Server].Key()
 		if slices.ContainsFunc(index[key], func(n int) bool { g := &findings[n]; return g.Kind == fusion.C2 && g.Key == key && g.Held == "" }) {
 			outcomes.ByStatus[string(o.Status)]++

@@ -27,17 +27,9 @@ type Outcome struct {
 	Status  Status
 }
 
-// Threshold is how many C2 findings of a country make a report.
-const Threshold = 50
-
 // Outcomes are those of every releasable server in the countries that get a
-// report of C2 servers, in the order of the servers. The threshold is that of
-// the operation, whatever the preset: none of small is above it.
-func (s *Scenario) Outcomes() []Outcome { return s.OutcomesAbove(Threshold) }
-
-// OutcomesAbove are those of [Scenario.Outcomes] if threshold C2 findings of a
-// country make a report.
-func (s *Scenario) OutcomesAbove(threshold int) (all []Outcome) {
+// report of C2 servers, in the order of the servers.
+func (s *Scenario) Outcomes() (all []Outcome) {
 	reported := map[string]int{}
 	for i := range s.Servers {
 		if s.Servers[i].Releasable() {
@@ -45,7 +37,7 @@ func (s *Scenario) OutcomesAbove(threshold int) (all []Outcome) {
 		}
 	}
 	for i := range s.Servers {
-		if c := s.Servers[i].Country; s.Servers[i].Releasable() && reported[c] >= threshold {
+		if c := s.Servers[i].Country; s.Servers[i].Releasable() && reported[c] >= s.MinServers {
 			all = append(all, Outcome{i, c, status(i)})
 		}
 	}

@@ -18,7 +18,9 @@ type Country struct {
 type preset struct {
 	countries []Country // by code
 	block     int       // IPv4 addresses set aside for each country
-	scale     int       // numbers below are divided by it
+	scale     int       // numbers below the next line are divided by it
+
+	minServers, minSites int // findings of a country that make a report
 
 	resolutions, domains, sixes    int   // servers of forms D, C, B; all others are A
 	origins                        []int // servers with 2, 3, … origins; all others have one
@@ -35,7 +37,7 @@ func asean() preset {
 			{"BN", 21, 2, 0}, {"ID", 2041, 61, 9}, {"KH", 247, 14, 3}, {"LA", 33, 4, 1}, {"MM", 131, 9, 2},
 			{"MY", 1188, 37, 4}, {"PH", 861, 29, 5}, {"SG", 1103, 18, 1}, {"TH", 1412, 44, 6}, {"VN", 1876, 52, 7},
 		},
-		block: 4096, scale: 1,
+		block: 4096, scale: 1, minServers: 50, minSites: 5,
 		resolutions: 500, domains: 395, sixes: 116,
 		origins: []int{2118, 1004, 402, 141, 35, 7}, siteOrigins: []int{66, 24, 9},
 		red: 17, relays: 64, strict: 120, red2: 9,
@@ -47,7 +49,7 @@ func asean() preset {
 // least.
 func small() preset {
 	p := asean()
-	p.scale = 100
+	p.scale, p.minServers, p.minSites = 100, 1, 1
 	for i := range p.countries {
 		c := &p.countries[i]
 		c.Servers, c.Sites, c.Government = p.scaled(c.Servers), p.scaled(c.Sites), p.scaled(c.Government)
@@ -71,6 +73,7 @@ func synergia() preset {
 		}
 		p.countries = append(p.countries, c)
 	}
+	p.minSites = 1
 	p.block = 512 // 95 of them fit into 198.18.0.0/16
 	return p
 }

@@ -12,6 +12,9 @@ type Scenario struct {
 	Matches   []Record  // what the issues with a report of their own are about
 	Issues    []Issue   // by country
 
+	// How many findings of a country make a report.
+	MinServers, MinSites int
+
 	block  int // IPv4 addresses of each country
 	warned int // addresses on the warning list
 }
@@ -23,7 +26,7 @@ func New(name string) (*Scenario, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Scenario{Countries: p.countries, Servers: p.servers(), Sites: p.sites(), block: p.block, warned: p.scaled(p.warned)}
+	s := &Scenario{Countries: p.countries, Servers: p.servers(), Sites: p.sites(), MinServers: p.minServers, MinSites: p.minSites, block: p.block, warned: p.scaled(p.warned)}
 	keep := func(to *[]Record) func(Record) { return func(r Record) { *to = append(*to, r) } }
 	for i := range s.Servers {
 		s.Servers[i].records(func(r Record) {

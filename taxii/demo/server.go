@@ -66,7 +66,7 @@ func (p *preset) servers() []Server {
 				V4: lab4(0, ci*p.block+j+1), V6: lab6(ci, j), Domain: fmt.Sprintf("c2-%05d.%s.example", i, lower(country.Code)),
 				Label: stix.Amber, Claimed: country.Code,
 			}
-			if h("geo", i)%247 == 0 {
+			if s.Form != Domain && h("geo", i)%247 == 0 { // a domain's would change its country
 				s.Claimed = p.countries[(ci+1)%len(p.countries)].Code
 			}
 			all = append(all, s)

@@ -9,28 +9,44 @@ import (
 	"comity/taxii/demo"
 )
 
-// BenchmarkASEAN is from what is in the store to the findings, as at every start,
-// and then one release.
-func BenchmarkASEAN(b *testing.B) {
-	w := found(b, "asean")
-	w.pushAll(every)
-	w.flagAll()
-	b.Run("start", func(b *testing.B) {
-		for b.Loop() {
-			w.restart()
-			w.settle()
-		}
-	})
-	b.Run("figures", func(b *testing.B) {
-		for b.Loop() {
-			w.stats("")
-		}
-	})
-	b.Run("release", func(b *testing.B) {
-		for b.Loop() {
-			w.publish()
-		}
-	})
+// BenchmarkOperation is a whole operation: what vendors push and bureaus flag, from
+// what is in the store to the findings, as at every start, the figures, and a release.
+func BenchmarkOperation(b *testing.B) {
+	for _, scenario := range []string{"asean", "synergia"} {
+		b.Run(scenario, func(b *testing.B) {
+			fill := func(w *world) {
+				w.pushAll(every)
+				w.flagAll()
+				w.settle()
+			}
+			b.Run("push", func(b *testing.B) {
+				for b.Loop() {
+					b.StopTimer()
+					w := found(b, scenario)
+					b.StartTimer()
+					fill(w)
+				}
+			})
+			w := found(b, scenario)
+			fill(w)
+			b.Run("start", func(b *testing.B) {
+				for b.Loop() {
+					w.restart()
+					w.settle()
+				}
+			})
+			b.Run("figures", func(b *testing.B) {
+				for b.Loop() {
+					w.stats("")
+				}
+			})
+			b.Run("release", func(b *testing.B) {
+				for b.Loop() {
+					w.publish()
+				}
+			})
+		})
+	}
 }
 
 // BenchmarkPush is one push of 1,000 objects more, into an operation of few and of

@@ -158,7 +158,6 @@ func (w *world) restart() {
 }
 
 // found is an empty world: all parties and their agreements, which are in force.
-// A report asks for one finding where small has no more.
 func found(t testing.TB, scenario string) *world {
 	t.Helper()
 	s := small()
@@ -178,9 +177,7 @@ func found(t testing.TB, scenario string) *world {
 		for _, name := range names {
 			source, err := testdata.Files.ReadFile("agreements/" + name + ".toml")
 			w.must(err)
-			if scenario == "small" {
-				source = bytes.ReplaceAll(bytes.ReplaceAll(source, []byte("min_findings = 50"), []byte("min_findings = 1")), []byte("min_findings = 5"), []byte("min_findings = 1"))
-			}
+			source = s.Text(source)
 			text, problems := agreement.Parse(name+".toml", source)
 			w.must(problems.Err())
 			for _, p := range text.Parties {
