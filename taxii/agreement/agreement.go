@@ -90,27 +90,33 @@ type Member struct {
 }
 
 // Members are the parties, then the participants, in file order.
-func (a *Agreement) Members() []Member {
-	var ms []Member
+func (a *Agreement) Members() []Member { return slices.Collect(a.members) }
+
+// members calls yield with each of [Agreement.Members]. Expanding the flows looks
+// through all of them for each collection, so there is no list of them to be made.
+func (a *Agreement) members(yield func(Member) bool) {
 	for _, p := range a.Parties {
-		ms = append(ms, Member{Org: p.Org, Role: p.Role, Kind: p.Kind})
+		if !yield(Member{Org: p.Org, Role: p.Role, Kind: p.Kind}) {
+			return
+		}
 	}
 	for _, p := range a.Participants {
 		for _, org := range p.Orgs {
-			ms = append(ms, Member{org, p.Role, p.Kind, p.under(org)})
+			if !yield(Member{org, p.Role, p.Kind, p.under(org)}) {
+				return
+			}
 		}
 	}
-	return ms
 }
 
 // Member finds the member with this organisation id.
 func (a *Agreement) Member(org string) (Member, bool) {
-	ms := a.Members()
-	i := slices.IndexFunc(ms, func(m Member) bool { return m.Org == org })
-	if i < 0 {
-		return Member{}, false
+	for m := range a.members {
+		if m.Org == org {
+			return m, true
+		}
 	}
-	return ms[i], true
+	return Member{}, false
 }
 
 // Centre is the organisation with the role centre, "" if there is none, as in
@@ -129,7 +135,7 @@ func (a *Agreement) Centre() string {
 // may narrow what they allow, never widen it.
 func (a *Agreement) Parents() []string {
 	var orgs []string
-	for _, m := range a.Members() {
+	for m := range a.members {
 		orgs = append(orgs, m.Org)
 	}
 	return a.parentsOf(orgs)

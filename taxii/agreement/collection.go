@@ -54,7 +54,7 @@ func (a *Agreement) Shared(parent *Agreement) []Collection {
 			continue
 		}
 		c.Readers = nil
-		for _, m := range a.Members() {
+		for m := range a.members {
 			if m.Under == parent.ID && (slices.Contains(f.To, m.Org) || slices.Contains(f.To, Each) || slices.Contains(f.To, AllParticipants)) {
 				c.Readers = append(c.Readers, m.Org)
 			}
@@ -96,7 +96,7 @@ func (a *Agreement) expand(f *Flow) []Collection {
 // parentsOf are the agreements that the organisations take part under.
 func (a *Agreement) parentsOf(orgs []string) []string {
 	var ids []string
-	for _, m := range a.Members() {
+	for m := range a.members {
 		if m.Under != "" && slices.Contains(orgs, m.Org) && !slices.Contains(ids, m.Under) {
 			ids = append(ids, m.Under)
 		}
@@ -118,7 +118,7 @@ func (a *Agreement) subjects(f *Flow) []Member {
 // resolve turns the names in from or to into members, each once.
 func (a *Agreement) resolve(names []string, subject Member) []Member {
 	var ms []Member
-	for _, m := range a.Members() {
+	for m := range a.members {
 		named := slices.Contains(names, m.Org) ||
 			slices.Contains(names, AllParticipants) && m.Role != RoleCentre ||
 			slices.Contains(names, Each) && m.Org == subject.Org
