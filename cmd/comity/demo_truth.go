@@ -20,8 +20,8 @@ const (
 )
 
 // truth is what the figures must be: what comes of fusing directly what is left
-// when withdrawn ("" for nobody) has taken its own back. Of the whole operation
-// asean, the figures that are in the documents must be those.
+// when withdrawn ("" for nobody) has taken its own back. If nobody has, the figures
+// that the scenario knows by itself must be those.
 func (p *play) truth(withdrawn string) (*figures, error) {
 	rules, err := p.rules()
 	if err != nil {
@@ -48,8 +48,8 @@ func (p *play) truth(withdrawn string) (*figures, error) {
 		})
 	}
 	p.report(f, state)
-	if withdrawn == "" && p.asean() {
-		p.published(f)
+	if withdrawn == "" {
+		p.known(f)
 	}
 	f.feeds = map[string]feed{}
 	for _, c := range p.scenario.Countries {
@@ -64,8 +64,6 @@ func (p *play) truth(withdrawn string) (*figures, error) {
 	}
 	return f, nil
 }
-
-func (p *play) asean() bool { return len(p.scenario.Servers) == demo.ASEAN().Centre.Servers }
 
 // rules are those of op-asean-demo, at the snapshot.
 func (p *play) rules() (*fusion.Rules, error) {
@@ -165,9 +163,9 @@ func (p *play) report(f *figures, state *fusion.State) {
 	f.Bureaus.Issues, f.Bureaus.Reports, f.Bureaus.Outcomes = issues, reports, outcomes
 }
 
-// published puts the figures of the documents in their places.
-func (p *play) published(f *figures) {
-	truth := demo.ASEAN()
+// known puts the figures of the scenario in their places.
+func (p *play) known(f *figures) {
+	truth := p.scenario.Truth()
 	for _, view := range []struct {
 		stats   *operation.Stats
 		truth   demo.View

@@ -1,11 +1,8 @@
 package demo
 
-// Truth is what the asean scenario must yield, as figures (SCENARIO 5.3 and
-// 5.4, FUSION 4). They were worked out apart from this code.
+// Truth is what a scenario must yield, as figures (SCENARIO 5.3 and 5.4, FUSION 4).
 type Truth struct {
-	Records, Counted, Relays, Repeats int // of the C2 side
-	IPv4, IPv6, Domains, Targets      int // observables asserted; addresses known only as targets of resolutions
-	Submissions, URLs                 int // of websites
+	Sent
 
 	Centre, Bureaus View           // by what is seen of C2 servers
 	Countries       []CountryTruth // by code
@@ -15,6 +12,13 @@ type Truth struct {
 	Neutralised     int            // of these: taken down, sinkholed or seized
 	Disagreeing     int            // findings that are not RED about which the sources name another country
 	Reports         []string       // numbers, by country
+}
+
+// Sent counts what vendors push.
+type Sent struct {
+	Records, Counted, Relays, Repeats int // of the C2 side
+	IPv4, IPv6, Domains, Targets      int // observables asserted; addresses known only as targets of resolutions
+	Submissions, URLs                 int // of websites
 }
 
 // View is the C2 servers as one audience sees them.
@@ -40,12 +44,14 @@ type VendorTruth struct {
 	Given, Sole, Relayed, RedOne int // RedOne: sole and RED
 }
 
-// ASEAN is the truth of the preset asean.
+// ASEAN is the truth of the preset asean. It was worked out apart from this code.
 func ASEAN() Truth {
 	return Truth{
-		Records: 16_613, Counted: 15_090, Relays: 64, Repeats: 321,
-		IPv4: 8_126, IPv6: 116, Domains: 895, Targets: 276,
-		Submissions: 864, URLs: 560,
+		Sent: Sent{
+			Records: 16_613, Counted: 15_090, Relays: 64, Repeats: 321,
+			IPv4: 8_126, IPv6: 116, Domains: 895, Targets: 276,
+			Submissions: 864, URLs: 560,
+		},
 		Centre: View{
 			8_913, []int{5_206, 2_118, 1_004, 402, 141, 35, 7}, map[int]int{50: 5_206, 70: 2_118, 90: 1_589},
 			"d5473a603bf5ba1aebe82fbb2ab13e161678b4a750cc933cfe3d5d89dba56563",

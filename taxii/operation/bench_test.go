@@ -10,7 +10,8 @@ import (
 )
 
 // BenchmarkOperation is a whole operation: what vendors push and bureaus flag, from
-// what is in the store to the findings, as at every start, the figures, and a release.
+// what is in the store to the findings, as at every start, the figures, which have to
+// be those of the scenario, and a release.
 func BenchmarkOperation(b *testing.B) {
 	for _, scenario := range []string{"asean", "synergia"} {
 		b.Run(scenario, func(b *testing.B) {
@@ -29,6 +30,7 @@ func BenchmarkOperation(b *testing.B) {
 			})
 			w := found(b, scenario)
 			fill(w)
+			w.checkFigures()
 			b.Run("start", func(b *testing.B) {
 				for b.Loop() {
 					w.restart()

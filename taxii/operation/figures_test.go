@@ -40,6 +40,37 @@ func TestFiguresAreThoseOfOneFusion(t *testing.T) {
 	equal(t, "contributors", len(got), len(accounts))
 }
 
+// What comes of the pushes is what the scenario knows of itself without fusing
+// anything.
+func TestFiguresAreThoseOfTheScenario(t *testing.T) { pushedWorld(t).checkFigures() }
+
+// checkFigures holds the figures, when all is pushed and flagged, against the
+// scenario.
+func (w *world) checkFigures() {
+	w.Helper()
+	truth := w.scenario.Truth()
+	for as, view := range map[string]demo.View{"": truth.Centre, operation.Bureaus: truth.Bureaus} {
+		s := w.stats(as)
+		got := demo.View{Servers: s.C2.Identified, Confidence: s.C2.ByConfidence, Digest: s.C2.Digest}
+		for n := range view.Origins {
+			got.Origins = append(got.Origins, s.C2.ByOrigins[n+1])
+		}
+		equal(w, as+" servers", got, view)
+		var issues operation.IssueStats
+		for _, c := range truth.Countries {
+			servers := c.Servers
+			if as == operation.Bureaus {
+				servers = c.Releasable
+			}
+			equal(w, as+" "+c.Code, []int{s.C2.ByCountry[c.Code], s.Sites.ByCountry[c.Code]}, []int{servers, c.Sites})
+			issues.Flagged, issues.Absorbed = issues.Flagged+c.Issues, issues.Absorbed+c.AbsorbedC2+c.AbsorbedWeb
+			issues.OwnReport, issues.Open = issues.OwnReport+c.Own, issues.Open+c.Open
+		}
+		equal(w, as+" issues", s.Issues, issues)
+		equal(w, as+" reports", s.Reports.IDs, truth.Reports)
+	}
+}
+
 // A country's figures add up to those of all, and none has a digest: it names
 // origins.
 func TestCountriesAddUp(t *testing.T) {
