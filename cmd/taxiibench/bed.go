@@ -71,7 +71,7 @@ func newBed(sh *shell, opt *rowsCmd) (b *bed, err error) {
 	if binary, err = filepath.Abs(binary); err != nil {
 		return b, err
 	}
-	if b.comity, err = newComity(sh.ctx, binary, filepath.Join(b.dir, "data"), opt.On); err != nil {
+	if b.comity, err = newComity(sh.ctx, binary, filepath.Join(b.dir, "data"), opt.On, accounts); err != nil {
 		return b, err
 	}
 	return b, b.fill()

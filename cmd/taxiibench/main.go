@@ -1,6 +1,6 @@
-// Command taxiibench measures TAXII 2.1 servers: any server with run, and with
-// rows this tree's comity beside what is physically possible and beside its
-// peers.
+// Command taxiibench measures TAXII 2.1 servers: any server with run, with rows
+// this tree's comity beside what is physically possible and beside its peers, and
+// with soak how comity bears many clients for long.
 //
 // Every comparison is made of alternating rounds on one machine, and told as the
 // median ratio with its range: the figures of one side alone say more of the
@@ -38,6 +38,7 @@ func main() {
 type commands struct {
 	Run   runCmd   `cmd:"" help:"Load a collection of any TAXII 2.1 server: push, poll, and check that nothing was lost or repeated."`
 	Rows  rowsCmd  `cmd:"" help:"Measure comity row by row beside what is possible and beside its peers, on loopback."`
+	Soak  soakCmd  `cmd:"" help:"Let many clients push to this tree's comity and poll it for long, each at its own pace, and check what each of them got."`
 	Limit limitCmd `cmd:"" hidden:"" help:"Serve what rows compares with; rows starts it."`
 }
 

@@ -98,11 +98,20 @@ func newPhase(rounds []measured, objects []float64) *phaseReport {
 	return p
 }
 
+// phaseHeader is above cells.
+var phaseHeader = []string{"requests", "requests/s", "objects/s", "bytes/s", "p50", "p90", "p99", "p99.9", "max"}
+
+func (p *phaseReport) cells() []string {
+	l := p.Latency
+	return []string{thousands(float64(p.Requests)), figure(p.PerSecond), figure(p.ObjectsRate), bytesOf(p.BytesRate),
+		figure(l.P50) + " ms", figure(l.P90) + " ms", figure(l.P99) + " ms", figure(l.P999) + " ms", figure(l.Max) + " ms"}
+}
+
 func (r runReport) print(sh *shell, o output) error {
 	if o.JSON {
 		return sh.printJSON(r)
 	}
-	header := []string{"server", "work", "requests", "requests/s", "objects/s", "bytes/s", "p50", "p90", "p99", "p99.9", "max"}
+	header := append([]string{"server", "work"}, phaseHeader...)
 	var lines [][]string
 	var remarks []string
 	for _, s := range r.Servers {
@@ -111,9 +120,7 @@ func (r runReport) print(sh *shell, o output) error {
 			p    *phaseReport
 		}{{"push", s.Push}, {"poll", s.Poll}} {
 			if p := work.p; p != nil {
-				l := p.Latency
-				lines = append(lines, []string{s.URL, work.name, thousands(float64(p.Requests)), figure(p.PerSecond), figure(p.ObjectsRate),
-					bytesOf(p.BytesRate), figure(l.P50) + " ms", figure(l.P90) + " ms", figure(l.P99) + " ms", figure(l.P999) + " ms", figure(l.Max) + " ms"})
+				lines = append(lines, append([]string{s.URL, work.name}, p.cells()...))
 			}
 		}
 		if s.Poll != nil && s.Poll.Unchanged > 0 {

@@ -33,7 +33,7 @@ const (
 	pushCollection     = "push"
 )
 
-// accounts is how many there are: comity has 16 pages and 16 pushes of one
+// accounts is how many do for the rows: comity has 16 pages and 16 pushes of one
 // account at a time.
 const accounts = 8
 
@@ -45,8 +45,8 @@ func buildComity(ctx context.Context, dir string) (string, error) {
 	return binary, nil
 }
 
-// newComity makes the data folder.
-func newComity(ctx context.Context, binary, dir, on string) (*comity, error) {
+// newComity makes the data folder, with so many accounts.
+func newComity(ctx context.Context, binary, dir, on string, accounts int) (*comity, error) {
 	c := &comity{binary: binary, dir: dir, on: on, collections: map[string]string{}}
 	var err error
 	if c.address, err = freePort(); err != nil {

@@ -37,6 +37,15 @@ type verdict struct {
 	Examples []string `json:"examples,omitempty"`
 }
 
+// and is the verdict on both.
+func (v verdict) and(o verdict) verdict {
+	v.Pushed, v.Seen, v.Lost, v.Repeated = v.Pushed+o.Pushed, v.Seen+o.Seen, v.Lost+o.Lost, v.Repeated+o.Repeated
+	if v.Examples == nil {
+		v.Examples = o.Examples
+	}
+	return v
+}
+
 func (v verdict) clean() bool { return v.Lost == 0 && v.Repeated == 0 }
 
 func (v verdict) String() string {

@@ -1,0 +1,333 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+type soakCmd struct {
+	Pollers  int           `default:"1000" help:"Clients that poll the tail (default ${default})."`
+	Accounts int           `default:"200" help:"Accounts that they share (default ${default})."`
+	Pushers  int           `default:"20" help:"Clients that push (default ${default})."`
+	Batch    int           `default:"2" help:"Objects of one push (default ${default})."`
+	Pace     time.Duration `default:"1s" help:"How long each client waits between two requests (default ${default})."`
+	Time     time.Duration `default:"5m" help:"How long they push and poll (default ${default})."`
+	Comity   string        `type:"existingfile" placeholder:"FILE" help:"The comity to load (default: built from this tree)."`
+	On       string        `placeholder:"CPUS" help:"Pin the server to these CPUs with taskset, such as 0."`
+	Dir      string        `type:"existingdir" placeholder:"DIR" help:"Where the temporary folder is made: on the disk to load."`
+	output
+}
+
+func (c *soakCmd) Run(sh *shell) error {
+	if c.Pollers < 1 || c.Accounts < 1 || c.Pushers < 1 || c.Batch < 1 || c.Pace <= 0 || c.Time < c.Pace {
+		return errors.New("--pollers, --accounts, --pushers and --batch are at least 1, --pace is more than 0s and --time no less")
+	}
+	dir, err := os.MkdirTemp(c.Dir, "taxiibench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	server, err := c.found(sh, dir)
+	if err != nil {
+		return err
+	}
+	if _, err := server.start(sh.ctx); err != nil {
+		return err
+	}
+	defer server.stop()
+	sh.say("%s pollers of %s accounts and %d pushers for %s", thousands(float64(c.Pollers)), thousands(float64(c.Accounts)), c.Pushers, c.Time)
+	s := newSoak(c, server.target(pushCollection))
+	r, err := s.run(sh.ctx, func() (float64, error) { return memory(server.process.pid(), "RssAnon") })
+	if err != nil {
+		return fmt.Errorf("%w; the server said: %s", err, server.process.said())
+	}
+	if err := r.print(sh, c.output); err != nil {
+		return err
+	}
+	if !r.Tails.clean() {
+		sh.say("objects were lost or repeated")
+		return errQuiet
+	}
+	return nil
+}
+
+// found makes a comity with accounts enough.
+func (c *soakCmd) found(sh *shell, dir string) (*comity, error) {
+	data := filepath.Join(dir, "data")
+	if err := os.Mkdir(data, 0o700); err != nil {
+		return nil, err
+	}
+	binary := c.Comity
+	if binary == "" {
+		sh.say("building comity")
+		var err error
+		if binary, err = buildComity(sh.ctx, dir); err != nil {
+			return nil, err
+		}
+	}
+	binary, err := filepath.Abs(binary)
+	if err != nil {
+		return nil, err
+	}
+	return newComity(sh.ctx, binary, data, c.On, c.Accounts)
+}
+
+// soak is many clients at their own pace, as in a day of an exchange, where a load
+// is few that never rest.
+type soak struct {
+	*soakCmd
+	t       *target
+	objects maker
+	numbers map[string]int // of all objects that there may be, by id
+	pushed  atomic.Int64   // how many of them were handed out
+	taken   []atomic.Bool  // those that the server took
+
+	mu         sync.Mutex // guards what follows
+	poll, push measured
+}
+
+func newSoak(c *soakCmd, t *target) *soak {
+	s := &soak{soakCmd: c, t: t, objects: maker{seed: rand.Uint64(), size: 700}, numbers: map[string]int{}}
+	most := c.Pushers * c.Batch * (int(c.Time/c.Pace) + 1)
+	s.taken = make([]atomic.Bool, most)
+	for i := range most {
+		s.numbers[s.objects.id(i)] = i
+	}
+	s.poll.latency, s.push.latency = newHistogram(), newHistogram()
+	return s
+}
+
+// tail is one client that wants news, and how often it got each object.
+type tail struct {
+	client int
+	conn   *conn
+	last   string
+	got    []uint8
+}
+
+// run has one client poll alone, then all of them push and poll, and holds what
+// each of them got against what was taken. used is the memory of the server.
+func (s *soak) run(ctx context.Context, used func() (float64, error)) (r soakReport, err error) {
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	tails := make([]tail, s.Pollers)
+	for i := range tails {
+		tails[i] = tail{client: i, conn: newConn(s.t.dial), got: make([]uint8, len(s.taken))}
+		defer tails[i].conn.close()
+	}
+	var wg sync.WaitGroup
+	every := func(pace time.Duration, until <-chan struct{}, what func() error) {
+		wg.Go(func() {
+			if err := repeatedly(ctx, pace, until, what); err != nil {
+				fail(err)
+			}
+		})
+	}
+	timer := func(d time.Duration) <-chan struct{} {
+		ended := make(chan struct{})
+		time.AfterFunc(d, func() { close(ended) })
+		return ended
+	}
+
+	begin := time.Now()
+	every(s.Pace/100, timer(s.Time/20), func() error { return s.follow(ctx, &tails[0]) })
+	wg.Wait()
+	s.poll.took = time.Since(begin)
+	idle := s.poll
+	s.poll = measured{latency: newHistogram()}
+
+	sample := func() error {
+		b, err := used()
+		r.Memory = append(r.Memory, b)
+		return err
+	}
+	begin = time.Now()
+	quiet := make(chan struct{})
+	until := timer(s.Time)
+	for i := range s.Pushers {
+		every(s.Pace, until, func() error { return s.pushOne(i) })
+	}
+	wg.Go(func() {
+		<-until
+		select {
+		case <-time.After(2 * s.Pace): // so that what was pushed last is polled as all the rest
+		case <-ctx.Done():
+		}
+		close(quiet)
+	})
+	for i := range tails {
+		every(s.Pace, quiet, func() error { return s.follow(ctx, &tails[i]) })
+	}
+	every(s.Time/100, quiet, sample)
+	wg.Wait()
+	if ctx.Err() != nil {
+		return r, context.Cause(ctx)
+	}
+	s.push.took, s.poll.took = s.Time, time.Since(begin)
+	for i := range tails {
+		if err := s.follow(ctx, &tails[i]); err != nil {
+			return r, err
+		}
+		r.Tails = r.Tails.and(s.judge(&tails[i]))
+	}
+	objects := []float64{float64(r.Tails.Pushed) / float64(s.Pollers) / s.Time.Seconds()}
+	delivered := []float64{float64(r.Tails.Seen) / s.poll.took.Seconds()}
+	r.Idle, r.Poll, r.Push = newPhase([]measured{idle}, []float64{0}), newPhase([]measured{s.poll}, delivered), newPhase([]measured{s.push}, objects)
+	return r, nil
+}
+
+// repeatedly does what, at a pace, from a moment within the first on.
+func repeatedly(ctx context.Context, pace time.Duration, until <-chan struct{}, what func() error) error {
+	wait := time.NewTimer(rand.N(pace))
+	defer wait.Stop()
+	for {
+		select {
+		case <-wait.C:
+		case <-until:
+			return nil
+		case <-ctx.Done():
+			return nil
+		}
+		if err := what(); err != nil {
+			return err
+		}
+		wait.Reset(pace)
+	}
+}
+
+// follow polls until there is nothing more.
+func (s *soak) follow(ctx context.Context, t *tail) error {
+	query := url.Values{"limit": {"1000"}}
+	if t.last != "" {
+		query.Set("added_after", t.last)
+	}
+	for ctx.Err() == nil {
+		head := s.t.get(t.client, query.Encode())
+		a, err := s.ask(&s.poll, t.conn, head, nil)
+		if err != nil {
+			return err
+		}
+		if a.status != 200 {
+			return unexpected(head, a)
+		}
+		p, err := readPage(a)
+		if err != nil {
+			return err
+		}
+		for _, o := range p.Objects {
+			if n, ours := s.numbers[o.ID]; ours {
+				t.got[n]++
+			}
+		}
+		if p.last != "" {
+			t.last = p.last
+		}
+		if !p.More {
+			return nil
+		}
+		query.Set("next", p.Next)
+	}
+	return nil
+}
+
+// pushOne pushes once.
+func (s *soak) pushOne(client int) error {
+	first := int(s.pushed.Add(int64(s.Batch))) - s.Batch
+	if first+s.Batch > len(s.taken) {
+		return nil
+	}
+	body := s.objects.appendEnvelope(nil, first, s.Batch)
+	c := newConn(s.t.dial)
+	defer c.close()
+	a, err := s.ask(&s.push, c, s.t.post(client, len(body)), body)
+	if err != nil {
+		return err
+	}
+	if _, err := s.t.settled(a); err != nil {
+		return err
+	}
+	for i := range s.Batch {
+		s.taken[first+i].Store(true)
+	}
+	return nil
+}
+
+// ask sends a request and takes its time.
+func (s *soak) ask(m *measured, c *conn, head, body []byte) (answer, error) {
+	begin := time.Now()
+	a, err := c.do(head, body, true)
+	took := time.Since(begin)
+	if err != nil {
+		return a, fmt.Errorf("%s: %w", bytes.TrimSpace(head[:bytes.IndexByte(head, '\n')]), err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m.requests++
+	m.sent += int64(len(body))
+	m.received += a.bytes
+	return a, m.latency.RecordValue(max(int64(took), int64(time.Microsecond)))
+}
+
+// judge holds what a client got against what was taken.
+func (s *soak) judge(t *tail) (v verdict) {
+	for i, n := range t.got {
+		if !s.taken[i].Load() {
+			continue
+		}
+		switch v.Pushed++; {
+		case n == 0:
+			v.Lost++
+		case n == 1:
+			v.Seen++
+		default:
+			v.Seen++
+			v.Repeated++
+		}
+		if n != 1 && len(v.Examples) < 3 {
+			v.Examples = append(v.Examples, s.objects.id(i))
+		}
+	}
+	return v
+}
+
+// soakReport is what a soak found out.
+type soakReport struct {
+	Idle   *phaseReport `json:"idle"` // one client polls alone
+	Poll   *phaseReport `json:"poll"`
+	Push   *phaseReport `json:"push"`
+	Tails  verdict      `json:"tails"`  // of all pollers together
+	Memory []float64    `json:"memory"` // of the server, anonymous, in octets, over time
+}
+
+func (r soakReport) print(sh *shell, o output) error {
+	if o.JSON {
+		return sh.printJSON(r)
+	}
+	var lines [][]string
+	for _, work := range []struct {
+		name string
+		p    *phaseReport
+	}{{"poll, one client alone", r.Idle}, {"poll, all", r.Poll}, {"push", r.Push}} {
+		lines = append(lines, append([]string{work.name}, work.p.cells()...))
+	}
+	writeTable(sh.out, o.Markdown, append([]string{"work"}, phaseHeader...), lines)
+	if n := len(r.Memory); n > 0 {
+		peak := 0.0
+		for _, b := range r.Memory {
+			peak = max(peak, b)
+		}
+		fmt.Fprintf(sh.out, "\nMemory of the server, anonymous: %s at the beginning, %s in the middle, %s at the end, at most %s.\n",
+			bytesOf(r.Memory[0]), bytesOf(r.Memory[n/2]), bytesOf(r.Memory[n-1]), bytesOf(peak))
+	}
+	fmt.Fprintf(sh.out, "\nOver all pollers: %s.\n", r.Tails)
+	return nil
+}
