@@ -136,7 +136,9 @@ func printKey(key string) string {
 }
 
 func printString(s string) string {
-	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(s) + "'"
+	// A Replacer would be made, and make its tables, for every string.
+	s = strings.ReplaceAll(s, `\`, `\\`)
+	return "'" + strings.ReplaceAll(s, `'`, `\'`) + "'"
 }
 
 // String is the constant as it is written in a pattern.
