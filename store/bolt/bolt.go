@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/klauspost/compress/zstd"
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 
@@ -30,6 +31,8 @@ type Store struct {
 	log        *slog.Logger
 	generation atomic.Uint64
 	commit     func(*bbolt.Tx) error // a test can let it fail
+	zip        *zstd.Encoder         // of statuses
+	unzip      *zstd.Decoder
 
 	queue  queue
 	closed chan struct{} // once the writer has ended
@@ -61,11 +64,24 @@ func open(path string, now func() time.Time, log *slog.Logger, wait time.Duratio
 	s := &Store{db: db, now: now, log: log, commit: (*bbolt.Tx).Commit, closed: make(chan struct{}), indexes: map[uuid.UUID]*index{}}
 	s.moved = sync.NewCond(s.mu.RLocker())
 	s.queue.wake = make(chan struct{}, 1)
+	if err := s.packing(); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
 	if err := s.prepare(path); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	go s.write()
 	return s, nil
+}
+
+// packing makes what packs statuses. What they repeat, they repeat at once: a
+// small window saves memory.
+func (s *Store) packing() (err error) {
+	s.zip, err = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(64<<10))
+	if err == nil {
+		s.unzip, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1))
+	}
+	return err
 }
 
 // prepare reads the format, or writes it into a new file.

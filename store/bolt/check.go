@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 
 	"github.com/google/uuid"
@@ -21,7 +22,7 @@ func (s *Store) Check(ctx context.Context, progress func(int64), fault func(stri
 		return err
 	}
 	return s.view(func(tx *bbolt.Tx) error {
-		ck := &checking{ctx: ctx, tx: tx, progress: progress, fault: fault}
+		ck := &checking{ctx: ctx, store: s, tx: tx, progress: progress, fault: fault}
 		ck.guard("collections", func() error {
 			return tx.Bucket(bucketCollection).ForEachBucket(func(name []byte) error {
 				if len(name) != 16 {
@@ -47,6 +48,7 @@ func (s *Store) Check(ctx context.Context, progress func(int64), fault func(stri
 // checking is one Check.
 type checking struct {
 	ctx      context.Context
+	store    *Store
 	tx       *bbolt.Tx
 	records  int64
 	progress func(int64)
@@ -75,7 +77,7 @@ func (ck *checking) statuses() error {
 	if heads == nil {
 		return nil
 	}
-	n, m := 0, 0
+	n, ordered, partsOf := 0, 0, map[uint64]int{}
 	if err := heads.ForEach(func(k, v []byte) error {
 		n++
 		h, err := parseStatus(v)
@@ -84,27 +86,25 @@ func (ck *checking) statuses() error {
 			return nil
 		}
 		for part := range h.Parts {
-			if parts.Get(partKey(number(k), part)) == nil {
-				ck.fault(fmt.Sprintf("statuses: %s lacks part %d", h.ID, part))
+			if _, ok := ck.store.outcomes(parts, number(k), part); !ok {
+				ck.fault(fmt.Sprintf("statuses: part %d of %s is missing or damaged", part, h.ID))
 			}
 		}
-		m += h.Parts
+		partsOf[number(k)] = h.Parts
 		return ck.ctx.Err()
 	}); err != nil {
 		return err
 	}
-	for _, b := range []struct {
-		name   string
-		bucket *bbolt.Bucket
-		want   int
-	}{{"order", order, n}, {"parts", parts, m}} {
-		got := 0
-		if err := b.bucket.ForEach(func(_, _ []byte) error { got++; return nil }); err != nil {
-			return err
-		}
-		if got != b.want {
-			ck.fault(fmt.Sprintf("statuses: %s has %d entries, should have %d", b.name, got, b.want))
-		}
+	if err := order.ForEach(func(_, _ []byte) error { ordered++; return nil }); err != nil {
+		return err
 	}
-	return nil
+	if ordered != n {
+		ck.fault(fmt.Sprintf("statuses: order has %d entries, should have %d", ordered, n))
+	}
+	return parts.ForEach(func(k, _ []byte) error {
+		if len(k) != 16 || int(binary.BigEndian.Uint32(k[8:])) >= partsOf[number(k[:8])] {
+			ck.fault(fmt.Sprintf("statuses: parts has %x, which is of none", k))
+		}
+		return ck.ctx.Err()
+	})
 }

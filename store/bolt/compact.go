@@ -191,9 +191,6 @@ func (c *compaction) types(path [][]byte, from *bbolt.Bucket) error {
 	})
 }
 
-// runLen is how many records an entry of run names.
-const runLen = 4096
-
 // run makes a new run of what live and hist hold. For each id it is the record
 // in live that the index is to lead to.
 func (c *compaction) run(path [][]byte, from *bbolt.Bucket) error {
@@ -209,7 +206,6 @@ func (c *compaction) run(path [][]byte, from *bbolt.Bucket) error {
 		return err
 	}
 	var run []byte
-	var first date
 	for live.date != never || hist.date != never {
 		next, known := &live, false
 		if hist.date < live.date {
@@ -219,15 +215,12 @@ func (c *compaction) run(path [][]byte, from *bbolt.Bucket) error {
 		if err := r.verify(next.date); err != nil {
 			return err
 		}
-		if len(run) == 0 {
-			first = next.date
-		}
 		run = appendRun(run, r.key(), next.date, known)
 		if err := next.next(); err != nil {
 			return err
 		}
 		if len(run) == runLen*runEntry || live.date == never && hist.date == never {
-			if err := c.put(path, first.key(), run); err != nil {
+			if err := c.put(path, runKey(run), run); err != nil {
 				return err
 			}
 			run = nil // bbolt keeps it until the commit

@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -17,7 +18,6 @@ type editing struct {
 	base     *index              // as of the last commit
 	anchors  map[stix.Key]anchor // what differs from base
 	run      []byte
-	runFrom  date
 	types    map[string]*typeEntry
 	numbers  map[uint16]*typeEntry
 	postings map[uint16]*bbolt.Bucket
@@ -153,18 +153,15 @@ func (e *editing) dropHist(d date) error {
 
 // added notes a record for run.
 func (e *editing) added(key stix.Key, d date, known bool) {
-	if len(e.run) == 0 {
-		e.runFrom = d
-	}
 	e.run = appendRun(e.run, key, d, known)
 }
 
 // flush writes what is kept beside the buckets.
 func (e *editing) flush() error {
-	if len(e.run) > 0 {
-		run := e.root.Bucket(bucketRun)
-		run.FillPercent = fill(bucketRun)
-		if err := run.Put(e.runFrom.key(), e.run); err != nil {
+	run := e.root.Bucket(bucketRun)
+	run.FillPercent = fill(bucketRun)
+	for piece := range slices.Chunk(e.run, runLen*runEntry) {
+		if err := run.Put(runKey(piece), piece); err != nil {
 			return err
 		}
 	}

@@ -240,7 +240,7 @@ func TestOpenWaitsForTheOther(t *testing.T) {
 }
 
 func TestOpenRefusesAnotherLayout(t *testing.T) {
-	for name, layout := range map[string]uint64{"older": 1, "newer": 99} {
+	for name, layout := range map[string]uint64{"older": 2, "newer": 99} {
 		t.Run(name, func(t *testing.T) { refusesLayout(t, layout) })
 	}
 }

@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"bytes"
 	"context"
 	"time"
 
@@ -71,8 +72,13 @@ func (b *batch) forget(root *bbolt.Bucket, numbers []uint64) error {
 		if err != nil {
 			return err
 		}
-		for part := range h.Parts {
-			if err := parts.Delete(partKey(n, part)); err != nil {
+		var pieces [][]byte // a cursor loses its place where something is deleted
+		cursor := parts.Cursor()
+		for k, _ := cursor.Seek(numberKey(n)); bytes.HasPrefix(k, numberKey(n)); k, _ = cursor.Next() {
+			pieces = append(pieces, bytes.Clone(k))
+		}
+		for _, k := range pieces {
+			if err := parts.Delete(k); err != nil {
 				return err
 			}
 		}

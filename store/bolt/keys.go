@@ -24,7 +24,7 @@ import (
 //	                                      its sequence is store.State.Past
 //	  live     date                       record: the newest version of each id
 //	  hist     date                       record: the superseded versions
-//	  run      first date of a commit     what it added, n × (key 16, date 8): builds the index
+//	  run      first date of what it names   what was added, n × (key 16, date 8): builds the index
 //	  del      date of what was deleted   when 8, key 16, version 12, successor 8
 //	  types    type name                  number 2, live records of it 8
 //	  type/<number 2>  date               nothing: the live records of one type
@@ -36,7 +36,8 @@ import (
 //	  due      day since 1970, 4          how many records end on that day, 8
 //	s/         next                       next status number, 8
 //	  heads    number 8                   see appendStatus
-//	  parts    number 8, part 4           successes, failures and warnings, each behind its length 4
+//	  parts    number 8, part 4, piece 4  successes, failures and warnings, each behind its length 4,
+//	                                      as one zstd frame in pieces
 //	  order    requested in µs 8, number 8   nothing
 //	audit/     head                       number 8, hash 32, open 1
 //	  links    number 8                   hash 32, body
@@ -56,7 +57,7 @@ import (
 // A record that stands alone under its id appears in live, type and run only.
 // The default poll reads live, and looks beyond a record only where mixed says
 // that somebody may have to see another version.
-const format = 2
+const format = 3
 
 var (
 	bucketMeta       = []byte("meta")
@@ -146,12 +147,25 @@ const again = 1 << 63
 
 const runEntry = 16 + 8
 
+// pieceLen is how long a value of run or parts may be, with the shorter of their
+// keys: bbolt splits no page of up to four entries, and writes it again for each
+// that is added. Four of these fill one page.
+const pieceLen = (pageSize-16)/4 - 16 - 16
+
 func appendRun(b []byte, key stix.Key, d date, known bool) []byte {
 	b = append(b, key[:]...)
 	if known {
 		d |= again
 	}
 	return binary.BigEndian.AppendUint64(b, uint64(d))
+}
+
+// runLen is how many records an entry of run names.
+const runLen = pieceLen / runEntry
+
+// runKey is the key of a value of run: the first date in it.
+func runKey(value []byte) []byte {
+	return date(binary.BigEndian.Uint64(value[16:]) &^ again).key()
 }
 
 func verKey(key stix.Key, v version) []byte {
@@ -229,8 +243,13 @@ func parseHead(b []byte) (h head) {
 	return h
 }
 
+// partKey begins the keys of the pieces of a part.
 func partKey(number uint64, part int) []byte {
-	return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint64(nil, number), uint32(part))
+	return binary.BigEndian.AppendUint32(numberKey(number), uint32(part))
+}
+
+func pieceKey(number uint64, part, piece int) []byte {
+	return binary.BigEndian.AppendUint32(partKey(number, part), uint32(piece))
 }
 
 func orderKey(requested time.Time, number uint64) []byte {

@@ -1,8 +1,10 @@
 package bolt
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
+	"slices"
 
 	"github.com/google/uuid"
 	"go.etcd.io/bbolt"
@@ -173,10 +175,17 @@ func (p *pushing) save(b *batch, part store.Part, a *adding) error {
 	h.Counts = h.Counts.Plus(a.counts)
 	h.Parts++
 	h.complete = part.Last
-	return firstOf(parts.Put(partKey(p.number, part.N), appendOutcomes(nil, a.outcomes)), heads.Put(numberKey(p.number), appendStatus(nil, h)))
+	piece := 0
+	for value := range slices.Chunk(b.store.zip.EncodeAll(appendOutcomes(nil, a.outcomes), nil), pieceLen) {
+		if err := parts.Put(pieceKey(p.number, part.N, piece), value); err != nil {
+			return err
+		}
+		piece++
+	}
+	return heads.Put(numberKey(p.number), appendStatus(nil, h))
 }
 
-// appendOutcomes makes a value of parts: each list behind its length.
+// appendOutcomes makes what parts holds in pieces: each list behind its length.
 func appendOutcomes(b []byte, o store.Outcomes) []byte {
 	for _, list := range [][]byte{o.Successes, o.Failures, o.Warnings} {
 		b = binary.BigEndian.AppendUint32(b, uint32(len(list)))
@@ -185,9 +194,22 @@ func appendOutcomes(b []byte, o store.Outcomes) []byte {
 	return b
 }
 
-// parseOutcomes copies a value of parts; false if it is damaged.
+// outcomes is one part of a status; false if it is damaged.
+func (s *Store) outcomes(parts *bbolt.Bucket, number uint64, part int) (o store.Outcomes, ok bool) {
+	var frame []byte
+	prefix, cursor := partKey(number, part), parts.Cursor()
+	for k, v := cursor.Seek(prefix); bytes.HasPrefix(k, prefix); k, v = cursor.Next() {
+		frame = append(frame, v...)
+	}
+	b, err := s.unzip.DecodeAll(frame, nil)
+	if err != nil {
+		return o, false
+	}
+	return parseOutcomes(b)
+}
+
+// parseOutcomes reads what appendOutcomes made; false if it is damaged.
 func parseOutcomes(b []byte) (o store.Outcomes, ok bool) {
-	b = append([]byte(nil), b...)
 	for _, list := range []*[]byte{&o.Successes, &o.Failures, &o.Warnings} {
 		if len(b) < 4 || uint64(len(b)) < 4+uint64(binary.BigEndian.Uint32(b)) {
 			return o, false
@@ -239,7 +261,7 @@ func (s *Store) Outcomes(ctx context.Context, id uuid.UUID, n int) (o store.Outc
 			return taxii.Errorf(taxii.NotFound, "status %s has no part %d", id, n)
 		}
 		var ok bool
-		if o, ok = parseOutcomes(tx.Bucket(bucketStatus).Bucket(bucketParts).Get(partKey(number, n))); !ok {
+		if o, ok = s.outcomes(tx.Bucket(bucketStatus).Bucket(bucketParts), number, n); !ok {
 			return damaged("part %d of status %s is cut off", n, id)
 		}
 		return nil
