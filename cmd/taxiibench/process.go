@@ -120,13 +120,17 @@ func memory(pid int, kind string) (float64, error) {
 	return kb * 1024, err
 }
 
-// written is what a process caused to be written to disk so far, in octets.
+// written is what a process caused to be written to disk so far, in octets. What
+// it wrote to a file and dropped with it, before the system got to it, is not:
+// a large push is spooled to such a file.
 func written(pid int) (float64, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", pid))
 	if err != nil {
 		return 0, err
 	}
-	return field(string(b), "write_bytes:")
+	all, err := field(string(b), "write_bytes:")
+	cancelled, err2 := field(string(b), "cancelled_write_bytes:")
+	return all - cancelled, errors.Join(err, err2)
 }
 
 // field is the number behind a name in a file of /proc.
