@@ -20,9 +20,10 @@ import (
 // file does not wait for readers.
 const mapAhead = 4 << 30
 
-// growth is how much the file grows at a time: each costs a sync. The new part
-// takes no room on the disk until it is written.
-const growth = 64 << 20
+// growth is how much a file of that size grows at a time: each costs a sync. The
+// new part takes no room on the disk until it is written, but is part of its
+// length.
+func growth(size int64) int { return int(min(max(size/32, 4<<20), 64<<20)) }
 
 // pageSize is that of the file, and the least of any processor.
 const pageSize = 4096
@@ -55,7 +56,7 @@ func openFile(path string, wait time.Duration) (*bbolt.DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
-	db.AllocSize = growth
+	db.AllocSize = growth(0)
 	if err := os.Remove(path + unfinished); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, errors.Join(err, db.Close())
 	}

@@ -167,6 +167,7 @@ func (s *Store) transact(jobs []*job) (err error) {
 		return stopped(err)
 	}
 	defer tx.Rollback()
+	s.db.AllocSize = growth(tx.Size())
 	b := &batch{store: s, tx: tx, now: s.now().UTC(), collections: map[uuid.UUID]*editing{}, statuses: map[uuid.UUID]uint64{}, removed: map[uuid.UUID]uint64{}}
 	for _, j := range jobs {
 		before := b.writes
