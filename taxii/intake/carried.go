@@ -68,11 +68,7 @@ func (c *carried) refuse(ctx context.Context, s store.Store, spooled iter.Seq2[s
 		if v.Refused != "" {
 			continue
 		}
-		o, err := stix.NewObject(f.object)
-		if err != nil {
-			return err
-		}
-		if v.Refused, v.By, err = c.refusal(ctx, s, &o); err != nil {
+		if v.Refused, v.By, err = c.refusal(ctx, s, &f.object); err != nil {
 			return err
 		}
 	}

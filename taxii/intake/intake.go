@@ -204,7 +204,7 @@ func (p *push) take(raw []byte, n int64) error {
 			if warning != "" {
 				warning = p.say(warning)
 			}
-			return p.spool.object(raw, warning)
+			return p.spool.add(spooled{object: o, warning: warning})
 		}
 	}
 	p.name(r, &o)
@@ -212,9 +212,9 @@ func (p *push) take(raw []byte, n int64) error {
 		r.ID = "objects/" + strconv.FormatInt(n, 10)
 	}
 	if !r.Quarantine {
-		raw = nil
+		o = stix.Object{}
 	}
-	return p.spool.refusal(r, raw)
+	return p.spool.add(spooled{object: o, refused: r})
 }
 
 // admits is the refusal of an object that the agreement does not admit whatever
@@ -281,27 +281,23 @@ func (p *push) parts(verdicts []exchange.Verdict) iter.Seq2[store.Part, error] {
 		part := store.Part{Submission: p.submission}
 		size, verdicts := 0, verdicts
 		for f, err := range p.spool.frames() {
-			if err == nil && len(part.Items) > 0 && (size+len(f.object) > partBytes || len(part.Items) == partObjects) {
+			if err == nil && len(part.Items) > 0 && (size+len(f.object.Raw) > partBytes || len(part.Items) == partObjects) {
 				if !yield(part, nil) {
 					return
 				}
 				part.Items, size = make([]store.Item, 0, len(part.Items)), 0
 				part.N++
 			}
-			item := store.Item{Warning: f.warning, Refused: f.refused}
-			switch {
-			case err != nil:
-			case f.refused == nil:
-				err = p.judge(&item, f.object, verdicts[0])
-				verdicts = verdicts[1:]
-			case f.object != nil:
-				item.Object, err = stix.NewObject(f.object)
-			}
 			if err != nil {
 				yield(part, fmt.Errorf("replay the spool: %w", err))
 				return
 			}
-			size += len(f.object)
+			item := store.Item{Object: f.object, Warning: f.warning, Refused: f.refused}
+			if f.refused == nil {
+				p.judge(&item, verdicts[0])
+				verdicts = verdicts[1:]
+			}
+			size += len(f.object.Raw)
 			part.Items = append(part.Items, item)
 		}
 		part.Last = true
@@ -309,11 +305,8 @@ func (p *push) parts(verdicts []exchange.Verdict) iter.Seq2[store.Part, error] {
 	}
 }
 
-// judge makes an item of an object and its verdict.
-func (p *push) judge(item *store.Item, raw []byte, v exchange.Verdict) (err error) {
-	if item.Object, err = stix.NewObject(raw); err != nil {
-		return err
-	}
+// judge puts the verdict on an object into its item.
+func (p *push) judge(item *store.Item, v exchange.Verdict) {
 	o := &item.Object
 	item.Handling = v.Handling
 	item.Handling.Until = p.collection.KeptUntil(o, p.submission.Requested)
@@ -321,7 +314,6 @@ func (p *push) judge(item *store.Item, raw []byte, v exchange.Verdict) (err erro
 		item.Refused = &store.Refusal{Message: v.Refused, By: v.By}
 		p.name(item.Refused, o)
 	}
-	return nil
 }
 
 // malformed turns the decoder's errors into what the other party may read.

@@ -10,23 +10,37 @@ import (
 	"iter"
 	"os"
 
+	"comity/stix"
 	"comity/store"
 )
 
-// spoolMemory is how much of a push is kept in memory. What is longer goes to
-// a file.
-const spoolMemory = 4 << 20
+// spoolMemory is how much of a push is kept in memory, in octets. What is longer
+// goes to a file. viewSize is about what an object or a refusal takes there
+// beside its text.
+const (
+	spoolMemory = 4 << 20
+	viewSize    = 400
+)
 
-// spool keeps a push between its two readings, as frames:
+// spool keeps a push between its two readings: a short one as it is, a longer
+// one in a file, as frames:
 //
 //	kind 1 | length uvarint | object as compact JSON, or store.Refusal as JSON,
 //	                          or a warning about the object that follows;
 //	                          behind a refusal, the object if it is quarantined
 type spool struct {
 	dir    string
-	buf    bytes.Buffer
-	file   *os.File // nil while everything fits in buf
+	memory []spooled // until there is a file
+	size   int       // octets in memory
+	file   *os.File
 	writer *bufio.Writer
+}
+
+// spooled is one object with its warning, or a refusal.
+type spooled struct {
+	object  stix.Object
+	warning string
+	refused *store.Refusal // then object is what is quarantined, or has no text
 }
 
 const (
@@ -35,47 +49,51 @@ const (
 	warningFrame = 'w'
 )
 
-// object keeps one object, and what is worth saying about it.
-func (s *spool) object(raw []byte, warning string) error {
-	if warning != "" {
-		if err := s.frame(warningFrame, []byte(warning)); err != nil {
-			return err
+// add keeps f. The text of its object is copied.
+func (s *spool) add(f spooled) error {
+	if s.file == nil {
+		s.size += viewSize + len(f.object.Raw) + len(f.warning)
+		if f.refused != nil {
+			s.size += len(f.refused.Message)
+		}
+		if s.size <= spoolMemory {
+			f.object.Raw = bytes.Clone(f.object.Raw)
+			s.memory = append(s.memory, f)
+			return nil
+		}
+		if err := s.spill(); err != nil {
+			return fmt.Errorf("spool: %w", err)
 		}
 	}
-	return s.frame(objectFrame, raw)
+	if err := s.write(f); err != nil {
+		return fmt.Errorf("spool: %w", err)
+	}
+	return nil
 }
 
-// refusal keeps a refusal, and the object if that is to be kept apart.
-func (s *spool) refusal(r *store.Refusal, raw []byte) error {
-	b, err := json.Marshal(r)
-	if err == nil {
-		err = s.frame(refusalFrame, b)
+// write puts f into the file.
+func (s *spool) write(f spooled) (err error) {
+	if f.warning != "" {
+		err = s.frame(warningFrame, []byte(f.warning))
 	}
-	if err == nil && r.Quarantine {
-		err = s.frame(objectFrame, raw)
+	if f.refused != nil && err == nil {
+		var refusal []byte
+		if refusal, err = json.Marshal(f.refused); err == nil {
+			err = s.frame(refusalFrame, refusal)
+		}
+	}
+	if f.object.Raw != nil && err == nil {
+		err = s.frame(objectFrame, f.object.Raw)
 	}
 	return err
 }
 
 func (s *spool) frame(kind byte, payload []byte) error {
-	head := binary.AppendUvarint([]byte{kind}, uint64(len(payload)))
-	if s.file == nil && s.buf.Len()+len(head)+len(payload) > spoolMemory {
-		if err := s.spill(); err != nil {
-			return fmt.Errorf("spool: %w", err)
-		}
+	if _, err := s.writer.Write(binary.AppendUvarint([]byte{kind}, uint64(len(payload)))); err != nil {
+		return err
 	}
-	if s.file == nil {
-		s.buf.Write(head)
-		s.buf.Write(payload)
-		return nil
-	}
-	if _, err := s.writer.Write(head); err != nil {
-		return fmt.Errorf("spool: %w", err)
-	}
-	if _, err := s.writer.Write(payload); err != nil {
-		return fmt.Errorf("spool: %w", err)
-	}
-	return nil
+	_, err := s.writer.Write(payload)
+	return err
 }
 
 // spill moves what is in memory to a file that has no name any more, so that
@@ -90,22 +108,27 @@ func (s *spool) spill() error {
 	if err := os.Remove(f.Name()); err != nil {
 		return err
 	}
-	_, err = s.buf.WriteTo(s.writer)
-	s.buf = bytes.Buffer{}
-	return err
+	for _, f := range s.memory {
+		if err := s.write(f); err != nil {
+			return err
+		}
+	}
+	s.memory = nil
+	return nil
 }
 
-// spooled is one object with its warning, or a refusal.
-type spooled struct {
-	object  []byte
-	warning string
-	refused *store.Refusal // then object is that of a quarantine, nil for none
-}
-
-// frames gives everything in the order it came. The bytes stay valid. It may
-// be ranged over more than once; it ends with the first error.
+// frames gives everything in the order it came. It may be ranged over more than
+// once; it ends with the first error.
 func (s *spool) frames() iter.Seq2[spooled, error] {
 	return func(yield func(spooled, error) bool) {
+		if s.file == nil {
+			for _, f := range s.memory {
+				if !yield(f, nil) {
+					return
+				}
+			}
+			return
+		}
 		in, err := s.reader()
 		for err == nil {
 			var f spooled
@@ -119,16 +142,13 @@ func (s *spool) frames() iter.Seq2[spooled, error] {
 	}
 }
 
-// reader begins at the first frame.
+// reader begins at the first frame of the file.
 func (s *spool) reader() (*bufio.Reader, error) {
-	if s.file == nil {
-		return bufio.NewReader(bytes.NewReader(s.buf.Bytes())), nil
-	}
 	if err := s.writer.Flush(); err != nil {
 		return nil, err
 	}
 	_, err := s.file.Seek(0, io.SeekStart)
-	return bufio.NewReaderSize(s.file, 256<<10), err
+	return bufio.NewReaderSize(s.file, 64<<10), err
 }
 
 // next reads an object or a refusal; io.EOF after the last.
@@ -155,8 +175,8 @@ func next(in *bufio.Reader) (f spooled, err error) {
 				return f, err
 			}
 		default:
-			f.object = payload
-			return f, nil
+			f.object, err = stix.NewObject(payload)
+			return f, err
 		}
 	}
 }
