@@ -49,16 +49,29 @@ type Action struct {
 // is revoked is a document that says so and no more. Notes count that are by the
 // report's own creator.
 func Read(objects []stix.Object, number string) []*Document {
+	return read(objects, func(n string) bool { return n == number })[number]
+}
+
+// ReadAll takes every report from objects, by number, each as [Read] does. What
+// they refer to is looked up once for all of them.
+func ReadAll(objects []stix.Object) map[string][]*Document {
+	return read(objects, func(string) bool { return true })
+}
+
+func read(objects []stix.Object, wanted func(number string) bool) map[string][]*Document {
 	g := newGraph(objects)
-	var documents []*Document
+	documents := map[string][]*Document{}
 	for _, id := range g.order {
 		o := g.objects[id]
-		switch {
-		case !isReport(o) || numberOf(o) != number:
+		if !isReport(o) {
+			continue
+		}
+		switch number := numberOf(o); {
+		case !wanted(number):
 		case slices.Contains(members(o, "labels"), "annex"):
-			documents = append(documents, g.document(o))
+			documents[number] = append(documents[number], g.document(o))
 		default:
-			documents = slices.Insert(documents, 0, g.document(o))
+			documents[number] = slices.Insert(documents[number], 0, g.document(o))
 		}
 	}
 	return documents

@@ -145,6 +145,28 @@ func TestDocument(t *testing.T) {
 	}
 }
 
+// All reports read at once are each as it is read alone, its body first wherever it
+// is.
+func TestReadAll(t *testing.T) {
+	r := example()
+	r.Papers = append(r.Papers, report.Paper{Number: "CAR-2017-KH-WEB", Theme: fusion.Website, Findings: []int{1, 4}})
+	objects := r.Objects()
+	slices.Reverse(objects)
+	all := report.ReadAll(objects)
+	if len(all) != len(r.Papers) {
+		t.Errorf("got %d numbers, want %d", len(all), len(r.Papers))
+	}
+	for _, p := range r.Papers {
+		documents := all[p.Number]
+		if len(documents) != 2 || documents[0].Annex || !documents[1].Annex {
+			t.Errorf("%s has %d documents, want the body and then the annex", p.Number, len(documents))
+		}
+		if diff := cmp.Diff(read(t, objects, p.Number), documents); diff != "" {
+			t.Errorf("%s (-alone +among all):\n%s", p.Number, diff)
+		}
+	}
+}
+
 // What a note says under a stricter label makes the document that strict.
 func TestDocumentIsAsStrictAsItsParts(t *testing.T) {
 	r := example()

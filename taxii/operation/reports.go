@@ -40,11 +40,11 @@ func (o *operation) papers(ctx context.Context, p *picture) ([]Paper, error) {
 		if err != nil {
 			return nil, err
 		}
-		objects, published := r.Objects(), slices.Collect(maps.Values(there))
+		read, published := report.ReadAll(r.Objects()), report.ReadAll(slices.Collect(maps.Values(there)))
 		met := map[string]bool{}
 		for _, paper := range r.Papers {
 			met[paper.Number] = true
-			documents := report.Read(objects, paper.Number)
+			documents := read[paper.Number]
 			line := Paper{Number: paper.Number, Country: r.Country, Theme: paper.Theme, Findings: len(paper.Findings), State: Due}
 			for _, d := range documents {
 				if d.Annex {
@@ -53,7 +53,7 @@ func (o *operation) papers(ctx context.Context, p *picture) ([]Paper, error) {
 					line.Title = d.Title
 				}
 			}
-			switch before := report.Read(published, paper.Number); {
+			switch before := published[paper.Number]; {
 			case len(before) > 0 && before[0].Withdrawn:
 				line.State = Withdrawn
 			case len(before) > 0 && same(before, documents):
