@@ -29,7 +29,9 @@ type bed struct {
 	nginx  *nginx
 	peers  []*peer
 
-	base    maker
+	base    maker    // of all collections that are not pushed to, one after the other
+	held    int      // objects of the base collection
+	others  []string // what the rest is spread over
 	raw     int64    // octets of the objects of the base collection
 	file    int64    // octets of the store when it held only these
 	dates   []string // date_added of each of them
@@ -71,7 +73,12 @@ func newBed(sh *shell, opt *rowsCmd) (b *bed, err error) {
 	if binary, err = filepath.Abs(binary); err != nil {
 		return b, err
 	}
-	if b.comity, err = newComity(sh.ctx, binary, filepath.Join(b.dir, "data"), opt.On, accounts); err != nil {
+	b.held = opt.Objects / opt.Spread
+	for i := 1; i < opt.Spread; i++ {
+		b.others = append(b.others, fmt.Sprintf("other-%d", i))
+	}
+	collections := append([]string{baseCollection, versionsCollection, pushCollection}, b.others...)
+	if b.comity, err = newComity(sh.ctx, binary, filepath.Join(b.dir, "data"), opt.On, collections, accounts); err != nil {
 		return b, err
 	}
 	return b, b.fill()
@@ -87,9 +94,12 @@ func (b *bed) fill() error {
 	}
 	defer flat.Close()
 	begin := time.Now()
-	b.raw, err = b.comity.load(b.sh.ctx, baseCollection, n, func(dst []byte, i int) []byte { return b.base.append(dst, i, 0) }, flat)
-	if err != nil {
-		return err
+	for k, collection := range append([]string{baseCollection}, b.others...) {
+		raw, err := b.comity.load(b.sh.ctx, collection, b.held, func(dst []byte, i int) []byte { return b.base.append(dst, k*b.held+i, 0) }, flat)
+		if err != nil {
+			return err
+		}
+		b.raw += raw
 	}
 	took := time.Since(begin)
 	b.sh.say("imported %s in %s, %s objects/s", bytesOf(float64(b.raw)), took.Round(time.Second/10), figure(float64(n)/took.Seconds()))
@@ -220,8 +230,8 @@ func (b *bed) places(ctx context.Context) error {
 		}
 		q.Set("next", m.next)
 	}
-	if len(b.dates) != b.opt.Objects {
-		return fmt.Errorf("the manifest has %d of %d objects", len(b.dates), b.opt.Objects)
+	if len(b.dates) != b.held {
+		return fmt.Errorf("the manifest has %d of %d objects", len(b.dates), b.held)
 	}
 	return nil
 }
@@ -297,7 +307,7 @@ func (b *bed) fillVersions(ctx context.Context) error {
 	if b.version {
 		return nil
 	}
-	live := b.opt.Objects / 10
+	live := b.held / 10
 	b.sh.say("importing %s objects with 9 superseded versions each", thousands(float64(live)))
 	m := maker{seed: rand.Uint64(), size: 700, mixed: true}
 	_, err := b.comity.load(ctx, versionsCollection, 10*live, func(dst []byte, i int) []byte { return m.append(dst, i%live, i/live) }, io.Discard)

@@ -56,8 +56,10 @@ func (b *bed) rowMemory(ctx context.Context) ([]line, error) {
 		return nil, err
 	}
 	// What is needed to take a push counts too, though polls can do without.
-	if err := b.pushKnown(ctx); err != nil {
-		return nil, err
+	for k, collection := range append([]string{baseCollection}, b.others...) {
+		if err := b.pushKnown(ctx, collection, k*b.held); err != nil {
+			return nil, err
+		}
 	}
 	time.Sleep(settle)
 	anonymous, err := memory(b.comity.process.pid(), "RssAnon")
@@ -85,10 +87,10 @@ func (b *bed) rowMemory(ctx context.Context) ([]line, error) {
 	return []line{l}, nil
 }
 
-// pushKnown pushes an object that the base collection has already.
-func (b *bed) pushKnown(ctx context.Context) error {
-	t := b.comity.target(baseCollection)
-	body := b.base.appendEnvelope(nil, 0, 1)
+// pushKnown pushes an object that a collection has already, by its number.
+func (b *bed) pushKnown(ctx context.Context, collection string, object int) error {
+	t := b.comity.target(collection)
+	body := b.base.appendEnvelope(nil, object, 1)
 	head := t.post(0, len(body))
 	_, err := load{
 		clients: 1, dial: t.dial, keep: true,

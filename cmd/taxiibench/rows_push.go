@@ -178,7 +178,7 @@ func (b *bed) rowWritten(ctx context.Context) ([]line, error) {
 		if err != nil {
 			return nil, cannot(fmt.Sprintf("the system does not tell what a process writes: %v", err))
 		}
-		m, err := b.push(ctx, b.comity.target(pushCollection), "", 2, size, 0, max(2, b.opt.Objects/4/size))
+		m, err := b.push(ctx, b.comity.target(pushCollection), "", 2, size, 0, max(2, b.held/4/size))
 		if err != nil {
 			return nil, err
 		}
@@ -265,7 +265,7 @@ func (b *bed) check(ctx context.Context) (v verdict, err error) {
 		collection string
 		m          maker
 		ranges     [][2]int
-	}{{baseCollection, b.base, [][2]int{{0, b.opt.Objects}}}, {pushCollection, b.pushes, b.kept}} {
+	}{{baseCollection, b.base, [][2]int{{0, b.held}}}, {pushCollection, b.pushes, b.kept}} {
 		l := newLedger()
 		for _, r := range c.ranges {
 			for i := range r[1] {
@@ -276,8 +276,7 @@ func (b *bed) check(ctx context.Context) (v verdict, err error) {
 		if err != nil {
 			return v, err
 		}
-		v.Pushed, v.Seen, v.Lost, v.Repeated = v.Pushed+found.Pushed, v.Seen+found.Seen, v.Lost+found.Lost, v.Repeated+found.Repeated
-		v.Examples = append(v.Examples, found.Examples...)
+		v = v.and(found)
 	}
 	return v, nil
 }

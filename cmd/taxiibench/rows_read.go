@@ -367,7 +367,7 @@ func (b *bed) rowRestart(ctx context.Context) ([]line, error) {
 			return nil, err
 		}
 		page = append(page, d.Seconds())
-		if err := b.pushKnown(ctx); err != nil {
+		if err := b.pushKnown(ctx, baseCollection, 0); err != nil {
 			return nil, err
 		}
 		push = append(push, time.Since(begin).Seconds())

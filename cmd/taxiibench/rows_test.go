@@ -29,6 +29,24 @@ func TestTargetsAreMetWithSlack(t *testing.T) {
 	}
 }
 
+// With a record, a row is held to its target only if it reached that before.
+func TestGuardKnowsWhatWasMissedBefore(t *testing.T) {
+	record := []line{
+		{Row: 1, Name: "page", Limit: "nginx", VsLimit: &ratio{Median: 0.6}, Target: 0.95},
+		{Row: 2, Name: "page", Limit: "nginx", VsLimit: &ratio{Median: 0.9}, Target: 0.45},
+	}
+	for _, c := range []struct {
+		row    int
+		median float64
+		met    bool
+	}{{1, 0.5, true}, {1, 0.4, false}, {2, 0.4, true}, {2, 0.3, false}, {3, 0.6, false}} {
+		l := line{Row: c.row, Name: "page", Limit: "nginx", VsLimit: &ratio{Median: c.median}, Target: map[int]float64{1: 0.95, 2: 0.45, 3: 0.95}[c.row]}
+		if got := l.as(record).met(0.25); got != c.met {
+			t.Errorf("row %d at %v: met %v", c.row, c.median, got)
+		}
+	}
+}
+
 func TestCompareTellsTheBestPeer(t *testing.T) {
 	fixed := func(name string, figures ...float64) side {
 		n := -1

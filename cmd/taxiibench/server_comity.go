@@ -45,8 +45,8 @@ func buildComity(ctx context.Context, dir string) (string, error) {
 	return binary, nil
 }
 
-// newComity makes the data folder, with so many accounts.
-func newComity(ctx context.Context, binary, dir, on string, accounts int) (*comity, error) {
+// newComity makes the data folder, with these collections and so many accounts.
+func newComity(ctx context.Context, binary, dir, on string, collections []string, accounts int) (*comity, error) {
 	c := &comity{binary: binary, dir: dir, on: on, collections: map[string]string{}}
 	var err error
 	if c.address, err = freePort(); err != nil {
@@ -60,7 +60,7 @@ func newComity(ctx context.Context, binary, dir, on string, accounts int) (*comi
 	}
 	do("init", "--centre", "bench", "--name", "Bench", "--country", "SG")
 	do("org", "add", "load", "--kind", "private-vendor", "--name", "Load", "--country", "US")
-	for _, id := range []string{baseCollection, versionsCollection, pushCollection} {
+	for _, id := range collections {
 		file := filepath.Join(dir, id+".toml")
 		do("agreement", "new", "--centre", "bench", "--partner", "load", "--id", id, "--effective", "2024-01-01", "--expires", "2124-01-01", "--unmarked", "green", "-o", file)
 		do("agreement", "load", file, "--waive-signatures", "bench")

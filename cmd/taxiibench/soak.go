@@ -78,7 +78,7 @@ func (c *soakCmd) found(sh *shell, dir string) (*comity, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newComity(sh.ctx, binary, data, c.On, c.Accounts)
+	return newComity(sh.ctx, binary, data, c.On, []string{baseCollection, pushCollection}, c.Accounts)
 }
 
 // soak is many clients at their own pace, as in a day of an exchange, where a load
