@@ -182,7 +182,7 @@ func (e *endpoint) account(r *http.Request, w *response, c *caller, took time.Du
 	if w.status >= 500 {
 		level = slog.LevelError
 	}
-	attrs := []slog.Attr{
+	attrs := append(make([]slog.Attr, 0, 11), // room for all, so that they stay on the stack
 		slog.String("request_id", w.id),
 		slog.String("account", c.Account),
 		slog.String("method", r.Method),
@@ -190,7 +190,7 @@ func (e *endpoint) account(r *http.Request, w *response, c *caller, took time.Du
 		slog.Int("status", w.status),
 		slog.Int64("bytes", w.bytes),
 		slog.Duration("dur", took),
-	}
+	)
 	if c.served.collection != "" {
 		attrs = append(attrs, slog.String("collection", c.served.collection), slog.String("query", r.URL.RawQuery),
 			slog.Int("objects", c.served.objects))

@@ -97,7 +97,7 @@ func takesGzip(r *http.Request) bool {
 // acceptsGzip reads Accept-Encoding (RFC 9110 §12.5.3): what it says of gzip
 // counts, and of anything only where it does not name gzip.
 func acceptsGzip(header string) (accepts bool) {
-	for _, coding := range strings.Split(strings.ToLower(header), ",") {
+	for coding := range strings.SplitSeq(strings.ToLower(header), ",") {
 		name, params, _ := strings.Cut(coding, ";")
 		if name = strings.TrimSpace(name); name != "gzip" && name != "*" {
 			continue

@@ -77,9 +77,9 @@ func (s *Server) router() http.Handler {
 		}
 		e.methods[row.method] = row
 	}
-	// Fixed paths come before those that begin with the name of a root, and what
-	// is asked for most before the rest: paths are tried one after the other.
-	for _, path := range []string{"/taxii2/", "/healthz/", "/readyz/", collection + "objects/"} {
+	// Paths are tried one after the other: what is asked for most comes first, and
+	// fixed ones before those that begin with the name of a root.
+	for _, path := range []string{collection + "objects/", "/taxii2/", "/healthz/", "/readyz/"} {
 		r.Handle(path, endpoints[path])
 	}
 	for path, e := range endpoints {
