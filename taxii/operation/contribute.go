@@ -31,6 +31,9 @@ func (r *reader) contribute(ctx context.Context, batch []record, whole ...span) 
 		return err
 	}
 	g.put()
+	for i := range batch {
+		delete(r.waiting, batch[i].ID) // only now: what failed is read again
+	}
 	return nil
 }
 
@@ -53,7 +56,6 @@ func (g *gathering) touch(rec *record) {
 			g.through[by] = true
 		}
 	}
-	delete(g.waiting, rec.ID)
 	switch rec.Type {
 	case "infrastructure":
 		g.note(rec.ID, rec)

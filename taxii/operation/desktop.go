@@ -50,9 +50,9 @@ func (o *operation) country(org string) string {
 	return ""
 }
 
-// hear reads what bureaus have sent since, if anything, and tells the findings
-// about which they said something else.
-func (o *operation) hear(ctx context.Context) (heard bool, changed []fusion.Entity, err error) {
+// hear reads what bureaus have sent since, if anything, and notes about which
+// findings they said something else.
+func (o *operation) hear(ctx context.Context) error {
 	for _, d := range o.bureaus {
 		if !d.stale {
 			continue
@@ -62,16 +62,16 @@ func (o *operation) hear(ctx context.Context) (heard bool, changed []fusion.Enti
 			before[out] = true
 		}
 		if err := d.read(ctx); err != nil {
-			return heard, nil, err
+			return err
 		}
-		heard, d.stale = true, false
+		o.moved, d.stale = true, false
 		for _, out := range d.outcomes {
 			if !before[out] {
-				changed = append(changed, out.entity)
+				o.untold = append(o.untold, out.entity)
 			}
 		}
 	}
-	return heard, changed, nil
+	return nil
 }
 
 func (d *desktop) read(ctx context.Context) error {

@@ -51,6 +51,7 @@ type operation struct {
 	loaded   uint64           // submissions up to there were read when it began
 	taken    bool             // something was taken back that may have been published
 	untold   []fusion.Entity  // what contributors may not know the newest of
+	moved    bool             // something came or went since what matches was noted
 	matched  map[stix.ID]bool // issues that something matches, for the centre
 	asked    map[stix.ID]bool // issues that others were asked about
 }
@@ -82,7 +83,7 @@ func (o *operation) begin(ctx context.Context) error {
 		return err
 	}
 	o.state = fusion.NewState(o.rules, nil, nil)
-	o.parties, o.matched, o.asked, o.untold = map[stix.ID]string{}, nil, map[stix.ID]bool{}, nil
+	o.parties, o.moved, o.matched, o.asked, o.untold = map[stix.ID]string{}, true, nil, map[stix.ID]bool{}, nil
 	o.inputs, o.bureaus = map[uuid.UUID]*reader{}, map[uuid.UUID]*desktop{}
 	o.cars, o.returns = map[string]*exchange.Collection{}, map[string]*exchange.Collection{}
 	for _, m := range o.text.Members() {
@@ -176,16 +177,17 @@ func (o *operation) follow(ctx context.Context) error {
 
 // act does what follows from what has changed.
 func (o *operation) act(ctx context.Context) error {
-	heard, changed, err := o.hear(ctx)
+	err := o.hear(ctx)
+	touched := o.state.Touched()
+	o.untold, o.moved = append(o.untold, touched...), o.moved || len(touched) > 0
 	if err != nil {
 		return err
 	}
-	touched := o.state.Touched()
-	o.untold = append(append(o.untold, touched...), changed...)
-	if heard || len(touched) > 0 || o.matched == nil {
+	if o.moved {
 		if err := o.noteMatches(ctx); err != nil {
 			return fmt.Errorf("note what matches: %w", err)
 		}
+		o.moved = false
 	}
 	if err := o.ask(ctx); err != nil {
 		return fmt.Errorf("ask for information: %w", err)

@@ -19,21 +19,27 @@ func (o *operation) ask(ctx context.Context) error {
 	heading := o.heading()
 	label := max(o.room.Terms.Floor, min(stix.Green, o.room.Terms.Max))
 	var fresh []stix.Object
+	var about []stix.ID
 	for _, d := range o.bureaus {
 		for i := range d.issues {
 			issue := &d.issues[i]
 			if o.asked[issue.Object] || o.matched[issue.Object] || issue.label >= stix.Red || now.Before(f.Acknowledge.After(issue.at)) {
 				continue
 			}
-			o.asked[issue.Object] = true
-			about := report.Issue{Grouping: issue.Object, Values: issue.Values, Label: issue.label}
-			fresh = append(fresh, heading.Request(about, label, now)...)
+			about = append(about, issue.Object)
+			fresh = append(fresh, heading.Request(report.Issue{Grouping: issue.Object, Values: issue.Values, Label: issue.label}, label, now)...)
 		}
 	}
 	if len(fresh) == 0 {
 		return nil
 	}
-	return o.add(ctx, o.room, once(fresh))
+	if err := o.add(ctx, o.room, once(fresh)); err != nil {
+		return err
+	}
+	for _, id := range about {
+		o.asked[id] = true
+	}
+	return nil
 }
 
 // once is objects without those that come again.
