@@ -1,0 +1,51 @@
+package operation_test
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"comity/stix"
+	"comity/stix/fusion"
+	"comity/taxii/demo"
+)
+
+// issue is a grouping of a bureau's about a domain, each with its label.
+func (w *world) issue(bureau, domain string, grouping, value stix.TLP) []stix.Object {
+	w.Helper()
+	name, err := fusion.Normal("domain-name", domain)
+	w.must(err)
+	id := name.ID()
+	return []stix.Object{
+		w.object(`{"type":"domain-name","spec_version":"2.1","id":%q,"value":%q,"object_marking_refs":[%q]}`, id, domain, value.Marking()),
+		w.object(`{"type":"grouping","spec_version":"2.1","id":%q,"created_by_ref":%q,`+
+			`"created":"2017-04-13T00:00:00.000Z","modified":"2017-04-13T00:00:00.000Z","context":"suspicious-activity","labels":["flagged-issue"],`+
+			`"object_refs":[%q],"object_marking_refs":[%q]}`, "grouping"+strings.TrimPrefix(string(id), "domain-name"), demo.Identity(bureau), id, grouping.Marking()),
+	}
+}
+
+// requests are the notes in the room.
+func (w *world) requests() (list []string) {
+	w.Helper()
+	for _, o := range w.all(op + ".room") {
+		if bytes.Contains(o.Raw, []byte("request-for-information")) {
+			list = append(list, string(o.Raw))
+		}
+	}
+	return list
+}
+
+// A value that is stricter than the grouping that flags it is not told to all.
+func TestARequestKeepsAStricterValue(t *testing.T) {
+	for _, label := range []stix.TLP{stix.Green, stix.Amber, stix.Red} {
+		w := newWorld(t)
+		w.push("ncb-kh", "issues", w.issue("ncb-kh", "secret.kh.example", stix.Green, label)...)
+		w.move(8 * 24 * time.Hour)
+		w.settle()
+		told := strings.Contains(fmt.Sprint(w.requests()), "secret")
+		equal(t, label.String()+": value in the room", told, label == stix.Green)
+		equal(t, label.String()+": requests", len(w.requests()), map[bool]int{true: 0, false: 1}[label == stix.Red])
+	}
+}
