@@ -29,7 +29,7 @@ import (
 // The bounds of one part of a push, which is what the store commits at once.
 const (
 	partObjects = 4000
-	partBytes   = 4 << 20
+	partBytes   = 1 << 20
 )
 
 // maxObjects bounds a push where its agreement does not: the status names
@@ -149,6 +149,7 @@ func (p *push) read(ctx context.Context, g exchange.Grant, body io.Reader) ([]ex
 	if err != nil {
 		return nil, fmt.Errorf("labels of push %s: %w", p.submission.ID, err)
 	}
+	p.labels = nil // of a large push they are most of what is in memory
 	if err := p.carried.find(ctx, p.store); err != nil {
 		return nil, err
 	}
@@ -281,7 +282,7 @@ func (p *push) parts(verdicts []exchange.Verdict) iter.Seq2[store.Part, error] {
 		part := store.Part{Submission: p.submission}
 		size, verdicts := 0, verdicts
 		for f, err := range p.spool.frames() {
-			if err == nil && len(part.Items) > 0 && (size+len(f.object.Raw) > partBytes || len(part.Items) == partObjects) {
+			if err == nil && len(part.Items) > 0 && (size+f.text() > partBytes || len(part.Items) == partObjects) {
 				if !yield(part, nil) {
 					return
 				}
@@ -297,7 +298,7 @@ func (p *push) parts(verdicts []exchange.Verdict) iter.Seq2[store.Part, error] {
 				p.judge(&item, verdicts[0])
 				verdicts = verdicts[1:]
 			}
-			size += len(f.object.Raw)
+			size += f.text()
 			part.Items = append(part.Items, item)
 		}
 		part.Last = true

@@ -43,6 +43,15 @@ type spooled struct {
 	refused *store.Refusal // then object is what is quarantined, or has no text
 }
 
+// text is how many octets f holds.
+func (f *spooled) text() int {
+	n := len(f.object.Raw) + len(f.warning)
+	if r := f.refused; r != nil {
+		n += len(r.ID) + len(r.Version) + len(r.Message)
+	}
+	return n
+}
+
 const (
 	objectFrame  = 'o'
 	refusalFrame = 'r'
@@ -52,10 +61,7 @@ const (
 // add keeps f. The text of its object is copied.
 func (s *spool) add(f spooled) error {
 	if s.file == nil {
-		s.size += viewSize + len(f.object.Raw) + len(f.warning)
-		if f.refused != nil {
-			s.size += len(f.refused.Message)
-		}
+		s.size += viewSize + f.text()
 		if s.size <= spoolMemory {
 			f.object.Raw = bytes.Clone(f.object.Raw)
 			s.memory = append(s.memory, f)
