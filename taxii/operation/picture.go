@@ -24,7 +24,9 @@ type picture struct {
 	status   map[fusion.Entity]outcome
 	issues   []issue
 	papers   []paper // by country, then in the order of their rules
-	whole    bool    // it is for one who may see all of a finding together
+	// confidence is that of a finding, by its origins and what persons said of it.
+	confidence func(*fusion.Finding) int
+	whole      bool // it is for one who may see all of a finding together
 }
 
 // issue is a flagged one and what matched it.
@@ -53,7 +55,7 @@ type paper struct {
 
 // picture draws it.
 func (o *operation) picture(ctx context.Context) (*picture, error) {
-	p := &picture{status: o.status()}
+	p := &picture{status: o.status(), confidence: o.confidence()}
 	p.findings, _ = o.findings(forBureaus)
 	numbers := map[stix.ID]string{}
 	for bureau := range o.cars {
@@ -103,25 +105,36 @@ func (o *operation) snapshot() time.Time {
 // the centre upheld in their confidence.
 func (o *operation) findings(audience int) ([]fusion.Finding, []fusion.Excluded) {
 	findings, left := o.state.Findings(audience)
+	confidence := o.confidence()
+	for i := range findings {
+		findings[i].Confidence = confidence(&findings[i])
+	}
+	return findings, left
+}
+
+// confidence is that of a finding with what its country's bureau saw itself and
+// what the centre upheld.
+func (o *operation) confidence() func(*fusion.Finding) int {
 	upheld := map[stix.ID]bool{}
 	for _, id := range o.progress().Upheld {
 		upheld[stix.ID(id)] = true
 	}
-	seen := map[fusion.Entity]string{}
+	type sighting struct {
+		entity  fusion.Entity
+		country string
+	}
+	seen := map[sighting]bool{}
 	for _, d := range o.bureaus {
 		for entity := range d.seen {
-			seen[entity] = o.country(d.collection.Writer)
+			seen[sighting{entity, o.country(d.collection.Writer)}] = true
 		}
 	}
-	if len(upheld)+len(seen) == 0 {
-		return findings, left
+	return func(f *fusion.Finding) int {
+		if len(upheld)+len(seen) == 0 {
+			return f.Confidence
+		}
+		return o.rules.ConfidenceOf(len(f.Origins), seen[sighting{f.Entity, f.Country}], upheld[o.finding(f.Entity)])
 	}
-	for i := range findings {
-		f := &findings[i]
-		by, sighted := seen[f.Entity]
-		f.Confidence = o.rules.ConfidenceOf(len(f.Origins), sighted && by == f.Country, upheld[o.finding(f.Entity)])
-	}
-	return findings, left
 }
 
 // status is what was last said about findings.

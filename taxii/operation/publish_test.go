@@ -10,10 +10,12 @@ import (
 	"time"
 
 	"comity/stix"
+	"comity/stix/fusion"
 	"comity/stix/validate"
 	"comity/taxii"
 	"comity/taxii/audit"
 	"comity/taxii/demo"
+	"comity/taxii/operation"
 )
 
 // A release needs two persons of the centre, and that nothing has changed between
@@ -243,4 +245,36 @@ func TestDerivations(t *testing.T) {
 	for _, e := range entries {
 		equal(t, "parties", len(e.Parties), 1)
 	}
+}
+
+// A bureau's own sighting makes a finding as sure as three sources do, also one of
+// which only a part may go on, until the centre upholds a dispute.
+func TestSightedAndUpheld(t *testing.T) {
+	w := newWorld(t)
+	const key = "198.18.32.77" // of KH
+	for vendor, label := range map[string]stix.TLP{"alder": stix.Amber, "birch": stix.AmberStrict} {
+		r := demo.Record{Kind: demo.Plain, Vendor: vendor, Origin: vendor, Value: key, Key: key, Label: label, Time: demo.Snapshot.Add(-72 * time.Hour), Claimed: "KH"}
+		w.push(vendor, "in", r.Objects()...)
+	}
+	w.publish()
+	found := w.got("ncb-kh")[0].id
+	sure := func(want int, severity fusion.Severity) {
+		t.Helper()
+		for _, as := range []string{"", operation.Bureaus, "ncb-kh"} {
+			rows, err := w.desk.Findings(t.Context(), op, as)
+			w.must(err)
+			if len(rows) != 1 || rows[0].Confidence != want && !(as == "" && want == 50) || as != "" && rows[0].Severity != severity {
+				t.Errorf("for %q: %+v, want confidence %d and %s", as, rows, want, severity)
+			}
+		}
+	}
+	sure(50, fusion.Medium) // without what is strict
+	w.push("ncb-kh", "feedback", w.object(`{"type":"sighting","spec_version":"2.1","id":"sighting--00000001-0000-4000-8000-000000000000","created_by_ref":%q,`+
+		`"created":"2017-04-14T00:00:00.000Z","modified":"2017-04-14T00:00:00.000Z","count":1,"sighting_of_ref":%q,"object_marking_refs":[%q]}`,
+		demo.Identity("ncb-kh"), found, stix.Amber.Marking()))
+	sure(90, fusion.High)
+	w.must(w.desk.Uphold(t.Context(), found, anna))
+	sure(30, fusion.Medium)
+	w.restart()
+	sure(30, fusion.Medium)
 }

@@ -62,6 +62,7 @@ func (o *operation) release(p *picture, country string) report.Release {
 		}
 		if f.Mixed && !p.whole {
 			f = o.lenient(f)
+			f.Confidence = p.confidence(&f)
 		}
 		at[n] = len(r.Findings)
 		r.Findings = append(r.Findings, report.Finding{
