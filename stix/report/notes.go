@@ -45,9 +45,13 @@ func (w *writer) provenance(p *part) string {
 		}
 		first += fmt.Sprintf(", %d more in the %s", p.others, where)
 	}
+	sources := w.Sources
+	if p.label >= stix.AmberStrict {
+		sources = max(sources, w.AllSources)
+	}
 	lines := []string{
 		first + ". Sources per " + p.unit + " in table 2. Contributors are not named under their agreements.",
-		fmt.Sprintf("Operation: %s. Contributors to what is known of this country: %d%s.", cmp.Or(w.Title, w.Operation), w.Sources, w.period()),
+		fmt.Sprintf("Operation: %s. Contributors to what is known of this country: %d%s.", cmp.Or(w.Title, w.Operation), sources, w.period()),
 	}
 	for _, t := range w.Tables {
 		line := t.Name

@@ -20,10 +20,12 @@ type Release struct {
 	Snapshot  time.Time // what the findings are as of
 	From, To  time.Time // the window of contributions; zero: no bound
 	Tables    []Table   // that findings rest on
-	Sources   int       // distinct origins behind the findings
-	PAP       stix.PAP  // what may be done with them
-	Findings  []Finding // by kind and key
-	Papers    []Paper   // by number
+	Sources   int       // distinct origins behind the findings that are not strict
+	// AllSources is the same of all findings, which only strict parts tell.
+	AllSources int
+	PAP        stix.PAP  // what may be done with them
+	Findings   []Finding // by kind and key
+	Papers     []Paper   // by number
 }
 
 // Centre is who writes.

@@ -3,6 +3,7 @@ package operation_test
 import (
 	"bytes"
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -12,17 +13,21 @@ import (
 	"comity/taxii/demo"
 )
 
-// issue is a grouping of a bureau's about a domain, each with its label.
+// issue is a grouping of a bureau's about a domain or an address, each with its label.
 func (w *world) issue(bureau, domain string, grouping, value stix.TLP) []stix.Object {
 	w.Helper()
-	name, err := fusion.Normal("domain-name", domain)
+	typ := "domain-name"
+	if _, err := netip.ParseAddr(domain); err == nil {
+		typ = "ipv4-addr"
+	}
+	name, err := fusion.Normal(typ, domain)
 	w.must(err)
 	id := name.ID()
 	return []stix.Object{
-		w.object(`{"type":"domain-name","spec_version":"2.1","id":%q,"value":%q,"object_marking_refs":[%q]}`, id, domain, value.Marking()),
+		w.object(`{"type":%q,"spec_version":"2.1","id":%q,"value":%q,"object_marking_refs":[%q]}`, typ, id, domain, value.Marking()),
 		w.object(`{"type":"grouping","spec_version":"2.1","id":%q,"created_by_ref":%q,`+
 			`"created":"2017-04-13T00:00:00.000Z","modified":"2017-04-13T00:00:00.000Z","context":"suspicious-activity","labels":["flagged-issue"],`+
-			`"object_refs":[%q],"object_marking_refs":[%q]}`, "grouping"+strings.TrimPrefix(string(id), "domain-name"), demo.Identity(bureau), id, grouping.Marking()),
+			`"object_refs":[%q],"object_marking_refs":[%q]}`, "grouping"+strings.TrimPrefix(string(id), typ), demo.Identity(bureau), id, grouping.Marking()),
 	}
 }
 

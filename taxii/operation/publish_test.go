@@ -278,3 +278,26 @@ func TestSightedAndUpheld(t *testing.T) {
 	w.restart()
 	sure(30, fusion.Medium)
 }
+
+// What is in the body of a report, which may go on to others, is counted without
+// who sent strict things only.
+func TestTheBodyCountsNoStrictSource(t *testing.T) {
+	w := newWorld(t)
+	for _, r := range []demo.Record{
+		{Vendor: "alder", Value: "198.18.32.77", Label: stix.Amber},
+		{Vendor: "birch", Value: "198.18.32.77", Label: stix.AmberStrict},
+		{Vendor: "cedar", Value: "198.18.32.78", Label: stix.AmberStrict},
+	} {
+		r.Kind, r.Origin, r.Key, r.Time, r.Claimed = demo.Plain, r.Vendor, r.Value, demo.Start, "KH"
+		w.push(r.Vendor, "in", r.Objects()...)
+	}
+	w.push("ncb-kh", "issues", w.issue("ncb-kh", "198.18.32.77", stix.Amber, stix.Amber)...)
+	w.publish()
+	told := map[bool][]string{}
+	for _, o := range w.all(alias("car", "ncb-kh")) {
+		strict := slices.Contains(o.Markings, stix.AmberStrict.Marking())
+		told[strict] = append(told[strict], regexp.MustCompile(`this country: \d+|matched by this report, \d+`).FindAllString(string(o.Raw), -1)...)
+	}
+	slices.Sort(told[false])
+	equal(t, "told", told, map[bool][]string{false: {"matched by this report, 1", "this country: 1"}, true: {"this country: 3"}})
+}

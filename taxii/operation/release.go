@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"maps"
 	"slices"
 	"time"
 
@@ -50,21 +51,25 @@ func (o *operation) heading() report.Release {
 func (o *operation) release(p *picture, country string) report.Release {
 	r := o.heading()
 	r.Country = country
-	at := map[int]int{} // numbers in the release
-	origins := map[string]bool{}
+	at := map[int]int{}                               // numbers in the release
+	all, open := map[string]bool{}, map[string]bool{} // origins
+	var known []fusion.Finding                        // as the release has them
 	take := func(n int) {
 		f := p.findings[n]
 		if _, taken := at[n]; taken {
 			return
 		}
 		for _, origin := range f.Origins {
-			origins[origin] = true
+			all[origin] = true
 		}
 		if f.Mixed && !p.whole {
 			f = o.lenient(f)
 			f.Confidence = p.confidence(&f)
 		}
-		at[n] = len(r.Findings)
+		for _, origin := range f.Origins {
+			open[origin] = open[origin] || !f.Strict
+		}
+		at[n], known = len(r.Findings), append(known, f)
 		r.Findings = append(r.Findings, report.Finding{
 			Entity: f.Entity, Values: f.Values, Basis: f.Basis, Disagreeing: f.Disagreeing, Government: f.Government,
 			Families: f.Families, First: f.First, Last: f.Last, Strict: f.Strict, Confidence: f.Confidence,
@@ -81,11 +86,12 @@ func (o *operation) release(p *picture, country string) report.Release {
 			for _, n := range from.findings {
 				take(n)
 			}
-			r.Papers = append(r.Papers, o.paper(&from, p, at))
+			r.Papers = append(r.Papers, o.paper(&from, p, at, known))
 		}
 	}
 	slices.SortFunc(r.Papers, func(a, b report.Paper) int { return cmp.Compare(a.Number, b.Number) })
-	r.Sources = len(origins)
+	maps.DeleteFunc(open, func(_ string, is bool) bool { return !is })
+	r.Sources, r.AllSources = len(open), len(all)
 	return r
 }
 
@@ -102,7 +108,7 @@ func (o *operation) lenient(f fusion.Finding) fusion.Finding {
 	return f
 }
 
-func (o *operation) paper(from *paper, p *picture, at map[int]int) report.Paper {
+func (o *operation) paper(from *paper, p *picture, at map[int]int, known []fusion.Finding) report.Paper {
 	out := report.Paper{Number: from.number, Theme: from.theme, Issue: from.issue}
 	for _, n := range from.findings {
 		out.Findings = append(out.Findings, at[n])
@@ -113,11 +119,23 @@ func (o *operation) paper(from *paper, p *picture, at map[int]int) report.Paper 
 		if covered.number != from.number {
 			continue
 		}
-		origins := map[string]bool{}
+		// The body names it if anything there matches, so it counts what is not strict.
+		origins, strict := map[string]bool{}, map[string]bool{}
 		for _, n := range covered.matches {
-			for _, origin := range p.findings[n].Origins {
-				origins[origin] = true
+			f := &p.findings[n]
+			if m, taken := at[n]; taken {
+				f = &known[m]
 			}
+			for _, origin := range f.Origins {
+				if f.Strict {
+					strict[origin] = true
+				} else {
+					origins[origin] = true
+				}
+			}
+		}
+		if len(origins) == 0 {
+			origins = strict
 		}
 		out.Issues = append(out.Issues, report.Issue{
 			Grouping: covered.Object, Values: covered.Values, Label: covered.label, Sources: len(origins),
