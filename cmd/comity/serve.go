@@ -13,7 +13,6 @@ import (
 	"net/http/pprof"
 	"net/url"
 	"os"
-	"runtime"
 	"strings"
 	"time"
 
@@ -84,15 +83,8 @@ func (c *serveCmd) Run(sh *shell) error {
 		return err
 	}
 	sh.say("serving %s/taxii2/", ex.url)
-	ballast := make([]byte, ballastSize)
-	defer runtime.KeepAlive(ballast)
 	return ex.wait(sh.ctx)
 }
-
-// ballastSize is of memory that nobody touches, so that it takes address space and
-// no memory. It counts as live: a server whose live heap is 2 MB would collect it
-// after every 2 MB of garbage, dozens of times a second.
-const ballastSize = 8 << 20
 
 // check refuses what would serve nobody.
 func (c *serveCmd) check() error {
