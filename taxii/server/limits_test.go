@@ -84,7 +84,7 @@ func (l *line) closed() {
 	}
 }
 
-func hurried(w *world) { w.config.Grace = 200 * time.Millisecond }
+func hurried(w *world) { w.config.Grace = 500 * time.Millisecond }
 
 func TestBodyThatStopsIsCutOff(t *testing.T) {
 	w := newWorld(t, hurried)
@@ -152,14 +152,14 @@ func TestSlowBodyIsTaken(t *testing.T) {
 	c := w.collection("sharing.reports")
 	l := w.dial()
 	l.begin(c, "vendor/feed", "Transfer-Encoding: chunked")
-	body := envelopeOf(indicator(1, 0, `"x":"`+strings.Repeat("x", 64<<10)+`"`))
+	body := envelopeOf(indicator(1, 0, `"x":"`+strings.Repeat("x", 128<<10)+`"`))
 	for len(body) > 0 {
 		n := min(8<<10, len(body))
 		if err := l.chunk(body[:n]); err != nil {
 			t.Fatal(err)
 		}
 		body = body[n:]
-		time.Sleep(100 * time.Millisecond) // 80 KiB a second, for 800 ms
+		time.Sleep(100 * time.Millisecond) // 80 KiB a second, for 1.6 s
 	}
 	io.WriteString(l, "0\r\n\r\n")
 	l.answer().want(202)
