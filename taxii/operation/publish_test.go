@@ -15,7 +15,9 @@ import (
 	"comity/taxii"
 	"comity/taxii/audit"
 	"comity/taxii/demo"
+	"comity/taxii/exchange"
 	"comity/taxii/operation"
+	"comity/taxii/steward"
 )
 
 // A release needs two persons of the centre, and that nothing has changed between
@@ -201,6 +203,36 @@ func TestWithdrawal(t *testing.T) {
 			equal(t, "objects after a restart", w.counts(), count)
 		})
 	}
+}
+
+// Who withdrew, is let back in and sends all of it again is counted as before.
+func TestWithdrawAndPushAgain(t *testing.T) {
+	w := pushedWorld(t)
+	w.settle()
+	want := w.figures()
+	_, err := w.steward.Withdraw(t.Context(), "dea-fir", "fir", "notice")
+	w.must(err)
+	w.settle()
+	if w.stats("").C2.Identified == want.Centre.C2.Identified {
+		t.Error("the withdrawal took nothing: the test shows nothing")
+	}
+	w.must(w.store.LiftBars(t.Context(), steward.BarReason("dea-fir", "fir")))
+	written := w.policy().Written("fir", "dea-fir")
+	w.amend(func(d *exchange.Directory) {
+		for _, c := range written {
+			delete(d.Shut, c.ID.String())
+		}
+		deposit := d.Agreements["dea-fir"]
+		deposit.Acts = append(deposit.Acts, exchange.Act{Kind: exchange.Reinstate, At: w.now(), Party: "fir", Reason: "back"})
+	})
+	if refused := w.push("fir", "in", w.sent("fir", every)...); refused != nil {
+		t.Fatalf("refused %v", refused)
+	}
+	w.settle()
+	equal(t, "figures", w.figures(), want)
+	w.restart()
+	w.settle()
+	equal(t, "figures after a restart", w.figures(), want)
 }
 
 // What a country says counts by its last word, about findings of its own only; what
