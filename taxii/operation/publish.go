@@ -219,10 +219,11 @@ func (o *operation) write(ctx context.Context, r *report.Release, g exchange.Gra
 		return 0, 0, err
 	}
 	fresh := slices.DeleteFunc(r.Objects(), func(o stix.Object) bool { return before[o.ID].Revoked })
-	changed, err := report.Revise(fresh, func(id stix.ID) (stix.Object, bool) { o, ok := before[id]; return o, ok }, o.desk.now())
+	changed, err := report.Revise(fresh, func(id stix.ID) (stix.Object, bool) { rec, ok := before[id]; return rec.Object, ok }, o.desk.now())
 	if err != nil {
 		return 0, 0, err
 	}
+	whole := slices.Clone(fresh)
 	has := map[stix.ID]bool{}
 	for i := range fresh {
 		has[fresh[i].ID] = true
@@ -231,18 +232,33 @@ func (o *operation) write(ctx context.Context, r *report.Release, g exchange.Gra
 	for _, id := range slices.Sorted(maps.Keys(before)) {
 		old := before[id]
 		switch {
-		case has[id] || old.Revoked || !o.released(&old):
+		case has[id] || old.Revoked || !o.released(&old.Object):
 		case old.Type == "report":
-			revoked, err := report.Revoke(old, old.Creator, o.desk.now())
+			revoked, err := report.Revoke(old.Object, old.Creator, o.desk.now())
 			if err != nil {
 				return 0, 0, err
 			}
-			changed = append(changed, revoked)
+			changed, whole = append(changed, revoked), append(whole, revoked)
 		default:
 			gone = append(gone, id)
 		}
 	}
-	if err := o.desk.put(ctx, c, g, changed); err != nil {
+	handled, err := verdicts(c, whole)
+	if err != nil {
+		return 0, 0, err
+	}
+	// What has no versions and no label of its own may be of stricter findings now, or of less strict ones.
+	var other []stix.ID
+	for i := range fresh {
+		object := &fresh[i]
+		if old, there := before[object.ID]; there && object.Modified.IsZero() && old.label != handled[object.ID].TLP {
+			other, changed = append(other, object.ID), append(changed, *object)
+		}
+	}
+	if err := o.desk.steward.Relabel(ctx, c, other); err != nil {
+		return 0, 0, err
+	}
+	if err := o.desk.put(ctx, c, g, changed, handled); err != nil {
 		return 0, 0, err
 	}
 	return len(changed), len(gone), o.desk.steward.Retract(ctx, c, gone, "What it rested on is no longer there.")

@@ -40,7 +40,11 @@ func (o *operation) papers(ctx context.Context, p *picture) ([]Paper, error) {
 		if err != nil {
 			return nil, err
 		}
-		read, published := report.ReadAll(r.Objects()), report.ReadAll(slices.Collect(maps.Values(there)))
+		var objects []stix.Object
+		for _, rec := range there {
+			objects = append(objects, rec.Object)
+		}
+		read, published := report.ReadAll(r.Objects()), report.ReadAll(objects)
 		met := map[string]bool{}
 		for _, paper := range r.Papers {
 			met[paper.Number] = true
@@ -65,7 +69,7 @@ func (o *operation) papers(ctx context.Context, p *picture) ([]Paper, error) {
 			}
 			list = append(list, line)
 		}
-		for _, object := range there {
+		for _, object := range objects {
 			if number, _ := references(&object); object.Revoked && object.Type == "report" && !met[number] {
 				met[number] = true // its annex has the same
 				list = append(list, Paper{Number: number, Country: r.Country, State: Withdrawn, Title: text(&object, "name")})

@@ -66,9 +66,13 @@ func (o *operation) add(ctx context.Context, c *exchange.Collection, objects []s
 	if err != nil {
 		return err
 	}
-	changed, err := report.Revise(fresh, func(id stix.ID) (stix.Object, bool) { old, ok := before[id]; return old, ok }, o.desk.now())
+	changed, err := report.Revise(fresh, func(id stix.ID) (stix.Object, bool) { rec, ok := before[id]; return rec.Object, ok }, o.desk.now())
 	if err != nil {
 		return err
 	}
-	return o.desk.put(ctx, c, exchange.Operator(c.ID), changed)
+	handled, err := verdicts(c, fresh)
+	if err != nil {
+		return err
+	}
+	return o.desk.put(ctx, c, exchange.Operator(c.ID), changed, handled)
 }

@@ -18,20 +18,30 @@ const (
 	partBytes   = 4 << 20
 )
 
-// put adds objects to a collection that the centre writes, with the handling that
-// their labels ask for.
-func (d *Desk) put(ctx context.Context, c *exchange.Collection, g exchange.Grant, objects []stix.Object) error {
-	if len(objects) == 0 {
-		return nil
-	}
-	labels, now := exchange.NewLabels(c), d.now()
+// verdicts are how objects are to be handled that are all there is in a
+// collection, or all that they have to do with.
+func verdicts(c *exchange.Collection, objects []stix.Object) (map[stix.ID]exchange.Verdict, error) {
+	labels := exchange.NewLabels(c)
 	for i := range objects {
 		labels.Add(&objects[i])
 	}
-	verdicts, err := labels.Resolve(func(keys []stix.Key) ([]exchange.Held, error) { return d.store.Labels(ctx, g, keys) })
+	list, err := labels.Resolve(func(keys []stix.Key) ([]exchange.Held, error) { return make([]exchange.Held, len(keys)), nil })
 	if err != nil {
-		return err
+		return nil, err
 	}
+	by := make(map[stix.ID]exchange.Verdict, len(list))
+	for i, v := range list {
+		by[objects[i].ID] = v
+	}
+	return by, nil
+}
+
+// put adds objects to a collection that the centre writes, handled so.
+func (d *Desk) put(ctx context.Context, c *exchange.Collection, g exchange.Grant, objects []stix.Object, handled map[stix.ID]exchange.Verdict) error {
+	if len(objects) == 0 {
+		return nil
+	}
+	now := d.now()
 	part := store.Part{Submission: store.Submission{ID: uuid.New(), Account: g.Principal().Account, Collection: c.ID, Requested: now}}
 	size := 0
 	send := func(last bool) error {
@@ -41,16 +51,17 @@ func (d *Desk) put(ctx context.Context, c *exchange.Collection, g exchange.Grant
 		part.Items, size = nil, 0
 		return err
 	}
-	for i, o := range objects {
-		if verdicts[i].Refused != "" {
-			return taxii.Errorf(taxii.Conflict, "%s does not take %s: %s", c.Alias, o.ID, verdicts[i].Refused)
+	for _, o := range objects {
+		verdict := handled[o.ID]
+		if verdict.Refused != "" {
+			return taxii.Errorf(taxii.Conflict, "%s does not take %s: %s", c.Alias, o.ID, verdict.Refused)
 		}
 		if len(part.Items) == partObjects || len(part.Items) > 0 && size+len(o.Raw) > partBytes {
 			if err := send(false); err != nil {
 				return err
 			}
 		}
-		handling := verdicts[i].Handling
+		handling := verdict.Handling
 		handling.Until = c.KeptUntil(&o, now)
 		part.Items = append(part.Items, store.Item{Object: o, Handling: handling})
 		size += len(o.Raw)
@@ -60,12 +71,12 @@ func (d *Desk) put(ctx context.Context, c *exchange.Collection, g exchange.Grant
 
 // newest is the newest version of each object in a collection that is among ids,
 // or of all if there are none.
-func (o *operation) newest(ctx context.Context, c *exchange.Collection, ids []stix.ID) (map[stix.ID]stix.Object, error) {
-	objects := map[stix.ID]stix.Object{}
+func (o *operation) newest(ctx context.Context, c *exchange.Collection, ids []stix.ID) (map[stix.ID]record, error) {
+	objects := map[stix.ID]record{}
 	take := func(batch []record) error {
 		for _, rec := range batch {
 			if old, ok := objects[rec.ID]; !ok || rec.Version().Time().After(old.Version().Time()) {
-				objects[rec.ID] = rec.Object
+				objects[rec.ID] = rec
 			}
 		}
 		return nil

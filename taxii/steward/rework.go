@@ -34,6 +34,24 @@ func (s *Steward) Retract(ctx context.Context, c *exchange.Collection, ids []sti
 	})
 }
 
+// Relabel takes objects without versions out of a collection that the centre
+// writes, so that it can write them again under another label: of what is there
+// already it could not. Nobody is told.
+func (s *Steward) Relabel(ctx context.Context, c *exchange.Collection, ids []stix.ID) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	return s.recorder.Exclusive(ctx, func() error {
+		var old gathered
+		for chunk := range slices.Chunk(ids, atOnce) {
+			if err := s.each(ctx, c, all(chunk...), old.add); err != nil {
+				return err
+			}
+		}
+		return s.remove(ctx, c, &old, store.Bar{}, reworked(c, "It is written again under another label."))
+	})
+}
+
 // Supersede removes from a collection that the centre writes all versions but the
 // newest of each object that has one from since or later. Nobody is told: who got an
 // older one gets the newest.

@@ -1,0 +1,84 @@
+package operation_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"comity/stix"
+	"comity/taxii/agreement"
+	"comity/taxii/demo"
+	"comity/taxii/exchange"
+	"comity/testdata"
+)
+
+// said is a server that a vendor reports under a label.
+func said(vendor, value string, label stix.TLP) demo.Record {
+	return demo.Record{
+		Kind: demo.Plain, Vendor: vendor, Origin: vendor, Value: value, Key: value, Label: label, Time: demo.Snapshot.Add(-72 * time.Hour), Claimed: "KH",
+	}
+}
+
+// lettered lets the CERT of Cambodia read what its bureau gets, up to TLP:AMBER.
+func (w *world) lettered() {
+	w.Helper()
+	w.amend(func(d *exchange.Directory) {
+		source, err := testdata.Files.ReadFile("agreements/letter-cert-kh.toml")
+		w.must(err)
+		text, problems := agreement.Parse("letter-cert-kh.toml", source)
+		w.must(problems.Err())
+		d.Organisations["cert-kh"] = &exchange.Organisation{ID: "cert-kh", Kind: "cert", Name: "CERT KH", Country: "KH", Parent: "ncb-kh", Added: demo.Start}
+		d.Agreements[text.ID] = &exchange.Deposit{ID: text.ID, Told: exchange.InForce, Versions: []exchange.Version{
+			{File: "letter-cert-kh.toml", Source: string(source), Digest: text.Digest(), Deposited: demo.Start, Waived: "a test", Signed: &demo.Start},
+		}}
+	})
+}
+
+// Whom a bureau passes its reports on to reads of a finding, whose strictness has
+// changed since it was published, what it would have read had it always been so.
+func TestStrictnessChanges(t *testing.T) {
+	for name, steps := range map[string]struct {
+		first, then []demo.Record
+		withdrawn   string
+	}{
+		"less strict": {first: []demo.Record{said("birch", "198.18.32.77", stix.AmberStrict)}, then: []demo.Record{said("alder", "198.18.32.77", stix.Amber)}},
+		"stricter": {
+			first:     []demo.Record{said("birch", "198.18.32.77", stix.AmberStrict), said("alder", "198.18.32.77", stix.Amber), said("cedar", "198.18.32.78", stix.Amber)},
+			withdrawn: "alder",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			reads := func(parts ...[]demo.Record) []string {
+				w := newWorld(t)
+				w.lettered()
+				for n, part := range parts {
+					for _, r := range part {
+						w.push(r.Vendor, "in", r.Objects()...)
+					}
+					if n == 0 || steps.withdrawn == "" {
+						w.publish()
+						w.move(time.Hour)
+					}
+				}
+				if steps.withdrawn != "" && len(parts) > 1 {
+					_, err := w.steward.Withdraw(t.Context(), "dea-"+steps.withdrawn, steps.withdrawn, "notice")
+					w.must(err)
+					w.settle()
+				}
+				var list []string
+				for _, o := range w.fetch("cert-kh", alias("car", "ncb-kh")) {
+					list = append(list, timeless(t, string(o.Raw)))
+				}
+				slices.Sort(list)
+				return list
+			}
+			left := slices.DeleteFunc(slices.Concat(steps.first, steps.then), func(r demo.Record) bool { return r.Vendor == steps.withdrawn })
+			got, want := reads(steps.first, steps.then), reads(left)
+			if !strings.Contains(strings.Join(want, ""), "198.18.32.7") {
+				t.Error("it reads of no finding: the test shows nothing")
+			}
+			equal(t, "reads", got, want)
+		})
+	}
+}
