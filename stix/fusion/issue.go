@@ -12,7 +12,8 @@ import (
 // matched with findings and never fused: it is no origin, and confirms nothing.
 type Issue struct {
 	Ref
-	Values []Value // what it is about, in normal form, in the order of the grouping
+	Values []Value  // what it is about, in normal form, in the order of the grouping
+	Label  stix.TLP // the strictest of its objects
 }
 
 // ReadIssues takes the issues from the objects of one push. Values that cannot be
@@ -26,7 +27,7 @@ func ReadIssues(objects []stix.Object, from Source) (issues []Issue) {
 		if o.Type != "grouping" || o.Revoked || !lists(o, "labels", "flagged-issue") {
 			continue
 		}
-		issue := Issue{Ref: Ref{from.Submitter, o.ID, o.Version().Time()}}
+		issue := Issue{Ref: Ref{from.Submitter, o.ID, o.Version().Time()}, Label: r.label(o)}
 		r.gather(&issue, o)
 		issues = append(issues, issue)
 	}
@@ -38,6 +39,9 @@ func (r *reader) gather(issue *Issue, o stix.Object) {
 	for e := rawjson.ElementsOf(rawjson.Member(o.Raw, "object_refs")); e.Next(); {
 		ref, _ := rawjson.Text(e.Value)
 		target, ok := r.find(stix.ID(ref))
+		if ok {
+			issue.Label = max(issue.Label, r.label(target))
+		}
 		switch {
 		case !ok:
 		case target.Type == "observed-data" && o.Type == "grouping":

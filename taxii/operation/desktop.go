@@ -26,13 +26,20 @@ type desktop struct {
 	seen     map[fusion.Entity]bool // by the bureau itself
 }
 
-// flagged is an issue with what the bureau said about its handling.
+// flagged is an issue, whose it is, and when it came.
 type flagged struct {
 	fusion.Issue
 	country string
 	at      time.Time
-	label   stix.TLP
 }
+
+// flag names an issue: two countries may have flagged the same object.
+type flag struct {
+	country  string
+	grouping stix.ID
+}
+
+func (f *flagged) flag() flag { return flag{f.country, f.Object} }
 
 // outcome is what a bureau did about a finding.
 type outcome struct {
@@ -96,9 +103,9 @@ func (d *desktop) read(ctx context.Context) error {
 		objects[i] = records[i].Object
 	}
 	d.issues, d.outcomes, d.seen = nil, nil, map[fusion.Entity]bool{}
-	for _, issue := range fusion.ReadIssues(objects, fusion.Source{Submitter: d.collection.Writer}) {
-		rec := newest[issue.Object]
-		d.issues = append(d.issues, flagged{issue, d.country(d.collection.Writer), rec.added, rec.label})
+	from := fusion.Source{Submitter: d.collection.Writer, Label: func(o stix.Object) stix.TLP { return newest[o.ID].label }}
+	for _, issue := range fusion.ReadIssues(objects, from) {
+		d.issues = append(d.issues, flagged{issue, d.country(d.collection.Writer), newest[issue.Object].added})
 	}
 	return d.answers(ctx, records)
 }

@@ -20,6 +20,11 @@ func said(vendor, value string, label stix.TLP) demo.Record {
 	}
 }
 
+// nobodys is a host of which nothing says where it is.
+var nobodys = demo.Record{
+	Kind: demo.Match, Vendor: "elm", Origin: "elm", Value: "shared.test.example", Key: "shared.test.example", Label: stix.Amber, Time: demo.Start,
+}
+
 // lettered lets the CERT of Cambodia read what its bureau gets, up to TLP:AMBER.
 func (w *world) lettered() {
 	w.Helper()
@@ -80,5 +85,58 @@ func TestStrictnessChanges(t *testing.T) {
 			}
 			equal(t, "reads", got, want)
 		})
+	}
+}
+
+// That nobody is asked about an issue tells that somebody knows of it. So others are
+// asked unless something matches that the country which flagged it may know.
+func TestARequestTellsNothingOfWhatIsHidden(t *testing.T) {
+	for name, known := range map[string]struct {
+		record demo.Record
+		want   int
+	}{
+		"a source":               {said("elm", "198.18.32.77", stix.Amber), 0},
+		"a source that is RED":   {said("elm", "198.18.32.77", stix.Red), 1},
+		"one of another country": {said("elm", "198.18.128.77", stix.Amber), 1},
+	} {
+		w := newWorld(t)
+		w.push("elm", "in", known.record.Objects()...)
+		w.push("ncb-kh", "issues", w.issue("ncb-kh", known.record.Value, stix.Amber, stix.Amber)...)
+		w.move(8 * 24 * time.Hour)
+		w.settle()
+		equal(t, name+": requests", len(w.requests()), known.want)
+		issues, err := w.desk.Issues(t.Context(), op, "ncb-kh")
+		w.must(err)
+		equal(t, name+": is open", issues[0].State == "open", known.want == 1)
+	}
+}
+
+// A value that came after the grouping which flags it is kept as strictly as it says.
+func TestARequestKeepsAValueThatCameLater(t *testing.T) {
+	w := newWorld(t)
+	flagged := w.issue("ncb-kh", "secret.kh.example", stix.Green, stix.Red)
+	w.push("ncb-kh", "issues", flagged[1])
+	w.push("ncb-kh", "issues", flagged[0])
+	w.move(8 * 24 * time.Hour)
+	w.settle()
+	if told := w.requests(); len(told) > 0 {
+		t.Errorf("others are told of what is RED: %s", told)
+	}
+}
+
+// Two countries that flag the same, even in the same words, get a report each, and
+// neither reads of the other's.
+func TestTwoCountriesFlagTheSame(t *testing.T) {
+	w := newWorld(t)
+	w.push("elm", "in", nobodys.Objects()...)
+	for _, bureau := range []string{"ncb-kh", "ncb-th"} {
+		w.push(bureau, "issues", w.issue(bureau, nobodys.Value, stix.Amber, stix.Amber)...)
+	}
+	w.publish()
+	for bureau, other := range map[string]string{"ncb-kh": "CAR-2017-TH", "ncb-th": "CAR-2017-KH"} {
+		told := strings.Join(w.published()[bureau], "")
+		if strings.Contains(told, other) || !strings.Contains(told, "-ISSUE-1") {
+			t.Errorf("%s does not read of its own report, or it reads of %s", bureau, other)
+		}
 	}
 }

@@ -47,13 +47,14 @@ type operation struct {
 	returns map[string]*exchange.Collection // what each contributor gets, by its slug
 	room    *exchange.Collection
 
-	position uint64           // in the audit chain
-	loaded   uint64           // submissions up to there were read when it began
-	taken    bool             // something was taken back that may have been published
-	untold   []fusion.Entity  // what contributors may not know the newest of
-	moved    bool             // something came or went since what matches was noted
-	matched  map[stix.ID]bool // issues that something matches, for the centre
-	asked    map[stix.ID]bool // issues that others were asked about
+	position uint64          // in the audit chain
+	loaded   uint64          // submissions up to there were read when it began
+	taken    bool            // something was taken back that may have been published
+	untold   []fusion.Entity // what contributors may not know the newest of
+	moved    bool            // something came or went since what matches was noted
+	matched  map[flag]bool   // issues that something matches, for the centre
+	known    map[flag]bool   // issues that something matches which their country may know
+	asked    map[flag]bool   // issues that others were asked about
 }
 
 // settle brings the operation up to date.
@@ -83,7 +84,7 @@ func (o *operation) begin(ctx context.Context) error {
 		return err
 	}
 	o.state = fusion.NewState(o.rules, nil, nil)
-	o.parties, o.moved, o.matched, o.asked, o.untold = map[stix.ID]string{}, true, nil, map[stix.ID]bool{}, nil
+	o.parties, o.moved, o.matched, o.asked, o.untold = map[stix.ID]string{}, true, nil, map[flag]bool{}, nil
 	o.inputs, o.bureaus = map[uuid.UUID]*reader{}, map[uuid.UUID]*desktop{}
 	o.cars, o.returns = map[string]*exchange.Collection{}, map[string]*exchange.Collection{}
 	for _, m := range o.text.Members() {

@@ -57,7 +57,7 @@ type paper struct {
 func (o *operation) picture(ctx context.Context) (*picture, error) {
 	p := &picture{status: o.status(), confidence: o.confidence()}
 	p.findings, _ = o.findings(forBureaus)
-	numbers := map[stix.ID]string{}
+	numbers := map[flag]string{}
 	for bureau := range o.cars {
 		if err := o.numbered(ctx, bureau, numbers); err != nil {
 			return nil, err
@@ -164,16 +164,20 @@ func (o *operation) statusOf(f *fusion.Finding, status map[fusion.Entity]outcome
 	return out.status
 }
 
-// match finds what the issues are about. A country learns of findings of its own
-// only, and of what is nobody's.
+// mayKnow tells whether the country of an issue may know of a finding that matches
+// it: of its own only, and of what is nobody's.
+func (f *flagged) mayKnow(found fusion.Finding) bool {
+	return found.Held == "" && found.Country == f.country || found.Kind == fusion.Other && (found.Country == "" || found.Country == f.country)
+}
+
+// match finds what the issues are about.
 func (p *picture) match(o *operation) {
 	index := fusion.NewIndex(p.findings)
 	for _, d := range o.bureaus {
 		for _, f := range d.issues {
 			i := issue{flagged: f, state: open}
 			for _, n := range index.Match(&f.Issue) {
-				found := &p.findings[n]
-				if found.Held == "" && found.Country == f.country || found.Kind == fusion.Other && (found.Country == "" || found.Country == f.country) {
+				if f.mayKnow(p.findings[n]) {
 					i.matches = append(i.matches, n)
 				}
 			}
@@ -188,10 +192,10 @@ func (p *picture) match(o *operation) {
 // cover decides which report covers the issues of a country: one about another
 // theme that has their match, or one of their own. What may reach named persons
 // only is in no report.
-func (p *picture) cover(o *operation, rule *agreement.ReportRule, country string, numbers map[stix.ID]string) {
+func (p *picture) cover(o *operation, rule *agreement.ReportRule, country string, numbers map[flag]string) {
 	for n := range p.issues {
 		i := &p.issues[n]
-		if i.country != country || len(i.matches) == 0 || i.label >= stix.Red {
+		if i.country != country || len(i.matches) == 0 || i.Label >= stix.Red {
 			continue
 		}
 		for _, other := range p.papers {
@@ -204,17 +208,17 @@ func (p *picture) cover(o *operation, rule *agreement.ReportRule, country string
 		if i.state != open {
 			continue
 		}
-		i.state, i.number = ownReport, numbers[i.Object]
+		i.state, i.number = ownReport, numbers[i.flag()]
 		if i.number == "" {
 			i.number = next(numbers, fmt.Sprintf("CAR-%d-%s-ISSUE-", o.snapshot().Year(), country))
-			numbers[i.Object] = i.number
+			numbers[i.flag()] = i.number
 		}
 		p.papers = append(p.papers, paper{i.number, country, fusion.Other, i.matches, i.Object})
 	}
 }
 
 // next is the number after the last that begins so.
-func next(numbers map[stix.ID]string, prefix string) string {
+func next(numbers map[flag]string, prefix string) string {
 	last := 0
 	for _, number := range numbers {
 		if rest, ok := strings.CutPrefix(number, prefix); ok {
@@ -227,14 +231,14 @@ func next(numbers map[stix.ID]string, prefix string) string {
 
 // numbered finds the numbers that issues of a country have in what was published.
 // A number is never given twice.
-func (o *operation) numbered(ctx context.Context, bureau string, numbers map[stix.ID]string) error {
+func (o *operation) numbered(ctx context.Context, bureau string, numbers map[flag]string) error {
 	q := store.Query{Limit: 1000, MaxBytes: 16 << 20}
 	q.Types = []string{"report"}
 	return o.scanIn(ctx, o.cars[bureau], q, func(batch []record) error {
 		for _, rec := range batch {
 			number, grouping := references(&rec.Object)
 			if grouping != "" {
-				numbers[grouping] = number
+				numbers[flag{o.country(bureau), grouping}] = number
 			}
 		}
 		return nil

@@ -138,7 +138,7 @@ func (o *operation) paper(from *paper, p *picture, at map[int]int, known []fusio
 			origins = strict
 		}
 		out.Issues = append(out.Issues, report.Issue{
-			Grouping: covered.Object, Values: covered.Values, Label: covered.label, Sources: len(origins),
+			Grouping: covered.Object, Values: covered.Values, Label: covered.Label, Sources: len(origins),
 		})
 	}
 	for _, n := range o.progress().Notes[from.number] {

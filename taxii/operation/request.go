@@ -9,7 +9,8 @@ import (
 )
 
 // ask puts a request for information into the room about every issue that nothing
-// has matched for as long as the operation has to acknowledge one. It names no
+// its country may know has matched for as long as the operation has to acknowledge
+// one: what is hidden must not show by a request that does not come. It names no
 // country, and the value only if its label lets it go there. Each is asked once.
 func (o *operation) ask(ctx context.Context) error {
 	f, now := o.text.Feedback, o.desk.now()
@@ -19,15 +20,15 @@ func (o *operation) ask(ctx context.Context) error {
 	heading := o.heading()
 	label := max(o.room.Terms.Floor, min(stix.Green, o.room.Terms.Max))
 	var fresh []stix.Object
-	var about []stix.ID
+	var about []flag
 	for _, d := range o.bureaus {
 		for i := range d.issues {
 			issue := &d.issues[i]
-			if o.asked[issue.Object] || o.matched[issue.Object] || issue.label >= stix.Red || now.Before(f.Acknowledge.After(issue.at)) {
+			if o.asked[issue.flag()] || o.known[issue.flag()] || issue.Label >= stix.Red || now.Before(f.Acknowledge.After(issue.at)) {
 				continue
 			}
-			about = append(about, issue.Object)
-			fresh = append(fresh, heading.Request(report.Issue{Grouping: issue.Object, Values: issue.Values, Label: issue.label}, label, now)...)
+			about = append(about, issue.flag())
+			fresh = append(fresh, heading.Request(report.Issue{Grouping: issue.Object, Values: issue.Values, Label: issue.Label}, label, now)...)
 		}
 	}
 	if len(fresh) == 0 {
@@ -36,8 +37,8 @@ func (o *operation) ask(ctx context.Context) error {
 	if err := o.add(ctx, o.room, once(fresh)); err != nil {
 		return err
 	}
-	for _, id := range about {
-		o.asked[id] = true
+	for _, f := range about {
+		o.asked[f] = true
 	}
 	return nil
 }

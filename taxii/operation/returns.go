@@ -78,15 +78,18 @@ func admitted(c *exchange.Collection, objects []stix.Object) []stix.Object {
 // the centre is told.
 func (o *operation) noteMatches(ctx context.Context) error {
 	var entries []audit.Entry
-	matched := map[stix.ID]bool{}
+	matched, known := map[flag]bool{}, map[flag]bool{}
 	for _, d := range o.bureaus {
 		for _, i := range d.issues {
 			for _, v := range i.Values {
 				if len(o.state.About(forCentre, v.Text)) > 0 {
-					matched[i.Object] = true
+					matched[i.flag()] = true
+				}
+				if slices.ContainsFunc(o.state.About(forBureaus, v.Text), i.mayKnow) {
+					known[i.flag()] = true
 				}
 			}
-			if matched[i.Object] && o.matched != nil && !o.matched[i.Object] {
+			if matched[i.flag()] && o.matched != nil && !o.matched[i.flag()] {
 				entries = append(entries, audit.Entry{
 					Act: audit.Match, Account: "comity", Org: o.desk.policy.Centre().ID, Agreement: o.text.ID, Article: d.collection.Article,
 					Text: "an issue that " + d.collection.Writer + " flagged matches what was reported", Subjects: []audit.Subject{{ID: string(i.Object)}},
@@ -100,6 +103,6 @@ func (o *operation) noteMatches(ctx context.Context) error {
 			return err
 		}
 	}
-	o.matched = matched
+	o.matched, o.known = matched, known
 	return nil
 }
