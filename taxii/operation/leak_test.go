@@ -1,6 +1,7 @@
 package operation_test
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 	"testing"
@@ -138,5 +139,31 @@ func TestTwoCountriesFlagTheSame(t *testing.T) {
 		if strings.Contains(told, other) || !strings.Contains(told, "-ISSUE-1") {
 			t.Errorf("%s does not read of its own report, or it reads of %s", bureau, other)
 		}
+	}
+}
+
+// Of a finding that two countries got, neither learns what the other did about it.
+func TestAnOutcomeStaysInItsCountry(t *testing.T) {
+	w := newWorld(t)
+	w.push("elm", "in", nobodys.Objects()...)
+	for _, bureau := range []string{"ncb-kh", "ncb-th"} {
+		w.push(bureau, "issues", w.issue(bureau, nobodys.Value, stix.Amber, stix.Amber)...)
+	}
+	w.publish()
+	var finding stix.ID
+	for _, o := range w.all(alias("car", "ncb-kh")) {
+		if o.Type == "infrastructure" {
+			finding = o.ID
+		}
+	}
+	before := w.published()["ncb-th"]
+	w.push("ncb-kh", "feedback", w.outcome("ncb-kh", 1, finding, "taken-down", w.now()))
+	w.publish()
+	equal(t, "what the other country gets", w.published()["ncb-th"], before)
+	told := func(alias, text string) bool {
+		return slices.ContainsFunc(w.all(alias), func(o stix.Object) bool { return bytes.Contains(o.Raw, []byte(text)) })
+	}
+	if !told(alias("car", "ncb-kh"), "status:taken-down") || !told(alias("returns", "elm"), "outcome:taken-down") {
+		t.Error("the country and the contributor do not read what was done")
 	}
 }

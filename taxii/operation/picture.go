@@ -21,7 +21,7 @@ import (
 // about them, and which reports the rules ask for.
 type picture struct {
 	findings []fusion.Finding // by kind and key
-	status   map[fusion.Entity]outcome
+	status   answers
 	issues   []issue
 	papers   []paper // by country, then in the order of their rules
 	// confidence is that of a finding, by its origins and what persons said of it.
@@ -137,24 +137,44 @@ func (o *operation) confidence() func(*fusion.Finding) int {
 	}
 }
 
-// status is what was last said about findings.
-func (o *operation) status() map[fusion.Entity]outcome {
-	all := map[fusion.Entity]outcome{}
+// answers are what was last said about findings, by country.
+type answers map[fusion.Entity]map[string]outcome
+
+func (o *operation) status() answers {
+	all := answers{}
 	for _, d := range o.bureaus {
 		for _, out := range d.outcomes {
-			all[out.entity] = out
+			if all[out.entity] == nil {
+				all[out.entity] = map[string]outcome{}
+			}
+			all[out.entity][o.country(d.collection.Writer)] = out
 		}
 	}
 	return all
 }
 
+// of is what a country said of a finding; of one that is nobody's, asked for no
+// country, what any said last.
+func (a answers) of(f *fusion.Finding, country string) (last outcome, ok bool) {
+	if country != "" {
+		last, ok = a[f.Entity][country]
+		return last, ok
+	}
+	for _, country := range slices.Sorted(maps.Keys(a[f.Entity])) {
+		if out := a[f.Entity][country]; !ok || out.at.After(last.at) {
+			last, ok = out, true
+		}
+	}
+	return last, ok
+}
+
 // reopened is what a server is called that was seen again after it was out of use.
 const reopened = "reopened"
 
-// statusOf is what the country last said of a finding, unless it was seen again
+// statusOf is what a country last said of a finding, unless it was seen again
 // since.
-func (o *operation) statusOf(f *fusion.Finding, status map[fusion.Entity]outcome) string {
-	out, ok := status[f.Entity]
+func (o *operation) statusOf(f *fusion.Finding, country string, status answers) string {
+	out, ok := status.of(f, country)
 	switch {
 	case !ok:
 		return ""

@@ -73,7 +73,7 @@ func (o *operation) release(p *picture, country string) report.Release {
 		r.Findings = append(r.Findings, report.Finding{
 			Entity: f.Entity, Values: f.Values, Basis: f.Basis, Disagreeing: f.Disagreeing, Government: f.Government,
 			Families: f.Families, First: f.First, Last: f.Last, Strict: f.Strict, Confidence: f.Confidence,
-			Severity: f.SeverityAt(o.rules.At, false), Sources: len(f.Origins), Status: o.statusOf(&f, p.status),
+			Severity: f.SeverityAt(o.rules.At, false), Sources: len(f.Origins), Status: o.statusOf(&f, country, p.status),
 		})
 	}
 	for n := range p.findings {

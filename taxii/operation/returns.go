@@ -41,11 +41,11 @@ func (o *operation) giveBack(ctx context.Context, touched []fusion.Entity) error
 			continue
 		}
 		for _, f := range o.state.About(forBureaus, e.Key) {
-			if f.Entity != e {
+			if _, answered := status.of(&f, f.Country); f.Entity != e || !answered {
 				continue
 			}
 			for _, source := range f.Sources {
-				tell(source.Submitter, report.Return{Object: source.Object, Outcome: o.statusOf(&f, status)})
+				tell(source.Submitter, report.Return{Object: source.Object, Outcome: o.statusOf(&f, f.Country, status)})
 			}
 		}
 	}

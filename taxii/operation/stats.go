@@ -135,7 +135,7 @@ func (d *Desk) Stats(ctx context.Context, id, as string) (Stats, error) {
 	}
 	s.Reports.Countries = len(countries)
 	for _, f := range v.answered() {
-		status := v.statusOf(f, v.picture.status)
+		status := v.statusOf(f, f.Country, v.picture.status)
 		s.Outcomes.Reported++
 		s.Outcomes.ByStatus[status]++
 		if v.neutralises(status) {
@@ -155,7 +155,7 @@ func (v *seen) concerns(country string) bool { return v.country == "" || v.count
 func (v *seen) answered() (all []*fusion.Finding) {
 	for i := range v.picture.findings {
 		f := &v.picture.findings[i]
-		if _, ok := v.picture.status[f.Entity]; ok && f.Held == "" && v.concerns(f.Country) {
+		if _, ok := v.picture.status.of(f, f.Country); ok && f.Held == "" && v.concerns(f.Country) {
 			all = append(all, f)
 		}
 	}
@@ -199,7 +199,7 @@ func (d *Desk) Contributions(ctx context.Context, id, as string) ([]Contribution
 		for _, f := range v.answered() {
 			if f.Kind == fusion.C2 && slices.Contains(f.Origins, who) {
 				c.ActedOn++
-				if v.neutralises(v.statusOf(f, v.picture.status)) {
+				if v.neutralises(v.statusOf(f, f.Country, v.picture.status)) {
 					c.Neutralised++
 				}
 			}
@@ -254,8 +254,9 @@ func (d *Desk) Outcomes(ctx context.Context, id, as string) ([]Outcome, error) {
 		return list, nil // it reads of its own objects in its returns
 	}
 	for _, f := range v.answered() {
+		said, _ := v.picture.status.of(f, f.Country)
 		list = append(list, Outcome{
-			v.finding(f.Entity), f.Kind, f.Key, f.Country, v.statusOf(f, v.picture.status), v.picture.status[f.Entity].at,
+			v.finding(f.Entity), f.Kind, f.Key, f.Country, v.statusOf(f, f.Country, v.picture.status), said.at,
 		})
 	}
 	return list, nil
