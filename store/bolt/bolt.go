@@ -37,14 +37,15 @@ type Store struct {
 	queue  queue
 	closed chan struct{} // once the writer has ended
 
-	// mu guards what readers look up beside the file: the indexes, and the
-	// transaction whose state they are in. The writer alone changes them, so it
-	// reads them without.
+	// mu guards what readers look up beside the file: the indexes and the states of
+	// collections, and the transaction they are of. The writer alone changes the
+	// indexes, so it reads them without.
 	mu        sync.RWMutex
 	published int
 	moved     *sync.Cond // published grew
 	indexes   map[uuid.UUID]*index
-	statuses  *index // nil until needed
+	states    map[uuid.UUID]store.State // of those that were asked for or written to
+	statuses  *index                    // nil until needed
 }
 
 var _ store.Store = (*Store)(nil)
@@ -61,7 +62,7 @@ func open(path string, now func() time.Time, log *slog.Logger, wait time.Duratio
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{db: db, now: now, log: log, commit: (*bbolt.Tx).Commit, closed: make(chan struct{}), indexes: map[uuid.UUID]*index{}}
+	s := &Store{db: db, now: now, log: log, commit: (*bbolt.Tx).Commit, closed: make(chan struct{}), indexes: map[uuid.UUID]*index{}, states: map[uuid.UUID]store.State{}}
 	s.moved = sync.NewCond(s.mu.RLocker())
 	s.queue.wake = make(chan struct{}, 1)
 	if err := s.packing(); err != nil {

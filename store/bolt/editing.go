@@ -8,6 +8,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"comity/stix"
+	"comity/store"
 )
 
 // editing is a collection in the write transaction. What it keeps beside the
@@ -23,6 +24,7 @@ type editing struct {
 	postings map[uint16]*bbolt.Bucket
 	del      *bbolt.Bucket
 	due      map[uint32]int64 // change in the number of records that end on a day
+	stands   store.State      // as it was flushed
 	past     bool             // something changed beside what was added under ids of its own
 }
 
@@ -176,5 +178,7 @@ func (e *editing) flush() error {
 			return err
 		}
 	}
-	return firstOf(e.flushDue(), e.root.Put(keyHead, e.head.bytes()))
+	err := firstOf(e.flushDue(), e.root.Put(keyHead, e.head.bytes()))
+	e.stands = e.state()
+	return err
 }

@@ -104,13 +104,28 @@ func (s *Store) eachKnown(ctx context.Context, g exchange.Grant, keys [][16]byte
 	})
 }
 
-// State implements store.Store.
+// State implements store.Store. It is asked for before each page that may have been
+// answered before, so it is kept beside the file.
 func (s *Store) State(ctx context.Context, id uuid.UUID) (state store.State, err error) {
+	if err := ctx.Err(); err != nil {
+		return state, err
+	}
+	s.mu.RLock()
+	state, known := s.states[id]
+	s.mu.RUnlock()
+	if known {
+		return state, nil
+	}
 	err = s.view(func(tx *bbolt.Tx) error {
-		if root := tx.Bucket(bucketCollection).Bucket(id[:]); root != nil {
-			state = (&collection{root: root}).state()
+		if c := openCollection(tx, id); c != nil {
+			state = c.state()
 		}
-		return ctx.Err()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.published == tx.ID() {
+			s.states[id] = state
+		}
+		return nil
 	})
 	return state, err
 }

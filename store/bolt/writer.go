@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"go.etcd.io/bbolt"
 
+	"comity/store"
 	"comity/taxii"
 )
 
@@ -221,6 +222,7 @@ func (s *Store) publish(id int, b *batch) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c, e := range b.collections {
+		s.states[c] = e.stands
 		if x, ok := grown[c]; ok {
 			if s.indexes[c] = x; x == nil {
 				delete(s.indexes, c)
@@ -251,7 +253,7 @@ func (s *Store) publish(id int, b *batch) {
 func (s *Store) forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.indexes, s.statuses = map[uuid.UUID]*index{}, nil
+	s.indexes, s.states, s.statuses = map[uuid.UUID]*index{}, map[uuid.UUID]store.State{}, nil
 	if err := s.view(func(tx *bbolt.Tx) error {
 		s.published = tx.ID()
 		s.generation.Store(number(tx.Bucket(bucketMeta).Get(keyGeneration)))
