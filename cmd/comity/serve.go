@@ -70,9 +70,11 @@ func (c *serveCmd) Run(sh *shell) error {
 	if d, _, err := s.Directory(sh.ctx); err != nil || d.Centre.ID == "" {
 		return cmp.Or(err, fmt.Errorf("%s has no centre yet; run comity init first", sh.data))
 	}
-	log := slog.New(slog.NewTextHandler(sh.err, nil))
+	lines := &logLines{w: sh.err}
+	defer lines.flush()
+	log := slog.New(slog.NewTextHandler(lines, nil))
 	if c.LogFormat == "json" {
-		log = slog.New(slog.NewJSONHandler(sh.err, nil))
+		log = slog.New(slog.NewJSONHandler(lines, nil))
 	}
 	key, err := centreKey(sh.data)
 	if err != nil {
