@@ -4,6 +4,7 @@ package metrics
 import (
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -17,6 +18,7 @@ type Metrics struct {
 	seconds  *prometheus.HistogramVec
 	bytes    *prometheus.CounterVec
 	objects  *prometheus.CounterVec
+	served   prometheus.Counter
 }
 
 // New makes counters that start at zero.
@@ -33,19 +35,61 @@ func New() *Metrics {
 		objects: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "comity_objects_total", Help: "Objects served, accepted and refused."}, []string{"direction"}),
 	}
+	m.served = m.objects.WithLabelValues("out")
 	m.registry.MustRegister(m.requests, m.seconds, m.bytes, m.objects)
 	return m
 }
 
-// Request counts one answer. route is the pattern, not the path.
-func (m *Metrics) Request(route, method string, status int, took time.Duration, bytes int64) {
-	m.requests.WithLabelValues(route, method, strconv.Itoa(status)).Inc()
-	m.seconds.WithLabelValues(route, method).Observe(took.Seconds())
-	m.bytes.WithLabelValues(route).Add(float64(bytes))
+// Route are the counters of one route. It is the pattern, not the path.
+type Route struct {
+	of    *Metrics
+	route string
+	bytes prometheus.Counter
+
+	mu      sync.RWMutex // guards answers
+	answers map[answer]*counters
+}
+
+// answer is what answers of one route are told apart by.
+type answer struct {
+	method string
+	status int
+}
+
+// counters are looked up once, since that costs more than counting.
+type counters struct {
+	requests prometheus.Counter
+	seconds  prometheus.Observer
+}
+
+// Route is where the answers of that route are counted.
+func (m *Metrics) Route(route string) *Route {
+	return &Route{of: m, route: route, bytes: m.bytes.WithLabelValues(route), answers: map[answer]*counters{}}
+}
+
+// Answer counts one answer.
+func (r *Route) Answer(method string, status int, took time.Duration, bytes int64) {
+	c := r.counters(answer{method, status})
+	c.requests.Inc()
+	c.seconds.Observe(took.Seconds())
+	r.bytes.Add(float64(bytes))
+}
+
+func (r *Route) counters(a answer) *counters {
+	r.mu.RLock()
+	c := r.answers[a]
+	r.mu.RUnlock()
+	if c == nil {
+		c = &counters{r.of.requests.WithLabelValues(r.route, a.method, strconv.Itoa(a.status)), r.of.seconds.WithLabelValues(r.route, a.method)}
+		r.mu.Lock()
+		r.answers[a] = c
+		r.mu.Unlock()
+	}
+	return c
 }
 
 // Served counts objects that went out.
-func (m *Metrics) Served(n int) { m.objects.WithLabelValues("out").Add(float64(n)) }
+func (m *Metrics) Served(n int) { m.served.Add(float64(n)) }
 
 // Pushed counts the outcome of a push.
 func (m *Metrics) Pushed(accepted, refused int) {

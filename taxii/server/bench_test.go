@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"comity/stix"
 	"comity/taxii"
@@ -114,6 +115,37 @@ func BenchmarkPush(b *testing.B) {
 				vendor.do("POST", c+"objects/", body).want(202)
 			}
 			b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), "objects/s")
+		})
+	}
+}
+
+// nowhere is a ResponseWriter that costs nothing.
+type nowhere struct{ header http.Header }
+
+func (n *nowhere) Header() http.Header              { return n.header }
+func (n *nowhere) Write(b []byte) (int, error)      { return len(b), nil }
+func (n *nowhere) WriteHeader(int)                  {}
+func (n *nowhere) SetWriteDeadline(time.Time) error { return nil }
+
+// BenchmarkAnswer is what the exchange itself costs, without net/http around it, of
+// a page that is kept and of one that the caller has already.
+func BenchmarkAnswer(b *testing.B) {
+	w := newWorld(b)
+	c := w.collection("sharing.reports")
+	vendor := w.as("vendor/feed")
+	vendor.push(c, indicators(1, 100)...)
+	tag := vendor.get(c + "objects/?limit=100").want(200).header.Get("ETag")
+	h := w.handler()
+	for name, more := range map[string]header{"kept": {"Accept-Encoding", "identity"}, "304": {"If-None-Match", tag}} {
+		b.Run("as="+name, func(b *testing.B) {
+			r := httptest.NewRequest("GET", c+"objects/?limit=100", nil)
+			r.Header.Set("Authorization", "Bearer "+vendor.token)
+			r.Header.Set("Accept", taxii.MediaType)
+			r.Header.Set(more.name, more.value)
+			b.ReportAllocs()
+			for b.Loop() {
+				h.ServeHTTP(&nowhere{http.Header{}}, r)
+			}
 		})
 	}
 }

@@ -10,16 +10,17 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/gorilla/mux"
 
 	"comity/taxii"
 	"comity/taxii/exchange"
+	"comity/taxii/metrics"
 )
 
 // caller is who sent a request and what they may do, found out before any
 // handler runs.
 type caller struct {
 	exchange.Principal
+	path   path
 	policy *exchange.Policy
 	grant  exchange.Grant // zero unless the path names a collection
 	now    time.Time
@@ -38,7 +39,13 @@ type served struct {
 type endpoint struct {
 	server  *Server
 	path    string
+	names   []string // of path, between its slashes
 	methods map[string]route
+	counts  *metrics.Route
+}
+
+func newEndpoint(s *Server, path string) *endpoint {
+	return &endpoint{server: s, path: path, names: strings.Split(strings.Trim(path, "/"), "/"), methods: map[string]route{}, counts: s.Metrics.Route(path)}
 }
 
 // headersOfAll are those that every answer has. What one caller may see is nobody
@@ -53,15 +60,15 @@ var headersOfAll = []struct {
 	{"Cache-Control", []string{"private, no-cache"}},
 }
 
-func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+// serve answers c, of whom nothing is known but the path.
+func (e *endpoint) serve(w http.ResponseWriter, r *http.Request, c *caller) {
 	s, start := e.server, time.Now()
 	out := &response{ResponseWriter: w, patience: s.patience, id: uuid.NewString()}
-	c := &caller{now: s.Now()}
 	header := w.Header()
 	for _, h := range headersOfAll {
 		header[h.name] = h.value
 	}
-	header.Set("Date", c.now.UTC().Format(http.TimeFormat))
+	header["Date"] = s.clock.date(c.now)
 	if r.ContentLength != 0 {
 		// Perhaps nobody reads the body; net/http waits for its end even so
 		// before it sends the answer.
@@ -113,13 +120,13 @@ func (e *endpoint) answer(w *response, r *http.Request, c *caller) error {
 		}
 		return taxii.Errorf(taxii.NotAllowed, "%s is not for this endpoint, which has %s", r.Method, e.allow())
 	}
-	if _, inRoot := mux.Vars(r)["root"]; inRoot {
-		if root, err := pathValue(r, "root"); err != nil || root != c.policy.Centre().ID {
+	if c.path.sent("{root}") != "" {
+		if root, err := c.path.value("{root}"); err != nil || root != c.policy.Centre().ID {
 			return taxii.Errorf(taxii.NotFound, "there is no such API root")
 		}
 	}
 	if verb, concerns := verbs[row.action]; concerns {
-		name, err := pathValue(r, "collection")
+		name, err := c.path.value("{collection}")
 		if err != nil {
 			return err
 		}
@@ -130,11 +137,11 @@ func (e *endpoint) answer(w *response, r *http.Request, c *caller) error {
 		c.served.collection = c.grant.Collection().Alias
 	}
 	if row.action != anyone && row.method == get {
-		leave, err := s.pages.enter(r.Context(), c.Account)
+		gate, err := s.pages.enter(r.Context(), c.Account)
 		if err != nil {
 			return err
 		}
-		defer leave()
+		defer gate.leave()
 	}
 	return row.handler(s, w, r, c)
 }
@@ -177,11 +184,17 @@ func (e *endpoint) account(r *http.Request, w *response, c *caller, took time.Du
 	if !slices.Contains(countedMethods, method) {
 		method = "other" // counters must not grow with what callers make up
 	}
-	s.Metrics.Request(e.path, method, w.status, took, w.bytes)
+	e.counts.Answer(method, w.status, took, w.bytes)
 	level := slog.LevelInfo
 	if w.status >= 500 {
 		level = slog.LevelError
 	}
+	log := s.Log.Handler()
+	if !log.Enabled(r.Context(), level) {
+		return
+	}
+	// Past the Logger, which would look up from where it is called.
+	line := slog.NewRecord(time.Now(), level, "request", 0)
 	attrs := append(make([]slog.Attr, 0, 11), // room for all, so that they stay on the stack
 		slog.String("request_id", w.id),
 		slog.String("account", c.Account),
@@ -198,5 +211,6 @@ func (e *endpoint) account(r *http.Request, w *response, c *caller, took time.Du
 	if !c.served.last.IsZero() {
 		attrs = append(attrs, slog.String("last", taxii.FormatTime(c.served.last)))
 	}
-	s.Log.LogAttrs(r.Context(), level, "request", attrs...)
+	line.AddAttrs(attrs...)
+	log.Handle(r.Context(), line) // an error has nowhere to go
 }

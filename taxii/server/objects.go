@@ -63,7 +63,7 @@ func (s *Server) getObject(w http.ResponseWriter, r *http.Request, c *caller) er
 // oneID is the object of the path, as a list. NotFound if the caller can see
 // no version of it.
 func (s *Server) oneID(r *http.Request, c *caller) ([]string, error) {
-	id, err := pathValue(r, "object")
+	id, err := c.path.value("{object}")
 	if err != nil {
 		return nil, err
 	}

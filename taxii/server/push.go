@@ -32,11 +32,11 @@ func (s *Server) addObjects(w http.ResponseWriter, r *http.Request, c *caller) e
 	if err != nil {
 		return err
 	}
-	leave, err := s.pushes.enter(r.Context(), c.Account)
+	gate, err := s.pushes.enter(r.Context(), c.Account)
 	if err != nil {
 		return err
 	}
-	defer leave()
+	defer gate.leave()
 	// The limit holds before and after unpacking: there is gzip without end that
 	// yields nothing.
 	paced := &pacedBody{r: r.Body, control: http.NewResponseController(w), patience: s.patience, start: time.Now()}

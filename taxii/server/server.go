@@ -53,14 +53,15 @@ const (
 	minRate = 16 << 10
 )
 
-// Server answers requests. It is read-only once built, but for the shelf, and
-// safe for concurrent use.
+// Server answers requests. It is read-only once built, but for the shelf and the
+// like, and safe for concurrent use.
 type Server struct {
 	Rooms
 	config Config
 	pushes *turnstile
 	pages  *turnstile
 	shelf  *shelf
+	clock  clock
 }
 
 // Rooms are what a Server works with. All of them are needed.
@@ -92,7 +93,10 @@ func New(config Config, rooms Rooms) http.Handler {
 	if config.Shelf == 0 {
 		config.Shelf = 32 << 20
 	}
-	return (&Server{rooms, config, newTurnstile(pushesAtOnce), newTurnstile(pagesAtOnce), newShelf(config.Shelf)}).router()
+	s := &Server{
+		Rooms: rooms, config: config, pushes: newTurnstile(pushesAtOnce), pages: newTurnstile(pagesAtOnce), shelf: newShelf(config.Shelf),
+	}
+	return s.router()
 }
 
 // patience is how long n octets may take.

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/gorilla/mux"
 	"github.com/klauspost/compress/gzip"
 
 	"comity/stix"
@@ -41,7 +40,7 @@ func askedFor(r *http.Request, c *caller) asked {
 	v := c.grant.View()
 	a := asked{
 		collection: c.grant.ID(), own: v.Own, ceiling: v.Ceiling, action: v.Action,
-		object: mux.Vars(r)["object"], query: r.URL.RawQuery, emptyList: c.EmptyList(), gzip: takesGzip(r),
+		object: c.path.sent("{object}"), query: r.URL.RawQuery, emptyList: c.EmptyList(), gzip: takesGzip(r),
 	}
 	if v.Types != nil {
 		a.types = ";" + strings.Join(v.Types, ",")

@@ -6,45 +6,50 @@ import (
 )
 
 // turnstile lets each name through a bounded number of times at once; others
-// of that name wait.
+// of that name wait. It remembers the names: they are those of accounts.
 type turnstile struct {
 	width int
-	mu    sync.Mutex // guards gates
-	gates map[string]*gate
+	mu    sync.RWMutex // guards gates
+	gates map[string]gate
 }
 
-// gate is the turnstile of one name, kept while anybody uses it.
-type gate struct {
-	users int
-	slots chan struct{}
-}
+// gate holds a token of each who is through.
+type gate chan struct{}
 
 func newTurnstile(width int) *turnstile {
-	return &turnstile{width: width, gates: map[string]*gate{}}
+	return &turnstile{width: width, gates: map[string]gate{}}
 }
 
-// enter waits for a place; leave gives it back. The error is ctx's.
-func (t *turnstile) enter(ctx context.Context, name string) (leave func(), err error) {
-	t.mu.Lock()
-	g := t.gates[name]
-	if g == nil {
-		g = &gate{slots: make(chan struct{}, t.width)}
-		t.gates[name] = g
-	}
-	g.users++
-	t.mu.Unlock()
-	forget := func() {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		if g.users--; g.users == 0 {
-			delete(t.gates, name)
-		}
+// enter waits for a place, which leave gives back. The error is that of ctx.
+func (t *turnstile) enter(ctx context.Context, name string) (gate, error) {
+	g := t.gate(name)
+	select {
+	case g <- struct{}{}: // without a look at ctx, which costs more
+		return g, nil
+	default:
 	}
 	select {
-	case g.slots <- struct{}{}:
-		return func() { <-g.slots; forget() }, nil
+	case g <- struct{}{}:
+		return g, nil
 	case <-ctx.Done():
-		forget()
 		return nil, ctx.Err()
 	}
+}
+
+func (g gate) leave() { <-g }
+
+func (t *turnstile) gate(name string) gate {
+	t.mu.RLock()
+	g := t.gates[name]
+	t.mu.RUnlock()
+	if g != nil {
+		return g
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if g = t.gates[name]; g == nil {
+		g = make(gate, t.width)
+		t.gates[name] = g
+	}
+	return g
 }
