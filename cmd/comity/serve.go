@@ -149,7 +149,7 @@ func (ex *exchangeServer) start(c *serveCmd) error {
 		return err
 	}
 	scheme := "http"
-	if ex.tls != nil {
+	if listener = server.Listener(listener); ex.tls != nil {
 		scheme = "https"
 		listener = tls.NewListener(listener, ex.tls)
 	}
@@ -207,6 +207,7 @@ func (c *serveCmd) inside(counters *metrics.Metrics) http.Handler {
 func (ex *exchangeServer) serve(l net.Listener, h http.Handler) {
 	s := &http.Server{
 		Handler:           h,
+		ConnContext:       server.ConnContext,
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,

@@ -64,11 +64,16 @@ var headersOfAll = []struct {
 func (e *endpoint) serve(w http.ResponseWriter, r *http.Request, c *caller) {
 	s, start := e.server, time.Now()
 	out := &response{ResponseWriter: w, patience: s.patience, id: uuid.NewString()}
+	if r.Method != http.MethodHead { // which has no body that could follow the head
+		out.conn = connOf(r)
+	}
 	header := w.Header()
 	for _, h := range headersOfAll {
 		header[h.name] = h.value
 	}
-	header["Date"] = s.clock.date(c.now)
+	if apart := time.Since(c.now); apart.Abs() > time.Second { // else net/http's is as good
+		header.Set("Date", c.now.UTC().Format(http.TimeFormat))
+	}
 	if r.ContentLength != 0 {
 		// Perhaps nobody reads the body; net/http waits for its end even so
 		// before it sends the answer.

@@ -127,6 +127,7 @@ func (w *world) scrape() string {
 func (w *world) serve(withTLS bool) {
 	w.server = httptest.NewUnstartedServer(nil)
 	w.config.PublicURL = "http://" + w.server.Listener.Addr().String()
+	w.server.Listener, w.server.Config.ConnContext = server.Listener(w.server.Listener), server.ConnContext
 	w.server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)
 	if withTLS {
 		w.config.PublicURL = "https://" + w.server.Listener.Addr().String()

@@ -17,6 +17,7 @@ import (
 // off a client that does not take it.
 type response struct {
 	http.ResponseWriter
+	conn     *conn // nil if its writes are not to be put together
 	patience func(int64) time.Duration
 	id       string // of the request; travels as error_id
 	status   int
@@ -35,6 +36,9 @@ func (w *response) WriteHeader(status int) {
 func (w *response) Write(b []byte) (int, error) {
 	if w.status == 0 {
 		w.status = http.StatusOK
+	}
+	if w.conn != nil && w.bytes == 0 && len(b) > headRoom {
+		w.conn.hold()
 	}
 	http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Now().Add(w.patience(int64(len(b)))))
 	n, err := w.ResponseWriter.Write(b)

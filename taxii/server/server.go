@@ -53,15 +53,14 @@ const (
 	minRate = 16 << 10
 )
 
-// Server answers requests. It is read-only once built, but for the shelf and the
-// like, and safe for concurrent use.
+// Server answers requests. It is read-only once built, but for the shelf, and safe
+// for concurrent use.
 type Server struct {
 	Rooms
 	config Config
 	pushes *turnstile
 	pages  *turnstile
 	shelf  *shelf
-	clock  clock
 }
 
 // Rooms are what a Server works with. All of them are needed.
