@@ -22,3 +22,21 @@ func (s Shelf) Used() (counted, octets, places int) {
 	}
 	return s.shelf.used, octets, len(s.shelf.places) + s.shelf.order.Len()
 }
+
+// Member is a gzip member that is put together.
+type Member struct{ member *member }
+
+func (m *Member) begun() *member {
+	if m.member == nil {
+		begun := newMember(nil)
+		m.member = &begun
+	}
+	return m.member
+}
+
+// Pack adds a piece compressed, Store as it is.
+func (m *Member) Pack(piece []byte)  { f := newFragment(piece); m.begun().add(&f) }
+func (m *Member) Store(piece []byte) { m.begun().store(piece) }
+
+// End is the whole member.
+func (m *Member) End() []byte { return m.begun().end() }
