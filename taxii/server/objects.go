@@ -130,13 +130,18 @@ func (s *Server) read(r *http.Request, c *caller, a asked, f taxii.Filter, q sto
 	}
 	if p == nil || p.body == nil && !hasAlready(r, p.tag) {
 		again = p != nil
-		q.Into.Buffer = append(q.Into.Buffer[:0], `{"objects":[`...)
+		q.Into.Buffer = append(q.Into.Buffer[:0], opening...)
 		page, err := s.Store.Scan(r.Context(), c.grant, q)
 		if err != nil {
 			return nil, false, err
 		}
-		envelope(page, c, f)
-		p = newSheet(page)
+		e := extentOf(page)
+		rest := ending(&e, c, f)
+		if e.count == 0 {
+			page.Buffer = page.Buffer[:0]
+		}
+		page.Buffer = append(page.Buffer, rest...)
+		p = newSheet(e, rest)
 		s.shelf.put(a, p)
 	}
 	if r.Method == http.MethodHead || hasAlready(r, p.tag) {
@@ -145,17 +150,19 @@ func (s *Server) read(r *http.Request, c *caller, a asked, f taxii.Filter, q sto
 	return p, again, s.Recorder.Deliver(c.grant, q.Match, q.After, p.first, p.last, p.count)
 }
 
-// envelope makes the buffer of a page, which its objects end, an envelope (TAXII
-// 2.1 §3.7).
-func envelope(page *store.Page, c *caller, f taxii.Filter) {
+// opening is what stands before the objects of a page (TAXII 2.1 §3.7).
+const opening = `{"objects":[`
+
+// ending is what follows the objects of a page, or, if there are none, the whole
+// envelope.
+func ending(e *extent, c *caller, f taxii.Filter) []byte {
 	switch {
-	case page.Len() > 0 && page.More:
-		page.Buffer = append(page.Buffer, `],"more":true,"next":"`+next(c, f, page.Last, true)+`"}`...)
-	case page.Len() > 0:
-		page.Buffer = append(page.Buffer, `]}`...)
-	default:
-		page.Buffer = append(page.Buffer[:0], emptyEnvelope(c)...)
+	case e.count > 0 && e.More:
+		return []byte(`],"more":true,"next":"` + next(c, f, e.last, true) + `"}`)
+	case e.count > 0:
+		return []byte(`]}`)
 	}
+	return emptyEnvelope(c)
 }
 
 // emptyEnvelope is {} as the standard demands, or what the account's client

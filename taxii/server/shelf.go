@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cespare/xxhash/v2"
 	"github.com/google/uuid"
 	"github.com/klauspost/compress/gzip"
 
@@ -48,39 +49,54 @@ func askedFor(r *http.Request, c *caller) asked {
 	return a
 }
 
-// sheet is a page that was answered. It does not change.
-type sheet struct {
+// extent is what a page holds, and for how long.
+type extent struct {
 	store.Standing
 	count       int
 	first, last time.Time
-	tag         string
-	body        []byte // as it is sent; nil if it is not kept
-	packed      bool   // body is compressed
+	objects     uint64 // their identity
 }
 
-// newSheet is the sheet of a page that is an envelope. Its tag is made of nothing
-// but what the caller gets, so that it tells nothing of what is hidden: of the
-// dates, under each of which a collection has one record for ever, and, as a store
-// that was restored may give them again, of a checksum. It is a weak one, the same
-// for the compressed page (RFC 9110 §8.8.1).
-func newSheet(page *store.Page) *sheet {
-	sum := make([]byte, 0, 8*1024)
-	for _, date := range page.Added {
-		sum = binary.BigEndian.AppendUint64(sum, uint64(date))
+func extentOf(page *store.Page) extent {
+	return extent{page.Standing, page.Len(), page.First, page.Last, identity(page, 0, page.Len())}
+}
+
+// identity is the sum of a hash of each object from i to j of a page, so that those
+// of its parts add up to that of a page: of its date, under which a collection has
+// one record for ever, and, as a store that was restored may give it again, of a
+// checksum.
+func identity(page *store.Page, i, j int) (sum uint64) {
+	var b [12]byte
+	for ; i < j; i++ {
+		binary.BigEndian.PutUint64(b[:], uint64(page.Added[i]))
+		binary.BigEndian.PutUint32(b[8:], crc32.Checksum(page.Object(i), castagnoli))
+		sum += xxhash.Sum64(b[:])
 	}
-	digest := sha256.Sum256(binary.BigEndian.AppendUint32(sum, crc32.Checksum(page.Buffer, castagnoli)))
-	p := &sheet{
-		Standing: page.Standing, count: page.Len(), first: page.First, last: page.Last,
-		tag: `W/"` + base64.RawURLEncoding.EncodeToString(digest[:15]) + `"`,
-	}
-	if p.count == 0 {
-		p.body = bytes.Clone(page.Buffer)
-	}
-	return p
+	return sum
 }
 
 // castagnoli is a table of constants: made once, as crc32 hands out one anyway.
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// sheet is a page that was answered. It does not change.
+type sheet struct {
+	extent
+	tag    string
+	body   []byte // as it is sent; nil if it is not kept
+	packed bool   // body is compressed
+}
+
+// newSheet is the sheet of a page whose objects have that ending. Its tag is made
+// of nothing but what the caller gets, so that it tells nothing of what is hidden.
+// It is a weak one, the same for the compressed page (RFC 9110 §8.8.1).
+func newSheet(e extent, ending []byte) *sheet {
+	digest := sha256.Sum256(append(binary.BigEndian.AppendUint64(make([]byte, 0, 256), e.objects), ending...))
+	p := &sheet{extent: e, tag: `W/"` + base64.RawURLEncoding.EncodeToString(digest[:15]) + `"`}
+	if p.count == 0 {
+		p.body = ending
+	}
+	return p
+}
 
 // with is the sheet with its body, as it is sent to who asks so.
 func (p *sheet) with(a asked, body []byte) *sheet {
