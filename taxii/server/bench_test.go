@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -146,6 +147,44 @@ func BenchmarkAnswer(b *testing.B) {
 			for b.Loop() {
 				h.ServeHTTP(&nowhere{http.Header{}}, r)
 			}
+		})
+	}
+}
+
+// BenchmarkNewPage answers gzip pages of 1,000 that nobody asked for, each from
+// another object on, without a network: from cells that earlier pages left, and as a
+// server does it that keeps none.
+func BenchmarkNewPage(b *testing.B) {
+	w := newWorld(b)
+	c := w.collection("sharing.reports")
+	vendor := w.as("vendor/feed")
+	const n = 10_000
+	filler := `"description":"` + strings.Repeat("Seen by several sensors shortly after the first stage. ", 8) + `"`
+	for from := 1; from < n; from += 1000 {
+		var some []string
+		for i := range 1000 {
+			some = append(some, indicator(from+i, 0, filler))
+		}
+		vendor.push(c, some...)
+	}
+	packed := header{"Accept-Encoding", "gzip"}
+	var dates []string
+	for _, record := range vendor.manifest(c, "limit=10000") {
+		dates = append(dates, record.DateAdded)
+	}
+	for name, from := range map[string]direct{"kept": {w, w.server.Config.Handler}, "made": w.forgetful()} {
+		b.Run("cells="+name, func(b *testing.B) {
+			for i := 0; i < n; i += 1000 {
+				from.ask("vendor/feed", "GET", fmt.Sprintf("%sobjects/?limit=1000&added_after=%s", c, dates[max(i-1, 0)]), packed)
+			}
+			i, octets := 0, 0
+			b.ReportAllocs()
+			for b.Loop() {
+				i++
+				target := fmt.Sprintf("%sobjects/?limit=%d&added_after=%s", c, 1000+i/8000, dates[i*7919%8000])
+				octets += len(from.ask("vendor/feed", "GET", target, packed).want(200).body)
+			}
+			b.ReportMetric(float64(octets)/float64(i), "octets/page")
 		})
 	}
 }

@@ -1,6 +1,10 @@
 package server
 
-import "strconv"
+import (
+	"strconv"
+
+	"comity/store"
+)
 
 // Shelf is a shelf of its own.
 type Shelf struct{ shelf *shelf }
@@ -18,7 +22,7 @@ func (s Shelf) Has(n int) bool { return s.shelf.find(asked{query: strconv.Itoa(n
 // Used is what the shelf counts, and what there is: octets and places.
 func (s Shelf) Used() (counted, octets, places int) {
 	for e := s.shelf.order.Front(); e != nil; e = e.Next() {
-		octets += e.Value.(*place).size()
+		octets += e.Value.(interface{ size() int }).size()
 	}
 	return s.shelf.used, octets, len(s.shelf.places) + s.shelf.order.Len()
 }
@@ -40,3 +44,27 @@ func (m *Member) Store(piece []byte) { m.begun().store(piece) }
 
 // End is the whole member.
 func (m *Member) End() []byte { return m.begun().end() }
+
+// Keep puts a cell of that many octets there, of a view in a state of the past, that
+// holds the dates from first to last.
+func (s Shelf) Keep(view int, past uint64, first, last int64, octets int) {
+	c := &cell{fragment: fragment{data: make([]byte, octets)}, after: first - 1}
+	for d := first; d <= last; d++ {
+		c.dates = append(c.dates, d)
+	}
+	s.shelf.keep(asked{types: strconv.Itoa(view)}, store.State{Past: past}, []*cell{c})
+}
+
+// Rows is the dates of the cells that a view has, in order, and how many cells there
+// are in all rows.
+func (s Shelf) Rows(view int) (dates []int64, cells int) {
+	for v, r := range s.shelf.rows {
+		cells += len(r.cells)
+		for _, c := range r.cells {
+			if v.types == strconv.Itoa(view) {
+				dates = append(dates, c.dates...)
+			}
+		}
+	}
+	return dates, cells
+}

@@ -87,13 +87,9 @@ const maxBlank = 2 << 20
 // (RFC 9110 §13.1.2).
 func (s *Server) writePage(w http.ResponseWriter, r *http.Request, c *caller, f taxii.Filter, q store.Query) error {
 	q.Into = blanks.Get().(*store.Page)
-	defer func() {
-		if cap(q.Into.Buffer) <= maxBlank {
-			blanks.Put(q.Into)
-		}
-	}()
+	defer dispose(q.Into)
 	a := askedFor(r, c)
-	p, again, err := s.read(r, c, a, f, q)
+	p, err := s.read(r, c, a, f, q)
 	if err != nil {
 		return err
 	}
@@ -105,49 +101,69 @@ func (s *Server) writePage(w http.ResponseWriter, r *http.Request, c *caller, f 
 	}
 	c.served.objects, c.served.last = p.count, p.last
 	s.Metrics.Served(p.count)
-	if again {
-		p = p.with(a, q.Into.Buffer)
-		s.shelf.put(a, p)
-	}
-	if p.body == nil {
+	switch {
+	case p.mosaic != nil:
+		out := blanks.Get().(*store.Page)
+		defer dispose(out)
+		out.Buffer = p.mosaic.pack(s.shelf, out.Buffer[:0])
+		(&sheet{packed: true, body: out.Buffer}).write(w)
+		return nil
+	case p.again:
+		p.sheet = p.with(a, q.Into.Buffer)
+		s.shelf.put(a, p.sheet)
+	case p.body == nil:
 		return write(w, r, http.StatusOK, q.Into.Buffer)
 	}
 	p.write(w)
 	return nil
 }
 
+// dispose gives back what was taken from blanks.
+func dispose(page *store.Page) {
+	if cap(page.Buffer) <= maxBlank {
+		blanks.Put(page)
+	}
+}
+
+// found is a page that was looked for. If it is neither on the shelf with its body
+// nor a mosaic, its body is in the Buffer of the query.
+type found struct {
+	*sheet
+	mosaic *mosaic
+	again  bool // it was asked for before, and is worth to be kept
+}
+
 // read finds the page that is asked for, on the shelf or in the store, and puts
 // it on record as delivered, before it is: what is recalled meanwhile is then
 // known to be held here. What is not sent is not delivered: that is HEAD, and what
 // the caller has already, which is on record from when it was sent.
-//
-// A sheet without a body has it in q.Into; again tells that it was asked for
-// before.
-func (s *Server) read(r *http.Request, c *caller, a asked, f taxii.Filter, q store.Query) (p *sheet, again bool, err error) {
+func (s *Server) read(r *http.Request, c *caller, a asked, f taxii.Filter, q store.Query) (p found, err error) {
 	defer s.Recorder.Reading()()
-	if p, err = s.onShelf(r.Context(), c.grant, a); err != nil {
-		return nil, false, err
+	if p.sheet, err = s.onShelf(r.Context(), c.grant, a); err != nil {
+		return p, err
 	}
-	if p == nil || p.body == nil && !hasAlready(r, p.tag) {
-		again = p != nil
-		q.Into.Buffer = append(q.Into.Buffer[:0], opening...)
-		page, err := s.Store.Scan(r.Context(), c.grant, q)
-		if err != nil {
-			return nil, false, err
+	if p.sheet == nil || p.body == nil && !hasAlready(r, p.tag) {
+		p.again = p.sheet != nil
+		var e extent
+		if e, p.mosaic, err = s.collect(r, c, a, q, p.again); err != nil {
+			return p, err
 		}
-		e := extentOf(page)
 		rest := ending(&e, c, f)
-		if e.count == 0 {
-			page.Buffer = page.Buffer[:0]
+		switch {
+		case p.mosaic != nil:
+			p.mosaic.ending = rest
+		case e.count == 0:
+			q.Into.Buffer = append(q.Into.Buffer[:0], rest...)
+		default:
+			q.Into.Buffer = append(q.Into.Buffer, rest...)
 		}
-		page.Buffer = append(page.Buffer, rest...)
-		p = newSheet(e, rest)
-		s.shelf.put(a, p)
+		p.sheet = newSheet(e, rest)
+		s.shelf.put(a, p.sheet)
 	}
 	if r.Method == http.MethodHead || hasAlready(r, p.tag) {
-		return p, again, nil
+		return p, nil
 	}
-	return p, again, s.Recorder.Deliver(c.grant, q.Match, q.After, p.first, p.last, p.count)
+	return p, s.Recorder.Deliver(c.grant, q.Match, q.After, p.first, p.last, p.count)
 }
 
 // opening is what stands before the objects of a page (TAXII 2.1 §3.7).

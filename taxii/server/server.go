@@ -35,8 +35,8 @@ type Config struct {
 	// second for every 16 KiB of it: slow lines are served, endless ones are cut
 	// off. Default 30 s.
 	Grace time.Duration
-	// Shelf bounds what is kept of pages that were asked for more than once, in
-	// octets. Default 32 MiB; below 0 nothing is kept.
+	// Shelf bounds what is kept of pages that were asked for, in octets. Default
+	// 32 MiB; below 0 nothing is kept.
 	Shelf int
 }
 

@@ -9,6 +9,7 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -136,15 +137,15 @@ func hasAlready(r *http.Request, tag string) bool {
 	return false
 }
 
-// shelf keeps sheets, those that were asked for last. One that is asked for again
-// while it holds is kept with its body, so that walks through a collection push
-// nothing off but each other's tags.
+// shelf keeps sheets and cells, those that were used last. A sheet that is asked for
+// again while it holds is kept with its body.
 type shelf struct {
 	room   int        // octets
 	mu     sync.Mutex // guards what follows
 	used   int
 	places map[asked]*list.Element
-	order  list.List // of *place, the last asked for in front
+	rows   map[asked]*row // by view; none is empty
+	order  list.List      // of *place and *cell, the last used in front
 }
 
 type place struct {
@@ -152,14 +153,16 @@ type place struct {
 	sheet *sheet
 }
 
-// overhead is about what a place takes beside its texts and its body.
+// overhead is about what a place or a cell takes beside its texts and its body.
 const overhead = 512
 
 func (p *place) size() int {
 	return overhead + len(p.asked.types) + len(p.asked.object) + len(p.asked.query) + len(p.sheet.body)
 }
 
-func newShelf(room int) *shelf { return &shelf{room: room, places: map[asked]*list.Element{}} }
+func newShelf(room int) *shelf {
+	return &shelf{room: room, places: map[asked]*list.Element{}, rows: map[asked]*row{}}
+}
 
 // find is the sheet that was put there last, nil if it is gone.
 func (s *shelf) find(a asked) *sheet {
@@ -182,21 +185,35 @@ func (s *shelf) put(a asked, p *sheet) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.drop(s.places[a])
+	if old := s.places[a]; old != nil {
+		s.drop(old)
+	}
 	s.places[a] = s.order.PushFront(fresh)
-	for s.used += fresh.size(); s.used > s.room; {
+	s.used += fresh.size()
+	s.trim()
+}
+
+// trim drops what was not used for longest until the rest has room. The caller
+// holds mu.
+func (s *shelf) trim() {
+	for s.used > s.room {
 		s.drop(s.order.Back())
 	}
 }
 
-// drop takes a place off; nil is none. The caller holds mu.
+// drop takes something off. The caller holds mu.
 func (s *shelf) drop(e *list.Element) {
-	if e == nil {
-		return
+	switch p := s.order.Remove(e).(type) {
+	case *place:
+		delete(s.places, p.asked)
+		s.used -= p.size()
+	case *cell:
+		s.used -= p.size()
+		i := p.row.from(p.after)
+		if p.row.cells = slices.Delete(p.row.cells, i, i+1); len(p.row.cells) == 0 {
+			delete(s.rows, p.row.view)
+		}
 	}
-	p := s.order.Remove(e).(*place)
-	delete(s.places, p.asked)
-	s.used -= p.size()
 }
 
 // onShelf is the sheet on the shelf, if it is what the store would answer now.
