@@ -9,7 +9,7 @@ import (
 
 // getCollections answers TAXII 2.1 §5.1: what the caller has any right to, by
 // id.
-func (s *Server) getCollections(w http.ResponseWriter, r *http.Request, c *caller) error {
+func (s *Server) getCollections(w *response, r *http.Request, c *caller) error {
 	var list taxii.Collections
 	for _, g := range c.policy.Grants(c.Principal, c.now) {
 		list.Collections = append(list.Collections, describe(g))
@@ -18,7 +18,7 @@ func (s *Server) getCollections(w http.ResponseWriter, r *http.Request, c *calle
 }
 
 // getCollection answers TAXII 2.1 §5.2.
-func (s *Server) getCollection(w http.ResponseWriter, r *http.Request, c *caller) error {
+func (s *Server) getCollection(w *response, r *http.Request, c *caller) error {
 	return writeJSON(w, r, http.StatusOK, describe(c.grant))
 }
 

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"io"
 	"net"
 	"net/http"
 	"sync"
@@ -83,4 +84,12 @@ func (c *conn) take() *heldHead {
 	head := c.held
 	c.held = nil
 	return head
+}
+
+// ReadFrom implements io.ReaderFrom, which net/http looks for.
+func (c *conn) ReadFrom(r io.Reader) (int64, error) {
+	if f, ok := r.(*pageFile); ok {
+		return c.send(f)
+	}
+	return io.Copy(struct{ io.Writer }{c}, r)
 }

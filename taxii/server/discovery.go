@@ -7,7 +7,7 @@ import (
 )
 
 // getDiscovery answers TAXII 2.1 §4.1.
-func (s *Server) getDiscovery(w http.ResponseWriter, r *http.Request, c *caller) error {
+func (s *Server) getDiscovery(w *response, r *http.Request, c *caller) error {
 	root := s.config.PublicURL + "/" + c.policy.Centre().ID + "/"
 	return writeJSON(w, r, http.StatusOK, taxii.Discovery{
 		Title:       c.policy.CentreName(),
@@ -19,7 +19,7 @@ func (s *Server) getDiscovery(w http.ResponseWriter, r *http.Request, c *caller)
 }
 
 // getAPIRoot answers TAXII 2.1 §4.2.
-func (s *Server) getAPIRoot(w http.ResponseWriter, r *http.Request, c *caller) error {
+func (s *Server) getAPIRoot(w *response, r *http.Request, c *caller) error {
 	return writeJSON(w, r, http.StatusOK, taxii.APIRoot{
 		Title:            c.policy.CentreName(),
 		Versions:         []string{taxii.MediaType},
@@ -28,12 +28,12 @@ func (s *Server) getAPIRoot(w http.ResponseWriter, r *http.Request, c *caller) e
 }
 
 // getHealth answers while the process can answer at all.
-func (s *Server) getHealth(w http.ResponseWriter, r *http.Request, _ *caller) error {
+func (s *Server) getHealth(w *response, r *http.Request, _ *caller) error {
 	return write(w, r, http.StatusOK, []byte("{}"))
 }
 
 // getReadiness answers 503 while the store cannot be written to.
-func (s *Server) getReadiness(w http.ResponseWriter, r *http.Request, _ *caller) error {
+func (s *Server) getReadiness(w *response, r *http.Request, _ *caller) error {
 	if err := s.Store.Ready(r.Context()); err != nil {
 		return &taxii.Error{Code: taxii.Unavailable, Msg: "the store cannot be written to", Err: err}
 	}

@@ -31,7 +31,7 @@ type caller struct {
 type served struct {
 	collection string
 	objects    int
-	last       time.Time // date_added of the last entry
+	last       string // date_added of the last entry
 }
 
 // endpoint answers one path. It does for every method what no handler should
@@ -213,8 +213,8 @@ func (e *endpoint) account(r *http.Request, w *response, c *caller, took time.Du
 		attrs = append(attrs, slog.String("collection", c.served.collection), slog.String("query", r.URL.RawQuery),
 			slog.Int("objects", c.served.objects))
 	}
-	if !c.served.last.IsZero() {
-		attrs = append(attrs, slog.String("last", taxii.FormatTime(c.served.last)))
+	if c.served.last != "" {
+		attrs = append(attrs, slog.String("last", c.served.last))
 	}
 	line.AddAttrs(attrs...)
 	log.Handle(r.Context(), line) // an error has nowhere to go

@@ -97,7 +97,7 @@ var uses = []actionHandling{
 }
 
 // getHandling answers /{centre}/x-handling/.
-func (s *Server) getHandling(w http.ResponseWriter, r *http.Request, c *caller) error {
+func (s *Server) getHandling(w *response, r *http.Request, c *caller) error {
 	h := handling{
 		Organisation: c.Org,
 		Home:         c.Home,

@@ -10,7 +10,7 @@ import (
 
 // getManifest answers TAXII 2.1 §5.3, one record a version, oldest added
 // first.
-func (s *Server) getManifest(w http.ResponseWriter, r *http.Request, c *caller) error {
+func (s *Server) getManifest(w *response, r *http.Request, c *caller) error {
 	f, q, err := s.query(r, c, taxii.ListFields)
 	if err != nil {
 		return err
@@ -36,7 +36,7 @@ func (s *Server) getManifest(w http.ResponseWriter, r *http.Request, c *caller) 
 
 // getVersions answers TAXII 2.1 §5.8, oldest added first, so that paging
 // works.
-func (s *Server) getVersions(w http.ResponseWriter, r *http.Request, c *caller) error {
+func (s *Server) getVersions(w *response, r *http.Request, c *caller) error {
 	f, q, err := s.query(r, c, taxii.VersionsFields)
 	if err != nil {
 		return err
@@ -57,7 +57,7 @@ func (s *Server) getVersions(w http.ResponseWriter, r *http.Request, c *caller) 
 }
 
 // manifest reads a page of records and sets the date headers.
-func (s *Server) manifest(w http.ResponseWriter, r *http.Request, c *caller, f taxii.Filter, q store.Query) (m store.Manifest, last time.Time, err error) {
+func (s *Server) manifest(w *response, r *http.Request, c *caller, f taxii.Filter, q store.Query) (m store.Manifest, last time.Time, err error) {
 	m, err = s.Store.Manifest(r.Context(), c.grant, q)
 	if err != nil {
 		return m, last, err
@@ -65,8 +65,8 @@ func (s *Server) manifest(w http.ResponseWriter, r *http.Request, c *caller, f t
 	var first time.Time
 	if n := len(m.Records); n > 0 {
 		first, last = m.Records[0].DateAdded, m.Records[n-1].DateAdded
+		c.served.objects, c.served.last = n, taxii.FormatTime(last)
 	}
-	c.served.objects, c.served.last = len(m.Records), last
 	setDates(w.Header(), first, last, f.AddedAfter, len(m.Records) == 0)
 	return m, last, nil
 }

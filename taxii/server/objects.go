@@ -1,6 +1,7 @@
 package server
 
 import (
+	"maps"
 	"net/http"
 	"sync"
 	"time"
@@ -38,7 +39,7 @@ func next(c *caller, f taxii.Filter, last time.Time, more bool) string {
 }
 
 // getObjects answers TAXII 2.1 §5.4, oldest added first.
-func (s *Server) getObjects(w http.ResponseWriter, r *http.Request, c *caller) error {
+func (s *Server) getObjects(w *response, r *http.Request, c *caller) error {
 	f, q, err := s.query(r, c, taxii.ListFields)
 	if err != nil {
 		return err
@@ -49,7 +50,7 @@ func (s *Server) getObjects(w http.ResponseWriter, r *http.Request, c *caller) e
 // getObject answers TAXII 2.1 §5.6: the newest version, unless others are
 // asked for. The object is NotFound only if no version of it can be seen; what
 // filters leave of it may be empty.
-func (s *Server) getObject(w http.ResponseWriter, r *http.Request, c *caller) error {
+func (s *Server) getObject(w *response, r *http.Request, c *caller) error {
 	f, q, err := s.query(r, c, taxii.ObjectFields)
 	if err != nil {
 		return err
@@ -85,21 +86,24 @@ const maxBlank = 2 << 20
 
 // writePage answers with one page of objects, or that the caller has it already
 // (RFC 9110 §13.1.2).
-func (s *Server) writePage(w http.ResponseWriter, r *http.Request, c *caller, f taxii.Filter, q store.Query) error {
+func (s *Server) writePage(w *response, r *http.Request, c *caller, f taxii.Filter, q store.Query) error {
 	q.Into = blanks.Get().(*store.Page)
 	defer dispose(q.Into)
 	a := askedFor(r, c)
 	p, err := s.read(r, c, a, f, q)
+	defer func() { p.sheet.release() }()
 	if err != nil {
 		return err
 	}
-	w.Header().Set("ETag", p.tag)
-	setDates(w.Header(), p.first, p.last, f.AddedAfter, p.count == 0)
+	maps.Copy(w.Header(), p.header)
 	if hasAlready(r, p.tag) {
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	c.served.objects, c.served.last = p.count, p.last
+	c.served.objects = p.count
+	if p.count > 0 {
+		c.served.last = p.header[dateLast][0]
+	}
 	s.Metrics.Served(p.count)
 	switch {
 	case p.mosaic != nil:
@@ -109,9 +113,9 @@ func (s *Server) writePage(w http.ResponseWriter, r *http.Request, c *caller, f 
 		(&sheet{packed: true, body: out.Buffer}).write(w)
 		return nil
 	case p.again:
-		p.sheet = p.with(a, q.Into.Buffer)
+		p.sheet = p.with(a, q.Into.Buffer, w.conn != nil)
 		s.shelf.put(a, p.sheet)
-	case p.body == nil:
+	case !p.kept():
 		return write(w, r, http.StatusOK, q.Into.Buffer)
 	}
 	p.write(w)
@@ -142,7 +146,7 @@ func (s *Server) read(r *http.Request, c *caller, a asked, f taxii.Filter, q sto
 	if p.sheet, err = s.onShelf(r.Context(), c.grant, a); err != nil {
 		return p, err
 	}
-	if p.sheet == nil || p.body == nil && !hasAlready(r, p.tag) {
+	if p.sheet == nil || !p.kept() && !hasAlready(r, p.tag) {
 		p.again = p.sheet != nil
 		var e extent
 		if e, p.mosaic, err = s.collect(r, c, a, q, p.again); err != nil {
@@ -157,7 +161,7 @@ func (s *Server) read(r *http.Request, c *caller, a asked, f taxii.Filter, q sto
 		default:
 			q.Into.Buffer = append(q.Into.Buffer, rest...)
 		}
-		p.sheet = newSheet(e, rest)
+		p.sheet = newSheet(e, f.AddedAfter, rest)
 		s.shelf.put(a, p.sheet)
 	}
 	if r.Method == http.MethodHead || hasAlready(r, p.tag) {
@@ -191,7 +195,7 @@ func emptyEnvelope(c *caller) []byte {
 }
 
 // deleteObject answers TAXII 2.1 §5.7: every version, unless some are named.
-func (s *Server) deleteObject(w http.ResponseWriter, r *http.Request, c *caller) error {
+func (s *Server) deleteObject(w *response, r *http.Request, c *caller) error {
 	match, err := taxii.ParseDelete(r.URL.RawQuery)
 	if err != nil {
 		return err

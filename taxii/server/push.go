@@ -19,7 +19,7 @@ import (
 
 // addObjects answers TAXII 2.1 §5.5: 202 and a status that is complete. With
 // x_dry_run it stores nothing.
-func (s *Server) addObjects(w http.ResponseWriter, r *http.Request, c *caller) error {
+func (s *Server) addObjects(w *response, r *http.Request, c *caller) error {
 	if !taxii.Postable(r.Header.Get("Content-Type")) {
 		return taxii.Errorf(taxii.Unsupported, "send %s", taxii.MediaType)
 	}

@@ -2,6 +2,7 @@ package server
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -46,11 +47,27 @@ func (w *response) Write(b []byte) (int, error) {
 	return n, err
 }
 
+// sendFile writes a body out of a file.
+func (w *response) sendFile(f *pageFile) {
+	if w.conn == nil { // it is none that a file goes to, or the answer to HEAD
+		if text, err := f.appendTo(nil); err == nil {
+			w.Write(text)
+		}
+		return
+	}
+	control := http.NewResponseController(w.ResponseWriter)
+	control.SetWriteDeadline(time.Now().Add(w.patience(f.size)))
+	w.conn.hold()
+	control.Flush()                                      // writes the head, which waits for the file
+	n, _ := w.ResponseWriter.(io.ReaderFrom).ReadFrom(f) // an error means that the client is gone
+	w.bytes += n
+}
+
 // Unwrap lets http.ResponseController reach the connection.
 func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // writeJSON answers with one resource.
-func writeJSON(w http.ResponseWriter, r *http.Request, status int, resource any) error {
+func writeJSON(w *response, r *http.Request, status int, resource any) error {
 	body, err := json.Marshal(resource)
 	if err != nil {
 		return err
@@ -68,7 +85,7 @@ var gzipWriters = sync.Pool{New: func() any {
 
 // write answers with the parts of a body, one after the other. It copies
 // none of them; nothing of the store may be open any more.
-func write(w http.ResponseWriter, r *http.Request, status int, parts ...[]byte) error {
+func write(w *response, r *http.Request, status int, parts ...[]byte) error {
 	size := 0
 	for _, part := range parts {
 		size += len(part)

@@ -28,7 +28,7 @@ type route struct {
 	method  string
 	path    string
 	action  action
-	handler func(*Server, http.ResponseWriter, *http.Request, *caller) error
+	handler func(*Server, *response, *http.Request, *caller) error
 	section string // of TAXII 2.1, or of our own design
 }
 

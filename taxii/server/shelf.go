@@ -83,45 +83,80 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 type sheet struct {
 	extent
 	tag    string
-	body   []byte // as it is sent; nil if it is not kept
-	packed bool   // body is compressed
+	header http.Header // what is said of it, but for its length
+	body   []byte      // as it is sent; nil if it is not kept, or in file
+	file   *pageFile   // nil, or as large a body as is worth one
+	packed bool        // the body is compressed
 }
 
-// newSheet is the sheet of a page whose objects have that ending. Its tag is made
-// of nothing but what the caller gets, so that it tells nothing of what is hidden.
-// It is a weak one, the same for the compressed page (RFC 9110 §8.8.1).
-func newSheet(e extent, ending []byte) *sheet {
+// newSheet is the sheet of a page behind after whose objects have that ending. Its
+// tag is made of nothing but what the caller gets, so that it tells nothing of what
+// is hidden. It is a weak one, the same for the compressed page (RFC 9110 §8.8.1).
+func newSheet(e extent, after time.Time, ending []byte) *sheet {
 	digest := sha256.Sum256(append(binary.BigEndian.AppendUint64(make([]byte, 0, 256), e.objects), ending...))
 	p := &sheet{extent: e, tag: `W/"` + base64.RawURLEncoding.EncodeToString(digest[:15]) + `"`}
+	p.header = http.Header{"Etag": {p.tag}}
+	setDates(p.header, e.first, e.last, after, e.count == 0)
 	if p.count == 0 {
 		p.body = ending
 	}
 	return p
 }
 
-// with is the sheet with its body, as it is sent to who asks so.
-func (p *sheet) with(a asked, body []byte) *sheet {
+// kept tells whether the body can be had from the sheet.
+func (p *sheet) kept() bool { return p.body != nil || p.file != nil }
+
+// fileMin is the size from which a body is worth a file.
+const fileMin = 32 << 10
+
+// with is the sheet with its body, as it is sent to who asks so, in a file if that
+// helps and can be.
+func (p *sheet) with(a asked, body []byte, file bool) *sheet {
 	full := *p
 	if full.packed = a.gzip && len(body) >= gzipMin; full.packed {
 		var b bytes.Buffer
 		z := gzip.NewWriter(&b)
 		z.Write(body)
 		z.Close() // neither can fail
-		full.body = bytes.Clone(b.Bytes())
-	} else {
+		body = b.Bytes()
+	}
+	if file && len(body) >= fileMin {
+		full.file = newPageFile(body)
+	}
+	if full.file == nil {
 		full.body = bytes.Clone(body)
 	}
 	return &full
 }
 
-// write answers with the page.
-func (p *sheet) write(w http.ResponseWriter) {
+// size is how many octets its body has.
+func (p *sheet) size() int {
+	if p.file != nil {
+		return int(p.file.size)
+	}
+	return len(p.body)
+}
+
+// write answers with the page, whose header was written.
+func (p *sheet) write(w *response) {
 	if p.packed {
 		w.Header().Set("Content-Encoding", "gzip")
 	}
-	w.Header().Set("Content-Length", strconv.Itoa(len(p.body)))
+	w.Header()["Content-Length"] = []string{strconv.Itoa(p.size())}
 	w.WriteHeader(http.StatusOK)
-	w.Write(p.body)
+	if p.file != nil {
+		w.sendFile(p.file)
+	} else {
+		w.Write(p.body)
+	}
+}
+
+// release says that a sheet from the shelf, or one just made, is not used any more;
+// nil is none.
+func (p *sheet) release() {
+	if p != nil {
+		p.file.release()
+	}
 }
 
 // hasAlready tells whether the caller says that it has the page with this tag.
@@ -157,14 +192,14 @@ type place struct {
 const overhead = 512
 
 func (p *place) size() int {
-	return overhead + len(p.asked.types) + len(p.asked.object) + len(p.asked.query) + len(p.sheet.body)
+	return overhead + len(p.asked.types) + len(p.asked.object) + len(p.asked.query) + p.sheet.size()
 }
 
 func newShelf(room int) *shelf {
 	return &shelf{room: room, places: map[asked]*list.Element{}, rows: map[asked]*row{}}
 }
 
-// find is the sheet that was put there last, nil if it is gone.
+// find is the sheet that was put there last, nil if it is gone. It is to be released.
 func (s *shelf) find(a asked) *sheet {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -173,7 +208,9 @@ func (s *shelf) find(a asked) *sheet {
 		return nil
 	}
 	s.order.MoveToFront(e)
-	return e.Value.(*place).sheet
+	p := e.Value.(*place).sheet
+	p.file.use()
+	return p
 }
 
 // put takes a sheet in the place of the one that was asked for the same way. What
@@ -188,6 +225,7 @@ func (s *shelf) put(a asked, p *sheet) {
 	if old := s.places[a]; old != nil {
 		s.drop(old)
 	}
+	p.file.use()
 	s.places[a] = s.order.PushFront(fresh)
 	s.used += fresh.size()
 	s.trim()
@@ -207,6 +245,7 @@ func (s *shelf) drop(e *list.Element) {
 	case *place:
 		delete(s.places, p.asked)
 		s.used -= p.size()
+		p.sheet.release()
 	case *cell:
 		s.used -= p.size()
 		i := p.row.from(p.after)
@@ -216,7 +255,8 @@ func (s *shelf) drop(e *list.Element) {
 	}
 }
 
-// onShelf is the sheet on the shelf, if it is what the store would answer now.
+// onShelf is the sheet on the shelf, if it is what the store would answer now. It is
+// to be released.
 func (s *Server) onShelf(ctx context.Context, g exchange.Grant, a asked) (*sheet, error) {
 	p := s.shelf.find(a)
 	if p == nil {
@@ -224,6 +264,7 @@ func (s *Server) onShelf(ctx context.Context, g exchange.Grant, a asked) (*sheet
 	}
 	state, err := s.Store.State(ctx, g.ID())
 	if err != nil || !p.Holds(state, g.View().At) {
+		p.release()
 		return nil, err
 	}
 	return p, nil

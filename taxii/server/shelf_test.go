@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -364,4 +365,54 @@ func TestShelfIsSharedByMany(t *testing.T) {
 		}
 	})
 	wg.Wait()
+}
+
+// A page that is pushed off the shelf while a slow client takes it arrives whole, and
+// what comes in its place does not show in it.
+func TestPageThatGoesWhileItIsSentArrivesWhole(t *testing.T) {
+	w := newWorld(t, func(w *world) { w.config.Shelf = 24 << 20 })
+	c := w.collection("sharing.reports")
+	vendor := w.as("vendor/feed")
+	filler := `"description":"` + strings.Repeat("seen by several sensors ", 40) + `"`
+	for from := 1; from < 4000; from += 1000 {
+		var some []string
+		for i := range 1000 {
+			some = append(some, indicator(from+i, 0, filler))
+		}
+		vendor.push(c, some...)
+	}
+	dates := vendor.manifest(c, "limit=20")
+	page := func(i int) string { return c + "objects/?limit=3900&added_after=" + dates[i].DateAdded }
+	want := string(vendor.get(page(0)).want(200).body)
+	vendor.get(page(0)).want(200) // from now on it is kept
+
+	slow, err := http.NewRequest("GET", w.server.URL+page(0), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slow.Header.Set("Authorization", "Bearer "+vendor.token)
+	line := &http.Transport{DisableCompression: true, DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+		c, err := (&net.Dialer{}).DialContext(ctx, network, address)
+		if err == nil {
+			err = c.(*net.TCPConn).SetReadBuffer(64 << 10)
+		}
+		return c, err
+	}}
+	defer line.CloseIdleConnections()
+	response, err := line.RoundTrip(slow)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	for i := range 10 {
+		vendor.get(page(1 + i)).want(200)
+		vendor.get(page(1 + i)).want(200)
+	}
+	got, err := io.ReadAll(response.Body)
+	if err != nil || string(got) != want {
+		t.Errorf("%d octets and %v, want the page of %d octets", len(got), err, len(want))
+	}
+	if again := string(vendor.get(page(0)).want(200).body); again != want {
+		t.Error("asked again, it is another page")
+	}
 }

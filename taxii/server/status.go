@@ -12,7 +12,7 @@ import (
 )
 
 // getStatus answers TAXII 2.1 §4.3, for the account that made the push.
-func (s *Server) getStatus(w http.ResponseWriter, r *http.Request, c *caller) error {
+func (s *Server) getStatus(w *response, r *http.Request, c *caller) error {
 	name, err := c.path.value("{status}")
 	if err != nil {
 		return err
@@ -33,7 +33,7 @@ func (s *Server) getStatus(w http.ResponseWriter, r *http.Request, c *caller) er
 }
 
 // writeStatus answers with the status of a push, reading its parts as it goes.
-func (s *Server) writeStatus(w http.ResponseWriter, r *http.Request, status int, head store.Status) error {
+func (s *Server) writeStatus(w *response, r *http.Request, status int, head store.Status) error {
 	part := func(n int) (store.Outcomes, error) { return s.Store.Outcomes(r.Context(), head.ID, n) }
 	return writeOutcomes(w, r, status, resource(head, part, ""), head.Parts)
 }
@@ -43,7 +43,7 @@ func (s *Server) writeStatus(w http.ResponseWriter, r *http.Request, status int,
 const partsAtOnce = 4
 
 // writeOutcomes answers with a status resource in chunks.
-func writeOutcomes(w http.ResponseWriter, r *http.Request, status int, chunks iter.Seq2[[]byte, error], parts int) error {
+func writeOutcomes(w *response, r *http.Request, status int, chunks iter.Seq2[[]byte, error], parts int) error {
 	if parts > partsAtOnce {
 		w.WriteHeader(status)
 		for chunk, err := range chunks {
