@@ -13,16 +13,16 @@ const maxDepth = 100
 // appendCompact appends src, one valid JSON value, without the whitespace
 // between its tokens.
 func appendCompact(dst, src []byte) ([]byte, error) {
-	depth := 0
+	depth, kept := 0, 0
 	for i := 0; i < len(src); {
 		switch c := src[i]; c {
 		case ' ', '\t', '\n', '\r':
+			dst = append(dst, src[kept:i]...)
 			i++
+			kept = i
 			continue
 		case '"':
-			end := rawjson.SkipString(src, i)
-			dst = append(dst, src[i:end]...)
-			i = end
+			i = rawjson.SkipString(src, i)
 			continue
 		case '{', '[':
 			if depth++; depth > maxDepth {
@@ -31,10 +31,9 @@ func appendCompact(dst, src []byte) ([]byte, error) {
 		case '}', ']':
 			depth--
 		}
-		dst = append(dst, src[i])
 		i++
 	}
-	return dst, nil
+	return append(dst, src[kept:]...), nil
 }
 
 // text gives the content of value if it is a JSON string.

@@ -1,9 +1,11 @@
 package stix
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -44,9 +46,15 @@ func trimSlash(s string) string {
 // Decoder reads the objects of a STIX bundle (STIX 2.1 §8) or a TAXII envelope
 // (TAXII 2.1 §3.7): of a JSON object, the member "objects". It holds one
 // object at a time, whatever the size of the input.
+//
+// What surrounds the list is read by jsontext, and the elements by a scanner
+// that is much faster. Wherever that is in doubt, jsontext takes over for the
+// rest: all that is said of a fault is what jsontext says.
 type Decoder struct {
 	in    limitedReader
-	json  *jsontext.Decoder
+	json  *jsontext.Decoder // nil while the scanner reads
+	moved int64             // what the offsets of json are short of those of the input
+	list  list
 	state decodeState
 	buf   []byte
 	err   error // what Next returned last
@@ -64,7 +72,8 @@ const (
 // are.
 func NewDecoder(r io.Reader) *Decoder {
 	d := &Decoder{in: limitedReader{r: r}}
-	d.json = jsontext.NewDecoder(&d.in)
+	d.list.in = &d.in
+	d.json = jsontext.NewDecoder(io.TeeReader(&d.in, &d.list))
 	return d
 }
 
@@ -87,8 +96,22 @@ func (d *Decoder) next() ([]byte, error) {
 			if err := d.enter(); err != nil {
 				return nil, err
 			}
+			d.list.begin(d.json.InputOffset())
+			d.json = nil
 		case inObjects:
 			d.allow(MaxObject + between)
+			if d.json == nil {
+				value, ok, err := d.list.next()
+				if err != nil {
+					return nil, err
+				}
+				if ok {
+					return d.compact(value, d.list.scan.loose)
+				}
+				if err := d.handOver(); err != nil {
+					return nil, err
+				}
+			}
 			if d.json.PeekKind() == ']' {
 				if _, err := d.json.ReadToken(); err != nil {
 					return nil, d.fault(err)
@@ -100,19 +123,13 @@ func (d *Decoder) next() ([]byte, error) {
 			if err != nil {
 				return nil, d.fault(err)
 			}
-			if len(value) > MaxObject {
-				return nil, tooLarge()
-			}
-			if d.buf, err = appendCompact(d.buf[:0], value); err != nil {
-				return nil, d.fault(err)
-			}
-			return d.buf, nil
+			return d.compact(value, true)
 		case afterObjects:
 			d.allow(MaxObject)
 			if _, err := d.seek(); err != nil {
 				return nil, err
 			}
-			end := d.json.InputOffset()
+			end := d.offset()
 			switch _, err := d.json.ReadToken(); err {
 			case io.EOF:
 				return nil, io.EOF
@@ -125,8 +142,52 @@ func (d *Decoder) next() ([]byte, error) {
 	}
 }
 
+// compact is value as Next returns it. loose tells that there may be whitespace
+// between its tokens.
+func (d *Decoder) compact(value []byte, loose bool) (_ []byte, err error) {
+	if len(value) > MaxObject {
+		return nil, tooLarge()
+	}
+	if !loose {
+		return value, nil
+	}
+	if d.buf, err = appendCompact(d.buf[:0], value); err != nil {
+		return nil, d.fault(err)
+	}
+	return d.buf, nil
+}
+
+// handOver lets jsontext read on where the scanner stopped. It is shown what
+// came before the list, something in place of each element that was read, and
+// the rest.
+func (d *Decoder) handOver() error {
+	offset := d.offset()
+	var read string
+	if !d.list.ends() {
+		read = strings.TrimSuffix(strings.Repeat(`"",`, d.list.n), ",")
+	}
+	shown := int64(len(d.list.head) + len(read))
+	d.moved = offset - shown
+	d.json = jsontext.NewDecoder(io.MultiReader(
+		bytes.NewReader(d.list.head), strings.NewReader(read), bytes.NewReader(d.list.unread()), &d.in))
+	for d.json.InputOffset() < shown {
+		if _, err := d.json.ReadToken(); err != nil {
+			return d.fault(err)
+		}
+	}
+	return nil
+}
+
+// offset is how many octets of the input are behind us.
+func (d *Decoder) offset() int64 {
+	if d.json == nil {
+		return d.in.read - int64(len(d.list.unread()))
+	}
+	return d.json.InputOffset() + d.moved
+}
+
 // allow lets n more octets be read.
-func (d *Decoder) allow(n int64) { d.in.limit = d.json.InputOffset() + n }
+func (d *Decoder) allow(n int64) { d.in.limit = d.offset() + n }
 
 // enter reads up to the first element of "objects".
 func (d *Decoder) enter() error {
@@ -195,44 +256,19 @@ func (d *Decoder) seek() (found bool, err error) {
 	}
 }
 
-// fault tells an error of the input's text from one of its reader.
+// fault tells an error of the input's text from one of its reader. The scanner
+// reads ahead: what is wrong with the text that did arrive comes first.
 func (d *Decoder) fault(err error) error {
-	if d.in.err != nil {
+	var syntactic *jsontext.SyntacticError
+	found := errors.As(err, &syntactic)
+	if d.in.err != nil && (!found || errors.Is(err, io.ErrUnexpectedEOF)) {
 		return d.in.err
 	}
 	if err == io.EOF {
 		err = io.ErrUnexpectedEOF
 	}
-	e := &SyntaxError{Offset: d.json.InputOffset(), Path: string(d.json.StackPointer()), Text: err.Error()}
-	var syntactic *jsontext.SyntacticError
-	if errors.As(err, &syntactic) {
-		e.Offset, e.Path, e.Text = syntactic.ByteOffset, string(syntactic.JSONPointer), syntactic.Err.Error()
+	if found {
+		return &SyntaxError{Offset: syntactic.ByteOffset + d.moved, Path: string(syntactic.JSONPointer), Text: syntactic.Err.Error()}
 	}
-	return e
-}
-
-// limitedReader passes on what r gives, but no octet beyond the limit: a value
-// that wants more is larger than allowed. It remembers why r stopped.
-type limitedReader struct {
-	r           io.Reader
-	read, limit int64
-	full        bool // it stopped at the limit
-	err         error
-}
-
-func tooLarge() error {
-	return &FormError{fmt.Sprintf("an object, or what surrounds the list of objects, is larger than %d octets", MaxObject)}
-}
-
-func (l *limitedReader) Read(p []byte) (int, error) {
-	if l.read >= l.limit {
-		l.full, l.err = true, tooLarge()
-		return 0, l.err
-	}
-	n, err := l.r.Read(p[:min(int64(len(p)), l.limit-l.read)])
-	l.read += int64(n)
-	if err != nil && err != io.EOF {
-		l.err = err
-	}
-	return n, err
+	return &SyntaxError{Offset: d.offset(), Path: string(d.json.StackPointer()), Text: err.Error()}
 }

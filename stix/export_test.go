@@ -1,0 +1,14 @@
+package stix
+
+import "io"
+
+// NewCarefulDecoder is a Decoder that leaves all of its reading to jsontext.
+func NewCarefulDecoder(r io.Reader) *Decoder {
+	d := NewDecoder(r)
+	if d.err = d.enter(); d.err == nil {
+		d.list.begin(d.json.InputOffset())
+		d.json = nil
+		d.err = d.handOver()
+	}
+	return d
+}

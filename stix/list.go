@@ -1,0 +1,130 @@
+package stix
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+)
+
+// list reads the elements of the list of objects by the scanner, as long as
+// they are as usual.
+type list struct {
+	in   *limitedReader
+	head []byte // the input up to the list, its bracket included
+	text []byte // what was read from there on and is still held
+	at   int    // where in text the next element, or the comma before it, begins
+	n    int    // elements so far
+	scan scanner
+}
+
+// A list holds up to firstText octets at first, and ever more up to mostText
+// unless an element is larger.
+const (
+	firstText = 4 << 10
+	mostText  = 64 << 10
+)
+
+// Write takes a copy of the input as it is read up to the list, and somewhat
+// farther.
+func (l *list) Write(p []byte) (int, error) {
+	l.text = append(l.text, p...)
+	return len(p), nil
+}
+
+// begin starts with the first element, so many octets into the input.
+func (l *list) begin(offset int64) {
+	l.head = bytes.Clone(l.text[:offset])
+	l.at = int(offset)
+}
+
+// unread is the text from the next element on, as far as it is there.
+func (l *list) unread() []byte { return l.text[l.at:] }
+
+// ends tells whether the next token is the end of the list.
+func (l *list) ends() bool {
+	return bytes.HasPrefix(bytes.TrimLeft(l.unread(), " \t\r\n"), []byte("]"))
+}
+
+// next is the next element as it was sent, valid until the following call; its
+// scan tells whether it is compact. It is not ok at the end of the list and
+// where the scanner is in doubt: then it stays in front of that.
+func (l *list) next() (element []byte, ok bool, err error) {
+	for {
+		l.scan = scanner{b: l.text, names: l.scan.names[:0]}
+		from := l.scan.space(l.at)
+		if l.n > 0 && from < len(l.text) {
+			if l.text[from] != ',' {
+				return nil, false, nil
+			}
+			from = l.scan.space(from + 1)
+		}
+		l.scan.loose = false
+		end := l.scan.value(from, 0)
+		if end > 0 {
+			l.at = end
+			l.n++
+			return l.text[from:end:end], true, nil
+		}
+		if end == odd {
+			return nil, false, nil
+		}
+		if err := l.more(); err == io.EOF {
+			return nil, false, nil
+		} else if err != nil {
+			return nil, false, err
+		}
+	}
+}
+
+// more reads on until there is twice as much as was too little, so that an
+// element which comes in drops is not looked at again for every drop.
+func (l *list) more() error {
+	rest := l.unread()
+	room := max(2*len(rest), min(max(2*cap(l.text), firstText), mostText))
+	if room > cap(l.text) {
+		l.text = append(make([]byte, 0, room), rest...)
+	} else {
+		l.text = l.text[:copy(l.text[:cap(l.text)], rest)]
+	}
+	l.at = 0
+	for had := len(l.text); len(l.text) <= 2*had && len(l.text) < cap(l.text); {
+		if len(l.text) > had && l.in.read == l.in.limit {
+			break // no more is allowed, and perhaps this is enough
+		}
+		n, err := l.in.Read(l.text[len(l.text):cap(l.text)])
+		l.text = l.text[:len(l.text)+n]
+		if n == 0 && err != nil && len(l.text) == had {
+			return err
+		}
+		if err != nil {
+			break
+		}
+	}
+	return nil
+}
+
+// limitedReader passes on what r gives, but no octet beyond the limit: a value
+// that wants more is larger than allowed. It remembers why r stopped.
+type limitedReader struct {
+	r           io.Reader
+	read, limit int64
+	full        bool // it stopped at the limit
+	err         error
+}
+
+func tooLarge() error {
+	return &FormError{fmt.Sprintf("an object, or what surrounds the list of objects, is larger than %d octets", MaxObject)}
+}
+
+func (l *limitedReader) Read(p []byte) (int, error) {
+	if l.read >= l.limit {
+		l.full, l.err = true, tooLarge()
+		return 0, l.err
+	}
+	n, err := l.r.Read(p[:min(int64(len(p)), l.limit-l.read)])
+	l.read += int64(n)
+	if err != nil && err != io.EOF {
+		l.err = err
+	}
+	return n, err
+}
