@@ -10,17 +10,18 @@ import (
 // comparison reads what stands in brackets. Beside it, it returns the types of
 // objects that could satisfy it, sorted: for tests joined by AND they have to
 // have one in common (R-152).
-func (p *parser) comparison() (*Comparison, []string) {
-	return p.joinedTests(Or, func() (*Comparison, []string) { return p.joinedTests(And, p.test) })
-}
+func (p *parser) comparison() (*Comparison, []string) { return p.joinedTests(Or) }
 
 // joinedTests reads operands of one operator, like joined.
-func (p *parser) joinedTests(join Join, operand func() (*Comparison, []string)) (*Comparison, []string) {
-	first, types := operand()
-	if p.token.kind != tokenKind(join.String()) {
+func (p *parser) joinedTests(join Join) (*Comparison, []string) {
+	if join == None {
+		return p.test()
+	}
+	first, types := p.joinedTests(join - 1)
+	if p.token.kind != join.token() {
 		return first, types
 	}
-	all := &Comparison{Join: join}
+	all := &Comparison{Join: join, Of: make([]*Comparison, 0, 4)}
 	add := func(c *Comparison) {
 		if c.Join == join {
 			all.Of = append(all.Of, c.Of...)
@@ -29,9 +30,9 @@ func (p *parser) joinedTests(join Join, operand func() (*Comparison, []string)) 
 		}
 	}
 	add(first)
-	for p.take(tokenKind(join.String())) {
+	for p.take(join.token()) {
 		at := p.token.from
-		c, more := operand()
+		c, more := p.joinedTests(join - 1)
 		add(c)
 		if join == Or {
 			types = append(types, more...)
@@ -68,11 +69,11 @@ func short(s []string) []string {
 
 // test reads one comparison, or some in parentheses.
 func (p *parser) test() (*Comparison, []string) {
-	if p.take("(") {
+	if p.take(tokenParen) {
 		p.deeper()
 		c, types := p.comparison()
 		p.depth--
-		if !p.take(")") {
+		if !p.take(tokenParenEnd) {
 			p.expected(`"AND"`, `"OR"`, `")"`)
 		}
 		return c, types
@@ -80,49 +81,62 @@ func (p *parser) test() (*Comparison, []string) {
 	if p.tests++; p.tests > MaxTests {
 		p.fail(&Error{Rule: "R-180", Offset: p.token.from, Text: "a pattern has at most " + strconv.Itoa(MaxTests) + " comparisons"})
 	}
-	t := &Test{}
-	if p.token.kind == "EXISTS" || p.token.kind == "NOT" {
-		t.Op, t.Not = Exists, p.take("NOT")
-		if p.token.kind == "EXISTS" && p.mode&STIX20 != 0 {
+	made := &leaf{}
+	made.Test = &made.test
+	t := made.Test
+	if p.token.kind == tokenExists || p.token.kind == tokenNot {
+		t.Op, t.Not = Exists, p.take(tokenNot)
+		if p.token.kind == tokenExists && p.mode&STIX20 != 0 {
 			p.fail(&Error{Rule: "R-157", Offset: p.token.from, Text: "EXISTS came with STIX 2.1, but this is a pattern of 2.0"})
 		}
-		if !p.take("EXISTS") {
+		if !p.take(tokenExists) {
 			p.expectedHint("NOT of another test stands before its operator", `"EXISTS"`)
 		}
-		t.Path = p.path()
+		t.Path = p.path(made.steps[:0])
 	} else {
-		t.Path = p.path()
-		t.Not = p.take("NOT")
+		t.Path = p.path(made.steps[:0])
+		t.Not = p.take(tokenNot)
 		at := p.token
 		t.Op = p.operator(t.Not)
-		t.Constants = p.operands(t.Path, t.Op, at)
+		t.Constants = p.operands(made.constant[:0], t.Path, t.Op, at)
 	}
-	return &Comparison{Test: t}, []string{t.Path.Type}
+	made.types[0] = t.Path.Type
+	return &made.Comparison, made.types[:1]
 }
 
-// path reads an object path (§9.7).
-func (p *parser) path() (path Path) {
+// leaf is a comparison of one test, made at once with what nearly all of them
+// need: so much of a pattern is tests that they are what its parsing costs.
+type leaf struct {
+	Comparison
+	test     Test
+	steps    [2]Step
+	constant [1]Constant
+	types    [2]string // room for one more that OR joins
+}
+
+// path reads an object path (§9.7). Its steps are appended to steps.
+func (p *parser) path(steps []Step) (path Path) {
 	if p.token.kind != tokenName {
 		p.expected("an object type")
 		return path
 	}
 	path.Type = p.token.text
 	p.next()
-	p.want(":")
-	path.Steps = []Step{p.key()}
+	p.want(tokenColon)
+	path.Steps = append(steps, p.key())
 	for {
 		switch {
-		case p.take("."):
+		case p.take(tokenDot):
 			path.Steps = append(path.Steps, p.key())
-		case p.take("["):
+		case p.take(tokenOpen):
 			step := Step{Kind: Any}
 			if p.token.kind == tokenInteger && p.token.text[0] != '-' {
 				step.Kind = Index
 				step.Index, _ = strconv.Atoi(p.constant().Text)
-			} else if !p.take("*") {
+			} else if !p.take(tokenStar) {
 				p.expected("an index from 0", `"*"`)
 			}
-			p.want("]")
+			p.want(tokenClose)
 			path.Steps = append(path.Steps, step)
 		default:
 			return path
@@ -136,7 +150,7 @@ func (p *parser) key() Step {
 	switch {
 	case p.token.kind == tokenString:
 		step.Key = p.token.body
-	case keywords[p.token.text]:
+	case keyword(p.token.text) != tokenName:
 		p.expectedHint("a property of this name is written in quotes", "a property name")
 	case p.token.kind != tokenName:
 		p.expected("a property name")
@@ -150,24 +164,30 @@ func (p *parser) key() Step {
 	return step
 }
 
+// operators are the tokens of those that stand behind the path.
+var operators = [...]tokenKind{
+	Equal: tokenEqual, NotEqual: tokenNotEqual, Less: tokenLess, LessEqual: tokenLessEqual, Greater: tokenGreater, GreaterEqual: tokenGreaterEqual,
+	In: tokenIn, Like: tokenLike, Matches: tokenMatches, IsSubset: tokenIsSubset, IsSuperset: tokenIsSuperset,
+}
+
 // operator reads a comparison operator.
 func (p *parser) operator(not bool) Operator {
 	at := p.token.from
 	switch {
-	case p.take("=="):
+	case p.take(tokenDoubleEqual):
 		p.lax(at, "equality is written =, not ==")
 		return Equal
-	case p.take("<>"):
+	case p.take(tokenLessGreater):
 		p.lax(at, "inequality is written !=, not <>")
 		return NotEqual
 	}
-	for op := Equal; op < Exists; op++ {
-		if p.take(tokenKind(op.String())) {
-			return op
+	for op, kind := range operators {
+		if p.take(kind) {
+			return Operator(op)
 		}
 	}
 	switch {
-	case p.token.kind == "EXISTS":
+	case p.token.kind == tokenExists:
 		p.expectedHint("EXISTS stands before the path", "a comparison operator")
 	case not:
 		p.expected("a comparison operator")
@@ -177,10 +197,10 @@ func (p *parser) operator(not bool) Operator {
 	return Equal
 }
 
-// operands reads what op compares the path with; at is its token.
-func (p *parser) operands(path Path, op Operator, at token) []Constant {
+// operands reads what op compares the path with, and appends it to all; at is
+// the token of op.
+func (p *parser) operands(all []Constant, path Path, op Operator, at token) []Constant {
 	var (
-		all []Constant
 		one = func() {
 			from := p.token.from
 			c := p.constant()
@@ -192,18 +212,18 @@ func (p *parser) operands(path Path, op Operator, at token) []Constant {
 	)
 	switch op {
 	case In:
-		p.want("(")
+		p.want(tokenParen)
 		for {
 			from := p.token
 			one()
 			if all[0].Kind.class() != all[len(all)-1].Kind.class() {
 				p.fail(&Error{Rule: "R-153", Offset: from.from, Found: from.found(), Text: "the constants of a set are of one kind"})
 			}
-			if !p.take(",") {
+			if !p.take(tokenComma) {
 				break
 			}
 		}
-		if !p.take(")") {
+		if !p.take(tokenParenEnd) {
 			p.expected(`","`, `")"`)
 		}
 	case Like, Matches, IsSubset, IsSuperset:
@@ -217,7 +237,7 @@ func (p *parser) operands(path Path, op Operator, at token) []Constant {
 			p.checkRange(path, all, at, from)
 		}
 	case Less, LessEqual, Greater, GreaterEqual:
-		if p.token.kind == "true" || p.token.kind == "false" {
+		if p.token.kind == tokenTrue || p.token.kind == tokenFalse {
 			p.expected("a constant that has an order")
 			break
 		}

@@ -24,7 +24,7 @@ func (p *parser) constant() Constant {
 	switch t.kind {
 	case tokenString:
 		c = Constant{String, t.body}
-	case "true", "false":
+	case tokenTrue, tokenFalse:
 		c = Constant{Boolean, t.text}
 	case tokenInteger:
 		n, err := strconv.ParseInt(t.text, 10, 64)

@@ -7,25 +7,95 @@ import (
 )
 
 // tokenKind is the kind of a token; a keyword or mark is its own kind.
-type tokenKind string
+type tokenKind uint8
 
 const (
-	tokenEnd     tokenKind = "end"
-	tokenName    tokenKind = "name"
-	tokenString  tokenKind = "string"
-	tokenHex     tokenKind = "hex"
-	tokenBinary  tokenKind = "binary"
-	tokenTime    tokenKind = "timestamp"
-	tokenInteger tokenKind = "integer"
-	tokenFloat   tokenKind = "float"
-	tokenStray   tokenKind = "stray" // a character that begins nothing
+	tokenEnd tokenKind = iota
+	tokenName
+	tokenString
+	tokenHex
+	tokenBinary
+	tokenTime
+	tokenInteger
+	tokenFloat
+	tokenStray // a character that begins nothing
+
+	tokenAnd
+	tokenOr
+	tokenNot
+	tokenFollowedBy
+	tokenLike
+	tokenMatches
+	tokenIsSubset
+	tokenIsSuperset
+	tokenExists
+	tokenIn
+	tokenStart
+	tokenStop
+	tokenSeconds
+	tokenWithin
+	tokenRepeats
+	tokenTimes
+	tokenLast
+	tokenTrue
+	tokenFalse
+
+	tokenNotEqual
+	tokenLessEqual
+	tokenGreaterEqual
+	tokenDoubleEqual
+	tokenLessGreater
+	tokenOpen
+	tokenClose
+	tokenParen
+	tokenParenEnd
+	tokenColon
+	tokenDot
+	tokenComma
+	tokenStar
+	tokenEqual
+	tokenLess
+	tokenGreater
 )
 
-var keywords = map[string]bool{
-	"AND": true, "OR": true, "NOT": true, "FOLLOWEDBY": true, "LIKE": true, "MATCHES": true,
-	"ISSUBSET": true, "ISSUPERSET": true, "EXISTS": true, "IN": true, "START": true, "STOP": true,
-	"SECONDS": true, "WITHIN": true, "REPEATS": true, "TIMES": true, "LAST": true,
-	"true": true, "false": true,
+// spelled is how keywords and marks are written. Marks of two characters come
+// before those that begin them.
+var spelled = [...]string{
+	tokenAnd: "AND", tokenOr: "OR", tokenNot: "NOT", tokenFollowedBy: "FOLLOWEDBY", tokenLike: "LIKE", tokenMatches: "MATCHES",
+	tokenIsSubset: "ISSUBSET", tokenIsSuperset: "ISSUPERSET", tokenExists: "EXISTS", tokenIn: "IN", tokenStart: "START", tokenStop: "STOP",
+	tokenSeconds: "SECONDS", tokenWithin: "WITHIN", tokenRepeats: "REPEATS", tokenTimes: "TIMES", tokenLast: "LAST",
+	tokenTrue: "true", tokenFalse: "false",
+
+	tokenNotEqual: "!=", tokenLessEqual: "<=", tokenGreaterEqual: ">=", tokenDoubleEqual: "==", tokenLessGreater: "<>",
+	tokenOpen: "[", tokenClose: "]", tokenParen: "(", tokenParenEnd: ")", tokenColon: ":", tokenDot: ".", tokenComma: ",",
+	tokenStar: "*", tokenEqual: "=", tokenLess: "<", tokenGreater: ">",
+}
+
+// keyword is the kind of a name if it is a keyword, else tokenName.
+func keyword(name string) tokenKind {
+	if name == "" || name[0] > 'Z' && name[0] != 't' && name[0] != 'f' {
+		return tokenName
+	}
+	for kind := tokenAnd; kind <= tokenFalse; kind++ {
+		if spelled[kind] == name {
+			return kind
+		}
+	}
+	return tokenName
+}
+
+// mark is the kind of the mark that text begins with, else tokenStray.
+func mark(text string) tokenKind {
+	first := tokenNotEqual
+	if len(text) < 2 || text[1] != '=' && text[1] != '>' {
+		first = tokenOpen
+	}
+	for kind := first; kind <= tokenGreater; kind++ {
+		if s := spelled[kind]; s[0] == text[0] && (len(s) == 1 || s[1] == text[1]) {
+			return kind
+		}
+	}
+	return tokenStray
 }
 
 // token is a piece of the text.
@@ -68,25 +138,17 @@ func (p *parser) next() {
 		for n < len(rest) && (isNameStart(rest[n]) || isDigit(rest[n]) || rest[n] == '-') {
 			n++
 		}
-		p.token.kind, p.token.text = tokenName, rest[:n]
-		if keywords[rest[:n]] {
-			p.token.kind = tokenKind(rest[:n])
-		}
+		p.token.kind, p.token.text = keyword(rest[:n]), rest[:n]
 	case isDigit(c), c == '-', c == '.' && len(rest) > 1 && isDigit(rest[1]):
 		p.number(rest)
 	default:
-		for _, mark := range [...]string{
-			"!=", "<=", ">=", "==", "<>", "[", "]", "(", ")", ":", ".", ",", "*", "=", "<", ">",
-		} {
-			if strings.HasPrefix(rest, mark) {
-				p.token.kind, p.token.text = tokenKind(mark), mark
-				break
-			}
+		n := 0
+		if p.token.kind = mark(rest); p.token.kind == tokenStray {
+			_, n = utf8.DecodeRuneInString(rest)
+		} else {
+			n = len(spelled[p.token.kind])
 		}
-		if p.token.kind == "" {
-			_, n := utf8.DecodeRuneInString(rest)
-			p.token.kind, p.token.text = tokenStray, rest[:n]
-		}
+		p.token.text = rest[:n]
 	}
 	p.at += len(p.token.text)
 }
@@ -95,6 +157,9 @@ func (p *parser) next() {
 func (p *parser) space() {
 	for p.at < len(p.text) && p.err == nil {
 		rest := p.text[p.at:]
+		if c := rest[0]; c > ' ' && c < utf8.RuneSelf && c != '/' {
+			return
+		}
 		r, n := utf8.DecodeRuneInString(rest)
 		switch {
 		case unicode.IsSpace(r):
@@ -121,13 +186,16 @@ func (p *parser) space() {
 // quoted reads what stands in quotes after a prefix of that length.
 func (p *parser) quoted(prefix int, kind tokenKind) {
 	rest := p.text[p.at:]
-	var body strings.Builder
+	var body strings.Builder // as far as there were escapes
 	from := prefix + 1
 	for i := from; i < len(rest); i++ {
 		switch rest[i] {
 		case '\'':
-			body.WriteString(rest[from:i])
-			p.token.kind, p.token.text, p.token.body = kind, rest[:i+1], body.String()
+			p.token.kind, p.token.text, p.token.body = kind, rest[:i+1], rest[from:i]
+			if body.Len() > 0 {
+				body.WriteString(rest[from:i])
+				p.token.body = body.String()
+			}
 			return
 		case '\\':
 			if i+1 >= len(rest) || rest[i+1] != '\'' && rest[i+1] != '\\' || kind != tokenString {

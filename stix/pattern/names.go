@@ -3,26 +3,24 @@ package pattern
 import "slices"
 
 // tests calls yield with each test of the pattern, in order of the text.
-func (p *Pattern) tests(yield func(*Test)) {
-	var compared func(*Comparison)
-	compared = func(c *Comparison) {
-		if c.Test != nil {
-			yield(c.Test)
-		}
-		for _, operand := range c.Of {
-			compared(operand)
-		}
+func (p *Pattern) tests(yield func(*Test)) { p.Root.tests(yield) }
+
+func (x *Expr) tests(yield func(*Test)) {
+	if x.Where != nil {
+		x.Where.tests(yield)
 	}
-	var observed func(*Expr)
-	observed = func(x *Expr) {
-		if x.Where != nil {
-			compared(x.Where)
-		}
-		for _, operand := range x.Of {
-			observed(operand)
-		}
+	for _, operand := range x.Of {
+		operand.tests(yield)
 	}
-	observed(p.Root)
+}
+
+func (c *Comparison) tests(yield func(*Test)) {
+	if c.Test != nil {
+		yield(c.Test)
+	}
+	for _, operand := range c.Of {
+		operand.tests(yield)
+	}
 }
 
 // ObjectTypes lists the object types that paths begin with, sorted, each once.
@@ -35,17 +33,34 @@ func (p *Pattern) ObjectTypes() []string {
 
 // Paths lists the paths of all tests, in order of the text, each once.
 func (p *Pattern) Paths() []Path {
+	const few = 16 // are compared with each other
 	var (
-		all  []Path
-		seen = map[string]bool{}
+		all  = make([]Path, 0, 4)
+		seen map[string]bool
 	)
 	p.tests(func(t *Test) {
+		if seen == nil && len(all) < few {
+			if !slices.ContainsFunc(all, t.Path.equal) {
+				all = append(all, t.Path)
+			}
+			return
+		}
+		if seen == nil {
+			seen = map[string]bool{}
+			for _, path := range all {
+				seen[path.String()] = true
+			}
+		}
 		if name := t.Path.String(); !seen[name] {
 			seen[name] = true
 			all = append(all, t.Path)
 		}
 	})
 	return all
+}
+
+func (p Path) equal(other Path) bool {
+	return p.Type == other.Type && slices.Equal(p.Steps, other.Steps)
 }
 
 // Equality is a value that a pattern looks for.

@@ -20,7 +20,7 @@ func Parse(text string, mode Mode) (*Pattern, error) {
 		p.fail(&Error{Rule: "R-001", Offset: invalidAt(text), Text: "this is not UTF-8"})
 	}
 	p.next()
-	root := p.sequence()
+	root := p.joined(FollowedBy)
 	if p.token.kind != tokenEnd {
 		p.expected(`"AND"`, `"OR"`, `"FOLLOWEDBY"`, "a qualifier", "the end of the pattern")
 	}
@@ -70,7 +70,7 @@ func (p *parser) expected(what ...string) {
 		hint = "strings are written in single quotes"
 	}
 	if p.token.kind == tokenName {
-		for word := range keywords {
+		for _, word := range spelled[tokenAnd : tokenFalse+1] {
 			if strings.EqualFold(word, p.token.text) {
 				hint = "write " + word
 			}
@@ -113,7 +113,7 @@ func (p *parser) take(kind tokenKind) bool {
 // want steps over a token that has to be there.
 func (p *parser) want(kind tokenKind) {
 	if !p.take(kind) {
-		p.expected(`"` + string(kind) + `"`)
+		p.expected(`"` + spelled[kind] + `"`)
 	}
 }
 
@@ -124,46 +124,49 @@ func (p *parser) deeper() {
 	}
 }
 
-// sequence, either and both are the three levels of observation operators,
-// the loosest first.
-func (p *parser) sequence() *Expr { return p.joined(FollowedBy, p.either) }
-func (p *parser) either() *Expr   { return p.joined(Or, p.both) }
-func (p *parser) both() *Expr     { return p.joined(And, p.observation) }
-
-// joined reads operands of one operator. Operands in parentheses that need
-// none are taken in, which makes the tree of a pattern canonical.
-func (p *parser) joined(join Join, operand func() *Expr) *Expr {
-	first := operand()
-	if p.token.kind != tokenKind(join.String()) {
+// joined reads operands of one operator: an observation for None, else what the
+// next tighter operator joins. Operands in parentheses that need none are taken
+// in, which makes the tree of a pattern canonical.
+func (p *parser) joined(join Join) *Expr {
+	if join == None {
+		return p.observation()
+	}
+	first := p.joined(join - 1)
+	if p.token.kind != join.token() {
 		return first
 	}
 	all := &Expr{Join: join}
-	for x := first; ; x = operand() {
+	for x := first; ; x = p.joined(join - 1) {
 		if x.Join == join && x.Qualifiers == nil {
 			all.Of = append(all.Of, x.Of...)
 		} else {
 			all.Of = append(all.Of, x)
 		}
-		if !p.take(tokenKind(join.String())) {
+		if !p.take(join.token()) {
 			return all
 		}
 	}
+}
+
+// token is the keyword.
+func (j Join) token() tokenKind {
+	return [...]tokenKind{And: tokenAnd, Or: tokenOr, FollowedBy: tokenFollowedBy}[j]
 }
 
 // observation reads a bracket or a parenthesis, with its qualifiers.
 func (p *parser) observation() *Expr {
 	x := &Expr{}
 	switch {
-	case p.take("["):
+	case p.take(tokenOpen):
 		x.Where, _ = p.comparison()
-		if !p.take("]") {
+		if !p.take(tokenClose) {
 			p.expected(`"AND"`, `"OR"`, `"]"`)
 		}
-	case p.take("("):
+	case p.take(tokenParen):
 		p.deeper()
-		x = p.sequence()
+		x = p.joined(FollowedBy)
 		p.depth--
-		if !p.take(")") {
+		if !p.take(tokenParenEnd) {
 			p.expected(`"AND"`, `"OR"`, `"FOLLOWEDBY"`, "a qualifier", `")"`)
 		}
 	default:
@@ -186,16 +189,16 @@ func (p *parser) qualifiers() (all []Qualifier) {
 			word = p.token
 		)
 		switch {
-		case p.take("START"):
+		case p.take(tokenStart):
 			q.Kind, q.Start = StartStop, p.instant()
-			p.want("STOP")
+			p.want(tokenStop)
 			q.Stop = p.instant()
-		case p.take("WITHIN"):
+		case p.take(tokenWithin):
 			q.Kind, q.Seconds = Within, p.seconds()
-			p.want("SECONDS")
-		case p.take("REPEATS"):
+			p.want(tokenSeconds)
+		case p.take(tokenRepeats):
 			q.Kind, q.Times = Repeats, p.times()
-			p.want("TIMES")
+			p.want(tokenTimes)
 		default:
 			return all
 		}

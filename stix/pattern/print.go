@@ -125,7 +125,7 @@ func (p Path) String() string {
 }
 
 func printKey(key string) string {
-	plain := key != "" && isNameStart(key[0]) && !keywords[key]
+	plain := key != "" && isNameStart(key[0]) && keyword(key) == tokenName
 	for i := range len(key) {
 		plain = plain && (isNameStart(key[i]) || isDigit(key[i]))
 	}
