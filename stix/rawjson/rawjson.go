@@ -5,6 +5,8 @@ package rawjson
 
 import (
 	"bytes"
+	"encoding/binary"
+	"math/bits"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -14,20 +16,41 @@ import (
 
 // SkipString returns the index after the string that begins at b[i].
 func SkipString(b []byte, i int) int {
-	for i++; ; i++ {
-		i += bytes.IndexByte(b[i:], '"')
-		if b[i-1] != '\\' {
+	// Most strings are short, and looked at eight octets at a time.
+	for i++; ; i += 2 {
+		end := min(len(b), i+32)
+		for ; i+8 <= end; i += 8 {
+			if marks := special(binary.LittleEndian.Uint64(b[i:])); marks != 0 {
+				i += bits.TrailingZeros64(marks) / 8
+				break
+			}
+		}
+		if b[i] != '"' && b[i] != '\\' {
+			break
+		}
+		if b[i] == '"' {
 			return i + 1
 		}
+	}
+	for from := i; ; i++ {
+		i += bytes.IndexByte(b[i:], '"')
 		// The quote ends the string unless an odd number of backslashes precedes it.
-		n := 1
-		for b[i-1-n] == '\\' {
+		n := 0
+		for i-1-n >= from && b[i-1-n] == '\\' {
 			n++
 		}
 		if n%2 == 0 {
 			return i + 1
 		}
 	}
+}
+
+// special marks, with the highest bit of an octet, the first of eight octets
+// that is a quote or a backslash. Marks behind the first mean nothing.
+func special(w uint64) uint64 {
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	quote, backslash := w^ones*'"', w^ones*'\\'
+	return ((quote-ones)&^quote | (backslash-ones)&^backslash) & high
 }
 
 // SkipValue returns the index after the value that begins at b[i].
@@ -67,11 +90,6 @@ func SkipLiteral(b []byte, i int) int {
 // ReadName returns the name of the member that begins at b[i], and the index of
 // the colon after it.
 func ReadName(b []byte, i int) (name []byte, colon int) {
-	for j := i + 1; b[j] != '\\'; j++ {
-		if b[j] == '"' {
-			return b[i+1 : j], j + 1
-		}
-	}
 	colon = SkipString(b, i)
 	return Unquote(b[i:colon]), colon
 }

@@ -23,12 +23,8 @@ type checker struct {
 	errors   int
 	warnings int
 
-	explained bool              // an extension accounts for unknown properties at the top level
-	defanged  bool              // values of observables are not to be taken literally
+	itself    facts
 	container map[string]string // inside observed-data.objects: the types of its entries by local id
-
-	pathRoom [8]step
-	slotRoom [48]span
 }
 
 // part checks an object against a shape.
@@ -43,7 +39,7 @@ func (c *checker) part(t *shape, i int) int {
 		name, colon := rawjson.ReadName(c.b, i)
 		c.path = append(c.path, step{name: name})
 		f.members++
-		if index, known := t.index[string(name)]; known {
+		if index, known := find(t, name); known {
 			if !t.properties[index].common {
 				f.own++
 			}

@@ -42,7 +42,7 @@ func (c *checker) has(f frame, index int) bool { return c.slots[f.base+index].to
 
 // get is the value of a property, nil without.
 func (c *checker) get(f frame, name string) []byte {
-	if index, ok := f.shape.index[name]; ok && c.has(f, index) {
+	if index, ok := find(f.shape, name); ok && c.has(f, index) {
 		return c.at(f, index)
 	}
 	return nil
@@ -108,7 +108,7 @@ func (t *shape) readConstraint(text string) func(*checker, frame) bool {
 }
 
 func (t *shape) property(name string) int {
-	index, ok := t.index[name]
+	index, ok := find(t, name)
 	if !ok {
 		panic(t.name + " has no property " + name)
 	}

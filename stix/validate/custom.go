@@ -36,7 +36,7 @@ func (c *checker) topLevel(t *shape, name []byte) {
 		return
 	}
 	switch {
-	case c.explained || t.name == "":
+	case c.facts().explained || t.name == "":
 	case c.policy.RefuseCustom:
 		c.fault("R-061", "no property of %s, and no extension brings it", t.name)
 	case !bytes.HasPrefix(name, []byte("x_")):

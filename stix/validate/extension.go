@@ -165,7 +165,7 @@ func extensionDefinition(c *checker, f frame) {
 func propertyName(c *checker, _ *valueType, s []byte) {
 	if !isName(s, '_', 3) {
 		c.fault("R-070", "%s is no property name: 3 to 250 characters a-z, 0-9 and _", quote(s))
-	} else if _, common := c.std.custom["sdo"].index[string(s)]; common {
+	} else if _, common := find(c.std.custom["sdo"], s); common {
 		c.fault("R-075", "%s is a common property", quote(s))
 	}
 }

@@ -159,7 +159,7 @@ func (c *checker) computedFromShortTimes(f frame, id []byte) bool {
 			}
 			value = []byte(`"` + string(s) + `Z"`)
 		}
-		if _, known := f.shape.index[name]; known {
+		if _, known := find(f.shape, name); known {
 			short = append(short, `,"`+name+`":`...)
 			short = append(short, value...)
 		}

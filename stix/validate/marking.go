@@ -36,7 +36,7 @@ func markingDefinition(c *checker, f frame) {
 	level2 := rawjson.Member(rawjson.Member(c.get(f, "extensions"), tlp2Key), "tlp_2_0")
 	part := c.std.parts[string(kind)+"-marking"]
 	if len(definition) > 0 && definition[0] == '{' && part != nil {
-		index := f.shape.index["definition"]
+		index := f.shape.property("definition")
 		c.path = append(c.path, step{name: []byte("definition")})
 		c.part(part, int(c.slots[f.base+index].from))
 		c.path = c.path[:len(c.path)-1]

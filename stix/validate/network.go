@@ -17,7 +17,7 @@ import (
 func ipv4(c *checker, _ *valueType, s []byte) {
 	address, length, hasLength := bytes.Cut(s, []byte("/"))
 	parsed, err := netip.ParseAddr(string(address))
-	if c.defanged || err == nil && parsed.Is4() && (!hasLength || isPrefixLength(length, 32)) {
+	if c.facts().defanged || err == nil && parsed.Is4() && (!hasLength || isPrefixLength(length, 32)) {
 		return
 	}
 	c.fault("R-145", "%s is no IPv4 address, nor one with a prefix length", quote(s))
@@ -29,7 +29,7 @@ func ipv6(c *checker, _ *valueType, s []byte) {
 	address, length, hasLength := bytes.Cut(s, []byte("/"))
 	parsed, err := netip.ParseAddr(string(address))
 	switch {
-	case c.defanged:
+	case c.facts().defanged:
 	case err != nil || !parsed.Is6() || hasLength && !isPrefixLength(length, 128):
 		c.fault("R-146", "%s is no IPv6 address, nor one with a prefix length", quote(s))
 	case parsed.Zone() != "":
@@ -57,7 +57,7 @@ func mac(c *checker, _ *valueType, s []byte) {
 			ok = isHex(s[i:i+1], false)
 		}
 	}
-	if !ok && !c.defanged {
+	if !ok && !c.facts().defanged {
 		c.fault("R-147", "%s is no MAC address such as d2:fb:49:24:37:18", quote(s))
 	}
 }
@@ -68,7 +68,7 @@ var uLabel = idna.New(idna.ValidateLabels(true), idna.BidiRule(), idna.StrictDom
 // domain: labels of RFC 1034, at most 63 octets each and 253 in all, or of RFC
 // 5890. Underscores are a warning: _dmarc and the like are seen.
 func domain(c *checker, _ *valueType, s []byte) {
-	if c.defanged {
+	if c.facts().defanged {
 		return
 	}
 	name := bytes.TrimSuffix(s, []byte("."))
@@ -109,7 +109,7 @@ func isASCII(s []byte) bool {
 
 // email: an addr-spec of RFC 5322, without a display name.
 func email(c *checker, _ *valueType, s []byte) {
-	if c.defanged {
+	if c.facts().defanged {
 		return
 	}
 	if len(s) <= 998 && !bytes.ContainsAny(s, "<>(), \t\r\n") {
@@ -122,7 +122,7 @@ func email(c *checker, _ *valueType, s []byte) {
 
 // urlValue: an absolute URL of RFC 3986.
 func urlValue(c *checker, _ *valueType, s []byte) {
-	if !c.defanged {
+	if !c.facts().defanged {
 		c.url("R-149", s)
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"comity/stix/rawjson"
 )
 
-// checkers keeps what checks have done with: one is larger than most objects.
+// checkers keeps what checks have done with, for the room of its lists.
 var checkers = sync.Pool{New: func() any { return new(checker) }}
 
 // Object checks one STIX object: compact and valid JSON, as
@@ -22,8 +22,7 @@ func Object(raw []byte, policy Policy) Findings {
 	modern := stix21()
 	c := checkers.Get().(*checker)
 	defer checkers.Put(c)
-	*c = checker{policy: policy, std: modern, modern: modern, b: raw}
-	c.path, c.slots = c.pathRoom[:0], c.slotRoom[:0]
+	*c = checker{policy: policy, std: modern, modern: modern, b: raw, path: c.path[:0], slots: c.slots[:0]}
 	if len(raw) > math.MaxInt32 {
 		c.fault("R-180", "an object of more than 2 GiB")
 		return c.found
@@ -41,24 +40,7 @@ func Object(raw []byte, policy Policy) Findings {
 
 // choose finds the shape of the object by its type and version.
 func (c *checker) choose() {
-	var typ, spec, extensions []byte
-	created, modified := false, false
-	for m := rawjson.MembersOf(c.b); m.Next(); {
-		switch string(m.Name) {
-		case "type":
-			typ = m.Value
-		case "spec_version":
-			spec = m.Value
-		case "created":
-			created = true
-		case "modified":
-			modified = true
-		case "defanged":
-			c.defanged = string(m.Value) == "true"
-		case "extensions":
-			extensions = m.Value
-		}
-	}
+	typ := rawjson.Member(c.b, "type")
 	name, ok := rawjson.Text(typ)
 	if !ok {
 		if typ == nil {
@@ -68,19 +50,41 @@ func (c *checker) choose() {
 		}
 		return
 	}
-	c.typ = string(name)
+	if c.shape = c.std.types[string(name)]; c.shape != nil {
+		c.typ = c.shape.name
+	} else {
+		c.typ = string(name)
+	}
 	if c.typ == "bundle" {
 		c.faultAt("type", "R-141", "a bundle is no object: expected what it holds")
 		return
 	}
-	if c.policy.STIX20 && isOld(c.typ, spec, created) {
+	switch {
+	case c.policy.STIX20 && isOld(c.typ, rawjson.Member(c.b, "spec_version"), rawjson.Member(c.b, "created") != nil):
 		c.chooseOld()
-		return
+	case c.shape == nil:
+		versioned := rawjson.Member(c.b, "created") != nil || rawjson.Member(c.b, "modified") != nil
+		c.chooseCustom(rawjson.Member(c.b, "extensions"), versioned)
 	}
-	_, c.explained = extensionClass(extensions)
-	if c.shape = c.std.types[c.typ]; c.shape == nil {
-		c.chooseCustom(extensions, created || modified)
+}
+
+// facts are what an object says of itself that bears on the check of its
+// properties.
+type facts struct {
+	known     bool
+	explained bool // an extension accounts for unknown properties at the top level
+	defanged  bool // values of observables are not to be taken literally
+}
+
+// facts reads them when they are first needed, which few objects do.
+func (c *checker) facts() *facts {
+	if f := &c.itself; !f.known {
+		f.known = true
+		f.defanged = string(rawjson.Member(c.b, "defanged")) == "true"
+		_, f.explained = extensionClass(rawjson.Member(c.b, "extensions"))
+		f.explained = f.explained && !c.old
 	}
+	return &c.itself
 }
 
 // isOld tells whether an object is STIX 2.0 by what it says itself. Types that

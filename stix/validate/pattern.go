@@ -76,7 +76,7 @@ func (c *checker) patternNames(paths []pattern.Path) {
 			c.warn("R-155", "%s is no type of the standard", quote([]byte(p.Type)))
 		case shape == nil || strings.HasPrefix(p.Steps[0].Key, "x_"):
 		default:
-			if _, known := shape.index[p.Steps[0].Key]; !known {
+			if _, known := find(shape, p.Steps[0].Key); !known {
 				c.warn("R-155", "%s has no property %s", p.Type, quote([]byte(p.Steps[0].Key)))
 			}
 		}

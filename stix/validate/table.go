@@ -15,10 +15,33 @@ type shape struct {
 	extends    string // of an extension: the object type
 	missing    string // the rule that a missing required property breaks
 	properties []property
-	required   []int // the indexes of those that are
-	index      map[string]int
+	required   []int         // the indexes of those that are
+	index      [places]uint8 // of each property: one more than where it is in properties; see find
 	rules      []constraint
 	checks     []check
+}
+
+// places is the room of an index, several times what it holds: nearly every
+// name is found where it is first looked for.
+const places = 128
+
+// place is where an index has that name, or would but for others.
+func place[N string | []byte](name N) uint {
+	n := uint(len(name))
+	if n == 0 {
+		return 0
+	}
+	return (13*n + 7*uint(name[0]) + 31*uint(name[n-1])) % places
+}
+
+// find is the index of the property of that name.
+func find[N string | []byte](t *shape, name N) (index int, known bool) {
+	for at := place(name); t.index[at] != 0; at = (at + 1) % places {
+		if index = int(t.index[at]) - 1; t.properties[index].name == string(name) {
+			return index, true
+		}
+	}
+	return 0, false
 }
 
 type property struct {

@@ -18,7 +18,7 @@ func readTypes(text string) *standard {
 	// All shapes exist before their properties are read: they refer to each other.
 	for _, b := range all[1:] {
 		head := strings.Fields(b[0])
-		t := &shape{name: head[0], class: head[1], missing: "R-006", index: map[string]int{}, checks: checksOf(head[0])}
+		t := &shape{name: head[0], class: head[1], missing: "R-006", checks: checksOf(head[0])}
 		into := s.types
 		switch t.class {
 		case "part":
@@ -37,7 +37,7 @@ func readTypes(text string) *standard {
 		into[t.name] = t
 	}
 	for _, class := range []string{"sdo", "sro", "sco"} {
-		s.custom[class] = &shape{class: class, missing: "R-006", index: map[string]int{}}
+		s.custom[class] = &shape{class: class, missing: "R-006"}
 		s.addCommon(s.custom[class], all[0])
 	}
 	for _, b := range all[1:] {
@@ -74,18 +74,22 @@ func (s *standard) addCommon(t *shape, table []string) {
 	for _, row := range table[1:] {
 		words := strings.Fields(row)
 		p := property{name: words[0], common: true, required: words[1+at] == "*", foreign: words[1+at] == "-"}
-		if _, own := t.index[p.name]; !own {
+		if _, own := find(t, p.name); !own {
 			t.add(s.property(p, words[1+len(columns):]))
 		}
 	}
 }
 
 func (t *shape) add(p property) {
-	t.index[p.name] = len(t.properties)
 	if p.required {
 		t.required = append(t.required, len(t.properties))
 	}
 	t.properties = append(t.properties, p)
+	at := place(p.name)
+	for t.index[at] != 0 {
+		at = (at + 1) % places
+	}
+	t.index[at] = uint8(len(t.properties))
 }
 
 // property reads the words after the name of p.
