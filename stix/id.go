@@ -3,8 +3,6 @@ package stix
 import (
 	"crypto/sha256"
 	"strings"
-
-	"github.com/google/uuid"
 )
 
 // ID is a STIX identifier, "<type>--<UUID>" (STIX 2.1 §2.9). Identifiers are
@@ -18,10 +16,27 @@ func ParseID(s string) (ID, bool) {
 	if i <= 0 || len(s)-i-2 != 36 || !isTypeName(s[:i]) {
 		return "", false
 	}
-	if _, err := uuid.Parse(s[i+2:]); err != nil {
+	if !isUUID(s[i+2:]) {
 		return "", false
 	}
 	return ID(s), true
+}
+
+// isUUID tells whether 36 characters are hexadecimal digits in groups of 8, 4,
+// 4, 4 and 12.
+func isUUID(s string) bool {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case i == 8 || i == 13 || i == 18 || i == 23:
+			if c != '-' {
+				return false
+			}
+		case '0' <= c && c <= '9':
+		case c|0x20 < 'a' || c|0x20 > 'f':
+			return false
+		}
+	}
+	return true
 }
 
 // Type is the part before the first "--".
@@ -51,6 +66,7 @@ type Key [16]byte
 
 // Key is the key of id.
 func (id ID) Key() Key {
-	sum := sha256.Sum256([]byte(id))
+	var room [128]byte // most are shorter, and the hash needs no copy elsewhere
+	sum := sha256.Sum256(append(room[:0], id...))
 	return Key(sum[:16])
 }

@@ -2,7 +2,6 @@ package stix
 
 import (
 	"bytes"
-	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -37,7 +36,8 @@ func NewObject(raw []byte) (Object, error) {
 		return o, &Error{Rule: "R-002", Text: "a STIX object is a JSON object"}
 	}
 	var (
-		id       string
+		id, typ  []byte
+		created  []byte
 		hasID    bool
 		fault    *Error
 		refuse   = func(rule, path, text string) { fault = cmpOr(fault, &Error{Rule: rule, Path: path, Text: text}) }
@@ -58,23 +58,30 @@ func NewObject(raw []byte) (Object, error) {
 		value := m.Value
 		switch string(m.Name) {
 		case "id":
-			if id, hasID = text(value); !hasID {
+			if id, hasID = rawjson.Text(value); !hasID {
 				refuse("R-007", "/id", "expected a string")
 			}
 		case "type":
 			var ok bool
-			if o.Type, ok = text(value); !ok {
+			if typ, ok = rawjson.Text(value); !ok {
 				refuse("R-007", "/type", "expected a string")
 			}
 		case "spec_version":
-			s, ok := text(value)
-			if o.Spec = s; !ok || s != "2.0" && s != "2.1" {
+			switch s, _ := rawjson.Text(value); string(s) {
+			case "2.0":
+				o.Spec = "2.0"
+			case "2.1":
+				o.Spec = "2.1"
+			default:
 				refuse("R-038", "/spec_version", `expected "2.0" or "2.1"`)
 			}
 		case "created":
+			created = value
 			o.Created = readTime("/created", value)
 		case "modified":
-			o.Modified = readTime("/modified", value)
+			if o.Modified = o.Created; o.Created.IsZero() || !bytes.Equal(value, created) {
+				o.Modified = readTime("/modified", value)
+			}
 		case "created_by_ref":
 			s, _ := text(value)
 			o.Creator, _ = ParseID(s)
@@ -102,11 +109,14 @@ func NewObject(raw []byte) (Object, error) {
 			}
 		}
 	}
-	parsed, ok := ParseID(id)
+	parsed, ok := ParseID(string(id))
+	if o.Type = parsed.Type(); o.Type != string(typ) {
+		o.Type = string(typ)
+	}
 	switch {
 	case o.Type == "" && fault == nil:
 		refuse("R-006", "/type", "required, but missing")
-	case id == "" && fault == nil:
+	case len(id) == 0 && fault == nil:
 		refuse("R-006", "/id", "required, but missing")
 	case !ok:
 		refuse("R-016", "/id", "expected <type>--<UUID>")
@@ -153,19 +163,23 @@ func (o *Object) Has(property string) bool { return rawjson.Member(o.Raw, proper
 // *_refs holds, at any depth, with the name of that property.
 // object_marking_refs and granular markings are left out.
 func (o *Object) References(yield func(property string, id ID)) {
-	references(o.Raw, yield)
+	for m := rawjson.MembersOf(o.Raw); m.Next(); {
+		if o.Creator != "" && string(m.Name) == "created_by_ref" {
+			yield("created_by_ref", o.Creator)
+		} else {
+			refersTo(m.Name, m.Value, yield)
+		}
+	}
 }
 
-func references(obj []byte, yield func(string, ID)) {
-	for m := rawjson.MembersOf(obj); m.Next(); {
-		key := string(m.Name)
-		switch {
-		case key == "object_marking_refs" || key == "granular_markings":
-		case strings.HasSuffix(key, "_ref") || strings.HasSuffix(key, "_refs"):
-			refer(key, m.Value, yield)
-		default:
-			descend(m.Value, yield)
-		}
+// refersTo finds the references in a member.
+func refersTo(name, value []byte, yield func(string, ID)) {
+	switch {
+	case string(name) == "object_marking_refs" || string(name) == "granular_markings":
+	case bytes.HasSuffix(name, []byte("_ref")) || bytes.HasSuffix(name, []byte("_refs")):
+		refer(string(name), value, yield)
+	default:
+		descend(value, yield)
 	}
 }
 
@@ -182,8 +196,8 @@ func refer(key string, value []byte, yield func(string, ID)) {
 		for e := rawjson.ElementsOf(value); e.Next(); {
 			refer(key, e.Value, yield)
 		}
-	case '{':
-		references(value, yield)
+	default:
+		descend(value, yield)
 	}
 }
 
@@ -191,7 +205,9 @@ func refer(key string, value []byte, yield func(string, ID)) {
 func descend(value []byte, yield func(string, ID)) {
 	switch value[0] {
 	case '{':
-		references(value, yield)
+		for m := rawjson.MembersOf(value); m.Next(); {
+			refersTo(m.Name, m.Value, yield)
+		}
 	case '[':
 		for e := rawjson.ElementsOf(value); e.Next(); {
 			descend(e.Value, yield)

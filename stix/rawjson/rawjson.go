@@ -90,6 +90,19 @@ func SkipLiteral(b []byte, i int) int {
 // ReadName returns the name of the member that begins at b[i], and the index of
 // the colon after it.
 func ReadName(b []byte, i int) (name []byte, colon int) {
+	end := i + 1
+	for end+8 <= len(b) {
+		if marks := special(binary.LittleEndian.Uint64(b[end:])); marks != 0 {
+			end += bits.TrailingZeros64(marks) / 8
+			break
+		}
+		end += 8
+	}
+	for ; b[end] != '\\'; end++ {
+		if b[end] == '"' {
+			return b[i+1 : end], end + 1
+		}
+	}
 	colon = SkipString(b, i)
 	return Unquote(b[i:colon]), colon
 }
