@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"slices"
 	"testing"
 
 	"comity/stix"
@@ -18,6 +19,7 @@ func FuzzDecode(f *testing.F) {
 		` { "more" : false , "objects" : [ { "a" : [ 1.0 , -0 , 1E+2 , null , true ] } , 1 , "x" ] , "next" : "y" } `,
 		`{"objects":[{"\u0061":"\ud83d\ude00 \"\\\/","é":"日本"}]}`,
 		`{"objects":[{"type":"indicator","id":"indicator--00000000-0000-4000-8000-000000000001","created":"2017-08-07T09:00:00Z","object_marking_refs":["marking-definition--34098fce-860f-48ae-8e50-ebd3cc5e41da"],"x_ref":"a--00000000-0000-4000-8000-000000000001","y_refs":[[{"z_ref":1}]]}]}`,
+		`{"objects":[{"type":"x","id":"x--00000000-0000-4000-8000-000000000001","created_by_ref":"a--00000000-0000-4000-8000-000000000001","a":[{"b\u005fref":"a--00000000-0000-4000-8000-000000000001"}],"revoked":{"c_refs":["a--00000000-0000-4000-8000-000000000001"]}}]}`,
 		`{"objects":[{"a":1,"a":2}]}`, `{"objects":[{"a":"\ud800"}]}`, "{\"objects\":[\"\xff\"]}",
 		`{"objects":[[[[[[]]]]],{}]}x`, `[]`, `{}`, ``, `{"objects":`, `{"objects":[{}`,
 	} {
@@ -58,6 +60,11 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
+func references(o *stix.Object) (all []string) {
+	o.References(func(property string, id stix.ID) { all = append(all, property+" "+string(id)) })
+	return all
+}
+
 // view calls everything that walks an object; none may panic.
 func view(t *testing.T, raw []byte) {
 	o, err := stix.NewObject(raw)
@@ -70,7 +77,10 @@ func view(t *testing.T, raw []byte) {
 	if id, ok := stix.ParseID(string(o.ID)); !ok || id.Type() != o.Type {
 		t.Errorf("NewObject(%s): id %q, type %q", raw, o.ID, o.Type)
 	}
-	o.References(func(string, stix.ID) {})
+	walked := stix.Object{Raw: raw} // knows nothing yet, so all of it is looked at
+	if got, want := references(&o), references(&walked); !slices.Equal(got, want) {
+		t.Errorf("References of %s: %q, want %q", raw, got, want)
+	}
 	o.Forged()
 	if !o.Has("id") || !o.Has("type") {
 		t.Errorf("Has: no id or type in %s", raw)

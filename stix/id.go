@@ -25,18 +25,17 @@ func ParseID(s string) (ID, bool) {
 // isUUID tells whether 36 characters are hexadecimal digits in groups of 8, 4,
 // 4, 4 and 12.
 func isUUID(s string) bool {
+	digits := 0
 	for i := range len(s) {
-		switch c := s[i]; {
-		case i == 8 || i == 13 || i == 18 || i == 23:
-			if c != '-' {
-				return false
-			}
-		case '0' <= c && c <= '9':
-		case c|0x20 < 'a' || c|0x20 > 'f':
-			return false
-		}
+		digits += int(hexDigit[s[i]])
 	}
-	return true
+	return digits == 32 && s[8] == '-' && s[13] == '-' && s[18] == '-' && s[23] == '-'
+}
+
+// hexDigit is 1 for 0-9, a-f and A-F.
+var hexDigit = [256]uint8{
+	'0': 1, '1': 1, '2': 1, '3': 1, '4': 1, '5': 1, '6': 1, '7': 1, '8': 1, '9': 1,
+	'a': 1, 'b': 1, 'c': 1, 'd': 1, 'e': 1, 'f': 1, 'A': 1, 'B': 1, 'C': 1, 'D': 1, 'E': 1, 'F': 1,
 }
 
 // Type is the part before the first "--".

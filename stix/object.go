@@ -21,6 +21,8 @@ type Object struct {
 	Granular []ID      // marking_ref of each of granular_markings, in order
 	Creator  ID        // created_by_ref, "" if absent
 	Revoked  bool
+
+	alone bool // it has no reference but Creator; false if that is not known
 }
 
 // NewObject makes the view of raw, which must be compact and valid JSON such
@@ -54,6 +56,7 @@ func NewObject(raw []byte) (Object, error) {
 			return t
 		}
 	)
+	o.alone = true
 	for m := rawjson.MembersOf(raw); m.Next(); {
 		value := m.Value
 		switch string(m.Name) {
@@ -85,8 +88,10 @@ func NewObject(raw []byte) (Object, error) {
 		case "created_by_ref":
 			s, _ := text(value)
 			o.Creator, _ = ParseID(s)
+			o.alone = o.alone && o.Creator != ""
 		case "revoked":
 			o.Revoked = string(value) == "true"
+			o.alone = o.alone && !mayRefer(m.Name, value)
 		case "object_marking_refs":
 			if value[0] != '[' {
 				refuse("R-007", "/object_marking_refs", "expected a list of identifiers")
@@ -107,6 +112,8 @@ func NewObject(raw []byte) (Object, error) {
 					o.Granular = append(o.Granular, mark)
 				}
 			}
+		default:
+			o.alone = o.alone && !mayRefer(m.Name, value)
 		}
 	}
 	parsed, ok := ParseID(string(id))
@@ -163,6 +170,12 @@ func (o *Object) Has(property string) bool { return rawjson.Member(o.Raw, proper
 // *_refs holds, at any depth, with the name of that property.
 // object_marking_refs and granular markings are left out.
 func (o *Object) References(yield func(property string, id ID)) {
+	if o.alone {
+		if o.Creator != "" {
+			yield("created_by_ref", o.Creator)
+		}
+		return
+	}
 	for m := rawjson.MembersOf(o.Raw); m.Next(); {
 		if o.Creator != "" && string(m.Name) == "created_by_ref" {
 			yield("created_by_ref", o.Creator)
@@ -170,6 +183,16 @@ func (o *Object) References(yield func(property string, id ID)) {
 			refersTo(m.Name, m.Value, yield)
 		}
 	}
+}
+
+// mayRefer tells whether there may be references in a member, by the letters
+// that the name of each has, or hides in escapes.
+func mayRefer(name, value []byte) bool {
+	if bytes.HasSuffix(name, []byte("_ref")) || bytes.HasSuffix(name, []byte("_refs")) {
+		return true
+	}
+	return (value[0] == '{' || value[0] == '[') && bytes.IndexByte(value, '{') >= 0 &&
+		(bytes.Contains(value, []byte("_ref")) || bytes.IndexByte(value, '\\') >= 0)
 }
 
 // refersTo finds the references in a member.

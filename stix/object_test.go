@@ -175,6 +175,10 @@ func TestReferencesFindsEveryReferenceAtAnyDepth(t *testing.T) {
 		{"no ids", `"a_ref":"1","b_refs":["2",3,null],"c_ref":null`, nil},
 		{"markings left out", `"object_marking_refs":["` + green1 + `"],"granular_markings":[{"selectors":["a"],"marking_ref":"` + green1 + `"}]`, nil},
 		{"the creator", `"created_by_ref":"` + id("1") + `"`, []string{"created_by_ref 1"}},
+		{"the creator, and more", `"a":[{"b_ref":"` + id("2") + `"}],"created_by_ref":"` + id("1") + `"`, []string{"b_ref 2", "created_by_ref 1"}},
+		{"a list of creators", `"created_by_ref":["` + id("1") + `","` + id("2") + `"]`, []string{"created_by_ref 1", "created_by_ref 2"}},
+		{"in a name that is escaped inside", `"a":{"b\u005fref":"` + id("1") + `"}`, []string{"b_ref 1"}},
+		{"where a truth value belongs", `"revoked":{"a_ref":"` + id("1") + `"}`, []string{"a_ref 1"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

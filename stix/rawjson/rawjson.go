@@ -145,7 +145,12 @@ func (m *Members) Next() bool {
 	}
 	var colon int
 	m.Name, colon = ReadName(m.b, m.i)
-	end := SkipValue(m.b, colon+1)
+	end := colon + 1
+	if m.b[end] == '"' {
+		end = SkipString(m.b, end)
+	} else {
+		end = SkipValue(m.b, end)
+	}
 	m.Value = m.b[colon+1 : end]
 	m.i = end
 	return true
