@@ -279,14 +279,16 @@ func cut(s string) string {
 // together with their labels. It may be ranged over more than once.
 func (p *push) parts(verdicts []exchange.Verdict) iter.Seq2[store.Part, error] {
 	return func(yield func(store.Part, error) bool) {
-		part := store.Part{Submission: p.submission}
+		// Parts are about as long as the spool's share of them.
+		room := min(p.spool.n, partObjects, p.spool.n*partBytes/max(p.spool.octets, 1)+1)
+		part := store.Part{Submission: p.submission, Items: make([]store.Item, 0, room)}
 		size, verdicts := 0, verdicts
 		for f, err := range p.spool.frames() {
 			if err == nil && len(part.Items) > 0 && (size+f.text() > partBytes || len(part.Items) == partObjects) {
 				if !yield(part, nil) {
 					return
 				}
-				part.Items, size = make([]store.Item, 0, len(part.Items)), 0
+				part.Items, size = make([]store.Item, 0, room), 0
 				part.N++
 			}
 			if err != nil {

@@ -2,7 +2,6 @@ package intake
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -30,8 +29,10 @@ const (
 //	                          behind a refusal, the object if it is quarantined
 type spool struct {
 	dir    string
-	memory []spooled // until there is a file
-	size   int       // octets in memory
+	n      int         // how much there is
+	octets int         // of text
+	memory [][]spooled // until there is a file
+	texts  texts       // in memory
 	file   *os.File
 	writer *bufio.Writer
 }
@@ -60,11 +61,12 @@ const (
 
 // add keeps f. The text of its object is copied.
 func (s *spool) add(f spooled) error {
+	s.n++
+	s.octets += f.text()
 	if s.file == nil {
-		s.size += viewSize + f.text()
-		if s.size <= spoolMemory {
-			f.object.Raw = bytes.Clone(f.object.Raw)
-			s.memory = append(s.memory, f)
+		if s.n*viewSize+s.octets <= spoolMemory {
+			f.object.Raw = s.texts.clone(f.object.Raw)
+			s.remember(f)
 			return nil
 		}
 		if err := s.spill(); err != nil {
@@ -75,6 +77,39 @@ func (s *spool) add(f spooled) error {
 		return fmt.Errorf("spool: %w", err)
 	}
 	return nil
+}
+
+// remember keeps f in memory, in blocks: nothing is moved to make room.
+func (s *spool) remember(f spooled) {
+	last := len(s.memory) - 1
+	if last < 0 || len(s.memory[last]) == cap(s.memory[last]) {
+		s.memory = append(s.memory, make([]spooled, 0, min(s.n, 256)))
+		last++
+	}
+	s.memory[last] = append(s.memory[last], f)
+}
+
+// texts makes copies of texts with one allocation for many.
+type texts struct{ room []byte }
+
+// clone is a copy of text, or nil.
+func (t *texts) clone(text []byte) []byte {
+	if text == nil {
+		return nil
+	}
+	b := t.make(len(text))
+	copy(b, text)
+	return b
+}
+
+// make is room for n octets.
+func (t *texts) make(n int) []byte {
+	if n > cap(t.room)-len(t.room) {
+		t.room = make([]byte, 0, max(n, min(2*cap(t.room), 64<<10)))
+	}
+	from := len(t.room)
+	t.room = t.room[:from+n]
+	return t.room[from : from+n : from+n]
 }
 
 // write puts f into the file.
@@ -95,7 +130,8 @@ func (s *spool) write(f spooled) (err error) {
 }
 
 func (s *spool) frame(kind byte, payload []byte) error {
-	if _, err := s.writer.Write(binary.AppendUvarint([]byte{kind}, uint64(len(payload)))); err != nil {
+	head := binary.AppendUvarint(append(s.writer.AvailableBuffer(), kind), uint64(len(payload)))
+	if _, err := s.writer.Write(head); err != nil {
 		return err
 	}
 	_, err := s.writer.Write(payload)
@@ -114,12 +150,14 @@ func (s *spool) spill() error {
 	if err := os.Remove(f.Name()); err != nil {
 		return err
 	}
-	for _, f := range s.memory {
-		if err := s.write(f); err != nil {
-			return err
+	for _, block := range s.memory {
+		for _, f := range block {
+			if err := s.write(f); err != nil {
+				return err
+			}
 		}
 	}
-	s.memory = nil
+	s.memory, s.texts = nil, texts{}
 	return nil
 }
 
@@ -128,17 +166,20 @@ func (s *spool) spill() error {
 func (s *spool) frames() iter.Seq2[spooled, error] {
 	return func(yield func(spooled, error) bool) {
 		if s.file == nil {
-			for _, f := range s.memory {
-				if !yield(f, nil) {
-					return
+			for _, block := range s.memory {
+				for _, f := range block {
+					if !yield(f, nil) {
+						return
+					}
 				}
 			}
 			return
 		}
 		in, err := s.reader()
+		var texts texts
 		for err == nil {
 			var f spooled
-			if f, err = next(in); err == nil && !yield(f, nil) {
+			if f, err = next(in, &texts); err == nil && !yield(f, nil) {
 				return
 			}
 		}
@@ -158,7 +199,7 @@ func (s *spool) reader() (*bufio.Reader, error) {
 }
 
 // next reads an object or a refusal; io.EOF after the last.
-func next(in *bufio.Reader) (f spooled, err error) {
+func next(in *bufio.Reader, texts *texts) (f spooled, err error) {
 	for {
 		kind, err := in.ReadByte()
 		if err != nil {
@@ -168,7 +209,7 @@ func next(in *bufio.Reader) (f spooled, err error) {
 		if err != nil {
 			return f, io.ErrUnexpectedEOF
 		}
-		payload := make([]byte, n)
+		payload := texts.make(int(n))
 		if _, err := io.ReadFull(in, payload); err != nil {
 			return f, io.ErrUnexpectedEOF
 		}
