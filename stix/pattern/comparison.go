@@ -21,7 +21,9 @@ func (p *parser) joinedTests(join Join) (*Comparison, []string) {
 	if p.token.kind != join.token() {
 		return first, types
 	}
-	all := &Comparison{Join: join, Of: make([]*Comparison, 0, 4)}
+	made := p.branches.make()
+	all := &made.Comparison
+	all.Join, all.Of = join, made.of[:0]
 	add := func(c *Comparison) {
 		if c.Join == join {
 			all.Of = append(all.Of, c.Of...)
@@ -81,7 +83,7 @@ func (p *parser) test() (*Comparison, []string) {
 	if p.tests++; p.tests > MaxTests {
 		p.fail(&Error{Rule: "R-180", Offset: p.token.from, Text: "a pattern has at most " + strconv.Itoa(MaxTests) + " comparisons"})
 	}
-	made := &leaf{}
+	made := p.leaves.make()
 	made.Test = &made.test
 	t := made.Test
 	if p.token.kind == tokenExists || p.token.kind == tokenNot {
@@ -102,16 +104,6 @@ func (p *parser) test() (*Comparison, []string) {
 	}
 	made.types[0] = t.Path.Type
 	return &made.Comparison, made.types[:1]
-}
-
-// leaf is a comparison of one test, made at once with what nearly all of them
-// need: so much of a pattern is tests that they are what its parsing costs.
-type leaf struct {
-	Comparison
-	test     Test
-	steps    [2]Step
-	constant [1]Constant
-	types    [2]string // room for one more that OR joins
 }
 
 // path reads an object path (§9.7). Its steps are appended to steps.

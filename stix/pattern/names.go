@@ -2,6 +2,9 @@ package pattern
 
 import "slices"
 
+// AllPaths calls yield with the path of each test, in order of the text.
+func (p *Pattern) AllPaths(yield func(Path)) { p.tests(func(t *Test) { yield(t.Path) }) }
+
 // tests calls yield with each test of the pattern, in order of the text.
 func (p *Pattern) tests(yield func(*Test)) { p.Root.tests(yield) }
 

@@ -11,8 +11,23 @@ import (
 
 // Parse reads a pattern as it stands in an indicator, JSON escapes already
 // resolved. The error is always an [*Error]: the first fault found.
-func Parse(text string, mode Mode) (*Pattern, error) {
-	p := &parser{text: text, mode: mode}
+func Parse(text string, mode Mode) (*Pattern, error) { return new(Parser).Parse(text, mode) }
+
+// Parser parses one pattern after the other, each in the memory of the last.
+type Parser struct {
+	pattern  Pattern
+	exprs    slab[Expr]
+	branches slab[branch]
+	leaves   slab[leaf]
+}
+
+// Parse is as the function of that name, but for the pattern: it is valid until
+// the next one is parsed.
+func (r *Parser) Parse(text string, mode Mode) (*Pattern, error) {
+	r.exprs.reset()
+	r.branches.reset()
+	r.leaves.reset()
+	p := &parser{Parser: r, text: text, mode: mode}
 	switch {
 	case len(text) > MaxLength:
 		p.fail(&Error{Rule: "R-180", Text: "a pattern has at most " + strconv.Itoa(MaxLength) + " octets"})
@@ -27,7 +42,8 @@ func Parse(text string, mode Mode) (*Pattern, error) {
 	if p.err != nil {
 		return nil, p.err
 	}
-	return &Pattern{Root: root, Warnings: p.warnings}, nil
+	r.pattern = Pattern{Root: root, Warnings: p.warnings}
+	return &r.pattern, nil
 }
 
 // invalidAt is the offset of the first octet that is not UTF-8.
@@ -42,6 +58,7 @@ func invalidAt(text string) int {
 
 // parser is a recursive descent over the text, one token ahead.
 type parser struct {
+	*Parser
 	text     string
 	mode     Mode
 	at       int   // where the next token begins
@@ -135,7 +152,8 @@ func (p *parser) joined(join Join) *Expr {
 	if p.token.kind != join.token() {
 		return first
 	}
-	all := &Expr{Join: join}
+	all := p.exprs.make()
+	all.Join = join
 	for x := first; ; x = p.joined(join - 1) {
 		if x.Join == join && x.Qualifiers == nil {
 			all.Of = append(all.Of, x.Of...)
@@ -155,7 +173,7 @@ func (j Join) token() tokenKind {
 
 // observation reads a bracket or a parenthesis, with its qualifiers.
 func (p *parser) observation() *Expr {
-	x := &Expr{}
+	x := p.exprs.make()
 	switch {
 	case p.take(tokenOpen):
 		x.Where, _ = p.comparison()
@@ -174,7 +192,9 @@ func (p *parser) observation() *Expr {
 	}
 	if qualifiers := p.qualifiers(); qualifiers != nil {
 		if x.Qualifiers != nil {
-			x = &Expr{Of: []*Expr{x}}
+			group := p.exprs.make()
+			group.Of = []*Expr{x}
+			x = group
 		}
 		x.Qualifiers = qualifiers
 	}

@@ -3,6 +3,7 @@ package validate
 import (
 	"slices"
 
+	"comity/stix/pattern"
 	"comity/stix/rawjson"
 )
 
@@ -24,6 +25,7 @@ type checker struct {
 	warnings int
 
 	itself    facts
+	patterns  *pattern.Parser
 	container map[string]string // inside observed-data.objects: the types of its entries by local id
 }
 

@@ -6,11 +6,12 @@ import (
 	"sync"
 
 	"comity/stix"
+	"comity/stix/pattern"
 	"comity/stix/rawjson"
 )
 
-// checkers keeps what checks have done with, for the room of its lists.
-var checkers = sync.Pool{New: func() any { return new(checker) }}
+// checkers keeps what checks have done with, for the room it has made.
+var checkers = sync.Pool{New: func() any { return &checker{patterns: new(pattern.Parser)} }}
 
 // Object checks one STIX object: compact and valid JSON, as
 // [stix.Decoder.Next] returns it. It takes time linear in the length of raw.
@@ -22,7 +23,7 @@ func Object(raw []byte, policy Policy) Findings {
 	modern := stix21()
 	c := checkers.Get().(*checker)
 	defer checkers.Put(c)
-	*c = checker{policy: policy, std: modern, modern: modern, b: raw, path: c.path[:0], slots: c.slots[:0]}
+	*c = checker{policy: policy, std: modern, modern: modern, b: raw, path: c.path[:0], slots: c.slots[:0], patterns: c.patterns}
 	if len(raw) > math.MaxInt32 {
 		c.fault("R-180", "an object of more than 2 GiB")
 		return c.found

@@ -27,7 +27,7 @@ func indicatorPattern(c *checker, f frame) {
 	}
 	c.path = append(c.path, step{name: []byte("pattern")})
 	defer func() { c.path = c.path[:len(c.path)-1] }()
-	parsed, err := pattern.Parse(string(source), mode)
+	parsed, err := c.patterns.Parse(string(source), mode)
 	if err != nil {
 		rule := "R-150"
 		if e := (*pattern.Error)(nil); errors.As(err, &e) && e.Rule != "" {
@@ -41,7 +41,7 @@ func indicatorPattern(c *checker, f frame) {
 	}
 	if !c.old {
 		c.patternTimes(f, parsed.Root)
-		c.patternNames(parsed.Paths())
+		c.patternNames(parsed)
 	}
 }
 
@@ -68,17 +68,29 @@ func quoted(t stix.Timestamp) []byte { return []byte(`"` + t.String() + `"`) }
 
 // patternNames: object types and their properties in a pattern are those of
 // the standard or carry the prefix of custom ones (R-155).
-func (c *checker) patternNames(paths []pattern.Path) {
-	for _, p := range paths {
-		shape := c.modern.types[p.Type]
+func (c *checker) patternNames(parsed *pattern.Pattern) {
+	known := true
+	parsed.AllPaths(func(p pattern.Path) { known = known && c.knows(p) })
+	if known {
+		return
+	}
+	for _, p := range parsed.Paths() {
 		switch {
-		case shape == nil && !strings.HasPrefix(p.Type, "x-"):
+		case c.knows(p):
+		case c.modern.types[p.Type] == nil:
 			c.warn("R-155", "%s is no type of the standard", quote([]byte(p.Type)))
-		case shape == nil || strings.HasPrefix(p.Steps[0].Key, "x_"):
 		default:
-			if _, known := find(shape, p.Steps[0].Key); !known {
-				c.warn("R-155", "%s has no property %s", p.Type, quote([]byte(p.Steps[0].Key)))
-			}
+			c.warn("R-155", "%s has no property %s", p.Type, quote([]byte(p.Steps[0].Key)))
 		}
 	}
+}
+
+// knows tells whether a path begins with names of the standard or custom ones.
+func (c *checker) knows(p pattern.Path) bool {
+	shape := c.modern.types[p.Type]
+	if shape == nil {
+		return strings.HasPrefix(p.Type, "x-")
+	}
+	_, known := find(shape, p.Steps[0].Key)
+	return known || strings.HasPrefix(p.Steps[0].Key, "x_")
 }
