@@ -2,6 +2,7 @@ package stix
 
 import (
 	"bytes"
+	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -38,18 +39,24 @@ func NewObject(raw []byte) (Object, error) {
 		return o, &Error{Rule: "R-002", Text: "a STIX object is a JSON object"}
 	}
 	var (
-		id, typ  []byte
-		created  []byte
-		hasID    bool
+		id, typ []byte
+		created []byte
+		hasID   bool
+		texts   strings.Builder // one allocation for what is kept of nearly all objects
+		keep    = func(s []byte) string {
+			from := texts.Len()
+			texts.Write(s)
+			return texts.String()[from:]
+		}
 		fault    *Error
 		refuse   = func(rule, path, text string) { fault = cmpOr(fault, &Error{Rule: rule, Path: path, Text: text}) }
 		readTime = func(path string, value []byte) (t Timestamp) {
-			s, ok := text(value)
+			s, ok := rawjson.Text(value)
 			if !ok {
 				refuse("R-007", path, "expected a timestamp in a string")
 				return t
 			}
-			t, err := ParseTimestamp(s)
+			t, err := ParseTimestamp(keep(s))
 			if err != nil {
 				refuse("R-031", path, err.Error())
 			}
@@ -57,9 +64,15 @@ func NewObject(raw []byte) (Object, error) {
 		}
 	)
 	o.alone = true
-	for m := rawjson.MembersOf(raw); m.Next(); {
-		value := m.Value
-		switch string(m.Name) {
+	texts.Grow(roomForTexts)
+	for i := 1; raw[i] != '}'; {
+		if raw[i] == ',' {
+			i++
+		}
+		name, colon := rawjson.ReadName(raw, i)
+		i = rawjson.SkipValue(raw, colon+1)
+		value := raw[colon+1 : i]
+		switch string(name) {
 		case "id":
 			if id, hasID = rawjson.Text(value); !hasID {
 				refuse("R-007", "/id", "expected a string")
@@ -86,20 +99,20 @@ func NewObject(raw []byte) (Object, error) {
 				o.Modified = readTime("/modified", value)
 			}
 		case "created_by_ref":
-			s, _ := text(value)
-			o.Creator, _ = ParseID(s)
+			s, _ := rawjson.Text(value)
+			o.Creator, _ = ParseID(keep(s))
 			o.alone = o.alone && o.Creator != ""
 		case "revoked":
 			o.Revoked = string(value) == "true"
-			o.alone = o.alone && !mayRefer(m.Name, value)
+			o.alone = o.alone && !mayRefer(name, value)
 		case "object_marking_refs":
 			if value[0] != '[' {
 				refuse("R-007", "/object_marking_refs", "expected a list of identifiers")
 				break
 			}
 			for e := rawjson.ElementsOf(value); e.Next(); {
-				s, ok := text(e.Value)
-				mark, isID := ParseID(s)
+				s, ok := rawjson.Text(e.Value)
+				mark, isID := ParseID(keep(s))
 				if !ok || !isID || mark.Type() != "marking-definition" {
 					refuse("R-047", "/object_marking_refs", "expected identifiers of marking definitions")
 				}
@@ -113,10 +126,10 @@ func NewObject(raw []byte) (Object, error) {
 				}
 			}
 		default:
-			o.alone = o.alone && !mayRefer(m.Name, value)
+			o.alone = o.alone && !mayRefer(name, value)
 		}
 	}
-	parsed, ok := ParseID(string(id))
+	parsed, ok := ParseID(keep(id))
 	if o.Type = parsed.Type(); o.Type != string(typ) {
 		o.Type = string(typ)
 	}
@@ -144,6 +157,9 @@ func NewObject(raw []byte) (Object, error) {
 	}
 	return o, nil
 }
+
+// roomForTexts has an id, a time, a creator and a marking.
+const roomForTexts = 208
 
 // cmpOr keeps the first fault found.
 func cmpOr(first, next *Error) *Error {

@@ -58,9 +58,11 @@ func ParseTimestamp(s string) (Timestamp, error) {
 	if hour > 23 || minute > 59 || second > 60 {
 		return bad("no such time of day")
 	}
-	date := time.Date(year, month, day, 0, 0, 0, 0, time.UTC)
-	if date.Day() != day || date.Month() != month {
-		return bad("no such date")
+	if day < 1 || day > 28 || month < 1 || month > 12 {
+		date := time.Date(year, month, day, 0, 0, 0, 0, time.UTC)
+		if date.Day() != day || date.Month() != month {
+			return bad("no such date")
+		}
 	}
 	return Timestamp{s, time.Date(year, month, day, hour, minute, second, nanos, time.UTC)}, nil
 }
