@@ -68,6 +68,9 @@ func timeExists(s []byte) bool {
 // before tells whether the JSON string later names an earlier instant than
 // earlier does. What is no timestamp is not compared.
 func before(later, earlier []byte) bool {
+	if bytes.Equal(later, earlier) {
+		return false // as modified and created mostly are
+	}
 	order, ok := compareTimes(later, earlier)
 	return ok && order < 0
 }

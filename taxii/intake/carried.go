@@ -52,7 +52,7 @@ func (c *carried) find(ctx context.Context, s store.Store) error {
 
 // refuse turns the verdicts on what the person reads there into refusals. It is
 // done before anything is appended: the writer must not wait for a reader.
-func (c *carried) refuse(ctx context.Context, s store.Store, spooled iter.Seq2[spooled, error], verdicts []exchange.Verdict) error {
+func (c *carried) refuse(ctx context.Context, s store.Store, spooled iter.Seq2[*spooled, error], verdicts []exchange.Verdict) error {
 	if len(c.held) == 0 {
 		return nil
 	}

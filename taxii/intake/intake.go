@@ -205,7 +205,7 @@ func (p *push) take(raw []byte, n int64) error {
 			if warning != "" {
 				warning = p.say(warning)
 			}
-			return p.spool.add(spooled{object: o, warning: warning})
+			return p.spool.add(&spooled{object: o, warning: warning})
 		}
 	}
 	p.name(r, &o)
@@ -215,7 +215,7 @@ func (p *push) take(raw []byte, n int64) error {
 	if !r.Quarantine {
 		o = stix.Object{}
 	}
-	return p.spool.add(spooled{object: o, refused: r})
+	return p.spool.add(&spooled{object: o, refused: r})
 }
 
 // admits is the refusal of an object that the agreement does not admit whatever
@@ -295,13 +295,12 @@ func (p *push) parts(verdicts []exchange.Verdict) iter.Seq2[store.Part, error] {
 				yield(part, fmt.Errorf("replay the spool: %w", err))
 				return
 			}
-			item := store.Item{Object: f.object, Warning: f.warning, Refused: f.refused}
+			part.Items = append(part.Items, store.Item{Object: f.object, Warning: f.warning, Refused: f.refused})
 			if f.refused == nil {
-				p.judge(&item, verdicts[0])
+				p.judge(&part.Items[len(part.Items)-1], verdicts[0])
 				verdicts = verdicts[1:]
 			}
 			size += f.text()
-			part.Items = append(part.Items, item)
 		}
 		part.Last = true
 		yield(part, nil)

@@ -60,12 +60,11 @@ const (
 )
 
 // add keeps f. The text of its object is copied.
-func (s *spool) add(f spooled) error {
+func (s *spool) add(f *spooled) error {
 	s.n++
 	s.octets += f.text()
 	if s.file == nil {
 		if s.n*viewSize+s.octets <= spoolMemory {
-			f.object.Raw = s.texts.clone(f.object.Raw)
 			s.remember(f)
 			return nil
 		}
@@ -80,13 +79,15 @@ func (s *spool) add(f spooled) error {
 }
 
 // remember keeps f in memory, in blocks: nothing is moved to make room.
-func (s *spool) remember(f spooled) {
+func (s *spool) remember(f *spooled) {
 	last := len(s.memory) - 1
 	if last < 0 || len(s.memory[last]) == cap(s.memory[last]) {
 		s.memory = append(s.memory, make([]spooled, 0, min(s.n, 256)))
 		last++
 	}
-	s.memory[last] = append(s.memory[last], f)
+	s.memory[last] = append(s.memory[last], *f)
+	kept := &s.memory[last][len(s.memory[last])-1]
+	kept.object.Raw = s.texts.clone(f.object.Raw)
 }
 
 // texts makes copies of texts with one allocation for many.
@@ -113,7 +114,7 @@ func (t *texts) make(n int) []byte {
 }
 
 // write puts f into the file.
-func (s *spool) write(f spooled) (err error) {
+func (s *spool) write(f *spooled) (err error) {
 	if f.warning != "" {
 		err = s.frame(warningFrame, []byte(f.warning))
 	}
@@ -151,8 +152,8 @@ func (s *spool) spill() error {
 		return err
 	}
 	for _, block := range s.memory {
-		for _, f := range block {
-			if err := s.write(f); err != nil {
+		for i := range block {
+			if err := s.write(&block[i]); err != nil {
 				return err
 			}
 		}
@@ -163,12 +164,12 @@ func (s *spool) spill() error {
 
 // frames gives everything in the order it came. It may be ranged over more than
 // once; it ends with the first error.
-func (s *spool) frames() iter.Seq2[spooled, error] {
-	return func(yield func(spooled, error) bool) {
+func (s *spool) frames() iter.Seq2[*spooled, error] {
+	return func(yield func(*spooled, error) bool) {
 		if s.file == nil {
 			for _, block := range s.memory {
-				for _, f := range block {
-					if !yield(f, nil) {
+				for i := range block {
+					if !yield(&block[i], nil) {
 						return
 					}
 				}
@@ -179,12 +180,12 @@ func (s *spool) frames() iter.Seq2[spooled, error] {
 		var texts texts
 		for err == nil {
 			var f spooled
-			if f, err = next(in, &texts); err == nil && !yield(f, nil) {
+			if f, err = next(in, &texts); err == nil && !yield(&f, nil) {
 				return
 			}
 		}
 		if err != io.EOF {
-			yield(spooled{}, fmt.Errorf("spool: %w", err))
+			yield(nil, fmt.Errorf("spool: %w", err))
 		}
 	}
 }
