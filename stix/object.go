@@ -69,7 +69,7 @@ func NewObject(raw []byte) (Object, error) {
 		if raw[i] == ',' {
 			i++
 		}
-		name, colon := rawjson.ReadName(raw, i)
+		name, colon := rawjson.ReadString(raw, i)
 		i = rawjson.SkipValue(raw, colon+1)
 		value := raw[colon+1 : i]
 		switch string(name) {

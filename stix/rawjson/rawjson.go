@@ -87,24 +87,22 @@ func SkipLiteral(b []byte, i int) int {
 	return i
 }
 
-// ReadName returns the name of the member that begins at b[i], and the index of
-// the colon after it.
-func ReadName(b []byte, i int) (name []byte, colon int) {
-	end := i + 1
-	for end+8 <= len(b) {
+// ReadString returns the text of the string that begins at b[i], such as the
+// name of a member, and the index after it. Without escapes it shares b.
+func ReadString(b []byte, i int) (text []byte, end int) {
+	for end = i + 1; end+8 <= len(b); end += 8 {
 		if marks := special(binary.LittleEndian.Uint64(b[end:])); marks != 0 {
 			end += bits.TrailingZeros64(marks) / 8
 			break
 		}
-		end += 8
 	}
 	for ; b[end] != '\\'; end++ {
 		if b[end] == '"' {
 			return b[i+1 : end], end + 1
 		}
 	}
-	colon = SkipString(b, i)
-	return Unquote(b[i:colon]), colon
+	end = SkipString(b, i)
+	return Unquote(b[i:end]), end
 }
 
 // Unquote gives the text of a JSON string; without escapes it shares q.
@@ -144,7 +142,7 @@ func (m *Members) Next() bool {
 		return false
 	}
 	var colon int
-	m.Name, colon = ReadName(m.b, m.i)
+	m.Name, colon = ReadString(m.b, m.i)
 	end := colon + 1
 	if m.b[end] == '"' {
 		end = SkipString(m.b, end)

@@ -38,7 +38,7 @@ func (c *checker) part(t *shape, i int) int {
 		if c.b[i] == ',' {
 			i++
 		}
-		name, colon := rawjson.ReadName(c.b, i)
+		name, colon := rawjson.ReadString(c.b, i)
 		c.path = append(c.path, step{name: name})
 		f.members++
 		if index, known := find(t, name); known {
@@ -146,11 +146,11 @@ func (c *checker) value(t *valueType, i int) int {
 	if c.b[i] != '"' {
 		return c.wrongKind(t, "a string", i)
 	}
-	end := rawjson.SkipString(c.b, i)
 	if t.kind == stringValue && t.words == nil && t.format == nil {
-		return end
+		return rawjson.SkipString(c.b, i)
 	}
-	c.string(t, rawjson.Unquote(c.b[i:end]))
+	s, end := rawjson.ReadString(c.b, i)
+	c.string(t, s)
 	return end
 }
 

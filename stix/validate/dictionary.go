@@ -32,7 +32,7 @@ func (c *checker) entries(i int, check func(name []byte, i int) int) int {
 		if c.b[i] == ',' {
 			i++
 		}
-		name, colon := rawjson.ReadName(c.b, i)
+		name, colon := rawjson.ReadString(c.b, i)
 		c.path = append(c.path, step{name: name})
 		i = check(name, colon+1)
 		c.path = c.path[:len(c.path)-1]
