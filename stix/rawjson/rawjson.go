@@ -131,26 +131,28 @@ type Members struct {
 }
 
 // MembersOf walks the object that b is; where b is none, there are no members.
-func MembersOf(b []byte) Members { return Members{b: b} }
+func MembersOf(b []byte) Members {
+	if len(b) == 0 || b[0] != '{' {
+		b = none
+	}
+	return Members{b: b, i: 1}
+}
+
+// none has neither members nor elements.
+var none = []byte("{}")
 
 // Next moves to the first or next member, and is false after the last.
 func (m *Members) Next() bool {
-	if m.i == 0 && (len(m.b) == 0 || m.b[0] != '{') || m.i == len(m.b)-1 {
+	i := m.i
+	switch m.b[i] {
+	case '}':
 		return false
+	case ',':
+		i++
 	}
-	if m.i++; m.b[m.i] == '}' {
-		return false
-	}
-	var colon int
-	m.Name, colon = ReadString(m.b, m.i)
-	end := colon + 1
-	if m.b[end] == '"' {
-		end = SkipString(m.b, end)
-	} else {
-		end = SkipValue(m.b, end)
-	}
-	m.Value = m.b[colon+1 : end]
-	m.i = end
+	name, colon := ReadString(m.b, i)
+	m.i = SkipValue(m.b, colon+1)
+	m.Name, m.Value = name, m.b[colon+1:m.i]
 	return true
 }
 
@@ -162,19 +164,24 @@ type Elements struct {
 }
 
 // ElementsOf walks the list that b is; where b is none, there are no elements.
-func ElementsOf(b []byte) Elements { return Elements{b: b} }
+func ElementsOf(b []byte) Elements {
+	if len(b) == 0 || b[0] != '[' {
+		b = none
+	}
+	return Elements{b: b, i: 1}
+}
 
 // Next moves to the first or next element, and is false after the last.
 func (e *Elements) Next() bool {
-	if e.i == 0 && (len(e.b) == 0 || e.b[0] != '[') || e.i == len(e.b)-1 {
+	i := e.i
+	switch e.b[i] {
+	case ']', '}':
 		return false
+	case ',':
+		i++
 	}
-	if e.i++; e.b[e.i] == ']' {
-		return false
-	}
-	end := SkipValue(e.b, e.i)
-	e.Value = e.b[e.i:end]
-	e.i = end
+	e.i = SkipValue(e.b, i)
+	e.Value = e.b[i:e.i]
 	return true
 }
 
