@@ -12,12 +12,15 @@ type ID string
 // ParseID checks the form of s: a type name of lower-case letters, digits and
 // hyphens, two hyphens, and a UUID in its 36-character form.
 func ParseID(s string) (ID, bool) {
-	i := strings.Index(s, "--")
-	if i <= 0 || len(s)-i-2 != 36 || !isTypeName(s[:i]) {
+	i := len(s) - len("--") - 36
+	if i <= 0 || s[i] != '-' || s[i+1] != '-' || !isTypeName(s[:i]) || !isUUID(s[i+2:]) {
 		return "", false
 	}
-	if !isUUID(s[i+2:]) {
-		return "", false
+	// The first two hyphens end the type.
+	for k := range i {
+		if s[k] == '-' && s[k+1] == '-' {
+			return "", false
+		}
 	}
 	return ID(s), true
 }

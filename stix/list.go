@@ -80,7 +80,7 @@ func (l *list) next() (element []byte, ok bool, err error) {
 // element which comes in drops is not looked at again for every drop.
 func (l *list) more() error {
 	rest := l.unread()
-	room := max(2*len(rest), min(max(2*cap(l.text), firstText), mostText))
+	room := max(2*len(rest), min(max(4*cap(l.text), firstText), mostText))
 	if room > cap(l.text) {
 		l.text = append(make([]byte, 0, room), rest...)
 	} else {

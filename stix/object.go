@@ -130,7 +130,8 @@ func NewObject(raw []byte) (Object, error) {
 		}
 	}
 	parsed, ok := ParseID(keep(id))
-	if o.Type = parsed.Type(); o.Type != string(typ) {
+	prefix := parsed.Type()
+	if o.Type = prefix; prefix != string(typ) {
 		o.Type = string(typ)
 	}
 	switch {
@@ -142,7 +143,7 @@ func NewObject(raw []byte) (Object, error) {
 		refuse("R-016", "/id", "expected <type>--<UUID>")
 	case o.Type == "bundle":
 		refuse("R-002", "/type", "a bundle is no object of a collection; send what it holds")
-	case parsed.Type() != o.Type:
+	case prefix != o.Type:
 		refuse("R-016", "/id", "its prefix is not the type of the object")
 	}
 	if o.ID = parsed; fault != nil {
