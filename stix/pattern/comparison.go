@@ -142,7 +142,7 @@ func (p *parser) key() Step {
 	switch {
 	case p.token.kind == tokenString:
 		step.Key = p.token.body
-	case keyword(p.token.text) != tokenName:
+	case p.token.kind.isKeyword():
 		p.expectedHint("a property of this name is written in quotes", "a property name")
 	case p.token.kind != tokenName:
 		p.expected("a property name")

@@ -14,6 +14,11 @@ const maxInteger = 1<<53 - 1
 
 // constant reads a constant (§9.2).
 func (p *parser) constant() Constant {
+	if p.token.kind == tokenString { // as nearly all are
+		c := Constant{String, p.token.body}
+		p.next()
+		return c
+	}
 	var (
 		t   = p.token
 		c   Constant
@@ -22,8 +27,6 @@ func (p *parser) constant() Constant {
 		}
 	)
 	switch t.kind {
-	case tokenString:
-		c = Constant{String, t.body}
 	case tokenTrue, tokenFalse:
 		c = Constant{Boolean, t.text}
 	case tokenInteger:

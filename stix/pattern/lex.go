@@ -84,6 +84,8 @@ func keyword(name string) tokenKind {
 	return tokenName
 }
 
+func (k tokenKind) isKeyword() bool { return tokenAnd <= k && k <= tokenFalse }
+
 // mark is the kind of the mark that text begins with, else tokenStray.
 func mark(text string) tokenKind {
 	first := tokenNotEqual
@@ -117,7 +119,9 @@ func (t token) found() string {
 // next reads one token into p.token. Once an error is found there are only
 // ends, so that every loop of the parser ends too.
 func (p *parser) next() {
-	p.space()
+	if p.at < len(p.text) && !isPlain(p.text[p.at]) {
+		p.space()
+	}
 	if p.err != nil || p.at == len(p.text) {
 		p.token = token{kind: tokenEnd, from: p.at}
 		return
@@ -157,9 +161,6 @@ func (p *parser) next() {
 func (p *parser) space() {
 	for p.at < len(p.text) && p.err == nil {
 		rest := p.text[p.at:]
-		if c := rest[0]; c > ' ' && c < utf8.RuneSelf && c != '/' {
-			return
-		}
 		r, n := utf8.DecodeRuneInString(rest)
 		switch {
 		case unicode.IsSpace(r):
@@ -241,6 +242,9 @@ func (p *parser) number(rest string) {
 		p.fail(&Error{Offset: p.at, Text: "an integer has no leading zeros"})
 	}
 }
+
+// isPlain tells whether c is a token's and no space, nor begins one.
+func isPlain(c byte) bool { return c > ' ' && c < utf8.RuneSelf && c != '/' }
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 

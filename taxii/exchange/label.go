@@ -20,6 +20,8 @@ type Labels struct {
 
 	index map[stix.Key]int32 // every id met, as object or as reference
 	ids   []identified
+
+	inheriting bool // some node inherits
 }
 
 // node is what the label of one object depends on. Its references end where
@@ -74,6 +76,7 @@ func (l *Labels) Add(o *stix.Object) {
 		forged:   o.Forged(),
 		firstRef: int32(len(l.refs)),
 	}
+	l.inheriting = l.inheriting || n.inherits
 	known := &l.ids[n.id]
 	known.inside = true
 	if n.forged {
@@ -158,13 +161,17 @@ func (l *Labels) Resolve(known func([]stix.Key) ([]Held, error)) ([]Verdict, err
 
 // gather is what there is to know of each object without its references.
 func (l *Labels) gather() []evidence {
-	labels := l.inherit(func(s strictness) bool { return s.tlp != none })
-	uses := l.inherit(func(s strictness) bool { return s.use })
 	found := make([]evidence, len(l.nodes))
 	for i, n := range l.nodes {
-		inherited := uses[i]
-		inherited.tlp = labels[i].tlp
-		found[i] = evidence{own: n.own, granular: n.granular, inherited: inherited, meta: n.meta}
+		found[i] = evidence{own: n.own, granular: n.granular, meta: n.meta}
+	}
+	if l.inheriting {
+		labels := l.inherit(func(s strictness) bool { return s.tlp != none })
+		uses := l.inherit(func(s strictness) bool { return s.use })
+		for i := range found {
+			found[i].inherited = uses[i]
+			found[i].inherited.tlp = labels[i].tlp
+		}
 	}
 	return found
 }
