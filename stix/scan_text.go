@@ -1,0 +1,103 @@
+package stix
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"unicode/utf8"
+)
+
+// ones times an octet is that octet eight times; high has the highest bit of
+// each of eight octets.
+const (
+	ones = 0x0101010101010101
+	high = 0x8080808080808080
+)
+
+// special marks, with the highest bit of an octet, the first of eight octets
+// that is a quote, a backslash or a control character. Marks behind the first
+// mean nothing.
+func special(w uint64) uint64 {
+	quote, backslash := w^ones*'"', w^ones*'\\'
+	return ((quote-ones)&^quote | (backslash-ones)&^backslash | (w-ones*' ')&^w) & high
+}
+
+// text reads a string. Only one that is not all ASCII is looked at twice.
+func (s *scanner) text(i int) int {
+	b, i := s.b, i+1
+	from, all := i, uint64(0)
+	for {
+		for ; i+8 <= len(b); i += 8 {
+			w := binary.LittleEndian.Uint64(b[i : i+8])
+			all |= w
+			if marks := special(w); marks != 0 {
+				i += bits.TrailingZeros64(marks) / 8
+				break
+			}
+		}
+		if i >= len(b) {
+			return short
+		}
+		switch c := b[i]; {
+		case c == '"':
+			if all&high != 0 && !utf8.Valid(b[from:i]) {
+				return odd
+			}
+			return i + 1
+		case c == '\\':
+			s.escaped = true
+			if i = s.escape(i); i < 0 {
+				return i
+			}
+		case c < ' ':
+			return odd
+		default: // one of the last seven of b
+			all |= uint64(c)
+			i++
+		}
+	}
+}
+
+// escape reads what a backslash begins. A half of a surrogate pair does not
+// stand alone.
+func (s *scanner) escape(i int) int {
+	if i+1 >= len(s.b) {
+		return short
+	}
+	switch s.b[i+1] {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		return i + 2
+	case 'u':
+		unit, end := s.unit(i)
+		if end < 0 || unit < 0xd800 || unit > 0xdfff {
+			return end
+		}
+		low, next := s.unit(end)
+		if next >= 0 && (unit > 0xdbff || low < 0xdc00 || low > 0xdfff) {
+			return odd
+		}
+		return next
+	}
+	return odd
+}
+
+// unit reads \uXXXX.
+func (s *scanner) unit(i int) (unit rune, end int) {
+	if i+6 > len(s.b) {
+		return 0, short
+	}
+	if s.b[i] != '\\' || s.b[i+1] != 'u' {
+		return 0, odd
+	}
+	for _, c := range s.b[i+2 : i+6] {
+		switch {
+		case '0' <= c && c <= '9':
+			c -= '0'
+		case 'a' <= c|0x20 && c|0x20 <= 'f':
+			c = c | 0x20 - 'a' + 10
+		default:
+			return 0, odd
+		}
+		unit = unit<<4 | rune(c)
+	}
+	return unit, i + 6
+}
