@@ -25,19 +25,17 @@ func indicatorPattern(c *checker, f frame) {
 	if c.old {
 		mode |= pattern.STIX20
 	}
-	c.path = append(c.path, step{name: []byte("pattern")})
-	defer func() { c.path = c.path[:len(c.path)-1] }()
 	parsed, err := c.patterns.Parse(string(source), mode)
 	if err != nil {
 		rule := "R-150"
 		if e := (*pattern.Error)(nil); errors.As(err, &e) && e.Rule != "" {
 			rule = e.Rule
 		}
-		c.fault(rule, "%s", err)
+		c.faultAt("pattern", rule, "%s", err)
 		return
 	}
 	for _, w := range parsed.Warnings {
-		c.warn(w.Rule, "%s", w)
+		c.warnAt("pattern", w.Rule, "%s", w)
 	}
 	if !c.old {
 		c.patternTimes(f, parsed.Root)
@@ -53,10 +51,10 @@ func (c *checker) patternTimes(f frame, e *pattern.Expr) {
 			continue
 		}
 		if before(quoted(q.Start), c.get(f, "valid_from")) {
-			c.warn("R-154", "START is before valid_from")
+			c.warnAt("pattern", "R-154", "START is before valid_from")
 		}
 		if before(c.get(f, "valid_until"), quoted(q.Stop)) {
-			c.warn("R-154", "STOP is after valid_until")
+			c.warnAt("pattern", "R-154", "STOP is after valid_until")
 		}
 	}
 	for _, one := range e.Of {
@@ -78,9 +76,9 @@ func (c *checker) patternNames(parsed *pattern.Pattern) {
 		switch {
 		case c.knows(p):
 		case c.modern.types[p.Type] == nil:
-			c.warn("R-155", "%s is no type of the standard", quote([]byte(p.Type)))
+			c.warnAt("pattern", "R-155", "%s is no type of the standard", quote([]byte(p.Type)))
 		default:
-			c.warn("R-155", "%s has no property %s", p.Type, quote([]byte(p.Steps[0].Key)))
+			c.warnAt("pattern", "R-155", "%s has no property %s", p.Type, quote([]byte(p.Steps[0].Key)))
 		}
 	}
 }

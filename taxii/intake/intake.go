@@ -183,10 +183,14 @@ func (p *push) decode(body io.Reader, room room) error {
 // take spools one object, or the reason why it is refused: the agreement's, if
 // it does not admit such objects at all, or the standard's.
 func (p *push) take(raw []byte, n int64) error {
-	o, err := stix.NewObject(raw)
-	r := &store.Refusal{}
-	if err == nil {
-		*r = p.admits(&o)
+	var (
+		taken spooled
+		o     = &taken.object
+		r     store.Refusal
+		err   error
+	)
+	if *o, err = stix.NewObject(raw); err == nil {
+		r = p.admits(o)
 	}
 	if r.Message == "" {
 		findings := validate.Object(raw, p.policy)
@@ -196,26 +200,27 @@ func (p *push) take(raw []byte, n int64) error {
 		case err != nil:
 			r.Message, r.By = err.Error(), "standard"
 		default:
-			p.labels.Add(&o)
-			p.carried.note(&o)
+			p.labels.Add(o)
+			p.carried.note(o)
 			if o.Revoked {
 				p.revoked = append(p.revoked, o.ID)
 			}
-			warning := list(findings.Warnings())
-			if warning != "" {
-				warning = p.say(warning)
+			if warnings := findings.Warnings(); warnings != nil {
+				taken.warning = p.say(list(warnings))
 			}
-			return p.spool.add(&spooled{object: o, warning: warning})
+			return p.spool.add(&taken)
 		}
 	}
-	p.name(r, &o)
+	p.name(&r, o)
 	if r.ID == "" {
 		r.ID = "objects/" + strconv.FormatInt(n, 10)
 	}
 	if !r.Quarantine {
-		o = stix.Object{}
+		*o = stix.Object{}
 	}
-	return p.spool.add(&spooled{object: o, refused: r})
+	taken.refused = new(store.Refusal) // r itself stays off the heap: few objects are refused
+	*taken.refused = r
+	return p.spool.add(&taken)
 }
 
 // admits is the refusal of an object that the agreement does not admit whatever
