@@ -242,6 +242,34 @@ func TestDecoderReturnsTheErrorOfItsReader(t *testing.T) {
 	}
 }
 
+// The decoder reads ahead, but what is wrong with the text comes before what
+// happened to its reader behind that.
+func TestDecoderPutsTheTextBeforeItsReader(t *testing.T) {
+	broken := errors.New("the line broke")
+	r := io.MultiReader(strings.NewReader(`{"objects":[{"a":"b`), strings.NewReader(`c"}x`), iotest.ErrReader(broken))
+	objects, err := decode(r)
+	var syntax *stix.SyntaxError
+	if !errors.As(err, &syntax) || syntax.Offset != 22 {
+		t.Errorf("error %v (%T), want a SyntaxError at octet 22", err, err)
+	}
+	if len(objects) != 1 || objects[0] != `{"a":"bc"}` {
+		t.Errorf("objects %q, want the one before", objects)
+	}
+}
+
+// Who appends to an object does not write over the next one.
+func TestDecoderKeepsWhatFollowsAnObjectToItself(t *testing.T) {
+	d := stix.NewDecoder(strings.NewReader(`{"objects":[{"a":1},{"a":2}]}`))
+	first, err := d.Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = append(first, "and more"...)
+	if second, err := d.Next(); err != nil || string(second) != `{"a":2}` {
+		t.Errorf("the next is %q, %v", second, err)
+	}
+}
+
 // What Next said last it says again: nobody can read past an error.
 func TestDecoderStaysAtItsEnd(t *testing.T) {
 	for name, in := range map[string]string{
