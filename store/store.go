@@ -207,10 +207,11 @@ type Query struct {
 
 // Page is a page of objects.
 type Page struct {
-	Buffer  []byte  // Objects, behind what was in the Buffer of Query.Into
-	Objects []byte  // JSON objects joined by commas
-	Ends    []int   // where each object ends in Objects
-	Added   []int64 // date_added of each object, in µs since 1970
+	Buffer  []byte   // Objects, behind what was in the Buffer of Query.Into
+	Objects []byte   // JSON objects joined by commas
+	Ends    []int    // where each object ends in Objects
+	Added   []int64  // date_added of each object, in µs since 1970
+	Sums    []uint32 // CRC-32C of each object
 	First   time.Time
 	Last    time.Time // date_added of the first and the last entry; zero if empty
 	Details []Detail  // of each object, if asked for
@@ -241,7 +242,7 @@ func (s *Standing) Holds(now State, at uint32) bool {
 
 // Clear leaves of a page only its Buffer, and memory to fill.
 func (p *Page) Clear() {
-	*p = Page{Buffer: p.Buffer, Ends: p.Ends[:0], Added: p.Added[:0], Details: p.Details[:0]}
+	*p = Page{Buffer: p.Buffer, Ends: p.Ends[:0], Added: p.Added[:0], Sums: p.Sums[:0], Details: p.Details[:0]}
 }
 
 // Detail is what a record says beside its object.

@@ -91,7 +91,7 @@ func (c *collectionCheck) record1(d date, r record, live bool) string {
 	} else {
 		c.count.hist++
 	}
-	if err := r.verify(d); err != nil {
+	if _, err := r.verify(d); err != nil {
 		return errors.Unwrap(err).Error()
 	}
 	o, err := stix.NewObject(r.json())

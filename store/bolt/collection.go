@@ -56,7 +56,8 @@ func (c *collection) record(d date) (r record, live bool, err error) {
 	} else if r = c.history().Get(k); r == nil {
 		return nil, false, nil
 	}
-	return r, live, r.verify(d)
+	_, err = r.verify(d)
+	return r, live, err
 }
 
 // versions is all versions of the id that the record r, added at d, belongs

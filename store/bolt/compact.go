@@ -212,7 +212,7 @@ func (c *compaction) run(path [][]byte, from *bbolt.Bucket) error {
 			next, known = &hist, true
 		}
 		r := record(next.value)
-		if err := r.verify(next.date); err != nil {
+		if _, err := r.verify(next.date); err != nil {
 			return err
 		}
 		run = appendRun(run, r.key(), next.date, known)

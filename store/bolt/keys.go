@@ -57,7 +57,7 @@ import (
 // A record that stands alone under its id appears in live, type and run only.
 // The default poll reads live, and looks beyond a record only where mixed says
 // that somebody may have to see another version.
-const format = 3
+const format = 4
 
 var (
 	bucketMeta       = []byte("meta")

@@ -14,7 +14,7 @@ import (
 // record is the value of live and hist: a fixed header, then the object's
 // compact JSON as it came.
 //
-//	0   crc32c of all that follows, 4
+//	0   crc32c of the JSON and then of the header from here on, 4
 //	4   stix.Key of the id, 16
 //	20  version, 12: modified, else created, else date_added
 //	32  number of the type, 2
@@ -93,18 +93,25 @@ func append24(b []byte, n int) []byte { return append(b, byte(n>>16), byte(n>>8)
 
 func (r record) int24(at int) int { return int(r[at])<<16 | int(r[at+1])<<8 | int(r[at+2]) }
 
-func (r record) seal() { binary.BigEndian.PutUint32(r, crc32.Checksum(r[4:], castagnoli)) }
+func (r record) seal() { binary.BigEndian.PutUint32(r, r.checksum(r.sum())) }
 
-// verify says what is damaged, nil if nothing is. Nothing else may be asked of
-// a record before.
-func (r record) verify(d date) error {
-	switch {
-	case len(r) <= headerLen:
-		return damaged("the record added %s is cut off", taxii.FormatTime(d.time()))
-	case binary.BigEndian.Uint32(r) != crc32.Checksum(r[4:], castagnoli):
-		return damaged("the record added %s does not match its checksum", taxii.FormatTime(d.time()))
+// sum is the checksum of the JSON alone.
+func (r record) sum() uint32 { return crc32.Checksum(r.json(), castagnoli) }
+
+// checksum is that of the whole record. The JSON comes first in it, so that who
+// verifies a record has the sum of the JSON as well.
+func (r record) checksum(sum uint32) uint32 { return crc32.Update(sum, castagnoli, r[4:headerLen]) }
+
+// verify says what is damaged, nil if nothing is, and the sum of the JSON. Nothing
+// else may be asked of a record before.
+func (r record) verify(d date) (sum uint32, err error) {
+	if len(r) <= headerLen {
+		return 0, damaged("the record added %s is cut off", taxii.FormatTime(d.time()))
 	}
-	return nil
+	if sum = r.sum(); binary.BigEndian.Uint32(r) != r.checksum(sum) {
+		return 0, damaged("the record added %s does not match its checksum", taxii.FormatTime(d.time()))
+	}
+	return sum, nil
 }
 
 // damaged is the error of a file that does not hold what was written.

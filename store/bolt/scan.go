@@ -21,7 +21,7 @@ func (s *Store) Scan(ctx context.Context, g exchange.Grant, q store.Query) (*sto
 	page.Clear()
 	head := len(page.Buffer)
 	first, last := date(0), date(0)
-	standing, err := s.walk(ctx, g, q, func(d date, r record) {
+	standing, err := s.walk(ctx, g, q, func(d date, r record, sum uint32) {
 		if first == 0 {
 			first = d
 		} else {
@@ -29,7 +29,7 @@ func (s *Store) Scan(ctx context.Context, g exchange.Grant, q store.Query) (*sto
 		}
 		last = d
 		page.Buffer = append(page.Buffer, r.json()...)
-		page.Ends, page.Added = append(page.Ends, len(page.Buffer)-head), append(page.Added, int64(d))
+		page.Ends, page.Added, page.Sums = append(page.Ends, len(page.Buffer)-head), append(page.Added, int64(d)), append(page.Sums, sum)
 		if q.Detail {
 			page.Details = append(page.Details, store.Detail{DateAdded: d.time(), Handling: r.handling()})
 		}
@@ -47,7 +47,7 @@ func (s *Store) Scan(ctx context.Context, g exchange.Grant, q store.Query) (*sto
 func (s *Store) Manifest(ctx context.Context, g exchange.Grant, q store.Query) (store.Manifest, error) {
 	var m store.Manifest
 	var unreadable error
-	standing, err := s.walk(ctx, g, q, func(d date, r record) {
+	standing, err := s.walk(ctx, g, q, func(d date, r record, _ uint32) {
 		id, err := r.id()
 		version, err2 := r.versionText(d)
 		if err := firstOf(err, err2); err != nil && unreadable == nil {
@@ -75,7 +75,7 @@ type scan struct {
 	chosen  map[stix.Key][]date
 	ahead   ahead
 
-	each  func(date, record) // what the page gets; neither outlives the call
+	each  func(date, record, uint32) // what the page gets, with the sum of the JSON; the record does not outlive the call
 	count int
 	size  int
 	more  bool
@@ -84,7 +84,7 @@ type scan struct {
 
 // walk finds the page that q means, hands it to each, entry by entry, and tells
 // how long it stands.
-func (s *Store) walk(ctx context.Context, g exchange.Grant, q store.Query, each func(date, record)) (standing store.Standing, err error) {
+func (s *Store) walk(ctx context.Context, g exchange.Grant, q store.Query, each func(date, record, uint32)) (standing store.Standing, err error) {
 	if err := ctx.Err(); err != nil || !g.CanRead() {
 		return standing, err
 	}
@@ -155,8 +155,8 @@ func (sc *scan) rare() bool {
 	return n*100 < sc.head().live*rareShare
 }
 
-// take adds a record to the page; false if the page was full.
-func (sc *scan) take(d date, r record) bool {
+// take adds a record with that sum to the page; false if the page was full.
+func (sc *scan) take(d date, r record, sum uint32) bool {
 	size := len(r.json())
 	if sc.count > 0 {
 		size++ // the comma
@@ -167,8 +167,21 @@ func (sc *scan) take(d date, r record) bool {
 	}
 	sc.count++
 	sc.size += size
-	sc.each(d, r)
+	sc.each(d, r, sum)
 	return true
+}
+
+// takeNamed takes the record that the bucket of that name says was added at d, if
+// it is of a type asked for; false if the page was full.
+func (sc *scan) takeNamed(bucket []byte, d date) (bool, error) {
+	r, _, err := sc.record(d)
+	if err != nil {
+		return false, err
+	}
+	if r == nil {
+		return false, damaged("%s names a record added %s that is not there", bucket, d.time())
+	}
+	return !sc.wanted(r) || sc.take(d, r, r.sum()), nil
 }
 
 // pause lets a walk that finds nothing end with its caller.

@@ -41,10 +41,11 @@ func (sc *scan) newestOnly() error {
 		}
 		r := record(live.value)
 		sc.ahead.walk(r, sc.follow(r))
-		if err := r.verify(live.date); err != nil {
+		sum, err := r.verify(live.date)
+		if err != nil {
 			return err
 		}
-		if sc.wanted(r) && sc.choice.admits(r.spec(), r.handling()) && !sc.take(live.date, r) {
+		if sc.wanted(r) && sc.choice.admits(r.spec(), r.handling()) && !sc.take(live.date, r, sum) {
 			return nil
 		}
 		if err := live.next(); err != nil {
@@ -92,8 +93,9 @@ func (sc *scan) byType() error {
 				return damaged("type names a record added %s that is not there", d.time())
 			}
 			r := record(v)
-			if err = r.verify(d); err == nil && sc.choice.admits(r.spec(), r.handling()) {
-				ok = sc.take(d, r)
+			var sum uint32
+			if sum, err = r.verify(d); err == nil && sc.choice.admits(r.spec(), r.handling()) {
+				ok = sc.take(d, r, sum)
 			}
 		}
 		if err != nil || !ok {
@@ -134,7 +136,8 @@ func (sc *scan) everything() error {
 		if i == 0 {
 			sc.ahead.walk(r, sc.follow(r))
 		}
-		if err := r.verify(d); err != nil {
+		sum, err := r.verify(d)
+		if err != nil {
 			return err
 		}
 		if streams[2].date < d {
@@ -145,7 +148,7 @@ func (sc *scan) everything() error {
 			if err != nil {
 				return err
 			}
-			if ok && !sc.take(d, r) {
+			if ok && !sc.take(d, r, sum) {
 				return nil
 			}
 		}
@@ -227,14 +230,7 @@ func (sc *scan) takeMixed(d date, key []byte) (bool, error) {
 	if err != nil || !ok {
 		return true, err
 	}
-	r, _, err := sc.record(d)
-	if err != nil {
-		return false, err
-	}
-	if r == nil {
-		return false, damaged("mixed names a record added %s that is not there", d.time())
-	}
-	return !sc.wanted(r) || sc.take(d, r), nil
+	return sc.takeNamed(bucketMixed, d)
 }
 
 // byID looks each id up.
@@ -260,15 +256,8 @@ func (sc *scan) byID(keys [][16]byte, found [][]uint64) error {
 	}
 	slices.Sort(dates)
 	for _, d := range dates {
-		r, _, err := sc.record(d)
-		if err != nil {
+		if ok, err := sc.takeNamed(bucketVer, d); err != nil || !ok {
 			return err
-		}
-		if r == nil {
-			return damaged("ver names a record added %s that is not there", d.time())
-		}
-		if !sc.take(d, r) {
-			return nil
 		}
 	}
 	return nil

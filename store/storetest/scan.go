@@ -86,7 +86,7 @@ var scanTests = []test{
 			page.Buffer = append(page.Buffer[:0], "head"...)
 			q.Into = page
 			if got := w.scan(w.reader, q); got != page || string(got.Buffer) != "head"+string(want.Objects) || !bytes.Equal(got.Objects, want.Objects) ||
-				!slices.Equal(got.Ends, want.Ends) || !slices.Equal(got.Details, want.Details) || got.More != want.More || got.First != want.First || got.Last != want.Last {
+				!slices.Equal(got.Ends, want.Ends) || !slices.Equal(got.Sums, want.Sums) || !slices.Equal(got.Details, want.Details) || got.More != want.More || got.First != want.First || got.Last != want.Last {
 				w.Errorf("%+v: %+v; want %+v", q, got, want)
 			}
 		}

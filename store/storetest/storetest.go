@@ -5,6 +5,8 @@ package storetest
 import (
 	"encoding/json"
 	"fmt"
+	"hash/crc32"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -194,7 +196,7 @@ func (w *world) details(sub store.Submission) (head store.Status, successes, fai
 	return head, successes, failures
 }
 
-// scan is one page.
+// scan is one page, with the sums of what it holds.
 func (w *world) scan(g exchange.Grant, q store.Query) *store.Page {
 	w.Helper()
 	if q.Limit == 0 {
@@ -204,8 +206,18 @@ func (w *world) scan(g exchange.Grant, q store.Query) *store.Page {
 	if err != nil {
 		w.Fatalf("scan %+v: %v", q, err)
 	}
+	sums := make([]uint32, page.Len())
+	for i := range sums {
+		sums[i] = crc32.Checksum(page.Object(i), castagnoli)
+	}
+	if !slices.Equal(page.Sums, sums) {
+		w.Errorf("scan %+v: the sums are %x, want %x", q, page.Sums, sums)
+	}
 	return page
 }
+
+// castagnoli is the polynomial of the sums.
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // manifest is one page of descriptions.
 func (w *world) manifest(g exchange.Grant, q store.Query) store.Manifest {
