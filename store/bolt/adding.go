@@ -70,7 +70,7 @@ func quoted(b []byte, s string) []byte {
 }
 
 // item adds one object, or says why not.
-func (a *adding) item(item *store.Item, r record) error {
+func (a *adding) item(item *store.Item, made draft) error {
 	if refused := item.Refused; refused != nil {
 		a.fail(refused.ID, refused.Version, refused.Message, refused.By)
 		return nil
@@ -80,7 +80,7 @@ func (a *adding) item(item *store.Item, r record) error {
 		a.fail(string(o.ID), a.versionText(o), textBarred, "withdrawn")
 		return nil
 	}
-	key := r.key()
+	key, r := made.key, made.record
 	at, err := a.anchor(key)
 	if err != nil {
 		return err

@@ -107,7 +107,7 @@ func (c *collection) verified(key stix.Key, candidates []uint64) (date, record, 
 		if err != nil {
 			return 0, nil, err
 		}
-		if r != nil && r.key() == key {
+		if r != nil && r.of(key) {
 			return d, r, nil
 		}
 	}

@@ -80,7 +80,7 @@ func (s *Store) Rehearse(ctx context.Context, g exchange.Grant, parts iter.Seq2[
 }
 
 // add puts items into the collection of the grant.
-func (b *batch) add(g exchange.Grant, items []store.Item, drafts []record) (*adding, error) {
+func (b *batch) add(g exchange.Grant, items []store.Item, drafts []draft) (*adding, error) {
 	e, err := b.edit(g.ID())
 	if err != nil {
 		return nil, err
@@ -99,19 +99,19 @@ func (b *batch) add(g exchange.Grant, items []store.Item, drafts []record) (*add
 
 // newDrafts makes what the writer need not: the records in one allocation, as
 // far as they can be made here. A refused item has none.
-func newDrafts(items []store.Item) (drafts []record, size int) {
+func newDrafts(items []store.Item) (drafts []draft, size int) {
 	for i := range items {
 		if items[i].Refused == nil {
 			size += len(items[i].Object.Raw) + headerLen
 		}
 	}
 	buf := make([]byte, 0, size)
-	drafts = make([]record, len(items))
+	drafts = make([]draft, len(items))
 	for i := range items {
 		if o := &items[i].Object; items[i].Refused == nil {
 			start := len(buf)
-			buf = draft(buf, o, o.ID.Key())
-			drafts[i] = buf[start:len(buf):len(buf)]
+			buf = appendDraft(buf, o)
+			drafts[i] = draft{o.ID.Key(), buf[start:len(buf):len(buf)]}
 		}
 	}
 	return drafts, size

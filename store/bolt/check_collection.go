@@ -109,12 +109,13 @@ func (c *collectionCheck) record1(d date, r record, live bool) string {
 		v.instant = instantOf(d.time())
 	}
 	id, idErr := r.id()
+	key := o.ID.Key()
 	text, textErr := r.versionText(d)
 	posting := c.root.Bucket(bucketType).Bucket(typeKey(r.number()))
 	posted := posting != nil && posting.Get(d.key()) != nil
-	at, _, err := c.verified(r.key(), c.index.candidates(nil, r.key()))
+	at, _, err := c.verified(key, c.index.candidates(nil, key))
 	switch {
-	case r.key() != o.ID.Key() || idErr != nil || id != o.ID:
+	case idErr != nil || id != o.ID:
 		return "its header is for another id"
 	case r.version(d) != v || textErr != nil || !v.none && text != o.Version().String():
 		return "its header has another version"
@@ -132,7 +133,7 @@ func (c *collectionCheck) record1(d date, r record, live bool) string {
 		return "its id stands twice"
 	}
 	if r.is(flagMulti) {
-		if c.vers().Get(verKey(r.key(), v)) == nil {
+		if c.vers().Get(verKey(key, v)) == nil {
 			return "ver lacks it"
 		}
 	}
@@ -158,7 +159,7 @@ func (c *collectionCheck) runs() error {
 			c.wrong("run names a record added %s that is not there", taxii.FormatTime(d.time()))
 		case tomb != nil && (len(tomb) != tombstoneLen || r != nil || !bytes.Equal(tomb[8:24], key[:])):
 			c.wrong("the tombstone of what was added %s is malformed, or too early", taxii.FormatTime(d.time()))
-		case r != nil && err == nil && r.key() != key:
+		case r != nil && err == nil && !r.of(key):
 			c.wrong("run has another id for the record added %s", taxii.FormatTime(d.time()))
 		}
 		if r != nil {
@@ -196,7 +197,7 @@ func (c *collectionCheck) groups() error {
 			case r == nil:
 				c.wrong("ver names a record added %s that is not there", taxii.FormatTime(v.date.time()))
 			case err != nil: // reported before
-			case r.key() != key || r.version(v.date) != v || !r.is(flagMulti):
+			case !r.of(key) || r.version(v.date) != v || !r.is(flagMulti):
 				c.wrong("ver does not match the record added %s", taxii.FormatTime(v.date.time()))
 			case live != (i == len(group)-1):
 				c.wrong("live and hist do not match ver at %s", taxii.FormatTime(v.date.time()))

@@ -42,7 +42,7 @@ func Compact(ctx context.Context, dir string, wait time.Duration, progress func(
 }
 
 func compactInto(ctx context.Context, old *bbolt.DB, fresh, path string, progress func(done, total int64)) (err error) {
-	db, err := bbolt.Open(fresh, 0o600, &bbolt.Options{FreelistType: bbolt.FreelistMapType, PageSize: 4096, NoSync: true, NoStatistics: true})
+	db, err := bbolt.Open(fresh, 0o600, &bbolt.Options{FreelistType: bbolt.FreelistMapType, PageSize: pageSize, NoSync: true, NoStatistics: true})
 	if err != nil {
 		return err
 	}
@@ -215,7 +215,11 @@ func (c *compaction) run(path [][]byte, from *bbolt.Bucket) error {
 		if _, err := r.verify(next.date); err != nil {
 			return err
 		}
-		run = appendRun(run, r.key(), next.date, known)
+		key, err := r.key()
+		if err != nil {
+			return err
+		}
+		run = appendRun(run, key, next.date, known)
 		if err := next.next(); err != nil {
 			return err
 		}

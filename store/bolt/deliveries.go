@@ -138,15 +138,16 @@ func (h *holding) load(ctx context.Context, c *collection, dates []time.Time) er
 		if r == nil {
 			continue
 		}
-		n, ok := known[r.key()]
+		id, err := r.id()
+		if err != nil {
+			return damaged("the record added %s: %w", t, err)
+		}
+		key := id.Key()
+		n, ok := known[key]
 		if !ok {
 			n = len(h.ids)
-			known[r.key()] = n
-			id, err := r.id()
-			if err != nil {
-				return damaged("the record added %s: %w", t, err)
-			}
-			vs, err := c.versions(r.key(), d, r)
+			known[key] = n
+			vs, err := c.versions(key, d, r)
 			if err != nil {
 				return err
 			}

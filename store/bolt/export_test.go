@@ -2,6 +2,9 @@ package bolt
 
 import "go.etcd.io/bbolt"
 
+// PageSize is that of the file.
+const PageSize = pageSize
+
 // FailCommits lets every commit go through f, which calls commit or not.
 func (s *Store) FailCommits(f func(commit func() error) error) {
 	s.commit = func(tx *bbolt.Tx) error { return f(tx.Commit) }

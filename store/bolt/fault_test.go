@@ -97,12 +97,12 @@ func TestDamage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	good = good[:(len(bytes.TrimRight(good, "\x00"))+4095)/4096*4096]
+	good = good[:(len(bytes.TrimRight(good, "\x00"))+bolt.PageSize-1)/bolt.PageSize*bolt.PageSize]
 	at := bytes.Index(good, value)
 	for _, row := range []struct {
 		name   string
 		offset int
-	}{{"checksum", 0}, {"key", 5}, {"label", 35}, {"flags", 34}, {"object", 300}} {
+	}{{"checksum", 0}, {"type", 5}, {"flags", 6}, {"label", 7}, {"position", 14}, {"object", 300}} {
 		t.Run(row.name, func(t *testing.T) {
 			bad := bytes.Clone(good)
 			bad[at+row.offset] ^= 4
@@ -191,10 +191,10 @@ func TestNoise(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	used := len(bytes.TrimRight(good, "\x00")) / 4096
+	used := len(bytes.TrimRight(good, "\x00")) / bolt.PageSize
 	for page := 2; page < used; page += 1 + used/60 {
-		bad := bytes.Clone(good[:(used+1)*4096])
-		for i := page * 4096; i < page*4096+64; i++ {
+		bad := bytes.Clone(good[:(used+1)*bolt.PageSize])
+		for i := page * bolt.PageSize; i < page*bolt.PageSize+64; i++ {
 			bad[i] ^= 0x5a
 		}
 		dir := t.TempDir() // the lock of a file that cannot be opened stays

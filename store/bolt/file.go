@@ -25,8 +25,11 @@ const mapAhead = 4 << 30
 // length.
 func growth(size int64) int { return int(min(max(size/32, 4<<20), 64<<20)) }
 
-// pageSize is that of the file, and the least of any processor.
-const pageSize = 4096
+// pageSize is that of the file. A record is in one page, with those beside it, and
+// what is left at the end of a page is lost: on average half a record. Twice the
+// size loses half as much, and costs each commit more, which writes what it changes
+// by the page.
+const pageSize = 8192
 
 // unfinished ends the name of a file that Compact or Restore has not finished.
 const unfinished = ".new"

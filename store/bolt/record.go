@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"math"
 
 	"comity/stix"
 	"comity/taxii"
@@ -15,21 +16,21 @@ import (
 // compact JSON as it came.
 //
 //	0   crc32c of the JSON and then of the header from here on, 4
-//	4   stix.Key of the id, 16
-//	20  version, 12: modified, else created, else date_added
-//	32  number of the type, 2
-//	34  flags, 1
-//	35  label, 1
-//	36  where the id begins in the JSON, 3
-//	39  where the version's text begins in the JSON, 3
-//	42  barred actions, 1; spare, 1
-//	44  until when it is kept, Unix seconds, 4; 0: no end
+//	4   number of the type, 2
+//	6   flags, 1
+//	7   label, 1
+//	8   barred actions, 1
+//	9   until when it is kept, Unix seconds, 4; 0: no end
+//	13  where the id begins in the JSON, 2
+//	15  where the version's text begins in the JSON, 2
 //
 // A position is 0 where the text does not stand there as it is, which takes
-// \u escapes nobody writes; then the JSON is parsed.
+// \u escapes nobody writes, or 64 KiB of other text before it; then the JSON is
+// parsed. Id and version are read from there, not kept a second time: pages pass
+// over a great many headers and need neither.
 type record []byte
 
-const headerLen = 48
+const headerLen = 17
 
 // Flags of a record.
 const (
@@ -41,38 +42,39 @@ const (
 // castagnoli is a table of constants: made once, as crc32 hands out one anyway.
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// draft is the value of o as far as it does not depend on the collection. It is
-// appended to dst.
-func draft(dst []byte, o *stix.Object, key stix.Key) []byte {
-	dst = append(dst, 0, 0, 0, 0)
-	dst = append(dst, key[:]...)
-	dst = append(dst, make([]byte, 36-20)...)
-	dst = append24(dst, position(o.Raw, string(o.ID)))
-	dst = append24(dst, position(o.Raw, o.Version().String()))
-	dst = append(dst, make([]byte, headerLen-42)...)
+// draft is a record as far as it does not depend on the collection.
+type draft struct {
+	key    stix.Key
+	record record
+}
+
+// appendDraft appends the record of a draft of o.
+func appendDraft(dst []byte, o *stix.Object) []byte {
+	dst = append(dst, make([]byte, 13)...)
+	dst = binary.BigEndian.AppendUint16(dst, position(o.Raw, string(o.ID)))
+	dst = binary.BigEndian.AppendUint16(dst, position(o.Raw, o.Version().String()))
 	return append(dst, o.Raw...)
 }
 
 // finish fills in the rest of a draft.
 func (r record) finish(v version, number uint16, multi bool) {
-	copy(r[20:], v.instant[:])
-	binary.BigEndian.PutUint16(r[32:], number)
-	r[34], r[35], r[42] = 0, byte(v.handling.TLP), byte(v.handling.Barred)
-	binary.BigEndian.PutUint32(r[44:], v.handling.Until)
+	binary.BigEndian.PutUint16(r[4:], number)
+	r[6], r[7], r[8] = 0, byte(v.handling.TLP), byte(v.handling.Barred)
+	binary.BigEndian.PutUint32(r[9:], v.handling.Until)
 	if v.spec == spec20 {
-		r[34] |= flagSpec20
+		r[6] |= flagSpec20
 	}
 	if v.none {
-		r[34] |= flagNone
+		r[6] |= flagNone
 	}
 	if multi {
-		r[34] |= flagMulti
+		r[6] |= flagMulti
 	}
 	r.seal()
 }
 
 // position is where text stands in raw as a whole string, 0 if nowhere.
-func position(raw []byte, text string) int {
+func position(raw []byte, text string) uint16 {
 	if text == "" {
 		return 0
 	}
@@ -82,16 +84,15 @@ func position(raw []byte, text string) int {
 			return 0
 		}
 		i += from
-		if raw[i-1] == '"' && raw[i+len(text)] == '"' && i < 1<<24 {
-			return i
+		if i > math.MaxUint16 {
+			return 0
+		}
+		if raw[i-1] == '"' && raw[i+len(text)] == '"' {
+			return uint16(i)
 		}
 		from = i + 1
 	}
 }
-
-func append24(b []byte, n int) []byte { return append(b, byte(n>>16), byte(n>>8), byte(n)) }
-
-func (r record) int24(at int) int { return int(r[at])<<16 | int(r[at+1])<<8 | int(r[at+2]) }
 
 func (r record) seal() { binary.BigEndian.PutUint32(r, r.checksum(r.sum())) }
 
@@ -119,13 +120,12 @@ func damaged(format string, args ...any) error {
 	return &taxii.Error{Code: taxii.Internal, Msg: "the store is damaged: run comity check", Err: fmt.Errorf(format, args...)}
 }
 
-func (r record) key() stix.Key     { return stix.Key(r[4:20]) }
-func (r record) number() uint16    { return binary.BigEndian.Uint16(r[32:]) }
-func (r record) is(flag byte) bool { return r[34]&flag != 0 }
+func (r record) number() uint16    { return binary.BigEndian.Uint16(r[4:]) }
+func (r record) is(flag byte) bool { return r[6]&flag != 0 }
 func (r record) json() []byte      { return r[headerLen:] }
 
 func (r record) handling() exchange.Handling {
-	return exchange.Handling{TLP: stix.TLP(r[35]), Barred: exchange.Actions(r[42]), Until: binary.BigEndian.Uint32(r[44:])}
+	return exchange.Handling{TLP: stix.TLP(r[7]), Barred: exchange.Actions(r[8]), Until: binary.BigEndian.Uint32(r[9:])}
 }
 
 func (r record) spec() byte {
@@ -136,25 +136,44 @@ func (r record) spec() byte {
 }
 
 func (r record) version(d date) version {
-	return version{date: d, instant: instant(r[20:32]), spec: r.spec(), handling: r.handling(), none: r.is(flagNone)}
+	return version{date: d, instant: r.instant(d), spec: r.spec(), handling: r.handling(), none: r.is(flagNone)}
 }
 
 // with is a copy of r with the multi flag as given.
 func (r record) with(multi bool) record {
 	c := record(bytes.Clone(r))
-	if c[34] &^= flagMulti; multi {
-		c[34] |= flagMulti
+	if c[6] &^= flagMulti; multi {
+		c[6] |= flagMulti
 	}
 	c.seal()
 	return c
 }
 
+func (r record) key() (stix.Key, error) {
+	id, err := r.id()
+	return id.Key(), err
+}
+
+// of tells whether it is a version of that id.
+func (r record) of(key stix.Key) bool {
+	found, err := r.key()
+	return err == nil && found == key
+}
+
+// instant is the version: modified, else created, else date_added.
+func (r record) instant(d date) instant {
+	if r.is(flagNone) {
+		return instantOf(d.time())
+	}
+	text, _ := r.versionText(d)
+	t, _ := stix.ParseTimestamp(text) // check tells what cannot be read
+	return instantOf(t.Time())
+}
+
 // id is the object's identifier.
 func (r record) id() (stix.ID, error) {
-	if at := r.int24(36); at > 0 {
-		if s, ok := r.text(at); ok {
-			return stix.ID(s), nil
-		}
+	if s, ok := r.text(13); ok {
+		return stix.ID(s), nil
 	}
 	o, err := stix.NewObject(r.json())
 	return o.ID, err
@@ -166,19 +185,18 @@ func (r record) versionText(d date) (string, error) {
 	if r.is(flagNone) {
 		return taxii.FormatTime(d.time()), nil
 	}
-	if at := r.int24(39); at > 0 {
-		if s, ok := r.text(at); ok {
-			return s, nil
-		}
+	if s, ok := r.text(15); ok {
+		return s, nil
 	}
 	o, err := stix.NewObject(r.json())
 	return o.Version().String(), err
 }
 
-// text is the string of the JSON that begins at that position.
-func (r record) text(at int) (string, bool) {
-	json := r.json()
-	if at > len(json) {
+// text is the string of the JSON whose position is there in the header; false if
+// that says nothing.
+func (r record) text(header int) (string, bool) {
+	at, json := int(binary.BigEndian.Uint16(r[header:])), r.json()
+	if at == 0 || at > len(json) {
 		return "", false
 	}
 	end := bytes.IndexByte(json[at:], '"')

@@ -57,15 +57,16 @@ func (e *editing) doomedAt(dates []time.Time, bar store.Bar) (list []doomed, key
 		if r == nil {
 			continue
 		}
-		key, v := r.key(), r.version(dateOf(t))
+		id, err := r.id()
+		if err != nil {
+			return nil, nil, err
+		}
+		key, v := id.Key(), r.version(dateOf(t))
 		i, ok := at[key]
 		if !ok {
 			i, at[key] = len(list), len(list)
-			d := doomed{}
-			if d.id, err = r.id(); err == nil {
-				err = e.find(&d, key)
-			}
-			if err != nil {
+			d := doomed{id: id}
+			if err := e.find(&d, key); err != nil {
 				return nil, nil, err
 			}
 			list = append(list, d)

@@ -74,8 +74,11 @@ func examine(ctx context.Context, from, path string) error {
 	if err != nil {
 		return err
 	}
-	if info.Size() == 0 { // would be made a store
+	switch size := info.Size(); {
+	case size == 0: // would be made a store
 		return taxii.Errorf(taxii.Invalid, "%s is empty", from)
+	case size < 2*pageSize: // the first two pages say what the file is
+		return taxii.Errorf(taxii.Invalid, "%s is no backup, or cut off", from)
 	}
 	// A file that was cut off lacks pages, to read which is a fault.
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))

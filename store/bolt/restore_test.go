@@ -66,7 +66,8 @@ func TestRestoreRefusesDamage(t *testing.T) {
 		"noise":    bytes.Repeat([]byte("noise"), 5000),
 		"flipped":  flipped,
 		"cut off":  good[:len(good)/2],
-		"cut more": good[:3*4096],
+		"cut more": good[:3*bolt.PageSize],
+		"one page": good[:bolt.PageSize],
 	} {
 		t.Run(name, func(t *testing.T) {
 			from, dir := filepath.Join(t.TempDir(), "backup"), t.TempDir()

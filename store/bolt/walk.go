@@ -185,14 +185,18 @@ func (sc *scan) means(d date, r record, live, mixed bool) (bool, error) {
 		if !c.admits(r.spec(), r.handling()) {
 			return false, nil
 		}
-		if c.all || c.last && live || slices.Contains(c.at, instant(r[20:32])) || c.first && !r.is(flagMulti) {
+		if c.all || c.last && live || c.at != nil && slices.Contains(c.at, r.instant(d)) || c.first && !r.is(flagMulti) {
 			return true, nil
 		}
 		if !c.first {
 			return false, nil
 		}
 	}
-	return sc.chosenBy(r.key(), d)
+	key, err := r.key()
+	if err != nil {
+		return false, err
+	}
+	return sc.chosenBy(key, d)
 }
 
 // maxChosen bounds what a walk over a great many hidden versions remembers.

@@ -160,8 +160,14 @@ var scanTests = []test{
 	}},
 	{"large objects are kept", func(w *world) {
 		big := item(fmt.Sprintf(`{"type":"x-big","id":%q,"text":"%s"}`, idOf("x-big", 1), bytes.Repeat([]byte("x"), 5<<20)), stix.Amber)
-		w.push(indicator(1, 1), big, indicator(2, 1))
-		w.want(w.reader, store.Query{}, "indicator1/2.1/1 x-big1 indicator2/2.1/1")
+		late := func(n int) store.Item {
+			return item(fmt.Sprintf(`{"text":"%s","type":"x-late","spec_version":"2.1","id":%q,"created":%q,"modified":%q}`,
+				bytes.Repeat([]byte("x"), 70_000), idOf("x-late", 1), day(1), day(n)), stix.Amber)
+		}
+		w.push(indicator(1, 1), big, late(1), indicator(2, 1))
+		w.push(late(2), late(1))
+		w.want(w.reader, store.Query{}, "indicator1/2.1/1 x-big1 indicator2/2.1/1 x-late1/2.1/2")
+		w.want(w.reader, ids(all(), idOf("x-late", 1)), "x-late1/2.1/1 x-late1/2.1/2")
 		w.clean()
 	}},
 	{"a context that has ended ends it", func(w *world) {
