@@ -18,18 +18,19 @@ import (
 type collectionCheck struct {
 	*checking
 	*collection
-	id    uuid.UUID
-	names map[uint16]string
-	live  map[uint16]uint64 // live records by type number
-	count head
-	index *index
-	due   map[uint32]uint64 // records that end on a day
-	multi uint64            // records with the multi flag
-	inRun uint64
+	id       uuid.UUID
+	names    map[uint16]string
+	live     map[uint16]uint64   // live records by type number
+	postings map[uint16]*posting // where the walk through live is in each
+	count    head
+	index    *index
+	due      map[uint32]uint64 // records that end on a day
+	multi    uint64            // records with the multi flag
+	inRun    uint64
 }
 
 func (ck *checking) collectionOf(id uuid.UUID) error {
-	c := &collectionCheck{checking: ck, collection: openCollection(ck.tx, id), id: id, names: map[uint16]string{}, live: map[uint16]uint64{}, due: map[uint32]uint64{}}
+	c := &collectionCheck{checking: ck, collection: openCollection(ck.tx, id), id: id, names: map[uint16]string{}, live: map[uint16]uint64{}, postings: map[uint16]*posting{}, due: map[uint32]uint64{}}
 	for _, step := range []func() error{c.types, c.records, c.runs, c.groups, c.counters} {
 		if err := ck.guard("collection "+id.String(), step); err != nil {
 			return err
@@ -111,8 +112,6 @@ func (c *collectionCheck) record1(d date, r record, live bool) string {
 	id, idErr := r.id()
 	key := o.ID.Key()
 	text, textErr := r.versionText(d)
-	posting := c.root.Bucket(bucketType).Bucket(typeKey(r.number()))
-	posted := posting != nil && posting.Get(d.key()) != nil
 	at, _, err := c.verified(key, c.index.candidates(nil, key))
 	switch {
 	case idErr != nil || id != o.ID:
@@ -123,7 +122,7 @@ func (c *collectionCheck) record1(d date, r record, live bool) string {
 		return "its header has another type"
 	case live && c.history().Get(d.key()) != nil:
 		return "it is in live and in hist"
-	case posted != live:
+	case live && !c.posted(r.number(), d):
 		return "type and live differ"
 	case !live && !r.is(flagMulti):
 		return "it is superseded by nothing"
@@ -141,6 +140,22 @@ func (c *collectionCheck) record1(d date, r record, live bool) string {
 		c.live[r.number()]++
 	}
 	return ""
+}
+
+// posted tells whether type has a live record. It is asked in the order of dates;
+// what type has beside them, counters finds.
+func (c *collectionCheck) posted(number uint16, d date) bool {
+	p := c.postings[number]
+	if p == nil {
+		p = &posting{}
+		c.postings[number] = p
+		*p, _ = newPosting(c.root.Bucket(bucketType).Bucket(typeKey(number)), 0)
+	}
+	var err error // counters reports it
+	for err == nil && p.date < d {
+		err = p.next()
+	}
+	return p.date == d
 }
 
 // runs compares run and del with the records.
@@ -253,10 +268,12 @@ func (c *collectionCheck) counters() error {
 	for n, name := range c.names {
 		t, _ := c.typeOf(name)
 		posted := uint64(0)
-		if b := c.root.Bucket(bucketType).Bucket(typeKey(n)); b != nil {
-			if err := b.ForEach(func(_, _ []byte) error { posted++; return nil }); err != nil {
-				return err
-			}
+		p, err := newPosting(c.root.Bucket(bucketType).Bucket(typeKey(n)), 0)
+		for ; err == nil && p.date != never; err = p.next() {
+			posted++
+		}
+		if err != nil {
+			return err
 		}
 		if t.live != c.live[n] || posted != c.live[n] {
 			c.wrong("type %s: counted %d, type has %d, types says %d", name, c.live[n], posted, t.live)

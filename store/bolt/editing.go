@@ -21,7 +21,7 @@ type editing struct {
 	run      []byte
 	types    map[string]*typeEntry
 	numbers  map[uint16]*typeEntry
-	postings map[uint16]*bbolt.Bucket
+	postings map[uint16][]posted // what changed, by type
 	del      *bbolt.Bucket
 	due      map[uint32]int64 // change in the number of records that end on a day
 	stands   store.State      // as it was flushed
@@ -47,7 +47,7 @@ func (b *batch) edit(id uuid.UUID) (*editing, error) {
 		anchors:  map[stix.Key]anchor{},
 		types:    map[string]*typeEntry{},
 		numbers:  map[uint16]*typeEntry{},
-		postings: map[uint16]*bbolt.Bucket{},
+		postings: map[uint16][]posted{},
 		due:      map[uint32]int64{},
 	}
 	e.root = root
@@ -101,45 +101,21 @@ func (e *editing) typeEntry(name string) *typeEntry {
 	return t
 }
 
-// posting is the live records of a type.
-func (e *editing) posting(number uint16) (*bbolt.Bucket, error) {
-	p := e.postings[number]
-	if p == nil {
-		var err error
-		if p, err = e.root.Bucket(bucketType).CreateBucketIfNotExists(typeKey(number)); err != nil {
-			return nil, err
-		}
-		p.FillPercent = fill(bucketType)
-		e.postings[number] = p
-	}
-	return p, nil
-}
-
 // putLive and the three beside it keep live, hist, type and the counters in
 // step. The type's entry must have been fetched.
 func (e *editing) putLive(d date, r record) error {
-	p, err := e.posting(r.number())
-	if err != nil {
-		return err
-	}
+	n := r.number()
 	e.head.live++
-	e.numbers[r.number()].live++
-	if err := p.Put(d.key(), nil); err != nil {
-		return err
-	}
+	e.numbers[n].live++
+	e.postings[n] = append(e.postings[n], posted{d, true})
 	return e.live.Put(d.key(), r)
 }
 
 func (e *editing) dropLive(d date, r record) error {
-	p, err := e.posting(r.number())
-	if err != nil {
-		return err
-	}
+	n := r.number()
 	e.head.live--
-	e.numbers[r.number()].live--
-	if err := p.Delete(d.key()); err != nil {
-		return err
-	}
+	e.numbers[n].live--
+	e.postings[n] = append(e.postings[n], posted{d, false})
 	return e.live.Delete(d.key())
 }
 
@@ -178,7 +154,7 @@ func (e *editing) flush() error {
 			return err
 		}
 	}
-	err := firstOf(e.flushDue(), e.root.Put(keyHead, e.head.bytes()))
+	err := firstOf(e.flushPostings(), e.flushDue(), e.root.Put(keyHead, e.head.bytes()))
 	e.stands = e.state()
 	return err
 }

@@ -27,7 +27,7 @@ import (
 //	  run      first date of what it names   what was added, n × (key 16, date 8): builds the index
 //	  del      date of what was deleted   when 8, key 16, version 12, successor 8
 //	  types    type name                  number 2, live records of it 8
-//	  type/<number 2>  date               nothing: the live records of one type
+//	  type/<number 2>  date               the live records of one type: see posting
 //	  ver      key 16, spec 1, version 12, date 8   label 1, barred actions 1, until 4, flags 1:
 //	                                      ids with two or more versions
 //	  mixed    date                       key 16: every version of an id whose versions differ

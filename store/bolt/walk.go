@@ -57,24 +57,24 @@ func (sc *scan) newestOnly() error {
 
 // byType is newestOnly by the postings of a few types.
 func (sc *scan) byType() error {
-	streams := make([]stream, 0, len(sc.numbers)+1)
+	types := make([]posting, 0, len(sc.numbers))
 	mixed, err := newStream(sc.mixed, sc.from)
 	if err != nil {
 		return err
 	}
 	postings := sc.root.Bucket(bucketType)
 	for _, number := range sc.numbers {
-		s, err := newStream(postings.Bucket(typeKey(number)), sc.from)
+		p, err := newPosting(postings.Bucket(typeKey(number)), sc.from)
 		if err != nil {
 			return err
 		}
-		streams = append(streams, s)
+		types = append(types, p)
 	}
 	live := sc.live.Cursor()
 	for {
 		d := mixed.date
-		for i := range streams {
-			d = min(d, streams[i].date)
+		for i := range types {
+			d = min(d, types[i].date)
 		}
 		if d == never {
 			return nil
@@ -101,9 +101,9 @@ func (sc *scan) byType() error {
 		if err != nil || !ok {
 			return err
 		}
-		for i := range streams {
-			if streams[i].date == d {
-				if err := streams[i].next(); err != nil {
+		for i := range types {
+			if types[i].date == d {
+				if err := types[i].next(); err != nil {
 					return err
 				}
 			}
