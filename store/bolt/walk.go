@@ -14,6 +14,7 @@ import (
 // newestOnly is the default poll: it reads live, and merges in what mixed says
 // somebody may have to see instead.
 func (sc *scan) newestOnly() error {
+	sc.look()
 	live, err := newStream(sc.live, sc.from)
 	if err != nil {
 		return err
@@ -113,6 +114,7 @@ func (sc *scan) byType() error {
 
 // everything reads live and hist side by side.
 func (sc *scan) everything() error {
+	sc.look()
 	var streams [3]stream
 	for i, b := range []*bbolt.Bucket{sc.live, sc.history(), sc.mixed} {
 		var err error
@@ -162,15 +164,16 @@ func (sc *scan) everything() error {
 	}
 }
 
-// follow is about how many octets of the file the page still takes, if records are
-// as long as r. Leaves of the tree are never quite full. A bucket without a root of
-// its own is part of another's page, and what it gives is not in the map.
-func (sc *scan) follow(r record) int {
-	if sc.live.Root() == 0 {
-		return 0
+// look looks ahead before live is read.
+func (sc *scan) look() {
+	if h := sc.head(); sc.from <= h.last {
+		sc.ahead.begin(sc.root.Tx(), sc.live, sc.from, sc.limit, h.live)
 	}
-	return (sc.limit - sc.count) * len(r) * 5 / 4
 }
+
+// follow is about how many octets of the file the page still takes, if records are
+// as long as r. Leaves of the tree are never quite full.
+func (sc *scan) follow(r record) int { return (sc.limit - sc.count) * (len(r) + 24) * 17 / 16 }
 
 // wanted tells whether the record is of a type asked for.
 func (sc *scan) wanted(r record) bool {
