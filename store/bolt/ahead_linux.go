@@ -42,7 +42,6 @@ func (a *ahead) begin(tx *bbolt.Tx, live *bbolt.Bucket, from date, limit int, co
 		if leaves *= uint64(p.len()); count/leaves < maxLeaf {
 			break
 		}
-		a.siblings(p, 0)
 	}
 	if depth > 0 {
 		a.below(root, depth, from, min(limit*int(leaves)/int(count)+2, maxAhead))
