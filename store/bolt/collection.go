@@ -131,14 +131,19 @@ func (c *collection) typeNumbers(names []string) (numbers []uint16) {
 func (c *collection) eachRun(f func(key stix.Key, d date, known bool) error) error {
 	cursor := c.root.Bucket(bucketRun).Cursor()
 	for k, v := cursor.First(); k != nil; k, v = cursor.Next() {
-		if len(v)%runEntry != 0 {
-			return damaged("an entry of run is cut off")
-		}
-		for entry := range slices.Chunk(v, runEntry) {
-			d := binary.BigEndian.Uint64(entry[16:])
-			if err := f(stix.Key(entry[:16]), date(d&^again), d&again != 0); err != nil {
+		for d := date(number(k)); len(v) > 0; {
+			if len(v) <= 16 {
+				return damaged("an entry of run is cut off")
+			}
+			ms, n := binary.Uvarint(v[16:])
+			if n <= 0 {
+				return damaged("an entry of run is cut off")
+			}
+			d += date(ms>>1) * 1000
+			if err := f(stix.Key(v[:16]), d, ms&1 != 0); err != nil {
 				return err
 			}
+			v = v[16+n:]
 		}
 	}
 	return nil

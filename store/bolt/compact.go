@@ -205,7 +205,7 @@ func (c *compaction) run(path [][]byte, from *bbolt.Bucket) error {
 	if err != nil {
 		return err
 	}
-	var run []byte
+	var run []added
 	for live.date != never || hist.date != never {
 		next, known := &live, false
 		if hist.date < live.date {
@@ -219,15 +219,16 @@ func (c *compaction) run(path [][]byte, from *bbolt.Bucket) error {
 		if err != nil {
 			return err
 		}
-		run = appendRun(run, key, next.date, known)
+		run = append(run, added{key, next.date, known})
 		if err := next.next(); err != nil {
 			return err
 		}
-		if len(run) == runLen*runEntry || live.date == never && hist.date == never {
-			if err := c.put(path, runKey(run), run); err != nil {
+		for end := live.date == never && hist.date == never; len(run) == runLen || end && len(run) > 0; {
+			k, piece, others := packRun(run)
+			if err := c.put(path, k, piece); err != nil {
 				return err
 			}
-			run = nil // bbolt keeps it until the commit
+			run = append(run[:0], others...)
 		}
 	}
 	return nil

@@ -1,7 +1,6 @@
 package bolt
 
 import (
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -18,7 +17,7 @@ type editing struct {
 	head     head
 	base     *index              // as of the last commit
 	anchors  map[stix.Key]anchor // what differs from base
-	run      []byte
+	run      []added
 	types    map[string]*typeEntry
 	numbers  map[uint16]*typeEntry
 	postings map[uint16][]posted // what changed, by type
@@ -131,15 +130,17 @@ func (e *editing) dropHist(d date) error {
 
 // added notes a record for run.
 func (e *editing) added(key stix.Key, d date, known bool) {
-	e.run = appendRun(e.run, key, d, known)
+	e.run = append(e.run, added{key, d, known})
 }
 
 // flush writes what is kept beside the buckets.
 func (e *editing) flush() error {
 	run := e.root.Bucket(bucketRun)
 	run.FillPercent = fill(bucketRun)
-	for piece := range slices.Chunk(e.run, runLen*runEntry) {
-		if err := run.Put(runKey(piece), piece); err != nil {
+	for len(e.run) > 0 {
+		var k, piece []byte
+		k, piece, e.run = packRun(e.run)
+		if err := run.Put(k, piece); err != nil {
 			return err
 		}
 	}

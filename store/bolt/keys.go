@@ -24,7 +24,7 @@ import (
 //	                                      its sequence is store.State.Past
 //	  live     date                       record: the newest version of each id
 //	  hist     date                       record: the superseded versions
-//	  run      first date of what it names   what was added, n × (key 16, date 8): builds the index
+//	  run      first date of what it names   what was added: builds the index, see packRun
 //	  del      date of what was deleted   when 8, key 16, version 12, successor 8
 //	  types    type name                  number 2, live records of it 8
 //	  type/<number 2>  date               the live records of one type: see posting
@@ -142,30 +142,36 @@ func (i instant) time() time.Time {
 	return time.Unix(int64(binary.BigEndian.Uint64(i[:])^1<<63), int64(binary.BigEndian.Uint32(i[8:]))).UTC()
 }
 
-// again marks an entry of run whose id was known before: the index has it.
-const again = 1 << 63
-
-const runEntry = 16 + 8
-
 // pieceLen is how long a value of run or parts may be, with the shorter of their
 // keys: bbolt splits no page of up to four entries, and writes it again for each
 // that is added. Four of these fill one page.
 const pieceLen = (pageSize-16)/4 - 16 - 16
 
-func appendRun(b []byte, key stix.Key, d date, known bool) []byte {
-	b = append(b, key[:]...)
-	if known {
-		d |= again
-	}
-	return binary.BigEndian.AppendUint64(b, uint64(d))
+// added is what run says of a record.
+type added struct {
+	key   stix.Key
+	date  date
+	known bool // the id was known before: the index has it
 }
 
-// runLen is how many records an entry of run names.
-const runLen = pieceLen / runEntry
+// runLen is how many records an entry of run names at most.
+const runLen = pieceLen / (16 + 1)
 
-// runKey is the key of a value of run: the first date in it.
-func runKey(value []byte) []byte {
-	return date(binary.BigEndian.Uint64(value[16:]) &^ again).key()
+// packRun is an entry of run, under the first date, with as many as fit, and those
+// that did not: of each the key, 16, and a uvarint of how many ms it was added after
+// the one before, twice, and 1 more if its id was known.
+func packRun(list []added) (k, value []byte, others []added) {
+	first := list[0].date
+	value = make([]byte, 0, min(pieceLen, len(list)*(16+2)))
+	for last := first; len(list) > 0 && len(value) <= pieceLen-16-binary.MaxVarintLen64; list = list[1:] {
+		a := &list[0]
+		ms := uint64(a.date-last) / 1000 << 1
+		if a.known {
+			ms |= 1
+		}
+		value, last = binary.AppendUvarint(append(value, a.key[:]...), ms), a.date
+	}
+	return first.key(), value, list
 }
 
 func verKey(key stix.Key, v version) []byte {
