@@ -24,6 +24,7 @@ const (
 	lookAt   = 8                  // records; who is to read fewer does not look
 	maxAhead = 1 << 20 / pageSize // pages: what is read ahead has to stay in memory until it is reached
 	maxLeaf  = pageSize / 64      // records; no leaf holds as many
+	maxLook  = maxAhead * maxLeaf // records
 )
 
 // begin looks ahead before anything is read. Live holds count records.
@@ -44,7 +45,7 @@ func (a *ahead) begin(tx *bbolt.Tx, live *bbolt.Bucket, from date, limit int, co
 		}
 	}
 	if depth > 0 {
-		a.below(root, depth, from, min(limit*int(leaves)/int(count)+2, maxAhead))
+		a.below(root, depth, from, min(min(limit, maxLook)*int(leaves)/int(count)+2, maxAhead))
 	}
 }
 
@@ -88,10 +89,11 @@ func (a *ahead) read(p branch, i, end int) {
 	}
 }
 
-// walk is told of each record, and about how many octets of them are to follow.
-// Behind what it has looked at, it takes the leaves to be one behind the other, and
-// what is longer than a leaf it looks at in any case.
-func (a *ahead) walk(r []byte, follow int) {
+// walk is told of each record, and how many are still wanted. Behind what it has
+// looked at, it takes them to be as long as this one, in leaves that lie one behind
+// the other and are never quite full. What is longer than a leaf it looks at in any
+// case.
+func (a *ahead) walk(r []byte, wanted int) {
 	if a.file == nil {
 		return
 	}
@@ -103,7 +105,7 @@ func (a *ahead) walk(r []byte, follow int) {
 		a.known--
 		return
 	}
-	a.known = min(follow/pageSize, maxAhead-1, len(a.file)/pageSize-int(leaf)-1)
+	a.known = min(min(wanted, maxLook)*(len(r)+8+16)/pageSize*17/16, maxAhead-1, len(a.file)/pageSize-int(leaf)-1)
 	advise(a.pages(uint64(leaf), uint64(a.known)+1))
 }
 

@@ -1,6 +1,7 @@
 package bolt_test
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -36,4 +37,18 @@ func TestAheadKnowsTheLeaves(t *testing.T) {
 	}
 	mustPush(t, s, newer...)
 	ahead(9)
+}
+
+// A walk without a limit worth the name ends like any other.
+func TestAheadOfEverything(t *testing.T) {
+	s := open(t, t.TempDir())
+	defer s.Close()
+	mustPush(t, s, items(0, 4000)...)
+	page, err := s.Scan(t.Context(), grant, store.Query{Limit: math.MaxInt})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if page.Len() != 4000 || page.More {
+		t.Errorf("%d objects, more %v", page.Len(), page.More)
+	}
 }

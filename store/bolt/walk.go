@@ -41,7 +41,7 @@ func (sc *scan) newestOnly() error {
 			continue
 		}
 		r := record(live.value)
-		sc.ahead.walk(r, sc.follow(r))
+		sc.ahead.walk(r, sc.limit-sc.count)
 		sum, err := r.verify(live.date)
 		if err != nil {
 			return err
@@ -136,7 +136,7 @@ func (sc *scan) everything() error {
 		}
 		r := record(streams[i].value)
 		if i == 0 {
-			sc.ahead.walk(r, sc.follow(r))
+			sc.ahead.walk(r, sc.limit-sc.count)
 		}
 		sum, err := r.verify(d)
 		if err != nil {
@@ -170,10 +170,6 @@ func (sc *scan) look() {
 		sc.ahead.begin(sc.root.Tx(), sc.live, sc.from, sc.limit, h.live)
 	}
 }
-
-// follow is about how many octets of the file the page still takes, if records are
-// as long as r. Leaves of the tree are never quite full.
-func (sc *scan) follow(r record) int { return (sc.limit - sc.count) * (len(r) + 24) * 17 / 16 }
 
 // wanted tells whether the record is of a type asked for.
 func (sc *scan) wanted(r record) bool {
