@@ -37,7 +37,7 @@ type bars struct{ content, identity *bbolt.Bucket }
 
 // bars is nil if nothing is barred at all.
 func (b *batch) bars() *bars {
-	root := b.tx.Bucket(bucketBars)
+	root := b.tx.Tx.Bucket(bucketBars)
 	if k, _ := root.Bucket(bucketContent).Cursor().First(); k == nil {
 		return nil
 	}
@@ -81,7 +81,7 @@ func (s *Store) LiftBars(ctx context.Context, reason string) error {
 }
 
 // lift deletes the keys that match.
-func (b *batch) lift(bucket *bbolt.Bucket, match func([]byte) bool) error {
+func (b *batch) lift(bucket *bucket, match func([]byte) bool) error {
 	var keys [][]byte
 	if err := bucket.ForEach(func(k, _ []byte) error {
 		if match(k) {

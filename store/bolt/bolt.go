@@ -30,8 +30,8 @@ type Store struct {
 	now        func() time.Time
 	log        *slog.Logger
 	generation atomic.Uint64
-	commit     func(*bbolt.Tx) error // a test can let it fail
-	zip        *zstd.Encoder         // of statuses
+	journal    *journal
+	zip        *zstd.Encoder // of statuses
 	unzip      *zstd.Decoder
 
 	queue  queue
@@ -58,11 +58,11 @@ func Open(dir string, now func() time.Time, log *slog.Logger, wait time.Duration
 }
 
 func open(path string, now func() time.Time, log *slog.Logger, wait time.Duration) (*Store, error) {
-	db, err := openFile(path, wait)
+	db, mapped, err := openMapped(path, wait)
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{db: db, now: now, log: log, commit: (*bbolt.Tx).Commit, closed: make(chan struct{}), indexes: map[uuid.UUID]*index{}, states: map[uuid.UUID]store.State{}}
+	s := &Store{db: db, now: now, log: log, journal: newJournal(db, path, mapped), closed: make(chan struct{}), indexes: map[uuid.UUID]*index{}, states: map[uuid.UUID]store.State{}}
 	s.moved = sync.NewCond(s.mu.RLocker())
 	s.queue.wake = make(chan struct{}, 1)
 	if err := s.packing(); err != nil {
@@ -91,7 +91,10 @@ func (s *Store) prepare(path string) (err error) {
 	err = s.db.Update(func(tx *bbolt.Tx) error {
 		if meta := tx.Bucket(bucketMeta); meta != nil {
 			s.generation.Store(number(meta.Get(keyGeneration)))
-			return cmp.Or(readable(tx, path), errUnchanged)
+			if err := readable(tx, path); err != nil || meta.Get(keyFile) != nil {
+				return cmp.Or(err, errUnchanged)
+			}
+			return mark(meta)
 		}
 		if name, _ := tx.Cursor().First(); name != nil {
 			return taxii.Errorf(taxii.Invalid, "%s is a file of another program", path)
@@ -134,7 +137,14 @@ func create(tx *bbolt.Tx) error {
 			return err
 		}
 	}
-	return tx.Bucket(bucketMeta).Put(keyFormat, binary.BigEndian.AppendUint64(nil, format))
+	meta := tx.Bucket(bucketMeta)
+	return firstOf(meta.Put(keyFormat, binary.BigEndian.AppendUint64(nil, format)), mark(meta))
+}
+
+// mark tells the file from all others.
+func mark(meta *bbolt.Bucket) error {
+	id := uuid.New()
+	return meta.Put(keyFile, id[:])
 }
 
 // makeBucket is the bucket of that path, made if there is none.
@@ -259,5 +269,5 @@ func (b *backupWriter) Write(p []byte) (n int, err error) {
 func (s *Store) Close() error {
 	s.queue.close()
 	<-s.closed
-	return s.db.Close()
+	return errors.Join(s.journal.close(), s.db.Close())
 }

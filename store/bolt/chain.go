@@ -23,7 +23,6 @@ func (b *batch) enter(entries ...audit.Entry) error {
 	b.writes++
 	root := b.tx.Bucket(bucketAudit)
 	links := root.Bucket(bucketLinks)
-	links.FillPercent = fill(bucketLinks)
 	head := parseChainHead(root.Get(keyHead))
 	for _, e := range entries {
 		e.Time, e.Salt = b.now.Truncate(time.Microsecond), audit.NewSalt()

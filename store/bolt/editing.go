@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"go.etcd.io/bbolt"
 
 	"comity/stix"
 	"comity/store"
@@ -14,6 +13,8 @@ import (
 // buckets is written by flush, once.
 type editing struct {
 	collection
+	root, live, hist, ver, mixed, del *bucket // those of collection are to be read only
+
 	head     head
 	base     *index              // as of the last commit
 	anchors  map[stix.Key]anchor // what differs from base
@@ -21,10 +22,9 @@ type editing struct {
 	types    map[string]*typeEntry
 	numbers  map[uint16]*typeEntry
 	postings map[uint16][]posted // what changed, by type
-	del      *bbolt.Bucket
-	due      map[uint32]int64 // change in the number of records that end on a day
-	stands   store.State      // as it was flushed
-	past     bool             // something changed beside what was added under ids of its own
+	due      map[uint32]int64    // change in the number of records that end on a day
+	stands   store.State         // as it was flushed
+	past     bool                // something changed beside what was added under ids of its own
 }
 
 // edit opens a collection for writing and makes it if there is none. It writes:
@@ -52,7 +52,7 @@ func (b *batch) edit(id uuid.UUID) (*editing, error) {
 	e.root = root
 	for _, sub := range []struct {
 		name []byte
-		to   **bbolt.Bucket
+		to   **bucket
 	}{
 		{bucketLive, &e.live}, {bucketHist, &e.hist}, {bucketVer, &e.ver}, {bucketMixed, &e.mixed}, {bucketDel, &e.del},
 		{bucketRun, nil}, {bucketTypes, nil}, {bucketType, nil}, {bucketDue, nil},
@@ -65,6 +65,7 @@ func (b *batch) edit(id uuid.UUID) (*editing, error) {
 			*sub.to, bucket.FillPercent = bucket, fill(sub.name)
 		}
 	}
+	e.collection = collection{e.root.boltBucket, e.live.boltBucket, e.hist.boltBucket, e.ver.boltBucket, e.mixed.boltBucket}
 	e.head = e.collection.head()
 	b.collections[id] = e
 	return e, nil

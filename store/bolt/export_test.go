@@ -1,13 +1,65 @@
 package bolt
 
-import "go.etcd.io/bbolt"
+import (
+	"encoding/binary"
+	"hash/crc32"
+	"os"
 
-// PageSize is that of the file.
-const PageSize = pageSize
+	"go.etcd.io/bbolt"
+)
 
 // FailCommits lets every commit go through f, which calls commit or not.
 func (s *Store) FailCommits(f func(commit func() error) error) {
-	s.commit = func(tx *bbolt.Tx) error { return f(tx.Commit) }
+	s.journal.commit = func(tx *bbolt.Tx) error { return f(tx.Commit) }
+}
+
+// FailJournal lets every sync of the journal go through f, which calls sync or not.
+func (s *Store) FailJournal(f func(sync func() error) error) {
+	s.journal.sync = func(file *os.File) error { return f(func() error { return datasync(file) }) }
+}
+
+// Synced tells whether the commit that is under way is made durable by bbolt.
+func (s *Store) Synced() bool { return !s.db.NoSync }
+
+// Trust lets the first commits go through the journal, too.
+func (s *Store) Trust() { s.journal.whole = true }
+
+const (
+	JournalName = journalName
+	Journaled   = journaled
+	HeadLen     = headLen
+	FrameLen    = frameLen
+	MaxFrames   = maxFrames
+	PageSize    = pageSize
+)
+
+// Replay reads a journal and makes its changes in a transaction of db, which is
+// rolled back.
+func Replay(db *bbolt.DB, journal []byte) error {
+	l := parseJournal(journal)
+	if l == nil {
+		return nil
+	}
+	tx, err := db.Begin(true)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	w := newWriting(tx)
+	for _, f := range l.frames {
+		if err := w.repeat(f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// SealJournal puts right the checksums of a journal of one frame.
+func SealJournal(changes []byte) []byte {
+	b := append(make([]byte, 0, headLen), journalMagic...)
+	b = b[:headLen-4]
+	b = binary.BigEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
+	return appendFrame(b, [16]byte{}, 1, changes)
 }
 
 // Index is an index by itself.

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"go.etcd.io/bbolt"
 )
 
 // maxForget bounds the statuses that one transaction forgets.
@@ -15,7 +14,7 @@ const maxForget = 2000
 // ExpireStatuses implements store.Store. It takes as many transactions as it
 // needs.
 func (s *Store) ExpireStatuses(ctx context.Context, t time.Time) error {
-	return s.forgetStatuses(ctx, func(root *bbolt.Bucket, _ uint64) (numbers []uint64, _ error) {
+	return s.forgetStatuses(ctx, func(root *bucket, _ uint64) (numbers []uint64, _ error) {
 		cursor := root.Bucket(bucketOrder).Cursor()
 		for k, _ := cursor.First(); len(k) == 16 && date(number(k[:8])) < dateOf(t) && len(numbers) < maxForget; k, _ = cursor.Next() {
 			numbers = append(numbers, number(k[8:]))
@@ -26,7 +25,7 @@ func (s *Store) ExpireStatuses(ctx context.Context, t time.Time) error {
 
 // ForgetStatuses implements store.Store, in as many transactions.
 func (s *Store) ForgetStatuses(ctx context.Context, collection uuid.UUID) error {
-	return s.forgetStatuses(ctx, func(root *bbolt.Bucket, after uint64) (numbers []uint64, _ error) {
+	return s.forgetStatuses(ctx, func(root *bucket, after uint64) (numbers []uint64, _ error) {
 		cursor := root.Bucket(bucketHeads).Cursor()
 		for k, v := cursor.Seek(numberKey(after + 1)); k != nil && len(numbers) < maxForget; k, v = cursor.Next() {
 			h, err := parseStatus(v)
@@ -43,7 +42,7 @@ func (s *Store) ForgetStatuses(ctx context.Context, collection uuid.UUID) error 
 
 // forgetStatuses forgets the statuses that find numbers, at most maxForget at a
 // time; after is the last one forgotten before.
-func (s *Store) forgetStatuses(ctx context.Context, find func(root *bbolt.Bucket, after uint64) ([]uint64, error)) error {
+func (s *Store) forgetStatuses(ctx context.Context, find func(root *bucket, after uint64) ([]uint64, error)) error {
 	last := uint64(0)
 	for {
 		var numbers []uint64
@@ -64,7 +63,7 @@ func (s *Store) forgetStatuses(ctx context.Context, find func(root *bbolt.Bucket
 }
 
 // forget drops statuses.
-func (b *batch) forget(root *bbolt.Bucket, numbers []uint64) error {
+func (b *batch) forget(root *bucket, numbers []uint64) error {
 	heads, parts, order := root.Bucket(bucketHeads), root.Bucket(bucketParts), root.Bucket(bucketOrder)
 	for _, n := range numbers {
 		b.writes++

@@ -12,12 +12,14 @@ import (
 	"comity/taxii/exchange"
 )
 
-// The file. Integers are big-endian, so that byte order is scan order. "date"
+// The file, to which the journal beside it belongs while the store is open (see
+// journal.go). Integers are big-endian, so that byte order is scan order. "date"
 // is date_added in µs, 8 bytes, always whole milliseconds, and names one record
 // of its collection for ever.
 //
 //	meta       format                     number of this layout, 8
 //	           generation                 of the directory, 8
+//	           file                       16 at random: no other file has it, but copies
 //	directory  centre                     JSON
 //	           organisation/<id>          JSON; account/, token/, agreement/, shut/ alike
 //	c/<uuid>/  head                       counters and the last date given: see head;
@@ -71,6 +73,7 @@ var (
 
 	keyFormat     = []byte("format")
 	keyGeneration = []byte("generation")
+	keyFile       = []byte("file")
 	keyHead       = []byte("head")
 	keyNext       = []byte("next")
 

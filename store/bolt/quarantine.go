@@ -58,7 +58,6 @@ func parseQuarantined(key, b []byte) (q store.Quarantined, err error) {
 // Numbers are never given twice.
 func (b *batch) keepApart(part store.Part) error {
 	quarantine := b.tx.Bucket(bucketQuarantine)
-	quarantine.FillPercent = fill(bucketQuarantine)
 	for i := range part.Items {
 		refused := part.Items[i].Refused
 		if refused == nil || !refused.Quarantine {

@@ -40,7 +40,7 @@ func (b *batch) count(c *exchange.Collection) error {
 }
 
 // forgetDays drops the counters under a prefix that come before key.
-func forgetDays(quota *bbolt.Bucket, prefix, key []byte) error {
+func forgetDays(quota *bucket, prefix, key []byte) error {
 	var old [][]byte
 	cursor := quota.Cursor()
 	for k, _ := cursor.Seek(prefix); bytes.HasPrefix(k, prefix) && bytes.Compare(k, key) < 0; k, _ = cursor.Next() {

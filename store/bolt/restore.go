@@ -40,6 +40,9 @@ func Restore(ctx context.Context, from, dir string) (err error) {
 	if err := vacant(path); err != nil {
 		return err
 	}
+	if err := dropJournal(path); err != nil { // of one that was removed
+		return err
+	}
 	return put(fresh, path)
 }
 

@@ -133,7 +133,7 @@ func (b *batch) status(part store.Part) (*pushing, error) {
 		}
 		candidates = x.candidates(nil, id)
 	}
-	n, h, err := findStatus(b.tx, id, candidates)
+	n, h, err := findStatus(b.tx.Tx, id, candidates)
 	switch {
 	case err != nil:
 		return nil, err
@@ -154,13 +154,12 @@ func (b *batch) status(part store.Part) (*pushing, error) {
 // save writes a part of the status.
 func (p *pushing) save(b *batch, part store.Part, a *adding) error {
 	root := b.tx.Bucket(bucketStatus)
-	var buckets [3]*bbolt.Bucket
+	var buckets [3]*bucket
 	for i, name := range [][]byte{bucketHeads, bucketParts, bucketOrder} {
 		bucket, err := root.CreateBucketIfNotExists(name)
 		if err != nil {
 			return err
 		}
-		bucket.FillPercent = 1
 		buckets[i] = bucket
 	}
 	heads, parts, order := buckets[0], buckets[1], buckets[2]

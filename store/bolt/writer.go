@@ -150,7 +150,7 @@ func (s *Store) write() {
 // batch is one write transaction.
 type batch struct {
 	store       *Store
-	tx          *bbolt.Tx
+	tx          *writing
 	now         time.Time // of the transaction, in UTC
 	writes      int       // raised before a job first writes
 	collections map[uuid.UUID]*editing
@@ -169,7 +169,11 @@ func (s *Store) transact(jobs []*job) (err error) {
 	}
 	defer tx.Rollback()
 	s.db.AllocSize = growth(tx.Size())
-	b := &batch{store: s, tx: tx, now: s.now().UTC(), collections: map[uuid.UUID]*editing{}, statuses: map[uuid.UUID]uint64{}, removed: map[uuid.UUID]uint64{}}
+	w := newWriting(tx)
+	if err := s.journal.begin(w); err != nil {
+		return err
+	}
+	b := &batch{store: s, tx: w, now: s.now().UTC(), collections: map[uuid.UUID]*editing{}, statuses: map[uuid.UUID]uint64{}, removed: map[uuid.UUID]uint64{}}
 	for _, j := range jobs {
 		before := b.writes
 		if j.err = j.run(b); j.err != nil && b.writes != before {
@@ -185,7 +189,7 @@ func (s *Store) transact(jobs []*job) (err error) {
 		}
 	}
 	id := tx.ID()
-	if err := s.commit(tx); err != nil {
+	if err := s.journal.save(w); err != nil {
 		tx.Rollback()
 		s.forget()
 		return fmt.Errorf("commit: %w", err)

@@ -36,13 +36,13 @@ var upkeepTests = []test{
 			w.Fatalf("%d bytes of %d, %v", n, copied.Len(), err)
 		}
 		w.push(indicator(9, 1))
+		if err := w.store.Close(); err != nil {
+			w.Fatal(err)
+		}
 		// An engine keeps its data in one file: the backup takes its place.
 		files, err := os.ReadDir(w.dir)
 		if err != nil || len(files) != 1 {
 			w.Skipf("the store is not one file: %v, %v", files, err)
-		}
-		if err := w.store.Close(); err != nil {
-			w.Fatal(err)
 		}
 		if err := os.WriteFile(filepath.Join(w.dir, files[0].Name()), copied.Bytes(), 0o600); err != nil {
 			w.Fatal(err)

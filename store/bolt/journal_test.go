@@ -1,0 +1,388 @@
+package bolt_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+	"go.etcd.io/bbolt"
+
+	"comity/store"
+	"comity/store/bolt"
+	"comity/store/storetest"
+	"comity/taxii"
+)
+
+func needsJournal(t testing.TB) {
+	t.Helper()
+	if !bolt.Journaled {
+		t.Skip("no journal on this system")
+	}
+}
+
+// image is the two files of a store as they are.
+type image struct{ file, journal []byte }
+
+func imageOf(t testing.TB, dir string) (i image) {
+	t.Helper()
+	var err error
+	if i.file, err = os.ReadFile(filepath.Join(dir, bolt.FileName)); err != nil {
+		t.Fatal(err)
+	}
+	i.journal, err = os.ReadFile(filepath.Join(dir, bolt.FileName+bolt.JournalName))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		t.Fatal(err)
+	}
+	return i
+}
+
+// lay puts an image into a new folder.
+func (i image) lay(t testing.TB) string {
+	t.Helper()
+	dir := t.TempDir()
+	path := filepath.Join(dir, bolt.FileName)
+	if err := os.WriteFile(path, i.file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if i.journal != nil {
+		if err := os.WriteFile(path+bolt.JournalName, i.journal, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// dump is all that a file holds, in order, as bbolt reads it; no journal.
+func dump(t testing.TB, file []byte) (lines []string) {
+	t.Helper()
+	db, err := bbolt.Open(filepath.Join(image{file: file}.lay(t), bolt.FileName), 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	var walk func(path string, b *bbolt.Bucket) error
+	walk = func(path string, b *bbolt.Bucket) error {
+		lines = append(lines, fmt.Sprintf("%s: %d", path, b.Sequence()))
+		return b.ForEach(func(k, v []byte) error {
+			if v == nil {
+				return walk(fmt.Sprintf("%s/%x", path, k), b.Bucket(k))
+			}
+			lines = append(lines, fmt.Sprintf("%s/%x=%x", path, k, v))
+			return nil
+		})
+	}
+	if err := db.View(func(tx *bbolt.Tx) error {
+		return tx.ForEach(func(name []byte, b *bbolt.Bucket) error { return walk(string(name), b) })
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return lines
+}
+
+// recovered is what is in a store opened on an image, which has to be sound.
+func recovered(t testing.TB, i image) []string {
+	t.Helper()
+	dir := i.lay(t)
+	s := open(t, dir)
+	// The context of t may have ended.
+	if err := s.Check(context.Background(), nil, func(fault string) { t.Error(fault) }); err != nil {
+		t.Error(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	after := imageOf(t, dir)
+	if after.journal != nil {
+		t.Error("Open and Close left a journal")
+	}
+	return dump(t, after.file)
+}
+
+// replayed is a store that is found again, before it is closed, from its last
+// checkpoint and its journal alone.
+type replayed struct {
+	*bolt.Store
+	t   *testing.T
+	dir string
+}
+
+func (r *replayed) Close() error {
+	i := imageOf(r.t, r.dir)
+	if err := r.Store.Close(); err != nil {
+		return err
+	}
+	if diff := cmp.Diff(dump(r.t, imageOf(r.t, r.dir).file), recovered(r.t, i)); diff != "" {
+		r.t.Errorf("the journal lacks a change, or has one more:\n%s", diff)
+	}
+	return nil
+}
+
+// Whatever a method of the store changes is in the journal: nothing writes past it.
+func TestJournalHasAllChanges(t *testing.T) {
+	needsJournal(t)
+	storetest.Run(t, func(t *testing.T, dir string, now func() time.Time) store.Store {
+		s, err := bolt.Open(dir, now, discard, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Trust()
+		return &replayed{s, t, dir}
+	})
+}
+
+func TestCloseLeavesNoJournal(t *testing.T) {
+	needsJournal(t)
+	dir := t.TempDir()
+	s := open(t, dir)
+	mustPush(t, s, indicator(1, 1))
+	mustPush(t, s, indicator(2, 1))
+	if imageOf(t, dir).journal == nil {
+		t.Error("there is no journal while the store is open")
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if imageOf(t, dir).journal != nil {
+		t.Error("there is a journal")
+	}
+}
+
+// small is an image of a store with a few commits in its journal, and where the
+// frame of each begins; the last is where they end.
+func small(t *testing.T) (i image, frames []int) {
+	t.Helper()
+	needsJournal(t)
+	dir := t.TempDir()
+	s := open(t, dir)
+	for n := range 5 {
+		mustPush(t, s, indicator(n, 1))
+	}
+	i = imageOf(t, dir)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	at := bolt.HeadLen
+	for range 4 {
+		frames = append(frames, at)
+		at += bolt.FrameLen + int(uint32(i.journal[at+4])<<24|uint32(i.journal[at+5])<<16|uint32(i.journal[at+6])<<8|uint32(i.journal[at+7]))
+	}
+	return i, append(frames, at)
+}
+
+// objects is how many objects a store opened on an image holds.
+func (i image) objects(t *testing.T) int64 {
+	t.Helper()
+	s := open(t, i.lay(t))
+	defer s.Close()
+	check(t, s)
+	return count(t, s)
+}
+
+// A bit that flips in what was acknowledged is never passed over in silence.
+func TestJournalDamage(t *testing.T) {
+	good, frames := small(t)
+	for at := frames[0]; at < frames[4]; at += 1 + (frames[4]-frames[0])/97 {
+		if at >= frames[3]+8 && at < frames[3]+16 {
+			continue // the last one then passes for none
+		}
+		bad := image{good.file, bytes.Clone(good.journal)}
+		bad.journal[at] ^= 16
+		s, err := bolt.Open(bad.lay(t), time.Now, discard, 0)
+		if err == nil {
+			_ = s.Close()
+		}
+		if taxii.CodeOf(err) != taxii.Internal || !strings.Contains(err.Error(), "damaged") {
+			t.Fatalf("octet %d of %d: %v", at, frames[4], err)
+		}
+	}
+}
+
+// A frame that did not get to the disk whole was never acknowledged, and the store
+// opens without it.
+func TestJournalCutOff(t *testing.T) {
+	good, frames := small(t)
+	base := image{bytes.Clone(good.file), nil}
+	for slot := range 2 { // the power failed before bbolt's metas were written
+		copy(base.file[slot*bolt.PageSize:], good.journal[24+slot*80:][:80])
+	}
+	for _, row := range []struct {
+		name string
+		to   int
+		want int64
+	}{
+		{"all", frames[4], 5}, {"an octet", frames[4] - 1, 4}, {"half a frame", (frames[3] + frames[4]) / 2, 4},
+		{"but a few octets", frames[3] + 9, 4}, {"two frames", frames[2], 3}, {"all frames", frames[0], 1}, {"half the head", 100, 1},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			i := image{base.file, bytes.Clone(good.journal)}
+			clear(i.journal[row.to:])
+			if n := i.objects(t); n != row.want {
+				t.Errorf("%d objects, want %d", n, row.want)
+			}
+			i.journal = i.journal[:row.to]
+			if n := i.objects(t); n != row.want {
+				t.Errorf("cut short: %d objects, want %d", n, row.want)
+			}
+		})
+	}
+}
+
+// A journal is never replayed onto another file, nor onto an older copy of its own.
+func TestJournalOfAnotherFile(t *testing.T) {
+	good, _ := small(t)
+	dir := t.TempDir()
+	s := open(t, dir)
+	mustPush(t, s, indicator(9, 1))
+	var backup bytes.Buffer
+	if _, err := s.Backup(t.Context(), &backup); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for name, file := range map[string][]byte{"another": imageOf(t, dir).file, "a backup": backup.Bytes(), "none": {}} {
+		t.Run(name, func(t *testing.T) {
+			i := image{file, good.journal}
+			dir := i.lay(t)
+			if _, err := bolt.Open(dir, time.Now, discard, 0); taxii.CodeOf(err) != taxii.Conflict {
+				t.Errorf("got %v", err)
+			}
+			if after := imageOf(t, dir); !bytes.Equal(after.file, i.file) || !bytes.Equal(after.journal, i.journal) {
+				t.Error("it was touched")
+			}
+		})
+	}
+}
+
+// What the writer cannot put into the journal, bbolt makes durable; what fails
+// there is not acknowledged. A store that is lost then has what was.
+func TestJournalFails(t *testing.T) {
+	needsJournal(t)
+	for name, fail := range map[string]func(sync func() error) error{
+		"before": func(func() error) error { return errDisk },
+		"after":  func(sync func() error) error { return errors.Join(sync(), errDisk) },
+	} {
+		for _, syncs := range []int{1, 2, 3} { // of the journal, that fail
+			for first := range 3 { // commits that do not
+				t.Run(fmt.Sprintf("%s, %d syncs after %d", name, syncs, first), func(t *testing.T) {
+					dir := t.TempDir()
+					s := open(t, dir)
+					defer s.Close()
+					mustPush(t, s, indicator(0, 1))
+					done := map[uuid.UUID]bool{}
+					left := 0
+					s.FailJournal(func(sync func() error) error {
+						if left--; left >= 0 {
+							return fail(sync)
+						}
+						return sync()
+					})
+					for n := 1; n < 8; n++ {
+						if n == first+1 {
+							left = syncs
+						}
+						sub, err := push(t.Context(), s, indicator(n, 1))
+						if done[sub.ID] = err == nil; err != nil && !errors.Is(err, errDisk) {
+							t.Fatal(err)
+						}
+						i := imageOf(t, dir)
+						lost := open(t, i.lay(t))
+						check(t, lost)
+						for id, ok := range done {
+							if _, err := lost.Status(t.Context(), "", id); ok && err != nil {
+								t.Errorf("push %d: one that was acknowledged is lost: %v", n, err)
+							}
+						}
+						_ = lost.Close()
+					}
+					if !done[lastOf(t, s)] {
+						t.Error("the store does not recover")
+					}
+				})
+			}
+		}
+	}
+}
+
+// lastOf is the push that the last line of the audit record is about.
+func lastOf(t *testing.T, s *bolt.Store) uuid.UUID {
+	t.Helper()
+	head, err := s.ChainHead(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	links, err := s.Entries(t.Context(), head.Number-1, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := links[0].Entry()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return uuid.MustParse(e.Text)
+}
+
+// A store whose process was killed can be compacted, and then holds no journal.
+func TestCompactTakesTheJournal(t *testing.T) {
+	i, _ := small(t)
+	dir := i.lay(t)
+	if err := bolt.Compact(t.Context(), dir, 0, nil); err != nil {
+		t.Fatal(err)
+	}
+	after := imageOf(t, dir)
+	if after.journal != nil {
+		t.Error("the journal is still there")
+	}
+	if n := after.objects(t); n != 5 {
+		t.Errorf("%d objects, want 5", n)
+	}
+}
+
+// A journal that a file which was removed has left is none of a backup's.
+func TestRestoreDropsTheJournal(t *testing.T) {
+	i, _ := small(t)
+	from := filepath.Join(image{file: i.file}.lay(t), bolt.FileName)
+	dir := i.lay(t)
+	if err := os.Remove(filepath.Join(dir, bolt.FileName)); err != nil {
+		t.Fatal(err)
+	}
+	if err := bolt.Restore(t.Context(), from, dir); err != nil {
+		t.Fatal(err)
+	}
+	after := imageOf(t, dir)
+	if after.journal != nil {
+		t.Error("the journal is still there")
+	}
+	if n := after.objects(t); n != 5 {
+		t.Errorf("%d objects, want 5", n)
+	}
+}
+
+// A journal may hold anything, but never brings the program down.
+func FuzzJournal(f *testing.F) {
+	db, err := bbolt.Open(filepath.Join(f.TempDir(), "db"), 0o600, &bbolt.Options{NoSync: true})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() { _ = db.Close() })
+	bucket := "b\x00\x00\x00\x00\x00\x00\x00\x01m"
+	for _, changes := range []string{
+		bucket + "p\x00\x00\x00\x01\x00\x00\x00\x01k\x00\x00\x00\x01v", bucket + "d\x00\x00\x00\x01\x00\x00\x00\x01k",
+		bucket + "s\x00\x00\x00\x01\x00\x00\x00\x08\x00\x00\x00\x00\x00\x00\x00\x07", bucket + "b\x00\x00\x00\x01\x00\x00\x00\x01n",
+		"p\x00\x00\x00\x00\x00\x00\x00\x01k\x00\x00\x00\x00", "p\x00\x00\x00\x09", "x\x00\x00\x00\x00", "b\x00\x00\x00\x00\xff\xff\xff\xff",
+	} {
+		f.Add([]byte(changes))
+	}
+	f.Fuzz(func(t *testing.T, changes []byte) {
+		_ = bolt.Replay(db, changes)
+		_ = bolt.Replay(db, bolt.SealJournal(changes))
+	})
+}
