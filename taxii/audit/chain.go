@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/rand"
 	"crypto/sha256"
-	stdjson "encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -38,12 +37,8 @@ func Seal(e Entry, head Head) (Link, Head, error) {
 		return Link{}, head, fmt.Errorf("audit: entry %d (%s) needs a time and a salt", e.Number, e.Act)
 	}
 	e.Time, e.From, e.To = e.Time.UTC(), inUTC(e.From), inUTC(e.To)
-	plain, err := stdjson.Marshal(&e)
+	body, err := e.canonical()
 	if err != nil {
-		return Link{}, head, fmt.Errorf("audit: entry %d (%s): %w", e.Number, e.Act, err)
-	}
-	body := jsontext.Value(plain)
-	if err := body.Canonicalize(); err != nil {
 		return Link{}, head, fmt.Errorf("audit: entry %d (%s): %w", e.Number, e.Act, err)
 	}
 	head = head.then(sha256.Sum256(body), e.Act)
