@@ -11,8 +11,8 @@ import (
 	"comity/taxii/exchange"
 )
 
-// enter seals entries and links them to the chain. It reads where the chain
-// ends from the transaction, so one that is given up leaves no trace.
+// enter seals entries and links them to the chain. Where the chain ends it keeps
+// in the transaction, so one that is given up leaves no trace.
 //
 // What they give as their time is the commit's for all: a later entry is never
 // of an earlier time, unless the clock was set back.
@@ -23,19 +23,22 @@ func (b *batch) enter(entries ...audit.Entry) error {
 	b.writes++
 	root := b.tx.Bucket(bucketAudit)
 	links := root.Bucket(bucketLinks)
-	head := parseChainHead(root.Get(keyHead))
+	if b.chain == nil {
+		head := parseChainHead(root.Get(keyHead))
+		b.chain = &head
+	}
 	for _, e := range entries {
 		e.Time, e.Salt = b.now.Truncate(time.Microsecond), audit.NewSalt()
-		link, next, err := audit.Seal(e, head)
+		link, next, err := audit.Seal(e, *b.chain)
 		if err != nil {
 			return err
 		}
-		head = next
+		*b.chain = next
 		if err := firstOf(noteDelivery(root, link.Number, &e), links.Put(numberKey(link.Number), append(link.Hash[:], link.Body...))); err != nil {
 			return err
 		}
 	}
-	return root.Put(keyHead, chainHeadBytes(head))
+	return nil
 }
 
 // parseLink copies an entry of links.

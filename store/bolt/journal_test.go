@@ -218,8 +218,8 @@ func TestJournalCutOff(t *testing.T) {
 		to   int
 		want int64
 	}{
-		{"all", frames[4], 5}, {"an octet", frames[4] - 1, 4}, {"half a frame", (frames[3] + frames[4]) / 2, 4},
-		{"but a few octets", frames[3] + 9, 4}, {"two frames", frames[2], 3}, {"all frames", frames[0], 1}, {"half the head", 100, 1},
+		{"all", frames[4], 5}, {"a few octets", frames[4] - 9, 4}, {"half a frame", (frames[3] + frames[4]) / 2, 4},
+		{"all but a few octets", frames[3] + 9, 4}, {"two frames", frames[2], 3}, {"all frames", frames[0], 1}, {"half the head", 100, 1},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			i := image{base.file, bytes.Clone(good.journal)}

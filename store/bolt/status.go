@@ -164,9 +164,13 @@ func (p *pushing) save(b *batch, part store.Part, a *adding) error {
 	}
 	heads, parts, order := buckets[0], buckets[1], buckets[2]
 	if p.number == 0 {
-		p.number = number(root.Get(keyNext)) + 1
+		if b.lastStatus == 0 {
+			b.lastStatus = number(root.Get(keyNext))
+		}
+		b.lastStatus++
+		p.number = b.lastStatus
 		b.statuses[part.Submission.ID] = p.number
-		if err := firstOf(root.Put(keyNext, numberKey(p.number)), order.Put(orderKey(part.Submission.Requested, p.number), nil)); err != nil {
+		if err := order.Put(orderKey(part.Submission.Requested, p.number), nil); err != nil {
 			return err
 		}
 	}

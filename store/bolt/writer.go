@@ -12,6 +12,7 @@ import (
 
 	"comity/store"
 	"comity/taxii"
+	"comity/taxii/audit"
 )
 
 // A transaction takes at most this much, unless a single job is larger.
@@ -157,6 +158,8 @@ type batch struct {
 	statuses    map[uuid.UUID]uint64 // numbers of those new in here
 	removed     map[uuid.UUID]uint64 // numbers of those forgotten in here
 	generation  uint64               // 0: unchanged
+	lastStatus  uint64               // number given last; 0: unchanged
+	chain       *audit.Head          // nil: unchanged
 }
 
 // transact runs jobs in one transaction and publishes what they changed. An
@@ -183,10 +186,8 @@ func (s *Store) transact(jobs []*job) (err error) {
 	if b.writes == 0 {
 		return nil
 	}
-	for _, e := range b.collections {
-		if err := e.flush(); err != nil {
-			return err
-		}
+	if err := b.flush(); err != nil {
+		return err
 	}
 	id := tx.ID()
 	if err := s.journal.save(w); err != nil {
@@ -195,6 +196,24 @@ func (s *Store) transact(jobs []*job) (err error) {
 		return fmt.Errorf("commit: %w", err)
 	}
 	s.publish(id, b)
+	return nil
+}
+
+// flush writes what all jobs change, once.
+func (b *batch) flush() error {
+	for _, e := range b.collections {
+		if err := e.flush(); err != nil {
+			return err
+		}
+	}
+	if b.lastStatus != 0 {
+		if err := b.tx.Bucket(bucketStatus).Put(keyNext, numberKey(b.lastStatus)); err != nil {
+			return err
+		}
+	}
+	if b.chain != nil {
+		return b.tx.Bucket(bucketAudit).Put(keyHead, chainHeadBytes(*b.chain))
+	}
 	return nil
 }
 
