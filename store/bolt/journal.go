@@ -66,7 +66,7 @@ const (
 	maxFrames  = 64
 	// journalStep is how much is made ready at a time: to write what is there
 	// already is cheaper than to make the file longer.
-	journalStep = 256 << 10
+	journalStep = 64 << 10
 )
 
 // journal is the journal of an open store. Only the writer uses it, and Close

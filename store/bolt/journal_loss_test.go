@@ -2,6 +2,7 @@ package bolt_test
 
 import (
 	"bytes"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -55,6 +56,22 @@ func (d *disk) after(t *rapid.T, now []byte) []byte {
 	return file
 }
 
+// sector is what a disk writes whole.
+const sector = 512
+
+// torn is a file of which some sectors are as they were before it was written.
+func torn(seed uint64, before, after []byte) []byte {
+	random := rand.New(rand.NewPCG(seed, 0))
+	before = append(bytes.Clone(before), make([]byte, max(0, len(after)-len(before)))...)
+	file := bytes.Clone(after)
+	for at := 0; at < len(file); at += sector {
+		if random.IntN(3) == 0 {
+			copy(file[at:at+sector], before[at:])
+		}
+	}
+	return file
+}
+
 // The power may fail at any time: what was acknowledged is there, and nothing
 // else but, perhaps, what was under way.
 func TestPowerLoss(t *testing.T) {
@@ -75,17 +92,31 @@ func TestPowerLoss(t *testing.T) {
 			}
 			rt.Fatalf("%s: the store holds something else than was acknowledged:\n%s", what, cmp.Diff(dump(t, may[len(may)-1]), found))
 		}
+		var journal []byte   // as the disk has it
+		var underWay []image // what the disk may hold of it while it is written
+		s.FailJournal(func(sync func() error) error {
+			if now := imageOf(t, dir); rapid.IntRange(0, 9).Draw(rt, "in the journal") == 0 {
+				underWay = append(underWay, image{d.after(rt, now.file), torn(rapid.Uint64().Draw(rt, "sectors"), journal, now.journal)})
+			}
+			err := sync()
+			journal = imageOf(t, dir).journal
+			return err
+		})
 		s.FailCommits(func(commit func() error) error {
 			before, synced := imageOf(t, dir), s.Synced()
 			if err := commit(); err != nil {
 				return err
 			}
 			now := imageOf(t, dir)
+			for _, i := range underWay {
+				lose("while the journal was written", i, before.file, now.file)
+			}
+			underWay = nil
 			if !synced {
 				d.written = append(d.written, now.file)
 				return nil
 			}
-			if rapid.Bool().Draw(rt, "at the checkpoint") {
+			if rapid.IntRange(0, 2).Draw(rt, "at the checkpoint") == 0 {
 				// Pages come first, then a sync, then the meta.
 				cut := image{d.after(rt, now.file), now.journal}
 				copy(cut.file[:2*page], before.file)
@@ -96,7 +127,7 @@ func TestPowerLoss(t *testing.T) {
 			return nil
 		})
 		next := 1
-		for range rapid.IntRange(1, 12).Draw(rt, "commits") {
+		for range rapid.IntRange(1, 8).Draw(rt, "commits") {
 			switch rapid.IntRange(0, 9).Draw(rt, "change") {
 			case 0, 1:
 				mustPush(t, s, indicator(rapid.IntRange(0, next-1).Draw(rt, "again"), rapid.IntRange(1, 9).Draw(rt, "version")))
@@ -114,7 +145,7 @@ func TestPowerLoss(t *testing.T) {
 				mustPush(t, s, items(next, n)...)
 				next += n
 			}
-			if rapid.IntRange(0, 3).Draw(rt, "failure") == 0 {
+			if rapid.IntRange(0, 5).Draw(rt, "failure") == 0 {
 				now := imageOf(t, dir)
 				lose("after a commit", image{d.after(rt, now.file), now.journal}, now.file)
 			}
@@ -146,5 +177,31 @@ func TestJournalGoesRound(t *testing.T) {
 	i := imageOf(t, dir)
 	if n := i.objects(t); n != rounds {
 		t.Errorf("%d objects, want %d", n, rounds)
+	}
+}
+
+// A life of the journal begins in the place of the last one. While it does, any
+// sector may be of either: the store's file is whole, and opens.
+func TestJournalBeginsAgain(t *testing.T) {
+	needsJournal(t)
+	dir := t.TempDir()
+	s := open(t, dir)
+	defer s.Close()
+	for n := range 12 {
+		mustPush(t, s, items(10*n, 1+n%5)...)
+	}
+	mustPush(t, s, items(1000, 400)...)
+	before, n := imageOf(t, dir), count(t, s)
+	var between image
+	s.FailJournal(func(sync func() error) error {
+		between = imageOf(t, dir)
+		return sync()
+	})
+	mustPush(t, s, items(2000, 5)...)
+	for seed := range uint64(60) {
+		i := image{between.file, torn(seed, before.journal, between.journal)}
+		if found := i.objects(t); found != n && found != n+5 {
+			t.Errorf("%d objects, want %d or 5 more", found, n)
+		}
 	}
 }

@@ -64,15 +64,17 @@ func (l *leftover) frame(b []byte, tx uint64) (changes []byte, ok bool) {
 	return b[frameLen:end], true
 }
 
-// harmed says that not all frames could be read: behind what is none, there is
-// another, or file is where only a whole frame can have brought it.
+// harmed says that not all frames could be read that are not in the file: behind
+// what is none there is another, or the file got its last meta when what is none
+// was one. A file that is ahead of them all is whole; that some cannot be read
+// only says that the power failed when the next life began.
 func (l *leftover) harmed(file uint64) bool {
 	next := l.last() + 1
-	if file >= next && len(l.rest) >= frameLen && binary.BigEndian.Uint64(l.rest[8:]) == next {
+	if file == next && len(l.rest) >= frameLen && binary.BigEndian.Uint64(l.rest[8:]) == next {
 		return true
 	}
 	for b := l.rest; len(b) >= frameLen; b = b[1:] {
-		if tx := binary.BigEndian.Uint64(b[8:]); tx > next && tx <= next+maxFrames {
+		if tx := binary.BigEndian.Uint64(b[8:]); tx > next && tx >= file && tx <= next+maxFrames {
 			if _, ok := l.frame(b, tx); ok {
 				return true
 			}
