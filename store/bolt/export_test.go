@@ -24,6 +24,9 @@ func (s *Store) Synced() bool { return !s.db.NoSync }
 // Trust lets the first commits go through the journal, too.
 func (s *Store) Trust() { s.journal.whole = true }
 
+// EndMap has the journal believe that no more of the file is mapped than it holds.
+func (s *Store) EndMap() { s.journal.mapped = 0 }
+
 const (
 	JournalName = journalName
 	Journaled   = journaled

@@ -312,6 +312,35 @@ func TestJournalFails(t *testing.T) {
 	}
 }
 
+// Where bbolt would have to map the file anew, for which it waits until nobody
+// reads, the journal ends before, and nothing is lost.
+func TestJournalEndsWithTheMap(t *testing.T) {
+	needsJournal(t)
+	dir := t.TempDir()
+	s := open(t, dir)
+	defer s.Close()
+	for n := range 5 {
+		mustPush(t, s, indicator(n, 1))
+	}
+	s.EndMap()
+	var before image
+	s.FailCommits(func(commit func() error) error {
+		if before = imageOf(t, dir); !s.Synced() {
+			t.Error("a commit went through the journal")
+		}
+		return commit()
+	})
+	for n := range 3 {
+		mustPush(t, s, indicator(5+n, 1))
+		if got := before.objects(t); got != int64(5+n) {
+			t.Errorf("%d objects before the commit, want %d", got, 5+n)
+		}
+		if got := imageOf(t, dir).objects(t); got != int64(6+n) {
+			t.Errorf("%d objects after it, want %d", got, 6+n)
+		}
+	}
+}
+
 // lastOf is the push that the last line of the audit record is about.
 func lastOf(t *testing.T, s *bolt.Store) uuid.UUID {
 	t.Helper()
