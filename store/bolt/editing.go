@@ -62,7 +62,7 @@ func (b *batch) edit(id uuid.UUID) (*editing, error) {
 			return nil, err
 		}
 		if sub.to != nil {
-			*sub.to, bucket.FillPercent = bucket, fill(sub.name)
+			*sub.to = bucket
 		}
 	}
 	e.collection = collection{e.root.boltBucket, e.live.boltBucket, e.hist.boltBucket, e.ver.boltBucket, e.mixed.boltBucket}
@@ -137,7 +137,6 @@ func (e *editing) added(key stix.Key, d date, known bool) {
 // flush writes what is kept beside the buckets.
 func (e *editing) flush() error {
 	run := e.root.Bucket(bucketRun)
-	run.FillPercent = fill(bucketRun)
 	for len(e.run) > 0 {
 		var k, piece []byte
 		k, piece, e.run = packRun(e.run)

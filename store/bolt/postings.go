@@ -94,7 +94,6 @@ func (e *editing) flushPostings() error {
 		if err != nil {
 			return err
 		}
-		b.FillPercent = fill(bucketType)
 		// The last change of a date counts.
 		slices.SortStableFunc(changes, func(v, w posted) int { return cmp.Compare(v.date, w.date) })
 		for len(changes) > 0 {
