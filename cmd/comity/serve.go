@@ -163,7 +163,7 @@ func (ex *exchangeServer) start(c *serveCmd) error {
 	ex.desk = operation.New(ex.store, ex.steward, tables(ex.data), ex.now, ex.log)
 	ex.failed = make(chan error, 4)
 	ex.serve(listener, server.New(server.Config{
-		PublicURL: ex.url, Contact: c.Contact, MaxContentLength: c.MaxContent, DefaultLimit: c.Limit, MaxLimit: c.MaxLimit,
+		PublicURL: ex.url, Contact: c.Contact, MaxContentLength: c.MaxContent, DefaultLimit: c.Limit, MaxLimit: c.MaxLimit, Dir: ex.data,
 	}, server.Rooms{
 		Store: ex.store, Auth: auth.New(ex.store, ex.now, c.KeyHeader), Intake: in, Recorder: ex.recorder, Steward: ex.steward,
 		Metrics: counters, Log: ex.log, Now: ex.now,

@@ -33,6 +33,7 @@ func (c *limitCmd) Run(sh *shell) error {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /cached/{name}", s.getCached)
+	mux.HandleFunc("GET /known/{name}", s.getKnown)
 	mux.HandleFunc("GET /gzip/{name}", s.getGzip)
 	mux.HandleFunc("GET /pread/{size}", s.getPread)
 	mux.HandleFunc("POST /append", s.postAppend)
@@ -113,7 +114,16 @@ func (s *limits) getCached(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", mediaType)
 	w.Header().Set("Content-Length", strconv.Itoa(len(b)))
+	w.Header().Set("ETag", limitTag)
 	w.Write(b)
+}
+
+const limitTag = `"limit"`
+
+// getKnown says that the client has it already.
+func (s *limits) getKnown(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("ETag", limitTag)
+	w.WriteHeader(http.StatusNotModified)
 }
 
 // getGzip compresses a slice each time, at the fastest level.

@@ -64,7 +64,10 @@ func (b *bed) gzipLimits(target, peerTarget float64) (limits, peers []against, e
 	if err := b.keep(name+".gz", z.Bytes()); err != nil {
 		return nil, nil, err
 	}
-	return []against{{b.rate("nginx gzip_static", b.nginxAt(), pollers, plain("GET", "/"+name, wantGzip)), target}},
+	return []against{
+			{b.rate("nginx gzip_static", b.nginxAt(), pollers, plain("GET", "/"+name, wantGzip)), target},
+			{b.rate("net/http, the same from a slice", b.limitAt(), pollers, plain("GET", "/cached/"+name+".gz")), 0},
+		},
 		[]against{{b.rate("net/http, gzip level 1 each time", b.limitAt(), pollers, plain("GET", "/gzip/"+name)), peerTarget}}, nil
 }
 
@@ -330,7 +333,11 @@ func (b *bed) rowNotModified(ctx context.Context) ([]line, error) {
 	if err != nil {
 		return nil, err
 	}
-	return b.compare(ctx, line{Name: "page that is known already: 304", Unit: "answers/s"}, ours, []against{{file, 0.55}}, nil)
+	least, err := conditional("net/http, nothing but 304", b.limitAt(), [][]byte{plain("GET", "/cached/"+name)}, func(_ int, tag string) []byte { return plain("GET", "/known/"+name, tag) })
+	if err != nil {
+		return nil, err
+	}
+	return b.compare(ctx, line{Name: "page that is known already: 304", Unit: "answers/s"}, ours, []against{{file, 0.55}, {least, 0}}, nil)
 }
 
 // rowTLS serves the page of row 1 over TLS 1.3, with the same certificate.

@@ -126,6 +126,7 @@ func (w *world) scrape() string {
 // serve opens a port. TLS takes client certificates of clientCA.
 func (w *world) serve(withTLS bool) {
 	w.server = httptest.NewUnstartedServer(nil)
+	w.config.Dir = w.dir
 	w.config.PublicURL = "http://" + w.server.Listener.Addr().String()
 	w.server.Listener, w.server.Config.ConnContext = server.Listener(w.server.Listener), server.ConnContext
 	w.server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)

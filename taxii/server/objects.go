@@ -113,7 +113,11 @@ func (s *Server) writePage(w *response, r *http.Request, c *caller, f taxii.Filt
 		(&sheet{packed: true, body: out.Buffer}).write(w)
 		return nil
 	case p.again:
-		p.sheet = p.with(a, q.Into.Buffer, w.conn != nil)
+		dir := s.config.Dir
+		if w.conn == nil { // no file goes there
+			dir = ""
+		}
+		p.sheet = p.with(a, q.Into.Buffer, dir)
 		s.shelf.put(a, p.sheet)
 	case !p.kept():
 		return write(w, r, http.StatusOK, q.Into.Buffer)

@@ -8,18 +8,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// pageFile is a body in a file that has no name and no disk under it: the system
-// sends it without copying it, as a server of files would. Its memory is not the
-// heap's. It does not change, for what was sent may wait in a socket unread.
+// pageFile is a body in a file that has no name: the system sends it without copying
+// it, as a server of files would, and takes its memory back where it lacks some. A
+// file of a disk, since those lie in larger pieces than files that have none under
+// them. It does not change, for what was sent may wait in a socket unread.
 type pageFile struct {
 	fd    int
 	size  int64
 	users atomic.Int32 // who made it, and those that send it; closed at 0
 }
 
-// newPageFile is nil where there is no room for one more.
-func newPageFile(body []byte) *pageFile {
-	fd, err := unix.MemfdCreate("page", unix.MFD_CLOEXEC)
+// newPageFile is nil where there is no room for one more, or dir has no such files.
+func newPageFile(dir string, body []byte) *pageFile {
+	fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
 	if err != nil {
 		return nil
 	}

@@ -8,7 +8,7 @@ import "io"
 // none is made.
 type pageFile struct{ size int64 }
 
-func newPageFile([]byte) *pageFile                    { return nil }
+func newPageFile(string, []byte) *pageFile            { return nil }
 func (f *pageFile) use()                              {}
 func (f *pageFile) release()                          {}
 func (f *pageFile) appendTo(b []byte) ([]byte, error) { return b, nil }

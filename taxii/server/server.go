@@ -38,6 +38,9 @@ type Config struct {
 	// Shelf bounds what is kept of pages that were asked for, in octets. Default
 	// 32 MiB; below 0 nothing is kept.
 	Shelf int
+	// Dir is where the larger of them lie, in files without names. Default: in
+	// memory.
+	Dir string
 }
 
 const (

@@ -105,9 +105,9 @@ func (p *sheet) kept() bool { return p.body != nil || p.file != nil }
 // fileMin is the size from which a body is worth a file.
 const fileMin = 32 << 10
 
-// with is the sheet with its body, as it is sent to who asks so, in a file if that
-// helps and can be.
-func (p *sheet) with(a asked, body []byte, file bool) *sheet {
+// with is the sheet with its body, as it is sent to who asks so: in a file, if that is
+// worth it and dir has room for one; "" has none.
+func (p *sheet) with(a asked, body []byte, dir string) *sheet {
 	full := *p
 	if full.packed = a.gzip && len(body) >= gzipMin; full.packed {
 		var b bytes.Buffer
@@ -116,8 +116,8 @@ func (p *sheet) with(a asked, body []byte, file bool) *sheet {
 		z.Close() // neither can fail
 		body = b.Bytes()
 	}
-	if file && len(body) >= fileMin {
-		full.file = newPageFile(body)
+	if dir != "" && len(body) >= fileMin {
+		full.file = newPageFile(dir, body)
 	}
 	if full.file == nil {
 		full.body = bytes.Clone(body)
