@@ -100,10 +100,7 @@ func (s *Server) writePage(w *response, r *http.Request, c *caller, f taxii.Filt
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	c.served.objects = p.count
-	if p.count > 0 {
-		c.served.last = p.header[dateLast][0]
-	}
+	c.served.objects, c.served.last = p.count, p.spelled
 	s.Metrics.Served(p.count)
 	switch {
 	case p.mosaic != nil:

@@ -20,6 +20,7 @@ import (
 
 	"comity/stix"
 	"comity/store"
+	"comity/taxii"
 	"comity/taxii/exchange"
 )
 
@@ -78,11 +79,12 @@ func identity(page *store.Page, i, j int) (sum uint64) {
 // sheet is a page that was answered. It does not change.
 type sheet struct {
 	extent
-	tag    string
-	header http.Header // what is said of it, but for its length
-	body   []byte      // as it is sent; nil if it is not kept, or in file
-	file   *pageFile   // nil, or as large a body as is worth one
-	packed bool        // the body is compressed
+	tag     string
+	spelled string      // date_added of the last object, for the log; "" if there is none
+	header  http.Header // what is said of it, but for its length
+	body    []byte      // as it is sent; nil if it is not kept, or in file
+	file    *pageFile   // nil, or as large a body as is worth one
+	packed  bool        // the body is compressed
 }
 
 // newSheet is the sheet of a page behind after whose objects have that ending. Its
@@ -95,6 +97,8 @@ func newSheet(e extent, after time.Time, ending []byte) *sheet {
 	setDates(p.header, e.first, e.last, after, e.count == 0)
 	if p.count == 0 {
 		p.body = ending
+	} else {
+		p.spelled = taxii.FormatTime(p.last)
 	}
 	return p
 }
