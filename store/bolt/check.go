@@ -70,19 +70,18 @@ func (ck *checking) guard(part string, f func() error) (err error) {
 	return f()
 }
 
-// statuses compares heads, parts and order.
+// statuses compares heads and parts.
 func (ck *checking) statuses() error {
 	root := ck.tx.Bucket(bucketStatus)
-	heads, parts, order := root.Bucket(bucketHeads), root.Bucket(bucketParts), root.Bucket(bucketOrder)
+	heads, parts := root.Bucket(bucketHeads), root.Bucket(bucketParts)
 	if heads == nil {
 		return nil
 	}
-	n, ordered, partsOf := 0, 0, map[uint64]int{}
+	partsOf := map[uint64]int{}
 	if err := heads.ForEach(func(k, v []byte) error {
-		n++
 		h, err := parseStatus(v)
-		if err != nil || order.Get(orderKey(h.Requested, number(k))) == nil {
-			ck.fault(fmt.Sprintf("statuses: number %d is malformed, or not in order", number(k)))
+		if err != nil {
+			ck.fault(fmt.Sprintf("statuses: number %d is malformed", number(k)))
 			return nil
 		}
 		for part := range h.Parts {
@@ -94,12 +93,6 @@ func (ck *checking) statuses() error {
 		return ck.ctx.Err()
 	}); err != nil {
 		return err
-	}
-	if err := order.ForEach(func(_, _ []byte) error { ordered++; return nil }); err != nil {
-		return err
-	}
-	if ordered != n {
-		ck.fault(fmt.Sprintf("statuses: order has %d entries, should have %d", ordered, n))
 	}
 	return parts.ForEach(func(k, _ []byte) error {
 		if len(k) != 16 || int(binary.BigEndian.Uint32(k[8:])) >= partsOf[number(k[:8])] {

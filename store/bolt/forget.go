@@ -11,47 +11,32 @@ import (
 // maxForget bounds the statuses that one transaction forgets.
 const maxForget = 2000
 
+// longestPush is more than a push may take from its request to its first part:
+// statuses are numbered then, and so not quite in the order of requests.
+const longestPush = 24 * time.Hour
+
 // ExpireStatuses implements store.Store. It takes as many transactions as it
 // needs.
 func (s *Store) ExpireStatuses(ctx context.Context, t time.Time) error {
-	return s.forgetStatuses(ctx, func(root *bucket, _ uint64) (numbers []uint64, _ error) {
-		cursor := root.Bucket(bucketOrder).Cursor()
-		for k, _ := cursor.First(); len(k) == 16 && date(number(k[:8])) < dateOf(t) && len(numbers) < maxForget; k, _ = cursor.Next() {
-			numbers = append(numbers, number(k[8:]))
-		}
-		return numbers, nil
+	return s.forgetStatuses(ctx, func(h *statusHead) (old, ends bool) {
+		return h.Requested.Before(t), !h.Requested.Before(t.Add(longestPush))
 	})
 }
 
 // ForgetStatuses implements store.Store, in as many transactions.
 func (s *Store) ForgetStatuses(ctx context.Context, collection uuid.UUID) error {
-	return s.forgetStatuses(ctx, func(root *bucket, after uint64) (numbers []uint64, _ error) {
-		cursor := root.Bucket(bucketHeads).Cursor()
-		for k, v := cursor.Seek(numberKey(after + 1)); k != nil && len(numbers) < maxForget; k, v = cursor.Next() {
-			h, err := parseStatus(v)
-			if err != nil {
-				return nil, err
-			}
-			if h.Collection == collection {
-				numbers = append(numbers, number(k))
-			}
-		}
-		return numbers, nil
-	})
+	return s.forgetStatuses(ctx, func(h *statusHead) (its, ends bool) { return h.Collection == collection, false })
 }
 
-// forgetStatuses forgets the statuses that find numbers, at most maxForget at a
-// time; after is the last one forgotten before.
-func (s *Store) forgetStatuses(ctx context.Context, find func(root *bucket, after uint64) ([]uint64, error)) error {
+// forgetStatuses forgets the statuses of which is says so, at most maxForget at a
+// time, and looks no further once it says that none follows.
+func (s *Store) forgetStatuses(ctx context.Context, is func(*statusHead) (it, ends bool)) error {
 	last := uint64(0)
 	for {
 		var numbers []uint64
 		if err := s.do(ctx, &job{objects: alone, run: func(b *batch) (err error) {
 			root := b.tx.Bucket(bucketStatus)
-			if root.Bucket(bucketHeads) == nil {
-				return nil
-			}
-			if numbers, err = find(root, last); err != nil {
+			if numbers, err = statusesFrom(root.Bucket(bucketHeads), last+1, is); err != nil {
 				return err
 			}
 			return b.forget(root, numbers)
@@ -62,9 +47,31 @@ func (s *Store) forgetStatuses(ctx context.Context, find func(root *bucket, afte
 	}
 }
 
+// statusesFrom are the numbers of statuses to forget, from a number on.
+func statusesFrom(heads *bucket, from uint64, is func(*statusHead) (it, ends bool)) (numbers []uint64, err error) {
+	if heads == nil {
+		return nil, nil
+	}
+	cursor := heads.Cursor()
+	for k, v := cursor.Seek(numberKey(from)); k != nil && len(numbers) < maxForget; k, v = cursor.Next() {
+		h, err := parseStatus(v)
+		if err != nil {
+			return nil, err
+		}
+		it, ends := is(&h)
+		if ends {
+			break
+		}
+		if it {
+			numbers = append(numbers, number(k))
+		}
+	}
+	return numbers, nil
+}
+
 // forget drops statuses.
 func (b *batch) forget(root *bucket, numbers []uint64) error {
-	heads, parts, order := root.Bucket(bucketHeads), root.Bucket(bucketParts), root.Bucket(bucketOrder)
+	heads, parts := root.Bucket(bucketHeads), root.Bucket(bucketParts)
 	for _, n := range numbers {
 		b.writes++
 		h, err := parseStatus(heads.Get(numberKey(n)))
@@ -81,7 +88,7 @@ func (b *batch) forget(root *bucket, numbers []uint64) error {
 				return err
 			}
 		}
-		if err := firstOf(heads.Delete(numberKey(n)), order.Delete(orderKey(h.Requested, n))); err != nil {
+		if err := heads.Delete(numberKey(n)); err != nil {
 			return err
 		}
 		if _, fresh := b.statuses[h.ID]; fresh {

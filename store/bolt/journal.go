@@ -63,7 +63,7 @@ const (
 	// maxJournal is how long it gets, and maxFrames how many commits it holds:
 	// pages they free are not used again before the checkpoint.
 	maxJournal = 4 << 20
-	maxFrames  = 64
+	maxFrames  = 24
 	// journalStep is how much is made ready at a time: to write what is there
 	// already is cheaper than to make the file longer.
 	journalStep = 64 << 10

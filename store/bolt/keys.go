@@ -40,7 +40,6 @@ import (
 //	  heads    number 8                   see appendStatus
 //	  parts    number 8, part 4, piece 4  successes, failures and warnings, each behind its length 4,
 //	                                      as one zstd frame in pieces
-//	  order    requested in µs 8, number 8   nothing
 //	audit/     head                       number 8, hash 32, open 1
 //	  links    number 8                   hash 32, body
 //	  delivered/<uuid>  number 8          from 8, to 8: the deliveries of a collection, and gaps
@@ -89,7 +88,6 @@ var (
 
 	bucketHeads = []byte("heads")
 	bucketParts = []byte("parts")
-	bucketOrder = []byte("order")
 
 	bucketLinks     = []byte("links")
 	bucketDelivered = []byte("delivered")
@@ -102,7 +100,7 @@ var (
 // their end are left no room.
 func fill(name []byte) float64 {
 	switch string(name) {
-	case "live", "run", "type", "heads", "parts", "order", "links", "delivered", "quarantine":
+	case "live", "run", "type", "heads", "parts", "links", "delivered", "quarantine":
 		return 1
 	case "hist", "mixed", "del":
 		return 0.9
@@ -259,10 +257,6 @@ func partKey(number uint64, part int) []byte {
 
 func pieceKey(number uint64, part, piece int) []byte {
 	return binary.BigEndian.AppendUint32(partKey(number, part), uint32(piece))
-}
-
-func orderKey(requested time.Time, number uint64) []byte {
-	return binary.BigEndian.AppendUint64(dateOf(requested).key(), number)
 }
 
 // dayOf is the day, in UTC, on which a record ends.

@@ -154,15 +154,14 @@ func (b *batch) status(part store.Part) (*pushing, error) {
 // save writes a part of the status.
 func (p *pushing) save(b *batch, part store.Part, a *adding) error {
 	root := b.tx.Bucket(bucketStatus)
-	var buckets [3]*bucket
-	for i, name := range [][]byte{bucketHeads, bucketParts, bucketOrder} {
-		bucket, err := root.CreateBucketIfNotExists(name)
-		if err != nil {
-			return err
-		}
-		buckets[i] = bucket
+	heads, err := root.CreateBucketIfNotExists(bucketHeads)
+	if err != nil {
+		return err
 	}
-	heads, parts, order := buckets[0], buckets[1], buckets[2]
+	parts, err := root.CreateBucketIfNotExists(bucketParts)
+	if err != nil {
+		return err
+	}
 	if p.number == 0 {
 		if b.lastStatus == 0 {
 			b.lastStatus = number(root.Get(keyNext))
@@ -170,9 +169,6 @@ func (p *pushing) save(b *batch, part store.Part, a *adding) error {
 		b.lastStatus++
 		p.number = b.lastStatus
 		b.statuses[part.Submission.ID] = p.number
-		if err := order.Put(orderKey(part.Submission.Requested, p.number), nil); err != nil {
-			return err
-		}
 	}
 	h := p.head
 	h.Counts = h.Counts.Plus(a.counts)

@@ -346,19 +346,24 @@ var statusTests = []test{
 		w.want(w.reader, all(), "indicator1/2.1/1 indicator1/2.1/2")
 	}},
 	{"old ones are forgotten and others stay", func(w *world) {
-		old, abandoned := w.push(indicator(1, 1)), w.submission()
+		old, abandoned, slow := w.push(indicator(1, 1)), w.submission(), w.submission()
 		if err := w.store.Append(w.Context(), w.writer, store.Part{Submission: abandoned, Items: []store.Item{indicator(2, 1)}}); err != nil {
 			w.Fatal(err)
 		}
 		w.clock.add(1e9)
 		limit := w.clock.Now()
 		kept := w.push(indicator(3, 1))
+		if err := w.store.Append(w.Context(), w.writer, store.Part{Submission: slow, Last: true, Items: []store.Item{indicator(1, 1)}}); err != nil {
+			w.Fatal(err)
+		}
 		if err := w.store.ExpireStatuses(w.Context(), limit); err != nil {
 			w.Fatal(err)
 		}
 		_, err := w.store.Status(w.Context(), old.Account, old.ID)
 		w.wantCode(err, taxii.NotFound)
 		_, err = w.store.Outcomes(w.Context(), old.ID, 0)
+		w.wantCode(err, taxii.NotFound)
+		_, err = w.store.Status(w.Context(), slow.Account, slow.ID)
 		w.wantCode(err, taxii.NotFound)
 		w.wantCode(w.store.Append(w.Context(), w.writer, store.Part{Submission: abandoned, N: 1, Last: true}), taxii.NotFound)
 		w.details(kept)
