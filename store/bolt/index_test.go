@@ -13,9 +13,10 @@ import (
 func TestIndexAgainstMap(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		x, want := bolt.NewIndex(40), map[[16]byte]uint64{}
-		// Keys that collide in their place, in their tag, or in both.
+		// Keys that collide in their place, in their tag, or in both; two of the
+		// places are at the end, which the beginning follows.
 		key := rapid.Custom(func(t *rapid.T) (k [16]byte) {
-			k[7] = byte(rapid.IntRange(60, 63).Draw(t, "place"))
+			k[7] = rapid.SampledFrom([]byte{55, 144, 34, 0}).Draw(t, "place")
 			k[8] = byte(rapid.IntRange(0, 3).Draw(t, "tag"))
 			k[15] = byte(rapid.IntRange(0, 1).Draw(t, "rest"))
 			return k
