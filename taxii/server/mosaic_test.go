@@ -140,8 +140,8 @@ func TestMosaicOfLargeObjects(t *testing.T) {
 	}
 	dates := vendor.manifest(c, "")
 	kept, twin := direct{w, w.server.Config.Handler}, w.forgetful()
-	for _, limit := range []int{24, 13, 5, 14, 23} {
-		for from := range 20 {
+	for _, limit := range []int{24, 14, 5} {
+		for from := 0; from < 20; from += 3 {
 			if problem := same(kept, twin, "vendor/feed", fmt.Sprintf("%sobjects/?limit=%d&%s", c, limit, after(dates, from)), packed); problem != "" {
 				t.Fatalf("%.400s", problem)
 			}
