@@ -22,6 +22,7 @@ import (
 	"comity/taxii/admin"
 	"comity/taxii/audit"
 	"comity/taxii/auth"
+	"comity/taxii/front"
 	"comity/taxii/intake"
 	"comity/taxii/metrics"
 	"comity/taxii/operation"
@@ -135,6 +136,7 @@ type exchangeServer struct {
 
 	url      string // as clients reach it
 	servers  []*http.Server
+	fronts   []*front.Listener
 	recorder *audit.Recorder
 	steward  *steward.Steward
 	desk     *operation.Desk
@@ -149,7 +151,7 @@ func (ex *exchangeServer) start(c *serveCmd) error {
 		return err
 	}
 	scheme := "http"
-	if listener = server.Listener(listener); ex.tls != nil {
+	if ex.tls != nil {
 		scheme = "https"
 		listener = tls.NewListener(listener, ex.tls)
 	}
@@ -207,14 +209,14 @@ func (c *serveCmd) inside(counters *metrics.Metrics) http.Handler {
 func (ex *exchangeServer) serve(l net.Listener, h http.Handler) {
 	s := &http.Server{
 		Handler:           h,
-		ConnContext:       server.ConnContext,
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(ex.log.Handler(), slog.LevelDebug),
 	}
-	ex.servers = append(ex.servers, s)
-	go func() { ex.failed <- s.Serve(l) }()
+	front := front.Listen(l, s)
+	ex.servers, ex.fronts = append(ex.servers, s), append(ex.fronts, front)
+	go func() { ex.failed <- s.Serve(front) }()
 }
 
 // wait lets the steward make its rounds and the desk run its operations until ctx
@@ -257,5 +259,8 @@ func (ex *exchangeServer) stop() {
 		if err := s.Shutdown(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 			ex.log.Error("shut down", "err", err)
 		}
+	}
+	for _, f := range ex.fronts {
+		f.Drain(ctx) // an error means that a client was too slow
 	}
 }

@@ -64,9 +64,7 @@ var headersOfAll = []struct {
 func (e *endpoint) serve(w http.ResponseWriter, r *http.Request, c *caller) {
 	s, start := e.server, time.Now()
 	out := &response{ResponseWriter: w, patience: s.patience, id: uuid.NewString()}
-	if r.Method != http.MethodHead { // which has no body that could follow the head
-		out.conn = connOf(r)
-	}
+	out.files, _ = w.(filer)
 	header := w.Header()
 	for _, h := range headersOfAll {
 		header[h.name] = h.value

@@ -24,6 +24,7 @@ import (
 	"comity/taxii/audit"
 	"comity/taxii/auth"
 	"comity/taxii/exchange"
+	"comity/taxii/front"
 	"comity/taxii/intake"
 	"comity/taxii/metrics"
 	"comity/taxii/server"
@@ -128,7 +129,6 @@ func (w *world) serve(withTLS bool) {
 	w.server = httptest.NewUnstartedServer(nil)
 	w.config.Dir = w.dir
 	w.config.PublicURL = "http://" + w.server.Listener.Addr().String()
-	w.server.Listener, w.server.Config.ConnContext = server.Listener(w.server.Listener), server.ConnContext
 	w.server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)
 	if withTLS {
 		w.config.PublicURL = "https://" + w.server.Listener.Addr().String()
@@ -138,6 +138,7 @@ func (w *world) serve(withTLS bool) {
 	if withTLS {
 		w.server.StartTLS()
 	} else {
+		w.server.Listener = front.Listen(w.server.Listener, w.server.Config)
 		w.server.Start()
 	}
 	w.t.Cleanup(w.server.Close)

@@ -111,7 +111,7 @@ func (s *Server) writePage(w *response, r *http.Request, c *caller, f taxii.Filt
 		return nil
 	case p.again:
 		dir := s.config.Dir
-		if w.conn == nil { // no file goes there
+		if w.files == nil {
 			dir = ""
 		}
 		p.sheet = p.with(a, q.Into.Buffer, dir)

@@ -2,7 +2,6 @@ package server
 
 import (
 	"io"
-	"os"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -63,52 +62,4 @@ func (f *pageFile) appendTo(b []byte) ([]byte, error) {
 		from += int64(n)
 	}
 	return b, nil
-}
-
-// Read is there for the compiler: net/http hands the file on to conn.ReadFrom.
-func (f *pageFile) Read([]byte) (int, error) { return 0, os.ErrInvalid }
-
-// send writes what is held of the head, and the file behind it.
-func (c *conn) send(f *pageFile) (sent int64, err error) {
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return 0, err
-	}
-	head := c.take()
-	var rest []byte
-	if head != nil {
-		defer heads.Put(head)
-		rest = head.room[:head.n]
-	}
-	var failed error
-	err = raw.Write(func(fd uintptr) bool {
-		for {
-			var n int
-			switch {
-			case len(rest) > 0:
-				n, failed = unix.SendmsgN(int(fd), rest, nil, nil, unix.MSG_MORE|unix.MSG_NOSIGNAL)
-				rest = rest[max(n, 0):]
-			case sent < f.size:
-				at := sent
-				if n, failed = unix.Sendfile(int(fd), f.fd, &at, int(f.size-sent)); n == 0 && failed == nil {
-					failed = io.ErrUnexpectedEOF
-				}
-				sent += int64(max(n, 0))
-			default:
-				return true
-			}
-			switch failed {
-			case nil, unix.EINTR:
-			case unix.EAGAIN: // until the client has taken some
-				failed = nil
-				return false
-			default:
-				return true
-			}
-		}
-	})
-	if err == nil {
-		err = failed
-	}
-	return sent, err
 }

@@ -2,7 +2,6 @@ package server
 
 import (
 	"encoding/json"
-	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -18,7 +17,7 @@ import (
 // off a client that does not take it.
 type response struct {
 	http.ResponseWriter
-	conn     *conn // nil if its writes are not to be put together
+	files    filer // nil if no file can be sent
 	patience func(int64) time.Duration
 	id       string // of the request; travels as error_id
 	status   int
@@ -38,28 +37,27 @@ func (w *response) Write(b []byte) (int, error) {
 	if w.status == 0 {
 		w.status = http.StatusOK
 	}
-	if w.conn != nil && w.bytes == 0 && len(b) > headRoom {
-		w.conn.hold()
-	}
 	http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Now().Add(w.patience(int64(len(b)))))
 	n, err := w.ResponseWriter.Write(b)
 	w.bytes += int64(n)
 	return n, err
 }
 
+// filer is an http.ResponseWriter that can send a file: see package front.
+type filer interface {
+	SendFile(fd int, size int64) (int64, error)
+}
+
 // sendFile writes a body out of a file.
 func (w *response) sendFile(f *pageFile) {
-	if w.conn == nil { // it is none that a file goes to, or the answer to HEAD
+	if w.files == nil {
 		if text, err := f.appendTo(nil); err == nil {
 			w.Write(text)
 		}
 		return
 	}
-	control := http.NewResponseController(w.ResponseWriter)
-	control.SetWriteDeadline(time.Now().Add(w.patience(f.size)))
-	w.conn.hold()
-	control.Flush()                                      // writes the head, which waits for the file
-	n, _ := w.ResponseWriter.(io.ReaderFrom).ReadFrom(f) // an error means that the client is gone
+	http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Now().Add(w.patience(f.size)))
+	n, _ := w.files.SendFile(f.fd, f.size) // an error means that the client is gone
 	w.bytes += n
 }
 

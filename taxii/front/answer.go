@@ -1,0 +1,216 @@
+package front
+
+import (
+	"bytes"
+	"net/http"
+	"strconv"
+	"sync/atomic"
+	"time"
+)
+
+// answer is the http.ResponseWriter of a connection. The head leaves with the first
+// octets of the body. A body without Content-Length gets one if it is short, and is
+// sent in chunks if it is not (RFC 9112 §7.1).
+type answer struct {
+	conn    *conn
+	header  http.Header
+	status  int
+	length  int64        // of the body; below 0 if that is not known
+	written int64        // of it
+	head    bytes.Buffer // but for its last fields
+	body    bytes.Buffer // that waits, its length not being known
+	sent    bool         // the head is
+	last    bool         // nothing follows on the connection
+	failed  error        // of the connection
+}
+
+func (a *answer) begin() {
+	clear(a.header)
+	a.status, a.length, a.written, a.sent, a.last, a.failed = 0, 0, 0, false, false, nil
+	a.head.Reset()
+	if a.body.Cap() > maxHead { // idle connections are many
+		a.body = bytes.Buffer{}
+	}
+	a.body.Reset()
+	a.conn.request.body.bounded = false
+}
+
+// Header implements http.ResponseWriter.
+func (a *answer) Header() http.Header { return a.header }
+
+// WriteHeader implements http.ResponseWriter.
+func (a *answer) WriteHeader(status int) {
+	if a.status != 0 {
+		return
+	}
+	a.status, a.length = status, -1
+	if n, err := strconv.ParseInt(first(a.header, "Content-Length"), 10, 64); err == nil {
+		a.length = n
+	}
+	if !a.hasBody() {
+		a.length = 0
+		delete(a.header, "Content-Length")
+	}
+	if status == http.StatusNotModified {
+		delete(a.header, "Content-Type")
+	}
+	a.last = first(a.header, "Connection") == "close"
+	a.head.WriteString("HTTP/1.1 ")
+	a.head.WriteString(strconv.Itoa(status))
+	a.head.WriteByte(' ')
+	a.head.WriteString(http.StatusText(status))
+	a.head.WriteString("\r\n")
+	a.header.Write(&a.head)
+	if a.header["Date"] == nil {
+		a.field("Date", dateNow())
+	}
+}
+
+// field writes one more field of the head.
+func (a *answer) field(name, value string) {
+	a.head.WriteString(name)
+	a.head.WriteString(": ")
+	a.head.WriteString(value)
+	a.head.WriteString("\r\n")
+}
+
+// hasBody tells whether the status allows one (RFC 9110 §6.4.1).
+func (a *answer) hasBody() bool {
+	return a.status != http.StatusNoContent && a.status != http.StatusNotModified
+}
+
+// chunk is from what length on a body is sent before its end is known.
+const chunk = 32 << 10
+
+// Write implements http.ResponseWriter.
+func (a *answer) Write(b []byte) (int, error) {
+	a.WriteHeader(http.StatusOK)
+	switch {
+	case a.failed != nil:
+		return 0, a.failed
+	case !a.hasBody():
+		return 0, http.ErrBodyNotAllowed
+	case a.length < 0:
+		a.body.Write(b)
+		if a.body.Len() >= chunk {
+			a.sendChunk()
+		}
+		return len(b), a.failed
+	case a.written+int64(len(b)) > a.length:
+		return 0, http.ErrContentLength
+	}
+	a.written += int64(len(b))
+	a.send(b)
+	return len(b), a.failed
+}
+
+// SendFile writes a body of that size, which has to be the Content-Length, out of an
+// open file, from its begin. It is how many octets were written.
+func (a *answer) SendFile(fd int, size int64) (int64, error) {
+	a.WriteHeader(http.StatusOK)
+	if a.written > 0 || a.length != size {
+		return 0, http.ErrContentLength
+	}
+	if a.failed == nil {
+		a.failed = a.conn.sender.send(a.begun(nil), fd, size)
+		a.written = a.conn.sender.ofFile
+	}
+	return a.written, a.failed
+}
+
+// SetWriteDeadline is for http.ResponseController.
+func (a *answer) SetWriteDeadline(t time.Time) error {
+	a.conn.sender.deadline = t
+	return nil
+}
+
+// SetReadDeadline is for http.ResponseController.
+func (a *answer) SetReadDeadline(t time.Time) error {
+	a.conn.request.body.deadline, a.conn.request.body.bounded = t, true
+	return nil
+}
+
+// finish sends what has to be sent yet, and tells whether the answer is whole.
+func (a *answer) finish() bool {
+	a.WriteHeader(http.StatusOK)
+	switch {
+	case a.length >= 0:
+	case a.sent:
+		if a.body.Len() > 0 {
+			a.sendChunk()
+		}
+		a.send([]byte("0\r\n\r\n"))
+		a.written = a.length
+	default:
+		a.length = int64(a.body.Len())
+		a.written = a.length
+		a.field("Content-Length", strconv.Itoa(a.body.Len()))
+		a.send(a.body.Bytes())
+	}
+	if !a.sent {
+		a.send()
+	}
+	return a.failed == nil && a.written == a.length && !a.last
+}
+
+func (a *answer) sendChunk() {
+	if !a.sent {
+		a.field("Transfer-Encoding", "chunked")
+	}
+	a.send(strconv.AppendInt(nil, int64(a.body.Len()), 16), []byte("\r\n"), a.body.Bytes(), []byte("\r\n"))
+	a.body.Reset()
+}
+
+// send sends the head, if it waits, and parts of the body.
+func (a *answer) send(parts ...[]byte) {
+	if a.failed == nil {
+		a.failed = a.conn.sender.send(a.begun(parts), 0, 0)
+	}
+}
+
+// begun is parts behind the head, if that waits.
+func (a *answer) begun(parts [][]byte) [][]byte {
+	all := a.conn.sender.parts[:0]
+	if !a.sent {
+		a.sent = true
+		a.end()
+		all = append(all, a.head.Bytes())
+	}
+	return append(all, parts...)
+}
+
+// end writes the end of the head. What nobody read of the request is read before, or
+// nothing can follow.
+func (a *answer) end() {
+	if !a.conn.request.body.drain() && !a.last {
+		a.last = true
+		a.field("Connection", "close")
+	}
+	a.head.WriteString("\r\n")
+}
+
+func first(h http.Header, name string) string {
+	if v := h[name]; len(v) > 0 {
+		return v[0]
+	}
+	return ""
+}
+
+// date is a second, as the field Date has it.
+type date struct {
+	second int64
+	text   string
+}
+
+var today atomic.Pointer[date]
+
+// dateNow is the current second.
+func dateNow() string {
+	now := time.Now()
+	d := today.Load()
+	if d == nil || d.second != now.Unix() {
+		d = &date{now.Unix(), now.UTC().Format(http.TimeFormat)}
+		today.Store(d)
+	}
+	return d.text
+}

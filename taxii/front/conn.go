@@ -1,0 +1,138 @@
+package front
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+// conn is a connection as long as all its requests are plain.
+type conn struct {
+	listener *Listener
+	tcp      *net.TCPConn
+	state    atomic.Uint32
+	renewal  time.Time // when the deadline of reading is to be moved on
+	got      []byte    // of what comes next, in room
+	request  request
+	answer   answer
+	sender   sender
+	room     [maxHead]byte
+}
+
+// The states of a conn.
+const (
+	waiting   = iota // for a request
+	answering        // one
+	retired          // ends when it is not answering
+)
+
+func newConn(l *Listener, tcp *net.TCPConn) *conn {
+	c := &conn{listener: l, tcp: tcp}
+	r := (&http.Request{
+		Method: http.MethodGet, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: http.Header{}, Body: http.NoBody, RemoteAddr: tcp.RemoteAddr().String(),
+	}).WithContext(context.Background())
+	r.URL, c.request.Request, c.request.body.conn = &c.request.url, r, c
+	c.answer.conn, c.answer.header = c, http.Header{}
+	return c
+}
+
+// retire ends the connection as soon as it is not answering.
+func (c *conn) retire() {
+	if c.state.Swap(retired) == waiting {
+		c.tcp.Close()
+	}
+}
+
+// serve answers requests until one is not plain.
+func (c *conn) serve() {
+	defer c.listener.forget(c)
+	if err := c.sender.init(c.tcp); err != nil {
+		c.tcp.Close()
+		return
+	}
+	for {
+		if len(c.got) == 0 {
+			if err := c.await(); err != nil {
+				break
+			}
+			n, err := c.tcp.Read(c.room[:])
+			if err != nil {
+				break
+			}
+			c.got = c.room[:n]
+		}
+		end := bytes.Index(c.got, emptyLine) + len(emptyLine)
+		if end < len(emptyLine) || !c.request.parse(string(c.got[:end])) {
+			c.listener.hand(accepted{&begun{c.tcp, bytes.Clone(c.got)}, nil})
+			return
+		}
+		c.got = c.got[end:]
+		if !c.state.CompareAndSwap(waiting, answering) || !c.respond() || !c.state.CompareAndSwap(answering, waiting) {
+			break
+		}
+	}
+	if c.answer.last && c.answer.failed == nil {
+		// To close with octets unread would take back what is on its way.
+		c.tcp.CloseWrite()
+		time.Sleep(linger)
+	}
+	c.tcp.Close()
+}
+
+// linger is how long a client has to take an answer that ends its connection.
+const linger = 500 * time.Millisecond
+
+var emptyLine = []byte("\r\n\r\n")
+
+// await bounds the time until the next request is there. That may be an eighth
+// longer than asked: moving a deadline takes time.
+func (c *conn) await() error {
+	now := time.Now()
+	if now.Before(c.renewal) {
+		return nil
+	}
+	patience := c.listener.server.IdleTimeout
+	if c.renewal.IsZero() { // as net/http does with the first one
+		patience = c.listener.server.ReadHeaderTimeout
+	}
+	if patience == 0 {
+		return c.tcp.SetReadDeadline(time.Time{})
+	}
+	c.renewal = now.Add(patience / 8)
+	return c.tcp.SetReadDeadline(c.renewal.Add(patience))
+}
+
+// respond has the handler answer. It is false if nothing can follow.
+func (c *conn) respond() (whole bool) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			whole = false
+			if log := c.listener.server.ErrorLog; log != nil && fault != http.ErrAbortHandler {
+				log.Printf("front: panic serving %s: %v", c.request.RemoteAddr, fault)
+			}
+		}
+	}()
+	c.answer.begin()
+	c.listener.server.Handler.ServeHTTP(&c.answer, c.request.Request)
+	return c.answer.finish()
+}
+
+// begun is a connection of which some was read already.
+type begun struct {
+	*net.TCPConn
+	read []byte
+}
+
+// Read implements net.Conn.
+func (c *begun) Read(b []byte) (int, error) {
+	if len(c.read) == 0 {
+		return c.TCPConn.Read(b)
+	}
+	n := copy(b, c.read)
+	c.read = c.read[n:]
+	return n, nil
+}

@@ -1,0 +1,277 @@
+package front_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"comity/taxii/front"
+)
+
+// serve has both answer: a server behind a front, and one without.
+func serve(t *testing.T, h http.HandlerFunc) (fronted, plain *httptest.Server) {
+	t.Helper()
+	fronted, plain = httptest.NewUnstartedServer(h), httptest.NewServer(h)
+	fronted.Listener = front.Listen(fronted.Listener, fronted.Config)
+	fronted.Start()
+	t.Cleanup(fronted.Close)
+	t.Cleanup(plain.Close)
+	return fronted, plain
+}
+
+// line is a connection to a server.
+type line struct {
+	t *testing.T
+	net.Conn
+	in *bufio.Reader
+}
+
+func dial(t *testing.T, s *httptest.Server) *line {
+	t.Helper()
+	c, err := net.Dial("tcp", s.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	c.SetDeadline(time.Now().Add(20 * time.Second))
+	return &line{t, c, bufio.NewReader(c)}
+}
+
+// ask sends a request and gives what is answered, but for the date.
+func (l *line) ask(method, path string, body string, fields ...string) string {
+	l.t.Helper()
+	if body != "" {
+		fields = append(fields, "Content-Length: "+strconv.Itoa(len(body)))
+	}
+	fmt.Fprintf(l, "%s %s HTTP/1.1\r\nHost: x\r\n%s\r\n%s", method, path, strings.Join(append(fields, ""), "\r\n"), body)
+	return l.answer(method)
+}
+
+func (l *line) answer(method string) string {
+	l.t.Helper()
+	response, err := http.ReadResponse(l.in, &http.Request{Method: method})
+	if err != nil {
+		return err.Error()
+	}
+	text, err := io.ReadAll(response.Body)
+	if response.Header.Get("Date") == "" {
+		l.t.Errorf("%s: there is no date", method)
+	}
+	response.Header.Del("Date")
+	return fmt.Sprint(response.Status, response.Header, response.ContentLength, response.TransferEncoding, response.Close, len(text), string(text[:min(len(text), 100)]), err)
+}
+
+// answers is a handler for every kind of answer.
+func answers(w http.ResponseWriter, r *http.Request) {
+	w.Header()["X-TAXII-Date-Added-First"] = []string{"as it is spelled"}
+	w.Header().Set("Content-Type", "text/plain")
+	switch size, _ := strconv.Atoi(r.FormValue("size")); r.URL.Path {
+	case "/sized":
+		w.Header().Set("Content-Length", strconv.Itoa(size))
+		io.Copy(w, strings.NewReader(strings.Repeat("a", size)))
+	case "/unsized":
+		for range size / 100 {
+			io.WriteString(w, strings.Repeat("b", 100))
+		}
+	case "/empty":
+	case "/short":
+		w.Header().Set("Content-Length", "10")
+		io.WriteString(w, "short")
+	case "/known":
+		w.Header().Set("Etag", `"x"`)
+		w.WriteHeader(http.StatusNotModified)
+	case "/nothing":
+		w.WriteHeader(http.StatusNoContent)
+		io.WriteString(w, "ignored")
+	case "/late":
+		w.WriteHeader(http.StatusAccepted)
+		w.WriteHeader(http.StatusTeapot)
+		w.Header().Set("Too", "late")
+	case "/close":
+		w.Header().Set("Connection", "close")
+	case "/echo":
+		body, err := io.ReadAll(r.Body)
+		fmt.Fprint(w, len(body), err)
+		w.Write(body)
+	case "/unread":
+		io.WriteString(w, "not wanted")
+	case "/abort":
+		w.Header().Set("Content-Length", "10")
+		io.WriteString(w, "half")
+		http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	case "/request":
+		fmt.Fprint(w, r.Method, r.URL, r.Proto, r.Header, r.ContentLength, r.TransferEncoding, r.Host, r.Form, r.RequestURI, r.TLS, r.RemoteAddr[:10])
+	}
+}
+
+// Whatever a handler does, a client is told what net/http would tell it, and the
+// connection goes on where it would, with plain requests or others.
+func TestAnswersAreThoseOfNetHTTP(t *testing.T) {
+	fronted, plain := serve(t, answers)
+	for _, path := range []string{
+		"/sized?size=0", "/sized?size=1", "/sized?size=5000", "/sized?size=5000000", "/unsized?size=0", "/unsized?size=300",
+		"/unsized?size=5000000", "/empty", "/short", "/known", "/nothing", "/late", "/close", "/abort", "/request?a=b",
+	} {
+		for _, then := range []string{"GET", "HEAD"} {
+			got, want := dial(t, fronted), dial(t, plain)
+			for _, method := range []string{"GET", then, "GET"} {
+				g, w := got.ask(method, path, "", "Accept: */*", "x-twice: 1", "X-Twice: 2"), want.ask(method, path, "", "Accept: */*", "x-twice: 1", "X-Twice: 2")
+				if g != w {
+					t.Errorf("%s %s:\n%s\nby net/http:\n%s", method, path, g, w)
+				}
+			}
+		}
+	}
+}
+
+// A body comes to the handler however it is cut, and what nobody reads of it is not
+// taken for the next request.
+func TestBodiesArriveWhole(t *testing.T) {
+	fronted, plain := serve(t, answers)
+	for _, size := range []int{1, 100, 1500, 200_000, 300_000} {
+		for _, path := range []string{"/echo", "/unread", "/request"} {
+			got, want := dial(t, fronted), dial(t, plain)
+			for range 2 {
+				body := strings.Repeat("GET / HTTP/1.1\r\n\r\n", size/18+1)[:size]
+				if g, w := got.ask("POST", path, body), want.ask("POST", path, body); g != w {
+					t.Errorf("POST %s of %d:\n%s\nby net/http:\n%s", path, size, g, w)
+				}
+			}
+			got = dial(t, fronted)
+			fmt.Fprintf(got, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nab", path)
+			time.Sleep(20 * time.Millisecond)
+			fmt.Fprintf(got, "cdGET /empty HTTP/1.1\r\nHost: x\r\n\r\n")
+			if path == "/echo" && !strings.Contains(got.answer("POST"), "abcd") {
+				t.Error("a body in two pieces did not come")
+			}
+			if g := got.answer("GET"); !strings.HasPrefix(g, "200 OK") {
+				t.Errorf("after a body in two pieces: %s", g)
+			}
+		}
+	}
+}
+
+// Requests that are sent before their turn are answered in order, wherever their
+// pieces end.
+func TestRequestsInOnePieceAreAnsweredInTurn(t *testing.T) {
+	fronted, _ := serve(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.URL.Path) })
+	var all bytes.Buffer
+	const n = 200
+	for i := range n {
+		method := "GET"
+		if i == n-20 { // the rest is for net/http
+			method = "DELETE"
+		}
+		fmt.Fprintf(&all, "%s /%d HTTP/1.1\r\nHost: x\r\n\r\n", method, i)
+	}
+	for _, piece := range []int{7, 100, all.Len()} {
+		l := dial(t, fronted)
+		go func() {
+			for b := all.Bytes(); len(b) > 0; b = b[min(piece, len(b)):] {
+				l.Write(b[:min(piece, len(b))])
+			}
+		}()
+		for i := range n {
+			if got := l.answer("GET"); !strings.HasPrefix(got, "200 OK") || !strings.Contains(got, fmt.Sprintf("/%d<nil>", i)) {
+				t.Fatalf("pieces of %d: answer %d is %s", piece, i, got)
+			}
+		}
+	}
+}
+
+// Close ends connections that wait for a request, and Drain waits for answers that
+// are under way, which arrive whole.
+func TestAnswersUnderWayAreFinished(t *testing.T) {
+	begun, end := make(chan bool), make(chan bool)
+	fronted, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/slow" {
+			begun <- true
+			<-end
+		}
+		io.WriteString(w, "whole")
+	})
+	idle, busy := dial(t, fronted), dial(t, fronted)
+	idle.ask("GET", "/", "")
+	io.WriteString(busy, "GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+	<-begun
+	l := fronted.Listener.(*front.Listener)
+	l.Close()
+	if got := idle.ask("GET", "/", ""); strings.HasPrefix(got, "200") {
+		t.Errorf("a connection that waited goes on: %s", got)
+	}
+	if _, err := net.Dial("tcp", l.Addr().String()); err == nil {
+		t.Error("there are new connections after Close")
+	}
+	hurry, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	drained := make(chan error)
+	go func() { drained <- l.Drain(t.Context()) }()
+	select {
+	case <-drained:
+		t.Error("Drain does not wait")
+	case <-hurry.Done():
+	}
+	end <- true
+	if err := <-drained; err != nil {
+		t.Error(err)
+	}
+	if got := busy.answer("GET"); !strings.Contains(got, "whole") {
+		t.Errorf("the answer under way: %s", got)
+	}
+	if got := busy.answer("GET"); got != "EOF" && !strings.Contains(got, "unexpected EOF") {
+		t.Errorf("behind it: %s", got)
+	}
+}
+
+// Drain cuts off a client that takes too long.
+func TestDrainEnds(t *testing.T) {
+	begun := make(chan bool)
+	fronted, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		begun <- true
+		w.Write(make([]byte, 64<<20))
+	})
+	l := dial(t, fronted)
+	io.WriteString(l, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	<-begun
+	f := fronted.Listener.(*front.Listener)
+	f.Close()
+	hurry, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := f.Drain(hurry); err != context.DeadlineExceeded {
+		t.Errorf("Drain: %v", err)
+	}
+	if n, err := io.Copy(io.Discard, l.in); err == nil && n >= 64<<20 {
+		t.Error("the answer came whole")
+	}
+}
+
+// A client that says nothing, or takes nothing, does not hold a connection for ever.
+func TestSilentClientsAreCutOff(t *testing.T) {
+	fronted := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.NewResponseController(w).SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+		w.Header().Set("Content-Length", r.FormValue("size"))
+		w.Write(make([]byte, 64<<20))
+	}))
+	fronted.Config.ReadHeaderTimeout = 50 * time.Millisecond
+	fronted.Listener = front.Listen(fronted.Listener, fronted.Config)
+	fronted.Start()
+	defer fronted.Close()
+	silent, deaf := dial(t, fronted), dial(t, fronted)
+	io.WriteString(deaf, "GET /?size=67108864 HTTP/1.1\r\nHost: x\r\n\r\n")
+	if _, err := silent.in.ReadByte(); err != io.EOF {
+		t.Errorf("a client that says nothing: %v", err)
+	}
+	if n, err := io.Copy(io.Discard, deaf.in); err == nil && n >= 64<<20 {
+		t.Errorf("a client that takes nothing got %d octets: %v", n, err)
+	}
+}
