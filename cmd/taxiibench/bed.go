@@ -236,13 +236,13 @@ func (b *bed) places(ctx context.Context) error {
 	return nil
 }
 
-// pages gives requests for pages of limit objects that begin behind random
-// objects: first behind those whose number is a multiple of 64, each once, then
-// behind their neighbours.
-func (b *bed) pages(limit int, fields ...string) func() []byte {
+// pages gives requests for pages of limit objects, of the first so many, that begin
+// behind random ones: first behind those whose number is a multiple of 64, each once,
+// then behind their neighbours.
+func (b *bed) pages(objects, limit int, fields ...string) func() []byte {
 	t := b.comity.target(baseCollection)
 	var order []int
-	room := len(b.dates) - limit - 1
+	room := objects - limit - 1
 	for j := range 64 {
 		at := len(order)
 		for i := j; i < room; i += 64 {

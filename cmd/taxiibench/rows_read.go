@@ -42,10 +42,10 @@ func (b *bed) rowSmallPage(ctx context.Context) ([]line, error) {
 		b.polling("limit=100", 120))
 }
 
-// readAll asks once for every page of 1,000 objects.
-func (b *bed) readAll(ctx context.Context, t *target, fields ...string) error {
+// readAll asks once for every page of 1,000 among the first objects.
+func (b *bed) readAll(ctx context.Context, t *target, objects int, fields ...string) error {
 	var list [][]byte
-	for i := 0; i < len(b.dates); i += 1000 {
+	for i := 0; i < objects; i += 1000 {
 		query := "limit=1000"
 		if i > 0 {
 			query += "&added_after=" + b.dates[i-1]
@@ -99,10 +99,10 @@ func (b *bed) rowRandomWarm(ctx context.Context) ([]line, error) {
 		return nil, err
 	}
 	t := b.comity.target(baseCollection)
-	if err := b.readAll(ctx, t); err != nil {
+	if err := b.readAll(ctx, t, len(b.dates)); err != nil {
 		return nil, err
 	}
-	next := b.pages(1000)
+	next := b.pages(len(b.dates), 1000)
 	var list [][]byte
 	for range min(len(b.dates)-2000, 20_000) {
 		list = append(list, next())

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -114,5 +115,18 @@ func TestCountReadsOneFigureOfAResource(t *testing.T) {
 		if got != want {
 			t.Errorf("%s: %d, want %d", body, got, want)
 		}
+	}
+}
+
+func TestCellsBeginAnewWithEachPage(t *testing.T) {
+	b := &bed{base: maker{size: 700}}
+	var want []int
+	for page := range 2 {
+		for n := 0; n < 1000; n += 46 { // 47 and their commas are more than 32 KiB
+			want = append(want, 1000*page+n)
+		}
+	}
+	if got := b.cells(2000); !slices.Equal(got, want) {
+		t.Errorf("cells begin at %v, want %v", got, want)
 	}
 }
