@@ -17,6 +17,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"comity/stix"
+	"comity/stix/validate"
 )
 
 // limitCmd serves what the rows compare with, where nginx cannot: in a process
@@ -37,6 +38,7 @@ func (c *limitCmd) Run(sh *shell) error {
 	mux.HandleFunc("GET /gzip/{name}", s.getGzip)
 	mux.HandleFunc("GET /pread/{size}", s.getPread)
 	mux.HandleFunc("POST /append", s.postAppend)
+	mux.HandleFunc("POST /checked", s.postChecked)
 	mux.HandleFunc("POST /batch", s.postBatch)
 	mux.HandleFunc("POST /each", s.postEach)
 	mux.HandleFunc("POST /decode", s.postDecode)
@@ -195,10 +197,18 @@ func (s *limits) openFlat() (err error) {
 
 // objects reads a push with the parser of comity, and gives what is to be kept.
 func objects(body io.Reader) (kept []byte, err error) {
+	return passing(body, func([]byte) error { return nil })
+}
+
+// passing is objects that have each to pass a check.
+func passing(body io.Reader, check func(raw []byte) error) (kept []byte, err error) {
 	for d := stix.NewDecoder(body); ; {
 		raw, err := d.Next()
 		if err == io.EOF {
 			return kept, nil
+		}
+		if err == nil {
+			err = check(raw)
 		}
 		if err != nil {
 			return nil, err
@@ -217,10 +227,32 @@ func accepted(w http.ResponseWriter, err error) {
 	io.WriteString(w, "{}")
 }
 
+// standard reads an object and checks it, as an agreement with the usual terms does.
+func standard(raw []byte) error {
+	if _, err := stix.NewObject(raw); err != nil {
+		return err
+	}
+	if findings := validate.Object(raw, validate.Policy{}); !findings.Valid() {
+		return fmt.Errorf("%v", findings)
+	}
+	return nil
+}
+
 // postAppend parses, appends to a file and brings that to disk: what a durable
-// push costs at least. What waits while a sync is under way shares the next.
+// push costs at least. postChecked validates the objects before.
 func (s *limits) postAppend(w http.ResponseWriter, r *http.Request) {
 	kept, err := objects(r.Body)
+	s.append(w, kept, err)
+}
+
+func (s *limits) postChecked(w http.ResponseWriter, r *http.Request) {
+	kept, err := passing(r.Body, standard)
+	s.append(w, kept, err)
+}
+
+// append makes a push durable that was read without an error. What waits while a sync
+// is under way shares the next.
+func (s *limits) append(w http.ResponseWriter, kept []byte, err error) {
 	if err == nil {
 		done := make(chan error, 1)
 		s.queue.Lock()

@@ -98,7 +98,7 @@ func count(body []byte, name string) (int, bool) {
 }
 
 // rowPush is pushes of a size, durable, beside the same parse with an append and
-// an fdatasync.
+// an fdatasync; a second line has the validation of the objects on both sides.
 func (b *bed) rowPush(ctx context.Context, size, clients int, target, peerTarget float64) ([]line, error) {
 	if err := b.serve(ctx); err != nil {
 		return nil, err
@@ -111,7 +111,10 @@ func (b *bed) rowPush(ctx context.Context, size, clients int, target, peerTarget
 	}
 	lines, err := b.compare(ctx, line{Name: fmt.Sprintf("pushes of %s objects, %d at a time", thousands(float64(size)), clients), Unit: "objects/s"},
 		b.pushing("comity", b.comity.target(pushCollection), "", clients, size),
-		[]against{{b.pushing("same parse, append, fdatasync", b.limitAt(), "/append", clients, size), target}}, peers)
+		[]against{
+			{b.pushing("same parse, append, fdatasync", b.limitAt(), "/append", clients, size), target},
+			{b.pushing("same parse, validation, append, fdatasync", b.limitAt(), "/checked", clients, size), 0},
+		}, peers)
 	if len(peers) > 0 && len(lines) > 0 {
 		lines[0].Note = "peers get one push at a time; medallion begins with an empty collection and slows with each object in it"
 	}
@@ -135,7 +138,10 @@ func (b *bed) rowWriters(ctx context.Context) ([]line, error) {
 	limit := b.limitAt()
 	ours := b.pushing("comity", b.comity.target(pushCollection), "", writers, 1)
 	lines, err := b.compare(ctx, line{Name: "64 writers of one object each", Unit: "objects/s"}, ours,
-		[]against{{b.pushing("same parse, shared append, fdatasync", limit, "/append", writers, 1), 0.65}},
+		[]against{
+			{b.pushing("same parse, shared append, fdatasync", limit, "/append", writers, 1), 0.65},
+			{b.pushing("same parse, validation, shared append, fdatasync", limit, "/checked", writers, 1), 0},
+		},
 		[]against{{b.pushing("bbolt db.Batch", limit, "/batch", writers, 1), 3}})
 	if err != nil {
 		return nil, err
