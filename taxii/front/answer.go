@@ -84,24 +84,35 @@ const chunk = 32 << 10
 
 // Write implements http.ResponseWriter.
 func (a *answer) Write(b []byte) (int, error) {
+	n, err := a.WriteParts(b)
+	return int(n), err
+}
+
+// WriteParts writes parts of the body as one. It is how many octets were written.
+func (a *answer) WriteParts(parts ...[]byte) (n int64, err error) {
 	a.WriteHeader(http.StatusOK)
+	for _, part := range parts {
+		n += int64(len(part))
+	}
 	switch {
 	case a.failed != nil:
 		return 0, a.failed
 	case !a.hasBody():
 		return 0, http.ErrBodyNotAllowed
 	case a.length < 0:
-		a.body.Write(b)
+		for _, part := range parts {
+			a.body.Write(part)
+		}
 		if a.body.Len() >= chunk {
 			a.sendChunk()
 		}
-		return len(b), a.failed
-	case a.written+int64(len(b)) > a.length:
+		return n, a.failed
+	case a.written+n > a.length:
 		return 0, http.ErrContentLength
 	}
-	a.written += int64(len(b))
-	a.send(b)
-	return len(b), a.failed
+	a.written += n
+	a.send(parts...)
+	return n, a.failed
 }
 
 // SendFile writes a body of that size, which has to be the Content-Length, out of an

@@ -16,7 +16,7 @@ type sender struct {
 	raw      syscall.RawConn
 	try      func(fd uintptr) bool // some, made once
 	deadline time.Time             // for what has to wait
-	room     [5][]byte
+	room     [8][]byte             // where parts usually are
 
 	// What is under way.
 	parts  [][]byte
@@ -32,6 +32,9 @@ func (s *sender) init(tcp *net.TCPConn) (err error) {
 	s.raw, err = tcp.SyscallConn()
 	return err
 }
+
+// maxParts is IOV_MAX, how many parts the system takes at a time.
+const maxParts = 1024
 
 // send sends parts, and behind them so many octets of an open file, from its begin.
 func (s *sender) send(parts [][]byte, file int, size int64) error {
@@ -62,7 +65,7 @@ func (s *sender) some(fd uintptr) bool {
 			if s.size > 0 {
 				flags |= unix.MSG_MORE
 			}
-			n, s.failed = unix.SendmsgBuffers(int(fd), s.parts, nil, nil, flags)
+			n, s.failed = unix.SendmsgBuffers(int(fd), s.parts[:min(len(s.parts), maxParts)], nil, nil, flags)
 			for n > 0 {
 				some := min(n, len(s.parts[0]))
 				if s.parts[0], n = s.parts[0][some:], n-some; n > 0 {

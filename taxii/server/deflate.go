@@ -46,23 +46,31 @@ func newFragment(text []byte) fragment {
 	return fragment{bytes.Clone(p.out.Bytes()), len(text), crc32.ChecksumIEEE(text), shift(len(text))}
 }
 
-// member is a gzip member (RFC 1952) that is put together piece by piece, behind
-// what is in out.
+// member is a gzip member (RFC 1952) that is put together piece by piece. None is
+// copied but for what is short.
 type member struct {
-	out    []byte
+	parts  [][]byte
+	size   int    // of parts
+	joint  []byte // what was written since the last of them
 	crc    uint32
 	length uint32 // modulo 2^32, as it is written
 }
 
-func newMember(out []byte) member {
-	return member{out: append(out, 0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff)} // deflate, no name, no time, made by an unknown system
+// newMember begins one of about so many pieces.
+func newMember(pieces int) *member {
+	m := &member{parts: make([][]byte, 0, 2*pieces+1), joint: make([]byte, 0, 10+6*pieces)}
+	m.joint = append(m.joint, 0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff) // deflate, no name, no time, made by an unknown system
+	return m
 }
 
 func (m *member) add(f *fragment) {
-	m.out = append(m.out, f.data...)
+	m.part(f.data)
 	m.crc = product(f.shift, m.crc) ^ f.crc
 	m.length += uint32(f.length)
 }
+
+// copyMax is how long a text may be that is copied: a part of its own costs as much.
+const copyMax = 256
 
 // store adds text as it is.
 func (m *member) store(text []byte) {
@@ -77,14 +85,32 @@ func (m *member) store(text []byte) {
 
 // block adds a stored block; the last has the type 1, the others 0.
 func (m *member) block(last byte, text []byte) {
-	m.out = binary.LittleEndian.AppendUint16(append(m.out, last), uint16(len(text)))
-	m.out = append(binary.LittleEndian.AppendUint16(m.out, ^uint16(len(text))), text...)
+	m.joint = binary.LittleEndian.AppendUint16(append(m.joint, last), uint16(len(text)))
+	m.joint = binary.LittleEndian.AppendUint16(m.joint, ^uint16(len(text)))
+	if len(text) > copyMax {
+		m.part(text)
+	} else {
+		m.joint = append(m.joint, text...)
+	}
 }
 
-// end is the whole member.
-func (m *member) end() []byte {
+// part adds octets as a part, behind what was written.
+func (m *member) part(b []byte) {
+	if len(m.joint) > 0 {
+		n := len(m.joint)
+		m.parts, m.size, m.joint = append(m.parts, m.joint[:n:n]), m.size+n, m.joint[n:]
+	}
+	if len(b) > 0 {
+		m.parts, m.size = append(m.parts, b), m.size+len(b)
+	}
+}
+
+// end gives the parts of the whole member, and their octets.
+func (m *member) end() (parts [][]byte, size int) {
 	m.block(1, nil)
-	return binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(m.out, m.crc), m.length)
+	m.joint = binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(m.joint, m.crc), m.length)
+	m.part(nil)
+	return m.parts, m.size
 }
 
 // A checksum is a polynomial over GF(2), modulo that of crc32.IEEE, with the

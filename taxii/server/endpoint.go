@@ -64,7 +64,7 @@ var headersOfAll = []struct {
 func (e *endpoint) serve(w http.ResponseWriter, r *http.Request, c *caller) {
 	s, start := e.server, time.Now()
 	out := &response{ResponseWriter: w, patience: s.patience, id: uuid.NewString()}
-	out.files, _ = w.(filer)
+	out.direct, _ = w.(direct)
 	header := w.Header()
 	for _, h := range headersOfAll {
 		header[h.name] = h.value

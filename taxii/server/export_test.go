@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"strconv"
 
 	"comity/store"
@@ -32,8 +33,7 @@ type Member struct{ member *member }
 
 func (m *Member) begun() *member {
 	if m.member == nil {
-		begun := newMember(nil)
-		m.member = &begun
+		m.member = newMember(0)
 	}
 	return m.member
 }
@@ -43,7 +43,10 @@ func (m *Member) Pack(piece []byte)  { f := newFragment(piece); m.begun().add(&f
 func (m *Member) Store(piece []byte) { m.begun().store(piece) }
 
 // End is the whole member.
-func (m *Member) End() []byte { return m.begun().end() }
+func (m *Member) End() []byte {
+	parts, _ := m.begun().end()
+	return bytes.Join(parts, nil)
+}
 
 // Keep puts a cell of that many octets there, of a view in a state of the past, that
 // holds the dates from first to last.

@@ -233,10 +233,10 @@ func sooner(a, b uint32) uint32 {
 	return a
 }
 
-// pack appends the page to out, as it is sent, and keeps the cells that were made
-// for it.
-func (m *mosaic) pack(s *shelf, out []byte) []byte {
-	z := newMember(out)
+// pack gives the parts of the page as it is sent, with their octets, and keeps the
+// cells that were made for it.
+func (m *mosaic) pack(s *shelf) (parts [][]byte, size int) {
+	z := newMember(len(m.parts))
 	z.store([]byte(opening))
 	var fresh []*cell
 	for i, p := range m.parts {

@@ -104,14 +104,13 @@ func (s *Server) writePage(w *response, r *http.Request, c *caller, f taxii.Filt
 	s.Metrics.Served(p.count)
 	switch {
 	case p.mosaic != nil:
-		out := blanks.Get().(*store.Page)
-		defer dispose(out)
-		out.Buffer = p.mosaic.pack(s.shelf, out.Buffer[:0])
-		(&sheet{packed: true, body: out.Buffer}).write(w)
+		parts, size := p.mosaic.pack(s.shelf)
+		writeHead(w, size, true)
+		w.writeParts(parts)
 		return nil
 	case p.again:
 		dir := s.config.Dir
-		if w.files == nil {
+		if w.direct == nil {
 			dir = ""
 		}
 		p.sheet = p.with(a, q.Into.Buffer, dir)

@@ -17,7 +17,7 @@ import (
 // off a client that does not take it.
 type response struct {
 	http.ResponseWriter
-	files    filer // nil if no file can be sent
+	direct   direct // nil if it is none
 	patience func(int64) time.Duration
 	id       string // of the request; travels as error_id
 	status   int
@@ -37,27 +37,51 @@ func (w *response) Write(b []byte) (int, error) {
 	if w.status == 0 {
 		w.status = http.StatusOK
 	}
-	http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Now().Add(w.patience(int64(len(b)))))
+	w.hurry(int64(len(b)))
 	n, err := w.ResponseWriter.Write(b)
 	w.bytes += int64(n)
 	return n, err
 }
 
-// filer is an http.ResponseWriter that can send a file: see package front.
-type filer interface {
+// hurry bounds the time that the next so many octets may take.
+func (w *response) hurry(n int64) {
+	http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Now().Add(w.patience(n)))
+}
+
+// direct is what an http.ResponseWriter of package front can beside.
+type direct interface {
+	WriteParts(parts ...[]byte) (int64, error)
 	SendFile(fd int, size int64) (int64, error)
+}
+
+// writeParts writes parts of a body, one after the other, and copies none. An error
+// means that the client is gone.
+func (w *response) writeParts(parts [][]byte) {
+	if w.direct == nil {
+		for _, part := range parts {
+			w.Write(part)
+		}
+		return
+	}
+	size := int64(0)
+	for _, part := range parts {
+		size += int64(len(part))
+	}
+	w.hurry(size)
+	n, _ := w.direct.WriteParts(parts...)
+	w.bytes += n
 }
 
 // sendFile writes a body out of a file.
 func (w *response) sendFile(f *pageFile) {
-	if w.files == nil {
+	if w.direct == nil {
 		if text, err := f.appendTo(nil); err == nil {
 			w.Write(text)
 		}
 		return
 	}
-	http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Now().Add(w.patience(f.size)))
-	n, _ := w.files.SendFile(f.fd, f.size) // an error means that the client is gone
+	w.hurry(f.size)
+	n, _ := w.direct.SendFile(f.fd, f.size)
 	w.bytes += n
 }
 
@@ -103,9 +127,7 @@ func write(w *response, r *http.Request, status int, parts ...[]byte) error {
 	}
 	header.Set("Content-Length", strconv.Itoa(size))
 	w.WriteHeader(status)
-	for _, part := range parts {
-		w.Write(part)
-	}
+	w.writeParts(parts)
 	return nil
 }
 
