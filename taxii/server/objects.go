@@ -40,25 +40,14 @@ func next(c *caller, f taxii.Filter, last time.Time, more bool) string {
 
 // getObjects answers TAXII 2.1 §5.4, oldest added first.
 func (s *Server) getObjects(w *response, r *http.Request, c *caller) error {
-	f, q, err := s.query(r, c, taxii.ListFields)
-	if err != nil {
-		return err
-	}
-	return s.writePage(w, r, c, f, q)
+	return s.writePage(w, r, c, taxii.ListFields)
 }
 
 // getObject answers TAXII 2.1 §5.6: the newest version, unless others are
 // asked for. The object is NotFound only if no version of it can be seen; what
 // filters leave of it may be empty.
 func (s *Server) getObject(w *response, r *http.Request, c *caller) error {
-	f, q, err := s.query(r, c, taxii.ObjectFields)
-	if err != nil {
-		return err
-	}
-	if q.IDs, err = s.oneID(r, c); err != nil {
-		return err
-	}
-	return s.writePage(w, r, c, f, q)
+	return s.writePage(w, r, c, taxii.ObjectFields)
 }
 
 // oneID is the object of the path, as a list. NotFound if the caller can see
@@ -85,12 +74,12 @@ var blanks = sync.Pool{New: func() any { return &store.Page{} }}
 const maxBlank = 2 << 20
 
 // writePage answers with one page of objects, or that the caller has it already
-// (RFC 9110 §13.1.2).
-func (s *Server) writePage(w *response, r *http.Request, c *caller, f taxii.Filter, q store.Query) error {
-	q.Into = blanks.Get().(*store.Page)
-	defer dispose(q.Into)
+// (RFC 9110 §13.1.2). It takes the filters of those fields.
+func (s *Server) writePage(w *response, r *http.Request, c *caller, fields []string) error {
+	into := blanks.Get().(*store.Page)
+	defer dispose(into)
 	a := askedFor(r, c)
-	p, err := s.read(r, c, a, f, q)
+	p, err := s.read(r, c, a, fields, into)
 	defer func() { p.sheet.release() }()
 	if err != nil {
 		return err
@@ -113,10 +102,10 @@ func (s *Server) writePage(w *response, r *http.Request, c *caller, f taxii.Filt
 		if w.direct == nil {
 			dir = ""
 		}
-		p.sheet = p.with(a, q.Into.Buffer, dir)
+		p.sheet = p.with(a, into.Buffer, dir)
 		s.shelf.put(a, p.sheet)
 	case !p.kept():
-		return write(w, r, http.StatusOK, q.Into.Buffer)
+		return write(w, r, http.StatusOK, into.Buffer)
 	}
 	p.write(w)
 	return nil
@@ -130,7 +119,7 @@ func dispose(page *store.Page) {
 }
 
 // found is a page that was looked for. If it is neither on the shelf with its body
-// nor a mosaic, its body is in the Buffer of the query.
+// nor a mosaic, its body is in the Buffer of the page it was read into.
 type found struct {
 	*sheet
 	mosaic *mosaic
@@ -141,13 +130,23 @@ type found struct {
 // it on record as delivered, before it is: what is recalled meanwhile is then
 // known to be held here. What is not sent is not delivered: that is HEAD, and what
 // the caller has already, which is on record from when it was sent.
-func (s *Server) read(r *http.Request, c *caller, a asked, f taxii.Filter, q store.Query) (p found, err error) {
+func (s *Server) read(r *http.Request, c *caller, a asked, fields []string, into *store.Page) (p found, err error) {
 	defer s.Recorder.Reading()()
 	if p.sheet, err = s.onShelf(r.Context(), c.grant, a); err != nil {
 		return p, err
 	}
 	if p.sheet == nil || !p.kept() && !hasAlready(r, p.tag) {
 		p.again = p.sheet != nil
+		f, q, err := s.query(r, c, fields)
+		if err != nil {
+			return p, err
+		}
+		if a.object != "" {
+			if q.IDs, err = s.oneID(r, c); err != nil {
+				return p, err
+			}
+		}
+		q.Into = into
 		var e extent
 		if e, p.mosaic, err = s.collect(r, c, a, q, p.again); err != nil {
 			return p, err
@@ -157,17 +156,17 @@ func (s *Server) read(r *http.Request, c *caller, a asked, f taxii.Filter, q sto
 		case p.mosaic != nil:
 			p.mosaic.ending = rest
 		case e.count == 0:
-			q.Into.Buffer = append(q.Into.Buffer[:0], rest...)
+			into.Buffer = append(into.Buffer[:0], rest...)
 		default:
-			q.Into.Buffer = append(q.Into.Buffer, rest...)
+			into.Buffer = append(into.Buffer, rest...)
 		}
-		p.sheet = newSheet(e, f.AddedAfter, rest)
+		p.sheet = newSheet(e, q, rest)
 		s.shelf.put(a, p.sheet)
 	}
 	if r.Method == http.MethodHead || hasAlready(r, p.tag) {
 		return p, nil
 	}
-	return p, s.Recorder.Deliver(c.grant, q.Match, q.After, p.first, p.last, p.count)
+	return p, s.Recorder.Deliver(c.grant, p.match, p.after, p.first, p.last, p.count)
 }
 
 // opening is what stands before the objects of a page (TAXII 2.1 §3.7).

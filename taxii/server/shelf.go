@@ -79,6 +79,8 @@ func identity(page *store.Page, i, j int) (sum uint64) {
 // sheet is a page that was answered. It does not change.
 type sheet struct {
 	extent
+	match   taxii.Match // of the query, as after
+	after   time.Time
 	tag     string
 	spelled string      // date_added of the last object, for the log; "" if there is none
 	header  http.Header // what is said of it, but for its length
@@ -87,14 +89,14 @@ type sheet struct {
 	packed  bool        // the body is compressed
 }
 
-// newSheet is the sheet of a page behind after whose objects have that ending. Its
-// tag is made of nothing but what the caller gets, so that it tells nothing of what
-// is hidden. It is a weak one, the same for the compressed page (RFC 9110 §8.8.1).
-func newSheet(e extent, after time.Time, ending []byte) *sheet {
+// newSheet is the sheet of a page whose objects have that ending. Its tag is made of
+// nothing but what the caller gets, so that it tells nothing of what is hidden. It is a
+// weak one, the same for the compressed page (RFC 9110 §8.8.1).
+func newSheet(e extent, q store.Query, ending []byte) *sheet {
 	digest := sha256.Sum256(append(binary.BigEndian.AppendUint64(make([]byte, 0, 256), e.objects), ending...))
-	p := &sheet{extent: e, tag: `W/"` + base64.RawURLEncoding.EncodeToString(digest[:15]) + `"`}
+	p := &sheet{extent: e, match: q.Match, after: q.After, tag: `W/"` + base64.RawURLEncoding.EncodeToString(digest[:15]) + `"`}
 	p.header = http.Header{"Etag": {p.tag}}
-	setDates(p.header, e.first, e.last, after, e.count == 0)
+	setDates(p.header, e.first, e.last, q.After, e.count == 0)
 	if p.count == 0 {
 		p.body = ending
 	} else {
