@@ -118,9 +118,9 @@ func (a *Authenticator) Authenticate(r *http.Request) (exchange.Principal, *exch
 	now := a.now()
 	given := parse(r, a.keyHeader)
 	if account, token := a.verify(r.Context(), reg, given, now); account != nil && account.Usable(now) {
-		if home, works := reg.policy.Home(account.ID(), now); works {
-			p := account.Principal()
-			p.Home, p.Token = home, token
+		p, works := account.Principal(), false
+		if p.Home, works = reg.policy.Home(p.Account, now); works {
+			p.Token = token
 			return p, reg.policy, nil
 		}
 	}

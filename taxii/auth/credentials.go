@@ -25,10 +25,10 @@ func parse(r *http.Request, keyHeader string) credentials {
 	if header := r.Header.Get("Authorization"); header != "" {
 		scheme, value, _ := strings.Cut(header, " ")
 		value = strings.TrimSpace(value)
-		switch strings.ToLower(scheme) {
-		case "bearer", "token":
+		switch {
+		case strings.EqualFold(scheme, "bearer"), strings.EqualFold(scheme, "token"):
 			return credentials{secret: value}
-		case "basic":
+		case strings.EqualFold(scheme, "basic"):
 			decoded, err := base64.StdEncoding.DecodeString(value)
 			user, secret, ok := strings.Cut(string(decoded), ":")
 			if err == nil && ok {

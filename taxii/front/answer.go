@@ -44,12 +44,13 @@ func (a *answer) WriteHeader(status int) {
 		return
 	}
 	a.status, a.length = status, -1
-	if n, err := strconv.ParseInt(first(a.header, "Content-Length"), 10, 64); err == nil {
-		a.length = n
-	}
 	if !a.hasBody() {
 		a.length = 0
 		delete(a.header, "Content-Length")
+	} else if given := first(a.header, "Content-Length"); given != "" {
+		if n, err := strconv.ParseInt(given, 10, 64); err == nil {
+			a.length = n
+		}
 	}
 	if status == http.StatusNotModified {
 		delete(a.header, "Content-Type")
