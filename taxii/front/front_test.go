@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -189,6 +191,69 @@ func TestRequestsInOnePieceAreAnsweredInTurn(t *testing.T) {
 		for i := range n {
 			if got := l.answer("GET"); !strings.HasPrefix(got, "200 OK") || !strings.Contains(got, fmt.Sprintf("/%d<nil>", i)) {
 				t.Fatalf("pieces of %d: answer %d is %s", piece, i, got)
+			}
+		}
+	}
+}
+
+// direct is what a handler finds beside an http.ResponseWriter.
+type direct interface {
+	http.ResponseWriter
+	WriteParts(parts ...[]byte) (int64, error)
+	SendFile(fd int, size int64) (int64, error)
+}
+
+// Parts and files arrive whole and in order, however many they are and however little
+// a client takes at a time.
+func TestPartsAndFilesArriveWhole(t *testing.T) {
+	var want []byte
+	var parts [][]byte
+	for i := range 5000 {
+		part := bytes.Repeat([]byte{byte(i)}, i*7%9000)
+		parts, want = append(parts, part), append(want, part...)
+	}
+	file, err := os.Create(filepath.Join(t.TempDir(), "page"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	fd := int(file.Fd())
+	if _, err := file.Write(want); err != nil {
+		t.Fatal(err)
+	}
+	fronted, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		out, ours := w.(direct)
+		if !ours {
+			t.Error("a plain request is answered by net/http")
+			return
+		}
+		n, err := int64(0), error(nil)
+		if r.URL.Path != "/unsized" {
+			w.Header().Set("Content-Length", strconv.Itoa(len(want)))
+		}
+		if r.URL.Path == "/file" {
+			n, err = out.SendFile(fd, int64(len(want)))
+		} else {
+			n, err = out.WriteParts(parts...)
+		}
+		if n != int64(len(want)) || err != nil {
+			t.Errorf("%s: %d octets written, %v", r.URL.Path, n, err)
+		}
+	})
+	l := dial(t, fronted)
+	for range 3 {
+		for _, path := range []string{"/parts", "/unsized", "/file"} {
+			if path == "/file" && runtime.GOOS != "linux" {
+				continue
+			}
+			fmt.Fprintf(l, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", path)
+			time.Sleep(50 * time.Millisecond) // until the socket takes no more
+			response, err := http.ReadResponse(l.in, nil)
+			if err != nil {
+				t.Fatalf("%s: %v", path, err)
+			}
+			if got, err := io.ReadAll(response.Body); err != nil || !bytes.Equal(got, want) {
+				t.Fatalf("%s: %d octets of %d, or not those, %v", path, len(got), len(want), err)
 			}
 		}
 	}
