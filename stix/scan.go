@@ -108,14 +108,30 @@ func (s *scanner) object(i, depth int) int {
 		if s.escaped || !seen.add(from, i-1) {
 			return odd
 		}
-		if i = s.space(i); i >= len(s.b) {
-			return short
+		// Members are seldom apart from what is around them, and mostly strings:
+		// for those the general ways are not taken.
+		if i+1 < len(s.b) && s.b[i] == ':' && s.b[i+1] > ' ' {
+			i++
+		} else {
+			if i = s.space(i); i >= len(s.b) {
+				return short
+			}
+			if s.b[i] != ':' {
+				return odd
+			}
+			i = s.space(i + 1)
 		}
-		if s.b[i] != ':' {
-			return odd
+		if i < len(s.b) && s.b[i] == '"' {
+			i = s.text(i)
+		} else {
+			i = s.value(i, depth)
 		}
-		if i = s.value(s.space(i+1), depth); i < 0 {
+		if i < 0 {
 			return i
+		}
+		if i+1 < len(s.b) && s.b[i] == ',' && s.b[i+1] == '"' {
+			i++
+			continue
 		}
 		if i, more = s.follows(i, '}'); i < 0 {
 			return i
