@@ -136,7 +136,7 @@ type exchangeServer struct {
 
 	url      string // as clients reach it
 	servers  []*http.Server
-	fronts   []*front.Listener
+	front    *front.Listener
 	recorder *audit.Recorder
 	steward  *steward.Steward
 	desk     *operation.Desk
@@ -164,12 +164,14 @@ func (ex *exchangeServer) start(c *serveCmd) error {
 	ex.steward = steward.New(ex.store, ex.recorder, ex.key, ex.now, ex.log)
 	ex.desk = operation.New(ex.store, ex.steward, tables(ex.data), ex.now, ex.log)
 	ex.failed = make(chan error, 4)
-	ex.serve(listener, server.New(server.Config{
+	s := httpServer(ex.log, server.New(server.Config{
 		PublicURL: ex.url, Contact: c.Contact, MaxContentLength: c.MaxContent, DefaultLimit: c.Limit, MaxLimit: c.MaxLimit, Dir: ex.data,
 	}, server.Rooms{
 		Store: ex.store, Auth: auth.New(ex.store, ex.now, c.KeyHeader), Intake: in, Recorder: ex.recorder, Steward: ex.steward,
 		Metrics: counters, Log: ex.log, Now: ex.now,
 	}))
+	ex.front = front.Listen(listener, s)
+	ex.serve(ex.front, s)
 
 	// The store is ours, so a socket that is still there is left over.
 	os.Remove(ex.socket)
@@ -180,13 +182,13 @@ func (ex *exchangeServer) start(c *serveCmd) error {
 	if err := os.Chmod(ex.socket, 0o600); err != nil {
 		return err
 	}
-	ex.serve(socket, admin.New(ex.store, in, ex.steward, ex.desk, ex.now).Handler())
+	ex.serve(socket, httpServer(ex.log, admin.New(ex.store, in, ex.steward, ex.desk, ex.now).Handler()))
 	if c.AdminListen != "" {
 		listener, err := net.Listen("tcp", c.AdminListen)
 		if err != nil {
 			return err
 		}
-		ex.serve(listener, c.inside(counters))
+		ex.serve(listener, httpServer(ex.log, c.inside(counters)))
 	}
 	return nil
 }
@@ -204,19 +206,22 @@ func (c *serveCmd) inside(counters *metrics.Metrics) http.Handler {
 	return mux
 }
 
-// serve runs one listener. Headers have to come soon; bodies and answers are
+// httpServer is a server whose headers have to come soon; bodies and answers are
 // paced by their handlers.
-func (ex *exchangeServer) serve(l net.Listener, h http.Handler) {
-	s := &http.Server{
+func httpServer(log *slog.Logger, h http.Handler) *http.Server {
+	return &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          slog.NewLogLogger(ex.log.Handler(), slog.LevelDebug),
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
-	front := front.Listen(l, s)
-	ex.servers, ex.fronts = append(ex.servers, s), append(ex.fronts, front)
-	go func() { ex.failed <- s.Serve(front) }()
+}
+
+// serve runs one listener.
+func (ex *exchangeServer) serve(l net.Listener, s *http.Server) {
+	ex.servers = append(ex.servers, s)
+	go func() { ex.failed <- s.Serve(l) }()
 }
 
 // wait lets the steward make its rounds and the desk run its operations until ctx
@@ -260,7 +265,5 @@ func (ex *exchangeServer) stop() {
 			ex.log.Error("shut down", "err", err)
 		}
 	}
-	for _, f := range ex.fronts {
-		f.Drain(ctx) // an error means that a client was too slow
-	}
+	ex.front.Drain(ctx) // an error means that a client was too slow
 }

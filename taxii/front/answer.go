@@ -28,11 +28,8 @@ func (a *answer) begin() {
 	clear(a.header)
 	a.status, a.length, a.written, a.sent, a.last, a.failed = 0, 0, 0, false, false, nil
 	a.head.Reset()
-	if a.body.Cap() > maxHead { // idle connections are many
-		a.body = bytes.Buffer{}
-	}
-	a.body.Reset()
 	a.conn.request.body.bounded = false
+	a.conn.sender.deadline = time.Time{}
 }
 
 // Header implements http.ResponseWriter.
@@ -48,8 +45,11 @@ func (a *answer) WriteHeader(status int) {
 		a.length = 0
 		delete(a.header, "Content-Length")
 	} else if given := first(a.header, "Content-Length"); given != "" {
-		if n, err := strconv.ParseInt(given, 10, 64); err == nil {
+		n, err := strconv.ParseInt(given, 10, 64)
+		if err == nil && n >= 0 {
 			a.length = n
+		} else {
+			delete(a.header, "Content-Length")
 		}
 	}
 	if status == http.StatusNotModified {
@@ -107,12 +107,15 @@ func (a *answer) WriteParts(parts ...[]byte) (n int64, err error) {
 		if a.body.Len() >= chunk {
 			a.sendChunk()
 		}
-		return n, a.failed
 	case a.written+n > a.length:
 		return 0, http.ErrContentLength
+	default:
+		a.written += n
+		a.send(parts...)
 	}
-	a.written += n
-	a.send(parts...)
+	if a.failed != nil {
+		n = 0
+	}
 	return n, a.failed
 }
 
@@ -162,6 +165,9 @@ func (a *answer) finish() bool {
 	if !a.sent {
 		a.send()
 	}
+	if a.body.Reset(); a.body.Cap() > maxHead { // idle connections are many
+		a.body = bytes.Buffer{}
+	}
 	return a.failed == nil && a.written == a.length && !a.last
 }
 
@@ -194,7 +200,7 @@ func (a *answer) begun(parts [][]byte) [][]byte {
 // end writes the end of the head. What nobody read of the request is read before, or
 // nothing can follow.
 func (a *answer) end() {
-	if !a.conn.request.body.drain() && !a.last {
+	if !a.last && (!a.conn.request.body.drain() || a.conn.state.Load() == retired) {
 		a.last = true
 		a.field("Connection", "close")
 	}

@@ -2,9 +2,10 @@ package front
 
 import (
 	"bytes"
-	"context"
+	"log"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 )
@@ -17,6 +18,7 @@ type conn struct {
 	renewal  time.Time // when the deadline of reading is to be moved on
 	got      []byte    // of what comes next, in room
 	request  request
+	presence presence
 	answer   answer
 	sender   sender
 	room     [maxHead]byte
@@ -31,11 +33,8 @@ const (
 
 func newConn(l *Listener, tcp *net.TCPConn) *conn {
 	c := &conn{listener: l, tcp: tcp}
-	r := (&http.Request{
-		Method: http.MethodGet, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: http.Header{}, Body: http.NoBody, RemoteAddr: tcp.RemoteAddr().String(),
-	}).WithContext(context.Background())
-	r.URL, c.request.Request, c.request.body.conn = &c.request.url, r, c
+	c.request.init(c)
+	c.presence.conn = c
 	c.answer.conn, c.answer.header = c, http.Header{}
 	return c
 }
@@ -49,13 +48,13 @@ func (c *conn) retire() {
 
 // serve answers requests until one is not plain.
 func (c *conn) serve() {
-	defer c.listener.forget(c)
 	if err := c.sender.init(c.tcp); err != nil {
-		c.tcp.Close()
+		c.end()
 		return
 	}
 	for {
-		if len(c.got) == 0 {
+		// Some clients send an empty line behind a body (RFC 9112 §2.2).
+		if c.got = bytes.TrimLeft(c.got, "\r\n"); len(c.got) == 0 {
 			if err := c.await(); err != nil {
 				break
 			}
@@ -64,14 +63,20 @@ func (c *conn) serve() {
 				break
 			}
 			c.got = c.room[:n]
+			continue
 		}
 		end := bytes.Index(c.got, emptyLine) + len(emptyLine)
 		if end < len(emptyLine) || !c.request.parse(string(c.got[:end])) {
+			c.listener.forget(c)
 			c.listener.hand(accepted{&begun{c.tcp, bytes.Clone(c.got)}, nil})
 			return
 		}
-		c.got = c.got[end:]
-		if !c.state.CompareAndSwap(waiting, answering) || !c.respond() || !c.state.CompareAndSwap(answering, waiting) {
+		c.got = c.got[end:] // of which the body takes its part
+		if !c.state.CompareAndSwap(waiting, answering) || !c.respond() {
+			break
+		}
+		if !c.state.CompareAndSwap(answering, waiting) {
+			c.answer.last = true
 			break
 		}
 	}
@@ -80,7 +85,12 @@ func (c *conn) serve() {
 		c.tcp.CloseWrite()
 		time.Sleep(linger)
 	}
+	c.end()
+}
+
+func (c *conn) end() {
 	c.tcp.Close()
+	c.listener.forget(c)
 }
 
 // linger is how long a client has to take an answer that ends its connection.
@@ -95,25 +105,29 @@ func (c *conn) await() error {
 	if now.Before(c.renewal) {
 		return nil
 	}
-	patience := c.listener.server.IdleTimeout
-	if c.renewal.IsZero() { // as net/http does with the first one
-		patience = c.listener.server.ReadHeaderTimeout
-	}
-	if patience == 0 {
+	s := c.listener.server
+	switch {
+	case c.renewal.IsZero() && s.ReadHeaderTimeout > 0: // as net/http does with the first one
+		c.renewal = now
+		return c.tcp.SetReadDeadline(now.Add(s.ReadHeaderTimeout))
+	case s.IdleTimeout == 0:
+		c.renewal = now.Add(time.Hour)
 		return c.tcp.SetReadDeadline(time.Time{})
 	}
-	c.renewal = now.Add(patience / 8)
-	return c.tcp.SetReadDeadline(c.renewal.Add(patience))
+	c.renewal = now.Add(s.IdleTimeout / 8)
+	return c.tcp.SetReadDeadline(c.renewal.Add(s.IdleTimeout))
 }
 
 // respond has the handler answer. It is false if nothing can follow.
 func (c *conn) respond() (whole bool) {
 	defer func() {
-		if fault := recover(); fault != nil {
-			whole = false
-			if log := c.listener.server.ErrorLog; log != nil && fault != http.ErrAbortHandler {
-				log.Printf("front: panic serving %s: %v", c.request.RemoteAddr, fault)
+		c.presence.end()
+		if fault := recover(); fault != nil && fault != http.ErrAbortHandler {
+			to := c.listener.server.ErrorLog
+			if to == nil {
+				to = log.Default()
 			}
+			to.Printf("front: panic serving %s: %v\n%s", c.request.RemoteAddr, fault, debug.Stack())
 		}
 	}()
 	c.answer.begin()

@@ -26,9 +26,10 @@ func serve(t *testing.T, h http.HandlerFunc) (fronted, plain *httptest.Server) {
 	t.Helper()
 	fronted, plain = httptest.NewUnstartedServer(h), httptest.NewUnstartedServer(h)
 	fronted.Listener = front.Listen(fronted.Listener, fronted.Config)
-	plain.Config.ErrorLog = log.New(io.Discard, "", 0)
-	plain.Start()
-	fronted.Start()
+	for _, s := range []*httptest.Server{fronted, plain} {
+		s.Config.ErrorLog = log.New(io.Discard, "", 0)
+		s.Start()
+	}
 	t.Cleanup(fronted.Close)
 	t.Cleanup(plain.Close)
 	return fronted, plain
@@ -157,13 +158,86 @@ func TestBodiesArriveWhole(t *testing.T) {
 			got = dial(t, fronted)
 			fmt.Fprintf(got, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nab", path)
 			time.Sleep(20 * time.Millisecond)
-			fmt.Fprintf(got, "cdGET /empty HTTP/1.1\r\nHost: x\r\n\r\n")
+			fmt.Fprintf(got, "cd\r\nGET /empty HTTP/1.1\r\nHost: x\r\n\r\n")
 			if path == "/echo" && !strings.Contains(got.answer("POST"), "abcd") {
 				t.Error("a body in two pieces did not come")
 			}
 			if g := got.answer("GET"); !strings.HasPrefix(g, "200 OK") {
 				t.Errorf("after a body in two pieces: %s", g)
 			}
+		}
+	}
+}
+
+// Nothing of one request is found in the next on its connection.
+func TestRequestsDoNotMix(t *testing.T) {
+	fronted, plain := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/plain")
+		if r.FormValue("set") != "" {
+			w.Header().Set("X-Set", r.FormValue("set"))
+			w.WriteHeader(http.StatusAccepted)
+		}
+		fmt.Fprint(w, r.Method, r.URL, r.Header, r.ContentLength, r.Form, r.PostForm)
+		r.URL.Path, r.RemoteAddr = "", "changed"
+	})
+	got, want := dial(t, fronted), dial(t, plain)
+	for _, request := range [][]string{
+		{"GET", "/a?set=1&b=2", "", "X-A: 1", "Accept: */*"}, {"GET", "/", ""}, {"POST", "/?c=3", "d=4", "Content-Type: application/x-www-form-urlencoded"},
+		{"GET", "/e?set=2", "", "X-A: 2", "X-A: 3"}, {"POST", "/", "f"}, {"GET", "/?g", ""},
+	} {
+		g, w := got.ask(request[0], request[1], request[2], request[3:]...), want.ask(request[0], request[1], request[2], request[3:]...)
+		if g != w {
+			t.Errorf("%q:\n%s\nby net/http:\n%s", request, g, w)
+		}
+	}
+}
+
+// A connection that waits for its next request is not held to the time that the first
+// one had.
+func TestIdleConnectionsStay(t *testing.T) {
+	for _, idle := range []time.Duration{0, 10 * time.Second} {
+		fronted := httptest.NewUnstartedServer(http.HandlerFunc(answers))
+		fronted.Config.ReadHeaderTimeout, fronted.Config.IdleTimeout = 50*time.Millisecond, idle
+		fronted.Listener = front.Listen(fronted.Listener, fronted.Config)
+		fronted.Start()
+		defer fronted.Close()
+		l := dial(t, fronted)
+		for range 3 {
+			if got := l.ask("GET", "/empty", ""); !strings.HasPrefix(got, "200 OK") {
+				t.Errorf("idle for up to %v: %s", idle, got)
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+	}
+}
+
+// Who waits for a client finds out that it has left, and is not told so of one that
+// has not.
+func TestContextEndsWhenTheClientLeaves(t *testing.T) {
+	begun, ended := make(chan bool), make(chan error)
+	fronted, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		begun <- true
+		select {
+		case <-r.Context().Done():
+		case <-time.After(time.Second):
+		}
+		ended <- r.Context().Err()
+	})
+	for _, leaves := range []bool{false, true, false} {
+		l := dial(t, fronted)
+		for range 2 {
+			io.WriteString(l, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nab")
+			<-begun
+			if leaves {
+				l.Close()
+			}
+			if err := <-ended; (err != nil) != leaves && runtime.GOOS == "linux" {
+				t.Errorf("the client leaves: %v; the context: %v", leaves, err)
+			}
+			if leaves {
+				break
+			}
+			l.answer("POST")
 		}
 	}
 }
@@ -268,11 +342,12 @@ func TestAnswersUnderWayAreFinished(t *testing.T) {
 			begun <- true
 			<-end
 		}
+		w.Write(make([]byte, 200_000))
 		io.WriteString(w, "whole")
 	})
 	idle, busy := dial(t, fronted), dial(t, fronted)
 	idle.ask("GET", "/", "")
-	io.WriteString(busy, "GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+	io.WriteString(busy, "GET /slow HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n")
 	<-begun
 	l := fronted.Listener.(*front.Listener)
 	l.Close()
@@ -295,8 +370,8 @@ func TestAnswersUnderWayAreFinished(t *testing.T) {
 	if err := <-drained; err != nil {
 		t.Error(err)
 	}
-	if got := busy.answer("GET"); !strings.Contains(got, "whole") {
-		t.Errorf("the answer under way: %s", got)
+	if got := busy.answer("GET"); !strings.Contains(got, " true 200005") || !strings.HasSuffix(got, "<nil>") {
+		t.Errorf("the answer under way, which is to say that it is the last: %s", got)
 	}
 	if got := busy.answer("GET"); got != "none" {
 		t.Errorf("behind it: %s", got)

@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// A head may be so long to be plain, and have so many fields. The body may have so
-// many octets: what nobody wants of it is read even so before the answer, as net/http
-// does up to there.
+// A head may be so long to be plain, and have so many fields. The body has fewer octets
+// than that: what nobody wants of it is read even so before the answer, as net/http does
+// up to there.
 const (
 	maxHead   = 4 << 10
 	maxFields = 32
@@ -21,9 +21,19 @@ const (
 // memory.
 type request struct {
 	*http.Request
+	blank  http.Request // what none has changed
 	url    url.URL
 	body   body
 	values [maxFields]string // of the fields
+}
+
+func (r *request) init(c *conn) {
+	r.body.conn = c
+	r.Request = (&http.Request{
+		URL: &r.url, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: http.Header{}, Body: http.NoBody, RemoteAddr: c.tcp.RemoteAddr().String(),
+	}).WithContext(&c.presence)
+	r.blank = *r.Request
 }
 
 // parse reads a head, up to its empty line, as http.ReadRequest would. It only says
@@ -31,6 +41,8 @@ type request struct {
 // is net/http's to tell.
 func (r *request) parse(head string) bool {
 	line, fields, _ := strings.Cut(head, "\r\n")
+	line = strings.Clone(line) // who keeps some of it is not to keep the credentials behind it
+	*r.Request = r.blank
 	target, v11 := strings.CutSuffix(line, " HTTP/1.1")
 	r.Method, target, _ = strings.Cut(target, " ")
 	if !v11 || r.Method != http.MethodGet && r.Method != http.MethodPost {
@@ -41,7 +53,7 @@ func (r *request) parse(head string) bool {
 		return false
 	}
 	clear(r.Header)
-	r.Host, r.body.left = "", 0
+	r.body.left = 0
 	for n := 0; fields != "\r\n"; n++ {
 		var colon, ends bool
 		if line, fields, ends = strings.Cut(fields, "\r\n"); !ends || n == maxFields {
@@ -65,7 +77,7 @@ func (r *request) parse(head string) bool {
 			}
 		case "Content-Length":
 			n, err := strconv.ParseUint(value, 10, 63)
-			if err != nil || n == 0 || n > maxBody || r.body.left > 0 {
+			if err != nil || n == 0 || n >= maxBody || r.body.left > 0 {
 				return false
 			}
 			r.body.left = int64(n)
@@ -80,7 +92,7 @@ func (r *request) parse(head string) bool {
 		r.Header[name] = r.values[n : n+1 : n+1]
 	}
 	r.url = url.URL{Path: path, RawQuery: query}
-	r.RequestURI, r.ContentLength, r.Body = target, r.body.left, http.NoBody
+	r.RequestURI, r.ContentLength = target, r.body.left
 	if r.ContentLength > 0 {
 		r.Body = &r.body
 	}

@@ -43,8 +43,9 @@ var heads = []string{
 }
 
 func parsed(head string) (*http.Request, bool) {
-	r := request{Request: &http.Request{Header: http.Header{}}}
-	r.URL = &r.url
+	var r request
+	r.Request = &http.Request{URL: &r.url, Header: http.Header{}, Body: http.NoBody}
+	r.blank = *r.Request
 	return r.Request, r.parse(head)
 }
 

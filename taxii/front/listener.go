@@ -12,12 +12,13 @@ import (
 )
 
 // Listener stands between the connections of a net.Listener and the http.Server
-// that serves it. It calls the server's Handler for plain requests: GET without a
-// body in HTTP/1.1, whose head comes in one piece and says nothing unusual (RFC
-// 9112). Accept yields the connections that bring another one.
+// that serves it. It calls the server's Handler for plain requests: GET, and POST of
+// less than 256 KiB, in HTTP/1.1 (RFC 9112), with a head that comes in one piece and
+// says nothing unusual. Accept yields the connections that bring another one.
 //
-// The Handler finds what net/http gives it, except that the context of a request
-// does not end when the client leaves.
+// The Handler finds what net/http gives it, but for what it does not need here: the
+// context has no values, and the ResponseWriter is no Flusher or Hijacker, sends no
+// interim answers and guesses no Content-Type. It can send parts and files instead.
 type Listener struct {
 	net.Listener
 	server *http.Server

@@ -94,3 +94,12 @@ func (s *sender) some(fd uintptr) bool {
 		}
 	}
 }
+
+// gone tells whether the client has ended the connection and left nothing to read.
+func (s *sender) gone() (gone bool) {
+	s.raw.Control(func(fd uintptr) {
+		n, _, err := unix.Recvfrom(int(fd), make([]byte, 1), unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		gone = err == nil && n == 0 || err != nil && err != unix.EAGAIN && err != unix.EINTR
+	})
+	return gone
+}

@@ -27,7 +27,11 @@ func (s *sender) send(parts [][]byte, _ int, size int64) error {
 		return errors.ErrUnsupported
 	}
 	s.tcp.SetWriteDeadline(s.deadline)
+	defer s.tcp.SetWriteDeadline(time.Time{})
 	buffers := net.Buffers(parts)
 	_, err := buffers.WriteTo(s.tcp)
 	return err
 }
+
+// gone is not found out here.
+func (s *sender) gone() bool { return false }

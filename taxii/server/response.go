@@ -29,6 +29,7 @@ func (w *response) started() bool { return w.status != 0 }
 func (w *response) WriteHeader(status int) {
 	if w.status == 0 {
 		w.status = status
+		w.hurry(0) // for an answer that has no body
 	}
 	w.ResponseWriter.WriteHeader(status)
 }

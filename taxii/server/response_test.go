@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"bufio"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -11,18 +12,30 @@ import (
 )
 
 // One connection takes answers of every size, with and without a body, one after
-// the other, though the head of a large one waits for its body: none is late, and
-// none holds octets of another.
+// the other: none is late, and none holds octets of another.
 func TestAnswersOnOneConnectionDoNotMix(t *testing.T) {
 	w := newWorld(t)
+	t.Run("plain", func(t *testing.T) { answersOnOneConnection(t, w, false) })
+	w.server.Close()
+	w.serve(true)
+	t.Run("TLS", func(t *testing.T) { answersOnOneConnection(t, w, true) }) // by net/http
+}
+
+func answersOnOneConnection(t *testing.T, w *world, secure bool) {
 	c := w.collection("sharing.reports")
 	vendor := w.as("vendor/feed")
+	if secure {
+		vendor.http.Transport = w.server.Client().Transport
+	}
 	vendor.push(c, indicators(1, 1200)...)
 	line, err := net.Dial("tcp", w.server.Listener.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer line.Close()
+	if secure {
+		line = tls.Client(line, &tls.Config{InsecureSkipVerify: true})
+	}
 	in := bufio.NewReader(line)
 	paths := []string{"/taxii2/", c + "objects/?limit=1", c + "objects/?limit=30", c + "objects/?limit=100", c + "objects/?limit=1200", c + "manifest/"}
 	for round := range 3 { // what is asked again is kept
