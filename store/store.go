@@ -38,15 +38,16 @@ type Store interface {
 	// already, or is refused; the status says which. Records get a date_added
 	// that is a whole millisecond and greater than any the collection ever gave,
 	// in the order in which they become visible. The status can be read once the
-	// last part is in. A part that is in already changes nothing, so an Append of
-	// unknown outcome can be repeated; one out of order is Conflict, one of a
-	// push that is forgotten NotFound. A version that changes what no version may
+	// last part is in; what Append returns is its head so far, and this part of
+	// it. A part that is in already changes nothing, so an Append of unknown
+	// outcome can be repeated; one out of order is Conflict, one of a push that is
+	// forgotten NotFound. A version that changes what no version may
 	// is taken with a warning. Forbidden without the right
 	// to write; NotFound if the directory has shut the collection; TooMany if the
 	// first part is one push more than the flow's quota allows its writer that
 	// day (UTC). What is barred (see Remove) is a failure. Each part commits with
 	// its audit entry.
-	Append(ctx context.Context, g exchange.Grant, part Part) error
+	Append(ctx context.Context, g exchange.Grant, part Part) (Status, Outcomes, error)
 	// Rehearse tells what Append would make of all parts of a push, one after the
 	// other, and stores nothing: no record, no status. It may read the parts more
 	// than once. An error they yield is returned as it is.

@@ -13,23 +13,28 @@ import (
 
 // Append implements store.Store. A part that is there already is not added
 // again, so an Append of which the outcome is unknown can be repeated.
-func (s *Store) Append(ctx context.Context, g exchange.Grant, part store.Part) error {
+func (s *Store) Append(ctx context.Context, g exchange.Grant, part store.Part) (status store.Status, outcomes store.Outcomes, err error) {
 	if !g.CanWrite() {
-		return taxii.Errorf(taxii.Forbidden, "you may not add to this collection")
+		return status, outcomes, taxii.Errorf(taxii.Forbidden, "you may not add to this collection")
 	}
 	if part.Submission.Collection != g.ID() {
-		return fmt.Errorf("append: the push is for collection %s, the grant for %s", part.Submission.Collection, g.ID())
+		return status, outcomes, fmt.Errorf("append: the push is for collection %s, the grant for %s", part.Submission.Collection, g.ID())
 	}
 	drafts, size := newDrafts(part.Items)
-	return s.do(ctx, &job{objects: len(part.Items), bytes: size, run: func(b *batch) error {
+	err = s.do(ctx, &job{objects: len(part.Items), bytes: size, run: func(b *batch) error {
 		if err := b.open(g.ID()); err != nil {
 			return err
 		}
-		status, err := b.status(part)
-		if err != nil || status == nil {
+		push, err := b.status(part)
+		if err != nil {
 			return err
 		}
-		if status.number == 0 {
+		if push.has(part) {
+			status = push.head.Status
+			outcomes, err = s.outcomes(b.tx.Tx, push.number, part.N)
+			return err
+		}
+		if push.number == 0 {
 			if err := b.count(g.Collection()); err != nil {
 				return err
 			}
@@ -39,8 +44,11 @@ func (s *Store) Append(ctx context.Context, g exchange.Grant, part store.Part) e
 		if err != nil {
 			return err
 		}
-		return firstOf(status.save(b, part, a), b.keepApart(part), b.enter(a.entry(g, part.Submission)))
+		err = firstOf(push.save(b, part, a), b.keepApart(part), b.enter(a.entry(g, part.Submission)))
+		status, outcomes = push.head.Status, a.outcomes
+		return err
 	}})
+	return status, outcomes, err
 }
 
 // errRehearsed rolls a transaction back in which all went well.

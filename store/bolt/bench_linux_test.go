@@ -266,7 +266,7 @@ func BenchmarkIngest(b *testing.B) {
 				sub := store.Submission{ID: uuid.New(), Collection: collection, Requested: time.Now()}
 				cut := parts(list)
 				for i, items := range cut {
-					if err := s.Append(b.Context(), grant, store.Part{Submission: sub, N: i, Last: i == len(cut)-1, Items: items}); err != nil {
+					if _, _, err := s.Append(b.Context(), grant, store.Part{Submission: sub, N: i, Last: i == len(cut)-1, Items: items}); err != nil {
 						b.Fatal(err)
 					}
 				}

@@ -85,7 +85,7 @@ func (ck *checking) statuses() error {
 			return nil
 		}
 		for part := range h.Parts {
-			if _, ok := ck.store.outcomes(parts, number(k), part); !ok {
+			if _, err := ck.store.outcomes(ck.tx, number(k), part); err != nil {
 				ck.fault(fmt.Sprintf("statuses: part %d of %s is missing or damaged", part, h.ID))
 			}
 		}

@@ -119,8 +119,7 @@ type pushing struct {
 	head   statusHead
 }
 
-// status finds the status that part belongs to; nil if it holds that part
-// already. It writes nothing.
+// status finds the status that part belongs to. It writes nothing.
 func (b *batch) status(part store.Part) (*pushing, error) {
 	id := part.Submission.ID
 	candidates := []uint64{}
@@ -143,13 +142,14 @@ func (b *batch) status(part store.Part) (*pushing, error) {
 		return nil, taxii.Errorf(taxii.NotFound, "there is no push %s to go on with", id)
 	case h.Account != part.Submission.Account || h.Collection != part.Submission.Collection:
 		return nil, taxii.Errorf(taxii.Conflict, "push %s belongs to somebody else", id)
-	case part.N < h.Parts:
-		return nil, nil
-	case part.N > h.Parts || h.complete:
+	case part.N > h.Parts || part.N == h.Parts && h.complete:
 		return nil, taxii.Errorf(taxii.Conflict, "push %s has %d parts, number %d cannot follow", id, h.Parts, part.N)
 	}
 	return &pushing{n, h}, nil
 }
+
+// has tells whether the status holds that part already.
+func (p *pushing) has(part store.Part) bool { return part.N < p.head.Parts }
 
 // save writes a part of the status.
 func (p *pushing) save(b *batch, part store.Part, a *adding) error {
@@ -170,7 +170,7 @@ func (p *pushing) save(b *batch, part store.Part, a *adding) error {
 		p.number = b.lastStatus
 		b.statuses[part.Submission.ID] = p.number
 	}
-	h := p.head
+	h := &p.head
 	h.Counts = h.Counts.Plus(a.counts)
 	h.Parts++
 	h.complete = part.Last
@@ -181,7 +181,7 @@ func (p *pushing) save(b *batch, part store.Part, a *adding) error {
 		}
 		piece++
 	}
-	return heads.Put(numberKey(p.number), appendStatus(nil, h))
+	return heads.Put(numberKey(p.number), appendStatus(nil, *h))
 }
 
 // appendOutcomes makes what parts holds in pieces: each list behind its length.
@@ -193,18 +193,19 @@ func appendOutcomes(b []byte, o store.Outcomes) []byte {
 	return b
 }
 
-// outcomes is one part of a status; false if it is damaged.
-func (s *Store) outcomes(parts *bbolt.Bucket, number uint64, part int) (o store.Outcomes, ok bool) {
+// outcomes is one part of a status.
+func (s *Store) outcomes(tx *bbolt.Tx, number uint64, part int) (o store.Outcomes, err error) {
 	var frame []byte
-	prefix, cursor := partKey(number, part), parts.Cursor()
+	prefix, cursor := partKey(number, part), tx.Bucket(bucketStatus).Bucket(bucketParts).Cursor()
 	for k, v := cursor.Seek(prefix); bytes.HasPrefix(k, prefix); k, v = cursor.Next() {
 		frame = append(frame, v...)
 	}
 	b, err := s.unzip.DecodeAll(frame, nil)
-	if err != nil {
-		return o, false
+	o, ok := parseOutcomes(b)
+	if err != nil || !ok {
+		return o, damaged("part %d of status number %d is cut off", part, number)
 	}
-	return parseOutcomes(b)
+	return o, nil
 }
 
 // parseOutcomes reads what appendOutcomes made; false if it is damaged.
@@ -259,11 +260,8 @@ func (s *Store) Outcomes(ctx context.Context, id uuid.UUID, n int) (o store.Outc
 		if n < 0 || n >= h.Parts {
 			return taxii.Errorf(taxii.NotFound, "status %s has no part %d", id, n)
 		}
-		var ok bool
-		if o, ok = s.outcomes(tx.Bucket(bucketStatus).Bucket(bucketParts), number, n); !ok {
-			return damaged("part %d of status %s is cut off", n, id)
-		}
-		return nil
+		o, err = s.outcomes(tx, number, n)
+		return err
 	})
 	return o, err
 }

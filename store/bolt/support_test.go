@@ -56,7 +56,8 @@ func item(text string) store.Item {
 // push appends items in one part.
 func push(ctx context.Context, s *bolt.Store, items ...store.Item) (store.Submission, error) {
 	sub := store.Submission{ID: uuid.New(), Collection: collection, Requested: time.Now()}
-	return sub, s.Append(ctx, grant, store.Part{Submission: sub, Last: true, Items: items})
+	_, _, err := s.Append(ctx, grant, store.Part{Submission: sub, Last: true, Items: items})
+	return sub, err
 }
 
 func mustPush(t testing.TB, s *bolt.Store, items ...store.Item) {

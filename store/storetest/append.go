@@ -8,8 +8,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/google/uuid"
-
 	"comity/stix"
 	"comity/store"
 	"comity/taxii"
@@ -113,14 +111,14 @@ var appendTests = []test{
 		for _, g := range []exchange.Grant{w.reader, {}} {
 			sub := w.submission()
 			sub.Collection = g.ID()
-			w.wantCode(w.store.Append(w.Context(), g, store.Part{Submission: sub, Last: true, Items: []store.Item{indicator(1, 1)}}), taxii.Forbidden)
+			w.wantCode(w.append(g, store.Part{Submission: sub, Last: true, Items: []store.Item{indicator(1, 1)}}), taxii.Forbidden)
 		}
 		w.want(w.writer, all(), "")
 	}},
 	{"a part can be handed in again", func(w *world) {
 		part := store.Part{Submission: w.submission(), Last: true, Items: []store.Item{indicator(1, 1)}}
 		for range 2 {
-			if err := w.store.Append(w.Context(), w.writer, part); err != nil {
+			if err := w.append(w.writer, part); err != nil {
 				w.Fatal(err)
 			}
 		}
@@ -131,7 +129,7 @@ var appendTests = []test{
 	{"a caller whose context has ended gets its error", func(w *world) {
 		ctx, cancel := context.WithCancel(w.Context())
 		cancel()
-		err := w.store.Append(ctx, w.writer, store.Part{Submission: w.submission(), Last: true, Items: []store.Item{indicator(1, 1)}})
+		_, _, err := w.store.Append(ctx, w.writer, store.Part{Submission: w.submission(), Last: true, Items: []store.Item{indicator(1, 1)}})
 		if !errors.Is(err, context.Canceled) {
 			w.Errorf("got %v", err)
 		}
@@ -144,7 +142,7 @@ var appendTests = []test{
 			wg.Go(func() {
 				for n := range 20 {
 					sub := w.submission()
-					if err := w.store.Append(w.Context(), w.writer, store.Part{Submission: sub, Last: true, Items: []store.Item{indicator(n, 1), address(n, "x")}}); err != nil {
+					if err := w.append(w.writer, store.Part{Submission: sub, Last: true, Items: []store.Item{indicator(n, 1), address(n, "x")}}); err != nil {
 						w.Error(err)
 						return
 					}
@@ -172,7 +170,7 @@ var appendTests = []test{
 		w.clock.add(1e9)
 		sub := w.submission()
 		sub.Collection = other.writer.ID()
-		if err := w.store.Append(w.Context(), other.writer, store.Part{Submission: sub, Last: true, Items: []store.Item{indicator(1, 1)}}); err != nil {
+		if err := w.append(other.writer, store.Part{Submission: sub, Last: true, Items: []store.Item{indicator(1, 1)}}); err != nil {
 			w.Fatal(err)
 		}
 		here, there := w.scan(w.reader, store.Query{}), w.scan(other.reader, store.Query{})
@@ -221,7 +219,7 @@ var rehearseTests = []test{
 		sub := first.Submission
 		second.Submission = sub
 		for _, p := range []store.Part{first, second} {
-			if err := w.store.Append(w.Context(), w.writer, p); err != nil {
+			if err := w.append(w.writer, p); err != nil {
 				w.Fatal(err)
 			}
 		}
@@ -255,131 +253,5 @@ var rehearseTests = []test{
 		if _, _, err = w.store.Rehearse(w.Context(), w.writer, parts); !errors.Is(err, broken) {
 			w.Errorf("got %v", err)
 		}
-	}},
-}
-
-var statusTests = []test{
-	{"the parts add up and show after the last", func(w *world) {
-		sub := w.submission()
-		for n := range 3 {
-			if _, err := w.store.Status(w.Context(), sub.Account, sub.ID); taxii.CodeOf(err) != taxii.NotFound {
-				w.Errorf("before part %d: %v", n, err)
-			}
-			if _, err := w.store.Outcomes(w.Context(), sub.ID, 0); taxii.CodeOf(err) != taxii.NotFound {
-				w.Errorf("outcomes before part %d: %v", n, err)
-			}
-			items := []store.Item{indicator(n, 1), indicator(0, 1), {Refused: &store.Refusal{ID: "x", Version: "y", Message: "z"}}}
-			if err := w.store.Append(w.Context(), w.writer, store.Part{Submission: sub, N: n, Last: n == 2, Items: items}); err != nil {
-				w.Fatal(err)
-			}
-			// What is in is visible at once.
-			if got := w.scan(w.reader, store.Query{}).Len(); got != n+1 {
-				w.Errorf("after part %d: %d objects", n, got)
-			}
-		}
-		head, successes, failures := w.details(sub)
-		want := store.Status{Submission: sub, Counts: store.Counts{Successes: 6, Failures: 3, Stored: 3}, Parts: 3}
-		if !head.Requested.Equal(sub.Requested) {
-			w.Errorf("requested %s, want %s", head.Requested, sub.Requested)
-		}
-		if want.Requested = head.Requested; head != want || len(successes) != 6 || len(failures) != 3 {
-			w.Errorf("got %+v\nwant %+v", head, want)
-		}
-		for _, n := range []int{-1, 3} {
-			_, err := w.store.Outcomes(w.Context(), sub.ID, n)
-			w.wantCode(err, taxii.NotFound)
-		}
-	}},
-	{"parts come in order", func(w *world) {
-		sub := w.submission()
-		w.wantCode(w.store.Append(w.Context(), w.writer, store.Part{Submission: sub, N: 1, Last: true, Items: []store.Item{indicator(1, 1)}}), taxii.NotFound)
-		w.push()
-		if err := w.store.Append(w.Context(), w.writer, store.Part{Submission: sub}); err != nil {
-			w.Fatal(err)
-		}
-		w.wantCode(w.store.Append(w.Context(), w.writer, store.Part{Submission: sub, N: 2, Last: true, Items: []store.Item{indicator(1, 1)}}), taxii.Conflict)
-		w.want(w.reader, all(), "")
-	}},
-	{"only who pushed may read it", func(w *world) {
-		sub := w.push(indicator(1, 1))
-		for account, id := range map[string]uuid.UUID{"vendor/other": sub.ID, "": sub.ID, sub.Account: uuid.New()} {
-			_, err := w.store.Status(w.Context(), account, id)
-			w.wantCode(err, taxii.NotFound)
-		}
-		if sub.Account == "" {
-			w.Error("the test has no account")
-		}
-	}},
-	{"the operator reads every one", func(w *world) {
-		sub := w.push(indicator(1, 1))
-		status, err := w.store.Push(w.Context(), sub.ID)
-		if err != nil || status.Account != sub.Account || status.Stored != 1 {
-			w.Errorf("got %+v, %v", status, err)
-		}
-		_, err = w.store.Push(w.Context(), uuid.New())
-		w.wantCode(err, taxii.NotFound)
-	}},
-	{"a warning is kept with the success it is about", func(w *world) {
-		odd, refused := indicator(1, 1), indicator(2, 1)
-		odd.Warning, refused.Warning = "odd", "not taken at all"
-		refused.Refused = &store.Refusal{ID: "x", Version: "y", Message: "z"}
-		sub := w.push(indicator(3, 1), odd, refused, odd)
-		o, err := w.store.Outcomes(w.Context(), sub.ID, 0)
-		if err != nil {
-			w.Fatal(err)
-		}
-		detail := `{"id":"` + idOf("indicator", 1) + `","version":"` + day(1) + `","message":"odd"}`
-		if got, want := string(o.Warnings), detail+","+detail; got != want {
-			w.Errorf("got %s\nwant %s", got, want)
-		}
-	}},
-	{"a version that changes what none may is taken with a warning", func(w *world) {
-		w.push(indicator(1, 1))
-		other := indicator(1, 2)
-		other.Object.Raw = bytes.Replace(other.Object.Raw, []byte(`"created":"`+day(1)), []byte(`"created":"`+day(2)), 1)
-		other.Warning = "odd"
-		sub := w.push(other)
-		o, err := w.store.Outcomes(w.Context(), sub.ID, 0)
-		if err != nil || !bytes.Contains(o.Warnings, []byte(`"message":"odd; R-055 /created: `)) {
-			w.Errorf("%s, %v", o.Warnings, err)
-		}
-		w.want(w.reader, all(), "indicator1/2.1/1 indicator1/2.1/2")
-	}},
-	{"old ones are forgotten and others stay", func(w *world) {
-		old, abandoned, slow := w.push(indicator(1, 1)), w.submission(), w.submission()
-		if err := w.store.Append(w.Context(), w.writer, store.Part{Submission: abandoned, Items: []store.Item{indicator(2, 1)}}); err != nil {
-			w.Fatal(err)
-		}
-		w.clock.add(1e9)
-		limit := w.clock.Now()
-		kept := w.push(indicator(3, 1))
-		if err := w.store.Append(w.Context(), w.writer, store.Part{Submission: slow, Last: true, Items: []store.Item{indicator(1, 1)}}); err != nil {
-			w.Fatal(err)
-		}
-		if err := w.store.ExpireStatuses(w.Context(), limit); err != nil {
-			w.Fatal(err)
-		}
-		_, err := w.store.Status(w.Context(), old.Account, old.ID)
-		w.wantCode(err, taxii.NotFound)
-		_, err = w.store.Outcomes(w.Context(), old.ID, 0)
-		w.wantCode(err, taxii.NotFound)
-		_, err = w.store.Status(w.Context(), slow.Account, slow.ID)
-		w.wantCode(err, taxii.NotFound)
-		w.wantCode(w.store.Append(w.Context(), w.writer, store.Part{Submission: abandoned, N: 1, Last: true}), taxii.NotFound)
-		w.details(kept)
-		w.want(w.reader, store.Query{}, "indicator1/2.1/1 indicator2/2.1/1 indicator3/2.1/1")
-		w.reopen()
-		w.details(kept)
-		w.clean()
-	}},
-	{"expiry takes all there are", func(w *world) {
-		for range 40 {
-			w.push(indicator(1, 1))
-		}
-		w.clock.add(1e9)
-		if err := w.store.ExpireStatuses(w.Context(), w.clock.Now()); err != nil {
-			w.Fatal(err)
-		}
-		w.clean()
 	}},
 }

@@ -83,7 +83,7 @@ var auditTests = []test{
 	{"each part of a push has its line", func(w *world) {
 		sub := w.submission()
 		for n, items := range [][]store.Item{{indicator(1, 1), refused(7, "article 3"), indicator(2, 1)}, {indicator(1, 1)}} {
-			if err := w.store.Append(w.Context(), w.writer, store.Part{Submission: sub, N: n, Last: n == 1, Items: items}); err != nil {
+			if err := w.append(w.writer, store.Part{Submission: sub, N: n, Last: n == 1, Items: items}); err != nil {
 				w.Fatal(err)
 			}
 		}
@@ -122,7 +122,7 @@ var auditTests = []test{
 	{"a part that is in already and a rehearsal leave no line", func(w *world) {
 		part := store.Part{Submission: w.submission(), Last: true, Items: []store.Item{indicator(1, 1)}}
 		for range 2 {
-			if err := w.store.Append(w.Context(), w.writer, part); err != nil {
+			if err := w.append(w.writer, part); err != nil {
 				w.Fatal(err)
 			}
 		}
@@ -132,7 +132,7 @@ var auditTests = []test{
 		w.last(1)
 	}},
 	{"what fails leaves no line", func(w *world) {
-		w.wantCode(w.store.Append(w.Context(), w.reader, store.Part{Submission: w.submission(), Last: true}), taxii.Forbidden)
+		w.wantCode(w.append(w.reader, store.Part{Submission: w.submission(), Last: true}), taxii.Forbidden)
 		_, err := w.store.Delete(w.Context(), w.writer, ids(all(), idOf("indicator", 1)))
 		w.wantCode(err, taxii.NotFound)
 		_ = w.store.Amend(w.Context(), func(*exchange.Directory) ([]audit.Entry, error) {
@@ -144,7 +144,7 @@ var auditTests = []test{
 	}},
 	{"the operator is named as such", func(w *world) {
 		sub := w.submission()
-		if err := w.store.Append(w.Context(), exchange.Operator(w.writer.ID()), store.Part{Submission: sub, Last: true}); err != nil {
+		if err := w.append(exchange.Operator(w.writer.ID()), store.Part{Submission: sub, Last: true}); err != nil {
 			w.Fatal(err)
 		}
 		if e := w.last(1); e.Account != "operator" || e.Org != "" || e.Parties != nil {
@@ -232,7 +232,7 @@ var auditTests = []test{
 		for i := range 6 {
 			wg.Go(func() {
 				for n := range 10 {
-					err := w.store.Append(w.Context(), w.writer, store.Part{Submission: w.submission(), Last: true, Items: []store.Item{indicator(10*i+n, 1)}})
+					err := w.append(w.writer, store.Part{Submission: w.submission(), Last: true, Items: []store.Item{indicator(10*i+n, 1)}})
 					err = errors.Join(err, w.store.Record(w.Context(), audit.Entry{Act: audit.Notice}))
 					if n%2 == 0 {
 						_, failed := w.store.Delete(w.Context(), w.writer, ids(all(), idOf("indicator", 10*i+n)))

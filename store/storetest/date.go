@@ -74,7 +74,7 @@ var dateTests = []test{
 						items[j] = indicator((i*pushes+n)*size+j, 1)
 					}
 					part := store.Part{Submission: w.submission(), Last: true, Items: items}
-					if err := w.store.Append(w.Context(), w.writer, part); err != nil {
+					if err := w.append(w.writer, part); err != nil {
 						w.Error(err)
 					}
 					w.clock.add(time.Millisecond)
@@ -155,7 +155,7 @@ var dateTests = []test{
 					default:
 					}
 					part := store.Part{Submission: w.submission(), Last: true, Items: []store.Item{indicator(i, n%28+1), indicator(100*n+i+10, 1)}}
-					if err := w.store.Append(w.Context(), w.writer, part); err != nil {
+					if err := w.append(w.writer, part); err != nil {
 						w.Error(err)
 						return
 					}

@@ -21,7 +21,7 @@ func quotaOf(w *world, pushes int) parties {
 // begin appends the first part of a push.
 func (w *world) begin(p parties, last bool, items ...store.Item) (store.Submission, error) {
 	sub := store.Submission{ID: uuid.New(), Account: p.writer.Principal().Account, Collection: p.writer.ID(), Requested: w.clock.Now()}
-	return sub, w.store.Append(w.Context(), p.writer, store.Part{Submission: sub, Last: last, Items: items})
+	return sub, w.append(p.writer, store.Part{Submission: sub, Last: last, Items: items})
 }
 
 // wantPushes compares the counter of a day.
@@ -67,7 +67,7 @@ var quotaTests = []test{
 			w.Fatal(err)
 		}
 		for _, part := range []store.Part{{Submission: sub}, {Submission: sub, N: 1, Last: true}, {Submission: sub, N: 1, Last: true}} {
-			if err := w.store.Append(w.Context(), p.writer, part); err != nil {
+			if err := w.append(p.writer, part); err != nil {
 				w.Errorf("part %d: %v", part.N, err)
 			}
 		}
@@ -173,7 +173,7 @@ var shutTests = []test{
 		w.reopen()
 		_, err = w.begin(w.parties, true, indicator(2, 1))
 		w.wantCode(err, taxii.NotFound)
-		w.wantCode(w.store.Append(w.Context(), w.writer, store.Part{Submission: sub, N: 1, Last: true}), taxii.NotFound)
+		w.wantCode(w.append(w.writer, store.Part{Submission: sub, N: 1, Last: true}), taxii.NotFound)
 		_, _, err = w.store.Rehearse(w.Context(), w.writer, func(yield func(store.Part, error) bool) { yield(store.Part{Last: true}, nil) })
 		w.wantCode(err, taxii.NotFound)
 		w.want(w.writer, all(), "indicator1/2.1/1")

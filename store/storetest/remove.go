@@ -57,7 +57,7 @@ func (w *world) wantBarred(p parties, want bool, i store.Item) {
 	w.Helper()
 	sub := w.submission()
 	sub.Account, sub.Collection = p.writer.Principal().Account, p.writer.ID()
-	if err := w.store.Append(w.Context(), p.writer, store.Part{Submission: sub, Last: true, Items: []store.Item{i}}); err != nil {
+	if err := w.append(p.writer, store.Part{Submission: sub, Last: true, Items: []store.Item{i}}); err != nil {
 		w.Fatal(err)
 	}
 	head, _, failures := w.details(sub)
@@ -189,12 +189,12 @@ var removeTests = []test{
 		other := newParties(w, w.Name()+" other")
 		mine := w.push(indicator(1, 1))
 		unfinished := w.submission()
-		if err := w.store.Append(w.Context(), w.writer, store.Part{Submission: unfinished}); err != nil {
+		if err := w.append(w.writer, store.Part{Submission: unfinished}); err != nil {
 			w.Fatal(err)
 		}
 		sub := w.submission()
 		sub.Collection = other.writer.ID()
-		if err := w.store.Append(w.Context(), other.writer, store.Part{Submission: sub, Last: true, Items: []store.Item{indicator(1, 1)}}); err != nil {
+		if err := w.append(other.writer, store.Part{Submission: sub, Last: true, Items: []store.Item{indicator(1, 1)}}); err != nil {
 			w.Fatal(err)
 		}
 		if err := w.store.ForgetStatuses(w.Context(), w.writer.ID()); err != nil {
@@ -202,7 +202,7 @@ var removeTests = []test{
 		}
 		_, err := w.store.Push(w.Context(), mine.ID)
 		w.wantCode(err, taxii.NotFound)
-		w.wantCode(w.store.Append(w.Context(), w.writer, store.Part{Submission: unfinished, N: 1, Last: true}), taxii.NotFound)
+		w.wantCode(w.append(w.writer, store.Part{Submission: unfinished, N: 1, Last: true}), taxii.NotFound)
 		w.details(sub)
 		w.want(w.reader, store.Query{}, "indicator1/2.1/1")
 		w.reopen()

@@ -83,7 +83,7 @@ var upkeepTests = []test{
 		}
 		_, err := w.store.Scan(w.Context(), w.reader, store.Query{Limit: 1})
 		w.wantCode(err, taxii.Unavailable)
-		w.wantCode(w.store.Append(w.Context(), w.writer, store.Part{Submission: w.submission(), Last: true}), taxii.Unavailable)
+		w.wantCode(w.append(w.writer, store.Part{Submission: w.submission(), Last: true}), taxii.Unavailable)
 		w.wantCode(w.store.Ready(w.Context()), taxii.Unavailable)
 		w.store = w.open(w.T, w.dir, w.clock.Now)
 		w.want(w.reader, store.Query{}, "indicator1/2.1/1")

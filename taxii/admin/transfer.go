@@ -61,7 +61,7 @@ func (a *Admin) push(ctx context.Context, g exchange.Grant, body io.Reader) (out
 	if err := a.steward.Revoked(context.WithoutCancel(ctx), g.Collection(), pushed.Revoked); err != nil {
 		return out, err
 	}
-	return a.submission(ctx, Name{pushed.Status.String()})
+	return a.submission(ctx, Name{pushed.Status.ID.String()})
 }
 
 // submission is one push, whoever made it.

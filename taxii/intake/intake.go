@@ -57,8 +57,9 @@ func New(s store.Store, dir string, now func() time.Time) *Intake {
 
 // Pushed is a push that was taken.
 type Pushed struct {
-	Status  uuid.UUID // complete
-	Revoked []stix.ID // objects that say of themselves that they are revoked
+	Status  store.Status   // complete
+	Last    store.Outcomes // the last of its parts: of most pushes there is no other
+	Revoked []stix.ID      // objects that say of themselves that they are revoked
 }
 
 // Push reads an envelope or a bundle from body and adds its objects to the
@@ -77,15 +78,16 @@ func (in *Intake) Push(ctx context.Context, g exchange.Grant, body io.Reader) (P
 	if err != nil {
 		return Pushed{}, err
 	}
+	pushed := Pushed{Revoked: p.revoked}
 	for part, err := range p.parts(verdicts) {
 		if err == nil {
-			err = in.store.Append(ctx, g, part)
+			pushed.Status, pushed.Last, err = in.store.Append(ctx, g, part)
 		}
 		if err != nil {
 			return Pushed{}, fmt.Errorf("append push %s: %w", p.submission.ID, err)
 		}
 	}
-	return Pushed{p.submission.ID, p.revoked}, nil
+	return pushed, nil
 }
 
 // Rehearse answers what Push would, and stores nothing.

@@ -31,11 +31,11 @@ type recorder struct {
 	fail  func(part int) error
 }
 
-func (r *recorder) Append(ctx context.Context, g exchange.Grant, part store.Part) error {
+func (r *recorder) Append(ctx context.Context, g exchange.Grant, part store.Part) (store.Status, store.Outcomes, error) {
 	r.parts = append(r.parts, part)
 	if r.fail != nil {
 		if err := r.fail(part.N); err != nil {
-			return err
+			return store.Status{}, store.Outcomes{}, err
 		}
 	}
 	return r.Store.Append(ctx, g, part)
@@ -125,7 +125,7 @@ func TestPartsAreBoundedAndInOrder(t *testing.T) {
 						size += len(r.ID) + len(r.Version) + len(r.Message)
 					}
 				}
-				if part.N != n || part.Last != (n == len(s.parts)-1) || part.Submission.ID != pushed.Status || part.Submission.Account != "vendor/feed" || !part.Submission.Requested.Equal(now) {
+				if part.N != n || part.Last != (n == len(s.parts)-1) || part.Submission.ID != pushed.Status.ID || part.Submission.Account != "vendor/feed" || !part.Submission.Requested.Equal(now) {
 					t.Errorf("part %d: number %d, last %t, %+v", n, part.N, part.Last, part.Submission)
 				}
 				if len(part.Items) == 0 || len(part.Items) > 4000 || size > 1<<20 && len(part.Items) > 1 {
@@ -133,7 +133,7 @@ func TestPartsAreBoundedAndInOrder(t *testing.T) {
 				}
 				total += len(part.Items)
 			}
-			status, err := s.Status(t.Context(), "vendor/feed", pushed.Status)
+			status, err := s.Status(t.Context(), "vendor/feed", pushed.Status.ID)
 			if err != nil || total != len(objects) || status.Successes+status.Failures != len(objects) {
 				t.Errorf("%d items, %d + %d in the status, want %d: %v", total, status.Successes, status.Failures, len(objects), err)
 			}
@@ -196,7 +196,7 @@ func TestRetryCompletesAPush(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	status, err := s.Status(t.Context(), "vendor/feed", pushed.Status)
+	status, err := s.Status(t.Context(), "vendor/feed", pushed.Status.ID)
 	if err != nil || status.Successes != 9000 || status.Stored != 9000-there {
 		t.Errorf("%+v, %v", status.Counts, err)
 	}

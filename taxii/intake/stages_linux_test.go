@@ -20,7 +20,9 @@ import (
 // forgetful is a store that takes every part and keeps none.
 type forgetful struct{ store.Store }
 
-func (forgetful) Append(context.Context, exchange.Grant, store.Part) error { return nil }
+func (forgetful) Append(context.Context, exchange.Grant, store.Part) (s store.Status, o store.Outcomes, err error) {
+	return s, o, nil
+}
 
 // spent is the processor time of this process, in nanoseconds.
 func spent(b *testing.B) float64 {

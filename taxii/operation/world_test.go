@@ -247,13 +247,11 @@ func (w *world) push(org, flow string, objects ...stix.Object) (refused []stix.I
 	done, err := in.Push(w.Context(), g, bytes.NewReader(p.Envelope()))
 	w.must(err)
 	w.must(w.steward.Revoked(w.Context(), g.Collection(), done.Revoked))
-	status, err := w.store.Push(w.Context(), done.Status)
-	w.must(err)
-	if status.Failures == 0 {
+	if done.Status.Failures == 0 {
 		return nil
 	}
-	for n := range status.Parts {
-		out, err := w.store.Outcomes(w.Context(), done.Status, n)
+	for n := range done.Status.Parts {
+		out, err := w.store.Outcomes(w.Context(), done.Status.ID, n)
 		w.must(err)
 		for i := range objects {
 			if bytes.Contains(out.Failures, []byte(objects[i].ID)) {
@@ -591,9 +589,9 @@ func (f *faults) Scan(ctx context.Context, g exchange.Grant, q store.Query) (*st
 	return f.Store.Scan(ctx, g, q)
 }
 
-func (f *faults) Append(ctx context.Context, g exchange.Grant, part store.Part) error {
+func (f *faults) Append(ctx context.Context, g exchange.Grant, part store.Part) (store.Status, store.Outcomes, error) {
 	if err := f.fail(); err != nil {
-		return err
+		return store.Status{}, store.Outcomes{}, err
 	}
 	return f.Store.Append(ctx, g, part)
 }

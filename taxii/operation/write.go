@@ -46,7 +46,7 @@ func (d *Desk) put(ctx context.Context, c *exchange.Collection, g exchange.Grant
 	size := 0
 	send := func(last bool) error {
 		part.Last = last
-		err := d.store.Append(ctx, g, part)
+		_, _, err := d.store.Append(ctx, g, part)
 		part.N++
 		part.Items, size = nil, 0
 		return err

@@ -15,10 +15,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
-
 	"comity/store"
 	"comity/taxii"
+	"comity/taxii/exchange"
 )
 
 // line is a connection on which a test writes octet by octet.
@@ -368,10 +367,13 @@ func TestPushesOfOneAccountWaitForEachOther(t *testing.T) {
 	stalled.Wait()
 }
 
-// breaking is a store that panics in the middle of a status.
+// breaking is a store that panics once a part of a push is in.
 type breaking struct{ store.Store }
 
-func (b breaking) Outcomes(context.Context, uuid.UUID, int) (store.Outcomes, error) { panic("lost") }
+func (b breaking) Append(ctx context.Context, g exchange.Grant, part store.Part) (store.Status, store.Outcomes, error) {
+	b.Store.Append(ctx, g, part)
+	panic("lost")
+}
 
 func TestPanicOfAPushIs500(t *testing.T) {
 	w := newWorld(t, func(w *world) { w.faults = func(s store.Store) store.Store { return breaking{s} } })

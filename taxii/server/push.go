@@ -62,13 +62,16 @@ func (s *Server) addObjects(w *response, r *http.Request, c *caller) error {
 	if err := s.Steward.Revoked(context.WithoutCancel(r.Context()), c.grant.Collection(), pushed.Revoked); err != nil {
 		return err
 	}
-	head, err := s.Store.Status(r.Context(), c.Account, pushed.Status)
-	if err != nil {
-		return err
-	}
+	head := pushed.Status
 	c.served.objects = head.Successes
 	s.Metrics.Pushed(head.Successes, head.Failures)
-	return s.writeStatus(w, r, http.StatusAccepted, head)
+	part := func(n int) (store.Outcomes, error) {
+		if n == head.Parts-1 {
+			return pushed.Last, nil
+		}
+		return s.Store.Outcomes(r.Context(), head.ID, n)
+	}
+	return writeOutcomes(w, r, http.StatusAccepted, resource(head, part, ""), head.Parts)
 }
 
 // pushRefused puts on record that a whole push was refused by the agreement.

@@ -29,13 +29,8 @@ func (s *Server) getStatus(w *response, r *http.Request, c *caller) error {
 	if err != nil {
 		return err
 	}
-	return s.writeStatus(w, r, http.StatusOK, head)
-}
-
-// writeStatus answers with the status of a push, reading its parts as it goes.
-func (s *Server) writeStatus(w *response, r *http.Request, status int, head store.Status) error {
 	part := func(n int) (store.Outcomes, error) { return s.Store.Outcomes(r.Context(), head.ID, n) }
-	return writeOutcomes(w, r, status, resource(head, part, ""), head.Parts)
+	return writeOutcomes(w, r, http.StatusOK, resource(head, part, ""), head.Parts)
 }
 
 // partsAtOnce is how many parts of a status are gathered before it is sent. That

@@ -98,6 +98,28 @@ func TestStatusStaysAsItWas(t *testing.T) {
 	w.as("vendor/feed").get(path).refused(404)
 }
 
+// The answer to a push is made while it is stored, and read as it was stored from
+// then on.
+func TestAnswerToAPushIsItsStatus(t *testing.T) {
+	w := newWorld(t)
+	c := w.collection("sharing.reports")
+	vendor := w.as("vendor/feed")
+	for name, n := range map[string]int{"one part": 1, "few parts": 8, "many parts": 20} {
+		objects := []string{indicator(0, 0, `"x_acme_note":"mine"`), indicator(1, 0, `"name":7`), `7`, indicator(0, 0, `"name":"other"`)}
+		for i := range n {
+			objects = append(objects, indicator(100*n+i, 0, `"description":"`+strings.Repeat("d", 300<<10)+`"`))
+		}
+		posted := vendor.do("POST", c+"objects/", envelopeOf(objects...)).want(202)
+		status := decode[taxii.Status](posted)
+		if status.SuccessCount != n+1 || status.FailureCount != 3 || len(status.Warnings) == 0 {
+			t.Errorf("%s: %+v", name, status)
+		}
+		if later := vendor.get("/igci/status/" + status.ID + "/").want(200); !bytes.Equal(later.body, posted.body) {
+			t.Errorf("%s: later %s\nat first %s", name, later, posted)
+		}
+	}
+}
+
 func TestStatusIsReadByTheAccountThatPushedAlone(t *testing.T) {
 	w := newWorld(t)
 	c := w.collection("sharing.reports")

@@ -58,7 +58,8 @@ func (s *Steward) tell(ctx context.Context, p *exchange.Policy, n notice) (told 
 			TLP: label, Barred: c.Default | n.handling.Barred, Until: c.KeptUntil(&object, now),
 		}})
 	}
-	return true, s.store.Append(ctx, exchange.Operator(c.ID), part)
+	_, _, err = s.store.Append(ctx, exchange.Operator(c.ID), part)
+	return true, err
 }
 
 // mailbox is where a party reads what the centre tells it alone; nil if it has
