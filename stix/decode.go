@@ -47,13 +47,14 @@ func trimSlash(s string) string {
 // (TAXII 2.1 §3.7): of a JSON object, the member "objects". It holds one
 // object at a time, whatever the size of the input.
 //
-// What surrounds the list is read by jsontext, and the elements by a scanner
+// What comes before the list is read by jsontext, and the elements by a scanner
 // that is much faster. Wherever that is in doubt, jsontext takes over for the
 // rest: all that is said of a fault is what jsontext says.
 type Decoder struct {
 	in    limitedReader
-	json  *jsontext.Decoder // nil while the scanner reads
-	moved int64             // what the offsets of json are short of those of the input
+	json  *jsontext.Decoder
+	scans bool  // the scanner reads, json waits
+	moved int64 // what the offsets of json are short of those of the input
 	list  list
 	state decodeState
 	buf   []byte
@@ -71,10 +72,22 @@ const (
 // NewDecoder reads from r. Errors of r itself are returned by Next as they
 // are.
 func NewDecoder(r io.Reader) *Decoder {
-	d := &Decoder{in: limitedReader{r: r}}
-	d.list.in = &d.in
-	d.json = jsontext.NewDecoder(io.TeeReader(&d.in, &d.list))
+	d := new(Decoder)
+	d.Reset(r)
 	return d
+}
+
+// Reset makes d, or a zero Decoder, what NewDecoder returns. It keeps the memory
+// of d, unless that is much; what Next returned before is not valid any more.
+func (d *Decoder) Reset(r io.Reader) {
+	little := d.scans && cap(d.list.text) <= mostText && cap(d.buf) <= mostText // json has read the head alone
+	if d.json != nil && (little || d.in.read == 0) {
+		*d = Decoder{json: d.json, buf: d.buf, list: d.list.emptied()}
+	} else {
+		*d = Decoder{json: new(jsontext.Decoder)}
+	}
+	d.in.r, d.list.in = r, &d.in
+	d.json.Reset(&d.list)
 }
 
 // Next returns the next element of "objects" in compact form, valid until the
@@ -97,16 +110,21 @@ func (d *Decoder) next() ([]byte, error) {
 				return nil, err
 			}
 			d.list.begin(d.json.InputOffset())
-			d.json = nil
+			d.scans = true
 		case inObjects:
 			d.allow(MaxObject + between)
-			if d.json == nil {
+			if d.scans {
 				value, ok, err := d.list.next()
 				if err != nil {
 					return nil, err
 				}
 				if ok {
 					return d.compact(value, d.list.scan.loose)
+				}
+				if closed, err := d.list.closed(); err != nil {
+					return nil, err
+				} else if closed {
+					return nil, io.EOF
 				}
 				if err := d.handOver(); err != nil {
 					return nil, err
@@ -167,8 +185,8 @@ func (d *Decoder) handOver() error {
 		read = strings.TrimSuffix(strings.Repeat(`"",`, d.list.n), ",")
 	}
 	shown := int64(len(d.list.head) + len(read))
-	d.moved = offset - shown
-	d.json = jsontext.NewDecoder(io.MultiReader(
+	d.moved, d.scans = offset-shown, false
+	d.json.Reset(io.MultiReader(
 		bytes.NewReader(d.list.head), strings.NewReader(read), bytes.NewReader(d.list.unread()), &d.in))
 	for d.json.InputOffset() < shown {
 		if _, err := d.json.ReadToken(); err != nil {
@@ -180,7 +198,7 @@ func (d *Decoder) handOver() error {
 
 // offset is how many octets of the input are behind us.
 func (d *Decoder) offset() int64 {
-	if d.json == nil {
+	if d.scans {
 		return d.in.read - int64(len(d.list.unread()))
 	}
 	return d.json.InputOffset() + d.moved

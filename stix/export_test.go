@@ -7,7 +7,7 @@ func NewCarefulDecoder(r io.Reader) *Decoder {
 	d := NewDecoder(r)
 	if d.err = d.enter(); d.err == nil {
 		d.list.begin(d.json.InputOffset())
-		d.json = nil
+		d.scans = true
 		d.err = d.handOver()
 	}
 	return d

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 )
 
 // list reads the elements of the list of objects by the scanner, as long as
@@ -11,7 +12,7 @@ import (
 type list struct {
 	in   *limitedReader
 	head []byte // the input up to the list, its bracket included
-	text []byte // what was read from there on and is still held
+	text []byte // what was read from there on and is still held; at first, all that was
 	at   int    // where in text the next element, or the comma before it, begins
 	n    int    // elements so far
 	scan scanner
@@ -24,16 +25,36 @@ const (
 	mostText  = 64 << 10
 )
 
-// Write takes a copy of the input as it is read up to the list, and somewhat
-// farther.
-func (l *list) Write(p []byte) (int, error) {
-	l.text = append(l.text, p...)
-	return len(p), nil
+// emptied is a list that has the memory of l.
+func (l *list) emptied() list {
+	return list{head: l.head[:0], text: l.text[:0], scan: scanner{names: l.scan.names}}
+}
+
+// Read gives the input up to the list, and somewhat farther.
+func (l *list) Read(p []byte) (int, error) {
+	if l.at == len(l.text) {
+		if n, err := l.fill(); n == 0 {
+			return 0, err
+		}
+	}
+	n := copy(p, l.unread())
+	l.at += n
+	return n, nil
+}
+
+// fill reads once, behind all that there is.
+func (l *list) fill() (int, error) {
+	if len(l.text) == cap(l.text) {
+		l.text = slices.Grow(l.text, max(firstText, len(l.text)))
+	}
+	n, err := l.in.Read(l.text[len(l.text):cap(l.text)])
+	l.text = l.text[:len(l.text)+n]
+	return n, err
 }
 
 // begin starts with the first element, so many octets into the input.
 func (l *list) begin(offset int64) {
-	l.head = bytes.Clone(l.text[:offset])
+	l.head = append(l.head, l.text[:offset]...)
 	l.at = int(offset)
 }
 
@@ -42,8 +63,31 @@ func (l *list) unread() []byte { return l.text[l.at:] }
 
 // ends tells whether the next token is the end of the list.
 func (l *list) ends() bool {
-	return bytes.HasPrefix(bytes.TrimLeft(l.unread(), " \t\r\n"), []byte("]"))
+	return bytes.HasPrefix(bytes.TrimLeft(l.unread(), space), []byte("]"))
 }
+
+// closed tells whether nothing follows but the ends of the list, of the object
+// around it, and of the input. It may be false where only more reading would tell.
+func (l *list) closed() (bool, error) {
+	rest, end := bytes.CutPrefix(bytes.TrimLeft(l.unread(), space), []byte("]"))
+	if end {
+		rest, end = bytes.CutPrefix(bytes.TrimLeft(rest, space), []byte("}"))
+	}
+	if !end || len(bytes.TrimLeft(rest, space)) > 0 {
+		return false, nil
+	}
+	switch n, err := l.fill(); {
+	case n > 0:
+		return false, nil
+	case err == io.EOF:
+		return true, nil
+	default:
+		return false, err
+	}
+}
+
+// space is what may stand between tokens.
+const space = " \t\r\n"
 
 // next is the next element as it was sent, valid until the following call; its
 // scan tells whether it is compact. It is not ok at the end of the list and

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -158,10 +159,18 @@ func (p *push) read(ctx context.Context, g exchange.Grant, body io.Reader) ([]ex
 	return verdicts, p.carried.refuse(ctx, p.store, p.spool.frames(), verdicts)
 }
 
+// decoders keeps what pushes were read with, for the memory it has.
+var decoders = sync.Pool{New: func() any { return new(stix.Decoder) }}
+
 // decode brings the body into the spool, as long as there is room. Objects that
 // are admitted so far take part in the labelling; the others are refused at once.
 func (p *push) decode(body io.Reader, room room) error {
-	decoder := stix.NewDecoder(body)
+	decoder := decoders.Get().(*stix.Decoder)
+	decoder.Reset(body)
+	defer func() {
+		decoder.Reset(nil)
+		decoders.Put(decoder)
+	}()
 	for n := int64(0); ; n++ {
 		raw, err := decoder.Next()
 		if err == io.EOF {

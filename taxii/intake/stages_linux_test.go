@@ -62,6 +62,7 @@ func BenchmarkStages(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+	stages("push of 1", 1, whole)
 	stages("push of 1000", 1000, whole)
 	stages("push of 10000", 10_000, whole)
 	stages("decode", 1000, func(b *testing.B, body string, _ [][]byte) {
