@@ -59,44 +59,53 @@ func writeOutcomes(w *response, r *http.Request, status int, chunks iter.Seq2[[]
 	return write(w, r, status, body...)
 }
 
+// inlined is how long a list of outcomes is at most that is copied into what is
+// around it: one chunk is one write.
+const inlined = 4 << 10
+
 // resource is a status resource (TAXII 2.1 §4.3.1) as chunks of JSON, of the
 // parts that part gives. Warnings are an extension of ours, x_warnings; more is
 // what else to say, as JSON members.
 func resource(head store.Status, part func(int) (store.Outcomes, error), more string) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
-		if !yield(fmt.Appendf(nil,
+		text := fmt.Appendf(nil,
 			`{"id":%q,"status":"complete","request_timestamp":%q,"total_count":%d,"success_count":%d,"failure_count":%d,"pending_count":0%s`,
-			head.ID, taxii.FormatTime(head.Requested), head.Successes+head.Failures, head.Successes, head.Failures, more), nil) {
-			return
-		}
-		for _, list := range []struct {
-			name string
-			of   func(store.Outcomes) []byte
-		}{
-			{"successes", func(o store.Outcomes) []byte { return o.Successes }},
-			{"failures", func(o store.Outcomes) []byte { return o.Failures }},
-			{"x_warnings", func(o store.Outcomes) []byte { return o.Warnings }},
-		} {
-			begin, end := `,"`+list.name+`":[`, ""
+			head.ID, taxii.FormatTime(head.Requested), head.Successes+head.Failures, head.Successes, head.Failures, more)
+		list := func(name string, of func(store.Outcomes) []byte) bool {
+			begin, end := `,"`+name+`":[`, ""
 			for n := range head.Parts {
 				outcomes, err := part(n)
 				if err != nil {
 					yield(nil, err)
-					return
+					return false
 				}
-				details := list.of(outcomes)
+				details := of(outcomes)
 				if len(details) == 0 {
 					continue
 				}
-				if !yield([]byte(begin), nil) || !yield(details, nil) {
-					return
-				}
+				text = append(text, begin...)
 				begin, end = ",", "]"
+				if len(details) <= inlined {
+					text = append(text, details...)
+				} else if !yield(text, nil) || !yield(details, nil) {
+					return false
+				} else {
+					text = nil
+				}
 			}
-			if !yield([]byte(end), nil) {
-				return
-			}
+			text = append(text, end...)
+			return true
 		}
-		yield([]byte("}"), nil)
+		// A list that is empty is not looked for: it may take reading all parts.
+		warned := false
+		successes := func(o store.Outcomes) []byte {
+			warned = warned || len(o.Warnings) > 0
+			return o.Successes
+		}
+		if (head.Successes == 0 || list("successes", successes)) &&
+			(head.Failures == 0 || list("failures", func(o store.Outcomes) []byte { return o.Failures })) &&
+			(!warned || list("x_warnings", func(o store.Outcomes) []byte { return o.Warnings })) {
+			yield(append(text, '}'), nil)
+		}
 	}
 }
