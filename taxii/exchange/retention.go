@@ -10,22 +10,32 @@ import (
 // mostYears is how long anything is kept at most, whatever an agreement says.
 const mostYears = 5
 
-// KeptUntil is the Unix second from which on an object is gone that was
-// received at that time: when it has been kept as long as the agreement says
-// from the date it counts from, never over what it allows from receipt, and
-// five years at most; whichever is sooner (exchange agreements, §2.7).
-func (c *Collection) KeptUntil(o *stix.Object, received time.Time) uint32 {
-	until := received.AddDate(mostYears, 0, 0)
-	r := c.Terms.Retention
-	if r == nil {
-		return unix(until)
+// Receipt is the receipt of objects at one time, from which their retention
+// counts.
+type Receipt struct {
+	c      *Collection
+	at     time.Time
+	latest time.Time // until when anything is kept
+}
+
+// Receipt is a receipt by the collection.
+func (c *Collection) Receipt(at time.Time) Receipt {
+	latest := at.AddDate(mostYears, 0, 0)
+	if r := c.Terms.Retention; r != nil && !r.NeverOver.IsZero() {
+		latest = earlier(latest, r.NeverOver.After(at))
 	}
-	if !r.NeverOver.IsZero() {
-		until = earlier(until, r.NeverOver.After(received))
-	}
-	if !r.Keep.IsZero() {
-		_, from := c.counted(o, received)
-		until = earlier(until, r.Keep.After(from))
+	return Receipt{c, at, latest}
+}
+
+// KeptUntil is the Unix second from which on an object is gone: when it has been
+// kept as long as the agreement says from the date it counts from, never over
+// what it allows from receipt, and five years at most; whichever is sooner
+// (exchange agreements, §2.7).
+func (r *Receipt) KeptUntil(o *stix.Object) uint32 {
+	until := r.latest
+	if terms := r.c.Terms.Retention; terms != nil && !terms.Keep.IsZero() {
+		_, from := r.counted(o)
+		until = earlier(until, terms.Keep.After(from))
 	}
 	return unix(until)
 }
@@ -33,30 +43,30 @@ func (c *Collection) KeptUntil(o *stix.Object, received time.Time) uint32 {
 // Expired tells why an object was already past its retention when it was
 // received, and the article behind it; both "" if it was not. To take it would
 // be to lose it without a word.
-func (c *Collection) Expired(o *stix.Object, received time.Time) (reason, by string) {
-	if c.KeptUntil(o, received) > unix(received) {
+func (r *Receipt) Expired(o *stix.Object) (reason, by string) {
+	if r.KeptUntil(o) > unix(r.at) {
 		return "", ""
 	}
-	property, from := c.counted(o, received)
-	return c.refuse("retention", "past its retention: %s %s, kept %s", property, taxii.FormatTime(from), c.Terms.Retention.Keep)
+	property, from := r.counted(o)
+	return r.c.refuse("retention", "past its retention: %s %s, kept %s", property, taxii.FormatTime(from), r.c.Terms.Retention.Keep)
 }
 
 // counted is the date that retention runs from: that of the property the
 // agreement names, or of receipt in an object that lacks it; an observed-data says
 // last_observed where others say last_seen. Definitions are as old as the protocol
 // they belong to and explain what is sent today, so for them it is receipt.
-func (c *Collection) counted(o *stix.Object, received time.Time) (property string, from time.Time) {
+func (r *Receipt) counted(o *stix.Object) (property string, from time.Time) {
 	if o.Type == "marking-definition" || o.Type == "extension-definition" {
-		return "received", received
+		return "received", r.at
 	}
-	property = c.Terms.Retention.Counted
+	property = r.c.Terms.Retention.Counted
 	if property == "last_seen" && o.Type == "observed-data" {
 		property = "last_observed"
 	}
 	if at, err := stix.ParseTimestamp(word(o.Raw, property)); err == nil {
 		return property, at.Time()
 	}
-	return "received", received
+	return "received", r.at
 }
 
 func earlier(a, b time.Time) time.Time {

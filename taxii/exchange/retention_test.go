@@ -49,7 +49,8 @@ func TestKeptUntil(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			until := under(nil, tt.terms).KeptUntil(tt.push.object(t), received)
+			r := under(nil, tt.terms).Receipt(received)
+			until := r.KeptUntil(tt.push.object(t))
 			if got := time.Unix(int64(until), 0).UTC().Format(time.RFC3339); got != tt.want {
 				t.Errorf("until %s, want %s", got, tt.want)
 			}
@@ -77,7 +78,8 @@ func TestExpired(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			reason, by := under(nil, tt.terms).Expired(tt.push.object(t), received)
+			r := under(nil, tt.terms).Receipt(received)
+			reason, by := r.Expired(tt.push.object(t))
 			if reason != tt.want {
 				t.Errorf("%q, want %q", reason, tt.want)
 			}

@@ -107,18 +107,20 @@ func (in *Intake) Rehearse(ctx context.Context, g exchange.Grant, body io.Reader
 }
 
 func (in *Intake) begin(g exchange.Grant) *push {
+	now, c := in.now(), g.Collection()
 	return &push{
 		store:      in.store,
 		carried:    carried{Carried: g.Carried()},
-		collection: g.Collection(),
-		policy:     validate.Policy{STIX20: slices.Contains(g.Collection().Terms.STIXVersions, "2.0")},
-		labels:     exchange.NewLabels(g.Collection()),
+		collection: c,
+		receipt:    c.Receipt(now),
+		policy:     validate.Policy{STIX20: slices.Contains(c.Terms.STIXVersions, "2.0")},
+		labels:     exchange.NewLabels(c),
 		spool:      spool{dir: in.dir},
 		submission: store.Submission{
 			ID:         uuid.New(),
 			Account:    g.Principal().Account,
 			Collection: g.ID(),
-			Requested:  in.now(),
+			Requested:  now,
 		},
 	}
 }
@@ -128,6 +130,7 @@ type push struct {
 	store      store.Store
 	submission store.Submission
 	collection *exchange.Collection
+	receipt    exchange.Receipt
 	policy     validate.Policy
 	labels     *exchange.Labels
 	carried    carried
@@ -244,7 +247,7 @@ func (p *push) admits(o *stix.Object) (r store.Refusal) {
 		r.Quarantine = true
 		return r
 	}
-	r.Message, r.By = p.collection.Expired(o, p.submission.Requested)
+	r.Message, r.By = p.receipt.Expired(o)
 	return r
 }
 
@@ -327,7 +330,7 @@ func (p *push) parts(verdicts []exchange.Verdict) iter.Seq2[store.Part, error] {
 func (p *push) judge(item *store.Item, v exchange.Verdict) {
 	o := &item.Object
 	item.Handling = v.Handling
-	item.Handling.Until = p.collection.KeptUntil(o, p.submission.Requested)
+	item.Handling.Until = p.receipt.KeptUntil(o)
 	if v.Refused != "" {
 		item.Refused = &store.Refusal{Message: v.Refused, By: v.By}
 		p.name(item.Refused, o)

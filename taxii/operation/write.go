@@ -42,6 +42,7 @@ func (d *Desk) put(ctx context.Context, c *exchange.Collection, g exchange.Grant
 		return nil
 	}
 	now := d.now()
+	receipt := c.Receipt(now)
 	part := store.Part{Submission: store.Submission{ID: uuid.New(), Account: g.Principal().Account, Collection: c.ID, Requested: now}}
 	size := 0
 	send := func(last bool) error {
@@ -62,7 +63,7 @@ func (d *Desk) put(ctx context.Context, c *exchange.Collection, g exchange.Grant
 			}
 		}
 		handling := verdict.Handling
-		handling.Until = c.KeptUntil(&o, now)
+		handling.Until = receipt.KeptUntil(&o)
 		part.Items = append(part.Items, store.Item{Object: o, Handling: handling})
 		size += len(o.Raw)
 	}

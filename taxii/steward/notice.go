@@ -42,6 +42,7 @@ func (s *Steward) tell(ctx context.Context, p *exchange.Policy, n notice) (told 
 	}
 	namespace := uuid.NewSHA1(uuid.NameSpaceURL, []byte(p.Centre().Namespace))
 	objects := notes(p, c, n, label, namespace, now)
+	receipt := c.Receipt(now)
 	part := store.Part{Last: true, Submission: store.Submission{
 		ID: uuid.NewSHA1(namespace, []byte("submission|"+n.to+"|"+n.key)), Collection: c.ID, Requested: now,
 	}}
@@ -55,7 +56,7 @@ func (s *Steward) tell(ctx context.Context, p *exchange.Policy, n notice) (told 
 			return false, err
 		}
 		part.Items = append(part.Items, store.Item{Object: object, Handling: exchange.Handling{
-			TLP: label, Barred: c.Default | n.handling.Barred, Until: c.KeptUntil(&object, now),
+			TLP: label, Barred: c.Default | n.handling.Barred, Until: receipt.KeptUntil(&object),
 		}})
 	}
 	_, _, err = s.store.Append(ctx, exchange.Operator(c.ID), part)
