@@ -115,17 +115,13 @@ type Carried struct {
 // nobody.
 func (p *Policy) Carried(org string, now time.Time) (out Carried) {
 	seen := map[uuid.UUID]bool{}
-	for _, s := range p.agreements {
-		e := s.at(now)
-		if e == nil {
-			continue
-		}
-		for i := range e.text.Secondments {
-			t := &e.text.Secondments[i]
-			if t.Home != org || t.CarryHome || now.Before(t.From) {
+	for _, posts := range p.lent {
+		for _, l := range posts {
+			t := l.terms
+			if t.Home != org || t.CarryHome || now.Before(t.From) || l.edition == nil || l.by.at(now) != l.edition {
 				continue
 			}
-			out.Article = "article " + t.Article + " of " + e.text.ID
+			out.Article = "article " + t.Article + " of " + l.edition.text.ID
 			for _, c := range p.collections {
 				theirs := c.Writer == t.Host || slices.Contains(c.Readers, t.Host)
 				ours := c.Writer == org || slices.Contains(c.Readers, org)
