@@ -50,6 +50,9 @@ func Acceptable(accept []string) bool {
 // TAXII 2.1 with or without its version, or STIX 2.1, which a client in the
 // field sends.
 func Postable(contentType string) bool {
+	if contentType == MediaType { // as in Acceptable
+		return true
+	}
 	base, params, err := mime.ParseMediaType(contentType)
 	if err != nil || base != "application/taxii+json" && base != "application/stix+json" {
 		return false

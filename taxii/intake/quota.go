@@ -14,6 +14,8 @@ type room struct {
 	full    error
 }
 
+var errManyObjects = taxii.Errorf(taxii.Unprocessed, "a push has at most %d objects; send several", maxObjects)
+
 // room is what the agreement's quota and our own bound leave. TooMany if its
 // pushes of the day are used up.
 func (p *push) room(ctx context.Context) (room, error) {
@@ -31,7 +33,7 @@ func (p *push) room(ctx context.Context) (room, error) {
 			return room{}, full
 		}
 	}
-	left := room{maxObjects, taxii.Errorf(taxii.Unprocessed, "a push has at most %d objects; send several", maxObjects)}
+	left := room{maxObjects, errManyObjects}
 	if n := quota.ObjectsPerPush; n > 0 && n < left.objects {
 		left = room{n, taxii.Errorf(taxii.TooLarge, "%s: more than %d objects in one push", c.Cite("objects_per_push"), n)}
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"comity/store"
+	"comity/taxii"
 	"comity/taxii/audit"
 	"comity/taxii/auth"
 	"comity/taxii/intake"
@@ -60,10 +61,11 @@ const (
 // for concurrent use.
 type Server struct {
 	Rooms
-	config Config
-	pushes *turnstile
-	pages  *turnstile
-	shelf  *shelf
+	config   Config
+	pushes   *turnstile
+	pages    *turnstile
+	shelf    *shelf
+	tooLarge error // of a push
 }
 
 // Rooms are what a Server works with. All of them are needed.
@@ -97,6 +99,7 @@ func New(config Config, rooms Rooms) http.Handler {
 	}
 	s := &Server{
 		Rooms: rooms, config: config, pushes: newTurnstile(pushesAtOnce), pages: newTurnstile(pagesAtOnce), shelf: newShelf(config.Shelf),
+		tooLarge: taxii.Errorf(taxii.TooLarge, "a push has at most %d octets", config.MaxContentLength),
 	}
 	return s.router()
 }
