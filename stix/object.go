@@ -23,7 +23,16 @@ type Object struct {
 	Creator  ID        // created_by_ref, "" if absent
 	Revoked  bool
 
+	key   Key  // of ID; zero if it was not worked out
 	alone bool // it has no reference but Creator; false if that is not known
+}
+
+// Key is the key of its id.
+func (o *Object) Key() Key {
+	if o.key == (Key{}) {
+		return o.ID.Key()
+	}
+	return o.key
 }
 
 // NewObject makes the view of raw, which must be compact and valid JSON such
@@ -156,6 +165,7 @@ func NewObject(raw []byte) (Object, error) {
 			o.Spec = "2.0"
 		}
 	}
+	o.key = o.ID.Key()
 	return o, nil
 }
 

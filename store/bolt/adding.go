@@ -50,6 +50,17 @@ func (a *adding) fail(id, version, message, by string) {
 	a.outcomes.Failures = appendDetail(a.outcomes.Failures, id, version, message)
 }
 
+// roomForSuccesses is how long the list of successes gets if all that can are
+// added: for them there is nothing more to say.
+func roomForSuccesses(items []store.Item) (n int) {
+	for i := range items {
+		if o := &items[i].Object; items[i].Refused == nil {
+			n += len(`,{"id":"","version":""}`) + len(o.ID) + max(len(o.Version().String()), len("2006-01-02T15:04:05.000000Z"))
+		}
+	}
+	return n
+}
+
 // appendDetail writes a taxii.StatusDetail.
 func appendDetail(b []byte, id, version, message string) []byte {
 	if len(b) > 0 {

@@ -97,6 +97,7 @@ func (b *batch) add(g exchange.Grant, items []store.Item, drafts []draft) (*addi
 	if c := g.Collection(); c != nil {
 		a.writer = c.Writer
 	}
+	a.outcomes.Successes = make([]byte, 0, roomForSuccesses(items))
 	for i := range items {
 		if err := a.item(&items[i], drafts[i]); err != nil {
 			return nil, fmt.Errorf("append %s: %w", items[i].Object.ID, err)
@@ -119,7 +120,7 @@ func newDrafts(items []store.Item) (drafts []draft, size int) {
 		if o := &items[i].Object; items[i].Refused == nil {
 			start := len(buf)
 			buf = appendDraft(buf, o)
-			drafts[i] = draft{o.ID.Key(), buf[start:len(buf):len(buf)]}
+			drafts[i] = draft{o.Key(), buf[start:len(buf):len(buf)]}
 		}
 	}
 	return drafts, size

@@ -110,7 +110,7 @@ func (c *collectionCheck) record1(d date, r record, live bool) string {
 		v.instant = instantOf(d.time())
 	}
 	id, idErr := r.id()
-	key := o.ID.Key()
+	key := o.Key()
 	text, textErr := r.versionText(d)
 	at, _, err := c.verified(key, c.index.candidates(nil, key))
 	switch {

@@ -70,7 +70,7 @@ func NewLabels(c *Collection) *Labels {
 // but that its id is known.
 func (l *Labels) Add(o *stix.Object) {
 	n := node{
-		id:       l.id(o.ID),
+		id:       l.number(o.Key()),
 		inherits: inherits(o) && l.c.Terms.UnmarkedObservables == agreement.Inherit,
 		meta:     o.Type == "marking-definition" || o.Type == "extension-definition",
 		forged:   o.Forged(),
@@ -90,7 +90,7 @@ func (l *Labels) Add(o *stix.Object) {
 	n.granular, n.partly = l.mark(o.Granular)
 	o.References(func(property string, id stix.ID) {
 		if property != "created_by_ref" {
-			l.refs = append(l.refs, l.id(id))
+			l.refs = append(l.refs, l.number(id.Key()))
 		}
 	})
 	l.nodes = append(l.nodes, n)
@@ -103,16 +103,15 @@ func (l *Labels) mark(markings []stix.ID) (says strictness, open int32) {
 		if s, ok := standard(marking); ok {
 			says = says.and(s)
 		} else {
-			l.refs = append(l.refs, l.id(marking))
+			l.refs = append(l.refs, l.number(marking.Key()))
 			open++
 		}
 	}
 	return says, open
 }
 
-// id is the number of an id, given at its first mention.
-func (l *Labels) id(id stix.ID) int32 {
-	key := id.Key()
+// number is that of an id, given at its first mention.
+func (l *Labels) number(key stix.Key) int32 {
 	n, met := l.index[key]
 	if !met {
 		n = int32(len(l.ids))

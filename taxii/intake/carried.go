@@ -26,7 +26,7 @@ type carried struct {
 // knows an address makes the same one.
 func (c *carried) note(o *stix.Object) {
 	if len(c.Collections) > 0 && !o.Version().IsZero() {
-		c.keys = append(c.keys, o.ID.Key())
+		c.keys = append(c.keys, o.Key())
 	}
 }
 
@@ -80,7 +80,7 @@ func (c *carried) refuse(ctx context.Context, s store.Store, spooled iter.Seq2[*
 func (c *carried) refusal(ctx context.Context, s store.Store, o *stix.Object) (reason, by string, err error) {
 	q := store.Query{Limit: 1000}
 	q.Match = taxii.Match{IDs: []string{string(o.ID)}, Versions: taxii.Versioning{All: true}, Specs: []string{"2.0", "2.1"}}
-	for _, id := range c.held[o.ID.Key()] {
+	for _, id := range c.held[o.Key()] {
 		page, err := s.Scan(ctx, exchange.Operator(id), q)
 		if err != nil {
 			return "", "", fmt.Errorf("look for %s: %w", o.ID, err)
