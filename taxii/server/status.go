@@ -68,7 +68,7 @@ const inlined = 4 << 10
 // what else to say, as JSON members.
 func resource(head store.Status, part func(int) (store.Outcomes, error), more string) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
-		text := fmt.Appendf(make([]byte, 0, 1<<10),
+		text := fmt.Appendf(make([]byte, 0, 512),
 			`{"id":%q,"status":"complete","request_timestamp":%q,"total_count":%d,"success_count":%d,"failure_count":%d,"pending_count":0%s`,
 			head.ID, taxii.FormatTime(head.Requested), head.Successes+head.Failures, head.Successes, head.Failures, more)
 		list := func(name string, of func(store.Outcomes) []byte) bool {
