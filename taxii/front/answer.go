@@ -3,6 +3,7 @@ package front
 import (
 	"bytes"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -18,7 +19,7 @@ type answer struct {
 	length  int64        // of the body; below 0 if that is not known
 	written int64        // of it
 	head    bytes.Buffer // but for its last fields
-	body    bytes.Buffer // that waits, its length not being known
+	body    bytes.Buffer // of it, what waits
 	sent    bool         // the head is
 	last    bool         // nothing follows on the connection
 	failed  error        // of the connection
@@ -28,6 +29,7 @@ func (a *answer) begin() {
 	clear(a.header)
 	a.status, a.length, a.written, a.sent, a.last, a.failed = 0, 0, 0, false, false, nil
 	a.head.Reset()
+	a.body.Reset()
 	a.conn.request.body.bounded = false
 	a.conn.sender.deadline = time.Time{}
 }
@@ -80,8 +82,13 @@ func (a *answer) hasBody() bool {
 	return a.status != http.StatusNoContent && a.status != http.StatusNotModified
 }
 
-// chunk is from what length on a body is sent before its end is known.
-const chunk = 32 << 10
+// The body of an answer waits for its end up to so many octets: of one whose length is
+// known, since a short one that comes in pieces is sent as one, and not before the
+// handler has ended; of one in chunks, since these are the chunks.
+const (
+	wholeMax = 4 << 10
+	chunk    = 32 << 10
+)
 
 // Write implements http.ResponseWriter.
 func (a *answer) Write(b []byte) (int, error) {
@@ -100,20 +107,17 @@ func (a *answer) WriteParts(parts ...[]byte) (n int64, err error) {
 		return 0, a.failed
 	case !a.hasBody():
 		return 0, http.ErrBodyNotAllowed
-	case a.length < 0:
+	case a.length >= 0 && a.written+n > a.length:
+		return 0, http.ErrContentLength
+	}
+	a.written += n
+	if all := a.body.Len() + int(n); a.length < 0 && all < chunk || a.length >= 0 && all <= wholeMax && !a.sent {
 		for _, part := range parts {
 			a.body.Write(part)
 		}
-		if a.body.Len() >= chunk {
-			a.sendChunk()
-		}
-	case a.written+n > a.length:
-		return 0, http.ErrContentLength
-	default:
-		a.written += n
-		a.send(parts...)
+		return n, nil
 	}
-	if a.failed != nil {
+	if a.flush(parts...); a.failed != nil {
 		n = 0
 	}
 	return n, a.failed
@@ -152,32 +156,43 @@ func (a *answer) finish() bool {
 	case a.length >= 0:
 	case a.sent:
 		if a.body.Len() > 0 {
-			a.sendChunk()
+			a.flush()
 		}
+		a.length = a.written
 		a.send([]byte("0\r\n\r\n"))
-		a.written = a.length
 	default:
-		a.length = int64(a.body.Len())
-		a.written = a.length
-		a.field("Content-Length", strconv.Itoa(a.body.Len()))
-		a.send(a.body.Bytes())
+		a.length = a.written
+		a.field("Content-Length", strconv.FormatInt(a.length, 10))
 	}
 	if !a.sent {
-		a.send()
+		a.flush()
 	}
-	if a.body.Reset(); a.body.Cap() > maxHead { // idle connections are many
+	if a.body.Cap() > maxHead { // idle connections are many
 		a.body = bytes.Buffer{}
 	}
 	return a.failed == nil && a.written == a.length && !a.last
 }
 
-func (a *answer) sendChunk() {
-	if !a.sent {
-		a.field("Transfer-Encoding", "chunked")
+// flush sends what waits of the body, and parts behind it.
+func (a *answer) flush(parts ...[]byte) {
+	if a.body.Len() > 0 {
+		parts = append([][]byte{a.body.Bytes()}, parts...)
 	}
-	a.send(strconv.AppendInt(nil, int64(a.body.Len()), 16), []byte("\r\n"), a.body.Bytes(), []byte("\r\n"))
+	if a.length < 0 {
+		if !a.sent {
+			a.field("Transfer-Encoding", "chunked")
+		}
+		size := 0
+		for _, part := range parts {
+			size += len(part)
+		}
+		parts = slices.Concat([][]byte{strconv.AppendInt(nil, int64(size), 16), crlf}, parts, [][]byte{crlf})
+	}
+	a.send(parts...)
 	a.body.Reset()
 }
+
+var crlf = []byte("\r\n")
 
 // send sends the head, if it waits, and parts of the body.
 func (a *answer) send(parts ...[]byte) {

@@ -113,9 +113,8 @@ func answers(w http.ResponseWriter, r *http.Request) {
 	case "/unread":
 		io.WriteString(w, "not wanted")
 	case "/abort":
-		w.Header().Set("Content-Length", "10")
-		io.WriteString(w, "half")
-		http.NewResponseController(w).Flush()
+		w.Header().Set("Content-Length", "100000")
+		w.Write(make([]byte, 50_000))
 		panic(http.ErrAbortHandler)
 	case "/request":
 		fmt.Fprint(w, r.Method, r.URL, r.Proto, r.Header, r.ContentLength, r.TransferEncoding, r.Host, r.Form, r.RequestURI, r.TLS, r.RemoteAddr[:10])

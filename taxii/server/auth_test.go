@@ -171,7 +171,7 @@ func TestRevocationActsOnTheNextRequest(t *testing.T) {
 
 func TestClientCertificateOpensItsAccount(t *testing.T) {
 	w := newWorld(t)
-	w.server.Close()
+	w.close()
 	w.serve(true)
 	with := func(certificates ...tls.Certificate) *client {
 		c := w.nobody()
@@ -207,7 +207,7 @@ func TestClientCertificateOpensItsAccount(t *testing.T) {
 
 func TestTLS(t *testing.T) {
 	w := newWorld(t)
-	w.server.Close()
+	w.close()
 	w.serve(true)
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		transport := w.server.Client().Transport.(*http.Transport).Clone()

@@ -103,7 +103,7 @@ func TestFaultsTellTheCallerNothing(t *testing.T) {
 			if strings.Contains(string(a.body), secret) || strings.Contains(string(a.body), "goroutine") {
 				t.Errorf("%s", a)
 			}
-			w.server.Close() // the log is complete
+			w.close() // the log is complete
 			if log := w.log.String(); !strings.Contains(log, m.ErrorID) || !strings.Contains(log, secret) {
 				t.Errorf("the operator finds neither %s nor the cause in the log:\n%s", m.ErrorID, log)
 			}

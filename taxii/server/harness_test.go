@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/ed25519"
 	"crypto/tls"
 	"encoding/json"
@@ -141,12 +142,20 @@ func (w *world) serve(withTLS bool) {
 		w.server.Listener = front.Listen(w.server.Listener, w.server.Config)
 		w.server.Start()
 	}
-	w.t.Cleanup(w.server.Close)
+	w.t.Cleanup(w.close)
+}
+
+// close ends the server. Then its answers are sent, and logged.
+func (w *world) close() {
+	w.server.Close()
+	if f, ok := w.server.Listener.(*front.Listener); ok {
+		f.Drain(context.Background())
+	}
 }
 
 // restart closes the store and the server and starts them again.
 func (w *world) restart() {
-	w.server.Close()
+	w.close()
 	w.store.Close()
 	w.open()
 	w.serve(false)

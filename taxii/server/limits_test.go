@@ -194,7 +194,7 @@ func TestBrokenBodiesAreTheSendersFault(t *testing.T) {
 	io.WriteString(l, envelopeOf(indicator(1, 0)))
 	l.Conn.(*net.TCPConn).CloseWrite()
 	l.answer().refused(400)
-	w.server.Close()
+	w.close()
 	if w.log.Len() > 0 {
 		t.Errorf("logged as an error of ours: %s", w.log)
 	}

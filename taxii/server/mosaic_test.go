@@ -208,7 +208,7 @@ func TestMosaicIsWhatAScanFinds(t *testing.T) {
 	labels := []string{"clear", "green", "amber", "green pap:red", "amber+strict", "red"}
 	rapid.Check(t, func(rt *rapid.T) {
 		w := newWorld(t, guardedWorld)
-		defer func() { w.server.Close(); w.store.Close() }()
+		defer func() { w.close(); w.store.Close() }()
 		c := w.collection("guarded.in")
 		kept, twin := direct{w, w.server.Config.Handler}, w.forgetful()
 		var dates []taxii.ManifestRecord

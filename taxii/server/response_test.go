@@ -16,7 +16,7 @@ import (
 func TestAnswersOnOneConnectionDoNotMix(t *testing.T) {
 	w := newWorld(t)
 	t.Run("plain", func(t *testing.T) { answersOnOneConnection(t, w, false) })
-	w.server.Close()
+	w.close()
 	w.serve(true)
 	t.Run("TLS", func(t *testing.T) { answersOnOneConnection(t, w, true) }) // by net/http
 }

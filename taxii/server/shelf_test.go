@@ -303,7 +303,7 @@ func TestShelfChangesNoAnswer(t *testing.T) {
 				}
 			},
 		})
-		w.server.Close()
+		w.close()
 		w.store.Close()
 	})
 }
