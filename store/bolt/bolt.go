@@ -41,8 +41,9 @@ type Store struct {
 	// collections, and the transaction they are of. The writer alone changes the
 	// indexes, so it reads them without.
 	mu        sync.RWMutex
-	published int
-	moved     *sync.Cond // published grew
+	published int        // the last transaction that is known to be durable
+	lost      error      // why nobody can say that of a later one, until the next Open
+	moved     *sync.Cond // published grew, or lost is set
 	indexes   map[uuid.UUID]*index
 	states    map[uuid.UUID]store.State // of those that were asked for or written to
 	statuses  *index                    // nil until needed
@@ -104,7 +105,7 @@ func (s *Store) prepare(path string) (err error) {
 	if err != nil && err != errUnchanged {
 		return err
 	}
-	return s.view(func(tx *bbolt.Tx) error {
+	return s.peek(func(tx *bbolt.Tx) error {
 		s.published = tx.ID()
 		return nil
 	})
@@ -170,9 +171,29 @@ func number(b []byte) uint64 {
 	return binary.BigEndian.Uint64(b)
 }
 
-// view runs f on the last commit. bbolt panics where the file is damaged; that
-// becomes an error.
-func (s *Store) view(f func(*bbolt.Tx) error) (err error) {
+// view runs f on the last commit, once that is durable.
+func (s *Store) view(f func(*bbolt.Tx) error) error {
+	return s.peek(func(tx *bbolt.Tx) error {
+		if err := s.await(tx.ID()); err != nil {
+			return err
+		}
+		return f(tx)
+	})
+}
+
+// await waits until a transaction is published.
+func (s *Store) await(id int) error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for s.published < id && s.lost == nil {
+		s.moved.Wait()
+	}
+	return s.lost
+}
+
+// peek runs f on the last commit, which may not be durable yet. bbolt panics
+// where the file is damaged; that becomes an error.
+func (s *Store) peek(f func(*bbolt.Tx) error) (err error) {
 	tx, err := s.db.Begin(false)
 	if err != nil {
 		return stopped(err)
@@ -207,9 +228,6 @@ func (s *Store) find(ctx context.Context, keys [][16]byte, pick func() *index, b
 		missing := false
 		err := s.view(func(tx *bbolt.Tx) error {
 			s.mu.RLock()
-			for s.published < tx.ID() {
-				s.moved.Wait()
-			}
 			x, overtaken := pick(), s.published > tx.ID()
 			if missing = x == nil; missing || overtaken {
 				s.mu.RUnlock()

@@ -13,16 +13,25 @@ func (s *Store) FailCommits(f func(commit func() error) error) {
 	s.journal.commit = func(tx *bbolt.Tx) error { return f(tx.Commit) }
 }
 
-// FailJournal lets every sync of the journal go through f, which calls sync or not.
-func (s *Store) FailJournal(f func(sync func() error) error) {
-	s.journal.sync = func(file *os.File) error { return f(func() error { return datasync(file) }) }
+// FailSyncs lets every sync of the journal, and of the store's file where bbolt
+// does not do it, go through f, which calls sync or not.
+func (s *Store) FailSyncs(f func(ofJournal bool, sync func() error) error) {
+	s.journal.sync = func(file *os.File) error {
+		return f(file == s.journal.file, func() error { return datasync(file) })
+	}
 }
 
 // Synced tells whether the commit that is under way is made durable by bbolt.
 func (s *Store) Synced() bool { return !s.db.NoSync }
 
+// Stopped tells whether a sync failed for good.
+func (s *Store) Stopped() bool { return s.await(0) != nil }
+
 // Trust lets the first commits go through the journal, too.
 func (s *Store) Trust() { s.journal.whole = true }
+
+// FillJournal has the journal believe that it holds as many commits as it may.
+func (s *Store) FillJournal() { s.journal.frames = maxFrames }
 
 // EndMap has the journal believe that no more of the file is mapped than it holds.
 func (s *Store) EndMap() { s.journal.mapped = 0 }

@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"hash/crc32"
 	"os"
 	"path/filepath"
@@ -16,35 +15,35 @@ import (
 // in a row, where bbolt needs two syncs of pages here and there. It is a file
 // beside the store's:
 //
-//	0    magic 8, life 16 at random    of this use of the journal: from base to checkpoint
+//	0    magic 8, life 16 at random    of this use of the journal: from base to the next
 //	24   base                          the two metas of the store's file, 80 each, as bbolt has
-//	                                   them: those of the last commit that bbolt made durable
+//	                                   them: those of the last commit that was durable there
 //	184  checksum 4                    of the page that is its root: no other file has the same
 //	188  checksum 4                    of all before
 //	192  frames                        one for each commit since
 //
 //	frame: checksum 4 of life and the rest, length of changes 4, transaction 8, changes
 //
-// A small commit writes its frame and waits until that is on the disk. Only then
-// does bbolt commit, without a sync: readers see it, and acknowledged it may be.
-// A commit that is not small, or finds the journal full, is one that bbolt makes
-// durable: a checkpoint. It leaves the journal as it is, behind the store's file,
-// until the next small commit begins another life in its place. Close leaves no
-// journal.
+// A small commit writes its frame, and while that is on its way to the disk, bbolt
+// commits without a sync. Once the frame is there, the commit is acknowledged, and
+// shown to readers: those that were faster wait. When the journal is full, what
+// bbolt holds is made durable, and the next life begins in the place of the last
+// one. Before a commit that is not small, which bbolt makes durable, the journal is
+// made void; Close removes it.
 //
-// When the power fails, any of the pages that bbolt wrote since the base may be
-// on the disk, and any not. bbolt writes no page that the last commit, or one
-// that somebody still reads, needs; so a read transaction on the base, kept open
-// as long as the journal is its, saves all pages of the base but the two metas,
-// and those are in the journal. The next Open puts them back and makes the
-// changes of all frames again (see journal_replay.go). A frame that was cut off
-// was never acknowledged.
+// So a journal with a head holds all that the base lacks. When the power fails,
+// any of the pages that bbolt wrote since may be on the disk, and any not, the
+// metas as well. bbolt writes no page that the last commit, or one that somebody
+// still reads, needs; so a read transaction on the base, kept open as long as the
+// journal is its, saves all pages of the base but the two metas, and those are in
+// the journal. The next Open puts them back and makes the changes of all frames
+// again (see journal_replay.go). A frame that was cut off was never acknowledged.
 //
-// Whether the store's file is ahead of the journal its metas tell: a commit that
-// went through the journal has a frame on the disk before it has a meta, one
-// that did not has a meta only when all its pages are on the disk. So a file
-// whose newest meta is of a later transaction than the last frame is whole.
-const journalMagic = "comityj1"
+// A sync that failed may have lost what it was for, and the next one would not
+// tell. If the journal's fails, the store's file is made durable instead. If that
+// fails, or the journal cannot be made void, only the next Open can tell what is
+// on the disk: until then the store does nothing more.
+const journalMagic = "comityj2"
 
 // journalName ends the name of the journal.
 const journalName = ".journal"
@@ -60,8 +59,8 @@ const (
 )
 
 const (
-	// maxJournal is how long it gets, and maxFrames how many commits it holds:
-	// pages they free are not used again before the checkpoint.
+	// maxJournal is how long it gets, and maxFrames how many commits it holds: the
+	// pages of the base are not used again before the next.
 	maxJournal = 4 << 20
 	maxFrames  = 24
 	// journalStep is how much is made ready at a time: to write what is there
@@ -76,55 +75,24 @@ type journal struct {
 	path   string
 	mapped int64                 // how much of the file bbolt had mapped at first
 	file   *os.File              // nil until needed
-	store  *os.File              // to read the metas of; opened with file
+	store  *os.File              // to read the metas of, and to sync; opened with file
 	commit func(*bbolt.Tx) error // a test can let it fail; sync alike
 	sync   func(*os.File) error
 
 	life   [16]byte
-	base   *bbolt.Tx // reads the base; nil while the journal has none
+	base   *bbolt.Tx // reads the base; nil while the journal is void
 	frames int
-	start  int64 // of the last frame
-	end    int64 // and after it
+	end    int64 // of the last frame
 	room   int64 // length of the file
-	last   int   // transaction of the last frame
 	buf    []byte
 	list   []byte // of changes, to use again
 
-	doubt bool // whether the transaction of the last frame happened
-	whole bool // what bbolt holds is durable, or in the journal
+	whole bool  // what bbolt holds is durable, or in the journal
+	lost  error // a sync failed for good: what bbolt holds may be neither
 }
 
 func newJournal(db *bbolt.DB, path string, mapped int64) *journal {
 	return &journal{db: db, path: path + journalName, mapped: mapped, commit: (*bbolt.Tx).Commit, sync: datasync}
-}
-
-// begin readies the journal for the transaction that begins.
-func (j *journal) begin(w *writing) error {
-	w.list = j.list[:0]
-	if j.doubt && j.last == w.ID() { // it did not happen
-		return j.drop()
-	}
-	j.doubt = false
-	return nil
-}
-
-// drop takes the last frame back: bbolt did not commit it, or it may not be whole.
-func (j *journal) drop() error {
-	if j.frames--; j.frames == 0 {
-		// The head may not be whole, either. bbolt has made the base durable.
-		if err := j.void(); err != nil {
-			j.frames++
-			return err
-		}
-		j.doubt = false
-		return nil
-	}
-	if err := j.write(make([]byte, frameLen), j.start); err != nil {
-		j.frames++
-		return fmt.Errorf("the journal: %w", err)
-	}
-	j.doubt, j.end = false, j.start
-	return nil
 }
 
 // save commits a transaction for good.
@@ -132,27 +100,45 @@ func (j *journal) save(w *writing) error {
 	if cap(w.list) > 0 {
 		j.list = w.list
 	}
-	if j.takes(w) {
-		err := j.append(w)
-		if err == nil {
-			j.db.NoSync = true
-			err = j.commit(w.Tx)
-			j.doubt = err != nil
-			return err
-		}
-		if j.doubt { // no room for the journal is no reason to fail
-			if err := errors.Join(err, j.drop()); j.doubt {
-				return err
-			}
-		}
+	// That there is no room for the journal is no reason to fail.
+	if j.takes(w) && j.append(w) == nil {
+		return j.commitBeside(w)
 	}
-	return j.checkpoint(w)
+	if err := j.rest(); err != nil {
+		return err
+	}
+	j.db.NoSync, j.whole = false, false
+	err := j.commit(w.Tx)
+	j.whole = err == nil
+	return err
+}
+
+// commitBeside lets bbolt commit while the last frame is on its way to the disk.
+func (j *journal) commitBeside(w *writing) error {
+	j.db.NoSync = true
+	err := j.attempt(w.Tx)
+	if synced := j.sync(j.file); err == nil && synced == nil {
+		return nil
+	}
+	// Either the journal has something that bbolt does not hold, or it lacks
+	// something. Nobody may see that before it is durable.
+	return firstOf(j.rest(), err)
+}
+
+// attempt is a commit that does not panic.
+func (j *journal) attempt(tx *bbolt.Tx) (err error) {
+	defer recovered(&err)
+	return j.commit(tx)
 }
 
 // takes tells whether a transaction is one for the journal.
 func (j *journal) takes(w *writing) bool {
-	return journaled && j.whole && !w.long() && j.fits(w) &&
-		(j.base == nil || j.frames < maxFrames && j.end+frameLen+w.bytes <= maxJournal)
+	return journaled && j.whole && !w.long() && j.fits(w)
+}
+
+// full tells whether the journal has no place for another frame.
+func (j *journal) full(w *writing) bool {
+	return j.frames >= maxFrames || j.end+frameLen+w.bytes > maxJournal
 }
 
 // fits tells whether bbolt can write a transaction without mapping the file
@@ -172,49 +158,96 @@ func mapSize(size int64) int64 {
 	return (size + 1<<30 - 1) >> 30 << 30
 }
 
-// checkpoint is a commit that bbolt makes durable.
-func (j *journal) checkpoint(w *writing) error {
-	if j.base != nil && !j.fits(w) {
-		if err := j.rest(); err != nil {
+// append writes the frame of a transaction, without waiting for it to be on the
+// disk. If it fails, something of it may be there.
+func (j *journal) append(w *writing) error {
+	if j.base == nil || j.full(w) {
+		if err := j.begin(w.ID() - 1); err != nil {
 			return err
 		}
 	}
-	j.db.NoSync, j.whole = false, false
-	if err := j.commit(w.Tx); err != nil {
+	b := appendFrame(j.buf[:0], j.life, w.ID(), w.list)
+	j.buf = b
+	for j.room < j.end+int64(len(b)) {
+		if _, err := j.file.WriteAt(make([]byte, journalStep), j.room); err != nil {
+			return err
+		}
+		j.room += journalStep
+	}
+	if _, err := j.file.WriteAt(b, j.end); err != nil {
 		return err
 	}
-	j.whole = true
+	startSync(j.file, j.end, len(b))
+	j.frames++
+	j.end += int64(len(b))
+	return nil
+}
+
+// begin begins a life of the journal, in the place of the last one. Its base is
+// the last transaction. The one under way writes none of the pages of the base
+// before: that was read when it began.
+func (j *journal) begin(base int) error {
+	if j.file == nil {
+		if err := j.open(); err != nil {
+			return err
+		}
+	}
+	if j.base != nil {
+		if err := j.settle(); err != nil {
+			return err
+		}
+	}
+	head, err := j.head(base)
+	if err != nil {
+		return err
+	}
+	tx, err := j.db.Begin(false)
+	if err != nil {
+		return err
+	}
+	j.leave()
+	j.base = tx
+	return j.write(head)
+}
+
+// write puts a head into its place, for good.
+func (j *journal) write(head []byte) error {
+	if _, err := j.file.WriteAt(head, 0); err != nil {
+		return err
+	}
+	j.frames, j.end, j.room = 0, headLen, max(j.room, headLen)
+	return j.sync(j.file)
+}
+
+// settle makes durable what bbolt holds, without a commit.
+func (j *journal) settle() error {
+	if j.lost == nil {
+		j.lost = j.sync(j.store)
+	}
+	return j.lost
+}
+
+// rest makes durable what bbolt holds, and the journal void.
+func (j *journal) rest() error {
+	if j.base == nil {
+		return nil
+	}
+	if err := j.settle(); err != nil {
+		return err
+	}
+	if j.lost = j.write(make([]byte, headLen)); j.lost != nil {
+		return j.lost
+	}
 	j.leave()
 	return nil
 }
 
-// leave ends a life of the journal: the store's file is ahead of it.
+// leave lets the pages of the base be written again.
 func (j *journal) leave() {
 	if j.base != nil {
 		_ = j.base.Rollback() // it only reads
 		j.base = nil
 	}
-	j.frames = 0
-}
-
-// rest makes durable what bbolt holds, without a commit, and empties the journal.
-func (j *journal) rest() error {
-	if j.base == nil {
-		return nil
-	}
-	if err := j.db.Sync(); err != nil {
-		return err
-	}
-	return j.void()
-}
-
-// void empties the journal, and ends its life.
-func (j *journal) void() error {
-	if err := j.write(make([]byte, headLen), 0); err != nil {
-		return fmt.Errorf("the journal: %w", err)
-	}
-	j.leave()
-	return nil
 }
 
 // close ends the journal. If what bbolt holds cannot be made durable, it stays.
@@ -228,50 +261,6 @@ func (j *journal) close() error {
 		}
 	}
 	return err
-}
-
-// append writes the frame of a transaction, after the head if it is the first.
-// doubt says whether an error may have left something of it.
-func (j *journal) append(w *writing) error {
-	if j.file == nil {
-		if err := j.open(); err != nil {
-			return err
-		}
-	}
-	b, at := j.buf[:0], j.end
-	if j.base == nil {
-		var err error
-		if b, err = j.head(b, w.ID()-1); err != nil {
-			return err
-		}
-		if j.base, err = j.db.Begin(false); err != nil {
-			return err
-		}
-		at = 0
-	}
-	j.start = at + int64(len(b))
-	b = appendFrame(b, j.life, w.ID(), w.list)
-	j.buf, j.end = b, at+int64(len(b))
-	for j.room < j.end {
-		if _, err := j.file.WriteAt(make([]byte, journalStep), j.room); err != nil {
-			j.end = at
-			if j.frames == 0 {
-				j.leave()
-			}
-			return err
-		}
-		j.room += journalStep
-	}
-	j.frames++
-	j.last, j.doubt = w.ID(), true
-	return j.write(b, at)
-}
-
-func (j *journal) write(b []byte, at int64) error {
-	if _, err := j.file.WriteAt(b, at); err != nil {
-		return err
-	}
-	return j.sync(j.file)
 }
 
 // open makes the file.
@@ -290,10 +279,10 @@ func (j *journal) open() (err error) {
 	return errors.Join(err, j.store.Close())
 }
 
-// head begins a life, whose base is the last transaction.
-func (j *journal) head(b []byte, base int) ([]byte, error) {
+// head is that of a new life, whose base is the last transaction.
+func (j *journal) head(base int) ([]byte, error) {
 	_, _ = rand.Read(j.life[:]) // never fails
-	b = append(append(b, journalMagic...), j.life[:]...)
+	b := append(append(make([]byte, 0, headLen), journalMagic...), j.life[:]...)
 	var of meta
 	for slot := range 2 {
 		page, err := readMeta(j.store, slot)

@@ -16,6 +16,12 @@ const journaled = true
 // read it.
 func datasync(f *os.File) error { return unix.Fdatasync(int(f.Fd())) }
 
+// startSync has what was written there begin its way to the disk: a sync then waits
+// for less. It is only a hint.
+func startSync(f *os.File, at int64, n int) {
+	_ = unix.SyncFileRange(int(f.Fd()), at, int64(n), unix.SYNC_FILE_RANGE_WRITE)
+}
+
 // flock takes the lock that bbolt takes, on the file it takes it on: to it, the
 // lock is its own. It waits for up to wait.
 func flock(f *os.File, wait time.Duration) error {

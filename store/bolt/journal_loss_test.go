@@ -2,7 +2,10 @@ package bolt_test
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -15,19 +18,21 @@ import (
 
 const page = bolt.PageSize
 
-// disk is a disk that keeps of the store's file what was synced, and of what was
-// written since any page or none.
+// disk is a disk that keeps of two files what was synced, and of what was written
+// since any page or sector, or none.
 type disk struct {
-	synced  []byte   // the file as of the last commit that bbolt made durable
-	written [][]byte // the file after each commit since
+	*rand.Rand
+	synced  image    // each as of its last sync
+	written [][]byte // the store's file after each commit since
 }
 
-// after is what the disk may hold when the power has failed: of each page any
-// state since the last sync, or half of it, and nonsense in what was written since.
-func (d *disk) after(t *rapid.T, now []byte) []byte {
-	states := append([][]byte{d.synced}, d.written...)
-	states = append(states, now)
-	file := bytes.Clone(now)
+// after is what the disk may hold when the power has failed: of each page of the
+// file any state since the last sync, or half of it, and nonsense in what was
+// written since; of the journal all that was written, some of it or nothing.
+func (d *disk) after(now image) image {
+	states := append([][]byte{d.synced.file}, d.written...)
+	states = append(states, now.file)
+	file := bytes.Clone(now.file)
 	for at := 0; at < len(file); at += page {
 		var of [][]byte // what the page was
 		for _, s := range states {
@@ -42,7 +47,7 @@ func (d *disk) after(t *rapid.T, now []byte) []byte {
 		if len(of) == 1 {
 			continue
 		}
-		switch n := rapid.IntRange(0, len(of)+1).Draw(t, "page"); n {
+		switch n := d.IntN(len(of) + 2); n {
 		case len(of):
 			copy(file[at:], of[0][:page/2])
 		case len(of) + 1:
@@ -53,7 +58,13 @@ func (d *disk) after(t *rapid.T, now []byte) []byte {
 			copy(file[at:], of[n])
 		}
 	}
-	return file
+	switch d.IntN(3) {
+	case 0:
+		return image{file, d.synced.journal}
+	case 1:
+		return image{file, now.journal}
+	}
+	return image{file, torn(d.Uint64(), d.synced.journal, now.journal)}
 }
 
 // sector is what a disk writes whole.
@@ -66,14 +77,15 @@ func torn(seed uint64, before, after []byte) []byte {
 	file := bytes.Clone(after)
 	for at := 0; at < len(file); at += sector {
 		if random.IntN(3) == 0 {
-			copy(file[at:at+sector], before[at:])
+			copy(file[at:min(at+sector, len(file))], before[at:])
 		}
 	}
 	return file
 }
 
-// The power may fail at any time: what was acknowledged is there, and nothing
-// else but, perhaps, what was under way.
+// The power may fail at any time, and before it does, so may a commit or a sync:
+// what was acknowledged is there, and nothing else but, perhaps, what was under
+// way.
 func TestPowerLoss(t *testing.T) {
 	needsJournal(t)
 	rapid.Check(t, func(rt *rapid.T) {
@@ -81,102 +93,159 @@ func TestPowerLoss(t *testing.T) {
 		s := open(t, dir)
 		defer s.Close()
 		mustPush(t, s, indicator(0, 1))
-		d := &disk{synced: imageOf(t, dir).file}
-		lose := func(what string, i image, may ...[]byte) {
-			t.Helper()
-			found := recovered(t, i)
-			for _, file := range may {
-				if cmp.Equal(found, dump(t, file)) {
-					return
-				}
+		// What the disk does is decided where the writer runs: nothing may be drawn there.
+		d := &disk{Rand: rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "disk"), 0)), synced: imageOf(t, dir)}
+		var losses []image // of while a change was under way
+		var underWay image // what a process leaves that is killed in its commit
+		s.FailSyncs(func(ofJournal bool, sync func() error) error {
+			if d.IntN(8) == 0 {
+				losses = append(losses, d.after(imageOf(t, dir)))
 			}
-			rt.Fatalf("%s: the store holds something else than was acknowledged:\n%s", what, cmp.Diff(dump(t, may[len(may)-1]), found))
-		}
-		var journal []byte   // as the disk has it
-		var underWay []image // what the disk may hold of it while it is written
-		s.FailJournal(func(sync func() error) error {
-			if now := imageOf(t, dir); rapid.IntRange(0, 9).Draw(rt, "in the journal") == 0 {
-				underWay = append(underWay, image{d.after(rt, now.file), torn(rapid.Uint64().Draw(rt, "sectors"), journal, now.journal)})
+			failed := d.IntN(20) == 0
+			if failed && d.IntN(2) == 0 {
+				return errDisk
 			}
-			err := sync()
-			journal = imageOf(t, dir).journal
-			return err
+			if err := sync(); err != nil {
+				return err
+			}
+			if now := imageOf(t, dir); ofJournal {
+				d.synced.journal = now.journal
+			} else {
+				d.synced.file, d.written = now.file, nil
+			}
+			if failed {
+				return errDisk
+			}
+			return nil
 		})
 		s.FailCommits(func(commit func() error) error {
 			before, synced := imageOf(t, dir), s.Synced()
+			underWay = before
+			failed := d.IntN(20) == 0
+			if failed && d.IntN(2) == 0 {
+				return errDisk
+			}
 			if err := commit(); err != nil {
 				return err
 			}
 			now := imageOf(t, dir)
-			for _, i := range underWay {
-				lose("while the journal was written", i, before.file, now.file)
-			}
-			underWay = nil
 			if !synced {
 				d.written = append(d.written, now.file)
-				return nil
+			} else {
+				if d.IntN(4) == 0 { // pages come first, then a sync, then the meta
+					cut := d.after(now)
+					copy(cut.file[:2*page], before.file)
+					losses = append(losses, cut)
+				}
+				d.synced.file, d.written = now.file, nil
 			}
-			if rapid.IntRange(0, 2).Draw(rt, "at the checkpoint") == 0 {
-				// Pages come first, then a sync, then the meta.
-				cut := image{d.after(rt, now.file), now.journal}
-				copy(cut.file[:2*page], before.file)
-				lose("before the meta", cut, before.file)
-				lose("behind the meta", now, now.file)
+			if failed {
+				return errDisk
 			}
-			d.synced, d.written = now.file, nil
 			return nil
 		})
-		next := 1
+		acknowledged := imageOf(t, dir).file
+		// check is for a change that is over, or of which nobody knows.
+		check := func(over bool) {
+			t.Helper()
+			now := imageOf(t, dir)
+			if !over {
+				losses = append(losses, d.after(now))
+			}
+			if after := over && d.IntN(8) == 0; after || len(losses) > 0 {
+				may := [][]string{dump(t, now.file), dump(t, acknowledged)}
+				if after {
+					if found := recovered(t, d.after(now)); !cmp.Equal(found, may[0]) {
+						rt.Fatalf("the store holds something else than was acknowledged:\n%s", cmp.Diff(may[0], found))
+					}
+				}
+				if underWay.file != nil {
+					may = append(may, recovered(t, underWay))
+				}
+				for _, i := range losses {
+					if found := recovered(t, i); !slices.ContainsFunc(may, func(m []string) bool { return cmp.Equal(found, m) }) {
+						rt.Fatalf("the store holds neither what it did before nor what it does now:\n%s", cmp.Diff(may[0], found))
+					}
+				}
+			}
+			if losses = nil; over {
+				acknowledged, underWay = now.file, image{}
+			}
+		}
+		next, stopped := 1, false
 		for range rapid.IntRange(1, 8).Draw(rt, "commits") {
+			if rapid.IntRange(0, 3).Draw(rt, "full") == 0 {
+				s.FillJournal()
+			}
+			var err error
+			add := func(items ...store.Item) { _, err = push(context.Background(), s, items...) }
 			switch rapid.IntRange(0, 9).Draw(rt, "change") {
 			case 0, 1:
-				mustPush(t, s, indicator(rapid.IntRange(0, next-1).Draw(rt, "again"), rapid.IntRange(1, 9).Draw(rt, "version")))
+				add(indicator(rapid.IntRange(0, next-1).Draw(rt, "again"), rapid.IntRange(1, 9).Draw(rt, "version")))
 			case 2:
 				id := string(indicator(rapid.IntRange(0, next-1).Draw(rt, "gone"), 1).Object.ID)
-				if _, err := s.Delete(t.Context(), grant, store.Query{Match: taxii.Match{IDs: []string{id}, Versions: taxii.Versioning{All: true}}}); err != nil && taxii.CodeOf(err) != taxii.NotFound {
-					rt.Fatal(err)
+				if _, err = s.Delete(t.Context(), grant, store.Query{Match: taxii.Match{IDs: []string{id}, Versions: taxii.Versioning{All: true}}}); taxii.CodeOf(err) == taxii.NotFound {
+					err = nil
 				}
 			case 3:
 				n := 400 // too many for the journal
-				mustPush(t, s, items(next, n)...)
+				add(items(next, n)...)
 				next += n
 			default:
 				n := rapid.IntRange(1, 20).Draw(rt, "objects")
-				mustPush(t, s, items(next, n)...)
+				add(items(next, n)...)
 				next += n
 			}
-			if rapid.IntRange(0, 5).Draw(rt, "failure") == 0 {
-				now := imageOf(t, dir)
-				lose("after a commit", image{d.after(rt, now.file), now.journal}, now.file)
+			if err != nil && !errors.Is(err, errDisk) {
+				rt.Fatal(err)
 			}
+			stopped = err != nil && s.Stopped()
+			if check(!stopped); stopped {
+				break
+			}
+		}
+		if err := s.Close(); err != nil && !errors.Is(err, errDisk) {
+			rt.Fatal(err)
+		}
+		if check(false); stopped && imageOf(t, dir).journal == nil {
+			rt.Fatal("a store that stopped removed its journal")
 		}
 	})
 }
 
 // A store that is written for longer than its journal holds begins it again, with
-// one checkpoint in between.
+// one sync of its file in between.
 func TestJournalGoesRound(t *testing.T) {
 	needsJournal(t)
 	dir := t.TempDir()
 	s := open(t, dir)
 	defer s.Close()
-	synced, commits := 0, 0
+	mustPush(t, s, indicator(0, 1))
+	ofFile, ofJournal := 0, 0
+	s.FailSyncs(func(journal bool, sync func() error) error {
+		if journal {
+			ofJournal++
+		} else {
+			ofFile++
+		}
+		return sync()
+	})
 	s.FailCommits(func(commit func() error) error {
-		if commits++; s.Synced() {
-			synced++
+		if s.Synced() {
+			t.Error("bbolt synced a commit")
 		}
 		return commit()
 	})
-	const rounds = 3*bolt.MaxFrames + 5
-	for n := range rounds {
-		mustPush(t, s, indicator(n, 1))
+	const lives = 4
+	for n := range lives * bolt.MaxFrames {
+		mustPush(t, s, indicator(1+n, 1))
 	}
-	if commits != rounds || synced != 1+3 {
-		t.Errorf("%d of %d commits were synced by bbolt, want 4", synced, commits)
+	if want := lives * (bolt.MaxFrames + 1); ofJournal != want || ofFile != lives-1 {
+		t.Errorf("%d syncs of the journal, want %d; %d of the file, want %d", ofJournal, want, ofFile, lives-1)
 	}
 	i := imageOf(t, dir)
-	if n := i.objects(t); n != rounds {
-		t.Errorf("%d objects, want %d", n, rounds)
+	if n := i.objects(t); n != 1+lives*bolt.MaxFrames {
+		t.Errorf("%d objects, want %d", n, 1+lives*bolt.MaxFrames)
 	}
 }
 
@@ -193,7 +262,7 @@ func TestJournalBeginsAgain(t *testing.T) {
 	mustPush(t, s, items(1000, 400)...)
 	before, n := imageOf(t, dir), count(t, s)
 	var between image
-	s.FailJournal(func(sync func() error) error {
+	s.FailSyncs(func(_ bool, sync func() error) error {
 		between = imageOf(t, dir)
 		return sync()
 	})

@@ -13,4 +13,6 @@ const journaled = false
 
 func datasync(f *os.File) error { return f.Sync() }
 
+func startSync(*os.File, int64, int) {}
+
 func flock(*os.File, time.Duration) error { return nil }

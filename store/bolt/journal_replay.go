@@ -28,8 +28,8 @@ type leftover struct {
 // last is the last transaction in the journal.
 func (l *leftover) last() uint64 { return l.base.tx + uint64(len(l.frames)) }
 
-// parseJournal is nil for a journal that is empty, or whose head was cut off: no
-// frame of it was acknowledged.
+// parseJournal is nil for a journal that is void, or whose head was cut off: no
+// frame of it was acknowledged, and the store's file is whole.
 func parseJournal(b []byte) *leftover {
 	if len(b) < headLen || string(b[:lifeAt]) != journalMagic ||
 		binary.BigEndian.Uint32(b[headLen-4:]) != crc32.Checksum(b[:headLen-4], castagnoli) {
@@ -64,17 +64,16 @@ func (l *leftover) frame(b []byte, tx uint64) (changes []byte, ok bool) {
 	return b[frameLen:end], true
 }
 
-// harmed says that not all frames could be read that are not in the file: behind
-// what is none there is another, or the file got its last meta when what is none
-// was one. A file that is ahead of them all is whole; that some cannot be read
-// only says that the power failed when the next life began.
+// harmed says that not all frames could be read that were acknowledged: behind what
+// is none there is another, or the file has a meta of a later commit, which did not
+// begin before that frame was on the disk.
 func (l *leftover) harmed(file uint64) bool {
 	next := l.last() + 1
-	if file == next && len(l.rest) >= frameLen && binary.BigEndian.Uint64(l.rest[8:]) == next {
+	if file > next {
 		return true
 	}
 	for b := l.rest; len(b) >= frameLen; b = b[1:] {
-		if tx := binary.BigEndian.Uint64(b[8:]); tx > next && tx >= file && tx <= next+maxFrames {
+		if tx := binary.BigEndian.Uint64(b[8:]); tx > next && tx <= next+maxFrames {
 			if _, ok := l.frame(b, tx); ok {
 				return true
 			}
@@ -116,7 +115,7 @@ func rootSum(f io.ReaderAt, m meta) (uint32, error) {
 }
 
 // restore puts the metas of the base back into a file that is locked and that
-// nobody has mapped, if it has to be: what it returns is then to be replayed.
+// nobody has mapped, if it has a journal: what it returns is then to be replayed.
 func restore(f *os.File, path string) (*leftover, error) {
 	b, err := os.ReadFile(path + journalName)
 	if errors.Is(err, os.ErrNotExist) {
@@ -129,13 +128,11 @@ func restore(f *os.File, path string) (*leftover, error) {
 	if l == nil {
 		return nil, dropJournal(path)
 	}
-	switch file := newest(f); {
-	case l.harmed(file):
-		return nil, damaged("%s is damaged at transaction %d: restore a backup", path+journalName, l.last()+1)
-	case file > l.last():
-		return nil, dropJournal(path)
+	switch {
 	case !l.owns(f):
 		return nil, taxii.Errorf(taxii.Conflict, "%s belongs to another file than %s: bring that file back, or remove the journal and lose the last pushes to it", path+journalName, path)
+	case l.harmed(newest(f)):
+		return nil, damaged("%s is damaged at transaction %d: restore a backup", path+journalName, l.last()+1)
 	}
 	for slot, page := range l.metas {
 		if _, err := f.WriteAt(page, int64(slot)*pageSize); err != nil {

@@ -166,6 +166,9 @@ type batch struct {
 // error means that none of them happened, as far as is known.
 func (s *Store) transact(jobs []*job) (err error) {
 	defer recovered(&err)
+	if s.lost != nil {
+		return s.lost
+	}
 	tx, err := s.db.Begin(true)
 	if err != nil {
 		return stopped(err)
@@ -173,9 +176,7 @@ func (s *Store) transact(jobs []*job) (err error) {
 	defer tx.Rollback()
 	s.db.AllocSize = growth(tx.Size())
 	w := newWriting(tx)
-	if err := s.journal.begin(w); err != nil {
-		return err
-	}
+	w.list = s.journal.list[:0]
 	b := &batch{store: s, tx: w, now: s.now().UTC(), collections: map[uuid.UUID]*editing{}, statuses: map[uuid.UUID]uint64{}, removed: map[uuid.UUID]uint64{}}
 	for _, j := range jobs {
 		before := b.writes
@@ -223,7 +224,7 @@ func (s *Store) publish(id int, b *batch) {
 	grown := map[uuid.UUID]*index{}
 	for c, e := range b.collections {
 		if x := s.indexes[c]; x != nil && !x.fits(len(e.anchors)) {
-			if err := s.view(func(tx *bbolt.Tx) (err error) {
+			if err := s.peek(func(tx *bbolt.Tx) (err error) {
 				grown[c], err = buildIndex(tx, c)
 				return err
 			}); err != nil {
@@ -234,7 +235,7 @@ func (s *Store) publish(id int, b *batch) {
 	}
 	var statuses *index
 	if s.statuses != nil && !s.statuses.fits(len(b.statuses)) {
-		if err := s.view(func(tx *bbolt.Tx) (err error) {
+		if err := s.peek(func(tx *bbolt.Tx) (err error) {
 			statuses, err = buildStatuses(tx)
 			return err
 		}); err != nil {
@@ -271,18 +272,24 @@ func (s *Store) publish(id int, b *batch) {
 	s.moved.Broadcast()
 }
 
-// forget drops what is known beside the file, after a commit of which nobody
-// can say whether it happened. It is read again when needed.
+// forget drops what is known beside the file, after a commit of which nobody can
+// say whether it happened. It is read again when needed, unless what is in the
+// file now may not be durable.
 func (s *Store) forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	defer s.moved.Broadcast()
 	s.indexes, s.states, s.statuses = map[uuid.UUID]*index{}, map[uuid.UUID]store.State{}, nil
-	if err := s.view(func(tx *bbolt.Tx) error {
+	if err := s.journal.lost; err != nil {
+		s.lost = &taxii.Error{Code: taxii.Unavailable, Msg: "the store cannot write to its disk, and has to be opened again", Err: err}
+		s.log.Error("the store stops: what was written last may not be on the disk", "error", err)
+		return
+	}
+	if err := s.peek(func(tx *bbolt.Tx) error {
 		s.published = tx.ID()
 		s.generation.Store(number(tx.Bucket(bucketMeta).Get(keyGeneration)))
 		return nil
 	}); err != nil {
 		s.log.Error("the store cannot be read after a failed commit", "error", err)
 	}
-	s.moved.Broadcast()
 }
