@@ -129,8 +129,7 @@ func readable(tx *bbolt.Tx, path string) error {
 // create makes the buckets that are always there.
 func create(tx *bbolt.Tx) error {
 	for _, path := range [][][]byte{
-		{bucketMeta}, {bucketDirectory}, {bucketCollection}, {bucketStatus},
-		{bucketAudit}, {bucketAudit, bucketLinks}, {bucketAudit, bucketDelivered},
+		{bucketMeta}, {bucketDirectory}, {bucketHeads}, {bucketParts}, {bucketLinks}, {bucketDelivered},
 		{bucketBars}, {bucketBars, bucketContent}, {bucketBars, bucketIdentity},
 		{bucketQuarantine}, {bucketQuota},
 	} {

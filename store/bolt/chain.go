@@ -21,10 +21,9 @@ func (b *batch) enter(entries ...audit.Entry) error {
 		return nil
 	}
 	b.writes++
-	root := b.tx.Bucket(bucketAudit)
-	links := root.Bucket(bucketLinks)
+	links, delivered := b.tx.Bucket(bucketLinks), b.tx.Bucket(bucketDelivered)
 	if b.chain == nil {
-		head := parseChainHead(root.Get(keyHead))
+		head := parseChainHead(b.tx.Bucket(bucketMeta).Get(keyChain))
 		b.chain = &head
 	}
 	for _, e := range entries {
@@ -34,7 +33,7 @@ func (b *batch) enter(entries ...audit.Entry) error {
 			return err
 		}
 		*b.chain = next
-		if err := firstOf(noteDelivery(root, link.Number, &e), links.Put(numberKey(link.Number), append(link.Hash[:], link.Body...))); err != nil {
+		if err := firstOf(noteDelivery(delivered, link.Number, &e), links.Put(numberKey(link.Number), append(link.Hash[:], link.Body...))); err != nil {
 			return err
 		}
 	}
@@ -57,7 +56,7 @@ func (s *Store) Record(ctx context.Context, entries ...audit.Entry) error {
 // Entries implements store.Store.
 func (s *Store) Entries(ctx context.Context, after uint64, n int) (links []audit.Link, err error) {
 	err = s.view(func(tx *bbolt.Tx) error {
-		cursor := tx.Bucket(bucketAudit).Bucket(bucketLinks).Cursor()
+		cursor := tx.Bucket(bucketLinks).Cursor()
 		for k, v := cursor.Seek(numberKey(after + 1)); k != nil && len(links) < n; k, v = cursor.Next() {
 			link, err := parseLink(k, v)
 			if err != nil {
@@ -73,7 +72,7 @@ func (s *Store) Entries(ctx context.Context, after uint64, n int) (links []audit
 // ChainHead implements store.Store.
 func (s *Store) ChainHead(ctx context.Context) (head audit.Head, err error) {
 	err = s.view(func(tx *bbolt.Tx) error {
-		head = parseChainHead(tx.Bucket(bucketAudit).Get(keyHead))
+		head = parseChainHead(tx.Bucket(bucketMeta).Get(keyChain))
 		return ctx.Err()
 	})
 	return head, err

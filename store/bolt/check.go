@@ -24,12 +24,7 @@ func (s *Store) Check(ctx context.Context, progress func(int64), fault func(stri
 	return s.view(func(tx *bbolt.Tx) error {
 		ck := &checking{ctx: ctx, store: s, tx: tx, progress: progress, fault: fault}
 		ck.guard("collections", func() error {
-			return tx.Bucket(bucketCollection).ForEachBucket(func(name []byte) error {
-				if len(name) != 16 {
-					fault(fmt.Sprintf("collections: %x is no id", name))
-					return nil
-				}
-				id := uuid.UUID(name)
+			return eachCollection(tx, func(id uuid.UUID, _ *bbolt.Bucket) error {
 				return ck.guard("collection "+id.String(), func() error { return ck.collectionOf(id) })
 			})
 		})
@@ -72,11 +67,7 @@ func (ck *checking) guard(part string, f func() error) (err error) {
 
 // statuses compares heads and parts.
 func (ck *checking) statuses() error {
-	root := ck.tx.Bucket(bucketStatus)
-	heads, parts := root.Bucket(bucketHeads), root.Bucket(bucketParts)
-	if heads == nil {
-		return nil
-	}
+	heads, parts := ck.tx.Bucket(bucketHeads), ck.tx.Bucket(bucketParts)
 	partsOf := map[uint64]int{}
 	if err := heads.ForEach(func(k, v []byte) error {
 		h, err := parseStatus(v)

@@ -12,10 +12,10 @@ import (
 // chain verifies the audit chain from its first line, and reports the first
 // that is bad; then compares head and delivered with it.
 func (ck *checking) chain() error {
-	root := ck.tx.Bucket(bucketAudit)
+	delivered := ck.tx.Bucket(bucketDelivered)
 	var verifier audit.Verifier
 	deliveries, found := 0, 0
-	if err := root.Bucket(bucketLinks).ForEach(func(k, v []byte) error {
+	if err := ck.tx.Bucket(bucketLinks).ForEach(func(k, v []byte) error {
 		link, err := parseLink(k, v)
 		if err != nil {
 			return err
@@ -30,7 +30,7 @@ func (ck *checking) chain() error {
 		if value := deliveryValue(&e); value != nil {
 			deliveries++
 			id := uuid.MustParse(e.Collection)
-			if b := root.Bucket(bucketDelivered).Bucket(id[:]); b == nil || !bytes.Equal(b.Get(k), value) {
+			if b := delivered.Bucket(id[:]); b == nil || !bytes.Equal(b.Get(k), value) {
 				ck.fault(fmt.Sprintf("audit: delivered lacks line %d", link.Number))
 			}
 		}
@@ -38,10 +38,9 @@ func (ck *checking) chain() error {
 	}); err != nil {
 		return err
 	}
-	if head := parseChainHead(root.Get(keyHead)); head != verifier.Head() {
+	if head := parseChainHead(ck.tx.Bucket(bucketMeta).Get(keyChain)); head != verifier.Head() {
 		ck.fault(fmt.Sprintf("audit: the chain ends at line %d, but not as the head says, which is of line %d", verifier.Head().Number, head.Number))
 	}
-	delivered := root.Bucket(bucketDelivered)
 	if err := delivered.ForEachBucket(func(name []byte) error {
 		return delivered.Bucket(name).ForEach(func(_, _ []byte) error { found++; return nil })
 	}); err != nil {

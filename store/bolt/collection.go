@@ -21,7 +21,7 @@ type collection struct {
 
 // openCollection is nil if nothing was ever added.
 func openCollection(tx *bbolt.Tx, id uuid.UUID) *collection {
-	root := tx.Bucket(bucketCollection).Bucket(id[:])
+	root := tx.Bucket(collectionName(id))
 	if root == nil {
 		return nil
 	}

@@ -146,14 +146,10 @@ func below(path [][]byte, name []byte) [][]byte { return append(slices.Clip(path
 
 // top copies a bucket at the top.
 func (c *compaction) top(name []byte, from *bbolt.Bucket) error {
-	path := [][]byte{name}
-	if string(name) != string(bucketCollection) {
-		return c.copy(path, from)
+	if isCollection(name) {
+		return c.collection([][]byte{name}, from)
 	}
-	if _, err := c.bucket(path); err != nil {
-		return err
-	}
-	return from.ForEachBucket(func(id []byte) error { return c.collection(below(path, id), from.Bucket(id)) })
+	return c.copy([][]byte{name}, from)
 }
 
 // collection copies a collection without a trace of what was removed: no

@@ -30,7 +30,7 @@ func (s *Store) Delete(ctx context.Context, g exchange.Grant, q store.Query) (n 
 
 // delete finds everything before it changes anything.
 func (b *batch) delete(g exchange.Grant, q store.Query) (int, error) {
-	if b.tx.Bucket(bucketCollection).Bucket(idBytes(g)) == nil {
+	if b.tx.Bucket(collectionName(g.ID())) == nil {
 		if len(q.IDs) == 0 {
 			return 0, nil
 		}
@@ -81,11 +81,6 @@ func (e *editing) subjects(list []doomed) (subjects []audit.Subject, err error) 
 		}
 	}
 	return subjects, nil
-}
-
-func idBytes(g exchange.Grant) []byte {
-	id := g.ID()
-	return id[:]
 }
 
 // doomed finds what the query means of one id; NotFound if that is nothing, or

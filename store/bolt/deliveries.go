@@ -20,13 +20,13 @@ import (
 
 // noteDelivery enters a delivery or a gap under its collection, so that who asks for the
 // holders of a few objects reads what can matter only.
-func noteDelivery(root *bucket, n uint64, e *audit.Entry) error {
+func noteDelivery(delivered *bucket, n uint64, e *audit.Entry) error {
 	value := deliveryValue(e)
 	if value == nil {
 		return nil
 	}
 	id := uuid.MustParse(e.Collection)
-	b, err := root.Bucket(bucketDelivered).CreateBucketIfNotExists(id[:])
+	b, err := delivered.CreateBucketIfNotExists(id[:])
 	if err != nil {
 		return err
 	}
@@ -45,12 +45,11 @@ func deliveryValue(e *audit.Entry) []byte {
 // eachDelivery calls f with the entries under a collection that reach into the
 // time from first to last.
 func eachDelivery(tx *bbolt.Tx, id uuid.UUID, first, last date, f func(audit.Entry) error) error {
-	root := tx.Bucket(bucketAudit)
-	delivered := root.Bucket(bucketDelivered).Bucket(id[:])
+	delivered := tx.Bucket(bucketDelivered).Bucket(id[:])
 	if delivered == nil {
 		return nil
 	}
-	links := root.Bucket(bucketLinks)
+	links := tx.Bucket(bucketLinks)
 	return delivered.ForEach(func(k, v []byte) error {
 		if len(v) != 16 {
 			return damaged("an entry of delivered is malformed")

@@ -44,18 +44,17 @@ func (e *editing) flushDue() error {
 // Due implements store.Store. In order of collection and day.
 func (s *Store) Due(ctx context.Context, t time.Time) (list []store.Due, err error) {
 	err = s.view(func(tx *bbolt.Tx) error {
-		collections := tx.Bucket(bucketCollection)
-		return collections.ForEachBucket(func(name []byte) error {
-			cursor := collections.Bucket(name).Bucket(bucketDue).Cursor()
+		return eachCollection(tx, func(id uuid.UUID, root *bbolt.Bucket) error {
+			cursor := root.Bucket(bucketDue).Cursor()
 			for k, v := cursor.First(); k != nil; k, v = cursor.Next() {
-				if len(name) != 16 || len(k) != 4 {
+				if len(k) != 4 {
 					return damaged("an entry of due is malformed")
 				}
 				day := dayTime(binary.BigEndian.Uint32(k))
 				if day.After(t) {
 					break
 				}
-				list = append(list, store.Due{Collection: uuid.UUID(name), Day: day, Count: int64(number(v))})
+				list = append(list, store.Due{Collection: id, Day: day, Count: int64(number(v))})
 			}
 			return ctx.Err()
 		})

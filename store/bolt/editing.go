@@ -37,7 +37,7 @@ func (b *batch) edit(id uuid.UUID) (*editing, error) {
 	if err != nil {
 		return nil, err
 	}
-	root, err := b.tx.Bucket(bucketCollection).CreateBucketIfNotExists(id[:])
+	root, err := b.tx.under(&b.tx.top, collectionName(id))
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package bolt
 import (
 	"time"
 
+	"github.com/google/uuid"
 	"go.etcd.io/bbolt"
 )
 
@@ -10,8 +11,8 @@ import (
 // records from that time, and how many the walk is then in.
 func (s *Store) Ahead(from time.Time, limit int) (looked, walked int, err error) {
 	err = s.db.View(func(tx *bbolt.Tx) error {
-		return tx.Bucket(bucketCollection).ForEachBucket(func(name []byte) error {
-			live := tx.Bucket(bucketCollection).Bucket(name).Bucket(bucketLive)
+		return eachCollection(tx, func(_ uuid.UUID, root *bbolt.Bucket) error {
+			live := root.Bucket(bucketLive)
 			a := ahead{}
 			a.begin(tx, live, dateOf(from), limit, uint64(live.Stats().KeyN))
 			looked = a.known

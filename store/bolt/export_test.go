@@ -5,6 +5,7 @@ import (
 	"hash/crc32"
 	"os"
 
+	"github.com/google/uuid"
 	"go.etcd.io/bbolt"
 )
 
@@ -87,8 +88,8 @@ func (x *Index) Fits(n int) bool                               { return x.fits(n
 // LiveValue is the n-th value in live of the only collection there is.
 func (s *Store) LiveValue(n int) (value []byte, err error) {
 	err = s.db.View(func(tx *bbolt.Tx) error {
-		return tx.Bucket(bucketCollection).ForEachBucket(func(name []byte) error {
-			c := tx.Bucket(bucketCollection).Bucket(name).Bucket(bucketLive).Cursor()
+		return eachCollection(tx, func(_ uuid.UUID, root *bbolt.Bucket) error {
+			c := root.Bucket(bucketLive).Cursor()
 			_, v := c.First()
 			for range n {
 				_, v = c.Next()

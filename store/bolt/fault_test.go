@@ -157,7 +157,7 @@ func TestDamagedChain(t *testing.T) {
 				t.Fatal(err)
 			}
 			err = db.Update(func(tx *bbolt.Tx) error {
-				return row.harm(tx.Bucket([]byte("audit")).Bucket([]byte("links")))
+				return row.harm(tx.Bucket([]byte("links")))
 			})
 			if err := errors.Join(err, db.Close()); err != nil {
 				t.Fatal(err)

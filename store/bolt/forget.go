@@ -35,11 +35,10 @@ func (s *Store) forgetStatuses(ctx context.Context, is func(*statusHead) (it, en
 	for {
 		var numbers []uint64
 		if err := s.do(ctx, &job{objects: alone, run: func(b *batch) (err error) {
-			root := b.tx.Bucket(bucketStatus)
-			if numbers, err = statusesFrom(root.Bucket(bucketHeads), last+1, is); err != nil {
+			if numbers, err = statusesFrom(b.tx.Bucket(bucketHeads), last+1, is); err != nil {
 				return err
 			}
-			return b.forget(root, numbers)
+			return b.forget(numbers)
 		}}); err != nil || len(numbers) < maxForget {
 			return err
 		}
@@ -49,9 +48,6 @@ func (s *Store) forgetStatuses(ctx context.Context, is func(*statusHead) (it, en
 
 // statusesFrom are the numbers of statuses to forget, from a number on.
 func statusesFrom(heads *bucket, from uint64, is func(*statusHead) (it, ends bool)) (numbers []uint64, err error) {
-	if heads == nil {
-		return nil, nil
-	}
 	cursor := heads.Cursor()
 	for k, v := cursor.Seek(numberKey(from)); k != nil && len(numbers) < maxForget; k, v = cursor.Next() {
 		h, err := parseStatus(v)
@@ -70,8 +66,8 @@ func statusesFrom(heads *bucket, from uint64, is func(*statusHead) (it, ends boo
 }
 
 // forget drops statuses.
-func (b *batch) forget(root *bucket, numbers []uint64) error {
-	heads, parts := root.Bucket(bucketHeads), root.Bucket(bucketParts)
+func (b *batch) forget(numbers []uint64) error {
+	heads, parts := b.tx.Bucket(bucketHeads), b.tx.Bucket(bucketParts)
 	for _, n := range numbers {
 		b.writes++
 		h, err := parseStatus(heads.Get(numberKey(n)))

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"time"
 
+	"github.com/google/uuid"
 	"go.etcd.io/bbolt"
 
 	"comity/stix"
@@ -20,9 +21,11 @@ import (
 //	meta       format                     number of this layout, 8
 //	           generation                 of the directory, 8
 //	           file                       16 at random: no other file has it, but copies
+//	           status                     number of the last status, 8
+//	           chain                      end of the audit record: number 8, hash 32, open 1
 //	directory  centre                     JSON
 //	           organisation/<id>          JSON; account/, token/, agreement/, shut/ alike
-//	c/<uuid>/  head                       counters and the last date given: see head;
+//	c<uuid>/   head                       counters and the last date given: see head;
 //	                                      its sequence is store.State.Past
 //	  live     date                       record: the newest version of each id
 //	  hist     date                       record: the superseded versions
@@ -36,13 +39,11 @@ import (
 //	                                      in label, barred actions or specification, or in having
 //	                                      a version, or of which a newer one ends before an older
 //	  due      day since 1970, 4          how many records end on that day, 8
-//	s/         next                       next status number, 8
-//	  heads    number 8                   see appendStatus
-//	  parts    number 8, part 4, piece 4  successes, failures and warnings, each behind its length 4,
-//	                                      as one zstd frame in pieces
-//	audit/     head                       number 8, hash 32, open 1
-//	  links    number 8                   hash 32, body
-//	  delivered/<uuid>  number 8          from 8, to 8: the deliveries of a collection, and gaps
+//	heads      number 8                   of statuses: see appendStatus
+//	parts      number 8, part 4, piece 4  of statuses: successes, failures and warnings, each
+//	                                      behind its length 4, as one zstd frame in pieces
+//	links      number 8                   of the audit record: hash 32, body
+//	delivered/<uuid>  number 8            from 8, to 8: the deliveries of a collection, and gaps
 //	bars/
 //	  content  digest 16, reason          nothing; SHA-256 of origin, 0 and canonical content
 //	  identity STIX id, 0, reason         origin
@@ -55,17 +56,17 @@ import (
 // objects themselves. What is barred is the exception: it grows by withdrawals
 // alone, and is empty where there were none.
 //
+// A bucket that each push changes is at the top, where it can be: one that holds
+// nothing but it would be a page more in each commit.
+//
 // A record that stands alone under its id appears in live, type and run only.
 // The default poll reads live, and looks beyond a record only where mixed says
 // that somebody may have to see another version.
-const format = 4
+const format = 5
 
 var (
 	bucketMeta       = []byte("meta")
 	bucketDirectory  = []byte("directory")
-	bucketCollection = []byte("c")
-	bucketStatus     = []byte("s")
-	bucketAudit      = []byte("audit")
 	bucketBars       = []byte("bars")
 	bucketQuarantine = []byte("quarantine")
 	bucketQuota      = []byte("quota")
@@ -73,8 +74,9 @@ var (
 	keyFormat     = []byte("format")
 	keyGeneration = []byte("generation")
 	keyFile       = []byte("file")
+	keyStatus     = []byte("status")
+	keyChain      = []byte("chain")
 	keyHead       = []byte("head")
-	keyNext       = []byte("next")
 
 	bucketLive  = []byte("live")
 	bucketHist  = []byte("hist")
@@ -95,6 +97,26 @@ var (
 	bucketContent  = []byte("content")
 	bucketIdentity = []byte("identity")
 )
+
+// collectionName is the name of the bucket of a collection.
+func collectionName(id uuid.UUID) []byte { return append([]byte{'c'}, id[:]...) }
+
+// isCollection tells whether a bucket at the top is that of a collection.
+func isCollection(name []byte) bool { return len(name) == 1+16 && name[0] == 'c' }
+
+// eachCollection calls f with the buckets of all collections, in order.
+func eachCollection(tx *bbolt.Tx, f func(uuid.UUID, *bbolt.Bucket) error) error {
+	cursor := tx.Cursor()
+	for name, _ := cursor.Seek([]byte{'c'}); len(name) > 0 && name[0] == 'c'; name, _ = cursor.Next() {
+		if !isCollection(name) {
+			return damaged("%x is no id of a collection", name[1:])
+		}
+		if err := f(uuid.UUID(name[1:]), tx.Bucket(name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // fill is how full the pages of a bucket are made: those that only grow at
 // their end are left no room.

@@ -24,7 +24,7 @@ func (s *Store) Remove(ctx context.Context, id uuid.UUID, dates []time.Time, bar
 	entry.Collection = id.String()
 	err = s.do(ctx, &job{objects: len(dates), run: func(b *batch) (err error) {
 		n = 0
-		if b.tx.Bucket(bucketCollection).Bucket(id[:]) == nil {
+		if b.tx.Bucket(collectionName(id)) == nil {
 			return nil
 		}
 		e, err := b.edit(id) // which changes nothing, as it exists

@@ -57,10 +57,7 @@ func parseStatus(b []byte) (h statusHead, err error) {
 // findStatus is the number and the head of a status among candidates, 0 if it
 // is not there.
 func findStatus(tx *bbolt.Tx, id uuid.UUID, candidates []uint64) (uint64, statusHead, error) {
-	heads := tx.Bucket(bucketStatus).Bucket(bucketHeads)
-	if heads == nil {
-		return 0, statusHead{}, nil
-	}
+	heads := tx.Bucket(bucketHeads)
 	for _, n := range candidates {
 		b := heads.Get(numberKey(n))
 		if b == nil {
@@ -76,10 +73,7 @@ func findStatus(tx *bbolt.Tx, id uuid.UUID, candidates []uint64) (uint64, status
 
 // buildStatuses makes the index of statuses.
 func buildStatuses(tx *bbolt.Tx) (*index, error) {
-	heads := tx.Bucket(bucketStatus).Bucket(bucketHeads)
-	if heads == nil {
-		return newIndex(0), nil
-	}
+	heads := tx.Bucket(bucketHeads)
 	n := 0
 	cursor := heads.Cursor()
 	for k, _ := cursor.First(); k != nil; k, _ = cursor.Next() {
@@ -153,18 +147,10 @@ func (p *pushing) has(part store.Part) bool { return part.N < p.head.Parts }
 
 // save writes a part of the status.
 func (p *pushing) save(b *batch, part store.Part, a *adding) error {
-	root := b.tx.Bucket(bucketStatus)
-	heads, err := root.CreateBucketIfNotExists(bucketHeads)
-	if err != nil {
-		return err
-	}
-	parts, err := root.CreateBucketIfNotExists(bucketParts)
-	if err != nil {
-		return err
-	}
+	heads, parts := b.tx.Bucket(bucketHeads), b.tx.Bucket(bucketParts)
 	if p.number == 0 {
 		if b.lastStatus == 0 {
-			b.lastStatus = number(root.Get(keyNext))
+			b.lastStatus = number(b.tx.Bucket(bucketMeta).Get(keyStatus))
 		}
 		b.lastStatus++
 		p.number = b.lastStatus
@@ -196,7 +182,7 @@ func appendOutcomes(b []byte, o store.Outcomes) []byte {
 // outcomes is one part of a status.
 func (s *Store) outcomes(tx *bbolt.Tx, number uint64, part int) (o store.Outcomes, err error) {
 	var frame []byte
-	prefix, cursor := partKey(number, part), tx.Bucket(bucketStatus).Bucket(bucketParts).Cursor()
+	prefix, cursor := partKey(number, part), tx.Bucket(bucketParts).Cursor()
 	for k, v := cursor.Seek(prefix); bytes.HasPrefix(k, prefix); k, v = cursor.Next() {
 		frame = append(frame, v...)
 	}

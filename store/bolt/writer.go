@@ -208,12 +208,12 @@ func (b *batch) flush() error {
 		}
 	}
 	if b.lastStatus != 0 {
-		if err := b.tx.Bucket(bucketStatus).Put(keyNext, numberKey(b.lastStatus)); err != nil {
+		if err := b.tx.Bucket(bucketMeta).Put(keyStatus, numberKey(b.lastStatus)); err != nil {
 			return err
 		}
 	}
 	if b.chain != nil {
-		return b.tx.Bucket(bucketAudit).Put(keyHead, chainHeadBytes(*b.chain))
+		return b.tx.Bucket(bucketMeta).Put(keyChain, chainHeadBytes(*b.chain))
 	}
 	return nil
 }
