@@ -3,6 +3,7 @@ package bolt
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -100,6 +101,9 @@ func (q *queue) signal() {
 // the queue is closed and empty.
 func (q *queue) take() []*job {
 	for {
+		// Who is about to hand in a job may do so first: to commit several costs
+		// little more than one.
+		runtime.Gosched()
 		q.mu.Lock()
 		var jobs []*job
 		objects, bytes, n := 0, 0, 0
