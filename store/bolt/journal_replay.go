@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -125,10 +126,11 @@ func restore(f *os.File, path string) (*leftover, error) {
 		return nil, err
 	}
 	l := parseJournal(b)
-	if l == nil {
-		return nil, dropJournal(path)
-	}
 	switch {
+	case bytes.HasPrefix(b, []byte(journalMagic[:lifeAt-1])) && !bytes.HasPrefix(b, []byte(journalMagic)):
+		return nil, taxii.Errorf(taxii.Conflict, "%s is of another version: open and close %s with that one first", path+journalName, path)
+	case l == nil:
+		return nil, dropJournal(path)
 	case !l.owns(f):
 		return nil, taxii.Errorf(taxii.Conflict, "%s belongs to another file than %s: bring that file back, or remove the journal and lose the last pushes to it", path+journalName, path)
 	case l.harmed(newest(f)):

@@ -272,6 +272,19 @@ func TestJournalOfAnotherFile(t *testing.T) {
 	}
 }
 
+// A journal of another version is kept for it.
+func TestJournalOfAnotherVersion(t *testing.T) {
+	i, _ := small(t)
+	i.journal[len("comityj")]--
+	dir := i.lay(t)
+	if _, err := bolt.Open(dir, time.Now, discard, 0); taxii.CodeOf(err) != taxii.Conflict {
+		t.Errorf("got %v", err)
+	}
+	if after := imageOf(t, dir); !bytes.Equal(after.file, i.file) || !bytes.Equal(after.journal, i.journal) {
+		t.Error("it was touched")
+	}
+}
+
 // What the journal does not get to the disk, bbolt does. If that fails, too, what
 // was acknowledged is there for the next who opens the store, and for nobody before.
 func TestFailedSync(t *testing.T) {
