@@ -149,7 +149,7 @@ func (c *collectionCheck) posted(number uint16, d date) bool {
 	if p == nil {
 		p = &posting{}
 		c.postings[number] = p
-		*p, _ = newPosting(c.root.Bucket(bucketType).Bucket(typeKey(number)), 0)
+		*p, _ = newPosting(c.root.Bucket(typeName(number)), 0)
 	}
 	var err error // counters reports it
 	for err == nil && p.date < d {
@@ -268,7 +268,7 @@ func (c *collectionCheck) counters() error {
 	for n, name := range c.names {
 		t, _ := c.typeOf(name)
 		posted := uint64(0)
-		p, err := newPosting(c.root.Bucket(bucketType).Bucket(typeKey(n)), 0)
+		p, err := newPosting(c.root.Bucket(typeName(n)), 0)
 		for ; err == nil && p.date != never; err = p.next() {
 			posted++
 		}

@@ -55,7 +55,7 @@ func (b *batch) edit(id uuid.UUID) (*editing, error) {
 		to   **bucket
 	}{
 		{bucketLive, &e.live}, {bucketHist, &e.hist}, {bucketVer, &e.ver}, {bucketMixed, &e.mixed}, {bucketDel, &e.del},
-		{bucketRun, nil}, {bucketTypes, nil}, {bucketType, nil}, {bucketDue, nil},
+		{bucketRun, nil}, {bucketTypes, nil}, {bucketDue, nil},
 	} {
 		bucket, err := root.CreateBucketIfNotExists(sub.name)
 		if err != nil {

@@ -32,7 +32,7 @@ import (
 //	  run      first date of what it names   what was added: builds the index, see packRun
 //	  del      date of what was deleted   when 8, key 16, version 12, successor 8
 //	  types    type name                  number 2, live records of it 8
-//	  type/<number 2>  date               the live records of one type: see posting
+//	  type<number 2>/  date               the live records of one type: see posting
 //	  ver      key 16, spec 1, version 12, date 8   label 1, barred actions 1, until 4, flags 1:
 //	                                      ids with two or more versions
 //	  mixed    date                       key 16: every version of an id whose versions differ
@@ -83,7 +83,6 @@ var (
 	bucketRun   = []byte("run")
 	bucketDel   = []byte("del")
 	bucketTypes = []byte("types")
-	bucketType  = []byte("type")
 	bucketVer   = []byte("ver")
 	bucketMixed = []byte("mixed")
 	bucketDue   = []byte("due")
@@ -122,10 +121,13 @@ func eachCollection(tx *bbolt.Tx, f func(uuid.UUID, *bbolt.Bucket) error) error 
 // their end are left no room.
 func fill(name []byte) float64 {
 	switch string(name) {
-	case "live", "run", "type", "heads", "parts", "links", "delivered", "quarantine":
+	case "live", "run", "heads", "parts", "links", "delivered", "quarantine":
 		return 1
 	case "hist", "mixed", "del":
 		return 0.9
+	}
+	if isType(name) {
+		return 1
 	}
 	return bbolt.DefaultFillPercent
 }
@@ -247,7 +249,11 @@ func successor(tomb []byte) date {
 	return date(binary.BigEndian.Uint64(tomb[tombstoneLen-8:]))
 }
 
-func typeKey(number uint16) []byte { return binary.BigEndian.AppendUint16(nil, number) }
+// typeName is the name of the bucket of a type.
+func typeName(number uint16) []byte { return binary.BigEndian.AppendUint16([]byte("type"), number) }
+
+// isType tells whether a bucket of a collection is that of a type.
+func isType(name []byte) bool { return len(name) == 4+2 && string(name[:4]) == "type" }
 
 // head is the counters of a collection.
 type head struct {

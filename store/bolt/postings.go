@@ -90,7 +90,7 @@ type posted struct {
 // flushPostings brings type up to date.
 func (e *editing) flushPostings() error {
 	for number, changes := range e.postings {
-		b, err := e.root.Bucket(bucketType).CreateBucketIfNotExists(typeKey(number))
+		b, err := e.root.CreateBucketIfNotExists(typeName(number))
 		if err != nil {
 			return err
 		}

@@ -63,9 +63,8 @@ func (sc *scan) byType() error {
 	if err != nil {
 		return err
 	}
-	postings := sc.root.Bucket(bucketType)
 	for _, number := range sc.numbers {
-		p, err := newPosting(postings.Bucket(typeKey(number)), sc.from)
+		p, err := newPosting(sc.root.Bucket(typeName(number)), sc.from)
 		if err != nil {
 			return err
 		}
