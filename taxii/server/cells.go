@@ -41,6 +41,9 @@ func (c *cell) size() int    { return overhead + len(c.data) + 8*len(c.dates) }
 
 // behind is how many of the objects were added after a date.
 func (c *cell) behind(date int64) int {
+	if date < c.first() {
+		return len(c.dates)
+	}
 	return len(c.dates) - sort.Search(len(c.dates), func(i int) bool { return c.dates[i] > date })
 }
 
@@ -53,11 +56,20 @@ type row struct {
 	view  asked
 	past  uint64
 	cells []*cell
+	lasts []int64 // of each cell
 }
 
 // from is where the first cell is that ends behind a date.
 func (r *row) from(date int64) int {
-	return sort.Search(len(r.cells), func(i int) bool { return r.cells[i].last() > date })
+	return sort.Search(len(r.lasts), func(i int) bool { return r.lasts[i] > date })
+}
+
+func (r *row) insert(i int, c *cell) {
+	r.cells, r.lasts = slices.Insert(r.cells, i, c), slices.Insert(r.lasts, i, c.last())
+}
+
+func (r *row) remove(i int) {
+	r.cells, r.lasts = slices.Delete(r.cells, i, i+1), slices.Delete(r.lasts, i, i+1)
 }
 
 // view is what decides what a cell shows.
@@ -139,7 +151,7 @@ func (s *shelf) keep(view asked, state store.State, fresh []*cell) {
 			continue
 		}
 		c.row, c.place = r, s.order.PushFront(c)
-		r.cells = slices.Insert(r.cells, i, c)
+		r.insert(i, c)
 		s.rows[view] = r
 		s.used += c.size()
 	}

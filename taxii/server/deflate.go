@@ -9,15 +9,17 @@ import (
 	"github.com/klauspost/compress/flate"
 )
 
-// fragment is a text as deflate blocks (RFC 1951) that end on an octet, are not
-// the last ones and refer to nothing before them. So fragments that were made
-// apart can stand one after the other, in any order.
+// fragment is a comma and a text as deflate blocks (RFC 1951) that end on an octet,
+// are not the last ones and refer to nothing before them. So fragments that were made
+// apart can stand one after the other, in any order, and the first without its comma.
 type fragment struct {
 	data   []byte
-	length int    // of the text
-	crc    uint32 // of the text
-	shift  uint32 // brings the checksum of what stands before past the text
+	length int         // of the text
+	sums   [2]checksum // of the text alone, and behind the comma
 }
+
+// checksum is one with what brings that of what stands before past the same text.
+type checksum struct{ crc, shift uint32 }
 
 // fragmentLevel takes little longer than level 1, which is for answers that are
 // compressed for one caller, and makes up for most of what fragments lose by
@@ -40,11 +42,17 @@ func newFragment(text []byte) fragment {
 	p := packers.Get().(*packer)
 	defer packers.Put(p)
 	p.out.Reset()
+	p.out.Write(comma)
 	p.z.Reset(&p.out)
 	p.z.Write(text)
 	p.z.Flush() // neither can fail
-	return fragment{bytes.Clone(p.out.Bytes()), len(text), crc32.ChecksumIEEE(text), shift(len(text))}
+	alone := checksum{crc32.ChecksumIEEE(text), shift(len(text))}
+	joined := checksum{product(alone.shift, crc32.ChecksumIEEE([]byte(","))) ^ alone.crc, shift(len(text) + 1)}
+	return fragment{bytes.Clone(p.out.Bytes()), len(text), [2]checksum{alone, joined}}
 }
+
+// comma is one as a stored block.
+var comma = appendBlock(nil, 0, []byte(","))
 
 // member is a gzip member (RFC 1952) that is put together piece by piece. None is
 // copied but for what is short.
@@ -58,15 +66,20 @@ type member struct {
 
 // newMember begins one of about so many pieces.
 func newMember(pieces int) *member {
-	m := &member{parts: make([][]byte, 0, 2*pieces+1), joint: make([]byte, 0, 10+6*pieces)}
+	m := &member{parts: make([][]byte, 0, pieces+8), joint: make([]byte, 0, 256)}
 	m.joint = append(m.joint, 0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff) // deflate, no name, no time, made by an unknown system
 	return m
 }
 
-func (m *member) add(f *fragment) {
-	m.part(f.data)
-	m.crc = product(f.shift, m.crc) ^ f.crc
-	m.length += uint32(f.length)
+// add adds a fragment, as one that is joined to what stands before or not.
+func (m *member) add(f *fragment, joined bool) {
+	data, n, sum := f.data[len(comma):], f.length, f.sums[0]
+	if joined {
+		data, n, sum = f.data, n+1, f.sums[1]
+	}
+	m.part(data)
+	m.crc = product(sum.shift, m.crc) ^ sum.crc
+	m.length += uint32(n)
 }
 
 // copyMax is how long a text may be that is copied: a part of its own costs as much.
@@ -85,13 +98,21 @@ func (m *member) store(text []byte) {
 
 // block adds a stored block; the last has the type 1, the others 0.
 func (m *member) block(last byte, text []byte) {
-	m.joint = binary.LittleEndian.AppendUint16(append(m.joint, last), uint16(len(text)))
-	m.joint = binary.LittleEndian.AppendUint16(m.joint, ^uint16(len(text)))
-	if len(text) > copyMax {
-		m.part(text)
-	} else {
-		m.joint = append(m.joint, text...)
+	if len(text) <= copyMax {
+		m.joint = appendBlock(m.joint, last, text)
+		return
 	}
+	m.joint = appendBlockHead(m.joint, last, len(text))
+	m.part(text)
+}
+
+func appendBlock(b []byte, last byte, text []byte) []byte {
+	return append(appendBlockHead(b, last, len(text)), text...)
+}
+
+func appendBlockHead(b []byte, last byte, n int) []byte {
+	b = binary.LittleEndian.AppendUint16(append(b, last), uint16(n))
+	return binary.LittleEndian.AppendUint16(b, ^uint16(n))
 }
 
 // part adds octets as a part, behind what was written.

@@ -23,9 +23,13 @@ func TestMemberIsItsPieces(t *testing.T) {
 			if rapid.IntRange(0, 3).Draw(rt, "long") == 0 {
 				piece = long[:rapid.IntRange(0, len(long)).Draw(rt, "length")]
 			}
+			packed, joined := rapid.Bool().Draw(rt, "packed"), rapid.Bool().Draw(rt, "joined")
+			if packed && joined {
+				want = append(want, ',')
+			}
 			want = append(want, piece...)
-			if rapid.Bool().Draw(rt, "packed") {
-				m.Pack(piece)
+			if packed {
+				m.Pack(piece, joined)
 			} else {
 				m.Store(piece)
 			}

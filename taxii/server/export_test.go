@@ -38,8 +38,11 @@ func (m *Member) begun() *member {
 	return m.member
 }
 
-// Pack adds a piece compressed, Store as it is.
-func (m *Member) Pack(piece []byte)  { f := newFragment(piece); m.begun().add(&f) }
+// Pack adds a piece compressed, behind a comma if it is joined, Store as it is.
+func (m *Member) Pack(piece []byte, joined bool) {
+	f := newFragment(piece)
+	m.begun().add(&f, joined)
+}
 func (m *Member) Store(piece []byte) { m.begun().store(piece) }
 
 // End is the whole member.

@@ -240,21 +240,21 @@ func (m *mosaic) pack(s *shelf) (parts [][]byte, size int) {
 	z.store([]byte(opening))
 	var fresh []*cell
 	for i, p := range m.parts {
-		if i > 0 {
-			z.store([]byte(","))
-		}
 		switch {
 		case p.text == nil:
-			z.add(&p.cell.fragment)
+			z.add(&p.cell.fragment, i > 0)
 		case p.cell != nil:
 			p.cell.fragment = newFragment(p.text)
-			z.add(&p.cell.fragment)
+			z.add(&p.cell.fragment, i > 0)
 			fresh = append(fresh, p.cell)
 		case m.loose*looseShare <= m.text:
+			if i > 0 {
+				z.store([]byte(","))
+			}
 			z.store(p.text)
 		default:
 			f := newFragment(p.text)
-			z.add(&f)
+			z.add(&f, i > 0)
 		}
 	}
 	z.store(m.ending)

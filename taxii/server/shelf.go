@@ -8,7 +8,6 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -254,8 +253,7 @@ func (s *shelf) drop(e *list.Element) {
 		p.sheet.release()
 	case *cell:
 		s.used -= p.size()
-		i := p.row.from(p.after)
-		if p.row.cells = slices.Delete(p.row.cells, i, i+1); len(p.row.cells) == 0 {
+		if p.row.remove(p.row.from(p.after)); len(p.row.cells) == 0 {
 			delete(s.rows, p.row.view)
 		}
 	}
