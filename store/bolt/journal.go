@@ -74,6 +74,7 @@ type journal struct {
 	db     *bbolt.DB
 	path   string
 	mapped int64                 // how much of the file bbolt had mapped at first
+	margin int64                 // of fits; a test can take it away
 	file   *os.File              // nil until needed
 	store  *os.File              // to read the metas of, and to sync; opened with file
 	commit func(*bbolt.Tx) error // a test can let it fail; sync alike
@@ -92,7 +93,7 @@ type journal struct {
 }
 
 func newJournal(db *bbolt.DB, path string, mapped int64) *journal {
-	return &journal{db: db, path: path + journalName, mapped: mapped, commit: (*bbolt.Tx).Commit, sync: datasync}
+	return &journal{db: db, path: path + journalName, mapped: mapped, margin: 64 << 20, commit: (*bbolt.Tx).Commit, sync: datasync}
 }
 
 // save commits a transaction for good.
@@ -113,10 +114,12 @@ func (j *journal) save(w *writing) error {
 	return err
 }
 
-// commitBeside lets bbolt commit while the last frame is on its way to the disk.
+// commitBeside lets bbolt commit while the last frame is on its way to the disk. With
+// more to write than fits was told, bbolt fails where it would map the file anew.
 func (j *journal) commitBeside(w *writing) error {
-	j.db.NoSync = true
+	j.db.NoSync, j.db.MaxSize = true, int(j.mapping(w))+j.db.AllocSize-1
 	err := j.attempt(w.Tx)
+	j.db.MaxSize, j.whole = 0, err == nil
 	if synced := j.sync(j.file); err == nil && synced == nil {
 		return nil
 	}
@@ -144,9 +147,12 @@ func (j *journal) full(w *writing) bool {
 // fits tells whether bbolt can write a transaction without mapping the file
 // anew: for that it would wait for the end of all that is read, and so of base.
 func (j *journal) fits(w *writing) bool {
-	const perChange, always = 8 * pageSize, 64 << 20 // a page for each level of a tree, and the list of free ones
-	return w.Size()+int64(w.n)*perChange+2*w.bytes+always < mapSize(max(j.mapped, w.Size()))
+	const perChange = 8 * pageSize // a page for each level of a tree; in margin are the list of free ones, and large leaves
+	return w.Size()+int64(w.n)*perChange+2*w.bytes+j.margin < j.mapping(w)
 }
+
+// mapping is how much of the file is mapped at least.
+func (j *journal) mapping(w *writing) int64 { return mapSize(max(j.mapped, w.Size())) }
 
 // mapSize is how much bbolt maps of a file of that size.
 func mapSize(size int64) int64 {

@@ -14,7 +14,13 @@ const journaled = true
 
 // datasync waits until what was written is on the disk, and what is needed to
 // read it.
-func datasync(f *os.File) error { return unix.Fdatasync(int(f.Fd())) }
+func datasync(f *os.File) error {
+	for {
+		if err := unix.Fdatasync(int(f.Fd())); err != unix.EINTR {
+			return err
+		}
+	}
+}
 
 // startSync has what was written there begin its way to the disk: a sync then waits
 // for less. It is only a hint.

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 
 	"comity/store"
 	"comity/store/bolt"
@@ -426,6 +427,37 @@ func TestReadersWaitForTheDisk(t *testing.T) {
 		t.Errorf("%v, %d objects", err, n)
 	}
 	s.FailSyncs(func(_ bool, sync func() error) error { return sync() })
+}
+
+// A commit that writes more than was thought does not have bbolt map the file anew,
+// which would wait for the reader that the journal keeps, for ever: it is made again,
+// without the journal.
+func TestCommitThatWasMisjudgedIsMadeAgain(t *testing.T) {
+	needsJournal(t)
+	s := open(t, t.TempDir())
+	defer s.Close()
+	mustPush(t, s, indicator(0, 1))
+	s.Trust()
+	s.EndMap()
+	s.Misjudge()
+	refused, journaled := 0, 0
+	s.FailCommits(func(commit func() error) error {
+		err := commit()
+		switch {
+		case errors.Is(err, berrors.ErrMaxSizeReached):
+			refused++
+		case !s.Synced():
+			journaled++
+		}
+		return err
+	})
+	pad := `{"x_pad":"` + strings.Repeat("x", 100<<10) + `",`
+	for n := range 200 { // 20 MB: bbolt maps 8, 16 and 32 MiB
+		mustPush(t, s, item(strings.Replace(indicatorText(1+n, 1), "{", pad, 1)))
+	}
+	if refused == 0 || journaled == 0 {
+		t.Errorf("%d commits were refused, %d went through the journal", refused, journaled)
+	}
 }
 
 // Where bbolt would have to map the file anew, for which it waits until nobody

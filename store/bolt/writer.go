@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"sync"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 
 	"comity/store"
 	"comity/taxii"
@@ -137,8 +139,9 @@ func (s *Store) write() {
 			return
 		}
 		if err := s.transact(jobs); err != nil {
+			again := len(jobs) > 1 || errors.Is(err, berrors.ErrMaxSizeReached)
 			for _, j := range jobs {
-				if len(jobs) > 1 {
+				if again {
 					err = s.transact([]*job{j})
 				}
 				if err != nil {
