@@ -172,6 +172,7 @@ func number(b []byte) uint64 {
 
 // view runs f on the last commit, once that is durable.
 func (s *Store) view(f func(*bbolt.Tx) error) error {
+	s.journal.read.Store(true)
 	return s.peek(func(tx *bbolt.Tx) error {
 		if err := s.await(tx.ID()); err != nil {
 			return err

@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 
 	"go.etcd.io/bbolt"
 )
@@ -26,7 +27,8 @@ import (
 //
 // A small commit writes its frame, and while that is on its way to the disk, bbolt
 // commits without a sync. Once the frame is there, the commit is acknowledged, and
-// shown to readers: those that were faster wait. When the journal is full, what
+// shown to readers: those that were faster wait. Where there are readers, bbolt commits
+// when the frame is there, so that they do not. When the journal is full, what
 // bbolt holds is made durable, and the next life begins in the place of the last
 // one. Before a commit that is not small, which bbolt makes durable, the journal is
 // made void; Close removes it.
@@ -88,8 +90,9 @@ type journal struct {
 	buf    []byte
 	list   []byte // of changes, to use again
 
-	whole bool  // what bbolt holds is durable, or in the journal
-	lost  error // a sync failed for good: what bbolt holds may be neither
+	read  atomic.Bool // somebody has read since the last commit
+	whole bool        // what bbolt holds is durable, or in the journal
+	lost  error       // a sync failed for good: what bbolt holds may be neither
 }
 
 func newJournal(db *bbolt.DB, path string, mapped int64) *journal {
@@ -114,13 +117,22 @@ func (j *journal) save(w *writing) error {
 	return err
 }
 
-// commitBeside lets bbolt commit while the last frame is on its way to the disk. With
-// more to write than fits was told, bbolt fails where it would map the file anew.
+// commitBeside lets bbolt commit while the last frame is on its way to the disk, unless
+// somebody has read since the last commit. With more to write than fits was told, bbolt
+// fails where it would map the file anew.
 func (j *journal) commitBeside(w *writing) error {
+	var synced error
+	read := j.read.Swap(false)
+	if read { // who reads would wait for a slow disk
+		synced = j.sync(j.file)
+	}
 	j.db.NoSync, j.db.MaxSize = true, int(j.mapping(w))+j.db.AllocSize-1
 	err := j.attempt(w.Tx)
 	j.db.MaxSize, j.whole = 0, err == nil
-	if synced := j.sync(j.file); err == nil && synced == nil {
+	if !read {
+		synced = j.sync(j.file)
+	}
+	if err == nil && synced == nil {
 		return nil
 	}
 	// Either the journal has something that bbolt does not hold, or it lacks

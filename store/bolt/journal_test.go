@@ -429,6 +429,40 @@ func TestReadersWaitForTheDisk(t *testing.T) {
 	s.FailSyncs(func(_ bool, sync func() error) error { return sync() })
 }
 
+// Where somebody reads between commits, a slow disk holds up nobody but who pushes.
+func TestPollersDoNotWaitForTheDisk(t *testing.T) {
+	needsJournal(t)
+	s := open(t, t.TempDir())
+	defer s.Close()
+	mustPush(t, s, indicator(0, 1))
+	mustPush(t, s, indicator(1, 1))
+	count := func() int64 {
+		n, err := s.Count(t.Context(), collection)
+		if err != nil {
+			t.Error(err)
+		}
+		return n
+	}
+	count()
+	begun, held := make(chan struct{}), make(chan struct{})
+	s.FailSyncs(func(_ bool, sync func() error) error {
+		close(begun)
+		<-held
+		return sync()
+	})
+	pushed := make(chan error, 1)
+	go func() { _, err := push(context.Background(), s, indicator(2, 1)); pushed <- err }()
+	<-begun
+	if n := count(); n != 2 {
+		t.Errorf("%d objects before the push is on the disk, want 2", n)
+	}
+	close(held)
+	if err := <-pushed; err != nil || count() != 3 {
+		t.Error("the push was not taken:", err)
+	}
+	s.FailSyncs(func(_ bool, sync func() error) error { return sync() })
+}
+
 // A commit that writes more than was thought does not have bbolt map the file anew,
 // which would wait for the reader that the journal keeps, for ever: it is made again,
 // without the journal.
