@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -261,14 +262,7 @@ func TestJournalOfAnotherFile(t *testing.T) {
 	}
 	for name, file := range map[string][]byte{"another": imageOf(t, dir).file, "a backup": backup.Bytes(), "none": {}} {
 		t.Run(name, func(t *testing.T) {
-			i := image{file, good.journal}
-			dir := i.lay(t)
-			if _, err := bolt.Open(dir, time.Now, discard, 0); taxii.CodeOf(err) != taxii.Conflict {
-				t.Errorf("got %v", err)
-			}
-			if after := imageOf(t, dir); !bytes.Equal(after.file, i.file) || !bytes.Equal(after.journal, i.journal) {
-				t.Error("it was touched")
-			}
+			mustLeaveAlone(t, image{file, good.journal})
 		})
 	}
 }
@@ -277,6 +271,12 @@ func TestJournalOfAnotherFile(t *testing.T) {
 func TestJournalOfAnotherVersion(t *testing.T) {
 	i, _ := small(t)
 	i.journal[len("comityj")]--
+	mustLeaveAlone(t, i)
+}
+
+// mustLeaveAlone opens a store whose journal is not for this file, or this program.
+func mustLeaveAlone(t *testing.T, i image) {
+	t.Helper()
 	dir := i.lay(t)
 	if _, err := bolt.Open(dir, time.Now, discard, 0); taxii.CodeOf(err) != taxii.Conflict {
 		t.Errorf("got %v", err)
@@ -387,6 +387,27 @@ func TestFailedEndOfTheJournal(t *testing.T) {
 	}
 }
 
+// pushHeld pushes an item, and waits until its sync begins, which goes on when it is
+// released.
+func pushHeld(t *testing.T, s *bolt.Store, i store.Item) (release func(), pushed <-chan error) {
+	t.Helper()
+	begun, held, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	var first sync.Once
+	s.FailSyncs(func(_ bool, sync func() error) error {
+		first.Do(func() { close(begun) })
+		<-held
+		return sync()
+	})
+	go func() { _, err := push(context.Background(), s, i); done <- err }()
+	select {
+	case <-begun:
+	case <-time.After(10 * time.Second):
+		close(held)
+		t.Fatal("nothing is synced")
+	}
+	return func() { close(held) }, done
+}
+
 // A commit that is not on the disk yet is not shown; what is known beside the file
 // is, and does not wait.
 func TestReadersWaitForTheDisk(t *testing.T) {
@@ -399,19 +420,8 @@ func TestReadersWaitForTheDisk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	begun, held := make(chan struct{}), make(chan struct{})
-	s.FailSyncs(func(_ bool, sync func() error) error {
-		close(begun)
-		<-held
-		return sync()
-	})
-	pushed, scanned := make(chan error, 1), make(chan int64, 1)
-	go func() { _, err := push(context.Background(), s, indicator(2, 1)); pushed <- err }()
-	select {
-	case <-begun:
-	case <-time.After(10 * time.Second):
-		t.Fatal("nothing is synced")
-	}
+	release, pushed := pushHeld(t, s, indicator(2, 1))
+	scanned := make(chan int64, 1)
 	go func() { n, _ := s.Count(context.Background(), collection); scanned <- n }()
 	if now, err := s.State(t.Context(), collection); err != nil || now != before {
 		t.Errorf("state %v, %v, want %v", now, err, before)
@@ -422,11 +432,10 @@ func TestReadersWaitForTheDisk(t *testing.T) {
 		scanned <- n
 	case <-time.After(50 * time.Millisecond):
 	}
-	close(held)
+	release()
 	if err, n := <-pushed, <-scanned; err != nil || n != 3 {
 		t.Errorf("%v, %d objects", err, n)
 	}
-	s.FailSyncs(func(_ bool, sync func() error) error { return sync() })
 }
 
 // Where somebody reads between commits, a slow disk holds up nobody but who pushes.
@@ -444,23 +453,14 @@ func TestPollersDoNotWaitForTheDisk(t *testing.T) {
 		return n
 	}
 	count()
-	begun, held := make(chan struct{}), make(chan struct{})
-	s.FailSyncs(func(_ bool, sync func() error) error {
-		close(begun)
-		<-held
-		return sync()
-	})
-	pushed := make(chan error, 1)
-	go func() { _, err := push(context.Background(), s, indicator(2, 1)); pushed <- err }()
-	<-begun
+	release, pushed := pushHeld(t, s, indicator(2, 1))
 	if n := count(); n != 2 {
 		t.Errorf("%d objects before the push is on the disk, want 2", n)
 	}
-	close(held)
+	release()
 	if err := <-pushed; err != nil || count() != 3 {
 		t.Error("the push was not taken:", err)
 	}
-	s.FailSyncs(func(_ bool, sync func() error) error { return sync() })
 }
 
 // A commit that writes more than was thought does not have bbolt map the file anew,

@@ -46,7 +46,7 @@ func (a *answer) WriteHeader(status int) {
 	if !a.hasBody() {
 		a.length = 0
 		delete(a.header, "Content-Length")
-	} else if given := first(a.header, "Content-Length"); given != "" {
+	} else if given := a.header.Get("Content-Length"); given != "" {
 		n, err := strconv.ParseInt(given, 10, 64)
 		if err == nil && n >= 0 {
 			a.length = n
@@ -57,7 +57,7 @@ func (a *answer) WriteHeader(status int) {
 	if status == http.StatusNotModified {
 		delete(a.header, "Content-Type")
 	}
-	a.last = first(a.header, "Connection") == "close"
+	a.last = a.header.Get("Connection") == "close"
 	a.head.WriteString("HTTP/1.1 ")
 	a.head.WriteString(strconv.Itoa(status))
 	a.head.WriteByte(' ')
@@ -220,13 +220,6 @@ func (a *answer) end() {
 		a.field("Connection", "close")
 	}
 	a.head.WriteString("\r\n")
-}
-
-func first(h http.Header, name string) string {
-	if v := h[name]; len(v) > 0 {
-		return v[0]
-	}
-	return ""
 }
 
 // date is a second, as the field Date has it.

@@ -15,6 +15,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -164,6 +165,26 @@ func TestBodiesArriveWhole(t *testing.T) {
 			if g := got.answer("GET"); !strings.HasPrefix(g, "200 OK") {
 				t.Errorf("after a body in two pieces: %s", g)
 			}
+		}
+	}
+}
+
+// A short answer comes when its handler has ended: who has it finds what the handler
+// did behind it.
+func TestShortAnswersComeWhenTheHandlerHasEnded(t *testing.T) {
+	var ended atomic.Bool
+	fronted, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		ended.Store(false)
+		w.Header().Set("Content-Length", "5")
+		io.WriteString(w, "sh")
+		io.WriteString(w, "ort")
+		time.Sleep(20 * time.Millisecond)
+		ended.Store(true)
+	})
+	l := dial(t, fronted)
+	for range 3 {
+		if got := l.ask("GET", "/", ""); !strings.Contains(got, "short") || !ended.Load() {
+			t.Errorf("%s; the handler had ended: %v", got, ended.Load())
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unsafe"
 )
 
 // heads are what clients send, and what nearly is.
@@ -55,6 +56,19 @@ func TestHeadsOfClientsArePlain(t *testing.T) {
 	for i, head := range heads {
 		if _, plain := parsed(head); plain != (i < 5) {
 			t.Errorf("%q: plain is %v", head, plain)
+		}
+	}
+}
+
+// Who keeps the path or the query of a request does not keep the fields behind it,
+// which hold credentials.
+func TestTargetIsApartFromTheFields(t *testing.T) {
+	head := heads[2]
+	r, _ := parsed(head)
+	begin := uintptr(unsafe.Pointer(unsafe.StringData(head)))
+	for name, kept := range map[string]string{"target": r.RequestURI, "path": r.URL.Path, "query": r.URL.RawQuery} {
+		if at := uintptr(unsafe.Pointer(unsafe.StringData(kept))); at >= begin && at < begin+uintptr(len(head)) {
+			t.Errorf("the %s is a part of the head", name)
 		}
 	}
 }

@@ -1,13 +1,18 @@
 package operation_test
 
 import (
+	"context"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"comity/stix"
+	"comity/store"
 	"comity/taxii/audit"
 	"comity/taxii/demo"
+	"comity/taxii/exchange"
 )
 
 // A Desk that dies at any call to the store, in the middle of reworking what was
@@ -94,4 +99,69 @@ func TestTellingAgain(t *testing.T) {
 			break
 		}
 	}
+}
+
+// faults is a store whose calls fail from the given one on: 0 for none, 1 for the
+// next. A failed one has done nothing.
+type faults struct {
+	store.Store
+	next  int
+	calls int // counted
+}
+
+type broken struct{}
+
+func (broken) Error() string { return "the disk is gone" }
+
+func (f *faults) fail() error {
+	f.calls++
+	if f.next > 0 && f.calls >= f.next {
+		return broken{}
+	}
+	return nil
+}
+
+// from lets the n-th call from now on fail, and all that follow.
+func (f *faults) from(n int) { f.next, f.calls = n, 0 }
+
+func (f *faults) Scan(ctx context.Context, g exchange.Grant, q store.Query) (*store.Page, error) {
+	if err := f.fail(); err != nil {
+		return nil, err
+	}
+	return f.Store.Scan(ctx, g, q)
+}
+
+func (f *faults) Append(ctx context.Context, g exchange.Grant, part store.Part) (store.Status, store.Outcomes, error) {
+	if err := f.fail(); err != nil {
+		return store.Status{}, store.Outcomes{}, err
+	}
+	return f.Store.Append(ctx, g, part)
+}
+
+func (f *faults) Amend(ctx context.Context, change func(*exchange.Directory) ([]audit.Entry, error)) error {
+	if err := f.fail(); err != nil {
+		return err
+	}
+	return f.Store.Amend(ctx, change)
+}
+
+func (f *faults) Record(ctx context.Context, entries ...audit.Entry) error {
+	if err := f.fail(); err != nil {
+		return err
+	}
+	return f.Store.Record(ctx, entries...)
+}
+
+func (f *faults) Remove(ctx context.Context, c uuid.UUID, dates []time.Time, bar store.Bar, e audit.Entry) (int, error) {
+	if err := f.fail(); err != nil {
+		return 0, err
+	}
+	return f.Store.Remove(ctx, c, dates, bar, e)
+}
+
+func (f *faults) Entries(ctx context.Context, after uint64, n int) ([]audit.Link, error) {
+	if err := f.fail(); err != nil {
+		return nil, err
+	}
+	return f.Store.Entries(ctx, after, n)
 }

@@ -94,7 +94,7 @@ func (s *Server) writePage(w *response, r *http.Request, c *caller, fields []str
 	switch {
 	case p.mosaic != nil:
 		parts, size := p.mosaic.pack(s.shelf)
-		writeHead(w, size, true)
+		w.begin(http.StatusOK, size, true)
 		w.writeParts(parts)
 		return nil
 	case p.again:

@@ -23,7 +23,8 @@ func (s *Server) addObjects(w *response, r *http.Request, c *caller) error {
 	if !taxii.Postable(r.Header.Get("Content-Type")) {
 		return taxii.Errorf(taxii.Unsupported, "send %s", taxii.MediaType)
 	}
-	limit, tooLarge := s.config.MaxContentLength, s.tooLarge
+	limit := s.config.MaxContentLength
+	tooLarge := taxii.Errorf(taxii.TooLarge, "a push has at most %d octets", limit)
 	if r.ContentLength > limit {
 		return tooLarge
 	}

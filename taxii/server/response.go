@@ -34,6 +34,16 @@ func (w *response) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
+// begin writes the head of a body whose size is known.
+func (w *response) begin(status, size int, packed bool) {
+	header := w.Header()
+	if packed {
+		header["Content-Encoding"] = []string{"gzip"}
+	}
+	header["Content-Length"] = []string{strconv.Itoa(size)}
+	w.WriteHeader(status)
+}
+
 func (w *response) Write(b []byte) (int, error) {
 	if w.status == 0 {
 		w.status = http.StatusOK
@@ -113,9 +123,8 @@ func write(w *response, r *http.Request, status int, parts ...[]byte) error {
 	for _, part := range parts {
 		size += len(part)
 	}
-	header := w.Header()
 	if size >= gzipMin && takesGzip(r) {
-		header.Set("Content-Encoding", "gzip")
+		w.Header().Set("Content-Encoding", "gzip")
 		w.WriteHeader(status)
 		z := gzipWriters.Get().(*gzip.Writer)
 		defer gzipWriters.Put(z)
@@ -126,8 +135,7 @@ func write(w *response, r *http.Request, status int, parts ...[]byte) error {
 		z.Close() // an error means that the client is gone
 		return nil
 	}
-	header.Set("Content-Length", strconv.Itoa(size))
-	w.WriteHeader(status)
+	w.begin(status, size, false)
 	w.writeParts(parts)
 	return nil
 }

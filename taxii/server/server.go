@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"comity/store"
-	"comity/taxii"
 	"comity/taxii/audit"
 	"comity/taxii/auth"
 	"comity/taxii/intake"
@@ -61,11 +60,10 @@ const (
 // for concurrent use.
 type Server struct {
 	Rooms
-	config   Config
-	pushes   *turnstile
-	pages    *turnstile
-	shelf    *shelf
-	tooLarge error // of a push
+	config Config
+	pushes *turnstile
+	pages  *turnstile
+	shelf  *shelf
 }
 
 // Rooms are what a Server works with. All of them are needed.
@@ -99,7 +97,6 @@ func New(config Config, rooms Rooms) http.Handler {
 	}
 	s := &Server{
 		Rooms: rooms, config: config, pushes: newTurnstile(pushesAtOnce), pages: newTurnstile(pagesAtOnce), shelf: newShelf(config.Shelf),
-		tooLarge: taxii.Errorf(taxii.TooLarge, "a push has at most %d octets", config.MaxContentLength),
 	}
 	return s.router()
 }

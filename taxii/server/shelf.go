@@ -8,7 +8,6 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"net/http"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -140,20 +139,12 @@ func (p *sheet) size() int {
 
 // write answers with the page, whose header was written.
 func (p *sheet) write(w *response) {
-	writeHead(w, p.size(), p.packed)
+	w.begin(http.StatusOK, p.size(), p.packed)
 	if p.file != nil {
 		w.sendFile(p.file)
 	} else {
 		w.Write(p.body)
 	}
-}
-
-func writeHead(w *response, size int, packed bool) {
-	if packed {
-		w.Header()["Content-Encoding"] = []string{"gzip"}
-	}
-	w.Header()["Content-Length"] = []string{strconv.Itoa(size)}
-	w.WriteHeader(http.StatusOK)
 }
 
 // release says that a sheet from the shelf, or one just made, is not used any more;

@@ -59,18 +59,11 @@ func writeOutcomes(w *response, r *http.Request, status int, chunks iter.Seq2[[]
 	return write(w, r, status, body...)
 }
 
-// inlined is how long a list of outcomes is at most that is copied into what is
-// around it: one chunk is one write.
-const inlined = 4 << 10
-
 // resource is a status resource (TAXII 2.1 §4.3.1) as chunks of JSON, of the
 // parts that part gives. Warnings are an extension of ours, x_warnings; more is
 // what else to say, as JSON members.
 func resource(head store.Status, part func(int) (store.Outcomes, error), more string) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
-		text := fmt.Appendf(make([]byte, 0, 512),
-			`{"id":%q,"status":"complete","request_timestamp":%q,"total_count":%d,"success_count":%d,"failure_count":%d,"pending_count":0%s`,
-			head.ID, taxii.FormatTime(head.Requested), head.Successes+head.Failures, head.Successes, head.Failures, more)
 		list := func(name string, of func(store.Outcomes) []byte) bool {
 			begin, end := `,"`+name+`":[`, ""
 			for n := range head.Parts {
@@ -83,18 +76,12 @@ func resource(head store.Status, part func(int) (store.Outcomes, error), more st
 				if len(details) == 0 {
 					continue
 				}
-				text = append(text, begin...)
-				begin, end = ",", "]"
-				if len(details) <= inlined {
-					text = append(text, details...)
-				} else if !yield(text, nil) || !yield(details, nil) {
+				if !yield([]byte(begin), nil) || !yield(details, nil) {
 					return false
-				} else {
-					text = nil
 				}
+				begin, end = ",", "]"
 			}
-			text = append(text, end...)
-			return true
+			return yield([]byte(end), nil)
 		}
 		// A list that is empty is not looked for: it may take reading all parts.
 		warned := false
@@ -102,10 +89,13 @@ func resource(head store.Status, part func(int) (store.Outcomes, error), more st
 			warned = warned || len(o.Warnings) > 0
 			return o.Successes
 		}
-		if (head.Successes == 0 || list("successes", successes)) &&
+		if yield(fmt.Appendf(nil,
+			`{"id":%q,"status":"complete","request_timestamp":%q,"total_count":%d,"success_count":%d,"failure_count":%d,"pending_count":0%s`,
+			head.ID, taxii.FormatTime(head.Requested), head.Successes+head.Failures, head.Successes, head.Failures, more), nil) &&
+			(head.Successes == 0 || list("successes", successes)) &&
 			(head.Failures == 0 || list("failures", func(o store.Outcomes) []byte { return o.Failures })) &&
 			(!warned || list("x_warnings", func(o store.Outcomes) []byte { return o.Warnings })) {
-			yield(append(text, '}'), nil)
+			yield([]byte("}"), nil)
 		}
 	}
 }
