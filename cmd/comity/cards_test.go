@@ -285,7 +285,7 @@ func TestA16RightToAudit(t *testing.T) {
 	r.ids(centre, "dea-birch.inbound")
 	r.equal("a door tried", r.get(vendor, "collections/dea-birch.inbound/objects/").status, 404)
 	r.flush()
-	if _, err := r.ex.steward.Checkpoint(t.Context()); err != nil {
+	if _, err := r.ex.custody.Checkpoint(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	kept := r.get(vendor, "collections/dea-2017-panw.outbound/objects/?match[type]=note").body

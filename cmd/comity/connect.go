@@ -12,9 +12,9 @@ import (
 	"comity/taxii"
 	"comity/taxii/admin"
 	"comity/taxii/audit"
+	"comity/taxii/custody"
 	"comity/taxii/intake"
 	"comity/taxii/operation"
-	"comity/taxii/steward"
 )
 
 // lockWait is how long a command waits for another that holds the store.
@@ -53,7 +53,7 @@ func (sh *shell) local(s store.Store) (*admin.Client, error) {
 		return nil, err
 	}
 	log := slog.New(slog.NewTextHandler(sh.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	st := steward.New(s, audit.New(s.Record, time.Now, log), key, time.Now, log)
+	st := custody.New(s, audit.New(s.Record, time.Now, log), key, time.Now, log)
 	desk := operation.New(s, st, tables(sh.data), time.Now, log)
 	return admin.Local(admin.New(s, intake.New(s, sh.data, time.Now), st, desk, time.Now), s.Close), nil
 }

@@ -16,18 +16,18 @@ import (
 var edges = map[string][]string{
 	"cmd/comity": {
 		"stix", "stix/convert", "stix/fusion", "stix/report", "stix/validate", "store", "store/bolt", "taxii", "taxii/admin", "taxii/agreement", "taxii/audit", "taxii/auth", "taxii/demo", "taxii/exchange", "taxii/front",
-		"taxii/intake", "taxii/metrics", "taxii/operation", "taxii/server", "taxii/steward", "testdata",
+		"taxii/intake", "taxii/metrics", "taxii/operation", "taxii/server", "taxii/custody", "testdata",
 	},
-	"taxii/server": {"stix", "store", "taxii", "taxii/audit", "taxii/auth", "taxii/exchange", "taxii/intake", "taxii/metrics", "taxii/steward"},
+	"taxii/server": {"stix", "store", "taxii", "taxii/audit", "taxii/auth", "taxii/exchange", "taxii/intake", "taxii/metrics", "taxii/custody"},
 	"taxii/admin": {
 		"stix", "stix/report", "store", "taxii", "taxii/agreement", "taxii/audit", "taxii/auth", "taxii/exchange", "taxii/intake", "taxii/operation",
-		"taxii/steward",
+		"taxii/custody",
 	},
 	"taxii/operation": {
-		"stix", "stix/fusion", "stix/rawjson", "stix/report", "store", "taxii", "taxii/agreement", "taxii/audit", "taxii/exchange", "taxii/steward",
+		"stix", "stix/fusion", "stix/rawjson", "stix/report", "store", "taxii", "taxii/agreement", "taxii/audit", "taxii/exchange", "taxii/custody",
 	},
 	"cmd/taxiibench":  {"stix", "stix/validate", "store/bolt", "taxii/auth"},
-	"taxii/steward":   {"stix", "store", "taxii", "taxii/agreement", "taxii/audit", "taxii/exchange"},
+	"taxii/custody":   {"stix", "store", "taxii", "taxii/agreement", "taxii/audit", "taxii/exchange"},
 	"taxii/intake":    {"stix", "stix/validate", "store", "taxii", "taxii/exchange"},
 	"taxii/auth":      {"taxii", "taxii/exchange"},
 	"store/bolt":      {"stix", "stix/rawjson", "store", "taxii", "taxii/audit", "taxii/exchange"},

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"comity/taxii/admin"
-	"comity/taxii/steward"
+	"comity/taxii/custody"
 )
 
 type purgeCmd struct {
@@ -30,7 +30,7 @@ func (c *purgeCmd) Run(sh *shell) error {
 	if err != nil {
 		return err
 	}
-	list, err := call[[]steward.Due](sh, "purge/due", admin.Until{Until: until})
+	list, err := call[[]custody.Due](sh, "purge/due", admin.Until{Until: until})
 	if err != nil {
 		return err
 	}

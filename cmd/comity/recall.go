@@ -5,7 +5,7 @@ import (
 	"io"
 
 	"comity/taxii/admin"
-	"comity/taxii/steward"
+	"comity/taxii/custody"
 )
 
 type recallCmd struct {
@@ -17,7 +17,7 @@ type recallPreviewCmd struct {
 }
 
 func (c *recallPreviewCmd) Run(sh *shell) error {
-	list, err := call[[]steward.Holding](sh, "recall/preview", admin.Name{ID: c.Object})
+	list, err := call[[]custody.Holding](sh, "recall/preview", admin.Name{ID: c.Object})
 	if err != nil {
 		return err
 	}

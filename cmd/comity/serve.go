@@ -22,12 +22,12 @@ import (
 	"comity/taxii/admin"
 	"comity/taxii/audit"
 	"comity/taxii/auth"
+	"comity/taxii/custody"
 	"comity/taxii/front"
 	"comity/taxii/intake"
 	"comity/taxii/metrics"
 	"comity/taxii/operation"
 	"comity/taxii/server"
-	"comity/taxii/steward"
 )
 
 type serveCmd struct {
@@ -138,7 +138,7 @@ type exchangeServer struct {
 	servers  []*http.Server
 	front    *front.Listener
 	recorder *audit.Recorder
-	steward  *steward.Steward
+	custody  *custody.Service
 	desk     *operation.Desk
 	failed   chan error
 }
@@ -161,13 +161,13 @@ func (ex *exchangeServer) start(c *serveCmd) error {
 	counters := metrics.New()
 	in := intake.New(ex.store, ex.data, ex.now)
 	ex.recorder = audit.New(ex.store.Record, ex.now, ex.log)
-	ex.steward = steward.New(ex.store, ex.recorder, ex.key, ex.now, ex.log)
-	ex.desk = operation.New(ex.store, ex.steward, tables(ex.data), ex.now, ex.log)
+	ex.custody = custody.New(ex.store, ex.recorder, ex.key, ex.now, ex.log)
+	ex.desk = operation.New(ex.store, ex.custody, tables(ex.data), ex.now, ex.log)
 	ex.failed = make(chan error, 4)
 	s := httpServer(ex.log, server.New(server.Config{
 		PublicURL: ex.url, Contact: c.Contact, MaxContentLength: c.MaxContent, DefaultLimit: c.Limit, MaxLimit: c.MaxLimit, Dir: ex.data,
 	}, server.Rooms{
-		Store: ex.store, Auth: auth.New(ex.store, ex.now, c.KeyHeader), Intake: in, Recorder: ex.recorder, Steward: ex.steward,
+		Store: ex.store, Auth: auth.New(ex.store, ex.now, c.KeyHeader), Intake: in, Recorder: ex.recorder, Custody: ex.custody,
 		Metrics: counters, Log: ex.log, Now: ex.now,
 	}))
 	ex.front = front.Listen(listener, s)
@@ -182,7 +182,7 @@ func (ex *exchangeServer) start(c *serveCmd) error {
 	if err := os.Chmod(ex.socket, 0o600); err != nil {
 		return err
 	}
-	ex.serve(socket, httpServer(ex.log, admin.New(ex.store, in, ex.steward, ex.desk, ex.now).Handler()))
+	ex.serve(socket, httpServer(ex.log, admin.New(ex.store, in, ex.custody, ex.desk, ex.now).Handler()))
 	if c.AdminListen != "" {
 		listener, err := net.Listen("tcp", c.AdminListen)
 		if err != nil {
@@ -224,14 +224,14 @@ func (ex *exchangeServer) serve(l net.Listener, s *http.Server) {
 	go func() { ex.failed <- s.Serve(l) }()
 }
 
-// wait lets the steward make its rounds and the desk run its operations until ctx
+// wait lets custody make its rounds and the desk run its operations until ctx
 // ends or a listener fails, then lets requests finish. What they got and what the
-// desk did is on record before the steward stops.
+// desk did is on record before custody stops.
 func (ex *exchangeServer) wait(ctx context.Context) error {
 	rounds, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
 	ended := make(chan error, 1)
-	go func() { ended <- ex.steward.Run(rounds) }()
+	go func() { ended <- ex.custody.Run(rounds) }()
 	work, rest := context.WithCancel(rounds)
 	defer rest()
 	rested := make(chan struct{})

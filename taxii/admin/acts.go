@@ -7,8 +7,8 @@ import (
 
 	"comity/taxii"
 	"comity/taxii/audit"
+	"comity/taxii/custody"
 	"comity/taxii/exchange"
-	"comity/taxii/steward"
 )
 
 // ActOnAgreement suspends, reinstates or ends an agreement, from now on. A
@@ -113,7 +113,7 @@ func (a *Admin) liftBars(ctx context.Context, in ActOnAgreement) error {
 		return err
 	}
 	for _, org := range returning(in, d.Agreements[in.ID], policy.State(in.ID, a.now())) {
-		if err := a.store.LiftBars(ctx, steward.BarReason(in.ID, org)); err != nil {
+		if err := a.store.LiftBars(ctx, custody.BarReason(in.ID, org)); err != nil {
 			return err
 		}
 	}
@@ -123,7 +123,7 @@ func (a *Admin) liftBars(ctx context.Context, in ActOnAgreement) error {
 // Withdraw takes a party out of an agreement, with its data.
 type Withdraw struct{ ID, Party, Reason string }
 
-// withdraw is for the steward to do: it tells whoever has the data, removes it
+// withdraw leaves the work to custody, which tells whoever has the data, removes it
 // and certifies that.
 func (a *Admin) withdraw(ctx context.Context, in Withdraw) (none audit.Certificate, err error) {
 	if strings.TrimSpace(in.Reason) == "" {
@@ -136,7 +136,7 @@ func (a *Admin) withdraw(ctx context.Context, in Withdraw) (none audit.Certifica
 	if _, err := centreKey(d); err != nil {
 		return none, err
 	}
-	return a.steward.Withdraw(ctx, in.ID, in.Party, in.Reason)
+	return a.custody.Withdraw(ctx, in.ID, in.Party, in.Reason)
 }
 
 // centreKey is the public key of the centre; Conflict if it has none.

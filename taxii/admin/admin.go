@@ -15,23 +15,23 @@ import (
 	"comity/store"
 	"comity/taxii"
 	"comity/taxii/audit"
+	"comity/taxii/custody"
 	"comity/taxii/exchange"
 	"comity/taxii/intake"
 	"comity/taxii/operation"
-	"comity/taxii/steward"
 )
 
 // Admin carries out commands. It is safe for concurrent use.
 type Admin struct {
 	store   store.Store
 	intake  *intake.Intake
-	steward *steward.Steward
+	custody *custody.Service
 	desk    *operation.Desk
 	now     func() time.Time
 }
 
 // New makes an Admin over an open store.
-func New(s store.Store, in *intake.Intake, st *steward.Steward, desk *operation.Desk, now func() time.Time) *Admin {
+func New(s store.Store, in *intake.Intake, st *custody.Service, desk *operation.Desk, now func() time.Time) *Admin {
 	return &Admin{s, in, st, desk, now}
 }
 

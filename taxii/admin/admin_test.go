@@ -12,10 +12,10 @@ import (
 	"comity/taxii"
 	"comity/taxii/admin"
 	"comity/taxii/audit"
+	"comity/taxii/custody"
 	"comity/taxii/exchange"
 	"comity/taxii/intake"
 	"comity/taxii/operation"
-	"comity/taxii/steward"
 )
 
 var noon = time.Date(2026, time.May, 4, 12, 0, 0, 0, time.UTC)
@@ -29,7 +29,7 @@ func older(t *testing.T) *admin.Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	st := steward.New(s, audit.New(s.Record, now, log), nil, now, log)
+	st := custody.New(s, audit.New(s.Record, now, log), nil, now, log)
 	client := admin.Local(admin.New(s, intake.New(s, dir, now), st, operation.New(s, st, dir, now, log), now), s.Close)
 	t.Cleanup(func() {
 		if err := client.Close(); err != nil {

@@ -18,7 +18,7 @@ type AuditEntries struct {
 }
 
 func (a *Admin) auditEntries(ctx context.Context, in AuditEntries) ([]audit.Entry, error) {
-	if err := a.steward.Flush(ctx); err != nil {
+	if err := a.custody.Flush(ctx); err != nil {
 		return nil, err
 	}
 	limit := max(in.Limit, 1)
@@ -120,7 +120,7 @@ func (a *Admin) verifyAudit(w http.ResponseWriter, r *http.Request) error {
 // exportAudit writes the chain for ?party=: its lines whole, the others as
 // digests, so that it still verifies.
 func (a *Admin) exportAudit(w http.ResponseWriter, r *http.Request) error {
-	if err := a.steward.Flush(r.Context()); err != nil {
+	if err := a.custody.Flush(r.Context()); err != nil {
 		return err
 	}
 	policy, d, err := a.policy(r.Context())

@@ -10,25 +10,25 @@ import (
 	"comity/store"
 	"comity/taxii"
 	"comity/taxii/audit"
+	"comity/taxii/custody"
 	"comity/taxii/exchange"
-	"comity/taxii/steward"
 )
 
 // previewRecall tells who holds an object, and tells nobody that it was asked.
-func (a *Admin) previewRecall(ctx context.Context, in Name) ([]steward.Holding, error) {
+func (a *Admin) previewRecall(ctx context.Context, in Name) ([]custody.Holding, error) {
 	id, ok := stix.ParseID(in.ID)
 	if !ok {
 		return nil, taxii.Errorf(taxii.Invalid, "%q is no id of a STIX object", in.ID)
 	}
-	return a.steward.Preview(ctx, id)
+	return a.custody.Preview(ctx, id)
 }
 
 // Until is a time; nil is now.
 type Until struct{ Until *time.Time }
 
 // due lists what a purge at that time would take.
-func (a *Admin) due(ctx context.Context, in Until) ([]steward.Due, error) {
-	return a.steward.Due(ctx, a.at(in.Until))
+func (a *Admin) due(ctx context.Context, in Until) ([]custody.Due, error) {
+	return a.custody.Due(ctx, a.at(in.Until))
 }
 
 // Purged says how many records a purge took.
@@ -38,7 +38,7 @@ type Purged struct {
 
 // purge takes what is past its retention now.
 func (a *Admin) purge(ctx context.Context, _ None) (out Purged, err error) {
-	out.Records, err = a.steward.Purge(ctx)
+	out.Records, err = a.custody.Purge(ctx)
 	return out, err
 }
 

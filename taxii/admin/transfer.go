@@ -58,7 +58,7 @@ func (a *Admin) push(ctx context.Context, g exchange.Grant, body io.Reader) (out
 	if err != nil {
 		return out, err
 	}
-	if err := a.steward.Revoked(context.WithoutCancel(ctx), g.Collection(), pushed.Revoked); err != nil {
+	if err := a.custody.Revoked(context.WithoutCancel(ctx), g.Collection(), pushed.Revoked); err != nil {
 		return out, err
 	}
 	return a.submission(ctx, Name{pushed.Status.ID.String()})
@@ -127,7 +127,7 @@ func (a *Admin) export(w http.ResponseWriter, r *http.Request) error {
 		if g, err = policy.Decide(pr, c.Alias, exchange.Read, now); err != nil {
 			return err
 		}
-		scan = a.steward.Scan
+		scan = a.custody.Scan
 	}
 	q := store.Query{Limit: 10_000, MaxBytes: 4 << 20}
 	q.Versions.All = true

@@ -13,14 +13,14 @@ import (
 	"comity/store"
 	"comity/taxii"
 	"comity/taxii/agreement"
+	"comity/taxii/custody"
 	"comity/taxii/exchange"
-	"comity/taxii/steward"
 )
 
 // Desk runs the operations of one centre. It is safe for concurrent use.
 type Desk struct {
 	store   store.Store
-	steward *steward.Steward
+	custody *custody.Service
 	tables  string
 	now     func() time.Time
 	log     *slog.Logger
@@ -33,9 +33,9 @@ type Desk struct {
 }
 
 // New makes a Desk. The tables that operations name are files in the folder
-// tables. The steward recalls and removes what relied on data that was taken back.
-func New(s store.Store, st *steward.Steward, tables string, now func() time.Time, log *slog.Logger) *Desk {
-	return &Desk{store: s, steward: st, tables: tables, now: now, log: log, policy: &exchange.Policy{}, operations: map[string]*operation{}}
+// tables. Custody recalls and removes what relied on data that was taken back.
+func New(s store.Store, st *custody.Service, tables string, now func() time.Time, log *slog.Logger) *Desk {
+	return &Desk{store: s, custody: st, tables: tables, now: now, log: log, policy: &exchange.Policy{}, operations: map[string]*operation{}}
 }
 
 // every is how soon what was pushed is in the findings.

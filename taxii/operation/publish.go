@@ -255,13 +255,13 @@ func (o *operation) write(ctx context.Context, r *report.Release, g exchange.Gra
 			other, changed = append(other, object.ID), append(changed, *object)
 		}
 	}
-	if err := o.desk.steward.Relabel(ctx, c, other); err != nil {
+	if err := o.desk.custody.Relabel(ctx, c, other); err != nil {
 		return 0, 0, err
 	}
 	if err := o.desk.put(ctx, c, g, changed, handled); err != nil {
 		return 0, 0, err
 	}
-	return len(changed), len(gone), o.desk.steward.Retract(ctx, c, gone, "What it rested on is no longer there.")
+	return len(changed), len(gone), o.desk.custody.Retract(ctx, c, gone, "What it rested on is no longer there.")
 }
 
 // car is what a country gets.

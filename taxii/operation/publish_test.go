@@ -14,10 +14,10 @@ import (
 	"comity/stix/validate"
 	"comity/taxii"
 	"comity/taxii/audit"
+	"comity/taxii/custody"
 	"comity/taxii/demo"
 	"comity/taxii/exchange"
 	"comity/taxii/operation"
-	"comity/taxii/steward"
 )
 
 // A release needs two persons of the centre, and that nothing has changed between
@@ -163,7 +163,7 @@ func TestWithdrawal(t *testing.T) {
 	for _, vendor := range demo.Vendors() {
 		t.Run(vendor, func(t *testing.T) {
 			w := publishedWorld(t)
-			_, err := w.steward.Withdraw(t.Context(), "dea-"+vendor, vendor, "notice")
+			_, err := w.custody.Withdraw(t.Context(), "dea-"+vendor, vendor, "notice")
 			w.must(err)
 			w.settle()
 			truth := w.truth(without(vendor))
@@ -210,13 +210,13 @@ func TestWithdrawAndPushAgain(t *testing.T) {
 	w := pushedWorld(t)
 	w.settle()
 	want := w.figures()
-	_, err := w.steward.Withdraw(t.Context(), "dea-fir", "fir", "notice")
+	_, err := w.custody.Withdraw(t.Context(), "dea-fir", "fir", "notice")
 	w.must(err)
 	w.settle()
 	if w.stats("").C2.Identified == want.Centre.C2.Identified {
 		t.Error("the withdrawal took nothing: the test shows nothing")
 	}
-	w.must(w.store.LiftBars(t.Context(), steward.BarReason("dea-fir", "fir")))
+	w.must(w.store.LiftBars(t.Context(), custody.BarReason("dea-fir", "fir")))
 	written := w.policy().Written("fir", "dea-fir")
 	w.amend(func(d *exchange.Directory) {
 		for _, c := range written {

@@ -39,7 +39,7 @@ func (o *operation) rework(ctx context.Context) error {
 			return fmt.Errorf("for %s: %w", r.Country, err)
 		}
 		// Whatever was written since: by this, or by one that died before it came here.
-		if err := o.desk.steward.Supersede(ctx, c, progress.Released.Truncate(time.Millisecond)); err != nil {
+		if err := o.desk.custody.Supersede(ctx, c, progress.Released.Truncate(time.Millisecond)); err != nil {
 			return err
 		}
 		written, removed = written+w, removed+gone

@@ -28,11 +28,11 @@ import (
 	"comity/taxii"
 	"comity/taxii/agreement"
 	"comity/taxii/audit"
+	"comity/taxii/custody"
 	"comity/taxii/demo"
 	"comity/taxii/exchange"
 	"comity/taxii/intake"
 	"comity/taxii/operation"
-	"comity/taxii/steward"
 	"comity/testdata"
 )
 
@@ -56,7 +56,7 @@ type world struct {
 	bolt     *bolt.Store
 	store    *faults // over bolt
 	recorder *audit.Recorder
-	steward  *steward.Steward
+	custody  *custody.Service
 	desk     *operation.Desk
 }
 
@@ -146,14 +146,14 @@ func open(t testing.TB, s *demo.Scenario, file []byte, clock int64) *world {
 	w.store = &faults{Store: w.bolt}
 	log := slog.New(slog.DiscardHandler)
 	w.recorder = audit.New(w.store.Record, w.now, log)
-	w.steward = steward.New(w.store, w.recorder, ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)), w.now, log)
+	w.custody = custody.New(w.store, w.recorder, ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)), w.now, log)
 	w.restart()
 	return w
 }
 
 // restart gives the work to a new Desk. The old one is abandoned.
 func (w *world) restart() {
-	w.desk = operation.New(w.store, w.steward, w.dir, w.now, slog.New(slog.DiscardHandler))
+	w.desk = operation.New(w.store, w.custody, w.dir, w.now, slog.New(slog.DiscardHandler))
 }
 
 // found is an empty world: all parties and their agreements, which are in force.
@@ -245,7 +245,7 @@ func (w *world) push(org, flow string, objects ...stix.Object) (refused []stix.I
 	in := intake.New(w.store, w.dir, w.now)
 	done, err := in.Push(w.Context(), g, bytes.NewReader(p.Envelope()))
 	w.must(err)
-	w.must(w.steward.Revoked(w.Context(), g.Collection(), done.Revoked))
+	w.must(w.custody.Revoked(w.Context(), g.Collection(), done.Revoked))
 	if done.Status.Failures == 0 {
 		return nil
 	}
@@ -361,7 +361,7 @@ func (w *world) fetch(org, alias string) []stix.Object {
 	w.Helper()
 	g, err := w.policy().Decide(service(org), alias, exchange.Read, w.now())
 	w.must(err)
-	return w.read(g, func(g exchange.Grant, q store.Query) (*store.Page, error) { return w.steward.Scan(w.Context(), g, q) })
+	return w.read(g, func(g exchange.Grant, q store.Query) (*store.Page, error) { return w.custody.Scan(w.Context(), g, q) })
 }
 
 func (w *world) read(g exchange.Grant, scan func(exchange.Grant, store.Query) (*store.Page, error)) (objects []stix.Object) {

@@ -164,7 +164,7 @@ func TestHoldersAreExactlyWhoFetched(t *testing.T) {
 		id("indicator", 3): {"bureau/chief bureau"},
 		id("indicator", 4): nil,
 	} {
-		preview, err := w.steward.Preview(t.Context(), stix.ID(object))
+		preview, err := w.custody.Preview(t.Context(), stix.ID(object))
 		if err != nil || len(preview) != 1 || preview[0].Collection != "held.in" || preview[0].Writer != "vendor" {
 			t.Fatalf("%s: %+v, %v", object, preview, err)
 		}

@@ -24,12 +24,12 @@ import (
 	"comity/taxii/agreement"
 	"comity/taxii/audit"
 	"comity/taxii/auth"
+	"comity/taxii/custody"
 	"comity/taxii/exchange"
 	"comity/taxii/front"
 	"comity/taxii/intake"
 	"comity/taxii/metrics"
 	"comity/taxii/server"
-	"comity/taxii/steward"
 )
 
 // world is a running exchange: a real store in a folder of its own, the
@@ -48,7 +48,7 @@ type world struct {
 	policy *exchange.Policy
 
 	recorder *audit.Recorder
-	steward  *steward.Steward
+	custody  *custody.Service
 }
 
 // centreKey is what the centre signs with.
@@ -111,10 +111,10 @@ func (w *world) handler() http.Handler {
 	log := slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelError}))
 	w.counts = metrics.New()
 	w.recorder = audit.New(s.Record, w.clock.now, log)
-	w.steward = steward.New(s, w.recorder, centreKey, w.clock.now, log)
+	w.custody = custody.New(s, w.recorder, centreKey, w.clock.now, log)
 	return server.New(w.config, server.Rooms{
 		Store: s, Auth: auth.New(s, w.clock.now, "X-API-Key"), Intake: intake.New(s, w.dir, w.clock.now),
-		Recorder: w.recorder, Steward: w.steward, Metrics: w.counts, Log: log, Now: w.clock.now,
+		Recorder: w.recorder, Custody: w.custody, Metrics: w.counts, Log: log, Now: w.clock.now,
 	})
 }
 

@@ -202,7 +202,7 @@ func (s *Server) deleteObject(w *response, r *http.Request, c *caller) error {
 	if match.IDs, err = s.oneID(r, c); err != nil {
 		return err
 	}
-	n, err := s.Steward.Delete(r.Context(), c.grant, store.Query{Match: match})
+	n, err := s.Custody.Delete(r.Context(), c.grant, store.Query{Match: match})
 	if err != nil {
 		return err
 	}

@@ -59,7 +59,7 @@ func (s *Server) addObjects(w *response, r *http.Request, c *caller) error {
 		return err
 	}
 	// What was taken is taken: who sent it need not wait for the rest.
-	if err := s.Steward.Revoked(context.WithoutCancel(r.Context()), c.grant.Collection(), pushed.Revoked); err != nil {
+	if err := s.Custody.Revoked(context.WithoutCancel(r.Context()), c.grant.Collection(), pushed.Revoked); err != nil {
 		return err
 	}
 	head := pushed.Status

@@ -13,9 +13,9 @@ import (
 	"comity/store"
 	"comity/taxii/audit"
 	"comity/taxii/auth"
+	"comity/taxii/custody"
 	"comity/taxii/intake"
 	"comity/taxii/metrics"
-	"comity/taxii/steward"
 )
 
 // Config is what an operator may choose. Zero values get the defaults.
@@ -72,7 +72,7 @@ type Rooms struct {
 	Auth     *auth.Authenticator
 	Intake   *intake.Intake
 	Recorder *audit.Recorder // of deliveries and refusals
-	Steward  *steward.Steward
+	Custody  *custody.Service
 	Metrics  *metrics.Metrics
 	Log      *slog.Logger
 	Now      func() time.Time // all times that answers give come from it

@@ -194,10 +194,10 @@ type direct struct {
 
 // forgetful is a server of the same exchange that keeps no page.
 func (w *world) forgetful() direct {
-	recorder, steward, counts := w.recorder, w.steward, w.counts
+	recorder, custody, counts := w.recorder, w.custody, w.counts
 	w.config.Shelf = -1
 	f := direct{w, w.handler()}
-	w.config.Shelf, w.recorder, w.steward, w.counts = 0, recorder, steward, counts
+	w.config.Shelf, w.recorder, w.custody, w.counts = 0, recorder, custody, counts
 	return f
 }
 

@@ -1,4 +1,4 @@
-package steward
+package custody
 
 import (
 	"context"
@@ -13,7 +13,7 @@ import (
 // Settle notes every transition that agreements have made since it last ran:
 // their members are told, and the audit record has it. Whoever is told once is
 // not told again, so after a kill it can be repeated.
-func (s *Steward) Settle(ctx context.Context) error {
+func (s *Service) Settle(ctx context.Context) error {
 	p, d, err := s.policy(ctx)
 	if err != nil {
 		return err
@@ -51,7 +51,7 @@ func (s *Steward) Settle(ctx context.Context) error {
 }
 
 // announce tells every member but the centre where an agreement stands.
-func (s *Steward) announce(ctx context.Context, p *exchange.Policy, deposit *exchange.Deposit, state exchange.State) error {
+func (s *Service) announce(ctx context.Context, p *exchange.Policy, deposit *exchange.Deposit, state exchange.State) error {
 	text := p.Agreement(deposit.ID, s.now())
 	for _, m := range text.Members() {
 		if m.Org == p.Centre().ID {

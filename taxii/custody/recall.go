@@ -1,4 +1,4 @@
-package steward
+package custody
 
 import (
 	"context"
@@ -23,11 +23,11 @@ type Holding struct {
 
 // Flush brings what was gathered of deliveries and refusals into the audit
 // record, so that who reads it finds the last second too.
-func (s *Steward) Flush(ctx context.Context) error { return s.recorder.Flush(ctx) }
+func (s *Service) Flush(ctx context.Context) error { return s.recorder.Flush(ctx) }
 
 // Scan reads a page for an account outside TAXII, and puts it on record as
 // delivered.
-func (s *Steward) Scan(ctx context.Context, g exchange.Grant, q store.Query) (*store.Page, error) {
+func (s *Service) Scan(ctx context.Context, g exchange.Grant, q store.Query) (*store.Page, error) {
 	defer s.recorder.Reading()()
 	page, err := s.store.Scan(ctx, g, q)
 	if err != nil {
@@ -41,7 +41,7 @@ func (s *Steward) Scan(ctx context.Context, g exchange.Grant, q store.Query) (*s
 
 // Preview tells who holds an object, without telling anybody: each recorded
 // query is asked again as of its time.
-func (s *Steward) Preview(ctx context.Context, id stix.ID) ([]Holding, error) {
+func (s *Service) Preview(ctx context.Context, id stix.ID) ([]Holding, error) {
 	if err := s.Flush(ctx); err != nil {
 		return nil, err
 	}
@@ -93,7 +93,7 @@ func (r recalls) add(holders []store.Holder, of *gathered) {
 }
 
 // send tells every organisation which objects it holds were taken back.
-func (s *Steward) send(ctx context.Context, p *exchange.Policy, r recalls, key, why string) error {
+func (s *Service) send(ctx context.Context, p *exchange.Policy, r recalls, key, why string) error {
 	for _, org := range slices.Sorted(maps.Keys(r)) {
 		for kept, ids := range r[org] {
 			ids = once(ids) // several accounts may have got it
@@ -115,7 +115,7 @@ func once(ids []stix.ID) []stix.ID {
 	})
 }
 
-func (s *Steward) sendOne(ctx context.Context, p *exchange.Policy, org string, kept exchange.Handling, ids []stix.ID, key, why string) error {
+func (s *Service) sendOne(ctx context.Context, p *exchange.Policy, org string, kept exchange.Handling, ids []stix.ID, key, why string) error {
 	told, err := s.tell(ctx, p, notice{
 		to:       org,
 		key:      fmt.Sprintf("recall|%s|%s|%s", key, kept.TLP, kept.Barred),
@@ -140,7 +140,7 @@ func (s *Steward) sendOne(ctx context.Context, p *exchange.Policy, org string, k
 
 // Delete takes objects back on behalf of their owner (TAXII 2.1 §5.7): whoever
 // got them is told, then they go.
-func (s *Steward) Delete(ctx context.Context, g exchange.Grant, q store.Query) (n int, err error) {
+func (s *Service) Delete(ctx context.Context, g exchange.Grant, q store.Query) (n int, err error) {
 	return n, s.recorder.Exclusive(ctx, func() error {
 		var gone gathered
 		met := map[time.Time]bool{}
@@ -162,7 +162,7 @@ func (s *Steward) Delete(ctx context.Context, g exchange.Grant, q store.Query) (
 }
 
 // recall tells whoever got records of one collection.
-func (s *Steward) recall(ctx context.Context, c *exchange.Collection, gone *gathered, why string) error {
+func (s *Service) recall(ctx context.Context, c *exchange.Collection, gone *gathered, why string) error {
 	p, _, err := s.policy(ctx)
 	if err != nil {
 		return err
@@ -179,7 +179,7 @@ func (s *Steward) recall(ctx context.Context, c *exchange.Collection, gone *gath
 // Revoked removes, of objects of which a version is there that says they are
 // revoked (STIX 2.1 §3.2), the other versions; that one stays, so that pollers
 // learn of it. Whoever got another one is told.
-func (s *Steward) Revoked(ctx context.Context, c *exchange.Collection, ids []stix.ID) error {
+func (s *Service) Revoked(ctx context.Context, c *exchange.Collection, ids []stix.ID) error {
 	if len(ids) == 0 {
 		return nil
 	}

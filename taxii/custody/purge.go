@@ -1,4 +1,4 @@
-package steward
+package custody
 
 import (
 	"context"
@@ -20,7 +20,7 @@ type Due struct {
 }
 
 // Due lists what is to go before that time, by collection and day.
-func (s *Steward) Due(ctx context.Context, before time.Time) ([]Due, error) {
+func (s *Service) Due(ctx context.Context, before time.Time) ([]Due, error) {
 	p, _, err := s.policy(ctx)
 	if err != nil {
 		return nil, err
@@ -43,7 +43,7 @@ func (s *Steward) Due(ctx context.Context, before time.Time) ([]Due, error) {
 
 // Purge removes what is past its retention, and says how many records that were.
 // They have been out of sight from that second on already.
-func (s *Steward) Purge(ctx context.Context) (purged int, err error) {
+func (s *Service) Purge(ctx context.Context) (purged int, err error) {
 	p, _, err := s.policy(ctx)
 	if err != nil {
 		return 0, err

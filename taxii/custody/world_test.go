@@ -1,4 +1,4 @@
-package steward_test
+package custody_test
 
 import (
 	"context"
@@ -17,9 +17,9 @@ import (
 	"comity/taxii"
 	"comity/taxii/agreement"
 	"comity/taxii/audit"
+	"comity/taxii/custody"
 	"comity/taxii/exchange"
 	"comity/taxii/intake"
-	"comity/taxii/steward"
 )
 
 // pool is an agreement of two vendors, a bureau and the centre for 2026. Its
@@ -103,7 +103,7 @@ type world struct {
 	clock    atomic.Int64 // µs
 	store    *bolt.Store
 	recorder *audit.Recorder
-	steward  *steward.Steward
+	custody  *custody.Service
 }
 
 var centreKey = ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
@@ -148,7 +148,7 @@ func (w *world) open() {
 	w.store = s
 	log := slog.New(slog.DiscardHandler)
 	w.recorder = audit.New(s.Record, w.now, log)
-	w.steward = steward.New(s, w.recorder, centreKey, w.now, log)
+	w.custody = custody.New(s, w.recorder, centreKey, w.now, log)
 }
 
 func (w *world) now() time.Time        { return time.UnixMicro(w.clock.Load()).UTC() }
@@ -189,7 +189,7 @@ func (w *world) push(org, alias string, objects ...string) []string {
 	w.must(err)
 	pushed, err := in.Push(w.Context(), g, strings.NewReader(`{"objects":[`+strings.Join(objects, ",")+`]}`))
 	w.must(err)
-	w.must(w.steward.Revoked(w.Context(), g.Collection(), pushed.Revoked))
+	w.must(w.custody.Revoked(w.Context(), g.Collection(), pushed.Revoked))
 	if status.Failures == 0 {
 		return nil
 	}

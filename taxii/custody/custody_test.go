@@ -1,4 +1,4 @@
-package steward_test
+package custody_test
 
 import (
 	"bytes"
@@ -13,8 +13,8 @@ import (
 	"comity/store/bolt"
 	"comity/taxii"
 	"comity/taxii/audit"
+	"comity/taxii/custody"
 	"comity/taxii/exchange"
-	"comity/taxii/steward"
 )
 
 func TestTransitionsAreToldToEveryPartyAndToTheRecord(t *testing.T) {
@@ -23,8 +23,8 @@ func TestTransitionsAreToldToEveryPartyAndToTheRecord(t *testing.T) {
 		w.amend(func(d *exchange.Directory) {
 			d.Agreements["pool"].Acts = append(d.Agreements["pool"].Acts, exchange.Act{Kind: kind, At: w.now(), Reason: "a test"})
 		})
-		w.must(w.steward.Settle(w.Context()))
-		w.must(w.steward.Settle(w.Context())) // twice tells nobody twice
+		w.must(w.custody.Settle(w.Context()))
+		w.must(w.custody.Settle(w.Context())) // twice tells nobody twice
 		w.move(time.Hour)
 	}
 	act(exchange.Suspend)
@@ -43,7 +43,7 @@ func TestTransitionsAreToldToEveryPartyAndToTheRecord(t *testing.T) {
 	}
 	equal(w, "record", states, []string{"suspended", "in force"})
 	w.clock.Store(time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC).UnixMicro())
-	w.must(w.steward.Settle(w.Context()))
+	w.must(w.custody.Settle(w.Context()))
 	if e := w.entries(audit.Agreement); e[len(e)-1].Text != "ended" || e[len(e)-1].Article != "1" {
 		t.Errorf("the end is recorded as %+v", e[len(e)-1])
 	}
@@ -61,7 +61,7 @@ func TestWithdrawalTakesTheDataAndTellsThoseWhoGotIt(t *testing.T) {
 	before, err := w.grant("fir", "pool.intel.fir", exchange.Write)
 	w.must(err)
 
-	certificate, err := w.steward.Withdraw(w.Context(), "pool", "fir", "notice of 1 June")
+	certificate, err := w.custody.Withdraw(w.Context(), "pool", "fir", "notice of 1 June")
 	w.must(err)
 	if err := certificate.Verify(); err != nil || certificate.Records != 4 || certificate.Article != "7" {
 		t.Errorf("certificate %+v: %v", certificate, err)
@@ -87,7 +87,7 @@ func TestWithdrawalTakesTheDataAndTellsThoseWhoGotIt(t *testing.T) {
 		d.Agreements["pool"].Acts = append(d.Agreements["pool"].Acts, exchange.Act{Kind: exchange.Reinstate, At: w.now(), Party: "fir"})
 		clear(d.Shut)
 	})
-	w.must(w.store.LiftBars(w.Context(), steward.BarReason("pool", "fir")))
+	w.must(w.store.LiftBars(w.Context(), custody.BarReason("pool", "fir")))
 	if got := w.push("fir", "pool.intel.fir", indicator("fir", 2, "")); got != nil {
 		t.Errorf("reinstated, and refused: %v", got)
 	}
@@ -102,7 +102,7 @@ func TestWithdrawalFromOneAgreementLeavesTheOthers(t *testing.T) {
 	w.push("fir", "pool.intel.fir", indicator("fir", 1, ""))
 	w.push("fir", "club.intel.fir", indicator("fir", 1, ""), indicator("fir", 2, ""))
 	w.push("elm", "pool.intel.elm", indicator("fir", 2, "")) // a relay goes wherever it is
-	c, err := w.steward.Withdraw(w.Context(), "club", "fir", "notice")
+	c, err := w.custody.Withdraw(w.Context(), "club", "fir", "notice")
 	w.must(err)
 	if c.Records != 3 {
 		t.Errorf("%d records went, want two of its own and a relay", c.Records)
@@ -114,7 +114,7 @@ func TestNoByteOfWithdrawnDataIsLeftAfterCompaction(t *testing.T) {
 	w := newWorld(t)
 	w.push("fir", "pool.intel.fir", indicator("fir", 1, ""), `{"type":"indicator","id":"secret-fir-of-the-sender"}`)
 	w.push("elm", "pool.intel.elm", indicator("elm", 3, ""))
-	_, err := w.steward.Withdraw(w.Context(), "pool", "fir", "notice")
+	_, err := w.custody.Withdraw(w.Context(), "pool", "fir", "notice")
 	w.must(err)
 	w.must(w.store.Close())
 	w.must(bolt.Compact(context.Background(), w.dir, 0, nil))
@@ -133,13 +133,13 @@ func TestAWithdrawalThatWasKilledGoesOn(t *testing.T) {
 	w.fetch("ncb-ph", "pool.intel.fir", taxii.Match{})
 	ctx, kill := context.WithCancel(w.Context())
 	kill()
-	if _, err := w.steward.Withdraw(ctx, "pool", "fir", "notice"); err == nil {
+	if _, err := w.custody.Withdraw(ctx, "pool", "fir", "notice"); err == nil {
 		t.Fatal("nothing was killed")
 	}
 	w.amend(func(d *exchange.Directory) { // as far as a kill may have let it come
 		d.Agreements["pool"].Acts = []exchange.Act{{Kind: exchange.Withdraw, At: w.now(), Party: "fir"}}
 	})
-	c, err := w.steward.Withdraw(w.Context(), "pool", "fir", "notice")
+	c, err := w.custody.Withdraw(w.Context(), "pool", "fir", "notice")
 	w.must(err)
 	if c.Records != 1 {
 		t.Errorf("%d records went the second time", c.Records)
@@ -164,12 +164,12 @@ func TestPurgeShowsWhatItTakesAndTakesThat(t *testing.T) {
 	w.push("fir", "pool.intel.fir", infrastructure(1, seen("05-25")), infrastructure(2, seen("06-20")), infrastructure(3, ""))
 	w.move(4 * 24 * time.Hour) // 5 June, noon: ten days after 25 May have passed
 	equal(w, "what is seen", ids(w.fetch("ncb-ph", "pool.intel.fir", taxii.Match{})), []stix.ID{infraID(2), infraID(3)})
-	due, err := w.steward.Due(w.Context(), w.now())
+	due, err := w.custody.Due(w.Context(), w.now())
 	w.must(err)
 	if len(due) != 1 || due[0].Records != 1 || due[0].Collection != "pool.intel.fir" || due[0].Article != "5" || !due[0].Day.Equal(time.Date(2026, 6, 4, 0, 0, 0, 0, time.UTC)) {
 		t.Errorf("due: %+v", due)
 	}
-	n, err := w.steward.Purge(w.Context())
+	n, err := w.custody.Purge(w.Context())
 	if n != 1 || err != nil {
 		t.Errorf("%d purged, %v", n, err)
 	}
@@ -177,7 +177,7 @@ func TestPurgeShowsWhatItTakesAndTakesThat(t *testing.T) {
 	if len(e) != 1 || e[0].Count != 1 || e[0].Article != "5" || len(e[0].Subjects) != 1 || e[0].Subjects[0].Digest == "" {
 		t.Errorf("entries %+v", e)
 	}
-	if due, err := w.steward.Due(w.Context(), w.now()); len(due) != 0 || err != nil {
+	if due, err := w.custody.Due(w.Context(), w.now()); len(due) != 0 || err != nil {
 		t.Errorf("still due: %+v, %v", due, err)
 	}
 }
@@ -185,7 +185,7 @@ func TestPurgeShowsWhatItTakesAndTakesThat(t *testing.T) {
 func TestCheckpointsReachTheWitness(t *testing.T) {
 	w := newWorld(t)
 	w.push("fir", "pool.intel.fir", indicator("fir", 1, ""))
-	signed, err := w.steward.Checkpoint(w.Context())
+	signed, err := w.custody.Checkpoint(w.Context())
 	w.must(err)
 	got := w.fetch("fir", "pool.post.fir", taxii.Match{Types: []string{"note"}})
 	found, err := audit.ParseCheckpoints(strings.NewReader("[" + strings.Join(got, ",") + "]"))
@@ -199,7 +199,7 @@ func TestAfterAnUncleanStopWhoeverCouldReadCountsAsHolder(t *testing.T) {
 	w := newWorld(t)
 	ctx, stop := context.WithCancel(w.Context())
 	ended := make(chan error)
-	go func() { ended <- w.steward.Run(ctx) }()
+	go func() { ended <- w.custody.Run(ctx) }()
 	for len(w.entries(audit.Checkpoint)) == 0 {
 		time.Sleep(time.Millisecond) // the rounds have begun
 	}
@@ -215,11 +215,11 @@ func TestAfterAnUncleanStopWhoeverCouldReadCountsAsHolder(t *testing.T) {
 	w.open()
 	w.move(time.Minute)
 	ctx, stop = context.WithCancel(w.Context())
-	go func() { ended <- w.steward.Run(ctx) }()
+	go func() { ended <- w.custody.Run(ctx) }()
 	for len(w.entries(audit.Gap)) == 0 {
 		time.Sleep(time.Millisecond)
 	}
-	held, err := w.steward.Preview(w.Context(), idOf(1))
+	held, err := w.custody.Preview(w.Context(), idOf(1))
 	stop()
 	<-ended
 	w.must(err)

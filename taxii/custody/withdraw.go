@@ -1,4 +1,4 @@
-package steward
+package custody
 
 import (
 	"context"
@@ -25,7 +25,7 @@ func BarReason(agreement, party string) string { return "withdrawal of " + agree
 //
 // NotFound if there is no such agreement or party, Forbidden if the agreement
 // gives that party no such right. After a kill it can be repeated, and goes on.
-func (s *Steward) Withdraw(ctx context.Context, id, party, reason string) (out audit.Certificate, err error) {
+func (s *Service) Withdraw(ctx context.Context, id, party, reason string) (out audit.Certificate, err error) {
 	p, d, err := s.policy(ctx)
 	if err != nil {
 		return out, err
@@ -85,7 +85,7 @@ func (s *Steward) Withdraw(ctx context.Context, id, party, reason string) (out a
 }
 
 // mayWithdraw is the clause under which a party may take its data back.
-func (s *Steward) mayWithdraw(p *exchange.Policy, id, party string) (agreement.Clause, error) {
+func (s *Service) mayWithdraw(p *exchange.Policy, id, party string) (agreement.Clause, error) {
 	text := p.Agreement(id, s.now())
 	if text == nil {
 		return agreement.Clause{}, taxii.Errorf(taxii.NotFound, "there is no agreement %s", id)
@@ -105,7 +105,7 @@ func (s *Steward) mayWithdraw(p *exchange.Policy, id, party string) (agreement.C
 
 // leave puts the act on record and shuts what the party writes, in one
 // transaction: what is on its way in under an older grant is refused from here on.
-func (s *Steward) leave(ctx context.Context, own []*exchange.Collection, id, party, reason, article string) error {
+func (s *Service) leave(ctx context.Context, own []*exchange.Collection, id, party, reason, article string) error {
 	return s.store.Amend(ctx, func(d *exchange.Directory) ([]audit.Entry, error) {
 		now, deposit := s.now(), d.Agreements[id]
 		if deposit == nil {
@@ -130,7 +130,7 @@ func (s *Steward) leave(ctx context.Context, own []*exchange.Collection, id, par
 // affected are the collections that may hold data of the party: its own, and
 // those of others where copies can have been relayed, which its STIX identity
 // tells. What the centre wrote is its own work, for the operation to rework.
-func (s *Steward) affected(p *exchange.Policy, own []*exchange.Collection, id, party, identity string) []*exchange.Collection {
+func (s *Service) affected(p *exchange.Policy, own []*exchange.Collection, id, party, identity string) []*exchange.Collection {
 	list := slices.Clone(own)
 	if identity == "" {
 		return list
@@ -147,7 +147,7 @@ func (s *Steward) affected(p *exchange.Policy, own []*exchange.Collection, id, p
 
 // forget drops what else quotes the data: the statuses of its pushes, and what
 // was kept apart.
-func (s *Steward) forget(ctx context.Context, own []*exchange.Collection, entry audit.Entry) error {
+func (s *Service) forget(ctx context.Context, own []*exchange.Collection, entry audit.Entry) error {
 	for _, c := range own {
 		if err := s.store.ForgetStatuses(ctx, c.ID); err != nil {
 			return err
@@ -170,7 +170,7 @@ func (s *Steward) forget(ctx context.Context, own []*exchange.Collection, entry 
 }
 
 // certify signs what was removed, and puts the certificate's digest on record.
-func (s *Steward) certify(ctx context.Context, digests [][32]byte, entry audit.Entry, reason string) (audit.Certificate, error) {
+func (s *Service) certify(ctx context.Context, digests [][32]byte, entry audit.Entry, reason string) (audit.Certificate, error) {
 	p, _, err := s.policy(ctx)
 	if err != nil {
 		return audit.Certificate{}, err

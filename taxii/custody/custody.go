@@ -1,10 +1,10 @@
-// Package steward is what the centre does of its own accord: it tells parties of
+// Package custody is what the centre does of its own accord: it tells parties of
 // acts on their agreements, recalls and removes data that was taken back or whose
 // time is over, and signs checkpoints of the audit chain.
 //
 // It decides no access and answers no request. What it writes for a party goes
 // into a collection that the centre writes and that party alone reads.
-package steward
+package custody
 
 import (
 	"context"
@@ -18,8 +18,8 @@ import (
 	"comity/taxii/exchange"
 )
 
-// Steward keeps an exchange in order. It is safe for concurrent use.
-type Steward struct {
+// Service keeps an exchange in order. It is safe for concurrent use.
+type Service struct {
 	store    store.Store
 	recorder *audit.Recorder
 	key      ed25519.PrivateKey // of the centre; nil: nothing is signed
@@ -32,14 +32,14 @@ type Steward struct {
 	generation uint64
 }
 
-// New makes a Steward. The recorder is that of the server, so that nothing is
+// New makes a Service. The recorder is that of the server, so that nothing is
 // removed whose deliveries are not on record.
-func New(s store.Store, r *audit.Recorder, key ed25519.PrivateKey, now func() time.Time, log *slog.Logger) *Steward {
-	return &Steward{store: s, recorder: r, key: key, now: now, log: log, current: &exchange.Policy{}}
+func New(s store.Store, r *audit.Recorder, key ed25519.PrivateKey, now func() time.Time, log *slog.Logger) *Service {
+	return &Service{store: s, recorder: r, key: key, now: now, log: log, current: &exchange.Policy{}}
 }
 
 // policy is that of the newest directory.
-func (s *Steward) policy(ctx context.Context) (*exchange.Policy, *exchange.Directory, error) {
+func (s *Service) policy(ctx context.Context) (*exchange.Policy, *exchange.Directory, error) {
 	generation, err := s.store.Generation(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -74,7 +74,7 @@ const (
 // agreements within a second, purges and forgets statuses by the hour, and signs
 // a checkpoint at once and then daily. Nothing that fails stops it: it is logged
 // and tried again.
-func (s *Steward) Run(ctx context.Context) error {
+func (s *Service) Run(ctx context.Context) error {
 	if err := s.begin(context.WithoutCancel(ctx)); err != nil {
 		return err
 	}
@@ -103,7 +103,7 @@ type rounds struct {
 	tidied, signed time.Time
 }
 
-func (s *Steward) round(ctx context.Context, last *rounds) {
+func (s *Service) round(ctx context.Context, last *rounds) {
 	now := s.now()
 	try := func(what string, f func(context.Context) error) (done bool) {
 		err := f(ctx)

@@ -1,4 +1,4 @@
-package steward
+package custody
 
 import (
 	"context"
@@ -16,7 +16,7 @@ import (
 // Retract takes objects, in all versions, out of a collection that the centre
 // writes, because what they rested on is no longer there: whoever got them is
 // told, then they go.
-func (s *Steward) Retract(ctx context.Context, c *exchange.Collection, ids []stix.ID, why string) error {
+func (s *Service) Retract(ctx context.Context, c *exchange.Collection, ids []stix.ID, why string) error {
 	if len(ids) == 0 {
 		return nil
 	}
@@ -37,7 +37,7 @@ func (s *Steward) Retract(ctx context.Context, c *exchange.Collection, ids []sti
 // Relabel takes objects without versions out of a collection that the centre
 // writes, so that it can write them again under another label: of what is there
 // already it could not. Nobody is told.
-func (s *Steward) Relabel(ctx context.Context, c *exchange.Collection, ids []stix.ID) error {
+func (s *Service) Relabel(ctx context.Context, c *exchange.Collection, ids []stix.ID) error {
 	if len(ids) == 0 {
 		return nil
 	}
@@ -55,7 +55,7 @@ func (s *Steward) Relabel(ctx context.Context, c *exchange.Collection, ids []sti
 // Supersede removes from a collection that the centre writes all versions but the
 // newest of each object that has one from since or later. Nobody is told: who got an
 // older one gets the newest.
-func (s *Steward) Supersede(ctx context.Context, c *exchange.Collection, since time.Time) error {
+func (s *Service) Supersede(ctx context.Context, c *exchange.Collection, since time.Time) error {
 	return s.recorder.Exclusive(ctx, func() error {
 		versions := map[stix.ID][]version{}
 		err := s.each(ctx, c, taxii.Match{Versions: taxii.Versioning{All: true}}, func(o *stix.Object, d store.Detail) {

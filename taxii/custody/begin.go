@@ -1,4 +1,4 @@
-package steward
+package custody
 
 import (
 	"context"
@@ -14,7 +14,7 @@ import (
 // begin notes the start, and the gap before it if the last server did not stop in
 // good order: up to a second of deliveries is not on record then, so whoever
 // could read a collection, before or after, counts as having read it.
-func (s *Steward) begin(ctx context.Context) error {
+func (s *Service) begin(ctx context.Context) error {
 	head, err := s.store.ChainHead(ctx)
 	if err != nil {
 		return err
@@ -40,7 +40,7 @@ func (s *Steward) begin(ctx context.Context) error {
 
 // gap is an entry for each organisation and collection that it could read at one
 // of those times.
-func (s *Steward) gap(ctx context.Context, times ...time.Time) (entries []audit.Entry, err error) {
+func (s *Service) gap(ctx context.Context, times ...time.Time) (entries []audit.Entry, err error) {
 	p, _, err := s.policy(ctx)
 	if err != nil {
 		return nil, err

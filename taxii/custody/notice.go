@@ -1,4 +1,4 @@
-package steward
+package custody
 
 import (
 	"cmp"
@@ -30,7 +30,7 @@ type notice struct {
 // tell writes a notice into the first collection, by alias, that the centre
 // writes, that the party alone reads and that admits notes. Without one the
 // notice stays in the audit record alone, and told is false.
-func (s *Steward) tell(ctx context.Context, p *exchange.Policy, n notice) (told bool, err error) {
+func (s *Service) tell(ctx context.Context, p *exchange.Policy, n notice) (told bool, err error) {
 	now := s.now()
 	c := mailbox(p, n.to, now)
 	if c == nil {

@@ -1,4 +1,4 @@
-package steward
+package custody
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 // Checkpoint signs the audit chain up to its last entry and sends the signature
 // to every witness that an agreement in force names, so that the operator cannot
 // rewrite what lies before it unseen. Without a key or a centre it does nothing.
-func (s *Steward) Checkpoint(ctx context.Context) (out audit.SignedCheckpoint, err error) {
+func (s *Service) Checkpoint(ctx context.Context) (out audit.SignedCheckpoint, err error) {
 	if s.key == nil {
 		return out, nil
 	}

@@ -1,4 +1,4 @@
-package steward
+package custody
 
 import (
 	"context"
@@ -36,7 +36,7 @@ func (g *gathered) add(o *stix.Object, d store.Detail) {
 
 // each reads the records of a collection that match, in either specification
 // version, past their retention or not.
-func (s *Steward) each(ctx context.Context, c *exchange.Collection, m taxii.Match, f func(*stix.Object, store.Detail)) error {
+func (s *Service) each(ctx context.Context, c *exchange.Collection, m taxii.Match, f func(*stix.Object, store.Detail)) error {
 	q := store.Query{Match: m, Limit: atOnce, MaxBytes: 16 << 20, Detail: true}
 	if q.Specs == nil {
 		q.Specs = []string{"2.0", "2.1"}
@@ -71,7 +71,7 @@ func all(ids ...stix.ID) taxii.Match {
 
 // remove takes records away, in as many transactions as it needs. A kill leaves
 // the rest to the next try.
-func (s *Steward) remove(ctx context.Context, c *exchange.Collection, g *gathered, bar store.Bar, entry audit.Entry) error {
+func (s *Service) remove(ctx context.Context, c *exchange.Collection, g *gathered, bar store.Bar, entry audit.Entry) error {
 	for from := 0; from < len(g.dates); from += atOnce {
 		to := min(from+atOnce, len(g.dates))
 		e := entry
