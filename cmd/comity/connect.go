@@ -13,6 +13,7 @@ import (
 	"comity/taxii/admin"
 	"comity/taxii/audit"
 	"comity/taxii/custody"
+	"comity/taxii/exchange"
 	"comity/taxii/intake"
 	"comity/taxii/operation"
 )
@@ -53,9 +54,10 @@ func (sh *shell) local(s store.Store) (*admin.Client, error) {
 		return nil, err
 	}
 	log := slog.New(slog.NewTextHandler(sh.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	st := custody.New(s, audit.New(s.Record, time.Now, log), key, time.Now, log)
-	desk := operation.New(s, st, tables(sh.data), time.Now, log)
-	return admin.Local(admin.New(s, intake.New(s, sh.data, time.Now), st, desk, time.Now), s.Close), nil
+	current := exchange.NewCurrent(s)
+	st := custody.New(s, current, audit.New(s.Record, time.Now, log), key, time.Now, log)
+	desk := operation.New(s, current, st, tables(sh.data), time.Now, log)
+	return admin.Local(admin.New(s, current, intake.New(s, sh.data, time.Now), st, desk, time.Now), s.Close), nil
 }
 
 // tables is the folder of the tables that operations name.

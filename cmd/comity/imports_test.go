@@ -26,7 +26,7 @@ var edges = map[string][]string{
 	"taxii/operation": {
 		"stix", "stix/fusion", "stix/rawjson", "stix/report", "store", "taxii", "taxii/agreement", "taxii/audit", "taxii/exchange", "taxii/custody",
 	},
-	"cmd/taxiibench":  {"stix", "stix/validate", "store/bolt", "taxii/auth"},
+	"cmd/taxiibench":  {"stix", "stix/validate", "store/bolt", "taxii/auth", "taxii/exchange"},
 	"taxii/custody":   {"stix", "store", "taxii", "taxii/agreement", "taxii/audit", "taxii/exchange"},
 	"taxii/intake":    {"stix", "stix/validate", "store", "taxii", "taxii/exchange"},
 	"taxii/auth":      {"taxii", "taxii/exchange"},

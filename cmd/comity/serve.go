@@ -23,6 +23,7 @@ import (
 	"comity/taxii/audit"
 	"comity/taxii/auth"
 	"comity/taxii/custody"
+	"comity/taxii/exchange"
 	"comity/taxii/front"
 	"comity/taxii/intake"
 	"comity/taxii/metrics"
@@ -161,13 +162,14 @@ func (ex *exchangeServer) start(c *serveCmd) error {
 	counters := metrics.New()
 	in := intake.New(ex.store, ex.data, ex.now)
 	ex.recorder = audit.New(ex.store.Record, ex.now, ex.log)
-	ex.custody = custody.New(ex.store, ex.recorder, ex.key, ex.now, ex.log)
-	ex.desk = operation.New(ex.store, ex.custody, tables(ex.data), ex.now, ex.log)
+	current := exchange.NewCurrent(ex.store)
+	ex.custody = custody.New(ex.store, current, ex.recorder, ex.key, ex.now, ex.log)
+	ex.desk = operation.New(ex.store, current, ex.custody, tables(ex.data), ex.now, ex.log)
 	ex.failed = make(chan error, 4)
 	s := httpServer(ex.log, server.New(server.Config{
 		PublicURL: ex.url, Contact: c.Contact, MaxContentLength: c.MaxContent, DefaultLimit: c.Limit, MaxLimit: c.MaxLimit, Dir: ex.data,
 	}, server.Rooms{
-		Store: ex.store, Auth: auth.New(ex.store, ex.now, c.KeyHeader), Intake: in, Recorder: ex.recorder, Custody: ex.custody,
+		Store: ex.store, Auth: auth.New(current, ex.now, c.KeyHeader), Intake: in, Recorder: ex.recorder, Custody: ex.custody,
 		Metrics: counters, Log: ex.log, Now: ex.now,
 	}))
 	ex.front = front.Listen(listener, s)
@@ -182,7 +184,7 @@ func (ex *exchangeServer) start(c *serveCmd) error {
 	if err := os.Chmod(ex.socket, 0o600); err != nil {
 		return err
 	}
-	ex.serve(socket, httpServer(ex.log, admin.New(ex.store, in, ex.custody, ex.desk, ex.now).Handler()))
+	ex.serve(socket, httpServer(ex.log, admin.New(ex.store, current, in, ex.custody, ex.desk, ex.now).Handler()))
 	if c.AdminListen != "" {
 		listener, err := net.Listen("tcp", c.AdminListen)
 		if err != nil {

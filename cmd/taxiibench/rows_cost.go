@@ -17,6 +17,7 @@ import (
 	"comity/stix"
 	"comity/store/bolt"
 	"comity/taxii/auth"
+	"comity/taxii/exchange"
 )
 
 // rowFileSize is the store as it was imported.
@@ -122,7 +123,7 @@ func (b *bed) rowCredentials(ctx context.Context) ([]line, error) {
 		return nil, err
 	}
 	defer s.Close()
-	a := auth.New(s, time.Now, "X-API-Key")
+	a := auth.New(exchange.NewCurrent(s), time.Now, "X-API-Key")
 	r, err := http.NewRequestWithContext(ctx, "GET", "http://127.0.0.1/", nil)
 	if err != nil {
 		return nil, err

@@ -24,6 +24,7 @@ import (
 // Admin carries out commands. It is safe for concurrent use.
 type Admin struct {
 	store   store.Store
+	current *exchange.Current
 	intake  *intake.Intake
 	custody *custody.Service
 	desk    *operation.Desk
@@ -31,8 +32,8 @@ type Admin struct {
 }
 
 // New makes an Admin over an open store.
-func New(s store.Store, in *intake.Intake, st *custody.Service, desk *operation.Desk, now func() time.Time) *Admin {
-	return &Admin{s, in, st, desk, now}
+func New(s store.Store, current *exchange.Current, in *intake.Intake, st *custody.Service, desk *operation.Desk, now func() time.Time) *Admin {
+	return &Admin{s, current, in, st, desk, now}
 }
 
 // Handler is the admin API. A verb is POST /<verb> with a JSON argument and a
@@ -150,15 +151,14 @@ func fail(w http.ResponseWriter, err error) {
 
 // policy is that of the newest directory.
 func (a *Admin) policy(ctx context.Context) (*exchange.Policy, *exchange.Directory, error) {
-	d, _, err := a.store.Directory(ctx)
+	newest, err := a.current.Snapshot(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	if d.Centre.ID == "" {
+	if newest.Directory.Centre.ID == "" {
 		return nil, nil, taxii.Errorf(taxii.Conflict, "this data folder has no centre yet; run comity init first")
 	}
-	p, err := exchange.NewPolicy(d)
-	return p, d, err
+	return newest.Policy, newest.Directory, nil
 }
 
 // amend changes the directory of a centre that exists, together with the entries

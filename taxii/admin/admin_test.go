@@ -29,8 +29,9 @@ func older(t *testing.T) *admin.Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	st := custody.New(s, audit.New(s.Record, now, log), nil, now, log)
-	client := admin.Local(admin.New(s, intake.New(s, dir, now), st, operation.New(s, st, dir, now, log), now), s.Close)
+	current := exchange.NewCurrent(s)
+	st := custody.New(s, current, audit.New(s.Record, now, log), nil, now, log)
+	client := admin.Local(admin.New(s, current, intake.New(s, dir, now), st, operation.New(s, current, st, dir, now, log), now), s.Close)
 	t.Cleanup(func() {
 		if err := client.Close(); err != nil {
 			t.Error(err)

@@ -155,7 +155,7 @@ func TestEveryRefusalIsTheSame(t *testing.T) {
 	n := 0
 	for name, r := range refusals {
 		if n++; n%9 == 0 {
-			w.Authenticator = auth.New(w.source, time.Now, keyHeader) // so that nothing here is slowed down
+			w.Authenticator = auth.New(exchange.NewCurrent(w.source), time.Now, keyHeader) // so that nothing here is slowed down
 		}
 		got, _, err := w.Authenticate(r)
 		if diff := cmp.Diff(want, err); diff != "" {
@@ -173,7 +173,7 @@ func TestEveryRefusalIsTheSame(t *testing.T) {
 // The key header can be switched off.
 func TestNoKeyHeaderUnlessItHasAName(t *testing.T) {
 	w := newWorld(t)
-	a := auth.New(w.source, time.Now, "")
+	a := auth.New(exchange.NewCurrent(w.source), time.Now, "")
 	if _, _, err := a.Authenticate(with(keyHeader, w.token)); taxii.CodeOf(err) != taxii.Unauthorized {
 		t.Errorf("%v, want Unauthorized", err)
 	}
@@ -223,7 +223,7 @@ func TestTokensAndAccountsEndByTheClock(t *testing.T) {
 		d.Tokens["t1"].Expires = &end
 		d.Accounts["acme/person"].Expires = &end
 	})
-	a := auth.New(w.source, func() time.Time { return now }, keyHeader)
+	a := auth.New(exchange.NewCurrent(w.source), func() time.Time { return now }, keyHeader)
 	for _, tt := range []struct {
 		at   time.Time
 		want bool

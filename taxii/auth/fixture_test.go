@@ -93,7 +93,7 @@ func newWorld(t testing.TB) *world {
 			t.Fatal(err)
 		}
 	}
-	w := &world{source: s, Authenticator: auth.New(s, time.Now, keyHeader)}
+	w := &world{source: s, Authenticator: auth.New(exchange.NewCurrent(s), time.Now, keyHeader)}
 	w.token = w.addToken(t, "t1", "acme/feed")
 	return w
 }

@@ -32,7 +32,7 @@ func TestADamagedHashOpensNothing(t *testing.T) {
 				t.Errorf("hash %q lets %q in", damaged, secret)
 			}
 		}
-		w.Authenticator = auth.New(w.source, time.Now, keyHeader)
+		w.Authenticator = auth.New(exchange.NewCurrent(w.source), time.Now, keyHeader)
 	}
 }
 

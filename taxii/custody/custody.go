@@ -10,7 +10,6 @@ import (
 	"context"
 	"crypto/ed25519"
 	"log/slog"
-	"sync"
 	"time"
 
 	"comity/store"
@@ -21,44 +20,26 @@ import (
 // Service keeps an exchange in order. It is safe for concurrent use.
 type Service struct {
 	store    store.Store
+	current  *exchange.Current
 	recorder *audit.Recorder
 	key      ed25519.PrivateKey // of the centre; nil: nothing is signed
 	now      func() time.Time
 	log      *slog.Logger
-
-	mu         sync.Mutex // guards what follows
-	current    *exchange.Policy
-	directory  *exchange.Directory
-	generation uint64
 }
 
 // New makes a Service. The recorder is that of the server, so that nothing is
 // removed whose deliveries are not on record.
-func New(s store.Store, r *audit.Recorder, key ed25519.PrivateKey, now func() time.Time, log *slog.Logger) *Service {
-	return &Service{store: s, recorder: r, key: key, now: now, log: log, current: &exchange.Policy{}}
+func New(s store.Store, current *exchange.Current, r *audit.Recorder, key ed25519.PrivateKey, now func() time.Time, log *slog.Logger) *Service {
+	return &Service{store: s, current: current, recorder: r, key: key, now: now, log: log}
 }
 
 // policy is that of the newest directory.
 func (s *Service) policy(ctx context.Context) (*exchange.Policy, *exchange.Directory, error) {
-	generation, err := s.store.Generation(ctx)
+	newest, err := s.current.Snapshot(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.directory != nil && s.generation == generation {
-		return s.current, s.directory, nil
-	}
-	d, generation, err := s.store.Directory(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	p, err := s.current.Renew(d)
-	if err != nil {
-		return nil, nil, err
-	}
-	s.current, s.directory, s.generation = p, d, generation
-	return p, d, nil
+	return newest.Policy, newest.Directory, nil
 }
 
 // How often the rounds are made, and how long the status of a push can be read
@@ -112,10 +93,10 @@ func (s *Service) round(ctx context.Context, last *rounds) {
 		}
 		return err == nil
 	}
-	generation, err := s.store.Generation(ctx)
-	if err == nil && (generation != last.generation || !last.edge.IsZero() && !now.Before(last.edge)) {
-		if p, _, err := s.policy(ctx); try("note transitions", s.Settle) && err == nil {
-			last.generation, last.edge = generation, p.Next(now)
+	newest, err := s.current.Snapshot(ctx)
+	if err == nil && (newest.Generation != last.generation || !last.edge.IsZero() && !now.Before(last.edge)) {
+		if try("note transitions", s.Settle) {
+			last.generation, last.edge = newest.Generation, newest.Policy.Next(now)
 		}
 	}
 	if now.Sub(last.tidied) >= tidyEvery {

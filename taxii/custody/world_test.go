@@ -148,7 +148,7 @@ func (w *world) open() {
 	w.store = s
 	log := slog.New(slog.DiscardHandler)
 	w.recorder = audit.New(s.Record, w.now, log)
-	w.custody = custody.New(s, w.recorder, centreKey, w.now, log)
+	w.custody = custody.New(s, exchange.NewCurrent(s), w.recorder, centreKey, w.now, log)
 }
 
 func (w *world) now() time.Time        { return time.UnixMicro(w.clock.Load()).UTC() }

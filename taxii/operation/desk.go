@@ -25,17 +25,19 @@ type Desk struct {
 	now     func() time.Time
 	log     *slog.Logger
 
+	current *exchange.Current
+
 	mu         sync.Mutex // guards what follows, and that one thing is done at a time
-	policy     *exchange.Policy
-	directory  *exchange.Directory
-	generation uint64
+	snapshot   *exchange.Snapshot
+	policy     *exchange.Policy    // of the snapshot
+	directory  *exchange.Directory // of the snapshot
 	operations map[string]*operation
 }
 
 // New makes a Desk. The tables that operations name are files in the folder
 // tables. Custody recalls and removes what relied on data that was taken back.
-func New(s store.Store, st *custody.Service, tables string, now func() time.Time, log *slog.Logger) *Desk {
-	return &Desk{store: s, custody: st, tables: tables, now: now, log: log, policy: &exchange.Policy{}, operations: map[string]*operation{}}
+func New(s store.Store, current *exchange.Current, st *custody.Service, tables string, now func() time.Time, log *slog.Logger) *Desk {
+	return &Desk{store: s, current: current, custody: st, tables: tables, now: now, log: log, operations: map[string]*operation{}}
 }
 
 // every is how soon what was pushed is in the findings.
@@ -94,21 +96,14 @@ func (d *Desk) settled(ctx context.Context, id string) (*operation, error) {
 	return o, o.settle(ctx)
 }
 
-// renew reads the directory again if it has changed. An operation whose terms
-// have changed starts over.
+// renew looks whether the directory has changed. An operation whose terms have
+// changed starts over.
 func (d *Desk) renew(ctx context.Context) error {
-	generation, err := d.store.Generation(ctx)
-	if err != nil || d.directory != nil && generation == d.generation {
+	snapshot, err := d.current.Snapshot(ctx)
+	if err != nil || snapshot == d.snapshot {
 		return err
 	}
-	directory, generation, err := d.store.Directory(ctx)
-	if err != nil {
-		return err
-	}
-	if d.policy, err = d.policy.Renew(directory); err != nil {
-		return err
-	}
-	d.directory, d.generation = directory, generation
+	d.snapshot, d.policy, d.directory = snapshot, snapshot.Policy, snapshot.Directory
 	now := d.now()
 	for _, id := range d.policy.Agreements() {
 		text := d.policy.Agreement(id, now)
@@ -118,6 +113,7 @@ func (d *Desk) renew(ctx context.Context) error {
 		if terms := d.terms(text); d.operations[id] == nil || d.operations[id].terms != terms {
 			d.operations[id] = &operation{desk: d, text: text, terms: terms}
 		}
+		d.operations[id].progress = d.directory.Agreements[id].Progress
 	}
 	return nil
 }

@@ -35,6 +35,8 @@ type operation struct {
 	terms  string
 	viewer string // a contributor, to whom others are as to a bureau; "" for the centre
 
+	progress exchange.Progress // what persons have decided so far
+
 	began   bool // what follows is there
 	rules   *fusion.Rules
 	tables  []report.Table
@@ -96,7 +98,7 @@ func (o *operation) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	o.loaded, o.position = head.Number, min(head.Number, o.progress().Reworked)
+	o.loaded, o.position = head.Number, min(head.Number, o.progress.Reworked)
 	for _, c := range o.desk.policy.Collections(o.desk.now()) {
 		if c.Agreement != o.text.ID {
 			continue
@@ -124,11 +126,6 @@ func (o *operation) begin(ctx context.Context) error {
 	o.began = true
 	o.desk.log.Info("operation", "id", o.text.ID, "contributions", o.state.Len(), "dur", o.desk.now().Sub(began))
 	return nil
-}
-
-// progress is what persons have decided about the operation so far.
-func (o *operation) progress() *exchange.Progress {
-	return &o.desk.directory.Agreements[o.text.ID].Progress
 }
 
 // follow takes in what the audit chain says has changed.

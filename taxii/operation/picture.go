@@ -116,7 +116,7 @@ func (o *operation) findings(audience int) ([]fusion.Finding, []fusion.Excluded)
 // what the centre upheld.
 func (o *operation) confidence() func(*fusion.Finding) int {
 	upheld := map[stix.ID]bool{}
-	for _, id := range o.progress().Upheld {
+	for _, id := range o.progress.Upheld {
 		upheld[stix.ID(id)] = true
 	}
 	type sighting struct {

@@ -25,15 +25,16 @@ import (
 func (d *Desk) Draft(ctx context.Context, id string, by exchange.Principal, notes map[string]string) (_ Release, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	defer func() {
-		if err != nil {
-			d.directory = nil // to be read again, without notes that were not kept
-		}
-	}()
 	o, err := d.settled(ctx, id)
 	if err != nil {
 		return Release{}, err
 	}
+	before := o.progress
+	defer func() {
+		if err != nil {
+			o.progress = before // without notes that were not kept
+		}
+	}()
 	if _, err := o.mayPublish(by); err != nil {
 		return Release{}, err
 	}
@@ -46,7 +47,7 @@ func (d *Desk) Draft(ctx context.Context, id string, by exchange.Principal, note
 			return Release{}, taxii.Errorf(taxii.Invalid, "a note on %s: no rule of %s asks for such a report", number, id)
 		}
 	}
-	progress := *o.progress()
+	progress := o.progress
 	progress.Notes = maps.Clone(progress.Notes)
 	for number, text := range notes {
 		if progress.Notes == nil {
@@ -54,7 +55,7 @@ func (d *Desk) Draft(ctx context.Context, id string, by exchange.Principal, note
 		}
 		progress.Notes[number] = append(slices.Clone(progress.Notes[number]), exchange.Note{Author: by.Account, Text: text})
 	}
-	*o.progress() = progress // so that the draft has them
+	o.progress = progress // so that the draft has them
 	sum, err := digest(o.releases(p))
 	if err != nil {
 		return Release{}, err
@@ -85,7 +86,7 @@ func (d *Desk) Publish(ctx context.Context, id string, by exchange.Principal) (o
 	if err != nil {
 		return out, err
 	}
-	draft := o.progress().Draft
+	draft := o.progress.Draft
 	switch {
 	case draft == nil:
 		return out, taxii.Errorf(taxii.Conflict, "there is no draft of %s; comity report draft makes one", id)
@@ -114,7 +115,7 @@ func (d *Desk) Publish(ctx context.Context, id string, by exchange.Principal) (o
 		}
 		out.Objects, out.Removed = out.Objects+written, out.Removed+removed
 	}
-	progress, now := *o.progress(), d.now()
+	progress, now := o.progress, d.now()
 	if progress.First == nil {
 		progress.First = &now
 	}

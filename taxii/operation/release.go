@@ -41,7 +41,7 @@ func (o *operation) heading() report.Release {
 		r.Centre.Identity, r.Centre.Since = stix.ID(org.Identity), org.Added
 	}
 	// What is first published is made at the snapshot: it says what was known then.
-	if o.progress().Released == nil && r.Snapshot.Before(r.At) {
+	if o.progress.Released == nil && r.Snapshot.Before(r.At) {
 		r.At = r.Snapshot
 	}
 	return r
@@ -141,12 +141,12 @@ func (o *operation) paper(from *paper, p *picture, at map[int]int, known []fusio
 			Grouping: covered.Object, Values: covered.Values, Label: covered.Label, Sources: len(origins),
 		})
 	}
-	for _, n := range o.progress().Notes[from.number] {
+	for _, n := range o.progress.Notes[from.number] {
 		out.Notes = append(out.Notes, report.Note{Author: n.Author, Text: n.Text})
 	}
 	if f := o.text.Feedback; f != nil {
 		since := o.desk.now()
-		if released := o.progress().First; released != nil {
+		if released := o.progress.First; released != nil {
 			since = *released
 		}
 		out.Acknowledge, out.Answer = due(f.Acknowledge, since), due(f.Outcome, since)

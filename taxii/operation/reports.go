@@ -64,7 +64,7 @@ func (o *operation) papers(ctx context.Context, p *picture) ([]Paper, error) {
 				line.State = Published
 			case len(before) > 0:
 				line.State = Changed
-			case o.progress().Draft != nil:
+			case o.progress.Draft != nil:
 				line.State = Drafted
 			}
 			list = append(list, line)
@@ -218,7 +218,7 @@ func (d *Desk) Uphold(ctx context.Context, finding stix.ID, by exchange.Principa
 			if !ok || object.Type != "infrastructure" {
 				continue
 			}
-			progress := *o.progress()
+			progress := o.progress
 			if slices.Contains(progress.Upheld, string(finding)) {
 				return nil
 			}

@@ -16,7 +16,7 @@ import (
 // and no version stays that rested on what went. It needs no second person, and
 // publishes nothing that came since the last release, except what came apart.
 func (o *operation) rework(ctx context.Context) error {
-	progress := *o.progress()
+	progress := o.progress
 	if progress.Released == nil {
 		if progress.Reworked = o.position; progress.Draft == nil {
 			return nil
@@ -62,7 +62,7 @@ func (o *operation) hold(ctx context.Context, c *exchange.Collection, r *report.
 	if err != nil {
 		return err
 	}
-	released := *o.progress().Released
+	released := *o.progress.Released
 	at := map[int]int{}
 	var kept []report.Finding
 	for n := range r.Findings {

@@ -146,14 +146,14 @@ func open(t testing.TB, s *demo.Scenario, file []byte, clock int64) *world {
 	w.store = &faults{Store: w.bolt}
 	log := slog.New(slog.DiscardHandler)
 	w.recorder = audit.New(w.store.Record, w.now, log)
-	w.custody = custody.New(w.store, w.recorder, ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)), w.now, log)
+	w.custody = custody.New(w.store, exchange.NewCurrent(w.store), w.recorder, ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)), w.now, log)
 	w.restart()
 	return w
 }
 
 // restart gives the work to a new Desk. The old one is abandoned.
 func (w *world) restart() {
-	w.desk = operation.New(w.store, w.custody, w.dir, w.now, slog.New(slog.DiscardHandler))
+	w.desk = operation.New(w.store, exchange.NewCurrent(w.store), w.custody, w.dir, w.now, slog.New(slog.DiscardHandler))
 }
 
 // found is an empty world: all parties and their agreements, which are in force.

@@ -111,9 +111,10 @@ func (w *world) handler() http.Handler {
 	log := slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelError}))
 	w.counts = metrics.New()
 	w.recorder = audit.New(s.Record, w.clock.now, log)
-	w.custody = custody.New(s, w.recorder, centreKey, w.clock.now, log)
+	current := exchange.NewCurrent(s)
+	w.custody = custody.New(s, current, w.recorder, centreKey, w.clock.now, log)
 	return server.New(w.config, server.Rooms{
-		Store: s, Auth: auth.New(s, w.clock.now, "X-API-Key"), Intake: intake.New(s, w.dir, w.clock.now),
+		Store: s, Auth: auth.New(current, w.clock.now, "X-API-Key"), Intake: intake.New(s, w.dir, w.clock.now),
 		Recorder: w.recorder, Custody: w.custody, Metrics: w.counts, Log: log, Now: w.clock.now,
 	})
 }
