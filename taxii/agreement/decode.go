@@ -45,6 +45,9 @@ func (d *decoder) table(path string, tree map[string]any, dst reflect.Value) {
 	}
 	fields := fieldsOf(dst.Type())
 	for _, key := range slices.Sorted(maps.Keys(tree)) {
+		if d.problems.full() {
+			return
+		}
 		f, ok := fields[key]
 		if !ok {
 			d.fail(join(path, key), "unknown field%s", hint(key, slices.Sorted(maps.Keys(fields))))

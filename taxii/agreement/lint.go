@@ -31,6 +31,9 @@ type linter struct {
 
 // fail reports a key of a block, "" for the block itself.
 func (l *linter) fail(b *Block, key, msg string, args ...any) {
+	if l.problems.full() {
+		return
+	}
 	l.problems = append(l.problems, Problem{
 		File: l.a.File, Line: b.at(key), Article: b.Article,
 		Msg: b.name(key) + ": " + fmt.Sprintf(msg, args...),
@@ -46,8 +49,11 @@ func (l *linter) failFile(key, msg string, args ...any) {
 }
 
 func (l *linter) warn(b *Block, key, msg string, args ...any) {
+	said := len(l.problems)
 	l.fail(b, key, msg, args...)
-	l.problems[len(l.problems)-1].Warning = true
+	for i := range l.problems[said:] {
+		l.problems[said+i].Warning = true
+	}
 }
 
 // articles: no orphan rule, no orphan clause. A signature may name an article
@@ -203,7 +209,7 @@ func (l *linter) later() {
 
 // known reports an organisation that is neither party nor participant.
 func (l *linter) known(b *Block, key, org string) {
-	if _, ok := l.a.Member(org); ok || org == "" {
+	if _, ok := l.a.Member(org); ok || org == "" || l.problems.full() {
 		return
 	}
 	var orgs []string
@@ -215,7 +221,7 @@ func (l *linter) known(b *Block, key, org string) {
 
 // knownFlow reports the name of no flow.
 func (l *linter) knownFlow(b *Block, key, name string) {
-	if l.a.Flow(name) != nil {
+	if l.a.Flow(name) != nil || l.problems.full() {
 		return
 	}
 	var names []string

@@ -8,9 +8,22 @@ import (
 	"comity/stix"
 )
 
+// maxExpansion bounds how many names are looked at to expand the flows of one
+// file. A charter of 200 bureaus with ten flows takes a tenth of it.
+const maxExpansion = 10_000_000
+
 // flows: names apart, organisations known, and a collection with one writer
 // and at least one reader out of each.
 func (l *linter) flows() {
+	members, expansion := len(l.a.Members()), 0
+	for i := range l.a.Flows {
+		f := &l.a.Flows[i]
+		expansion += len(l.a.subjects(f)) * members * (len(f.From) + len(f.To))
+		if expansion > maxExpansion {
+			l.fail(&f.Block, "", "%d flows among %d organisations are too many for one agreement: split it", len(l.a.Flows), members)
+			return
+		}
+	}
 	aliases := map[string]bool{}
 	for i := range l.a.Flows {
 		f := &l.a.Flows[i]

@@ -16,18 +16,21 @@ import (
 	"github.com/pelletier/go-toml/v2"
 )
 
-// maxSize bounds what is worth reading; the longest real text has a hundredth
-// of it.
-const maxSize = 1 << 20
+// maxSize bounds the size of a file in bytes; the longest real text has a
+// twentieth of it.
+const maxSize = 256 << 10
 
 // Parse reads one agreement file and finds all that can be wrong with a file
 // taken alone: lint (1) to (7), (9) and (10) of 2.4. What needs other files
-// is found by [Check]. The Agreement is nil only if the file is no TOML;
-// otherwise it holds what could be read, for use only if the problems have no
-// errors.
+// is found by [Check]. The Agreement is nil only if the file is too large, too
+// deeply nested or not TOML; otherwise it holds what could be read, for use
+// only if the problems have no errors.
 func Parse(file string, src []byte) (*Agreement, Problems) {
 	if len(src) > maxSize {
 		return nil, Problems{{File: file, Msg: fmt.Sprintf("%d bytes: an agreement has at most %d", len(src), maxSize)}}
+	}
+	if ps := tooDeep(file, src); ps != nil {
+		return nil, ps
 	}
 	var tree map[string]any
 	if err := toml.Unmarshal(src, &tree); err != nil {
@@ -45,7 +48,7 @@ func Parse(file string, src []byte) (*Agreement, Problems) {
 	a.digest = digest(tree)
 	ps := append(d.problems, lint(a)...)
 	ps.sort()
-	return a, ps
+	return a, ps.cut(file)
 }
 
 // digest is taken of what the file says, not of how it was understood, so a

@@ -91,6 +91,9 @@ func (w *walker) header(n *unstable.Node) string {
 }
 
 func (w *walker) keyValue(path string, n *unstable.Node) {
+	if len(path) > maxPath {
+		return
+	}
 	for key := n.Key(); key.Next(); {
 		path = join(path, string(key.Node().Data))
 		w.mark(path, key.Node().Raw)
@@ -99,6 +102,9 @@ func (w *walker) keyValue(path string, n *unstable.Node) {
 }
 
 func (w *walker) value(path string, n *unstable.Node) {
+	if len(path) > maxPath {
+		return
+	}
 	i := 0
 	for child := n.Children(); child.Next(); i++ {
 		switch n.Kind {
@@ -112,10 +118,15 @@ func (w *walker) value(path string, n *unstable.Node) {
 	}
 }
 
+// maxPath bounds the paths whose lines are kept, in bytes. The paths of known
+// fields are shorter, so a long unknown key is reported at the line of the table
+// that it is in.
+const maxPath = 200
+
 // mark notes the line of a path when it is met first. A nested array has no
-// position of its own and no need of one.
+// position of its own, and needs none.
 func (w *walker) mark(path string, at unstable.Range) {
-	if at.Length == 0 {
+	if at.Length == 0 || len(path) > maxPath {
 		return
 	}
 	if at.Offset > w.offset {

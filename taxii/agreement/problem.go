@@ -36,8 +36,24 @@ func (p Problem) String() string {
 	return b.String()
 }
 
-// Problems are all that was found, by file and line.
+// Problems are all that was found, by file and line. Of one file no more than
+// maxProblems are listed.
 type Problems []Problem
+
+// maxProblems bounds what is said about one file: a list longer than that is
+// mended by nobody at once, and each message may name many organisations.
+const maxProblems = 100
+
+// full tells whether no further problem is listed.
+func (ps Problems) full() bool { return len(ps) > maxProblems }
+
+// cut ends a list that is full with the statement that there are more.
+func (ps Problems) cut(file string) Problems {
+	if !ps.full() {
+		return ps
+	}
+	return append(ps[:maxProblems:maxProblems], Problem{File: file, Msg: "there are more problems: mend these first"})
+}
 
 // Errors are the problems that are not warnings.
 func (ps Problems) Errors() Problems { return ps.only(false) }
