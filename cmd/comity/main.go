@@ -96,13 +96,21 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	}()
 	parser := kong.Must(&c,
 		kong.Name("comity"),
-		kong.Description("TAXII 2.1 under signed exchange agreements. Results go to stdout, the rest to stderr."),
+		kong.Description("TAXII 2.1 under signed exchange agreements. Results go to stdout, the rest to stderr.\n\n"+
+			"comity help COMMAND shows the flags of a command. comity help TOPIC explains a topic: "+
+			strings.Join(topicNames(), ", ")+"."),
 		kong.Vars{"clients": strings.Join(exchange.Clients, ", ")},
 		kong.Configuration(tomlConfig),
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(status int) { panic(exit(status)) }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 	)
+	if found, err := helpTopic(args, stdout); found {
+		if err != nil {
+			return 1
+		}
+		return 0
+	}
 	if len(args) > 0 && args[0] == "help" {
 		args = append(args[1:], "--help")
 	}
