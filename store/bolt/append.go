@@ -31,7 +31,7 @@ func (s *Store) Append(ctx context.Context, g exchange.Grant, part store.Part) (
 		}
 		if push.has(part) {
 			status = push.head.Status
-			outcomes, err = s.outcomes(b.tx.Tx, push.number, part.N)
+			outcomes, err = s.outcomes(b.tx, push.number, part.N)
 			return err
 		}
 		if push.number == 0 {

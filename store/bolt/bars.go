@@ -18,7 +18,7 @@ func (b *batch) bar(bar store.Bar, keys [][]byte) error {
 	if bar.Reason == "" {
 		return nil
 	}
-	root := b.tx.Bucket(bucketBars)
+	root := b.bucket(bucketBars)
 	slices.SortFunc(keys, bytes.Compare)
 	barred := root.Bucket(bucketContent)
 	for _, key := range keys {
@@ -37,7 +37,7 @@ type bars struct{ content, identity *bbolt.Bucket }
 
 // bars is nil if nothing is barred at all.
 func (b *batch) bars() *bars {
-	root := b.tx.Tx.Bucket(bucketBars)
+	root := b.bucket(bucketBars)
 	if k, _ := root.Bucket(bucketContent).Cursor().First(); k == nil {
 		return nil
 	}
@@ -72,7 +72,7 @@ func has(b *bbolt.Bucket, prefix []byte) bool {
 // LiftBars implements store.Store.
 func (s *Store) LiftBars(ctx context.Context, reason string) error {
 	return s.do(ctx, &job{objects: alone, run: func(b *batch) error {
-		root := b.tx.Bucket(bucketBars)
+		root := b.bucket(bucketBars)
 		return firstOf(
 			b.lift(root.Bucket(bucketContent), func(k []byte) bool { return string(k[16:]) == reason }),
 			b.lift(root.Bucket(bucketIdentity), func(k []byte) bool { _, of, _ := strings.Cut(string(k), "\x00"); return of == reason }),
@@ -81,7 +81,7 @@ func (s *Store) LiftBars(ctx context.Context, reason string) error {
 }
 
 // lift deletes the keys that match.
-func (b *batch) lift(bucket *bucket, match func([]byte) bool) error {
+func (b *batch) lift(bucket *bbolt.Bucket, match func([]byte) bool) error {
 	var keys [][]byte
 	if err := bucket.ForEach(func(k, _ []byte) error {
 		if match(k) {

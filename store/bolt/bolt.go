@@ -30,8 +30,8 @@ type Store struct {
 	now        func() time.Time
 	log        *slog.Logger
 	generation atomic.Uint64
-	journal    *journal
-	zip        *zstd.Encoder // of statuses
+	commit     func(*bbolt.Tx) error // a test can let it fail
+	zip        *zstd.Encoder         // of statuses
 	unzip      *zstd.Decoder
 
 	queue  queue
@@ -41,9 +41,8 @@ type Store struct {
 	// collections, and the transaction they are of. The writer alone changes the
 	// indexes, so it reads them without.
 	mu        sync.RWMutex
-	published int        // the last transaction that is known to be durable
-	lost      error      // why nobody can say that of a later one, until the next Open
-	moved     *sync.Cond // published grew, or lost is set
+	published int        // the last transaction whose commit has returned
+	committed *sync.Cond // published grew
 	indexes   map[uuid.UUID]*index
 	states    map[uuid.UUID]store.State // of those that were asked for or written to
 	statuses  *index                    // nil until needed
@@ -59,12 +58,12 @@ func Open(dir string, now func() time.Time, log *slog.Logger, wait time.Duration
 }
 
 func open(path string, now func() time.Time, log *slog.Logger, wait time.Duration) (*Store, error) {
-	db, mapped, err := openMapped(path, wait)
+	db, err := openFile(path, wait)
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{db: db, now: now, log: log, journal: newJournal(db, path, mapped), closed: make(chan struct{}), indexes: map[uuid.UUID]*index{}, states: map[uuid.UUID]store.State{}}
-	s.moved = sync.NewCond(s.mu.RLocker())
+	s := &Store{db: db, now: now, log: log, commit: (*bbolt.Tx).Commit, closed: make(chan struct{}), indexes: map[uuid.UUID]*index{}, states: map[uuid.UUID]store.State{}}
+	s.committed = sync.NewCond(s.mu.RLocker())
 	s.queue.wake = make(chan struct{}, 1)
 	if err := s.packing(); err != nil {
 		return nil, errors.Join(err, db.Close())
@@ -92,10 +91,7 @@ func (s *Store) prepare(path string) (err error) {
 	err = s.db.Update(func(tx *bbolt.Tx) error {
 		if meta := tx.Bucket(bucketMeta); meta != nil {
 			s.generation.Store(number(meta.Get(keyGeneration)))
-			if err := readable(tx, path); err != nil || meta.Get(keyFile) != nil {
-				return cmp.Or(err, errUnchanged)
-			}
-			return mark(meta)
+			return cmp.Or(readable(tx, path), errUnchanged)
 		}
 		if name, _ := tx.Cursor().First(); name != nil {
 			return taxii.Errorf(taxii.Invalid, "%s is a file of another program", path)
@@ -105,7 +101,7 @@ func (s *Store) prepare(path string) (err error) {
 	if err != nil && err != errUnchanged {
 		return err
 	}
-	return s.peek(func(tx *bbolt.Tx) error {
+	return s.db.View(func(tx *bbolt.Tx) error {
 		s.published = tx.ID()
 		return nil
 	})
@@ -137,14 +133,7 @@ func create(tx *bbolt.Tx) error {
 			return err
 		}
 	}
-	meta := tx.Bucket(bucketMeta)
-	return firstOf(meta.Put(keyFormat, binary.BigEndian.AppendUint64(nil, format)), mark(meta))
-}
-
-// mark tells the file from all others.
-func mark(meta *bbolt.Bucket) error {
-	id := uuid.New()
-	return meta.Put(keyFile, id[:])
+	return tx.Bucket(bucketMeta).Put(keyFormat, binary.BigEndian.AppendUint64(nil, format))
 }
 
 // makeBucket is the bucket of that path, made if there is none.
@@ -170,35 +159,20 @@ func number(b []byte) uint64 {
 	return binary.BigEndian.Uint64(b)
 }
 
-// view runs f on the last commit, once that is durable.
-func (s *Store) view(f func(*bbolt.Tx) error) error {
-	s.journal.read.Store(true)
-	return s.peek(func(tx *bbolt.Tx) error {
-		if err := s.await(tx.ID()); err != nil {
-			return err
-		}
-		return f(tx)
-	})
-}
-
-// await waits until a transaction is published.
-func (s *Store) await(id int) error {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	for s.published < id && s.lost == nil {
-		s.moved.Wait()
-	}
-	return s.lost
-}
-
-// peek runs f on the last commit, which may not be durable yet. bbolt panics
+// view runs f on the last commit. bbolt shows a commit while its last page is on
+// the way to the disk: then view waits until the commit has returned. bbolt panics
 // where the file is damaged; that becomes an error.
-func (s *Store) peek(f func(*bbolt.Tx) error) (err error) {
+func (s *Store) view(f func(*bbolt.Tx) error) (err error) {
 	tx, err := s.db.Begin(false)
 	if err != nil {
 		return stopped(err)
 	}
 	defer tx.Rollback()
+	s.mu.RLock()
+	for s.published < tx.ID() {
+		s.committed.Wait()
+	}
+	s.mu.RUnlock()
 	defer recovered(&err)
 	return f(tx)
 }
@@ -287,5 +261,5 @@ func (b *backupWriter) Write(p []byte) (n int, err error) {
 func (s *Store) Close() error {
 	s.queue.close()
 	<-s.closed
-	return errors.Join(s.journal.close(), s.db.Close())
+	return s.db.Close()
 }

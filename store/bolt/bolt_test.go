@@ -2,6 +2,7 @@ package bolt_test
 
 import (
 	"encoding/json"
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -60,4 +61,15 @@ func TestLongStatus(t *testing.T) {
 		t.Fatal(err)
 	}
 	check(t, s)
+}
+
+// A query without a limit worth the name ends with the collection.
+func TestPageOfEverything(t *testing.T) {
+	s := open(t, t.TempDir())
+	defer s.Close()
+	mustPush(t, s, items(0, 4000)...)
+	page, err := s.Scan(t.Context(), grant, store.Query{Limit: math.MaxInt})
+	if err != nil || page.Len() != 4000 || page.More {
+		t.Errorf("%d objects, more %v, %v", page.Len(), page.More, err)
+	}
 }

@@ -21,9 +21,9 @@ func (b *batch) enter(entries ...audit.Entry) error {
 		return nil
 	}
 	b.writes++
-	links, delivered := b.tx.Bucket(bucketLinks), b.tx.Bucket(bucketDelivered)
+	links, delivered := b.bucket(bucketLinks), b.bucket(bucketDelivered)
 	if b.chain == nil {
-		head := parseChainHead(b.tx.Bucket(bucketMeta).Get(keyChain))
+		head := parseChainHead(b.bucket(bucketMeta).Get(keyChain))
 		b.chain = &head
 	}
 	for _, e := range entries {

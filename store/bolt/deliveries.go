@@ -20,7 +20,7 @@ import (
 
 // noteDelivery enters a delivery or a gap under its collection, so that who asks for the
 // holders of a few objects reads what can matter only.
-func noteDelivery(delivered *bucket, n uint64, e *audit.Entry) error {
+func noteDelivery(delivered *bbolt.Bucket, n uint64, e *audit.Entry) error {
 	value := deliveryValue(e)
 	if value == nil {
 		return nil
@@ -30,6 +30,7 @@ func noteDelivery(delivered *bucket, n uint64, e *audit.Entry) error {
 	if err != nil {
 		return err
 	}
+	b.FillPercent = delivered.FillPercent
 	return b.Put(numberKey(n), value)
 }
 

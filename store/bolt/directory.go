@@ -78,7 +78,7 @@ const shutPrefix = "shut/"
 // open is NotFound if the directory has shut a collection. It is asked inside
 // the transaction: a grant may be older than the withdrawal.
 func (b *batch) open(id uuid.UUID) error {
-	if b.tx.Bucket(bucketDirectory).Get([]byte(shutPrefix+id.String())) != nil {
+	if b.bucket(bucketDirectory).Get([]byte(shutPrefix+id.String())) != nil {
 		return taxii.Errorf(taxii.NotFound, "there is no such collection, or not for you")
 	}
 	return nil
@@ -152,7 +152,7 @@ func (s *Store) Amend(ctx context.Context, change func(*exchange.Directory) ([]a
 // amend writes the entries and the records that differ, if the directory is
 // still of that generation.
 func (b *batch) amend(before, after map[string][]byte, generation uint64, entries []audit.Entry) error {
-	meta, directory := b.tx.Bucket(bucketMeta), b.tx.Bucket(bucketDirectory)
+	meta, directory := b.bucket(bucketMeta), b.bucket(bucketDirectory)
 	if number(meta.Get(keyGeneration)) != generation {
 		return errStale
 	}

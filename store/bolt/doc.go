@@ -1,6 +1,4 @@
-// Package bolt keeps a [store.Store] in one bbolt file, and while it is open what
-// was committed last in a journal beside it: who copies the file of a store that
-// was not closed has to copy both.
+// Package bolt keeps a [store.Store] in one bbolt file.
 //
 // One goroutine writes, for everybody who waits; readers see the last commit
 // and never wait for it. Nothing here knows HTTP, agreements or the rules of

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"go.etcd.io/bbolt"
 
 	"comity/stix"
 	"comity/store"
@@ -13,7 +14,7 @@ import (
 // buckets is written by flush, once.
 type editing struct {
 	collection
-	root, live, hist, ver, mixed, del *bucket // those of collection are to be read only
+	del *bbolt.Bucket
 
 	head     head
 	base     *index              // as of the last commit
@@ -37,7 +38,7 @@ func (b *batch) edit(id uuid.UUID) (*editing, error) {
 	if err != nil {
 		return nil, err
 	}
-	root, err := b.tx.under(&b.tx.top, collectionName(id))
+	root, err := b.tx.CreateBucketIfNotExists(collectionName(id))
 	if err != nil {
 		return nil, err
 	}
@@ -52,12 +53,12 @@ func (b *batch) edit(id uuid.UUID) (*editing, error) {
 	e.root = root
 	for _, sub := range []struct {
 		name []byte
-		to   **bucket
+		to   **bbolt.Bucket
 	}{
 		{bucketLive, &e.live}, {bucketHist, &e.hist}, {bucketVer, &e.ver}, {bucketMixed, &e.mixed}, {bucketDel, &e.del},
 		{bucketRun, nil}, {bucketTypes, nil}, {bucketDue, nil},
 	} {
-		bucket, err := root.CreateBucketIfNotExists(sub.name)
+		bucket, err := subBucket(root, sub.name)
 		if err != nil {
 			return nil, err
 		}
@@ -65,7 +66,6 @@ func (b *batch) edit(id uuid.UUID) (*editing, error) {
 			*sub.to = bucket
 		}
 	}
-	e.collection = collection{e.root.boltBucket, e.live.boltBucket, e.hist.boltBucket, e.ver.boltBucket, e.mixed.boltBucket}
 	e.head = e.collection.head()
 	b.collections[id] = e
 	return e, nil

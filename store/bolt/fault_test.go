@@ -2,6 +2,7 @@ package bolt_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -302,4 +303,40 @@ func TestIndexIsNeverBehind(t *testing.T) {
 		t.Errorf("the index gives %v, %v", seen, err)
 	}
 	wg.Wait()
+}
+
+// A commit is shown once it has returned, and not while its last page is on the way
+// to the disk. What is known beside the file does not wait.
+func TestReadersWaitForTheDisk(t *testing.T) {
+	s := open(t, t.TempDir())
+	defer s.Close()
+	mustPush(t, s, indicator(0, 1))
+	before, err := s.State(t.Context(), collection)
+	if err != nil {
+		t.Fatal(err)
+	}
+	written, synced := make(chan struct{}), make(chan struct{})
+	s.FailCommits(func(commit func() error) error {
+		err := commit()
+		close(written)
+		<-synced
+		return err
+	})
+	pushed, counted := make(chan error, 1), make(chan int64, 1)
+	go func() { _, err := push(context.Background(), s, indicator(1, 1)); pushed <- err }()
+	<-written
+	go func() { n, _ := s.Count(context.Background(), collection); counted <- n }()
+	if now, err := s.State(t.Context(), collection); err != nil || now != before {
+		t.Errorf("state %v, %v, want %v", now, err, before)
+	}
+	select {
+	case n := <-counted:
+		t.Errorf("%d objects were shown", n)
+		counted <- n
+	case <-time.After(50 * time.Millisecond):
+	}
+	close(synced)
+	if err, n := <-pushed, <-counted; err != nil || n != 2 {
+		t.Errorf("%v, %d objects", err, n)
+	}
 }

@@ -38,12 +38,6 @@ const unfinished = ".new"
 // it: that may hold what was removed since. If another process has it open, it
 // waits for up to wait, then returns Unavailable.
 func openFile(path string, wait time.Duration) (*bbolt.DB, error) {
-	db, _, err := openMapped(path, wait)
-	return db, err
-}
-
-// openMapped is openFile, and says how much of the file is mapped at least.
-func openMapped(path string, wait time.Duration) (*bbolt.DB, int64, error) {
 	options := &bbolt.Options{
 		Timeout:         max(wait, time.Millisecond), // bbolt waits for ever on 0
 		FreelistType:    bbolt.FreelistMapType,
@@ -60,34 +54,38 @@ func openMapped(path string, wait time.Duration) (*bbolt.DB, int64, error) {
 		db, err = lock(path, options)
 	}
 	if errors.Is(err, berrors.ErrTimeout) {
-		return nil, 0, &taxii.Error{Code: taxii.Unavailable, Msg: "another process uses " + path, Err: err}
+		return nil, &taxii.Error{Code: taxii.Unavailable, Msg: "another process uses " + path, Err: err}
+	}
+	// What keeps bbolt from opening the file may be what the journal would mend.
+	if journal := dropJournal(path); journal != nil {
+		if db != nil {
+			journal = errors.Join(journal, db.Close())
+		}
+		return nil, journal
 	}
 	if err != nil {
-		return nil, 0, fmt.Errorf("open %s: %w", path, err)
+		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
 	db.AllocSize = growth(0)
 	if err := os.Remove(path + unfinished); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, 0, errors.Join(err, db.Close())
+		return nil, errors.Join(err, db.Close())
 	}
-	return db, int64(options.InitialMmapSize), nil
+	return db, nil
 }
 
 // lock is bbolt.Open, which panics on a damaged file, and has the processor trap
 // on one that was cut off. What it then leaves mapped and locked ends with the
 // process. While it waited for the lock, Compact may have put another file into
-// the place of the one it opened: then it opens that one. What a journal holds
-// is brought into the file: its metas before bbolt reads it, the rest thereafter.
+// the place of the one it opened: then it opens that one.
 func lock(path string, options *bbolt.Options) (db *bbolt.DB, err error) {
 	defer recovered(&err)
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	for {
 		var locked *os.File
-		var left *leftover
 		options.OpenFile = func(name string, flag int, mode os.FileMode) (*os.File, error) {
 			f, err := os.OpenFile(name, flag, mode)
 			if locked == nil && err == nil { // the first is the one that is kept
 				locked = f
-				left, err = restoreLocked(f, path, options.Timeout)
 			}
 			return f, err
 		}
@@ -100,33 +98,12 @@ func lock(path string, options *bbolt.Options) (db *bbolt.DB, err error) {
 		case err != nil || err2 != nil && !errors.Is(err2, os.ErrNotExist):
 			return nil, errors.Join(cmp.Or(err, err2), db.Close())
 		case os.SameFile(mine, there):
-			if left != nil {
-				err = left.replay(db, path)
-			}
-			if err != nil {
-				return nil, errors.Join(err, db.Close())
-			}
 			return db, nil
 		}
 		if err := db.Close(); err != nil {
 			return nil, err
 		}
 	}
-}
-
-// restoreLocked restores a file once it is locked, if it still has that name.
-func restoreLocked(f *os.File, path string, wait time.Duration) (*leftover, error) {
-	if err := flock(f, wait); err != nil {
-		return nil, err
-	}
-	mine, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if there, err := os.Stat(path); err != nil || !os.SameFile(mine, there) {
-		return nil, nil
-	}
-	return restore(f, path)
 }
 
 // put moves a finished file into its place for good: whatever ends the process,

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"go.etcd.io/bbolt"
 )
 
 // maxForget bounds the statuses that one transaction forgets.
@@ -35,7 +36,7 @@ func (s *Store) forgetStatuses(ctx context.Context, is func(*statusHead) (it, en
 	for {
 		var numbers []uint64
 		if err := s.do(ctx, &job{objects: alone, run: func(b *batch) (err error) {
-			if numbers, err = statusesFrom(b.tx.Bucket(bucketHeads), last+1, is); err != nil {
+			if numbers, err = statusesFrom(b.bucket(bucketHeads), last+1, is); err != nil {
 				return err
 			}
 			return b.forget(numbers)
@@ -47,7 +48,7 @@ func (s *Store) forgetStatuses(ctx context.Context, is func(*statusHead) (it, en
 }
 
 // statusesFrom are the numbers of statuses to forget, from a number on.
-func statusesFrom(heads *bucket, from uint64, is func(*statusHead) (it, ends bool)) (numbers []uint64, err error) {
+func statusesFrom(heads *bbolt.Bucket, from uint64, is func(*statusHead) (it, ends bool)) (numbers []uint64, err error) {
 	cursor := heads.Cursor()
 	for k, v := cursor.Seek(numberKey(from)); k != nil && len(numbers) < maxForget; k, v = cursor.Next() {
 		h, err := parseStatus(v)
@@ -67,7 +68,7 @@ func statusesFrom(heads *bucket, from uint64, is func(*statusHead) (it, ends boo
 
 // forget drops statuses.
 func (b *batch) forget(numbers []uint64) error {
-	heads, parts := b.tx.Bucket(bucketHeads), b.tx.Bucket(bucketParts)
+	heads, parts := b.bucket(bucketHeads), b.bucket(bucketParts)
 	for _, n := range numbers {
 		b.writes++
 		h, err := parseStatus(heads.Get(numberKey(n)))

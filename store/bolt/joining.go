@@ -3,6 +3,8 @@ package bolt
 import (
 	"bytes"
 
+	"go.etcd.io/bbolt"
+
 	"comity/stix"
 )
 
@@ -86,7 +88,7 @@ func (a *adding) neighbours(key stix.Key, v version) (before, after *version, er
 	return before, after, nil
 }
 
-func putMixed(mixed *bucket, key stix.Key, vs []version) error {
+func putMixed(mixed *bbolt.Bucket, key stix.Key, vs []version) error {
 	for _, v := range vs {
 		if err := mixed.Put(v.date.key(), bytes.Clone(key[:])); err != nil {
 			return err

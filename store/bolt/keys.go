@@ -13,14 +13,12 @@ import (
 	"comity/taxii/exchange"
 )
 
-// The file, to which the journal beside it belongs while the store is open (see
-// journal.go). Integers are big-endian, so that byte order is scan order. "date"
-// is date_added in µs, 8 bytes, always whole milliseconds, and names one record
-// of its collection for ever.
+// The layout of the file. Integers are big-endian, so that byte order is scan order.
+// "date" is date_added in µs, 8 bytes, always whole milliseconds, and names one
+// record of its collection for ever.
 //
 //	meta       format                     number of this layout, 8
 //	           generation                 of the directory, 8
-//	           file                       16 at random: no other file has it, but copies
 //	           status                     number of the last status, 8
 //	           chain                      end of the audit record: number 8, hash 32, open 1
 //	directory  centre                     JSON
@@ -73,7 +71,6 @@ var (
 
 	keyFormat     = []byte("format")
 	keyGeneration = []byte("generation")
-	keyFile       = []byte("file")
 	keyStatus     = []byte("status")
 	keyChain      = []byte("chain")
 	keyHead       = []byte("head")
@@ -130,6 +127,16 @@ func fill(name []byte) float64 {
 		return 1
 	}
 	return bbolt.DefaultFillPercent
+}
+
+// subBucket is the bucket of that name in another, made if there is none, to be
+// written to.
+func subBucket(in *bbolt.Bucket, name []byte) (*bbolt.Bucket, error) {
+	b, err := in.CreateBucketIfNotExists(name)
+	if err == nil {
+		b.FillPercent = fill(name)
+	}
+	return b, err
 }
 
 // date is date_added in µs since 1970; 0 is none.

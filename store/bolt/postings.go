@@ -90,7 +90,7 @@ type posted struct {
 // flushPostings brings type up to date.
 func (e *editing) flushPostings() error {
 	for number, changes := range e.postings {
-		b, err := e.root.CreateBucketIfNotExists(typeName(number))
+		b, err := subBucket(e.root, typeName(number))
 		if err != nil {
 			return err
 		}
@@ -107,7 +107,7 @@ func (e *editing) flushPostings() error {
 
 // repost makes those changes, in ascending order, that belong to the piece of the
 // first of them, and returns the others.
-func repost(b *bucket, changes []posted) (others []posted, err error) {
+func repost(b *bbolt.Bucket, changes []posted) (others []posted, err error) {
 	piece := posting{date: never, pieces: stream{cursor: b.Cursor()}}
 	k, v := seekPiece(piece.pieces.cursor, changes[0].date)
 	if k != nil {
@@ -149,7 +149,7 @@ func repost(b *bucket, changes []posted) (others []posted, err error) {
 }
 
 // putPieces writes ascending dates.
-func putPieces(b *bucket, dates []date) error {
+func putPieces(b *bbolt.Bucket, dates []date) error {
 	for len(dates) > 0 {
 		first, last := dates[0], dates[0]
 		value := make([]byte, 0, postingLen)

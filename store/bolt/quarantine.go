@@ -57,7 +57,7 @@ func parseQuarantined(key, b []byte) (q store.Quarantined, err error) {
 // keepApart puts what was refused into quarantine where its refusal says so.
 // Numbers are never given twice.
 func (b *batch) keepApart(part store.Part) error {
-	quarantine := b.tx.Bucket(bucketQuarantine)
+	quarantine := b.bucket(bucketQuarantine)
 	for i := range part.Items {
 		refused := part.Items[i].Refused
 		if refused == nil || !refused.Quarantine {
@@ -100,7 +100,7 @@ func (s *Store) Quarantined(ctx context.Context, after uint64, n int) (list []st
 // Discard implements store.Store.
 func (s *Store) Discard(ctx context.Context, n uint64, entry audit.Entry) error {
 	return s.do(ctx, &job{objects: 1, run: func(b *batch) error {
-		quarantine := b.tx.Bucket(bucketQuarantine)
+		quarantine := b.bucket(bucketQuarantine)
 		if quarantine.Get(numberKey(n)) == nil {
 			return taxii.Errorf(taxii.NotFound, "there is no object %d in quarantine", n)
 		}

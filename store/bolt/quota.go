@@ -23,7 +23,7 @@ func (b *batch) count(c *exchange.Collection) error {
 	if clause.Agreement == "" {
 		return nil // no agreement sets one
 	}
-	quota := b.tx.Bucket(bucketQuota)
+	quota := b.bucket(bucketQuota)
 	key := quotaKey(clause.Agreement, c.Writer, b.now)
 	n := number(quota.Get(key))
 	if most := c.Terms.Quota.PushesPerDay; most > 0 && n >= uint64(most) {
@@ -40,7 +40,7 @@ func (b *batch) count(c *exchange.Collection) error {
 }
 
 // forgetDays drops the counters under a prefix that come before key.
-func forgetDays(quota *bucket, prefix, key []byte) error {
+func forgetDays(quota *bbolt.Bucket, prefix, key []byte) error {
 	var old [][]byte
 	cursor := quota.Cursor()
 	for k, _ := cursor.Seek(prefix); bytes.HasPrefix(k, prefix) && bytes.Compare(k, key) < 0; k, _ = cursor.Next() {

@@ -40,7 +40,7 @@ func Restore(ctx context.Context, from, dir string) (err error) {
 	if err := vacant(path); err != nil {
 		return err
 	}
-	if err := dropJournal(path); err != nil { // of one that was removed
+	if err := os.Remove(path + journalName); err != nil && !errors.Is(err, os.ErrNotExist) { // of a store that was removed
 		return err
 	}
 	return put(fresh, path)

@@ -73,7 +73,6 @@ type scan struct {
 	limit   int
 	max     int // bytes; 0: no bound
 	chosen  map[stix.Key][]date
-	ahead   ahead
 
 	each  func(date, record, uint32) // what the page gets, with the sum of the JSON; the record does not outlive the call
 	count int

@@ -126,7 +126,7 @@ func (b *batch) status(part store.Part) (*pushing, error) {
 		}
 		candidates = x.candidates(nil, id)
 	}
-	n, h, err := findStatus(b.tx.Tx, id, candidates)
+	n, h, err := findStatus(b.tx, id, candidates)
 	switch {
 	case err != nil:
 		return nil, err
@@ -147,10 +147,10 @@ func (p *pushing) has(part store.Part) bool { return part.N < p.head.Parts }
 
 // save writes a part of the status.
 func (p *pushing) save(b *batch, part store.Part, a *adding) error {
-	heads, parts := b.tx.Bucket(bucketHeads), b.tx.Bucket(bucketParts)
+	heads, parts := b.bucket(bucketHeads), b.bucket(bucketParts)
 	if p.number == 0 {
 		if b.lastStatus == 0 {
-			b.lastStatus = number(b.tx.Bucket(bucketMeta).Get(keyStatus))
+			b.lastStatus = number(b.bucket(bucketMeta).Get(keyStatus))
 		}
 		b.lastStatus++
 		p.number = b.lastStatus

@@ -14,11 +14,11 @@ import (
 // newestOnly is the default poll: it reads live, and merges in what mixed says
 // somebody may have to see instead.
 func (sc *scan) newestOnly() error {
-	sc.look()
 	live, err := newStream(sc.live, sc.from)
 	if err != nil {
 		return err
 	}
+	sc.readahead(live)
 	mixed, err := newStream(sc.mixed, sc.from)
 	if err != nil {
 		return err
@@ -41,7 +41,6 @@ func (sc *scan) newestOnly() error {
 			continue
 		}
 		r := record(live.value)
-		sc.ahead.walk(r, sc.limit-sc.count)
 		sum, err := r.verify(live.date)
 		if err != nil {
 			return err
@@ -113,7 +112,6 @@ func (sc *scan) byType() error {
 
 // everything reads live and hist side by side.
 func (sc *scan) everything() error {
-	sc.look()
 	var streams [3]stream
 	for i, b := range []*bbolt.Bucket{sc.live, sc.history(), sc.mixed} {
 		var err error
@@ -121,6 +119,7 @@ func (sc *scan) everything() error {
 			return err
 		}
 	}
+	sc.readahead(streams[0])
 	for {
 		d := min(streams[0].date, streams[1].date)
 		if d == never {
@@ -134,9 +133,6 @@ func (sc *scan) everything() error {
 			i = 1
 		}
 		r := record(streams[i].value)
-		if i == 0 {
-			sc.ahead.walk(r, sc.limit-sc.count)
-		}
 		sum, err := r.verify(d)
 		if err != nil {
 			return err
@@ -163,10 +159,13 @@ func (sc *scan) everything() error {
 	}
 }
 
-// look looks ahead before live is read.
-func (sc *scan) look() {
-	if h := sc.head(); sc.from <= h.last {
-		sc.ahead.begin(sc.root.Tx(), sc.live, sc.from, sc.limit, h.live)
+// readahead has the rest of a long page read before it is walked through, taking all
+// records to be as long as the first. In a short one it would cost more than it
+// saves: most pages are in memory.
+func (sc *scan) readahead(live stream) {
+	const long = 256
+	if n := min(sc.limit, 10_000); n >= long && live.date != never {
+		readahead(live.value, min(n*len(live.value), 16<<20))
 	}
 }
 

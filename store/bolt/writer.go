@@ -2,7 +2,6 @@ package bolt
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"runtime"
 	"sync"
@@ -11,7 +10,6 @@ import (
 
 	"github.com/google/uuid"
 	"go.etcd.io/bbolt"
-	berrors "go.etcd.io/bbolt/errors"
 
 	"comity/store"
 	"comity/taxii"
@@ -139,9 +137,8 @@ func (s *Store) write() {
 			return
 		}
 		if err := s.transact(jobs); err != nil {
-			again := len(jobs) > 1 || errors.Is(err, berrors.ErrMaxSizeReached)
 			for _, j := range jobs {
-				if again {
+				if len(jobs) > 1 {
 					err = s.transact([]*job{j})
 				}
 				if err != nil {
@@ -158,7 +155,7 @@ func (s *Store) write() {
 // batch is one write transaction.
 type batch struct {
 	store       *Store
-	tx          *writing
+	tx          *bbolt.Tx
 	now         time.Time // of the transaction, in UTC
 	writes      int       // raised before a job first writes
 	collections map[uuid.UUID]*editing
@@ -173,18 +170,13 @@ type batch struct {
 // error means that none of them happened, as far as is known.
 func (s *Store) transact(jobs []*job) (err error) {
 	defer recovered(&err)
-	if s.lost != nil {
-		return s.lost
-	}
 	tx, err := s.db.Begin(true)
 	if err != nil {
 		return stopped(err)
 	}
 	defer tx.Rollback()
 	s.db.AllocSize = growth(tx.Size())
-	w := newWriting(tx)
-	w.list = s.journal.list[:0]
-	b := &batch{store: s, tx: w, now: s.now().UTC(), collections: map[uuid.UUID]*editing{}, statuses: map[uuid.UUID]uint64{}, removed: map[uuid.UUID]uint64{}}
+	b := &batch{store: s, tx: tx, now: s.now().UTC(), collections: map[uuid.UUID]*editing{}, statuses: map[uuid.UUID]uint64{}, removed: map[uuid.UUID]uint64{}}
 	for _, j := range jobs {
 		before := b.writes
 		if j.err = j.run(b); j.err != nil && b.writes != before {
@@ -198,13 +190,20 @@ func (s *Store) transact(jobs []*job) (err error) {
 		return err
 	}
 	id := tx.ID()
-	if err := s.journal.save(w); err != nil {
+	if err := s.commit(tx); err != nil {
 		tx.Rollback()
 		s.forget()
 		return fmt.Errorf("commit: %w", err)
 	}
 	s.publish(id, b)
 	return nil
+}
+
+// bucket is a bucket at the top, to be written to.
+func (b *batch) bucket(name []byte) *bbolt.Bucket {
+	found := b.tx.Bucket(name)
+	found.FillPercent = fill(name)
+	return found
 }
 
 // flush writes what all jobs change, once.
@@ -215,55 +214,31 @@ func (b *batch) flush() error {
 		}
 	}
 	if b.lastStatus != 0 {
-		if err := b.tx.Bucket(bucketMeta).Put(keyStatus, numberKey(b.lastStatus)); err != nil {
+		if err := b.bucket(bucketMeta).Put(keyStatus, numberKey(b.lastStatus)); err != nil {
 			return err
 		}
 	}
 	if b.chain != nil {
-		return b.tx.Bucket(bucketMeta).Put(keyChain, chainHeadBytes(*b.chain))
+		return b.bucket(bucketMeta).Put(keyChain, chainHeadBytes(*b.chain))
 	}
 	return nil
 }
 
 // publish brings the indexes to the state of transaction id.
 func (s *Store) publish(id int, b *batch) {
-	// What has to grow is built beside the old one, which readers still use.
-	grown := map[uuid.UUID]*index{}
-	for c, e := range b.collections {
-		if x := s.indexes[c]; x != nil && !x.fits(len(e.anchors)) {
-			if err := s.peek(func(tx *bbolt.Tx) (err error) {
-				grown[c], err = buildIndex(tx, c)
-				return err
-			}); err != nil {
-				s.log.Error("the index of a collection cannot be built", "collection", c, "error", err)
-				grown[c] = nil // the next reader tries again, and is told
-			}
-		}
-	}
-	var statuses *index
-	if s.statuses != nil && !s.statuses.fits(len(b.statuses)) {
-		if err := s.peek(func(tx *bbolt.Tx) (err error) {
-			statuses, err = buildStatuses(tx)
-			return err
-		}); err != nil {
-			s.log.Error("the index of statuses cannot be built", "error", err)
-		}
-	}
-
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	// An index that is full is built again, with more room, when it is needed.
 	for c, e := range b.collections {
 		s.states[c] = e.stands
-		if x, ok := grown[c]; ok {
-			if s.indexes[c] = x; x == nil {
-				delete(s.indexes, c)
-			}
-		} else if x := s.indexes[c]; x != nil {
+		if x := s.indexes[c]; x != nil && x.fits(len(e.anchors)) {
 			e.apply(x)
+		} else {
+			delete(s.indexes, c)
 		}
 	}
 	if s.statuses != nil && !s.statuses.fits(len(b.statuses)) {
-		s.statuses = statuses
+		s.statuses = nil
 	} else if s.statuses != nil {
 		for id, n := range b.removed {
 			s.statuses.replace(id, n, 0)
@@ -276,23 +251,17 @@ func (s *Store) publish(id int, b *batch) {
 		s.generation.Store(b.generation)
 	}
 	s.published = id
-	s.moved.Broadcast()
+	s.committed.Broadcast()
 }
 
 // forget drops what is known beside the file, after a commit of which nobody can
-// say whether it happened. It is read again when needed, unless what is in the
-// file now may not be durable.
+// say whether it happened. It is read again when needed.
 func (s *Store) forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	defer s.moved.Broadcast()
+	defer s.committed.Broadcast()
 	s.indexes, s.states, s.statuses = map[uuid.UUID]*index{}, map[uuid.UUID]store.State{}, nil
-	if err := s.journal.lost; err != nil {
-		s.lost = &taxii.Error{Code: taxii.Unavailable, Msg: "the store cannot write to its disk, and has to be opened again", Err: err}
-		s.log.Error("the store stops: what was written last may not be on the disk", "error", err)
-		return
-	}
-	if err := s.peek(func(tx *bbolt.Tx) error {
+	if err := s.db.View(func(tx *bbolt.Tx) error {
 		s.published = tx.ID()
 		s.generation.Store(number(tx.Bucket(bucketMeta).Get(keyGeneration)))
 		return nil
