@@ -109,16 +109,17 @@ func (c *checker) complete(f frame) {
 	}
 }
 
-// notApplicable: common properties outside their class (R-042, R-076, R-080,
-// An observable can have them as custom properties.
+// notApplicable reports common properties outside their class (R-042, R-076,
+// An observable can have them as custom properties; platforms
+// write their own into the meta objects, where only some are forbidden.
 func (c *checker) notApplicable(name string) {
 	switch {
 	case c.shape.class == "sco":
 		c.warn("R-042", "not a property of observables")
 	case c.typ == "marking-definition":
-		c.fault("R-080", "a marking definition has no %s", name)
+		c.report(name != "defanged", "R-080", "not a property of marking definitions")
 	case c.typ == "extension-definition" && name != "defanged":
-		c.fault("R-076", "an extension definition has no %s", name)
+		c.report(name != "extensions", "R-076", "not a property of extension definitions")
 	case c.typ == "language-content" && name == "lang":
 		c.fault("R-098", "language content has no lang")
 	default:

@@ -23,11 +23,13 @@ func (c *checker) unknown(t *shape, name []byte, i int) int {
 }
 
 // topLevel checks the name of a property that an object type does not have
-// (R-045, R-046, R-061). A new type, or an extension, brings its own.
+// (R-045, R-046, R-061). A new type, or an extension, brings its own. Reserved
+// names are forbidden to custom properties (STIX 2.1 §3.8), which those of an
+// extension are not.
 func (c *checker) topLevel(t *shape, name []byte) {
 	switch string(name) {
 	case "severity", "username", "phone_number", "action":
-		c.fault("R-046", "this name is reserved")
+		c.report(c.facts().explained || c.facts().newType, "R-046", "this name is reserved")
 		return
 	case "phone_numbers":
 		c.warn("R-046", "this name is reserved by the schemas of the standard")
@@ -63,27 +65,44 @@ func (c *checker) badName(name []byte) bool {
 
 // What the suffix of a name binds its value to (R-043).
 var (
-	anyReference  = valueType{kind: referenceValue, refs: readTargets("@any"), rule: "R-043", wrong: "R-043"}
-	anyReferences = valueType{kind: listValue, elem: &anyReference, wrong: "R-043"}
-	anyHex        = valueType{kind: hexValue, rule: "R-043", wrong: "R-043"}
-	anyBinary     = valueType{kind: binaryValue, rule: "R-043", wrong: "R-043"}
+	customHex    = valueType{kind: hexValue, rule: "R-043", wrong: "R-043"}
+	customBinary = valueType{kind: binaryValue, rule: "R-043", wrong: "R-043"}
 )
 
 // bySuffix checks the value of an unknown property by the suffix of its name.
+// Exporters write internal identifiers into references, and hexadecimal digits
+// in upper case: those are warnings.
 func (c *checker) bySuffix(name []byte, i int) int {
 	switch {
+	case c.b[i] == 'n':
 	case bytes.HasSuffix(name, []byte("_ref")):
-		if bytes.HasPrefix(c.b[i:], []byte(`""`)) { // ATT&CK does so
-			c.warn("R-043", "an empty reference: leave the property out")
-			return i + len(`""`)
-		}
-		return c.value(&anyReference, i)
+		return c.customReference(i)
+	case bytes.HasSuffix(name, []byte("_refs")) && c.b[i] == '[':
+		return c.customList(i, c.customReference)
 	case bytes.HasSuffix(name, []byte("_refs")):
-		return c.value(&anyReferences, i)
+		c.warn("R-043", "expected a list of identifiers, as the name ends in _refs")
 	case bytes.HasSuffix(name, []byte("_hex")):
-		return c.value(&anyHex, i)
+		return c.value(&customHex, i)
 	case bytes.HasSuffix(name, []byte("_bin")):
-		return c.value(&anyBinary, i)
+		return c.value(&customBinary, i)
+	}
+	return c.custom(i)
+}
+
+// customReference checks a value that should be an identifier by the name of
+// its property.
+func (c *checker) customReference(i int) int {
+	s, isText := rawjson.Text(c.b[i:rawjson.SkipValue(c.b, i)])
+	typ, uuid, _ := bytes.Cut(s, []byte("--"))
+	switch {
+	case !isText:
+		c.warn("R-043", "expected an identifier, as the name ends in _ref or _refs")
+	case len(s) == 0:
+		c.warn("R-043", "an empty reference: leave the property out")
+	case !isName(typ, '-', 1) || !isUUIDForm(uuid):
+		c.warn("R-043", "%s is no identifier, expected type--UUID", quote(s))
+	case string(typ) == "bundle":
+		c.warn("R-043", "nothing refers to a bundle")
 	}
 	return c.custom(i)
 }
@@ -96,7 +115,7 @@ func (c *checker) custom(i int) int {
 	case '"':
 		return rawjson.SkipString(c.b, i)
 	case '[':
-		return c.customList(i)
+		return c.customList(i, c.custom)
 	case '{':
 		return c.customObject(i)
 	case 'n':
@@ -115,7 +134,8 @@ func (c *checker) custom(i int) int {
 	return rawjson.SkipLiteral(c.b, i)
 }
 
-func (c *checker) customList(i int) int {
+// customList checks the elements of a list whose type is not known.
+func (c *checker) customList(i int, element func(i int) int) int {
 	if i++; c.b[i] == ']' {
 		c.warn("R-010", "an empty list: leave the property out")
 	}
@@ -125,7 +145,7 @@ func (c *checker) customList(i int) int {
 			i++
 		}
 		c.path[len(c.path)-1].index = n
-		i = c.custom(i)
+		i = element(i)
 	}
 	c.path = c.path[:len(c.path)-1]
 	return i + 1

@@ -84,17 +84,22 @@ func (c *checker) defined(key, entry []byte, i int) {
 		}
 		if own > 0 {
 			c.warn("R-072", "the entry of a new type holds extension_type alone")
+			c.extensionProperties(i)
 		}
 	default:
 		c.fault("R-067", "%s is not in extension-type-enum", quote(kind))
 	}
 }
 
-// extensionProperties checks the properties beside extension_type.
+// extensionProperties checks the properties beside extension_type. How
+// they are named is for the author of the extension to decide, so a doubtful
+// name is a warning.
 func (c *checker) extensionProperties(i int) {
 	c.entries(i+1, func(name []byte, i int) int {
-		if !isName(name, '_', 3) {
-			c.fault("R-070", "a property name has 3 to 250 characters a-z, 0-9 and _")
+		if _, standard := find(c.shape, name); standard {
+			c.warn("R-070", "an extension repeats no property of the standard")
+		} else if !isName(name, '_', 3) {
+			c.warn("R-070", "a property name has 3 to 250 characters a-z, 0-9 and _")
 		}
 		return c.bySuffix(name, i)
 	})
@@ -105,6 +110,8 @@ func (c *checker) extensionProperties(i int) {
 // extensions are deprecated.
 func (c *checker) customExtension(key []byte, i int) {
 	switch {
+	case c.shape.name == "" && !c.policy.RefuseCustom:
+		c.warn("R-065", "an extension by name, which belongs to the schema of this type: use the id of an extension definition")
 	case c.shape.class != "sco":
 		c.fault("R-065", "expected the id of an extension definition: only observables have extensions by name")
 	case !isName(key, '-', 3) || !bytes.HasSuffix(key, []byte("-ext")):

@@ -74,6 +74,7 @@ func (c *checker) choose() {
 type facts struct {
 	known     bool
 	explained bool // an extension accounts for unknown properties at the top level
+	newType   bool // an extension brings the type of the object
 	defanged  bool // values of observables are not to be taken literally
 }
 
@@ -82,8 +83,9 @@ func (c *checker) facts() *facts {
 	if f := &c.itself; !f.known {
 		f.known = true
 		f.defanged = string(rawjson.Member(c.b, "defanged")) == "true"
-		_, f.explained = extensionClass(rawjson.Member(c.b, "extensions"))
-		f.explained = f.explained && !c.old
+		class, properties := extensionClass(rawjson.Member(c.b, "extensions"))
+		f.explained = properties && !c.old
+		f.newType = class != "" && !c.old
 	}
 	return &c.itself
 }
@@ -132,7 +134,7 @@ func (c *checker) whole(f frame) {
 	if c.shape.name == "" && f.own == 0 {
 		c.fault("R-063", "a custom object has at least one property of its own")
 	}
-	if before(c.get(f, "modified"), c.get(f, "created")) {
+	if c.typ != "marking-definition" && before(c.get(f, "modified"), c.get(f, "created")) {
 		c.faultAt("modified", "R-053", "earlier than created")
 	}
 	if c.shape.class == "sco" && c.shape.name != "" {

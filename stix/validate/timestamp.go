@@ -21,7 +21,8 @@ func (c *checker) timestamp(t *valueType, s []byte) {
 	}
 	switch {
 	case t.kind == millisecondsValue && len(fraction) < 3:
-		c.fault("R-034", "%s has fewer than three digits of a second", quote(s))
+		// Of an observable it can only be a custom property.
+		c.report(c.shape.class == "sco", "R-034", "%s has fewer than three digits of a second", quote(s))
 	case t.kind == secondsValue && len(fraction) > 0:
 		zero := len(bytes.TrimRight(fraction, "0")) == 0
 		c.report(zero, "R-036", "%s has a fraction of a second", quote(s))

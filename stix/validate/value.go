@@ -97,10 +97,12 @@ func (c *checker) hex(t *valueType, s []byte) {
 	switch {
 	case len(s) == 0:
 		c.fault(rule, "empty, expected hexadecimal digits")
-	case !isHex(s, false):
+	case !isHex(s, true):
 		c.fault(rule, "%s has other characters than 0-9 and a-f", quote(s))
 	case len(s)%2 != 0:
 		c.fault(rule, "%s has an odd number of digits", quote(s))
+	case !isHex(s, false):
+		c.report(t == &customHex, rule, "%s has other characters than 0-9 and a-f", quote(s))
 	}
 }
 
