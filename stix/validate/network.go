@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"net/mail"
 	"net/netip"
-	"strings"
 
 	"golang.org/x/net/idna"
 )
@@ -20,7 +19,7 @@ func ipv4(c *checker, _ *valueType, s []byte) {
 	if c.facts().defanged || err == nil && parsed.Is4() && (!hasLength || isPrefixLength(length, 32)) {
 		return
 	}
-	c.fault("R-145", "%s is no IPv4 address, nor one with a prefix length", quote(s))
+	c.noValue("R-145", s, "is no IPv4 address, nor one with a prefix length")
 }
 
 // ipv6: RFC 4291, with a prefix length or not. A zone belongs to one host and
@@ -31,7 +30,7 @@ func ipv6(c *checker, _ *valueType, s []byte) {
 	switch {
 	case c.facts().defanged:
 	case err != nil || !parsed.Is6() || hasLength && !isPrefixLength(length, 128):
-		c.fault("R-146", "%s is no IPv6 address, nor one with a prefix length", quote(s))
+		c.noValue("R-146", s, "is no IPv6 address, nor one with a prefix length")
 	case parsed.Zone() != "":
 		c.warn("R-146", "%s has a zone, which means something on one host only", quote(s))
 	}
@@ -92,7 +91,7 @@ func domain(c *checker, _ *valueType, s []byte) {
 	}
 	switch {
 	case !ok || octets > 254:
-		c.fault("R-148", "%s is no domain name", quote(s))
+		c.noValue("R-148", s, "is no domain name")
 	case underscore:
 		c.warn("R-148", "%s has an underscore, which no host name has", quote(s))
 	}
@@ -117,47 +116,5 @@ func email(c *checker, _ *valueType, s []byte) {
 			return
 		}
 	}
-	c.fault("R-138", "%s is no e-mail address such as pilot@example.org, without a display name", quote(s))
-}
-
-// urlValue: an absolute URL of RFC 3986.
-func urlValue(c *checker, _ *valueType, s []byte) {
-	if !c.facts().defanged {
-		c.url("R-149", s)
-	}
-}
-
-// uriReference: the url of an external reference is a URI.
-func uriReference(c *checker, _ *valueType, s []byte) { c.url("R-051", s) }
-
-// inURL are the characters that RFC 3986 has for a URL, beside percent.
-var inURL = func() (is [256]bool) {
-	for b := range len(is) {
-		is[b] = isAlphanumeric(byte(b)) || strings.IndexByte("-._~:/?#[]@!$&'()*+,;=", byte(b)) >= 0
-	}
-	return is
-}()
-
-func (c *checker) url(rule string, s []byte) {
-	scheme, rest, ok := bytes.Cut(s, []byte(":"))
-	if !ok || len(rest) == 0 || len(scheme) == 0 || !isLetters(scheme[:1]) || !isToken(scheme) {
-		c.fault(rule, "%s is no URL: it begins with a scheme such as https:", quote(s))
-		return
-	}
-	loose := false
-	for i := 0; i < len(rest); i++ {
-		switch b := rest[i]; {
-		case inURL[b]:
-		case b == '%' && i+2 < len(rest) && isHex(rest[i+1:i+3], true):
-			i += 2
-		case b == ' ' || b >= 0x80:
-			loose = true
-		default:
-			c.fault(rule, "%s is no URL: percent-encode the character %q", quote(s), b)
-			return
-		}
-	}
-	if loose {
-		c.report(c.policy.LooseURLs, rule, "%s is no URL: percent-encode spaces and characters outside ASCII", quote(s))
-	}
+	c.noValue("R-138", s, "is no e-mail address such as pilot@example.org, without a display name")
 }
