@@ -52,14 +52,17 @@ func (c *Collection) Cite(term string) string {
 	}
 }
 
-// mayHave tells whether the standard gives objects of that type the property,
-// among those that a flow can require. tlp is no property: Labels sees to it.
+// mayHave tells whether objects of that type can have a property that a flow
+// requires. A property that this version does not know is required of every
+// object. tlp is no property: Labels sees to it.
 func mayHave(typeName string, class stix.Class, property string) bool {
 	switch property {
 	case "created_by_ref":
 		return class != stix.Observable
 	case "valid_until":
 		return typeName == "indicator"
+	case "tlp":
+		return false
 	}
-	return false
+	return true
 }

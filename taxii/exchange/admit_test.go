@@ -53,6 +53,8 @@ func TestAdmits(t *testing.T) {
 		{"end of validity required and missing", `require = ["valid_until"]`, thing{ID: "indicator/i"}, "article 3: flow in requires valid_until"},
 		{"end of validity required and there", `require = ["valid_until"]`, thing{ID: "indicator/i", Extra: until}, ""},
 		{"only indicators have one", `require = ["valid_until"]`, thing{ID: "malware/m"}, ""},
+		{"anything else required and missing", `require = ["confidence"]`, thing{ID: "indicator/i"}, "article 3: flow in requires confidence"},
+		{"anything else required and there", `require = ["confidence"]`, thing{ID: "indicator/i", Extra: `"confidence":50`}, ""},
 		{"tlp is seen to with the labels", `require = ["tlp"]`, thing{ID: "indicator/i"}, ""},
 		{"each of several", `require = ["tlp", "valid_until", "created_by_ref"]`, thing{ID: "indicator/i", Extra: until}, "article 3: flow in requires created_by_ref"},
 	}

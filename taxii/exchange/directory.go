@@ -3,6 +3,7 @@ package exchange
 import (
 	"crypto/ed25519"
 	"encoding/base64"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -148,6 +149,17 @@ const (
 	End       ActKind = "end"       // before its term is over; the wind-up begins
 	Withdraw  ActKind = "withdraw"  // one party leaves, and its data goes
 )
+
+// UnmarshalText implements encoding.TextUnmarshaler. It refuses an act that it does
+// not know: without it, an agreement would seem to be in force that is not.
+func (k *ActKind) UnmarshalText(b []byte) error {
+	switch kind := ActKind(b); kind {
+	case Suspend, Reinstate, End, Withdraw:
+		*k = kind
+		return nil
+	}
+	return fmt.Errorf("%q is no act on an agreement: it is none of suspend, reinstate, end, withdraw", b)
+}
 
 // Act is one act on an agreement.
 type Act struct {

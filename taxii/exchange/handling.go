@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -44,6 +45,16 @@ func ActionOf(name string) Actions {
 	return 1 << i
 }
 
+// actionOfAccount is what decides which objects the account is not given. An
+// account for an action that this version does not know is not given anything that
+// is barred from some action.
+func actionOfAccount(pr Principal) Actions {
+	if action := ActionOf(pr.Action); action != 0 || pr.Action == "" {
+		return action
+	}
+	return AllActions
+}
+
 // String lists the names in the set, joined by commas.
 func (a Actions) String() string {
 	var names []string
@@ -58,12 +69,19 @@ func (a Actions) String() string {
 // MarshalText implements encoding.TextMarshaler.
 func (a Actions) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
 
-// UnmarshalText implements encoding.TextUnmarshaler. Names it does not know are
-// left out.
+// UnmarshalText implements encoding.TextUnmarshaler. It refuses a name that it
+// does not know: without it, a set of barred actions would bar less.
 func (a *Actions) UnmarshalText(b []byte) error {
 	*a = 0
+	if len(b) == 0 {
+		return nil
+	}
 	for name := range strings.SplitSeq(string(b), ",") {
-		*a |= ActionOf(name)
+		action := ActionOf(name)
+		if action == 0 {
+			return fmt.Errorf("%q is no action: it is none of %s", name, strings.Join(ActionNames, ", "))
+		}
+		*a |= action
 	}
 	return nil
 }

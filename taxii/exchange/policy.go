@@ -261,7 +261,7 @@ func (p *Policy) grant(pr Principal, c *Collection, now time.Time) (Grant, *Obst
 		Reads:   c.Terms.WriterReads || slices.Contains(c.Readers, pr.Org),
 		Own:     own && !neverRed(post),
 		Ceiling: ceiling(pr, c, post),
-		Action:  ActionOf(pr.Action),
+		Action:  actionOfAccount(pr),
 		At:      unix(now),
 	}
 	g.delete = g.write && g.view.Reads && c.Terms.OwnerDeletes // TAXII 2.1 §5.7 asks for both rights
@@ -295,7 +295,7 @@ func (p *Policy) shared(pr Principal, c *Collection, now time.Time) (Grant, *Obs
 			return Grant{principal: pr, policy: p, collection: c, id: c.ID, share: s, view: View{
 				Reads:   true,
 				Ceiling: min(s.terms.Max, stix.Amber),
-				Action:  ActionOf(pr.Action),
+				Action:  actionOfAccount(pr),
 				Types:   s.types,
 				At:      unix(now),
 			}}, nil
