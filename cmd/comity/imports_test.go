@@ -24,10 +24,11 @@ var edges = map[string][]string{
 		"taxii/custody",
 	},
 	"taxii/operation": {
-		"stix", "stix/fusion", "stix/rawjson", "stix/report", "store", "taxii", "taxii/agreement", "taxii/audit", "taxii/exchange", "taxii/custody",
+		"stix", "stix/fusion", "stix/rawjson", "stix/report", "store", "taxii", "taxii/agreement", "taxii/audit", "taxii/exchange", "taxii/custody", "taxii/follow",
 	},
 	"cmd/taxiibench":  {"stix", "stix/validate", "store/bolt", "taxii/auth", "taxii/exchange"},
 	"taxii/custody":   {"stix", "store", "taxii", "taxii/agreement", "taxii/audit", "taxii/exchange"},
+	"taxii/follow":    {"taxii/audit"},
 	"taxii/intake":    {"stix", "stix/validate", "store", "taxii", "taxii/exchange"},
 	"taxii/auth":      {"taxii", "taxii/exchange"},
 	"store/bolt":      {"stix", "stix/rawjson", "store", "taxii", "taxii/audit", "taxii/exchange"},

@@ -15,6 +15,7 @@ import (
 	"comity/taxii/agreement"
 	"comity/taxii/custody"
 	"comity/taxii/exchange"
+	"comity/taxii/follow"
 )
 
 // Desk runs the operations of one centre. It is safe for concurrent use.
@@ -40,30 +41,9 @@ func New(s store.Store, current *exchange.Current, st *custody.Service, tables s
 	return &Desk{store: s, current: current, custody: st, tables: tables, now: now, log: log, operations: map[string]*operation{}}
 }
 
-// every is how soon what was pushed is in the findings.
-const every = time.Second
-
-// Run keeps all operations up to date until ctx ends. What fails is logged once,
-// and tried again.
-func (d *Desk) Run(ctx context.Context) {
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	said := ""
-	for ctx.Err() == nil {
-		err := d.Settle(ctx)
-		switch {
-		case err == nil || ctx.Err() != nil:
-			said = ""
-		case err.Error() != said:
-			said = err.Error()
-			d.log.Error("operation", "err", err)
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-		}
-	}
-}
+// Run keeps all operations up to date until ctx ends: what was pushed is in the
+// findings within a second. What fails is logged once, and tried again.
+func (d *Desk) Run(ctx context.Context) { follow.Run(ctx, d.log, "operation", d.Settle) }
 
 // Settle brings every operation up to date with the audit chain: findings, what
 // is owed to contributors, and what has to be reworked. One that fails does not

@@ -13,6 +13,7 @@ import (
 	"comity/taxii/agreement"
 	"comity/taxii/audit"
 	"comity/taxii/exchange"
+	"comity/taxii/follow"
 )
 
 // The roles of participants.
@@ -49,14 +50,14 @@ type operation struct {
 	returns map[string]*exchange.Collection // what each contributor gets, by its slug
 	room    *exchange.Collection
 
-	position uint64          // in the audit chain
-	loaded   uint64          // submissions up to there were read when it began
-	taken    bool            // something was taken back that may have been published
-	untold   []fusion.Entity // what contributors may not know the newest of
-	moved    bool            // something came or went since what matches was noted
-	matched  map[flag]bool   // issues that something matches, for the centre
-	known    map[flag]bool   // issues that something matches which their country may know
-	asked    map[flag]bool   // issues that others were asked about
+	chain   *follow.Follower
+	loaded  uint64          // submissions up to that entry were read when it began
+	taken   bool            // something was taken back that may have been published
+	untold  []fusion.Entity // what contributors may not know the newest of
+	moved   bool            // something came or went since what matches was noted
+	matched map[flag]bool   // issues that something matches, for the centre
+	known   map[flag]bool   // issues that something matches which their country may know
+	asked   map[flag]bool   // issues that others were asked about
 }
 
 // settle brings the operation up to date.
@@ -70,7 +71,7 @@ func (o *operation) settle(ctx context.Context) error {
 		o.rules.At = at
 		o.state.Advance(at)
 	}
-	if err := o.follow(ctx); err != nil {
+	if err := o.chain.CatchUp(ctx, o.take); err != nil {
 		return err
 	}
 	return o.act(ctx)
@@ -98,7 +99,7 @@ func (o *operation) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	o.loaded, o.position = head.Number, min(head.Number, o.progress.Reworked)
+	o.loaded, o.chain = head.Number, follow.New(o.desk.store, min(head.Number, o.progress.Reworked))
 	for _, c := range o.desk.policy.Collections(o.desk.now()) {
 		if c.Agreement != o.text.ID {
 			continue
@@ -128,49 +129,40 @@ func (o *operation) begin(ctx context.Context) error {
 	return nil
 }
 
-// follow takes in what the audit chain says has changed.
-func (o *operation) follow(ctx context.Context) error {
-	for {
-		links, err := o.desk.store.Entries(ctx, o.position, 1000)
-		if err != nil || len(links) == 0 {
-			return err
+// take takes in what entries of the audit chain say has changed.
+func (o *operation) take(ctx context.Context, entries []audit.Entry) error {
+	fresh, again := map[*reader][]span{}, map[string]bool{} // by writer
+	for i := range entries {
+		e := &entries[i]
+		collection, _ := uuid.Parse(e.Collection)
+		if d := o.bureaus[collection]; d != nil {
+			d.stale = d.stale || e.Act != audit.Delivery
 		}
-		fresh, again := map[*reader][]span{}, map[string]bool{} // by writer
-		for _, link := range links {
-			e, err := link.Entry()
-			if err != nil {
+		r := o.inputs[collection]
+		switch {
+		case r == nil || e.From == nil || e.To == nil:
+		case e.Act == audit.Submission && e.Number > o.loaded:
+			fresh[r] = append(fresh[r], span{e.From.UnixMicro(), e.To.UnixMicro()})
+		case e.Act == audit.Deletion || e.Act == audit.Withdrawal || e.Act == audit.Purge:
+			o.taken = true
+			again[r.collection.Writer] = again[r.collection.Writer] || e.Number > o.loaded
+		}
+	}
+	for r, spans := range fresh {
+		if !again[r.collection.Writer] {
+			if err := r.take(ctx, spans); err != nil {
+				return fmt.Errorf("read %s: %w", r.collection.Alias, err)
+			}
+		}
+	}
+	for writer, again := range again {
+		if again {
+			if err := o.reload(ctx, writer); err != nil {
 				return err
 			}
-			collection, _ := uuid.Parse(e.Collection)
-			if d := o.bureaus[collection]; d != nil {
-				d.stale = d.stale || e.Act != audit.Delivery
-			}
-			r := o.inputs[collection]
-			switch {
-			case r == nil || e.From == nil || e.To == nil:
-			case e.Act == audit.Submission && e.Number > o.loaded:
-				fresh[r] = append(fresh[r], span{e.From.UnixMicro(), e.To.UnixMicro()})
-			case e.Act == audit.Deletion || e.Act == audit.Withdrawal || e.Act == audit.Purge:
-				o.taken = true
-				again[r.collection.Writer] = again[r.collection.Writer] || e.Number > o.loaded
-			}
 		}
-		for r, spans := range fresh {
-			if !again[r.collection.Writer] {
-				if err := r.take(ctx, spans); err != nil {
-					return fmt.Errorf("read %s: %w", r.collection.Alias, err)
-				}
-			}
-		}
-		for writer, again := range again {
-			if again {
-				if err := o.reload(ctx, writer); err != nil {
-					return err
-				}
-			}
-		}
-		o.position = links[len(links)-1].Number
 	}
+	return nil
 }
 
 // act does what follows from what has changed.

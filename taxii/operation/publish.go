@@ -122,7 +122,7 @@ func (d *Desk) Publish(ctx context.Context, id string, by exchange.Principal) (o
 	for _, r := range o.inputs {
 		now = later(now, r.last) // the clock of a collection may run ahead
 	}
-	progress.Draft, progress.Released, progress.Reworked = nil, &now, o.position
+	progress.Draft, progress.Released, progress.Reworked = nil, &now, o.chain.Position()
 	entries := append(o.derivations(p), audit.Entry{
 		Act: audit.Report, Account: by.Account, Org: by.Org, Home: by.Home, Digest: sum, Count: len(p.papers),
 		Text: fmt.Sprintf("%d reports published, drafted by %s", len(p.papers), draft.By), Parties: []string{by.Org},

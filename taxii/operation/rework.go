@@ -18,7 +18,7 @@ import (
 func (o *operation) rework(ctx context.Context) error {
 	progress := o.progress
 	if progress.Released == nil {
-		if progress.Reworked = o.position; progress.Draft == nil {
+		if progress.Reworked = o.chain.Position(); progress.Draft == nil {
 			return nil
 		}
 		progress.Draft = nil
@@ -44,7 +44,7 @@ func (o *operation) rework(ctx context.Context) error {
 		}
 		written, removed = written+w, removed+gone
 	}
-	progress.Draft, progress.Reworked = nil, o.position
+	progress.Draft, progress.Reworked = nil, o.chain.Position()
 	return o.keep(ctx, progress, o.reworked(written, removed))
 }
 
