@@ -52,23 +52,26 @@ var _ store.Store = (*Store)(nil)
 
 // Open opens the store in the folder dir, which must exist, and makes it if
 // there is none. If another process has it open, it waits for up to wait, then
-// returns Unavailable. A file of another layout is Conflict.
+// returns Unavailable. A file of an older layout is brought to the present one, and
+// a copy of it as it was left beside it; one of a newer layout is Conflict.
 func Open(dir string, now func() time.Time, log *slog.Logger, wait time.Duration) (*Store, error) {
-	return open(filepath.Join(dir, FileName), now, log, wait)
-}
-
-func open(path string, now func() time.Time, log *slog.Logger, wait time.Duration) (*Store, error) {
+	path := filepath.Join(dir, FileName)
 	db, err := openFile(path, wait)
 	if err != nil {
 		return nil, err
 	}
+	if err := copyBeforeMigration(db, path, log); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return start(db, path, now, log)
+}
+
+// start makes a store of an open file, which it closes if that fails.
+func start(db *bbolt.DB, path string, now func() time.Time, log *slog.Logger) (*Store, error) {
 	s := &Store{db: db, now: now, log: log, commit: (*bbolt.Tx).Commit, closed: make(chan struct{}), indexes: map[uuid.UUID]*index{}, states: map[uuid.UUID]store.State{}}
 	s.committed = sync.NewCond(s.mu.RLocker())
 	s.queue.wake = make(chan struct{}, 1)
-	if err := s.packing(); err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	if err := s.prepare(path); err != nil {
+	if err := cmp.Or(s.packing(), s.prepare(path)); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	go s.write()
@@ -85,41 +88,17 @@ func (s *Store) packing() (err error) {
 	return err
 }
 
-// prepare reads the format, or writes it into a new file.
+// prepare brings the file to the present layout and reads what is kept beside it.
 func (s *Store) prepare(path string) (err error) {
 	defer recovered(&err)
-	err = s.db.Update(func(tx *bbolt.Tx) error {
-		if meta := tx.Bucket(bucketMeta); meta != nil {
-			s.generation.Store(number(meta.Get(keyGeneration)))
-			return cmp.Or(readable(tx, path), errUnchanged)
-		}
-		if name, _ := tx.Cursor().First(); name != nil {
-			return taxii.Errorf(taxii.Invalid, "%s is a file of another program", path)
-		}
-		return create(tx)
-	})
-	if err != nil && err != errUnchanged {
+	if err := migrate(s.db, path); err != nil {
 		return err
 	}
 	return s.db.View(func(tx *bbolt.Tx) error {
 		s.published = tx.ID()
+		s.generation.Store(number(tx.Bucket(bucketMeta).Get(keyGeneration)))
 		return nil
 	})
-}
-
-// readable is Conflict if the file has another layout.
-func readable(tx *bbolt.Tx, path string) error {
-	meta := tx.Bucket(bucketMeta)
-	if meta == nil {
-		return damaged("%s has no layout", path)
-	}
-	switch found := number(meta.Get(keyFormat)); {
-	case found > format:
-		return taxii.Errorf(taxii.Conflict, "%s has layout %d, this comity knows %d: use a newer one", path, found, format)
-	case found < format:
-		return taxii.Errorf(taxii.Conflict, "%s has layout %d, from before the first release, and cannot be read: begin with an empty folder", path, found)
-	}
-	return nil
 }
 
 // create makes the buckets that are always there.
@@ -147,9 +126,6 @@ func makeBucket(tx *bbolt.Tx, path [][]byte) (b *bbolt.Bucket, err error) {
 	}
 	return b, err
 }
-
-// errUnchanged ends a transaction that had nothing to write.
-var errUnchanged = errors.New("nothing changed")
 
 // number reads a counter; 0 if there is none.
 func number(b []byte) uint64 {

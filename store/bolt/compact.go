@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,7 +20,7 @@ import (
 // byte of what was removed. If another process has it open, it waits for up to
 // wait, then returns Unavailable. progress, if there is any, is called with the
 // bytes copied so far and about how many there are. A kill leaves the old file
-// or the new.
+// or the new. A file of an older layout is Conflict.
 func Compact(ctx context.Context, dir string, wait time.Duration, progress func(done, total int64)) (err error) {
 	path := filepath.Join(dir, FileName)
 	if _, err := os.Stat(path); err != nil {
@@ -31,7 +32,7 @@ func Compact(ctx context.Context, dir string, wait time.Duration, progress func(
 	}
 	// Until the new file is in its place: whoever waits for the lock looks again.
 	defer func() { err = errors.Join(err, old.Close()) }()
-	if err := ctx.Err(); err != nil {
+	if err := cmp.Or(ctx.Err(), present(old, path)); err != nil {
 		return err
 	}
 	fresh := path + unfinished
@@ -39,6 +40,15 @@ func Compact(ctx context.Context, dir string, wait time.Duration, progress func(
 		return errors.Join(fmt.Errorf("compact %s: %w", path, err), os.Remove(fresh))
 	}
 	return put(fresh, path)
+}
+
+// present is Conflict unless the file has the present layout.
+func present(db *bbolt.DB, path string) error {
+	layout, err := layoutOf(db, path)
+	if err == nil && layout != format {
+		err = taxii.Errorf(taxii.Conflict, "%s has layout %d: run comity check first, which brings it to layout %d", path, layout, format)
+	}
+	return err
 }
 
 func compactInto(ctx context.Context, old *bbolt.DB, fresh, path string, progress func(done, total int64)) (err error) {
@@ -53,9 +63,6 @@ func compactInto(ctx context.Context, old *bbolt.DB, fresh, path string, progres
 	}
 	defer from.Rollback()
 	defer recovered(&err)
-	if err := readable(from, path); err != nil {
-		return err
-	}
 	c := &compaction{ctx: ctx, db: db, total: from.Size(), progress: progress}
 	if c.tx, err = db.Begin(true); err != nil {
 		return err

@@ -60,7 +60,7 @@ import (
 // A record that stands alone under its id appears in live, type and run only.
 // The default poll reads live, and looks beyond a record only where mixed says
 // that somebody may have to see another version.
-const format = 5
+const format = 6
 
 var (
 	bucketMeta       = []byte("meta")

@@ -2,12 +2,94 @@ package bolt
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
+	"log/slog"
 	"os"
+
+	"go.etcd.io/bbolt"
 
 	"comity/taxii"
 )
+
+// migrations bring a file to the next layout, each from the one that is its index.
+// Each runs in one transaction, and changes what [format] describes. What it reads
+// must not depend on functions that later layouts change.
+var migrations = [format]func(*bbolt.Tx) error{
+	5: dropFileMark,
+}
+
+// dropFileMark removes what told the file from others, which only the journal needed.
+func dropFileMark(tx *bbolt.Tx) error { return tx.Bucket(bucketMeta).Delete([]byte("file")) }
+
+// migrate brings a file to the present layout, or makes a new one. If a step fails,
+// the file keeps the layout before it.
+func migrate(db *bbolt.DB, path string) error {
+	layout, err := layoutOf(db, path)
+	if err != nil {
+		return err
+	}
+	if layout == 0 {
+		return db.Update(create)
+	}
+	for ; layout < format; layout++ {
+		if err := db.Update(func(tx *bbolt.Tx) error {
+			return firstOf(migrations[layout](tx), tx.Bucket(bucketMeta).Put(keyFormat, binary.BigEndian.AppendUint64(nil, layout+1)))
+		}); err != nil {
+			return fmt.Errorf("bring %s from layout %d to %d: %w", path, layout, layout+1, err)
+		}
+	}
+	return nil
+}
+
+// layoutOf is the layout of a file, 0 if it is empty. Conflict if this version can do
+// nothing with it.
+func layoutOf(db *bbolt.DB, path string) (layout uint64, err error) {
+	defer recovered(&err)
+	err = db.View(func(tx *bbolt.Tx) error {
+		meta := tx.Bucket(bucketMeta)
+		if meta == nil {
+			if name, _ := tx.Cursor().First(); name != nil {
+				return taxii.Errorf(taxii.Invalid, "%s is a file of another program", path)
+			}
+			return nil
+		}
+		switch layout = number(meta.Get(keyFormat)); {
+		case layout > format:
+			return taxii.Errorf(taxii.Conflict, "%s has layout %d, this comity knows %d: use a newer one", path, layout, format)
+		case layout < format && migrations[layout] == nil:
+			return taxii.Errorf(taxii.Conflict, "%s has layout %d, from before the first release, and cannot be read: begin with an empty folder", path, layout)
+		}
+		return nil
+	})
+	return layout, err
+}
+
+// copyBeforeMigration copies the file, if it has an older layout, to one beside it
+// whose name ends with that layout: the version that wrote it can go on with the copy.
+func copyBeforeMigration(db *bbolt.DB, path string, log *slog.Logger) error {
+	layout, err := layoutOf(db, path)
+	if err != nil || layout == 0 || layout == format {
+		return err
+	}
+	to := fmt.Sprintf("%s.layout%d", path, layout)
+	f, err := os.OpenFile(to+unfinished, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	err = db.View(func(tx *bbolt.Tx) error { _, err := tx.WriteTo(f); return err })
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+		err = put(to+unfinished, to)
+	}
+	if err != nil {
+		return fmt.Errorf("copy %s before its layout is changed: %w", path, err)
+	}
+	log.Warn("the store is brought to a new layout; the copy is as it was, and what is removed from the store stays in it: delete the copy once you need the older version no more",
+		"file", path, "from", layout, "to", format, "copy", to)
+	return nil
+}
 
 // journalName ends the name of the file in which versions up to layout 5 kept, until
 // they closed the store, what the store's own file did not hold yet.

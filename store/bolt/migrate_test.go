@@ -7,10 +7,14 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
+	"comity/store"
 	"comity/store/bolt"
 	"comity/taxii"
 )
@@ -33,6 +37,102 @@ func unpack(t *testing.T, name, to string) {
 	}
 	if err := os.WriteFile(to, b, 0o600); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A store of layout 5 is opened with all that is in it, and a copy of it as it was
+// stays beside it, which is not made again later.
+func TestOpenMigratesAnOlderLayout(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, bolt.FileName)
+	unpack(t, "layout5.db", path)
+	if err := bolt.Compact(t.Context(), dir, 0, nil); taxii.CodeOf(err) != taxii.Conflict {
+		t.Errorf("Compact: %v", err)
+	}
+	before, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := reopened(t, dir)
+	mustHoldLayout5(t, s)
+	copied := path + ".layout5"
+	mustHave := func(want []string) {
+		t.Helper()
+		after, err := os.ReadFile(copied)
+		if err != nil || !slices.Equal(dump(t, after), want) {
+			t.Errorf("the copy is not the file as it was: %v", err)
+		}
+	}
+	mustHave(dump(t, before))
+	// The present version goes on with it, and does not migrate it again.
+	mustPush(t, s, indicator(1, 5), indicator(1000, 1))
+	if err := errors.Join(s.Close(), os.Remove(copied)); err != nil {
+		t.Fatal(err)
+	}
+	s = reopened(t, dir)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(copied); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a second copy: %v", err)
+	}
+	if err := bolt.Compact(t.Context(), dir, 0, nil); err != nil {
+		t.Error(err)
+	}
+	if err := reopened(t, dir).Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A backup of layout 5 can be restored.
+func TestRestoreMigratesAnOlderLayout(t *testing.T) {
+	from, dir := filepath.Join(t.TempDir(), "backup"), t.TempDir()
+	unpack(t, "layout5.db", from)
+	if err := bolt.Restore(t.Context(), from, dir); err != nil {
+		t.Fatal(err)
+	}
+	if files, err := os.ReadDir(dir); err != nil || len(files) != 1 {
+		t.Errorf("%v, %v", files, err)
+	}
+	s := reopened(t, dir)
+	defer s.Close()
+	mustHoldLayout5(t, s)
+}
+
+// mustHoldLayout5 fails the test unless the store holds what layout5.db does: of ten
+// indicators, of which the first had a second version, one was deleted, and the one
+// added first of those left was withdrawn; an object in quarantine, and a delivery.
+func mustHoldLayout5(t *testing.T, s *bolt.Store) {
+	t.Helper()
+	page, err := s.Scan(t.Context(), grant, store.Query{Limit: 100})
+	if err != nil || page.Len() != 8 {
+		t.Errorf("%d objects, %v", page.Len(), err)
+	}
+	if n := count(t, s); n != 9 {
+		t.Errorf("%d records", n)
+	}
+	kept, err := s.Quarantined(t.Context(), 0, 9)
+	if err != nil || len(kept) != 1 || kept[0].ID != "indicator--x" {
+		t.Errorf("in quarantine: %+v, %v", kept, err)
+	}
+	links, err := s.Entries(t.Context(), 0, 100)
+	if err != nil || len(links) != 5 {
+		t.Fatalf("%d audit entries, %v", len(links), err)
+	}
+	push, err := links[0].Entry()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status, err := s.Status(t.Context(), "org/a", uuid.MustParse(push.Text)); err != nil || status.Stored != 10 {
+		t.Errorf("status: %+v, %v", status, err)
+	}
+	holders, err := s.Holders(t.Context(), collection, []time.Time{page.First})
+	if err != nil || len(holders) != 1 || holders[0].Account != "org/b" {
+		t.Errorf("holders: %+v, %v", holders, err)
+	}
+	directory, _, err := s.Directory(t.Context())
+	if err != nil || directory.Centre.ID != "fix" {
+		t.Errorf("directory: %+v, %v", directory, err)
 	}
 }
 

@@ -85,7 +85,7 @@ func examine(ctx context.Context, from, path string) error {
 	}
 	// A file that was cut off lacks pages, to read which is a fault.
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	s, err := open(path, time.Now, slog.New(slog.DiscardHandler), 0)
+	s, err := openCopy(path)
 	var damage *taxii.Error
 	if errors.Is(err, berrors.ErrInvalid) || errors.Is(err, berrors.ErrChecksum) || errors.Is(err, berrors.ErrVersionMismatch) ||
 		errors.As(err, &damage) && damage.Code == taxii.Internal {
@@ -110,6 +110,15 @@ func examine(ctx context.Context, from, path string) error {
 		return taxii.Errorf(taxii.Invalid, "%s is damaged: %s", from, first)
 	}
 	return nil
+}
+
+// openCopy opens a store of which another copy exists.
+func openCopy(path string) (*Store, error) {
+	db, err := openFile(path, 0)
+	if err != nil {
+		return nil, err
+	}
+	return start(db, path, time.Now, slog.New(slog.DiscardHandler))
 }
 
 // whole is Invalid if the file is shorter than what it says it holds.
