@@ -114,8 +114,9 @@ type Store interface {
 	// Holders tells who got which of the records that were added to a collection
 	// at those dates, as the delivery and gap entries say: what a recorded query
 	// showed is worked out again, by the versions that were there when it was asked,
-	// so what was superseded since counts. Nobody is left out; somebody may be named
-	// who missed a version by a few seconds. Sorted by account.
+	// so what was superseded since counts. Which versions were there, the entry's
+	// HighWater says. Nobody is left out; somebody may be named who missed a version
+	// that was superseded between two pages of one entry. Sorted by account.
 	Holders(ctx context.Context, collection uuid.UUID, dates []time.Time) ([]Holder, error)
 	// Quarantined are at most n objects that were kept apart, with numbers
 	// greater than after.
@@ -232,6 +233,11 @@ type Standing struct {
 	State State  // of the collection as it was read
 	Asked uint32 // Unix second of the query: [exchange.View]
 	Until uint32 // Unix second from which retention changes the answer; 0: never
+
+	// HighWater is the last date_added that the collection had ever given when the
+	// page was read: what was added up to then, and nothing else, decided what the
+	// page shows. Zero if nobody knows. Unlike State it outlives a restart.
+	HighWater time.Time
 }
 
 // Holds tells whether the same query has the same answer in that state of the
@@ -266,7 +272,7 @@ func (p *Page) Object(i int) []byte {
 // Manifest is a page of descriptions.
 type Manifest struct {
 	Records []Record
-	More    bool
+	Standing
 }
 
 // Record describes one stored version of an object.

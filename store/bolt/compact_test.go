@@ -37,7 +37,7 @@ func contents(t testing.TB, s *bolt.Store) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return fmt.Sprint(string(page.Objects), page.First, page.Last, newest, head)
+	return fmt.Sprint(string(page.Objects), page.First, page.Last, newest.Records, newest.More, newest.HighWater, head)
 }
 
 // reopened is the same store opened again.

@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/binary"
@@ -168,10 +169,7 @@ func (h *holding) count(e *audit.Entry) {
 		match = *e.Match
 	}
 	types := narrowed(match.Types, &view)
-	shown := showing{choice: newChoice(view, match), asked: date(max(int64(view.At)-commitTakes, 0)) * 1e6, dates: map[int][]date{}}
-	if e.Act == audit.Gap { // nobody knows what was asked
-		shown.all, shown.allSpecs, shown.asked = true, true, 0
-	}
+	shown := newShowing(e, view, match)
 	from, _ := slices.BinarySearchFunc(h.points, dateOf(*e.From), func(p point, d date) int { return cmp.Compare(p.date, d) })
 	for _, p := range h.points[from:] {
 		if p.date > dateOf(*e.To) {
@@ -194,34 +192,79 @@ func (h *holding) count(e *audit.Entry) {
 	}
 }
 
-// commitTakes is how many seconds may pass at most between the date a version gets
-// and the moment from which it is seen.
-const commitTakes = 2
-
-// showing is what one recorded query showed, going by the versions that were
-// there when it was asked.
+// showing is what one recorded query showed.
+//
+// Of two versions the query may show one because the other is there, never because
+// it is not. So a version counts as shown if it would be beside those that can be
+// proved to have been there on every page: added up to the entry's HighWater, and
+// not ended by retention when the last page was asked for. What was removed since
+// proves nothing, either.
 type showing struct {
-	choice
-	asked date
-	dates map[int][]date // of the versions shown, ascending, by object
+	choice                // as of the first page
+	last   choice         // as of the last page
+	sure   date           // versions up to here were there on every page
+	rivals map[int]rivals // by object
 }
 
-// has tells whether a walk over a range with p showed it. A version that came
-// after the question can only have taken the place of another once that one was
-// passed over; so where the walk took long, it is rather counted than forgotten.
+// rivals are the versions of one object that were there on every page: of the
+// specification version that the query shows, the first and the last.
+type rivals struct {
+	spec        byte // 0: there are none
+	first, last instant
+}
+
+func newShowing(e *audit.Entry, view exchange.View, match taxii.Match) *showing {
+	s := &showing{choice: newChoice(view, match), rivals: map[int]rivals{}}
+	if e.Act == audit.Gap { // nobody knows what was asked
+		s.all, s.allSpecs = true, true
+		return s
+	}
+	if e.HighWater != nil {
+		s.sure = dateOf(*e.HighWater)
+	}
+	if e.Ended != nil && view.At != 0 {
+		view.At = uint32(e.Ended.Unix())
+	}
+	s.last = newChoice(view, match)
+	return s
+}
+
+// has tells whether a walk over a range with p may have shown it. all is the
+// versions of its object.
 func (s *showing) has(all []version, p point) bool {
-	if p.date > s.asked {
-		return s.admits(p.spec, p.handling) && (s.all || s.first || s.last || slices.Contains(s.at, p.instant))
+	if !s.admits(p.spec, p.handling) {
+		return false
 	}
-	dates, known := s.dates[p.object]
+	r, known := s.rivals[p.object]
 	if !known {
-		there := slices.DeleteFunc(slices.Clone(all), func(v version) bool { return v.date > s.asked })
-		for _, v := range s.pick(there) {
-			dates = append(dates, v.date)
-		}
-		slices.Sort(dates)
-		s.dates[p.object] = dates
+		r = s.rivalsAmong(all)
+		s.rivals[p.object] = r
 	}
-	_, found := slices.BinarySearch(dates, p.date)
-	return found
+	oneSpec := !s.specsSet && !s.allSpecs
+	if r.spec == 0 || oneSpec && p.spec > r.spec {
+		r.first, r.last = p.instant, p.instant
+	} else if oneSpec && p.spec < r.spec {
+		return false
+	}
+	return s.all || s.first && bytes.Compare(p.instant[:], r.first[:]) <= 0 || s.choice.last && bytes.Compare(p.instant[:], r.last[:]) >= 0 ||
+		slices.Contains(s.at, p.instant)
+}
+
+// rivalsAmong finds the rivals among the versions of one object.
+func (s *showing) rivalsAmong(all []version) (r rivals) {
+	for _, v := range all {
+		if v.date > s.sure || !s.last.admits(v.spec, v.handling) || !s.specsSet && !s.allSpecs && v.spec < r.spec {
+			continue
+		}
+		if r.spec == 0 || !s.specsSet && !s.allSpecs && v.spec > r.spec {
+			r = rivals{v.spec, v.instant, v.instant}
+		}
+		if bytes.Compare(v.instant[:], r.first[:]) < 0 {
+			r.first = v.instant
+		}
+		if bytes.Compare(v.instant[:], r.last[:]) > 0 {
+			r.last = v.instant
+		}
+	}
+	return r
 }

@@ -58,7 +58,7 @@ func (s *Store) Manifest(ctx context.Context, g exchange.Grant, q store.Query) (
 	if err := firstOf(err, unreadable); err != nil {
 		return store.Manifest{}, err
 	}
-	m.More = standing.More
+	m.Standing = standing
 	return m, nil
 }
 
@@ -98,6 +98,7 @@ func (s *Store) walk(ctx context.Context, g exchange.Grant, q store.Query, each 
 			return nil
 		}
 		standing.State = sc.state()
+		standing.HighWater = sc.head().last.time()
 		if sc.numbers = sc.typeNumbers(sc.types); sc.types != nil && sc.numbers == nil {
 			return nil
 		}

@@ -22,7 +22,7 @@ func (w *world) poll(g exchange.Grant, q store.Query) *store.Page {
 	p, view := g.Principal(), g.View()
 	e := audit.Entry{
 		Act: audit.Delivery, Account: p.Account, Org: p.Org, Collection: g.ID().String(),
-		From: &page.First, To: &page.Last, Count: page.Len(), View: &view,
+		From: &page.First, To: &page.Last, Count: page.Len(), View: &view, HighWater: &page.HighWater,
 	}
 	if q.IDs != nil || q.Types != nil || q.Specs != nil || !q.Versions.IsLast() {
 		e.Match = &q.Match

@@ -21,7 +21,9 @@ func (e *Entry) canonical() (body []byte, err error) {
 	b.text("collection", e.Collection)
 	b.number("count", e.Count)
 	b.text("digest", e.Digest)
+	b.time("ended", e.Ended, &err)
 	b.time("from", e.From, &err)
+	b.time("high_water", e.HighWater, &err)
 	b.text("home", e.Home)
 	if e.Match != nil {
 		b.value("match", e.Match, &err)

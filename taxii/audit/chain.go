@@ -36,7 +36,10 @@ func Seal(e Entry, head Head) (Link, Head, error) {
 	if e.Time.IsZero() || e.Salt == "" {
 		return Link{}, head, fmt.Errorf("audit: entry %d (%s) needs a time and a salt", e.Number, e.Act)
 	}
-	e.Time, e.From, e.To = e.Time.UTC(), inUTC(e.From), inUTC(e.To)
+	e.Time = e.Time.UTC()
+	for _, t := range []**time.Time{&e.From, &e.To, &e.HighWater, &e.Ended} {
+		*t = inUTC(*t)
+	}
 	body, err := e.canonical()
 	if err != nil {
 		return Link{}, head, fmt.Errorf("audit: entry %d (%s): %w", e.Number, e.Act, err)

@@ -33,27 +33,35 @@ type place struct {
 	types                string
 }
 
-// delivery is one range of a collection that one reader got.
-type delivery struct {
-	grant              exchange.Grant
-	view               exchange.View
-	match              taxii.Match
-	filtered           bool
-	began              time.Time
-	after, first, last time.Time
-	count              int
-	older              *delivery // another range of the same place
+// Page is what a reader got of a collection at once. Dates are date_added.
+type Page struct {
+	After       time.Time // exclusive; zero: the page was asked for from the beginning
+	First, Last time.Time // of the first and the last record
+	Count       int       // of records
+	HighWater   time.Time // the last that the collection had given when the page was read; zero: unknown
 }
 
-// Deliver notes that the holder of g got n records, the page after (exclusive)
-// that begins with the record added at first and ends with the one at last. An
-// empty page is not a delivery.
+// delivery is one range of a collection that one reader got. Its HighWater is the
+// lowest of its pages.
+type delivery struct {
+	Page
+	grant    exchange.Grant
+	view     exchange.View // as of the first page
+	match    taxii.Match
+	filtered bool
+	began    time.Time
+	ended    uint32    // Unix second of the last page
+	older    *delivery // another range of the same place
+}
+
+// Deliver notes that the holder of g got a page by that match. An empty page is
+// not a delivery.
 //
 // Polling must not lose its record. So if too much waits because commits fail,
 // Deliver commits itself, and where that fails, too, it is Unavailable: then the
 // page must not be sent.
-func (r *Recorder) Deliver(g exchange.Grant, m taxii.Match, after, first, last time.Time, n int) error {
-	if n <= 0 {
+func (r *Recorder) Deliver(g exchange.Grant, m taxii.Match, page Page) error {
+	if page.Count <= 0 {
 		return nil
 	}
 	p, c, v := g.Principal(), g.Collection(), g.View()
@@ -64,17 +72,14 @@ func (r *Recorder) Deliver(g exchange.Grant, m taxii.Match, after, first, last t
 	r.mu.Lock()
 	newest := r.deliveries[at]
 	for d, i := newest, 0; d != nil && i < maxRanges; d, i = d.older, i+1 {
-		if d.join(after, first, last, n, v.At) {
+		if d.join(page, v.At) {
 			r.mu.Unlock()
 			return nil
 		}
 	}
 	full := len(r.waiting)+r.held >= maxWaiting
 	if !full {
-		d := &delivery{
-			grant: g, view: v, match: m, filtered: at.match != "", began: r.now(),
-			after: after, first: first, last: last, count: n, older: newest,
-		}
+		d := &delivery{Page: page, grant: g, view: v, match: m, filtered: at.match != "", began: r.now(), ended: v.At, older: newest}
 		r.deliveries[at] = d
 		r.waiting = append(r.waiting, d)
 	}
@@ -90,30 +95,32 @@ func (r *Recorder) Deliver(g exchange.Grant, m taxii.Match, after, first, last t
 		r.log.Error("audit: a page was withheld, since it could not be recorded", "collection", name, "err", err)
 		return &taxii.Error{Code: taxii.Unavailable, Msg: "what you get cannot be recorded at the moment", Err: err, RetryAfter: 10 * flushEvery}
 	}
-	return r.Deliver(g, m, after, first, last, n)
+	return r.Deliver(g, m, page)
 }
 
 // join adds a page to the range if together they are one: both reach from after
 // what they were asked after to their last record.
-func (d *delivery) join(after, first, last time.Time, n int, at uint32) bool {
-	if after.After(d.last) || d.after.After(last) {
+func (d *delivery) join(page Page, at uint32) bool {
+	if page.After.After(d.Last) || d.After.After(page.Last) {
 		return false
 	}
-	d.count += n
-	if after.Before(d.after) {
-		d.after = after
+	d.Count += page.Count
+	d.After, d.First, d.HighWater = earlier(d.After, page.After), earlier(d.First, page.First), earlier(d.HighWater, page.HighWater)
+	if page.Last.After(d.Last) {
+		d.Last = page.Last
 	}
-	if first.Before(d.first) {
-		d.first = first
-	}
-	if last.After(d.last) {
-		d.last = last
-	}
-	// What retention ends in between was shown by the earlier page. So the earlier
-	// time stands: it may name as a holder who missed it by a second, but no holder
-	// is missed. The operator's 0, to which retention does not count, stands too.
-	d.view.At = min(d.view.At, at)
+	// The entry says from when to when the pages were asked for: what ends by
+	// retention in between was shown by the first, and hid nothing on the last. The
+	// operator's 0, to which retention does not count, stands.
+	d.view.At, d.ended = min(d.view.At, at), max(d.ended, at)
 	return true
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 func (d *delivery) entry() Entry {
@@ -122,8 +129,14 @@ func (d *delivery) entry() Entry {
 		Act: Delivery, Time: d.began,
 		Account: p.Account, Org: p.Org, Home: p.Home, Token: p.Token,
 		Collection: d.grant.ID().String(),
-		From:       &d.first, To: &d.last, Count: d.count,
+		From:       &d.First, To: &d.Last, Count: d.Count,
 		View: &d.view,
+	}
+	if !d.HighWater.IsZero() {
+		e.HighWater = &d.HighWater
+	}
+	if d.ended != d.view.At {
+		e.Ended = new(time.Unix(int64(d.ended), 0).UTC())
 	}
 	if d.filtered {
 		e.Match = &d.match

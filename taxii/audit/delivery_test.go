@@ -25,7 +25,8 @@ func TestPagesInARowAreOneDelivery(t *testing.T) {
 	want := audit.Entry{
 		Time: noon, Act: audit.Delivery, Account: "igci/soc", Org: "igci", Token: "token-1",
 		Agreement: "dea-2017-panw", Article: e.Article, Collection: g.ID().String(),
-		From: new(after(3)), To: new(after(22)), Count: 152, View: new(g.View()), Parties: []string{"igci", "palo-alto-networks"},
+		From: new(after(3)), To: new(after(22)), Count: 152, View: new(g.View()),
+		HighWater: new(after(10)), Ended: new(after(6)), Parties: []string{"igci", "palo-alto-networks"},
 	}
 	if diff := cmp.Diff(want, e); diff != "" || e.Article == "" || want.View.At == 0 {
 		t.Errorf("(-want +got)\n%s", diff)
@@ -71,7 +72,7 @@ func TestDifferentReadersMatchesAndViewsStayApart(t *testing.T) {
 		{IDs: []string{"x"}}, {Types: []string{"x"}}, {Specs: []string{"x"}}, {IDs: []string{"x", "y"}}, {IDs: []string{`x""y`}},
 		{Versions: taxii.Versioning{All: true}}, {Versions: taxii.Versioning{At: []time.Time{noon}}}, {IDs: []string{"x"}},
 	} {
-		if err := r.Deliver(a, m, after(0), after(1), after(2), 1); err != nil {
+		if err := r.Deliver(a, m, audit.Page{After: after(0), First: after(1), Last: after(2), Count: 1}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -104,7 +105,7 @@ func BenchmarkDeliver(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		done := r.Reading()
-		if err := r.Deliver(g, taxii.Match{}, at, at.Add(1), at.Add(2), 100); err != nil {
+		if err := r.Deliver(g, taxii.Match{}, audit.Page{After: at, First: at.Add(1), Last: at.Add(2), Count: 100}); err != nil {
 			b.Fatal(err)
 		}
 		at = at.Add(2)

@@ -62,8 +62,15 @@ type Entry struct {
 	Refused  int            `json:"refused,omitempty"`  // objects of a submission
 	Subjects []Subject      `json:"subjects,omitempty"` // the first of them, where they have to be named
 	Match    *taxii.Match   `json:"match,omitempty"`    // of a delivery
-	View     *exchange.View `json:"view,omitempty"`     // of a delivery
-	Text     string         `json:"text,omitempty"`
+	View     *exchange.View `json:"view,omitempty"`     // of a delivery, as of its first page
+
+	// HighWater is the last date_added that the collection had given when the first
+	// page of a delivery was read, and Ended when its last page was asked for. They
+	// tell which versions the query chose between. Without HighWater nobody knows.
+	HighWater *time.Time `json:"high_water,omitempty"`
+	Ended     *time.Time `json:"ended,omitempty"`
+
+	Text string `json:"text,omitempty"`
 
 	// Parties are the organisations whose line this is. If there are none, it is
 	// that of every member of Agreement; without one, the centre's alone.

@@ -57,7 +57,7 @@ func recorder(l *ledger) *audit.Recorder {
 // page delivers the records added from first to last, asked for after from.
 func page(t testing.TB, r *audit.Recorder, g exchange.Grant, from, first, last, n int) {
 	t.Helper()
-	if err := r.Deliver(g, taxii.Match{}, after(from), after(first), after(last), n); err != nil {
+	if err := r.Deliver(g, taxii.Match{}, audit.Page{After: after(from), First: after(first), Last: after(last), Count: n, HighWater: after(last)}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -99,7 +99,9 @@ func TestDeliverRefusesWhenTooMuchWaits(t *testing.T) {
 	for i := range 100_000 {
 		page(t, r, g, 10*i, 10*i+1, 10*i+2, 1)
 	}
-	deliver := func() error { return r.Deliver(g, taxii.Match{}, after(-10), after(-9), after(-8), 1) }
+	deliver := func() error {
+		return r.Deliver(g, taxii.Match{}, audit.Page{After: after(-10), First: after(-9), Last: after(-8), Count: 1})
+	}
 	if err := deliver(); taxii.CodeOf(err) != taxii.Unavailable || r.Waiting() != 100_000 {
 		t.Fatalf("%v, %d waiting", err, r.Waiting())
 	}
@@ -153,7 +155,7 @@ func TestNothingDeliveredIsRemovedUnrecorded(t *testing.T) {
 			for range 300 {
 				done := r.Reading()
 				at := int(first.Load())
-				if err := r.Deliver(g, taxii.Match{}, after(at-1), after(at), after(at), 1); err != nil {
+				if err := r.Deliver(g, taxii.Match{}, audit.Page{After: after(at - 1), First: after(at), Last: after(at), Count: 1}); err != nil {
 					t.Error(err)
 				}
 				delivered.Add(1)

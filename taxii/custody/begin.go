@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"comity/stix"
+	"comity/store"
 	"comity/taxii/audit"
 	"comity/taxii/exchange"
 )
@@ -45,16 +46,15 @@ func (s *Service) gap(ctx context.Context, times ...time.Time) (entries []audit.
 	if err != nil {
 		return nil, err
 	}
-	began, now := time.Unix(0, 0).UTC(), s.now()
+	began := time.Unix(0, 0).UTC()
 	noted := map[string]bool{}
 	for _, at := range times {
 		for _, c := range p.Collections(at) {
-			n, err := s.store.Count(ctx, c.ID)
+			page, err := s.store.Manifest(ctx, exchange.Operator(c.ID), store.Query{Limit: 1})
 			if err != nil {
 				return nil, err
 			}
-			// The clock of a collection may be ahead, by a millisecond a record.
-			last := now.Add(time.Duration(n) * time.Millisecond)
+			last := page.HighWater
 			for _, g := range p.Holders(c, at) {
 				org, view := g.Principal().Org, widest(g)
 				if !view.Reads || view.Own || noted[org+c.ID.String()] {

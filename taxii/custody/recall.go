@@ -33,7 +33,7 @@ func (s *Service) Scan(ctx context.Context, g exchange.Grant, q store.Query) (*s
 	if err != nil {
 		return nil, err
 	}
-	if err := s.recorder.Deliver(g, q.Match, q.After, page.First, page.Last, page.Len()); err != nil {
+	if err := s.recorder.Deliver(g, q.Match, audit.Page{After: q.After, First: page.First, Last: page.Last, Count: page.Len(), HighWater: page.HighWater}); err != nil {
 		return nil, err
 	}
 	return page, s.Flush(ctx)

@@ -204,7 +204,7 @@ func (w *world) fetch(org, alias string, match taxii.Match) []string {
 	q := store.Query{Match: match, Limit: 1000}
 	page, err := w.store.Scan(w.Context(), g, q)
 	w.must(err)
-	w.must(w.recorder.Deliver(g, q.Match, q.After, page.First, page.Last, page.Len()))
+	w.must(w.recorder.Deliver(g, q.Match, audit.Page{After: q.After, First: page.First, Last: page.Last, Count: page.Len(), HighWater: page.HighWater}))
 	var list []string
 	for i := range page.Len() {
 		list = append(list, string(page.Object(i)))

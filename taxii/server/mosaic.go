@@ -88,7 +88,7 @@ func (s *Server) gather(ctx context.Context, g exchange.Grant, view asked, q sto
 		q.After, q.Limit, q.MaxBytes = time.UnixMicro(date), n, max(size-m.text-1, 1)
 		page, err := s.Store.Scan(ctx, g, q)
 		if err == nil {
-			m.State, m.Until = page.State, sooner(m.Until, page.Until)
+			m.State, m.HighWater, m.Until = page.State, page.HighWater, sooner(m.Until, page.Until)
 		}
 		return page, err
 	}

@@ -9,6 +9,7 @@ import (
 	"comity/stix"
 	"comity/store"
 	"comity/taxii"
+	"comity/taxii/audit"
 )
 
 // query reads the filters of a list endpoint and applies the limits.
@@ -166,7 +167,7 @@ func (s *Server) read(r *http.Request, c *caller, a asked, fields []string, into
 	if r.Method == http.MethodHead || hasAlready(r, p.tag) {
 		return p, nil
 	}
-	return p, s.Recorder.Deliver(c.grant, p.match, p.after, p.first, p.last, p.count)
+	return p, s.Recorder.Deliver(c.grant, p.match, audit.Page{After: p.after, First: p.first, Last: p.last, Count: p.count, HighWater: p.HighWater})
 }
 
 // opening is what stands before the objects of a page (TAXII 2.1 §3.7).
