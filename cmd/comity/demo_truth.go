@@ -37,8 +37,10 @@ func (p *play) truth(withdrawn string) (*figures, error) {
 			all = append(all, read...)
 		}
 	}
-	state := fusion.NewState(rules, nil, func(c *fusion.Contribution) bool { return c.Label < stix.Red })
-	state.Add(fusion.Without(withdrawn, all))
+	all = fusion.Without(withdrawn, all)
+	state := fusion.NewState(rules, 2)
+	state.PutAll(demoForCentre, all)
+	state.PutAll(demoForBureaus, slices.DeleteFunc(all, func(c fusion.Contribution) bool { return c.Label == stix.Red }))
 	f := &figures{Centre: p.statsOf(state, demoForCentre), Bureaus: p.statsOf(state, demoForBureaus)}
 	f.Centre.MayLeave, f.Bureaus.MayLeave = f.Bureaus.C2.Identified, f.Bureaus.C2.Identified
 	for origin, a := range state.Accounts(demoForCentre, fusion.C2) {

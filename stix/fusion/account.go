@@ -26,8 +26,8 @@ type Account struct {
 // counted, one for each contribution.
 func (s *State) Accounts(audience int, kind Kind) map[string]*Account {
 	b := book{kind: kind, all: map[string]*Account{}, ages: map[string][]time.Duration{}}
-	for p := range s.parts(s.bit(audience)) {
-		b.enter(fuse(&s.rules, p.of))
+	for c := range s.components(s.bit(audience)) {
+		b.enter(fuse(&s.rules, c.contributions))
 	}
 	for who, ages := range b.ages {
 		slices.Sort(ages)

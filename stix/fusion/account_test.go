@@ -24,8 +24,7 @@ func TestAccounts(t *testing.T) {
 	other := seen(says("birch", "8.8.0.1"), 2)
 	red := seen(says("cedar", "8.8.0.1"), 100)
 	red.Label = stix.Red
-	state := fusion.NewState(plain(), nil, notRed)
-	state.Add([]fusion.Contribution{family, again, never, other, red, relay("birch", never)})
+	state := stateOf(plain(), []fusion.Contribution{family, again, never, other, red, relay("birch", never)})
 
 	of := func(a *fusion.Account) []any { return []any{a.Given, a.Context, a.Fresh, a.Overlap, a.Relayed} }
 	all := state.Accounts(0, fusion.C2)

@@ -96,15 +96,28 @@ const (
 	bureaus
 )
 
-// operation is the whole operation: who pushed what, and a state without
-// anything yet.
+// operation is the whole operation: who pushed what, and a state of all of it.
 func operation(t testing.TB) (*demo.Scenario, []fusion.Contribution, *fusion.State) {
 	t.Helper()
 	asean.Do(func() {
 		asean.Scenario = scenario(t, "asean")
 		asean.all = contributions(t, asean.Scenario, 10_000)
 	})
-	return asean.Scenario, asean.all, fusion.NewState(rules(t, asean.Scenario), nil, notRed)
+	return asean.Scenario, asean.all, stateOf(rules(t, asean.Scenario), asean.all)
+}
+
+// stateOf holds contributions for the centre, and those that are not RED for the
+// bureaus.
+func stateOf(rules *fusion.Rules, all []fusion.Contribution) *fusion.State {
+	state := fusion.NewState(rules, 2)
+	state.PutAll(centre, all)
+	state.PutAll(bureaus, only(all, notRed))
+	return state
+}
+
+// only is the contributions that are so.
+func only(all []fusion.Contribution, so func(*fusion.Contribution) bool) []fusion.Contribution {
+	return slices.DeleteFunc(slices.Clone(all), func(c fusion.Contribution) bool { return !so(&c) })
 }
 
 func notRed(c *fusion.Contribution) bool { return c.Label < stix.Red }
@@ -112,8 +125,7 @@ func notRed(c *fusion.Contribution) bool { return c.Label < stix.Red }
 // The operation of SCENARIO 5, from STIX objects to its figures.
 func TestASEAN(t *testing.T) {
 	truth := demo.ASEAN()
-	_, all, state := operation(t)
-	state.Add(all)
+	_, _, state := operation(t)
 	for audience, view := range []struct {
 		name    string
 		truth   demo.View
@@ -124,7 +136,7 @@ func TestASEAN(t *testing.T) {
 	} {
 		t.Run(view.name, func(t *testing.T) {
 			findings, _ := state.Findings(audience)
-			servers, sites := state.Summary(audience, fusion.C2), state.Summary(audience, fusion.Website)
+			servers, sites := fusion.Summarise(fusion.C2, findings), fusion.Summarise(fusion.Website, findings)
 			accounts := state.Accounts(audience, fusion.C2)
 
 			equal(t, "servers", servers.Findings, view.truth.Servers)
@@ -196,8 +208,7 @@ func checkAccounts(t *testing.T, got map[string]*fusion.Account, truth demo.Trut
 // Issues find what they are about: 14 absorbed, 7 with a report of their own,
 // 10 open.
 func TestIssues(t *testing.T) {
-	s, all, state := operation(t)
-	state.Add(all)
+	s, _, state := operation(t)
 	findings, _ := state.Findings(bureaus)
 	index := fusion.NewIndex(findings)
 	got := map[string]fusion.Kind{}
@@ -225,8 +236,7 @@ func TestIssues(t *testing.T) {
 // When fir withdraws, striking its rows from the result gives a wrong count: three
 // domains and addresses were one server only because fir said so.
 func TestWithdrawFir(t *testing.T) {
-	_, all, state := operation(t)
-	state.Add(all)
+	s, all, state := operation(t)
 	before, _ := state.Findings(centre)
 	struck := 0
 	for _, f := range before {
@@ -234,11 +244,10 @@ func TestWithdrawFir(t *testing.T) {
 			struck++
 		}
 	}
-	state.Withdraw(func(c *fusion.Contribution) bool { return c.Origin == "fir" || c.Submitter == "fir" })
+	without := fusion.Without("fir", all)
+	replace(state, all, without)
 	got, left := state.Findings(centre)
-	_, _, others := operation(t)
-	others.Add(fusion.Without("fir", all))
-	want, wantLeft := others.Findings(centre)
+	want, wantLeft := stateOf(rules(t, s), without).Findings(centre)
 	equal(t, "findings", got, want)
 	equal(t, "left out", left, wantLeft)
 	equal(t, "servers without fir, and by striking its rows", []int{fusion.Summarise(fusion.C2, got).Findings, struck}, []int{8_632, 8_629})
@@ -246,8 +255,7 @@ func TestWithdrawFir(t *testing.T) {
 
 // The server that FUSION part 3 shows.
 func TestServer2087(t *testing.T) {
-	_, all, state := operation(t)
-	state.Add(all)
+	_, _, state := operation(t)
 	findings, _ := state.Findings(centre)
 	f := findings[fusion.NewIndex(findings)["198.18.32.26"][0]]
 	equal(t, "values", f.Values, []fusion.Value{{Type: "domain-name", Text: "c2-02087.kh.example"}, {Type: "ipv4-addr", Text: "198.18.32.26"}})

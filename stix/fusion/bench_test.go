@@ -43,8 +43,8 @@ func BenchmarkState(b *testing.B) {
 	s, all, _ := operation(b)
 	rules := rules(b, s)
 	for b.Loop() {
-		state := fusion.NewState(rules, nil)
-		state.Add(all)
+		state := fusion.NewState(rules, 1)
+		state.PutAll(0, all)
 		state.Findings(0)
 	}
 	b.ReportMetric(float64(len(all)*b.N)/b.Elapsed().Seconds(), "contributions/s")
@@ -95,7 +95,7 @@ func moved(text string, copy int) string {
 // full is a state of n contributions that two audiences have.
 func full(t testing.TB, n int) *fusion.State {
 	s, _, _ := operation(t)
-	state := fusion.NewState(rules(t, s), nil, nil)
+	state := fusion.NewState(rules(t, s), 2)
 	for group := range grouped(many(t, n)) {
 		for audience := range 2 {
 			state.Put(group[0].Submitter, group[0].Subject, audience, group)
@@ -125,7 +125,7 @@ func grouped(all iter.Seq[fusion.Contribution]) iter.Seq[[]fusion.Contribution] 
 }
 
 // BenchmarkMemory is what a million contributions take of which two audiences
-// have all: the promise is 200 bytes for each.
+// have all: the limit is 500 bytes for each.
 func BenchmarkMemory(b *testing.B) {
 	const n = 1_000_000
 	operation(b)

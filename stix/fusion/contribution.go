@@ -38,7 +38,7 @@ type Contribution struct {
 	Made        time.Time // created
 	Received    time.Time
 	First, Last time.Time // seen
-	From, Until time.Time // valid
+	Until       time.Time // valid
 	Revoked     bool
 	Country     string // where the source says the infrastructure is, ISO 3166-1 alpha-2
 	Owner       string // where it says the owner of a website is
@@ -71,18 +71,32 @@ func (c *Contribution) same(b *Contribution) bool {
 // Relay tells whether another than the origin sent c.
 func (c *Contribution) Relay() bool { return c.Origin != c.Submitter }
 
+// maxResolves is how many addresses a domain may resolve to by one contribution
+// and still be connected with them. A domain of more is served by a network of
+// other people's hosts, and no address is its own.
+const maxResolves = 64
+
 // Keys names what c touches: the entity of its value, and of each address that
-// it says this resolves to. Contributions that share a key are of one component,
-// and so are those that others connect. Only C2 servers connect: nothing else is
-// merged.
+// it says this resolves to, if these are at most 64. Contributions that share a
+// key are of one component, and so are those that others connect. Only C2 servers
+// connect: nothing else is merged.
 func Keys(c *Contribution) []Entity {
 	keys := []Entity{c.entity()}
-	if c.Kind == C2 {
+	if c.Kind == C2 && len(c.Resolves) <= maxResolves {
 		for _, address := range c.Resolves {
 			keys = append(keys, Entity{C2, address})
 		}
 	}
 	return keys
+}
+
+// urlHost is the host that c is about a URL on, if c is of kind Other: the URL is
+// its key then, not the host.
+func (c *Contribution) urlHost() (host string, ok bool) {
+	if c.Kind != Other || c.Value.Type != "url" {
+		return "", false
+	}
+	return c.Value.Host().Text, true
 }
 
 // moment is when c was made, which is never after it was received.

@@ -9,7 +9,7 @@ import (
 
 // Digest is the SHA-256 of the findings of a kind that are not held, in
 // hexadecimal: of one line for each, its key, a space and its origins joined by
-// commas; lines sorted by octets and joined by line feeds (SCENARIO 5.3). It
+// commas; lines sorted by bytes and joined by line feeds (SCENARIO 5.3). It
 // names origins: it is not for those who may not know them.
 func Digest(kind Kind, findings []Finding) string {
 	var lines []string

@@ -11,8 +11,8 @@ import (
 )
 
 // Fuse makes findings of the contributions of one component ([Keys]) or of
-// several: of each object the newest version only, as [State] keeps it. The order
-// of contributions does not matter, nor whether one is there twice. Findings come
+// several: of each object the caller gives one version only. The order of
+// contributions does not matter, nor whether one is there twice. Findings come
 // by kind and key, what was left out by submitter, object and value.
 func Fuse(rules *Rules, contributions []Contribution) (findings []Finding, left []Excluded) {
 	f := fuse(rules, contributions)
@@ -80,6 +80,10 @@ func (f *fuser) merge() {
 	addresses, domains := map[string][]string{}, map[string][]string{}
 	for _, c := range f.admitted {
 		if c.Kind != C2 || c.Value.Type != "domain-name" || c.Relay() {
+			continue
+		}
+		if len(c.Resolves) > maxResolves {
+			addresses[c.Value.Text] = c.Resolves[:2] // it is merged with none
 			continue
 		}
 		for _, address := range c.Resolves {

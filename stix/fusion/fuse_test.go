@@ -96,12 +96,11 @@ func TestRedResolution(t *testing.T) {
 	red.Label = stix.Red
 	all := []fusion.Contribution{red, says("birch", "a.example.org"), says("cedar", "8.8.0.1")}
 	equal(t, "centre", fused(plain(), all...), []string{"8.8.0.1: alder birch cedar"})
-	state := fusion.NewState(plain(), notRed)
-	state.Add(all)
-	findings, _ := state.Findings(0)
+	state := stateOf(plain(), all)
+	findings, _ := state.Findings(bureaus)
 	equal(t, "bureaus", []any{len(findings), findings[0].Confidence, findings[1].Confidence}, []any{2, 50, 50})
-	state.Remove("birch", all[1].Object)
-	findings, _ = state.Findings(0)
+	state.Drop("birch")
+	findings, _ = state.Findings(bureaus)
 	equal(t, "without birch", []any{len(findings), findings[0].Key}, []any{1, "8.8.0.1"})
 }
 

@@ -66,15 +66,11 @@ func FuzzRead(f *testing.F) {
 		}
 		all, _ := fusion.Read(objects, source("alder"))
 		fusion.ReadIssues(objects, source("alder"))
-		subjects := map[stix.ID][]fusion.Contribution{}
 		for i := range all {
 			checkRead(t, &all[i])
-			subjects[all[i].Subject] = append(subjects[all[i].Subject], all[i])
 		}
-		state := fusion.NewState(plain(), nil)
-		for subject, of := range subjects {
-			state.Put("alder", subject, 0, of)
-		}
+		state := fusion.NewState(plain(), 1)
+		state.PutAll(0, all)
 		findings, left := state.Findings(0)
 		equal(t, "fused", outcome{findings, left}, fuse(world{rules: plain()}, all))
 	})

@@ -15,44 +15,22 @@ import (
 // model is a State in so few words that it can be seen to be right: for each
 // audience the contributions that it has, and nothing else.
 type model struct {
-	rules  fusion.Rules
-	admits []func(*fusion.Contribution) bool
-	added  []map[statement][]fusion.Contribution // by audience
-	put    []map[statement][]fusion.Contribution
+	rules fusion.Rules
+	put   []map[unit][]fusion.Contribution // by audience
 }
 
-// statement is an object, or a subject, as one organisation sent it.
-type statement struct {
+// unit is a subject as one organisation sent it.
+type unit struct {
 	submitter string
-	object    stix.ID
+	subject   stix.ID
 }
 
-func newModel(rules *fusion.Rules, admits ...func(*fusion.Contribution) bool) *model {
-	m := &model{rules: *rules, admits: admits}
-	for range admits {
-		m.added = append(m.added, map[statement][]fusion.Contribution{})
-		m.put = append(m.put, map[statement][]fusion.Contribution{})
+func newModel(rules *fusion.Rules, audiences int) *model {
+	m := &model{rules: *rules}
+	for range audiences {
+		m.put = append(m.put, map[unit][]fusion.Contribution{})
 	}
 	return m
-}
-
-func (m *model) add(of []fusion.Contribution) {
-	for audience, admits := range m.admits {
-		fresh := map[statement][]fusion.Contribution{}
-		for _, c := range of {
-			by := statement{c.Submitter, c.Object}
-			if held := m.added[audience][by]; admits != nil && !admits(&c) || held != nil && !held[0].Version.Before(c.Version) {
-				continue
-			}
-			if so := fresh[by]; so == nil || so[0].Version.Before(c.Version) {
-				fresh[by] = nil
-			} else if so[0].Version.After(c.Version) {
-				continue
-			}
-			fresh[by] = once(fresh[by], c)
-		}
-		maps.Copy(m.added[audience], fresh)
-	}
 }
 
 // once is of with c, if it is not there.
@@ -63,53 +41,27 @@ func once(of []fusion.Contribution, c fusion.Contribution) []fusion.Contribution
 	return append(of, c)
 }
 
-// remove removes what is so from every audience, and what an audience then has
-// nothing of.
-func (m *model) remove(so func(*fusion.Contribution) bool) {
-	for _, all := range slices.Concat(m.added, m.put) {
-		for by, of := range all {
-			if all[by] = slices.DeleteFunc(slices.Clone(of), func(c fusion.Contribution) bool { return so(&c) }); len(all[by]) == 0 {
-				delete(all, by)
-			}
-		}
+// drop removes what one organisation sent from every audience.
+func (m *model) drop(submitter string) {
+	for _, units := range m.put {
+		maps.DeleteFunc(units, func(u unit, _ []fusion.Contribution) bool { return u.submitter == submitter })
 	}
-}
-
-// withdraw removes the objects of which something is so, and counts them.
-func (m *model) withdraw(so func(*fusion.Contribution) bool) int {
-	gone := map[statement]bool{}
-	for audience := range m.admits {
-		for _, c := range m.of(audience) {
-			if so(&c) {
-				gone[statement{c.Submitter, c.Object}] = true
-			}
-		}
-	}
-	m.remove(func(c *fusion.Contribution) bool { return gone[statement{c.Submitter, c.Object}] })
-	return len(gone)
 }
 
 // of is what an audience has.
 func (m *model) of(audience int) (all []fusion.Contribution) {
-	for _, of := range []map[statement][]fusion.Contribution{m.added[audience], m.put[audience]} {
-		for c := range maps.Values(of) {
-			all = append(all, c...)
-		}
+	for c := range maps.Values(m.put[audience]) {
+		all = append(all, c...)
 	}
 	return all
 }
 
-// held is how many different contributions there are, those added and those put
-// apart.
-func (m *model) held() int {
+// count is how many different contributions there are.
+func (m *model) count() int {
 	different := map[string]bool{}
-	for way, audiences := range [][]map[statement][]fusion.Contribution{m.added, m.put} {
-		for _, by := range audiences {
-			for of := range maps.Values(by) {
-				for i := range of {
-					different[fmt.Sprint(way, line(&of[i]))] = true
-				}
-			}
+	for audience := range m.put {
+		for _, c := range m.of(audience) {
+			different[line(&c)] = true
 		}
 	}
 	return len(different)
@@ -207,7 +159,7 @@ func invented(submitter, object, subject, version int) fusion.Contribution {
 	c.KillChain, c.Government, c.Revoked = roll(2) == 0, roll(3) == 0, roll(9) == 0
 	c.Made, c.Received = noon.Add(time.Duration(roll(1000))*time.Microsecond), noon.Add(time.Duration(roll(100))*time.Hour)
 	if roll(2) == 0 {
-		c.First, c.From = time.Time{}, noon.Add(-time.Duration(roll(1000))*time.Nanosecond)
+		c.First = time.Time{}
 	}
 	if roll(2) == 0 {
 		c.Until = noon.AddDate(0, 0, 1+roll(5))

@@ -42,5 +42,8 @@ func id(o stix.Object, property string) stix.ID { return stix.ID(text(o, propert
 
 func instant(o stix.Object, property string) time.Time {
 	t, _ := stix.ParseTimestamp(text(o, property))
-	return t.Time()
+	return micros(t)
 }
+
+// micros is a moment to the microsecond, as [State] keeps it.
+func micros(t stix.Timestamp) time.Time { return t.Time().Truncate(time.Microsecond) }

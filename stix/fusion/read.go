@@ -145,8 +145,8 @@ func (r *reader) readInfrastructure(infra stix.Object) {
 
 // base is what an object that carries contributions says of itself.
 func (r *reader) base(o stix.Object) Contribution {
-	c := Contribution{Origin: r.from.Submitter, Made: o.Created.Time(), Received: r.from.Received, Label: r.label(o)}
-	c.Ref, c.Subject = Ref{r.from.Submitter, o.ID, o.Version().Time()}, o.ID
+	c := Contribution{Origin: r.from.Submitter, Made: micros(o.Created), Received: r.from.Received, Label: r.label(o)}
+	c.Ref, c.Subject = Ref{r.from.Submitter, o.ID, micros(o.Version())}, o.ID
 	c.Revoked, c.KillChain = o.Revoked, o.Has("kill_chain_phases")
 	if r.from.Party != nil && o.Creator != "" {
 		c.Origin = cmp.Or(r.from.Party(o.Creator), c.Origin)
@@ -157,7 +157,7 @@ func (r *reader) base(o stix.Object) Contribution {
 // join notes that c was read from o too.
 func (c *Contribution) join(o stix.Object, label stix.TLP) {
 	c.Label = max(c.Label, label)
-	if version := o.Version().Time(); version.After(c.Version) {
+	if version := micros(o.Version()); version.After(c.Version) {
 		c.Version = version
 	}
 }
@@ -168,7 +168,7 @@ func (r *reader) carry(c *Contribution, indicator stix.Object) {
 	c.join(indicator, own.Label)
 	c.Object, c.Made, c.Origin = indicator.ID, own.Made, own.Origin
 	c.Revoked, c.KillChain = c.Revoked || own.Revoked, c.KillChain || own.KillChain
-	c.From, c.Until = instant(indicator, "valid_from"), instant(indicator, "valid_until")
+	c.Until = instant(indicator, "valid_until")
 }
 
 // owner takes who a website belongs to.

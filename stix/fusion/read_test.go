@@ -112,21 +112,6 @@ func TestReadLabel(t *testing.T) {
 	}
 }
 
-// Of versions the newest counts, whichever comes first.
-func TestNewestVersion(t *testing.T) {
-	old, newer := says("alder", "8.8.0.1"), says("alder", "8.8.0.2")
-	newer.Object, newer.Version = old.Object, noon.Add(1)
-	for _, order := range [][]fusion.Contribution{{old, newer}, {newer, old}} {
-		state := fusion.NewState(plain(), nil)
-		for _, c := range order {
-			state.Add([]fusion.Contribution{c})
-			state.Touched()
-		}
-		findings, _ := state.Findings(0)
-		equal(t, "findings", []any{len(findings), findings[0].Key}, []any{1, "8.8.0.2"})
-	}
-}
-
 func TestKeys(t *testing.T) {
 	c := says("alder", "a.example.org", "8.8.0.1")
 	equal(t, "a server", fusion.Keys(&c), []fusion.Entity{{Kind: fusion.C2, Key: "a.example.org"}, {Kind: fusion.C2, Key: "8.8.0.1"}})

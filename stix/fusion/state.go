@@ -1,6 +1,7 @@
 package fusion
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -8,250 +9,208 @@ import (
 )
 
 // State holds contributions for several audiences, numbered from 0, and fuses
-// those that one of them may benefit from when it is asked. A change costs what
-// the components it touches cost, not what is held; a contribution costs less
-// than 200 bytes, however many audiences have it. It is not safe for use by
-// several goroutines.
+// those that one of them has when it is asked. A change costs what the components
+// cost that it touches, not what is held. Times are kept to the microsecond. A
+// State is not safe for use by several goroutines.
 type State struct {
 	rules     Rules
-	audiences []func(*Contribution) bool
+	audiences int
 
-	words words
-	pool  pool
-	index index
-	hash  func(name) uint32
+	units    map[string]map[objectID][]*held // by submitter and subject
+	entities map[Entity][]*held              // by each of their Keys
+	urls     map[string][]*held              // URLs of kind Other by host
+	count    int
 
-	touched []uint32            // slots that changed and were not reported yet
-	gone    map[Entity]struct{} // keys of what was removed since
-	expires time.Time           // nothing goes stale between rules.At and then; zero is never
-	sums    *sums               // nil until somebody asks
-	record  []byte              // for encoding, used again
+	changed   map[*held]struct{}  // since Touched was last called
+	removed   map[Entity]struct{} // the keys of what was removed since then
+	expires   time.Time           // nothing goes stale between rules.At and then; zero is never
+	traversal uint32              // the number of the current one
 }
 
-// maxAudiences is the width of slot.audiences.
+// maxAudiences is the width of held.audiences.
 const maxAudiences = 32
 
 // everyone is all audiences.
 const everyone = ^uint32(0)
 
-// NewState holds nothing yet. There is one function for each audience, at most
-// 32, that says which contributions it may benefit from; nil means all. Rules are
-// copied.
-func NewState(rules *Rules, audiences ...func(*Contribution) bool) *State {
-	if len(audiences) > maxAudiences {
+// NewState holds nothing yet. It serves at most 32 audiences. Rules are copied.
+func NewState(rules *Rules, audiences int) *State {
+	if audiences > maxAudiences {
 		panic("fusion: more than 32 audiences")
 	}
 	return &State{
-		rules: *rules, audiences: audiences, words: words{number: map[string]uint64{}},
-		pool: newPool(), index: newIndex(), hash: hasher(), gone: map[Entity]struct{}{},
+		rules: *rules, audiences: audiences,
+		units: map[string]map[objectID][]*held{}, entities: map[Entity][]*held{}, urls: map[string][]*held{},
+		changed: map[*held]struct{}{}, removed: map[Entity]struct{}{},
 	}
 }
 
 // bit is that of an audience. It panics if [NewState] was not told of it.
 func (s *State) bit(audience int) uint32 {
-	_ = s.audiences[audience]
+	if audience < 0 || audience >= s.audiences {
+		panic("fusion: no such audience")
+	}
 	return 1 << audience
 }
 
-// Len is how many contributions are held. One that several audiences have, or
-// that came twice, counts once; what was put counts apart from what was added.
-func (s *State) Len() int { return s.pool.held }
-
-// Add takes in contributions. Of an object the newest version counts that each
-// audience may benefit from, whichever comes first; the version that is held
-// already changes nothing. An object's contributions of one version have to come
-// together, as [Read] gives them.
-func (s *State) Add(contributions []Contribution) {
-	groups := map[name][]*Contribution{}
-	for i := range contributions {
-		by := statement(&contributions[i])
-		groups[by] = append(groups[by], &contributions[i])
-	}
-	for by, group := range groups {
-		for audience, admits := range s.audiences {
-			newest := newestOf(group, admits)
-			old := slices.DeleteFunc(s.named(by), s.isPut)
-			if newest != nil && !s.has(old, audience, newest[0].Version) {
-				s.replace(old, newest, audience, false)
-			}
-		}
-	}
-}
-
-// newestOf is the contributions of the newest version that is admitted.
-func newestOf(group []*Contribution, admits func(*Contribution) bool) (newest []*Contribution) {
-	for _, c := range group {
-		switch {
-		case admits != nil && !admits(c):
-		case newest == nil || newest[0].Version.Before(c.Version):
-			newest = []*Contribution{c}
-		case newest[0].Version.Equal(c.Version):
-			newest = append(newest, c)
-		}
-	}
-	return newest
-}
-
-// has tells whether an audience has a version of an object, or a newer one.
-func (s *State) has(old []uint32, audience int, version time.Time) bool {
-	return slices.ContainsFunc(old, func(n uint32) bool {
-		return s.pool.slot(n).audiences&s.bit(audience) != 0 && !s.contribution(n).Version.Before(version)
-	})
-}
+// Len is how many contributions are held. One that several audiences have counts
+// once.
+func (s *State) Len() int { return s.count }
 
 // Put replaces what an audience has of a subject, as one organisation sent it;
-// nil removes it. The audience's function is not asked. A subject is whatever the
-// caller reads as a unit, and the contributions are taken to be of that submitter
-// and subject. Add does not look at what was put, nor Put at what was added.
+// nil removes it. A subject is whatever the caller reads as a unit, and the
+// contributions are taken to be of that submitter and subject.
 func (s *State) Put(submitter string, subject stix.ID, audience int, contributions []Contribution) {
-	next := make([]*Contribution, len(contributions))
-	for i, c := range contributions {
+	bit, id := s.bit(audience), objectIDOf(subject)
+	unit := s.units[submitter][id]
+	known, given := make(map[record]*held, len(unit)), make(map[*held]bool, len(contributions))
+	for _, h := range unit {
+		known[h.record] = h
+	}
+	for _, c := range contributions {
 		c.Submitter, c.Subject = submitter, subject
-		next[i] = &c
-	}
-	s.replace(s.named(name{unit, submitter, string(subject)}), next, audience, true)
-}
-
-// replace gives an audience the next contributions instead of those that it has
-// among the old. What is equal to an old one, whoever has that, is that.
-func (s *State) replace(old []uint32, next []*Contribution, audience int, put bool) {
-	bit := s.bit(audience)
-	known, keep := make(map[string]uint32, len(old)), make(map[uint32]bool, len(next))
-	for _, n := range old {
-		known[string(s.pool.record(n))] = n
-	}
-	for _, c := range next {
-		s.record = s.words.encode(s.record[:0], c)
-		n, ok := known[string(s.record)]
-		switch {
-		case !ok:
-			n = s.hold(c, bit, put)
-			known[string(s.record)] = n
-		case s.pool.slot(n).audiences&bit == 0:
-			s.unsum(c)
-			s.touch(n)
-			s.pool.slot(n).audiences |= bit
+		r := recordOf(&c)
+		h := known[r]
+		if h == nil {
+			h = &held{record: r}
+			known[r], unit = h, append(unit, h)
+			s.add(h, &c)
 		}
-		keep[n] = true
+		if h.audiences&bit == 0 {
+			h.audiences |= bit
+			s.changed[h] = struct{}{}
+		}
+		given[h] = true
 	}
-	var lost []uint32
-	for _, n := range old {
-		switch slot := s.pool.slot(n); {
-		case keep[n] || slot.audiences&bit == 0:
-		case slot.audiences == bit:
-			lost = append(lost, n)
-		default:
-			c := s.contribution(n)
-			s.unsum(&c)
-			s.touch(n)
-			slot.audiences &^= bit
+	var gone []*held
+	for _, h := range unit {
+		if h.audiences&bit == 0 || given[h] {
+			continue
+		}
+		if h.audiences &^= bit; h.audiences == 0 {
+			gone = append(gone, h)
+		} else {
+			s.changed[h] = struct{}{}
 		}
 	}
-	s.release(lost...)
+	s.remove(gone)
+	unit = slices.DeleteFunc(unit, isRemoved)
+	switch units := s.units[submitter]; {
+	case len(unit) == 0:
+		delete(units, id)
+	case units == nil:
+		s.units[submitter] = map[objectID][]*held{id: unit}
+	default:
+		units[id] = unit
+	}
 }
 
-// hold keeps c, whose record is s.record.
-func (s *State) hold(c *Contribution, audience uint32, put bool) (n uint32) {
-	s.unsum(c)
-	n = s.pool.hold(s.record, audience)
-	if put {
-		s.pool.slot(n).marks |= wasPut
+// PutAll replaces what an audience has of every subject that one of the
+// contributions is about.
+func (s *State) PutAll(audience int, contributions []Contribution) {
+	type unit struct {
+		submitter string
+		subject   stix.ID
 	}
-	for _, hash := range s.hashes(c, put) {
-		s.index.add(hash, n)
+	units := map[unit][]Contribution{}
+	for _, c := range contributions {
+		u := unit{c.Submitter, c.Subject}
+		units[u] = append(units[u], c)
 	}
-	s.touch(n)
-	s.open(n)
+	for u, of := range units {
+		s.Put(u.submitter, u.subject, audience, of)
+	}
+}
+
+func isRemoved(h *held) bool { return h.audiences == 0 }
+
+// add makes h, which is c, found by its keys.
+func (s *State) add(h *held, c *Contribution) {
+	for _, key := range Keys(c) {
+		if at := s.entities[key]; len(at) == 0 || at[len(at)-1] != h { // a key may come twice
+			s.entities[key] = append(at, h)
+		}
+	}
+	if host, ok := c.urlHost(); ok {
+		s.urls[host] = append(s.urls[host], h)
+	}
 	if c.Until.After(s.rules.At) && (s.expires.IsZero() || c.Until.Before(s.expires)) {
 		s.expires = c.Until
 	}
-	return n
+	s.count++
 }
 
-// release removes what the slots hold.
-func (s *State) release(all ...uint32) {
-	for _, n := range all {
-		c := s.contribution(n)
-		s.unsum(&c)
+// remove makes contributions no longer found by their keys. Each list is gone
+// through once, however many of it go.
+func (s *State) remove(gone []*held) {
+	keys, hosts := map[Entity]struct{}{}, map[string]struct{}{}
+	for _, h := range gone {
+		h.audiences = 0
+		c := h.contribution()
 		for _, key := range Keys(&c) {
-			s.gone[key] = struct{}{}
+			keys[key] = struct{}{}
+		}
+		if host, ok := c.urlHost(); ok {
+			hosts[host] = struct{}{}
+		}
+		delete(s.changed, h)
+	}
+	forget(s.entities, keys)
+	forget(s.urls, hosts)
+	maps.Copy(s.removed, keys)
+	s.count -= len(gone)
+}
+
+// forget takes what was removed from the lists under some keys.
+func forget[K comparable](lists map[K][]*held, keys map[K]struct{}) {
+	for key := range keys {
+		if left := slices.DeleteFunc(lists[key], isRemoved); len(left) > 0 {
+			lists[key] = left
+		} else {
+			delete(lists, key)
 		}
 	}
-	s.unname(all)
-	for _, n := range all {
-		s.pool.release(n)
-	}
-}
-
-func (s *State) touch(n uint32) {
-	if slot := s.pool.slot(n); slot.marks&isTouched == 0 {
-		slot.marks |= isTouched
-		s.touched = append(s.touched, n)
-	}
-}
-
-// Withdraw removes the contributions that which names, with all others of the
-// same object, and returns how many objects went.
-func (s *State) Withdraw(which func(*Contribution) bool) (objects int) {
-	gone := map[name]struct{}{}
-	for n := range s.all {
-		if c := s.contribution(n); which(&c) {
-			gone[statement(&c)] = struct{}{}
-		}
-	}
-	var slots []uint32
-	for by := range gone {
-		slots = append(slots, s.named(by)...)
-	}
-	s.release(slots...)
-	return len(gone)
-}
-
-// Remove removes what one organisation said with one object.
-func (s *State) Remove(submitter string, object stix.ID) {
-	s.release(s.named(name{said, submitter, string(object)})...)
 }
 
 // Drop removes everything that one organisation sent.
 func (s *State) Drop(submitter string) {
-	var slots []uint32
-	for n := range s.all {
-		if s.contribution(n).Submitter == submitter {
-			slots = append(slots, n)
-		}
+	var gone []*held
+	for _, unit := range s.units[submitter] {
+		gone = append(gone, unit...)
 	}
-	s.release(slots...)
+	delete(s.units, submitter)
+	s.remove(gone)
 }
 
 // Advance moves the snapshot of the rules. Components are touched that have a
 // contribution which that makes stale, or valid again.
 func (s *State) Advance(at time.Time) {
 	before := s.rules.At
+	s.rules.At = at
 	if !at.Before(before) && (s.expires.IsZero() || at.Before(s.expires)) {
-		s.rules.At = at
 		return
 	}
 	s.expires = time.Time{}
-	for n := range s.all {
-		c := s.contribution(n)
+	for h := range s.all {
+		c := Contribution{Until: timeOf(h.until)}
 		if c.stale(before) != c.stale(at) {
-			s.unsum(&c)
-			s.touch(n)
+			s.changed[h] = struct{}{}
 		}
 		if c.Until.After(at) && (s.expires.IsZero() || c.Until.Before(s.expires)) {
 			s.expires = c.Until
 		}
 	}
-	s.rules.At = at
 }
 
-// all yields the slots that hold something.
-func (s *State) all(yield func(uint32) bool) {
-	for n := uint32(1); n < s.pool.slots.n; n++ {
-		if s.pool.slot(n).audiences != 0 && !yield(n) {
-			return
+// all yields what is held, in no order.
+func (s *State) all(yield func(*held) bool) {
+	for _, units := range s.units {
+		for _, unit := range units {
+			for _, h := range unit {
+				if !yield(h) {
+					return
+				}
+			}
 		}
 	}
 }
-
-func (s *State) contribution(n uint32) Contribution { return s.words.decode(s.pool.record(n)) }

@@ -86,7 +86,7 @@ func (o *operation) begin(ctx context.Context) error {
 	if err := o.rule(); err != nil {
 		return err
 	}
-	o.state = fusion.NewState(o.rules, nil, nil)
+	o.state = fusion.NewState(o.rules, 2)
 	o.parties, o.moved, o.matched, o.asked, o.untold = map[stix.ID]string{}, true, nil, map[flag]bool{}, nil
 	o.inputs, o.bureaus = map[uuid.UUID]*reader{}, map[uuid.UUID]*desktop{}
 	o.cars, o.returns = map[string]*exchange.Collection{}, map[string]*exchange.Collection{}

@@ -31,12 +31,12 @@ func (o *operation) giveBack(ctx context.Context, touched []fusion.Entity) error
 			told[to][of.Object] = of
 		}
 	}
-	for _, e := range touched {
-		for _, c := range o.state.Component(forCentre, e) {
-			if reason := o.rules.Screen(&c); reason != "" && !c.Relay() {
-				tell(c.Submitter, report.Return{Object: c.Object, Reason: string(reason)})
-			}
+	for _, c := range o.state.Components(forCentre, touched) {
+		if reason := o.rules.Screen(&c); reason != "" && !c.Relay() {
+			tell(c.Submitter, report.Return{Object: c.Object, Reason: string(reason)})
 		}
+	}
+	for _, e := range touched {
 		if _, ok := status[e]; !ok {
 			continue
 		}

@@ -66,7 +66,7 @@ func (v *seen) own(ctx context.Context) error {
 // others that are asked for, what bureaus may.
 func (v *seen) reread(ctx context.Context, of func(writer string) bool) (*fusion.State, error) {
 	alone := *v.operation
-	alone.viewer, alone.state = v.as, fusion.NewState(v.rules, nil, nil)
+	alone.viewer, alone.state = v.as, fusion.NewState(v.rules, 2)
 	for _, r := range v.inputs {
 		if of(r.collection.Writer) {
 			again := reader{operation: &alone, collection: r.collection}

@@ -488,7 +488,7 @@ func (w *world) truth(keep func(*fusion.Contribution) bool) *fusion.State {
 	for _, v := range demo.Vendors() {
 		parties[demo.Identity(v)] = v
 	}
-	state := fusion.NewState(rules, nil, func(c *fusion.Contribution) bool { return c.Label < stix.Red })
+	state := fusion.NewState(rules, 2)
 	for _, vendor := range demo.Vendors() {
 		all, refused := fusion.Read(w.sent(vendor, every), fusion.Source{
 			Submitter: vendor, Received: demo.Snapshot, Party: func(id stix.ID) string { return parties[id] },
@@ -496,7 +496,9 @@ func (w *world) truth(keep func(*fusion.Contribution) bool) *fusion.State {
 		if refused != nil {
 			w.Fatal(refused)
 		}
-		state.Add(slices.DeleteFunc(all, func(c fusion.Contribution) bool { return !keep(&c) }))
+		all = slices.DeleteFunc(all, func(c fusion.Contribution) bool { return !keep(&c) })
+		state.PutAll(centre, all)
+		state.PutAll(bureaus, slices.DeleteFunc(all, func(c fusion.Contribution) bool { return c.Label == stix.Red }))
 	}
 	return state
 }
