@@ -49,11 +49,11 @@ func (c *agreementShowCmd) Run(sh *shell) error {
 	if err != nil {
 		return err
 	}
+	if c.Text && !sh.json {
+		_, err := io.WriteString(sh.document, a.Source)
+		return err
+	}
 	return sh.print(a, func(w io.Writer) {
-		if c.Text {
-			io.WriteString(w, a.Source)
-			return
-		}
 		fmt.Fprintf(w, "%s is %s: %s\n", a.ID, standing(a), a.Title)
 		fmt.Fprintf(w, "%s, %s to %s, %d collections\n", a.Kind, a.Effective.UTC().Format(time.DateOnly),
 			a.Expires.UTC().Format(time.DateOnly), a.Collections)

@@ -70,7 +70,7 @@ func (c *agreementNewCmd) Run(sh *shell) error {
 		return err
 	}
 	if c.Output == "" {
-		_, err = sh.out.Write(text)
+		_, err = sh.document.Write(text)
 		return err
 	}
 	f, err := os.OpenFile(c.Output, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)

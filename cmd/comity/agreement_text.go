@@ -119,7 +119,7 @@ func (c *agreementPrintCmd) Run(sh *shell) error {
 		return err
 	}
 	if c.Output == "" {
-		return a.Print(sh.out, !c.Words)
+		return a.Print(sh.document, !c.Words)
 	}
 	return replace(c.Output, func(w io.Writer) error { return a.Print(w, !c.Words) })
 }

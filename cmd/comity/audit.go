@@ -184,7 +184,7 @@ func (c *auditExportCmd) Run(sh *shell) error {
 		return nil
 	}
 	if c.Output == "" {
-		return write(sh.out)
+		return write(sh.document)
 	}
 	bar := sh.progress(-1, "exporting")
 	defer bar.Close()

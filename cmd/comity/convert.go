@@ -49,7 +49,7 @@ func (c *convertCmd) Run(sh *shell) error {
 // convert writes to a file, which is whole or not there, or to standard output.
 func (sh *shell) convert(in io.Reader, file string) (convert.Report, error) {
 	if file == "" {
-		return convert.Bundle(sh.out, in)
+		return convert.Bundle(sh.document, in)
 	}
 	f, err := os.CreateTemp(filepath.Dir(file), ".convert-*")
 	if err != nil {

@@ -63,8 +63,10 @@ func (c *demoCmd) Run(sh *shell) error {
 	}
 	ctx, end := context.WithCancel(sh.ctx)
 	defer end()
+	own := *sh
+	own.ctx, own.data = ctx, data
 	p := &play{
-		shell: &shell{ctx, data, sh.json, sh.in, sh.out, sh.err}, scenario: scenario, now: now,
+		shell: &own, scenario: scenario, now: now,
 		keys: map[string]signer{demoCentre: {key, public}}, tokens: map[string]string{}, talk: sh.out,
 	}
 	if sh.json {

@@ -48,7 +48,8 @@ func newRunning(t *testing.T, at time.Time) *running {
 	}
 	r.start()
 	t.Cleanup(func() { r.end() })
-	sh := &shell{t.Context(), data, false, nil, io.Discard, io.Discard}
+	sh := newShell(t.Context(), nil, io.Discard, io.Discard)
+	sh.data = data
 	if _, err := call[json.RawMessage](sh, "init", admin.Init{
 		ID: "igci", Name: "INTERPOL Global Complex for Innovation", Country: "SG", Namespace: "https://igci.example/", Key: public,
 	}); err != nil {

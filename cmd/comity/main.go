@@ -15,12 +15,14 @@ import (
 	"text/tabwriter"
 
 	"github.com/alecthomas/kong"
+	"github.com/schollz/progressbar/v3"
 
 	"comity/taxii/exchange"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second one ends the program wherever it is
 	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
@@ -71,8 +73,11 @@ type shell struct {
 	ctx      context.Context
 	data     string
 	json     bool
-	in       io.Reader
-	out, err io.Writer
+	in       io.Reader // ends with the context
+	out, err io.Writer // printable
+	document io.Writer // standard output for what is kept byte for byte; printable on a terminal
+	terminal io.Writer // where progress is shown; nil if standard error is no terminal
+	bar      *progressbar.ProgressBar
 }
 
 // exit is a command that ends early with a status, such as help.
@@ -81,8 +86,12 @@ type exit int
 // errQuiet ends a command with status 1 after it has said everything itself.
 var errQuiet = errors.New("")
 
+// interrupted is the exit status of a command that was ended by a signal before
+// it was done.
+const interrupted = 130
+
 // run carries out one command line and returns the exit status: 0, 1 if it
-// failed, 2 if it could not be understood.
+// failed, 2 if it could not be understood, 130 if it was interrupted.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
 	var c commands
 	defer func() {
@@ -122,14 +131,33 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		fmt.Fprintf(stderr, "comity: %v; see comity help\n", err)
 		return 2
 	}
-	sh := &shell{ctx, c.Data, c.JSON, stdin, stdout, stderr}
+	sh := newShell(ctx, stdin, stdout, stderr)
+	sh.data, sh.json = c.Data, c.JSON
 	if err := line.Run(sh); err != nil {
+		sh.clearProgress()
+		if ctx.Err() != nil {
+			return interrupted
+		}
 		if !errors.Is(err, errQuiet) {
-			fmt.Fprintf(stderr, "comity: %v\n", err)
+			fmt.Fprintf(sh.err, "comity: %v\n", err)
 		}
 		return 1
 	}
 	return 0
+}
+
+// newShell is a shell on three streams.
+func newShell(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer) *shell {
+	sh := &shell{ctx: ctx, in: interruptible{ctx, stdin}, document: stdout}
+	sh.out = &printable{to: stdout, before: sh.clearProgress}
+	sh.err = &printable{to: stderr, before: sh.clearProgress}
+	if isTerminal(stdout) {
+		sh.document = sh.out
+	}
+	if isTerminal(stderr) {
+		sh.terminal = stderr
+	}
+	return sh
 }
 
 // print writes a result: as indented JSON, or as text makes it.

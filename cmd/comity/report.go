@@ -133,7 +133,7 @@ func (c *reportRenderCmd) Run(sh *shell) error {
 			ending = "-annex" + ending
 		}
 		path := filepath.Join(c.Output, filepath.Base(d.Number)+ending)
-		if err := replace(path, write); err != nil {
+		if err := replace(path, func(w io.Writer) error { return write(&printable{to: w}) }); err != nil {
 			return err
 		}
 		paths = append(paths, path)

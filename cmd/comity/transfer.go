@@ -81,12 +81,20 @@ func (sh *shell) printImports(results []imported) error {
 	})
 }
 
-// input opens a file, or standard input for "-".
+// input opens a file, or standard input for "-". Reading it ends when the command
+// is interrupted.
 func (sh *shell) input(file string) (io.ReadCloser, error) {
 	if file == "-" {
 		return io.NopCloser(sh.in), nil
 	}
-	return os.Open(file)
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{interruptible{sh.ctx, f}, f}, nil
 }
 
 type exportCmd struct {
@@ -117,6 +125,6 @@ func (c *exportCmd) Run(sh *shell) error {
 		return err
 	}
 	defer answer.Close()
-	_, err = io.Copy(sh.out, answer)
+	_, err = io.Copy(sh.document, answer)
 	return err
 }

@@ -9,9 +9,6 @@ import (
 	"runtime"
 	"runtime/debug"
 
-	"github.com/schollz/progressbar/v3"
-	"golang.org/x/term"
-
 	"comity/taxii/admin"
 )
 
@@ -113,15 +110,4 @@ func (c *versionCmd) Run(sh *shell) error {
 	return sh.print(result, func(w io.Writer) {
 		fmt.Fprintf(w, "comity %s, %s, %s\n", version, result["go"], result["platform"])
 	})
-}
-
-// progress shows how far long work is, if standard error is a terminal. max is
-// -1 if nobody knows.
-func (sh *shell) progress(max int64, what string) *progressbar.ProgressBar {
-	f, ok := sh.err.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) {
-		return progressbar.DefaultSilent(max, what)
-	}
-	return progressbar.NewOptions64(max, progressbar.OptionSetWriter(f), progressbar.OptionSetDescription(what),
-		progressbar.OptionShowCount(), progressbar.OptionClearOnFinish())
 }

@@ -1,6 +1,7 @@
 package agreement
 
 import (
+	"bytes"
 	"encoding"
 	"fmt"
 	"maps"
@@ -8,8 +9,11 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/pelletier/go-toml/v2"
+
+	"comity/stix"
 )
 
 // decoder puts a TOML tree into structs. Unlike the decoder of the TOML
@@ -119,6 +123,7 @@ func (d *decoder) value(path string, v any, dst reflect.Value, form string) {
 			dst.SetInt(n)
 		}
 	case reflect.Interface:
+		d.printable(path, fmt.Sprint(v))
 		dst.Set(reflect.ValueOf(v))
 	case reflect.Slice:
 		d.slice(path, v, dst, form)
@@ -188,7 +193,32 @@ func (d *decoder) want(path string, v any, kind string) any {
 		d.fail(path, "want %s, found %s", kind, found)
 		return nil
 	}
+	if s, ok := v.(string); ok {
+		d.printable(path, s)
+	}
 	return v
+}
+
+// comments refuses the same characters outside of texts: TOML allows some of them
+// in comments, which are shown with the file.
+func (d *decoder) comments(src []byte) {
+	line := 0
+	for text := range bytes.Lines(src) {
+		line++
+		if i := bytes.IndexFunc(bytes.TrimSuffix(text, []byte("\r\n")), stix.Unprintable); i >= 0 && !d.problems.atLine(line) {
+			r, _ := utf8.DecodeRune(text[i:])
+			d.problems = append(d.problems, Problem{File: d.file, Line: line, Msg: fmt.Sprintf("holds the control character %U: take it out", r)})
+		}
+	}
+}
+
+// printable refuses a text that not every screen and page shows as it was signed.
+func (d *decoder) printable(path, s string) {
+	s = strings.ReplaceAll(s, "\r\n", "\n")
+	if i := strings.IndexFunc(s, stix.Unprintable); i >= 0 {
+		r, _ := utf8.DecodeRuneInString(s[i:])
+		d.fail(path, "holds the control character %U: a text may hold no other than newline and tab", r)
+	}
 }
 
 func called(v any) string {

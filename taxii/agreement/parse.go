@@ -46,6 +46,7 @@ func Parse(file string, src []byte) (*Agreement, Problems) {
 	d.table("", tree, reflect.ValueOf(a).Elem())
 	a.blocks = d.blocks
 	a.digest = digest(tree)
+	d.comments(src)
 	ps := append(d.problems, lint(a)...)
 	ps.sort()
 	return a, ps.cut(file)

@@ -111,6 +111,13 @@ func TestParseNamesWhatIsWrongAndWhere(t *testing.T) {
 		{"label", dea, `tlp_max    = { inbound = "red"`, `tlp_max = { inbound = "crimson"`, "tlp_max", "4", `handling.tlp_max.inbound: "crimson" is no TLP label`},
 		{"address range", op, `198.18.0.0/15`, `198.18.0.0`, "allow_reserved", "3", `fusion.allow_reserved: "198.18.0.0" is no address range`},
 
+		// what not every screen shows
+		{"escape in a text", dea, `heading = "Purpose"`, `heading = "Purpose\u001b[8m"`, `heading = "Purpose`, "", `article.heading: holds the control character U+001B`},
+		{"bell in a list", dea, `units   = ["unit-42"]`, `units = ["unit\u0007"]`, "units", "1", `party.units: holds the control character U+0007`},
+		{"override in a text", dea, `heading = "Purpose"`, "heading = \"\u202eesopruP\"", `heading = "` + "\u202e", "", `article.heading: holds the control character U+202E`},
+		{"override in a comment", dea, `[purpose]`, "# \u2066\n[purpose]", "\u2066", "", `holds the control character U+2066`},
+		{"handling code", dea, `granular   = "withhold-object"`, `handling_code = { a = ["\u009b"] }`, "handling_code", "4", `handling.handling_code: holds the control character U+009B`},
+
 		// what a file must have
 		{"no term", op, "[term]", "[[report_rule]]", "", "", "term: missing; it is required"},
 		{"no purpose", dea, "[purpose]", "[scope]", "", "", "purpose: missing; it is required, with its categories"},

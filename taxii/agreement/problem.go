@@ -84,6 +84,11 @@ func (ps Problems) Err() error {
 	return taxii.Errorf(taxii.Invalid, "%s", strings.Join(lines, "\n"))
 }
 
+// atLine tells whether something is wrong with a line.
+func (ps Problems) atLine(line int) bool {
+	return slices.ContainsFunc(ps, func(p Problem) bool { return p.Line == line })
+}
+
 func (ps Problems) sort() {
 	slices.SortStableFunc(ps, func(p, q Problem) int {
 		return cmp.Or(cmp.Compare(p.File, q.File), cmp.Compare(p.Line, q.Line))
