@@ -15,7 +15,7 @@ import (
 // here and a sentence in its commit.
 var edges = map[string][]string{
 	"cmd/comity": {
-		"stix", "stix/convert", "stix/fusion", "stix/report", "stix/validate", "store", "store/bolt", "taxii", "taxii/admin", "taxii/agreement", "taxii/audit", "taxii/auth", "taxii/demo", "taxii/exchange", "taxii/front",
+		"stix", "stix/convert", "stix/fusion", "stix/report", "stix/validate", "store", "store/bolt", "taxii", "taxii/admin", "taxii/agreement", "taxii/audit", "taxii/auth", "taxii/demo", "taxii/exchange",
 		"taxii/intake", "taxii/metrics", "taxii/operation", "taxii/server", "taxii/custody", "testdata",
 	},
 	"taxii/server": {"stix", "store", "taxii", "taxii/audit", "taxii/auth", "taxii/exchange", "taxii/intake", "taxii/metrics", "taxii/custody"},
@@ -38,7 +38,6 @@ var edges = map[string][]string{
 	"taxii/exchange":  {"stix", "stix/rawjson", "taxii", "taxii/agreement"},
 	"taxii/agreement": {"stix", "taxii"},
 	"taxii/demo":      {"stix"},
-	"taxii/front":     {},
 	"taxii/metrics":   {},
 	"taxii":           {},
 	"stix/report":     {"stix", "stix/fusion", "stix/rawjson"},

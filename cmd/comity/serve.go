@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+	"github.com/gorilla/mux"
 
 	"comity/store"
 	"comity/taxii/admin"
@@ -24,7 +25,6 @@ import (
 	"comity/taxii/auth"
 	"comity/taxii/custody"
 	"comity/taxii/exchange"
-	"comity/taxii/front"
 	"comity/taxii/intake"
 	"comity/taxii/metrics"
 	"comity/taxii/operation"
@@ -137,7 +137,6 @@ type exchangeServer struct {
 
 	url      string // as clients reach it
 	servers  []*http.Server
-	front    *front.Listener
 	recorder *audit.Recorder
 	custody  *custody.Service
 	desk     *operation.Desk
@@ -154,7 +153,6 @@ func (ex *exchangeServer) start(c *serveCmd) error {
 	scheme := "http"
 	if ex.tls != nil {
 		scheme = "https"
-		listener = tls.NewListener(listener, ex.tls)
 	}
 	if ex.url = strings.TrimSuffix(c.PublicURL, "/"); ex.url == "" {
 		ex.url = scheme + "://" + listener.Addr().String()
@@ -167,13 +165,13 @@ func (ex *exchangeServer) start(c *serveCmd) error {
 	ex.desk = operation.New(ex.store, current, ex.custody, tables(ex.data), ex.now, ex.log)
 	ex.failed = make(chan error, 4)
 	s := httpServer(ex.log, server.New(server.Config{
-		PublicURL: ex.url, Contact: c.Contact, MaxContentLength: c.MaxContent, DefaultLimit: c.Limit, MaxLimit: c.MaxLimit, Dir: ex.data,
-	}, server.Rooms{
+		PublicURL: ex.url, Contact: c.Contact, MaxContentLength: c.MaxContent, DefaultLimit: c.Limit, MaxLimit: c.MaxLimit,
+	}, server.Deps{
 		Store: ex.store, Auth: auth.New(current, ex.now, c.KeyHeader), Intake: in, Recorder: ex.recorder, Custody: ex.custody,
 		Metrics: counters, Log: ex.log, Now: ex.now,
 	}))
-	ex.front = front.Listen(listener, s)
-	ex.serve(ex.front, s)
+	s.TLSConfig = ex.tls
+	ex.serve(listener, s)
 
 	// The store is ours, so a socket that is still there is left over.
 	os.Remove(ex.socket)
@@ -197,15 +195,15 @@ func (ex *exchangeServer) start(c *serveCmd) error {
 
 // inside answers on the admin listener: metrics, and profiles if asked for.
 func (c *serveCmd) inside(counters *metrics.Metrics) http.Handler {
-	mux := http.NewServeMux()
-	mux.Handle("/metrics", counters.Handler())
+	router := mux.NewRouter()
+	router.Handle("/metrics", counters.Handler())
 	if c.Pprof {
-		mux.HandleFunc("/debug/pprof/", pprof.Index)
-		mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
-		mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
-		mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+		router.HandleFunc("/debug/pprof/profile", pprof.Profile)
+		router.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+		router.HandleFunc("/debug/pprof/trace", pprof.Trace)
+		router.PathPrefix("/debug/pprof/").HandlerFunc(pprof.Index)
 	}
-	return mux
+	return router
 }
 
 // httpServer is a server whose headers have to come soon; bodies and answers are
@@ -220,9 +218,13 @@ func httpServer(log *slog.Logger, h http.Handler) *http.Server {
 	}
 }
 
-// serve runs one listener.
+// serve runs one listener, with TLS if the server has a configuration of it.
 func (ex *exchangeServer) serve(l net.Listener, s *http.Server) {
 	ex.servers = append(ex.servers, s)
+	if s.TLSConfig != nil {
+		go func() { ex.failed <- s.ServeTLS(l, "", "") }() // HTTP/2 too
+		return
+	}
 	go func() { ex.failed <- s.Serve(l) }()
 }
 
@@ -267,5 +269,4 @@ func (ex *exchangeServer) stop() {
 			ex.log.Error("shut down", "err", err)
 		}
 	}
-	ex.front.Drain(ctx) // an error means that a client was too slow
 }

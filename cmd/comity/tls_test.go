@@ -3,9 +3,14 @@ package main
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
+	"io"
+	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -51,5 +56,39 @@ func TestSelfSignedServesModernTLSOnly(t *testing.T) {
 				t.Errorf("handshake: %v, want success %v", err, test.want)
 			}
 		})
+	}
+}
+
+// A TLS listener speaks HTTP/2 to clients that can, and HTTP/1.1 to the others.
+func TestTLSListenerSpeaksHTTP2(t *testing.T) {
+	serve := &serveCmd{Listen: "127.0.0.1:0", tlsFlags: tlsFlags{TLSSelfSigned: true}}
+	config, err := serve.tls(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := net.Listen("tcp", serve.Listen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := httpServer(slog.New(slog.DiscardHandler), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.Proto) }))
+	s.TLSConfig = config
+	defer s.Close()
+	ex := &exchangeServer{failed: make(chan error, 1)}
+	ex.serve(listener, s)
+	for want, http2 := range map[string]bool{"HTTP/2.0": true, "HTTP/1.1": false} {
+		client := &http.Client{Transport: &http.Transport{ForceAttemptHTTP2: http2, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+		answer, err := client.Get("https://" + listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.CloseIdleConnections()
+		defer answer.Body.Close()
+		if got, err := io.ReadAll(answer.Body); err != nil || string(got) != want {
+			t.Errorf("%s, %v; want %s", got, err, want)
+		}
+	}
+	acme, err := (&serveCmd{tlsFlags: tlsFlags{ACME: "taxii.example"}}).tls(t.TempDir())
+	if err != nil || !slices.Contains(acme.NextProtos, "h2") {
+		t.Errorf("with ACME: %v, %v", acme, err)
 	}
 }

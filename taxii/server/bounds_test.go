@@ -94,14 +94,16 @@ func (s *slowStore) Scan(ctx context.Context, g exchange.Grant, q store.Query) (
 	return s.Store.Scan(ctx, g, q)
 }
 
+func (s *slowStore) slows(w *world) {
+	w.faults = func(inner store.Store) store.Store { s.Store = inner; return s }
+}
+
 // One account has so many pages at once; what it asks for beyond waits, and
 // nobody else does.
 func TestPagesOfOneAccountAreBounded(t *testing.T) {
 	const width = 16
 	slow := &slowStore{account: "bureau/soc", entered: make(chan struct{}), release: make(chan struct{})}
-	w := newWorld(t, func(w *world) {
-		w.faults = func(s store.Store) store.Store { slow.Store = s; return slow }
-	})
+	w := newWorld(t, slow.slows)
 	c := w.collection("sharing.reports")
 	w.as("vendor/feed").push(c, indicator(1, 0))
 	done := make(chan int)

@@ -3,49 +3,46 @@ package server
 import (
 	"errors"
 	"log/slog"
-	"maps"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
-	"github.com/google/uuid"
+	"github.com/gorilla/mux"
 
 	"comity/taxii"
 	"comity/taxii/exchange"
 	"comity/taxii/metrics"
 )
 
-// caller is who sent a request and what they may do, found out before any
-// handler runs.
+// caller is the account that sent a request and what it may do, found out before
+// any handler runs.
 type caller struct {
 	exchange.Principal
-	path   path
+	path   map[string]string // variables of the path, as they were sent
 	policy *exchange.Policy
 	grant  exchange.Grant // zero unless the path names a collection
 	now    time.Time
 	served served
 }
 
-// served is what the log line says about the answer.
+// served is the part of the log line that tells of objects.
 type served struct {
 	collection string
 	objects    int
 	last       string // date_added of the last entry
 }
 
-// endpoint answers one path. It does for every method what no handler should
-// repeat: credentials, negotiation, policy, errors, the log line and metrics.
+// endpoint answers one path. For every method it does the work that all handlers
+// share: credentials, negotiation, policy, errors, the log line and metrics.
 type endpoint struct {
-	server  *Server
-	path    string
-	names   []string // of path, between its slashes
-	methods map[string]route
-	counts  *metrics.Route
+	server *Server
+	path   string
+	allow  string // methods
+	counts *metrics.Route
 }
 
-func newEndpoint(s *Server, path string) *endpoint {
-	return &endpoint{server: s, path: path, names: strings.Split(strings.Trim(path, "/"), "/"), methods: map[string]route{}, counts: s.Metrics.Route(path)}
+func (s *Server) endpoint(path string) *endpoint {
+	return &endpoint{server: s, path: path, allow: allowed(path), counts: s.Metrics.Route(path)}
 }
 
 // headersOfAll are those that every answer has. What one caller may see is nobody
@@ -60,22 +57,22 @@ var headersOfAll = []struct {
 	{"Cache-Control", []string{"private, no-cache"}},
 }
 
-// serve answers c, of whom nothing is known but the path.
-func (e *endpoint) serve(w http.ResponseWriter, r *http.Request, c *caller) {
+// handler answers the requests of one row, or, if that is nil, those of methods
+// that the endpoint lacks.
+func (e *endpoint) handler(row *route) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { e.serve(w, r, row) })
+}
+
+func (e *endpoint) serve(w http.ResponseWriter, r *http.Request, row *route) {
 	s, start := e.server, time.Now()
-	out := &response{ResponseWriter: w, patience: s.patience, id: uuid.NewString()}
-	out.direct, _ = w.(direct)
+	c := &caller{path: mux.Vars(r), now: s.Now()}
+	out := newResponse(s, w, r)
 	header := w.Header()
 	for _, h := range headersOfAll {
 		header[h.name] = h.value
 	}
-	if apart := time.Since(c.now); apart.Abs() > time.Second { // else net/http's is as good
+	if apart := start.Sub(c.now); apart.Abs() > time.Second { // else net/http's is as good
 		header.Set("Date", c.now.UTC().Format(http.TimeFormat))
-	}
-	if r.ContentLength != 0 {
-		// Perhaps nobody reads the body; net/http waits for its end even so
-		// before it sends the answer.
-		http.NewResponseController(w).SetReadDeadline(start.Add(s.config.Grace))
 	}
 	defer func() {
 		if fault := recover(); fault != nil {
@@ -89,24 +86,19 @@ func (e *endpoint) serve(w http.ResponseWriter, r *http.Request, c *caller) {
 		}
 		e.account(r, out, c, time.Since(start))
 	}()
-	if err := e.answer(out, r, c); err != nil {
+	if err := e.answer(out, r, c, row); err != nil {
 		s.fail(out, r, err)
 	}
 }
 
 // answer runs the checks in the order of the TAXII checklist: path,
 // credentials, Accept, method, collection, right; then the handler.
-func (e *endpoint) answer(w *response, r *http.Request, c *caller) error {
+func (e *endpoint) answer(w *response, r *http.Request, c *caller, row *route) error {
 	s := e.server
-	if len(e.methods) == 0 {
+	if e.allow == "" {
 		return taxii.Errorf(taxii.NotFound, "there is nothing at this path")
 	}
-	method := r.Method
-	if method == http.MethodHead {
-		method = get
-	}
-	row, allowed := e.methods[method]
-	if row.action != anyone {
+	if row == nil || row.action != anyone {
 		var err error
 		if c.Principal, c.policy, err = s.Auth.Authenticate(r); err != nil {
 			return err
@@ -115,21 +107,21 @@ func (e *endpoint) answer(w *response, r *http.Request, c *caller) error {
 	if !taxii.Acceptable(r.Header.Values("Accept")) {
 		return taxii.Errorf(taxii.Unacceptable, "this server answers with %s only", taxii.MediaType)
 	}
-	if !allowed {
-		w.Header().Set("Allow", e.allow())
+	if row == nil {
+		w.Header().Set("Allow", e.allow)
 		if r.Method == http.MethodOptions {
 			w.WriteHeader(http.StatusNoContent)
 			return nil
 		}
-		return taxii.Errorf(taxii.NotAllowed, "%s is not for this endpoint, which has %s", r.Method, e.allow())
+		return taxii.Errorf(taxii.NotAllowed, "%s is not for this endpoint, which has %s", r.Method, e.allow)
 	}
-	if c.path.sent("{root}") != "" {
-		if root, err := c.path.value("{root}"); err != nil || root != c.policy.Centre().ID {
+	if c.path["root"] != "" {
+		if root, err := c.pathValue("root"); err != nil || root != c.policy.Centre().ID {
 			return taxii.Errorf(taxii.NotFound, "there is no such API root")
 		}
 	}
 	if verb, concerns := verbs[row.action]; concerns {
-		name, err := c.path.value("{collection}")
+		name, err := c.pathValue("collection")
 		if err != nil {
 			return err
 		}
@@ -169,15 +161,6 @@ func (s *Server) refused(c *caller, name string, err error) {
 // countedMethods are those with counters of their own.
 var countedMethods = []string{
 	get, post, del, http.MethodHead, http.MethodPut, http.MethodPatch, http.MethodOptions,
-}
-
-// allow lists the methods of the endpoint (RFC 9110 §10.2.1).
-func (e *endpoint) allow() string {
-	methods := slices.Sorted(maps.Keys(e.methods))
-	if _, ok := e.methods[get]; ok {
-		methods = append(methods, http.MethodHead)
-	}
-	return strings.Join(append(methods, http.MethodOptions), ", ")
 }
 
 // account writes the log line and the metrics of one request. The query is

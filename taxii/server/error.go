@@ -28,16 +28,23 @@ var statuses = map[taxii.Code]int{
 	taxii.Internal:     http.StatusInternalServerError,
 }
 
-// fail answers with an error resource (TAXII 2.1 §3.6). What is no taxii.Error
-// is logged, and the other party gets an id to quote.
+// statusClientLeft is what nginx calls a request whose client did not wait for the
+// answer, which is no fault of the server.
+const statusClientLeft = 499
+
+// fail answers with an error resource (TAXII 2.1 §3.6). An error that is no
+// taxii.Error is logged, and the other party gets an id to quote.
 func (s *Server) fail(w *response, r *http.Request, err error) {
 	var known *taxii.Error
 	if !errors.As(err, &known) {
 		known = &taxii.Error{Code: taxii.Internal, Err: err}
 	}
-	status := statuses[known.Code]
+	status, title := statuses[known.Code], ""
+	if known.Code == taxii.Internal && r.Context().Err() != nil {
+		status, title = statusClientLeft, "Client Closed Request"
+	}
 	message := taxii.ErrorMessage{
-		Title:       http.StatusText(status),
+		Title:       cmp.Or(title, http.StatusText(status)),
 		Description: known.Msg,
 		ErrorID:     w.id,
 		ErrorCode:   known.Code,
@@ -45,7 +52,7 @@ func (s *Server) fail(w *response, r *http.Request, err error) {
 	}
 	switch known.Code {
 	case taxii.Internal:
-		if r.Context().Err() == nil {
+		if status != statusClientLeft {
 			s.Log.Error("failed", "request_id", w.id, "err", err)
 		}
 		message.Description = "something failed on our side; quote the error id to the operator"
@@ -55,8 +62,6 @@ func (s *Server) fail(w *response, r *http.Request, err error) {
 	case taxii.Unavailable, taxii.TooMany:
 		after := cmp.Or(known.RetryAfter, 5*time.Second)
 		w.Header().Set("Retry-After", strconv.Itoa(int((after+time.Second-1)/time.Second)))
-	case taxii.TooLarge, taxii.Timeout:
-		w.Header().Set("Connection", "close")
 	}
 	if w.started() {
 		return // no handler fails once it has begun its answer

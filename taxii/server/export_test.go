@@ -2,7 +2,10 @@ package server
 
 import (
 	"bytes"
+	"net/http"
 	"strconv"
+
+	"github.com/gorilla/mux"
 
 	"comity/store"
 )
@@ -73,4 +76,16 @@ func (s Shelf) Rows(view int) (dates []int64, cells int) {
 		}
 	}
 	return dates, cells
+}
+
+// Router is the router of a handler that New made.
+func Router(h http.Handler) *mux.Router { return h.(plainSlashes).router }
+
+// Rows are the methods of routes, by path.
+func Rows() map[string][]string {
+	rows := map[string][]string{}
+	for i := range routes {
+		rows[routes[i].path] = append(rows[routes[i].path], routes[i].methods()...)
+	}
+	return rows
 }

@@ -2,7 +2,6 @@ package server_test
 
 import (
 	"bytes"
-	"context"
 	"crypto/ed25519"
 	"crypto/tls"
 	"encoding/json"
@@ -26,7 +25,6 @@ import (
 	"comity/taxii/auth"
 	"comity/taxii/custody"
 	"comity/taxii/exchange"
-	"comity/taxii/front"
 	"comity/taxii/intake"
 	"comity/taxii/metrics"
 	"comity/taxii/server"
@@ -113,7 +111,7 @@ func (w *world) handler() http.Handler {
 	w.recorder = audit.New(s.Record, w.clock.now, log)
 	current := exchange.NewCurrent(s)
 	w.custody = custody.New(s, current, w.recorder, centreKey, w.clock.now, log)
-	return server.New(w.config, server.Rooms{
+	return server.New(w.config, server.Deps{
 		Store: s, Auth: auth.New(current, w.clock.now, "X-API-Key"), Intake: intake.New(s, w.dir, w.clock.now),
 		Recorder: w.recorder, Custody: w.custody, Metrics: w.counts, Log: log, Now: w.clock.now,
 	})
@@ -129,30 +127,24 @@ func (w *world) scrape() string {
 // serve opens a port. TLS takes client certificates of clientCA.
 func (w *world) serve(withTLS bool) {
 	w.server = httptest.NewUnstartedServer(nil)
-	w.config.Dir = w.dir
 	w.config.PublicURL = "http://" + w.server.Listener.Addr().String()
 	w.server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)
 	if withTLS {
 		w.config.PublicURL = "https://" + w.server.Listener.Addr().String()
+		w.server.EnableHTTP2 = true
 		w.server.TLS = &tls.Config{ClientAuth: tls.VerifyClientCertIfGiven, ClientCAs: clientCA.pool}
 	}
 	w.server.Config.Handler = w.handler()
 	if withTLS {
 		w.server.StartTLS()
 	} else {
-		w.server.Listener = front.Listen(w.server.Listener, w.server.Config)
 		w.server.Start()
 	}
 	w.t.Cleanup(w.close)
 }
 
 // close ends the server. Then its answers are sent, and logged.
-func (w *world) close() {
-	w.server.Close()
-	if f, ok := w.server.Listener.(*front.Listener); ok {
-		f.Drain(context.Background())
-	}
-}
+func (w *world) close() { w.server.Close() }
 
 // restart closes the store and the server and starts them again.
 func (w *world) restart() {

@@ -37,6 +37,10 @@ func (w *world) dial() *line {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(func() { conn.Close() })
+	return newLine(w, conn)
+}
+
+func newLine(w *world, conn net.Conn) *line {
 	conn.SetDeadline(time.Now().Add(patience))
 	return &line{Conn: conn, w: w, in: bufio.NewReader(conn)}
 }

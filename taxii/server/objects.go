@@ -54,7 +54,7 @@ func (s *Server) getObject(w *response, r *http.Request, c *caller) error {
 // oneID is the object of the path, as a list. NotFound if the caller can see
 // no version of it.
 func (s *Server) oneID(r *http.Request, c *caller) ([]string, error) {
-	id, err := c.path.value("{object}")
+	id, err := c.pathValue("object")
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +81,6 @@ func (s *Server) writePage(w *response, r *http.Request, c *caller, fields []str
 	defer dispose(into)
 	a := askedFor(r, c)
 	p, err := s.read(r, c, a, fields, into)
-	defer func() { p.sheet.release() }()
 	if err != nil {
 		return err
 	}
@@ -99,11 +98,7 @@ func (s *Server) writePage(w *response, r *http.Request, c *caller, fields []str
 		w.writeParts(parts)
 		return nil
 	case p.again:
-		dir := s.config.Dir
-		if w.direct == nil {
-			dir = ""
-		}
-		p.sheet = p.with(a, into.Buffer, dir)
+		p.sheet = p.with(a, into.Buffer)
 		s.shelf.put(a, p.sheet)
 	case !p.kept():
 		return write(w, r, http.StatusOK, into.Buffer)

@@ -8,28 +8,49 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/klauspost/compress/gzip"
 
 	"comity/taxii"
 )
 
-// response remembers what was answered, for the log and the metrics, and cuts
-// off a client that does not take it.
+// response writes the answer to one request. It remembers what was answered, for
+// the log and the metrics, and cuts off a client that does not take it in time.
 type response struct {
 	http.ResponseWriter
-	direct   direct // nil if it is none
-	patience func(int64) time.Duration
-	id       string // of the request; travels as error_id
-	status   int
-	bytes    int64
+	server  *Server
+	control *http.ResponseController
+	body    *requestBody // nil if the request has none
+	http1   bool
+	id      string // of the request; travels as error_id
+	status  int
+	bytes   int64
+}
+
+// newResponse also puts a requestBody in the place of the request's Body.
+func newResponse(s *Server, w http.ResponseWriter, r *http.Request) *response {
+	out := &response{ResponseWriter: w, server: s, control: http.NewResponseController(w), http1: r.ProtoMajor == 1, id: uuid.NewString()}
+	if r.ContentLength != 0 {
+		out.body = &requestBody{
+			ReadCloser: r.Body, control: out.control, timeBudget: s.timeBudget, declared: r.ContentLength,
+			continues: r.Header.Get("Expect") != "",
+		}
+		r.Body = out.body
+	}
+	return out
 }
 
 func (w *response) started() bool { return w.status != 0 }
 
+// WriteHeader implements http.ResponseWriter. It reads the rest of the request
+// first.
 func (w *response) WriteHeader(status int) {
 	if w.status == 0 {
 		w.status = status
-		w.hurry(0) // for an answer that has no body
+		if !w.body.discard(2*w.server.config.MaxContentLength+1<<20) && w.http1 {
+			w.Header().Set("Connection", "close")
+		}
+		w.extendDeadline(0) // for an answer that has no body
 	}
 	w.ResponseWriter.WriteHeader(status)
 }
@@ -44,56 +65,28 @@ func (w *response) begin(status, size int, packed bool) {
 	w.WriteHeader(status)
 }
 
+// Write implements http.ResponseWriter.
 func (w *response) Write(b []byte) (int, error) {
 	if w.status == 0 {
-		w.status = http.StatusOK
+		w.WriteHeader(http.StatusOK)
 	}
-	w.hurry(int64(len(b)))
+	w.extendDeadline(int64(len(b)))
 	n, err := w.ResponseWriter.Write(b)
 	w.bytes += int64(n)
 	return n, err
 }
 
-// hurry bounds the time that the next so many octets may take.
-func (w *response) hurry(n int64) {
-	http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Now().Add(w.patience(n)))
+// extendDeadline bounds the time that the next so many bytes may take.
+func (w *response) extendDeadline(bytes int64) {
+	w.control.SetWriteDeadline(time.Now().Add(w.server.timeBudget(bytes)))
 }
 
-// direct is what an http.ResponseWriter of package front can beside.
-type direct interface {
-	WriteParts(parts ...[]byte) (int64, error)
-	SendFile(fd int, size int64) (int64, error)
-}
-
-// writeParts writes parts of a body, one after the other, and copies none. An error
-// means that the client is gone.
+// writeParts writes parts of a body, one after the other. An error means that the
+// client has left.
 func (w *response) writeParts(parts [][]byte) {
-	if w.direct == nil {
-		for _, part := range parts {
-			w.Write(part)
-		}
-		return
-	}
-	size := int64(0)
 	for _, part := range parts {
-		size += int64(len(part))
+		w.Write(part)
 	}
-	w.hurry(size)
-	n, _ := w.direct.WriteParts(parts...)
-	w.bytes += n
-}
-
-// sendFile writes a body out of a file.
-func (w *response) sendFile(f *pageFile) {
-	if w.direct == nil {
-		if text, err := f.appendTo(nil); err == nil {
-			w.Write(text)
-		}
-		return
-	}
-	w.hurry(f.size)
-	n, _ := w.direct.SendFile(f.fd, f.size)
-	w.bytes += n
 }
 
 // Unwrap lets http.ResponseController reach the connection.

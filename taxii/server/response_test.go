@@ -18,7 +18,7 @@ func TestAnswersOnOneConnectionDoNotMix(t *testing.T) {
 	t.Run("plain", func(t *testing.T) { answersOnOneConnection(t, w, false) })
 	w.close()
 	w.serve(true)
-	t.Run("TLS", func(t *testing.T) { answersOnOneConnection(t, w, true) }) // by net/http
+	t.Run("TLS", func(t *testing.T) { answersOnOneConnection(t, w, true) })
 }
 
 func answersOnOneConnection(t *testing.T, w *world, secure bool) {

@@ -6,87 +6,89 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gorilla/mux"
+
 	"comity/taxii"
 )
 
-// router finds the endpoint of a path; the methods of a path are told apart later,
-// since credentials and Accept are looked at first. Repeated slashes are one, and
-// there may be one at the end or not: no spelling is redirected.
-type router struct {
-	server    *Server
-	endpoints []*endpoint
-	unknown   *endpoint
-}
-
-func (s *Server) router() http.Handler {
-	r := &router{server: s, unknown: newEndpoint(s, "unknown")}
+// router registers every row of routes with gorilla/mux. Behind the rows of a
+// path stands a route for the methods that it lacks: a caller learns of them only
+// with credentials and an Accept that this server can meet.
+func (s *Server) router() *mux.Router {
+	router := mux.NewRouter().UseEncodedPath().SkipClean(true)
+	seen := map[string]bool{}
 	for _, row := range routes {
-		i := slices.IndexFunc(r.endpoints, func(e *endpoint) bool { return e.path == row.path })
-		if i < 0 {
-			i = len(r.endpoints)
-			r.endpoints = append(r.endpoints, newEndpoint(s, row.path))
-		}
-		r.endpoints[i].methods[row.method] = row
-	}
-	return r
-}
-
-func (r *router) ServeHTTP(w http.ResponseWriter, request *http.Request) {
-	c := &caller{now: r.server.Now()}
-	names, fits := split(&c.path.room, request.URL.EscapedPath())
-	c.path.names, c.path.of = names, r.unknown
-	for _, e := range r.endpoints {
-		if fits && e.matches(names) {
-			c.path.of = e
-			break
-		}
-	}
-	c.path.of.serve(w, request, c)
-}
-
-// path is that of a request, in the endpoint's terms.
-type path struct {
-	of    *endpoint
-	names []string // between the slashes, as they were sent
-	room  [6]string
-}
-
-// split gives the names between slashes; false if there are more than any
-// endpoint has.
-func split(room *[6]string, path string) ([]string, bool) {
-	names := room[:0]
-	for name := range strings.SplitSeq(path, "/") {
-		if name == "" {
+		if seen[row.path] {
 			continue
 		}
-		if len(names) == len(room) {
-			return nil, false
+		seen[row.path] = true
+		e := s.endpoint(row.path)
+		for i := range routes {
+			if row := &routes[i]; row.path == e.path {
+				router.Path(row.path).Methods(row.methods()...).Handler(e.handler(row))
+			}
 		}
-		names = append(names, name)
+		router.Path(row.path).Handler(e.handler(nil))
 	}
-	return names, true
+	router.NotFoundHandler = s.endpoint("unknown").handler(nil)
+	return router
 }
 
-// matches tells whether a path is the endpoint's: names in braces stand for any.
-func (e *endpoint) matches(names []string) bool {
-	return slices.EqualFunc(e.names, names, func(mine, given string) bool { return mine == given || mine[0] == '{' })
-}
-
-// sent is one variable of the path as it was sent, "" if the endpoint has none of
-// that name in braces.
-func (p *path) sent(name string) string {
-	if i := slices.Index(p.of.names, name); i >= 0 {
-		return p.names[i]
+// methods are those that the row answers.
+func (r *route) methods() []string {
+	if r.method == get {
+		return []string{get, http.MethodHead}
 	}
-	return ""
+	return []string{r.method}
 }
 
-// value is one variable of the path, unescaped. What cannot be unescaped names
-// nothing.
-func (p *path) value(name string) (string, error) {
-	value, err := url.PathUnescape(p.sent(name))
+// allowed are the methods of a path (RFC 9110 §10.2.1), "" if there is no such
+// path.
+func allowed(path string) string {
+	var methods []string
+	for i := range routes {
+		if routes[i].path == path {
+			methods = append(methods, routes[i].methods()...)
+		}
+	}
+	if methods == nil {
+		return ""
+	}
+	slices.Sort(methods)
+	return strings.Join(append(methods, http.MethodOptions), ", ")
+}
+
+// plainSlashes gives the router every path as the routes spell it, with single
+// slashes and one at the end. No other spelling is redirected: some clients do not
+// follow a redirect, or lose their credentials on the way.
+type plainSlashes struct{ router *mux.Router }
+
+// ServeHTTP implements http.Handler.
+func (p plainSlashes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	path := r.URL.EscapedPath()
+	if !strings.HasPrefix(path, "/") || !strings.HasSuffix(path, "/") || strings.Contains(path, "//") {
+		plain := "/"
+		for name := range strings.SplitSeq(path, "/") {
+			if name != "" {
+				plain += name + "/"
+			}
+		}
+		target := *r.URL
+		target.RawPath = plain
+		target.Path, _ = url.PathUnescape(plain) // which the path was before
+		copied := *r
+		copied.URL = &target
+		r = &copied
+	}
+	p.router.ServeHTTP(w, r)
+}
+
+// pathValue is one variable of the path, unescaped. A name that cannot be unescaped
+// stands for nothing.
+func (c *caller) pathValue(name string) (string, error) {
+	value, err := url.PathUnescape(c.path[name])
 	if err != nil {
-		return "", taxii.Errorf(taxii.NotFound, "there is no such %s", strings.Trim(name, "{}"))
+		return "", taxii.Errorf(taxii.NotFound, "there is no such %s", name)
 	}
 	return value, nil
 }

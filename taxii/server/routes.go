@@ -41,8 +41,8 @@ const (
 	object     = collection + "objects/{object}/"
 )
 
-// routes are tried in this order: fixed paths come before those that begin with
-// the name of a root.
+// routes are those of gorilla/mux, tried in this order: fixed paths come before
+// those that begin with the name of a root.
 var routes = []route{
 	{get, "/taxii2/", account, (*Server).getDiscovery, "4.1"},
 	{get, "/healthz/", anyone, (*Server).getHealth, "liveness"},

@@ -38,9 +38,6 @@ type Config struct {
 	// Shelf bounds what is kept of pages that were asked for, in octets. Default
 	// 32 MiB; below 0 nothing is kept.
 	Shelf int
-	// Dir is where the larger of them lie, in files without names. Default: in
-	// memory.
-	Dir string
 }
 
 const (
@@ -59,15 +56,15 @@ const (
 // Server answers requests. It is read-only once built, but for the shelf, and safe
 // for concurrent use.
 type Server struct {
-	Rooms
+	Deps
 	config Config
 	pushes *turnstile
 	pages  *turnstile
 	shelf  *shelf
 }
 
-// Rooms are what a Server works with. All of them are needed.
-type Rooms struct {
+// Deps are what a Server works with. All of them are needed.
+type Deps struct {
 	Store    store.Store
 	Auth     *auth.Authenticator
 	Intake   *intake.Intake
@@ -79,7 +76,7 @@ type Rooms struct {
 }
 
 // New makes the handler of everything an exchange offers to its parties.
-func New(config Config, rooms Rooms) http.Handler {
+func New(config Config, deps Deps) http.Handler {
 	if config.MaxContentLength == 0 {
 		config.MaxContentLength = 100 << 20
 	}
@@ -96,12 +93,12 @@ func New(config Config, rooms Rooms) http.Handler {
 		config.Shelf = 32 << 20
 	}
 	s := &Server{
-		Rooms: rooms, config: config, pushes: newTurnstile(pushesAtOnce), pages: newTurnstile(pagesAtOnce), shelf: newShelf(config.Shelf),
+		Deps: deps, config: config, pushes: newTurnstile(pushesAtOnce), pages: newTurnstile(pagesAtOnce), shelf: newShelf(config.Shelf),
 	}
-	return s.router()
+	return plainSlashes{s.router()}
 }
 
-// patience is how long n octets may take.
-func (s *Server) patience(n int64) time.Duration {
-	return s.config.Grace + time.Duration(n)*time.Second/minRate
+// timeBudget is how long a client may take for so many bytes.
+func (s *Server) timeBudget(bytes int64) time.Duration {
+	return s.config.Grace + time.Duration(bytes)*time.Second/minRate
 }

@@ -40,7 +40,7 @@ func askedFor(r *http.Request, c *caller) asked {
 	v := c.grant.View()
 	a := asked{
 		collection: c.grant.ID(), own: v.Own, ceiling: v.Ceiling, action: v.Action,
-		object: c.path.sent("{object}"), query: r.URL.RawQuery, emptyList: c.EmptyList(), gzip: takesGzip(r),
+		object: c.path["object"], query: r.URL.RawQuery, emptyList: c.EmptyList(), gzip: takesGzip(r),
 	}
 	if v.Types != nil {
 		a.types = ";" + strings.Join(v.Types, ",")
@@ -82,8 +82,7 @@ type sheet struct {
 	tag     string
 	spelled string      // date_added of the last object, for the log; "" if there is none
 	header  http.Header // what is said of it, but for its length
-	body    []byte      // as it is sent; nil if it is not kept, or in file
-	file    *pageFile   // nil, or as large a body as is worth one
+	body    []byte      // as it is sent; nil if it is not kept
 	packed  bool        // the body is compressed
 }
 
@@ -104,14 +103,10 @@ func newSheet(e extent, q store.Query, ending []byte) *sheet {
 }
 
 // kept tells whether the body can be had from the sheet.
-func (p *sheet) kept() bool { return p.body != nil || p.file != nil }
+func (p *sheet) kept() bool { return p.body != nil }
 
-// fileMin is the size from which a body is worth a file.
-const fileMin = 32 << 10
-
-// with is the sheet with its body, as it is sent to who asks so: in a file, if that is
-// worth it and dir has room for one; "" has none.
-func (p *sheet) with(a asked, body []byte, dir string) *sheet {
+// with is the sheet with its body, as it is sent to a caller who asks so.
+func (p *sheet) with(a asked, body []byte) *sheet {
 	full := *p
 	if full.packed = a.gzip && len(body) >= gzipMin; full.packed {
 		var b bytes.Buffer
@@ -120,39 +115,14 @@ func (p *sheet) with(a asked, body []byte, dir string) *sheet {
 		z.Close() // neither can fail
 		body = b.Bytes()
 	}
-	if dir != "" && len(body) >= fileMin {
-		full.file = newPageFile(dir, body)
-	}
-	if full.file == nil {
-		full.body = bytes.Clone(body)
-	}
+	full.body = bytes.Clone(body)
 	return &full
-}
-
-// size is how many octets its body has.
-func (p *sheet) size() int {
-	if p.file != nil {
-		return int(p.file.size)
-	}
-	return len(p.body)
 }
 
 // write answers with the page, whose header was written.
 func (p *sheet) write(w *response) {
-	w.begin(http.StatusOK, p.size(), p.packed)
-	if p.file != nil {
-		w.sendFile(p.file)
-	} else {
-		w.Write(p.body)
-	}
-}
-
-// release says that a sheet from the shelf, or one just made, is not used any more;
-// nil is none.
-func (p *sheet) release() {
-	if p != nil {
-		p.file.release()
-	}
+	w.begin(http.StatusOK, len(p.body), p.packed)
+	w.Write(p.body)
 }
 
 // hasAlready tells whether the caller says that it has the page with this tag.
@@ -188,14 +158,14 @@ type place struct {
 const overhead = 512
 
 func (p *place) size() int {
-	return overhead + len(p.asked.types) + len(p.asked.object) + len(p.asked.query) + p.sheet.size()
+	return overhead + len(p.asked.types) + len(p.asked.object) + len(p.asked.query) + len(p.sheet.body)
 }
 
 func newShelf(room int) *shelf {
 	return &shelf{room: room, places: map[asked]*list.Element{}, rows: map[asked]*row{}}
 }
 
-// find is the sheet that was put there last, nil if it is gone. It is to be released.
+// find is the sheet that was put there last, nil if it is gone.
 func (s *shelf) find(a asked) *sheet {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -204,9 +174,7 @@ func (s *shelf) find(a asked) *sheet {
 		return nil
 	}
 	s.order.MoveToFront(e)
-	p := e.Value.(*place).sheet
-	p.file.use()
-	return p
+	return e.Value.(*place).sheet
 }
 
 // put takes a sheet in the place of the one that was asked for the same way. What
@@ -221,7 +189,6 @@ func (s *shelf) put(a asked, p *sheet) {
 	if old := s.places[a]; old != nil {
 		s.drop(old)
 	}
-	p.file.use()
 	s.places[a] = s.order.PushFront(fresh)
 	s.used += fresh.size()
 	s.trim()
@@ -241,7 +208,6 @@ func (s *shelf) drop(e *list.Element) {
 	case *place:
 		delete(s.places, p.asked)
 		s.used -= p.size()
-		p.sheet.release()
 	case *cell:
 		s.used -= p.size()
 		if p.row.remove(p.row.from(p.after)); len(p.row.cells) == 0 {
@@ -250,8 +216,7 @@ func (s *shelf) drop(e *list.Element) {
 	}
 }
 
-// onShelf is the sheet on the shelf, if it is what the store would answer now. It is
-// to be released.
+// onShelf is the sheet on the shelf, if it is what the store would answer now.
 func (s *Server) onShelf(ctx context.Context, g exchange.Grant, a asked) (*sheet, error) {
 	p := s.shelf.find(a)
 	if p == nil {
@@ -259,7 +224,6 @@ func (s *Server) onShelf(ctx context.Context, g exchange.Grant, a asked) (*sheet
 	}
 	state, err := s.Store.State(ctx, g.ID())
 	if err != nil || !p.Holds(state, g.View().At) {
-		p.release()
 		return nil, err
 	}
 	return p, nil

@@ -13,7 +13,7 @@ import (
 
 // getStatus answers TAXII 2.1 §4.3, for the account that made the push.
 func (s *Server) getStatus(w *response, r *http.Request, c *caller) error {
-	name, err := c.path.value("{status}")
+	name, err := c.pathValue("status")
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,118 @@
+package server
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+
+	"comity/taxii"
+)
+
+// requestBody is the body of a request. It fails with Timeout if it comes more
+// slowly than the time budget allows, and with Invalid if it ends early.
+type requestBody struct {
+	io.ReadCloser // as net/http gives it
+	control       *http.ResponseController
+	timeBudget    func(bytes int64) time.Duration
+	continues     bool      // the client waits for "100 Continue" before it sends the body
+	declared      int64     // bytes of the body; below 0 if that is not known
+	start         time.Time // of the first Read
+	read          int64     // bytes
+	longest       time.Duration
+	err           error // that ended it; io.EOF if it was read whole
+}
+
+// Read implements io.Reader.
+func (b *requestBody) Read(p []byte) (int, error) {
+	if b.err != nil {
+		return 0, b.err
+	}
+	if b.start.IsZero() {
+		b.start = time.Now()
+	}
+	budget := b.timeBudget(b.read)
+	if b.longest > 0 {
+		budget = min(budget, b.longest)
+	}
+	b.control.SetReadDeadline(b.start.Add(budget))
+	n, err := b.ReadCloser.Read(p)
+	b.read += int64(n)
+	switch {
+	case err == io.EOF:
+		// From here on net/http reads to see whether the client leaves.
+		b.control.SetReadDeadline(time.Time{})
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		err = &taxii.Error{Code: taxii.Timeout, Msg: "the body came too slowly", Err: err}
+	case err != nil:
+		err = &taxii.Error{Code: taxii.Invalid, Msg: "the body could not be read to its end", Err: err}
+	}
+	b.err = err
+	return n, err
+}
+
+// discardTime is how long the rest of a body that nobody wants is waited for.
+const discardTime = 10 * time.Minute
+
+// discard reads what is left of the body, up to so many bytes, and tells whether
+// that was all of it. A client that is still sending when its connection is closed
+// may lose the answer (RFC 9112 §9.6), so the body is read before the answer.
+func (b *requestBody) discard(most int64) bool {
+	switch {
+	case b == nil || b.err == io.EOF:
+		return true
+	case b.err != nil, b.continues && b.read == 0, b.declared-b.read > most:
+		return false
+	}
+	b.longest = discardTime
+	io.CopyN(io.Discard, b, most)
+	if b.err == nil {
+		b.Read(make([]byte, 1))
+	}
+	return b.err == io.EOF
+}
+
+// decoded undoes the Content-Encoding of a push: none or gzip.
+func decoded(r *http.Request, body io.Reader) (io.Reader, error) {
+	switch coding := strings.ToLower(r.Header.Get("Content-Encoding")); coding {
+	case "", "identity":
+		return body, nil
+	case "gzip":
+		return &gzipBody{r: body}, nil
+	default:
+		return nil, taxii.Errorf(taxii.Unsupported, "Content-Encoding %q is not supported; send gzip or none", coding)
+	}
+}
+
+// gzipBody decompresses as it is read. A broken gzip stream is the sender's fault.
+type gzipBody struct {
+	r io.Reader
+	z *gzip.Reader
+}
+
+// Read implements io.Reader.
+func (b *gzipBody) Read(p []byte) (n int, err error) {
+	if b.z == nil {
+		if b.z, err = gzip.NewReader(b.r); err != nil {
+			return 0, badGzip(err)
+		}
+	}
+	n, err = b.z.Read(p)
+	if err != nil && err != io.EOF {
+		err = badGzip(err)
+	}
+	return n, err
+}
+
+// badGzip leaves the errors of the body below as they are.
+func badGzip(err error) error {
+	var known *taxii.Error
+	if errors.As(err, &known) {
+		return err
+	}
+	return &taxii.Error{Code: taxii.Invalid, Msg: "the body is no complete gzip stream", Err: err}
+}
