@@ -34,6 +34,14 @@ type Store interface {
 	// returned. It may be called more than once.
 	Amend(ctx context.Context, change func(*exchange.Directory) ([]audit.Entry, error)) error
 
+	// Document is what is kept under a name; nil if there is nothing.
+	Document(ctx context.Context, name string) ([]byte, error)
+	// AmendDocument lets change make new content of the old, which is nil if there is
+	// none, and saves it together with the entries that change returns; nil removes the
+	// document. If change fails, nothing is saved and its error returned. It may be
+	// called more than once. The directory and its generation stay as they are.
+	AmendDocument(ctx context.Context, name string, change func(old []byte) ([]byte, []audit.Entry, error)) error
+
 	// Append adds one part of a push. Each item becomes a record, is known
 	// already, or is refused; the status says which. Records get a date_added
 	// that is a whole millisecond and greater than any the collection ever gave,

@@ -106,7 +106,7 @@ func create(tx *bbolt.Tx) error {
 	for _, path := range [][][]byte{
 		{bucketMeta}, {bucketDirectory}, {bucketHeads}, {bucketParts}, {bucketLinks}, {bucketDelivered},
 		{bucketBars}, {bucketBars, bucketContent}, {bucketBars, bucketIdentity},
-		{bucketQuarantine}, {bucketQuota},
+		{bucketQuarantine}, {bucketQuota}, {bucketDocuments},
 	} {
 		if _, err := makeBucket(tx, path); err != nil {
 			return err

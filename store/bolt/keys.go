@@ -23,6 +23,7 @@ import (
 //	           chain                      end of the audit record: number 8, hash 32, open 1
 //	directory  centre                     JSON
 //	           organisation/<id>          JSON; account/, token/, agreement/, shut/ alike
+//	documents  name                       what is kept under it
 //	c<uuid>/   head                       counters and the last date given: see head;
 //	                                      its sequence is store.State.Past
 //	  live     date                       record: the newest version of each id
@@ -68,6 +69,7 @@ var (
 	bucketBars       = []byte("bars")
 	bucketQuarantine = []byte("quarantine")
 	bucketQuota      = []byte("quota")
+	bucketDocuments  = []byte("documents")
 
 	keyFormat     = []byte("format")
 	keyGeneration = []byte("generation")

@@ -3,11 +3,13 @@ package bolt
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
+	"strings"
 
 	"go.etcd.io/bbolt"
 
@@ -18,11 +20,49 @@ import (
 // Each runs in one transaction, and changes what [format] describes. What it reads
 // must not depend on functions that later layouts change.
 var migrations = [format]func(*bbolt.Tx) error{
-	5: dropFileMark,
+	5: func(tx *bbolt.Tx) error { return firstOf(dropFileMark(tx), moveProgress(tx)) },
 }
 
 // dropFileMark removes what told the file from others, which only the journal needed.
 func dropFileMark(tx *bbolt.Tx) error { return tx.Bucket(bucketMeta).Delete([]byte("file")) }
+
+// moveProgress makes a document of what persons decided about an operation, which
+// was a part of its agreement in the directory.
+func moveProgress(tx *bbolt.Tx) error {
+	documents, err := tx.CreateBucketIfNotExists([]byte("documents"))
+	if err != nil {
+		return err
+	}
+	directory := tx.Bucket([]byte("directory"))
+	moved := map[string][]byte{} // what is left of the agreements
+	if err := directory.ForEach(func(name, record []byte) error {
+		id, ok := strings.CutPrefix(string(name), "agreement/")
+		if !ok {
+			return nil
+		}
+		var agreement map[string]json.RawMessage
+		if err := json.Unmarshal(record, &agreement); err != nil {
+			return damaged("%s in the directory: %w", name, err)
+		}
+		progress, ok := agreement["progress"]
+		if !ok {
+			return nil
+		}
+		delete(agreement, "progress")
+		if moved[string(name)], err = json.Marshal(agreement); err != nil {
+			return err
+		}
+		return documents.Put([]byte("operation/"+id), progress)
+	}); err != nil {
+		return err
+	}
+	for name, record := range moved {
+		if err := directory.Put([]byte(name), record); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // migrate brings a file to the present layout, or makes a new one. If a step fails,
 // the file keeps the layout before it.

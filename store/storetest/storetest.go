@@ -45,6 +45,7 @@ func Run(t *testing.T, open Open) {
 		{"Quota", quotaTests},
 		{"Quarantine", quarantineTests},
 		{"Directory", directoryTests},
+		{"Documents", documentTests},
 		{"Shut", shutTests},
 		{"Upkeep", upkeepTests},
 	} {

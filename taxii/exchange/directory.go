@@ -100,32 +100,6 @@ type Deposit struct {
 	Versions []Version `json:"versions"`       // in the order deposited, one at least
 	Acts     []Act     `json:"acts,omitempty"` // in order of time
 	Told     State     `json:"told,omitempty"` // the last state that its members were told of
-
-	Progress Progress `json:"progress,omitzero"` // of an operation
-}
-
-// Progress is how far an operation has come.
-type Progress struct {
-	Draft    *Draft            `json:"draft,omitempty"`    // waits for a second person; nil if none does
-	First    *time.Time        `json:"first,omitempty"`    // when its reports and feeds were first published
-	Released *time.Time        `json:"released,omitempty"` // and last: what came until then is in it
-	Reworked uint64            `json:"reworked,omitempty"` // the audit entry up to which what was taken back has been reworked
-	Notes    map[string][]Note `json:"notes,omitempty"`    // of analysts, by the number of the report
-	Upheld   []string          `json:"upheld,omitempty"`   // ids of infrastructure about which the centre upheld a dispute
-}
-
-// Draft is a release as one person drew it up.
-type Draft struct {
-	By     string    `json:"by"`             // account
-	Home   string    `json:"home,omitempty"` // of a seconded person
-	At     time.Time `json:"at"`
-	Digest string    `json:"digest"` // of all it would tell
-}
-
-// Note is an analyst's words in a report.
-type Note struct {
-	Author string `json:"author"` // account
-	Text   string `json:"text"`
 }
 
 // Version is one version of an agreement, its file as it was deposited, byte

@@ -93,7 +93,6 @@ func (d *Desk) renew(ctx context.Context) error {
 		if terms := d.terms(text); d.operations[id] == nil || d.operations[id].terms != terms {
 			d.operations[id] = &operation{desk: d, text: text, terms: terms}
 		}
-		d.operations[id].progress = d.directory.Agreements[id].Progress
 	}
 	return nil
 }

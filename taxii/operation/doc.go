@@ -5,7 +5,7 @@
 //
 // Nothing calls it when data comes: it follows the audit chain, and works out
 // everything again from the store when it starts. Of its own it keeps only what
-// persons decided, beside the agreement in the directory ([exchange.Progress]).
+// persons decided, in a document of the store for each operation.
 //
 // Every figure and every object is fused from those contributions only that its
 // audience may benefit from. The package decides no access and answers no

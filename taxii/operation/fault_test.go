@@ -145,6 +145,20 @@ func (f *faults) Amend(ctx context.Context, change func(*exchange.Directory) ([]
 	return f.Store.Amend(ctx, change)
 }
 
+func (f *faults) Document(ctx context.Context, name string) ([]byte, error) {
+	if err := f.fail(); err != nil {
+		return nil, err
+	}
+	return f.Store.Document(ctx, name)
+}
+
+func (f *faults) AmendDocument(ctx context.Context, name string, change func([]byte) ([]byte, []audit.Entry, error)) error {
+	if err := f.fail(); err != nil {
+		return err
+	}
+	return f.Store.AmendDocument(ctx, name, change)
+}
+
 func (f *faults) Record(ctx context.Context, entries ...audit.Entry) error {
 	if err := f.fail(); err != nil {
 		return err

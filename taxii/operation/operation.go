@@ -36,7 +36,8 @@ type operation struct {
 	terms  string
 	viewer string // a contributor, to whom others are as to a bureau; "" for the centre
 
-	progress exchange.Progress // what persons have decided so far
+	progress progress
+	saved    []byte // the document that the progress is kept in
 
 	began   bool // what follows is there
 	rules   *fusion.Rules
@@ -62,6 +63,9 @@ type operation struct {
 
 // settle brings the operation up to date.
 func (o *operation) settle(ctx context.Context) error {
+	if err := o.loadProgress(ctx); err != nil {
+		return err
+	}
 	if !o.began {
 		if err := o.begin(ctx); err != nil {
 			return err

@@ -51,17 +51,17 @@ func (d *Desk) Draft(ctx context.Context, id string, by exchange.Principal, note
 	progress.Notes = maps.Clone(progress.Notes)
 	for number, text := range notes {
 		if progress.Notes == nil {
-			progress.Notes = map[string][]exchange.Note{}
+			progress.Notes = map[string][]note{}
 		}
-		progress.Notes[number] = append(slices.Clone(progress.Notes[number]), exchange.Note{Author: by.Account, Text: text})
+		progress.Notes[number] = append(slices.Clone(progress.Notes[number]), note{Author: by.Account, Text: text})
 	}
 	o.progress = progress // so that the draft has them
 	sum, err := digest(o.releases(p))
 	if err != nil {
 		return Release{}, err
 	}
-	progress.Draft = &exchange.Draft{By: by.Account, Home: by.Home, At: d.now(), Digest: sum}
-	if err := o.keep(ctx, progress, audit.Entry{
+	progress.Draft = &draft{By: by.Account, Home: by.Home, At: d.now(), Digest: sum}
+	if err := o.saveProgress(ctx, progress, audit.Entry{
 		Act: audit.Report, Account: by.Account, Org: by.Org, Home: by.Home, Digest: sum, Count: len(p.papers),
 		Text: fmt.Sprintf("%d reports drafted", len(p.papers)), Parties: []string{by.Org},
 	}); err != nil {
@@ -127,7 +127,7 @@ func (d *Desk) Publish(ctx context.Context, id string, by exchange.Principal) (o
 		Act: audit.Report, Account: by.Account, Org: by.Org, Home: by.Home, Digest: sum, Count: len(p.papers),
 		Text: fmt.Sprintf("%d reports published, drafted by %s", len(p.papers), draft.By), Parties: []string{by.Org},
 	})
-	if err := o.keep(ctx, progress, entries...); err != nil {
+	if err := o.saveProgress(ctx, progress, entries...); err != nil {
 		return out, err
 	}
 	out.Papers, err = o.papers(ctx, p)
@@ -164,24 +164,6 @@ func (o *operation) releases(p *picture) (all []report.Release) {
 	}
 	slices.SortFunc(all, func(a, b report.Release) int { return cmp.Compare(a.Country, b.Country) })
 	return all
-}
-
-// keep saves what was decided, with the entries that say so.
-func (o *operation) keep(ctx context.Context, progress exchange.Progress, entries ...audit.Entry) error {
-	for i := range entries {
-		entries[i].Agreement = o.text.ID
-		if len(o.text.ReportRules) > 0 && entries[i].Article == "" {
-			entries[i].Article = o.text.ReportRules[0].Article
-		}
-	}
-	err := o.desk.store.Amend(ctx, func(d *exchange.Directory) ([]audit.Entry, error) {
-		d.Agreements[o.text.ID].Progress = progress
-		return entries, nil
-	})
-	if err != nil {
-		return err
-	}
-	return o.desk.renew(ctx)
 }
 
 // derivations tell each contributor how many of its objects went into what was

@@ -73,6 +73,29 @@ func TestASecondPersonPublishes(t *testing.T) {
 	equal(t, "digest", again.Digest, first.Digest)
 }
 
+// A note or a draft makes nobody read the directory and its agreements again, and it
+// is there after a restart.
+func TestWhatPersonsDecideIsKeptOutsideTheDirectory(t *testing.T) {
+	w := pushedWorld(t)
+	before, err := w.store.Generation(t.Context())
+	w.must(err)
+	papers, err := w.desk.Reports(t.Context(), op, "")
+	w.must(err)
+	_, err = w.desk.Draft(t.Context(), op, anna, map[string]string{papers[0].Number: "Looked at twice."})
+	w.must(err)
+	w.restart()
+	_, err = w.desk.Publish(t.Context(), op, ben)
+	w.must(err)
+	documents, err := w.desk.Document(t.Context(), papers[0].Number, "")
+	w.must(err)
+	if text, err := json.Marshal(documents); err != nil || !bytes.Contains(text, []byte("Looked at twice.")) {
+		t.Errorf("the report is without the note that was made before the restart: %s, %v", text, err)
+	}
+	after, err := w.store.Generation(t.Context())
+	w.must(err)
+	equal(t, "generation of the directory", after, before)
+}
+
 // published is what every bureau gets: each object as its bytes, by collection.
 func (w *world) published() map[string][]string {
 	w.Helper()

@@ -223,7 +223,7 @@ func (d *Desk) Uphold(ctx context.Context, finding stix.ID, by exchange.Principa
 				return nil
 			}
 			progress.Upheld = append(slices.Clone(progress.Upheld), string(finding))
-			return o.keep(ctx, progress, audit.Entry{
+			return o.saveProgress(ctx, progress, audit.Entry{
 				Act: audit.Report, Account: by.Account, Org: by.Org, Home: by.Home, Text: "a dispute was upheld",
 				Subjects: []audit.Subject{{ID: string(finding)}}, Parties: []string{by.Org, c.Participant},
 			})

@@ -22,7 +22,7 @@ func (o *operation) rework(ctx context.Context) error {
 			return nil
 		}
 		progress.Draft = nil
-		return o.keep(ctx, progress, o.reworked(0, 0))
+		return o.saveProgress(ctx, progress, o.reworked(0, 0))
 	}
 	p, err := o.picture(ctx)
 	if err != nil {
@@ -45,7 +45,7 @@ func (o *operation) rework(ctx context.Context) error {
 		written, removed = written+w, removed+gone
 	}
 	progress.Draft, progress.Reworked = nil, o.chain.Position()
-	return o.keep(ctx, progress, o.reworked(written, removed))
+	return o.saveProgress(ctx, progress, o.reworked(written, removed))
 }
 
 func (o *operation) reworked(written, removed int) audit.Entry {

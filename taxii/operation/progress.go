@@ -1,0 +1,79 @@
+package operation
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"comity/taxii"
+	"comity/taxii/audit"
+)
+
+// progress is how far an operation has come. It is kept as JSON in a document of the
+// store.
+type progress struct {
+	Draft    *draft            `json:"draft,omitempty"`    // waits for a second person; nil if none does
+	First    *time.Time        `json:"first,omitempty"`    // when its reports and feeds were first published
+	Released *time.Time        `json:"released,omitempty"` // when they were last published: what came until then is in them
+	Reworked uint64            `json:"reworked,omitempty"` // the audit entry up to which what was taken back has been reworked
+	Notes    map[string][]note `json:"notes,omitempty"`    // by the number of the report
+	Upheld   []string          `json:"upheld,omitempty"`   // ids of infrastructure about which the centre upheld a dispute
+}
+
+// draft is a release as one person drew it up.
+type draft struct {
+	By     string    `json:"by"`             // account
+	Home   string    `json:"home,omitempty"` // of a seconded person
+	At     time.Time `json:"at"`
+	Digest string    `json:"digest"` // of everything it says
+}
+
+// note is an analyst's words in a report.
+type note struct {
+	Author string `json:"author"` // account
+	Text   string `json:"text"`
+}
+
+// document is the name of the document that the progress is kept in.
+func (o *operation) document() string { return "operation/" + o.text.ID }
+
+// loadProgress reads the progress if it has changed.
+func (o *operation) loadProgress(ctx context.Context) error {
+	saved, err := o.desk.store.Document(ctx, o.document())
+	if err != nil || bytes.Equal(saved, o.saved) {
+		return err
+	}
+	var p progress
+	if err := json.Unmarshal(saved, &p); err != nil {
+		return fmt.Errorf("read the document %s: %w", o.document(), err)
+	}
+	o.progress, o.saved = p, saved
+	return nil
+}
+
+// saveProgress saves what was decided together with the entries that say so. Conflict
+// if another process has saved something since loadProgress.
+func (o *operation) saveProgress(ctx context.Context, p progress, entries ...audit.Entry) error {
+	for i := range entries {
+		entries[i].Agreement = o.text.ID
+		if len(o.text.ReportRules) > 0 && entries[i].Article == "" {
+			entries[i].Article = o.text.ReportRules[0].Article
+		}
+	}
+	content, err := json.Marshal(p)
+	if err != nil {
+		return err
+	}
+	if err := o.desk.store.AmendDocument(ctx, o.document(), func(old []byte) ([]byte, []audit.Entry, error) {
+		if !bytes.Equal(old, o.saved) {
+			return nil, nil, taxii.Errorf(taxii.Conflict, "somebody else has just changed %s: try again", o.text.ID)
+		}
+		return content, entries, nil
+	}); err != nil {
+		return err
+	}
+	o.progress, o.saved = p, content
+	return nil
+}
