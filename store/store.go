@@ -53,8 +53,9 @@ type Store interface {
 	// is taken with a warning. Forbidden without the right
 	// to write; NotFound if the directory has shut the collection; TooMany if the
 	// first part is one push more than the flow's quota allows its writer that
-	// day (UTC). What is barred (see Remove) is a failure. Each part commits with
-	// its audit entry.
+	// day (UTC), TooLarge if the objects of the part are more than its quota lets it
+	// hold. What is barred (see Remove) is a failure. Each part commits with its audit
+	// entry.
 	Append(ctx context.Context, g exchange.Grant, part Part) (Status, Outcomes, error)
 	// Rehearse tells what Append would make of all parts of a push, one after the
 	// other, and stores nothing: no record, no status. It may read the parts more

@@ -34,6 +34,9 @@ func (s *Store) Append(ctx context.Context, g exchange.Grant, part store.Part) (
 			outcomes, err = s.outcomes(b.tx, push.number, part.N)
 			return err
 		}
+		if err := b.checkHeld(g.Collection(), len(part.Items)); err != nil {
+			return err
+		}
 		if push.number == 0 {
 			if err := b.count(g.Collection()); err != nil {
 				return err

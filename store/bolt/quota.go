@@ -4,12 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"fmt"
 	"time"
 
 	"go.etcd.io/bbolt"
 
-	"comity/taxii"
+	"comity/store"
 	"comity/taxii/exchange"
 )
 
@@ -26,9 +25,8 @@ func (b *batch) count(c *exchange.Collection) error {
 	quota := b.bucket(bucketQuota)
 	key := quotaKey(clause.Agreement, c.Writer, b.now)
 	n := number(quota.Get(key))
-	if most := c.Terms.Quota.PushesPerDay; most > 0 && n >= uint64(most) {
-		midnight := b.now.Truncate(24 * time.Hour).Add(24 * time.Hour)
-		return &taxii.Error{Code: taxii.TooMany, Msg: fmt.Sprintf("%s: more than %d pushes a day", c.Cite("pushes_per_day"), most), RetryAfter: midnight.Sub(b.now)}
+	if err := store.CheckPushes(c, int64(n), b.now); err != nil {
+		return err
 	}
 	b.writes++
 	if n == 0 {
@@ -37,6 +35,24 @@ func (b *batch) count(c *exchange.Collection) error {
 		}
 	}
 	return quota.Put(key, binary.BigEndian.AppendUint64(nil, n+1))
+}
+
+// checkHeld is TooLarge if n objects more are more than the quota lets the writer hold,
+// with what this transaction has added so far.
+func (b *batch) checkHeld(c *exchange.Collection, n int) error {
+	if c == nil || c.Terms.Quota.ObjectsHeld == 0 {
+		return nil
+	}
+	held := int64(n)
+	for _, id := range c.Held {
+		if e := b.collections[id]; e != nil {
+			held += int64(e.head.live + e.head.hist)
+		} else if there := openCollection(b.tx, id); there != nil {
+			h := there.head()
+			held += int64(h.live + h.hist)
+		}
+	}
+	return store.CheckHeld(c, held)
 }
 
 // forgetDays drops the counters under a prefix that come before key.

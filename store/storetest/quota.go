@@ -3,6 +3,8 @@ package storetest
 import (
 	"fmt"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -84,6 +86,43 @@ var quotaTests = []test{
 			w.Error(err)
 		}
 		w.wantPushes(start, 1)
+	}},
+	{"pushes at once do not hold more objects than allowed", func(w *world) {
+		p := newParties(w, w.Name()+" held", "[quota]\narticle = \"1\"\nobjects_held = 6\n")
+		if _, err := w.begin(p, true, indicator(0, 1), indicator(0, 2)); err != nil {
+			w.Fatal(err)
+		}
+		var wg sync.WaitGroup
+		var taken atomic.Int64
+		for n := range 16 {
+			wg.Go(func() {
+				_, err := w.begin(p, true, indicator(n+1, 1))
+				if err == nil {
+					taken.Add(1)
+					return
+				}
+				if taxii.CodeOf(err) != taxii.TooLarge || !strings.Contains(err.Error(), "article 1: more than 6 objects held") {
+					w.Errorf("got %v", err)
+				}
+			})
+		}
+		wg.Wait()
+		if n, err := w.store.Count(w.Context(), p.writer.ID()); n != 6 || taken.Load() != 4 || err != nil {
+			w.Errorf("%d objects are held after %d pushes more, %v", n, taken.Load(), err)
+		}
+		if _, err := w.store.Delete(w.Context(), p.writer, ids(all(), idOf("indicator", 0))); err != nil {
+			w.Fatal(err)
+		}
+		_, err := w.begin(p, true, indicator(20, 1), indicator(21, 1), indicator(22, 1))
+		w.wantCode(err, taxii.TooLarge)
+		sub, err := w.begin(p, true, indicator(20, 1), indicator(21, 1))
+		if err != nil {
+			w.Error("deleting makes no room: ", err)
+		}
+		if err := w.append(p.writer, store.Part{Submission: sub, Last: true, Items: []store.Item{indicator(20, 1), indicator(21, 1)}}); err != nil {
+			w.Error("a part that is in is refused: ", err)
+		}
+		w.clean()
 	}},
 	{"without a quota nothing counts", func(w *world) {
 		for n := range 5 {

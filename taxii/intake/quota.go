@@ -3,8 +3,8 @@ package intake
 import (
 	"context"
 	"io"
-	"time"
 
+	"comity/store"
 	"comity/taxii"
 )
 
@@ -23,14 +23,11 @@ func (p *push) room(ctx context.Context) (room, error) {
 	if quota.PushesPerDay > 0 {
 		by := c.Terms.By["pushes_per_day"]
 		n, err := p.store.Pushes(ctx, by.Agreement, c.Writer, p.submission.Requested)
+		if err == nil {
+			err = store.CheckPushes(c, n, p.submission.Requested)
+		}
 		if err != nil {
 			return room{}, err
-		}
-		if n >= quota.PushesPerDay {
-			tomorrow := p.submission.Requested.UTC().Truncate(24*time.Hour).AddDate(0, 0, 1)
-			full := taxii.Errorf(taxii.TooMany, "%s: more than %d pushes a day", c.Cite("pushes_per_day"), quota.PushesPerDay)
-			full.RetryAfter = tomorrow.Sub(p.submission.Requested)
-			return room{}, full
 		}
 	}
 	left := room{maxObjects, errManyObjects}
@@ -47,7 +44,7 @@ func (p *push) room(ctx context.Context) (room, error) {
 			free -= n
 		}
 		if free < left.objects {
-			left = room{max(free, 0), taxii.Errorf(taxii.TooLarge, "%s: more than %d objects held", c.Cite("objects_held"), quota.ObjectsHeld)}
+			left = room{max(free, 0), store.CheckHeld(c, quota.ObjectsHeld+1)}
 		}
 	}
 	return left, nil
