@@ -15,7 +15,7 @@ import (
 // Value is an observable by its type and normal form. Its text and that of
 // [Entity.Key] are equal exactly if they mean the same.
 type Value struct {
-	Type string // ipv4-addr, ipv6-addr, domain-name or url
+	Type string // ipv4-addr, ipv6-addr, domain-name or url; indicator if its pattern claims no value
 	Text string
 }
 

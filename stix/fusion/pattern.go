@@ -1,6 +1,8 @@
 package fusion
 
 import (
+	"slices"
+
 	"comity/stix"
 	"comity/stix/pattern"
 	"comity/stix/rawjson"
@@ -25,8 +27,9 @@ func (r *reader) readPattern(indicator stix.Object) {
 	r.patternValues(c, indicator)
 }
 
-// patternValues contributes the values that the pattern of an indicator asks
-// for: those compared for equality, unless negated.
+// patternValues contributes the values that the pattern of an indicator claims.
+// An indicator that claims none, because its pattern is conditional, contributes
+// itself in their place: it is not counted, and its sender is told why.
 func (r *reader) patternValues(c Contribution, indicator stix.Object) {
 	if kind := text(indicator, "pattern_type"); kind != "stix" {
 		return
@@ -36,8 +39,18 @@ func (r *reader) patternValues(c Contribution, indicator stix.Object) {
 		r.refused = append(r.refused, Refusal{indicator.ID, err.Error()})
 		return
 	}
-	for typ, sent := range asked(parsed.Root) {
-		value, err := Normal(typ, sent)
+	claims, condition := parsed.Claims()
+	claims = slices.DeleteFunc(claims, func(claim pattern.Claim) bool {
+		path := claim.Path
+		return !fused(path.Type) || len(path.Steps) != 1 || path.Steps[0].Key != "value" || claim.Value.Kind != pattern.String
+	})
+	if condition != "" || slices.ContainsFunc(claims, func(claim pattern.Claim) bool { return claim.Op != pattern.Equal }) {
+		c.Value = Value{"indicator", string(indicator.ID)}
+		r.all = append(r.all, c)
+		return
+	}
+	for _, claim := range claims {
+		value, err := Normal(claim.Path.Type, claim.Value.Text)
 		if err != nil {
 			r.refused = append(r.refused, Refusal{indicator.ID, err.Error()})
 			continue
@@ -45,43 +58,4 @@ func (r *reader) patternValues(c Contribution, indicator stix.Object) {
 		c.Value = value
 		r.all = append(r.all, c)
 	}
-}
-
-// asked yields the type and text of the values that a pattern asks for: those of
-// tests such as [ipv4-addr:value = '198.51.100.3'] or IN, unless negated.
-func asked(e *pattern.Expr) func(yield func(typ, text string) bool) {
-	return func(yield func(typ, text string) bool) { askedIn(e, yield) }
-}
-
-func askedIn(e *pattern.Expr, yield func(typ, text string) bool) bool {
-	if e.Where != nil {
-		return askedWhere(e.Where, yield)
-	}
-	for _, of := range e.Of {
-		if !askedIn(of, yield) {
-			return false
-		}
-	}
-	return true
-}
-
-func askedWhere(c *pattern.Comparison, yield func(typ, text string) bool) bool {
-	for _, of := range c.Of {
-		if !askedWhere(of, yield) {
-			return false
-		}
-	}
-	test := c.Test
-	if test == nil || test.Not || test.Op != pattern.Equal && test.Op != pattern.In || !fused(test.Path.Type) {
-		return true
-	}
-	if len(test.Path.Steps) != 1 || test.Path.Steps[0].Key != "value" {
-		return true
-	}
-	for _, constant := range test.Constants {
-		if constant.Kind == pattern.String && !yield(test.Path.Type, constant.Text) {
-			return false
-		}
-	}
-	return true
 }

@@ -33,7 +33,7 @@ type Refusal struct {
 // Read takes the contributions from the objects of one push: one for each
 // observable that an infrastructure consists of, for each indicator that
 // indicates it. An infrastructure without an indicator speaks for itself; an
-// indicator without one speaks through the values its pattern asks for.
+// indicator without one speaks through the values its pattern claims.
 // Relationships count that are in the push; what they join may come from Find.
 // Contributions come in the order of their objects; values that cannot be brought
 // into normal form are refused.

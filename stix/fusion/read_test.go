@@ -33,18 +33,42 @@ func relation(t testing.TB, n int, from, kind, to string, more string) stix.Obje
 const c2Indicator = `,"pattern_type":"stix","valid_from":"2017-04-01T12:00:00Z",` +
 	`"kill_chain_phases":[{"kill_chain_name":"lockheed-martin-cyber-kill-chain","phase_name":"command-and-control"}],"pattern":`
 
-// An indicator alone speaks through its pattern: what is asked for, not what is
-// excluded.
+// An indicator alone speaks through its pattern, if that is an OR of plain tests.
+// Of any other pattern no value is claimed: its indicator is conditional, and
+// counted as such.
 func TestReadPattern(t *testing.T) {
-	indicator := object(t, "indicator", 1, c2Indicator+`"[ipv4-addr:value IN ('8.8.0.1','8.8.0.2') AND ipv4-addr:value != '8.8.0.9'] OR [url:value NOT = 'http://b.example.org/'] OR [domain-name:value = 'C.example.org.']"`)
-	all, refused := fusion.Read([]stix.Object{indicator}, source("alder"))
-	var got []string
-	for _, c := range all {
-		got = append(got, string(c.Kind)+" "+c.Value.Text)
+	for _, test := range []struct {
+		pattern string
+		values  []string
+	}{
+		{"[ipv4-addr:value IN ('8.8.0.1','8.8.0.2')] OR [domain-name:value = 'C.example.org.' OR url:value = 'http://b.example.org/']",
+			[]string{"8.8.0.1", "8.8.0.2", "c.example.org", "http://b.example.org/"}},
+		{"[network-traffic:dst_ref.value = '8.8.0.1' AND network-traffic:dst_port = 443]", []string{"8.8.0.1"}},
+		{"[file:hashes.MD5 = '79054025255fb1a26e4bc422aef54eb4' OR ipv4-addr:value = '8.8.0.1']", []string{"8.8.0.1"}},
+		{"[ipv4-addr:value = '8.8.0.1' AND ipv4-addr:belongs_to_refs[*].number = 64500]", nil},
+		{"[ipv4-addr:value = '8.8.0.1'] AND [domain-name:value = 'c.example.org']", nil},
+		{"[ipv4-addr:value = '8.8.0.1'] FOLLOWEDBY [ipv4-addr:value = '8.8.0.2']", nil},
+		{"[ipv4-addr:value = '8.8.0.1'] WITHIN 300 SECONDS", nil},
+		{"[ipv4-addr:value = '8.8.0.1' OR url:value NOT = 'http://b.example.org/']", nil},
+		{"[ipv4-addr:value != '8.8.0.9']", nil},
+		{"[ipv4-addr:value ISSUBSET '8.8.0.0/24']", nil},
+	} {
+		indicator := object(t, "indicator", 1, c2Indicator+fmt.Sprintf("%q", test.pattern))
+		all, refused := fusion.Read([]stix.Object{indicator}, source("alder"))
+		var values []string
+		for i := range all {
+			if rules := plain(); rules.Screen(&all[i]) != fusion.Conditional {
+				values = append(values, all[i].Value.Text)
+			}
+			equal(t, "kind and subject", []any{all[i].Kind, all[i].Subject}, []any{fusion.C2, indicator.ID})
+		}
+		equal(t, test.pattern, values, test.values)
+		equal(t, test.pattern+": refused", len(refused), 0)
+		if test.values == nil {
+			accounts := stateOf(plain(), all).Accounts(centre, fusion.C2)
+			equal(t, test.pattern+": not counted", accounts["alder"].NotCounted, map[fusion.Reason]int{fusion.Conditional: 1})
+		}
 	}
-	equal(t, "values", got, []string{"c2 8.8.0.1", "c2 8.8.0.2", "c2 c.example.org"})
-	equal(t, "refused", len(refused), 0)
-	equal(t, "read from", all[0].Subject, indicator.ID)
 }
 
 // An indicator of malware speaks through its pattern too, and so does one of

@@ -12,6 +12,7 @@ type Reason string
 
 // The reasons, those of single contributions first.
 const (
+	Conditional   Reason = "conditional" // its pattern claims no value by itself
 	Unroutable    Reason = "unroutable"
 	Warned        Reason = "warning-list"
 	Stale         Reason = "stale"           // no longer valid
@@ -58,6 +59,8 @@ func (r *Rules) Screen(c *Contribution) Reason {
 	switch {
 	case c.Revoked:
 		return Withdrawn
+	case c.Value.Type == "indicator":
+		return Conditional
 	case !r.routable(host):
 		return Unroutable
 	case r.Warning.Has(host):

@@ -29,9 +29,8 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		same(t, p)
-		p.ObjectTypes()
 		p.Paths()
-		p.Equalities()
+		p.Claims()
 		if mode&3 == 0 {
 			lenient, err := pattern.Parse(text, pattern.Lenient)
 			if err != nil || lenient.String() != p.String() {

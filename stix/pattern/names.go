@@ -26,14 +26,6 @@ func (c *Comparison) tests(yield func(*Test)) {
 	}
 }
 
-// ObjectTypes lists the object types that paths begin with, sorted, each once.
-func (p *Pattern) ObjectTypes() []string {
-	var all []string
-	p.tests(func(t *Test) { all = append(all, t.Path.Type) })
-	slices.Sort(all)
-	return slices.Compact(all)
-}
-
 // Paths lists the paths of all tests, in order of the text, each once.
 func (p *Pattern) Paths() []Path {
 	const few = 16 // are compared with each other
@@ -64,25 +56,4 @@ func (p *Pattern) Paths() []Path {
 
 func (p Path) equal(other Path) bool {
 	return p.Type == other.Type && slices.Equal(p.Steps, other.Steps)
-}
-
-// Equality is a value that a pattern looks for.
-type Equality struct {
-	Path     Path
-	Constant Constant
-}
-
-// Equalities lists the values that the pattern looks for with = and IN, in
-// order of the text. What NOT stands before is left out.
-func (p *Pattern) Equalities() []Equality {
-	var all []Equality
-	p.tests(func(t *Test) {
-		if t.Not || t.Op != Equal && t.Op != In {
-			return
-		}
-		for _, c := range t.Constants {
-			all = append(all, Equality{t.Path, c})
-		}
-	})
-	return all
 }
