@@ -9,8 +9,8 @@ import (
 // Article is one clause in the words the parties signed.
 type Article struct {
 	place
-	N       string `toml:"n,required" form:"text"`
-	Heading string `toml:"heading,required" form:"text"`
+	N       string `toml:"n,required" form:"line"`
+	Heading string `toml:"heading,required" form:"line"`
 	Text    string `toml:"text,required" form:"text"`
 	Binding bool   `toml:"binding,required"` // a binding article needs a block that carries it out
 }
@@ -49,8 +49,8 @@ type Party struct {
 	Org     string   `toml:"org,required" form:"slug"`
 	Role    string   `toml:"role,required" form:"slug"`
 	Kind    string   `toml:"kind" form:"oneof international-body national-bureau law-enforcement private-vendor cert soc isac"`
-	Name    string   `toml:"name" form:"text"`
-	Units   []string `toml:"units" form:"text"`
+	Name    string   `toml:"name" form:"line"`
+	Units   []string `toml:"units" form:"line"`
 	Country string   `toml:"country" form:"country"`
 }
 
@@ -117,7 +117,7 @@ type Handling struct {
 // IEP is the agreement as a FIRST Information Exchange Policy 2.0.
 type IEP struct {
 	Block
-	Name                string `toml:"name,required" form:"text"`
+	Name                string `toml:"name,required" form:"line"`
 	EncryptInTransit    string `toml:"encrypt_in_transit" form:"oneof must may"`
 	PermittedActions    string `toml:"permitted_actions" form:"oneof none contact-for-instruction internally-visible-actions externally-visible-indirect-actions externally-visible-direct-actions"`
 	Notifications       string `toml:"affected_party_notifications" form:"oneof may must-not"`

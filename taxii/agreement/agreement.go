@@ -50,7 +50,7 @@ type Agreement struct {
 	Kind     Kind   `toml:"kind,required" form:"oneof charter data-exchange-agreement ad-hoc-letter operation reader-letter"`
 	ID       string `toml:"id,required" form:"slug"`
 	Version  int64  `toml:"version,required" form:"positive"`
-	Title    string `toml:"title,required" form:"text"`
+	Title    string `toml:"title,required" form:"line"`
 	Replaces string `toml:"replaces" form:"digest"` // digest of the version this one amends
 
 	Articles     []Article     `toml:"article,required"`

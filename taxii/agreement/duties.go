@@ -49,7 +49,7 @@ type Retention struct {
 type Secondment struct {
 	Block
 	Person     string    `toml:"person,required" form:"word"`
-	Post       string    `toml:"post" form:"text"`
+	Post       string    `toml:"post" form:"line"`
 	Home       string    `toml:"home,required" form:"slug"`
 	Host       string    `toml:"host,required" form:"slug"`
 	From       time.Time `toml:"from,required"`
@@ -155,7 +155,7 @@ type Publish struct {
 type Signature struct {
 	Block
 	Org string    `toml:"org,required" form:"slug"`
-	By  string    `toml:"by" form:"text"`
+	By  string    `toml:"by" form:"line"`
 	At  time.Time `toml:"at,required"`
 	Key string    `toml:"key,required" form:"word"`
 	Sig string    `toml:"sig,required" form:"word"`

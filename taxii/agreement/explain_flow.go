@@ -157,7 +157,12 @@ func (e *explainer) labels(t Terms) []sentence {
 		say("unmarked", "An object without a label is %s", tlpWords(*t.Unmarked))
 	}
 	if t.UnmarkedObservables == Inherit {
-		say("unmarked_observables", "An observable without a label takes that of the objects it is sent with")
+		alone := "refused"
+		if t.Unmarked != nil {
+			alone = tlpWords(*t.Unmarked)
+		}
+		say("unmarked_observables", "An observable, relationship, sighting, location or identity without a label takes the strictest of "+
+			"the objects in the same push that refer to it or that it refers to; one that has no link to a labelled object is %s", alone)
 	}
 	if t.UnknownMarking == Ignore {
 		say("unknown_marking", "A marking nobody here knows changes nothing")

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"comity/taxii"
 )
 
 // forms are what the tag form asks of a text, by name: the expression, and
@@ -15,6 +17,7 @@ var forms = map[string]struct {
 	want string
 }{
 	"text":    {regexp.MustCompile(`\S`), "it must not be empty"},
+	"line":    {regexp.MustCompile(`^[^\n\t]*\S[^\n\t]*$`), "write one line, which is not empty"},
 	"word":    {regexp.MustCompile(`^[^\s\pC]+$`), "write one word without spaces"},
 	"slug":    {regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`), "write up to 64 of a-z, 0-9, - and _"},
 	"type":    {regexp.MustCompile(`^[a-z0-9][a-z0-9-]{1,249}$`), "write a STIX type name such as indicator"},
@@ -53,6 +56,15 @@ func complaint(form string, v any) string {
 		return fmt.Sprintf("%q: %s", s, f.want)
 	}
 	return ""
+}
+
+// CheckID says what is wrong with the id of an agreement or organisation. The
+// error is a [taxii.Error] with code Invalid.
+func CheckID(id string) error {
+	if msg := complaint("slug", id); msg != "" {
+		return taxii.Errorf(taxii.Invalid, "%s", msg)
+	}
+	return nil
 }
 
 func numberComplaint(form string, n int64) string {

@@ -13,60 +13,102 @@ import (
 	"comity/taxii"
 )
 
-// Draft is what has to be known of a two-party agreement. ID, both parties'
-// Org, Effective and Expires must be given.
+// Draft is what has to be known of an agreement between the centre and its
+// partners. ID, Effective, Expires and the Org of each party must be given.
 type Draft struct {
 	ID, Title string   // without Title, one is made of the names
 	Centre    Party    // Role is centre; Kind without one international-body
-	Partner   Party    // without Role, bureau for a national-bureau, else provider; without Kind private-vendor
+	Partners  []Party  // at least one; without Role, bureau for a national-bureau, else provider; without Kind private-vendor
 	Purposes  []string // nil is all three
 
 	Effective, Expires time.Time
 
-	ObjectTypes   []string // what the partner may send; nil is all
-	Unmarked      Unmarked // what becomes of the partner's unmarked objects
-	RedRecipients []string // "org:name"; without any the partner may not send RED
+	Senders       []string // ids of the partners that send to the centre; nil is all
+	Readers       []string // ids of the partners that read what the others send, beside the centre
+	OnwardTo      []string // kinds of organisation that the centre may pass on to what it has fused; nil is nobody
+	ObjectTypes   []string // what partners may send; nil is all
+	Unmarked      Unmarked // what becomes of the partners' unmarked objects
+	RedRecipients []string // "org:name"; without any the partners may not send RED
+}
+
+// outline is a draft with the words that its articles are made of.
+type outline struct {
+	Draft
+	PartnerIDs                         []string
+	Everybody, Partner, Sender, Reader string // names, as a sentence has them
 }
 
 //go:embed new.tmpl
 var newText string
 
-// New writes a data exchange agreement between the centre and a partner, with
-// a flow inbound and a flow outbound, each article in plain words beside the
-// block that carries it out. [Parse] and [Check] have nothing to say against
-// it. What they would say against the draft is the error, with code Invalid.
+// New writes a data exchange agreement: a flow inbound, in which each sender has
+// a collection of its own, and a flow outbound from the centre to all partners,
+// each article in plain words beside the block that carries it out. [Parse] and
+// [Check] have nothing to say against it. What they would say against the draft
+// is the error, with code Invalid.
 func New(d Draft) ([]byte, error) {
 	if d.Effective.IsZero() || d.Expires.IsZero() {
 		return nil, taxii.Errorf(taxii.Invalid, "agreement %s: say when it takes effect and when it expires", d.ID)
 	}
+	if len(d.Partners) == 0 {
+		return nil, taxii.Errorf(taxii.Invalid, "agreement %s: name at least one partner", d.ID)
+	}
 	d.Centre.Role = RoleCentre
 	d.Centre.Kind = cmp.Or(d.Centre.Kind, "international-body")
 	d.Centre.Name = cmp.Or(d.Centre.Name, d.Centre.Org)
-	d.Partner.Kind = cmp.Or(d.Partner.Kind, "private-vendor")
-	d.Partner.Name = cmp.Or(d.Partner.Name, d.Partner.Org)
-	if d.Partner.Role == "" {
-		d.Partner.Role = "provider"
-		if d.Partner.Kind == "national-bureau" {
-			d.Partner.Role = "bureau"
+	d.Partners = slices.Clone(d.Partners)
+	o := outline{}
+	names := map[string]string{}
+	for i := range d.Partners {
+		p := &d.Partners[i]
+		p.Kind = cmp.Or(p.Kind, "private-vendor")
+		p.Name = cmp.Or(p.Name, p.Org)
+		role := "provider"
+		if p.Kind == "national-bureau" {
+			role = "bureau"
 		}
+		p.Role = cmp.Or(p.Role, role)
+		names[p.Org] = p.Name
+		o.PartnerIDs = append(o.PartnerIDs, p.Org)
 	}
-	d.Title = cmp.Or(d.Title, "Data exchange agreement: "+d.Centre.Name+" and "+d.Partner.Name)
+	if d.Senders == nil {
+		d.Senders = o.PartnerIDs
+	}
 	if d.Purposes == nil {
 		d.Purposes = []string{"criminal-trends", "cyberthreats", "cybercrime"}
 	}
+	called := func(orgs []string) string {
+		var ss []string
+		for _, org := range orgs {
+			ss = append(ss, cmp.Or(names[org], org))
+		}
+		return enumerate(ss)
+	}
+	o.Partner, o.Sender, o.Reader = called(o.PartnerIDs), called(d.Senders), called(d.Readers)
+	names[d.Centre.Org] = d.Centre.Name
+	o.Everybody = called(append([]string{d.Centre.Org}, o.PartnerIDs...))
+	d.Title = cmp.Or(d.Title, "Data exchange agreement: "+o.Everybody)
+	o.Draft = d
 
 	t, err := template.New("").Funcs(template.FuncMap{
-		"q": quote, "list": list, "time": timestamp, "day": day, "words": words,
+		"q": quote, "list": list, "time": timestamp, "day": day, "tlp": tlpWords,
+		"words":   func(ss []string) string { return enumerate(spaced(ss...)) },
+		"prepend": func(s string, ss []string) []string { return append([]string{s}, ss...) },
 	}).Parse(newText)
 	if err != nil {
 		panic("agreement: new.tmpl: " + err.Error())
 	}
 	var b bytes.Buffer
-	if err := t.Execute(&b, d); err != nil {
+	if err := t.Execute(&b, o); err != nil {
 		return nil, taxii.Errorf(taxii.Invalid, "write agreement %s: %s", d.ID, err)
 	}
-	if _, ps := Parse(d.ID+".toml", b.Bytes()); ps.Err() != nil {
-		return nil, ps.Err()
+	_, ps := Parse(d.ID, b.Bytes())
+	var said []string
+	for _, p := range ps.Errors() {
+		said = append(said, p.Msg) // there is no file yet that a line could be of
+	}
+	if said != nil {
+		return nil, taxii.Errorf(taxii.Invalid, "%s", strings.Join(said, "\n"))
 	}
 	return b.Bytes(), nil
 }
@@ -95,15 +137,3 @@ func list(ss []string) (string, error) {
 func timestamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 func day(t time.Time) string { return t.UTC().Format("2 January 2006") }
-
-// words are the purposes as the article says them.
-func words(ss []string) string {
-	ss = slices.Clone(ss)
-	for i, s := range ss {
-		ss[i] = strings.ReplaceAll(s, "-", " ")
-	}
-	if n := len(ss); n > 1 {
-		return strings.Join(ss[:n-1], ", ") + " and " + ss[n-1]
-	}
-	return strings.Join(ss, "")
-}

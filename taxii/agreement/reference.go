@@ -143,7 +143,7 @@ func formOf(t reflect.Type, form string) string {
 		return "organisation:name"
 	case "prefix":
 		return "address range"
-	case "":
+	case "", "line":
 		return "text"
 	}
 	return name

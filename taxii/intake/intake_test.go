@@ -52,7 +52,7 @@ func open(t testing.TB) (in *intake.Intake, s *recorder, g exchange.Grant, dir s
 	}
 	t.Cleanup(func() { b.Close() })
 	text, err := agreement.New(agreement.Draft{
-		ID: "deal", Centre: agreement.Party{Org: "igci"}, Partner: agreement.Party{Org: "vendor"},
+		ID: "deal", Centre: agreement.Party{Org: "igci"}, Partners: []agreement.Party{{Org: "vendor"}},
 		Effective: now.AddDate(-1, 0, 0), Expires: now.AddDate(1, 0, 0),
 	})
 	if err != nil {
