@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"comity/stix/rawjson"
 )
 
 // MaxObject is the size above which one object is refused, in bytes as sent.
@@ -15,8 +17,8 @@ import (
 // objects may not be larger either.
 const MaxObject = 16 << 20
 
-// between is the room for what separates one object from the next.
-const between = 64 << 10
+// separatorRoom is how many bytes may separate one object from the next.
+const separatorRoom = 64 << 10
 
 // A FormError says that the input is well-formed JSON, but neither a bundle
 // nor an envelope.
@@ -24,41 +26,36 @@ type FormError struct{ Text string }
 
 func (e *FormError) Error() string { return e.Text }
 
-// A SyntaxError says that the input is no I-JSON (RFC 7493): bad syntax, bad
-// UTF-8, a duplicate member name, or nesting without end.
+// A SyntaxError says that the input is no I-JSON (RFC 7493), in a place where
+// no single object can be blamed: nothing behind it can be read.
 type SyntaxError struct {
-	Offset int64  // octets before the fault
+	Offset int64  // bytes before the fault
 	Path   string // JSON pointer to where it is
+	Rule   string // number of the rule, such as "R-002"
 	Text   string
 }
 
 func (e *SyntaxError) Error() string {
-	return fmt.Sprintf("no valid JSON at octet %d, %s: %s", e.Offset, "/"+trimSlash(e.Path), e.Text)
-}
-
-func trimSlash(s string) string {
-	if s != "" && s[0] == '/' {
-		return s[1:]
-	}
-	return s
+	return fmt.Sprintf("no valid JSON at byte %d, /%s: %s", e.Offset, strings.TrimPrefix(e.Path, "/"), e.Text)
 }
 
 // Decoder reads the objects of a STIX bundle (STIX 2.1 §8) or a TAXII envelope
 // (TAXII 2.1 §3.7): of a JSON object, the member "objects". It holds one
 // object at a time, whatever the size of the input.
 //
-// What comes before the list is read by jsontext, and the elements by a scanner
-// that is much faster. Wherever that is in doubt, jsontext takes over for the
-// rest: all that is said of a fault is what jsontext says.
+// What comes before and behind the list is read by jsontext, and the elements
+// by a scanner that is much faster. Where the scanner is in doubt, jsontext
+// judges that element; where even its end is in doubt, the rest of the input.
 type Decoder struct {
 	in    limitedReader
 	json  *jsontext.Decoder
 	scans bool  // the scanner reads, json waits
 	moved int64 // what the offsets of json are short of those of the input
 	list  list
+	tail  bytes.Buffer // the input from the end of the list on
 	state decodeState
 	buf   []byte
-	err   error // what Next returned last
+	err   error // the final error of Next
 }
 
 type decodeState uint8
@@ -67,6 +64,7 @@ const (
 	beforeObjects decodeState = iota
 	inObjects
 	afterObjects
+	noObjects // the whole input was read, and there is no list
 )
 
 // NewDecoder reads from r. Errors of r itself are returned by Next as they
@@ -91,15 +89,23 @@ func (d *Decoder) Reset(r io.Reader) {
 }
 
 // Next returns the next element of "objects" in compact form, valid until the
-// following call. After the last it checks the rest of the input and returns
-// io.EOF: only then is the whole input known to be well-formed. Any other
-// error is a [*SyntaxError], a [*FormError], or the reader's. Every error is
-// final: Next returns it from then on.
+// following call.
+//
+// An [*Error] says that this element is no I-JSON, is nested too deep or is too
+// large; Next goes on behind it. Every other error is final, and Next returns
+// it from then on. After the last element Next checks the rest of the input and
+// returns io.EOF: only then is the whole input known to be well-formed.
+// Otherwise it is a [*SyntaxError], a [*FormError], or the reader's.
 func (d *Decoder) Next() (object []byte, err error) {
-	if d.err == nil {
-		object, d.err = d.next()
+	if d.err != nil {
+		return nil, d.err
 	}
-	return object, d.err
+	object, err = d.next()
+	var element *Error
+	if !errors.As(err, &element) {
+		d.err = err
+	}
+	return object, err
 }
 
 func (d *Decoder) next() ([]byte, error) {
@@ -112,18 +118,16 @@ func (d *Decoder) next() ([]byte, error) {
 			d.list.begin(d.json.InputOffset())
 			d.scans = true
 		case inObjects:
-			d.allow(MaxObject + between)
+			d.allow(MaxObject + separatorRoom)
 			if d.scans {
-				value, ok, err := d.list.next()
-				if err != nil {
-					return nil, err
-				}
-				if ok {
-					return d.compact(value, d.list.scan.loose)
+				value, err := d.element()
+				if value != nil || err != nil {
+					return value, err
 				}
 				if closed, err := d.list.closed(); err != nil {
 					return nil, err
 				} else if closed {
+					d.tail.WriteString("]}")
 					return nil, io.EOF
 				}
 				if err := d.handOver(); err != nil {
@@ -152,7 +156,7 @@ func (d *Decoder) next() ([]byte, error) {
 			case io.EOF:
 				return nil, io.EOF
 			case nil:
-				return nil, &SyntaxError{Offset: end, Text: "something follows the object"}
+				return nil, &SyntaxError{Offset: end, Rule: "R-002", Text: "something follows the object"}
 			default:
 				return nil, d.fault(err)
 			}
@@ -160,17 +164,125 @@ func (d *Decoder) next() ([]byte, error) {
 	}
 }
 
+// element is the next element of the list, or what is wrong with it. It is nil
+// without an error at the end of the list, and where the end of the element
+// cannot be found.
+func (d *Decoder) element() ([]byte, error) {
+	value, err := d.list.next()
+	switch {
+	case err == errLargeElement:
+		return nil, d.skipLarge()
+	case err != nil:
+		return nil, err
+	case value != nil:
+		return d.compact(value, d.list.scan.loose)
+	}
+	if value, err = d.list.doubtful(); value == nil {
+		if err == errLargeElement {
+			err = d.skipLarge()
+		}
+		return nil, err
+	}
+	if fault := syntaxOf(value); fault != nil {
+		at := d.offset() - int64(len(value)) + fault.Offset
+		e := elementError(value, fault.Rule, fmt.Sprintf("%s, at byte %d", fault.Text, at))
+		e.Path = fault.Path
+		return nil, e
+	}
+	return d.compact(value, true)
+}
+
+// skipLarge reads over an element that is larger than allowed.
+func (d *Decoder) skipLarge() error {
+	begun := bytes.TrimLeft(d.list.unread(), space+",")
+	e := elementError(begun, "R-180", fmt.Sprintf("larger than %d bytes, at byte %d", MaxObject, d.in.read-int64(len(begun))))
+	if err := d.list.skip(); err != nil {
+		return d.fault(err)
+	}
+	return e
+}
+
+// syntaxOf is what is wrong with an element whose end is known; nil if jsontext
+// takes it. It is read token by token, for the sake of the path.
+func syntaxOf(element []byte) *SyntaxError {
+	in := jsontext.NewDecoder(bytes.NewReader(element))
+	for whole := false; ; whole = in.StackDepth() == 0 {
+		var fault *jsontext.SyntacticError
+		if _, err := in.ReadToken(); errors.As(err, &fault) {
+			return syntaxError(fault)
+		} else if err == io.EOF {
+			return nil
+		} else if whole {
+			return &SyntaxError{Rule: "R-002", Offset: in.InputOffset(), Text: "something follows the value"}
+		}
+	}
+}
+
+func syntaxError(e *jsontext.SyntacticError) *SyntaxError {
+	text := e.Err.Error()
+	return &SyntaxError{Offset: e.ByteOffset, Path: string(e.JSONPointer), Rule: syntaxRule(text), Text: text}
+}
+
+// syntaxRule tells which rule a text breaks that is no I-JSON, by what
+// jsontext says of it: UTF-8 (R-001), no duplicate names (R-003), no half of a
+// surrogate pair (R-005), no NaN or Infinity (R-009), bounded depth (R-180),
+// JSON at all (R-002).
+func syntaxRule(text string) string {
+	switch has := func(s string) bool { return strings.Contains(text, s) }; {
+	case has("invalid UTF-8"), has("byte order mark"):
+		return "R-001"
+	case has("duplicate object member name"):
+		return "R-003"
+	case has("surrogate"):
+		return "R-005"
+	case has("'N' at start of value"), has("'I'"):
+		return "R-009"
+	case has("depth"), has("deeper"):
+		return "R-180"
+	}
+	return "R-002"
+}
+
+// elementError is about an element that is no valid JSON, or only its
+// beginning. Its id is found if it is plainly there.
+func elementError(element []byte, rule, text string) *Error {
+	in := jsontext.NewDecoder(bytes.NewReader(element), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	e := &Error{Rule: rule, Text: text}
+	if token, err := in.ReadToken(); err != nil || token.Kind() != '{' {
+		return e
+	}
+	for {
+		name, err := in.ReadToken()
+		if err != nil || name.Kind() != '"' {
+			return e
+		}
+		if name.String() != "id" {
+			if in.SkipValue() != nil {
+				return e
+			}
+			continue
+		}
+		value, err := in.ReadValue()
+		if err == nil {
+			s, _ := rawjson.Text(value)
+			id, _ := ParseID(string(s))
+			e.ID = string(id)
+		}
+		return e
+	}
+}
+
 // compact is value as Next returns it. loose tells that there may be whitespace
 // between its tokens.
 func (d *Decoder) compact(value []byte, loose bool) (_ []byte, err error) {
 	if len(value) > MaxObject {
-		return nil, tooLarge()
+		return nil, elementError(value, "R-180", fmt.Sprintf("larger than %d bytes, before byte %d", MaxObject, d.offset()))
 	}
 	if !loose {
 		return value, nil
 	}
 	if d.buf, err = appendCompact(d.buf[:0], value); err != nil {
-		return nil, d.fault(err)
+		return nil, elementError(value, "R-180", fmt.Sprintf("%v, before byte %d", err, d.offset()))
 	}
 	return d.buf, nil
 }
@@ -186,8 +298,8 @@ func (d *Decoder) handOver() error {
 	}
 	shown := int64(len(d.list.head) + len(read))
 	d.moved, d.scans = offset-shown, false
-	d.json.Reset(io.MultiReader(
-		bytes.NewReader(d.list.head), strings.NewReader(read), bytes.NewReader(d.list.unread()), &d.in))
+	rest := io.TeeReader(io.MultiReader(bytes.NewReader(d.list.unread()), &d.in), &d.tail)
+	d.json.Reset(io.MultiReader(bytes.NewReader(d.list.head), strings.NewReader(read), rest))
 	for d.json.InputOffset() < shown {
 		if _, err := d.json.ReadToken(); err != nil {
 			return d.fault(err)
@@ -196,7 +308,30 @@ func (d *Decoder) handOver() error {
 	return nil
 }
 
-// offset is how many octets of the input are behind us.
+// Around is the JSON object around the list, in compact form, with an empty
+// list for the objects: what was read of it so far, and the whole of it once
+// Next has returned io.EOF. Where there is no list, but the input is one JSON
+// object, such as a single STIX object, it is that object. It is nil before
+// the first call of Next and for other input.
+func (d *Decoder) Around() []byte {
+	var around jsontext.Value
+	switch {
+	case d.state == noObjects:
+		around = bytes.Clone(d.list.text)
+	case d.state == beforeObjects:
+		return nil
+	case d.err == io.EOF:
+		around = append(bytes.Clone(d.list.head), d.tail.Bytes()...)
+	default:
+		around = append(bytes.Clone(d.list.head), "]}"...)
+	}
+	if around.Compact() != nil {
+		return nil
+	}
+	return around
+}
+
+// offset is how many bytes of the input are behind us.
 func (d *Decoder) offset() int64 {
 	if d.scans {
 		return d.in.read - int64(len(d.list.unread()))
@@ -204,7 +339,7 @@ func (d *Decoder) offset() int64 {
 	return d.json.InputOffset() + d.moved
 }
 
-// allow lets n more octets be read.
+// allow lets n more bytes be read.
 func (d *Decoder) allow(n int64) { d.in.limit = d.offset() + n }
 
 // enter reads up to the first element of "objects".
@@ -219,6 +354,8 @@ func (d *Decoder) enter() error {
 		_, err := d.json.ReadToken()
 		if err == io.EOF {
 			err = errors.New("there is nothing")
+		} else if d.list.beginsWith(byteOrderMark) {
+			return &SyntaxError{Rule: "R-001", Text: "a byte order mark stands before the JSON text: leave it out"}
 		}
 		return d.fault(err)
 	default:
@@ -229,16 +366,29 @@ func (d *Decoder) enter() error {
 		return err
 	}
 	if !found {
-		return d.notForm(`there is no member "objects"`)
+		return d.noList(`there is no member "objects"`)
 	}
 	if d.json.PeekKind() != '[' {
-		return d.notForm(`"objects" is no list`)
+		return d.noList(`"objects" is no list`)
 	}
 	if _, err := d.json.ReadToken(); err != nil {
 		return d.fault(err)
 	}
 	d.state = inObjects
 	return nil
+}
+
+// byteOrderMark is what some editors put before a text in UTF-8.
+const byteOrderMark = "\ufeff"
+
+// noList is notForm for a JSON object, which [Decoder.Around] returns.
+func (d *Decoder) noList(text string) error {
+	err := d.notForm(text)
+	var form *FormError
+	if errors.As(err, &form) && !d.in.full {
+		d.state = noObjects
+	}
+	return err
 }
 
 // notForm reads on, so that what is no JSON at all is said to be that, and
@@ -286,7 +436,9 @@ func (d *Decoder) fault(err error) error {
 		err = io.ErrUnexpectedEOF
 	}
 	if found {
-		return &SyntaxError{Offset: syntactic.ByteOffset + d.moved, Path: string(syntactic.JSONPointer), Text: syntactic.Err.Error()}
+		e := syntaxError(syntactic)
+		e.Offset += d.moved
+		return e
 	}
-	return &SyntaxError{Offset: d.offset(), Path: string(d.json.StackPointer()), Text: err.Error()}
+	return &SyntaxError{Offset: d.offset(), Path: string(d.json.StackPointer()), Rule: "R-002", Text: err.Error()}
 }

@@ -99,20 +99,10 @@ func TestDecoderSaysWhereTheInputIsNoJSON(t *testing.T) {
 		{"nothing", ``, "end", "", "there is nothing"},
 		{"whitespace only", " \n", " \n", "", "there is nothing"},
 		{"a word", `x`, "x", "", "invalid character"},
-		{"byte order mark", "\ufeff{}", "\ufeff", "", "invalid character"},
-		{"duplicate member of an object", `{"objects":[{"a":1},{"b":1,"c":{"d":1,"d":2}}]}`, `"d":2`, "/objects/1/c/d", "duplicate"},
-		{"duplicate member, escaped", `{"objects":[{"a":1,"\u0061":2}]}`, `"\u0061"`, "/objects/0/a", "duplicate"},
+		{"byte order mark", "\ufeff{}", "\ufeff", "", "byte order mark"},
 		{"objects given twice", `{"objects":[],"objects":[1]}`, `"objects":[1]`, "/objects", "duplicate"},
 		{"duplicate member of the bundle", `{"id":1,"id":2,"objects":[]}`, `"id":2`, "/id", "duplicate"},
-		{"invalid UTF-8", "{\"objects\":[{\"a\":\"b\xff\"}]}", "\xff", "/objects/0/a", "UTF-8"},
-		{"UTF-8 of a surrogate", "{\"objects\":[{\"a\":\"\xed\xa0\x80\"}]}", "\xed", "/objects/0/a", "UTF-8"},
-		{"overlong UTF-8", "{\"objects\":[{\"a\":\"\xc0\xaf\"}]}", "\xc0", "/objects/0/a", "UTF-8"},
 		{"invalid UTF-8 before the objects", "{\"x\":\"\xff\",\"objects\":[]}", "\xff", "/x", "UTF-8"},
-		{"lone high surrogate", `{"objects":[{"a":"\ud800"}]}`, `\ud800`, "/objects/0/a", "surrogate"},
-		{"lone low surrogate", `{"objects":[{"a":"\udc00x"}]}`, `\udc00`, "/objects/0/a", "surrogate"},
-		{"control character in a string", "{\"objects\":[{\"a\":\"\x01\"}]}", "\x01", "/objects/0/a", "invalid character"},
-		{"NaN", `{"objects":[{"a":NaN}]}`, `NaN`, "/objects/0/a", "invalid character"},
-		{"leading zero", `{"objects":[{"a":01}]}`, `1}`, "/objects/0", "invalid character"},
 		{"comma at the end of a list", `{"objects":[{},]}`, `,]}`, "/objects", "invalid character"},
 		{"comment", `{"objects":[/**/]}`, `/**/`, "/objects/0", "invalid character"},
 		{"single quotes", `{'objects':[]}`, `'objects`, "", "invalid character"},
@@ -149,14 +139,103 @@ func TestDecoderSaysWhereTheInputIsNoJSON(t *testing.T) {
 	}
 }
 
+// One bad object never refuses its neighbours: its fault is named, with the
+// rule, the place inside it and the byte, wherever its end can be found.
+func TestDecoderReadsOnBehindABadObject(t *testing.T) {
+	const id = "tool--00000000-0000-4000-8000-000000000001"
+	deep := strings.Repeat("[", 100) + strings.Repeat("]", 100)
+	tests := []struct{ name, object, want string }{
+		{"a duplicate member", `{"a":1,"c":{"d":1,"d":2},"id":"` + id + `"}`, "R-003 /c/d: duplicate object member name, at byte 33"},
+		{"a duplicate member behind a long value", `{"x":"` + strings.Repeat("y", 5000) + `","o":[{"p":1,"p":2}]}`, "R-003 /o/0/p: duplicate object member name, at byte 5035"},
+		{"a duplicate member, escaped", `{"a":1,"\u0061":2}`, "R-003 /a: duplicate object member name, at byte 22"},
+		{"invalid UTF-8", "{\"a\":\"b\xff\"}", "R-001 /a: invalid UTF-8, at byte 22"},
+		{"UTF-8 of a surrogate", "{\"a\":\"\xed\xa0\x80\"}", "R-001 /a: invalid UTF-8, at byte 21"},
+		{"overlong UTF-8", "{\"a\":\"\xc0\xaf\"}", "R-001 /a: invalid UTF-8, at byte 21"},
+		{"half of a surrogate pair", `{"a":"\ud800"}`, "R-005 /a: invalid surrogate pair"},
+		{"the other half", `{"a":"\udc00x"}`, "R-005 /a: invalid surrogate pair"},
+		{"a control character", "{\"a\":\"\x01\"}", "R-002 /a: invalid character '\\x01' in string"},
+		{"a line break in a string", "{\"a\":\"x\ny\"}", "R-002 /a: invalid character '\\n' in string"},
+		{"101 levels", `{"a":` + deep + `}`, "R-180 /: nested deeper than 100 levels, before byte"},
+		{"NaN", `{"a":NaN}`, "R-009 /a: invalid character 'N' at start of value"},
+		{"a leading zero", `{"a":01}`, "R-002 /: invalid character '1' after object value"},
+		{"a comma too many", `{"a":1,}`, "R-002 /: invalid character ','"},
+		{"a name without quotes", `{a:1}`, "R-002 /: invalid character 'a'"},
+		{"a word", `nul`, "R-002 /: unexpected EOF"},
+		{"a number", `007`, "R-002 /: something follows the value"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			for how, in := range map[string]io.Reader{
+				"between": strings.NewReader(`{"objects":[{},` + tt.object + ` , {"b":1}]}`),
+				"split":   iotest.OneByteReader(strings.NewReader(`{"objects":[{},` + tt.object + `,{"b":1}]}`)),
+				"last":    strings.NewReader(`{"objects":[{},{"b":1},` + tt.object + "\n]}"),
+				"first":   strings.NewReader(`{"objects":[` + tt.object + `,{},{"b":1}],"more":false}`),
+			} {
+				d := stix.NewDecoder(in)
+				var objects []string
+				var faults []*stix.Error
+				for {
+					raw, err := d.Next()
+					var fault *stix.Error
+					if err == io.EOF {
+						break
+					} else if errors.As(err, &fault) {
+						faults = append(faults, fault)
+					} else if err != nil {
+						t.Fatalf("%s: %v", how, err)
+					} else {
+						objects = append(objects, string(raw))
+					}
+				}
+				if len(objects) != 2 || objects[0] != `{}` || objects[1] != `{"b":1}` || len(faults) != 1 {
+					t.Fatalf("%s: objects %q, faults %v, want the neighbours and one fault", how, objects, faults)
+				}
+				if got := faults[0].Error(); how == "between" && !strings.HasPrefix(got, tt.want) {
+					t.Errorf("%s: %s, want %s", how, got, tt.want)
+				}
+				if strings.Contains(tt.object, id) && faults[0].ID != id {
+					t.Errorf("%s: of %q, want %s", how, faults[0].ID, id)
+				}
+			}
+		})
+	}
+}
+
+// What is around the list is known: of a bundle its id, wherever it stands.
+func TestDecoderKeepsWhatSurroundsTheList(t *testing.T) {
+	for in, want := range map[string][2]string{
+		`{ "type" : "bundle" , "objects":[{},{}] , "id":"b"}`: {`{"type":"bundle","objects":[]}`, `{"type":"bundle","objects":[],"id":"b"}`},
+		`{"objects":[{}]}`:                        {`{"objects":[]}`, `{"objects":[]}`},
+		`{"objects":[],"more":[{"objects":[1]}]}`: {`{"objects":[],"more":[{"objects":[1]}]}`, `{"objects":[],"more":[{"objects":[1]}]}`},
+		` {"type":"tool", "name":"a"} `:           {`{"type":"tool","name":"a"}`, `{"type":"tool","name":"a"}`},
+		`{"objects":{"0":{}},"type":"x"}`:         {`{"objects":{"0":{}},"type":"x"}`, `{"objects":{"0":{}},"type":"x"}`},
+		`[{}]`:                                    {"", ""},
+	} {
+		d := stix.NewDecoder(iotest.OneByteReader(strings.NewReader(in)))
+		if got := d.Around(); got != nil {
+			t.Errorf("%s: %s before anything was read", in, got)
+		}
+		_, err := d.Next()
+		if got := string(d.Around()); got != want[0] {
+			t.Errorf("%s: first %s, want %s", in, got, want[0])
+		}
+		for err == nil {
+			_, err = d.Next()
+		}
+		if got := string(d.Around()); got != want[1] {
+			t.Errorf("%s: at the end %s, want %s", in, got, want[1])
+		}
+	}
+}
+
 func TestSyntaxErrorReadsAsOneSentence(t *testing.T) {
-	_, err := decode(strings.NewReader(`{"objects":[{"a":1,"a":2}]}`))
-	want := `no valid JSON at octet 19, /objects/0/a: duplicate object member name`
+	_, err := decode(strings.NewReader(`{"a":1,"a":2,"objects":[]}`))
+	want := `no valid JSON at byte 7, /a: duplicate object member name`
 	if got := err.Error(); got != want {
 		t.Errorf("error\n%s, want\n%s", got, want)
 	}
 	_, err = decode(strings.NewReader(``))
-	if got, want := err.Error(), `no valid JSON at octet 0, /: there is nothing`; got != want {
+	if got, want := err.Error(), `no valid JSON at byte 0, /: there is nothing`; got != want {
 		t.Errorf("error\n%s, want\n%s", got, want)
 	}
 }

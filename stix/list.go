@@ -2,6 +2,7 @@ package stix
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -18,7 +19,7 @@ type list struct {
 	scan scanner
 }
 
-// A list holds up to firstText octets at first, and ever more up to mostText
+// A list holds up to firstText bytes at first, and ever more up to mostText
 // unless an element is larger.
 const (
 	firstText = 4 << 10
@@ -52,10 +53,20 @@ func (l *list) fill() (int, error) {
 	return n, err
 }
 
-// begin starts with the first element, so many octets into the input.
+// begin starts with the first element, so many bytes into the input.
 func (l *list) begin(offset int64) {
 	l.head = append(l.head, l.text[:offset]...)
 	l.at = int(offset)
+}
+
+// beginsWith tells whether the input begins with text.
+func (l *list) beginsWith(text string) bool {
+	for len(l.text) < len(text) {
+		if n, _ := l.fill(); n == 0 {
+			break
+		}
+	}
+	return bytes.HasPrefix(l.text, []byte(text))
 }
 
 // unread is the text from the next element on, as far as it is there.
@@ -90,32 +101,115 @@ func (l *list) closed() (bool, error) {
 const space = " \t\r\n"
 
 // next is the next element as it was sent, valid until the following call; its
-// scan tells whether it is compact. It is not ok at the end of the list and
-// where the scanner is in doubt: then it stays in front of that.
-func (l *list) next() (element []byte, ok bool, err error) {
+// scan tells whether it is compact. It is nil at the end of the list and where
+// the scanner is in doubt: then it stays in front of that.
+func (l *list) next() ([]byte, error) {
 	for {
 		l.scan = scanner{b: l.text, names: l.scan.names[:0]}
-		from := l.scan.space(l.at)
-		if l.n > 0 && from < len(l.text) {
-			if l.text[from] != ',' {
-				return nil, false, nil
-			}
-			from = l.scan.space(from + 1)
+		from, ok := l.start()
+		if !ok {
+			return nil, nil
 		}
 		l.scan.loose = false
 		end := l.scan.value(from, 0)
 		if end > 0 {
-			l.at = end
-			l.n++
-			return l.text[from:end:end], true, nil
+			return l.take(from, end), nil
 		}
 		if end == odd {
-			return nil, false, nil
+			return nil, nil
 		}
-		if err := l.more(); err == io.EOF {
-			return nil, false, nil
-		} else if err != nil {
-			return nil, false, err
+		if err := l.moreOf(from); err != nil {
+			return nil, noEnd(err)
+		}
+	}
+}
+
+// doubtful is the next element where the scanner is in doubt. It is nil where
+// the end of the element cannot be found.
+func (l *list) doubtful() ([]byte, error) {
+	for {
+		l.scan.b = l.text
+		from, ok := l.start()
+		if !ok {
+			return nil, nil
+		}
+		end := new(skipper).skip(l.text[from:])
+		if end == odd {
+			return nil, nil
+		}
+		if end > 0 {
+			end += from
+			if follows := bytes.TrimLeft(l.text[end:], space); len(follows) > 0 {
+				if follows[0] != ',' && follows[0] != ']' {
+					return nil, nil
+				}
+				return l.take(from, end), nil
+			}
+		}
+		if err := l.moreOf(from); err != nil {
+			return nil, noEnd(err)
+		}
+	}
+}
+
+// noEnd is an error of reading on: the end of the input is for jsontext to judge.
+func noEnd(err error) error {
+	if err == io.EOF {
+		return nil
+	}
+	return err
+}
+
+// start is where the next element begins, behind the comma before it. It is not
+// ok if something else stands there.
+func (l *list) start() (from int, ok bool) {
+	from = l.scan.space(l.at)
+	if l.n > 0 && from < len(l.text) {
+		if l.text[from] != ',' {
+			return 0, false
+		}
+		from = l.scan.space(from + 1)
+	}
+	return from, true
+}
+
+func (l *list) take(from, end int) []byte {
+	l.at = end
+	l.n++
+	return l.text[from:end:end]
+}
+
+// errLargeElement says that an element has begun which is larger than allowed.
+var errLargeElement = errors.New("an element is too large")
+
+// moreOf is more for the element that begins at from.
+func (l *list) moreOf(from int) error {
+	begun := from < len(l.text)
+	err := l.more()
+	if err != nil && l.in.full && begun {
+		return errLargeElement
+	}
+	return err
+}
+
+// skip reads over the next element, however large it is, and holds none of it.
+func (l *list) skip() error {
+	l.scan.b = l.text
+	from, _ := l.start()
+	var s skipper
+	for {
+		switch end := s.skip(l.text[from:]); {
+		case end > 0:
+			l.take(from, from+end)
+			return nil
+		case end == odd:
+			return errors.New("an object is too large, and its end cannot be found")
+		}
+		l.text, from = l.text[:0], 0
+		l.in.limit, l.in.full, l.in.err = l.in.read+mostText, false, nil
+		if n, err := l.fill(); n == 0 {
+			l.at = 0
+			return err
 		}
 	}
 }
@@ -147,7 +241,7 @@ func (l *list) more() error {
 	return nil
 }
 
-// limitedReader passes on what r gives, but no octet beyond the limit: a value
+// limitedReader passes on what r gives, but no byte beyond the limit: a value
 // that wants more is larger than allowed. It remembers why r stopped.
 type limitedReader struct {
 	r           io.Reader
@@ -157,7 +251,7 @@ type limitedReader struct {
 }
 
 func tooLarge() error {
-	return &FormError{fmt.Sprintf("an object, or what surrounds the list of objects, is larger than %d octets", MaxObject)}
+	return &FormError{fmt.Sprintf("an object, or what surrounds the list of objects, is larger than %d bytes", MaxObject)}
 }
 
 func (l *limitedReader) Read(p []byte) (int, error) {

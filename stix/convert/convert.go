@@ -21,7 +21,7 @@ import (
 type Report struct {
 	Objects     int     // read from the input
 	Converted   int     // of them STIX 2.0; the others are passed on unchanged
-	Unread      int     // of them no STIX objects that can be named; unchanged too
+	Unread      int     // of them no STIX objects that can be named: unchanged too, or left out if they are no JSON
 	Observables int     // taken out of observed-data and written
 	Entries     []Entry // in the order of the input
 }
@@ -39,42 +39,60 @@ func (e Entry) String() string { return e.ID + " /" + strings.TrimPrefix(e.Path,
 
 // Bundle reads a STIX 2.0 bundle from r and writes it to w as a STIX 2.1
 // bundle (STIX 2.1 §8), one object a line. It holds one object at a time, and
-// 48 octets of each cyber-observable it has written. The objects of an
-// observed-data precede it. The same input gives the same octets.
+// 48 bytes of each cyber-observable it has written. The objects of an
+// observed-data precede it. The same input gives the same bytes.
 //
 // An error is one of r, of w, or of [stix.Decoder] when the input is malformed;
 // what was written until then is no whole bundle.
 func Bundle(w io.Writer, r io.Reader) (Report, error) {
-	around := &surround{r: r}
-	in := stix.NewDecoder(around)
+	in := stix.NewDecoder(r)
 	c := &converter{out: bufio.NewWriter(w), written: map[stix.Key][32]byte{}}
 	raw, err := in.Next()
-	if err != nil && err != io.EOF {
+	var fault *stix.Error
+	if err != nil && err != io.EOF && !errors.As(err, &fault) {
 		return c.Report, err
 	}
+	before := parse(in.Around())
+	before = before[:before.index("objects")]
 	c.out.WriteByte('{')
-	for _, m := range around.members[:around.at] {
+	for _, m := range before {
 		if m.name != "spec_version" {
 			c.out.Write(append(m.appendTo(nil), ','))
 		}
 	}
 	c.out.WriteString(`"objects":[`)
-	for ; err == nil; raw, err = in.Next() {
-		if err := c.object(raw); err != nil {
+	for ; err != io.EOF; raw, err = in.Next() {
+		if errors.As(err, &fault) {
+			c.leaveOut(fault)
+		} else if err != nil {
+			return c.Report, err
+		} else if err := c.object(raw); err != nil {
 			return c.Report, err
 		}
 	}
-	if err != io.EOF {
-		return c.Report, err
-	}
 	c.out.WriteString("\n]")
-	for _, m := range around.members[around.at:] {
+	for _, m := range parse(in.Around())[len(before)+1:] {
 		if m.name != "spec_version" {
 			c.out.Write(m.appendTo([]byte{','}))
 		}
 	}
 	c.out.WriteString("}\n")
 	return c.Report, c.out.Flush()
+}
+
+// leaveOut counts an object that is no JSON, so that it cannot be written.
+func (c *converter) leaveOut(fault *stix.Error) {
+	c.Objects++
+	c.Unread++
+	c.Entries = append(c.Entries, Entry{ID: c.name(fault.ID), Path: fault.Path, Text: "left out: " + fault.Text, Lost: true})
+}
+
+// name is the id of the object that was read last, or its place without one.
+func (c *converter) name(id string) string {
+	if id == "" {
+		return fmt.Sprintf("objects/%d", c.Objects-1)
+	}
+	return id
 }
 
 // converter is the state of one Bundle.
@@ -96,12 +114,8 @@ func (c *converter) object(raw []byte) error {
 	o, err := stix.NewObject(raw)
 	var fault *stix.Error
 	if errors.As(err, &fault) {
-		id := fault.ID
-		if id == "" {
-			id = fmt.Sprintf("objects/%d", c.Objects-1)
-		}
 		c.Unread++
-		c.Entries = append(c.Entries, Entry{ID: id, Path: fault.Path, Text: "left as it is: " + fault.Text})
+		c.Entries = append(c.Entries, Entry{ID: c.name(fault.ID), Path: fault.Path, Text: "left as it is: " + fault.Text})
 		return c.write(raw)
 	}
 	if o.Spec != "2.0" {

@@ -143,6 +143,17 @@ func TestAnObjectThatCannotBeReadIsKeptAndSaid(t *testing.T) {
 	})
 }
 
+// An object that is no JSON cannot be written; the others are.
+func TestAnObjectThatIsNoJSONIsLeftOutAndSaid(t *testing.T) {
+	good := `{"type":"x-a","spec_version":"2.1","id":"x-a--` + uuid + `",` + version + `,"b":1}`
+	out, said := upgrade(t, `{"id":"tool--`+uuid+`","a":1,"a":2}`, good, "{\"a\":\"\x01\"}")
+	same(t, "objects", out, []string{good})
+	same(t, "report", said, []string{
+		`tool--` + uuid + ` /a: left out: duplicate object member name, at byte 158`,
+		`objects/2 /a: left out: invalid character '\x01' in string (expecting non-control character), at byte 337`,
+	})
+}
+
 func TestTheBundleKeepsWhatSurroundsItsObjects(t *testing.T) {
 	for in, want := range map[string]string{
 		`{"type":"bundle","id":"b","spec_version":"2.0","objects":[]}`:                       `{"type":"bundle","id":"b","objects":[` + "\n" + `]}`,
@@ -161,7 +172,7 @@ func TestTheBundleKeepsWhatSurroundsItsObjects(t *testing.T) {
 func TestMalformedInputIsAnError(t *testing.T) {
 	var syntax *stix.SyntaxError
 	var form *stix.FormError
-	for _, in := range []string{``, `{"objects":[`, `{"objects":[{"a":1,"a":2}]}`, `{"objects":[]} x`} {
+	for _, in := range []string{``, `{"objects":[`, `{"objects":[{"a":"b"c"}]}`, `{"objects":[]} x`} {
 		if _, err := convert.Bundle(io.Discard, strings.NewReader(in)); !errors.As(err, &syntax) {
 			t.Errorf("%s: %v, want a syntax error", in, err)
 		}

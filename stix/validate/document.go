@@ -1,11 +1,11 @@
 package validate
 
 import (
+	"bufio"
 	"bytes"
-	"fmt"
+	"errors"
 	"io"
-
-	"github.com/go-json-experiment/json/jsontext"
+	"strings"
 
 	"comity/stix"
 	"comity/stix/rawjson"
@@ -14,134 +14,174 @@ import (
 // Result is what [Document] found in one object, or around the objects.
 type Result struct {
 	Index    int    // of the object in the document, from 0; -1 for the document itself
+	Line     int    // of the file, from 1, where the document has a line of its own; otherwise 0
 	ID       string // of the object, "" if it has none
 	Findings Findings
 }
 
 // Document checks a STIX document as it arrives from outside: a bundle (STIX
 // 2.1 §8), a TAXII envelope, a single object, or a list of objects, which is no
-// STIX document but is looked into. It calls each for every
-// object in order, and last for the document itself if it has findings of its
-// own. It holds one object at a time. What is no JSON ends it, with a finding;
-// the error is the reader's.
+// STIX document but is looked into. It calls each for every object in order,
+// and last for the document itself if it has findings of its own. It holds one
+// object at a time. An object that is no I-JSON does not hinder the others; where
+// not even its end can be found, the document ends with a finding. The error is
+// the reader's.
 func Document(r io.Reader, policy Policy, each func(Result)) error {
-	d := document{policy: policy, each: each, json: jsontext.NewDecoder(r), seen: map[stix.Key]struct{}{}}
-	d.outer = checker{policy: policy, std: stix21(), modern: stix21(), shape: &shape{class: "bundle"}, typ: "bundle"}
-	if err := d.read(); err != nil {
-		f, ok := fromJSON(err)
-		if err == io.EOF || err == io.ErrUnexpectedEOF {
-			f, ok = Finding{Rule: "R-002", Message: "the document ends too early"}, true
+	return newDocument(policy, each).read(r)
+}
+
+// Lines checks a file that has a STIX document on each line (NDJSON), such as
+// one object. Objects are counted through all of the lines.
+func Lines(r io.Reader, policy Policy, each func(Result)) error {
+	d := newDocument(policy, each)
+	in := bufio.NewReader(r)
+	for d.line = 1; ; d.line++ {
+		line, err := in.ReadBytes('\n')
+		if len(bytes.TrimSpace(line)) > 0 {
+			if err := d.read(bytes.NewReader(line)); err != nil {
+				return err
+			}
 		}
-		if !ok {
+		if err == io.EOF {
+			return nil
+		} else if err != nil {
 			return err
 		}
-		d.outer.found = append(d.outer.found, f)
+	}
+}
+
+// document is the check of one document, or of one a line.
+type document struct {
+	policy Policy
+	each   func(Result)
+	line   int
+	n      int                   // objects so far
+	seen   map[stix.Key]struct{} // ids with versions
+
+	outer   checker // of what surrounds the objects
+	version string  // spec_version of the bundle, as far as it was read
+	list    bool    // there is a list of objects
+	trusted []int   // objects taken for STIX 2.0 before the bundle said so
+}
+
+func newDocument(policy Policy, each func(Result)) *document {
+	return &document{policy: policy, each: each, seen: map[stix.Key]struct{}{}}
+}
+
+// read checks one document.
+func (d *document) read(r io.Reader) error {
+	d.outer = checker{policy: d.policy, std: stix21(), modern: stix21(), shape: &shape{class: "bundle"}, typ: "bundle"}
+	d.version, d.list, d.trusted = "", true, nil
+	in := bufio.NewReader(r)
+	d.skipMark(in)
+	first := d.n
+	decoder := stix.NewDecoder(in)
+	array := firstByte(in) == '['
+	if array { // what is wrong inside is worth knowing all the same
+		d.outer.fault("R-002", "expected one JSON object: a bundle or a STIX object")
+		decoder = within(`{"objects":`, in, `}`)
+	}
+	err := d.objects(decoder)
+	single := decoder.Around()
+	if form := (*stix.FormError)(nil); errors.As(err, &form) && single != nil {
+		if typ, _ := rawjson.Text(rawjson.Member(single, "type")); string(typ) == "bundle" {
+			d.bundle(single, false)
+			err = io.EOF
+		} else {
+			d.list = false
+			err = d.objects(within(`{"objects":[`, bytes.NewReader(single), `]}`))
+		}
+	} else if err == io.EOF && !array {
+		d.surroundings(single, d.n == first)
+	}
+	if fault, ok := documentFault(err); ok {
+		if array {
+			fault.Path = strings.TrimPrefix(fault.Path, "/objects")
+		}
+		d.outer.found = append(d.outer.found, fault)
+	} else if err != io.EOF {
+		return err
 	}
 	if d.outer.found != nil {
-		each(Result{Index: -1, Findings: d.outer.found})
+		d.each(Result{Index: -1, Line: d.line, Findings: d.outer.found})
 	}
 	return nil
 }
 
-type document struct {
-	policy Policy
-	each   func(Result)
-	json   *jsontext.Decoder
-	outer  checker               // of what surrounds the objects
-	n      int                   // objects so far
-	list   bool                  // there was a list of objects
-	seen   map[stix.Key]struct{} // ids with versions
-	buf    []byte
-
-	version string // spec_version of the bundle, as far as it was read
-	trusted []int  // objects taken for STIX 2.0 before the bundle said so
+// within reads what in has, put between two texts.
+func within(before string, in io.Reader, after string) *stix.Decoder {
+	return stix.NewDecoder(io.MultiReader(strings.NewReader(before), in, strings.NewReader(after)))
 }
 
-// read reads the document. Its errors are those of jsontext and the reader.
-func (d *document) read() error {
-	if kind := d.json.PeekKind(); kind != '{' && kind != 0 {
-		d.outer.fault("R-002", "expected one JSON object: a bundle or a STIX object")
-		if kind == '[' {
-			return d.objects() // what is wrong inside is worth knowing all the same
-		}
-		return nil
+// documentFault is the finding of an error that ends a document.
+func documentFault(err error) (f Finding, ok bool) {
+	var syntax *stix.SyntaxError
+	var form *stix.FormError
+	switch {
+	case errors.As(err, &syntax):
+		return Finding{Rule: syntax.Rule, Path: syntax.Path, Message: syntax.Text}, true
+	case errors.As(err, &form):
+		return Finding{Rule: "R-002", Message: form.Text}, true
 	}
-	if _, err := d.json.ReadToken(); err != nil {
-		return err
+	return Finding{}, false
+}
+
+// skipMark skips a byte order mark (R-001).
+func (d *document) skipMark(in *bufio.Reader) {
+	const mark = "\ufeff"
+	if head, _ := in.Peek(len(mark)); string(head) == mark {
+		_, _ = in.Discard(len(mark))
+		d.outer.warn("R-001", "a byte order mark stands before the JSON text: leave it out")
 	}
-	rest := []byte{'{'}
-	for d.json.PeekKind() != '}' {
-		value, err := d.json.ReadValue()
+}
+
+// firstByte is the first byte behind whitespace, which is skipped; 0 without.
+func firstByte(in *bufio.Reader) byte {
+	for {
+		b, err := in.ReadByte()
 		if err != nil {
-			return err
+			return 0
 		}
-		name := string(value)
-		isList := name == `"objects"`
-		if len(rest) > 1 {
-			rest = append(rest, ',')
+		if b > ' ' {
+			_ = in.UnreadByte()
+			return b
 		}
-		mark := len(rest)
-		rest = append(append(rest, name...), ':')
-		if isList && d.json.PeekKind() == '[' {
-			rest = bytes.TrimSuffix(rest[:mark], []byte(","))
-			if err := d.objects(); err != nil {
-				return err
-			}
+	}
+}
+
+// objects checks the objects that a decoder reads. The error is its final one.
+func (d *document) objects(in *stix.Decoder) error {
+	for ; ; d.n++ {
+		raw, err := in.Next()
+		var fault *stix.Error
+		if errors.As(err, &fault) {
+			d.each(Result{Index: d.n, Line: d.line, ID: fault.ID, Findings: Findings{{Rule: fault.Rule, Path: fault.Path, Message: fault.Text}}})
 			continue
 		}
-		if value, err = d.json.ReadValue(); err != nil {
-			return err
-		}
-		if name == `"spec_version"` {
-			version, _ := rawjson.Text(value)
-			d.version = string(version)
-		}
-		rest = append(rest, value...)
-	}
-	if _, err := d.json.ReadToken(); err != nil {
-		return err
-	}
-	rest = append(rest, '}')
-	if _, err := d.json.ReadToken(); err == nil {
-		d.outer.fault("R-002", "something follows the object")
-	} else if err != io.EOF {
-		return err
-	}
-	return d.surroundings(rest)
-}
-
-// objects reads the list of objects (R-141).
-func (d *document) objects() error {
-	if _, err := d.json.ReadToken(); err != nil {
-		return err
-	}
-	for d.list = true; d.json.PeekKind() != ']'; d.n++ {
-		value, err := d.json.ReadValue()
 		if err != nil {
 			return err
 		}
-		d.object(value)
+		if d.version == "" && d.list {
+			version, _ := rawjson.Text(rawjson.Member(in.Around(), "spec_version"))
+			d.version = string(version)
+		}
+		d.object(raw)
 	}
-	_, err := d.json.ReadToken()
-	return err
 }
 
 // object checks one object, and whether its version came before (R-143).
-func (d *document) object(value jsontext.Value) {
-	d.buf = append(d.buf[:0], value...)
-	compact := jsontext.Value(d.buf)
-	_ = compact.Compact() // it is valid
-	id, _ := rawjson.Text(rawjson.Member(compact, "id"))
-	found := Object(compact, d.policyFor(compact))
+func (d *document) object(raw []byte) {
+	id, _ := rawjson.Text(rawjson.Member(raw, "id"))
+	found := Object(raw, d.policyFor(raw))
 	if len(id) > 0 {
-		version, _ := rawjson.Text(rawjson.Member(compact, "modified"))
+		version, _ := rawjson.Text(rawjson.Member(raw, "modified"))
 		key := stix.ID(string(id) + " " + instant(version)).Key()
 		if _, twice := d.seen[key]; twice {
 			found = append(found, Finding{Rule: "R-143", Path: "/id", Message: "this version of the object came before", Warning: true})
 		}
 		d.seen[key] = struct{}{}
 	}
-	d.each(Result{Index: d.n, ID: clip(id, 300), Findings: found})
+	d.each(Result{Index: d.n, Line: d.line, ID: clip(id, 300), Findings: found})
 }
 
 // policyFor is the policy for one object. A bundle may say after its objects
@@ -174,37 +214,32 @@ func instant(s []byte) string {
 	return string(s)
 }
 
-// surroundings checks what is around the objects: a bundle, or an envelope,
-// which has no type. Without a list it is a single object.
-func (d *document) surroundings(rest jsontext.Value) error {
-	if err := rest.Compact(); err != nil {
-		return fmt.Errorf("compact what surrounds the objects: %w", err)
-	}
-	if d.version != "2.0" {
+// surroundings checks what is around the list of objects: a bundle, or an
+// envelope, which has no type.
+func (d *document) surroundings(around []byte, empty bool) {
+	version, _ := rawjson.Text(rawjson.Member(around, "spec_version"))
+	if string(version) != "2.0" {
 		for _, n := range d.trusted {
 			d.outer.path = []step{{name: []byte("objects")}, {index: n}}
 			d.outer.faultAt("spec_version", "R-038", `expected "2.1": no bundle says that this is STIX 2.0`)
 		}
 		d.outer.path = nil
 	}
-	typ, isText := rawjson.Text(rawjson.Member(rest, "type"))
+	typ, isText := rawjson.Text(rawjson.Member(around, "type"))
 	switch {
 	case string(typ) == "bundle":
-		d.bundle(rest)
-	case !d.list:
-		d.object(rest)
+		d.bundle(around, empty)
 	case isText:
 		d.outer.faultAt("type", "R-002", "expected a bundle around a list of objects, not %s", quote(typ))
 	}
-	return nil
 }
 
 // bundle checks the bundle itself: its id (R-140), that a list of objects is
 // not empty (R-141), and that it has no other property (R-142).
-func (d *document) bundle(rest []byte) {
+func (d *document) bundle(rest []byte, empty bool) {
 	c := &d.outer
 	c.b = rest
-	if d.list && d.n == 0 {
+	if empty {
 		c.faultAt("objects", "R-141", "an empty list: leave the property out")
 	}
 	if rawjson.Member(rest, "id") == nil {
@@ -219,6 +254,7 @@ func (d *document) bundle(rest []byte) {
 			c.identifier(s)
 		case name == "id":
 			c.fault("R-140", "expected an identifier in a string")
+		case name == "objects" && m.Value[0] == '[':
 		case name == "objects":
 			c.fault("R-141", "expected a list of objects")
 		case name == "spec_version" && (d.policy.STIX20 || d.policy.BundleDecides) && string(s) == "2.0":

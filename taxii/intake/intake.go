@@ -66,12 +66,13 @@ type Pushed struct {
 // Push reads an envelope or a bundle from body and adds its objects to the
 // collection of the grant.
 //
-// An object that is not admitted, or breaks the standard, is a failure in that
-// status. The push as a whole is Invalid if it is no I-JSON, Unprocessed if it
-// is neither envelope nor bundle, holds no object or more than a million,
-// TooLarge beyond the octets and objects the agreement allows in a push or in
-// all, TooMany beyond its pushes a day; then nothing is stored. Errors of body are
-// returned as they are.
+// An object that is not admitted, is too large or breaks the standard is a
+// failure in that status. The push as a whole is Invalid if it is no I-JSON in a
+// place where no single object can be blamed, Unprocessed if it is neither
+// envelope nor bundle, holds no object or more than a million, TooLarge beyond
+// the bytes and objects the agreement allows in a push or in all, TooMany beyond
+// its pushes a day; then nothing is stored. Errors of body are returned as they
+// are.
 func (in *Intake) Push(ctx context.Context, g exchange.Grant, body io.Reader) (Pushed, error) {
 	p := in.begin(g)
 	defer p.spool.close()
@@ -182,13 +183,19 @@ func (p *push) decode(body io.Reader, room room) error {
 			}
 			return nil
 		}
-		if err != nil {
+		var fault *stix.Error
+		if err != nil && !errors.As(err, &fault) {
 			return malformed(err)
 		}
 		if n == room.objects {
 			return room.full
 		}
-		if err := p.take(raw, n); err != nil {
+		if fault != nil {
+			err = p.refuse(store.Refusal{Message: fault.Error(), By: fault.Rule}, &stix.Object{ID: stix.ID(fault.ID)}, n)
+		} else {
+			err = p.take(raw, n)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -225,16 +232,20 @@ func (p *push) take(raw []byte, n int64) error {
 			return p.spool.add(&taken)
 		}
 	}
+	return p.refuse(r, o, n)
+}
+
+// refuse spools a refusal, with its object only if that is quarantined.
+func (p *push) refuse(r store.Refusal, o *stix.Object, n int64) error {
 	p.name(&r, o)
 	if r.ID == "" {
 		r.ID = "objects/" + strconv.FormatInt(n, 10)
 	}
-	if !r.Quarantine {
-		*o = stix.Object{}
+	refused := spooled{refused: &r}
+	if r.Quarantine {
+		refused.object = *o
 	}
-	taken.refused = new(store.Refusal) // r itself stays off the heap: few objects are refused
-	*taken.refused = r
-	return p.spool.add(&taken)
+	return p.spool.add(&refused)
 }
 
 // admits is the refusal of an object that the agreement does not admit whatever

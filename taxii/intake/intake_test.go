@@ -2,6 +2,7 @@ package intake_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -155,7 +156,7 @@ func TestNothingIsStoredUnlessTheWholePushIsRead(t *testing.T) {
 		"no list":                   {strings.NewReader(`{"objects":{}}`), code(taxii.Unprocessed)},
 		"no object":                 {envelope(), code(taxii.Unprocessed)},
 		"too many":                  {envelope(slices.Repeat([]string{"0"}, 1_000_001)...), code(taxii.Unprocessed)},
-		"an object without end":     {envelope(object(1, 17<<20)), code(taxii.Unprocessed)},
+		"an object without end":     {strings.NewReader(`{"objects":[` + object(1, 0) + `,{"a":"` + strings.Repeat("x", 17<<20)), code(taxii.Invalid)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			in, s, g, dir := open(t)
@@ -167,6 +168,48 @@ func TestNothingIsStoredUnlessTheWholePushIsRead(t *testing.T) {
 			}
 			if files, _ := filepath.Glob(filepath.Join(dir, "push-*")); len(files) > 0 {
 				t.Errorf("left behind: %q", files)
+			}
+		})
+	}
+}
+
+// One bad object never refuses its neighbours, whatever is wrong with it: the
+// status names it with the reason and the place.
+func TestABadObjectRefusesItselfAlone(t *testing.T) {
+	const id = "indicator--00000000-0000-4000-8000-00000000ffff"
+	named := strings.Replace(object(0xffff, 0), `"pattern":`, `"x_bad":%s,"pattern":`, 1)
+	large := object(0xffff, 17<<20)
+	for name, tt := range map[string]struct{ bad, id, message string }{
+		"a duplicate member":       {fmt.Sprintf(named, `1,"x_bad":2`), id, "R-003 /x_bad: duplicate object member name, at byte"},
+		"a lone surrogate":         {fmt.Sprintf(named, `"\ud800"`), id, "R-005 /x_bad: "},
+		"invalid UTF-8":            {fmt.Sprintf(named, "\"\xff\""), id, "R-001 /x_bad: "},
+		"a raw control character":  {fmt.Sprintf(named, "\"\x01\""), id, "R-002 /x_bad: "},
+		"101 levels":               {fmt.Sprintf(named, strings.Repeat("[", 100)+strings.Repeat("]", 100)), id, "R-180 /: nested deeper than 100 levels"},
+		"no number":                {fmt.Sprintf(named, "NaN"), id, "R-009 /x_bad: "},
+		"no name":                  {"{1:2}", "objects/500", "R-002 /: "},
+		"more than 16 MiB":         {large, id, "R-180 /: larger than 16777216 bytes, at byte"},
+		"no object":                {"17", "objects/500", "R-002 /: expected a JSON object"},
+		"a cyclic nesting of none": {"[[]]", "objects/500", "R-002 /: expected a JSON object"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in, s, g, _ := open(t)
+			good := many(1000, 0)
+			pushed, err := in.Push(t.Context(), g, envelope(slices.Insert(slices.Clone(good), 500, tt.bad)...))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c := pushed.Status.Counts; c.Stored != 1000 || c.Failures != 1 {
+				t.Errorf("%+v, want 1000 stored and one failure", c)
+			}
+			var failure taxii.StatusDetail
+			if err := json.Unmarshal(pushed.Last.Failures, &failure); err != nil {
+				t.Fatalf("%s: %v", pushed.Last.Failures, err)
+			}
+			if failure.ID != tt.id || !strings.HasPrefix(failure.Message, tt.message) {
+				t.Errorf("failure %+v, want of %s: %s", failure, tt.id, tt.message)
+			}
+			if n, err := s.Count(t.Context(), g.ID()); n != 1000 || err != nil {
+				t.Errorf("%d records, %v", n, err)
 			}
 		})
 	}
