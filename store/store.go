@@ -54,7 +54,7 @@ type Store interface {
 	// to write; NotFound if the directory has shut the collection; TooMany if the
 	// first part is one push more than the flow's quota allows its writer that
 	// day (UTC), TooLarge if the objects of the part are more than its quota lets it
-	// hold. What is barred (see Remove) is a failure. Each part commits with its audit
+	// hold. What is blocked (see Remove) is a failure. Each part commits with its audit
 	// entry.
 	Append(ctx context.Context, g exchange.Grant, part Part) (Status, Outcomes, error)
 	// Rehearse tells what Append would make of all parts of a push, one after the
@@ -86,12 +86,12 @@ type Store interface {
 	Delete(ctx context.Context, g exchange.Grant, q Query) (int, error)
 	// Remove takes the records that were added to a collection at those dates,
 	// at most 4,000; one that is gone already does not matter. It leaves
-	// tombstones like Delete, and bars the same content from coming back where
-	// bar says so. The entry, which says why, commits with it; its Count, From,
+	// tombstones like Delete, and keeps the same content from coming back where
+	// block says so. The entry, which says why, commits with it; its Count, From,
 	// To and Collection are set. If none is left, there is no entry.
-	Remove(ctx context.Context, collection uuid.UUID, dates []time.Time, bar Bar, entry audit.Entry) (int, error)
-	// LiftBars lets back in what was barred under that reason.
-	LiftBars(ctx context.Context, reason string) error
+	Remove(ctx context.Context, collection uuid.UUID, dates []time.Time, block Block, entry audit.Entry) (int, error)
+	// Unblock lets back in what was blocked under that reason.
+	Unblock(ctx context.Context, reason string) error
 	// ForgetStatuses forgets the statuses of pushes into a collection: they quote
 	// what was sent.
 	ForgetStatuses(ctx context.Context, collection uuid.UUID) error
@@ -292,10 +292,10 @@ type Record struct {
 	DateAdded time.Time
 }
 
-// Bar keeps removed content from coming back: what Origin pushes itself, and
-// what others push that names Origin's Identity as its creator.
-type Bar struct {
-	Reason   string // under which it can be lifted; "" bars nothing
+// Block keeps removed content from coming back: objects that Origin pushes itself, and
+// objects of others that name Origin's Identity as their creator.
+type Block struct {
+	Reason   string // under which it can be ended; "" blocks nothing
 	Origin   string // organisation
 	Identity string // STIX identity of Origin, "" if none is known
 }

@@ -119,7 +119,7 @@ func BenchmarkPage(b *testing.B) {
 }
 
 // BenchmarkColdPage reads a page from a file that the system has forgotten, beside
-// a read of as many octets from it in one piece.
+// a read of as many bytes from it in one piece.
 func BenchmarkColdPage(b *testing.B) {
 	n, dir := benchRecords(), b.TempDir()
 	s := open(b, dir)

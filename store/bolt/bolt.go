@@ -43,9 +43,9 @@ type Store struct {
 	mu        sync.RWMutex
 	published int        // the last transaction whose commit has returned
 	committed *sync.Cond // published grew
-	indexes   map[uuid.UUID]*index
+	indexes   map[uuid.UUID]*idIndex
 	states    map[uuid.UUID]store.State // of those that were asked for or written to
-	statuses  *index                    // nil until needed
+	statuses  *idIndex                  // nil until needed
 }
 
 var _ store.Store = (*Store)(nil)
@@ -68,7 +68,7 @@ func Open(dir string, now func() time.Time, log *slog.Logger, wait time.Duration
 
 // start makes a store of an open file, which it closes if that fails.
 func start(db *bbolt.DB, path string, now func() time.Time, log *slog.Logger) (*Store, error) {
-	s := &Store{db: db, now: now, log: log, commit: (*bbolt.Tx).Commit, closed: make(chan struct{}), indexes: map[uuid.UUID]*index{}, states: map[uuid.UUID]store.State{}}
+	s := &Store{db: db, now: now, log: log, commit: (*bbolt.Tx).Commit, closed: make(chan struct{}), indexes: map[uuid.UUID]*idIndex{}, states: map[uuid.UUID]store.State{}}
 	s.committed = sync.NewCond(s.mu.RLocker())
 	s.queue.wake = make(chan struct{}, 1)
 	if err := cmp.Or(s.packing(), s.prepare(path)); err != nil {
@@ -105,7 +105,7 @@ func (s *Store) prepare(path string) (err error) {
 func create(tx *bbolt.Tx) error {
 	for _, path := range [][][]byte{
 		{bucketMeta}, {bucketDirectory}, {bucketHeads}, {bucketParts}, {bucketLinks}, {bucketDelivered},
-		{bucketBars}, {bucketBars, bucketContent}, {bucketBars, bucketIdentity},
+		{bucketBlocklist}, {bucketBlocklist, bucketContent}, {bucketBlocklist, bucketIdentity},
 		{bucketQuarantine}, {bucketQuota}, {bucketDocuments},
 	} {
 		if _, err := makeBucket(tx, path); err != nil {
@@ -173,7 +173,7 @@ var errOvertaken = errors.New("overtaken")
 // find runs f on the last commit, with the numbers that each key may have in
 // an index of the very same state; without one, each has none. pick names the
 // index, build makes it.
-func (s *Store) find(ctx context.Context, keys [][16]byte, pick func() *index, build func(*batch) error, f func(*bbolt.Tx, [][]uint64) error) error {
+func (s *Store) find(ctx context.Context, keys [][16]byte, pick func() *idIndex, build func(*writeTx) error, f func(*bbolt.Tx, [][]uint64) error) error {
 	for {
 		missing := false
 		err := s.view(func(tx *bbolt.Tx) error {
@@ -204,7 +204,7 @@ func (s *Store) find(ctx context.Context, keys [][16]byte, pick func() *index, b
 // Ready is nil while the store can be written to: it commits, without changing
 // anything.
 func (s *Store) Ready(ctx context.Context) error {
-	return s.do(ctx, &job{run: func(b *batch) error { b.writes++; return nil }})
+	return s.do(ctx, &job{run: func(w *writeTx) error { w.writes++; return nil }})
 }
 
 // Backup writes a consistent copy of the file.

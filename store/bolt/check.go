@@ -13,8 +13,8 @@ import (
 // pages, which it can do in no other way; what the pages hold is then read as
 // of one moment, whatever is written meanwhile.
 func (s *Store) Check(ctx context.Context, progress func(int64), fault func(string)) error {
-	if err := s.do(ctx, &job{objects: alone, run: func(b *batch) error {
-		for err := range b.tx.Check() {
+	if err := s.do(ctx, &job{objects: alone, run: func(w *writeTx) error {
+		for err := range w.tx.Check() {
 			fault("pages: " + err.Error())
 		}
 		return nil

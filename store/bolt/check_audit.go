@@ -54,7 +54,7 @@ func (ck *checking) chain() error {
 
 // bars looks at the form of what is barred.
 func (ck *checking) bars() error {
-	root := ck.tx.Bucket(bucketBars)
+	root := ck.tx.Bucket(bucketBlocklist)
 	if err := root.Bucket(bucketContent).ForEach(func(k, _ []byte) error {
 		if len(k) <= 16 {
 			ck.fault("bars: an entry has no reason")

@@ -23,7 +23,7 @@ type collectionCheck struct {
 	live     map[uint16]uint64   // live records by type number
 	postings map[uint16]*posting // where the walk through live is in each
 	count    head
-	index    *index
+	index    *idIndex
 	due      map[uint32]uint64 // records that end on a day
 	multi    uint64            // records with the multi flag
 	inRun    uint64
@@ -58,7 +58,7 @@ func (c *collectionCheck) types() error {
 func (c *collectionCheck) records() (err error) {
 	if c.index, err = buildIndex(c.tx, c.id); err != nil {
 		c.wrong("%v", err)
-		c.index = newIndex(0)
+		c.index = newIDIndex(0)
 	}
 	for _, b := range []*bbolt.Bucket{c.collection.live, c.history()} {
 		s, err := newStream(b, 0)

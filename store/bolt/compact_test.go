@@ -59,7 +59,7 @@ func removeAll(t testing.TB, s *bolt.Store, q store.Query) {
 	for _, r := range m.Records {
 		dates = append(dates, r.DateAdded)
 	}
-	n, err := s.Remove(t.Context(), collection, dates, store.Bar{Reason: "r", Origin: "o"}, audit.Entry{Act: audit.Withdrawal})
+	n, err := s.Remove(t.Context(), collection, dates, store.Block{Reason: "r", Origin: "o"}, audit.Entry{Act: audit.Withdrawal})
 	if err != nil || n != len(dates) || n == 0 {
 		t.Fatalf("%d of %d removed, %v", n, len(dates), err)
 	}

@@ -77,8 +77,8 @@ const shutPrefix = "shut/"
 
 // open is NotFound if the directory has shut a collection. It is asked inside
 // the transaction: a grant may be older than the withdrawal.
-func (b *batch) open(id uuid.UUID) error {
-	if b.bucket(bucketDirectory).Get([]byte(shutPrefix+id.String())) != nil {
+func (w *writeTx) open(id uuid.UUID) error {
+	if w.bucket(bucketDirectory).Get([]byte(shutPrefix+id.String())) != nil {
 		return taxii.Errorf(taxii.NotFound, "there is no such collection, or not for you")
 	}
 	return nil
@@ -142,7 +142,7 @@ func (s *Store) Amend(ctx context.Context, change func(*exchange.Directory) ([]a
 		if err != nil {
 			return err
 		}
-		err = s.do(ctx, &job{run: func(b *batch) error { return b.amend(before, after, generation, entries) }})
+		err = s.do(ctx, &job{run: func(w *writeTx) error { return w.amend(before, after, generation, entries) }})
 		if err != errStale {
 			return err
 		}
@@ -151,8 +151,8 @@ func (s *Store) Amend(ctx context.Context, change func(*exchange.Directory) ([]a
 
 // amend writes the entries and the records that differ, if the directory is
 // still of that generation.
-func (b *batch) amend(before, after map[string][]byte, generation uint64, entries []audit.Entry) error {
-	meta, directory := b.bucket(bucketMeta), b.bucket(bucketDirectory)
+func (w *writeTx) amend(before, after map[string][]byte, generation uint64, entries []audit.Entry) error {
+	meta, directory := w.bucket(bucketMeta), w.bucket(bucketDirectory)
 	if number(meta.Get(keyGeneration)) != generation {
 		return errStale
 	}
@@ -162,7 +162,7 @@ func (b *batch) amend(before, after map[string][]byte, generation uint64, entrie
 			continue
 		}
 		changed = true
-		b.writes++
+		w.writes++
 		if err := directory.Put([]byte(name), record); err != nil {
 			return err
 		}
@@ -172,17 +172,17 @@ func (b *batch) amend(before, after map[string][]byte, generation uint64, entrie
 			continue
 		}
 		changed = true
-		b.writes++
+		w.writes++
 		if err := directory.Delete([]byte(name)); err != nil {
 			return err
 		}
 	}
 	if changed {
-		b.writes++
-		b.generation = generation + 1
+		w.writes++
+		w.generation = generation + 1
 		if err := meta.Put(keyGeneration, binary.BigEndian.AppendUint64(nil, generation+1)); err != nil {
 			return err
 		}
 	}
-	return b.enter(entries...)
+	return w.appendAudit(entries...)
 }

@@ -31,7 +31,7 @@ func (s *Store) AmendDocument(ctx context.Context, name string, change func(old 
 		if err != nil {
 			return err
 		}
-		err = s.do(ctx, &job{run: func(b *batch) error { return b.amendDocument(name, old, content, entries) }})
+		err = s.do(ctx, &job{run: func(w *writeTx) error { return w.amendDocument(name, old, content, entries) }})
 		if err != errStale {
 			return err
 		}
@@ -40,14 +40,14 @@ func (s *Store) AmendDocument(ctx context.Context, name string, change func(old 
 
 // amendDocument writes the entries and the content, if the document still has the
 // old one.
-func (b *batch) amendDocument(name string, old, content []byte, entries []audit.Entry) error {
-	documents, key := b.tx.Bucket(bucketDocuments), []byte(name)
+func (w *writeTx) amendDocument(name string, old, content []byte, entries []audit.Entry) error {
+	documents, key := w.tx.Bucket(bucketDocuments), []byte(name)
 	found := documents.Get(key)
 	if !bytes.Equal(found, old) || (found == nil) != (old == nil) {
 		return errStale
 	}
 	if !bytes.Equal(content, old) || (content == nil) != (old == nil) {
-		b.writes++
+		w.writes++
 		err := documents.Delete(key)
 		if content != nil {
 			err = documents.Put(key, content)
@@ -56,5 +56,5 @@ func (b *batch) amendDocument(name string, old, content []byte, entries []audit.
 			return err
 		}
 	}
-	return b.enter(entries...)
+	return w.appendAudit(entries...)
 }

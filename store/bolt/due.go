@@ -13,16 +13,16 @@ import (
 )
 
 // ends counts n records more, or fewer, that end on the day of h.
-func (e *editing) ends(h exchange.Handling, n int64) {
+func (c *collectionTx) ends(h exchange.Handling, n int64) {
 	if h.Until != 0 {
-		e.due[dayOf(h.Until)] += n
+		c.due[dayOf(h.Until)] += n
 	}
 }
 
 // flushDue brings due up to date.
-func (e *editing) flushDue() error {
-	due := e.root.Bucket(bucketDue)
-	for day, n := range e.due {
+func (c *collectionTx) flushDue() error {
+	due := c.root.Bucket(bucketDue)
+	for day, n := range c.due {
 		key := dayKey(day)
 		left := int64(number(due.Get(key))) + n
 		var err error

@@ -16,9 +16,9 @@ const (
 )
 
 // Index is an index by itself.
-type Index = index
+type Index = idIndex
 
-var NewIndex = newIndex
+var NewIndex = newIDIndex
 
 func (x *Index) Put(key [16]byte, number uint64)               { x.put(key, number) }
 func (x *Index) Replace(key [16]byte, from, to uint64)         { x.replace(key, from, to) }

@@ -35,11 +35,11 @@ func (s *Store) forgetStatuses(ctx context.Context, is func(*statusHead) (it, en
 	last := uint64(0)
 	for {
 		var numbers []uint64
-		if err := s.do(ctx, &job{objects: alone, run: func(b *batch) (err error) {
-			if numbers, err = statusesFrom(b.bucket(bucketHeads), last+1, is); err != nil {
+		if err := s.do(ctx, &job{objects: alone, run: func(w *writeTx) (err error) {
+			if numbers, err = statusesFrom(w.bucket(bucketHeads), last+1, is); err != nil {
 				return err
 			}
-			return b.forget(numbers)
+			return w.forget(numbers)
 		}}); err != nil || len(numbers) < maxForget {
 			return err
 		}
@@ -67,10 +67,10 @@ func statusesFrom(heads *bbolt.Bucket, from uint64, is func(*statusHead) (it, en
 }
 
 // forget drops statuses.
-func (b *batch) forget(numbers []uint64) error {
-	heads, parts := b.bucket(bucketHeads), b.bucket(bucketParts)
+func (w *writeTx) forget(numbers []uint64) error {
+	heads, parts := w.bucket(bucketHeads), w.bucket(bucketParts)
 	for _, n := range numbers {
-		b.writes++
+		w.writes++
 		h, err := parseStatus(heads.Get(numberKey(n)))
 		if err != nil {
 			return err
@@ -88,10 +88,10 @@ func (b *batch) forget(numbers []uint64) error {
 		if err := heads.Delete(numberKey(n)); err != nil {
 			return err
 		}
-		if _, fresh := b.statuses[h.ID]; fresh {
-			delete(b.statuses, h.ID)
+		if _, fresh := w.statuses[h.ID]; fresh {
+			delete(w.statuses, h.ID)
 		} else {
-			b.removed[h.ID] = n
+			w.removed[h.ID] = n
 		}
 	}
 	return nil

@@ -3,17 +3,22 @@ package bolt
 import (
 	"encoding/binary"
 	"math/bits"
+
+	"github.com/google/uuid"
+	"go.etcd.io/bbolt"
+
+	"comity/stix"
 )
 
-// index finds a number by a 16-byte key that is as good as random, in 8 bytes
+// idIndex finds a number by a 16-byte key that is as good as random, in 8 bytes
 // a slot: it keeps the number and 22 bits of the key. What it finds are
 // candidates, to be verified where the number leads. For a collection the
-// number is the date, in milliseconds, of one record of the id, its anchor; for
+// number is the date, in milliseconds, of one record of the id; for
 // statuses it is the status number.
 //
 // It is open addressing with linear probing. To grow takes the full keys, so
 // whoever owns it reads them again from the file.
-type index struct {
+type idIndex struct {
 	slots []uint64
 	used  int // slots that are not empty, removed ones included
 }
@@ -24,23 +29,23 @@ const (
 	removed    = 1 << numberBits // a tag with the number 0: no entry has that
 )
 
-// newIndex has room for n entries and a quarter more: 13 octets an entry.
-func newIndex(n int) *index {
-	return &index{slots: make([]uint64, 64+(n+n/4)*4/3)}
+// newIDIndex has room for n entries and a quarter more: 13 bytes an entry.
+func newIDIndex(n int) *idIndex {
+	return &idIndex{slots: make([]uint64, 64+(n+n/4)*4/3)}
 }
 
 // fits tells whether n more entries fit.
-func (x *index) fits(n int) bool { return x.used+n <= len(x.slots)*3/4 }
+func (x *idIndex) fits(n int) bool { return x.used+n <= len(x.slots)*3/4 }
 
 // place is where the search for a key begins, and its tag. The first multiplication
 // spreads what is constant in a UUID, the second makes a slot of it.
-func (x *index) place(key [16]byte) (at int, tag uint64) {
+func (x *idIndex) place(key [16]byte) (at int, tag uint64) {
 	hi, _ := bits.Mul64(binary.BigEndian.Uint64(key[:8])*0x9e3779b97f4a7c15, uint64(len(x.slots)))
 	return int(hi), uint64(binary.BigEndian.Uint32(key[8:])) >> 10 << numberBits
 }
 
 // after is the slot after another.
-func (x *index) after(at int) int {
+func (x *idIndex) after(at int) int {
 	if at++; at == len(x.slots) {
 		return 0
 	}
@@ -48,7 +53,7 @@ func (x *index) after(at int) int {
 }
 
 // put adds an entry, without a look at what is there.
-func (x *index) put(key [16]byte, number uint64) {
+func (x *idIndex) put(key [16]byte, number uint64) {
 	at, tag := x.place(key)
 	for ; ; at = x.after(at) {
 		if slot := &x.slots[at]; *slot == 0 {
@@ -60,7 +65,7 @@ func (x *index) put(key [16]byte, number uint64) {
 }
 
 // replace gives an entry another number; 0 removes it.
-func (x *index) replace(key [16]byte, from, to uint64) {
+func (x *idIndex) replace(key [16]byte, from, to uint64) {
 	at, tag := x.place(key)
 	for ; x.slots[at] != 0; at = x.after(at) {
 		if slot := &x.slots[at]; *slot == tag|from {
@@ -74,7 +79,7 @@ func (x *index) replace(key [16]byte, from, to uint64) {
 
 // candidates appends the numbers that key may have: usually one if it is
 // there, none if it is not.
-func (x *index) candidates(dst []uint64, key [16]byte) []uint64 {
+func (x *idIndex) candidates(dst []uint64, key [16]byte) []uint64 {
 	at, tag := x.place(key)
 	for ; x.slots[at] != 0; at = x.after(at) {
 		if slot := x.slots[at]; slot&^numberMask == tag && slot&numberMask != 0 {
@@ -82,4 +87,111 @@ func (x *index) candidates(dst []uint64, key [16]byte) []uint64 {
 		}
 	}
 	return dst
+}
+
+// index is the index of a collection as of the last commit; it is built if
+// there is none.
+func (w *writeTx) index(c uuid.UUID) (*idIndex, error) {
+	if x := w.store.indexes[c]; x != nil {
+		return x, nil
+	}
+	var x *idIndex
+	if err := w.store.view(func(tx *bbolt.Tx) (err error) {
+		x, err = buildIndex(tx, c)
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	w.store.mu.Lock()
+	defer w.store.mu.Unlock()
+	w.store.indexes[c] = x
+	return x, nil
+}
+
+// buildIndex reads run and del, both ascending, side by side.
+func buildIndex(tx *bbolt.Tx, id uuid.UUID) (*idIndex, error) {
+	c := openCollection(tx, id)
+	if c == nil {
+		return newIDIndex(0), nil
+	}
+	x := newIDIndex(int(c.head().live)) // one for each id
+	tombs := c.root.Bucket(bucketDel)
+	del, err := newStream(tombs, 0)
+	if err != nil {
+		return nil, err
+	}
+	err = c.eachRun(func(key stix.Key, d date, known bool) error {
+		for del.date < d {
+			if err := del.next(); err != nil {
+				return err
+			}
+		}
+		if known {
+			return nil
+		}
+		if del.date == d {
+			// Follow the successors to the one that is still there.
+			for tomb := del.value; tomb != nil && d != 0; tomb = tombs.Get(d.key()) {
+				d = successor(tomb)
+			}
+		}
+		if d == 0 {
+			return nil
+		}
+		if !x.fits(1) {
+			return damaged("collection %s: run names more ids than there are", id)
+		}
+		x.put(key, uint64(d)/1000)
+		return nil
+	})
+	return x, err
+}
+
+// indexChange is the change of an index entry, in dates; 0 is none.
+type indexChange struct{ from, to date }
+
+// apply brings the index to the state of e, which was committed.
+func (c *collectionTx) apply(x *idIndex) {
+	for key, a := range c.indexChanges {
+		switch {
+		case a.from != 0:
+			x.replace(key, uint64(a.from)/1000, uint64(a.to)/1000)
+		case a.to != 0:
+			x.put(key, uint64(a.to)/1000)
+		}
+	}
+}
+
+// indexed is the date of the record that stands for an id, as of this
+// transaction; 0 if the id is not there.
+func (c *collectionTx) indexed(key stix.Key) (date, error) {
+	if a, ok := c.indexChanges[key]; ok {
+		return a.to, nil
+	}
+	d, _, err := c.verified(key, c.base.candidates(nil, key))
+	return d, err
+}
+
+// setIndexed notes that another record stands for the id; 0: none does.
+func (c *collectionTx) setIndexed(key stix.Key, from, to date) {
+	if a, ok := c.indexChanges[key]; ok {
+		from = a.from
+	}
+	c.indexChanges[key] = indexChange{from, to}
+}
+
+// verified is the date among the candidates of the index that does lead to a
+// record of key, and that record; 0 if none does.
+func (c *collection) verified(key stix.Key, candidates []uint64) (date, record, error) {
+	for _, ms := range candidates {
+		d := date(ms * 1000)
+		r, _, err := c.record(d)
+		if err != nil {
+			return 0, nil, err
+		}
+		if r != nil && r.of(key) {
+			return d, r, nil
+		}
+	}
+	return 0, nil, nil
 }

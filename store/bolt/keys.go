@@ -52,7 +52,7 @@ import (
 // Everything that grows with the number of objects is written in ascending
 // order. What is looked up by a random key (an id, the id of a status) has its
 // index in memory: as a bucket, such an index would cost more writing than the
-// objects themselves. What is barred is the exception: it grows by withdrawals
+// objects themselves. What is blocked is the exception: it grows by withdrawals
 // alone, and is empty where there were none.
 //
 // A bucket that each push changes is at the top, where it can be: one that holds
@@ -66,7 +66,7 @@ const format = 6
 var (
 	bucketMeta       = []byte("meta")
 	bucketDirectory  = []byte("directory")
-	bucketBars       = []byte("bars")
+	bucketBlocklist  = []byte("bars")
 	bucketQuarantine = []byte("quarantine")
 	bucketQuota      = []byte("quota")
 	bucketDocuments  = []byte("documents")
@@ -324,14 +324,14 @@ func parseChainHead(b []byte) (h audit.Head) {
 	return h
 }
 
-// barKey begins the keys of content that comes from origin.
-func barKey(origin string, content []byte) []byte {
+// blockKey begins the keys of content that comes from origin.
+func blockKey(origin string, content []byte) []byte {
 	h := sha256.New()
 	h.Write(append([]byte(origin), 0))
 	h.Write(content)
 	return h.Sum(nil)[:16:16]
 }
 
-// identityKey is the key of an identity whose content is barred; without a
+// identityKey is the key of an identity whose content is blocked; without a
 // reason it begins those for every reason.
 func identityKey(identity, reason string) []byte { return []byte(identity + "\x00" + reason) }

@@ -11,8 +11,8 @@ import (
 
 // The live records of a type are kept as pieces of ascending dates: the key is the
 // first, the value how many ms each of the others lies behind the one before it,
-// as uvarints. Records of one push lie a millisecond apart, so that most take an
-// octet; a key for each took 24.
+// as uvarints. Records of one push lie a millisecond apart, so that most take a
+// byte; a key for each took 24.
 
 // postingLen is how long a value is at most: a small push writes the last one of
 // its type again.
@@ -88,9 +88,9 @@ type posted struct {
 }
 
 // flushPostings brings type up to date.
-func (e *editing) flushPostings() error {
-	for number, changes := range e.postings {
-		b, err := subBucket(e.root, typeName(number))
+func (c *collectionTx) flushPostings() error {
+	for number, changes := range c.postings {
+		b, err := subBucket(c.root, typeName(number))
 		if err != nil {
 			return err
 		}

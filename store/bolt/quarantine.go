@@ -54,17 +54,17 @@ func parseQuarantined(key, b []byte) (q store.Quarantined, err error) {
 	}, nil
 }
 
-// keepApart puts what was refused into quarantine where its refusal says so.
+// quarantine puts what was refused into quarantine where its refusal says so.
 // Numbers are never given twice.
-func (b *batch) keepApart(part store.Part) error {
-	quarantine := b.bucket(bucketQuarantine)
+func (w *writeTx) quarantine(part store.Part) error {
+	quarantine := w.bucket(bucketQuarantine)
 	for i := range part.Items {
 		refused := part.Items[i].Refused
 		if refused == nil || !refused.Quarantine {
 			continue
 		}
 		value, err := kept{
-			Time: b.now, Account: part.Submission.Account, Collection: part.Submission.Collection,
+			Time: w.now, Account: part.Submission.Account, Collection: part.Submission.Collection,
 			ID: refused.ID, Version: refused.Version, Message: refused.Message, By: refused.By,
 		}.bytes(part.Items[i].Object.Raw)
 		if err != nil {
@@ -99,12 +99,12 @@ func (s *Store) Quarantined(ctx context.Context, after uint64, n int) (list []st
 
 // Discard implements store.Store.
 func (s *Store) Discard(ctx context.Context, n uint64, entry audit.Entry) error {
-	return s.do(ctx, &job{objects: 1, run: func(b *batch) error {
-		quarantine := b.bucket(bucketQuarantine)
+	return s.do(ctx, &job{objects: 1, run: func(w *writeTx) error {
+		quarantine := w.bucket(bucketQuarantine)
 		if quarantine.Get(numberKey(n)) == nil {
 			return taxii.Errorf(taxii.NotFound, "there is no object %d in quarantine", n)
 		}
-		b.writes++
-		return firstOf(quarantine.Delete(numberKey(n)), b.enter(entry))
+		w.writes++
+		return firstOf(quarantine.Delete(numberKey(n)), w.appendAudit(entry))
 	}})
 }

@@ -14,7 +14,7 @@ import (
 
 // count counts a new push against the quota of its agreement; TooMany, and
 // nothing written, if that is used up for the day.
-func (b *batch) count(c *exchange.Collection) error {
+func (w *writeTx) count(c *exchange.Collection) error {
 	if c == nil {
 		return nil
 	}
@@ -22,13 +22,13 @@ func (b *batch) count(c *exchange.Collection) error {
 	if clause.Agreement == "" {
 		return nil // no agreement sets one
 	}
-	quota := b.bucket(bucketQuota)
-	key := quotaKey(clause.Agreement, c.Writer, b.now)
+	quota := w.bucket(bucketQuota)
+	key := quotaKey(clause.Agreement, c.Writer, w.now)
 	n := number(quota.Get(key))
-	if err := store.CheckPushes(c, int64(n), b.now); err != nil {
+	if err := store.CheckPushes(c, int64(n), w.now); err != nil {
 		return err
 	}
-	b.writes++
+	w.writes++
 	if n == 0 {
 		if err := forgetDays(quota, quotaPrefix(clause.Agreement, c.Writer), key); err != nil {
 			return err
@@ -39,15 +39,15 @@ func (b *batch) count(c *exchange.Collection) error {
 
 // checkHeld is TooLarge if n objects more are more than the quota lets the writer hold,
 // with what this transaction has added so far.
-func (b *batch) checkHeld(c *exchange.Collection, n int) error {
+func (w *writeTx) checkHeld(c *exchange.Collection, n int) error {
 	if c == nil || c.Terms.Quota.ObjectsHeld == 0 {
 		return nil
 	}
 	held := int64(n)
 	for _, id := range c.Held {
-		if e := b.collections[id]; e != nil {
+		if e := w.collections[id]; e != nil {
 			held += int64(e.head.live + e.head.hist)
-		} else if there := openCollection(b.tx, id); there != nil {
+		} else if there := openCollection(w.tx, id); there != nil {
 			h := there.head()
 			held += int64(h.live + h.hist)
 		}

@@ -124,8 +124,8 @@ func (s *Store) walk(ctx context.Context, g exchange.Grant, q store.Query, each 
 
 // lookup is find in the index of a collection.
 func (s *Store) lookup(ctx context.Context, id uuid.UUID, keys [][16]byte, f func(*bbolt.Tx, [][]uint64) error) error {
-	pick := func() *index { return s.indexes[id] }
-	build := func(b *batch) error { _, err := b.index(id); return err }
+	pick := func() *idIndex { return s.indexes[id] }
+	build := func(w *writeTx) error { _, err := w.index(id); return err }
 	return s.find(ctx, keys, pick, build, f)
 }
 

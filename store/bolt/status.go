@@ -72,14 +72,14 @@ func findStatus(tx *bbolt.Tx, id uuid.UUID, candidates []uint64) (uint64, status
 }
 
 // buildStatuses makes the index of statuses.
-func buildStatuses(tx *bbolt.Tx) (*index, error) {
+func buildStatuses(tx *bbolt.Tx) (*idIndex, error) {
 	heads := tx.Bucket(bucketHeads)
 	n := 0
 	cursor := heads.Cursor()
 	for k, _ := cursor.First(); k != nil; k, _ = cursor.Next() {
 		n++
 	}
-	x := newIndex(n)
+	x := newIDIndex(n)
 	for k, v := cursor.First(); k != nil; k, v = cursor.Next() {
 		h, err := parseStatus(v)
 		if err != nil {
@@ -91,47 +91,47 @@ func buildStatuses(tx *bbolt.Tx) (*index, error) {
 }
 
 // statusIndex is the index as of the last commit, built if there is none.
-func (b *batch) statusIndex() (x *index, err error) {
-	if b.store.statuses != nil {
-		return b.store.statuses, nil
+func (w *writeTx) statusIndex() (x *idIndex, err error) {
+	if w.store.statuses != nil {
+		return w.store.statuses, nil
 	}
-	if err = b.store.view(func(tx *bbolt.Tx) error {
+	if err = w.store.view(func(tx *bbolt.Tx) error {
 		x, err = buildStatuses(tx)
 		return err
 	}); err != nil {
 		return nil, err
 	}
-	b.store.mu.Lock()
-	defer b.store.mu.Unlock()
-	b.store.statuses = x
+	w.store.mu.Lock()
+	defer w.store.mu.Unlock()
+	w.store.statuses = x
 	return x, nil
 }
 
-// pushing is the status that one part of a push goes into.
-type pushing struct {
+// pushStatus is the status that one part of a push goes into.
+type pushStatus struct {
 	number uint64 // 0: a new one
 	head   statusHead
 }
 
 // status finds the status that part belongs to. It writes nothing.
-func (b *batch) status(part store.Part) (*pushing, error) {
+func (w *writeTx) status(part store.Part) (*pushStatus, error) {
 	id := part.Submission.ID
 	candidates := []uint64{}
-	if n, ok := b.statuses[id]; ok {
+	if n, ok := w.statuses[id]; ok {
 		candidates = append(candidates, n)
 	} else {
-		x, err := b.statusIndex()
+		x, err := w.statusIndex()
 		if err != nil {
 			return nil, err
 		}
 		candidates = x.candidates(nil, id)
 	}
-	n, h, err := findStatus(b.tx, id, candidates)
+	n, h, err := findStatus(w.tx, id, candidates)
 	switch {
 	case err != nil:
 		return nil, err
 	case n == 0 && part.N == 0:
-		return &pushing{head: statusHead{Status: store.Status{Submission: part.Submission}}}, nil
+		return &pushStatus{head: statusHead{Status: store.Status{Submission: part.Submission}}}, nil
 	case n == 0:
 		return nil, taxii.Errorf(taxii.NotFound, "there is no push %s to go on with", id)
 	case h.Account != part.Submission.Account || h.Collection != part.Submission.Collection:
@@ -139,29 +139,29 @@ func (b *batch) status(part store.Part) (*pushing, error) {
 	case part.N > h.Parts || part.N == h.Parts && h.complete:
 		return nil, taxii.Errorf(taxii.Conflict, "push %s has %d parts, number %d cannot follow", id, h.Parts, part.N)
 	}
-	return &pushing{n, h}, nil
+	return &pushStatus{n, h}, nil
 }
 
 // has tells whether the status holds that part already.
-func (p *pushing) has(part store.Part) bool { return part.N < p.head.Parts }
+func (p *pushStatus) has(part store.Part) bool { return part.N < p.head.Parts }
 
 // save writes a part of the status.
-func (p *pushing) save(b *batch, part store.Part, a *adding) error {
-	heads, parts := b.bucket(bucketHeads), b.bucket(bucketParts)
+func (p *pushStatus) save(w *writeTx, part store.Part, a *appendPart) error {
+	heads, parts := w.bucket(bucketHeads), w.bucket(bucketParts)
 	if p.number == 0 {
-		if b.lastStatus == 0 {
-			b.lastStatus = number(b.bucket(bucketMeta).Get(keyStatus))
+		if w.lastStatus == 0 {
+			w.lastStatus = number(w.bucket(bucketMeta).Get(keyStatus))
 		}
-		b.lastStatus++
-		p.number = b.lastStatus
-		b.statuses[part.Submission.ID] = p.number
+		w.lastStatus++
+		p.number = w.lastStatus
+		w.statuses[part.Submission.ID] = p.number
 	}
 	h := &p.head
 	h.Counts = h.Counts.Plus(a.counts)
 	h.Parts++
 	h.complete = part.Last
 	piece := 0
-	for value := range slices.Chunk(b.store.zip.EncodeAll(appendOutcomes(nil, a.outcomes), nil), pieceLen) {
+	for value := range slices.Chunk(w.store.zip.EncodeAll(appendOutcomes(nil, a.outcomes), nil), pieceLen) {
 		if err := parts.Put(pieceKey(p.number, part.N, piece), value); err != nil {
 			return err
 		}
@@ -208,8 +208,8 @@ func parseOutcomes(b []byte) (o store.Outcomes, ok bool) {
 
 // complete runs f on a status whose last part is in.
 func (s *Store) complete(ctx context.Context, id uuid.UUID, f func(*bbolt.Tx, uint64, statusHead) error) error {
-	pick := func() *index { return s.statuses }
-	build := func(b *batch) error { _, err := b.statusIndex(); return err }
+	pick := func() *idIndex { return s.statuses }
+	build := func(w *writeTx) error { _, err := w.statusIndex(); return err }
 	return s.find(ctx, [][16]byte{id}, pick, build, func(tx *bbolt.Tx, found [][]uint64) error {
 		n, h, err := findStatus(tx, id, found[0])
 		if err == nil && (n == 0 || !h.complete) {

@@ -27,8 +27,8 @@ const (
 type job struct {
 	objects, bytes int
 	// run makes the change. It may fail without harm to the other jobs of its
-	// transaction as long as it has not raised batch.writes. It may run again.
-	run func(*batch) error
+	// transaction as long as it has not raised writeTx.writes. It may run again.
+	run func(*writeTx) error
 
 	state atomic.Int32
 	err   error
@@ -152,13 +152,13 @@ func (s *Store) write() {
 	}
 }
 
-// batch is one write transaction.
-type batch struct {
+// writeTx is one write transaction, with the jobs of everybody who waited.
+type writeTx struct {
 	store       *Store
 	tx          *bbolt.Tx
 	now         time.Time // of the transaction, in UTC
 	writes      int       // raised before a job first writes
-	collections map[uuid.UUID]*editing
+	collections map[uuid.UUID]*collectionTx
 	statuses    map[uuid.UUID]uint64 // numbers of those new in here
 	removed     map[uuid.UUID]uint64 // numbers of those forgotten in here
 	generation  uint64               // 0: unchanged
@@ -176,7 +176,7 @@ func (s *Store) transact(jobs []*job) (err error) {
 	}
 	defer tx.Rollback()
 	s.db.AllocSize = growth(tx.Size())
-	b := &batch{store: s, tx: tx, now: s.now().UTC(), collections: map[uuid.UUID]*editing{}, statuses: map[uuid.UUID]uint64{}, removed: map[uuid.UUID]uint64{}}
+	b := &writeTx{store: s, tx: tx, now: s.now().UTC(), collections: map[uuid.UUID]*collectionTx{}, statuses: map[uuid.UUID]uint64{}, removed: map[uuid.UUID]uint64{}}
 	for _, j := range jobs {
 		before := b.writes
 		if j.err = j.run(b); j.err != nil && b.writes != before {
@@ -200,55 +200,55 @@ func (s *Store) transact(jobs []*job) (err error) {
 }
 
 // bucket is a bucket at the top, to be written to.
-func (b *batch) bucket(name []byte) *bbolt.Bucket {
-	found := b.tx.Bucket(name)
+func (w *writeTx) bucket(name []byte) *bbolt.Bucket {
+	found := w.tx.Bucket(name)
 	found.FillPercent = fill(name)
 	return found
 }
 
 // flush writes what all jobs change, once.
-func (b *batch) flush() error {
-	for _, e := range b.collections {
+func (w *writeTx) flush() error {
+	for _, e := range w.collections {
 		if err := e.flush(); err != nil {
 			return err
 		}
 	}
-	if b.lastStatus != 0 {
-		if err := b.bucket(bucketMeta).Put(keyStatus, numberKey(b.lastStatus)); err != nil {
+	if w.lastStatus != 0 {
+		if err := w.bucket(bucketMeta).Put(keyStatus, numberKey(w.lastStatus)); err != nil {
 			return err
 		}
 	}
-	if b.chain != nil {
-		return b.bucket(bucketMeta).Put(keyChain, chainHeadBytes(*b.chain))
+	if w.chain != nil {
+		return w.bucket(bucketMeta).Put(keyChain, chainHeadBytes(*w.chain))
 	}
 	return nil
 }
 
 // publish brings the indexes to the state of transaction id.
-func (s *Store) publish(id int, b *batch) {
+func (s *Store) publish(id int, w *writeTx) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	// An index that is full is built again, with more room, when it is needed.
-	for c, e := range b.collections {
-		s.states[c] = e.stands
-		if x := s.indexes[c]; x != nil && x.fits(len(e.anchors)) {
+	for c, e := range w.collections {
+		s.states[c] = e.committed
+		if x := s.indexes[c]; x != nil && x.fits(len(e.indexChanges)) {
 			e.apply(x)
 		} else {
 			delete(s.indexes, c)
 		}
 	}
-	if s.statuses != nil && !s.statuses.fits(len(b.statuses)) {
+	if s.statuses != nil && !s.statuses.fits(len(w.statuses)) {
 		s.statuses = nil
 	} else if s.statuses != nil {
-		for id, n := range b.removed {
+		for id, n := range w.removed {
 			s.statuses.replace(id, n, 0)
 		}
-		for id, n := range b.statuses {
+		for id, n := range w.statuses {
 			s.statuses.put(id, n)
 		}
 	}
-	if b.generation != 0 {
-		s.generation.Store(b.generation)
+	if w.generation != 0 {
+		s.generation.Store(w.generation)
 	}
 	s.published = id
 	s.committed.Broadcast()
@@ -260,7 +260,7 @@ func (s *Store) forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	defer s.committed.Broadcast()
-	s.indexes, s.states, s.statuses = map[uuid.UUID]*index{}, map[uuid.UUID]store.State{}, nil
+	s.indexes, s.states, s.statuses = map[uuid.UUID]*idIndex{}, map[uuid.UUID]store.State{}, nil
 	if err := s.db.View(func(tx *bbolt.Tx) error {
 		s.published = tx.ID()
 		s.generation.Store(number(tx.Bucket(bucketMeta).Get(keyGeneration)))

@@ -149,7 +149,7 @@ func testModel(t *testing.T, open Open) {
 				for _, r := range gone {
 					dates = append(dates, r.date)
 				}
-				n, err := w.store.Remove(ctx, w.writer.ID(), dates, store.Bar{}, audit.Entry{Act: audit.Purge})
+				n, err := w.store.Remove(ctx, w.writer.ID(), dates, store.Block{}, audit.Entry{Act: audit.Purge})
 				if err != nil || n != len(gone) {
 					t.Fatalf("remove: %d, %v; want %d", n, err, len(gone))
 				}

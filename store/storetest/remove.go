@@ -12,7 +12,7 @@ import (
 )
 
 // vendor's data is barred under this reason in most tests.
-var vendorBar = store.Bar{Reason: "dea withdrawn", Origin: "vendor", Identity: "identity--00000000-0000-4000-8000-000000000001"}
+var vendorBar = store.Block{Reason: "dea withdrawn", Origin: "vendor", Identity: "identity--00000000-0000-4000-8000-000000000001"}
 
 // dates are when records were added, by their names in sees.
 func (w *world) dates() map[string]time.Time {
@@ -30,7 +30,7 @@ func (w *world) dates() map[string]time.Time {
 }
 
 // removed removes the records of those names.
-func (w *world) removed(bar store.Bar, names ...string) {
+func (w *world) removed(bar store.Block, names ...string) {
 	w.Helper()
 	at := w.dates()
 	var dates []time.Time
@@ -80,7 +80,7 @@ var removeTests = []test{
 	{"records go by their dates with one line", func(w *world) {
 		w.push(indicator(1, 1), indicator(2, 1), indicator(1, 2), address(3, "x"), versioned("malware", 1, "2.0", 1, stix.Red))
 		at := w.dates()
-		w.removed(store.Bar{}, "indicator1/2.1/2", "ipv43", "malware1/2.0/1")
+		w.removed(store.Block{}, "indicator1/2.1/2", "ipv43", "malware1/2.0/1")
 		w.want(w.writer, all(), "indicator1/2.1/1 indicator2/2.1/1")
 		w.want(w.writer, store.Query{}, "indicator1/2.1/1 indicator2/2.1/1")
 		e := w.last(2)
@@ -97,7 +97,7 @@ var removeTests = []test{
 	{"what is gone already does not matter", func(w *world) {
 		w.push(indicator(1, 1), indicator(2, 1))
 		at := w.dates()["indicator1/2.1/1"]
-		w.removed(store.Bar{}, "indicator1/2.1/1")
+		w.removed(store.Block{}, "indicator1/2.1/1")
 		for _, dates := range [][]time.Time{{at}, {at, at.Add(time.Hour)}, nil} {
 			if n, err := w.store.Remove(w.Context(), w.writer.ID(), dates, vendorBar, audit.Entry{Act: audit.Purge}); n != 0 || err != nil {
 				w.Errorf("%d, %v", n, err)
@@ -116,9 +116,9 @@ var removeTests = []test{
 	}},
 	{"all versions can go at once, and more than four thousand cannot", func(w *world) {
 		w.push(indicator(1, 1), indicator(1, 3), versioned("indicator", 1, "2.0", 2, stix.Red), indicator(1, 2))
-		w.removed(store.Bar{}, "indicator1/2.1/1", "indicator1/2.1/3", "indicator1/2.0/2", "indicator1/2.1/2")
+		w.removed(store.Block{}, "indicator1/2.1/1", "indicator1/2.1/3", "indicator1/2.0/2", "indicator1/2.1/2")
 		w.want(w.writer, all(), "")
-		_, err := w.store.Remove(w.Context(), w.writer.ID(), make([]time.Time, 4001), store.Bar{}, audit.Entry{Act: audit.Purge})
+		_, err := w.store.Remove(w.Context(), w.writer.ID(), make([]time.Time, 4001), store.Block{}, audit.Entry{Act: audit.Purge})
 		w.wantCode(err, taxii.Invalid)
 		w.clean()
 	}},
@@ -133,11 +133,11 @@ var removeTests = []test{
 		w.wantBarred(w.parties, false, indicator(1, 2)) // another content
 		w.wantBarred(w.parties, false, indicator(2, 1)) // never removed
 		w.want(w.writer, all(), "indicator2/2.1/1 indicator1/2.1/2")
-		if err := w.store.LiftBars(w.Context(), "another reason"); err != nil {
+		if err := w.store.Unblock(w.Context(), "another reason"); err != nil {
 			w.Fatal(err)
 		}
 		w.wantBarred(w.parties, true, indicator(1, 1))
-		if err := w.store.LiftBars(w.Context(), vendorBar.Reason); err != nil {
+		if err := w.store.Unblock(w.Context(), vendorBar.Reason); err != nil {
 			w.Fatal(err)
 		}
 		w.wantBarred(w.parties, false, indicator(1, 1))
@@ -157,7 +157,7 @@ var removeTests = []test{
 		}
 		for _, reason := range []string{vendorBar.Reason, other.Reason} {
 			w.wantBarred(elsewhere, true, indicator(1, 1))
-			if err := w.store.LiftBars(w.Context(), reason); err != nil {
+			if err := w.store.Unblock(w.Context(), reason); err != nil {
 				w.Fatal(err)
 			}
 		}

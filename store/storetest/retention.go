@@ -140,7 +140,7 @@ var retentionTests = []test{
 		w.wantDue(second, "3-02 3")
 		w.wantDue(second.AddDate(0, 0, 2).Add(-1), "3-02 3")
 		w.wantDue(second.AddDate(0, 0, 2), "3-02 3, 3-04 1")
-		w.removed(store.Bar{}, "indicator1/2.1/2", "indicator3/2.1/1")
+		w.removed(store.Block{}, "indicator1/2.1/2", "indicator3/2.1/1")
 		w.wantDue(second.AddDate(1, 0, 0), "3-02 2")
 		if _, err := w.remove(taxii.Versioning{All: true}, 1, 2, 4); err != nil {
 			w.Fatal(err)

@@ -60,7 +60,7 @@ var standingTests = []test{
 			}},
 			{"one removed", func() {
 				at := w.manifest(w.writer, store.Query{}).Records[0].DateAdded
-				if n, err := w.store.Remove(w.Context(), w.writer.ID(), []time.Time{at}, store.Bar{}, audit.Entry{Act: audit.Purge}); n != 1 || err != nil {
+				if n, err := w.store.Remove(w.Context(), w.writer.ID(), []time.Time{at}, store.Block{}, audit.Entry{Act: audit.Purge}); n != 1 || err != nil {
 					w.Fatal(n, err)
 				}
 			}},

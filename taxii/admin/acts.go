@@ -113,7 +113,7 @@ func (a *Admin) liftBars(ctx context.Context, in ActOnAgreement) error {
 		return err
 	}
 	for _, org := range returning(in, d.Agreements[in.ID], policy.State(in.ID, a.now())) {
-		if err := a.store.LiftBars(ctx, custody.BarReason(in.ID, org)); err != nil {
+		if err := a.store.Unblock(ctx, custody.BarReason(in.ID, org)); err != nil {
 			return err
 		}
 	}

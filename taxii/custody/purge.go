@@ -77,7 +77,7 @@ func (s *Service) Purge(ctx context.Context) (purged int, err error) {
 		if c.Writer != "" {
 			entry.Parties = []string{c.Writer}
 		}
-		if err := s.remove(ctx, c, &old, store.Bar{}, entry); err != nil {
+		if err := s.remove(ctx, c, &old, store.Block{}, entry); err != nil {
 			return purged, err
 		}
 		purged += len(old.dates)

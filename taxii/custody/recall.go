@@ -202,7 +202,7 @@ func (s *Service) Revoked(ctx context.Context, c *exchange.Collection, ids []sti
 		if err := s.recall(ctx, c, &old, why); err != nil {
 			return err
 		}
-		return s.remove(ctx, c, &old, store.Bar{}, audit.Entry{
+		return s.remove(ctx, c, &old, store.Block{}, audit.Entry{
 			Act: audit.Withdrawal, Account: "comity", Org: c.Writer, Agreement: c.Agreement, Text: why, Parties: []string{c.Writer},
 		})
 	})

@@ -71,7 +71,7 @@ func all(ids ...stix.ID) taxii.Match {
 
 // remove takes records away, in as many transactions as it needs. A kill leaves
 // the rest to the next try.
-func (s *Service) remove(ctx context.Context, c *exchange.Collection, g *gathered, bar store.Bar, entry audit.Entry) error {
+func (s *Service) remove(ctx context.Context, c *exchange.Collection, g *gathered, bar store.Block, entry audit.Entry) error {
 	for from := 0; from < len(g.dates); from += atOnce {
 		to := min(from+atOnce, len(g.dates))
 		e := entry

@@ -30,7 +30,7 @@ func (s *Service) Retract(ctx context.Context, c *exchange.Collection, ids []sti
 		if err := s.recall(ctx, c, &gone, why); err != nil {
 			return err
 		}
-		return s.remove(ctx, c, &gone, store.Bar{}, reworked(c, why))
+		return s.remove(ctx, c, &gone, store.Block{}, reworked(c, why))
 	})
 }
 
@@ -48,7 +48,7 @@ func (s *Service) Relabel(ctx context.Context, c *exchange.Collection, ids []sti
 				return err
 			}
 		}
-		return s.remove(ctx, c, &old, store.Bar{}, reworked(c, "It is written again under another label."))
+		return s.remove(ctx, c, &old, store.Block{}, reworked(c, "It is written again under another label."))
 	})
 }
 
@@ -74,7 +74,7 @@ func (s *Service) Supersede(ctx context.Context, c *exchange.Collection, since t
 				}
 			}
 		}
-		return s.remove(ctx, c, &old, store.Bar{}, reworked(c, "An older version rested on data that was taken back."))
+		return s.remove(ctx, c, &old, store.Block{}, reworked(c, "An older version rested on data that was taken back."))
 	})
 }
 

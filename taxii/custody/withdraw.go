@@ -15,7 +15,7 @@ import (
 )
 
 // BarReason is the reason under which a withdrawal keeps data from coming back;
-// see store.Bar.
+// see store.Block.
 func BarReason(agreement, party string) string { return "withdrawal of " + agreement + " by " + party }
 
 // Withdraw carries out the notice of a party under the termination article. Its
@@ -42,7 +42,7 @@ func (s *Service) Withdraw(ctx context.Context, id, party, reason string) (out a
 	if o := d.Organisations[party]; o != nil {
 		identity = o.Identity
 	}
-	bar := store.Bar{Reason: BarReason(id, party), Origin: party, Identity: identity}
+	bar := store.Block{Reason: BarReason(id, party), Origin: party, Identity: identity}
 	why := fmt.Sprintf("A source withdrew its data under article %s of its agreement.", by.Article)
 	entry := audit.Entry{
 		Act: audit.Withdrawal, Account: "operator", Org: party, Agreement: id, Article: by.Article,

@@ -166,7 +166,7 @@ func (f *faults) Record(ctx context.Context, entries ...audit.Entry) error {
 	return f.Store.Record(ctx, entries...)
 }
 
-func (f *faults) Remove(ctx context.Context, c uuid.UUID, dates []time.Time, bar store.Bar, e audit.Entry) (int, error) {
+func (f *faults) Remove(ctx context.Context, c uuid.UUID, dates []time.Time, bar store.Block, e audit.Entry) (int, error) {
 	if err := f.fail(); err != nil {
 		return 0, err
 	}

@@ -18,7 +18,7 @@ func (s *Store) Has(ctx context.Context, g exchange.Grant, id stix.ID) (seen boo
 	if !g.CanRead() {
 		return false, ctx.Err()
 	}
-	err = s.eachKnown(ctx, g, [][16]byte{id.Key()}, func(_ int, _ *collection, vs []version) error {
+	err = s.lookupVersions(ctx, g, [][16]byte{id.Key()}, func(_ int, _ *collection, vs []version) error {
 		c := choice{view: g.View(), all: true, allSpecs: true}
 		seen = len(c.pick(vs)) > 0
 		return nil
@@ -39,7 +39,7 @@ func (s *Store) Labels(ctx context.Context, g exchange.Grant, keys []stix.Key) (
 		raw[i] = key
 	}
 	view := g.View()
-	err := s.eachKnown(ctx, g, raw, func(i int, c *collection, vs []version) error {
+	err := s.lookupVersions(ctx, g, raw, func(i int, c *collection, vs []version) error {
 		var newest *version
 		for j := range vs {
 			if v := &vs[j]; (g.CanWrite() || view.Sees(v.handling)) && (newest == nil || v.compare(*newest) > 0) {
@@ -71,9 +71,9 @@ func (c *collection) define(held *exchange.Held, d date) error {
 	return err
 }
 
-// eachKnown calls f with the versions of those keys that are in the collection
+// lookupVersions calls f with the versions of those keys that are in the collection
 // and of a type that the caller may see. None of what f gets outlives it.
-func (s *Store) eachKnown(ctx context.Context, g exchange.Grant, keys [][16]byte, f func(int, *collection, []version) error) error {
+func (s *Store) lookupVersions(ctx context.Context, g exchange.Grant, keys [][16]byte, f func(int, *collection, []version) error) error {
 	return s.lookup(ctx, g.ID(), keys, func(tx *bbolt.Tx, found [][]uint64) error {
 		c := openCollection(tx, g.ID())
 		if c == nil {

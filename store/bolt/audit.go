@@ -11,28 +11,28 @@ import (
 	"comity/taxii/exchange"
 )
 
-// enter seals entries and links them to the chain. Where the chain ends it keeps
+// appendAudit seals entries and links them to the chain. Where the chain ends it keeps
 // in the transaction, so one that is given up leaves no trace.
 //
 // What they give as their time is the commit's for all: a later entry is never
 // of an earlier time, unless the clock was set back.
-func (b *batch) enter(entries ...audit.Entry) error {
+func (w *writeTx) appendAudit(entries ...audit.Entry) error {
 	if len(entries) == 0 {
 		return nil
 	}
-	b.writes++
-	links, delivered := b.bucket(bucketLinks), b.bucket(bucketDelivered)
-	if b.chain == nil {
-		head := parseChainHead(b.bucket(bucketMeta).Get(keyChain))
-		b.chain = &head
+	w.writes++
+	links, delivered := w.bucket(bucketLinks), w.bucket(bucketDelivered)
+	if w.chain == nil {
+		head := parseChainHead(w.bucket(bucketMeta).Get(keyChain))
+		w.chain = &head
 	}
 	for _, e := range entries {
-		e.Time, e.Salt = b.now.Truncate(time.Microsecond), audit.NewSalt()
-		link, next, err := audit.Seal(e, *b.chain)
+		e.Time, e.Salt = w.now.Truncate(time.Microsecond), audit.NewSalt()
+		link, next, err := audit.Seal(e, *w.chain)
 		if err != nil {
 			return err
 		}
-		*b.chain = next
+		*w.chain = next
 		if err := firstOf(noteDelivery(delivered, link.Number, &e), links.Put(numberKey(link.Number), append(link.Hash[:], link.Body...))); err != nil {
 			return err
 		}
@@ -50,7 +50,7 @@ func parseLink(k, v []byte) (audit.Link, error) {
 
 // Record implements store.Store.
 func (s *Store) Record(ctx context.Context, entries ...audit.Entry) error {
-	return s.do(ctx, &job{objects: len(entries), run: func(b *batch) error { return b.enter(entries...) }})
+	return s.do(ctx, &job{objects: len(entries), run: func(w *writeTx) error { return w.appendAudit(entries...) }})
 }
 
 // Entries implements store.Store.

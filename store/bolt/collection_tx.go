@@ -1,0 +1,161 @@
+package bolt
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+	"go.etcd.io/bbolt"
+
+	"comity/stix"
+	"comity/store"
+)
+
+// collectionTx is a collection in the write transaction. What it keeps beside the
+// buckets is written by flush, once.
+type collectionTx struct {
+	collection
+	del *bbolt.Bucket
+
+	head         head
+	base         *idIndex                 // as of the last commit
+	indexChanges map[stix.Key]indexChange // what differs from base
+	run          []added
+	types        map[string]*typeEntry
+	numbers      map[uint16]*typeEntry
+	postings     map[uint16][]posted // what changed, by type
+	due          map[uint32]int64    // change in the number of records that end on a day
+	committed    store.State         // as it was flushed
+	past         bool                // something changed beside what was added under ids of its own
+}
+
+// edit opens a collection for writing and makes it if there is none. It writes:
+// raise writes before.
+func (w *writeTx) edit(id uuid.UUID) (*collectionTx, error) {
+	if e := w.collections[id]; e != nil {
+		return e, nil
+	}
+	base, err := w.index(id)
+	if err != nil {
+		return nil, err
+	}
+	root, err := w.tx.CreateBucketIfNotExists(collectionName(id))
+	if err != nil {
+		return nil, err
+	}
+	e := &collectionTx{
+		base:         base,
+		indexChanges: map[stix.Key]indexChange{},
+		types:        map[string]*typeEntry{},
+		numbers:      map[uint16]*typeEntry{},
+		postings:     map[uint16][]posted{},
+		due:          map[uint32]int64{},
+	}
+	e.root = root
+	for _, sub := range []struct {
+		name []byte
+		to   **bbolt.Bucket
+	}{
+		{bucketLive, &e.live}, {bucketHist, &e.hist}, {bucketVer, &e.ver}, {bucketMixed, &e.mixed}, {bucketDel, &e.del},
+		{bucketRun, nil}, {bucketTypes, nil}, {bucketDue, nil},
+	} {
+		bucket, err := subBucket(root, sub.name)
+		if err != nil {
+			return nil, err
+		}
+		if sub.to != nil {
+			*sub.to = bucket
+		}
+	}
+	e.head = e.collection.head()
+	w.collections[id] = e
+	return e, nil
+}
+
+// next is the date of what is added now: the next whole millisecond, but always
+// later than any before. Rounded down it could lie before the clock of somebody
+// who has just polled.
+func (c *collectionTx) next(now time.Time) date {
+	c.head.last = max(dateOf(now.Add(time.Millisecond-1))/1000*1000, c.head.last+1000)
+	return c.head.last
+}
+
+// typeNumbers that a collection can have.
+const maxTypes = 1<<16 - 1
+
+// typeEntry is the entry of a type name, made if there is none; nil if there
+// are too many.
+func (c *collectionTx) typeEntry(name string) *typeEntry {
+	t := c.types[name]
+	if t == nil {
+		found, ok := c.typeOf(name)
+		if !ok {
+			if c.head.types >= maxTypes {
+				return nil
+			}
+			c.head.types++
+			found.number = uint16(c.head.types)
+		}
+		t = &found
+		c.types[name], c.numbers[found.number] = t, t
+	}
+	return t
+}
+
+// putLive and the three beside it keep live, hist, type and the counters in
+// step. The type's entry must have been fetched.
+func (c *collectionTx) putLive(d date, r record) error {
+	n := r.number()
+	c.head.live++
+	c.numbers[n].live++
+	c.postings[n] = append(c.postings[n], posted{d, true})
+	return c.live.Put(d.key(), r)
+}
+
+func (c *collectionTx) dropLive(d date, r record) error {
+	n := r.number()
+	c.head.live--
+	c.numbers[n].live--
+	c.postings[n] = append(c.postings[n], posted{d, false})
+	return c.live.Delete(d.key())
+}
+
+func (c *collectionTx) putHist(d date, r record) error {
+	c.head.hist++
+	return c.hist.Put(d.key(), r)
+}
+
+func (c *collectionTx) dropHist(d date) error {
+	c.head.hist--
+	return c.hist.Delete(d.key())
+}
+
+// added notes a record for run.
+func (c *collectionTx) added(key stix.Key, d date, known bool) {
+	c.run = append(c.run, added{key, d, known})
+}
+
+// flush writes what is kept beside the buckets.
+func (c *collectionTx) flush() error {
+	run := c.root.Bucket(bucketRun)
+	for len(c.run) > 0 {
+		var k, piece []byte
+		k, piece, c.run = packRun(c.run)
+		if err := run.Put(k, piece); err != nil {
+			return err
+		}
+	}
+	types := c.root.Bucket(bucketTypes)
+	for name, t := range c.types {
+		if err := types.Put([]byte(name), t.bytes()); err != nil {
+			return err
+		}
+	}
+	if c.past {
+		if _, err := c.root.NextSequence(); err != nil {
+			return err
+		}
+	}
+	err := firstOf(c.flushPostings(), c.flushDue(), c.root.Put(keyHead, c.head.bytes()))
+	c.committed = c.state()
+	return err
+}
