@@ -26,7 +26,7 @@ var edges = map[string][]string{
 	"taxii/operation": {
 		"stix", "stix/fusion", "stix/rawjson", "stix/report", "store", "taxii", "taxii/agreement", "taxii/audit", "taxii/exchange", "taxii/custody", "taxii/follow",
 	},
-	"cmd/taxiibench":  {"stix", "stix/validate", "store/bolt", "taxii/auth", "taxii/exchange"},
+	"cmd/taxiibench":  {"stix", "stix/validate"},
 	"taxii/custody":   {"stix", "store", "taxii", "taxii/agreement", "taxii/audit", "taxii/exchange"},
 	"taxii/follow":    {"taxii/audit"},
 	"taxii/intake":    {"stix", "stix/validate", "store", "taxii", "taxii/exchange"},

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// fake is a TAXII server in memory of one collection, which can misbehave.
+// fake is a TAXII server of one collection in memory, which can misbehave.
 type fake struct {
 	drop   func(n int) bool // the n-th object is accepted and forgotten
 	double func(n int) bool // the n-th object is listed twice

@@ -1,11 +1,10 @@
 package main
 
 import (
-	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -13,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gorilla/mux"
 	"github.com/klauspost/compress/gzip"
 	"go.etcd.io/bbolt"
 
@@ -20,149 +20,117 @@ import (
 	"comity/stix/validate"
 )
 
-// limitCmd serves what the rows compare with, where nginx cannot: in a process
-// of its own, as the servers under test have theirs.
+// limitCmd serves what the rows compare with, in a process of its own. Every limit is
+// a handler of net/http behind gorilla/mux, as in comity, that does the least that
+// the work needs.
 type limitCmd struct {
 	Listen string `required:""`
-	Dir    string `required:"" help:"Holds the files that are served; what is written goes there."`
+	Dir    string `required:"" help:"The folder of the rows."`
 }
 
 func (c *limitCmd) Run(sh *shell) error {
-	s := &limits{dir: c.Dir, cached: map[string][]byte{}}
-	if err := s.open(); err != nil {
+	s := &limits{files: map[string][]byte{}}
+	if err := s.open(c.Dir); err != nil {
 		return err
 	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /cached/{name}", s.getCached)
-	mux.HandleFunc("GET /known/{name}", s.getKnown)
-	mux.HandleFunc("GET /gzip/{name}", s.getGzip)
-	mux.HandleFunc("GET /pread/{size}", s.getPread)
-	mux.HandleFunc("POST /append", s.postAppend)
-	mux.HandleFunc("POST /checked", s.postChecked)
-	mux.HandleFunc("POST /batch", s.postBatch)
-	mux.HandleFunc("POST /each", s.postEach)
-	mux.HandleFunc("POST /decode", s.postDecode)
-	l, err := net.Listen("tcp", c.Listen)
-	if err != nil {
-		return err
+	router := mux.NewRouter().UseEncodedPath().SkipClean(true)
+	for _, route := range []struct {
+		method, path string
+		handler      http.HandlerFunc
+	}{
+		{"GET", "/same-bytes/{name}", s.getSameBytes},
+		{"GET", "/304", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusNotModified) }},
+		{"GET", "/gzip/{name}", s.getGzip},
+		{"GET", "/pread/{size}", s.getPread},
+		{"POST", "/append", s.postAppend},
+		{"POST", "/batch", func(w http.ResponseWriter, r *http.Request) { s.put(w, r, s.bolt.Batch) }},
+		{"POST", "/update", func(w http.ResponseWriter, r *http.Request) { s.put(w, r, s.bolt.Update) }},
+	} {
+		router.HandleFunc(route.path, route.handler).Methods(route.method)
 	}
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{Addr: c.Listen, Handler: router, ReadHeaderTimeout: 10 * time.Second}
 	go func() {
 		<-sh.ctx.Done()
 		server.Close()
 	}()
-	if err := server.Serve(l); sh.ctx.Err() == nil {
+	if err := server.ListenAndServe(); sh.ctx.Err() == nil {
 		return err
 	}
 	return nil
 }
 
-// flatFile holds the objects of the base collection one after the other.
+// flatFile holds the imported objects, one after the other.
 const flatFile = "flat"
 
 type limits struct {
-	dir  string
-	log  *os.File
-	bolt *bbolt.DB
-
-	mu     sync.Mutex // guards cached and flat
-	cached map[string][]byte
-	flat   *os.File
-	size   int64 // of flat
-
-	queue   sync.Mutex // guards what waits for the next write
-	waiting []chan error
-	buf     []byte
-	wake    chan struct{}
+	files map[string][]byte // of the folder www
+	flat  *os.File
+	size  int64 // of flat
+	log   *os.File
+	bolt  *bbolt.DB
 }
 
-func (s *limits) open() (err error) {
-	if s.log, err = os.Create(filepath.Join(s.dir, "append.log")); err != nil {
+var limitBucket = []byte("limit")
+
+func (s *limits) open(dir string) (err error) {
+	for _, name := range []string{pageFile, smallPageFile, gzipFile} {
+		if s.files[name], err = os.ReadFile(filepath.Join(dir, "www", name)); err != nil {
+			return err
+		}
+	}
+	if s.flat, err = os.Open(filepath.Join(dir, flatFile)); err != nil {
 		return err
 	}
-	if s.bolt, err = bbolt.Open(filepath.Join(s.dir, "limit.db"), 0o600, nil); err != nil {
+	if s.size, err = s.flat.Seek(0, io.SeekEnd); err != nil {
 		return err
 	}
-	s.wake = make(chan struct{}, 1)
-	go s.writer()
+	if s.log, err = os.OpenFile(filepath.Join(dir, "limit.append"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600); err != nil {
+		return err
+	}
+	if s.bolt, err = bbolt.Open(filepath.Join(dir, "limit.db"), 0o600, nil); err != nil {
+		return err
+	}
 	return s.bolt.Update(func(tx *bbolt.Tx) error {
-		_, err := tx.CreateBucketIfNotExists(bucket)
+		_, err := tx.CreateBucketIfNotExists(limitBucket)
 		return err
 	})
 }
 
-var bucket = []byte("b")
-
-// file is one of the files of the folder, in memory.
-func (s *limits) file(name string) ([]byte, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if b, ok := s.cached[name]; ok {
-		return b, nil
-	}
-	b, err := os.ReadFile(filepath.Join(s.dir, "www", filepath.Base(name)))
-	if err == nil {
-		s.cached[name] = b
-	}
-	return b, err
-}
-
-// getCached writes a slice: what net/http costs.
-func (s *limits) getCached(w http.ResponseWriter, r *http.Request) {
-	b, err := s.file(r.PathValue("name"))
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusNotFound)
-		return
-	}
+// getSameBytes writes a slice.
+func (s *limits) getSameBytes(w http.ResponseWriter, r *http.Request) {
+	b := s.files[mux.Vars(r)["name"]]
 	w.Header().Set("Content-Type", mediaType)
 	w.Header().Set("Content-Length", strconv.Itoa(len(b)))
-	w.Header().Set("ETag", limitTag)
 	w.Write(b)
 }
 
-const limitTag = `"limit"`
-
-// getKnown says that the client has it already.
-func (s *limits) getKnown(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("ETag", limitTag)
-	w.WriteHeader(http.StatusNotModified)
-}
-
-// getGzip compresses a slice each time, at the fastest level.
-func (s *limits) getGzip(w http.ResponseWriter, r *http.Request) {
-	b, err := s.file(r.PathValue("name"))
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusNotFound)
-		return
-	}
-	w.Header().Set("Content-Type", mediaType)
-	w.Header().Set("Content-Encoding", "gzip")
-	z := fast.Get().(*gzip.Writer)
-	defer fast.Put(z)
-	z.Reset(w)
-	z.Write(b)
-	z.Close()
-}
-
-var fast = sync.Pool{New: func() any {
-	z, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed)
+var gzipWriters = sync.Pool{New: func() any {
+	z, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // the level of comity
 	return z
 }}
 
-var preads = sync.Pool{New: func() any { return new([]byte) }}
+// getGzip compresses a slice each time.
+func (s *limits) getGzip(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", mediaType)
+	w.Header().Set("Content-Encoding", "gzip")
+	z := gzipWriters.Get().(*gzip.Writer)
+	defer gzipWriters.Put(z)
+	z.Reset(w)
+	z.Write(s.files[mux.Vars(r)["name"]])
+	z.Close()
+}
 
-// getPread reads so many octets from anywhere in the flat file.
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// getPread reads so many bytes from a random place of the flat file.
 func (s *limits) getPread(w http.ResponseWriter, r *http.Request) {
-	n, err := strconv.Atoi(r.PathValue("size"))
-	if err == nil {
-		err = s.openFlat()
-	}
+	n, err := strconv.Atoi(mux.Vars(r)["size"])
 	if err != nil || n < 1 || int64(n) >= s.size {
-		http.Error(w, fmt.Sprint("no such piece: ", err), http.StatusBadRequest)
+		http.Error(w, "the file has no such piece", http.StatusBadRequest)
 		return
 	}
-	buf := preads.Get().(*[]byte)
-	defer preads.Put(buf)
+	buf := buffers.Get().(*[]byte)
+	defer buffers.Put(buf)
 	if cap(*buf) < n {
 		*buf = make([]byte, n)
 	}
@@ -176,49 +144,28 @@ func (s *limits) getPread(w http.ResponseWriter, r *http.Request) {
 	w.Write(b)
 }
 
-func (s *limits) openFlat() (err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.flat != nil {
-		return nil
-	}
-	f, err := os.Open(filepath.Join(s.dir, flatFile))
-	if err != nil {
-		return err
-	}
-	info, err := f.Stat()
-	if err != nil {
-		f.Close()
-		return err
-	}
-	s.flat, s.size = f, info.Size()
-	return nil
-}
-
-// objects reads a push with the parser of comity, and gives what is to be kept.
-func objects(body io.Reader) (kept []byte, err error) {
-	return passing(body, func([]byte) error { return nil })
-}
-
-// passing is objects that have each to pass a check.
-func passing(body io.Reader, check func(raw []byte) error) (kept []byte, err error) {
-	for d := stix.NewDecoder(body); ; {
+// objects reads a push with comity's parser, and gives its objects one after the
+// other.
+func objects(r *http.Request, validated bool) (all []byte, err error) {
+	for d := stix.NewDecoder(r.Body); ; {
 		raw, err := d.Next()
 		if err == io.EOF {
-			return kept, nil
+			return all, nil
 		}
-		if err == nil {
-			err = check(raw)
+		if err == nil && validated {
+			if _, err = stix.NewObject(raw); err == nil && !validate.Object(raw, validate.Policy{}).Valid() {
+				err = errors.New("an object is not valid")
+			}
 		}
 		if err != nil {
 			return nil, err
 		}
-		kept = append(kept, raw...)
+		all = append(all, raw...)
 	}
 }
 
-// accepted answers a push.
-func accepted(w http.ResponseWriter, err error) {
+// answerPush answers a push.
+func answerPush(w http.ResponseWriter, err error) {
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
@@ -227,91 +174,32 @@ func accepted(w http.ResponseWriter, err error) {
 	io.WriteString(w, "{}")
 }
 
-// standard reads an object and checks it, as an agreement with the usual terms does.
-func standard(raw []byte) error {
-	if _, err := stix.NewObject(raw); err != nil {
-		return err
-	}
-	if findings := validate.Object(raw, validate.Policy{}); !findings.Valid() {
-		return fmt.Errorf("%v", findings)
-	}
-	return nil
-}
-
-// postAppend parses, appends to a file and brings that to disk: what a durable
-// push costs at least. postChecked validates the objects before.
+// postAppend parses and validates the objects, appends them to a file, and answers
+// after an fdatasync.
 func (s *limits) postAppend(w http.ResponseWriter, r *http.Request) {
-	kept, err := objects(r.Body)
-	s.append(w, kept, err)
-}
-
-func (s *limits) postChecked(w http.ResponseWriter, r *http.Request) {
-	kept, err := passing(r.Body, standard)
-	s.append(w, kept, err)
-}
-
-// append makes a push durable that was read without an error. What waits while a sync
-// is under way shares the next.
-func (s *limits) append(w http.ResponseWriter, kept []byte, err error) {
+	all, err := objects(r, true)
 	if err == nil {
-		done := make(chan error, 1)
-		s.queue.Lock()
-		s.buf, s.waiting = append(s.buf, kept...), append(s.waiting, done)
-		s.queue.Unlock()
-		select {
-		case s.wake <- struct{}{}:
-		default:
-		}
-		err = <-done
+		_, err = s.log.Write(all)
 	}
-	accepted(w, err)
-}
-
-func (s *limits) writer() {
-	var spare []byte
-	for range s.wake {
-		s.queue.Lock()
-		buf, waiting := s.buf, s.waiting
-		s.buf, s.waiting = spare[:0], nil
-		s.queue.Unlock()
-		_, err := s.log.Write(buf)
-		if err == nil {
-			err = fdatasync(s.log)
-		}
-		for _, w := range waiting {
-			w <- err
-		}
-		spare = buf
-	}
-}
-
-// postBatch and postEach store a push in bbolt as its documentation proposes.
-func (s *limits) postBatch(w http.ResponseWriter, r *http.Request) { s.put(w, r, s.bolt.Batch) }
-func (s *limits) postEach(w http.ResponseWriter, r *http.Request)  { s.put(w, r, s.bolt.Update) }
-
-func (s *limits) put(w http.ResponseWriter, r *http.Request, change func(func(*bbolt.Tx) error) error) {
-	kept, err := objects(r.Body)
 	if err == nil {
-		err = change(func(tx *bbolt.Tx) error {
-			b := tx.Bucket(bucket)
+		err = fdatasync(s.log)
+	}
+	answerPush(w, err)
+}
+
+// put parses the objects and stores them in bbolt, as the documentation of bbolt
+// proposes.
+func (s *limits) put(w http.ResponseWriter, r *http.Request, transaction func(func(*bbolt.Tx) error) error) {
+	all, err := objects(r, false)
+	if err == nil {
+		err = transaction(func(tx *bbolt.Tx) error {
+			b := tx.Bucket(limitBucket)
 			n, err := b.NextSequence()
 			if err != nil {
 				return err
 			}
-			return b.Put(fmt.Appendf(nil, "%020d", n), kept)
+			return b.Put(fmt.Appendf(nil, "%020d", n), all)
 		})
 	}
-	accepted(w, err)
-}
-
-// postDecode decodes a whole push at once, as most servers do.
-func (s *limits) postDecode(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(r.Body)
-	var envelope struct {
-		Objects []map[string]any `json:"objects"`
-	}
-	if err == nil {
-		err = json.Unmarshal(body, &envelope)
-	}
-	accepted(w, err)
+	answerPush(w, err)
 }

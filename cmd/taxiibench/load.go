@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,27 +13,27 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// load is a closed loop: every client sends its next request when the answer to
-// the last one is in.
+// load is a closed loop: every client sends its next request when it has the answer
+// to its last one.
 type load struct {
 	clients int
 	dial    func() (net.Conn, error)
-	// It ends after time, or when next has no more, whichever is first; a
-	// request under way is finished.
+	// The load ends after time, or when next has no more requests, whichever is
+	// first; requests under way are finished.
 	time time.Duration
 	// next gives the n-th request of a client; a nil head ends that client.
 	next func(client, n int) (head, body []byte)
-	keep bool // answers are given to check with their bodies
-	// check looks at an answer while the clock of the round runs, though not
-	// that of the request. Without it, 200 and 202 are as expected.
+	keep bool // check gets the bodies of the answers
+	// check judges an answer. Its time counts for the rate, and not for the
+	// latency. Without it, only 200 and 202 are no errors.
 	check func(client, n int, a answer) error
 }
 
 // measured is what a load did.
 type measured struct {
 	requests int64
-	sent     int64 // octets of bodies
-	received int64 // octets of bodies, as they came
+	sent     int64 // bytes of bodies
+	received int64 // bytes of bodies, as they came
 	took     time.Duration
 	latency  *hdrhistogram.Histogram // in nanoseconds
 }
@@ -49,6 +50,17 @@ func (m measured) quantile(q float64) time.Duration {
 	return time.Duration(m.latency.ValueAtQuantile(q))
 }
 
+// p50 is the median latency in milliseconds.
+func (m measured) p50() float64 { return m.quantile(50).Seconds() * 1000 }
+
+// record counts a request that got its answer.
+func (m *measured) record(took time.Duration, sent int, a answer) error {
+	m.requests++
+	m.sent += int64(sent)
+	m.received += a.bytes
+	return m.latency.RecordValue(max(int64(took), int64(time.Microsecond)))
+}
+
 func (m *measured) add(o measured) {
 	m.requests += o.requests
 	m.sent += o.sent
@@ -60,11 +72,11 @@ func (m *measured) add(o measured) {
 	m.latency.Merge(o.latency)
 }
 
-// grace is how long an answer may take beyond the end of a load.
-const grace = 5 * time.Minute
+// longestAnswer is how long an answer may take beyond the end of a load.
+const longestAnswer = 5 * time.Minute
 
-// run carries it out over new connections, opened before the clock starts. The
-// first error ends it.
+// run carries it out over new connections, which are opened before the clock
+// starts. The first error ends it.
 func (l load) run(ctx context.Context) (total measured, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -75,9 +87,9 @@ func (l load) run(ctx context.Context) (total measured, err error) {
 			if err != nil {
 				return nil, err
 			}
-			// Nobody waits for answers once it is over before its time.
+			// An answer that is under way when the load is cancelled is not waited for.
 			context.AfterFunc(ctx, func() { c.SetDeadline(time.Unix(1, 0)) })
-			return c, c.SetDeadline(time.Now().Add(l.time + grace))
+			return c, c.SetDeadline(time.Now().Add(l.time + longestAnswer))
 		})
 		defer conns[i].close()
 		if err := conns[i].open(); err != nil {
@@ -111,12 +123,12 @@ func (l load) run(ctx context.Context) (total measured, err error) {
 		return total, context.Cause(ctx)
 	}
 	if total.requests == 0 {
-		return total, errors.New("nothing was asked")
+		return total, errors.New("no request was sent")
 	}
 	return total, nil
 }
 
-// client is one of the loop's clients.
+// client sends the requests of one client.
 func (l load) client(i int, c *conn, over *atomic.Bool, m *measured) error {
 	m.latency = newHistogram()
 	for n := 0; !over.Load(); n++ {
@@ -127,18 +139,12 @@ func (l load) client(i int, c *conn, over *atomic.Bool, m *measured) error {
 		start := time.Now()
 		a, err := c.do(head, body, l.keep)
 		took := time.Since(start)
-		if err != nil {
-			return err
+		if err == nil {
+			err = m.record(took, len(body), a)
 		}
-		if err := m.latency.RecordValue(max(int64(took), int64(time.Microsecond))); err != nil {
-			return err
-		}
-		m.requests++
-		m.sent += int64(len(body))
-		m.received += a.bytes
-		if l.check != nil {
+		if err == nil && l.check != nil {
 			err = l.check(i, n, a)
-		} else if a.status != 200 && a.status != 202 {
+		} else if err == nil && a.status != 200 && a.status != 202 {
 			err = unexpected(head, a)
 		}
 		if err != nil {
@@ -148,11 +154,8 @@ func (l load) client(i int, c *conn, over *atomic.Bool, m *measured) error {
 	return nil
 }
 
-// unexpected names a request and an answer that it should not have got.
+// unexpected names a request and the answer that it should not have got.
 func unexpected(head []byte, a answer) error {
-	n := 0
-	for n < len(head) && head[n] != '\r' {
-		n++
-	}
-	return fmt.Errorf("%s: status %d %s", head[:n], a.status, cut(a.body))
+	line, _, _ := bytes.Cut(head, []byte("\r"))
+	return fmt.Errorf("%s: status %d %s", line, a.status, cut(a.body))
 }

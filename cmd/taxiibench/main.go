@@ -1,17 +1,15 @@
-// Command taxiibench measures TAXII 2.1 servers: any server with run, with rows
-// this tree's comity beside what is physically possible and beside its peers, and
-// with soak how comity bears many clients for long.
+// Command taxiibench measures TAXII 2.1 servers. run measures any server. rows
+// compares this tree's comity with the least that each workload needs and with other
+// servers. soak lets many clients use comity for long.
 //
-// Every comparison is made of alternating rounds on one machine, and told as the
-// median ratio with its range: the figures of one side alone say more of the
-// machine and of its other users than of the server.
+// Every comparison is made of alternating rounds on one machine and reported as the
+// median ratio with its range: the figures of one side alone say more about the
+// machine and its other users than about the server.
 //
-// The load comes from raw HTTP/1.1 over net.Conn with requests built in advance;
-// of an answer only status, framing and length are read, the body is thrown
-// away. Against nginx that serves one byte from a file one request costs the
-// generator about 15 µs of processor time, most of it the kernel's, where the
-// client of net/http takes 57; a body of 700 kB costs it 180 µs, for copying it
-// out of the kernel, as any client does. BenchmarkGenerator measures both.
+// Requests are built in advance and written to the connection; net/http reads the
+// answers, and bodies are thrown away. That costs this program about a third of the
+// processor time that the client of net/http takes for a small answer, and leaves it
+// to the server: BenchmarkRequest measures both.
 package main
 
 import (
@@ -22,6 +20,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -37,18 +36,18 @@ func main() {
 // commands is the command line. The help texts are the reference.
 type commands struct {
 	Run   runCmd   `cmd:"" help:"Load a collection of any TAXII 2.1 server: push, poll, and check that nothing was lost or repeated."`
-	Rows  rowsCmd  `cmd:"" help:"Measure comity row by row beside what is possible and beside its peers, on loopback."`
-	Soak  soakCmd  `cmd:"" help:"Let many clients push to this tree's comity and poll it for long, each at its own pace, and check what each of them got."`
-	Limit limitCmd `cmd:"" hidden:"" help:"Serve what rows compares with; rows starts it."`
+	Rows  rowsCmd  `cmd:"" help:"Compare comity on loopback, workload by workload, with the least that each needs and with other servers."`
+	Soak  soakCmd  `cmd:"" help:"Let many clients push to this tree's comity and poll it for long, each at its own pace, and check that each received all objects once."`
+	Limit limitCmd `cmd:"" hidden:"" help:"Serve what rows compares with. It is started by rows."`
 }
 
-// shell is what every command runs in.
+// shell is the surroundings of a command.
 type shell struct {
 	ctx      context.Context
 	out, err io.Writer
 }
 
-// say writes a remark that is no result.
+// say writes a remark to standard error.
 func (sh *shell) say(format string, args ...any) {
 	fmt.Fprintf(sh.err, "taxiibench: "+format+"\n", args...)
 }
@@ -84,6 +83,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int
 		kong.Description("Measure TAXII 2.1 servers. Results go to stdout, the rest to stderr."),
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(status int) { panic(exit(status)) }),
+		kong.Vars{"rows": strings.Join(rowNames(), ", ")},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 	)
 	if len(args) == 0 {

@@ -8,18 +8,18 @@ import (
 	"time"
 )
 
-// maker makes STIX objects that any TAXII 2.1 server takes. The same seed and
+// generator makes STIX objects that any TAXII 2.1 server takes. The same seed and
 // number give the same object; different seeds give different ids.
-type maker struct {
+type generator struct {
 	seed uint64
-	size int // octets of each, or a few more where that is too few
+	size int // bytes of each, or a few more where that is too few
 	// mixed makes one object in a hundred a malware and forty campaigns. All
 	// others are indicators.
 	mixed bool
 }
 
 // kind is the type of the i-th object.
-func (m maker) kind(i int) string {
+func (m generator) kind(i int) string {
 	switch n := i % 100; {
 	case m.mixed && n == 0:
 		return "malware"
@@ -38,7 +38,7 @@ func mix(x uint64) uint64 {
 }
 
 // appendID appends the id of the i-th object, with a UUIDv4.
-func (m maker) appendID(b []byte, i int) []byte {
+func (m generator) appendID(b []byte, i int) []byte {
 	var id [16]byte
 	x := mix(m.seed ^ mix(uint64(i)))
 	binary.BigEndian.PutUint64(id[:], x)
@@ -55,7 +55,7 @@ func (m maker) appendID(b []byte, i int) []byte {
 	return b
 }
 
-func (m maker) id(i int) string { return string(m.appendID(nil, i)) }
+func (m generator) id(i int) string { return string(m.appendID(nil, i)) }
 
 // filler brings an object to its size.
 const filler = "Seen by several sensors in outbound traffic of infected hosts shortly after the first stage was loaded; the operators " +
@@ -70,7 +70,7 @@ const stixTime = "2006-01-02T15:04:05.000Z"
 var firstCreated = time.Date(2024, 2, 1, 0, 0, 0, 0, time.UTC)
 
 // append appends the given version, from 0, of the i-th object.
-func (m maker) append(b []byte, i, version int) []byte {
+func (m generator) append(b []byte, i, version int) []byte {
 	start := len(b)
 	kind := m.kind(i)
 	b = append(b, `{"type":"`...)
@@ -107,7 +107,7 @@ func (m maker) append(b []byte, i, version int) []byte {
 }
 
 // appendEnvelope appends an envelope of n objects from the first on.
-func (m maker) appendEnvelope(b []byte, first, n int) []byte {
+func (m generator) appendEnvelope(b []byte, first, n int) []byte {
 	b = append(b, `{"objects":[`...)
 	for i := range n {
 		if i > 0 {
@@ -118,7 +118,7 @@ func (m maker) appendEnvelope(b []byte, first, n int) []byte {
 	return append(b, "]}"...)
 }
 
-// bytesOf says how many octets are in readable form.
+// bytesOf says how many bytes are in readable form.
 func bytesOf(n float64) string {
 	for _, unit := range []string{"B", "kB", "MB", "GB"} {
 		if n < 1000 {

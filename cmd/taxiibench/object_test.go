@@ -9,12 +9,12 @@ import (
 )
 
 func TestMadeObjectsAreValidAndDiffer(t *testing.T) {
-	m := maker{seed: 7, size: 700, mixed: true}
+	m := generator{seed: 7, size: 700, mixed: true}
 	ids, kinds := map[string]bool{}, map[string]int{}
 	for i := range 1000 {
 		raw := m.append(nil, i, 3)
 		if len(raw) != 700 {
-			t.Fatalf("%d octets: %s", len(raw), raw)
+			t.Fatalf("%d bytes: %s", len(raw), raw)
 		}
 		o, err := stix.NewObject(raw)
 		if err != nil {
@@ -30,14 +30,14 @@ func TestMadeObjectsAreValidAndDiffer(t *testing.T) {
 	if kinds["malware"] != 10 || kinds["campaign"] != 400 || kinds["indicator"] != 590 {
 		t.Error(kinds)
 	}
-	if other := (maker{seed: 8, size: 700, mixed: true}); ids[other.id(0)] {
+	if other := (generator{seed: 8, size: 700, mixed: true}); ids[other.id(0)] {
 		t.Error("another seed gives the same ids")
 	}
 	var e struct{ Objects []json.RawMessage }
 	if err := json.Unmarshal(m.appendEnvelope(nil, 5, 3), &e); err != nil || len(e.Objects) != 3 {
 		t.Error(len(e.Objects), err)
 	}
-	if _, err := stix.NewObject(maker{size: 1}.append(nil, 0, 0)); err != nil {
+	if _, err := stix.NewObject(generator{size: 1}.append(nil, 0, 0)); err != nil {
 		t.Errorf("of a size that is too small: %v", err)
 	}
 }

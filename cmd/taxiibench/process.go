@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -16,7 +15,7 @@ import (
 	"time"
 )
 
-// process is a server that was started, with all it writes going to a file.
+// process is a server that was started. All that it writes goes to a log.
 type process struct {
 	name  string
 	cmd   *exec.Cmd
@@ -24,11 +23,8 @@ type process struct {
 	ended chan struct{}
 }
 
-// start runs a server; on, if not empty, are the CPUs it may use.
-func start(ctx context.Context, name, log, on string, env []string, args ...string) (*process, error) {
-	if on != "" {
-		args = append([]string{"taskset", "-c", on}, args...)
-	}
+// start runs a server in the folder of its log.
+func start(ctx context.Context, name, log string, env []string, args ...string) (*process, error) {
 	out, err := os.Create(log)
 	if err != nil {
 		return nil, err
@@ -51,7 +47,7 @@ func start(ctx context.Context, name, log, on string, env []string, args ...stri
 
 func (p *process) pid() int { return p.cmd.Process.Pid }
 
-// stop asks it to end, and sees to it.
+// stop asks it to end, and kills it if it does not.
 func (p *process) stop() {
 	if p == nil {
 		return
@@ -65,14 +61,10 @@ func (p *process) stop() {
 	}
 }
 
-// ready waits until ask succeeds. What the server said is in the error if it
-// does not.
-func (p *process) ready(ctx context.Context, ask func() error) error {
-	return p.readyWithin(ctx, 60*time.Second, 20*time.Millisecond, ask)
-}
-
-func (p *process) readyWithin(ctx context.Context, limit, pause time.Duration, ask func() error) error {
-	for end := time.Now().Add(limit); ; {
+// ready calls ask until that succeeds. If it never does, the error has the end of
+// the log.
+func (p *process) ready(ctx context.Context, pause time.Duration, ask func() error) error {
+	for end := time.Now().Add(10 * time.Minute); ; {
 		err := ask()
 		if err == nil {
 			return nil
@@ -90,7 +82,18 @@ func (p *process) readyWithin(ctx context.Context, limit, pause time.Duration, a
 	}
 }
 
-// said is the end of what it wrote.
+// listening waits until the server takes connections at an address.
+func (p *process) listening(ctx context.Context, address string) error {
+	return p.ready(ctx, 20*time.Millisecond, func() error {
+		c, err := net.Dial("tcp", address)
+		if err == nil {
+			c.Close()
+		}
+		return err
+	})
+}
+
+// said is the end of the log.
 func (p *process) said() string {
 	b, err := os.ReadFile(p.log)
 	if err != nil {
@@ -109,76 +112,45 @@ func freePort() (string, error) {
 	return l.Addr().String(), nil
 }
 
-// memory is what a process has of a kind: VmRSS, or RssAnon, which leaves out
-// what is only mapped from files. In octets.
+// memory is the memory of a process in bytes: VmRSS, or RssAnon, which leaves out
+// the pages that are mapped from files.
 func memory(pid int, kind string) (float64, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, err
 	}
-	kb, err := field(string(b), kind+":")
-	return kb * 1024, err
-}
-
-// written is what a process caused to be written to disk so far, in octets. What
-// it wrote to a file and dropped with it, before the system got to it, is not:
-// a large push is spooled to such a file.
-func written(pid int) (float64, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", pid))
-	if err != nil {
-		return 0, err
-	}
-	all, err := field(string(b), "write_bytes:")
-	cancelled, err2 := field(string(b), "cancelled_write_bytes:")
-	return all - cancelled, errors.Join(err, err2)
-}
-
-// field is the number behind a name in a file of /proc.
-func field(text, name string) (float64, error) {
-	for line := range strings.Lines(text) {
-		if value, ok := strings.CutPrefix(line, name); ok {
-			return strconv.ParseFloat(strings.Fields(value)[0], 64)
+	for line := range strings.Lines(string(b)) {
+		if value, ok := strings.CutPrefix(line, kind+":"); ok {
+			kb, err := strconv.ParseFloat(strings.Fields(value)[0], 64)
+			return kb * 1024, err
 		}
 	}
-	return 0, fmt.Errorf("/proc tells no %s", name)
+	return 0, fmt.Errorf("/proc tells no %s", kind)
 }
 
-// cpu is the processor time a process used so far.
-func cpu(pid int) (time.Duration, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+// memoryOfAll is the memory of a process and of those that it started, in bytes. Pages
+// that they share are counted for each, as ps does.
+func memoryOfAll(pid int) (float64, error) {
+	total, err := memory(pid, "VmRSS")
 	if err != nil {
 		return 0, err
 	}
-	// The name, in parentheses, may hold anything.
-	fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
-	if len(fields) < 13 {
-		return 0, errors.New("/proc tells no times")
-	}
-	user, err := strconv.ParseInt(fields[11], 10, 64)
-	system, err2 := strconv.ParseInt(fields[12], 10, 64)
-	const tick = 10 * time.Millisecond // of Linux, on all platforms of Go
-	return time.Duration(user+system) * tick, errors.Join(err, err2)
-}
-
-// children are the processes a process has started.
-func children(pid int) (list []int) {
-	dirs, _ := filepath.Glob("/proc/[0-9]*/stat")
-	for _, path := range dirs {
-		b, err := os.ReadFile(path)
+	started, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+	for _, child := range strings.Fields(string(started)) {
+		n, err := strconv.Atoi(child)
 		if err != nil {
-			continue
+			return 0, err
 		}
-		fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
-		if len(fields) > 1 && fields[1] == strconv.Itoa(pid) {
-			if child, err := strconv.Atoi(filepath.Base(filepath.Dir(path))); err == nil {
-				list = append(list, child)
-			}
+		more, err := memoryOfAll(n)
+		if err != nil {
+			return 0, err
 		}
+		total += more
 	}
-	return list
+	return total, err
 }
 
-// capture runs a command to its end and gives what it wrote to stdout.
+// capture runs a command to its end and gives its standard output.
 func capture(ctx context.Context, in io.Reader, env []string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Env = append(os.Environ(), env...)

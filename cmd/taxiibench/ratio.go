@@ -81,7 +81,7 @@ func (r *ratio) String() string {
 	if r == nil {
 		return "–"
 	}
-	return fmt.Sprintf("%s× (%s to %s)", figure(r.Median), figure(r.Low), figure(r.High))
+	return fmt.Sprintf("%s × (%s to %s)", figure(r.Median), figure(r.Low), figure(r.High))
 }
 
 // figure writes a number with three digits that count, and a large one whole.

@@ -1,24 +1,58 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"slices"
+	"regexp"
 	"strconv"
 	"sync"
 	"time"
 )
 
-// pushing is a side that pushes size new objects at a time; its figure is
-// objects a second.
-func (b *bed) pushing(name string, t *target, path string, clients, size int) side {
-	return b.pushSide(name, t, path, clients, size, func(m measured) float64 { return m.rate() * float64(size) })
+// pushLoad is a load that pushes new objects, size at a time, to a collection or, if
+// path is not empty, to the limit server. What comity took is noted for readBack.
+func (b *bench) pushLoad(c *collection, path, query string, clients, size int) load {
+	var mu sync.Mutex // guards b.pushed and b.taken
+	bodies, first := make([][]byte, clients), make([]int, clients)
+	return load{
+		clients: clients, dial: c.dial, keep: true,
+		next: func(client, _ int) (head, body []byte) {
+			mu.Lock()
+			first[client] = b.pushed
+			b.pushed += size
+			mu.Unlock()
+			body = b.pushes.appendEnvelope(bodies[client][:0], first[client], size)
+			bodies[client] = body
+			if path != "" {
+				return c.request(client, "POST", path, "Content-Length: "+strconv.Itoa(len(body))), body
+			}
+			return c.post(client, query, len(body)), body
+		},
+		check: func(client, _ int, a answer) error {
+			count := successCount.FindSubmatch(a.body)
+			if a.status != 202 || path == "" && (count == nil || string(count[1]) != strconv.Itoa(size)) {
+				return fmt.Errorf("a push of %d objects: status %d %s", size, a.status, cut(a.body))
+			}
+			if c.server == "comity" && query == "" {
+				mu.Lock()
+				b.taken = append(b.taken, [2]int{first[client], size})
+				mu.Unlock()
+			}
+			return nil
+		},
+	}
 }
 
-func (b *bed) pushSide(name string, t *target, path string, clients, size int, figure func(measured) float64) side {
+// successCount finds the number of accepted objects in a status resource. To decode the
+// whole resource would cost as much as comity pays to write it.
+var successCount = regexp.MustCompile(`"success_count"\s*:\s*(\d+)`)
+
+// push measures a push load.
+func (b *bench) push(name string, c *collection, path string, clients, size int, figure func(measured) float64) side {
 	return side{name: name, run: func(ctx context.Context) (float64, error) {
-		m, err := b.push(ctx, t, path, clients, size, b.opt.Time, 0)
+		l := b.pushLoad(c, path, "", clients, size)
+		l.time = b.opt.Time
+		m, err := l.run(ctx)
 		if err != nil {
 			return 0, err
 		}
@@ -26,263 +60,102 @@ func (b *bed) pushSide(name string, t *target, path string, clients, size int, f
 	}}
 }
 
-// push pushes new objects, for a time or a number of pushes. path, if not empty,
-// is that of the limit server; what TAXII servers took in the collection for
-// pushes of comity is remembered for the walk at the end.
-func (b *bed) push(ctx context.Context, t *target, path string, clients, size int, time time.Duration, pushes int) (measured, error) {
-	var mu sync.Mutex // guards pushed, kept and left
-	left := pushes
-	bodies, first := make([][]byte, clients), make([]int, clients)
-	return load{
-		clients: clients, dial: t.dial, time: time, keep: true,
-		next: func(client, _ int) (head, body []byte) {
-			mu.Lock()
-			if pushes > 0 && left == 0 {
-				mu.Unlock()
+// rowPush is pushes of 1,000 objects, four at a time. Peers get one at a time;
+// medallion begins with an empty collection and slows with each object in it.
+func (b *bench) rowPush(ctx context.Context) ([]line, error) {
+	objects := func(m measured) float64 { return 1000 * m.rate() }
+	return b.compare(ctx, comparison{
+		line:       line{Name: "pushes of 1,000, validated, durable", Unit: "objects/s"},
+		ours:       b.push("comity", b.comity.collection(pushCollection), "", 4, 1000, objects),
+		limits:     []limit{{b.push("parse, validation, append, fdatasync", b.limitRoot, "/append", 4, 1000, objects), 0.50}},
+		peers:      b.ofPeers(func(p *peer) side { return b.push(p.name, p.push, "", 1, 1000, objects) }),
+		peerTarget: 40,
+	})
+}
+
+// rowWriters is 64 writers of one object at a time each.
+func (b *bench) rowWriters(ctx context.Context) ([]line, error) {
+	return b.compare(ctx, comparison{
+		line: line{Name: "64 writers of one object each", Unit: "objects/s"},
+		ours: b.push("comity", b.comity.collection(pushCollection), "", 64, 1, measured.rate),
+		limits: []limit{
+			{b.push("bbolt's db.Batch", b.limitRoot, "/batch", 64, 1, measured.rate), 1.5},
+			{b.push("a bbolt transaction each", b.limitRoot, "/update", 64, 1, measured.rate), 4},
+		},
+		peers:      b.ofPeers(func(p *peer) side { return b.push(p.name, p.push, "", peerClients, 1, measured.rate) }),
+		peerTarget: 60,
+	})
+}
+
+// rowWriter is the time of a push of one object by one writer.
+func (b *bench) rowWriter(ctx context.Context) ([]line, error) {
+	return b.compare(ctx, comparison{
+		line:   line{Name: "one writer of one object", Unit: "ms", AtMost: true},
+		ours:   b.push("comity", b.comity.collection(pushCollection), "", 1, 1, measured.p50),
+		limits: []limit{{b.push("a bbolt transaction of the same bytes", b.limitRoot, "/update", 1, 1, measured.p50), 1.10}},
+	})
+}
+
+// rowLargePush is the memory that one large push, and a dry run of one, add at their
+// peak.
+func (b *bench) rowLargePush(ctx context.Context) (lines []line, err error) {
+	const bytes = 100_000_000
+	for _, kind := range []struct{ name, query string }{{"memory for a dry run of 100 MB", "x_dry_run=true"}, {"memory for a push of 100 MB", ""}} {
+		var grown, sent []float64
+		for range min(b.opt.Rounds, 3) {
+			// A process that has room from earlier pushes would hide what this one needs.
+			if err := b.restart(ctx); err != nil {
+				return nil, err
+			}
+			l := b.pushLoad(b.comity.collection(pushCollection), "", kind.query, 1, bytes/b.pushes.size)
+			next := l.next
+			l.next = func(client, n int) (head, body []byte) {
+				if n == 0 {
+					return next(client, n)
+				}
 				return nil, nil
 			}
-			left--
-			first[client] = b.pushed
-			b.pushed += size
-			mu.Unlock()
-			body = b.pushes.appendEnvelope(bodies[client][:0], first[client], size)
-			bodies[client] = body
-			if path != "" {
-				return plain("POST", path, fmt.Sprintf("Content-Length: %d", len(body))), body
-			}
-			return t.post(client, len(body)), body
-		},
-		check: func(client, _ int, a answer) error {
-			if path != "" {
-				if a.status != 202 {
-					return fmt.Errorf("%s: status %d %s", path, a.status, cut(a.body))
-				}
-				return nil
-			}
-			if err := taken(a, size); err != nil {
+			var m measured
+			growth, err := growthOf(b.comity.process.pid(), func() (err error) {
+				m, err = l.run(ctx)
 				return err
+			})
+			if err != nil {
+				return nil, err
 			}
-			if t.name == "comity" {
-				mu.Lock()
-				b.kept = append(b.kept, [2]int{first[client], size})
-				mu.Unlock()
-			}
-			return nil
-		},
-	}.run(ctx)
-}
-
-// taken looks at the answer to a push without reading all it says of each
-// object, which would cost as much as making it.
-func taken(a answer, size int) error {
-	if n, ok := count(a.body, "success_count"); a.status != 202 || !ok || n != size {
-		return fmt.Errorf("a push of %d objects: status %d %s", size, a.status, cut(a.body))
-	}
-	return nil
-}
-
-// count is the number behind a name in a JSON resource, found without reading
-// the rest of it.
-func count(body []byte, name string) (int, bool) {
-	_, after, ok := bytes.Cut(body, []byte(`"`+name+`"`))
-	if !ok {
-		return 0, false
-	}
-	after = bytes.TrimLeft(after, ": \t\r\n")
-	digits := 0
-	for digits < len(after) && after[digits] >= '0' && after[digits] <= '9' {
-		digits++
-	}
-	n, err := strconv.Atoi(string(after[:digits]))
-	return n, err == nil
-}
-
-// rowPush is pushes of a size, durable, beside the same parse with an append and
-// an fdatasync; a second line has the validation of the objects on both sides.
-func (b *bed) rowPush(ctx context.Context, size, clients int, target, peerTarget float64) ([]line, error) {
-	if err := b.serve(ctx); err != nil {
-		return nil, err
-	}
-	var peers []against
-	for _, p := range b.peers {
-		if peerTarget > 0 {
-			peers = append(peers, slow(b.pushing(p.name, p.push, "", 1, size), peerTarget))
-		}
-	}
-	lines, err := b.compare(ctx, line{Name: fmt.Sprintf("pushes of %s objects, %d at a time", thousands(float64(size)), clients), Unit: "objects/s"},
-		b.pushing("comity", b.comity.target(pushCollection), "", clients, size),
-		[]against{
-			{b.pushing("same parse, append, fdatasync", b.limitAt(), "/append", clients, size), target},
-			{b.pushing("same parse, validation, append, fdatasync", b.limitAt(), "/checked", clients, size), 0},
-		}, peers)
-	if len(peers) > 0 && len(lines) > 0 {
-		lines[0].Note = "peers get one push at a time; medallion begins with an empty collection and slows with each object in it"
-	}
-	return lines, err
-}
-
-func (b *bed) rowPush1000(ctx context.Context) ([]line, error) {
-	return b.rowPush(ctx, 1000, 4, 0.65, 65)
-}
-
-func (b *bed) rowPush10000(ctx context.Context) ([]line, error) {
-	return b.rowPush(ctx, 10_000, 2, 0.75, 0)
-}
-
-// rowWriters is many writers of one object each.
-func (b *bed) rowWriters(ctx context.Context) ([]line, error) {
-	if err := b.serve(ctx); err != nil {
-		return nil, err
-	}
-	const writers = 64
-	limit := b.limitAt()
-	ours := b.pushing("comity", b.comity.target(pushCollection), "", writers, 1)
-	lines, err := b.compare(ctx, line{Name: "64 writers of one object each", Unit: "objects/s"}, ours,
-		[]against{
-			{b.pushing("same parse, shared append, fdatasync", limit, "/append", writers, 1), 0.65},
-			{b.pushing("same parse, validation, shared append, fdatasync", limit, "/checked", writers, 1), 0},
-		},
-		[]against{{b.pushing("bbolt db.Batch", limit, "/batch", writers, 1), 3}})
-	if err != nil {
-		return nil, err
-	}
-	more, err := b.compare(ctx, line{Name: "64 writers of one object each", Unit: "objects/s"}, ours, nil,
-		[]against{{b.pushing("bbolt, a transaction each", limit, "/each", writers, 1), 20}})
-	if err != nil || len(b.peers) == 0 {
-		return append(lines, more...), err
-	}
-	var peers []against
-	for _, p := range b.peers {
-		peers = append(peers, slow(b.pushing(p.name, p.push, "", peerClients, 1), 0))
-	}
-	served, err := b.compare(ctx, line{Name: "64 writers of one object each", Unit: "objects/s", Note: "peers get two pushes at a time"}, ours, nil, peers)
-	return slices.Concat(lines, more, served), err
-}
-
-// rowOneWriter is how long one push of one object takes.
-func (b *bed) rowOneWriter(ctx context.Context) ([]line, error) {
-	if err := b.serve(ctx); err != nil {
-		return nil, err
-	}
-	p50 := func(m measured) float64 { return m.quantile(50).Seconds() * 1000 }
-	return b.compare(ctx, line{Name: "one writer, one object", Unit: "ms, p50", AtMost: true},
-		b.pushSide("comity", b.comity.target(pushCollection), "", 1, 1, p50),
-		[]against{{b.pushSide("same parse, append, fdatasync", b.limitAt(), "/append", 1, 1, p50), 1.6}}, nil)
-}
-
-// rowWritten is what reaches the disk for each octet of objects.
-func (b *bed) rowWritten(ctx context.Context) ([]line, error) {
-	var lines []line
-	for _, size := range []int{1000, 10_000} {
-		// Nothing of what was written before is to be counted.
-		b.comity.stop()
-		if err := b.serve(ctx); err != nil {
-			return nil, err
-		}
-		pid := b.comity.process.pid()
-		before, err := written(pid)
-		if err != nil {
-			return nil, cannot(fmt.Sprintf("the system does not tell what a process writes: %v", err))
-		}
-		m, err := b.push(ctx, b.comity.target(pushCollection), "", 2, size, 0, max(2, b.held/4/size))
-		if err != nil {
-			return nil, err
-		}
-		after, err := written(pid)
-		if err != nil {
-			return nil, err
+			grown, sent = append(grown, growth), append(sent, float64(m.sent))
 		}
 		lines = append(lines, line{
-			Name: fmt.Sprintf("octets to disk, pushes of %s", thousands(float64(size))), Unit: "octets", Ours: after - before,
-			Limit: "octets of the pushes", LimitFigure: float64(m.sent), VsLimit: ratioOf([]float64{after - before}, []float64{float64(m.sent)}),
-			Target: 1.45, AtMost: true, Note: "counted by the kernel for the process; of one run, there is nothing to alternate with",
+			Name: kind.name, Unit: "bytes", Ours: median(grown),
+			Limit: "its bytes", LimitFigure: median(sent), VsLimit: ratioOf(grown, sent), Target: 0.25, AtMost: true,
 		})
 	}
 	return lines, nil
 }
 
-// rowStreamed is what one large push adds to the memory of a server.
-func (b *bed) rowStreamed(ctx context.Context) ([]line, error) {
-	const size = 100_000_000
-	n := size / b.pushes.size
-	var body float64
-	grows := func(pid func() int, t *target, path string) func(context.Context) (float64, error) {
-		return func(ctx context.Context) (float64, error) {
-			time.Sleep(settle)
-			before, err := memory(pid(), "RssAnon")
-			if err != nil {
-				return 0, cannot(fmt.Sprintf("the system does not tell the memory of a process: %v", err))
-			}
-			peak, done, sampled := before, make(chan struct{}), make(chan struct{})
-			go func() {
-				defer close(sampled)
-				for {
-					select {
-					case <-done:
-						return
-					case <-time.After(2 * time.Millisecond):
-					}
-					if now, err := memory(pid(), "RssAnon"); err == nil {
-						peak = max(peak, now)
-					}
-				}
-			}()
-			m, err := b.push(ctx, t, path, 1, n, 0, 1)
-			close(done)
-			<-sampled
-			body = float64(m.sent)
-			return peak - before, err
-		}
-	}
-	ours := side{name: "comity", run: func(ctx context.Context) (float64, error) {
-		// A garbage collector that has room already would hide what is needed.
-		b.comity.stop()
-		if err := b.serve(ctx); err != nil {
-			return 0, err
-		}
-		return grows(func() int { return b.comity.process.pid() }, b.comity.target(pushCollection), "")(ctx)
-	}}
-	whole := side{name: "net/http, whole body decoded", run: func(ctx context.Context) (float64, error) {
-		b.limit.stop()
-		if err := b.startLimit(ctx); err != nil {
-			return 0, err
-		}
-		return grows(b.limit.pid, b.limitAt(), "/decode")(ctx)
-	}}
-	figures, err := alternate(ctx, min(b.opt.Rounds, 3), []side{ours, whole})
+// growthOf is by how many bytes the memory of a process grows at most during do.
+func growthOf(pid int, do func() error) (float64, error) {
+	time.Sleep(settle)
+	before, err := memory(pid, "RssAnon")
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
-	return []line{{
-		Name: "memory that a push of 100 MB adds at its peak", Unit: "octets", Ours: median(figures[0]),
-		Limit: "octets of the push", LimitFigure: body, VsLimit: ratioOf(figures[0], repeat(body, len(figures[0]))), Target: 0.25, AtMost: true,
-		Peer: whole.name, PeerFigure: median(figures[1]), VsPeer: ratioOf(figures[1], figures[0]), PeerTarget: 5,
-	}}, nil
-}
-
-// check walks what was imported and what was pushed: nothing may be lost or
-// repeated.
-func (b *bed) check(ctx context.Context) (v verdict, err error) {
-	if err := b.serve(ctx); err != nil {
-		return v, err
-	}
-	b.sh.say("walking the collections")
-	for _, c := range []struct {
-		collection string
-		m          maker
-		ranges     [][2]int
-	}{{baseCollection, b.base, [][2]int{{0, b.held}}}, {pushCollection, b.pushes, b.kept}} {
-		l := newLedger()
-		for _, r := range c.ranges {
-			for i := range r[1] {
-				l.add(c.m.id(r[0] + i))
+	done, peak := make(chan struct{}), make(chan float64)
+	go func() {
+		most := before
+		for {
+			select {
+			case <-done:
+				peak <- most
+				return
+			case <-time.After(2 * time.Millisecond):
+			}
+			if now, err := memory(pid, "RssAnon"); err == nil {
+				most = max(most, now)
 			}
 		}
-		found, err := l.once(ctx, b.comity.target(c.collection), 10_000)
-		if err != nil {
-			return v, err
-		}
-		v = v.and(found)
-	}
-	return v, nil
+	}()
+	err = do()
+	close(done)
+	return <-peak - before, err
 }

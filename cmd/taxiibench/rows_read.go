@@ -2,333 +2,279 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"math/rand/v2"
 	"path/filepath"
 	"strconv"
+	"sync/atomic"
 	"time"
 )
 
-// rowLargePage and rowSmallPage poll the same page over and over, from memory.
-func (b *bed) rowLargePage(ctx context.Context) ([]line, error) {
-	if err := b.serve(ctx); err != nil {
-		return nil, err
-	}
-	_, name, err := b.page(1000)
-	if err != nil {
-		return nil, err
-	}
-	t := b.comity.target(baseCollection)
-	return b.compare(ctx, line{Name: "page of 1,000 objects", Unit: "pages/s"},
-		b.rate("comity", t, pollers, heads(t, "limit=1000")...),
-		[]against{{b.rate("nginx, same bytes", b.nginxAt(), pollers, plain("GET", "/"+name)), 0.95}},
-		b.polling("limit=1000", 70))
-}
+// clients is how many clients poll at a time.
+const clients = 16
 
-func (b *bed) rowSmallPage(ctx context.Context) ([]line, error) {
-	if err := b.serve(ctx); err != nil {
-		return nil, err
-	}
-	_, name, err := b.page(100)
-	if err != nil {
-		return nil, err
-	}
-	t := b.comity.target(baseCollection)
-	return b.compare(ctx, line{Name: "page of 100 objects", Unit: "pages/s"},
-		b.rate("comity", t, pollers, heads(t, "limit=100")...),
-		[]against{
-			{b.rate("nginx, same bytes", b.nginxAt(), pollers, plain("GET", "/"+name)), 0.45},
-			{b.rate("net/http, cached slice", b.limitAt(), pollers, plain("GET", "/cached/"+name)), 0.90},
-		},
-		b.polling("limit=100", 120))
-}
-
-// readAll asks once for every page of 1,000 among the first objects.
-func (b *bed) readAll(ctx context.Context, t *target, objects int, fields ...string) error {
-	var list [][]byte
-	for i := 0; i < objects; i += 1000 {
-		query := "limit=1000"
-		if i > 0 {
-			query += "&added_after=" + b.dates[i-1]
-		}
-		list = append(list, t.get(i/1000, query, fields...))
-	}
-	_, err := load{
-		clients: pollers, dial: t.dial,
-		next: func(client, n int) ([]byte, []byte) {
-			if i := n*pollers + client; i < len(list) {
-				return list[i], nil
-			}
-			return nil, nil
-		},
-	}.run(ctx)
-	return err
-}
-
-// rowDepth holds a page at the end against one at the beginning.
-func (b *bed) rowDepth(ctx context.Context) ([]line, error) {
-	if err := b.serve(ctx); err != nil {
-		return nil, err
-	}
-	if err := b.places(ctx); err != nil {
-		return nil, err
-	}
-	t := b.comity.target(baseCollection)
-	depth := len(b.dates) - 1100
-	deep := "limit=1000&added_after=" + b.dates[depth]
-	return b.compare(ctx, line{Name: fmt.Sprintf("page behind %s objects", thousands(float64(depth))), Unit: "ms, p50", AtMost: true},
-		b.p50("comity", t, heads(t, deep)...),
-		[]against{{b.p50("comity at the beginning", t, heads(t, "limit=1000")...), 1.10}}, nil)
-}
-
-// pread is a request for an octet-for-octet read of as much as a page, anywhere
-// in a flat file of the same objects.
-func (b *bed) pread() ([]byte, error) {
-	body, _, err := b.page(1000)
-	return plain("GET", "/pread/"+strconv.Itoa(len(body))), err
-}
-
-func (b *bed) rowRandomWarm(ctx context.Context) ([]line, error) {
-	if err := b.serve(ctx); err != nil {
-		return nil, err
-	}
-	if err := b.places(ctx); err != nil {
-		return nil, err
-	}
-	flat, err := b.pread()
-	if err != nil {
-		return nil, err
-	}
-	t := b.comity.target(baseCollection)
-	if err := b.readAll(ctx, t, len(b.dates)); err != nil {
-		return nil, err
-	}
-	next := b.pages(len(b.dates), 1000)
-	var list [][]byte
-	for range min(len(b.dates)-2000, 20_000) {
-		list = append(list, next())
-	}
-	return b.compare(ctx, line{Name: "page of 1,000 anywhere, warm", Unit: "pages/s"},
-		b.rate("comity", t, pollers, list...),
-		[]against{{b.rate("net/http, pread of a flat file", b.limitAt(), pollers, flat), 0.95}}, nil)
-}
-
-// rowRandomCold restarts comity for each round, since what a process has mapped
-// cannot be evicted, and asks for pages that do not overlap.
-func (b *bed) rowRandomCold(ctx context.Context) ([]line, error) {
-	if err := b.serve(ctx); err != nil {
-		return nil, err
-	}
-	if err := b.places(ctx); err != nil {
-		return nil, err
-	}
-	flat, err := b.pread()
-	if err != nil {
-		return nil, err
-	}
-	t := b.comity.target(baseCollection)
-	path := filepath.Join(b.dir, flatFile)
-	const asked = 25
-	var next int
-	left := 0.0
-	cold := func(t *target, path string, head func() []byte) (float64, error) {
-		share, err := resident(path)
-		if err != nil {
-			return 0, err
-		}
-		left = max(left, share)
-		m, err := load{clients: 1, dial: t.dial, next: func(_, n int) ([]byte, []byte) {
-			if n == asked {
-				return nil, nil
-			}
-			return head(), nil
-		}}.run(ctx)
-		if err != nil {
-			return 0, err
-		}
-		return m.quantile(50).Seconds() * 1000, nil
-	}
-	ours := side{name: "comity", run: func(ctx context.Context) (float64, error) {
-		b.comity.stop()
-		if err := evict(b.comity.file()); err != nil {
-			return 0, err
-		}
-		if _, err := b.comity.start(ctx); err != nil {
-			return 0, err
-		}
-		return cold(t, b.comity.file(), func() []byte {
-			// 7 has no divisor in common with the number of pages, so that they
-			// are all different, and far from each other.
-			next += 7
-			page := 1 + next%(len(b.dates)/1000-1)
-			return t.get(next, "limit=1000&added_after="+b.dates[page*1000-1])
-		})
-	}}
-	limit := side{name: "net/http, pread of a flat file", run: func(context.Context) (float64, error) {
-		if err := evict(path); err != nil {
-			return 0, err
-		}
-		return cold(b.limitAt(), path, func() []byte { return flat })
-	}}
-	lines, err := b.compare(ctx, line{Name: "page of 1,000 anywhere, not in memory", Unit: "ms, p50", AtMost: true}, ours, []against{{limit, 1.25}}, nil)
-	for i := range lines {
-		lines[i].Note = fmt.Sprintf("before the first page, at most %.1f %% of the files were in the page cache", left*100)
-	}
-	return lines, err
-}
-
-// rowByType filters for two types, one of them rare.
-func (b *bed) rowByType(ctx context.Context) ([]line, error) {
-	if err := b.serve(ctx); err != nil {
-		return nil, err
-	}
-	t := b.comity.target(baseCollection)
-	all := b.p50("comity, no filter", t, heads(t, "limit=100")...)
-	var lines []line
-	for _, filter := range []struct {
-		kind, share string
-		target      float64
-	}{{"campaign", "40 %", 2}, {"malware", "1 %", 5}} {
-		query := "limit=100&match%5Btype%5D=" + filter.kind
-		var peers []against
-		for _, p := range b.peers {
-			// 1 % of what peers have is no whole page.
-			if filter.kind == "campaign" {
-				peers = append(peers, slow(b.p50(p.name, p.base, heads(p.base, query)...), 100))
-			}
-		}
-		got, err := b.compare(ctx, line{Name: "page of 100 of a type with a share of " + filter.share, Unit: "ms, p50", AtMost: true},
-			b.p50("comity", t, heads(t, query)...), []against{{all, filter.target}}, peers)
-		if err != nil {
-			return nil, err
-		}
-		lines = append(lines, got...)
-	}
-	return lines, nil
-}
-
-// rowSuperseded polls a collection where each object has nine older versions.
-func (b *bed) rowSuperseded(ctx context.Context) ([]line, error) {
-	if err := b.serve(ctx); err != nil {
-		return nil, err
-	}
-	if err := b.fillVersions(ctx); err != nil {
-		return nil, err
-	}
-	t, none := b.comity.target(versionsCollection), b.comity.target(baseCollection)
-	return b.compare(ctx, line{Name: "page of 1,000 where each has 9 superseded versions", Unit: "ms, p50", AtMost: true},
-		b.p50("comity", t, heads(t, "limit=1000")...),
-		[]against{{b.p50("comity, one version each", none, heads(none, "limit=1000")...), 1.10}}, nil)
-}
-
-// rowNotModified asks for what is known already.
-func (b *bed) rowNotModified(ctx context.Context) ([]line, error) {
-	if err := b.serve(ctx); err != nil {
-		return nil, err
-	}
-	_, name, err := b.page(1000)
-	if err != nil {
-		return nil, err
-	}
-	t, limit := b.comity.target(baseCollection), b.nginxAt()
-	conditional := func(name string, t *target, list [][]byte, again func(i int, tag string) []byte) (side, error) {
-		c := newConn(t.dial)
-		defer c.close()
-		var known [][]byte
-		for i, head := range list {
-			a, err := c.do(head, nil, false)
-			if err != nil {
-				return side{}, err
-			}
-			tag := a.header("ETag")
-			if a.status != 200 || tag == "" {
-				return side{}, cannot(name + " sends no ETag")
-			}
-			known = append(known, again(i, "If-None-Match: "+tag))
-		}
-		l := b.asking(t, pollers, known...)
-		l.check = func(_, _ int, a answer) error {
-			if a.status != 304 {
-				return fmt.Errorf("a conditional request got status %d", a.status)
+// poll measures clients that poll. next gives the n-th request.
+func (b *bench) poll(name string, c *collection, clients, status int, figure func(measured) float64, next func(n int) []byte) side {
+	var n atomic.Int64
+	l := load{
+		clients: clients, dial: c.dial, time: b.opt.Time,
+		next: func(int, int) ([]byte, []byte) { return next(int(n.Add(1) - 1)), nil },
+		check: func(_, _ int, a answer) error {
+			if a.status != status {
+				return fmt.Errorf("a poll got status %d instead of %d: %s", a.status, status, cut(a.body))
 			}
 			return nil
+		},
+	}
+	return side{name: name, run: func(ctx context.Context) (float64, error) {
+		m, err := l.run(ctx)
+		if err != nil {
+			return 0, err
 		}
-		return side{name: name, run: func(ctx context.Context) (float64, error) {
-			m, err := l.run(ctx)
-			return m.rate(), err
-		}}, nil
-	}
-	ours, err := conditional("comity", t, heads(t, "limit=1000"), func(i int, tag string) []byte { return t.get(i, "limit=1000", tag) })
-	if err != nil {
-		return nil, err
-	}
-	file, err := conditional("nginx 304", limit, [][]byte{plain("GET", "/"+name)}, func(_ int, tag string) []byte { return plain("GET", "/"+name, tag) })
-	if err != nil {
-		return nil, err
-	}
-	least, err := conditional("net/http, nothing but 304", b.limitAt(), [][]byte{plain("GET", "/cached/"+name)}, func(_ int, tag string) []byte { return plain("GET", "/known/"+name, tag) })
-	if err != nil {
-		return nil, err
-	}
-	return b.compare(ctx, line{Name: "page that is known already: 304", Unit: "answers/s"}, ours, []against{{file, 0.55}, {least, 0}}, nil)
+		return figure(m), nil
+	}}
 }
 
-// rowTLS serves the page of row 1 over TLS 1.3, with the same certificate.
-func (b *bed) rowTLS(ctx context.Context) ([]line, error) {
-	if err := b.serve(ctx); err != nil {
-		return nil, err
-	}
-	_, name, err := b.page(1000)
-	if err != nil {
-		return nil, err
-	}
-	b.comity.secure = true // serve sets it back
-	_, err = b.comity.restart(ctx, "--tls-cert", filepath.Join(b.dir, "cert.pem"), "--tls-key", filepath.Join(b.dir, "key.pem"))
-	if err != nil {
-		return nil, err
-	}
-	t := b.comity.target(baseCollection)
-	return b.compare(ctx, line{Name: "page of 1,000 objects, TLS 1.3", Unit: "pages/s"},
-		b.rate("comity", t, pollers, heads(t, "limit=1000")...),
-		[]against{{b.rate("nginx, same bytes", b.at("https", b.nginx.secure), pollers, plain("GET", "/"+name)), 0.80}}, nil)
+// rate is answers a second to requests that are sent over and over.
+func (b *bench) rate(name string, c *collection, heads ...[]byte) side {
+	return b.poll(name, c, clients, 200, measured.rate, inTurn(heads))
 }
 
-// rowRestart takes the time from the start of the process to the first page, and
-// to the first push that is taken: a server may put off what only pushes need.
-func (b *bed) rowRestart(ctx context.Context) ([]line, error) {
-	b.comity.stop()
-	b.comity.secure = false
-	const wanted = 0.6
-	var page, push []float64
-	for range b.opt.Rounds {
-		begin := time.Now()
-		d, err := b.comity.restart(ctx)
+// p50 is the median time of an answer in milliseconds, for one client alone.
+func (b *bench) p50(name string, c *collection, heads ...[]byte) side {
+	return b.poll(name, c, 1, 200, measured.p50, inTurn(heads))
+}
+
+func inTurn(heads [][]byte) func(int) []byte {
+	return func(n int) []byte { return heads[n%len(heads)] }
+}
+
+// gets are the same request from each account.
+func gets(c *collection, query string, fields ...string) (heads [][]byte) {
+	for i := range max(1, len(c.auth)) {
+		heads = append(heads, c.get(i, query, fields...))
+	}
+	return heads
+}
+
+// pages is the rate of comity for a page of readCollection.
+func (b *bench) pages(query string, fields ...string) side {
+	c := b.comity.collection(readCollection)
+	return b.rate("comity", c, gets(c, query, fields...)...)
+}
+
+// pageTime is the median time of comity for a page of a collection.
+func (b *bench) pageTime(name, collection, query string) side {
+	c := b.comity.collection(collection)
+	return b.p50(name, c, gets(c, query)...)
+}
+
+// ofLimit is the rate of the limit server for a path.
+func (b *bench) ofLimit(name, path string) side {
+	return b.rate("net/http and mux, "+name, b.limitRoot, b.limitRoot.request(0, "GET", path))
+}
+
+// ofNginx is the rate of nginx for a file.
+func (b *bench) ofNginx(scheme, address, file string) side {
+	c := loopback(scheme+"://"+address+"/", "")
+	return b.rate("nginx, same bytes", c, c.request(0, "GET", "/"+file))
+}
+
+const (
+	pageFile      = "page"
+	smallPageFile = "small-page"
+	gzipFile      = "gzip-page"
+	acceptGzip    = "Accept-Encoding: gzip"
+)
+
+func (b *bench) rowPage(ctx context.Context) ([]line, error) {
+	return b.samePage(ctx, "page of 1,000 objects", "limit=1000", pageFile, 0.95, 300)
+}
+
+func (b *bench) rowSmallPage(ctx context.Context) ([]line, error) {
+	return b.samePage(ctx, "page of 100 objects", "limit=100", smallPageFile, 0.75, 500)
+}
+
+func (b *bench) rowGzipAgain(ctx context.Context) ([]line, error) {
+	return b.samePage(ctx, "page of 1,000, gzip, asked again", "limit=1000", gzipFile, 0.85, 0, acceptGzip)
+}
+
+// samePage polls the same page over and over, from memory. Without a target beside
+// peers, it does not ask them.
+func (b *bench) samePage(ctx context.Context, name, query, file string, target, peerTarget float64, fields ...string) ([]line, error) {
+	nginx := b.ofNginx("http", b.nginx.address, file)
+	c := comparison{
+		line:       line{Name: name, Unit: "pages/s"},
+		ours:       b.pages(query, fields...),
+		limits:     []limit{{b.ofLimit("same bytes", "/same-bytes/"+file), target}},
+		nginx:      &nginx,
+		peerTarget: peerTarget,
+	}
+	if peerTarget > 0 {
+		c.peers = b.ofPeers(func(p *peer) side {
+			return b.poll(p.name, p.read, peerClients, 200, measured.rate, inTurn(gets(p.read, query)))
+		})
+	}
+	return b.compare(ctx, c)
+}
+
+// rowGzipNew asks for a different page each time.
+func (b *bench) rowGzipNew(ctx context.Context) ([]line, error) {
+	return b.compare(ctx, comparison{
+		line:   line{Name: "page of 1,000, gzip, never asked before", Unit: "pages/s"},
+		ours:   b.poll("comity", b.comity.collection(readCollection), clients, 200, measured.rate, b.anywhere(acceptGzip)),
+		limits: []limit{{b.ofLimit("gzip each time", "/gzip/"+pageFile), 0.85}},
+	})
+}
+
+// rowNotModified asks for a page that the client has already.
+func (b *bench) rowNotModified(ctx context.Context) ([]line, error) {
+	c := b.comity.collection(readCollection)
+	conn := newConn(c.dial)
+	defer conn.close()
+	var known [][]byte
+	for i, head := range gets(c, "limit=1000") {
+		a, err := conn.do(head, nil, false)
 		if err != nil {
 			return nil, err
 		}
-		page = append(page, d.Seconds())
-		if err := b.pushKnown(ctx, baseCollection, 0); err != nil {
-			return nil, err
-		}
-		push = append(push, time.Since(begin).Seconds())
-		b.comity.stop()
+		known = append(known, c.get(i, "limit=1000", "If-None-Match: "+a.header.Get("ETag")))
 	}
-	l := line{
-		Name: fmt.Sprintf("restart with %s objects, to the first page", thousands(float64(b.opt.Objects))), Unit: "s", Ours: median(page),
-		Limit: "0.6 s, wanted for 5,000,000", LimitFigure: wanted, VsLimit: ratioOf(page, repeat(wanted, len(page))), Target: 1, AtMost: true,
-		Note: "no other side: the time is from the start of the process",
-	}
-	first := l
-	first.Name = "the same, to the first push taken"
-	first.Ours, first.VsLimit, first.Target = median(push), ratioOf(push, repeat(wanted, len(push))), 0
-	return []line{l, first}, nil
+	nothing := [][]byte{b.limitRoot.request(0, "GET", "/304")}
+	return b.compare(ctx, comparison{
+		line:   line{Name: "page that the client has: 304", Unit: "answers/s"},
+		ours:   b.poll("comity", c, clients, 304, measured.rate, inTurn(known)),
+		limits: []limit{{b.poll("net/http and mux, nothing but 304", b.limitRoot, clients, 304, measured.rate, inTurn(nothing)), 0.75}},
+	})
 }
 
-// repeat is a figure that is the same in every round.
-func repeat(f float64, n int) (list []float64) {
-	for range n {
-		list = append(list, f)
+// rowTLS serves the page of 1,000 over TLS 1.3, with the same certificate as nginx.
+func (b *bench) rowTLS(ctx context.Context) ([]line, error) {
+	b.comity.stop()
+	b.comity.secure = true
+	if _, err := b.comity.start(ctx, "--tls-cert", filepath.Join(b.dir, "cert.pem"), "--tls-key", filepath.Join(b.dir, "key.pem")); err != nil {
+		return nil, err
 	}
-	return list
+	lines, err := b.compare(ctx, comparison{
+		line:   line{Name: "page of 1,000, TLS 1.3", Unit: "pages/s"},
+		ours:   b.pages("limit=1000"),
+		limits: []limit{{b.ofNginx("https", b.nginx.secure, pageFile), 0.90}},
+	})
+	return lines, errors.Join(err, b.restart(ctx))
+}
+
+// rowDepth compares a page at the end of the collection with the first.
+func (b *bench) rowDepth(ctx context.Context) ([]line, error) {
+	depth := b.opt.Objects - 1100
+	return b.compare(ctx, comparison{
+		line:   line{Name: fmt.Sprintf("page behind %s objects", thousands(float64(depth))), Unit: "ms", AtMost: true},
+		ours:   b.pageTime("comity", readCollection, "limit=1000&added_after="+b.dates[depth]),
+		limits: []limit{{b.pageTime("the first page", readCollection, "limit=1000"), 1.10}},
+	})
+}
+
+// rowRandom polls pages that begin anywhere, of a file that the operating system has
+// in memory.
+func (b *bench) rowRandom(ctx context.Context) ([]line, error) {
+	c := b.comity.collection(readCollection)
+	if _, err := newPushedIDs().readAll(ctx, c, 10_000); err != nil {
+		return nil, err
+	}
+	return b.compare(ctx, comparison{
+		line:   line{Name: "page of 1,000, anywhere", Unit: "pages/s"},
+		ours:   b.poll("comity", c, clients, 200, measured.rate, b.anywhere()),
+		limits: []limit{{b.ofLimit("pread of a flat file", "/pread/"+strconv.Itoa(b.pageSize)), 0.80}},
+	})
+}
+
+// rowType filters for two types, one of them rare. Peers have less than a page of the
+// rare one.
+func (b *bench) rowType(ctx context.Context) ([]line, error) {
+	filtered := func(kind, share string, target float64) comparison {
+		return comparison{
+			line:   line{Name: "page of 100 of a type with a share of " + share, Unit: "ms", AtMost: true},
+			ours:   b.pageTime("comity", readCollection, "limit=100&match%5Btype%5D="+kind),
+			limits: []limit{{b.pageTime("no filter", readCollection, "limit=100"), target}},
+		}
+	}
+	frequent := filtered("campaign", "40 %", 2)
+	frequent.peers = b.ofPeers(func(p *peer) side {
+		return b.p50(p.name, p.read, gets(p.read, "limit=100&match%5Btype%5D=campaign")...)
+	})
+	frequent.peerTarget = 100
+	return b.compare(ctx, frequent, filtered("malware", "1 %", 5))
+}
+
+// rowVersions polls a collection in which each object has nine older versions.
+func (b *bench) rowVersions(ctx context.Context) ([]line, error) {
+	objects, g := b.opt.Objects/10, generator{seed: rand.Uint64(), size: 700, mixed: true}
+	object := func(dst []byte, i int) []byte { return g.append(dst, i%objects, i/objects) }
+	if err := b.comity.load(ctx, versionsCollection, 10*objects, object, io.Discard); err != nil {
+		return nil, err
+	}
+	return b.compare(ctx, comparison{
+		line:   line{Name: "page of 1,000, each with 9 superseded versions", Unit: "ms", AtMost: true},
+		ours:   b.pageTime("comity", versionsCollection, "limit=1000"),
+		limits: []limit{{b.pageTime("one version each", readCollection, "limit=1000"), 1.10}},
+	})
+}
+
+// rowRestart is the time from the start of the process to the first page.
+func (b *bench) rowRestart(ctx context.Context) ([]line, error) {
+	const wanted = 0.6
+	var took, fixed []float64
+	for range b.opt.Rounds {
+		b.comity.stop()
+		d, err := b.comity.start(ctx)
+		if err != nil {
+			return nil, err
+		}
+		took, fixed = append(took, d.Seconds()), append(fixed, wanted)
+	}
+	return []line{{
+		Name: fmt.Sprintf("restart with %s objects, to the first page", thousands(float64(b.opt.Objects))), Unit: "s", Ours: median(took),
+		Limit: "0.6 s", LimitFigure: wanted, VsLimit: ratioOf(took, fixed), Target: 1, AtMost: true,
+	}}, nil
+}
+
+// rowMemory is the memory of comity after a restart, polls, and a push, which needs
+// the index of the ids.
+func (b *bench) rowMemory(ctx context.Context) ([]line, error) {
+	if err := b.restart(ctx); err != nil {
+		return nil, err
+	}
+	if _, err := b.pages("limit=1000").run(ctx); err != nil {
+		return nil, err
+	}
+	c := b.comity.collection(readCollection)
+	conn := newConn(c.dial)
+	defer conn.close()
+	body := b.imported.appendEnvelope(nil, 0, 1) // comity has this object already
+	if a, err := conn.do(c.post(0, "", len(body)), body, true); err != nil || a.status != 202 {
+		return nil, errors.Join(err, fmt.Errorf("a push got status %d %s", a.status, cut(a.body)))
+	}
+	time.Sleep(settle)
+	used, err := memory(b.comity.process.pid(), "RssAnon")
+	if err != nil {
+		return nil, err
+	}
+	limit := 32e6 + 20*float64(b.opt.Objects)
+	l := line{
+		Name: fmt.Sprintf("memory, %s objects served", thousands(float64(b.opt.Objects))), Unit: "bytes", Ours: used,
+		Limit: "32 MB + 20 B an object", LimitFigure: limit, VsLimit: ratioOf([]float64{used}, []float64{limit}), Target: 1, AtMost: true,
+	}
+	for _, p := range b.peers {
+		theirs, err := memoryOfAll(p.process.pid())
+		if err != nil {
+			return nil, err
+		}
+		if l.Peer == "" || theirs < l.PeerFigure {
+			l.Peer, l.PeerFigure, l.VsPeer = fmt.Sprintf("%s with %s", p.name, thousands(float64(p.objects))), theirs, ratioOf([]float64{theirs}, []float64{used})
+		}
+	}
+	return []line{l}, nil
 }
 
 // settle lets a server come to rest before its memory is read.

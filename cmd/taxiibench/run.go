@@ -1,16 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
-	"crypto/rand"
-	"encoding/binary"
-	"encoding/json"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
-	"strconv"
-	"strings"
 	"time"
 )
 
@@ -25,7 +22,7 @@ type runCmd struct {
 	Rounds   int    `default:"5" help:"How many rounds (default ${default})."`
 
 	Objects int    `default:"10000" help:"Objects to make and push to each server in all, 0 for none (default ${default})."`
-	Size    int    `default:"700" help:"Octets of a made object (default ${default})."`
+	Size    int    `default:"700" help:"Bytes of a made object (default ${default})."`
 	From    string `type:"existingfile" placeholder:"FILE" help:"Push the objects of this bundle or envelope instead of made ones."`
 	Batch   int    `default:"1000" help:"Objects of one push (default ${default})."`
 	Writers int    `default:"4" help:"Pushes at a time (default ${default})."`
@@ -33,14 +30,14 @@ type runCmd struct {
 	Time        time.Duration `default:"3s" help:"How long each round polls, 0s for not at all (default ${default})."`
 	Clients     int           `default:"16" help:"Polls at a time (default ${default})."`
 	Limit       int           `default:"1000" help:"Objects of a page (default ${default})."`
-	At          string        `enum:"depth,random,walk" default:"depth" help:"Where polls begin: depth (always the page behind --depth objects), random (anywhere), walk (each client goes through all by next)."`
+	At          string        `enum:"depth,random,walk" default:"depth" help:"Where polls begin: depth (always the page behind --depth objects), random (anywhere), walk (each client reads all pages by next)."`
 	Depth       int           `help:"For --at depth: objects to skip (default 0)."`
 	Match       []string      `sep:"none" placeholder:"FIELD=VALUE" help:"Filter of polls, such as type=indicator; may be repeated."`
 	Gzip        bool          `help:"Ask for gzip."`
-	Conditional bool          `help:"Ask with If-None-Match for what is known already."`
+	Conditional bool          `help:"Send If-None-Match with the ETag of the page."`
 
-	Follow  bool `help:"Also poll the tail all the while, and check that this sees everything once."`
-	NoCheck bool `help:"Do not walk the collection at the end."`
+	Follow  bool `help:"Poll for new objects while the others push, and check that each object is received once."`
+	NoCheck bool `help:"Do not read the collection at the end."`
 	output
 }
 
@@ -74,17 +71,17 @@ type vsFlags struct {
 
 // contender is one server of a run.
 type contender struct {
-	t      *target
-	stock  stock
-	ledger *ledger
-	push   []measured // by round
-	poll   []measured
-	polled []float64 // objects a second, by round
-	pushed []float64
-	cond   int64 // answers 304
+	c         *collection
+	supply    supply
+	ids       *pushedIDs
+	push      []measured // by round
+	poll      []measured
+	polled    []float64 // objects a second, by round
+	pushed    []float64
+	unchanged int64 // answers 304
 
-	Walk     *verdict
-	Followed *verdict
+	Read     *delivery
+	Followed *delivery
 }
 
 func (c *runCmd) Run(sh *shell) error {
@@ -93,51 +90,37 @@ func (c *runCmd) Run(sh *shell) error {
 		return err
 	}
 	for _, s := range contenders {
-		if err := s.t.reachable(); err != nil {
-			return fmt.Errorf("%s: %w", s.t.name, err)
+		if err := s.c.reachable(); err != nil {
+			return fmt.Errorf("%s: %w", s.c.server, err)
 		}
 	}
-	stop, err := c.follow(sh, contenders)
-	if err != nil {
-		return err
-	}
-	var sides []side
-	for _, s := range contenders {
-		round := 0
-		sides = append(sides, side{name: s.t.name, run: func(ctx context.Context) (float64, error) {
-			round++
-			return 0, c.pushRound(ctx, s, round-1)
-		}})
-	}
-	if _, err := alternate(sh.ctx, c.Rounds, sides); err != nil {
-		return err
-	}
-	if err := stop(); err != nil {
+	stop := c.follow(sh.ctx, contenders)
+	err = c.eachRound(sh.ctx, contenders, func(s *contender) (round, error) {
+		n := 0
+		return func(ctx context.Context) error { n++; return c.pushRound(ctx, s, n-1) }, nil
+	})
+	if err = errors.Join(err, stop()); err != nil {
 		return err
 	}
 	if c.Time > 0 {
-		sides = nil
-		for _, s := range contenders {
+		err := c.eachRound(sh.ctx, contenders, func(s *contender) (round, error) {
 			p, err := c.poller(sh.ctx, s)
-			if err != nil {
-				return fmt.Errorf("%s: %w", s.t.name, err)
-			}
-			sides = append(sides, side{name: s.t.name, run: func(ctx context.Context) (float64, error) { return 0, p.round(ctx, c, s) }})
-		}
-		if _, err := alternate(sh.ctx, c.Rounds, sides); err != nil {
+			return func(ctx context.Context) error { return p.round(ctx, c, s) }, err
+		})
+		if err != nil {
 			return err
 		}
 	}
 	if !c.NoCheck && (c.Objects > 0 || c.From != "") {
 		for _, s := range contenders {
-			v, err := s.ledger.once(sh.ctx, s.t, c.Limit)
+			d, err := s.ids.readAll(sh.ctx, s.c, c.Limit)
 			if err != nil {
 				return err
 			}
-			s.Walk = &v
+			s.Read = &d
 		}
 	}
-	r := newRunReport(c, contenders)
+	r := newRunReport(contenders)
 	if err := r.print(sh, c.output); err != nil {
 		return err
 	}
@@ -148,187 +131,72 @@ func (c *runCmd) Run(sh *shell) error {
 	return nil
 }
 
-// contenders are the server of the command line, and the one beside it.
+type round func(context.Context) error
+
+// eachRound carries out the rounds of all contenders in alternation.
+func (c *runCmd) eachRound(ctx context.Context, contenders []*contender, of func(*contender) (round, error)) error {
+	var sides []side
+	for _, s := range contenders {
+		do, err := of(s)
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.c.server, err)
+		}
+		sides = append(sides, side{name: s.c.server, run: func(ctx context.Context) (float64, error) { return 0, do(ctx) }})
+	}
+	_, err := alternate(ctx, c.Rounds, sides)
+	return err
+}
+
+// contenders are the server of the command line, and the one of --vs.
 func (c *runCmd) contenders() ([]*contender, error) {
 	if c.Objects < 0 || c.Batch < 1 || c.Writers < 1 || c.Clients < 1 || c.Limit < 1 || c.Rounds < 1 || c.Depth < 0 || c.Size < 1 {
 		return nil, errors.New("--batch, --writers, --clients, --limit, --size and --rounds are at least 1, --objects and --depth at least 0")
 	}
-	stock, err := c.stock()
+	supply, err := c.supply()
 	if err != nil {
 		return nil, err
 	}
-	first, err := newTarget(c.URL, c.Collection, c.authorization()...)
+	first, err := newCollection(c.URL, c.Collection, c.authorization()...)
 	if err != nil {
 		return nil, err
 	}
-	targets := []*target{first}
+	collections := []*collection{first}
 	if c.VS != "" {
-		collection := c.vsFlags.Collection
-		if collection == "" {
-			collection = c.Collection
-		}
 		auth := credentials{c.vsFlags.User, c.vsFlags.Password, c.vsFlags.Token, c.vsFlags.Key}.authorization()
 		if auth == nil {
 			auth = first.auth
 		}
-		second, err := newTarget(c.VS, collection, auth...)
+		second, err := newCollection(c.VS, cmp.Or(c.vsFlags.Collection, c.Collection), auth...)
 		if err != nil {
 			return nil, err
 		}
-		targets = append(targets, second)
+		collections = append(collections, second)
 	}
 	var list []*contender
-	for _, t := range targets {
-		if err := c.trust(t); err != nil {
+	for _, one := range collections {
+		if err := c.trust(one.tls); err != nil {
 			return nil, err
 		}
-		list = append(list, &contender{t: t, stock: stock, ledger: newLedger()})
+		list = append(list, &contender{c: one, supply: supply, ids: newPushedIDs()})
 	}
 	return list, nil
 }
 
-// stock is what a run pushes, piece by piece.
-type stock struct {
-	objects int
-	made    maker
-	given   []json.RawMessage // nil: made
-	ids     []string          // of those given
-}
-
-func (c *runCmd) stock() (s stock, err error) {
-	if c.From == "" {
-		var seed [8]byte
-		rand.Read(seed[:])
-		return stock{objects: c.Objects, made: maker{seed: binary.BigEndian.Uint64(seed[:]), size: c.Size}}, nil
-	}
-	text, err := os.ReadFile(c.From)
-	if err != nil {
-		return s, err
-	}
-	var bundle struct {
-		Objects []json.RawMessage `json:"objects"`
-	}
-	if err := json.Unmarshal(text, &bundle); err != nil {
-		return s, fmt.Errorf("%s: %w", c.From, err)
-	}
-	if len(bundle.Objects) == 0 {
-		return s, fmt.Errorf("%s holds no objects", c.From)
-	}
-	s = stock{objects: len(bundle.Objects), given: bundle.Objects}
-	for i, o := range s.given {
-		var named struct {
-			ID string `json:"id"`
-		}
-		if err := json.Unmarshal(o, &named); err != nil || named.ID == "" {
-			return s, fmt.Errorf("%s: object %d has no id", c.From, i)
-		}
-		s.ids = append(s.ids, named.ID)
-	}
-	return s, nil
-}
-
-// envelope appends objects from..to, and gives their ids.
-func (s stock) envelope(b []byte, from, to int) ([]byte, []string) {
-	if s.given == nil {
-		ids := make([]string, 0, to-from)
-		for i := from; i < to; i++ {
-			ids = append(ids, s.made.id(i))
-		}
-		return s.made.appendEnvelope(b, from, to-from), ids
-	}
-	b = append(b, `{"objects":[`...)
-	for i := from; i < to; i++ {
-		if i > from {
-			b = append(b, ',')
-		}
-		b = append(b, s.given[i]...)
-	}
-	return append(b, "]}"...), s.ids[from:to]
-}
-
-// pushRound pushes one round's share of the stock. Making and reading what is
-// pushed is no part of a latency; it is part of the rate, and little of it.
-func (c *runCmd) pushRound(ctx context.Context, s *contender, round int) error {
-	from, to := s.stock.objects*round/c.Rounds, s.stock.objects*(round+1)/c.Rounds
-	if from == to {
+// trust accepts the certificates that the flags name.
+func (c *runCmd) trust(config *tls.Config) error {
+	config.InsecureSkipVerify = c.Insecure
+	if c.CACert == "" {
 		return nil
 	}
-	pushes := (to - from + c.Batch - 1) / c.Batch
-	writers := min(c.Writers, pushes)
-	bodies, ids := make([][]byte, writers), make([][]string, writers)
-	taken := make([]int, writers)
-	m, err := load{
-		clients: writers, dial: s.t.dial, keep: true,
-		next: func(client, n int) ([]byte, []byte) {
-			push := n*writers + client
-			if push >= pushes {
-				return nil, nil
-			}
-			begin := from + push*c.Batch
-			bodies[client], ids[client] = s.stock.envelope(bodies[client][:0], begin, min(begin+c.Batch, to))
-			return s.t.post(client, len(bodies[client])), bodies[client]
-		},
-		check: func(client, _ int, a answer) error {
-			n, err := s.t.settled(a)
-			if err != nil {
-				return err
-			}
-			if n != len(ids[client]) {
-				return fmt.Errorf("of a push of %d objects, %d were taken", len(ids[client]), n)
-			}
-			taken[client] += n
-			s.ledger.add(ids[client]...)
-			return nil
-		},
-	}.run(ctx)
+	text, err := os.ReadFile(c.CACert)
 	if err != nil {
 		return err
 	}
-	objects := 0
-	for _, n := range taken {
-		objects += n
+	if config.RootCAs, err = x509.SystemCertPool(); err != nil {
+		config.RootCAs = x509.NewCertPool()
 	}
-	s.push = append(s.push, m)
-	s.pushed = append(s.pushed, float64(objects)/m.took.Seconds())
+	if !config.RootCAs.AppendCertsFromPEM(text) {
+		return fmt.Errorf("%s holds no certificate", c.CACert)
+	}
 	return nil
-}
-
-// follow starts a poller of the tail for each server, if asked for; stop ends
-// them and judges.
-func (c *runCmd) follow(sh *shell, contenders []*contender) (stop func() error, err error) {
-	if !c.Follow {
-		return func() error { return nil }, nil
-	}
-	done, failed := make(chan struct{}), make(chan error, len(contenders))
-	for _, s := range contenders {
-		go func() {
-			seen, err := follow(sh.ctx, s.t, c.Limit, done)
-			if err == nil {
-				v := s.ledger.judge(seen)
-				s.Followed = &v
-			}
-			failed <- err
-		}()
-	}
-	return func() error {
-		close(done)
-		var all error
-		for range contenders {
-			all = errors.Join(all, <-failed)
-		}
-		return all
-	}, nil
-}
-
-// filter is what every poll asks with.
-func (c *runCmd) filter() (url.Values, error) {
-	q := url.Values{"limit": {strconv.Itoa(c.Limit)}}
-	for _, m := range c.Match {
-		field, value, ok := strings.Cut(m, "=")
-		if !ok {
-			return nil, fmt.Errorf("--match %s: write FIELD=VALUE", m)
-		}
-		q.Set("match["+field+"]", value)
-	}
-	return q, nil
 }

@@ -36,8 +36,8 @@ type serverReport struct {
 	URL      string       `json:"url"`
 	Push     *phaseReport `json:"push,omitempty"`
 	Poll     *phaseReport `json:"poll,omitempty"`
-	Walk     *verdict     `json:"walk,omitempty"`
-	Followed *verdict     `json:"followed,omitempty"`
+	Read     *delivery    `json:"read,omitempty"` // at the end
+	Followed *delivery    `json:"followed,omitempty"`
 }
 
 // phaseReport is one kind of work over all rounds; the rates are medians of the
@@ -58,17 +58,17 @@ type phaseReport struct {
 	} `json:"latency"`
 }
 
-func newRunReport(c *runCmd, contenders []*contender) runReport {
+func newRunReport(contenders []*contender) runReport {
 	r := runReport{Clean: true}
 	for _, s := range contenders {
-		for _, v := range []*verdict{s.Walk, s.Followed} {
-			r.Clean = r.Clean && (v == nil || v.clean())
+		for _, d := range []*delivery{s.Read, s.Followed} {
+			r.Clean = r.Clean && (d == nil || d.exact())
 		}
 		poll := newPhase(s.poll, s.polled)
 		if poll != nil {
-			poll.Unchanged = s.cond
+			poll.Unchanged = s.unchanged
 		}
-		r.Servers = append(r.Servers, serverReport{s.t.root.String(), newPhase(s.push, s.pushed), poll, s.Walk, s.Followed})
+		r.Servers = append(r.Servers, serverReport{s.c.root.String(), newPhase(s.push, s.pushed), poll, s.Read, s.Followed})
 	}
 	if len(contenders) == 2 {
 		a, b := contenders[0], contenders[1]
@@ -126,11 +126,11 @@ func (r runReport) print(sh *shell, o output) error {
 		if s.Poll != nil && s.Poll.Unchanged > 0 {
 			remarks = append(remarks, fmt.Sprintf("%s: %d of %d polls got 304", s.URL, s.Poll.Unchanged, s.Poll.Requests))
 		}
-		if s.Walk != nil {
-			remarks = append(remarks, fmt.Sprintf("%s: walk at the end: %s", s.URL, s.Walk))
+		if s.Read != nil {
+			remarks = append(remarks, fmt.Sprintf("%s: read at the end: %s", s.URL, s.Read))
 		}
 		if s.Followed != nil {
-			remarks = append(remarks, fmt.Sprintf("%s: poll of the tail meanwhile: %s", s.URL, s.Followed))
+			remarks = append(remarks, fmt.Sprintf("%s: polled meanwhile: %s", s.URL, s.Followed))
 		}
 	}
 	for _, ratio := range []struct {

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// bench runs the command line, with short rounds, and reads its JSON.
-func bench(t *testing.T, args ...string) (r runReport, code int, said string) {
+// runJSON runs the command line, with short rounds, and reads its JSON.
+func runJSON(t *testing.T, args ...string) (r runReport, code int, said string) {
 	t.Helper()
 	var out, errs bytes.Buffer
 	args = append([]string{"run", "--collection", "c", "--user", "u", "--password", "p", "--json", "--rounds", "2", "--time", "20ms"}, args...)
@@ -26,13 +26,13 @@ func bench(t *testing.T, args ...string) (r runReport, code int, said string) {
 
 func TestRunFindsNothingWrongWithAGoodServer(t *testing.T) {
 	f := &fake{}
-	r, code, said := bench(t, f.serve(t), "--objects", "230", "--batch", "10", "--limit", "7", "--follow")
+	r, code, said := runJSON(t, f.serve(t), "--objects", "230", "--batch", "10", "--limit", "7", "--follow")
 	if code != 0 || !r.Clean {
 		t.Fatalf("exit %d, %+v\n%s", code, r, said)
 	}
 	s := r.Servers[0]
-	if s.Walk.Seen != 230 || s.Followed.Seen != 230 {
-		t.Errorf("walk %+v, followed %+v", s.Walk, s.Followed)
+	if s.Read.Received != 230 || s.Followed.Received != 230 {
+		t.Errorf("read %+v, followed %+v", s.Read, s.Followed)
 	}
 	if s.Push.Requests != 24 || f.pushes != 24 { // 115 objects a round make 12 pushes
 		t.Errorf("%d pushes reported, %d made", s.Push.Requests, f.pushes)
@@ -44,10 +44,10 @@ func TestRunFindsNothingWrongWithAGoodServer(t *testing.T) {
 
 func TestRunFindsALostObject(t *testing.T) {
 	f := &fake{drop: only(17)}
-	r, code, said := bench(t, f.serve(t), "--objects", "100", "--batch", "10", "--follow")
+	r, code, said := runJSON(t, f.serve(t), "--objects", "100", "--batch", "10", "--follow")
 	s := r.Servers[0]
-	if code != 1 || r.Clean || s.Walk.Lost != 1 || s.Followed.Lost != 1 || s.Walk.Repeated != 0 || len(s.Walk.Examples) != 1 {
-		t.Errorf("exit %d, walk %+v, followed %+v\n%s", code, s.Walk, s.Followed, said)
+	if code != 1 || r.Clean || s.Read.Lost != 1 || s.Followed.Lost != 1 || s.Read.Repeated != 0 || len(s.Read.Examples) != 1 {
+		t.Errorf("exit %d, read %+v, followed %+v\n%s", code, s.Read, s.Followed, said)
 	}
 	if !strings.Contains(said, "lost or repeated") {
 		t.Errorf("said %q", said)
@@ -56,15 +56,15 @@ func TestRunFindsALostObject(t *testing.T) {
 
 func TestRunFindsARepeatedObject(t *testing.T) {
 	f := &fake{double: only(99)}
-	r, code, _ := bench(t, f.serve(t), "--objects", "100", "--limit", "100")
-	if s := r.Servers[0]; code != 1 || s.Walk.Repeated != 1 || s.Walk.Lost != 0 || s.Walk.Seen != 100 {
-		t.Errorf("exit %d, walk %+v", code, s.Walk)
+	r, code, _ := runJSON(t, f.serve(t), "--objects", "100", "--limit", "100")
+	if s := r.Servers[0]; code != 1 || s.Read.Repeated != 1 || s.Read.Lost != 0 || s.Read.Received != 100 {
+		t.Errorf("exit %d, read %+v", code, s.Read)
 	}
 }
 
 func TestRunStopsAtARefusal(t *testing.T) {
 	f := &fake{refuse: only(3)}
-	_, code, said := bench(t, f.serve(t), "--objects", "100")
+	_, code, said := runJSON(t, f.serve(t), "--objects", "100")
 	if code != 1 || !strings.Contains(said, "1 objects of a push were refused") || !strings.Contains(said, "x why") {
 		t.Errorf("exit %d, said %q", code, said)
 	}
@@ -72,7 +72,7 @@ func TestRunStopsAtARefusal(t *testing.T) {
 
 func TestRunWaitsForPendingPushes(t *testing.T) {
 	f := &fake{slow: true}
-	if r, code, said := bench(t, f.serve(t), "--objects", "100"); code != 0 || r.Servers[0].Walk.Seen != 100 {
+	if r, code, said := runJSON(t, f.serve(t), "--objects", "100"); code != 0 || r.Servers[0].Read.Received != 100 {
 		t.Errorf("exit %d, %+v\n%s", code, r, said)
 	}
 }
@@ -84,8 +84,8 @@ func TestRunPushesTheObjectsOfAFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := &fake{}
-	r, code, said := bench(t, f.serve(t), "--from", file)
-	if code != 0 || r.Servers[0].Walk.Pushed != 3 || len(f.objects) != 3 {
+	r, code, said := runJSON(t, f.serve(t), "--from", file)
+	if code != 0 || r.Servers[0].Read.Pushed != 3 || len(f.objects) != 3 {
 		t.Errorf("exit %d, %+v, has %s\n%s", code, r, f.objects, said)
 	}
 }
@@ -117,7 +117,7 @@ func TestRunPollsAsAsked(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := &fake{}
-			r, code, said := bench(t, append([]string{f.serve(t), "--objects", "100", "--limit", "10", "--clients", "3"}, c.args...)...)
+			r, code, said := runJSON(t, append([]string{f.serve(t), "--objects", "100", "--limit", "10", "--clients", "3"}, c.args...)...)
 			if code != 0 || r.Servers[0].Poll.ObjectsRate <= 0 || !c.sent(f) {
 				t.Errorf("exit %d, %d polls, queries %q\n%s", code, f.polls, queries(f), said)
 			}
@@ -127,7 +127,7 @@ func TestRunPollsAsAsked(t *testing.T) {
 
 func TestRunCountsWhatIsUnchanged(t *testing.T) {
 	f := &fake{}
-	r, code, said := bench(t, f.serve(t), "--objects", "100", "--conditional")
+	r, code, said := runJSON(t, f.serve(t), "--objects", "100", "--conditional")
 	if p := r.Servers[0].Poll; code != 0 || p.Unchanged == 0 || p.Unchanged != p.Requests {
 		t.Errorf("exit %d, %+v\n%s", code, p, said)
 	}
@@ -135,12 +135,12 @@ func TestRunCountsWhatIsUnchanged(t *testing.T) {
 
 func TestRunComparesTwoServers(t *testing.T) {
 	a, b := &fake{}, &fake{double: only(5)}
-	r, code, said := bench(t, a.serve(t), "--vs", b.serve(t), "--objects", "100")
+	r, code, said := runJSON(t, a.serve(t), "--vs", b.serve(t), "--objects", "100")
 	if code != 1 || len(r.Servers) != 2 || r.PushRatio == nil || r.PollRatio == nil {
 		t.Fatalf("exit %d, %+v\n%s", code, r, said)
 	}
-	if !r.Servers[0].Walk.clean() || r.Servers[1].Walk.Repeated != 1 {
-		t.Errorf("the wrong one is blamed: %+v, %+v", r.Servers[0].Walk, r.Servers[1].Walk)
+	if !r.Servers[0].Read.exact() || r.Servers[1].Read.Repeated != 1 {
+		t.Errorf("the wrong one is blamed: %+v, %+v", r.Servers[0].Read, r.Servers[1].Read)
 	}
 }
 
@@ -158,7 +158,7 @@ func TestRunSaysWhatIsWrongWithTheCommandLine(t *testing.T) {
 		"empty":       {[]string{url, "--objects", "0", "--at", "random"}, "no place to begin at"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if _, code, said := bench(t, c.args...); code != 1 || !strings.Contains(said, c.said) {
+			if _, code, said := runJSON(t, c.args...); code != 1 || !strings.Contains(said, c.said) {
 				t.Errorf("exit %d, said %q", code, said)
 			}
 		})

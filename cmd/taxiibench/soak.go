@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"net/url"
 	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,7 +21,6 @@ type soakCmd struct {
 	Pace     time.Duration `default:"1s" help:"How long each client waits between two requests (default ${default})."`
 	Time     time.Duration `default:"5m" help:"How long they push and poll (default ${default})."`
 	Comity   string        `type:"existingfile" placeholder:"FILE" help:"The comity to load (default: built from this tree)."`
-	On       string        `placeholder:"CPUS" help:"Pin the server to these CPUs with taskset, such as 0."`
 	Dir      string        `type:"existingdir" placeholder:"DIR" help:"Where the temporary folder is made: on the disk to load."`
 	output
 }
@@ -36,7 +34,7 @@ func (c *soakCmd) Run(sh *shell) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	server, err := c.found(sh, dir)
+	server, err := newComity(sh, c.Comity, dir, []string{readCollection, pushCollection}, c.Accounts)
 	if err != nil {
 		return err
 	}
@@ -45,7 +43,7 @@ func (c *soakCmd) Run(sh *shell) error {
 	}
 	defer server.stop()
 	sh.say("%s pollers of %s accounts and %d pushers for %s", thousands(float64(c.Pollers)), thousands(float64(c.Accounts)), c.Pushers, c.Time)
-	s := newSoak(c, server.target(pushCollection))
+	s := newSoak(c, server.collection(pushCollection))
 	r, err := s.run(sh.ctx, func() (float64, error) { return memory(server.process.pid(), "RssAnon") })
 	if err != nil {
 		return fmt.Errorf("%w; the server said: %s", err, server.process.said())
@@ -53,50 +51,29 @@ func (c *soakCmd) Run(sh *shell) error {
 	if err := r.print(sh, c.output); err != nil {
 		return err
 	}
-	if !r.Tails.clean() {
+	if !r.Delivery.exact() {
 		sh.say("objects were lost or repeated")
 		return errQuiet
 	}
 	return nil
 }
 
-// found makes a comity with accounts enough.
-func (c *soakCmd) found(sh *shell, dir string) (*comity, error) {
-	data := filepath.Join(dir, "data")
-	if err := os.Mkdir(data, 0o700); err != nil {
-		return nil, err
-	}
-	binary := c.Comity
-	if binary == "" {
-		sh.say("building comity")
-		var err error
-		if binary, err = buildComity(sh.ctx, dir); err != nil {
-			return nil, err
-		}
-	}
-	binary, err := filepath.Abs(binary)
-	if err != nil {
-		return nil, err
-	}
-	return newComity(sh.ctx, binary, data, c.On, []string{baseCollection, pushCollection}, c.Accounts)
-}
-
-// soak is many clients at their own pace, as in a day of an exchange, where a load
-// is few that never rest.
+// soak is many clients at their own pace, as in a day of an exchange; a load is a
+// few clients that never wait.
 type soak struct {
 	*soakCmd
-	t       *target
-	objects maker
-	numbers map[string]int // of all objects that there may be, by id
-	pushed  atomic.Int64   // how many of them were handed out
-	taken   []atomic.Bool  // those that the server took
+	c       *collection
+	objects generator
+	numbers map[string]int // of all objects that may be pushed, by id
+	next    atomic.Int64   // the number of the next object to push
+	taken   []atomic.Bool  // by number: whether the server took the object
 
-	mu         sync.Mutex // guards what follows
+	mu         sync.Mutex // guards poll and push
 	poll, push measured
 }
 
-func newSoak(c *soakCmd, t *target) *soak {
-	s := &soak{soakCmd: c, t: t, objects: maker{seed: rand.Uint64(), size: 700}, numbers: map[string]int{}}
+func newSoak(c *soakCmd, collection *collection) *soak {
+	s := &soak{soakCmd: c, c: collection, objects: generator{seed: rand.Uint64(), size: 700}, numbers: map[string]int{}}
 	most := c.Pushers * c.Batch * (int(c.Time/c.Pace) + 1)
 	s.taken = make([]atomic.Bool, most)
 	for i := range most {
@@ -106,28 +83,28 @@ func newSoak(c *soakCmd, t *target) *soak {
 	return s
 }
 
-// tail is one client that wants news, and how often it got each object.
-type tail struct {
-	client int
-	conn   *conn
-	last   string
-	got    []uint8
+// tailPoller is one client that polls for new objects.
+type tailPoller struct {
+	client   int
+	conn     *conn
+	last     string
+	received []uint8 // how often, by the object's number
 }
 
-// run has one client poll alone, then all of them push and poll, and holds what
-// each of them got against what was taken. used is the memory of the server.
+// run lets one client poll alone, then all of them push and poll, and compares what
+// each of them received with what the server took. used is the memory of the server.
 func (s *soak) run(ctx context.Context, used func() (float64, error)) (r soakReport, err error) {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
-	tails := make([]tail, s.Pollers)
-	for i := range tails {
-		tails[i] = tail{client: i, conn: newConn(s.t.dial), got: make([]uint8, len(s.taken))}
-		defer tails[i].conn.close()
+	pollers := make([]tailPoller, s.Pollers)
+	for i := range pollers {
+		pollers[i] = tailPoller{client: i, conn: newConn(s.c.dial), received: make([]uint8, len(s.taken))}
+		defer pollers[i].conn.close()
 	}
 	var wg sync.WaitGroup
-	every := func(pace time.Duration, until <-chan struct{}, what func() error) {
+	every := func(pace time.Duration, until <-chan struct{}, do func() error) {
 		wg.Go(func() {
-			if err := repeatedly(ctx, pace, until, what); err != nil {
+			if err := repeatedly(ctx, pace, until, do); err != nil {
 				fail(err)
 			}
 		})
@@ -139,7 +116,7 @@ func (s *soak) run(ctx context.Context, used func() (float64, error)) (r soakRep
 	}
 
 	begin := time.Now()
-	every(s.Pace/100, timer(s.Time/20), func() error { return s.follow(ctx, &tails[0]) })
+	every(s.Pace/100, timer(s.Time/20), func() error { return s.follow(ctx, &pollers[0]) })
 	wg.Wait()
 	s.poll.took = time.Since(begin)
 	idle := s.poll
@@ -159,13 +136,13 @@ func (s *soak) run(ctx context.Context, used func() (float64, error)) (r soakRep
 	wg.Go(func() {
 		<-until
 		select {
-		case <-time.After(2 * s.Pace): // so that what was pushed last is polled as all the rest
+		case <-time.After(2 * s.Pace): // so that the last objects are polled like the others
 		case <-ctx.Done():
 		}
 		close(quiet)
 	})
-	for i := range tails {
-		every(s.Pace, quiet, func() error { return s.follow(ctx, &tails[i]) })
+	for i := range pollers {
+		every(s.Pace, quiet, func() error { return s.follow(ctx, &pollers[i]) })
 	}
 	every(s.Time/100, quiet, sample)
 	wg.Wait()
@@ -173,20 +150,21 @@ func (s *soak) run(ctx context.Context, used func() (float64, error)) (r soakRep
 		return r, context.Cause(ctx)
 	}
 	s.push.took, s.poll.took = s.Time, time.Since(begin)
-	for i := range tails {
-		if err := s.follow(ctx, &tails[i]); err != nil {
+	for i := range pollers {
+		if err := s.follow(ctx, &pollers[i]); err != nil {
 			return r, err
 		}
-		r.Tails = r.Tails.and(s.judge(&tails[i]))
+		r.Delivery.add(s.compare(&pollers[i]))
 	}
-	objects := []float64{float64(r.Tails.Pushed) / float64(s.Pollers) / s.Time.Seconds()}
-	delivered := []float64{float64(r.Tails.Seen) / s.poll.took.Seconds()}
+	objects := []float64{float64(r.Delivery.Pushed) / float64(s.Pollers) / s.Time.Seconds()}
+	delivered := []float64{float64(r.Delivery.Received) / s.poll.took.Seconds()}
 	r.Idle, r.Poll, r.Push = newPhase([]measured{idle}, []float64{0}), newPhase([]measured{s.poll}, delivered), newPhase([]measured{s.push}, objects)
 	return r, nil
 }
 
-// repeatedly does what, at a pace, from a moment within the first on.
-func repeatedly(ctx context.Context, pace time.Duration, until <-chan struct{}, what func() error) error {
+// repeatedly calls do at a pace until the channel is closed. It begins at a random
+// moment within the first interval.
+func repeatedly(ctx context.Context, pace time.Duration, until <-chan struct{}, do func() error) error {
 	wait := time.NewTimer(rand.N(pace))
 	defer wait.Stop()
 	for {
@@ -197,7 +175,7 @@ func repeatedly(ctx context.Context, pace time.Duration, until <-chan struct{}, 
 		case <-ctx.Done():
 			return nil
 		}
-		if err := what(); err != nil {
+		if err := do(); err != nil {
 			return err
 		}
 		wait.Reset(pace)
@@ -205,13 +183,13 @@ func repeatedly(ctx context.Context, pace time.Duration, until <-chan struct{}, 
 }
 
 // follow polls until there is nothing more.
-func (s *soak) follow(ctx context.Context, t *tail) error {
+func (s *soak) follow(ctx context.Context, t *tailPoller) error {
 	query := url.Values{"limit": {"1000"}}
 	if t.last != "" {
 		query.Set("added_after", t.last)
 	}
 	for ctx.Err() == nil {
-		head := s.t.get(t.client, query.Encode())
+		head := s.c.get(t.client, query.Encode())
 		a, err := s.ask(&s.poll, t.conn, head, nil)
 		if err != nil {
 			return err
@@ -219,17 +197,17 @@ func (s *soak) follow(ctx context.Context, t *tail) error {
 		if a.status != 200 {
 			return unexpected(head, a)
 		}
-		p, err := readPage(a)
-		if err != nil {
+		var p page
+		if err := a.decode(&p); err != nil {
 			return err
 		}
 		for _, o := range p.Objects {
 			if n, ours := s.numbers[o.ID]; ours {
-				t.got[n]++
+				t.received[n]++
 			}
 		}
-		if p.last != "" {
-			t.last = p.last
+		if last := a.lastAdded(); last != "" {
+			t.last = last
 		}
 		if !p.More {
 			return nil
@@ -241,18 +219,18 @@ func (s *soak) follow(ctx context.Context, t *tail) error {
 
 // pushOne pushes once.
 func (s *soak) pushOne(client int) error {
-	first := int(s.pushed.Add(int64(s.Batch))) - s.Batch
+	first := int(s.next.Add(int64(s.Batch))) - s.Batch
 	if first+s.Batch > len(s.taken) {
 		return nil
 	}
 	body := s.objects.appendEnvelope(nil, first, s.Batch)
-	c := newConn(s.t.dial)
+	c := newConn(s.c.dial)
 	defer c.close()
-	a, err := s.ask(&s.push, c, s.t.post(client, len(body)), body)
+	a, err := s.ask(&s.push, c, s.c.post(client, "", len(body)), body)
 	if err != nil {
 		return err
 	}
-	if _, err := s.t.settled(a); err != nil {
+	if _, err := s.c.completed(a); err != nil {
 		return err
 	}
 	for i := range s.Batch {
@@ -261,7 +239,7 @@ func (s *soak) pushOne(client int) error {
 	return nil
 }
 
-// ask sends a request and takes its time.
+// ask sends a request and records its latency.
 func (s *soak) ask(m *measured, c *conn, head, body []byte) (answer, error) {
 	begin := time.Now()
 	a, err := c.do(head, body, true)
@@ -271,41 +249,26 @@ func (s *soak) ask(m *measured, c *conn, head, body []byte) (answer, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	m.requests++
-	m.sent += int64(len(body))
-	m.received += a.bytes
-	return a, m.latency.RecordValue(max(int64(took), int64(time.Microsecond)))
+	return a, m.record(took, len(body), a)
 }
 
-// judge holds what a client got against what was taken.
-func (s *soak) judge(t *tail) (v verdict) {
-	for i, n := range t.got {
-		if !s.taken[i].Load() {
-			continue
-		}
-		switch v.Pushed++; {
-		case n == 0:
-			v.Lost++
-		case n == 1:
-			v.Seen++
-		default:
-			v.Seen++
-			v.Repeated++
-		}
-		if n != 1 && len(v.Examples) < 3 {
-			v.Examples = append(v.Examples, s.objects.id(i))
+// compare compares what a client received with what the server took.
+func (s *soak) compare(t *tailPoller) (d delivery) {
+	for i, n := range t.received {
+		if s.taken[i].Load() {
+			d.count(s.objects.id(i), int(n))
 		}
 	}
-	return v
+	return d
 }
 
-// soakReport is what a soak found out.
+// soakReport is the result of a soak.
 type soakReport struct {
-	Idle   *phaseReport `json:"idle"` // one client polls alone
-	Poll   *phaseReport `json:"poll"`
-	Push   *phaseReport `json:"push"`
-	Tails  verdict      `json:"tails"`  // of all pollers together
-	Memory []float64    `json:"memory"` // of the server, anonymous, in octets, over time
+	Idle     *phaseReport `json:"idle"` // one client polls alone
+	Poll     *phaseReport `json:"poll"`
+	Push     *phaseReport `json:"push"`
+	Delivery delivery     `json:"delivery"` // of all pollers together
+	Memory   []float64    `json:"memory"`   // of the server, anonymous, in bytes, over time
 }
 
 func (r soakReport) print(sh *shell, o output) error {
@@ -328,6 +291,6 @@ func (r soakReport) print(sh *shell, o output) error {
 		fmt.Fprintf(sh.out, "\nMemory of the server, anonymous: %s at the beginning, %s in the middle, %s at the end, at most %s.\n",
 			bytesOf(r.Memory[0]), bytesOf(r.Memory[n/2]), bytesOf(r.Memory[n-1]), bytesOf(peak))
 	}
-	fmt.Fprintf(sh.out, "\nOver all pollers: %s.\n", r.Tails)
+	fmt.Fprintf(sh.out, "\nOver all pollers: %s.\n", r.Delivery)
 	return nil
 }

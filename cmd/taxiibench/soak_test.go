@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Of what was taken, a soak sees what any of its clients did not get, or got twice.
+// A soak finds each object that any of its clients did not receive, or received twice.
 func TestSoakFindsLossAndRepeat(t *testing.T) {
 	for name, test := range map[string]struct {
 		fake           *fake
@@ -16,18 +16,18 @@ func TestSoakFindsLossAndRepeat(t *testing.T) {
 		"repeated": {&fake{double: only(3)}, 0, 4},
 	} {
 		t.Run(name, func(t *testing.T) {
-			target, err := newTarget(test.fake.serve(t), "c", basic("u", "p"))
+			c, err := newCollection(test.fake.serve(t), "c", basic("u", "p"))
 			if err != nil {
 				t.Fatal(err)
 			}
-			s := newSoak(&soakCmd{Pollers: 4, Pushers: 3, Batch: 2, Pace: 20 * time.Millisecond, Time: 300 * time.Millisecond}, target)
+			s := newSoak(&soakCmd{Pollers: 4, Pushers: 3, Batch: 2, Pace: 20 * time.Millisecond, Time: 300 * time.Millisecond}, c)
 			r, err := s.run(t.Context(), func() (float64, error) { return 1, nil })
 			if err != nil {
 				t.Fatal(err)
 			}
-			v := r.Tails
-			if v.Pushed < 4*6 || v.Lost != test.lost || v.Repeated != test.repeated || v.clean() != (test.lost+test.repeated == 0) {
-				t.Errorf("%+v", v)
+			d := r.Delivery
+			if d.Pushed < 4*6 || d.Lost != test.lost || d.Repeated != test.repeated || d.exact() != (test.lost+test.repeated == 0) {
+				t.Errorf("%+v", d)
 			}
 		})
 	}

@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// nginx serves files with sendfile: what a page costs at least.
+// nginx serves files with sendfile.
 type nginx struct {
 	process         *process
 	address, secure string
@@ -56,15 +56,15 @@ http {
 `
 
 // startNginx serves dir/www, also over TLS with dir/cert.pem.
-func startNginx(ctx context.Context, dir, on string) (*nginx, error) {
+func startNginx(ctx context.Context, dir string) (n *nginx, err error) {
 	// /usr/sbin is in the PATH of root only.
 	binary, err := exec.LookPath("nginx")
 	if err != nil {
 		if binary, err = exec.LookPath("/usr/sbin/nginx"); err != nil {
-			return nil, errors.New("nginx is not installed, and it is what most rows compare with: apt-get install nginx-light")
+			return nil, errors.New("nginx is not installed, and the rows compare with it: apt-get install nginx-light")
 		}
 	}
-	n := &nginx{}
+	n = &nginx{}
 	if n.address, err = freePort(); err != nil {
 		return nil, err
 	}
@@ -73,22 +73,16 @@ func startNginx(ctx context.Context, dir, on string) (*nginx, error) {
 	}
 	user := ""
 	if os.Getuid() == 0 {
-		user = "user root;" // the workers have to read a folder that is ours alone
+		user = "user root;" // the workers have to read a folder that only root may read
 	}
 	conf := filepath.Join(dir, "nginx.conf")
 	if err := os.WriteFile(conf, fmt.Appendf(nil, nginxConf, dir, n.address, n.secure, user), 0o600); err != nil {
 		return nil, err
 	}
-	if n.process, err = start(ctx, "nginx", filepath.Join(dir, "nginx.log"), on, nil, binary, "-c", conf, "-p", dir); err != nil {
+	if n.process, err = start(ctx, "nginx", filepath.Join(dir, "nginx.log"), nil, binary, "-c", conf, "-p", dir); err != nil {
 		return nil, err
 	}
-	return n, n.process.ready(ctx, func() error {
-		c, err := net.Dial("tcp", n.address)
-		if err == nil {
-			c.Close()
-		}
-		return err
-	})
+	return n, n.process.listening(ctx, n.address)
 }
 
 // makeCertificate writes dir/cert.pem and dir/key.pem, for loopback.

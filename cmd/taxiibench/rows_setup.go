@@ -1,0 +1,224 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+)
+
+// bench is everything that the rows need: a temporary folder with the data, and
+// the servers, each started when a row first needs it.
+type bench struct {
+	sh  *shell
+	opt *rowsCmd
+	dir string
+
+	comity    *comity
+	limit     *process
+	limitRoot *collection // of the limit server
+	nginx     *nginx
+	peers     []*peer
+
+	imported generator    // of the objects of readCollection
+	pageSize int          // bytes of the first page of 1,000 of them
+	dates    []string     // date_added of each of them
+	order    []int        // their numbers, in random order
+	asked    atomic.Int64 // how many of order were used
+
+	pushes generator // of the objects of pushCollection
+	pushed int       // how many of them were used
+	taken  [][2]int  // those that comity took: the first of a push, and how many
+}
+
+// accounts is how many accounts the rows use: comity limits what one account may ask
+// at a time.
+const accounts = 8
+
+// newBench makes the data of comity and starts no server.
+func newBench(sh *shell, opt *rowsCmd) (b *bench, err error) {
+	b = &bench{
+		sh: sh, opt: opt, imported: generator{seed: rand.Uint64(), size: 700, mixed: true}, pushes: generator{seed: rand.Uint64(), size: 700},
+	}
+	if b.dir, err = os.MkdirTemp(opt.Dir, "taxiibench-"); err != nil {
+		return nil, err
+	}
+	err = os.Mkdir(filepath.Join(b.dir, "www"), 0o700)
+	if err == nil {
+		err = makeCertificate(b.dir)
+	}
+	if err == nil {
+		b.comity, err = newComity(sh, opt.Comity, b.dir, []string{readCollection, versionsCollection, pushCollection}, accounts)
+	}
+	if err == nil {
+		err = b.fill()
+	}
+	if err != nil {
+		b.close()
+	}
+	return b, err
+}
+
+// fill imports the objects of readCollection, and writes them to a flat file too.
+func (b *bench) fill() error {
+	b.sh.say("importing %s objects", thousands(float64(b.opt.Objects)))
+	flat, err := os.Create(filepath.Join(b.dir, flatFile))
+	if err != nil {
+		return err
+	}
+	object := func(dst []byte, i int) []byte { return b.imported.append(dst, i, 0) }
+	err = b.comity.load(b.sh.ctx, readCollection, b.opt.Objects, object, flat)
+	return errors.Join(err, flat.Close())
+}
+
+// close stops the servers and removes the folder.
+func (b *bench) close() {
+	if b.comity != nil {
+		b.comity.stop()
+	}
+	b.limit.stop()
+	if b.nginx != nil {
+		b.nginx.process.stop()
+	}
+	for _, p := range b.peers {
+		p.process.stop()
+	}
+	os.RemoveAll(b.dir)
+}
+
+// restart starts comity anew, on plain HTTP, so that its memory is that of a young
+// process.
+func (b *bench) restart(ctx context.Context) error {
+	b.comity.stop()
+	b.comity.secure = false
+	_, err := b.comity.start(ctx)
+	return err
+}
+
+// startLimit runs this program again, as the limit server.
+func (b *bench) startLimit(ctx context.Context) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	address, err := freePort()
+	if err != nil {
+		return err
+	}
+	b.limitRoot = loopback("http://"+address+"/", "")
+	if b.limit, err = start(ctx, "limit", filepath.Join(b.dir, "limit.log"), nil, self, "limit", "--listen", address, "--dir", b.dir); err != nil {
+		return err
+	}
+	return b.limit.listening(ctx, address)
+}
+
+// startPeers starts the other TAXII servers. One that does not start is left out, with
+// a remark.
+func (b *bench) startPeers(ctx context.Context) {
+	if b.opt.Venv == "" {
+		b.sh.say("no --venv: medallion and OpenTAXII are left out")
+		return
+	}
+	venv, err := filepath.Abs(b.opt.Venv)
+	if err != nil {
+		b.sh.say("%v", err)
+		return
+	}
+	b.sh.say("starting medallion and OpenTAXII")
+	add := func(p *peer, err error) {
+		if err == nil {
+			b.peers = append(b.peers, p)
+			return
+		}
+		b.sh.say("a peer is left out: %v", err)
+		if p != nil {
+			p.process.stop()
+		}
+	}
+	add(startMedallion(ctx, venv, b.dir, b.imported))
+	add(startOpenTAXII(ctx, venv, b.dir, b.imported))
+}
+
+// prepare starts the servers, makes the pages that the limit server and nginx serve,
+// and reads the dates of readCollection.
+func (b *bench) prepare(ctx context.Context) (err error) {
+	if _, err := b.comity.start(ctx); err != nil {
+		return err
+	}
+	c := b.comity.collection(readCollection)
+	conn := newConn(c.dial)
+	defer conn.close()
+	for file, head := range map[string][]byte{
+		pageFile: c.get(0, "limit=1000"), smallPageFile: c.get(0, "limit=100"), gzipFile: c.get(0, "limit=1000", acceptGzip),
+	} {
+		a, err := conn.do(head, nil, true)
+		if err == nil && a.status != 200 {
+			err = unexpected(head, a)
+		}
+		if err == nil {
+			err = os.WriteFile(filepath.Join(b.dir, "www", file), a.body, 0o600)
+		}
+		if err != nil {
+			return err
+		}
+		if file == pageFile {
+			b.pageSize = len(a.body)
+		}
+	}
+	q := url.Values{"limit": {"10000"}}
+	for more := true; more; {
+		var manifest page
+		if _, err := read(conn, c.request(0, "GET", c.path("manifest/", q.Encode())), &manifest); err != nil {
+			return err
+		}
+		for _, o := range manifest.Objects {
+			b.dates = append(b.dates, o.DateAdded)
+		}
+		more = manifest.More
+		q.Set("next", manifest.Next)
+	}
+	if len(b.dates) != b.opt.Objects {
+		return fmt.Errorf("the manifest has %d of %d objects", len(b.dates), b.opt.Objects)
+	}
+	b.order = rand.Perm(b.opt.Objects - 1001)
+	if err := b.startLimit(ctx); err != nil {
+		return err
+	}
+	b.nginx, err = startNginx(ctx, b.dir)
+	return err
+}
+
+// anywhere gives requests for pages of 1,000 objects that begin at random places. No
+// page is asked for again before all others were.
+func (b *bench) anywhere(fields ...string) func(int) []byte {
+	c := b.comity.collection(readCollection)
+	return func(int) []byte {
+		n := int(b.asked.Add(1))
+		return c.get(n, "limit=1000&added_after="+b.dates[b.order[n%len(b.order)]], fields...)
+	}
+}
+
+// readBack reads what was imported and pushed: no object may be lost or repeated.
+func (b *bench) readBack(ctx context.Context) (all delivery, err error) {
+	b.sh.say("reading the collections")
+	imported, pushed := newPushedIDs(), newPushedIDs()
+	for i := range b.opt.Objects {
+		imported.add(b.imported.id(i))
+	}
+	for _, r := range b.taken {
+		for i := range r[1] {
+			pushed.add(b.pushes.id(r[0] + i))
+		}
+	}
+	all, err = imported.readAll(ctx, b.comity.collection(readCollection), 10_000)
+	if err != nil {
+		return all, err
+	}
+	more, err := pushed.readAll(ctx, b.comity.collection(pushCollection), 10_000)
+	all.add(more)
+	return all, err
+}
