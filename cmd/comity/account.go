@@ -86,7 +86,7 @@ func parseTime(s string) (*time.Time, error) {
 type accountListCmd struct{}
 
 func (c *accountListCmd) Run(sh *shell) error {
-	list, err := call[[]exchange.Account](sh, "account/list", admin.None{})
+	list, err := call[[]exchange.Account](sh, "account/list", nil)
 	if err != nil {
 		return err
 	}
@@ -98,7 +98,7 @@ type accountDisableCmd struct {
 }
 
 func (c *accountDisableCmd) Run(sh *shell) error {
-	a, err := call[exchange.Account](sh, "account/disable", admin.Name{ID: c.Account})
+	a, err := call[exchange.Account](sh, "account/disable", c.Account)
 	if err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ type agreementCmd struct {
 type agreementListCmd struct{}
 
 func (c *agreementListCmd) Run(sh *shell) error {
-	list, err := call[[]admin.Agreement](sh, "agreement/list", admin.None{})
+	list, err := call[[]admin.Agreement](sh, "agreement/list", nil)
 	if err != nil {
 		return err
 	}

@@ -255,7 +255,7 @@ type knownOrgs struct {
 
 func (sh *shell) knownOrgs() knownOrgs {
 	known := knownOrgs{byID: map[string]exchange.Organisation{}}
-	list, err := call[[]exchange.Organisation](sh, "org/list", admin.None{})
+	list, err := call[[]exchange.Organisation](sh, "org/list", nil)
 	if err != nil {
 		return known
 	}
@@ -264,7 +264,7 @@ func (sh *shell) knownOrgs() knownOrgs {
 			known.centre = o.ID
 		}
 	}
-	if deposited, err := call[[]admin.Agreement](sh, "agreement/list", admin.None{}); err == nil {
+	if deposited, err := call[[]admin.Agreement](sh, "agreement/list", nil); err == nil {
 		for _, a := range deposited {
 			known.agreements = append(known.agreements, a.ID)
 		}

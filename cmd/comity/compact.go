@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 
 	"comity/store/bolt"
-	"comity/taxii/admin"
+	adminhttp "comity/taxii/admin/http"
 )
 
 type compactCmd struct{}
@@ -42,7 +42,7 @@ func (c *compactCmd) Run(sh *shell) error {
 
 // stopped refuses work that a running server is in the way of.
 func (sh *shell) stopped() error {
-	if running, err := admin.Dial(sh.socket()); err == nil {
+	if running, err := adminhttp.Dial(sh.socket(), sh.user()); err == nil {
 		running.Close()
 		return fmt.Errorf("a server runs on %s; stop it first", sh.data)
 	}

@@ -4,13 +4,16 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/user"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"comity/store"
 	"comity/store/bolt"
 	"comity/taxii"
 	"comity/taxii/admin"
+	adminhttp "comity/taxii/admin/http"
 	"comity/taxii/audit"
 	"comity/taxii/custody"
 	"comity/taxii/exchange"
@@ -23,16 +26,29 @@ const lockWait = 10 * time.Second
 
 func (sh *shell) socket() string { return filepath.Join(sh.data, "admin.sock") }
 
-// connect reaches the Admin of the server that runs on the data folder, or
+// user is who runs the command, for the audit record: name and number on this
+// machine, such as "ana(1000)". Under sudo it is who called sudo.
+func (sh *shell) user() string {
+	name, id := os.Getenv("SUDO_USER"), os.Getenv("SUDO_UID")
+	if name == "" || id == "" {
+		id = strconv.Itoa(os.Getuid())
+		if u, err := user.LookupId(id); err == nil {
+			name = u.Username
+		}
+	}
+	return name + "(" + id + ")"
+}
+
+// connect reaches the admin.Service of the server that runs on the data folder, or
 // opens the store itself if none does. Between the two it waits for other
 // commands to end.
-func (sh *shell) connect() (*admin.Client, error) {
+func (sh *shell) connect() (*adminhttp.Client, error) {
 	if _, err := os.Stat(sh.data); err != nil {
 		return nil, fmt.Errorf("there is no data folder %s; make one with comity init", sh.data)
 	}
 	deadline := time.Now().Add(lockWait)
 	for {
-		if client, err := admin.Dial(sh.socket()); err == nil {
+		if client, err := adminhttp.Dial(sh.socket(), sh.user()); err == nil {
 			return client, nil
 		}
 		s, err := sh.open(200 * time.Millisecond)
@@ -45,9 +61,9 @@ func (sh *shell) connect() (*admin.Client, error) {
 	}
 }
 
-// local is an Admin in this process. What goes out by commands is on record at
+// local is an admin.Service in this process. What goes out by commands is on record at
 // once, so nothing has to be waited for at the end.
-func (sh *shell) local(s store.Store) (*admin.Client, error) {
+func (sh *shell) local(s store.Store) (*adminhttp.Client, error) {
 	key, err := centreKey(sh.data)
 	if err != nil {
 		s.Close()
@@ -57,7 +73,7 @@ func (sh *shell) local(s store.Store) (*admin.Client, error) {
 	current := exchange.NewCurrent(s)
 	st := custody.New(s, current, audit.New(s.Record, time.Now, log), key, time.Now, log)
 	desk := operation.New(s, current, st, tables(sh.data), time.Now, log)
-	return admin.Local(admin.New(s, current, intake.New(s, sh.data, time.Now), st, desk, time.Now), s.Close), nil
+	return adminhttp.Local(admin.New(s, current, intake.New(s, sh.data, time.Now), st, desk, time.Now), sh.user(), s.Close), nil
 }
 
 // tables is the folder of the tables that operations name.

@@ -15,10 +15,11 @@ import (
 // here and a sentence in its commit.
 var edges = map[string][]string{
 	"cmd/comity": {
-		"stix", "stix/convert", "stix/fusion", "stix/report", "stix/validate", "store", "store/bolt", "taxii", "taxii/admin", "taxii/agreement", "taxii/audit", "taxii/auth", "taxii/demo", "taxii/exchange",
+		"stix", "stix/convert", "stix/fusion", "stix/report", "stix/validate", "store", "store/bolt", "taxii", "taxii/admin", "taxii/admin/http", "taxii/agreement", "taxii/audit", "taxii/auth", "taxii/demo", "taxii/exchange",
 		"taxii/intake", "taxii/metrics", "taxii/operation", "taxii/server", "taxii/custody", "testdata",
 	},
-	"taxii/server": {"stix", "store", "taxii", "taxii/audit", "taxii/auth", "taxii/exchange", "taxii/intake", "taxii/metrics", "taxii/custody"},
+	"taxii/server":     {"stix", "store", "taxii", "taxii/audit", "taxii/auth", "taxii/exchange", "taxii/intake", "taxii/metrics", "taxii/custody"},
+	"taxii/admin/http": {"taxii", "taxii/admin"},
 	"taxii/admin": {
 		"stix", "stix/report", "store", "taxii", "taxii/agreement", "taxii/audit", "taxii/auth", "taxii/exchange", "taxii/intake", "taxii/operation",
 		"taxii/custody",

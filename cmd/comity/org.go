@@ -77,7 +77,7 @@ func (c *orgKeyCmd) Run(sh *shell) error {
 type orgListCmd struct{}
 
 func (c *orgListCmd) Run(sh *shell) error {
-	list, err := call[[]exchange.Organisation](sh, "org/list", admin.None{})
+	list, err := call[[]exchange.Organisation](sh, "org/list", nil)
 	if err != nil {
 		return err
 	}
@@ -89,7 +89,7 @@ type orgShowCmd struct {
 }
 
 func (c *orgShowCmd) Run(sh *shell) error {
-	list, err := call[[]exchange.Organisation](sh, "org/list", admin.None{})
+	list, err := call[[]exchange.Organisation](sh, "org/list", nil)
 	if err != nil {
 		return err
 	}

@@ -45,7 +45,7 @@ type outcomeUpholdCmd struct {
 }
 
 func (c *outcomeUpholdCmd) Run(sh *shell) error {
-	done, err := call[admin.None](sh, "outcome/uphold", admin.Uphold{Finding: c.Finding, As: c.As})
+	done, err := call[struct{}](sh, "outcome/uphold", admin.Uphold{Finding: c.Finding, As: c.As})
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,7 @@ type purgeCmd struct {
 // Run lists what a purge would take, or carries it out.
 func (c *purgeCmd) Run(sh *shell) error {
 	if c.Now {
-		purged, err := call[admin.Purged](sh, "purge/now", admin.None{})
+		purged, err := call[admin.Purged](sh, "purge/now", nil)
 		if err != nil {
 			return err
 		}
@@ -30,7 +30,7 @@ func (c *purgeCmd) Run(sh *shell) error {
 	if err != nil {
 		return err
 	}
-	list, err := call[[]custody.Due](sh, "purge/due", admin.Until{Until: until})
+	list, err := call[[]custody.Due](sh, "purge/due", until)
 	if err != nil {
 		return err
 	}

@@ -18,7 +18,7 @@ type quarantineCmd struct {
 type quarantineListCmd struct{}
 
 func (c *quarantineListCmd) Run(sh *shell) error {
-	list, err := call[[]admin.Quarantined](sh, "quarantine/list", admin.None{})
+	list, err := call[[]admin.Quarantined](sh, "quarantine/list", nil)
 	if err != nil {
 		return err
 	}
@@ -30,7 +30,7 @@ type quarantineShowCmd struct {
 }
 
 func (c *quarantineShowCmd) Run(sh *shell) error {
-	q, err := call[admin.Quarantined](sh, "quarantine/show", admin.Number{Number: c.Number})
+	q, err := call[admin.Quarantined](sh, "quarantine/show", c.Number)
 	if err != nil {
 		return err
 	}

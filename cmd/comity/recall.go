@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 
-	"comity/taxii/admin"
 	"comity/taxii/custody"
 )
 
@@ -17,7 +16,7 @@ type recallPreviewCmd struct {
 }
 
 func (c *recallPreviewCmd) Run(sh *shell) error {
-	list, err := call[[]custody.Holding](sh, "recall/preview", admin.Name{ID: c.Object})
+	list, err := call[[]custody.Holding](sh, "recall/preview", c.Object)
 	if err != nil {
 		return err
 	}

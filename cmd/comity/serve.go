@@ -21,6 +21,7 @@ import (
 
 	"comity/store"
 	"comity/taxii/admin"
+	adminhttp "comity/taxii/admin/http"
 	"comity/taxii/audit"
 	"comity/taxii/auth"
 	"comity/taxii/custody"
@@ -60,7 +61,7 @@ func (c *serveCmd) Run(sh *shell) error {
 	if config == nil && !c.PlainHTTP && !loopback(c.Listen) {
 		return fmt.Errorf("%s is no loopback address: choose a TLS flag, or --plain-http behind a proxy that has TLS", c.Listen)
 	}
-	if running, err := admin.Dial(sh.socket()); err == nil {
+	if running, err := adminhttp.Dial(sh.socket(), sh.user()); err == nil {
 		running.Close()
 		return fmt.Errorf("a server runs on %s already", sh.data)
 	}
@@ -182,7 +183,7 @@ func (ex *exchangeServer) start(c *serveCmd) error {
 	if err := os.Chmod(ex.socket, 0o600); err != nil {
 		return err
 	}
-	ex.serve(socket, httpServer(ex.log, admin.New(ex.store, current, in, ex.custody, ex.desk, ex.now).Handler()))
+	ex.serve(socket, httpServer(ex.log, adminhttp.Handler(admin.New(ex.store, current, in, ex.custody, ex.desk, ex.now))))
 	if c.AdminListen != "" {
 		listener, err := net.Listen("tcp", c.AdminListen)
 		if err != nil {

@@ -17,7 +17,7 @@ type submissionShowCmd struct {
 }
 
 func (c *submissionShowCmd) Run(sh *shell) error {
-	s, err := call[admin.Submission](sh, "submission", admin.Name{ID: c.ID})
+	s, err := call[admin.Submission](sh, "submission", c.ID)
 	if err != nil {
 		return err
 	}

@@ -42,7 +42,7 @@ func (sh *shell) addToken(account string, expires *time.Time) error {
 type tokenListCmd struct{}
 
 func (c *tokenListCmd) Run(sh *shell) error {
-	list, err := call[[]exchange.Token](sh, "token/list", admin.None{})
+	list, err := call[[]exchange.Token](sh, "token/list", nil)
 	if err != nil {
 		return err
 	}
@@ -54,7 +54,7 @@ type tokenRevokeCmd struct {
 }
 
 func (c *tokenRevokeCmd) Run(sh *shell) error {
-	t, err := call[exchange.Token](sh, "token/revoke", admin.Name{ID: c.ID})
+	t, err := call[exchange.Token](sh, "token/revoke", c.ID)
 	if err != nil {
 		return err
 	}

@@ -31,15 +31,16 @@ type Collection struct {
 	Objects     int64  `json:"objects"` // versions included
 }
 
-func (a *Admin) collections(ctx context.Context, in View) ([]Collection, error) {
-	policy, d, err := a.policy(ctx)
+// Collections are those that the account may use in any way; all for the operator.
+func (s *Service) Collections(ctx context.Context, in View) ([]Collection, error) {
+	policy, d, err := s.policy(ctx)
 	if err != nil {
 		return nil, err
 	}
-	at := a.at(in.At)
+	at := s.at(in.At)
 	list := []Collection{}
 	add := func(c *exchange.Collection, read, write bool) error {
-		n, err := a.store.Count(ctx, c.ID)
+		n, err := s.store.Count(ctx, c.ID)
 		list = append(list, Collection{
 			ID: c.ID.String(), Alias: c.Alias, Title: c.Title, Root: d.Centre.ID, Agreement: c.Agreement,
 			Flow: c.Flow, Participant: c.Participant, CanRead: read, CanWrite: write, Objects: n,
@@ -85,15 +86,17 @@ type Grant struct {
 	Digest       string    `json:"digest"` // of the agreement
 }
 
-func (a *Admin) grants(ctx context.Context, in View) ([]Grant, error) {
-	policy, d, err := a.policy(ctx)
+// Grants are those of every organisation, by collection, that rest on an agreement if
+// the View names one. NotFound if there is no such agreement.
+func (s *Service) Grants(ctx context.Context, in View) ([]Grant, error) {
+	policy, d, err := s.policy(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if in.Agreement != "" && d.Agreements[in.Agreement] == nil {
 		return nil, taxii.Errorf(taxii.NotFound, "there is no agreement %s", in.Agreement)
 	}
-	at := a.at(in.At)
+	at := s.at(in.At)
 	list := []Grant{}
 	for _, c := range policy.Collections(at) {
 		for _, g := range policy.Holders(c, at) {

@@ -17,12 +17,13 @@ type AddAccount struct {
 	Secret string
 }
 
-func (a *Admin) addAccount(ctx context.Context, in AddAccount) (out exchange.Account, err error) {
+// AddAccount adds it; see [exchange.Directory.AddAccount] for what it refuses.
+func (s *Service) AddAccount(ctx context.Context, by Actor, in AddAccount) (out exchange.Account, err error) {
 	if in.Secret != "" {
 		in.Password = auth.HashPassword(in.Secret)
 	}
-	in.Added = a.now()
-	err = a.amend(ctx, func(d *exchange.Directory) ([]audit.Entry, error) {
+	in.Added = s.now()
+	err = s.amend(ctx, func(d *exchange.Directory) ([]audit.Entry, error) {
 		if err := d.AddAccount(in.Account); err != nil {
 			return nil, err
 		}
@@ -31,31 +32,33 @@ func (a *Admin) addAccount(ctx context.Context, in AddAccount) (out exchange.Acc
 			return nil, err
 		}
 		out = added.Public()
-		return changed(d, out.Org, "account %s added", out.ID()), nil
+		return directoryEntry(d, by, out.Org, "account %s added", out.ID()), nil
 	})
 	return out, err
 }
 
-func (a *Admin) accounts(ctx context.Context, _ None) ([]exchange.Account, error) {
-	d, _, err := a.store.Directory(ctx)
+// Accounts are all there are, by id, without their passwords.
+func (s *Service) Accounts(ctx context.Context) ([]exchange.Account, error) {
+	newest, err := s.current.Snapshot(ctx)
 	if err != nil {
 		return nil, err
 	}
 	list := []exchange.Account{}
-	for _, account := range sorted(d.Accounts) {
+	for _, account := range sorted(newest.Directory.Accounts) {
 		list = append(list, account.Public())
 	}
 	return list, nil
 }
 
-func (a *Admin) disableAccount(ctx context.Context, in Name) (out exchange.Account, err error) {
-	err = a.amend(ctx, func(d *exchange.Directory) (entries []audit.Entry, err error) {
-		account, err := d.Account(in.ID)
+// DisableAccount lets an account do nothing any more; NotFound if there is none.
+func (s *Service) DisableAccount(ctx context.Context, by Actor, id string) (out exchange.Account, err error) {
+	err = s.amend(ctx, func(d *exchange.Directory) (entries []audit.Entry, err error) {
+		account, err := d.Account(id)
 		if err != nil {
 			return nil, err
 		}
 		if !account.Disabled {
-			entries = changed(d, account.Org, "account %s disabled", account.ID())
+			entries = directoryEntry(d, by, account.Org, "account %s disabled", account.ID())
 		}
 		account.Disabled = true
 		out = account.Public()
@@ -78,34 +81,37 @@ type NewToken struct {
 	Expires *time.Time `json:"expires,omitempty"`
 }
 
-func (a *Admin) addToken(ctx context.Context, in AddToken) (NewToken, error) {
+// AddToken makes a token; NotFound if there is no such account.
+func (s *Service) AddToken(ctx context.Context, by Actor, in AddToken) (NewToken, error) {
 	token, digest := auth.NewToken()
 	var id [4]byte
 	rand.Read(id[:])
 	out := NewToken{ID: hex.EncodeToString(id[:]), Token: token, Expires: in.Expires}
-	err := a.amend(ctx, func(d *exchange.Directory) ([]audit.Entry, error) {
+	err := s.amend(ctx, func(d *exchange.Directory) ([]audit.Entry, error) {
 		account, err := d.Account(in.Account)
 		if err != nil {
 			return nil, err
 		}
 		out.Account = account.ID()
-		return changed(d, account.Org, "token %s of %s added", out.ID, out.Account),
-			d.AddToken(exchange.Token{ID: out.ID, Account: out.Account, Digest: digest, Expires: in.Expires, Added: a.now()})
+		return directoryEntry(d, by, account.Org, "token %s of %s added", out.ID, out.Account),
+			d.AddToken(exchange.Token{ID: out.ID, Account: out.Account, Digest: digest, Expires: in.Expires, Added: s.now()})
 	})
 	return out, err
 }
 
-func (a *Admin) tokens(ctx context.Context, _ None) ([]*exchange.Token, error) {
-	d, _, err := a.store.Directory(ctx)
+// Tokens are all that were ever made, by id.
+func (s *Service) Tokens(ctx context.Context) ([]*exchange.Token, error) {
+	newest, err := s.current.Snapshot(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return sorted(d.Tokens), nil
+	return sorted(newest.Directory.Tokens), nil
 }
 
-func (a *Admin) revokeToken(ctx context.Context, in Name) (out exchange.Token, err error) {
-	err = a.amend(ctx, func(d *exchange.Directory) (entries []audit.Entry, err error) {
-		t, err := d.Token(in.ID)
+// RevokeToken lets a token open nothing any more; NotFound if there is none.
+func (s *Service) RevokeToken(ctx context.Context, by Actor, id string) (out exchange.Token, err error) {
+	err = s.amend(ctx, func(d *exchange.Directory) (entries []audit.Entry, err error) {
+		t, err := d.Token(id)
 		if err != nil {
 			return nil, err
 		}
@@ -114,7 +120,7 @@ func (a *Admin) revokeToken(ctx context.Context, in Name) (out exchange.Token, e
 			if err != nil {
 				return nil, err
 			}
-			entries = changed(d, account.Org, "token %s of %s revoked", t.ID, t.Account)
+			entries = directoryEntry(d, by, account.Org, "token %s of %s revoked", t.ID, t.Account)
 		}
 		t.Revoked = true
 		out = *t

@@ -21,19 +21,22 @@ type ActOnAgreement struct {
 	Reason string
 }
 
-func (a *Admin) actOnAgreement(ctx context.Context, in ActOnAgreement) (Agreement, error) {
+// ActOnAgreement puts the act on record and says where the agreement stands then.
+// Invalid without a reason, NotFound if there is no such agreement, Conflict if the
+// act would change nothing.
+func (s *Service) ActOnAgreement(ctx context.Context, by Actor, in ActOnAgreement) (Agreement, error) {
 	if strings.TrimSpace(in.Reason) == "" {
 		return Agreement{}, taxii.Errorf(taxii.Invalid, "say why: the reason stays in the record")
 	}
-	if err := a.liftBars(ctx, in); err != nil {
+	if err := s.liftBars(ctx, in); err != nil {
 		return Agreement{}, err
 	}
-	err := a.amend(ctx, func(d *exchange.Directory) ([]audit.Entry, error) {
+	err := s.amend(ctx, func(d *exchange.Directory) ([]audit.Entry, error) {
 		policy, err := exchange.NewPolicy(d)
 		if err != nil {
 			return nil, err
 		}
-		now, deposit := a.now(), d.Agreements[in.ID]
+		now, deposit := s.now(), d.Agreements[in.ID]
 		if deposit == nil {
 			return nil, taxii.Errorf(taxii.NotFound, "there is no agreement %s", in.ID)
 		}
@@ -52,12 +55,12 @@ func (a *Admin) actOnAgreement(ctx context.Context, in ActOnAgreement) (Agreemen
 			deposit.Acts = append(deposit.Acts, exchange.Act{Kind: in.Kind, At: now, Reason: in.Reason})
 		}
 		text := policy.Agreement(in.ID, now)
-		return []audit.Entry{transition(d, text, termination(text), "%s: %s", in.Kind, in.Reason)}, nil
+		return []audit.Entry{agreementEntry(d, by, text, termination(text), "%s: %s", in.Kind, in.Reason)}, nil
 	})
 	if err != nil {
 		return Agreement{}, err
 	}
-	row, err := a.showAgreement(ctx, ShowAgreement{ID: in.ID})
+	row, err := s.Agreement(ctx, ShowAgreement{ID: in.ID})
 	row.Source = ""
 	return row, err
 }
@@ -107,13 +110,13 @@ func departed(deposit *exchange.Deposit) (orgs []string) {
 
 // liftBars lets back in what members took out when they withdrew. It comes
 // before the act, so that a kill between the two is repaired by trying again.
-func (a *Admin) liftBars(ctx context.Context, in ActOnAgreement) error {
-	policy, d, err := a.policy(ctx)
+func (s *Service) liftBars(ctx context.Context, in ActOnAgreement) error {
+	policy, d, err := s.policy(ctx)
 	if err != nil || d.Agreements[in.ID] == nil {
 		return err
 	}
-	for _, org := range returning(in, d.Agreements[in.ID], policy.State(in.ID, a.now())) {
-		if err := a.store.Unblock(ctx, custody.BarReason(in.ID, org)); err != nil {
+	for _, org := range returning(in, d.Agreements[in.ID], policy.State(in.ID, s.now())) {
+		if err := s.store.Unblock(ctx, custody.BarReason(in.ID, org)); err != nil {
 			return err
 		}
 	}
@@ -123,20 +126,20 @@ func (a *Admin) liftBars(ctx context.Context, in ActOnAgreement) error {
 // Withdraw takes a party out of an agreement, with its data.
 type Withdraw struct{ ID, Party, Reason string }
 
-// withdraw leaves the work to custody, which tells whoever has the data, removes it
+// Withdraw leaves the work to custody, which tells whoever has the data, removes it
 // and certifies that.
-func (a *Admin) withdraw(ctx context.Context, in Withdraw) (none audit.Certificate, err error) {
+func (s *Service) Withdraw(ctx context.Context, by Actor, in Withdraw) (none audit.Certificate, err error) {
 	if strings.TrimSpace(in.Reason) == "" {
 		return none, taxii.Errorf(taxii.Invalid, "say why: the reason stays in the record")
 	}
-	_, d, err := a.policy(ctx)
+	_, d, err := s.policy(ctx)
 	if err != nil {
 		return none, err
 	}
 	if _, err := centreKey(d); err != nil {
 		return none, err
 	}
-	return a.custody.Withdraw(ctx, in.ID, in.Party, in.Reason)
+	return s.custody.Withdraw(ctx, by.String(), in.ID, in.Party, in.Reason)
 }
 
 // centreKey is the public key of the centre; Conflict if it has none.

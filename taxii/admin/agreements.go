@@ -39,14 +39,15 @@ type Version struct {
 	Signed    *time.Time `json:"signed,omitempty"`             // since when it waits for none
 }
 
-func (a *Admin) agreements(ctx context.Context, _ None) ([]Agreement, error) {
-	policy, d, err := a.policy(ctx)
+// Agreements are all that are deposited, by id, without their sources.
+func (s *Service) Agreements(ctx context.Context) ([]Agreement, error) {
+	policy, d, err := s.policy(ctx)
 	if err != nil {
 		return nil, err
 	}
 	list := []Agreement{}
 	for _, id := range policy.Agreements() {
-		row, err := a.describe(policy, d, id)
+		row, err := s.describe(policy, d, id)
 		if err != nil {
 			return nil, err
 		}
@@ -56,7 +57,7 @@ func (a *Admin) agreements(ctx context.Context, _ None) ([]Agreement, error) {
 }
 
 // describe tells where an agreement that is deposited stands now.
-func (a *Admin) describe(policy *exchange.Policy, d *exchange.Directory, id string) (Agreement, error) {
+func (s *Service) describe(policy *exchange.Policy, d *exchange.Directory, id string) (Agreement, error) {
 	h, err := readHistory(d.Agreements[id])
 	if err != nil {
 		return Agreement{}, err
@@ -67,7 +68,7 @@ func (a *Admin) describe(policy *exchange.Policy, d *exchange.Directory, id stri
 		Kind:        string(text.Kind),
 		Version:     text.Version,
 		Title:       text.Title,
-		State:       policy.State(id, a.now()),
+		State:       policy.State(id, s.now()),
 		Effective:   text.Term.Effective,
 		Expires:     text.Term.Expires,
 		Digest:      text.Digest(),
@@ -98,15 +99,16 @@ type ShowAgreement struct {
 	Version int64
 }
 
-func (a *Admin) showAgreement(ctx context.Context, in ShowAgreement) (Agreement, error) {
-	policy, d, err := a.policy(ctx)
+// Agreement is one of them; NotFound if there is none, or no such version.
+func (s *Service) Agreement(ctx context.Context, in ShowAgreement) (Agreement, error) {
+	policy, d, err := s.policy(ctx)
 	if err != nil {
 		return Agreement{}, err
 	}
 	if d.Agreements[in.ID] == nil {
 		return Agreement{}, taxii.Errorf(taxii.NotFound, "there is no agreement %s", in.ID)
 	}
-	row, err := a.describe(policy, d, in.ID)
+	row, err := s.describe(policy, d, in.ID)
 	if err != nil {
 		return row, err
 	}

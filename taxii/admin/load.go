@@ -22,10 +22,10 @@ type LoadAgreements struct {
 	Waive string // why missing signatures are waived; "" to wait for them
 }
 
-// loadAgreements takes files in due form: all of them, or none. A text that is
+// LoadAgreements takes files in due form: all of them, or none. A text that is
 // deposited already gains the signatures it has not yet; another text of an
 // agreement amends it.
-func (a *Admin) loadAgreements(ctx context.Context, in LoadAgreements) ([]Agreement, error) {
+func (s *Service) LoadAgreements(ctx context.Context, by Actor, in LoadAgreements) ([]Agreement, error) {
 	var files []*agreement.Agreement
 	var formal agreement.Problems
 	for _, f := range in.Files {
@@ -39,8 +39,8 @@ func (a *Admin) loadAgreements(ctx context.Context, in LoadAgreements) ([]Agreem
 		return nil, err
 	}
 	var l *loading
-	err := a.amend(ctx, func(d *exchange.Directory) (_ []audit.Entry, err error) {
-		if l, err = newLoading(d, a.now(), in.Waive); err != nil {
+	err := s.amend(ctx, func(d *exchange.Directory) (_ []audit.Entry, err error) {
+		if l, err = newLoading(d, by, s.now(), in.Waive); err != nil {
 			return nil, err
 		}
 		for i, f := range files {
@@ -55,7 +55,7 @@ func (a *Admin) loadAgreements(ctx context.Context, in LoadAgreements) ([]Agreem
 	}
 	loaded := []Agreement{}
 	for _, f := range distinct(files) {
-		row, err := a.showAgreement(ctx, ShowAgreement{ID: f.ID})
+		row, err := s.Agreement(ctx, ShowAgreement{ID: f.ID})
 		if err != nil {
 			return nil, err
 		}
@@ -83,6 +83,7 @@ func distinct(files []*agreement.Agreement) (texts []*agreement.Agreement) {
 // loading is one deposit of files.
 type loading struct {
 	directory *exchange.Directory
+	by        Actor
 	histories map[string]*history // by id, as they grow
 	now       time.Time
 	waive     string
@@ -91,8 +92,8 @@ type loading struct {
 	entries  []audit.Entry
 }
 
-func newLoading(d *exchange.Directory, now time.Time, waive string) (*loading, error) {
-	l := &loading{directory: d, histories: map[string]*history{}, now: now, waive: waive}
+func newLoading(d *exchange.Directory, by Actor, now time.Time, waive string) (*loading, error) {
+	l := &loading{directory: d, by: by, histories: map[string]*history{}, now: now, waive: waive}
 	for id, deposit := range d.Agreements {
 		h, err := readHistory(deposit)
 		if err != nil {
@@ -139,7 +140,7 @@ func (l *loading) take(f *agreement.Agreement, source string) error {
 }
 
 func (l *loading) note(text *agreement.Agreement, format string, args ...any) {
-	l.entries = append(l.entries, transition(l.directory, text, "", format, args...))
+	l.entries = append(l.entries, agreementEntry(l.directory, l.by, text, "", format, args...))
 }
 
 // mayFollow refuses a text that cannot come after the one that counts or, while
@@ -245,7 +246,7 @@ func (l *loading) settle(h *history, n int) {
 	v.Signed = &now
 }
 
-// check holds the files against the agreements they take part under, and what is
+// Check holds the files against the agreements they take part under, and what is
 // deposited under them against the files. A child may be wider neither than the
 // text of its parent that counts nor than the one that waits for signatures.
 func (l *loading) check(files []*agreement.Agreement) error {

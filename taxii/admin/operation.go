@@ -14,28 +14,34 @@ import (
 // "bureaus" for all of them together, or one organisation.
 type Operation struct{ ID, As string }
 
-func (a *Admin) stats(ctx context.Context, in Operation) (operation.Stats, error) {
-	return a.desk.Stats(ctx, in.ID, in.As)
+// Stats are the figures of an operation; see [operation.Desk.Stats].
+func (s *Service) Stats(ctx context.Context, in Operation) (operation.Stats, error) {
+	return s.desk.Stats(ctx, in.ID, in.As)
 }
 
-func (a *Admin) contributions(ctx context.Context, in Operation) ([]operation.Contribution, error) {
-	return filled(a.desk.Contributions(ctx, in.ID, in.As))
+// Contributions account for what each contributor gave.
+func (s *Service) Contributions(ctx context.Context, in Operation) ([]operation.Contribution, error) {
+	return filled(s.desk.Contributions(ctx, in.ID, in.As))
 }
 
-func (a *Admin) reports(ctx context.Context, in Operation) ([]operation.Paper, error) {
-	return filled(a.desk.Reports(ctx, in.ID, in.As))
+// Reports are those that the rules of an operation ask for.
+func (s *Service) Reports(ctx context.Context, in Operation) ([]operation.Paper, error) {
+	return filled(s.desk.Reports(ctx, in.ID, in.As))
 }
 
-func (a *Admin) findings(ctx context.Context, in Operation) ([]report.Row, error) {
-	return filled(a.desk.Findings(ctx, in.ID, in.As))
+// Findings are those that the reader may know.
+func (s *Service) Findings(ctx context.Context, in Operation) ([]report.Row, error) {
+	return filled(s.desk.Findings(ctx, in.ID, in.As))
 }
 
-func (a *Admin) issues(ctx context.Context, in Operation) ([]operation.Issue, error) {
-	return filled(a.desk.Issues(ctx, in.ID, in.As))
+// Issues are what countries flagged.
+func (s *Service) Issues(ctx context.Context, in Operation) ([]operation.Issue, error) {
+	return filled(s.desk.Issues(ctx, in.ID, in.As))
 }
 
-func (a *Admin) outcomes(ctx context.Context, in Operation) ([]operation.Outcome, error) {
-	return filled(a.desk.Outcomes(ctx, in.ID, in.As))
+// Outcomes are what countries last said about findings.
+func (s *Service) Outcomes(ctx context.Context, in Operation) ([]operation.Outcome, error) {
+	return filled(s.desk.Outcomes(ctx, in.ID, in.As))
 }
 
 // filled is a list that is never null in JSON.
@@ -54,12 +60,13 @@ type Draft struct {
 	Notes map[string]string
 }
 
-func (a *Admin) draft(ctx context.Context, in Draft) (out operation.Release, err error) {
-	by, err := a.person(ctx, in.As)
+// Draft draws up a release; see [operation.Desk.Draft].
+func (s *Service) Draft(ctx context.Context, in Draft) (out operation.Release, err error) {
+	by, err := s.person(ctx, in.As)
 	if err != nil {
 		return out, err
 	}
-	return a.desk.Draft(ctx, in.ID, by, in.Notes)
+	return s.desk.Draft(ctx, in.ID, by, in.Notes)
 }
 
 // Publish asks a second person to publish what one has drafted.
@@ -68,31 +75,32 @@ type Publish struct {
 	As string // account
 }
 
-func (a *Admin) publish(ctx context.Context, in Publish) (out operation.Release, err error) {
-	by, err := a.person(ctx, in.As)
+// Publish writes what was drafted; see [operation.Desk.Publish].
+func (s *Service) Publish(ctx context.Context, in Publish) (out operation.Release, err error) {
+	by, err := s.person(ctx, in.As)
 	if err != nil {
 		return out, err
 	}
-	return a.desk.Publish(ctx, in.ID, by)
+	return s.desk.Publish(ctx, in.ID, by)
 }
 
 // person is an account that acts now.
-func (a *Admin) person(ctx context.Context, account string) (exchange.Principal, error) {
-	policy, d, err := a.policy(ctx)
+func (s *Service) person(ctx context.Context, account string) (exchange.Principal, error) {
+	policy, d, err := s.policy(ctx)
 	if err != nil {
 		return exchange.Principal{}, err
 	}
-	return principal(policy, d, account, a.now())
+	return principal(policy, d, account, s.now())
 }
 
 // Report names a report and the organisation that reads it: the centre if As is
 // "".
 type Report struct{ Number, As string }
 
-// showReport is the body of a report, then its annex if there is one for the
+// Report is the body of a report, then its annex if there is one for the
 // reader.
-func (a *Admin) showReport(ctx context.Context, in Report) ([]*report.Document, error) {
-	return filled(a.desk.Document(ctx, in.Number, in.As))
+func (s *Service) Report(ctx context.Context, in Report) ([]*report.Document, error) {
+	return filled(s.desk.Document(ctx, in.Number, in.As))
 }
 
 // Uphold says that the centre upholds what was disputed about a finding.
@@ -101,16 +109,17 @@ type Uphold struct {
 	As      string // account
 }
 
-func (a *Admin) uphold(ctx context.Context, in Uphold) (out None, err error) {
+// Uphold notes it; see [operation.Desk.Uphold].
+func (s *Service) Uphold(ctx context.Context, in Uphold) error {
 	finding, err := findingOf(in.Finding)
 	if err != nil {
-		return out, err
+		return err
 	}
-	by, err := a.person(ctx, in.As)
+	by, err := s.person(ctx, in.As)
 	if err != nil {
-		return out, err
+		return err
 	}
-	return out, a.desk.Uphold(ctx, finding, by)
+	return s.desk.Uphold(ctx, finding, by)
 }
 
 // findingOf is the id of a finding; Invalid if s is none.

@@ -21,7 +21,8 @@ type Init struct {
 	Identity          string // STIX identity of the centre; "" for one made in Namespace
 }
 
-func (a *Admin) initialise(ctx context.Context, in Init) (exchange.Centre, error) {
+// Init makes the centre; Conflict if there is one already.
+func (s *Service) Init(ctx context.Context, by Actor, in Init) (exchange.Centre, error) {
 	if in.Namespace == "" {
 		in.Namespace = "urn:comity:" + in.ID
 	}
@@ -29,7 +30,7 @@ func (a *Admin) initialise(ctx context.Context, in Init) (exchange.Centre, error
 	if in.Identity == "" {
 		in.Identity = "identity--" + uuid.NewSHA1(uuid.NewSHA1(uuid.NameSpaceURL, []byte(in.Namespace)), []byte(in.ID)).String()
 	}
-	err := a.store.Amend(ctx, func(d *exchange.Directory) ([]audit.Entry, error) {
+	err := s.store.Amend(ctx, func(d *exchange.Directory) ([]audit.Entry, error) {
 		if d.Centre.ID != "" {
 			return nil, taxii.Errorf(taxii.Conflict, "this data folder is of the centre %s already", d.Centre.ID)
 		}
@@ -37,17 +38,19 @@ func (a *Admin) initialise(ctx context.Context, in Init) (exchange.Centre, error
 			return nil, taxii.Errorf(taxii.Invalid, "%s is a path of the server; choose another id", in.ID)
 		}
 		d.Centre = centre
-		return changed(d, in.ID, "centre %s made", in.ID), d.AddOrganisation(exchange.Organisation{
-			ID: in.ID, Kind: "international-body", Name: in.Name, Country: in.Country, Key: in.Key, Identity: in.Identity, Added: a.now(),
+		return directoryEntry(d, by, in.ID, "centre %s made", in.ID), d.AddOrganisation(exchange.Organisation{
+			ID: in.ID, Kind: "international-body", Name: in.Name, Country: in.Country, Key: in.Key, Identity: in.Identity, Added: s.now(),
 		})
 	})
 	return centre, err
 }
 
-func (a *Admin) addOrganisation(ctx context.Context, o exchange.Organisation) (exchange.Organisation, error) {
-	o.Added = a.now()
-	return o, a.amend(ctx, func(d *exchange.Directory) ([]audit.Entry, error) {
-		return changed(d, o.ID, "organisation %s added", o.ID), d.AddOrganisation(o)
+// AddOrganisation adds it; see [exchange.Directory.AddOrganisation] for what it
+// refuses.
+func (s *Service) AddOrganisation(ctx context.Context, by Actor, o exchange.Organisation) (exchange.Organisation, error) {
+	o.Added = s.now()
+	return o, s.amend(ctx, func(d *exchange.Directory) ([]audit.Entry, error) {
+		return directoryEntry(d, by, o.ID, "organisation %s added", o.ID), d.AddOrganisation(o)
 	})
 }
 
@@ -55,28 +58,30 @@ func (a *Admin) addOrganisation(ctx context.Context, o exchange.Organisation) (e
 // it signed with another one stays signed.
 type RegisterKey struct{ ID, Key string }
 
-func (a *Admin) registerKey(ctx context.Context, in RegisterKey) (out exchange.Organisation, err error) {
+// RegisterKey gives it the key; NotFound if there is no such organisation.
+func (s *Service) RegisterKey(ctx context.Context, by Actor, in RegisterKey) (out exchange.Organisation, err error) {
 	if _, err := agreement.ParseKey(in.Key); err != nil {
 		return out, err
 	}
-	err = a.amend(ctx, func(d *exchange.Directory) ([]audit.Entry, error) {
+	err = s.amend(ctx, func(d *exchange.Directory) ([]audit.Entry, error) {
 		o, err := d.Organisation(in.ID)
 		if err != nil {
 			return nil, err
 		}
 		o.Key = in.Key
 		out = *o
-		return changed(d, o.ID, "organisation %s signs with the key %s", o.ID, o.Key), nil
+		return directoryEntry(d, by, o.ID, "organisation %s signs with the key %s", o.ID, o.Key), nil
 	})
 	return out, err
 }
 
-func (a *Admin) organisations(ctx context.Context, _ None) ([]*exchange.Organisation, error) {
-	d, _, err := a.store.Directory(ctx)
+// Organisations are all there are, by id.
+func (s *Service) Organisations(ctx context.Context) ([]*exchange.Organisation, error) {
+	newest, err := s.current.Snapshot(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return sorted(d.Organisations), nil
+	return sorted(newest.Directory.Organisations), nil
 }
 
 // Suspend stops or restores all grants of an organisation.
@@ -85,8 +90,9 @@ type Suspend struct {
 	Suspended bool
 }
 
-func (a *Admin) suspend(ctx context.Context, in Suspend) (out exchange.Organisation, err error) {
-	err = a.amend(ctx, func(d *exchange.Directory) (entries []audit.Entry, err error) {
+// SuspendOrganisation does it; NotFound if there is no such organisation.
+func (s *Service) SuspendOrganisation(ctx context.Context, by Actor, in Suspend) (out exchange.Organisation, err error) {
+	err = s.amend(ctx, func(d *exchange.Directory) (entries []audit.Entry, err error) {
 		o, err := d.Organisation(in.ID)
 		if err != nil {
 			return nil, err
@@ -94,9 +100,9 @@ func (a *Admin) suspend(ctx context.Context, in Suspend) (out exchange.Organisat
 		switch {
 		case o.Suspended == in.Suspended:
 		case in.Suspended:
-			entries = changed(d, o.ID, "organisation %s suspended", o.ID)
+			entries = directoryEntry(d, by, o.ID, "organisation %s suspended", o.ID)
 		default:
-			entries = changed(d, o.ID, "organisation %s reinstated", o.ID)
+			entries = directoryEntry(d, by, o.ID, "organisation %s reinstated", o.ID)
 		}
 		o.Suspended = in.Suspended
 		out = *o

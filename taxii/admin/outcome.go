@@ -39,25 +39,25 @@ type outcomeNote struct {
 	Markings  []stix.ID `json:"object_marking_refs"`
 }
 
-// reportOutcome pushes an outcome as the account that reports it, with its
+// ReportOutcome pushes an outcome as the account that reports it, with its
 // rights, and answers with the Submission. NotFound if its organisation has not
 // received the finding in an operation; Invalid if the operation does not know
 // the status.
-func (a *Admin) reportOutcome(ctx context.Context, in Outcome) (out Submission, err error) {
+func (s *Service) ReportOutcome(ctx context.Context, in Outcome) (out Submission, err error) {
 	finding, err := findingOf(in.Finding)
 	if err != nil {
 		return out, err
 	}
-	policy, d, err := a.policy(ctx)
+	policy, d, err := s.policy(ctx)
 	if err != nil {
 		return out, err
 	}
-	now := a.now()
+	now := s.now()
 	pr, err := principal(policy, d, in.As, now)
 	if err != nil {
 		return out, err
 	}
-	g, err := a.feedback(ctx, policy, pr, finding)
+	g, err := s.feedback(ctx, policy, pr, finding)
 	if err != nil {
 		return out, err
 	}
@@ -85,21 +85,21 @@ func (a *Admin) reportOutcome(ctx context.Context, in Outcome) (out Submission, 
 	if err != nil {
 		return out, err
 	}
-	return a.push(ctx, g, bytes.NewReader(note))
+	return s.push(ctx, g, bytes.NewReader(note))
 }
 
 // feedback is the grant on the collection in which the caller answers about a
 // finding: of the operation in which it has received the finding, the flow
 // feedback, else the first that it writes.
-func (a *Admin) feedback(ctx context.Context, p *exchange.Policy, pr exchange.Principal, finding stix.ID) (exchange.Grant, error) {
-	grants := slices.DeleteFunc(p.Grants(pr, a.now()), func(g exchange.Grant) bool {
-		return p.Agreement(g.Collection().Agreement, a.now()).Kind != agreement.Operation
+func (s *Service) feedback(ctx context.Context, p *exchange.Policy, pr exchange.Principal, finding stix.ID) (exchange.Grant, error) {
+	grants := slices.DeleteFunc(p.Grants(pr, s.now()), func(g exchange.Grant) bool {
+		return p.Agreement(g.Collection().Agreement, s.now()).Kind != agreement.Operation
 	})
 	for _, g := range grants {
 		if !g.CanRead() || g.CanWrite() {
 			continue
 		}
-		received, err := a.store.Has(ctx, g, finding)
+		received, err := s.store.Has(ctx, g, finding)
 		if err != nil {
 			return exchange.Grant{}, err
 		}

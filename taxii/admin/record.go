@@ -3,9 +3,8 @@ package admin
 import (
 	"context"
 	"encoding/hex"
-	"encoding/json"
+	"io"
 	"iter"
-	"net/http"
 
 	"comity/taxii/audit"
 )
@@ -17,8 +16,9 @@ type AuditEntries struct {
 	Limit int // at least 1
 }
 
-func (a *Admin) auditEntries(ctx context.Context, in AuditEntries) ([]audit.Entry, error) {
-	if err := a.custody.Flush(ctx); err != nil {
+// AuditEntries are those, oldest first, with what has been delivered until now.
+func (s *Service) AuditEntries(ctx context.Context, in AuditEntries) ([]audit.Entry, error) {
+	if err := s.custody.Flush(ctx); err != nil {
 		return nil, err
 	}
 	limit := max(in.Limit, 1)
@@ -26,14 +26,14 @@ func (a *Admin) auditEntries(ctx context.Context, in AuditEntries) ([]audit.Entr
 	if in.Since != nil {
 		after = *in.Since
 	} else {
-		head, err := a.store.ChainHead(ctx)
+		head, err := s.store.ChainHead(ctx)
 		if err != nil {
 			return nil, err
 		}
 		after = head.Number - min(head.Number, uint64(limit))
 	}
 	list := []audit.Entry{}
-	for link, err := range a.links(ctx, after) {
+	for link, err := range s.links(ctx, after) {
 		if err != nil {
 			return nil, err
 		}
@@ -49,10 +49,10 @@ func (a *Admin) auditEntries(ctx context.Context, in AuditEntries) ([]audit.Entr
 }
 
 // links are those of the audit chain with numbers greater than after.
-func (a *Admin) links(ctx context.Context, after uint64) iter.Seq2[audit.Link, error] {
+func (s *Service) links(ctx context.Context, after uint64) iter.Seq2[audit.Link, error] {
 	return func(yield func(audit.Link, error) bool) {
 		for {
-			links, err := a.store.Entries(ctx, after, 1000)
+			links, err := s.store.Entries(ctx, after, 1000)
 			if err != nil {
 				yield(audit.Link{}, err)
 				return
@@ -70,8 +70,7 @@ func (a *Admin) links(ctx context.Context, after uint64) iter.Seq2[audit.Link, e
 	}
 }
 
-// ChainChecked is one line of what audit/verify writes: for progress now and
-// then, and one at the end.
+// ChainChecked is how far a verification of the audit chain has come.
 type ChainChecked struct {
 	Entries uint64 `json:"entries"`         // that follow from each other, from the first on
 	Hash    string `json:"hash,omitempty"`  // of the last of them
@@ -79,9 +78,9 @@ type ChainChecked struct {
 	Done    bool   `json:"done,omitempty"`
 }
 
-// verifyAudit follows the chain of the store from its first link to its head.
-func (a *Admin) verifyAudit(w http.ResponseWriter, r *http.Request) error {
-	lines, control := json.NewEncoder(w), http.NewResponseController(w)
+// VerifyAudit follows the chain of the store from its first link to its head. It
+// calls report now and then, and at the end with Done set; a fault ends it.
+func (s *Service) VerifyAudit(ctx context.Context, report func(ChainChecked)) error {
 	var chain audit.Verifier
 	at := func() ChainChecked {
 		head := chain.Head()
@@ -90,13 +89,14 @@ func (a *Admin) verifyAudit(w http.ResponseWriter, r *http.Request) error {
 	end := func(fault string) error {
 		last := at()
 		last.Fault, last.Done = fault, true
-		return lines.Encode(last)
+		report(last)
+		return nil
 	}
-	head, err := a.store.ChainHead(r.Context())
+	head, err := s.store.ChainHead(ctx)
 	if err != nil {
 		return err
 	}
-	for link, err := range a.links(r.Context(), 0) {
+	for link, err := range s.links(ctx, 0) {
 		if err != nil {
 			return err
 		}
@@ -107,8 +107,7 @@ func (a *Admin) verifyAudit(w http.ResponseWriter, r *http.Request) error {
 			return end("the chain does not lead to the head that the store has noted")
 		}
 		if link.Number%10_000 == 0 {
-			lines.Encode(at())
-			control.Flush()
+			report(at())
 		}
 	}
 	if chain.Head().Number < head.Number {
@@ -117,17 +116,18 @@ func (a *Admin) verifyAudit(w http.ResponseWriter, r *http.Request) error {
 	return end("")
 }
 
-// exportAudit writes the chain for ?party=: its lines whole, the others as
-// digests, so that it still verifies.
-func (a *Admin) exportAudit(w http.ResponseWriter, r *http.Request) error {
-	if err := a.custody.Flush(r.Context()); err != nil {
+// ExportAudit writes the chain for an organisation: its lines whole, the others as
+// digests, so that the copy still verifies. NotFound if there is no such
+// organisation, Conflict if the centre has no key.
+func (s *Service) ExportAudit(ctx context.Context, org string, w io.Writer) error {
+	if err := s.custody.Flush(ctx); err != nil {
 		return err
 	}
-	policy, d, err := a.policy(r.Context())
+	policy, d, err := s.policy(ctx)
 	if err != nil {
 		return err
 	}
-	party, err := d.Organisation(r.FormValue("party"))
+	party, err := d.Organisation(org)
 	if err != nil {
 		return err
 	}
@@ -135,8 +135,8 @@ func (a *Admin) exportAudit(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	header := audit.Header{Centre: d.Centre.ID, Namespace: d.Centre.Namespace, Party: party.ID, Key: key, Exported: a.now()}
-	return audit.Export(w, header, a.links(r.Context(), 0), func(e *audit.Entry) bool {
+	header := audit.Header{Centre: d.Centre.ID, Namespace: d.Centre.Namespace, Party: party.ID, Key: key, Exported: s.now()}
+	return audit.Export(w, header, s.links(ctx, 0), func(e *audit.Entry) bool {
 		return e.Act == audit.Checkpoint || e.Concerns(party.ID, policy.Member)
 	})
 }

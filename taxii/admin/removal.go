@@ -14,21 +14,18 @@ import (
 	"comity/taxii/exchange"
 )
 
-// previewRecall tells who holds an object, and tells nobody that it was asked.
-func (a *Admin) previewRecall(ctx context.Context, in Name) ([]custody.Holding, error) {
-	id, ok := stix.ParseID(in.ID)
+// PreviewRecall tells who holds an object, and tells nobody that it was asked.
+func (s *Service) PreviewRecall(ctx context.Context, object string) ([]custody.Holding, error) {
+	id, ok := stix.ParseID(object)
 	if !ok {
-		return nil, taxii.Errorf(taxii.Invalid, "%q is no id of a STIX object", in.ID)
+		return nil, taxii.Errorf(taxii.Invalid, "%q is no id of a STIX object", object)
 	}
-	return a.custody.Preview(ctx, id)
+	return s.custody.Preview(ctx, id)
 }
 
-// Until is a time; nil is now.
-type Until struct{ Until *time.Time }
-
-// due lists what a purge at that time would take.
-func (a *Admin) due(ctx context.Context, in Until) ([]custody.Due, error) {
-	return a.custody.Due(ctx, a.at(in.Until))
+// Due lists what a purge at that time would take; nil is now.
+func (s *Service) Due(ctx context.Context, until *time.Time) ([]custody.Due, error) {
+	return s.custody.Due(ctx, s.at(until))
 }
 
 // Purged says how many records a purge took.
@@ -36,9 +33,9 @@ type Purged struct {
 	Records int `json:"records"`
 }
 
-// purge takes what is past its retention now.
-func (a *Admin) purge(ctx context.Context, _ None) (out Purged, err error) {
-	out.Records, err = a.custody.Purge(ctx)
+// Purge takes what is past its retention now.
+func (s *Service) Purge(ctx context.Context, by Actor) (out Purged, err error) {
+	out.Records, err = s.custody.Purge(ctx, by.String())
 	return out, err
 }
 
@@ -55,7 +52,8 @@ type Quarantined struct {
 	Object     json.RawMessage `json:"object,omitempty"` // of show
 }
 
-func quarantined(p *exchange.Policy, q store.Quarantined, now time.Time) Quarantined {
+// describeQuarantined tells of an object without showing it.
+func describeQuarantined(p *exchange.Policy, q store.Quarantined, now time.Time) Quarantined {
 	row := Quarantined{
 		Number: q.Number, Time: q.Time, Account: q.Account, Collection: q.Collection.String(),
 		ID: q.ID, Version: q.Version, Message: q.Message, By: q.By,
@@ -66,14 +64,15 @@ func quarantined(p *exchange.Policy, q store.Quarantined, now time.Time) Quarant
 	return row
 }
 
-func (a *Admin) quarantined(ctx context.Context, _ None) ([]Quarantined, error) {
-	policy, _, err := a.policy(ctx)
+// Quarantined are all objects that are kept apart now, oldest first.
+func (s *Service) Quarantined(ctx context.Context) ([]Quarantined, error) {
+	policy, _, err := s.policy(ctx)
 	if err != nil {
 		return nil, err
 	}
 	list := []Quarantined{}
 	for after := uint64(0); ; {
-		some, err := a.store.Quarantined(ctx, after, 1000)
+		some, err := s.store.Quarantined(ctx, after, 1000)
 		if err != nil {
 			return nil, err
 		}
@@ -81,32 +80,30 @@ func (a *Admin) quarantined(ctx context.Context, _ None) ([]Quarantined, error) 
 			return list, nil
 		}
 		for _, q := range some {
-			list = append(list, quarantined(policy, q, a.now()))
+			list = append(list, describeQuarantined(policy, q, s.now()))
 			after = q.Number
 		}
 	}
 }
 
-// Number names one quarantined object.
-type Number struct{ Number uint64 }
-
-func (a *Admin) showQuarantined(ctx context.Context, in Number) (out Quarantined, err error) {
-	policy, _, err := a.policy(ctx)
+// QuarantinedObject is one of them with the object itself; NotFound if there is none.
+func (s *Service) QuarantinedObject(ctx context.Context, number uint64) (out Quarantined, err error) {
+	policy, _, err := s.policy(ctx)
 	if err != nil {
 		return out, err
 	}
-	q, err := a.findQuarantined(ctx, in.Number)
+	q, err := s.findQuarantined(ctx, number)
 	if err != nil {
 		return out, err
 	}
-	out = quarantined(policy, q, a.now())
+	out = describeQuarantined(policy, q, s.now())
 	out.Object = q.Object
 	return out, nil
 }
 
-func (a *Admin) findQuarantined(ctx context.Context, number uint64) (store.Quarantined, error) {
+func (s *Service) findQuarantined(ctx context.Context, number uint64) (store.Quarantined, error) {
 	if number > 0 {
-		found, err := a.store.Quarantined(ctx, number-1, 1)
+		found, err := s.store.Quarantined(ctx, number-1, 1)
 		if err != nil {
 			return store.Quarantined{}, err
 		}
@@ -123,31 +120,32 @@ type Discard struct {
 	Reason string
 }
 
-func (a *Admin) discard(ctx context.Context, in Discard) (out Quarantined, err error) {
+// Discard drops it, and tells what it dropped. Invalid without a reason.
+func (s *Service) Discard(ctx context.Context, by Actor, in Discard) (out Quarantined, err error) {
 	if strings.TrimSpace(in.Reason) == "" {
 		return out, taxii.Errorf(taxii.Invalid, "say why: the reason stays in the record")
 	}
-	policy, d, err := a.policy(ctx)
+	policy, d, err := s.policy(ctx)
 	if err != nil {
 		return out, err
 	}
-	q, err := a.findQuarantined(ctx, in.Number)
+	q, err := s.findQuarantined(ctx, in.Number)
 	if err != nil {
 		return out, err
 	}
 	entry := audit.Entry{
-		Act: audit.Withdrawal, Account: operator, Org: d.Centre.ID, Collection: q.Collection.String(), Count: 1,
+		Act: audit.Withdrawal, Account: by.String(), Org: d.Centre.ID, Collection: q.Collection.String(), Count: 1,
 		Subjects: []audit.Subject{{ID: q.ID, Reason: q.By}},
 		Text:     "quarantined object discarded: " + in.Reason,
 	}
 	if account, err := d.Account(q.Account); err == nil {
 		entry.Parties = []string{account.Org}
 	}
-	if c, ok := policy.Collection(q.Collection.String(), a.now()); ok {
+	if c, ok := policy.Collection(q.Collection.String(), s.now()); ok {
 		entry.Agreement = c.Agreement
 		if entry.Parties == nil {
 			entry.Parties = []string{c.Writer}
 		}
 	}
-	return quarantined(policy, q, a.now()), a.store.Discard(ctx, in.Number, entry)
+	return describeQuarantined(policy, q, s.now()), s.store.Discard(ctx, in.Number, entry)
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net/http"
 	"time"
 
 	"github.com/google/uuid"
@@ -28,53 +27,49 @@ type Submission struct {
 	Warnings   []taxii.StatusDetail `json:"warnings"` // on some of the successes
 }
 
-// importBundle pushes the body into ?collection= on behalf of ?as=, with the
-// rights of that account, and answers with the Submission.
-func (a *Admin) importBundle(w http.ResponseWriter, r *http.Request) error {
-	ctx := r.Context()
-	policy, d, err := a.policy(ctx)
+// Import pushes a bundle or an envelope into the collection of that id or alias, on
+// behalf of the account as, with its rights.
+func (s *Service) Import(ctx context.Context, collection, as string, body io.Reader) (out Submission, err error) {
+	policy, d, err := s.policy(ctx)
 	if err != nil {
-		return err
+		return out, err
 	}
-	now := a.now()
-	pr, err := principal(policy, d, r.FormValue("as"), now)
+	now := s.now()
+	pr, err := principal(policy, d, as, now)
 	if err != nil {
-		return err
+		return out, err
 	}
-	g, err := policy.Decide(pr, r.FormValue("collection"), exchange.Write, now)
+	g, err := policy.Decide(pr, collection, exchange.Write, now)
 	if err != nil {
-		return err
+		return out, err
 	}
-	submission, err := a.push(ctx, g, r.Body)
-	if err != nil {
-		return err
-	}
-	return json.NewEncoder(w).Encode(submission)
+	return s.push(ctx, g, body)
 }
 
 // push adds what body has to the collection of the grant.
-func (a *Admin) push(ctx context.Context, g exchange.Grant, body io.Reader) (out Submission, err error) {
-	pushed, err := a.intake.Push(ctx, g, body)
+func (s *Service) push(ctx context.Context, g exchange.Grant, body io.Reader) (out Submission, err error) {
+	pushed, err := s.intake.Push(ctx, g, body)
 	if err != nil {
 		return out, err
 	}
-	if err := a.custody.Revoked(context.WithoutCancel(ctx), g.Collection(), pushed.Revoked); err != nil {
+	if err := s.custody.Revoked(context.WithoutCancel(ctx), g.Collection(), pushed.Revoked); err != nil {
 		return out, err
 	}
-	return a.submission(ctx, Name{pushed.Status.ID.String()})
+	return s.Submission(ctx, pushed.Status.ID.String())
 }
 
-// submission is one push, whoever made it.
-func (a *Admin) submission(ctx context.Context, in Name) (out Submission, err error) {
-	id, err := uuid.Parse(in.ID)
+// Submission is one push, whoever made it; NotFound if there is none, or its status
+// has expired.
+func (s *Service) Submission(ctx context.Context, push string) (out Submission, err error) {
+	id, err := uuid.Parse(push)
 	if err != nil {
-		return out, taxii.Errorf(taxii.NotFound, "there is no submission %s", in.ID)
+		return out, taxii.Errorf(taxii.NotFound, "there is no submission %s", push)
 	}
-	policy, _, err := a.policy(ctx)
+	policy, _, err := s.policy(ctx)
 	if err != nil {
 		return out, err
 	}
-	head, err := a.store.Push(ctx, id)
+	head, err := s.store.Push(ctx, id)
 	if err != nil {
 		return out, err
 	}
@@ -82,11 +77,11 @@ func (a *Admin) submission(ctx context.Context, in Name) (out Submission, err er
 		ID: id, Account: head.Account, Collection: head.Collection.String(), Requested: head.Requested, Successes: head.Successes,
 		Stored: head.Stored, Failures: []taxii.StatusDetail{}, Warnings: []taxii.StatusDetail{},
 	}
-	if c, ok := policy.Collection(out.Collection, a.now()); ok {
+	if c, ok := policy.Collection(out.Collection, s.now()); ok {
 		out.Collection = c.Alias
 	}
 	for n := range head.Parts {
-		part, err := a.store.Outcomes(ctx, id, n)
+		part, err := s.store.Outcomes(ctx, id, n)
 		if err != nil {
 			return out, err
 		}
@@ -104,39 +99,38 @@ func (a *Admin) submission(ctx context.Context, in Name) (out Submission, err er
 	return out, nil
 }
 
-// export writes ?collection= as one STIX bundle, every version in the order
-// added: all of it for the operator, or what ?as= may read. With ?since= it
-// begins after that date_added.
-func (a *Admin) export(w http.ResponseWriter, r *http.Request) error {
-	ctx := r.Context()
-	policy, d, err := a.policy(ctx)
+// Export says what to write of a collection.
+type Export struct {
+	Collection string    // id or alias
+	As         string    // account: what it may read; "" for everything
+	Since      time.Time // date_added to begin after; zero for the beginning
+}
+
+// Export writes a collection as one STIX bundle, every version in the order added.
+func (s *Service) Export(ctx context.Context, in Export, w io.Writer) error {
+	policy, d, err := s.policy(ctx)
 	if err != nil {
 		return err
 	}
-	now := a.now()
-	c, ok := policy.Collection(r.FormValue("collection"), now)
+	now := s.now()
+	c, ok := policy.Collection(in.Collection, now)
 	if !ok {
 		return taxii.Errorf(taxii.NotFound, "there is no such collection; comity collections lists them")
 	}
-	g, scan := exchange.Operator(c.ID), a.store.Scan
-	if as := r.FormValue("as"); as != "" {
-		pr, err := principal(policy, d, as, now)
+	g, scan := exchange.Operator(c.ID), s.store.Scan
+	if in.As != "" {
+		pr, err := principal(policy, d, in.As, now)
 		if err != nil {
 			return err
 		}
 		if g, err = policy.Decide(pr, c.Alias, exchange.Read, now); err != nil {
 			return err
 		}
-		scan = a.custody.Scan
+		scan = s.custody.Scan
 	}
-	q := store.Query{Limit: 10_000, MaxBytes: 4 << 20}
+	q := store.Query{After: in.Since, Limit: 10_000, MaxBytes: 4 << 20}
 	q.Versions.All = true
 	q.Specs = []string{"2.0", "2.1"}
-	if since := r.FormValue("since"); since != "" {
-		if q.After, err = taxii.ParseTime(since); err != nil {
-			return err
-		}
-	}
 	page, err := scan(ctx, g, q)
 	if err != nil {
 		return err
@@ -160,34 +154,31 @@ func (a *Admin) export(w http.ResponseWriter, r *http.Request) error {
 	return out.Flush()
 }
 
-// backup writes a consistent copy of the store.
-func (a *Admin) backup(w http.ResponseWriter, r *http.Request) error {
-	_, err := a.store.Backup(r.Context(), w)
+// Backup writes a consistent copy of the store.
+func (s *Service) Backup(ctx context.Context, w io.Writer) error {
+	_, err := s.store.Backup(ctx, w)
 	return err
 }
 
-// Checked is one line of what check writes.
+// Checked is how far a check of the store has come, or a fault that it found.
 type Checked struct {
 	Records int64  `json:"records,omitempty"` // read so far
 	Fault   string `json:"fault,omitempty"`
 	Done    bool   `json:"done,omitempty"`
 }
 
-// check reads the whole store and writes a line for every fault, for progress
-// now and then, and one at the end.
-func (a *Admin) check(w http.ResponseWriter, r *http.Request) error {
-	lines := json.NewEncoder(w)
-	control := http.NewResponseController(w)
+// Check reads the whole store. It calls report for every fault, for progress now and
+// then, and at the end with Done set.
+func (s *Service) Check(ctx context.Context, report func(Checked)) error {
 	var records int64
-	err := a.store.Check(r.Context(),
+	err := s.store.Check(ctx,
 		func(n int64) {
 			records = n
-			lines.Encode(Checked{Records: n})
-			control.Flush()
+			report(Checked{Records: n})
 		},
-		func(fault string) { lines.Encode(Checked{Fault: fault}) })
-	if err != nil {
-		return err
+		func(fault string) { report(Checked{Fault: fault}) })
+	if err == nil {
+		report(Checked{Records: records, Done: true})
 	}
-	return lines.Encode(Checked{Records: records, Done: true})
+	return err
 }

@@ -54,14 +54,14 @@ type Fact struct {
 	Against bool   `json:"against,omitempty"` // by itself enough not to see the object
 }
 
-// why explains one account's view of one object, from the account to the
+// Why explains one account's view of one object, from the account to the
 // markings.
-func (a *Admin) why(ctx context.Context, in AskWhy) (out Why, err error) {
+func (s *Service) Why(ctx context.Context, in AskWhy) (out Why, err error) {
 	id, ok := stix.ParseID(in.Object)
 	if !ok {
 		return out, taxii.Errorf(taxii.Invalid, "%q is no id of a STIX object", in.Object)
 	}
-	policy, d, err := a.policy(ctx)
+	policy, d, err := s.policy(ctx)
 	if err != nil {
 		return out, err
 	}
@@ -69,14 +69,14 @@ func (a *Admin) why(ctx context.Context, in AskWhy) (out Why, err error) {
 	if err != nil {
 		return out, err
 	}
-	e := explanation{policy: policy, directory: d, now: a.at(in.At), object: id}
+	e := explanation{policy: policy, directory: d, now: s.at(in.At), object: id}
 	out = Why{Object: string(id), Account: account.ID(), Collections: []WhyCollection{}}
 	works := e.account(account, &out)
 	collections := policy.Collections(e.now)
 	slices.SortFunc(collections, func(c, d *exchange.Collection) int { return strings.Compare(c.Alias, d.Alias) })
 	for _, c := range collections {
 		in := WhyCollection{Collection: c.Alias}
-		records, err := a.records(ctx, c, id)
+		records, err := s.records(ctx, c, id)
 		if err != nil {
 			return out, err
 		}
@@ -113,11 +113,11 @@ func (h *held) version() string {
 }
 
 // records are all versions of an object in a collection.
-func (a *Admin) records(ctx context.Context, c *exchange.Collection, id stix.ID) (list []held, err error) {
+func (s *Service) records(ctx context.Context, c *exchange.Collection, id stix.ID) (list []held, err error) {
 	q := store.Query{Limit: 1000, Detail: true}
 	q.Match = taxii.Match{IDs: []string{string(id)}, Specs: []string{"2.0", "2.1"}, Versions: taxii.Versioning{All: true}}
 	for {
-		page, err := a.store.Scan(ctx, exchange.Operator(c.ID), q)
+		page, err := s.store.Scan(ctx, exchange.Operator(c.ID), q)
 		if err != nil {
 			return nil, err
 		}

@@ -46,10 +46,12 @@ type Entry struct {
 	Salt   string    `json:"salt"` // random, so that nobody can guess an entry by its digest
 	Act    Act       `json:"act"`
 
-	Account string `json:"account,omitempty"` // "org/name", or "operator"
-	Org     string `json:"org,omitempty"`     // it acted for
-	Home    string `json:"home,omitempty"`    // of a seconded person
-	Token   string `json:"token,omitempty"`   // id
+	// Account is "org/name"; "operator:name(number)" for who ran a command of the operator,
+	// as the machine knows them, or "operator"; "comity" for what nobody asked for.
+	Account string `json:"account,omitempty"`
+	Org     string `json:"org,omitempty"`   // it acted for
+	Home    string `json:"home,omitempty"`  // of a seconded person
+	Token   string `json:"token,omitempty"` // id
 
 	Agreement  string `json:"agreement,omitempty"`
 	Article    string `json:"article,omitempty"`

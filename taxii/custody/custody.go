@@ -101,7 +101,7 @@ func (s *Service) round(ctx context.Context, last *rounds) {
 	}
 	if now.Sub(last.tidied) >= tidyEvery {
 		last.tidied = now
-		try("purge", func(ctx context.Context) error { _, err := s.Purge(ctx); return err })
+		try("purge", func(ctx context.Context) error { _, err := s.Purge(ctx, "comity"); return err })
 		try("forget statuses", func(ctx context.Context) error { return s.store.ExpireStatuses(ctx, now.Add(-statusKept)) })
 	}
 	if now.Sub(last.signed) >= signEvery {

@@ -61,7 +61,7 @@ func TestWithdrawalTakesTheDataAndTellsThoseWhoGotIt(t *testing.T) {
 	before, err := w.grant("fir", "pool.intel.fir", exchange.Write)
 	w.must(err)
 
-	certificate, err := w.custody.Withdraw(w.Context(), "pool", "fir", "notice of 1 June")
+	certificate, err := w.custody.Withdraw(w.Context(), "operator", "pool", "fir", "notice of 1 June")
 	w.must(err)
 	if err := certificate.Verify(); err != nil || certificate.Records != 4 || certificate.Article != "7" {
 		t.Errorf("certificate %+v: %v", certificate, err)
@@ -102,7 +102,7 @@ func TestWithdrawalFromOneAgreementLeavesTheOthers(t *testing.T) {
 	w.push("fir", "pool.intel.fir", indicator("fir", 1, ""))
 	w.push("fir", "club.intel.fir", indicator("fir", 1, ""), indicator("fir", 2, ""))
 	w.push("elm", "pool.intel.elm", indicator("fir", 2, "")) // a relay goes wherever it is
-	c, err := w.custody.Withdraw(w.Context(), "club", "fir", "notice")
+	c, err := w.custody.Withdraw(w.Context(), "operator", "club", "fir", "notice")
 	w.must(err)
 	if c.Records != 3 {
 		t.Errorf("%d records went, want two of its own and a relay", c.Records)
@@ -114,7 +114,7 @@ func TestNoByteOfWithdrawnDataIsLeftAfterCompaction(t *testing.T) {
 	w := newWorld(t)
 	w.push("fir", "pool.intel.fir", indicator("fir", 1, ""), `{"type":"indicator","id":"secret-fir-of-the-sender"}`)
 	w.push("elm", "pool.intel.elm", indicator("elm", 3, ""))
-	_, err := w.custody.Withdraw(w.Context(), "pool", "fir", "notice")
+	_, err := w.custody.Withdraw(w.Context(), "operator", "pool", "fir", "notice")
 	w.must(err)
 	w.must(w.store.Close())
 	w.must(bolt.Compact(context.Background(), w.dir, 0, nil))
@@ -133,13 +133,13 @@ func TestAWithdrawalThatWasKilledGoesOn(t *testing.T) {
 	w.fetch("ncb-ph", "pool.intel.fir", taxii.Match{})
 	ctx, kill := context.WithCancel(w.Context())
 	kill()
-	if _, err := w.custody.Withdraw(ctx, "pool", "fir", "notice"); err == nil {
+	if _, err := w.custody.Withdraw(ctx, "operator", "pool", "fir", "notice"); err == nil {
 		t.Fatal("nothing was killed")
 	}
 	w.amend(func(d *exchange.Directory) { // as far as a kill may have let it come
 		d.Agreements["pool"].Acts = []exchange.Act{{Kind: exchange.Withdraw, At: w.now(), Party: "fir"}}
 	})
-	c, err := w.custody.Withdraw(w.Context(), "pool", "fir", "notice")
+	c, err := w.custody.Withdraw(w.Context(), "operator", "pool", "fir", "notice")
 	w.must(err)
 	if c.Records != 1 {
 		t.Errorf("%d records went the second time", c.Records)
@@ -169,7 +169,7 @@ func TestPurgeShowsWhatItTakesAndTakesThat(t *testing.T) {
 	if len(due) != 1 || due[0].Records != 1 || due[0].Collection != "pool.intel.fir" || due[0].Article != "5" || !due[0].Day.Equal(time.Date(2026, 6, 4, 0, 0, 0, 0, time.UTC)) {
 		t.Errorf("due: %+v", due)
 	}
-	n, err := w.custody.Purge(w.Context())
+	n, err := w.custody.Purge(w.Context(), "operator")
 	if n != 1 || err != nil {
 		t.Errorf("%d purged, %v", n, err)
 	}

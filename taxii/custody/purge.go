@@ -42,8 +42,9 @@ func (s *Service) Due(ctx context.Context, before time.Time) ([]Due, error) {
 }
 
 // Purge removes what is past its retention, and says how many records that were.
-// They have been out of sight from that second on already.
-func (s *Service) Purge(ctx context.Context) (purged int, err error) {
+// They have been out of sight from that second on already. by is who asked for it, as
+// the audit record names it.
+func (s *Service) Purge(ctx context.Context, by string) (purged int, err error) {
 	p, _, err := s.policy(ctx)
 	if err != nil {
 		return 0, err
@@ -72,8 +73,8 @@ func (s *Service) Purge(ctx context.Context) (purged int, err error) {
 		}); err != nil {
 			return purged, err
 		}
-		by := c.Terms.By["retention"]
-		entry := audit.Entry{Act: audit.Purge, Account: "comity", Org: p.Centre().ID, Agreement: by.Agreement, Article: by.Article, Text: "past its retention"}
+		clause := c.Terms.By["retention"]
+		entry := audit.Entry{Act: audit.Purge, Account: by, Org: p.Centre().ID, Agreement: clause.Agreement, Article: clause.Article, Text: "past its retention"}
 		if c.Writer != "" {
 			entry.Parties = []string{c.Writer}
 		}

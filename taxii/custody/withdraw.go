@@ -23,19 +23,20 @@ func BarReason(agreement, party string) string { return "withdrawal of " + agree
 // relayed of it; who received it is told; the same data is refused until the
 // agreement is reinstated. The certificate says what went.
 //
+// by is who asked for it, as the audit record names it.
 // NotFound if there is no such agreement or party, Forbidden if the agreement
 // gives that party no such right. After a kill it can be repeated, and goes on.
-func (s *Service) Withdraw(ctx context.Context, id, party, reason string) (out audit.Certificate, err error) {
+func (s *Service) Withdraw(ctx context.Context, by, id, party, reason string) (out audit.Certificate, err error) {
 	p, d, err := s.policy(ctx)
 	if err != nil {
 		return out, err
 	}
-	by, err := s.mayWithdraw(p, id, party)
+	clause, err := s.mayWithdraw(p, id, party)
 	if err != nil {
 		return out, err
 	}
 	own := p.Written(party, id)
-	if err := s.leave(ctx, own, id, party, reason, by.Article); err != nil {
+	if err := s.leave(ctx, own, by, id, party, reason, clause.Article); err != nil {
 		return out, err
 	}
 	var identity string
@@ -43,9 +44,9 @@ func (s *Service) Withdraw(ctx context.Context, id, party, reason string) (out a
 		identity = o.Identity
 	}
 	bar := store.Block{Reason: BarReason(id, party), Origin: party, Identity: identity}
-	why := fmt.Sprintf("A source withdrew its data under article %s of its agreement.", by.Article)
+	why := fmt.Sprintf("A source withdrew its data under article %s of its agreement.", clause.Article)
 	entry := audit.Entry{
-		Act: audit.Withdrawal, Account: "operator", Org: party, Agreement: id, Article: by.Article,
+		Act: audit.Withdrawal, Account: by, Org: party, Agreement: id, Article: clause.Article,
 		Text: "withdrawal by notice: " + reason, Parties: []string{party, p.Centre().ID},
 	}
 	var digests [][32]byte
@@ -105,7 +106,7 @@ func (s *Service) mayWithdraw(p *exchange.Policy, id, party string) (agreement.C
 
 // leave puts the act on record and shuts what the party writes, in one
 // transaction: what is on its way in under an older grant is refused from here on.
-func (s *Service) leave(ctx context.Context, own []*exchange.Collection, id, party, reason, article string) error {
+func (s *Service) leave(ctx context.Context, own []*exchange.Collection, by, id, party, reason, article string) error {
 	return s.store.Amend(ctx, func(d *exchange.Directory) ([]audit.Entry, error) {
 		now, deposit := s.now(), d.Agreements[id]
 		if deposit == nil {
@@ -121,7 +122,7 @@ func (s *Service) leave(ctx context.Context, own []*exchange.Collection, id, par
 			}
 		}
 		return []audit.Entry{{
-			Act: audit.Agreement, Account: "operator", Org: party, Agreement: id, Article: article,
+			Act: audit.Agreement, Account: by, Org: party, Agreement: id, Article: article,
 			Text: "withdrawn by " + party + ": " + reason, Parties: []string{party, d.Centre.ID},
 		}}, nil
 	})

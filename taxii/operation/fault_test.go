@@ -21,7 +21,7 @@ import (
 func TestDyingAnywhere(t *testing.T) {
 	before := publishedWorld(t)
 	before.fetch("ncb-ph", alias("car", "ncb-ph"))
-	_, err := before.custody.Withdraw(t.Context(), "dea-fir", "fir", "notice")
+	_, err := before.custody.Withdraw(t.Context(), "operator", "dea-fir", "fir", "notice")
 	before.must(err)
 	whole := before.fork()
 	whole.settle()

@@ -68,7 +68,7 @@ func TestStrictnessChanges(t *testing.T) {
 					}
 				}
 				if steps.withdrawn != "" && len(parts) > 1 {
-					_, err := w.custody.Withdraw(t.Context(), "dea-"+steps.withdrawn, steps.withdrawn, "notice")
+					_, err := w.custody.Withdraw(t.Context(), "operator", "dea-"+steps.withdrawn, steps.withdrawn, "notice")
 					w.must(err)
 					w.settle()
 				}

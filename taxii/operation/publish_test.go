@@ -186,7 +186,7 @@ func TestWithdrawal(t *testing.T) {
 	for _, vendor := range demo.Vendors() {
 		t.Run(vendor, func(t *testing.T) {
 			w := publishedWorld(t)
-			_, err := w.custody.Withdraw(t.Context(), "dea-"+vendor, vendor, "notice")
+			_, err := w.custody.Withdraw(t.Context(), "operator", "dea-"+vendor, vendor, "notice")
 			w.must(err)
 			w.settle()
 			truth := w.truth(without(vendor))
@@ -233,7 +233,7 @@ func TestWithdrawAndPushAgain(t *testing.T) {
 	w := pushedWorld(t)
 	w.settle()
 	want := w.figures()
-	_, err := w.custody.Withdraw(t.Context(), "dea-fir", "fir", "notice")
+	_, err := w.custody.Withdraw(t.Context(), "operator", "dea-fir", "fir", "notice")
 	w.must(err)
 	w.settle()
 	if w.stats("").C2.Identified == want.Centre.C2.Identified {

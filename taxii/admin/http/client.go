@@ -1,4 +1,4 @@
-package admin
+package adminhttp
 
 import (
 	"bytes"
@@ -11,44 +11,48 @@ import (
 	"net/url"
 
 	"comity/taxii"
+	"comity/taxii/admin"
 )
 
-// Client sends commands to an Admin.
+// Client asks a Service for acts.
 type Client struct {
 	http  *http.Client
+	user  string
 	close func() error
 }
 
-// Dial reaches the Admin of a running server by its Unix socket. The error is
-// that of the connection if nobody answers.
-func Dial(socket string) (*Client, error) {
+// Dial reaches the Service of a running server by its Unix socket. user is who runs
+// the command, as in admin.Actor. The error is that of the connection if nobody
+// answers.
+func Dial(socket, user string) (*Client, error) {
 	conn, err := net.Dial("unix", socket)
 	if err != nil {
 		return nil, err
 	}
 	conn.Close()
 	var d net.Dialer
-	return newClient(func(ctx context.Context, _, _ string) (net.Conn, error) {
+	return newClient(user, func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return d.DialContext(ctx, "unix", socket)
 	}, func() error { return nil }), nil
 }
 
-// Local reaches an Admin in this process, by the same protocol. Closing the
-// client calls done.
-func Local(a *Admin, done func() error) *Client {
+// Local reaches a Service in this process, by the same protocol. Closing the client
+// calls done.
+func Local(s *admin.Service, user string, done func() error) *Client {
 	l := &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
-	server := &http.Server{Handler: a.Handler()}
+	server := &http.Server{Handler: Handler(s)}
 	go server.Serve(l)
-	return newClient(l.dial, func() error {
+	return newClient(user, l.dial, func() error {
 		server.Close()
 		return done()
 	})
 }
 
-func newClient(dial func(context.Context, string, string) (net.Conn, error), done func() error) *Client {
+func newClient(user string, dial func(context.Context, string, string) (net.Conn, error), done func() error) *Client {
 	transport := &http.Transport{DialContext: dial, DisableCompression: true}
 	return &Client{
 		http: &http.Client{Transport: transport},
+		user: user,
 		close: func() error {
 			transport.CloseIdleConnections()
 			return done()
@@ -60,7 +64,7 @@ func newClient(dial func(context.Context, string, string) (net.Conn, error), don
 func (c *Client) Close() error { return c.close() }
 
 // Call carries out a verb with its argument and decodes the answer into out.
-// Errors are taxii.Error, as the Admin made them.
+// Errors are taxii.Error, as the Service made them.
 func (c *Client) Call(ctx context.Context, verb string, in, out any) error {
 	body, err := json.Marshal(in)
 	if err != nil {
@@ -81,6 +85,7 @@ func (c *Client) Stream(ctx context.Context, verb string, args url.Values, body 
 	if err != nil {
 		return nil, err
 	}
+	r.Header.Set(userHeader, c.user)
 	answer, err := c.http.Do(r)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", verb, err)

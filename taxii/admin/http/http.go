@@ -1,0 +1,169 @@
+// Package adminhttp carries the acts of taxii/admin over HTTP: the Unix socket of a
+// running server, or a pipe in the process of a command when none runs. The caller
+// never has to know which.
+package adminhttp
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/url"
+
+	"github.com/gorilla/mux"
+
+	"comity/taxii"
+	"comity/taxii/admin"
+)
+
+// userHeader says who runs a command, as in admin.Actor.User. It is taken at its
+// word: whoever can write to the socket owns the store.
+const userHeader = "Comity-User"
+
+// Handler is the HTTP API of a Service. A verb is POST /<verb> with a JSON argument
+// and a JSON answer; those that move much data stream it. Errors are TAXII error
+// resources, with the cause spelled out: only the operator reads them.
+func Handler(s *admin.Service) http.Handler {
+	r := mux.NewRouter()
+	act(r, "init", s.Init)
+	act(r, "org/add", s.AddOrganisation)
+	act(r, "org/key", s.RegisterKey)
+	list(r, "org/list", s.Organisations)
+	act(r, "org/suspend", s.SuspendOrganisation)
+	act(r, "account/add", s.AddAccount)
+	list(r, "account/list", s.Accounts)
+	act(r, "account/disable", s.DisableAccount)
+	act(r, "token/add", s.AddToken)
+	list(r, "token/list", s.Tokens)
+	act(r, "token/revoke", s.RevokeToken)
+	act(r, "agreement/load", s.LoadAgreements)
+	list(r, "agreement/list", s.Agreements)
+	ask(r, "agreement/show", s.Agreement)
+	act(r, "agreement/act", s.ActOnAgreement)
+	act(r, "agreement/withdraw", s.Withdraw)
+	ask(r, "collections", s.Collections)
+	ask(r, "grants", s.Grants)
+	ask(r, "why", s.Why)
+	ask(r, "submission", s.Submission)
+	ask(r, "recall/preview", s.PreviewRecall)
+	ask(r, "purge/due", s.Due)
+	act(r, "purge/now", func(ctx context.Context, by admin.Actor, _ none) (admin.Purged, error) { return s.Purge(ctx, by) })
+	list(r, "quarantine/list", s.Quarantined)
+	ask(r, "quarantine/show", s.QuarantinedObject)
+	act(r, "quarantine/discard", s.Discard)
+	ask(r, "op/stats", s.Stats)
+	ask(r, "op/contributions", s.Contributions)
+	ask(r, "op/reports", s.Reports)
+	ask(r, "op/findings", s.Findings)
+	ask(r, "op/issues", s.Issues)
+	ask(r, "op/outcomes", s.Outcomes)
+	ask(r, "report/draft", s.Draft)
+	ask(r, "report/publish", s.Publish)
+	ask(r, "report/show", s.Report)
+	ask(r, "outcome/report", s.ReportOutcome)
+	ask(r, "outcome/uphold", func(ctx context.Context, in admin.Uphold) (none, error) { return none{}, s.Uphold(ctx, in) })
+	ask(r, "audit/list", s.AuditEntries)
+	stream(r, "audit/verify", func(ctx context.Context, _ url.Values, _ io.Reader, w *answer) error {
+		return s.VerifyAudit(ctx, func(c admin.ChainChecked) { w.line(c) })
+	})
+	stream(r, "audit/export", func(ctx context.Context, q url.Values, _ io.Reader, w *answer) error {
+		return s.ExportAudit(ctx, q.Get("party"), w)
+	})
+	stream(r, "import", func(ctx context.Context, q url.Values, body io.Reader, w *answer) error {
+		submission, err := s.Import(ctx, q.Get("collection"), q.Get("as"), body)
+		if err != nil {
+			return err
+		}
+		return json.NewEncoder(w).Encode(submission)
+	})
+	stream(r, "export", func(ctx context.Context, q url.Values, _ io.Reader, w *answer) error {
+		in := admin.Export{Collection: q.Get("collection"), As: q.Get("as")}
+		if since := q.Get("since"); since != "" {
+			var err error
+			if in.Since, err = taxii.ParseTime(since); err != nil {
+				return err
+			}
+		}
+		return s.Export(ctx, in, w)
+	})
+	stream(r, "backup", func(ctx context.Context, _ url.Values, _ io.Reader, w *answer) error { return s.Backup(ctx, w) })
+	stream(r, "check", func(ctx context.Context, _ url.Values, _ io.Reader, w *answer) error {
+		return s.Check(ctx, func(c admin.Checked) { w.line(c) })
+	})
+	return r
+}
+
+// none is the argument or the answer of a verb that has none.
+type none struct{}
+
+// act mounts an act that changes something.
+func act[In, Out any](r *mux.Router, verb string, f func(context.Context, admin.Actor, In) (Out, error)) {
+	r.Methods(http.MethodPost).Path("/" + verb).HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var in In
+		if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
+			fail(w, &taxii.Error{Code: taxii.Invalid, Msg: "the argument of " + verb + " is malformed", Err: err})
+			return
+		}
+		out, err := f(r.Context(), admin.Actor{User: r.Header.Get(userHeader)}, in)
+		if err != nil {
+			fail(w, err)
+			return
+		}
+		json.NewEncoder(w).Encode(out)
+	})
+}
+
+// ask mounts an act that does not need to know who asks for it: it changes nothing, or
+// its argument names the account that does.
+func ask[In, Out any](r *mux.Router, verb string, f func(context.Context, In) (Out, error)) {
+	act(r, verb, func(ctx context.Context, _ admin.Actor, in In) (Out, error) { return f(ctx, in) })
+}
+
+// list mounts an act without an argument.
+func list[Out any](r *mux.Router, verb string, f func(context.Context) (Out, error)) {
+	ask(r, verb, func(ctx context.Context, _ none) (Out, error) { return f(ctx) })
+}
+
+// stream mounts an act that reads the body or writes the answer itself. Its argument
+// is the query. An error after the first byte cuts the connection, so that half an
+// answer is never taken for a whole one.
+func stream(r *mux.Router, verb string, f func(context.Context, url.Values, io.Reader, *answer) error) {
+	r.Methods(http.MethodPost).Path("/" + verb).HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		out := &answer{w: w}
+		if err := f(r.Context(), r.URL.Query(), r.Body, out); err != nil {
+			if out.begun {
+				panic(http.ErrAbortHandler)
+			}
+			fail(w, err)
+		}
+	})
+}
+
+// answer is what a stream writes to.
+type answer struct {
+	w     http.ResponseWriter
+	begun bool
+}
+
+// Write implements io.Writer.
+func (a *answer) Write(b []byte) (int, error) {
+	a.begun = a.begun || len(b) > 0
+	return a.w.Write(b)
+}
+
+// line writes a line of JSON and sends it at once. A caller who is gone is noticed by
+// the context of the request.
+func (a *answer) line(v any) {
+	json.NewEncoder(a).Encode(v)
+	http.NewResponseController(a.w).Flush()
+}
+
+// fail answers with the error. Every failure is a 400 here: the code says more.
+func fail(w http.ResponseWriter, err error) {
+	w.WriteHeader(http.StatusBadRequest)
+	json.NewEncoder(w).Encode(taxii.ErrorMessage{
+		Title:       "failed",
+		Description: err.Error(),
+		ErrorCode:   taxii.CodeOf(err),
+	})
+}
