@@ -78,17 +78,11 @@ type Store interface {
 	Scan(ctx context.Context, g exchange.Grant, q Query) (*Page, error)
 	// Manifest is the same page, described instead of copied.
 	Manifest(ctx context.Context, g exchange.Grant, q Query) (Manifest, error)
-	// Delete removes the matching versions of the objects q.IDs, of every
-	// specification version unless q.Specs names some, and says how many there
-	// were. Each leaves a tombstone. What is deleted can be added again and
-	// is then a new record. NotFound, and nothing deleted, if an id or a version
-	// that q names is not there. It commits with its audit entry.
-	Delete(ctx context.Context, g exchange.Grant, q Query) (int, error)
 	// Remove takes the records that were added to a collection at those dates,
-	// at most 4,000; one that is gone already does not matter. It leaves
-	// tombstones like Delete, and keeps the same content from coming back where
-	// block says so. The entry, which says why, commits with it; its Count, From,
-	// To and Collection are set. If none is left, there is no entry.
+	// at most 4,000; one that is gone already does not matter. Each leaves a
+	// tombstone. What was removed can be added again, and is then a new record,
+	// unless block keeps the content from coming back. The entry, which says why,
+	// commits with it; its Count, From, To and Collection are set. If none is left, there is no entry.
 	Remove(ctx context.Context, collection uuid.UUID, dates []time.Time, block Block, entry audit.Entry) (int, error)
 	// Unblock lets back in what was blocked under that reason.
 	Unblock(ctx context.Context, reason string) error
@@ -124,9 +118,9 @@ type Store interface {
 	// at those dates, as the delivery and gap entries say: what a recorded query
 	// showed is worked out again, by the versions that were there when it was asked,
 	// so what was superseded since counts. Which versions were there, the entry's
-	// HighWater says. Nobody is left out; somebody may be named who missed a version
+	// HighWater says. Entries up to number after are not looked at. Nobody is left out; somebody may be named who missed a version
 	// that was superseded between two pages of one entry. Sorted by account.
-	Holders(ctx context.Context, collection uuid.UUID, dates []time.Time) ([]Holder, error)
+	Holders(ctx context.Context, collection uuid.UUID, dates []time.Time, after uint64) ([]Holder, error)
 	// Quarantined are at most n objects that were kept apart, with numbers
 	// greater than after.
 	Quarantined(ctx context.Context, after uint64, n int) ([]Quarantined, error)

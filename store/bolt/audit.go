@@ -33,7 +33,7 @@ func (w *writeTx) appendAudit(entries ...audit.Entry) error {
 			return err
 		}
 		*w.chain = next
-		if err := firstOf(noteDelivery(delivered, link.Number, &e), links.Put(numberKey(link.Number), append(link.Hash[:], link.Body...))); err != nil {
+		if err := firstOf(fileDelivery(delivered, link.Number, &e), links.Put(numberKey(link.Number), append(link.Hash[:], link.Body...))); err != nil {
 			return err
 		}
 	}

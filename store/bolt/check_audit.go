@@ -27,10 +27,10 @@ func (ck *checking) chain() error {
 		if err != nil {
 			return err
 		}
-		if value := deliveryValue(&e); value != nil {
+		if isDelivery(&e) {
 			deliveries++
-			id := uuid.MustParse(e.Collection)
-			if b := delivered.Bucket(id[:]); b == nil || !bytes.Equal(b.Get(k), value) {
+			id, from, to := uuid.MustParse(e.Collection), dateOf(*e.From), dateOf(*e.To)
+			if b := delivered.Bucket(id[:]); b == nil || !bytes.Equal(b.Get(deliveryKey(from, to, link.Number)), to.key()) {
 				ck.fault(fmt.Sprintf("audit: delivered lacks line %d", link.Number))
 			}
 		}

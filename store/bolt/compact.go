@@ -118,7 +118,7 @@ func (c *compaction) put(path [][]byte, k, v []byte) error {
 }
 
 // bucket is the copy of a bucket. Its pages are filled as those of the original,
-// which delivered passes on to what is in it, or nearly.
+// or nearly.
 func (c *compaction) bucket(path [][]byte) (*bbolt.Bucket, error) {
 	b, err := makeBucket(c.tx, path)
 	if err != nil {

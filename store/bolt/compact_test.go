@@ -126,7 +126,7 @@ func TestCompactLeavesNoTrace(t *testing.T) {
 	if n := count(t, s); n != before+3 {
 		t.Errorf("%d records after %d", n, before)
 	}
-	if _, err := s.Delete(t.Context(), grant, store.Query{Match: taxii.Match{IDs: []string{string(indicator(1200, 1).Object.ID)}, Versions: taxii.Versioning{Last: true}}}); err != nil {
+	if _, err := remove(t.Context(), s, store.Query{Match: taxii.Match{IDs: []string{string(indicator(1200, 1).Object.ID)}, Versions: taxii.Versioning{Last: true}}}); err != nil {
 		t.Error(err)
 	}
 	mustPush(t, s, secret(1, 3))

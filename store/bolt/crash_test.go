@@ -193,7 +193,7 @@ func crashChild(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				if _, err := s.Delete(context.Background(), grant, store.Query{Match: taxii.Match{IDs: []string{string(extra.Object.ID)}, Versions: taxii.Versioning{All: true}}}); err != nil {
+				if _, err := remove(context.Background(), s, store.Query{Match: taxii.Match{IDs: []string{string(extra.Object.ID)}, Versions: taxii.Versioning{All: true}}}); err != nil {
 					t.Error(err)
 					return
 				}

@@ -2,8 +2,6 @@ package bolt
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"slices"
 	"time"
 
@@ -13,105 +11,7 @@ import (
 	"comity/store"
 	"comity/taxii"
 	"comity/taxii/audit"
-	"comity/taxii/exchange"
 )
-
-// Delete implements store.Store.
-func (s *Store) Delete(ctx context.Context, g exchange.Grant, q store.Query) (n int, err error) {
-	if !g.CanDelete() {
-		return 0, taxii.Errorf(taxii.Forbidden, "you may not delete from this collection")
-	}
-	err = s.do(ctx, &job{objects: len(q.IDs), run: func(w *writeTx) (err error) {
-		n, err = w.delete(g, q)
-		return err
-	}})
-	if err != nil {
-		return 0, err
-	}
-	return n, nil
-}
-
-// delete finds everything before it changes anything.
-func (w *writeTx) delete(g exchange.Grant, q store.Query) (int, error) {
-	if w.tx.Bucket(collectionName(g.ID())) == nil {
-		if len(q.IDs) == 0 {
-			return 0, nil
-		}
-		return 0, taxii.Errorf(taxii.NotFound, "there is no object %s", q.IDs[0])
-	}
-	// A collection that exists is not changed by opening it.
-	e, err := w.edit(g.ID())
-	if err != nil {
-		return 0, err
-	}
-	view := g.View()
-	c, types := newChoice(view, q.Match), narrowed(q.Types, &view)
-	c.allSpecs = true
-	var list []removal
-	for i, name := range q.IDs {
-		if slices.Contains(q.IDs[:i], name) {
-			continue
-		}
-		d, err := e.findRemoval(stix.ID(name), &c, types)
-		if err != nil {
-			return 0, err
-		}
-		list = append(list, d)
-	}
-	if len(list) == 0 {
-		return 0, nil
-	}
-	entry := entryOf(g, audit.Deletion)
-	if entry.Subjects, err = e.subjects(list); err != nil {
-		return 0, err
-	}
-	return w.remove(e, list, entry)
-}
-
-// subjects names what is to go.
-func (c *collectionTx) subjects(list []removal) (subjects []audit.Subject, err error) {
-	for _, d := range list {
-		for _, v := range d.removed {
-			if len(subjects) == audit.MaxSubjects {
-				return subjects, nil
-			}
-			r, _, err := c.record(v.date)
-			if err != nil || r == nil {
-				return nil, firstOf(err, damaged("the record added %s is gone", v.date.time()))
-			}
-			sum := sha256.Sum256(stix.Canonical(r.json()))
-			subjects = append(subjects, audit.Subject{ID: string(d.id), Digest: hex.EncodeToString(sum[:])})
-		}
-	}
-	return subjects, nil
-}
-
-// removal finds what the query means of one id; NotFound if that is nothing, or
-// not every version that it names.
-func (c *collectionTx) findRemoval(id stix.ID, asked *choice, types []string) (d removal, err error) {
-	missing := taxii.Errorf(taxii.NotFound, "there is no object %s", id)
-	d.id = id
-	if types != nil && !slices.Contains(types, id.Type()) {
-		return d, missing
-	}
-	key := id.Key()
-	if err = c.findVersions(&d, key); err != nil {
-		return d, err
-	}
-	if d.indexed == 0 {
-		return d, missing
-	}
-	d.removed = asked.pick(d.all)
-	for _, at := range asked.at {
-		if !slices.ContainsFunc(d.removed, func(v version) bool { return v.instant == at }) {
-			return d, taxii.Errorf(taxii.NotFound, "there is no version %s of object %s", taxii.FormatTime(at.time()), id)
-		}
-	}
-	if len(d.removed) == 0 {
-		return d, missing
-	}
-	return d, nil
-}
 
 // maxRemove bounds what one call removes.
 const maxRemove = 4000
@@ -148,8 +48,12 @@ func (s *Store) Remove(ctx context.Context, id uuid.UUID, dates []time.Time, blo
 
 // findRemovals finds the records that are still there, and the keys that block their content.
 func (c *collectionTx) findRemovals(dates []time.Time, block store.Block) (list []removal, keys [][]byte, err error) {
-	at := map[stix.Key]int{}
+	at, named := map[stix.Key]int{}, map[time.Time]bool{}
 	for _, t := range dates {
+		if named[t.UTC()] {
+			continue
+		}
+		named[t.UTC()] = true
 		r, _, err := c.record(dateOf(t))
 		if err != nil {
 			return nil, nil, err
@@ -170,9 +74,6 @@ func (c *collectionTx) findRemovals(dates []time.Time, block store.Block) (list 
 				return nil, nil, err
 			}
 			list = append(list, d)
-		}
-		if slices.Contains(list[i].removed, v) {
-			continue // named twice
 		}
 		list[i].removed = append(list[i].removed, v)
 		if block.Reason != "" {
@@ -227,7 +128,11 @@ func (c *collectionTx) removeVersions(d removal, now time.Time) error {
 	if c.typeEntry(d.id.Type()) == nil {
 		return damaged("types lacks %s", d.id.Type())
 	}
-	left := slices.DeleteFunc(slices.Clone(d.all), func(v version) bool { return slices.Contains(d.removed, v) })
+	removed := make(map[date]bool, len(d.removed))
+	for _, v := range d.removed {
+		removed[v.date] = true
+	}
+	left := slices.DeleteFunc(slices.Clone(d.all), func(v version) bool { return removed[v.date] })
 	newest := date(0)
 	if len(left) > 0 {
 		newest = slices.MaxFunc(left, version.compare).date

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/binary"
 	"maps"
+	"math/bits"
 	"slices"
 	"time"
 
@@ -19,11 +20,28 @@ import (
 	"comity/taxii/exchange"
 )
 
-// noteDelivery enters a delivery or a gap under its collection, so that who asks for the
-// holders of a few objects reads what can matter only.
-func noteDelivery(delivered *bbolt.Bucket, n uint64, e *audit.Entry) error {
-	value := deliveryValue(e)
-	if value == nil {
+// The deliveries of a collection, and gaps, are filed by the span of dates that they
+// tell of: class 1, from 8, number of the entry 8. The class is how many bits the span
+// takes in µs. So who asks for the holders of a few records seeks, in each class, to
+// the spans that can reach them, whatever else was ever delivered.
+const deliveryKeyLen = 1 + 8 + 8
+
+func deliveryKey(from, to date, number uint64) []byte {
+	b := append(make([]byte, 0, deliveryKeyLen), spanClass(from, to))
+	b = binary.BigEndian.AppendUint64(b, uint64(from))
+	return binary.BigEndian.AppendUint64(b, number)
+}
+
+func spanClass(from, to date) byte {
+	if to < from {
+		return 0
+	}
+	return byte(bits.Len64(uint64(to - from)))
+}
+
+// fileDelivery files an entry if it is a delivery or a gap.
+func fileDelivery(delivered *bbolt.Bucket, n uint64, e *audit.Entry) error {
+	if !isDelivery(e) {
 		return nil
 	}
 	id := uuid.MustParse(e.Collection)
@@ -31,48 +49,60 @@ func noteDelivery(delivered *bbolt.Bucket, n uint64, e *audit.Entry) error {
 	if err != nil {
 		return err
 	}
-	b.FillPercent = delivered.FillPercent
-	return b.Put(numberKey(n), value)
+	from, to := dateOf(*e.From), dateOf(*e.To)
+	return b.Put(deliveryKey(from, to, n), to.key())
 }
 
-// deliveryValue is what delivered says of an entry; nil for one that tells of
-// no records. In a gap everything that could be read counts as delivered.
-func deliveryValue(e *audit.Entry) []byte {
-	if e.Act != audit.Delivery && e.Act != audit.Gap || uuid.Validate(e.Collection) != nil || e.From == nil || e.To == nil {
-		return nil
-	}
-	return append(dateOf(*e.From).key(), dateOf(*e.To).key()...)
+// isDelivery tells whether an entry says that records were delivered. In a gap
+// everything that could be read counts as delivered.
+func isDelivery(e *audit.Entry) bool {
+	return (e.Act == audit.Delivery || e.Act == audit.Gap) && uuid.Validate(e.Collection) == nil && e.From != nil && e.To != nil
 }
 
-// eachDelivery calls f with the entries under a collection that reach into the
-// time from first to last.
-func eachDelivery(tx *bbolt.Tx, id uuid.UUID, first, last date, f func(audit.Entry) error) error {
+// eachDelivery calls f with the entries on a collection that have numbers greater
+// than after, and whose span reaches into the time from first to last.
+func eachDelivery(tx *bbolt.Tx, id uuid.UUID, first, last date, after uint64, f func(audit.Entry) error) error {
 	delivered := tx.Bucket(bucketDelivered).Bucket(id[:])
 	if delivered == nil {
 		return nil
 	}
-	links := tx.Bucket(bucketLinks)
-	return delivered.ForEach(func(k, v []byte) error {
-		if len(v) != 16 {
-			return damaged("an entry of delivered is malformed")
+	links, cursor := tx.Bucket(bucketLinks), delivered.Cursor()
+	for k, _ := cursor.First(); k != nil; {
+		class := k[0]
+		earliest := date(0) // that a span of this class can begin at and still reach first
+		if longest := date(1)<<class - 1; class < 64 && longest < first {
+			earliest = first - longest
 		}
-		if from, to := binary.BigEndian.Uint64(v), binary.BigEndian.Uint64(v[8:]); date(from) > last || date(to) < first {
-			return nil
+		var v []byte
+		for k, v = cursor.Seek(append([]byte{class}, earliest.key()...)); k != nil && k[0] == class; k, v = cursor.Next() {
+			if len(k) != deliveryKeyLen || len(v) != 8 {
+				return damaged("an entry of delivered is malformed")
+			}
+			if date(number(k[1:9])) > last {
+				break
+			}
+			if date(number(v)) < first || number(k[9:]) <= after {
+				continue
+			}
+			link, err := parseLink(k[9:], links.Get(k[9:]))
+			if err != nil {
+				return err
+			}
+			e, err := link.Entry()
+			if err != nil {
+				return damaged("line %d of the audit record: %w", link.Number, err)
+			}
+			if err := f(e); err != nil {
+				return err
+			}
 		}
-		link, err := parseLink(k, links.Get(k))
-		if err != nil {
-			return err
-		}
-		e, err := link.Entry()
-		if err != nil {
-			return damaged("line %d of the audit record: %w", link.Number, err)
-		}
-		return f(e)
-	})
+		k, _ = cursor.Seek([]byte{class + 1})
+	}
+	return nil
 }
 
 // Holders implements store.Store.
-func (s *Store) Holders(ctx context.Context, id uuid.UUID, dates []time.Time) (holders []store.Holder, err error) {
+func (s *Store) Holders(ctx context.Context, id uuid.UUID, dates []time.Time, after uint64) (holders []store.Holder, err error) {
 	h := &holding{accounts: map[string]*account{}}
 	err = s.view(func(tx *bbolt.Tx) error {
 		c := openCollection(tx, id)
@@ -82,7 +112,7 @@ func (s *Store) Holders(ctx context.Context, id uuid.UUID, dates []time.Time) (h
 		if err := h.load(ctx, c, dates); err != nil || len(h.points) == 0 {
 			return err
 		}
-		return eachDelivery(tx, id, h.points[0].date, h.points[len(h.points)-1].date, func(e audit.Entry) error {
+		return eachDelivery(tx, id, h.points[0].date, h.points[len(h.points)-1].date, after, func(e audit.Entry) error {
 			h.count(&e)
 			return ctx.Err()
 		})

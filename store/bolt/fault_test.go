@@ -41,7 +41,7 @@ func TestFailedCommit(t *testing.T) {
 			if _, err := push(t.Context(), s, indicator(1, 2), indicator(3, 1)); !errors.Is(err, errDisk) {
 				t.Errorf("got %v", err)
 			}
-			if _, err := s.Delete(t.Context(), grant, store.Query{Match: taxii.Match{IDs: []string{string(indicator(2, 1).Object.ID)}, Versions: taxii.Versioning{All: true}}}); !errors.Is(err, errDisk) {
+			if _, err := remove(t.Context(), s, store.Query{Match: taxii.Match{IDs: []string{string(indicator(2, 1).Object.ID)}, Versions: taxii.Versioning{All: true}}}); !errors.Is(err, errDisk) {
 				t.Errorf("got %v", err)
 			}
 			s.FailCommits(func(commit func() error) error { return commit() })
@@ -393,7 +393,7 @@ func TestHoldersAreFoundHoweverLongACommitTakes(t *testing.T) {
 		t.Fatal(page.Len(), err)
 	}
 	for i, want := range []string{"early", "late"} {
-		holders, err := s.Holders(t.Context(), collection, []time.Time{time.UnixMicro(page.Added[i])})
+		holders, err := s.Holders(t.Context(), collection, []time.Time{time.UnixMicro(page.Added[i])}, 0)
 		if err != nil || len(holders) != 1 || holders[0].Account != want {
 			t.Errorf("version %d: %+v, %v; want %s", i+1, holders, err, want)
 		}

@@ -42,7 +42,8 @@ import (
 //	parts      number 8, part 4, piece 4  of statuses: successes, failures and warnings, each
 //	                                      behind its length 4, as one zstd frame in pieces
 //	links      number 8                   of the audit record: hash 32, body
-//	delivered/<uuid>  number 8            from 8, to 8: the deliveries of a collection, and gaps
+//	delivered/<uuid>  class 1, from 8, number 8   to 8: the deliveries of a collection, and gaps:
+//	                                      see deliveryKey
 //	bars/
 //	  content  digest 16, reason          nothing; SHA-256 of origin, 0 and canonical content
 //	  identity STIX id, 0, reason         origin
@@ -120,7 +121,7 @@ func eachCollection(tx *bbolt.Tx, f func(uuid.UUID, *bbolt.Bucket) error) error 
 // their end are left no room.
 func fill(name []byte) float64 {
 	switch string(name) {
-	case "live", "run", "heads", "parts", "links", "delivered", "quarantine":
+	case "live", "run", "heads", "parts", "links", "quarantine":
 		return 1
 	case "hist", "mixed", "del":
 		return 0.9

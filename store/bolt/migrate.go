@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/bits"
 	"os"
+	"slices"
 	"strings"
 
 	"go.etcd.io/bbolt"
@@ -20,7 +22,7 @@ import (
 // Each runs in one transaction, and changes what [format] describes. What it reads
 // must not depend on functions that later layouts change.
 var migrations = [format]func(*bbolt.Tx) error{
-	5: func(tx *bbolt.Tx) error { return firstOf(dropFileMark(tx), moveProgress(tx)) },
+	5: func(tx *bbolt.Tx) error { return firstOf(dropFileMark(tx), moveProgress(tx), fileDeliveriesBySpan(tx)) },
 }
 
 // dropFileMark removes what told the file from others, which only the journal needed.
@@ -59,6 +61,49 @@ func moveProgress(tx *bbolt.Tx) error {
 	for name, record := range moved {
 		if err := directory.Put([]byte(name), record); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// fileDeliveriesBySpan files what delivered has under the number of each entry, from 8
+// and to 8, under class 1, from 8, number 8 instead: see deliveryKey.
+func fileDeliveriesBySpan(tx *bbolt.Tx) error {
+	delivered := tx.Bucket([]byte("delivered"))
+	var collections [][]byte
+	if err := delivered.ForEachBucket(func(name []byte) error {
+		collections = append(collections, bytes.Clone(name))
+		return nil
+	}); err != nil {
+		return err
+	}
+	for _, name := range collections {
+		var keys, values [][]byte
+		if err := delivered.Bucket(name).ForEach(func(k, v []byte) error {
+			if len(k) != 8 || len(v) != 16 {
+				return damaged("an entry of delivered is malformed")
+			}
+			class := 0
+			if from, to := binary.BigEndian.Uint64(v), binary.BigEndian.Uint64(v[8:]); from <= to {
+				class = bits.Len64(to - from)
+			}
+			keys, values = append(keys, slices.Concat([]byte{byte(class)}, v[:8], k)), append(values, bytes.Clone(v[8:]))
+			return nil
+		}); err != nil {
+			return err
+		}
+		err := delivered.DeleteBucket(name)
+		if err != nil {
+			return err
+		}
+		b, err := delivered.CreateBucket(name)
+		if err != nil {
+			return err
+		}
+		for i := range keys {
+			if err := b.Put(keys[i], values[i]); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

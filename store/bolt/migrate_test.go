@@ -126,7 +126,7 @@ func mustHoldLayout5(t *testing.T, s *bolt.Store) {
 	if status, err := s.Status(t.Context(), "org/a", uuid.MustParse(push.Text)); err != nil || status.Stored != 10 {
 		t.Errorf("status: %+v, %v", status, err)
 	}
-	holders, err := s.Holders(t.Context(), collection, []time.Time{page.First})
+	holders, err := s.Holders(t.Context(), collection, []time.Time{page.First}, 0)
 	if err != nil || len(holders) != 1 || holders[0].Account != "org/b" {
 		t.Errorf("holders: %+v, %v", holders, err)
 	}

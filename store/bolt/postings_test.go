@@ -35,7 +35,7 @@ func TestRareTypeIsAllOfIt(t *testing.T) {
 		for range 1 + random.IntN(20) {
 			q := store.Query{}
 			q.IDs = []string{string(list[random.IntN(len(list))].Object.ID)}
-			if _, err := s.Delete(t.Context(), grant, q); err != nil && taxii.CodeOf(err) != taxii.NotFound {
+			if _, err := remove(t.Context(), s, q); err != nil && taxii.CodeOf(err) != taxii.NotFound {
 				t.Fatal(err)
 			}
 		}

@@ -68,7 +68,7 @@ func TestPowerLoss(t *testing.T) {
 		case 1:
 			q := store.Query{}
 			q.IDs = []string{string(indicator(random.IntN(40), 1).Object.ID)}
-			if _, err := s.Delete(t.Context(), grant, q); err != nil && taxii.CodeOf(err) != taxii.NotFound {
+			if _, err := remove(t.Context(), s, q); err != nil && taxii.CodeOf(err) != taxii.NotFound {
 				t.Fatal(err)
 			}
 		default:

@@ -12,6 +12,7 @@ import (
 	"comity/stix"
 	"comity/store"
 	"comity/store/bolt"
+	"comity/taxii/audit"
 	"comity/taxii/exchange"
 )
 
@@ -65,6 +66,18 @@ func mustPush(t testing.TB, s *bolt.Store, items ...store.Item) {
 	if _, err := push(t.Context(), s, items...); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// remove deletes what q means as a party does that takes it back.
+func remove(ctx context.Context, s *bolt.Store, q store.Query) (int, error) {
+	var dates []time.Time
+	if err := store.EachToDelete(ctx, s, exchange.Operator(collection), q, func(_ *stix.Object, d store.Detail) error {
+		dates = append(dates, d.DateAdded)
+		return nil
+	}); err != nil {
+		return 0, err
+	}
+	return s.Remove(ctx, collection, dates, store.Block{}, audit.Entry{Act: audit.Deletion})
 }
 
 // check fails the test for every fault.

@@ -177,7 +177,7 @@ var appendTests = []test{
 		if here.Len() != 1 || there.Len() != 1 || !there.First.After(here.First) {
 			w.Errorf("%+v %+v", here, there)
 		}
-		if _, err := w.store.Delete(w.Context(), w.writer, ids(all(), idOf("indicator", 1))); err != nil {
+		if _, err := w.delete(w.writer, ids(all(), idOf("indicator", 1))); err != nil {
 			w.Fatal(err)
 		}
 		w.want(w.reader, all(), "")

@@ -36,7 +36,7 @@ var dateTests = []test{
 		w.push(indicator(1, 1), indicator(2, 1), indicator(3, 1))
 		last := w.scan(w.reader, store.Query{}).Last
 		for _, name := range []string{idOf("indicator", 3), idOf("indicator", 2)} {
-			if _, err := w.store.Delete(w.Context(), w.writer, ids(all(), name)); err != nil {
+			if _, err := w.delete(w.writer, ids(all(), name)); err != nil {
 				w.Fatal(err)
 			}
 		}

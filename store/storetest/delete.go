@@ -6,7 +6,21 @@ import (
 	"comity/stix"
 	"comity/store"
 	"comity/taxii"
+	"comity/taxii/audit"
+	"comity/taxii/exchange"
 )
+
+// delete deletes what q means as a party does that takes it back.
+func (w *world) delete(g exchange.Grant, q store.Query) (int, error) {
+	var dates []time.Time
+	if err := store.EachToDelete(w.Context(), w.store, g, q, func(_ *stix.Object, d store.Detail) error {
+		dates = append(dates, d.DateAdded)
+		return nil
+	}); err != nil {
+		return 0, err
+	}
+	return w.store.Remove(w.Context(), g.ID(), dates, store.Block{}, audit.Entry{Act: audit.Deletion})
+}
 
 // remove deletes versions of the indicators 1 and up.
 func (w *world) remove(v taxii.Versioning, numbers ...int) (int, error) {
@@ -14,7 +28,7 @@ func (w *world) remove(v taxii.Versioning, numbers ...int) (int, error) {
 	for _, n := range numbers {
 		names = append(names, idOf("indicator", n))
 	}
-	return w.store.Delete(w.Context(), w.writer, ids(ask(v), names...))
+	return w.delete(w.writer, ids(ask(v), names...))
 }
 
 var deleteTests = []test{
@@ -67,11 +81,11 @@ var deleteTests = []test{
 	{"one specification version", func(w *world) {
 		w.push(versioned("indicator", 1, "2.0", 1, stix.Amber), versioned("indicator", 1, "2.1", 2, stix.Amber))
 		q := ids(ask(taxii.Versioning{All: true}, "2.1"), idOf("indicator", 1))
-		if n, err := w.store.Delete(w.Context(), w.writer, q); n != 1 || err != nil {
+		if n, err := w.delete(w.writer, q); n != 1 || err != nil {
 			w.Fatalf("%d, %v", n, err)
 		}
 		w.want(w.reader, store.Query{}, "indicator1/2.0/1")
-		_, err := w.store.Delete(w.Context(), w.writer, q)
+		_, err := w.delete(w.writer, q)
 		w.wantCode(err, taxii.NotFound)
 		w.clean()
 	}},
@@ -106,14 +120,14 @@ var deleteTests = []test{
 	}},
 	{"without the right it is Forbidden", func(w *world) {
 		w.push(indicator(1, 1))
-		_, err := w.store.Delete(w.Context(), w.reader, ids(all(), idOf("indicator", 1)))
+		_, err := w.delete(w.reader, ids(all(), idOf("indicator", 1)))
 		w.wantCode(err, taxii.Forbidden)
 		w.want(w.reader, all(), "indicator1/2.1/1")
 	}},
 	{"what was deleted can be added again and is new", func(w *world) {
 		w.push(indicator(1, 1), address(2, "x"), indicator(3, 1))
 		last := w.scan(w.reader, store.Query{}).Last
-		if n, err := w.store.Delete(w.Context(), w.writer, ids(all(), idOf("indicator", 1), idOf("ipv4-addr", 2))); n != 2 || err != nil {
+		if n, err := w.delete(w.writer, ids(all(), idOf("indicator", 1), idOf("ipv4-addr", 2))); n != 2 || err != nil {
 			w.Fatalf("%d, %v", n, err)
 		}
 		for _, restart := range []bool{false, true} {

@@ -51,7 +51,7 @@ func (w *world) wantHolders(want string, numbers ...int) {
 	for _, n := range numbers {
 		added = append(added, w.added(idOf("indicator", n))...)
 	}
-	holders, err := w.store.Holders(w.Context(), w.writer.ID(), added)
+	holders, err := w.store.Holders(w.Context(), w.writer.ID(), added, 0)
 	if err != nil {
 		w.Fatalf("holders: %v", err)
 	}
@@ -100,7 +100,7 @@ var holderTests = []test{
 		w.poll(w.team, store.Query{})
 		w.poll(w.reader, store.Query{})
 		w.wantHolders("bureau/firewall 1 2 6, bureau/siem 1 2 3 6, team/soc 1 3 6", 1, 2, 3, 4, 6)
-		holders, err := w.store.Holders(w.Context(), w.writer.ID(), w.added(idOf("campaign", 5)))
+		holders, err := w.store.Holders(w.Context(), w.writer.ID(), w.added(idOf("campaign", 5)), 0)
 		if err != nil || len(holders) != 2 {
 			w.Errorf("%+v, %v", holders, err)
 		}
@@ -149,7 +149,7 @@ var holderTests = []test{
 		w.pass(time.Minute)
 		w.poll(w.chief, store.Query{})
 		for i, want := range []string{"bureau/siem", "bureau/chief"} {
-			holders, err := w.store.Holders(w.Context(), w.writer.ID(), w.added(idOf("indicator", 1))[i:i+1])
+			holders, err := w.store.Holders(w.Context(), w.writer.ID(), w.added(idOf("indicator", 1))[i:i+1], 0)
 			if err != nil || len(holders) != 1 || holders[0].Account != want {
 				w.Errorf("version %d: %+v, %v; want %s", i+1, holders, err, want)
 			}
@@ -198,7 +198,7 @@ var holderTests = []test{
 		}
 		for n := 1; n <= 2; n++ {
 			for _, added := range w.added(idOf("indicator", n)) {
-				holders, err := w.store.Holders(w.Context(), w.writer.ID(), []time.Time{added})
+				holders, err := w.store.Holders(w.Context(), w.writer.ID(), []time.Time{added}, 0)
 				if err != nil || len(holders) != 1 {
 					w.Errorf("indicator %d added %s: %+v, %v", n, added, holders, err)
 				}

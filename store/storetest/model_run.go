@@ -63,7 +63,7 @@ func testModel(t *testing.T, open Open) {
 				var q store.Query
 				q.IDs = rapid.SliceOfNDistinct(rapid.SampledFrom(modelIDs()), 1, 2, func(s string) string { return s }).Draw(t, "ids")
 				drawChoice(t, m, &q)
-				n, err := w.store.Delete(ctx, w.writer, q)
+				n, err := w.delete(w.writer, q)
 				want, ok := m.delete(w.writer, q)
 				if ok != (err == nil) || n != want || err != nil && taxii.CodeOf(err) != taxii.NotFound {
 					t.Fatalf("delete %+v: %d, %v; want %d, %v", q.Match, n, err, want, ok)

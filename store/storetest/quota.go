@@ -110,7 +110,7 @@ var quotaTests = []test{
 		if n, err := w.store.Count(w.Context(), p.writer.ID()); n != 6 || taken.Load() != 4 || err != nil {
 			w.Errorf("%d objects are held after %d pushes more, %v", n, taken.Load(), err)
 		}
-		if _, err := w.store.Delete(w.Context(), p.writer, ids(all(), idOf("indicator", 0))); err != nil {
+		if _, err := w.delete(p.writer, ids(all(), idOf("indicator", 0))); err != nil {
 			w.Fatal(err)
 		}
 		_, err := w.begin(p, true, indicator(20, 1), indicator(21, 1), indicator(22, 1))

@@ -51,7 +51,7 @@ var retentionTests = []test{
 		if page := w.scan(w.reader, store.Query{Limit: 1}); page.More {
 			w.Error("more reveals what is past its retention")
 		}
-		_, err := w.store.Delete(w.Context(), w.writer, ids(all(), idOf("indicator", 1)))
+		_, err := w.delete(w.writer, ids(all(), idOf("indicator", 1)))
 		w.wantCode(err, taxii.NotFound)
 		w.want(exchange.Operator(w.writer.ID()), store.Query{}, "indicator1/2.1/1 indicator2/2.1/1 indicator3/2.1/1")
 	}},

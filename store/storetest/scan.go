@@ -24,7 +24,7 @@ var scanTests = []test{
 		if seen || err != nil || err2 != nil || len(labels) != 1 || labels[0].Known {
 			w.Errorf("%v %v %v %v", seen, err, labels, err2)
 		}
-		_, err = w.store.Delete(w.Context(), exchange.Grant{}, ids(all(), idOf("indicator", 1)))
+		_, err = w.delete(exchange.Grant{}, ids(all(), idOf("indicator", 1)))
 		w.wantCode(err, taxii.Forbidden)
 	}},
 	{"an empty collection has an empty page", func(w *world) {

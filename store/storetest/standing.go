@@ -54,7 +54,7 @@ var standingTests = []test{
 			{"an older version", func() { w.push(indicator(2, 1)) }},
 			{"a version in another STIX", func() { w.push(versioned("indicator", 1, "2.0", 1, stix.Clear)) }},
 			{"one deleted", func() {
-				if n, err := w.store.Delete(w.Context(), w.writer, ids(all(), idOf("indicator", 3))); n != 1 || err != nil {
+				if n, err := w.delete(w.writer, ids(all(), idOf("indicator", 3))); n != 1 || err != nil {
 					w.Fatal(n, err)
 				}
 			}},

@@ -116,7 +116,7 @@ func (s *Service) liftBars(ctx context.Context, in ActOnAgreement) error {
 		return err
 	}
 	for _, org := range returning(in, d.Agreements[in.ID], policy.State(in.ID, s.now())) {
-		if err := s.store.Unblock(ctx, custody.BarReason(in.ID, org)); err != nil {
+		if err := s.store.Unblock(ctx, custody.BlockReason(in.ID, org)); err != nil {
 			return err
 		}
 	}

@@ -104,7 +104,7 @@ func BenchmarkDeliver(b *testing.B) {
 	at := noon
 	b.ReportAllocs()
 	for b.Loop() {
-		done := r.Reading()
+		done := r.Reading(g.ID())
 		if err := r.Deliver(g, taxii.Match{}, audit.Page{After: at, First: at.Add(1), Last: at.Add(2), Count: 100}); err != nil {
 			b.Fatal(err)
 		}

@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 // flushEvery is how long a delivery waits in memory at most. A server that is
@@ -24,24 +26,22 @@ type Recorder struct {
 	now    func() time.Time
 	log    *slog.Logger
 
-	// scans is held shared while a page is on its way from the store to Deliver.
-	scans sync.RWMutex
-
 	// flushing is held by the one flush there is. It guards late. A flush takes
 	// mu only to take over what was gathered, never while it commits.
 	flushing sync.Mutex
 	late     []Entry // taken over and not committed yet, oldest first
 
-	mu         sync.Mutex // guards what follows
-	waiting    []gathered // in the order in which they began
+	mu         sync.Mutex                  // guards what follows
+	scans      map[uuid.UUID]*sync.RWMutex // by collection; held shared while a page is on its way from the store to Deliver
+	waiting    []pending                   // in the order in which they began
 	deliveries map[place]*delivery
 	refusals   map[refused]*refusal
 	different  map[second]int // different refusals
 	held       int            // len(late) as of the last flush
 }
 
-// gathered is a delivery or a refusal that may still grow.
-type gathered interface{ entry() Entry }
+// pending is a delivery or a refusal that may still grow.
+type pending interface{ entry() Entry }
 
 // New makes a recorder that commits with commit, all given entries or none.
 // [Recorder.Run] has to run for anything to be committed.
@@ -50,28 +50,45 @@ func New(commit func(context.Context, ...Entry) error, now func() time.Time, log
 		commit:     commit,
 		now:        now,
 		log:        log,
+		scans:      map[uuid.UUID]*sync.RWMutex{},
 		deliveries: map[place]*delivery{},
 		refusals:   map[refused]*refusal{},
 		different:  map[second]int{},
 	}
 }
 
-// Reading is called before a scan whose page goes to a reader. The caller calls
-// done, once, when [Recorder.Deliver] was told of the page or there is none.
-func (r *Recorder) Reading() (done func()) {
-	r.scans.RLock()
-	return r.scans.RUnlock
+// Reading is called before a scan of a collection whose page goes to a reader. The
+// caller calls done, once, when [Recorder.Deliver] was told of the page or there is
+// none.
+func (r *Recorder) Reading(collection uuid.UUID) (done func()) {
+	scans := r.scansOf(collection)
+	scans.RLock()
+	return scans.RUnlock
 }
 
-// Exclusive runs f while no page is between the store and the record: it lets
-// the scans under way end and new ones wait, commits what was gathered, and only
-// then runs f. So whatever f removes, everyone who got it is on record, and can
-// be told; and nobody gets it after. f is not run if the commit fails.
+func (r *Recorder) scansOf(collection uuid.UUID) *sync.RWMutex {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	scans := r.scans[collection]
+	if scans == nil {
+		scans = &sync.RWMutex{}
+		r.scans[collection] = scans
+	}
+	return scans
+}
+
+// Exclusive runs f while no page of a collection is between the store and the
+// record: it lets the scans under way end and new ones wait, commits what they
+// delivered, and only then runs f. So whatever f removes from that collection,
+// everyone who got it is on record, and nobody gets it after. f is not run if the
+// commit fails.
 //
-// f must not call Reading or Exclusive, and must be short: all polling waits.
-func (r *Recorder) Exclusive(ctx context.Context, f func() error) error {
-	r.scans.Lock()
-	defer r.scans.Unlock()
+// f must not call Reading or Exclusive, and must be short: all who poll this
+// collection wait. Those who poll another one do not.
+func (r *Recorder) Exclusive(ctx context.Context, collection uuid.UUID, f func() error) error {
+	scans := r.scansOf(collection)
+	scans.Lock()
+	defer scans.Unlock()
 	if err := r.Flush(ctx); err != nil {
 		return err
 	}
@@ -109,7 +126,7 @@ func (r *Recorder) Waiting() int {
 	return len(r.waiting) + r.held
 }
 
-// Flush commits what was gathered until now, in the order in which it began. If
+// Flush commits what waits, in the order in which it began. If
 // that fails all of it is kept, and comes first in the next flush. A commit whose
 // outcome is unknown is repeated: better on record twice than not.
 func (r *Recorder) Flush(ctx context.Context) error {
@@ -142,7 +159,7 @@ func (r *Recorder) commitLate(ctx context.Context) error {
 }
 
 // takeOver ends the growing of everything gathered, and returns it.
-func (r *Recorder) takeOver() []gathered {
+func (r *Recorder) takeOver() []pending {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	taken := r.waiting

@@ -115,10 +115,10 @@ func TestExclusiveRunsAfterWhatIsUnderWayIsOnRecord(t *testing.T) {
 	var l ledger
 	r := recorder(&l)
 	g := grant(t, "a", 0)
-	done := r.Reading() // a scan is under way
+	done := r.Reading(g.ID()) // a scan is under way
 	ran := make(chan error)
 	go func() {
-		ran <- r.Exclusive(t.Context(), func() error {
+		ran <- r.Exclusive(t.Context(), g.ID(), func() error {
 			if len(l.told()) != 1 {
 				return errors.New("f ran before the delivery was on record")
 			}
@@ -133,7 +133,7 @@ func TestExclusiveRunsAfterWhatIsUnderWayIsOnRecord(t *testing.T) {
 	}
 	l.fail = errors.New("disk full")
 	page(t, r, g, 2, 3, 4, 1)
-	err := r.Exclusive(t.Context(), func() error { t.Error("f ran without the record"); return nil })
+	err := r.Exclusive(t.Context(), g.ID(), func() error { t.Error("f ran without the record"); return nil })
 	if !errors.Is(err, l.fail) {
 		t.Errorf("got %v", err)
 	}
@@ -153,7 +153,7 @@ func TestNothingDeliveredIsRemovedUnrecorded(t *testing.T) {
 		g := grant(t, fmt.Sprint("reader-", i), 0)
 		readers.Go(func() {
 			for range 300 {
-				done := r.Reading()
+				done := r.Reading(g.ID())
 				at := int(first.Load())
 				if err := r.Deliver(g, taxii.Match{}, audit.Page{After: after(at - 1), First: after(at), Last: after(at), Count: 1}); err != nil {
 					t.Error(err)
@@ -165,7 +165,7 @@ func TestNothingDeliveredIsRemovedUnrecorded(t *testing.T) {
 		})
 	}
 	for range 50 {
-		err := r.Exclusive(ctx, func() error {
+		err := r.Exclusive(ctx, grant(t, "reader-0", 0).ID(), func() error {
 			l.mu.Lock()
 			defer l.mu.Unlock()
 			var recorded int64

@@ -25,6 +25,8 @@ type Service struct {
 	key      ed25519.PrivateKey // of the centre; nil: nothing is signed
 	now      func() time.Time
 	log      *slog.Logger
+
+	deletions deletions
 }
 
 // New makes a Service. The recorder is that of the server, so that nothing is

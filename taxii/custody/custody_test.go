@@ -87,7 +87,7 @@ func TestWithdrawalTakesTheDataAndTellsThoseWhoGotIt(t *testing.T) {
 		d.Agreements["pool"].Acts = append(d.Agreements["pool"].Acts, exchange.Act{Kind: exchange.Reinstate, At: w.now(), Party: "fir"})
 		clear(d.Shut)
 	})
-	w.must(w.store.Unblock(w.Context(), custody.BarReason("pool", "fir")))
+	w.must(w.store.Unblock(w.Context(), custody.BlockReason("pool", "fir")))
 	if got := w.push("fir", "pool.intel.fir", indicator("fir", 2, "")); got != nil {
 		t.Errorf("reinstated, and refused: %v", got)
 	}

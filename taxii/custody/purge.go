@@ -65,11 +65,12 @@ func (s *Service) Purge(ctx context.Context, by string) (purged int, err error) 
 			c = &exchange.Collection{ID: d.Collection} // its flow is gone; its data is not
 		}
 		s.log.Info("purge", "collection", c.Alias, "day", d.Day, "records", d.Count)
-		var old gathered
-		if err := s.each(ctx, c, all(), func(o *stix.Object, detail store.Detail) {
-			if until := detail.Handling.Until; until != 0 && int64(until) <= now.Unix() {
-				old.add(o, detail)
+		old := newRemoval(c)
+		if err := s.each(ctx, c, all(), func(o *stix.Object, detail store.Detail) error {
+			if until := detail.Handling.Until; until == 0 || int64(until) > now.Unix() {
+				return nil
 			}
+			return old.add(o, detail)
 		}); err != nil {
 			return purged, err
 		}
@@ -78,7 +79,7 @@ func (s *Service) Purge(ctx context.Context, by string) (purged int, err error) 
 		if c.Writer != "" {
 			entry.Parties = []string{c.Writer}
 		}
-		if err := s.remove(ctx, c, &old, store.Block{}, entry); err != nil {
+		if err := s.remove(ctx, old, store.Block{}, entry); err != nil {
 			return purged, err
 		}
 		purged += len(old.dates)

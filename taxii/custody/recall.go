@@ -21,14 +21,14 @@ type Holding struct {
 	Holders    []store.Holder `json:"holders"`
 }
 
-// Flush brings what was gathered of deliveries and refusals into the audit
-// record, so that who reads it finds the last second too.
+// Flush brings what waits of deliveries and refusals into the audit record, so that
+// who reads it finds the last second too.
 func (s *Service) Flush(ctx context.Context) error { return s.recorder.Flush(ctx) }
 
 // Scan reads a page for an account outside TAXII, and puts it on record as
 // delivered.
 func (s *Service) Scan(ctx context.Context, g exchange.Grant, q store.Query) (*store.Page, error) {
-	defer s.recorder.Reading()()
+	defer s.recorder.Reading(g.ID())()
 	page, err := s.store.Scan(ctx, g, q)
 	if err != nil {
 		return nil, err
@@ -51,129 +51,43 @@ func (s *Service) Preview(ctx context.Context, id stix.ID) ([]Holding, error) {
 	}
 	list := []Holding{}
 	for _, c := range p.Collections(s.now()) {
-		var there gathered
-		if err := s.each(ctx, c, all(id), there.add); err != nil {
+		there, err := s.allOf(ctx, c, []stix.ID{id})
+		if err != nil {
 			return nil, err
 		}
 		if len(there.dates) == 0 {
 			continue
 		}
-		holders, err := s.store.Holders(ctx, c.ID, there.dates)
+		holders, err := s.store.Holders(ctx, c.ID, there.dates, 0)
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, Holding{c.Alias, c.Writer, others(holders, c.Writer)})
+		holders = slices.DeleteFunc(holders, func(h store.Holder) bool { return h.Org == c.Writer })
+		list = append(list, Holding{c.Alias, c.Writer, holders})
 	}
 	return list, nil
 }
 
-// others are the holders that the owner did not know already: itself.
-func others(holders []store.Holder, owner string) []store.Holder {
-	return slices.DeleteFunc(holders, func(h store.Holder) bool { return h.Org == owner })
-}
-
-// recalls are the objects that each organisation has to be told of, those that
-// are kept alike together: a recall must tell nobody of an object that was hidden
-// from it.
-type recalls map[string]map[exchange.Handling][]stix.ID
-
-func (r recalls) add(holders []store.Holder, of *gathered) {
-	for _, h := range holders {
-		for _, id := range h.IDs {
-			kept := of.handling[id]
-			if kept.TLP < stix.Red {
-				kept.TLP = stix.Clear // no notice is less strict than AMBER+STRICT anyway
-			}
-			if r[h.Org] == nil {
-				r[h.Org] = map[exchange.Handling][]stix.ID{}
-			}
-			r[h.Org][kept] = append(r[h.Org][kept], id)
-		}
-	}
-}
-
-// send tells every organisation which objects it holds were taken back.
-func (s *Service) send(ctx context.Context, p *exchange.Policy, r recalls, key, why string) error {
-	for _, org := range slices.Sorted(maps.Keys(r)) {
-		for kept, ids := range r[org] {
-			ids = once(ids) // several accounts may have got it
-			if err := s.sendOne(ctx, p, org, kept, ids, key, why); err != nil {
-				return fmt.Errorf("recall from %s: %w", org, err)
-			}
-		}
-	}
-	return nil
-}
-
-// once is the ids in the order they come, each once.
-func once(ids []stix.ID) []stix.ID {
-	met := map[stix.ID]bool{}
-	return slices.DeleteFunc(ids, func(id stix.ID) bool {
-		again := met[id]
-		met[id] = true
-		return again
-	})
-}
-
-func (s *Service) sendOne(ctx context.Context, p *exchange.Policy, org string, kept exchange.Handling, ids []stix.ID, key, why string) error {
-	told, err := s.tell(ctx, p, notice{
-		to:       org,
-		key:      fmt.Sprintf("recall|%s|%s|%s", key, kept.TLP, kept.Barred),
-		subject:  "Recall",
-		text:     fmt.Sprintf("%s Please delete the objects named here (%d), and what you derived from them alone.", why, len(ids)),
-		label:    "recall",
-		about:    ids,
-		handling: kept,
-	})
+// Delete takes objects back on behalf of their owner (TAXII 2.1 §5.7): whoever got
+// them is told, then they go. It says how many versions that were. The codes are
+// those of [store.EachToDelete], and TooMany for who deletes faster than
+// [deletesPerSecond]. Deletions in one collection wait for each other. One that has
+// begun to tell is finished, although ctx ends.
+func (s *Service) Delete(ctx context.Context, g exchange.Grant, q store.Query) (int, error) {
+	end, err := s.deletions.begin(ctx, g.ID(), s.now())
 	if err != nil {
-		return err
+		return 0, err
 	}
-	entry := audit.Entry{Act: audit.Notice, Account: "comity", Org: org, Count: len(ids), Text: "recall: " + why, Parties: []string{org}}
-	if !told {
-		entry.Text += " It has no collection to be told of it in."
+	defer end()
+	c, by := g.Collection(), g.Principal()
+	r := newRemoval(c)
+	if err := store.EachToDelete(ctx, s.store, g, q, r.add); err != nil {
+		return 0, err
 	}
-	for _, id := range ids[:min(len(ids), audit.MaxSubjects)] {
-		entry.Subjects = append(entry.Subjects, audit.Subject{ID: string(id)})
-	}
-	return s.store.Record(ctx, entry)
-}
-
-// Delete takes objects back on behalf of their owner (TAXII 2.1 §5.7): whoever
-// got them is told, then they go.
-func (s *Service) Delete(ctx context.Context, g exchange.Grant, q store.Query) (n int, err error) {
-	return n, s.recorder.Exclusive(ctx, func() error {
-		var gone gathered
-		met := map[time.Time]bool{}
-		if err := s.each(ctx, g.Collection(), q.Match, func(o *stix.Object, d store.Detail) {
-			gone.add(o, d)
-			met[d.DateAdded], met[o.Version().Time()] = true, true
-		}); err != nil {
-			return err
-		}
-		// Where a version is named that is not there, nothing goes, and nobody is told.
-		if !slices.ContainsFunc(q.Versions.At, func(t time.Time) bool { return !met[t.UTC()] }) {
-			if err := s.recall(ctx, g.Collection(), &gone, "Its sender deleted what you received."); err != nil {
-				return err
-			}
-		}
-		n, err = s.store.Delete(ctx, g, q)
-		return err
+	return len(r.dates), s.takeBack(ctx, []*removal{r}, "", r.key(), "Its sender deleted what you received.", store.Block{}, audit.Entry{
+		Act: audit.Deletion, Account: by.Account, Org: by.Org, Home: by.Home, Token: by.Token,
+		Agreement: c.Agreement, Article: c.Article, Parties: []string{c.Writer},
 	})
-}
-
-// recall tells whoever got records of one collection.
-func (s *Service) recall(ctx context.Context, c *exchange.Collection, gone *gathered, why string) error {
-	p, _, err := s.policy(ctx)
-	if err != nil {
-		return err
-	}
-	holders, err := s.store.Holders(ctx, c.ID, gone.dates)
-	if err != nil {
-		return err
-	}
-	r := recalls{}
-	r.add(others(holders, c.Writer), gone)
-	return s.send(ctx, p, r, c.ID.String()+"|"+audit.DigestAll(slices.Clone(gone.digests))+"|"+taxii.FormatTime(s.now()), why)
 }
 
 // Revoked removes, of objects of which a version is there that says they are
@@ -183,27 +97,184 @@ func (s *Service) Revoked(ctx context.Context, c *exchange.Collection, ids []sti
 	if len(ids) == 0 {
 		return nil
 	}
-	return s.recorder.Exclusive(ctx, func() error {
-		revoked := map[stix.ID]bool{}
-		if err := s.each(ctx, c, all(ids...), func(o *stix.Object, _ store.Detail) {
-			revoked[o.ID] = revoked[o.ID] || o.Revoked
+	revoked := map[stix.ID]bool{}
+	if err := s.each(ctx, c, all(ids...), func(o *stix.Object, _ store.Detail) error {
+		revoked[o.ID] = revoked[o.ID] || o.Revoked
+		return nil
+	}); err != nil {
+		return err
+	}
+	old := newRemoval(c)
+	if err := s.each(ctx, c, all(ids...), func(o *stix.Object, d store.Detail) error {
+		if !revoked[o.ID] || o.Revoked {
+			return nil
+		}
+		return old.add(o, d)
+	}); err != nil {
+		return err
+	}
+	const why = "Its creator revoked what you received."
+	return s.takeBack(ctx, []*removal{old}, "", old.key(), why, store.Block{}, audit.Entry{
+		Act: audit.Withdrawal, Account: "comity", Org: c.Writer, Agreement: c.Agreement, Text: why, Parties: []string{c.Writer},
+	})
+}
+
+// key is that of the recall of a removal.
+func (r *removal) key() string {
+	return r.collection.ID.String() + "|" + audit.DigestAll(slices.Clone(r.digests))
+}
+
+// maxRounds is how often those are told who got records after all others had been
+// told, before the collection is locked while they are.
+const maxRounds = 3
+
+// takeBack tells every organisation but source and the writers which of the records
+// it holds, and why they are taken back, then removes them. It is finished although
+// ctx ends: whoever was told to delete must not find the records still there.
+func (s *Service) takeBack(ctx context.Context, removals []*removal, source, key, why string, block store.Block, entry audit.Entry) error {
+	ctx = context.WithoutCancel(ctx)
+	removals = slices.DeleteFunc(removals, func(r *removal) bool { return len(r.dates) == 0 })
+	if len(removals) == 0 {
+		return nil
+	}
+	p, _, err := s.policy(ctx)
+	if err != nil {
+		return err
+	}
+	call := &recall{
+		policy: p, source: source, key: key + "|" + taxii.FormatTime(s.now()), why: why,
+		told: map[string]map[stix.ID]bool{}, before: map[*removal]uint64{},
+	}
+	// The holders are looked for, and told, while everybody polls. Only those that
+	// polled since are looked for while a collection is locked.
+	if err := s.Flush(ctx); err != nil {
+		return err
+	}
+	holders := holdings{}
+	for _, r := range removals {
+		head, err := s.store.ChainHead(ctx)
+		if err != nil {
+			return err
+		}
+		if err := s.find(ctx, call, r, r.dates, holders); err != nil {
+			return err
+		}
+		call.before[r] = head.Number
+	}
+	if err := s.tellAll(ctx, call, holders); err != nil {
+		return err
+	}
+	for _, r := range removals {
+		if err := r.eachPart(func(from, to int) error {
+			for round := 1; ; round++ {
+				late, removed := holdings{}, false
+				if err := s.recorder.Exclusive(ctx, r.collection.ID, func() error {
+					if err := s.find(ctx, call, r, r.dates[from:to], late); err != nil {
+						return err
+					}
+					if len(late) > 0 && round < maxRounds {
+						return nil
+					}
+					if err := s.tellAll(ctx, call, late); err != nil {
+						return err
+					}
+					removed = true
+					return s.removePart(ctx, r, from, to, block, entry)
+				}); err != nil || removed {
+					return err
+				}
+				if err := s.tellAll(ctx, call, late); err != nil {
+					return err
+				}
+			}
 		}); err != nil {
 			return err
 		}
-		var old gathered
-		if err := s.each(ctx, c, all(ids...), func(o *stix.Object, d store.Detail) {
-			if revoked[o.ID] && !o.Revoked {
-				old.add(o, d)
+	}
+	return nil
+}
+
+// recall is one act of telling.
+type recall struct {
+	policy *exchange.Policy
+	source string
+	key    string // of no other recall
+	why    string
+	told   map[string]map[stix.ID]bool // by organisation
+	notes  int                         // sent so far
+	before map[*removal]uint64         // the last audit entry that was looked at
+}
+
+// holdings are the objects that each organisation has to be told of, those that
+// are kept alike together: a recall must tell nobody of an object that was hidden
+// from it.
+type holdings map[string]map[exchange.Handling][]stix.ID
+
+// find adds to the holdings who got records of a removal that were added at those
+// dates and is not among those told yet, and counts them among those: the caller
+// tells them.
+func (s *Service) find(ctx context.Context, call *recall, r *removal, dates []time.Time, found holdings) error {
+	holders, err := s.store.Holders(ctx, r.collection.ID, dates, call.before[r])
+	if err != nil {
+		return err
+	}
+	for _, h := range holders {
+		if h.Org == r.collection.Writer || h.Org == call.source {
+			continue
+		}
+		for _, id := range h.IDs {
+			if call.told[h.Org][id] {
+				continue
 			}
-		}); err != nil || len(old.dates) == 0 {
-			return err
+			if call.told[h.Org] == nil {
+				call.told[h.Org] = map[stix.ID]bool{}
+			}
+			call.told[h.Org][id] = true
+			kept := r.handling[id]
+			if kept.TLP < stix.Red {
+				kept.TLP = stix.Clear // no notice is less strict than AMBER+STRICT anyway
+			}
+			if found[h.Org] == nil {
+				found[h.Org] = map[exchange.Handling][]stix.ID{}
+			}
+			found[h.Org][kept] = append(found[h.Org][kept], id)
 		}
-		const why = "Its creator revoked what you received."
-		if err := s.recall(ctx, c, &old, why); err != nil {
-			return err
+	}
+	return nil
+}
+
+// tellAll tells every organisation which objects it holds were taken back.
+func (s *Service) tellAll(ctx context.Context, call *recall, holders holdings) error {
+	for _, org := range slices.Sorted(maps.Keys(holders)) {
+		for kept, ids := range holders[org] {
+			if err := s.tellOne(ctx, call, org, kept, ids); err != nil {
+				return fmt.Errorf("recall from %s: %w", org, err)
+			}
 		}
-		return s.remove(ctx, c, &old, store.Block{}, audit.Entry{
-			Act: audit.Withdrawal, Account: "comity", Org: c.Writer, Agreement: c.Agreement, Text: why, Parties: []string{c.Writer},
-		})
+	}
+	return nil
+}
+
+func (s *Service) tellOne(ctx context.Context, call *recall, org string, kept exchange.Handling, ids []stix.ID) error {
+	call.notes++
+	announced, err := s.tell(ctx, call.policy, notice{
+		to:       org,
+		key:      fmt.Sprintf("recall|%s|%s|%s|%d", call.key, kept.TLP, kept.Barred, call.notes),
+		subject:  "Recall",
+		text:     fmt.Sprintf("%s Please delete the objects named here (%d), and what you derived from them alone.", call.why, len(ids)),
+		label:    "recall",
+		about:    ids,
+		handling: kept,
 	})
+	if err != nil {
+		return err
+	}
+	entry := audit.Entry{Act: audit.Notice, Account: "comity", Org: org, Count: len(ids), Text: "recall: " + call.why, Parties: []string{org}}
+	if !announced {
+		entry.Text += " It has no collection to be told of it in."
+	}
+	for _, id := range ids[:min(len(ids), audit.MaxSubjects)] {
+		entry.Subjects = append(entry.Subjects, audit.Subject{ID: string(id)})
+	}
+	return s.store.Record(ctx, entry)
 }

@@ -14,50 +14,50 @@ import (
 	"comity/taxii/exchange"
 )
 
-// atOnce is how many records one transaction removes.
-const atOnce = 4000
+// maxRemoval is how many records one transaction removes: whoever polls their
+// collection waits for it.
+const maxRemoval = 1000
 
-// gathered is what is to be removed from one collection.
-type gathered struct {
-	dates    []time.Time
-	digests  [][32]byte                    // of the content of each record
-	handling map[stix.ID]exchange.Handling // the strictest of each object
+// removal is the records of one collection that are to be removed.
+type removal struct {
+	collection *exchange.Collection
+	dates      []time.Time
+	ids        []stix.ID
+	digests    [][32]byte                    // of the content of each record
+	handling   map[stix.ID]exchange.Handling // the strictest of each object
 }
 
-func (g *gathered) add(o *stix.Object, d store.Detail) {
-	if g.handling == nil {
-		g.handling = map[stix.ID]exchange.Handling{}
-	}
-	h := g.handling[o.ID]
-	g.handling[o.ID] = exchange.Handling{TLP: max(h.TLP, d.Handling.TLP), Barred: h.Barred | d.Handling.Barred}
-	g.dates = append(g.dates, d.DateAdded)
-	g.digests = append(g.digests, sha256.Sum256(stix.Canonical(o.Raw)))
+func newRemoval(c *exchange.Collection) *removal {
+	return &removal{collection: c, handling: map[stix.ID]exchange.Handling{}}
+}
+
+func (r *removal) add(o *stix.Object, d store.Detail) error {
+	h := r.handling[o.ID]
+	r.handling[o.ID] = exchange.Handling{TLP: max(h.TLP, d.Handling.TLP), Barred: h.Barred | d.Handling.Barred}
+	r.dates = append(r.dates, d.DateAdded)
+	r.ids = append(r.ids, o.ID)
+	r.digests = append(r.digests, sha256.Sum256(stix.Canonical(o.Raw)))
+	return nil
 }
 
 // each reads the records of a collection that match, in either specification
 // version, past their retention or not.
-func (s *Service) each(ctx context.Context, c *exchange.Collection, m taxii.Match, f func(*stix.Object, store.Detail)) error {
-	q := store.Query{Match: m, Limit: atOnce, MaxBytes: 16 << 20, Detail: true}
-	if q.Specs == nil {
-		q.Specs = []string{"2.0", "2.1"}
+func (s *Service) each(ctx context.Context, c *exchange.Collection, m taxii.Match, f func(*stix.Object, store.Detail) error) error {
+	if m.Specs == nil {
+		m.Specs = []string{"2.0", "2.1"}
 	}
-	for {
-		page, err := s.store.Scan(ctx, exchange.Operator(c.ID), q)
-		if err != nil {
-			return err
+	return store.Each(ctx, s.store, exchange.Operator(c.ID), store.Query{Match: m}, f)
+}
+
+// allOf is the removal of all versions of these objects.
+func (s *Service) allOf(ctx context.Context, c *exchange.Collection, ids []stix.ID) (*removal, error) {
+	r := newRemoval(c)
+	for chunk := range slices.Chunk(ids, 4000) {
+		if err := s.each(ctx, c, all(chunk...), r.add); err != nil {
+			return nil, err
 		}
-		for i := range page.Len() {
-			o, err := stix.NewObject(page.Object(i))
-			if err != nil {
-				return err
-			}
-			f(&o, page.Details[i])
-		}
-		if !page.More {
-			return nil
-		}
-		q.After = page.Last
 	}
+	return r, nil
 }
 
 // all matches every version of everything, or of some objects.
@@ -69,20 +69,34 @@ func all(ids ...stix.ID) taxii.Match {
 	return m
 }
 
-// remove takes records away, in as many transactions as it needs. A kill leaves
-// the rest to the next try.
-func (s *Service) remove(ctx context.Context, c *exchange.Collection, g *gathered, bar store.Block, entry audit.Entry) error {
-	for from := 0; from < len(g.dates); from += atOnce {
-		to := min(from+atOnce, len(g.dates))
-		e := entry
-		e.Subjects = nil
-		for _, d := range g.digests[from:min(to, from+audit.MaxSubjects)] {
-			e.Subjects = append(e.Subjects, audit.Subject{Digest: hex.EncodeToString(d[:])})
-		}
-		e.Digest = audit.DigestAll(slices.Clone(g.digests[from:to]))
-		if _, err := s.store.Remove(ctx, c.ID, g.dates[from:to], bar, e); err != nil {
+// eachPart calls f with as many records as one transaction removes, from..to.
+func (r *removal) eachPart(f func(from, to int) error) error {
+	for from := 0; from < len(r.dates); from += maxRemoval {
+		if err := f(from, min(from+maxRemoval, len(r.dates))); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// remove takes the records away, without telling anybody.
+func (s *Service) remove(ctx context.Context, r *removal, block store.Block, entry audit.Entry) error {
+	return r.eachPart(func(from, to int) error { return s.removePart(ctx, r, from, to, block, entry) })
+}
+
+// removePart takes some of the records away in one transaction.
+func (s *Service) removePart(ctx context.Context, r *removal, from, to int, block store.Block, entry audit.Entry) error {
+	entry.Subjects = nil
+	for i := from; i < min(to, from+audit.MaxSubjects); i++ {
+		subject := audit.Subject{Digest: hex.EncodeToString(r.digests[i][:])}
+		if entry.Act == audit.Deletion { // of the deleting party's own
+			subject.ID = string(r.ids[i])
+		}
+		entry.Subjects = append(entry.Subjects, subject)
+	}
+	if entry.Act != audit.Deletion {
+		entry.Digest = audit.DigestAll(slices.Clone(r.digests[from:to]))
+	}
+	_, err := s.store.Remove(ctx, r.collection.ID, r.dates[from:to], block, entry)
+	return err
 }

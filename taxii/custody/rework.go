@@ -20,18 +20,11 @@ func (s *Service) Retract(ctx context.Context, c *exchange.Collection, ids []sti
 	if len(ids) == 0 {
 		return nil
 	}
-	return s.recorder.Exclusive(ctx, func() error {
-		var gone gathered
-		for chunk := range slices.Chunk(ids, atOnce) {
-			if err := s.each(ctx, c, all(chunk...), gone.add); err != nil {
-				return err
-			}
-		}
-		if err := s.recall(ctx, c, &gone, why); err != nil {
-			return err
-		}
-		return s.remove(ctx, c, &gone, store.Block{}, reworked(c, why))
-	})
+	gone, err := s.allOf(ctx, c, ids)
+	if err != nil {
+		return err
+	}
+	return s.takeBack(ctx, []*removal{gone}, "", gone.key(), why, store.Block{}, reworked(c, why))
 }
 
 // Relabel takes objects without versions out of a collection that the centre
@@ -41,41 +34,38 @@ func (s *Service) Relabel(ctx context.Context, c *exchange.Collection, ids []sti
 	if len(ids) == 0 {
 		return nil
 	}
-	return s.recorder.Exclusive(ctx, func() error {
-		var old gathered
-		for chunk := range slices.Chunk(ids, atOnce) {
-			if err := s.each(ctx, c, all(chunk...), old.add); err != nil {
-				return err
-			}
-		}
-		return s.remove(ctx, c, &old, store.Block{}, reworked(c, "It is written again under another label."))
-	})
+	old, err := s.allOf(ctx, c, ids)
+	if err != nil {
+		return err
+	}
+	return s.remove(ctx, old, store.Block{}, reworked(c, "It is written again under another label."))
 }
 
 // Supersede removes from a collection that the centre writes all versions but the
 // newest of each object that has one from since or later. Nobody is told: who got an
 // older one gets the newest.
 func (s *Service) Supersede(ctx context.Context, c *exchange.Collection, since time.Time) error {
-	return s.recorder.Exclusive(ctx, func() error {
-		versions := map[stix.ID][]version{}
-		err := s.each(ctx, c, taxii.Match{Versions: taxii.Versioning{All: true}}, func(o *stix.Object, d store.Detail) {
-			versions[o.ID] = append(versions[o.ID], version{*o, d})
-		})
-		if err != nil {
-			return err
-		}
-		var old gathered
-		for _, id := range slices.Sorted(maps.Keys(versions)) {
-			all := versions[id]
-			slices.SortFunc(all, version.compare)
-			if last := len(all) - 1; !all[last].object.Version().Time().Before(since) {
-				for _, v := range all[:last] {
-					old.add(&v.object, v.detail)
+	versions := map[stix.ID][]version{}
+	err := s.each(ctx, c, taxii.Match{Versions: taxii.Versioning{All: true}}, func(o *stix.Object, d store.Detail) error {
+		versions[o.ID] = append(versions[o.ID], version{*o, d})
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	old := newRemoval(c)
+	for _, id := range slices.Sorted(maps.Keys(versions)) {
+		all := versions[id]
+		slices.SortFunc(all, version.compare)
+		if last := len(all) - 1; !all[last].object.Version().Time().Before(since) {
+			for _, v := range all[:last] {
+				if err := old.add(&v.object, v.detail); err != nil {
+					return err
 				}
 			}
 		}
-		return s.remove(ctx, c, &old, store.Block{}, reworked(c, "An older version rested on data that was taken back."))
-	})
+	}
+	return s.remove(ctx, old, store.Block{}, reworked(c, "An older version rested on data that was taken back."))
 }
 
 // version is one version of an object.

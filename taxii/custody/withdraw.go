@@ -14,9 +14,11 @@ import (
 	"comity/taxii/exchange"
 )
 
-// BarReason is the reason under which a withdrawal keeps data from coming back;
+// BlockReason is the reason under which a withdrawal keeps data from coming back;
 // see store.Block.
-func BarReason(agreement, party string) string { return "withdrawal of " + agreement + " by " + party }
+func BlockReason(agreement, party string) string {
+	return "withdrawal of " + agreement + " by " + party
+}
 
 // Withdraw carries out the notice of a party under the termination article. Its
 // flows stop at once; what it sent under the agreement goes, and what others
@@ -43,43 +45,31 @@ func (s *Service) Withdraw(ctx context.Context, by, id, party, reason string) (o
 	if o := d.Organisations[party]; o != nil {
 		identity = o.Identity
 	}
-	bar := store.Block{Reason: BarReason(id, party), Origin: party, Identity: identity}
+	block := store.Block{Reason: BlockReason(id, party), Origin: party, Identity: identity}
 	why := fmt.Sprintf("A source withdrew its data under article %s of its agreement.", clause.Article)
 	entry := audit.Entry{
 		Act: audit.Withdrawal, Account: by, Org: party, Agreement: id, Article: clause.Article,
 		Text: "withdrawal by notice: " + reason, Parties: []string{party, p.Centre().ID},
 	}
+	ctx = context.WithoutCancel(ctx) // what is begun is finished
+	var removals []*removal
 	var digests [][32]byte
-	err = s.recorder.Exclusive(ctx, func() error {
-		holders, parts := recalls{}, map[*exchange.Collection]*gathered{}
-		for _, c := range s.affected(p, own, id, party, identity) {
-			mine := &gathered{}
-			if err := s.each(ctx, c, all(), func(o *stix.Object, d store.Detail) {
-				if c.Writer == party || o.Creator == stix.ID(identity) {
-					mine.add(o, d)
-				}
-			}); err != nil {
-				return err
+	for _, c := range s.affected(p, own, id, party, identity) {
+		r := newRemoval(c)
+		if err := s.each(ctx, c, all(), func(o *stix.Object, d store.Detail) error {
+			if c.Writer != party && o.Creator != stix.ID(identity) {
+				return nil
 			}
-			got, err := s.store.Holders(ctx, c.ID, mine.dates)
-			if err != nil {
-				return err
-			}
-			holders.add(others(others(got, c.Writer), party), mine)
-			parts[c] = mine
-			digests = append(digests, mine.digests...)
+			return r.add(o, d)
+		}); err != nil {
+			return out, err
 		}
-		if err := s.send(ctx, p, holders, "withdrawal|"+id+"|"+party+"|"+taxii.FormatTime(s.now()), why); err != nil {
-			return err
-		}
-		for c, mine := range parts {
-			if err := s.remove(ctx, c, mine, bar, entry); err != nil {
-				return err
-			}
-		}
-		return s.forget(ctx, own, entry)
-	})
-	if err != nil {
+		removals, digests = append(removals, r), append(digests, r.digests...)
+	}
+	if err := s.takeBack(ctx, removals, party, "withdrawal|"+id+"|"+party, why, block, entry); err != nil {
+		return out, err
+	}
+	if err := s.forget(ctx, own, entry); err != nil {
 		return out, err
 	}
 	return s.certify(ctx, digests, entry, reason)

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"comity/stix"
 	"comity/store"
 	"comity/store/bolt"
@@ -101,9 +103,45 @@ type world struct {
 	*testing.T
 	dir      string
 	clock    atomic.Int64 // µs
-	store    *bolt.Store
+	store    *faultyStore
 	recorder *audit.Recorder
 	custody  *custody.Service
+}
+
+// faultyStore calls what a test puts before a method of the store.
+type faultyStore struct {
+	*bolt.Store
+	beforeAppend, beforeHolders func()
+	beforeRemove                func(dates []time.Time)
+	beforeRecord                func(audit.Entry)
+}
+
+func (s *faultyStore) Record(ctx context.Context, entries ...audit.Entry) error {
+	if s.beforeRecord != nil {
+		s.beforeRecord(entries[0])
+	}
+	return s.Store.Record(ctx, entries...)
+}
+
+func (s *faultyStore) Append(ctx context.Context, g exchange.Grant, part store.Part) (store.Status, store.Outcomes, error) {
+	if s.beforeAppend != nil {
+		s.beforeAppend()
+	}
+	return s.Store.Append(ctx, g, part)
+}
+
+func (s *faultyStore) Holders(ctx context.Context, collection uuid.UUID, dates []time.Time, after uint64) ([]store.Holder, error) {
+	if s.beforeHolders != nil {
+		s.beforeHolders()
+	}
+	return s.Store.Holders(ctx, collection, dates, after)
+}
+
+func (s *faultyStore) Remove(ctx context.Context, collection uuid.UUID, dates []time.Time, block store.Block, entry audit.Entry) (int, error) {
+	if s.beforeRemove != nil {
+		s.beforeRemove(dates)
+	}
+	return s.Store.Remove(ctx, collection, dates, block, entry)
 }
 
 var centreKey = ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
@@ -145,10 +183,10 @@ func (w *world) open() {
 	if err != nil {
 		w.Fatal(err)
 	}
-	w.store = s
+	w.store = &faultyStore{Store: s}
 	log := slog.New(slog.DiscardHandler)
-	w.recorder = audit.New(s.Record, w.now, log)
-	w.custody = custody.New(s, exchange.NewCurrent(s), w.recorder, centreKey, w.now, log)
+	w.recorder = audit.New(w.store.Record, w.now, log)
+	w.custody = custody.New(w.store, exchange.NewCurrent(w.store), w.recorder, centreKey, w.now, log)
 }
 
 func (w *world) now() time.Time        { return time.UnixMicro(w.clock.Load()).UTC() }

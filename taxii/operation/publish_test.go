@@ -239,7 +239,7 @@ func TestWithdrawAndPushAgain(t *testing.T) {
 	if w.stats("").C2.Identified == want.Centre.C2.Identified {
 		t.Error("the withdrawal took nothing: the test shows nothing")
 	}
-	w.must(w.store.Unblock(t.Context(), custody.BarReason("dea-fir", "fir")))
+	w.must(w.store.Unblock(t.Context(), custody.BlockReason("dea-fir", "fir")))
 	written := w.policy().Written("fir", "dea-fir")
 	w.amend(func(d *exchange.Directory) {
 		for _, c := range written {

@@ -189,7 +189,7 @@ func TestHoldersAreExactlyWhoFetched(t *testing.T) {
 	for _, d := range page.Details {
 		added = append(added, d.DateAdded)
 	}
-	holders, err := w.store.Holders(t.Context(), grant.ID(), added)
+	holders, err := w.store.Holders(t.Context(), grant.ID(), added, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

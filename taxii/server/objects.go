@@ -127,7 +127,7 @@ type found struct {
 // known to be held here. What is not sent is not delivered: that is HEAD, and what
 // the caller has already, which is on record from when it was sent.
 func (s *Server) read(r *http.Request, c *caller, a asked, fields []string, into *store.Page) (p found, err error) {
-	defer s.Recorder.Reading()()
+	defer s.Recorder.Reading(c.grant.ID())()
 	if p.sheet, err = s.onShelf(r.Context(), c.grant, a); err != nil {
 		return p, err
 	}
