@@ -1,6 +1,7 @@
 package stix
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -380,6 +381,16 @@ func (d *Decoder) enter() error {
 
 // byteOrderMark is what some editors put before a text in UTF-8.
 const byteOrderMark = "\ufeff"
+
+// SkipByteOrderMark reads over a byte order mark at the beginning of in, which
+// files may have, and tells whether there was one. A push has none.
+func SkipByteOrderMark(in *bufio.Reader) bool {
+	if head, _ := in.Peek(len(byteOrderMark)); string(head) != byteOrderMark {
+		return false
+	}
+	_, _ = in.Discard(len(byteOrderMark))
+	return true
+}
 
 // noList is notForm for a JSON object, which [Decoder.Around] returns.
 func (d *Decoder) noList(text string) error {

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 
+	"comity/stix"
 	"comity/stix/convert"
 )
 
@@ -23,7 +25,9 @@ func (c *convertCmd) Run(sh *shell) error {
 		return err
 	}
 	defer in.Close()
-	report, err := sh.convert(in, c.Output)
+	bundle := bufio.NewReader(in)
+	stix.SkipByteOrderMark(bundle)
+	report, err := sh.convert(bundle, c.Output)
 	for _, e := range report.Entries {
 		if sh.json {
 			if err := json.NewEncoder(sh.err).Encode(e); err != nil {
@@ -41,7 +45,7 @@ func (c *convertCmd) Run(sh *shell) error {
 			c.File, report.Objects, report.Converted, report.Observables, len(report.Entries))
 	}
 	if report.Unread > 0 {
-		return fmt.Errorf("%s: %d objects are no STIX objects and were left as they are", c.File, report.Unread)
+		return fmt.Errorf("%s: %d objects are no STIX objects: they were left as they are, or out if they are no JSON", c.File, report.Unread)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"net/url"
 	"os"
 
+	"comity/stix"
 	"comity/taxii"
 	"comity/taxii/admin"
 )
@@ -45,7 +47,9 @@ func (c *importCmd) Run(sh *shell) (err error) {
 		if err != nil {
 			return err
 		}
-		answer, err := client.Stream(sh.ctx, "import", url.Values{"collection": {c.Collection}, "as": {c.As}}, in)
+		body := bufio.NewReader(in)
+		stix.SkipByteOrderMark(body)
+		answer, err := client.Stream(sh.ctx, "import", url.Values{"collection": {c.Collection}, "as": {c.As}}, body)
 		in.Close()
 		if err != nil {
 			return fmt.Errorf("%s: %w", file, err)

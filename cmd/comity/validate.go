@@ -6,12 +6,14 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"comity/stix/validate"
 )
 
 type validateCmd struct {
-	Files  []string `arg:"" name:"file" help:"Bundles, envelopes, lists or single objects, folders of them, or - for standard input."`
+	Files  []string `arg:"" name:"file" help:"Bundles, envelopes, lists or single objects, also one a line, folders of them, or - for standard input."`
 	Format string   `enum:"text,jsonl" default:"text" help:"text, or one JSON object a file."`
 	Strict bool     `help:"Make errors of warnings."`
 	Spec   string   `enum:",2.0,2.1" default:"" help:"Take objects without spec_version for this version (2.1, unless the bundle itself says 2.0)."`
@@ -21,7 +23,7 @@ type validateCmd struct {
 type finding struct {
 	Rule    string `json:"rule"`
 	Path    string `json:"path"`
-	ID      string `json:"id"` // objects/<n> where it has none, "" for what surrounds the objects
+	ID      string `json:"id"` // objects/<n> or line <n> where it has none, "" for what surrounds the objects
 	Message string `json:"message"`
 }
 
@@ -37,6 +39,9 @@ func (c *validateCmd) Run(sh *shell) error {
 	files, err := expand(c.Files)
 	if err != nil {
 		return err
+	}
+	if len(files) == 0 {
+		return fmt.Errorf("no file to check: a folder is searched for %s", strings.Join(extensions, ", "))
 	}
 	bar := sh.progress(int64(len(files)), "validating")
 	defer bar.Close()
@@ -63,7 +68,16 @@ func (c *validateCmd) Run(sh *shell) error {
 	return nil
 }
 
-// expand replaces folders by the JSON files in them.
+// extensions are those of the files that are checked in a folder.
+var extensions = []string{".json", ".stix", ".stix2", ".jsonl", ".ndjson"}
+
+// hasLines tells whether a file has an object on each line, by its name.
+func hasLines(file string) bool {
+	ext := filepath.Ext(file)
+	return ext == ".jsonl" || ext == ".ndjson"
+}
+
+// expand replaces folders by the files of STIX in them.
 func expand(names []string) (files []string, err error) {
 	for _, name := range names {
 		err := filepath.WalkDir(name, func(path string, entry fs.DirEntry, err error) error {
@@ -72,7 +86,7 @@ func expand(names []string) (files []string, err error) {
 				files = append(files, name)
 			case err != nil:
 				return err
-			case !entry.IsDir() && (path == name || filepath.Ext(path) == ".json"):
+			case !entry.IsDir() && (path == name || slices.Contains(extensions, filepath.Ext(path))):
 				files = append(files, path)
 			}
 			return nil
@@ -93,9 +107,16 @@ func (c *validateCmd) validate(sh *shell, file string) (verdict, error) {
 	}
 	defer in.Close()
 	policy := validate.Policy{STIX20: c.Spec == "2.0", BundleDecides: c.Spec == ""}
-	err = validate.Document(in, policy, func(r validate.Result) {
+	read := validate.Document
+	if hasLines(file) {
+		read = validate.Lines
+	}
+	err = read(in, policy, func(r validate.Result) {
 		id := r.ID
-		if id == "" && r.Index >= 0 {
+		switch {
+		case id == "" && r.Line > 0:
+			id = fmt.Sprintf("line %d", r.Line)
+		case id == "" && r.Index >= 0:
 			id = fmt.Sprintf("objects/%d", r.Index)
 		}
 		for _, f := range r.Findings {

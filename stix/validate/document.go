@@ -7,6 +7,8 @@ import (
 	"io"
 	"strings"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"comity/stix"
 	"comity/stix/rawjson"
 )
@@ -24,10 +26,22 @@ type Result struct {
 // STIX document but is looked into. It calls each for every object in order,
 // and last for the document itself if it has findings of its own. It holds one
 // object at a time. An object that is no I-JSON does not hinder the others; where
-// not even its end can be found, the document ends with a finding. The error is
-// the reader's.
+// not even its end can be found, the document ends with a finding. What is plainly
+// a document a line is read by [Lines]. The error is the reader's.
 func Document(r io.Reader, policy Policy, each func(Result)) error {
-	return newDocument(policy, each).read(r)
+	in := bufio.NewReaderSize(r, 64<<10)
+	if areLines(in) {
+		return Lines(in, policy, each)
+	}
+	return newDocument(policy, each).read(in)
+}
+
+// areLines tells whether the first line is a whole JSON object, and another
+// follows.
+func areLines(in *bufio.Reader) bool {
+	head, _ := in.Peek(in.Size())
+	line, rest, _ := bytes.Cut(bytes.TrimPrefix(head, []byte("\ufeff")), []byte("\n"))
+	return bytes.HasPrefix(bytes.TrimSpace(rest), []byte("{")) && jsontext.Value(line).IsValid()
 }
 
 // Lines checks a file that has a STIX document on each line (NDJSON), such as
@@ -55,8 +69,8 @@ type document struct {
 	policy Policy
 	each   func(Result)
 	line   int
-	n      int                   // objects so far
-	seen   map[stix.Key]struct{} // ids with versions
+	n      int // objects so far
+	seen   versions
 
 	outer   checker // of what surrounds the objects
 	version string  // spec_version of the bundle, as far as it was read
@@ -65,7 +79,7 @@ type document struct {
 }
 
 func newDocument(policy Policy, each func(Result)) *document {
-	return &document{policy: policy, each: each, seen: map[stix.Key]struct{}{}}
+	return &document{policy: policy, each: each, seen: versions{content: map[stix.Key][32]byte{}, known: map[stix.Key]*history{}}}
 }
 
 // read checks one document.
@@ -73,7 +87,9 @@ func (d *document) read(r io.Reader) error {
 	d.outer = checker{policy: d.policy, std: stix21(), modern: stix21(), shape: &shape{class: "bundle"}, typ: "bundle"}
 	d.version, d.list, d.trusted = "", true, nil
 	in := bufio.NewReader(r)
-	d.skipMark(in)
+	if stix.SkipByteOrderMark(in) {
+		d.outer.warn("R-001", "a byte order mark stands before the JSON text: leave it out")
+	}
 	first := d.n
 	decoder := stix.NewDecoder(in)
 	array := firstByte(in) == '['
@@ -126,15 +142,6 @@ func documentFault(err error) (f Finding, ok bool) {
 	return Finding{}, false
 }
 
-// skipMark skips a byte order mark.
-func (d *document) skipMark(in *bufio.Reader) {
-	const mark = "\ufeff"
-	if head, _ := in.Peek(len(mark)); string(head) == mark {
-		_, _ = in.Discard(len(mark))
-		d.outer.warn("R-001", "a byte order mark stands before the JSON text: leave it out")
-	}
-}
-
 // firstByte is the first byte behind whitespace, which is skipped; 0 without.
 func firstByte(in *bufio.Reader) byte {
 	for {
@@ -169,18 +176,13 @@ func (d *document) objects(in *stix.Decoder) error {
 	}
 }
 
-// object checks one object, and whether its version came before.
+// object checks one object, also against the versions that came before.
 func (d *document) object(raw []byte) {
-	id, _ := rawjson.Text(rawjson.Member(raw, "id"))
 	found := Object(raw, d.policyFor(raw))
-	if len(id) > 0 {
-		version, _ := rawjson.Text(rawjson.Member(raw, "modified"))
-		key := stix.ID(string(id) + " " + instant(version)).Key()
-		if _, twice := d.seen[key]; twice {
-			found = append(found, Finding{Rule: "R-143", Path: "/id", Message: "this version of the object came before", Warning: true})
-		}
-		d.seen[key] = struct{}{}
+	if o, err := stix.NewObject(raw); err == nil {
+		found = append(found, d.seen.add(&o)...)
 	}
+	id, _ := rawjson.Text(rawjson.Member(raw, "id"))
 	d.each(Result{Index: d.n, Line: d.line, ID: clip(id, 300), Findings: found})
 }
 
@@ -200,18 +202,6 @@ func (d *document) policyFor(object []byte) Policy {
 		}
 	}
 	return policy
-}
-
-// instant is a timestamp without the zeros at the end of its fraction: equal
-// for equal times.
-func instant(s []byte) string {
-	if fraction, ok := timestampForm(s); ok && len(fraction) > 0 {
-		s = s[:len(s)-1-len(fraction)+len(bytes.TrimRight(fraction, "0"))]
-		s = bytes.TrimSuffix(s, []byte("."))
-	} else {
-		s = bytes.TrimSuffix(s, []byte("Z"))
-	}
-	return string(s)
 }
 
 // surroundings checks what is around the list of objects: a bundle, or an

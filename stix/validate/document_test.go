@@ -104,8 +104,67 @@ func TestSameVersionTwiceIsSeenWhateverItsSpelling(t *testing.T) {
 		"2024-03-05T08:00:00.0001Z": false, "2024-03-05T08:00:01.000Z": false,
 	} {
 		all := results(t, `{`+bundle+`,"objects":[`+version("2024-03-05T08:00:00.000Z")+`,`+version(other)+`]}`, validate.Policy{})
-		if got := has(all[1].Findings, "R-143", true); got != twice {
+		if got := has(all[1].Findings, "R-143", true) || has(all[1].Findings, "R-056", false); got != twice {
 			t.Errorf("%s after .000: %v, want it seen as the same: %t", other, all[1].Findings, twice)
+		}
+	}
+}
+
+// The versions of one file are held against each other by the rules of a push.
+func TestVersionsOfAFileFollowTheRulesOfAPush(t *testing.T) {
+	version := func(modified, more string) string {
+		return strings.Replace(head, `"modified":"2024-03-05T08:00:00.000Z"`, `"modified":"`+modified+`"`, 1) + more + `}`
+	}
+	const first, second, third = "2024-03-05T08:00:00.000Z", "2024-03-06T08:00:00.000Z", "2024-03-07T08:00:00.000Z"
+	creator := `,"created_by_ref":"identity--9f1d0c6e-2b1a-4c3e-8d5f-0123456789ab"`
+	marking := func(name string) string {
+		return `{"type":"marking-definition","spec_version":"2.1","id":"marking-definition--34098fce-860f-48ae-8e50-ebd3cc5e41da","created":"2017-01-20T00:00:00.000Z","definition_type":"tlp",` +
+			name + `"definition":{"tlp":"green"}}`
+	}
+	for name, tt := range map[string]struct {
+		objects []string
+		want    string // the finding of the last
+	}{
+		"a later version":            {[]string{version(first, ""), version(second, ",\"description\":\"a\"")}, ""},
+		"another creator":            {[]string{version(first, ""), version(second, creator)}, "R-057 warning"},
+		"another created":            {[]string{version(first, ""), strings.Replace(version(second, ""), `"created":"2024-03-05`, `"created":"2024-03-04`, 1)}, "R-055 warning"},
+		"after it was revoked":       {[]string{version(first, ""), version(second, `,"revoked":true`), version(third, "")}, "R-058 warning"},
+		"revoked before the newest":  {[]string{version(third, ""), version(second, `,"revoked":true`)}, "R-058 warning"},
+		"revoked last":               {[]string{version(second, ""), version(first, ""), version(third, `,"revoked":true`)}, ""},
+		"the same once more":         {[]string{version(first, ""), version(first, "")}, "R-143 warning"},
+		"the same, members moved":    {[]string{version(first, `,"description":"b"`), strings.Replace(version(first, ""), `"name"`, `"description":"b","name"`, 1)}, "R-143 warning"},
+		"one version, two contents":  {[]string{version(first, ""), version(first, `,"description":"b"`)}, "R-056 error"},
+		"an observable, two of them": {[]string{mutex, strings.Replace(mutex, "}", `,"x_acme_a":1}`, 1)}, "R-184 warning"},
+		"a marking of TLP":           {[]string{marking(`"name":"TLP:GREEN",`), marking("")}, "R-056 warning"},
+	} {
+		all := results(t, `{`+bundle+`,"objects":[`+strings.Join(tt.objects, ",")+`]}`, validate.Policy{})
+		got := ""
+		for _, f := range all[len(all)-1].Findings {
+			switch f.Rule {
+			case "R-055", "R-056", "R-057", "R-058", "R-143", "R-184":
+				got += f.Rule + map[bool]string{true: " warning", false: " error"}[f.Warning]
+			}
+		}
+		if got != tt.want {
+			t.Errorf("%s: %q, want %q", name, got, tt.want)
+		}
+	}
+}
+
+// Without spec_version an object is taken for STIX 2.0. Where that is why it
+// is refused, the refusal says so first, and says nothing else if it would be
+// good STIX 2.1.
+func TestMissingSpecVersionIsSaidFirst(t *testing.T) {
+	const malware = `{"type":"malware","id":"malware--9f1d0c6e-2b1a-4c3e-8d5f-0123456789ab","created":"2024-03-05T08:00:00.000Z","modified":"2024-03-05T08:00:00.000Z","name":"a"`
+	for object, want := range map[string]string{
+		malware + `,"is_family":false}`: `[R-038 /spec_version: no spec_version, so it was taken for STIX 2.0, which it is not: add "spec_version":"2.1"]`,
+		malware + `}`:                   `[R-038 /spec_version: no spec_version: taken for STIX 2.0 R-006 /labels: required, but missing]`,
+		malware + `,"labels":["worm"]}`: `[]`,
+		strings.Replace(malware, `"id"`, `"spec_version":"2.0","id"`, 1) + `,"is_family":false}`: `[R-006 /labels: required, but missing]`,
+	} {
+		all := validate.Object([]byte(object), validate.Policy{STIX20: true})
+		if got := fmt.Sprint(all.Errors()); got != want {
+			t.Errorf("%s: %s, want %s", object, got, want)
 		}
 	}
 }

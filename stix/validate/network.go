@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"net/mail"
 	"net/netip"
+	"strings"
+	"unicode"
 
 	"golang.org/x/net/idna"
 )
@@ -64,15 +66,19 @@ func mac(c *checker, _ *valueType, s []byte) {
 // uLabel checks a label that is not ASCII by RFC 5890.
 var uLabel = idna.New(idna.ValidateLabels(true), idna.BidiRule(), idna.StrictDomainName(false))
 
-// domain: labels of RFC 1034, at most 63 octets each and 253 in all, or of RFC
+// domain: labels of RFC 1034, at most 63 bytes each and 253 in all, or of RFC
 // 5890. Underscores are a warning: _dmarc and the like are seen.
 func domain(c *checker, _ *valueType, s []byte) {
 	if c.facts().defanged {
 		return
 	}
 	name := bytes.TrimSuffix(s, []byte("."))
+	odd := ""
+	if !isASCII(name) {
+		name, odd = asciiDots(name)
+	}
 	ok, underscore := len(name) > 0 && len(name) <= 253*4, bytes.IndexByte(name, '_') >= 0
-	octets := 0
+	length := 0
 	for label := range bytes.SplitSeq(name, []byte(".")) {
 		if !ok {
 			break
@@ -83,18 +89,37 @@ func domain(c *checker, _ *valueType, s []byte) {
 			ascii, err = uLabel.ToASCII(ascii)
 			ok = err == nil
 		}
-		octets += len(ascii) + 1
+		length += len(ascii) + 1
 		ok = ok && len(ascii) >= 1 && len(ascii) <= 63 && ascii[0] != '-' && ascii[len(ascii)-1] != '-'
 		for i := range len(ascii) {
 			ok = ok && (isAlphanumeric(ascii[i]) || ascii[i] == '-' || ascii[i] == '_')
 		}
 	}
 	switch {
-	case !ok || octets > 254:
+	case !ok || length > 254:
 		c.noValue("R-148", s, "is no domain name")
 	case underscore:
 		c.warn("R-148", "%s has an underscore, which no host name has", quote(s))
+	case odd != "":
+		c.warn("R-148", "%s has %q, which no domain name has (RFC 5892)", quote(s), odd)
 	}
+}
+
+// asciiDots is a domain name with the dots of other scripts as dots, and a
+// character of it that IDNA 2008 does not allow, such as one of those or a
+// symbol.
+func asciiDots(name []byte) (dotted []byte, odd string) {
+	dotted = bytes.Map(func(r rune) rune {
+		switch {
+		case r == '。' || r == '．' || r == '｡':
+			odd = string(r)
+			return '.'
+		case r > unicode.MaxASCII && !unicode.In(r, unicode.L, unicode.M, unicode.Nd) && !unicode.Is(unicode.Join_Control, r) && !strings.ContainsRune("·͵׳״・", r):
+			odd = string(r)
+		}
+		return r
+	}, name)
+	return dotted, odd
 }
 
 func isASCII(s []byte) bool {
@@ -111,7 +136,11 @@ func email(c *checker, _ *valueType, s []byte) {
 	if c.facts().defanged {
 		return
 	}
-	if len(s) <= 998 && !bytes.ContainsAny(s, "<>(), \t\r\n") {
+	unquoted := s
+	if at := bytes.LastIndexByte(s, '@'); at > 1 && s[0] == '"' && s[at-1] == '"' {
+		unquoted = s[at:] // a quoted local part may have any character
+	}
+	if len(s) <= 998 && !bytes.ContainsAny(unquoted, "<>(), \t\r\n") {
 		if address, err := mail.ParseAddress(string(s)); err == nil && address.Name == "" {
 			return
 		}

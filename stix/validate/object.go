@@ -36,7 +36,24 @@ func Object(raw []byte, policy Policy) Findings {
 	if c.shape != nil {
 		c.part(c.shape, 0)
 	}
+	if c.old && c.errors > 0 && rawjson.Member(raw, "spec_version") == nil {
+		return c.unsure()
+	}
 	return c.found
+}
+
+// unsure puts first why a broken object was taken for STIX 2.0. That is all
+// there is to say if nothing but spec_version is missing for STIX 2.1 (R-038).
+func (c *checker) unsure() Findings {
+	old := c.found
+	policy := c.policy
+	policy.STIX20 = false
+	modern := Object(c.b, policy)
+	if errors := modern.Errors(); len(errors) == 1 && errors[0].Rule == "R-038" {
+		errors[0].Message = `no spec_version, so it was taken for STIX 2.0, which it is not: add "spec_version":"2.1"`
+		return append(errors, modern.Warnings()...)
+	}
+	return append(Findings{{Rule: "R-038", Path: "/spec_version", Message: "no spec_version: taken for STIX 2.0"}}, old...)
 }
 
 // choose finds the shape of the object by its type and version.
