@@ -51,6 +51,7 @@ type commands struct {
 	Submission submissionCmd `cmd:"" help:"What became of a push."`
 	Validate   validateCmd   `cmd:"" help:"Check bundles or envelopes without storing anything."`
 	Convert    convertCmd    `cmd:"" help:"Upgrade a STIX 2.0 bundle to STIX 2.1."`
+	Match      matchCmd      `cmd:"" help:"Match STIX patterns against observed data."`
 
 	Op      opCmd      `cmd:"" help:"Operations: figures, findings, reports, outcomes."`
 	Report  reportCmd  `cmd:"" help:"Cyber Activity Reports: draft, publish, read."`

@@ -108,27 +108,34 @@ type exportCmd struct {
 }
 
 func (c *exportCmd) Run(sh *shell) error {
+	return sh.export(c.Collection, c.As, c.Since, func(bundle io.Reader) error {
+		_, err := io.Copy(sh.document, bundle)
+		return err
+	})
+}
+
+// export hands a collection to read as one bundle.
+func (sh *shell) export(collection, as, since string, read func(bundle io.Reader) error) error {
 	client, err := sh.connect()
 	if err != nil {
 		return err
 	}
 	defer client.Close()
-	args := url.Values{"collection": {c.Collection}}
-	if c.As != "" {
-		args.Set("as", c.As)
+	args := url.Values{"collection": {collection}}
+	if as != "" {
+		args.Set("as", as)
 	}
-	since, err := parseTime(c.Since)
+	from, err := parseTime(since)
 	if err != nil {
 		return err
 	}
-	if since != nil {
-		args.Set("since", taxii.FormatTime(*since))
+	if from != nil {
+		args.Set("since", taxii.FormatTime(*from))
 	}
-	answer, err := client.Stream(sh.ctx, "export", args, nil)
+	bundle, err := client.Stream(sh.ctx, "export", args, nil)
 	if err != nil {
 		return err
 	}
-	defer answer.Close()
-	_, err = io.Copy(sh.document, answer)
-	return err
+	defer bundle.Close()
+	return read(bundle)
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"golang.org/x/text/unicode/norm"
+
+	"comity/stix"
 )
 
 // DefaultBudget is the steps that one Match may take, of some ten nanoseconds each: a
@@ -105,6 +107,32 @@ func (m *Matcher) Match(observations []*Observation) (Match, error) {
 	}
 	slices.Sort(taken)
 	return Match{true, slices.Compact(taken)}, nil
+}
+
+// Matches lists the observations that satisfy p, each by itself; if none does,
+// those of the set that [Matcher.Match] names of all. It is nil without any.
+func (p *Pattern) Matches(observations []*Observation) (ids []stix.ID, err error) {
+	m, err := p.Compile()
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range observations {
+		alone, err := m.Match([]*Observation{o})
+		if err != nil {
+			return nil, err
+		}
+		if alone.Found {
+			ids = append(ids, o.ID)
+		}
+	}
+	if ids != nil {
+		return ids, nil
+	}
+	together, err := m.Match(observations)
+	for _, i := range together.Observations {
+		ids = append(ids, observations[i].ID)
+	}
+	return ids, err
 }
 
 // compiler makes conditions, and remembers what regular expressions cost.

@@ -181,3 +181,32 @@ func add(a, b int64) int64 {
 		return sum
 	}
 }
+
+// Observations makes an observation of each observed-data object, and of each
+// observable that none of them lists. What they refer to is looked for among the
+// objects.
+func Observations(objects []stix.Object) ([]*Observation, error) {
+	byID, listed := map[stix.ID]stix.Object{}, map[stix.ID]bool{}
+	for _, o := range objects {
+		byID[o.ID] = o
+		if o.Type == "observed-data" {
+			o.References(func(_ string, id stix.ID) { listed[id] = true })
+		}
+	}
+	find := func(id stix.ID) (stix.Object, bool) {
+		o, ok := byID[id]
+		return o, ok
+	}
+	var all []*Observation
+	for _, o := range objects {
+		if o.Type != "observed-data" && (o.Class() != stix.Observable || listed[o.ID]) || o.Revoked {
+			continue
+		}
+		obs, err := Observe(o, find)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, obs)
+	}
+	return all, nil
+}
