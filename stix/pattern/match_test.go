@@ -359,11 +359,12 @@ func TestOneBracketIsOneObject(t *testing.T) {
 	}
 }
 
-// object_refs makes an observation of what it names, and of that only.
+// object_refs makes an observation of what it names, and of that only; an empty
+// container beside it adds nothing.
 func TestObservedDataIsWhatItNames(t *testing.T) {
 	obs := observe(t, `{"type":"observed-data","spec_version":"2.1","created":"2024-01-01T00:00:00.000Z","modified":"2024-01-01T00:00:00.000Z",
 		"first_observed":"2024-01-01T00:00:00Z","last_observed":"2024-01-01T00:00:00Z","number_observed":2,
-		"created_by_ref":"`+id("identity", 9)+`",
+		"created_by_ref":"`+id("identity", 9)+`","objects":{},
 		"object_refs":["`+id("network-traffic", 1)+`","`+id("url", 3)+`","`+id("relationship", 4)+`"]}`,
 		`{"type":"network-traffic","protocols":["tcp"],"src_ref":"`+id("ipv4-addr", 2)+`"}`,
 		`{"type":"ipv4-addr","value":"198.51.100.7"}`,

@@ -58,7 +58,7 @@ func Observe(o stix.Object, find func(stix.ID) (stix.Object, bool)) (*Observatio
 		return obs, obs.follow(o, find)
 	}
 	obs.read(members)
-	if container, ok := members["objects"].(map[string]any); ok {
+	if container, _ := members["objects"].(map[string]any); len(container) > 0 {
 		if len(container) > MaxObjects {
 			return nil, tooMany(o.ID)
 		}
