@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -107,7 +108,7 @@ func (c *accountDisableCmd) Run(sh *shell) error {
 
 func (sh *shell) printAccounts(result any, list ...exchange.Account) error {
 	return sh.print(result, func(w io.Writer) {
-		for _, a := range list {
+		table(w, "account,kind,state,action,purposes,for", list, func(a exchange.Account) []any {
 			kind, state := "service", "enabled"
 			if a.Person {
 				kind = "person"
@@ -115,7 +116,7 @@ func (sh *shell) printAccounts(result any, list ...exchange.Account) error {
 			if a.Disabled {
 				state = "disabled"
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", a.ID(), kind, state, a.Action, strings.Join(a.Purposes, ","))
-		}
+			return []any{a.ID(), kind, state, a.Action, strings.Join(a.Purposes, ","), cmp.Or(a.For, "-")}
+		})
 	})
 }

@@ -107,12 +107,12 @@ func standing(a admin.Agreement) string {
 
 func (sh *shell) printAgreements(result any, list ...admin.Agreement) error {
 	return sh.print(result, func(w io.Writer) {
-		for _, a := range list {
+		table(w, "agreement,kind,state,term,collections", list, func(a admin.Agreement) []any {
 			for _, warning := range a.Warnings {
 				sh.say("%s", warning)
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s to %s\t%d collections\n", a.ID, a.Kind, standing(a),
-				a.Effective.UTC().Format(time.DateOnly), a.Expires.UTC().Format(time.DateOnly), a.Collections)
-		}
+			term := a.Effective.UTC().Format(time.DateOnly) + " to " + a.Expires.UTC().Format(time.DateOnly)
+			return []any{a.ID, a.Kind, standing(a), term, plural(a.Collections, "collection", "collections")}
+		})
 	})
 }

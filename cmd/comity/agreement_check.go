@@ -53,13 +53,17 @@ func (c *agreementCheckCmd) Run(sh *shell) error {
 			File: f.File, ID: f.ID, Articles: len(f.Articles), Digest: f.Digest(), Problems: []string{},
 			Missing: len(f.Parties) - len(f.SignedBy(orgs.key)),
 		}
-		for _, collection := range f.Collections() {
-			row.Collections++
-			row.Grants += len(collection.Organisations())
-		}
+		var own agreement.Problems
 		for _, p := range problems {
 			if p.File == f.File {
+				own = append(own, p)
 				row.Problems = append(row.Problems, p.String())
+			}
+		}
+		if own.Err() == nil {
+			for _, collection := range f.Collections() {
+				row.Collections++
+				row.Grants += len(collection.Organisations())
 			}
 		}
 		results = append(results, row)
@@ -100,6 +104,9 @@ func (c *agreementSignCmd) Run(sh *shell) error {
 		return problems.Err()
 	} else if slices.Contains(a.SignedBy(func(string) string { return formatPublic(key) }), c.As) {
 		return fmt.Errorf("%s: %s has signed this text with this key already", c.File, c.As)
+	}
+	if registered := sh.knownOrgs().key(c.As); registered != "" && registered != formatPublic(key) {
+		return fmt.Errorf("%s is not the key that is registered for %s: sign with that one, or register this one with comity org key", c.Key, c.As)
 	}
 	signed, err := agreement.Sign(source, c.As, c.By, key, time.Now())
 	if err != nil {

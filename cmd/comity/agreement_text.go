@@ -148,15 +148,16 @@ func (c *agreementDiffCmd) Run(sh *shell) error {
 		changes = append(changes, change(found))
 	}
 	return sh.print(changes, func(w io.Writer) {
-		for _, c := range changes {
+		if len(changes) == 0 {
+			fmt.Fprintln(w, "nobody gains or loses anything")
+			return
+		}
+		table(w, "organisation,collection,change,by", changes, func(c change) []any {
 			what := "gains " + c.Gains
 			if c.Loses != "" {
 				what = "loses " + c.Loses
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\tarticle %s\n", c.Organisation, c.Collection, what, c.Article)
-		}
-		if len(changes) == 0 {
-			fmt.Fprintln(w, "nobody gains or loses anything")
-		}
+			return []any{c.Organisation, c.Collection, what, "article " + c.Article}
+		})
 	})
 }

@@ -32,9 +32,9 @@ func (c *auditListCmd) Run(sh *shell) error {
 		return err
 	}
 	return sh.print(list, func(w io.Writer) {
-		for _, e := range list {
-			fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\n", e.Number, taxii.FormatTime(e.Time), e.Act, who(e), what(e))
-		}
+		table(w, "number,time,act,who,what", list, func(e audit.Entry) []any {
+			return []any{e.Number, taxii.FormatTime(e.Time), e.Act, who(e), what(e)}
+		})
 	})
 }
 
@@ -108,7 +108,7 @@ func (c *auditVerifyCmd) Run(sh *shell) error {
 	proved, err := audit.Verify(io.TeeReader(f, bar), checkpoints, c.Key...)
 	bar.Close()
 	if err != nil {
-		return fmt.Errorf("%s: %w", c.File, err)
+		return about(c.File, err)
 	}
 	result := struct {
 		File        string       `json:"file"`

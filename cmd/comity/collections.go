@@ -23,9 +23,9 @@ func (c *collectionsCmd) Run(sh *shell) error {
 		return err
 	}
 	return sh.print(list, func(w io.Writer) {
-		for _, c := range list {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%d objects\t%s\n", c.ID, c.Alias, rights(c.CanRead, c.CanWrite, false), c.Objects, c.Title)
-		}
+		table(w, "id,alias,rights,objects,title", list, func(c admin.Collection) []any {
+			return []any{c.ID, c.Alias, rights(c.CanRead, c.CanWrite, false), plural(int(c.Objects), "object", "objects"), c.Title}
+		})
 	})
 }
 
@@ -44,14 +44,13 @@ func (c *grantsCmd) Run(sh *shell) error {
 		return err
 	}
 	return sh.print(list, func(w io.Writer) {
-		for _, g := range list {
+		table(w, "organisation,collection,rights,by,until", list, func(g admin.Grant) []any {
 			by := fmt.Sprintf("article %s of %s", g.Article, g.Agreement)
 			if g.Letter != "" {
 				by += " by the letter " + g.Letter
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\tuntil %s\n", g.Organisation, g.Collection,
-				rights(g.CanRead, g.CanWrite, g.CanDelete), by, g.Until.UTC().Format(time.RFC3339))
-		}
+			return []any{g.Organisation, g.Collection, rights(g.CanRead, g.CanWrite, g.CanDelete), by, "until " + g.Until.UTC().Format(time.RFC3339)}
+		})
 	})
 }
 

@@ -36,7 +36,7 @@ func (c *compactCmd) Run(sh *shell) error {
 		return err
 	}
 	return sh.print(map[string]int64{"before": before, "after": after}, func(w io.Writer) {
-		fmt.Fprintf(w, "%d bytes, %d before\n", after, before)
+		fmt.Fprintf(w, "%s, %s before\n", size(after), size(before))
 	})
 }
 
@@ -49,13 +49,21 @@ func (sh *shell) stopped() error {
 	return nil
 }
 
+// errNoStore is a data folder without a store, or none.
+var errNoStore = errors.New("make one with comity init, or put a backup there with comity restore")
+
+// storeSize is the size of the store in bytes. A store without content is an
+// error: it was cut off, and opening it would make it an empty one.
 func (sh *shell) storeSize() (int64, error) {
-	info, err := os.Stat(filepath.Join(sh.data, bolt.FileName))
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0, fmt.Errorf("there is no store in %s", sh.data)
-	}
-	if err != nil {
+	path := filepath.Join(sh.data, bolt.FileName)
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return 0, fmt.Errorf("there is no store in the data folder %s: %w", sh.data, errNoStore)
+	case err != nil:
 		return 0, err
+	case info.Size() == 0:
+		return 0, fmt.Errorf("%s is empty, so what it held is lost: remove it and put a backup there with comity restore", path)
 	}
 	return info.Size(), nil
 }
@@ -80,11 +88,11 @@ func (c *restoreCmd) Run(sh *shell) error {
 	if key, err := centreKey(sh.data); err == nil && key == nil {
 		sh.say("a backup holds no key: put back %s too, which the centre signs with", filepath.Join(sh.data, keyFile))
 	}
-	size, err := sh.storeSize()
+	n, err := sh.storeSize()
 	if err != nil {
 		return err
 	}
-	return sh.print(map[string]any{"folder": sh.data, "bytes": size}, func(w io.Writer) {
-		fmt.Fprintf(w, "%s\t%d bytes\n", sh.data, size)
+	return sh.print(map[string]any{"folder": sh.data, "bytes": n}, func(w io.Writer) {
+		fmt.Fprintf(w, "%s\t%s\n", sh.data, size(n))
 	})
 }

@@ -1,48 +1,97 @@
 package main
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"io"
+	"os"
+	"regexp"
 	"strings"
 
 	"github.com/alecthomas/kong"
 	"github.com/pelletier/go-toml/v2"
 )
 
-// tomlConfig reads a configuration file: its keys are the flags of serve,
-// without the dashes in front. A flag or an environment variable wins over it.
+// tomlConfig reads a configuration file: its keys are the flags of serve and those
+// of every command, without the dashes in front. A flag wins over an environment
+// variable, which wins over the file.
 func tomlConfig(r io.Reader) (kong.Resolver, error) {
-	values := map[string]any{}
-	if err := toml.NewDecoder(r).Decode(&values); err != nil {
-		return nil, fmt.Errorf("read the configuration: %w", err)
+	c := config{name: "configuration"}
+	if f, ok := r.(interface{ Name() string }); ok {
+		c.name = f.Name()
 	}
-	return config(values), nil
+	var err error
+	if c.text, err = io.ReadAll(r); err != nil {
+		return nil, err
+	}
+	if err := toml.Unmarshal(c.text, &c.values); err != nil {
+		var at *toml.DecodeError
+		if errors.As(err, &at) {
+			line, column := at.Position()
+			return nil, fmt.Errorf("%s:%d:%d: %w", c.name, line, column, err)
+		}
+		return nil, fmt.Errorf("%s: %w", c.name, err)
+	}
+	return c, nil
 }
 
-type config map[string]any
+type config struct {
+	name   string // of the file
+	text   []byte
+	values map[string]any
+}
 
-// Validate refuses keys that are no flag of serve.
+// Validate refuses keys that are no flag, and values that no flag could have.
 func (c config) Validate(app *kong.Application) error {
 	known := map[string]bool{}
+	flags := app.Flags
 	for _, command := range app.Children {
 		if command.Name == "serve" {
-			for _, flag := range command.Flags {
-				known[flag.Name] = true
-			}
+			flags = append(flags, command.Flags...)
 		}
 	}
-	for key := range c {
-		if !known[strings.ReplaceAll(key, "_", "-")] {
-			return fmt.Errorf("configuration: unknown key %s", key)
+	for _, flag := range flags {
+		known[flag.Name] = true
+	}
+	for key, value := range c.values {
+		if !known[strings.ReplaceAll(key, "_", "-")] || key == "help" || key == "config" {
+			return fmt.Errorf("%s: unknown key %s: comity help serve lists the flags, which are the keys", c.at(key), key)
+		}
+		if _, ok := value.(map[string]any); ok {
+			return fmt.Errorf("%s: %s is a table: write a value", c.at(key), key)
 		}
 	}
 	return nil
 }
 
-// Resolve gives the value of one flag, nil if the file has none.
+// at is the file, and the line of a key where one can be told.
+func (c config) at(key string) string {
+	found := regexp.MustCompile(`(?m)^[ \t]*[\["']*` + regexp.QuoteMeta(key) + `\b`).FindIndex(c.text)
+	if found == nil {
+		return c.name
+	}
+	return fmt.Sprintf("%s:%d", c.name, 1+bytes.Count(c.text[:found[0]], []byte("\n")))
+}
+
+// Resolve gives the value of one flag, nil if the file has none or the
+// environment has one.
 func (c config) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+	for _, name := range flag.Envs {
+		if _, ok := os.LookupEnv(name); ok {
+			return nil, nil
+		}
+	}
 	for _, key := range []string{flag.Name, strings.ReplaceAll(flag.Name, "-", "_")} {
-		if value, ok := c[key]; ok {
+		switch value := c.values[key].(type) {
+		case nil:
+		case []any:
+			var words []string
+			for _, v := range value {
+				words = append(words, fmt.Sprint(v))
+			}
+			return strings.Join(words, ","), nil
+		default:
 			return fmt.Sprint(value), nil
 		}
 	}

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"fmt"
+	"errors"
 	"log/slog"
 	"os"
 	"os/user"
@@ -43,9 +43,6 @@ func (sh *shell) user() string {
 // opens the store itself if none does. Between the two it waits for other
 // commands to end.
 func (sh *shell) connect() (*adminhttp.Client, error) {
-	if _, err := os.Stat(sh.data); err != nil {
-		return nil, fmt.Errorf("there is no data folder %s; make one with comity init", sh.data)
-	}
 	deadline := time.Now().Add(lockWait)
 	for {
 		if client, err := adminhttp.Dial(sh.socket(), sh.user()); err == nil {
@@ -79,8 +76,11 @@ func (sh *shell) local(s store.Store) (*adminhttp.Client, error) {
 // tables is the folder of the tables that operations name.
 func tables(data string) string { return filepath.Join(data, "tables") }
 
-// open opens the store of the data folder.
+// open opens the store of the data folder, and makes one only for init.
 func (sh *shell) open(wait time.Duration) (store.Store, error) {
+	if _, err := sh.storeSize(); err != nil && !(sh.creates && errors.Is(err, errNoStore)) {
+		return nil, err
+	}
 	return bolt.Open(sh.data, time.Now, slog.New(slog.NewTextHandler(sh.err, nil)), wait)
 }
 

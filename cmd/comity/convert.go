@@ -14,7 +14,7 @@ import (
 
 type convertCmd struct {
 	File   string `arg:"" name:"file" help:"A STIX 2.0 bundle, or - for standard input."`
-	To     string `required:"" enum:"2.1" placeholder:"2.1" help:"The version of STIX to write; only 2.1 is known."`
+	To     string `default:"2.1" enum:"2.1" placeholder:"2.1" help:"The version of STIX to write; only 2.1 is known."`
 	Output string `short:"o" placeholder:"FILE" help:"Write here, not to standard output."`
 }
 
@@ -38,7 +38,7 @@ func (c *convertCmd) Run(sh *shell) error {
 		fmt.Fprintln(sh.err, e)
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", c.File, err)
+		return about(c.File, err)
 	}
 	if !sh.json {
 		sh.say("%s: %d objects, %d of them converted, %d observables taken out; %d remarks",

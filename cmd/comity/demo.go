@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -20,7 +22,7 @@ import (
 
 type demoCmd struct {
 	Scenario string `enum:"asean,small,synergia" default:"asean" help:"asean; small, the same by a hundredth; or synergia, a load: 95 countries (default ${default})."`
-	Listen   string `default:"127.0.0.1:8080" placeholder:"ADDR" help:"Where to serve (default ${default})."`
+	Listen   string `placeholder:"ADDR" help:"Where to serve (default 127.0.0.1:8080, or another port if that is taken)."`
 	Once     bool   `help:"End when all is printed: 0 if every figure is as it must be."`
 	Withdraw string `placeholder:"ORG" help:"Let this vendor take its data back when the outcomes are in."`
 }
@@ -73,7 +75,7 @@ func (c *demoCmd) Run(sh *shell) error {
 		p.talk = sh.err
 	}
 	ex := &exchangeServer{store: s, data: data, socket: p.socket(), key: key, now: now, log: log}
-	if err := ex.start(&serveCmd{Listen: c.Listen}); err != nil {
+	if err := ex.start(&serveCmd{Listen: cmp.Or(c.Listen, freeAddress())}); err != nil {
 		return err
 	}
 	p.url = ex.url
@@ -87,6 +89,30 @@ func (c *demoCmd) Run(sh *shell) error {
 		p.tell()
 	}
 	return cmp.Or(err, <-served)
+}
+
+// freeAddress is the usual address, or one on another port if that is taken.
+func freeAddress() string {
+	const usual = "127.0.0.1:8080"
+	l, err := net.Listen("tcp", usual)
+	if err != nil {
+		return "127.0.0.1:0"
+	}
+	l.Close()
+	return usual
+}
+
+// program is how this program is started from a shell: by its name where the PATH
+// has it, as it was started otherwise, by go run where that started it.
+func program(arg0, executable string, lookPath func(string) (string, error)) string {
+	name := filepath.Base(executable)
+	if path, err := lookPath(name); err == nil && path == executable {
+		return name
+	}
+	if strings.Contains(executable, string(filepath.Separator)+"go-build") {
+		return "go run ./cmd/comity"
+	}
+	return arg0
 }
 
 // The centre runs the operation, by two persons.
@@ -158,7 +184,8 @@ func (p *play) tell() {
 	for _, org := range append([]string{demoCentre}, append(demo.Vendors(), p.bureaus()...)...) {
 		fmt.Fprintf(p.talk, "  %-20s%s\n", org+"/feed", p.tokens[org])
 	}
-	fmt.Fprintf(p.talk, demoText, p.url, p.tokens["ncb-kh"], taxii.MediaType, p.data)
+	executable, _ := os.Executable()
+	fmt.Fprintf(p.talk, demoText, p.url, p.tokens["ncb-kh"], taxii.MediaType, p.data, program(os.Args[0], executable, exec.LookPath))
 }
 
 const demoText = `
@@ -181,8 +208,8 @@ All it gets, with the OASIS client (pip install taxii2-client):
 
 And the centre's own commands:
 
-  comity --data %[4]s report render CAR-2017-KH-C2
-  comity --data %[4]s op stats op-asean-demo --as ncb-kh
+  %[5]s --data %[4]s report render CAR-2017-KH-C2
+  %[5]s --data %[4]s op stats op-asean-demo --as ncb-kh
 
 Ctrl-C ends it and removes everything.
 `

@@ -27,6 +27,7 @@ func (c *initCmd) Run(sh *shell) error {
 	if err != nil {
 		return err
 	}
+	sh.creates = true
 	centre, err := call[exchange.Centre](sh, "init", admin.Init{
 		ID: c.Centre, Name: c.Name, Country: c.Country, Namespace: c.Namespace, Key: key, Identity: c.Identity,
 	})

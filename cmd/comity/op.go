@@ -18,7 +18,6 @@ type opCmd struct {
 	Findings      opFindingsCmd      `cmd:"" help:"List findings, for people or as a feed."`
 	Contributions opContributionsCmd `cmd:"" help:"What each contributor gave and what became of it."`
 	Issues        opIssuesCmd        `cmd:"" help:"List the issues that countries flagged, and what matches them."`
-	Outcomes      opOutcomesCmd      `cmd:"" help:"List what countries did about findings."`
 }
 
 // seen is an operation and who looks at it.
@@ -51,16 +50,13 @@ func (c *opReportsCmd) Run(sh *shell) error {
 
 // paperTable writes reports, one a line.
 func paperTable(w io.Writer, list []operation.Paper) {
-	for _, p := range list {
+	table(w, "report,country,state,findings,title", list, func(p operation.Paper) []any {
 		findings := plural(p.Findings, "finding", "findings")
 		if p.Annex > 0 {
 			findings += ", " + thousands(p.Annex) + " in the annex"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", p.Number, p.Country, p.State, findings, p.Title)
-	}
-	if len(list) == 0 {
-		fmt.Fprintln(w, "no report")
-	}
+		return []any{p.Number, p.Country, p.State, findings, p.Title}
+	})
 }
 
 type opFindingsCmd struct {
@@ -80,19 +76,16 @@ func (c *opFindingsCmd) Run(sh *shell) error {
 		return report.JSONLines(sh.out, rows, c.ID, time.Now())
 	}
 	return sh.print(rows, func(w io.Writer) {
-		for _, r := range rows {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\tconfidence %d\t%s\t%s\t%s\n", r.Key, r.Kind, cmp.Or(r.Country, "-"), cmp.Or(string(r.Severity), "not rated"),
-				plural(r.Sources, "source", "sources"), spell(r.First, r.Last), r.Confidence, "TLP:"+strings.ToUpper(r.Label.String()),
-				cmp.Or(r.Status, "-"), r.Finding)
-		}
-		if len(rows) == 0 {
-			fmt.Fprintln(w, "no finding")
-		}
+		table(w, "value,kind,country,severity,sources,seen,confidence,label,status,finding", rows, func(r report.Row) []any {
+			return []any{r.Key, r.Kind, cmp.Or(r.Country, "-"), cmp.Or(string(r.Severity), "not rated"),
+				plural(r.Sources, "source", "sources"), seenFromTo(r.First, r.Last), fmt.Sprintf("confidence %d", r.Confidence),
+				"TLP:" + strings.ToUpper(r.Label.String()), cmp.Or(r.Status, "-"), r.Finding}
+		})
 	})
 }
 
-// spell is the days from first to last.
-func spell(first, last time.Time) string {
+// seenFromTo is the days from first to last.
+func seenFromTo(first, last time.Time) string {
 	if first.IsZero() && last.IsZero() {
 		return "never seen"
 	}
@@ -117,32 +110,12 @@ func (c *opIssuesCmd) Run(sh *shell) error {
 		return err
 	}
 	return sh.print(list, func(w io.Writer) {
-		for _, i := range list {
+		table(w, "country,state,report,values,matches,issue", list, func(i operation.Issue) []any {
 			matches := "matches nothing"
 			if len(i.Matches) > 0 {
 				matches = "matches " + strings.Join(i.Matches, " ")
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", i.Country, i.State, cmp.Or(i.Report, "-"), strings.Join(i.Values, " "), matches, i.ID)
-		}
-		if len(list) == 0 {
-			fmt.Fprintln(w, "no issue")
-		}
-	})
-}
-
-type opOutcomesCmd struct{ seen }
-
-func (c *opOutcomesCmd) Run(sh *shell) error {
-	list, err := call[[]operation.Outcome](sh, "op/outcomes", c.in())
-	if err != nil {
-		return err
-	}
-	return sh.print(list, func(w io.Writer) {
-		for _, o := range list {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", o.Country, o.Status, o.At.UTC().Format(time.DateOnly), o.Kind, o.Key, o.Finding)
-		}
-		if len(list) == 0 {
-			fmt.Fprintln(w, "no outcome")
-		}
+			return []any{i.Country, i.State, cmp.Or(i.Report, "-"), strings.Join(i.Values, " "), matches, i.ID}
+		})
 	})
 }

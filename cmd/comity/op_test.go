@@ -123,7 +123,7 @@ func TestAnOperationByItsCommands(t *testing.T) {
 		t.Errorf("outcomes on the board: %+v", s.Outcomes)
 	}
 	r.contains("outcomes", r.comity("outcome", "list", op, "--as", "ncb-kh"), "KH ", "taken-down", finding)
-	r.contains("outcomes of others", r.comity("op", "outcomes", op, "--as", "ncb-th"), "no outcome")
+	r.contains("outcomes of others", r.comity("outcome", "list", op, "--as", "ncb-th"), "none")
 	r.contains("a dispute upheld by a bureau", r.refused(1, "outcome", "uphold", finding, "--as", "ncb-kh/desk"), "igci")
 	r.contains("a dispute upheld", r.comity("outcome", "uphold", finding, "--as", "igci/ben"), "upheld")
 }
@@ -153,14 +153,14 @@ func TestA15WhatWasPublishedIsReworked(t *testing.T) {
 	for cc, token := range bureaus {
 		before[cc] = r.all(token, op+".car."+cc)
 	}
-	r.contains("the report that rests on fir alone", r.comity("op", "reports", op), "CAR-2017-PH-ISSUE-1  PH  published")
+	r.contains("the report that rests on fir alone", r.comity("op", "reports", op), "CAR-2017-PH-ISSUE-1  PH       published")
 	r.flush()
 	r.comity("agreement", "withdraw", "dea-fir", "--party", "fir", "--reason", "notice")
 	var s operation.Stats
 	if err := json.Unmarshal([]byte(r.comity("op", "stats", op, "--json")), &s); err != nil {
 		t.Fatal(err)
 	}
-	r.contains("afterwards", r.comity("op", "reports", op), "CAR-2017-PH-ISSUE-1  PH  withdrawn")
+	r.contains("afterwards", r.comity("op", "reports", op), "CAR-2017-PH-ISSUE-1  PH       withdrawn")
 
 	for cc, token := range bureaus {
 		after, notices := r.all(token, op+".car."+cc), 0
@@ -267,7 +267,7 @@ func TestA9AnOpenIssueIsAsked(t *testing.T) {
 		texts = append(texts, string(o.Raw))
 	}
 	r.push(bureau, op+".issues.th", texts...)
-	r.contains("at first", r.comity("op", "issues", op), "TH  open")
+	r.contains("at first", r.comity("op", "issues", op), "TH       open")
 	r.equal("the room", len(r.all(vendor, op+".room")), 0)
 
 	r.set(r.now().AddDate(0, 0, 8))
@@ -288,7 +288,7 @@ func TestA9AnOpenIssueIsAsked(t *testing.T) {
 		texts = append(texts, string(o.Raw))
 	}
 	r.push(vendor, op+".in.elm", texts...)
-	r.contains("when elm reports it", r.comity("op", "issues", op), "TH  own-report", "matches unknown.th.example")
+	r.contains("when elm reports it", r.comity("op", "issues", op), "TH       own-report", "matches unknown.th.example")
 	if told := strings.Count(r.comity("audit", "list"), "matches what was reported"); told != 1 {
 		t.Errorf("the centre was told %d times", told)
 	}

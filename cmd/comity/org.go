@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"io"
 	"os"
 
@@ -123,12 +122,12 @@ func (sh *shell) suspend(id string, suspended bool) error {
 
 func (sh *shell) printOrgs(result any, list ...exchange.Organisation) error {
 	return sh.print(result, func(w io.Writer) {
-		for _, o := range list {
+		table(w, "organisation,kind,country,standing,name", list, func(o exchange.Organisation) []any {
 			standing := "admitted"
 			if o.Suspended {
 				standing = "suspended"
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", o.ID, o.Kind, o.Country, standing, o.Name)
-		}
+			return []any{o.ID, o.Kind, o.Country, standing, o.Name}
+		})
 	})
 }

@@ -3,14 +3,30 @@ package main
 import (
 	"fmt"
 	"io"
+	"time"
 
 	"comity/taxii/admin"
+	"comity/taxii/operation"
 )
 
 type outcomeCmd struct {
-	List   opOutcomesCmd    `cmd:"" help:"List what countries did about the findings of an operation."`
+	List   outcomeListCmd   `cmd:"" help:"List what countries did about the findings of an operation."`
 	Report outcomeReportCmd `cmd:"" help:"Say what a country did about a finding."`
 	Uphold outcomeUpholdCmd `cmd:"" help:"Uphold what a country disputes: nobody is to trust the finding."`
+}
+
+type outcomeListCmd struct{ seen }
+
+func (c *outcomeListCmd) Run(sh *shell) error {
+	list, err := call[[]operation.Outcome](sh, "op/outcomes", c.in())
+	if err != nil {
+		return err
+	}
+	return sh.print(list, func(w io.Writer) {
+		table(w, "country,status,day,kind,value,finding", list, func(o operation.Outcome) []any {
+			return []any{o.Country, o.Status, o.At.UTC().Format(time.DateOnly), o.Kind, o.Key, o.Finding}
+		})
+	})
 }
 
 type outcomeReportCmd struct {

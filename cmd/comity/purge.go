@@ -35,15 +35,16 @@ func (c *purgeCmd) Run(sh *shell) error {
 		return err
 	}
 	return sh.print(list, func(w io.Writer) {
-		for _, d := range list {
+		if len(list) == 0 {
+			fmt.Fprintln(w, "nothing is due")
+			return
+		}
+		table(w, "collection,day,records,by", list, func(d custody.Due) []any {
 			by := "five years at most"
 			if d.Article != "" {
 				by = "article " + d.Article + " of " + d.Agreement
 			}
-			fmt.Fprintf(w, "%s\t%s\t%d records\t%s\n", d.Collection, d.Day.UTC().Format(time.DateOnly), d.Records, by)
-		}
-		if len(list) == 0 {
-			fmt.Fprintln(w, "nothing is due")
-		}
+			return []any{d.Collection, d.Day.UTC().Format(time.DateOnly), plural(int(d.Records), "record", "records"), by}
+		})
 	})
 }

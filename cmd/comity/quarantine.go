@@ -59,8 +59,8 @@ func (c *quarantineDiscardCmd) Run(sh *shell) error {
 
 func (sh *shell) printQuarantined(result any, list ...admin.Quarantined) error {
 	return sh.print(result, func(w io.Writer) {
-		for _, q := range list {
-			fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\n", q.Number, taxii.FormatTime(q.Time), q.Account, q.Collection, q.ID, q.Message)
-		}
+		table(w, "number,pushed,account,collection,object,reason", list, func(q admin.Quarantined) []any {
+			return []any{q.Number, taxii.FormatTime(q.Time), q.Account, q.Collection, q.ID, q.Message}
+		})
 	})
 }

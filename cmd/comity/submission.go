@@ -25,10 +25,10 @@ func (c *submissionShowCmd) Run(sh *shell) error {
 		fmt.Fprintf(w, "%s pushed to %s on %s: %d accepted, %d of them new, %d refused, %d warnings\n", s.Account, s.Collection,
 			taxii.FormatTime(s.Requested), s.Successes, s.Stored, len(s.Failures), len(s.Warnings))
 		for _, f := range s.Failures {
-			fmt.Fprintf(w, "refused\t%s\t%s\t%s\n", f.ID, f.Version, f.Message)
+			fmt.Fprintf(w, "refused\t%s\t%s\t%s\n", oneLine(f.ID), f.Version, oneLine(f.Message))
 		}
 		for _, f := range s.Warnings {
-			fmt.Fprintf(w, "warning\t%s\t%s\t%s\n", f.ID, f.Version, f.Message)
+			fmt.Fprintf(w, "warning\t%s\t%s\t%s\n", oneLine(f.ID), f.Version, oneLine(f.Message))
 		}
 	})
 }

@@ -126,7 +126,7 @@ func TestNoCommandPassesOnWhatSteersATerminal(t *testing.T) {
 		"validate":        {{in("push.json")}, {"--format=jsonl", in("push.json")}},
 		"convert":         {{"--to=2.1", in("old.json"), "-o", in("new.json")}},
 		"submission show": {{submission}}, "op stats": {{hostile}}, "op reports": {{hostile}}, "op findings": {{hostile}},
-		"op contributions": {{hostile}}, "op outcomes": {{hostile}}, "op issues": {{hostile}}, "report draft": {{hostile, "--as", hostile}},
+		"op contributions": {{hostile}}, "op issues": {{hostile}}, "report draft": {{hostile, "--as", hostile}},
 		"report publish": {{hostile, "--as", hostile}}, "report list": {{}}, "report show": {{hostile}}, "report render": {{hostile}},
 		"outcome report": {{hostile, "--as", hostile, "--status", "taken-down"}}, "outcome list": {{hostile}}, "outcome uphold": {{hostile, "--as", hostile, "--reason", hostile}},
 		"audit list": {{}}, "audit verify": {{}, {in("push.json")}}, "audit export": {}, "audit archive": {},

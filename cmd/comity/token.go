@@ -63,7 +63,7 @@ func (c *tokenRevokeCmd) Run(sh *shell) error {
 
 func (sh *shell) printTokens(result any, list ...exchange.Token) error {
 	return sh.print(result, func(w io.Writer) {
-		for _, t := range list {
+		table(w, "token,account,state,expires", list, func(t exchange.Token) []any {
 			state := "valid"
 			if t.Revoked {
 				state = "revoked"
@@ -74,7 +74,7 @@ func (sh *shell) printTokens(result any, list ...exchange.Token) error {
 			if t.Expires != nil {
 				until = "until " + t.Expires.UTC().Format(time.RFC3339)
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", t.ID, t.Account, state, until)
-		}
+			return []any{t.ID, t.Account, state, until}
+		})
 	})
 }

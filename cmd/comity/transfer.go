@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/url"
 	"os"
 
@@ -52,13 +53,13 @@ func (c *importCmd) Run(sh *shell) (err error) {
 		answer, err := client.Stream(sh.ctx, "import", url.Values{"collection": {c.Collection}, "as": {c.As}}, body)
 		in.Close()
 		if err != nil {
-			return fmt.Errorf("%s: %w", file, err)
+			return about(file, err)
 		}
 		result := imported{File: file}
 		err = json.NewDecoder(answer).Decode(&result.Submission)
 		answer.Close()
 		if err != nil {
-			return fmt.Errorf("%s: %w", file, err)
+			return about(file, err)
 		}
 		results = append(results, result)
 		failures += len(result.Failures)
@@ -79,7 +80,7 @@ func (sh *shell) printImports(results []imported) error {
 			fmt.Fprintf(w, "%s\t%d accepted\t%d of them new\t%d refused\t%d warnings\t%s\n", r.File, r.Successes, r.Stored,
 				len(r.Failures), len(r.Warnings), r.ID)
 			for _, f := range r.Failures {
-				fmt.Fprintf(w, "  %s\t%s\n", f.ID, f.Message)
+				fmt.Fprintf(w, "  %s\t%s\n", oneLine(f.ID), oneLine(f.Message))
 			}
 		}
 	})
@@ -138,4 +139,13 @@ func (sh *shell) export(collection, as, since string, read func(bundle io.Reader
 	}
 	defer bundle.Close()
 	return read(bundle)
+}
+
+// about puts a file before an error that does not name it.
+func about(file string, err error) error {
+	var path *fs.PathError
+	if err == nil || errors.As(err, &path) && path.Path == file {
+		return err
+	}
+	return fmt.Errorf("%s: %w", file, err)
 }

@@ -50,7 +50,7 @@ func (c *backupCmd) Run(sh *shell) error {
 		return err
 	}
 	return sh.print(map[string]any{"file": c.File, "bytes": n}, func(w io.Writer) {
-		fmt.Fprintf(w, "%s\t%d bytes\n", c.File, n)
+		fmt.Fprintf(w, "%s\t%s\n", c.File, size(n))
 	})
 }
 

@@ -49,7 +49,7 @@ func (c *validateCmd) Run(sh *shell) error {
 	for _, file := range files {
 		v, err := c.validate(sh, file)
 		if err != nil {
-			return fmt.Errorf("%s: %w", file, err)
+			return about(file, err)
 		}
 		bar.Add(1)
 		valid = valid && v.Valid
