@@ -1,7 +1,7 @@
 """Drives a running comity with the clients that parties have: taxii2-client,
 stix2 and cytaxii2. Everything goes over HTTP, as they send it.
 
-Usage: clients.py COMITY, the path of the built command. With real data at hand
+COMITY in the environment is the path of the built command. With real data at hand
 (COMITY_TESTDATA or ../shared/data beside the project) Unit 42's playbooks go
 through as well; without it that test says that it was skipped.
 """
@@ -10,9 +10,7 @@ import glob
 import json
 import os
 import pathlib
-import subprocess
 import sys
-import tempfile
 import unittest
 import uuid
 
@@ -22,51 +20,15 @@ import taxii2client.v21 as v21
 from cytaxii2.cytaxii2 import cytaxii2
 from taxii2client.exceptions import AccessError
 
-COMITY = sys.argv.pop(1)
-PROJECT = pathlib.Path(__file__).resolve().parent.parent
-CHARTER = PROJECT / "testdata" / "agreements" / "charter-test.toml"
-REAL = pathlib.Path(os.environ.get("COMITY_TESTDATA", PROJECT.parent / "shared" / "data"))
+import exchange
+
+REAL = pathlib.Path(os.environ.get("COMITY_TESTDATA", exchange.PROJECT.parent / "shared" / "data"))
 
 
-class Exchange:
-    """A centre, a vendor that writes and a bureau that reads."""
-
-    def __init__(self):
-        self.folder = tempfile.TemporaryDirectory()
-        self.run("init", "--centre", "igci", "--name", "Centre", "--country", "SG")
-        self.run("org", "add", "unit42", "--kind", "private-vendor", "--name", "Unit 42", "--country", "US")
-        self.run("org", "add", "ncb-sg", "--kind", "national-bureau", "--name", "Bureau", "--country", "SG")
-        self.run("agreement", "load", str(CHARTER), "--waive-signatures", "test of the clients")
-        self.run("account", "add", "unit42/feed")
-        self.run("account", "add", "ncb-sg/desk", "--password-stdin", stdin="a pass:word\n")
-        self.vendor = ("unit42/feed", self.run("token", "add", "unit42/feed").strip())
-        self.bureau = ("ncb-sg/desk", "a pass:word")
-        self.server = subprocess.Popen(
-            [COMITY, "--data", self.folder.name, "serve", "--listen", "127.0.0.1:0"], stderr=subprocess.PIPE, text=True)
-        for line in self.server.stderr:
-            if "serving" in line:
-                self.url = line.split()[-1]
-                break
-        # The log goes on; somebody has to read it.
-        self.log = subprocess.Popen(["cat"], stdin=self.server.stderr, stdout=subprocess.DEVNULL)
-
-    def run(self, *args, stdin=None):
-        done = subprocess.run([COMITY, "--data", self.folder.name, *args], input=stdin, capture_output=True, text=True)
-        if done.returncode != 0:
-            raise RuntimeError(f"comity {' '.join(args)}: {done.stderr}")
-        return done.stdout
-
-    def collection(self, credentials):
-        server = v21.Server(self.url, user=credentials[0], password=credentials[1])
-        (collection,) = server.default.collections
-        return collection
-
-    def stop(self):
-        self.server.terminate()
-        self.server.wait(30)
-        self.server.stderr.close()
-        self.log.wait(30)
-        self.folder.cleanup()
+def collection(exchange, credentials):
+    server = v21.Server(exchange.url, user=credentials[0], password=credentials[1])
+    (collection,) = server.default.collections
+    return collection
 
 
 def indicators(n, start=0):
@@ -96,10 +58,10 @@ class Clients(unittest.TestCase):
     maxDiff = 2000
 
     def setUp(self):
-        self.exchange = Exchange()
+        self.exchange = exchange.Exchange()
         self.addCleanup(self.exchange.stop)
-        self.vendor = self.exchange.collection(self.exchange.vendor)
-        self.bureau = self.exchange.collection(self.exchange.bureau)
+        self.vendor = collection(self.exchange, self.exchange.vendor)
+        self.bureau = collection(self.exchange, self.exchange.bureau)
 
     def walk(self, endpoint, per_request, **filters):
         objects = []

@@ -1,7 +1,7 @@
 """Plays the whole ASEAN demonstration with the built command and looks at it
 from outside: its figures, what it costs, and what each party gets over HTTP.
 
-Usage: operation.py COMITY, the path of the built command.
+COMITY in the environment is the path of the built command.
 
 Figures runs `comity demo --once`, with nobody and with each vendor withdrawing,
 and compares with the numbers of the documents, which stand below as they stand
@@ -38,7 +38,7 @@ import stix2
 import stix2validator
 import taxii2client.v21 as v21
 
-COMITY = sys.argv.pop(1)
+COMITY = os.environ["COMITY"]
 OPERATION = "op-asean-demo"
 VENDORS = ["alder", "birch", "cedar", "dogwood", "elm", "fir", "ginkgo"]
 COUNTRIES = ["BN", "ID", "KH", "LA", "MM", "MY", "PH", "SG", "TH", "VN"]

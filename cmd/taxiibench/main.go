@@ -7,7 +7,7 @@
 // machine and its other users than about the server.
 //
 // Requests are built in advance and written to the connection; net/http reads the
-// answers, and bodies are thrown away. That costs this program about a third of the
+// answers, and bodies are thrown away. That costs this program about a quarter of the
 // processor time that the client of net/http takes for a small answer, and leaves it
 // to the server: BenchmarkRequest measures both.
 package main

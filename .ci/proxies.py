@@ -1,0 +1,259 @@
+"""Refuses pushes of several sizes through the proxies that centres have, to the
+clients that parties have: each has to get the whole answer, whatever of its push
+the server has read.
+
+COMITY in the environment is the path of the built command. nginx, haproxy, curl,
+node and Python's requests have to be installed."""
+
+import contextlib
+import json
+import os
+import pathlib
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+import urllib.error
+import urllib.request
+
+import requests
+
+import exchange
+
+MEDIA_TYPE = "application/taxii+json;version=2.1"
+SIZES = [20_000, 1_000_000, 20_000_000]
+
+# The charter's flow again, with pushes of at most 10 kB.
+SMALL = exchange.CHARTER.read_text().replace('"charter-test"', '"charter-small"').replace('"playbooks"', '"small"').replace(
+    "{ playbooks =", "{ small =").replace("[term]", """[[article]]
+n = "5"
+heading = "Volume"
+binding = true
+text = "A push has at most 10,000 bytes."
+
+[quota]
+article = "5"
+bytes_per_push = 10000
+
+[term]""", 1)
+
+NGINX = """daemon off;
+{user}
+pid {dir}/nginx.pid;
+error_log {dir}/nginx-error.log;
+events {{}}
+http {{
+	access_log off;
+	client_max_body_size 0;
+	client_body_temp_path {dir}/body;
+	proxy_temp_path {dir}/proxy;
+	fastcgi_temp_path {dir}/fastcgi;
+	scgi_temp_path {dir}/scgi;
+	uwsgi_temp_path {dir}/uwsgi;
+	upstream comity {{ server {comity}; keepalive 8; }}
+	proxy_set_header Host $host;
+	server {{ # as nginx does unless it is told otherwise
+		listen {http10};
+		location / {{ proxy_pass http://comity; proxy_http_version 1.0; proxy_set_header Connection close; }}
+	}}
+	server {{
+		listen {keepalive};
+		location / {{ proxy_pass http://comity; proxy_http_version 1.1; proxy_set_header Connection ""; }}
+	}}
+	server {{ # the push is passed on while it arrives
+		listen {unbuffered};
+		location / {{ proxy_pass http://comity; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_request_buffering off; }}
+	}}
+}}
+"""
+
+HAPROXY = """defaults
+	mode http
+	timeout connect 10s
+	timeout client 60s
+	timeout server 60s
+listen plain
+	bind {haproxy}
+	server comity {comity}
+"""
+
+# Node's two clients: requests come on stdin, answers go to stdout, a line each.
+NODE = """
+const http = require("http"), https = require("https");
+const bodies = {};
+const body = n => bodies[n] ??= Buffer.from(JSON.stringify({padding: "a".repeat(n)}));
+const old = r => new Promise((resolve, reject) => {
+	const q = (r.url.startsWith("https") ? https : http).request(r.url, {method: "POST", headers: r.headers}, a => {
+		let text = "";
+		a.on("data", d => text += d).on("end", () => resolve([a.statusCode, text])).on("error", reject);
+	});
+	q.on("error", reject).end(body(r.size));
+});
+const modern = async r => {
+	const a = await fetch(r.url, {method: "POST", headers: r.headers, body: body(r.size)});
+	return [a.status, await a.text()];
+};
+(async () => {
+	for await (const line of require("readline").createInterface({input: process.stdin})) {
+		const r = JSON.parse(line);
+		try {
+			console.log(JSON.stringify(await (r.client == "fetch" ? modern(r) : old(r))));
+		} catch (e) {
+			console.log(JSON.stringify([0, String(e) + " " + String(e.cause ?? "")]));
+		}
+	}
+})();
+"""
+
+
+def body(size):
+    return json.dumps({"padding": "a" * size}).encode()
+
+
+def free():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return "127.0.0.1:%d" % s.getsockname()[1]
+
+
+class Curl:
+    def __init__(self, ca):
+        self.ca = ca
+
+    def post(self, url, headers, size):
+        args = ["curl", "-sS", "--cacert", self.ca, "-m", "120", "--data-binary", "@-", "-w", "\\n%{http_code}", url]
+        for name, value in headers.items():
+            args += ["-H", f"{name}: {value}"]
+        done = subprocess.run(args, input=body(size), capture_output=True)
+        if done.returncode:
+            raise RuntimeError(done.stderr.decode())
+        text, _, status = done.stdout.decode().rpartition("\n")
+        return int(status), text
+
+
+class Urllib:
+    def __init__(self, ca):
+        self.context = ssl.create_default_context(cafile=ca)
+
+    def post(self, url, headers, size):
+        request = urllib.request.Request(url, body(size), headers)
+        try:
+            with urllib.request.urlopen(request, timeout=120, context=self.context) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as refused:
+            return refused.code, refused.read().decode()
+
+
+class Requests:
+    def __init__(self, ca):
+        self.session, self.ca = requests.Session(), ca
+
+    def post(self, url, headers, size):
+        answer = self.session.post(url, data=body(size), headers=headers, verify=self.ca, timeout=120)
+        return answer.status_code, answer.text
+
+
+class Node:
+    def __init__(self, client, process):
+        self.client, self.process = client, process
+
+    def post(self, url, headers, size):
+        print(json.dumps({"client": self.client, "url": url, "headers": headers, "size": size}), file=self.process.stdin, flush=True)
+        status, text = json.loads(self.process.stdout.readline())
+        if not status:
+            raise RuntimeError(text)
+        return status, text
+
+
+class Refusals(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.exchange = exchange.Exchange(agreements=[SMALL])
+        cls.addClassCleanup(cls.exchange.stop)
+        cls.secure = exchange.Exchange("--tls-self-signed", agreements=[SMALL])
+        cls.addClassCleanup(cls.secure.stop)
+        comity = cls.exchange.url.split("/")[2]
+        cls.fronts = {name: free() for name in ("http10", "keepalive", "unbuffered", "haproxy")}
+        folder = tempfile.TemporaryDirectory()
+        user = "" if os.getuid() else "user root;"  # the folder is readable by its owner only
+        cls.addClassCleanup(folder.cleanup)
+        for name, text, command in (("nginx", NGINX, ["nginx", "-e", "stderr", "-c"]), ("haproxy", HAPROXY, ["haproxy", "-db", "-f"])):
+            conf = pathlib.Path(folder.name, name + ".conf")
+            conf.write_text(text.format(dir=folder.name, comity=comity, user=user, **cls.fronts))
+            cls.start([*command, str(conf)])
+        ca = str(cls.secure.data / "tls" / "ca.pem")
+        node = cls.start(["node", "-e", NODE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "NODE_EXTRA_CA_CERTS": ca})
+        cls.clients = {
+            "curl": Curl(ca), "urllib": Urllib(ca), "requests": Requests(ca), "node http": Node("http", node), "node fetch": Node("fetch", node)}
+        for address in cls.fronts.values():
+            cls.wait(address)
+        cls.roots = {name: f"http://{address}/igci/" for name, address in cls.fronts.items()}
+        cls.roots["none"] = cls.exchange.url.replace("/taxii2/", "/igci/")
+        cls.roots["none, TLS"] = cls.secure.url.replace("/taxii2/", "/igci/")
+
+    @classmethod
+    def start(cls, command, **options):
+        process = subprocess.Popen(command, text=True, **options)
+
+        def stop():
+            process.terminate()
+            process.wait(30)
+            for pipe in filter(None, (process.stdin, process.stdout)):
+                pipe.close()
+        cls.addClassCleanup(stop)
+        return process
+
+    @staticmethod
+    def wait(address):
+        host, port = address.split(":")
+        for _ in range(100):
+            with contextlib.suppress(OSError), socket.create_connection((host, int(port)), 1):
+                return
+            time.sleep(0.1)
+        raise RuntimeError(f"nobody listens on {address}")
+
+    def refused(self, status, collection="charter-test.playbooks", account="vendor", **changes):
+        """The refusal arrives whole, as a TAXII error of this status."""
+        began, answers = time.monotonic(), 0
+        for front, root in self.roots.items():
+            of = self.secure if front == "none, TLS" else self.exchange
+            headers = {"Accept": MEDIA_TYPE, "Content-Type": MEDIA_TYPE, **{k.replace("_", "-"): v for k, v in changes.items()}}
+            if account:
+                name, secret = getattr(of, account)
+                headers["Authorization"] = requests.auth._basic_auth_str(name, secret)
+            for size in SIZES:
+                for client, c in self.clients.items():
+                    with self.subTest(front=front, size=size, client=client):
+                        got, text = c.post(f"{root}collections/{collection}/objects/", headers, size)
+                        self.assertEqual(got, status, text[:500])
+                        self.assertEqual(json.loads(text)["http_status"], str(status))
+                        answers += 1
+        print(f"\n{answers} answers {status} in {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+
+    def test_401_without_credentials(self):
+        self.refused(401, account=None)
+
+    def test_403_as_a_reader(self):
+        self.refused(403, account="bureau")
+
+    def test_404_of_a_collection(self):
+        self.refused(404, collection="91a7b528-80eb-42ed-a74d-c6fbd5a26116")
+
+    def test_406_of_what_is_accepted(self):
+        self.refused(406, Accept="application/vnd.oasis.taxii+json;version=2.0")
+
+    def test_413_of_a_large_push(self):
+        self.refused(413, collection="charter-small.small")
+
+    def test_415_of_what_is_sent(self):
+        self.refused(415, Content_Type="text/plain")
+
+    def test_422_of_what_is_no_envelope(self):
+        self.refused(422)
+
+
+if __name__ == "__main__":
+    unittest.main()
