@@ -6,25 +6,44 @@ import (
 	"comity/stix/rawjson"
 )
 
+// Lineage is what a version says that the versions after it are compared with.
+type Lineage struct {
+	Created, Modified time.Time // zero without
+	Creator           string    // created_by_ref; "" without
+	Revoked           bool
+}
+
+// LineageOf reads the lineage of a compact and valid object.
+func LineageOf(object []byte) Lineage {
+	creator, _ := text(rawjson.Member(object, "created_by_ref"))
+	return Lineage{
+		Created:  instantOf(object, "created"),
+		Modified: instantOf(object, "modified"),
+		Creator:  creator,
+		Revoked:  string(rawjson.Member(object, "revoked")) == "true",
+	}
+}
+
 // Succession tells what a version changes although no version may, compared
 // with another version of the same object: created and created_by_ref
-// stay, and nothing follows what was revoked. Both are compact
-// and valid. None means nil.
-func Succession(before, after []byte) []*Error {
+// stay, and nothing follows what was revoked. None means nil.
+func (before Lineage) Succession(after Lineage) []*Error {
 	var faults []*Error
 	fault := func(rule, path, text string) { faults = append(faults, &Error{Rule: rule, Path: path, Text: text}) }
-	if b, a := instantOf(before, "created"), instantOf(after, "created"); !b.Equal(a) {
+	if !before.Created.Equal(after.Created) {
 		fault("R-055", "/created", "another version has another, and it never changes")
 	}
-	b, _ := text(rawjson.Member(before, "created_by_ref"))
-	if a, _ := text(rawjson.Member(after, "created_by_ref")); a != b {
+	if before.Creator != after.Creator {
 		fault("R-057", "/created_by_ref", "another version has another: only the creator makes versions")
 	}
-	if string(rawjson.Member(before, "revoked")) == "true" && instantOf(after, "modified").After(instantOf(before, "modified")) {
+	if before.Revoked && after.Modified.After(before.Modified) {
 		fault("R-058", "/modified", "a version before was revoked, and none follows such a one")
 	}
 	return faults
 }
+
+// Succession is that of two compact and valid versions.
+func Succession(before, after []byte) []*Error { return LineageOf(before).Succession(LineageOf(after)) }
 
 // instantOf is a timestamp property; zero without.
 func instantOf(object []byte, name string) time.Time {

@@ -35,9 +35,9 @@ func (w *writeTx) block(block store.Block, keys [][]byte) error {
 // blocklist is the content that is kept out, as of one transaction.
 type blocklist struct{ content, identity *bbolt.Bucket }
 
-// blocklist is nil if it is empty.
-func (w *writeTx) blocklist() *blocklist {
-	root := w.bucket(bucketBlocklist)
+// blocklistOf is nil if it is empty.
+func blocklistOf(tx *bbolt.Tx) *blocklist {
+	root := tx.Bucket(bucketBlocklist)
 	if k, _ := root.Bucket(bucketContent).Cursor().First(); k == nil {
 		return nil
 	}

@@ -184,7 +184,7 @@ func (c *collectionCheck) runs() error {
 	}); err != nil {
 		return err
 	}
-	if h := c.head(); last > h.last {
+	if h := c.readHead(); last > h.last {
 		c.wrong("the last date given is %s, but something was added later", taxii.FormatTime(h.last.time()))
 	}
 	return nil
@@ -258,7 +258,7 @@ func (c *collectionCheck) groups() error {
 
 // counters compares the counters with what was counted.
 func (c *collectionCheck) counters() error {
-	h := c.head()
+	h := c.readHead()
 	if h.live != c.count.live || h.hist != c.count.hist {
 		c.wrong("counted %d live and %d superseded, the head says %d and %d", c.count.live, c.count.hist, h.live, h.hist)
 	}

@@ -42,10 +42,10 @@ func (c *collection) vers() *bbolt.Bucket {
 	return c.ver
 }
 
-func (c *collection) head() head { return parseHead(c.root.Get(keyHead)) }
+func (c *collection) readHead() head { return parseHead(c.root.Get(keyHead)) }
 
 func (c *collection) state() store.State {
-	return store.State{Past: c.root.Sequence(), End: uint64(c.head().last)}
+	return store.State{Past: c.root.Sequence(), End: uint64(c.readHead().last)}
 }
 
 // record finds a record by its date, verified; nil if there is none.
@@ -96,6 +96,83 @@ func (c *collection) newest(key stix.Key) (version, error) {
 		return v, damaged("ver lacks an id with several versions")
 	}
 	return v, nil
+}
+
+// newestRecord is the newest version of the id that the record added at d belongs to.
+func (c *collection) newestRecord(key stix.Key, d date) (record, version, error) {
+	r, _, err := c.record(d)
+	if err != nil {
+		return nil, version{}, err
+	}
+	if r != nil && !r.is(flagMulti) {
+		return r, r.version(d), nil
+	}
+	v, err := c.newest(key)
+	if err == nil {
+		r, _, err = c.record(v.date)
+	}
+	if err == nil && r == nil {
+		err = damaged("the newest version of an id is gone")
+	}
+	return r, v, err
+}
+
+// lineage is that of the newest version.
+func (c *collection) lineage(key stix.Key, d date) (stix.Lineage, error) {
+	r, _, err := c.newestRecord(key, d)
+	if err != nil {
+		return stix.Lineage{}, err
+	}
+	return stix.LineageOf(r.json()), nil
+}
+
+// twin is the date of the record that has the id and version of o, which is v, and
+// tells whether it has the same content; 0 if there is none. d is of a record of the
+// id. An object without a version has one record for ever.
+func (c *collection) twin(key stix.Key, d date, v version, o *stix.Object) (date, bool, error) {
+	found, err := c.sameVersion(key, d, v)
+	if err != nil || found == 0 {
+		return 0, false, err
+	}
+	r, _, err := c.record(found)
+	if err == nil && r == nil {
+		err = damaged("the record added %s is gone", found.time())
+	}
+	if err != nil {
+		return 0, false, err
+	}
+	return found, stix.SameContent(o.Raw, r.json()), nil
+}
+
+func (c *collection) sameVersion(key stix.Key, d date, v version) (date, error) {
+	r, _, err := c.record(d)
+	if err != nil {
+		return 0, err
+	}
+	if r == nil {
+		return 0, damaged("the record added %s is gone", d.time())
+	}
+	if !r.is(flagMulti) {
+		if r.version(d).same(v) {
+			return d, nil
+		}
+		return 0, nil
+	}
+	prefix := key[:]
+	if !v.none { // those without one may be anywhere
+		prefix = verKey(key, v)[:29]
+	}
+	cursor := c.vers().Cursor()
+	for k, value := cursor.Seek(prefix); bytes.HasPrefix(k, prefix); k, value = cursor.Next() {
+		w, ok := parseVer(k, value)
+		if !ok {
+			return 0, damaged("an entry of ver is malformed")
+		}
+		if w.same(v) {
+			return w.date, nil
+		}
+	}
+	return 0, nil
 }
 
 // typeEntry is what types says of one name.

@@ -28,9 +28,9 @@ type collectionTx struct {
 	past         bool                // something changed beside what was added under ids of its own
 }
 
-// edit opens a collection for writing and makes it if there is none. It writes:
+// collection opens a collection for writing and makes it if there is none. It writes:
 // raise writes before.
-func (w *writeTx) edit(id uuid.UUID) (*collectionTx, error) {
+func (w *writeTx) collection(id uuid.UUID) (*collectionTx, error) {
 	if e := w.collections[id]; e != nil {
 		return e, nil
 	}
@@ -66,7 +66,7 @@ func (w *writeTx) edit(id uuid.UUID) (*collectionTx, error) {
 			*sub.to = bucket
 		}
 	}
-	e.head = e.collection.head()
+	e.head = e.collection.readHead()
 	w.collections[id] = e
 	return e, nil
 }
@@ -75,8 +75,12 @@ func (w *writeTx) edit(id uuid.UUID) (*collectionTx, error) {
 // later than any before. Rounded down it could lie before the clock of somebody
 // who has just polled.
 func (c *collectionTx) next(now time.Time) date {
-	c.head.last = max(dateOf(now.Add(time.Millisecond-1))/1000*1000, c.head.last+1000)
+	c.head.last = after(c.head.last, now)
 	return c.head.last
+}
+
+func after(last date, now time.Time) date {
+	return max(dateOf(now.Add(time.Millisecond-1))/1000*1000, last+1000)
 }
 
 // typeNumbers that a collection can have.
@@ -99,6 +103,21 @@ func (c *collectionTx) typeEntry(name string) *typeEntry {
 		c.types[name], c.numbers[found.number] = t, t
 	}
 	return t
+}
+
+// takesType implements contents.
+func (c *collectionTx) takesType(name string) bool { return c.typeEntry(name) != nil }
+
+// insert implements contents.
+func (c *collectionTx) insert(d draft, at date, v version, o *stix.Object) error {
+	d.record.finish(v, c.types[o.Type].number, at != 0)
+	c.run = append(c.run, added{d.key, v.date, at != 0})
+	c.ends(v.handling, 1)
+	if at != 0 {
+		return c.addVersion(d.key, at, v, d.record)
+	}
+	c.setIndexed(d.key, 0, v.date)
+	return c.putLive(v.date, d.record)
 }
 
 // putLive and the three beside it keep live, hist, type and the counters in
@@ -127,11 +146,6 @@ func (c *collectionTx) putHist(d date, r record) error {
 func (c *collectionTx) dropHist(d date) error {
 	c.head.hist--
 	return c.hist.Delete(d.key())
-}
-
-// added notes a record for run.
-func (c *collectionTx) added(key stix.Key, d date, known bool) {
-	c.run = append(c.run, added{key, d, known})
 }
 
 // flush writes what is kept beside the buckets.

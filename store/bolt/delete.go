@@ -27,7 +27,7 @@ func (s *Store) Remove(ctx context.Context, id uuid.UUID, dates []time.Time, blo
 		if w.tx.Bucket(collectionName(id)) == nil {
 			return nil
 		}
-		e, err := w.edit(id) // which changes nothing, as it exists
+		e, err := w.collection(id) // which changes nothing, as it exists
 		if err != nil {
 			return err
 		}

@@ -75,10 +75,10 @@ func (s *Store) directory() (records map[string][]byte, d *exchange.Directory, g
 // shutPrefix begins the names of the records of collections that are shut.
 const shutPrefix = "shut/"
 
-// open is NotFound if the directory has shut a collection. It is asked inside
+// checkOpen is NotFound if the directory has shut a collection. It is asked inside
 // the transaction: a grant may be older than the withdrawal.
-func (w *writeTx) open(id uuid.UUID) error {
-	if w.bucket(bucketDirectory).Get([]byte(shutPrefix+id.String())) != nil {
+func checkOpen(tx *bbolt.Tx, id uuid.UUID) error {
+	if tx.Bucket(bucketDirectory).Get([]byte(shutPrefix+id.String())) != nil {
 		return taxii.Errorf(taxii.NotFound, "there is no such collection, or not for you")
 	}
 	return nil

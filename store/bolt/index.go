@@ -114,7 +114,7 @@ func buildIndex(tx *bbolt.Tx, id uuid.UUID) (*idIndex, error) {
 	if c == nil {
 		return newIDIndex(0), nil
 	}
-	x := newIDIndex(int(c.head().live)) // one for each id
+	x := newIDIndex(int(c.readHead().live)) // one for each id
 	tombs := c.root.Bucket(bucketDel)
 	del, err := newStream(tombs, 0)
 	if err != nil {

@@ -134,7 +134,7 @@ func (s *Store) State(ctx context.Context, id uuid.UUID) (state store.State, err
 func (s *Store) Count(ctx context.Context, id uuid.UUID) (n int64, err error) {
 	err = s.view(func(tx *bbolt.Tx) error {
 		if c := openCollection(tx, id); c != nil {
-			h := c.head()
+			h := c.readHead()
 			n = int64(h.live + h.hist)
 		}
 		return ctx.Err()

@@ -12,9 +12,9 @@ import (
 	"comity/taxii/exchange"
 )
 
-// count counts a new push against the quota of its agreement; TooMany, and
+// countPush counts a new push against the quota of its agreement; TooMany, and
 // nothing written, if that is used up for the day.
-func (w *writeTx) count(c *exchange.Collection) error {
+func (w *writeTx) countPush(c *exchange.Collection) error {
 	if c == nil {
 		return nil
 	}
@@ -48,7 +48,7 @@ func (w *writeTx) checkHeld(c *exchange.Collection, n int) error {
 		if e := w.collections[id]; e != nil {
 			held += int64(e.head.live + e.head.hist)
 		} else if there := openCollection(w.tx, id); there != nil {
-			h := there.head()
+			h := there.readHead()
 			held += int64(h.live + h.hist)
 		}
 	}

@@ -42,12 +42,6 @@ const (
 // castagnoli is a table of constants: made once, as crc32 hands out one anyway.
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// draft is a record as far as it does not depend on the collection.
-type draft struct {
-	key    stix.Key
-	record record
-}
-
 // appendDraft appends the record of a draft of o.
 func appendDraft(dst []byte, o *stix.Object) []byte {
 	dst = append(dst, make([]byte, 13)...)

@@ -98,7 +98,7 @@ func (s *Store) walk(ctx context.Context, g exchange.Grant, q store.Query, each 
 			return nil
 		}
 		standing.State = sc.state()
-		standing.HighWater = sc.head().last.time()
+		standing.HighWater = sc.readHead().last.time()
 		if sc.numbers = sc.typeNumbers(sc.types); sc.types != nil && sc.numbers == nil {
 			return nil
 		}
@@ -152,7 +152,7 @@ func (sc *scan) rare() bool {
 		t, _ := sc.typeOf(name)
 		n += t.live
 	}
-	return n*100 < sc.head().live*rareShare
+	return n*100 < sc.readHead().live*rareShare
 }
 
 // take adds a record with that sum to the page; false if the page was full.

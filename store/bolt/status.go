@@ -146,7 +146,7 @@ func (w *writeTx) status(part store.Part) (*pushStatus, error) {
 func (p *pushStatus) has(part store.Part) bool { return part.N < p.head.Parts }
 
 // save writes a part of the status.
-func (p *pushStatus) save(w *writeTx, part store.Part, a *appendPart) error {
+func (p *pushStatus) save(w *writeTx, part store.Part, t *store.Tally) error {
 	heads, parts := w.bucket(bucketHeads), w.bucket(bucketParts)
 	if p.number == 0 {
 		if w.lastStatus == 0 {
@@ -157,11 +157,11 @@ func (p *pushStatus) save(w *writeTx, part store.Part, a *appendPart) error {
 		w.statuses[part.Submission.ID] = p.number
 	}
 	h := &p.head
-	h.Counts = h.Counts.Plus(a.counts)
+	h.Counts = h.Counts.Plus(t.Counts)
 	h.Parts++
 	h.complete = part.Last
 	piece := 0
-	for value := range slices.Chunk(w.store.zip.EncodeAll(appendOutcomes(nil, a.outcomes), nil), pieceLen) {
+	for value := range slices.Chunk(w.store.zip.EncodeAll(appendOutcomes(nil, t.Outcomes), nil), pieceLen) {
 		if err := parts.Put(pieceKey(p.number, part.N, piece), value); err != nil {
 			return err
 		}

@@ -41,6 +41,11 @@ type version struct {
 	none     bool // no version of its own
 }
 
+// same tells whether v and w are the same version of one id.
+func (v version) same(w version) bool {
+	return v.none == w.none && (v.none || v.spec == w.spec && v.instant == w.instant)
+}
+
 // compare orders the versions of one id: by specification version, then by
 // instant. It is the order of ver; its last is in live.
 func (v version) compare(w version) int {
@@ -177,24 +182,24 @@ func (c *choice) pick(vs []version) []version {
 
 // addVersion adds a version to an id that is there. It takes the same time however
 // many versions there are, unless v is the first that differs from the others.
-func (a *appendPart) addVersion(key stix.Key, at date, v version, r record) error {
-	a.past = true
-	first, _, err := a.record(at)
+func (c *collectionTx) addVersion(key stix.Key, at date, v version, r record) error {
+	c.past = true
+	first, _, err := c.record(at)
 	if err != nil {
 		return err
 	}
 	newest := first.version(at)
 	if multi := first.is(flagMulti); multi {
-		if newest, err = a.newest(key); err != nil {
+		if newest, err = c.newest(key); err != nil {
 			return err
 		}
-	} else if err := a.ver.Put(verKey(key, newest), verValue(newest)); err != nil {
+	} else if err := c.ver.Put(verKey(key, newest), verValue(newest)); err != nil {
 		return err
 	}
-	if err := a.ver.Put(verKey(key, v), verValue(v)); err != nil {
+	if err := c.ver.Put(verKey(key, v), verValue(v)); err != nil {
 		return err
 	}
-	old, live, err := a.record(newest.date)
+	old, live, err := c.record(newest.date)
 	if err != nil {
 		return err
 	}
@@ -204,39 +209,39 @@ func (a *appendPart) addVersion(key stix.Key, at date, v version, r record) erro
 	if v.compare(newest) > 0 {
 		// Copied before it is dropped: bbolt may move what it points at.
 		old = old.with(true)
-		err = firstOf(a.dropLive(newest.date, old), a.putHist(newest.date, old), a.putLive(v.date, r))
+		err = firstOf(c.dropLive(newest.date, old), c.putHist(newest.date, old), c.putLive(v.date, r))
 	} else {
 		if !old.is(flagMulti) {
-			err = a.live.Put(newest.date.key(), old.with(true))
+			err = c.live.Put(newest.date.key(), old.with(true))
 		}
-		err = firstOf(err, a.putHist(v.date, r))
+		err = firstOf(err, c.putHist(v.date, r))
 	}
 	if err != nil {
 		return err
 	}
-	return a.updateMixed(key, newest, v)
+	return c.updateMixed(key, newest, v)
 }
 
 // updateMixed enters v into mixed if its id is there, and the whole id if v is what
 // makes it a mixed one: then it differs from a version next to it.
-func (a *appendPart) updateMixed(key stix.Key, newest, v version) error {
-	if a.mixed.Get(newest.date.key()) != nil {
-		return a.mixed.Put(v.date.key(), bytes.Clone(key[:]))
+func (c *collectionTx) updateMixed(key stix.Key, newest, v version) error {
+	if c.mixed.Get(newest.date.key()) != nil {
+		return c.mixed.Put(v.date.key(), bytes.Clone(key[:]))
 	}
-	before, after, err := a.neighbours(key, v)
+	before, after, err := c.neighbours(key, v)
 	if err != nil || (before == nil || !v.differs(*before)) && (after == nil || !after.differs(v)) {
 		return err
 	}
-	vs, err := a.group(key)
+	vs, err := c.group(key)
 	if err != nil {
 		return err
 	}
-	return putMixed(a.mixed, key, vs)
+	return putMixed(c.mixed, key, vs)
 }
 
 // neighbours are the versions next to v, which is in ver; nil if there is none.
-func (a *appendPart) neighbours(key stix.Key, v version) (before, after *version, err error) {
-	cursor := a.ver.Cursor()
+func (c *collectionTx) neighbours(key stix.Key, v version) (before, after *version, err error) {
+	cursor := c.ver.Cursor()
 	for _, n := range []struct {
 		to   **version
 		step func() (k, value []byte)

@@ -5,8 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
+	"time"
+	"weak"
 
 	"comity/stix"
 	"comity/store"
@@ -244,6 +247,99 @@ var rehearseTests = []test{
 		w.push(indicator(1, 2))
 		w.want(w.reader, all(), "indicator1/2.1/1 indicator1/2.1/2")
 		w.clean()
+	}},
+	{"what a part brings counts for the parts after it", func(w *world) {
+		w.push(indicator(1, 2), address(1, "x"))
+		revoked := indicator(1, 4)
+		revoked.Object.Raw = []byte(strings.Replace(string(revoked.Object.Raw), "{", `{"revoked":true,`, 1))
+		other := indicator(2, 1)
+		other.Object.Raw = bytes.Replace(other.Object.Raw, []byte("n1"), []byte("n2"), 1)
+		reordered := item(strings.TrimSuffix(strings.Replace(string(indicator(2, 1).Object.Raw), `{"type":"indicator",`, `{`, 1), "}")+`,"type":"indicator"}`, stix.Amber)
+		parts := [][]store.Item{
+			{indicator(1, 3), revoked, indicator(2, 1), address(2, "y")},
+			{indicator(1, 5), indicator(1, 1), other, reordered, address(1, "other"), address(2, "other"), address(2, "y")},
+			{indicator(1, 6), indicator(1, 5), versioned("indicator", 3, "2.0", 1, stix.Amber), versioned("indicator", 3, "2.1", 1, stix.Amber)},
+		}
+		sub := w.submission()
+		all := func(yield func(store.Part, error) bool) {
+			for n, items := range parts {
+				if !yield(store.Part{Submission: sub, N: n, Last: n == len(parts)-1, Items: items}, nil) {
+					return
+				}
+			}
+		}
+		status, rehearsed, err := w.store.Rehearse(w.Context(), w.writer, all)
+		if err != nil {
+			w.Fatal(err)
+		}
+		for part := range all {
+			if err := w.append(w.writer, part); err != nil {
+				w.Fatal(err)
+			}
+		}
+		head, err := w.store.Status(w.Context(), sub.Account, sub.ID)
+		if err != nil || head.Counts != status.Counts {
+			w.Errorf("appended %+v, rehearsed %+v, %v", head.Counts, status.Counts, err)
+		}
+		for n := range parts {
+			o, err := w.store.Outcomes(w.Context(), sub.ID, n)
+			for i, list := range [][2][]byte{{o.Successes, rehearsed[n].Successes}, {o.Failures, rehearsed[n].Failures}, {o.Warnings, rehearsed[n].Warnings}} {
+				if err != nil || string(list[0]) != string(list[1]) {
+					w.Errorf("part %d, list %d, %v:\nappended  %s\nrehearsed %s", n, i, err, list[0], list[1])
+				}
+			}
+		}
+		if !bytes.Contains(rehearsed[1].Warnings, []byte("R-058")) {
+			w.Errorf("the version that was revoked is not remembered: %s", rehearsed[1].Warnings)
+		}
+	}},
+	{"it holds up nobody who pushes", func(w *world) {
+		ctx, cancel := context.WithTimeout(w.Context(), 10*time.Second)
+		defer cancel()
+		_, _, err := w.store.Rehearse(w.Context(), w.writer, func(yield func(store.Part, error) bool) {
+			for n := range 3 {
+				if !yield(store.Part{Submission: w.submission(), N: n, Last: n == 2, Items: []store.Item{indicator(10+n, 1)}}, nil) {
+					return
+				}
+				part := store.Part{Submission: w.submission(), Last: true, Items: []store.Item{indicator(20+n, 1)}}
+				if _, _, err := w.store.Append(ctx, w.writer, part); err != nil {
+					w.Errorf("a push while others rehearse: %v", err)
+				}
+			}
+		})
+		if err != nil {
+			w.Error(err)
+		}
+		w.want(w.reader, all(), "indicator20/2.1/1 indicator21/2.1/1 indicator22/2.1/1")
+	}},
+	{"it keeps no object of the parts that it has looked at", func(w *world) {
+		var first weak.Pointer[byte]
+		_, _, err := w.store.Rehearse(w.Context(), w.writer, func(yield func(store.Part, error) bool) {
+			rehearsed := func(n int) bool {
+				i := indicator(n, 1)
+				i.Object.Raw = bytes.Clone(i.Object.Raw)
+				if n == 0 {
+					first = weak.Make(&i.Object.Raw[0])
+				}
+				return yield(store.Part{N: n, Last: n == 1, Items: []store.Item{i}}, nil)
+			}
+			if !rehearsed(0) {
+				return
+			}
+			for range 20 {
+				if runtime.GC(); first.Value() == nil {
+					break
+				}
+				time.Sleep(10 * time.Millisecond)
+			}
+			if first.Value() != nil {
+				w.Error("the object of the first part is still in memory")
+			}
+			rehearsed(1)
+		})
+		if err != nil {
+			w.Error(err)
+		}
 	}},
 	{"it takes the right to write, and returns the errors of its parts", func(w *world) {
 		broken := errors.New("the spool is gone")
