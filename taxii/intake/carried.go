@@ -31,7 +31,7 @@ func (c *carried) note(o *stix.Object) {
 }
 
 // find looks all of them up.
-func (c *carried) find(ctx context.Context, s store.Store) error {
+func (c *carried) find(ctx context.Context, s Store) error {
 	if len(c.keys) == 0 {
 		return nil
 	}
@@ -52,7 +52,7 @@ func (c *carried) find(ctx context.Context, s store.Store) error {
 
 // refuse turns the verdicts on what the person reads there into refusals. It is
 // done before anything is appended: the writer must not wait for a reader.
-func (c *carried) refuse(ctx context.Context, s store.Store, spooled iter.Seq2[*spooled, error], verdicts []exchange.Verdict) error {
+func (c *carried) refuse(ctx context.Context, s Store, spooled iter.Seq2[*spooled, error], verdicts []exchange.Verdict) error {
 	if len(c.held) == 0 {
 		return nil
 	}
@@ -77,7 +77,7 @@ func (c *carried) refuse(ctx context.Context, s store.Store, spooled iter.Seq2[*
 
 // refusal refuses the very content of a record that the person reads; "" for
 // anything else.
-func (c *carried) refusal(ctx context.Context, s store.Store, o *stix.Object) (reason, by string, err error) {
+func (c *carried) refusal(ctx context.Context, s Store, o *stix.Object) (reason, by string, err error) {
 	q := store.Query{Limit: 1000}
 	q.Match = taxii.Match{IDs: []string{string(o.ID)}, Versions: taxii.Versioning{All: true}, Specs: []string{"2.0", "2.1"}}
 	for _, id := range c.held[o.Key()] {

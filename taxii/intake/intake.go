@@ -43,16 +43,22 @@ const (
 	maxSaid    = 16 << 20
 )
 
+// Store is where pushes go, and what they are read against.
+type Store interface {
+	store.Appender
+	store.Reader
+}
+
 // Intake takes pushes. It is safe for concurrent use.
 type Intake struct {
-	store store.Store
+	store Store
 	dir   string
 	now   func() time.Time
 }
 
 // New makes an Intake that spools large pushes to files in dir, which must
 // exist.
-func New(s store.Store, dir string, now func() time.Time) *Intake {
+func New(s Store, dir string, now func() time.Time) *Intake {
 	return &Intake{s, dir, now}
 }
 
@@ -128,7 +134,7 @@ func (in *Intake) begin(g exchange.Grant) *push {
 
 // push is one push on its way.
 type push struct {
-	store      store.Store
+	store      Store
 	submission store.Submission
 	collection *exchange.Collection
 	receipt    exchange.Receipt

@@ -1,0 +1,97 @@
+package store
+
+import (
+	"time"
+
+	"comity/stix"
+	"comity/taxii"
+	"comity/taxii/exchange"
+)
+
+// Query asks for records of one collection. It chooses between those versions
+// of an object that the caller may see and that are of the specification
+// versions asked for; those at the same instant are first or last together.
+type Query struct {
+	taxii.Match
+	After    time.Time // exclusive; zero: from the beginning
+	Limit    int       // at least 1
+	MaxBytes int       // a page ends before it grows larger, but holds one object at least; 0: no bound
+	Detail   bool      // for upkeep: fill in Page.Details
+	Into     *Page     // filled and returned, so that its memory is used again; nil: a new page
+}
+
+// Page is a page of objects.
+type Page struct {
+	Buffer  []byte   // Objects, behind what was in the Buffer of Query.Into
+	Objects []byte   // JSON objects joined by commas
+	Ends    []int    // where each object ends in Objects
+	Added   []int64  // date_added of each object, in µs since 1970
+	Sums    []uint32 // CRC-32C of each object
+	First   time.Time
+	Last    time.Time // date_added of the first and the last entry; zero if empty
+	Details []Detail  // of each object, if asked for
+	Standing
+}
+
+// State tells whether a collection changed: by being another one. It is of one
+// start of the store and must not outlive it.
+type State struct {
+	Past uint64 // moves when something is removed, or a version is added to an id that was there
+	End  uint64 // moves when anything is added
+}
+
+// Standing says how long a page is what its query is answered with.
+type Standing struct {
+	More  bool   // entries follow that the caller may see
+	State State  // of the collection as it was read
+	Asked uint32 // Unix second of the query: [exchange.View]
+	Until uint32 // Unix second from which retention changes the answer; 0: never
+
+	// HighWater is the last date_added that the collection had ever given when the
+	// page was read: what was added up to then, and nothing else, decided what the
+	// page shows. Zero if nobody knows. Unlike State it outlives a restart.
+	HighWater time.Time
+}
+
+// Holds tells whether the same query has the same answer in that state of the
+// collection, if the same view asks at that Unix second. It may be false although
+// nothing changed, but it is true for a full page, whatever is added behind it.
+func (s *Standing) Holds(now State, at uint32) bool {
+	return now.Past == s.State.Past && (s.More || now.End == s.State.End) && at >= s.Asked && (s.Until == 0 || at < s.Until)
+}
+
+// Clear leaves of a page only its Buffer, and memory to fill.
+func (p *Page) Clear() {
+	*p = Page{Buffer: p.Buffer, Ends: p.Ends[:0], Added: p.Added[:0], Sums: p.Sums[:0], Details: p.Details[:0]}
+}
+
+// Detail is what a record says beside its object.
+type Detail struct {
+	DateAdded time.Time
+	Handling  exchange.Handling
+}
+
+// Len is the number of objects.
+func (p *Page) Len() int { return len(p.Ends) }
+
+// Object is the JSON of the i-th object.
+func (p *Page) Object(i int) []byte {
+	if i == 0 {
+		return p.Objects[:p.Ends[0]]
+	}
+	return p.Objects[p.Ends[i-1]+1 : p.Ends[i]]
+}
+
+// Manifest is a page of descriptions.
+type Manifest struct {
+	Records []Record
+	Standing
+}
+
+// Record describes one stored version of an object.
+type Record struct {
+	ID        stix.ID
+	Version   string // modified, else created, as spelled in the object; else date_added
+	Spec      string // "2.0" or "2.1"
+	DateAdded time.Time
+}
