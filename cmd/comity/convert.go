@@ -44,6 +44,12 @@ func (c *convertCmd) Run(sh *shell) error {
 		sh.say("%s: %d objects, %d of them converted, %d observables taken out; %d remarks",
 			c.File, report.Objects, report.Converted, report.Observables, len(report.Entries))
 	}
+	for _, e := range report.Invalid {
+		sh.say("%s: not valid STIX 2.1: %s", c.File, e)
+	}
+	if len(report.Invalid) > 0 && report.Unread == 0 {
+		return fmt.Errorf("%s: %d objects are not valid STIX 2.1, as they were not valid before; comity validate says all", c.File, len(report.Invalid))
+	}
 	if report.Unread > 0 {
 		return fmt.Errorf("%s: %d objects are no STIX objects: they were left as they are, or out if they are no JSON", c.File, report.Unread)
 	}

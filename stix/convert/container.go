@@ -3,6 +3,7 @@ package convert
 import (
 	"crypto/sha256"
 	"fmt"
+	"maps"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -40,12 +41,15 @@ type entry struct {
 // observed converts an observed-data into the observables it holds and what is
 // left of it. Where that cannot be done, it keeps the property objects, which
 // STIX 2.1 deprecates and allows (§4.14, R-115).
-func (c *converter) observed(o *stix.Object, members object, note notes) (out [][]byte, rest object) {
+//
+// A sound one, which is valid STIX 2.0, is taken apart only if every observable
+// becomes valid STIX 2.1.
+func (c *converter) observed(o *stix.Object, members object, sound bool, moved moves, note notes) (out [][]byte, rest object) {
 	noted := len(c.Entries)
 	keep := func(why string) ([][]byte, object) {
 		c.Entries = c.Entries[:noted]
 		note("objects", "kept here, as STIX 2.1 still allows: "+why, false)
-		return nil, setVersion(members)
+		return nil, setVersion(retarget(members, moved.follow, note))
 	}
 	at := members.index("objects")
 	if at < 0 || members.index("object_refs") >= 0 {
@@ -57,12 +61,21 @@ func (c *converter) observed(o *stix.Object, members object, note notes) (out []
 	}
 	for i := range in.entries {
 		e := &in.entries[i]
+		noteEntry := func(selector, text string, lost bool) { note("objects."+e.key+"."+selector, text, lost) }
+		renamed := moves{}
+		if sound {
+			e.raw = in.rename(e, renamed, noteEntry)
+		}
 		shape := in.shaper(func(int) stix.ID { return "" })
-		shape.note = func(selector, text string, lost bool) { note("objects."+e.key+"."+selector, text, lost) }
+		shape.note = noteEntry
 		if len(shape.object(e.kind, "", e.raw)) < 2 {
 			return keep("nothing would be left of entry " + e.key)
 		}
+		if errors := faultsOf(in.provisional(e.kind, e.raw).appendTo(nil)); sound && errors != nil {
+			return keep("entry " + e.key + " would not be valid: " + errors[0].String())
+		}
 		e.moved = shape.moved
+		maps.Copy(e.moved, renamed)
 	}
 	in.mark(members)
 	if err := in.settle(c.written); err != nil {
@@ -85,7 +98,34 @@ func (c *converter) observed(o *stix.Object, members object, note notes) (out []
 		}
 	}
 	members[at] = member{"object_refs", quoteAll(refs)}
-	return out, setVersion(retarget(members, in.follow, note))
+	return out, setVersion(retarget(members, func(selector string) ([]string, bool) {
+		if now, known := moved[selector]; known {
+			return now, true
+		}
+		return in.follow(selector)
+	}, note))
+}
+
+// rename gives custom names to the properties of an entry that STIX 2.1 forbids.
+// Among those of a custom type created and modified have a meaning of their own
+// in STIX 2.1, which no observable has.
+func (c *container) rename(e *entry, moved moves, note notes) jsontext.Value {
+	members := parse(e.raw)
+	for i, m := range members {
+		if stix.ClassOf(e.kind) == stix.Custom && (m.name == "created" || m.name == "modified") && members.index(customName(m.name)) < 0 {
+			members[i].name = customName(m.name)
+			moved[m.name] = []string{members[i].name}
+			note(m.name, "no observable of STIX 2.1 has it: it is called "+members[i].name, false)
+		}
+	}
+	return rename(members, func(members object, _ moves) object { return c.provisional(e.kind, members.appendTo(nil)) }, moved, note).appendTo(nil)
+}
+
+// provisional is an entry as an object of STIX 2.1, while it has no id yet.
+func (c *container) provisional(kind string, raw jsontext.Value) object {
+	id := func(kind string) stix.ID { return stix.ID(kind + "--00000000-0000-4000-8000-000000000000") }
+	shape := c.shaper(func(i int) stix.ID { return id(c.entries[i].kind) })
+	return shape.object(kind, "", raw).after("type", member{"spec_version", quote("2.1")}, member{"id", quote(id(kind))})
 }
 
 // newContainer reads the property objects. It is nil, and says why, if an
@@ -130,7 +170,7 @@ func (c *container) shaper(id func(i int) stix.ID) *shaper {
 		},
 		moved: moves{},
 		skip:  func(string) bool { return false },
-		note:  func(string, string, bool) {},
+		note:  silent,
 	}
 }
 

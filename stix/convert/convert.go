@@ -1,9 +1,10 @@
 // Package convert upgrades STIX 2.0 content to STIX 2.1, object by object.
 //
 // It renames, moves and takes away what STIX 2.1 renamed, moved and took away,
-// as the OASIS stepper does, and says what it could not carry over. It does
-// not validate and does not read patterns: what a producer got wrong in 2.0 is
-// as wrong in 2.1.
+// as the OASIS stepper does, and says what it could not carry over. What was
+// valid STIX 2.0 becomes valid STIX 2.1: where 2.1 forbids a property, it gets a
+// custom name, or its container is kept. What a producer got wrong in 2.0 is as
+// wrong in 2.1, and is named.
 package convert
 
 import (
@@ -15,6 +16,8 @@ import (
 	"strings"
 
 	"comity/stix"
+	"comity/stix/rawjson"
+	"comity/stix/validate"
 )
 
 // Report says what became of a bundle.
@@ -24,6 +27,7 @@ type Report struct {
 	Unread      int     // of them no STIX objects that can be named: unchanged too, or left out if they are no JSON
 	Observables int     // taken out of observed-data and written
 	Entries     []Entry // in the order of the input
+	Invalid     []Entry // objects of the output that are not valid STIX 2.1, with the first error of each
 }
 
 // Entry is one thing that a reader of the result should know.
@@ -128,9 +132,18 @@ func (c *converter) object(raw []byte) error {
 	note := func(selector, text string, lost bool) {
 		c.Entries = append(c.Entries, Entry{string(o.ID), pointer(selector), text, lost})
 	}
-	members := parse(raw)
+	members, moved := parse(raw), moves{}
+	sound := validate.Object(raw, validate.Policy{STIX20: true}).Valid()
+	if sound {
+		members = rename(members, func(members object, moved moves) object {
+			if o.Type == "observed-data" {
+				return setVersion(retarget(members, moved.follow, silent))
+			}
+			return domain(&o, members, moved, silent)
+		}, moved, note)
+	}
 	if o.Type == "observed-data" {
-		observables, rest := c.observed(&o, members, note)
+		observables, rest := c.observed(&o, members, sound, moved, note)
 		for _, raw := range observables {
 			if err := c.write(raw); err != nil {
 				return err
@@ -139,7 +152,7 @@ func (c *converter) object(raw []byte) error {
 		c.Observables += len(observables)
 		members = rest
 	} else {
-		members = domain(&o, members, note)
+		members = domain(&o, members, moved, note)
 	}
 	return c.write(members.appendTo(nil))
 }
@@ -151,6 +164,10 @@ func (c *converter) write(raw []byte) error {
 	}
 	c.lines++
 	c.out.WriteByte('\n')
+	if errors := faultsOf(raw); errors != nil {
+		id, _ := text(rawjson.Member(raw, "id"))
+		c.Invalid = append(c.Invalid, Entry{ID: c.name(id), Path: errors[0].Path, Text: errors[0].Rule + ": " + errors[0].Message})
+	}
 	_, err := c.out.Write(raw)
 	return err
 }

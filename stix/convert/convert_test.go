@@ -118,8 +118,39 @@ func TestTLPMarkingsBecomeThoseOfTheStandard(t *testing.T) {
 	forged := strings.ReplaceAll(old, `"green"`, `"white"`)
 	named := strings.Replace(old, `"definition":`, `"name":"green","definition":`, 1)
 	out, said := upgrade(t, old, named, forged)
-	same(t, "objects", out, []string{want, strings.Replace(named, `,"id"`, `,"spec_version":"2.1","id"`, 1), strings.Replace(forged, `,"id"`, `,"spec_version":"2.1","id"`, 1)})
-	same(t, "report", said, nil)
+	same(t, "objects", out, []string{want, strings.Replace(want, `,"definition":`, `,"x_name":"green","definition":`, 1), strings.Replace(forged, `,"id"`, `,"spec_version":"2.1","id"`, 1)})
+	same(t, "report", said, []string{green + ` /name: STIX 2.1 does not allow it here (R-083): it is called x_name`})
+}
+
+// What was valid STIX 2.0 is valid STIX 2.1 afterwards: what 2.1 forbids has a
+// custom name, which granular markings follow.
+func TestPropertiesThatSTIX21ForbidsGetCustomNames(t *testing.T) {
+	head := `{"type":"campaign","id":"campaign--` + uuid + `",` + version + `,"name":"a","first_seen":"2016-02-01T00:00:00Z",`
+	out, said := upgrade(t, head+`"last_seen":"2016-01-01T00:00:00Z","granular_markings":[{"marking_ref":"`+red+`","selectors":["last_seen"]}]}`)
+	same(t, "objects", out, []string{strings.Replace(head, `,"id"`, `,"spec_version":"2.1","id"`, 1) +
+		`"x_last_seen":"2016-01-01T00:00:00Z","granular_markings":[{"marking_ref":"` + red + `","selectors":["x_last_seen"]}]}`})
+	same(t, "report", said, []string{
+		`campaign--` + uuid + ` /last_seen: STIX 2.1 does not allow it here (R-101): it is called x_last_seen`,
+	})
+}
+
+// What is not valid in the output is named, be it converted or passed on.
+func TestInvalidOutputIsNamed(t *testing.T) {
+	bad := `{"type":"identity","id":"identity--` + uuid + `",` + version + `,"name":7,"identity_class":"group"}`
+	in := `{"objects":[` + bad + `,` + strings.Replace(bad, `"id"`, `"spec_version":"2.1","id"`, 1) + `,7]}`
+	report, err := convert.Bundle(io.Discard, strings.NewReader(in))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range report.Invalid {
+		got = append(got, e.String())
+	}
+	same(t, "invalid", got, []string{
+		`identity--` + uuid + ` /name: R-007: expected a string, not a number`,
+		`identity--` + uuid + ` /name: R-007: expected a string, not a number`,
+		`objects/2 /: R-002: expected a JSON object`,
+	})
 }
 
 func TestWhatIsSTIX21PassesUnchanged(t *testing.T) {

@@ -38,8 +38,7 @@ var labels = map[string]labelled{
 
 // domain converts an object that becomes one object: a domain object, a
 // relationship, a marking definition, or a custom object.
-func domain(o *stix.Object, members object, note notes) object {
-	moved := moves{}
+func domain(o *stix.Object, members object, moved moves, note notes) object {
 	members = moveLabels(o.Type, members, moved, note)
 	switch o.Type {
 	case "indicator":

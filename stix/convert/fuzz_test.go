@@ -8,11 +8,13 @@ import (
 
 	"comity/stix"
 	"comity/stix/convert"
+	"comity/stix/validate"
 )
 
 // Whatever comes in, nothing panics, and what comes out without an error can
 // be read: as many objects as came in and were taken out, each of them STIX
-// 2.1 unless it could not be read before. Converted again it does not change.
+// 2.1 unless it could not be read before, and valid if all was valid before.
+// Converted again it does not change.
 func FuzzConvert(f *testing.F) {
 	for _, entries := range []string{
 		`"0":{"type":"file","name":"a","hashes":{"ssdeep":"x"},"parent_directory_ref":"1","created":"x"},"1":{"type":"directory","path":"/","contains_refs":["0","2"]}`,
@@ -32,11 +34,18 @@ func FuzzConvert(f *testing.F) {
 	} {
 		f.Add(`{"x":[{"\\\"":"]"}],"objects":[` + object + `]}`)
 	}
+	f.Add(`{"objects":[{"type":"campaign","id":"campaign--` + uuid + `",` + version + `,"name":"a","first_seen":"2016-02-01T00:00:00Z","last_seen":"2016-01-01T00:00:00Z"},` +
+		observed("1", "", `"0":{"type":"x-thing","action":1,"num":2},"1":{"type":"file","name":"a","magic_number_hex":"4D"}`) + `]}`)
 	f.Fuzz(func(t *testing.T, in string) {
 		var out bytes.Buffer
 		report, err := convert.Bundle(&out, strings.NewReader(in))
 		if err != nil {
 			return
+		}
+		sound := true
+		_ = validate.Document(strings.NewReader(in), validate.Policy{STIX20: true}, func(r validate.Result) { sound = sound && r.Findings.Valid() })
+		if sound && report.Invalid != nil {
+			t.Errorf("%s: valid before, but not converted: %v", in, report.Invalid)
 		}
 		leftOut := 0
 		for _, e := range report.Entries {

@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 
@@ -101,6 +102,8 @@ func (s *shaper) value(kind, name, at string, v jsontext.Value) jsontext.Value {
 		return s.hashes(at, v)
 	case kind != "" && name == "extensions" && v.Kind() == '{':
 		return s.extensions(at, v)
+	case strings.HasSuffix(name, "_hex") && v.Kind() == '"':
+		return jsontext.Value(bytes.ToLower(v)) // STIX 2.0 had both cases
 	}
 	return s.inner(at, v)
 }

@@ -36,9 +36,9 @@ func TestObservablesBecomeThoseOfSTIX21(t *testing.T) {
 		said                []string
 	}{
 		"address":   {"ipv4-addr", `"value":"198.51.100.3"`, `"value":"198.51.100.3"`, nil},
-		"directory": {"directory", `"path":"/","created":"1","modified":"2","accessed":"3"`, `"path":"/","ctime":"1","mtime":"2","atime":"3"`, nil},
-		"file": {"file", `"name":"a","created":"1","modified":"2","accessed":"3","is_encrypted":true,"encryption_algorithm":"x","decryption_key":"k"`,
-			`"name":"a","ctime":"1","mtime":"2","atime":"3"`,
+		"directory": {"directory", `"path":"/","created":"2015-12-21T19:00:01Z","modified":"2015-12-21T19:00:02Z","accessed":"2015-12-21T19:00:03Z"`, `"path":"/","ctime":"2015-12-21T19:00:01Z","mtime":"2015-12-21T19:00:02Z","atime":"2015-12-21T19:00:03Z"`, nil},
+		"file": {"file", `"name":"a","created":"2015-12-21T19:00:01Z","modified":"2015-12-21T19:00:02Z","accessed":"2015-12-21T19:00:03Z","is_encrypted":true,"encryption_algorithm":"x","decryption_key":"k"`,
+			`"name":"a","ctime":"2015-12-21T19:00:01Z","mtime":"2015-12-21T19:00:02Z","atime":"2015-12-21T19:00:03Z"`,
 			[]string{`is_encrypted: STIX 2.1 has no such property of file`, `encryption_algorithm: STIX 2.1 has no such property of file`, `decryption_key: STIX 2.1 has no such property of file`}},
 		"hashes": {"file", `"hashes":{"ssdeep":"3:a:b","MD6":"0"},"extensions":{"ntfs-ext":{"alternate_data_streams":[{"name":"s","hashes":{"ssdeep":"3:a:b"}}]}}`,
 			`"hashes":{"SSDEEP":"3:a:b","MD6":"0"},"extensions":{"ntfs-ext":{"alternate_data_streams":[{"name":"s","hashes":{"SSDEEP":"3:a:b"}}]}}`, nil},
@@ -48,22 +48,27 @@ func TestObservablesBecomeThoseOfSTIX21(t *testing.T) {
 			[]string{`extensions/raster-image-ext/image_compression_algorithm: STIX 2.1 has no such property of raster-image-ext`, `extensions/archive-ext/version: STIX 2.1 has no such property of archive-ext`}},
 		"an extension with nothing left": {"file", `"name":"a","extensions":{"raster-image-ext":{"image_compression_algorithm":"x"}}`, `"name":"a"`,
 			[]string{`extensions/raster-image-ext/image_compression_algorithm: STIX 2.1 has no such property of raster-image-ext`, `extensions/raster-image-ext: nothing is left of the extension`}},
-		"process": {"process", `"pid":1,"name":"a","created":"1","arguments":["-x"],"environment_variables":{"A_ref":"0"},"extensions":{"windows-service-ext":{"service_name":"s"}}`,
-			`"pid":1,"created_time":"1","environment_variables":{"A_ref":"0"},"extensions":{"windows-service-ext":{"service_name":"s"}}`,
+		"process": {"process", `"pid":1,"name":"a","created":"2015-12-21T19:00:01Z","arguments":["-x"],"environment_variables":{"A_ref":"0"},"extensions":{"windows-service-ext":{"service_name":"s"}}`,
+			`"pid":1,"created_time":"2015-12-21T19:00:01Z","environment_variables":{"A_ref":"0"},"extensions":{"windows-service-ext":{"service_name":"s"}}`,
 			[]string{`name: STIX 2.1 has no such property of process`, `arguments: STIX 2.1 has no such property of process`}},
 		"traffic": {"network-traffic", `"protocols":["http"],"src_port":1,"ipfix":{"x_ref":"0"},"extensions":{"http-request-ext":{"request_method":"get","request_value":"/","request_header":{"Host":"h","Via":["a","b"]}},"socket-ext":{"address_family":"AF_INET","protocol_family":"PF_INET"}}`,
 			`"protocols":["http"],"src_port":1,"ipfix":{"x_ref":"0"},"extensions":{"http-request-ext":{"request_method":"get","request_value":"/","request_header":{"Host":["h"],"Via":["a","b"]}},"socket-ext":{"address_family":"AF_INET"}}`,
 			[]string{`extensions/socket-ext/protocol_family: STIX 2.1 has no such property of socket-ext`}},
 		"mail": {"email-message", `"is_multipart":false,"subject":"s","additional_header_fields":{"X-A":"1","X-B":["2"]}`,
 			`"is_multipart":false,"subject":"s","additional_header_fields":{"X-A":["1"],"X-B":["2"]}`, nil},
-		"account":       {"user-account", `"user_id":"u","password_last_changed":"1"`, `"user_id":"u","credential_last_changed":"1"`, nil},
-		"registry":      {"windows-registry-key", `"key":"k","modified":"1","values":[{"name":"n"}]`, `"key":"k","modified_time":"1","values":[{"name":"n"}]`, nil},
+		"account":       {"user-account", `"user_id":"u","password_last_changed":"2015-12-21T19:00:01Z"`, `"user_id":"u","credential_last_changed":"2015-12-21T19:00:01Z"`, nil},
+		"registry":      {"windows-registry-key", `"key":"k","modified":"2015-12-21T19:00:01Z","values":[{"name":"n"}]`, `"key":"k","modified_time":"2015-12-21T19:00:01Z","values":[{"name":"n"}]`, nil},
 		"certificate":   {"x509-certificate", `"serial_number":"1","version":"3"`, `"serial_number":"1","version":"3"`, nil},
-		"name is taken": {"directory", `"path":"/","ctime":"1","created":"2"`, `"path":"/","ctime":"1"`, []string{`created: it would be called ctime, which is there already`}},
+		"name is taken": {"directory", `"path":"/","ctime":"2015-12-21T19:00:01Z","created":"2015-12-21T19:00:02Z"`, `"path":"/","ctime":"2015-12-21T19:00:01Z"`, []string{`created: it would be called ctime, which is there already`}},
 		"no entry": {"file", `"name":"a","parent_directory_ref":"7","contains_refs":["8"],"x_ref":"identity--` + uuid + `"`,
 			`"name":"a","x_ref":"identity--` + uuid + `"`,
 			[]string{`parent_directory_ref: there is no entry "7" that it could refer to`, `contains_refs/0: there is no entry "8" that it could refer to`}},
-		"custom": {"x-thing", `"n":1.0,"x_a":{"b":["c"]}`, `"n":1.0,"x_a":{"b":["c"]}`, nil},
+		"custom": {"x-thing", `"num":1.0,"x_a":{"b":["c"]}`, `"num":1.0,"x_a":{"b":["c"]}`, nil},
+		"custom, with names that STIX 2.1 took": {"x-thing", `"action":"run","severity":3,"created":"today","num":1`, `"x_action":"run","x_severity":3,"x_created":"today","num":1`,
+			[]string{"created: no observable of STIX 2.1 has it: it is called x_created", "action: STIX 2.1 does not allow it here (R-046): it is called x_action", "severity: STIX 2.1 does not allow it here (R-046): it is called x_severity"}},
+		"artifact with a key": {"artifact", `"payload_bin":"AA==","decryption_key":"k"`, `"payload_bin":"AA==","x_decryption_key":"k"`,
+			[]string{"decryption_key: STIX 2.1 does not allow it here (R-122): it is called x_decryption_key"}},
+		"hexadecimal digits": {"file", `"name":"a","magic_number_hex":"4D5A"`, `"name":"a","magic_number_hex":"4d5a"`, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			out, said := upgrade(t, observed("f", "", `"a~/b":{"type":"`+test.typeName+`",`+test.old+`}`))
@@ -152,7 +157,7 @@ func TestReferencesResolveAsTheyDidInTheContainer(t *testing.T) {
 func TestMarkingsOfAnObservationMarkItsObservables(t *testing.T) {
 	out, said := upgrade(t, observed("f", `"object_marking_refs":["`+green+`"],"granular_markings":[`+
 		`{"marking_ref":"`+red+`","selectors":["objects.0.created","objects.1","number_observed","objects.2.name","objects.0.hashes.ssdeep","objects.0.contains_refs.[1]"]}],`,
-		`"0":{"type":"file","name":"a","created":"1","hashes":{"ssdeep":"3:a:b"},"contains_refs":["9","1"]},"1":{"type":"mutex","name":"m"},"2":{"type":"process","pid":1,"name":"n"}`))
+		`"0":{"type":"file","name":"a","created":"2015-12-21T19:00:01Z","hashes":{"ssdeep":"3:a:b"},"contains_refs":["9","1"]},"1":{"type":"mutex","name":"m"},"2":{"type":"process","pid":1,"name":"n"}`))
 	for i, want := range []string{
 		`"object_marking_refs":["` + green + `"],"granular_markings":[{"marking_ref":"` + red + `","selectors":["ctime","hashes.SSDEEP","contains_refs.[0]"]}]}`,
 		`"object_marking_refs":["` + green + `","` + red + `"]}`,
@@ -272,14 +277,14 @@ func TestAContainerThatWouldGrowWithoutBoundIsKept(t *testing.T) {
 // What cannot be taken apart stays, in the form that STIX 2.1 still allows.
 func TestAContainerThatCannotBeTakenApartIsKept(t *testing.T) {
 	for entries, why := range map[string]string{
-		``:                                       `it is empty`,
-		`"0":1`:                                  `entry 0 is no object`,
-		`"0":{"value":"x"}`:                      `entry 0 is no cyber-observable`,
-		`"0":{"type":"A b","c":1}`:               `entry 0: R-016 /id: expected <type>--<UUID>`,
-		`"0":{"type":"indicator"}`:               `entry 0 is no cyber-observable`,
-		`"0":{"type":"url","id":"a"}`:            `entry 0 has id, which STIX 2.0 does not know`,
-		`"0":{"type":"process","name":"a"}`:      `nothing would be left of entry 0`,
-		`"0":{"type":"x-a","created":"x","b":1}`: `entry 0: R-031 /created: "x" is no timestamp: write it as 2017-08-07T09:00:00.000Z`,
+		``:                                  `it is empty`,
+		`"0":1`:                             `entry 0 is no object`,
+		`"0":{"value":"x"}`:                 `entry 0 is no cyber-observable`,
+		`"0":{"type":"A b","c":1}`:          `entry 0 would not be valid: R-062 /type: "A b" is no type name: 3 to 250 characters a-z, 0-9 and single hyphens, the first a letter`,
+		`"0":{"type":"indicator"}`:          `entry 0 is no cyber-observable`,
+		`"0":{"type":"url","id":"a"}`:       `entry 0 has id, which STIX 2.0 does not know`,
+		`"0":{"type":"process","name":"a"}`: `nothing would be left of entry 0`,
+		`"0":{"type":"file","name":"a","x_a_hex":"7","x_x_a_hex":1}`: `entry 0 would not be valid: R-043 /x_a_hex: "7" has an odd number of digits`,
 	} {
 		in := observed("f", "", entries)
 		out, said := upgrade(t, in)

@@ -101,7 +101,7 @@ func (c *checker) complete(f frame) {
 	for i := range f.shape.rules {
 		r := &f.shape.rules[i]
 		// To artifacts of STIX 2.0 an encryption_algorithm is a custom property.
-		if !r.broken(c, f) || c.old && r.rule == "R-122" {
+		if !r.broken(c, f) || c.container != nil && r.rule == "R-122" {
 			continue
 		}
 		if r.of != "" {

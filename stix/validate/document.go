@@ -79,6 +79,7 @@ type document struct {
 }
 
 func newDocument(policy Policy, each func(Result)) *document {
+	policy.declared = policy.STIX20
 	return &document{policy: policy, each: each, seen: versions{content: map[stix.Key][32]byte{}, known: map[stix.Key]*history{}}}
 }
 
@@ -197,6 +198,7 @@ func (d *document) policyFor(object []byte) Policy {
 	typ, _ := rawjson.Text(rawjson.Member(object, "type"))
 	if isOld(string(typ), rawjson.Member(object, "spec_version"), rawjson.Member(object, "created") != nil) {
 		policy.STIX20 = d.version == "" || d.version == "2.0"
+		policy.declared = d.version == "2.0"
 		if d.version == "" && len(d.trusted) < MaxFindings {
 			d.trusted = append(d.trusted, d.n)
 		}

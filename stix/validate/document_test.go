@@ -169,6 +169,15 @@ func TestMissingSpecVersionIsSaidFirst(t *testing.T) {
 	}
 }
 
+// A bundle that says it holds STIX 2.0 leaves no doubt.
+func TestBundleOfSTIX20IsNotDoubted(t *testing.T) {
+	object := `{"type":"identity","id":"identity--9f1d0c6e-2b1a-4c3e-8d5f-0123456789ab","created":"2024-03-05T08:00:00.000Z","modified":"2024-03-05T08:00:00.000Z","name":"a"}`
+	all := check(t, []byte(`{`+bundle+`,"spec_version":"2.0","objects":[`+object+`]}`), validate.Policy{BundleDecides: true})
+	if got, want := fmt.Sprint(all.Errors()), "[R-006 /identity_class: required, but missing]"; got != want {
+		t.Errorf("errors %s, want %s", got, want)
+	}
+}
+
 func TestBundleOfSTIX20(t *testing.T) {
 	document := `{` + bundle + `,"spec_version":"2.0"}`
 	if all := results(t, document, validate.Policy{STIX20: true}); all != nil {

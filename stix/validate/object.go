@@ -36,7 +36,7 @@ func Object(raw []byte, policy Policy) Findings {
 	if c.shape != nil {
 		c.part(c.shape, 0)
 	}
-	if c.old && c.errors > 0 && rawjson.Member(raw, "spec_version") == nil {
+	if c.old && c.errors > 0 && !policy.declared && rawjson.Member(raw, "spec_version") == nil {
 		return c.unsure()
 	}
 	return c.found

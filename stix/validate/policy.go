@@ -17,4 +17,6 @@ type Policy struct {
 	LooseURLs bool
 	// NewUUIDs takes UUID versions 6 to 8, which RFC 9562 added later.
 	NewUUIDs bool
+
+	declared bool // a bundle, or the caller of Document, says that this is STIX 2.0
 }

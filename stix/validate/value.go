@@ -101,7 +101,7 @@ func (c *checker) hex(t *valueType, s []byte) {
 		c.fault(rule, "%s has other characters than 0-9 and a-f", quote(s))
 	case len(s)%2 != 0:
 		c.fault(rule, "%s has an odd number of digits", quote(s))
-	case c.old || isHex(s, false): // STIX 2.0 has both cases
+	case c.old || c.container != nil || isHex(s, false): // STIX 2.0 has both cases
 	default:
 		c.report(t == &customHex, rule, "%s has other characters than 0-9 and a-f", quote(s))
 	}
