@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,8 +18,10 @@ import (
 
 type accountCmd struct {
 	Add     accountAddCmd     `cmd:"" help:"Add an account."`
+	Edit    accountEditCmd    `cmd:"" help:"Change what an account is for, or what proves it."`
 	List    accountListCmd    `cmd:"" help:"List accounts."`
-	Disable accountDisableCmd `cmd:"" help:"Let an account in no more."`
+	Disable accountDisableCmd `cmd:"" help:"Let an account in no more, until it is enabled."`
+	Enable  accountEnableCmd  `cmd:"" help:"Let a disabled account in again."`
 }
 
 type accountAddCmd struct {
@@ -29,7 +33,7 @@ type accountAddCmd struct {
 	Action        string   `enum:"search,lookup,block,notify" default:"search" help:"search, lookup, block or notify: what is done with the data."`
 	For           string   `placeholder:"CLIENT" help:"The client product, where it needs special answers: ${clients}."`
 	Certificate   string   `placeholder:"SHA256" help:"Fingerprint of a client certificate that proves the account."`
-	Expires       string   `placeholder:"T" help:"When it stops working, such as 2027-01-01T00:00:00Z."`
+	Expires       string   `placeholder:"T" help:"When it stops working: 2027-01-31, 2027-01-31T12:00:00Z, or 90d from now."`
 }
 
 func (c *accountAddCmd) Run(sh *shell) error {
@@ -39,10 +43,10 @@ func (c *accountAddCmd) Run(sh *shell) error {
 	}
 	in := admin.AddAccount{Account: exchange.Account{
 		Org: org, Name: name, Person: c.Person, Purposes: c.Purpose, Action: c.Action, For: c.For,
-		Certificate: strings.ToLower(strings.ReplaceAll(c.Certificate, ":", "")),
+		Certificate: fingerprint(c.Certificate),
 	}}
 	var err error
-	if in.Expires, err = parseTime(c.Expires); err != nil {
+	if in.Expires, err = parseExpiry(c.Expires, time.Now()); err != nil {
 		return err
 	}
 	if c.PasswordStdin {
@@ -58,6 +62,44 @@ func (c *accountAddCmd) Run(sh *shell) error {
 		return sh.addToken(added.ID(), nil)
 	}
 	return sh.printAccounts(added, added)
+}
+
+// fingerprint is one in lower case and without colons.
+func fingerprint(s string) string { return strings.ToLower(strings.ReplaceAll(s, ":", "")) }
+
+type accountEditCmd struct {
+	Account       string   `arg:"" placeholder:"ORG/NAME"`
+	PasswordStdin bool     `help:"Read a new password from the first line of standard input."`
+	Purpose       []string `enum:"criminal-trends,cyberthreats,cybercrime" help:"criminal-trends, cyberthreats or cybercrime."`
+	Action        *string  `help:"search, lookup, block or notify: what is done with the data."`
+	For           *string  `placeholder:"CLIENT" help:"The client product, where it needs special answers: ${clients}; an empty one for none."`
+	Certificate   *string  `placeholder:"SHA256" help:"Fingerprint of a client certificate that proves the account; an empty one for none."`
+	Expires       string   `placeholder:"T" help:"When it stops working: 2027-01-31, 2027-01-31T12:00:00Z, 90d from now, or never."`
+}
+
+func (c *accountEditCmd) Run(sh *shell) (err error) {
+	in := admin.EditAccount{ID: c.Account, Purposes: c.Purpose, Action: c.Action, For: c.For}
+	if c.Certificate != nil {
+		print := fingerprint(*c.Certificate)
+		in.Certificate = &print
+	}
+	if c.Expires == "never" {
+		in.Expires = &time.Time{}
+	} else if in.Expires, err = parseExpiry(c.Expires, time.Now()); err != nil {
+		return err
+	}
+	if c.PasswordStdin {
+		secret, err := firstLine(sh.in)
+		if err != nil {
+			return err
+		}
+		in.Secret = &secret
+	}
+	a, err := call[exchange.Account](sh, "account/edit", in)
+	if err != nil {
+		return err
+	}
+	return sh.printAccounts(a, a)
 }
 
 // firstLine is a secret that must not be empty.
@@ -84,6 +126,27 @@ func parseTime(s string) (*time.Time, error) {
 	return &t, err
 }
 
+var spanForm = regexp.MustCompile(`^([1-9][0-9]{0,4})([hdwmy])$`)
+
+// parseExpiry reads a time, or a span from now such as 12h, 90d, 2w, 6m or 1y; ""
+// is nil.
+func parseExpiry(s string, now time.Time) (*time.Time, error) {
+	span := spanForm.FindStringSubmatch(s)
+	if span == nil {
+		t, err := parseTime(s)
+		if err != nil {
+			return nil, fmt.Errorf("%q is no time: write 2027-01-31, 2027-01-31T12:00:00Z, or a span from now such as 90d", s)
+		}
+		return t, nil
+	}
+	n, _ := strconv.Atoi(span[1])
+	t := map[string]time.Time{
+		"h": now.Add(time.Duration(n) * time.Hour), "d": now.AddDate(0, 0, n), "w": now.AddDate(0, 0, 7*n),
+		"m": now.AddDate(0, n, 0), "y": now.AddDate(n, 0, 0),
+	}[span[2]].UTC().Truncate(time.Second)
+	return &t, nil
+}
+
 type accountListCmd struct{}
 
 func (c *accountListCmd) Run(sh *shell) error {
@@ -92,6 +155,18 @@ func (c *accountListCmd) Run(sh *shell) error {
 		return err
 	}
 	return sh.printAccounts(list, list...)
+}
+
+type accountEnableCmd struct {
+	Account string `arg:"" placeholder:"ORG/NAME"`
+}
+
+func (c *accountEnableCmd) Run(sh *shell) error {
+	a, err := call[exchange.Account](sh, "account/enable", c.Account)
+	if err != nil {
+		return err
+	}
+	return sh.printAccounts(a, a)
 }
 
 type accountDisableCmd struct {

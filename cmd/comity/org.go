@@ -11,6 +11,7 @@ import (
 
 type orgCmd struct {
 	Add       orgAddCmd       `cmd:"" help:"Add an organisation."`
+	Edit      orgEditCmd      `cmd:"" help:"Change the name, country, kind or parent of an organisation."`
 	List      orgListCmd      `cmd:"" help:"List organisations."`
 	Show      orgShowCmd      `cmd:"" help:"Show one organisation."`
 	Key       orgKeyCmd       `cmd:"" help:"Give an organisation the key that it signs with."`
@@ -44,6 +45,24 @@ func (c *orgAddCmd) Run(sh *shell) error {
 		if c.NewKey != "" {
 			os.Remove(c.NewKey)
 		}
+		return err
+	}
+	return sh.printOrgs(o, o)
+}
+
+type orgEditCmd struct {
+	ID      string  `arg:""`
+	Kind    *string `help:"international-body, national-bureau, law-enforcement, private-vendor, cert, soc or isac."`
+	Name    *string `help:"What it is called."`
+	Country *string `placeholder:"CC" help:"ISO 3166-1 code."`
+	Parent  *string `placeholder:"ID" help:"The organisation it belongs to; an empty one for none."`
+}
+
+func (c *orgEditCmd) Run(sh *shell) error {
+	o, err := call[exchange.Organisation](sh, "org/edit", admin.EditOrganisation{
+		ID: c.ID, Kind: c.Kind, Name: c.Name, Country: c.Country, Parent: c.Parent,
+	})
+	if err != nil {
 		return err
 	}
 	return sh.printOrgs(o, o)

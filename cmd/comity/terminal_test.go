@@ -79,7 +79,6 @@ func TestNoCommandPassesOnWhatSteersATerminal(t *testing.T) {
 		"--unmarked=green", "-o", in("dea.toml"))
 	mustRun(t, "agreement", "load", in("dea.toml"), "--waive-signatures", "trial"+hostile)
 	mustRun(t, "account", "add", "acme/feed", "--token")
-	mustRun(t, "org", "add", "evil", "--kind", "soc", "--name", "Evil"+hostile, "--country", "US")
 	source, err := os.ReadFile(in("dea.toml"))
 	if err != nil {
 		t.Fatal(err)
@@ -105,9 +104,9 @@ func TestNoCommandPassesOnWhatSteersATerminal(t *testing.T) {
 		"init":     {{"--centre", hostile, "--name", "x", "--country", "SG"}},
 		"serve":    {{"--listen", "127.0.0.1:x" + hostile}},
 		"org add":  {{hostile, "--kind", hostile, "--name", hostile, "--country", hostile}},
-		"org list": {{}}, "org show": {{"acme"}, {hostile}}, "org key": {{"acme", "--key", hostile}},
+		"org list": {{}}, "org show": {{"acme"}, {hostile}}, "org key": {{"acme", "--key", hostile}}, "org edit": {{"acme", "--name", hostile}, {hostile, "--country", hostile}},
 		"org suspend": {{hostile}, {"acme"}}, "org reinstate": {{"acme"}},
-		"account add": {{"acme/" + hostile}}, "account list": {{}}, "account disable": {{"acme/" + hostile}},
+		"account add": {{"acme/" + hostile}}, "account list": {{}}, "account disable": {{"acme/" + hostile}}, "account enable": {{"acme/" + hostile}}, "account edit": {{"acme/feed", "--for", hostile}, {"acme/feed", "--expires", hostile}},
 		"token add": {{"acme/" + hostile}, {"acme/feed"}}, "token list": {{}}, "token revoke": {{hostile}},
 		"agreement new":       {{"--centre=igci", "--partner=acme", "--id=two", "--effective=2024-01-01", "--expires=2124-01-01", "--unmarked=green"}},
 		"agreement check":     {{in("hostile.toml")}, {in("escaped.toml")}},
@@ -125,6 +124,7 @@ func TestNoCommandPassesOnWhatSteersATerminal(t *testing.T) {
 		"export":          {}, // documents are kept byte for byte, except on a terminal
 		"validate":        {{in("push.json")}, {"--format=jsonl", in("push.json")}},
 		"convert":         {{"--to=2.1", in("old.json"), "-o", in("new.json")}},
+		"match":           {{"--pattern", "[ipv4-addr:value = '198.51.100.3']", in("push.json")}, {"--pattern", hostile, in(hostile)}},
 		"submission show": {{submission}}, "op stats": {{hostile}}, "op reports": {{hostile}}, "op findings": {{hostile}},
 		"op contributions": {{hostile}}, "op issues": {{hostile}}, "report draft": {{hostile, "--as", hostile}},
 		"report publish": {{hostile, "--as", hostile}}, "report list": {{}}, "report show": {{hostile}}, "report render": {{hostile}},

@@ -17,11 +17,11 @@ type tokenCmd struct {
 
 type tokenAddCmd struct {
 	Account string `arg:"" placeholder:"ORG/NAME"`
-	Expires string `placeholder:"T" help:"When it stops working."`
+	Expires string `placeholder:"T" help:"When it stops working: 2027-01-31, 2027-01-31T12:00:00Z, or 90d from now."`
 }
 
 func (c *tokenAddCmd) Run(sh *shell) error {
-	expires, err := parseTime(c.Expires)
+	expires, err := parseExpiry(c.Expires, time.Now())
 	if err != nil {
 		return err
 	}

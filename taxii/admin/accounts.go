@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"strings"
 	"time"
 
+	"comity/taxii"
 	"comity/taxii/audit"
 	"comity/taxii/auth"
 	"comity/taxii/exchange"
@@ -22,6 +24,9 @@ func (s *Service) AddAccount(ctx context.Context, by Actor, in AddAccount) (out 
 	if in.Secret != "" {
 		in.Password = auth.HashPassword(in.Secret)
 	}
+	if err := s.future(in.Expires); err != nil {
+		return out, err
+	}
 	in.Added = s.now()
 	err = s.amend(ctx, func(d *exchange.Directory) ([]audit.Entry, error) {
 		if err := d.AddAccount(in.Account); err != nil {
@@ -37,6 +42,68 @@ func (s *Service) AddAccount(ctx context.Context, by Actor, in AddAccount) (out 
 	return out, err
 }
 
+// EditAccount changes what an account is for, or what proves it. What is nil stays.
+type EditAccount struct {
+	ID                       string // "org/name"
+	Purposes                 []string
+	Action, For, Certificate *string
+	Secret                   *string    // a new password in the clear
+	Expires                  *time.Time // the zero time for never
+}
+
+// EditAccount changes it; the errors are those of [exchange.Directory.EditAccount],
+// and Invalid if it would have expired already.
+func (s *Service) EditAccount(ctx context.Context, by Actor, in EditAccount) (out exchange.Account, err error) {
+	never := in.Expires != nil && in.Expires.IsZero()
+	if !never {
+		if err := s.future(in.Expires); err != nil {
+			return out, err
+		}
+	}
+	var password string
+	if in.Secret != nil {
+		password = auth.HashPassword(*in.Secret)
+	}
+	err = s.amend(ctx, func(d *exchange.Directory) ([]audit.Entry, error) {
+		account, err := d.Account(in.ID)
+		if err != nil {
+			return nil, err
+		}
+		edited := *account
+		var changes changes
+		if in.Purposes != nil {
+			changes.add("purposes %s instead of %s", strings.Join(in.Purposes, ", "), strings.Join(edited.Purposes, ", "))
+			edited.Purposes = in.Purposes
+		}
+		changes.text("action", &edited.Action, in.Action)
+		changes.text("client", &edited.For, in.For)
+		changes.text("certificate", &edited.Certificate, in.Certificate)
+		if password != "" {
+			changes.add("a new password")
+			edited.Password = password
+		}
+		switch {
+		case never:
+			changes.add("it does not expire")
+			edited.Expires = nil
+		case in.Expires != nil:
+			changes.add("it expires %s", taxii.FormatTime(*in.Expires))
+			edited.Expires = in.Expires
+		}
+		out = edited.Public()
+		return changes.entries(d, by, out.Org, "account "+out.ID()), d.EditAccount(edited)
+	})
+	return out, err
+}
+
+// future refuses a time that has passed.
+func (s *Service) future(t *time.Time) error {
+	if t != nil && !t.After(s.now()) {
+		return taxii.Errorf(taxii.Invalid, "%s has passed: choose a later time", taxii.FormatTime(*t))
+	}
+	return nil
+}
+
 // Accounts are all there are, by id, without their passwords.
 func (s *Service) Accounts(ctx context.Context) ([]exchange.Account, error) {
 	newest, err := s.current.Snapshot(ctx)
@@ -50,17 +117,31 @@ func (s *Service) Accounts(ctx context.Context) ([]exchange.Account, error) {
 	return list, nil
 }
 
-// DisableAccount lets an account do nothing any more; NotFound if there is none.
-func (s *Service) DisableAccount(ctx context.Context, by Actor, id string) (out exchange.Account, err error) {
+// DisableAccount lets an account do nothing until it is enabled; NotFound if there
+// is none.
+func (s *Service) DisableAccount(ctx context.Context, by Actor, id string) (exchange.Account, error) {
+	return s.setDisabled(ctx, by, id, true)
+}
+
+// EnableAccount lets a disabled account work again; NotFound if there is none.
+func (s *Service) EnableAccount(ctx context.Context, by Actor, id string) (exchange.Account, error) {
+	return s.setDisabled(ctx, by, id, false)
+}
+
+func (s *Service) setDisabled(ctx context.Context, by Actor, id string, disabled bool) (out exchange.Account, err error) {
 	err = s.amend(ctx, func(d *exchange.Directory) (entries []audit.Entry, err error) {
 		account, err := d.Account(id)
 		if err != nil {
 			return nil, err
 		}
-		if !account.Disabled {
-			entries = directoryEntry(d, by, account.Org, "account %s disabled", account.ID())
+		state := "enabled"
+		if disabled {
+			state = "disabled"
 		}
-		account.Disabled = true
+		if account.Disabled != disabled {
+			entries = directoryEntry(d, by, account.Org, "account %s %s", account.ID(), state)
+		}
+		account.Disabled = disabled
 		out = account.Public()
 		return entries, nil
 	})
@@ -81,8 +162,12 @@ type NewToken struct {
 	Expires *time.Time `json:"expires,omitempty"`
 }
 
-// AddToken makes a token; NotFound if there is no such account.
+// AddToken makes a token; NotFound if there is no such account, Invalid if it would
+// have expired already.
 func (s *Service) AddToken(ctx context.Context, by Actor, in AddToken) (NewToken, error) {
+	if err := s.future(in.Expires); err != nil {
+		return NewToken{}, err
+	}
 	token, digest := auth.NewToken()
 	var id [4]byte
 	rand.Read(id[:])

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"fmt"
+	"strings"
 
 	"comity/taxii/agreement"
 	"comity/taxii/audit"
@@ -23,4 +24,26 @@ func agreementEntry(d *exchange.Directory, by Actor, text *agreement.Agreement, 
 		Act: audit.Agreement, Account: by.String(), Org: d.Centre.ID,
 		Agreement: text.ID, Article: article, Digest: text.Digest(), Text: fmt.Sprintf(format, args...),
 	}
+}
+
+// changes are what an edit changed, in words.
+type changes []string
+
+// text sets a field if there is a new value.
+func (c *changes) text(name string, field, value *string) {
+	if value == nil || *value == *field {
+		return
+	}
+	c.add("%s %q instead of %q", name, *value, *field)
+	*field = *value
+}
+
+func (c *changes) add(format string, args ...any) { *c = append(*c, fmt.Sprintf(format, args...)) }
+
+// entries are the line of an edit; none if it changed nothing.
+func (c changes) entries(d *exchange.Directory, by Actor, org, subject string) []audit.Entry {
+	if len(c) == 0 {
+		return nil
+	}
+	return directoryEntry(d, by, org, "%s edited: %s", subject, strings.Join(c, ", "))
 }

@@ -54,6 +54,32 @@ func (s *Service) AddOrganisation(ctx context.Context, by Actor, o exchange.Orga
 	})
 }
 
+// EditOrganisation changes what the directory says of an organisation. What is nil
+// stays.
+type EditOrganisation struct {
+	ID                          string
+	Kind, Name, Country, Parent *string
+}
+
+// EditOrganisation changes it; the errors are those of
+// [exchange.Directory.EditOrganisation].
+func (s *Service) EditOrganisation(ctx context.Context, by Actor, in EditOrganisation) (out exchange.Organisation, err error) {
+	err = s.amend(ctx, func(d *exchange.Directory) ([]audit.Entry, error) {
+		o, err := d.Organisation(in.ID)
+		if err != nil {
+			return nil, err
+		}
+		out = *o
+		var changes changes
+		changes.text("kind", &out.Kind, in.Kind)
+		changes.text("name", &out.Name, in.Name)
+		changes.text("country", &out.Country, in.Country)
+		changes.text("parent", &out.Parent, in.Parent)
+		return changes.entries(d, by, out.ID, "organisation "+out.ID), d.EditOrganisation(out)
+	})
+	return out, err
+}
+
 // RegisterKey gives an organisation the key that it signs with from now on. What
 // it signed with another one stays signed.
 type RegisterKey struct{ ID, Key string }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/text/language"
+
 	"comity/stix"
 	"comity/taxii"
 )
@@ -150,15 +152,39 @@ var (
 )
 
 var (
-	orgForm     = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
-	nameForm    = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]*$`)
-	countryForm = regexp.MustCompile(`^[A-Z]{2}$`)
-	sha256Form  = regexp.MustCompile(`^[0-9a-f]{64}$`)
+	orgForm    = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+	nameForm   = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]*$`)
+	sha256Form = regexp.MustCompile(`^[0-9a-f]{64}$`)
 )
 
 // AddOrganisation takes a new organisation. It is Invalid if a field is not of
-// its form, Conflict if the id is taken.
+// its form, NotFound if there is no such parent, Conflict if the id is taken.
 func (d *Directory) AddOrganisation(o Organisation) error {
+	if err := d.checkOrganisation(&o); err != nil {
+		return err
+	}
+	if d.Organisations[o.ID] != nil {
+		return taxii.Errorf(taxii.Conflict, "organisation %s exists already", o.ID)
+	}
+	d.Organisations[o.ID] = &o
+	return nil
+}
+
+// EditOrganisation puts an organisation in the place of the one with its id. The
+// errors are those of AddOrganisation; NotFound if there is none.
+func (d *Directory) EditOrganisation(o Organisation) error {
+	if _, err := d.Organisation(o.ID); err != nil {
+		return err
+	}
+	if err := d.checkOrganisation(&o); err != nil {
+		return err
+	}
+	d.Organisations[o.ID] = &o
+	return nil
+}
+
+// checkOrganisation finds what is not of its form.
+func (d *Directory) checkOrganisation(o *Organisation) error {
 	switch {
 	case !orgForm.MatchString(o.ID) || len(o.ID) > 60:
 		return taxii.Errorf(taxii.Invalid, "organisation %q: an id has lower-case letters, digits and single hyphens, at most 60", o.ID)
@@ -166,22 +192,35 @@ func (d *Directory) AddOrganisation(o Organisation) error {
 		return taxii.Errorf(taxii.Invalid, "organisation %s: kind %q is none of %s", o.ID, o.Kind, strings.Join(Kinds, ", "))
 	case strings.TrimSpace(o.Name) == "":
 		return taxii.Errorf(taxii.Invalid, "organisation %s: a name is missing", o.ID)
-	case !countryForm.MatchString(o.Country):
+	case strings.ContainsAny(o.Name, "\n\t") || strings.ContainsFunc(o.Name, stix.Unprintable):
+		return taxii.Errorf(taxii.Invalid, "organisation %s: the name %q holds control characters", o.ID, o.Name)
+	case !isCountry(o.Country):
 		return taxii.Errorf(taxii.Invalid, "organisation %s: country %q is no ISO 3166-1 code such as SG", o.ID, o.Country)
 	case o.Parent != "" && d.Organisations[o.Parent] == nil:
 		return taxii.Errorf(taxii.NotFound, "organisation %s: there is no organisation %s to be its parent", o.ID, o.Parent)
+	case o.Parent == o.ID:
+		return taxii.Errorf(taxii.Invalid, "organisation %s: it cannot be its own parent", o.ID)
 	case o.Key != "" && !isKey(o.Key):
 		return taxii.Errorf(taxii.Invalid, "organisation %s: the key is no Ed25519 public key, written ed25519: and base64", o.ID)
 	case o.Identity != "" && !isIdentity(o.Identity):
 		return taxii.Errorf(taxii.Invalid, "organisation %s: %q is no id of a STIX identity", o.ID, o.Identity)
-	case d.Organisations[o.ID] != nil:
-		return taxii.Errorf(taxii.Conflict, "organisation %s exists already", o.ID)
 	}
-	d.Organisations[o.ID] = &o
 	return nil
 }
 
-// isKey tells whether s is "ed25519:" and 32 octets in base64.
+// withdrawnCountries are codes that the library knows and ISO 3166-1 does not have
+// any more.
+var withdrawnCountries = []string{"AN", "CS", "NT", "SU", "YU"}
+
+// isCountry tells whether s is one of the 249 codes of ISO 3166-1. A code without
+// a number in UN M49 is reserved for something else than a country.
+func isCountry(s string) bool {
+	region, err := language.ParseRegion(s)
+	return err == nil && region.String() == s && region.IsCountry() && region.Canonicalize() == region &&
+		region.M49() != 0 && !region.IsPrivateUse() && !slices.Contains(withdrawnCountries, s)
+}
+
+// isKey tells whether s is "ed25519:" and 32 bytes in base64.
 func isKey(s string) bool {
 	encoded, ok := strings.CutPrefix(s, "ed25519:")
 	key, err := base64.StdEncoding.DecodeString(encoded)
@@ -211,6 +250,31 @@ func (d *Directory) AddAccount(a Account) error {
 	if a.Action == "" {
 		a.Action = "search"
 	}
+	if err := d.checkAccount(&a); err != nil {
+		return err
+	}
+	if d.Accounts[a.ID()] != nil {
+		return taxii.Errorf(taxii.Conflict, "account %s exists already", a.ID())
+	}
+	d.Accounts[a.ID()] = &a
+	return nil
+}
+
+// EditAccount puts an account in the place of the one with its id. The errors are
+// those of AddAccount; NotFound if there is none.
+func (d *Directory) EditAccount(a Account) error {
+	if _, err := d.Account(a.ID()); err != nil {
+		return err
+	}
+	if err := d.checkAccount(&a); err != nil {
+		return err
+	}
+	d.Accounts[a.ID()] = &a
+	return nil
+}
+
+// checkAccount finds what is not of its form.
+func (d *Directory) checkAccount(a *Account) error {
 	for _, p := range a.Purposes {
 		if !slices.Contains(Purposes, p) {
 			return taxii.Errorf(taxii.Invalid, "account %s: purpose %q is none of %s", a.ID(), p, strings.Join(Purposes, ", "))
@@ -225,19 +289,14 @@ func (d *Directory) AddAccount(a Account) error {
 		return taxii.Errorf(taxii.Invalid, "account %s: client %q is none of %s", a.ID(), a.For, strings.Join(Clients, ", "))
 	case a.Certificate != "" && !sha256Form.MatchString(a.Certificate):
 		return taxii.Errorf(taxii.Invalid, "account %s: a certificate goes by its SHA-256, 64 hexadecimal digits", a.ID())
-	case d.Accounts[a.ID()] != nil:
-		return taxii.Errorf(taxii.Conflict, "account %s exists already", a.ID())
 	}
 	for id, other := range d.Accounts {
-		if a.Certificate != "" && other.Certificate == a.Certificate {
+		if a.Certificate != "" && other.Certificate == a.Certificate && id != a.ID() {
 			return taxii.Errorf(taxii.Conflict, "account %s: the certificate proves account %s already", a.ID(), id)
 		}
 	}
-	if _, err := d.Organisation(a.Org); err != nil {
-		return err
-	}
-	d.Accounts[a.ID()] = &a
-	return nil
+	_, err := d.Organisation(a.Org)
+	return err
 }
 
 // Account finds one by "org/name"; NotFound if there is none.

@@ -193,3 +193,24 @@ func TestAccountsAreShownWithoutTheirPassword(t *testing.T) {
 		t.Errorf("principal %+v of %+v", pr, a)
 	}
 }
+
+func TestCountriesAreThoseOfISO3166(t *testing.T) {
+	countries := 0
+	for a := 'A'; a <= 'Z'; a++ {
+		for b := 'A'; b <= 'Z'; b++ {
+			d := exchange.Directory{Organisations: map[string]*exchange.Organisation{}}
+			if d.AddOrganisation(exchange.Organisation{ID: "x", Kind: "soc", Name: "X", Country: string(a) + string(b)}) == nil {
+				countries++
+			}
+		}
+	}
+	if countries != 249 {
+		t.Errorf("%d codes are taken, want 249", countries)
+	}
+	for _, code := range []string{"UK", "EU", "ZZ", "XK", "SU", "sg", "SGP", "S", ""} {
+		d := exchange.Directory{Organisations: map[string]*exchange.Organisation{}}
+		if d.AddOrganisation(exchange.Organisation{ID: "x", Kind: "soc", Name: "X", Country: code}) == nil {
+			t.Errorf("%q is taken for a country", code)
+		}
+	}
+}
