@@ -82,10 +82,28 @@ func (p *Page) Object(i int) []byte {
 	return p.Objects[p.Ends[i-1]+1 : p.Ends[i]]
 }
 
+// IDs are those of the objects. One that cannot be read is left out.
+func (p *Page) IDs() (ids []stix.ID) {
+	for i := range p.Len() {
+		if o, err := stix.NewObject(p.Object(i)); err == nil {
+			ids = append(ids, o.ID)
+		}
+	}
+	return ids
+}
+
 // Manifest is a page of descriptions.
 type Manifest struct {
 	Records []Record
 	Standing
+}
+
+// IDs are those of the records.
+func (m *Manifest) IDs() (ids []stix.ID) {
+	for _, r := range m.Records {
+		ids = append(ids, r.ID)
+	}
+	return ids
 }
 
 // Record describes one stored version of an object.

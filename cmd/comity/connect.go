@@ -69,6 +69,10 @@ func (sh *shell) local(s store.Store) (*adminhttp.Client, error) {
 	log := slog.New(slog.NewTextHandler(sh.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	current := exchange.NewCurrent(s)
 	st := custody.New(s, current, audit.New(s.Record, time.Now, log), key, time.Now, log)
+	if err := st.Recover(sh.ctx); err != nil {
+		s.Close()
+		return nil, err
+	}
 	desk := operation.New(s, current, st, tables(sh.data), time.Now, log)
 	return adminhttp.Local(admin.New(s, current, intake.New(s, sh.data, time.Now), st, desk, time.Now), sh.user(), s.Close), nil
 }

@@ -14,9 +14,12 @@ import (
 	"comity/taxii/exchange"
 )
 
-// maxWaiting is how many entries may wait. It is hours of polling while commits
-// fail, and some 50 MB.
-const maxWaiting = 100_000
+// maxWaiting is how many bytes may wait, at about entrySize an entry and its match
+// beside. It is hours of polling while commits fail.
+const (
+	maxWaiting = 100_000 * entrySize
+	entrySize  = 512
+)
 
 // maxRanges is how many ranges of one place a page is tried to be joined to: a
 // client that polls one collection in several loops has a few.
@@ -45,17 +48,18 @@ type Page struct {
 // lowest of its pages.
 type delivery struct {
 	Page
-	grant    exchange.Grant
-	view     exchange.View // as of the first page
-	match    taxii.Match
-	filtered bool
-	began    time.Time
-	ended    uint32    // Unix second of the last page
-	older    *delivery // another range of the same place
+	place place
+	grant exchange.Grant
+	view  exchange.View // as of the first page
+	match taxii.Match
+	began time.Time
+	until time.Time // when it is due
+	ended uint32    // Unix second of the last page
+	older *delivery // another range of the same place
 }
 
-// Deliver notes that the holder of g got a page by that match. An empty page is
-// not a delivery.
+// Deliver notes that the holder of g got a page by that match, which [Narrow] made.
+// An empty page is not a delivery.
 //
 // Polling must not lose its record. So if too much waits because commits fail,
 // Deliver commits itself, and where that fails, too, it is Unavailable: then the
@@ -77,11 +81,14 @@ func (r *Recorder) Deliver(g exchange.Grant, m taxii.Match, page Page) error {
 			return nil
 		}
 	}
-	full := len(r.waiting)+r.held >= maxWaiting
+	full := r.full()
 	if !full {
-		d := &delivery{Page: page, grant: g, view: v, match: m, filtered: at.match != "", began: r.now(), ended: v.At, older: newest}
+		d := &delivery{Page: page, place: at, grant: g, view: v, match: m, began: r.now(), ended: v.At, older: newest}
+		if d.until = d.began; !r.recorded[at].IsZero() {
+			d.until = r.recorded[at].Add(gatherFor)
+		}
 		r.deliveries[at] = d
-		r.waiting = append(r.waiting, d)
+		r.add(d)
 	}
 	r.mu.Unlock()
 	if !full {
@@ -123,6 +130,10 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
+func (d *delivery) due() time.Time { return d.until }
+
+func (d *delivery) size() int { return entrySize + 2*len(d.place.match) }
+
 func (d *delivery) entry() Entry {
 	p, c := d.grant.Principal(), d.grant.Collection()
 	e := Entry{
@@ -138,7 +149,7 @@ func (d *delivery) entry() Entry {
 	if d.ended != d.view.At {
 		e.Ended = new(time.Unix(int64(d.ended), 0).UTC())
 	}
-	if d.filtered {
+	if d.place.match != "" {
 		e.Match = &d.match
 	}
 	if c == nil {

@@ -206,3 +206,26 @@ func TestFlushDoesNotHoldUpDeliver(t *testing.T) {
 		t.Errorf("%v, %d waiting", err, r.Waiting())
 	}
 }
+
+// A client that gets something new each minute is on record at once, and then once an
+// hour with all it got: neither it nor what others do before makes more entries.
+func TestAClientThatPollsAllDayIsAnEntryAnHour(t *testing.T) {
+	var l ledger
+	now := noon
+	r := audit.New(l.commit, func() time.Time { return now }, slog.New(slog.DiscardHandler))
+	a := grant(t, "a", 0)
+	for minute := range 3 * 60 {
+		page(t, r, a, minute, minute+1, minute+1, 1)
+		if err := audit.FlushDue(r, t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if minute == 90 {
+			other := exchange.Operator([16]byte{1})
+			if err := r.Exclusive(t.Context(), other.ID(), func() error { return nil }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		now = now.Add(time.Minute)
+	}
+	flushed(t, r, &l, "delivery a 1 1-1", "delivery a 60 2-61", "delivery a 60 62-121", "delivery a 59 122-180")
+}

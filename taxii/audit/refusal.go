@@ -49,7 +49,7 @@ func (r *Recorder) Refuse(p exchange.Principal, whose, collection, agreement, ar
 		f.count++
 		return
 	}
-	if r.different[who]++; r.different[who] > maxRefusals || len(r.waiting)+r.held >= maxWaiting {
+	if r.different[who]++; r.different[who] > maxRefusals || r.full() {
 		key = refused{who: who, org: p.Org, reason: furtherRefusals, whose: whose}
 		if f := r.refusals[key]; f != nil {
 			f.count++
@@ -58,8 +58,12 @@ func (r *Recorder) Refuse(p exchange.Principal, whose, collection, agreement, ar
 	}
 	f := &refusal{key, now, 1}
 	r.refusals[key] = f
-	r.waiting = append(r.waiting, f)
+	r.add(f)
 }
+
+func (f *refusal) due() time.Time { return f.began }
+
+func (f *refusal) size() int { return entrySize }
 
 func (f *refusal) entry() Entry {
 	return Entry{

@@ -12,31 +12,36 @@ import (
 	"comity/taxii/exchange"
 )
 
-// begin notes the start, and the gap before it if the last server did not stop in
-// good order: up to a second of deliveries is not on record then, so whoever
-// could read a collection, before or after, counts as having read it.
-func (s *Service) begin(ctx context.Context) error {
+// Recover notes the gap in the record if the last server did not stop in good order:
+// up to an hour of deliveries is not on record then, so whoever could read a
+// collection, before or now, counts as having read it. It is called while no server
+// runs, before anything else.
+func (s *Service) Recover(ctx context.Context) error {
 	head, err := s.store.ChainHead(ctx)
+	if err != nil || !head.Open {
+		return err
+	}
+	last, err := s.store.Entries(ctx, head.Number-1, 1)
 	if err != nil {
 		return err
 	}
-	entries := []audit.Entry{{Act: audit.Start}}
-	if head.Open {
-		last, err := s.store.Entries(ctx, head.Number-1, 1)
-		if err != nil {
-			return err
-		}
-		e, err := last[0].Entry()
-		if err != nil {
-			return err
-		}
-		gap, err := s.gap(ctx, e.Time, s.now())
-		if err != nil {
-			return err
-		}
-		entries = append(entries, gap...)
+	e, err := last[0].Entry()
+	if err != nil {
+		return err
 	}
-	return s.store.Record(ctx, entries...)
+	entries, err := s.gap(ctx, e.Time, s.now())
+	if err != nil {
+		return err
+	}
+	return s.store.Record(ctx, append(entries, audit.Entry{Act: audit.Stop, Text: "after a gap"})...)
+}
+
+// begin notes the start.
+func (s *Service) begin(ctx context.Context) error {
+	if err := s.Recover(ctx); err != nil {
+		return err
+	}
+	return s.store.Record(ctx, audit.Entry{Act: audit.Start})
 }
 
 // gap is an entry for each organisation and collection that it could read at one

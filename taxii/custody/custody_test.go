@@ -214,15 +214,20 @@ func TestAfterAnUncleanStopWhoeverCouldReadCountsAsHolder(t *testing.T) {
 	w.must(w.store.Close())
 	w.open()
 	w.move(time.Minute)
+	w.must(w.custody.Recover(w.Context())) // as each command does, and the next server
+	held, err := w.custody.Preview(w.Context(), idOf(1))
+	w.must(err)
+	gaps := len(w.entries(audit.Gap))
 	ctx, stop = context.WithCancel(w.Context())
 	go func() { ended <- w.custody.Run(ctx) }()
-	for len(w.entries(audit.Gap)) == 0 {
+	for len(w.entries(audit.Start)) < 3 {
 		time.Sleep(time.Millisecond)
 	}
-	held, err := w.custody.Preview(w.Context(), idOf(1))
 	stop()
-	<-ended
-	w.must(err)
+	w.must(<-ended)
+	if n := len(w.entries(audit.Gap)); n != gaps {
+		t.Errorf("%d gaps on record after the next start, %d before", n, gaps)
+	}
 	var orgs []string
 	for _, h := range held[0].Holders {
 		orgs = append(orgs, h.Org)

@@ -21,8 +21,8 @@ type Holding struct {
 	Holders    []store.Holder `json:"holders"`
 }
 
-// Flush brings what waits of deliveries and refusals into the audit record, so that
-// who reads it finds the last second too.
+// Flush brings what waits of deliveries and refusals into the audit record, for those
+// who read it.
 func (s *Service) Flush(ctx context.Context) error { return s.recorder.Flush(ctx) }
 
 // Scan reads a page for an account outside TAXII, and puts it on record as
@@ -33,10 +33,10 @@ func (s *Service) Scan(ctx context.Context, g exchange.Grant, q store.Query) (*s
 	if err != nil {
 		return nil, err
 	}
-	if err := s.recorder.Deliver(g, q.Match, audit.Page{After: q.After, First: page.First, Last: page.Last, Count: page.Len(), HighWater: page.HighWater}); err != nil {
+	if err := s.recorder.Deliver(g, audit.Narrow(q.Match, page.IDs), audit.Page{After: q.After, First: page.First, Last: page.Last, Count: page.Len(), HighWater: page.HighWater}); err != nil {
 		return nil, err
 	}
-	return page, s.Flush(ctx)
+	return page, s.recorder.Flush(ctx, g.ID())
 }
 
 // Preview tells who holds an object, without telling anybody: each recorded
@@ -147,11 +147,11 @@ func (s *Service) takeBack(ctx context.Context, removals []*removal, source, key
 	}
 	// The holders are looked for, and told, while everybody polls. Only those that
 	// polled since are looked for while a collection is locked.
-	if err := s.Flush(ctx); err != nil {
-		return err
-	}
 	holders := holdings{}
 	for _, r := range removals {
+		if err := s.recorder.Flush(ctx, r.collection.ID); err != nil {
+			return err
+		}
 		head, err := s.store.ChainHead(ctx)
 		if err != nil {
 			return err

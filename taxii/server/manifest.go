@@ -6,6 +6,7 @@ import (
 
 	"comity/store"
 	"comity/taxii"
+	"comity/taxii/audit"
 )
 
 // getManifest answers TAXII 2.1 §5.3, one record a version, oldest added
@@ -56,8 +57,10 @@ func (s *Server) getVersions(w *response, r *http.Request, c *caller) error {
 	return writeJSON(w, r, http.StatusOK, resource)
 }
 
-// manifest reads a page of records and sets the date headers.
+// manifest reads a page of records, puts it on record as delivered, since an id may
+// be all there is to an object, and sets the date headers.
 func (s *Server) manifest(w *response, r *http.Request, c *caller, f taxii.Filter, q store.Query) (m store.Manifest, last time.Time, err error) {
+	defer s.Recorder.Reading(c.grant.ID())()
 	m, err = s.Store.Manifest(r.Context(), c.grant, q)
 	if err != nil {
 		return m, last, err
@@ -68,5 +71,7 @@ func (s *Server) manifest(w *response, r *http.Request, c *caller, f taxii.Filte
 		c.served.objects, c.served.last = n, taxii.FormatTime(last)
 	}
 	setDates(w.Header(), first, last, f.AddedAfter, len(m.Records) == 0)
-	return m, last, nil
+	return m, last, s.Recorder.Deliver(c.grant, audit.Narrow(q.Match, m.IDs), audit.Page{
+		After: q.After, First: first, Last: last, Count: len(m.Records), HighWater: m.HighWater,
+	})
 }

@@ -124,8 +124,8 @@ type found struct {
 
 // read finds the page that is asked for, on the shelf or in the store, and puts
 // it on record as delivered, before it is: what is recalled meanwhile is then
-// known to be held here. What is not sent is not delivered: that is HEAD, and what
-// the caller has already, which is on record from when it was sent.
+// known to be held here. A page that is not sent is delivered as well: the answer to
+// HEAD tells that its objects are there, and so does 304 to those that guess its tag.
 func (s *Server) read(r *http.Request, c *caller, a asked, fields []string, into *store.Page) (p found, err error) {
 	defer s.Recorder.Reading(c.grant.ID())()
 	if p.sheet, err = s.onShelf(r.Context(), c.grant, a); err != nil {
@@ -156,11 +156,9 @@ func (s *Server) read(r *http.Request, c *caller, a asked, fields []string, into
 		default:
 			into.Buffer = append(into.Buffer, rest...)
 		}
+		q.Match = audit.Narrow(q.Match, into.IDs)
 		p.sheet = newSheet(e, q, rest)
 		s.shelf.put(a, p.sheet)
-	}
-	if r.Method == http.MethodHead || hasAlready(r, p.tag) {
-		return p, nil
 	}
 	return p, s.Recorder.Deliver(c.grant, p.match, audit.Page{After: p.after, First: p.first, Last: p.last, Count: p.count, HighWater: p.HighWater})
 }

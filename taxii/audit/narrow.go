@@ -1,0 +1,48 @@
+package audit
+
+import (
+	"slices"
+
+	"comity/stix"
+	"comity/taxii"
+)
+
+// maxMatch bounds the text of the match of one delivery.
+const maxMatch = 4 << 10
+
+// Narrow is what the record keeps of a match that found a page: of the ids and types
+// that it names, those that the page shows, which ids lists. So no caller fills the
+// record with names of nothing. Several versions named by their time become all of
+// them, and ids that are still too long all that there were; the record then tells of
+// more than the page showed, never of less.
+func Narrow(m taxii.Match, ids func() []stix.ID) taxii.Match {
+	if len(m.IDs) > 1 || len(m.Types) > 1 {
+		shown, types := map[string]bool{}, map[string]bool{}
+		for _, id := range ids() {
+			shown[string(id)], types[id.Type()] = true, true
+		}
+		m.IDs, m.Types = among(m.IDs, shown), among(m.Types, types)
+	}
+	m.Specs = among(m.Specs, map[string]bool{"2.0": true, "2.1": true})
+	if len(m.Versions.At) > 1 {
+		m.Versions = taxii.Versioning{All: true}
+	}
+	if len(matchText(&m)) > maxMatch {
+		m.IDs = nil
+	}
+	return m
+}
+
+// among is those of a list that are in a set, each once; nil, which is all, stays nil.
+func among(list []string, set map[string]bool) []string {
+	if list == nil {
+		return nil
+	}
+	kept := []string{}
+	for _, s := range list {
+		if set[s] && !slices.Contains(kept, s) {
+			kept = append(kept, s)
+		}
+	}
+	return kept
+}
