@@ -73,8 +73,8 @@ func (sh *shell) local(s store.Store) (*adminhttp.Client, error) {
 		s.Close()
 		return nil, err
 	}
-	desk := operation.New(s, current, st, tables(sh.data), time.Now, log)
-	return adminhttp.Local(admin.New(s, current, intake.New(s, sh.data, time.Now), st, desk, time.Now), sh.user(), s.Close), nil
+	runner := operation.New(s, current, st, tables(sh.data), time.Now, log)
+	return adminhttp.Local(admin.New(s, current, intake.New(s, sh.data, time.Now), st, runner, time.Now), sh.user(), s.Close), nil
 }
 
 // tables is the folder of the tables that operations name.

@@ -40,7 +40,7 @@ func (p *play) publish() error {
 		return err
 	}
 	fmt.Fprintf(p.talk, "%-8s published %s objects: %d reports and the feeds of %d countries, drafted by %s, published by %s\n",
-		demoCentre, thousands(r.Objects), len(r.Papers), r.Feeds, drafter, publisher)
+		demoCentre, thousands(r.Objects), len(r.Reports), r.Feeds, drafter, publisher)
 	return nil
 }
 

@@ -41,16 +41,16 @@ func (c *opStatsCmd) Run(sh *shell) error {
 type opReportsCmd struct{ seen }
 
 func (c *opReportsCmd) Run(sh *shell) error {
-	list, err := call[[]operation.Paper](sh, "op/reports", c.in())
+	list, err := call[[]operation.Report](sh, "op/reports", c.in())
 	if err != nil {
 		return err
 	}
-	return sh.print(list, func(w io.Writer) { paperTable(w, list) })
+	return sh.print(list, func(w io.Writer) { reportTable(w, list) })
 }
 
-// paperTable writes reports, one a line.
-func paperTable(w io.Writer, list []operation.Paper) {
-	table(w, "report,country,state,findings,title", list, func(p operation.Paper) []any {
+// reportTable writes reports, one a line.
+func reportTable(w io.Writer, list []operation.Report) {
+	table(w, "report,country,state,findings,title", list, func(p operation.Report) []any {
 		findings := plural(p.Findings, "finding", "findings")
 		if p.Annex > 0 {
 			findings += ", " + thousands(p.Annex) + " in the annex"

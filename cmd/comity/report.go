@@ -32,7 +32,7 @@ func (c *reportDraftCmd) Run(sh *shell) error {
 	}
 	sh.say("another person of the centre publishes it: comity report publish %s --as ORG/PERSON", c.ID)
 	return sh.print(r, func(w io.Writer) {
-		fmt.Fprintf(w, "%s drafted by %s, and feeds of %s\n", told(w, r.Papers), r.By, plural(r.Feeds, "country", "countries"))
+		fmt.Fprintf(w, "%s drafted by %s, and feeds of %s\n", told(w, r.Reports), r.By, plural(r.Feeds, "country", "countries"))
 	})
 }
 
@@ -47,13 +47,13 @@ func (c *reportPublishCmd) Run(sh *shell) error {
 		return err
 	}
 	return sh.print(r, func(w io.Writer) {
-		fmt.Fprintf(w, "%s published by %s, and feeds of %s: %s written, %s taken back\n", told(w, r.Papers), r.By,
+		fmt.Fprintf(w, "%s published by %s, and feeds of %s: %s written, %s taken back\n", told(w, r.Reports), r.By,
 			plural(r.Feeds, "country", "countries"), plural(r.Objects, "object", "objects"), thousands(r.Removed))
 	})
 }
 
 // told writes the reports of a release and says how many stand.
-func told(w io.Writer, papers []operation.Paper) string {
+func told(w io.Writer, papers []operation.Report) string {
 	n := 0
 	for _, p := range papers {
 		if p.State != operation.Withdrawn {
@@ -61,7 +61,7 @@ func told(w io.Writer, papers []operation.Paper) string {
 		}
 	}
 	if len(papers) > 0 {
-		paperTable(w, papers)
+		reportTable(w, papers)
 	}
 	return plural(n, "report", "reports")
 }

@@ -140,7 +140,7 @@ type exchangeServer struct {
 	servers  []*http.Server
 	recorder *audit.Recorder
 	custody  *custody.Service
-	desk     *operation.Desk
+	runner   *operation.Runner
 	failed   chan error
 }
 
@@ -163,7 +163,7 @@ func (ex *exchangeServer) start(c *serveCmd) error {
 	ex.recorder = audit.New(ex.store.Record, ex.now, ex.log)
 	current := exchange.NewCurrent(ex.store)
 	ex.custody = custody.New(ex.store, current, ex.recorder, ex.key, ex.now, ex.log)
-	ex.desk = operation.New(ex.store, current, ex.custody, tables(ex.data), ex.now, ex.log)
+	ex.runner = operation.New(ex.store, current, ex.custody, tables(ex.data), ex.now, ex.log)
 	ex.failed = make(chan error, 4)
 	s := httpServer(ex.log, server.New(server.Config{
 		PublicURL: ex.url, Contact: c.Contact, MaxContentLength: c.MaxContent, DefaultLimit: c.Limit, MaxLimit: c.MaxLimit,
@@ -183,7 +183,7 @@ func (ex *exchangeServer) start(c *serveCmd) error {
 	if err := os.Chmod(ex.socket, 0o600); err != nil {
 		return err
 	}
-	ex.serve(socket, httpServer(ex.log, adminhttp.Handler(admin.New(ex.store, current, in, ex.custody, ex.desk, ex.now))))
+	ex.serve(socket, httpServer(ex.log, adminhttp.Handler(admin.New(ex.store, current, in, ex.custody, ex.runner, ex.now))))
 	if c.AdminListen != "" {
 		listener, err := net.Listen("tcp", c.AdminListen)
 		if err != nil {
@@ -229,9 +229,9 @@ func (ex *exchangeServer) serve(l net.Listener, s *http.Server) {
 	go func() { ex.failed <- s.Serve(l) }()
 }
 
-// wait lets custody make its rounds and the desk run its operations until ctx
+// wait lets custody make its rounds and the runner run its operations until ctx
 // ends or a listener fails, then lets requests finish. What they got and what the
-// desk did is on record before custody stops.
+// runner did is on record before custody stops.
 func (ex *exchangeServer) wait(ctx context.Context) error {
 	rounds, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
@@ -241,7 +241,7 @@ func (ex *exchangeServer) wait(ctx context.Context) error {
 	defer rest()
 	rested := make(chan struct{})
 	go func() {
-		ex.desk.Run(work)
+		ex.runner.Run(work)
 		close(rested)
 	}()
 	stop := func() {

@@ -26,13 +26,13 @@ type Service struct {
 	current *exchange.Current
 	intake  *intake.Intake
 	custody *custody.Service
-	desk    *operation.Desk
+	runner  *operation.Runner
 	now     func() time.Time
 }
 
 // New makes a Service over an open store.
-func New(s store.Store, current *exchange.Current, in *intake.Intake, c *custody.Service, desk *operation.Desk, now func() time.Time) *Service {
-	return &Service{s, current, in, c, desk, now}
+func New(s store.Store, current *exchange.Current, in *intake.Intake, c *custody.Service, runner *operation.Runner, now func() time.Time) *Service {
+	return &Service{s, current, in, c, runner, now}
 }
 
 // Actor is who asks for an act: an account that has signed in, or the operator of

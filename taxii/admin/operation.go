@@ -14,34 +14,34 @@ import (
 // "bureaus" for all of them together, or one organisation.
 type Operation struct{ ID, As string }
 
-// Stats are the figures of an operation; see [operation.Desk.Stats].
+// Stats are the figures of an operation; see [operation.Runner.Stats].
 func (s *Service) Stats(ctx context.Context, in Operation) (operation.Stats, error) {
-	return s.desk.Stats(ctx, in.ID, in.As)
+	return s.runner.Stats(ctx, in.ID, in.As)
 }
 
 // Contributions account for what each contributor gave.
 func (s *Service) Contributions(ctx context.Context, in Operation) ([]operation.Contribution, error) {
-	return filled(s.desk.Contributions(ctx, in.ID, in.As))
+	return filled(s.runner.Contributions(ctx, in.ID, in.As))
 }
 
 // Reports are those that the rules of an operation ask for.
-func (s *Service) Reports(ctx context.Context, in Operation) ([]operation.Paper, error) {
-	return filled(s.desk.Reports(ctx, in.ID, in.As))
+func (s *Service) Reports(ctx context.Context, in Operation) ([]operation.Report, error) {
+	return filled(s.runner.Reports(ctx, in.ID, in.As))
 }
 
 // Findings are those that the reader may know.
 func (s *Service) Findings(ctx context.Context, in Operation) ([]report.Row, error) {
-	return filled(s.desk.Findings(ctx, in.ID, in.As))
+	return filled(s.runner.Findings(ctx, in.ID, in.As))
 }
 
 // Issues are what countries flagged.
 func (s *Service) Issues(ctx context.Context, in Operation) ([]operation.Issue, error) {
-	return filled(s.desk.Issues(ctx, in.ID, in.As))
+	return filled(s.runner.Issues(ctx, in.ID, in.As))
 }
 
 // Outcomes are what countries last said about findings.
 func (s *Service) Outcomes(ctx context.Context, in Operation) ([]operation.Outcome, error) {
-	return filled(s.desk.Outcomes(ctx, in.ID, in.As))
+	return filled(s.runner.Outcomes(ctx, in.ID, in.As))
 }
 
 // filled is a list that is never null in JSON.
@@ -60,13 +60,13 @@ type Draft struct {
 	Notes map[string]string
 }
 
-// Draft draws up a release; see [operation.Desk.Draft].
+// Draft draws up a release; see [operation.Runner.Draft].
 func (s *Service) Draft(ctx context.Context, in Draft) (out operation.Release, err error) {
 	by, err := s.person(ctx, in.As)
 	if err != nil {
 		return out, err
 	}
-	return s.desk.Draft(ctx, in.ID, by, in.Notes)
+	return s.runner.Draft(ctx, in.ID, by, in.Notes)
 }
 
 // Publish asks a second person to publish what one has drafted.
@@ -75,13 +75,13 @@ type Publish struct {
 	As string // account
 }
 
-// Publish writes what was drafted; see [operation.Desk.Publish].
+// Publish writes what was drafted; see [operation.Runner.Publish].
 func (s *Service) Publish(ctx context.Context, in Publish) (out operation.Release, err error) {
 	by, err := s.person(ctx, in.As)
 	if err != nil {
 		return out, err
 	}
-	return s.desk.Publish(ctx, in.ID, by)
+	return s.runner.Publish(ctx, in.ID, by)
 }
 
 // person is an account that acts now.
@@ -100,7 +100,7 @@ type Report struct{ Number, As string }
 // Report is the body of a report, then its annex if there is one for the
 // reader.
 func (s *Service) Report(ctx context.Context, in Report) ([]*report.Document, error) {
-	return filled(s.desk.Document(ctx, in.Number, in.As))
+	return filled(s.runner.Document(ctx, in.Number, in.As))
 }
 
 // Uphold says that the centre upholds what was disputed about a finding.
@@ -109,7 +109,7 @@ type Uphold struct {
 	As      string // account
 }
 
-// Uphold notes it; see [operation.Desk.Uphold].
+// Uphold notes it; see [operation.Runner.Uphold].
 func (s *Service) Uphold(ctx context.Context, in Uphold) error {
 	finding, err := findingOf(in.Finding)
 	if err != nil {
@@ -119,7 +119,7 @@ func (s *Service) Uphold(ctx context.Context, in Uphold) error {
 	if err != nil {
 		return err
 	}
-	return s.desk.Uphold(ctx, finding, by)
+	return s.runner.Uphold(ctx, finding, by)
 }
 
 // findingOf is the id of a finding; Invalid if s is none.

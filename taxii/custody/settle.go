@@ -21,7 +21,7 @@ func (s *Service) Settle(ctx context.Context) error {
 	now := s.now()
 	moved := map[string]exchange.State{}
 	for _, id := range p.Agreements() {
-		if state := p.State(id, now); d.Agreements[id].Told != state {
+		if state := p.State(id, now); d.Agreements[id].Announced != state {
 			moved[id] = state
 		}
 	}
@@ -36,10 +36,10 @@ func (s *Service) Settle(ctx context.Context) error {
 	return s.store.Amend(ctx, func(d *exchange.Directory) (entries []audit.Entry, err error) {
 		for _, id := range slices.Sorted(maps.Keys(moved)) {
 			deposit := d.Agreements[id]
-			if deposit == nil || deposit.Told == moved[id] {
+			if deposit == nil || deposit.Announced == moved[id] {
 				continue
 			}
-			deposit.Told = moved[id]
+			deposit.Announced = moved[id]
 			text := p.Agreement(id, now)
 			entries = append(entries, audit.Entry{
 				Act: audit.Agreement, Account: "comity", Org: p.Centre().ID,

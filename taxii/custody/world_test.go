@@ -160,7 +160,7 @@ func newWorld(t *testing.T) *world {
 		for _, org := range []string{"igci", "fir", "elm", "ncb-ph"} {
 			d.Organisations[org] = &exchange.Organisation{ID: org, Kind: "private-vendor", Name: "The " + org, Country: "SG", Added: noon, Identity: identity(org)}
 		}
-		d.Agreements["pool"] = &exchange.Deposit{ID: "pool", Told: exchange.InForce, Versions: []exchange.Version{
+		d.Agreements["pool"] = &exchange.Deposit{ID: "pool", Announced: exchange.InForce, Versions: []exchange.Version{
 			{File: "pool.toml", Source: pool, Digest: parsed.Digest(), Waived: "a test", Signed: &noon},
 		}}
 	})

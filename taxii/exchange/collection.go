@@ -24,41 +24,39 @@ type Collection struct {
 	Writer      string // organisation
 	Readers     []string
 	Terms       agreement.Terms
-	Default     Actions     // barred for what has neither PAP nor IEP marking
+	Default     Actions     // barred for objects without a PAP or IEP marking
 	From, Until time.Time   // in force from From, exclusive of Until
 	Article     string      // that opens the flow
 	Held        []uuid.UUID // the collections that count against the same quota of objects
 
-	standing *standing
-	edition  *edition
-	windUp   bool              // open during the wind-up too
-	parent   string            // agreement whose end closes the collection too, "" if none
-	under    map[string]string // organisation -> agreement it takes part under
-	shares   []share
+	lifecycle *lifecycle
+	edition   *edition
+	windUp    bool              // open during the wind-up too
+	parent    string            // agreement whose end closes the collection too, "" if none
+	under     map[string]string // organisation -> agreement it takes part under
+	shares    []share
 }
 
-// share opens a collection to a bureau's own team.
+// share opens a collection to another organisation by a reader letter of a bureau.
 type share struct {
 	org, bureau string
-	letter      *standing
+	letter      *lifecycle
 	edition     *edition
 	terms       agreement.Terms
 	types       []string // nil: all the collection has
 }
 
-// wider orders what one reader has by several letters: the first that is in
-// force counts.
+// wider orders the shares of one reader, the widest first: the first one in force counts.
 func (s share) wider(t share) int {
 	all := func(types []string) int { return min(len(types), 1) }
 	return cmp.Or(-cmp.Compare(s.terms.Max, t.terms.Max), all(s.types)-all(t.types), strings.Compare(s.edition.text.ID, t.edition.text.ID))
 }
 
-// Shared tells whether a reader letter opens the collection to somebody, now or
-// at another time.
+// Shared tells whether any reader letter opens the collection, at any time.
 func (c *Collection) Shared() bool { return len(c.shares) > 0 }
 
 // current tells whether the edition of the collection counts at that time.
-func (c *Collection) current(now time.Time) bool { return c.standing.at(now) == c.edition }
+func (c *Collection) current(now time.Time) bool { return c.lifecycle.at(now) == c.edition }
 
 // participant is the organisation that the collection's own parent binds.
 func (c *Collection) participant() string {
@@ -68,7 +66,7 @@ func (c *Collection) participant() string {
 	return c.Writer
 }
 
-// expand makes the collections of all editions.
+// expand makes the collections of all editions and indexes them.
 func (p *Policy) expand() {
 	for _, s := range p.agreements {
 		for _, e := range s.editions {
@@ -111,13 +109,15 @@ func (p *Policy) expand() {
 	}
 }
 
+// index notes that an organisation writes or reads a collection.
 func (p *Policy) index(org string, c *Collection) {
 	if list := p.byOrg[org]; len(list) == 0 || list[len(list)-1] != c {
 		p.byOrg[org] = append(list, c)
 	}
 }
 
-func (p *Policy) add(s *standing, e *edition, from agreement.Collection) {
+// add makes a collection.
+func (p *Policy) add(s *lifecycle, e *edition, from agreement.Collection) {
 	text := e.text
 	c := &Collection{
 		ID:          CollectionID(p.centre.Namespace, text.ID, from.Flow.Name, from.Participant),
@@ -131,7 +131,7 @@ func (p *Policy) add(s *standing, e *edition, from agreement.Collection) {
 		Article:     from.Flow.Article,
 		From:        text.Term.Effective,
 		Until:       text.Term.Expires,
-		standing:    s,
+		lifecycle:   s,
 		edition:     e,
 		windUp:      text.Term.WindUp != nil && slices.Contains(text.Term.WindUp.Flows, from.Flow.Name),
 		parent:      from.Under,
@@ -157,8 +157,8 @@ func (p *Policy) add(s *standing, e *edition, from agreement.Collection) {
 	p.collections = append(p.collections, c)
 }
 
-// latestSigned is the text that a child agreement is held against.
-func (s *standing) latestSigned() *agreement.Agreement {
+// latestSigned is the text that a child agreement takes its terms from.
+func (s *lifecycle) latestSigned() *agreement.Agreement {
 	if n := len(s.editions); n > 0 {
 		return s.editions[n-1].text
 	}
@@ -166,7 +166,7 @@ func (s *standing) latestSigned() *agreement.Agreement {
 }
 
 // share opens the collections that a reader letter names to its readers.
-func (p *Policy) share(letter *standing, e *edition) {
+func (p *Policy) share(letter *lifecycle, e *edition) {
 	for _, id := range e.text.Parents() {
 		parent := p.agreements[id]
 		if parent == nil {
@@ -201,7 +201,8 @@ func bureauOf(letter *agreement.Agreement, c *Collection) string {
 	return ""
 }
 
-// narrower is types, or nil if they leave out none of all.
+// narrower is types, with those that are always admitted, or nil if it leaves out none of
+// all. nil stands for every type.
 func narrower(types, all []string) []string {
 	if types == nil {
 		return nil
@@ -212,9 +213,9 @@ func narrower(types, all []string) []string {
 	return nil
 }
 
-// Written are the collections that an organisation writes under an agreement:
-// its own, and those of agreements that it takes part in under that one. Each is
-// there once, whatever the editions.
+// Written are the collections that an organisation writes under an agreement: those of
+// the agreement itself, and those of agreements that it takes part in under it. Each is
+// listed once, however many editions it has.
 func (p *Policy) Written(org, id string) []*Collection {
 	var list []*Collection
 	for _, c := range p.byOrg[org] {

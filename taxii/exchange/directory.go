@@ -98,10 +98,10 @@ func (t *Token) Usable(now time.Time) bool {
 
 // Deposit is an agreement with everything the parties did about it.
 type Deposit struct {
-	ID       string    `json:"id"`
-	Versions []Version `json:"versions"`       // in the order deposited, one at least
-	Acts     []Act     `json:"acts,omitempty"` // in order of time
-	Told     State     `json:"told,omitempty"` // the last state that its members were told of
+	ID        string    `json:"id"`
+	Versions  []Version `json:"versions"`       // in the order deposited, one at least
+	Acts      []Act     `json:"acts,omitempty"` // in order of time
+	Announced State     `json:"told,omitempty"` // the last state that was announced to its members
 }
 
 // Version is one version of an agreement, its file as it was deposited, byte

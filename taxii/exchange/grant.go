@@ -85,7 +85,7 @@ func (g Grant) Until() time.Time {
 		return time.Time{}
 	}
 	c, now := g.collection, time.Unix(int64(g.view.At), 0)
-	until := c.standing.ends(c.edition.text, now)
+	until := c.lifecycle.ends(c.edition.text, now)
 	if c.windUp && !now.Before(until) {
 		until = c.edition.text.Term.WindUp.Lasts.After(until)
 	}

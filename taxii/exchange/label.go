@@ -14,12 +14,12 @@ import (
 //
 // It remembers identifiers and references, not objects.
 type Labels struct {
-	c     *Collection
-	nodes []node
-	refs  []int32 // the references of all nodes, one node after the other
+	collection *Collection
+	nodes      []node
+	refs       []int32 // the references of all nodes, one node after the other
 
 	index map[stix.Key]int32 // every id met, as object or as reference
-	ids   []identified
+	ids   []idEntry
 
 	inheriting bool // some node inherits
 }
@@ -39,22 +39,22 @@ type node struct {
 	partly   int32 // how many after them are markings of parts
 }
 
-// identified is what the push holds under one id.
-type identified struct {
+// idEntry is what the push holds under one id.
+type idEntry struct {
 	key    stix.Key
 	inside bool       // the push has an object of this id
 	says   strictness // as a marking definition
 }
 
-// Held is what a collection holds of an object already.
+// Held is what a collection already has of an object.
 type Held struct {
 	Known      bool
 	Handling   Handling // of the newest version; meaningless unless Known
 	Definition []byte   // the object, if it is a marking definition
 }
 
-// Verdict is how one object is to be handled, or why it is refused. Until is
-// not for Labels to say.
+// Verdict is how one object is to be handled, or why it is refused. Labels leaves
+// Handling.Until zero; see [Receipt.KeptUntil].
 type Verdict struct {
 	Handling
 	Refused string // "" if it is admitted
@@ -63,15 +63,15 @@ type Verdict struct {
 
 // NewLabels starts a push into c.
 func NewLabels(c *Collection) *Labels {
-	return &Labels{c: c, index: map[stix.Key]int32{}}
+	return &Labels{collection: c, index: map[stix.Key]int32{}}
 }
 
-// Add takes the next object of the push. Of a forged definition nothing counts,
-// but that its id is known.
+// Add takes the next object of the push. The content of a forged definition does not
+// count; its id does.
 func (l *Labels) Add(o *stix.Object) {
 	n := node{
 		id:       l.number(o.Key()),
-		inherits: inherits(o) && l.c.Terms.UnmarkedObservables == agreement.Inherit,
+		inherits: inherits(o) && l.collection.Terms.UnmarkedObservables == agreement.Inherit,
 		meta:     o.Type == "marking-definition" || o.Type == "extension-definition",
 		forged:   o.Forged(),
 		firstRef: int32(len(l.refs)),
@@ -116,7 +116,7 @@ func (l *Labels) number(key stix.Key) int32 {
 	if !met {
 		n = int32(len(l.ids))
 		l.index[key] = n
-		l.ids = append(l.ids, identified{key: key})
+		l.ids = append(l.ids, idEntry{key: key})
 	}
 	return n
 }
@@ -140,16 +140,16 @@ func (l *Labels) Resolve(known func([]stix.Key) ([]Held, error)) ([]Verdict, err
 		return nil, err
 	}
 	l.explainMarkings(held)
-	found, r := l.gather(), rulesOf(l.c)
+	found, r := l.gather(), rulesOf(l.collection)
 	alone := make([]strictness, len(l.nodes))
 	for i := range found {
-		alone[i], _ = r.judge(found[i])
+		alone[i], _ = r.decide(found[i])
 	}
 	referenced := l.referenced(alone, held)
 	verdicts := make([]Verdict, len(l.nodes))
 	for i := range found {
 		found[i].referenced = referenced[i]
-		s, refused := r.judge(found[i])
+		s, refused := r.decide(found[i])
 		if l.nodes[i].forged {
 			refused = "forged"
 		}
@@ -183,15 +183,15 @@ func (l *Labels) verdict(s strictness, refused string) (v Verdict) {
 	v.Barred = s.barred
 	switch refused {
 	case "forged":
-		v.Refused, v.By = l.c.refuse("tlp_max", "a marking definition with TLP or PAP content must be the standard's own")
+		v.Refused, v.By = l.collection.refuse("tlp_max", "a marking definition with TLP or PAP content must be the standard's own")
 	case "require":
-		v.Refused, v.By = l.c.refuse(refused, "no TLP marking, and flow %s requires one", l.c.Flow)
+		v.Refused, v.By = l.collection.refuse(refused, "no TLP marking, and flow %s requires one", l.collection.Flow)
 	case "unmarked":
-		v.Refused, v.By = l.c.refuse(refused, "no TLP marking, and flow %s refuses what is unmarked", l.c.Flow)
+		v.Refused, v.By = l.collection.refuse(refused, "no TLP marking, and flow %s refuses what is unmarked", l.collection.Flow)
 	case "tlp_max":
-		v.Refused, v.By = l.c.refuse(refused, "%s above %s", strings.ToUpper(v.TLP.String()), strings.ToUpper(l.c.Terms.Max.String()))
+		v.Refused, v.By = l.collection.refuse(refused, "%s above %s", strings.ToUpper(v.TLP.String()), strings.ToUpper(l.collection.Terms.Max.String()))
 	case "pap_max":
-		v.Refused, v.By = l.c.refuse(refused, "PAP:%s above PAP:%s", strings.ToUpper(stix.PAP(s.pap-1).String()), strings.ToUpper(l.c.Terms.PAPMax))
+		v.Refused, v.By = l.collection.refuse(refused, "PAP:%s above PAP:%s", strings.ToUpper(stix.PAP(s.pap-1).String()), strings.ToUpper(l.collection.Terms.PAPMax))
 	}
 	return v
 }
@@ -247,7 +247,7 @@ func (l *Labels) explainMarkings(held []Held) {
 // meaning is what a marking says that has this id.
 func (l *Labels) meaning(id int32, held []Held) strictness {
 	if !l.ids[id].inside && !held[id].Known {
-		return unknown(&l.c.Terms)
+		return unknown(&l.collection.Terms)
 	}
 	return l.ids[id].says
 }

@@ -77,33 +77,33 @@ func (l *Labels) inherit(speaks func(strictness) bool) []strictness {
 // not, in the push and in the collection. alone is how each object is handled
 // without that.
 //
-// An id tells those who refer to it whenever it has become stricter: a dozen
-// times at most, as there are no more labels, levels and actions.
+// Whenever an id becomes stricter, the objects that refer to it do too. That happens to
+// an id a dozen times at most, since there are no more labels, levels and actions.
 func (l *Labels) referenced(alone []strictness, held []Held) []strictness {
 	reached := make([]strictness, len(l.nodes))
-	told := make([]strictness, len(l.ids))
+	strictest := make([]strictness, len(l.ids))
 	var queue []int32
-	tell := func(id int32, s strictness) {
-		if s = s.and(told[id]); s != told[id] {
-			told[id] = s
+	raise := func(id int32, s strictness) {
+		if s = s.and(strictest[id]); s != strictest[id] {
+			strictest[id] = s
 			queue = append(queue, id)
 		}
 	}
 	for id := range held {
 		if h := &held[id]; h.Known {
-			tell(int32(id), strictness{tlp: rankOf(h.Handling.TLP), barred: h.Handling.Barred})
+			raise(int32(id), strictness{tlp: rankOf(h.Handling.TLP), barred: h.Handling.Barred})
 		}
 	}
 	for i := range alone {
-		tell(l.nodes[i].id, alone[i])
+		raise(l.nodes[i].id, alone[i])
 	}
 	referrers, first := l.referrers()
 	for len(queue) > 0 {
 		id := queue[len(queue)-1]
 		queue = queue[:len(queue)-1]
 		for _, i := range referrers[first[id]:first[id+1]] {
-			reached[i] = reached[i].and(told[id])
-			tell(l.nodes[i].id, reached[i])
+			reached[i] = reached[i].and(strictest[id])
+			raise(l.nodes[i].id, reached[i])
 		}
 	}
 	return reached

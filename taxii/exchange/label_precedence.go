@@ -7,7 +7,7 @@ import (
 	"comity/taxii/agreement"
 )
 
-// rank is a label or a level, counted from one; none is that there is none.
+// rank is a label or a level counted from one; none stands for no label.
 type rank uint8
 
 const none rank = 0
@@ -60,7 +60,7 @@ func rulesOf(c *Collection) rules {
 	return r
 }
 
-// judge is the precedence of §2.5: how an object is handled, and the term of
+// decide is the precedence of §2.5: how an object is handled, and the term of
 // the flow that refuses it, "" if it is admitted.
 //
 // Who may see it follows from the markings of the whole; without any from its
@@ -68,7 +68,7 @@ func rulesOf(c *Collection) rules {
 // it follows in the same way, of itself: a TLP marking says nothing of use, nor
 // a PAP marking of sharing. Definitions start from the floor. Then floor, parts
 // and what it refers to make it stricter, never looser.
-func (r *rules) judge(e evidence) (s strictness, refused string) {
+func (r *rules) decide(e evidence) (s strictness, refused string) {
 	switch {
 	case e.own.tlp != none:
 		s.tlp = e.own.tlp
@@ -102,7 +102,7 @@ func (r *rules) judge(e evidence) (s strictness, refused string) {
 	return s, refused
 }
 
-// unknown is what a marking says that nobody explains.
+// unknown is what a marking says whose definition is neither known nor sent.
 func unknown(t *agreement.Terms) strictness {
 	if t.UnknownMarking == agreement.Ignore {
 		return strictness{}

@@ -70,7 +70,7 @@ func TestPrecedence(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			s, refused := tt.rules.judge(tt.e)
+			s, refused := tt.rules.decide(tt.e)
 			if refused != tt.refused {
 				t.Errorf("refused by %q, want %q", refused, tt.refused)
 			}

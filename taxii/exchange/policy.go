@@ -33,11 +33,11 @@ const (
 type Policy struct {
 	centre      Centre
 	orgs        map[string]*Organisation
-	agreements  map[string]*standing
+	agreements  map[string]*lifecycle
 	collections []*Collection            // by id; one for each edition that has it
 	byName      map[string][]*Collection // by id and by alias
 	byOrg       map[string][]*Collection // whose writer or reader it is, by id
-	lent        map[string][]lent        // by account
+	secondments map[string][]secondment  // by account
 	parsed      map[string]*agreement.Agreement
 }
 
@@ -45,21 +45,21 @@ type Policy struct {
 // can no longer be read: they were checked before they were taken.
 func NewPolicy(d *Directory) (*Policy, error) { return (&Policy{}).Renew(d) }
 
-// Renew is the policy of a newer generation of the directory. It does not read
-// again what p has read.
+// Renew is the policy of a newer generation of the directory. Agreements that p has
+// parsed are not parsed again.
 func (p *Policy) Renew(d *Directory) (*Policy, error) {
 	n := &Policy{
-		centre:     d.Centre,
-		orgs:       d.Organisations,
-		agreements: map[string]*standing{},
-		byName:     map[string][]*Collection{},
-		byOrg:      map[string][]*Collection{},
-		lent:       map[string][]lent{},
-		parsed:     map[string]*agreement.Agreement{},
+		centre:      d.Centre,
+		orgs:        d.Organisations,
+		agreements:  map[string]*lifecycle{},
+		byName:      map[string][]*Collection{},
+		byOrg:       map[string][]*Collection{},
+		secondments: map[string][]secondment{},
+		parsed:      map[string]*agreement.Agreement{},
 	}
 	for _, id := range slices.Sorted(maps.Keys(d.Agreements)) {
 		deposit := d.Agreements[id]
-		s := &standing{acts: deposit.Acts}
+		s := &lifecycle{acts: deposit.Acts}
 		for _, v := range deposit.Versions {
 			text := p.parsed[v.Source]
 			if text == nil {
@@ -161,7 +161,7 @@ func (p *Policy) State(id string, now time.Time) State {
 // none will.
 func (p *Policy) Next(now time.Time) (next time.Time) {
 	for _, s := range p.agreements {
-		for _, t := range s.edges() {
+		for _, t := range s.transitions() {
 			if t.After(now) && (next.IsZero() || t.Before(next)) {
 				next = t
 			}
@@ -183,26 +183,25 @@ func (o *Obstacle) Error() string {
 	return o.Reason + " (" + agreement.Clause{Agreement: o.Agreement, Article: o.Article}.String() + ")"
 }
 
-// closed is why a collection is closed to everybody at that time; nil if it is
-// open.
-func (p *Policy) closed(c *Collection, now time.Time) *Obstacle {
-	switch state := c.standing.state(now); {
+// whyClosed is why a collection is closed to everybody at that time; nil if it is open.
+func (p *Policy) whyClosed(c *Collection, now time.Time) *Obstacle {
+	switch state := c.lifecycle.state(now); {
 	case state == WindUp && c.windUp || state == InForce:
 	default:
 		return &Obstacle{c.Agreement, c.edition.text.Term.Article, "the agreement is " + string(state)}
 	}
-	if c.standing.left(c.Writer, now) || c.standing.left(c.Participant, now) {
+	if c.lifecycle.left(c.Writer, now) || c.lifecycle.left(c.Participant, now) {
 		return &Obstacle{Agreement: c.Agreement, Reason: "its participant has withdrawn"}
 	}
 	if c.parent != "" {
-		return p.takesPart(c.parent, c.participant(), now)
+		return p.whyNoPart(c.parent, c.participant(), now)
 	}
 	return nil
 }
 
-// takesPart is why an organisation cannot take part under an agreement; nil if
+// whyNoPart is why an organisation cannot take part under an agreement; nil if
 // it can.
-func (p *Policy) takesPart(under, org string, now time.Time) *Obstacle {
+func (p *Policy) whyNoPart(under, org string, now time.Time) *Obstacle {
 	s := p.agreements[under]
 	if s == nil {
 		return &Obstacle{Agreement: under, Reason: "the agreement is not deposited"}
@@ -216,33 +215,34 @@ func (p *Policy) takesPart(under, org string, now time.Time) *Obstacle {
 	return nil
 }
 
-// bars is why org itself takes no part in c at that time, though c is open.
-func (p *Policy) bars(c *Collection, org string, now time.Time) *Obstacle {
+// whyExcluded is why org takes no part in c at that time although c is open; nil if it
+// does.
+func (p *Policy) whyExcluded(c *Collection, org string, now time.Time) *Obstacle {
 	switch o := p.orgs[org]; {
 	case o == nil:
 		return &Obstacle{Reason: "there is no organisation " + org}
 	case o.Suspended:
 		return &Obstacle{Reason: "organisation " + org + " is suspended"}
-	case c.standing.left(org, now):
+	case c.lifecycle.left(org, now):
 		return &Obstacle{Agreement: c.Agreement, Reason: org + " has withdrawn"}
 	case c.under[org] != "":
-		return p.takesPart(c.under[org], org, now)
+		return p.whyNoPart(c.under[org], org, now)
 	}
 	return nil
 }
 
-// grant is what the caller may do with c at that time, or why nothing.
+// grant is what the caller may do with c at that time, or why it may do nothing.
 func (p *Policy) grant(pr Principal, c *Collection, now time.Time) (Grant, *Obstacle) {
 	if !c.current(now) {
 		return Grant{}, &Obstacle{Agreement: c.Agreement, Reason: "an amendment took its place"}
 	}
-	if why := p.closed(c, now); why != nil {
+	if why := p.whyClosed(c, now); why != nil {
 		return Grant{}, why
 	}
-	var post *lent
+	var posting *secondment
 	if p.seconded(pr) {
-		post = p.secondment(pr.Account, now)
-		if why := p.wall(post, c); why != nil {
+		posting = p.secondment(pr.Account, now)
+		if why := p.barrier(posting, c); why != nil {
 			return Grant{}, why
 		}
 	}
@@ -250,7 +250,7 @@ func (p *Policy) grant(pr Principal, c *Collection, now time.Time) (Grant, *Obst
 	if !own && !slices.Contains(c.Readers, pr.Org) {
 		return p.shared(pr, c, now)
 	}
-	if why := p.bars(c, pr.Org, now); why != nil {
+	if why := p.whyExcluded(c, pr.Org, now); why != nil {
 		return Grant{}, why
 	}
 	if !shares(pr.Purposes, c.Terms.Purposes) {
@@ -259,8 +259,8 @@ func (p *Policy) grant(pr Principal, c *Collection, now time.Time) (Grant, *Obst
 	g := Grant{principal: pr, policy: p, collection: c, id: c.ID, write: own}
 	g.view = View{
 		Reads:   c.Terms.WriterReads || slices.Contains(c.Readers, pr.Org),
-		Own:     own && !neverRed(post),
-		Ceiling: ceiling(pr, c, post),
+		Own:     own && !neverRed(posting),
+		Ceiling: ceiling(pr, c, posting),
 		Action:  actionOfAccount(pr),
 		At:      unix(now),
 	}
@@ -268,7 +268,8 @@ func (p *Policy) grant(pr Principal, c *Collection, now time.Time) (Grant, *Obst
 	return g, nil
 }
 
-// shared is the right of a bureau's own team, by reader letter (TLP:AMBER).
+// shared is the right of an organisation to which a bureau opens c by a reader letter; it
+// sees up to TLP:AMBER.
 func (p *Policy) shared(pr Principal, c *Collection, now time.Time) (Grant, *Obstacle) {
 	why := &Obstacle{c.Agreement, c.Article, pr.Org + " is neither writer nor reader of the flow"}
 	for i := range c.shares {
@@ -287,8 +288,8 @@ func (p *Policy) shared(pr Principal, c *Collection, now time.Time) (Grant, *Obs
 			why = &Obstacle{Agreement: s.edition.text.ID, Reason: pr.Org + " has withdrawn"}
 		case s.letter.left(s.bureau, now):
 			why = &Obstacle{Agreement: s.edition.text.ID, Reason: s.bureau + " has withdrawn"}
-		case p.bars(c, s.bureau, now) != nil:
-			why = p.bars(c, s.bureau, now)
+		case p.whyExcluded(c, s.bureau, now) != nil:
+			why = p.whyExcluded(c, s.bureau, now)
 		case !shares(pr.Purposes, c.Terms.Purposes) || !shares(pr.Purposes, s.terms.Purposes):
 			why = c.purpose(pr)
 		default:
@@ -304,11 +305,12 @@ func (p *Policy) shared(pr Principal, c *Collection, now time.Time) (Grant, *Obs
 	return Grant{}, why
 }
 
+// shares tells whether two lists have an element in common.
 func shares(s, t []string) bool {
 	return slices.ContainsFunc(s, func(v string) bool { return slices.Contains(t, v) })
 }
 
-// purpose is the obstacle of an account made for other purposes.
+// purpose is the obstacle of an account that was made for other purposes.
 func (c *Collection) purpose(pr Principal) *Obstacle {
 	by := c.Terms.By["categories"]
 	return &Obstacle{by.Agreement, by.Article, "purpose: the account " + pr.Account + " has none of this flow"}
@@ -325,8 +327,8 @@ func (p *Policy) Grants(pr Principal, now time.Time) []Grant {
 	return gs
 }
 
-// Holders are the grants that the organisations of c have at that time,
-// whatever the account: those of a service with every purpose.
+// Holders are the grants that organisations have on c at that time, as a service account
+// with every purpose would have them.
 func (p *Policy) Holders(c *Collection, now time.Time) []Grant {
 	orgs := append([]string{c.Writer}, c.Readers...)
 	for _, s := range c.shares {

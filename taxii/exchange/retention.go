@@ -7,20 +7,19 @@ import (
 	"comity/taxii"
 )
 
-// mostYears is how long anything is kept at most, whatever an agreement says.
-const mostYears = 5
+// maxYears is the longest time that anything is kept, whatever an agreement says.
+const maxYears = 5
 
-// Receipt is the receipt of objects at one time, from which their retention
-// counts.
+// Receipt is when a collection received objects, from which their retention counts.
 type Receipt struct {
-	c      *Collection
-	at     time.Time
-	latest time.Time // until when anything is kept
+	collection *Collection
+	at         time.Time
+	latest     time.Time // until when anything is kept
 }
 
-// Receipt is a receipt by the collection.
+// Receipt is that of objects that the collection receives at a time.
 func (c *Collection) Receipt(at time.Time) Receipt {
-	latest := at.AddDate(mostYears, 0, 0)
+	latest := at.AddDate(maxYears, 0, 0)
 	if r := c.Terms.Retention; r != nil && !r.NeverOver.IsZero() {
 		latest = earlier(latest, r.NeverOver.After(at))
 	}
@@ -33,7 +32,7 @@ func (c *Collection) Receipt(at time.Time) Receipt {
 // (exchange agreements, §2.7).
 func (r *Receipt) KeptUntil(o *stix.Object) uint32 {
 	until := r.latest
-	if terms := r.c.Terms.Retention; terms != nil && !terms.Keep.IsZero() {
+	if terms := r.collection.Terms.Retention; terms != nil && !terms.Keep.IsZero() {
 		_, from := r.counted(o)
 		until = earlier(until, terms.Keep.After(from))
 	}
@@ -41,14 +40,14 @@ func (r *Receipt) KeptUntil(o *stix.Object) uint32 {
 }
 
 // Expired tells why an object was already past its retention when it was
-// received, and the article behind it; both "" if it was not. To take it would
-// be to lose it without a word.
+// received, and the article behind it; both "" if it was not. If the push took it, it
+// would be gone without a word.
 func (r *Receipt) Expired(o *stix.Object) (reason, by string) {
 	if r.KeptUntil(o) > unix(r.at) {
 		return "", ""
 	}
 	property, from := r.counted(o)
-	return r.c.refuse("retention", "past its retention: %s %s, kept %s", property, taxii.FormatTime(from), r.c.Terms.Retention.Keep)
+	return r.collection.refuse("retention", "past its retention: %s %s, kept %s", property, taxii.FormatTime(from), r.collection.Terms.Retention.Keep)
 }
 
 // counted is the date that retention runs from: that of the property the
@@ -59,7 +58,7 @@ func (r *Receipt) counted(o *stix.Object) (property string, from time.Time) {
 	if o.Type == "marking-definition" || o.Type == "extension-definition" {
 		return "received", r.at
 	}
-	property = r.c.Terms.Retention.Counted
+	property = r.collection.Terms.Retention.Counted
 	if property == "last_seen" && o.Type == "observed-data" {
 		property = "last_observed"
 	}

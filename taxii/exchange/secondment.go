@@ -11,47 +11,49 @@ import (
 	"comity/taxii/agreement"
 )
 
-// lent is one secondment: a person of one organisation who works for another.
-type lent struct {
-	by      *standing
-	edition *edition // nil while the version is not signed
-	terms   *agreement.Secondment
+// secondment is a person of one organisation who works for another for a while.
+type secondment struct {
+	agreement *lifecycle // that has it
+	edition   *edition   // nil while the version is not signed
+	terms     *agreement.Secondment
 }
 
-// addSecondments adds those of one version, signed or not: an account made
-// before the agreement is signed must not be one like any other until then.
-func (p *Policy) addSecondments(s *standing, e *edition, text *agreement.Agreement) {
+// addSecondments adds those of one version, signed or not: the account of a seconded
+// person may exist before the agreement is signed, and must not have the rights of the
+// host's own staff until then.
+func (p *Policy) addSecondments(s *lifecycle, e *edition, text *agreement.Agreement) {
 	for i := range text.Secondments {
 		t := &text.Secondments[i]
 		account := strings.ToLower(t.Host + "/" + t.Person)
-		p.lent[account] = append(p.lent[account], lent{s, e, t})
+		p.secondments[account] = append(p.secondments[account], secondment{s, e, t})
 	}
 }
 
 // seconded tells whether the account is that of a person of another
 // organisation.
-func (p *Policy) seconded(pr Principal) bool { return pr.Home != "" || len(p.lent[pr.Account]) > 0 }
+func (p *Policy) seconded(pr Principal) bool {
+	return pr.Home != "" || len(p.secondments[pr.Account]) > 0
+}
 
-// secondment is the one under which the account works at that time; nil if
-// there is none.
-func (p *Policy) secondment(account string, now time.Time) *lent {
-	for i := range p.lent[account] {
-		l := &p.lent[account][i]
-		home := p.orgs[l.terms.Home]
-		if home == nil || home.Suspended || l.by.left(l.terms.Home, now) {
+// secondment is that under which the account works at that time; nil if there is none.
+func (p *Policy) secondment(account string, now time.Time) *secondment {
+	for i := range p.secondments[account] {
+		s := &p.secondments[account][i]
+		home := p.orgs[s.terms.Home]
+		if home == nil || home.Suspended || s.agreement.left(s.terms.Home, now) {
 			continue
 		}
-		if !now.Before(l.terms.From) && now.Before(l.terms.Until) && l.by.at(now) == l.edition && l.by.state(now) == InForce {
-			return l
+		if !now.Before(s.terms.From) && now.Before(s.terms.Until) && s.agreement.at(now) == s.edition && s.agreement.state(now) == InForce {
+			return s
 		}
 	}
 	return nil
 }
 
-// Home is the organisation that lent the person behind an account; "" if it is
-// not a seconded one. A seconded account works only while its secondment does.
+// Home is the organisation from which the person behind an account is seconded; "" if
+// the person is not seconded. A seconded account works only while its secondment does.
 func (p *Policy) Home(account string, now time.Time) (home string, works bool) {
-	if len(p.lent[account]) == 0 {
+	if len(p.secondments[account]) == 0 {
 		return "", true
 	}
 	if s := p.secondment(account, now); s != nil {
@@ -60,21 +62,21 @@ func (p *Policy) Home(account string, now time.Time) (home string, works bool) {
 	return "", false
 }
 
-// wall is what keeps a seconded person from a collection; nil if nothing does.
-// A nil post is one that is over.
-func (p *Policy) wall(post *lent, c *Collection) *Obstacle {
-	if post == nil {
+// barrier is what keeps a seconded person from a collection; nil if nothing does. A nil
+// posting is a secondment that is over.
+func (p *Policy) barrier(posting *secondment, c *Collection) *Obstacle {
+	if posting == nil {
 		return &Obstacle{Reason: "the secondment is over"}
 	}
 	kind := p.kind(c)
-	if lets(post.terms, kind) {
+	if allows(posting.terms, kind) {
 		return nil
 	}
-	return &Obstacle{post.edition.text.ID, post.terms.Article, "a person seconded from " + post.terms.Home + " does not see " + kind}
+	return &Obstacle{posting.edition.text.ID, posting.terms.Article, "a person seconded from " + posting.terms.Home + " does not see " + kind}
 }
 
-// kind is a collection in the words of a secondment. What the centre wrote is
-// fused, unless it is about what one reader sent; what anybody else wrote is raw.
+// kind is a collection in the words of a secondment: "fused" if the centre writes it,
+// unless it is about what one reader sent, and "raw:ORG" if another organisation does.
 func (p *Policy) kind(c *Collection) string {
 	switch {
 	case c.Writer != p.centre.ID:
@@ -85,47 +87,49 @@ func (p *Policy) kind(c *Collection) string {
 	return "fused"
 }
 
-func lets(t *agreement.Secondment, kind string) bool {
+// allows tells whether a secondment lets the person see that kind of collection.
+func allows(t *agreement.Secondment, kind string) bool {
 	return slices.Contains(t.Sees, kind) && !slices.Contains(t.NeverSees, kind)
 }
 
-// neverRed tells whether a secondment keeps TLP:RED from the person whatever
-// else lets it through; no secondment does not.
-func neverRed(post *lent) bool {
-	return post != nil && slices.Contains(post.terms.NeverSees, "tlp:red")
+// neverRed tells whether a secondment keeps TLP:RED from the person in every case; false
+// without a secondment.
+func neverRed(posting *secondment) bool {
+	return posting != nil && slices.Contains(posting.terms.NeverSees, "tlp:red")
 }
 
-// ceiling is the strictest label that a person may be named for.
-func ceiling(pr Principal, c *Collection, post *lent) stix.TLP {
-	if !pr.Person || neverRed(post) || !slices.Contains(c.Terms.RedRecipients, strings.Replace(pr.Account, "/", ":", 1)) {
+// ceiling is the strictest label that the caller sees: RED is for persons whom the
+// agreement names.
+func ceiling(pr Principal, c *Collection, posting *secondment) stix.TLP {
+	if !pr.Person || neverRed(posting) || !slices.Contains(c.Terms.RedRecipients, strings.Replace(pr.Account, "/", ":", 1)) {
 		return stix.AmberStrict
 	}
 	return stix.Red
 }
 
-// Carried are the collections whose content the organisation must not push as
-// its own at that time: a person it lent to the centre reads them there, and
-// the article of the secondment lets nothing be taken home.
+// Carried are the collections whose content an organisation must not push as its own: a
+// person whom it seconded reads them at the host, and the secondment forbids taking
+// anything home.
 type Carried struct {
 	Collections []*Collection
 	Article     string // "article 9 of dea-x"
 }
 
-// Carried tells what org may not carry home; the zero value if it has lent
-// nobody.
+// Carried tells what org must not push as its own at that time; the zero value if it has
+// seconded nobody.
 func (p *Policy) Carried(org string, now time.Time) (out Carried) {
 	seen := map[uuid.UUID]bool{}
-	for _, posts := range p.lent {
-		for _, l := range posts {
-			t := l.terms
-			if t.Home != org || t.CarryHome || now.Before(t.From) || l.edition == nil || l.by.at(now) != l.edition {
+	for _, list := range p.secondments {
+		for _, s := range list {
+			t := s.terms
+			if t.Home != org || t.CarryHome || now.Before(t.From) || s.edition == nil || s.agreement.at(now) != s.edition {
 				continue
 			}
-			out.Article = "article " + t.Article + " of " + l.edition.text.ID
+			out.Article = "article " + t.Article + " of " + s.edition.text.ID
 			for _, c := range p.collections {
 				theirs := c.Writer == t.Host || slices.Contains(c.Readers, t.Host)
 				ours := c.Writer == org || slices.Contains(c.Readers, org)
-				if theirs && !ours && lets(t, p.kind(c)) && !seen[c.ID] {
+				if theirs && !ours && allows(t, p.kind(c)) && !seen[c.ID] {
 					seen[c.ID] = true
 					out.Collections = append(out.Collections, c)
 				}

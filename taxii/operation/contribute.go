@@ -9,35 +9,36 @@ import (
 	"comity/stix/fusion"
 )
 
-// gathering is what is read to see anew what some infrastructures say.
+// gathering collects every record that decides what the contributions about some
+// infrastructures are, so that those can be made anew.
 type gathering struct {
 	*reader
-	versions map[stix.ID][]record // of each object, as they were added
-	subjects map[stix.ID]bool     // the infrastructures, and indicators without one
-	through  map[stix.ID]bool     // what leads to more of them: indicators, domains, owners
-	done     []span               // what of the collection was read whole
+	versions      map[stix.ID][]record // by object, in the order they were read
+	subjects      map[stix.ID]bool     // infrastructures whose contributions are made anew, and indicators without one
+	intermediates map[stix.ID]bool     // objects that lead to more subjects: indicators, domains, owners
+	spansRead     []span               // parts of the collection of which every record is here
 }
 
-// contribute brings the state up to date with records that have come, which are
-// all that there are in the spans.
+// contribute brings the state up to date with a batch of new records. The batch has
+// every record of the spans.
 func (r *reader) contribute(ctx context.Context, batch []record, whole ...span) error {
 	g := &gathering{r, map[stix.ID][]record{}, map[stix.ID]bool{}, map[stix.ID]bool{}, whole}
 	g.add(batch)
 	for i := range batch {
-		g.touch(&batch[i])
+		g.noteRecord(&batch[i])
 		r.last = later(r.last, batch[i].added)
 	}
 	if err := g.gather(ctx); err != nil {
 		return err
 	}
-	g.put()
+	g.update()
 	for i := range batch {
-		delete(r.waiting, batch[i].ID) // only now: what failed is read again
+		delete(r.waiting, batch[i].ID) // after an error they are still waited for
 	}
 	return nil
 }
 
-// add takes records in, each once.
+// add collects records that are not here yet.
 func (g *gathering) add(records []record) {
 	for _, rec := range records {
 		known := g.versions[rec.ID]
@@ -47,65 +48,66 @@ func (g *gathering) add(records []record) {
 	}
 }
 
-// touch tells what a new record changes, and notes where it is.
-func (g *gathering) touch(rec *record) {
+// noteRecord marks what a new record changes, and indexes its place.
+func (g *gathering) noteRecord(rec *record) {
 	for _, by := range g.waiting[rec.ID] {
 		if by.Type() == "infrastructure" {
 			g.subjects[by] = true
 		} else {
-			g.through[by] = true
+			g.intermediates[by] = true
 		}
 	}
 	switch rec.Type {
 	case "infrastructure":
-		g.note(rec.ID, rec)
+		g.index(rec.ID, rec)
 		g.subjects[rec.ID] = true
 	case "indicator":
-		g.note(rec.ID, rec)
-		g.through[rec.ID] = true
+		g.index(rec.ID, rec)
+		g.intermediates[rec.ID] = true
 	case "relationship":
 		source, kind, target := rec.relation()
 		switch {
 		case kind == "indicates":
-			g.note(source, rec)
-			g.note(target, rec)
-			g.through[source], g.subjects[target] = true, true
+			g.index(source, rec)
+			g.index(target, rec)
+			g.intermediates[source], g.subjects[target] = true, true
 		case source.Type() == "infrastructure":
-			g.note(source, rec)
+			g.index(source, rec)
 			g.subjects[source] = true
 			if t := target.Type(); t == "domain-name" || t == "identity" {
-				g.note(target, rec)
+				g.index(target, rec)
 			}
 		case kind == "resolves-to" || kind == "located-at":
-			g.note(source, rec)
-			g.through[source] = true
+			g.index(source, rec)
+			g.intermediates[source] = true
 		}
 	}
 }
 
-// gather reads whatever belongs to what was touched.
+// gather reads every record that the subjects depend on, and finds further subjects
+// through the intermediates.
 func (g *gathering) gather(ctx context.Context) error {
-	if err := g.read(ctx, g.through); err != nil {
+	if err := g.read(ctx, g.intermediates); err != nil {
 		return err
 	}
-	for id := range g.through {
+	for id := range g.intermediates {
 		if id.Type() == "indicator" {
-			g.subjects[id] = true // as long as nothing says which infrastructure it is about
+			g.subjects[id] = true // as long as no relationship says which infrastructure it indicates
 		}
 	}
 	for _, rel := range g.relations() {
 		source, kind, target := rel.relation()
 		switch {
-		case g.through[source] && kind == "indicates":
+		case g.intermediates[source] && kind == "indicates":
 			g.subjects[target] = true
-		case g.through[target] && source.Type() == "infrastructure":
+		case g.intermediates[target] && source.Type() == "infrastructure":
 			g.subjects[source] = true
 		}
 	}
 	if err := g.read(ctx, g.subjects); err != nil {
 		return err
 	}
-	// What the infrastructures refer to, and what that says of itself.
+	// Two steps: the objects that the infrastructures refer to, and those that these refer to.
 	for range 2 {
 		ends, said := map[stix.ID][]stix.ID{}, map[stix.ID]bool{}
 		for _, rel := range g.relations() {
@@ -129,7 +131,7 @@ func (g *gathering) gather(ctx context.Context) error {
 	return nil
 }
 
-// relations are the relationships there are, in any version.
+// relations are the collected relationships, in all versions.
 func (g *gathering) relations() (all []record) {
 	for _, versions := range g.versions {
 		if versions[0].Type == "relationship" {
@@ -139,7 +141,7 @@ func (g *gathering) relations() (all []record) {
 	return all
 }
 
-// read reads all that is said about objects.
+// read collects the records that are indexed under some objects.
 func (g *gathering) read(ctx context.Context, about map[stix.ID]bool) error {
 	spans := slices.DeleteFunc(g.spans(about), g.covers)
 	if len(spans) == 0 {
@@ -147,13 +149,13 @@ func (g *gathering) read(ctx context.Context, about map[stix.ID]bool) error {
 	}
 	found, err := g.within(ctx, spans)
 	g.add(found)
-	g.done = append(g.done, spans...)
+	g.spansRead = append(g.spansRead, spans...)
 	return err
 }
 
-// covers tells whether a span was read already.
+// covers tells whether every record of a span is collected.
 func (g *gathering) covers(s span) bool {
-	for _, done := range g.done {
+	for _, done := range g.spansRead {
 		if done.from <= s.from && s.to <= done.to {
 			return true
 		}
@@ -161,8 +163,8 @@ func (g *gathering) covers(s span) bool {
 	return false
 }
 
-// fetch reads objects that are not there yet. Those that the collection does not
-// have are waited for, on behalf of what refers to them.
+// fetch collects objects by their ids; ends has the objects that refer to each. An
+// object that the collection does not have yet is waited for.
 func (g *gathering) fetch(ctx context.Context, ends map[stix.ID][]stix.ID) error {
 	maps.DeleteFunc(ends, func(id stix.ID, _ []stix.ID) bool { return g.versions[id] != nil })
 	found, err := g.byID(ctx, g.collection, slices.Collect(maps.Keys(ends)))
@@ -180,9 +182,9 @@ func (g *gathering) fetch(ctx context.Context, ends map[stix.ID][]stix.ID) error
 	return nil
 }
 
-// put gives each audience what the subjects say in the versions that it may
-// benefit from.
-func (g *gathering) put() {
+// update puts the contributions of the subjects into the state: for each audience
+// those that follow from the versions that it may benefit from.
+func (g *gathering) update() {
 	var before map[stix.ID]record
 	var by map[stix.ID][]fusion.Contribution
 	for _, audience := range []int{forCentre, forBureaus} {
@@ -193,7 +195,7 @@ func (g *gathering) put() {
 			}
 		}
 		if before == nil || !maps.EqualFunc(chosen, before, func(a, b record) bool { return a.added.Equal(b.added) && a.label == b.label }) {
-			by = g.say(chosen)
+			by = g.contributions(chosen)
 		}
 		for subject := range g.subjects {
 			g.state.Put(g.collection.Writer, subject, audience, by[subject])
@@ -202,13 +204,13 @@ func (g *gathering) put() {
 	}
 }
 
-// newest is the newest version that an audience may benefit from, under the label
-// that it has for it.
+// newest is the newest version that an audience may benefit from, with the label that
+// the version has for this audience.
 func (g *gathering) newest(versions []record, audience int) (best record, found bool) {
 	for _, rec := range versions {
 		if audience == forBureaus || g.viewer != "" && g.viewer != g.collection.Writer {
 			// What is published may be blocked by (PAP:GREEN), so its sources must allow it.
-			label, ok := g.leaves(g.collection, rec.label)
+			label, ok := g.onwardLabel(g.collection, rec.label)
 			if !ok || rec.barred != 0 {
 				continue
 			}
@@ -221,8 +223,8 @@ func (g *gathering) newest(versions []record, audience int) (best record, found 
 	return best, found
 }
 
-// say reads the contributions of the subjects, by subject.
-func (g *gathering) say(chosen map[stix.ID]record) map[stix.ID][]fusion.Contribution {
+// contributions are those that follow from the chosen versions, by subject.
+func (g *gathering) contributions(chosen map[stix.ID]record) map[stix.ID][]fusion.Contribution {
 	objects := make([]stix.Object, 0, len(chosen))
 	for _, id := range slices.Sorted(maps.Keys(chosen)) {
 		objects = append(objects, chosen[id].Object)

@@ -15,7 +15,7 @@ import (
 	"comity/taxii/exchange"
 )
 
-// A Desk that dies at any call to the store, in the middle of reworking what was
+// A Runner that dies at any call to the store, in the middle of reworking what was
 // published, leaves work that the next one completes: figures and objects are those
 // of one that never died. A bureau that had fetched what is gone is told.
 func TestDyingAnywhere(t *testing.T) {
@@ -29,7 +29,7 @@ func TestDyingAnywhere(t *testing.T) {
 	for n := 1; ; n += 1 + n/4 {
 		w := before.fork()
 		w.store.from(n)
-		err := w.desk.Settle(t.Context())
+		err := w.runner.CatchUp(t.Context())
 		w.store.from(0)
 		if err == nil {
 			if n == 1 {
@@ -49,7 +49,7 @@ func TestDyingAnywhere(t *testing.T) {
 	}
 }
 
-// What a disk failed to give is read when it works again, by the same Desk, even
+// What a disk failed to give is read when it works again, by the same Runner, even
 // what waited for its other half.
 func TestReadingAgain(t *testing.T) {
 	half := newWorld(t)
@@ -65,7 +65,7 @@ func TestReadingAgain(t *testing.T) {
 	whole, failing := begin(), begin()
 	for n := 1; ; n++ {
 		failing.store.from(n)
-		err := failing.desk.Settle(t.Context())
+		err := failing.runner.CatchUp(t.Context())
 		failing.store.from(0)
 		if err == nil {
 			break
@@ -87,7 +87,7 @@ func TestTellingAgain(t *testing.T) {
 		w.push("elm", "in", match.Objects()...)
 		w.move(8 * 24 * time.Hour)
 		w.store.from(n)
-		err := w.desk.Settle(t.Context())
+		err := w.runner.CatchUp(t.Context())
 		w.store.from(0)
 		w.settle()
 		equal(t, "requests", len(w.requests()), 1)

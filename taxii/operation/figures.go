@@ -18,15 +18,15 @@ type Stats struct {
 
 	Operation string    `json:"operation"`
 	Snapshot  time.Time `json:"snapshot"`
-	Countries int       `json:"countries"` // with C2 servers
-	MayLeave  int       `json:"may_leave"` // of the servers: those that some bureau may know of
+	Countries int       `json:"countries"` // that have C2 servers
+	MayLeave  int       `json:"may_leave"` // C2 servers that some bureau may know of
 }
 
 // C2Stats count command-and-control servers.
 type C2Stats struct {
 	Identified   int            `json:"identified"`
 	Corroborated int            `json:"corroborated"` // by two origins or more
-	Digest       string         `json:"digest"`       // SHA-256 of SCENARIO 5.3, "" for who may not know the origins
+	Digest       string         `json:"digest"`       // see [fusion.Digest]; "" for those who may not know the origins
 	ByCountry    map[string]int `json:"by_country"`
 	ByOrigins    map[int]int    `json:"by_origins"`
 	ByConfidence map[int]int    `json:"by_confidence"`
@@ -74,16 +74,16 @@ type Contribution struct {
 	Relayed         int            `json:"relayed"`
 	Overlap         map[string]int `json:"overlap"` // entities that both gave, by the other; the centre alone sees it
 
-	Context     int                   `json:"context"`       // of those given, with family or phase, and both dates
-	Fresh       float64               `json:"fresh_seconds"` // the median from last seen to receipt
+	Context     int                   `json:"context"`       // of those given: with family or phase, and both dates
+	Fresh       float64               `json:"fresh_seconds"` // median time from last seen to receipt
 	NotCounted  map[fusion.Reason]int `json:"not_counted"`
-	ActedOn     int                   `json:"acted_on"` // of those given, with an outcome
+	ActedOn     int                   `json:"acted_on"` // of those given: with an outcome
 	Neutralised int                   `json:"neutralised"`
-	Received    int                   `json:"received"` // returns that wait for it or were fetched
+	Received    int                   `json:"received"` // objects in the collection of its returns
 }
 
-// Paper is one report that the rules ask for, or asked for once.
-type Paper struct {
+// Report is a report that the rules ask for, or once asked for.
+type Report struct {
 	Number   string      `json:"number"`
 	Country  string      `json:"country"`
 	Theme    fusion.Kind `json:"theme"`
@@ -96,8 +96,8 @@ type Paper struct {
 // State is where a report stands.
 type State string
 
-// The states of reports. A due one was never published; a changed one would read
-// otherwise today.
+// The states of reports. A due report was never published; a changed one would have
+// other findings today.
 const (
 	Due       State = "due"
 	Drafted   State = "draft"
@@ -106,15 +106,15 @@ const (
 	Withdrawn State = "withdrawn"
 )
 
-// Release is what a draft or a publication comes to.
+// Release sums up a draft or a publication.
 type Release struct {
-	Operation string  `json:"operation"`
-	By        string  `json:"by"`
-	Digest    string  `json:"digest"`
-	Papers    []Paper `json:"papers"`
-	Feeds     int     `json:"feeds"`   // countries that get findings
-	Objects   int     `json:"objects"` // written: new ones and new versions; 0 for a draft
-	Removed   int     `json:"removed"` // taken back from feeds
+	Operation string   `json:"operation"`
+	By        string   `json:"by"`
+	Digest    string   `json:"digest"`
+	Reports   []Report `json:"papers"`
+	Feeds     int      `json:"feeds"`   // countries that get findings
+	Objects   int      `json:"objects"` // written: new ones and new versions; 0 for a draft
+	Removed   int      `json:"removed"` // taken back from feeds
 }
 
 // Outcome is what a country last said about one finding.

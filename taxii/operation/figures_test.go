@@ -28,7 +28,7 @@ func TestFiguresAreThoseOfOneFusion(t *testing.T) {
 	if c, b := w.stats("").C2.Digest, w.stats(operation.Bureaus).C2.Digest; c == b {
 		t.Error("the bureaus see what is RED")
 	}
-	got, err := w.desk.Contributions(t.Context(), op, "")
+	got, err := w.runner.Contributions(t.Context(), op, "")
 	w.must(err)
 	accounts := truth.Accounts(centre, fusion.C2)
 	for _, c := range got {
@@ -86,7 +86,7 @@ func TestCountriesAddUp(t *testing.T) {
 		if s.C2.Digest != "" || s.MayLeave != 0 {
 			t.Errorf("%s sees %q and %d", bureau, s.C2.Digest, s.MayLeave)
 		}
-		if _, err := w.desk.Contributions(t.Context(), op, bureau); err == nil {
+		if _, err := w.runner.Contributions(t.Context(), op, bureau); err == nil {
 			t.Errorf("%s sees who contributed", bureau)
 		}
 	}
@@ -102,13 +102,13 @@ func TestAContributorSeesItsOwn(t *testing.T) {
 	want := servers(own, centre)
 	want.Digest = ""
 	equal(t, "servers", w.stats("cedar").C2, want)
-	rows, err := w.desk.Contributions(t.Context(), op, "cedar")
+	rows, err := w.runner.Contributions(t.Context(), op, "cedar")
 	w.must(err)
 	if len(rows) != 1 || rows[0].Origin != "cedar" || len(rows[0].Overlap) > 0 {
 		t.Errorf("it sees %+v", rows)
 	}
 	for _, as := range []string{"acme", "cert-kh", "igci2"} {
-		if _, err := w.desk.Stats(t.Context(), op, as); err == nil {
+		if _, err := w.runner.Stats(t.Context(), op, as); err == nil {
 			t.Errorf("%s takes no part, and sees figures", as)
 		}
 	}
@@ -204,7 +204,7 @@ func TestTwiceIsOnce(t *testing.T) {
 	equal(t, "objects, pushed again", w.counts(), count)
 }
 
-// A Desk that starts anew, wherever the one before was, shows the same figures and
+// A Runner that starts anew, wherever the one before was, shows the same figures and
 // writes nothing.
 func TestRestart(t *testing.T) {
 	w := publishedWorld(t)

@@ -35,7 +35,7 @@ func (w *world) lettered() {
 		text, problems := agreement.Parse("letter-cert-kh.toml", source)
 		w.must(problems.Err())
 		d.Organisations["cert-kh"] = &exchange.Organisation{ID: "cert-kh", Kind: "cert", Name: "CERT KH", Country: "KH", Parent: "ncb-kh", Added: demo.Start}
-		d.Agreements[text.ID] = &exchange.Deposit{ID: text.ID, Told: exchange.InForce, Versions: []exchange.Version{
+		d.Agreements[text.ID] = &exchange.Deposit{ID: text.ID, Announced: exchange.InForce, Versions: []exchange.Version{
 			{File: "letter-cert-kh.toml", Source: string(source), Digest: text.Digest(), Deposited: demo.Start, Waived: "a test", Signed: &demo.Start},
 		}}
 	})
@@ -106,7 +106,7 @@ func TestARequestTellsNothingOfWhatIsHidden(t *testing.T) {
 		w.move(8 * 24 * time.Hour)
 		w.settle()
 		equal(t, name+": requests", len(w.requests()), known.want)
-		issues, err := w.desk.Issues(t.Context(), op, "ncb-kh")
+		issues, err := w.runner.Issues(t.Context(), op, "ncb-kh")
 		w.must(err)
 		equal(t, name+": is open", issues[0].State == "open", known.want == 1)
 	}

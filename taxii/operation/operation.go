@@ -31,80 +31,80 @@ const (
 
 // operation is one operation, in memory.
 type operation struct {
-	desk   *Desk
+	runner *Runner
 	text   *agreement.Agreement
-	terms  string
-	viewer string // a contributor, to whom others are as to a bureau; "" for the centre
+	terms  string // see Runner.terms
+	viewer string // contributor for whom it is read, who sees what others sent as a bureau does; "" for the centre
 
 	progress progress
 	saved    []byte // the document that the progress is kept in
 
-	began   bool // what follows is there
+	loaded  bool // guards what follows: begin has run
 	rules   *fusion.Rules
 	tables  []report.Table
 	state   *fusion.State
 	parties map[stix.ID]string // by STIX identity
 
-	inputs  map[uuid.UUID]*reader           // collections that contributors write
-	bureaus map[uuid.UUID]*desktop          // collections that bureaus write
-	cars    map[string]*exchange.Collection // what each bureau gets, by its slug
-	returns map[string]*exchange.Collection // what each contributor gets, by its slug
-	room    *exchange.Collection
+	inputs            map[uuid.UUID]*reader           // collections that contributors write
+	inboxes           map[uuid.UUID]*inbox            // collections that bureaus write
+	bureauCollections map[string]*exchange.Collection // reports and findings for each bureau, by its slug
+	returnCollections map[string]*exchange.Collection // what became of its objects, for each contributor, by its slug
+	briefingRoom      *exchange.Collection            // for all participants; nil if there is none
 
-	chain   *follow.Follower
-	loaded  uint64          // submissions up to that entry were read when it began
-	taken   bool            // something was taken back that may have been published
-	untold  []fusion.Entity // what contributors may not know the newest of
-	moved   bool            // something came or went since what matches was noted
-	matched map[flag]bool   // issues that something matches, for the centre
-	known   map[flag]bool   // issues that something matches which their country may know
-	asked   map[flag]bool   // issues that others were asked about
+	chain       *follow.Follower
+	loadedUpTo  uint64            // begin has read what was submitted up to this audit entry
+	reworkDue   bool              // something that may have been published was taken back
+	unannounced []fusion.Entity   // findings about which contributors have not been told the newest
+	changed     bool              // something came or went since recordMatches ran
+	matched     map[issueKey]bool // issues that something matches, for the centre
+	known       map[issueKey]bool // issues that something matches which their country may know
+	asked       map[issueKey]bool // issues about which information was requested
 }
 
-// settle brings the operation up to date.
-func (o *operation) settle(ctx context.Context) error {
+// catchUp brings the operation up to date.
+func (o *operation) catchUp(ctx context.Context) error {
 	if err := o.loadProgress(ctx); err != nil {
 		return err
 	}
-	if !o.began {
+	if !o.loaded {
 		if err := o.begin(ctx); err != nil {
 			return err
 		}
 	}
-	if at := day(o.desk.now()); at.After(o.rules.At) {
+	if at := day(o.runner.now()); at.After(o.rules.At) {
 		o.rules.At = at
 		o.state.Advance(at)
 	}
-	if err := o.chain.CatchUp(ctx, o.take); err != nil {
+	if err := o.chain.CatchUp(ctx, o.takeIn); err != nil {
 		return err
 	}
-	return o.act(ctx)
+	return o.react(ctx)
 }
 
-// day is midnight before t: what expires does so then.
+// day is the midnight (UTC) at or before t. Indicators expire at midnight.
 func day(t time.Time) time.Time { return t.UTC().Truncate(24 * time.Hour) }
 
-// begin reads all there is.
+// begin reads everything that the collections hold.
 func (o *operation) begin(ctx context.Context) error {
-	began := o.desk.now()
-	if err := o.rule(); err != nil {
+	began := o.runner.now()
+	if err := o.loadRules(); err != nil {
 		return err
 	}
 	o.state = fusion.NewState(o.rules, 2)
-	o.parties, o.moved, o.matched, o.asked, o.untold = map[stix.ID]string{}, true, nil, map[flag]bool{}, nil
-	o.inputs, o.bureaus = map[uuid.UUID]*reader{}, map[uuid.UUID]*desktop{}
-	o.cars, o.returns = map[string]*exchange.Collection{}, map[string]*exchange.Collection{}
+	o.parties, o.changed, o.matched, o.asked, o.unannounced = map[stix.ID]string{}, true, nil, map[issueKey]bool{}, nil
+	o.inputs, o.inboxes = map[uuid.UUID]*reader{}, map[uuid.UUID]*inbox{}
+	o.bureauCollections, o.returnCollections = map[string]*exchange.Collection{}, map[string]*exchange.Collection{}
 	for _, m := range o.text.Members() {
-		if org := o.desk.directory.Organisations[m.Org]; org != nil && org.Identity != "" {
+		if org := o.runner.directory.Organisations[m.Org]; org != nil && org.Identity != "" {
 			o.parties[stix.ID(org.Identity)] = m.Org
 		}
 	}
-	head, err := o.desk.store.ChainHead(ctx)
+	head, err := o.runner.store.ChainHead(ctx)
 	if err != nil {
 		return err
 	}
-	o.loaded, o.chain = head.Number, follow.New(o.desk.store, min(head.Number, o.progress.Reworked))
-	for _, c := range o.desk.policy.Collections(o.desk.now()) {
+	o.loadedUpTo, o.chain = head.Number, follow.New(o.runner.store, min(head.Number, o.progress.Reworked))
+	for _, c := range o.runner.policy.Collections(o.runner.now()) {
 		if c.Agreement != o.text.ID {
 			continue
 		}
@@ -114,13 +114,13 @@ func (o *operation) begin(ctx context.Context) error {
 		case writer.Role == provider:
 			o.inputs[c.ID] = &reader{operation: o, collection: c}
 		case writer.Role == bureau:
-			o.bureaus[c.ID] = &desktop{operation: o, collection: c, stale: true}
+			o.inboxes[c.ID] = &inbox{operation: o, collection: c, stale: true}
 		case participant.Role == bureau:
-			o.cars[c.Participant] = c
+			o.bureauCollections[c.Participant] = c
 		case participant.Role == provider:
-			o.returns[c.Participant] = c
+			o.returnCollections[c.Participant] = c
 		default:
-			o.room = c
+			o.briefingRoom = c
 		}
 	}
 	for _, r := range o.inputs {
@@ -128,33 +128,34 @@ func (o *operation) begin(ctx context.Context) error {
 			return fmt.Errorf("read %s: %w", r.collection.Alias, err)
 		}
 	}
-	o.began = true
-	o.desk.log.Info("operation", "id", o.text.ID, "contributions", o.state.Len(), "dur", o.desk.now().Sub(began))
+	o.loaded = true
+	o.runner.log.Info("operation", "id", o.text.ID, "contributions", o.state.Len(), "dur", o.runner.now().Sub(began))
 	return nil
 }
 
-// take takes in what entries of the audit chain say has changed.
-func (o *operation) take(ctx context.Context, entries []audit.Entry) error {
-	fresh, again := map[*reader][]span{}, map[string]bool{} // by writer
+// takeIn takes in the changes that entries of the audit chain tell of.
+func (o *operation) takeIn(ctx context.Context, entries []audit.Entry) error {
+	fresh := map[*reader][]span{}
+	again := map[string]bool{} // by contributor: whether its data has to be read again
 	for i := range entries {
 		e := &entries[i]
 		collection, _ := uuid.Parse(e.Collection)
-		if d := o.bureaus[collection]; d != nil {
-			d.stale = d.stale || e.Act != audit.Delivery
+		if in := o.inboxes[collection]; in != nil {
+			in.stale = in.stale || e.Act != audit.Delivery
 		}
 		r := o.inputs[collection]
 		switch {
 		case r == nil || e.From == nil || e.To == nil:
-		case e.Act == audit.Submission && e.Number > o.loaded:
+		case e.Act == audit.Submission && e.Number > o.loadedUpTo:
 			fresh[r] = append(fresh[r], span{e.From.UnixMicro(), e.To.UnixMicro()})
 		case e.Act == audit.Deletion || e.Act == audit.Withdrawal || e.Act == audit.Purge:
-			o.taken = true
-			again[r.collection.Writer] = again[r.collection.Writer] || e.Number > o.loaded
+			o.reworkDue = true
+			again[r.collection.Writer] = again[r.collection.Writer] || e.Number > o.loadedUpTo
 		}
 	}
 	for r, spans := range fresh {
 		if !again[r.collection.Writer] {
-			if err := r.take(ctx, spans); err != nil {
+			if err := r.readSpans(ctx, spans); err != nil {
 				return fmt.Errorf("read %s: %w", r.collection.Alias, err)
 			}
 		}
@@ -169,32 +170,33 @@ func (o *operation) take(ctx context.Context, entries []audit.Entry) error {
 	return nil
 }
 
-// act does what follows from what has changed.
-func (o *operation) act(ctx context.Context) error {
-	err := o.hear(ctx)
+// react does what follows from the changes: it records matches, requests information,
+// tells contributors and reworks what was published.
+func (o *operation) react(ctx context.Context) error {
+	err := o.readInboxes(ctx)
 	touched := o.state.Touched()
-	o.untold, o.moved = append(o.untold, touched...), o.moved || len(touched) > 0
+	o.unannounced, o.changed = append(o.unannounced, touched...), o.changed || len(touched) > 0
 	if err != nil {
 		return err
 	}
-	if o.moved {
-		if err := o.noteMatches(ctx); err != nil {
+	if o.changed {
+		if err := o.recordMatches(ctx); err != nil {
 			return fmt.Errorf("note what matches: %w", err)
 		}
-		o.moved = false
+		o.changed = false
 	}
-	if err := o.ask(ctx); err != nil {
+	if err := o.requestInformation(ctx); err != nil {
 		return fmt.Errorf("ask for information: %w", err)
 	}
-	if err := o.giveBack(ctx, o.untold); err != nil {
+	if err := o.returnOutcomes(ctx, o.unannounced); err != nil {
 		return fmt.Errorf("tell contributors: %w", err)
 	}
-	o.untold = nil
-	if o.taken {
+	o.unannounced = nil
+	if o.reworkDue {
 		if err := o.rework(ctx); err != nil {
 			return fmt.Errorf("rework what was published: %w", err)
 		}
-		o.taken = false
+		o.reworkDue = false
 	}
 	return nil
 }

@@ -41,7 +41,7 @@ func (o *operation) document() string { return "operation/" + o.text.ID }
 
 // loadProgress reads the progress if it has changed.
 func (o *operation) loadProgress(ctx context.Context) error {
-	saved, err := o.desk.store.Document(ctx, o.document())
+	saved, err := o.runner.store.Document(ctx, o.document())
 	if err != nil || bytes.Equal(saved, o.saved) {
 		return err
 	}
@@ -66,7 +66,7 @@ func (o *operation) saveProgress(ctx context.Context, p progress, entries ...aud
 	if err != nil {
 		return err
 	}
-	if err := o.desk.store.AmendDocument(ctx, o.document(), func(old []byte) ([]byte, []audit.Entry, error) {
+	if err := o.runner.store.AmendDocument(ctx, o.document(), func(old []byte) ([]byte, []audit.Entry, error) {
 		if !bytes.Equal(old, o.saved) {
 			return nil, nil, taxii.Errorf(taxii.Conflict, "somebody else has just changed %s: try again", o.text.ID)
 		}

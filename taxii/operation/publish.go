@@ -19,13 +19,13 @@ import (
 )
 
 // Draft draws up, for each country, its feed and every report whose rule is met,
-// and notes who did: a second person publishes it. Notes are the analyst's words
-// by number of report. Forbidden for who is no person of the centre with the right
-// to write all of it, Invalid for a note on a report that no rule asks for.
-func (d *Desk) Draft(ctx context.Context, id string, by exchange.Principal, notes map[string]string) (_ Release, err error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	o, err := d.settled(ctx, id)
+// and notes by whom: a second person publishes it. Notes are the analyst's words, by
+// the number of the report. Forbidden unless by is a person of the centre with the
+// right to write all of it, Invalid for a note on a report that no rule asks for.
+func (r *Runner) Draft(ctx context.Context, id string, by exchange.Principal, notes map[string]string) (_ Release, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	o, err := r.upToDate(ctx, id)
 	if err != nil {
 		return Release{}, err
 	}
@@ -38,12 +38,12 @@ func (d *Desk) Draft(ctx context.Context, id string, by exchange.Principal, note
 	if _, err := o.mayPublish(by); err != nil {
 		return Release{}, err
 	}
-	p, err := o.picture(ctx)
+	s, err := o.situation(ctx)
 	if err != nil {
 		return Release{}, err
 	}
 	for number := range notes {
-		if !slices.ContainsFunc(p.papers, func(p paper) bool { return p.number == number }) {
+		if !slices.ContainsFunc(s.reports, func(s plannedReport) bool { return s.number == number }) {
 			return Release{}, taxii.Errorf(taxii.Invalid, "a note on %s: no rule of %s asks for such a report", number, id)
 		}
 	}
@@ -56,29 +56,29 @@ func (d *Desk) Draft(ctx context.Context, id string, by exchange.Principal, note
 		progress.Notes[number] = append(slices.Clone(progress.Notes[number]), note{Author: by.Account, Text: text})
 	}
 	o.progress = progress // so that the draft has them
-	sum, err := digest(o.releases(p))
+	sum, err := digest(o.releases(s))
 	if err != nil {
 		return Release{}, err
 	}
-	progress.Draft = &draft{By: by.Account, Home: by.Home, At: d.now(), Digest: sum}
+	progress.Draft = &draft{By: by.Account, Home: by.Home, At: r.now(), Digest: sum}
 	if err := o.saveProgress(ctx, progress, audit.Entry{
-		Act: audit.Report, Account: by.Account, Org: by.Org, Home: by.Home, Digest: sum, Count: len(p.papers),
-		Text: fmt.Sprintf("%d reports drafted", len(p.papers)), Parties: []string{by.Org},
+		Act: audit.Report, Account: by.Account, Org: by.Org, Home: by.Home, Digest: sum, Count: len(s.reports),
+		Text: fmt.Sprintf("%d reports drafted", len(s.reports)), Parties: []string{by.Org},
 	}); err != nil {
 		return Release{}, err
 	}
-	papers, err := o.papers(ctx, p)
-	return Release{Operation: id, By: by.Account, Digest: sum, Papers: papers, Feeds: len(o.cars)}, err
+	reports, err := o.reportStates(ctx, s)
+	return Release{Operation: id, By: by.Account, Digest: sum, Reports: reports, Feeds: len(o.bureauCollections)}, err
 }
 
 // Publish writes what was drafted into the collections of the countries. It is for
-// a second person, who is not lent by the same organisation as the first.
-// Forbidden otherwise; Conflict if there is no draft, or if it would read
-// otherwise today. After a kill it can be repeated, and goes on.
-func (d *Desk) Publish(ctx context.Context, id string, by exchange.Principal) (out Release, err error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	o, err := d.settled(ctx, id)
+// a second person, who is not seconded from the same organisation as the first.
+// Forbidden otherwise; Conflict if there is no draft, or if the findings have changed
+// since. After a kill it can be repeated, and writes what is missing.
+func (r *Runner) Publish(ctx context.Context, id string, by exchange.Principal) (out Release, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	o, err := r.upToDate(ctx, id)
 	if err != nil {
 		return out, err
 	}
@@ -93,13 +93,13 @@ func (d *Desk) Publish(ctx context.Context, id string, by exchange.Principal) (o
 	case draft.By == by.Account:
 		return out, taxii.Errorf(taxii.Forbidden, "%s drafted it: another person publishes", by.Account)
 	case draft.Home == by.Home && by.Home != "":
-		return out, taxii.Errorf(taxii.Forbidden, "%s and %s are both lent by %s", draft.By, by.Account, by.Home)
+		return out, taxii.Errorf(taxii.Forbidden, "%s and %s are both seconded from %s", draft.By, by.Account, by.Home)
 	}
-	p, err := o.picture(ctx)
+	s, err := o.situation(ctx)
 	if err != nil {
 		return out, err
 	}
-	releases := o.releases(p)
+	releases := o.releases(s)
 	sum, err := digest(releases)
 	if err != nil {
 		return out, err
@@ -108,41 +108,41 @@ func (d *Desk) Publish(ctx context.Context, id string, by exchange.Principal) (o
 		return out, taxii.Errorf(taxii.Conflict, "the findings have changed since %s drafted: draft again", draft.By)
 	}
 	out = Release{Operation: id, By: by.Account, Digest: sum, Feeds: len(releases)}
-	for _, r := range releases {
-		written, removed, err := o.write(ctx, &r, grants[r.Country])
+	for _, release := range releases {
+		written, removed, err := o.write(ctx, &release, grants[release.Country])
 		if err != nil {
-			return out, fmt.Errorf("publish for %s: %w", r.Country, err)
+			return out, fmt.Errorf("publish for %s: %w", release.Country, err)
 		}
 		out.Objects, out.Removed = out.Objects+written, out.Removed+removed
 	}
-	progress, now := o.progress, d.now()
+	progress, now := o.progress, r.now()
 	if progress.First == nil {
 		progress.First = &now
 	}
-	for _, r := range o.inputs {
-		now = later(now, r.last) // the clock of a collection may run ahead
+	for _, input := range o.inputs {
+		now = later(now, input.last) // the clock of a collection may run ahead
 	}
 	progress.Draft, progress.Released, progress.Reworked = nil, &now, o.chain.Position()
-	entries := append(o.derivations(p), audit.Entry{
-		Act: audit.Report, Account: by.Account, Org: by.Org, Home: by.Home, Digest: sum, Count: len(p.papers),
-		Text: fmt.Sprintf("%d reports published, drafted by %s", len(p.papers), draft.By), Parties: []string{by.Org},
+	entries := append(o.derivations(s), audit.Entry{
+		Act: audit.Report, Account: by.Account, Org: by.Org, Home: by.Home, Digest: sum, Count: len(s.reports),
+		Text: fmt.Sprintf("%d reports published, drafted by %s", len(s.reports), draft.By), Parties: []string{by.Org},
 	})
 	if err := o.saveProgress(ctx, progress, entries...); err != nil {
 		return out, err
 	}
-	out.Papers, err = o.papers(ctx, p)
+	out.Reports, err = o.reportStates(ctx, s)
 	return out, err
 }
 
-// mayPublish gives the grants by which a person of the centre writes what each
-// country gets.
+// mayPublish gives the grants by which a person of the centre writes for each country.
+// Forbidden if there are none.
 func (o *operation) mayPublish(by exchange.Principal) (map[string]exchange.Grant, error) {
-	if !by.Person || by.Org != o.desk.policy.Centre().ID {
-		return nil, taxii.Errorf(taxii.Forbidden, "reports are drafted and published by persons of %s", o.desk.policy.Centre().ID)
+	if !by.Person || by.Org != o.runner.policy.Centre().ID {
+		return nil, taxii.Errorf(taxii.Forbidden, "reports are drafted and published by persons of %s", o.runner.policy.Centre().ID)
 	}
 	grants := map[string]exchange.Grant{}
-	for bureau, c := range o.cars {
-		g, err := o.desk.policy.Decide(by, c.ID.String(), exchange.Write, o.desk.now())
+	for bureau, c := range o.bureauCollections {
+		g, err := o.runner.policy.Decide(by, c.ID.String(), exchange.Write, o.runner.now())
 		if err != nil {
 			if taxii.CodeOf(err) == taxii.NotFound {
 				continue // that country takes no part at the moment
@@ -157,21 +157,21 @@ func (o *operation) mayPublish(by exchange.Principal) (map[string]exchange.Grant
 	return grants, nil
 }
 
-// releases are what the countries are told, by country.
-func (o *operation) releases(p *picture) (all []report.Release) {
-	for bureau := range o.cars {
-		all = append(all, o.release(p, o.country(bureau)))
+// releases are those of all countries, sorted by country.
+func (o *operation) releases(s *situation) (all []report.Release) {
+	for bureau := range o.bureauCollections {
+		all = append(all, o.release(s, o.country(bureau)))
 	}
 	slices.SortFunc(all, func(a, b report.Release) int { return cmp.Compare(a.Country, b.Country) })
 	return all
 }
 
-// derivations tell each contributor how many of its objects went into what was
-// published, without a country.
-func (o *operation) derivations(p *picture) (entries []audit.Entry) {
+// derivations are the entries that tell each contributor how many of its objects went
+// into what was published. They name no country.
+func (o *operation) derivations(s *situation) (entries []audit.Entry) {
 	used := map[string][]audit.Subject{}
-	for i := range p.findings {
-		if f := &p.findings[i]; f.Held == "" && f.Kind != fusion.Other {
+	for i := range s.findings {
+		if f := &s.findings[i]; f.Held == "" && f.Kind != fusion.Other {
 			for _, source := range f.Sources {
 				used[source.Submitter] = append(used[source.Submitter], audit.Subject{ID: string(source.Object)})
 			}
@@ -179,7 +179,7 @@ func (o *operation) derivations(p *picture) (entries []audit.Entry) {
 	}
 	for _, org := range slices.Sorted(maps.Keys(used)) {
 		entries = append(entries, audit.Entry{
-			Act: audit.Derivation, Account: "comity", Org: o.desk.policy.Centre().ID, Article: o.text.Fusion.Article,
+			Act: audit.Derivation, Account: "comity", Org: o.runner.policy.Centre().ID, Article: o.text.Fusion.Article,
 			Count: len(used[org]), Subjects: used[org][:min(len(used[org]), audit.MaxSubjects)],
 			Text: "objects went into findings for bureaus", Parties: []string{org},
 		})
@@ -187,13 +187,13 @@ func (o *operation) derivations(p *picture) (entries []audit.Entry) {
 	return entries
 }
 
-// write brings what a country gets up to a release: new objects and new versions
-// are added, reports without ground are revoked, and the rest that has no ground
-// is taken out, which whoever got it is told.
+// write makes the collection of a country hold what a release says. It adds new objects
+// and new versions, revokes reports that are not in the release, and removes other
+// objects that are not; custody tells those who got them.
 func (o *operation) write(ctx context.Context, r *report.Release, g exchange.Grant) (written, removed int, err error) {
 	c := g.Collection()
 	if c == nil {
-		if c = o.car(r.Country); c == nil {
+		if c = o.collectionOf(r.Country); c == nil {
 			return 0, 0, nil
 		}
 	}
@@ -202,7 +202,7 @@ func (o *operation) write(ctx context.Context, r *report.Release, g exchange.Gra
 		return 0, 0, err
 	}
 	fresh := slices.DeleteFunc(r.Objects(), func(o stix.Object) bool { return before[o.ID].Revoked })
-	changed, err := report.Revise(fresh, func(id stix.ID) (stix.Object, bool) { rec, ok := before[id]; return rec.Object, ok }, o.desk.now())
+	changed, err := report.Revise(fresh, func(id stix.ID) (stix.Object, bool) { rec, ok := before[id]; return rec.Object, ok }, o.runner.now())
 	if err != nil {
 		return 0, 0, err
 	}
@@ -215,9 +215,9 @@ func (o *operation) write(ctx context.Context, r *report.Release, g exchange.Gra
 	for _, id := range slices.Sorted(maps.Keys(before)) {
 		old := before[id]
 		switch {
-		case has[id] || old.Revoked || !o.released(&old.Object):
+		case has[id] || old.Revoked || !o.isReleased(&old.Object):
 		case old.Type == "report":
-			revoked, err := report.Revoke(old.Object, old.Creator, o.desk.now())
+			revoked, err := report.Revoke(old.Object, old.Creator, o.runner.now())
 			if err != nil {
 				return 0, 0, err
 			}
@@ -230,7 +230,8 @@ func (o *operation) write(ctx context.Context, r *report.Release, g exchange.Gra
 	if err != nil {
 		return 0, 0, err
 	}
-	// What has no versions and no label of its own may be of stricter findings now, or of less strict ones.
+	// An object without versions or a label of its own takes the label of its findings,
+	// which may have become stricter or less strict.
 	var other []stix.ID
 	for i := range fresh {
 		object := &fresh[i]
@@ -238,18 +239,18 @@ func (o *operation) write(ctx context.Context, r *report.Release, g exchange.Gra
 			other, changed = append(other, object.ID), append(changed, *object)
 		}
 	}
-	if err := o.desk.custody.Relabel(ctx, c, other); err != nil {
+	if err := o.runner.custody.Relabel(ctx, c, other); err != nil {
 		return 0, 0, err
 	}
-	if err := o.desk.put(ctx, c, g, changed, handled); err != nil {
+	if err := o.runner.addObjects(ctx, c, g, changed, handled); err != nil {
 		return 0, 0, err
 	}
-	return len(changed), len(gone), o.desk.custody.Retract(ctx, c, gone, "What it rested on is no longer there.")
+	return len(changed), len(gone), o.runner.custody.Retract(ctx, c, gone, "What it rested on is no longer there.")
 }
 
-// car is what a country gets.
-func (o *operation) car(country string) *exchange.Collection {
-	for bureau, c := range o.cars {
+// collectionOf is the collection that the bureau of a country reads; nil if there is none.
+func (o *operation) collectionOf(country string) *exchange.Collection {
+	for bureau, c := range o.bureauCollections {
 		if o.country(bureau) == country {
 			return c
 		}
@@ -257,9 +258,9 @@ func (o *operation) car(country string) *exchange.Collection {
 	return nil
 }
 
-// released tells whether an object is of a release, and none of what else the
-// centre writes: definitions, its own identity and place, and notices.
-func (o *operation) released(object *stix.Object) bool {
+// isReleased tells whether an object comes from a release. The centre also writes
+// definitions, its own identity and location, and notices.
+func (o *operation) isReleased(object *stix.Object) bool {
 	switch object.Type {
 	case "marking-definition", "extension-definition", "location":
 		return false

@@ -25,21 +25,21 @@ import (
 func TestASecondPersonPublishes(t *testing.T) {
 	w := pushedWorld(t)
 	draft := func(by string, notes map[string]string) error {
-		_, err := w.desk.Draft(t.Context(), op, person(by), notes)
+		_, err := w.runner.Draft(t.Context(), op, person(by), notes)
 		return err
 	}
-	_, err := w.desk.Publish(t.Context(), op, ben)
+	_, err := w.runner.Publish(t.Context(), op, ben)
 	refuses(t, "publishing what nobody drafted", err, taxii.Conflict)
-	_, err = w.desk.Draft(t.Context(), op, service("igci"), nil)
+	_, err = w.runner.Draft(t.Context(), op, service("igci"), nil)
 	refuses(t, "a draft by a service", err, taxii.Forbidden)
-	_, err = w.desk.Draft(t.Context(), op, service("ncb-kh"), nil)
+	_, err = w.runner.Draft(t.Context(), op, service("ncb-kh"), nil)
 	refuses(t, "a draft by a bureau", err, taxii.Forbidden)
 	refuses(t, "a note on no report", draft("anna", map[string]string{"CAR-2017-XX-C2": "?"}), taxii.Invalid)
 
-	papers, err := w.desk.Reports(t.Context(), op, "")
+	papers, err := w.runner.Reports(t.Context(), op, "")
 	w.must(err)
 	w.must(draft("anna", map[string]string{papers[0].Number: "Looked at twice."}))
-	_, err = w.desk.Publish(t.Context(), op, anna)
+	_, err = w.runner.Publish(t.Context(), op, anna)
 	refuses(t, "publication by who drafted", err, taxii.Forbidden)
 	for alias, n := range w.counts() {
 		if strings.Contains(alias, ".car.") && n > 0 {
@@ -48,11 +48,11 @@ func TestASecondPersonPublishes(t *testing.T) {
 	}
 	r := demo.Record{Kind: demo.Plain, Vendor: "elm", Origin: "elm", Value: "198.18.32.77", Key: "198.18.32.77", Label: stix.Amber, Time: demo.Start, Claimed: "KH"}
 	w.push("elm", "in", r.Objects()...)
-	_, err = w.desk.Publish(t.Context(), op, ben)
+	_, err = w.runner.Publish(t.Context(), op, ben)
 	refuses(t, "publishing what has changed since", err, taxii.Conflict)
 
 	w.must(draft("anna", nil))
-	first, err := w.desk.Publish(t.Context(), op, ben)
+	first, err := w.runner.Publish(t.Context(), op, ben)
 	w.must(err)
 	var notes []string
 	for _, o := range w.all(alias("car", "ncb-"+strings.ToLower(papers[0].Country))) {
@@ -79,14 +79,14 @@ func TestWhatPersonsDecideIsKeptOutsideTheDirectory(t *testing.T) {
 	w := pushedWorld(t)
 	before, err := w.store.Generation(t.Context())
 	w.must(err)
-	papers, err := w.desk.Reports(t.Context(), op, "")
+	papers, err := w.runner.Reports(t.Context(), op, "")
 	w.must(err)
-	_, err = w.desk.Draft(t.Context(), op, anna, map[string]string{papers[0].Number: "Looked at twice."})
+	_, err = w.runner.Draft(t.Context(), op, anna, map[string]string{papers[0].Number: "Looked at twice."})
 	w.must(err)
 	w.restart()
-	_, err = w.desk.Publish(t.Context(), op, ben)
+	_, err = w.runner.Publish(t.Context(), op, ben)
 	w.must(err)
-	documents, err := w.desk.Document(t.Context(), papers[0].Number, "")
+	documents, err := w.runner.Document(t.Context(), papers[0].Number, "")
 	w.must(err)
 	if text, err := json.Marshal(documents); err != nil || !bytes.Contains(text, []byte("Looked at twice.")) {
 		t.Errorf("the report is without the note that was made before the restart: %s, %v", text, err)
@@ -316,7 +316,7 @@ func TestSightedAndUpheld(t *testing.T) {
 	sure := func(want int, severity fusion.Severity) {
 		t.Helper()
 		for _, as := range []string{"", operation.Bureaus, "ncb-kh"} {
-			rows, err := w.desk.Findings(t.Context(), op, as)
+			rows, err := w.runner.Findings(t.Context(), op, as)
 			w.must(err)
 			if len(rows) != 1 || rows[0].Confidence != want && !(as == "" && want == 50) || as != "" && rows[0].Severity != severity {
 				t.Errorf("for %q: %+v, want confidence %d and %s", as, rows, want, severity)
@@ -328,7 +328,7 @@ func TestSightedAndUpheld(t *testing.T) {
 		`"created":"2017-04-14T00:00:00.000Z","modified":"2017-04-14T00:00:00.000Z","count":1,"sighting_of_ref":%q,"object_marking_refs":[%q]}`,
 		demo.Identity("ncb-kh"), found, stix.Amber.Marking()))
 	sure(90, fusion.High)
-	w.must(w.desk.Uphold(t.Context(), found, anna))
+	w.must(w.runner.Uphold(t.Context(), found, anna))
 	sure(30, fusion.Medium)
 	w.restart()
 	sure(30, fusion.Medium)

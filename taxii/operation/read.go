@@ -22,25 +22,26 @@ type record struct {
 	barred exchange.Actions
 }
 
-// span is the records added from one moment to another, both included, in µs.
+// span is a range of date_added, in µs since 1970, both ends included.
 type span struct{ from, to int64 }
 
-// reader takes the contributions from one collection, whatever pushes they came
-// in: what belongs to one infrastructure is read together, from wherever it is.
+// reader reads the contributions out of one collection. The objects that describe one
+// infrastructure may have come in any pushes, so it keeps an index of where they are.
 type reader struct {
 	*operation
 	collection *exchange.Collection
 
-	// Where the collection says something about an infrastructure, an indicator, a
-	// domain or an owner, by half of the id: what else is found there does no harm.
-	first map[uint64]span
-	more  map[uint64][]span
-	// waiting is what refers to something that is not there.
+	// The index: where the records are that say something about an infrastructure, an
+	// indicator, a domain or an owner, by idPrefix. A second object with the same prefix
+	// only means that more is read than is needed.
+	firstSpan map[uint64]span
+	moreSpans map[uint64][]span
+	// waiting has, by the id of an object that has not come yet, the objects that refer to it.
 	waiting map[stix.ID][]stix.ID
-	last    time.Time // added
+	last    time.Time // date_added of the newest record that was read
 }
 
-// reload forgets what came from a contributor, and reads all of it.
+// reload drops everything from one contributor and reads it again.
 func (o *operation) reload(ctx context.Context, writer string) error {
 	o.state.Drop(writer)
 	for _, r := range o.inputs {
@@ -53,9 +54,9 @@ func (o *operation) reload(ctx context.Context, writer string) error {
 	return nil
 }
 
-// load reads all of the collection, of which the state has nothing.
+// load reads the whole collection. The state must have nothing of it.
 func (r *reader) load(ctx context.Context) error {
-	r.first, r.more, r.waiting = map[uint64]span{}, map[uint64][]span{}, map[stix.ID][]stix.ID{}
+	r.firstSpan, r.moreSpans, r.waiting = map[uint64]span{}, map[uint64][]span{}, map[stix.ID][]stix.ID{}
 	return r.scan(ctx, store.Query{Limit: 10_000, MaxBytes: 16 << 20}, func(batch []record) error {
 		if len(batch) == 0 {
 			return nil
@@ -64,8 +65,8 @@ func (r *reader) load(ctx context.Context) error {
 	})
 }
 
-// take reads what was added in the spans.
-func (r *reader) take(ctx context.Context, spans []span) error {
+// readSpans reads the records of the spans, which are new.
+func (r *reader) readSpans(ctx context.Context, spans []span) error {
 	batch, err := r.within(ctx, spans)
 	if err != nil {
 		return err
@@ -73,11 +74,12 @@ func (r *reader) take(ctx context.Context, spans []span) error {
 	return r.contribute(ctx, batch, spans...)
 }
 
-// scanIn calls f with every page of records of a collection that a query matches, in all versions.
+// scanIn calls f with the records of a collection that match a query, in all versions,
+// a page at a time.
 func (o *operation) scanIn(ctx context.Context, c *exchange.Collection, q store.Query, f func([]record) error) error {
 	q.Versions.All, q.Specs, q.Detail = true, []string{"2.0", "2.1"}, true
 	for {
-		page, err := o.desk.store.Scan(ctx, exchange.Operator(c.ID), q)
+		page, err := o.runner.store.Scan(ctx, exchange.Operator(c.ID), q)
 		if err != nil {
 			return err
 		}
@@ -106,16 +108,16 @@ type errEnd struct{}
 
 func (errEnd) Error() string { return "that is all" }
 
-// within is the records of the spans, each once.
+// within are the records of the spans, each once.
 func (r *reader) within(ctx context.Context, spans []span) (found []record, err error) {
 	slices.SortFunc(spans, func(a, b span) int { return cmp.Compare(a.from, b.from) })
-	end := int64(0) // of what was read
+	end := int64(0) // of the last span read
 	for _, s := range spans {
 		if s.to <= end {
 			continue
 		}
 		s.from = max(s.from, end+1)
-		limit := min(10_000, int((s.to-s.from)/1000)+2) // a record a millisecond at most
+		limit := min(10_000, int((s.to-s.from)/1000)+2) // date_added steps by a millisecond at least
 		err := r.scan(ctx, store.Query{After: time.UnixMicro(s.from - 1).UTC(), Limit: limit}, func(batch []record) error {
 			for _, rec := range batch {
 				if rec.added.UnixMicro() > s.to {
@@ -133,7 +135,7 @@ func (r *reader) within(ctx context.Context, spans []span) (found []record, err 
 	return found, nil
 }
 
-// byID is all versions of objects.
+// byID are all versions of the objects with these ids.
 func (o *operation) byID(ctx context.Context, c *exchange.Collection, ids []stix.ID) (found []record, err error) {
 	for chunk := range slices.Chunk(ids, 500) {
 		q := store.Query{Limit: 10_000}
@@ -147,33 +149,33 @@ func (o *operation) byID(ctx context.Context, c *exchange.Collection, ids []stix
 	return found, nil
 }
 
-// near is how far apart two records may be that are found by one span.
-const near = 64_000 // µs
+// spanGap is the largest distance, in µs, of two records that share a span of the index.
+const spanGap = 64_000
 
-// half is what an object goes by here.
-func half(id stix.ID) uint64 {
+// idPrefix is the first half of the UUID in an id, by which the index finds an object.
+func idPrefix(id stix.ID) uint64 {
 	key := id.Key()
 	return binary.BigEndian.Uint64(key[:])
 }
 
-// note notes that a record says something about an object.
-func (r *reader) note(about stix.ID, rec *record) {
-	key, at := half(about), rec.added.UnixMicro()
-	s, met := r.first[key]
+// index adds the place of a record that says something about an object.
+func (r *reader) index(about stix.ID, rec *record) {
+	key, at := idPrefix(about), rec.added.UnixMicro()
+	s, met := r.firstSpan[key]
 	if !met || s.reaches(at) {
-		r.first[key] = s.with(at)
+		r.firstSpan[key] = s.with(at)
 		return
 	}
-	for i := range r.more[key] {
-		if s := &r.more[key][i]; s.reaches(at) {
+	for i := range r.moreSpans[key] {
+		if s := &r.moreSpans[key][i]; s.reaches(at) {
 			*s = s.with(at)
 			return
 		}
 	}
-	r.more[key] = append(r.more[key], span{at, at})
+	r.moreSpans[key] = append(r.moreSpans[key], span{at, at})
 }
 
-func (s span) reaches(at int64) bool { return at >= s.from-near && at <= s.to+near }
+func (s span) reaches(at int64) bool { return at >= s.from-spanGap && at <= s.to+spanGap }
 
 func (s span) with(at int64) span {
 	if s == (span{}) {
@@ -182,24 +184,24 @@ func (s span) with(at int64) span {
 	return span{min(s.from, at), max(s.to, at)}
 }
 
-// spans is where something is said about objects.
+// spans are the places of the records about these objects.
 func (r *reader) spans(ids map[stix.ID]bool) (all []span) {
 	for id := range ids {
-		key := half(id)
-		if s, ok := r.first[key]; ok {
-			all = append(append(all, s), r.more[key]...)
+		key := idPrefix(id)
+		if s, ok := r.firstSpan[key]; ok {
+			all = append(append(all, s), r.moreSpans[key]...)
 		}
 	}
 	return all
 }
 
-// text is a property of an object.
+// text is a property of an object; "" if it has none, or it is no string.
 func text(o *stix.Object, property string) string {
 	s, _ := rawjson.Text(rawjson.Member(o.Raw, property))
 	return string(s)
 }
 
-// relation is what a relationship joins, and how.
+// relation is what a relationship joins and its type; "" for other objects.
 func (r *record) relation() (source stix.ID, kind string, target stix.ID) {
 	if r.Type != "relationship" {
 		return "", "", ""

@@ -17,54 +17,55 @@ import (
 	"comity/taxii/agreement"
 )
 
-// namespace is where the ids live that the centre makes.
+// namespace is that of the ids that the centre derives (UUIDv5).
 func (o *operation) namespace() uuid.UUID {
-	return uuid.NewSHA1(uuid.NameSpaceURL, []byte(o.desk.policy.Centre().Namespace))
+	return uuid.NewSHA1(uuid.NameSpaceURL, []byte(o.runner.policy.Centre().Namespace))
 }
 
+// id is that of an object that the centre makes about key.
 func (o *operation) id(typ, key string) stix.ID { return report.ID(o.namespace(), o.text.ID, typ, key) }
 
-// finding is the id of the infrastructure of an entity.
+// finding is the id of the infrastructure object about an entity.
 func (o *operation) finding(e fusion.Entity) stix.ID {
 	return o.id("infrastructure", string(e.Kind)+"|"+e.Key)
 }
 
-// heading is what all that the centre writes in the operation shares.
+// heading is the part of a release that everything the centre writes has in common.
 func (o *operation) heading() report.Release {
-	centre := o.desk.policy.Centre()
+	centre := o.runner.policy.Centre()
 	r := report.Release{
-		Operation: o.text.ID, Title: o.text.Title, Namespace: o.namespace(), Snapshot: o.snapshot(), At: o.desk.now(),
-		Centre: report.Centre{Slug: centre.ID, Name: o.desk.policy.CentreName(), Unit: centre.ID + "-cfc"},
+		Operation: o.text.ID, Title: o.text.Title, Namespace: o.namespace(), Snapshot: o.snapshot(), At: o.runner.now(),
+		Centre: report.Centre{Slug: centre.ID, Name: o.runner.policy.CentreName(), Unit: centre.ID + "-cfc"},
 		From:   o.rules.From, To: o.rules.To, Tables: o.tables, PAP: stix.PAPGreen,
 	}
-	if org := o.desk.policy.Organisation(centre.ID); org != nil {
+	if org := o.runner.policy.Organisation(centre.ID); org != nil {
 		r.Centre.Identity, r.Centre.Since = stix.ID(org.Identity), org.Added
 	}
-	// What is first published is made at the snapshot: it says what was known then.
+	// The first release is dated at the snapshot: it says what was known then.
 	if o.progress.Released == nil && r.Snapshot.Before(r.At) {
 		r.At = r.Snapshot
 	}
 	return r
 }
 
-// release is what a country is told.
-func (o *operation) release(p *picture, country string) report.Release {
+// release is what one country is told.
+func (o *operation) release(s *situation, country string) report.Release {
 	r := o.heading()
 	r.Country = country
-	at := map[int]int{}                               // numbers in the release
-	all, open := map[string]bool{}, map[string]bool{} // origins
-	var known []fusion.Finding                        // as the release has them
+	at := map[int]int{}                               // index in the release, by index in the situation
+	all, open := map[string]bool{}, map[string]bool{} // origins: of all findings, and of those that are not strict
+	var known []fusion.Finding                        // the findings as the release has them
 	take := func(n int) {
-		f := p.findings[n]
+		f := s.findings[n]
 		if _, taken := at[n]; taken {
 			return
 		}
 		for _, origin := range f.Origins {
 			all[origin] = true
 		}
-		if f.Mixed && !p.whole {
-			f = o.lenient(f)
-			f.Confidence = p.confidence(&f)
+		if f.Mixed && !s.whole {
+			f = o.withoutStrict(f)
+			f.Confidence = s.confidence(&f)
 		}
 		for _, origin := range f.Origins {
 			open[origin] = open[origin] || !f.Strict
@@ -73,20 +74,20 @@ func (o *operation) release(p *picture, country string) report.Release {
 		r.Findings = append(r.Findings, report.Finding{
 			Entity: f.Entity, Values: f.Values, Basis: f.Basis, Disagreeing: f.Disagreeing, Government: f.Government,
 			Families: f.Families, First: f.First, Last: f.Last, Strict: f.Strict, Confidence: f.Confidence,
-			Severity: f.SeverityAt(o.rules.At, false), Sources: len(f.Origins), Status: o.statusOf(&f, country, p.status),
+			Severity: f.SeverityAt(o.rules.At, false), Sources: len(f.Origins), Status: o.statusOf(&f, country, s.status),
 		})
 	}
-	for n := range p.findings {
-		if f := &p.findings[n]; f.Held == "" && f.Country == country && f.Kind != fusion.Other {
+	for n := range s.findings {
+		if f := &s.findings[n]; f.Held == "" && f.Country == country && f.Kind != fusion.Other {
 			take(n)
 		}
 	}
-	for _, from := range p.papers {
+	for _, from := range s.reports {
 		if from.country == country {
 			for _, n := range from.findings {
 				take(n)
 			}
-			r.Papers = append(r.Papers, o.paper(&from, p, at, known))
+			r.Papers = append(r.Papers, o.reportOf(&from, s, at, known))
 		}
 	}
 	slices.SortFunc(r.Papers, func(a, b report.Paper) int { return cmp.Compare(a.Number, b.Number) })
@@ -95,8 +96,8 @@ func (o *operation) release(p *picture, country string) report.Release {
 	return r
 }
 
-// lenient is a finding as those know it who may not see what is strict.
-func (o *operation) lenient(f fusion.Finding) fusion.Finding {
+// withoutStrict is a finding as it is without the contributions under TLP:AMBER+STRICT.
+func (o *operation) withoutStrict(f fusion.Finding) fusion.Finding {
 	of := slices.DeleteFunc(o.state.Component(forBureaus, f.Entity), func(c fusion.Contribution) bool { return c.Label >= stix.AmberStrict })
 	findings, _ := fusion.Fuse(o.rules, of)
 	for _, g := range findings {
@@ -104,25 +105,27 @@ func (o *operation) lenient(f fusion.Finding) fusion.Finding {
 			return g
 		}
 	}
-	f.Strict = true // only together with what is strict is it what it is
+	f.Strict = true // without those there is no such finding
 	return f
 }
 
-func (o *operation) paper(from *paper, p *picture, at map[int]int, known []fusion.Finding) report.Paper {
+// reportOf is a planned report as a release has it; at and known are as in release.
+func (o *operation) reportOf(from *plannedReport, s *situation, at map[int]int, known []fusion.Finding) report.Paper {
 	out := report.Paper{Number: from.number, Theme: from.theme, Issue: from.issue}
 	for _, n := range from.findings {
 		out.Findings = append(out.Findings, at[n])
 	}
 	slices.Sort(out.Findings)
-	for i := range p.issues {
-		covered := &p.issues[i]
+	for i := range s.issues {
+		covered := &s.issues[i]
 		if covered.number != from.number {
 			continue
 		}
-		// The body names it if anything there matches, so it counts what is not strict.
+		// The body of the report names the issue if any finding there matches, so the count
+		// of its sources leaves out strict findings where there are others.
 		origins, strict := map[string]bool{}, map[string]bool{}
 		for _, n := range covered.matches {
-			f := &p.findings[n]
+			f := &s.findings[n]
 			if m, taken := at[n]; taken {
 				f = &known[m]
 			}
@@ -145,7 +148,7 @@ func (o *operation) paper(from *paper, p *picture, at map[int]int, known []fusio
 		out.Notes = append(out.Notes, report.Note{Author: n.Author, Text: n.Text})
 	}
 	if f := o.text.Feedback; f != nil {
-		since := o.desk.now()
+		since := o.runner.now()
 		if released := o.progress.First; released != nil {
 			since = *released
 		}
@@ -154,6 +157,7 @@ func (o *operation) paper(from *paper, p *picture, at map[int]int, known []fusio
 	return out
 }
 
+// due is the date that an answer is due by; zero if the agreement sets none.
 func due(d agreement.Duration, since time.Time) time.Time {
 	if d.IsZero() {
 		return time.Time{}
@@ -161,7 +165,8 @@ func due(d agreement.Duration, since time.Time) time.Time {
 	return d.After(day(since))
 }
 
-// digest is that of all that releases tell, whenever they are made.
+// digest is the SHA-256 of what releases say, in hexadecimal. The time at which they
+// are made does not change it.
 func digest(releases []report.Release) (string, error) {
 	sum := sha256.New()
 	for _, r := range releases {

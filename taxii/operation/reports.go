@@ -16,26 +16,26 @@ import (
 	"comity/taxii/exchange"
 )
 
-// Reports are those that the rules ask for, and those that were published and
-// have lost their ground, by country and number.
-func (d *Desk) Reports(ctx context.Context, id, as string) ([]Paper, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	v, err := d.view(ctx, id, as)
+// Reports are those that the rules ask for, and those that were published and are not
+// asked for any more, by number.
+func (r *Runner) Reports(ctx context.Context, id, as string) ([]Report, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	v, err := r.view(ctx, id, as)
 	if err != nil {
 		return nil, err
 	}
-	papers, err := v.papers(ctx, v.picture)
-	return slices.DeleteFunc(papers, func(p Paper) bool {
+	reports, err := v.reportStates(ctx, v.situation)
+	return slices.DeleteFunc(reports, func(p Report) bool {
 		return v.contributor() || !v.concerns(p.Country) || v.bureau && (p.State == Due || p.State == Drafted)
 	}), err
 }
 
-// papers says where each report stands.
-func (o *operation) papers(ctx context.Context, p *picture) ([]Paper, error) {
-	list := []Paper{}
-	for _, r := range o.releases(p) {
-		c := o.car(r.Country)
+// reportStates are all reports with where each stands, by number.
+func (o *operation) reportStates(ctx context.Context, s *situation) ([]Report, error) {
+	list := []Report{}
+	for _, r := range o.releases(s) {
+		c := o.collectionOf(r.Country)
 		there, err := o.newest(ctx, c, nil)
 		if err != nil {
 			return nil, err
@@ -49,7 +49,7 @@ func (o *operation) papers(ctx context.Context, p *picture) ([]Paper, error) {
 		for _, paper := range r.Papers {
 			met[paper.Number] = true
 			documents := read[paper.Number]
-			line := Paper{Number: paper.Number, Country: r.Country, Theme: paper.Theme, Findings: len(paper.Findings), State: Due}
+			line := Report{Number: paper.Number, Country: r.Country, Theme: paper.Theme, Findings: len(paper.Findings), State: Due}
 			for _, d := range documents {
 				if d.Annex {
 					line.Annex = len(d.Rows)
@@ -60,7 +60,7 @@ func (o *operation) papers(ctx context.Context, p *picture) ([]Paper, error) {
 			switch before := published[paper.Number]; {
 			case len(before) > 0 && before[0].Withdrawn:
 				line.State = Withdrawn
-			case len(before) > 0 && same(before, documents):
+			case len(before) > 0 && sameFindings(before, documents):
 				line.State = Published
 			case len(before) > 0:
 				line.State = Changed
@@ -71,17 +71,17 @@ func (o *operation) papers(ctx context.Context, p *picture) ([]Paper, error) {
 		}
 		for _, object := range objects {
 			if number, _ := references(&object); object.Revoked && object.Type == "report" && !met[number] {
-				met[number] = true // its annex has the same
-				list = append(list, Paper{Number: number, Country: r.Country, State: Withdrawn, Title: text(&object, "name")})
+				met[number] = true // the annex has the same number
+				list = append(list, Report{Number: number, Country: r.Country, State: Withdrawn, Title: text(&object, "name")})
 			}
 		}
 	}
-	slices.SortFunc(list, func(a, b Paper) int { return strings.Compare(a.Number, b.Number) })
+	slices.SortFunc(list, func(a, b Report) int { return strings.Compare(a.Number, b.Number) })
 	return list, nil
 }
 
-// same tells whether two readings of a report say the same findings.
-func same(a, b []*report.Document) bool {
+// sameFindings tells whether two versions of a report have the same findings.
+func sameFindings(a, b []*report.Document) bool {
 	return slices.EqualFunc(a, b, func(a, b *report.Document) bool {
 		return a.Provenance == b.Provenance && slices.EqualFunc(a.Rows, b.Rows, func(a, b report.Row) bool {
 			return a.Finding == b.Finding && a.Status == b.Status && a.Severity == b.Severity
@@ -90,30 +90,30 @@ func same(a, b []*report.Document) bool {
 }
 
 // Findings are the rows of the findings that an audience may know.
-func (d *Desk) Findings(ctx context.Context, id, as string) ([]report.Row, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	v, err := d.view(ctx, id, as)
+func (r *Runner) Findings(ctx context.Context, id, as string) ([]report.Row, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	v, err := r.view(ctx, id, as)
 	if err != nil {
 		return nil, err
 	}
 	var objects []stix.Object
 	for _, country := range v.scope() {
-		p := *v.picture
+		p := *v.situation
 		if !v.bureau {
-			p.findings, p.papers, p.whole = v.findings, nil, true // what it sees alone, which is in no report
+			p.findings, p.reports, p.whole = v.findings, nil, true // of its own data, which is in no report
 		}
 		if v.contributor() {
-			p.status = nil // what came of its own, and no more, is in its returns
+			p.status = nil // outcomes about its own objects are in its returns
 		}
-		r := v.release(&p, country)
-		objects = append(objects, r.Objects()...)
+		release := v.release(&p, country)
+		objects = append(objects, release.Objects()...)
 	}
 	return report.Rows(objects), nil
 }
 
-// scope is the countries whose findings the audience sees.
-func (v *seen) scope() []string {
+// scope are the countries whose findings the audience sees, sorted.
+func (v *view) scope() []string {
 	if v.country != "" {
 		return []string{v.country}
 	}
@@ -126,22 +126,22 @@ func (v *seen) scope() []string {
 	return slices.Sorted(maps.Keys(in))
 }
 
-// Document is a published report, its body and its annex, or, for the centre, one
-// that is not published yet as it would read today. NotFound if there is none, or
-// not for that audience.
-func (d *Desk) Document(ctx context.Context, number, as string) ([]*report.Document, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if err := d.renew(ctx); err != nil {
+// Document is a published report, its body and its annex. The centre also gets one that
+// is not published yet, as it would read today. NotFound if there is none, or not for
+// that audience.
+func (r *Runner) Document(ctx context.Context, number, as string) ([]*report.Document, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.renew(ctx); err != nil {
 		return nil, err
 	}
-	centre := as == "" || as == d.policy.Centre().ID
-	for _, id := range slices.Sorted(maps.Keys(d.operations)) {
-		o, err := d.settled(ctx, id)
+	centre := as == "" || as == r.policy.Centre().ID
+	for _, id := range slices.Sorted(maps.Keys(r.operations)) {
+		o, err := r.upToDate(ctx, id)
 		if err != nil {
 			return nil, err
 		}
-		for bureau, c := range o.cars {
+		for bureau, c := range o.bureauCollections {
 			if !centre && as != bureau {
 				continue
 			}
@@ -153,12 +153,12 @@ func (d *Desk) Document(ctx context.Context, number, as string) ([]*report.Docum
 		if !centre {
 			continue
 		}
-		p, err := o.picture(ctx)
+		s, err := o.situation(ctx)
 		if err != nil {
 			return nil, err
 		}
-		for _, r := range o.releases(p) {
-			if documents := report.Read(r.Objects(), number); len(documents) > 0 {
+		for _, release := range o.releases(s) {
+			if documents := report.Read(release.Objects(), number); len(documents) > 0 {
 				return documents, nil
 			}
 		}
@@ -192,24 +192,24 @@ func (o *operation) published(ctx context.Context, c *exchange.Collection, numbe
 	return documents, nil
 }
 
-// Uphold notes that the centre agrees with a country that disputes a finding: its
-// confidence is 30 at most from then on. Forbidden for who is no person of the
-// centre, NotFound if no country got that finding.
-func (d *Desk) Uphold(ctx context.Context, finding stix.ID, by exchange.Principal) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if err := d.renew(ctx); err != nil {
+// Uphold notes that the centre agrees with a country that disputes a finding: the
+// confidence of the finding is 30 at most from then on. Forbidden unless by is a person
+// of the centre, NotFound if no country got that finding.
+func (r *Runner) Uphold(ctx context.Context, finding stix.ID, by exchange.Principal) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.renew(ctx); err != nil {
 		return err
 	}
-	if !by.Person || by.Org != d.policy.Centre().ID {
-		return taxii.Errorf(taxii.Forbidden, "disputes are upheld by persons of %s", d.policy.Centre().ID)
+	if !by.Person || by.Org != r.policy.Centre().ID {
+		return taxii.Errorf(taxii.Forbidden, "disputes are upheld by persons of %s", r.policy.Centre().ID)
 	}
-	for _, id := range slices.Sorted(maps.Keys(d.operations)) {
-		o, err := d.settled(ctx, id)
+	for _, id := range slices.Sorted(maps.Keys(r.operations)) {
+		o, err := r.upToDate(ctx, id)
 		if err != nil {
 			return err
 		}
-		for _, c := range o.cars {
+		for _, c := range o.bureauCollections {
 			found, err := o.newest(ctx, c, []stix.ID{finding})
 			if err != nil {
 				return err

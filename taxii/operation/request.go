@@ -8,33 +8,34 @@ import (
 	"comity/taxii/exchange"
 )
 
-// ask puts a request for information into the room about every issue that nothing
-// its country may know has matched for as long as the operation has to acknowledge
-// one: what is hidden must not show by a request that does not come. It names no
-// country, and the value only if its label lets it go there. Each is asked once.
-func (o *operation) ask(ctx context.Context) error {
-	f, now := o.text.Feedback, o.desk.now()
-	if o.room == nil || f == nil || f.Acknowledge.IsZero() {
+// requestInformation writes a request for information into the briefing room about each
+// issue that has stayed without a match for the time that the agreement gives to
+// acknowledge one. Only matches that its country may know count: otherwise a missing
+// request would give away a hidden match. A request names no country, and the value
+// only if its label allows that. Each issue is asked about once.
+func (o *operation) requestInformation(ctx context.Context) error {
+	f, now := o.text.Feedback, o.runner.now()
+	if o.briefingRoom == nil || f == nil || f.Acknowledge.IsZero() {
 		return nil
 	}
 	heading := o.heading()
-	label := max(o.room.Terms.Floor, min(stix.Green, o.room.Terms.Max))
+	label := max(o.briefingRoom.Terms.Floor, min(stix.Green, o.briefingRoom.Terms.Max))
 	var fresh []stix.Object
-	var about []flag
-	for _, d := range o.bureaus {
-		for i := range d.issues {
-			issue := &d.issues[i]
-			if o.asked[issue.flag()] || o.known[issue.flag()] || issue.Label >= stix.Red || now.Before(f.Acknowledge.After(issue.at)) {
+	var about []issueKey
+	for _, in := range o.inboxes {
+		for i := range in.issues {
+			issue := &in.issues[i]
+			if o.asked[issue.key()] || o.known[issue.key()] || issue.Label >= stix.Red || now.Before(f.Acknowledge.After(issue.at)) {
 				continue
 			}
-			about = append(about, issue.flag())
+			about = append(about, issue.key())
 			fresh = append(fresh, heading.Request(report.Issue{Grouping: issue.Object, Values: issue.Values, Label: issue.Label}, label, now)...)
 		}
 	}
 	if len(fresh) == 0 {
 		return nil
 	}
-	if err := o.add(ctx, o.room, once(fresh)); err != nil {
+	if err := o.addMissing(ctx, o.briefingRoom, once(fresh)); err != nil {
 		return err
 	}
 	for _, f := range about {
@@ -43,7 +44,7 @@ func (o *operation) ask(ctx context.Context) error {
 	return nil
 }
 
-// once is objects without those that come again.
+// once are the objects without repetitions of an id.
 func once(objects []stix.Object) (list []stix.Object) {
 	met := map[stix.ID]bool{}
 	for _, object := range objects {
@@ -55,9 +56,9 @@ func once(objects []stix.Object) (list []stix.Object) {
 	return list
 }
 
-// add writes what a collection of the centre's does not have yet, as far as the
-// flow takes its type.
-func (o *operation) add(ctx context.Context, c *exchange.Collection, objects []stix.Object) error {
+// addMissing writes those objects into a collection of the centre that it does not have
+// yet and whose types the flow takes.
+func (o *operation) addMissing(ctx context.Context, c *exchange.Collection, objects []stix.Object) error {
 	fresh := admitted(c, objects)
 	ids := make([]stix.ID, len(fresh))
 	for i := range fresh {
@@ -67,7 +68,7 @@ func (o *operation) add(ctx context.Context, c *exchange.Collection, objects []s
 	if err != nil {
 		return err
 	}
-	changed, err := report.Revise(fresh, func(id stix.ID) (stix.Object, bool) { rec, ok := before[id]; return rec.Object, ok }, o.desk.now())
+	changed, err := report.Revise(fresh, func(id stix.ID) (stix.Object, bool) { rec, ok := before[id]; return rec.Object, ok }, o.runner.now())
 	if err != nil {
 		return err
 	}
@@ -75,5 +76,5 @@ func (o *operation) add(ctx context.Context, c *exchange.Collection, objects []s
 	if err != nil {
 		return err
 	}
-	return o.desk.put(ctx, c, exchange.Operator(c.ID), changed, handled)
+	return o.runner.addObjects(ctx, c, exchange.Operator(c.ID), changed, handled)
 }

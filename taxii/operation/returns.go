@@ -14,26 +14,26 @@ import (
 	"comity/taxii/exchange"
 )
 
-// giveBack tells contributors what became of their own objects, as far as it has
-// changed: what countries did about findings that they were told of, and why an
-// object is not counted where nothing but the object itself is the reason.
-func (o *operation) giveBack(ctx context.Context, touched []fusion.Entity) error {
-	if len(touched) == 0 || len(o.returns) == 0 {
+// returnOutcomes tells contributors what became of their own objects, for the touched
+// findings: the outcome that a country reported, or why an object is not counted, where
+// the reason is in the object itself and so tells nothing of others.
+func (o *operation) returnOutcomes(ctx context.Context, touched []fusion.Entity) error {
+	if len(touched) == 0 || len(o.returnCollections) == 0 {
 		return nil
 	}
 	status := o.status()
-	told := map[string]map[stix.ID]report.Return{}
-	tell := func(to string, of report.Return) {
-		if told[to] == nil {
-			told[to] = map[stix.ID]report.Return{}
+	returns := map[string]map[stix.ID]report.Return{} // by contributor
+	add := func(to string, of report.Return) {
+		if returns[to] == nil {
+			returns[to] = map[stix.ID]report.Return{}
 		}
-		if of.Outcome != "" || told[to][of.Object].Outcome == "" {
-			told[to][of.Object] = of
+		if of.Outcome != "" || returns[to][of.Object].Outcome == "" {
+			returns[to][of.Object] = of
 		}
 	}
 	for _, c := range o.state.Components(forCentre, touched) {
 		if reason := o.rules.Screen(&c); reason != "" && !c.Relay() {
-			tell(c.Submitter, report.Return{Object: c.Object, Reason: string(reason)})
+			add(c.Submitter, report.Return{Object: c.Object, Reason: string(reason)})
 		}
 	}
 	for _, e := range touched {
@@ -45,14 +45,14 @@ func (o *operation) giveBack(ctx context.Context, touched []fusion.Entity) error
 				continue
 			}
 			for _, source := range f.Sources {
-				tell(source.Submitter, report.Return{Object: source.Object, Outcome: o.statusOf(&f, f.Country, status)})
+				add(source.Submitter, report.Return{Object: source.Object, Outcome: o.statusOf(&f, f.Country, status)})
 			}
 		}
 	}
 	heading := o.heading()
-	for _, to := range slices.Sorted(maps.Keys(told)) {
-		if c := o.returns[to]; c != nil {
-			if err := o.returnTo(ctx, &heading, c, to, told[to]); err != nil {
+	for _, to := range slices.Sorted(maps.Keys(returns)) {
+		if c := o.returnCollections[to]; c != nil {
+			if err := o.returnTo(ctx, &heading, c, to, returns[to]); err != nil {
 				return fmt.Errorf("%s: %w", to, err)
 			}
 		}
@@ -60,46 +60,46 @@ func (o *operation) giveBack(ctx context.Context, touched []fusion.Entity) error
 	return nil
 }
 
-// returnTo writes the notes for one contributor that it does not have yet.
-func (o *operation) returnTo(ctx context.Context, heading *report.Release, c *exchange.Collection, to string, told map[stix.ID]report.Return) error {
-	list := slices.SortedFunc(maps.Values(told), func(a, b report.Return) int { return cmp.Compare(a.Object, b.Object) })
+// returnTo writes the notes that one contributor does not have yet.
+func (o *operation) returnTo(ctx context.Context, heading *report.Release, c *exchange.Collection, to string, returns map[stix.ID]report.Return) error {
+	list := slices.SortedFunc(maps.Values(returns), func(a, b report.Return) int { return cmp.Compare(a.Object, b.Object) })
 	label := max(c.Terms.Floor, min(stix.Amber, c.Terms.Max))
-	return o.add(ctx, c, heading.Returns(to, label, list, o.desk.now()))
+	return o.addMissing(ctx, c, heading.Returns(to, label, list, o.runner.now()))
 }
 
-// admitted are the objects of the types that a flow takes.
+// admitted are the objects whose types the flow takes.
 func admitted(c *exchange.Collection, objects []stix.Object) []stix.Object {
 	return slices.DeleteFunc(objects, func(o stix.Object) bool {
 		return c.Terms.Types != nil && o.Class() != stix.Meta && !slices.Contains(c.Terms.Types, o.Type)
 	})
 }
 
-// noteMatches puts on record when something matches an issue that did not before:
-// the centre is told.
-func (o *operation) noteMatches(ctx context.Context) error {
+// recordMatches finds the issues that something matches, and records those that nothing
+// matched before, for the centre.
+func (o *operation) recordMatches(ctx context.Context) error {
 	var entries []audit.Entry
-	matched, known := map[flag]bool{}, map[flag]bool{}
-	for _, d := range o.bureaus {
-		for _, i := range d.issues {
+	matched, known := map[issueKey]bool{}, map[issueKey]bool{}
+	for _, in := range o.inboxes {
+		for _, i := range in.issues {
 			for _, v := range i.Values {
 				if len(o.state.About(forCentre, v.Text)) > 0 {
-					matched[i.flag()] = true
+					matched[i.key()] = true
 				}
 				if slices.ContainsFunc(o.state.About(forBureaus, v.Text), i.mayKnow) {
-					known[i.flag()] = true
+					known[i.key()] = true
 				}
 			}
-			if matched[i.flag()] && o.matched != nil && !o.matched[i.flag()] {
+			if matched[i.key()] && o.matched != nil && !o.matched[i.key()] {
 				entries = append(entries, audit.Entry{
-					Act: audit.Match, Account: "comity", Org: o.desk.policy.Centre().ID, Agreement: o.text.ID, Article: d.collection.Article,
-					Text: "an issue that " + d.collection.Writer + " flagged matches what was reported", Subjects: []audit.Subject{{ID: string(i.Object)}},
-					Parties: []string{o.desk.policy.Centre().ID},
+					Act: audit.Match, Account: "comity", Org: o.runner.policy.Centre().ID, Agreement: o.text.ID, Article: in.collection.Article,
+					Text: "an issue that " + in.collection.Writer + " flagged matches what was reported", Subjects: []audit.Subject{{ID: string(i.Object)}},
+					Parties: []string{o.runner.policy.Centre().ID},
 				})
 			}
 		}
 	}
 	if len(entries) > 0 {
-		if err := o.desk.store.Record(ctx, entries...); err != nil {
+		if err := o.runner.store.Record(ctx, entries...); err != nil {
 			return err
 		}
 	}

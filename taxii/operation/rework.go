@@ -11,10 +11,10 @@ import (
 	"comity/taxii/exchange"
 )
 
-// rework brings what was published in line with what is left after something was
-// taken back: findings have fewer sources or go, reports are revised or revoked,
-// and no version stays that rested on what went. It needs no second person, and
-// publishes nothing that came since the last release, except what came apart.
+// rework brings what was published in line with what is left after data was taken back:
+// findings lose sources or go, reports are revised or revoked, and no version stays that
+// rested on what is gone. It needs no second person. It publishes nothing that came
+// since the last release, except findings into which a published one fell apart.
 func (o *operation) rework(ctx context.Context) error {
 	progress := o.progress
 	if progress.Released == nil {
@@ -24,22 +24,22 @@ func (o *operation) rework(ctx context.Context) error {
 		progress.Draft = nil
 		return o.saveProgress(ctx, progress, o.reworked(0, 0))
 	}
-	p, err := o.picture(ctx)
+	s, err := o.situation(ctx)
 	if err != nil {
 		return err
 	}
 	written, removed := 0, 0
-	for _, r := range o.releases(p) {
-		c := o.car(r.Country)
-		if err := o.hold(ctx, c, &r); err != nil {
+	for _, r := range o.releases(s) {
+		c := o.collectionOf(r.Country)
+		if err := o.withhold(ctx, c, &r); err != nil {
 			return err
 		}
 		w, gone, err := o.write(ctx, &r, exchange.Operator(c.ID))
 		if err != nil {
 			return fmt.Errorf("for %s: %w", r.Country, err)
 		}
-		// Whatever was written since: by this, or by one that died before it came here.
-		if err := o.desk.custody.Supersede(ctx, c, progress.Released.Truncate(time.Millisecond)); err != nil {
+		// This covers what was written now, and by a rework that a kill ended before this line.
+		if err := o.runner.custody.Supersede(ctx, c, progress.Released.Truncate(time.Millisecond)); err != nil {
 			return err
 		}
 		written, removed = written+w, removed+gone
@@ -48,16 +48,17 @@ func (o *operation) rework(ctx context.Context) error {
 	return o.saveProgress(ctx, progress, o.reworked(written, removed))
 }
 
+// reworked is the entry that says so.
 func (o *operation) reworked(written, removed int) audit.Entry {
 	return audit.Entry{
-		Act: audit.Report, Account: "comity", Org: o.desk.policy.Centre().ID, Count: written,
+		Act: audit.Report, Account: "comity", Org: o.runner.policy.Centre().ID, Count: written,
 		Text: fmt.Sprintf("reworked after data was taken back: %d objects written, %d removed", written, removed),
 	}
 }
 
-// hold keeps back what nobody has released: findings that are not published, if
-// they rest on something that came after the last release, and reports.
-func (o *operation) hold(ctx context.Context, c *exchange.Collection, r *report.Release) error {
+// withhold takes out of a release what no person has released: unpublished findings that
+// rest on something that came after the last release, and unpublished reports.
+func (o *operation) withhold(ctx context.Context, c *exchange.Collection, r *report.Release) error {
 	there, err := o.newest(ctx, c, nil)
 	if err != nil {
 		return err
@@ -67,7 +68,7 @@ func (o *operation) hold(ctx context.Context, c *exchange.Collection, r *report.
 	var kept []report.Finding
 	for n := range r.Findings {
 		f := &r.Findings[n]
-		if _, published := there[o.finding(f.Entity)]; !published && o.since(f.Entity, released) {
+		if _, published := there[o.finding(f.Entity)]; !published && o.hasNewSource(f.Entity, released) {
 			continue
 		}
 		at[n] = len(kept)
@@ -97,8 +98,8 @@ func (o *operation) hold(ctx context.Context, c *exchange.Collection, r *report.
 	return nil
 }
 
-// since tells whether a finding rests on something that came after a release.
-func (o *operation) since(e fusion.Entity, release time.Time) bool {
+// hasNewSource tells whether a finding rests on a contribution that came after a release.
+func (o *operation) hasNewSource(e fusion.Entity, release time.Time) bool {
 	for _, c := range o.state.Component(forBureaus, e) {
 		if c.Received.After(release) {
 			return true

@@ -20,11 +20,11 @@ import (
 	"comity/taxii/exchange"
 )
 
-// rule makes the rules of fusion of the block that the parties signed.
-func (o *operation) rule() error {
+// loadRules makes the rules of fusion from the [fusion] block of the agreement.
+func (o *operation) loadRules() error {
 	f := o.text.Fusion
 	r := &fusion.Rules{
-		At: day(o.desk.now()), Merge: slices.Contains(f.Merge, "single-resolution"),
+		At: day(o.runner.now()), Merge: slices.Contains(f.Merge, "single-resolution"),
 		Government: f.GovernmentHosts, Confidence: map[int]int{}, TestSuffix: "example",
 	}
 	if f.Window != nil {
@@ -49,18 +49,18 @@ func (o *operation) rule() error {
 	}
 	var reserved []netip.Prefix
 	for _, text := range f.AllowReserved {
-		reserved = append(reserved, netip.MustParsePrefix(text)) // the form of the file asks for it
+		reserved = append(reserved, netip.MustParsePrefix(text)) // the parser of agreements has checked it
 	}
 	r.Reserved = fusion.NetworksOf(reserved...)
 	o.rules, o.tables = r, nil
 	if f.Geo != "" {
-		if err := o.table(f.Geo, func(in io.Reader) (err error) { r.Geo, err = fusion.ReadGeo(in); return err }); err != nil {
+		if err := o.readTable(f.Geo, func(in io.Reader) (err error) { r.Geo, err = fusion.ReadGeo(in); return err }); err != nil {
 			return err
 		}
 	}
 	var lists bytes.Buffer
 	for _, name := range f.WarningLists {
-		if err := o.table(name, func(in io.Reader) error {
+		if err := o.readTable(name, func(in io.Reader) error {
 			_, err := lists.ReadFrom(in)
 			lists.WriteByte('\n')
 			return err
@@ -73,12 +73,13 @@ func (o *operation) rule() error {
 	return err
 }
 
-// table reads a table that the agreement names. Its date is that of the file.
-func (o *operation) table(name string, read func(io.Reader) error) error {
-	path := filepath.Join(o.desk.tables, filepath.Base(name))
+// readTable reads a table that the agreement names, and notes its date, which is that of
+// the file, and its digest. Conflict if there is no such file.
+func (o *operation) readTable(name string, read func(io.Reader) error) error {
+	path := filepath.Join(o.runner.tables, filepath.Base(name))
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return taxii.Errorf(taxii.Conflict, "article %s of %s names the table %s: put it into %s", o.text.Fusion.Article, o.text.ID, name, o.desk.tables)
+		return taxii.Errorf(taxii.Conflict, "article %s of %s names the table %s: put it into %s", o.text.Fusion.Article, o.text.ID, name, o.runner.tables)
 	}
 	if err != nil {
 		return err
@@ -92,9 +93,9 @@ func (o *operation) table(name string, read func(io.Reader) error) error {
 	return read(bytes.NewReader(text))
 }
 
-// leaves is the label under which bureaus may benefit from what came into a
-// collection with that label, if they may at all (L11).
-func (o *operation) leaves(c *exchange.Collection, label stix.TLP) (stix.TLP, bool) {
+// onwardLabel is the label under which bureaus may benefit from what came into a
+// collection with the given label; false if they may not benefit from it.
+func (o *operation) onwardLabel(c *exchange.Collection, label stix.TLP) (stix.TLP, bool) {
 	onward := c.Terms.Onward
 	if onward == nil || !slices.Contains(onward.ToKinds, "national-bureau") {
 		return 0, false

@@ -12,39 +12,39 @@ import (
 // Bureaus is the audience of all bureaus together.
 const Bureaus = "bureaus"
 
-// seen is the operation as one audience sees it.
-type seen struct {
+// view is the operation as one audience sees it.
+type view struct {
 	*operation
-	as       string
-	country  string // of a bureau
-	bureau   bool   // or of all of them
-	findings []fusion.Finding
-	left     []fusion.Excluded
-	picture  *picture
+	as        string
+	country   string // of a bureau; "" for others
+	bureau    bool   // it is a bureau, or all of them together
+	findings  []fusion.Finding
+	excluded  []fusion.Excluded
+	situation *situation
 }
 
-// view settles an operation and looks at it for an audience: the centre, for whom
+// view catches up with an operation and shows it to an audience: the centre, for which
 // as may be empty, all bureaus together, one bureau, or a contributor. NotFound for
 // anybody else.
-func (d *Desk) view(ctx context.Context, id, as string) (*seen, error) {
-	o, err := d.settled(ctx, id)
+func (r *Runner) view(ctx context.Context, id, as string) (*view, error) {
+	o, err := r.upToDate(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	v := &seen{operation: o, as: as}
-	if v.picture, err = o.picture(ctx); err != nil {
+	v := &view{operation: o, as: as}
+	if v.situation, err = o.situation(ctx); err != nil {
 		return nil, err
 	}
 	member, known := o.text.Member(as)
 	switch {
-	case as == "" || as == d.policy.Centre().ID:
-		v.as = d.policy.Centre().ID
-		v.findings, v.left = o.findings(forCentre)
+	case as == "" || as == r.policy.Centre().ID:
+		v.as = r.policy.Centre().ID
+		v.findings, v.excluded = o.findings(forCentre)
 	case as == Bureaus:
-		v.bureau, v.findings = true, v.picture.findings
+		v.bureau, v.findings = true, v.situation.findings
 	case known && member.Role == bureau:
 		v.bureau, v.country = true, o.country(as)
-		v.findings = slices.DeleteFunc(slices.Clone(v.picture.findings), func(f fusion.Finding) bool { return f.Country != v.country })
+		v.findings = slices.DeleteFunc(slices.Clone(v.situation.findings), func(f fusion.Finding) bool { return f.Country != v.country })
 	case known && member.Role == provider:
 		return v, v.own(ctx)
 	default:
@@ -53,18 +53,18 @@ func (d *Desk) view(ctx context.Context, id, as string) (*seen, error) {
 	return v, nil
 }
 
-// own is what a contributor's own data yields by itself.
-func (v *seen) own(ctx context.Context) error {
+// own fills the view of a contributor with the findings from its own data alone.
+func (v *view) own(ctx context.Context) error {
 	alone, err := v.reread(ctx, func(writer string) bool { return writer == v.as })
 	if err == nil {
-		v.findings, v.left = alone.Findings(forCentre)
+		v.findings, v.excluded = alone.Findings(forCentre)
 	}
 	return err
 }
 
-// reread fuses anew what a contributor may benefit from: all of its own and, of
-// others that are asked for, what bureaus may.
-func (v *seen) reread(ctx context.Context, of func(writer string) bool) (*fusion.State, error) {
+// reread fuses again what a contributor may benefit from: everything of its own, and of
+// the other contributors for which of is true what bureaus may benefit from.
+func (v *view) reread(ctx context.Context, of func(writer string) bool) (*fusion.State, error) {
 	alone := *v.operation
 	alone.viewer, alone.state = v.as, fusion.NewState(v.rules, 2)
 	for _, r := range v.inputs {
@@ -79,13 +79,13 @@ func (v *seen) reread(ctx context.Context, of func(writer string) bool) (*fusion
 }
 
 // centre tells whether the audience may know origins.
-func (v *seen) centre() bool { return v.as == v.desk.policy.Centre().ID || v.as == Bureaus }
+func (v *view) centre() bool { return v.as == v.runner.policy.Centre().ID || v.as == Bureaus }
 
 // Stats are the figures as an audience sees them.
-func (d *Desk) Stats(ctx context.Context, id, as string) (Stats, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	v, err := d.view(ctx, id, as)
+func (r *Runner) Stats(ctx context.Context, id, as string) (Stats, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	v, err := r.view(ctx, id, as)
 	if err != nil {
 		return Stats{}, err
 	}
@@ -103,15 +103,15 @@ func (d *Desk) Stats(ctx context.Context, id, as string) (Stats, error) {
 	if v.centre() {
 		s.C2.Digest = fusion.Digest(fusion.C2, v.findings)
 	}
-	for i := range v.picture.findings {
-		if f := &v.picture.findings[i]; f.Kind == fusion.C2 && f.Held == "" && v.centre() {
+	for i := range v.situation.findings {
+		if f := &v.situation.findings[i]; f.Kind == fusion.C2 && f.Held == "" && v.centre() {
 			s.MayLeave++
 		}
 	}
 	if v.contributor() {
-		return s, nil // whose data alone says nothing of issues and reports
+		return s, nil // issues and reports do not follow from its data alone
 	}
-	for _, i := range v.picture.issues {
+	for _, i := range v.situation.issues {
 		if !v.concerns(i.country) {
 			continue
 		}
@@ -126,7 +126,7 @@ func (d *Desk) Stats(ctx context.Context, id, as string) (Stats, error) {
 		}
 	}
 	countries := map[string]bool{}
-	for _, p := range v.picture.papers {
+	for _, p := range v.situation.reports {
 		if v.concerns(p.country) {
 			s.Reports.Count++
 			s.Reports.IDs = append(s.Reports.IDs, p.number)
@@ -135,7 +135,7 @@ func (d *Desk) Stats(ctx context.Context, id, as string) (Stats, error) {
 	}
 	s.Reports.Countries = len(countries)
 	for _, f := range v.answered() {
-		status := v.statusOf(f, f.Country, v.picture.status)
+		status := v.statusOf(f, f.Country, v.situation.status)
 		s.Outcomes.Reported++
 		s.Outcomes.ByStatus[status]++
 		if v.neutralises(status) {
@@ -145,30 +145,30 @@ func (d *Desk) Stats(ctx context.Context, id, as string) (Stats, error) {
 	return s, nil
 }
 
-// contributor tells whether the audience is one.
-func (v *seen) contributor() bool { return !v.centre() && !v.bureau }
+// contributor tells whether the audience is a contributor.
+func (v *view) contributor() bool { return !v.centre() && !v.bureau }
 
-// concerns tells whether the audience sees what a country does.
-func (v *seen) concerns(country string) bool { return v.country == "" || v.country == country }
+// concerns tells whether the audience sees what this country does.
+func (v *view) concerns(country string) bool { return v.country == "" || v.country == country }
 
-// answered are the findings for bureaus about which their country said something.
-func (v *seen) answered() (all []*fusion.Finding) {
-	for i := range v.picture.findings {
-		f := &v.picture.findings[i]
-		if _, ok := v.picture.status.of(f, f.Country); ok && f.Held == "" && v.concerns(f.Country) {
+// answered are the findings for bureaus with an outcome that their country reported.
+func (v *view) answered() (all []*fusion.Finding) {
+	for i := range v.situation.findings {
+		f := &v.situation.findings[i]
+		if _, ok := v.situation.status.of(f, f.Country); ok && f.Held == "" && v.concerns(f.Country) {
 			all = append(all, f)
 		}
 	}
 	return all
 }
 
-// Contributions account for what each contributor gave to the C2 servers: all for
-// the centre; its own for a contributor, to whom what others may not let out is not
-// there. A bureau sees none.
-func (d *Desk) Contributions(ctx context.Context, id, as string) ([]Contribution, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	v, err := d.view(ctx, id, as)
+// Contributions account for what each contributor gave to the findings about C2
+// servers. The centre gets them all; a contributor its own, worked out without what
+// others keep from it. NotFound for a bureau.
+func (r *Runner) Contributions(ctx context.Context, id, as string) ([]Contribution, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	v, err := r.view(ctx, id, as)
 	if err != nil {
 		return nil, err
 	}
@@ -194,18 +194,18 @@ func (d *Desk) Contributions(ctx context.Context, id, as string) ([]Contribution
 			NotCounted: a.NotCounted,
 		}
 		if v.contributor() {
-			c.Overlap = map[string]int{} // with whom it agrees is not for it to know
+			c.Overlap = map[string]int{} // it may not know with whom it agrees
 		}
 		for _, f := range v.answered() {
 			if f.Kind == fusion.C2 && slices.Contains(f.Origins, who) {
 				c.ActedOn++
-				if v.neutralises(v.statusOf(f, f.Country, v.picture.status)) {
+				if v.neutralises(v.statusOf(f, f.Country, v.situation.status)) {
 					c.Neutralised++
 				}
 			}
 		}
-		if returns := v.returns[who]; returns != nil {
-			n, err := d.store.Count(ctx, returns.ID)
+		if returns := v.returnCollections[who]; returns != nil {
+			n, err := r.store.Count(ctx, returns.ID)
 			if err != nil {
 				return nil, err
 			}
@@ -217,15 +217,15 @@ func (d *Desk) Contributions(ctx context.Context, id, as string) ([]Contribution
 }
 
 // Issues are what countries flagged, as an audience sees them.
-func (d *Desk) Issues(ctx context.Context, id, as string) ([]Issue, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	v, err := d.view(ctx, id, as)
+func (r *Runner) Issues(ctx context.Context, id, as string) ([]Issue, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	v, err := r.view(ctx, id, as)
 	if err != nil {
 		return nil, err
 	}
 	list := []Issue{}
-	for _, i := range v.picture.issues {
+	for _, i := range v.situation.issues {
 		if v.contributor() || !v.concerns(i.country) {
 			continue
 		}
@@ -234,7 +234,7 @@ func (d *Desk) Issues(ctx context.Context, id, as string) ([]Issue, error) {
 			out.Values = append(out.Values, value.Text)
 		}
 		for _, n := range i.matches {
-			out.Matches = append(out.Matches, v.picture.findings[n].Key)
+			out.Matches = append(out.Matches, v.situation.findings[n].Key)
 		}
 		list = append(list, out)
 	}
@@ -242,21 +242,21 @@ func (d *Desk) Issues(ctx context.Context, id, as string) ([]Issue, error) {
 }
 
 // Outcomes are what countries last said about findings, by kind and key.
-func (d *Desk) Outcomes(ctx context.Context, id, as string) ([]Outcome, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	v, err := d.view(ctx, id, as)
+func (r *Runner) Outcomes(ctx context.Context, id, as string) ([]Outcome, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	v, err := r.view(ctx, id, as)
 	if err != nil {
 		return nil, err
 	}
 	list := []Outcome{}
 	if v.contributor() {
-		return list, nil // it reads of its own objects in its returns
+		return list, nil // outcomes about its own objects are in its returns
 	}
 	for _, f := range v.answered() {
-		said, _ := v.picture.status.of(f, f.Country)
+		said, _ := v.situation.status.of(f, f.Country)
 		list = append(list, Outcome{
-			v.finding(f.Entity), f.Kind, f.Key, f.Country, v.statusOf(f, f.Country, v.picture.status), said.at,
+			v.finding(f.Entity), f.Kind, f.Key, f.Country, v.statusOf(f, f.Country, v.situation.status), said.at,
 		})
 	}
 	return list, nil

@@ -57,7 +57,7 @@ type world struct {
 	store    *faults // over bolt
 	recorder *audit.Recorder
 	custody  *custody.Service
-	desk     *operation.Desk
+	runner   *operation.Runner
 }
 
 // dawn is what a world was copied from: the file of its store, and its clock.
@@ -151,9 +151,9 @@ func open(t testing.TB, s *demo.Scenario, file []byte, clock int64) *world {
 	return w
 }
 
-// restart gives the work to a new Desk. The old one is abandoned.
+// restart gives the work to a new Runner. The old one is abandoned.
 func (w *world) restart() {
-	w.desk = operation.New(w.store, exchange.NewCurrent(w.store), w.custody, w.dir, w.now, slog.New(slog.DiscardHandler))
+	w.runner = operation.New(w.store, exchange.NewCurrent(w.store), w.custody, w.dir, w.now, slog.New(slog.DiscardHandler))
 }
 
 // found is an empty world: all parties and their agreements, which are in force.
@@ -186,7 +186,7 @@ func found(t testing.TB, scenario string) *world {
 					}
 				}
 			}
-			d.Agreements[name] = &exchange.Deposit{ID: name, Told: exchange.InForce, Versions: []exchange.Version{
+			d.Agreements[name] = &exchange.Deposit{ID: name, Announced: exchange.InForce, Versions: []exchange.Version{
 				{File: name + ".toml", Source: string(source), Digest: text.Digest(), Deposited: demo.Start, Waived: "a test", Signed: &demo.Start},
 			}}
 		}
@@ -322,15 +322,15 @@ func (w *world) bureaus() (slugs []string) {
 
 func (w *world) settle() {
 	w.Helper()
-	w.must(w.desk.Settle(w.Context()))
+	w.must(w.runner.CatchUp(w.Context()))
 }
 
 // publish lets anna draft and ben publish.
 func (w *world) publish() operation.Release {
 	w.Helper()
-	_, err := w.desk.Draft(w.Context(), op, anna, nil)
+	_, err := w.runner.Draft(w.Context(), op, anna, nil)
 	w.must(err)
-	r, err := w.desk.Publish(w.Context(), op, ben)
+	r, err := w.runner.Publish(w.Context(), op, ben)
 	w.must(err)
 	return r
 }
@@ -424,44 +424,44 @@ func (w *world) counts() map[string]int64 {
 	return all
 }
 
-// figures are all that a Desk says of an operation.
+// figures are all that a Runner says of an operation.
 type figures struct {
 	Centre, Bureaus operation.Stats
 	Contributions   []operation.Contribution
 	Rows            map[string]any // of findings, by audience
 	Issues          []operation.Issue
 	Outcomes        []operation.Outcome
-	Reports         []operation.Paper
+	Reports         []operation.Report
 }
 
-// figures asks the Desk for all of them. How long data took to come, and how often
+// figures asks the Runner for all of them. How long data took to come, and how often
 // its contributor was told of it on the way, is left out: it depends on the pushes.
 func (w *world) figures() (f figures) {
 	w.Helper()
 	f.Centre, f.Bureaus = w.stats(""), w.stats(operation.Bureaus)
 	var err error
-	f.Contributions, err = w.desk.Contributions(w.Context(), op, "")
+	f.Contributions, err = w.runner.Contributions(w.Context(), op, "")
 	w.must(err)
 	for i := range f.Contributions {
 		f.Contributions[i].Fresh, f.Contributions[i].Received = 0, 0
 	}
 	f.Rows = map[string]any{}
 	for _, as := range []string{"", operation.Bureaus, "ncb-kh", "alder"} {
-		f.Rows[as], err = w.desk.Findings(w.Context(), op, as)
+		f.Rows[as], err = w.runner.Findings(w.Context(), op, as)
 		w.must(err)
 	}
-	f.Issues, err = w.desk.Issues(w.Context(), op, "")
+	f.Issues, err = w.runner.Issues(w.Context(), op, "")
 	w.must(err)
-	f.Outcomes, err = w.desk.Outcomes(w.Context(), op, "")
+	f.Outcomes, err = w.runner.Outcomes(w.Context(), op, "")
 	w.must(err)
-	f.Reports, err = w.desk.Reports(w.Context(), op, "")
+	f.Reports, err = w.runner.Reports(w.Context(), op, "")
 	w.must(err)
 	return f
 }
 
 func (w *world) stats(as string) operation.Stats {
 	w.Helper()
-	s, err := w.desk.Stats(w.Context(), op, as)
+	s, err := w.runner.Stats(w.Context(), op, as)
 	w.must(err)
 	return s
 }

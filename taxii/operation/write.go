@@ -12,14 +12,14 @@ import (
 	"comity/taxii/exchange"
 )
 
-// The bounds of what the store commits at once.
+// The bounds of one part of a push; see [store.Part].
 const (
 	partObjects = 4000
 	partBytes   = 4 << 20
 )
 
-// verdicts are how objects are to be handled that are all there is in a
-// collection, or all that they have to do with.
+// verdicts tell how each object is to be handled. The objects must include everything
+// that they refer to: the collection is not asked.
 func verdicts(c *exchange.Collection, objects []stix.Object) (map[stix.ID]exchange.Verdict, error) {
 	labels := exchange.NewLabels(c)
 	for i := range objects {
@@ -36,18 +36,19 @@ func verdicts(c *exchange.Collection, objects []stix.Object) (map[stix.ID]exchan
 	return by, nil
 }
 
-// put adds objects to a collection that the centre writes, handled so.
-func (d *Desk) put(ctx context.Context, c *exchange.Collection, g exchange.Grant, objects []stix.Object, handled map[stix.ID]exchange.Verdict) error {
+// addObjects adds objects to a collection that the centre writes, with the handling that
+// verdicts gave.
+func (r *Runner) addObjects(ctx context.Context, c *exchange.Collection, g exchange.Grant, objects []stix.Object, handled map[stix.ID]exchange.Verdict) error {
 	if len(objects) == 0 {
 		return nil
 	}
-	now := d.now()
+	now := r.now()
 	receipt := c.Receipt(now)
 	part := store.Part{Submission: store.Submission{ID: uuid.New(), Account: g.Principal().Account, Collection: c.ID, Requested: now}}
 	size := 0
 	send := func(last bool) error {
 		part.Last = last
-		_, _, err := d.store.Append(ctx, g, part)
+		_, _, err := r.store.Append(ctx, g, part)
 		part.N++
 		part.Items, size = nil, 0
 		return err
@@ -70,8 +71,8 @@ func (d *Desk) put(ctx context.Context, c *exchange.Collection, g exchange.Grant
 	return send(true)
 }
 
-// newest is the newest version of each object in a collection that is among ids,
-// or of all if there are none.
+// newest is the newest version of each object of a collection, or of those with the
+// given ids unless ids is nil.
 func (o *operation) newest(ctx context.Context, c *exchange.Collection, ids []stix.ID) (map[stix.ID]record, error) {
 	objects := map[stix.ID]record{}
 	take := func(batch []record) error {

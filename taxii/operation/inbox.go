@@ -14,32 +14,33 @@ import (
 	"comity/taxii/exchange"
 )
 
-// desktop is what one bureau sent: the issues it flagged, and what it did about
-// findings. It is read again as a whole when it has changed, for persons write it.
-type desktop struct {
+// inbox is what one bureau sent: the issues it flagged, and what it did about
+// findings. It is small, since persons write it, and is read again as a whole when it
+// has changed.
+type inbox struct {
 	*operation
 	collection *exchange.Collection
-	stale      bool
+	stale      bool // it has changed since it was read
 
-	issues   []flagged
+	issues   []flaggedIssue
 	outcomes []outcome
-	seen     map[fusion.Entity]bool // by the bureau itself
+	seen     map[fusion.Entity]bool // findings that the bureau has sighted itself
 }
 
-// flagged is an issue, whose it is, and when it came.
-type flagged struct {
+// flaggedIssue is an issue, the country that flagged it, and when it came.
+type flaggedIssue struct {
 	fusion.Issue
 	country string
 	at      time.Time
 }
 
-// flag names an issue: two countries may have flagged the same object.
-type flag struct {
+// issueKey names an issue: two countries may have flagged the same object.
+type issueKey struct {
 	country  string
 	grouping stix.ID
 }
 
-func (f *flagged) flag() flag { return flag{f.country, f.Object} }
+func (f *flaggedIssue) key() issueKey { return issueKey{f.country, f.Object} }
 
 // outcome is what a bureau did about a finding.
 type outcome struct {
@@ -51,39 +52,39 @@ type outcome struct {
 
 // country is that of a participant.
 func (o *operation) country(org string) string {
-	if of := o.desk.directory.Organisations[org]; of != nil {
+	if of := o.runner.directory.Organisations[org]; of != nil {
 		return of.Country
 	}
 	return ""
 }
 
-// hear reads what bureaus have sent since, if anything, and notes about which
-// findings they said something else.
-func (o *operation) hear(ctx context.Context) error {
-	for _, d := range o.bureaus {
-		if !d.stale {
+// readInboxes reads the inboxes that have changed, and notes the findings whose
+// outcome is another one now.
+func (o *operation) readInboxes(ctx context.Context) error {
+	for _, in := range o.inboxes {
+		if !in.stale {
 			continue
 		}
 		before := map[outcome]bool{}
-		for _, out := range d.outcomes {
+		for _, out := range in.outcomes {
 			before[out] = true
 		}
-		if err := d.read(ctx); err != nil {
+		if err := in.read(ctx); err != nil {
 			return err
 		}
-		o.moved, d.stale = true, false
-		for _, out := range d.outcomes {
+		o.changed, in.stale = true, false
+		for _, out := range in.outcomes {
 			if !before[out] {
-				o.untold = append(o.untold, out.entity)
+				o.unannounced = append(o.unannounced, out.entity)
 			}
 		}
 	}
 	return nil
 }
 
-func (d *desktop) read(ctx context.Context) error {
+func (in *inbox) read(ctx context.Context) error {
 	newest := map[stix.ID]record{}
-	if err := d.scanIn(ctx, d.collection, store.Query{Limit: 10_000, MaxBytes: 16 << 20}, func(batch []record) error {
+	if err := in.scanIn(ctx, in.collection, store.Query{Limit: 10_000, MaxBytes: 16 << 20}, func(batch []record) error {
 		for _, rec := range batch {
 			if old, ok := newest[rec.ID]; !ok || !rec.Version().Time().Before(old.Version().Time()) {
 				newest[rec.ID] = rec
@@ -102,19 +103,19 @@ func (d *desktop) read(ctx context.Context) error {
 	for i := range records {
 		objects[i] = records[i].Object
 	}
-	d.issues, d.outcomes, d.seen = nil, nil, map[fusion.Entity]bool{}
-	from := fusion.Source{Submitter: d.collection.Writer, Label: func(o stix.Object) stix.TLP { return newest[o.ID].label }}
+	in.issues, in.outcomes, in.seen = nil, nil, map[fusion.Entity]bool{}
+	from := fusion.Source{Submitter: in.collection.Writer, Label: func(o stix.Object) stix.TLP { return newest[o.ID].label }}
 	for _, issue := range fusion.ReadIssues(objects, from) {
-		d.issues = append(d.issues, flagged{issue, d.country(d.collection.Writer), newest[issue.Object].added})
+		in.issues = append(in.issues, flaggedIssue{issue, in.country(in.collection.Writer), newest[issue.Object].added})
 	}
-	return d.answers(ctx, records)
+	return in.readAnswers(ctx, records)
 }
 
-// answers takes what the bureau said about findings of its own: notes with an
-// outcome, the last of each counting, and sightings of its own.
-func (d *desktop) answers(ctx context.Context, records []record) error {
-	car := d.cars[d.collection.Writer]
-	if car == nil {
+// readAnswers reads what the bureau said about the findings that it got: notes with an
+// outcome, of which the last about each finding counts, and its own sightings.
+func (in *inbox) readAnswers(ctx context.Context, records []record) error {
+	findings := in.bureauCollections[in.collection.Writer]
+	if findings == nil {
 		return nil
 	}
 	refs := map[stix.ID]fusion.Entity{}
@@ -129,12 +130,12 @@ func (d *desktop) answers(ctx context.Context, records []record) error {
 	for id := range refs {
 		ids = append(ids, id)
 	}
-	found, err := d.byID(ctx, car, ids)
+	found, err := in.byID(ctx, findings, ids)
 	if err != nil {
 		return err
 	}
 	for i := range found {
-		if entity, ok := d.about(&found[i].Object); ok {
+		if entity, ok := in.entityOf(&found[i].Object); ok {
 			refs[found[i].ID] = entity
 		}
 	}
@@ -143,7 +144,7 @@ func (d *desktop) answers(ctx context.Context, records []record) error {
 		rec := &records[i]
 		status, isOutcome := outcomeOf(&rec.Object)
 		sighting := rec.Type == "sighting" && !rec.Revoked && string(rawjson.Member(rec.Raw, "count")) != "0"
-		if !sighting && !(isOutcome && d.knows(status)) {
+		if !sighting && !(isOutcome && in.knowsStatus(status)) {
 			continue
 		}
 		rec.References(func(_ string, id stix.ID) {
@@ -151,24 +152,24 @@ func (d *desktop) answers(ctx context.Context, records []record) error {
 			switch {
 			case entity == fusion.Entity{}:
 			case sighting:
-				d.seen[entity] = true
+				in.seen[entity] = true
 			default:
-				out := outcome{entity, d.finding(entity), status, rec.Version().Time()}
+				out := outcome{entity, in.finding(entity), status, rec.Version().Time()}
 				if n, again := last[entity]; again {
-					if !out.at.Before(d.outcomes[n].at) {
-						d.outcomes[n] = out
+					if !out.at.Before(in.outcomes[n].at) {
+						in.outcomes[n] = out
 					}
 					return
 				}
-				last[entity] = len(d.outcomes)
-				d.outcomes = append(d.outcomes, out)
+				last[entity] = len(in.outcomes)
+				in.outcomes = append(in.outcomes, out)
 			}
 		})
 	}
 	return nil
 }
 
-// outcomeOf is the status that a note reports.
+// outcomeOf is the status that a note reports by its label "outcome:STATUS".
 func outcomeOf(o *stix.Object) (status string, ok bool) {
 	if o.Type != "note" || o.Revoked {
 		return "", false
@@ -182,18 +183,19 @@ func outcomeOf(o *stix.Object) (status string, ok bool) {
 	return "", false
 }
 
-// knows tells whether the agreement has that status.
-func (o *operation) knows(status string) bool {
+// knowsStatus tells whether the agreement has that status of outcomes.
+func (o *operation) knowsStatus(status string) bool {
 	return o.text.Feedback == nil || len(o.text.Feedback.Statuses) == 0 || slices.Contains(o.text.Feedback.Statuses, status)
 }
 
-// neutralises tells whether a server is out of use by that outcome.
+// neutralises tells whether a server with that status is out of use.
 func (o *operation) neutralises(status string) bool {
 	return o.text.Feedback != nil && slices.Contains(o.text.Feedback.Neutralised, status)
 }
 
-// about is the finding that an object of a release is about, which its id proves.
-func (o *operation) about(object *stix.Object) (fusion.Entity, bool) {
+// entityOf is the finding that an object of a release is about. The id proves it: it is
+// derived from the entity.
+func (o *operation) entityOf(object *stix.Object) (fusion.Entity, bool) {
 	name := text(object, "name") // ends with the key
 	key := name[strings.LastIndexByte(name, ' ')+1:]
 	for _, kind := range []fusion.Kind{fusion.C2, fusion.Website, fusion.Other} {

@@ -21,11 +21,11 @@ const (
 	Withdrawn State = "withdrawn" // the parties left it; their data went
 )
 
-// Binds tells whether the agreement holds, be it that flows have stopped.
+// Binds tells whether the agreement holds, even if its flows have stopped.
 func (s State) Binds() bool { return s == InForce || s == Suspended || s == WindUp }
 
-// standing is an agreement with what decides its state.
-type standing struct {
+// lifecycle is an agreement with everything that decides its state.
+type lifecycle struct {
 	latest   *agreement.Agreement // as deposited last, signed or not
 	editions []*edition           // those that were signed, in order
 	acts     []Act                // in order of time
@@ -40,7 +40,7 @@ type edition struct {
 }
 
 // at is the edition that counts at that time; nil while none is signed.
-func (s *standing) at(now time.Time) *edition {
+func (s *lifecycle) at(now time.Time) *edition {
 	for i := len(s.editions) - 1; i >= 0; i-- {
 		if e := s.editions[i]; !now.Before(e.since) {
 			return e
@@ -49,7 +49,8 @@ func (s *standing) at(now time.Time) *edition {
 	return nil
 }
 
-func (s *standing) left(org string, now time.Time) bool { return left(s.acts, org, now) }
+// left tells whether an organisation has withdrawn by that time.
+func (s *lifecycle) left(org string, now time.Time) bool { return left(s.acts, org, now) }
 
 // Left tells whether a member has withdrawn from the agreement by that time.
 func (d *Deposit) Left(org string, now time.Time) bool { return left(d.Acts, org, now) }
@@ -68,9 +69,9 @@ func left(acts []Act, org string, now time.Time) bool {
 	return left
 }
 
-// ends is when the term is over at the latest, as known at that time: by the
-// text, or by an act before that.
-func (s *standing) ends(text *agreement.Agreement, now time.Time) time.Time {
+// ends is when the term is over, as known at that time: by the text, or earlier by an
+// act.
+func (s *lifecycle) ends(text *agreement.Agreement, now time.Time) time.Time {
 	ends := text.Term.Expires
 	for _, a := range s.acts {
 		if a.Kind == End && !a.At.After(now) && a.At.Before(ends) {
@@ -81,7 +82,7 @@ func (s *standing) ends(text *agreement.Agreement, now time.Time) time.Time {
 }
 
 // state is where the agreement stands at that time.
-func (s *standing) state(now time.Time) State {
+func (s *lifecycle) state(now time.Time) State {
 	e := s.at(now)
 	if e == nil {
 		return Deposited
@@ -109,8 +110,8 @@ func (s *standing) state(now time.Time) State {
 	return Ended
 }
 
-// abandoned tells whether the centre has left, or everybody else.
-func (s *standing) abandoned(e *edition, now time.Time) bool {
+// abandoned tells whether the centre has withdrawn, or everybody else has.
+func (s *lifecycle) abandoned(e *edition, now time.Time) bool {
 	centre := e.text.Centre()
 	if centre != "" && s.left(centre, now) {
 		return true
@@ -118,7 +119,8 @@ func (s *standing) abandoned(e *edition, now time.Time) bool {
 	return !slices.ContainsFunc(e.members, func(m agreement.Member) bool { return m.Org != centre && !s.left(m.Org, now) })
 }
 
-func (s *standing) suspended(now time.Time) bool {
+// suspended tells whether an act has stopped the flows and none has reinstated them.
+func (s *lifecycle) suspended(now time.Time) bool {
 	suspended := false
 	for _, a := range s.acts {
 		if a.At.After(now) {
@@ -141,11 +143,11 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// edges are the times at which the state may change by itself.
-func (s *standing) edges() []time.Time {
+// transitions are the times at which the state may change without an act.
+func (s *lifecycle) transitions() []time.Time {
 	var ts []time.Time
 	for _, a := range s.acts {
-		ts = append(ts, a.At) // announced
+		ts = append(ts, a.At) // an act may be set for later
 	}
 	for _, e := range s.editions {
 		term := &e.text.Term

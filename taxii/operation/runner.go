@@ -1,0 +1,114 @@
+package operation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"comity/store"
+	"comity/taxii"
+	"comity/taxii/agreement"
+	"comity/taxii/custody"
+	"comity/taxii/exchange"
+	"comity/taxii/follow"
+)
+
+// Runner runs the operations of one centre. It is safe for concurrent use.
+type Runner struct {
+	store   store.Store
+	current *exchange.Current
+	custody *custody.Service
+	tables  string
+	now     func() time.Time
+	log     *slog.Logger
+
+	mu         sync.Mutex // held by each method from beginning to end; guards what follows
+	snapshot   *exchange.Snapshot
+	policy     *exchange.Policy    // of the snapshot
+	directory  *exchange.Directory // of the snapshot
+	operations map[string]*operation
+}
+
+// New makes a Runner. The tables that operations name are files in the folder
+// tables. Custody recalls and removes what relied on data that was taken back.
+func New(s store.Store, current *exchange.Current, c *custody.Service, tables string, now func() time.Time, log *slog.Logger) *Runner {
+	return &Runner{store: s, current: current, custody: c, tables: tables, now: now, log: log, operations: map[string]*operation{}}
+}
+
+// Run keeps all operations up to date until ctx ends: what was pushed is in the
+// findings within a second. What fails is logged once, and tried again.
+func (r *Runner) Run(ctx context.Context) { follow.Run(ctx, r.log, "operation", r.CatchUp) }
+
+// CatchUp brings every operation up to date with the audit chain: findings, what
+// is owed to contributors, and what has to be reworked. One that fails does not
+// hold up the others.
+func (r *Runner) CatchUp(ctx context.Context) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.renew(ctx); err != nil {
+		return err
+	}
+	var errs []error
+	for _, id := range slices.Sorted(maps.Keys(r.operations)) {
+		if err := r.operations[id].catchUp(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", id, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// upToDate is one operation, up to date. The caller holds the lock. NotFound if
+// there is none.
+func (r *Runner) upToDate(ctx context.Context, id string) (*operation, error) {
+	if err := r.renew(ctx); err != nil {
+		return nil, err
+	}
+	o := r.operations[id]
+	if o == nil {
+		return nil, taxii.Errorf(taxii.NotFound, "there is no operation %s in this exchange", id)
+	}
+	return o, o.catchUp(ctx)
+}
+
+// renew looks whether the directory has changed. An operation whose terms have
+// changed starts over.
+func (r *Runner) renew(ctx context.Context) error {
+	snapshot, err := r.current.Snapshot(ctx)
+	if err != nil || snapshot == r.snapshot {
+		return err
+	}
+	r.snapshot, r.policy, r.directory = snapshot, snapshot.Policy, snapshot.Directory
+	now := r.now()
+	for _, id := range r.policy.Agreements() {
+		text := r.policy.Agreement(id, now)
+		if text.Kind != agreement.Operation || text.Fusion == nil || r.policy.State(id, now) == exchange.Deposited {
+			continue
+		}
+		if terms := r.terms(text); r.operations[id] == nil || r.operations[id].terms != terms {
+			r.operations[id] = &operation{runner: r, text: text, terms: terms}
+		}
+	}
+	return nil
+}
+
+// terms is all that decides how an operation reads what was sent: its text,
+// those it rests on, and who is who.
+func (r *Runner) terms(text *agreement.Agreement) string {
+	terms := text.Digest()
+	for _, id := range text.Parents() {
+		if parent := r.policy.Agreement(id, r.now()); parent != nil {
+			terms += parent.Digest()
+		}
+	}
+	for _, m := range text.Members() {
+		if o := r.directory.Organisations[m.Org]; o != nil {
+			terms += "|" + o.ID + o.Identity + o.Country + o.Name
+		}
+	}
+	return terms
+}
