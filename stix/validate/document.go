@@ -198,7 +198,7 @@ func (d *document) policyFor(object []byte) Policy {
 	typ, _ := rawjson.Text(rawjson.Member(object, "type"))
 	if isOld(string(typ), rawjson.Member(object, "spec_version"), rawjson.Member(object, "created") != nil) {
 		policy.STIX20 = d.version == "" || d.version == "2.0"
-		policy.declared = d.version == "2.0"
+		policy.declared = true // or it is said at the end that nobody does
 		if d.version == "" && len(d.trusted) < MaxFindings {
 			d.trusted = append(d.trusted, d.n)
 		}
