@@ -41,7 +41,10 @@ func NewTally(now time.Time, items []Item) Tally {
 }
 
 // Refuse counts an item that is refused by itself.
-func (t *Tally) Refuse(r *Refusal) { t.fail(r.ID, r.Version, r.Message, r.By) }
+func (t *Tally) Refuse(r *Refusal) {
+	t.fail(r.ID, r.Version, r.Message, r.By)
+	t.Counts.Failures += r.More
+}
 
 // RefuseBlocked counts an object that was withdrawn and may not come back.
 func (t *Tally) RefuseBlocked(o *stix.Object) {
@@ -52,13 +55,15 @@ func (t *Tally) RefuseBlocked(o *stix.Object) {
 func (t *Tally) RefuseType(o *stix.Object) { t.fail(string(o.ID), t.version(o), textTypes, "types") }
 
 // Known counts an object whose id and version are there, since added, with the same
-// content or with another.
+// content or with another. Everybody sends the markings of TLP, spelled as their
+// exporter does.
 func (t *Tally) Known(item *Item, added time.Time, same bool) {
 	o := &item.Object
+	_, standard := stix.MarkingTLP(o.ID)
 	switch none := o.Version().IsZero(); {
 	case same:
 		t.succeed(item, versionText(o, added), textThere)
-	case none: // it has one version for ever
+	case none || standard: // it has one version for ever
 		t.succeed(item, versionText(o, added), textConflict)
 	default:
 		t.fail(string(o.ID), o.Version().String(), textConflict, "R-056")

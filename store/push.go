@@ -23,6 +23,7 @@ type Refusal struct {
 	ID, Version, Message string
 
 	By         string // rule or article, for the audit entry: it must not quote what was sent
+	More       int    // how many more objects, beyond the one it names, it stands for
 	Quarantine bool   // keep the object apart, for a person to look at
 }
 

@@ -23,7 +23,7 @@ func (c *submissionShowCmd) Run(sh *shell) error {
 	}
 	return sh.print(s, func(w io.Writer) {
 		fmt.Fprintf(w, "%s pushed to %s on %s: %d accepted, %d of them new, %d refused, %d warnings\n", s.Account, s.Collection,
-			taxii.FormatTime(s.Requested), s.Successes, s.Stored, len(s.Failures), len(s.Warnings))
+			taxii.FormatTime(s.Requested), s.Successes, s.Stored, s.Refused, len(s.Warnings))
 		for _, f := range s.Failures {
 			fmt.Fprintf(w, "refused\t%s\t%s\t%s\n", oneLine(f.ID), f.Version, oneLine(f.Message))
 		}

@@ -62,7 +62,7 @@ func (c *importCmd) Run(sh *shell) (err error) {
 			return about(file, err)
 		}
 		results = append(results, result)
-		failures += len(result.Failures)
+		failures += result.Refused
 		bar.Add(1)
 	}
 	if err := sh.printImports(results); err != nil {
@@ -78,7 +78,7 @@ func (sh *shell) printImports(results []imported) error {
 	return sh.print(results, func(w io.Writer) {
 		for _, r := range results {
 			fmt.Fprintf(w, "%s\t%d accepted\t%d of them new\t%d refused\t%d warnings\t%s\n", r.File, r.Successes, r.Stored,
-				len(r.Failures), len(r.Warnings), r.ID)
+				r.Refused, len(r.Warnings), r.ID)
 			for _, f := range r.Failures {
 				fmt.Fprintf(w, "  %s\t%s\n", oneLine(f.ID), oneLine(f.Message))
 			}

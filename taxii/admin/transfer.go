@@ -23,7 +23,8 @@ type Submission struct {
 	Requested  time.Time            `json:"requested"`
 	Successes  int                  `json:"successes"`
 	Stored     int                  `json:"stored"` // of the successes: those not known before
-	Failures   []taxii.StatusDetail `json:"failures"`
+	Refused    int                  `json:"refused"`
+	Failures   []taxii.StatusDetail `json:"failures"` // what was refused; beyond a thousand one for each rule
 	Warnings   []taxii.StatusDetail `json:"warnings"` // on some of the successes
 }
 
@@ -75,7 +76,7 @@ func (s *Service) Submission(ctx context.Context, push string) (out Submission, 
 	}
 	out = Submission{
 		ID: id, Account: head.Account, Collection: head.Collection.String(), Requested: head.Requested, Successes: head.Successes,
-		Stored: head.Stored, Failures: []taxii.StatusDetail{}, Warnings: []taxii.StatusDetail{},
+		Stored: head.Stored, Refused: head.Failures, Failures: []taxii.StatusDetail{}, Warnings: []taxii.StatusDetail{},
 	}
 	if c, ok := policy.Collection(out.Collection, s.now()); ok {
 		out.Collection = c.Alias

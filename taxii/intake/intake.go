@@ -34,14 +34,19 @@ const (
 )
 
 // maxObjects bounds a push where its agreement does not: the status names
-// every object, so it may grow much larger than the push. maxMessage bounds
-// what a refusal repeats of what was sent, in octets, and maxSaid what all of
-// them and the warnings say together: beyond it they only name the object.
+// every object that is taken, so it may grow much larger than the push.
+// maxMessage bounds what a refusal repeats of what was sent, in bytes, and
+// maxSaid what all of them and the warnings say together: beyond it they only
+// name the object.
 const (
 	maxObjects = 1_000_000
 	maxMessage = 500
 	maxSaid    = 16 << 20
 )
+
+// MaxFailures is how many refusals of a push are told one by one. Of the others
+// there is one for each rule, which says how many it stands for.
+const MaxFailures = 1000
 
 // Store is where pushes go, and what they are read against.
 type Store interface {
@@ -143,7 +148,8 @@ type push struct {
 	carried    carried
 	spool      spool
 	revoked    []stix.ID
-	said       int // octets of messages
+	said       int // bytes of messages
+	failures   failures
 }
 
 // read takes the whole body, and gives a verdict on each object that was not
@@ -243,9 +249,15 @@ func (p *push) take(raw []byte, n int64) error {
 
 // refuse spools a refusal, with its object only if that is quarantined.
 func (p *push) refuse(r store.Refusal, o *stix.Object, n int64) error {
+	if !r.Quarantine && p.failures.counted(r.By) {
+		return nil
+	}
 	p.name(&r, o)
 	if r.ID == "" {
 		r.ID = "objects/" + strconv.FormatInt(n, 10)
+	}
+	if !r.Quarantine && p.failures.add(&r) {
+		return nil
 	}
 	refused := spooled{refused: &r}
 	if r.Quarantine {
@@ -318,7 +330,7 @@ func (p *push) parts(verdicts []exchange.Verdict) iter.Seq2[store.Part, error] {
 		// Parts are about as long as the spool's share of them.
 		room := min(p.spool.n, partObjects, p.spool.n*partBytes/max(p.spool.octets, 1)+1)
 		part := store.Part{Submission: p.submission, Items: make([]store.Item, 0, room)}
-		size, verdicts := 0, verdicts
+		size, verdicts, failures := 0, verdicts, p.failures.clone()
 		for f, err := range p.spool.frames() {
 			if err == nil && len(part.Items) > 0 && (size+f.text() > partBytes || len(part.Items) == partObjects) {
 				if !yield(part, nil) {
@@ -331,12 +343,27 @@ func (p *push) parts(verdicts []exchange.Verdict) iter.Seq2[store.Part, error] {
 				yield(part, fmt.Errorf("replay the spool: %w", err))
 				return
 			}
-			part.Items = append(part.Items, store.Item{Object: f.object, Warning: f.warning, Refused: f.refused})
+			item := store.Item{Object: f.object, Warning: f.warning, Refused: f.refused}
 			if f.refused == nil {
-				p.judge(&part.Items[len(part.Items)-1], verdicts[0])
+				p.judge(&item, verdicts[0])
 				verdicts = verdicts[1:]
+				if item.Refused != nil && (failures.counted(item.Refused.By) || failures.add(item.Refused)) {
+					continue
+				}
 			}
+			part.Items = append(part.Items, item)
 			size += f.text()
+		}
+		if len(part.Items)+len(failures.byRule) > partObjects {
+			if !yield(part, nil) {
+				return
+			}
+			part.Items = nil
+			part.N++
+		}
+		for _, r := range failures.byRule {
+			r.Message = fmt.Sprintf("%s: %d objects like this one are refused, and not told one by one", r.By, r.More+1)
+			part.Items = append(part.Items, store.Item{Refused: r})
 		}
 		part.Last = true
 		yield(part, nil)

@@ -124,6 +124,7 @@ func TestPartsAreBoundedAndInOrder(t *testing.T) {
 					size += len(item.Object.Raw)
 					if r := item.Refused; r != nil {
 						size += len(r.ID) + len(r.Version) + len(r.Message)
+						total += r.More
 					}
 				}
 				if part.N != n || part.Last != (n == len(s.parts)-1) || part.Submission.ID != pushed.Status.ID || part.Submission.Account != "vendor/feed" || !part.Submission.Requested.Equal(now) {
@@ -212,6 +213,63 @@ func TestABadObjectRefusesItselfAlone(t *testing.T) {
 				t.Errorf("%d records, %v", n, err)
 			}
 		})
+	}
+}
+
+// What a status says does not grow with the number of refusals: beyond a
+// thousand they are counted by rule.
+func TestManyRefusalsAreCountedByRule(t *testing.T) {
+	in, s, g, _ := open(t)
+	objects := slices.Concat(slices.Repeat([]string{"0"}, 900), many(1, 0), slices.Repeat([]string{`{"a":1,"a":2}`}, 200), slices.Repeat([]string{"0"}, 9000), many(3, 0))
+	pushed, err := in.Push(t.Context(), g, envelope(objects...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := pushed.Status.Counts; c.Stored != 3 || c.Failures != 10100 || c.Successes+c.Failures != len(objects) {
+		t.Errorf("%+v of %d", c, len(objects))
+	}
+	var failures []taxii.StatusDetail
+	for n := range pushed.Status.Parts {
+		outcomes, err := s.Outcomes(t.Context(), pushed.Status.ID, n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var some []taxii.StatusDetail
+		if err := json.Unmarshal([]byte("["+string(outcomes.Failures)+"]"), &some); err != nil {
+			t.Fatal(err)
+		}
+		failures = append(failures, some...)
+	}
+	if len(failures) != 1002 || failures[999].ID != "objects/1000" {
+		t.Fatalf("%d failures are listed, want a thousand and one for each rule", len(failures))
+	}
+	for i, want := range []string{"R-003: 100 objects like this one are refused", "R-002: 9000 objects like this one are refused"} {
+		if got := failures[1000+i].Message; !strings.HasPrefix(got, want) {
+			t.Errorf("failure %q, want %q", got, want)
+		}
+	}
+}
+
+// Everybody sends the markings of TLP, and not everybody spells them alike:
+// that is no failure in each push, for ever.
+func TestMarkingOfTLPSpelledOtherwiseIsNoFailure(t *testing.T) {
+	const head = `{"type":"marking-definition","spec_version":"2.1","id":"marking-definition--34098fce-860f-48ae-8e50-ebd3cc5e41da","created":"2017-01-20T00:00:00.000Z","definition_type":"tlp",`
+	in, _, g, _ := open(t)
+	for i, marking := range []string{
+		head + `"name":"TLP:GREEN","definition":{"tlp":"green"}}`,
+		head + `"definition":{"tlp":"green"}}`,
+		head + `"definition":{"tlp":"green"},"name":"TLP:GREEN"}`,
+	} {
+		pushed, err := in.Push(t.Context(), g, envelope(marking))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c := pushed.Status.Counts; c.Successes != 1 || c.Failures != 0 || c.Stored != 1 && i == 0 || c.Stored != 0 && i > 0 {
+			t.Errorf("push %d: %+v %s", i, c, pushed.Last.Failures)
+		}
+		if said := strings.Contains(string(pushed.Last.Successes), "R-056"); said != (i == 1) {
+			t.Errorf("push %d: %s, want a message on the other spelling", i, pushed.Last.Successes)
+		}
 	}
 }
 

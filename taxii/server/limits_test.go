@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -319,6 +320,24 @@ func TestObjectsPerPush(t *testing.T) {
 	}
 	if got := rival.ids(c, ""); len(got) != 5 {
 		t.Errorf("%d stored, want 5", len(got))
+	}
+}
+
+// Beyond a thousand failures a status counts them by rule. Clients refuse a list
+// that is not as long as its count says, so it has another name then.
+func TestStatusOfManyFailuresIsBounded(t *testing.T) {
+	w := newWorld(t)
+	c := w.collection("sharing.reports")
+	vendor := w.as("vendor/feed")
+	for n, want := range map[int]string{1000: `"failures":[`, 50_000: `"x_failures":[`} {
+		a := vendor.do("POST", c+"objects/", envelopeOf(slices.Repeat([]string{"0"}, n)...)).want(202)
+		status := decode[taxii.Status](a)
+		if status.FailureCount != n || !strings.Contains(string(a.body), want) || len(status.Failures) != 0 && len(status.Failures) != n {
+			t.Errorf("%d failures, %d in the list, want %s", status.FailureCount, len(status.Failures), want)
+		}
+		if len(a.body) > 1<<20 {
+			t.Errorf("the status has %d bytes", len(a.body))
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"fmt"
 	"iter"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 
 	"comity/store"
 	"comity/taxii"
+	"comity/taxii/intake"
 )
 
 // getStatus answers TAXII 2.1 §4.3, for the account that made the push.
@@ -61,7 +63,9 @@ func writeOutcomes(w *response, r *http.Request, status int, chunks iter.Seq2[[]
 
 // resource is a status resource (TAXII 2.1 §4.3.1) as chunks of JSON, of the
 // parts that part gives. Warnings are an extension of ours, x_warnings; more is
-// what else to say, as JSON members.
+// what else to say, as JSON members. Clients refuse a list that is not as long as
+// its count says: where failures are counted by rule, those that are listed are in
+// x_failures.
 func resource(head store.Status, part func(int) (store.Outcomes, error), more string) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		list := func(name string, of func(store.Outcomes) []byte) bool {
@@ -83,6 +87,18 @@ func resource(head store.Status, part func(int) (store.Outcomes, error), more st
 			}
 			return yield([]byte(end), nil)
 		}
+		failures, listed := "failures", 0
+		for n := 0; n < head.Parts && head.Failures > intake.MaxFailures; n++ {
+			outcomes, err := part(n)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			listed += bytes.Count(outcomes.Failures, []byte(`{"id":`)) // inside a string the quotes have backslashes
+			if n == head.Parts-1 && listed != head.Failures {
+				failures = "x_failures"
+			}
+		}
 		// A list that is empty is not looked for: it may take reading all parts.
 		warned := false
 		successes := func(o store.Outcomes) []byte {
@@ -93,7 +109,7 @@ func resource(head store.Status, part func(int) (store.Outcomes, error), more st
 			`{"id":%q,"status":"complete","request_timestamp":%q,"total_count":%d,"success_count":%d,"failure_count":%d,"pending_count":0%s`,
 			head.ID, taxii.FormatTime(head.Requested), head.Successes+head.Failures, head.Successes, head.Failures, more), nil) &&
 			(head.Successes == 0 || list("successes", successes)) &&
-			(head.Failures == 0 || list("failures", func(o store.Outcomes) []byte { return o.Failures })) &&
+			(head.Failures == 0 || list(failures, func(o store.Outcomes) []byte { return o.Failures })) &&
 			(!warned || list("x_warnings", func(o store.Outcomes) []byte { return o.Warnings })) {
 			yield([]byte("}"), nil)
 		}
