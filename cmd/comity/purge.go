@@ -11,7 +11,7 @@ import (
 
 type purgeCmd struct {
 	Until string `xor:"when" placeholder:"T" help:"List what is due by this time, not by now."`
-	Now   bool   `xor:"when" help:"Remove what is due; a server does it by the hour."`
+	Now   bool   `xor:"when" help:"Remove what is due now; a server does it the day after, unless its clock seems wrong."`
 }
 
 // Run lists what a purge would take, or carries it out.

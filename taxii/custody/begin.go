@@ -14,9 +14,13 @@ import (
 
 // Recover notes the gap in the record if the last server did not stop in good order:
 // up to an hour of deliveries is not on record then, so whoever could read a
-// collection, before or now, counts as having read it. It is called while no server
-// runs, before anything else.
+// collection, before or now, counts as having read it. It also keeps a server from
+// purging by itself if the clock may be wrong. It is called while no server runs,
+// before anything is recorded.
 func (s *Service) Recover(ctx context.Context) error {
+	if err := s.holdPurge(ctx); err != nil {
+		return err
+	}
 	head, err := s.store.ChainHead(ctx)
 	if err != nil || !head.Open {
 		return err
@@ -36,7 +40,7 @@ func (s *Service) Recover(ctx context.Context) error {
 	return s.store.Record(ctx, append(entries, audit.Entry{Act: audit.Stop, Text: "after a gap"})...)
 }
 
-// begin notes the start.
+// begin notes the start, after what the last server left open.
 func (s *Service) begin(ctx context.Context) error {
 	if err := s.Recover(ctx); err != nil {
 		return err

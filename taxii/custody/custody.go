@@ -54,8 +54,8 @@ const (
 )
 
 // Run does what the clock asks for until ctx ends: it notes transitions of
-// agreements within a second, purges and forgets statuses by the hour, and signs
-// a checkpoint at once and then daily. Nothing that fails stops it: it is logged
+// agreements within a second, removes what ended on the days
+// before and forgets old statuses, and signs a checkpoint at once and then daily. Nothing that fails stops it: it is logged
 // and tried again.
 func (s *Service) Run(ctx context.Context) error {
 	if err := s.begin(context.WithoutCancel(ctx)); err != nil {
@@ -103,7 +103,7 @@ func (s *Service) round(ctx context.Context, last *rounds) {
 	}
 	if now.Sub(last.tidied) >= tidyEvery {
 		last.tidied = now
-		try("purge", func(ctx context.Context) error { _, err := s.Purge(ctx, "comity"); return err })
+		try("purge", s.purgeDays)
 		try("forget statuses", func(ctx context.Context) error { return s.store.ExpireStatuses(ctx, now.Add(-statusKept)) })
 	}
 	if now.Sub(last.signed) >= signEvery {

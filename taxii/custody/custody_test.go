@@ -182,6 +182,62 @@ func TestPurgeShowsWhatItTakesAndTakesThat(t *testing.T) {
 	}
 }
 
+// runOnce lets the service run until it has done all that is due.
+func (w *world) runOnce() {
+	w.Helper()
+	signed := len(w.entries(audit.Checkpoint))
+	ctx, stop := context.WithCancel(w.Context())
+	ended := make(chan error)
+	go func() { ended <- w.custody.Run(ctx) }()
+	for len(w.entries(audit.Checkpoint)) == signed {
+		time.Sleep(time.Millisecond) // it is done last
+	}
+	stop()
+	w.must(<-ended)
+}
+
+func (w *world) count(alias string) int64 {
+	w.Helper()
+	g, err := w.grant("ncb-ph", alias, exchange.Read)
+	w.must(err)
+	n, err := w.store.Count(w.Context(), g.ID())
+	w.must(err)
+	return n
+}
+
+// What ends on a day is out of sight at once, and out of the store once that day is
+// over.
+func TestAServerPurgesWhatEndedOnTheDaysBefore(t *testing.T) {
+	w := newWorld(t)
+	w.push("fir", "pool.intel.fir", infrastructure(1, `,"last_seen":"2026-05-25T06:00:00Z"`), infrastructure(2, ""))
+	for days, want := range []int64{2, 2, 2, 2, 1} { // until 4 June
+		if w.runOnce(); w.count("pool.intel.fir") != want {
+			t.Errorf("%d records after %d days, want %d", w.count("pool.intel.fir"), days, want)
+		}
+		w.move(24 * time.Hour)
+	}
+}
+
+// By a wrong clock everything is past its retention.
+func TestAServerWhoseClockIsFarAheadPurgesNothing(t *testing.T) {
+	w := newWorld(t)
+	w.push("fir", "pool.intel.fir", infrastructure(1, `,"last_seen":"2026-05-25T06:00:00Z"`))
+	w.move(100 * 24 * time.Hour)
+	for range 2 { // also when it is started again
+		if w.runOnce(); w.count("pool.intel.fir") != 1 {
+			t.Fatal("it was purged")
+		}
+	}
+	if n, err := w.custody.Purge(w.Context(), "operator"); n != 1 || err != nil {
+		t.Errorf("by hand: %d purged, %v", n, err)
+	}
+	w.push("fir", "pool.intel.fir", infrastructure(2, `,"last_seen":"2026-09-01T06:00:00Z"`))
+	w.move(20 * 24 * time.Hour)
+	if w.runOnce(); w.count("pool.intel.fir") != 0 {
+		t.Error("nothing is purged although the operator has purged by hand")
+	}
+}
+
 func TestCheckpointsReachTheWitness(t *testing.T) {
 	w := newWorld(t)
 	w.push("fir", "pool.intel.fir", indicator("fir", 1, ""))
