@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -9,20 +10,14 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// Check implements store.Store. Who writes waits while bbolt looks at its
-// pages, which it can do in no other way; what the pages hold is then read as
-// of one moment, whatever is written meanwhile.
+// Check implements store.Store. It reads the last commit while others write: that
+// keeps the pages of that commit, so the file may grow meanwhile.
 func (s *Store) Check(ctx context.Context, progress func(int64), fault func(string)) error {
-	if err := s.do(ctx, &job{objects: alone, run: func(w *writeTx) error {
-		for err := range w.tx.Check() {
-			fault("pages: " + err.Error())
-		}
-		return nil
-	}}); err != nil {
-		return err
-	}
 	return s.view(func(tx *bbolt.Tx) error {
 		ck := &checking{ctx: ctx, store: s, tx: tx, progress: progress, fault: fault}
+		if err := ck.guard("pages", func() error { return ck.keys(tx.Cursor().Bucket(), "", 0) }); err != nil {
+			return err
+		}
 		ck.guard("collections", func() error {
 			return eachCollection(tx, func(id uuid.UUID, _ *bbolt.Bucket) error {
 				return ck.guard("collection "+id.String(), func() error { return ck.collectionOf(id) })
@@ -63,6 +58,37 @@ func (ck *checking) guard(part string, f func() error) (err error) {
 	}()
 	defer recovered(&err)
 	return f()
+}
+
+// maxDepth is how deep buckets are nested at most.
+const maxDepth = 4
+
+// keys walks through a bucket and those in it, and reports where keys do not ascend:
+// the pages of a tree that has a wrong one, or leads back to itself, are not in order.
+func (ck *checking) keys(b *bbolt.Bucket, name string, depth int) error {
+	if depth > maxDepth {
+		return damaged("the buckets in %s are nested too deep", name)
+	}
+	cursor := b.Cursor()
+	var last []byte
+	n := 0
+	for k, v := cursor.First(); k != nil; k, v = cursor.Next() {
+		if n++; n%1024 == 0 && ck.ctx.Err() != nil {
+			return ck.ctx.Err()
+		}
+		if n > 1 && bytes.Compare(last, k) >= 0 {
+			return damaged("the keys of bucket %q do not ascend at %x", name, k)
+		}
+		if last = append(last[:0], k...); v != nil {
+			continue
+		}
+		if in := b.Bucket(k); in == nil {
+			ck.fault(fmt.Sprintf("pages: bucket %q has an entry %x that is neither a value nor a bucket", name, k))
+		} else if err := ck.guard("pages", func() error { return ck.keys(in, fmt.Sprintf("%s/%x", name, last), depth+1) }); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // statuses compares heads and parts.

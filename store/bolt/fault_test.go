@@ -399,3 +399,22 @@ func TestHoldersAreFoundHoweverLongACommitTakes(t *testing.T) {
 		}
 	}
 }
+
+// A check reads beside those who push, and ends with its caller.
+func TestACheckHoldsUpNobodyAndCanBeEnded(t *testing.T) {
+	s := open(t, t.TempDir())
+	defer s.Close()
+	for n := range 20 {
+		mustPush(t, s, items(n*100, 100)...)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	if err := s.Check(ctx, func(int64) { // after the first thousand records
+		mustPush(t, s, indicator(5000, 1))
+		cancel()
+	}, func(fault string) { t.Error(fault) }); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	if n := count(t, s); n != 2001 {
+		t.Errorf("%d records", n)
+	}
+}
