@@ -21,8 +21,9 @@ import (
 )
 
 // limitCmd serves what the rows compare with, in a process of its own. Every limit is
-// a handler of net/http behind gorilla/mux, as in comity, that does the least that
-// the work needs.
+// a handler of net/http behind gorilla/mux that does the least that the work needs. The
+// routes are those of TAXII 2.1, since mux tries one after the other: the root names the
+// limit, and the collection is its argument.
 type limitCmd struct {
 	Listen string `required:""`
 	Dir    string `required:"" help:"The folder of the rows."`
@@ -34,20 +35,19 @@ func (c *limitCmd) Run(sh *shell) error {
 		return err
 	}
 	router := mux.NewRouter().UseEncodedPath().SkipClean(true)
-	for _, route := range []struct {
-		method, path string
-		handler      http.HandlerFunc
-	}{
-		{"GET", "/same-bytes/{name}", s.getSameBytes},
-		{"GET", "/304", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusNotModified) }},
-		{"GET", "/gzip/{name}", s.getGzip},
-		{"GET", "/pread/{size}", s.getPread},
-		{"POST", "/append", s.postAppend},
-		{"POST", "/batch", func(w http.ResponseWriter, r *http.Request) { s.put(w, r, s.bolt.Batch) }},
-		{"POST", "/update", func(w http.ResponseWriter, r *http.Request) { s.put(w, r, s.bolt.Update) }},
+	for _, path := range []string{
+		"/taxii2/", "/{root}/", "/{root}/status/{status}/", "/{root}/collections/", "/{root}/collections/{collection}/",
+		"/{root}/collections/{collection}/manifest/",
 	} {
-		router.HandleFunc(route.path, route.handler).Methods(route.method)
+		router.Handle(path, http.NotFoundHandler()).Methods("GET")
 	}
+	limits := map[string]http.HandlerFunc{
+		"same-bytes": s.getSameBytes, "304": s.getNotModified, "gzip": s.getGzip, "pread": s.getPread,
+		"append": s.postAppend, "batch": s.postBatch, "update": s.postUpdate,
+	}
+	router.HandleFunc("/{root}/collections/{collection}/objects/", func(w http.ResponseWriter, r *http.Request) {
+		limits[mux.Vars(r)["root"]](w, r)
+	}).Methods("GET", "POST")
 	server := &http.Server{Addr: c.Listen, Handler: router, ReadHeaderTimeout: 10 * time.Second}
 	go func() {
 		<-sh.ctx.Done()
@@ -98,10 +98,15 @@ func (s *limits) open(dir string) (err error) {
 
 // getSameBytes writes a slice.
 func (s *limits) getSameBytes(w http.ResponseWriter, r *http.Request) {
-	b := s.files[mux.Vars(r)["name"]]
+	b := s.files[mux.Vars(r)["collection"]]
 	w.Header().Set("Content-Type", mediaType)
 	w.Header().Set("Content-Length", strconv.Itoa(len(b)))
 	w.Write(b)
+}
+
+// getNotModified answers 304 to everything.
+func (s *limits) getNotModified(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotModified)
 }
 
 var gzipWriters = sync.Pool{New: func() any {
@@ -116,7 +121,7 @@ func (s *limits) getGzip(w http.ResponseWriter, r *http.Request) {
 	z := gzipWriters.Get().(*gzip.Writer)
 	defer gzipWriters.Put(z)
 	z.Reset(w)
-	z.Write(s.files[mux.Vars(r)["name"]])
+	z.Write(s.files[mux.Vars(r)["collection"]])
 	z.Close()
 }
 
@@ -124,7 +129,7 @@ var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
 // getPread reads so many bytes from a random place of the flat file.
 func (s *limits) getPread(w http.ResponseWriter, r *http.Request) {
-	n, err := strconv.Atoi(mux.Vars(r)["size"])
+	n, err := strconv.Atoi(mux.Vars(r)["collection"])
 	if err != nil || n < 1 || int64(n) >= s.size {
 		http.Error(w, "the file has no such piece", http.StatusBadRequest)
 		return
@@ -144,13 +149,13 @@ func (s *limits) getPread(w http.ResponseWriter, r *http.Request) {
 	w.Write(b)
 }
 
-// objects reads a push with comity's parser, and gives its objects one after the
-// other.
-func objects(r *http.Request, validated bool) (all []byte, err error) {
-	for d := stix.NewDecoder(r.Body); ; {
+// decode reads a push with comity's parser, and gives its objects one after the other,
+// and how many they are.
+func decode(r *http.Request, validated bool) (objects []byte, n int, err error) {
+	for d := stix.NewDecoder(r.Body); ; n++ {
 		raw, err := d.Next()
 		if err == io.EOF {
-			return all, nil
+			return objects, n, nil
 		}
 		if err == nil && validated {
 			if _, err = stix.NewObject(raw); err == nil && !validate.Object(raw, validate.Policy{}).Valid() {
@@ -158,48 +163,51 @@ func objects(r *http.Request, validated bool) (all []byte, err error) {
 			}
 		}
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
-		all = append(all, raw...)
+		objects = append(objects, raw...)
 	}
 }
 
-// answerPush answers a push.
-func answerPush(w http.ResponseWriter, err error) {
+// answerPush answers a push of n objects.
+func answerPush(w http.ResponseWriter, n int, err error) {
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
 	w.WriteHeader(http.StatusAccepted)
-	io.WriteString(w, "{}")
+	fmt.Fprintf(w, `{"success_count":%d}`, n)
 }
 
 // postAppend parses and validates the objects, appends them to a file, and answers
 // after an fdatasync.
 func (s *limits) postAppend(w http.ResponseWriter, r *http.Request) {
-	all, err := objects(r, true)
+	objects, n, err := decode(r, true)
 	if err == nil {
-		_, err = s.log.Write(all)
+		_, err = s.log.Write(objects)
 	}
 	if err == nil {
 		err = fdatasync(s.log)
 	}
-	answerPush(w, err)
+	answerPush(w, n, err)
 }
 
-// put parses the objects and stores them in bbolt, as the documentation of bbolt
-// proposes.
+// postBatch and postUpdate parse the objects and store them in bbolt, as the
+// documentation of bbolt proposes.
+func (s *limits) postBatch(w http.ResponseWriter, r *http.Request)  { s.put(w, r, s.bolt.Batch) }
+func (s *limits) postUpdate(w http.ResponseWriter, r *http.Request) { s.put(w, r, s.bolt.Update) }
+
 func (s *limits) put(w http.ResponseWriter, r *http.Request, transaction func(func(*bbolt.Tx) error) error) {
-	all, err := objects(r, false)
+	objects, n, err := decode(r, false)
 	if err == nil {
 		err = transaction(func(tx *bbolt.Tx) error {
 			b := tx.Bucket(limitBucket)
-			n, err := b.NextSequence()
+			key, err := b.NextSequence()
 			if err != nil {
 				return err
 			}
-			return b.Put(fmt.Appendf(nil, "%020d", n), all)
+			return b.Put(fmt.Appendf(nil, "%020d", key), objects)
 		})
 	}
-	answerPush(w, err)
+	answerPush(w, n, err)
 }

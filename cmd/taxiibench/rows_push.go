@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// pushLoad is a load that pushes new objects, size at a time, to a collection or, if
-// path is not empty, to the limit server. What comity took is noted for readBack.
-func (b *bench) pushLoad(c *collection, path, query string, clients, size int) load {
+// pushLoad is a load that pushes new objects to a collection, size at a time. What
+// comity took is noted for readBack.
+func (b *bench) pushLoad(c *collection, query string, clients, size int) load {
 	var mu sync.Mutex // guards b.pushed and b.taken
 	bodies, first := make([][]byte, clients), make([]int, clients)
 	return load{
@@ -23,14 +23,11 @@ func (b *bench) pushLoad(c *collection, path, query string, clients, size int) l
 			mu.Unlock()
 			body = b.pushes.appendEnvelope(bodies[client][:0], first[client], size)
 			bodies[client] = body
-			if path != "" {
-				return c.request(client, "POST", path, "Content-Length: "+strconv.Itoa(len(body))), body
-			}
 			return c.post(client, query, len(body)), body
 		},
 		check: func(client, _ int, a answer) error {
 			count := successCount.FindSubmatch(a.body)
-			if a.status != 202 || path == "" && (count == nil || string(count[1]) != strconv.Itoa(size)) {
+			if a.status != 202 || count == nil || string(count[1]) != strconv.Itoa(size) {
 				return fmt.Errorf("a push of %d objects: status %d %s", size, a.status, cut(a.body))
 			}
 			if c.server == "comity" && query == "" {
@@ -48,9 +45,9 @@ func (b *bench) pushLoad(c *collection, path, query string, clients, size int) l
 var successCount = regexp.MustCompile(`"success_count"\s*:\s*(\d+)`)
 
 // push measures a push load.
-func (b *bench) push(name string, c *collection, path string, clients, size int, figure func(measured) float64) side {
+func (b *bench) push(name string, c *collection, clients, size int, figure func(measured) float64) side {
 	return side{name: name, run: func(ctx context.Context) (float64, error) {
-		l := b.pushLoad(c, path, "", clients, size)
+		l := b.pushLoad(c, "", clients, size)
 		l.time = b.opt.Time
 		m, err := l.run(ctx)
 		if err != nil {
@@ -66,9 +63,9 @@ func (b *bench) rowPush(ctx context.Context) ([]line, error) {
 	objects := func(m measured) float64 { return 1000 * m.rate() }
 	return b.compare(ctx, comparison{
 		line:       line{Name: "pushes of 1,000, validated, durable", Unit: "objects/s"},
-		ours:       b.push("comity", b.comity.collection(pushCollection), "", 4, 1000, objects),
-		limits:     []limit{{b.push("parse, validation, append, fdatasync", b.limitRoot, "/append", 4, 1000, objects), 0.50}},
-		peers:      b.ofPeers(func(p *peer) side { return b.push(p.name, p.push, "", 1, 1000, objects) }),
+		ours:       b.push("comity", b.comity.collection(pushCollection), 4, 1000, objects),
+		limits:     []limit{{b.push("parse, validation, append, fdatasync", b.limitOf("append", "objects"), 4, 1000, objects), 0.50}},
+		peers:      b.ofPeers(func(p *peer) side { return b.push(p.name, p.push, 1, 1000, objects) }),
 		peerTarget: 40,
 	})
 }
@@ -77,12 +74,12 @@ func (b *bench) rowPush(ctx context.Context) ([]line, error) {
 func (b *bench) rowWriters(ctx context.Context) ([]line, error) {
 	return b.compare(ctx, comparison{
 		line: line{Name: "64 writers of one object each", Unit: "objects/s"},
-		ours: b.push("comity", b.comity.collection(pushCollection), "", 64, 1, measured.rate),
+		ours: b.push("comity", b.comity.collection(pushCollection), 64, 1, measured.rate),
 		limits: []limit{
-			{b.push("bbolt's db.Batch", b.limitRoot, "/batch", 64, 1, measured.rate), 1.5},
-			{b.push("a bbolt transaction each", b.limitRoot, "/update", 64, 1, measured.rate), 4},
+			{b.push("bbolt's db.Batch", b.limitOf("batch", "objects"), 64, 1, measured.rate), 1.5},
+			{b.push("a bbolt transaction each", b.limitOf("update", "objects"), 64, 1, measured.rate), 4},
 		},
-		peers:      b.ofPeers(func(p *peer) side { return b.push(p.name, p.push, "", peerClients, 1, measured.rate) }),
+		peers:      b.ofPeers(func(p *peer) side { return b.push(p.name, p.push, peerClients, 1, measured.rate) }),
 		peerTarget: 60,
 	})
 }
@@ -91,8 +88,8 @@ func (b *bench) rowWriters(ctx context.Context) ([]line, error) {
 func (b *bench) rowWriter(ctx context.Context) ([]line, error) {
 	return b.compare(ctx, comparison{
 		line:   line{Name: "one writer of one object", Unit: "ms", AtMost: true},
-		ours:   b.push("comity", b.comity.collection(pushCollection), "", 1, 1, measured.p50),
-		limits: []limit{{b.push("a bbolt transaction of the same bytes", b.limitRoot, "/update", 1, 1, measured.p50), 1.10}},
+		ours:   b.push("comity", b.comity.collection(pushCollection), 1, 1, measured.p50),
+		limits: []limit{{b.push("a bbolt transaction of the same bytes", b.limitOf("update", "objects"), 1, 1, measured.p50), 1.10}},
 	})
 }
 
@@ -107,7 +104,7 @@ func (b *bench) rowLargePush(ctx context.Context) (lines []line, err error) {
 			if err := b.restart(ctx); err != nil {
 				return nil, err
 			}
-			l := b.pushLoad(b.comity.collection(pushCollection), "", kind.query, 1, bytes/b.pushes.size)
+			l := b.pushLoad(b.comity.collection(pushCollection), kind.query, 1, bytes/b.pushes.size)
 			next := l.next
 			l.next = func(client, n int) (head, body []byte) {
 				if n == 0 {

@@ -71,9 +71,10 @@ func (b *bench) pageTime(name, collection, query string) side {
 	return b.p50(name, c, gets(c, query)...)
 }
 
-// ofLimit is the rate of the limit server for a path.
-func (b *bench) ofLimit(name, path string) side {
-	return b.rate("net/http and mux, "+name, b.limitRoot, b.limitRoot.request(0, "GET", path))
+// ofLimit is the rate of the limit server for one of its limits.
+func (b *bench) ofLimit(name, limit, argument string) side {
+	c := b.limitOf(limit, argument)
+	return b.rate("net/http and mux, "+name, c, c.get(0, ""))
 }
 
 // ofNginx is the rate of nginx for a file.
@@ -108,7 +109,7 @@ func (b *bench) samePage(ctx context.Context, name, query, file string, target, 
 	c := comparison{
 		line:       line{Name: name, Unit: "pages/s"},
 		ours:       b.pages(query, fields...),
-		limits:     []limit{{b.ofLimit("same bytes", "/same-bytes/"+file), target}},
+		limits:     []limit{{b.ofLimit("same bytes", "same-bytes", file), target}},
 		nginx:      &nginx,
 		peerTarget: peerTarget,
 	}
@@ -125,7 +126,7 @@ func (b *bench) rowGzipNew(ctx context.Context) ([]line, error) {
 	return b.compare(ctx, comparison{
 		line:   line{Name: "page of 1,000, gzip, never asked before", Unit: "pages/s"},
 		ours:   b.poll("comity", b.comity.collection(readCollection), clients, 200, measured.rate, b.anywhere(acceptGzip)),
-		limits: []limit{{b.ofLimit("gzip each time", "/gzip/"+pageFile), 0.85}},
+		limits: []limit{{b.ofLimit("gzip each time", "gzip", pageFile), 0.85}},
 	})
 }
 
@@ -142,11 +143,11 @@ func (b *bench) rowNotModified(ctx context.Context) ([]line, error) {
 		}
 		known = append(known, c.get(i, "limit=1000", "If-None-Match: "+a.header.Get("ETag")))
 	}
-	nothing := [][]byte{b.limitRoot.request(0, "GET", "/304")}
+	nothing := b.limitOf("304", "objects")
 	return b.compare(ctx, comparison{
 		line:   line{Name: "page that the client has: 304", Unit: "answers/s"},
 		ours:   b.poll("comity", c, clients, 304, measured.rate, inTurn(known)),
-		limits: []limit{{b.poll("net/http and mux, nothing but 304", b.limitRoot, clients, 304, measured.rate, inTurn(nothing)), 0.75}},
+		limits: []limit{{b.poll("net/http and mux, nothing but 304", nothing, clients, 304, measured.rate, inTurn(gets(nothing, ""))), 0.75}},
 	})
 }
 
@@ -185,7 +186,7 @@ func (b *bench) rowRandom(ctx context.Context) ([]line, error) {
 	return b.compare(ctx, comparison{
 		line:   line{Name: "page of 1,000, anywhere", Unit: "pages/s"},
 		ours:   b.poll("comity", c, clients, 200, measured.rate, b.anywhere()),
-		limits: []limit{{b.ofLimit("pread of a flat file", "/pread/"+strconv.Itoa(b.pageSize)), 0.80}},
+		limits: []limit{{b.ofLimit("pread of a flat file", "pread", strconv.Itoa(b.pageSize)), 0.80}},
 	})
 }
 

@@ -18,11 +18,11 @@ type bench struct {
 	opt *rowsCmd
 	dir string
 
-	comity    *comity
-	limit     *process
-	limitRoot *collection // of the limit server
-	nginx     *nginx
-	peers     []*peer
+	comity   *comity
+	limit    *process
+	limitURL string // of the limit server
+	nginx    *nginx
+	peers    []*peer
 
 	imported generator    // of the objects of readCollection
 	pageSize int          // bytes of the first page of 1,000 of them
@@ -109,11 +109,16 @@ func (b *bench) startLimit(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.limitRoot = loopback("http://"+address+"/", "")
+	b.limitURL = "http://" + address + "/"
 	if b.limit, err = start(ctx, "limit", filepath.Join(b.dir, "limit.log"), nil, self, "limit", "--listen", address, "--dir", b.dir); err != nil {
 		return err
 	}
 	return b.limit.listening(ctx, address)
+}
+
+// limitOf is one of the limits of the limit server.
+func (b *bench) limitOf(limit, argument string) *collection {
+	return loopback(b.limitURL+limit+"/", argument)
 }
 
 // startPeers starts the other TAXII servers. One that does not start is left out, with
