@@ -4,64 +4,98 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/gorilla/mux"
+	"github.com/klauspost/compress/gzip"
+
 	"comity/stix"
 	"comity/taxii"
 )
 
-// BenchmarkGetPage reads one page over HTTP, as it is, compressed, and as who has
-// it already: from the exchange, and from a handler that writes the same octets from
-// memory, which is the limit. kept=no is an exchange that keeps no page.
-func BenchmarkGetPage(b *testing.B) {
+// BenchmarkAgainstMux asks the exchange, and in turn with it a handler behind
+// gorilla/mux that writes the same bytes from a slice, which is the limit: for a
+// page as it is, compressed, and as one that the caller has already. "new" is a
+// compressed page that nobody asked for before, against compression on the fly.
+// "ratio" is the rate of the exchange as a share of the limit's.
+func BenchmarkAgainstMux(b *testing.B) {
 	w := newWorld(b)
 	c := w.collection("sharing.reports")
 	vendor := w.as("vendor/feed")
-	vendor.push(c, indicators(1, 2000)...)
-	forgetful := httptest.NewServer(w.forgetful().handler)
-	defer forgetful.Close()
+	filler := `"description":"` + strings.Repeat("Seen by several sensors shortly after the first stage. ", 8) + `"`
+	for from := 1; from < 10_000; from += 1000 {
+		var some []string
+		for i := range 1000 {
+			some = append(some, indicator(from+i, 0, filler))
+		}
+		vendor.push(c, some...)
+	}
+	dates := vendor.manifest(c, "limit=10000")
 	for _, n := range []int{100, 1000} {
 		target := fmt.Sprintf("%sobjects/?limit=%d", c, n)
-		packed := header{"Accept-Encoding", "gzip"}
-		vendor.get(target, packed)
-		page := vendor.get(target, packed).want(200)
-		for name, more := range map[string]header{
-			"plain": {"Accept-Encoding", "identity"}, "gzip": packed, "304": {"If-None-Match", page.header.Get("ETag")},
-		} {
-			page := vendor.get(target, more)
-			slice := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
-				maps.Copy(out.Header(), page.header)
-				out.WriteHeader(page.status)
-				out.Write(page.body)
-			}))
-			defer slice.Close()
-			for _, from := range []struct{ name, url string }{{"slice", slice.URL}, {"comity", w.server.URL}, {"comity/kept=no", forgetful.URL}} {
-				b.Run(fmt.Sprintf("objects=%d/as=%s/from=%s", n, name, from.name), func(b *testing.B) {
-					r, err := http.NewRequest("GET", from.url+target, nil)
-					if err != nil {
-						b.Fatal(err)
+		plain, packed := header{"Accept-Encoding", "identity"}, header{"Accept-Encoding", "gzip"}
+		tag := vendor.get(target, plain).want(200).header.Get("ETag")
+		raw := vendor.get(target, plain).body
+		for _, as := range []struct {
+			name string
+			more header
+		}{{"plain", plain}, {"gzip", packed}, {"304", header{"If-None-Match", tag}}, {"new", packed}} {
+			b.Run(fmt.Sprintf("objects=%d/as=%s", n, as.name), func(b *testing.B) {
+				answer := vendor.get(target, as.more)
+				limit := mux.NewRouter().UseEncodedPath().SkipClean(true)
+				limit.Path("/{root}/collections/{collection}/objects/").Methods("GET", "HEAD").HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+					maps.Copy(out.Header(), answer.header)
+					if as.name == "new" {
+						out.Header().Del("Content-Length")
+						z, _ := gzip.NewWriterLevel(out, 3)
+						z.Write(raw)
+						z.Close()
+						return
 					}
-					r.Header.Set("Authorization", "Bearer "+vendor.token)
-					r.Header.Set("Accept", taxii.MediaType)
-					r.Header.Set(more.name, more.value)
-					b.SetBytes(int64(len(page.body)))
-					b.ReportAllocs()
-					for b.Loop() {
-						response, err := vendor.http.Do(r)
+					out.WriteHeader(answer.status)
+					out.Write(answer.body)
+				})
+				slice := httptest.NewServer(limit)
+				defer slice.Close()
+				var took [2]time.Duration
+				conn, err := net.Dial("tcp", slice.Listener.Addr().String())
+				if err != nil {
+					b.Fatal(err)
+				}
+				defer conn.Close()
+				lines := []*line{w.dial(), newLine(w, conn)}
+				i := 0
+				for b.Loop() {
+					i++
+					at := target
+					if as.name == "new" {
+						at = fmt.Sprintf("%sobjects/?limit=%d&added_after=%s", c, n+i/8000, dates[i*7919%8000].DateAdded)
+					}
+					for k := range lines {
+						l := lines[(i+k)%2]
+						l.SetDeadline(time.Now().Add(patience))
+						start := time.Now()
+						fmt.Fprintf(l, "GET %s HTTP/1.1\r\nHost: x\r\nAccept: %s\r\nAuthorization: Bearer %s\r\n%s: %s\r\n\r\n",
+							at, taxii.MediaType, vendor.token, as.more.name, as.more.value)
+						response, err := http.ReadResponse(l.in, nil)
 						if err != nil {
 							b.Fatal(err)
 						}
-						if _, err := io.Copy(io.Discard, response.Body); err != nil || response.StatusCode != page.status {
+						if _, err := io.Copy(io.Discard, response.Body); err != nil || response.StatusCode != answer.status {
 							b.Fatal(response.StatusCode, err)
 						}
-						response.Body.Close()
+						took[(i+k)%2] += time.Since(start)
 					}
-				})
-			}
+				}
+				b.ReportMetric(float64(took[1])/float64(took[0]), "ratio")
+				b.ReportMetric(float64(took[0].Microseconds())/float64(i), "µs/exchange")
+				b.ReportMetric(float64(took[1].Microseconds())/float64(i), "µs/limit")
+			})
 		}
 	}
 }
@@ -147,44 +181,6 @@ func BenchmarkAnswer(b *testing.B) {
 			for b.Loop() {
 				h.ServeHTTP(&nowhere{http.Header{}}, r)
 			}
-		})
-	}
-}
-
-// BenchmarkNewPage answers gzip pages of 1,000 that nobody asked for, each from
-// another object on, without a network: from cells that earlier pages left, and as a
-// server does it that keeps none.
-func BenchmarkNewPage(b *testing.B) {
-	w := newWorld(b)
-	c := w.collection("sharing.reports")
-	vendor := w.as("vendor/feed")
-	const n = 10_000
-	filler := `"description":"` + strings.Repeat("Seen by several sensors shortly after the first stage. ", 8) + `"`
-	for from := 1; from < n; from += 1000 {
-		var some []string
-		for i := range 1000 {
-			some = append(some, indicator(from+i, 0, filler))
-		}
-		vendor.push(c, some...)
-	}
-	packed := header{"Accept-Encoding", "gzip"}
-	var dates []string
-	for _, record := range vendor.manifest(c, "limit=10000") {
-		dates = append(dates, record.DateAdded)
-	}
-	for name, from := range map[string]direct{"kept": {w, w.server.Config.Handler}, "made": w.forgetful()} {
-		b.Run("cells="+name, func(b *testing.B) {
-			for i := 0; i < n; i += 1000 {
-				from.ask("vendor/feed", "GET", fmt.Sprintf("%sobjects/?limit=1000&added_after=%s", c, dates[max(i-1, 0)]), packed)
-			}
-			i, octets := 0, 0
-			b.ReportAllocs()
-			for b.Loop() {
-				i++
-				target := fmt.Sprintf("%sobjects/?limit=%d&added_after=%s", c, 1000+i/8000, dates[i*7919%8000])
-				octets += len(from.ask("vendor/feed", "GET", target, packed).want(200).body)
-			}
-			b.ReportMetric(float64(octets)/float64(i), "octets/page")
 		})
 	}
 }

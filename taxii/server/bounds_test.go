@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -98,8 +99,8 @@ func (s *slowStore) slows(w *world) {
 	w.faults = func(inner store.Store) store.Store { s.Store = inner; return s }
 }
 
-// One account has so many pages at once; what it asks for beyond waits, and
-// nobody else does.
+// One account has so many pages at once; a further one waits, and nobody else's
+// does.
 func TestPagesOfOneAccountAreBounded(t *testing.T) {
 	const width = 16
 	slow := &slowStore{account: "bureau/soc", entered: make(chan struct{}), release: make(chan struct{})}
@@ -107,8 +108,8 @@ func TestPagesOfOneAccountAreBounded(t *testing.T) {
 	c := w.collection("sharing.reports")
 	w.as("vendor/feed").push(c, indicator(1, 0))
 	done := make(chan int)
-	for range width + 1 {
-		go func() { done <- w.as("bureau/soc").get(c + "objects/").status }()
+	for n := range width + 1 {
+		go func() { done <- w.as("bureau/soc").get(fmt.Sprint(c, "objects/?limit=", n+1)).status }()
 	}
 	for range width {
 		<-slow.entered

@@ -132,7 +132,7 @@ func (e *endpoint) answer(w *response, r *http.Request, c *caller, row *route) e
 		c.served.collection = c.grant.Collection().Alias
 	}
 	if row.action != anyone && row.method == get {
-		gate, err := s.pages.enter(r.Context(), c.Account)
+		gate, err := s.reads.enter(r.Context(), c.Account)
 		if err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"strconv"
@@ -81,14 +82,6 @@ func (w *response) extendDeadline(bytes int64) {
 	w.control.SetWriteDeadline(time.Now().Add(w.server.timeBudget(bytes)))
 }
 
-// writeParts writes parts of a body, one after the other. An error means that the
-// client has left.
-func (w *response) writeParts(parts [][]byte) {
-	for _, part := range parts {
-		w.Write(part)
-	}
-}
-
 // Unwrap lets http.ResponseController reach the connection.
 func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
@@ -101,35 +94,37 @@ func writeJSON(w *response, r *http.Request, status int, resource any) error {
 	return write(w, r, status, body)
 }
 
-// gzipMin is the size below which compressing an answer gains nothing.
+// gzipMin is the size, in bytes, below which compressing an answer gains nothing.
 const gzipMin = 1400
 
+// gzipLevel takes a quarter more time than level 1 for a tenth less to send; level
+// 5 would take twice as long for another twentieth.
+const gzipLevel = 3
+
 var gzipWriters = sync.Pool{New: func() any {
-	z, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed)
+	z, _ := gzip.NewWriterLevel(nil, gzipLevel)
 	return z
 }}
 
-// write answers with the parts of a body, one after the other. It copies
-// none of them; nothing of the store may be open any more.
-func write(w *response, r *http.Request, status int, parts ...[]byte) error {
-	size := 0
-	for _, part := range parts {
-		size += len(part)
+// gzipped compresses a body.
+func gzipped(body []byte) []byte {
+	var b bytes.Buffer
+	z := gzipWriters.Get().(*gzip.Writer)
+	defer gzipWriters.Put(z)
+	z.Reset(&b)
+	z.Write(body)
+	z.Close() // neither can fail
+	return b.Bytes()
+}
+
+// write answers with a body. Nothing of the store may be open any more.
+func write(w *response, r *http.Request, status int, body []byte) error {
+	packed := len(body) >= gzipMin && takesGzip(r)
+	if packed {
+		body = gzipped(body)
 	}
-	if size >= gzipMin && takesGzip(r) {
-		w.Header().Set("Content-Encoding", "gzip")
-		w.WriteHeader(status)
-		z := gzipWriters.Get().(*gzip.Writer)
-		defer gzipWriters.Put(z)
-		z.Reset(w)
-		for _, part := range parts {
-			z.Write(part)
-		}
-		z.Close() // an error means that the client is gone
-		return nil
-	}
-	w.begin(status, size, false)
-	w.writeParts(parts)
+	w.begin(status, len(body), packed)
+	w.Write(body) // an error means that the client has left
 	return nil
 }
 

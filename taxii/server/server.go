@@ -35,9 +35,9 @@ type Config struct {
 	// second for every 16 KiB of it: slow lines are served, endless ones are cut
 	// off. Default 30 s.
 	Grace time.Duration
-	// Shelf bounds what is kept of pages that were asked for, in octets. Default
-	// 32 MiB; below 0 nothing is kept.
-	Shelf int
+	// PageCache bounds the pages that are kept, as they were sent, for all accounts
+	// together, in bytes. Default 32 MiB; below 0 nothing is kept.
+	PageCache int
 }
 
 const (
@@ -59,8 +59,8 @@ type Server struct {
 	Deps
 	config Config
 	pushes *turnstile
-	pages  *turnstile
-	shelf  *shelf
+	reads  *turnstile
+	pages  *pageCache
 }
 
 // Deps are what a Server works with. All of them are needed.
@@ -89,11 +89,11 @@ func New(config Config, deps Deps) http.Handler {
 	if config.Grace == 0 {
 		config.Grace = 30 * time.Second
 	}
-	if config.Shelf == 0 {
-		config.Shelf = 32 << 20
+	if config.PageCache == 0 {
+		config.PageCache = 32 << 20
 	}
 	s := &Server{
-		Deps: deps, config: config, pushes: newTurnstile(pushesAtOnce), pages: newTurnstile(pagesAtOnce), shelf: newShelf(config.Shelf),
+		Deps: deps, config: config, pushes: newTurnstile(pushesAtOnce), reads: newTurnstile(pagesAtOnce), pages: newPageCache(config.PageCache),
 	}
 	return plainSlashes{s.router()}
 }

@@ -51,14 +51,14 @@ func writeOutcomes(w *response, r *http.Request, status int, chunks iter.Seq2[[]
 		}
 		return nil
 	}
-	var body [][]byte
+	var body []byte
 	for chunk, err := range chunks {
 		if err != nil {
 			return err
 		}
-		body = append(body, chunk)
+		body = append(body, chunk...)
 	}
-	return write(w, r, status, body...)
+	return write(w, r, status, body)
 }
 
 // resource is a status resource (TAXII 2.1 §4.3.1) as chunks of JSON, of the

@@ -59,7 +59,7 @@ func (a *answer) unpacked() string {
 }
 
 // A page that was asked for before is answered from memory, the same to the last
-// byte, plain and compressed; what is pushed behind a full page does not change it.
+// byte, plain and compressed; a push behind a full page does not change it.
 func TestPageAskedAgainIsNotReadAgain(t *testing.T) {
 	var s countingStore
 	w := newWorld(t, s.changes)
@@ -192,9 +192,9 @@ type direct struct {
 // forgetful is a server of the same exchange that keeps no page.
 func (w *world) forgetful() direct {
 	recorder, custody, counts := w.recorder, w.custody, w.counts
-	w.config.Shelf = -1
+	w.config.PageCache = -1
 	f := direct{w, w.handler()}
-	w.config.Shelf, w.recorder, w.custody, w.counts = 0, recorder, custody, counts
+	w.config.PageCache, w.recorder, w.custody, w.counts = 0, recorder, custody, counts
 	return f
 }
 
@@ -221,7 +221,7 @@ func crewWorld(w *world) {
 }
 
 // Callers share a page only if they may see the same of it and asked the same.
-func TestShelfTellsCallersApart(t *testing.T) {
+func TestPageCacheTellsCallersApart(t *testing.T) {
 	w := newWorld(t, crewWorld)
 	c, other := w.collection("guarded.in"), w.collection("guarded.in2")
 	w.as("vendor/feed").push(c, indicator(1, 0), indicator(2, 0, marked(red)), indicator(3, 0, marked(amberStrict)), address(1, marked(green)),
@@ -242,9 +242,9 @@ func TestShelfTellsCallersApart(t *testing.T) {
 	}
 }
 
-// Whatever is pushed, deleted, labelled and expires: what is kept shows nobody
-// anything but what a server that keeps nothing shows.
-func TestShelfChangesNoAnswer(t *testing.T) {
+// Whatever is pushed, deleted, labelled and expires: the cache shows nobody anything
+// but what a server without one shows.
+func TestPageCacheChangesNoAnswer(t *testing.T) {
 	accounts := []string{"vendor/feed", "bureau/soc", "bureau/firewall", "bureau/chief", "team/soc", "igci/desk"}
 	labels := []string{"clear", "green", "amber", "amber+strict", "red"}
 	rapid.Check(t, func(rt *rapid.T) {
@@ -254,7 +254,7 @@ func TestShelfChangesNoAnswer(t *testing.T) {
 		targets := []string{
 			c + "objects/", c + "objects/?limit=1", c + "objects/?limit=2", c + "objects/?match[version]=all&limit=3", c + "objects/?match[type]=ipv4-addr",
 			c + "objects/?match[id]=" + id("indicator", 1) + "," + id("indicator", 2), c + "objects/" + id("indicator", 1) + "/",
-			c + "objects/" + id("indicator", 1) + "/?match[version]=all", c + "objects/?match[spec_version]=2.0",
+			c + "objects/" + id("indicator", 1) + "/?match[version]=all", c + "objects/?match[spec_version]=2.0", c + "objects/?added_after=" + stamp(0),
 		}
 		tags := []string{`"none"`}
 		draw := func() string {
@@ -305,31 +305,56 @@ func TestShelfChangesNoAnswer(t *testing.T) {
 	})
 }
 
-// The shelf is bounded; what was asked for last stays.
-func TestShelfIsBounded(t *testing.T) {
+// The cache is bounded; what was asked for last stays.
+func TestPageCacheIsBounded(t *testing.T) {
 	const room = 100_000
-	s := server.NewShelf(room)
-	s.Put(-1, 1)
+	c := server.NewPageCache(room)
+	c.Put(-1, 1)()
 	for n := range 1000 {
-		s.Put(n%70, n%7*1000)
-		s.Has(-1)
-		counted, octets, places := s.Used()
-		if counted != octets || octets > room || places%2 != 0 || places > 2*71 {
-			t.Fatalf("%d octets counted, %d there, %d places", counted, octets, places)
+		c.Put(n%70, n%7*1000)()
+		c.Has(-1)
+		if counted, kept := c.Used(); counted != kept || kept > room {
+			t.Fatalf("%d bytes counted, %d kept", counted, kept)
 		}
 	}
-	if !s.Has(-1) || !s.Has(999%70) || s.Has(1000%70) {
-		t.Error("it is not the one asked for last that stays")
+	if !c.Has(-1) || !c.Has(999%70) || c.Has(1000%70) {
+		t.Error("it is not the page asked for last that stays")
 	}
-	s.Put(1000, room/4)
-	if _, octets, _ := s.Used(); s.Has(1000) || octets < room/2 {
-		t.Error("one page pushes off a quarter of the others")
+	c.Put(1000, room/4)()
+	if _, kept := c.Used(); c.Has(1000) || kept < room/2 {
+		t.Error("one page pushes out a quarter of the others")
 	}
 }
 
-// Many at once, over a shelf that holds little: everybody gets what it may see.
-func TestShelfIsSharedByMany(t *testing.T) {
-	w := newWorld(t, guardedWorld, func(w *world) { w.config.Shelf = 64 << 10 })
+// Pages that slow clients take count until they are sent, also after newer ones
+// have taken their place.
+func TestPagesInUseCountInTheCache(t *testing.T) {
+	const room = 100_000
+	c := server.NewPageCache(room)
+	var releases []func()
+	for n := range 100 {
+		releases = append(releases, c.Put(n%10, 9000))
+		if counted, _ := c.Used(); counted > room {
+			t.Fatalf("%d bytes in a room of %d", counted, room)
+		}
+	}
+	for _, release := range releases {
+		release()
+	}
+	if counted, kept := c.Used(); counted != kept {
+		t.Errorf("%d bytes counted after all are sent, %d kept", counted, kept)
+	}
+	for n := range 10 {
+		c.Put(n, 5000)()
+	}
+	if !c.Has(9) {
+		t.Error("nothing new is kept after all are sent")
+	}
+}
+
+// Many at once, over a cache that holds little: everybody gets what it may see.
+func TestPageCacheIsSharedByMany(t *testing.T) {
+	w := newWorld(t, guardedWorld, func(w *world) { w.config.PageCache = 64 << 10 })
 	c := w.collection("guarded.in")
 	vendor := w.as("vendor/feed")
 	for n := range 40 {
@@ -364,10 +389,10 @@ func TestShelfIsSharedByMany(t *testing.T) {
 	wg.Wait()
 }
 
-// A page that is pushed off the shelf while a slow client takes it arrives whole, and
+// A page that is pushed out of the cache while a slow client takes it arrives whole, and
 // what comes in its place does not show in it.
 func TestPageThatGoesWhileItIsSentArrivesWhole(t *testing.T) {
-	w := newWorld(t, func(w *world) { w.config.Shelf = 24 << 20 })
+	w := newWorld(t, func(w *world) { w.config.PageCache = 24 << 20 })
 	c := w.collection("sharing.reports")
 	vendor := w.as("vendor/feed")
 	filler := `"description":"` + strings.Repeat("seen by several sensors ", 40) + `"`
@@ -407,9 +432,75 @@ func TestPageThatGoesWhileItIsSentArrivesWhole(t *testing.T) {
 	}
 	got, err := io.ReadAll(response.Body)
 	if err != nil || string(got) != want {
-		t.Errorf("%d octets and %v, want the page of %d octets", len(got), err, len(want))
+		t.Errorf("%d bytes and %v, want the page of %d bytes", len(got), err, len(want))
 	}
 	if again := string(vendor.get(page(0)).want(200).body); again != want {
 		t.Error("asked again, it is another page")
+	}
+}
+
+// gatedStore gives pages that were read one by one, and tells of each.
+type gatedStore struct {
+	store.Store
+	entered, pass chan struct{}
+}
+
+func (s *gatedStore) Scan(ctx context.Context, g exchange.Grant, q store.Query) (*store.Page, error) {
+	page, err := s.Store.Scan(ctx, g, q)
+	s.entered <- struct{}{}
+	<-s.pass
+	return page, err
+}
+
+// Callers who ask for the same page at once get it from one read of the store, and
+// each is on record; a push that ends before a caller asks is in the page.
+func TestPageAskedByManyAtOnceIsReadOnce(t *testing.T) {
+	s := &gatedStore{entered: make(chan struct{}, 100), pass: make(chan struct{}, 100)}
+	w := newWorld(t, heldWorld, func(w *world) { w.faults = func(inner store.Store) store.Store { s.Store = inner; return s } })
+	c := w.collection("held.in")
+	vendor := w.as("vendor/feed")
+	vendor.push(c, indicators(1, 5)...)
+	accounts := []string{"bureau/soc", "bureau/second", "bureau/soc"}
+	got := make(chan *answer)
+	ask := func() {
+		for _, account := range accounts {
+			go func() { got <- w.as(account).get(c + "objects/?limit=5") }()
+		}
+	}
+	ask()
+	<-s.entered
+	time.Sleep(50 * time.Millisecond) // until the others wait
+	s.pass <- struct{}{}
+	for range accounts {
+		if a := <-got; len(a.want(200).objects()) != 5 {
+			t.Errorf("%s", a)
+		}
+	}
+	if n := len(s.entered); n > 0 {
+		t.Errorf("read %d times more", n)
+	}
+	readers := map[string]bool{}
+	for _, e := range w.entries(audit.Delivery) {
+		readers[e.Account] = true
+	}
+	if len(readers) != 2 {
+		t.Errorf("on record: %v", readers)
+	}
+
+	// A read that began before a push does not answer who asks after it.
+	slow := make(chan *answer)
+	target := c + "objects/?limit=50"
+	go func() { slow <- w.as("bureau/soc").get(target) }()
+	<-s.entered
+	vendor.push(c, indicator(9, 0))
+	late := make(chan *answer)
+	go func() { late <- w.as("bureau/second").get(target) }()
+	time.Sleep(50 * time.Millisecond)
+	for range 2 {
+		s.pass <- struct{}{}
+	}
+	(<-slow).want(200)
+	if a := <-late; len(a.want(200).objects()) != 6 {
+		t.Errorf("%s, want the object that was pushed before", a)
 	}
 }

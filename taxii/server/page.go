@@ -1,0 +1,177 @@
+package server
+
+import (
+	"bytes"
+	"maps"
+	"net/http"
+	"strings"
+	"sync"
+
+	"comity/store"
+	"comity/taxii/audit"
+)
+
+// writePage answers with one page of objects, or that the caller has it already
+// (RFC 9110 §13.1.2). It takes the filters of those fields.
+func (s *Server) writePage(w *response, r *http.Request, c *caller, fields []string) error {
+	p, err := s.page(r, c, fields)
+	if err != nil {
+		return err
+	}
+	defer s.pages.release(p)
+	maps.Copy(w.Header(), p.header)
+	if hasAlready(r, p.tag) {
+		w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	c.served.objects, c.served.last = p.delivered.Count, p.last
+	s.Metrics.Served(p.delivered.Count)
+	w.begin(http.StatusOK, len(p.body), p.gzipped)
+	w.Write(p.body) // an error means that the client has left
+	return nil
+}
+
+// hasAlready tells whether the caller says that it has the page with this tag.
+func hasAlready(r *http.Request, tag string) bool {
+	for _, line := range r.Header["If-None-Match"] {
+		for given := range strings.SplitSeq(line, ",") {
+			given = strings.TrimSpace(given)
+			if given == "*" || strings.TrimPrefix(given, "W/") == tag[len("W/"):] {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// page finds the page that is asked for in the cache, or makes it, and puts it on
+// record as delivered. The caller has to release it.
+func (s *Server) page(r *http.Request, c *caller, fields []string) (*cachedPage, error) {
+	key := keyOf(r, c)
+	if p, err := s.cachedPage(r, c, key); p != nil || err != nil {
+		return p, err
+	}
+	m, first := s.pages.begin(key)
+	if first {
+		defer s.pages.end(key, m)
+		return s.makePage(r, c, key, fields, m)
+	}
+	select {
+	case <-m.done:
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
+	}
+	if p, err := s.cachedPage(r, c, key); p != nil || err != nil {
+		return p, err
+	}
+	// The collection has changed meanwhile, or the page is too large to be kept.
+	return s.makePage(r, c, key, fields, nil)
+}
+
+// cachedPage gives the page of that key as finished for the caller, nil if the cache
+// has none that the store would give now.
+func (s *Server) cachedPage(r *http.Request, c *caller, key pageKey) (*cachedPage, error) {
+	p := s.pages.find(key)
+	if p == nil {
+		return nil, nil
+	}
+	defer s.Recorder.Reading(c.grant.ID())()
+	state, err := s.Store.State(r.Context(), c.grant.ID())
+	if err == nil && p.Holds(state, c.grant.View().At) && (p.body != nil || hasAlready(r, p.tag)) {
+		if err = s.deliver(c, p); err == nil {
+			return p, nil
+		}
+	}
+	s.pages.release(p)
+	return nil, err
+}
+
+// deliver puts on record that the caller gets the page, before it is sent: if a
+// part of it is recalled meanwhile, the caller is known to hold it. A page that is
+// not sent is delivered as well: the answer to HEAD tells that its objects are
+// there, and so does 304 to those that guess its tag.
+func (s *Server) deliver(c *caller, p *cachedPage) error {
+	return s.Recorder.Deliver(c.grant, p.match, p.delivered)
+}
+
+// makePage reads the page from the store and keeps it: with its body if that was
+// compressed, or if m says that others asked for it; nil says that they did not.
+func (s *Server) makePage(r *http.Request, c *caller, key pageKey, fields []string, m *making) (*cachedPage, error) {
+	buffer := pageBuffers.Get().(*store.Page)
+	p, err := s.readPage(r, c, key, fields, buffer)
+	switch {
+	case err != nil:
+		recycle(buffer)
+		return nil, err
+	case hasAlready(r, p.tag):
+		recycle(buffer)
+	case key.gzip && len(buffer.Buffer) >= gzipMin:
+		p.body, p.gzipped = gzipped(buffer.Buffer), true
+		recycle(buffer)
+	case m != nil && s.pages.isShared(m):
+		p.body = bytes.Clone(buffer.Buffer)
+		recycle(buffer)
+	default:
+		p.body, p.buffer = buffer.Buffer, buffer
+		kept := *p
+		kept.body, kept.buffer, kept.readers = nil, nil, 0
+		s.pages.put(&kept)
+		return p, nil
+	}
+	s.pages.put(p)
+	return p, nil
+}
+
+// readPage reads a page without its body, which it leaves in the Buffer of into.
+func (s *Server) readPage(r *http.Request, c *caller, key pageKey, fields []string, into *store.Page) (*cachedPage, error) {
+	f, q, err := s.query(r, c, fields)
+	if err != nil {
+		return nil, err
+	}
+	defer s.Recorder.Reading(c.grant.ID())()
+	if key.object != "" {
+		if q.IDs, err = s.oneID(r, c); err != nil {
+			return nil, err
+		}
+	}
+	q.Into = into
+	into.Buffer = append(into.Buffer[:0], `{"objects":[`...)
+	page, err := s.Store.Scan(r.Context(), c.grant, q)
+	if err != nil {
+		return nil, err
+	}
+	var end []byte // of the envelope (TAXII 2.1 §3.7)
+	switch {
+	case page.Len() == 0:
+		into.Buffer, end = into.Buffer[:0], emptyEnvelope(c)
+	case page.More:
+		end = []byte(`],"more":true,"next":"` + next(c, f, page.Last, true) + `"}`)
+	default:
+		end = []byte(`]}`)
+	}
+	into.Buffer = append(into.Buffer, end...)
+	q.Match = audit.Narrow(q.Match, page.IDs)
+	p := newCachedPage(key, page, q, end)
+	return p, s.deliver(c, p)
+}
+
+// emptyEnvelope is {} as the standard demands, or what the account's client
+// can read.
+func emptyEnvelope(c *caller) []byte {
+	if c.EmptyList() {
+		return []byte(`{"more":false,"objects":[]}`)
+	}
+	return []byte("{}")
+}
+
+// pageBuffers are pages whose memory is used again.
+var pageBuffers = sync.Pool{New: func() any { return &store.Page{} }}
+
+// maxPageBuffer is the largest Buffer, in bytes, that is kept for another page.
+const maxPageBuffer = 2 << 20
+
+func recycle(page *store.Page) {
+	if cap(page.Buffer) <= maxPageBuffer {
+		pageBuffers.Put(page)
+	}
+}
