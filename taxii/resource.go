@@ -77,8 +77,9 @@ type Status struct {
 	Failures         []StatusDetail `json:"failures,omitempty"`
 
 	// Extensions of ours (TAXII 2.1 §7.1).
-	Warnings []StatusDetail `json:"x_warnings,omitempty"` // on some of the successes
-	DryRun   bool           `json:"x_dry_run,omitempty"`  // nothing was stored
+	Warnings     []StatusDetail `json:"x_warnings,omitempty"` // on some of the successes
+	SomeFailures []StatusDetail `json:"x_failures,omitempty"` // instead of Failures, where not all are told one by one
+	DryRun       bool           `json:"x_dry_run,omitempty"`  // nothing was stored
 }
 
 // ErrorMessage is the body of every error answer (TAXII 2.1 §3.6.1).

@@ -335,6 +335,9 @@ func TestStatusOfManyFailuresIsBounded(t *testing.T) {
 		if status.FailureCount != n || !strings.Contains(string(a.body), want) || len(status.Failures) != 0 && len(status.Failures) != n {
 			t.Errorf("%d failures, %d in the list, want %s", status.FailureCount, len(status.Failures), want)
 		}
+		if some := len(status.SomeFailures); n > 1000 && some != 1001 {
+			t.Errorf("%d failures are told, want a thousand and one for the rest", some)
+		}
 		if len(a.body) > 1<<20 {
 			t.Errorf("the status has %d bytes", len(a.body))
 		}
