@@ -92,18 +92,18 @@ func newDrafts(items []store.Item) (drafts []draft, size int) {
 // collectionTx in a commit, rehearsal without one.
 type contents interface {
 	// indexed is the date of the record that stands for an id; 0 if the id is not there.
-	indexed(key stix.Key) (date, error)
+	indexed(key stix.Key) (store.Date, error)
 	// twin is the date of the record with the id and version of o, which is v, and
 	// tells whether it has the same content; 0 if there is none.
-	twin(key stix.Key, at date, v version, o *stix.Object) (d date, same bool, err error)
+	twin(key stix.Key, at store.Date, v store.Version, o *stix.Object) (d store.Date, same bool, err error)
 	// lineage is that of the newest version of an id.
-	lineage(key stix.Key, at date) (stix.Lineage, error)
+	lineage(key stix.Key, at store.Date) (stix.Lineage, error)
 	// takesType tells whether there is room for objects of a type.
 	takesType(name string) bool
 	// next is the date of what is added now.
-	next(now time.Time) date
+	next(now time.Time) store.Date
 	// insert adds a version to an id, or an id if at is 0.
-	insert(d draft, at date, v version, o *stix.Object) error
+	insert(d draft, at store.Date, v store.Version, o *stix.Object) error
 }
 
 // appendPart is one part on its way into a collection.
@@ -137,14 +137,14 @@ func (a *appendPart) item(item *store.Item, d draft) error {
 	if err != nil {
 		return err
 	}
-	v := version{instant: instantOf(o.Version().Time()), spec: specOf(o.Spec), handling: item.Handling, none: o.Version().IsZero()}
+	v := store.Version{Instant: store.InstantOf(o.Version().Time()), Spec: store.SpecOf(o.Spec), Handling: item.Handling, None: o.Version().IsZero()}
 	if at != 0 {
 		added, same, err := a.twin(d.key, at, v, o)
 		if err != nil {
 			return err
 		}
 		if added != 0 {
-			a.Known(item, added.time(), same)
+			a.Known(item, added.Time(), same)
 			return nil
 		}
 	}
@@ -160,13 +160,13 @@ func (a *appendPart) item(item *store.Item, d draft) error {
 		}
 		before = &newest
 	}
-	if v.date = a.next(a.Now); v.none {
-		v.instant = instantOf(v.date.time())
+	if v.Date = a.next(a.Now); v.None {
+		v.Instant = store.InstantOf(v.Date.Time())
 	}
 	if err := a.insert(d, at, v, o); err != nil {
 		return err
 	}
-	a.Add(item, v.date.time(), before)
+	a.Add(item, v.Date.Time(), before)
 	return nil
 }
 

@@ -2,6 +2,7 @@ package bolt_test
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"go.etcd.io/bbolt"
 	"golang.org/x/sys/unix"
 
 	"comity/stix"
@@ -273,6 +275,14 @@ func BenchmarkIngest(b *testing.B) {
 			}
 			report(b, size, len(raw))
 		})
+		if size == 1 {
+			b.Run("push=1/of=bbolt-transaction", func(b *testing.B) {
+				put := bboltPut(b, (*bbolt.DB).Update)
+				for n := 0; b.Loop(); n++ {
+					put(n)
+				}
+			})
+		}
 		b.Run(fmt.Sprintf("push=%d/of=append+fdatasync", size), func(b *testing.B) {
 			write := limit(b)
 			for b.Loop() {
@@ -282,6 +292,32 @@ func BenchmarkIngest(b *testing.B) {
 			}
 			report(b, size, len(raw))
 		})
+	}
+}
+
+// bboltWrites are the two ways to write with bbolt.
+var bboltWrites = map[string]func(*bbolt.DB, func(*bbolt.Tx) error) error{
+	"bbolt-batch":       (*bbolt.DB).Batch,
+	"bbolt-transaction": (*bbolt.DB).Update,
+}
+
+// bboltPut puts one object into a bucket of bbolt, as its documentation shows it.
+func bboltPut(b *testing.B, write func(*bbolt.DB, func(*bbolt.Tx) error) error) func(n int) {
+	db, err := bbolt.Open(filepath.Join(b.TempDir(), "limit"), 0o600, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = db.Close() })
+	return func(n int) {
+		if err := write(db, func(tx *bbolt.Tx) error {
+			objects, err := tx.CreateBucketIfNotExists([]byte("objects"))
+			if err != nil {
+				return err
+			}
+			return objects.Put(binary.BigEndian.AppendUint64(nil, uint64(n)), []byte(indicatorText(n, 1)))
+		}); err != nil {
+			b.Error(err)
+		}
 	}
 }
 
@@ -316,6 +352,13 @@ func BenchmarkWriters(b *testing.B) {
 			}
 		})
 	})
+	for name, write := range bboltWrites {
+		b.Run("of="+name, func(b *testing.B) {
+			put := bboltPut(b, write)
+			b.ResetTimer()
+			closed(b, func(n int) { put(n) })
+		})
+	}
 	b.Run("of=append+fdatasync", func(b *testing.B) {
 		write := limit(b)
 		raw := []byte(indicatorText(1, 1))

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"comity/store"
 	"comity/taxii/audit"
 )
 
@@ -29,8 +30,8 @@ func (ck *checking) chain() error {
 		}
 		if isDelivery(&e) {
 			deliveries++
-			id, from, to := uuid.MustParse(e.Collection), dateOf(*e.From), dateOf(*e.To)
-			if b := delivered.Bucket(id[:]); b == nil || !bytes.Equal(b.Get(deliveryKey(from, to, link.Number)), to.key()) {
+			id, from, to := uuid.MustParse(e.Collection), store.DateOf(*e.From), store.DateOf(*e.To)
+			if b := delivered.Bucket(id[:]); b == nil || !bytes.Equal(b.Get(deliveryKey(from, to, link.Number)), dateKey(to)) {
 				ck.fault(fmt.Sprintf("audit: delivered lacks line %d", link.Number))
 			}
 		}

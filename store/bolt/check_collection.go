@@ -11,6 +11,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"comity/stix"
+	"comity/store"
 	"comity/taxii"
 )
 
@@ -72,7 +73,7 @@ func (c *collectionCheck) records() (err error) {
 				}
 			}
 			if text := c.record1(s.date, s.value, b == c.collection.live); text != "" {
-				c.wrong("the record added %s: %s", taxii.FormatTime(s.date.time()), text)
+				c.wrong("the record added %s: %s", taxii.FormatTime(s.date.Time()), text)
 			}
 		}
 		if err != nil {
@@ -86,7 +87,7 @@ func (c *collectionCheck) records() (err error) {
 }
 
 // record1 says what is wrong with one record; "" if nothing is.
-func (c *collectionCheck) record1(d date, r record, live bool) string {
+func (c *collectionCheck) record1(d store.Date, r record, live bool) string {
 	if live {
 		c.count.live++
 	} else {
@@ -105,9 +106,9 @@ func (c *collectionCheck) record1(d date, r record, live bool) string {
 	if until := r.handling().Until; until != 0 {
 		c.due[dayOf(until)]++
 	}
-	v := version{date: d, instant: instantOf(o.Version().Time()), spec: specOf(o.Spec), handling: r.handling(), none: o.Version().IsZero()}
-	if v.none {
-		v.instant = instantOf(d.time())
+	v := store.Version{Date: d, Instant: store.InstantOf(o.Version().Time()), Spec: store.SpecOf(o.Spec), Handling: r.handling(), None: o.Version().IsZero()}
+	if v.None {
+		v.Instant = store.InstantOf(d.Time())
 	}
 	id, idErr := r.id()
 	key := o.Key()
@@ -116,11 +117,11 @@ func (c *collectionCheck) record1(d date, r record, live bool) string {
 	switch {
 	case idErr != nil || id != o.ID:
 		return "its header is for another id"
-	case r.version(d) != v || textErr != nil || !v.none && text != o.Version().String():
+	case r.version(d) != v || textErr != nil || !v.None && text != o.Version().String():
 		return "its header has another version"
 	case c.names[r.number()] != o.Type:
 		return "its header has another type"
-	case live && c.history().Get(d.key()) != nil:
+	case live && c.history().Get(dateKey(d)) != nil:
 		return "it is in live and in hist"
 	case live && !c.posted(r.number(), d):
 		return "type and live differ"
@@ -144,7 +145,7 @@ func (c *collectionCheck) record1(d date, r record, live bool) string {
 
 // posted tells whether type has a live record. It is asked in the order of dates;
 // what type has beside them, counters finds.
-func (c *collectionCheck) posted(number uint16, d date) bool {
+func (c *collectionCheck) posted(number uint16, d store.Date) bool {
 	p := c.postings[number]
 	if p == nil {
 		p = &posting{}
@@ -160,22 +161,22 @@ func (c *collectionCheck) posted(number uint16, d date) bool {
 
 // runs compares run and del with the records.
 func (c *collectionCheck) runs() error {
-	last := date(0)
+	last := store.Date(0)
 	del := c.root.Bucket(bucketDel)
-	if err := c.eachRun(func(key stix.Key, d date, _ bool) error {
+	if err := c.eachRun(func(key stix.Key, d store.Date, _ bool) error {
 		if d <= last || d%1000 != 0 {
-			c.wrong("run does not ascend in milliseconds at %s", taxii.FormatTime(d.time()))
+			c.wrong("run does not ascend in milliseconds at %s", taxii.FormatTime(d.Time()))
 		}
 		last = d
-		tomb := del.Get(d.key())
+		tomb := del.Get(dateKey(d))
 		r, _, err := c.collection.record(d)
 		switch {
 		case r == nil && tomb == nil:
-			c.wrong("run names a record added %s that is not there", taxii.FormatTime(d.time()))
+			c.wrong("run names a record added %s that is not there", taxii.FormatTime(d.Time()))
 		case tomb != nil && (len(tomb) != tombstoneLen || r != nil || !bytes.Equal(tomb[8:24], key[:])):
-			c.wrong("the tombstone of what was added %s is malformed, or too early", taxii.FormatTime(d.time()))
+			c.wrong("the tombstone of what was added %s is malformed, or too early", taxii.FormatTime(d.Time()))
 		case r != nil && err == nil && !r.of(key):
-			c.wrong("run has another id for the record added %s", taxii.FormatTime(d.time()))
+			c.wrong("run has another id for the record added %s", taxii.FormatTime(d.Time()))
 		}
 		if r != nil {
 			c.inRun++
@@ -185,7 +186,7 @@ func (c *collectionCheck) runs() error {
 		return err
 	}
 	if h := c.readHead(); last > h.last {
-		c.wrong("the last date given is %s, but something was added later", taxii.FormatTime(h.last.time()))
+		c.wrong("the last date given is %s, but something was added later", taxii.FormatTime(h.last.Time()))
 	}
 	return nil
 }
@@ -193,7 +194,7 @@ func (c *collectionCheck) runs() error {
 // groups compares ver and mixed with the records.
 func (c *collectionCheck) groups() error {
 	var (
-		group   []version
+		group   []store.Version
 		key     stix.Key
 		entries uint64
 		mixed   int
@@ -203,23 +204,23 @@ func (c *collectionCheck) groups() error {
 			return
 		}
 		if len(group) == 1 {
-			c.wrong("ver has a single version, added %s", taxii.FormatTime(group[0].date.time()))
+			c.wrong("ver has a single version, added %s", taxii.FormatTime(group[0].Date.Time()))
 		}
-		isMixed := anyDiffers(group)
+		isMixed := store.AnyDiffer(group)
 		for i, v := range group {
-			r, live, err := c.collection.record(v.date)
+			r, live, err := c.collection.record(v.Date)
 			switch {
 			case r == nil:
-				c.wrong("ver names a record added %s that is not there", taxii.FormatTime(v.date.time()))
+				c.wrong("ver names a record added %s that is not there", taxii.FormatTime(v.Date.Time()))
 			case err != nil: // reported before
-			case !r.of(key) || r.version(v.date) != v || !r.is(flagMulti):
-				c.wrong("ver does not match the record added %s", taxii.FormatTime(v.date.time()))
+			case !r.of(key) || r.version(v.Date) != v || !r.is(flagMulti):
+				c.wrong("ver does not match the record added %s", taxii.FormatTime(v.Date.Time()))
 			case live != (i == len(group)-1):
-				c.wrong("live and hist do not match ver at %s", taxii.FormatTime(v.date.time()))
+				c.wrong("live and hist do not match ver at %s", taxii.FormatTime(v.Date.Time()))
 			}
-			entry := c.mixed.Get(v.date.key())
+			entry := c.mixed.Get(dateKey(v.Date))
 			if isMixed != (entry != nil) || isMixed && !bytes.Equal(entry, key[:]) {
-				c.wrong("mixed does not match ver at %s", taxii.FormatTime(v.date.time()))
+				c.wrong("mixed does not match ver at %s", taxii.FormatTime(v.Date.Time()))
 			}
 			if isMixed {
 				mixed++

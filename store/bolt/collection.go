@@ -49,8 +49,8 @@ func (c *collection) state() store.State {
 }
 
 // record finds a record by its date, verified; nil if there is none.
-func (c *collection) record(d date) (r record, live bool, err error) {
-	k := d.key()
+func (c *collection) record(d store.Date) (r record, live bool, err error) {
+	k := dateKey(d)
 	if r = c.live.Get(k); r != nil {
 		live = true
 	} else if r = c.history().Get(k); r == nil {
@@ -62,16 +62,16 @@ func (c *collection) record(d date) (r record, live bool, err error) {
 
 // versions is all versions of the id that the record r, added at d, belongs
 // to, in the order of compare.
-func (c *collection) versions(key stix.Key, d date, r record) ([]version, error) {
+func (c *collection) versions(key stix.Key, d store.Date, r record) ([]store.Version, error) {
 	if !r.is(flagMulti) {
-		return []version{r.version(d)}, nil
+		return []store.Version{r.version(d)}, nil
 	}
 	return c.group(key)
 }
 
 // group is what ver says of an id.
-func (c *collection) group(key stix.Key) ([]version, error) {
-	var vs []version
+func (c *collection) group(key stix.Key) ([]store.Version, error) {
+	var vs []store.Version
 	cursor := c.vers().Cursor()
 	for k, value := cursor.Seek(key[:]); bytes.HasPrefix(k, key[:]); k, value = cursor.Next() {
 		v, ok := parseVer(k, value)
@@ -84,7 +84,7 @@ func (c *collection) group(key stix.Key) ([]version, error) {
 }
 
 // newest is the last that ver says of an id.
-func (c *collection) newest(key stix.Key) (version, error) {
+func (c *collection) newest(key stix.Key) (store.Version, error) {
 	cursor := c.vers().Cursor()
 	before := cursor.Prev
 	if k, _ := cursor.Seek(append(key[:], 0xff)); k == nil {
@@ -99,17 +99,17 @@ func (c *collection) newest(key stix.Key) (version, error) {
 }
 
 // newestRecord is the newest version of the id that the record added at d belongs to.
-func (c *collection) newestRecord(key stix.Key, d date) (record, version, error) {
+func (c *collection) newestRecord(key stix.Key, d store.Date) (record, store.Version, error) {
 	r, _, err := c.record(d)
 	if err != nil {
-		return nil, version{}, err
+		return nil, store.Version{}, err
 	}
 	if r != nil && !r.is(flagMulti) {
 		return r, r.version(d), nil
 	}
 	v, err := c.newest(key)
 	if err == nil {
-		r, _, err = c.record(v.date)
+		r, _, err = c.record(v.Date)
 	}
 	if err == nil && r == nil {
 		err = damaged("the newest version of an id is gone")
@@ -118,7 +118,7 @@ func (c *collection) newestRecord(key stix.Key, d date) (record, version, error)
 }
 
 // lineage is that of the newest version.
-func (c *collection) lineage(key stix.Key, d date) (stix.Lineage, error) {
+func (c *collection) lineage(key stix.Key, d store.Date) (stix.Lineage, error) {
 	r, _, err := c.newestRecord(key, d)
 	if err != nil {
 		return stix.Lineage{}, err
@@ -129,14 +129,14 @@ func (c *collection) lineage(key stix.Key, d date) (stix.Lineage, error) {
 // twin is the date of the record that has the id and version of o, which is v, and
 // tells whether it has the same content; 0 if there is none. d is of a record of the
 // id. An object without a version has one record for ever.
-func (c *collection) twin(key stix.Key, d date, v version, o *stix.Object) (date, bool, error) {
+func (c *collection) twin(key stix.Key, d store.Date, v store.Version, o *stix.Object) (store.Date, bool, error) {
 	found, err := c.sameVersion(key, d, v)
 	if err != nil || found == 0 {
 		return 0, false, err
 	}
 	r, _, err := c.record(found)
 	if err == nil && r == nil {
-		err = damaged("the record added %s is gone", found.time())
+		err = damaged("the record added %s is gone", found.Time())
 	}
 	if err != nil {
 		return 0, false, err
@@ -144,22 +144,22 @@ func (c *collection) twin(key stix.Key, d date, v version, o *stix.Object) (date
 	return found, stix.SameContent(o.Raw, r.json()), nil
 }
 
-func (c *collection) sameVersion(key stix.Key, d date, v version) (date, error) {
+func (c *collection) sameVersion(key stix.Key, d store.Date, v store.Version) (store.Date, error) {
 	r, _, err := c.record(d)
 	if err != nil {
 		return 0, err
 	}
 	if r == nil {
-		return 0, damaged("the record added %s is gone", d.time())
+		return 0, damaged("the record added %s is gone", d.Time())
 	}
 	if !r.is(flagMulti) {
-		if r.version(d).same(v) {
+		if r.version(d).Same(v) {
 			return d, nil
 		}
 		return 0, nil
 	}
 	prefix := key[:]
-	if !v.none { // those without one may be anywhere
+	if !v.None { // those without one may be anywhere
 		prefix = verKey(key, v)[:29]
 	}
 	cursor := c.vers().Cursor()
@@ -168,8 +168,8 @@ func (c *collection) sameVersion(key stix.Key, d date, v version) (date, error) 
 		if !ok {
 			return 0, damaged("an entry of ver is malformed")
 		}
-		if w.same(v) {
-			return w.date, nil
+		if w.Same(v) {
+			return w.Date, nil
 		}
 	}
 	return 0, nil
@@ -205,10 +205,10 @@ func (c *collection) typeNumbers(names []string) (numbers []uint16) {
 }
 
 // eachRun calls f with all that was ever added, in order.
-func (c *collection) eachRun(f func(key stix.Key, d date, known bool) error) error {
+func (c *collection) eachRun(f func(key stix.Key, d store.Date, known bool) error) error {
 	cursor := c.root.Bucket(bucketRun).Cursor()
 	for k, v := cursor.First(); k != nil; k, v = cursor.Next() {
-		for d := date(number(k)); len(v) > 0; {
+		for d := store.Date(number(k)); len(v) > 0; {
 			if len(v) <= 16 {
 				return damaged("an entry of run is cut off")
 			}
@@ -216,7 +216,7 @@ func (c *collection) eachRun(f func(key stix.Key, d date, known bool) error) err
 			if n <= 0 {
 				return damaged("an entry of run is cut off")
 			}
-			d += date(ms>>1) * 1000
+			d += store.Date(ms>>1) * 1000
 			if err := f(stix.Key(v[:16]), d, ms&1 != 0); err != nil {
 				return err
 			}
@@ -230,20 +230,20 @@ func (c *collection) eachRun(f func(key stix.Key, d date, known bool) error) err
 // or without a bucket, date is never.
 type stream struct {
 	cursor *bbolt.Cursor
-	date   date
+	date   store.Date
 	value  []byte
 }
 
-const never date = math.MaxUint64
+const never store.Date = math.MaxUint64
 
 // newStream stands at the first entry that is not before from.
-func newStream(b *bbolt.Bucket, from date) (stream, error) {
+func newStream(b *bbolt.Bucket, from store.Date) (stream, error) {
 	s := stream{date: never}
 	if b == nil {
 		return s, nil
 	}
 	s.cursor = b.Cursor()
-	return s, s.set(s.cursor.Seek(from.key()))
+	return s, s.set(s.cursor.Seek(dateKey(from)))
 }
 
 func (s *stream) next() error { return s.set(s.cursor.Next()) }
@@ -255,7 +255,7 @@ func (s *stream) set(k, v []byte) error {
 	case len(k) != 8:
 		return damaged("a key has %d bytes where dates have 8", len(k))
 	default:
-		s.date, s.value = date(binary.BigEndian.Uint64(k)), v
+		s.date, s.value = store.Date(binary.BigEndian.Uint64(k)), v
 	}
 	return nil
 }

@@ -74,13 +74,13 @@ func (w *writeTx) collection(id uuid.UUID) (*collectionTx, error) {
 // next is the date of what is added now: the next whole millisecond, but always
 // later than any before. Rounded down it could lie before the clock of somebody
 // who has just polled.
-func (c *collectionTx) next(now time.Time) date {
+func (c *collectionTx) next(now time.Time) store.Date {
 	c.head.last = after(c.head.last, now)
 	return c.head.last
 }
 
-func after(last date, now time.Time) date {
-	return max(dateOf(now.Add(time.Millisecond-1))/1000*1000, last+1000)
+func after(last store.Date, now time.Time) store.Date {
+	return max(store.DateOf(now.Add(time.Millisecond-1))/1000*1000, last+1000)
 }
 
 // typeNumbers that a collection can have.
@@ -109,43 +109,43 @@ func (c *collectionTx) typeEntry(name string) *typeEntry {
 func (c *collectionTx) takesType(name string) bool { return c.typeEntry(name) != nil }
 
 // insert implements contents.
-func (c *collectionTx) insert(d draft, at date, v version, o *stix.Object) error {
+func (c *collectionTx) insert(d draft, at store.Date, v store.Version, o *stix.Object) error {
 	d.record.finish(v, c.types[o.Type].number, at != 0)
-	c.run = append(c.run, added{d.key, v.date, at != 0})
-	c.ends(v.handling, 1)
+	c.run = append(c.run, added{d.key, v.Date, at != 0})
+	c.ends(v.Handling, 1)
 	if at != 0 {
 		return c.addVersion(d.key, at, v, d.record)
 	}
-	c.setIndexed(d.key, 0, v.date)
-	return c.putLive(v.date, d.record)
+	c.setIndexed(d.key, 0, v.Date)
+	return c.putLive(v.Date, d.record)
 }
 
 // putLive and the three beside it keep live, hist, type and the counters in
 // step. The type's entry must have been fetched.
-func (c *collectionTx) putLive(d date, r record) error {
+func (c *collectionTx) putLive(d store.Date, r record) error {
 	n := r.number()
 	c.head.live++
 	c.numbers[n].live++
 	c.postings[n] = append(c.postings[n], posted{d, true})
-	return c.live.Put(d.key(), r)
+	return c.live.Put(dateKey(d), r)
 }
 
-func (c *collectionTx) dropLive(d date, r record) error {
+func (c *collectionTx) dropLive(d store.Date, r record) error {
 	n := r.number()
 	c.head.live--
 	c.numbers[n].live--
 	c.postings[n] = append(c.postings[n], posted{d, false})
-	return c.live.Delete(d.key())
+	return c.live.Delete(dateKey(d))
 }
 
-func (c *collectionTx) putHist(d date, r record) error {
+func (c *collectionTx) putHist(d store.Date, r record) error {
 	c.head.hist++
-	return c.hist.Put(d.key(), r)
+	return c.hist.Put(dateKey(d), r)
 }
 
-func (c *collectionTx) dropHist(d date) error {
+func (c *collectionTx) dropHist(d store.Date) error {
 	c.head.hist--
-	return c.hist.Delete(d.key())
+	return c.hist.Delete(dateKey(d))
 }
 
 // flush writes what is kept beside the buckets.

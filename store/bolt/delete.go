@@ -54,7 +54,7 @@ func (c *collectionTx) findRemovals(dates []time.Time, block store.Block) (list 
 			continue
 		}
 		named[t.UTC()] = true
-		r, _, err := c.record(dateOf(t))
+		r, _, err := c.record(store.DateOf(t))
 		if err != nil {
 			return nil, nil, err
 		}
@@ -65,7 +65,7 @@ func (c *collectionTx) findRemovals(dates []time.Time, block store.Block) (list 
 		if err != nil {
 			return nil, nil, err
 		}
-		key, v := id.Key(), r.version(dateOf(t))
+		key, v := id.Key(), r.version(store.DateOf(t))
 		i, ok := at[key]
 		if !ok {
 			i, at[key] = len(list), len(list)
@@ -86,8 +86,8 @@ func (c *collectionTx) findRemovals(dates []time.Time, block store.Block) (list 
 // removal is what is to be removed of one id.
 type removal struct {
 	id           stix.ID
-	indexed      date
-	all, removed []version
+	indexed      store.Date
+	all, removed []store.Version
 }
 
 // findVersions looks up all versions of an id; indexed is 0 if it is not there.
@@ -97,7 +97,7 @@ func (c *collectionTx) findVersions(d *removal, key stix.Key) (err error) {
 	}
 	r, _, err := c.record(d.indexed)
 	if err != nil || r == nil {
-		return firstOf(err, damaged("the record added %s is gone", d.indexed.time()))
+		return firstOf(err, damaged("the record added %s is gone", d.indexed.Time()))
 	}
 	d.all, err = c.versions(key, d.indexed, r)
 	return err
@@ -106,17 +106,17 @@ func (c *collectionTx) findVersions(d *removal, key stix.Key) (err error) {
 // remove deletes records, with the entry that says why, and says how many they were.
 func (w *writeTx) remove(e *collectionTx, list []removal, entry audit.Entry) (n int, err error) {
 	w.writes++
-	first, last := never, date(0)
+	first, last := never, store.Date(0)
 	for _, d := range list {
 		if err := e.removeVersions(d, w.now); err != nil {
 			return 0, err
 		}
 		for _, v := range d.removed {
-			first, last = min(first, v.date), max(last, v.date)
+			first, last = min(first, v.Date), max(last, v.Date)
 		}
 		n += len(d.removed)
 	}
-	entry.Count, entry.From, entry.To = n, first.pointer(), last.pointer()
+	entry.Count, entry.From, entry.To = n, first.Pointer(), last.Pointer()
 	return n, w.appendAudit(entry)
 }
 
@@ -128,35 +128,35 @@ func (c *collectionTx) removeVersions(d removal, now time.Time) error {
 	if c.typeEntry(d.id.Type()) == nil {
 		return damaged("types lacks %s", d.id.Type())
 	}
-	removed := make(map[date]bool, len(d.removed))
+	removed := make(map[store.Date]bool, len(d.removed))
 	for _, v := range d.removed {
-		removed[v.date] = true
+		removed[v.Date] = true
 	}
-	left := slices.DeleteFunc(slices.Clone(d.all), func(v version) bool { return removed[v.date] })
-	newest := date(0)
+	left := slices.DeleteFunc(slices.Clone(d.all), func(v store.Version) bool { return removed[v.Date] })
+	newest := store.Date(0)
 	if len(left) > 0 {
-		newest = slices.MaxFunc(left, version.compare).date
+		newest = slices.MaxFunc(left, store.Version.Compare).Date
 	}
-	mixed := anyDiffers(d.all)
-	stillMixed := len(left) > 1 && anyDiffers(left)
+	mixed := store.AnyDiffer(d.all)
+	stillMixed := len(left) > 1 && store.AnyDiffer(left)
 	for _, v := range d.removed {
 		if err := c.removeVersion(key, v, len(d.all) > 1, mixed); err != nil {
 			return err
 		}
-		next := date(0)
-		if v.date == d.indexed && newest != 0 {
+		next := store.Date(0)
+		if v.Date == d.indexed && newest != 0 {
 			next = newest
 		}
-		if err := c.del.Put(v.date.key(), tombstone(now, key, v, next)); err != nil {
+		if err := c.del.Put(dateKey(v.Date), tombstone(now, key, v, next)); err != nil {
 			return err
 		}
-		if v.date == d.indexed {
+		if v.Date == d.indexed {
 			c.setIndexed(key, d.indexed, next)
 		}
 	}
 	for _, v := range left {
 		if mixed && !stillMixed {
-			if err := c.mixed.Delete(v.date.key()); err != nil {
+			if err := c.mixed.Delete(dateKey(v.Date)); err != nil {
 				return err
 			}
 		}
@@ -165,8 +165,8 @@ func (c *collectionTx) removeVersions(d removal, now time.Time) error {
 				return err
 			}
 		}
-		if v.date == newest {
-			if err := c.promote(v.date, len(left) > 1); err != nil {
+		if v.Date == newest {
+			if err := c.promote(v.Date, len(left) > 1); err != nil {
 				return err
 			}
 		}
@@ -175,44 +175,44 @@ func (c *collectionTx) removeVersions(d removal, now time.Time) error {
 }
 
 // removeVersion deletes one version, wherever it is.
-func (c *collectionTx) removeVersion(key stix.Key, v version, multi, mixed bool) error {
-	r, live, err := c.record(v.date)
+func (c *collectionTx) removeVersion(key stix.Key, v store.Version, multi, mixed bool) error {
+	r, live, err := c.record(v.Date)
 	if err != nil {
 		return err
 	}
 	switch {
 	case r == nil:
-		return damaged("the record added %s is gone", v.date.time())
+		return damaged("the record added %s is gone", v.Date.Time())
 	case live:
-		err = c.dropLive(v.date, r)
+		err = c.dropLive(v.Date, r)
 	default:
-		err = c.dropHist(v.date)
+		err = c.dropHist(v.Date)
 	}
-	c.ends(v.handling, -1)
+	c.ends(v.Handling, -1)
 	if err == nil && multi {
 		err = c.ver.Delete(verKey(key, v))
 	}
 	if err == nil && mixed {
-		err = c.mixed.Delete(v.date.key())
+		err = c.mixed.Delete(dateKey(v.Date))
 	}
 	return err
 }
 
 // promote puts the newest version that is left into live.
-func (c *collectionTx) promote(d date, multi bool) error {
+func (c *collectionTx) promote(d store.Date, multi bool) error {
 	r, live, err := c.record(d)
 	if err != nil {
 		return err
 	}
 	switch {
 	case r == nil:
-		return damaged("the record added %s is gone", d.time())
+		return damaged("the record added %s is gone", d.Time())
 	case live && r.is(flagMulti) == multi:
 		return nil
 	}
 	r = r.with(multi)
 	if live {
-		return c.live.Put(d.key(), r)
+		return c.live.Put(dateKey(d), r)
 	}
 	return firstOf(c.dropHist(d), c.putLive(d, r))
 }

@@ -26,13 +26,13 @@ import (
 // the spans that can reach them, whatever else was ever delivered.
 const deliveryKeyLen = 1 + 8 + 8
 
-func deliveryKey(from, to date, number uint64) []byte {
+func deliveryKey(from, to store.Date, number uint64) []byte {
 	b := append(make([]byte, 0, deliveryKeyLen), spanClass(from, to))
 	b = binary.BigEndian.AppendUint64(b, uint64(from))
 	return binary.BigEndian.AppendUint64(b, number)
 }
 
-func spanClass(from, to date) byte {
+func spanClass(from, to store.Date) byte {
 	if to < from {
 		return 0
 	}
@@ -49,8 +49,8 @@ func fileDelivery(delivered *bbolt.Bucket, n uint64, e *audit.Entry) error {
 	if err != nil {
 		return err
 	}
-	from, to := dateOf(*e.From), dateOf(*e.To)
-	return b.Put(deliveryKey(from, to, n), to.key())
+	from, to := store.DateOf(*e.From), store.DateOf(*e.To)
+	return b.Put(deliveryKey(from, to, n), dateKey(to))
 }
 
 // isDelivery tells whether an entry says that records were delivered. In a gap
@@ -61,7 +61,7 @@ func isDelivery(e *audit.Entry) bool {
 
 // eachDelivery calls f with the entries on a collection that have numbers greater
 // than after, and whose span reaches into the time from first to last.
-func eachDelivery(tx *bbolt.Tx, id uuid.UUID, first, last date, after uint64, f func(audit.Entry) error) error {
+func eachDelivery(tx *bbolt.Tx, id uuid.UUID, first, last store.Date, after uint64, f func(audit.Entry) error) error {
 	delivered := tx.Bucket(bucketDelivered).Bucket(id[:])
 	if delivered == nil {
 		return nil
@@ -69,19 +69,19 @@ func eachDelivery(tx *bbolt.Tx, id uuid.UUID, first, last date, after uint64, f 
 	links, cursor := tx.Bucket(bucketLinks), delivered.Cursor()
 	for k, _ := cursor.First(); k != nil; {
 		class := k[0]
-		earliest := date(0) // that a span of this class can begin at and still reach first
-		if longest := date(1)<<class - 1; class < 64 && longest < first {
+		earliest := store.Date(0) // that a span of this class can begin at and still reach first
+		if longest := store.Date(1)<<class - 1; class < 64 && longest < first {
 			earliest = first - longest
 		}
 		var v []byte
-		for k, v = cursor.Seek(append([]byte{class}, earliest.key()...)); k != nil && k[0] == class; k, v = cursor.Next() {
+		for k, v = cursor.Seek(append([]byte{class}, dateKey(earliest)...)); k != nil && k[0] == class; k, v = cursor.Next() {
 			if len(k) != deliveryKeyLen || len(v) != 8 {
 				return damaged("an entry of delivered is malformed")
 			}
-			if date(number(k[1:9])) > last {
+			if store.Date(number(k[1:9])) > last {
 				break
 			}
-			if date(number(v)) < first || number(k[9:]) <= after {
+			if store.Date(number(v)) < first || number(k[9:]) <= after {
 				continue
 			}
 			link, err := parseLink(k[9:], links.Get(k[9:]))
@@ -112,7 +112,7 @@ func (s *Store) Holders(ctx context.Context, id uuid.UUID, dates []time.Time, af
 		if err := h.load(ctx, c, dates); err != nil || len(h.points) == 0 {
 			return err
 		}
-		return eachDelivery(tx, id, h.points[0].date, h.points[len(h.points)-1].date, after, func(e audit.Entry) error {
+		return eachDelivery(tx, id, h.points[0].Date, h.points[len(h.points)-1].Date, after, func(e audit.Entry) error {
 			h.count(&e)
 			return ctx.Err()
 		})
@@ -136,14 +136,14 @@ func (s *Store) Holders(ctx context.Context, id uuid.UUID, dates []time.Time, af
 // holding finds out who holds which of some records.
 type holding struct {
 	ids      []stix.ID
-	versions [][]version // of each: all there are
-	points   []point     // by date
+	versions [][]store.Version // of each: all there are
+	points   []point           // by date
 	accounts map[string]*account
 }
 
 // point is one of the records.
 type point struct {
-	version
+	store.Version
 	object int
 }
 
@@ -160,7 +160,7 @@ func (h *holding) load(ctx context.Context, c *collection, dates []time.Time) er
 		if i%1024 == 1023 && ctx.Err() != nil {
 			return ctx.Err()
 		}
-		d := dateOf(t)
+		d := store.DateOf(t)
 		r, _, err := c.record(d)
 		if err != nil {
 			return err
@@ -185,7 +185,7 @@ func (h *holding) load(ctx context.Context, c *collection, dates []time.Time) er
 		}
 		h.points = append(h.points, point{r.version(d), n})
 	}
-	slices.SortFunc(h.points, func(p, q point) int { return cmp.Compare(p.date, q.date) })
+	slices.SortFunc(h.points, func(p, q point) int { return cmp.Compare(p.Date, q.Date) })
 	return nil
 }
 
@@ -198,11 +198,11 @@ func (h *holding) count(e *audit.Entry) {
 	if e.Match != nil {
 		match = *e.Match
 	}
-	types := narrowed(match.Types, &view)
+	types := store.Narrowed(match.Types, &view)
 	shown := newShowing(e, view, match)
-	from, _ := slices.BinarySearchFunc(h.points, dateOf(*e.From), func(p point, d date) int { return cmp.Compare(p.date, d) })
+	from, _ := slices.BinarySearchFunc(h.points, store.DateOf(*e.From), func(p point, d store.Date) int { return cmp.Compare(p.Date, d) })
 	for _, p := range h.points[from:] {
-		if p.date > dateOf(*e.To) {
+		if p.Date > store.DateOf(*e.To) {
 			return
 		}
 		a := h.accounts[e.Account]
@@ -230,39 +230,39 @@ func (h *holding) count(e *audit.Entry) {
 // not ended by retention when the last page was asked for. What was removed since
 // proves nothing, either.
 type showing struct {
-	choice                // as of the first page
-	last   choice         // as of the last page
-	sure   date           // versions up to here were there on every page
-	rivals map[int]rivals // by object
+	store.Choice                // as of the first page
+	last         store.Choice   // as of the last page
+	sure         store.Date     // versions up to here were there on every page
+	rivals       map[int]rivals // by object
 }
 
 // rivals are the versions of one object that were there on every page: of the
 // specification version that the query shows, the first and the last.
 type rivals struct {
 	spec        byte // 0: there are none
-	first, last instant
+	first, last store.Instant
 }
 
 func newShowing(e *audit.Entry, view exchange.View, match taxii.Match) *showing {
-	s := &showing{choice: newChoice(view, match), rivals: map[int]rivals{}}
+	s := &showing{Choice: store.NewChoice(view, match), rivals: map[int]rivals{}}
 	if e.Act == audit.Gap { // nobody knows what was asked
-		s.all, s.allSpecs = true, true
+		s.All, s.AllSpecs = true, true
 		return s
 	}
 	if e.HighWater != nil {
-		s.sure = dateOf(*e.HighWater)
+		s.sure = store.DateOf(*e.HighWater)
 	}
 	if e.Ended != nil && view.At != 0 {
 		view.At = uint32(e.Ended.Unix())
 	}
-	s.last = newChoice(view, match)
+	s.last = store.NewChoice(view, match)
 	return s
 }
 
 // has tells whether a walk over a range with p may have shown it. all is the
 // versions of its object.
-func (s *showing) has(all []version, p point) bool {
-	if !s.admits(p.spec, p.handling) {
+func (s *showing) has(all []store.Version, p point) bool {
+	if !s.Admits(p.Spec, p.Handling) {
 		return false
 	}
 	r, known := s.rivals[p.object]
@@ -270,30 +270,30 @@ func (s *showing) has(all []version, p point) bool {
 		r = s.rivalsAmong(all)
 		s.rivals[p.object] = r
 	}
-	oneSpec := !s.specsSet && !s.allSpecs
-	if r.spec == 0 || oneSpec && p.spec > r.spec {
-		r.first, r.last = p.instant, p.instant
-	} else if oneSpec && p.spec < r.spec {
+	oneSpec := !s.SpecsSet && !s.AllSpecs
+	if r.spec == 0 || oneSpec && p.Spec > r.spec {
+		r.first, r.last = p.Instant, p.Instant
+	} else if oneSpec && p.Spec < r.spec {
 		return false
 	}
-	return s.all || s.first && bytes.Compare(p.instant[:], r.first[:]) <= 0 || s.choice.last && bytes.Compare(p.instant[:], r.last[:]) >= 0 ||
-		slices.Contains(s.at, p.instant)
+	return s.All || s.First && bytes.Compare(p.Instant[:], r.first[:]) <= 0 || s.Choice.Last && bytes.Compare(p.Instant[:], r.last[:]) >= 0 ||
+		slices.Contains(s.At, p.Instant)
 }
 
 // rivalsAmong finds the rivals among the versions of one object.
-func (s *showing) rivalsAmong(all []version) (r rivals) {
+func (s *showing) rivalsAmong(all []store.Version) (r rivals) {
 	for _, v := range all {
-		if v.date > s.sure || !s.last.admits(v.spec, v.handling) || !s.specsSet && !s.allSpecs && v.spec < r.spec {
+		if v.Date > s.sure || !s.last.Admits(v.Spec, v.Handling) || !s.SpecsSet && !s.AllSpecs && v.Spec < r.spec {
 			continue
 		}
-		if r.spec == 0 || !s.specsSet && !s.allSpecs && v.spec > r.spec {
-			r = rivals{v.spec, v.instant, v.instant}
+		if r.spec == 0 || !s.SpecsSet && !s.AllSpecs && v.Spec > r.spec {
+			r = rivals{v.Spec, v.Instant, v.Instant}
 		}
-		if bytes.Compare(v.instant[:], r.first[:]) < 0 {
-			r.first = v.instant
+		if bytes.Compare(v.Instant[:], r.first[:]) < 0 {
+			r.first = v.Instant
 		}
-		if bytes.Compare(v.instant[:], r.last[:]) > 0 {
-			r.last = v.instant
+		if bytes.Compare(v.Instant[:], r.last[:]) > 0 {
+			r.last = v.Instant
 		}
 	}
 	return r

@@ -8,6 +8,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"comity/stix"
+	"comity/store"
 )
 
 // idIndex finds a number by a 16-byte key that is as good as random, in 8 bytes
@@ -120,7 +121,7 @@ func buildIndex(tx *bbolt.Tx, id uuid.UUID) (*idIndex, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = c.eachRun(func(key stix.Key, d date, known bool) error {
+	err = c.eachRun(func(key stix.Key, d store.Date, known bool) error {
 		for del.date < d {
 			if err := del.next(); err != nil {
 				return err
@@ -131,7 +132,7 @@ func buildIndex(tx *bbolt.Tx, id uuid.UUID) (*idIndex, error) {
 		}
 		if del.date == d {
 			// Follow the successors to the one that is still there.
-			for tomb := del.value; tomb != nil && d != 0; tomb = tombs.Get(d.key()) {
+			for tomb := del.value; tomb != nil && d != 0; tomb = tombs.Get(dateKey(d)) {
 				d = successor(tomb)
 			}
 		}
@@ -148,7 +149,7 @@ func buildIndex(tx *bbolt.Tx, id uuid.UUID) (*idIndex, error) {
 }
 
 // indexChange is the change of an index entry, in dates; 0 is none.
-type indexChange struct{ from, to date }
+type indexChange struct{ from, to store.Date }
 
 // apply brings the index to the state of e, which was committed.
 func (c *collectionTx) apply(x *idIndex) {
@@ -164,7 +165,7 @@ func (c *collectionTx) apply(x *idIndex) {
 
 // indexed is the date of the record that stands for an id, as of this
 // transaction; 0 if the id is not there.
-func (c *collectionTx) indexed(key stix.Key) (date, error) {
+func (c *collectionTx) indexed(key stix.Key) (store.Date, error) {
 	if a, ok := c.indexChanges[key]; ok {
 		return a.to, nil
 	}
@@ -173,7 +174,7 @@ func (c *collectionTx) indexed(key stix.Key) (date, error) {
 }
 
 // setIndexed notes that another record stands for the id; 0: none does.
-func (c *collectionTx) setIndexed(key stix.Key, from, to date) {
+func (c *collectionTx) setIndexed(key stix.Key, from, to store.Date) {
 	if a, ok := c.indexChanges[key]; ok {
 		from = a.from
 	}
@@ -182,9 +183,9 @@ func (c *collectionTx) setIndexed(key stix.Key, from, to date) {
 
 // verified is the date among the candidates of the index that does lead to a
 // record of key, and that record; 0 if none does.
-func (c *collection) verified(key stix.Key, candidates []uint64) (date, record, error) {
+func (c *collection) verified(key stix.Key, candidates []uint64) (store.Date, record, error) {
 	for _, ms := range candidates {
-		d := date(ms * 1000)
+		d := store.Date(ms * 1000)
 		r, _, err := c.record(d)
 		if err != nil {
 			return 0, nil, err

@@ -9,6 +9,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"comity/stix"
+	"comity/store"
 	"comity/taxii/audit"
 	"comity/taxii/exchange"
 )
@@ -142,40 +143,10 @@ func subBucket(in *bbolt.Bucket, name []byte) (*bbolt.Bucket, error) {
 	return b, err
 }
 
-// date is date_added in µs since 1970; 0 is none.
-type date uint64
-
-func dateOf(t time.Time) date { return date(max(t.UnixMicro(), 0)) }
-
-func (d date) time() time.Time { return time.UnixMicro(int64(d)).UTC() }
-
-func (d date) key() []byte { return binary.BigEndian.AppendUint64(nil, uint64(d)) }
-
-// pointer is the date as an audit entry has it; nil if there is none.
-func (d date) pointer() *time.Time {
-	if d == 0 {
-		return nil
-	}
-	t := d.time()
-	return &t
-}
+func dateKey(d store.Date) []byte { return binary.BigEndian.AppendUint64(nil, uint64(d)) }
 
 // numberKey is the key of what is numbered.
 func numberKey(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
-
-// instant is a point in time that sorts as bytes: seconds since 1970 with the
-// sign bit flipped, and nanoseconds.
-type instant [12]byte
-
-func instantOf(t time.Time) (i instant) {
-	binary.BigEndian.PutUint64(i[:], uint64(t.Unix())^1<<63)
-	binary.BigEndian.PutUint32(i[8:], uint32(t.Nanosecond()))
-	return i
-}
-
-func (i instant) time() time.Time {
-	return time.Unix(int64(binary.BigEndian.Uint64(i[:])^1<<63), int64(binary.BigEndian.Uint32(i[8:]))).UTC()
-}
 
 // pieceLen is how long a value of run or parts may be, with the shorter of their
 // keys: bbolt splits no page of up to four entries, and writes it again for each
@@ -185,7 +156,7 @@ const pieceLen = (pageSize-16)/4 - 16 - 16
 // added is what run says of a record.
 type added struct {
 	key   stix.Key
-	date  date
+	date  store.Date
 	known bool // the id was known before: the index has it
 }
 
@@ -206,21 +177,21 @@ func packRun(list []added) (k, value []byte, others []added) {
 		}
 		value, last = binary.AppendUvarint(append(value, a.key[:]...), ms), a.date
 	}
-	return first.key(), value, list
+	return dateKey(first), value, list
 }
 
-func verKey(key stix.Key, v version) []byte {
+func verKey(key stix.Key, v store.Version) []byte {
 	b := make([]byte, 0, 37)
 	b = append(b, key[:]...)
-	b = append(b, v.spec)
-	b = append(b, v.instant[:]...)
-	return binary.BigEndian.AppendUint64(b, uint64(v.date))
+	b = append(b, v.Spec)
+	b = append(b, v.Instant[:]...)
+	return binary.BigEndian.AppendUint64(b, uint64(v.Date))
 }
 
-func verValue(v version) []byte {
-	value := append(make([]byte, 0, verValueLen), byte(v.handling.TLP), byte(v.handling.Barred))
-	value = binary.BigEndian.AppendUint32(value, v.handling.Until)
-	if v.none {
+func verValue(v store.Version) []byte {
+	value := append(make([]byte, 0, verValueLen), byte(v.Handling.TLP), byte(v.Handling.Barred))
+	value = binary.BigEndian.AppendUint32(value, v.Handling.Until)
+	if v.None {
 		return append(value, flagNone)
 	}
 	return append(value, 0)
@@ -229,22 +200,22 @@ func verValue(v version) []byte {
 const verValueLen = 1 + 1 + 4 + 1
 
 // parseVer reads an entry of ver; false if it is damaged.
-func parseVer(k, value []byte) (v version, ok bool) {
+func parseVer(k, value []byte) (v store.Version, ok bool) {
 	if len(k) != 37 || len(value) != verValueLen {
 		return v, false
 	}
-	v.spec = k[16]
-	copy(v.instant[:], k[17:])
-	v.date = date(binary.BigEndian.Uint64(k[29:]))
-	v.handling = exchange.Handling{TLP: stix.TLP(value[0]), Barred: exchange.Actions(value[1]), Until: binary.BigEndian.Uint32(value[2:])}
-	v.none = value[6]&flagNone != 0
+	v.Spec = k[16]
+	copy(v.Instant[:], k[17:])
+	v.Date = store.Date(binary.BigEndian.Uint64(k[29:]))
+	v.Handling = exchange.Handling{TLP: stix.TLP(value[0]), Barred: exchange.Actions(value[1]), Until: binary.BigEndian.Uint32(value[2:])}
+	v.None = value[6]&flagNone != 0
 	return v, true
 }
 
-func tombstone(when time.Time, key stix.Key, v version, successor date) []byte {
+func tombstone(when time.Time, key stix.Key, v store.Version, successor store.Date) []byte {
 	b := binary.BigEndian.AppendUint64(nil, uint64(when.UnixMicro()))
 	b = append(b, key[:]...)
-	b = append(b, v.instant[:]...)
+	b = append(b, v.Instant[:]...)
 	return binary.BigEndian.AppendUint64(b, uint64(successor))
 }
 
@@ -252,11 +223,11 @@ const tombstoneLen = 8 + 16 + 12 + 8
 
 // successor is the record that stood for the id in the index once the one with
 // this tombstone was deleted; 0 if that one did not stand for it, or was the last.
-func successor(tomb []byte) date {
+func successor(tomb []byte) store.Date {
 	if len(tomb) != tombstoneLen {
 		return 0
 	}
-	return date(binary.BigEndian.Uint64(tomb[tombstoneLen-8:]))
+	return store.Date(binary.BigEndian.Uint64(tomb[tombstoneLen-8:]))
 }
 
 // typeName is the name of the bucket of a type.
@@ -268,7 +239,7 @@ func isType(name []byte) bool { return len(name) == 4+2 && string(name[:4]) == "
 // head is the counters of a collection.
 type head struct {
 	live, hist uint64
-	last       date // the last date_added ever given
+	last       store.Date // the last date_added ever given
 	types      uint64
 }
 
@@ -283,7 +254,7 @@ func (h head) bytes() []byte {
 func parseHead(b []byte) (h head) {
 	if len(b) == 32 {
 		h.live, h.hist = binary.BigEndian.Uint64(b), binary.BigEndian.Uint64(b[8:])
-		h.last, h.types = date(binary.BigEndian.Uint64(b[16:])), binary.BigEndian.Uint64(b[24:])
+		h.last, h.types = store.Date(binary.BigEndian.Uint64(b[16:])), binary.BigEndian.Uint64(b[24:])
 	}
 	return h
 }

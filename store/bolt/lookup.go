@@ -18,9 +18,9 @@ func (s *Store) Has(ctx context.Context, g exchange.Grant, id stix.ID) (seen boo
 	if !g.CanRead() {
 		return false, ctx.Err()
 	}
-	err = s.lookupVersions(ctx, g, [][16]byte{id.Key()}, func(_ int, _ *collection, vs []version) error {
-		c := choice{view: g.View(), all: true, allSpecs: true}
-		seen = len(c.pick(vs)) > 0
+	err = s.lookupVersions(ctx, g, [][16]byte{id.Key()}, func(_ int, _ *collection, vs []store.Version) error {
+		c := store.Choice{View: g.View(), All: true, AllSpecs: true}
+		seen = len(c.Pick(vs)) > 0
 		return nil
 	})
 	return seen, err
@@ -39,18 +39,18 @@ func (s *Store) Labels(ctx context.Context, g exchange.Grant, keys []stix.Key) (
 		raw[i] = key
 	}
 	view := g.View()
-	err := s.lookupVersions(ctx, g, raw, func(i int, c *collection, vs []version) error {
-		var newest *version
+	err := s.lookupVersions(ctx, g, raw, func(i int, c *collection, vs []store.Version) error {
+		var newest *store.Version
 		for j := range vs {
-			if v := &vs[j]; (g.CanWrite() || view.Sees(v.handling)) && (newest == nil || v.compare(*newest) > 0) {
+			if v := &vs[j]; (g.CanWrite() || view.Sees(v.Handling)) && (newest == nil || v.Compare(*newest) > 0) {
 				newest = v
 			}
 		}
 		if newest == nil {
 			return nil
 		}
-		held[i] = exchange.Held{Known: true, Handling: newest.handling}
-		return c.define(&held[i], newest.date)
+		held[i] = exchange.Held{Known: true, Handling: newest.Handling}
+		return c.define(&held[i], newest.Date)
 	})
 	if err != nil {
 		return nil, err
@@ -59,7 +59,7 @@ func (s *Store) Labels(ctx context.Context, g exchange.Grant, keys []stix.Key) (
 }
 
 // define adds the object, if the record added at d is a marking definition.
-func (c *collection) define(held *exchange.Held, d date) error {
+func (c *collection) define(held *exchange.Held, d store.Date) error {
 	definition, ok := c.typeOf("marking-definition")
 	if !ok {
 		return nil
@@ -73,7 +73,7 @@ func (c *collection) define(held *exchange.Held, d date) error {
 
 // lookupVersions calls f with the versions of those keys that are in the collection
 // and of a type that the caller may see. None of what f gets outlives it.
-func (s *Store) lookupVersions(ctx context.Context, g exchange.Grant, keys [][16]byte, f func(int, *collection, []version) error) error {
+func (s *Store) lookupVersions(ctx context.Context, g exchange.Grant, keys [][16]byte, f func(int, *collection, []store.Version) error) error {
 	return s.lookup(ctx, g.ID(), keys, func(tx *bbolt.Tx, found [][]uint64) error {
 		c := openCollection(tx, g.ID())
 		if c == nil {

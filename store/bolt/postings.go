@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"go.etcd.io/bbolt"
+
+	"comity/store"
 )
 
 // The live records of a type are kept as pieces of ascending dates: the key is the
@@ -23,11 +25,11 @@ const postingLen = 256
 type posting struct {
 	pieces stream
 	rest   []byte // of the piece, behind date
-	date   date
+	date   store.Date
 }
 
 // newPosting stands at the first date that is not before from.
-func newPosting(b *bbolt.Bucket, from date) (p posting, err error) {
+func newPosting(b *bbolt.Bucket, from store.Date) (p posting, err error) {
 	p.date = never
 	if b == nil {
 		return p, nil
@@ -45,8 +47,8 @@ func newPosting(b *bbolt.Bucket, from date) (p posting, err error) {
 
 // seekPiece finds the piece that a date is in, if it is in any: the last one that
 // begins no later; nil if there is none.
-func seekPiece(c *bbolt.Cursor, d date) (k, v []byte) {
-	key := d.key()
+func seekPiece(c *bbolt.Cursor, d store.Date) (k, v []byte) {
+	key := dateKey(d)
 	switch k, v = c.Seek(key); {
 	case k == nil:
 		return c.Last()
@@ -73,17 +75,17 @@ func (p *posting) next() error {
 		if n <= 0 {
 			return damaged("an entry of type is cut off")
 		}
-		p.date, p.rest = last+date(ms)*1000, p.rest[n:]
+		p.date, p.rest = last+store.Date(ms)*1000, p.rest[n:]
 	}
 	if p.date <= last {
-		return damaged("type does not ascend at %s", last.time())
+		return damaged("type does not ascend at %s", last.Time())
 	}
 	return nil
 }
 
 // posted says that a record of a type is in live now, or no longer.
 type posted struct {
-	date date
+	date store.Date
 	live bool
 }
 
@@ -113,7 +115,7 @@ func repost(b *bbolt.Bucket, changes []posted) (others []posted, err error) {
 	if k != nil {
 		err = piece.set(k, v)
 	}
-	first, dates := piece.date, []date(nil)
+	first, dates := piece.date, []store.Date(nil)
 	for err == nil && piece.date != never {
 		if dates = append(dates, piece.date); len(piece.rest) == 0 {
 			break
@@ -141,7 +143,7 @@ func repost(b *bbolt.Bucket, changes []posted) (others []posted, err error) {
 		changes = changes[1:]
 	}
 	if first != never && (len(dates) == 0 || dates[0] != first) {
-		if err := b.Delete(first.key()); err != nil {
+		if err := b.Delete(dateKey(first)); err != nil {
 			return nil, err
 		}
 	}
@@ -149,7 +151,7 @@ func repost(b *bbolt.Bucket, changes []posted) (others []posted, err error) {
 }
 
 // putPieces writes ascending dates.
-func putPieces(b *bbolt.Bucket, dates []date) error {
+func putPieces(b *bbolt.Bucket, dates []store.Date) error {
 	for len(dates) > 0 {
 		first, last := dates[0], dates[0]
 		value := make([]byte, 0, postingLen)
@@ -157,7 +159,7 @@ func putPieces(b *bbolt.Bucket, dates []date) error {
 			value = binary.AppendUvarint(value, uint64(dates[0]-last)/1000)
 			last = dates[0]
 		}
-		if err := b.Put(first.key(), value); err != nil {
+		if err := b.Put(dateKey(first), value); err != nil {
 			return err
 		}
 	}

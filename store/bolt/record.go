@@ -8,6 +8,7 @@ import (
 	"math"
 
 	"comity/stix"
+	"comity/store"
 	"comity/taxii"
 	"comity/taxii/exchange"
 )
@@ -51,14 +52,14 @@ func appendDraft(dst []byte, o *stix.Object) []byte {
 }
 
 // finish fills in the rest of a draft.
-func (r record) finish(v version, number uint16, multi bool) {
+func (r record) finish(v store.Version, number uint16, multi bool) {
 	binary.BigEndian.PutUint16(r[4:], number)
-	r[6], r[7], r[8] = 0, byte(v.handling.TLP), byte(v.handling.Barred)
-	binary.BigEndian.PutUint32(r[9:], v.handling.Until)
-	if v.spec == spec20 {
+	r[6], r[7], r[8] = 0, byte(v.Handling.TLP), byte(v.Handling.Barred)
+	binary.BigEndian.PutUint32(r[9:], v.Handling.Until)
+	if v.Spec == store.Spec20 {
 		r[6] |= flagSpec20
 	}
-	if v.none {
+	if v.None {
 		r[6] |= flagNone
 	}
 	if multi {
@@ -99,12 +100,12 @@ func (r record) checksum(sum uint32) uint32 { return crc32.Update(sum, castagnol
 
 // verify says what is damaged, nil if nothing is, and the sum of the JSON. Nothing
 // else may be asked of a record before.
-func (r record) verify(d date) (sum uint32, err error) {
+func (r record) verify(d store.Date) (sum uint32, err error) {
 	if len(r) <= headerLen {
-		return 0, damaged("the record added %s is cut off", taxii.FormatTime(d.time()))
+		return 0, damaged("the record added %s is cut off", taxii.FormatTime(d.Time()))
 	}
 	if sum = r.sum(); binary.BigEndian.Uint32(r) != r.checksum(sum) {
-		return 0, damaged("the record added %s does not match its checksum", taxii.FormatTime(d.time()))
+		return 0, damaged("the record added %s does not match its checksum", taxii.FormatTime(d.Time()))
 	}
 	return sum, nil
 }
@@ -124,13 +125,13 @@ func (r record) handling() exchange.Handling {
 
 func (r record) spec() byte {
 	if r.is(flagSpec20) {
-		return spec20
+		return store.Spec20
 	}
-	return spec21
+	return store.Spec21
 }
 
-func (r record) version(d date) version {
-	return version{date: d, instant: r.instant(d), spec: r.spec(), handling: r.handling(), none: r.is(flagNone)}
+func (r record) version(d store.Date) store.Version {
+	return store.Version{Date: d, Instant: r.instant(d), Spec: r.spec(), Handling: r.handling(), None: r.is(flagNone)}
 }
 
 // with is a copy of r with the multi flag as given.
@@ -155,13 +156,13 @@ func (r record) of(key stix.Key) bool {
 }
 
 // instant is the version: modified, else created, else date_added.
-func (r record) instant(d date) instant {
+func (r record) instant(d store.Date) store.Instant {
 	if r.is(flagNone) {
-		return instantOf(d.time())
+		return store.InstantOf(d.Time())
 	}
 	text, _ := r.versionText(d)
 	t, _ := stix.ParseTimestamp(text) // check tells what cannot be read
-	return instantOf(t.Time())
+	return store.InstantOf(t.Time())
 }
 
 // id is the object's identifier.
@@ -175,9 +176,9 @@ func (r record) id() (stix.ID, error) {
 
 // versionText is modified or created as spelled in the object, else its
 // date_added.
-func (r record) versionText(d date) (string, error) {
+func (r record) versionText(d store.Date) (string, error) {
 	if r.is(flagNone) {
-		return taxii.FormatTime(d.time()), nil
+		return taxii.FormatTime(d.Time()), nil
 	}
 	if s, ok := r.text(15); ok {
 		return s, nil

@@ -81,7 +81,7 @@ func (s *Store) rehearse(ctx context.Context, r *rehearsal, g exchange.Grant, it
 type rehearsal struct {
 	*collection // as of the part that is looked at; nil if nothing was ever added
 	candidates  map[stix.Key][]uint64
-	last        date // given last
+	last        store.Date // given last
 
 	added    []rehearsed
 	newest   map[stix.Key]int32 // of each id: where it is in added
@@ -91,9 +91,9 @@ type rehearsal struct {
 
 // rehearsed is one version that would have been added.
 type rehearsed struct {
-	date              date
-	instant           instant
-	created, modified instant
+	date              store.Date
+	instant           store.Instant
+	created, modified store.Instant
 	creator           string
 	digest            [16]byte // of the canonical content
 	before            int32    // the version of the same id rehearsed before it; -1: none
@@ -101,8 +101,8 @@ type rehearsed struct {
 	none, revoked     bool
 }
 
-func (v *rehearsed) version() version {
-	return version{date: v.date, instant: v.instant, spec: v.spec, none: v.none}
+func (v *rehearsed) version() store.Version {
+	return store.Version{Date: v.date, Instant: v.instant, Spec: v.spec, None: v.none}
 }
 
 func digestOf(o *stix.Object) [16]byte {
@@ -123,7 +123,7 @@ func (r *rehearsal) of(key stix.Key) iter.Seq[*rehearsed] {
 }
 
 // stored is the date of a record of an id that is in the collection; 0 if there is none.
-func (r *rehearsal) stored(key stix.Key) (date, error) {
+func (r *rehearsal) stored(key stix.Key) (store.Date, error) {
 	if r.collection == nil {
 		return 0, nil
 	}
@@ -132,7 +132,7 @@ func (r *rehearsal) stored(key stix.Key) (date, error) {
 }
 
 // indexed implements contents.
-func (r *rehearsal) indexed(key stix.Key) (date, error) {
+func (r *rehearsal) indexed(key stix.Key) (store.Date, error) {
 	for v := range r.of(key) {
 		return v.date, nil
 	}
@@ -140,9 +140,9 @@ func (r *rehearsal) indexed(key stix.Key) (date, error) {
 }
 
 // twin implements contents.
-func (r *rehearsal) twin(key stix.Key, _ date, v version, o *stix.Object) (date, bool, error) {
+func (r *rehearsal) twin(key stix.Key, _ store.Date, v store.Version, o *stix.Object) (store.Date, bool, error) {
 	for w := range r.of(key) {
-		if w.version().same(v) {
+		if w.version().Same(v) {
 			return w.date, w.digest == digestOf(o), nil
 		}
 	}
@@ -154,8 +154,8 @@ func (r *rehearsal) twin(key stix.Key, _ date, v version, o *stix.Object) (date,
 }
 
 // lineage implements contents.
-func (r *rehearsal) lineage(key stix.Key, _ date) (lineage stix.Lineage, err error) {
-	var newest version
+func (r *rehearsal) lineage(key stix.Key, _ store.Date) (lineage stix.Lineage, err error) {
+	var newest store.Version
 	d, err := r.stored(key)
 	if err == nil && d != 0 {
 		var found record
@@ -164,9 +164,9 @@ func (r *rehearsal) lineage(key stix.Key, _ date) (lineage stix.Lineage, err err
 		}
 	}
 	for v := range r.of(key) {
-		if newest.date == 0 || v.version().compare(newest) > 0 {
+		if newest.Date == 0 || v.version().Compare(newest) > 0 {
 			newest = v.version()
-			lineage = stix.Lineage{Created: v.created.time(), Modified: v.modified.time(), Creator: v.creator, Revoked: v.revoked}
+			lineage = stix.Lineage{Created: v.created.Time(), Modified: v.modified.Time(), Creator: v.creator, Revoked: v.revoked}
 		}
 	}
 	return lineage, err
@@ -191,13 +191,13 @@ func (r *rehearsal) takesType(name string) bool {
 }
 
 // next implements contents.
-func (r *rehearsal) next(now time.Time) date {
+func (r *rehearsal) next(now time.Time) store.Date {
 	r.last = after(r.last, now)
 	return r.last
 }
 
 // insert implements contents.
-func (r *rehearsal) insert(d draft, _ date, v version, o *stix.Object) error {
+func (r *rehearsal) insert(d draft, _ store.Date, v store.Version, o *stix.Object) error {
 	l := stix.LineageOf(o.Raw)
 	creator, ok := r.creators[l.Creator]
 	if !ok {
@@ -210,8 +210,8 @@ func (r *rehearsal) insert(d draft, _ date, v version, o *stix.Object) error {
 	}
 	r.newest[d.key] = int32(len(r.added))
 	r.added = append(r.added, rehearsed{
-		date: v.date, instant: v.instant, spec: v.spec, none: v.none, digest: digestOf(o), before: before,
-		created: instantOf(l.Created), modified: instantOf(l.Modified), creator: creator, revoked: l.Revoked,
+		date: v.Date, instant: v.Instant, spec: v.Spec, none: v.None, digest: digestOf(o), before: before,
+		created: store.InstantOf(l.Created), modified: store.InstantOf(l.Modified), creator: creator, revoked: l.Revoked,
 	})
 	return nil
 }

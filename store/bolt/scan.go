@@ -20,8 +20,8 @@ func (s *Store) Scan(ctx context.Context, g exchange.Grant, q store.Query) (*sto
 	}
 	page.Clear()
 	head := len(page.Buffer)
-	first, last := date(0), date(0)
-	standing, err := s.walk(ctx, g, q, func(d date, r record, sum uint32) {
+	first, last := store.Date(0), store.Date(0)
+	standing, err := s.walk(ctx, g, q, func(d store.Date, r record, sum uint32) {
 		if first == 0 {
 			first = d
 		} else {
@@ -31,14 +31,14 @@ func (s *Store) Scan(ctx context.Context, g exchange.Grant, q store.Query) (*sto
 		page.Buffer = append(page.Buffer, r.json()...)
 		page.Ends, page.Added, page.Sums = append(page.Ends, len(page.Buffer)-head), append(page.Added, int64(d)), append(page.Sums, sum)
 		if q.Detail {
-			page.Details = append(page.Details, store.Detail{DateAdded: d.time(), Handling: r.handling()})
+			page.Details = append(page.Details, store.Detail{DateAdded: d.Time(), Handling: r.handling()})
 		}
 	})
 	if err != nil {
 		return nil, err
 	}
 	if page.Objects, page.Standing = page.Buffer[head:], standing; page.Len() > 0 {
-		page.First, page.Last = first.time(), last.time()
+		page.First, page.Last = first.Time(), last.Time()
 	}
 	return page, nil
 }
@@ -47,13 +47,13 @@ func (s *Store) Scan(ctx context.Context, g exchange.Grant, q store.Query) (*sto
 func (s *Store) Manifest(ctx context.Context, g exchange.Grant, q store.Query) (store.Manifest, error) {
 	var m store.Manifest
 	var unreadable error
-	standing, err := s.walk(ctx, g, q, func(d date, r record, _ uint32) {
+	standing, err := s.walk(ctx, g, q, func(d store.Date, r record, _ uint32) {
 		id, err := r.id()
 		version, err2 := r.versionText(d)
 		if err := firstOf(err, err2); err != nil && unreadable == nil {
-			unreadable = damaged("the record added %s: %w", d.time(), err)
+			unreadable = damaged("the record added %s: %w", d.Time(), err)
 		}
-		m.Records = append(m.Records, store.Record{ID: id, Version: version, Spec: specText(r.spec()), DateAdded: d.time()})
+		m.Records = append(m.Records, store.Record{ID: id, Version: version, Spec: store.SpecText(r.spec()), DateAdded: d.Time()})
 	})
 	if err := firstOf(err, unreadable); err != nil {
 		return store.Manifest{}, err
@@ -66,15 +66,15 @@ func (s *Store) Manifest(ctx context.Context, g exchange.Grant, q store.Query) (
 type scan struct {
 	*collection
 	ctx     context.Context
-	choice  choice
-	types   []string // asked for and visible; nil: all
-	numbers []uint16 // of those types
-	from    date     // inclusive
+	choice  store.Choice
+	types   []string   // asked for and visible; nil: all
+	numbers []uint16   // of those types
+	from    store.Date // inclusive
 	limit   int
 	max     int // bytes; 0: no bound
-	chosen  map[stix.Key][]date
+	chosen  map[stix.Key][]store.Date
 
-	each  func(date, record, uint32) // what the page gets, with the sum of the JSON; the record does not outlive the call
+	each  func(store.Date, record, uint32) // what the page gets, with the sum of the JSON; the record does not outlive the call
 	count int
 	size  int
 	more  bool
@@ -83,14 +83,14 @@ type scan struct {
 
 // walk finds the page that q means, hands it to each, entry by entry, and tells
 // how long it stands.
-func (s *Store) walk(ctx context.Context, g exchange.Grant, q store.Query, each func(date, record, uint32)) (standing store.Standing, err error) {
+func (s *Store) walk(ctx context.Context, g exchange.Grant, q store.Query, each func(store.Date, record, uint32)) (standing store.Standing, err error) {
 	if err := ctx.Err(); err != nil || !g.CanRead() {
 		return standing, err
 	}
 	view := g.View()
 	standing.Asked = view.At
-	sc := &scan{ctx: ctx, choice: newChoice(view, q.Match), types: narrowed(q.Types, &view), limit: max(q.Limit, 1), max: q.MaxBytes, each: each}
-	if sc.from = dateOf(q.After); !q.After.IsZero() {
+	sc := &scan{ctx: ctx, choice: store.NewChoice(view, q.Match), types: store.Narrowed(q.Types, &view), limit: max(q.Limit, 1), max: q.MaxBytes, each: each}
+	if sc.from = store.DateOf(q.After); !q.After.IsZero() {
 		sc.from++
 	}
 	run := func(tx *bbolt.Tx, found [][]uint64, keys [][16]byte) error {
@@ -98,14 +98,14 @@ func (s *Store) walk(ctx context.Context, g exchange.Grant, q store.Query, each 
 			return nil
 		}
 		standing.State = sc.state()
-		standing.HighWater = sc.readHead().last.time()
+		standing.HighWater = sc.readHead().last.Time()
 		if sc.numbers = sc.typeNumbers(sc.types); sc.types != nil && sc.numbers == nil {
 			return nil
 		}
 		switch {
 		case q.IDs != nil:
 			return sc.byID(keys, found)
-		case !sc.choice.onlyLast():
+		case !sc.choice.OnlyLast():
 			return sc.everything()
 		case sc.types != nil && sc.rare():
 			return sc.byType()
@@ -118,7 +118,7 @@ func (s *Store) walk(ctx context.Context, g exchange.Grant, q store.Query, each 
 		keys := idKeys(q.IDs)
 		err = s.lookup(ctx, g.ID(), keys, func(tx *bbolt.Tx, found [][]uint64) error { return run(tx, found, keys) })
 	}
-	standing.More, standing.Until = sc.more, sc.choice.until
+	standing.More, standing.Until = sc.more, sc.choice.Until
 	return standing, err
 }
 
@@ -156,7 +156,7 @@ func (sc *scan) rare() bool {
 }
 
 // take adds a record with that sum to the page; false if the page was full.
-func (sc *scan) take(d date, r record, sum uint32) bool {
+func (sc *scan) take(d store.Date, r record, sum uint32) bool {
 	size := len(r.json())
 	if sc.count > 0 {
 		size++ // the comma
@@ -173,13 +173,13 @@ func (sc *scan) take(d date, r record, sum uint32) bool {
 
 // takeNamed takes the record that the bucket of that name says was added at d, if
 // it is of a type asked for; false if the page was full.
-func (sc *scan) takeNamed(bucket []byte, d date) (bool, error) {
+func (sc *scan) takeNamed(bucket []byte, d store.Date) (bool, error) {
 	r, _, err := sc.record(d)
 	if err != nil {
 		return false, err
 	}
 	if r == nil {
-		return false, damaged("%s names a record added %s that is not there", bucket, d.time())
+		return false, damaged("%s names a record added %s that is not there", bucket, d.Time())
 	}
 	return !sc.wanted(r) || sc.take(d, r, r.sum()), nil
 }

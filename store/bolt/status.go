@@ -30,7 +30,7 @@ const statusHeadLen = 61
 
 func appendStatus(b []byte, h statusHead) []byte {
 	b = append(append(b, h.ID[:]...), h.Collection[:]...)
-	requested := instantOf(h.Requested)
+	requested := store.InstantOf(h.Requested)
 	b = append(b, requested[:]...)
 	for _, n := range []int{h.Successes, h.Failures, h.Stored, h.Parts} {
 		b = binary.BigEndian.AppendUint32(b, uint32(n))
@@ -46,7 +46,7 @@ func parseStatus(b []byte) (h statusHead, err error) {
 	if len(b) < statusHeadLen {
 		return h, damaged("the head of a status is cut off")
 	}
-	h.ID, h.Collection, h.Requested = uuid.UUID(b[:16]), uuid.UUID(b[16:32]), instant(b[32:44]).time()
+	h.ID, h.Collection, h.Requested = uuid.UUID(b[:16]), uuid.UUID(b[16:32]), store.Instant(b[32:44]).Time()
 	for i, n := range []*int{&h.Successes, &h.Failures, &h.Stored, &h.Parts} {
 		*n = int(binary.BigEndian.Uint32(b[44+4*i:]))
 	}

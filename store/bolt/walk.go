@@ -6,6 +6,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"comity/stix"
+	"comity/store"
 )
 
 // The four ways through a collection. Each hands what the query means to take,
@@ -45,7 +46,7 @@ func (sc *scan) newestOnly() error {
 		if err != nil {
 			return err
 		}
-		if sc.wanted(r) && sc.choice.admits(r.spec(), r.handling()) && !sc.take(live.date, r, sum) {
+		if sc.wanted(r) && sc.choice.Admits(r.spec(), r.handling()) && !sc.take(live.date, r, sum) {
 			return nil
 		}
 		if err := live.next(); err != nil {
@@ -87,13 +88,13 @@ func (sc *scan) byType() error {
 				err = mixed.next()
 			}
 		} else {
-			k, v := live.Seek(d.key())
-			if k == nil || date(number(k)) != d {
-				return damaged("type names a record added %s that is not there", d.time())
+			k, v := live.Seek(dateKey(d))
+			if k == nil || store.Date(number(k)) != d {
+				return damaged("type names a record added %s that is not there", d.Time())
 			}
 			r := record(v)
 			var sum uint32
-			if sum, err = r.verify(d); err == nil && sc.choice.admits(r.spec(), r.handling()) {
+			if sum, err = r.verify(d); err == nil && sc.choice.Admits(r.spec(), r.handling()) {
 				ok = sc.take(d, r, sum)
 			}
 		}
@@ -138,7 +139,7 @@ func (sc *scan) everything() error {
 			return err
 		}
 		if streams[2].date < d {
-			return damaged("mixed names a record added %s that is not there", streams[2].date.time())
+			return damaged("mixed names a record added %s that is not there", streams[2].date.Time())
 		}
 		if sc.wanted(r) {
 			ok, err := sc.means(d, r, i == 0, streams[2].date == d)
@@ -176,16 +177,16 @@ func (sc *scan) wanted(r record) bool {
 
 // means tells whether the query means this version. Only an id that is mixed,
 // or the question for the first of several, takes a look at the others.
-func (sc *scan) means(d date, r record, live, mixed bool) (bool, error) {
+func (sc *scan) means(d store.Date, r record, live, mixed bool) (bool, error) {
 	c := &sc.choice
 	if !mixed {
-		if !c.admits(r.spec(), r.handling()) {
+		if !c.Admits(r.spec(), r.handling()) {
 			return false, nil
 		}
-		if c.all || c.last && live || c.at != nil && slices.Contains(c.at, r.instant(d)) || c.first && !r.is(flagMulti) {
+		if c.All || c.Last && live || c.At != nil && slices.Contains(c.At, r.instant(d)) || c.First && !r.is(flagMulti) {
 			return true, nil
 		}
-		if !c.first {
+		if !c.First {
 			return false, nil
 		}
 	}
@@ -201,19 +202,19 @@ const maxChosen = 10_000
 
 // chosenBy tells whether the query means the version of an id that was added
 // at d, by a look at all of them; once for each id.
-func (sc *scan) chosenBy(key stix.Key, d date) (bool, error) {
+func (sc *scan) chosenBy(key stix.Key, d store.Date) (bool, error) {
 	dates, ok := sc.chosen[key]
 	if !ok {
 		vs, err := sc.group(key)
 		if err != nil {
 			return false, err
 		}
-		for _, v := range sc.choice.pick(vs) {
-			dates = append(dates, v.date)
+		for _, v := range sc.choice.Pick(vs) {
+			dates = append(dates, v.Date)
 		}
 		slices.Sort(dates)
 		if sc.chosen == nil || len(sc.chosen) >= maxChosen {
-			sc.chosen = map[stix.Key][]date{}
+			sc.chosen = map[stix.Key][]store.Date{}
 		}
 		sc.chosen[key] = dates
 	}
@@ -223,7 +224,7 @@ func (sc *scan) chosenBy(key stix.Key, d date) (bool, error) {
 
 // takeMixed takes the record at d, of a mixed id, if the query means it; false
 // if the page was full.
-func (sc *scan) takeMixed(d date, key []byte) (bool, error) {
+func (sc *scan) takeMixed(d store.Date, key []byte) (bool, error) {
 	if len(key) != 16 {
 		return false, damaged("an entry of mixed is malformed")
 	}
@@ -236,7 +237,7 @@ func (sc *scan) takeMixed(d date, key []byte) (bool, error) {
 
 // byID looks each id up.
 func (sc *scan) byID(keys [][16]byte, found [][]uint64) error {
-	var dates []date
+	var dates []store.Date
 	for i, key := range keys {
 		at, r, err := sc.verified(key, found[i])
 		if err != nil {
@@ -249,9 +250,9 @@ func (sc *scan) byID(keys [][16]byte, found [][]uint64) error {
 		if err != nil {
 			return err
 		}
-		for _, v := range sc.choice.pick(vs) {
-			if v.date >= sc.from {
-				dates = append(dates, v.date)
+		for _, v := range sc.choice.Pick(vs) {
+			if v.Date >= sc.from {
+				dates = append(dates, v.Date)
 			}
 		}
 	}
