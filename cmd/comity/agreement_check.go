@@ -145,6 +145,11 @@ func replace(name string, write func(io.Writer) error) error {
 	if info, err := os.Stat(name); err == nil {
 		mode = info.Mode().Perm()
 	}
+	return writeFile(name, mode, write)
+}
+
+// writeFile is replace with the permissions given.
+func writeFile(name string, mode os.FileMode, write func(io.Writer) error) error {
 	f, err := os.CreateTemp(filepath.Dir(name), ".new-*")
 	if err != nil {
 		return err

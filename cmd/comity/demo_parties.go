@@ -42,7 +42,7 @@ func (p *play) found() error {
 		return err
 	}
 	if _, err := call[json.RawMessage](p.shell, "init", admin.Init{
-		ID: demoCentre, Name: "INTERPOL Global Complex for Innovation", Country: "SG",
+		ID: demoCentre, Name: "INTERPOL Global Complex for Innovation", Country: "SG", Contact: "cfc@igci.example",
 		Namespace: demoNamespace, Key: p.keys[demoCentre].public,
 		Identity: string(report.ID(uuid.NewSHA1(uuid.NameSpaceURL, []byte(demoNamespace)), demoOperation, "identity", demoCentre)),
 	}); err != nil {

@@ -16,6 +16,7 @@ type initCmd struct {
 	Country   string `required:"" placeholder:"CC" help:"ISO 3166-1 code of the country it sits in."`
 	Namespace string `placeholder:"URL" help:"Ids the centre makes live in this namespace (default urn:comity:ID). It cannot be changed later."`
 	Identity  string `placeholder:"STIX-ID" help:"STIX identity of the centre; without it, one made in the namespace."`
+	Contact   string `placeholder:"TEXT" help:"Whom to ask about its reports, such as an address of mail; they name it."`
 	Key       string `placeholder:"FILE" help:"Private key that the centre signs with, as PEM; without it, a new one. It is kept in the data folder."`
 }
 
@@ -29,7 +30,7 @@ func (c *initCmd) Run(sh *shell) error {
 	}
 	sh.creates = true
 	centre, err := call[exchange.Centre](sh, "init", admin.Init{
-		ID: c.Centre, Name: c.Name, Country: c.Country, Namespace: c.Namespace, Key: key, Identity: c.Identity,
+		ID: c.Centre, Name: c.Name, Country: c.Country, Namespace: c.Namespace, Key: key, Identity: c.Identity, Contact: c.Contact,
 	})
 	if err != nil {
 		if made {

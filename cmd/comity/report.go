@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"comity/stix"
 	"comity/stix/report"
 	"comity/taxii/admin"
 	"comity/taxii/operation"
@@ -106,41 +107,61 @@ type reportRenderCmd struct {
 	numbered
 	Format string `enum:"html,markdown,csv,jsonl" default:"html" help:"html, markdown, or its findings as csv or jsonl."`
 	Output string `short:"o" default:"." placeholder:"DIR" help:"Folder to write to (default: here)."`
+	Force  bool   `help:"Replace files that are there already."`
 }
 
-// Run writes NUMBER.html and NUMBER-annex.html, or what else the format is, and
-// prints their paths.
+// Run writes the files and prints their paths.
 func (c *reportRenderCmd) Run(sh *shell) error {
 	documents, err := c.read(sh)
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(c.Output, 0o777); err != nil {
+	paths, err := c.write(documents)
+	if err != nil {
 		return err
-	}
-	var paths []string
-	for _, d := range documents {
-		write, ending := d.HTML, ".html"
-		switch c.Format {
-		case "markdown":
-			write, ending = d.Markdown, ".md"
-		case "csv":
-			write, ending = func(w io.Writer) error { return report.CSV(w, d.Rows, time.Now()) }, ".csv"
-		case "jsonl":
-			write, ending = func(w io.Writer) error { return report.JSONLines(w, d.Rows, d.Number, time.Now()) }, ".jsonl"
-		}
-		if d.Annex {
-			ending = "-annex" + ending
-		}
-		path := filepath.Join(c.Output, filepath.Base(d.Number)+ending)
-		if err := replace(path, func(w io.Writer) error { return write(&printable{to: w}) }); err != nil {
-			return err
-		}
-		paths = append(paths, path)
 	}
 	return sh.print(paths, func(w io.Writer) {
 		for _, path := range paths {
 			fmt.Fprintln(w, path)
 		}
 	})
+}
+
+// write writes NUMBER.html and NUMBER-annex.html, or what else the format is, or
+// nothing if one of them is there. A file that is TLP:AMBER+STRICT or above can be
+// read by its owner alone.
+func (c *reportRenderCmd) write(documents []*report.Document) ([]string, error) {
+	if err := os.MkdirAll(c.Output, 0o777); err != nil {
+		return nil, err
+	}
+	paths := make([]string, len(documents))
+	for i, d := range documents {
+		ending := map[string]string{"html": ".html", "markdown": ".md", "csv": ".csv", "jsonl": ".jsonl"}[c.Format]
+		if d.Annex {
+			ending = "-annex" + ending
+		}
+		paths[i] = filepath.Join(c.Output, filepath.Base(d.Number)+ending)
+		if _, err := os.Lstat(paths[i]); err == nil && !c.Force {
+			return nil, fmt.Errorf("%s is there already; --force replaces it", paths[i])
+		}
+	}
+	for i, d := range documents {
+		write := d.HTML
+		switch c.Format {
+		case "markdown":
+			write = d.Markdown
+		case "csv":
+			write = func(w io.Writer) error { return report.CSV(w, d.Rows, time.Now()) }
+		case "jsonl":
+			write = func(w io.Writer) error { return report.JSONLines(w, d.Rows, d.Number, time.Now()) }
+		}
+		mode := os.FileMode(0o644)
+		if d.Label >= stix.AmberStrict {
+			mode = 0o600
+		}
+		if err := writeFile(paths[i], mode, func(w io.Writer) error { return write(&printable{to: w}) }); err != nil {
+			return nil, err
+		}
+	}
+	return paths, nil
 }

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"comity/stix/fusion"
 )
 
 // chart is a number of bars, and how each is drawn.
@@ -131,10 +133,11 @@ func networks(rows []Row) []bar {
 	}
 	var bars []bar
 	for network, n := range counts {
-		name := network.String()
+		address := fusion.Value{Type: "ipv6-addr", Text: network.Addr().String()}
 		if network.Addr().Is4() {
-			name = harmless(network.Addr().String()) + "/24"
+			address.Type = "ipv4-addr"
 		}
+		name := fmt.Sprintf("%s/%d", defang(address), network.Bits())
 		bars = append(bars, bar{Name: name, Count: n})
 	}
 	slices.SortFunc(bars, func(a, b bar) int { return cmp.Or(b.Count-a.Count, strings.Compare(a.Name, b.Name)) })

@@ -53,6 +53,9 @@ func (w *writer) provenance(p *part) string {
 		first + ". Sources per " + p.unit + " in table 2. Contributors are not named under their agreements.",
 		fmt.Sprintf("Operation: %s. Contributors to what is known of this country: %d%s.", cmp.Or(w.Title, w.Operation), sources, w.period()),
 	}
+	if w.Drafted != "" && w.Approved != "" {
+		lines = append(lines, fmt.Sprintf("Drafted by %s, approved by %s.", w.Drafted, w.Approved))
+	}
 	for _, t := range w.Tables {
 		line := t.Name
 		if !t.Dated.IsZero() {

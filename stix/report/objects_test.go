@@ -30,7 +30,7 @@ func cambodia() *report.Release {
 		At:        demo.Snapshot, Snapshot: demo.Snapshot,
 		From: time.Date(2017, 2, 1, 0, 0, 0, 0, time.UTC), To: demo.Snapshot,
 		Tables:  []report.Table{{Name: "geo.csv", Dated: time.Date(2017, 4, 1, 0, 0, 0, 0, time.UTC), Digest: "0123456789abcdef"}},
-		Sources: 3, PAP: stix.PAPGreen,
+		Sources: 3, PAP: stix.PAPGreen, Drafted: "igci/anna", Approved: "igci/ben",
 		Findings: []report.Finding{{
 			Entity: fusion.Entity{Kind: fusion.C2, Key: "198.18.32.26"},
 			Values: []fusion.Value{{Type: "domain-name", Text: "c2-02087.kh.example"}, {Type: "ipv4-addr", Text: "198.18.32.26"}},

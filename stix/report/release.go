@@ -23,6 +23,8 @@ type Release struct {
 	Sources   int       // distinct origins behind the findings that are not strict
 	// AllSources is the same of all findings, which only strict parts tell.
 	AllSources int
+	Drafted    string    // by which account; "": not said
+	Approved   string    // by which account, the second person's; "": not said
 	PAP        stix.PAP  // what may be done with them
 	Findings   []Finding // by kind and key
 	Papers     []Paper   // by number

@@ -19,6 +19,7 @@ type Init struct {
 	Namespace         string // ids the centre derives live in it; "" for one made from ID
 	Key               string // public, as in exchange.Organisation: what the centre signs with
 	Identity          string // STIX identity of the centre; "" for one made in Namespace
+	Contact           string // whom to ask about its reports; may be empty
 }
 
 // Init makes the centre; Conflict if there is one already.
@@ -39,7 +40,7 @@ func (s *Service) Init(ctx context.Context, by Actor, in Init) (exchange.Centre,
 		}
 		d.Centre = centre
 		return directoryEntry(d, by, in.ID, "centre %s made", in.ID), d.AddOrganisation(exchange.Organisation{
-			ID: in.ID, Kind: "international-body", Name: in.Name, Country: in.Country, Key: in.Key, Identity: in.Identity, Added: s.now(),
+			ID: in.ID, Kind: "international-body", Name: in.Name, Country: in.Country, Key: in.Key, Identity: in.Identity, Contact: in.Contact, Added: s.now(),
 		})
 	})
 	return centre, err

@@ -40,6 +40,7 @@ type Organisation struct {
 	Name      string    `json:"name"`
 	Country   string    `json:"country"` // ISO 3166-1 alpha-2
 	Parent    string    `json:"parent,omitempty"`
+	Contact   string    `json:"contact,omitempty"`  // whom to ask about what it publishes
 	Key       string    `json:"key,omitempty"`      // "ed25519:" and base64: what its agreements are signed with
 	Identity  string    `json:"identity,omitempty"` // STIX identity
 	Suspended bool      `json:"suspended"`          // has no grants until reinstated

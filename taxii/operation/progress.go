@@ -17,6 +17,8 @@ type progress struct {
 	Draft    *draft            `json:"draft,omitempty"`    // waits for a second person; nil if none does
 	First    *time.Time        `json:"first,omitempty"`    // when its reports and feeds were first published
 	Released *time.Time        `json:"released,omitempty"` // when they were last published: what came until then is in them
+	Drafted  string            `json:"drafted,omitempty"`  // the account that drafted what was last published
+	Approved string            `json:"approved,omitempty"` // the account that published it
 	Reworked uint64            `json:"reworked,omitempty"` // the audit entry up to which what was taken back has been reworked
 	Notes    map[string][]note `json:"notes,omitempty"`    // by the number of the report
 	Upheld   []string          `json:"upheld,omitempty"`   // ids of infrastructure about which the centre upheld a dispute

@@ -109,6 +109,7 @@ func (r *Runner) Publish(ctx context.Context, id string, by exchange.Principal) 
 	}
 	out = Release{Operation: id, By: by.Account, Digest: sum, Feeds: len(releases)}
 	for _, release := range releases {
+		release.Drafted, release.Approved = draft.By, by.Account
 		written, removed, err := o.write(ctx, &release, grants[release.Country])
 		if err != nil {
 			return out, fmt.Errorf("publish for %s: %w", release.Country, err)
@@ -123,6 +124,7 @@ func (r *Runner) Publish(ctx context.Context, id string, by exchange.Principal) 
 		now = later(now, input.last) // the clock of a collection may run ahead
 	}
 	progress.Draft, progress.Released, progress.Reworked = nil, &now, o.chain.Position()
+	progress.Drafted, progress.Approved = draft.By, by.Account
 	entries := append(o.derivations(s), audit.Entry{
 		Act: audit.Report, Account: by.Account, Org: by.Org, Home: by.Home, Digest: sum, Count: len(s.reports),
 		Text: fmt.Sprintf("%d reports published, drafted by %s", len(s.reports), draft.By), Parties: []string{by.Org},

@@ -55,7 +55,11 @@ func TestASecondPersonPublishes(t *testing.T) {
 	first, err := w.runner.Publish(t.Context(), op, ben)
 	w.must(err)
 	var notes []string
+	signed := 0
 	for _, o := range w.all(alias("car", "ncb-"+strings.ToLower(papers[0].Country))) {
+		if bytes.Contains(o.Raw, []byte("Drafted by igci/anna, approved by igci/ben.")) {
+			signed++
+		}
 		if bytes.Contains(o.Raw, []byte("Looked at twice.")) {
 			notes = append(notes, o.Type)
 			if !bytes.Contains(o.Raw, []byte(`"authors":["igci/anna"]`)) {
@@ -64,6 +68,7 @@ func TestASecondPersonPublishes(t *testing.T) {
 		}
 	}
 	equal(t, "what the analyst's words travel in", notes, []string{"note"})
+	equal(t, "reports that name both persons", signed > 0, true)
 
 	count := w.counts()
 	w.move(time.Hour)

@@ -37,9 +37,10 @@ func (o *operation) heading() report.Release {
 		Operation: o.text.ID, Title: o.text.Title, Namespace: o.namespace(), Snapshot: o.snapshot(), At: o.runner.now(),
 		Centre: report.Centre{Slug: centre.ID, Name: o.runner.policy.CentreName(), Unit: centre.ID + "-cfc"},
 		From:   o.rules.From, To: o.rules.To, Tables: o.tables, PAP: stix.PAPGreen,
+		Drafted: o.progress.Drafted, Approved: o.progress.Approved,
 	}
 	if org := o.runner.policy.Organisation(centre.ID); org != nil {
-		r.Centre.Identity, r.Centre.Since = stix.ID(org.Identity), org.Added
+		r.Centre.Identity, r.Centre.Since, r.Centre.Contact = stix.ID(org.Identity), org.Added, org.Contact
 	}
 	// The first release is dated at the snapshot: it says what was known then.
 	if o.progress.Released == nil && r.Snapshot.Before(r.At) {
@@ -170,7 +171,7 @@ func due(d agreement.Duration, since time.Time) time.Time {
 func digest(releases []report.Release) (string, error) {
 	sum := sha256.New()
 	for _, r := range releases {
-		r.At = time.Time{}
+		r.At, r.Drafted, r.Approved = time.Time{}, "", ""
 		r.Papers = slices.Clone(r.Papers)
 		for i := range r.Papers {
 			r.Papers[i].Acknowledge, r.Papers[i].Answer = time.Time{}, time.Time{}

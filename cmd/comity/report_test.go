@@ -1,0 +1,45 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"comity/stix"
+	"comity/stix/report"
+)
+
+// TestRenderedFilesAreKeptFromOthers holds that a strict report can be read by its
+// owner alone, also in place of a file that all could read, and that no file is
+// replaced unless that was asked for.
+func TestRenderedFilesAreKeptFromOthers(t *testing.T) {
+	documents := []*report.Document{{Number: "CAR-1", Label: stix.Amber}, {Number: "CAR-1", Annex: true, Label: stix.AmberStrict}}
+	for _, format := range []string{"html", "markdown", "csv", "jsonl"} {
+		c := reportRenderCmd{Format: format, Output: filepath.Join(t.TempDir(), "reports")}
+		paths, err := c.write(documents)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Remove(paths[0]); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(paths[1], 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.write(documents); err == nil || err.Error() != paths[1]+" is there already; --force replaces it" {
+			t.Errorf("a second time: %v", err)
+		}
+		if _, err := os.Stat(paths[0]); err == nil {
+			t.Errorf("%s was written beside one that is there", paths[0])
+		}
+		c.Force = true
+		if _, err := c.write(documents); err != nil {
+			t.Fatal(err)
+		}
+		for i, want := range []os.FileMode{0o644, 0o600} {
+			if info, err := os.Stat(paths[i]); err != nil || info.Mode().Perm() != want {
+				t.Errorf("%s has %v, want %v (%v)", paths[i], info.Mode().Perm(), want, err)
+			}
+		}
+	}
+}
