@@ -1,7 +1,6 @@
 package exchange
 
 import (
-	"slices"
 	"strings"
 
 	"comity/stix"
@@ -22,10 +21,11 @@ func (c *Collection) PersonalData(o *stix.Object) (reason, by string) {
 	if c.Terms.PersonalData == nil {
 		return "", ""
 	}
-	kind, pointer := c.personal(o.Type, o.Raw, o.Raw)
+	forbidden := c.forbidden(o.Raw)
+	kind, pointer := personal(forbidden, o.Type, o.Raw)
 	if kind == "" && o.Type == "observed-data" {
 		for m := rawjson.MembersOf(rawjson.Member(o.Raw, "objects")); m.Next() && kind == ""; {
-			if kind, pointer = c.personal(word(m.Value, "type"), m.Value, o.Raw); kind != "" {
+			if kind, pointer = personal(forbidden, word(m.Value, "type"), m.Value); kind != "" {
 				pointer = "/objects/" + pointerEscape.Replace(string(m.Name)) + pointer
 			}
 		}
@@ -36,31 +36,40 @@ func (c *Collection) PersonalData(o *stix.Object) (reason, by string) {
 	return c.refuse("personal_data", "%s is personal data (%s)", kind, pointer)
 }
 
-// personal is what the agreement forbids an object as, and the property that
-// says it is that; "" if it is not forbidden, or the labels of labelled allow
-// it.
-func (c *Collection) personal(typeName string, object, labelled []byte) (kind, pointer string) {
-	for _, forbidden := range c.Terms.PersonalData.Forbidden {
-		t, class, classed := strings.Cut(forbidden, ":")
-		if t != typeName || classed && class != word(object, "identity_class") || c.allowed(forbidden, labelled) {
-			continue
+// forbidden is what the agreement forbids, but for what the labels of the object
+// allow.
+func (c *Collection) forbidden(labelled []byte) (kinds []string) {
+	allowed := map[string]bool{}
+	for e := rawjson.ElementsOf(rawjson.Member(labelled, "labels")); e.Next(); {
+		label, ok := rawjson.Text(e.Value)
+		for _, exception := range c.Terms.PersonalData.AllowIf {
+			if kind, cut := strings.CutSuffix(exception, ":"+string(label)); ok && cut {
+				allowed[kind] = true
+			}
 		}
-		if classed {
-			return forbidden, "/identity_class"
-		}
-		return forbidden, "/type"
 	}
-	return "", ""
+	for _, kind := range c.Terms.PersonalData.Forbidden {
+		if !allowed[kind] {
+			kinds = append(kinds, kind)
+		}
+	}
+	return kinds
 }
 
-// allowed tells whether a label of the object makes an exception.
-func (c *Collection) allowed(forbidden string, object []byte) bool {
-	for e := rawjson.ElementsOf(rawjson.Member(object, "labels")); e.Next(); {
-		if label, ok := rawjson.Text(e.Value); ok && slices.Contains(c.Terms.PersonalData.AllowIf, forbidden+":"+string(label)) {
-			return true
+// personal is the forbidden kind that an object is of, and the property that says
+// so; "" if it is of none.
+func personal(forbidden []string, typeName string, object []byte) (kind, pointer string) {
+	for _, kind := range forbidden {
+		t, class, classed := strings.Cut(kind, ":")
+		switch {
+		case t != typeName || classed && class != word(object, "identity_class"):
+		case classed:
+			return kind, "/identity_class"
+		default:
+			return kind, "/type"
 		}
 	}
-	return false
+	return "", ""
 }
 
 // word is the text of a property, "" if it has none.

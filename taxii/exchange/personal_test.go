@@ -1,6 +1,8 @@
 package exchange_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	"comity/taxii/agreement"
@@ -16,6 +18,25 @@ func under(personal *agreement.PersonalData, retention *agreement.Retention) *ex
 			"retention":     {Agreement: "dea-x", Article: "8"},
 		},
 	}}
+}
+
+// Labels are read once, not once for every observable: an object of many of both
+// costs what its size costs.
+func TestPersonalDataReadsLabelsOnce(t *testing.T) {
+	c := under(&agreement.PersonalData{Forbidden: []string{"email-addr", "user-account"}, AllowIf: []string{"email-addr:a", "user-account:b"}}, nil)
+	const n = 300
+	var labels, objects []string
+	for i := range n {
+		labels = append(labels, fmt.Sprintf(`"label-%d"`, i))
+		objects = append(objects, fmt.Sprintf(`"%d":{"type":"email-addr"}`, i))
+	}
+	o := thing{ID: "observed-data/o", Extra: `"spec_version":"2.0","labels":[` + strings.Join(append(labels, `"a"`), ",") + `],"objects":{` + strings.Join(objects, ",") + `}`}.object(t)
+	if reason, _ := c.PersonalData(o); reason != "" {
+		t.Fatal(reason)
+	}
+	if got := testing.AllocsPerRun(10, func() { c.PersonalData(o) }); got > 10*n {
+		t.Errorf("%v allocations for %d observables and as many labels", got, n)
+	}
 }
 
 func TestPersonalData(t *testing.T) {
