@@ -8,16 +8,15 @@ import (
 	"comity/taxii/exchange"
 )
 
-// View asks what there is at a time, for an account or, without one, for the
-// operator.
+// View says whose view of the collections or grants is asked for, and at which time.
 type View struct {
-	As        string // "org/name"
+	As        string // "org/name"; "" for the operator, who sees everything
 	Agreement string
-	At        *time.Time // nil: now
+	At        *time.Time // nil for now
 }
 
-// Collection is one collection, as an account or the operator sees it. For the
-// operator the rights say whether anybody has them.
+// Collection is one collection as an account or the operator sees it. For the operator,
+// CanRead and CanWrite say whether anybody can.
 type Collection struct {
 	ID          string `json:"id"`
 	Alias       string `json:"alias"`
@@ -80,7 +79,7 @@ type Grant struct {
 	CanDelete    bool      `json:"can_delete"`
 	Agreement    string    `json:"agreement"`
 	Article      string    `json:"article"`
-	Letter       string    `json:"letter,omitempty"` // the reader letter it comes by
+	Letter       string    `json:"letter,omitempty"` // the reader letter behind it
 	From         time.Time `json:"from"`
 	Until        time.Time `json:"until"`
 	Digest       string    `json:"digest"` // of the agreement

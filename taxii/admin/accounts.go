@@ -13,7 +13,7 @@ import (
 	"comity/taxii/exchange"
 )
 
-// AddAccount is a new account with its password in the clear, "" for none.
+// AddAccount is a new account with its password in clear text; "" for none.
 type AddAccount struct {
 	exchange.Account
 	Secret string
@@ -42,12 +42,13 @@ func (s *Service) AddAccount(ctx context.Context, by Actor, in AddAccount) (out 
 	return out, err
 }
 
-// EditAccount changes what an account is for, or what proves it. What is nil stays.
+// EditAccount changes what an account is for, or its credentials. A nil field stays as
+// it is.
 type EditAccount struct {
 	ID                       string // "org/name"
 	Purposes                 []string
 	Action, For, Certificate *string
-	Secret                   *string    // a new password in the clear
+	Secret                   *string    // a new password in clear text
 	Expires                  *time.Time // the zero time for never
 }
 
@@ -154,7 +155,7 @@ type AddToken struct {
 	Expires *time.Time
 }
 
-// NewToken is a token, the only time it is shown.
+// NewToken is a token with its secret, which is never shown again.
 type NewToken struct {
 	ID      string     `json:"id"`
 	Account string     `json:"account"`
@@ -193,7 +194,7 @@ func (s *Service) Tokens(ctx context.Context) ([]*exchange.Token, error) {
 	return sorted(newest.Directory.Tokens), nil
 }
 
-// RevokeToken lets a token open nothing any more; NotFound if there is none.
+// RevokeToken makes a token useless for good; NotFound if there is none.
 func (s *Service) RevokeToken(ctx context.Context, by Actor, id string) (out exchange.Token, err error) {
 	err = s.amend(ctx, func(d *exchange.Directory) (entries []audit.Entry, err error) {
 		t, err := d.Token(id)

@@ -11,13 +11,12 @@ import (
 	"comity/taxii/exchange"
 )
 
-// ActOnAgreement suspends, reinstates or ends an agreement, from now on. A
-// suspended one is reinstated as it was; otherwise those who have withdrawn are let
-// back in: Party, or all of them.
+// ActOnAgreement suspends, reinstates or ends an agreement, from now on. Reinstate ends a
+// suspension; without one it lets parties that have withdrawn back in: Party, or all.
 type ActOnAgreement struct {
 	ID     string
 	Kind   exchange.ActKind // all but Withdraw
-	Party  string           // of Reinstate: who is let back in
+	Party  string           // of Reinstate: the party that is let back in; "" for all
 	Reason string
 }
 
@@ -28,7 +27,7 @@ func (s *Service) ActOnAgreement(ctx context.Context, by Actor, in ActOnAgreemen
 	if strings.TrimSpace(in.Reason) == "" {
 		return Agreement{}, taxii.Errorf(taxii.Invalid, "say why: the reason stays in the record")
 	}
-	if err := s.liftBars(ctx, in); err != nil {
+	if err := s.unblock(ctx, in); err != nil {
 		return Agreement{}, err
 	}
 	err := s.amend(ctx, func(d *exchange.Directory) ([]audit.Entry, error) {
@@ -79,8 +78,7 @@ func returning(in ActOnAgreement, deposit *exchange.Deposit, state exchange.Stat
 	return nil
 }
 
-// mayAct refuses an act that changes nothing: back are the members that it lets
-// back in.
+// mayAct refuses an act that changes nothing. back are the members that it lets back in.
 func mayAct(in ActOnAgreement, state exchange.State, back []string) error {
 	running := state == exchange.Signed || state == exchange.InForce || state == exchange.WindUp
 	switch {
@@ -108,9 +106,10 @@ func departed(deposit *exchange.Deposit) (orgs []string) {
 	return orgs
 }
 
-// liftBars lets back in what members took out when they withdrew. It comes
-// before the act, so that a kill between the two is repaired by trying again.
-func (s *Service) liftBars(ctx context.Context, in ActOnAgreement) error {
+// unblock lets the data of returning members be pushed again, which was blocked when they
+// withdrew. It runs before the act, so that after a kill between the two the command can
+// be repeated.
+func (s *Service) unblock(ctx context.Context, in ActOnAgreement) error {
 	policy, d, err := s.policy(ctx)
 	if err != nil || d.Agreements[in.ID] == nil {
 		return err
@@ -126,8 +125,8 @@ func (s *Service) liftBars(ctx context.Context, in ActOnAgreement) error {
 // Withdraw takes a party out of an agreement, with its data.
 type Withdraw struct{ ID, Party, Reason string }
 
-// Withdraw leaves the work to custody, which tells whoever has the data, removes it
-// and certifies that.
+// Withdraw lets custody tell whoever holds the data, remove the data and certify that.
+// Invalid without a reason, Conflict if the centre has no key.
 func (s *Service) Withdraw(ctx context.Context, by Actor, in Withdraw) (none audit.Certificate, err error) {
 	if strings.TrimSpace(in.Reason) == "" {
 		return none, taxii.Errorf(taxii.Invalid, "say why: the reason stays in the record")

@@ -2,9 +2,10 @@
 // commands reach it by taxii/admin/http, over the Unix socket of a running server or
 // in their own process.
 //
-// An act that changes something takes who asks for it, whom the audit record names.
-// No act sets a grant, for none can be set. The package reads and writes no files:
-// what is large comes by a reader and goes by a writer.
+// An act that changes something takes an Actor, whom the audit record names. An act on
+// behalf of an account names the account in its argument instead. No act sets a grant,
+// because grants follow from agreements alone. The package reads and writes no files:
+// large content comes from an io.Reader and goes to an io.Writer.
 package admin
 
 import (
@@ -35,11 +36,11 @@ func New(s store.Store, current *exchange.Current, in *intake.Intake, c *custody
 	return &Service{s, current, in, c, runner, now}
 }
 
-// Actor is who asks for an act: an account that has signed in, or the operator of
-// the machine. The zero Actor is an operator whose name is not known.
+// Actor is who carries out an act: an account that has signed in, or the operator of the
+// machine. The zero Actor is an operator whose name is not known.
 type Actor struct {
-	Account string // "org/name" of who has signed in; "" for the operator
-	User    string // of the operator: name and number on the machine, such as "ana(1000)"
+	Account string // "org/name" of the account that has signed in; "" for the operator
+	User    string // name and number of the operator on the machine, such as "ana(1000)"
 }
 
 // String is the actor as the audit record names it: the account, or the operator as
@@ -70,8 +71,8 @@ func errNoCentre() error {
 	return taxii.Errorf(taxii.Conflict, "this data folder has no centre yet; run comity init first")
 }
 
-// amend changes the directory of a centre that exists, together with the entries
-// that say so. Change may be called more than once.
+// amend changes the directory together with the entries that say so; Conflict if there
+// is no centre yet. It may call change more than once.
 func (s *Service) amend(ctx context.Context, change func(*exchange.Directory) ([]audit.Entry, error)) error {
 	return s.store.Amend(ctx, func(d *exchange.Directory) ([]audit.Entry, error) {
 		if d.Centre.ID == "" {
@@ -89,8 +90,8 @@ func (s *Service) at(t *time.Time) time.Time {
 	return s.now()
 }
 
-// principal is the account as if it had authenticated at that time. Conflict if
-// it could not.
+// principal is the caller that the account would be at that time. Conflict if the
+// account could not authenticate then.
 func principal(p *exchange.Policy, d *exchange.Directory, id string, at time.Time) (exchange.Principal, error) {
 	account, err := d.Account(id)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 type Agreement struct {
 	ID          string         `json:"id"`
 	Kind        string         `json:"kind"`
-	Version     int64          `json:"version"` // the one that counts, or the last while none is signed
+	Version     int64          `json:"version"` // signed last, or deposited last while none is signed
 	Title       string         `json:"title"`
 	State       exchange.State `json:"state"`
 	Effective   time.Time      `json:"effective"`
@@ -34,9 +34,9 @@ type Version struct {
 	Digest    string     `json:"digest"`
 	Deposited time.Time  `json:"deposited"`
 	SignedBy  []string   `json:"signed_by"`
-	Missing   []string   `json:"missing_signatures,omitempty"` // that it waits for
-	Waived    string     `json:"waived,omitempty"`             // why it waits for none
-	Signed    *time.Time `json:"signed,omitempty"`             // since when it waits for none
+	Missing   []string   `json:"missing_signatures,omitempty"` // parties whose signatures it waits for
+	Waived    string     `json:"waived,omitempty"`             // why it does not need all signatures
+	Signed    *time.Time `json:"signed,omitempty"`             // when the last signature came or was waived
 }
 
 // Agreements are all that are deposited, by id, without their sources.
@@ -92,14 +92,14 @@ func (s *Service) describe(policy *exchange.Policy, d *exchange.Directory, id st
 	return row, nil
 }
 
-// ShowAgreement asks for one agreement, with the source of a version: 0 is the
-// one that counts, or the last while none is signed.
+// ShowAgreement asks for one agreement with the source of a version; 0 is the version
+// that was signed last, or deposited last while none is signed.
 type ShowAgreement struct {
 	ID      string
 	Version int64
 }
 
-// Agreement is one of them; NotFound if there is none, or no such version.
+// Agreement is one agreement; NotFound if there is none, or no such version.
 func (s *Service) Agreement(ctx context.Context, in ShowAgreement) (Agreement, error) {
 	policy, d, err := s.policy(ctx)
 	if err != nil {
@@ -126,7 +126,7 @@ func (s *Service) Agreement(ctx context.Context, in ShowAgreement) (Agreement, e
 	return row, nil
 }
 
-// termination is the article behind the end of an agreement.
+// termination is the article on the end of an agreement.
 func termination(text *agreement.Agreement) string {
 	if text.Termination != nil {
 		return text.Termination.Article

@@ -36,8 +36,8 @@ func (h *history) counts() int {
 	return -1
 }
 
-// current is the text that counts, or the last while none is signed; nil if
-// there is none.
+// current is the text that was signed last, or deposited last while none is signed; nil
+// if there is none.
 func (h *history) current() *agreement.Agreement {
 	n := h.counts()
 	if n < 0 {
@@ -49,8 +49,8 @@ func (h *history) current() *agreement.Agreement {
 	return h.texts[n]
 }
 
-// waiting are the texts that signatures can still bring into force: the version
-// they amend is the one that counts.
+// waiting are the unsigned texts that signatures can still bring into force: those that
+// amend the version that was signed last.
 func (h *history) waiting() (texts []*agreement.Agreement) {
 	n := h.counts()
 	for i, text := range h.texts {

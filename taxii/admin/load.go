@@ -22,9 +22,9 @@ type LoadAgreements struct {
 	Waive string // why missing signatures are waived; "" to wait for them
 }
 
-// LoadAgreements takes files in due form: all of them, or none. A text that is
-// deposited already gains the signatures it has not yet; another text of an
-// agreement amends it.
+// LoadAgreements deposits all of the files or none. A file whose text is deposited already
+// adds its signatures; one with another text amends its agreement. Invalid with every
+// problem that is found in the files.
 func (s *Service) LoadAgreements(ctx context.Context, by Actor, in LoadAgreements) ([]Agreement, error) {
 	var files []*agreement.Agreement
 	var formal agreement.Problems
@@ -70,7 +70,7 @@ func (s *Service) LoadAgreements(ctx context.Context, by Actor, in LoadAgreement
 	return loaded, nil
 }
 
-// distinct leaves out copies of a text, which bring signatures.
+// distinct are the files without copies of a text, which only bring signatures.
 func distinct(files []*agreement.Agreement) (texts []*agreement.Agreement) {
 	for _, f := range files {
 		if !slices.ContainsFunc(texts, func(t *agreement.Agreement) bool { return t.Digest() == f.Digest() }) {
@@ -80,7 +80,7 @@ func distinct(files []*agreement.Agreement) (texts []*agreement.Agreement) {
 	return texts
 }
 
-// loading is one deposit of files.
+// loading is one run of LoadAgreements.
 type loading struct {
 	directory *exchange.Directory
 	by        Actor
@@ -135,7 +135,7 @@ func (l *loading) take(f *agreement.Agreement, source string) error {
 		l.note(f, "version %d deposited", f.Version)
 		l.signed(f, nil)
 	}
-	l.settle(h, n)
+	l.complete(h, n)
 	return nil
 }
 
@@ -143,8 +143,8 @@ func (l *loading) note(text *agreement.Agreement, format string, args ...any) {
 	l.entries = append(l.entries, agreementEntry(l.directory, l.by, text, "", format, args...))
 }
 
-// mayFollow refuses a text that cannot come after the one that counts or, while
-// none is signed, the last. n is its index if it is deposited, else -1.
+// mayFollow refuses a text that cannot come after the present one. n is its index if it is
+// deposited already, else -1.
 func (l *loading) mayFollow(f *agreement.Agreement, h *history, n int) error {
 	if n >= 0 && (h.Versions[n].Signed != nil || h.counts() < 0) {
 		return nil
@@ -161,7 +161,7 @@ func (l *loading) mayFollow(f *agreement.Agreement, h *history, n int) error {
 	return nil
 }
 
-// admitted refuses a member that is not there or suspended.
+// admitted refuses members that are not in the directory or suspended.
 func (l *loading) admitted(f *agreement.Agreement) error {
 	for _, m := range f.Members() {
 		switch o := l.directory.Organisations[m.Org]; {
@@ -174,8 +174,7 @@ func (l *loading) admitted(f *agreement.Agreement) error {
 	return nil
 }
 
-// people warns of persons who are named and have no account. An organisation
-// that is named is a member, so it exists.
+// people warns of persons whom the text names and who have no account.
 func (l *loading) people(f *agreement.Agreement) (warnings agreement.Problems) {
 	warn := func(b *agreement.Block, id, what string) {
 		p := agreement.Problem{File: f.File, Line: b.Line, Article: b.Article, Warning: true}
@@ -199,7 +198,7 @@ func (l *loading) people(f *agreement.Agreement) (warnings agreement.Problems) {
 	return warnings
 }
 
-// merge adds the signatures of f that verify and that version n has not yet.
+// merge adds those signatures of f to version n that verify and are new.
 func (l *loading) merge(f *agreement.Agreement, h *history, n int) error {
 	v, was, key := &h.Versions[n], h.texts[n], keysIn(l.directory)
 	good := f.SignedBy(key)
@@ -220,8 +219,7 @@ func (l *loading) merge(f *agreement.Agreement, h *history, n int) error {
 	return nil
 }
 
-// signed notes who signed a text that had not signed it as it was; was is nil if
-// it is new.
+// signed notes the new signatures of a text; was is the text before, nil if it is new.
 func (l *loading) signed(text, was *agreement.Agreement) {
 	key := keysIn(l.directory)
 	for _, org := range text.SignedBy(key) {
@@ -231,9 +229,9 @@ func (l *loading) signed(text, was *agreement.Agreement) {
 	}
 }
 
-// settle lets version n count if no signature is missing, or those that are have
-// been waived.
-func (l *loading) settle(h *history, n int) {
+// complete notes that version n needs no more signatures, if none is missing or the
+// missing ones are waived.
+func (l *loading) complete(h *history, n int) {
 	v, text, now := &h.Versions[n], h.texts[n], l.now
 	orgs := missing(text, l.directory)
 	if v.Signed != nil || len(orgs) > 0 && l.waive == "" {
@@ -246,7 +244,7 @@ func (l *loading) settle(h *history, n int) {
 	v.Signed = &now
 }
 
-// Check holds the files against the agreements they take part under, and what is
+// check holds the files against the agreements they take part under, and what is
 // deposited under them against the files. A child may be wider neither than the
 // text of its parent that counts nor than the one that waits for signatures.
 func (l *loading) check(files []*agreement.Agreement) error {
@@ -284,7 +282,7 @@ func (l *loading) check(files []*agreement.Agreement) error {
 	return each.Err()
 }
 
-// text is what which finds of an agreement; nil if there is no such agreement.
+// text is the text that which finds; nil if there is no such agreement.
 func (l *loading) text(id string, which func(*history) *agreement.Agreement) *agreement.Agreement {
 	if h := l.histories[id]; h != nil {
 		return which(h)

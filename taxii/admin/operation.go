@@ -10,8 +10,8 @@ import (
 	"comity/taxii/operation"
 )
 
-// Operation names an operation and who looks at it: the centre if As is "",
-// "bureaus" for all of them together, or one organisation.
+// Operation names an operation and its reader: the centre if As is "", "bureaus" for all
+// bureaus together, or one organisation.
 type Operation struct{ ID, As string }
 
 // Stats are the figures of an operation; see [operation.Runner.Stats].
@@ -44,7 +44,7 @@ func (s *Service) Outcomes(ctx context.Context, in Operation) ([]operation.Outco
 	return filled(s.runner.Outcomes(ctx, in.ID, in.As))
 }
 
-// filled is a list that is never null in JSON.
+// filled is the list, never nil, so that it is [] and not null in JSON.
 func filled[T any](list []T, err error) ([]T, error) {
 	if list == nil {
 		list = []T{}
@@ -52,8 +52,8 @@ func filled[T any](list []T, err error) ([]T, error) {
 	return list, err
 }
 
-// Draft asks a person to draw up the release of an operation. Notes are an
-// analyst's words, by the number of the report.
+// Draft names the operation whose release a person draws up. Notes are the words of the
+// analyst, by the number of the report.
 type Draft struct {
 	ID    string
 	As    string // account
@@ -69,7 +69,7 @@ func (s *Service) Draft(ctx context.Context, in Draft) (out operation.Release, e
 	return s.runner.Draft(ctx, in.ID, by, in.Notes)
 }
 
-// Publish asks a second person to publish what one has drafted.
+// Publish names the operation whose draft a second person publishes.
 type Publish struct {
 	ID string
 	As string // account
@@ -84,7 +84,7 @@ func (s *Service) Publish(ctx context.Context, in Publish) (out operation.Releas
 	return s.runner.Publish(ctx, in.ID, by)
 }
 
-// person is an account that acts now.
+// person is the caller that an account is now.
 func (s *Service) person(ctx context.Context, account string) (exchange.Principal, error) {
 	policy, d, err := s.policy(ctx)
 	if err != nil {
@@ -93,8 +93,7 @@ func (s *Service) person(ctx context.Context, account string) (exchange.Principa
 	return principal(policy, d, account, s.now())
 }
 
-// Report names a report and the organisation that reads it: the centre if As is
-// "".
+// Report names a report and the organisation that reads it; "" is the centre.
 type Report struct{ Number, As string }
 
 // Report is the body of a report, then its annex if there is one for the
@@ -103,13 +102,13 @@ func (s *Service) Report(ctx context.Context, in Report) ([]*report.Document, er
 	return filled(s.runner.Document(ctx, in.Number, in.As))
 }
 
-// Uphold says that the centre upholds what was disputed about a finding.
+// Uphold names a finding about which the centre upholds a dispute.
 type Uphold struct {
 	Finding string
 	As      string // account
 }
 
-// Uphold notes it; see [operation.Runner.Uphold].
+// Uphold notes that a dispute is upheld; see [operation.Runner.Uphold].
 func (s *Service) Uphold(ctx context.Context, in Uphold) error {
 	finding, err := findingOf(in.Finding)
 	if err != nil {

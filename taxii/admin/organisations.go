@@ -16,8 +16,8 @@ import (
 // Init names the centre of a new data folder.
 type Init struct {
 	ID, Name, Country string
-	Namespace         string // ids the centre derives live in it; "" for one made from ID
-	Key               string // public, as in exchange.Organisation: what the centre signs with
+	Namespace         string // of the ids that the centre derives; "" for one made from ID
+	Key               string // public key that the centre signs with, as in exchange.Organisation
 	Identity          string // STIX identity of the centre; "" for one made in Namespace
 	Contact           string // whom to ask about its reports; may be empty
 }
@@ -46,8 +46,8 @@ func (s *Service) Init(ctx context.Context, by Actor, in Init) (exchange.Centre,
 	return centre, err
 }
 
-// AddOrganisation adds it; see [exchange.Directory.AddOrganisation] for what it
-// refuses.
+// AddOrganisation adds an organisation; see [exchange.Directory.AddOrganisation] for what
+// it refuses.
 func (s *Service) AddOrganisation(ctx context.Context, by Actor, o exchange.Organisation) (exchange.Organisation, error) {
 	o.Added = s.now()
 	return o, s.amend(ctx, func(d *exchange.Directory) ([]audit.Entry, error) {
@@ -55,8 +55,8 @@ func (s *Service) AddOrganisation(ctx context.Context, by Actor, o exchange.Orga
 	})
 }
 
-// EditOrganisation changes what the directory says of an organisation. What is nil
-// stays.
+// EditOrganisation changes what the directory says of an organisation. A nil field stays
+// as it is.
 type EditOrganisation struct {
 	ID                          string
 	Kind, Name, Country, Parent *string
@@ -81,8 +81,8 @@ func (s *Service) EditOrganisation(ctx context.Context, by Actor, in EditOrganis
 	return out, err
 }
 
-// RegisterKey gives an organisation the key that it signs with from now on. What
-// it signed with another one stays signed.
+// RegisterKey gives an organisation the key that it signs with from now on. Signatures
+// with an earlier key stay valid.
 type RegisterKey struct{ ID, Key string }
 
 // RegisterKey gives it the key; NotFound if there is no such organisation.
@@ -117,7 +117,7 @@ type Suspend struct {
 	Suspended bool
 }
 
-// SuspendOrganisation does it; NotFound if there is no such organisation.
+// SuspendOrganisation stops or restores them; NotFound if there is no such organisation.
 func (s *Service) SuspendOrganisation(ctx context.Context, by Actor, in Suspend) (out exchange.Organisation, err error) {
 	err = s.amend(ctx, func(d *exchange.Directory) (entries []audit.Entry, err error) {
 		o, err := d.Organisation(in.ID)

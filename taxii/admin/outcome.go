@@ -39,10 +39,9 @@ type outcomeNote struct {
 	Markings  []stix.ID `json:"object_marking_refs"`
 }
 
-// ReportOutcome pushes an outcome as the account that reports it, with its
-// rights, and answers with the Submission. NotFound if its organisation has not
-// received the finding in an operation; Invalid if the operation does not know
-// the status.
+// ReportOutcome pushes an outcome as the account that reports it, with its rights.
+// NotFound if the organisation of the account has not received the finding in an
+// operation; Invalid if the operation has no such status.
 func (s *Service) ReportOutcome(ctx context.Context, in Outcome) (out Submission, err error) {
 	finding, err := findingOf(in.Finding)
 	if err != nil {
@@ -88,9 +87,9 @@ func (s *Service) ReportOutcome(ctx context.Context, in Outcome) (out Submission
 	return s.push(ctx, g, bytes.NewReader(note))
 }
 
-// feedback is the grant on the collection in which the caller answers about a
-// finding: of the operation in which it has received the finding, the flow
-// feedback, else the first that it writes.
+// feedback is the grant on the collection into which the caller answers about a finding:
+// in the operation from which it has received the finding, the flow named feedback, or
+// else the first that it writes.
 func (s *Service) feedback(ctx context.Context, p *exchange.Policy, pr exchange.Principal, finding stix.ID) (exchange.Grant, error) {
 	grants := slices.DeleteFunc(p.Grants(pr, s.now()), func(g exchange.Grant) bool {
 		return p.Agreement(g.Collection().Agreement, s.now()).Kind != agreement.Operation

@@ -9,14 +9,15 @@ import (
 	"comity/taxii/audit"
 )
 
-// AuditEntries asks for entries of the audit record: those after Since, or
-// without it the last ones.
+// AuditEntries asks for entries of the audit record: those with numbers greater than
+// Since, or the last ones if it is nil.
 type AuditEntries struct {
 	Since *uint64
 	Limit int // at least 1
 }
 
-// AuditEntries are those, oldest first, with what has been delivered until now.
+// AuditEntries are the entries asked for, oldest first. What was delivered until now is
+// among them.
 func (s *Service) AuditEntries(ctx context.Context, in AuditEntries) ([]audit.Entry, error) {
 	if err := s.custody.Flush(ctx); err != nil {
 		return nil, err
@@ -48,7 +49,7 @@ func (s *Service) AuditEntries(ctx context.Context, in AuditEntries) ([]audit.En
 	return list, nil
 }
 
-// links are those of the audit chain with numbers greater than after.
+// links are the links of the audit chain with numbers greater than after.
 func (s *Service) links(ctx context.Context, after uint64) iter.Seq2[audit.Link, error] {
 	return func(yield func(audit.Link, error) bool) {
 		for {
@@ -74,7 +75,7 @@ func (s *Service) links(ctx context.Context, after uint64) iter.Seq2[audit.Link,
 type ChainChecked struct {
 	Entries uint64 `json:"entries"`         // that follow from each other, from the first on
 	Hash    string `json:"hash,omitempty"`  // of the last of them
-	Fault   string `json:"fault,omitempty"` // which entry is the first bad one, and how
+	Fault   string `json:"fault,omitempty"` // the first bad entry, and what is wrong with it
 	Done    bool   `json:"done,omitempty"`
 }
 

@@ -14,7 +14,7 @@ import (
 	"comity/taxii/exchange"
 )
 
-// PreviewRecall tells who holds an object, and tells nobody that it was asked.
+// PreviewRecall tells who holds an object. It tells none of them and leaves no entry.
 func (s *Service) PreviewRecall(ctx context.Context, object string) ([]custody.Holding, error) {
 	id, ok := stix.ParseID(object)
 	if !ok {
@@ -23,17 +23,17 @@ func (s *Service) PreviewRecall(ctx context.Context, object string) ([]custody.H
 	return s.custody.Preview(ctx, id)
 }
 
-// Due lists what a purge at that time would take; nil is now.
+// Due lists what a purge at that time would remove; nil is now.
 func (s *Service) Due(ctx context.Context, until *time.Time) ([]custody.Due, error) {
 	return s.custody.Due(ctx, s.at(until))
 }
 
-// Purged says how many records a purge took.
+// Purged says how many records a purge removed.
 type Purged struct {
 	Records int `json:"records"`
 }
 
-// Purge takes what is past its retention now.
+// Purge removes what is past its retention now.
 func (s *Service) Purge(ctx context.Context, by Actor) (out Purged, err error) {
 	out.Records, err = s.custody.Purge(ctx, by.String())
 	return out, err
@@ -52,7 +52,7 @@ type Quarantined struct {
 	Object     json.RawMessage `json:"object,omitempty"` // of show
 }
 
-// describeQuarantined tells of an object without showing it.
+// describeQuarantined describes a quarantined object without its content.
 func describeQuarantined(p *exchange.Policy, q store.Quarantined, now time.Time) Quarantined {
 	row := Quarantined{
 		Number: q.Number, Time: q.Time, Account: q.Account, Collection: q.Collection.String(),
@@ -86,7 +86,7 @@ func (s *Service) Quarantined(ctx context.Context) ([]Quarantined, error) {
 	}
 }
 
-// QuarantinedObject is one of them with the object itself; NotFound if there is none.
+// QuarantinedObject is one of them with its content; NotFound if there is none.
 func (s *Service) QuarantinedObject(ctx context.Context, number uint64) (out Quarantined, err error) {
 	policy, _, err := s.policy(ctx)
 	if err != nil {
@@ -114,13 +114,14 @@ func (s *Service) findQuarantined(ctx context.Context, number uint64) (store.Qua
 	return store.Quarantined{}, taxii.Errorf(taxii.NotFound, "nothing is quarantined under the number %d", number)
 }
 
-// Discard drops a quarantined object for good.
+// Discard names a quarantined object that is dropped for good.
 type Discard struct {
 	Number uint64
 	Reason string
 }
 
-// Discard drops it, and tells what it dropped. Invalid without a reason.
+// Discard drops it, and describes what it dropped. Invalid without a reason, NotFound if
+// there is no such object.
 func (s *Service) Discard(ctx context.Context, by Actor, in Discard) (out Quarantined, err error) {
 	if strings.TrimSpace(in.Reason) == "" {
 		return out, taxii.Errorf(taxii.Invalid, "say why: the reason stays in the record")

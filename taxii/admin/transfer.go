@@ -47,7 +47,7 @@ func (s *Service) Import(ctx context.Context, collection, as string, body io.Rea
 	return s.push(ctx, g, body)
 }
 
-// push adds what body has to the collection of the grant.
+// push adds the objects of a bundle or an envelope to the collection of the grant.
 func (s *Service) push(ctx context.Context, g exchange.Grant, body io.Reader) (out Submission, err error) {
 	pushed, err := s.intake.Push(ctx, g, body)
 	if err != nil {

@@ -15,11 +15,11 @@ import (
 	"comity/taxii/exchange"
 )
 
-// AskWhy asks why an account sees an object, or does not.
+// AskWhy names an object and the account that sees it or does not.
 type AskWhy struct {
 	Object string
 	As     string     // "org/name"
-	At     *time.Time // nil: now
+	At     *time.Time // nil for now
 }
 
 // Why is everything that decides whether an account sees an object.
@@ -31,7 +31,7 @@ type Why struct {
 	Visible     bool            `json:"visible"`
 }
 
-// WhyCollection is what decides in one collection.
+// WhyCollection is what decides about one collection.
 type WhyCollection struct {
 	Collection string       `json:"collection"` // alias
 	Facts      []Fact       `json:"facts"`
@@ -39,7 +39,7 @@ type WhyCollection struct {
 	Visible    bool         `json:"visible"`
 }
 
-// WhyVersion is what decides of one version.
+// WhyVersion is what decides about one version.
 type WhyVersion struct {
 	Version   string    `json:"version"` // modified, else created, else date_added
 	DateAdded time.Time `json:"date_added"`
@@ -51,7 +51,7 @@ type WhyVersion struct {
 type Fact struct {
 	Text    string `json:"fact"`
 	Article string `json:"article,omitempty"` // the clause it rests on: "dea-acme art. 3"
-	Against bool   `json:"against,omitempty"` // by itself enough not to see the object
+	Against bool   `json:"against,omitempty"` // this fact alone hides the object
 }
 
 // Why explains one account's view of one object, from the account to the
@@ -96,7 +96,7 @@ func (s *Service) Why(ctx context.Context, in AskWhy) (out Why, err error) {
 	return out, nil
 }
 
-// held is a version of an object with what is kept beside it.
+// held is a version of an object with what the store keeps beside it.
 type held struct {
 	stix.Object
 	store.Detail
@@ -135,7 +135,7 @@ func (s *Service) records(ctx context.Context, c *exchange.Collection, id stix.I
 	}
 }
 
-// explanation puts facts together.
+// explanation collects the facts about one object and one account.
 type explanation struct {
 	policy    *exchange.Policy
 	directory *exchange.Directory
@@ -157,7 +157,7 @@ func (e *explanation) account(account *exchange.Account, out *Why) (works bool) 
 		out.Facts = append(out.Facts, Fact{Text: fmt.Sprintf(format, args...), Against: against})
 		works = works && !against
 	}
-	lends := func() { out.Facts[len(out.Facts)-1].Article = clause(e.secondment(account)) }
+	cite := func() { out.Facts[len(out.Facts)-1].Article = clause(e.secondment(account)) }
 	works = true
 	kind := "a service"
 	if account.Person {
@@ -171,21 +171,21 @@ func (e *explanation) account(account *exchange.Account, out *Why) (works bool) 
 		say(true, "the account has expired on %s", day(*account.Expires))
 	}
 	e.principal = account.Principal()
-	home, lent := e.policy.Home(account.ID(), e.now)
+	home, holds := e.policy.Home(account.ID(), e.now)
 	switch {
-	case !lent:
+	case !holds:
 		say(true, "the person's secondment does not hold")
-		lends()
+		cite()
 	case home != "":
 		say(false, "the person is seconded from %s", home)
-		lends()
+		cite()
 		e.principal.Home = home
 	}
 	say(false, "its purposes are %s; what it does with data is: %s", strings.Join(account.Purposes, ", "), account.Action)
 	return works
 }
 
-// secondment is the clause that lends the person of an account.
+// secondment is the clause by which the person of an account is seconded.
 func (e *explanation) secondment(account *exchange.Account) (by agreement.Clause) {
 	for _, id := range e.policy.Agreements() {
 		if s := e.policy.Agreement(id, e.now).Secondment(account.Org, account.Name); s != nil {
@@ -227,7 +227,7 @@ func (e *explanation) collection(c *exchange.Collection, out *WhyCollection) (g 
 	return g, true
 }
 
-// standing tells where an agreement stands, and on whose word.
+// standing tells in which state an agreement is, and who signed it.
 func (e *explanation) standing(id string, say func(by agreement.Clause, format string, args ...any)) {
 	text := e.policy.Agreement(id, e.now)
 	if text == nil {

@@ -382,7 +382,7 @@ func (w *world) read(g exchange.Grant, scan func(exchange.Grant, store.Query) (*
 	}
 }
 
-// raws are the octets of objects.
+// raws are the bytes of objects.
 func raws(objects []stix.Object) (list []string) {
 	for i := range objects {
 		list = append(list, string(objects[i].Raw))
