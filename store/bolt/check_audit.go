@@ -53,12 +53,12 @@ func (ck *checking) chain() error {
 	return nil
 }
 
-// bars looks at the form of what is barred.
-func (ck *checking) bars() error {
+// blocklist checks the form of the entries of the blocklist.
+func (ck *checking) blocklist() error {
 	root := ck.tx.Bucket(bucketBlocklist)
 	if err := root.Bucket(bucketContent).ForEach(func(k, _ []byte) error {
 		if len(k) <= 16 {
-			ck.fault("bars: an entry has no reason")
+			ck.fault("blocklist: an entry has no reason")
 		}
 		return ck.ctx.Err()
 	}); err != nil {
@@ -66,13 +66,13 @@ func (ck *checking) bars() error {
 	}
 	return root.Bucket(bucketIdentity).ForEach(func(k, origin []byte) error {
 		if !bytes.Contains(k, []byte{0}) || len(origin) == 0 {
-			ck.fault("bars: an identity is malformed")
+			ck.fault("blocklist: an identity is malformed")
 		}
 		return nil
 	})
 }
 
-// quarantine reads what is kept apart.
+// quarantine reads the objects in quarantine.
 func (ck *checking) quarantine() error {
 	b := ck.tx.Bucket(bucketQuarantine)
 	return b.ForEach(func(k, v []byte) error {

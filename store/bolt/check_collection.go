@@ -72,7 +72,7 @@ func (c *collectionCheck) records() (err error) {
 					return err
 				}
 			}
-			if text := c.record1(s.date, s.value, b == c.collection.live); text != "" {
+			if text := c.faultOf(s.date, s.value, b == c.collection.live); text != "" {
 				c.wrong("the record added %s: %s", taxii.FormatTime(s.date.Time()), text)
 			}
 		}
@@ -86,8 +86,8 @@ func (c *collectionCheck) records() (err error) {
 	return nil
 }
 
-// record1 says what is wrong with one record; "" if nothing is.
-func (c *collectionCheck) record1(d store.Date, r record, live bool) string {
+// faultOf says what is wrong with one record; "" if nothing is.
+func (c *collectionCheck) faultOf(d store.Date, r record, live bool) string {
 	if live {
 		c.count.live++
 	} else {
@@ -123,7 +123,7 @@ func (c *collectionCheck) record1(d store.Date, r record, live bool) string {
 		return "its header has another type"
 	case live && c.history().Get(dateKey(d)) != nil:
 		return "it is in live and in hist"
-	case live && !c.posted(r.number(), d):
+	case live && !c.isPosted(r.number(), d):
 		return "type and live differ"
 	case !live && !r.is(flagMulti):
 		return "it is superseded by nothing"
@@ -143,9 +143,9 @@ func (c *collectionCheck) record1(d store.Date, r record, live bool) string {
 	return ""
 }
 
-// posted tells whether type has a live record. It is asked in the order of dates;
-// what type has beside them, counters finds.
-func (c *collectionCheck) posted(number uint16, d store.Date) bool {
+// isPosted tells whether the bucket of its type lists a live record. Calls come in the
+// order of dates; superfluous entries of that bucket are found by counters.
+func (c *collectionCheck) isPosted(number uint16, d store.Date) bool {
 	p := c.postings[number]
 	if p == nil {
 		p = &posting{}

@@ -112,7 +112,7 @@ func (c *collectionTx) takesType(name string) bool { return c.typeEntry(name) !=
 func (c *collectionTx) insert(d draft, at store.Date, v store.Version, o *stix.Object) error {
 	d.record.finish(v, c.types[o.Type].number, at != 0)
 	c.run = append(c.run, added{d.key, v.Date, at != 0})
-	c.ends(v.Handling, 1)
+	c.countEnds(v.Handling, 1)
 	if at != 0 {
 		return c.addVersion(d.key, at, v, d.record)
 	}

@@ -188,7 +188,7 @@ func (c *collectionTx) removeVersion(key stix.Key, v store.Version, multi, mixed
 	default:
 		err = c.dropHist(v.Date)
 	}
-	c.ends(v.Handling, -1)
+	c.countEnds(v.Handling, -1)
 	if err == nil && multi {
 		err = c.ver.Delete(verKey(key, v))
 	}

@@ -103,17 +103,17 @@ func eachDelivery(tx *bbolt.Tx, id uuid.UUID, first, last store.Date, after uint
 
 // Holders implements store.Store.
 func (s *Store) Holders(ctx context.Context, id uuid.UUID, dates []time.Time, after uint64) (holders []store.Holder, err error) {
-	h := &holding{accounts: map[string]*account{}}
+	h := &holderSearch{accounts: map[string]*account{}}
 	err = s.view(func(tx *bbolt.Tx) error {
 		c := openCollection(tx, id)
 		if c == nil {
 			return nil
 		}
-		if err := h.load(ctx, c, dates); err != nil || len(h.points) == 0 {
+		if err := h.load(ctx, c, dates); err != nil || len(h.targets) == 0 {
 			return err
 		}
-		return eachDelivery(tx, id, h.points[0].Date, h.points[len(h.points)-1].Date, after, func(e audit.Entry) error {
-			h.count(&e)
+		return eachDelivery(tx, id, h.targets[0].Date, h.targets[len(h.targets)-1].Date, after, func(e audit.Entry) error {
+			h.add(&e)
 			return ctx.Err()
 		})
 	})
@@ -133,16 +133,16 @@ func (s *Store) Holders(ctx context.Context, id uuid.UUID, dates []time.Time, af
 	return holders, nil
 }
 
-// holding finds out who holds which of some records.
-type holding struct {
+// holderSearch finds out who holds which of some records.
+type holderSearch struct {
 	ids      []stix.ID
 	versions [][]store.Version // of each: all there are
-	points   []point           // by date
+	targets  []target          // by date
 	accounts map[string]*account
 }
 
-// point is one of the records.
-type point struct {
+// target is one of the records whose holders are looked for.
+type target struct {
 	store.Version
 	object int
 }
@@ -154,7 +154,7 @@ type account struct {
 }
 
 // load finds the records that are there, and the versions beside them.
-func (h *holding) load(ctx context.Context, c *collection, dates []time.Time) error {
+func (h *holderSearch) load(ctx context.Context, c *collection, dates []time.Time) error {
 	known := map[stix.Key]int{}
 	for i, t := range dates {
 		if i%1024 == 1023 && ctx.Err() != nil {
@@ -183,14 +183,14 @@ func (h *holding) load(ctx context.Context, c *collection, dates []time.Time) er
 			}
 			h.ids, h.versions = append(h.ids, id), append(h.versions, vs)
 		}
-		h.points = append(h.points, point{r.version(d), n})
+		h.targets = append(h.targets, target{r.version(d), n})
 	}
-	slices.SortFunc(h.points, func(p, q point) int { return cmp.Compare(p.Date, q.Date) })
+	slices.SortFunc(h.targets, func(p, q target) int { return cmp.Compare(p.Date, q.Date) })
 	return nil
 }
 
-// count finds what one delivery brought.
-func (h *holding) count(e *audit.Entry) {
+// add adds what one delivery brought.
+func (h *holderSearch) add(e *audit.Entry) {
 	view, match := exchange.Operator(uuid.Nil).View(), taxii.Match{} // what is not said hides nothing
 	if e.View != nil {
 		view = *e.View
@@ -199,9 +199,9 @@ func (h *holding) count(e *audit.Entry) {
 		match = *e.Match
 	}
 	types := store.Narrowed(match.Types, &view)
-	shown := newShowing(e, view, match)
-	from, _ := slices.BinarySearchFunc(h.points, store.DateOf(*e.From), func(p point, d store.Date) int { return cmp.Compare(p.Date, d) })
-	for _, p := range h.points[from:] {
+	shown := newPastQuery(e, view, match)
+	from, _ := slices.BinarySearchFunc(h.targets, store.DateOf(*e.From), func(p target, d store.Date) int { return cmp.Compare(p.Date, d) })
+	for _, p := range h.targets[from:] {
 		if p.Date > store.DateOf(*e.To) {
 			return
 		}
@@ -222,14 +222,14 @@ func (h *holding) count(e *audit.Entry) {
 	}
 }
 
-// showing is what one recorded query showed.
+// pastQuery works out what one recorded query showed.
 //
 // Of two versions the query may show one because the other is there, never because
 // it is not. So a version counts as shown if it would be beside those that can be
 // proved to have been there on every page: added up to the entry's HighWater, and
 // not ended by retention when the last page was asked for. What was removed since
 // proves nothing, either.
-type showing struct {
+type pastQuery struct {
 	store.Choice                // as of the first page
 	last         store.Choice   // as of the last page
 	sure         store.Date     // versions up to here were there on every page
@@ -243,8 +243,8 @@ type rivals struct {
 	first, last store.Instant
 }
 
-func newShowing(e *audit.Entry, view exchange.View, match taxii.Match) *showing {
-	s := &showing{Choice: store.NewChoice(view, match), rivals: map[int]rivals{}}
+func newPastQuery(e *audit.Entry, view exchange.View, match taxii.Match) *pastQuery {
+	s := &pastQuery{Choice: store.NewChoice(view, match), rivals: map[int]rivals{}}
 	if e.Act == audit.Gap { // nobody knows what was asked
 		s.All, s.AllSpecs = true, true
 		return s
@@ -261,7 +261,7 @@ func newShowing(e *audit.Entry, view exchange.View, match taxii.Match) *showing 
 
 // has tells whether a walk over a range with p may have shown it. all is the
 // versions of its object.
-func (s *showing) has(all []store.Version, p point) bool {
+func (s *pastQuery) has(all []store.Version, p target) bool {
 	if !s.Admits(p.Spec, p.Handling) {
 		return false
 	}
@@ -281,7 +281,7 @@ func (s *showing) has(all []store.Version, p point) bool {
 }
 
 // rivalsAmong finds the rivals among the versions of one object.
-func (s *showing) rivalsAmong(all []store.Version) (r rivals) {
+func (s *pastQuery) rivalsAmong(all []store.Version) (r rivals) {
 	for _, v := range all {
 		if v.Date > s.sure || !s.last.Admits(v.Spec, v.Handling) || !s.SpecsSet && !s.AllSpecs && v.Spec < r.spec {
 			continue

@@ -12,14 +12,14 @@ import (
 	"comity/taxii/exchange"
 )
 
-// ends counts n records more, or fewer, that end on the day of h.
-func (c *collectionTx) ends(h exchange.Handling, n int64) {
+// countEnds counts n records more, or fewer, whose retention ends on the day of h.
+func (c *collectionTx) countEnds(h exchange.Handling, n int64) {
 	if h.Until != 0 {
 		c.due[dayOf(h.Until)] += n
 	}
 }
 
-// flushDue brings due up to date.
+// flushDue writes the changed counts into the bucket due.
 func (c *collectionTx) flushDue() error {
 	due := c.root.Bucket(bucketDue)
 	for day, n := range c.due {

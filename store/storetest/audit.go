@@ -2,14 +2,10 @@ package storetest
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"sync"
 	"time"
-
-	"github.com/go-json-experiment/json/jsontext"
 
 	"comity/stix"
 	"comity/store"
@@ -58,16 +54,6 @@ func (w *world) last(n int) audit.Entry {
 		w.Fatalf("%d lines in the record, want %d", len(list), n)
 	}
 	return list[n-1]
-}
-
-// digest is that of a subject.
-func digest(i store.Item) string {
-	v := jsontext.Value(i.Object.Raw).Clone()
-	if err := v.Canonicalize(); err != nil {
-		panic(err)
-	}
-	sum := sha256.Sum256(v)
-	return hex.EncodeToString(sum[:])
 }
 
 func refused(n int, by string) store.Item {

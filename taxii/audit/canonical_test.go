@@ -13,7 +13,7 @@ import (
 	"comity/taxii/exchange"
 )
 
-// anyText is a text, of any octets now and then.
+// anyText is a text, of any bytes now and then.
 var anyText = rapid.OneOf(
 	rapid.Just(""), rapid.String(), rapid.StringMatching(`[a-z/<>&"\\\x00-\x1f\x{2028}-\x{2030}\x{1F600}]{0,9}`),
 	rapid.Map(rapid.SliceOfN(rapid.Byte(), 0, 9), func(b []byte) string { return string(b) }),

@@ -21,12 +21,12 @@ const (
 	entrySize  = 512
 )
 
-// maxRanges is how many ranges of one place a page is tried to be joined to: a
+// maxRanges is how many ranges of one key a page is tried to be joined to: a
 // client that polls one collection in several loops has a few.
 const maxRanges = 4
 
-// place is what two pages must have in common to be one delivery.
-type place struct {
+// deliveryKey is what two pages must have in common to be one delivery.
+type deliveryKey struct {
 	account, home, token string
 	collection           uuid.UUID
 	match                string
@@ -48,14 +48,14 @@ type Page struct {
 // lowest of its pages.
 type delivery struct {
 	Page
-	place place
+	key   deliveryKey
 	grant exchange.Grant
 	view  exchange.View // as of the first page
 	match taxii.Match
 	began time.Time
 	until time.Time // when it is due
 	ended uint32    // Unix second of the last page
-	older *delivery // another range of the same place
+	older *delivery // another range of the same key
 }
 
 // Deliver notes that the holder of g got a page by that match, which [Narrow] made.
@@ -69,12 +69,12 @@ func (r *Recorder) Deliver(g exchange.Grant, m taxii.Match, page Page) error {
 		return nil
 	}
 	p, c, v := g.Principal(), g.Collection(), g.View()
-	at := place{
+	key := deliveryKey{
 		account: p.Account, home: p.Home, token: p.Token, collection: g.ID(), match: matchText(&m),
 		reads: v.Reads, own: v.Own, ceiling: v.Ceiling, action: v.Action, types: typesText(v.Types),
 	}
 	r.mu.Lock()
-	newest := r.deliveries[at]
+	newest := r.deliveries[key]
 	for d, i := newest, 0; d != nil && i < maxRanges; d, i = d.older, i+1 {
 		if d.join(page, v.At) {
 			r.mu.Unlock()
@@ -83,11 +83,11 @@ func (r *Recorder) Deliver(g exchange.Grant, m taxii.Match, page Page) error {
 	}
 	full := r.full()
 	if !full {
-		d := &delivery{Page: page, place: at, grant: g, view: v, match: m, began: r.now(), ended: v.At, older: newest}
-		if d.until = d.began; !r.recorded[at].IsZero() {
-			d.until = r.recorded[at].Add(gatherFor)
+		d := &delivery{Page: page, key: key, grant: g, view: v, match: m, began: r.now(), ended: v.At, older: newest}
+		if d.until = d.began; !r.recorded[key].IsZero() {
+			d.until = r.recorded[key].Add(gatherFor)
 		}
-		r.deliveries[at] = d
+		r.deliveries[key] = d
 		r.add(d)
 	}
 	r.mu.Unlock()
@@ -132,7 +132,7 @@ func earlier(a, b time.Time) time.Time {
 
 func (d *delivery) due() time.Time { return d.until }
 
-func (d *delivery) size() int { return entrySize + 2*len(d.place.match) }
+func (d *delivery) size() int { return entrySize + 2*len(d.key.match) }
 
 func (d *delivery) entry() Entry {
 	p, c := d.grant.Principal(), d.grant.Collection()
@@ -149,7 +149,7 @@ func (d *delivery) entry() Entry {
 	if d.ended != d.view.At {
 		e.Ended = new(time.Unix(int64(d.ended), 0).UTC())
 	}
-	if d.place.match != "" {
+	if d.key.match != "" {
 		e.Match = &d.match
 	}
 	if c == nil {

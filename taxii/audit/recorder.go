@@ -38,21 +38,21 @@ type Recorder struct {
 	now    func() time.Time
 	log    *slog.Logger
 
-	// flushing is held by the one flush there is. It guards late. A flush takes
+	// flushing is held by the one flush there is. It guards uncommitted. A flush takes
 	// mu only to take over what was gathered, never while it commits.
-	flushing sync.Mutex
-	late     []Entry // taken over and not committed yet, oldest first
+	flushing    sync.Mutex
+	uncommitted []Entry // taken over and not committed yet, oldest first
 
 	mu         sync.Mutex                  // guards what follows
 	scans      map[uuid.UUID]*sync.RWMutex // by collection; held shared while a page is on its way from the store to Deliver
 	waiting    []pending                   // in the order in which they began
-	deliveries map[place]*delivery         // the newest of those that wait
-	recorded   map[place]time.Time         // when deliveries to a reader were last taken over, in the last hour
-	refusals   map[refused]*refusal
+	deliveries map[deliveryKey]*delivery   // the newest of those that wait
+	recorded   map[deliveryKey]time.Time   // when deliveries to a reader were last taken over, in the last hour
+	refusals   map[refusalKey]*refusal
 	different  map[second]int // different refusals
-	held       int            // len(late) as of the last flush
+	held       int            // len(uncommitted) as of the last flush
 	bytes      int            // that waiting takes, about
-	heldBytes  int            // that late takes, about
+	heldBytes  int            // that uncommitted takes, about
 }
 
 // pending is a delivery or a refusal that may still grow.
@@ -70,9 +70,9 @@ func New(commit func(context.Context, ...Entry) error, now func() time.Time, log
 		now:        now,
 		log:        log,
 		scans:      map[uuid.UUID]*sync.RWMutex{},
-		deliveries: map[place]*delivery{},
-		recorded:   map[place]time.Time{},
-		refusals:   map[refused]*refusal{},
+		deliveries: map[deliveryKey]*delivery{},
+		recorded:   map[deliveryKey]time.Time{},
+		refusals:   map[refusalKey]*refusal{},
 		different:  map[second]int{},
 	}
 }
@@ -172,31 +172,31 @@ func (r *Recorder) flushDue(ctx context.Context) error {
 func (r *Recorder) flush(ctx context.Context, which func(pending) bool) error {
 	r.flushing.Lock()
 	defer r.flushing.Unlock()
-	err := r.commitLate(ctx)
+	err := r.commitUncommitted(ctx)
 	if err == nil { // else what waits may as well go on growing
 		for _, p := range r.takeOver(which) {
-			r.late = append(r.late, p.entry())
+			r.uncommitted = append(r.uncommitted, p.entry())
 		}
-		err = r.commitLate(ctx)
+		err = r.commitUncommitted(ctx)
 	}
 	r.mu.Lock()
-	if r.held = len(r.late); r.held == 0 {
+	if r.held = len(r.uncommitted); r.held == 0 {
 		r.heldBytes = 0
 	}
 	r.mu.Unlock()
 	return err
 }
 
-// commitLate commits what was taken over. The caller holds flushing.
-func (r *Recorder) commitLate(ctx context.Context) error {
-	for len(r.late) > 0 {
-		n := min(len(r.late), commitSize)
-		if err := r.commit(ctx, r.late[:n:n]...); err != nil {
+// commitUncommitted commits what was taken over. The caller holds flushing.
+func (r *Recorder) commitUncommitted(ctx context.Context) error {
+	for len(r.uncommitted) > 0 {
+		n := min(len(r.uncommitted), commitSize)
+		if err := r.commit(ctx, r.uncommitted[:n:n]...); err != nil {
 			return err
 		}
-		r.late = r.late[n:]
+		r.uncommitted = r.uncommitted[n:]
 	}
-	r.late = nil
+	r.uncommitted = nil
 	return nil
 }
 
@@ -215,12 +215,12 @@ func (r *Recorder) takeOver(which func(pending) bool) (taken []pending) {
 		r.heldBytes, r.bytes = r.heldBytes+p.size(), r.bytes-p.size()
 		switch p := p.(type) {
 		case *delivery:
-			delete(r.deliveries, p.place)
+			delete(r.deliveries, p.key)
 			if len(r.recorded) < maxRecorded {
-				r.recorded[p.place] = now
+				r.recorded[p.key] = now
 			}
 		case *refusal:
-			delete(r.refusals, p.refused)
+			delete(r.refusals, p.refusalKey)
 		}
 	}
 	r.waiting, r.held = left, r.held+len(taken)

@@ -6,28 +6,28 @@ import (
 	"comity/taxii/exchange"
 )
 
-// maxRefusals is how many different refusals of one account are told apart in
-// one second. Who tries all doors fills no record.
+// maxRefusals is how many different refusals of one account have lines of their own in
+// one second. The others are counted in one line, so a scan cannot fill the record.
 const maxRefusals = 100
 
 // furtherRefusals is the text of the one line for the rest.
 const furtherRefusals = "further refusals, of other requests in the same second"
 
-// second is one of an account.
+// second is one second of one account.
 type second struct {
 	account string
 	unix    int64
 }
 
-// refused is what two refusals must have in common to be one.
-type refused struct {
+// refusalKey is what two refusals must have in common to be one line.
+type refusalKey struct {
 	who                                           second
 	org, home, token                              string
 	collection, agreement, article, reason, whose string
 }
 
 type refusal struct {
-	refused
+	refusalKey
 	began time.Time
 	count int
 }
@@ -44,13 +44,13 @@ func (r *Recorder) Refuse(p exchange.Principal, whose, collection, agreement, ar
 	defer r.mu.Unlock()
 	now := r.now()
 	who := second{p.Account, now.Unix()}
-	key := refused{who, p.Org, p.Home, p.Token, collection, agreement, article, reason, whose}
+	key := refusalKey{who, p.Org, p.Home, p.Token, collection, agreement, article, reason, whose}
 	if f := r.refusals[key]; f != nil {
 		f.count++
 		return
 	}
 	if r.different[who]++; r.different[who] > maxRefusals || r.full() {
-		key = refused{who: who, org: p.Org, reason: furtherRefusals, whose: whose}
+		key = refusalKey{who: who, org: p.Org, reason: furtherRefusals, whose: whose}
 		if f := r.refusals[key]; f != nil {
 			f.count++
 			return

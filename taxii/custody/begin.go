@@ -65,7 +65,7 @@ func (s *Service) gap(ctx context.Context, times ...time.Time) (entries []audit.
 			}
 			last := page.HighWater
 			for _, g := range p.Holders(c, at) {
-				org, view := g.Principal().Org, widest(g)
+				org, view := g.Principal().Org, widestView(g)
 				if !view.Reads || view.Own || noted[org+c.ID.String()] {
 					continue
 				}
@@ -81,9 +81,9 @@ func (s *Service) gap(ctx context.Context, times ...time.Time) (entries []audit.
 	return entries, nil
 }
 
-// widest is what any account of the organisation may have seen: RED too, if one
-// of its persons is named for it.
-func widest(g exchange.Grant) exchange.View {
+// widestView is the union of the views of all accounts of the organisation: with RED,
+// if one of its persons is named for it.
+func widestView(g exchange.Grant) exchange.View {
 	view, org := g.View(), g.Principal().Org
 	if slices.ContainsFunc(g.Collection().Terms.RedRecipients, func(r string) bool { return strings.HasPrefix(r, org+":") }) {
 		view.Ceiling = stix.Red

@@ -31,18 +31,18 @@ func (s *Service) Checkpoint(ctx context.Context) (out audit.SignedCheckpoint, e
 	}); err != nil {
 		return out, err
 	}
-	var told []string
+	var notified []string
 	for _, id := range p.Agreements() {
 		text := p.Agreement(id, now)
 		if text.Audit == nil {
 			continue
 		}
 		for _, witness := range text.Audit.Witness {
-			if witness == p.Centre().ID || slices.Contains(told, witness) || !p.State(id, now).Binds() {
+			if witness == p.Centre().ID || slices.Contains(notified, witness) || !p.State(id, now).Binds() {
 				continue
 			}
-			told = append(told, witness)
-			if _, err := s.tell(ctx, p, notice{
+			notified = append(notified, witness)
+			if _, err := s.notify(ctx, p, notice{
 				to:      witness,
 				key:     fmt.Sprintf("checkpoint|%d", head.Number),
 				subject: "Checkpoint of the audit record, " + now.UTC().Format(time.DateOnly),

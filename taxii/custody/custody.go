@@ -1,6 +1,6 @@
-// Package custody is what the centre does of its own accord: it tells parties of
-// acts on their agreements, recalls and removes data that was taken back or whose
-// time is over, and signs checkpoints of the audit chain.
+// Package custody takes care of the data that parties entrust to the centre: it
+// notifies parties of transitions of their agreements, recalls and removes data that
+// was taken back or is past its retention, and signs checkpoints of the audit chain.
 //
 // It decides no access and answers no request. What it writes for a party goes
 // into a collection that the centre writes and that party alone reads.
@@ -17,7 +17,7 @@ import (
 	"comity/taxii/exchange"
 )
 
-// Service keeps an exchange in order. It is safe for concurrent use.
+// Service is the custody of one exchange. It is safe for concurrent use.
 type Service struct {
 	store    store.Store
 	current  *exchange.Current
@@ -29,13 +29,13 @@ type Service struct {
 	deletions deletions
 }
 
-// New makes a Service. The recorder is that of the server, so that nothing is
-// removed whose deliveries are not on record.
+// New makes a Service. The recorder is that of the server, so that every delivery is
+// on record before its objects are removed.
 func New(s store.Store, current *exchange.Current, r *audit.Recorder, key ed25519.PrivateKey, now func() time.Time, log *slog.Logger) *Service {
 	return &Service{store: s, current: current, recorder: r, key: key, now: now, log: log}
 }
 
-// policy is that of the newest directory.
+// policy is the policy and the directory in force.
 func (s *Service) policy(ctx context.Context) (*exchange.Policy, *exchange.Directory, error) {
 	newest, err := s.current.Snapshot(ctx)
 	if err != nil {
@@ -44,10 +44,10 @@ func (s *Service) policy(ctx context.Context) (*exchange.Policy, *exchange.Direc
 	return newest.Policy, newest.Directory, nil
 }
 
-// How often the rounds are made, and how long the status of a push can be read
+// How often Run looks for due tasks and does them, and how long the status of a push can be read
 // (TAXII 2.1 §4.3 asks for 24 hours).
 const (
-	roundEvery = time.Second
+	lookEvery  = time.Second
 	tidyEvery  = time.Hour
 	signEvery  = 24 * time.Hour
 	statusKept = 48 * time.Hour
@@ -63,11 +63,11 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 	flushed := make(chan error, 1)
 	go func() { flushed <- s.recorder.Run(ctx) }()
-	tick := time.NewTicker(roundEvery)
+	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
-	var rounds rounds
+	var last schedule
 	for ctx.Err() == nil {
-		s.round(ctx, &rounds)
+		s.runDue(ctx, &last)
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
@@ -79,35 +79,36 @@ func (s *Service) Run(ctx context.Context) error {
 	return s.store.Record(context.WithoutCancel(ctx), audit.Entry{Act: audit.Stop})
 }
 
-// rounds is when what was last done.
-type rounds struct {
+// schedule is when each task of Run was last done.
+type schedule struct {
 	generation     uint64
 	edge           time.Time // when a state changes next; zero: none will
 	tidied, signed time.Time
 }
 
-func (s *Service) round(ctx context.Context, last *rounds) {
+// runDue does what is due now.
+func (s *Service) runDue(ctx context.Context, last *schedule) {
 	now := s.now()
-	try := func(what string, f func(context.Context) error) (done bool) {
+	attempt := func(task string, f func(context.Context) error) (done bool) {
 		err := f(ctx)
 		if err != nil && ctx.Err() == nil {
-			s.log.Error(what, "err", err)
+			s.log.Error(task, "err", err)
 		}
 		return err == nil
 	}
 	newest, err := s.current.Snapshot(ctx)
 	if err == nil && (newest.Generation != last.generation || !last.edge.IsZero() && !now.Before(last.edge)) {
-		if try("note transitions", s.Settle) {
+		if attempt("note transitions", s.AnnounceTransitions) {
 			last.generation, last.edge = newest.Generation, newest.Policy.Next(now)
 		}
 	}
 	if now.Sub(last.tidied) >= tidyEvery {
 		last.tidied = now
-		try("purge", s.purgeDays)
-		try("forget statuses", func(ctx context.Context) error { return s.store.ExpireStatuses(ctx, now.Add(-statusKept)) })
+		attempt("purge", s.purgeDays)
+		attempt("forget statuses", func(ctx context.Context) error { return s.store.ExpireStatuses(ctx, now.Add(-statusKept)) })
 	}
 	if now.Sub(last.signed) >= signEvery {
 		last.signed = now
-		try("sign a checkpoint", func(ctx context.Context) error { _, err := s.Checkpoint(ctx); return err })
+		attempt("sign a checkpoint", func(ctx context.Context) error { _, err := s.Checkpoint(ctx); return err })
 	}
 }

@@ -23,8 +23,8 @@ func TestTransitionsAreToldToEveryPartyAndToTheRecord(t *testing.T) {
 		w.amend(func(d *exchange.Directory) {
 			d.Agreements["pool"].Acts = append(d.Agreements["pool"].Acts, exchange.Act{Kind: kind, At: w.now(), Reason: "a test"})
 		})
-		w.must(w.custody.Settle(w.Context()))
-		w.must(w.custody.Settle(w.Context())) // twice tells nobody twice
+		w.must(w.custody.AnnounceTransitions(w.Context()))
+		w.must(w.custody.AnnounceTransitions(w.Context())) // twice tells nobody twice
 		w.move(time.Hour)
 	}
 	act(exchange.Suspend)
@@ -43,7 +43,7 @@ func TestTransitionsAreToldToEveryPartyAndToTheRecord(t *testing.T) {
 	}
 	equal(w, "record", states, []string{"suspended", "in force"})
 	w.clock.Store(time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC).UnixMicro())
-	w.must(w.custody.Settle(w.Context()))
+	w.must(w.custody.AnnounceTransitions(w.Context()))
 	if e := w.entries(audit.Agreement); e[len(e)-1].Text != "ended" || e[len(e)-1].Article != "1" {
 		t.Errorf("the end is recorded as %+v", e[len(e)-1])
 	}

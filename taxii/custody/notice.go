@@ -14,29 +14,29 @@ import (
 	"comity/taxii/exchange"
 )
 
-// notice is a note from the centre to one party.
+// notice is a message from the centre to one party, written as a STIX note.
 type notice struct {
 	to      string // organisation
-	key     string // the same notice has the same key: it is told once
+	key     string // a notice of a key that was used is not written again
 	subject string
 	text    string
-	label   string    // says to programs what it is about
-	about   []stix.ID // none: the centre itself
+	label   string    // of the note: tells programs the kind of notice
+	about   []stix.ID // the objects that the note refers to; none: the centre itself
 
-	// handling is how strictly the notice is kept at least: as what it names.
+	// handling is that of the objects named: the notice is kept as strictly at least.
 	handling exchange.Handling
 }
 
-// tell writes a notice into the first collection, by alias, that the centre
+// notify writes a notice into the first collection, by alias, that the centre
 // writes, that the party alone reads and that admits notes. Without one the
-// notice stays in the audit record alone, and told is false.
-func (s *Service) tell(ctx context.Context, p *exchange.Policy, n notice) (told bool, err error) {
+// notice stays in the audit record alone, and written is false.
+func (s *Service) notify(ctx context.Context, p *exchange.Policy, n notice) (written bool, err error) {
 	now := s.now()
 	c := mailbox(p, n.to, now)
 	if c == nil {
 		return false, nil
 	}
-	label := max(labelIn(c), n.handling.TLP)
+	label := max(noticeLabel(c), n.handling.TLP)
 	if label > c.Terms.Max {
 		return false, nil
 	}
@@ -63,13 +63,13 @@ func (s *Service) tell(ctx context.Context, p *exchange.Policy, n notice) (told 
 	return true, err
 }
 
-// mailbox is where a party reads what the centre tells it alone; nil if it has
+// mailbox is the collection in which the centre writes to a party alone; nil if it has
 // no such collection now.
 func mailbox(p *exchange.Policy, org string, now time.Time) *exchange.Collection {
 	var best *exchange.Collection
 	for _, c := range p.Collections(now) {
 		if c.Writer != p.Centre().ID || !slices.Equal(c.Readers, []string{org}) || !admits(c, "note") ||
-			c.Shared() && labelIn(c) < stix.AmberStrict { // the party's own teams would read its post
+			c.Shared() && noticeLabel(c) < stix.AmberStrict { // the party's own teams would read its messages
 			continue
 		}
 		reads := slices.ContainsFunc(p.Holders(c, now), func(g exchange.Grant) bool { return g.Principal().Org == org && g.CanRead() })
@@ -84,14 +84,14 @@ func admits(c *exchange.Collection, typeName string) bool {
 	return c.Terms.Types == nil || slices.Contains(c.Terms.Types, typeName)
 }
 
-// labelIn is AMBER+STRICT, so that the party's own teams do not read its post,
-// as far as the flow lets it.
-func labelIn(c *exchange.Collection) stix.TLP {
+// noticeLabel is AMBER+STRICT, so that the party's own teams do not read its messages,
+// as far as the flow allows.
+func noticeLabel(c *exchange.Collection) stix.TLP {
 	return max(c.Terms.Floor, min(stix.AmberStrict, c.Terms.Max))
 }
 
-// object is what a note and the centre's identity are made of, in the order it is
-// written.
+// object holds the properties of a note and of the centre's identity, in the order in
+// which they are written.
 type object struct {
 	Type          string    `json:"type"`
 	Spec          string    `json:"spec_version"`
@@ -108,8 +108,8 @@ type object struct {
 	Markings      []stix.ID `json:"object_marking_refs"`
 }
 
-// notes are the note, and before it the centre's identity where the flow admits
-// it.
+// notes are the objects of a notice: the note and, where the flow admits it, the
+// centre's identity before it.
 func notes(p *exchange.Policy, c *exchange.Collection, n notice, label stix.TLP, namespace uuid.UUID, now time.Time) []object {
 	centre := p.Organisation(p.Centre().ID)
 	identity := stix.ID(cmp.Or(centre.Identity, "identity--"+uuid.NewSHA1(namespace, []byte(centre.ID)).String()))

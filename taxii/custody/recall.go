@@ -14,7 +14,7 @@ import (
 	"comity/taxii/exchange"
 )
 
-// Holding is who got an object out of one collection, as the audit record says.
+// Holding lists who got an object out of one collection, as the audit record says.
 type Holding struct {
 	Collection string         `json:"collection"` // alias
 	Writer     string         `json:"writer"`
@@ -39,8 +39,8 @@ func (s *Service) Scan(ctx context.Context, g exchange.Grant, q store.Query) (*s
 	return page, s.recorder.Flush(ctx, g.ID())
 }
 
-// Preview tells who holds an object, without telling anybody: each recorded
-// query is asked again as of its time.
+// Preview lists the holders of an object, and notifies nobody: each recorded query
+// is asked again as of its time.
 func (s *Service) Preview(ctx context.Context, id stix.ID) ([]Holding, error) {
 	if err := s.Flush(ctx); err != nil {
 		return nil, err
@@ -68,11 +68,11 @@ func (s *Service) Preview(ctx context.Context, id stix.ID) ([]Holding, error) {
 	return list, nil
 }
 
-// Delete takes objects back on behalf of their owner (TAXII 2.1 §5.7): whoever got
-// them is told, then they go. It says how many versions that were. The codes are
+// Delete takes objects back on behalf of their owner (TAXII 2.1 §5.7): their holders
+// are notified, then they are removed. It returns the number of versions. The codes are
 // those of [store.EachToDelete], and TooMany for who deletes faster than
 // [deletesPerSecond]. Deletions in one collection wait for each other. One that has
-// begun to tell is finished, although ctx ends.
+// begun to notify is finished, although ctx ends.
 func (s *Service) Delete(ctx context.Context, g exchange.Grant, q store.Query) (int, error) {
 	end, err := s.deletions.begin(ctx, g.ID(), s.now())
 	if err != nil {
@@ -92,7 +92,7 @@ func (s *Service) Delete(ctx context.Context, g exchange.Grant, q store.Query) (
 
 // Revoked removes, of objects of which a version is there that says they are
 // revoked (STIX 2.1 §3.2), the other versions; that one stays, so that pollers
-// learn of it. Whoever got another one is told.
+// learn of it. The holders of the others are notified.
 func (s *Service) Revoked(ctx context.Context, c *exchange.Collection, ids []stix.ID) error {
 	if len(ids) == 0 {
 		return nil
@@ -124,13 +124,13 @@ func (r *removal) key() string {
 	return r.collection.ID.String() + "|" + audit.DigestAll(slices.Clone(r.digests))
 }
 
-// maxRounds is how often those are told who got records after all others had been
-// told, before the collection is locked while they are.
+// maxRounds is how often late holders, who got records after the others had their
+// notices, get theirs before the collection is locked meanwhile.
 const maxRounds = 3
 
-// takeBack tells every organisation but source and the writers which of the records
+// takeBack notifies every organisation but source and the writers which of the records
 // it holds, and why they are taken back, then removes them. It is finished although
-// ctx ends: whoever was told to delete must not find the records still there.
+// ctx ends: those asked to delete records must not find them still there.
 func (s *Service) takeBack(ctx context.Context, removals []*removal, source, key, why string, block store.Block, entry audit.Entry) error {
 	ctx = context.WithoutCancel(ctx)
 	removals = slices.DeleteFunc(removals, func(r *removal) bool { return len(r.dates) == 0 })
@@ -143,9 +143,9 @@ func (s *Service) takeBack(ctx context.Context, removals []*removal, source, key
 	}
 	call := &recall{
 		policy: p, source: source, key: key + "|" + taxii.FormatTime(s.now()), why: why,
-		told: map[string]map[stix.ID]bool{}, before: map[*removal]uint64{},
+		notified: map[string]map[stix.ID]bool{}, before: map[*removal]uint64{},
 	}
-	// The holders are looked for, and told, while everybody polls. Only those that
+	// The holders are looked for, and notified, while everybody polls. Only those that
 	// polled since are looked for while a collection is locked.
 	holders := holdings{}
 	for _, r := range removals {
@@ -161,7 +161,7 @@ func (s *Service) takeBack(ctx context.Context, removals []*removal, source, key
 		}
 		call.before[r] = head.Number
 	}
-	if err := s.tellAll(ctx, call, holders); err != nil {
+	if err := s.notifyHolders(ctx, call, holders); err != nil {
 		return err
 	}
 	for _, r := range removals {
@@ -175,7 +175,7 @@ func (s *Service) takeBack(ctx context.Context, removals []*removal, source, key
 					if len(late) > 0 && round < maxRounds {
 						return nil
 					}
-					if err := s.tellAll(ctx, call, late); err != nil {
+					if err := s.notifyHolders(ctx, call, late); err != nil {
 						return err
 					}
 					removed = true
@@ -183,7 +183,7 @@ func (s *Service) takeBack(ctx context.Context, removals []*removal, source, key
 				}); err != nil || removed {
 					return err
 				}
-				if err := s.tellAll(ctx, call, late); err != nil {
+				if err := s.notifyHolders(ctx, call, late); err != nil {
 					return err
 				}
 			}
@@ -194,25 +194,24 @@ func (s *Service) takeBack(ctx context.Context, removals []*removal, source, key
 	return nil
 }
 
-// recall is one act of telling.
+// recall is one act of notifying holders.
 type recall struct {
-	policy *exchange.Policy
-	source string
-	key    string // of no other recall
-	why    string
-	told   map[string]map[stix.ID]bool // by organisation
-	notes  int                         // sent so far
-	before map[*removal]uint64         // the last audit entry that was looked at
+	policy   *exchange.Policy
+	source   string // organisation that gets no notice; "" for none
+	key      string // of no other recall
+	why      string
+	notified map[string]map[stix.ID]bool // by organisation
+	notes    int                         // sent so far
+	before   map[*removal]uint64         // the last audit entry that was looked at
 }
 
-// holdings are the objects that each organisation has to be told of, those that
-// are kept alike together: a recall must tell nobody of an object that was hidden
-// from it.
+// holdings are the objects that each organisation has to delete, by how they are
+// handled: no notice may name an object to those from whom it was hidden.
 type holdings map[string]map[exchange.Handling][]stix.ID
 
-// find adds to the holdings who got records of a removal that were added at those
-// dates and is not among those told yet, and counts them among those: the caller
-// tells them.
+// find adds to the holdings what organisations got of the records of a removal that
+// were added at those dates, without what is in a notice already. It counts as in a
+// notice from here on: the caller sends them.
 func (s *Service) find(ctx context.Context, call *recall, r *removal, dates []time.Time, found holdings) error {
 	holders, err := s.store.Holders(ctx, r.collection.ID, dates, call.before[r])
 	if err != nil {
@@ -223,13 +222,13 @@ func (s *Service) find(ctx context.Context, call *recall, r *removal, dates []ti
 			continue
 		}
 		for _, id := range h.IDs {
-			if call.told[h.Org][id] {
+			if call.notified[h.Org][id] {
 				continue
 			}
-			if call.told[h.Org] == nil {
-				call.told[h.Org] = map[stix.ID]bool{}
+			if call.notified[h.Org] == nil {
+				call.notified[h.Org] = map[stix.ID]bool{}
 			}
-			call.told[h.Org][id] = true
+			call.notified[h.Org][id] = true
 			kept := r.handling[id]
 			if kept.TLP < stix.Red {
 				kept.TLP = stix.Clear // no notice is less strict than AMBER+STRICT anyway
@@ -243,11 +242,11 @@ func (s *Service) find(ctx context.Context, call *recall, r *removal, dates []ti
 	return nil
 }
 
-// tellAll tells every organisation which objects it holds were taken back.
-func (s *Service) tellAll(ctx context.Context, call *recall, holders holdings) error {
+// notifyHolders sends every organisation notices of the objects that it holds.
+func (s *Service) notifyHolders(ctx context.Context, call *recall, holders holdings) error {
 	for _, org := range slices.Sorted(maps.Keys(holders)) {
 		for kept, ids := range holders[org] {
-			if err := s.tellOne(ctx, call, org, kept, ids); err != nil {
+			if err := s.notifyHolder(ctx, call, org, kept, ids); err != nil {
 				return fmt.Errorf("recall from %s: %w", org, err)
 			}
 		}
@@ -255,9 +254,9 @@ func (s *Service) tellAll(ctx context.Context, call *recall, holders holdings) e
 	return nil
 }
 
-func (s *Service) tellOne(ctx context.Context, call *recall, org string, kept exchange.Handling, ids []stix.ID) error {
+func (s *Service) notifyHolder(ctx context.Context, call *recall, org string, kept exchange.Handling, ids []stix.ID) error {
 	call.notes++
-	announced, err := s.tell(ctx, call.policy, notice{
+	written, err := s.notify(ctx, call.policy, notice{
 		to:       org,
 		key:      fmt.Sprintf("recall|%s|%s|%s|%d", call.key, kept.TLP, kept.Barred, call.notes),
 		subject:  "Recall",
@@ -270,7 +269,7 @@ func (s *Service) tellOne(ctx context.Context, call *recall, org string, kept ex
 		return err
 	}
 	entry := audit.Entry{Act: audit.Notice, Account: "comity", Org: org, Count: len(ids), Text: "recall: " + call.why, Parties: []string{org}}
-	if !announced {
+	if !written {
 		entry.Text += " It has no collection to be told of it in."
 	}
 	for _, id := range ids[:min(len(ids), audit.MaxSubjects)] {

@@ -14,8 +14,8 @@ import (
 )
 
 // Retract takes objects, in all versions, out of a collection that the centre
-// writes, because what they rested on is no longer there: whoever got them is
-// told, then they go.
+// writes, because what they rested on is no longer there: their holders are
+// notified, then they are removed.
 func (s *Service) Retract(ctx context.Context, c *exchange.Collection, ids []stix.ID, why string) error {
 	if len(ids) == 0 {
 		return nil
@@ -28,8 +28,8 @@ func (s *Service) Retract(ctx context.Context, c *exchange.Collection, ids []sti
 }
 
 // Relabel takes objects without versions out of a collection that the centre
-// writes, so that it can write them again under another label: of what is there
-// already it could not. Nobody is told.
+// writes, so that it can write them again under another label: it
+// could not while they are there. Nobody is notified.
 func (s *Service) Relabel(ctx context.Context, c *exchange.Collection, ids []stix.ID) error {
 	if len(ids) == 0 {
 		return nil
@@ -42,8 +42,8 @@ func (s *Service) Relabel(ctx context.Context, c *exchange.Collection, ids []sti
 }
 
 // Supersede removes from a collection that the centre writes all versions but the
-// newest of each object that has one from since or later. Nobody is told: who got an
-// older one gets the newest.
+// newest of each object that has one from since or later. Nobody is notified:
+// the holders of an older one get the newest.
 func (s *Service) Supersede(ctx context.Context, c *exchange.Collection, since time.Time) error {
 	versions := map[stix.ID][]version{}
 	err := s.each(ctx, c, taxii.Match{Versions: taxii.Versioning{All: true}}, func(o *stix.Object, d store.Detail) error {
@@ -78,7 +78,7 @@ func (v version) compare(w version) int {
 	return v.object.Version().Time().Compare(w.object.Version().Time())
 }
 
-// reworked is the entry of what the centre removes of its own.
+// reworked is the audit entry of a removal of the centre's own objects.
 func reworked(c *exchange.Collection, why string) audit.Entry {
 	return audit.Entry{
 		Act: audit.Withdrawal, Account: "comity", Org: c.Writer, Agreement: c.Agreement, Article: c.Article, Text: why,

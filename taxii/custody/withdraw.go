@@ -33,12 +33,12 @@ func (s *Service) Withdraw(ctx context.Context, by, id, party, reason string) (o
 	if err != nil {
 		return out, err
 	}
-	clause, err := s.mayWithdraw(p, id, party)
+	clause, err := s.withdrawalClause(p, id, party)
 	if err != nil {
 		return out, err
 	}
 	own := p.Written(party, id)
-	if err := s.leave(ctx, own, by, id, party, reason, clause.Article); err != nil {
+	if err := s.closeFlows(ctx, own, by, id, party, reason, clause.Article); err != nil {
 		return out, err
 	}
 	var identity string
@@ -69,14 +69,14 @@ func (s *Service) Withdraw(ctx context.Context, by, id, party, reason string) (o
 	if err := s.takeBack(ctx, removals, party, "withdrawal|"+id+"|"+party, why, block, entry); err != nil {
 		return out, err
 	}
-	if err := s.forget(ctx, own, entry); err != nil {
+	if err := s.dropCopies(ctx, own, entry); err != nil {
 		return out, err
 	}
 	return s.certify(ctx, digests, entry, reason)
 }
 
-// mayWithdraw is the clause under which a party may take its data back.
-func (s *Service) mayWithdraw(p *exchange.Policy, id, party string) (agreement.Clause, error) {
+// withdrawalClause is the clause under which a party may take its data back.
+func (s *Service) withdrawalClause(p *exchange.Policy, id, party string) (agreement.Clause, error) {
 	text := p.Agreement(id, s.now())
 	if text == nil {
 		return agreement.Clause{}, taxii.Errorf(taxii.NotFound, "there is no agreement %s", id)
@@ -94,9 +94,9 @@ func (s *Service) mayWithdraw(p *exchange.Policy, id, party string) (agreement.C
 	return by, nil
 }
 
-// leave puts the act on record and shuts what the party writes, in one
-// transaction: what is on its way in under an older grant is refused from here on.
-func (s *Service) leave(ctx context.Context, own []*exchange.Collection, by, id, party, reason, article string) error {
+// closeFlows puts the act on record and shuts the collections that the party writes,
+// in one transaction: pushes under way with an older grant are refused from here on.
+func (s *Service) closeFlows(ctx context.Context, own []*exchange.Collection, by, id, party, reason, article string) error {
 	return s.store.Amend(ctx, func(d *exchange.Directory) ([]audit.Entry, error) {
 		now, deposit := s.now(), d.Agreements[id]
 		if deposit == nil {
@@ -136,9 +136,9 @@ func (s *Service) affected(p *exchange.Policy, own []*exchange.Collection, id, p
 	return list
 }
 
-// forget drops what else quotes the data: the statuses of its pushes, and what
-// was kept apart.
-func (s *Service) forget(ctx context.Context, own []*exchange.Collection, entry audit.Entry) error {
+// dropCopies removes what else quotes the data: the statuses of its pushes, and its
+// objects in quarantine.
+func (s *Service) dropCopies(ctx context.Context, own []*exchange.Collection, entry audit.Entry) error {
 	for _, c := range own {
 		if err := s.store.ForgetStatuses(ctx, c.ID); err != nil {
 			return err

@@ -49,7 +49,7 @@ func newCrawl(t *testing.T) *crawl {
 		writer.delete(path + "objects/" + doomed.id + "/").want(200)
 	}
 	c.facts = l.facts
-	if err := c.custody.Settle(t.Context()); err != nil {
+	if err := c.custody.AnnounceTransitions(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	c.clock.move(time.Second)

@@ -10,10 +10,10 @@ import (
 	"comity/taxii/exchange"
 )
 
-// Settle notes every transition that agreements have made since it last ran:
-// their members are told, and the audit record has it. Whoever is told once is
-// not told again, so after a kill it can be repeated.
-func (s *Service) Settle(ctx context.Context) error {
+// AnnounceTransitions notes every transition that agreements have made since it last ran:
+// their members get a notice, and the audit record an entry. A notice is written once,
+// so after a kill the call can be repeated.
+func (s *Service) AnnounceTransitions(ctx context.Context) error {
 	p, d, err := s.policy(ctx)
 	if err != nil {
 		return err
@@ -30,7 +30,7 @@ func (s *Service) Settle(ctx context.Context) error {
 	}
 	for _, id := range slices.Sorted(maps.Keys(moved)) {
 		if err := s.announce(ctx, p, d.Agreements[id], moved[id]); err != nil {
-			return fmt.Errorf("tell of agreement %s: %w", id, err)
+			return fmt.Errorf("announce agreement %s: %w", id, err)
 		}
 	}
 	return s.store.Amend(ctx, func(d *exchange.Directory) (entries []audit.Entry, err error) {
@@ -50,14 +50,14 @@ func (s *Service) Settle(ctx context.Context) error {
 	})
 }
 
-// announce tells every member but the centre where an agreement stands.
+// announce sends every member but the centre a notice of the state of an agreement.
 func (s *Service) announce(ctx context.Context, p *exchange.Policy, deposit *exchange.Deposit, state exchange.State) error {
 	text := p.Agreement(deposit.ID, s.now())
 	for _, m := range text.Members() {
 		if m.Org == p.Centre().ID {
 			continue
 		}
-		if _, err := s.tell(ctx, p, notice{
+		if _, err := s.notify(ctx, p, notice{
 			to:      m.Org,
 			key:     fmt.Sprintf("agreement|%s|%s|%d|%d", text.ID, state, len(deposit.Versions), len(deposit.Acts)),
 			subject: fmt.Sprintf("Agreement %s: %s", text.ID, state),
