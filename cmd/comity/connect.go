@@ -1,99 +1,121 @@
 package main
 
 import (
-	"errors"
-	"log/slog"
-	"os"
-	"os/user"
-	"path/filepath"
-	"strconv"
-	"time"
+	_ "embed"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/template"
 
-	"comity/store"
-	"comity/store/bolt"
 	"comity/taxii"
 	"comity/taxii/admin"
-	adminhttp "comity/taxii/admin/http"
-	"comity/taxii/audit"
-	"comity/taxii/custody"
 	"comity/taxii/exchange"
-	"comity/taxii/intake"
-	"comity/taxii/operation"
 )
 
-// lockWait is how long a command waits for another that holds the store.
-const lockWait = 10 * time.Second
-
-func (sh *shell) socket() string { return filepath.Join(sh.data, "admin.sock") }
-
-// user is who runs the command, for the audit record: name and number on this
-// machine, such as "ana(1000)". Under sudo it is who called sudo.
-func (sh *shell) user() string {
-	name, id := os.Getenv("SUDO_USER"), os.Getenv("SUDO_UID")
-	if name == "" || id == "" {
-		id = strconv.Itoa(os.Getuid())
-		if u, err := user.LookupId(id); err == nil {
-			name = u.Username
-		}
-	}
-	return name + "(" + id + ")"
+// products are what connect has a text for. Those that read lists, rules or zones
+// over HTTP do not speak TAXII.
+var products = []struct{ id, name, reads string }{
+	{"bind", "BIND", "response policy zones"},
+	{"crowdsec", "CrowdSec", "block lists"},
+	{"curl", "curl", ""},
+	{"elastic", "Elastic Security", ""},
+	{"fortigate", "FortiGate", "block lists"},
+	{"misp", "MISP", ""},
+	{"opencti", "OpenCTI", ""},
+	{"pan-os", "PAN-OS", "external dynamic lists"},
+	{"qradar", "IBM QRadar", ""},
+	{"rspamd", "rspamd", "maps"},
+	{"sentinel", "Microsoft Sentinel", ""},
+	{"splunk", "Splunk Enterprise Security", ""},
+	{"suricata", "Suricata", "rules and datasets"},
+	{"taxii2-client", "the OASIS Python client", ""},
+	{"unbound", "Unbound", "response policy zones"},
+	{"xsoar", "Cortex XSOAR", ""},
 }
 
-// connect reaches the admin.Service of the server that runs on the data folder, or
-// opens the store itself if none does. Between the two it waits for other
-// commands to end.
-func (sh *shell) connect() (*adminhttp.Client, error) {
-	deadline := time.Now().Add(lockWait)
-	for {
-		if client, err := adminhttp.Dial(sh.socket(), sh.user()); err == nil {
-			return client, nil
-		}
-		s, err := sh.open(200 * time.Millisecond)
-		if err == nil {
-			return sh.local(s)
-		}
-		if taxii.CodeOf(err) != taxii.Unavailable || time.Now().After(deadline) || sh.ctx.Err() != nil {
-			return nil, err
-		}
+// productNames are the ids of the products, for help and usage.
+func productNames() string {
+	var ids []string
+	for _, p := range products {
+		ids = append(ids, p.id)
 	}
+	return strings.Join(ids, ",")
 }
 
-// local is an admin.Service in this process. What goes out by commands is on record at
-// once, so nothing has to be waited for at the end.
-func (sh *shell) local(s store.Store) (*adminhttp.Client, error) {
-	key, err := centreKey(sh.data)
+//go:embed connect.tmpl
+var connectText string
+
+type connectCmd struct {
+	Account string `arg:"" placeholder:"ORG/NAME" help:"The account that the product uses."`
+	Client  string `required:"" enum:"${products}" placeholder:"PRODUCT" help:"${products}."`
+	URL     string `name:"url" default:"http://127.0.0.1:8080" env:"COMITY_PUBLIC_URL" placeholder:"URL" help:"The server as the product reaches it (default ${default})."`
+}
+
+// setup is what a product has to be told, and the fields of connect.tmpl.
+type setup struct {
+	Client      string             `json:"client"`
+	Account     string             `json:"account"`
+	Discovery   string             `json:"discovery"`
+	APIRoot     string             `json:"api_root"`
+	Collections []admin.Collection `json:"collections"` // that the account reads or writes
+	Text        string             `json:"text"`
+
+	URL         string            `json:"-"` // of the server, without a path
+	Root        string            `json:"-"` // the path of the API root
+	Accept      string            `json:"-"`
+	Read, Write *admin.Collection `json:"-"` // one that the account reads, one that it writes
+}
+
+// Run prints what to fill in, in the order of the form of the product.
+func (c *connectCmd) Run(sh *shell) error {
+	product := products[slices.IndexFunc(products, func(p struct{ id, name, reads string }) bool { return p.id == c.Client })]
+	account, err := sh.account(c.Account)
 	if err != nil {
-		s.Close()
-		return nil, err
+		return err
 	}
-	log := slog.New(slog.NewTextHandler(sh.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	current := exchange.NewCurrent(s)
-	st := custody.New(s, current, audit.New(s.Record, time.Now, log), key, time.Now, log)
-	if err := st.Recover(sh.ctx); err != nil {
-		s.Close()
-		return nil, err
+	if product.reads != "" {
+		return fmt.Errorf("%s reads %s over HTTP and does not speak TAXII: this version has no feeds for it yet", product.name, product.reads)
 	}
-	runner := operation.New(s, current, st, tables(sh.data), time.Now, log)
-	return adminhttp.Local(admin.New(s, current, intake.New(s, sh.data, time.Now), st, runner, time.Now), sh.user(), s.Close), nil
+	s := setup{Client: c.Client, Account: account.ID(), URL: strings.TrimRight(c.URL, "/"), Accept: taxii.MediaType}
+	if s.Collections, err = call[[]admin.Collection](sh, "collections", admin.View{As: account.ID()}); err != nil {
+		return err
+	}
+	for i := range s.Collections {
+		collection := &s.Collections[i]
+		if collection.CanRead && (s.Read == nil || !collection.CanWrite && s.Read.CanWrite) {
+			s.Read = collection // better one that others write
+		}
+		if collection.CanWrite && s.Write == nil {
+			s.Write = collection
+		}
+	}
+	if len(s.Collections) == 0 {
+		return fmt.Errorf("%s sees no collection yet: comity grants says who may do what", account.ID())
+	}
+	s.Root = s.Collections[0].Root
+	s.Discovery, s.APIRoot = s.URL+"/taxii2/", s.URL+"/"+s.Root+"/"
+	var text strings.Builder
+	if err := template.Must(template.New("").Parse(connectText)).ExecuteTemplate(&text, c.Client, s); err != nil {
+		return err
+	}
+	s.Text = strings.TrimLeft(text.String(), "\n")
+	if account.For != c.Client && slices.Contains(exchange.Clients, c.Client) {
+		sh.say("run comity account edit %s --for %s: it answers as %s needs it", account.ID(), c.Client, product.name)
+	}
+	return sh.print(s, func(w io.Writer) { io.WriteString(w, s.Text) })
 }
 
-// tables is the folder of the tables that operations name.
-func tables(data string) string { return filepath.Join(data, "tables") }
-
-// open opens the store of the data folder, and makes one only for init.
-func (sh *shell) open(wait time.Duration) (store.Store, error) {
-	if _, err := sh.storeSize(); err != nil && !(sh.creates && errors.Is(err, errNoStore)) {
-		return nil, err
-	}
-	return bolt.Open(sh.data, time.Now, slog.New(slog.NewTextHandler(sh.err, nil)), wait)
-}
-
-// call carries out one verb.
-func call[Out any](sh *shell, verb string, in any) (out Out, err error) {
-	client, err := sh.connect()
+// account finds one by its id.
+func (sh *shell) account(id string) (*exchange.Account, error) {
+	list, err := call[[]exchange.Account](sh, "account/list", nil)
 	if err != nil {
-		return out, err
+		return nil, err
 	}
-	defer client.Close()
-	return out, client.Call(sh.ctx, verb, in, &out)
+	for i := range list {
+		if list[i].ID() == strings.ToLower(id) {
+			return &list[i], nil
+		}
+	}
+	return nil, fmt.Errorf("there is no account %s: comity account add makes one", id)
 }

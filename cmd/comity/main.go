@@ -41,6 +41,7 @@ type commands struct {
 	Org         orgCmd         `cmd:"" help:"Organisations that take part or could."`
 	Account     accountCmd     `cmd:"" help:"Persons and services that act for an organisation."`
 	Token       tokenCmd       `cmd:"" help:"API tokens of accounts."`
+	Connect     connectCmd     `cmd:"" help:"Say what to fill in so that a product polls or pushes as an account."`
 	Agreement   agreementCmd   `cmd:"" help:"Agreements: the only source of access."`
 	Collections collectionsCmd `cmd:"" help:"List collections, as an account sees them or as they are."`
 	Grants      grantsCmd      `cmd:"" help:"List who may do what with which collection, by which article."`
@@ -110,7 +111,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		kong.Description("TAXII 2.1 under signed exchange agreements. Results go to stdout, the rest to stderr.\n\n"+
 			"comity help COMMAND shows the flags of a command. comity help TOPIC explains a topic: "+
 			strings.Join(topicNames(), ", ")+"."),
-		kong.Vars{"clients": strings.Join(exchange.Clients, ", ")},
+		kong.Vars{"clients": strings.Join(exchange.Clients, ", "), "products": productNames()},
 		kong.Configuration(tomlConfig),
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(status int) { panic(exit(status)) }),

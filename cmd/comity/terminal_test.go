@@ -108,6 +108,7 @@ func TestNoCommandPassesOnWhatSteersATerminal(t *testing.T) {
 		"org suspend": {{hostile}, {"acme"}}, "org reinstate": {{"acme"}},
 		"account add": {{"acme/" + hostile}}, "account list": {{}}, "account disable": {{"acme/" + hostile}}, "account enable": {{"acme/" + hostile}}, "account edit": {{"acme/feed", "--for", hostile}, {"acme/feed", "--expires", hostile}},
 		"token add": {{"acme/" + hostile}, {"acme/feed"}}, "token list": {{}}, "token revoke": {{hostile}},
+		"connect": {{"acme/feed", "--client=curl", "--url=" + hostile}, {hostile, "--client=misp"}},
 		"agreement new":       {{"--centre=igci", "--partner=acme", "--id=two", "--effective=2024-01-01", "--expires=2124-01-01", "--unmarked=green"}},
 		"agreement check":     {{in("hostile.toml")}, {in("escaped.toml")}},
 		"agreement explain":   {{in("hostile.toml")}, {in("escaped.toml")}, {"dea"}},
@@ -138,7 +139,7 @@ func TestNoCommandPassesOnWhatSteersATerminal(t *testing.T) {
 	}
 	order := []string{"agreement withdraw", "agreement end"} // these close what the others look at
 	var names []string
-	for _, leaf := range kong.Must(&commands{}, kong.Vars{"clients": ""}).Model.Leaves(false) {
+	for _, leaf := range kong.Must(&commands{}, kong.Vars{"clients": "", "products": "curl"}).Model.Leaves(false) {
 		name := strings.TrimPrefix(leaf.Path(), "comity ")
 		name = strings.Join(slices.DeleteFunc(strings.Fields(name), func(s string) bool { return strings.ContainsAny(s, "<[") }), " ")
 		if _, ok := lines[name]; !ok {

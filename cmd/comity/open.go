@@ -1,0 +1,99 @@
+package main
+
+import (
+	"errors"
+	"log/slog"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"comity/store"
+	"comity/store/bolt"
+	"comity/taxii"
+	"comity/taxii/admin"
+	adminhttp "comity/taxii/admin/http"
+	"comity/taxii/audit"
+	"comity/taxii/custody"
+	"comity/taxii/exchange"
+	"comity/taxii/intake"
+	"comity/taxii/operation"
+)
+
+// lockWait is how long a command waits for another that holds the store.
+const lockWait = 10 * time.Second
+
+func (sh *shell) socket() string { return filepath.Join(sh.data, "admin.sock") }
+
+// user is who runs the command, for the audit record: name and number on this
+// machine, such as "ana(1000)". Under sudo it is who called sudo.
+func (sh *shell) user() string {
+	name, id := os.Getenv("SUDO_USER"), os.Getenv("SUDO_UID")
+	if name == "" || id == "" {
+		id = strconv.Itoa(os.Getuid())
+		if u, err := user.LookupId(id); err == nil {
+			name = u.Username
+		}
+	}
+	return name + "(" + id + ")"
+}
+
+// connect reaches the admin.Service of the server that runs on the data folder, or
+// opens the store itself if none does. Between the two it waits for other
+// commands to end.
+func (sh *shell) connect() (*adminhttp.Client, error) {
+	deadline := time.Now().Add(lockWait)
+	for {
+		if client, err := adminhttp.Dial(sh.socket(), sh.user()); err == nil {
+			return client, nil
+		}
+		s, err := sh.open(200 * time.Millisecond)
+		if err == nil {
+			return sh.local(s)
+		}
+		if taxii.CodeOf(err) != taxii.Unavailable || time.Now().After(deadline) || sh.ctx.Err() != nil {
+			return nil, err
+		}
+	}
+}
+
+// local is an admin.Service in this process. What goes out by commands is on record at
+// once, so nothing has to be waited for at the end.
+func (sh *shell) local(s store.Store) (*adminhttp.Client, error) {
+	key, err := centreKey(sh.data)
+	if err != nil {
+		s.Close()
+		return nil, err
+	}
+	log := slog.New(slog.NewTextHandler(sh.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	current := exchange.NewCurrent(s)
+	st := custody.New(s, current, audit.New(s.Record, time.Now, log), key, time.Now, log)
+	if err := st.Recover(sh.ctx); err != nil {
+		s.Close()
+		return nil, err
+	}
+	runner := operation.New(s, current, st, tables(sh.data), time.Now, log)
+	return adminhttp.Local(admin.New(s, current, intake.New(s, sh.data, time.Now), st, runner, time.Now), sh.user(), s.Close), nil
+}
+
+// tables is the folder of the tables that operations name.
+func tables(data string) string { return filepath.Join(data, "tables") }
+
+// open opens the store of the data folder, and makes one only for init.
+func (sh *shell) open(wait time.Duration) (store.Store, error) {
+	if _, err := sh.storeSize(); err != nil && !(sh.creates && errors.Is(err, errNoStore)) {
+		return nil, err
+	}
+	return bolt.Open(sh.data, time.Now, slog.New(slog.NewTextHandler(sh.err, nil)), wait)
+}
+
+// call carries out one verb.
+func call[Out any](sh *shell, verb string, in any) (out Out, err error) {
+	client, err := sh.connect()
+	if err != nil {
+		return out, err
+	}
+	defer client.Close()
+	return out, client.Call(sh.ctx, verb, in, &out)
+}
