@@ -108,7 +108,7 @@ func TestNoCommandPassesOnWhatSteersATerminal(t *testing.T) {
 		"org suspend": {{hostile}, {"acme"}}, "org reinstate": {{"acme"}},
 		"account add": {{"acme/" + hostile}}, "account list": {{}}, "account disable": {{"acme/" + hostile}}, "account enable": {{"acme/" + hostile}}, "account edit": {{"acme/feed", "--for", hostile}, {"acme/feed", "--expires", hostile}},
 		"token add": {{"acme/" + hostile}, {"acme/feed"}}, "token list": {{}}, "token revoke": {{hostile}},
-		"connect": {{"acme/feed", "--client=curl", "--url=" + hostile}, {hostile, "--client=misp"}},
+		"connect":             {{"acme/feed", "--client=curl", "--url=" + hostile}, {hostile, "--client=misp"}},
 		"agreement new":       {{"--centre=igci", "--partner=acme", "--id=two", "--effective=2024-01-01", "--expires=2124-01-01", "--unmarked=green"}},
 		"agreement check":     {{in("hostile.toml")}, {in("escaped.toml")}},
 		"agreement explain":   {{in("hostile.toml")}, {in("escaped.toml")}, {"dea"}},

@@ -45,6 +45,9 @@ func (c *whyCmd) Run(sh *shell) error {
 		if len(why.Collections) == 0 {
 			line(1, "! no collection holds it")
 		}
+		for _, r := range why.Refusals {
+			line(1, "! refused on %s, when %s pushed it to %s: %s (comity submission show %s)", taxii.FormatTime(r.At), r.Account, r.Collection, oneLine(r.Reason), r.Submission)
+		}
 		for _, c := range why.Collections {
 			line(1, "%s: %s", c.Collection, visible(c.Visible))
 			facts(2, c.Facts)

@@ -12,6 +12,7 @@ import (
 	"comity/store"
 	"comity/taxii"
 	"comity/taxii/agreement"
+	"comity/taxii/audit"
 	"comity/taxii/exchange"
 )
 
@@ -28,7 +29,17 @@ type Why struct {
 	Account     string          `json:"account"`
 	Facts       []Fact          `json:"facts"`       // about the account
 	Collections []WhyCollection `json:"collections"` // that hold a version of the object, by alias
+	Refusals    []WhyRefusal    `json:"refusals"`    // of pushes of it, the latest ones, oldest first
 	Visible     bool            `json:"visible"`
+}
+
+// WhyRefusal is one push that had the object refused.
+type WhyRefusal struct {
+	Submission string    `json:"submission"`
+	Account    string    `json:"account"`
+	Collection string    `json:"collection"` // alias, or id if it has none any more
+	At         time.Time `json:"at"`
+	Reason     string    `json:"reason"` // as its sender was told; a rule or an article once the status has expired
 }
 
 // WhyCollection is what decides about one collection.
@@ -70,7 +81,7 @@ func (s *Service) Why(ctx context.Context, in AskWhy) (out Why, err error) {
 		return out, err
 	}
 	e := explanation{policy: policy, directory: d, now: s.at(in.At), object: id}
-	out = Why{Object: string(id), Account: account.ID(), Collections: []WhyCollection{}}
+	out = Why{Object: string(id), Account: account.ID(), Collections: []WhyCollection{}, Refusals: []WhyRefusal{}}
 	works := e.account(account, &out)
 	collections := policy.Collections(e.now)
 	slices.SortFunc(collections, func(c, d *exchange.Collection) int { return strings.Compare(c.Alias, d.Alias) })
@@ -93,7 +104,49 @@ func (s *Service) Why(ctx context.Context, in AskWhy) (out Why, err error) {
 		out.Collections = append(out.Collections, in)
 		out.Visible = out.Visible || in.Visible
 	}
-	return out, nil
+	out.Refusals, err = s.refusals(ctx, policy, string(id))
+	return out, err
+}
+
+// maxRefusals is how many refusals of one object are told.
+const maxRefusals = 10
+
+// refusals are the latest pushes that had an object refused, by the audit record.
+// An entry names a bounded number of refused objects, so of a push that was refused
+// as a whole not every object is found.
+func (s *Service) refusals(ctx context.Context, policy *exchange.Policy, id string) ([]WhyRefusal, error) {
+	list := []WhyRefusal{}
+	for link, err := range s.links(ctx, 0) {
+		if err != nil {
+			return nil, err
+		}
+		e, err := link.Entry()
+		if err != nil {
+			return nil, err
+		}
+		i := slices.IndexFunc(e.Subjects, func(of audit.Subject) bool { return of.ID == id })
+		if e.Act != audit.Submission || e.Refused == 0 || i < 0 {
+			continue
+		}
+		refusal := WhyRefusal{Submission: e.Text, Account: e.Account, Collection: e.Collection, At: e.Time, Reason: e.Subjects[i].Reason}
+		if c, ok := policy.Collection(e.Collection, s.now()); ok {
+			refusal.Collection = c.Alias
+		}
+		list = append(list, refusal)
+	}
+	list = list[max(0, len(list)-maxRefusals):]
+	for i := range list {
+		told, err := s.Submission(ctx, list[i].Submission)
+		if err != nil {
+			continue // the status has expired
+		}
+		for _, f := range told.Failures {
+			if f.ID == id {
+				list[i].Reason = f.Message
+			}
+		}
+	}
+	return list, nil
 }
 
 // held is a version of an object with what the store keeps beside it.

@@ -96,7 +96,7 @@ func (e *endpoint) serve(w http.ResponseWriter, r *http.Request, row *route) {
 func (e *endpoint) answer(w *response, r *http.Request, c *caller, row *route) error {
 	s := e.server
 	if e.allow == "" {
-		return taxii.Errorf(taxii.NotFound, "there is nothing at this path")
+		return taxii.Errorf(taxii.NotFound, "there is nothing at this path; discovery is at /taxii2/")
 	}
 	if row == nil || row.action != anyone {
 		var err error
@@ -104,7 +104,7 @@ func (e *endpoint) answer(w *response, r *http.Request, c *caller, row *route) e
 			return err
 		}
 	}
-	if !taxii.Acceptable(r.Header.Values("Accept")) {
+	if e.path != "/" && !taxii.Acceptable(r.Header.Values("Accept")) {
 		return taxii.Errorf(taxii.Unacceptable, "this server answers with %s only", taxii.MediaType)
 	}
 	if row == nil {
@@ -117,7 +117,7 @@ func (e *endpoint) answer(w *response, r *http.Request, c *caller, row *route) e
 	}
 	if c.path["root"] != "" {
 		if root, err := c.pathValue("root"); err != nil || root != c.policy.Centre().ID {
-			return taxii.Errorf(taxii.NotFound, "there is no such API root")
+			return taxii.Errorf(taxii.NotFound, "there is no such API root; discovery at /taxii2/ names those there are")
 		}
 	}
 	if verb, concerns := verbs[row.action]; concerns {

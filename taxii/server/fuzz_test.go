@@ -65,7 +65,8 @@ func FuzzRequest(f *testing.F) {
 		r.Header.Set("Authorization", "Bearer "+tokenOf("vendor/feed"))
 		out := httptest.NewRecorder()
 		handler.ServeHTTP(out, r)
-		if out.Code >= 500 || out.Header().Get("Content-Type") != taxii.MediaType {
+		isPage := out.Code == 200 && strings.Trim(u.EscapedPath(), "/") == "" // for browsers
+		if out.Code >= 500 || out.Header().Get("Content-Type") != taxii.MediaType && !isPage {
 			t.Errorf("%s %s?%s: %d, %s\n%s", method, u, query, out.Code, out.Header().Get("Content-Type"), out.Body)
 		}
 	})

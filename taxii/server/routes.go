@@ -44,6 +44,7 @@ const (
 // routes are those of gorilla/mux, tried in this order: fixed paths come before
 // those that begin with the name of a root.
 var routes = []route{
+	{get, "/", anyone, (*Server).getBrowserPage, "a page for browsers"},
 	{get, "/taxii2/", account, (*Server).getDiscovery, "4.1"},
 	{get, "/healthz/", anyone, (*Server).getHealth, "liveness"},
 	{get, "/readyz/", anyone, (*Server).getReadiness, "readiness"},

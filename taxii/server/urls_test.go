@@ -47,7 +47,7 @@ func TestUnknownPathsAre404(t *testing.T) {
 	c := w.collection("sharing.reports")
 	vendor := w.as("vendor/feed")
 	for _, path := range []string{
-		"/", "/taxii/", "/taxii2/x/", "/igci/nothing/", "/igci/status/", c + "nothing/", c + "objects/x/y/", c + "manifest/x/",
+		"/taxii/", "/taxii2/x/", "/igci/nothing/", "/igci/status/", c + "nothing/", c + "objects/x/y/", c + "manifest/x/",
 		"/nobody/", "/nobody/collections/", "/nobody/status/8e4e38a0-1d3c-4a5c-9b4c-0c1d2e3f4a5b/", "/igci/../taxii2/",
 		strings.Replace(c, "igci", "nobody", 1) + "objects/",
 	} {
