@@ -74,6 +74,9 @@ func newDrafts(items []store.Item) (drafts []draft, size int) {
 	for i := range items {
 		if items[i].Refused == nil {
 			size += len(items[i].Object.Raw) + headerLen
+			if len(items[i].Object.Raw) >= summaryFrom {
+				size += 1 << 10 // a summary
+			}
 		}
 	}
 	buf := make([]byte, 0, size)
@@ -95,7 +98,7 @@ type contents interface {
 	indexed(key stix.Key) (store.Date, error)
 	// twin is the date of the record with the id and version of o, which is v, and
 	// tells whether it has the same content; 0 if there is none.
-	twin(key stix.Key, at store.Date, v store.Version, o *stix.Object) (d store.Date, same bool, err error)
+	twin(d draft, at store.Date, v store.Version, o *stix.Object) (added store.Date, same bool, err error)
 	// lineage is that of the newest version of an id.
 	lineage(key stix.Key, at store.Date) (stix.Lineage, error)
 	// takesType tells whether there is room for objects of a type.
@@ -139,7 +142,7 @@ func (a *appendPart) item(item *store.Item, d draft) error {
 	}
 	v := store.Version{Instant: store.InstantOf(o.Version().Time()), Spec: store.SpecOf(o.Spec), Handling: item.Handling, None: o.Version().IsZero()}
 	if at != 0 {
-		added, same, err := a.twin(d.key, at, v, o)
+		added, same, err := a.twin(d, at, v, o)
 		if err != nil {
 			return err
 		}

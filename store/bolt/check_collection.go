@@ -121,6 +121,8 @@ func (c *collectionCheck) faultOf(d store.Date, r record, live bool) string {
 		return "its header has another version"
 	case c.names[r.number()] != o.Type:
 		return "its header has another type"
+	case !r.summaryFits():
+		return "its summary is of another object"
 	case live && c.history().Get(dateKey(d)) != nil:
 		return "it is in live and in hist"
 	case live && !c.isPosted(r.number(), d):

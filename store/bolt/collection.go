@@ -50,14 +50,21 @@ func (c *collection) state() store.State {
 
 // record finds a record by its date, verified; nil if there is none.
 func (c *collection) record(d store.Date) (r record, live bool, err error) {
+	if r, live, err = c.header(d); r != nil && err == nil && r.is(flagSummary) {
+		_, err = r.verify(d)
+	}
+	return r, live, err
+}
+
+// header is record for who asks for nothing but the header and what is described.
+func (c *collection) header(d store.Date) (r record, live bool, err error) {
 	k := dateKey(d)
 	if r = c.live.Get(k); r != nil {
 		live = true
 	} else if r = c.history().Get(k); r == nil {
 		return nil, false, nil
 	}
-	_, err = r.verify(d)
-	return r, live, err
+	return r, live, r.verifyHeader(d)
 }
 
 // versions is all versions of the id that the record r, added at d, belongs
@@ -100,7 +107,7 @@ func (c *collection) newest(key stix.Key) (store.Version, error) {
 
 // newestRecord is the newest version of the id that the record added at d belongs to.
 func (c *collection) newestRecord(key stix.Key, d store.Date) (record, store.Version, error) {
-	r, _, err := c.record(d)
+	r, _, err := c.header(d)
 	if err != nil {
 		return nil, store.Version{}, err
 	}
@@ -109,7 +116,7 @@ func (c *collection) newestRecord(key stix.Key, d store.Date) (record, store.Ver
 	}
 	v, err := c.newest(key)
 	if err == nil {
-		r, _, err = c.record(v.Date)
+		r, _, err = c.header(v.Date)
 	}
 	if err == nil && r == nil {
 		err = damaged("the newest version of an id is gone")
@@ -123,29 +130,32 @@ func (c *collection) lineage(key stix.Key, d store.Date) (stix.Lineage, error) {
 	if err != nil {
 		return stix.Lineage{}, err
 	}
-	return stix.LineageOf(r.json()), nil
+	return stix.LineageOf(r.described()), nil
 }
 
 // twin is the date of the record that has the id and version of o, which is v, and
-// tells whether it has the same content; 0 if there is none. d is of a record of the
-// id. An object without a version has one record for ever.
-func (c *collection) twin(key stix.Key, d store.Date, v store.Version, o *stix.Object) (store.Date, bool, error) {
-	found, err := c.sameVersion(key, d, v)
+// tells whether it has the same content; 0 if there is none. The record added at at is
+// one of the id. An object without a version has one record for ever.
+func (c *collection) twin(d draft, at store.Date, v store.Version, o *stix.Object) (store.Date, bool, error) {
+	found, err := c.sameVersion(d.key, at, v)
 	if err != nil || found == 0 {
 		return 0, false, err
 	}
-	r, _, err := c.record(found)
+	r, _, err := c.header(found)
 	if err == nil && r == nil {
 		err = damaged("the record added %s is gone", found.Time())
 	}
 	if err != nil {
 		return 0, false, err
 	}
-	return found, stix.SameContent(o.Raw, r.json()), nil
+	if len(o.Raw) < summaryFrom && !r.is(flagSummary) {
+		return found, stix.SameContent(o.Raw, r.json()), nil
+	}
+	return found, d.digest(o) == r.digest(), nil
 }
 
 func (c *collection) sameVersion(key stix.Key, d store.Date, v store.Version) (store.Date, error) {
-	r, _, err := c.record(d)
+	r, _, err := c.header(d)
 	if err != nil {
 		return 0, err
 	}

@@ -186,7 +186,7 @@ func (c *collectionTx) setIndexed(key stix.Key, from, to store.Date) {
 func (c *collection) verified(key stix.Key, candidates []uint64) (store.Date, record, error) {
 	for _, ms := range candidates {
 		d := store.Date(ms * 1000)
-		r, _, err := c.record(d)
+		r, _, err := c.header(d)
 		if err != nil {
 			return 0, nil, err
 		}

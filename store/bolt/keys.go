@@ -63,7 +63,7 @@ import (
 // A record that stands alone under its id appears in live, type and run only.
 // The default poll reads live, and looks beyond a record only where mixed says
 // that somebody may have to see another version.
-const format = 6
+const format = 7
 
 var (
 	bucketMeta       = []byte("meta")

@@ -23,6 +23,7 @@ import (
 // must not depend on functions that later layouts change.
 var migrations = [format]func(*bbolt.Tx) error{
 	5: func(tx *bbolt.Tx) error { return firstOf(dropFileMark(tx), moveProgress(tx), fileDeliveriesBySpan(tx)) },
+	6: summarize,
 }
 
 // dropFileMark removes what told the file from others, which only the journal needed.

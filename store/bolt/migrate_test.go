@@ -101,14 +101,15 @@ func TestRestoreMigratesAnOlderLayout(t *testing.T) {
 
 // mustHoldLayout5 fails the test unless the store holds what layout5.db does: of ten
 // indicators, of which the first had a second version, one was deleted, and the one
-// added first of those left was withdrawn; an object in quarantine, and a delivery.
+// added first of those left was withdrawn; an object in quarantine, and a delivery; and
+// one more indicator, of 20 KB.
 func mustHoldLayout5(t *testing.T, s *bolt.Store) {
 	t.Helper()
 	page, err := s.Scan(t.Context(), grant, store.Query{Limit: 100})
-	if err != nil || page.Len() != 8 {
+	if err != nil || page.Len() != 9 {
 		t.Errorf("%d objects, %v", page.Len(), err)
 	}
-	if n := count(t, s); n != 9 {
+	if n := count(t, s); n != 10 {
 		t.Errorf("%d records", n)
 	}
 	kept, err := s.Quarantined(t.Context(), 0, 9)
@@ -116,7 +117,7 @@ func mustHoldLayout5(t *testing.T, s *bolt.Store) {
 		t.Errorf("in quarantine: %+v, %v", kept, err)
 	}
 	links, err := s.Entries(t.Context(), 0, 100)
-	if err != nil || len(links) != 5 {
+	if err != nil || len(links) != 6 {
 		t.Fatalf("%d audit entries, %v", len(links), err)
 	}
 	push, err := links[0].Entry()

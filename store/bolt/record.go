@@ -13,10 +13,10 @@ import (
 	"comity/taxii/exchange"
 )
 
-// record is the value of live and hist: a fixed header, then the object's
-// compact JSON as it came.
+// record is the value of live and hist: a fixed header, for a large object a summary,
+// then the object's compact JSON as it came.
 //
-//	0   crc32c of the JSON and then of the header from here on, 4
+//	0   crc32c of the JSON and then of the header from here on and the summary, 4
 //	4   number of the type, 2
 //	6   flags, 1
 //	7   label, 1
@@ -24,6 +24,11 @@ import (
 //	9   until when it is kept, Unix seconds, 4; 0: no end
 //	13  where the id begins in the JSON, 2
 //	15  where the version's text begins in the JSON, 2
+//	17  summary
+//
+// The summary (see summary.go) is what is needed of an object to take another one with
+// its id: the work for a small object must not grow with a large one that is there.
+// Positions are then in the summary, and not in the JSON.
 //
 // A position is 0 where the text does not stand there as it is, which takes
 // \u escapes nobody writes, or 64 KiB of other text before it; then the JSON is
@@ -35,9 +40,10 @@ const headerLen = 17
 
 // Flags of a record.
 const (
-	flagSpec20 = 1 << iota // specification version 2.0; otherwise 2.1
-	flagMulti              // its id has other versions: see ver
-	flagNone               // no version of its own: its date_added stands in
+	flagSpec20  = 1 << iota // specification version 2.0; otherwise 2.1
+	flagMulti               // its id has other versions: see ver
+	flagNone                // no version of its own: its date_added stands in
+	flagSummary             // it has a summary
 )
 
 // castagnoli is a table of constants: made once, as crc32 hands out one anyway.
@@ -45,16 +51,24 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // appendDraft appends the record of a draft of o.
 func appendDraft(dst []byte, o *stix.Object) []byte {
+	start, text := len(dst), o.Raw
+	summary := summaryOf(o.Raw)
+	if summary != nil {
+		text = summaryText(summary)
+	}
 	dst = append(dst, make([]byte, 13)...)
-	dst = binary.BigEndian.AppendUint16(dst, position(o.Raw, string(o.ID)))
-	dst = binary.BigEndian.AppendUint16(dst, position(o.Raw, o.Version().String()))
-	return append(dst, o.Raw...)
+	dst = binary.BigEndian.AppendUint16(dst, position(text, string(o.ID)))
+	dst = binary.BigEndian.AppendUint16(dst, position(text, o.Version().String()))
+	if summary != nil {
+		dst[start+6] = flagSummary
+	}
+	return append(append(dst, summary...), o.Raw...)
 }
 
 // finish fills in the rest of a draft.
 func (r record) finish(v store.Version, number uint16, multi bool) {
 	binary.BigEndian.PutUint16(r[4:], number)
-	r[6], r[7], r[8] = 0, byte(v.Handling.TLP), byte(v.Handling.Barred)
+	r[6], r[7], r[8] = r[6]&flagSummary, byte(v.Handling.TLP), byte(v.Handling.Barred)
 	binary.BigEndian.PutUint32(r[9:], v.Handling.Until)
 	if v.Spec == store.Spec20 {
 		r[6] |= flagSpec20
@@ -89,19 +103,22 @@ func position(raw []byte, text string) uint16 {
 	}
 }
 
-func (r record) seal() { binary.BigEndian.PutUint32(r, r.checksum(r.sum())) }
+func (r record) seal() {
+	r.sealSummary()
+	binary.BigEndian.PutUint32(r, r.checksum(r.sum()))
+}
 
 // sum is the checksum of the JSON alone.
 func (r record) sum() uint32 { return crc32.Checksum(r.json(), castagnoli) }
 
 // checksum is that of the whole record. The JSON comes first in it, so that who
 // verifies a record has the sum of the JSON as well.
-func (r record) checksum(sum uint32) uint32 { return crc32.Update(sum, castagnoli, r[4:headerLen]) }
+func (r record) checksum(sum uint32) uint32 { return crc32.Update(sum, castagnoli, r[4:r.jsonAt()]) }
 
 // verify says what is damaged, nil if nothing is, and the sum of the JSON. Nothing
 // else may be asked of a record before.
 func (r record) verify(d store.Date) (sum uint32, err error) {
-	if len(r) <= headerLen {
+	if len(r) <= headerLen || len(r) <= r.jsonAt() {
 		return 0, damaged("the record added %s is cut off", taxii.FormatTime(d.Time()))
 	}
 	if sum = r.sum(); binary.BigEndian.Uint32(r) != r.checksum(sum) {
@@ -117,7 +134,7 @@ func damaged(format string, args ...any) error {
 
 func (r record) number() uint16    { return binary.BigEndian.Uint16(r[4:]) }
 func (r record) is(flag byte) bool { return r[6]&flag != 0 }
-func (r record) json() []byte      { return r[headerLen:] }
+func (r record) json() []byte      { return r[r.jsonAt():] }
 
 func (r record) handling() exchange.Handling {
 	return exchange.Handling{TLP: stix.TLP(r[7]), Barred: exchange.Actions(r[8]), Until: binary.BigEndian.Uint32(r[9:])}
@@ -170,7 +187,7 @@ func (r record) id() (stix.ID, error) {
 	if s, ok := r.text(13); ok {
 		return stix.ID(s), nil
 	}
-	o, err := stix.NewObject(r.json())
+	o, err := stix.NewObject(r.described())
 	return o.ID, err
 }
 
@@ -183,14 +200,14 @@ func (r record) versionText(d store.Date) (string, error) {
 	if s, ok := r.text(15); ok {
 		return s, nil
 	}
-	o, err := stix.NewObject(r.json())
+	o, err := stix.NewObject(r.described())
 	return o.Version().String(), err
 }
 
-// text is the string of the JSON whose position is there in the header; false if
+// text is the string whose position is there in the header; false if
 // that says nothing.
 func (r record) text(header int) (string, bool) {
-	at, json := int(binary.BigEndian.Uint16(r[header:])), r.json()
+	at, json := int(binary.BigEndian.Uint16(r[header:])), r.described()
 	if at == 0 || at > len(json) {
 		return "", false
 	}

@@ -2,7 +2,6 @@ package bolt
 
 import (
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"iter"
 	"time"
@@ -105,11 +104,6 @@ func (v *rehearsed) version() store.Version {
 	return store.Version{Date: v.date, Instant: v.instant, Spec: v.spec, None: v.none}
 }
 
-func digestOf(o *stix.Object) [16]byte {
-	sum := sha256.Sum256(stix.Canonical(o.Raw))
-	return [16]byte(sum[:])
-}
-
 // of is the versions of an id that were rehearsed, the last one first.
 func (r *rehearsal) of(key stix.Key) iter.Seq[*rehearsed] {
 	return func(yield func(*rehearsed) bool) {
@@ -140,17 +134,17 @@ func (r *rehearsal) indexed(key stix.Key) (store.Date, error) {
 }
 
 // twin implements contents.
-func (r *rehearsal) twin(key stix.Key, _ store.Date, v store.Version, o *stix.Object) (store.Date, bool, error) {
-	for w := range r.of(key) {
+func (r *rehearsal) twin(d draft, _ store.Date, v store.Version, o *stix.Object) (store.Date, bool, error) {
+	for w := range r.of(d.key) {
 		if w.version().Same(v) {
-			return w.date, w.digest == digestOf(o), nil
+			return w.date, w.digest == digestOf(o.Raw), nil
 		}
 	}
-	d, err := r.stored(key)
-	if err != nil || d == 0 {
+	at, err := r.stored(d.key)
+	if err != nil || at == 0 {
 		return 0, false, err
 	}
-	return r.collection.twin(key, d, v, o)
+	return r.collection.twin(d, at, v, o)
 }
 
 // lineage implements contents.
@@ -160,7 +154,7 @@ func (r *rehearsal) lineage(key stix.Key, _ store.Date) (lineage stix.Lineage, e
 	if err == nil && d != 0 {
 		var found record
 		if found, newest, err = r.newestRecord(key, d); err == nil {
-			lineage = stix.LineageOf(found.json())
+			lineage = stix.LineageOf(found.described())
 		}
 	}
 	for v := range r.of(key) {
@@ -210,7 +204,7 @@ func (r *rehearsal) insert(d draft, _ store.Date, v store.Version, o *stix.Objec
 	}
 	r.newest[d.key] = int32(len(r.added))
 	r.added = append(r.added, rehearsed{
-		date: v.Date, instant: v.Instant, spec: v.Spec, none: v.None, digest: digestOf(o), before: before,
+		date: v.Date, instant: v.Instant, spec: v.Spec, none: v.None, digest: digestOf(o.Raw), before: before,
 		created: store.InstantOf(l.Created), modified: store.InstantOf(l.Modified), creator: creator, revoked: l.Revoked,
 	})
 	return nil

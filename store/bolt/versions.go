@@ -13,7 +13,7 @@ import (
 // many versions there are, unless v is the first that differs from the others.
 func (c *collectionTx) addVersion(key stix.Key, at store.Date, v store.Version, r record) error {
 	c.past = true
-	first, _, err := c.record(at)
+	first, _, err := c.header(at)
 	if err != nil {
 		return err
 	}
@@ -28,12 +28,17 @@ func (c *collectionTx) addVersion(key stix.Key, at store.Date, v store.Version, 
 	if err := c.ver.Put(verKey(key, v), verValue(v)); err != nil {
 		return err
 	}
-	old, live, err := c.record(newest.Date)
+	old, live, err := c.header(newest.Date)
 	if err != nil {
 		return err
 	}
 	if !live {
 		return damaged("the newest version of an id, added %s, is not in live", newest.Date.Time())
+	}
+	if v.Compare(newest) > 0 || !old.is(flagMulti) { // it is written again, with a new checksum
+		if _, err := old.verify(newest.Date); err != nil {
+			return err
+		}
 	}
 	if v.Compare(newest) > 0 {
 		// Copied before it is dropped: bbolt may move what it points at.
