@@ -44,6 +44,22 @@ var standingTests = []test{
 			w.Error("what is there already changes a page")
 		}
 	}},
+	{"a page tells the last date that was given when it was read", func(w *world) {
+		w.push(indicator(1, 1), versioned("indicator", 2, "2.1", 1, stix.Red))
+		last := w.scan(w.chief, store.Query{}).Last
+		for _, removed := range []bool{false, true} {
+			if removed {
+				if _, err := w.delete(w.writer, ids(all(), idOf("indicator", 2))); err != nil {
+					w.Fatal(err)
+				}
+				w.reopen()
+			}
+			page, manifest := w.scan(w.reader, store.Query{Limit: 1}), w.manifest(w.reader, store.Query{})
+			if !page.HighWater.Equal(last) || !manifest.HighWater.Equal(last) {
+				w.Errorf("removed %t: %s and %s, want %s", removed, page.HighWater, manifest.HighWater, last)
+			}
+		}
+	}},
 	{"no page holds when something before its end changes", func(w *world) {
 		w.push(indicator(1, 1), indicator(2, 2), indicator(3, 1), indicator(4, 1))
 		for _, change := range []struct {

@@ -25,6 +25,15 @@ const (
 // client that polls one collection in several loops has a few.
 const maxRanges = 4
 
+// maxKeys is how many different queries of one account have deliveries of their own in
+// one second. The others are recorded together, as one query for everything from the
+// first to the last record of any: so nobody fills the record by asking for ever other
+// objects.
+const maxKeys = 200
+
+// everything is the match of a query that nothing is said of.
+var everything = taxii.Match{Specs: []string{"2.0", "2.1"}, Versions: taxii.Versioning{All: true}}
+
 // deliveryKey is what two pages must have in common to be one delivery.
 type deliveryKey struct {
 	account, home, token string
@@ -74,9 +83,17 @@ func (r *Recorder) Deliver(g exchange.Grant, m taxii.Match, page Page) error {
 		reads: v.Reads, own: v.Own, ceiling: v.Ceiling, action: v.Action, types: typesText(v.Types),
 	}
 	r.mu.Lock()
-	newest := r.deliveries[key]
+	newest, many := r.deliveries[key], false
+	if newest == nil && key.match != "" {
+		now := second{p.Account, r.now().Unix()}
+		if r.queries[now]++; r.queries[now] > maxKeys {
+			m, many = everything, true
+			key.match = matchText(&m)
+			newest = r.deliveries[key]
+		}
+	}
 	for d, i := newest, 0; d != nil && i < maxRanges; d, i = d.older, i+1 {
-		if d.join(page, v.At) {
+		if d.join(page, v.At, many) {
 			r.mu.Unlock()
 			return nil
 		}
@@ -105,10 +122,10 @@ func (r *Recorder) Deliver(g exchange.Grant, m taxii.Match, page Page) error {
 	return r.Deliver(g, m, page)
 }
 
-// join adds a page to the range if together they are one: both reach from after
-// what they were asked after to their last record.
-func (d *delivery) join(page Page, at uint32) bool {
-	if page.After.After(d.Last) || d.After.After(page.Last) {
+// join adds a page to the range if together they are one, or in any case: both reach
+// from after what they were asked after to their last record.
+func (d *delivery) join(page Page, at uint32, always bool) bool {
+	if !always && (page.After.After(d.Last) || d.After.After(page.Last)) {
 		return false
 	}
 	d.Count += page.Count

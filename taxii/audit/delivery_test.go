@@ -1,6 +1,7 @@
 package audit_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -95,6 +96,27 @@ func TestMergedDeliveryKeepsTheEarliestView(t *testing.T) {
 	flushed(t, r, &l, "delivery a 2 1-4")
 	if got, want := int64(l.entries[0].View.At), after(7).Unix(); got != want {
 		t.Errorf("At is %d, want %d: what ended in between was delivered", got, want)
+	}
+}
+
+// Who asks for ever other objects does not fill the record: what is beyond the first
+// queries of a second is one entry, which tells of all that they can have shown.
+func TestQueriesWithoutEndAreOneEntry(t *testing.T) {
+	var l ledger
+	r := recorder(&l)
+	g := grant(t, "a", 0)
+	for n := range 1000 {
+		m := taxii.Match{IDs: []string{fmt.Sprint("indicator--", n)}}
+		if err := r.Deliver(g, m, audit.Page{After: after(10*n - 1), First: after(10 * n), Last: after(10 * n), Count: 1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := r.Flush(t.Context()); err != nil || len(l.entries) != 201 {
+		t.Fatalf("%d entries, %v", len(l.entries), err)
+	}
+	last := l.entries[200]
+	if m := last.Match; m.IDs != nil || m.Types != nil || !m.Versions.All || len(m.Specs) != 2 || !last.From.Equal(after(2000)) || !last.To.Equal(after(9990)) || last.Count != 800 {
+		t.Errorf("%+v, %+v", last, last.Match)
 	}
 }
 

@@ -3,6 +3,7 @@ package audit
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -50,6 +51,7 @@ type Recorder struct {
 	recorded   map[deliveryKey]time.Time   // when deliveries to a reader were last taken over, in the last hour
 	refusals   map[refusalKey]*refusal
 	different  map[second]int // different refusals
+	queries    map[second]int // different queries with a match
 	held       int            // len(uncommitted) as of the last flush
 	bytes      int            // that waiting takes, about
 	heldBytes  int            // that uncommitted takes, about
@@ -74,6 +76,7 @@ func New(commit func(context.Context, ...Entry) error, now func() time.Time, log
 		recorded:   map[deliveryKey]time.Time{},
 		refusals:   map[refusalKey]*refusal{},
 		different:  map[second]int{},
+		queries:    map[second]int{},
 	}
 }
 
@@ -224,15 +227,9 @@ func (r *Recorder) takeOver(which func(pending) bool) (taken []pending) {
 		}
 	}
 	r.waiting, r.held = left, r.held+len(taken)
-	for p, at := range r.recorded {
-		if now.Sub(at) >= gatherFor {
-			delete(r.recorded, p)
-		}
-	}
-	for s := range r.different {
-		if s.unix < now.Unix() {
-			delete(r.different, s)
-		}
+	maps.DeleteFunc(r.recorded, func(_ deliveryKey, at time.Time) bool { return now.Sub(at) >= gatherFor })
+	for _, counts := range []map[second]int{r.different, r.queries} {
+		maps.DeleteFunc(counts, func(s second, _ int) bool { return s.unix < now.Unix() })
 	}
 	return taken
 }

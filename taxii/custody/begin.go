@@ -64,6 +64,9 @@ func (s *Service) gap(ctx context.Context, times ...time.Time) (entries []audit.
 				return nil, err
 			}
 			last := page.HighWater
+			if last.IsZero() {
+				continue // nothing was ever there
+			}
 			for _, g := range p.Holders(c, at) {
 				org, view := g.Principal().Org, widestView(g)
 				if !view.Reads || view.Own || noted[org+c.ID.String()] {
