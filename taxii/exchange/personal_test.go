@@ -27,7 +27,7 @@ func TestPersonalDataReadsLabelsOnce(t *testing.T) {
 	const n = 300
 	var labels, objects []string
 	for i := range n {
-		labels = append(labels, fmt.Sprintf(`"label-%d"`, i))
+		labels = append(labels, fmt.Sprintf(`"a label of thirty and more characters, %d"`, i))
 		objects = append(objects, fmt.Sprintf(`"%d":{"type":"email-addr"}`, i))
 	}
 	o := thing{ID: "observed-data/o", Extra: `"spec_version":"2.0","labels":[` + strings.Join(append(labels, `"a"`), ",") + `],"objects":{` + strings.Join(objects, ",") + `}`}.object(t)
