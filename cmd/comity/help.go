@@ -5,7 +5,9 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"text/tabwriter"
 
+	"comity/stix/validate"
 	"comity/taxii/agreement"
 )
 
@@ -14,6 +16,7 @@ import (
 func topics() map[string]func(io.Writer) error {
 	return map[string]func(io.Writer) error{
 		"agreement": helpAgreement,
+		"validate":  helpValidate,
 	}
 }
 
@@ -51,4 +54,25 @@ other one. Comments are not part of what is signed.
 
 `)
 	return agreement.WriteReference(w)
+}
+
+func helpValidate(w io.Writer) error {
+	fmt.Fprint(w, `The rules of comity validate
+
+What is pushed, imported or validated is held against these rules of STIX 2.1,
+and STIX 2.0 against those that it shares. An error refuses the object; a warning
+does not. Findings name the rule, the object and the place inside it as a JSON
+pointer. --only and --except choose rules by number, --strict makes errors of
+warnings. For all flags see comity validate --help.
+
+`)
+	rows := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	for _, r := range validate.Rules() {
+		level := r.Level
+		if level == "both" {
+			level = "error, warning"
+		}
+		fmt.Fprintf(rows, "%s\t%s\t%s\t%s\n", r.Number, level, r.Section, r.Text)
+	}
+	return rows.Flush()
 }

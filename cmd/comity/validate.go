@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"comity/stix/validate"
 )
@@ -17,6 +18,16 @@ type validateCmd struct {
 	Format string   `enum:"text,jsonl" default:"text" help:"text, or one JSON object a file."`
 	Strict bool     `help:"Make errors of warnings."`
 	Spec   string   `enum:",2.0,2.1" default:"" help:"Take objects without spec_version for this version (2.1, unless the bundle itself says 2.0)."`
+
+	Only   []string `placeholder:"RULE" help:"Report these rules alone, such as R-149; comity help validate lists them."`
+	Except []string `placeholder:"RULE" help:"Report all rules but these."`
+
+	LooseURLs    bool     `name:"loose-urls" help:"Make warnings of spaces and of characters outside ASCII in URLs."`
+	NewUUIDs     bool     `name:"new-uuids" help:"Take UUIDs of version 6 to 8."`
+	RefuseCustom bool     `help:"Make errors of custom content that no extension definition explains."`
+	EnforceRefs  bool     `help:"Make errors of references to what is not in the same file."`
+	Quality      bool     `help:"Warn of times in the future, private addresses, reserved names, and defanged values in patterns."`
+	WarningList  []string `placeholder:"FILE" help:"Warn of values on this list: one a line, or a warning list of MISP; domains and networks count with what is below them."`
 }
 
 // finding is one fault of one object.
@@ -40,6 +51,10 @@ func (c *validateCmd) Run(sh *shell) error {
 	if err != nil {
 		return err
 	}
+	policy, err := c.policy()
+	if err != nil {
+		return err
+	}
 	if len(files) == 0 {
 		return fmt.Errorf("no file to check: a folder is searched for %s", strings.Join(extensions, ", "))
 	}
@@ -47,7 +62,7 @@ func (c *validateCmd) Run(sh *shell) error {
 	defer bar.Close()
 	valid := true
 	for _, file := range files {
-		v, err := c.validate(sh, file)
+		v, err := c.validate(sh, file, policy)
 		if err != nil {
 			return about(file, err)
 		}
@@ -66,6 +81,35 @@ func (c *validateCmd) Run(sh *shell) error {
 		return errQuiet
 	}
 	return nil
+}
+
+// policy is what the flags ask for.
+func (c *validateCmd) policy() (validate.Policy, error) {
+	var numbers []string
+	for _, r := range validate.Rules() {
+		numbers = append(numbers, r.Number)
+	}
+	for _, rule := range slices.Concat(c.Only, c.Except) {
+		if !slices.Contains(numbers, rule) {
+			return validate.Policy{}, fmt.Errorf("there is no rule %s: comity help validate lists them", rule)
+		}
+	}
+	policy := validate.Policy{
+		STIX20: c.Spec == "2.0", BundleDecides: c.Spec == "",
+		LooseURLs: c.LooseURLs, NewUUIDs: c.NewUUIDs, RefuseCustom: c.RefuseCustom, EnforceRefs: c.EnforceRefs,
+		Quality: c.Quality, Now: time.Now(),
+	}
+	if len(c.WarningList) == 0 {
+		return policy, nil
+	}
+	lists := warningLists{}
+	for _, file := range c.WarningList {
+		if err := lists.read(file); err != nil {
+			return policy, err
+		}
+	}
+	policy.Listed = lists.has
+	return policy, nil
 }
 
 // extensions are those of the files that are checked in a folder.
@@ -99,14 +143,13 @@ func expand(names []string) (files []string, err error) {
 }
 
 // validate checks one file. The error is that of reading it.
-func (c *validateCmd) validate(sh *shell, file string) (verdict, error) {
+func (c *validateCmd) validate(sh *shell, file string, policy validate.Policy) (verdict, error) {
 	v := verdict{File: file, Errors: []finding{}, Warnings: []finding{}}
 	in, err := sh.input(file)
 	if err != nil {
 		return v, err
 	}
 	defer in.Close()
-	policy := validate.Policy{STIX20: c.Spec == "2.0", BundleDecides: c.Spec == ""}
 	read := validate.Document
 	if hasLines(file) {
 		read = validate.Lines
@@ -120,6 +163,9 @@ func (c *validateCmd) validate(sh *shell, file string) (verdict, error) {
 			id = fmt.Sprintf("objects/%d", r.Index)
 		}
 		for _, f := range r.Findings {
+			if len(c.Only) > 0 && !slices.Contains(c.Only, f.Rule) || slices.Contains(c.Except, f.Rule) {
+				continue
+			}
 			list := &v.Errors
 			if f.Warning && !c.Strict {
 				list = &v.Warnings

@@ -3,10 +3,10 @@ package pattern
 import "slices"
 
 // AllPaths calls yield with the path of each test, in order of the text.
-func (p *Pattern) AllPaths(yield func(Path)) { p.tests(func(t *Test) { yield(t.Path) }) }
+func (p *Pattern) AllPaths(yield func(Path)) { p.AllTests(func(t *Test) { yield(t.Path) }) }
 
-// tests calls yield with each test of the pattern, in order of the text.
-func (p *Pattern) tests(yield func(*Test)) { p.Root.tests(yield) }
+// AllTests calls yield with each test of the pattern, in order of the text.
+func (p *Pattern) AllTests(yield func(*Test)) { p.Root.tests(yield) }
 
 func (x *Expr) tests(yield func(*Test)) {
 	if x.Where != nil {
@@ -33,7 +33,7 @@ func (p *Pattern) Paths() []Path {
 		all  = make([]Path, 0, 4)
 		seen map[string]bool
 	)
-	p.tests(func(t *Test) {
+	p.AllTests(func(t *Test) {
 		if seen == nil && len(all) < few {
 			if !slices.ContainsFunc(all, t.Path.equal) {
 				all = append(all, t.Path)

@@ -33,7 +33,10 @@ func Document(r io.Reader, policy Policy, each func(Result)) error {
 	if areLines(in) {
 		return Lines(in, policy, each)
 	}
-	return newDocument(policy, each).read(in)
+	d := newDocument(policy, each)
+	err := d.read(in)
+	d.ids.missing(each)
+	return err
 }
 
 // areLines tells whether the first line is a whole JSON object, and another
@@ -57,6 +60,7 @@ func Lines(r io.Reader, policy Policy, each func(Result)) error {
 			}
 		}
 		if err == io.EOF {
+			d.ids.missing(each)
 			return nil
 		} else if err != nil {
 			return err
@@ -71,6 +75,7 @@ type document struct {
 	line   int
 	n      int // objects so far
 	seen   versions
+	ids    ids
 
 	outer   checker // of what surrounds the objects
 	version string  // spec_version of the bundle, as far as it was read
@@ -80,7 +85,7 @@ type document struct {
 
 func newDocument(policy Policy, each func(Result)) *document {
 	policy.declared = policy.STIX20
-	return &document{policy: policy, each: each, seen: versions{content: map[stix.Key][32]byte{}, known: map[stix.Key]*history{}}}
+	return &document{policy: policy, each: each, seen: versions{content: map[stix.Key][32]byte{}, known: map[stix.Key]*history{}}, ids: ids{types: map[string]string{}}}
 }
 
 // read checks one document.
@@ -182,6 +187,10 @@ func (d *document) object(raw []byte) {
 	found := Object(raw, d.policyFor(raw))
 	if o, err := stix.NewObject(raw); err == nil {
 		found = append(found, d.seen.add(&o)...)
+		found = append(found, d.ids.add(&o)...)
+		if d.policy.EnforceRefs {
+			d.ids.want(&o, d.n, d.line)
+		}
 	}
 	id, _ := rawjson.Text(rawjson.Member(raw, "id"))
 	d.each(Result{Index: d.n, Line: d.line, ID: clip(id, 300), Findings: found})

@@ -145,18 +145,18 @@ func TestBrokenObjectsBreakTheRule(t *testing.T) {
 	}
 }
 
-// Every rule that the code or the tables name has a broken object.
-func TestEveryRuleHasAFixture(t *testing.T) {
+// namedRules are the rules that the code or the tables name, with the file.
+func namedRules(t *testing.T) map[string]string {
 	named := regexp.MustCompile(`"R-\d{3}"|(?m:^ .*\bR-\d{3}\b)|(?m:^\S.*§.* R-\d{3}$)`)
 	rule := regexp.MustCompile(`R-\d{3}`)
-	missing := map[string]string{}
-	for _, pattern := range []string{"*.go", "*.txt"} {
+	all := map[string]string{}
+	for _, pattern := range []string{"*.go", "*.txt", "../*.go", "../pattern/*.go"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil || len(files) == 0 {
 			t.Fatalf("%s: %d files, %v", pattern, len(files), err)
 		}
 		for _, file := range files {
-			if strings.HasSuffix(file, "_test.go") {
+			if strings.HasSuffix(file, "_test.go") || file == "rules.txt" {
 				continue
 			}
 			text, err := os.ReadFile(file)
@@ -168,13 +168,22 @@ func TestEveryRuleHasAFixture(t *testing.T) {
 					continue
 				}
 				for _, one := range rule.FindAll(line, -1) {
-					missing[string(one)] = file
+					all[string(one)] = file
 				}
 			}
 		}
 	}
-	if len(missing) < 100 {
-		t.Fatalf("only %d rules found in the sources", len(missing))
+	if len(all) < 100 {
+		t.Fatalf("only %d rules found in the sources", len(all))
+	}
+	return all
+}
+
+// Every rule that the code or the tables name has a broken object.
+func TestEveryRuleHasAFixture(t *testing.T) {
+	missing := namedRules(t)
+	for _, asked := range []string{"R-029", "R-190", "R-191", "R-192", "R-193"} { // checked only where a policy asks for them
+		delete(missing, asked)
 	}
 	for _, b := range lines[broken](t, "broken.jsonl") {
 		delete(missing, b.Rule)

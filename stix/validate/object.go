@@ -160,4 +160,7 @@ func (c *checker) whole(f frame) {
 	if markings := c.get(f, "granular_markings"); markings != nil {
 		c.selectors(markings)
 	}
+	if c.policy.Quality || c.policy.Listed != nil {
+		c.quality(f)
+	}
 }

@@ -1,5 +1,7 @@
 package validate
 
+import "time"
+
 // Policy is what the standard leaves to the one who reads. The zero value is
 // STIX 2.1 to the letter: custom content with warnings.
 type Policy struct {
@@ -17,6 +19,19 @@ type Policy struct {
 	LooseURLs bool
 	// NewUUIDs takes UUID versions 6 to 8, which RFC 9562 added later.
 	NewUUIDs bool
+
+	// Quality warns of what is valid, but seldom meant to be shared: times in the
+	// future, private addresses and reserved names, defanged values in patterns
+	// . Now is the time that the future begins; zero: nothing is
+	// in the future.
+	Quality bool
+	Now     time.Time
+	// Listed tells which list has a value that should not be shared as a bad one,
+	// such as a name of the most visited sites; "" for none. It may be nil.
+	Listed func(value string) string
+	// EnforceRefs makes errors of references to what is not in the same document
+	// ([Document] only; R-029).
+	EnforceRefs bool
 
 	declared bool // a bundle, or the caller of Document, says that this is STIX 2.0
 }
