@@ -71,7 +71,7 @@ func has(b *bbolt.Bucket, prefix []byte) bool {
 
 // Unblock implements store.Store.
 func (s *Store) Unblock(ctx context.Context, reason string) error {
-	return s.do(ctx, &job{objects: alone, run: func(w *writeTx) error {
+	return s.do(ctx, &job{objects: exclusive, run: func(w *writeTx) error {
 		root := w.bucket(bucketBlocklist)
 		return firstOf(
 			w.unblock(root.Bucket(bucketContent), func(k []byte) bool { return string(k[16:]) == reason }),

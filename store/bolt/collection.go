@@ -56,7 +56,8 @@ func (c *collection) record(d store.Date) (r record, live bool, err error) {
 	return r, live, err
 }
 
-// header is record for who asks for nothing but the header and what is described.
+// header is a record of which only the header, and the part that describes the object,
+// are verified.
 func (c *collection) header(d store.Date) (r record, live bool, err error) {
 	k := dateKey(d)
 	if r = c.live.Get(k); r != nil {

@@ -10,8 +10,8 @@ import (
 	"comity/store"
 )
 
-// collectionTx is a collection in the write transaction. What it keeps beside the
-// buckets is written by flush, once.
+// collectionTx is a collection in the write transaction. It keeps counters and lists
+// beside the buckets, which flush writes once.
 type collectionTx struct {
 	collection
 	del *bbolt.Bucket
@@ -25,14 +25,14 @@ type collectionTx struct {
 	postings     map[uint16][]posted // what changed, by type
 	due          map[uint32]int64    // change in the number of records that end on a day
 	committed    store.State         // as it was flushed
-	past         bool                // something changed beside what was added under ids of its own
+	past         bool                // more changed than ids that are new: see store.State
 }
 
 // collection opens a collection for writing and makes it if there is none. It writes:
 // raise writes before.
 func (w *writeTx) collection(id uuid.UUID) (*collectionTx, error) {
-	if e := w.collections[id]; e != nil {
-		return e, nil
+	if c := w.collections[id]; c != nil {
+		return c, nil
 	}
 	base, err := w.index(id)
 	if err != nil {
@@ -42,7 +42,7 @@ func (w *writeTx) collection(id uuid.UUID) (*collectionTx, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &collectionTx{
+	c := &collectionTx{
 		base:         base,
 		indexChanges: map[stix.Key]indexChange{},
 		types:        map[string]*typeEntry{},
@@ -50,12 +50,12 @@ func (w *writeTx) collection(id uuid.UUID) (*collectionTx, error) {
 		postings:     map[uint16][]posted{},
 		due:          map[uint32]int64{},
 	}
-	e.root = root
+	c.root = root
 	for _, sub := range []struct {
 		name []byte
 		to   **bbolt.Bucket
 	}{
-		{bucketLive, &e.live}, {bucketHist, &e.hist}, {bucketVer, &e.ver}, {bucketMixed, &e.mixed}, {bucketDel, &e.del},
+		{bucketLive, &c.live}, {bucketHist, &c.hist}, {bucketVer, &c.ver}, {bucketMixed, &c.mixed}, {bucketDel, &c.del},
 		{bucketRun, nil}, {bucketTypes, nil}, {bucketDue, nil},
 	} {
 		bucket, err := subBucket(root, sub.name)
@@ -66,9 +66,9 @@ func (w *writeTx) collection(id uuid.UUID) (*collectionTx, error) {
 			*sub.to = bucket
 		}
 	}
-	e.head = e.collection.readHead()
-	w.collections[id] = e
-	return e, nil
+	c.head = c.collection.readHead()
+	w.collections[id] = c
+	return c, nil
 }
 
 // next is the date of what is added now: the next whole millisecond, but always

@@ -35,7 +35,7 @@ func (s *Store) forgetStatuses(ctx context.Context, is func(*statusHead) (it, en
 	last := uint64(0)
 	for {
 		var numbers []uint64
-		if err := s.do(ctx, &job{objects: alone, run: func(w *writeTx) (err error) {
+		if err := s.do(ctx, &job{objects: exclusive, run: func(w *writeTx) (err error) {
 			if numbers, err = statusesFrom(w.bucket(bucketHeads), last+1, is); err != nil {
 				return err
 			}

@@ -26,7 +26,7 @@ func (s *Store) Has(ctx context.Context, g exchange.Grant, id stix.ID) (seen boo
 	return seen, err
 }
 
-// Labels implements store.Store. Who may write learns the label of the newest
+// Labels implements store.Store. A writer learns the label of the newest
 // version there is, which is what the labels of new objects follow from; others
 // that of the newest they may see.
 func (s *Store) Labels(ctx context.Context, g exchange.Grant, keys []stix.Key) ([]exchange.Held, error) {

@@ -172,7 +172,7 @@ func copyBeforeMigration(db *bbolt.DB, path string, log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("copy %s before its layout is changed: %w", path, err)
 	}
-	log.Warn("the store is brought to a new layout; the copy is as it was, and what is removed from the store stays in it: delete the copy once you need the older version no more",
+	log.Warn("the store is brought to a new layout; a copy of the old file stays, with everything that is removed from the store later: delete it once you no longer need the older version",
 		"file", path, "from", layout, "to", format, "copy", to)
 	return nil
 }

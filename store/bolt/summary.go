@@ -114,7 +114,7 @@ func (r record) summaryFits() bool {
 	return !r.is(flagSummary) || bytes.Equal(r[headerLen+4:r.jsonAt()], summaryOf(r.json())[4:])
 }
 
-// verifyHeader is verify for who asks for nothing but the header and what is described.
+// verifyHeader verifies only the header and the part that describes the object.
 func (r record) verifyHeader(d store.Date) error {
 	if len(r) <= headerLen || !r.is(flagSummary) || len(r) <= r.jsonAt() {
 		_, err := r.verify(d)

@@ -20,7 +20,7 @@ import (
 const (
 	maxObjects = 4000
 	maxBytes   = 4 << 20
-	alone      = maxObjects + 1 // objects of a job that shares no transaction
+	exclusive  = maxObjects + 1 // objects of a job that shares no transaction
 )
 
 // job is one change that waits for the writer.
@@ -35,7 +35,7 @@ type job struct {
 	done  chan struct{}
 }
 
-// States of a job: whoever moves it away from waiting has it.
+// States of a job. The goroutine that moves it away from waiting owns it.
 const (
 	waiting = iota
 	taken
@@ -101,8 +101,8 @@ func (q *queue) signal() {
 // the queue is closed and empty.
 func (q *queue) take() []*job {
 	for {
-		// Who is about to hand in a job may do so first: to commit several costs
-		// little more than one.
+		// Goroutines that are about to hand in a job run first: a commit of several
+		// jobs costs little more than one of a single job.
 		runtime.Gosched()
 		q.mu.Lock()
 		var jobs []*job
@@ -127,8 +127,8 @@ func (q *queue) take() []*job {
 	}
 }
 
-// write is the writer: it drains the queue, without a timer, so that a
-// transaction holds whatever came while the last one was on its way to disk.
+// write is the writer. It drains the queue without a timer: a transaction holds the
+// jobs that came while the last one was on its way to the disk.
 func (s *Store) write() {
 	defer close(s.closed)
 	for {
@@ -157,7 +157,7 @@ type writeTx struct {
 	store       *Store
 	tx          *bbolt.Tx
 	now         time.Time // of the transaction, in UTC
-	writes      int       // raised before a job first writes
+	writes      int       // a job raises it before it writes
 	collections map[uuid.UUID]*collectionTx
 	statuses    map[uuid.UUID]uint64 // numbers of those new in here
 	removed     map[uuid.UUID]uint64 // numbers of those forgotten in here
@@ -176,17 +176,17 @@ func (s *Store) transact(jobs []*job) (err error) {
 	}
 	defer tx.Rollback()
 	s.db.AllocSize = growth(tx.Size())
-	b := &writeTx{store: s, tx: tx, now: s.now().UTC(), collections: map[uuid.UUID]*collectionTx{}, statuses: map[uuid.UUID]uint64{}, removed: map[uuid.UUID]uint64{}}
+	w := &writeTx{store: s, tx: tx, now: s.now().UTC(), collections: map[uuid.UUID]*collectionTx{}, statuses: map[uuid.UUID]uint64{}, removed: map[uuid.UUID]uint64{}}
 	for _, j := range jobs {
-		before := b.writes
-		if j.err = j.run(b); j.err != nil && b.writes != before {
+		before := w.writes
+		if j.err = j.run(w); j.err != nil && w.writes != before {
 			return j.err
 		}
 	}
-	if b.writes == 0 {
+	if w.writes == 0 {
 		return nil
 	}
-	if err := b.flush(); err != nil {
+	if err := w.flush(); err != nil {
 		return err
 	}
 	id := tx.ID()
@@ -195,7 +195,7 @@ func (s *Store) transact(jobs []*job) (err error) {
 		s.forget()
 		return fmt.Errorf("commit: %w", err)
 	}
-	s.publish(id, b)
+	s.publish(id, w)
 	return nil
 }
 
@@ -208,8 +208,8 @@ func (w *writeTx) bucket(name []byte) *bbolt.Bucket {
 
 // flush writes what all jobs change, once.
 func (w *writeTx) flush() error {
-	for _, e := range w.collections {
-		if err := e.flush(); err != nil {
+	for _, c := range w.collections {
+		if err := c.flush(); err != nil {
 			return err
 		}
 	}
