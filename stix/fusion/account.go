@@ -25,9 +25,9 @@ type Account struct {
 // slug: all that is held is fused for it. Findings that are held count as not
 // counted, one for each contribution.
 func (s *State) Accounts(audience int, kind Kind) map[string]*Account {
-	b := book{kind: kind, all: map[string]*Account{}, ages: map[string][]time.Duration{}}
+	b := accountBook{kind: kind, all: map[string]*Account{}, ages: map[string][]time.Duration{}}
 	for c := range s.components(s.bit(audience)) {
-		b.enter(fuse(&s.rules, c.contributions))
+		b.add(fuse(&s.rules, c.contributions))
 	}
 	for who, ages := range b.ages {
 		slices.Sort(ages)
@@ -37,22 +37,22 @@ func (s *State) Accounts(audience int, kind Kind) map[string]*Account {
 	return b.all
 }
 
-// book is accounts that are being made.
-type book struct {
+// accountBook is accounts that are being made.
+type accountBook struct {
 	kind Kind
 	all  map[string]*Account
 	ages map[string][]time.Duration // of counted contributions when they came
 }
 
-func (b *book) of(who string) *Account {
+func (b *accountBook) of(who string) *Account {
 	if b.all[who] == nil {
 		b.all[who] = &Account{NotCounted: map[Reason]int{}, Overlap: map[string]int{}}
 	}
 	return b.all[who]
 }
 
-// enter counts the fusion of a component.
-func (b *book) enter(f *fuser) {
+// add counts the fusion of a component.
+func (b *accountBook) add(f *fuser) {
 	for _, e := range f.left {
 		if e.Kind == b.kind {
 			b.of(e.Submitter).NotCounted[e.Reason]++

@@ -109,8 +109,8 @@ func (f *fuser) place(c *Contribution) Entity {
 	return e
 }
 
-// saying is what one organisation says of another's work, or its own.
-type saying struct {
+// assertion is what one organisation says of another's work, or its own.
+type assertion struct {
 	submitter, origin string
 	value             Value
 	resolves          string
@@ -120,11 +120,11 @@ type saying struct {
 // origin's own there is none.
 func (f *fuser) describe(e Entity, of []*Contribution) {
 	finding := Finding{Entity: e, Strict: true}
-	said := map[saying]bool{}
+	said := map[assertion]bool{}
 	var counted []*Contribution
 	backed, unbacked := relays(of)
 	for n, c := range slices.Concat(backed, unbacked) {
-		key := saying{c.Submitter, c.Origin, c.Value, strings.Join(c.Resolves, " ")}
+		key := assertion{c.Submitter, c.Origin, c.Value, strings.Join(c.Resolves, " ")}
 		switch {
 		case said[key]:
 			f.leave(c, Duplicate)
@@ -198,13 +198,13 @@ func (f *fuser) sum(finding *Finding, counted []*Contribution) {
 	finding.Mixed = strict && !finding.Strict
 	finding.FirstBy = first.Origin
 	finding.Government = finding.Government || f.rules.government(finding.Key)
-	finding.Origins = set(finding.Origins, strings.Compare)
-	finding.Families = set(finding.Families, strings.Compare)
-	finding.Values = set(finding.Values, compareValues)
+	finding.Origins = sortedSet(finding.Origins, strings.Compare)
+	finding.Families = sortedSet(finding.Families, strings.Compare)
+	finding.Values = sortedSet(finding.Values, compareValues)
 }
 
-// set is list sorted, nothing twice.
-func set[T comparable](list []T, compare func(a, b T) int) []T {
+// sortedSet is list sorted, nothing twice.
+func sortedSet[T comparable](list []T, compare func(a, b T) int) []T {
 	slices.SortFunc(list, compare)
 	return slices.Clip(slices.Compact(list))
 }

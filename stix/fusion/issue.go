@@ -66,7 +66,7 @@ func NewIndex(findings []Finding) Index {
 		for _, v := range findings[i].Values {
 			texts = append(texts, v.Text, v.Host().Text)
 		}
-		for _, text := range set(texts, strings.Compare) {
+		for _, text := range sortedSet(texts, strings.Compare) {
 			x[text] = append(x[text], i)
 		}
 	}

@@ -21,7 +21,7 @@ func (r *reader) readPattern(indicator stix.Object) {
 	for _, rel := range r.out[indicator.ID] {
 		if target, ok := r.find(rel.target); ok && rel.kind == "indicates" && !rel.Revoked && target.Type == "malware" {
 			c.Family = text(target, "name")
-			c.join(rel.Object, r.label(rel.Object))
+			c.readFrom(rel.Object, r.label(rel.Object))
 		}
 	}
 	r.patternValues(c, indicator)

@@ -120,7 +120,7 @@ func (r *reader) readInfrastructure(infra stix.Object) {
 			continue
 		}
 		if ok {
-			base.join(rel.Object, r.label(rel.Object))
+			base.readFrom(rel.Object, r.label(rel.Object))
 		}
 	}
 	carriers := 0
@@ -131,7 +131,7 @@ func (r *reader) readInfrastructure(infra stix.Object) {
 		}
 		carriers++
 		c := base
-		c.join(rel.Object, r.label(rel.Object))
+		c.readFrom(rel.Object, r.label(rel.Object))
 		r.carry(&c, indicator)
 		if parts == nil {
 			r.patternValues(c, indicator)
@@ -154,8 +154,8 @@ func (r *reader) base(o stix.Object) Contribution {
 	return c
 }
 
-// join notes that c was read from o too.
-func (c *Contribution) join(o stix.Object, label stix.TLP) {
+// readFrom notes that c was read from o too.
+func (c *Contribution) readFrom(o stix.Object, label stix.TLP) {
 	c.Label = max(c.Label, label)
 	if version := micros(o.Version()); version.After(c.Version) {
 		c.Version = version
@@ -165,7 +165,7 @@ func (c *Contribution) join(o stix.Object, label stix.TLP) {
 // carry makes c one of an indicator.
 func (r *reader) carry(c *Contribution, indicator stix.Object) {
 	own := r.base(indicator)
-	c.join(indicator, own.Label)
+	c.readFrom(indicator, own.Label)
 	c.Object, c.Made, c.Origin = indicator.ID, own.Made, own.Origin
 	c.Revoked, c.KillChain = c.Revoked || own.Revoked, c.KillChain || own.KillChain
 	c.Until = instant(indicator, "valid_until")
@@ -207,7 +207,7 @@ func (r *reader) observables(c Contribution, parts []stix.Object) {
 		on := false
 		for i := range own {
 			if own[i].Value.Type == "url" && own[i].Value.Host() == name.Value {
-				own[i].Resolves, on = set(append(own[i].Resolves, name.Resolves...), strings.Compare), true
+				own[i].Resolves, on = sortedSet(append(own[i].Resolves, name.Resolves...), strings.Compare), true
 			}
 		}
 		return on && name.Value.Type == "domain-name"

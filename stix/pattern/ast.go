@@ -14,7 +14,7 @@ import "comity/stix"
 
 // What a pattern may measure. The standard sets no limits.
 const (
-	MaxLength = 1 << 20 // octets of text
+	MaxLength = 1 << 20 // bytes of text
 	MaxDepth  = 64      // parentheses inside parentheses
 	MaxTests  = 10_000  // comparisons
 )
@@ -171,7 +171,7 @@ type Constant struct {
 	Kind Kind
 
 	// Text is the value: a numeral in canonical form, the characters of a string
-	// without escapes, true or false, the octets that hex or base64 stand for, or
+	// without escapes, true or false, the bytes that hex or base64 stand for, or
 	// a timestamp.
 	Text string
 }

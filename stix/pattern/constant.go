@@ -42,7 +42,7 @@ func (p *parser) constant() Constant {
 		}
 		c = Constant{Float, formatFloat(f)}
 	case tokenHex:
-		octets, err := hex.DecodeString(t.body)
+		decoded, err := hex.DecodeString(t.body)
 		if err != nil {
 			bad("R-014", "a hex constant has an even number of the digits 0-9 a-f")
 			break
@@ -50,15 +50,15 @@ func (p *parser) constant() Constant {
 		if strings.ToLower(t.body) != t.body {
 			p.lax(t.from, "hex constants are written in lowercase")
 		}
-		c = Constant{Hex, string(octets)}
+		c = Constant{Hex, string(decoded)}
 	case tokenBinary:
 		// The decoder passes over line feeds, as the text wants (§9.2), and over
 		// carriage returns, as it does not.
-		octets, err := base64.StdEncoding.DecodeString(t.body)
+		decoded, err := base64.StdEncoding.DecodeString(t.body)
 		if err != nil || strings.Contains(t.body, "\r") {
 			bad("R-015", "a binary constant is base64 of the standard alphabet, with padding")
 		}
-		c = Constant{Binary, string(octets)}
+		c = Constant{Binary, string(decoded)}
 	case tokenTime:
 		if _, err := stix.ParseTimestamp(t.body); err != nil {
 			bad("R-031", err.Error())

@@ -10,7 +10,7 @@ import (
 // expected.
 type Error struct {
 	Rule         string   // number of the rule, such as "R-150"
-	Offset       int      // octets before the place
+	Offset       int      // bytes before the place
 	Line, Column int      // of the place, from 1; columns are counted in characters
 	Expected     []string // what may stand there; nil if Text says it all
 	Found        string   // what stands there, cut to 40 characters; "" if nothing in particular

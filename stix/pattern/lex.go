@@ -103,7 +103,7 @@ func mark(text string) tokenKind {
 // token is a piece of the text.
 type token struct {
 	kind tokenKind
-	from int    // its first octet
+	from int    // its first byte
 	text string // as written, quotes included
 	body string // of what is written in quotes: between them, without escapes
 }

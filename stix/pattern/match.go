@@ -16,12 +16,12 @@ import (
 // DefaultBudget is the steps that one Match may take, of some ten nanoseconds each: a
 // value looked at, a constant compared, an observation tried. MATCHES costs the
 // length of the text times the size of the expression. What is kept in memory
-// costs at least one for each octet.
+// costs at least one for each byte.
 const DefaultBudget = 1 << 26
 
 // What regular expressions may measure; both bound memory.
 const (
-	maxRegexp     = 4096    // octets of one expression
+	maxRegexp     = 4096    // bytes of one expression
 	maxRegexpSize = 200_000 // instructions of all of them, by estimate
 )
 
@@ -183,7 +183,7 @@ func (c *compiler) predicate(t *Test) *predicate {
 // short to write.
 func compileRegexp(expr string, limit int) (*regexp.Regexp, int, error) {
 	if len(expr) > maxRegexp {
-		return nil, 0, fmt.Errorf("it is longer than %d octets", maxRegexp)
+		return nil, 0, fmt.Errorf("it is longer than %d bytes", maxRegexp)
 	}
 	tree, err := syntax.Parse(expr, syntax.Perl)
 	if err != nil {

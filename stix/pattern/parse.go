@@ -30,7 +30,7 @@ func (r *Parser) Parse(text string, mode Mode) (*Pattern, error) {
 	p := &parser{Parser: r, text: text, mode: mode}
 	switch {
 	case len(text) > MaxLength:
-		p.fail(&Error{Rule: "R-180", Text: "a pattern has at most " + strconv.Itoa(MaxLength) + " octets"})
+		p.fail(&Error{Rule: "R-180", Text: "a pattern has at most " + strconv.Itoa(MaxLength) + " bytes"})
 	case !utf8.ValidString(text):
 		p.fail(&Error{Rule: "R-001", Offset: invalidAt(text), Text: "this is not UTF-8"})
 	}
@@ -46,7 +46,7 @@ func (r *Parser) Parse(text string, mode Mode) (*Pattern, error) {
 	return &r.pattern, nil
 }
 
-// invalidAt is the offset of the first octet that is not UTF-8.
+// invalidAt is the offset of the first byte that is not UTF-8.
 func invalidAt(text string) int {
 	for i, r := range text {
 		if r == utf8.RuneError && !strings.HasPrefix(text[i:], "\uFFFD") {

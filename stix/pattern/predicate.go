@@ -23,7 +23,7 @@ type predicate struct {
 	operands []operand
 	like     []rune
 	re       *regexp.Regexp
-	cost     int // of one octet of text, before like and re look at it
+	cost     int // of one byte of text, before like and re look at it
 	set      netip.Prefix
 }
 
@@ -32,7 +32,7 @@ type operand struct {
 	Constant
 	number  float64
 	instant stix.Timestamp
-	latin   string // of a string with code points below U+0100 only: these as octets
+	latin   string // of a string with code points below U+0100 only: these as bytes
 	isLatin bool
 }
 
@@ -49,7 +49,7 @@ func newOperand(c Constant) operand {
 	return x
 }
 
-// latin turns the code points of s into octets, if they fit.
+// latin turns the code points of s into bytes, if they fit.
 func latin(s string) (string, bool) {
 	b := make([]byte, 0, len(s))
 	for _, r := range s {
@@ -136,10 +136,10 @@ func (t *predicate) compare(value any, c *operand) (order int, ok bool) {
 			instant, err := stix.ParseTimestamp(value)
 			return compareInstants(instant, c.instant), err == nil
 		case Hex, Binary:
-			o, ok := octets(t.key, value)
+			o, ok := binaryValue(t.key, value)
 			return cmp.Compare(o, c.Text), ok
 		case String:
-			if o, ok := octets(t.key, value); ok && c.isLatin {
+			if o, ok := binaryValue(t.key, value); ok && c.isLatin {
 				return cmp.Compare(o, c.latin), true
 			}
 			return cmp.Compare(value, c.Text), true
@@ -158,9 +158,9 @@ func compareInstants(a, b stix.Timestamp) int {
 	return cmp.Or(a.Time().Compare(b.Time()), cmp.Compare(rest(a), rest(b)))
 }
 
-// octets decodes the value of a binary or hex property, known by its name
+// binaryValue decodes the value of a binary or hex property, known by its name
 //
-func octets(key, value string) (string, bool) {
+func binaryValue(key, value string) (string, bool) {
 	var (
 		b   []byte
 		err error
@@ -177,10 +177,10 @@ func octets(key, value string) (string, bool) {
 }
 
 // text is what LIKE and MATCHES look at: a string in normal form C, or the
-// octets of a binary or hex property, each as one character.
+// bytes of a binary or hex property, each as one character.
 func (t *predicate) text(value any) (string, bool) {
 	s, ok := value.(string)
-	if o, isOctets := octets(t.key, s); isOctets {
+	if o, isBinary := binaryValue(t.key, s); isBinary {
 		var b strings.Builder
 		for i := range len(o) {
 			b.WriteRune(rune(o[i]))

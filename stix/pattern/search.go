@@ -52,7 +52,7 @@ func newSearch(m *Matcher, observations []*Observation) *search {
 			if !s.meter.spend(1) {
 				return s
 			}
-			// A slot costs as many steps as octets: that bounds memory as well.
+			// A slot costs as many steps as bytes: that bounds memory as well.
 			if o.holds(c, s.meter) && s.meter.spend(32) {
 				s.slots[i] = append(s.slots[i], slot{observation: j, first: o.first, last: o.last})
 			}

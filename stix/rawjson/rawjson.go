@@ -16,7 +16,7 @@ import (
 
 // SkipString returns the index after the string that begins at b[i].
 func SkipString(b []byte, i int) int {
-	// Most strings are short, and looked at eight octets at a time.
+	// Most strings are short, and looked at eight bytes at a time.
 	for i++; ; i += 2 {
 		end := min(len(b), i+32)
 		for ; i+8 <= end; i += 8 {
@@ -45,7 +45,7 @@ func SkipString(b []byte, i int) int {
 	}
 }
 
-// special marks, with the highest bit of an octet, the first of eight octets
+// special marks, with the highest bit of a byte, the first of eight bytes
 // that is a quote or a backslash. Marks behind the first mean nothing.
 func special(w uint64) uint64 {
 	const ones, high = 0x0101010101010101, 0x8080808080808080

@@ -14,30 +14,30 @@ type action struct {
 	by              time.Time
 }
 
-// actions writes what a paper recommends, for its body and its annex alike. They
+// actions writes what a report recommends, for its body and its annex alike. They
 // name no value.
 func (w *writer) actions(p *part) (ids []stix.ID) {
 	bureau := "the National Central Bureau of " + countryInText(w.Country)
-	list := []action{{"Acknowledge the report", bureau, "Say that the report has arrived and who deals with it.", p.Acknowledge}}
+	recommended := []action{{"Acknowledge the report", bureau, "Say that the report has arrived and who deals with it.", p.Acknowledge}}
 	switch p.Theme {
 	case fusion.C2:
-		list = append(list,
+		recommended = append(recommended,
 			action{"Take the servers down", "the police, with the providers of the networks",
 				"Secure evidence first, then have each server taken down, sinkholed or seized, those of a government before others.", p.Answer},
 			w.detect())
 	case fusion.Website:
-		list = append(list,
+		recommended = append(recommended,
 			action{"Clean the websites", "the owners, told by the national CERT",
 				"Remove what was planted, close the way it came in by, and change passwords, at government portals before others.", p.Answer},
 			w.detect())
 	default:
-		list = append(list, action{"Compare with the case", "the unit that flagged the issue",
+		recommended = append(recommended, action{"Compare with the case", "the unit that flagged the issue",
 			"Compare what is reported here with what is known of the case, and ask the centre before acting on it.", p.Answer})
 	}
-	list = append(list, action{"Report what became of it", bureau,
+	recommended = append(recommended, action{"Report what became of it", bureau,
 		"Answer for each finding: in-progress, taken-down, sinkholed, seized, unreachable, disputed or no-action.", p.Answer})
 
-	for n, a := range list {
+	for n, a := range recommended {
 		by := ""
 		if !a.by.IsZero() {
 			by = ", by " + day(a.by)

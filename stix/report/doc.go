@@ -43,7 +43,7 @@
 // body, and analysts' notes are on the body alone.
 //
 // A finding that only sources under TLP:AMBER+STRICT speak of is in the annex,
-// which is all under that label; the rest is TLP:AMBER. A paper that has no other
+// which is all under that label; the rest is TLP:AMBER. A report that has no other
 // findings is one report under that label, without an annex. What all need is
 // TLP:CLEAR (the centre's identity, the location) or, as published by OASIS, carries
 // no marking (definitions); no more do observables, so whoever keeps them has to

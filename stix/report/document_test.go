@@ -64,7 +64,7 @@ func example() *report.Release {
 	strict.Strict = true
 	r.Findings = append(r.Findings, portal, six, down, strict,
 		server(fusion.Low, 1, time.Time{}, time.Time{}, fusion.Value{Type: "domain-name", Text: "c2-00031.kh.example"}))
-	r.Papers[0] = report.Paper{
+	r.Reports[0] = report.PlannedReport{
 		Number: "CAR-2017-KH-C2", Theme: fusion.C2, Findings: []int{0, 1, 2, 3, 4, 5},
 		Issues:      []report.Issue{{Grouping: "grouping--0f6d5c9e-4b0e-5a43-9b52-2f9e8f9e8f01", Values: []fusion.Value{{Type: "ipv4-addr", Text: "198.18.32.7"}}, Label: stix.Amber, Sources: 1}},
 		Notes:       []report.Note{{Author: "Sok D.", Text: "The panel at https://198.18.32.26/panel is the oldest.\nAsk desk@ncb.kh.example about it."}},
@@ -149,14 +149,14 @@ func TestDocument(t *testing.T) {
 // is.
 func TestReadAll(t *testing.T) {
 	r := example()
-	r.Papers = append(r.Papers, report.Paper{Number: "CAR-2017-KH-WEB", Theme: fusion.Website, Findings: []int{1, 4}})
+	r.Reports = append(r.Reports, report.PlannedReport{Number: "CAR-2017-KH-WEB", Theme: fusion.Website, Findings: []int{1, 4}})
 	objects := r.Objects()
 	slices.Reverse(objects)
 	all := report.ReadAll(objects)
-	if len(all) != len(r.Papers) {
-		t.Errorf("got %d numbers, want %d", len(all), len(r.Papers))
+	if len(all) != len(r.Reports) {
+		t.Errorf("got %d numbers, want %d", len(all), len(r.Reports))
 	}
-	for _, p := range r.Papers {
+	for _, p := range r.Reports {
 		documents := all[p.Number]
 		if len(documents) != 2 || documents[0].Annex || !documents[1].Annex {
 			t.Errorf("%s has %d documents, want the body and then the annex", p.Number, len(documents))
@@ -170,7 +170,7 @@ func TestReadAll(t *testing.T) {
 // What a note says under a stricter label makes the document that strict.
 func TestDocumentIsAsStrictAsItsParts(t *testing.T) {
 	r := example()
-	r.Papers[0].Issues[0].Label = stix.AmberStrict
+	r.Reports[0].Issues[0].Label = stix.AmberStrict
 	if got := read(t, r.Objects(), "CAR-2017-KH-C2")[0].Label; got != stix.AmberStrict {
 		t.Errorf("got %v, want amber+strict", got)
 	}
@@ -229,9 +229,9 @@ func TestDocumentEscapes(t *testing.T) {
 	r.Findings[0].Families = []string{script, "a|b", "`code`", "**bold**"}
 	r.Findings[0].Status = `"><img src=x onerror=alert(1)>`
 	r.Findings[1].Values = []fusion.Value{{Type: "ipv4-addr", Text: "198.18.32.7"}, {Type: "url", Text: "http://evil.example/`|`<u>|x\n# y"}}
-	r.Papers[0].Number = `N"}` + script
-	r.Papers[0].Notes = []report.Note{{Author: script, Text: script + "\n# heading\n1. one\n- item\n[x](http://evil.example/)"}}
-	page, text := written(t, read(t, r.Objects(), r.Papers[0].Number)[0])
+	r.Reports[0].Number = `N"}` + script
+	r.Reports[0].Notes = []report.Note{{Author: script, Text: script + "\n# heading\n1. one\n- item\n[x](http://evil.example/)"}}
+	page, text := written(t, read(t, r.Objects(), r.Reports[0].Number)[0])
 	for _, bad := range []string{"<script", "<img", "<u>", "http://evil"} {
 		if strings.Contains(page, bad) {
 			t.Errorf("%q is in the page", bad)

@@ -28,7 +28,7 @@ func (f *Finding) key() string { return string(f.Kind) + "|" + f.Key }
 // finding writes one finding with all it consists of.
 func (w *writer) finding(f *Finding) {
 	var (
-		about = wordsOf(f.Kind)
+		about = wordingOf(f.Kind)
 		label = f.label()
 		parts []stix.ID
 	)

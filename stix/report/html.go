@@ -115,10 +115,10 @@ func (d *Document) view() view {
 	}
 	v.Of = "findings"
 	if len(about) == 1 {
-		v.Of = wordsOf(d.Rows[0].Kind).many
+		v.Of = wordingOf(d.Rows[0].Kind).many
 	}
 	if len(d.Rows) == 1 {
-		v.Of = wordsOf(d.Rows[0].Kind).one
+		v.Of = wordingOf(d.Rows[0].Kind).one
 	}
 	v.Severities = severityLines(d.Rows)
 	return v

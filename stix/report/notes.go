@@ -11,8 +11,8 @@ import (
 	"comity/stix/fusion"
 )
 
-// notes writes what is said about one part of a paper. An analyst speaks of the
-// whole, so the body has the words.
+// notes writes what is said about one part of a report. Analysts speak of the
+// whole report, so only its body has their notes.
 func (w *writer) notes(p *part, report stix.ID) {
 	on := []stix.ID{report}
 	w.add(object{
@@ -116,7 +116,7 @@ func (p *part) issues(findings []Finding) (lines []string, label stix.TLP) {
 	return lines, label
 }
 
-// annexed tells whether only the annex of a paper may say that it matched an
+// annexed tells whether only the annex of a report may say that it matched an
 // issue: nothing in the body is about it.
 func (p *part) annexed(issue *Issue, findings []Finding) bool {
 	strict := false

@@ -14,17 +14,17 @@ import (
 // is new.
 //
 // Observables and the definitions of markings carry no marking; everything else
-// carries one of TLP, and what findings and papers say one of PAP too.
+// carries one of TLP, and what findings and reports say one of PAP too.
 func (r *Release) Objects() []stix.Object {
 	w := writer{Release: r, at: stamp(r.At), kept: map[stix.ID]bool{}}
 	w.centre = cmp.Or(r.Centre.Identity, w.id("identity", r.Centre.Slug))
-	w.share()
+	w.sharedObjects()
 	w.families()
 	for i := range r.Findings {
 		w.finding(&r.Findings[i])
 	}
-	for i := range r.Papers {
-		w.paper(&r.Papers[i])
+	for i := range r.Reports {
+		w.plannedReport(&r.Reports[i])
 	}
 	return w.objects
 }

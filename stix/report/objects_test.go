@@ -37,7 +37,7 @@ func cambodia() *report.Release {
 			Basis:  fusion.ByReference, Confidence: 90, Severity: fusion.High, Sources: 3, Families: []string{"Quietmoth"},
 			First: time.Date(2017, 2, 19, 4, 10, 0, 0, time.UTC), Last: time.Date(2017, 4, 11, 22, 31, 0, 0, time.UTC),
 		}},
-		Papers: []report.Paper{{Number: "CAR-2017-KH-C2", Theme: fusion.C2, Findings: []int{0}}},
+		Reports: []report.PlannedReport{{Number: "CAR-2017-KH-C2", Theme: fusion.C2, Findings: []int{0}}},
 	}
 }
 
@@ -46,7 +46,7 @@ func servers(r *report.Release, n int, strict bool) {
 	for range n {
 		i := len(r.Findings)
 		address := netip.AddrFrom4([4]byte{198, 19, byte(i >> 8), byte(i)}).String()
-		r.Papers[0].Findings = append(r.Papers[0].Findings, i)
+		r.Reports[0].Findings = append(r.Reports[0].Findings, i)
 		r.Findings = append(r.Findings, report.Finding{
 			Entity: fusion.Entity{Kind: fusion.C2, Key: address}, Values: []fusion.Value{{Type: "ipv4-addr", Text: address}},
 			Basis: fusion.ByReference, Confidence: 50, Sources: 1, Strict: strict,
@@ -219,14 +219,14 @@ func operation(t *testing.T) (releases []*report.Release) {
 	findings, _ := fusion.Fuse(rules, all)
 	for _, c := range s.Countries {
 		r := cambodia()
-		r.Country, r.Findings, r.Papers = c.Code, nil, nil
-		papers := map[fusion.Kind]*report.Paper{}
+		r.Country, r.Findings, r.Reports = c.Code, nil, nil
+		papers := map[fusion.Kind]*report.PlannedReport{}
 		for _, f := range findings {
 			if f.Country != c.Code || f.Held != "" {
 				continue
 			}
 			if papers[f.Kind] == nil {
-				papers[f.Kind] = &report.Paper{
+				papers[f.Kind] = &report.PlannedReport{
 					Number: fmt.Sprintf("CAR-2017-%s-%d", c.Code, len(papers)+1), Theme: f.Kind,
 					Issue:       "grouping--0f6d5c9e-4b0e-5a43-9b52-2f9e8f9e8f01",
 					Acknowledge: demo.Snapshot.AddDate(0, 0, 7), Answer: demo.Snapshot.AddDate(0, 0, 30),
@@ -243,7 +243,7 @@ func operation(t *testing.T) (releases []*report.Release) {
 		}
 		for _, kind := range []fusion.Kind{fusion.C2, fusion.Website, fusion.Other} {
 			if papers[kind] != nil {
-				r.Papers = append(r.Papers, *papers[kind])
+				r.Reports = append(r.Reports, *papers[kind])
 			}
 		}
 		releases = append(releases, r)

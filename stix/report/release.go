@@ -23,11 +23,11 @@ type Release struct {
 	Sources   int       // distinct origins behind the findings that are not strict
 	// AllSources is the same of all findings, which only strict parts tell.
 	AllSources int
-	Drafted    string    // by which account; "": not said
-	Approved   string    // by which account, the second person's; "": not said
-	PAP        stix.PAP  // what may be done with them
-	Findings   []Finding // by kind and key
-	Papers     []Paper   // by number
+	Drafted    string          // by which account; "": not said
+	Approved   string          // by which account, the second person's; "": not said
+	PAP        stix.PAP        // what may be done with them
+	Findings   []Finding       // by kind and key
+	Reports    []PlannedReport // by number
 }
 
 // Centre is who writes.
@@ -63,12 +63,12 @@ type Finding struct {
 	Status      string // the last outcome reported, "" if none
 }
 
-// Paper is a report to be written.
-type Paper struct {
+// PlannedReport is a report to be written.
+type PlannedReport struct {
 	Number   string      // such as CAR-2017-KH-C2
 	Theme    fusion.Kind // C2, Website, or Other for one about a flagged issue
 	Findings []int       // numbers in Release.Findings, ascending
-	Issue    stix.ID     // the grouping that a paper of Other is about
+	Issue    stix.ID     // the grouping that a report of Other is about
 	Issues   []Issue     // the country's own that it covers
 	Notes    []Note      // of analysts
 	// Acknowledge and Answer are by when the country is to say that it has the

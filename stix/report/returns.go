@@ -60,7 +60,7 @@ func (r *Release) Request(about Issue, label stix.TLP, at time.Time) []stix.Obje
 func (r *Release) abroad(at time.Time) *writer {
 	w := &writer{Release: r, at: stamp(at), kept: map[stix.ID]bool{}}
 	w.centre = cmp.Or(r.Centre.Identity, w.id("identity", r.Centre.Slug))
-	w.share()
+	w.sharedObjects()
 	w.objects = slices.DeleteFunc(w.objects, func(o stix.Object) bool { return o.Type == "location" })
 	return w
 }

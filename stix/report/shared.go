@@ -35,9 +35,9 @@ var papDefinitions = map[stix.PAP]struct {
 	stix.PAPRed:   {"marking-definition--740d36e5-7714-4c30-961a-3ae632ceee0e", "2022-10-06T00:00:00.000Z"},
 }
 
-// share writes what all of the country's objects need: the definitions of the
+// sharedObjects writes what all of the country's objects need: the definitions of the
 // markings, who writes, and where.
-func (w *writer) share() {
+func (w *writer) sharedObjects() {
 	w.keep(definers)
 	w.keep(extensionDefinition(tlpExtension, "TLP 2.0", "2022-10-01T00:00:00.000Z", "tlp-2.0"))
 	w.keep(extensionDefinition(papExtension, "PAP", "2022-11-28T00:00:00.000Z", "pap"))

@@ -27,18 +27,18 @@ func (s *Scenario) Truth() Truth {
 		c.Servers++
 		if v.Releasable() {
 			c.Releasable++
-			t.Disagreeing += one(v.Claimed != v.Country)
+			t.Disagreeing += oneIf(v.Claimed != v.Country)
 		}
-		c.Strict += one(v.Label == stix.AmberStrict)
+		c.Strict += oneIf(v.Label == stix.AmberStrict)
 		for _, origin := range v.Origins {
 			by, sole := vendors[origin], len(v.Origins) == 1
 			by.Given++
-			by.Sole += one(sole)
-			by.RedOne += one(sole && v.Label == stix.Red)
+			by.Sole += oneIf(sole)
+			by.RedOne += oneIf(sole && v.Label == stix.Red)
 		}
 	}
 	for i := range s.Records {
-		vendors[s.Records[i].Vendor].Relayed += one(s.Records[i].Kind == Relay)
+		vendors[s.Records[i].Vendor].Relayed += oneIf(s.Records[i].Kind == Relay)
 	}
 	for i := range s.Sites {
 		t.SiteOrigins = tally(t.SiteOrigins, len(s.Sites[i].Origins))
@@ -48,7 +48,7 @@ func (s *Scenario) Truth() Truth {
 	}
 	t.Neutralised = t.Outcomes[TakenDown] + t.Outcomes[Sinkholed] + t.Outcomes[Seized]
 	for _, c := range s.Countries {
-		s.conclude(&t, countries[c.Code])
+		s.addCountry(&t, countries[c.Code])
 	}
 	for _, v := range Vendors() {
 		t.Vendors = append(t.Vendors, *vendors[v])
@@ -56,8 +56,8 @@ func (s *Scenario) Truth() Truth {
 	return t
 }
 
-// conclude adds a country, with what becomes of its issues and its reports.
-func (s *Scenario) conclude(t *Truth, c *CountryTruth) {
+// addCountry adds a country, with what becomes of its issues and its reports.
+func (s *Scenario) addCountry(t *Truth, c *CountryTruth) {
 	before := len(t.Reports)
 	report := func(what string) { t.Reports = append(t.Reports, "CAR-2017-"+c.Code+"-"+what) }
 	if c.Releasable >= s.MinServers {
@@ -129,7 +129,7 @@ func tally(counts []int, n int) []int {
 	return counts
 }
 
-func one(yes bool) int {
+func oneIf(yes bool) int {
 	if yes {
 		return 1
 	}

@@ -2,6 +2,6 @@ package demo
 
 // H and Vend are what the figures of the scenario are checked with.
 var (
-	H    = h
-	Vend = vend
+	H    = hash
+	Vend = reporters
 )

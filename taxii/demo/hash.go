@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// h is the source of every choice: the first 8 bytes, big-endian, of the
+// hash is the source of every choice: the first 8 bytes, big-endian, of the
 // SHA-256 of its arguments, strings and numbers.
-func h(parts ...any) uint64 {
+func hash(parts ...any) uint64 {
 	text := []byte("asean-demo/1")
 	for _, part := range parts {
 		text = append(text, '|')
@@ -36,7 +36,7 @@ type share[T any] struct {
 func ranked(kind string, indices []int) []int {
 	draw := make(map[int]uint64, len(indices))
 	for _, i := range indices {
-		draw[i] = h(kind, i)
+		draw[i] = hash(kind, i)
 	}
 	return slices.SortedFunc(slices.Values(indices), func(a, b int) int {
 		return cmp.Or(cmp.Compare(draw[a], draw[b]), cmp.Compare(a, b))
@@ -73,15 +73,15 @@ func Vendors() []string {
 	return names
 }
 
-// vend is the k companies that report i, the one with the smallest draw first.
-func vend(kind string, i, k int) []string {
+// reporters is the k companies that report i, the one with the smallest draw first.
+func reporters(kind string, i, k int) []string {
 	type drawn struct {
 		by  uint64
 		who string
 	}
 	draws := make([]drawn, len(weights))
 	for n, w := range weights {
-		draws[n] = drawn{h(kind, i, w.Value) / uint64(w.N), w.Value}
+		draws[n] = drawn{hash(kind, i, w.Value) / uint64(w.N), w.Value}
 	}
 	slices.SortFunc(draws, func(a, b drawn) int {
 		return cmp.Or(cmp.Compare(a.by, b.by), cmp.Compare(a.who, b.who))
@@ -93,7 +93,7 @@ func vend(kind string, i, k int) []string {
 	return names
 }
 
-// moment draws a minute of the fortnight.
-func moment(parts ...any) time.Time {
-	return Start.Add(time.Duration(h(parts...)%fortnight) * time.Minute)
+// randomMinute draws a minute of the fortnight.
+func randomMinute(parts ...any) time.Time {
+	return Start.Add(time.Duration(hash(parts...)%fortnight) * time.Minute)
 }

@@ -69,7 +69,7 @@ func (s *Scenario) raiseIssues() {
 			i := raise(Issue{State: Own, Value: value, Report: fmt.Sprintf("%s-%d", f.country, own+1), Vendor: vendor})
 			s.Matches = append(s.Matches, Record{
 				Kind: Match, Index: len(s.Issues) - 1, Vendor: vendor, Origin: vendor, Value: i.Value, Key: i.Value,
-				Label: stix.Amber, Time: moment("t", i.Value, vendor), Claimed: f.country,
+				Label: stix.Amber, Time: randomMinute("t", i.Value, vendor), Claimed: f.country,
 			})
 		}
 		raise(Issue{State: Open, Value: fmt.Sprintf("open-1.%s.example", lower(f.country))})

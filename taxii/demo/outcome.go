@@ -49,7 +49,7 @@ func (s *Scenario) Outcomes() (all []Outcome) {
 func (s *Server) Releasable() bool { return s.Label != stix.Red || len(s.Origins) > 1 }
 
 func status(i int) Status {
-	draw := h("td", i) % 100
+	draw := hash("td", i) % 100
 	for _, below := range []struct {
 		limit uint64
 		Status

@@ -52,12 +52,12 @@ func (s *Server) records(yield func(Record)) {
 	for position, origin := range s.Origins {
 		r := Record{
 			Kind: Plain, Index: s.Index, Vendor: origin, Origin: origin, Key: s.Key(), Label: s.labelOf(position),
-			Time: moment("t", s.Index, origin), Claimed: s.Claimed,
+			Time: randomMinute("t", s.Index, origin), Claimed: s.Claimed,
 		}
 		r.Value, r.Resolves = s.spell(position, origin)
 		yield(r)
 		if position == 0 && s.Relayed {
-			r.Kind, r.Vendor = Relay, vend("v", s.Index, 2)[1]
+			r.Kind, r.Vendor = Relay, reporters("v", s.Index, 2)[1]
 			yield(r)
 		}
 	}
@@ -88,7 +88,7 @@ func (s *Server) spell(position int, origin string) (value, resolves string) {
 			return s.Domain, ""
 		}
 	case Address:
-		if h("var", s.Index, origin)%90 == 0 {
+		if hash("var", s.Index, origin)%90 == 0 {
 			return strings.ReplaceAll(s.V4.String(), ".", "[.]"), ""
 		}
 	}
@@ -96,7 +96,7 @@ func (s *Server) spell(position int, origin string) (value, resolves string) {
 }
 
 // repeated tells whether a counted record is pushed a second time.
-func (r *Record) repeated() bool { return h("dup", r.Vendor, r.Value)%47 == 0 }
+func (r *Record) repeated() bool { return hash("dup", r.Vendor, r.Value)%47 == 0 }
 
 // pages makes what the vendors say of a site: each sends every URL.
 func (s *Site) pages(yield func(Record)) {
@@ -104,7 +104,7 @@ func (s *Site) pages(yield func(Record)) {
 		for _, url := range s.URLs {
 			yield(Record{
 				Kind: Page, Index: s.Index, Vendor: origin, Origin: origin, Value: url, Key: s.Host,
-				Label: stix.Amber, Time: moment("tw", s.Index, origin), Claimed: s.Country, government: s.Government,
+				Label: stix.Amber, Time: randomMinute("tw", s.Index, origin), Claimed: s.Country, government: s.Government,
 			})
 		}
 	}
@@ -118,7 +118,7 @@ func (p *preset) noise(yield func(Record)) {
 			vendor := weights[n%len(weights)].Value
 			r := Record{Kind: kind, Index: n, Vendor: vendor, Origin: vendor, Label: stix.Amber}
 			r.Value, r.Resolves, r.Claimed = value(n)
-			r.Key, r.Time = r.Value, moment("t", r.Value, vendor)
+			r.Key, r.Time = r.Value, randomMinute("t", r.Value, vendor)
 			yield(r)
 		}
 	}
@@ -129,12 +129,12 @@ func (p *preset) noise(yield func(Record)) {
 		return inside(netip.AddrFrom4([4]byte{10, byte(n), 0, 1}), n)
 	})
 	say(Warned, p.warned, func(n int) (string, string, string) { return inside(warned(n), n) })
-	say(Expired, p.expired, func(n int) (string, string, string) { return inside(lab4(1, 1<<8+n+1), n) })
-	say(Revoked, p.revoked, func(n int) (string, string, string) { return inside(lab4(1, 2<<8+n+1), n) })
+	say(Expired, p.expired, func(n int) (string, string, string) { return inside(ipv4(1, 1<<8+n+1), n) })
+	say(Revoked, p.revoked, func(n int) (string, string, string) { return inside(ipv4(1, 2<<8+n+1), n) })
 	say(Outside, p.outside, func(n int) (string, string, string) {
-		return lab4(1, (16+n/250)<<8+n%250+1).String(), "", "JP"
+		return ipv4(1, (16+n/250)<<8+n%250+1).String(), "", "JP"
 	})
 	say(Phishing, p.sharedDomain, func(n int) (string, string, string) {
-		return sharedDomain(n), lab4(1, 3<<8+1).String(), ""
+		return sharedDomain(n), ipv4(1, 3<<8+1).String(), ""
 	})
 }

@@ -62,11 +62,11 @@ func (p *preset) servers() []Server {
 		for j := range country.Servers {
 			i := len(all)
 			s := Server{
-				Index: i, Country: country.Code, Form: forms[i], Origins: vend("v", i, origins[i]),
-				V4: lab4(0, ci*p.block+j+1), V6: lab6(ci, j), Domain: fmt.Sprintf("c2-%05d.%s.example", i, lower(country.Code)),
+				Index: i, Country: country.Code, Form: forms[i], Origins: reporters("v", i, origins[i]),
+				V4: ipv4(0, ci*p.block+j+1), V6: ipv6(ci, j), Domain: fmt.Sprintf("c2-%05d.%s.example", i, lower(country.Code)),
 				Label: stix.Amber, Claimed: country.Code,
 			}
-			if s.Form != Domain && h("geo", i)%247 == 0 { // a domain's would change its country
+			if s.Form != Domain && hash("geo", i)%247 == 0 { // a domain's would change its country
 				s.Claimed = p.countries[(ci+1)%len(p.countries)].Code
 			}
 			all = append(all, s)
@@ -102,12 +102,12 @@ func (p *preset) labels(all []Server) {
 	take("red2", two, p.scaled(p.red2), red)
 }
 
-// lab4 is the address n after 198.18.0.0 or, half being 1, 198.19.0.0.
-func lab4(half byte, n int) netip.Addr {
+// ipv4 is the address n after 198.18.0.0 or, half being 1, 198.19.0.0.
+func ipv4(half byte, n int) netip.Addr {
 	return netip.AddrFrom4([4]byte{198, 18 + half, byte(n >> 8), byte(n)})
 }
 
-// lab6 is 2001:db8:<ci+1>::<j+1>.
-func lab6(ci, j int) netip.Addr {
+// ipv6 is 2001:db8:<ci+1>::<j+1>.
+func ipv6(ci, j int) netip.Addr {
 	return netip.AddrFrom16([16]byte{0x20, 0x01, 0x0d, 0xb8, byte((ci + 1) >> 8), byte(ci + 1), 14: byte((j + 1) >> 8), 15: byte(j + 1)})
 }

@@ -23,12 +23,12 @@ func (p *preset) sites() []Site {
 	for _, country := range p.countries {
 		for j := range country.Sites {
 			i := len(all)
-			s := Site{Index: i, Country: country.Code, Government: j < country.Government, Origins: vend("w", i, origins[i])}
+			s := Site{Index: i, Country: country.Code, Government: j < country.Government, Origins: reporters("w", i, origins[i])}
 			s.Host = fmt.Sprintf("shop-%03d.%s.example", i, lower(country.Code))
 			if s.Government {
 				s.Host = fmt.Sprintf("portal-%03d.gov.%s.example", i, lower(country.Code))
 			}
-			for page := range 1 + int(h("u", i)%3) {
+			for page := range 1 + int(hash("u", i)%3) {
 				s.URLs = append(s.URLs, fmt.Sprintf("http://%s/%d.php", s.Host, page+1))
 			}
 			all = append(all, s)

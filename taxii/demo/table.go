@@ -16,7 +16,7 @@ func (s *Scenario) Geo() string {
 		bits--
 	}
 	for ci, c := range s.Countries {
-		fmt.Fprintf(&b, "%v,%s\n", netip.PrefixFrom(lab4(0, ci*s.block), bits), c.Code)
+		fmt.Fprintf(&b, "%v,%s\n", netip.PrefixFrom(ipv4(0, ci*s.block), bits), c.Code)
 		fmt.Fprintf(&b, "2001:db8:%x::/48,%s\n", ci+1, c.Code)
 	}
 	b.WriteString("198.19.0.0/16,outside\n")
@@ -34,4 +34,4 @@ func (s *Scenario) WarningList() string {
 }
 
 // warned is one address of the warning list.
-func warned(n int) netip.Addr { return lab4(1, 255<<8+n+1) }
+func warned(n int) netip.Addr { return ipv4(1, 255<<8+n+1) }

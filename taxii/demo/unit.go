@@ -92,16 +92,16 @@ func (r *Record) about() string { return strings.ReplaceAll(r.Value, "[.]", ".")
 
 // family is the malware that the record names, or "".
 func (r *Record) family() string {
-	if theme := r.theme(); theme.phases == nil || h("family", r.Value, r.Origin)%4 != 0 {
+	if theme := r.theme(); theme.phases == nil || hash("family", r.Value, r.Origin)%4 != 0 {
 		return ""
 	}
-	return families[h("family", r.Key)%uint64(len(families))]
+	return families[hash("family", r.Key)%uint64(len(families))]
 }
 
 // seenAround is when the vendor first and last saw the server: within the day
 // before the record.
 func seenAround(r *Record) [2]time.Time {
-	ago := time.Duration(1+h("seen", r.Value, r.Origin)%1440) * time.Minute
+	ago := time.Duration(1+hash("seen", r.Value, r.Origin)%1440) * time.Minute
 	return [2]time.Time{r.Time.Add(-ago), r.Time}
 }
 

@@ -88,10 +88,10 @@ func (o *operation) release(s *situation, country string) report.Release {
 			for _, n := range from.findings {
 				take(n)
 			}
-			r.Papers = append(r.Papers, o.reportOf(&from, s, at, known))
+			r.Reports = append(r.Reports, o.reportOf(&from, s, at, known))
 		}
 	}
-	slices.SortFunc(r.Papers, func(a, b report.Paper) int { return cmp.Compare(a.Number, b.Number) })
+	slices.SortFunc(r.Reports, func(a, b report.PlannedReport) int { return cmp.Compare(a.Number, b.Number) })
 	maps.DeleteFunc(open, func(_ string, is bool) bool { return !is })
 	r.Sources, r.AllSources = len(open), len(all)
 	return r
@@ -111,8 +111,8 @@ func (o *operation) withoutStrict(f fusion.Finding) fusion.Finding {
 }
 
 // reportOf is a planned report as a release has it; at and known are as in release.
-func (o *operation) reportOf(from *plannedReport, s *situation, at map[int]int, known []fusion.Finding) report.Paper {
-	out := report.Paper{Number: from.number, Theme: from.theme, Issue: from.issue}
+func (o *operation) reportOf(from *plannedReport, s *situation, at map[int]int, known []fusion.Finding) report.PlannedReport {
+	out := report.PlannedReport{Number: from.number, Theme: from.theme, Issue: from.issue}
 	for _, n := range from.findings {
 		out.Findings = append(out.Findings, at[n])
 	}
@@ -172,9 +172,9 @@ func digest(releases []report.Release) (string, error) {
 	sum := sha256.New()
 	for _, r := range releases {
 		r.At, r.Drafted, r.Approved = time.Time{}, "", ""
-		r.Papers = slices.Clone(r.Papers)
-		for i := range r.Papers {
-			r.Papers[i].Acknowledge, r.Papers[i].Answer = time.Time{}, time.Time{}
+		r.Reports = slices.Clone(r.Reports)
+		for i := range r.Reports {
+			r.Reports[i].Acknowledge, r.Reports[i].Answer = time.Time{}, time.Time{}
 		}
 		text, err := json.Marshal(r)
 		if err != nil {

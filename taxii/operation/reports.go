@@ -46,7 +46,7 @@ func (o *operation) reportStates(ctx context.Context, s *situation) ([]Report, e
 		}
 		read, published := report.ReadAll(r.Objects()), report.ReadAll(objects)
 		met := map[string]bool{}
-		for _, paper := range r.Papers {
+		for _, paper := range r.Reports {
 			met[paper.Number] = true
 			documents := read[paper.Number]
 			line := Report{Number: paper.Number, Country: r.Country, Theme: paper.Theme, Findings: len(paper.Findings), State: Due}

@@ -75,8 +75,8 @@ func (o *operation) withhold(ctx context.Context, c *exchange.Collection, r *rep
 		kept = append(kept, *f)
 	}
 	r.Findings = kept
-	var papers []report.Paper
-	for _, p := range r.Papers {
+	var papers []report.PlannedReport
+	for _, p := range r.Reports {
 		key := "car|" + r.Country + "|" + string(p.Theme)
 		if p.Issue != "" {
 			key = "car|" + r.Country + "|issue|" + string(p.Issue)
@@ -94,7 +94,7 @@ func (o *operation) withhold(ctx context.Context, c *exchange.Collection, r *rep
 			papers = append(papers, p)
 		}
 	}
-	r.Papers = papers
+	r.Reports = papers
 	return nil
 }
 

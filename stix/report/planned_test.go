@@ -44,7 +44,7 @@ func TestAnnex(t *testing.T) {
 	r := cambodia()
 	servers(r, 2, true)
 	r.Findings[1].Families = []string{"Brasskettle", "Quietmoth"}
-	r.Papers[0].Notes = []report.Note{{Author: "J. Analyst", Text: "Seen before."}}
+	r.Reports[0].Notes = []report.Note{{Author: "J. Analyst", Text: "Seen before."}}
 	objects := r.Objects()
 	sound(t, objects)
 	papers := ofType(t, objects, "report", "")
@@ -79,7 +79,7 @@ func TestFlaggedIssue(t *testing.T) {
 		Entity: fusion.Entity{Kind: fusion.Other, Key: flagged.Text}, Values: []fusion.Value{flagged},
 		Basis: fusion.ByDomain, Confidence: 50, Sources: 1, Strict: true,
 	}}
-	r.Papers = []report.Paper{{
+	r.Reports = []report.PlannedReport{{
 		Number: "CAR-2017-PH-ISSUE-1", Theme: fusion.Other, Findings: []int{0}, Issue: grouping,
 		Issues: []report.Issue{{Grouping: grouping, Values: []fusion.Value{flagged}, Label: stix.Amber, Sources: 1}},
 	}}
@@ -108,7 +108,7 @@ func TestIssues(t *testing.T) {
 	issue := func(value string, label stix.TLP) report.Issue {
 		return report.Issue{Values: []fusion.Value{{Type: "ipv4-addr", Text: value}}, Label: label, Sources: 3}
 	}
-	r.Papers[0].Issues = []report.Issue{issue(r.Findings[0].Key, stix.Amber), issue(r.Findings[1].Key, stix.Amber)}
+	r.Reports[0].Issues = []report.Issue{issue(r.Findings[0].Key, stix.Amber), issue(r.Findings[1].Key, stix.Amber)}
 	objects := r.Objects()
 	sound(t, objects)
 	notes := ofType(t, objects, "note", "flagged-issues")
@@ -117,8 +117,8 @@ func TestIssues(t *testing.T) {
 	})
 	expect(t, "labels", labels(notes), []string{"amber", "amber+strict"})
 
-	r.Papers[0].Issues = r.Papers[0].Issues[:1]
-	r.Papers[0].Issues[0].Label = stix.AmberStrict
+	r.Reports[0].Issues = r.Reports[0].Issues[:1]
+	r.Reports[0].Issues[0].Label = stix.AmberStrict
 	expect(t, "a strict issue", labels(ofType(t, r.Objects(), "note", "flagged-issues")), []string{"amber+strict"})
 }
 
@@ -153,7 +153,7 @@ func TestFamilies(t *testing.T) {
 func TestActions(t *testing.T) {
 	r := cambodia()
 	r.Country, r.PAP = "PH", stix.PAPRed
-	r.Papers[0].Acknowledge, r.Papers[0].Answer = demo.Snapshot.AddDate(0, 0, 7), demo.Snapshot.AddDate(0, 0, 30)
+	r.Reports[0].Acknowledge, r.Reports[0].Answer = demo.Snapshot.AddDate(0, 0, 7), demo.Snapshot.AddDate(0, 0, 30)
 	actions := ofType(t, r.Objects(), "course-of-action", "")
 	expect(t, "names", texts(t, actions, "name"), []string{
 		"Acknowledge the report", "Take the servers down", "Look for traffic", "Report what became of it",
@@ -177,7 +177,7 @@ func TestWebsite(t *testing.T) {
 		Values: []fusion.Value{{Type: "url", Text: "http://portal.gov.mm.example/1.php"}, {Type: "url", Text: "http://portal.gov.mm.example/o'2.php"}},
 		Basis:  fusion.ByOwner, Government: true, Confidence: 70, Severity: fusion.Critical, Sources: 2, Status: "in-progress",
 	}}
-	r.Papers = []report.Paper{{Number: "CAR-2017-MM-WEB", Theme: fusion.Website, Findings: []int{0}}}
+	r.Reports = []report.PlannedReport{{Number: "CAR-2017-MM-WEB", Theme: fusion.Website, Findings: []int{0}}}
 	objects := r.Objects()
 	sound(t, objects)
 	expect(t, "labels", texts(t, ofType(t, objects, "infrastructure", ""), "labels"), []string{

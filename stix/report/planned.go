@@ -14,10 +14,10 @@ import (
 // perFamily is how many findings a report may have without being sorted by family.
 const perFamily = 200
 
-// part is one report object of a paper: its body, or its annex.
+// part is one object of a planned report: its body, or its annex.
 type part struct {
-	*Paper
-	words
+	*PlannedReport
+	wording
 	key      string // of the report
 	label    stix.TLP
 	annex    bool
@@ -25,11 +25,11 @@ type part struct {
 	others   int // findings in the other part
 }
 
-// paper writes a report: its body and, if some of its findings are strict, an
+// plannedReport writes a report: its body and, if some of its findings are strict, an
 // annex. If all are, there is no body to annex them to, and the report is under
 // their label.
-func (w *writer) paper(p *Paper) {
-	body := part{Paper: p, words: wordsOf(p.Theme), key: w.paperKey(p), label: stix.Amber}
+func (w *writer) plannedReport(p *PlannedReport) {
+	body := part{PlannedReport: p, wording: wordingOf(p.Theme), key: w.reportKey(p), label: stix.Amber}
 	annex := body
 	annex.key, annex.label, annex.annex = body.key+"|annex", stix.AmberStrict, true
 	for _, n := range p.Findings {
@@ -51,7 +51,7 @@ func (w *writer) paper(p *Paper) {
 	}
 }
 
-func (w *writer) paperKey(p *Paper) string {
+func (w *writer) reportKey(p *PlannedReport) string {
 	key := "car|" + w.Country + "|"
 	if p.Theme == fusion.Other {
 		return key + "issue|" + string(p.Issue)

@@ -6,8 +6,8 @@ import (
 	"comity/stix/fusion"
 )
 
-// words are how a kind of finding, and a paper about such, is spoken of.
-type words struct {
+// wording is how a kind of finding, and a report about such findings, is described.
+type wording struct {
 	infrastructure, kind string // the name before the key, and the type
 	indicator, indicates string // the same of an indicator
 	means                string // a match of it
@@ -15,15 +15,15 @@ type words struct {
 
 	one, many, where string // findings of a country: "3 servers located in Cambodia"
 	unit             string // one of them, in short
-	topic            string // of a paper, before the country
-	why              string // a paper matters to it
+	topic            string // of a report, before the country
+	why              string // a report about it matters to the country
 }
 
-// wordsOf are the words for a kind.
-func wordsOf(kind fusion.Kind) words {
+// wordingOf is the wording for a kind.
+func wordingOf(kind fusion.Kind) wording {
 	switch kind {
 	case fusion.C2:
-		return words{
+		return wording{
 			"C2 server ", "command-and-control", "C2 traffic to ", "malicious-activity",
 			"Who speaks to this speaks to a command-and-control server.",
 			[]phase{{"lockheed-martin-cyber-kill-chain", "command-and-control"}},
@@ -32,7 +32,7 @@ func wordsOf(kind fusion.Kind) words {
 			"Through such a server somebody directs infected computers in any country. It can be taken down only where it stands.",
 		}
 	case fusion.Website:
-		return words{
+		return wording{
 			"Compromised website ", "hosting-malware", "Traffic to compromised website ", "compromised",
 			"Who loads this may be given malware by a website that was broken into.", nil,
 			"compromised website", "compromised websites", "in", "website",
@@ -40,7 +40,7 @@ func wordsOf(kind fusion.Kind) words {
 			"Such a website passes malware on to those who visit it. Its owner may not know.",
 		}
 	}
-	return words{
+	return wording{
 		"Suspicious host ", "unknown", "Traffic to suspicious host ", "anomalous-activity",
 		"Who speaks to this speaks to a host that somebody warned of.", nil,
 		"finding", "findings", "about an issue flagged by", "finding",
@@ -50,11 +50,11 @@ func wordsOf(kind fusion.Kind) words {
 }
 
 // count is n findings in a country, such as "3 compromised websites in Laos".
-func (w words) count(n int, country string) string {
+func (w wording) count(n int, country string) string {
 	return fmt.Sprintf("%s %s %s", w.number(n), w.where, countryInText(country))
 }
 
-func (w words) number(n int) string {
+func (w wording) number(n int) string {
 	if n == 1 {
 		return "1 " + w.one
 	}
