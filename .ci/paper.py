@@ -1,0 +1,92 @@
+"""Prints every report of the demonstration as a browser does, and looks at the pages.
+
+COMITY is the path of the built command, WORK a folder for what is made. It fails
+on a page that is blank but for its head and foot, on a URL broken over more than
+two lines, and on a report of more pages than PAGES says.
+"""
+import html
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import time
+
+COMITY = os.environ["COMITY"]
+FOLDER = pathlib.Path(os.environ["WORK"], "paper")
+CHROMIUM = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+            "--disable-component-update", "--disable-sync", "--no-pdf-header-footer", f"--user-data-dir={FOLDER}/chromium"]
+REPORTS = 23
+
+# Of each report and annex: more pages than these are a fault of the print.
+PAGES = {
+    "CAR-2017-BN-ISSUE-1": 2, "CAR-2017-ID-C2": 51, "CAR-2017-ID-C2-annex": 3, "CAR-2017-ID-ISSUE-1": 2, "CAR-2017-ID-ISSUE-2": 2,
+    "CAR-2017-ID-WEB": 8, "CAR-2017-KH-C2": 9, "CAR-2017-KH-C2-annex": 2, "CAR-2017-KH-WEB": 4, "CAR-2017-MM-C2": 7,
+    "CAR-2017-MM-C2-annex": 2, "CAR-2017-MM-WEB": 3, "CAR-2017-MY-C2": 31, "CAR-2017-MY-C2-annex": 3, "CAR-2017-MY-ISSUE-1": 2,
+    "CAR-2017-MY-WEB": 7, "CAR-2017-PH-C2": 23, "CAR-2017-PH-C2-annex": 3, "CAR-2017-PH-ISSUE-1": 2, "CAR-2017-PH-WEB": 5,
+    "CAR-2017-SG-C2": 29, "CAR-2017-SG-C2-annex": 3, "CAR-2017-SG-ISSUE-1": 2, "CAR-2017-SG-WEB": 4, "CAR-2017-TH-C2": 36,
+    "CAR-2017-TH-C2-annex": 3, "CAR-2017-TH-ISSUE-1": 2, "CAR-2017-TH-WEB": 7, "CAR-2017-VN-C2": 47, "CAR-2017-VN-C2-annex": 3,
+    "CAR-2017-VN-WEB": 8,
+}
+
+
+def output(*command):
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def demonstration():
+    """Starts it, and waits until it has published; gives the process and its data folder."""
+    process = subprocess.Popen([COMITY, "demo", "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    for line in process.stdout:
+        if found := re.search(r"--data (\S+) report render", line):
+            return process, found[1]
+    sys.exit(f"comity demo ended with {process.wait()}")
+
+
+def render(data):
+    """Writes all reports as HTML."""
+    reports = json.loads(output(COMITY, "--data", data, "--json", "op", "reports", "op-asean-demo"))
+    for report in reports:
+        output(COMITY, "--data", data, "report", "render", report["number"], "-o", str(FOLDER))
+    return len(reports)
+
+
+def faults(page):
+    """What is wrong with the print of a page."""
+    pdf = page.with_suffix(".pdf")
+    subprocess.run([*CHROMIUM, f"--print-to-pdf={pdf}", page.as_uri()], check=True, capture_output=True, timeout=120)
+    pages = output("pdftotext", "-raw", str(pdf), "-").removesuffix("\f").split("\f")
+    yield from (f"page {n} of {len(pages)} is blank" for n, text in enumerate(pages, 1) if len(text.strip().splitlines()) <= 4)
+    if len(pages) > PAGES.get(page.stem, 0):
+        yield f"{len(pages)} pages, {PAGES.get(page.stem, 0)} expected"
+    text = "\n".join(pages)
+    for url in sorted(set(re.findall(r"<div>(hxxps?://[^<]*)</div>", page.read_text()))):
+        found = re.search(r"\n?".join(map(re.escape, html.unescape(url))), text)
+        if not found:
+            yield f"{url} is not in the print"
+        elif found[0].count("\n") > 1:
+            yield f"{url} is broken over {found[0].count(chr(10)) + 1} lines"
+
+
+def main():
+    began = time.time()
+    FOLDER.mkdir()
+    process, data = demonstration()
+    try:
+        count = render(data)
+    finally:
+        process.terminate()
+        process.wait()
+    printed = time.time()
+    wrong = [f"{count} reports, not {REPORTS}"] if count != REPORTS else []
+    pages = sorted(FOLDER.glob("*.html"))
+    for page in pages:
+        wrong += [f"{page.stem}: {fault}" for fault in faults(page)]
+    print(*wrong, sep="\n")
+    print(f"{count} reports: the demonstration in {printed - began:.0f} s; {len(pages)} prints in {time.time() - printed:.0f} s; {len(wrong)} faults")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
