@@ -143,7 +143,7 @@ func (s *Service) takeBack(ctx context.Context, removals []*removal, source, key
 	}
 	call := &recall{
 		policy: p, source: source, key: key + "|" + taxii.FormatTime(s.now()), why: why,
-		notified: map[string]map[stix.ID]bool{}, before: map[*removal]uint64{},
+		notified: map[named]bool{}, before: map[*removal]uint64{},
 	}
 	// The holders are looked for, and notified, while everybody polls. Only those that
 	// polled since are looked for while a collection is locked.
@@ -200,9 +200,16 @@ type recall struct {
 	source   string // organisation that gets no notice; "" for none
 	key      string // of no other recall
 	why      string
-	notified map[string]map[stix.ID]bool // by organisation
-	notes    int                         // sent so far
-	before   map[*removal]uint64         // the last audit entry that was looked at
+	notified map[named]bool      // in the notices so far
+	notes    int                 // sent so far
+	before   map[*removal]uint64 // the last audit entry that was looked at
+}
+
+// named is an object in a notice.
+type named struct {
+	org  string // that got the notice
+	id   stix.ID
+	kept exchange.Handling // of the notice: not everybody in the organisation sees each
 }
 
 // holdings are the objects that each organisation has to delete, by how they are
@@ -222,17 +229,14 @@ func (s *Service) find(ctx context.Context, call *recall, r *removal, dates []ti
 			continue
 		}
 		for _, id := range h.IDs {
-			if call.notified[h.Org][id] {
-				continue
-			}
-			if call.notified[h.Org] == nil {
-				call.notified[h.Org] = map[stix.ID]bool{}
-			}
-			call.notified[h.Org][id] = true
 			kept := r.handling[id]
 			if kept.TLP < stix.Red {
 				kept.TLP = stix.Clear // no notice is less strict than AMBER+STRICT anyway
 			}
+			if call.notified[named{h.Org, id, kept}] {
+				continue
+			}
+			call.notified[named{h.Org, id, kept}] = true
 			if found[h.Org] == nil {
 				found[h.Org] = map[exchange.Handling][]stix.ID{}
 			}
@@ -270,7 +274,7 @@ func (s *Service) notifyHolder(ctx context.Context, call *recall, org string, ke
 	}
 	entry := audit.Entry{Act: audit.Notice, Account: "comity", Org: org, Count: len(ids), Text: "recall: " + call.why, Parties: []string{org}}
 	if !written {
-		entry.Text += " It has no collection to be told of it in."
+		entry.Text += " There is no collection in which the centre writes to it alone."
 	}
 	for _, id := range ids[:min(len(ids), audit.MaxSubjects)] {
 		entry.Subjects = append(entry.Subjects, audit.Subject{ID: string(id)})
