@@ -3,7 +3,6 @@
 package auth
 
 import (
-	"context"
 	"crypto/sha256"
 	"net"
 	"net/http"
@@ -42,6 +41,10 @@ func New(current *exchange.Current, now func() time.Time, keyHeader string) *Aut
 // verified client certificate. Anything else is Unauthorized, always with the
 // same words, and repeated failures of one address or account are answered late.
 // So is a seconded person's account outside the secondment.
+//
+// A password that was not verified lately waits before it is hashed, if its address
+// or account has had many; TooMany if it would wait too long. A known token never
+// waits.
 func (a *Authenticator) Authenticate(r *http.Request) (exchange.Principal, *exchange.Policy, error) {
 	newest, err := a.current.Snapshot(r.Context())
 	if err != nil {
@@ -49,39 +52,53 @@ func (a *Authenticator) Authenticate(r *http.Request) (exchange.Principal, *exch
 	}
 	now := a.now()
 	given := parse(r, a.keyHeader)
-	if account, token := a.verify(r.Context(), newest, given, now); account != nil && account.Usable(now) {
+	account, token, err := a.verify(r, newest, given, now)
+	if err != nil {
+		return exchange.Principal{}, nil, err
+	}
+	if account != nil && account.Usable(now) {
 		p, works := account.Principal(), false
 		if p.Home, works = newest.Policy.Home(p.Account, now); works {
 			p.Token = token
 			return p, newest.Policy, nil
 		}
 	}
-	if !given.empty() {
-		a.failures.slow(r.Context(), address(r), strings.ToLower(given.user))
+	if !given.empty() && !given.basic {
+		a.failures.wait(r.Context(), address(r), strings.ToLower(given.user))
 	}
 	return exchange.Principal{}, nil, taxii.Errorf(taxii.Unauthorized, "these credentials open nothing here")
 }
 
 // verify finds the account that the credentials belong to, nil if none, and the
 // id of the token where it is one.
-func (a *Authenticator) verify(ctx context.Context, newest *exchange.Snapshot, given credentials, now time.Time) (account *exchange.Account, token string) {
+func (a *Authenticator) verify(r *http.Request, newest *exchange.Snapshot, given credentials, now time.Time) (account *exchange.Account, token string, err error) {
 	if given.secret != "" {
 		if t := newest.Token(sha256.Sum256([]byte(given.secret))); t != nil {
 			if !t.Usable(now) {
-				return nil, ""
+				return nil, "", nil
 			}
-			return newest.Directory.Accounts[t.Account], t.ID
+			return newest.Directory.Accounts[t.Account], t.ID, nil
 		}
 	}
-	if given.basic {
-		account := newest.Directory.Accounts[strings.ToLower(given.user)]
-		if a.passwords.verify(ctx, account, given.secret) {
-			return account, ""
-		}
-		return nil, ""
+	if !given.basic {
+		return newest.CertificateHolder(given.certificate), "", nil
 	}
-	return newest.CertificateHolder(given.certificate), ""
+	user := strings.ToLower(given.user)
+	account = newest.Directory.Accounts[user]
+	if a.passwords.remembers(account, given.secret) {
+		return account, "", nil
+	}
+	if !a.failures.wait(r.Context(), address(r), user) {
+		return nil, "", errTooMany
+	}
+	right, err := a.passwords.verify(r.Context(), account, given.secret)
+	if !right {
+		account = nil
+	}
+	return account, "", err
 }
+
+var errTooMany = &taxii.Error{Code: taxii.TooMany, Msg: "too many passwords were tried; try again later", RetryAfter: slowest}
 
 // address is the caller's network address without its port.
 func address(r *http.Request) string {

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// A few failures are answered at once, further ones late: at most one a second
-// and at most slowest later, so that nobody is locked out for good.
+// A few attempts are answered at once, further ones late: at most one a second and
+// at most slowest later, so that nobody is locked out for good.
 const (
 	freeFailures = 10
 	slowest      = 5 * time.Second
@@ -17,7 +17,9 @@ const (
 	longestUser  = 200 // no account has a longer id
 )
 
-// failures slows down those who keep failing, by address and by account.
+// failures slows down those who keep failing, by address and by account. A password
+// counts before it is hashed, so a right one counts once in the time for which it is
+// remembered.
 type failures struct {
 	mu   sync.Mutex // guards seen
 	seen map[string]*rate.Limiter
@@ -25,8 +27,12 @@ type failures struct {
 
 func newFailures() *failures { return &failures{seen: map[string]*rate.Limiter{}} }
 
-// slow waits as long as the worse of the two has earned, or until ctx ends.
-func (f *failures) slow(ctx context.Context, address, user string) {
+// wait waits as long as the worse of the two has earned, or until ctx ends. It is
+// false if that was the longest, or ctx ended.
+func (f *failures) wait(ctx context.Context, address, user string) bool {
+	if ctx.Err() != nil {
+		return false // a caller who has left has tried nothing
+	}
 	delay := f.delay("a " + address)
 	if len(user) > longestUser {
 		user = "?" // as what cannot be read: names must not fill the memory
@@ -35,11 +41,13 @@ func (f *failures) slow(ctx context.Context, address, user string) {
 		delay = max(delay, f.delay("u "+user))
 	}
 	if delay == 0 {
-		return
+		return true
 	}
 	select {
 	case <-time.After(min(delay, slowest)):
+		return delay < slowest
 	case <-ctx.Done():
+		return false
 	}
 }
 

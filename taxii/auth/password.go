@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/argon2"
@@ -56,20 +57,22 @@ func matches(password, hash string) bool {
 }
 
 // How long a verified password is taken without computing it again, how many
-// are remembered, and how many computations run at once.
+// are remembered, how many computations run at once, and how many wait.
 const (
-	rememberFor = 5 * time.Minute
-	rememberMax = 10_000
-	argonAtOnce = 2
+	rememberFor  = 5 * time.Minute
+	rememberMax  = 10_000
+	argonAtOnce  = 2
+	argonWaiting = 64
 )
 
 // passwords verifies passwords. A right one is remembered by keyed hash for
 // minutes, so that a poller does not pay at each poll; a wrong one always pays,
 // and so does one for an account that does not exist.
 type passwords struct {
-	key   []byte
-	decoy string        // what an account without password is compared with
-	turns chan struct{} // bounds memory and processor time
+	key     []byte
+	decoy   string        // hash that an account without password is compared with
+	turns   chan struct{} // bounds memory and processor time
+	waiting atomic.Int32  // for a turn
 
 	mu       sync.Mutex // guards verified
 	verified map[[32]byte]time.Time
@@ -86,37 +89,51 @@ func newPasswords() *passwords {
 	}
 }
 
-// verify tells whether password is the account's; account may be nil. It waits
-// for its turn, and is false if ctx ends first.
-func (p *passwords) verify(ctx context.Context, account *exchange.Account, password string) bool {
-	hash := p.decoy
+// hash is what the account's password has to match; account may be nil.
+func (p *passwords) hash(account *exchange.Account) string {
 	if account != nil && account.Password != "" {
-		hash = account.Password
+		return account.Password
 	}
+	return p.decoy
+}
+
+// digest is the key under which a verified password is remembered.
+func (p *passwords) digest(hash, password string) [32]byte {
 	mac := hmac.New(sha256.New, p.key)
 	fmt.Fprintf(mac, "%s\x00%s", hash, password)
-	remembered := [32]byte(mac.Sum(nil))
+	return [32]byte(mac.Sum(nil))
+}
 
+// remembers tells whether password was verified as the account's lately.
+func (p *passwords) remembers(account *exchange.Account, password string) bool {
+	digest := p.digest(p.hash(account), password)
 	p.mu.Lock()
-	until := p.verified[remembered]
-	p.mu.Unlock()
-	if time.Now().Before(until) {
-		return true
+	defer p.mu.Unlock()
+	return time.Now().Before(p.verified[digest])
+}
+
+// verify tells whether password is the account's. It waits for its turn, and is
+// TooMany if too many wait already; it is false if ctx ends first.
+func (p *passwords) verify(ctx context.Context, account *exchange.Account, password string) (bool, error) {
+	defer p.waiting.Add(-1)
+	if p.waiting.Add(1) > argonWaiting+argonAtOnce {
+		return false, errTooMany
 	}
 	select {
 	case p.turns <- struct{}{}:
 	case <-ctx.Done():
-		return false
+		return false, nil
 	}
+	hash := p.hash(account)
 	ok := matches(password, hash) && hash != p.decoy
 	<-p.turns
 	if ok {
 		p.mu.Lock()
+		defer p.mu.Unlock()
 		if len(p.verified) >= rememberMax {
 			clear(p.verified)
 		}
-		p.verified[remembered] = time.Now().Add(rememberFor)
-		p.mu.Unlock()
+		p.verified[p.digest(hash, password)] = time.Now().Add(rememberFor)
 	}
-	return ok
+	return ok, nil
 }

@@ -2,13 +2,17 @@ package auth_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"comity/taxii"
 	"comity/taxii/auth"
 	"comity/taxii/exchange"
 )
@@ -109,10 +113,62 @@ func TestWhoHangsUpGivesItsTurnBack(t *testing.T) {
 	w := newWorld(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	for range 20 { // a free turn and the end of ctx may come at once
+	for range 20 {
 		w.Authenticate(basic("acme/feed", "x").WithContext(ctx))
 	}
 	if _, _, err := w.Authenticate(basic("acme/feed", password)); err != nil {
-		t.Errorf("the turns are used up: %v", err)
+		t.Errorf("callers who hung up are counted: %v", err)
+	}
+}
+
+// Wrong passwords wait before they are hashed, so guesses neither take the processor
+// nor keep a token or a remembered password waiting.
+func TestGuessesWaitBeforeTheyAreHashed(t *testing.T) {
+	w := newWorld(t)
+	if _, _, err := w.Authenticate(basic("acme/person", password)); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var guesses sync.WaitGroup
+	var refused atomic.Int32
+	for i := range 200 {
+		guesses.Go(func() {
+			_, _, err := w.Authenticate(from(basic("acme/feed", fmt.Sprint("guess ", i)), "192.0.2.1:1").WithContext(ctx))
+			if taxii.CodeOf(err) == taxii.Unauthorized {
+				refused.Add(1)
+			}
+		})
+	}
+	for name, r := range map[string]*http.Request{
+		"token": from(bearer(w.token), "192.0.2.1:1"), "token as password": from(basic("x", w.token), "192.0.2.1:1"), "remembered password": basic("acme/person", password),
+	} {
+		if _, _, err := w.Authenticate(r); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	cancel()
+	guesses.Wait()
+	if n := refused.Load(); n > 10 {
+		t.Errorf("%d passwords were hashed at once, want the free 10 at most", n)
+	}
+}
+
+// A bounded number of passwords waits to be hashed, from however many addresses and
+// for however many accounts they come.
+func TestHashesAreBounded(t *testing.T) {
+	w := newWorld(t)
+	var tries sync.WaitGroup
+	var busy atomic.Int32
+	for i := range 300 {
+		tries.Go(func() {
+			_, _, err := w.Authenticate(from(basic(fmt.Sprint("acme/a", i), "x"), fmt.Sprintf("192.0.%d.%d:1", i/200, i%200)))
+			if taxii.CodeOf(err) == taxii.TooMany {
+				busy.Add(1)
+			}
+		})
+	}
+	tries.Wait()
+	if n := busy.Load(); n < 100 {
+		t.Errorf("%d of 300 were told to come back", n)
 	}
 }
