@@ -76,14 +76,34 @@ func (b *requestBody) discard(most int64) bool {
 	return b.err == io.EOF
 }
 
-// decoded undoes the Content-Encoding of a push: none or gzip.
-func decoded(r *http.Request, body io.Reader) (io.Reader, error) {
+// checkedBody fails where the body ends, if check does: a push that took long is
+// not stored if its access has ended meanwhile.
+type checkedBody struct {
+	io.Reader
+	check func() error
+}
+
+// Read implements io.Reader.
+func (b *checkedBody) Read(p []byte) (int, error) {
+	n, err := b.Reader.Read(p)
+	if err == io.EOF {
+		if refused := b.check(); refused != nil {
+			return 0, refused
+		}
+	}
+	return n, err
+}
+
+// decoded undoes the Content-Encoding of a push: none or gzip, which has two names.
+// A refusal tells what is taken (RFC 9110 §12.5.3).
+func decoded(w http.ResponseWriter, r *http.Request, body io.Reader) (io.Reader, error) {
 	switch coding := strings.ToLower(r.Header.Get("Content-Encoding")); coding {
 	case "", "identity":
 		return body, nil
-	case "gzip":
+	case "gzip", "x-gzip":
 		return &gzipBody{r: body}, nil
 	default:
+		w.Header().Set("Accept-Encoding", "gzip")
 		return nil, taxii.Errorf(taxii.Unsupported, "Content-Encoding %q is not supported; send gzip or none", coding)
 	}
 }

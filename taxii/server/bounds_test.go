@@ -9,12 +9,14 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
 	"comity/store"
 	"comity/taxii"
 	"comity/taxii/exchange"
+	"comity/taxii/server"
 )
 
 // tornStatus is a store that cannot read one part of a status.
@@ -104,7 +106,7 @@ func (s *slowStore) slows(w *world) {
 func TestPagesOfOneAccountAreBounded(t *testing.T) {
 	const width = 16
 	slow := &slowStore{account: "bureau/soc", entered: make(chan struct{}), release: make(chan struct{})}
-	w := newWorld(t, slow.slows)
+	w := newWorld(t, slow.slows, func(w *world) { w.config.PageMemory = 1 << 30 })
 	c := w.collection("sharing.reports")
 	w.as("vendor/feed").push(c, indicator(1, 0))
 	done := make(chan int)
@@ -126,6 +128,107 @@ func TestPagesOfOneAccountAreBounded(t *testing.T) {
 	for range width + 1 {
 		if status := <-done; status != 200 {
 			t.Errorf("status %d", status)
+		}
+	}
+}
+
+// The pages that are made at a time take a bounded memory, for all accounts
+// together; an account gets a part of it, so that the others are served.
+func TestPageMemoryIsBoundedForAllAccounts(t *testing.T) {
+	s := &gatedStore{entered: make(chan struct{}, 100), pass: make(chan struct{}, 100)}
+	w := newWorld(t, func(w *world) {
+		w.config.PageMemory = 64 << 20 // four of the largest pages
+		w.faults = func(inner store.Store) store.Store { s.Store = inner; return s }
+	})
+	c := w.collection("sharing.reports")
+	w.as("vendor/feed").push(c, indicators(1, 30)...)
+	const each = 6
+	accounts := []string{"vendor/feed", "vendor/other", "bureau/soc", "bureau/opencti", "bureau/elastic"}
+	done := make(chan *answer)
+	for i, account := range accounts {
+		for n := range each {
+			go func() { done <- w.as(account).get(fmt.Sprint(c, "objects/?limit=", 1+i*each+n)) }()
+		}
+	}
+	time.Sleep(200 * time.Millisecond) // until all wait that will
+	if n := len(s.entered); n != 4 {
+		t.Errorf("%d pages at once, want 4", n)
+	}
+	for range each * len(accounts) {
+		s.pass <- struct{}{}
+	}
+	for range each * len(accounts) {
+		(<-done).want(200)
+	}
+}
+
+// An account whose access ends while its requests wait gets nothing.
+func TestAccessIsDecidedAgainAfterAWait(t *testing.T) {
+	slow := &slowStore{account: "bureau/soc", entered: make(chan struct{}), release: make(chan struct{})}
+	w := newWorld(t, slow.slows)
+	c := w.collection("sharing.reports")
+	w.as("vendor/feed").push(c, indicator(1, 0))
+	const running, all = 4, 30
+	done := make(chan int, all)
+	for n := range all {
+		go func() { done <- w.as("bureau/soc").get(fmt.Sprint(c, "objects/?limit=", n+1)).status }()
+	}
+	for range running { // as many as the account has memory for
+		<-slow.entered
+	}
+	time.Sleep(100 * time.Millisecond) // until the others wait
+	w.amend(func(d *exchange.Directory) error { d.Organisations["bureau"].Suspended = true; return nil })
+	close(slow.release)
+	got := map[int]int{}
+	for range all {
+		got[<-done]++
+	}
+	if got[200] != running || got[200]+got[404] != all {
+		t.Errorf("statuses %v, want 200 for the %d that ran and 404 for all that waited", got, running)
+	}
+}
+
+// A push whose token is revoked before its last bytes arrive is not stored.
+func TestPushOfARevokedTokenIsNotStored(t *testing.T) {
+	w := newWorld(t)
+	c := w.collection("sharing.reports")
+	body := envelopeOf(indicator(1, 0))
+	l := w.dial()
+	l.begin(c, "vendor/feed", fmt.Sprint("Content-Length: ", len(body)))
+	io.WriteString(l, body[:20])
+	time.Sleep(50 * time.Millisecond) // until the push has begun
+	w.amend(func(d *exchange.Directory) error { d.Accounts["vendor/feed"].Disabled = true; return nil })
+	io.WriteString(l, body[20:])
+	l.answer().refused(401)
+	if got := w.as("vendor/other").ids(c, ""); len(got) > 0 {
+		t.Errorf("stored: %v", got)
+	}
+}
+
+// A bounded number of an account's requests wait; a further one is told to come
+// back.
+func TestQueueOfAnAccountIsBounded(t *testing.T) {
+	l := server.NewLimiter(1)
+	if err := l.Acquire(t.Context(), "a/b"); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	errs := make(chan error, 2000)
+	for range 2000 {
+		go func() { errs <- l.Acquire(ctx, "a/b") }()
+	}
+	for range 2000 - 1024 {
+		if err := <-errs; taxii.CodeOf(err) != taxii.Unavailable {
+			t.Fatalf("%v, want Unavailable", err)
+		}
+	}
+	if err := l.Acquire(t.Context(), "a/c"); err != nil {
+		t.Errorf("another account: %v", err)
+	}
+	cancel()
+	for range 1024 {
+		if err := <-errs; !errors.Is(err, context.Canceled) {
+			t.Fatalf("%v, want that of the context", err)
 		}
 	}
 }

@@ -19,6 +19,7 @@ import (
 type caller struct {
 	exchange.Principal
 	path   map[string]string // variables of the path, as they were sent
+	action action            // that the request needs to be allowed
 	policy *exchange.Policy
 	grant  exchange.Grant // zero unless the path names a collection
 	now    time.Time
@@ -99,8 +100,7 @@ func (e *endpoint) answer(w *response, r *http.Request, c *caller, row *route) e
 		return taxii.Errorf(taxii.NotFound, "there is nothing at this path; discovery is at /taxii2/")
 	}
 	if row == nil || row.action != anyone {
-		var err error
-		if c.Principal, c.policy, err = s.Auth.Authenticate(r); err != nil {
+		if err := s.authenticate(r, c); err != nil {
 			return err
 		}
 	}
@@ -115,12 +115,34 @@ func (e *endpoint) answer(w *response, r *http.Request, c *caller, row *route) e
 		}
 		return taxii.Errorf(taxii.NotAllowed, "%s is not for this endpoint, which has %s", r.Method, e.allow)
 	}
+	if c.action = row.action; c.action == anyone {
+		return row.handler(s, w, r, c)
+	}
+	if err := s.decide(c); err != nil {
+		return err
+	}
+	slot, err := s.enter(r, c, s.limiters[row.method])
+	if err != nil {
+		return err
+	}
+	defer slot.release()
+	return row.handler(s, w, r, c)
+}
+
+// authenticate finds who sends the request, and the policy in force.
+func (s *Server) authenticate(r *http.Request, c *caller) (err error) {
+	c.Principal, c.policy, err = s.Auth.Authenticate(r)
+	return err
+}
+
+// decide finds out what the caller may do.
+func (s *Server) decide(c *caller) error {
 	if c.path["root"] != "" {
 		if root, err := c.pathValue("root"); err != nil || root != c.policy.Centre().ID {
 			return taxii.Errorf(taxii.NotFound, "there is no such API root; discovery at /taxii2/ names those there are")
 		}
 	}
-	if verb, concerns := verbs[row.action]; concerns {
+	if verb, concerns := verbs[c.action]; concerns {
 		name, err := c.pathValue("collection")
 		if err != nil {
 			return err
@@ -131,14 +153,16 @@ func (e *endpoint) answer(w *response, r *http.Request, c *caller, row *route) e
 		}
 		c.served.collection = c.grant.Collection().Alias
 	}
-	if row.action != anyone && row.method == get {
-		gate, err := s.reads.enter(r.Context(), c.Account)
-		if err != nil {
-			return err
-		}
-		defer gate.leave()
+	return nil
+}
+
+// decideAgain is for requests that waited.
+func (s *Server) decideAgain(r *http.Request, c *caller) error {
+	c.now = s.Now()
+	if err := s.authenticate(r, c); err != nil {
+		return err
 	}
-	return row.handler(s, w, r, c)
+	return s.decide(c)
 }
 
 // refused puts on record that a caller was refused what there is. The name is an

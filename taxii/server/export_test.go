@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"net/http"
 	"strconv"
 
@@ -50,4 +51,15 @@ func Rows() map[string][]string {
 		rows[routes[i].path] = append(rows[routes[i].path], routes[i].methods()...)
 	}
 	return rows
+}
+
+// Limiter is a limiter of its own.
+type Limiter struct{ limiter *limiter }
+
+func NewLimiter(atOnce int) Limiter { return Limiter{newLimiter(atOnce)} }
+
+// Acquire waits for a slot of the account.
+func (l Limiter) Acquire(ctx context.Context, account string) error {
+	_, _, err := l.limiter.acquire(ctx, account)
+	return err
 }

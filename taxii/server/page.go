@@ -96,29 +96,47 @@ func (s *Server) deliver(c *caller, p *cachedPage) error {
 
 // makePage reads the page from the store and keeps it: with its body if that was
 // compressed, or if m says that others asked for it; nil says that they did not.
-func (s *Server) makePage(r *http.Request, c *caller, key pageKey, fields []string, m *making) (*cachedPage, error) {
+func (s *Server) makePage(r *http.Request, c *caller, key pageKey, fields []string, m *making) (made *cachedPage, err error) {
+	memory, waited, err := s.memory.reserve(r.Context(), c.Account)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if made == nil { // an error, or a panic
+			memory.shrink(0)
+		}
+	}()
+	if waited {
+		if err := s.decideAgain(r, c); err != nil {
+			return nil, err
+		}
+		key = keyOf(r, c)
+	}
 	buffer := pageBuffers.Get().(*store.Page)
 	p, err := s.readPage(r, c, key, fields, buffer)
-	switch {
-	case err != nil:
+	if err != nil {
 		recycle(buffer)
 		return nil, err
+	}
+	switch {
 	case hasAlready(r, p.tag):
-		recycle(buffer)
 	case key.gzip && len(buffer.Buffer) >= gzipMin:
 		p.body, p.gzipped = gzipped(buffer.Buffer), true
-		recycle(buffer)
 	case m != nil && s.pages.isShared(m):
 		p.body = bytes.Clone(buffer.Buffer)
-		recycle(buffer)
 	default:
-		p.body, p.buffer = buffer.Buffer, buffer
-		kept := *p
-		kept.body, kept.buffer, kept.readers = nil, nil, 0
-		s.pages.put(&kept)
+		s.pages.put(p.withoutBody())
+		p.body, p.buffer, p.memory = buffer.Buffer, buffer, memory
+		memory.shrink(len(p.body))
 		return p, nil
 	}
-	s.pages.put(p)
+	recycle(buffer)
+	if s.pages.put(p) {
+		memory.shrink(0)
+	} else {
+		p.memory = memory
+		memory.shrink(len(p.body))
+	}
 	return p, nil
 }
 

@@ -53,11 +53,12 @@ type cachedPage struct {
 	match     taxii.Match // of the query
 	delivered audit.Page
 	tag       string
-	last      string      // date_added of the last object, for the log; "" if there is none
-	header    http.Header // but for the length and coding of the body
-	body      []byte      // as it is sent; nil if only the rest is kept
-	gzipped   bool        // the body is
-	buffer    *store.Page // that the body is in; nil if it has memory of its own
+	last      string       // date_added of the last object, for the log; "" if there is none
+	header    http.Header  // but for the length and coding of the body
+	body      []byte       // as it is sent; nil if only the rest is kept
+	gzipped   bool         // the body is
+	buffer    *store.Page  // that the body is in; nil if it has memory of its own
+	memory    *reservation // nil if the page is in the cache
 
 	readers int  // how many requests use it; guarded by the mutex of the cache
 	dropped bool // it was taken out of the cache; guarded likewise
@@ -95,6 +96,13 @@ func contentSum(page *store.Page) (sum uint64) {
 		sum += xxhash.Sum64(b[:])
 	}
 	return sum
+}
+
+// withoutBody is all that is kept of a page nobody else asked for.
+func (p *cachedPage) withoutBody() *cachedPage {
+	kept := *p
+	kept.body, kept.readers = nil, 0
+	return &kept
 }
 
 // cacheOverhead is about the bytes that a page takes in the cache beside its body
@@ -147,6 +155,9 @@ func (c *pageCache) find(key pageKey) *cachedPage {
 func (c *pageCache) release(p *cachedPage) {
 	if p.buffer != nil {
 		recycle(p.buffer)
+	}
+	if p.memory != nil {
+		p.memory.shrink(0)
 		return
 	}
 	c.mu.Lock()
@@ -185,9 +196,10 @@ func (c *pageCache) end(key pageKey, m *making) {
 	close(m.done)
 }
 
-// put keeps a page in place of the one with its key. It is not kept if it would take
-// more than a quarter of the room, or if the pages in use leave none.
-func (c *pageCache) put(p *cachedPage) {
+// put keeps a page in place of the one with its key, and tells whether it does: a
+// page is not kept if it would take more than a quarter of the room, or if the pages
+// in use leave none.
+func (c *pageCache) put(p *cachedPage) bool {
 	size := p.size()
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -201,10 +213,12 @@ func (c *pageCache) put(p *cachedPage) {
 			c.drop(older)
 		}
 	}
-	if size <= c.room/4 && c.used+size <= c.room {
-		c.pages[p.key] = c.order.PushFront(p)
-		c.used += size
+	if size > c.room/4 || c.used+size > c.room {
+		return false
 	}
+	c.pages[p.key] = c.order.PushFront(p)
+	c.used += size
+	return true
 }
 
 // drop removes a page. The caller holds mu.

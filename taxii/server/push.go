@@ -25,17 +25,12 @@ func (s *Server) addObjects(w *response, r *http.Request, c *caller) error {
 	if err != nil {
 		return err
 	}
-	gate, err := s.pushes.enter(r.Context(), c.Account)
-	if err != nil {
-		return err
-	}
-	defer gate.leave()
 	// The limit holds before and after decompression: endless gzip may yield nothing.
-	body, err := decoded(r, &intake.Limited{R: r.Body, Left: limit, TooLarge: tooLarge})
+	body, err := decoded(w, r, &intake.Limited{R: r.Body, Left: limit, TooLarge: tooLarge})
 	if err != nil {
 		return err
 	}
-	push := &intake.Limited{R: body, Left: limit, TooLarge: tooLarge}
+	push := &checkedBody{&intake.Limited{R: body, Left: limit, TooLarge: tooLarge}, func() error { return s.decideAgain(r, c) }}
 	// A push that was read whole is carried out, even if the client leaves before
 	// its answer; one whose client leaves earlier ends with an error of its body.
 	ctx := context.WithoutCancel(r.Context())

@@ -25,7 +25,7 @@ type Config struct {
 	PublicURL string
 	// Contact goes into discovery.
 	Contact string
-	// MaxContentLength bounds a push, in octets after decompression. Default
+	// MaxContentLength bounds a push, in bytes after decompression. Default
 	// 100 MiB.
 	MaxContentLength int64
 	// DefaultLimit is the page size where a client names none, MaxLimit the
@@ -38,29 +38,31 @@ type Config struct {
 	// PageCache bounds the pages that are kept, as they were sent, for all accounts
 	// together, in bytes. Default 32 MiB; below 0 nothing is kept.
 	PageCache int
+	// PageMemory bounds the pages that are made or sent at a time, beside those of
+	// the cache, for all accounts together, in bytes. Default 256 MiB, at least
+	// 16 MiB.
+	PageMemory int64
 }
 
 const (
-	// maxPage ends a page early, in octets of objects.
+	// maxPage ends a page early, in bytes of objects.
 	maxPage = 16 << 20
-	// pushesAtOnce is how many pushes of one account are read at a time;
-	// further ones wait.
-	pushesAtOnce = 16
-	// pagesAtOnce is how many answers of one account are read and written at a
-	// time: a page is kept in memory until the client has taken it.
-	pagesAtOnce = 16
-	// minRate is what a client has to keep up, in octets a second.
+	// minRate is the slowest that a client may send or receive, in bytes a second.
 	minRate = 16 << 10
 )
 
-// Server answers requests. It is read-only once built, but for the shelf, and safe
-// for concurrent use.
+// atOnce is how many requests of each method an account has running at once;
+// further ones wait. A page is kept in memory until the client has taken it.
+var atOnce = map[string]int{get: 16, post: 16, del: 2}
+
+// Server answers requests. It is read-only once built, but for the cache and the
+// limiters, and safe for concurrent use.
 type Server struct {
 	Deps
-	config Config
-	pushes *turnstile
-	reads  *turnstile
-	pages  *pageCache
+	config   Config
+	limiters map[string]*limiter // by method
+	memory   *pageMemory
+	pages    *pageCache
 }
 
 // Deps are what a Server works with. All of them are needed.
@@ -92,8 +94,15 @@ func New(config Config, deps Deps) http.Handler {
 	if config.PageCache == 0 {
 		config.PageCache = 32 << 20
 	}
+	if config.PageMemory == 0 {
+		config.PageMemory = 256 << 20
+	}
 	s := &Server{
-		Deps: deps, config: config, pushes: newTurnstile(pushesAtOnce), reads: newTurnstile(pagesAtOnce), pages: newPageCache(config.PageCache),
+		Deps: deps, config: config, limiters: map[string]*limiter{},
+		memory: newPageMemory(config.PageMemory), pages: newPageCache(config.PageCache),
+	}
+	for method, n := range atOnce {
+		s.limiters[method] = newLimiter(n)
 	}
 	return plainSlashes{s.router()}
 }

@@ -171,7 +171,12 @@ func TestContentEncodingOfAPush(t *testing.T) {
 	vendor.do("POST", c+"objects/", packed, encoding("gzip")).want(202)
 	vendor.do("POST", c+"objects/", envelopeOf(indicator(2, 0)), encoding("identity")).want(202)
 	vendor.get(c + "objects/" + id("indicator", 1) + "/").want(200)
-	vendor.do("POST", c+"objects/", packed, encoding("br")).refused(415)
+	vendor.do("POST", c+"objects/", gzipped(envelopeOf(indicator(4, 0))), encoding("x-gzip")).want(202)
+	vendor.get(c + "objects/" + id("indicator", 4) + "/").want(200)
+	br := vendor.do("POST", c+"objects/", packed, encoding("br"))
+	if m := br.refused(415); !strings.Contains(m.Description, `"br"`) || br.header.Get("Accept-Encoding") != "gzip" {
+		t.Errorf("%s %v, want the coding and what is taken", br, br.header)
+	}
 	vendor.do("POST", c+"objects/", packed, encoding("gzip, gzip")).refused(415)
 	vendor.do("POST", c+"objects/", packed[:len(packed)-9], encoding("gzip")).refused(400)
 	vendor.do("POST", c+"objects/", envelopeOf(indicator(3, 0)), encoding("gzip")).refused(400)
