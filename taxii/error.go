@@ -24,6 +24,7 @@ const (
 	Unprocessed  Code = "unprocessable"  // well-formed, but no envelope
 	TooMany      Code = "too-many"       // come back later
 	Conflict     Code = "conflict"       // exists already, or in a state that forbids it
+	Precondition Code = "precondition"   // the resource is not what a condition says
 	Unavailable  Code = "unavailable"    // come back later
 	Internal     Code = "internal"       // quote the error id to the operator
 )

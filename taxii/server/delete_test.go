@@ -132,3 +132,20 @@ func TestCollectionsKeepTheirOwnCopyAndDate(t *testing.T) {
 	vendor.delete(reports + "objects/" + id("indicator", 1) + "/").want(200)
 	vendor.get(ledger + "objects/" + id("indicator", 1) + "/").want(200)
 }
+
+// A deletion on the condition of a tag does not happen: the tags are weak ones,
+// which say nothing of what may be overwritten.
+func TestDeleteKeepsToIfMatch(t *testing.T) {
+	w := newWorld(t)
+	c := w.collection("sharing.reports")
+	vendor := w.as("vendor/feed")
+	vendor.push(c, indicator(1, 0))
+	one := c + "objects/" + id("indicator", 1) + "/"
+	for _, tag := range []string{`"other"`, vendor.get(one).header.Get("ETag")} {
+		vendor.delete(one, header{"If-Match", tag}).refused(412)
+		vendor.get(one).want(200)
+	}
+	vendor.delete(c+"objects/"+id("indicator", 9)+"/", header{"If-Match", `"other"`}).refused(404)
+	vendor.delete(one, header{"If-Match", "*"}).want(200)
+	vendor.get(one).refused(404)
+}

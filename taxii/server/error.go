@@ -24,6 +24,7 @@ var statuses = map[taxii.Code]int{
 	taxii.Unsupported:  http.StatusUnsupportedMediaType,
 	taxii.Unprocessed:  http.StatusUnprocessableEntity,
 	taxii.TooMany:      http.StatusTooManyRequests,
+	taxii.Precondition: http.StatusPreconditionFailed,
 	taxii.Unavailable:  http.StatusServiceUnavailable,
 	taxii.Internal:     http.StatusInternalServerError,
 }

@@ -2,6 +2,7 @@ package server
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	"comity/stix"
@@ -73,6 +74,10 @@ func (s *Server) deleteObject(w *response, r *http.Request, c *caller) error {
 	}
 	if match.IDs, err = s.oneID(r, c); err != nil {
 		return err
+	}
+	// A weak tag, such as ours are, matches nothing in If-Match (RFC 9110 §13.1.1).
+	if given := r.Header.Values("If-Match"); len(given) > 0 && !slices.Contains(given, "*") {
+		return taxii.Errorf(taxii.Precondition, "no version of the object has a tag of If-Match; send * or no If-Match")
 	}
 	n, err := s.Custody.Delete(r.Context(), c.grant, store.Query{Match: match})
 	if err != nil {
