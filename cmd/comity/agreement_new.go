@@ -221,7 +221,7 @@ func (q *questions) one(given string, asked question) {
 	for {
 		fmt.Fprintf(q.out, "%s: ", text)
 		line, err := q.in.ReadString('\n')
-		if err != nil {
+		if errors.Is(err, io.EOF) {
 			fmt.Fprintln(q.out)
 		}
 		switch answer := cmp.Or(strings.TrimSpace(line), asked.proposal); {

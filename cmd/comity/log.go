@@ -19,7 +19,7 @@ type logLines struct {
 
 const (
 	logDelay = 100 * time.Millisecond
-	logRoom  = 64 << 10 // octets that may wait
+	logRoom  = 64 << 10 // bytes that may wait
 )
 
 // Write implements io.Writer. Its errors are lost: nobody could be told.

@@ -20,6 +20,6 @@ func TestLogLinesLoseNothing(t *testing.T) {
 	}
 	l.flush()
 	if !bytes.Equal(out.Bytes(), want.Bytes()) {
-		t.Errorf("%d octets came out, want the %d that were logged", out.Len(), want.Len())
+		t.Errorf("%d bytes came out, want the %d that were logged", out.Len(), want.Len())
 	}
 }

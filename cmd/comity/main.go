@@ -131,7 +131,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	}
 	line, err := parser.Parse(args)
 	if err != nil {
-		fmt.Fprintf(stderr, "comity: %v; see comity help\n", err)
+		fmt.Fprintf(&printable{to: stderr}, "comity: %v; see comity help\n", err)
 		return 2
 	}
 	sh := newShell(ctx, stdin, stdout, stderr)
@@ -139,6 +139,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if err := line.Run(sh); err != nil {
 		sh.clearProgress()
 		if ctx.Err() != nil {
+			if sh.terminal != nil {
+				fmt.Fprintln(sh.err) // after ^C
+			}
 			return interrupted
 		}
 		if !errors.Is(err, errQuiet) {

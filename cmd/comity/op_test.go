@@ -111,7 +111,7 @@ func TestAnOperationByItsCommands(t *testing.T) {
 		r.equal("files", paths, []string{filepath.Join(folder, "CAR-2017-VN-C2"+ending), filepath.Join(folder, "CAR-2017-VN-C2-annex"+ending)})
 		for _, path := range paths {
 			if page, err := os.ReadFile(path); err != nil || len(page) == 0 {
-				t.Errorf("%s: %d octets, %v", path, len(page), err)
+				t.Errorf("%s: %d bytes, %v", path, len(page), err)
 			}
 		}
 	}

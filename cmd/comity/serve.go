@@ -39,7 +39,7 @@ type serveCmd struct {
 	AdminListen string          `placeholder:"ADDR" env:"COMITY_ADMIN_LISTEN" help:"Where to serve /metrics, in the clear."`
 	Pprof       bool            `env:"COMITY_PPROF" help:"Serve profiles of the running server under /debug/pprof/ of --admin-listen, which must be a loopback address then."`
 	Contact     string          `env:"COMITY_CONTACT" help:"Contact shown in discovery."`
-	MaxContent  int64           `name:"max-content-length" default:"104857600" env:"COMITY_MAX_CONTENT_LENGTH" help:"Largest push in octets (default ${default})."`
+	MaxContent  byteSize        `name:"max-content-length" default:"100MiB" env:"COMITY_MAX_CONTENT_LENGTH" help:"Largest push, in bytes or such as 10MB (default ${default})."`
 	Limit       int             `default:"1000" env:"COMITY_LIMIT" help:"Page size where a client names none (default ${default})."`
 	MaxLimit    int             `default:"10000" env:"COMITY_MAX_LIMIT" help:"Largest page size (default ${default})."`
 	KeyHeader   string          `default:"X-API-Key" env:"COMITY_KEY_HEADER" help:"Header that may carry a token alone (default ${default})."`
@@ -166,7 +166,7 @@ func (ex *exchangeServer) start(c *serveCmd) error {
 	ex.runner = operation.New(ex.store, current, ex.custody, tables(ex.data), ex.now, ex.log)
 	ex.failed = make(chan error, 4)
 	s := httpServer(ex.log, server.New(server.Config{
-		PublicURL: ex.url, Contact: c.Contact, MaxContentLength: c.MaxContent, DefaultLimit: c.Limit, MaxLimit: c.MaxLimit,
+		PublicURL: ex.url, Contact: c.Contact, MaxContentLength: int64(c.MaxContent), DefaultLimit: c.Limit, MaxLimit: c.MaxLimit,
 	}, server.Deps{
 		Store: ex.store, Auth: auth.New(current, ex.now, c.KeyHeader), Intake: in, Recorder: ex.recorder, Custody: ex.custody,
 		Metrics: counters, Log: ex.log, Now: ex.now,

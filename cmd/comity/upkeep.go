@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"comity/taxii/admin"
 )
@@ -59,7 +60,7 @@ type checkCmd struct{}
 func (c *checkCmd) Run(sh *shell) error {
 	client, err := sh.connect()
 	if err != nil {
-		return err
+		return withoutAdvice(err)
 	}
 	defer client.Close()
 	answer, err := client.Stream(sh.ctx, "check", nil, nil)
@@ -97,6 +98,15 @@ func (c *checkCmd) Run(sh *shell) error {
 		return errQuiet
 	}
 	return err
+}
+
+// withoutAdvice takes the advice to run check out of what check says.
+func withoutAdvice(err error) error {
+	said, advised := strings.CutSuffix(err.Error(), ": run comity check")
+	if !advised {
+		return err
+	}
+	return fmt.Errorf("%s: put a backup in its place with comity restore", said)
 }
 
 type versionCmd struct{}

@@ -21,7 +21,7 @@ const keyPrefix = "ed25519:"
 var base64Text = base64.StdEncoding.Strict()
 
 // FormatKey is a public key as files and the register write it: "ed25519:"
-// and the base64 of its 32 octets.
+// and the base64 of its 32 bytes.
 func FormatKey(key ed25519.PublicKey) string {
 	return keyPrefix + base64Text.EncodeToString(key)
 }
@@ -32,15 +32,22 @@ func ParseKey(text string) (ed25519.PublicKey, error) {
 	encoded, ok := strings.CutPrefix(text, keyPrefix)
 	key, err := base64Text.DecodeString(encoded)
 	if !ok || err != nil || len(key) != ed25519.PublicKeySize {
-		return nil, taxii.Errorf(taxii.Invalid, "%q is no public key: write %s and the base64 of 32 octets", text, keyPrefix)
+		return nil, taxii.Errorf(taxii.Invalid, "%q is no public key: write %s and the base64 of 32 bytes", text, keyPrefix)
 	}
 	return key, nil
 }
 
+// statement is what a signature is made over: the digest of the text, for whom it is
+// signed, by whom and when, so that none of them can be changed afterwards. Comments
+// of the file are not part of the digest.
+func (a *Agreement) statement(s Signature) []byte {
+	return []byte("comity agreement signature 2\n" + a.digest + "\n" + s.Org + "\n" + s.By + "\n" + timestamp(s.At) + "\n")
+}
+
 // Sign returns the file with a signature of the party org appended, made with
-// its private key over the text of [Agreement.Digest]. By is the person who
-// signs, "" if none is named; at is written down in whole seconds and is not
-// part of what is signed. Earlier signatures stay, good or not. The error is a
+// its private key over [Agreement.Digest], org, by and at. By is the person who
+// signs, "" if none is named; at counts in whole seconds. Earlier signatures stay,
+// good or not. The error is a
 // [taxii.Error] with code Invalid: the file is not in due form, or org is no
 // party.
 func Sign(src []byte, org, by string, key ed25519.PrivateKey, at time.Time) ([]byte, error) {
@@ -52,13 +59,11 @@ func Sign(src []byte, org, by string, key ed25519.PrivateKey, at time.Time) ([]b
 		return nil, taxii.Errorf(taxii.Invalid, "%s is no party to %s: its parties are %s", org, a.ID, strings.Join(a.signers(), ", "))
 	}
 	if len(key) != ed25519.PrivateKeySize {
-		return nil, taxii.Errorf(taxii.Invalid, "sign %s: a private key has %d octets, this one has %d", a.ID, ed25519.PrivateKeySize, len(key))
+		return nil, taxii.Errorf(taxii.Invalid, "sign %s: a private key has %d bytes, this one has %d", a.ID, ed25519.PrivateKeySize, len(key))
 	}
-	signed := AppendSignatures(src, Signature{
-		Org: org, By: by, At: at,
-		Key: FormatKey(key.Public().(ed25519.PublicKey)),
-		Sig: base64Text.EncodeToString(ed25519.Sign(key, []byte(a.digest))),
-	})
+	s := Signature{Org: org, By: by, At: at, Key: FormatKey(key.Public().(ed25519.PublicKey))}
+	s.Sig = base64Text.EncodeToString(ed25519.Sign(key, a.statement(s)))
+	signed := AppendSignatures(src, s)
 	// Where signature = [] is written, no block can follow.
 	if _, ps := Parse("agreement", signed); ps.Err() != nil {
 		return nil, taxii.Errorf(taxii.Invalid, "a signature cannot be appended to %s: %s", a.ID, ps.Err())
@@ -144,10 +149,11 @@ func (a *Agreement) flaw(s Signature, registered string) *flaw {
 	}
 	sig, err := base64Text.DecodeString(s.Sig)
 	if err != nil || len(sig) != ed25519.SignatureSize {
-		return &flaw{"sig", fmt.Sprintf("%q is no signature: write the base64 of %d octets, as sign does", s.Sig, ed25519.SignatureSize)}
+		return &flaw{"sig", fmt.Sprintf("%q is no signature: write the base64 of %d bytes, as sign does", s.Sig, ed25519.SignatureSize)}
 	}
-	if !ed25519.Verify(key, []byte(a.digest), sig) {
-		return &flaw{"sig", fmt.Sprintf("does not match the digest %s: %s signed another text; let it sign this one", a.digest, s.Org)}
+	// The first signatures were made over the digest alone, and still count.
+	if !ed25519.Verify(key, a.statement(s), sig) && !ed25519.Verify(key, []byte(a.digest), sig) {
+		return &flaw{"sig", fmt.Sprintf("does not match the digest %s: %s signed another text, or as another person or time; let it sign this one", a.digest, s.Org)}
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package agreement_test
 import (
 	"crypto/ed25519"
 	"crypto/sha256"
+	"encoding/base64"
 	"slices"
 	"strings"
 	"testing"
@@ -68,7 +69,7 @@ func TestSignRefuses(t *testing.T) {
 		{"a stranger", dea, "acme", keyFor("acme"), "acme is no party to dea-2017-panw: its parties are igci, palo-alto-networks"},
 		{"a text not in due form", edit(t, dea, "version = 1", "version = 0"), "igci", keyFor("igci"), "agreement:6: version: 0:"},
 		{"no TOML", "=", "igci", keyFor("igci"), "agreement:1: "},
-		{"half a key", dea, "igci", keyFor("igci")[:32], "sign dea-2017-panw: a private key has 64 octets, this one has 32"},
+		{"half a key", dea, "igci", keyFor("igci")[:32], "sign dea-2017-panw: a private key has 64 bytes, this one has 32"},
 		{"a file that cannot grow", "signature = []\n" + dea, "igci", keyFor("igci"), "a signature cannot be appended to dea-2017-panw"},
 	}
 	for _, tt := range tests {
@@ -143,5 +144,37 @@ func TestKeysHaveOneText(t *testing.T) {
 		if _, err := agreement.ParseKey(bad); taxii.CodeOf(err) != taxii.Invalid {
 			t.Errorf("ParseKey(%s): %v", bad, err)
 		}
+	}
+}
+
+// TestWhoSignedAndWhenIsSigned holds that person and time of a signature cannot be
+// changed afterwards, while a signature over the digest alone, as the first version
+// made it, still counts.
+func TestWhoSignedAndWhenIsSigned(t *testing.T) {
+	public, key, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyOf := func(string) string { return agreement.FormatKey(public) }
+	src := []byte(text(t, "charter-test"))
+	org := parse(t, string(src)).Parties[0].Org
+	signed, err := agreement.Sign(src, org, "Head of the centre", key, time.Date(2024, 5, 6, 7, 8, 9, 10, time.UTC))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := parse(t, string(signed)).SignedBy(keyOf); len(got) != 1 {
+		t.Errorf("as it was signed: signed by %v", got)
+	}
+	for _, change := range [][2]string{{"Head of the centre", "Somebody else"}, {"2024-05-06T07:08:09Z", "2023-05-06T07:08:09Z"}} {
+		if got := parse(t, edit(t, string(signed), change[0], change[1])).SignedBy(keyOf); len(got) != 0 {
+			t.Errorf("%s after the signature: signed by %v", change[1], got)
+		}
+	}
+	old := agreement.AppendSignatures(src, agreement.Signature{
+		Org: org, At: time.Now(), Key: agreement.FormatKey(public),
+		Sig: base64.StdEncoding.EncodeToString(ed25519.Sign(key, []byte(parse(t, string(src)).Digest()))),
+	})
+	if got := parse(t, string(old)).SignedBy(keyOf); len(got) != 1 {
+		t.Errorf("over the digest alone: signed by %v", got)
 	}
 }
