@@ -110,7 +110,7 @@ func (s *limits) getNotModified(w http.ResponseWriter, r *http.Request) {
 }
 
 var gzipWriters = sync.Pool{New: func() any {
-	z, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // the level of comity
+	z, _ := gzip.NewWriterLevel(nil, 3) // the level of comity
 	return z
 }}
 
