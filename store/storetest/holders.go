@@ -167,6 +167,39 @@ var holderTests = []test{
 		}
 		w.wantHolders("bureau/siem 1 2", 1, 2)
 	}},
+	{"what ended between two pages hid nothing on the later one", func(w *world) {
+		w.push(indicator(1, 1), handled(indicator(1, 2), amber(0, start.Add(time.Minute))))
+		added := w.added(idOf("indicator", 1))
+		view := w.reader.View()
+		ended := start.Add(time.Hour)
+		for account, last := range map[string]*time.Time{"a/first": nil, "b/both": &ended} {
+			if err := w.store.Record(w.Context(), audit.Entry{
+				Act: audit.Delivery, Account: account, Org: account[:1], Collection: w.writer.ID().String(),
+				From: &added[0], To: &added[1], View: &view, HighWater: &added[1], Ended: last,
+			}); err != nil {
+				w.Fatal(err)
+			}
+		}
+		for i, want := range []int{1, 2} { // the older version, which the newer one hid at first; the newer one
+			holders, err := w.store.Holders(w.Context(), w.writer.ID(), added[i:i+1], 0)
+			if err != nil || len(holders) != want || holders[want-1].Account != "b/both" {
+				w.Errorf("version %d: %+v, %v", i+1, holders, err)
+			}
+		}
+	}},
+	{"entries up to a number are passed over", func(w *world) {
+		w.push(indicator(1, 1))
+		w.poll(w.reader, store.Query{})
+		head, err := w.store.ChainHead(w.Context())
+		if err != nil {
+			w.Fatal(err)
+		}
+		w.poll(w.chief, store.Query{})
+		holders, err := w.store.Holders(w.Context(), w.writer.ID(), w.added(idOf("indicator", 1)), head.Number)
+		if err != nil || len(holders) != 1 || holders[0].Account != "bureau/chief" {
+			w.Errorf("%+v, %v", holders, err)
+		}
+	}},
 	{"who was shown an older version because the newest was hidden holds it", func(w *world) {
 		w.push(indicator(1, 1), versioned("indicator", 1, "2.1", 2, stix.Red), indicator(2, 1))
 		w.pass(time.Minute)
