@@ -43,6 +43,7 @@ type serveCmd struct {
 	Limit       int             `default:"1000" env:"COMITY_LIMIT" help:"Page size where a client names none (default ${default})."`
 	MaxLimit    int             `default:"10000" env:"COMITY_MAX_LIMIT" help:"Largest page size (default ${default})."`
 	KeyHeader   string          `default:"X-API-Key" env:"COMITY_KEY_HEADER" help:"Header that may carry a token alone (default ${default})."`
+	IdleTimeout time.Duration   `default:"2m" env:"COMITY_IDLE_TIMEOUT" help:"How long a connection stays open between two requests (default ${default}); longer than that of a proxy in front."`
 	LogFormat   string          `enum:"text,json" default:"text" env:"COMITY_LOG_FORMAT" help:"text or json."`
 	tlsFlags    `embed:""`
 }
@@ -102,6 +103,12 @@ func (c *serveCmd) check() error {
 	if c.PublicURL == "" && c.ACME != "" {
 		c.PublicURL = "https://" + c.ACME
 	}
+	if c.PublicURL == "" && c.PlainHTTP && !loopback(c.Listen) {
+		return errors.New("--plain-http needs --public-url: clients that are told the address behind the proxy would leave TLS")
+	}
+	if c.IdleTimeout <= 0 {
+		return errors.New("--idle-timeout is more than 0s")
+	}
 	if c.PublicURL == "" {
 		host, _, err := net.SplitHostPort(c.Listen)
 		if ip := net.ParseIP(host); err == nil && (host == "" || ip != nil && ip.IsUnspecified()) {
@@ -110,7 +117,8 @@ func (c *serveCmd) check() error {
 		return nil
 	}
 	u, err := url.Parse(c.PublicURL)
-	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || strings.Trim(u.Path, "/") != "" ||
+		u.User != nil || strings.ContainsAny(c.PublicURL, "?#") {
 		return fmt.Errorf("--public-url %s: write scheme and host only, such as https://taxii.example.int", c.PublicURL)
 	}
 	return nil
@@ -172,6 +180,7 @@ func (ex *exchangeServer) start(c *serveCmd) error {
 		Metrics: counters, Log: ex.log, Now: ex.now,
 	}))
 	s.TLSConfig = ex.tls
+	s.IdleTimeout = cmp.Or(c.IdleTimeout, s.IdleTimeout)
 	ex.serve(listener, s)
 
 	// The store is ours, so a socket that is still there is left over.
