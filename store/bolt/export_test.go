@@ -15,6 +15,9 @@ const (
 	JournalName = journalName
 )
 
+// RewriteMetas is what Open does before the first transaction.
+var RewriteMetas = rewriteMetas
+
 // Index is an index by itself.
 type Index = idIndex
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -98,12 +99,38 @@ func lock(path string, options *bbolt.Options) (db *bbolt.DB, err error) {
 		case err != nil || err2 != nil && !errors.Is(err2, os.ErrNotExist):
 			return nil, errors.Join(cmp.Or(err, err2), db.Close())
 		case os.SameFile(mine, there):
+			if err := rewriteMetas(locked, db.Info().PageSize); err != nil {
+				return nil, errors.Join(err, db.Close())
+			}
 			return db, nil
 		}
 		if err := db.Close(); err != nil {
 			return nil, err
 		}
 	}
+}
+
+// metaFile is what rewriteMetas needs of the file.
+type metaFile interface {
+	io.ReaderAt
+	io.WriterAt
+	Sync() error
+}
+
+// rewriteMetas writes the two metas, the pages from which bbolt starts, once more as
+// they are read, and waits until all of the file is on the disk. A process that was
+// killed between the write and the sync of a meta, or whose write failed later, leaves
+// a meta that is in memory and may not be on the disk. The next commit would overwrite
+// pages of the commit before it, which is the one that the disk still has.
+func rewriteMetas(f metaFile, pageSize int) error {
+	metas := make([]byte, 2*pageSize)
+	if _, err := f.ReadAt(metas, 0); err != nil {
+		return err
+	}
+	if _, err := f.WriteAt(metas, 0); err != nil {
+		return err
+	}
+	return f.Sync()
 }
 
 // put moves a finished file into its place for good: whatever ends the process,

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.etcd.io/bbolt"
@@ -87,6 +88,67 @@ func TestPowerLoss(t *testing.T) {
 		}
 		lost = nil
 	}
+}
+
+// The last commit of a process that was killed may be in memory and not on the disk.
+// It is on the disk before a new process commits anything.
+func TestOpenBringsTheLastCommitToTheDisk(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	mustPush(t, s, items(0, 40)...)
+	path := filepath.Join(dir, bolt.FileName)
+	before, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustPush(t, s, indicator(100, 1))
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	after, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Run("what is not on the disk", func(t *testing.T) {
+		disk := &lossyDisk{memory: bytes.Clone(after), disk: bytes.Clone(after)}
+		copy(disk.disk, before[:2*bolt.PageSize])
+		if err := bolt.RewriteMetas(disk, bolt.PageSize); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(disk.disk, after) || !bytes.Equal(disk.memory, after) {
+			t.Error("the disk does not hold the last commit")
+		}
+	})
+	t.Run("at each start", func(t *testing.T) {
+		past := time.Now().Add(-time.Hour)
+		if err := os.Chtimes(path, past, past); err != nil {
+			t.Fatal(err)
+		}
+		s := open(t, dir)
+		defer s.Close()
+		if info, err := os.Stat(path); err != nil || !info.ModTime().After(past) {
+			t.Errorf("nothing was written: %v", err)
+		}
+	})
+}
+
+// lossyDisk is a file of which the disk has what was written, and synced after that.
+type lossyDisk struct {
+	memory, disk []byte
+	from, to     int // written since the last sync
+}
+
+func (f *lossyDisk) ReadAt(p []byte, at int64) (int, error) { return copy(p, f.memory[at:]), nil }
+
+func (f *lossyDisk) WriteAt(p []byte, at int64) (int, error) {
+	f.from, f.to = int(at), int(at)+len(p)
+	return copy(f.memory[at:], p), nil
+}
+
+func (f *lossyDisk) Sync() error {
+	copy(f.disk[f.from:f.to], f.memory[f.from:])
+	f.from, f.to = 0, 0
+	return nil
 }
 
 // recovered is what is in a store opened on a file, which has to be sound.
