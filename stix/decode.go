@@ -102,8 +102,7 @@ func (d *Decoder) Next() (object []byte, err error) {
 		return nil, d.err
 	}
 	object, err = d.next()
-	var element *Error
-	if !errors.As(err, &element) {
+	if _, element := err.(*Error); !element {
 		d.err = err
 	}
 	return object, err

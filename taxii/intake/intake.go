@@ -195,14 +195,14 @@ func (p *push) decode(body io.Reader, room room) error {
 			}
 			return nil
 		}
-		var fault *stix.Error
-		if err != nil && !errors.As(err, &fault) {
+		fault, bad := err.(*stix.Error) // errors.As would cost an allocation an object
+		if err != nil && !bad {
 			return malformed(err)
 		}
 		if n == room.objects {
 			return room.full
 		}
-		if fault != nil {
+		if bad {
 			err = p.refuse(store.Refusal{Message: fault.Error(), By: fault.Rule}, &stix.Object{ID: stix.ID(fault.ID)}, n)
 		} else {
 			err = p.take(raw, n)
