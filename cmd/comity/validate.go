@@ -27,6 +27,7 @@ type validateCmd struct {
 	RefuseCustom bool     `help:"Make errors of custom content that no extension definition explains."`
 	EnforceRefs  bool     `help:"Make errors of references to what is not in the same file."`
 	Quality      bool     `help:"Warn of times in the future, private addresses, reserved names, and defanged values in patterns."`
+	Schemas      string   `placeholder:"DIR" help:"Hold extensions against the JSON schemas in this folder, each named for the UUID of its extension definition."`
 	WarningList  []string `placeholder:"FILE" help:"Warn of values on this list: one a line, or a warning list of MISP; domains and networks count with what is below them."`
 }
 
@@ -98,6 +99,13 @@ func (c *validateCmd) policy() (validate.Policy, error) {
 		STIX20: c.Spec == "2.0", BundleDecides: c.Spec == "",
 		LooseURLs: c.LooseURLs, NewUUIDs: c.NewUUIDs, RefuseCustom: c.RefuseCustom, EnforceRefs: c.EnforceRefs,
 		Quality: c.Quality, Now: time.Now(),
+	}
+	if c.Schemas != "" {
+		schemas, err := readSchemas(c.Schemas)
+		if err != nil {
+			return policy, err
+		}
+		policy.Further = schemas.check
 	}
 	if len(c.WarningList) == 0 {
 		return policy, nil

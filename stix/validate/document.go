@@ -185,6 +185,9 @@ func (d *document) objects(in *stix.Decoder) error {
 // object checks one object, also against the versions that came before.
 func (d *document) object(raw []byte) {
 	found := Object(raw, d.policyFor(raw))
+	if d.policy.Further != nil {
+		found = append(found, d.policy.Further(raw)...)
+	}
 	if o, err := stix.NewObject(raw); err == nil {
 		found = append(found, d.seen.add(&o)...)
 		found = append(found, d.ids.add(&o)...)

@@ -33,5 +33,8 @@ type Policy struct {
 	// ([Document] only; R-029).
 	EnforceRefs bool
 
+	// Further checks each object besides ([Document] only); it may be nil.
+	Further func(object []byte) Findings
+
 	declared bool // a bundle, or the caller of Document, says that this is STIX 2.0
 }

@@ -23,6 +23,7 @@ func TestEveryRuleHasASentence(t *testing.T) {
 		levels[r.Number] = r.Level
 	}
 	named := namedRules(t)
+	named["R-194"] = "cmd/comity/schemas.go"
 	for rule, file := range named {
 		if levels[rule] == "" {
 			t.Errorf("%s in %s has no sentence in rules.txt", rule, file)
