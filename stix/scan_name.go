@@ -2,7 +2,7 @@ package stix
 
 import "encoding/binary"
 
-// name is where the name of a member is, with its first octets.
+// name is where the name of a member is, with its first bytes.
 type name struct {
 	first    uint64
 	from, to int
@@ -47,7 +47,7 @@ func (n *nameSet) add(from, to int) bool {
 	return true
 }
 
-// first is the first eight octets between from and to, or zeros behind fewer.
+// first is the first eight bytes between from and to, or zeros behind fewer.
 func (s *scanner) first(from, to int) uint64 {
 	if from+8 > len(s.b) {
 		var room [8]byte

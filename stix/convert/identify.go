@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	// maxContainer bounds what one container may become, in octets: markings
+	// maxContainer bounds what one container may become, in bytes: markings
 	// of the whole are repeated in every entry.
 	maxContainer = 4 * stix.MaxObject
 	// maxChain bounds how many entries are asked for their ids through each
@@ -40,7 +40,7 @@ func (c *container) settle(written map[stix.Key][32]byte) error {
 			e := &c.entries[i]
 			e.out = c.build(e)
 			if size += len(e.out); size > maxContainer {
-				return fmt.Errorf("its entries would take more than %d octets", maxContainer)
+				return fmt.Errorf("its entries would take more than %d bytes", maxContainer)
 			}
 			if _, err := stix.NewObject(e.out); err != nil {
 				return fmt.Errorf("entry %s: %w", e.key, err)

@@ -269,7 +269,7 @@ func TestAContainerThatWouldGrowWithoutBoundIsKept(t *testing.T) {
 		entries = append(entries, fmt.Sprintf(`"%d":{"type":"mutex","name":"%d"}`, i, i))
 	}
 	out, said := upgrade(t, observed("f", marks, strings.Join(entries, ",")))
-	if len(out) != 1 || len(said) != 1 || !strings.HasSuffix(said[0], "would take more than 67108864 octets") {
+	if len(out) != 1 || len(said) != 1 || !strings.HasSuffix(said[0], "would take more than 67108864 bytes") {
 		t.Errorf("%d objects, and it said %s", len(out), said)
 	}
 }
@@ -340,7 +340,7 @@ func TestEntriesThatDependOnThemselvesGetIDs(t *testing.T) {
 	}
 }
 
-func TestConvertingTwiceGivesTheSameOctets(t *testing.T) {
+func TestConvertingTwiceGivesTheSameBytes(t *testing.T) {
 	in := `{"objects":[` + observed("f", "", `"0":{"type":"process","pid":1},"1":{"type":"x-a","n":1},"2":{"type":"artifact","url":"u"}`) + `]}`
 	var a, b bytes.Buffer
 	for _, out := range []*bytes.Buffer{&a, &b} {

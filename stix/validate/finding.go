@@ -137,7 +137,7 @@ func pointer(path []step) string {
 // quote shows a value that came from outside, cut to a line's length.
 func quote(s []byte) string { return strconv.Quote(clip(s, 80)) }
 
-// clip is the first n octets of s, with an ellipsis for the rest.
+// clip is the first n bytes of s, with an ellipsis for the rest.
 func clip(s []byte, n int) string {
 	if len(s) <= n {
 		return string(s)

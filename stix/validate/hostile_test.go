@@ -93,14 +93,14 @@ func TestHostileObjectsAreBounded(t *testing.T) {
 		start := time.Now()
 		all := validate.Object(raw, validate.Policy{})
 		if took := time.Since(start); took > 5*time.Second {
-			t.Errorf("%s: %d octets took %v", name, len(raw), took)
+			t.Errorf("%s: %d bytes took %v", name, len(raw), took)
 		}
 		if n, m := len(all.Errors()), len(all.Warnings()); n > validate.MaxFindings || m > validate.MaxFindings {
 			t.Errorf("%s: %d errors and %d warnings, want at most %d", name, n, m, validate.MaxFindings)
 		}
 		for _, f := range all {
 			if len(f.String()) > 2500 {
-				t.Errorf("%s: a finding of %d octets: %.300s", name, len(f.String()), f)
+				t.Errorf("%s: a finding of %d bytes: %.300s", name, len(f.String()), f)
 			}
 		}
 	}

@@ -16,6 +16,8 @@ func (c *Collection) Admits(o *stix.Object) (reason, by string) {
 	switch {
 	case class == stix.Meta:
 		return "", ""
+	case !slices.Contains(t.STIXVersions, o.Spec) && o.Spec == "2.0" && !o.Has("spec_version"):
+		return c.refuse("stix_versions", "no spec_version, so this is taken for STIX 2.0 (R-038), which flow %s does not take: add \"spec_version\":\"2.1\" if it is that, or comity convert it", c.Flow)
 	case !slices.Contains(t.STIXVersions, o.Spec):
 		return c.refuse("stix_versions", "STIX %s is not taken in flow %s", o.Spec, c.Flow)
 	case t.Types != nil && !slices.Contains(t.Types, o.Type):

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"comity/stix"
 	"comity/taxii/agreement"
 	"comity/taxii/exchange"
 )
@@ -90,5 +91,18 @@ func TestRefusalsCiteTheClause(t *testing.T) {
 		if want := tt.want + ": type tool not in flow in"; reason != want || by != tt.want {
 			t.Errorf("%q by %q, want %q", reason, by, want)
 		}
+	}
+}
+
+// An object without spec_version counts as STIX 2.0: a partner who forgot it is
+// told so, and what to do.
+func TestMissingSpecVersionIsNamed(t *testing.T) {
+	c := &exchange.Collection{Agreement: "dea-x", Flow: "in", Article: "3", Terms: agreement.Terms{STIXVersions: []string{"2.1"}}}
+	o, err := stix.NewObject([]byte(`{"type":"malware","id":"malware--9f1d0c6e-2b1a-4c3e-8d5f-0123456789ab","created":"2024-03-05T08:00:00.000Z","modified":"2024-03-05T08:00:00.000Z","name":"a","is_family":false}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if reason, _ := c.Admits(&o); !strings.Contains(reason, `add "spec_version":"2.1"`) || !strings.Contains(reason, "comity convert") {
+		t.Errorf("%q, want the missing spec_version named", reason)
 	}
 }

@@ -65,7 +65,7 @@ func BenchmarkPush(b *testing.B) {
 }
 
 // bench is an envelope of indicators like those that vendors send, about 700
-// octets each, with ids that were never sent before.
+// bytes each, with ids that were never sent before.
 func bench(from, n int) string {
 	var b strings.Builder
 	b.WriteString(`{"objects":[`)

@@ -328,7 +328,7 @@ func cut(s string) string {
 func (p *push) parts(verdicts []exchange.Verdict) iter.Seq2[store.Part, error] {
 	return func(yield func(store.Part, error) bool) {
 		// Parts are about as long as the spool's share of them.
-		room := min(p.spool.n, partObjects, p.spool.n*partBytes/max(p.spool.octets, 1)+1)
+		room := min(p.spool.n, partObjects, p.spool.n*partBytes/max(p.spool.bytes, 1)+1)
 		part := store.Part{Submission: p.submission, Items: make([]store.Item, 0, room)}
 		size, verdicts, failures := 0, verdicts, p.failures.clone()
 		for f, err := range p.spool.frames() {

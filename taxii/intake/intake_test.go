@@ -78,7 +78,7 @@ func open(t testing.TB) (in *intake.Intake, s *recorder, g exchange.Grant, dir s
 
 const green = `"object_marking_refs":["marking-definition--bab4a63c-aed9-4cf5-a766-dfca5abac2bb"]`
 
-// object is the n-th indicator, padded to about size octets.
+// object is the n-th indicator, padded to about size bytes.
 func object(n, size int) string {
 	return fmt.Sprintf(`{"type":"indicator","id":"indicator--00000000-0000-4000-8000-%012x","spec_version":"2.1","created":"2020-01-01T00:00:00.000Z","modified":"2020-01-01T00:00:00.000Z","pattern":"[mutex:name = 'x']","pattern_type":"stix","valid_from":"2020-01-01T00:00:00Z",%s,"description":"%s"}`,
 		n, green, strings.Repeat("x", size))
@@ -105,7 +105,7 @@ func TestPartsAreBoundedAndInOrder(t *testing.T) {
 		"one":                    many(1, 0),
 		"thousands":              many(4001, 0),
 		"thousands refused":      slices.Repeat([]string{"{}"}, 4001),
-		"many octets":            many(20, 1<<20),
+		"many bytes":             many(20, 1<<20),
 		"a large one first":      append([]string{object(100, 5<<20)}, many(3, 0)...),
 		"a large one in between": append(append(many(3, 0), object(100, 5<<20)), object(101, 0)),
 		"large ones":             {object(1, 5<<20), object(2, 6<<20)},
@@ -131,7 +131,7 @@ func TestPartsAreBoundedAndInOrder(t *testing.T) {
 					t.Errorf("part %d: number %d, last %t, %+v", n, part.N, part.Last, part.Submission)
 				}
 				if len(part.Items) == 0 || len(part.Items) > 4000 || size > 1<<20 && len(part.Items) > 1 {
-					t.Errorf("part %d has %d items of %d octets", n, len(part.Items), size)
+					t.Errorf("part %d has %d items of %d bytes", n, len(part.Items), size)
 				}
 				total += len(part.Items)
 			}

@@ -50,17 +50,17 @@ func (p *push) room(ctx context.Context) (room, error) {
 	return left, nil
 }
 
-// limited is the body, as long as it keeps to the agreement's octets in a push.
+// limited is the body, as long as it keeps to the agreement's bytes in a push.
 func (p *push) limited(body io.Reader) io.Reader {
 	n := p.collection.Terms.Quota.BytesPerPush
 	if n == 0 {
 		return body
 	}
 	return &Limited{R: body, Left: n, TooLarge: taxii.Errorf(taxii.TooLarge,
-		"%s: a push has at most %d octets", p.collection.Cite("bytes_per_push"), n)}
+		"%s: a push has at most %d bytes", p.collection.Cite("bytes_per_push"), n)}
 }
 
-// Limited reads at most Left octets of R, then fails with TooLarge.
+// Limited reads at most Left bytes of R, then fails with TooLarge.
 type Limited struct {
 	R        io.Reader
 	Left     int64

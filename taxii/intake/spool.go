@@ -13,7 +13,7 @@ import (
 	"comity/store"
 )
 
-// spoolMemory is how much of a push is kept in memory, in octets. What is longer
+// spoolMemory is how much of a push is kept in memory, in bytes. What is longer
 // goes to a file. viewSize is about what an object or a refusal takes there
 // beside its text.
 const (
@@ -30,7 +30,7 @@ const (
 type spool struct {
 	dir    string
 	n      int         // how much there is
-	octets int         // of text
+	bytes  int         // of text
 	memory [][]spooled // until there is a file
 	texts  texts       // in memory
 	file   *os.File
@@ -44,7 +44,7 @@ type spooled struct {
 	refused *store.Refusal // then object is what is quarantined, or has no text
 }
 
-// text is how many octets f holds.
+// text is how many bytes f holds.
 func (f *spooled) text() int {
 	n := len(f.object.Raw) + len(f.warning)
 	if r := f.refused; r != nil {
@@ -62,9 +62,9 @@ const (
 // add keeps f. The text of its object is copied.
 func (s *spool) add(f *spooled) error {
 	s.n++
-	s.octets += f.text()
+	s.bytes += f.text()
 	if s.file == nil {
-		if s.n*viewSize+s.octets <= spoolMemory {
+		if s.n*viewSize+s.bytes <= spoolMemory {
 			s.remember(f)
 			return nil
 		}
@@ -103,7 +103,7 @@ func (t *texts) clone(text []byte) []byte {
 	return b
 }
 
-// make is room for n octets.
+// make is room for n bytes.
 func (t *texts) make(n int) []byte {
 	if n > cap(t.room)-len(t.room) {
 		t.room = make([]byte, 0, max(n, min(2*cap(t.room), 64<<10)))

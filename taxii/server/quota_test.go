@@ -131,7 +131,7 @@ func TestSizeOfAPush(t *testing.T) {
 	feed := w.as("vendor/feed")
 	tests := []struct{ name, body, want string }{
 		{"objects", envelopeOf(indicators(1, 5)...), "article 11: more than 4 objects in one push"},
-		{"octets", envelopeOf(indicator(1, 0, `"name":"`+strings.Repeat("x", 4096)+`"`)), "article 11: a push has at most 4096 octets"},
+		{"octets", envelopeOf(indicator(1, 0, `"name":"`+strings.Repeat("x", 4096)+`"`)), "article 11: a push has at most 4096 bytes"},
 	}
 	for _, tt := range tests {
 		for _, query := range []string{"", "?x_dry_run=true"} {
