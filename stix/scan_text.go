@@ -6,14 +6,14 @@ import (
 	"unicode/utf8"
 )
 
-// ones times an byte is that byte eight times; high has the highest bit of
+// ones times a byte is that byte eight times; high has the highest bit of
 // each of eight bytes.
 const (
 	ones = 0x0101010101010101
 	high = 0x8080808080808080
 )
 
-// special marks, with the highest bit of an byte, the first of eight bytes
+// special marks, with the highest bit of a byte, the first of eight bytes
 // that is a quote, a backslash or a control character. Marks behind the first
 // mean nothing.
 func special(w uint64) uint64 {
