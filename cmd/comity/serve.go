@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/ed25519"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -13,7 +12,9 @@ import (
 	"net/http/pprof"
 	"net/url"
 	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -55,11 +56,20 @@ func (c *serveCmd) Run(sh *shell) error {
 	if err := c.check(); err != nil {
 		return err
 	}
-	config, err := c.tls(sh.data)
+	lines := &logLines{w: sh.err}
+	defer lines.flush()
+	log := slog.New(slog.NewTextHandler(lines, nil))
+	if c.LogFormat == "json" {
+		log = slog.New(slog.NewJSONHandler(lines, nil))
+	}
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	certs, err := c.certificates(sh.data, time.Now, log)
 	if err != nil {
 		return err
 	}
-	if config == nil && !c.PlainHTTP && !loopback(c.Listen) {
+	if certs == nil && !c.PlainHTTP && !loopback(c.Listen) {
 		return fmt.Errorf("%s is no loopback address: choose a TLS flag, or --plain-http behind a proxy that has TLS", c.Listen)
 	}
 	if running, err := adminhttp.Dial(sh.socket(), sh.user()); err == nil {
@@ -74,22 +84,38 @@ func (c *serveCmd) Run(sh *shell) error {
 	if d, _, err := s.Directory(sh.ctx); err != nil || d.Centre.ID == "" {
 		return cmp.Or(err, fmt.Errorf("%s has no centre yet; run comity init first", sh.data))
 	}
-	lines := &logLines{w: sh.err}
-	defer lines.flush()
-	log := slog.New(slog.NewTextHandler(lines, nil))
-	if c.LogFormat == "json" {
-		log = slog.New(slog.NewJSONHandler(lines, nil))
-	}
 	key, err := centreKey(sh.data)
 	if err != nil {
 		return err
 	}
-	ex := &exchangeServer{store: s, data: sh.data, socket: sh.socket(), key: key, tls: config, now: time.Now, log: log}
+	ex := &exchangeServer{store: s, data: sh.data, socket: sh.socket(), key: key, certs: certs, now: time.Now, log: log}
 	if err := ex.start(c); err != nil {
 		return err
 	}
 	sh.say("serving %s/taxii2/", ex.url)
+	background, end := context.WithCancel(sh.ctx)
+	defer end()
+	if certs != nil {
+		go certs.Run(background)
+	}
+	go ex.onHangup(background, hangup)
 	return ex.wait(sh.ctx)
+}
+
+// onHangup reads the certificates again for each signal until ctx ends.
+func (ex *exchangeServer) onHangup(ctx context.Context, hangup <-chan os.Signal) {
+	for {
+		select {
+		case <-hangup:
+			if ex.certs == nil {
+				ex.log.Info("SIGHUP: there are no certificates to read again")
+			} else {
+				ex.certs.Reload()
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // check refuses what would serve nobody.
@@ -140,7 +166,7 @@ type exchangeServer struct {
 	data   string
 	socket string
 	key    ed25519.PrivateKey // of the centre; nil: nothing is signed
-	tls    *tls.Config        // nil for plain HTTP
+	certs  *certificates      // nil for plain HTTP
 	now    func() time.Time
 	log    *slog.Logger
 
@@ -160,7 +186,7 @@ func (ex *exchangeServer) start(c *serveCmd) error {
 		return err
 	}
 	scheme := "http"
-	if ex.tls != nil {
+	if ex.certs != nil {
 		scheme = "https"
 	}
 	if ex.url = strings.TrimSuffix(c.PublicURL, "/"); ex.url == "" {
@@ -179,8 +205,10 @@ func (ex *exchangeServer) start(c *serveCmd) error {
 		Store: ex.store, Auth: auth.New(current, ex.now, c.KeyHeader), Intake: in, Recorder: ex.recorder, Custody: ex.custody,
 		Metrics: counters, Log: ex.log, Now: ex.now,
 	}))
-	s.TLSConfig = ex.tls
 	s.IdleTimeout = cmp.Or(c.IdleTimeout, s.IdleTimeout)
+	if ex.certs != nil {
+		s.TLSConfig = ex.certs.serverConfig()
+	}
 	ex.serve(listener, s)
 
 	// The store is ours, so a socket that is still there is left over.

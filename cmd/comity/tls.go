@@ -35,6 +35,7 @@ type tlsFlags struct {
 func (c *serveCmd) tls(data string) (*tls.Config, error) {
 	config := &tls.Config{
 		MinVersion: tls.VersionTLS12,
+		NextProtos: []string{"h2", "http/1.1"},
 		CipherSuites: []uint16{
 			tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
 			tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
@@ -89,14 +90,33 @@ func (c *serveCmd) tls(data string) (*tls.Config, error) {
 	return config, nil
 }
 
+// tlsFiles are the files that the flags name.
+func (c *serveCmd) tlsFiles() (files []string) {
+	for _, file := range []string{c.TLSCert, c.TLSKey, c.ClientCA} {
+		if file != "" {
+			files = append(files, file)
+		}
+	}
+	return files
+}
+
+// publicHost is the name that clients use, "" if none is known.
+func (c *serveCmd) publicHost() string {
+	u, err := url.Parse(c.PublicURL)
+	if err != nil {
+		return ""
+	}
+	return u.Hostname()
+}
+
 // hosts are the names that a certificate of our own is for.
 func (c *serveCmd) hosts() []string {
 	hosts := []string{"localhost", "127.0.0.1", "::1"}
 	if host, _, err := net.SplitHostPort(c.Listen); err == nil && host != "" {
 		hosts = append(hosts, host)
 	}
-	if u, err := url.Parse(c.PublicURL); err == nil && u.Hostname() != "" {
-		hosts = append(hosts, u.Hostname())
+	if host := c.publicHost(); host != "" {
+		hosts = append(hosts, host)
 	}
 	return hosts
 }

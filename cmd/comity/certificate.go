@@ -1,0 +1,175 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// renewBefore is how long before its end a certificate is warned about, and one of
+// our own CA replaced.
+const renewBefore = 14 * 24 * time.Hour
+
+// certificates is the TLS configuration of a listener. It is made again when one of
+// its files has changed, so that a renewed certificate needs no restart.
+type certificates struct {
+	build func() (*tls.Config, error)
+	files []string // that build reads
+	host  string   // that clients use, "" if unknown
+	own   bool     // issued by build itself, which can do so again
+	now   func() time.Time
+	log   *slog.Logger
+
+	leaf atomic.Pointer[x509.Certificate] // presented last; nil if none was yet
+
+	mu      sync.Mutex // guards what follows
+	config  *tls.Config
+	read    []fileState // of files, when config was made
+	checked time.Time   // when the files were last looked at
+	problem string      // why the newest files cannot be used, "" if they are
+}
+
+// fileState tells one content of a file from the next.
+type fileState struct {
+	size     int64
+	modified int64 // Unix time in ns
+}
+
+// certificates is the configuration that the flags ask for, nil for plain HTTP.
+func (c *serveCmd) certificates(data string, now func() time.Time, log *slog.Logger) (*certificates, error) {
+	certs := &certificates{
+		build: func() (*tls.Config, error) { return c.tls(data) },
+		files: c.tlsFiles(), host: c.publicHost(), own: c.TLSSelfSigned, now: now, log: log,
+	}
+	if err := certs.load(); err != nil || certs.config == nil {
+		return nil, err
+	}
+	return certs, nil
+}
+
+// serverConfig is the configuration of the listener.
+func (c *certificates) serverConfig() *tls.Config {
+	return &tls.Config{
+		MinVersion:         tls.VersionTLS12,
+		NextProtos:         c.config.NextProtos,
+		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return c.current(), nil },
+	}
+}
+
+// current is the newest configuration. It looks for changed files at most once a
+// second.
+func (c *certificates) current() *tls.Config {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if now := c.now(); now.Sub(c.checked).Abs() >= time.Second {
+		c.checked = now
+		leaf := c.leaf.Load()
+		ends := c.own && leaf.NotAfter.Sub(now) < renewBefore
+		if ends || !slices.Equal(c.read, c.states()) {
+			c.reload()
+		}
+	}
+	return c.config
+}
+
+// Reload reads the files whether or not they have changed.
+func (c *certificates) Reload() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.reload()
+}
+
+// reload keeps the old configuration where the files cannot be used, such as a
+// certificate whose key is not written yet. The caller holds mu.
+func (c *certificates) reload() {
+	err := c.load()
+	if err == nil {
+		c.problem = ""
+		c.log.Info("certificates read again")
+		c.warn()
+	} else if c.problem != err.Error() {
+		c.problem = err.Error()
+		c.log.Warn("the changed certificates cannot be used; the old ones stay in use", "err", err)
+	}
+}
+
+// load makes the configuration. The caller holds mu, or is the only one.
+func (c *certificates) load() error {
+	states := c.states() // before they are read: what is written meanwhile is read again
+	config, err := c.build()
+	if err != nil {
+		return err
+	}
+	c.config, c.read = config, states
+	if config == nil {
+		return nil
+	}
+	if len(config.Certificates) > 0 {
+		leaf, err := x509.ParseCertificate(config.Certificates[0].Certificate[0])
+		if err != nil {
+			return err
+		}
+		c.leaf.Store(leaf)
+	}
+	if get := config.GetCertificate; get != nil {
+		config.GetCertificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+			pair, err := get(hello)
+			if err == nil && pair.Leaf != nil && pair.Leaf.VerifyHostname(c.host) == nil {
+				c.leaf.Store(pair.Leaf)
+			}
+			return pair, err
+		}
+	}
+	return nil
+}
+
+func (c *certificates) states() []fileState {
+	states := make([]fileState, len(c.files))
+	for i, file := range c.files {
+		if info, err := os.Stat(file); err == nil {
+			states[i] = fileState{info.Size(), info.ModTime().UnixNano()}
+		}
+	}
+	return states
+}
+
+// Run warns at once and each day about a certificate that clients refuse, or will
+// soon, until ctx ends.
+func (c *certificates) Run(ctx context.Context) {
+	tick := time.NewTicker(24 * time.Hour)
+	defer tick.Stop()
+	for {
+		c.warn()
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (c *certificates) warn() {
+	leaf := c.leaf.Load()
+	if leaf == nil {
+		return
+	}
+	switch left := leaf.NotAfter.Sub(c.now()); {
+	case left < 0:
+		c.log.Warn("the certificate has expired: clients refuse it", "not_after", leaf.NotAfter)
+	case left < renewBefore:
+		c.log.Warn("the certificate expires soon", "days", int(left.Hours()/24), "not_after", leaf.NotAfter)
+	}
+	if c.host == "" {
+		return
+	}
+	if err := leaf.VerifyHostname(c.host); err != nil {
+		c.log.Warn(fmt.Sprintf("the certificate is not for %s: clients refuse it", c.host), "err", err)
+	}
+}
