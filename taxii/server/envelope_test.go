@@ -114,7 +114,7 @@ func TestAccountsMadeForFragileClientsGetAnEmptyList(t *testing.T) {
 	w := newWorld(t)
 	c := w.collection("sharing.reports")
 	for account, want := range map[string]string{
-		"bureau/elastic": `{"more":false,"objects":[]}`, "bureau/xsoar": `{"more":false,"objects":[]}`, "bureau/opencti": `{}`, "bureau/soc": `{}`,
+		"bureau/elastic": `{"more":false,"objects":[]}`, "bureau/xsoar": `{"more":false,"objects":[]}`, "bureau/opencti": `{"more":false,"objects":[]}`, "bureau/misp": `{}`, "bureau/soc": `{}`,
 	} {
 		for _, path := range []string{c + "objects/", c + "manifest/", c + "objects/?added_after=2100-01-01T00:00:00Z"} {
 			if a := w.as(account).get(path).want(200); string(a.body) != want {

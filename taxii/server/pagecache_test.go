@@ -64,7 +64,7 @@ func TestPageAskedAgainIsNotReadAgain(t *testing.T) {
 	var s countingStore
 	w := newWorld(t, s.changes)
 	c := w.collection("sharing.reports")
-	vendor, soc, other := w.as("vendor/feed"), w.as("bureau/soc"), w.as("bureau/opencti")
+	vendor, soc, other := w.as("vendor/feed"), w.as("bureau/soc"), w.as("bureau/misp")
 	vendor.push(c, indicators(1, 30)...)
 	packed, asIs := header{"Accept-Encoding", "gzip"}, header{"Accept-Encoding", ""}
 	for _, accept := range []header{asIs, packed} {

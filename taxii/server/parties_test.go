@@ -151,6 +151,7 @@ func admitParties(d *exchange.Directory) error {
 		{Org: "bureau", Name: "elastic", For: "elastic"},
 		{Org: "bureau", Name: "xsoar", For: "xsoar"},
 		{Org: "bureau", Name: "opencti", For: "opencti"},
+		{Org: "bureau", Name: "misp", For: "misp"},
 		{Org: "bureau", Name: "chief", Person: true},
 		{Org: "bureau", Name: "clerk", Person: true},
 		{Org: "bureau", Name: "trends", Purposes: []string{"criminal-trends"}},

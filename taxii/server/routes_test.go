@@ -47,7 +47,7 @@ func TestOnlyRowsAreServed(t *testing.T) {
 	w := newWorld(t)
 	vendor := w.as("vendor/feed")
 	status := vendor.push(w.collection("sharing.reports"), indicator(1, 0))
-	paths := append(endpoints(w, status.ID), "/healthz/", "/readyz/", "/igci/x-handling/")
+	paths := append(endpoints(w, status.ID), "/", "/healthz/", "/readyz/", "/igci/x-handling/")
 	if got, want := len(paths), len(server.Rows()); got != want {
 		t.Errorf("%d paths are asked for, the table has %d", got, want)
 	}
