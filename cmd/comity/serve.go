@@ -45,7 +45,7 @@ type serveCmd struct {
 	MaxLimit    int             `default:"10000" env:"COMITY_MAX_LIMIT" help:"Largest page size (default ${default})."`
 	KeyHeader   string          `default:"X-API-Key" env:"COMITY_KEY_HEADER" help:"Header that may carry a token alone (default ${default})."`
 	IdleTimeout time.Duration   `default:"2m" env:"COMITY_IDLE_TIMEOUT" help:"How long a connection stays open between two requests (default ${default}); longer than that of a proxy in front."`
-	LogFormat   string          `enum:"text,json" default:"text" env:"COMITY_LOG_FORMAT" help:"text or json."`
+	logFlags    `embed:""`
 	tlsFlags    `embed:""`
 }
 
@@ -58,10 +58,7 @@ func (c *serveCmd) Run(sh *shell) error {
 	}
 	lines := &logLines{w: sh.err}
 	defer lines.flush()
-	log := slog.New(slog.NewTextHandler(lines, nil))
-	if c.LogFormat == "json" {
-		log = slog.New(slog.NewJSONHandler(lines, nil))
-	}
+	log := c.logger(lines)
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
@@ -252,7 +249,7 @@ func httpServer(log *slog.Logger, h http.Handler) *http.Server {
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		ErrorLog:          newServerErrors(log),
 	}
 }
 

@@ -5,9 +5,13 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -153,10 +157,35 @@ func (s *Store) view(f func(*bbolt.Tx) error) (err error) {
 	return f(tx)
 }
 
+// recovered turns a panic into an error. One of bbolt, or a fault of the memory that
+// the file is mapped to, means that the file is damaged; any other is a mistake in
+// this program, and its error has the stack.
 func recovered(err *error) {
-	if r := recover(); r != nil {
-		*err = damaged("%v", r)
+	r := recover()
+	if r == nil {
+		return
 	}
+	if _, fault := r.(interface{ Addr() uintptr }); fault || strings.HasPrefix(panicked(), "go.etcd.io/bbolt") {
+		*err = damaged("%v", r)
+		return
+	}
+	*err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
+}
+
+// panicked names the function that panicked; a deferred function of it is running.
+func panicked() string {
+	pcs := make([]uintptr, 64)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(0, pcs)])
+	for panicking, more := false, true; more; {
+		var frame runtime.Frame
+		frame, more = frames.Next()
+		inRuntime := strings.HasPrefix(frame.Function, "runtime.")
+		if panicking && !inRuntime {
+			return frame.Function
+		}
+		panicking = panicking || frame.Function == "runtime.gopanic"
+	}
+	return ""
 }
 
 // stopped turns the error of a closed file into what a caller can act on.

@@ -418,3 +418,25 @@ func TestACheckHoldsUpNobodyAndCanBeEnded(t *testing.T) {
 		t.Errorf("%d records", n)
 	}
 }
+
+// A mistake in this program is told apart from a damaged file, so nobody restores a
+// backup for it; its error has the stack.
+func TestPanicOfTheProgramIsNoDamage(t *testing.T) {
+	s := open(t, t.TempDir())
+	defer s.Close()
+	var nothing *exchange.Directory
+	for _, mistake := range []func(){func() { panic("mistake") }, func() { nothing.Centre.ID = "x" }, func() { _ = make([]int, 1)[len(t.Name())] }} {
+		s.FailCommits(func(func() error) error {
+			mistake()
+			return nil
+		})
+		_, err := push(t.Context(), s, indicator(1, 1))
+		if err == nil || strings.Contains(err.Error(), "damaged") || !strings.Contains(err.Error(), "TestPanicOfTheProgramIsNoDamage") {
+			t.Errorf("got %v, want a panic with its stack", err)
+		}
+	}
+	s.FailCommits(func(commit func() error) error { return commit() })
+	if _, err := push(t.Context(), s, indicator(1, 1)); err != nil {
+		t.Errorf("after the panics: %v", err)
+	}
+}

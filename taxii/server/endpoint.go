@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -77,7 +78,9 @@ func (e *endpoint) serve(w http.ResponseWriter, r *http.Request, row *route) {
 	}
 	defer func() {
 		if fault := recover(); fault != nil {
-			s.Log.Error("panic", "request_id", out.id, "fault", fault, "path", e.path)
+			attrs := []any{"request_id", out.id, "fault", fault, "path", e.path}
+			s.stacks.Do(func() { attrs = append(attrs, "stack", string(debug.Stack())) })
+			s.Log.Error("panic", attrs...)
 			if out.started() {
 				// Half an answer must not look like a whole one.
 				defer panic(http.ErrAbortHandler)

@@ -106,6 +106,8 @@ func TestFaultsTellTheCallerNothing(t *testing.T) {
 			w.close() // the log is complete
 			if log := w.log.String(); !strings.Contains(log, m.ErrorID) || !strings.Contains(log, secret) {
 				t.Errorf("the operator finds neither %s nor the cause in the log:\n%s", m.ErrorID, log)
+			} else if tt.name == "a panic" && !strings.Contains(log, "TestFaultsTellTheCallerNothing") {
+				t.Errorf("the log lacks the stack of the panic:\n%s", log)
 			}
 		})
 	}

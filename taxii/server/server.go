@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"comity/store"
 	"comity/taxii/audit"
 	"comity/taxii/auth"
@@ -63,6 +65,7 @@ type Server struct {
 	limiters map[string]*limiter // by method
 	memory   *pageMemory
 	pages    *pageCache
+	stacks   rate.Sometimes // log the stack of a panic: a fault that each request meets must not fill the disk
 }
 
 // Deps are what a Server works with. All of them are needed.
@@ -100,6 +103,7 @@ func New(config Config, deps Deps) http.Handler {
 	s := &Server{
 		Deps: deps, config: config, limiters: map[string]*limiter{},
 		memory: newPageMemory(config.PageMemory), pages: newPageCache(config.PageCache),
+		stacks: rate.Sometimes{First: 10, Interval: time.Second},
 	}
 	for method, n := range atOnce {
 		s.limiters[method] = newLimiter(n)
