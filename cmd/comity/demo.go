@@ -93,13 +93,12 @@ func (c *demoCmd) Run(sh *shell) error {
 
 // freeAddress is the usual address, or one on another port if that is taken.
 func freeAddress() string {
-	const usual = "127.0.0.1:8080"
-	l, err := net.Listen("tcp", usual)
+	l, err := net.Listen("tcp", defaultListen)
 	if err != nil {
 		return "127.0.0.1:0"
 	}
 	l.Close()
-	return usual
+	return defaultListen
 }
 
 // program is how this program is started from a shell: by its name where the PATH

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"strings"
@@ -79,6 +80,7 @@ type shell struct {
 	in       io.Reader // ends with the context
 	out, err io.Writer // printable
 	document io.Writer // standard output for what is kept byte for byte; printable on a terminal
+	log      *slog.Logger
 	terminal io.Writer // where progress is shown; nil if standard error is no terminal
 	bar      *progressbar.ProgressBar
 }
@@ -157,6 +159,7 @@ func newShell(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer) *s
 	sh := &shell{ctx: ctx, in: interruptible{ctx, stdin}, document: stdout}
 	sh.out = &printable{to: stdout, before: sh.clearProgress}
 	sh.err = &printable{to: stderr, before: sh.clearProgress}
+	sh.log = slog.New(slog.NewTextHandler(sh.err, nil))
 	if isTerminal(stdout) {
 		sh.document = sh.out
 	}

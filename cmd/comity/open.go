@@ -85,7 +85,7 @@ func (sh *shell) open(wait time.Duration) (store.Store, error) {
 	if _, err := sh.storeSize(); err != nil && !(sh.creates && errors.Is(err, errNoStore)) {
 		return nil, err
 	}
-	return bolt.Open(sh.data, time.Now, slog.New(slog.NewTextHandler(sh.err, nil)), wait)
+	return bolt.Open(sh.data, time.Now, sh.log, wait)
 }
 
 // call carries out one verb.

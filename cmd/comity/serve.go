@@ -33,9 +33,12 @@ import (
 	"comity/taxii/server"
 )
 
+// defaultListen is where a server listens that was told nothing.
+const defaultListen = "127.0.0.1:8080"
+
 type serveCmd struct {
 	Config      kong.ConfigFlag `placeholder:"FILE" help:"TOML file whose keys are these flags, without dashes."`
-	Listen      string          `default:"127.0.0.1:8080" placeholder:"ADDR" env:"COMITY_LISTEN" help:"Where to serve (default ${default})."`
+	Listen      string          `placeholder:"ADDR" env:"COMITY_LISTEN" help:"Where to serve (default 127.0.0.1:8080; with --acme :443)."`
 	PublicURL   string          `placeholder:"URL" env:"COMITY_PUBLIC_URL" help:"Scheme and host that clients use; without it, made from --listen."`
 	AdminListen string          `placeholder:"ADDR" env:"COMITY_ADMIN_LISTEN" help:"Where to serve /metrics, in the clear."`
 	Pprof       bool            `env:"COMITY_PPROF" help:"Serve profiles of the running server under /debug/pprof/ of --admin-listen, which must be a loopback address then."`
@@ -49,20 +52,30 @@ type serveCmd struct {
 	tlsFlags    `embed:""`
 }
 
+// Run writes everything to the log if that is JSON, the reason of a failure too.
 func (c *serveCmd) Run(sh *shell) error {
+	lines := &logLines{w: sh.err}
+	defer lines.flush()
+	sh.log = c.logger(lines)
+	err := c.serve(sh)
+	if err != nil && c.LogFormat == "json" {
+		sh.log.Error(err.Error())
+		return errQuiet
+	}
+	return err
+}
+
+func (c *serveCmd) serve(sh *shell) error {
 	if _, err := os.Stat(sh.data); err != nil {
 		return fmt.Errorf("there is no data folder %s; make one with comity init", sh.data)
 	}
 	if err := c.check(); err != nil {
 		return err
 	}
-	lines := &logLines{w: sh.err}
-	defer lines.flush()
-	log := c.logger(lines)
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
-	certs, err := c.certificates(sh.data, time.Now, log)
+	certs, err := c.certificates(sh.data, time.Now, sh.log)
 	if err != nil {
 		return err
 	}
@@ -85,18 +98,27 @@ func (c *serveCmd) Run(sh *shell) error {
 	if err != nil {
 		return err
 	}
-	ex := &exchangeServer{store: s, data: sh.data, socket: sh.socket(), key: key, certs: certs, now: time.Now, log: log}
+	ex := &exchangeServer{store: s, data: sh.data, socket: sh.socket(), key: key, certs: certs, now: time.Now, log: sh.log}
 	if err := ex.start(c); err != nil {
 		return err
 	}
-	sh.say("serving %s/taxii2/", ex.url)
+	if c.LogFormat == "json" {
+		sh.log.Info("serving", "address", ex.address, "url", ex.url+"/taxii2/")
+	} else {
+		sh.say("listening on %s, serving %s/taxii2/", ex.address, ex.url)
+	}
 	background, end := context.WithCancel(sh.ctx)
 	defer end()
 	if certs != nil {
 		go certs.Run(background)
 	}
 	go ex.onHangup(background, hangup)
-	return ex.wait(sh.ctx)
+	if err := ex.wait(sh.ctx); err != nil {
+		sh.log.Error("stopped", "reason", err)
+		return errQuiet
+	}
+	sh.log.Info("stopped", "reason", context.Cause(sh.ctx))
+	return nil
 }
 
 // onHangup reads the certificates again for each signal until ctx ends.
@@ -123,9 +145,10 @@ func (c *serveCmd) check() error {
 	if c.Pprof && !loopback(c.AdminListen) {
 		return errors.New("--pprof needs --admin-listen on a loopback address: profiles tell what the server does, and cost it time")
 	}
-	if c.PublicURL == "" && c.ACME != "" {
-		c.PublicURL = "https://" + c.ACME
+	if c.ACME != "" {
+		c.Listen, c.PublicURL = cmp.Or(c.Listen, ":443"), cmp.Or(c.PublicURL, "https://"+c.ACME)
 	}
+	c.Listen = cmp.Or(c.Listen, defaultListen)
 	if c.PublicURL == "" && c.PlainHTTP && !loopback(c.Listen) {
 		return errors.New("--plain-http needs --public-url: clients that are told the address behind the proxy would leave TLS")
 	}
@@ -168,6 +191,7 @@ type exchangeServer struct {
 	log    *slog.Logger
 
 	url      string // as clients reach it
+	address  string // of the listener
 	servers  []*http.Server
 	recorder *audit.Recorder
 	custody  *custody.Service
@@ -182,12 +206,13 @@ func (ex *exchangeServer) start(c *serveCmd) error {
 	if err != nil {
 		return err
 	}
+	ex.address = listener.Addr().String()
 	scheme := "http"
 	if ex.certs != nil {
 		scheme = "https"
 	}
 	if ex.url = strings.TrimSuffix(c.PublicURL, "/"); ex.url == "" {
-		ex.url = scheme + "://" + listener.Addr().String()
+		ex.url = scheme + "://" + ex.address
 	}
 	counters := metrics.New()
 	in := intake.New(ex.store, ex.data, ex.now)

@@ -129,7 +129,7 @@ func (o *operation) begin(ctx context.Context) error {
 		}
 	}
 	o.loaded = true
-	o.runner.log.Info("operation", "id", o.text.ID, "contributions", o.state.Len(), "dur", o.runner.now().Sub(began))
+	o.runner.log.Info("operation", "id", o.text.ID, "contributions", o.state.Len(), "seconds", o.runner.now().Sub(began).Seconds())
 	return nil
 }
 

@@ -215,7 +215,7 @@ func (e *endpoint) account(r *http.Request, w *response, c *caller, took time.Du
 		slog.String("route", e.path),
 		slog.Int("status", w.status),
 		slog.Int64("bytes", w.bytes),
-		slog.Duration("dur", took),
+		slog.Float64("seconds", took.Seconds()),
 	)
 	if c.served.collection != "" {
 		attrs = append(attrs, slog.String("collection", c.served.collection), slog.String("query", r.URL.RawQuery),
