@@ -95,6 +95,9 @@ type Flow struct {
 	OwnerDeletes *bool    `toml:"owner_deletes"`
 	STIXVersions []string `toml:"stix_versions,filled" form:"oneof 2.0 2.1"`
 	UnknownTypes string   `toml:"unknown_types" form:"oneof accept reject"`
+	RefuseCustom bool     `toml:"refuse_custom"`
+	LooseURLs    bool     `toml:"loose_urls"`
+	NewUUIDs     bool     `toml:"new_uuids"`
 }
 
 // Handling says which labels may travel, by flow, and what they mean.

@@ -71,13 +71,16 @@ func TestChildMayNotWiden(t *testing.T) {
 		{"RED recipients", `# handling`, `red_recipients = ["igci:cfc-head", "igci:director"]`, "red_recipients", "handling.red_recipients adds igci:director (dea-2017-panw art. 4)"},
 		{"require", `# in`, `require = ["tlp"]`, "require", "flow.require drops created_by_ref, valid_until (dea-2017-panw art. 3)"},
 		{"STIX versions", `# in`, `stix_versions = ["2.0"]`, "stix_versions", "flow.stix_versions adds 2.0 (dea-2017-panw art. 3)"},
+		{"custom content", `# in`, `refuse_custom = false`, "refuse_custom", "flow.refuse_custom false < true (dea-2017-panw art. 3)"},
+		{"URLs", `# in`, `loose_urls = true`, "loose_urls", "flow.loose_urls true > false (dea-2017-panw art. 3)"},
+		{"UUIDs", `# in`, `new_uuids = true`, "new_uuids", "flow.new_uuids true > false (dea-2017-panw art. 3)"},
 		{"onward", `[quota]`, "[onward]\narticle = \"1\"\nto_kinds = [\"cert\"]\n[quota]", "to_kinds", "onward.to_kinds adds cert (dea-2017-panw art. 5)"},
 		{"leaves as", `[quota]`, "[onward]\narticle = \"1\"\nleaves_as = { red = \"amber\" }\n[quota]", "leaves_as", "onward.leaves_as.red amber < never (dea-2017-panw art. 5)"},
 		{"attribution", `[quota]`, "[attribution]\narticle = \"1\"\nvendors = \"named\"\n[quota]", "vendors", "attribution.vendors named > anonymous (dea-2017-panw art. 6)"},
 		{"personal data", `[quota]`, "[personal_data]\narticle = \"1\"\nforbidden = [\"email-addr\", \"user-account\"]\n[quota]", "forbidden", "personal_data.forbidden drops identity:individual (dea-2017-panw art. 7)"},
 		{"retention", `[quota]`, "[retention]\narticle = \"1\"\nkeep = \"P3Y\"\n[quota]", "keep", "retention.keep P3Y > P2Y (dea-2017-panw art. 8)"},
 	}
-	dea := parse(t, text(t, "dea-2017-panw"))
+	dea := parse(t, edit(t, text(t, "dea-2017-panw"), `require      = ["created_by_ref"`, "refuse_custom = true\n"+`require      = ["created_by_ref"`))
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			src := edit(t, child, tt.old, tt.new)

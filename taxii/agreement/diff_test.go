@@ -60,6 +60,14 @@ func TestDiffTellsEachOrganisation(t *testing.T) {
 		{"require", `"tlp", "valid_until"]`, `"tlp"]`, []string{
 			"palo-alto-networks dea-2017-panw.inbound 3 + sending without valid_until",
 		}},
+		{"custom content refused", `require      = ["created_by_ref"`, "refuse_custom = true\nrequire = [\"created_by_ref\"", []string{
+			"igci dea-2017-panw.inbound 3 - custom content that no extension definition explains",
+			"palo-alto-networks dea-2017-panw.inbound 3 - custom content that no extension definition explains",
+		}},
+		{"URLs and UUIDs", `require      = ["created_by_ref"`, "loose_urls = true\nnew_uuids = true\nrequire = [\"created_by_ref\"", []string{
+			"igci dea-2017-panw.inbound 3 + URLs that lack percent-encoding",
+			"palo-alto-networks dea-2017-panw.inbound 3 + ids with UUIDs of version 6 to 8",
+		}},
 		{"no reading back", `writer_reads = "own"`, `writer_reads = "none"`, []string{
 			"palo-alto-networks dea-2017-panw.inbound 3 - reading back what it sent",
 		}},

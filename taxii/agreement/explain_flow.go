@@ -110,6 +110,15 @@ func (e *explainer) conditions(f *Flow, t Terms) []sentence {
 	if t.UnknownTypes == Reject {
 		say("unknown_types", "Types that STIX does not know are refused")
 	}
+	if t.RefuseCustom {
+		say("refuse_custom", "Custom properties, types and extensions that no extension definition explains are refused")
+	}
+	if t.LooseURLs {
+		say("loose_urls", "URLs may hold what should be percent-encoded, such as spaces")
+	}
+	if t.NewUUIDs {
+		say("new_uuids", "Ids may have UUIDs of version 6 to 8")
+	}
 	say("stix_versions", "They are written in STIX %s", strings.Join(t.STIXVersions, " or "))
 	if len(t.Require) > 0 {
 		say("require", "Each must have %s", enumerate(saying(map[string]string{

@@ -62,6 +62,25 @@ func TestExplainSaysWhatItDoesNotKnow(t *testing.T) {
 	}
 }
 
+func TestExplainSaysWhatIsStricterOrLooserThanTheStandard(t *testing.T) {
+	src := edit(t, text(t, "dea-2017-panw"), `require      = ["created_by_ref"`,
+		"refuse_custom = true\nloose_urls = true\nnew_uuids = true\n"+`require      = ["created_by_ref"`)
+	var b bytes.Buffer
+	if err := parse(t, src).Explain(&b, nil); err != nil {
+		t.Fatal(err)
+	}
+	got := strings.Join(strings.Fields(b.String()), " ")
+	for _, want := range []string{
+		"Custom properties, types and extensions that no extension definition explains are refused",
+		"URLs may hold what should be percent-encoded, such as spaces",
+		"Ids may have UUIDs of version 6 to 8",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in\n%s", want, b.String())
+		}
+	}
+}
+
 func TestExplainTellsParentsApart(t *testing.T) {
 	files, _ := operation(t)
 	find := in(files)

@@ -17,7 +17,7 @@ type limit struct {
 	key   string // in the block; by flow if it ends in ".*"
 	order order
 	value any      // pointer into Terms
-	words []string // of a string or bool, strictest first
+	words []string // the values of a string or bool, lowest first
 }
 
 type order int
@@ -45,6 +45,9 @@ func (t *Terms) limits() []limit {
 		{"flow", "owner_deletes", lower, &t.OwnerDeletes, []string{"false", "true"}},
 		{"flow", "stix_versions", fewer, &t.STIXVersions, nil},
 		{"flow", "unknown_types", lower, &t.UnknownTypes, []string{Reject, Accept}},
+		{"flow", "refuse_custom", higher, &t.RefuseCustom, []string{"false", "true"}},
+		{"flow", "loose_urls", lower, &t.LooseURLs, []string{"false", "true"}},
+		{"flow", "new_uuids", lower, &t.NewUUIDs, []string{"false", "true"}},
 		{"handling", "tlp_max.*", lower, &t.Max, nil},
 		{"handling", "tlp_floor.*", higher, &t.Floor, nil},
 		{"handling", "pap_max.*", lower, &t.PAPMax, []string{"clear", "green", "amber", "red"}},

@@ -33,6 +33,9 @@ type Terms struct {
 	OwnerDeletes bool
 	STIXVersions []string
 	UnknownTypes string // Accept or Reject
+	RefuseCustom bool   // custom content that no extension definition explains is refused
+	LooseURLs    bool   // URLs that only lack percent-encoding are taken
+	NewUUIDs     bool   // ids may have UUIDs of version 6 to 8
 
 	Max, Floor          stix.TLP
 	PAPMax              string    // clear, green, amber or red
@@ -180,6 +183,7 @@ func (a *Agreement) written(f *Flow) Terms {
 		Types: f.ObjectTypes, Require: f.Require, Withhold: f.Withhold, About: f.About,
 		WriterReads: f.WriterReads == "own", OwnerDeletes: f.OwnerDeletes != nil && *f.OwnerDeletes,
 		STIXVersions: f.STIXVersions, UnknownTypes: f.UnknownTypes,
+		RefuseCustom: f.RefuseCustom, LooseURLs: f.LooseURLs, NewUUIDs: f.NewUUIDs,
 		Max: h.Max[f.Name], Floor: h.Floor[f.Name], PAPMax: h.PAPMax[f.Name],
 		Unmarked:            h.Unmarked[f.Name].Default,
 		UnmarkedObservables: h.UnmarkedObservables, UnknownMarking: h.UnknownMarking,

@@ -125,9 +125,12 @@ func (in *Intake) begin(g exchange.Grant) *push {
 		carried:    carried{Carried: g.Carried()},
 		collection: c,
 		receipt:    c.Receipt(now),
-		policy:     validate.Policy{STIX20: slices.Contains(c.Terms.STIXVersions, "2.0")},
-		labels:     exchange.NewLabels(c),
-		spool:      spool{dir: in.dir},
+		policy: validate.Policy{
+			STIX20:       slices.Contains(c.Terms.STIXVersions, "2.0"),
+			RefuseCustom: c.Terms.RefuseCustom, LooseURLs: c.Terms.LooseURLs, NewUUIDs: c.Terms.NewUUIDs,
+		},
+		labels: exchange.NewLabels(c),
+		spool:  spool{dir: in.dir},
 		submission: store.Submission{
 			ID:         uuid.New(),
 			Account:    g.Principal().Account,

@@ -45,6 +45,12 @@ func (r *recorder) Append(ctx context.Context, g exchange.Grant, part store.Part
 // open is an intake over a real store, with the vendor's grant.
 func open(t testing.TB) (in *intake.Intake, s *recorder, g exchange.Grant, dir string) {
 	t.Helper()
+	return openWith(t, "")
+}
+
+// openWith is open with further lines in the vendor's flow.
+func openWith(t testing.TB, lines string) (in *intake.Intake, s *recorder, g exchange.Grant, dir string) {
+	t.Helper()
 	dir = t.TempDir()
 	clock := func() time.Time { return now }
 	b, err := bolt.Open(dir, clock, slog.New(slog.DiscardHandler), 0)
@@ -59,10 +65,11 @@ func open(t testing.TB) (in *intake.Intake, s *recorder, g exchange.Grant, dir s
 	if err != nil {
 		t.Fatal(err)
 	}
+	source := strings.Replace(string(text), "[[flow]]\n", "[[flow]]\n"+lines, 1)
 	d := &exchange.Directory{
 		Centre:        exchange.Centre{ID: "igci", Namespace: "test"},
 		Organisations: map[string]*exchange.Organisation{"igci": {ID: "igci"}, "vendor": {ID: "vendor"}},
-		Agreements:    map[string]*exchange.Deposit{"deal": {ID: "deal", Versions: []exchange.Version{{Source: string(text), Waived: "a test", Signed: &now}}}},
+		Agreements:    map[string]*exchange.Deposit{"deal": {ID: "deal", Versions: []exchange.Version{{Source: source, Waived: "a test", Signed: &now}}}},
 	}
 	policy, err := exchange.NewPolicy(d)
 	if err != nil {
@@ -169,6 +176,39 @@ func TestNothingIsStoredUnlessTheWholePushIsRead(t *testing.T) {
 			}
 			if files, _ := filepath.Glob(filepath.Join(dir, "push-*")); len(files) > 0 {
 				t.Errorf("left behind: %q", files)
+			}
+		})
+	}
+}
+
+// A flow may be stricter or looser than the standard: its keys decide of an
+// object, and the status says why.
+func TestTheFlowDecidesWhatTheStandardLeavesOpen(t *testing.T) {
+	url := `{"type":"url","spec_version":"2.1","id":"url--9f1d0c6e-2b1a-4c3e-8d5f-0123456789ab","value":"https://a.example/b c",` + green + `}`
+	custom := strings.Replace(object(1, 0), `"pattern":`, `"x_acme":1,"pattern":`, 1)
+	uuid7 := strings.Replace(object(1, 0), "-4000-", "-7000-", 1)
+	for name, tt := range map[string]struct{ lines, object, failure string }{
+		"a space in a URL":            {"", url, "R-149 /value: "},
+		"a space where URLs may":      {"loose_urls = true\n", url, ""},
+		"a UUID of version 7":         {"", uuid7, "R-017 /id: "},
+		"version 7 where it may":      {"new_uuids = true\n", uuid7, ""},
+		"a custom property":           {"", custom, ""},
+		"a custom one where none may": {"refuse_custom = true\n", custom, "R-061 /x_acme: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in, _, g, _ := openWith(t, tt.lines)
+			pushed, err := in.Push(t.Context(), g, envelope(tt.object))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var failure taxii.StatusDetail
+			if tt.failure != "" {
+				if err := json.Unmarshal(pushed.Last.Failures, &failure); err != nil {
+					t.Fatalf("%q: %v", pushed.Last.Failures, err)
+				}
+			}
+			if !strings.HasPrefix(failure.Message, tt.failure) || pushed.Status.Successes+pushed.Status.Failures != 1 || (pushed.Status.Failures == 1) != (tt.failure != "") {
+				t.Errorf("%+v, failure %q, want %q", pushed.Status.Counts, failure.Message, tt.failure)
 			}
 		})
 	}
