@@ -10,13 +10,13 @@ import (
 	"comity/taxii/exchange"
 )
 
-// Scanner is what [Each] asks; see [Store].
+// Scanner is the part of a [Reader] that [Each] calls.
 type Scanner interface {
 	Scan(ctx context.Context, g exchange.Grant, q Query) (*Page, error)
 }
 
-// Each calls f with every object that q finds, page by page: the pages are those of
-// one walk, so what is added meanwhile may or may not be among them.
+// Each calls f with every object that q finds, page by page. An object that is added
+// meanwhile may or may not be among them.
 func Each(ctx context.Context, s Scanner, g exchange.Grant, q Query, f func(*stix.Object, Detail) error) error {
 	q.Limit, q.MaxBytes, q.Detail = 4000, 16<<20, true
 	for {

@@ -18,18 +18,18 @@ const (
 	textBlocked  = "withdrawn by its source, and not taken again until the agreement is reinstated"
 )
 
-// Tally is what became of the items of one part, as far as an engine has gone through
-// them. Each item goes to one of its methods, in the order of the part.
+// Tally collects the outcomes of the items of one part. An engine passes each item to
+// one of its methods, in the order of the part.
 type Tally struct {
-	Now         time.Time // stands for the version of an object that has none and is not taken
+	Now         time.Time // the version in the status of a refused object that states none
 	Counts      Counts
 	Outcomes    Outcomes
 	First, Last time.Time       // date_added of what was added; zero if nothing was
 	Refused     []audit.Subject // of the failures, as the audit entry names them
 }
 
-// NewTally has room for the successes of a part if all its items are added: there is
-// nothing more to say of them.
+// NewTally makes a Tally with room for the successes of a part, if all its items are
+// added without a message.
 func NewTally(now time.Time, items []Item) Tally {
 	n := 0
 	for i := range items {
@@ -40,7 +40,7 @@ func NewTally(now time.Time, items []Item) Tally {
 	return Tally{Now: now, Outcomes: Outcomes{Successes: make([]byte, 0, n)}}
 }
 
-// Refuse counts an item that is refused by itself.
+// Refuse counts an item that was refused before it came to the store.
 func (t *Tally) Refuse(r *Refusal) {
 	t.fail(r.ID, r.Version, r.Message, r.By)
 	t.Counts.Failures += r.More
@@ -54,16 +54,16 @@ func (t *Tally) RefuseBlocked(o *stix.Object) {
 // RefuseType counts an object of a type for which the collection has no room.
 func (t *Tally) RefuseType(o *stix.Object) { t.fail(string(o.ID), t.version(o), textTypes, "types") }
 
-// Known counts an object whose id and version are there, since added, with the same
-// content or with another. Everybody sends the markings of TLP, spelled as their
-// exporter does.
+// Known counts an object whose id and version were added before, at added, with the
+// same content or with another. Other content is a failure, except for objects
+// without versions and the TLP markings, which every exporter spells in its own way.
 func (t *Tally) Known(item *Item, added time.Time, same bool) {
 	o := &item.Object
 	_, standard := stix.MarkingTLP(o.ID)
 	switch none := o.Version().IsZero(); {
 	case same:
 		t.succeed(item, versionText(o, added), textThere)
-	case none || standard: // it has one version for ever
+	case none || standard: // it never gets another version
 		t.succeed(item, versionText(o, added), textConflict)
 	default:
 		t.fail(string(o.ID), o.Version().String(), textConflict, "R-056")
@@ -100,7 +100,7 @@ func (t *Tally) succeed(item *Item, version, message string) {
 	}
 }
 
-// fail says why an object was not taken; by is what the audit entry says of it.
+// fail counts a failure; by is the rule or article that the audit entry names.
 func (t *Tally) fail(id, version, message, by string) {
 	if t.Counts.Failures++; len(t.Refused) < audit.MaxSubjects {
 		t.Refused = append(t.Refused, audit.Subject{ID: id, Reason: by})

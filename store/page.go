@@ -8,9 +8,9 @@ import (
 	"comity/taxii/exchange"
 )
 
-// Query asks for records of one collection. It chooses between those versions
-// of an object that the caller may see and that are of the specification
-// versions asked for; those at the same instant are first or last together.
+// Query asks for records of one collection. It chooses between the versions of an
+// object that the caller may see and that are of the specification versions asked
+// for. Versions at the same instant are first or last together.
 type Query struct {
 	taxii.Match
 	After    time.Time // exclusive; zero: from the beginning
@@ -22,7 +22,7 @@ type Query struct {
 
 // Page is a page of objects.
 type Page struct {
-	Buffer  []byte   // Objects, behind what was in the Buffer of Query.Into
+	Buffer  []byte   // the bytes that were in the Buffer of Query.Into, then Objects
 	Objects []byte   // JSON objects joined by commas
 	Ends    []int    // where each object ends in Objects
 	Added   []int64  // date_added of each object, in µs since 1970
@@ -33,14 +33,14 @@ type Page struct {
 	Standing
 }
 
-// State tells whether a collection changed: by being another one. It is of one
-// start of the store and must not outlive it.
+// State identifies the state of a collection: a collection that has changed has
+// another State. States are not comparable across restarts of the store.
 type State struct {
-	Past uint64 // moves when something is removed, or a version is added to an id that was there
-	End  uint64 // moves when anything is added
+	Past uint64 // changes when a record is removed, or a version is added to an id that was there
+	End  uint64 // changes when any record is added
 }
 
-// Standing says how long a page is what its query is answered with.
+// Standing says how long a page remains the answer to its query.
 type Standing struct {
 	More  bool   // entries follow that the caller may see
 	State State  // of the collection as it was read
@@ -48,24 +48,24 @@ type Standing struct {
 	Until uint32 // Unix second from which retention changes the answer; 0: never
 
 	// HighWater is the last date_added that the collection had ever given when the
-	// page was read: what was added up to then, and nothing else, decided what the
-	// page shows. Zero if nobody knows. Unlike State it outlives a restart.
+	// page was read: the page was chosen from the records that were added up to then.
+	// It is zero if that is not known. Unlike State it outlives a restart.
 	HighWater time.Time
 }
 
 // Holds tells whether the same query has the same answer in that state of the
 // collection, if the same view asks at that Unix second. It may be false although
-// nothing changed, but it is true for a full page, whatever is added behind it.
+// the answer is the same. A full page holds whatever is added behind it.
 func (s *Standing) Holds(now State, at uint32) bool {
 	return now.Past == s.State.Past && (s.More || now.End == s.State.End) && at >= s.Asked && (s.Until == 0 || at < s.Until)
 }
 
-// Clear leaves of a page only its Buffer, and memory to fill.
+// Clear empties a page but for its Buffer, and keeps the memory of its slices.
 func (p *Page) Clear() {
 	*p = Page{Buffer: p.Buffer, Ends: p.Ends[:0], Added: p.Added[:0], Sums: p.Sums[:0], Details: p.Details[:0]}
 }
 
-// Detail is what a record says beside its object.
+// Detail is the part of a record beside its object.
 type Detail struct {
 	DateAdded time.Time
 	Handling  exchange.Handling

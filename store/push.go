@@ -11,20 +11,20 @@ import (
 
 // Item is one object of a push, in the order sent.
 type Item struct {
-	Object   stix.Object // not read if Refused is set, unless it is to be kept apart
+	Object   stix.Object // not read if Refused is set without Quarantine
 	Handling exchange.Handling
-	Warning  string   // what is worth saying although it is taken; "" for nothing
-	Refused  *Refusal // non-nil: named in the status, not stored
+	Warning  string   // goes into the status of an object that is taken; "" for none
+	Refused  *Refusal // non-nil: the object is a failure in the status, and not stored
 }
 
-// Refusal says why an object was not taken. ID and Version are as good as the
-// object allowed: ID may be "objects/<n>", Version may be the time of the push.
+// Refusal says why an object was not taken. If the object has no usable id, ID is
+// "objects/<n>"; if it has no version, Version is the time of the push.
 type Refusal struct {
 	ID, Version, Message string
 
 	By         string // rule or article, for the audit entry: it must not quote what was sent
-	More       int    // how many more objects, beyond the one it names, it stands for
-	Quarantine bool   // keep the object apart, for a person to look at
+	More       int    // number of further objects that this refusal counts for
+	Quarantine bool   // the object goes into quarantine
 }
 
 // Part is a slice of a push, at most 4,000 objects or 4 MiB, unless a single
@@ -62,8 +62,8 @@ type Status struct {
 	Parts int
 }
 
-// Outcomes is what became of one part: JSON objects of taxii.StatusDetail,
-// joined by commas; empty if there are none.
+// Outcomes are the outcomes of the objects of one part: JSON objects of
+// taxii.StatusDetail, joined by commas; empty if there are none.
 type Outcomes struct {
 	Successes, Failures []byte
 	Warnings            []byte // on some of the successes

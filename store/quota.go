@@ -7,8 +7,8 @@ import (
 	"comity/taxii/exchange"
 )
 
-// CheckPushes is TooMany, until midnight (UTC), if the writer of a collection has begun
-// as many pushes today as its agreement allows. now is the time of the push.
+// CheckPushes returns TooMany, until midnight (UTC), if the writer of a collection has
+// begun as many pushes today as its agreement allows. now is the time of the push.
 func CheckPushes(c *exchange.Collection, begun int64, now time.Time) error {
 	most := c.Terms.Quota.PushesPerDay
 	if most == 0 || begun < most {
@@ -19,8 +19,8 @@ func CheckPushes(c *exchange.Collection, begun int64, now time.Time) error {
 	return full
 }
 
-// CheckHeld is TooLarge if so many objects are more than the agreement of a collection
-// lets its writer hold, in all collections that share the limit: see
+// CheckHeld returns TooLarge if the number of objects exceeds what the agreement of a
+// collection lets its writer hold in all collections that share the limit: see
 // [exchange.Collection.Held].
 func CheckHeld(c *exchange.Collection, objects int64) error {
 	most := c.Terms.Quota.ObjectsHeld

@@ -22,8 +22,8 @@ import (
 )
 
 // Store keeps everything. Methods are safe for concurrent use. Errors are
-// taxii.Error where the caller can do something about them. Who needs a part of it
-// takes the interface of that part.
+// taxii.Error where the caller can do something about them. A package that needs
+// only a part takes the interfaces of that part.
 type Store interface {
 	Directory
 	Documents
@@ -36,7 +36,7 @@ type Store interface {
 	Upkeep
 }
 
-// Directory is who takes part: organisations, accounts, tokens, agreements.
+// Directory keeps the organisations, accounts, tokens and agreements.
 type Directory interface {
 	// Generation changes whenever the directory does.
 	Generation(ctx context.Context) (uint64, error)
@@ -48,9 +48,10 @@ type Directory interface {
 	Amend(ctx context.Context, change func(*exchange.Directory) ([]audit.Entry, error)) error
 }
 
-// Documents keeps what is decided beside the directory, by name.
+// Documents keeps decisions that are not part of the directory, as documents with
+// a name: the progress of an operation, for example.
 type Documents interface {
-	// Document is what is kept under a name; nil if there is nothing.
+	// Document is the content of a document; nil if there is none of that name.
 	Document(ctx context.Context, name string) ([]byte, error)
 	// AmendDocument lets change make new content of the old, which is nil if there is
 	// none, and saves it together with the entries that change returns; nil removes the
@@ -61,35 +62,38 @@ type Documents interface {
 
 // Appender takes pushes.
 type Appender interface {
-	// Append adds one part of a push. Each item becomes a record, is known
-	// already, or is refused; the status says which. Records get a date_added
-	// that is a whole millisecond and greater than any the collection ever gave,
-	// in the order in which they become visible. The status can be read once the
-	// last part is in; what Append returns is its head so far, and this part of
-	// it. A part that is in already changes nothing, so an Append of unknown
-	// outcome can be repeated; one out of order is Conflict, one of a push that is
-	// forgotten NotFound. A version that changes what no version may
-	// is taken with a warning. Forbidden without the right
-	// to write; NotFound if the directory has shut the collection; TooMany if the
-	// first part is one push more than the flow's quota allows its writer that
-	// day (UTC), TooLarge if the objects of the part are more than its quota lets it
-	// hold. What is blocked (see Remove) is a failure. Each part commits with its audit
-	// entry.
+	// Append adds one part of a push, and commits it with its audit entry. Each item
+	// becomes a record, is known already, or is refused; the status says which.
+	// Records get a date_added that is a whole millisecond and greater than any the
+	// collection ever gave, in the order in which they become visible.
+	//
+	// Append returns the head of the status so far, and the outcomes of this part. The
+	// status can be read once the last part is in. A part that is in already changes
+	// nothing, so an Append of unknown outcome can be repeated.
+	//
+	// A version that changes a property which no version may change (R-055, R-057,
+	// R-058) is taken with a warning. A blocked object (see Remove) is a failure.
+	//
+	// The codes are Forbidden without the right to write; NotFound if the directory has
+	// shut the collection, or if the push is forgotten; Conflict for a part out of
+	// order; TooMany if the first part is one push more than the flow's quota allows its
+	// writer that day (UTC); TooLarge if the objects of the part are more than its quota
+	// lets it hold.
 	Append(ctx context.Context, g exchange.Grant, part Part) (Status, Outcomes, error)
-	// Rehearse tells what Append would make of all parts of a push, one after the
-	// other, and stores nothing: no record, no status. It may read the parts more
-	// than once. An error they yield is returned as it is.
+	// Rehearse returns the status that Append would give all parts of a push, one after
+	// the other, and stores nothing: no record, no status. It may read the parts more
+	// than once. An error that they yield is returned as it is.
 	Rehearse(ctx context.Context, g exchange.Grant, parts iter.Seq2[Part, error]) (Status, []Outcomes, error)
-	// Labels looks up what is known of objects already in the collection: the
-	// label of the newest version of each that the caller may see, or, if it may
-	// write, that there is. The result is as long as keys.
+	// Labels looks up objects in the collection. For each key it gives the label of the
+	// newest version that the caller may see; a caller that may write also learns that
+	// there is an object which it may not see. The result is as long as keys.
 	Labels(ctx context.Context, g exchange.Grant, keys []stix.Key) ([]exchange.Held, error)
-	// Pushes is how many pushes org has begun on that day (UTC) that count
-	// against the quota of an agreement. Days before its latest may be forgotten.
+	// Pushes is the number of pushes that org has begun on that day (UTC) and that count
+	// against the quota of an agreement. Days before the latest such day may be forgotten.
 	Pushes(ctx context.Context, agreement, org string, day time.Time) (int64, error)
 }
 
-// Statuses keeps what became of each push.
+// Statuses keeps the status of each push.
 type Statuses interface {
 	// Status is the head of a complete status; NotFound if there is none, it
 	// has expired, or account is not the one that pushed.
@@ -108,11 +112,11 @@ type Statuses interface {
 
 // Reader reads collections.
 type Reader interface {
-	// State is where a collection stands; zero if nothing was ever added to it.
+	// State is the state of a collection; zero if nothing was ever added to it.
 	State(ctx context.Context, collection uuid.UUID) (State, error)
 	// Scan is a page of objects, oldest date_added first.
 	Scan(ctx context.Context, g exchange.Grant, q Query) (*Page, error)
-	// Manifest is the same page, described instead of copied.
+	// Manifest is the same page with a description in the place of each object.
 	Manifest(ctx context.Context, g exchange.Grant, q Query) (Manifest, error)
 	// Has tells whether the caller can see any version of an object, of any
 	// specification version.
@@ -124,14 +128,15 @@ type Reader interface {
 
 // Remover removes records.
 type Remover interface {
-	// Remove takes the records that were added to a collection at those dates,
-	// at most 4,000; one that is gone already does not matter. Each leaves a
-	// tombstone. What was removed can be added again, and is then a new record,
-	// unless block keeps the content from coming back. The entry, which says why,
-	// commits with it; its Count, From, To and Collection are set. If none is left,
-	// there is no entry.
+	// Remove removes the records that were added to a collection at those dates, at
+	// most 4,000, and returns their number. A date without a record is passed over.
+	// Each record leaves a tombstone. A removed object can be added again, and is then
+	// a new record, unless block keeps the content from coming back.
+	//
+	// The entry, which says why, commits with the removal; its Count, From, To and
+	// Collection are set. There is no entry if no record was removed.
 	Remove(ctx context.Context, collection uuid.UUID, dates []time.Time, block Block, entry audit.Entry) (int, error)
-	// Unblock lets back in what was blocked under that reason.
+	// Unblock ends all blocks with that reason.
 	Unblock(ctx context.Context, reason string) error
 	// Due counts the records, by collection and day (UTC), whose retention ends
 	// before t. A day is listed once it has begun.
@@ -140,30 +145,29 @@ type Remover interface {
 
 // AuditLog is the chain of audit entries.
 type AuditLog interface {
-	// Record adds entries to the audit chain that stand for themselves.
+	// Record adds entries to the audit chain that belong to no other change.
 	Record(ctx context.Context, entries ...audit.Entry) error
 	// Entries are at most n links of the audit chain with numbers greater than
 	// after, in order.
 	Entries(ctx context.Context, after uint64, n int) ([]audit.Link, error)
-	// ChainHead is the last link of the chain; zero if there is none. Open tells
-	// that a start came after the last stop.
+	// ChainHead is the head of the chain; zero if there is no link.
 	ChainHead(ctx context.Context) (audit.Head, error)
-	// Holders tells who got which of the records that were added to a collection
-	// at those dates, as the delivery and gap entries say: what a recorded query
-	// showed is worked out again, by the versions that were there when it was asked,
-	// so what was superseded since counts. Which versions were there, the entry's
-	// HighWater says. Entries up to number after are not looked at. Nobody is left out;
-	// somebody may be named who missed a version that was superseded between two pages
-	// of one entry. Sorted by account.
+	// Holders lists the accounts that got any of the records which were added to a
+	// collection at those dates, sorted by account. It reads the delivery and gap
+	// entries with numbers greater than after.
+	//
+	// Each recorded query is answered again with the versions that were there when it
+	// was asked, as the entry's HighWater says, so a version that was superseded since
+	// counts. No holder is left out. An account may be listed although it missed a
+	// version that was superseded between two pages of one entry.
 	Holders(ctx context.Context, collection uuid.UUID, dates []time.Time, after uint64) ([]Holder, error)
 }
 
-// Quarantine is the objects that were kept apart.
+// Quarantine keeps refused objects apart, for a person to look at.
 type Quarantine interface {
-	// Quarantined are at most n objects that were kept apart, with numbers
-	// greater than after.
+	// Quarantined are at most n objects in quarantine, with numbers greater than after.
 	Quarantined(ctx context.Context, after uint64, n int) ([]Quarantined, error)
-	// Discard drops one of them; NotFound if there is none. The entry says why.
+	// Discard drops one object; NotFound if there is none. The entry says why.
 	Discard(ctx context.Context, number uint64, entry audit.Entry) error
 }
 
@@ -177,19 +181,19 @@ type Upkeep interface {
 	Check(ctx context.Context, progress func(records int64), fault func(string)) error
 	// Ready is nil while the store can be written to.
 	Ready(ctx context.Context) error
-	// Close waits for what is under way and releases the store.
+	// Close waits for the calls under way and releases the store.
 	Close() error
 }
 
 // Block keeps removed content from coming back: objects that Origin pushes itself, and
 // objects of others that name Origin's Identity as their creator.
 type Block struct {
-	Reason   string // under which it can be ended; "" blocks nothing
+	Reason   string // names the block for Unblock; "" blocks nothing
 	Origin   string // organisation
 	Identity string // STIX identity of Origin, "" if none is known
 }
 
-// Due is how many records of a collection end on a day.
+// Due counts the records of a collection whose retention ends on a day.
 type Due struct {
 	Collection uuid.UUID
 	Day        time.Time
@@ -202,7 +206,7 @@ type Holder struct {
 	IDs          []stix.ID // each once, in the order asked for
 }
 
-// Quarantined is an object that was kept apart.
+// Quarantined is a refused object in quarantine.
 type Quarantined struct {
 	Number     uint64
 	Time       time.Time

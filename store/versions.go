@@ -67,13 +67,14 @@ func SpecText(spec byte) string {
 	return "2.1"
 }
 
-// Version is what choosing between the versions of one id takes.
+// Version describes one version of an object, as far as the choice between the
+// versions of one id depends on it.
 type Version struct {
 	Date     Date
 	Instant  Instant
 	Spec     byte
 	Handling exchange.Handling
-	None     bool // no version of its own
+	None     bool // the object states no version: Instant is its date_added
 }
 
 // Same tells whether v and w are the same version of one id.
@@ -98,9 +99,9 @@ func (v Version) Compare(w Version) int {
 }
 
 // Differs tells whether the version w, next after v in the order of Compare,
-// makes their id a mixed one: somebody who may not see w could still see v, or
-// asks for the versions of one specification. A newer version that is kept for
-// longer does not: whoever comes too late for it does so for the older as well.
+// makes their id a mixed one: a caller may get v in the place of w, because w is
+// hidden from it or of a specification version that it did not ask for. A longer
+// retention of w makes no difference: v is then gone no later than w.
 func (w Version) Differs(v Version) bool {
 	h, i := w.Handling, v.Handling
 	return w.Spec != v.Spec || w.None != v.None || h.TLP != i.TLP || h.Barred != i.Barred || ends(h) < ends(i)
@@ -115,7 +116,7 @@ func ends(h exchange.Handling) uint64 {
 }
 
 // AnyDiffer tells whether an id of these versions, in the order of Compare, is a mixed
-// one: its newest version is not what every caller is to get.
+// one: some callers are to get another version than the newest.
 func AnyDiffer(vs []Version) bool {
 	for i := range vs[1:] {
 		if vs[i+1].Differs(vs[i]) {
@@ -170,11 +171,12 @@ func Narrowed(asked []string, view *exchange.View) []string {
 	return left
 }
 
-// OnlyLast tells whether the newest version is all that is asked for.
+// OnlyLast tells whether the query asks for the newest version and no other.
 func (c *Choice) OnlyLast() bool { return !c.All && !c.First && len(c.At) == 0 }
 
-// Admits tells whether a version is a candidate as far as it alone can say. What
-// is not admitted for the time of the view would not be later.
+// Admits tells whether a version is a candidate, without a look at the others. A
+// version that is past its retention at the time of the view stays so, hence Until
+// counts only the retention of admitted ones.
 func (c *Choice) Admits(spec byte, h exchange.Handling) bool {
 	if !c.View.Sees(h) || c.SpecsSet && !slices.Contains(c.Specs, spec) {
 		return false
@@ -185,11 +187,11 @@ func (c *Choice) Admits(spec byte, h exchange.Handling) bool {
 	return true
 }
 
-// Pick is which of all versions of one id the query means, in one place for
-// all engines: of the versions the caller may see, those of the specification
-// versions asked for, or else of the highest one; of these the first, the last,
-// those at an instant, or all. Versions at the same instant are first or last
-// together. vs is not kept.
+// Pick returns those of all versions of one id that the query asks for. Of the
+// versions that the caller may see, it takes those of the specification versions
+// asked for, or else of the highest one; of these the first, the last, those at an
+// instant, or all. Versions at the same instant are first or last together. vs is
+// not kept.
 func (c *Choice) Pick(vs []Version) []Version {
 	var candidates []Version
 	for _, v := range vs {
