@@ -22,7 +22,9 @@ type AddAccount struct {
 // AddAccount adds it; see [exchange.Directory.AddAccount] for what it refuses.
 func (s *Service) AddAccount(ctx context.Context, by Actor, in AddAccount) (out exchange.Account, err error) {
 	if in.Secret != "" {
-		in.Password = auth.HashPassword(in.Secret)
+		if in.Password, err = auth.HashPassword(in.Secret); err != nil {
+			return out, err
+		}
 	}
 	if err := s.future(in.Expires); err != nil {
 		return out, err
@@ -63,7 +65,9 @@ func (s *Service) EditAccount(ctx context.Context, by Actor, in EditAccount) (ou
 	}
 	var password string
 	if in.Secret != nil {
-		password = auth.HashPassword(*in.Secret)
+		if password, err = auth.HashPassword(*in.Secret); err != nil {
+			return out, err
+		}
 	}
 	err = s.amend(ctx, func(d *exchange.Directory) ([]audit.Entry, error) {
 		account, err := d.Account(in.ID)

@@ -35,6 +35,9 @@ func New(current *exchange.Current, now func() time.Time, keyHeader string) *Aut
 	}
 }
 
+// Headers are those that may carry credentials.
+func (a *Authenticator) Headers() []string { return []string{"Authorization", a.keyHeader} }
+
 // Authenticate finds who sends the request, and the policy of the directory that
 // says so: by a token as Bearer, as Token, as the password of Basic with any user
 // name, or alone in the key header; by account and password as Basic; or by a
@@ -56,17 +59,24 @@ func (a *Authenticator) Authenticate(r *http.Request) (exchange.Principal, *exch
 	if err != nil {
 		return exchange.Principal{}, nil, err
 	}
-	if account != nil && account.Usable(now) {
-		p, works := account.Principal(), false
-		if p.Home, works = newest.Policy.Home(p.Account, now); works {
-			p.Token = token
-			return p, newest.Policy, nil
-		}
+	if p, ok := principal(newest, account, now); ok {
+		p.Token = token
+		return p, newest.Policy, nil
 	}
 	if !given.empty() && !given.basic {
 		a.failures.wait(r.Context(), address(r), strings.ToLower(given.user))
 	}
 	return exchange.Principal{}, nil, taxii.Errorf(taxii.Unauthorized, "these credentials open nothing here")
+}
+
+// principal is who acts through the account, if it may be used now; nil may not.
+func principal(s *exchange.Snapshot, account *exchange.Account, now time.Time) (p exchange.Principal, ok bool) {
+	if account == nil || !account.Usable(now) {
+		return p, false
+	}
+	p = account.Principal()
+	p.Home, ok = s.Policy.Home(p.Account, now)
+	return p, ok
 }
 
 // verify finds the account that the credentials belong to, nil if none, and the
@@ -85,8 +95,8 @@ func (a *Authenticator) verify(r *http.Request, newest *exchange.Snapshot, given
 	}
 	user := strings.ToLower(given.user)
 	account = newest.Directory.Accounts[user]
-	if a.passwords.remembers(account, given.secret) {
-		return account, "", nil
+	if _, ok := principal(newest, account, now); ok && a.passwords.remembers(account, given.secret) {
+		return account, "", nil // of others even the right password costs what a wrong one does
 	}
 	if !a.failures.wait(r.Context(), address(r), user) {
 		return nil, "", errTooMany

@@ -274,7 +274,7 @@ func TestNewTokensAreRandomAndKeptAsDigest(t *testing.T) {
 		}
 		random, err := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(token, "comity_"))
 		if err != nil || len(random) != 32 || !strings.HasPrefix(token, "comity_") || seen[token] {
-			t.Fatalf("token %s: %d octets, %v", token, len(random), err)
+			t.Fatalf("token %s: %d bytes, %v", token, len(random), err)
 		}
 		seen[token] = true
 	}

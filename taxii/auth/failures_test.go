@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"comity/taxii/exchange"
 )
 
 // from is r as it comes from another address.
@@ -87,6 +89,23 @@ func TestGuessesAtOneAccountAreCountedTogether(t *testing.T) {
 	})
 }
 
+// The right password of a disabled account counts as a guess, each time: otherwise a
+// quick refusal would tell that it is right.
+func TestRightPasswordOfADisabledAccountIsAGuess(t *testing.T) {
+	hash()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		took(w, basic("acme/feed", password)) // and is remembered
+		w.amend(func(d *exchange.Directory) { d.Accounts["acme/feed"].Disabled = true })
+		for range 9 {
+			took(w, basic("acme/feed", password))
+		}
+		if got := took(w, basic("acme/feed", password)); got != time.Second {
+			t.Errorf("the right password took %v, want the second that a wrong one takes", got)
+		}
+	})
+}
+
 func TestAFloodWaitsFiveSecondsAndLeavesNoDebt(t *testing.T) {
 	hash()
 	synctest.Test(t, func(t *testing.T) {
@@ -139,14 +158,14 @@ func TestFailuresAreRememberedInLittleMemory(t *testing.T) {
 			took(w, from(basic(strings.Repeat("x", 4<<20)+fmt.Sprint(i), "x"), fmt.Sprintf("192.0.2.%d:1", i)))
 		}
 		if got := heap() - before; got > 8<<20 {
-			t.Errorf("%d octets held for 8 long names", got)
+			t.Errorf("%d bytes held for 8 long names", got)
 		}
 		before = heap()
 		for i := range 50_000 {
 			took(w, from(bearer("wrong"), fmt.Sprintf("10.%d.%d.%d:1", i>>16, i>>8&255, i&255)))
 		}
 		if got := heap() - before; got > 8<<20 {
-			t.Errorf("%d octets held for 50,000 addresses", got)
+			t.Errorf("%d bytes held for 50,000 addresses", got)
 		}
 		runtime.KeepAlive(w)
 	})

@@ -20,7 +20,15 @@ const keyHeader = "X-API-Key"
 const password = "pässwörd:日本"
 
 // hash is made once: it costs what it is meant to cost.
-var hash = sync.OnceValue(func() string { return auth.HashPassword(password) })
+var hash = sync.OnceValue(func() string { return mustHash(password) })
+
+func mustHash(password string) string {
+	hash, err := auth.HashPassword(password)
+	if err != nil {
+		panic(err)
+	}
+	return hash
+}
 
 // source is a directory in memory.
 type source struct {

@@ -12,9 +12,11 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/crypto/argon2"
 
+	"comity/taxii"
 	"comity/taxii/exchange"
 )
 
@@ -25,9 +27,20 @@ const (
 	argonKey    = 32
 )
 
+// minPassword is the length of the shortest password, in characters (NIST SP
+// 800-63B §5.1.1.2).
+const minPassword = 8
+
 // HashPassword makes what the directory keeps of a password: argon2id in the
-// PHC string format.
-func HashPassword(password string) string {
+// PHC string format. A password of fewer than eight characters is Invalid.
+func HashPassword(password string) (string, error) {
+	if utf8.RuneCountInString(password) < minPassword {
+		return "", taxii.Errorf(taxii.Invalid, "a password has at least %d characters", minPassword)
+	}
+	return hashed(password), nil
+}
+
+func hashed(password string) string {
 	var salt [16]byte
 	rand.Read(salt[:])
 	return encodeHash(salt[:], argon(password, salt[:]))
@@ -83,7 +96,7 @@ func newPasswords() *passwords {
 	rand.Read(key)
 	return &passwords{
 		key:      key,
-		decoy:    HashPassword(string(key)),
+		decoy:    hashed(string(key)),
 		turns:    make(chan struct{}, argonAtOnce),
 		verified: map[[32]byte]time.Time{},
 	}

@@ -18,12 +18,20 @@ import (
 )
 
 func TestPasswordsAreKeptAsArgon2id(t *testing.T) {
-	a, b := auth.HashPassword(password), auth.HashPassword(password)
+	a, b := mustHash(password), mustHash(password)
 	if a == b {
 		t.Error("two accounts with one password show it: the salt is missing")
 	}
 	if !strings.HasPrefix(a, "$argon2id$v=19$m=19456,t=2,p=1$") || strings.Contains(a, password) {
 		t.Errorf("hash %s, want argon2id of 19 MiB in two passes", a)
+	}
+}
+
+func TestAShortPasswordIsNotSet(t *testing.T) {
+	for password, taken := range map[string]bool{"": false, "x": false, "1234567": false, "パスワード日本": false, "パスワードは日本": true, "12345678": true} {
+		if _, err := auth.HashPassword(password); (err == nil) != taken || err != nil && taxii.CodeOf(err) != taxii.Invalid {
+			t.Errorf("%q: %v, taken is to be %t", password, err, taken)
+		}
 	}
 }
 
@@ -92,16 +100,16 @@ func TestAChangedPasswordIsForgottenAtOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	changed := auth.HashPassword("new")
+	changed := mustHash("a new one")
 	w.amend(func(d *exchange.Directory) { d.Accounts["acme/person"].Password = changed })
 	if _, _, err := w.Authenticate(basic("acme/person", password)); err == nil {
 		t.Error("the old password is let in")
 	}
-	if _, _, err := w.Authenticate(basic("acme/person", "new")); err != nil {
+	if _, _, err := w.Authenticate(basic("acme/person", "a new one")); err != nil {
 		t.Errorf("the new password: %v", err)
 	}
 	w.amend(func(d *exchange.Directory) { d.Accounts["acme/person"].Password = "" })
-	if _, _, err := w.Authenticate(basic("acme/person", "new")); err == nil {
+	if _, _, err := w.Authenticate(basic("acme/person", "a new one")); err == nil {
 		t.Error("the password is let in after it was taken away")
 	}
 	if _, _, err := w.Authenticate(basic("acme/feed", password)); err != nil {

@@ -75,7 +75,7 @@ func TestStatusThatCannotBeReadToItsEndIsCutOff(t *testing.T) {
 	}
 	defer answer.Body.Close()
 	if got, err := io.ReadAll(answer.Body); err == nil {
-		t.Errorf("an answer of %d octets that ends as if it were whole", len(got))
+		t.Errorf("an answer of %d bytes that ends as if it were whole", len(got))
 	}
 }
 

@@ -55,7 +55,6 @@ var headersOfAll = []struct {
 }{
 	{"Content-Type", []string{taxii.MediaType}},
 	{"X-Content-Type-Options", []string{"nosniff"}},
-	{"Vary", []string{"Accept, Accept-Encoding, Authorization"}},
 	{"Cache-Control", []string{"private, no-cache"}},
 }
 
@@ -73,6 +72,7 @@ func (e *endpoint) serve(w http.ResponseWriter, r *http.Request, row *route) {
 	for _, h := range headersOfAll {
 		header[h.name] = h.value
 	}
+	header["Vary"] = s.vary
 	if apart := start.Sub(c.now); apart.Abs() > time.Second { // else net/http's is as good
 		header.Set("Date", c.now.UTC().Format(http.TimeFormat))
 	}

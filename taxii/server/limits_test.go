@@ -21,7 +21,7 @@ import (
 	"comity/taxii/exchange"
 )
 
-// line is a connection on which a test writes octet by octet.
+// line is a connection on which a test writes byte by byte.
 type line struct {
 	net.Conn
 	w  *world
@@ -232,7 +232,7 @@ func TestMaxContentLengthIsExact(t *testing.T) {
 			body += strings.Repeat(" ", tt.size-len(body))
 			a := send(body)
 			if a.status != tt.want {
-				t.Errorf("%d octets %s: %s, want %d", tt.size, name, a, tt.want)
+				t.Errorf("%d bytes %s: %s, want %d", tt.size, name, a, tt.want)
 			}
 			stored := 404
 			if tt.want == 202 {
@@ -359,7 +359,7 @@ func TestRefusalsAreShort(t *testing.T) {
 		strings.Replace(indicator(1, 0), stamp(0)+`","pattern"`, long+`","pattern"`, 1),
 		`{"type":"`+long+`","id":"`+long+`"}`, `{"`+long+`":1}`)).want(202)
 	if status := decode[taxii.Status](a); status.FailureCount != 3 || len(a.body) > 5000 {
-		t.Errorf("%d failures in %d octets", status.FailureCount, len(a.body))
+		t.Errorf("%d failures in %d bytes", status.FailureCount, len(a.body))
 	}
 }
 

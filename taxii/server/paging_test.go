@@ -349,7 +349,7 @@ func TestLargeObjectsMakeSmallPages(t *testing.T) {
 	for _, page := range vendor.walk(c+"objects/", "") {
 		counts = append(counts, len(page.envelope().Objects))
 		if len(page.body) > 17<<20 {
-			t.Errorf("a page of %d octets", len(page.body))
+			t.Errorf("a page of %d bytes", len(page.body))
 		}
 	}
 	if !slices.Equal(counts, []int{3, 1}) {

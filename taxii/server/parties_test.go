@@ -78,7 +78,7 @@ unmarked = { reports = "default:green", warnings = "default:green", drop = "defa
 red_recipients = ["bureau:chief"]
 `
 
-// bounded has limits: five objects and 4,096 octets a push. Nobody but its
+// bounded has limits: five objects and 4,096 bytes a push. Nobody but its
 // parties knows of bounded.in.
 const bounded = heading + `
 id      = "bounded"
@@ -181,7 +181,13 @@ func digest(token string) string {
 const password = "correct:horse éß"
 
 // loginHash is worked out once: it is meant to take long.
-var loginHash = sync.OnceValue(func() string { return auth.HashPassword(password) })
+var loginHash = sync.OnceValue(func() string {
+	hash, err := auth.HashPassword(password)
+	if err != nil {
+		panic(err)
+	}
+	return hash
+})
 
 // clientCA signs one client certificate, bureau/card's.
 var clientCA = newCA()

@@ -52,7 +52,7 @@ func TestEveryFamilyOfObjectsIsTaken(t *testing.T) {
 	}
 }
 
-// What a client sends comes back octet for octet, but for whitespace between
+// What a client sends comes back byte for byte, but for whitespace between
 // tokens.
 func TestObjectsComeBackAsSent(t *testing.T) {
 	odd := strings.Join([]string{

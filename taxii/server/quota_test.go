@@ -12,7 +12,7 @@ import (
 )
 
 // limited is an agreement that limits everything: a day has three pushes, a push
-// four objects and 4,096 octets, all held is six, and a sighting counts for a
+// four objects and 4,096 bytes, all held is six, and a sighting counts for a
 // day. Two flows share the limits.
 const limited = `
 format  = "exchange-agreement/1"
@@ -131,7 +131,7 @@ func TestSizeOfAPush(t *testing.T) {
 	feed := w.as("vendor/feed")
 	tests := []struct{ name, body, want string }{
 		{"objects", envelopeOf(indicators(1, 5)...), "article 11: more than 4 objects in one push"},
-		{"octets", envelopeOf(indicator(1, 0, `"name":"`+strings.Repeat("x", 4096)+`"`)), "article 11: a push has at most 4096 bytes"},
+		{"bytes", envelopeOf(indicator(1, 0, `"name":"`+strings.Repeat("x", 4096)+`"`)), "article 11: a push has at most 4096 bytes"},
 	}
 	for _, tt := range tests {
 		for _, query := range []string{"", "?x_dry_run=true"} {

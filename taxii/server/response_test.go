@@ -12,7 +12,7 @@ import (
 )
 
 // One connection takes answers of every size, with and without a body, one after
-// the other: none is late, and none holds octets of another.
+// the other: none is late, and none holds bytes of another.
 func TestAnswersOnOneConnectionDoNotMix(t *testing.T) {
 	w := newWorld(t)
 	t.Run("plain", func(t *testing.T) { answersOnOneConnection(t, w, false) })
@@ -52,7 +52,7 @@ func answersOnOneConnection(t *testing.T, w *world, secure bool) {
 					t.Fatalf("round %d, %s %s: status %d, length %d, %v", round, method, path, response.StatusCode, response.ContentLength, err)
 				}
 				if method == "GET" && string(body) != string(want.body) || method == "HEAD" && len(body) > 0 {
-					t.Errorf("round %d, %s %s: %d octets, which are not those of the page", round, method, path, len(body))
+					t.Errorf("round %d, %s %s: %d bytes, which are not those of the page", round, method, path, len(body))
 				}
 				if strings.Contains(response.Header.Get("Connection"), "close") {
 					t.Errorf("round %d, %s %s: the connection ends", round, method, path)

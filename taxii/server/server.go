@@ -8,6 +8,7 @@ package server
 import (
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -62,6 +63,7 @@ var atOnce = map[string]int{get: 16, post: 16, del: 2}
 type Server struct {
 	Deps
 	config   Config
+	vary     []string            // headers that answers depend on
 	limiters map[string]*limiter // by method
 	memory   *pageMemory
 	pages    *pageCache
@@ -102,6 +104,7 @@ func New(config Config, deps Deps) http.Handler {
 	}
 	s := &Server{
 		Deps: deps, config: config, limiters: map[string]*limiter{},
+		vary:   []string{strings.Join(append([]string{"Accept", "Accept-Encoding"}, deps.Auth.Headers()...), ", ")},
 		memory: newPageMemory(config.PageMemory), pages: newPageCache(config.PageCache),
 		stacks: rate.Sometimes{First: 10, Interval: time.Second},
 	}
