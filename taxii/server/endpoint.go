@@ -3,9 +3,11 @@ package server
 import (
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gorilla/mux"
@@ -39,12 +41,18 @@ type served struct {
 type endpoint struct {
 	server *Server
 	path   string
-	allow  string // methods
+	rows   map[string]*route // by method; none if there is no such path
 	counts *metrics.Route
 }
 
 func (s *Server) endpoint(path string) *endpoint {
-	return &endpoint{server: s, path: path, allow: allowed(path), counts: s.Metrics.Route(path)}
+	return &endpoint{server: s, path: path, rows: map[string]*route{}, counts: s.Metrics.Route(path)}
+}
+
+// allow are the methods of the path (RFC 9110 §10.2.1).
+func (e *endpoint) allow() string {
+	methods := slices.Sorted(maps.Keys(e.rows))
+	return strings.Join(append(methods, http.MethodOptions), ", ")
 }
 
 // headersOfAll are those that every answer has. What one caller may see is nobody
@@ -58,13 +66,8 @@ var headersOfAll = []struct {
 	{"Cache-Control", []string{"private, no-cache"}},
 }
 
-// handler answers the requests of one row, or, if that is nil, those of methods
-// that the endpoint lacks.
-func (e *endpoint) handler(row *route) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { e.serve(w, r, row) })
-}
-
-func (e *endpoint) serve(w http.ResponseWriter, r *http.Request, row *route) {
+// ServeHTTP implements http.Handler.
+func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s, start := e.server, time.Now()
 	c := &caller{path: mux.Vars(r), now: s.Now()}
 	out := newResponse(s, w, r)
@@ -90,16 +93,16 @@ func (e *endpoint) serve(w http.ResponseWriter, r *http.Request, row *route) {
 		}
 		e.account(r, out, c, time.Since(start))
 	}()
-	if err := e.answer(out, r, c, row); err != nil {
+	if err := e.answer(out, r, c); err != nil {
 		s.fail(out, r, err)
 	}
 }
 
 // answer runs the checks in the order of the TAXII checklist: path,
 // credentials, Accept, method, collection, right; then the handler.
-func (e *endpoint) answer(w *response, r *http.Request, c *caller, row *route) error {
-	s := e.server
-	if e.allow == "" {
+func (e *endpoint) answer(w *response, r *http.Request, c *caller) error {
+	s, row := e.server, e.rows[r.Method]
+	if len(e.rows) == 0 {
 		return taxii.Errorf(taxii.NotFound, "there is nothing at this path; discovery is at /taxii2/")
 	}
 	if row == nil || row.action != anyone {
@@ -111,12 +114,12 @@ func (e *endpoint) answer(w *response, r *http.Request, c *caller, row *route) e
 		return taxii.Errorf(taxii.Unacceptable, "this server answers with %s only", taxii.MediaType)
 	}
 	if row == nil {
-		w.Header().Set("Allow", e.allow)
+		w.Header().Set("Allow", e.allow())
 		if r.Method == http.MethodOptions {
 			w.WriteHeader(http.StatusNoContent)
 			return nil
 		}
-		return taxii.Errorf(taxii.NotAllowed, "%s is not for this endpoint, which has %s", r.Method, e.allow)
+		return taxii.Errorf(taxii.NotAllowed, "%s is not for this endpoint, which has %s", r.Method, e.allow())
 	}
 	if c.action = row.action; c.action == anyone {
 		return row.handler(s, w, r, c)

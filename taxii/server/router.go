@@ -3,7 +3,6 @@ package server
 import (
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/gorilla/mux"
@@ -11,26 +10,25 @@ import (
 	"comity/taxii"
 )
 
-// router registers every row of routes with gorilla/mux. Behind the rows of a
-// path stands a route for the methods that it lacks: a caller learns of them only
-// with credentials and an Accept that this server can meet.
+// router registers every path of routes with gorilla/mux, once: its endpoint finds
+// the row of the method. A caller learns which methods a path has only with
+// credentials and an Accept that this server can meet.
 func (s *Server) router() *mux.Router {
 	router := mux.NewRouter().UseEncodedPath().SkipClean(true)
-	seen := map[string]bool{}
-	for _, row := range routes {
-		if seen[row.path] {
-			continue
+	endpoints := map[string]*endpoint{}
+	for i := range routes {
+		row := &routes[i]
+		e := endpoints[row.path]
+		if e == nil {
+			e = s.endpoint(row.path)
+			endpoints[row.path] = e
+			router.Path(row.path).Handler(e)
 		}
-		seen[row.path] = true
-		e := s.endpoint(row.path)
-		for i := range routes {
-			if row := &routes[i]; row.path == e.path {
-				router.Path(row.path).Methods(row.methods()...).Handler(e.handler(row))
-			}
+		for _, method := range row.methods() {
+			e.rows[method] = row
 		}
-		router.Path(row.path).Handler(e.handler(nil))
 	}
-	router.NotFoundHandler = s.endpoint("unknown").handler(nil)
+	router.NotFoundHandler = s.endpoint("unknown")
 	return router
 }
 
@@ -40,22 +38,6 @@ func (r *route) methods() []string {
 		return []string{get, http.MethodHead}
 	}
 	return []string{r.method}
-}
-
-// allowed are the methods of a path (RFC 9110 §10.2.1), "" if there is no such
-// path.
-func allowed(path string) string {
-	var methods []string
-	for i := range routes {
-		if routes[i].path == path {
-			methods = append(methods, routes[i].methods()...)
-		}
-	}
-	if methods == nil {
-		return ""
-	}
-	slices.Sort(methods)
-	return strings.Join(append(methods, http.MethodOptions), ", ")
 }
 
 // plainSlashes gives the router every path as the routes spell it, with single

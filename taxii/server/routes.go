@@ -41,22 +41,22 @@ const (
 	object     = collection + "objects/{object}/"
 )
 
-// routes are those of gorilla/mux, tried in this order: fixed paths come before
-// those that begin with the name of a root.
+// routes are those of gorilla/mux, tried in this order: what is polled comes first,
+// and fixed paths come before those that begin with the name of a root.
 var routes = []route{
-	{get, "/", anyone, (*Server).getBrowserPage, "a page for browsers"},
+	{get, collection + "objects/", readIt, (*Server).getObjects, "5.4"},
+	{post, collection + "objects/", addToIt, (*Server).addObjects, "5.5"},
+	{get, collection + "manifest/", readIt, (*Server).getManifest, "5.3"},
+	{get, object, readIt, (*Server).getObject, "5.6"},
+	{del, object, deleteFromIt, (*Server).deleteObject, "5.7"},
+	{get, object + "versions/", readIt, (*Server).getVersions, "5.8"},
+	{get, collection, openIt, (*Server).getCollection, "5.2"},
+	{get, "/{root}/collections/", account, (*Server).getCollections, "5.1"},
+	{get, "/{root}/status/{status}/", account, (*Server).getStatus, "4.3"},
+	{get, "/{root}/x-handling/", account, (*Server).getHandling, "x-handling"},
 	{get, "/taxii2/", account, (*Server).getDiscovery, "4.1"},
 	{get, "/healthz/", anyone, (*Server).getHealth, "liveness"},
 	{get, "/readyz/", anyone, (*Server).getReadiness, "readiness"},
 	{get, "/{root}/", account, (*Server).getAPIRoot, "4.2"},
-	{get, "/{root}/status/{status}/", account, (*Server).getStatus, "4.3"},
-	{get, "/{root}/collections/", account, (*Server).getCollections, "5.1"},
-	{get, collection, openIt, (*Server).getCollection, "5.2"},
-	{get, collection + "manifest/", readIt, (*Server).getManifest, "5.3"},
-	{get, collection + "objects/", readIt, (*Server).getObjects, "5.4"},
-	{post, collection + "objects/", addToIt, (*Server).addObjects, "5.5"},
-	{get, object, readIt, (*Server).getObject, "5.6"},
-	{del, object, deleteFromIt, (*Server).deleteObject, "5.7"},
-	{get, object + "versions/", readIt, (*Server).getVersions, "5.8"},
-	{get, "/{root}/x-handling/", account, (*Server).getHandling, "x-handling"},
+	{get, "/", anyone, (*Server).getBrowserPage, "a page for browsers"},
 }
