@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"comity/stix"
+	"comity/store/atomicfile"
 	"comity/taxii/admin"
 	"comity/taxii/agreement"
 	"comity/taxii/exchange"
@@ -49,16 +50,11 @@ func (c *agreementNewCmd) Run(sh *shell) error {
 		_, err = sh.document.Write(text)
 		return err
 	}
-	f, err := os.OpenFile(c.Output, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
-		return err
-	}
-	if _, err := f.Write(text); err != nil {
-		f.Close()
+	if err := atomicfile.Create(c.Output, 0o644, func(w io.Writer) error { _, err := w.Write(text); return err }); err != nil {
 		return err
 	}
 	sh.say("%s written; read it, have it signed, then run comity agreement load %s", c.Output, c.Output)
-	return f.Close()
+	return nil
 }
 
 // nobody is the answer that names no organisation and no kind.

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 
 	"comity/stix"
 	"comity/stix/convert"
@@ -57,22 +55,13 @@ func (c *convertCmd) Run(sh *shell) error {
 }
 
 // convert writes to a file, which is whole or not there, or to standard output.
-func (sh *shell) convert(in io.Reader, file string) (convert.Report, error) {
+func (sh *shell) convert(in io.Reader, file string) (report convert.Report, err error) {
 	if file == "" {
 		return convert.Bundle(sh.document, in)
 	}
-	f, err := os.CreateTemp(filepath.Dir(file), ".convert-*")
-	if err != nil {
-		return convert.Report{}, err
-	}
-	defer os.Remove(f.Name())
-	defer f.Close()
-	report, err := convert.Bundle(f, in)
-	if err != nil {
-		return report, err
-	}
-	if err := f.Close(); err != nil {
-		return report, err
-	}
-	return report, os.Rename(f.Name(), file)
+	err = replace(file, func(w io.Writer) error {
+		report, err = convert.Bundle(w, in)
+		return err
+	})
+	return report, err
 }

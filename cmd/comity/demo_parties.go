@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"comity/stix/report"
+	"comity/store/atomicfile"
 	"comity/taxii/admin"
 	"comity/taxii/agreement"
 	"comity/taxii/demo"
@@ -91,7 +93,7 @@ func (p *play) layTables() error {
 	dated := time.Date(2017, 4, 1, 0, 0, 0, 0, time.UTC)
 	for name, text := range map[string]string{"geo-lab.csv": p.scenario.Geo(), "operation-warning.txt": p.scenario.WarningList()} {
 		path := filepath.Join(folder, name)
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		if err := atomicfile.Create(path, 0o600, func(w io.Writer) error { _, err := io.WriteString(w, text); return err }); err != nil {
 			return err
 		}
 		if err := os.Chtimes(path, dated, dated); err != nil {

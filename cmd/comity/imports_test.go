@@ -4,6 +4,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -15,7 +16,7 @@ import (
 // here and a sentence in its commit.
 var edges = map[string][]string{
 	"cmd/comity": {
-		"stix", "stix/convert", "stix/fusion", "stix/pattern", "stix/rawjson", "stix/report", "stix/validate", "store", "store/bolt", "taxii", "taxii/admin", "taxii/admin/http", "taxii/agreement", "taxii/audit", "taxii/auth", "taxii/demo", "taxii/exchange",
+		"stix", "stix/convert", "stix/fusion", "stix/pattern", "stix/rawjson", "stix/report", "stix/validate", "store", "store/atomicfile", "store/bolt", "taxii", "taxii/admin", "taxii/admin/http", "taxii/agreement", "taxii/audit", "taxii/auth", "taxii/demo", "taxii/exchange",
 		"taxii/intake", "taxii/metrics", "taxii/operation", "taxii/server", "taxii/custody", "testdata",
 	},
 	"taxii/server":     {"stix", "store", "taxii", "taxii/audit", "taxii/auth", "taxii/exchange", "taxii/intake", "taxii/metrics", "taxii/custody"},
@@ -27,28 +28,29 @@ var edges = map[string][]string{
 	"taxii/operation": {
 		"stix", "stix/fusion", "stix/rawjson", "stix/report", "store", "taxii", "taxii/agreement", "taxii/audit", "taxii/exchange", "taxii/custody", "taxii/follow",
 	},
-	"cmd/taxiibench":  {"stix", "stix/validate"},
-	"taxii/custody":   {"stix", "store", "taxii", "taxii/agreement", "taxii/audit", "taxii/exchange"},
-	"taxii/follow":    {"taxii/audit"},
-	"taxii/intake":    {"stix", "stix/validate", "store", "taxii", "taxii/exchange"},
-	"taxii/auth":      {"taxii", "taxii/exchange"},
-	"store/bolt":      {"stix", "stix/rawjson", "store", "taxii", "taxii/audit", "taxii/exchange"},
-	"store/storetest": {"stix", "store", "taxii", "taxii/audit", "taxii/exchange"},
-	"store":           {"stix", "taxii", "taxii/audit", "taxii/exchange"},
-	"taxii/audit":     {"stix", "taxii", "taxii/agreement", "taxii/exchange"},
-	"taxii/exchange":  {"stix", "stix/rawjson", "taxii", "taxii/agreement"},
-	"taxii/agreement": {"stix", "taxii"},
-	"taxii/demo":      {"stix"},
-	"taxii/metrics":   {},
-	"taxii":           {},
-	"stix/report":     {"stix", "stix/fusion", "stix/rawjson"},
-	"stix/fusion":     {"stix", "stix/pattern", "stix/rawjson"},
-	"stix/convert":    {"stix", "stix/rawjson", "stix/validate"},
-	"stix/validate":   {"stix", "stix/pattern", "stix/rawjson"},
-	"stix/pattern":    {"stix"},
-	"stix":            {"stix/rawjson"},
-	"stix/rawjson":    {},
-	"testdata":        {},
+	"cmd/taxiibench":   {"stix", "stix/validate"},
+	"taxii/custody":    {"stix", "store", "taxii", "taxii/agreement", "taxii/audit", "taxii/exchange"},
+	"taxii/follow":     {"taxii/audit"},
+	"taxii/intake":     {"stix", "stix/validate", "store", "taxii", "taxii/exchange"},
+	"taxii/auth":       {"taxii", "taxii/exchange"},
+	"store/bolt":       {"stix", "stix/rawjson", "store", "store/atomicfile", "taxii", "taxii/audit", "taxii/exchange"},
+	"store/atomicfile": {},
+	"store/storetest":  {"stix", "store", "taxii", "taxii/audit", "taxii/exchange"},
+	"store":            {"stix", "taxii", "taxii/audit", "taxii/exchange"},
+	"taxii/audit":      {"stix", "taxii", "taxii/agreement", "taxii/exchange"},
+	"taxii/exchange":   {"stix", "stix/rawjson", "taxii", "taxii/agreement"},
+	"taxii/agreement":  {"stix", "taxii"},
+	"taxii/demo":       {"stix"},
+	"taxii/metrics":    {},
+	"taxii":            {},
+	"stix/report":      {"stix", "stix/fusion", "stix/rawjson"},
+	"stix/fusion":      {"stix", "stix/pattern", "stix/rawjson"},
+	"stix/convert":     {"stix", "stix/rawjson", "stix/validate"},
+	"stix/validate":    {"stix", "stix/pattern", "stix/rawjson"},
+	"stix/pattern":     {"stix"},
+	"stix":             {"stix/rawjson"},
+	"stix/rawjson":     {},
+	"testdata":         {},
 }
 
 // TestRoomsImportOnlyWhatTheyMay keeps the map of the project true: nothing
@@ -91,5 +93,28 @@ func TestRoomsImportOnlyWhatTheyMay(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Keys, backups and agreements are whole after a loss of power: package atomicfile
+// writes every file that a command leaves.
+func TestCommandsWriteFilesWhole(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, call := range []string{"os.Create", "os.WriteFile", "os.OpenFile", "os.Rename"} {
+			if strings.Contains(string(text), call) {
+				t.Errorf("%s calls %s", name, call)
+			}
+		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"comity/stix"
 	"comity/stix/report"
+	"comity/store/atomicfile"
 	"comity/taxii/admin"
 	"comity/taxii/operation"
 )
@@ -159,7 +160,7 @@ func (c *reportRenderCmd) write(documents []*report.Document) ([]string, error) 
 		if d.Label >= stix.AmberStrict {
 			mode = 0o600
 		}
-		if err := writeFile(paths[i], mode, func(w io.Writer) error { return write(&printable{to: w}) }); err != nil {
+		if err := atomicfile.Replace(paths[i], mode, func(w io.Writer) error { return write(&printable{to: w}) }); err != nil {
 			return nil, err
 		}
 	}

@@ -4,12 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"strings"
 
+	"comity/store/atomicfile"
 	"comity/taxii/admin"
 )
 
@@ -18,9 +17,6 @@ type backupCmd struct {
 }
 
 func (c *backupCmd) Run(sh *shell) error {
-	if _, err := os.Lstat(c.File); err == nil {
-		return fmt.Errorf("%s exists already", c.File)
-	}
 	client, err := sh.connect()
 	if err != nil {
 		return err
@@ -31,23 +27,13 @@ func (c *backupCmd) Run(sh *shell) error {
 		return err
 	}
 	defer answer.Close()
-	// Under its name there is a whole copy or none.
-	f, err := os.CreateTemp(filepath.Dir(c.File), ".backup-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	defer f.Close()
 	bar := sh.progress(-1, "copying")
 	defer bar.Close()
-	n, err := io.Copy(io.MultiWriter(f, bar), answer)
-	if err != nil {
+	var n int64
+	if err := atomicfile.Create(c.File, 0o600, func(w io.Writer) error {
+		n, err = io.Copy(io.MultiWriter(w, bar), answer)
 		return err
-	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), c.File); err != nil {
+	}); err != nil {
 		return err
 	}
 	return sh.print(map[string]any{"file": c.File, "bytes": n}, func(w io.Writer) {

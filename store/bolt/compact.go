@@ -12,6 +12,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"comity/store/atomicfile"
 	"comity/taxii"
 )
 
@@ -39,7 +40,7 @@ func Compact(ctx context.Context, dir string, wait time.Duration, progress func(
 	if err := compactInto(ctx, old, fresh, path, progress); err != nil {
 		return errors.Join(fmt.Errorf("compact %s: %w", path, err), os.Remove(fresh))
 	}
-	return put(fresh, path)
+	return atomicfile.Rename(fresh, path)
 }
 
 // present is Conflict unless the file has the present layout.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"runtime/debug"
 	"syscall"
 	"time"
@@ -131,22 +130,4 @@ func rewriteMetas(f metaFile, pageSize int) error {
 		return err
 	}
 	return f.Sync()
-}
-
-// put moves a finished file into its place for good: whatever ends the process,
-// there is either what was there before or all of the new one.
-func put(fresh, path string) error {
-	if err := os.Rename(fresh, path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-// syncDir makes the names in a folder durable.
-func syncDir(name string) error {
-	dir, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }

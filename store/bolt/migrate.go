@@ -15,6 +15,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"comity/store/atomicfile"
 	"comity/taxii"
 )
 
@@ -167,7 +168,7 @@ func copyBeforeMigration(db *bbolt.DB, path string, log *slog.Logger) error {
 	}
 	err = db.View(func(tx *bbolt.Tx) error { _, err := tx.WriteTo(f); return err })
 	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = put(to+unfinished, to)
+		err = atomicfile.Rename(to+unfinished, to)
 	}
 	if err != nil {
 		return fmt.Errorf("copy %s before its layout is changed: %w", path, err)

@@ -14,6 +14,7 @@ import (
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 
+	"comity/store/atomicfile"
 	"comity/taxii"
 )
 
@@ -43,7 +44,7 @@ func Restore(ctx context.Context, from, dir string) (err error) {
 	if err := os.Remove(path + journalName); err != nil && !errors.Is(err, os.ErrNotExist) { // of a store that was removed
 		return err
 	}
-	return put(fresh, path)
+	return atomicfile.Rename(fresh, path)
 }
 
 // vacant is Conflict if a store is there.
