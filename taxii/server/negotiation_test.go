@@ -32,7 +32,7 @@ func TestEveryAnswerHasTheOneContentType(t *testing.T) {
 	one := c + "objects/" + id("indicator", 1) + "/"
 	answers = append(answers,
 		vendor.get("/igci/x-handling/").want(200), nobody.get("/healthz").want(200), nobody.get("/readyz").want(200),
-		vendor.get("/").want(404), vendor.get("/igci/nothing/here/").want(404), vendor.get("/nobody/").want(404),
+		vendor.get("/igci/nothing/here/").want(404), vendor.get("/nobody/").want(404),
 		vendor.get(c+"objects/?limit=0").want(400), soc.do("POST", c+"objects/", envelopeOf(indicator(3, 0))).want(403),
 		soc.delete(one).want(403), vendor.do("POST", c+"objects/", "{").want(400), vendor.do("POST", c+"objects/", "{}").want(422),
 		vendor.do("POST", c+"objects/", "{}", header{"Content-Type", "text/plain"}).want(415),
