@@ -50,6 +50,8 @@ type serveCmd struct {
 	IdleTimeout time.Duration   `default:"2m" env:"COMITY_IDLE_TIMEOUT" help:"How long a connection stays open between two requests (default ${default}); longer than that of a proxy in front."`
 	logFlags    `embed:""`
 	tlsFlags    `embed:""`
+
+	connectionFlags `embed:""`
 }
 
 // Run writes everything to the log if that is JSON, the reason of a failure too.
@@ -152,6 +154,12 @@ func (c *serveCmd) check() error {
 	if c.PublicURL == "" && c.PlainHTTP && !loopback(c.Listen) {
 		return errors.New("--plain-http needs --public-url: clients that are told the address behind the proxy would leave TLS")
 	}
+	if c.ProxyProtocol && len(c.TrustedProxy) == 0 {
+		return errors.New("--proxy-protocol needs --trusted-proxy: anybody else could choose an address")
+	}
+	if c.PerAddress < 1 {
+		return errors.New("--connections-per-address is at least 1")
+	}
 	if c.IdleTimeout <= 0 {
 		return errors.New("--idle-timeout is more than 0s")
 	}
@@ -221,17 +229,17 @@ func (ex *exchangeServer) start(c *serveCmd) error {
 	ex.custody = custody.New(ex.store, current, ex.recorder, ex.key, ex.now, ex.log)
 	ex.runner = operation.New(ex.store, current, ex.custody, tables(ex.data), ex.now, ex.log)
 	ex.failed = make(chan error, 4)
-	s := httpServer(ex.log, server.New(server.Config{
+	s := httpServer(ex.log, c.connectionFlags.handler(server.New(server.Config{
 		PublicURL: ex.url, Contact: c.Contact, MaxContentLength: int64(c.MaxContent), DefaultLimit: c.Limit, MaxLimit: c.MaxLimit,
 	}, server.Deps{
 		Store: ex.store, Auth: auth.New(current, ex.now, c.KeyHeader), Intake: in, Recorder: ex.recorder, Custody: ex.custody,
 		Metrics: counters, Log: ex.log, Now: ex.now,
-	}))
+	})))
 	s.IdleTimeout = cmp.Or(c.IdleTimeout, s.IdleTimeout)
 	if ex.certs != nil {
 		s.TLSConfig = ex.certs.serverConfig()
 	}
-	ex.serve(listener, s)
+	ex.serve(c.wrap(listener), s)
 
 	// The store is ours, so a socket that is still there is left over.
 	os.Remove(ex.socket)

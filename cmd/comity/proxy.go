@@ -1,0 +1,143 @@
+package main
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/pires/go-proxyproto"
+)
+
+// connectionFlags say whom connections come from, and how many one address has.
+type connectionFlags struct {
+	TrustedProxy  []netip.Prefix `placeholder:"CIDR" env:"COMITY_TRUSTED_PROXY" help:"Networks of proxies that are believed what address a client has: by X-Forwarded-For, or by --proxy-protocol."`
+	ProxyProtocol bool           `env:"COMITY_PROXY_PROTOCOL" help:"Connections of a --trusted-proxy begin with a header of the PROXY protocol, version 1 or 2."`
+	PerAddress    int            `name:"connections-per-address" default:"512" env:"COMITY_CONNECTIONS_PER_ADDRESS" help:"Connections that one address (IPv6: one /64) has open at a time (default ${default}); those of this machine and of a --trusted-proxy are not counted."`
+}
+
+// trusts tells whether the address belongs to a trusted proxy.
+func (c *connectionFlags) trusts(address netip.Addr) bool {
+	return slices.ContainsFunc(c.TrustedProxy, func(p netip.Prefix) bool { return p.Contains(address) })
+}
+
+// wrap bounds the connections of the listener, and reads their PROXY protocol.
+func (c *connectionFlags) wrap(l net.Listener) net.Listener {
+	l = &boundedListener{
+		Listener: l, most: c.PerAddress, open: map[netip.Prefix]int{},
+		exempt: func(address netip.Addr) bool { return address.IsLoopback() || c.trusts(address) },
+	}
+	if !c.ProxyProtocol {
+		return l
+	}
+	return &proxyproto.Listener{
+		Listener: l, ReadHeaderTimeout: 10 * time.Second,
+		ConnPolicy: func(o proxyproto.ConnPolicyOptions) (proxyproto.Policy, error) {
+			if c.trusts(addressOf(o.Upstream)) {
+				return proxyproto.REQUIRE, nil
+			}
+			return proxyproto.SKIP, nil
+		},
+	}
+}
+
+// handler gives requests that come by a trusted proxy the address of their client:
+// the last one in X-Forwarded-For that is no trusted proxy's.
+func (c *connectionFlags) handler(next http.Handler) http.Handler {
+	if len(c.TrustedProxy) == 0 {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		hops := strings.Split(strings.Join(r.Header["X-Forwarded-For"], ","), ",")
+		address := hostOf(r.RemoteAddr)
+		for c.trusts(address) && len(hops) > 0 {
+			hop := hostOf(strings.TrimSpace(hops[len(hops)-1]))
+			if !hop.IsValid() {
+				break
+			}
+			address, hops = hop, hops[:len(hops)-1]
+		}
+		if address.IsValid() && address != hostOf(r.RemoteAddr) {
+			copied := *r
+			copied.RemoteAddr = netip.AddrPortFrom(address, 0).String()
+			r = &copied
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// hostOf reads an address with or without a port; one that is neither is invalid.
+func hostOf(s string) netip.Addr {
+	if both, err := netip.ParseAddrPort(s); err == nil {
+		return both.Addr().Unmap()
+	}
+	address, _ := netip.ParseAddr(strings.Trim(s, "[]"))
+	return address.Unmap()
+}
+
+// addressOf is the address of one end of a connection, without its port.
+func addressOf(a net.Addr) netip.Addr { return hostOf(a.String()) }
+
+// boundedListener closes the connections that an address opens beyond its bound.
+type boundedListener struct {
+	net.Listener
+	most   int
+	exempt func(netip.Addr) bool
+
+	mu   sync.Mutex // guards open
+	open map[netip.Prefix]int
+}
+
+// Accept implements net.Listener.
+func (l *boundedListener) Accept() (net.Conn, error) {
+	for {
+		conn, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		address := addressOf(conn.RemoteAddr())
+		tcp, ok := conn.(*net.TCPConn)
+		if !ok || l.exempt(address) {
+			return conn, nil
+		}
+		bits := 32
+		if address.Is6() {
+			bits = 64 // a network that one party has
+		}
+		network, _ := address.WithZone("").Prefix(bits)
+		if l.add(network, 1) {
+			return &boundedConn{TCPConn: tcp, release: sync.OnceFunc(func() { l.add(network, -1) })}, nil
+		}
+		conn.Close()
+	}
+}
+
+// add counts n more connections of the network, unless they would be too many.
+func (l *boundedListener) add(network netip.Prefix, n int) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch n += l.open[network]; {
+	case n > l.most:
+		return false
+	case n == 0:
+		delete(l.open, network)
+	default:
+		l.open[network] = n
+	}
+	return true
+}
+
+// boundedConn is a connection that is counted until it is closed.
+type boundedConn struct {
+	*net.TCPConn
+	release func()
+}
+
+// Close implements net.Conn.
+func (c *boundedConn) Close() error {
+	c.release()
+	return c.TCPConn.Close()
+}
