@@ -81,10 +81,13 @@ func (l Link) Entry() (Entry, error) {
 	return e, nil
 }
 
-// Verifier follows a chain from its first link. The zero Verifier is ready.
+// Verifier follows a chain. The zero Verifier begins at its first link.
 type Verifier struct {
 	head Head
 }
+
+// VerifierAfter is a Verifier that begins at the link after head.
+func VerifierAfter(head Head) Verifier { return Verifier{head} }
 
 // Head is where the links so far have led.
 func (v *Verifier) Head() Head { return v.head }

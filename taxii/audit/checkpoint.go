@@ -49,6 +49,9 @@ func Sign(key ed25519.PrivateKey, centre string, head Head, at time.Time) Signed
 	return c
 }
 
+// Head is the head that was signed; Open is not known. That of the zero value is zero.
+func (c SignedCheckpoint) Head() Head { return Head{Number: c.Number, Hash: c.Hash} }
+
 // Check tells whether the signature is that of Key. That Key is the centre's is
 // for the caller to know.
 func (c SignedCheckpoint) Check() error {

@@ -32,6 +32,7 @@ const (
 	Directory  Act = "directory"  // an organisation, account or token was added or changed
 	Notice     Act = "notice"     // the centre told a party something
 	Checkpoint Act = "checkpoint" // the chain was signed up to here
+	Archive    Act = "archive"    // older entries were exported and dropped: Text is the seal, a signed checkpoint of the last of them
 	Report     Act = "report"     // reports and feeds of an operation were drafted, published or reworked
 	Derivation Act = "derivation" // what a contributor sent went into what was published
 	Match      Act = "match"      // what a country flagged is what somebody reported

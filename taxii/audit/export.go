@@ -3,20 +3,17 @@ package audit
 import (
 	"bufio"
 	"crypto/sha256"
+	"encoding/hex"
 	stdjson "encoding/json"
 	"fmt"
 	"hash"
 	"io"
 	"iter"
-	"strings"
 	"time"
 )
 
 // exportFormat is in the first line of every export.
 const exportFormat = "comity-audit/1"
-
-// genesis is the hash before the first link, as the first line says it.
-var genesis = strings.Repeat("0", 2*sha256.Size)
 
 // Header is the first line of an export.
 type Header struct {
@@ -27,17 +24,23 @@ type Header struct {
 	Key       string    `json:"key"`      // public, of the centre: what its checkpoints are signed with
 	Exported  time.Time `json:"exported"` // no later than the moment the links were read
 	Genesis   string    `json:"genesis"`  // hash before the first link; set by Export
+
+	// Seal is of the last entry before the first link, if older entries were archived.
+	Seal SignedCheckpoint `json:"seal,omitzero"`
 }
+
+// genesisAfter is the hash before the first link, as the first line says it.
+func genesisAfter(seal SignedCheckpoint) string { return hex.EncodeToString(seal.Hash[:]) }
 
 // Export writes the chain for one party, a JSON object a line: the header; for
 // each link the entry whole if it is mine, else the digest of its body; and the
 // head they lead to, with the SHA-256 of all lines before. The hashes of the
 // links are left out, since they follow.
 //
-// links are all there are, from the first on. They are verified on their way, so
+// links begin after the seal of the header. They are verified on their way, so
 // a broken chain is not passed on: the error names its first bad entry.
 func Export(w io.Writer, header Header, links iter.Seq2[Link, error], mine func(*Entry) bool) error {
-	header.Format, header.Genesis, header.Exported = exportFormat, genesis, header.Exported.UTC()
+	header.Format, header.Genesis, header.Exported = exportFormat, genesisAfter(header.Seal), header.Exported.UTC()
 	first, err := stdjson.Marshal(header)
 	if err != nil {
 		return fmt.Errorf("export: %w", err)
@@ -48,7 +51,7 @@ func Export(w io.Writer, header Header, links iter.Seq2[Link, error], mine func(
 	if _, err := fmt.Fprintf(out, "%s\n", first); err != nil {
 		return fmt.Errorf("export: %w", err)
 	}
-	var chain Verifier
+	chain := VerifierAfter(header.Seal.Head())
 	for link, err := range links {
 		if err == nil {
 			err = chain.Next(link)

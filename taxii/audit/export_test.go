@@ -165,3 +165,54 @@ func FuzzVerify(f *testing.F) {
 		}
 	})
 }
+
+// What was archived in steps verifies one export after the other, and each export says
+// after which entry it begins.
+func TestExportsOfAnArchivedChainFollowEachOther(t *testing.T) {
+	links, head := twoVendors(t)
+	seal := func(n int) audit.SignedCheckpoint {
+		if n == 0 {
+			return audit.SignedCheckpoint{}
+		}
+		return audit.Sign(centreKey, "igci", audit.Head{Number: uint64(n), Hash: links[n-1].Hash}, after(n))
+	}
+	part := func(from audit.SignedCheckpoint, links ...audit.Link) []byte {
+		h := header("igci")
+		h.Seal = from
+		var b bytes.Buffer
+		if err := audit.Export(&b, h, each(links), func(*audit.Entry) bool { return true }); err != nil {
+			t.Fatal(err)
+		}
+		return b.Bytes()
+	}
+	var parts []audit.Verified
+	for _, p := range [][2]int{{0, 3}, {3, 5}, {5, 8}} {
+		got, err := verify(part(seal(p[0]), links[p[0]:p[1]]...), seal(p[1]), seal(1), seal(p[0]))
+		if err != nil || got.Entries != p[1]-p[0] || got.Head.Number != uint64(p[1]) {
+			t.Fatalf("%v: %+v, %v", p, got, err)
+		}
+		parts = append(parts, got)
+	}
+	if parts[2].Head.Hash != head.Hash {
+		t.Error("the last export does not lead to the head of the chain")
+	}
+	if err := errors.Join(parts[1].Follows(parts[0]), parts[2].Follows(parts[1])); err != nil {
+		t.Error(err)
+	}
+	if parts[2].Follows(parts[0]) == nil || parts[1].Follows(parts[1]) == nil {
+		t.Error("a part that is missing went unseen")
+	}
+
+	foreign := audit.Sign(another(1), "igci", audit.Head{Number: 3, Hash: links[2].Hash}, noon)
+	if _, err := verify(part(foreign, links[3:]...)); err == nil || !strings.Contains(err.Error(), "neither the key of the export") {
+		t.Errorf("a seal of another key: %v", err)
+	}
+	if _, err := verify(bytes.Replace(part(seal(3), links[3:]...), []byte(" 3 "), []byte(" 2 "), 1)); err == nil {
+		t.Error("a seal that was altered went unseen")
+	}
+	h := header("igci")
+	h.Seal = seal(3)
+	if err := audit.Export(new(bytes.Buffer), h, each(links[2:]), linesOf("acme")); err == nil {
+		t.Error("links that do not begin at the seal were exported")
+	}
+}

@@ -19,10 +19,20 @@ import (
 // Verified says what an export proves.
 type Verified struct {
 	Header      Header
-	Entries     int  // of the chain, from the first on
+	Entries     int  // of the chain, from the first on, or from the seal of the header
 	Whole       int  // of them, those that can be read
 	Checkpoints int  // that agree with the chain, each counted once
 	Head        Head // Open is not known
+}
+
+// Follows is nil if the export begins where another one ends.
+func (v Verified) Follows(before Verified) error {
+	seal, end := v.Header.Seal, before.Head
+	if v.Header.Centre != before.Header.Centre || seal.Number != end.Number || seal.Hash != end.Hash {
+		return fmt.Errorf("it begins after entry %d (%x) of %s and so does not follow the one before, which ends with entry %d (%x) of %s",
+			seal.Number, seal.Hash, v.Header.Centre, end.Number, end.Hash, before.Header.Centre)
+	}
+	return nil
 }
 
 // Verify reads what [Export] wrote, anywhere, and works the chain out again. The
@@ -31,7 +41,8 @@ type Verified struct {
 // Every checkpoint of the header's centre that lies inside must agree with the
 // chain, both those given, which witnesses kept, and those that are entries of
 // it. One that is older than the export and beyond its head is an error: the
-// chain was cut. Each must be signed with the header's key or one of keys, which
+// chain was cut. One of an entry that was archived before is not compared: the export
+// with that entry tells. Each, and the seal, must be signed with the header's key or one of keys, which
 // are written as agreement.FormatKey writes them. The header is the exporter's
 // word, so only a key from elsewhere, or a checkpoint, proves whose chain it is.
 func Verify(r io.Reader, checkpoints []SignedCheckpoint, keys ...string) (Verified, error) {
@@ -60,7 +71,8 @@ type examiner struct {
 	found Verified
 
 	chain     Verifier
-	hashes    [][32]byte // hashes[n-1] is that of entry n
+	start     uint64     // number of the entry before the first
+	hashes    [][32]byte // from that of entry start on
 	keys      []string   // a checkpoint may be signed with
 	given     map[uint64][]SignedCheckpoint
 	confirmed map[SignedCheckpoint]bool
@@ -73,7 +85,7 @@ func (v *examiner) at(err error) error {
 	if errors.As(err, &damage) || v.lines.n == 1 {
 		return fmt.Errorf("line %d: %w", v.lines.n, err)
 	}
-	return fmt.Errorf("line %d (entry %d): %w", v.lines.n, v.lines.n-1, err)
+	return fmt.Errorf("line %d (entry %d): %w", v.lines.n, v.start+uint64(v.lines.n-1), err)
 }
 
 func (v *examiner) header(keys []string) error {
@@ -85,8 +97,8 @@ func (v *examiner) header(keys []string) error {
 	if err := json.Unmarshal(line, h, json.RejectUnknownMembers(true)); err != nil || h.Format != exportFormat {
 		return damaged("this is no export of the format %s", exportFormat)
 	}
-	if h.Genesis != genesis {
-		return damaged("the chain does not begin at its first entry")
+	if h.Genesis != genesisAfter(h.Seal) {
+		return damaged("the chain does not begin at its first entry, nor at a seal")
 	}
 	v.sum.Write(line)
 	v.keys = append(slices.Clone(keys), h.Key)
@@ -95,7 +107,15 @@ func (v *examiner) header(keys []string) error {
 			return damaged("%s", err)
 		}
 	}
-	return nil
+	head := h.Seal.Head()
+	v.chain, v.start, v.agreed, v.hashes = VerifierAfter(head), head.Number, head.Number, [][32]byte{head.Hash}
+	if h.Seal == (SignedCheckpoint{}) {
+		return nil
+	}
+	if h.Seal.Centre != h.Centre {
+		return damaged("the seal is of %s, not of %s", h.Seal.Centre, h.Centre)
+	}
+	return v.signed(h.Seal)
 }
 
 // expect checks the signatures of what was given, and sorts it by where it will
@@ -111,7 +131,7 @@ func (v *examiner) expect(checkpoints []SignedCheckpoint) error {
 		}
 		v.given[c.Number] = append(v.given[c.Number], c)
 	}
-	return v.meet(0) // a chain that was still empty
+	return v.meet(v.start)
 }
 
 func (v *examiner) signed(c SignedCheckpoint) error {
@@ -208,11 +228,10 @@ func (v *examiner) recorded(l Link) error {
 // agree tells whether the chain went through c. If it did not, what is bad is
 // since the last checkpoint it did go through.
 func (v *examiner) agree(c SignedCheckpoint) error {
-	var led [32]byte
-	if c.Number > 0 {
-		led = v.hashes[c.Number-1]
+	if c.Number < v.start {
+		return nil // the entry was archived
 	}
-	if led != c.Hash {
+	if v.hashes[c.Number-v.start] != c.Hash {
 		return fmt.Errorf("the chain is not the one that the centre signed at entry %d (%s): entries were altered after entry %d",
 			c.Number, c.Time.Format("2006-01-02 15:04:05"), min(v.agreed, c.Number))
 	}
