@@ -148,10 +148,18 @@ type AuditLog interface {
 	// Record adds entries to the audit chain that belong to no other change.
 	Record(ctx context.Context, entries ...audit.Entry) error
 	// Entries are at most n links of the audit chain with numbers greater than
-	// after, in order.
+	// after, in order. What was archived is not among them.
 	Entries(ctx context.Context, after uint64, n int) ([]audit.Link, error)
 	// ChainHead is the head of the chain; zero if there is no link.
 	ChainHead(ctx context.Context) (audit.Head, error)
+	// Seal is the signed checkpoint of the last link that was archived; zero if none was.
+	Seal(ctx context.Context) (audit.SignedCheckpoint, error)
+	// Archive makes seal the seal, and commits the entry with it. Then it drops the links
+	// up to the seal in as many transactions as it needs, but keeps what Holders needs:
+	// the deliveries and gaps that tell of records that are still there. What a kill
+	// leaves is dropped by the next Archive. Conflict if the chain after the seal before
+	// has no such link.
+	Archive(ctx context.Context, seal audit.SignedCheckpoint, entry audit.Entry) error
 	// Holders lists the accounts that got any of the records which were added to a
 	// collection at those dates, sorted by account. It reads the delivery and gap
 	// entries with numbers greater than after.

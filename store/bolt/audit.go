@@ -56,8 +56,12 @@ func (s *Store) Record(ctx context.Context, entries ...audit.Entry) error {
 // Entries implements store.Store.
 func (s *Store) Entries(ctx context.Context, after uint64, n int) (links []audit.Link, err error) {
 	err = s.view(func(tx *bbolt.Tx) error {
+		seal, err := sealOf(tx.Bucket(bucketMeta))
+		if err != nil {
+			return err
+		}
 		cursor := tx.Bucket(bucketLinks).Cursor()
-		for k, v := cursor.Seek(numberKey(after + 1)); k != nil && len(links) < n; k, v = cursor.Next() {
+		for k, v := cursor.Seek(numberKey(max(after, seal.Number) + 1)); k != nil && len(links) < n; k, v = cursor.Next() {
 			link, err := parseLink(k, v)
 			if err != nil {
 				return err

@@ -10,23 +10,40 @@ import (
 	"comity/taxii/audit"
 )
 
-// chain verifies the audit chain from its first line, and reports the first
-// that is bad; then compares head and delivered with it.
+// chain verifies the audit chain from its first line, or from the seal, and reports the
+// first that is bad; then compares head and delivered with it.
 func (ck *checking) chain() error {
-	delivered := ck.tx.Bucket(bucketDelivered)
-	var verifier audit.Verifier
+	delivered, meta := ck.tx.Bucket(bucketDelivered), ck.tx.Bucket(bucketMeta)
+	seal, err := sealOf(meta)
+	if err != nil {
+		return err
+	}
+	if seal.Number > 0 {
+		if err := seal.Check(); err != nil {
+			ck.fault("audit: the seal: " + err.Error())
+		}
+	}
+	head := parseChainHead(meta.Get(keyChain))
+	begin := seal.Head()
+	begin.Open = head.Open // what the links after the seal do not say, nobody knows
+	verifier := audit.VerifierAfter(begin)
 	deliveries, found := 0, 0
 	if err := ck.tx.Bucket(bucketLinks).ForEach(func(k, v []byte) error {
 		link, err := parseLink(k, v)
 		if err != nil {
 			return err
 		}
-		if err := verifier.Next(link); err != nil {
-			return err
+		if link.Number > seal.Number {
+			if err := verifier.Next(link); err != nil {
+				return err
+			}
 		}
 		e, err := link.Entry()
 		if err != nil {
 			return err
+		}
+		if e.Number != link.Number {
+			ck.fault(fmt.Sprintf("audit: line %d holds line %d", link.Number, e.Number))
 		}
 		if isDelivery(&e) {
 			deliveries++
@@ -39,7 +56,7 @@ func (ck *checking) chain() error {
 	}); err != nil {
 		return err
 	}
-	if head := parseChainHead(ck.tx.Bucket(bucketMeta).Get(keyChain)); head != verifier.Head() {
+	if head != verifier.Head() {
 		ck.fault(fmt.Sprintf("audit: the chain ends at line %d, but not as the head says, which is of line %d", verifier.Head().Number, head.Number))
 	}
 	if err := delivered.ForEachBucket(func(name []byte) error {

@@ -22,6 +22,8 @@ import (
 //	           generation                 of the directory, 8
 //	           status                     number of the last status, 8
 //	           chain                      end of the audit record: number 8, hash 32, open 1
+//	           seal                       signed checkpoint, a line: the audit record up to there
+//	                                      is archived; absent if none is
 //	directory  centre                     JSON
 //	           organisation/<id>          JSON; account/, token/, agreement/, shut/ alike
 //	documents  name                       what is kept under it
@@ -42,7 +44,8 @@ import (
 //	heads      number 8                   of statuses: see appendStatus
 //	parts      number 8, part 4, piece 4  of statuses: successes, failures and warnings, each
 //	                                      behind its length 4, as one zstd frame in pieces
-//	links      number 8                   of the audit record: hash 32, body
+//	links      number 8                   of the audit record: hash 32, body; up to the seal
+//	                                      only deliveries and gaps that Holders needs
 //	delivered/<uuid>  class 1, from 8, number 8   to 8: the deliveries of a collection, and gaps:
 //	                                      see deliveryKey
 //	bars/
@@ -77,6 +80,7 @@ var (
 	keyGeneration = []byte("generation")
 	keyStatus     = []byte("status")
 	keyChain      = []byte("chain")
+	keySeal       = []byte("seal")
 	keyHead       = []byte("head")
 
 	bucketLive  = []byte("live")

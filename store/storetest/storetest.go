@@ -40,6 +40,7 @@ func Run(t *testing.T, open Open) {
 		{"Status", statusTests},
 		{"Audit", auditTests},
 		{"Holders", holderTests},
+		{"Archive", archiveTests},
 		{"Remove", removeTests},
 		{"Retention", retentionTests},
 		{"Quota", quotaTests},

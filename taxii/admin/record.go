@@ -73,19 +73,24 @@ func (s *Service) links(ctx context.Context, after uint64) iter.Seq2[audit.Link,
 
 // ChainChecked is how far a verification of the audit chain has come.
 type ChainChecked struct {
-	Entries uint64 `json:"entries"`         // that follow from each other, from the first on
-	Hash    string `json:"hash,omitempty"`  // of the last of them
-	Fault   string `json:"fault,omitempty"` // the first bad entry, and what is wrong with it
+	Sealed  uint64 `json:"sealed,omitempty"` // entries that were archived before
+	Entries uint64 `json:"entries"`          // that follow from each other, from the first one after these on
+	Hash    string `json:"hash,omitempty"`   // of the last of them
+	Fault   string `json:"fault,omitempty"`  // the first bad entry, and what is wrong with it
 	Done    bool   `json:"done,omitempty"`
 }
 
-// VerifyAudit follows the chain of the store from its first link to its head. It
+// VerifyAudit follows the chain of the store from its first link, or its seal, to its head. It
 // calls report now and then, and at the end with Done set; a fault ends it.
 func (s *Service) VerifyAudit(ctx context.Context, report func(ChainChecked)) error {
-	var chain audit.Verifier
+	seal, err := s.store.Seal(ctx)
+	if err != nil {
+		return err
+	}
+	chain := audit.VerifierAfter(seal.Head())
 	at := func() ChainChecked {
 		head := chain.Head()
-		return ChainChecked{Entries: head.Number, Hash: hex.EncodeToString(head.Hash[:])}
+		return ChainChecked{Sealed: seal.Number, Entries: head.Number - seal.Number, Hash: hex.EncodeToString(head.Hash[:])}
 	}
 	end := func(fault string) error {
 		last := at()
@@ -97,7 +102,12 @@ func (s *Service) VerifyAudit(ctx context.Context, report func(ChainChecked)) er
 	if err != nil {
 		return err
 	}
-	for link, err := range s.links(ctx, 0) {
+	if seal.Number > 0 {
+		if err := seal.Check(); err != nil {
+			return end("the seal: " + err.Error())
+		}
+	}
+	for link, err := range s.links(ctx, seal.Number) {
 		if err != nil {
 			return err
 		}
@@ -136,8 +146,12 @@ func (s *Service) ExportAudit(ctx context.Context, org string, w io.Writer) erro
 	if err != nil {
 		return err
 	}
-	header := audit.Header{Centre: d.Centre.ID, Namespace: d.Centre.Namespace, Party: party.ID, Key: key, Exported: s.now()}
-	return audit.Export(w, header, s.links(ctx, 0), func(e *audit.Entry) bool {
+	seal, err := s.store.Seal(ctx)
+	if err != nil {
+		return err
+	}
+	header := audit.Header{Centre: d.Centre.ID, Namespace: d.Centre.Namespace, Party: party.ID, Key: key, Exported: s.now(), Seal: seal}
+	return audit.Export(w, header, s.links(ctx, seal.Number), func(e *audit.Entry) bool {
 		return e.Act == audit.Checkpoint || e.Concerns(party.ID, policy.Member)
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"comity/taxii"
 	"comity/taxii/audit"
 )
 
@@ -54,4 +55,19 @@ func (s *Service) Checkpoint(ctx context.Context) (out audit.SignedCheckpoint, e
 		}
 	}
 	return out, nil
+}
+
+// Archive seals the audit chain at end, and lets the store drop the links up to there.
+// That they were exported is for the caller to know. by is who asked for it. Conflict
+// without a key, or if the chain did not lead to end.
+func (s *Service) Archive(ctx context.Context, by string, end audit.Head) (seal audit.SignedCheckpoint, err error) {
+	if s.key == nil {
+		return seal, taxii.Errorf(taxii.Conflict, "the data folder has no key of the centre to sign with")
+	}
+	p, _, err := s.policy(ctx)
+	if err != nil {
+		return seal, err
+	}
+	seal = audit.Sign(s.key, p.Centre().ID, end, s.now())
+	return seal, s.store.Archive(ctx, seal, audit.Entry{Act: audit.Archive, Account: by, Org: p.Centre().ID, Text: seal.String()})
 }
