@@ -1,5 +1,10 @@
 package stix
 
+import (
+	"iter"
+	"maps"
+)
+
 // Class is the family of an object type (STIX 2.1 §1.2).
 type Class uint8
 
@@ -30,6 +35,9 @@ var classes = map[string]Class{
 
 	"extension-definition": Meta, "language-content": Meta, "marking-definition": Meta,
 }
+
+// Types are the types of STIX 2.1, in no order.
+func Types() iter.Seq[string] { return maps.Keys(classes) }
 
 // ClassOf is the class of a type of STIX 2.1.
 func ClassOf(typeName string) Class { return classes[typeName] }

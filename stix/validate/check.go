@@ -179,7 +179,11 @@ func (c *checker) string(t *valueType, s []byte) {
 	case binaryValue:
 		c.binary(t, s)
 	case specVersionValue:
-		if string(s) != "2.1" {
+		switch string(s) {
+		case "2.1":
+		case "2.0":
+			c.fault("R-038", `expected "2.1", not "2.0": comity convert makes STIX 2.1 of it`)
+		default:
 			c.fault("R-038", `expected "2.1", not %s`, quote(s))
 		}
 	}

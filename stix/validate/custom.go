@@ -2,8 +2,10 @@ package validate
 
 import (
 	"bytes"
+	"iter"
 	"strconv"
 
+	"comity/stix"
 	"comity/stix/rawjson"
 )
 
@@ -13,9 +15,9 @@ func (c *checker) unknown(t *shape, name []byte, i int) int {
 	case c.container != nil: // entries may be in the form of STIX 2.0
 		return rawjson.SkipValue(c.b, i)
 	case t.class == "extension":
-		c.report(!c.policy.RefuseCustom, "R-069", "no property of %s", t.name)
+		c.report(!c.policy.RefuseCustom, "R-069", "no property of %s%s", t.name, c.meantProperty(t, name))
 	case t.class == "part":
-		c.report(!c.policy.RefuseCustom, "R-061", "no property of the standard's %s", t.name)
+		c.report(!c.policy.RefuseCustom, "R-061", "no property of the standard's %s%s", t.name, c.meantProperty(t, name))
 	default:
 		c.topLevel(t, name)
 	}
@@ -40,12 +42,35 @@ func (c *checker) topLevel(t *shape, name []byte) {
 	switch {
 	case c.facts().explained || t.name == "":
 	case c.policy.RefuseCustom:
-		c.fault("R-061", "no property of %s, and no extension brings it", t.name)
+		c.fault("R-061", "no property of %s, and no extension brings it%s", t.name, c.meantProperty(t, name))
 	case !bytes.HasPrefix(name, []byte("x_")):
-		c.warn("R-061", "custom property without x_ before its name")
+		c.warn("R-061", "custom property without x_ before its name%s", c.meantProperty(t, name))
 	default:
 		c.warn("R-061", "custom property")
 	}
+}
+
+// meantProperty suggests a property of t that may have been mistyped.
+func (c *checker) meantProperty(t *shape, name []byte) string {
+	return c.meant(string(name), func(yield func(string) bool) {
+		for i := range t.properties {
+			if !yield(t.properties[i].name) {
+				return
+			}
+		}
+	})
+}
+
+// meant suggests the name that may have been mistyped, as the end of a message;
+// "" if none is near. No more suggestions are made than findings are kept.
+func (c *checker) meant(name string, known iter.Seq[string]) string {
+	if c.errors+c.warnings >= MaxFindings {
+		return ""
+	}
+	if nearest := stix.Nearest(name, known); nearest != "" {
+		return "; did you mean " + nearest + "?"
+	}
+	return ""
 }
 
 // badName: property names are lower case and start with a letter, and

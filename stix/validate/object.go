@@ -137,9 +137,9 @@ func (c *checker) chooseCustom(extensions []byte, versioned bool) {
 		c.fault("R-062", "%s is no type name: 3 to 250 characters a-z, 0-9 and single hyphens, the first a letter", quote(name))
 	case explained:
 	case c.policy.RefuseCustom:
-		c.fault("R-062", "%s is no type of the standard, and no extension brings it", quote(name))
+		c.fault("R-062", "%s is no type of the standard, and no extension brings it%s", quote(name), c.meant(c.typ, stix.Types()))
 	case !bytes.HasPrefix(name, []byte("x-")):
-		c.warn("R-062", "a custom type without x- before its name")
+		c.warn("R-062", "a custom type without x- before its name%s", c.meant(c.typ, stix.Types()))
 	default:
 		c.warn("R-048", "a custom type: use an extension definition")
 	}

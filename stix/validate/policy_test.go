@@ -2,6 +2,7 @@ package validate_test
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -45,6 +46,22 @@ func TestPolicyMovesTheLevelOfWhatItNames(t *testing.T) {
 		all = validate.Object([]byte(tt.raw), tt.policy)
 		if got := level(all, tt.rule); got != tt.with || tt.with != "error" && !all.Valid() {
 			t.Errorf("%s with the policy: %s, want %s: %v", tt.name, got, tt.with, all)
+		}
+	}
+}
+
+// A mistyped name is taken for a custom one, so the finding says what may have
+// been meant.
+func TestFindingSaysWhichNameMayHaveBeenMistyped(t *testing.T) {
+	for raw, want := range map[string]string{
+		strings.Replace(head, `"tool"`, `"tol"`, 1) + `}`:                                       "R-062 /type: a custom type without x- before its name; did you mean tool?",
+		head + `,"descripton":"a"}`:                                                             "R-061 /descripton: custom property without x_ before its name; did you mean description?",
+		head + `,"kill_chain_phases":[{"kill_chain_name":"a","phase_name":"b","phase_nam":1}]}`: "R-061 /kill_chain_phases/0/phase_nam: no property of the standard's kill-chain-phase; did you mean phase_name?",
+		head + `,"acme":1}`: "R-061 /acme: custom property without x_ before its name",
+	} {
+		all := validate.Object([]byte(raw), validate.Policy{})
+		if !slices.ContainsFunc(all, func(f validate.Finding) bool { return f.String() == want }) {
+			t.Errorf("%s\ngot  %v\nwant %s", raw, all, want)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"comity/stix"
 	"comity/taxii"
 )
 
@@ -79,38 +80,9 @@ func numberComplaint(form string, n int64) string {
 
 // hint suggests the choice nearest to what was written, if one is near.
 func hint(s string, choices []string) string {
-	best, least := "", 3
-	for _, c := range choices {
-		if n := distance(s, c); n < least {
-			best, least = c, n
-		}
-	}
-	if best == "" || len(s) <= least {
+	nearest := stix.Nearest(s, slices.Values(choices))
+	if nearest == "" {
 		return ""
 	}
-	return fmt.Sprintf("; did you mean %s?", best)
-}
-
-// distance is the number of letters to add, drop or change.
-func distance(s, t string) int {
-	if d := len(s) - len(t); d > 2 || d < -2 {
-		return 3 // far enough
-	}
-	row := make([]int, len(t)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(s) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(t) {
-			change := diagonal
-			if s[i] != t[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(t)]
+	return fmt.Sprintf("; did you mean %s?", nearest)
 }

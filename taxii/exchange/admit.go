@@ -18,12 +18,14 @@ func (c *Collection) Admits(o *stix.Object) (reason, by string) {
 		return "", ""
 	case !slices.Contains(t.STIXVersions, o.Spec) && o.Spec == "2.0" && !o.Has("spec_version"):
 		return c.refuse("stix_versions", "no spec_version, so this is taken for STIX 2.0 (R-038), which flow %s does not take: add \"spec_version\":\"2.1\" if it is that, or comity convert it", c.Flow)
+	case !slices.Contains(t.STIXVersions, o.Spec) && o.Spec == "2.0":
+		return c.refuse("stix_versions", "STIX 2.0 is not taken in flow %s: comity convert makes STIX 2.1 of it", c.Flow)
 	case !slices.Contains(t.STIXVersions, o.Spec):
 		return c.refuse("stix_versions", "STIX %s is not taken in flow %s", o.Spec, c.Flow)
 	case t.Types != nil && !slices.Contains(t.Types, o.Type):
-		return c.refuse("object_types", "type %s not in flow %s", o.Type, c.Flow)
+		return c.refuse("object_types", "type %s not in flow %s%s", o.Type, c.Flow, meant(o.Type))
 	case t.UnknownTypes == agreement.Reject && stix.ClassOf(o.Type) == stix.Custom:
-		return c.refuse("unknown_types", "type %s is not of STIX 2.1, and flow %s takes no others", o.Type, c.Flow)
+		return c.refuse("unknown_types", "type %s is not of STIX 2.1, and flow %s takes no others%s", o.Type, c.Flow, meant(o.Type))
 	}
 	for _, property := range t.Require {
 		if mayHave(o.Type, class, property) && !o.Has(property) {
@@ -31,6 +33,15 @@ func (c *Collection) Admits(o *stix.Object) (reason, by string) {
 		}
 	}
 	return "", ""
+}
+
+// meant suggests the type that may have been mistyped, as the end of a reason.
+func meant(typeName string) string {
+	nearest := stix.Nearest(typeName, stix.Types())
+	if nearest == "" || nearest == typeName {
+		return ""
+	}
+	return "; did you mean " + nearest + "?"
 }
 
 // refuse is the reason for a refusal, and the clause behind that term of the

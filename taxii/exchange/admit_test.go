@@ -34,12 +34,14 @@ func TestAdmits(t *testing.T) {
 		{"extension definitions always", types, thing{ID: "extension-definition/e"}, ""},
 		{"language content always", types, thing{ID: "language-content/l"}, ""},
 
-		{"STIX 2.0 where 2.1 is taken", ``, thing{ID: "indicator/i", Extra: old}, "article 3: STIX 2.0 is not taken in flow in"},
+		{"STIX 2.0 where 2.1 is taken", ``, thing{ID: "indicator/i", Extra: old}, "article 3: STIX 2.0 is not taken in flow in: comity convert makes STIX 2.1 of it"},
 		{"STIX 2.0 where both are", both, thing{ID: "indicator/i", Extra: old}, ""},
 		{"STIX 2.1 where both are", both, thing{ID: "indicator/i"}, ""},
 		{"STIX 2.1 where 2.0 is taken", `stix_versions = ["2.0"]`, thing{ID: "url/u"}, "article 3: STIX 2.1 is not taken in flow in"},
-		{"the version before the type", types, thing{ID: "tool/t", Extra: old}, "article 3: STIX 2.0 is not taken in flow in"},
+		{"the version before the type", types, thing{ID: "tool/t", Extra: old}, "article 3: STIX 2.0 is not taken in flow in: comity convert makes STIX 2.1 of it"},
 
+		{"a mistyped type", types, thing{ID: "indicatr/x"}, "article 3: type indicatr not in flow in; did you mean indicator?"},
+		{"a mistyped type where custom objects are refused", `unknown_types = "reject"`, thing{ID: "indicatr/x"}, "article 3: type indicatr is not of STIX 2.1, and flow in takes no others; did you mean indicator?"},
 		{"custom objects refused", `unknown_types = "reject"`, thing{ID: "x-acme/x"}, "article 3: type x-acme is not of STIX 2.1, and flow in takes no others"},
 		{"custom observables refused", `unknown_types = "reject"`, thing{ID: "x-sco/x"}, "article 3: type x-sco is not of STIX 2.1, and flow in takes no others"},
 		{"the standard's types are known", `unknown_types = "reject"`, thing{ID: "x509-certificate/x"}, ""},

@@ -57,8 +57,9 @@ type Held struct {
 // Handling.Until zero; see [Receipt.KeptUntil].
 type Verdict struct {
 	Handling
-	Refused string // "" if it is admitted
-	By      string // the article behind a refusal, "article 4" or "article 4 of dea-x"
+	Refused  string // "" if it is admitted
+	By       string // the article behind a refusal, "article 4" or "article 4 of dea-x"
+	Unmarked bool   // it is refused because it has no TLP label
 }
 
 // NewLabels starts a push into c.
@@ -181,6 +182,7 @@ func (l *Labels) verdict(s strictness, refused string) (v Verdict) {
 		v.TLP = stix.TLP(s.tlp - 1)
 	}
 	v.Barred = s.barred
+	v.Unmarked = refused == "require" || refused == "unmarked"
 	switch refused {
 	case "forged":
 		v.Refused, v.By = l.collection.refuse("tlp_max", "a marking definition with TLP or PAP content must be the standard's own")

@@ -380,8 +380,25 @@ func (p *push) judge(item *store.Item, v exchange.Verdict) {
 	item.Handling.Until = p.receipt.KeptUntil(o)
 	if v.Refused != "" {
 		item.Refused = &store.Refusal{Message: v.Refused, By: v.By}
+		if v.Unmarked {
+			item.Refused.Message += markingsOf(o)
+		}
 		p.name(item.Refused, o)
 	}
+}
+
+// markingsOf names the first markings of an object that has no TLP marking, as
+// the end of a message: one of them may have been taken for a TLP marking.
+func markingsOf(o *stix.Object) string {
+	ids := slices.Concat(o.Markings, o.Granular)
+	if len(ids) == 0 {
+		return ""
+	}
+	text := "; it has"
+	for _, id := range ids[:min(len(ids), 5)] {
+		text += " " + string(id)
+	}
+	return text
 }
 
 // malformed turns the decoder's errors into what the other party may read.

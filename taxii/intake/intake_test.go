@@ -1,6 +1,7 @@
 package intake_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -211,6 +212,27 @@ func TestTheFlowDecidesWhatTheStandardLeavesOpen(t *testing.T) {
 				t.Errorf("%+v, failure %q, want %q", pushed.Status.Counts, failure.Message, tt.failure)
 			}
 		})
+	}
+}
+
+// The writer of an object without TLP marking sees which markings it has instead.
+func TestRefusalForWantOfALabelNamesTheMarkings(t *testing.T) {
+	const statement = "marking-definition--11111111-1111-4111-8111-111111111111"
+	in, _, g, _ := open(t)
+	bare := strings.Replace(object(1, 0), green+",", "", 1)
+	marked := strings.Replace(object(2, 0), green, `"object_marking_refs":["`+statement+`"]`, 1)
+	definition := `{"type":"marking-definition","spec_version":"2.1","id":"` + statement + `","created":"2020-01-01T00:00:00.000Z","definition_type":"statement","definition":{"statement":"Copyright"}}`
+	pushed, err := in.Push(t.Context(), g, envelope(bare, marked, definition))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, line := range bytes.Split(pushed.Last.Failures, []byte(",{")) {
+		if has := bytes.Contains(line, []byte("; it has "+statement+`"`)); !bytes.Contains(line, []byte("no TLP marking")) || has != (i == 1) {
+			t.Errorf("failure %d: %s", i, line)
+		}
+	}
+	if pushed.Status.Failures != 2 {
+		t.Errorf("%+v", pushed.Status.Counts)
 	}
 }
 
