@@ -58,6 +58,9 @@ func what(e audit.Entry) string {
 	if e.Text != "" {
 		add("%s", e.Text)
 	}
+	if e.Remote != "" {
+		add("from %s", e.Remote)
+	}
 	if e.Count > 0 {
 		add("%d counted", e.Count)
 	}

@@ -50,9 +50,10 @@ type Entry struct {
 	// Account is "org/name"; "operator:name(number)" for who ran a command of the operator,
 	// as the machine knows them, or "operator"; "comity" for what nobody asked for.
 	Account string `json:"account,omitempty"`
-	Org     string `json:"org,omitempty"`   // it acted for
-	Home    string `json:"home,omitempty"`  // of a seconded person
-	Token   string `json:"token,omitempty"` // id
+	Org     string `json:"org,omitempty"`    // it acted for
+	Home    string `json:"home,omitempty"`   // of a seconded person
+	Token   string `json:"token,omitempty"`  // id
+	Remote  string `json:"remote,omitempty"` // network address, of a refused login
 
 	Agreement  string `json:"agreement,omitempty"`
 	Article    string `json:"article,omitempty"`

@@ -50,11 +50,15 @@ type Recorder struct {
 	deliveries map[deliveryKey]*delivery   // the newest of those that wait
 	recorded   map[deliveryKey]time.Time   // when deliveries to a reader were last taken over, in the last hour
 	refusals   map[refusalKey]*refusal
+	logins     map[loginKey]*login
 	different  map[second]int // different refusals
 	queries    map[second]int // different queries with a match
 	held       int            // len(uncommitted) as of the last flush
 	bytes      int            // that waiting takes, about
 	heldBytes  int            // that uncommitted takes, about
+
+	loginMinute     int64          // of Unix time, that differentLogins is of
+	differentLogins map[string]int // different refused logins, by address and of all ("")
 }
 
 // pending is a delivery or a refusal that may still grow.
@@ -75,6 +79,7 @@ func New(commit func(context.Context, ...Entry) error, now func() time.Time, log
 		deliveries: map[deliveryKey]*delivery{},
 		recorded:   map[deliveryKey]time.Time{},
 		refusals:   map[refusalKey]*refusal{},
+		logins:     map[loginKey]*login{},
 		different:  map[second]int{},
 		queries:    map[second]int{},
 	}
@@ -224,6 +229,8 @@ func (r *Recorder) takeOver(which func(pending) bool) (taken []pending) {
 			}
 		case *refusal:
 			delete(r.refusals, p.refusalKey)
+		case *login:
+			delete(r.logins, p.loginKey)
 		}
 	}
 	r.waiting, r.held = left, r.held+len(taken)

@@ -41,8 +41,8 @@ func (a *Authenticator) Headers() []string { return []string{"Authorization", a.
 // Authenticate finds who sends the request, and the policy of the directory that
 // says so: by a token as Bearer, as Token, as the password of Basic with any user
 // name, or alone in the key header; by account and password as Basic; or by a
-// verified client certificate. Anything else is Unauthorized, always with the
-// same words, and repeated failures of one address or account are answered late.
+// verified client certificate. Anything else is Unauthorized with a
+// [Refusal], in the same words for all that send credentials, and repeated failures of one address or account are answered late.
 // So is a seconded person's account outside the secondment.
 //
 // A password that was not verified lately waits before it is hashed, if its address
@@ -55,18 +55,25 @@ func (a *Authenticator) Authenticate(r *http.Request) (exchange.Principal, *exch
 	}
 	now := a.now()
 	given := parse(r, a.keyHeader)
-	account, token, err := a.verify(r, newest, given, now)
+	f, err := a.find(r, newest, given, now)
 	if err != nil {
 		return exchange.Principal{}, nil, err
 	}
-	if p, ok := principal(newest, account, now); ok {
-		p.Token = token
-		return p, newest.Policy, nil
+	if f.Reason == "" {
+		if p, ok := principal(newest, f.account, now); ok {
+			p.Token = f.Token
+			return p, newest.Policy, nil
+		}
+		f.Reason = "expired" // the secondment is over
 	}
 	if !given.empty() && !given.basic {
 		a.failures.wait(r.Context(), address(r), strings.ToLower(given.user))
 	}
-	return exchange.Principal{}, nil, taxii.Errorf(taxii.Unauthorized, "these credentials open nothing here")
+	refused := &taxii.Error{Code: taxii.Unauthorized, Msg: "these credentials open nothing here", Err: &f.Refusal}
+	if f.Reason == "none" {
+		refused.Msg = "no credentials were sent"
+	}
+	return exchange.Principal{}, nil, refused
 }
 
 // principal is who acts through the account, if it may be used now; nil may not.
@@ -79,36 +86,76 @@ func principal(s *exchange.Snapshot, account *exchange.Account, now time.Time) (
 	return p, ok
 }
 
-// verify finds the account that the credentials belong to, nil if none, and the
-// id of the token where it is one.
-func (a *Authenticator) verify(r *http.Request, newest *exchange.Snapshot, given credentials, now time.Time) (account *exchange.Account, token string, err error) {
-	if given.secret != "" {
-		if t := newest.Token(sha256.Sum256([]byte(given.secret))); t != nil {
-			if !t.Usable(now) {
-				return nil, "", nil
-			}
-			return newest.Directory.Accounts[t.Account], t.ID, nil
-		}
-	}
-	if !given.basic {
-		return newest.CertificateHolder(given.certificate), "", nil
-	}
-	user := strings.ToLower(given.user)
-	account = newest.Directory.Accounts[user]
-	if _, ok := principal(newest, account, now); ok && a.passwords.remembers(account, given.secret) {
-		return account, "", nil // of others even the right password costs what a wrong one does
-	}
-	if !a.failures.wait(r.Context(), address(r), user) {
-		return nil, "", errTooMany
-	}
-	right, err := a.passwords.verify(r.Context(), account, given.secret)
-	if !right {
-		account = nil
-	}
-	return account, "", err
+// Refusal is why a login was refused, for the log and the audit record. The other party
+// learns only whether it sent credentials.
+type Refusal struct {
+	Reason  string // "none", "unknown", "wrong", "expired", "revoked", "disabled" or "throttled"
+	Remote  string // network address of the caller
+	Account string // "" if there is none of that name
+	Token   string // id, "" if there is none
+}
+
+// Error implements error.
+func (r *Refusal) Error() string { return "login refused: " + r.Reason }
+
+// found is the account that credentials belong to. Without a reason to refuse them it
+// is usable.
+type found struct {
+	account *exchange.Account
+	Refusal
 }
 
 var errTooMany = &taxii.Error{Code: taxii.TooMany, Msg: "too many passwords were tried; try again later", RetryAfter: slowest}
+
+// find finds the account that the credentials belong to.
+func (a *Authenticator) find(r *http.Request, newest *exchange.Snapshot, given credentials, now time.Time) (f found, err error) {
+	f.Remote = address(r)
+	var token *exchange.Token
+	if given.secret != "" {
+		token = newest.Token(sha256.Sum256([]byte(given.secret)))
+	}
+	right := true
+	switch user := strings.ToLower(given.user); {
+	case token != nil:
+		f.Token, f.account = token.ID, newest.Directory.Accounts[token.Account]
+	case !given.basic:
+		f.account = newest.CertificateHolder(given.certificate)
+	default:
+		f.account = newest.Directory.Accounts[user]
+		if _, ok := principal(newest, f.account, now); ok && a.passwords.remembers(f.account, given.secret) {
+			break // of others even the right password costs what a wrong one does
+		}
+		if a.failures.wait(r.Context(), f.Remote, user) {
+			right, err = a.passwords.verify(r.Context(), f.account, given.secret)
+		} else {
+			err = errTooMany
+		}
+	}
+	if f.account != nil {
+		f.Account = f.account.ID()
+	}
+	switch {
+	case err == errTooMany:
+		f.Reason = "throttled"
+		throttled := *errTooMany
+		throttled.Err = &f.Refusal
+		err = &throttled
+	case err != nil:
+	case given.empty():
+		f.Reason = "none"
+	case f.account == nil:
+		f.Reason = "unknown"
+	case !right:
+		f.Reason = "wrong"
+	case token != nil && token.Revoked:
+		f.Reason = "revoked"
+	case f.account.Disabled:
+		f.Reason = "disabled"
+	case !f.account.Usable(now) || token != nil && !token.Usable(now):
+		f.Reason = "expired"
+	}
+	return f, err
+}
 
 // address is the caller's network address without its port.
 func address(r *http.Request) string {

@@ -89,7 +89,8 @@ func TestAPrincipalIsWhatTheAccountIs(t *testing.T) {
 	}
 }
 
-// T-052, T-054: whoever is not let in cannot tell why.
+// T-052, T-054: who sends credentials and is not let in cannot tell why; the operator
+// can.
 func TestEveryRefusalIsTheSame(t *testing.T) {
 	w := newWorld(t)
 	now := time.Now()
@@ -148,9 +149,19 @@ func TestEveryRefusalIsTheSame(t *testing.T) {
 	} {
 		refusals["header: "+name] = with("Authorization", header)
 	}
-	_, _, want := w.Authenticate(with("", ""))
-	if taxii.CodeOf(want) != taxii.Unauthorized {
-		t.Fatalf("no credentials: %v, want Unauthorized", want)
+	reasons := map[string]auth.Refusal{
+		"no credentials":                   {Reason: "none"},
+		"TLS without certificate":          {Reason: "none"},
+		"unknown account":                  {Reason: "unknown"},
+		"wrong password":                   {Reason: "wrong", Account: "acme/feed"},
+		"disabled account":                 {Reason: "disabled", Account: "acme/bare"},
+		"expired account":                  {Reason: "expired", Account: "acme/former"},
+		"unknown token":                    {Reason: "unknown"},
+		"revoked token":                    {Reason: "revoked", Account: "acme/feed", Token: "t2"},
+		"expired token":                    {Reason: "expired", Account: "acme/feed", Token: "t3"},
+		"token of a disabled account":      {Reason: "disabled", Account: "acme/bare", Token: "t4"},
+		"token of an account that is gone": {Reason: "unknown", Token: "t6"},
+		"certificate of nobody":            {Reason: "unknown"},
 	}
 	n := 0
 	for name, r := range refusals {
@@ -158,8 +169,23 @@ func TestEveryRefusalIsTheSame(t *testing.T) {
 			w.Authenticator = auth.New(exchange.NewCurrent(w.source), time.Now, keyHeader) // so that nothing here is slowed down
 		}
 		got, _, err := w.Authenticate(r)
-		if diff := cmp.Diff(want, err); diff != "" {
+		var refused *taxii.Error
+		var refusal *auth.Refusal
+		if !errors.As(err, &refused) || !errors.As(err, &refusal) {
+			t.Fatalf("%s: %v, want a refusal", name, err)
+		}
+		want := taxii.Error{Code: taxii.Unauthorized, Msg: "these credentials open nothing here", Err: refusal}
+		if refusal.Reason == "none" {
+			want.Msg = "no credentials were sent"
+		}
+		if diff := cmp.Diff(want, *refused); diff != "" {
 			t.Errorf("%s: the error differs (-want +got):\n%s", name, diff)
+		}
+		if reason, named := reasons[name]; named {
+			reason.Remote = "192.0.2.1"
+			if diff := cmp.Diff(reason, *refusal); diff != "" {
+				t.Errorf("%s: the reason differs (-want +got):\n%s", name, diff)
+			}
 		}
 		if diff := cmp.Diff(exchange.Principal{}, got); diff != "" {
 			t.Errorf("%s: principal %+v, want none", name, got)

@@ -18,6 +18,7 @@ type Metrics struct {
 	seconds  *prometheus.HistogramVec
 	bytes    *prometheus.CounterVec
 	objects  *prometheus.CounterVec
+	logins   *prometheus.CounterVec
 	served   prometheus.Counter
 }
 
@@ -28,15 +29,17 @@ func New() *Metrics {
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "comity_requests_total", Help: "Requests answered."}, []string{"route", "method", "status"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "comity_request_seconds", Help: "Time from the request line to the last octet of the answer.",
+			Name: "comity_request_seconds", Help: "Time from the request line to the last byte of the answer.",
 			Buckets: prometheus.ExponentialBuckets(0.0005, 4, 9)}, []string{"route", "method"}),
 		bytes: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "comity_response_bytes_total", Help: "Octets of answers, as sent."}, []string{"route"}),
+			Name: "comity_response_bytes_total", Help: "Bytes of answers, as sent."}, []string{"route"}),
 		objects: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "comity_objects_total", Help: "Objects served, accepted and refused."}, []string{"direction"}),
+		logins: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "comity_refused_logins_total", Help: "Requests that could not prove who sends them, by reason."}, []string{"reason"}),
 	}
 	m.served = m.objects.WithLabelValues("out")
-	m.registry.MustRegister(m.requests, m.seconds, m.bytes, m.objects)
+	m.registry.MustRegister(m.requests, m.seconds, m.bytes, m.objects, m.logins)
 	return m
 }
 
@@ -96,6 +99,9 @@ func (m *Metrics) Pushed(accepted, refused int) {
 	m.objects.WithLabelValues("in").Add(float64(accepted))
 	m.objects.WithLabelValues("refused").Add(float64(refused))
 }
+
+// LoginRefused counts a refused login.
+func (m *Metrics) LoginRefused(reason string) { m.logins.WithLabelValues(reason).Inc() }
 
 // Handler answers a scrape.
 func (m *Metrics) Handler() http.Handler {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"comity/taxii/audit"
 	"comity/taxii/auth"
 	"comity/taxii/exchange"
 )
@@ -93,10 +94,12 @@ func TestWrongCredentialsAreRefusedAlike(t *testing.T) {
 		d.Accounts["bureau/clerk"].Expires = &past
 		return nil
 	})
-	want := w.nobody().get("/taxii2/").refused(401)
+	if nothing := w.nobody().get("/taxii2/").refused(401); nothing.Description != "no credentials were sent" {
+		t.Errorf("without credentials: %+v", nothing)
+	}
+	want := w.nobody().get("/taxii2/", basic("bureau/login", "wrong")).refused(401)
 	want.ErrorID = ""
 	for _, h := range []header{
-		basic("bureau/login", "wrong"),
 		basic("bureau/nobody", password),
 		basic("bureau/soc", ""), // has no password at all
 		{"Authorization", "Bearer comity_invented"},
@@ -218,5 +221,21 @@ func TestTLS(t *testing.T) {
 		if roots := decode[discovery](a).APIRoots; !slices.Equal(roots, []string{w.server.URL + "/igci/"}) {
 			t.Errorf("API roots %q", roots)
 		}
+	}
+}
+
+// The operator finds a refused login in the audit record, with its address.
+func TestRefusedLoginIsOnRecord(t *testing.T) {
+	w := newWorld(t)
+	w.nobody().get("/taxii2/", basic("bureau/login", "wrong")).refused(401)
+	found := false
+	for _, e := range w.entries(audit.Refusal) {
+		found = found || e.Remote == "127.0.0.1" && e.Account == "bureau/login" && e.Text == "login: wrong"
+	}
+	if !found {
+		t.Error("the record has no such login")
+	}
+	if !strings.Contains(w.scrape(), `comity_refused_logins_total{reason="wrong"} 1`) {
+		t.Error("the login is not counted")
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/gorilla/mux"
 
 	"comity/taxii"
+	"comity/taxii/auth"
 	"comity/taxii/exchange"
 	"comity/taxii/metrics"
 )
@@ -27,6 +28,8 @@ type caller struct {
 	grant  exchange.Grant // zero unless the path names a collection
 	now    time.Time
 	served served
+
+	refusal *auth.Refusal // of the login, nil if it was none
 }
 
 // served is the part of the log line that tells of objects.
@@ -138,6 +141,10 @@ func (e *endpoint) answer(w *response, r *http.Request, c *caller) error {
 // authenticate finds who sends the request, and the policy in force.
 func (s *Server) authenticate(r *http.Request, c *caller) (err error) {
 	c.Principal, c.policy, err = s.Auth.Authenticate(r)
+	if errors.As(err, &c.refusal) {
+		s.Metrics.LoginRefused(c.refusal.Reason)
+		s.Recorder.RefuseLogin(c.refusal.Remote, c.refusal.Reason, c.refusal.Account, c.refusal.Token)
+	}
 	return err
 }
 
@@ -226,6 +233,10 @@ func (e *endpoint) account(r *http.Request, w *response, c *caller, took time.Du
 	}
 	if c.served.last != "" {
 		attrs = append(attrs, slog.String("last", c.served.last))
+	}
+	if c.refusal != nil {
+		attrs = append(attrs, slog.String("remote", c.refusal.Remote), slog.String("reason", c.refusal.Reason),
+			slog.String("refused_account", c.refusal.Account), slog.String("token", c.refusal.Token))
 	}
 	line.AddAttrs(attrs...)
 	log.Handle(r.Context(), line) // an error has nowhere to go
