@@ -187,7 +187,8 @@ type Upkeep interface {
 	// Check reads everything and reports every fault it finds; progress is
 	// called with the number of records read so far.
 	Check(ctx context.Context, progress func(records int64), fault func(string)) error
-	// Ready is nil while the store can be written to.
+	// Ready is nil while the store can be written to, else Unavailable with the
+	// reason. It writes nothing itself.
 	Ready(ctx context.Context) error
 	// Close waits for the calls under way and releases the store.
 	Close() error

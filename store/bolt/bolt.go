@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
@@ -31,6 +32,8 @@ const FileName = "comity.db"
 // Store is a store.Store. Make one with [Open].
 type Store struct {
 	db         *bbolt.DB
+	path       string
+	file       os.FileInfo // of what db has open
 	now        func() time.Time
 	log        *slog.Logger
 	generation atomic.Uint64
@@ -50,6 +53,8 @@ type Store struct {
 	indexes   map[uuid.UUID]*idIndex
 	states    map[uuid.UUID]store.State // of those that were asked for or written to
 	statuses  *idIndex                  // nil until needed
+	failed    error                     // the first commit that failed, after which there is none; nil: none did
+	full      error                     // of the last commit, if there was no room for it
 }
 
 var _ store.Store = (*Store)(nil)
@@ -60,7 +65,7 @@ var _ store.Store = (*Store)(nil)
 // a copy of it as it was left beside it; one of a newer layout is Conflict.
 func Open(dir string, now func() time.Time, log *slog.Logger, wait time.Duration) (*Store, error) {
 	path := filepath.Join(dir, FileName)
-	db, err := openFile(path, wait)
+	db, err := openSound(path, wait, log)
 	if err != nil {
 		return nil, err
 	}
@@ -70,9 +75,35 @@ func Open(dir string, now func() time.Time, log *slog.Logger, wait time.Duration
 	return start(db, path, now, log)
 }
 
+// openSound is openFile, after it has written a file that is marked into a new one: the
+// disk may not have all of the old one, which is still whole in memory or, if that is
+// lost, does not pass.
+func openSound(path string, wait time.Duration, log *slog.Logger) (*bbolt.DB, error) {
+	db, err := openFile(path, wait)
+	if err != nil {
+		return nil, err
+	}
+	cause, err := os.ReadFile(path + failedName)
+	if errors.Is(err, os.ErrNotExist) {
+		return db, nil
+	}
+	if err == nil {
+		log.Warn("the file of the store could not be written: it is written into a new one", "file", path, "error", strings.TrimSpace(string(cause)))
+		err = rewrite(context.Background(), db, path, nil)
+	}
+	if err := errors.Join(err, db.Close()); err != nil {
+		return nil, fmt.Errorf("%s could not be written when it was used last (%s), nor into a new file now: restore a backup into an empty folder: %w", path, strings.TrimSpace(string(cause)), err)
+	}
+	return openFile(path, wait)
+}
+
 // start makes a store of an open file, which it closes if that fails.
 func start(db *bbolt.DB, path string, now func() time.Time, log *slog.Logger) (*Store, error) {
-	s := &Store{db: db, now: now, log: log, commit: (*bbolt.Tx).Commit, closed: make(chan struct{}), indexes: map[uuid.UUID]*idIndex{}, states: map[uuid.UUID]store.State{}}
+	file, err := os.Stat(path)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	s := &Store{db: db, path: path, file: file, now: now, log: log, commit: (*bbolt.Tx).Commit, closed: make(chan struct{}), indexes: map[uuid.UUID]*idIndex{}, states: map[uuid.UUID]store.State{}}
 	s.committed = sync.NewCond(s.mu.RLocker())
 	s.queue.wake = make(chan struct{}, 1)
 	if err := cmp.Or(s.packing(), s.prepare(path)); err != nil {
@@ -140,7 +171,8 @@ func number(b []byte) uint64 {
 }
 
 // view runs f on the last commit. bbolt shows a commit while its last page is on
-// the way to the disk: then view waits until the commit has returned. bbolt panics
+// the way to the disk: then view waits until the commit has returned, and fails if that
+// commit did, since nobody can say whether the disk has it. bbolt panics
 // where the file is damaged; that becomes an error.
 func (s *Store) view(f func(*bbolt.Tx) error) (err error) {
 	tx, err := s.db.Begin(false)
@@ -149,10 +181,17 @@ func (s *Store) view(f func(*bbolt.Tx) error) (err error) {
 	}
 	defer tx.Rollback()
 	s.mu.RLock()
-	for s.published < tx.ID() {
+	for s.published < tx.ID() && s.failed == nil {
 		s.committed.Wait()
 	}
+	failed := s.failed
+	if s.published >= tx.ID() {
+		failed = nil
+	}
 	s.mu.RUnlock()
+	if failed != nil {
+		return failed
+	}
 	defer recovered(&err)
 	return f(tx)
 }
@@ -191,10 +230,12 @@ func panicked() string {
 // stopped turns the error of a closed file into what a caller can act on.
 func stopped(err error) error {
 	if errors.Is(err, berrors.ErrDatabaseNotOpen) {
-		return taxii.Errorf(taxii.Unavailable, "the store is closed")
+		return errClosed
 	}
 	return err
 }
+
+var errClosed error = taxii.Errorf(taxii.Unavailable, "the store is closed")
 
 // errOvertaken says that the index is ahead of the transaction.
 var errOvertaken = errors.New("overtaken")
@@ -228,12 +269,6 @@ func (s *Store) find(ctx context.Context, keys [][16]byte, pick func() *idIndex,
 			}
 		}
 	}
-}
-
-// Ready is nil while the store can be written to: it commits, without changing
-// anything.
-func (s *Store) Ready(ctx context.Context) error {
-	return s.do(ctx, &job{run: func(w *writeTx) error { w.writes++; return nil }})
 }
 
 // Backup writes a consistent copy of the file.

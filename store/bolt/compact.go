@@ -33,6 +33,12 @@ func Compact(ctx context.Context, dir string, wait time.Duration, progress func(
 	}
 	// Until the new file is in its place: whoever waits for the lock looks again.
 	defer func() { err = errors.Join(err, old.Close()) }()
+	return rewrite(ctx, old, path, progress)
+}
+
+// rewrite puts a copy of the store in the place of the file at path, which old has
+// open.
+func rewrite(ctx context.Context, old *bbolt.DB, path string, progress func(done, total int64)) error {
 	if err := cmp.Or(ctx.Err(), present(old, path)); err != nil {
 		return err
 	}
@@ -40,7 +46,10 @@ func Compact(ctx context.Context, dir string, wait time.Duration, progress func(
 	if err := compactInto(ctx, old, fresh, path, progress); err != nil {
 		return errors.Join(fmt.Errorf("compact %s: %w", path, err), os.Remove(fresh))
 	}
-	return atomicfile.Rename(fresh, path)
+	if err := atomicfile.Rename(fresh, path); err != nil {
+		return err
+	}
+	return unmark(path)
 }
 
 // present is Conflict unless the file has the present layout.

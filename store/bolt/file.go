@@ -99,7 +99,7 @@ func lock(path string, options *bbolt.Options) (db *bbolt.DB, err error) {
 			return nil, errors.Join(cmp.Or(err, err2), db.Close())
 		case os.SameFile(mine, there):
 			if err := rewriteMetas(locked, db.Info().PageSize); err != nil {
-				return nil, errors.Join(err, db.Close())
+				return nil, errors.Join(err, markFailed(path, err), db.Close())
 			}
 			return db, nil
 		}

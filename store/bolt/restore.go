@@ -41,6 +41,9 @@ func Restore(ctx context.Context, from, dir string) (err error) {
 	if err := vacant(path); err != nil {
 		return err
 	}
+	if err := unmark(path); err != nil {
+		return err
+	}
 	if err := os.Remove(path + journalName); err != nil && !errors.Is(err, os.ErrNotExist) { // of a store that was removed
 		return err
 	}

@@ -2,7 +2,6 @@ package bolt
 
 import (
 	"context"
-	"fmt"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -12,7 +11,6 @@ import (
 	"go.etcd.io/bbolt"
 
 	"comity/store"
-	"comity/taxii"
 	"comity/taxii/audit"
 )
 
@@ -50,7 +48,7 @@ func (s *Store) do(ctx context.Context, j *job) error {
 	}
 	j.done = make(chan struct{})
 	if !s.queue.add(j) {
-		return taxii.Errorf(taxii.Unavailable, "the store is closed")
+		return errClosed
 	}
 	select {
 	case <-j.done:
@@ -88,6 +86,12 @@ func (q *queue) close() {
 	defer q.mu.Unlock()
 	q.closed = true
 	q.signal()
+}
+
+func (q *queue) isClosed() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.closed
 }
 
 func (q *queue) signal() {
@@ -170,6 +174,12 @@ type writeTx struct {
 // error means that none of them happened, as far as is known.
 func (s *Store) transact(jobs []*job) (err error) {
 	defer recovered(&err)
+	s.mu.RLock()
+	failed := s.failed
+	s.mu.RUnlock()
+	if failed != nil {
+		return failed
+	}
 	tx, err := s.db.Begin(true)
 	if err != nil {
 		return stopped(err)
@@ -186,14 +196,13 @@ func (s *Store) transact(jobs []*job) (err error) {
 	if w.writes == 0 {
 		return nil
 	}
-	if err := w.flush(); err != nil {
+	if err := firstOf(w.flush(), s.inPlace()); err != nil {
 		return err
 	}
 	id := tx.ID()
 	if err := s.commit(tx); err != nil {
 		tx.Rollback()
-		s.forget()
-		return fmt.Errorf("commit: %w", err)
+		return s.commitFailed(err)
 	}
 	s.publish(id, w)
 	return nil
@@ -250,7 +259,7 @@ func (s *Store) publish(id int, w *writeTx) {
 	if w.generation != 0 {
 		s.generation.Store(w.generation)
 	}
-	s.published = id
+	s.published, s.full = id, nil
 	s.committed.Broadcast()
 }
 

@@ -4,13 +4,17 @@ import (
 	"bufio"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
 	"os"
+	"syscall"
+	"time"
 
 	"comity/stix"
 	"comity/store"
+	"comity/taxii"
 )
 
 // spoolMemory is how much of a push is kept in memory, in bytes. What is longer
@@ -69,13 +73,21 @@ func (s *spool) add(f *spooled) error {
 			return nil
 		}
 		if err := s.spill(); err != nil {
-			return fmt.Errorf("spool: %w", err)
+			return spoolError(err)
 		}
 	}
 	if err := s.write(f); err != nil {
-		return fmt.Errorf("spool: %w", err)
+		return spoolError(err)
 	}
 	return nil
+}
+
+// spoolError is Unavailable if the disk is full.
+func spoolError(err error) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return &taxii.Error{Code: taxii.Unavailable, Msg: "the disk of the server is full", Err: err, RetryAfter: time.Minute}
+	}
+	return fmt.Errorf("spool: %w", err)
 }
 
 // remember keeps f in memory, in blocks: nothing is moved to make room.
@@ -185,7 +197,7 @@ func (s *spool) frames() iter.Seq2[*spooled, error] {
 			}
 		}
 		if err != io.EOF {
-			yield(nil, fmt.Errorf("spool: %w", err))
+			yield(nil, spoolError(err))
 		}
 	}
 }

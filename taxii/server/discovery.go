@@ -32,10 +32,10 @@ func (s *Server) getHealth(w *response, r *http.Request, _ *caller) error {
 	return write(w, r, http.StatusOK, []byte("{}"))
 }
 
-// getReadiness answers 503 while the store cannot be written to.
+// getReadiness answers 503, with the reason, while the store cannot be written to.
 func (s *Server) getReadiness(w *response, r *http.Request, _ *caller) error {
 	if err := s.Store.Ready(r.Context()); err != nil {
-		return &taxii.Error{Code: taxii.Unavailable, Msg: "the store cannot be written to", Err: err}
+		return err
 	}
 	return write(w, r, http.StatusOK, []byte("{}"))
 }
