@@ -1,9 +1,11 @@
 package main
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -21,9 +23,9 @@ import (
 )
 
 // limitCmd serves what the rows compare with, in a process of its own. Every limit is
-// a handler of net/http behind gorilla/mux that does the least that the work needs. The
-// routes are those of TAXII 2.1, since mux tries one after the other: the root names the
-// limit, and the collection is its argument.
+// a handler of net/http behind gorilla/mux that does the least that the work needs, and
+// answers with the headers of comity. The root of the path names the limit, and the
+// collection is its argument.
 type limitCmd struct {
 	Listen string `required:""`
 	Dir    string `required:"" help:"The folder of the rows."`
@@ -35,19 +37,16 @@ func (c *limitCmd) Run(sh *shell) error {
 		return err
 	}
 	router := mux.NewRouter().UseEncodedPath().SkipClean(true)
-	for _, path := range []string{
-		"/taxii2/", "/{root}/", "/{root}/status/{status}/", "/{root}/collections/", "/{root}/collections/{collection}/",
-		"/{root}/collections/{collection}/manifest/",
-	} {
-		router.Handle(path, http.NotFoundHandler()).Methods("GET")
-	}
 	limits := map[string]http.HandlerFunc{
 		"same-bytes": s.getSameBytes, "304": s.getNotModified, "gzip": s.getGzip, "pread": s.getPread,
 		"append": s.postAppend, "batch": s.postBatch, "update": s.postUpdate,
 	}
 	router.HandleFunc("/{root}/collections/{collection}/objects/", func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			maps.Copy(w.Header(), sameHeaders)
+		}
 		limits[mux.Vars(r)["root"]](w, r)
-	}).Methods("GET", "POST")
+	})
 	server := &http.Server{Addr: c.Listen, Handler: router, ReadHeaderTimeout: 10 * time.Second}
 	go func() {
 		<-sh.ctx.Done()
@@ -57,6 +56,17 @@ func (c *limitCmd) Run(sh *shell) error {
 		return err
 	}
 	return nil
+}
+
+// sameHeaders are those of a page of comity, but for its length and coding.
+var sameHeaders = http.Header{
+	"Content-Type":             {mediaType},
+	"X-Content-Type-Options":   {"nosniff"},
+	"Vary":                     {"Accept, Accept-Encoding, Authorization"},
+	"Cache-Control":            {"private, no-cache"},
+	"Etag":                     {`W/"AAAAAAAAAAAAAAAAAAAA"`},
+	"X-Taxii-Date-Added-First": {"2024-01-01T00:00:00.000000Z"},
+	"X-Taxii-Date-Added-Last":  {"2024-01-01T00:00:00.000000Z"},
 }
 
 // flatFile holds the imported objects, one after the other.
@@ -70,7 +80,16 @@ type limits struct {
 	bolt  *bbolt.DB
 }
 
-var limitBucket = []byte("limit")
+// The buckets of the limits of bbolt, and about the bytes that comity keeps of one push
+// beside its objects.
+var (
+	limitObjects  = []byte("objects")
+	limitStatuses = []byte("statuses")
+	limitEntries  = []byte("entries")
+
+	limitStatus = make([]byte, 200)
+	limitEntry  = make([]byte, 500)
+)
 
 func (s *limits) open(dir string) (err error) {
 	for _, name := range []string{pageFile, smallPageFile, gzipFile} {
@@ -87,11 +106,15 @@ func (s *limits) open(dir string) (err error) {
 	if s.log, err = os.OpenFile(filepath.Join(dir, "limit.append"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600); err != nil {
 		return err
 	}
-	if s.bolt, err = bbolt.Open(filepath.Join(dir, "limit.db"), 0o600, nil); err != nil {
+	if s.bolt, err = bbolt.Open(filepath.Join(dir, "limit.db"), 0o600, &bbolt.Options{PageSize: 8192}); err != nil {
 		return err
 	}
-	return s.bolt.Update(func(tx *bbolt.Tx) error {
-		_, err := tx.CreateBucketIfNotExists(limitBucket)
+	return s.bolt.Update(func(tx *bbolt.Tx) (err error) {
+		for _, name := range [][]byte{limitObjects, limitStatuses, limitEntries} {
+			if err == nil {
+				_, err = tx.CreateBucketIfNotExists(name)
+			}
+		}
 		return err
 	})
 }
@@ -99,7 +122,6 @@ func (s *limits) open(dir string) (err error) {
 // getSameBytes writes a slice.
 func (s *limits) getSameBytes(w http.ResponseWriter, r *http.Request) {
 	b := s.files[mux.Vars(r)["collection"]]
-	w.Header().Set("Content-Type", mediaType)
 	w.Header().Set("Content-Length", strconv.Itoa(len(b)))
 	w.Write(b)
 }
@@ -116,7 +138,6 @@ var gzipWriters = sync.Pool{New: func() any {
 
 // getGzip compresses a slice each time.
 func (s *limits) getGzip(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Content-Type", mediaType)
 	w.Header().Set("Content-Encoding", "gzip")
 	z := gzipWriters.Get().(*gzip.Writer)
 	defer gzipWriters.Put(z)
@@ -144,7 +165,6 @@ func (s *limits) getPread(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
-	w.Header().Set("Content-Type", mediaType)
 	w.Header().Set("Content-Length", strconv.Itoa(n))
 	w.Write(b)
 }
@@ -192,8 +212,9 @@ func (s *limits) postAppend(w http.ResponseWriter, r *http.Request) {
 	answerPush(w, n, err)
 }
 
-// postBatch and postUpdate parse the objects and store them in bbolt, as the
-// documentation of bbolt proposes.
+// postBatch and postUpdate parse the objects, and store what comity keeps of a push: the
+// objects, a status and an entry of the audit record, in one transaction
+// of bbolt, as the documentation of bbolt proposes.
 func (s *limits) postBatch(w http.ResponseWriter, r *http.Request)  { s.put(w, r, s.bolt.Batch) }
 func (s *limits) postUpdate(w http.ResponseWriter, r *http.Request) { s.put(w, r, s.bolt.Update) }
 
@@ -201,12 +222,14 @@ func (s *limits) put(w http.ResponseWriter, r *http.Request, transaction func(fu
 	objects, n, err := decode(r, false)
 	if err == nil {
 		err = transaction(func(tx *bbolt.Tx) error {
-			b := tx.Bucket(limitBucket)
-			key, err := b.NextSequence()
-			if err != nil {
-				return err
+			number, err := tx.Bucket(limitObjects).NextSequence()
+			key := binary.BigEndian.AppendUint64(nil, number)
+			for _, put := range []struct{ bucket, value []byte }{{limitObjects, objects}, {limitStatuses, limitStatus}, {limitEntries, limitEntry}} {
+				if err == nil {
+					err = tx.Bucket(put.bucket).Put(key, put.value)
+				}
 			}
-			return b.Put(fmt.Appendf(nil, "%020d", key), objects)
+			return err
 		})
 	}
 	answerPush(w, n, err)

@@ -74,7 +74,7 @@ func (b *bench) pageTime(name, collection, query string) side {
 // ofLimit is the rate of the limit server for one of its limits.
 func (b *bench) ofLimit(name, limit, argument string) side {
 	c := b.limitOf(limit, argument)
-	return b.rate("net/http and mux, "+name, c, c.get(0, ""))
+	return b.rate("net/http and mux, "+name, c, gets(c, "limit=1000")...)
 }
 
 // ofNginx is the rate of nginx for a file.
@@ -135,19 +135,15 @@ func (b *bench) rowNotModified(ctx context.Context) ([]line, error) {
 	c := b.comity.collection(readCollection)
 	conn := newConn(c.dial)
 	defer conn.close()
-	var known [][]byte
-	for i, head := range gets(c, "limit=1000") {
-		a, err := conn.do(head, nil, false)
-		if err != nil {
-			return nil, err
-		}
-		known = append(known, c.get(i, "limit=1000", "If-None-Match: "+a.header.Get("ETag")))
+	a, err := conn.do(c.get(0, "limit=1000"), nil, false)
+	if err != nil {
+		return nil, err
 	}
-	nothing := b.limitOf("304", "objects")
+	known, nothing := "If-None-Match: "+a.header.Get("ETag"), b.limitOf("304", "objects")
 	return b.compare(ctx, comparison{
 		line:   line{Name: "page that the client has: 304", Unit: "answers/s"},
-		ours:   b.poll("comity", c, clients, 304, measured.rate, inTurn(known)),
-		limits: []limit{{b.poll("net/http and mux, nothing but 304", nothing, clients, 304, measured.rate, inTurn(gets(nothing, ""))), 0.75}},
+		ours:   b.poll("comity", c, clients, 304, measured.rate, inTurn(gets(c, "limit=1000", known))),
+		limits: []limit{{b.poll("net/http and mux, nothing but 304", nothing, clients, 304, measured.rate, inTurn(gets(nothing, "limit=1000", known))), 0.75}},
 	})
 }
 

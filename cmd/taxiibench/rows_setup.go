@@ -116,9 +116,10 @@ func (b *bench) startLimit(ctx context.Context) error {
 	return b.limit.listening(ctx, address)
 }
 
-// limitOf is one of the limits of the limit server.
+// limitOf is one of the limits of the limit server. It gets the credentials of comity,
+// for requests of the same size.
 func (b *bench) limitOf(limit, argument string) *collection {
-	return loopback(b.limitURL+limit+"/", argument)
+	return loopback(b.limitURL+limit+"/", argument, b.comity.collection(readCollection).auth...)
 }
 
 // startPeers starts the other TAXII servers. One that does not start is left out, with
