@@ -78,6 +78,13 @@ HAPROXY = """defaults
 listen plain
 	bind {haproxy}
 	server comity {comity}
+listen proxied
+	bind {send_proxy}
+	server comity {proxied} send-proxy
+listen passed
+	mode tcp
+	bind {passed_on}
+	server comity {proxied_tls} send-proxy-v2
 """
 
 # Node's two clients: requests come on stdin, answers go to stdout, a line each.
@@ -175,22 +182,32 @@ class Refusals(unittest.TestCase):
         cls.addClassCleanup(cls.exchange.stop)
         cls.secure = exchange.Exchange("--tls-self-signed", agreements=[SMALL])
         cls.addClassCleanup(cls.secure.stop)
-        comity = cls.exchange.url.split("/")[2]
-        cls.fronts = {name: free() for name in ("http10", "keepalive", "unbuffered", "haproxy")}
+        proxied = ("--proxy-protocol", "--trusted-proxy", "127.0.0.0/8")
+        cls.proxied = exchange.Exchange(*proxied, agreements=[SMALL])
+        cls.addClassCleanup(cls.proxied.stop)
+        cls.proxied_tls = exchange.Exchange(*proxied, "--tls-self-signed", agreements=[SMALL])
+        cls.addClassCleanup(cls.proxied_tls.stop)
+        address = lambda e: e.url.split("/")[2]
+        comity = {"comity": address(cls.exchange), "proxied": address(cls.proxied), "proxied_tls": address(cls.proxied_tls)}
+        cls.fronts = {name: free() for name in ("http10", "keepalive", "unbuffered", "haproxy", "send_proxy", "passed_on")}
         folder = tempfile.TemporaryDirectory()
         user = "" if os.getuid() else "user root;"  # the folder is readable by its owner only
         cls.addClassCleanup(folder.cleanup)
         for name, text, command in (("nginx", NGINX, ["nginx", "-e", "stderr", "-c"]), ("haproxy", HAPROXY, ["haproxy", "-db", "-f"])):
             conf = pathlib.Path(folder.name, name + ".conf")
-            conf.write_text(text.format(dir=folder.name, comity=comity, user=user, **cls.fronts))
+            conf.write_text(text.format(dir=folder.name, user=user, **comity, **cls.fronts))
             cls.start([*command, str(conf)])
-        ca = str(cls.secure.data / "tls" / "ca.pem")
+        ca = pathlib.Path(folder.name, "ca.pem")
+        ca.write_text("".join((e.data / "tls" / "ca.pem").read_text() for e in (cls.secure, cls.proxied_tls)))
+        ca = str(ca)
         node = cls.start(["node", "-e", NODE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "NODE_EXTRA_CA_CERTS": ca})
         cls.clients = {
             "curl": Curl(ca), "urllib": Urllib(ca), "requests": Requests(ca), "node http": Node("http", node), "node fetch": Node("fetch", node)}
         for address in cls.fronts.values():
             cls.wait(address)
         cls.roots = {name: f"http://{address}/igci/" for name, address in cls.fronts.items()}
+        cls.roots["passed_on"] = cls.roots["passed_on"].replace("http:", "https:")
+        cls.exchanges = {"none, TLS": cls.secure, "send_proxy": cls.proxied, "passed_on": cls.proxied_tls}
         cls.roots["none"] = cls.exchange.url.replace("/taxii2/", "/igci/")
         cls.roots["none, TLS"] = cls.secure.url.replace("/taxii2/", "/igci/")
 
@@ -219,7 +236,7 @@ class Refusals(unittest.TestCase):
         """The refusal arrives whole, as a TAXII error of this status."""
         began, answers = time.monotonic(), 0
         for front, root in self.roots.items():
-            of = self.secure if front == "none, TLS" else self.exchange
+            of = self.exchanges.get(front, self.exchange)
             headers = {"Accept": MEDIA_TYPE, "Content-Type": MEDIA_TYPE, **{k.replace("_", "-"): v for k, v in changes.items()}}
             if account:
                 name, secret = getattr(of, account)
