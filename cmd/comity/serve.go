@@ -46,6 +46,7 @@ type serveCmd struct {
 	MaxContent  byteSize        `name:"max-content-length" default:"100MiB" env:"COMITY_MAX_CONTENT_LENGTH" help:"Largest push, in bytes or such as 10MB (default ${default})."`
 	Limit       int             `default:"1000" env:"COMITY_LIMIT" help:"Page size where a client names none (default ${default})."`
 	MaxLimit    int             `default:"10000" env:"COMITY_MAX_LIMIT" help:"Largest page size (default ${default})."`
+	CORSOrigin  []string        `name:"cors-origin" placeholder:"ORIGIN" env:"COMITY_CORS_ORIGIN" help:"Origins, such as https://viewer.example, whose web pages may call the server; * for all."`
 	KeyHeader   string          `default:"X-API-Key" env:"COMITY_KEY_HEADER" help:"Header that may carry a token alone (default ${default})."`
 	IdleTimeout time.Duration   `default:"2m" env:"COMITY_IDLE_TIMEOUT" help:"How long a connection stays open between two requests (default ${default}); longer than that of a proxy in front."`
 	logFlags    `embed:""`
@@ -154,6 +155,11 @@ func (c *serveCmd) check() error {
 	if c.PublicURL == "" && c.PlainHTTP && !loopback(c.Listen) {
 		return errors.New("--plain-http needs --public-url: clients that are told the address behind the proxy would leave TLS")
 	}
+	for _, origin := range c.CORSOrigin {
+		if u, err := url.Parse(origin); origin != "*" && (err != nil || u.Host == "" || origin != u.Scheme+"://"+u.Host) {
+			return fmt.Errorf("--cors-origin %s: write scheme and host only, such as https://viewer.example, or *", origin)
+		}
+	}
 	if c.ProxyProtocol && len(c.TrustedProxy) == 0 {
 		return errors.New("--proxy-protocol needs --trusted-proxy: anybody else could choose an address")
 	}
@@ -231,6 +237,7 @@ func (ex *exchangeServer) start(c *serveCmd) error {
 	ex.failed = make(chan error, 4)
 	s := httpServer(ex.log, c.connectionFlags.handler(server.New(server.Config{
 		PublicURL: ex.url, Contact: c.Contact, MaxContentLength: int64(c.MaxContent), DefaultLimit: c.Limit, MaxLimit: c.MaxLimit,
+		CORSOrigins: c.CORSOrigin,
 	}, server.Deps{
 		Store: ex.store, Auth: auth.New(current, ex.now, c.KeyHeader), Intake: in, Recorder: ex.recorder, Custody: ex.custody,
 		Metrics: counters, Log: ex.log, Now: ex.now,

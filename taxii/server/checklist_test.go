@@ -269,7 +269,7 @@ var checklist = map[string]string{
 	"C-52":  "TestDeleteTakesAwayEveryVersion",
 	"C-53":  "TestErrorsAreErrorResources, TestSuccessHasNoHTTPStatus",
 	"C-54":  "TestStoreThatIsAwayIs503WithRetryAfter",
-	"C-55":  "no test here: CORS is not offered",
+	"C-55":  "TestPagesOfANamedOriginMayCallTheServer",
 }
 
 // gaps are the numbers up to T-290 that no item has.

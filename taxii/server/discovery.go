@@ -2,12 +2,15 @@ package server
 
 import (
 	"net/http"
+	"net/url"
+	"strings"
 
 	"comity/taxii"
 )
 
 // getDiscovery answers TAXII 2.1 §4.1.
 func (s *Server) getDiscovery(w *response, r *http.Request, c *caller) error {
+	s.checkHost(r)
 	root := s.config.PublicURL + "/" + c.policy.Centre().ID + "/"
 	return writeJSON(w, r, http.StatusOK, taxii.Discovery{
 		Title:       c.policy.CentreName(),
@@ -16,6 +19,19 @@ func (s *Server) getDiscovery(w *response, r *http.Request, c *caller) error {
 		Default:     root,
 		APIRoots:    []string{root},
 	})
+}
+
+// checkHost warns, once an hour, of a client that is sent from the host it asked to
+// another one: the public URL may be wrong.
+func (s *Server) checkHost(r *http.Request) {
+	public, err := url.Parse(s.config.PublicURL)
+	asked := url.URL{Host: r.Host}
+	if err == nil && !strings.EqualFold(asked.Hostname(), public.Hostname()) {
+		s.foreign.Do(func() {
+			s.Log.Warn("discovery names another host than the client asked; is --public-url right, and does the proxy keep Host?",
+				"asked", r.Host, "public_url", s.config.PublicURL)
+		})
+	}
 }
 
 // getAPIRoot answers TAXII 2.1 §4.2.

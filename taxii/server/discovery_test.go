@@ -2,6 +2,8 @@ package server_test
 
 import (
 	"encoding/json"
+	"fmt"
+	"log/slog"
 	"net/url"
 	"regexp"
 	"slices"
@@ -35,12 +37,28 @@ func TestDiscoveryNamesTheRootByItsPublicURL(t *testing.T) {
 	}
 }
 
-// What the Host header says never gets into discovery.
+// The Host header never gets into discovery.
 func TestDiscoveryIgnoresTheHostOfTheRequest(t *testing.T) {
 	w := newWorld(t)
 	a := w.as("vendor/feed").get("/taxii2/", header{"X-Forwarded-Host", "evil.example"}, header{"Host", "evil.example"}).want(200)
 	if strings.Contains(string(a.body), "evil") {
 		t.Errorf("%s", a)
+	}
+}
+
+// A wrong public URL sends clients elsewhere with their credentials.
+func TestDiscoveryOfAnotherHostIsWarnedOfOnce(t *testing.T) {
+	w := newWorld(t, func(w *world) { w.level = slog.LevelWarn })
+	c := w.as("vendor/feed")
+	c.get("/taxii2/").want(200)
+	for range 3 {
+		l := w.dial()
+		fmt.Fprintf(l, "GET /taxii2/ HTTP/1.1\r\nHost: taxii.example:8443\r\nAuthorization: Bearer %s\r\n\r\n", c.token)
+		l.answer().want(200)
+	}
+	w.close()
+	if log := w.log.String(); strings.Count(log, "level=WARN") != 1 || !strings.Contains(log, "asked=taxii.example:8443") {
+		t.Errorf("logged: %s", log)
 	}
 }
 

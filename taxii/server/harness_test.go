@@ -38,7 +38,8 @@ type world struct {
 	store  store.Store
 	clock  *clock
 	admit  func(*exchange.Directory) error // fills the directory
-	log    *bytes.Buffer                   // of errors; read it only when the server is quiet
+	log    *bytes.Buffer                   // read it only when the server is quiet
+	level  slog.Level                      // of log; errors only unless a test lowers it
 	config server.Config
 	faults func(store.Store) store.Store // between server and store; nil for none
 	server *httptest.Server
@@ -64,7 +65,7 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 123456000, time.UTC)
 // newWorld starts an exchange. Each change is made to it before it runs.
 func newWorld(t testing.TB, changes ...func(*world)) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), clock: &clock{}, admit: admitParties, log: &bytes.Buffer{}}
+	w := &world{t: t, dir: t.TempDir(), clock: &clock{}, admit: admitParties, log: &bytes.Buffer{}, level: slog.LevelError}
 	w.clock.micros.Store(noon.UnixMicro())
 	for _, change := range changes {
 		change(w)
@@ -106,7 +107,7 @@ func (w *world) handler() http.Handler {
 	if w.faults != nil {
 		s = w.faults(s)
 	}
-	log := slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelError}))
+	log := slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: w.level}))
 	w.counts = metrics.New()
 	w.recorder = audit.New(s.Record, w.clock.now, log)
 	current := exchange.NewCurrent(s)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rs/cors"
 	"golang.org/x/time/rate"
 
 	"comity/store"
@@ -45,6 +46,9 @@ type Config struct {
 	// the cache, for all accounts together, in bytes. Default 256 MiB, at least
 	// 16 MiB.
 	PageMemory int64
+	// CORSOrigins are the origins, such as "https://viewer.example", whose pages may
+	// call the server from a browser; "*" for all. Default none.
+	CORSOrigins []string
 }
 
 const (
@@ -68,6 +72,7 @@ type Server struct {
 	memory   *pageMemory
 	pages    *pageCache
 	stacks   rate.Sometimes // log the stack of a panic: a fault that each request meets must not fill the disk
+	foreign  rate.Sometimes // warn of a host that is not ours
 }
 
 // Deps are what a Server works with. All of them are needed.
@@ -106,12 +111,23 @@ func New(config Config, deps Deps) http.Handler {
 		Deps: deps, config: config, limiters: map[string]*limiter{},
 		vary:   []string{strings.Join(append([]string{"Accept", "Accept-Encoding"}, deps.Auth.Headers()...), ", ")},
 		memory: newPageMemory(config.PageMemory), pages: newPageCache(config.PageCache),
-		stacks: rate.Sometimes{First: 10, Interval: time.Second},
+		stacks: rate.Sometimes{First: 10, Interval: time.Second}, foreign: rate.Sometimes{Interval: time.Hour},
 	}
 	for method, n := range atOnce {
 		s.limiters[method] = newLimiter(n)
 	}
-	return plainSlashes{s.router()}
+	if len(config.CORSOrigins) == 0 {
+		return plainSlashes{s.router()}
+	}
+	s.vary[0] += ", Origin"
+	return cors.New(cors.Options{
+		AllowedOrigins: config.CORSOrigins,
+		AllowedMethods: []string{get, http.MethodHead, post, del},
+		AllowedHeaders: append(deps.Auth.Headers(),
+			"Accept", "Content-Type", "Content-Encoding", "Range", "Version", "If-Match", "If-None-Match"),
+		ExposedHeaders: []string{dateFirst, dateLast, "ETag", "Retry-After", "WWW-Authenticate"},
+		MaxAge:         3600,
+	}).Handler(plainSlashes{s.router()})
 }
 
 // timeBudget is how long a client may take for so many bytes.
