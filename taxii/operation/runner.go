@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -60,6 +61,33 @@ func (r *Runner) CatchUp(ctx context.Context) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// SavePositions brings every operation up to date, and saves up to which audit entry that
+// is. No operation needs the entries up to the one returned, the lowest, any more.
+func (r *Runner) SavePositions(ctx context.Context) (uint64, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.renew(ctx); err != nil {
+		return 0, err
+	}
+	lowest := uint64(math.MaxUint64)
+	for id, o := range r.operations {
+		if err := o.catchUp(ctx); err != nil {
+			return 0, fmt.Errorf("%s: %w", id, err)
+		}
+		if o.saved == nil {
+			continue // nothing is drafted or published that would have to be reworked
+		}
+		progress := o.progress
+		if progress.Reworked = o.chain.Position(); progress.Reworked != o.progress.Reworked {
+			if err := o.saveProgress(ctx, progress); err != nil {
+				return 0, err
+			}
+		}
+		lowest = min(lowest, progress.Reworked)
+	}
+	return lowest, nil
 }
 
 // upToDate is one operation, up to date. The caller holds the lock. NotFound if
