@@ -16,9 +16,10 @@ import (
 )
 
 type auditCmd struct {
-	List   auditListCmd   `cmd:"" help:"List entries of the audit record."`
-	Verify auditVerifyCmd `cmd:"" help:"Follow the chain of the record, or of an export on any machine."`
-	Export auditExportCmd `cmd:"" help:"Write the record for one party: its lines whole, the others as digests."`
+	List    auditListCmd    `cmd:"" help:"List entries of the audit record."`
+	Verify  auditVerifyCmd  `cmd:"" help:"Follow the chain of the record, or of an export on any machine."`
+	Export  auditExportCmd  `cmd:"" help:"Write the record for one party: its lines whole, the others as digests."`
+	Archive auditArchiveCmd `cmd:"" help:"Move old entries of the record into a file, which verifies with the rest."`
 }
 
 type auditListCmd struct {
@@ -77,17 +78,18 @@ func what(e audit.Entry) string {
 }
 
 type auditVerifyCmd struct {
-	File        string   `arg:"" optional:"" help:"An export; without it, the record of the data folder."`
+	Files       []string `arg:"" optional:"" name:"file" help:"Exports; of several, each has to begin where the one before ends. Without one, the record of the data folder."`
+	Record      bool     `help:"The record of the data folder too: it has to begin where the last file ends."`
 	Checkpoints []string `placeholder:"FILE" sep:"none" help:"What a witness kept: the notes with checkpoints, or their lines. Again for more."`
 	Key         []string `placeholder:"ed25519:…" sep:"none" help:"A public key that the centre signed with, beside the one in the export. Again for more."`
 }
 
 func (c *auditVerifyCmd) Run(sh *shell) error {
-	if c.File == "" {
+	if len(c.Files) == 0 {
 		if len(c.Checkpoints)+len(c.Key) > 0 {
 			return errors.New("checkpoints and keys are held against an export: give its file too")
 		}
-		return sh.verifyRecord()
+		return sh.verifyRecord(nil)
 	}
 	var checkpoints []audit.SignedCheckpoint
 	for _, name := range c.Checkpoints {
@@ -102,36 +104,65 @@ func (c *auditVerifyCmd) Run(sh *shell) error {
 		}
 		checkpoints = append(checkpoints, found...)
 	}
-	f, err := sh.input(c.File)
+	var last *audit.Verified
+	agree := 0
+	for _, file := range c.Files {
+		proved, err := sh.verifyExport(file, checkpoints, c.Key)
+		if err == nil && last != nil {
+			err = proved.Follows(*last)
+		}
+		if err != nil {
+			return about(file, err)
+		}
+		last, agree = &proved, agree+proved.Checkpoints
+		result := struct {
+			File        string       `json:"file"`
+			Header      audit.Header `json:"header"`
+			Entries     int          `json:"entries"`
+			Whole       int          `json:"whole"`
+			Checkpoints int          `json:"checkpoints"`
+			Hash        string       `json:"hash"`
+		}{file, proved.Header, proved.Entries, proved.Whole, proved.Checkpoints, hex.EncodeToString(proved.Head.Hash[:])}
+		if err := sh.print(result, func(w io.Writer) {
+			fmt.Fprintf(w, "%s: record of %s for %s, %s, %d of them whole, %d checkpoints agree, head %s\n", file,
+				result.Header.Centre, result.Header.Party, entries(uint64(result.Entries), result.Header.Seal.Number), result.Whole, result.Checkpoints, result.Hash)
+		}); err != nil {
+			return err
+		}
+	}
+	if agree == 0 {
+		sh.say("no checkpoint was held against it, so it shows only that its lines belong together")
+	}
+	if c.Record {
+		return sh.verifyRecord(last)
+	}
+	return nil
+}
+
+// entries says how many entries there are, and after which one, if older ones were
+// archived.
+func entries(n, sealed uint64) string {
+	if sealed == 0 {
+		return fmt.Sprintf("%d entries", n)
+	}
+	return fmt.Sprintf("%d entries after entry %d", n, sealed)
+}
+
+// verifyExport verifies one file.
+func (sh *shell) verifyExport(file string, checkpoints []audit.SignedCheckpoint, keys []string) (audit.Verified, error) {
+	f, err := sh.input(file)
 	if err != nil {
-		return err
+		return audit.Verified{}, err
 	}
 	defer f.Close()
 	bar := sh.progress(-1, "verifying")
-	proved, err := audit.Verify(io.TeeReader(f, bar), checkpoints, c.Key...)
-	bar.Close()
-	if err != nil {
-		return about(c.File, err)
-	}
-	result := struct {
-		File        string       `json:"file"`
-		Header      audit.Header `json:"header"`
-		Entries     int          `json:"entries"`
-		Whole       int          `json:"whole"`
-		Checkpoints int          `json:"checkpoints"`
-		Hash        string       `json:"hash"`
-	}{c.File, proved.Header, proved.Entries, proved.Whole, proved.Checkpoints, hex.EncodeToString(proved.Head.Hash[:])}
-	if result.Checkpoints == 0 {
-		sh.say("no checkpoint was held against it, so it shows only that its lines belong together")
-	}
-	return sh.print(result, func(w io.Writer) {
-		fmt.Fprintf(w, "%s: record of %s for %s, %d entries, %d of them whole, %d checkpoints agree, head %s\n", result.File,
-			result.Header.Centre, result.Header.Party, result.Entries, result.Whole, result.Checkpoints, result.Hash)
-	})
+	defer bar.Close()
+	return audit.Verify(io.TeeReader(f, bar), checkpoints, keys...)
 }
 
-// verifyRecord follows the chain of the data folder.
-func (sh *shell) verifyRecord() error {
+// verifyRecord follows the chain of the data folder, which has to begin where the
+// export before ends, if there is one.
+func (sh *shell) verifyRecord(before *audit.Verified) error {
 	client, err := sh.connect()
 	if err != nil {
 		return err
@@ -152,11 +183,14 @@ func (sh *shell) verifyRecord() error {
 		}
 		bar.Set64(int64(line.Entries))
 	}
+	if before != nil && line.Fault == "" && (line.Seal.Number != before.Head.Number || line.Seal.Hash != before.Head.Hash) {
+		line.Fault = fmt.Sprintf("the record begins after entry %d, and the last file ends with entry %d: it does not follow", line.Seal.Number, before.Head.Number)
+	}
 	err = sh.print(line, func(w io.Writer) {
 		if line.Fault != "" {
 			fmt.Fprintln(w, line.Fault)
 		}
-		fmt.Fprintf(w, "%d entries follow from each other, head %s\n", line.Entries, line.Hash)
+		fmt.Fprintf(w, "%s follow from each other, head %s\n", entries(line.Entries, line.Seal.Number), line.Hash)
 	})
 	if err == nil && line.Fault != "" {
 		return errQuiet

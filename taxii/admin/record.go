@@ -73,11 +73,11 @@ func (s *Service) links(ctx context.Context, after uint64) iter.Seq2[audit.Link,
 
 // ChainChecked is how far a verification of the audit chain has come.
 type ChainChecked struct {
-	Sealed  uint64 `json:"sealed,omitempty"` // entries that were archived before
-	Entries uint64 `json:"entries"`          // that follow from each other, from the first one after these on
-	Hash    string `json:"hash,omitempty"`   // of the last of them
-	Fault   string `json:"fault,omitempty"`  // the first bad entry, and what is wrong with it
-	Done    bool   `json:"done,omitempty"`
+	Seal    audit.SignedCheckpoint `json:"seal,omitzero"`   // of the last entry that was archived before
+	Entries uint64                 `json:"entries"`         // that follow from each other, from the first one, or the seal, on
+	Hash    string                 `json:"hash,omitempty"`  // of the last of them
+	Fault   string                 `json:"fault,omitempty"` // the first bad entry, and what is wrong with it
+	Done    bool                   `json:"done,omitempty"`
 }
 
 // VerifyAudit follows the chain of the store from its first link, or its seal, to its head. It
@@ -90,7 +90,7 @@ func (s *Service) VerifyAudit(ctx context.Context, report func(ChainChecked)) er
 	chain := audit.VerifierAfter(seal.Head())
 	at := func() ChainChecked {
 		head := chain.Head()
-		return ChainChecked{Sealed: seal.Number, Entries: head.Number - seal.Number, Hash: hex.EncodeToString(head.Hash[:])}
+		return ChainChecked{Seal: seal, Entries: head.Number - seal.Number, Hash: hex.EncodeToString(head.Hash[:])}
 	}
 	end := func(fault string) error {
 		last := at()

@@ -72,6 +72,14 @@ func Handler(s *admin.Service) http.Handler {
 	stream(r, "audit/export", func(ctx context.Context, q url.Values, _ io.Reader, w *answer) error {
 		return s.ExportAudit(ctx, q.Get("party"), w)
 	})
+	stream(r, "audit/archive", func(ctx context.Context, q url.Values, _ io.Reader, w *answer) error {
+		before, err := taxii.ParseTime(q.Get("before"))
+		if err != nil {
+			return err
+		}
+		return s.ArchiveAudit(ctx, before, w)
+	})
+	act(r, "audit/drop", s.DropArchived)
 	stream(r, "import", func(ctx context.Context, q url.Values, body io.Reader, w *answer) error {
 		submission, err := s.Import(ctx, q.Get("collection"), q.Get("as"), body)
 		if err != nil {
