@@ -26,7 +26,7 @@ type validateCmd struct {
 	NewUUIDs     bool     `name:"new-uuids" help:"Take UUIDs of version 6 to 8."`
 	RefuseCustom bool     `help:"Make errors of custom content that no extension definition explains."`
 	EnforceRefs  bool     `help:"Make errors of references to what is not in the same file."`
-	Quality      bool     `help:"Warn of times in the future, private addresses, reserved names, and defanged values in patterns."`
+	Quality      bool     `help:"Warn of times in the future, private addresses, reserved names, defanged values in patterns, and broken rules of YARA, Sigma, Snort and Suricata."`
 	Schemas      string   `placeholder:"DIR" help:"Hold extensions against the JSON schemas in this folder, each named for the UUID of its extension definition."`
 	WarningList  []string `placeholder:"FILE" help:"Warn of values on this list: one a line, or a warning list of MISP; domains and networks count with what is below them."`
 }

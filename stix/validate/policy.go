@@ -21,8 +21,8 @@ type Policy struct {
 	NewUUIDs bool
 
 	// Quality warns of what is valid, but seldom meant to be shared: times in the
-	// future, private addresses and reserved names, defanged values in patterns
-	// . Now is the time that the future begins; zero: nothing is
+	// future, private addresses and reserved names, defanged values in patterns, and
+	// patterns of other languages without their form. Now is the time that the future begins; zero: nothing is
 	// in the future.
 	Quality bool
 	Now     time.Time

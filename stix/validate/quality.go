@@ -12,7 +12,8 @@ import (
 	"comity/stix/rawjson"
 )
 
-// quality warns of what is valid, but seldom meant to be shared.
+// quality warns of what is valid, but seldom meant to be shared (R-190 to R-193,
+//
 func (c *checker) quality(f frame) {
 	if c.policy.Quality {
 		for _, name := range []string{"created", "modified", "first_seen", "first_observed", "published"} {
@@ -28,7 +29,13 @@ func (c *checker) quality(f frame) {
 		c.path = c.path[:len(c.path)-1]
 	}
 	source, isPattern := rawjson.Text(c.get(f, "pattern"))
-	if kind, _ := rawjson.Text(c.get(f, "pattern_type")); !isPattern || !c.old && string(kind) != "stix" {
+	kind, _ := rawjson.Text(c.get(f, "pattern_type"))
+	if check := detectionSyntax[string(kind)]; check != nil && c.policy.Quality && c.typ == "indicator" {
+		if fault := check(string(source)); fault != "" {
+			c.warnAt("pattern", "R-195", "as %s: %s", kind, fault)
+		}
+	}
+	if !isPattern || !c.old && string(kind) != "stix" {
 		return
 	}
 	parsed, err := c.patterns.Parse(string(source), pattern.Lenient)
