@@ -41,6 +41,8 @@ type Store struct {
 	zip        *zstd.Encoder         // of statuses
 	unzip      *zstd.Decoder
 
+	leftOut sync.Map // damagedRecord: those that are in the log
+
 	queue  queue
 	closed chan struct{} // once the writer has ended
 

@@ -182,13 +182,14 @@ func (c *collectionTx) setIndexed(key stix.Key, from, to store.Date) {
 }
 
 // verified is the date among the candidates of the index that does lead to a
-// record of key, and that record; 0 if none does.
+// record of key, and that record; 0 if none does. With an error, the date is that of a
+// damaged record that may be the one.
 func (c *collection) verified(key stix.Key, candidates []uint64) (store.Date, record, error) {
 	for _, ms := range candidates {
 		d := store.Date(ms * 1000)
 		r, _, err := c.header(d)
 		if err != nil {
-			return 0, nil, err
+			return d, nil, err
 		}
 		if r != nil && r.of(key) {
 			return d, r, nil

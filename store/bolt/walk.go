@@ -42,11 +42,9 @@ func (sc *scan) newestOnly() error {
 			continue
 		}
 		r := record(live.value)
-		sum, err := r.verify(live.date)
-		if err != nil {
-			return err
-		}
-		if sc.wanted(r) && sc.choice.Admits(r.spec(), r.handling()) && !sc.take(live.date, r, sum) {
+		if sum, err := r.verify(live.date); err != nil {
+			sc.leaveOut(live.date, err)
+		} else if sc.wanted(r) && sc.choice.Admits(r.spec(), r.handling()) && !sc.take(live.date, r, sum) {
 			return nil
 		}
 		if err := live.next(); err != nil {
@@ -93,8 +91,9 @@ func (sc *scan) byType() error {
 				return damaged("type names a record added %s that is not there", d.Time())
 			}
 			r := record(v)
-			var sum uint32
-			if sum, err = r.verify(d); err == nil && sc.choice.Admits(r.spec(), r.handling()) {
+			if sum, damage := r.verify(d); damage != nil {
+				sc.leaveOut(d, damage)
+			} else if sc.choice.Admits(r.spec(), r.handling()) {
 				ok = sc.take(d, r, sum)
 			}
 		}
@@ -134,14 +133,14 @@ func (sc *scan) everything() error {
 			i = 1
 		}
 		r := record(streams[i].value)
-		sum, err := r.verify(d)
-		if err != nil {
-			return err
+		sum, damage := r.verify(d)
+		if damage != nil {
+			sc.leaveOut(d, damage)
 		}
 		if streams[2].date < d {
 			return damaged("mixed names a record added %s that is not there", streams[2].date.Time())
 		}
-		if sc.wanted(r) {
+		if damage == nil && sc.wanted(r) {
 			ok, err := sc.means(d, r, i == 0, streams[2].date == d)
 			if err != nil {
 				return err
@@ -241,7 +240,8 @@ func (sc *scan) byID(keys [][16]byte, found [][]uint64) error {
 	for i, key := range keys {
 		at, r, err := sc.verified(key, found[i])
 		if err != nil {
-			return err
+			sc.leaveOut(at, err)
+			continue
 		}
 		if at == 0 || !sc.wanted(r) {
 			continue
