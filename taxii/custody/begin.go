@@ -12,10 +12,10 @@ import (
 	"comity/taxii/exchange"
 )
 
-// Recover notes the gap in the record if the last server did not stop in good order:
-// up to an hour of deliveries is not on record then, so whoever could read a
-// collection, before or now, counts as having read it. It also keeps a server from
-// purging by itself if the clock may be wrong. It is called while no server runs,
+// Recover records a gap if the last server did not stop in good order. Up to an hour
+// of deliveries is missing from the record then, so every organisation that could read
+// a collection, before or now, counts as having read it. Recover also keeps the server
+// from purging by itself if the clock may be wrong. It is called while no server runs,
 // before anything is recorded.
 func (s *Service) Recover(ctx context.Context) error {
 	if err := s.holdPurge(ctx); err != nil {
@@ -40,7 +40,7 @@ func (s *Service) Recover(ctx context.Context) error {
 	return s.store.Record(ctx, append(entries, audit.Entry{Act: audit.Stop, Text: "after a gap"})...)
 }
 
-// begin notes the start, after what the last server left open.
+// begin records the start of the server, after Recover.
 func (s *Service) begin(ctx context.Context) error {
 	if err := s.Recover(ctx); err != nil {
 		return err
@@ -48,8 +48,8 @@ func (s *Service) begin(ctx context.Context) error {
 	return s.store.Record(ctx, audit.Entry{Act: audit.Start})
 }
 
-// gap is an entry for each organisation and collection that it could read at one
-// of those times.
+// gap makes an entry for each organisation and each collection that the organisation
+// could read at one of those times.
 func (s *Service) gap(ctx context.Context, times ...time.Time) (entries []audit.Entry, err error) {
 	p, _, err := s.policy(ctx)
 	if err != nil {

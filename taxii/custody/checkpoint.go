@@ -10,9 +10,9 @@ import (
 	"comity/taxii/audit"
 )
 
-// Checkpoint signs the audit chain up to its last entry and sends the signature
-// to every witness that an agreement in force names, so that the operator cannot
-// rewrite what lies before it unseen. Without a key or a centre it does nothing.
+// Checkpoint signs the audit chain up to its last entry and sends the signature to
+// every witness that an agreement in force names, so that the operator cannot rewrite
+// earlier entries unseen. Without a key or a centre it does nothing.
 func (s *Service) Checkpoint(ctx context.Context) (out audit.SignedCheckpoint, err error) {
 	if s.key == nil {
 		return out, nil

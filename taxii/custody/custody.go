@@ -2,8 +2,8 @@
 // notifies parties of transitions of their agreements, recalls and removes data that
 // was taken back or is past its retention, and signs checkpoints of the audit chain.
 //
-// It decides no access and answers no request. What it writes for a party goes
-// into a collection that the centre writes and that party alone reads.
+// It decides no access and answers no request. Its notices to a party go into a
+// collection that the centre writes and that party alone reads.
 package custody
 
 import (
@@ -44,26 +44,28 @@ func (s *Service) policy(ctx context.Context) (*exchange.Policy, *exchange.Direc
 	return newest.Policy, newest.Directory, nil
 }
 
-// How often Run looks for due tasks and does them, and how long the status of a push can be read
-// (TAXII 2.1 §4.3 asks for 24 hours).
+// The intervals of Run's tasks.
 const (
-	lookEvery  = time.Second
-	tidyEvery  = time.Hour
-	signEvery  = 24 * time.Hour
-	statusKept = 48 * time.Hour
+	transitionInterval = time.Second
+	purgeInterval      = time.Hour
+	checkpointInterval = 24 * time.Hour
 )
 
-// Run does what the clock asks for until ctx ends: it notes transitions of
-// agreements within a second, removes what ended on the days
-// before and forgets old statuses, and signs a checkpoint at once and then daily. Nothing that fails stops it: it is logged
-// and tried again.
+// statusKept is how long the status of a push can be read (TAXII 2.1 §4.3 asks for 24
+// hours).
+const statusKept = 48 * time.Hour
+
+// Run does the tasks that depend on the clock until ctx ends. It announces transitions
+// of agreements within a second. Each hour it purges the data whose retention ended on
+// an earlier day, and forgets old statuses. It signs a checkpoint at once and then
+// daily. A task that fails is logged and tried again.
 func (s *Service) Run(ctx context.Context) error {
 	if err := s.begin(context.WithoutCancel(ctx)); err != nil {
 		return err
 	}
 	flushed := make(chan error, 1)
 	go func() { flushed <- s.recorder.Run(ctx) }()
-	tick := time.NewTicker(lookEvery)
+	tick := time.NewTicker(transitionInterval)
 	defer tick.Stop()
 	var last schedule
 	for ctx.Err() == nil {
@@ -82,11 +84,11 @@ func (s *Service) Run(ctx context.Context) error {
 // schedule is when each task of Run was last done.
 type schedule struct {
 	generation     uint64
-	edge           time.Time // when a state changes next; zero: none will
-	tidied, signed time.Time
+	nextTransition time.Time // of any agreement; zero: none will come
+	purged, signed time.Time
 }
 
-// runDue does what is due now.
+// runDue runs the tasks that are due now.
 func (s *Service) runDue(ctx context.Context, last *schedule) {
 	now := s.now()
 	attempt := func(task string, f func(context.Context) error) (done bool) {
@@ -97,17 +99,17 @@ func (s *Service) runDue(ctx context.Context, last *schedule) {
 		return err == nil
 	}
 	newest, err := s.current.Snapshot(ctx)
-	if err == nil && (newest.Generation != last.generation || !last.edge.IsZero() && !now.Before(last.edge)) {
-		if attempt("note transitions", s.AnnounceTransitions) {
-			last.generation, last.edge = newest.Generation, newest.Policy.Next(now)
+	if err == nil && (newest.Generation != last.generation || !last.nextTransition.IsZero() && !now.Before(last.nextTransition)) {
+		if attempt("announce transitions", s.AnnounceTransitions) {
+			last.generation, last.nextTransition = newest.Generation, newest.Policy.Next(now)
 		}
 	}
-	if now.Sub(last.tidied) >= tidyEvery {
-		last.tidied = now
+	if now.Sub(last.purged) >= purgeInterval {
+		last.purged = now
 		attempt("purge", s.purgeDays)
 		attempt("forget statuses", func(ctx context.Context) error { return s.store.ExpireStatuses(ctx, now.Add(-statusKept)) })
 	}
-	if now.Sub(last.signed) >= signEvery {
+	if now.Sub(last.signed) >= checkpointInterval {
 		last.signed = now
 		attempt("sign a checkpoint", func(ctx context.Context) error { _, err := s.Checkpoint(ctx); return err })
 	}

@@ -11,16 +11,16 @@ import (
 	"comity/taxii"
 )
 
-// How many deletions one collection takes. Each makes audit entries and notices, and
-// those who poll the collection wait while it commits.
+// The rate of deletions that one collection takes. Each makes audit entries and
+// notices, and the pollers of the collection wait while it commits.
 const (
 	deletesPerSecond = 10
 	deleteBurst      = 100
 )
 
-// deletions limits those of each collection. The zero value is ready.
+// deletions limits the deletions in each collection. The zero value is ready.
 type deletions struct {
-	mu           sync.Mutex // guards what follows
+	mu           sync.Mutex // guards byCollection
 	byCollection map[uuid.UUID]*deletionLimit
 }
 
@@ -29,8 +29,8 @@ type deletionLimit struct {
 	slot chan struct{} // holds a token while one is under way
 }
 
-// begin waits for the deletion before, and returns what ends this one. TooMany if
-// there were too many of late.
+// begin waits until the deletion before has ended. The caller calls end when its own
+// has. TooMany if there were too many of late.
 func (d *deletions) begin(ctx context.Context, collection uuid.UUID, now time.Time) (end func(), err error) {
 	limit := d.of(collection)
 	if !limit.rate.AllowN(now, 1) {

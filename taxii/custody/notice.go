@@ -17,13 +17,13 @@ import (
 // notice is a message from the centre to one party, written as a STIX note.
 type notice struct {
 	to      string // organisation
-	key     string // a notice of a key that was used is not written again
+	key     string // of one notice; a second one with the same key is not written
 	subject string
 	text    string
 	label   string    // of the note: tells programs the kind of notice
 	about   []stix.ID // the objects that the note refers to; none: the centre itself
 
-	// handling is that of the objects named: the notice is kept as strictly at least.
+	// handling is that of the objects in about; the notice is handled at least as strictly.
 	handling exchange.Handling
 }
 

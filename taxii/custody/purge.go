@@ -11,16 +11,16 @@ import (
 	"comity/taxii/exchange"
 )
 
-// Due is what a purge will take of one collection, by the day its retention ends.
+// Due counts the records of one collection whose retention ends on one day.
 type Due struct {
 	Collection string    `json:"collection"` // alias
 	Agreement  string    `json:"agreement"`
-	Article    string    `json:"article"` // on keeping; "" if only the five years of the server stand behind it
+	Article    string    `json:"article"` // on retention; "" if the server's own limit of five years applies
 	Day        time.Time `json:"day"`
 	Records    int64     `json:"records"`
 }
 
-// Due lists what is to go before that time, by collection and day.
+// Due lists the records that a purge at that time would remove, by collection and day.
 func (s *Service) Due(ctx context.Context, before time.Time) ([]Due, error) {
 	p, _, err := s.policy(ctx)
 	if err != nil {
@@ -47,11 +47,11 @@ func (s *Service) Due(ctx context.Context, before time.Time) ([]Due, error) {
 // its retention.
 const maxSilence = 30 * 24 * time.Hour
 
-// purgeHeld is the document that is there while the server purges nothing by itself.
+// purgeHeld names the document that exists while the server purges nothing by itself.
 const purgeHeld = "custody/purge-held"
 
-// holdPurge keeps the server from purging by itself if it starts a long time after the
-// last line of the audit record. [Service.Purge] ends that.
+// holdPurge keeps the server from purging by itself, until [Service.Purge] is called,
+// if it starts a long time after the last line of the audit record.
 func (s *Service) holdPurge(ctx context.Context) error {
 	head, err := s.store.ChainHead(ctx)
 	if err != nil || head.Number == 0 {
@@ -70,9 +70,9 @@ func (s *Service) holdPurge(ctx context.Context) error {
 	})
 }
 
-// Purge removes what is past its retention, and says how many records that were.
-// They have been out of sight from that second on already. by is who asked for it, as
-// the audit record names it: that the clock is right is for them to know.
+// Purge removes the records that are past their retention, and returns their number.
+// No party has seen them since that moment. by is the actor who asked for it, as the
+// audit record names it, and who answers for the clock being right.
 func (s *Service) Purge(ctx context.Context, by string) (int, error) {
 	if err := s.store.AmendDocument(ctx, purgeHeld, func([]byte) ([]byte, []audit.Entry, error) { return nil, nil, nil }); err != nil {
 		return 0, err
@@ -80,8 +80,8 @@ func (s *Service) Purge(ctx context.Context, by string) (int, error) {
 	return s.purge(ctx, by, s.now())
 }
 
-// purgeDays removes what ended on days that are over (UTC): so a collection is read
-// once a day at most, and only if something ended in it.
+// purgeDays removes the records whose retention ended on days that are over (UTC). So
+// a collection is read once a day at most, and only if there is something to remove.
 func (s *Service) purgeDays(ctx context.Context) error {
 	held, err := s.store.Document(ctx, purgeHeld)
 	if err != nil {
@@ -95,7 +95,7 @@ func (s *Service) purgeDays(ctx context.Context) error {
 	return err
 }
 
-// purge removes what is past its retention at a time.
+// purge removes the records that are past their retention at a time.
 func (s *Service) purge(ctx context.Context, by string, now time.Time) (purged int, err error) {
 	p, _, err := s.policy(ctx)
 	if err != nil {

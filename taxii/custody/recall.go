@@ -14,15 +14,16 @@ import (
 	"comity/taxii/exchange"
 )
 
-// Holding lists who got an object out of one collection, as the audit record says.
+// Holding lists the accounts that got an object out of one collection, as the audit
+// record says.
 type Holding struct {
 	Collection string         `json:"collection"` // alias
 	Writer     string         `json:"writer"`
 	Holders    []store.Holder `json:"holders"`
 }
 
-// Flush brings what waits of deliveries and refusals into the audit record, for those
-// who read it.
+// Flush commits the deliveries and refusals that the recorder still gathers, so that
+// the audit record is complete.
 func (s *Service) Flush(ctx context.Context) error { return s.recorder.Flush(ctx) }
 
 // Scan reads a page for an account outside TAXII, and puts it on record as
@@ -70,9 +71,9 @@ func (s *Service) Preview(ctx context.Context, id stix.ID) ([]Holding, error) {
 
 // Delete takes objects back on behalf of their owner (TAXII 2.1 §5.7): their holders
 // are notified, then they are removed. It returns the number of versions. The codes are
-// those of [store.EachToDelete], and TooMany for who deletes faster than
-// [deletesPerSecond]. Deletions in one collection wait for each other. One that has
-// begun to notify is finished, although ctx ends.
+// those of [store.EachToDelete], and TooMany beyond [deletesPerSecond]. Deletions in
+// one collection wait for each other. Once the first notice is on its way a deletion is
+// finished, even if ctx ends.
 func (s *Service) Delete(ctx context.Context, g exchange.Grant, q store.Query) (int, error) {
 	end, err := s.deletions.begin(ctx, g.ID(), s.now())
 	if err != nil {
@@ -90,9 +91,9 @@ func (s *Service) Delete(ctx context.Context, g exchange.Grant, q store.Query) (
 	})
 }
 
-// Revoked removes, of objects of which a version is there that says they are
-// revoked (STIX 2.1 §3.2), the other versions; that one stays, so that pollers
-// learn of it. The holders of the others are notified.
+// Revoked cleans up after a push of revoked objects (STIX 2.1 §3.2). The versions that
+// say so stay, so that pollers learn of it; all other versions of those objects are
+// removed, and their holders notified.
 func (s *Service) Revoked(ctx context.Context, c *exchange.Collection, ids []stix.ID) error {
 	if len(ids) == 0 {
 		return nil
@@ -119,18 +120,19 @@ func (s *Service) Revoked(ctx context.Context, c *exchange.Collection, ids []sti
 	})
 }
 
-// key is that of the recall of a removal.
+// key is the key of the notices about a removal.
 func (r *removal) key() string {
 	return r.collection.ID.String() + "|" + audit.DigestAll(slices.Clone(r.digests))
 }
 
-// maxRounds is how often late holders, who got records after the others had their
-// notices, get theirs before the collection is locked meanwhile.
+// maxRounds bounds the rounds of notices to late holders, who got records after the
+// others had their notices, before takeBack locks the collection to send them.
 const maxRounds = 3
 
-// takeBack notifies every organisation but source and the writers which of the records
-// it holds, and why they are taken back, then removes them. It is finished although
-// ctx ends: those asked to delete records must not find them still there.
+// takeBack notifies the holders of records, then removes the records. Each organisation
+// but source and the writers learns which of the records it holds, and why they are
+// taken back. takeBack is finished even if ctx ends: a holder that was asked to delete
+// records must not find them still there.
 func (s *Service) takeBack(ctx context.Context, removals []*removal, source, key, why string, block store.Block, entry audit.Entry) error {
 	ctx = context.WithoutCancel(ctx)
 	removals = slices.DeleteFunc(removals, func(r *removal) bool { return len(r.dates) == 0 })
@@ -198,27 +200,28 @@ func (s *Service) takeBack(ctx context.Context, removals []*removal, source, key
 type recall struct {
 	policy   *exchange.Policy
 	source   string // organisation that gets no notice; "" for none
-	key      string // of no other recall
+	key      string // unique to this recall
 	why      string
 	notified map[named]bool      // in the notices so far
 	notes    int                 // sent so far
-	before   map[*removal]uint64 // the last audit entry that was looked at
+	before   map[*removal]uint64 // number of the last audit entry that was searched
 }
 
 // named is an object in a notice.
 type named struct {
 	org  string // that got the notice
 	id   stix.ID
-	kept exchange.Handling // of the notice: not everybody in the organisation sees each
+	kept exchange.Handling // of the notice: a notice may be hidden from some accounts of the organisation
 }
 
-// holdings are the objects that each organisation has to delete, by how they are
-// handled: no notice may name an object to those from whom it was hidden.
+// holdings are the objects that each organisation has to delete, by their handling. A
+// notice is handled like its objects, so it names none to an account from which it was
+// hidden.
 type holdings map[string]map[exchange.Handling][]stix.ID
 
-// find adds to the holdings what organisations got of the records of a removal that
-// were added at those dates, without what is in a notice already. It counts as in a
-// notice from here on: the caller sends them.
+// find adds to the holdings the objects of a removal, among those added at the dates,
+// that organisations got and no notice has named to them. It marks them as named: the
+// caller sends the notices.
 func (s *Service) find(ctx context.Context, call *recall, r *removal, dates []time.Time, found holdings) error {
 	holders, err := s.store.Holders(ctx, r.collection.ID, dates, call.before[r])
 	if err != nil {

@@ -14,11 +14,11 @@ import (
 	"comity/taxii/exchange"
 )
 
-// maxRemoval is how many records one transaction removes: whoever polls their
-// collection waits for it.
+// maxRemoval bounds the records that one transaction removes: the pollers of their
+// collection wait for it.
 const maxRemoval = 1000
 
-// removal is the records of one collection that are to be removed.
+// removal holds the records of one collection that are to be removed.
 type removal struct {
 	collection *exchange.Collection
 	dates      []time.Time
@@ -49,7 +49,7 @@ func (s *Service) each(ctx context.Context, c *exchange.Collection, m taxii.Matc
 	return store.Each(ctx, s.store, exchange.Operator(c.ID), store.Query{Match: m}, f)
 }
 
-// allOf is the removal of all versions of these objects.
+// allOf makes the removal of all versions of these objects.
 func (s *Service) allOf(ctx context.Context, c *exchange.Collection, ids []stix.ID) (*removal, error) {
 	r := newRemoval(c)
 	for chunk := range slices.Chunk(ids, 4000) {
@@ -69,7 +69,7 @@ func all(ids ...stix.ID) taxii.Match {
 	return m
 }
 
-// eachPart calls f with as many records as one transaction removes, from..to.
+// eachPart calls f for each part that one transaction removes: records from to to-1.
 func (r *removal) eachPart(f func(from, to int) error) error {
 	for from := 0; from < len(r.dates); from += maxRemoval {
 		if err := f(from, min(from+maxRemoval, len(r.dates))); err != nil {
@@ -79,17 +79,17 @@ func (r *removal) eachPart(f func(from, to int) error) error {
 	return nil
 }
 
-// remove takes the records away, without telling anybody.
+// remove removes the records without notices.
 func (s *Service) remove(ctx context.Context, r *removal, block store.Block, entry audit.Entry) error {
 	return r.eachPart(func(from, to int) error { return s.removePart(ctx, r, from, to, block, entry) })
 }
 
-// removePart takes some of the records away in one transaction.
+// removePart removes the records from to to-1 in one transaction.
 func (s *Service) removePart(ctx context.Context, r *removal, from, to int, block store.Block, entry audit.Entry) error {
 	entry.Subjects = nil
 	for i := from; i < min(to, from+audit.MaxSubjects); i++ {
 		subject := audit.Subject{Digest: hex.EncodeToString(r.digests[i][:])}
-		if entry.Act == audit.Deletion { // of the deleting party's own
+		if entry.Act == audit.Deletion { // the party deletes its own objects, so it may see their ids
 			subject.ID = string(r.ids[i])
 		}
 		entry.Subjects = append(entry.Subjects, subject)

@@ -13,9 +13,8 @@ import (
 	"comity/taxii/exchange"
 )
 
-// Retract takes objects, in all versions, out of a collection that the centre
-// writes, because what they rested on is no longer there: their holders are
-// notified, then they are removed.
+// Retract removes objects, in all versions, from a collection that the centre writes,
+// because the data that they rested on is gone. Their holders are notified first.
 func (s *Service) Retract(ctx context.Context, c *exchange.Collection, ids []stix.ID, why string) error {
 	if len(ids) == 0 {
 		return nil
@@ -27,9 +26,9 @@ func (s *Service) Retract(ctx context.Context, c *exchange.Collection, ids []sti
 	return s.takeBack(ctx, []*removal{gone}, "", gone.key(), why, store.Block{}, reworked(c, why))
 }
 
-// Relabel takes objects without versions out of a collection that the centre
-// writes, so that it can write them again under another label: it
-// could not while they are there. Nobody is notified.
+// Relabel removes objects without versions from a collection that the centre writes.
+// The caller then writes them again under another label, which it could not do while
+// they are there. Nobody is notified.
 func (s *Service) Relabel(ctx context.Context, c *exchange.Collection, ids []stix.ID) error {
 	if len(ids) == 0 {
 		return nil
@@ -41,9 +40,9 @@ func (s *Service) Relabel(ctx context.Context, c *exchange.Collection, ids []sti
 	return s.remove(ctx, old, store.Block{}, reworked(c, "It is written again under another label."))
 }
 
-// Supersede removes from a collection that the centre writes all versions but the
-// newest of each object that has one from since or later. Nobody is notified:
-// the holders of an older one get the newest.
+// Supersede removes old versions from a collection that the centre writes: of each
+// object whose newest version is from since or later, all but that one. Nobody is
+// notified, because the holders of an older version get the newest.
 func (s *Service) Supersede(ctx context.Context, c *exchange.Collection, since time.Time) error {
 	versions := map[stix.ID][]version{}
 	err := s.each(ctx, c, taxii.Match{Versions: taxii.Versioning{All: true}}, func(o *stix.Object, d store.Detail) error {

@@ -10,9 +10,9 @@ import (
 	"comity/taxii/exchange"
 )
 
-// AnnounceTransitions notes every transition that agreements have made since it last ran:
-// their members get a notice, and the audit record an entry. A notice is written once,
-// so after a kill the call can be repeated.
+// AnnounceTransitions announces every transition that agreements have made since it last
+// ran: their members get a notice, and the audit record an entry. A notice is written
+// once, so after a kill the call can be repeated.
 func (s *Service) AnnounceTransitions(ctx context.Context) error {
 	p, d, err := s.policy(ctx)
 	if err != nil {

@@ -20,14 +20,14 @@ func BlockReason(agreement, party string) string {
 	return "withdrawal of " + agreement + " by " + party
 }
 
-// Withdraw carries out the notice of a party under the termination article. Its
-// flows stop at once; what it sent under the agreement goes, and what others
-// relayed of it; who received it is told; the same data is refused until the
-// agreement is reinstated. The certificate says what went.
+// Withdraw carries out the notice of a party under the termination article. The flows
+// of the party stop at once. The data that it sent under the agreement is removed, and
+// the copies that others relayed; their holders are notified; the same data is refused
+// until the agreement is reinstated. The certificate says what was removed.
 //
-// by is who asked for it, as the audit record names it.
-// NotFound if there is no such agreement or party, Forbidden if the agreement
-// gives that party no such right. After a kill it can be repeated, and goes on.
+// by is the actor who asked for it, as the audit record names it. NotFound if there is
+// no such agreement or party, Forbidden if the agreement gives that party no such
+// right. After a kill the call can be repeated, and goes on.
 func (s *Service) Withdraw(ctx context.Context, by, id, party, reason string) (out audit.Certificate, err error) {
 	p, d, err := s.policy(ctx)
 	if err != nil {
@@ -51,7 +51,7 @@ func (s *Service) Withdraw(ctx context.Context, by, id, party, reason string) (o
 		Act: audit.Withdrawal, Account: by, Org: party, Agreement: id, Article: clause.Article,
 		Text: "withdrawal by notice: " + reason, Parties: []string{party, p.Centre().ID},
 	}
-	ctx = context.WithoutCancel(ctx) // what is begun is finished
+	ctx = context.WithoutCancel(ctx) // a withdrawal that has begun is finished
 	var removals []*removal
 	var digests [][32]byte
 	for _, c := range s.affected(p, own, id, party, identity) {
@@ -103,7 +103,7 @@ func (s *Service) closeFlows(ctx context.Context, own []*exchange.Collection, by
 			return nil, taxii.Errorf(taxii.NotFound, "there is no agreement %s", id)
 		}
 		if deposit.Left(party, now) {
-			return nil, nil // once more, after a kill
+			return nil, nil // the call is repeated after a kill
 		}
 		deposit.Acts = append(deposit.Acts, exchange.Act{Kind: exchange.Withdraw, At: now, Party: party, Reason: reason})
 		for _, c := range own {
@@ -118,9 +118,9 @@ func (s *Service) closeFlows(ctx context.Context, own []*exchange.Collection, by
 	})
 }
 
-// affected are the collections that may hold data of the party: its own, and
-// those of others where copies can have been relayed, which its STIX identity
-// tells. What the centre wrote is its own work, for the operation to rework.
+// affected are the collections that may hold data of the party: its own, and those of
+// others, into which copies may have been relayed. A copy is known by the party's STIX
+// identity. The centre's collections are left out: the operation reworks them.
 func (s *Service) affected(p *exchange.Policy, own []*exchange.Collection, id, party, identity string) []*exchange.Collection {
 	list := slices.Clone(own)
 	if identity == "" {
@@ -136,8 +136,8 @@ func (s *Service) affected(p *exchange.Policy, own []*exchange.Collection, id, p
 	return list
 }
 
-// dropCopies removes what else quotes the data: the statuses of its pushes, and its
-// objects in quarantine.
+// dropCopies removes the remaining copies of the data: the statuses of its pushes, which
+// quote it, and its objects in quarantine.
 func (s *Service) dropCopies(ctx context.Context, own []*exchange.Collection, entry audit.Entry) error {
 	for _, c := range own {
 		if err := s.store.ForgetStatuses(ctx, c.ID); err != nil {
@@ -160,7 +160,8 @@ func (s *Service) dropCopies(ctx context.Context, own []*exchange.Collection, en
 	}
 }
 
-// certify signs what was removed, and puts the certificate's digest on record.
+// certify signs the certificate of the removed objects, after it has recorded their
+// digest.
 func (s *Service) certify(ctx context.Context, digests [][32]byte, entry audit.Entry, reason string) (audit.Certificate, error) {
 	p, _, err := s.policy(ctx)
 	if err != nil {
