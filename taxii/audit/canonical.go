@@ -8,10 +8,11 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// canonical is the entry as RFC 8785 canonical JSON: what encoding/json makes of
-// it, with the members sorted. Each push waits for one, and they wait for each
-// other, so the members are written by hand; those of a delivery alone are not.
-// RFC 8785 has other forms for numbers from 2^53 on, which nothing here reaches.
+// canonical is the entry as RFC 8785 canonical JSON: the JSON of encoding/json with
+// its members sorted. The members are written by hand, because the writer of the store
+// makes an entry for every push while other pushes wait. Match and View, which only
+// deliveries have, go through the library. RFC 8785 writes numbers from 2^53 on
+// differently; no number here is that large.
 func (e *Entry) canonical() (body []byte, err error) {
 	b := members(append(make([]byte, 0, 512), '{'))
 	b.text("account", e.Account)
@@ -66,7 +67,7 @@ func (e *Entry) canonical() (body []byte, err error) {
 	return append(b, '}'), err
 }
 
-// members is a JSON object on its way.
+// members is a JSON object that is being written.
 type members []byte
 
 func (b members) name(name string) members {
@@ -76,7 +77,7 @@ func (b members) name(name string) members {
 	return append(append(append(b, '"'), name...), '"', ':')
 }
 
-// text, number and time leave out what does not apply.
+// text, number and time leave out zero values.
 func (b *members) text(name, s string) {
 	if s != "" {
 		*b = quoted(b.name(name), s)

@@ -19,8 +19,8 @@ import (
 // else.
 const certificateFormat = "comity-deletion/1"
 
-// Certificate is the centre's signed word to a party that what it gave is gone:
-// in plain JSON, and of the objects no more than one digest.
+// Certificate is the centre's signed statement to a party that the data it gave is
+// removed, as plain JSON. Of the objects it holds one digest and nothing else.
 type Certificate struct {
 	Format    string    `json:"format"` // set by Sign
 	Centre    string    `json:"centre"`
@@ -37,8 +37,8 @@ type Certificate struct {
 }
 
 // DigestAll is one digest for any number of objects, in hexadecimal: the SHA-256
-// of theirs in ascending order, each once. Who still has the objects can work it
-// out again. It sorts digests.
+// of their digests in ascending order, each once. A party that still has the objects
+// can compute it again. DigestAll sorts digests in place.
 func DigestAll(digests [][32]byte) string {
 	slices.SortFunc(digests, func(a, b [32]byte) int { return bytes.Compare(a[:], b[:]) })
 	h := sha256.New()
@@ -51,7 +51,7 @@ func DigestAll(digests [][32]byte) string {
 }
 
 // Sign returns the certificate signed with the centre's private key, its time in
-// UTC and whole microseconds. It fails if it has no form in JSON.
+// UTC and whole microseconds. It fails if the certificate cannot be written as JSON.
 func (c Certificate) Sign(key ed25519.PrivateKey) (Certificate, error) {
 	c.Format = certificateFormat
 	c.Withdrawn = c.Withdrawn.UTC().Truncate(time.Microsecond)
@@ -64,8 +64,8 @@ func (c Certificate) Sign(key ed25519.PrivateKey) (Certificate, error) {
 	return c, nil
 }
 
-// Verify tells whether the signature is that of Key, and nothing was altered.
-// That Key is the centre's is for the caller to know.
+// Verify checks that the signature is that of Key, and that nothing was altered. The
+// caller must know that Key is the centre's.
 func (c Certificate) Verify() error {
 	if c.Format != certificateFormat {
 		return fmt.Errorf("certificate of deletion: the format is %.40q, not %s", c.Format, certificateFormat)
@@ -80,7 +80,7 @@ func (c Certificate) Verify() error {
 	return nil
 }
 
-// signed is the text that the signature is over: the canonical JSON of all else.
+// signed is the text that is signed: the canonical JSON without the signature.
 func (c Certificate) signed() ([]byte, error) {
 	c.Signature = ""
 	plain, err := stdjson.Marshal(c)

@@ -19,14 +19,14 @@ type Link struct {
 	Hash   [32]byte // SHA-256 of the hash before and the SHA-256 of Body
 }
 
-// Head is where a chain ends. The zero Head is that of a chain without links.
+// Head is the end of a chain. The zero Head is that of a chain without links.
 type Head struct {
 	Number uint64
 	Hash   [32]byte
 	Open   bool // a server began to serve and has not stopped in good order
 }
 
-// NewSalt is a salt for an entry: at least 128 random bits.
+// NewSalt makes a salt for an entry: at least 128 random bits.
 func NewSalt() string { return rand.Text() }
 
 // Seal makes e the link after head, and returns it with the new head. It numbers
@@ -57,8 +57,8 @@ func inUTC(t *time.Time) *time.Time {
 	return &u
 }
 
-// then is the head after one more body with that digest. This line is what the
-// whole chain rests on.
+// then is the head after one more body with that digest. The whole chain rests on the
+// hash that is computed here.
 func (h Head) then(digest [32]byte, act Act) Head {
 	h.Number++
 	h.Hash = sha256.Sum256(append(h.Hash[:], digest[:]...))
@@ -89,11 +89,11 @@ type Verifier struct {
 // VerifierAfter is a Verifier that begins at the link after head.
 func VerifierAfter(head Head) Verifier { return Verifier{head} }
 
-// Head is where the links so far have led.
+// Head is the head of the links so far.
 func (v *Verifier) Head() Head { return v.head }
 
-// Next takes the link that should come next. Its error says which entry is the
-// first bad one, and how; the verifier then stays where it was.
+// Next verifies the next link. Its error says which entry is bad and why; the
+// verifier then stays where it was.
 func (v *Verifier) Next(l Link) error {
 	if err := v.expect(l.Number); err != nil {
 		return err
@@ -110,7 +110,7 @@ func (v *Verifier) Next(l Link) error {
 	return nil
 }
 
-// expect says what is wrong if n is not the next number.
+// expect returns an error if n is not the next number.
 func (v *Verifier) expect(n uint64) error {
 	switch want := v.head.Number + 1; {
 	case n > want:

@@ -24,8 +24,9 @@ import (
 // so that the signature fits nothing else.
 const checkpointFormat = "comity-checkpoint/1"
 
-// SignedCheckpoint is the centre's word that its chain led to Hash at Number.
-// Whoever keeps one can tell whether the chain was rewritten up to there.
+// SignedCheckpoint is the centre's signed statement that entry Number of its chain has
+// the hash Hash. A witness that keeps one can tell whether the chain was rewritten up
+// to that entry.
 type SignedCheckpoint struct {
 	Centre    string
 	Number    uint64
@@ -52,8 +53,8 @@ func Sign(key ed25519.PrivateKey, centre string, head Head, at time.Time) Signed
 // Head is the head that was signed; Open is not known. That of the zero value is zero.
 func (c SignedCheckpoint) Head() Head { return Head{Number: c.Number, Hash: c.Hash} }
 
-// Check tells whether the signature is that of Key. That Key is the centre's is
-// for the caller to know.
+// Check checks that the signature is that of Key. The caller must know that Key is the
+// centre's.
 func (c SignedCheckpoint) Check() error {
 	if err := checkSignature(c.Key, c.Signature, []byte(c.signed())); err != nil {
 		return fmt.Errorf("checkpoint of entry %d: %w", c.Number, err)
@@ -61,16 +62,16 @@ func (c SignedCheckpoint) Check() error {
 	return nil
 }
 
-// signed is the text that the signature is over: all of the line before it.
+// signed is the text that is signed: the line without the signature.
 func (c SignedCheckpoint) signed() string {
 	return fmt.Sprintf("%s %s %d %x %s %s", checkpointFormat, c.Centre, c.Number, c.Hash, taxii.FormatTime(c.Time), c.Key)
 }
 
-// String is the checkpoint as one line of text, which travels as it is in the
-// content of a note, in a mail or on paper.
+// String is the checkpoint as one line of text, fit for the content of a STIX note, a
+// mail or paper.
 func (c SignedCheckpoint) String() string { return c.signed() + " " + c.Signature }
 
-// MarshalText implements encoding.TextMarshaler: in JSON, too, it is the line.
+// MarshalText implements encoding.TextMarshaler: JSON holds the same line.
 func (c SignedCheckpoint) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 
 // UnmarshalText implements encoding.TextUnmarshaler.
@@ -79,8 +80,8 @@ func (c *SignedCheckpoint) UnmarshalText(b []byte) (err error) {
 	return err
 }
 
-// ParseCheckpoint reads what [SignedCheckpoint.String] writes, and nothing that
-// is spelled otherwise. It does not check the signature.
+// ParseCheckpoint reads a line as [SignedCheckpoint.String] writes it, and refuses any
+// other spelling. It does not check the signature.
 func ParseCheckpoint(text string) (SignedCheckpoint, error) {
 	bad := func(why string) (SignedCheckpoint, error) {
 		return SignedCheckpoint{}, taxii.Errorf(taxii.Invalid, "%.60q is no checkpoint: %s", text, why)
@@ -112,14 +113,14 @@ func ParseCheckpoint(text string) (SignedCheckpoint, error) {
 	return c, nil
 }
 
-// checkpointLike is what somebody meant to be a checkpoint: one that was damaged
-// on its way must be an error, not pass unseen.
+// checkpointLike matches text that was meant to be a checkpoint. It is wider than the
+// format, so that a damaged checkpoint is an error and is not passed over.
 var checkpointLike = regexp.MustCompile(`comity-checkpoint/\d+ \S+ \d+ \S+ \S+ \S+ [A-Za-z0-9+/=]+`)
 
-// ParseCheckpoints finds the checkpoints in what a witness kept: plain lines, or
-// any JSON, such as the envelopes or bundles it polled, with the lines somewhere
-// in its strings. Each is returned once, in the order they come. Signatures are
-// not checked. Having found none is an error, as is one that cannot be read.
+// ParseCheckpoints finds the checkpoints in the file of a witness: plain lines, or any
+// JSON, such as the envelopes or bundles that it polled, with the lines somewhere in
+// its strings. Each checkpoint is returned once, in the order of the file. Signatures
+// are not checked. A file without a checkpoint is an error, as is a damaged one.
 func ParseCheckpoints(r io.Reader) ([]SignedCheckpoint, error) {
 	text, err := io.ReadAll(r)
 	if err != nil {
@@ -147,8 +148,8 @@ func ParseCheckpoints(r io.Reader) ([]SignedCheckpoint, error) {
 	return found, nil
 }
 
-// jsonStrings are all strings of one JSON text after the other, unescaped: some
-// writers spell "/" or "=" as an escape. False if text is no JSON.
+// jsonStrings are all strings of a sequence of JSON texts, unescaped: some writers
+// escape "/" or "=". False if text is no JSON.
 func jsonStrings(text []byte) (texts []string, ok bool) {
 	d := jsontext.NewDecoder(bytes.NewReader(text), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	for {
@@ -163,8 +164,7 @@ func jsonStrings(text []byte) (texts []string, ok bool) {
 	}
 }
 
-// signatureText refuses what an encoder does not write, so that one signature
-// has one text.
+// signatureText is strict base64, so that one signature has one text.
 var signatureText = base64.StdEncoding.Strict()
 
 // checkSignature tells whether signature, in base64, is that of key over text.

@@ -14,24 +14,24 @@ import (
 	"comity/taxii/exchange"
 )
 
-// maxWaiting is how many bytes may wait, at about entrySize an entry and its match
-// beside. It is hours of polling while commits fail.
+// maxWaiting bounds the bytes that wait in memory, at about entrySize for an entry and
+// its match in addition. That is enough for hours of polling while commits fail.
 const (
 	maxWaiting = 100_000 * entrySize
 	entrySize  = 512
 )
 
-// maxRanges is how many ranges of one key a page is tried to be joined to: a
-// client that polls one collection in several loops has a few.
+// maxRanges bounds the ranges of one key that a page is compared with. A client that
+// polls one collection in several loops has a few.
 const maxRanges = 4
 
-// maxKeys is how many different queries of one account have deliveries of their own in
-// one second. The others are recorded together, as one query for everything from the
-// first to the last record of any: so nobody fills the record by asking for ever other
-// objects.
+// maxKeys bounds the different queries of one account that have deliveries of their own
+// in one second. The others are recorded together, as one query for everything from the
+// first to the last record of any. So no account fills the record by asking for ever
+// other objects.
 const maxKeys = 200
 
-// everything is the match of a query that nothing is said of.
+// everything is the match that stands for those queries.
 var everything = taxii.Match{Specs: []string{"2.0", "2.1"}, Versions: taxii.Versioning{All: true}}
 
 // deliveryKey is what two pages must have in common to be one delivery.
@@ -45,7 +45,7 @@ type deliveryKey struct {
 	types                string
 }
 
-// Page is what a reader got of a collection at once. Dates are date_added.
+// Page describes one page that a reader got of a collection. Dates are date_added.
 type Page struct {
 	After       time.Time // exclusive; zero: the page was asked for from the beginning
 	First, Last time.Time // of the first and the last record
@@ -70,9 +70,9 @@ type delivery struct {
 // Deliver notes that the holder of g got a page by that match, which [Narrow] made.
 // An empty page is not a delivery.
 //
-// Polling must not lose its record. So if too much waits because commits fail,
-// Deliver commits itself, and where that fails, too, it is Unavailable: then the
-// page must not be sent.
+// No page is sent without a record. If too much waits because commits fail, Deliver
+// commits by itself. If that fails too, it returns Unavailable, and the caller must not
+// send the page.
 func (r *Recorder) Deliver(g exchange.Grant, m taxii.Match, page Page) error {
 	if page.Count <= 0 {
 		return nil
@@ -122,8 +122,8 @@ func (r *Recorder) Deliver(g exchange.Grant, m taxii.Match, page Page) error {
 	return r.Deliver(g, m, page)
 }
 
-// join adds a page to the range if together they are one, or in any case: both reach
-// from after what they were asked after to their last record.
+// join adds a page to the range if the two touch or overlap, or in any case if always
+// is set. Each reaches from its After, exclusive, to its Last.
 func (d *delivery) join(page Page, at uint32, always bool) bool {
 	if !always && (page.After.After(d.Last) || d.After.After(page.Last)) {
 		return false
@@ -133,9 +133,9 @@ func (d *delivery) join(page Page, at uint32, always bool) bool {
 	if page.Last.After(d.Last) {
 		d.Last = page.Last
 	}
-	// The entry says from when to when the pages were asked for: what ends by
-	// retention in between was shown by the first, and hid nothing on the last. The
-	// operator's 0, to which retention does not count, stands.
+	// The entry says from when to when the pages were asked for. A record whose retention
+	// ends in between was on the first page and is missing on the last. At is 0 for the
+	// operator, for whom retention does not count, and stays 0.
 	d.view.At, d.ended = min(d.view.At, at), max(d.ended, at)
 	return true
 }
@@ -180,7 +180,7 @@ func (d *delivery) entry() Entry {
 	return e
 }
 
-// matchText tells one match from another; "" is that of every poll without one.
+// matchText is a text that is equal for equal matches; "" if there is no filter.
 func matchText(m *taxii.Match) string {
 	v := &m.Versions
 	if len(m.IDs) == 0 && len(m.Types) == 0 && len(m.Specs) == 0 && !v.All && !v.First && !v.Last && len(v.At) == 0 {
@@ -200,7 +200,8 @@ func matchText(m *taxii.Match) string {
 	return b.String()
 }
 
-// typesText tells no types from all.
+// typesText is a text that is equal for equal lists; nil, which is all types, differs
+// from an empty list.
 func typesText(types []string) string {
 	if types == nil {
 		return ""

@@ -21,34 +21,34 @@ type Act string
 const (
 	Start      Act = "start"      // a server began to serve
 	Stop       Act = "stop"       // it ended in good order
-	Gap        Act = "gap"        // it ended otherwise: deliveries of From to To may be missing
+	Gap        Act = "gap"        // a server ended otherwise: deliveries of From to To may be missing
 	Submission Act = "submission" // one part of a push: From and To are the dates it added
 	Refusal    Act = "refusal"    // a request, or a push as a whole, that was refused
-	Delivery   Act = "delivery"   // a reader got what a collection has from From to To
+	Delivery   Act = "delivery"   // a reader got the records of a collection from From to To
 	Deletion   Act = "deletion"   // the owner took objects back
-	Withdrawal Act = "withdrawal" // data went by notice, by revocation or by a decision
-	Purge      Act = "purge"      // data went by its date
+	Withdrawal Act = "withdrawal" // data was removed by notice, by revocation or by a decision
+	Purge      Act = "purge"      // data was removed at the end of its retention
 	Agreement  Act = "agreement"  // a transition in the life of an agreement
 	Directory  Act = "directory"  // an organisation, account or token was added or changed
 	Notice     Act = "notice"     // the centre told a party something
 	Checkpoint Act = "checkpoint" // the chain was signed up to here
 	Archive    Act = "archive"    // older entries were exported and dropped: Text is the seal, a signed checkpoint of the last of them
 	Report     Act = "report"     // reports and feeds of an operation were drafted, published or reworked
-	Derivation Act = "derivation" // what a contributor sent went into what was published
-	Match      Act = "match"      // what a country flagged is what somebody reported
+	Derivation Act = "derivation" // objects of a contributor went into published findings
+	Match      Act = "match"      // an issue that a country flagged matches a reported value
 )
 
 // Entry is one line of the record. Number, Time and Salt are given by the store
-// when it commits; the rest says who did what, by which article, with what.
-// What is zero does not apply.
+// when it commits; the rest says who did what, by which article, to which objects.
+// A zero field does not apply.
 type Entry struct {
 	Number uint64    `json:"n"`
 	Time   time.Time `json:"time"`
 	Salt   string    `json:"salt"` // random, so that nobody can guess an entry by its digest
 	Act    Act       `json:"act"`
 
-	// Account is "org/name"; "operator:name(number)" for who ran a command of the operator,
-	// as the machine knows them, or "operator"; "comity" for what nobody asked for.
+	// Account is "org/name"; or "operator:name(number)", the user on the machine who ran a
+	// command, or "operator" if that is not known; or "comity" for an act of the server itself.
 	Account string `json:"account,omitempty"`
 	Org     string `json:"org,omitempty"`    // it acted for
 	Home    string `json:"home,omitempty"`   // of a seconded person
@@ -68,16 +68,16 @@ type Entry struct {
 	Match    *taxii.Match   `json:"match,omitempty"`    // of a delivery
 	View     *exchange.View `json:"view,omitempty"`     // of a delivery, as of its first page
 
-	// HighWater is the last date_added that the collection had given when the first
-	// page of a delivery was read, and Ended when its last page was asked for. They
-	// tell which versions the query chose between. Without HighWater nobody knows.
+	// HighWater is the last date_added that the collection had given when the first page
+	// of a delivery was read, and Ended the time at which its last page was asked for.
+	// They tell which versions the query chose between. Without HighWater that is unknown.
 	HighWater *time.Time `json:"high_water,omitempty"`
 	Ended     *time.Time `json:"ended,omitempty"`
 
 	Text string `json:"text,omitempty"`
 
-	// Parties are the organisations whose line this is. If there are none, it is
-	// that of every member of Agreement; without one, the centre's alone.
+	// Parties are the organisations that may read this line. If there are none, every
+	// member of Agreement may; without an Agreement, the centre alone.
 	Parties []string `json:"parties,omitempty"`
 }
 
@@ -88,11 +88,11 @@ type Subject struct {
 	Reason string `json:"reason,omitempty"` // rule or article
 }
 
-// MaxSubjects is how many subjects one entry names; Count and Refused count all.
+// MaxSubjects bounds the subjects that one entry names; Count and Refused count all.
 const MaxSubjects = 100
 
-// Concerns tells whether the entry is a line of org. member tells who is bound
-// by an agreement.
+// Concerns tells whether org may read the entry. member tells whether an organisation
+// is bound by an agreement.
 func (e *Entry) Concerns(org string, member func(agreement, org string) bool) bool {
 	for _, p := range e.Parties {
 		if p == org {

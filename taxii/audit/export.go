@@ -29,16 +29,16 @@ type Header struct {
 	Seal SignedCheckpoint `json:"seal,omitzero"`
 }
 
-// genesisAfter is the hash before the first link, as the first line says it.
+// genesisAfter is the hash before the first link, as in the first line.
 func genesisAfter(seal SignedCheckpoint) string { return hex.EncodeToString(seal.Hash[:]) }
 
-// Export writes the chain for one party, a JSON object a line: the header; for
-// each link the entry whole if it is mine, else the digest of its body; and the
-// head they lead to, with the SHA-256 of all lines before. The hashes of the
-// links are left out, since they follow.
+// Export writes the chain for one party, one JSON object a line: the header; for each
+// link the whole entry if it is mine, else the digest of its body; and the head of the
+// chain, with the SHA-256 of all lines before. The hashes of the links are left out,
+// since they follow from the lines.
 //
-// links begin after the seal of the header. They are verified on their way, so
-// a broken chain is not passed on: the error names its first bad entry.
+// links begin after the seal of the header. Export verifies them, so that a broken chain
+// is not passed on: the error names its first bad entry.
 func Export(w io.Writer, header Header, links iter.Seq2[Link, error], mine func(*Entry) bool) error {
 	header.Format, header.Genesis, header.Exported = exportFormat, genesisAfter(header.Seal), header.Exported.UTC()
 	first, err := stdjson.Marshal(header)
@@ -85,8 +85,8 @@ func exportLink(w io.Writer, link Link, mine func(*Entry) bool) error {
 	return err
 }
 
-// lastLine ends an export. There is one way to write it, so reading it is
-// comparing it.
+// lastLine is the last line of an export. There is one way to write it, so a reader
+// compares it as bytes.
 func lastLine(head Head, before hash.Hash) []byte {
 	return fmt.Appendf(nil, "{\"head\":{\"n\":%d,\"hash\":\"%x\"},\"sha256\":\"%x\"}\n", head.Number, head.Hash, before.Sum(nil))
 }

@@ -10,11 +10,11 @@ import (
 // maxMatch bounds the text of the match of one delivery.
 const maxMatch = 4 << 10
 
-// Narrow is what the record keeps of a match that found a page: of the ids and types
-// that it names, those that the page shows, which ids lists. So no caller fills the
-// record with names of nothing. Several versions named by their time become all of
-// them, and ids that are still too long all that there were; the record then tells of
-// more than the page showed, never of less.
+// Narrow reduces a match to the part that the record keeps: the ids and types that the
+// page shows, as ids lists them. So no caller fills the record with ids that do not
+// exist. Several versions named by their time become all versions, and a list of ids
+// that is still too long becomes all ids. The record then covers more than the page
+// showed, never less.
 func Narrow(m taxii.Match, ids func() []stix.ID) taxii.Match {
 	if len(m.IDs) > 1 || len(m.Types) > 1 {
 		shown, types := map[string]bool{}, map[string]bool{}
@@ -33,7 +33,8 @@ func Narrow(m taxii.Match, ids func() []stix.ID) taxii.Match {
 	return m
 }
 
-// among is those of a list that are in a set, each once; nil, which is all, stays nil.
+// among are the elements of a list that are in a set, each once; nil, which is all,
+// stays nil.
 func among(list []string, set map[string]bool) []string {
 	if list == nil {
 		return nil

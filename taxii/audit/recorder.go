@@ -11,36 +11,36 @@ import (
 	"github.com/google/uuid"
 )
 
-// flushEvery is how often what is due is committed.
+// flushEvery is the interval at which Run commits the entries that are due.
 const flushEvery = time.Second
 
 // gatherFor is how long the deliveries to one reader grow in memory, once one is on
-// record: 1,000 clients with news each minute make 24,000 entries a day, not 1.4
-// million. A server that is killed loses that much detail of who polled; its next
-// start records a gap, in which whoever could poll counts as having done so.
+// record. So 1,000 clients with news each minute make 24,000 entries a day, not 1.4
+// million. A server that is killed loses the deliveries in memory; its next start
+// records a gap, in which every organisation that could poll counts as having done so.
 const gatherFor = time.Hour
 
-// maxRecorded bounds how many readers are remembered to be on record. Deliveries to
-// others are committed within a second each time.
+// maxRecorded bounds the readers whose last commit is remembered. Deliveries to others
+// are committed within a second each time.
 const maxRecorded = 20_000
 
-// commitSize is how many entries go into one commit.
+// commitSize is the number of entries in one commit.
 const commitSize = 4000
 
 // Recorder gathers deliveries and refusals and commits them later, so that a poll does
 // not wait for the disk and a reader that pages through a collection is one entry, not
 // thousands. A refusal, and the first delivery to a reader, is committed a second
-// later; what a reader gets after that, within an hour. Who reads the record calls
-// [Recorder.Flush] before. It is safe for concurrent use.
+// later; further deliveries to that reader within an hour. [Recorder.Flush] must be
+// called before the record is read. A Recorder is safe for concurrent use.
 //
-// It speaks for one process: where several serve the same store, each has one.
+// It covers one process: where several serve the same store, each has one.
 type Recorder struct {
 	commit func(context.Context, ...Entry) error
 	now    func() time.Time
 	log    *slog.Logger
 
-	// flushing is held by the one flush there is. It guards uncommitted. A flush takes
-	// mu only to take over what was gathered, never while it commits.
+	// flushing is held during a flush and guards uncommitted. A flush takes mu only to
+	// take over gathered entries, never while it commits.
 	flushing    sync.Mutex
 	uncommitted []Entry // taken over and not committed yet, oldest first
 
@@ -51,14 +51,14 @@ type Recorder struct {
 	recorded   map[deliveryKey]time.Time   // when deliveries to a reader were last taken over, in the last hour
 	refusals   map[refusalKey]*refusal
 	logins     map[loginKey]*login
-	different  map[second]int // different refusals
-	queries    map[second]int // different queries with a match
+	different  map[second]int // number of different refusals
+	queries    map[second]int // number of different queries with a match
 	held       int            // len(uncommitted) as of the last flush
-	bytes      int            // that waiting takes, about
-	heldBytes  int            // that uncommitted takes, about
+	bytes      int            // memory of waiting, about
+	heldBytes  int            // memory of uncommitted, about
 
-	loginMinute     int64          // of Unix time, that differentLogins is of
-	differentLogins map[string]int // different refused logins, by address and of all ("")
+	loginMinute     int64          // the minute of Unix time that differentLogins counts
+	differentLogins map[string]int // number of different refused logins, by address, and of all under ""
 }
 
 // pending is a delivery or a refusal that may still grow.
@@ -105,14 +105,13 @@ func (r *Recorder) scansOf(collection uuid.UUID) *sync.RWMutex {
 	return scans
 }
 
-// Exclusive runs f while no page of a collection is between the store and the
-// record: it lets the scans under way end and new ones wait, commits what they
-// delivered, and only then runs f. So whatever f removes from that collection,
-// everyone who got it is on record, and nobody gets it after. f is not run if the
-// commit fails.
+// Exclusive runs f while no page of a collection is between the store and the record.
+// It waits for the scans under way, holds up new ones, commits the deliveries, and only
+// then runs f. So when f removes records from that collection, every reader that got
+// them is on record, and no reader gets them later. f is not run if the commit fails.
 //
-// f must not call Reading or Exclusive, and must be short: all who poll this
-// collection wait. Those who poll another one do not.
+// f must not call Reading or Exclusive, and must be short: the pollers of this
+// collection wait. Pollers of other collections do not.
 func (r *Recorder) Exclusive(ctx context.Context, collection uuid.UUID, f func() error) error {
 	scans := r.scansOf(collection)
 	scans.Lock()
@@ -123,9 +122,9 @@ func (r *Recorder) Exclusive(ctx context.Context, collection uuid.UUID, f func()
 	return f()
 }
 
-// Run commits what is due every second until ctx ends, and all after. What fails is
-// logged and tried again; the error is that of the last flush, after which a
-// server has not ended in good order.
+// Run commits the entries that are due every second until ctx ends, and then all. A
+// flush that fails is logged and tried again. Run returns the error of the last flush:
+// a server that gets one has not ended in good order.
 func (r *Recorder) Run(ctx context.Context) error {
 	tick := time.NewTicker(flushEvery)
 	defer tick.Stop()
@@ -147,23 +146,23 @@ func (r *Recorder) Run(ctx context.Context) error {
 	}
 }
 
-// Waiting is how many entries are not committed.
+// Waiting is the number of entries that are not committed.
 func (r *Recorder) Waiting() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return len(r.waiting) + r.held
 }
 
-// add lets an entry wait. The caller holds mu.
+// add puts an entry into waiting. The caller holds mu.
 func (r *Recorder) add(p pending) { r.waiting, r.bytes = append(r.waiting, p), r.bytes+p.size() }
 
 // full tells whether too much waits. The caller holds mu.
 func (r *Recorder) full() bool { return r.bytes+r.heldBytes >= maxWaiting }
 
-// Flush commits what waits, in the order in which it began: all, or the deliveries of
-// these collections. If that fails all of it is kept, and comes first in the next
-// flush. A commit whose outcome is unknown is repeated: better on record twice than
-// not.
+// Flush commits waiting entries, in the order in which they began: all, or the
+// deliveries of these collections. If that fails, the entries are kept, and come first
+// in the next flush. A commit of unknown outcome is repeated: an entry may be on record
+// twice, but is never missing.
 func (r *Recorder) Flush(ctx context.Context, collections ...uuid.UUID) error {
 	return r.flush(ctx, func(p pending) bool {
 		d, ok := p.(*delivery)
@@ -171,7 +170,7 @@ func (r *Recorder) Flush(ctx context.Context, collections ...uuid.UUID) error {
 	})
 }
 
-// flushDue commits what is due.
+// flushDue commits the entries that are due.
 func (r *Recorder) flushDue(ctx context.Context) error {
 	now := r.now()
 	return r.flush(ctx, func(p pending) bool { return !p.due().After(now) })
@@ -181,7 +180,7 @@ func (r *Recorder) flush(ctx context.Context, which func(pending) bool) error {
 	r.flushing.Lock()
 	defer r.flushing.Unlock()
 	err := r.commitUncommitted(ctx)
-	if err == nil { // else what waits may as well go on growing
+	if err == nil { // otherwise the entries in waiting go on growing
 		for _, p := range r.takeOver(which) {
 			r.uncommitted = append(r.uncommitted, p.entry())
 		}
@@ -195,7 +194,7 @@ func (r *Recorder) flush(ctx context.Context, which func(pending) bool) error {
 	return err
 }
 
-// commitUncommitted commits what was taken over. The caller holds flushing.
+// commitUncommitted commits the entries that were taken over. The caller holds flushing.
 func (r *Recorder) commitUncommitted(ctx context.Context) error {
 	for len(r.uncommitted) > 0 {
 		n := min(len(r.uncommitted), commitSize)
@@ -208,7 +207,7 @@ func (r *Recorder) commitUncommitted(ctx context.Context) error {
 	return nil
 }
 
-// takeOver ends the growing of some of what waits, and returns it.
+// takeOver removes entries from waiting, so that they no longer grow, and returns them.
 func (r *Recorder) takeOver(which func(pending) bool) (taken []pending) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -6,8 +6,8 @@ import (
 	"comity/taxii/exchange"
 )
 
-// maxRefusals is how many different refusals of one account have lines of their own in
-// one second. The others are counted in one line, so a scan cannot fill the record.
+// maxRefusals bounds the different refusals of one account that have lines of their own
+// in one second. The others are counted in one line, so a scan cannot fill the record.
 const maxRefusals = 100
 
 // furtherRefusals is the text of the one line for the rest.
@@ -32,13 +32,13 @@ type refusal struct {
 	count int
 }
 
-// Refuse notes that a request of p was refused, on a collection (id) and by an
-// article of an agreement where there are such, and why; reason must not quote
-// what was sent. It is a line of the organisation whose: p's own where p may know
-// what it was refused, the centre's where the answer was as if there were nothing.
+// Refuse records that a request of p was refused. The collection (id), the agreement
+// and its article are "" where there are none; reason must not quote the request. The
+// organisation whose may read the line: p's own where p may know that the collection
+// exists, the centre where the answer was that it does not.
 //
-// A refusal gives nothing away, so unlike deliveries refusals are only counted,
-// in one line an account and second, once too much waits.
+// A refusal gives no data away. So unlike deliveries, refusals are only counted, in one
+// line an account and second, once too much waits.
 func (r *Recorder) Refuse(p exchange.Principal, whose, collection, agreement, article, reason string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -16,11 +16,11 @@ import (
 	"comity/taxii/agreement"
 )
 
-// Verified says what an export proves.
+// Verified describes an export that was verified.
 type Verified struct {
 	Header      Header
-	Entries     int  // of the chain, from the first on, or from the seal of the header
-	Whole       int  // of them, those that can be read
+	Entries     int  // in the chain, from the first on, or from the seal of the header
+	Whole       int  // entries that can be read; the others are digests
 	Checkpoints int  // that agree with the chain, each counted once
 	Head        Head // Open is not known
 }
@@ -35,16 +35,16 @@ func (v Verified) Follows(before Verified) error {
 	return nil
 }
 
-// Verify reads what [Export] wrote, anywhere, and works the chain out again. The
-// error names the first line that is bad.
+// Verify reads an export that [Export] wrote, without the store, and computes the
+// chain again. The error names the first bad line.
 //
-// Every checkpoint of the header's centre that lies inside must agree with the
-// chain, both those given, which witnesses kept, and those that are entries of
-// it. One that is older than the export and beyond its head is an error: the
-// chain was cut. One of an entry that was archived before is not compared: the export
-// with that entry tells. Each, and the seal, must be signed with the header's key or one of keys, which
-// are written as agreement.FormatKey writes them. The header is the exporter's
-// word, so only a key from elsewhere, or a checkpoint, proves whose chain it is.
+// The checkpoints are those given, which witnesses kept, and those that are entries of
+// the chain. Each one of the header's centre must agree with the chain. A checkpoint
+// older than the export whose entry is beyond the head is an error: the chain was cut.
+// A checkpoint of an archived entry is not compared, since its entry is in another
+// export. Each, and the seal, must be signed with the header's key or one of keys, which
+// are written as agreement.FormatKey writes them. The header is a claim of the exporter,
+// so only a key from elsewhere, or a checkpoint, proves whose chain it is.
 func Verify(r io.Reader, checkpoints []SignedCheckpoint, keys ...string) (Verified, error) {
 	v := examiner{lines: newLineReader(r), sum: sha256.New(), confirmed: map[SignedCheckpoint]bool{}}
 	if err := v.header(keys); err != nil {
@@ -59,12 +59,12 @@ func Verify(r io.Reader, checkpoints []SignedCheckpoint, keys ...string) (Verifi
 			return Verified{}, v.at(err)
 		case last:
 			v.found.Checkpoints, v.found.Head = len(v.confirmed), v.chain.head
-			return v.found, v.beyond(checkpoints)
+			return v.found, v.checkNotCut(checkpoints)
 		}
 	}
 }
 
-// examiner is one reading of an export.
+// examiner verifies one export.
 type examiner struct {
 	lines *lineReader
 	sum   hash.Hash // of the lines before the one that is read
@@ -79,7 +79,7 @@ type examiner struct {
 	agreed    uint64 // number of the last entry that a checkpoint confirmed
 }
 
-// at says where an error was met.
+// at adds the line to an error.
 func (v *examiner) at(err error) error {
 	var damage *lineError
 	if errors.As(err, &damage) || v.lines.n == 1 {
@@ -118,8 +118,8 @@ func (v *examiner) header(keys []string) error {
 	return v.signed(h.Seal)
 }
 
-// expect checks the signatures of what was given, and sorts it by where it will
-// be met.
+// expect checks the signatures of the given checkpoints, and sorts them by the number
+// of their entry.
 func (v *examiner) expect(checkpoints []SignedCheckpoint) error {
 	v.given = map[uint64][]SignedCheckpoint{}
 	for _, c := range checkpoints {
@@ -131,7 +131,7 @@ func (v *examiner) expect(checkpoints []SignedCheckpoint) error {
 		}
 		v.given[c.Number] = append(v.given[c.Number], c)
 	}
-	return v.meet(v.start)
+	return v.checkGiven(v.start)
 }
 
 func (v *examiner) signed(c SignedCheckpoint) error {
@@ -185,19 +185,19 @@ func (v *examiner) next() (last bool, err error) {
 	if err := v.follow(sha256.Sum256(is.Entry), act); err != nil || act != Checkpoint {
 		return false, err
 	}
-	return false, v.recorded(Link{Number: is.Number, Body: is.Entry})
+	return false, v.checkRecorded(Link{Number: is.Number, Body: is.Entry})
 }
 
-// follow takes the chain one entry further.
+// follow appends one entry to the chain.
 func (v *examiner) follow(digest [32]byte, act Act) error {
 	v.chain.head = v.chain.head.then(digest, act)
 	v.hashes = append(v.hashes, v.chain.head.Hash)
 	v.found.Entries++
-	return v.meet(v.chain.head.Number)
+	return v.checkGiven(v.chain.head.Number)
 }
 
-// meet holds the checkpoints given for entry n against the chain.
-func (v *examiner) meet(n uint64) error {
+// checkGiven compares the checkpoints that were given for entry n with the chain.
+func (v *examiner) checkGiven(n uint64) error {
 	for _, c := range v.given[n] {
 		if err := v.agree(c); err != nil {
 			return err
@@ -206,8 +206,8 @@ func (v *examiner) meet(n uint64) error {
 	return nil
 }
 
-// recorded holds a checkpoint that is an entry against the chain before it.
-func (v *examiner) recorded(l Link) error {
+// checkRecorded compares a checkpoint that is an entry with the chain before it.
+func (v *examiner) checkRecorded(l Link) error {
 	e, err := l.Entry()
 	if err != nil {
 		return err
@@ -225,8 +225,8 @@ func (v *examiner) recorded(l Link) error {
 	return v.agree(c)
 }
 
-// agree tells whether the chain went through c. If it did not, what is bad is
-// since the last checkpoint it did go through.
+// agree returns an error if the chain does not go through c. Entries were altered then
+// after the last checkpoint that it does go through.
 func (v *examiner) agree(c SignedCheckpoint) error {
 	if c.Number < v.start {
 		return nil // the entry was archived
@@ -256,8 +256,8 @@ func (v *examiner) last(line []byte) error {
 	return nil
 }
 
-// beyond refuses a chain that ends before a checkpoint older than the export.
-func (v *examiner) beyond(checkpoints []SignedCheckpoint) error {
+// checkNotCut refuses a chain that ends before a checkpoint older than the export.
+func (v *examiner) checkNotCut(checkpoints []SignedCheckpoint) error {
 	for _, c := range checkpoints {
 		h := v.found.Header
 		if c.Centre == h.Centre && c.Number > v.chain.head.Number && c.Time.Before(h.Exported) {
