@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Account is what one contributor gave to the findings of one kind. Entities are
-// counted, not messages.
+// Account counts the contributions of one contributor to the findings of one kind.
+// Entities are counted, not messages.
 type Account struct {
 	Given           int            // with a counted contribution of this origin
 	UniqueFirst     int            // of these, the earliest is this origin's
@@ -21,9 +21,9 @@ type Account struct {
 	NotCounted      map[Reason]int
 }
 
-// Accounts are what each contributor gave to an audience's findings of a kind, by
-// slug: all that is held is fused for it. Findings that are held count as not
-// counted, one for each contribution.
+// Accounts are the accounts of all contributors for an audience's findings of a kind,
+// by slug. The whole State is fused for them. The contributions to a held finding are
+// in NotCounted, each by itself.
 func (s *State) Accounts(audience int, kind Kind) map[string]*Account {
 	b := accountBook{kind: kind, all: map[string]*Account{}, ages: map[string][]time.Duration{}}
 	for c := range s.components(s.bit(audience)) {
@@ -37,7 +37,7 @@ func (s *State) Accounts(audience int, kind Kind) map[string]*Account {
 	return b.all
 }
 
-// accountBook is accounts that are being made.
+// accountBook collects the accounts of all contributors.
 type accountBook struct {
 	kind Kind
 	all  map[string]*Account
@@ -53,7 +53,7 @@ func (b *accountBook) of(who string) *Account {
 
 // add counts the fusion of a component.
 func (b *accountBook) add(f *fuser) {
-	for _, e := range f.left {
+	for _, e := range f.excluded {
 		if e.Kind == b.kind {
 			b.of(e.Submitter).NotCounted[e.Reason]++
 		}
@@ -92,8 +92,8 @@ func (b *accountBook) add(f *fuser) {
 	}
 }
 
-// inContext tells whether all that an origin said of an entity has a malware
-// family or a phase of a kill chain, and both times seen.
+// inContext tells whether the contributions of an origin to a finding together name a
+// malware family or a kill-chain phase, and both times seen.
 func inContext(origin string, counted []*Contribution) bool {
 	var what, first, last bool
 	for _, c := range counted {
@@ -122,8 +122,8 @@ func (a *Account) count(first, corroborated bool) {
 	a.Corroborated++
 }
 
-// Without is what is left of contributions when a participant withdraws: by
-// origin, so copies that others passed on go too, and what it passed on.
+// Without are the contributions that are left when a participant withdraws. Its own
+// go, the copies of them that others relayed, and the contributions that it relayed.
 func Without(who string, contributions []Contribution) []Contribution {
 	return slices.DeleteFunc(slices.Clone(contributions), func(c Contribution) bool {
 		return c.Origin == who || c.Submitter == who

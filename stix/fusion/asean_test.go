@@ -122,7 +122,7 @@ func only(all []fusion.Contribution, so func(*fusion.Contribution) bool) []fusio
 
 func notRed(c *fusion.Contribution) bool { return c.Label < stix.Red }
 
-// The operation of SCENARIO 5, from STIX objects to its figures.
+// The whole demonstration operation, from STIX objects to its figures.
 func TestASEAN(t *testing.T) {
 	truth := demo.ASEAN()
 	_, _, state := operation(t)
@@ -167,7 +167,7 @@ func TestASEAN(t *testing.T) {
 	}
 }
 
-// notCounted holds what was left out against SCENARIO 5.2. One of the records
+// notCounted compares the excluded contributions with the scenario. One of the records
 // that are pushed twice is RED.
 func notCounted(t *testing.T, findings []fusion.Finding, accounts map[string]*fusion.Account, repeats int) {
 	t.Helper()
@@ -190,7 +190,7 @@ func notCounted(t *testing.T, findings []fusion.Finding, accounts map[string]*fu
 	equal(t, "phishing domains on the shared host, apart", shared, 40)
 }
 
-// checkAccounts holds the contribution accounts against FUSION part 4.
+// checkAccounts compares the contribution accounts with the scenario.
 func checkAccounts(t *testing.T, got map[string]*fusion.Account, truth demo.Truth) {
 	t.Helper()
 	var first, led, sole, given int
@@ -253,7 +253,7 @@ func TestWithdrawFir(t *testing.T) {
 	equal(t, "servers without fir, and by striking its rows", []int{fusion.Summarise(fusion.C2, got).Findings, struck}, []int{8_632, 8_629})
 }
 
-// The server that FUSION part 3 shows.
+// One server that several vendors reported, as a domain and as an address.
 func TestServer2087(t *testing.T) {
 	_, _, state := operation(t)
 	findings, _ := state.Findings(centre)

@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// attribute places a finding in a country, and holds it if that is none of the
-// operation's.
+// attribute places a finding in a country, and holds the finding if the country is not
+// one of the operation's.
 func (f *fuser) attribute(finding *Finding, counted []*Contribution) {
 	order := f.rules.Order
 	if finding.Kind == Website {
@@ -39,7 +39,7 @@ func (f *fuser) attribute(finding *Finding, counted []*Contribution) {
 	}
 }
 
-// country is where a finding is on one ground, or "".
+// country is the country of a finding on one basis, or "".
 func (f *fuser) country(basis Basis, finding *Finding, counted []*Contribution) string {
 	switch basis {
 	case ByOwner:
@@ -86,7 +86,7 @@ func (f *fuser) hosting(counted []*Contribution) (country string) {
 	return country
 }
 
-// most is what most origins say, of several the first in the alphabet.
+// most is the value that most origins give; of several, the first in the alphabet.
 func most(counted []*Contribution, what func(*Contribution) string) (best string) {
 	by := map[string][]string{}
 	for _, c := range counted {

@@ -5,15 +5,14 @@ import (
 	"slices"
 )
 
-// component is contributions that shared keys connect, as some audiences have
-// them.
+// component holds the contributions of some audiences that shared keys connect.
 type component struct {
 	keys          []Entity
 	contributions []Contribution
 }
 
-// walk is the component that a key is in, without what this traversal came by
-// before.
+// walk collects the component that a key is in, without contributions that this
+// traversal has visited before.
 func (s *State) walk(from Entity, audiences uint32) (c component) {
 	c.keys = []Entity{from}
 	reached := map[Entity]bool{from: true}
@@ -35,8 +34,8 @@ func (s *State) walk(from Entity, audiences uint32) (c component) {
 	return c
 }
 
-// traverse begins a traversal: walks do not come by anything twice until the next
-// one begins.
+// traverse begins a traversal: until the next one begins, walks visit a contribution
+// once.
 func (s *State) traverse() {
 	if s.traversal++; s.traversal == 0 { // all numbers were used
 		for h := range s.all {
@@ -46,8 +45,8 @@ func (s *State) traverse() {
 	}
 }
 
-// components yields all components, as some audiences have them. Nothing may
-// change, and no other traversal begin, before it ends.
+// components yields all components of some audiences. The State must not change, and no
+// other traversal begin, before the iteration ends.
 func (s *State) components(audiences uint32) iter.Seq[component] {
 	return func(yield func(component) bool) {
 		s.traverse()
@@ -63,9 +62,9 @@ func (s *State) components(audiences uint32) iter.Seq[component] {
 	}
 }
 
-// Touched is the keys of all components that changed for any audience since the
-// last call, each once, by kind and key: of what came, went, or went stale. A
-// component that came apart counts with all that it was.
+// Touched returns the keys of all components that changed for any audience since the
+// last call, each once, by kind and key. A component changes when a contribution comes,
+// goes or expires. If it falls apart, the keys of all its parts are returned.
 func (s *State) Touched() (keys []Entity) {
 	s.traverse()
 	for h := range s.changed {
@@ -82,27 +81,27 @@ func (s *State) Touched() (keys []Entity) {
 	return slices.Compact(keys)
 }
 
-// Findings are an audience's findings of all that is held, by kind and key, and
-// what was left out, by submitter, object and value.
-func (s *State) Findings(audience int) (findings []Finding, left []Excluded) {
+// Findings are all findings of an audience, by kind and key, and the excluded
+// contributions, by submitter, object and value.
+func (s *State) Findings(audience int) (findings []Finding, excluded []Excluded) {
 	for c := range s.components(s.bit(audience)) {
 		some, out := Fuse(&s.rules, c.contributions)
-		findings, left = append(findings, some...), append(left, out...)
+		findings, excluded = append(findings, some...), append(excluded, out...)
 	}
 	slices.SortFunc(findings, func(a, b Finding) int { return compareEntities(a.Entity, b.Entity) })
-	slices.SortFunc(left, compareExcluded)
-	return findings, left
+	slices.SortFunc(excluded, compareExcluded)
+	return findings, excluded
 }
 
-// Component is copies of an audience's contributions in the component that e is
+// Component returns copies of an audience's contributions in the component that e is
 // in, in no order.
 func (s *State) Component(audience int, e Entity) []Contribution {
 	s.traverse()
 	return s.walk(e, s.bit(audience)).contributions
 }
 
-// Components are copies of an audience's contributions in the components that
-// any of the entities is in, each once.
+// Components returns copies of an audience's contributions in the components that any
+// of the entities is in, each once.
 func (s *State) Components(audience int, entities []Entity) (all []Contribution) {
 	s.traverse()
 	for _, e := range entities {
@@ -111,8 +110,8 @@ func (s *State) Components(audience int, entities []Entity) (all []Contribution)
 	return all
 }
 
-// About is an audience's findings, held ones too, of which key is the key, or one
-// of the values or their hosts: those that [Index] has under key.
+// About returns the findings of an audience that [Index] has under key: those with that
+// key, value or host of a value. Held findings are among them.
 func (s *State) About(audience int, key string) (about []Finding) {
 	from := []Entity{{C2, key}, {Website, key}, {Other, key}}
 	if host := (Value{"url", key}).Host(); host.Type != "url" {

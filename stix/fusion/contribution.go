@@ -9,15 +9,15 @@ import (
 // Kind says what an entity is.
 type Kind string
 
-// The kinds. Other is what else somebody warns of: it is never merged, and
-// serves to match issues.
+// The kinds. Other is any other host or URL that somebody reports: it is never merged,
+// and serves to match issues.
 const (
 	C2      Kind = "c2"
 	Website Kind = "compromised-website"
 	Other   Kind = "other"
 )
 
-// Ref names the object that says something, as one organisation sent it.
+// Ref names an object as one organisation sent it.
 type Ref struct {
 	Submitter string
 	Object    stix.ID
@@ -28,10 +28,10 @@ type Ref struct {
 // not known are zero, texts empty.
 type Contribution struct {
 	Ref
-	Origin   string // who made it: another than Submitter in a relay
+	Origin   string // the organisation that made it: in a relay another than Submitter
 	Kind     Kind
 	Value    Value
-	Subject  stix.ID  // what it was read from as a unit: an infrastructure, or an indicator that has only a pattern
+	Subject  stix.ID  // the infrastructure it was read from, or the indicator if that has only a pattern
 	Resolves []string // the addresses that a domain was said to resolve to, in normal form, sorted
 	Label    stix.TLP // the strictest of its objects
 
@@ -53,7 +53,7 @@ type Entity struct {
 	Key  string // an IPv4 address, else a compressed IPv6 address, else a domain; of Other also a URL
 }
 
-// entity is what c is about as long as nothing is merged.
+// entity is the entity of c before merging.
 func (c *Contribution) entity() Entity {
 	if c.Kind == Other {
 		return Entity{Other, c.Value.Text}
@@ -61,25 +61,25 @@ func (c *Contribution) entity() Entity {
 	return Entity{c.Kind, c.Value.Host().Text}
 }
 
-// same tells whether b is c once more: the same object says the same of the same
-// subject.
+// same tells whether b repeats c: the same version of the same object has the same
+// value for the same subject.
 func (c *Contribution) same(b *Contribution) bool {
 	return c.Submitter == b.Submitter && c.Object == b.Object && c.Version.Equal(b.Version) &&
 		c.Subject == b.Subject && c.Value == b.Value
 }
 
-// Relay tells whether another than the origin sent c.
+// Relay tells whether an organisation other than the origin sent c.
 func (c *Contribution) Relay() bool { return c.Origin != c.Submitter }
 
-// maxResolves is how many addresses a domain may resolve to by one contribution
-// and still be connected with them. A domain of more is served by a network of
-// other people's hosts, and no address is its own.
+// maxResolves bounds the addresses that connect a domain with other contributions. A
+// domain that resolves to more is served by a network of other people's hosts, and no
+// address is its own.
 const maxResolves = 64
 
-// Keys names what c touches: the entity of its value, and of each address that
-// it says this resolves to, if these are at most 64. Contributions that share a
-// key are of one component, and so are those that others connect. Only C2 servers
-// connect: nothing else is merged.
+// Keys are the entity of c's value and, for a C2 server, the entities of the addresses
+// that the value resolves to, if these are at most 64. Contributions that share a key
+// are in one component, directly or through others. Other kinds have one key, since
+// only C2 servers are merged.
 func Keys(c *Contribution) []Entity {
 	keys := []Entity{c.entity()}
 	if c.Kind == C2 && len(c.Resolves) <= maxResolves {
@@ -90,8 +90,8 @@ func Keys(c *Contribution) []Entity {
 	return keys
 }
 
-// urlHost is the host that c is about a URL on, if c is of kind Other: the URL is
-// its key then, not the host.
+// urlHost is the host of c's URL, if c is of kind Other and about a URL: the key of such
+// a contribution is the URL, not the host.
 func (c *Contribution) urlHost() (host string, ok bool) {
 	if c.Kind != Other || c.Value.Type != "url" {
 		return "", false

@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// Digest is the SHA-256 of the findings of a kind that are not held, in
-// hexadecimal: of one line for each, its key, a space and its origins joined by
-// commas; lines sorted by bytes and joined by line feeds (SCENARIO 5.3). It
-// names origins: it is not for those who may not know them.
+// Digest is the SHA-256, in hexadecimal, of the findings of a kind that are not held.
+// Each finding is a line of its key, a space and its origins joined by commas; the
+// lines are sorted by bytes and joined by line feeds. The digest depends on the
+// origins, so it is not for audiences that may not know them.
 func Digest(kind Kind, findings []Finding) string {
 	var lines []string
 	for i := range findings {

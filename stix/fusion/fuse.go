@@ -10,13 +10,13 @@ import (
 	"comity/stix"
 )
 
-// Fuse makes findings of the contributions of one component ([Keys]) or of
-// several: of each object the caller gives one version only. The order of
-// contributions does not matter, nor whether one is there twice. Findings come
-// by kind and key, what was left out by submitter, object and value.
-func Fuse(rules *Rules, contributions []Contribution) (findings []Finding, left []Excluded) {
+// Fuse makes findings of the contributions of one or several whole components (see
+// [Keys]). The caller gives one version of each object. The order of the contributions
+// does not matter, nor whether one is there twice. Findings are sorted by kind and key,
+// excluded contributions by submitter, object and value.
+func Fuse(rules *Rules, contributions []Contribution) (findings []Finding, excluded []Excluded) {
 	f := fuse(rules, contributions)
-	return f.findings, f.left
+	return f.findings, f.excluded
 }
 
 func fuse(rules *Rules, contributions []Contribution) *fuser {
@@ -30,22 +30,22 @@ func fuse(rules *Rules, contributions []Contribution) *fuser {
 	for _, entity := range slices.SortedFunc(maps.Keys(f.of), compareEntities) {
 		f.describe(entity, f.of[entity])
 	}
-	slices.SortFunc(f.left, compareExcluded)
+	slices.SortFunc(f.excluded, compareExcluded)
 	return f
 }
 
 type fuser struct {
 	rules    *Rules
 	admitted []*Contribution // screened, none twice, in order
-	left     []Excluded
-	moved    map[string]string // the address that a domain is one server with
+	excluded []Excluded
+	merged   map[string]string // by domain: the address with which it is one server
 	of       map[Entity][]*Contribution
 	findings []Finding
 	counted  [][]*Contribution // for each finding
 }
 
-// admit screens contributions one by one. The order it brings them in is what
-// makes the rest independent of how they came.
+// admit sorts and screens the contributions. Since they are sorted, the result does not
+// depend on the order in which they came.
 func (f *fuser) admit(contributions []Contribution) {
 	ordered := make([]*Contribution, len(contributions))
 	for i := range contributions {
@@ -58,22 +58,21 @@ func (f *fuser) admit(contributions []Contribution) {
 	ordered = slices.CompactFunc(ordered, func(a, b *Contribution) bool { return a.same(b) })
 	for _, c := range ordered {
 		if reason := f.rules.Screen(c); reason != "" {
-			f.leave(c, reason)
+			f.exclude(c, reason)
 			continue
 		}
 		f.admitted = append(f.admitted, c)
 	}
 }
 
-func (f *fuser) leave(c *Contribution, reason Reason) {
-	f.left = append(f.left, Excluded{c.Ref, c.Kind, c.Value, reason})
+func (f *fuser) exclude(c *Contribution, reason Reason) {
+	f.excluded = append(f.excluded, Excluded{c.Ref, c.Kind, c.Value, reason})
 }
 
-// merge finds the domains and addresses that are one C2 server: the domain
-// resolves to that address only, and no other C2 domain does. A relay is no
-// ground for it.
+// merge finds the domains and addresses that are one C2 server: the domain resolves to
+// that address only, and no other C2 domain does. Relays are ignored.
 func (f *fuser) merge() {
-	f.moved = map[string]string{}
+	f.merged = map[string]string{}
 	if !f.rules.Merge {
 		return
 	}
@@ -95,29 +94,29 @@ func (f *fuser) merge() {
 	}
 	for name, of := range addresses {
 		if len(of) == 1 && len(domains[of[0]]) == 1 {
-			f.moved[name] = of[0]
+			f.merged[name] = of[0]
 		}
 	}
 }
 
-// place is the entity that c is about after merging.
+// place is the entity of c after merging.
 func (f *fuser) place(c *Contribution) Entity {
 	e := c.entity()
 	if e.Kind == C2 {
-		e.Key = cmp.Or(f.moved[e.Key], e.Key)
+		e.Key = cmp.Or(f.merged[e.Key], e.Key)
 	}
 	return e
 }
 
-// assertion is what one organisation says of another's work, or its own.
+// assertion identifies equal statements of one submitter.
 type assertion struct {
 	submitter, origin string
 	value             Value
 	resolves          string
 }
 
-// describe makes the finding of one entity. Without a contribution of an
-// origin's own there is none.
+// describe makes the finding of one entity from its contributions. There is none if
+// they are all relays.
 func (f *fuser) describe(e Entity, of []*Contribution) {
 	finding := Finding{Entity: e, Strict: true}
 	said := map[assertion]bool{}
@@ -127,13 +126,13 @@ func (f *fuser) describe(e Entity, of []*Contribution) {
 		key := assertion{c.Submitter, c.Origin, c.Value, strings.Join(c.Resolves, " ")}
 		switch {
 		case said[key]:
-			f.leave(c, Duplicate)
+			f.exclude(c, Duplicate)
 		case !c.Relay():
 			counted = append(counted, c)
 		case n < len(backed):
 			finding.Relays = append(finding.Relays, c.Ref)
 		default:
-			f.leave(c, Unbacked)
+			f.exclude(c, Unbacked)
 			continue
 		}
 		said[key] = true
@@ -147,9 +146,8 @@ func (f *fuser) describe(e Entity, of []*Contribution) {
 	f.findings, f.counted = append(f.findings, finding), append(f.counted, counted)
 }
 
-// relays tells contributions that origins sent themselves, or that were passed on
-// with the origin's own push of the same object there, from other relays. Both
-// keep their order.
+// relays separates unbacked relays, whose origin has not pushed the object itself, from
+// backed relays and the origins' own contributions. Both keep their order.
 func relays(of []*Contribution) (backed, unbacked []*Contribution) {
 	own := map[stix.ID]string{}
 	for _, c := range of {
@@ -167,7 +165,7 @@ func relays(of []*Contribution) (backed, unbacked []*Contribution) {
 	return backed, unbacked
 }
 
-// sum describes a finding by all that counts for it.
+// sum fills in a finding from the contributions that count for it.
 func (f *fuser) sum(finding *Finding, counted []*Contribution) {
 	var first *Contribution
 	strict := false
@@ -178,7 +176,7 @@ func (f *fuser) sum(finding *Finding, counted []*Contribution) {
 		if c.Family != "" {
 			finding.Families = append(finding.Families, c.Family)
 		}
-		if f.moved[c.Value.Text] == finding.Key {
+		if f.merged[c.Value.Text] == finding.Key {
 			address, _ := netip.ParseAddr(finding.Key)
 			finding.Values = append(finding.Values, addressValue(address))
 		}
@@ -203,14 +201,14 @@ func (f *fuser) sum(finding *Finding, counted []*Contribution) {
 	finding.Values = sortedSet(finding.Values, compareValues)
 }
 
-// sortedSet is list sorted, nothing twice.
+// sortedSet is list sorted, without repetitions.
 func sortedSet[T comparable](list []T, compare func(a, b T) int) []T {
 	slices.SortFunc(list, compare)
 	return slices.Clip(slices.Compact(list))
 }
 
-// upToTwo is list with one, if it is not there. What is two already stays so:
-// more cannot matter, and a host may have a hundred thousand names.
+// upToTwo is list with one, if it is not there, but no longer than two: merge only asks
+// whether there is more than one, and a host may have a hundred thousand names.
 func upToTwo(list []string, one string) []string {
 	if len(list) < 2 {
 		return with(list, one)

@@ -11,11 +11,11 @@ import (
 	"strings"
 )
 
-// Networks finds the smallest network that an address is in, and what is said
-// of that network. Nil has no networks. It is read-only once built.
+// Networks maps networks to countries, and finds the smallest one that an address is
+// in. Nil has no networks. It is read-only once built.
 type Networks struct {
-	say  map[netip.Prefix]string
-	bits []int // the lengths that occur, longest first
+	countries map[netip.Prefix]string
+	bits      []int // the prefix lengths that occur, longest first
 }
 
 // Elsewhere is the country of addresses that a reference table places outside
@@ -30,7 +30,7 @@ func ReadGeo(r io.Reader) (*Networks, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read a table of networks: %w", err)
 	}
-	n := &Networks{say: map[netip.Prefix]string{}}
+	n := &Networks{countries: map[netip.Prefix]string{}}
 	for i, row := range rows {
 		if len(row) < 2 {
 			return nil, fmt.Errorf("read a table of networks: line %d has no country", i+1)
@@ -42,17 +42,17 @@ func ReadGeo(r io.Reader) (*Networks, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read a table of networks: line %d: %w", i+1, err)
 		}
-		n.say[prefix.Masked()] = row[1]
+		n.countries[prefix.Masked()] = row[1]
 	}
 	n.index()
 	return n, nil
 }
 
-// NetworksOf are networks of which nothing is said.
+// NetworksOf makes Networks without countries.
 func NetworksOf(prefixes ...netip.Prefix) *Networks {
-	n := &Networks{say: map[netip.Prefix]string{}}
+	n := &Networks{countries: map[netip.Prefix]string{}}
 	for _, p := range prefixes {
-		n.say[p.Masked()] = ""
+		n.countries[p.Masked()] = ""
 	}
 	n.index()
 	return n
@@ -60,21 +60,22 @@ func NetworksOf(prefixes ...netip.Prefix) *Networks {
 
 func (n *Networks) index() {
 	lengths := map[int]bool{}
-	for p := range n.say {
+	for p := range n.countries {
 		lengths[p.Bits()] = true
 	}
 	n.bits = slices.SortedFunc(maps.Keys(lengths), func(a, b int) int { return b - a })
 }
 
-// Find is what is said of the smallest network around addr.
-func (n *Networks) Find(addr netip.Addr) (said string, ok bool) {
+// Find is the country of the smallest network around addr; false if there is no such
+// network.
+func (n *Networks) Find(addr netip.Addr) (country string, ok bool) {
 	if n == nil {
 		return "", false
 	}
 	for _, bits := range n.bits {
 		if p, err := addr.Prefix(bits); err == nil {
-			if said, ok = n.say[p]; ok {
-				return said, true
+			if country, ok = n.countries[p]; ok {
+				return country, true
 			}
 		}
 	}
@@ -113,7 +114,7 @@ func ReadWarningList(r io.Reader) (*WarningList, error) {
 	return w, lines.Err()
 }
 
-// Has tells whether the list names a host, or something around it.
+// Has tells whether the list names a host, a network around it, or a domain above it.
 func (w *WarningList) Has(host Value) bool {
 	if w == nil {
 		return false
@@ -130,8 +131,8 @@ func (w *WarningList) Has(host Value) bool {
 	return false
 }
 
-// unroutable are the networks that no host of the internet is in, by the IANA
-// special-purpose registries.
+// unroutable are the networks of the IANA special-purpose registries, which have no
+// hosts on the internet.
 var unroutable = NetworksOf(func() (all []netip.Prefix) {
 	for _, s := range strings.Fields(`
 		0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 192.0.2.0/24

@@ -8,11 +8,11 @@ import (
 	"comity/stix/rawjson"
 )
 
-// Issue is what a country flagged: a grouping with the label flagged-issue. It is
-// matched with findings and never fused: it is no origin, and confirms nothing.
+// Issue is a grouping with the label flagged-issue, with which a country asks about
+// values. It is matched with findings and never fused: it corroborates nothing.
 type Issue struct {
 	Ref
-	Values []Value  // what it is about, in normal form, in the order of the grouping
+	Values []Value  // in normal form, in the order of the grouping
 	Label  stix.TLP // the strictest of its objects
 }
 
@@ -54,11 +54,11 @@ func (r *reader) gather(issue *Issue, o stix.Object) {
 	}
 }
 
-// Index finds findings by what they consist of.
+// Index finds findings by the text of their key, their values and the hosts of these.
 type Index map[string][]int
 
-// NewIndex is the index of findings; its numbers are theirs. Held findings are
-// in it: a country may flag what is no finding of the operation.
+// NewIndex makes the index of findings, which it numbers by their place in the list.
+// Held findings are in it: a country may flag a value that the operation does not count.
 func NewIndex(findings []Finding) Index {
 	x := Index{}
 	for i := range findings {
@@ -73,7 +73,7 @@ func NewIndex(findings []Finding) Index {
 	return x
 }
 
-// Match is the numbers of the findings that an issue is about, ascending.
+// Match returns the numbers of the findings that an issue is about, ascending.
 func (x Index) Match(issue *Issue) (numbers []int) {
 	for _, v := range issue.Values {
 		numbers = append(numbers, x[v.Text]...)

@@ -8,7 +8,7 @@ import (
 	"comity/stix/rawjson"
 )
 
-// readPattern contributes what an indicator alone says.
+// readPattern reads the contributions of an indicator without an infrastructure.
 func (r *reader) readPattern(indicator stix.Object) {
 	c := r.base(indicator)
 	r.carry(&c, indicator)
@@ -27,9 +27,9 @@ func (r *reader) readPattern(indicator stix.Object) {
 	r.patternValues(c, indicator)
 }
 
-// patternValues contributes the values that the pattern of an indicator claims.
-// An indicator that claims none, because its pattern is conditional, contributes
-// itself in their place: it is not counted, and its sender is told why.
+// patternValues makes a contribution of each value that the pattern of an indicator
+// claims. A conditional pattern claims none: the indicator itself is the value then,
+// which is not counted, and its sender is told why.
 func (r *reader) patternValues(c Contribution, indicator stix.Object) {
 	if kind := text(indicator, "pattern_type"); kind != "stix" {
 		return

@@ -10,17 +10,17 @@ import (
 	"comity/stix/rawjson"
 )
 
-// Source is what [Read] has to know of a push beside its objects.
+// Source describes the push whose objects [Read] reads.
 type Source struct {
 	Submitter string    // the organisation that sent it
-	Received  time.Time // when
-	// Party is the organisation with an identity, "" if it is no participant's:
-	// what no participant made is the submitter's own. Nil knows nobody.
+	Received  time.Time // by the centre
+	// Party is the participant with an identity, "" if there is none: the submitter
+	// counts as the origin then. If Party is nil, there are no participants.
 	Party func(identity stix.ID) string
-	// Label is the effective label of an object. Nil takes the object's own
-	// markings by themselves, and what has none or an unknown one for RED.
+	// Label is the effective label of an object. If it is nil, the object's own
+	// markings count, and an object with none or an unknown one is RED.
 	Label func(stix.Object) stix.TLP
-	// Find looks up what is not in the push. It may be nil.
+	// Find looks up an object that is not in the push. It may be nil.
 	Find func(stix.ID) (stix.Object, bool)
 }
 
@@ -92,13 +92,13 @@ func (r *reader) find(id stix.ID) (stix.Object, bool) {
 	return r.from.Find(id)
 }
 
-// describes tells whether rel says which infrastructure an indicator is about.
+// describes tells whether rel relates an indicator to an infrastructure.
 func (r *reader) describes(rel relation) bool {
 	infra, ok := r.find(rel.target)
 	return ok && rel.kind == "indicates" && !rel.Revoked && infra.Type == "infrastructure"
 }
 
-// readInfrastructure contributes what one infrastructure says.
+// readInfrastructure reads the contributions of one infrastructure.
 func (r *reader) readInfrastructure(infra stix.Object) {
 	base := r.base(infra)
 	base.First, base.Last = instant(infra, "first_seen"), instant(infra, "last_seen")

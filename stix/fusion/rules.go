@@ -21,25 +21,25 @@ const (
 	Duplicate     Reason = "duplicate"       // the same organisation said the same before
 	Unbacked      Reason = "relay-unbacked"  // passed on, but its maker's own push is not there
 	OutOfScope    Reason = "out-of-scope"    // in another country
-	NoCountry     Reason = "unknown-country" // nothing says in which
+	NoCountry     Reason = "unknown-country" // its country is unknown
 )
 
-// Basis says on what ground a finding is placed in a country.
+// Basis is the kind of evidence that places a finding in a country.
 type Basis string
 
 // The bases.
 const (
 	ByOwner     Basis = "owner"           // of a website, as sources say
 	ByReference Basis = "reference-geo"   // a table of networks
-	BySource    Basis = "source-location" // what most origins say; of several, the first by code
+	BySource    Basis = "source-location" // the country that most origins give; of several, the first by code
 	ByDomain    Basis = "domain-country"  // the country code of a domain
 )
 
-// Rules are how an operation makes findings. They are read-only while in use.
-// Zero fields switch off what they rule: without Countries every country is in
-// scope, without At nothing is stale.
+// Rules are the rules by which an operation makes findings. They are read-only while in
+// use. A zero field switches its rule off: without Countries every country is in scope,
+// without At nothing is stale.
 type Rules struct {
-	At         time.Time // the snapshot: what is not valid then is stale
+	At         time.Time // the snapshot: a contribution that is not valid then is stale
 	From, To   time.Time // the window in which contributions are made, To not included
 	Countries  []string  // the scope
 	Merge      bool      // a domain and an address that resolve to each other only are one server
@@ -50,7 +50,7 @@ type Rules struct {
 	Reserved   *Networks   // unroutable networks that are taken all the same
 	Government []string    // hosts of governments, as patterns of path.Match
 	Confidence map[int]int // by the least number of origins
-	TestSuffix string      // a suffix such as "example" under which the laboratory keeps its country codes
+	TestSuffix string      // a top-level domain such as "example" below which test data has country codes
 }
 
 // Screen tells why c does not count by itself, or "" if it does.
@@ -73,7 +73,8 @@ func (r *Rules) Screen(c *Contribution) Reason {
 	return ""
 }
 
-// stale tells whether c is no longer valid at a moment; at none, everything is.
+// stale tells whether c is no longer valid at a moment; the zero moment makes nothing
+// stale.
 func (c *Contribution) stale(at time.Time) bool {
 	return !at.IsZero() && !c.Until.IsZero() && !c.Until.After(at)
 }
@@ -90,15 +91,15 @@ func (r *Rules) routable(host Value) bool {
 	return !special
 }
 
-// target tells whether a resolution to the address connects anything.
+// target tells whether a domain can be merged with an address that it resolves to.
 func (r *Rules) target(address string) bool {
 	host, err := hostOf(address)
 	return err == nil && r.routable(host) && !r.Warning.Has(host)
 }
 
-// ConfidenceOf is from 0 to 100, by the number of origins. A sighting of a
-// bureau's own makes it that of three origins; a dispute that the centre upheld
-// holds it at 30.
+// ConfidenceOf is the confidence, from 0 to 100, of a finding with that number of
+// origins. A bureau's own sighting makes it that of at least three origins; a dispute
+// that the centre upheld caps it at 30.
 func (r *Rules) ConfidenceOf(origins int, sighted, disputed bool) (confidence int) {
 	if sighted {
 		origins = max(origins, 3)

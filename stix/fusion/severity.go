@@ -5,7 +5,7 @@ import "time"
 // Severity says how urgent a finding is.
 type Severity string
 
-// The severities. Unrated is that of what is neither a server nor a website.
+// The severities. Findings that are neither servers nor websites are Unrated.
 const (
 	Critical Severity = "critical"
 	High     Severity = "high"
@@ -20,8 +20,8 @@ const (
 	sure   = 70                  // the confidence of two origins
 )
 
-// SeverityAt rates a finding at a moment (FUSION part 3). exposed says that
-// personal data is open to others there.
+// SeverityAt rates a finding at a moment. exposed says that personal data is open to
+// others there.
 func (f *Finding) SeverityAt(at time.Time, exposed bool) Severity {
 	unseen := at.Sub(f.Last)
 	switch {

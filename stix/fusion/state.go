@@ -8,10 +8,10 @@ import (
 	"comity/stix"
 )
 
-// State holds contributions for several audiences, numbered from 0, and fuses
-// those that one of them has when it is asked. A change costs what the components
-// cost that it touches, not what is held. Times are kept to the microsecond. A
-// State is not safe for use by several goroutines.
+// State holds contributions for several audiences, numbered from 0, and fuses those of
+// one audience when it is asked. The cost of a change depends on the components that it
+// touches, not on the size of the State. Times are kept to the microsecond. A State is
+// not safe for use by several goroutines.
 type State struct {
 	rules     Rules
 	audiences int
@@ -22,9 +22,9 @@ type State struct {
 	count    int
 
 	changed   map[*held]struct{}  // since Touched was last called
-	removed   map[Entity]struct{} // the keys of what was removed since then
-	expires   time.Time           // nothing goes stale between rules.At and then; zero is never
-	traversal uint32              // the number of the current one
+	removed   map[Entity]struct{} // the keys of contributions that were removed since then
+	expires   time.Time           // no contribution becomes stale between rules.At and then; zero is never
+	traversal uint32              // number of the current traversal
 }
 
 // maxAudiences is the width of held.audiences.
@@ -33,7 +33,7 @@ const maxAudiences = 32
 // everyone is all audiences.
 const everyone = ^uint32(0)
 
-// NewState holds nothing yet. It serves at most 32 audiences. Rules are copied.
+// NewState makes an empty State for at most 32 audiences. The rules are copied.
 func NewState(rules *Rules, audiences int) *State {
 	if audiences > maxAudiences {
 		panic("fusion: more than 32 audiences")
@@ -45,7 +45,7 @@ func NewState(rules *Rules, audiences int) *State {
 	}
 }
 
-// bit is that of an audience. It panics if [NewState] was not told of it.
+// bit is the bit of an audience. It panics if there is no such audience.
 func (s *State) bit(audience int) uint32 {
 	if audience < 0 || audience >= s.audiences {
 		panic("fusion: no such audience")
@@ -53,13 +53,12 @@ func (s *State) bit(audience int) uint32 {
 	return 1 << audience
 }
 
-// Len is how many contributions are held. One that several audiences have counts
-// once.
+// Len is the number of contributions. One that several audiences have counts once.
 func (s *State) Len() int { return s.count }
 
-// Put replaces what an audience has of a subject, as one organisation sent it;
-// nil removes it. A subject is whatever the caller reads as a unit, and the
-// contributions are taken to be of that submitter and subject.
+// Put replaces the contributions of one submitter about one subject that an audience
+// has; nil removes them. A subject is any object that the caller reads as a unit. The
+// submitter and subject of the contributions themselves are overwritten.
 func (s *State) Put(submitter string, subject stix.ID, audience int, contributions []Contribution) {
 	bit, id := s.bit(audience), objectIDOf(subject)
 	unit := s.units[submitter][id]
@@ -105,8 +104,7 @@ func (s *State) Put(submitter string, subject stix.ID, audience int, contributio
 	}
 }
 
-// PutAll replaces what an audience has of every subject that one of the
-// contributions is about.
+// PutAll calls Put for every submitter and subject of the contributions.
 func (s *State) PutAll(audience int, contributions []Contribution) {
 	type unit struct {
 		submitter string
@@ -124,7 +122,7 @@ func (s *State) PutAll(audience int, contributions []Contribution) {
 
 func isRemoved(h *held) bool { return h.audiences == 0 }
 
-// add makes h, which is c, found by its keys.
+// add indexes h, which holds c, by its keys.
 func (s *State) add(h *held, c *Contribution) {
 	for _, key := range Keys(c) {
 		if at := s.entities[key]; len(at) == 0 || at[len(at)-1] != h { // a key may come twice
@@ -140,8 +138,8 @@ func (s *State) add(h *held, c *Contribution) {
 	s.count++
 }
 
-// remove makes contributions no longer found by their keys. Each list is gone
-// through once, however many of it go.
+// remove takes contributions out of the indexes. Each list is gone through once,
+// however many of its elements go.
 func (s *State) remove(gone []*held) {
 	keys, hosts := map[Entity]struct{}{}, map[string]struct{}{}
 	for _, h := range gone {
@@ -161,7 +159,7 @@ func (s *State) remove(gone []*held) {
 	s.count -= len(gone)
 }
 
-// forget takes what was removed from the lists under some keys.
+// forget deletes removed contributions from the lists under some keys.
 func forget[K comparable](lists map[K][]*held, keys map[K]struct{}) {
 	for key := range keys {
 		if left := slices.DeleteFunc(lists[key], isRemoved); len(left) > 0 {
@@ -182,8 +180,8 @@ func (s *State) Drop(submitter string) {
 	s.remove(gone)
 }
 
-// Advance moves the snapshot of the rules. Components are touched that have a
-// contribution which that makes stale, or valid again.
+// Advance moves the snapshot of the rules. It touches the components of contributions
+// that become stale, or valid again.
 func (s *State) Advance(at time.Time) {
 	before := s.rules.At
 	s.rules.At = at
@@ -202,7 +200,7 @@ func (s *State) Advance(at time.Time) {
 	}
 }
 
-// all yields what is held, in no order.
+// all yields all contributions, in no order.
 func (s *State) all(yield func(*held) bool) {
 	for _, units := range s.units {
 		for _, unit := range units {

@@ -1,14 +1,13 @@
 package fusion
 
-// Summary is an operation's findings of one kind in figures. Held ones are not
-// among them.
+// Summary counts an operation's findings of one kind, without the held ones.
 type Summary struct {
 	Findings     int
 	ByCountry    map[string]int
 	ByOrigins    map[int]int // by number of origins
 	ByConfidence map[int]int
 	Corroborated int // with two origins or more
-	Disagreeing  int // about whose country a source disagrees
+	Disagreeing  int // with an origin that names another country
 	Government   int
 	Strict       int
 }

@@ -21,7 +21,7 @@ import (
 	"comity/taxii/demo"
 )
 
-// cambodia is a release of one finding, that of FUSION part 3.
+// cambodia is a release of one finding.
 func cambodia() *report.Release {
 	return &report.Release{
 		Operation: "op-asean-demo", Title: "ASEAN Cyber Surge", Country: "KH",
@@ -97,7 +97,7 @@ func sound(t *testing.T, objects []stix.Object) {
 	for _, o := range objects {
 		known[o.ID] = true
 		faults := validate.Object(o.Raw, validate.Policy{RefuseCustom: true})
-		// R-019 would have random UUIDs; ours follow from what they name (FUSION part 3).
+		// R-019 wants random UUIDs; ours are derived from the key of the object.
 		faults = slices.DeleteFunc(faults, func(f validate.Finding) bool { return f.Rule == "R-019" && f.Warning })
 		if len(faults) > 0 {
 			t.Errorf("%s: %v\n%s", o.ID, faults, o.Raw)
@@ -119,7 +119,7 @@ func sound(t *testing.T, objects []stix.Object) {
 	}
 }
 
-// The objects that FUSION part 3 shows, to the byte.
+// The objects of one finding and its report, to the byte.
 func TestExample(t *testing.T) {
 	r := cambodia()
 	for range 244 {

@@ -56,7 +56,7 @@ func digest(origins map[string][]string) string {
 	return fmt.Sprintf("%x", sha256.Sum256([]byte(strings.Join(lines, "\n"))))
 }
 
-// The records are those of SCENARIO 5.1: grouped, they have its digests.
+// Grouped by entity, the records have the digests of the truth.
 func TestDigests(t *testing.T) {
 	s, truth := scenario(t, "asean"), demo.ASEAN()
 	for _, view := range []struct {

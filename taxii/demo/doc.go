@@ -1,15 +1,14 @@
-// Package demo makes up a whole operation: who sent what, and what fusing it
-// must yield. Seven invented companies report command-and-control servers and
-// compromised websites in ten countries, whose bureaus flag issues of their
-// own.
+// Package demo generates a synthetic operation: the objects that each participant
+// sends, and the figures that fusing them must yield. Seven invented companies report
+// command-and-control servers and compromised websites in ten countries, whose bureaus
+// flag issues of their own.
 //
-// Nothing is random. Every choice comes from SHA-256 (SCENARIO 5.1), so the
-// same input can be made in any language, and the answers of [ASEAN] hold for
-// all of them. Addresses are those of 198.18.0.0/15, 2001:db8::/32 and
-// .example: none can be anybody's.
+// Nothing is random. Every choice comes from SHA-256, so the same input can be made in
+// any language, and the figures of [ASEAN] hold for all of them. Addresses and names
+// are from 198.18.0.0/15, 2001:db8::/32 and .example, which belong to nobody.
 //
-// The package sends nothing, fuses nothing and knows no server: it yields
-// records, the STIX objects made of them, and files.
+// The package sends nothing, fuses nothing and knows no server: it yields records, the
+// STIX objects made of them, and files.
 package demo
 
 import "time"

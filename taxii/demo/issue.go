@@ -32,7 +32,7 @@ type Issue struct {
 
 // flagged are the issues of each country: absorbed by the report about C2
 // servers, by that about websites, the vendors that match those with a report
-// of their own, and whether one stays open (SCENARIO 5.3 and 5.4).
+// of their own, and whether one stays open.
 var flagged = []struct {
 	country string
 	c2, web int

@@ -109,37 +109,6 @@ func TestRelayIsUnchanged(t *testing.T) {
 	}
 }
 
-// Each trap is refused for the reason it gives, and for nothing else.
-func TestTraps(t *testing.T) {
-	s := scenario(t, "small")
-	traps := s.Traps(50)
-	equal(t, "traps", len(traps), 10)
-	for _, trap := range traps {
-		for _, raw := range trap.Objects {
-			errors := validate.Object(raw, validate.Policy{}).Errors()
-			refused := slices.ContainsFunc(trap.Refused, func(id string) bool {
-				return id != "" && strings.Contains(string(raw), `"id":"`+id+`"`)
-			})
-			switch {
-			case trap.Rule == "" || !refused:
-				if errors != nil {
-					t.Errorf("%s: %v\n%s", trap.Name, errors, raw)
-				}
-			case len(errors) == 0 || errors[0].Rule != trap.Rule:
-				t.Errorf("%s: got %v, want %s", trap.Name, errors, trap.Rule)
-			}
-		}
-		if trap.Why == demo.OverQuota {
-			equal(t, "objects over the quota", len(trap.Objects), 51)
-		}
-		if trap.Why == demo.ForgedMarking {
-			if o, err := stix.NewObject(trap.Objects[len(trap.Objects)-1]); err != nil || !o.Forged() {
-				t.Errorf("%s: %v, it is not forged", trap.Name, err)
-			}
-		}
-	}
-}
-
 // The reference table places every server in its own country.
 func TestGeo(t *testing.T) {
 	for _, name := range demo.Presets() {

@@ -30,7 +30,7 @@ type preset struct {
 	revoked, outside, sharedDomain int
 }
 
-// asean is the operation of SCENARIO 5.3.
+// asean is the operation whose figures [ASEAN] has.
 func asean() preset {
 	return preset{
 		countries: []Country{
@@ -45,8 +45,7 @@ func asean() preset {
 	}
 }
 
-// small is asean divided by 100: whatever occurs there occurs here, once at
-// least.
+// small is asean divided by 100: each kind of record of asean occurs at least once.
 func small() preset {
 	p := asean()
 	p.scale, p.minServers, p.minSites = 100, 1, 1
@@ -57,7 +56,7 @@ func small() preset {
 	return p
 }
 
-// synergia has 30,000 addresses in 95 countries: a load, not a lesson.
+// synergia has 30,000 addresses in 95 countries, for load tests.
 func synergia() preset {
 	p := asean()
 	codes := strings.Fields(`

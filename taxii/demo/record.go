@@ -11,8 +11,8 @@ import (
 // Kind says what becomes of a record.
 type Kind string
 
-// The kinds: what counts, what is passed on or sent twice, and what must not
-// count (SCENARIO 5.2).
+// The kinds: records that count, records that are relayed or sent twice, and records
+// that must not count.
 const (
 	Plain      Kind = "plain"
 	Relay      Kind = "relay"  // another's record, pushed on unchanged
@@ -27,7 +27,7 @@ const (
 	Match      Kind = "match" // what an issue with a report of its own is about
 )
 
-// Record is one thing that one vendor says.
+// Record is one statement of one vendor about a server, a website or an issue.
 type Record struct {
 	Kind     Kind
 	Index    int       // of the server, the site or the issue, or a number from 0 among records of its kind

@@ -55,7 +55,7 @@ func observableOf(t *testing.T, r demo.Record) stix.ID {
 	return ""
 }
 
-// The server that FUSION part 3 shows: twice a domain, once an address.
+// One server that three vendors reported: twice a domain, once an address.
 func TestServer2087(t *testing.T) {
 	s := scenario(t, "asean")
 	v := s.Servers[2087]

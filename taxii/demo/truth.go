@@ -1,6 +1,6 @@
 package demo
 
-// Truth is what a scenario must yield, as figures (SCENARIO 5.3 and 5.4, FUSION 4).
+// Truth is what a scenario must yield, as figures.
 type Truth struct {
 	Sent
 
