@@ -82,8 +82,9 @@ type Appender interface {
 	Append(ctx context.Context, g exchange.Grant, part Part) (Status, Outcomes, error)
 	// Rehearse returns the status that Append would give all parts of a push, one after
 	// the other, and stores nothing: no record, no status. It may read the parts more
-	// than once. An error that they yield is returned as it is.
-	Rehearse(ctx context.Context, g exchange.Grant, parts iter.Seq2[Part, error]) (Status, []Outcomes, error)
+	// than once. An error that they yield is returned as it is. The outcomes of the n-th
+	// part are given by the function.
+	Rehearse(ctx context.Context, g exchange.Grant, parts iter.Seq2[Part, error]) (Status, func(n int) (Outcomes, error), error)
 	// Labels looks up objects in the collection. For each key it gives the label of the
 	// newest version that the caller may see; a caller that may write also learns that
 	// there is an object which it may not see. The result is as long as keys.

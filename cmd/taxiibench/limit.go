@@ -213,8 +213,8 @@ func (s *limits) postAppend(w http.ResponseWriter, r *http.Request) {
 }
 
 // postBatch and postUpdate parse the objects, and store what comity keeps of a push: the
-// objects, a status and an entry of the audit record, in one transaction
-// of bbolt, as the documentation of bbolt proposes.
+// objects, a status and an entry of the audit record, in one transaction of bbolt, as
+// the documentation of bbolt proposes.
 func (s *limits) postBatch(w http.ResponseWriter, r *http.Request)  { s.put(w, r, s.bolt.Batch) }
 func (s *limits) postUpdate(w http.ResponseWriter, r *http.Request) { s.put(w, r, s.bolt.Update) }
 

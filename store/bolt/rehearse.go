@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"iter"
@@ -15,12 +16,14 @@ import (
 )
 
 // Rehearse implements store.Store. Each part has its own read transaction; what the
-// parts before it would have added is kept in memory, in some 120 bytes an object.
-func (s *Store) Rehearse(ctx context.Context, g exchange.Grant, parts iter.Seq2[store.Part, error]) (status store.Status, outcomes []store.Outcomes, err error) {
+// parts before it would have added is kept in memory, in some 100 bytes an object, and
+// so are the outcomes, compressed.
+func (s *Store) Rehearse(ctx context.Context, g exchange.Grant, parts iter.Seq2[store.Part, error]) (status store.Status, outcomes func(n int) (store.Outcomes, error), err error) {
 	if !g.CanWrite() {
 		return status, nil, taxii.Errorf(taxii.Forbidden, "you may not add to this collection")
 	}
-	r := &rehearsal{newest: map[stix.Key]int32{}, types: map[string]bool{}, creators: map[string]string{}}
+	r := &rehearsal{newest: map[stix.Key]int32{}, types: map[string]bool{}, creators: map[string]uint32{}}
+	var packed [][]byte // outcomes, by part
 	for part, err := range parts {
 		if err != nil {
 			return status, nil, err
@@ -32,9 +35,9 @@ func (s *Store) Rehearse(ctx context.Context, g exchange.Grant, parts iter.Seq2[
 		status.Submission = part.Submission
 		status.Counts = status.Counts.Plus(tally.Counts)
 		status.Parts++
-		outcomes = append(outcomes, tally.Outcomes)
+		packed = append(packed, bytes.Clone(s.packOutcomes(tally.Outcomes))) // which has more room than it needs
 	}
-	return status, outcomes, nil
+	return status, func(n int) (store.Outcomes, error) { return s.unpackOutcomes(packed[n]) }, nil
 }
 
 // rehearse goes through one part.
@@ -82,18 +85,23 @@ type rehearsal struct {
 	candidates  map[stix.Key][]uint64
 	last        store.Date // given last
 
-	added    []rehearsed
+	added    [][]rehearsed      // in blocks: nothing is moved to make room
+	count    int32              // of added
 	newest   map[stix.Key]int32 // of each id: where it is in added
 	types    map[string]bool    // those that the collection does not have
-	creators map[string]string  // each once
+	creators map[string]uint32  // where each is in names
+	names    []string
 }
+
+// block is how many of rehearsed are in one allocation.
+const block = 1024
 
 // rehearsed is one version that would have been added.
 type rehearsed struct {
 	date              store.Date
 	instant           store.Instant
 	created, modified store.Instant
-	creator           string
+	creator           uint32   // in names
 	digest            [16]byte // of the canonical content
 	before            int32    // the version of the same id rehearsed before it; -1: none
 	spec              byte
@@ -108,10 +116,12 @@ func (v *rehearsed) version() store.Version {
 func (r *rehearsal) of(key stix.Key) iter.Seq[*rehearsed] {
 	return func(yield func(*rehearsed) bool) {
 		i, ok := r.newest[key]
-		for ; ok && i >= 0; i = r.added[i].before {
-			if !yield(&r.added[i]) {
+		for ok && i >= 0 {
+			v := &r.added[i/block][i%block]
+			if !yield(v) {
 				return
 			}
+			i = v.before
 		}
 	}
 }
@@ -160,7 +170,7 @@ func (r *rehearsal) lineage(key stix.Key, _ store.Date) (lineage stix.Lineage, e
 	for v := range r.of(key) {
 		if newest.Date == 0 || v.version().Compare(newest) > 0 {
 			newest = v.version()
-			lineage = stix.Lineage{Created: v.created.Time(), Modified: v.modified.Time(), Creator: v.creator, Revoked: v.revoked}
+			lineage = stix.Lineage{Created: v.created.Time(), Modified: v.modified.Time(), Creator: r.names[v.creator], Revoked: v.revoked}
 		}
 	}
 	return lineage, err
@@ -195,15 +205,20 @@ func (r *rehearsal) insert(d draft, _ store.Date, v store.Version, o *stix.Objec
 	l := stix.LineageOf(o.Raw)
 	creator, ok := r.creators[l.Creator]
 	if !ok {
-		creator = l.Creator
-		r.creators[creator] = creator
+		creator = uint32(len(r.names))
+		r.creators[l.Creator], r.names = creator, append(r.names, l.Creator)
 	}
 	before, ok := r.newest[d.key]
 	if !ok {
 		before = -1
 	}
-	r.newest[d.key] = int32(len(r.added))
-	r.added = append(r.added, rehearsed{
+	r.newest[d.key] = r.count
+	if r.count%block == 0 {
+		r.added = append(r.added, make([]rehearsed, 0, block))
+	}
+	last := &r.added[r.count/block]
+	r.count++
+	*last = append(*last, rehearsed{
 		date: v.Date, instant: v.Instant, spec: v.Spec, none: v.None, digest: digestOf(o.Raw), before: before,
 		created: store.InstantOf(l.Created), modified: store.InstantOf(l.Modified), creator: creator, revoked: l.Revoked,
 	})

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"slices"
 
 	"github.com/google/uuid"
@@ -161,7 +162,7 @@ func (p *pushStatus) save(w *writeTx, part store.Part, t *store.Tally) error {
 	h.Parts++
 	h.complete = part.Last
 	piece := 0
-	for value := range slices.Chunk(w.store.zip.EncodeAll(appendOutcomes(nil, t.Outcomes), nil), pieceLen) {
+	for value := range slices.Chunk(w.store.packOutcomes(t.Outcomes), pieceLen) {
 		if err := parts.Put(pieceKey(p.number, part.N, piece), value); err != nil {
 			return err
 		}
@@ -170,7 +171,22 @@ func (p *pushStatus) save(w *writeTx, part store.Part, t *store.Tally) error {
 	return heads.Put(numberKey(p.number), appendStatus(nil, *h))
 }
 
-// appendOutcomes makes what parts holds in pieces: each list behind its length.
+// packOutcomes makes what parts holds in pieces.
+func (s *Store) packOutcomes(o store.Outcomes) []byte {
+	return s.zip.EncodeAll(appendOutcomes(nil, o), nil)
+}
+
+// unpackOutcomes reads what packOutcomes made.
+func (s *Store) unpackOutcomes(frame []byte) (o store.Outcomes, err error) {
+	b, err := s.unzip.DecodeAll(frame, nil)
+	o, ok := parseOutcomes(b)
+	if err == nil && !ok {
+		err = errors.New("the outcomes are cut off")
+	}
+	return o, err
+}
+
+// appendOutcomes makes what packOutcomes compresses: each list behind its length.
 func appendOutcomes(b []byte, o store.Outcomes) []byte {
 	for _, list := range [][]byte{o.Successes, o.Failures, o.Warnings} {
 		b = binary.BigEndian.AppendUint32(b, uint32(len(list)))
@@ -186,10 +202,8 @@ func (s *Store) outcomes(tx *bbolt.Tx, number uint64, part int) (o store.Outcome
 	for k, v := cursor.Seek(prefix); bytes.HasPrefix(k, prefix); k, v = cursor.Next() {
 		frame = append(frame, v...)
 	}
-	b, err := s.unzip.DecodeAll(frame, nil)
-	o, ok := parseOutcomes(b)
-	if err != nil || !ok {
-		return o, damaged("part %d of status number %d is cut off", part, number)
+	if o, err = s.unpackOutcomes(frame); err != nil {
+		return o, damaged("part %d of status number %d: %w", part, number, err)
 	}
 	return o, nil
 }

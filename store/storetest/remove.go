@@ -181,7 +181,7 @@ var removeTests = []test{
 		status, outcomes, err := w.store.Rehearse(w.Context(), w.writer, func(yield func(store.Part, error) bool) {
 			yield(store.Part{Submission: w.submission(), Last: true, Items: []store.Item{indicator(1, 1)}}, nil)
 		})
-		if err != nil || status.Failures != 1 || !bytes.Contains(outcomes[0].Failures, []byte("withdrawn")) {
+		if err != nil || status.Failures != 1 || !bytes.Contains(w.outcomes(outcomes(0)).Failures, []byte("withdrawn")) {
 			w.Errorf("%+v, %v", status, err)
 		}
 	}},

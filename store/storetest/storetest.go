@@ -174,6 +174,15 @@ func (w *world) append(g exchange.Grant, part store.Part) error {
 	return err
 }
 
+// outcomes are those of one part of a rehearsal.
+func (w *world) outcomes(o store.Outcomes, err error) store.Outcomes {
+	w.Helper()
+	if err != nil {
+		w.Fatal(err)
+	}
+	return o
+}
+
 func (w *world) submission() store.Submission {
 	return store.Submission{ID: uuid.New(), Account: w.writer.Principal().Account, Collection: w.writer.ID(), Requested: w.clock.Now()}
 }

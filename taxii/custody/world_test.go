@@ -231,7 +231,9 @@ func (w *world) push(org, alias string, objects ...string) []string {
 	if status.Failures == 0 {
 		return nil
 	}
-	return []string{string(outcomes[0].Failures)}
+	first, err := outcomes(0)
+	w.must(err)
+	return []string{string(first.Failures)}
 }
 
 // fetch reads a collection as a server would, with the delivery on record.

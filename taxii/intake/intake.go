@@ -104,7 +104,7 @@ func (in *Intake) Push(ctx context.Context, g exchange.Grant, body io.Reader) (P
 }
 
 // Rehearse answers what Push would, and stores nothing.
-func (in *Intake) Rehearse(ctx context.Context, g exchange.Grant, body io.Reader) (store.Status, []store.Outcomes, error) {
+func (in *Intake) Rehearse(ctx context.Context, g exchange.Grant, body io.Reader) (store.Status, func(part int) (store.Outcomes, error), error) {
 	p := in.begin(g)
 	defer p.spool.close()
 	verdicts, err := p.read(ctx, g, body)

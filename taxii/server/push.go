@@ -35,11 +35,10 @@ func (s *Server) addObjects(w *response, r *http.Request, c *caller) error {
 	// its answer; one whose client leaves earlier ends with an error of its body.
 	ctx := context.WithoutCancel(r.Context())
 	if rehearse {
-		head, outcomes, err := s.Intake.Rehearse(ctx, c.grant, push)
+		head, part, err := s.Intake.Rehearse(ctx, c.grant, push)
 		if err != nil {
 			return err
 		}
-		part := func(n int) (store.Outcomes, error) { return outcomes[n], nil }
 		return writeOutcomes(w, r, http.StatusAccepted, resource(head, part, `,"x_dry_run":true`), head.Parts)
 	}
 	pushed, err := s.Intake.Push(ctx, c.grant, push)
