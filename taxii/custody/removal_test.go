@@ -167,3 +167,48 @@ func TestDeletionsAreLimited(t *testing.T) {
 		t.Errorf("a second later: %d, %v", n, err)
 	}
 }
+
+// Of an object that an organisation got as RED and otherwise too, two notices are sent:
+// those in the organisation who may not see RED learn of it from the other one.
+func TestARecallReachesThoseWhoMayNotSeeRed(t *testing.T) {
+	w := newWorld(t)
+	w.amend(func(d *exchange.Directory) {
+		text := strings.NewReplacer(`id = "pool"`, `id = "club"`, `intel = "amber+strict"`, `intel = "red"`, `intel = "default:green"`, `intel = "default:red"`,
+			`article = "4"`+"\n", `article = "4"`+"\n"+`red_recipients = ["ncb-ph:head"]`+"\n").Replace(pool)
+		d.Agreements["club"] = &exchange.Deposit{ID: "club", Announced: exchange.InForce, Versions: []exchange.Version{{File: "club.toml", Source: text, Signed: &noon}}}
+	})
+	w.push("fir", "club.intel.fir", indicator("fir", 1, ""))
+	w.push("elm", "pool.intel.elm", indicator("fir", 1, ""))
+	w.move(time.Minute)
+	d, _, err := w.store.Directory(w.Context())
+	w.must(err)
+	p, err := exchange.NewPolicy(d)
+	w.must(err)
+	read := func(alias string, match taxii.Match) int {
+		t.Helper()
+		head := exchange.Principal{Account: "ncb-ph/head", Org: "ncb-ph", Person: true, Purposes: exchange.Purposes, Action: "search"}
+		g, err := p.Decide(head, alias, exchange.Read, w.now())
+		w.must(err)
+		page, err := w.custody.Scan(w.Context(), g, store.Query{Match: match, Limit: 1000})
+		w.must(err)
+		return page.Len()
+	}
+	if n := read("club.intel.fir", taxii.Match{}); n != 1 {
+		t.Fatalf("the head got %d RED objects", n)
+	}
+	w.fetch("ncb-ph", "pool.intel.elm", taxii.Match{})
+	_, err = w.custody.Withdraw(w.Context(), "operator", "club", "fir", "notice")
+	w.must(err)
+	if n := len(w.fetch("ncb-ph", "club.post.ph", taxii.Match{Types: []string{"note"}})); n != 1 {
+		t.Errorf("a service of ncb-ph finds %d notices, want the one that is not RED", n)
+	}
+	sent := 0
+	for _, e := range w.entries(audit.Notice) {
+		if e.Org == "ncb-ph" && strings.HasPrefix(e.Text, "recall") {
+			sent++
+		}
+	}
+	if sent != 2 {
+		t.Errorf("%d notices were sent to ncb-ph, want two", sent)
+	}
+}
