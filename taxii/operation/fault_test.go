@@ -2,7 +2,9 @@ package operation_test
 
 import (
 	"context"
+	"crypto/ed25519"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -178,4 +180,31 @@ func (f *faults) Entries(ctx context.Context, after uint64, n int) ([]audit.Link
 		return nil, err
 	}
 	return f.Store.Entries(ctx, after, n)
+}
+
+// What was archived is read by no operation again, and what is taken back later is
+// reworked after a restart.
+func TestAnOperationGoesOnAfterTheRecordIsArchived(t *testing.T) {
+	w := publishedWorld(t)
+	w.settle()
+	done, err := w.runner.SavePositions(t.Context())
+	w.must(err)
+	head, err := w.store.ChainHead(t.Context())
+	w.must(err)
+	equal(t, "entries that no operation needs", done, head.Number)
+	seal := audit.Sign(ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)), "igci", head, w.now())
+	w.must(w.store.Archive(t.Context(), seal, audit.Entry{Act: audit.Archive}))
+
+	_, err = w.custody.Withdraw(t.Context(), "operator", "dea-fir", "fir", "notice")
+	w.must(err)
+	w.restart()
+	w.settle()
+	equal(t, "bureaus", w.stats("bureaus").C2, servers(w.truth(without("fir")), bureaus))
+	reworked := 0
+	for _, e := range w.entries(audit.Report) {
+		if strings.HasPrefix(e.Text, "reworked after data was taken back") {
+			reworked++
+		}
+	}
+	equal(t, "reworks", reworked, 1)
 }
