@@ -26,6 +26,7 @@ type validateCmd struct {
 	NewUUIDs     bool     `name:"new-uuids" help:"Take UUIDs of version 6 to 8."`
 	RefuseCustom bool     `help:"Make errors of custom content that no extension definition explains."`
 	EnforceRefs  bool     `help:"Make errors of references to what is not in the same file."`
+	Together     bool     `help:"Hold the objects of a file against each other: translations, markings of markings, and uses of extensions."`
 	Quality      bool     `help:"Warn of times in the future, private addresses, reserved names, defanged values in patterns, and broken rules of YARA, Sigma, Snort and Suricata."`
 	Schemas      string   `placeholder:"DIR" help:"Hold extensions against the JSON schemas in this folder, each named for the UUID of its extension definition."`
 	WarningList  []string `placeholder:"FILE" help:"Warn of values on this list: one a line, or a warning list of MISP; domains and networks count with what is below them."`
@@ -97,7 +98,7 @@ func (c *validateCmd) policy() (validate.Policy, error) {
 	}
 	policy := validate.Policy{
 		STIX20: c.Spec == "2.0", BundleDecides: c.Spec == "",
-		LooseURLs: c.LooseURLs, NewUUIDs: c.NewUUIDs, RefuseCustom: c.RefuseCustom, EnforceRefs: c.EnforceRefs,
+		LooseURLs: c.LooseURLs, NewUUIDs: c.NewUUIDs, RefuseCustom: c.RefuseCustom, EnforceRefs: c.EnforceRefs, Together: c.Together,
 		Quality: c.Quality, Now: time.Now(),
 	}
 	if c.Schemas != "" {

@@ -36,6 +36,7 @@ func Document(r io.Reader, policy Policy, each func(Result)) error {
 	d := newDocument(policy, each)
 	err := d.read(in)
 	d.ids.missing(each)
+	d.together.check(each)
 	return err
 }
 
@@ -61,6 +62,7 @@ func Lines(r io.Reader, policy Policy, each func(Result)) error {
 		}
 		if err == io.EOF {
 			d.ids.missing(each)
+			d.together.check(each)
 			return nil
 		} else if err != nil {
 			return err
@@ -77,6 +79,8 @@ type document struct {
 	seen   versions
 	ids    ids
 
+	together together
+
 	outer   checker // of what surrounds the objects
 	version string  // spec_version of the bundle, as far as it was read
 	list    bool    // there is a list of objects
@@ -85,7 +89,7 @@ type document struct {
 
 func newDocument(policy Policy, each func(Result)) *document {
 	policy.declared = policy.STIX20
-	return &document{policy: policy, each: each, seen: versions{content: map[stix.Key][32]byte{}, known: map[stix.Key]*history{}}, ids: ids{types: map[string]string{}}}
+	return &document{policy: policy, each: each, seen: versions{content: map[stix.Key][32]byte{}, known: map[stix.Key]*history{}}, ids: ids{types: map[string]string{}}, together: together{newest: map[stix.ID]int{}}}
 }
 
 // read checks one document.
@@ -193,6 +197,9 @@ func (d *document) object(raw []byte) {
 		found = append(found, d.ids.add(&o)...)
 		if d.policy.EnforceRefs {
 			d.ids.want(&o, d.n, d.line)
+		}
+		if d.policy.Together {
+			d.together.add(&o, d.n, d.line)
 		}
 	}
 	id, _ := rawjson.Text(rawjson.Member(raw, "id"))

@@ -32,6 +32,9 @@ type Policy struct {
 	// EnforceRefs makes errors of references to what is not in the same document
 	// ([Document] only; R-029).
 	EnforceRefs bool
+	// Together holds the objects of one document against each other ([Document]
+	// only; ). All of them are kept in memory for that.
+	Together bool
 
 	// Further checks each object besides ([Document] only); it may be nil.
 	Further func(object []byte) Findings
