@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -49,6 +50,7 @@ type serveCmd struct {
 	CORSOrigin  []string        `name:"cors-origin" placeholder:"ORIGIN" env:"COMITY_CORS_ORIGIN" help:"Origins, such as https://viewer.example, whose web pages may call the server; * for all."`
 	KeyHeader   string          `default:"X-API-Key" env:"COMITY_KEY_HEADER" help:"Header that may carry a token alone (default ${default})."`
 	IdleTimeout time.Duration   `default:"2m" env:"COMITY_IDLE_TIMEOUT" help:"How long a connection stays open between two requests (default ${default}); longer than that of a proxy in front."`
+	Unsigned    bool            `env:"COMITY_UNSIGNED" help:"Serve without the key of the centre: certificates of deletion and checkpoints are not signed."`
 	logFlags    `embed:""`
 	tlsFlags    `embed:""`
 
@@ -94,10 +96,14 @@ func (c *serveCmd) serve(sh *shell) error {
 		return err
 	}
 	defer s.Close()
-	if d, _, err := s.Directory(sh.ctx); err != nil || d.Centre.ID == "" {
+	d, _, err := s.Directory(sh.ctx)
+	if err != nil || d.Centre.ID == "" {
 		return cmp.Or(err, fmt.Errorf("%s has no centre yet; run comity init first", sh.data))
 	}
 	key, err := centreKey(sh.data)
+	if err == nil {
+		err = c.checkKey(key, d.Organisations[d.Centre.ID], filepath.Join(sh.data, keyFile))
+	}
 	if err != nil {
 		return err
 	}
@@ -121,6 +127,18 @@ func (c *serveCmd) serve(sh *shell) error {
 		return errQuiet
 	}
 	sh.log.Info("stopped", "reason", context.Cause(sh.ctx))
+	return nil
+}
+
+// checkKey refuses to sign with another key than the one that is registered for the
+// centre, or not to sign unless that is wanted.
+func (c *serveCmd) checkKey(key ed25519.PrivateKey, centre *exchange.Organisation, file string) error {
+	switch {
+	case key == nil && !c.Unsigned:
+		return fmt.Errorf("there is no %s, which the centre signs with: put it back, or let certificates and checkpoints be unsigned by --unsigned", file)
+	case key != nil && centre.Key != "" && formatPublic(key) != centre.Key:
+		return fmt.Errorf("%s is another key than the one registered for %s, %s: nobody could verify what it signs", file, centre.ID, centre.Key)
+	}
 	return nil
 }
 
