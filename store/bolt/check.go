@@ -26,7 +26,7 @@ func (s *Store) Check(ctx context.Context, progress func(int64), fault func(stri
 		for _, part := range []struct {
 			name  string
 			check func() error
-		}{{"statuses", ck.statuses}, {"audit", ck.chain}, {"blocklist", ck.blocklist}, {"quarantine", ck.quarantine}} {
+		}{{"statuses", ck.statuses}, {"audit", ck.chain}, {"directory", ck.directory}, {"blocklist", ck.blocklist}, {"quarantine", ck.quarantine}} {
 			if err := ck.guard(part.name, part.check); err != nil {
 				return err
 			}
@@ -41,6 +41,7 @@ type checking struct {
 	store    *Store
 	tx       *bbolt.Tx
 	records  int64
+	digests  map[string]bool // of agreements, that lines of the audit chain name
 	progress func(int64)
 	fault    func(string)
 }

@@ -8,6 +8,7 @@ import (
 
 	"comity/store"
 	"comity/taxii/audit"
+	"comity/taxii/exchange"
 )
 
 // chain verifies the audit chain from its first line, or from the seal, and reports the
@@ -27,6 +28,7 @@ func (ck *checking) chain() error {
 	begin := seal.Head()
 	begin.Open = head.Open // what the links after the seal do not say, nobody knows
 	verifier := audit.VerifierAfter(begin)
+	ck.digests = map[string]bool{}
 	deliveries, found := 0, 0
 	if err := ck.tx.Bucket(bucketLinks).ForEach(func(k, v []byte) error {
 		link, err := parseLink(k, v)
@@ -44,6 +46,9 @@ func (ck *checking) chain() error {
 		}
 		if e.Number != link.Number {
 			ck.fault(fmt.Sprintf("audit: line %d holds line %d", link.Number, e.Number))
+		}
+		if e.Agreement != "" && e.Digest != "" {
+			ck.digests[e.Digest] = true
 		}
 		if isDelivery(&e) {
 			deliveries++
@@ -66,6 +71,32 @@ func (ck *checking) chain() error {
 	}
 	if found != deliveries {
 		ck.fault(fmt.Sprintf("audit: delivered has %d entries, should have %d", found, deliveries))
+	}
+	return nil
+}
+
+// directory reads the directory, and compares the text of each agreement with the digest
+// that was recorded when it was deposited, and that with the audit chain. Of lines that
+// were archived the chain says nothing.
+func (ck *checking) directory() error {
+	seal, err := sealOf(ck.tx.Bucket(bucketMeta))
+	if err != nil {
+		return err
+	}
+	_, d, _, err := directoryOf(ck.tx)
+	if err != nil {
+		return err
+	}
+	for id, deposit := range d.Agreements {
+		for _, v := range deposit.Versions {
+			if v.Digest != "" && !ck.digests[v.Digest] && seal.Number == 0 {
+				ck.fault(fmt.Sprintf("directory: the audit record does not know the text of agreement %s in %s", id, v.File))
+			}
+			alone := &exchange.Directory{Agreements: map[string]*exchange.Deposit{id: {ID: id, Versions: []exchange.Version{v}}}}
+			if _, err := exchange.NewPolicy(alone); v.Digest != "" && err != nil {
+				ck.fault("directory: " + err.Error())
+			}
+		}
 	}
 	return nil
 }

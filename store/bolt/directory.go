@@ -30,13 +30,18 @@ func (s *Store) Directory(context.Context) (d *exchange.Directory, generation ui
 
 // directory is the directory, and the records it is kept in.
 func (s *Store) directory() (records map[string][]byte, d *exchange.Directory, generation uint64, err error) {
-	records = map[string][]byte{}
-	if err := s.view(func(tx *bbolt.Tx) error {
-		generation = number(tx.Bucket(bucketMeta).Get(keyGeneration))
-		return tx.Bucket(bucketDirectory).ForEach(func(k, v []byte) error {
-			records[string(k)] = bytes.Clone(v)
-			return nil
-		})
+	err = s.view(func(tx *bbolt.Tx) error {
+		records, d, generation, err = directoryOf(tx)
+		return err
+	})
+	return records, d, generation, err
+}
+
+func directoryOf(tx *bbolt.Tx) (records map[string][]byte, d *exchange.Directory, generation uint64, err error) {
+	records, generation = map[string][]byte{}, number(tx.Bucket(bucketMeta).Get(keyGeneration))
+	if err := tx.Bucket(bucketDirectory).ForEach(func(k, v []byte) error {
+		records[string(k)] = bytes.Clone(v)
+		return nil
 	}); err != nil {
 		return nil, nil, 0, err
 	}

@@ -22,6 +22,7 @@ import (
 	"comity/store"
 	"comity/store/bolt"
 	"comity/taxii"
+	"comity/taxii/agreement"
 	"comity/taxii/audit"
 	"comity/taxii/exchange"
 )
@@ -559,5 +560,57 @@ func TestPanicOfTheProgramIsNoDamage(t *testing.T) {
 	s.FailCommits(func(commit func() error) error { return commit() })
 	if _, err := push(t.Context(), s, indicator(1, 1)); err != nil {
 		t.Errorf("after the panics: %v", err)
+	}
+}
+
+// A file in which the text of an agreement was edited gives no grants by that text, and
+// Check says so; it also says what the directory holds that cannot be read.
+func TestEditedAgreementIsFound(t *testing.T) {
+	source, err := os.ReadFile("../../testdata/agreements/dea-2017-panw.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, problems := agreement.Parse("a.toml", source)
+	if err := problems.Err(); err != nil {
+		t.Fatal(err)
+	}
+	edited := bytes.Replace(source, []byte(text.Title), []byte("Another title"), 1)
+	other, problems := agreement.Parse("a.toml", edited)
+	if err := problems.Err(); err != nil || other.Digest() == text.Digest() {
+		t.Fatal("the edit changes nothing", err)
+	}
+	for name, row := range map[string]struct {
+		source []byte
+		digest string
+		want   string
+	}{
+		"as deposited":    {source, text.Digest(), ""},
+		"text edited":     {edited, text.Digest(), "another digest"},
+		"and digest, too": {edited, other.Digest(), "audit record"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := open(t, t.TempDir())
+			defer s.Close()
+			if err := s.Amend(t.Context(), func(d *exchange.Directory) ([]audit.Entry, error) {
+				d.Agreements[text.ID] = &exchange.Deposit{ID: text.ID, Versions: []exchange.Version{{File: "a.toml", Source: string(row.source), Digest: row.digest}}}
+				return []audit.Entry{{Act: audit.Directory, Agreement: text.ID, Digest: text.Digest()}}, nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+			var faults []string
+			if err := s.Check(t.Context(), nil, func(fault string) { faults = append(faults, fault) }); err != nil {
+				t.Fatal(err)
+			}
+			if row.want == "" && len(faults) > 0 || row.want != "" && (len(faults) != 1 || !strings.Contains(faults[0], row.want)) {
+				t.Errorf("got %q, want %q", faults, row.want)
+			}
+			d, _, err := s.Directory(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := exchange.NewPolicy(d); (err != nil) != (name == "text edited") {
+				t.Errorf("policy: %v", err)
+			}
+		})
 	}
 }

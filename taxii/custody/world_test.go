@@ -164,6 +164,7 @@ func newWorld(t *testing.T) *world {
 			{File: "pool.toml", Source: pool, Digest: parsed.Digest(), Waived: "a test", Signed: &noon},
 		}}
 	})
+	w.must(w.store.Record(t.Context(), audit.Entry{Act: audit.Directory, Agreement: "pool", Digest: parsed.Digest()}))
 	return w
 }
 

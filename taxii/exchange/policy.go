@@ -7,6 +7,7 @@
 package exchange
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -68,6 +69,9 @@ func (p *Policy) Renew(d *Directory) (*Policy, error) {
 				if err := problems.Err(); err != nil {
 					return nil, &taxii.Error{Code: taxii.Internal, Msg: "agreement " + id + " cannot be read", Err: err}
 				}
+			}
+			if v.Digest != "" && v.Digest != text.Digest() {
+				return nil, &taxii.Error{Code: taxii.Internal, Msg: "agreement " + id + " cannot be trusted", Err: errors.New("its text has another digest than the one recorded when it was deposited: run comity check")}
 			}
 			n.parsed[v.Source] = text
 			s.latest = text
