@@ -9,8 +9,8 @@ import (
 	"comity/stix/fusion"
 )
 
-// gathering collects every record that decides what the contributions about some
-// infrastructures are, so that those can be made anew.
+// gathering collects every record on which the contributions about some infrastructures
+// depend, so that those can be made anew.
 type gathering struct {
 	*reader
 	versions      map[stix.ID][]record // by object, in the order they were read
@@ -19,10 +19,10 @@ type gathering struct {
 	spansRead     []span               // parts of the collection of which every record is here
 }
 
-// contribute brings the state up to date with a batch of new records. The batch has
-// every record of the spans.
-func (r *reader) contribute(ctx context.Context, batch []record, whole ...span) error {
-	g := &gathering{r, map[stix.ID][]record{}, map[stix.ID]bool{}, map[stix.ID]bool{}, whole}
+// contribute brings the state up to date with a batch of new records, which has every
+// record of the spans.
+func (r *reader) contribute(ctx context.Context, batch []record, spans ...span) error {
+	g := &gathering{r, map[stix.ID][]record{}, map[stix.ID]bool{}, map[stix.ID]bool{}, spans}
 	g.add(batch)
 	for i := range batch {
 		g.noteRecord(&batch[i])
@@ -48,7 +48,8 @@ func (g *gathering) add(records []record) {
 	}
 }
 
-// noteRecord marks what a new record changes, and indexes its place.
+// noteRecord marks the subjects and intermediates that a new record changes, and indexes
+// its place.
 func (g *gathering) noteRecord(rec *record) {
 	for _, by := range g.waiting[rec.ID] {
 		if by.Type() == "infrastructure" {
@@ -109,7 +110,7 @@ func (g *gathering) gather(ctx context.Context) error {
 	}
 	// Two steps: the objects that the infrastructures refer to, and those that these refer to.
 	for range 2 {
-		ends, said := map[stix.ID][]stix.ID{}, map[stix.ID]bool{}
+		ends, indexed := map[stix.ID][]stix.ID{}, map[stix.ID]bool{}
 		for _, rel := range g.relations() {
 			source, _, target := rel.relation()
 			for _, end := range []stix.ID{source, target} {
@@ -117,11 +118,11 @@ func (g *gathering) gather(ctx context.Context) error {
 					ends[end] = append(ends[end], source)
 				}
 				if t := end.Type(); t == "domain-name" || t == "identity" || t == "indicator" {
-					said[end] = true
+					indexed[end] = true
 				}
 			}
 		}
-		if err := g.read(ctx, said); err != nil {
+		if err := g.read(ctx, indexed); err != nil {
 			return err
 		}
 		if err := g.fetch(ctx, ends); err != nil {
@@ -209,7 +210,7 @@ func (g *gathering) update() {
 func (g *gathering) newest(versions []record, audience int) (best record, found bool) {
 	for _, rec := range versions {
 		if audience == forBureaus || g.viewer != "" && g.viewer != g.collection.Writer {
-			// What is published may be blocked by (PAP:GREEN), so its sources must allow it.
+			// A publication is PAP:GREEN, which allows blocking, so its sources must allow that.
 			label, ok := g.onwardLabel(g.collection, rec.label)
 			if !ok || rec.barred != 0 {
 				continue

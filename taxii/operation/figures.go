@@ -55,14 +55,14 @@ type ReportStats struct {
 	IDs       []string `json:"ids"` // numbers, by country
 }
 
-// OutcomeStats count findings by what their country did about them last.
+// OutcomeStats count findings by the last outcome that their country reported.
 type OutcomeStats struct {
 	Reported    int            `json:"reported"`
 	Neutralised int            `json:"neutralised"`
 	ByStatus    map[string]int `json:"by_status"`
 }
 
-// Contribution accounts for what one contributor gave.
+// Contribution accounts for the contributions of one contributor.
 type Contribution struct {
 	Origin          string         `json:"origin"`
 	Given           int            `json:"given"`
@@ -117,7 +117,7 @@ type Release struct {
 	Removed   int      `json:"removed"` // taken back from feeds
 }
 
-// Outcome is what a country last said about one finding.
+// Outcome is the last outcome that a country reported about one finding.
 type Outcome struct {
 	Finding stix.ID     `json:"finding"`
 	Kind    fusion.Kind `json:"kind"`

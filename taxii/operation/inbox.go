@@ -14,9 +14,9 @@ import (
 	"comity/taxii/exchange"
 )
 
-// inbox is what one bureau sent: the issues it flagged, and what it did about
-// findings. It is small, since persons write it, and is read again as a whole when it
-// has changed.
+// inbox holds the objects of one bureau: the issues that it flagged, and the outcomes
+// that it reported. It is small, since persons write it, and is read again as a whole
+// when it has changed.
 type inbox struct {
 	*operation
 	collection *exchange.Collection
@@ -42,7 +42,7 @@ type issueKey struct {
 
 func (f *flaggedIssue) key() issueKey { return issueKey{f.country, f.Object} }
 
-// outcome is what a bureau did about a finding.
+// outcome is the status of a finding as a bureau reported it.
 type outcome struct {
 	entity fusion.Entity
 	id     stix.ID // the finding
@@ -58,8 +58,8 @@ func (o *operation) country(org string) string {
 	return ""
 }
 
-// readInboxes reads the inboxes that have changed, and notes the findings whose
-// outcome is another one now.
+// readInboxes reads the inboxes that have changed, and notes the findings with a new
+// outcome.
 func (o *operation) readInboxes(ctx context.Context) error {
 	for _, in := range o.inboxes {
 		if !in.stale {
@@ -111,8 +111,8 @@ func (in *inbox) read(ctx context.Context) error {
 	return in.readAnswers(ctx, records)
 }
 
-// readAnswers reads what the bureau said about the findings that it got: notes with an
-// outcome, of which the last about each finding counts, and its own sightings.
+// readAnswers reads the bureau's notes and sightings about the findings that it got. Of
+// the notes with an outcome, the last about each finding counts.
 func (in *inbox) readAnswers(ctx context.Context, records []record) error {
 	findings := in.bureauCollections[in.collection.Writer]
 	if findings == nil {
@@ -188,7 +188,7 @@ func (o *operation) knowsStatus(status string) bool {
 	return o.text.Feedback == nil || len(o.text.Feedback.Statuses) == 0 || slices.Contains(o.text.Feedback.Statuses, status)
 }
 
-// neutralises tells whether a server with that status is out of use.
+// neutralises tells whether that status means that a server is out of use.
 func (o *operation) neutralises(status string) bool {
 	return o.text.Feedback != nil && slices.Contains(o.text.Feedback.Neutralised, status)
 }

@@ -52,12 +52,12 @@ type operation struct {
 	briefingRoom      *exchange.Collection            // for all participants; nil if there is none
 
 	chain       *follow.Follower
-	loadedUpTo  uint64            // begin has read what was submitted up to this audit entry
-	reworkDue   bool              // something that may have been published was taken back
-	unannounced []fusion.Entity   // findings about which contributors have not been told the newest
-	changed     bool              // something came or went since recordMatches ran
-	matched     map[issueKey]bool // issues that something matches, for the centre
-	known       map[issueKey]bool // issues that something matches which their country may know
+	loadedUpTo  uint64            // begin has read the submissions up to this audit entry
+	reworkDue   bool              // data that may be behind a publication was taken back
+	unannounced []fusion.Entity   // findings whose contributors have not been told the newest outcome
+	changed     bool              // the findings or issues have changed since recordMatches ran
+	matched     map[issueKey]bool // issues that match a finding of the centre
+	known       map[issueKey]bool // issues that match a finding which their country may know
 	asked       map[issueKey]bool // issues about which information was requested
 }
 
@@ -133,7 +133,7 @@ func (o *operation) begin(ctx context.Context) error {
 	return nil
 }
 
-// takeIn takes in the changes that entries of the audit chain tell of.
+// takeIn reads the changes that the entries of the audit chain record.
 func (o *operation) takeIn(ctx context.Context, entries []audit.Entry) error {
 	fresh := map[*reader][]span{}
 	again := map[string]bool{} // by contributor: whether its data has to be read again
@@ -170,8 +170,8 @@ func (o *operation) takeIn(ctx context.Context, entries []audit.Entry) error {
 	return nil
 }
 
-// react does what follows from the changes: it records matches, requests information,
-// tells contributors and reworks what was published.
+// react acts on the changes: it records matches, requests information, tells
+// contributors and reworks publications.
 func (o *operation) react(ctx context.Context) error {
 	err := o.readInboxes(ctx)
 	touched := o.state.Touched()

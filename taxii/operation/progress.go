@@ -16,20 +16,20 @@ import (
 type progress struct {
 	Draft    *draft            `json:"draft,omitempty"`    // waits for a second person; nil if none does
 	First    *time.Time        `json:"first,omitempty"`    // when its reports and feeds were first published
-	Released *time.Time        `json:"released,omitempty"` // when they were last published: what came until then is in them
+	Released *time.Time        `json:"released,omitempty"` // when they were last published: they cover the data received until then
 	Drafted  string            `json:"drafted,omitempty"`  // the account that drafted what was last published
 	Approved string            `json:"approved,omitempty"` // the account that published it
-	Reworked uint64            `json:"reworked,omitempty"` // the audit entry up to which what was taken back has been reworked
+	Reworked uint64            `json:"reworked,omitempty"` // number of the audit entry up to which removals have been reworked
 	Notes    map[string][]note `json:"notes,omitempty"`    // by the number of the report
 	Upheld   []string          `json:"upheld,omitempty"`   // ids of infrastructure about which the centre upheld a dispute
 }
 
-// draft is a release as one person drew it up.
+// draft identifies a release that one person has drafted.
 type draft struct {
 	By     string    `json:"by"`             // account
 	Home   string    `json:"home,omitempty"` // of a seconded person
 	At     time.Time `json:"at"`
-	Digest string    `json:"digest"` // of everything it says
+	Digest string    `json:"digest"` // of its whole content
 }
 
 // note is an analyst's words in a report.
@@ -55,8 +55,8 @@ func (o *operation) loadProgress(ctx context.Context) error {
 	return nil
 }
 
-// saveProgress saves what was decided together with the entries that say so. Conflict
-// if another process has saved something since loadProgress.
+// saveProgress saves the progress together with the audit entries about it. Conflict if
+// another process has saved something since loadProgress.
 func (o *operation) saveProgress(ctx context.Context, p progress, entries ...audit.Entry) error {
 	for i := range entries {
 		entries[i].Agreement = o.text.ID

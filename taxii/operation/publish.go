@@ -71,10 +71,10 @@ func (r *Runner) Draft(ctx context.Context, id string, by exchange.Principal, no
 	return Release{Operation: id, By: by.Account, Digest: sum, Reports: reports, Feeds: len(o.bureauCollections)}, err
 }
 
-// Publish writes what was drafted into the collections of the countries. It is for
-// a second person, who is not seconded from the same organisation as the first.
-// Forbidden otherwise; Conflict if there is no draft, or if the findings have changed
-// since. After a kill it can be repeated, and writes what is missing.
+// Publish writes the draft into the collections of the countries. It is for a second
+// person, who is not seconded from the same organisation as the first; Forbidden
+// otherwise. Conflict if there is no draft, or if the findings have changed since.
+// After a kill the call can be repeated, and writes the missing objects.
 func (r *Runner) Publish(ctx context.Context, id string, by exchange.Principal) (out Release, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -168,8 +168,8 @@ func (o *operation) releases(s *situation) (all []report.Release) {
 	return all
 }
 
-// derivations are the entries that tell each contributor how many of its objects went
-// into what was published. They name no country.
+// derivations are the entries that tell each contributor which of its objects went into
+// published findings. They name no country.
 func (o *operation) derivations(s *situation) (entries []audit.Entry) {
 	used := map[string][]audit.Subject{}
 	for i := range s.findings {
@@ -189,9 +189,9 @@ func (o *operation) derivations(s *situation) (entries []audit.Entry) {
 	return entries
 }
 
-// write makes the collection of a country hold what a release says. It adds new objects
+// write brings the collection of a country in line with a release. It adds new objects
 // and new versions, revokes reports that are not in the release, and removes other
-// objects that are not; custody tells those who got them.
+// objects that are not; custody notifies their holders.
 func (o *operation) write(ctx context.Context, r *report.Release, g exchange.Grant) (written, removed int, err error) {
 	c := g.Collection()
 	if c == nil {

@@ -31,12 +31,12 @@ type reader struct {
 	*operation
 	collection *exchange.Collection
 
-	// The index: where the records are that say something about an infrastructure, an
-	// indicator, a domain or an owner, by idPrefix. A second object with the same prefix
-	// only means that more is read than is needed.
+	// The index: the places of the records about an infrastructure, an indicator, a domain
+	// or an owner, by idPrefix. If two objects have the same prefix, more is read than is
+	// needed, and nothing else happens.
 	firstSpan map[uint64]span
 	moreSpans map[uint64][]span
-	// waiting has, by the id of an object that has not come yet, the objects that refer to it.
+	// waiting maps the id of an object that has not come yet to the objects that refer to it.
 	waiting map[stix.ID][]stix.ID
 	last    time.Time // date_added of the newest record that was read
 }
@@ -54,7 +54,7 @@ func (o *operation) reload(ctx context.Context, writer string) error {
 	return nil
 }
 
-// load reads the whole collection. The state must have nothing of it.
+// load reads the whole collection. The state must not have any of its contributions.
 func (r *reader) load(ctx context.Context) error {
 	r.firstSpan, r.moreSpans, r.waiting = map[uint64]span{}, map[uint64][]span{}, map[stix.ID][]stix.ID{}
 	return r.scan(ctx, store.Query{Limit: 10_000, MaxBytes: 16 << 20}, func(batch []record) error {
@@ -158,11 +158,11 @@ func idPrefix(id stix.ID) uint64 {
 	return binary.BigEndian.Uint64(key[:])
 }
 
-// index adds the place of a record that says something about an object.
+// index adds the place of a record about an object.
 func (r *reader) index(about stix.ID, rec *record) {
 	key, at := idPrefix(about), rec.added.UnixMicro()
-	s, met := r.firstSpan[key]
-	if !met || s.reaches(at) {
+	s, indexed := r.firstSpan[key]
+	if !indexed || s.reaches(at) {
 		r.firstSpan[key] = s.with(at)
 		return
 	}
@@ -201,7 +201,7 @@ func text(o *stix.Object, property string) string {
 	return string(s)
 }
 
-// relation is what a relationship joins and its type; "" for other objects.
+// relation returns the ends and the type of a relationship; "" for other objects.
 func (r *record) relation() (source stix.ID, kind string, target stix.ID) {
 	if r.Type != "relationship" {
 		return "", "", ""

@@ -17,12 +17,12 @@ import (
 	"comity/taxii/agreement"
 )
 
-// namespace is that of the ids that the centre derives (UUIDv5).
+// namespace is the UUIDv5 namespace of the ids that the centre derives.
 func (o *operation) namespace() uuid.UUID {
 	return uuid.NewSHA1(uuid.NameSpaceURL, []byte(o.runner.policy.Centre().Namespace))
 }
 
-// id is that of an object that the centre makes about key.
+// id is the id of an object that the centre makes about key.
 func (o *operation) id(typ, key string) stix.ID { return report.ID(o.namespace(), o.text.ID, typ, key) }
 
 // finding is the id of the infrastructure object about an entity.
@@ -42,14 +42,14 @@ func (o *operation) heading() report.Release {
 	if org := o.runner.policy.Organisation(centre.ID); org != nil {
 		r.Centre.Identity, r.Centre.Since, r.Centre.Contact = stix.ID(org.Identity), org.Added, org.Contact
 	}
-	// The first release is dated at the snapshot: it says what was known then.
+	// The first release is dated at the snapshot, since it is the state of knowledge then.
 	if o.progress.Released == nil && r.Snapshot.Before(r.At) {
 		r.At = r.Snapshot
 	}
 	return r
 }
 
-// release is what one country is told.
+// release makes the release of one country.
 func (o *operation) release(s *situation, country string) report.Release {
 	r := o.heading()
 	r.Country = country
@@ -166,8 +166,8 @@ func due(d agreement.Duration, since time.Time) time.Time {
 	return d.After(day(since))
 }
 
-// digest is the SHA-256 of what releases say, in hexadecimal. The time at which they
-// are made does not change it.
+// digest is the SHA-256 of the content of releases, in hexadecimal. It does not depend on
+// the time at which they are made.
 func digest(releases []report.Release) (string, error) {
 	sum := sha256.New()
 	for _, r := range releases {

@@ -46,10 +46,10 @@ func (o *operation) reportStates(ctx context.Context, s *situation) ([]Report, e
 		}
 		read, published := report.ReadAll(r.Objects()), report.ReadAll(objects)
 		met := map[string]bool{}
-		for _, paper := range r.Reports {
-			met[paper.Number] = true
-			documents := read[paper.Number]
-			line := Report{Number: paper.Number, Country: r.Country, Theme: paper.Theme, Findings: len(paper.Findings), State: Due}
+		for _, planned := range r.Reports {
+			met[planned.Number] = true
+			documents := read[planned.Number]
+			line := Report{Number: planned.Number, Country: r.Country, Theme: planned.Theme, Findings: len(planned.Findings), State: Due}
 			for _, d := range documents {
 				if d.Annex {
 					line.Annex = len(d.Rows)
@@ -57,7 +57,7 @@ func (o *operation) reportStates(ctx context.Context, s *situation) ([]Report, e
 					line.Title = d.Title
 				}
 			}
-			switch before := published[paper.Number]; {
+			switch before := published[planned.Number]; {
 			case len(before) > 0 && before[0].Withdrawn:
 				line.State = Withdrawn
 			case len(before) > 0 && sameFindings(before, documents):

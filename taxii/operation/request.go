@@ -44,7 +44,7 @@ func (o *operation) requestInformation(ctx context.Context) error {
 	return nil
 }
 
-// once are the objects without repetitions of an id.
+// once is the list without repetitions of an id.
 func once(objects []stix.Object) (list []stix.Object) {
 	met := map[stix.ID]bool{}
 	for _, object := range objects {
@@ -56,8 +56,8 @@ func once(objects []stix.Object) (list []stix.Object) {
 	return list
 }
 
-// addMissing writes those objects into a collection of the centre that it does not have
-// yet and whose types the flow takes.
+// addMissing adds to a collection of the centre those objects that it does not have in
+// their present content, if the flow takes their type.
 func (o *operation) addMissing(ctx context.Context, c *exchange.Collection, objects []stix.Object) error {
 	fresh := admitted(c, objects)
 	ids := make([]stix.ID, len(fresh))

@@ -14,9 +14,9 @@ import (
 	"comity/taxii/exchange"
 )
 
-// returnOutcomes tells contributors what became of their own objects, for the touched
-// findings: the outcome that a country reported, or why an object is not counted, where
-// the reason is in the object itself and so tells nothing of others.
+// returnOutcomes tells the contributors of the touched findings about their own objects:
+// the outcome that a country reported, or why an object is not counted. A reason is given
+// only if it lies in the object itself, so that it tells nothing of others.
 func (o *operation) returnOutcomes(ctx context.Context, touched []fusion.Entity) error {
 	if len(touched) == 0 || len(o.returnCollections) == 0 {
 		return nil
@@ -74,8 +74,8 @@ func admitted(c *exchange.Collection, objects []stix.Object) []stix.Object {
 	})
 }
 
-// recordMatches finds the issues that something matches, and records those that nothing
-// matched before, for the centre.
+// recordMatches finds the issues that match a finding, and records the new matches for
+// the centre.
 func (o *operation) recordMatches(ctx context.Context) error {
 	var entries []audit.Entry
 	matched, known := map[issueKey]bool{}, map[issueKey]bool{}

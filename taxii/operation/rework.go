@@ -11,9 +11,9 @@ import (
 	"comity/taxii/exchange"
 )
 
-// rework brings what was published in line with what is left after data was taken back:
-// findings lose sources or go, reports are revised or revoked, and no version stays that
-// rested on what is gone. It needs no second person. It publishes nothing that came
+// rework brings publications in line with the data that is left after some was taken
+// back: findings lose sources or go, reports are revised or revoked, and no version stays
+// that rested on removed data. It needs no second person. It publishes no data received
 // since the last release, except findings into which a published one fell apart.
 func (o *operation) rework(ctx context.Context) error {
 	progress := o.progress
@@ -48,7 +48,7 @@ func (o *operation) rework(ctx context.Context) error {
 	return o.saveProgress(ctx, progress, o.reworked(written, removed))
 }
 
-// reworked is the entry that says so.
+// reworked is the audit entry about a rework.
 func (o *operation) reworked(written, removed int) audit.Entry {
 	return audit.Entry{
 		Act: audit.Report, Account: "comity", Org: o.runner.policy.Centre().ID, Count: written,
@@ -56,8 +56,8 @@ func (o *operation) reworked(written, removed int) audit.Entry {
 	}
 }
 
-// withhold takes out of a release what no person has released: unpublished findings that
-// rest on something that came after the last release, and unpublished reports.
+// withhold takes out of a release everything that no person has approved: unpublished
+// findings with a source received after the last release, and unpublished reports.
 func (o *operation) withhold(ctx context.Context, c *exchange.Collection, r *report.Release) error {
 	there, err := o.newest(ctx, c, nil)
 	if err != nil {
@@ -75,7 +75,7 @@ func (o *operation) withhold(ctx context.Context, c *exchange.Collection, r *rep
 		kept = append(kept, *f)
 	}
 	r.Findings = kept
-	var papers []report.PlannedReport
+	var reports []report.PlannedReport
 	for _, p := range r.Reports {
 		key := "car|" + r.Country + "|" + string(p.Theme)
 		if p.Issue != "" {
@@ -91,10 +91,10 @@ func (o *operation) withhold(ctx context.Context, c *exchange.Collection, r *rep
 			}
 		}
 		if p.Findings = findings; len(findings) > 0 {
-			papers = append(papers, p)
+			reports = append(reports, p)
 		}
 	}
-	r.Reports = papers
+	r.Reports = reports
 	return nil
 }
 

@@ -93,8 +93,8 @@ func (o *operation) readTable(name string, read func(io.Reader) error) error {
 	return read(bytes.NewReader(text))
 }
 
-// onwardLabel is the label under which bureaus may benefit from what came into a
-// collection with the given label; false if they may not benefit from it.
+// onwardLabel is the label under which bureaus may benefit from objects of a collection
+// with the given label; false if they may not benefit from them.
 func (o *operation) onwardLabel(c *exchange.Collection, label stix.TLP) (stix.TLP, bool) {
 	onward := c.Terms.Onward
 	if onward == nil || !slices.Contains(onward.ToKinds, "national-bureau") {

@@ -19,9 +19,17 @@ import (
 	"comity/taxii/follow"
 )
 
+// Store is the part of a store that a Runner uses.
+type Store interface {
+	store.Appender
+	store.AuditLog
+	store.Documents
+	store.Reader
+}
+
 // Runner runs the operations of one centre. It is safe for concurrent use.
 type Runner struct {
-	store   store.Store
+	store   Store
 	current *exchange.Current
 	custody *custody.Service
 	tables  string
@@ -37,17 +45,17 @@ type Runner struct {
 
 // New makes a Runner. The tables that operations name are files in the folder
 // tables. Custody recalls and removes what relied on data that was taken back.
-func New(s store.Store, current *exchange.Current, c *custody.Service, tables string, now func() time.Time, log *slog.Logger) *Runner {
+func New(s Store, current *exchange.Current, c *custody.Service, tables string, now func() time.Time, log *slog.Logger) *Runner {
 	return &Runner{store: s, current: current, custody: c, tables: tables, now: now, log: log, operations: map[string]*operation{}}
 }
 
-// Run keeps all operations up to date until ctx ends: what was pushed is in the
-// findings within a second. What fails is logged once, and tried again.
+// Run keeps all operations up to date until ctx ends: a pushed object is in the
+// findings within a second. An error is logged once, and the call tried again.
 func (r *Runner) Run(ctx context.Context) { follow.Run(ctx, r.log, "operation", r.CatchUp) }
 
-// CatchUp brings every operation up to date with the audit chain: findings, what
-// is owed to contributors, and what has to be reworked. One that fails does not
-// hold up the others.
+// CatchUp brings every operation up to date with the audit chain: its findings, its
+// returns to contributors, and its publications. One that fails does not hold up the
+// others.
 func (r *Runner) CatchUp(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -124,8 +132,8 @@ func (r *Runner) renew(ctx context.Context) error {
 	return nil
 }
 
-// terms is all that decides how an operation reads what was sent: its text,
-// those it rests on, and who is who.
+// terms identifies everything that decides how an operation reads objects: the digests
+// of its agreement and of the parents of that, and the identities of its members.
 func (r *Runner) terms(text *agreement.Agreement) string {
 	terms := text.Digest()
 	for _, id := range text.Parents() {

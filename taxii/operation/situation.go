@@ -17,15 +17,15 @@ import (
 	"comity/taxii/agreement"
 )
 
-// situation is what the bureaus may know now: findings, what was done about them, and
+// situation is everything that the bureaus may know now: findings, their outcomes, and
 // the reports that the rules ask for.
 type situation struct {
 	findings   []fusion.Finding // by kind and key
 	status     answers
 	issues     []issue
 	reports    []plannedReport           // by country, then in the order of their rules
-	confidence func(*fusion.Finding) int // of a finding, with what persons said about it
-	whole      bool                      // its reader may see strict contributions together with others
+	confidence func(*fusion.Finding) int // see operation.confidence
+	whole      bool                      // the audience may see strict contributions together with others
 }
 
 // issue is a flagged issue with what matches it.
@@ -52,7 +52,7 @@ type plannedReport struct {
 	issue    stix.ID // grouping, of a report about an issue; "" for others
 }
 
-// situation works out the present one.
+// situation works out the present situation.
 func (o *operation) situation(ctx context.Context) (*situation, error) {
 	s := &situation{status: o.status(), confidence: o.confidence()}
 	s.findings, _ = o.findings(forBureaus)
@@ -100,8 +100,8 @@ func (o *operation) snapshot() time.Time {
 	return day(o.runner.now())
 }
 
-// findings are those of an audience, and what was excluded. What bureaus sighted and what
-// the centre upheld is in their confidence.
+// findings are the findings of an audience, and the excluded contributions. The
+// confidence of a finding counts sightings of bureaus and upheld disputes.
 func (o *operation) findings(audience int) ([]fusion.Finding, []fusion.Excluded) {
 	findings, excluded := o.state.Findings(audience)
 	confidence := o.confidence()
@@ -111,8 +111,8 @@ func (o *operation) findings(audience int) ([]fusion.Finding, []fusion.Excluded)
 	return findings, excluded
 }
 
-// confidence gives the confidence of a finding with what the bureau of its country
-// sighted and what the centre upheld.
+// confidence returns a function that computes the confidence of a finding, with the
+// sightings of its country's bureau and the disputes that the centre upheld.
 func (o *operation) confidence() func(*fusion.Finding) int {
 	upheld := map[stix.ID]bool{}
 	for _, id := range o.progress.Upheld {
@@ -153,8 +153,8 @@ func (o *operation) status() answers {
 	return all
 }
 
-// of is what a country said about a finding; for country "", which is that of findings
-// without one, what any country said last.
+// of is the last outcome that a country reported about a finding. A finding without a
+// country has country "", for which the last outcome of any country counts.
 func (a answers) of(f *fusion.Finding, country string) (last outcome, ok bool) {
 	if country != "" {
 		last, ok = a[f.Entity][country]

@@ -62,13 +62,13 @@ func (v *view) own(ctx context.Context) error {
 	return err
 }
 
-// reread fuses again what a contributor may benefit from: everything of its own, and of
-// the other contributors for which of is true what bureaus may benefit from.
-func (v *view) reread(ctx context.Context, of func(writer string) bool) (*fusion.State, error) {
+// reread fuses again the contributions that a contributor may benefit from: all of its
+// own, and of the other included contributors those that bureaus may benefit from.
+func (v *view) reread(ctx context.Context, include func(writer string) bool) (*fusion.State, error) {
 	alone := *v.operation
 	alone.viewer, alone.state = v.as, fusion.NewState(v.rules, 2)
 	for _, r := range v.inputs {
-		if of(r.collection.Writer) {
+		if include(r.collection.Writer) {
 			again := reader{operation: &alone, collection: r.collection}
 			if err := again.load(ctx); err != nil {
 				return nil, err
@@ -216,7 +216,7 @@ func (r *Runner) Contributions(ctx context.Context, id, as string) ([]Contributi
 	return list, nil
 }
 
-// Issues are what countries flagged, as an audience sees them.
+// Issues are the flagged issues, as an audience sees them.
 func (r *Runner) Issues(ctx context.Context, id, as string) ([]Issue, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -241,7 +241,7 @@ func (r *Runner) Issues(ctx context.Context, id, as string) ([]Issue, error) {
 	return list, nil
 }
 
-// Outcomes are what countries last said about findings, by kind and key.
+// Outcomes are the last outcomes that countries reported about findings, by kind and key.
 func (r *Runner) Outcomes(ctx context.Context, id, as string) ([]Outcome, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -18,8 +18,8 @@ const (
 	partBytes   = 4 << 20
 )
 
-// verdicts tell how each object is to be handled. The objects must include everything
-// that they refer to: the collection is not asked.
+// verdicts give the handling of each object. The objects must include everything that
+// they refer to: the collection is not asked.
 func verdicts(c *exchange.Collection, objects []stix.Object) (map[stix.ID]exchange.Verdict, error) {
 	labels := exchange.NewLabels(c)
 	for i := range objects {
