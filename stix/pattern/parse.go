@@ -16,9 +16,9 @@ func Parse(text string, mode Mode) (*Pattern, error) { return new(Parser).Parse(
 // Parser parses one pattern after the other, each in the memory of the last.
 type Parser struct {
 	pattern  Pattern
-	exprs    slab[Expr]
-	branches slab[branch]
-	leaves   slab[leaf]
+	exprs    arena[Expr]
+	branches arena[branch]
+	leaves   arena[leaf]
 }
 
 // Parse is as the function of that name, but for the pattern: it is valid until

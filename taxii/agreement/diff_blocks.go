@@ -9,8 +9,8 @@ import (
 )
 
 // asWritten are the blocks that are neither wider nor narrower: what changes in
-// them is told to every party as its text. Of the promises these are the keys
-// that [promises.limits] leaves out.
+// them is told to every party as its text. Of the obligations these are the keys
+// that [obligations.limits] leaves out.
 var asWritten = []string{
 	"scope.region", "scope.countries", "scope.themes", "handling.iep", "handling.handling_code",
 	"handling.source_named_to_bureaus", "handling.split_reports_by_label",

@@ -8,9 +8,9 @@ import (
 	"comity/stix"
 )
 
-// strand are the collections of a flow for which the same is said, and the
-// agreements that stand behind it.
-type strand struct {
+// flowGroup holds the collections of a flow that have the same terms, and the
+// parent agreements that these terms come from.
+type flowGroup struct {
 	collections []Collection
 	parents     []string
 	text        string // of the terms
@@ -19,7 +19,7 @@ type strand struct {
 // flow writes a paragraph for the collections of a flow, or one for those of
 // each parent where these differ.
 func (e *explainer) flow(f *Flow) {
-	var strands []strand
+	var groups []flowGroup
 	for _, c := range e.expand(f) {
 		var parents []*Agreement
 		for _, p := range e.parents {
@@ -28,12 +28,12 @@ func (e *explainer) flow(f *Flow) {
 			}
 		}
 		text := e.masked(e.conditions(f, e.Terms(f.Name, parents...)), parents)
-		i := slices.IndexFunc(strands, func(s strand) bool { return s.text == text })
+		i := slices.IndexFunc(groups, func(s flowGroup) bool { return s.text == text })
 		if i < 0 {
-			i = len(strands)
-			strands = append(strands, strand{text: text})
+			i = len(groups)
+			groups = append(groups, flowGroup{text: text})
 		}
-		s := &strands[i]
+		s := &groups[i]
 		s.collections = append(s.collections, c)
 		for _, id := range c.Parents {
 			if !slices.Contains(s.parents, id) {
@@ -41,7 +41,7 @@ func (e *explainer) flow(f *Flow) {
 			}
 		}
 	}
-	for _, s := range strands {
+	for _, s := range groups {
 		lead := e.text([]sentence{{e.lead(s), e.article(&f.Block)}})
 		lead = strings.ToUpper(lead[:1]) + lead[1:]
 		e.say("Flow " + f.Name + ". " + lead + " " + unmasked(s.text, s.parents))
@@ -49,7 +49,7 @@ func (e *explainer) flow(f *Flow) {
 }
 
 // lead says who may send to whom.
-func (e *explainer) lead(s strand) string {
+func (e *explainer) lead(s flowGroup) string {
 	var writers, readers []string
 	for _, c := range s.collections {
 		if !slices.Contains(writers, c.Writer) {
@@ -198,7 +198,7 @@ func (e *explainer) onward(t Terms) []sentence {
 	say := func(key, format string, args ...any) {
 		ss = append(ss, sentence{fmt.Sprintf(format, args...), t.By[key]})
 	}
-	o := t.promises()
+	o := t.obligations()
 	if len(o.onward.ToKinds) == 0 {
 		say("onward", "%s may pass it on to nobody", centre)
 	} else {

@@ -2,8 +2,8 @@ package intake
 
 import "comity/store"
 
-// failures are the refusals of a push beyond those that are told one by one:
-// what a status says of them does not grow with their number.
+// failures counts the refusals of a push. The first are listed one by one, the
+// others by rule, so that the size of a status does not grow with their number.
 type failures struct {
 	told   int
 	byRule []*store.Refusal // the first of each rule, which stands for the others

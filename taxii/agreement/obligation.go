@@ -6,9 +6,9 @@ import (
 	"comity/stix"
 )
 
-// promises are the blocks that a child agreement takes from its parent whole,
+// obligations are the blocks that a child agreement takes from its parent whole,
 // with what holds where they are silent.
-type promises struct {
+type obligations struct {
 	onward      Onward
 	leaves      [stix.Red + 1]LeavesAs // by the label data came with
 	attribution Attribution
@@ -16,8 +16,8 @@ type promises struct {
 	retention   Retention
 }
 
-func (t *Terms) promises() *promises {
-	p := &promises{
+func (t *Terms) obligations() *obligations {
+	p := &obligations{
 		onward:      *cmp.Or(t.Onward, &Onward{}),
 		attribution: *cmp.Or(t.Attribution, &Attribution{}),
 		personal:    *cmp.Or(t.PersonalData, &PersonalData{}),
@@ -44,7 +44,7 @@ func (o *Onward) leaves(label stix.TLP) LeavesAs {
 	return as
 }
 
-func (p *promises) limits() []limit {
+func (p *obligations) limits() []limit {
 	named := []string{"anonymous", "named"}
 	ls := []limit{
 		{"onward", "to_kinds", fewer, &p.onward.ToKinds, nil},
@@ -64,15 +64,15 @@ func (p *promises) limits() []limit {
 	return ls
 }
 
-// all are the limits and the promises, to compare: the promises are copies.
+// all are the limits and the obligations, to compare: the obligations are copies.
 func (t *Terms) all() []limit {
-	return append(t.limits(), t.promises().limits()...)
+	return append(t.limits(), t.obligations().limits()...)
 }
 
 // tighten makes t no wider than u in any term, with the clause of the stricter
-// behind it. A block of promises is put together term by term.
+// behind it. A block of obligations is put together term by term.
 func (t *Terms) tighten(u Terms) {
-	mine, others := t.promises(), u.promises()
+	mine, others := t.obligations(), u.obligations()
 	theirs := append(u.limits(), others.limits()...)
 	for i, l := range append(t.limits(), mine.limits()...) {
 		narrowed := l.tighten(theirs[i])
@@ -84,7 +84,7 @@ func (t *Terms) tighten(u Terms) {
 			t.By[l.by()] = clause
 		}
 	}
-	mine.adopt(others)
+	mine.merge(others)
 	if t.Onward != nil || u.Onward != nil {
 		t.Onward = &mine.onward
 	}
@@ -99,9 +99,9 @@ func (t *Terms) tighten(u Terms) {
 	}
 }
 
-// adopt takes the words of q that have no strictness where p has none, and
-// keeps an exception only if both make it.
-func (p *promises) adopt(q *promises) {
+// merge fills the terms of p that are neither strict nor loose, and not written,
+// from q. An exception stays only if both make it.
+func (p *obligations) merge(q *obligations) {
 	p.onward.LeavesAs = map[stix.TLP]LeavesAs{}
 	for label, as := range p.leaves {
 		p.onward.LeavesAs[stix.TLP(label)] = as

@@ -1,17 +1,17 @@
 package pattern
 
-// slab makes nodes of a tree, many with one allocation, and the nodes of the
+// arena makes nodes of a tree, many with one allocation, and the nodes of the
 // next tree in the place of those of the last.
-type slab[T any] struct{ room []T }
+type arena[T any] struct{ room []T }
 
-// maxSlab bounds what is kept from one tree for the next.
-const maxSlab = 64
+// maxArena bounds what is kept from one tree for the next.
+const maxArena = 64
 
 // make is a new node.
-func (s *slab[T]) make() *T {
+func (s *arena[T]) make() *T {
 	n := len(s.room)
 	if n == cap(s.room) {
-		s.room, n = make([]T, 0, min(2*n+1, maxSlab)), 0
+		s.room, n = make([]T, 0, min(2*n+1, maxArena)), 0
 	}
 	s.room = s.room[:n+1]
 	node := &s.room[n]
@@ -20,7 +20,7 @@ func (s *slab[T]) make() *T {
 }
 
 // reset gives up the nodes that were made.
-func (s *slab[T]) reset() { s.room = s.room[:0] }
+func (s *arena[T]) reset() { s.room = s.room[:0] }
 
 // branch is tests joined by one operator, with room for a few.
 type branch struct {
