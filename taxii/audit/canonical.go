@@ -42,6 +42,7 @@ func (e *Entry) canonical() (body []byte, err error) {
 		b = append(b, ']')
 	}
 	b.number("refused", e.Refused)
+	b.text("remote", e.Remote)
 	b = quoted(b.name("salt"), e.Salt)
 	if len(e.Subjects) > 0 {
 		b = append(b.name("subjects"), '[')
