@@ -74,8 +74,9 @@ type Appender interface {
 	// A version that changes a property which no version may change (R-055, R-057,
 	// R-058) is taken with a warning. A blocked object (see Remove) is a failure.
 	//
-	// The codes are Forbidden without the right to write; NotFound if the directory has
-	// shut the collection, or if the push is forgotten; Conflict for a part out of
+	// The codes are Forbidden without the right to write; Unauthorized if by now the
+	// directory has disabled the account of the grant, suspended its organisation or
+	// revoked its token; NotFound if the directory has shut the collection, or if the push is forgotten; Conflict for a part out of
 	// order; TooMany if the first part is one push more than the flow's quota allows its
 	// writer that day (UTC); TooLarge if the objects of the part are more than its quota
 	// lets it hold.

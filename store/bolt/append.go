@@ -23,7 +23,7 @@ func (s *Store) Append(ctx context.Context, g exchange.Grant, part store.Part) (
 	}
 	drafts, size := newDrafts(part.Items)
 	err = s.do(ctx, &job{objects: len(part.Items), bytes: size, run: func(w *writeTx) error {
-		if err := checkOpen(w.tx, g.ID()); err != nil {
+		if err := firstOf(checkOpen(w.tx, g.ID()), checkCaller(w.tx, g.Principal(), w.now)); err != nil {
 			return err
 		}
 		push, err := w.status(part)

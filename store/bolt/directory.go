@@ -89,6 +89,30 @@ func checkOpen(tx *bbolt.Tx, id uuid.UUID) error {
 	return nil
 }
 
+// checkCaller is Unauthorized if the directory no longer lets the caller in, since its
+// grant was made before the transaction. A caller that the directory does not have is
+// the operator.
+func checkCaller(tx *bbolt.Tx, caller exchange.Principal, now time.Time) error {
+	var (
+		account      exchange.Account
+		organisation exchange.Organisation
+		token        exchange.Token
+	)
+	for name, v := range map[string]any{
+		"account/" + caller.Account: &account, "organisation/" + caller.Org: &organisation, "token/" + caller.Token: &token,
+	} {
+		if record := tx.Bucket(bucketDirectory).Get([]byte(name)); record != nil {
+			if err := json.Unmarshal(record, v); err != nil {
+				return damaged("%s in the directory: %w", name, err)
+			}
+		}
+	}
+	if !account.Usable(now) || !token.Usable(now) || organisation.Suspended {
+		return taxii.Errorf(taxii.Unauthorized, "these credentials open nothing here")
+	}
+	return nil
+}
+
 func load[T any](into map[string]*T, id string, record []byte) error {
 	v := new(T)
 	into[id] = v

@@ -205,6 +205,43 @@ func TestPushOfARevokedTokenIsNotStored(t *testing.T) {
 	}
 }
 
+// amendingStore changes the directory just before each part of a push is appended.
+type amendingStore struct {
+	store.Store
+	before func()
+}
+
+func (s *amendingStore) Append(ctx context.Context, g exchange.Grant, part store.Part) (store.Status, store.Outcomes, error) {
+	s.before()
+	return s.Store.Append(ctx, g, part)
+}
+
+// A push that waits for its commit is not stored if its access ends meanwhile.
+func TestPushWhoseAccessEndsBeforeItsCommitIsNotStored(t *testing.T) {
+	for name, change := range map[string]func(*exchange.Directory){
+		"account disabled":       func(d *exchange.Directory) { d.Accounts["vendor/feed"].Disabled = true },
+		"organisation suspended": func(d *exchange.Directory) { d.Organisations["vendor"].Suspended = true },
+		"token revoked": func(d *exchange.Directory) {
+			for _, token := range d.Tokens {
+				token.Revoked = token.Revoked || token.Account == "vendor/feed"
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			late := &amendingStore{}
+			w := newWorld(t, func(w *world) {
+				w.faults = func(inner store.Store) store.Store { late.Store = inner; return late }
+			})
+			late.before = func() { w.amend(func(d *exchange.Directory) error { change(d); return nil }) }
+			c := w.collection("sharing.reports")
+			w.as("vendor/feed").do("POST", c+"objects/", envelopeOf(indicator(1, 0))).refused(401)
+			if got := w.as("bureau/soc").ids(c, ""); len(got) > 0 {
+				t.Errorf("stored: %v", got)
+			}
+		})
+	}
+}
+
 // A bounded number of an account's requests wait; a further one is told to come
 // back.
 func TestQueueOfAnAccountIsBounded(t *testing.T) {
