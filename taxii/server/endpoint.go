@@ -98,6 +98,7 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}()
 	if err := e.answer(out, r, c); err != nil {
 		s.fail(out, r, err)
+		s.refused(out, c, err)
 	}
 }
 
@@ -161,7 +162,6 @@ func (s *Server) decide(c *caller) error {
 			return err
 		}
 		if c.grant, err = c.policy.Decide(c.Principal, name, verb, c.now); err != nil {
-			s.refused(c, name, err)
 			return err
 		}
 		c.served.collection = c.grant.Collection().Alias
@@ -178,13 +178,15 @@ func (s *Server) decideAgain(r *http.Request, c *caller) error {
 	return s.decide(c)
 }
 
-// refused puts on record that a caller was refused what there is. The name is an
-// id or an alias; the record knows ids.
-func (s *Server) refused(c *caller, name string, err error) {
+// refused puts on record that a caller was refused what there is. The answer is sent
+// before, so that its time does not tell what there is.
+func (s *Server) refused(w *response, c *caller, err error) {
+	w.control.Flush()
 	var why *exchange.Obstacle
 	if !errors.As(err, &why) {
 		return
 	}
+	name, _ := c.pathValue("collection") // an id or an alias; the record knows ids
 	if collection, ok := c.policy.Collection(name, c.now); ok {
 		name = collection.ID.String()
 	}

@@ -174,6 +174,7 @@ func TestAnotherPurposeIs404AndOnRecord(t *testing.T) {
 // entries are those of an act in the audit record, when all is written.
 func (w *world) entries(act audit.Act) (list []audit.Entry) {
 	w.t.Helper()
+	w.running.Wait()
 	if err := w.recorder.Flush(w.t.Context()); err != nil {
 		w.t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -33,21 +34,23 @@ import (
 // world is a running exchange: a real store in a folder of its own, the
 // parties and agreements of parties_test.go, and the server on a real port.
 type world struct {
-	t      testing.TB
-	dir    string
-	store  store.Store
-	clock  *clock
-	admit  func(*exchange.Directory) error // fills the directory
-	log    *bytes.Buffer                   // read it only when the server is quiet
-	level  slog.Level                      // of log; errors only unless a test lowers it
-	config server.Config
-	faults func(store.Store) store.Store // between server and store; nil for none
-	server *httptest.Server
-	counts *metrics.Metrics
-	policy *exchange.Policy
+	t       testing.TB
+	dir     string
+	store   store.Store
+	clock   *clock
+	admit   func(*exchange.Directory) error // fills the directory
+	log     *bytes.Buffer                   // read it only when the server is quiet
+	level   slog.Level                      // of log; errors only unless a test lowers it
+	config  server.Config
+	faults  func(store.Store) store.Store // between server and store; nil for none
+	server  *httptest.Server
+	counts  *metrics.Metrics
+	running sync.WaitGroup // requests, which may outlive their answers
+	policy  *exchange.Policy
 
-	recorder *audit.Recorder
-	custody  *custody.Service
+	recorder   *audit.Recorder
+	recordTime func() time.Time // the clock of recorder
+	custody    *custody.Service
 }
 
 // centreKey is what the centre signs with.
@@ -67,6 +70,7 @@ func newWorld(t testing.TB, changes ...func(*world)) *world {
 	t.Helper()
 	w := &world{t: t, dir: t.TempDir(), clock: &clock{}, admit: admitParties, log: &bytes.Buffer{}, level: slog.LevelError}
 	w.clock.micros.Store(noon.UnixMicro())
+	w.recordTime = w.clock.now
 	for _, change := range changes {
 		change(w)
 	}
@@ -109,7 +113,7 @@ func (w *world) handler() http.Handler {
 	}
 	log := slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: w.level}))
 	w.counts = metrics.New()
-	w.recorder = audit.New(s.Record, w.clock.now, log)
+	w.recorder = audit.New(s.Record, w.recordTime, log)
 	current := exchange.NewCurrent(s)
 	w.custody = custody.New(s, current, w.recorder, centreKey, w.clock.now, log)
 	return server.New(w.config, server.Deps{
@@ -135,7 +139,12 @@ func (w *world) serve(withTLS bool) {
 		w.server.EnableHTTP2 = true
 		w.server.TLS = &tls.Config{ClientAuth: tls.VerifyClientCertIfGiven, ClientCAs: clientCA.pool}
 	}
-	w.server.Config.Handler = w.handler()
+	handler := w.handler()
+	w.server.Config.Handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		w.running.Add(1)
+		defer w.running.Done()
+		handler.ServeHTTP(rw, r)
+	})
 	if withTLS {
 		w.server.StartTLS()
 	} else {

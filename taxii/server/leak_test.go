@@ -189,6 +189,29 @@ var hiddenFrom = []struct {
 // gets the same bytes from both, whatever it asks: objects, order, counts, dates,
 // more, next and every header (law 6).
 //
+// A refusal is recorded after its answer, so the time of an answer does not tell a
+// collection that is hidden from one that does not exist.
+func TestAnswerDoesNotWaitForTheRecordOfARefusal(t *testing.T) {
+	recording, release := make(chan struct{}, 1), make(chan struct{})
+	w := newWorld(t, func(w *world) {
+		w.recordTime = func() time.Time {
+			select {
+			case recording <- struct{}{}:
+			default:
+			}
+			<-release
+			return noon
+		}
+	})
+	defer close(release)
+	w.as("stranger/lone").get(w.collection("sharing.reports") + "objects/").refused(404)
+	select {
+	case <-recording:
+	case <-time.After(patience):
+		t.Error("the refusal is not recorded")
+	}
+}
+
 // What comes in the same millisecond as something hidden is another matter: dates
 // of one collection are strictly increasing (DESIGN 3), so the entry that comes
 // second is dated a millisecond after it arrived, and a reader that knows when it

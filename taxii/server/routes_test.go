@@ -14,7 +14,7 @@ import (
 func TestPathsAreRoutesOfMux(t *testing.T) {
 	w := newWorld(t)
 	found := map[string]int{}
-	err := server.Router(w.server.Config.Handler).Walk(func(route *mux.Route, _ *mux.Router, _ []*mux.Route) error {
+	err := server.Router(w.handler()).Walk(func(route *mux.Route, _ *mux.Router, _ []*mux.Route) error {
 		path, err := route.GetPathTemplate()
 		if err != nil {
 			return err
