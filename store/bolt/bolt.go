@@ -195,6 +195,7 @@ func (s *Store) view(f func(*bbolt.Tx) error) (err error) {
 		return failed
 	}
 	defer recovered(&err)
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true)) // of a page beyond the end of the file
 	return f(tx)
 }
 

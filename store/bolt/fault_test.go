@@ -614,3 +614,20 @@ func TestEditedAgreementIsFound(t *testing.T) {
 		})
 	}
 }
+
+// A page that the file no longer has is an error of those who read it, and does not end
+// the process.
+func TestMissingPageIsAnError(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	mustPush(t, s, items(0, 200)...)
+	if err := os.Truncate(filepath.Join(dir, bolt.FileName), 2*bolt.PageSize); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Scan(t.Context(), grant, store.Query{Limit: 1000}); taxii.CodeOf(err) != taxii.Internal {
+		t.Errorf("got %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
