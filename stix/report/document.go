@@ -127,7 +127,7 @@ func (g *graph) document(o stix.Object) *Document {
 // askedOf is how the description of an action begins.
 var askedOf = regexp.MustCompile(`^For (.+?)(?:, by (\d{1,2} \p{L}+ \d{4}))?\. (?s:(.*))$`)
 
-// actionOf parts the description of an action into who, by when and what.
+// actionOf splits the description of an action into addressee, date and text.
 func actionOf(o stix.Object) Action {
 	a := Action{Name: member(o, "name"), Text: member(o, "description")}
 	if parts := askedOf.FindStringSubmatch(a.Text); parts != nil {
@@ -136,7 +136,7 @@ func actionOf(o stix.Object) Action {
 	return a
 }
 
-// note takes what a note on the report says, by what it is labelled.
+// note adds the text of a note on the report to the part that its label names.
 func (d *Document) note(o stix.Object) {
 	text := strings.TrimSpace(member(o, "content"))
 	labels := members(o, "labels")
@@ -150,8 +150,8 @@ func (d *Document) note(o stix.Object) {
 	}
 }
 
-// country is that of a report: the place it refers to, else where its findings
-// are.
+// country is the country of a report: the location to which it refers, else that of its
+// findings.
 func (g *graph) country(o stix.Object, rows []Row) string {
 	for _, ref := range members(o, "object_refs") {
 		if place, ok := g.find(stix.ID(ref)); ok && place.Type == "location" {

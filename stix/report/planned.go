@@ -11,7 +11,7 @@ import (
 	"comity/stix/fusion"
 )
 
-// perFamily is how many findings a report may have without being sorted by family.
+// perFamily is the largest number of findings that a report has without groupings.
 const perFamily = 200
 
 // part is one object of a planned report: its body, or its annex.
@@ -104,8 +104,8 @@ func (w *writer) groupings(p *part) (ids []stix.ID) {
 	return ids
 }
 
-// title names no value: it is read over the shoulder, and stays when a report is
-// withdrawn.
+// title is the name of a report. It has no value of a finding, since others may read it
+// over the shoulder, and it stays when a report is withdrawn.
 func (w *writer) title(p *part) string {
 	annex := ""
 	if p.annex {
@@ -114,8 +114,8 @@ func (w *writer) title(p *part) string {
 	return fmt.Sprintf("Cyber Activity Report %s%s: %s %s", p.Number, annex, p.topic, countryInText(w.Country))
 }
 
-// describe is what was found, and why it matters to the country. Neither speaks
-// of the day, so that nothing changes as long as no figure does.
+// describe is the description of a report: the findings in figures, and why they matter
+// to the country. It has no date, so that it changes only when a figure does.
 func (w *writer) describe(p *part) string {
 	what := "report"
 	if p.annex {
@@ -147,7 +147,7 @@ func several(n int) string {
 	return fmt.Sprint(n)
 }
 
-// withdrawn is the name of a report whose ground is gone.
+// withdrawn is the name of a withdrawn report.
 func withdrawn(number string, annex bool) string {
 	name := strings.TrimSpace("Cyber Activity Report " + number)
 	if annex {

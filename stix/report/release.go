@@ -9,7 +9,7 @@ import (
 	"comity/stix/fusion"
 )
 
-// Release is all that one country is told, as it stands at one moment.
+// Release is everything that one country is told at one moment.
 type Release struct {
 	Operation string    // slug
 	Title     string    // of the operation
@@ -19,18 +19,18 @@ type Release struct {
 	At        time.Time // when: created and modified of what is new
 	Snapshot  time.Time // what the findings are as of
 	From, To  time.Time // the window of contributions; zero: no bound
-	Tables    []Table   // that findings rest on
+	Tables    []Table   // on which the findings rest
 	Sources   int       // distinct origins behind the findings that are not strict
-	// AllSources is the same of all findings, which only strict parts tell.
+	// AllSources counts the distinct origins behind all findings. Only strict parts say it.
 	AllSources int
 	Drafted    string          // by which account; "": not said
 	Approved   string          // by which account, the second person's; "": not said
-	PAP        stix.PAP        // what may be done with them
+	PAP        stix.PAP        // of the findings and reports
 	Findings   []Finding       // by kind and key
 	Reports    []PlannedReport // by number
 }
 
-// Centre is who writes.
+// Centre is the organisation that writes a release.
 type Centre struct {
 	Slug     string  // such as igci
 	Identity stix.ID // its own, or "" for one derived from Slug
@@ -47,7 +47,7 @@ type Table struct {
 	Digest string // the first 16 digits of its SHA-256
 }
 
-// Finding is one of the operation's as a country may know it.
+// Finding is a finding of the operation, as a country may know it.
 type Finding struct {
 	fusion.Entity
 	Values      []fusion.Value
@@ -76,7 +76,7 @@ type PlannedReport struct {
 	Acknowledge, Answer time.Time
 }
 
-// Issue is one that the country flagged, and what the operation knows of it.
+// Issue is an issue that the country flagged, with the number of its sources.
 type Issue struct {
 	Grouping stix.ID
 	Values   []fusion.Value
@@ -84,7 +84,7 @@ type Issue struct {
 	Sources  int // independent origins of what it matched
 }
 
-// Note is an analyst's words.
+// Note is a text of an analyst.
 type Note struct {
 	Author string
 	Text   string

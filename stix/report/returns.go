@@ -10,7 +10,7 @@ import (
 	"comity/stix"
 )
 
-// Return tells a contributor what became of one of its objects.
+// Return tells a contributor the outcome of one of its objects.
 type Return struct {
 	Object  stix.ID // as it was sent
 	Outcome string  // what a country did about the finding, such as taken-down

@@ -9,12 +9,11 @@ import (
 	"comity/stix"
 )
 
-// Revise takes of fresh what is new to a collection, in order: objects that it
-// has no version of, and new versions of those whose content is another than
-// before. created, modified and published are no content. A new version keeps
-// created and published, and is modified at the given moment, or a millisecond
-// after the version before if that is later. Objects without versions, which are
-// observables and marking definitions, are new or not.
+// Revise returns the objects of fresh that are new to a collection, in order: objects
+// of which it has no version, and new versions of objects whose content has changed.
+// created, modified and published do not count as content. A new version keeps created
+// and published, and is modified at the given moment, or a millisecond after the version
+// before if that is later. Observables and marking definitions have no versions.
 //
 // before is the newest version of an object that the collection has. It is an
 // error if no version may follow it ([stix.Succession]): it is revoked, or
@@ -54,7 +53,7 @@ func revision(o, old stix.Object, at time.Time) (stix.Object, error) {
 	return o, nil
 }
 
-// content is an object without when it was made.
+// content is an object without created, modified and published.
 func content(raw []byte) []byte {
 	var members map[string]json.RawMessage
 	if json.Unmarshal(raw, &members) != nil {
@@ -70,7 +69,7 @@ func content(raw []byte) []byte {
 	return rest
 }
 
-// after is when the version after old is made.
+// after is the modified time of the version after old.
 func after(old stix.Object, at time.Time) string {
 	if next := old.Modified.Time().Add(time.Millisecond); next.After(at) {
 		at = next
@@ -78,9 +77,9 @@ func after(old stix.Object, at time.Time) string {
 	return stamp(at)
 }
 
-// Revoke is the last version of a report whose ground is gone: that it was
-// there, its number, and that it is withdrawn, without a value. It refers to the
-// centre alone. Notes on it and what it listed are objects of their own.
+// Revoke makes the last version of a report that no longer has findings. It has the
+// number and says that the report is withdrawn, has no value, and refers to the centre
+// alone. The notes on the report and the objects that it listed are not revoked by it.
 //
 // It is an error if o is no report, or is revoked already.
 func Revoke(o stix.Object, centre stix.ID, at time.Time) (stix.Object, error) {

@@ -13,7 +13,7 @@ import (
 	"comity/stix/rawjson"
 )
 
-// Row is a finding as its objects tell it. What they do not say is zero or empty.
+// Row is a finding as read from its objects. A field that they do not give is zero.
 type Row struct {
 	Kind       fusion.Kind     `json:"kind"`
 	Key        string          `json:"key"`               // the first address, else the domain or URL; of a website its host
@@ -35,10 +35,10 @@ type Row struct {
 	Indicator  stix.ID         `json:"indicator,omitempty"`
 }
 
-// Rows reads the findings among objects: each infrastructure, with what hangs on
-// it. The most severe come first, of these the governments', then by key:
-// addresses by number, before names. Of several versions of an object the newest
-// counts; what is revoked is left out.
+// Rows reads the findings among objects: each infrastructure, with the objects related
+// to it. The most severe come first, of these the governments', then by key: addresses
+// by number, before names. Of several versions of an object the newest counts; revoked
+// objects are left out.
 func Rows(objects []stix.Object) []Row {
 	g := newGraph(objects)
 	return g.rows(g.order)
@@ -95,7 +95,7 @@ func compareKeys(a, b string) int {
 	return strings.Compare(a, b)
 }
 
-// graph is objects by id, each in its newest version, and how they hang together.
+// graph holds objects by id, each in its newest version, and their relationships.
 type graph struct {
 	objects map[stix.ID]stix.Object
 	order   []stix.ID // as they came
@@ -129,7 +129,7 @@ func newGraph(objects []stix.Object) *graph {
 	return g
 }
 
-// find is an object that is there and not revoked.
+// find returns an object unless it is missing or revoked.
 func (g *graph) find(id stix.ID) (stix.Object, bool) {
 	o, ok := g.objects[id]
 	return o, ok && !o.Revoked
@@ -153,7 +153,7 @@ func (g *graph) numbers() map[stix.ID][]string {
 	return numbers
 }
 
-// refs are what a report refers to, and what the groupings among that do, sorted.
+// refs are the ids to which a report refers, directly or by a grouping, sorted.
 func (g *graph) refs(o stix.Object) []stix.ID {
 	var refs []stix.ID
 	for _, text := range members(o, "object_refs") {
@@ -207,7 +207,7 @@ func (g *graph) row(o stix.Object) Row {
 	return row
 }
 
-// attach takes what one relationship of a finding says.
+// attach adds one relationship of a finding to its row.
 func (g *graph) attach(row *Row, e edge, target stix.Object) {
 	switch e.kind {
 	case "consists-of":
@@ -232,7 +232,7 @@ func (g *graph) attach(row *Row, e edge, target stix.Object) {
 	}
 }
 
-// keyOf is what a finding is called: see [fusion.Entity].
+// keyOf is the key of a finding: see [fusion.Entity].
 func keyOf(kind fusion.Kind, values []fusion.Value) string {
 	rank := []string{"ipv4-addr", "ipv6-addr", "domain-name", "url"}
 	if kind == fusion.Website {
