@@ -29,7 +29,7 @@ func TestACMEServesOnPort443(t *testing.T) {
 		{"", "taxii.example", ":443", "https://taxii.example"},
 		{"192.0.2.1:8443", "taxii.example", "192.0.2.1:8443", "https://taxii.example"},
 	} {
-		c := &serveCmd{Listen: test.listen, MaxContent: 1, Limit: 1, MaxLimit: 1, IdleTimeout: 1, tlsFlags: tlsFlags{ACME: test.acme}}
+		c := &serveCmd{Listen: test.listen, MaxContent: 1, Limit: 1, MaxLimit: 1, IdleTimeout: 1, tlsFlags: tlsFlags{ACME: test.acme}, connectionFlags: connectionFlags{PerAddress: 1}}
 		if err := c.check(); err != nil || c.Listen != test.want || c.PublicURL != test.url {
 			t.Errorf("--listen %q --acme %q: %s and %s, %v; want %s and %s", test.listen, test.acme, c.Listen, c.PublicURL, err, test.want, test.url)
 		}

@@ -39,7 +39,7 @@ func TestOpenMovesTheProgressOfOperationsOutOfTheDirectory(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 { // once only: the second opening finds the present layout
-		s := reopened(t, dir)
+		s := open(t, dir)
 		if got, err := s.Document(t.Context(), "operation/op-x"); err != nil || string(got) != progress {
 			t.Errorf("progress of op-x: %s, %v", got, err)
 		}
