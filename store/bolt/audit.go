@@ -5,8 +5,11 @@ import (
 	"context"
 	"time"
 
+	"github.com/google/uuid"
 	"go.etcd.io/bbolt"
 
+	"comity/store"
+	"comity/taxii"
 	"comity/taxii/audit"
 	"comity/taxii/exchange"
 )
@@ -91,4 +94,120 @@ func entryOf(g exchange.Grant, act audit.Act) audit.Entry {
 		e.Agreement, e.Article, e.Parties = c.Agreement, c.Article, []string{c.Writer}
 	}
 	return e
+}
+
+// maxDrop bounds the links that one transaction looks at to drop them.
+const maxDrop = 4000
+
+// sealOf is the seal of the audit chain; zero if nothing was archived.
+func sealOf(meta *bbolt.Bucket) (seal audit.SignedCheckpoint, err error) {
+	text := meta.Get(keySeal)
+	if text == nil {
+		return seal, nil
+	}
+	if seal, err = audit.ParseCheckpoint(string(text)); err != nil {
+		return seal, damaged("the seal of the audit record: %w", err)
+	}
+	return seal, nil
+}
+
+// Seal implements store.Store.
+func (s *Store) Seal(ctx context.Context) (seal audit.SignedCheckpoint, err error) {
+	err = s.view(func(tx *bbolt.Tx) error {
+		if seal, err = sealOf(tx.Bucket(bucketMeta)); err != nil {
+			return err
+		}
+		return ctx.Err()
+	})
+	return seal, err
+}
+
+// Archive implements store.Store.
+func (s *Store) Archive(ctx context.Context, seal audit.SignedCheckpoint, entry audit.Entry) error {
+	if err := s.do(ctx, &job{objects: 1, run: func(w *writeTx) error {
+		meta := w.bucket(bucketMeta)
+		before, err := sealOf(meta)
+		if err != nil {
+			return err
+		}
+		link := w.bucket(bucketLinks).Get(numberKey(seal.Number))
+		if seal.Number <= before.Number || len(link) < 32 || [32]byte(link) != seal.Hash {
+			return taxii.Errorf(taxii.Conflict, "the audit record after entry %d has no entry %d with the hash %x", before.Number, seal.Number, seal.Hash)
+		}
+		w.writes++
+		return firstOf(meta.Put(keySeal, []byte(seal.String())), w.appendAudit(entry))
+	}}); err != nil {
+		return err
+	}
+	for from := uint64(1); from <= seal.Number; {
+		var next uint64
+		if err := s.do(ctx, &job{objects: exclusive, run: func(w *writeTx) (err error) {
+			next, err = w.dropLinks(from, seal.Number)
+			return err
+		}}); err != nil {
+			return err
+		}
+		from = next
+	}
+	return nil
+}
+
+// dropLinks drops, of the first links between two numbers, those that Holders does not
+// need, and returns the number from which the next call goes on.
+func (w *writeTx) dropLinks(from, last uint64) (next uint64, err error) {
+	w.writes++
+	links, delivered := w.bucket(bucketLinks), w.bucket(bucketDelivered)
+	var drop []audit.Entry // a cursor loses its place where something is deleted
+	cursor := links.Cursor()
+	k, v := cursor.Seek(numberKey(from))
+	for n := 0; k != nil && number(k) <= last && n < maxDrop; n++ {
+		link, err := parseLink(k, v)
+		if err != nil {
+			return 0, err
+		}
+		e, err := link.Entry()
+		if err != nil {
+			return 0, err
+		}
+		e.Number = link.Number
+		if !isDelivery(&e) || !hasRecords(w.tx, &e) {
+			drop = append(drop, e)
+		}
+		k, v = cursor.Next()
+	}
+	next = last + 1
+	if k != nil {
+		next = number(k)
+	}
+	for i := range drop {
+		e := &drop[i]
+		if err := links.Delete(numberKey(e.Number)); err != nil {
+			return 0, err
+		}
+		if !isDelivery(e) {
+			continue
+		}
+		id := uuid.MustParse(e.Collection)
+		if b := delivered.Bucket(id[:]); b != nil {
+			if err := b.Delete(deliveryKey(store.DateOf(*e.From), store.DateOf(*e.To), e.Number)); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return next, nil
+}
+
+// hasRecords tells whether a collection still has a record in the span that a delivery
+// tells of.
+func hasRecords(tx *bbolt.Tx, e *audit.Entry) bool {
+	c := openCollection(tx, uuid.MustParse(e.Collection))
+	if c == nil {
+		return false
+	}
+	for _, b := range []*bbolt.Bucket{c.live, c.history()} {
+		if k, _ := b.Cursor().Seek(dateKey(store.DateOf(*e.From))); k != nil && store.Date(number(k)) <= store.DateOf(*e.To) {
+			return true
+		}
+	}
+	return false
 }

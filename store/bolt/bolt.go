@@ -1,12 +1,14 @@
+// Package bolt keeps a [store.Store] in one bbolt file.
+//
+// One goroutine writes, for everybody who waits; readers see the last commit, and do
+// not wait for the one that is under way. Nothing here knows HTTP, agreements or the rules of
+// STIX: it stores bytes under what exchange.Grant and stix.Object say of them.
 package bolt
 
 import (
 	"cmp"
-	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -77,28 +79,6 @@ func Open(dir string, now func() time.Time, log *slog.Logger, wait time.Duration
 	return start(db, path, now, log)
 }
 
-// openSound is openFile, after it has written a file that is marked into a new one: the
-// disk may not have all of the old one, which is still whole in memory or, if that is
-// lost, does not pass.
-func openSound(path string, wait time.Duration, log *slog.Logger) (*bbolt.DB, error) {
-	db, err := openFile(path, wait)
-	if err != nil {
-		return nil, err
-	}
-	cause, err := os.ReadFile(path + failedName)
-	if errors.Is(err, os.ErrNotExist) {
-		return db, nil
-	}
-	if err == nil {
-		log.Warn("the file of the store could not be written: it is written into a new one", "file", path, "error", strings.TrimSpace(string(cause)))
-		err = rewrite(context.Background(), db, path, nil)
-	}
-	if err := errors.Join(err, db.Close()); err != nil {
-		return nil, fmt.Errorf("%s could not be written when it was used last (%s), nor into a new file now: restore a backup into an empty folder: %w", path, strings.TrimSpace(string(cause)), err)
-	}
-	return openFile(path, wait)
-}
-
 // start makes a store of an open file, which it closes if that fails.
 func start(db *bbolt.DB, path string, now func() time.Time, log *slog.Logger) (*Store, error) {
 	file, err := os.Stat(path)
@@ -136,40 +116,6 @@ func (s *Store) prepare(path string) (err error) {
 		s.generation.Store(number(tx.Bucket(bucketMeta).Get(keyGeneration)))
 		return nil
 	})
-}
-
-// create makes the buckets that are always there.
-func create(tx *bbolt.Tx) error {
-	for _, path := range [][][]byte{
-		{bucketMeta}, {bucketDirectory}, {bucketHeads}, {bucketParts}, {bucketLinks}, {bucketDelivered},
-		{bucketBlocklist}, {bucketBlocklist, bucketContent}, {bucketBlocklist, bucketIdentity},
-		{bucketQuarantine}, {bucketQuota}, {bucketDocuments},
-	} {
-		if _, err := makeBucket(tx, path); err != nil {
-			return err
-		}
-	}
-	return tx.Bucket(bucketMeta).Put(keyFormat, binary.BigEndian.AppendUint64(nil, format))
-}
-
-// makeBucket is the bucket of that path, made if there is none.
-func makeBucket(tx *bbolt.Tx, path [][]byte) (b *bbolt.Bucket, err error) {
-	b, err = tx.CreateBucketIfNotExists(path[0])
-	for _, name := range path[1:] {
-		if err != nil {
-			return nil, err
-		}
-		b, err = b.CreateBucketIfNotExists(name)
-	}
-	return b, err
-}
-
-// number reads a counter; 0 if there is none.
-func number(b []byte) uint64 {
-	if len(b) != 8 {
-		return 0
-	}
-	return binary.BigEndian.Uint64(b)
 }
 
 // view runs f on the last commit. bbolt shows a commit while its last page is on
@@ -240,63 +186,13 @@ func stopped(err error) error {
 
 var errClosed error = taxii.Errorf(taxii.Unavailable, "the store is closed")
 
-// errOvertaken says that the index is ahead of the transaction.
-var errOvertaken = errors.New("overtaken")
-
-// find runs f on the last commit, with the numbers that each key may have in
-// an index of the very same state; without one, each has none. pick names the
-// index, build makes it.
-func (s *Store) find(ctx context.Context, keys [][16]byte, pick func() *idIndex, build func(*writeTx) error, f func(*bbolt.Tx, [][]uint64) error) error {
-	for {
-		missing := false
-		err := s.view(func(tx *bbolt.Tx) error {
-			s.mu.RLock()
-			x, overtaken := pick(), s.published > tx.ID()
-			if missing = x == nil; missing || overtaken {
-				s.mu.RUnlock()
-				return errOvertaken
-			}
-			found := make([][]uint64, len(keys))
-			for i, key := range keys {
-				found[i] = x.candidates(nil, key)
-			}
-			s.mu.RUnlock()
-			return f(tx, found)
-		})
-		if err != errOvertaken {
+func firstOf(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
 			return err
 		}
-		if missing {
-			if err := s.do(ctx, &job{run: build}); err != nil {
-				return err
-			}
-		}
 	}
-}
-
-// Backup writes a consistent copy of the file.
-func (s *Store) Backup(ctx context.Context, w io.Writer) (n int64, err error) {
-	out := &backupWriter{ctx: ctx, w: w}
-	err = s.view(func(tx *bbolt.Tx) error {
-		n, err = tx.WriteTo(out)
-		return cmp.Or(out.err, err)
-	})
-	return n, err
-}
-
-// backupWriter ends with its context, and keeps the error that bbolt would
-// only print.
-type backupWriter struct {
-	ctx context.Context
-	w   io.Writer
-	err error
-}
-
-func (b *backupWriter) Write(p []byte) (n int, err error) {
-	if b.err = b.ctx.Err(); b.err == nil {
-		n, b.err = b.w.Write(p)
-	}
-	return n, b.err
+	return nil
 }
 
 // Close lets the writer finish what was handed in, waits for readers and

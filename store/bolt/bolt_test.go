@@ -1,9 +1,10 @@
 package bolt_test
 
 import (
-	"encoding/json"
-	"math"
-	"slices"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"comity/store/bolt"
 	"comity/store/storetest"
 	"comity/taxii"
+	"comity/taxii/exchange"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -27,49 +29,51 @@ func TestStore(t *testing.T) {
 	})
 }
 
-// A status names every object of a long push, also after a restart, and is
-// forgotten as a whole.
-func TestLongStatus(t *testing.T) {
-	const n = 3000
+func TestOpenTwiceIsUnavailable(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
-	sub, err := push(t.Context(), s, items(0, n)...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	mustPush(t, s, indicator(n, 1))
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	s = open(t, dir)
 	defer s.Close()
-	o, err := s.Outcomes(t.Context(), sub.ID, 0)
-	if err != nil {
-		t.Fatal(err)
+	_, err := bolt.Open(dir, time.Now, discard, 0)
+	if taxii.CodeOf(err) != taxii.Unavailable {
+		t.Errorf("got %v", err)
 	}
-	var named []taxii.StatusDetail
-	if err := json.Unmarshal(slices.Concat([]byte("["), o.Successes, []byte("]")), &named); err != nil || len(named) != n {
-		t.Fatalf("%d objects, %v", len(named), err)
-	}
-	for i, d := range named {
-		if want := string(indicator(i, 1).Object.ID); d.ID != want {
-			t.Fatalf("object %d is %s, want %s", i, d.ID, want)
-		}
-	}
-	check(t, s)
-	if err := s.ForgetStatuses(t.Context(), collection); err != nil {
-		t.Fatal(err)
-	}
-	check(t, s)
 }
 
-// A query without a limit worth the name ends with the collection.
-func TestPageOfEverything(t *testing.T) {
+func TestOpenWaitsForTheOther(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	time.AfterFunc(100*time.Millisecond, func() { _ = s.Close() })
+	other, err := bolt.Open(dir, time.Now, discard, 10*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = other.Close()
+}
+
+func TestOpenNeedsTheFolder(t *testing.T) {
+	if _, err := bolt.Open(filepath.Join(t.TempDir(), "no"), time.Now, discard, 0); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A mistake in this program is told apart from a damaged file, so nobody restores a
+// backup for it; its error has the stack.
+func TestPanicOfTheProgramIsNoDamage(t *testing.T) {
 	s := open(t, t.TempDir())
 	defer s.Close()
-	mustPush(t, s, items(0, 4000)...)
-	page, err := s.Scan(t.Context(), grant, store.Query{Limit: math.MaxInt})
-	if err != nil || page.Len() != 4000 || page.More {
-		t.Errorf("%d objects, more %v, %v", page.Len(), page.More, err)
+	var nothing *exchange.Directory
+	for _, mistake := range []func(){func() { panic("mistake") }, func() { nothing.Centre.ID = "x" }, func() { _ = make([]int, 1)[len(t.Name())] }} {
+		s.FailCommits(func(func() error) error {
+			mistake()
+			return nil
+		})
+		_, err := push(t.Context(), s, indicator(1, 1))
+		if err == nil || strings.Contains(err.Error(), "damaged") || !strings.Contains(err.Error(), "TestPanicOfTheProgramIsNoDamage") {
+			t.Errorf("got %v, want a panic with its stack", err)
+		}
+	}
+	s.FailCommits(func(commit func() error) error { return commit() })
+	if _, err := push(t.Context(), s, indicator(1, 1)); err != nil {
+		t.Errorf("after the panics: %v", err)
 	}
 }

@@ -1,10 +1,11 @@
 package bolt
 
 import (
-	"bytes"
+	"context"
 	"encoding/binary"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 	"go.etcd.io/bbolt"
@@ -66,124 +67,6 @@ func (c *collection) header(d store.Date) (r record, live bool, err error) {
 		return nil, false, nil
 	}
 	return r, live, r.verifyHeader(d)
-}
-
-// versions is all versions of the id that the record r, added at d, belongs
-// to, in the order of compare.
-func (c *collection) versions(key stix.Key, d store.Date, r record) ([]store.Version, error) {
-	if !r.is(flagMulti) {
-		return []store.Version{r.version(d)}, nil
-	}
-	return c.group(key)
-}
-
-// group is what ver says of an id.
-func (c *collection) group(key stix.Key) ([]store.Version, error) {
-	var vs []store.Version
-	cursor := c.vers().Cursor()
-	for k, value := cursor.Seek(key[:]); bytes.HasPrefix(k, key[:]); k, value = cursor.Next() {
-		v, ok := parseVer(k, value)
-		if !ok {
-			return nil, damaged("an entry of ver is malformed")
-		}
-		vs = append(vs, v)
-	}
-	return vs, nil
-}
-
-// newest is the last that ver says of an id.
-func (c *collection) newest(key stix.Key) (store.Version, error) {
-	cursor := c.vers().Cursor()
-	before := cursor.Prev
-	if k, _ := cursor.Seek(append(key[:], 0xff)); k == nil {
-		before = cursor.Last
-	}
-	k, value := before()
-	v, ok := parseVer(k, value)
-	if !ok || !bytes.HasPrefix(k, key[:]) {
-		return v, damaged("ver lacks an id with several versions")
-	}
-	return v, nil
-}
-
-// newestRecord is the newest version of the id that the record added at d belongs to.
-func (c *collection) newestRecord(key stix.Key, d store.Date) (record, store.Version, error) {
-	r, _, err := c.header(d)
-	if err != nil {
-		return nil, store.Version{}, err
-	}
-	if r != nil && !r.is(flagMulti) {
-		return r, r.version(d), nil
-	}
-	v, err := c.newest(key)
-	if err == nil {
-		r, _, err = c.header(v.Date)
-	}
-	if err == nil && r == nil {
-		err = damaged("the newest version of an id is gone")
-	}
-	return r, v, err
-}
-
-// lineage is that of the newest version.
-func (c *collection) lineage(key stix.Key, d store.Date) (stix.Lineage, error) {
-	r, _, err := c.newestRecord(key, d)
-	if err != nil {
-		return stix.Lineage{}, err
-	}
-	return stix.LineageOf(r.described()), nil
-}
-
-// twin is the date of the record that has the id and version of o, which is v, and
-// tells whether it has the same content; 0 if there is none. The record added at at is
-// one of the id. An object without a version has one record for ever.
-func (c *collection) twin(d draft, at store.Date, v store.Version, o *stix.Object) (store.Date, bool, error) {
-	found, err := c.sameVersion(d.key, at, v)
-	if err != nil || found == 0 {
-		return 0, false, err
-	}
-	r, _, err := c.header(found)
-	if err == nil && r == nil {
-		err = damaged("the record added %s is gone", found.Time())
-	}
-	if err != nil {
-		return 0, false, err
-	}
-	if len(o.Raw) < summaryFrom && !r.is(flagSummary) {
-		return found, stix.SameContent(o.Raw, r.json()), nil
-	}
-	return found, d.digest(o) == r.digest(), nil
-}
-
-func (c *collection) sameVersion(key stix.Key, d store.Date, v store.Version) (store.Date, error) {
-	r, _, err := c.header(d)
-	if err != nil {
-		return 0, err
-	}
-	if r == nil {
-		return 0, damaged("the record added %s is gone", d.Time())
-	}
-	if !r.is(flagMulti) {
-		if r.version(d).Same(v) {
-			return d, nil
-		}
-		return 0, nil
-	}
-	prefix := key[:]
-	if !v.None { // those without one may be anywhere
-		prefix = verKey(key, v)[:29]
-	}
-	cursor := c.vers().Cursor()
-	for k, value := cursor.Seek(prefix); bytes.HasPrefix(k, prefix); k, value = cursor.Next() {
-		w, ok := parseVer(k, value)
-		if !ok {
-			return 0, damaged("an entry of ver is malformed")
-		}
-		if w.Same(v) {
-			return w.Date, nil
-		}
-	}
-	return 0, nil
 }
 
 // typeEntry is what types says of one name.
@@ -269,4 +152,63 @@ func (s *stream) set(k, v []byte) error {
 		s.date, s.value = store.Date(binary.BigEndian.Uint64(k)), v
 	}
 	return nil
+}
+
+// State implements store.Store. It is asked for before each page that may have been
+// answered before, so it is kept beside the file.
+func (s *Store) State(ctx context.Context, id uuid.UUID) (state store.State, err error) {
+	if err := ctx.Err(); err != nil {
+		return state, err
+	}
+	s.mu.RLock()
+	state, known := s.states[id]
+	s.mu.RUnlock()
+	if known {
+		return state, nil
+	}
+	err = s.view(func(tx *bbolt.Tx) error {
+		if c := openCollection(tx, id); c != nil {
+			state = c.state()
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.published == tx.ID() {
+			s.states[id] = state
+		}
+		return nil
+	})
+	return state, err
+}
+
+// Count implements store.Store.
+func (s *Store) Count(ctx context.Context, id uuid.UUID) (n int64, err error) {
+	err = s.view(func(tx *bbolt.Tx) error {
+		if c := openCollection(tx, id); c != nil {
+			h := c.readHead()
+			n = int64(h.live + h.hist)
+		}
+		return ctx.Err()
+	})
+	return n, err
+}
+
+// Due implements store.Store. In order of collection and day.
+func (s *Store) Due(ctx context.Context, t time.Time) (list []store.Due, err error) {
+	err = s.view(func(tx *bbolt.Tx) error {
+		return eachCollection(tx, func(id uuid.UUID, root *bbolt.Bucket) error {
+			cursor := root.Bucket(bucketDue).Cursor()
+			for k, v := cursor.First(); k != nil; k, v = cursor.Next() {
+				if len(k) != 4 {
+					return damaged("an entry of due is malformed")
+				}
+				day := dayTime(binary.BigEndian.Uint32(k))
+				if day.After(t) {
+					break
+				}
+				list = append(list, store.Due{Collection: id, Day: day, Count: int64(number(v))})
+			}
+			return ctx.Err()
+		})
+	})
+	return list, err
 }

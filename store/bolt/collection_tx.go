@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"encoding/binary"
 	"time"
 
 	"github.com/google/uuid"
@@ -8,6 +9,7 @@ import (
 
 	"comity/stix"
 	"comity/store"
+	"comity/taxii/exchange"
 )
 
 // collectionTx is a collection in the write transaction. It keeps counters and lists
@@ -148,6 +150,13 @@ func (c *collectionTx) dropHist(d store.Date) error {
 	return c.hist.Delete(dateKey(d))
 }
 
+// countEnds counts n records more, or fewer, whose retention ends on the day of h.
+func (c *collectionTx) countEnds(h exchange.Handling, n int64) {
+	if h.Until != 0 {
+		c.due[dayOf(h.Until)] += n
+	}
+}
+
 // flush writes what is kept beside the buckets.
 func (c *collectionTx) flush() error {
 	run := c.root.Bucket(bucketRun)
@@ -172,4 +181,26 @@ func (c *collectionTx) flush() error {
 	err := firstOf(c.flushPostings(), c.flushDue(), c.root.Put(keyHead, c.head.bytes()))
 	c.committed = c.state()
 	return err
+}
+
+// flushDue writes the changed counts into the bucket due.
+func (c *collectionTx) flushDue() error {
+	due := c.root.Bucket(bucketDue)
+	for day, n := range c.due {
+		key := dayKey(day)
+		left := int64(number(due.Get(key))) + n
+		var err error
+		switch {
+		case left < 0:
+			return damaged("fewer records end on %s than have ended", dayTime(day).Format(time.DateOnly))
+		case left == 0:
+			err = due.Delete(key)
+		default:
+			err = due.Put(key, binary.BigEndian.AppendUint64(nil, uint64(left)))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -1,7 +1,9 @@
 package bolt
 
 import (
+	"context"
 	"encoding/binary"
+	"errors"
 	"math/bits"
 
 	"github.com/google/uuid"
@@ -196,4 +198,45 @@ func (c *collection) verified(key stix.Key, candidates []uint64) (store.Date, re
 		}
 	}
 	return 0, nil, nil
+}
+
+// errOvertaken says that the index is ahead of the transaction.
+var errOvertaken = errors.New("overtaken")
+
+// find runs f on the last commit, with the numbers that each key may have in
+// an index of the very same state; without one, each has none. pick names the
+// index, build makes it.
+func (s *Store) find(ctx context.Context, keys [][16]byte, pick func() *idIndex, build func(*writeTx) error, f func(*bbolt.Tx, [][]uint64) error) error {
+	for {
+		missing := false
+		err := s.view(func(tx *bbolt.Tx) error {
+			s.mu.RLock()
+			x, overtaken := pick(), s.published > tx.ID()
+			if missing = x == nil; missing || overtaken {
+				s.mu.RUnlock()
+				return errOvertaken
+			}
+			found := make([][]uint64, len(keys))
+			for i, key := range keys {
+				found[i] = x.candidates(nil, key)
+			}
+			s.mu.RUnlock()
+			return f(tx, found)
+		})
+		if err != errOvertaken {
+			return err
+		}
+		if missing {
+			if err := s.do(ctx, &job{run: build}); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// lookup is find in the index of a collection.
+func (s *Store) lookup(ctx context.Context, id uuid.UUID, keys [][16]byte, f func(*bbolt.Tx, [][]uint64) error) error {
+	pick := func() *idIndex { return s.indexes[id] }
+	build := func(w *writeTx) error { _, err := w.index(id); return err }
+	return s.find(ctx, keys, pick, build, f)
 }

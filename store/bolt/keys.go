@@ -137,6 +137,32 @@ func fill(name []byte) float64 {
 	return bbolt.DefaultFillPercent
 }
 
+// create makes the buckets that are always there.
+func create(tx *bbolt.Tx) error {
+	for _, path := range [][][]byte{
+		{bucketMeta}, {bucketDirectory}, {bucketHeads}, {bucketParts}, {bucketLinks}, {bucketDelivered},
+		{bucketBlocklist}, {bucketBlocklist, bucketContent}, {bucketBlocklist, bucketIdentity},
+		{bucketQuarantine}, {bucketQuota}, {bucketDocuments},
+	} {
+		if _, err := makeBucket(tx, path); err != nil {
+			return err
+		}
+	}
+	return tx.Bucket(bucketMeta).Put(keyFormat, binary.BigEndian.AppendUint64(nil, format))
+}
+
+// makeBucket is the bucket of that path, made if there is none.
+func makeBucket(tx *bbolt.Tx, path [][]byte) (b *bbolt.Bucket, err error) {
+	b, err = tx.CreateBucketIfNotExists(path[0])
+	for _, name := range path[1:] {
+		if err != nil {
+			return nil, err
+		}
+		b, err = b.CreateBucketIfNotExists(name)
+	}
+	return b, err
+}
+
 // subBucket is the bucket of that name in another, made if there is none, to be
 // written to.
 func subBucket(in *bbolt.Bucket, name []byte) (*bbolt.Bucket, error) {
@@ -151,6 +177,14 @@ func dateKey(d store.Date) []byte { return binary.BigEndian.AppendUint64(nil, ui
 
 // numberKey is the key of what is numbered.
 func numberKey(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
+
+// number reads a counter; 0 if there is none.
+func number(b []byte) uint64 {
+	if len(b) != 8 {
+		return 0
+	}
+	return binary.BigEndian.Uint64(b)
+}
 
 // pieceLen is how long a value of run or parts may be, with the shorter of their
 // keys: bbolt splits no page of up to four entries, and writes it again for each

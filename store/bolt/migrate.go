@@ -15,6 +15,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"comity/stix"
 	"comity/store/atomicfile"
 	"comity/taxii"
 )
@@ -105,6 +106,43 @@ func fileDeliveriesBySpan(tx *bbolt.Tx) error {
 		for i := range keys {
 			if err := b.Put(keys[i], values[i]); err != nil {
 				return err
+			}
+		}
+	}
+	return nil
+}
+
+// summarize gives the large records of all collections a summary.
+func summarize(tx *bbolt.Tx) error {
+	cursor := tx.Cursor()
+	for name, _ := cursor.Seek([]byte{'c'}); len(name) == 1+16 && name[0] == 'c'; name, _ = cursor.Next() {
+		for _, log := range []string{"live", "hist"} {
+			b := tx.Bucket(name).Bucket([]byte(log))
+			b.FillPercent = 1
+			large := map[string]record{}
+			if err := b.ForEach(func(k, v []byte) error {
+				old := record(v)
+				if len(v) < headerLen+summaryFrom || old.is(flagSummary) {
+					return nil
+				}
+				o, err := stix.NewObject(v[headerLen:])
+				if err != nil {
+					return damaged("the record %x: %w", k, err)
+				}
+				r := record(appendDraft(nil, &o))
+				r[6] |= old[6]
+				copy(r[4:6], old[4:6])
+				copy(r[7:13], old[7:13])
+				r.seal()
+				large[string(k)] = r
+				return nil
+			}); err != nil {
+				return err
+			}
+			for k, r := range large {
+				if err := b.Put([]byte(k), r); err != nil {
+					return err
+				}
 			}
 		}
 	}

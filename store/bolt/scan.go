@@ -124,13 +124,6 @@ func (s *Store) walk(ctx context.Context, g exchange.Grant, q store.Query, each 
 	return standing, err
 }
 
-// lookup is find in the index of a collection.
-func (s *Store) lookup(ctx context.Context, id uuid.UUID, keys [][16]byte, f func(*bbolt.Tx, [][]uint64) error) error {
-	pick := func() *idIndex { return s.indexes[id] }
-	build := func(w *writeTx) error { _, err := w.index(id); return err }
-	return s.find(ctx, keys, pick, build, f)
-}
-
 // idKeys is the keys of ids, each once.
 func idKeys(ids []string) [][16]byte {
 	keys := make([][16]byte, 0, len(ids))

@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,31 @@ import (
 	"comity/store/atomicfile"
 	"comity/taxii"
 )
+
+// Backup writes a consistent copy of the file.
+func (s *Store) Backup(ctx context.Context, w io.Writer) (n int64, err error) {
+	out := &backupWriter{ctx: ctx, w: w}
+	err = s.view(func(tx *bbolt.Tx) error {
+		n, err = tx.WriteTo(out)
+		return cmp.Or(out.err, err)
+	})
+	return n, err
+}
+
+// backupWriter ends with its context, and keeps the error that bbolt would
+// only print.
+type backupWriter struct {
+	ctx context.Context
+	w   io.Writer
+	err error
+}
+
+func (b *backupWriter) Write(p []byte) (n int, err error) {
+	if b.err = b.ctx.Err(); b.err == nil {
+		n, b.err = b.w.Write(p)
+	}
+	return n, b.err
+}
 
 // Restore copies a backup into the folder dir, which must exist and have no
 // store yet: that is Conflict. The copy takes its place only once Check has read

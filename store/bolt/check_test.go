@@ -1,0 +1,265 @@
+package bolt_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"comity/store"
+	"comity/store/bolt"
+	"comity/taxii"
+	"comity/taxii/agreement"
+	"comity/taxii/audit"
+	"comity/taxii/exchange"
+)
+
+// A byte that flips is reported by Check. Pages leave that record out and say so in the
+// log, once: whoever polls gets past it.
+func TestDamage(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	for n := range 200 {
+		mustPush(t, s, indicator(n, 1), indicator(n, 2))
+	}
+	value, err := s.LiveValue(77)
+	if err := errors.Join(err, s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, bolt.FileName)
+	good, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	good = good[:(len(bytes.TrimRight(good, "\x00"))+bolt.PageSize-1)/bolt.PageSize*bolt.PageSize]
+	at := bytes.Index(good, value)
+	for _, row := range []struct {
+		name   string
+		offset int
+	}{{"checksum", 0}, {"type", 5}, {"flags", 6}, {"label", 7}, {"position", 14}, {"object", 300}} {
+		t.Run(row.name, func(t *testing.T) {
+			bad := bytes.Clone(good)
+			bad[at+row.offset] ^= 4
+			if err := os.WriteFile(path, bad, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			var log bytes.Buffer
+			s, err := bolt.Open(dir, time.Now, slog.New(slog.NewTextHandler(&log, nil)), time.Second)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			faults := 0
+			if err := s.Check(t.Context(), nil, func(string) { faults++ }); err != nil || faults == 0 {
+				t.Errorf("check: %d faults, %v", faults, err)
+			}
+			named := store.Query{Limit: 1000}
+			named.IDs = []string{string(indicator(76, 1).Object.ID), string(indicator(77, 1).Object.ID)}
+			for _, row := range []struct {
+				query store.Query
+				want  int
+			}{{store.Query{Limit: 1000}, 199}, {store.Query{Limit: 1000, Match: taxii.Match{Versions: taxii.Versioning{All: true}}}, 399}, {named, 1}} {
+				page, err := s.Scan(t.Context(), grant, row.query)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if page.Len() != row.want {
+					t.Errorf("scan: %d objects, want %d", page.Len(), row.want)
+				}
+			}
+			if n := strings.Count(log.String(), "a damaged record is left out"); n != 1 {
+				t.Errorf("the log has %d lines of it:\n%s", n, log.String())
+			}
+			if _, err := push(t.Context(), s, indicator(500, 1)); err != nil {
+				t.Errorf("the rest cannot be used: %v", err)
+			}
+		})
+	}
+}
+
+// A line of the audit record that was altered, dropped or added by hand is
+// reported, by its number.
+func TestDamagedChain(t *testing.T) {
+	for name, row := range map[string]struct {
+		harm func(links *bbolt.Bucket) error
+		want string
+	}{
+		"altered": {func(links *bbolt.Bucket) error {
+			v := bytes.Replace(links.Get(key(3)), []byte(`"count":1`), []byte(`"count":2`), 1)
+			return links.Put(key(3), v)
+		}, "entry 3"},
+		"dropped": {func(links *bbolt.Bucket) error { return links.Delete(key(2)) }, "entry 2 is missing"},
+		"cut":     {func(links *bbolt.Bucket) error { return links.Delete(key(5)) }, "ends at line 4"},
+		"added":   {func(links *bbolt.Bucket) error { return links.Put(key(6), links.Get(key(5))) }, "entry 6"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			s := open(t, dir)
+			for n := range 5 {
+				mustPush(t, s, indicator(n, 1))
+			}
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			db, err := bbolt.Open(filepath.Join(dir, bolt.FileName), 0o600, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = db.Update(func(tx *bbolt.Tx) error {
+				return row.harm(tx.Bucket([]byte("links")))
+			})
+			if err := errors.Join(err, db.Close()); err != nil {
+				t.Fatal(err)
+			}
+			s = open(t, dir)
+			defer s.Close()
+			var faults []string
+			if err := s.Check(t.Context(), nil, func(fault string) { faults = append(faults, fault) }); err != nil {
+				t.Fatal(err)
+			}
+			if len(faults) != 1 || !strings.Contains(faults[0], row.want) {
+				t.Errorf("got %q, want %q", faults, row.want)
+			}
+		})
+	}
+}
+
+func key(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
+
+// A page full of noise may be anything, but no panic.
+func TestNoise(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	for n := range 100 {
+		mustPush(t, s, indicator(n, 1), indicator(n, 2))
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	good, err := os.ReadFile(filepath.Join(dir, bolt.FileName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	used := len(bytes.TrimRight(good, "\x00")) / bolt.PageSize
+	for page := 2; page < used; page += 1 + used/60 {
+		bad := bytes.Clone(good[:(used+1)*bolt.PageSize])
+		for i := page * bolt.PageSize; i < page*bolt.PageSize+64; i++ {
+			bad[i] ^= 0x5a
+		}
+		dir := t.TempDir() // the lock of a file that cannot be opened stays
+		if err := os.WriteFile(filepath.Join(dir, bolt.FileName), bad, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s, err := bolt.Open(dir, time.Now, discard, 0)
+		if err != nil {
+			continue
+		}
+		_ = s.Check(t.Context(), nil, func(string) {})
+		for _, q := range []store.Query{{Limit: 1000}, {Limit: 1000, Match: taxii.Match{Versions: taxii.Versioning{All: true}}}} {
+			_, _ = s.Scan(t.Context(), grant, q)
+			_, _ = s.Manifest(t.Context(), grant, q)
+		}
+		_, _ = push(t.Context(), s, indicator(50, 3))
+		_, _ = s.Backup(t.Context(), io.Discard)
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// A check reads beside those who push, and ends with its caller.
+func TestACheckHoldsUpNobodyAndCanBeEnded(t *testing.T) {
+	s := open(t, t.TempDir())
+	defer s.Close()
+	for n := range 20 {
+		mustPush(t, s, items(n*100, 100)...)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	if err := s.Check(ctx, func(int64) { // after the first thousand records
+		mustPush(t, s, indicator(5000, 1))
+		cancel()
+	}, func(fault string) { t.Error(fault) }); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	if n := count(t, s); n != 2001 {
+		t.Errorf("%d records", n)
+	}
+}
+
+// A file in which the text of an agreement was edited gives no grants by that text, and
+// Check says so; it also says what the directory holds that cannot be read.
+func TestEditedAgreementIsFound(t *testing.T) {
+	source, err := os.ReadFile("../../testdata/agreements/dea-2017-panw.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, problems := agreement.Parse("a.toml", source)
+	if err := problems.Err(); err != nil {
+		t.Fatal(err)
+	}
+	edited := bytes.Replace(source, []byte(text.Title), []byte("Another title"), 1)
+	other, problems := agreement.Parse("a.toml", edited)
+	if err := problems.Err(); err != nil || other.Digest() == text.Digest() {
+		t.Fatal("the edit changes nothing", err)
+	}
+	for name, row := range map[string]struct {
+		source []byte
+		digest string
+		want   string
+	}{
+		"as deposited":    {source, text.Digest(), ""},
+		"text edited":     {edited, text.Digest(), "another digest"},
+		"and digest, too": {edited, other.Digest(), "audit record"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := open(t, t.TempDir())
+			defer s.Close()
+			if err := s.Amend(t.Context(), func(d *exchange.Directory) ([]audit.Entry, error) {
+				d.Agreements[text.ID] = &exchange.Deposit{ID: text.ID, Versions: []exchange.Version{{File: "a.toml", Source: string(row.source), Digest: row.digest}}}
+				return []audit.Entry{{Act: audit.Directory, Agreement: text.ID, Digest: text.Digest()}}, nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+			var faults []string
+			if err := s.Check(t.Context(), nil, func(fault string) { faults = append(faults, fault) }); err != nil {
+				t.Fatal(err)
+			}
+			if row.want == "" && len(faults) > 0 || row.want != "" && (len(faults) != 1 || !strings.Contains(faults[0], row.want)) {
+				t.Errorf("got %q, want %q", faults, row.want)
+			}
+			d, _, err := s.Directory(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := exchange.NewPolicy(d); (err != nil) != (name == "text edited") {
+				t.Errorf("policy: %v", err)
+			}
+		})
+	}
+}
+
+// A page that the file no longer has is an error of those who read it, and does not end
+// the process.
+func TestMissingPageIsAnError(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	mustPush(t, s, items(0, 200)...)
+	if err := os.Truncate(filepath.Join(dir, bolt.FileName), 2*bolt.PageSize); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Scan(t.Context(), grant, store.Query{Limit: 1000}); taxii.CodeOf(err) != taxii.Internal {
+		t.Errorf("got %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,69 @@
+package bolt_test
+
+import (
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"comity/stix"
+	"comity/store"
+	"comity/store/bolt"
+	"comity/taxii"
+	"comity/taxii/audit"
+	"comity/taxii/exchange"
+)
+
+// Who polls while a commit is under way gets the older version, however long the
+// commit takes, and is found when that version is recalled.
+func TestHoldersAreFoundHoweverLongACommitTakes(t *testing.T) {
+	var now atomic.Int64
+	now.Store(time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC).UnixMicro())
+	clock := func() time.Time { return time.UnixMicro(now.Load()) }
+	s, err := bolt.Open(t.TempDir(), clock, discard, time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	mustPush(t, s, indicator(1, 1), indicator(2, 1))
+	polled := func(account string) {
+		page, err := s.Scan(t.Context(), grant, store.Query{Limit: 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Record(t.Context(), audit.Entry{
+			Act: audit.Delivery, Account: account, Collection: collection.String(), From: &page.First, To: &page.Last, HighWater: &page.HighWater,
+			View: &exchange.View{Reads: true, Ceiling: stix.Red, At: uint32(clock().Unix())},
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var early *store.Page
+	s.FailCommits(func(commit func() error) error {
+		now.Add(5 * time.Second.Microseconds())
+		if early, err = s.Scan(t.Context(), grant, store.Query{Limit: 10}); err != nil {
+			t.Error(err)
+		}
+		now.Add(5 * time.Second.Microseconds())
+		return commit()
+	})
+	mustPush(t, s, indicator(1, 2))
+	s.FailCommits(func(commit func() error) error { return commit() })
+	if err := s.Record(t.Context(), audit.Entry{
+		Act: audit.Delivery, Account: "early", Collection: collection.String(), From: &early.First, To: &early.Last, HighWater: &early.HighWater,
+		View: &exchange.View{Reads: true, Ceiling: stix.Red, At: uint32(clock().Unix()) - 5},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	polled("late")
+	all := store.Query{Limit: 10, Match: taxii.Match{IDs: []string{string(indicator(1, 1).Object.ID)}, Versions: taxii.Versioning{All: true}}}
+	page, err := s.Scan(t.Context(), grant, all)
+	if err != nil || page.Len() != 2 {
+		t.Fatal(page.Len(), err)
+	}
+	for i, want := range []string{"early", "late"} {
+		holders, err := s.Holders(t.Context(), collection, []time.Time{time.UnixMicro(page.Added[i])}, 0)
+		if err != nil || len(holders) != 1 || holders[0].Account != want {
+			t.Errorf("version %d: %+v, %v; want %s", i+1, holders, err, want)
+		}
+	}
+}
