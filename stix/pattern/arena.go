@@ -1,38 +1,38 @@
 package pattern
 
-// arena makes nodes of a tree, many with one allocation, and the nodes of the
-// next tree in the place of those of the last.
-type arena[T any] struct{ room []T }
+// arena allocates the nodes of a tree in blocks. The next tree uses the memory
+// of the one before.
+type arena[T any] struct{ block []T }
 
-// maxArena bounds what is kept from one tree for the next.
+// maxArena is the greatest number of nodes in a block.
 const maxArena = 64
 
-// make is a new node.
-func (s *arena[T]) make() *T {
-	n := len(s.room)
-	if n == cap(s.room) {
-		s.room, n = make([]T, 0, min(2*n+1, maxArena)), 0
+// make returns a new node.
+func (a *arena[T]) make() *T {
+	n := len(a.block)
+	if n == cap(a.block) {
+		a.block, n = make([]T, 0, min(2*n+1, maxArena)), 0
 	}
-	s.room = s.room[:n+1]
-	node := &s.room[n]
+	a.block = a.block[:n+1]
+	node := &a.block[n]
 	*node = *new(T)
 	return node
 }
 
-// reset gives up the nodes that were made.
-func (s *arena[T]) reset() { s.room = s.room[:0] }
+// reset frees all nodes, so that their memory can be used again.
+func (a *arena[T]) reset() { a.block = a.block[:0] }
 
-// branch is tests joined by one operator, with room for a few.
-type branch struct {
+// joinNode is a comparison that joins others. The first operands are stored in it.
+type joinNode struct {
 	Comparison
-	of [4]*Comparison
+	operands [4]*Comparison
 }
 
-// leaf is a comparison of one test, with room for what nearly all of them need.
-type leaf struct {
+// testNode is a comparison of one test. Nearly always, its parts fit into it.
+type testNode struct {
 	Comparison
 	test     Test
 	steps    [2]Step
 	constant [1]Constant
-	types    [2]string // room for one more that OR joins
+	types    [2]string // the second is for a type that OR adds
 }

@@ -8,9 +8,9 @@ import (
 	"comity/stix/pattern"
 )
 
-// A Parser finds in its own memory what Parse finds in new memory, whatever it
-// parsed before: the good, the bad and the large take turns.
-func TestParserSaysWhatParseSays(t *testing.T) {
+// A Parser, which reuses its memory, has the same results as Parse, whatever it parsed
+// before: valid, invalid and large patterns take turns.
+func TestParserReusesMemory(t *testing.T) {
 	var (
 		parser pattern.Parser
 		large  = "[a:b = 0"

@@ -7,12 +7,12 @@
 // text and bounded in depth, and matching stops at a budget of steps.
 //
 // The package does not know which properties the standard gives an object
-// type: [Pattern.Paths] lists what a pattern names, for stix/validate to judge.
+// type: [Pattern.Paths] lists the paths of a pattern, which stix/validate checks.
 package pattern
 
 import "comity/stix"
 
-// What a pattern may measure. The standard sets no limits.
+// The limits of a pattern. The standard sets none.
 const (
 	MaxLength = 1 << 20 // bytes of text
 	MaxDepth  = 64      // parentheses inside parentheses
@@ -24,11 +24,10 @@ type Mode uint8
 
 // The modes.
 const (
-	// Strict takes what the text of STIX 2.1 §9 allows.
+	// Strict takes only the grammar of STIX 2.1 §9.
 	Strict Mode = 0
 
-	// Lenient also takes what producers in the field write and what has one
-	// possible meaning: == for =, <> for !=, comments, hex constants in capitals.
+	// Lenient also takes common misspellings that have only one meaning: == for =, <> for !=, comments, hex constants in capitals.
 	// Each kind is reported once in Pattern.Warnings.
 	Lenient Mode = 1
 
@@ -40,7 +39,7 @@ const (
 // Pattern is a parsed pattern.
 type Pattern struct {
 	Root     *Expr
-	Warnings []*Error // what does not make the pattern invalid, in order; nil if there is nothing
+	Warnings []*Error // faults that do not make the pattern invalid, in order; nil if there are none
 }
 
 // Join says how the operands of a node belong together.
@@ -63,7 +62,7 @@ func (j Join) String() string {
 // bracket (Where is set), a joined list of two or more (Join is set), or a
 // group of one, made only where a qualified expression is qualified again.
 type Expr struct {
-	Where      *Comparison // what stands in the brackets
+	Where      *Comparison // the comparison in the brackets
 	Join       Join
 	Of         []*Expr     // in order; no operand is unqualified and of the same Join
 	Qualifiers []Qualifier // in order, at most one of each kind
@@ -87,15 +86,15 @@ type Qualifier struct {
 	Times       int64          // Repeats: 1 or more
 }
 
-// Comparison is what stands in the brackets of an observation (§9.6): a test,
-// or a list of two or more joined by And or Or.
+// Comparison is the content of the brackets of an observation (§9.6): a test, or
+// a list of two or more joined by And or Or.
 type Comparison struct {
 	Test *Test
 	Join Join
 	Of   []*Comparison // in order; no operand has the same Join
 }
 
-// Operator compares what a path leads to with constants (§9.6.1).
+// Operator compares the values of a path with constants (§9.6.1).
 type Operator uint8
 
 // The operators.

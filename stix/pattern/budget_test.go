@@ -19,7 +19,7 @@ func crowd(t testing.TB, name string, n int) (all []*pattern.Observation) {
 	return all
 }
 
-// Sensible patterns on many observations are answered, not given up.
+// Sensible patterns on many observations get an answer within the budget.
 func TestManyObservationsAreAnswered(t *testing.T) {
 	const n = 10_000
 	as := crowd(t, "a", n)
@@ -66,7 +66,7 @@ func TestNumberObservedIsACapacity(t *testing.T) {
 	}
 }
 
-// What cannot be answered in reasonable time is an error, not an answer.
+// Matching that would take too long is an error, not an answer.
 func TestMatchingIsBounded(t *testing.T) {
 	text := strings.Repeat("a", 1<<20)
 	big := observe(t, `{"type":"mutex","name":"`+text+`","x_bin":"`+text+`"}`)

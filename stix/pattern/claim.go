@@ -2,28 +2,27 @@ package pattern
 
 import "net/netip"
 
-// Claim is a value that a pattern takes for bad by itself: whatever else was
-// seen, an object that has it matches.
+// Claim is a value that is enough for a pattern to match: each object that has it
+// matches, alone.
 type Claim struct {
 	Path  Path
 	Op    Operator // Equal, Like, IsSubset
 	Value Constant
 }
 
-// Claims lists what a pattern claims, in order of the text; IN gives one claim of
+// Claims lists the claims of a pattern, in order of the text; IN gives one claim of
 // Equal for each constant. A pattern claims something only if all of it is an OR
 // of plain tests with =, IN, LIKE or ISSUBSET. Of any other it is nil, and
 // condition is the first keyword that makes the pattern conditional, such as AND,
 // FOLLOWEDBY, NOT, WITHIN or MATCHES.
 //
-// One AND claims something: that of an address that a network-traffic object
-// refers to and of ports of the same object, as in
+// The one AND that claims something joins the address to which a network-traffic
+// object refers with the ports of that object, as in
 //
 //	[network-traffic:dst_ref.value = '198.51.100.3' AND network-traffic:dst_port = 443]
 //
-// The type of what is referred to may be tested too. The claim is that of
-// ipv4-addr:value or ipv6-addr:value. Such an address without a port claims the
-// same.
+// The type of the address may be tested too. The claim has the path
+// ipv4-addr:value or ipv6-addr:value, also where the pattern names no port.
 func (p *Pattern) Claims() (claims []Claim, condition string) {
 	if condition = p.Root.claims(&claims); condition != "" {
 		return nil, condition
@@ -115,8 +114,8 @@ func (c *Comparison) trafficClaim() (claim Claim, ok bool) {
 	return claim, ok
 }
 
-// trafficAddress is the path to an address as an object of its own, if p is that
-// of one that a network-traffic object refers to.
+// trafficAddress is the path of an address as an object of its own, if p is the
+// path of an address to which a network-traffic object refers.
 func (p Path) trafficAddress(value Constant) (address Path, ok bool) {
 	if p.Type != "network-traffic" || len(p.Steps) != 2 || p.Steps[1].Key != "value" ||
 		p.Steps[0].Key != "src_ref" && p.Steps[0].Key != "dst_ref" {

@@ -7,8 +7,8 @@ import (
 	"comity/stix/pattern"
 )
 
-// Only what stands alone is claimed: a block list made of claims blocks nothing
-// that the pattern names as one part of something.
+// A value is claimed only if it matches alone. A block list made of claims blocks no
+// value that matches only together with others.
 func TestClaims(t *testing.T) {
 	for _, test := range []struct {
 		pattern   string

@@ -7,12 +7,12 @@ import (
 	"strings"
 )
 
-// comparison reads what stands in brackets. Beside it, it returns the types of
-// objects that could satisfy it, sorted: for tests joined by AND they have to
-// have one in common (R-152).
+// comparison reads the comparison inside brackets. It also returns the types of
+// objects that could satisfy it, sorted: tests joined by AND must have a type in
+// common (R-152).
 func (p *parser) comparison() (*Comparison, []string) { return p.joinedTests(Or) }
 
-// joinedTests reads operands of one operator, like joined.
+// joinedTests reads the operands of one operator, as joined does for observations.
 func (p *parser) joinedTests(join Join) (*Comparison, []string) {
 	if join == None {
 		return p.test()
@@ -21,9 +21,9 @@ func (p *parser) joinedTests(join Join) (*Comparison, []string) {
 	if p.token.kind != join.token() {
 		return first, types
 	}
-	made := p.branches.make()
-	all := &made.Comparison
-	all.Join, all.Of = join, made.of[:0]
+	node := p.joinNodes.make()
+	all := &node.Comparison
+	all.Join, all.Of = join, node.operands[:0]
 	add := func(c *Comparison) {
 		if c.Join == join {
 			all.Of = append(all.Of, c.Of...)
@@ -32,7 +32,7 @@ func (p *parser) joinedTests(join Join) (*Comparison, []string) {
 		}
 	}
 	add(first)
-	for p.take(join.token()) {
+	for p.accept(join.token()) {
 		at := p.token.from
 		c, more := p.joinedTests(join - 1)
 		add(c)
@@ -51,7 +51,7 @@ func (p *parser) joinedTests(join Join) (*Comparison, []string) {
 	return all, slices.Compact(types)
 }
 
-// intersect keeps what occurs in both of two sorted lists.
+// intersect returns the elements that two sorted lists have in common.
 func intersect(a, b []string) (both []string) {
 	for _, s := range a {
 		if _, ok := slices.BinarySearch(b, s); ok {
@@ -71,11 +71,11 @@ func short(s []string) []string {
 
 // test reads one comparison, or some in parentheses.
 func (p *parser) test() (*Comparison, []string) {
-	if p.take(tokenParen) {
-		p.deeper()
+	if p.accept(tokenParen) {
+		p.openParenthesis()
 		c, types := p.comparison()
 		p.depth--
-		if !p.take(tokenParenEnd) {
+		if !p.accept(tokenParenEnd) {
 			p.expected(`"AND"`, `"OR"`, `")"`)
 		}
 		return c, types
@@ -83,27 +83,27 @@ func (p *parser) test() (*Comparison, []string) {
 	if p.tests++; p.tests > MaxTests {
 		p.fail(&Error{Rule: "R-180", Offset: p.token.from, Text: "a pattern has at most " + strconv.Itoa(MaxTests) + " comparisons"})
 	}
-	made := p.leaves.make()
-	made.Test = &made.test
-	t := made.Test
+	node := p.testNodes.make()
+	node.Test = &node.test
+	t := node.Test
 	if p.token.kind == tokenExists || p.token.kind == tokenNot {
-		t.Op, t.Not = Exists, p.take(tokenNot)
+		t.Op, t.Not = Exists, p.accept(tokenNot)
 		if p.token.kind == tokenExists && p.mode&STIX20 != 0 {
 			p.fail(&Error{Rule: "R-157", Offset: p.token.from, Text: "EXISTS came with STIX 2.1, but this is a pattern of 2.0"})
 		}
-		if !p.take(tokenExists) {
+		if !p.accept(tokenExists) {
 			p.expectedHint("NOT of another test stands before its operator", `"EXISTS"`)
 		}
-		t.Path = p.path(made.steps[:0])
+		t.Path = p.path(node.steps[:0])
 	} else {
-		t.Path = p.path(made.steps[:0])
-		t.Not = p.take(tokenNot)
+		t.Path = p.path(node.steps[:0])
+		t.Not = p.accept(tokenNot)
 		at := p.token
 		t.Op = p.operator(t.Not)
-		t.Constants = p.operands(made.constant[:0], t.Path, t.Op, at)
+		t.Constants = p.operands(node.constant[:0], t.Path, t.Op, at)
 	}
-	made.types[0] = t.Path.Type
-	return &made.Comparison, made.types[:1]
+	node.types[0] = t.Path.Type
+	return &node.Comparison, node.types[:1]
 }
 
 // path reads an object path (§9.7). Its steps are appended to steps.
@@ -114,21 +114,21 @@ func (p *parser) path(steps []Step) (path Path) {
 	}
 	path.Type = p.token.text
 	p.next()
-	p.want(tokenColon)
+	p.require(tokenColon)
 	path.Steps = append(steps, p.key())
 	for {
 		switch {
-		case p.take(tokenDot):
+		case p.accept(tokenDot):
 			path.Steps = append(path.Steps, p.key())
-		case p.take(tokenOpen):
+		case p.accept(tokenOpen):
 			step := Step{Kind: Any}
 			if p.token.kind == tokenInteger && p.token.text[0] != '-' {
 				step.Kind = Index
 				step.Index, _ = strconv.Atoi(p.constant().Text)
-			} else if !p.take(tokenStar) {
+			} else if !p.accept(tokenStar) {
 				p.expected("an index from 0", `"*"`)
 			}
-			p.want(tokenClose)
+			p.require(tokenClose)
 			path.Steps = append(path.Steps, step)
 		default:
 			return path
@@ -156,7 +156,7 @@ func (p *parser) key() Step {
 	return step
 }
 
-// operators are the tokens of those that stand behind the path.
+// operators are the tokens of the operators that stand behind a path.
 var operators = [...]tokenKind{
 	Equal: tokenEqual, NotEqual: tokenNotEqual, Less: tokenLess, LessEqual: tokenLessEqual, Greater: tokenGreater, GreaterEqual: tokenGreaterEqual,
 	In: tokenIn, Like: tokenLike, Matches: tokenMatches, IsSubset: tokenIsSubset, IsSuperset: tokenIsSuperset,
@@ -166,15 +166,15 @@ var operators = [...]tokenKind{
 func (p *parser) operator(not bool) Operator {
 	at := p.token.from
 	switch {
-	case p.take(tokenDoubleEqual):
-		p.lax(at, "equality is written =, not ==")
+	case p.accept(tokenDoubleEqual):
+		p.lenient(at, "equality is written =, not ==")
 		return Equal
-	case p.take(tokenLessGreater):
-		p.lax(at, "inequality is written !=, not <>")
+	case p.accept(tokenLessGreater):
+		p.lenient(at, "inequality is written !=, not <>")
 		return NotEqual
 	}
 	for op, kind := range operators {
-		if p.take(kind) {
+		if p.accept(kind) {
 			return Operator(op)
 		}
 	}
@@ -189,8 +189,8 @@ func (p *parser) operator(not bool) Operator {
 	return Equal
 }
 
-// operands reads what op compares the path with, and appends it to all; at is
-// the token of op.
+// operands reads the constants that op compares the path with, and appends them to
+// all; at is the token of op.
 func (p *parser) operands(all []Constant, path Path, op Operator, at token) []Constant {
 	var (
 		one = func() {
@@ -204,18 +204,18 @@ func (p *parser) operands(all []Constant, path Path, op Operator, at token) []Co
 	)
 	switch op {
 	case In:
-		p.want(tokenParen)
+		p.require(tokenParen)
 		for {
 			from := p.token
 			one()
 			if all[0].Kind.class() != all[len(all)-1].Kind.class() {
 				p.fail(&Error{Rule: "R-153", Offset: from.from, Found: from.found(), Text: "the constants of a set are of one kind"})
 			}
-			if !p.take(tokenComma) {
+			if !p.accept(tokenComma) {
 				break
 			}
 		}
-		if !p.take(tokenParenEnd) {
+		if !p.accept(tokenParenEnd) {
 			p.expected(`","`, `")"`)
 		}
 	case Like, Matches, IsSubset, IsSuperset:
@@ -240,7 +240,7 @@ func (p *parser) operands(all []Constant, path Path, op Operator, at token) []Co
 	return all
 }
 
-// class is k, with integers and floats as one.
+// class is Integer for all numbers, otherwise k.
 func (k Kind) class() Kind {
 	if k == Float {
 		return Integer
@@ -248,8 +248,8 @@ func (k Kind) class() Kind {
 	return k
 }
 
-// checkRange holds ISSUBSET and ISSUPERSET to addresses (§9.6.1): the value of
-// an address object, be it by way of a reference.
+// checkRange checks that ISSUBSET and ISSUPERSET compare the value of an address
+// object (§9.6.1), which a path may reach through a reference.
 func (p *parser) checkRange(path Path, constants []Constant, op, at token) {
 	if p.err != nil {
 		return
@@ -277,8 +277,8 @@ func (p *parser) checkRange(path Path, constants []Constant, op, at token) {
 	}
 }
 
-// isReference tells whether a path that begins with these steps has come to a
-// reference, which the next step goes through.
+// isReference tells whether steps lead to a reference, which the next step of the
+// path follows.
 func isReference(steps []Step) bool {
 	last := steps[len(steps)-1]
 	if last.Kind == Key {
@@ -301,7 +301,7 @@ func parseRange(s string) (netip.Prefix, bool) {
 // hashLengths are the lengths of hashes in hex digits (R-013).
 var hashLengths = map[string]int{"MD5": 32, "SHA-1": 40, "SHA-256": 64, "SHA-512": 128, "SHA3-256": 64, "SHA3-512": 128}
 
-// checkHash warns of a constant that no hash can equal.
+// checkHash warns of a constant that does not have the form of its hash.
 func (p *parser) checkHash(path Path, op Operator, c Constant, at int) {
 	n := len(path.Steps)
 	if n < 2 || path.Steps[n-2].Key != "hashes" || op != Equal && op != In || c.Kind != String {

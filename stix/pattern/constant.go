@@ -48,12 +48,12 @@ func (p *parser) constant() Constant {
 			break
 		}
 		if strings.ToLower(t.body) != t.body {
-			p.lax(t.from, "hex constants are written in lowercase")
+			p.lenient(t.from, "hex constants are written in lowercase")
 		}
 		c = Constant{Hex, string(decoded)}
 	case tokenBinary:
-		// The decoder passes over line feeds, as the text wants (§9.2), and over
-		// carriage returns, as it does not.
+		// The decoder ignores line feeds, which §9.2 allows, and carriage returns,
+		// which it does not.
 		decoded, err := base64.StdEncoding.DecodeString(t.body)
 		if err != nil || strings.Contains(t.body, "\r") {
 			bad("R-015", "a binary constant is base64 of the standard alphabet, with padding")

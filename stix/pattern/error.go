@@ -6,15 +6,14 @@ import (
 	"unicode/utf8"
 )
 
-// Error says where a pattern is wrong, what was found there and what was
-// expected.
+// Error is a fault of a pattern: its place, the text found there and the text expected.
 type Error struct {
 	Rule         string   // number of the rule, such as "R-150"
 	Offset       int      // bytes before the place
 	Line, Column int      // of the place, from 1; columns are counted in characters
-	Expected     []string // what may stand there; nil if Text says it all
-	Found        string   // what stands there, cut to 40 characters; "" if nothing in particular
-	Text         string   // why, where a list of tokens is not enough
+	Expected     []string // the tokens allowed there; nil if Text is enough
+	Found        string   // the text there, cut to 40 characters; "" if nothing in particular
+	Text         string   // the explanation, where a list of tokens is not enough
 }
 
 // Error is "line 1, column 9: expected … or …, found …: text".

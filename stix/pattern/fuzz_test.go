@@ -10,9 +10,9 @@ import (
 	"comity/stix/pattern"
 )
 
-// FuzzParse: nothing makes the parser panic; an error is at a place in the
-// text; what Strict takes Lenient takes as well, as the same; what is printed
-// parses to the same tree.
+// FuzzParse: no text makes the parser panic; an error is at a place in the text;
+// Lenient parses a valid pattern to the same tree as Strict; a printed pattern parses
+// to the same tree.
 func FuzzParse(f *testing.F) {
 	for _, v := range verdicts(f) {
 		f.Add(v.Pattern, uint8(0))

@@ -18,7 +18,7 @@ const (
 	tokenTime
 	tokenInteger
 	tokenFloat
-	tokenStray // a character that begins nothing
+	tokenUnknown // a character that begins no token
 
 	tokenAnd
 	tokenOr
@@ -86,7 +86,7 @@ func keyword(name string) tokenKind {
 
 func (k tokenKind) isKeyword() bool { return tokenAnd <= k && k <= tokenFalse }
 
-// mark is the kind of the mark that text begins with, else tokenStray.
+// mark is the kind of the mark that text begins with, else tokenUnknown.
 func mark(text string) tokenKind {
 	first := tokenNotEqual
 	if len(text) < 2 || text[1] != '=' && text[1] != '>' {
@@ -97,7 +97,7 @@ func mark(text string) tokenKind {
 			return kind
 		}
 	}
-	return tokenStray
+	return tokenUnknown
 }
 
 // token is a piece of the text.
@@ -105,10 +105,10 @@ type token struct {
 	kind tokenKind
 	from int    // its first byte
 	text string // as written, quotes included
-	body string // of what is written in quotes: between them, without escapes
+	body string // the text between the quotes, without escapes; "" if it has none
 }
 
-// found names t in a message.
+// found is t as a message names it.
 func (t token) found() string {
 	if t.kind == tokenEnd {
 		return "the end of the pattern"
@@ -116,8 +116,8 @@ func (t token) found() string {
 	return quote(t.text)
 }
 
-// next reads one token into p.token. Once an error is found there are only
-// ends, so that every loop of the parser ends too.
+// next reads one token into p.token. After an error it yields only tokenEnd, so
+// that every loop of the parser ends too.
 func (p *parser) next() {
 	if p.at < len(p.text) && !isPlain(p.text[p.at]) {
 		p.space()
@@ -147,7 +147,7 @@ func (p *parser) next() {
 		p.number(rest)
 	default:
 		n := 0
-		if p.token.kind = mark(rest); p.token.kind == tokenStray {
+		if p.token.kind = mark(rest); p.token.kind == tokenUnknown {
 			_, n = utf8.DecodeRuneInString(rest)
 		} else {
 			n = len(spelled[p.token.kind])
@@ -157,7 +157,7 @@ func (p *parser) next() {
 	p.at += len(p.token.text)
 }
 
-// space skips what may stand between tokens.
+// space skips whitespace and comments.
 func (p *parser) space() {
 	for p.at < len(p.text) && p.err == nil {
 		rest := p.text[p.at:]
@@ -166,13 +166,13 @@ func (p *parser) space() {
 		case unicode.IsSpace(r):
 			p.at += n
 		case strings.HasPrefix(rest, "//"):
-			p.lax(p.at, "comments are not part of the language")
+			p.lenient(p.at, "comments are not part of the language")
 			if n = strings.IndexByte(rest, '\n'); n < 0 {
 				n = len(rest)
 			}
 			p.at += n
 		case strings.HasPrefix(rest, "/*"):
-			p.lax(p.at, "comments are not part of the language")
+			p.lenient(p.at, "comments are not part of the language")
 			n = strings.Index(rest[2:], "*/")
 			if n < 0 {
 				p.fail(&Error{Offset: p.at, Text: "the comment does not end"})
@@ -184,10 +184,10 @@ func (p *parser) space() {
 	}
 }
 
-// quoted reads what stands in quotes after a prefix of that length.
+// quoted reads a text in quotes after a prefix of that length.
 func (p *parser) quoted(prefix int, kind tokenKind) {
 	rest := p.text[p.at:]
-	var body strings.Builder // as far as there were escapes
+	var body strings.Builder // the text so far, if it has escapes
 	from := prefix + 1
 	for i := from; i < len(rest); i++ {
 		switch rest[i] {
@@ -243,7 +243,7 @@ func (p *parser) number(rest string) {
 	}
 }
 
-// isPlain tells whether c is a token's and no space, nor begins one.
+// isPlain tells whether c begins a token, and neither whitespace nor a comment.
 func isPlain(c byte) bool { return c > ' ' && c < utf8.RuneSelf && c != '/' }
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }

@@ -13,20 +13,20 @@ import (
 	"comity/stix"
 )
 
-// DefaultBudget is the steps that one Match may take, of some ten nanoseconds each: a
-// value looked at, a constant compared, an observation tried. MATCHES costs the
-// length of the text times the size of the expression. What is kept in memory
-// costs at least one for each byte.
+// DefaultBudget is the number of steps that one Match may take. A step takes some ten
+// nanoseconds: reading a value, comparing a constant, trying an observation. MATCHES
+// costs the length of the text times the size of the expression. Each byte of memory
+// costs at least one step.
 const DefaultBudget = 1 << 26
 
-// What regular expressions may measure; both bound memory.
+// The limits of regular expressions. Both bound memory.
 const (
 	maxRegexp     = 4096    // bytes of one expression
 	maxRegexpSize = 200_000 // instructions of all of them, by estimate
 )
 
-// ErrBudget says that matching was given up: it is not known whether the
-// pattern matches.
+// ErrBudget says that the budget was spent before it was known whether the pattern
+// matches.
 var ErrBudget = errors.New("the pattern needs too many steps on these observations")
 
 // RegexpError says that a MATCHES holds a regular expression that cannot be
@@ -47,7 +47,7 @@ func (e *RegexpError) Unwrap() error { return e.Err }
 // Match is the answer to whether a pattern matches.
 type Match struct {
 	Found        bool
-	Observations []int // those that satisfy it together: indices, ascending; nil if not found
+	Observations []int // the indices of those that satisfy it together, ascending; nil if not found
 }
 
 // Matcher is a pattern ready to be matched, by several goroutines at once.
@@ -70,26 +70,26 @@ func (p *Pattern) Match(observations []*Observation) (Match, error) {
 func (p *Pattern) Compile() (*Matcher, error) {
 	m, c := &Matcher{Budget: DefaultBudget}, &compiler{}
 	m.root = m.plan(p.Root, c)
-	m.root.mark(false)
+	m.root.markTimed(false)
 	return m, c.err
 }
 
 // meter counts the steps of a Match down.
 type meter struct{ left int }
 
-// spend tells whether n more steps are allowed. After it has refused once it
-// always does.
+// spend tells whether n more steps are allowed. Once it has refused, it always
+// refuses.
 func (m *meter) spend(n int) bool {
 	m.left = max(m.left-n, -1)
 	return m.left >= 0
 }
 
-// Match tells whether the observations satisfy the pattern, and names one set
-// that does (§9.5). Which set is named does not depend on chance.
+// Match tells whether the observations satisfy the pattern, and names one set of
+// them that does (§9.5). The same input always gives the same set.
 //
-// An observation may be taken as often as it was seen (number_observed), each
-// time for a moment of its own between first and last. One whose time is not
-// known satisfies no FOLLOWEDBY and no START, and a WITHIN only by itself.
+// An observation may be used as often as it was seen (number_observed), each
+// time for a moment of its own between first and last. An observation without a
+// time satisfies no FOLLOWEDBY and no START, and a WITHIN only by itself.
 //
 // The error is [ErrBudget].
 func (m *Matcher) Match(observations []*Observation) (Match, error) {
@@ -109,8 +109,8 @@ func (m *Matcher) Match(observations []*Observation) (Match, error) {
 	return Match{true, slices.Compact(taken)}, nil
 }
 
-// Matches lists the observations that satisfy p, each by itself; if none does,
-// those of the set that [Matcher.Match] names of all. It is nil without any.
+// Matches lists the observations of which each satisfies p by itself. If there are
+// none, it lists the set that [Matcher.Match] names; nil if p does not match.
 func (p *Pattern) Matches(observations []*Observation) (ids []stix.ID, err error) {
 	m, err := p.Compile()
 	if err != nil {
@@ -135,7 +135,7 @@ func (p *Pattern) Matches(observations []*Observation) (ids []stix.ID, err error
 	return ids, err
 }
 
-// compiler makes conditions, and remembers what regular expressions cost.
+// compiler makes conditions, and adds up the sizes of regular expressions.
 type compiler struct {
 	size int
 	err  error

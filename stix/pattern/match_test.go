@@ -13,8 +13,8 @@ import (
 	"comity/stix/pattern"
 )
 
-// object makes the view of an object that is written down loosely: without an
-// identifier it gets one, numbered so that a test can tell it.
+// object makes an object of a shortened text. If it has no identifier, it gets one
+// with the number n.
 func object(t testing.TB, n int, text string) stix.Object {
 	t.Helper()
 	var members map[string]any
@@ -43,8 +43,8 @@ func id(typeName string, n int) string {
 	return fmt.Sprintf("%s--00000000-0000-4000-8000-%012d", typeName, n)
 }
 
-// observe makes one observation of objects: the first, and what it refers to
-// among the others.
+// observe makes one observation of the first object and of the others to which it
+// refers.
 func observe(t testing.TB, texts ...string) *pattern.Observation {
 	t.Helper()
 	known := map[stix.ID]stix.Object{}
@@ -340,8 +340,7 @@ func TestReferencesAreFollowed(t *testing.T) {
 	}
 }
 
-// The tests of one bracket are all of one object, those of two brackets of two
-// observations.
+// One object must satisfy all tests of a bracket. Two brackets need two observations.
 func TestOneBracketIsOneObject(t *testing.T) {
 	both := observe(t, `{"type":"observed-data","created":"2024-01-01T00:00:00.000Z","modified":"2024-01-01T00:00:00.000Z",
 		"number_observed":1,"objects":{"0":{"type":"file","name":"a","size":1},"1":{"type":"file","name":"b","size":2}}}`)
@@ -359,9 +358,9 @@ func TestOneBracketIsOneObject(t *testing.T) {
 	}
 }
 
-// object_refs makes an observation of what it names, and of that only; an empty
+// An observation has the objects that object_refs names, and no others. An empty
 // container beside it adds nothing.
-func TestObservedDataIsWhatItNames(t *testing.T) {
+func TestObservedDataHasItsObjectRefs(t *testing.T) {
 	obs := observe(t, `{"type":"observed-data","spec_version":"2.1","created":"2024-01-01T00:00:00.000Z","modified":"2024-01-01T00:00:00.000Z",
 		"first_observed":"2024-01-01T00:00:00Z","last_observed":"2024-01-01T00:00:00Z","number_observed":2,
 		"created_by_ref":"`+id("identity", 9)+`","objects":{},
@@ -385,7 +384,7 @@ func TestObservedDataIsWhatItNames(t *testing.T) {
 	}
 }
 
-// Constructs that only PCRE has are an error that says so.
+// A construct that only PCRE has is an error that says so.
 func TestRegexpBeyondRE2IsAnError(t *testing.T) {
 	for _, expr := range []string{
 		"(?=a)b", "(?<!a)b", `(a)\\1`, "(?>a)", "a++", "(", "[", `\\p{Nonsense}`,

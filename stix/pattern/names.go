@@ -28,7 +28,7 @@ func (c *Comparison) tests(yield func(*Test)) {
 
 // Paths lists the paths of all tests, in order of the text, each once.
 func (p *Pattern) Paths() []Path {
-	const few = 16 // are compared with each other
+	const few = 16 // up to this number, paths are compared with each other
 	var (
 		all  = make([]Path, 0, 4)
 		seen map[string]bool

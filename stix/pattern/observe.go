@@ -17,17 +17,17 @@ import (
 // reached by reference.
 const MaxObjects = 10_000
 
-// Times are nanoseconds since 1970. Those of observations lie well inside the
-// two ends, which stand for before and after everything.
+// Times are nanoseconds since 1970. past is before, and future after, the time of
+// every observation.
 const (
 	past   = math.MinInt64
 	future = math.MaxInt64
 )
 
-// Observation is what was seen together (§9.1). It may be matched by several
+// Observation is a set of objects that were seen together (§9.1). It may be matched by several
 // goroutines at once.
 type Observation struct {
-	ID          stix.ID // of the observed-data, or of the bare observable
+	ID          stix.ID // of the observed-data, or of the single observable
 	first, last int64   // past and future if the time is not known
 	count       int64   // how often it was seen
 	objects     []*observable
@@ -40,12 +40,11 @@ type observable struct {
 	members map[string]any
 }
 
-// Observe makes an observation of an observed-data object: of what its
-// object_refs name, looked up with find, or of the deprecated container
-// objects. Any other object is taken for a bare observable, seen once at an
-// unknown time. Objects that are reached by reference are looked up too; those
-// that find does not have are missing from the observation, which is no error
-// . find may be nil.
+// Observe makes an observation of an observed-data object. Its objects are those
+// that object_refs names, looked up with find, or those of the deprecated property
+// objects. Any other object is taken for a single observable, seen once at an
+// unknown time. Referenced objects are looked up too. An object that find does not
+// have is missing from the observation, which is no error. find may be nil.
 func Observe(o stix.Object, find func(stix.ID) (stix.Object, bool)) (*Observation, error) {
 	obs := &Observation{ID: o.ID, first: past, last: future, count: 1, byRef: map[string]*observable{}}
 	members, err := decode(o.Raw)
@@ -83,7 +82,7 @@ func Observe(o stix.Object, find func(stix.ID) (stix.Object, bool)) (*Observatio
 	return obs, nil
 }
 
-// read takes from an observed-data when and how often it was seen.
+// read takes the times and the count from the properties of an observed-data.
 func (obs *Observation) read(members map[string]any) {
 	instant := func(property string) (time.Time, bool) {
 		s, _ := members[property].(string)
@@ -109,23 +108,23 @@ func (obs *Observation) Seen(first, last time.Time) *Observation {
 	return &with
 }
 
-// follow looks up what o refers to, and what that refers to, until nothing new
-// comes. Only observables are part of an observation.
+// follow looks up the observables that can be reached from o by references. Other
+// objects are not part of an observation.
 func (obs *Observation) follow(o stix.Object, find func(stix.ID) (stix.Object, bool)) error {
 	if find == nil {
 		return nil
 	}
-	asked := map[stix.ID]bool{o.ID: true}
+	visited := map[stix.ID]bool{o.ID: true}
 	for queue := []stix.Object{o}; len(queue) > 0; queue = queue[1:] {
 		var next []stix.ID
 		queue[0].References(func(_ string, id stix.ID) {
 			class := stix.ClassOf(id.Type())
-			if !asked[id] && (class == stix.Observable || class == stix.Custom) {
-				asked[id] = true
+			if !visited[id] && (class == stix.Observable || class == stix.Custom) {
+				visited[id] = true
 				next = append(next, id)
 			}
 		})
-		if len(asked) > MaxObjects {
+		if len(visited) > MaxObjects {
 			return tooMany(obs.ID)
 		}
 		for _, id := range next {
@@ -148,8 +147,7 @@ func tooMany(id stix.ID) error {
 	return fmt.Errorf("observe %s: it has more than %d objects", id, MaxObjects)
 }
 
-// decode keeps the text of numbers: what is no float of 64 bits is no fault
-// here.
+// decode keeps numbers as text: one that does not fit into a float64 is no error.
 func decode(raw []byte) (members map[string]any, err error) {
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.UseNumber()
@@ -157,9 +155,8 @@ func decode(raw []byte) (members map[string]any, err error) {
 	return members, err
 }
 
-// nanoseconds is t on the scale of this file. Observations outside 1700 to
-// 2250 are taken to its ends: they are faulty, and the scale has to have room
-// for differences.
+// nanoseconds is t as nanoseconds since 1970. Faulty times before 1700 or after
+// 2249 are moved to those years, so that differences do not overflow.
 func nanoseconds(t time.Time) int64 {
 	switch year := t.Year(); {
 	case year < 1700:
@@ -170,7 +167,7 @@ func nanoseconds(t time.Time) int64 {
 	return t.UnixNano()
 }
 
-// add is a+b, held between past and future.
+// add is a+b, and past or future where that overflows.
 func add(a, b int64) int64 {
 	switch sum := a + b; {
 	case b > 0 && sum < a:
@@ -183,8 +180,7 @@ func add(a, b int64) int64 {
 }
 
 // Observations makes an observation of each observed-data object, and of each
-// observable that none of them lists. What they refer to is looked for among the
-// objects.
+// observable that none of them lists. References are looked up among the objects.
 func Observations(objects []stix.Object) ([]*Observation, error) {
 	byID, listed := map[stix.ID]stix.Object{}, map[stix.ID]bool{}
 	for _, o := range objects {

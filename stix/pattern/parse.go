@@ -13,20 +13,20 @@ import (
 // resolved. The error is always an [*Error]: the first fault found.
 func Parse(text string, mode Mode) (*Pattern, error) { return new(Parser).Parse(text, mode) }
 
-// Parser parses one pattern after the other, each in the memory of the last.
+// Parser parses one pattern after the other. Each uses the memory of the one before.
 type Parser struct {
-	pattern  Pattern
-	exprs    arena[Expr]
-	branches arena[branch]
-	leaves   arena[leaf]
+	pattern   Pattern
+	exprs     arena[Expr]
+	joinNodes arena[joinNode]
+	testNodes arena[testNode]
 }
 
-// Parse is as the function of that name, but for the pattern: it is valid until
+// Parse does what the function of that name does, but the pattern is valid only until
 // the next one is parsed.
 func (r *Parser) Parse(text string, mode Mode) (*Pattern, error) {
 	r.exprs.reset()
-	r.branches.reset()
-	r.leaves.reset()
+	r.joinNodes.reset()
+	r.testNodes.reset()
 	p := &parser{Parser: r, text: text, mode: mode}
 	switch {
 	case len(text) > MaxLength:
@@ -56,20 +56,20 @@ func invalidAt(text string) int {
 	return len(text)
 }
 
-// parser is a recursive descent over the text, one token ahead.
+// parser is a recursive-descent parser that looks one token ahead.
 type parser struct {
 	*Parser
 	text     string
 	mode     Mode
 	at       int   // where the next token begins
-	token    token // the one to look at
+	token    token // the current one
 	depth    int
 	tests    int
 	warnings []*Error
 	err      *Error
 }
 
-// fail records the first error and ends the text there.
+// fail records the first error. The parser reads no token behind it.
 func (p *parser) fail(e *Error) {
 	if p.err == nil {
 		if e.Rule == "" {
@@ -96,13 +96,13 @@ func (p *parser) expected(what ...string) {
 	p.expectedHint(hint, what...)
 }
 
-// expectedHint is expected, with a word of help.
+// expectedHint is expected, with a hint to the writer.
 func (p *parser) expectedHint(hint string, what ...string) {
 	p.fail(&Error{Offset: p.token.from, Expected: what, Found: p.token.found(), Text: hint})
 }
 
-// lax takes what only Lenient allows.
-func (p *parser) lax(at int, text string) {
+// lenient warns of a spelling that only the mode Lenient takes, and fails in the others.
+func (p *parser) lenient(at int, text string) {
 	e := &Error{Rule: "R-150", Offset: at, Text: text}
 	if p.mode&Lenient == 0 {
 		p.fail(e)
@@ -118,8 +118,8 @@ func (p *parser) warn(e *Error) {
 	}
 }
 
-// take steps over a token of that kind, if it is the current one.
-func (p *parser) take(kind tokenKind) bool {
+// accept steps over a token of that kind, if it is the current one.
+func (p *parser) accept(kind tokenKind) bool {
 	if p.token.kind != kind || p.err != nil {
 		return false
 	}
@@ -127,23 +127,23 @@ func (p *parser) take(kind tokenKind) bool {
 	return true
 }
 
-// want steps over a token that has to be there.
-func (p *parser) want(kind tokenKind) {
-	if !p.take(kind) {
+// require steps over a token of that kind, and fails if another is the current one.
+func (p *parser) require(kind tokenKind) {
+	if !p.accept(kind) {
 		p.expected(`"` + spelled[kind] + `"`)
 	}
 }
 
-// deeper is called at each opening parenthesis.
-func (p *parser) deeper() {
+// openParenthesis counts an opening parenthesis, and fails if too many are open.
+func (p *parser) openParenthesis() {
 	if p.depth++; p.depth > MaxDepth {
 		p.fail(&Error{Rule: "R-180", Offset: p.token.from, Text: "parentheses are nested more than " + strconv.Itoa(MaxDepth) + " deep"})
 	}
 }
 
-// joined reads operands of one operator: an observation for None, else what the
-// next tighter operator joins. Operands in parentheses that need none are taken
-// in, which makes the tree of a pattern canonical.
+// joined reads the operands of one operator. For None it reads an observation. Needless
+// parentheses around an operand are dropped, which makes the tree of a pattern
+// canonical.
 func (p *parser) joined(join Join) *Expr {
 	if join == None {
 		return p.observation()
@@ -160,7 +160,7 @@ func (p *parser) joined(join Join) *Expr {
 		} else {
 			all.Of = append(all.Of, x)
 		}
-		if !p.take(join.token()) {
+		if !p.accept(join.token()) {
 			return all
 		}
 	}
@@ -175,16 +175,16 @@ func (j Join) token() tokenKind {
 func (p *parser) observation() *Expr {
 	x := p.exprs.make()
 	switch {
-	case p.take(tokenOpen):
+	case p.accept(tokenOpen):
 		x.Where, _ = p.comparison()
-		if !p.take(tokenClose) {
+		if !p.accept(tokenClose) {
 			p.expected(`"AND"`, `"OR"`, `"]"`)
 		}
-	case p.take(tokenParen):
-		p.deeper()
+	case p.accept(tokenParen):
+		p.openParenthesis()
 		x = p.joined(FollowedBy)
 		p.depth--
-		if !p.take(tokenParenEnd) {
+		if !p.accept(tokenParenEnd) {
 			p.expected(`"AND"`, `"OR"`, `"FOLLOWEDBY"`, "a qualifier", `")"`)
 		}
 	default:
@@ -201,7 +201,8 @@ func (p *parser) observation() *Expr {
 	return x
 }
 
-// qualifiers reads those after one expression: none of them twice (R-151).
+// qualifiers reads the qualifiers after an expression, of which no kind may occur
+// twice (R-151).
 func (p *parser) qualifiers() (all []Qualifier) {
 	for {
 		var (
@@ -209,16 +210,16 @@ func (p *parser) qualifiers() (all []Qualifier) {
 			word = p.token
 		)
 		switch {
-		case p.take(tokenStart):
+		case p.accept(tokenStart):
 			q.Kind, q.Start = StartStop, p.instant()
-			p.want(tokenStop)
+			p.require(tokenStop)
 			q.Stop = p.instant()
-		case p.take(tokenWithin):
+		case p.accept(tokenWithin):
 			q.Kind, q.Seconds = Within, p.seconds()
-			p.want(tokenSeconds)
-		case p.take(tokenRepeats):
+			p.require(tokenSeconds)
+		case p.accept(tokenRepeats):
 			q.Kind, q.Times = Repeats, p.times()
-			p.want(tokenTimes)
+			p.require(tokenTimes)
 		default:
 			return all
 		}

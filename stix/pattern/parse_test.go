@@ -41,7 +41,7 @@ func parse(t testing.TB, text string, mode pattern.Mode) *pattern.Pattern {
 	return p
 }
 
-// refused parses what must not parse, and returns why.
+// refused parses a pattern that must not parse, and returns the error.
 func refused(t testing.TB, text string, mode pattern.Mode) *pattern.Error {
 	t.Helper()
 	p, err := pattern.Parse(text, mode)
@@ -76,7 +76,7 @@ func TestVerdictsOfTheSpecification(t *testing.T) {
 	}
 }
 
-// An error says where, what was found and what was expected.
+// An error says the place, the text found and the text expected.
 func TestErrorsTellPlaceAndExpectation(t *testing.T) {
 	tests := []struct{ text, want string }{
 		{"", `line 1, column 1: expected "[" or "(", found the end of the pattern`},
@@ -131,7 +131,7 @@ func TestErrorsTellPlaceAndExpectation(t *testing.T) {
 	}
 }
 
-func TestErrorOffsetIsInOctets(t *testing.T) {
+func TestErrorOffsetIsInBytes(t *testing.T) {
 	got := refused(t, "[a:b = 'é'\nAND a:c = ]", pattern.Strict)
 	want := pattern.Error{Rule: "R-150", Offset: 22, Line: 2, Column: 11, Expected: []string{"a constant"}, Found: `"]"`}
 	if !reflect.DeepEqual(*got, want) {
@@ -139,7 +139,7 @@ func TestErrorOffsetIsInOctets(t *testing.T) {
 	}
 }
 
-func TestLenientSaysWhatItTook(t *testing.T) {
+func TestLenientWarnsOfMisspellings(t *testing.T) {
 	p := parse(t, "[a:b == 1 // one\nAND a:c == 2 AND a:d_hex <> h'AB' /* two */]", pattern.Lenient)
 	var got []string
 	for _, w := range p.Warnings {
@@ -194,8 +194,8 @@ func TestConstantThatNoHashEqualsIsAWarning(t *testing.T) {
 	}
 }
 
-// A pattern that is too long, too deep or too wide is refused before it costs
-// anything; one at the limit is not.
+// A pattern that is too long, too deep or too wide is refused at little cost. A
+// pattern at the limit is not.
 func TestPatternsAreBounded(t *testing.T) {
 	nested := func(n int) string {
 		return strings.Repeat("(", n/2) + "[" + strings.Repeat("(", n-n/2) + "a:b=1" + strings.Repeat(")", n-n/2) + "]" + strings.Repeat(")", n/2)

@@ -1,10 +1,9 @@
 package pattern
 
-// along gives every value that a path leads to from one object of obs (§9.7).
-// A step by name goes through a reference into the object referred to. An
-// object reached in several ways counts once for each step, so that references
-// in circles cannot multiply.
-func (obs *Observation) along(path Path, from *observable, m *meter) []any {
+// valuesAt gives every value that a path leads to from one object of obs (§9.7).
+// A step by name follows a reference to the object referred to. In each step an
+// object counts once, so that references in circles cannot multiply.
+func (obs *Observation) valuesAt(path Path, from *observable, m *meter) []any {
 	values := []any{from.members}
 	for i, step := range path.Steps {
 		var (
@@ -53,8 +52,8 @@ func (p Path) lastKey() string {
 	}
 }
 
-// holds tells whether some object of obs satisfies c: the tests of one bracket
-// are all of one object (§9.5).
+// holds tells whether some object of obs satisfies c: one object must satisfy all
+// tests of a bracket (§9.5).
 func (obs *Observation) holds(c *condition, m *meter) bool {
 	for _, o := range obs.objects {
 		if c.holds(obs, o, m) {
@@ -83,7 +82,7 @@ func (c *condition) holds(obs *Observation, o *observable, m *meter) bool {
 	if !m.spend(1) || o.name != c.Test.Path.Type {
 		return false
 	}
-	values := obs.along(c.Test.Path, o, m)
+	values := obs.valuesAt(c.Test.Path, o, m)
 	if c.Test.Op == Exists {
 		return (len(values) > 0) != c.Test.Not
 	}

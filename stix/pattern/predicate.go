@@ -19,20 +19,20 @@ import (
 // predicate is a Test ready to be evaluated on values.
 type predicate struct {
 	*Test
-	key      string // the last of the path
+	key      string // the last key of the path
 	operands []operand
 	like     []rune
 	re       *regexp.Regexp
-	cost     int // of one byte of text, before like and re look at it
+	cost     int // in steps, of matching one byte of text with like or re
 	set      netip.Prefix
 }
 
-// operand is a constant in the forms it is compared in.
+// operand is a constant in the forms in which it is compared.
 type operand struct {
 	Constant
 	number  float64
 	instant stix.Timestamp
-	latin   string // of a string with code points below U+0100 only: these as bytes
+	latin   string // a string of code points below U+0100, as bytes
 	isLatin bool
 }
 
@@ -89,9 +89,9 @@ func (t *predicate) holds(value any, m *meter) bool {
 		s, _ := value.(string)
 		r, ok := parseRange(s)
 		if t.Op == IsSubset {
-			result = ok && within(r, t.set)
+			result = ok && isSubset(r, t.set)
 		} else {
-			result = ok && within(t.set, r)
+			result = ok && isSubset(t.set, r)
 		}
 	case In:
 		for i := range t.operands {
@@ -148,8 +148,8 @@ func (t *predicate) compare(value any, c *operand) (order int, ok bool) {
 	return 0, false
 }
 
-// compareInstants orders timestamps by value, with the digits that an instant
-// does not hold.
+// compareInstants orders timestamps by value, including digits beyond the nanosecond
+//
 func compareInstants(a, b stix.Timestamp) int {
 	rest := func(t stix.Timestamp) string {
 		s := strings.TrimRight(strings.TrimSuffix(t.String(), "Z"), "0")
@@ -176,7 +176,7 @@ func binaryValue(key, value string) (string, bool) {
 	return string(b), err == nil
 }
 
-// text is what LIKE and MATCHES look at: a string in normal form C, or the
+// text is the text that LIKE and MATCHES compare: a string in normal form C, or the
 // bytes of a binary or hex property, each as one character.
 func (t *predicate) text(value any) (string, bool) {
 	s, ok := value.(string)
@@ -192,7 +192,7 @@ func (t *predicate) text(value any) (string, bool) {
 
 // like matches the whole of s with a pattern in which % stands for any run of
 // characters and _ for one. After a mismatch only the last % has to be tried
-// again: what an earlier one could take in, the last one can as well.
+// again: it can match everything that an earlier % could.
 func like(pattern []rune, s string, m *meter) bool {
 	star, retry, i := -1, 0, 0
 	for at := 0; at < len(s) && m.spend(1); {
@@ -218,7 +218,7 @@ func like(pattern []rune, s string, m *meter) bool {
 	return i == len(pattern)
 }
 
-// within tells whether all addresses of a are in b.
-func within(a, b netip.Prefix) bool {
+// isSubset tells whether all addresses of a are in b.
+func isSubset(a, b netip.Prefix) bool {
 	return b.Bits() <= a.Bits() && b.Contains(a.Addr())
 }

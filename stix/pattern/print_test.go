@@ -51,7 +51,7 @@ func TestCanonicalForm(t *testing.T) {
 	}
 }
 
-// same fails unless what p prints parses to what p is.
+// same fails unless the printed pattern parses to p again.
 func same(t interface{ Fatalf(string, ...any) }, p *pattern.Pattern) {
 	text := p.String()
 	again, err := pattern.Parse(text, pattern.Strict)
@@ -180,7 +180,7 @@ func (w writer) expr(depth int) string {
 	return b
 }
 
-// What is printed parses to the same tree, for every pattern there is.
+// Every pattern, printed and parsed again, has the same tree.
 func TestPrintingIsTheInverseOfParsing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		text := writer{t}.expr(3)

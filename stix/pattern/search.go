@@ -6,35 +6,33 @@ import (
 	"sort"
 )
 
-// search looks for observations that satisfy a plan: for each bracket one
-// that its condition holds for, no observation more often than it was seen,
-// and for each a moment of the time it was seen, so that the qualifiers and
-// FOLLOWEDBY hold of those moments.
+// search looks for observations that satisfy a plan. For each bracket it takes an
+// observation that satisfies its condition, and a moment between the first and last
+// time of that observation. The moments must satisfy the qualifiers and FOLLOWEDBY,
+// and no observation may be taken more often than it was seen.
 //
-// Without the bound on how often an observation is taken the problem is easy
-// (see earliest), so a search goes in three steps: earliest without the bound
-// often shows that there is nothing to find; earliest with it, taking greedily,
-// usually finds something; only between the two is every choice tried (see
-// solve).
+// Without that bound the problem is easy (see earliest), so a search has three steps.
+// First, earliest without the bound often shows that there is no solution. Second,
+// greedy earliest with the bound usually finds one. Third, solve tries every choice.
 type search struct {
-	plan    *node
-	slots   [][]slot // by bracket, by first moment
-	free    []int64  // by observation: how often it may still be taken
-	trail   []taking // what is taken, in order
-	moments []int64  // at which a window may have to begin, ascending
-	depth   int      // of solve
-	meter   *meter
+	plan       *node
+	candidates [][]candidate // by bracket, then by first
+	free       []int64       // by observation: how often it may still be taken
+	trail      []taken       // the observations taken so far, in order
+	moments    []int64       // at which a window may have to begin, ascending
+	depth      int           // of solve
+	meter      *meter
 }
 
-// slot is an observation that a condition holds for.
-type slot struct {
+// candidate is an observation that satisfies a condition.
+type candidate struct {
 	observation int
 	first, last int64
-	lastSoFar   int64 // the greatest last of this slot and those before it
+	lastSoFar   int64 // the greatest last of this candidate and those before it
 }
 
-// taking is a decision to use an observation, and how often.
-type taking struct {
+// taken is an observation that is used, and how often.
+type taken struct {
 	observation int
 	times       int64
 }
@@ -42,7 +40,7 @@ type taking struct {
 func newSearch(m *Matcher, observations []*Observation) *search {
 	s := &search{
 		plan: m.root, meter: &meter{m.Budget},
-		slots: make([][]slot, len(m.brackets)), free: make([]int64, len(observations)),
+		candidates: make([][]candidate, len(m.brackets)), free: make([]int64, len(observations)),
 	}
 	for i, o := range observations {
 		s.free[i] = o.count
@@ -52,41 +50,42 @@ func newSearch(m *Matcher, observations []*Observation) *search {
 			if !s.meter.spend(1) {
 				return s
 			}
-			// A slot costs as many steps as bytes: that bounds memory as well.
+			// A candidate costs as many steps as it has bytes, which bounds memory too.
 			if o.holds(c, s.meter) && s.meter.spend(32) {
-				s.slots[i] = append(s.slots[i], slot{observation: j, first: o.first, last: o.last})
+				s.candidates[i] = append(s.candidates[i], candidate{observation: j, first: o.first, last: o.last})
 			}
 		}
 	}
-	s.order(m.root)
+	s.sortCandidates(m.root)
 	return s
 }
 
-// order sorts the slots of each bracket, and leaves out those without a time
-// where a time is needed.
-func (s *search) order(n *node) {
+// sortCandidates sorts the candidates of each bracket. Where a time is needed, those
+// without one are left out.
+func (s *search) sortCandidates(n *node) {
 	for _, operand := range n.of {
-		s.order(operand)
+		s.sortCandidates(operand)
 	}
-	if n.kind != seen {
+	if n.kind != bracketNode {
 		return
 	}
-	slots := s.slots[n.bracket]
+	candidates := s.candidates[n.bracket]
 	if n.timed {
-		slots = slices.DeleteFunc(slots, func(t slot) bool { return t.first == past })
+		candidates = slices.DeleteFunc(candidates, func(t candidate) bool { return t.first == past })
 	}
-	slices.SortStableFunc(slots, func(a, b slot) int { return cmp.Compare(a.first, b.first) })
+	slices.SortStableFunc(candidates, func(a, b candidate) int { return cmp.Compare(a.first, b.first) })
 	last := int64(past)
-	for i := range slots {
-		last = max(last, slots[i].last)
-		slots[i].lastSoFar = last
+	for i := range candidates {
+		last = max(last, candidates[i].last)
+		candidates[i].lastSoFar = last
 	}
-	s.slots[n.bracket] = slots
+	s.candidates[n.bracket] = candidates
 }
 
-// run tells whether the plan can be satisfied; the trail then says how.
+// run tells whether the plan can be satisfied. If so, the trail has the observations
+// that satisfy it.
 func (s *search) run() bool {
-	if s.meter.left < 0 || !s.supplied(s.plan, 1) || s.earliest(s.plan, past, false) == future {
+	if s.meter.left < 0 || !s.hasEnough(s.plan, 1) || s.earliest(s.plan, past, false) == future {
 		return false
 	}
 	if s.earliest(s.plan, past, true) != future {
@@ -98,31 +97,32 @@ func (s *search) run() bool {
 	return s.solve(s.plan, past, future-1, func(int64) bool { return true })
 }
 
-// supplied tells whether each bracket that cannot be avoided has as many
-// observations as times copies of the plan need.
-func (s *search) supplied(n *node, times int64) bool {
+// hasEnough tells whether each bracket has enough observations for so many copies of
+// the plan. Of an OR, one operand must have them.
+func (s *search) hasEnough(n *node, times int64) bool {
 	switch n.kind {
-	case seen:
+	case bracketNode:
 		var sum int64
-		for _, t := range s.slots[n.bracket] {
+		for _, t := range s.candidates[n.bracket] {
 			sum += s.free[t.observation]
 		}
 		return sum >= times
-	case oneOf:
-		return slices.ContainsFunc(n.of, func(operand *node) bool { return s.supplied(operand, 1) })
-	case repeated:
+	case orNode:
+		return slices.ContainsFunc(n.of, func(operand *node) bool { return s.hasEnough(operand, 1) })
+	case repeatsNode:
 		if times > future/n.times {
 			return false
 		}
 		times *= n.times
 	}
-	return !slices.ContainsFunc(n.of, func(operand *node) bool { return !s.supplied(operand, times) })
+	return !slices.ContainsFunc(n.of, func(operand *node) bool { return !s.hasEnough(operand, times) })
 }
 
-// take uses an observation; undo gives back all that was taken since mark.
+// take uses an observation so many times. undo releases all observations taken since
+// the trail had the length mark.
 func (s *search) take(observation int, times int64) {
 	s.free[observation] -= times
-	s.trail = append(s.trail, taking{observation, times})
+	s.trail = append(s.trail, taken{observation, times})
 }
 
 func (s *search) undo(mark int) {
@@ -132,61 +132,60 @@ func (s *search) undo(mark int) {
 	s.trail = s.trail[:mark]
 }
 
-// from gives the slots of a bracket that can be at or after a moment: those
-// before are all over by then.
-func (s *search) from(n *node, moment int64) []slot {
-	slots := s.slots[n.bracket]
-	return slots[sort.Search(len(slots), func(i int) bool { return slots[i].lastSoFar >= moment }):]
+// candidatesFrom is the candidates of a bracket without those at its beginning that all
+// ended before the moment.
+func (s *search) candidatesFrom(n *node, moment int64) []candidate {
+	candidates := s.candidates[n.bracket]
+	return candidates[sort.Search(len(candidates), func(i int) bool { return candidates[i].lastSoFar >= moment }):]
 }
 
-// earliest is the earliest moment at which n can be complete if nothing in it
-// is before the moment from, or future if it cannot be. To be complete early
-// is all that anything else can ask of n, so each operator is a line of
-// arithmetic on what its operands answer.
+// earliest is the earliest moment at which n can be complete if all of it is at or
+// after the moment from; future if it cannot be complete. An early end is always the
+// best for the rest of the plan, so each operator is computed from the results of its
+// operands.
 //
-// With greedy it also takes the observations that it settles on, so that they
-// are missing elsewhere: what it finds is then a solution, but it may miss
-// one. Without, an observation may be used any number of times: the answer is
-// then never too late.
+// If greedy, it also takes the observations that it chooses. Its result is then a
+// solution, but it may miss one that exists. Otherwise an observation may be used any
+// number of times, and the result is never too late.
 func (s *search) earliest(n *node, from int64, greedy bool) int64 {
 	if !s.meter.spend(4) {
 		return future
 	}
 	mark, end := len(s.trail), from
 	switch n.kind {
-	case seen:
+	case bracketNode:
 		return s.nth(n, 1, from, greedy)
-	case all:
+	case andNode:
 		for _, operand := range n.of {
 			if end = max(end, s.earliest(operand, from, greedy)); end == future {
 				break
 			}
 		}
-	case inTurn:
+	case followedByNode:
 		for _, operand := range n.of {
 			if end = s.earliest(operand, end, greedy); end == future {
 				break
 			}
 		}
-	case oneOf:
-		end = s.soonest(n, from, greedy)
-	case between:
+	case orNode:
+		end = s.earliestOr(n, from, greedy)
+	case startStopNode:
 		if end = s.earliest(n.of[0], max(from, n.start), greedy); end > n.stop {
 			end = future
 		}
-	case inside:
+	case withinNode:
 		for {
 			end = s.earliest(n.of[0], from, greedy)
 			if end == future || end <= add(from, n.length) {
 				break
 			}
-			// Whatever begins before this is not complete in time either, since
-			// nothing that begins later is complete sooner.
+			// A window that begins before this moment is too short as well: beginning
+			// later never ends sooner.
 			s.undo(mark)
 			from = add(end, -n.length)
 		}
-	case repeated:
-		if n.of[0].kind == seen {
+	case repeatsNode:
+		if n.of[0].kind == bracketNode {
 			return s.nth(n.of[0], n.times, from, greedy)
 		}
 		for i := int64(0); i < n.times && end != future; i++ {
@@ -202,10 +201,10 @@ func (s *search) earliest(n *node, from int64, greedy bool) int64 {
 	return end
 }
 
-// nth is the moment at which a bracket has been seen that many times.
+// nth is the moment at which a bracket has matched that many times.
 func (s *search) nth(n *node, times, from int64, greedy bool) int64 {
 	mark := len(s.trail)
-	for _, t := range s.from(n, from) {
+	for _, t := range s.candidatesFrom(n, from) {
 		if !s.meter.spend(1) {
 			break
 		}
@@ -224,9 +223,9 @@ func (s *search) nth(n *node, times, from int64, greedy bool) int64 {
 	return future
 }
 
-// soonest is earliest of an OR: of the operand that can be complete first, or,
-// if that one proves not to be possible, of the next.
-func (s *search) soonest(n *node, from int64, greedy bool) int64 {
+// earliestOr is earliest for an OR. It tries the operand that can be complete first,
+// and the next one if that proves impossible.
+func (s *search) earliestOr(n *node, from int64, greedy bool) int64 {
 	ends := make([]int64, len(n.of))
 	order := make([]int, len(n.of))
 	for i, operand := range n.of {

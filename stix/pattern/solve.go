@@ -5,10 +5,9 @@ import "slices"
 // maxSolveDepth bounds the stack of solve.
 const maxSolveDepth = 20_000
 
-// solve tries every way to satisfy n between two moments, and calls next with
-// the moment at which it is complete, until next returns true: that is the
-// answer. In each way all moments are as early as possible, which leaves most
-// room to what follows.
+// solve tries every way to satisfy n between two moments. For each it calls next with
+// the moment at which n is complete, and it returns true as soon as next does. All
+// moments are as early as possible, which leaves the rest of the plan the most time.
 func (s *search) solve(n *node, from, to int64, next func(end int64) bool) bool {
 	if s.depth++; s.depth > maxSolveDepth {
 		s.meter.left = -1
@@ -18,30 +17,30 @@ func (s *search) solve(n *node, from, to int64, next func(end int64) bool) bool 
 		return false
 	}
 	switch n.kind {
-	case seen:
-		return s.choose(s.from(n, from), 1, from, from, to, next)
-	case all:
+	case bracketNode:
+		return s.choose(s.candidatesFrom(n, from), 1, from, from, to, next)
+	case andNode:
 		return s.solveAll(n.of, from, from, to, next)
-	case inTurn:
-		return s.solveInTurn(n.of, from, to, next)
-	case oneOf:
+	case followedByNode:
+		return s.solveFollowedBy(n.of, from, to, next)
+	case orNode:
 		return slices.ContainsFunc(n.of, func(operand *node) bool { return s.solve(operand, from, to, next) })
-	case between:
+	case startStopNode:
 		return s.solve(n.of[0], max(from, n.start), min(to, n.stop), next)
-	case inside:
-		return s.solveInside(n, from, to, next)
+	case withinNode:
+		return s.solveWithin(n, from, to, next)
 	default:
-		if n.of[0].kind == seen {
-			return s.choose(s.from(n.of[0], from), n.times, from, from, to, next)
+		if n.of[0].kind == bracketNode {
+			return s.choose(s.candidatesFrom(n.of[0], from), n.times, from, from, to, next)
 		}
 		return s.solveRepeated(n.of[0], n.times, from, from, to, next)
 	}
 }
 
-// choose takes observations from slots until there are enough of them. Of one
-// observation it takes first as many as it can; the order in which
-// observations are taken makes no difference, so it is always that of slots.
-func (s *search) choose(slots []slot, times, from, end, to int64, next func(int64) bool) bool {
+// choose takes observations from candidates until there are enough of them. It first
+// takes each observation as often as possible. The order in which observations are
+// taken makes no difference, so it is always the order of candidates.
+func (s *search) choose(candidates []candidate, times, from, end, to int64, next func(int64) bool) bool {
 	if times == 0 {
 		return next(end)
 	}
@@ -49,17 +48,17 @@ func (s *search) choose(slots []slot, times, from, end, to int64, next func(int6
 		s.meter.left = -1
 	}
 	defer func() { s.depth-- }()
-	var left int64 // what the slots not yet passed can give
-	for _, t := range slots {
+	var left int64 // the number that the candidates from here on can give
+	for _, t := range candidates {
 		if t.last >= from && t.first <= to {
 			left += s.free[t.observation]
 		}
 	}
-	if !s.meter.spend(len(slots)) {
+	if !s.meter.spend(len(candidates)) {
 		return false
 	}
 	mark := len(s.trail)
-	for i, t := range slots {
+	for i, t := range candidates {
 		if t.first > to || left < times {
 			return false
 		}
@@ -72,7 +71,7 @@ func (s *search) choose(slots []slot, times, from, end, to int64, next func(int6
 				return false
 			}
 			s.take(t.observation, k)
-			if s.choose(slots[i+1:], times-k, from, max(end, t.first), to, next) {
+			if s.choose(candidates[i+1:], times-k, from, max(end, t.first), to, next) {
 				return true
 			}
 			s.undo(mark)
@@ -81,13 +80,13 @@ func (s *search) choose(slots []slot, times, from, end, to int64, next func(int6
 	return false
 }
 
-// solveAll solves operands of AND that are left, given when those before are
-// complete.
+// solveAll solves the remaining operands of AND. end is the moment at which those
+// before are complete.
 func (s *search) solveAll(left []*node, from, end, to int64, next func(int64) bool) bool {
 	if len(left) == 0 {
 		return next(end)
 	}
-	// What has been taken may have made one of the others impossible.
+	// The observations taken so far may have made another operand impossible.
 	for _, operand := range left[1:] {
 		if s.earliest(operand, from, false) > to {
 			return false
@@ -98,12 +97,12 @@ func (s *search) solveAll(left []*node, from, end, to int64, next func(int64) bo
 	})
 }
 
-func (s *search) solveInTurn(left []*node, from, to int64, next func(int64) bool) bool {
+func (s *search) solveFollowedBy(left []*node, from, to int64, next func(int64) bool) bool {
 	if len(left) == 0 {
 		return next(from)
 	}
 	return s.solve(left[0], from, to, func(end int64) bool {
-		return s.solveInTurn(left[1:], end, to, next)
+		return s.solveFollowedBy(left[1:], end, to, next)
 	})
 }
 
@@ -116,8 +115,8 @@ func (s *search) solveRepeated(n *node, times, from, end, to int64, next func(in
 	})
 }
 
-// solveInside tries each moment at which the window may have to begin.
-func (s *search) solveInside(n *node, from, to int64, next func(int64) bool) bool {
+// solveWithin tries each moment at which the window may have to begin.
+func (s *search) solveWithin(n *node, from, to int64, next func(int64) bool) bool {
 	for {
 		end := s.earliest(n.of[0], from, false)
 		if end > to || !s.meter.spend(4) {
@@ -138,20 +137,20 @@ func (s *search) solveInside(n *node, from, to int64, next func(int64) bool) boo
 	}
 }
 
-// collectMoments finds the moments at which a window may have to begin, beside
-// the first one possible. Given any solution, all that is in the window can be
-// moved together to a later moment, no further than its end and not over the
-// last moment of any part; what then stands at the beginning is at its last
-// moment, or all is at one moment, which is the first moment of some part.
+// collectMoments finds the moments at which a window may have to begin, beside the
+// first possible one. In any solution, the moments inside a window can be moved
+// later, up to its end, as long as none passes the last time of its observation. After
+// that, either the earliest moment is the last time of its observation, or all moments
+// are equal to the first time of some observation.
 func (s *search) collectMoments(n *node) {
 	switch n.kind {
-	case seen:
-		for _, t := range s.slots[n.bracket] {
+	case bracketNode:
+		for _, t := range s.candidates[n.bracket] {
 			if t.first != past {
 				s.moments = append(s.moments, t.first, t.last)
 			}
 		}
-	case between:
+	case startStopNode:
 		s.moments = append(s.moments, n.start, n.stop)
 	}
 	for _, operand := range n.of {

@@ -170,14 +170,14 @@ func TestObservations(t *testing.T) {
 	}
 }
 
-// taken is an observation in a solution, at a moment of its time.
+// taken is an observation in a solution, at one moment of its time.
 type taken struct {
 	observation int
 	moment      float64 // in seconds after noon
 }
 
-// oracle matches by trying everything: half a second is fine enough, since all
-// times and windows are whole seconds.
+// oracle matches by trying every moment in steps of half a second, which is enough,
+// since all times and windows are whole seconds.
 type oracle struct {
 	names       []string
 	first, last []int // -1: not known
