@@ -130,7 +130,9 @@ func checkUpgraded(t *testing.T, before, after stix.Object) {
 // faults are the errors of an object, a line each.
 func faults(raw string, policy validate.Policy) (list []string) {
 	for _, f := range validate.Object([]byte(raw), policy).Errors() {
-		list = append(list, f.String())
+		if f.Rule != "R-038" { // which version an object was taken for is no error of its own
+			list = append(list, f.String())
+		}
 	}
 	return list
 }
