@@ -8,9 +8,9 @@ import (
 	"comity/taxii/agreement"
 )
 
-// Admits tells why the flow does not take an object whatever its label, and the
-// article behind it; both "" if it does. Markings, extension definitions and
-// language content are always taken.
+// Admits gives the reason why the flow refuses an object whatever its label, and the
+// article behind it; both are "" if it admits the object. Marking definitions, extension
+// definitions and language content are always admitted.
 func (c *Collection) Admits(o *stix.Object) (reason, by string) {
 	t, class := &c.Terms, o.Class()
 	switch {
@@ -23,9 +23,9 @@ func (c *Collection) Admits(o *stix.Object) (reason, by string) {
 	case !slices.Contains(t.STIXVersions, o.Spec):
 		return c.refuse("stix_versions", "STIX %s is not taken in flow %s", o.Spec, c.Flow)
 	case t.Types != nil && !slices.Contains(t.Types, o.Type):
-		return c.refuse("object_types", "type %s not in flow %s%s", o.Type, c.Flow, meant(o.Type))
+		return c.refuse("object_types", "type %s not in flow %s%s", o.Type, c.Flow, suggestion(o.Type))
 	case t.UnknownTypes == agreement.Reject && stix.ClassOf(o.Type) == stix.Custom:
-		return c.refuse("unknown_types", "type %s is not of STIX 2.1, and flow %s takes no others%s", o.Type, c.Flow, meant(o.Type))
+		return c.refuse("unknown_types", "type %s is not of STIX 2.1, and flow %s takes no others%s", o.Type, c.Flow, suggestion(o.Type))
 	}
 	for _, property := range t.Require {
 		if mayHave(o.Type, class, property) && !o.Has(property) {
@@ -35,8 +35,8 @@ func (c *Collection) Admits(o *stix.Object) (reason, by string) {
 	return "", ""
 }
 
-// meant suggests the type that may have been mistyped, as the end of a reason.
-func meant(typeName string) string {
+// suggestion names the type that may have been mistyped, as the end of a reason.
+func suggestion(typeName string) string {
 	nearest := stix.Nearest(typeName, stix.Types())
 	if nearest == "" || nearest == typeName {
 		return ""
@@ -44,16 +44,16 @@ func meant(typeName string) string {
 	return "; did you mean " + nearest + "?"
 }
 
-// refuse is the reason for a refusal, and the clause behind that term of the
-// flow which it begins with. The clause alone quotes nothing of what was sent.
+// refuse gives the reason for a refusal, and the clause behind the term. The reason begins
+// with the clause. Unlike the reason, the clause never quotes the object.
 func (c *Collection) refuse(term, format string, args ...any) (reason, by string) {
 	by = c.Cite(term)
 	return by + ": " + fmt.Sprintf(format, args...), by
 }
 
-// Cite names the clause behind a term, by its key in agreement.Terms.By, as
-// "article 4" or, of another agreement than the collection's own, "article 4 of
-// dea-x"; the flow's own article where a default stands there.
+// Cite names the clause behind a term, which goes by its key in agreement.Terms.By:
+// "article 4", or "article 4 of dea-x" if it is in another agreement than the
+// collection's own. For a default it is the article on the flow.
 func (c *Collection) Cite(term string) string {
 	switch by := c.Terms.By[term]; by.Agreement {
 	case "":
@@ -65,9 +65,9 @@ func (c *Collection) Cite(term string) string {
 	}
 }
 
-// mayHave tells whether objects of that type can have a property that a flow
-// requires. A property that this version does not know is required of every
-// object. tlp is no property: Labels sees to it.
+// mayHave tells whether objects of that type can have a property that a flow requires. A
+// property that this version does not know is required of every object. tlp is not a
+// property: Labels checks it.
 func mayHave(typeName string, class stix.Class, property string) bool {
 	switch property {
 	case "created_by_ref":

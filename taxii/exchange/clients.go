@@ -7,6 +7,6 @@ var (
 	emptyList = map[string]bool{"elastic": true, "ibm": true, "kaspersky": true, "opencti": true, "xsoar": true}
 )
 
-// EmptyList tells whether the account's client needs an empty envelope spelled
+// EmptyList tells whether the account's client needs an empty envelope to be
 // {"more":false,"objects":[]}.
 func (p Principal) EmptyList() bool { return emptyList[p.For] }

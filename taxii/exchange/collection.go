@@ -13,7 +13,7 @@ import (
 	"comity/taxii/agreement"
 )
 
-// Collection is one collection as an edition of an agreement makes it.
+// Collection is one collection of one edition of an agreement.
 type Collection struct {
 	ID          uuid.UUID
 	Alias       string
@@ -26,14 +26,14 @@ type Collection struct {
 	Terms       agreement.Terms
 	Default     Actions     // barred for objects without a PAP or IEP marking
 	From, Until time.Time   // in force from From, exclusive of Until
-	Article     string      // that opens the flow
-	Held        []uuid.UUID // the collections that count against the same quota of objects
+	Article     string      // the article on the flow
+	Held        []uuid.UUID // the collections that share its quota objects_held
 
 	lifecycle *lifecycle
 	edition   *edition
 	windUp    bool              // open during the wind-up too
-	parent    string            // agreement whose end closes the collection too, "" if none
-	under     map[string]string // organisation -> agreement it takes part under
+	parent    string            // another agreement whose end closes the collection, "" if there is none
+	under     map[string]string // by organisation: the agreement that it takes part under
 	shares    []share
 }
 
@@ -43,11 +43,12 @@ type share struct {
 	letter      *lifecycle
 	edition     *edition
 	terms       agreement.Terms
-	types       []string // nil: all the collection has
+	types       []string // nil: all types of the collection
 }
 
-// wider orders the shares of one reader, the widest first: the first one in force counts.
-func (s share) wider(t share) int {
+// compareWidth orders the shares of one reader, the widest first: the first one in force
+// counts.
+func (s share) compareWidth(t share) int {
 	all := func(types []string) int { return min(len(types), 1) }
 	return cmp.Or(-cmp.Compare(s.terms.Max, t.terms.Max), all(s.types)-all(t.types), strings.Compare(s.edition.text.ID, t.edition.text.ID))
 }
@@ -55,10 +56,10 @@ func (s share) wider(t share) int {
 // Shared tells whether any reader letter opens the collection, at any time.
 func (c *Collection) Shared() bool { return len(c.shares) > 0 }
 
-// current tells whether the edition of the collection counts at that time.
-func (c *Collection) current(now time.Time) bool { return c.lifecycle.at(now) == c.edition }
+// current tells whether the collection's edition is the one in force at that time.
+func (c *Collection) current(now time.Time) bool { return c.lifecycle.editionAt(now) == c.edition }
 
-// participant is the organisation that the collection's own parent binds.
+// participant is the organisation that takes part under the collection's parent.
 func (c *Collection) participant() string {
 	if c.under[c.Participant] == c.parent {
 		return c.Participant
@@ -66,7 +67,7 @@ func (c *Collection) participant() string {
 	return c.Writer
 }
 
-// expand makes the collections of all editions and indexes them.
+// expand adds the collections of all editions and indexes them.
 func (p *Policy) expand() {
 	for _, s := range p.agreements {
 		for _, e := range s.editions {
@@ -86,10 +87,10 @@ func (p *Policy) expand() {
 		}
 	}
 	for _, c := range p.collections {
-		slices.SortFunc(c.shares, share.wider)
+		slices.SortFunc(c.shares, share.compareWidth)
 	}
 	quotas := map[string][]uuid.UUID{}
-	held := func(c *Collection) string { return c.Terms.By["objects_held"].Agreement + "/" + c.Writer }
+	quotaKey := func(c *Collection) string { return c.Terms.By["objects_held"].Agreement + "/" + c.Writer }
 	for _, c := range p.collections {
 		p.byName[c.ID.String()] = append(p.byName[c.ID.String()], c)
 		p.byName[c.Alias] = append(p.byName[c.Alias], c)
@@ -100,23 +101,23 @@ func (p *Policy) expand() {
 		for _, s := range c.shares {
 			p.index(s.org, c)
 		}
-		if ids := quotas[held(c)]; !slices.Contains(ids, c.ID) {
-			quotas[held(c)] = append(ids, c.ID)
+		if ids := quotas[quotaKey(c)]; !slices.Contains(ids, c.ID) {
+			quotas[quotaKey(c)] = append(ids, c.ID)
 		}
 	}
 	for _, c := range p.collections {
-		c.Held = quotas[held(c)]
+		c.Held = quotas[quotaKey(c)]
 	}
 }
 
-// index notes that an organisation writes or reads a collection.
+// index adds a collection to those that an organisation writes or reads.
 func (p *Policy) index(org string, c *Collection) {
 	if list := p.byOrg[org]; len(list) == 0 || list[len(list)-1] != c {
 		p.byOrg[org] = append(list, c)
 	}
 }
 
-// add makes a collection.
+// add adds one collection of an edition.
 func (p *Policy) add(s *lifecycle, e *edition, from agreement.Collection) {
 	text := e.text
 	c := &Collection{
@@ -157,7 +158,8 @@ func (p *Policy) add(s *lifecycle, e *edition, from agreement.Collection) {
 	p.collections = append(p.collections, c)
 }
 
-// latestSigned is the text that a child agreement takes its terms from.
+// latestSigned is the text that child agreements take their terms from: the one signed
+// last, or the latest while none is signed.
 func (s *lifecycle) latestSigned() *agreement.Agreement {
 	if n := len(s.editions); n > 0 {
 		return s.editions[n-1].text
@@ -165,21 +167,21 @@ func (s *lifecycle) latestSigned() *agreement.Agreement {
 	return s.latest
 }
 
-// share opens the collections that a reader letter names to its readers.
+// share opens collections to the readers of a reader letter.
 func (p *Policy) share(letter *lifecycle, e *edition) {
 	for _, id := range e.text.Parents() {
 		parent := p.agreements[id]
 		if parent == nil {
 			continue
 		}
-		for _, pe := range parent.editions {
-			for _, opened := range e.text.Shared(pe.text) {
-				i := slices.IndexFunc(pe.collections, func(c *Collection) bool { return c.Alias == opened.Alias })
+		for _, parentEdition := range parent.editions {
+			for _, opened := range e.text.Shared(parentEdition.text) {
+				i := slices.IndexFunc(parentEdition.collections, func(c *Collection) bool { return c.Alias == opened.Alias })
 				if i < 0 {
 					continue
 				}
-				c := pe.collections[i]
-				terms := e.text.Terms(c.Flow, pe.text)
+				c := parentEdition.collections[i]
+				terms := e.text.Terms(c.Flow, parentEdition.text)
 				for _, org := range opened.Readers {
 					c.shares = append(c.shares, share{
 						org: org, bureau: bureauOf(e.text, c), letter: letter, edition: e,
@@ -191,7 +193,7 @@ func (p *Policy) share(letter *lifecycle, e *edition) {
 	}
 }
 
-// bureauOf is the party of a letter that reads the collection.
+// bureauOf is the party of a letter that reads the collection, "" if none does.
 func bureauOf(letter *agreement.Agreement, c *Collection) string {
 	for _, party := range letter.Parties {
 		if slices.Contains(c.Readers, party.Org) {
@@ -201,8 +203,8 @@ func bureauOf(letter *agreement.Agreement, c *Collection) string {
 	return ""
 }
 
-// narrower is types, with those that are always admitted, or nil if it leaves out none of
-// all. nil stands for every type.
+// narrower is types, with the types that are always admitted, or nil if it contains all.
+// nil stands for every type.
 func narrower(types, all []string) []string {
 	if types == nil {
 		return nil

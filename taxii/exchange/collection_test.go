@@ -65,7 +65,7 @@ func TestCollectionsSayWhatTheirAgreementSays(t *testing.T) {
 	for _, c := range p.Collections(inForce) {
 		got[c.Alias] = append([]string{c.Agreement, c.Flow, c.Participant, c.Article, c.Writer}, c.Readers...)
 		if c.Title == "" || strings.ContainsAny(c.Title, ".,") || titles[strings.ToLower(c.Title)] {
-			t.Errorf("title %q: C-04 and C-05 want it unique, without dots and commas", c.Title)
+			t.Errorf("title %q: clients need it unique, without dots and commas", c.Title)
 		}
 		titles[strings.ToLower(c.Title)] = true
 	}

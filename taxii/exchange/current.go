@@ -8,15 +8,15 @@ import (
 	"sync/atomic"
 )
 
-// Source is where the directory comes from: the store. Generation changes
-// whenever the directory does, and Directory gives a copy with its generation.
+// Source provides the directory; the store is one. Generation changes whenever the
+// directory does, and Directory gives a copy with its generation.
 type Source interface {
 	Generation(ctx context.Context) (uint64, error)
 	Directory(ctx context.Context) (*Directory, uint64, error)
 }
 
-// Current holds the newest directory and its policy for everybody in the process
-// that asks for them. It is safe for concurrent use.
+// Current holds the newest directory and its policy for the whole process. It is safe
+// for concurrent use.
 type Current struct {
 	source Source
 
@@ -38,9 +38,9 @@ type Snapshot struct {
 	certificates map[string]*Account          // by SHA-256, hexadecimal
 }
 
-// Snapshot is that of the newest generation, which is read if it has moved, so
-// that what was revoked is gone at once. Internal if a deposited agreement can no
-// longer be read.
+// Snapshot is the snapshot of the newest generation. It reads the source if the
+// generation has changed, so that a revocation works at once. Internal if a deposited
+// agreement can no longer be read.
 func (c *Current) Snapshot(ctx context.Context) (*Snapshot, error) {
 	generation, err := c.source.Generation(ctx)
 	if err != nil {
@@ -51,19 +51,19 @@ func (c *Current) Snapshot(ctx context.Context) (*Snapshot, error) {
 	}
 	c.reading.Lock()
 	defer c.reading.Unlock()
-	before := c.newest.Load()
-	if before != nil && before.Generation == generation {
-		return before, nil
+	previous := c.newest.Load()
+	if previous != nil && previous.Generation == generation {
+		return previous, nil
 	}
 	s := &Snapshot{}
 	if s.Directory, s.Generation, err = c.source.Directory(ctx); err != nil {
 		return nil, err
 	}
-	known := &Policy{}
-	if before != nil {
-		known = before.Policy
+	policy := &Policy{}
+	if previous != nil {
+		policy = previous.Policy
 	}
-	if s.Policy, err = known.Renew(s.Directory); err != nil {
+	if s.Policy, err = policy.Renew(s.Directory); err != nil {
 		return nil, err
 	}
 	s.index()
@@ -71,7 +71,7 @@ func (c *Current) Snapshot(ctx context.Context) (*Snapshot, error) {
 	return s, nil
 }
 
-// index makes the credentials of the directory ready for look-ups.
+// index fills the maps of credentials.
 func (s *Snapshot) index() {
 	s.tokens, s.certificates = map[[sha256.Size]byte]*Token{}, map[string]*Account{}
 	for _, t := range s.Directory.Tokens {
@@ -87,7 +87,7 @@ func (s *Snapshot) index() {
 	}
 }
 
-// Token finds the token of that SHA-256, usable or not; nil if there is none.
+// Token finds the token with that SHA-256, usable or not; nil if there is none.
 func (s *Snapshot) Token(digest [sha256.Size]byte) *Token { return s.tokens[digest] }
 
 // CertificateHolder finds the account that a client certificate of that SHA-256,

@@ -15,16 +15,16 @@ import (
 	"comity/taxii"
 )
 
-// Directory is everything the operator keeps: the centre, who takes part, with
-// which credentials, under which agreements. The store loads and saves it as a
-// whole; its methods keep it consistent.
+// Directory is the data that the operator keeps: the centre, the organisations, their
+// accounts and tokens, and the agreements. The store loads and saves it as a whole; its
+// methods keep it consistent.
 type Directory struct {
 	Centre        Centre
 	Organisations map[string]*Organisation // by id
 	Accounts      map[string]*Account      // by "org/name"
 	Tokens        map[string]*Token        // by id
 	Agreements    map[string]*Deposit      // by id of the agreement
-	Shut          map[string]time.Time     // ids of collections that take no more, since when
+	Shut          map[string]time.Time     // ids of collections that are closed to pushes, since when
 }
 
 // Centre is the international body that this data folder serves.
@@ -40,10 +40,10 @@ type Organisation struct {
 	Name      string    `json:"name"`
 	Country   string    `json:"country"` // ISO 3166-1 alpha-2
 	Parent    string    `json:"parent,omitempty"`
-	Contact   string    `json:"contact,omitempty"`  // whom to ask about what it publishes
-	Key       string    `json:"key,omitempty"`      // "ed25519:" and base64: what its agreements are signed with
+	Contact   string    `json:"contact,omitempty"`  // for questions about its reports
+	Key       string    `json:"key,omitempty"`      // "ed25519:" and base64: for its signatures under agreements
 	Identity  string    `json:"identity,omitempty"` // STIX identity
-	Suspended bool      `json:"suspended"`          // has no grants until reinstated
+	Suspended bool      `json:"suspended"`          // it has no grants until reinstated
 	Added     time.Time `json:"added"`
 }
 
@@ -65,7 +65,7 @@ type Account struct {
 // ID is "org/name".
 func (a *Account) ID() string { return a.Org + "/" + a.Name }
 
-// Principal is the account as a caller that has proved to be it.
+// Principal is the caller that has authenticated as the account.
 func (a *Account) Principal() Principal {
 	return Principal{Account: a.ID(), Org: a.Org, Person: a.Person, Purposes: a.Purposes, Action: a.Action, For: a.For}
 }
@@ -92,17 +92,17 @@ type Token struct {
 	Added   time.Time  `json:"added"`
 }
 
-// Usable tells whether the token opens anything at that time.
+// Usable tells whether the token authenticates its account at that time.
 func (t *Token) Usable(now time.Time) bool {
 	return !t.Revoked && (t.Expires == nil || now.Before(*t.Expires))
 }
 
-// Deposit is an agreement with everything the parties did about it.
+// Deposit is an agreement with its versions and the acts on it.
 type Deposit struct {
 	ID        string    `json:"id"`
 	Versions  []Version `json:"versions"`       // in the order deposited, one at least
 	Acts      []Act     `json:"acts,omitempty"` // in order of time
-	Announced State     `json:"told,omitempty"` // the last state that was announced to its members
+	Announced State     `json:"told,omitempty"` // the last state that its members were notified of
 }
 
 // Version is one version of an agreement, its file as it was deposited, byte
@@ -116,7 +116,7 @@ type Version struct {
 	Signed    *time.Time `json:"signed,omitempty"` // when the last signature came, or was waived; nil while it waits
 }
 
-// ActKind is what a party or the centre can do to an agreement in its life.
+// ActKind is the kind of an act on an agreement.
 type ActKind string
 
 // The acts on an agreement.
@@ -124,11 +124,11 @@ const (
 	Suspend   ActKind = "suspend"   // flows stop at once
 	Reinstate ActKind = "reinstate" // ends a suspension or, with a party, its withdrawal
 	End       ActKind = "end"       // before its term is over; the wind-up begins
-	Withdraw  ActKind = "withdraw"  // one party leaves, and its data goes
+	Withdraw  ActKind = "withdraw"  // one party leaves, and its data is removed
 )
 
-// UnmarshalText implements encoding.TextUnmarshaler. It refuses an act that it does
-// not know: without it, an agreement would seem to be in force that is not.
+// UnmarshalText implements encoding.TextUnmarshaler. It refuses an unknown act: if the
+// act were ignored, an agreement that it stopped would seem to be in force.
 func (k *ActKind) UnmarshalText(b []byte) error {
 	switch kind := ActKind(b); kind {
 	case Suspend, Reinstate, End, Withdraw:
@@ -142,7 +142,7 @@ func (k *ActKind) UnmarshalText(b []byte) error {
 type Act struct {
 	Kind   ActKind   `json:"kind"`
 	At     time.Time `json:"at"`
-	Party  string    `json:"party,omitempty"` // that withdraws, or is let back in
+	Party  string    `json:"party,omitempty"` // the party that withdraws or is let back in
 	Reason string    `json:"reason"`
 }
 
@@ -158,8 +158,8 @@ var (
 	sha256Form = regexp.MustCompile(`^[0-9a-f]{64}$`)
 )
 
-// AddOrganisation takes a new organisation. It is Invalid if a field is not of
-// its form, NotFound if there is no such parent, Conflict if the id is taken.
+// AddOrganisation takes a new organisation. It is Invalid if a field has a
+// wrong form, NotFound if there is no such parent, Conflict if the id is taken.
 func (d *Directory) AddOrganisation(o Organisation) error {
 	if err := d.checkOrganisation(&o); err != nil {
 		return err
@@ -184,7 +184,7 @@ func (d *Directory) EditOrganisation(o Organisation) error {
 	return nil
 }
 
-// checkOrganisation finds what is not of its form.
+// checkOrganisation finds the first field with a wrong form.
 func (d *Directory) checkOrganisation(o *Organisation) error {
 	switch {
 	case !orgForm.MatchString(o.ID) || len(o.ID) > 60:
@@ -209,12 +209,12 @@ func (d *Directory) checkOrganisation(o *Organisation) error {
 	return nil
 }
 
-// withdrawnCountries are codes that the library knows and ISO 3166-1 does not have
-// any more.
+// withdrawnCountries are codes that the library knows and that ISO 3166-1 has
+// withdrawn.
 var withdrawnCountries = []string{"AN", "CS", "NT", "SU", "YU"}
 
 // isCountry tells whether s is one of the 249 codes of ISO 3166-1. A code without
-// a number in UN M49 is reserved for something else than a country.
+// a number in UN M49 does not stand for a country.
 func isCountry(s string) bool {
 	region, err := language.ParseRegion(s)
 	return err == nil && region.String() == s && region.IsCountry() && region.Canonicalize() == region &&
@@ -242,7 +242,7 @@ func (d *Directory) Organisation(id string) (*Organisation, error) {
 }
 
 // AddAccount takes a new account. Without purposes it gets all, without action
-// search. It is Invalid if a field is not of its form, NotFound if there is no
+// search. It is Invalid if a field has a wrong form, NotFound if there is no
 // such organisation, Conflict if the name is taken.
 func (d *Directory) AddAccount(a Account) error {
 	if len(a.Purposes) == 0 {
@@ -274,7 +274,7 @@ func (d *Directory) EditAccount(a Account) error {
 	return nil
 }
 
-// checkAccount finds what is not of its form.
+// checkAccount finds the first field with a wrong form.
 func (d *Directory) checkAccount(a *Account) error {
 	for _, p := range a.Purposes {
 		if !slices.Contains(Purposes, p) {

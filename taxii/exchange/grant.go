@@ -33,9 +33,9 @@ type Grant struct {
 	delete     bool
 }
 
-// Operator is the grant of upkeep on one collection: everything, on nobody's
-// behalf, past its retention too. It is for the operator's commands and for what
-// the centre does of its own accord, never for a request.
+// Operator is a grant of every right on one collection, expired objects included, on
+// behalf of no account. It is for the operator's commands and for acts of the centre
+// itself, never for a request.
 func Operator(collection uuid.UUID) Grant {
 	return Grant{id: collection, write: true, delete: true, view: View{Reads: true, Own: true, Ceiling: stix.Red}}
 }
@@ -43,7 +43,7 @@ func Operator(collection uuid.UUID) Grant {
 // ID is the collection's id.
 func (g Grant) ID() uuid.UUID { return g.id }
 
-// Collection is what the grant is about; nil for an operator's.
+// Collection is the collection of the grant; nil for an operator's.
 func (g Grant) Collection() *Collection { return g.collection }
 
 // Principal is the caller; zero for an operator's grant.
@@ -58,16 +58,16 @@ func (g Grant) CanWrite() bool { return g.write }
 // CanDelete tells whether objects may be deleted.
 func (g Grant) CanDelete() bool { return g.delete }
 
-// View is what the caller sees.
+// View decides which objects the caller sees.
 func (g Grant) View() View { return g.view }
 
-// Carried is what the caller's organisation may not push as its own; see
-// [Policy.Carried].
-func (g Grant) Carried() Carried {
+// SecondmentSources are those of the caller's organisation; see
+// [Policy.SecondmentSources].
+func (g Grant) SecondmentSources() SecondmentSources {
 	if g.policy == nil {
-		return Carried{}
+		return SecondmentSources{}
 	}
-	return g.policy.Carried(g.principal.Org, time.Unix(int64(g.view.At), 0))
+	return g.policy.SecondmentSources(g.principal.Org, time.Unix(int64(g.view.At), 0))
 }
 
 // Letter is the reader letter that the grant comes from; "" for most.
@@ -78,8 +78,9 @@ func (g Grant) Letter() string {
 	return g.share.edition.text.ID
 }
 
-// Until is when the grant ends by the term of an agreement that it hangs on: its
-// own, the letter, or one that is taken part under. It is zero for an operator's.
+// Until is the time at which the grant ends, by the first term to end: that of its
+// agreement, of the reader letter, or of an agreement that the organisation takes part
+// under. It is zero for an operator's grant.
 func (g Grant) Until() time.Time {
 	if g.collection == nil {
 		return time.Time{}
@@ -95,7 +96,7 @@ func (g Grant) Until() time.Time {
 	}
 	for _, id := range []string{g.Letter(), c.parent, c.under[org]} {
 		if s := g.policy.agreements[id]; s != nil {
-			if ends := s.ends(s.at(now).text, now); ends.Before(until) {
+			if ends := s.ends(s.editionAt(now).text, now); ends.Before(until) {
 				until = ends
 			}
 		}

@@ -9,17 +9,15 @@ import (
 	"comity/stix"
 )
 
-// Handling is what decides who may have an object and for how long. It is kept
-// beside the object, never in it, and decided once, at push (exchange
-// agreements, §2.5 and §2.7).
+// Handling decides who may have an object and for how long. It is decided once, at
+// the push, and kept beside the object, never in it.
 type Handling struct {
 	TLP    stix.TLP
-	Barred Actions // what may not be done with the object; zero: anything may
+	Barred Actions // forbidden for the object; zero: every action is allowed
 	Until  uint32  // retention: gone from that Unix second on; 0: no end
 }
 
-// Actions is a set of what an account does with data: what PAP and IEP markings
-// are about.
+// Actions is a set of the uses of data that PAP and IEP markings allow or forbid.
 type Actions uint8
 
 // The actions an account can be made for.
@@ -30,7 +28,7 @@ const (
 	Notify                     // tells the victim or the host
 )
 
-// AllActions are all of them.
+// AllActions is the set of all actions.
 const AllActions = Search | Lookup | Block | Notify
 
 // ActionNames spell the actions, in the order of their bits.
@@ -45,9 +43,9 @@ func ActionOf(name string) Actions {
 	return 1 << i
 }
 
-// actionOfAccount is what decides which objects the account is not given. An
-// account for an action that this version does not know is not given anything that
-// is barred from some action.
+// actionOfAccount is the action of an account: objects that bar it are withheld. An
+// account whose action this version does not know counts as one for all actions, so
+// every object that bars any action is withheld.
 func actionOfAccount(pr Principal) Actions {
 	if action := ActionOf(pr.Action); action != 0 || pr.Action == "" {
 		return action
@@ -86,23 +84,23 @@ func (a *Actions) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// View is as much of a [Grant] as decides what a scan shows. It goes into the
-// record of deliveries, so that it can be told later what was shown. The zero
-// View shows nothing.
+// View is the part of a [Grant] that decides which objects a scan shows. It goes
+// into the record of deliveries, so that a later reader of the record can work out
+// which objects were shown. The zero View shows nothing.
 type View struct {
 	Reads   bool     `json:"reads,omitempty"`
-	Own     bool     `json:"own,omitempty"` // the viewer's organisation sent everything there is, and the viewer may have it
+	Own     bool     `json:"own,omitempty"` // the viewer's organisation sent all objects, and the viewer may see them all
 	Ceiling stix.TLP `json:"ceiling"`
 	Action  Actions  `json:"action,omitempty"` // of the account; 0: none that markings could bar
-	Types   []string `json:"types,omitempty"`  // nil is all: what a reader letter leaves of the collection
+	Types   []string `json:"types,omitempty"`  // object types that a reader letter opens; nil is all
 	At      uint32   `json:"at"`               // Unix second it was asked at; 0: retention does not count
 }
 
-// Sees tells whether the viewer may know of an object that is handled so.
-// Nothing but retention keeps it from the organisation that sent it.
+// Sees tells whether the viewer may know of an object with this handling. Only
+// retention withholds an object from the organisation that sent it.
 func (v *View) Sees(h Handling) bool {
 	return v.Reads && (h.Until == 0 || v.At < h.Until) && (v.Own || h.TLP <= v.Ceiling && h.Barred&v.Action == 0)
 }
 
-// unix is a time as [Handling] and [View] keep it.
+// unix converts a time to the Unix seconds of [Handling] and [View].
 func unix(t time.Time) uint32 { return uint32(min(max(t.Unix(), 1), 1<<32-1)) }

@@ -9,52 +9,53 @@ import (
 
 // Labels works out how every object of one push is to be handled: who may see
 // it, and what may not be done with it. Add takes the objects in order; Resolve
-// then gives each its handling, or the reason why the flow does not admit it
-// (exchange agreements, §2.5). Both take time linear in the push.
+// then gives each its handling, or the reason why the flow does not admit it.
+// Both take time linear in the push.
 //
-// It remembers identifiers and references, not objects.
+// Labels keeps identifiers and references, not objects.
 type Labels struct {
 	collection *Collection
 	nodes      []node
 	refs       []int32 // the references of all nodes, one node after the other
 
-	index map[stix.Key]int32 // every id met, as object or as reference
+	index map[stix.Key]int32 // positions in ids: of objects and of references
 	ids   []idEntry
 
 	inheriting bool // some node inherits
 }
 
-// node is what the label of one object depends on. Its references end where
-// those of the next node begin. Of its markings they hold those that do not
-// speak by their id alone: first those of the whole, then those of parts.
+// node holds the inputs to the label of one object. Its references end where
+// those of the next node begin. They start with the markings whose definitions
+// are needed to know their effect: first the object markings, then the granular
+// markings.
 type node struct {
-	id       int32
-	own      strictness // the markings of the whole
-	granular strictness // the markings of parts
-	inherits bool       // of a kind that takes its label from its neighbours
-	meta     bool       // marking or extension definition
-	forged   bool       // a definition that claims to be the standard's
-	firstRef int32
-	marks    int32 // how many references are markings of the whole
-	partly   int32 // how many after them are markings of parts
+	id           int32
+	own          strictness // of its object markings
+	granular     strictness // of its granular markings
+	inherits     bool       // of a kind that takes its label from its neighbours
+	meta         bool       // marking or extension definition
+	forged       bool       // a definition that claims to be the standard's
+	firstRef     int32
+	objectRefs   int32 // how many references are object markings
+	granularRefs int32 // how many after them are granular markings
 }
 
-// idEntry is what the push holds under one id.
+// idEntry is one id of an object or a reference in the push.
 type idEntry struct {
 	key    stix.Key
-	inside bool       // the push has an object of this id
-	says   strictness // as a marking definition
+	inPush bool       // the push has an object of this id
+	effect strictness // of the marking definition of this id, if it is one
 }
 
-// Held is what a collection already has of an object.
+// Held describes an object that a collection already has.
 type Held struct {
 	Known      bool
 	Handling   Handling // of the newest version; meaningless unless Known
 	Definition []byte   // the object, if it is a marking definition
 }
 
-// Verdict is how one object is to be handled, or why it is refused. Labels leaves
-// Handling.Until zero; see [Receipt.KeptUntil].
+// Verdict is the handling of one object, or the reason why it is refused. Labels
+// leaves Handling.Until zero; see [Receipt.KeptUntil].
 type Verdict struct {
 	Handling
 	Refused  string // "" if it is admitted
@@ -62,59 +63,60 @@ type Verdict struct {
 	Unmarked bool   // it is refused because it has no TLP label
 }
 
-// NewLabels starts a push into c.
+// NewLabels makes the Labels of a push into c.
 func NewLabels(c *Collection) *Labels {
 	return &Labels{collection: c, index: map[stix.Key]int32{}}
 }
 
-// Add takes the next object of the push. The content of a forged definition does not
-// count; its id does.
+// Add takes the next object of the push. It ignores the content of a forged
+// definition, but not its id.
 func (l *Labels) Add(o *stix.Object) {
 	n := node{
-		id:       l.number(o.Key()),
+		id:       l.indexOf(o.Key()),
 		inherits: inherits(o) && l.collection.Terms.UnmarkedObservables == agreement.Inherit,
 		meta:     o.Type == "marking-definition" || o.Type == "extension-definition",
 		forged:   o.Forged(),
 		firstRef: int32(len(l.refs)),
 	}
 	l.inheriting = l.inheriting || n.inherits
-	known := &l.ids[n.id]
-	known.inside = true
+	entry := &l.ids[n.id]
+	entry.inPush = true
 	if n.forged {
 		l.nodes = append(l.nodes, n)
 		return
 	}
 	if o.Type == "marking-definition" {
-		known.says = known.says.and(defined(o.Raw))
+		entry.effect = entry.effect.combine(effectOfDefinition(o.Raw))
 	}
-	n.own, n.marks = l.mark(o.Markings)
-	n.granular, n.partly = l.mark(o.Granular)
+	n.own, n.objectRefs = l.addMarkings(o.Markings)
+	n.granular, n.granularRefs = l.addMarkings(o.Granular)
 	o.References(func(property string, id stix.ID) {
 		if property != "created_by_ref" {
-			l.refs = append(l.refs, l.number(id.Key()))
+			l.refs = append(l.refs, l.indexOf(id.Key()))
 		}
 	})
 	l.nodes = append(l.nodes, n)
 }
 
-// mark is what markings say together by their ids. The open ones, which say
-// nothing by those, join the references until all definitions are known.
-func (l *Labels) mark(markings []stix.ID) (says strictness, open int32) {
+// addMarkings combines the effects of the markings with well-known ids, such as
+// those of TLP. It adds the others to the references, since their effects depend on
+// definitions that may come later, and returns how many it added.
+func (l *Labels) addMarkings(markings []stix.ID) (effect strictness, added int32) {
 	for _, marking := range markings {
-		if s, ok := standard(marking); ok {
-			says = says.and(s)
+		if s, ok := effectOfID(marking); ok {
+			effect = effect.combine(s)
 		} else {
-			l.refs = append(l.refs, l.number(marking.Key()))
-			open++
+			l.refs = append(l.refs, l.indexOf(marking.Key()))
+			added++
 		}
 	}
-	return says, open
+	return effect, added
 }
 
-// number is that of an id, given at its first mention.
-func (l *Labels) number(key stix.Key) int32 {
-	n, met := l.index[key]
-	if !met {
+// indexOf returns the position of an id in l.ids, and appends the id if it is new.
+func (l *Labels) indexOf(key stix.Key) int32 {
+	n, ok := l.index[key]
+	if !ok {
 		n = int32(len(l.ids))
 		l.index[key] = n
 		l.ids = append(l.ids, idEntry{key: key})
@@ -123,7 +125,7 @@ func (l *Labels) number(key stix.Key) int32 {
 }
 
 // inherits tells whether an unmarked object takes its label from its
-// neighbours: such objects rarely carry markings of their own.
+// neighbours. Objects of these kinds rarely carry markings of their own.
 func inherits(o *stix.Object) bool {
 	switch o.Type {
 	case "location", "identity", "language-content":
@@ -140,17 +142,17 @@ func (l *Labels) Resolve(known func([]stix.Key) ([]Held, error)) ([]Verdict, err
 	if err != nil {
 		return nil, err
 	}
-	l.explainMarkings(held)
-	found, r := l.gather(), rulesOf(l.collection)
-	alone := make([]strictness, len(l.nodes))
-	for i := range found {
-		alone[i], _ = r.decide(found[i])
+	l.resolveMarkings(held)
+	inputs, r := l.inputs(), rulesOf(l.collection)
+	withoutRefs := make([]strictness, len(l.nodes))
+	for i := range inputs {
+		withoutRefs[i], _ = r.decide(inputs[i])
 	}
-	referenced := l.referenced(alone, held)
+	referenced := l.referenced(withoutRefs, held)
 	verdicts := make([]Verdict, len(l.nodes))
-	for i := range found {
-		found[i].referenced = referenced[i]
-		s, refused := r.decide(found[i])
+	for i := range inputs {
+		inputs[i].referenced = referenced[i]
+		s, refused := r.decide(inputs[i])
 		if l.nodes[i].forged {
 			refused = "forged"
 		}
@@ -159,24 +161,24 @@ func (l *Labels) Resolve(known func([]stix.Key) ([]Held, error)) ([]Verdict, err
 	return verdicts, nil
 }
 
-// gather is what there is to know of each object without its references.
-func (l *Labels) gather() []evidence {
-	found := make([]evidence, len(l.nodes))
+// inputs gives those of each object's decision, except for the references.
+func (l *Labels) inputs() []labelInputs {
+	inputs := make([]labelInputs, len(l.nodes))
 	for i, n := range l.nodes {
-		found[i] = evidence{own: n.own, granular: n.granular, meta: n.meta}
+		inputs[i] = labelInputs{own: n.own, granular: n.granular, meta: n.meta}
 	}
 	if l.inheriting {
 		labels := l.inherit(func(s strictness) bool { return s.tlp != none })
-		uses := l.inherit(func(s strictness) bool { return s.use })
-		for i := range found {
-			found[i].inherited = uses[i]
-			found[i].inherited.tlp = labels[i].tlp
+		uses := l.inherit(func(s strictness) bool { return s.limitsUse })
+		for i := range inputs {
+			inputs[i].inherited = uses[i]
+			inputs[i].inherited.tlp = labels[i].tlp
 		}
 	}
-	return found
+	return inputs
 }
 
-// verdict puts a judgement into the words of the agreement.
+// verdict turns a decision into a Verdict that cites the agreement.
 func (l *Labels) verdict(s strictness, refused string) (v Verdict) {
 	if s.tlp != none {
 		v.TLP = stix.TLP(s.tlp - 1)
@@ -198,9 +200,9 @@ func (l *Labels) verdict(s strictness, refused string) (v Verdict) {
 	return v
 }
 
-// lookUp asks once for every id that is referred to, those in the push
-// included: what the collection has under one of them may be stricter. The
-// result has one element an id.
+// lookUp asks once for every id that is referred to. It asks for ids in the push
+// too, because the collection may have a stricter version. The result has one
+// element for each id.
 func (l *Labels) lookUp(known func([]stix.Key) ([]Held, error)) ([]Held, error) {
 	held := make([]Held, len(l.ids))
 	asked := make([]bool, len(l.ids))
@@ -225,31 +227,32 @@ func (l *Labels) lookUp(known func([]stix.Key) ([]Held, error)) ([]Held, error) 
 	return held, nil
 }
 
-// explainMarkings settles what the markings say that do not speak by their id:
-// by their definitions, in the push and in the collection. A forged one says
-// nothing; an unexplained one is RED unless the flow ignores those.
-func (l *Labels) explainMarkings(held []Held) {
+// resolveMarkings finds the effects of the markings without well-known ids, by
+// their definitions in the push and in the collection. A forged definition has no
+// effect. A marking without a definition counts as RED unless the flow ignores such
+// markings.
+func (l *Labels) resolveMarkings(held []Held) {
 	for i := range l.ids {
 		if held[i].Known && held[i].Definition != nil {
-			l.ids[i].says = l.ids[i].says.and(defined(held[i].Definition))
+			l.ids[i].effect = l.ids[i].effect.combine(effectOfDefinition(held[i].Definition))
 		}
 	}
 	for i := range l.nodes {
 		n := &l.nodes[i]
 		refs := l.refsOf(i)
-		for _, id := range refs[:n.marks] {
-			n.own = n.own.and(l.meaning(id, held))
+		for _, id := range refs[:n.objectRefs] {
+			n.own = n.own.combine(l.effectOf(id, held))
 		}
-		for _, id := range refs[n.marks : n.marks+n.partly] {
-			n.granular = n.granular.and(l.meaning(id, held))
+		for _, id := range refs[n.objectRefs : n.objectRefs+n.granularRefs] {
+			n.granular = n.granular.combine(l.effectOf(id, held))
 		}
 	}
 }
 
-// meaning is what a marking says that has this id.
-func (l *Labels) meaning(id int32, held []Held) strictness {
-	if !l.ids[id].inside && !held[id].Known {
-		return unknown(&l.collection.Terms)
+// effectOf is the effect of the marking with this id.
+func (l *Labels) effectOf(id int32, held []Held) strictness {
+	if !l.ids[id].inPush && !held[id].Known {
+		return effectOfUnknown(&l.collection.Terms)
 	}
-	return l.ids[id].says
+	return l.ids[id].effect
 }

@@ -9,13 +9,13 @@ func (l *Labels) refsOf(i int) []int32 {
 	return l.refs[l.nodes[i].firstRef:end]
 }
 
-// inherit gives each object of an inheriting kind whose own markings do not
-// speak the strictest own markings that it reaches, over references in either
-// direction, through objects like itself; nothing if it reaches none. Such
-// objects form groups, found by union; the versions of one object in one push
-// are in one group.
-func (l *Labels) inherit(speaks func(strictness) bool) []strictness {
-	best := make([]strictness, len(l.nodes)) // of a group: at its root
+// inherit gives the unmarked objects of inheriting kinds the strictest markings of
+// their neighbours; isMarked tells whether markings count as such. Unmarked objects
+// that refer to each other form groups, found by union-find, and so do the versions
+// of one object. A group inherits from every other object that refers to one of its
+// members or that one of its members refers to.
+func (l *Labels) inherit(isMarked func(strictness) bool) []strictness {
+	strictest := make([]strictness, len(l.nodes)) // of a group: at its root
 	group := make([]int32, len(l.nodes))
 	find := func(i int32) int32 {
 		for group[i] != i {
@@ -27,13 +27,13 @@ func (l *Labels) inherit(speaks func(strictness) bool) []strictness {
 	join := func(i, j int32) {
 		if i, j = find(i), find(j); i != j {
 			group[i] = j
-			best[j] = best[j].and(best[i])
+			strictest[j] = strictest[j].combine(strictest[i])
 		}
 	}
-	passes := func(i int32) bool { return l.nodes[i].inherits && !speaks(l.nodes[i].own) }
+	inherits := func(i int32) bool { return l.nodes[i].inherits && !isMarked(l.nodes[i].own) }
 
-	marked := make([]strictness, len(l.ids)) // own markings of the other objects of an id
-	member := make([]int32, len(l.ids))      // one that passes on, of an id
+	marked := make([]strictness, len(l.ids)) // by id: markings of its objects that do not inherit
+	member := make([]int32, len(l.ids))      // by id: one of its objects that inherit, -1 if there is none
 	for i := range l.ids {
 		member[i] = -1
 	}
@@ -41,8 +41,8 @@ func (l *Labels) inherit(speaks func(strictness) bool) []strictness {
 		i := int32(n)
 		group[i] = i
 		switch {
-		case !passes(i):
-			marked[node.id] = marked[node.id].and(node.own)
+		case !inherits(i):
+			marked[node.id] = marked[node.id].combine(node.own)
 		case member[node.id] >= 0:
 			join(i, member[node.id])
 		default:
@@ -53,38 +53,39 @@ func (l *Labels) inherit(speaks func(strictness) bool) []strictness {
 		i := int32(n)
 		for _, ref := range l.refsOf(n) {
 			reached := member[ref]
-			if passes(i) {
+			if inherits(i) {
 				root := find(i)
-				best[root] = best[root].and(marked[ref])
+				strictest[root] = strictest[root].combine(marked[ref])
 				if reached >= 0 {
 					join(i, reached)
 				}
 			} else if reached >= 0 {
 				root := find(reached)
-				best[root] = best[root].and(l.nodes[i].own)
+				strictest[root] = strictest[root].combine(l.nodes[i].own)
 			}
 		}
 	}
-	for n := range best {
-		if i := int32(n); passes(i) {
-			best[i] = best[find(i)]
+	for n := range strictest {
+		if i := int32(n); inherits(i) {
+			strictest[i] = strictest[find(i)]
 		}
 	}
-	return best
+	return strictest
 }
 
-// referenced gives the strictest of what each object refers to, directly or
-// not, in the push and in the collection. alone is how each object is handled
-// without that.
+// referenced gives each object the combined strictness of all objects that it
+// refers to, directly or not, in the push and in the collection. withoutRefs is the
+// strictness of each object before that.
 //
-// Whenever an id becomes stricter, the objects that refer to it do too. That happens to
-// an id a dozen times at most, since there are no more labels, levels and actions.
-func (l *Labels) referenced(alone []strictness, held []Held) []strictness {
+// When an id becomes stricter, the objects that refer to it become stricter too. An
+// id becomes stricter a dozen times at most, because there are only so many labels,
+// levels and actions.
+func (l *Labels) referenced(withoutRefs []strictness, held []Held) []strictness {
 	reached := make([]strictness, len(l.nodes))
 	strictest := make([]strictness, len(l.ids))
 	var queue []int32
 	raise := func(id int32, s strictness) {
-		if s = s.and(strictest[id]); s != strictest[id] {
+		if s = s.combine(strictest[id]); s != strictest[id] {
 			strictest[id] = s
 			queue = append(queue, id)
 		}
@@ -94,15 +95,15 @@ func (l *Labels) referenced(alone []strictness, held []Held) []strictness {
 			raise(int32(id), strictness{tlp: rankOf(h.Handling.TLP), barred: h.Handling.Barred})
 		}
 	}
-	for i := range alone {
-		raise(l.nodes[i].id, alone[i])
+	for i := range withoutRefs {
+		raise(l.nodes[i].id, withoutRefs[i])
 	}
 	referrers, first := l.referrers()
 	for len(queue) > 0 {
 		id := queue[len(queue)-1]
 		queue = queue[:len(queue)-1]
 		for _, i := range referrers[first[id]:first[id+1]] {
-			reached[i] = reached[i].and(strictest[id])
+			reached[i] = reached[i].combine(strictest[id])
 			raise(l.nodes[i].id, reached[i])
 		}
 	}

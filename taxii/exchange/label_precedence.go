@@ -14,34 +14,35 @@ const none rank = 0
 
 func rankOf[L stix.TLP | stix.PAP](level L) rank { return rank(level) + 1 }
 
-// strictness is what markings say together. The zero value is no marking.
+// strictness is the combined effect of markings. The zero value stands for no
+// marking.
 type strictness struct {
-	tlp, pap rank
-	use      bool    // they say what may be done: PAP or IEP
-	barred   Actions // what may not
+	tlp, pap  rank
+	limitsUse bool    // there is a PAP or IEP marking
+	barred    Actions // by the PAP and IEP markings
 }
 
-// and is the stricter of both in each respect.
-func (s strictness) and(t strictness) strictness {
-	return strictness{max(s.tlp, t.tlp), max(s.pap, t.pap), s.use || t.use, s.barred | t.barred}
+// combine is the stricter of both in each respect.
+func (s strictness) combine(t strictness) strictness {
+	return strictness{max(s.tlp, t.tlp), max(s.pap, t.pap), s.limitsUse || t.limitsUse, s.barred | t.barred}
 }
 
-// evidence is all that the handling of one object depends on.
-type evidence struct {
-	own        strictness // the markings of the whole
-	granular   strictness // the markings of its parts
+// labelInputs are all inputs to the decision about one object.
+type labelInputs struct {
+	own        strictness // of its object markings
+	granular   strictness // of its granular markings
 	inherited  strictness // of its neighbours, if it is of a kind that inherits
-	referenced strictness // of what it refers to, directly or not
+	referenced strictness // of the objects that it refers to, directly or not
 	meta       bool       // marking or extension definition
 }
 
-// rules are what a flow says of labels.
+// rules are the terms of a flow that concern labels.
 type rules struct {
-	unmarked       rank // label of what has none; none: it is refused
+	unmarked       rank // label of an unmarked object; none: it is refused
 	required       bool // a label must come from a marking
 	floor, ceiling rank
 	papMax         rank
-	barred         Actions // where no marking says what may be done
+	barred         Actions // for an object without a PAP or IEP marking
 }
 
 func rulesOf(c *Collection) rules {
@@ -60,21 +61,22 @@ func rulesOf(c *Collection) rules {
 	return r
 }
 
-// decide is the precedence of §2.5: how an object is handled, and the term of
-// the flow that refuses it, "" if it is admitted.
+// decide gives the strictness of an object, and the term of the flow that refuses
+// it, "" if it is admitted.
 //
-// Who may see it follows from the markings of the whole; without any from its
-// neighbours; else from the flow's rule for the unmarked. What may be done with
-// it follows in the same way, of itself: a TLP marking says nothing of use, nor
-// a PAP marking of sharing. Definitions start from the floor. Then floor, parts
-// and what it refers to make it stricter, never looser.
-func (r *rules) decide(e evidence) (s strictness, refused string) {
+// The TLP label comes from the object markings. Without any it comes from the
+// neighbours, and without those from the flow's rule for unmarked objects. The
+// barred actions are found in the same way, but apart from the label: a TLP marking
+// does not limit use, and a PAP marking does not limit sharing. Definitions start
+// from the floor. Then the floor, the granular markings and the referenced objects
+// can make the result stricter, never looser.
+func (r *rules) decide(in labelInputs) (s strictness, refused string) {
 	switch {
-	case e.own.tlp != none:
-		s.tlp = e.own.tlp
-	case e.meta:
-	case e.inherited.tlp != none:
-		s.tlp = e.inherited.tlp
+	case in.own.tlp != none:
+		s.tlp = in.own.tlp
+	case in.meta:
+	case in.inherited.tlp != none:
+		s.tlp = in.inherited.tlp
 	case r.required:
 		refused = "require"
 	case r.unmarked == none:
@@ -83,15 +85,15 @@ func (r *rules) decide(e evidence) (s strictness, refused string) {
 		s.tlp = r.unmarked
 	}
 	switch {
-	case e.own.use:
-		s.pap, s.barred = e.own.pap, e.own.barred
-	case e.meta:
-	case e.inherited.use:
-		s.pap, s.barred = e.inherited.pap, e.inherited.barred
+	case in.own.limitsUse:
+		s.pap, s.barred = in.own.pap, in.own.barred
+	case in.meta:
+	case in.inherited.limitsUse:
+		s.pap, s.barred = in.inherited.pap, in.inherited.barred
 	default:
 		s.barred = r.barred
 	}
-	s = s.and(strictness{tlp: r.floor}).and(e.granular).and(e.referenced)
+	s = s.combine(strictness{tlp: r.floor}).combine(in.granular).combine(in.referenced)
 	switch {
 	case refused != "":
 	case s.tlp > r.ceiling:
@@ -102,8 +104,9 @@ func (r *rules) decide(e evidence) (s strictness, refused string) {
 	return s, refused
 }
 
-// unknown is what a marking says whose definition is neither known nor sent.
-func unknown(t *agreement.Terms) strictness {
+// effectOfUnknown is the effect of a marking whose definition is neither in the
+// push nor in the collection.
+func effectOfUnknown(t *agreement.Terms) strictness {
 	if t.UnknownMarking == agreement.Ignore {
 		return strictness{}
 	}

@@ -98,7 +98,7 @@ func TestAddingAReferenceNeverLowersALabel(t *testing.T) {
 	})
 }
 
-// The rules of §2.5, followed literally and slowly.
+// The labels equal those of a literal, slow implementation of the rules.
 func TestLabelsAgreeWithTheRulesFollowedSlowly(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		push := drawPush(rt)

@@ -7,17 +7,17 @@ import (
 	"comity/taxii/agreement"
 )
 
-// permitted are the actions that a word of IEP allows (§2.5), so far as
-// nobody is to be notified. What it does not know allows nothing, as "none"
-// and "contact-for-instruction" do.
+// permitted are the actions that each value of IEP's permitted_actions allows, apart
+// from notifying. Any other value allows nothing, as "none" and
+// "contact-for-instruction" do.
 var permitted = map[string]Actions{
 	"internally-visible-actions":          Search,
 	"externally-visible-indirect-actions": Search | Lookup,
 	"externally-visible-direct-actions":   Search | Lookup | Block,
 }
 
-// barredUnderIEP is what a policy does not allow. Notifying is an action that
-// shows, so it needs direct actions too.
+// barredUnderIEP are the actions that a policy does not allow. Notifying is visible
+// to others, so it is allowed only where direct actions are.
 func barredUnderIEP(policy stix.IEP) Actions {
 	allowed := permitted[policy.PermittedActions]
 	if allowed&Block != 0 && policy.Notifications == "may" {
@@ -26,7 +26,7 @@ func barredUnderIEP(policy stix.IEP) Actions {
 	return AllActions &^ allowed
 }
 
-// barredUnderPAP is what a level does not allow.
+// barredUnderPAP are the actions that a level does not allow.
 func barredUnderPAP(level stix.PAP) Actions {
 	switch level {
 	case stix.PAPClear, stix.PAPGreen:
@@ -37,9 +37,9 @@ func barredUnderPAP(level stix.PAP) Actions {
 	return AllActions &^ Search
 }
 
-// barredBy is what the [handling.iep] block of an agreement bars where no
-// marking says what may be done. Unlike a marking, which must say it all, a
-// block restricts only what it speaks of; without a block nothing is barred.
+// barredBy are the actions that the [handling.iep] block of an agreement bars for
+// objects without a PAP or IEP marking. A key that the block leaves out bars nothing,
+// unlike in a marking. Without a block nothing is barred.
 func barredBy(iep *agreement.IEP) Actions {
 	if iep == nil {
 		return 0
@@ -50,23 +50,24 @@ func barredBy(iep *agreement.IEP) Actions {
 	})
 }
 
-// standard is what a marking says by its id alone.
-func standard(marking stix.ID) (s strictness, ok bool) {
+// effectOfID is the effect of a TLP or PAP marking, which are known by their ids; not
+// ok for any other marking.
+func effectOfID(marking stix.ID) (s strictness, ok bool) {
 	if label, ok := stix.MarkingTLP(marking); ok {
 		return strictness{tlp: rankOf(label)}, true
 	}
 	if level, ok := stix.MarkingPAP(marking); ok {
-		return strictness{pap: rankOf(level), use: true, barred: barredUnderPAP(level)}, true
+		return strictness{pap: rankOf(level), limitsUse: true, barred: barredUnderPAP(level)}, true
 	}
 	return strictness{}, false
 }
 
-// defined is what a marking definition says by its content: an IEP policy what
-// may be done, ACS that it must not be passed on. Statements and what else
-// there is are shown and never interpreted.
-func defined(definition []byte) (s strictness) {
+// effectOfDefinition is the effect of a marking definition by its content: an IEP
+// policy bars actions, and an ACS marking that denies sharing counts as RED.
+// Statements and other definitions have none.
+func effectOfDefinition(definition []byte) (s strictness) {
 	if policy, ok := stix.MarkingIEP(definition); ok {
-		s.use, s.barred = true, barredUnderIEP(policy)
+		s.limitsUse, s.barred = true, barredUnderIEP(policy)
 	}
 	if stix.DeniesSharing(definition) {
 		s.tlp = rankOf(stix.Red)

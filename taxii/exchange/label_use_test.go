@@ -18,8 +18,8 @@ const (
 // defaultIEP is the block of an agreement that allows passive look-ups.
 const defaultIEP = `iep = { article = "4", name = "x", permitted_actions = "externally-visible-indirect-actions", affected_party_notifications = "may" }`
 
-// A14: one collection, accounts made for different actions. What each of them
-// may know of, by how the object is marked.
+// Accounts that were made for different actions read one collection. Each sees the
+// objects whose markings allow its action.
 func TestActionAwareFeed(t *testing.T) {
 	const everyone = "search,lookup,block,notify"
 	policies := []thing{

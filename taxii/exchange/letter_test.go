@@ -11,7 +11,7 @@ import (
 
 const car = "op-asean-demo.car.kh"
 
-// L2, L11. The team reads what its bureau reads, up to AMBER.
+// The team reads what its bureau reads, up to AMBER.
 func TestALetterOpensNoMoreThanItSays(t *testing.T) {
 	p := policy(t, asean(t))
 	for _, at := range []time.Time{during, closes.AddDate(0, 0, 1)} { // car is wound up

@@ -7,10 +7,10 @@ import (
 	"comity/taxii/agreement"
 )
 
-// State is where an agreement stands in its life (exchange agreements, §2.3).
+// State is the stage of an agreement's life.
 type State string
 
-// The states, in the order they are passed through.
+// The states, in the order of an agreement's life.
 const (
 	Deposited State = "deposited" // waits for signatures
 	Signed    State = "signed"    // waits for its effective date
@@ -18,16 +18,16 @@ const (
 	Suspended State = "suspended" // flows have stopped; it can be reinstated
 	WindUp    State = "wind-up"   // only the flows it names for that are open
 	Ended     State = "ended"
-	Withdrawn State = "withdrawn" // the parties left it; their data went
+	Withdrawn State = "withdrawn" // the parties left it, and their data was removed
 )
 
-// Binds tells whether the agreement holds, even if its flows have stopped.
+// Binds tells whether the agreement is binding, even if its flows have stopped.
 func (s State) Binds() bool { return s == InForce || s == Suspended || s == WindUp }
 
-// lifecycle is an agreement with everything that decides its state.
+// lifecycle is an agreement with its versions and acts, which decide its state.
 type lifecycle struct {
-	latest   *agreement.Agreement // as deposited last, signed or not
-	editions []*edition           // those that were signed, in order
+	latest   *agreement.Agreement // deposited last, signed or not
+	editions []*edition           // the signed versions, in order
 	acts     []Act                // in order of time
 }
 
@@ -39,8 +39,8 @@ type edition struct {
 	collections []*Collection
 }
 
-// at is the edition that counts at that time; nil while none is signed.
-func (s *lifecycle) at(now time.Time) *edition {
+// editionAt is the edition in force at that time; nil while none is signed.
+func (s *lifecycle) editionAt(now time.Time) *edition {
 	for i := len(s.editions) - 1; i >= 0; i-- {
 		if e := s.editions[i]; !now.Before(e.since) {
 			return e
@@ -69,8 +69,8 @@ func left(acts []Act, org string, now time.Time) bool {
 	return left
 }
 
-// ends is when the term is over, as known at that time: by the text, or earlier by an
-// act.
+// ends is the end of the term, as known at that time: that of the text, or of an
+// earlier act that ends the agreement.
 func (s *lifecycle) ends(text *agreement.Agreement, now time.Time) time.Time {
 	ends := text.Term.Expires
 	for _, a := range s.acts {
@@ -81,13 +81,13 @@ func (s *lifecycle) ends(text *agreement.Agreement, now time.Time) time.Time {
 	return ends
 }
 
-// state is where the agreement stands at that time.
+// state is the stage of the agreement at that time.
 func (s *lifecycle) state(now time.Time) State {
-	e := s.at(now)
+	e := s.editionAt(now)
 	if e == nil {
 		return Deposited
 	}
-	if len(s.acts) > 0 && s.abandoned(e, now) {
+	if len(s.acts) > 0 && s.withdrawn(e, now) {
 		return Withdrawn
 	}
 	term, ends := &e.text.Term, s.ends(e.text, now)
@@ -110,8 +110,8 @@ func (s *lifecycle) state(now time.Time) State {
 	return Ended
 }
 
-// abandoned tells whether the centre has withdrawn, or everybody else has.
-func (s *lifecycle) abandoned(e *edition, now time.Time) bool {
+// withdrawn tells whether the centre has withdrawn, or every other member has.
+func (s *lifecycle) withdrawn(e *edition, now time.Time) bool {
 	centre := e.text.Centre()
 	if centre != "" && s.left(centre, now) {
 		return true

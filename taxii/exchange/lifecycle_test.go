@@ -17,8 +17,8 @@ func day(year int, month time.Month, d int) time.Time {
 	return time.Date(year, month, d, 0, 0, 0, 0, time.UTC)
 }
 
-// One agreement from its deposit until after its wind-up, on every edge: the
-// second before, and at it. Only the clock moves (L9).
+// One agreement from its deposit until after its wind-up, one second before each change
+// of state and at it. Only the clock moves.
 func TestEveryEdgeOfAnAgreement(t *testing.T) {
 	v1 := between("data-exchange-agreement", "dea-x", "provider", "acme")
 	v1.flows = append(v1.flows, paperFlow{name: "dropped", from: []string{"acme"}, to: []string{"igci"}, max: stix.Amber})

@@ -14,8 +14,8 @@ import (
 	"comity/taxii/exchange"
 )
 
-// The model is 2.3 and 2.5 read aloud: it goes through everything there is at
-// each question, knows no files, and is written without a look at the policy.
+// The model is a second implementation of the policy, without indexes and without
+// files. It was written without a look at the first.
 
 // dossier is an agreement with what was done about it.
 type dossier struct {
@@ -107,7 +107,7 @@ func (p *paper) under(org string) string {
 	return ""
 }
 
-// state is the diagram of 2.3.
+// state is the state of the agreement at that time.
 func (d *dossier) state(now time.Time) exchange.State {
 	p := d.counting(now)
 	if p == nil {
@@ -319,14 +319,14 @@ func (w *world) byLetter(pr exchange.Principal, of *dossier, c *made, now time.T
 	return a
 }
 
-// sees is what 2.5 and 2.7 leave of a collection.
+// sees tells whether the account sees an object with this handling.
 func (a *answer) sees(h exchange.Handling, action string, now time.Time) bool {
 	kept := h.Until == 0 || now.Unix() < int64(h.Until)
 	return a.read && kept && (a.own || h.TLP <= a.most && h.Barred&exchange.ActionOf(action) == 0)
 }
 
 // Whatever the agreements, the acts, the clock and the caller: what the policy
-// decides is what the document says, no more (L1) and no less.
+// decides equals the model, no more and no less.
 func TestNobodyHasMoreThanTheAgreementsSay(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := drawWorld(t)
@@ -403,7 +403,7 @@ func codeOf(err error) taxii.Code {
 	return taxii.CodeOf(err)
 }
 
-// L9. Until Next no state changes, so that whoever waits for it misses nothing.
+// No state changes before Next, so a caller that waits until then misses no change.
 func TestNothingChangesBeforeNext(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := drawWorld(t)

@@ -54,7 +54,6 @@ func inOp(p *exchange.Policy, org string, at time.Time) []string {
 	})
 }
 
-// A5.
 func TestOperationOpensAndClosesItself(t *testing.T) {
 	p := policy(t, asean(t))
 	n := 0
@@ -217,7 +216,7 @@ func TestGrantsSayUntilWhen(t *testing.T) {
 	}
 }
 
-// A4: seven vendors, seven walls; and ten countries.
+// Seven vendors and ten countries take part, each apart from the others.
 func TestParticipantsSeeTheirOwnCollectionsAndTheRoom(t *testing.T) {
 	p := policy(t, asean(t))
 	own := func(flow, org string) string { return "op-asean-demo." + flow + "." + strings.TrimPrefix(org, "ncb-") }
@@ -280,7 +279,7 @@ func TestTermsAreTakenFromTheParent(t *testing.T) {
 	}
 }
 
-// L2. What it narrows counts, in what it leaves open no more than the parent's.
+// The terms that the operation narrows hold, and for all others its parent's.
 func TestAnOperationIsNoWiderThanItsParents(t *testing.T) {
 	p := policy(t, asean(t))
 	pr := caller("alder/x")

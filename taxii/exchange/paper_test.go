@@ -8,8 +8,8 @@ import (
 	"comity/stix"
 )
 
-// paper is an agreement in the words of 2.3, from which tests make the file,
-// and the model its own answer. Everything stands in article 1.
+// paper is an agreement, from which tests make the file and the model its answer. All
+// blocks name article 1.
 type paper struct {
 	kind, id           string
 	version            int

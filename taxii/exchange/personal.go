@@ -7,16 +7,15 @@ import (
 	"comity/stix/rawjson"
 )
 
-// PersonalData tells why the agreement counts an object as personal data that
-// may not be sent, naming the property that makes it so by a JSON pointer, and
-// the article behind it; both "" if it does not (exchange agreements, §2.7).
+// PersonalData gives the reason why an object is personal data that the agreement
+// forbids, and the article behind it; both are "" if it is not. The reason has a JSON
+// pointer to the property that decides.
 //
-// What is forbidden is a type, or a type and an identity_class:
-// "identity:individual". The observables inside an observed-data of STIX 2.0
-// count like objects of their own. "email-addr:attacker-controlled" in allow_if
-// lets through what has that word among its labels. STIX gives observables no
-// labels; one that has them as a custom property is taken at its word, and one
-// inside an observed-data at the word of that.
+// The agreement forbids a type, or a type with an identity_class: "identity:individual".
+// The observables inside an observed-data of STIX 2.0 count like objects of their own.
+// "email-addr:attacker-controlled" in allow_if admits an email-addr with that label. STIX
+// observables have no labels, but a custom property labels counts, and for an observable
+// inside an observed-data the labels of the observed-data count.
 func (c *Collection) PersonalData(o *stix.Object) (reason, by string) {
 	if c.Terms.PersonalData == nil {
 		return "", ""
@@ -25,7 +24,7 @@ func (c *Collection) PersonalData(o *stix.Object) (reason, by string) {
 	kind, pointer := personal(forbidden, o.Type, o.Raw)
 	if kind == "" && o.Type == "observed-data" {
 		for m := rawjson.MembersOf(rawjson.Member(o.Raw, "objects")); m.Next() && kind == ""; {
-			if kind, pointer = personal(forbidden, word(m.Value, "type"), m.Value); kind != "" {
+			if kind, pointer = personal(forbidden, textOf(m.Value, "type"), m.Value); kind != "" {
 				pointer = "/objects/" + pointerEscape.Replace(string(m.Name)) + pointer
 			}
 		}
@@ -36,8 +35,8 @@ func (c *Collection) PersonalData(o *stix.Object) (reason, by string) {
 	return c.refuse("personal_data", "%s is personal data (%s)", kind, pointer)
 }
 
-// forbidden is what the agreement forbids, but for what the labels of the object
-// allow.
+// forbidden are the kinds that the agreement forbids, without those that the labels of the
+// object allow.
 func (c *Collection) forbidden(labelled []byte) (kinds []string) {
 	allowed := map[string]bool{}
 	for e := rawjson.ElementsOf(rawjson.Member(labelled, "labels")); e.Next(); {
@@ -56,13 +55,13 @@ func (c *Collection) forbidden(labelled []byte) (kinds []string) {
 	return kinds
 }
 
-// personal is the forbidden kind that an object is of, and the property that says
-// so; "" if it is of none.
+// personal is the first forbidden kind that an object belongs to, and a JSON pointer to the
+// property that decides; both are "" if it belongs to none.
 func personal(forbidden []string, typeName string, object []byte) (kind, pointer string) {
 	for _, kind := range forbidden {
 		t, class, classed := strings.Cut(kind, ":")
 		switch {
-		case t != typeName || classed && class != word(object, "identity_class"):
+		case t != typeName || classed && class != textOf(object, "identity_class"):
 		case classed:
 			return kind, "/identity_class"
 		default:
@@ -72,11 +71,11 @@ func personal(forbidden []string, typeName string, object []byte) (kind, pointer
 	return "", ""
 }
 
-// word is the text of a property, "" if it has none.
-func word(object []byte, property string) string {
+// textOf is the string value of a property, "" if it has none.
+func textOf(object []byte, property string) string {
 	s, _ := rawjson.Text(rawjson.Member(object, property))
 	return string(s)
 }
 
-// pointerEscape makes a name a step of a JSON pointer (RFC 6901).
+// pointerEscape escapes a name for a JSON pointer (RFC 6901 §3).
 var pointerEscape = strings.NewReplacer("~", "~0", "/", "~1")

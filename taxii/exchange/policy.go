@@ -1,5 +1,5 @@
-// Package exchange says who may do what: organisations and their accounts, the
-// grants that agreements in force yield, and the labels that objects carry.
+// Package exchange decides all access: it has the organisations and their accounts,
+// the grants that follow from agreements in force, and the handling of objects.
 //
 // Grants are computed from agreements at each request and never stored: no
 // command, endpoint or table sets one. The package opens no store and knows no
@@ -17,10 +17,10 @@ import (
 	"comity/taxii/agreement"
 )
 
-// Verb is what a caller wants to do with a collection.
+// Verb is the right that a caller asks for.
 type Verb uint8
 
-// The verbs. Open needs any right at all.
+// The verbs. Any right is enough for Open.
 const (
 	Open Verb = iota
 	Read
@@ -28,26 +28,26 @@ const (
 	Delete
 )
 
-// Policy answers every question of access, from one generation of the
-// directory. It is read-only and safe for concurrent use; the clock is an
-// argument, so that a term begins and ends by itself.
+// Policy answers all questions of access from one generation of the directory. It is
+// read-only and safe for concurrent use. The time is an argument, so that a term begins
+// and ends without a new generation.
 type Policy struct {
 	centre      Centre
 	orgs        map[string]*Organisation
 	agreements  map[string]*lifecycle
-	collections []*Collection            // by id; one for each edition that has it
-	byName      map[string][]*Collection // by id and by alias
-	byOrg       map[string][]*Collection // whose writer or reader it is, by id
-	secondments map[string][]secondment  // by account
-	parsed      map[string]*agreement.Agreement
+	collections []*Collection                   // sorted by id; one for each edition
+	byName      map[string][]*Collection        // by id and by alias
+	byOrg       map[string][]*Collection        // by writer and reader; each list is sorted by id
+	secondments map[string][]secondment         // by account
+	parsed      map[string]*agreement.Agreement // by source
 }
 
-// NewPolicy reads the deposited agreements. It fails, Internal, if one of them
-// can no longer be read: they were checked before they were taken.
+// NewPolicy reads the deposited agreements. The error is Internal if one of them can no
+// longer be read, since all were checked when they were deposited.
 func NewPolicy(d *Directory) (*Policy, error) { return (&Policy{}).Renew(d) }
 
-// Renew is the policy of a newer generation of the directory. Agreements that p has
-// parsed are not parsed again.
+// Renew makes the policy of a newer generation of the directory. It does not parse
+// agreements again that p has parsed.
 func (p *Policy) Renew(d *Directory) (*Policy, error) {
 	n := &Policy{
 		centre:      d.Centre,
@@ -91,10 +91,10 @@ func (p *Policy) Renew(d *Directory) (*Policy, error) {
 	return n, nil
 }
 
-// Centre is what the directory says of the centre.
+// Centre is the centre of the directory.
 func (p *Policy) Centre() Centre { return p.centre }
 
-// CentreName is what the centre is called.
+// CentreName is the name of the centre's organisation, or its id.
 func (p *Policy) CentreName() string {
 	if o := p.orgs[p.centre.ID]; o != nil {
 		return o.Name
@@ -102,16 +102,16 @@ func (p *Policy) CentreName() string {
 	return p.centre.ID
 }
 
-// Organisation is what the directory says of one; nil if there is none.
+// Organisation finds one by id; nil if there is none.
 func (p *Policy) Organisation(id string) *Organisation { return p.orgs[id] }
 
-// Collections are all there are at that time, by id, whatever the state of
-// their agreement.
+// Collections are all collections at that time, by id, whatever the state of their
+// agreement.
 func (p *Policy) Collections(now time.Time) []*Collection {
 	return slices.DeleteFunc(slices.Clone(p.collections), func(c *Collection) bool { return !c.current(now) })
 }
 
-// Collection finds one by its id or alias, as it is at that time.
+// Collection finds a collection by its id or alias, in its edition at that time.
 func (p *Policy) Collection(name string, now time.Time) (*Collection, bool) {
 	for _, c := range p.byName[name] {
 		if c.current(now) {
@@ -121,14 +121,14 @@ func (p *Policy) Collection(name string, now time.Time) (*Collection, bool) {
 	return nil, false
 }
 
-// Agreement finds the text of one that counts at that time, or the latest
-// while none is signed; nil if there is none.
+// Agreement finds the text of an agreement that is in force at that time, or the latest
+// one while none is signed; nil if there is no such agreement.
 func (p *Policy) Agreement(id string, now time.Time) *agreement.Agreement {
 	s := p.agreements[id]
 	if s == nil {
 		return nil
 	}
-	if e := s.at(now); e != nil {
+	if e := s.editionAt(now); e != nil {
 		return e.text
 	}
 	return s.latest
@@ -153,7 +153,7 @@ func (p *Policy) Member(id, org string) bool {
 	return ok
 }
 
-// State is where an agreement stands at that time; Deposited if there is none.
+// State is the state of an agreement at that time; Deposited if there is none.
 func (p *Policy) State(id string, now time.Time) State {
 	if s := p.agreements[id]; s != nil {
 		return s.state(now)
@@ -161,8 +161,8 @@ func (p *Policy) State(id string, now time.Time) State {
 	return Deposited
 }
 
-// Next is when the state of some agreement may next change by itself; zero if
-// none will.
+// Next is the next time at which the state of an agreement may change by itself; zero if
+// there is none.
 func (p *Policy) Next(now time.Time) (next time.Time) {
 	for _, s := range p.agreements {
 		for _, t := range s.transitions() {
@@ -174,7 +174,7 @@ func (p *Policy) Next(now time.Time) (next time.Time) {
 	return next
 }
 
-// Obstacle is why somebody has no right, with the clause behind it. It is for
+// Obstacle is the reason why a caller has no right, with the clause behind it. It is for
 // the audit record and for the operator: a caller must not see it.
 type Obstacle struct {
 	Agreement, Article, Reason string
@@ -187,7 +187,8 @@ func (o *Obstacle) Error() string {
 	return o.Reason + " (" + agreement.Clause{Agreement: o.Agreement, Article: o.Article}.String() + ")"
 }
 
-// whyClosed is why a collection is closed to everybody at that time; nil if it is open.
+// whyClosed is the reason why a collection is closed to everybody at that time; nil if it
+// is open.
 func (p *Policy) whyClosed(c *Collection, now time.Time) *Obstacle {
 	switch state := c.lifecycle.state(now); {
 	case state == WindUp && c.windUp || state == InForce:
@@ -203,7 +204,7 @@ func (p *Policy) whyClosed(c *Collection, now time.Time) *Obstacle {
 	return nil
 }
 
-// whyNoPart is why an organisation cannot take part under an agreement; nil if
+// whyNoPart is the reason why an organisation cannot take part under an agreement; nil if
 // it can.
 func (p *Policy) whyNoPart(under, org string, now time.Time) *Obstacle {
 	s := p.agreements[under]
@@ -219,8 +220,8 @@ func (p *Policy) whyNoPart(under, org string, now time.Time) *Obstacle {
 	return nil
 }
 
-// whyExcluded is why org takes no part in c at that time although c is open; nil if it
-// does.
+// whyExcluded is the reason why org has no access to c at that time although c is open;
+// nil if it has.
 func (p *Policy) whyExcluded(c *Collection, org string, now time.Time) *Obstacle {
 	switch o := p.orgs[org]; {
 	case o == nil:
@@ -235,7 +236,7 @@ func (p *Policy) whyExcluded(c *Collection, org string, now time.Time) *Obstacle
 	return nil
 }
 
-// grant is what the caller may do with c at that time, or why it may do nothing.
+// grant is the caller's grant on c at that time, or the reason why there is none.
 func (p *Policy) grant(pr Principal, c *Collection, now time.Time) (Grant, *Obstacle) {
 	if !c.current(now) {
 		return Grant{}, &Obstacle{Agreement: c.Agreement, Reason: "an amendment took its place"}
@@ -252,13 +253,13 @@ func (p *Policy) grant(pr Principal, c *Collection, now time.Time) (Grant, *Obst
 	}
 	own := c.Writer == pr.Org
 	if !own && !slices.Contains(c.Readers, pr.Org) {
-		return p.shared(pr, c, now)
+		return p.sharedGrant(pr, c, now)
 	}
 	if why := p.whyExcluded(c, pr.Org, now); why != nil {
 		return Grant{}, why
 	}
-	if !shares(pr.Purposes, c.Terms.Purposes) {
-		return Grant{}, c.purpose(pr)
+	if !intersect(pr.Purposes, c.Terms.Purposes) {
+		return Grant{}, c.wrongPurpose(pr)
 	}
 	g := Grant{principal: pr, policy: p, collection: c, id: c.ID, write: own}
 	g.view = View{
@@ -272,13 +273,13 @@ func (p *Policy) grant(pr Principal, c *Collection, now time.Time) (Grant, *Obst
 	return g, nil
 }
 
-// shared is the right of an organisation to which a bureau opens c by a reader letter; it
-// sees up to TLP:AMBER.
-func (p *Policy) shared(pr Principal, c *Collection, now time.Time) (Grant, *Obstacle) {
+// sharedGrant is the grant of an organisation to which a bureau opens c by a reader
+// letter, or the reason why there is none. It shows objects up to TLP:AMBER.
+func (p *Policy) sharedGrant(pr Principal, c *Collection, now time.Time) (Grant, *Obstacle) {
 	why := &Obstacle{c.Agreement, c.Article, pr.Org + " is neither writer nor reader of the flow"}
 	for i := range c.shares {
 		s := &c.shares[i]
-		if s.org != pr.Org || s.letter.at(now) != s.edition {
+		if s.org != pr.Org || s.letter.editionAt(now) != s.edition {
 			continue
 		}
 		state := s.letter.state(now)
@@ -294,8 +295,8 @@ func (p *Policy) shared(pr Principal, c *Collection, now time.Time) (Grant, *Obs
 			why = &Obstacle{Agreement: s.edition.text.ID, Reason: s.bureau + " has withdrawn"}
 		case p.whyExcluded(c, s.bureau, now) != nil:
 			why = p.whyExcluded(c, s.bureau, now)
-		case !shares(pr.Purposes, c.Terms.Purposes) || !shares(pr.Purposes, s.terms.Purposes):
-			why = c.purpose(pr)
+		case !intersect(pr.Purposes, c.Terms.Purposes) || !intersect(pr.Purposes, s.terms.Purposes):
+			why = c.wrongPurpose(pr)
 		default:
 			return Grant{principal: pr, policy: p, collection: c, id: c.ID, share: s, view: View{
 				Reads:   true,
@@ -309,18 +310,18 @@ func (p *Policy) shared(pr Principal, c *Collection, now time.Time) (Grant, *Obs
 	return Grant{}, why
 }
 
-// shares tells whether two lists have an element in common.
-func shares(s, t []string) bool {
+// intersect tells whether two lists have an element in common.
+func intersect(s, t []string) bool {
 	return slices.ContainsFunc(s, func(v string) bool { return slices.Contains(t, v) })
 }
 
-// purpose is the obstacle of an account that was made for other purposes.
-func (c *Collection) purpose(pr Principal) *Obstacle {
+// wrongPurpose is the obstacle of an account that was made for other purposes.
+func (c *Collection) wrongPurpose(pr Principal) *Obstacle {
 	by := c.Terms.By["categories"]
 	return &Obstacle{by.Agreement, by.Article, "purpose: the account " + pr.Account + " has none of this flow"}
 }
 
-// Grants are the caller's at that time, by collection id.
+// Grants are all grants of the caller at that time, by collection id.
 func (p *Policy) Grants(pr Principal, now time.Time) []Grant {
 	var gs []Grant
 	for _, c := range p.byOrg[pr.Org] {
@@ -331,8 +332,8 @@ func (p *Policy) Grants(pr Principal, now time.Time) []Grant {
 	return gs
 }
 
-// Holders are the grants that organisations have on c at that time, as a service account
-// with every purpose would have them.
+// Holders are the grants on c at that time: for each organisation that has access, the
+// grant of a service account with every purpose.
 func (p *Policy) Holders(c *Collection, now time.Time) []Grant {
 	orgs := append([]string{c.Writer}, c.Readers...)
 	for _, s := range c.shares {
@@ -349,10 +350,10 @@ func (p *Policy) Holders(c *Collection, now time.Time) []Grant {
 	return gs
 }
 
-// Decide gives the caller's grant on the collection of that id or alias. It is
-// NotFound if there is no such collection or the caller has no right to it at
-// all, which must look the same; Forbidden if it has another right. Its cause is
-// an [*Obstacle] where there is a collection.
+// Decide gives the caller's grant on the collection of that id or alias. The
+// error is NotFound if there is no such collection, or if the caller has no right to it,
+// because the two must look the same. It is Forbidden if the caller has another right
+// only. Its cause is an [*Obstacle] if the collection exists.
 func (p *Policy) Decide(pr Principal, name string, verb Verb, now time.Time) (Grant, error) {
 	c, ok := p.Collection(name, now)
 	if !ok {

@@ -18,15 +18,6 @@ import (
 	"comity/taxii/exchange"
 )
 
-// The laws (exchange agreements, §0.3) that a policy can show, and the tests
-// that do: L1 TestADepositAloneOpensNothing, TestNobodyHasMoreThanTheAgreementsSay.
-// L2 TestAnOperationIsNoWiderThanItsParents, TestALetterOpensNoMoreThanItSays.
-// L3 TestEveryNoNamesItsClause, TestGrantsSayWhatTheyAreAbout.
-// L5 the tests of Labels. L6 TestHiddenCollectionsAreLikeAbsentOnes.
-// L9 TestAgreementsOpenAndCloseByTheClock, TestNothingChangesBeforeNext.
-// L10, as far as access goes, TestWhoWithdrawsCloses.
-// L11 TestRedIsForNamedPersons, TestALetterOpensNoMoreThanItSays.
-
 // rights spells a grant in letters: r, w, d, or "none".
 func rights(g exchange.Grant) string {
 	s := ""
@@ -78,7 +69,7 @@ func TestAgreementsOpenAndCloseByTheClock(t *testing.T) {
 // useful tells whether a grant is anything but the zero one.
 func useful(g exchange.Grant) bool { return !reflect.ValueOf(g).IsZero() }
 
-// L1: no grant without an agreement in force.
+// There is no grant without an agreement in force.
 func TestADepositAloneOpensNothing(t *testing.T) {
 	d := directory(t, text("dea-x", "", ""))
 	unsign(d, "dea-x")
@@ -176,8 +167,8 @@ func TestDecide(t *testing.T) {
 	}
 }
 
-// L6: not one letter of the answer differs. Why it is hidden is in the cause,
-// which is never shown.
+// The answers are equal to the letter. The reason is in the cause, which is never
+// shown.
 func TestHiddenCollectionsAreLikeAbsentOnes(t *testing.T) {
 	p := policy(t, directory(t, text("dea-x", "", "")))
 	in := found(t, p, "dea-x.in", inForce)
@@ -208,7 +199,7 @@ func TestHiddenCollectionsAreLikeAbsentOnes(t *testing.T) {
 	}
 }
 
-// L3. The audit record and the operator are told more than the caller.
+// The audit record and the operator get the clause, the caller does not.
 func TestEveryNoNamesItsClause(t *testing.T) {
 	d := directory(t, text("dea-x", "", ""))
 	join(t, d, "soc", "asleep")

@@ -7,17 +7,17 @@ import (
 	"comity/taxii"
 )
 
-// maxYears is the longest time that anything is kept, whatever an agreement says.
+// maxYears bounds the time for which an object is kept, whatever an agreement says.
 const maxYears = 5
 
-// Receipt is when a collection received objects, from which their retention counts.
+// Receipt is the receipt of objects by a collection; their retention depends on its time.
 type Receipt struct {
 	collection *Collection
 	at         time.Time
-	latest     time.Time // until when anything is kept
+	latest     time.Time // no object is kept after it
 }
 
-// Receipt is that of objects that the collection receives at a time.
+// Receipt makes the receipt of objects at that time.
 func (c *Collection) Receipt(at time.Time) Receipt {
 	latest := at.AddDate(maxYears, 0, 0)
 	if r := c.Terms.Retention; r != nil && !r.NeverOver.IsZero() {
@@ -26,35 +26,34 @@ func (c *Collection) Receipt(at time.Time) Receipt {
 	return Receipt{c, at, latest}
 }
 
-// KeptUntil is the Unix second from which on an object is gone: when it has been
-// kept as long as the agreement says from the date it counts from, never over
-// what it allows from receipt, and five years at most; whichever is sooner
-// (exchange agreements, §2.7).
+// KeptUntil is the Unix second from which on an object is gone. It is the soonest of
+// three times: keep after the date that the agreement counts from, never_over after
+// receipt, and five years after receipt.
 func (r *Receipt) KeptUntil(o *stix.Object) uint32 {
 	until := r.latest
 	if terms := r.collection.Terms.Retention; terms != nil && !terms.Keep.IsZero() {
-		_, from := r.counted(o)
+		_, from := r.countedFrom(o)
 		until = earlier(until, terms.Keep.After(from))
 	}
 	return unix(until)
 }
 
-// Expired tells why an object was already past its retention when it was
-// received, and the article behind it; both "" if it was not. If the push took it, it
-// would be gone without a word.
+// Expired gives the reason why an object was already past its retention when it was
+// received, and the article behind it; both are "" if it was not. Such an object is
+// refused, since it would vanish from the collection without notice.
 func (r *Receipt) Expired(o *stix.Object) (reason, by string) {
 	if r.KeptUntil(o) > unix(r.at) {
 		return "", ""
 	}
-	property, from := r.counted(o)
+	property, from := r.countedFrom(o)
 	return r.collection.refuse("retention", "past its retention: %s %s, kept %s", property, taxii.FormatTime(from), r.collection.Terms.Retention.Keep)
 }
 
-// counted is the date that retention runs from: that of the property the
-// agreement names, or of receipt in an object that lacks it; an observed-data says
-// last_observed where others say last_seen. Definitions are as old as the protocol
-// they belong to and explain what is sent today, so for them it is receipt.
-func (r *Receipt) counted(o *stix.Object) (property string, from time.Time) {
+// countedFrom is the date that retention runs from: that of the property which the
+// agreement names, or of receipt if the object lacks it. An observed-data has
+// last_observed in place of last_seen. For marking and extension definitions it is always
+// receipt, because they may be far older than the objects that refer to them.
+func (r *Receipt) countedFrom(o *stix.Object) (property string, from time.Time) {
 	if o.Type == "marking-definition" || o.Type == "extension-definition" {
 		return "received", r.at
 	}
@@ -62,7 +61,7 @@ func (r *Receipt) counted(o *stix.Object) (property string, from time.Time) {
 	if property == "last_seen" && o.Type == "observed-data" {
 		property = "last_observed"
 	}
-	if at, err := stix.ParseTimestamp(word(o.Raw, property)); err == nil {
+	if at, err := stix.ParseTimestamp(textOf(o.Raw, property)); err == nil {
 		return property, at.Time()
 	}
 	return "received", r.at

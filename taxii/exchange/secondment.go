@@ -11,16 +11,16 @@ import (
 	"comity/taxii/agreement"
 )
 
-// secondment is a person of one organisation who works for another for a while.
+// secondment sends a person of one organisation to work for another for a while.
 type secondment struct {
-	agreement *lifecycle // that has it
+	agreement *lifecycle // the agreement that contains it
 	edition   *edition   // nil while the version is not signed
 	terms     *agreement.Secondment
 }
 
-// addSecondments adds those of one version, signed or not: the account of a seconded
-// person may exist before the agreement is signed, and must not have the rights of the
-// host's own staff until then.
+// addSecondments adds the secondments of one version, signed or not. The account of a
+// seconded person may exist before the agreement is signed, and must not have the
+// rights of the host's own staff until then.
 func (p *Policy) addSecondments(s *lifecycle, e *edition, text *agreement.Agreement) {
 	for i := range text.Secondments {
 		t := &text.Secondments[i]
@@ -35,7 +35,8 @@ func (p *Policy) seconded(pr Principal) bool {
 	return pr.Home != "" || len(p.secondments[pr.Account]) > 0
 }
 
-// secondment is that under which the account works at that time; nil if there is none.
+// secondment is the one under which the account works at that time; nil if there is
+// none.
 func (p *Policy) secondment(account string, now time.Time) *secondment {
 	for i := range p.secondments[account] {
 		s := &p.secondments[account][i]
@@ -43,7 +44,7 @@ func (p *Policy) secondment(account string, now time.Time) *secondment {
 		if home == nil || home.Suspended || s.agreement.left(s.terms.Home, now) {
 			continue
 		}
-		if !now.Before(s.terms.From) && now.Before(s.terms.Until) && s.agreement.at(now) == s.edition && s.agreement.state(now) == InForce {
+		if !now.Before(s.terms.From) && now.Before(s.terms.Until) && s.agreement.editionAt(now) == s.edition && s.agreement.state(now) == InForce {
 			return s
 		}
 	}
@@ -62,8 +63,8 @@ func (p *Policy) Home(account string, now time.Time) (home string, works bool) {
 	return "", false
 }
 
-// barrier is what keeps a seconded person from a collection; nil if nothing does. A nil
-// posting is a secondment that is over.
+// barrier is the obstacle between a seconded person and a collection; nil if there is
+// none. A nil posting is a secondment that is over.
 func (p *Policy) barrier(posting *secondment, c *Collection) *Obstacle {
 	if posting == nil {
 		return &Obstacle{Reason: "the secondment is over"}
@@ -75,8 +76,9 @@ func (p *Policy) barrier(posting *secondment, c *Collection) *Obstacle {
 	return &Obstacle{posting.edition.text.ID, posting.terms.Article, "a person seconded from " + posting.terms.Home + " does not see " + kind}
 }
 
-// kind is a collection in the words of a secondment: "fused" if the centre writes it,
-// unless it is about what one reader sent, and "raw:ORG" if another organisation does.
+// kind names a collection as the keys sees and never_sees of a secondment do: "fused"
+// if the centre writes it, "raw:ORG" if another organisation writes it or if it is about
+// the contributions of its only reader.
 func (p *Policy) kind(c *Collection) string {
 	switch {
 	case c.Writer != p.centre.ID:
@@ -98,7 +100,7 @@ func neverRed(posting *secondment) bool {
 	return posting != nil && slices.Contains(posting.terms.NeverSees, "tlp:red")
 }
 
-// ceiling is the strictest label that the caller sees: RED is for persons whom the
+// ceiling is the strictest label that the caller sees. RED is for persons whom the
 // agreement names.
 func ceiling(pr Principal, c *Collection, posting *secondment) stix.TLP {
 	if !pr.Person || neverRed(posting) || !slices.Contains(c.Terms.RedRecipients, strings.Replace(pr.Account, "/", ":", 1)) {
@@ -107,29 +109,29 @@ func ceiling(pr Principal, c *Collection, posting *secondment) stix.TLP {
 	return stix.Red
 }
 
-// Carried are the collections whose content an organisation must not push as its own: a
-// person whom it seconded reads them at the host, and the secondment forbids taking
-// anything home.
-type Carried struct {
+// SecondmentSources are collections whose content an organisation must not push as its
+// own: a person whom it seconded reads them at the host, and the secondment forbids
+// carrying data home.
+type SecondmentSources struct {
 	Collections []*Collection
 	Article     string // "article 9 of dea-x"
 }
 
-// Carried tells what org must not push as its own at that time; the zero value if it has
-// seconded nobody.
-func (p *Policy) Carried(org string, now time.Time) (out Carried) {
+// SecondmentSources are those of org at that time; the zero value if it has seconded
+// nobody.
+func (p *Policy) SecondmentSources(org string, now time.Time) (out SecondmentSources) {
 	seen := map[uuid.UUID]bool{}
 	for _, list := range p.secondments {
 		for _, s := range list {
 			t := s.terms
-			if t.Home != org || t.CarryHome || now.Before(t.From) || s.edition == nil || s.agreement.at(now) != s.edition {
+			if t.Home != org || t.CarryHome || now.Before(t.From) || s.edition == nil || s.agreement.editionAt(now) != s.edition {
 				continue
 			}
 			out.Article = "article " + t.Article + " of " + s.edition.text.ID
 			for _, c := range p.collections {
-				theirs := c.Writer == t.Host || slices.Contains(c.Readers, t.Host)
-				ours := c.Writer == org || slices.Contains(c.Readers, org)
-				if theirs && !ours && allows(t, p.kind(c)) && !seen[c.ID] {
+				ofHost := c.Writer == t.Host || slices.Contains(c.Readers, t.Host)
+				ofHome := c.Writer == org || slices.Contains(c.Readers, org)
+				if ofHost && !ofHome && allows(t, p.kind(c)) && !seen[c.ID] {
 					seen[c.ID] = true
 					out.Collections = append(out.Collections, c)
 				}

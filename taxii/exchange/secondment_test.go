@@ -44,9 +44,9 @@ func seconded(p *exchange.Policy, account string, at time.Time) exchange.Princip
 	return pr
 }
 
-// A12. The wall is by home: what the centre wrote, and raw what the person's own
-// organisation sent. What others sent does not exist, nor what the centre returned
-// to them about it.
+// A seconded person sees the objects that the centre wrote and those that the person's
+// own organisation sent. The collections of other organisations do not exist for the
+// person, nor do those in which the centre answers them.
 func TestASecondedExpertSeesFusedAndRawOfHomeOnly(t *testing.T) {
 	p := policy(t, withLiaison(t))
 	pr := seconded(p, liaison, posted)
@@ -187,7 +187,7 @@ func TestNothingIsCarriedHome(t *testing.T) {
 	p := policy(t, d)
 	carried := func(org string, at time.Time) []string {
 		var list []string
-		for _, c := range p.Carried(org, at).Collections {
+		for _, c := range p.SecondmentSources(org, at).Collections {
 			list = append(list, c.Alias)
 		}
 		slices.Sort(list)
@@ -199,7 +199,7 @@ func TestNothingIsCarriedHome(t *testing.T) {
 			t.Errorf("%s: %v; want what the expert reads and its home does not", at, got)
 		}
 	}
-	if got, want := p.Carried("palo-alto-networks", posted).Article, "article 9 of dea-2017-panw"; got != want {
+	if got, want := p.SecondmentSources("palo-alto-networks", posted).Article, "article 9 of dea-2017-panw"; got != want {
 		t.Errorf("by %q, want %q", got, want)
 	}
 	if got := carried("palo-alto-networks", arrives.Add(-time.Second)); got != nil {
@@ -228,7 +228,7 @@ func TestWhatElseTheExpertSeesIsNotCarriedHomeEither(t *testing.T) {
 	deposit(d, "charter-y", y.toml())
 	p := policy(t, d)
 	var got []string
-	for _, c := range p.Carried("acme", inForce).Collections {
+	for _, c := range p.SecondmentSources("acme", inForce).Collections {
 		got = append(got, c.Alias)
 	}
 	if want := aliases(p.Grants(seconded(p, "igci/expert", inForce), inForce)); !slices.Equal(got, want) || !slices.Equal(got, []string{"charter-y.up.ncb-a"}) {

@@ -2,15 +2,16 @@ package intake
 
 import "comity/store"
 
-// failures counts the refusals of a push. The first are listed one by one, the
-// others by rule, so that the size of a status does not grow with their number.
+// failures counts the refusals of a push. The first MaxFailures are listed one by one, the
+// others are counted by rule, so that the size of a status does not grow with their number.
 type failures struct {
-	told   int
-	byRule []*store.Refusal // the first of each rule, which stands for the others
+	listed int
+	byRule []*store.Refusal // for each rule the first refusal that is not listed, with More for the others
 }
 
-// counted counts a refusal under its rule; false if it is to be told.
-func (f *failures) counted(by string) bool {
+// countByRule counts a refusal if refusals of its rule are counted already, and tells
+// whether they are.
+func (f *failures) countByRule(by string) bool {
 	for _, r := range f.byRule {
 		if r.By == by {
 			r.More++
@@ -20,23 +21,23 @@ func (f *failures) counted(by string) bool {
 	return false
 }
 
-// add takes a refusal of a rule that nothing was counted under; false if it is to
-// be told.
-func (f *failures) add(r *store.Refusal) bool {
-	if f.told < MaxFailures {
-		f.told++
-		return false
+// list tells whether a refusal is to be listed. If not, it starts to count its rule; the
+// caller has called countByRule before.
+func (f *failures) list(r *store.Refusal) bool {
+	if f.listed < MaxFailures {
+		f.listed++
+		return true
 	}
 	f.byRule = append(f.byRule, r)
-	return true
+	return false
 }
 
-// clone is a copy that can be counted on.
+// clone is a copy with refusals of its own.
 func (f *failures) clone() failures {
-	c := failures{told: f.told}
+	c := failures{listed: f.listed}
 	for _, r := range f.byRule {
-		again := *r
-		c.byRule = append(c.byRule, &again)
+		refusal := *r
+		c.byRule = append(c.byRule, &refusal)
 	}
 	return c
 }

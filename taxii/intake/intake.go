@@ -1,9 +1,9 @@
 // Package intake takes one push from its bytes to the store: it decodes the
-// envelope as it arrives, spools the objects, works out their labels once all
+// envelope as it arrives, spools the objects, decides their labels once all objects
 // are known, and appends them part by part.
 //
 // Nothing is stored before the whole push has been read and found well-formed.
-// It authenticates nobody: the grant it is given decides.
+// The package authenticates no caller: its grant decides.
 package intake
 
 import (
@@ -27,28 +27,28 @@ import (
 	"comity/taxii/exchange"
 )
 
-// The bounds of one part of a push, which is what the store commits at once.
+// The bounds of one part of a push. The store commits each part at once.
 const (
 	partObjects = 4000
 	partBytes   = 1 << 20
 )
 
-// maxObjects bounds a push where its agreement does not: the status names
-// every object that is taken, so it may grow much larger than the push.
-// maxMessage bounds what a refusal repeats of what was sent, in bytes, and
-// maxSaid what all of them and the warnings say together: beyond it they only
-// name the object.
+// maxObjects bounds a push whose agreement sets no bound: the status names
+// every stored object, so it may grow much larger than the push.
+// maxMessage bounds the message of one refusal, which may quote the object, in bytes.
+// maxMessages bounds the messages of all refusals and warnings of a push together, in
+// bytes; the refusals and warnings beyond it only name the object.
 const (
-	maxObjects = 1_000_000
-	maxMessage = 500
-	maxSaid    = 16 << 20
+	maxObjects  = 1_000_000
+	maxMessage  = 500
+	maxMessages = 16 << 20
 )
 
-// MaxFailures is how many refusals of a push are told one by one. Of the others
-// there is one for each rule, which says how many it stands for.
+// MaxFailures is the number of refusals of a push that the status lists one by one. The
+// others are counted by rule, with one entry for each rule.
 const MaxFailures = 1000
 
-// Store is where pushes go, and what they are read against.
+// Store is the part of the store that intake needs.
 type Store interface {
 	store.Appender
 	store.Reader
@@ -67,23 +67,23 @@ func New(s Store, dir string, now func() time.Time) *Intake {
 	return &Intake{s, dir, now}
 }
 
-// Pushed is a push that was taken.
+// Pushed is the result of a push.
 type Pushed struct {
 	Status  store.Status   // complete
-	Last    store.Outcomes // the last of its parts: of most pushes there is no other
-	Revoked []stix.ID      // objects that say of themselves that they are revoked
+	Last    store.Outcomes // of the last part; most pushes have one part only
+	Revoked []stix.ID      // objects with the property revoked
 }
 
 // Push reads an envelope or a bundle from body and adds its objects to the
 // collection of the grant.
 //
 // An object that is not admitted, is too large or breaks the standard is a
-// failure in that status. The push as a whole is Invalid if it is no I-JSON in a
-// place where no single object can be blamed, Unprocessed if it is neither
-// envelope nor bundle, holds no object or more than a million, TooLarge beyond
-// the bytes and objects the agreement allows in a push or in all, TooMany beyond
-// its pushes a day; then nothing is stored. Errors of body are returned as they
-// are.
+// failure in the status. If the whole push is refused, nothing is stored, and the
+// error is Invalid if it is not I-JSON (RFC 7493) outside of any object, Unprocessed if
+// it is neither an envelope nor a bundle, or has no object or more than a million,
+// TooLarge if it exceeds the bytes or objects that the agreement allows, and TooMany if
+// the agreement's pushes of the day are used up. Errors of body are returned
+// unchanged.
 func (in *Intake) Push(ctx context.Context, g exchange.Grant, body io.Reader) (Pushed, error) {
 	p := in.begin(g)
 	defer p.spool.close()
@@ -103,7 +103,7 @@ func (in *Intake) Push(ctx context.Context, g exchange.Grant, body io.Reader) (P
 	return pushed, nil
 }
 
-// Rehearse answers what Push would, and stores nothing.
+// Rehearse gives the status that Push would give, and stores nothing.
 func (in *Intake) Rehearse(ctx context.Context, g exchange.Grant, body io.Reader) (store.Status, func(part int) (store.Outcomes, error), error) {
 	p := in.begin(g)
 	defer p.spool.close()
@@ -122,7 +122,7 @@ func (in *Intake) begin(g exchange.Grant) *push {
 	now, c := in.now(), g.Collection()
 	return &push{
 		store:      in.store,
-		carried:    carried{Carried: g.Carried()},
+		sources:    secondmentSources{SecondmentSources: g.SecondmentSources()},
 		collection: c,
 		receipt:    c.Receipt(now),
 		policy: validate.Policy{
@@ -140,29 +140,29 @@ func (in *Intake) begin(g exchange.Grant) *push {
 	}
 }
 
-// push is one push on its way.
+// push is one push in progress.
 type push struct {
-	store      Store
-	submission store.Submission
-	collection *exchange.Collection
-	receipt    exchange.Receipt
-	policy     validate.Policy
-	labels     *exchange.Labels
-	carried    carried
-	spool      spool
-	revoked    []stix.ID
-	said       int // bytes of messages
-	failures   failures
+	store        Store
+	submission   store.Submission
+	collection   *exchange.Collection
+	receipt      exchange.Receipt
+	policy       validate.Policy
+	labels       *exchange.Labels
+	sources      secondmentSources
+	spool        spool
+	revoked      []stix.ID
+	messageBytes int // length of all messages so far
+	failures     failures
 }
 
-// read takes the whole body, and gives a verdict on each object that was not
-// refused by itself.
+// read reads the whole body, and gives a verdict on each object that was not refused
+// while it was read.
 func (p *push) read(ctx context.Context, g exchange.Grant, body io.Reader) ([]exchange.Verdict, error) {
-	room, err := p.room(ctx)
+	limit, err := p.objectLimit(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err := p.decode(p.limited(body), room); err != nil {
+	if err := p.decode(p.limited(body), limit); err != nil {
 		return nil, err
 	}
 	verdicts, err := p.labels.Resolve(func(keys []stix.Key) ([]exchange.Held, error) {
@@ -171,19 +171,19 @@ func (p *push) read(ctx context.Context, g exchange.Grant, body io.Reader) ([]ex
 	if err != nil {
 		return nil, fmt.Errorf("labels of push %s: %w", p.submission.ID, err)
 	}
-	p.labels = nil // of a large push they are most of what is in memory
-	if err := p.carried.find(ctx, p.store); err != nil {
+	p.labels = nil // of a large push they take most of the memory
+	if err := p.sources.lookUp(ctx, p.store); err != nil {
 		return nil, err
 	}
-	return verdicts, p.carried.refuse(ctx, p.store, p.spool.frames(), verdicts)
+	return verdicts, p.sources.refuseCopies(ctx, p.store, p.spool.entries(), verdicts)
 }
 
-// decoders keeps what pushes were read with, for the memory it has.
+// decoders reuses the memory of decoders.
 var decoders = sync.Pool{New: func() any { return new(stix.Decoder) }}
 
-// decode brings the body into the spool, as long as there is room. Objects that
-// are admitted so far take part in the labelling; the others are refused at once.
-func (p *push) decode(body io.Reader, room room) error {
+// decode reads the body into the spool, up to the limit of objects. It adds the objects
+// that are valid and admitted to the labels, and refuses the others at once.
+func (p *push) decode(body io.Reader, limit objectLimit) error {
 	decoder := decoders.Get().(*stix.Decoder)
 	decoder.Reset(body)
 	defer func() {
@@ -198,17 +198,17 @@ func (p *push) decode(body io.Reader, room room) error {
 			}
 			return nil
 		}
-		fault, bad := err.(*stix.Error) // errors.As would cost an allocation an object
+		fault, bad := err.(*stix.Error) // errors.As would cost an allocation for each object
 		if err != nil && !bad {
 			return malformed(err)
 		}
-		if n == room.objects {
-			return room.full
+		if n == limit.objects {
+			return limit.exceeded
 		}
 		if bad {
 			err = p.refuse(store.Refusal{Message: fault.Error(), By: fault.Rule}, &stix.Object{ID: stix.ID(fault.ID)}, n)
 		} else {
-			err = p.take(raw, n)
+			err = p.add(raw, n)
 		}
 		if err != nil {
 			return err
@@ -216,12 +216,11 @@ func (p *push) decode(body io.Reader, room room) error {
 	}
 }
 
-// take spools one object, or the reason why it is refused: the agreement's, if
-// it does not admit such objects at all, or the standard's.
-func (p *push) take(raw []byte, n int64) error {
+// add spools object n, or its refusal by the agreement or by the standard.
+func (p *push) add(raw []byte, n int64) error {
 	var (
-		taken spooled
-		o     = &taken.object
+		entry spooled
+		o     = &entry.object
 		r     store.Refusal
 		err   error
 	)
@@ -232,34 +231,34 @@ func (p *push) take(raw []byte, n int64) error {
 		findings := validate.Object(raw, p.policy)
 		switch {
 		case !findings.Valid():
-			r.Message, r.By = list(findings.Errors()), findings.Errors()[0].Rule
+			r.Message, r.By = join(findings.Errors()), findings.Errors()[0].Rule
 		case err != nil:
 			r.Message, r.By = err.Error(), "standard"
 		default:
 			p.labels.Add(o)
-			p.carried.note(o)
+			p.sources.addKey(o)
 			if o.Revoked {
 				p.revoked = append(p.revoked, o.ID)
 			}
 			if warnings := findings.Warnings(); warnings != nil {
-				taken.warning = p.say(list(warnings))
+				entry.warning = p.message(join(warnings))
 			}
-			return p.spool.add(&taken)
+			return p.spool.add(&entry)
 		}
 	}
 	return p.refuse(r, o, n)
 }
 
-// refuse spools a refusal, with its object only if that is quarantined.
+// refuse spools the refusal of object n, with the object only if it is quarantined.
 func (p *push) refuse(r store.Refusal, o *stix.Object, n int64) error {
-	if !r.Quarantine && p.failures.counted(r.By) {
+	if !r.Quarantine && p.failures.countByRule(r.By) {
 		return nil
 	}
-	p.name(&r, o)
+	p.complete(&r, o)
 	if r.ID == "" {
 		r.ID = "objects/" + strconv.FormatInt(n, 10)
 	}
-	if !r.Quarantine && p.failures.add(&r) {
+	if !r.Quarantine && !p.failures.list(&r) {
 		return nil
 	}
 	refused := spooled{refused: &r}
@@ -269,8 +268,8 @@ func (p *push) refuse(r store.Refusal, o *stix.Object, n int64) error {
 	return p.spool.add(&refused)
 }
 
-// admits is the refusal of an object that the agreement does not admit whatever
-// its label; without a message if it does.
+// admits gives the refusal of an object that the agreement does not admit whatever its
+// label. The refusal has no message if the object is admitted.
 func (p *push) admits(o *stix.Object) (r store.Refusal) {
 	if r.Message, r.By = p.collection.Admits(o); r.Message != "" {
 		return r
@@ -283,8 +282,8 @@ func (p *push) admits(o *stix.Object) (r store.Refusal) {
 	return r
 }
 
-// list joins findings, as far as a message goes.
-func list(findings validate.Findings) string {
+// join joins findings until the text is longer than maxMessage.
+func join(findings validate.Findings) string {
 	var b strings.Builder
 	for i, f := range findings {
 		if i > 0 {
@@ -298,27 +297,28 @@ func list(findings validate.Findings) string {
 	return b.String()
 }
 
-// name names the object of a refusal as well as it allows, and shortens what is
-// said of it.
-func (p *push) name(r *store.Refusal, o *stix.Object) {
+// complete sets the id and version of a refusal, as far as its object has them, and
+// bounds its message.
+func (p *push) complete(r *store.Refusal, o *stix.Object) {
 	r.ID, r.Version = string(o.ID), o.Version().String()
 	if r.Version == "" {
 		r.Version = taxii.FormatTime(p.submission.Requested)
 	}
-	r.Message = p.say(r.Message)
+	r.Message = p.message(r.Message)
 }
 
-// say is a message for the status, as long as there is room for messages.
-func (p *push) say(message string) string {
-	if p.said > maxSaid {
+// message bounds a message for the status. Beyond maxMessages it gives a short text
+// instead.
+func (p *push) message(message string) string {
+	if p.messageBytes > maxMessages {
 		return "see the objects before: too much was said of this push already"
 	}
 	message = cut(message)
-	p.said += len(message)
+	p.messageBytes += len(message)
 	return message
 }
 
-// cut shortens a message that quotes what was sent.
+// cut shortens a message that quotes the push.
 func cut(s string) string {
 	if len(s) <= maxMessage {
 		return s
@@ -326,36 +326,36 @@ func cut(s string) string {
 	return strings.ToValidUTF8(s[:maxMessage], "") + " …"
 }
 
-// parts reads the spool again and gives its items, in the order of the push,
-// together with their labels. It may be ranged over more than once.
+// parts reads the spool again and gives its items in the order of the push, with their
+// handling. It may be ranged over more than once.
 func (p *push) parts(verdicts []exchange.Verdict) iter.Seq2[store.Part, error] {
 	return func(yield func(store.Part, error) bool) {
-		// Parts are about as long as the spool's share of them.
-		room := min(p.spool.n, partObjects, p.spool.n*partBytes/max(p.spool.bytes, 1)+1)
-		part := store.Part{Submission: p.submission, Items: make([]store.Item, 0, room)}
+		// The number of items in a part, if all objects were of the mean size.
+		itemsPerPart := min(p.spool.n, partObjects, p.spool.n*partBytes/max(p.spool.bytes, 1)+1)
+		part := store.Part{Submission: p.submission, Items: make([]store.Item, 0, itemsPerPart)}
 		size, verdicts, failures := 0, verdicts, p.failures.clone()
-		for f, err := range p.spool.frames() {
-			if err == nil && len(part.Items) > 0 && (size+f.text() > partBytes || len(part.Items) == partObjects) {
+		for entry, err := range p.spool.entries() {
+			if err == nil && len(part.Items) > 0 && (size+entry.size() > partBytes || len(part.Items) == partObjects) {
 				if !yield(part, nil) {
 					return
 				}
-				part.Items, size = make([]store.Item, 0, room), 0
+				part.Items, size = make([]store.Item, 0, itemsPerPart), 0
 				part.N++
 			}
 			if err != nil {
 				yield(part, fmt.Errorf("replay the spool: %w", err))
 				return
 			}
-			item := store.Item{Object: f.object, Warning: f.warning, Refused: f.refused}
-			if f.refused == nil {
-				p.judge(&item, verdicts[0])
+			item := store.Item{Object: entry.object, Warning: entry.warning, Refused: entry.refused}
+			if entry.refused == nil {
+				p.apply(verdicts[0], &item)
 				verdicts = verdicts[1:]
-				if item.Refused != nil && (failures.counted(item.Refused.By) || failures.add(item.Refused)) {
+				if item.Refused != nil && (failures.countByRule(item.Refused.By) || !failures.list(item.Refused)) {
 					continue
 				}
 			}
 			part.Items = append(part.Items, item)
-			size += f.text()
+			size += entry.size()
 		}
 		if len(part.Items)+len(failures.byRule) > partObjects {
 			if !yield(part, nil) {
@@ -373,8 +373,8 @@ func (p *push) parts(verdicts []exchange.Verdict) iter.Seq2[store.Part, error] {
 	}
 }
 
-// judge puts the verdict on an object into its item.
-func (p *push) judge(item *store.Item, v exchange.Verdict) {
+// apply sets the handling or the refusal of an item by the verdict on its object.
+func (p *push) apply(v exchange.Verdict, item *store.Item) {
 	o := &item.Object
 	item.Handling = v.Handling
 	item.Handling.Until = p.receipt.KeptUntil(o)
@@ -383,7 +383,7 @@ func (p *push) judge(item *store.Item, v exchange.Verdict) {
 		if v.Unmarked {
 			item.Refused.Message += markingsOf(o)
 		}
-		p.name(item.Refused, o)
+		p.complete(item.Refused, o)
 	}
 }
 
@@ -401,7 +401,8 @@ func markingsOf(o *stix.Object) string {
 	return text
 }
 
-// malformed turns the decoder's errors into what the other party may read.
+// malformed turns an error of the decoder into one that is safe to show to the caller. It
+// returns other errors unchanged.
 func malformed(err error) error {
 	var syntax *stix.SyntaxError
 	var form *stix.FormError

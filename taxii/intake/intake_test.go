@@ -329,7 +329,7 @@ func TestMarkingOfTLPSpelledOtherwiseIsNoFailure(t *testing.T) {
 		if c := pushed.Status.Counts; c.Successes != 1 || c.Failures != 0 || c.Stored != 1 && i == 0 || c.Stored != 0 && i > 0 {
 			t.Errorf("push %d: %+v %s", i, c, pushed.Last.Failures)
 		}
-		if said := strings.Contains(string(pushed.Last.Successes), "R-056"); said != (i == 1) {
+		if warned := strings.Contains(string(pushed.Last.Successes), "R-056"); warned != (i == 1) {
 			t.Errorf("push %d: %s, want a message on the other spelling", i, pushed.Last.Successes)
 		}
 	}

@@ -8,17 +8,17 @@ import (
 	"comity/taxii"
 )
 
-// room is how many objects a push may have, and what to say of one more.
-type room struct {
-	objects int64
-	full    error
+// objectLimit bounds the number of objects in a push.
+type objectLimit struct {
+	objects  int64
+	exceeded error // for one object more
 }
 
 var errManyObjects = taxii.Errorf(taxii.Unprocessed, "a push has at most %d objects; send several", maxObjects)
 
-// room is what the agreement's quota and our own bound leave. TooMany if its
-// pushes of the day are used up.
-func (p *push) room(ctx context.Context) (room, error) {
+// objectLimit is the lowest of maxObjects and the agreement's quotas of objects. TooMany if
+// the agreement's pushes of the day are used up.
+func (p *push) objectLimit(ctx context.Context) (objectLimit, error) {
 	quota, c := p.collection.Terms.Quota, p.collection
 	if quota.PushesPerDay > 0 {
 		by := c.Terms.By["pushes_per_day"]
@@ -27,30 +27,30 @@ func (p *push) room(ctx context.Context) (room, error) {
 			err = store.CheckPushes(c, n, p.submission.Requested)
 		}
 		if err != nil {
-			return room{}, err
+			return objectLimit{}, err
 		}
 	}
-	left := room{maxObjects, errManyObjects}
-	if n := quota.ObjectsPerPush; n > 0 && n < left.objects {
-		left = room{n, taxii.Errorf(taxii.TooLarge, "%s: more than %d objects in one push", c.Cite("objects_per_push"), n)}
+	limit := objectLimit{maxObjects, errManyObjects}
+	if n := quota.ObjectsPerPush; n > 0 && n < limit.objects {
+		limit = objectLimit{n, taxii.Errorf(taxii.TooLarge, "%s: more than %d objects in one push", c.Cite("objects_per_push"), n)}
 	}
 	if quota.ObjectsHeld > 0 {
 		free := quota.ObjectsHeld
 		for _, id := range c.Held {
 			n, err := p.store.Count(ctx, id)
 			if err != nil {
-				return room{}, err
+				return objectLimit{}, err
 			}
 			free -= n
 		}
-		if free < left.objects {
-			left = room{max(free, 0), store.CheckHeld(c, quota.ObjectsHeld+1)}
+		if free < limit.objects {
+			limit = objectLimit{max(free, 0), store.CheckHeld(c, quota.ObjectsHeld+1)}
 		}
 	}
-	return left, nil
+	return limit, nil
 }
 
-// limited is the body, as long as it keeps to the agreement's bytes in a push.
+// limited is the body with the agreement's bound on the bytes of a push.
 func (p *push) limited(body io.Reader) io.Reader {
 	n := p.collection.Terms.Quota.BytesPerPush
 	if n == 0 {

@@ -17,41 +17,41 @@ import (
 	"comity/taxii"
 )
 
-// spoolMemory is how much of a push is kept in memory, in bytes. What is longer
-// goes to a file. viewSize is about what an object or a refusal takes there
-// beside its text.
+// spoolMemory bounds the part of a push that is kept in memory, in bytes. A longer push
+// goes to a file. entryOverhead is about the memory of an entry beside its text, in
+// bytes.
 const (
-	spoolMemory = 4 << 20
-	viewSize    = 400
+	spoolMemory   = 4 << 20
+	entryOverhead = 400
 )
 
-// spool keeps a push between its two readings: a short one as it is, a longer
-// one in a file, as frames:
+// spool keeps the objects and refusals of a push until all are decided: those of a short
+// push in memory, those of a longer one in a file, as frames:
 //
 //	kind 1 | length uvarint | object as compact JSON, or store.Refusal as JSON,
-//	                          or a warning about the object that follows;
-//	                          behind a refusal, the object if it is quarantined
+//	                          or a warning about the object in the next frame;
+//	                          a quarantined object follows its refusal
 type spool struct {
 	dir    string
-	n      int         // how much there is
-	bytes  int         // of text
-	memory [][]spooled // until there is a file
-	texts  texts       // in memory
+	n      int         // number of entries
+	bytes  int         // size of all entries
+	memory [][]spooled // entries, until there is a file
+	texts  textArena   // their objects
 	file   *os.File
 	writer *bufio.Writer
 }
 
-// spooled is one object with its warning, or a refusal.
+// spooled is one entry: an object with its warning, or a refusal.
 type spooled struct {
-	object  stix.Object
+	object  stix.Object // of a refusal: the quarantined object, else one without Raw
 	warning string
-	refused *store.Refusal // then object is what is quarantined, or has no text
+	refused *store.Refusal
 }
 
-// text is how many bytes f holds.
-func (f *spooled) text() int {
-	n := len(f.object.Raw) + len(f.warning)
-	if r := f.refused; r != nil {
+// size is the length of the entry's texts in bytes.
+func (e *spooled) size() int {
+	n := len(e.object.Raw) + len(e.warning)
+	if r := e.refused; r != nil {
 		n += len(r.ID) + len(r.Version) + len(r.Message)
 	}
 	return n
@@ -63,20 +63,20 @@ const (
 	warningFrame = 'w'
 )
 
-// add keeps f. The text of its object is copied.
-func (s *spool) add(f *spooled) error {
+// add adds an entry, and copies the text of its object.
+func (s *spool) add(e *spooled) error {
 	s.n++
-	s.bytes += f.text()
+	s.bytes += e.size()
 	if s.file == nil {
-		if s.n*viewSize+s.bytes <= spoolMemory {
-			s.remember(f)
+		if s.n*entryOverhead+s.bytes <= spoolMemory {
+			s.addInMemory(e)
 			return nil
 		}
 		if err := s.spill(); err != nil {
 			return spoolError(err)
 		}
 	}
-	if err := s.write(f); err != nil {
+	if err := s.write(e); err != nil {
 		return spoolError(err)
 	}
 	return nil
@@ -90,23 +90,24 @@ func spoolError(err error) error {
 	return fmt.Errorf("spool: %w", err)
 }
 
-// remember keeps f in memory, in blocks: nothing is moved to make room.
-func (s *spool) remember(f *spooled) {
+// addInMemory adds an entry to the last block in memory, or to a new one if that is full,
+// so that entries never move.
+func (s *spool) addInMemory(e *spooled) {
 	last := len(s.memory) - 1
 	if last < 0 || len(s.memory[last]) == cap(s.memory[last]) {
 		s.memory = append(s.memory, make([]spooled, 0, min(s.n, 256)))
 		last++
 	}
-	s.memory[last] = append(s.memory[last], *f)
-	kept := &s.memory[last][len(s.memory[last])-1]
-	kept.object.Raw = s.texts.clone(f.object.Raw)
+	s.memory[last] = append(s.memory[last], *e)
+	added := &s.memory[last][len(s.memory[last])-1]
+	added.object.Raw = s.texts.clone(e.object.Raw)
 }
 
-// texts makes copies of texts with one allocation for many.
-type texts struct{ room []byte }
+// textArena makes many copies of texts with one allocation.
+type textArena struct{ block []byte }
 
-// clone is a copy of text, or nil.
-func (t *texts) clone(text []byte) []byte {
+// clone is a copy of text; nil for nil.
+func (t *textArena) clone(text []byte) []byte {
 	if text == nil {
 		return nil
 	}
@@ -115,34 +116,34 @@ func (t *texts) clone(text []byte) []byte {
 	return b
 }
 
-// make is room for n bytes.
-func (t *texts) make(n int) []byte {
-	if n > cap(t.room)-len(t.room) {
-		t.room = make([]byte, 0, max(n, min(2*cap(t.room), 64<<10)))
+// make gives n bytes.
+func (t *textArena) make(n int) []byte {
+	if n > cap(t.block)-len(t.block) {
+		t.block = make([]byte, 0, max(n, min(2*cap(t.block), 64<<10)))
 	}
-	from := len(t.room)
-	t.room = t.room[:from+n]
-	return t.room[from : from+n : from+n]
+	from := len(t.block)
+	t.block = t.block[:from+n]
+	return t.block[from : from+n : from+n]
 }
 
-// write puts f into the file.
-func (s *spool) write(f *spooled) (err error) {
-	if f.warning != "" {
-		err = s.frame(warningFrame, []byte(f.warning))
+// write writes an entry to the file.
+func (s *spool) write(e *spooled) (err error) {
+	if e.warning != "" {
+		err = s.writeFrame(warningFrame, []byte(e.warning))
 	}
-	if f.refused != nil && err == nil {
+	if e.refused != nil && err == nil {
 		var refusal []byte
-		if refusal, err = json.Marshal(f.refused); err == nil {
-			err = s.frame(refusalFrame, refusal)
+		if refusal, err = json.Marshal(e.refused); err == nil {
+			err = s.writeFrame(refusalFrame, refusal)
 		}
 	}
-	if f.object.Raw != nil && err == nil {
-		err = s.frame(objectFrame, f.object.Raw)
+	if e.object.Raw != nil && err == nil {
+		err = s.writeFrame(objectFrame, e.object.Raw)
 	}
 	return err
 }
 
-func (s *spool) frame(kind byte, payload []byte) error {
+func (s *spool) writeFrame(kind byte, payload []byte) error {
 	head := binary.AppendUvarint(append(s.writer.AvailableBuffer(), kind), uint64(len(payload)))
 	if _, err := s.writer.Write(head); err != nil {
 		return err
@@ -151,8 +152,8 @@ func (s *spool) frame(kind byte, payload []byte) error {
 	return err
 }
 
-// spill moves what is in memory to a file that has no name any more, so that
-// even a kill leaves nothing behind.
+// spill moves the entries in memory to a file. It removes the name of the file at once, so
+// that even a kill leaves no file behind.
 func (s *spool) spill() error {
 	f, err := os.CreateTemp(s.dir, "push-*.spool")
 	if err != nil {
@@ -170,13 +171,13 @@ func (s *spool) spill() error {
 			}
 		}
 	}
-	s.memory, s.texts = nil, texts{}
+	s.memory, s.texts = nil, textArena{}
 	return nil
 }
 
-// frames gives everything in the order it came. It may be ranged over more than
+// entries gives the entries in the order they were added. It may be ranged over more than
 // once; it ends with the first error.
-func (s *spool) frames() iter.Seq2[*spooled, error] {
+func (s *spool) entries() iter.Seq2[*spooled, error] {
 	return func(yield func(*spooled, error) bool) {
 		if s.file == nil {
 			for _, block := range s.memory {
@@ -189,10 +190,10 @@ func (s *spool) frames() iter.Seq2[*spooled, error] {
 			return
 		}
 		in, err := s.reader()
-		var texts texts
+		var texts textArena
 		for err == nil {
-			var f spooled
-			if f, err = next(in, &texts); err == nil && !yield(&f, nil) {
+			var e spooled
+			if e, err = readEntry(in, &texts); err == nil && !yield(&e, nil) {
 				return
 			}
 		}
@@ -202,7 +203,7 @@ func (s *spool) frames() iter.Seq2[*spooled, error] {
 	}
 }
 
-// reader begins at the first frame of the file.
+// reader reads the file from its first frame.
 func (s *spool) reader() (*bufio.Reader, error) {
 	if err := s.writer.Flush(); err != nil {
 		return nil, err
@@ -211,32 +212,32 @@ func (s *spool) reader() (*bufio.Reader, error) {
 	return bufio.NewReaderSize(s.file, 64<<10), err
 }
 
-// next reads an object or a refusal; io.EOF after the last.
-func next(in *bufio.Reader, texts *texts) (f spooled, err error) {
+// readEntry reads the frames of one entry; io.EOF after the last entry.
+func readEntry(in *bufio.Reader, texts *textArena) (e spooled, err error) {
 	for {
 		kind, err := in.ReadByte()
 		if err != nil {
-			return f, err
+			return e, err
 		}
 		n, err := binary.ReadUvarint(in)
 		if err != nil {
-			return f, io.ErrUnexpectedEOF
+			return e, io.ErrUnexpectedEOF
 		}
 		payload := texts.make(int(n))
 		if _, err := io.ReadFull(in, payload); err != nil {
-			return f, io.ErrUnexpectedEOF
+			return e, io.ErrUnexpectedEOF
 		}
 		switch kind {
 		case warningFrame:
-			f.warning = string(payload)
+			e.warning = string(payload)
 		case refusalFrame:
-			f.refused = new(store.Refusal)
-			if err := json.Unmarshal(payload, f.refused); err != nil || !f.refused.Quarantine {
-				return f, err
+			e.refused = new(store.Refusal)
+			if err := json.Unmarshal(payload, e.refused); err != nil || !e.refused.Quarantine {
+				return e, err
 			}
 		default:
-			f.object, err = stix.NewObject(payload)
-			return f, err
+			e.object, err = stix.NewObject(payload)
+			return e, err
 		}
 	}
 }
