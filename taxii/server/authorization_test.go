@@ -64,7 +64,8 @@ func TestWriterWithoutReadingWritesOnly(t *testing.T) {
 	}
 }
 
-// Who may not read a collection may not learn from DELETE what is in it.
+// An account without the right to read cannot learn from DELETE which objects a
+// collection holds.
 func TestDeleteWithoutReadingIs403(t *testing.T) {
 	w := newWorld(t)
 	c := w.collection("sharing.drop")

@@ -78,7 +78,7 @@ func BenchmarkAgainstMux(b *testing.B) {
 					}
 					for k := range lines {
 						l := lines[(i+k)%2]
-						l.SetDeadline(time.Now().Add(patience))
+						l.SetDeadline(time.Now().Add(answerTimeout))
 						start := time.Now()
 						fmt.Fprintf(l, "GET %s HTTP/1.1\r\nHost: x\r\nAccept: %s\r\nAuthorization: Bearer %s\r\n%s: %s\r\n\r\n",
 							at, taxii.MediaType, vendor.token, as.more.name, as.more.value)

@@ -16,15 +16,15 @@ import (
 // requestBody is the body of a request. It fails with Timeout if it comes more
 // slowly than the time budget allows, and with Invalid if it ends early.
 type requestBody struct {
-	io.ReadCloser // as net/http gives it
-	control       *http.ResponseController
-	timeBudget    func(bytes int64) time.Duration
-	continues     bool      // the client waits for "100 Continue" before it sends the body
-	declared      int64     // bytes of the body; below 0 if that is not known
-	start         time.Time // of the first Read
-	read          int64     // bytes
-	longest       time.Duration
-	err           error // that ended it; io.EOF if it was read whole
+	io.ReadCloser  // as net/http gives it
+	control        *http.ResponseController
+	timeBudget     func(bytes int64) time.Duration
+	expectContinue bool      // the client waits for "100 Continue" before it sends the body
+	declared       int64     // bytes of the body; below 0 if that is not known
+	start          time.Time // of the first Read
+	read           int64     // bytes
+	maxTime        time.Duration
+	err            error // that ended it; io.EOF if it was read whole
 }
 
 // Read implements io.Reader.
@@ -36,8 +36,8 @@ func (b *requestBody) Read(p []byte) (int, error) {
 		b.start = time.Now()
 	}
 	budget := b.timeBudget(b.read)
-	if b.longest > 0 {
-		budget = min(budget, b.longest)
+	if b.maxTime > 0 {
+		budget = min(budget, b.maxTime)
 	}
 	b.control.SetReadDeadline(b.start.Add(budget))
 	n, err := b.ReadCloser.Read(p)
@@ -55,29 +55,29 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// discardTime is how long the rest of a body that nobody wants is waited for.
+// discardTime is how long discard waits for the rest of a body.
 const discardTime = 10 * time.Minute
 
-// discard reads what is left of the body, up to so many bytes, and tells whether
-// that was all of it. A client that is still sending when its connection is closed
+// discard reads the rest of the body, up to limit bytes, and reports whether it
+// reached the end. A client that is still sending when its connection is closed
 // may lose the answer (RFC 9112 §9.6), so the body is read before the answer.
-func (b *requestBody) discard(most int64) bool {
+func (b *requestBody) discard(limit int64) bool {
 	switch {
 	case b == nil || b.err == io.EOF:
 		return true
-	case b.err != nil, b.continues && b.read == 0, b.declared-b.read > most:
+	case b.err != nil, b.expectContinue && b.read == 0, b.declared-b.read > limit:
 		return false
 	}
-	b.longest = discardTime
-	io.CopyN(io.Discard, b, most)
+	b.maxTime = discardTime
+	io.CopyN(io.Discard, b, limit)
 	if b.err == nil {
 		b.Read(make([]byte, 1))
 	}
 	return b.err == io.EOF
 }
 
-// checkedBody fails where the body ends, if check does: a push that took long is
-// not stored if its access has ended meanwhile.
+// checkedBody calls check at the end of the body and returns its error: a slow push is
+// not stored if the account lost its access meanwhile.
 type checkedBody struct {
 	io.Reader
 	check func() error
@@ -94,9 +94,9 @@ func (b *checkedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// decoded undoes the Content-Encoding of a push: none or gzip, which has two names.
-// A refusal tells what is taken (RFC 9110 §12.5.3).
-func decoded(w http.ResponseWriter, r *http.Request, body io.Reader) (io.Reader, error) {
+// decodeBody undoes the Content-Encoding of a push: none or gzip, which has two names.
+// A refusal names the supported coding in Accept-Encoding (RFC 9110 §12.5.3).
+func decodeBody(w http.ResponseWriter, r *http.Request, body io.Reader) (io.Reader, error) {
 	switch coding := strings.ToLower(r.Header.Get("Content-Encoding")); coding {
 	case "", "identity":
 		return body, nil
@@ -108,7 +108,7 @@ func decoded(w http.ResponseWriter, r *http.Request, body io.Reader) (io.Reader,
 	}
 }
 
-// gzipBody decompresses as it is read. A broken gzip stream is the sender's fault.
+// gzipBody decompresses a body while it is read. A broken gzip stream is Invalid.
 type gzipBody struct {
 	r io.Reader
 	z *gzip.Reader
@@ -118,18 +118,19 @@ type gzipBody struct {
 func (b *gzipBody) Read(p []byte) (n int, err error) {
 	if b.z == nil {
 		if b.z, err = gzip.NewReader(b.r); err != nil {
-			return 0, badGzip(err)
+			return 0, gzipError(err)
 		}
 	}
 	n, err = b.z.Read(p)
 	if err != nil && err != io.EOF {
-		err = badGzip(err)
+		err = gzipError(err)
 	}
 	return n, err
 }
 
-// badGzip leaves the errors of the body below as they are.
-func badGzip(err error) error {
+// gzipError is the error of a broken gzip stream. It returns errors of the body
+// itself unchanged.
+func gzipError(err error) error {
 	var known *taxii.Error
 	if errors.As(err, &known) {
 		return err

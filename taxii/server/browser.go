@@ -12,9 +12,9 @@ var browserText string
 
 var browserPage = template.Must(template.New("browser").Parse(browserText))
 
-// getBrowserPage answers at the top, where no TAXII client looks, with a page that
-// tells a person with a browser where clients begin. It says nothing of the centre:
-// nobody has proved who they are.
+// getBrowserPage answers GET / with a page that tells a person with a browser the URL
+// of discovery. The page says nothing about the centre, since the caller has sent no
+// credentials.
 func (s *Server) getBrowserPage(w *response, r *http.Request, _ *caller) error {
 	var b bytes.Buffer
 	if err := browserPage.Execute(&b, s.config.PublicURL+"/taxii2/"); err != nil {

@@ -7,8 +7,8 @@ import (
 	"comity/taxii/exchange"
 )
 
-// getCollections answers TAXII 2.1 §5.1: what the caller has any right to, by
-// id.
+// getCollections answers TAXII 2.1 §5.1: the collections to which the caller has any
+// right, ordered by id.
 func (s *Server) getCollections(w *response, r *http.Request, c *caller) error {
 	var list taxii.Collections
 	for _, g := range c.policy.Grants(c.Principal, c.now) {
@@ -22,7 +22,7 @@ func (s *Server) getCollection(w *response, r *http.Request, c *caller) error {
 	return writeJSON(w, r, http.StatusOK, describe(c.grant))
 }
 
-// describe is a collection as the holder of a grant sees it.
+// describe returns the collection resource for the holder of a grant.
 func describe(g exchange.Grant) taxii.Collection {
 	c := g.Collection()
 	resource := taxii.Collection{

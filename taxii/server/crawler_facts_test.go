@@ -7,14 +7,15 @@ import (
 	"time"
 )
 
-// shelf is one collection of the crawled exchange: who writes it, who reads it,
+// crawledCollection is one collection of the crawled exchange: who writes it, who reads it,
 // and the strictest label that it takes.
-type shelf struct {
+type crawledCollection struct {
 	alias, writer, reader string // the reader "everyone" is every participant
 	top                   int    // in levels
 }
 
-// levels are the labels, and marks the markings behind the words of this test.
+// levels are the TLP labels from the weakest to the strictest. marks are the markings
+// by the names that this test uses.
 var levels = []string{"clear", "green", "amber", "amber+strict", "red"}
 
 var marks = map[string]string{
@@ -29,26 +30,26 @@ const (
 	toRed    = 4
 )
 
-// shelves are all collections there are, but for those of dea-2017-panw, which
+// crawledCollections are all collections there are, but for those of dea-2017-panw, which
 // nobody has anything to do with yet.
-func shelves() []shelf {
-	list := []shelf{{"op-asean-demo.room", "igci", "everyone", 1}}
+func crawledCollections() []crawledCollection {
+	list := []crawledCollection{{"op-asean-demo.room", "igci", "everyone", 1}}
 	for _, v := range vendors {
 		list = append(list,
-			shelf{"dea-" + v + ".inbound", v, "igci", toRed}, shelf{"dea-" + v + ".outbound", "igci", v, toAmber}, shelf{"dea-" + v + ".returns", "igci", v, toAmber},
-			shelf{"op-asean-demo.in." + v, v, "igci", toRed}, shelf{"op-asean-demo.returns." + v, "igci", v, toAmber})
+			crawledCollection{"dea-" + v + ".inbound", v, "igci", toRed}, crawledCollection{"dea-" + v + ".outbound", "igci", v, toAmber}, crawledCollection{"dea-" + v + ".returns", "igci", v, toAmber},
+			crawledCollection{"op-asean-demo.in." + v, v, "igci", toRed}, crawledCollection{"op-asean-demo.returns." + v, "igci", v, toAmber})
 	}
 	for _, b := range bureaus {
 		cc := strings.TrimPrefix(b, "ncb-")
 		list = append(list,
-			shelf{"charter-bureaus.inbound." + cc, b, "igci", toRed}, shelf{"charter-bureaus.outbound." + cc, "igci", b, toStrict},
-			shelf{"op-asean-demo.issues." + cc, b, "igci", toRed}, shelf{"op-asean-demo.feedback." + cc, b, "igci", toStrict}, shelf{"op-asean-demo.car." + cc, "igci", b, toStrict})
+			crawledCollection{"charter-bureaus.inbound." + cc, b, "igci", toRed}, crawledCollection{"charter-bureaus.outbound." + cc, "igci", b, toStrict},
+			crawledCollection{"op-asean-demo.issues." + cc, b, "igci", toRed}, crawledCollection{"op-asean-demo.feedback." + cc, b, "igci", toStrict}, crawledCollection{"op-asean-demo.car." + cc, "igci", b, toStrict})
 	}
 	return list
 }
 
 // opens tells whether an account may know that there is such a collection.
-func (s shelf) opens(account string) bool {
+func (s crawledCollection) opens(account string) bool {
 	org := orgOf(account)
 	switch {
 	case account == "ncb-kh/trends": // criminal trends are no matter of the operation
@@ -64,13 +65,14 @@ func (s shelf) opens(account string) bool {
 // fact is one version of one object, and what to know of it: a word in its text,
 // its version, its date.
 type fact struct {
-	shelf
+	crawledCollection
 	id, word, version, date string
 	label, pap              string // what decides who may know; of several markings the strictest
 	gone                    bool   // deleted: the word is for nobody, the rest for who may have it from then
 }
 
-// mayKnow is the table of 2.5 for the accounts of this exchange.
+// mayKnow reports whether the account may know the fact, by the rules of labels and
+// actions that x-handling returns.
 func (f *fact) mayKnow(account string) bool {
 	switch {
 	case !f.opens(account):
@@ -87,14 +89,14 @@ func (f *fact) mayKnow(account string) bool {
 	return true
 }
 
-// library makes facts. No two share a word, a version or, if shelved in turn, a
-// date.
+// library makes facts. No two facts share a word or a version, nor a date if they are
+// pushed one after the other.
 type library struct{ facts []*fact }
 
-func (l *library) fact(s shelf, id, label, pap string) *fact {
+func (l *library) fact(s crawledCollection, id, label, pap string) *fact {
 	n := len(l.facts) + 1
 	f := &fact{
-		shelf: s, id: id, word: fmt.Sprintf("secret-%05d", n), label: label, pap: pap,
+		crawledCollection: s, id: id, word: fmt.Sprintf("secret-%05d", n), label: label, pap: pap,
 		version: time.Date(2017, 3, 1, 0, 0, 0, n*1e6, time.UTC).Format("2006-01-02T15:04:05.000Z"),
 	}
 	if id == "" {
@@ -108,7 +110,8 @@ func id4(typeName string, n int) string {
 	return fmt.Sprintf("%s--11111111-0000-4000-8000-%012x", typeName, n)
 }
 
-// note is a fact as an object with these markings; the part is marked alone.
+// note is the fact as a note object with these markings. part is marked by a granular
+// marking.
 func (f *fact) note(part string, markings ...string) string {
 	members := []string{
 		f.common(), `"modified":"` + f.version + `"`, `"content":"all about ` + f.word + `"`, `"abstract":"` + f.word + `"`,
@@ -132,10 +135,10 @@ func markedAs(names ...string) string {
 	return `"object_marking_refs":[` + strings.Join(ids, ",") + `]`
 }
 
-// stock is a push into a shelf: objects of every label, of two uses, with a
+// stock is a push into a crawledCollection: objects of every label, of two uses, with a
 // strict part, with versions of different labels, bound to a strict one, an
 // observable, and one that will be deleted.
-func (l *library) stock(s shelf) (objects []string, doomed *fact) {
+func (l *library) stock(s crawledCollection) (objects []string, deleted *fact) {
 	top := levels[s.top]
 	plain := map[string]*fact{}
 	for _, label := range levels[:s.top+1] {
@@ -160,7 +163,7 @@ func (l *library) stock(s shelf) (objects []string, doomed *fact) {
 		domain.version = "" // it has none
 		objects = append(objects, object("domain-name", domain.id, `"spec_version":"2.1"`, `"value":"`+domain.word+`.example"`, markedAs(top)))
 	}
-	doomed = l.fact(s, "", "green", "")
-	doomed.gone = true
-	return append(objects, doomed.note("", "green")), doomed
+	deleted = l.fact(s, "", "green", "")
+	deleted.gone = true
+	return append(objects, deleted.note("", "green")), deleted
 }

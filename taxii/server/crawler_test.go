@@ -11,30 +11,31 @@ import (
 	"comity/taxii"
 )
 
-// crawl is an exchange that is full of secrets, and who may know what.
+// crawl is an exchange whose collections are filled with facts, and the accounts that may
+// know each of them.
 type crawl struct {
 	*world
-	shelves  []shelf
-	facts    []*fact
-	of       map[string][]*fact           // by alias
-	owners   map[string]func(string) bool // word of an answer -> may the account know it?
-	statuses map[string]string            // id -> the account that pushed
-	told     map[string]bool              // what was complained about
-	clients  map[string]*client
-	nothing  map[string]*answer // to questions about what there is not
+	crawledCollections []crawledCollection
+	facts              []*fact
+	of                 map[string][]*fact           // by alias
+	owners             map[string]func(string) bool // word of an answer -> may the account know it?
+	statuses           map[string]string            // id -> the account that pushed
+	reported           map[string]bool              // the errors that were reported already
+	clients            map[string]*client
+	nothing            map[string]*answer // to questions about what there is not
 }
 
-// newCrawl fills every collection, each at a time of its own.
+// newCrawl fills every collection, each at a different time.
 func newCrawl(t *testing.T) *crawl {
-	c := &crawl{world: newWorld(t, asean), shelves: shelves(), of: map[string][]*fact{}, owners: map[string]func(string) bool{}, statuses: map[string]string{}, told: map[string]bool{}, clients: map[string]*client{}, nothing: map[string]*answer{}}
-	if n := len(c.policy.Collections(c.clock.now())); n != len(c.shelves)+3 {
-		t.Fatalf("there are %d collections, the table has %d", n, len(c.shelves))
+	c := &crawl{world: newWorld(t, asean), crawledCollections: crawledCollections(), of: map[string][]*fact{}, owners: map[string]func(string) bool{}, statuses: map[string]string{}, reported: map[string]bool{}, clients: map[string]*client{}, nothing: map[string]*answer{}}
+	if n := len(c.policy.Collections(c.clock.now())); n != len(c.crawledCollections)+3 {
+		t.Fatalf("there are %d collections, the table has %d", n, len(c.crawledCollections))
 	}
 	l := &library{}
-	for _, s := range c.shelves {
+	for _, s := range c.crawledCollections {
 		c.clock.move(time.Second)
 		known := len(l.facts)
-		objects, doomed := l.stock(s)
+		objects, deleted := l.stock(s)
 		writer, path := c.as(s.writer+"/feed"), c.collection(s.alias)
 		status := writer.push(path, objects...)
 		if status.FailureCount > 0 {
@@ -46,7 +47,7 @@ func newCrawl(t *testing.T) *crawl {
 			c.as(s.reader+"/feed").objects(path, "") // so that it has to be told
 		}
 		c.clock.move(time.Second)
-		writer.delete(path + "objects/" + doomed.id + "/").want(200)
+		writer.delete(path + "objects/" + deleted.id + "/").want(200)
 	}
 	c.facts = l.facts
 	if err := c.custody.AnnounceTransitions(t.Context()); err != nil {
@@ -57,7 +58,7 @@ func newCrawl(t *testing.T) *crawl {
 	return c
 }
 
-// as is one client an account: there are many requests.
+// as returns the client of an account. It is kept, since there are many requests.
 func (c *crawl) as(account string) *client {
 	if c.clients[account] == nil {
 		c.clients[account] = c.world.as(account)
@@ -82,8 +83,8 @@ func (c *crawl) date(writer *client, path string, facts []*fact) {
 	}
 }
 
-// own says whose each word is: those of the facts, and the names and ids of
-// parties, agreements and collections.
+// own sets the owners of each word: of the words of the facts, and of the names and ids
+// of parties, agreements and collections.
 func (c *crawl) own() {
 	ids := map[string][]*fact{}
 	for _, f := range c.facts {
@@ -97,12 +98,12 @@ func (c *crawl) own() {
 	for id, facts := range ids {
 		c.owners[id] = func(a string) bool {
 			return slices.ContainsFunc(facts, func(f *fact) bool {
-				// A recall is for all of an organisation, whatever an account is for.
+				// A recall is for all accounts of an organisation, whatever their action.
 				return f.mayKnow(a) || f.gone && f.reader == orgOf(a)
 			})
 		}
 	}
-	for _, s := range c.shelves {
+	for _, s := range c.crawledCollections {
 		c.owners[s.alias] = s.opens
 		c.owners[strings.Split(c.collection(s.alias), "/")[3]] = s.opens
 	}
@@ -123,7 +124,7 @@ func (c *crawl) own() {
 	}
 }
 
-// accounts are all that have a token.
+// accounts are the accounts that have a token.
 func (c *crawl) accounts() []string {
 	d, _, err := c.store.Directory(c.t.Context())
 	if err != nil {
@@ -132,7 +133,7 @@ func (c *crawl) accounts() []string {
 	return slices.Sorted(maps.Keys(d.Accounts))
 }
 
-// innocent wants of an answer that nothing in it is another's secret.
+// innocent fails the test if the answer holds a word that the account may not know.
 func (c *crawl) innocent(account string, a *answer) *answer {
 	c.t.Helper()
 	text := string(a.body)
@@ -149,8 +150,8 @@ func (c *crawl) innocent(account string, a *answer) *answer {
 			if owner == nil {
 				owner = c.owners[strings.ToLower(part)] // as names are spelled
 			}
-			if learned := account + " learns " + part; owner != nil && !owner(account) && !c.told[learned] {
-				c.told[learned] = true
+			if learned := account + " learns " + part; owner != nil && !owner(account) && !c.reported[learned] {
+				c.reported[learned] = true
 				c.t.Errorf("%s from %s", learned, a)
 			}
 		}
@@ -164,7 +165,7 @@ func (c *crawl) innocent(account string, a *answer) *answer {
 	return a
 }
 
-// walk follows next, and gives the innocent pages.
+// walk follows next, checks each page with innocent, and returns the pages.
 func (c *crawl) walk(account, list, query string) (pages []*answer) {
 	c.t.Helper()
 	for _, page := range c.as(account).walk(list, query) {
@@ -173,8 +174,8 @@ func (c *crawl) walk(account, list, query string) (pages []*answer) {
 	return pages
 }
 
-// alike wants two answers to be the same, one that hides something and one that
-// is about nothing there ever was. What is asked about nothing is asked once.
+// alike fails the test unless the answers for a hidden and for an absent path are the
+// same. It requests each absent path once.
 func (c *crawl) alike(account, method, hidden, absent string) {
 	c.t.Helper()
 	ask := func(target string) *answer {
@@ -193,35 +194,35 @@ func (c *crawl) alike(account, method, hidden, absent string) {
 	}
 }
 
-// No token gets at a byte of what is not its own: every account walks every
-// endpoint of an exchange of eighteen parties (2.6, A4, law 6). And each gets all
-// that is its own, so the walls are not simply shut.
+// No account gets a byte that it may not know: every account walks every endpoint of an
+// exchange of eighteen parties. Each account also gets everything that it may know, so
+// the test fails if access is simply denied.
 func TestNobodyLearnsWhatIsNotItsOwn(t *testing.T) {
 	c := newCrawl(t)
 	for _, account := range c.accounts() {
 		t.Run(account, func(t *testing.T) {
 			c.t = t
 			c.crawlRoot(account)
-			for _, s := range c.shelves {
+			for _, s := range c.crawledCollections {
 				switch {
 				case !s.opens(account):
-					c.crawlWall(account, s)
+					c.crawlHidden(account, s)
 				case orgOf(account) != "igci" || s.sampled():
-					c.crawlShelf(account, s)
+					c.crawlCollection(account, s)
 				}
 			}
 		})
 	}
 }
 
-// sampled tells whether the centre, which has every shelf, looks at this one: at
+// sampled tells whether the centre, which has every crawledCollection, looks at this one: at
 // those of two companies and two countries.
-func (s shelf) sampled() bool {
+func (s crawledCollection) sampled() bool {
 	suffix := s.alias[strings.LastIndexByte(s.alias, '.')+1:]
 	return slices.Contains([]string{"alder", "fir", "kh", "vn", "room"}, suffix) || s.writer == "alder" || s.reader == "alder"
 }
 
-// crawlRoot asks what is not below a collection.
+// crawlRoot asks the endpoints that are not below a collection.
 func (c *crawl) crawlRoot(account string) {
 	a := c.as(account)
 	for _, path := range []string{"/taxii2/", "/igci/", "/igci/x-handling/", "/igci/collections/"} {
@@ -231,7 +232,7 @@ func (c *crawl) crawlRoot(account string) {
 	for _, r := range decode[taxii.Collections](a.get("/igci/collections/")).Collections {
 		got = append(got, r.Alias)
 	}
-	for _, s := range c.shelves {
+	for _, s := range c.crawledCollections {
 		if s.opens(account) {
 			want = append(want, s.alias)
 		}
@@ -249,8 +250,8 @@ func (c *crawl) crawlRoot(account string) {
 	}
 }
 
-// crawlWall asks about a collection that the account has no right to.
-func (c *crawl) crawlWall(account string, s shelf) {
+// crawlHidden asks about a collection that the account has no right to.
+func (c *crawl) crawlHidden(account string, s crawledCollection) {
 	hidden, absent, one := c.collection(s.alias), "/igci/collections/8e4e38a0-1d3c-4a5c-9b4c-0c1d2e3f4a5b/", "objects/"+c.of[s.alias][0].id+"/"
 	nothing := "objects/" + id4("note", 1<<40) + "/"
 	for _, path := range []string{"", "manifest/", "objects/", "objects/?limit=0"} {
@@ -264,8 +265,8 @@ func (c *crawl) crawlWall(account string, s shelf) {
 	c.alike(account, "GET", "/igci/collections/"+s.alias+"/objects/", "/igci/collections/op-asean-demo.in.hazel/objects/")
 }
 
-// crawlShelf asks about a collection that the account has a right to.
-func (c *crawl) crawlShelf(account string, s shelf) {
+// crawlCollection asks about a collection that the account has a right to.
+func (c *crawl) crawlCollection(account string, s crawledCollection) {
 	a, path := c.as(account), c.collection(s.alias)
 	c.innocent(account, a.get(path).want(200))
 	c.innocent(account, a.get("/igci/collections/"+s.alias+"/").want(200))
@@ -326,7 +327,7 @@ func (c *crawl) crawlObject(account, path string, f *fact, all []*fact) {
 	}
 }
 
-// absentOf is the id of an object like f that there is not.
+// absentOf is the id of an object of the type of f that does not exist.
 func absentOf(f *fact) string {
 	typeName, _, _ := strings.Cut(f.id, "--")
 	return id4(typeName, 1<<40)

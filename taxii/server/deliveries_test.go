@@ -85,8 +85,8 @@ func heldWorld(w *world) {
 	}
 }
 
-// A reader that pages is one line of the record, whatever its pages: who, by which
-// query, from which entry to which, and how many.
+// A reader that follows next is one entry of the audit record, with the account, the
+// query, the first and the last entry, and the count.
 func TestAWalkIsOneDeliveryOnRecord(t *testing.T) {
 	w := newWorld(t, heldWorld)
 	c := w.collection("held.in")
@@ -103,12 +103,12 @@ func TestAWalkIsOneDeliveryOnRecord(t *testing.T) {
 	second.walk(c+"objects/", "added_after="+dates[1])
 	second.get(c + "objects/" + id("indicator", 2) + "/").want(200)
 	w.as("bureau/chief").get(c + "objects/?limit=4").want(200)
-	// What tells of an object gives it away: an id may be all there is to it.
+	// An answer that names an id delivers the object: the id may be its whole content.
 	w.as("partner/feed").do("HEAD", c+"objects/?limit=1", nil).want(200)
 	w.as("partner/feed").walk(c+"manifest/", "match[type]=ipv4-addr")
 	w.as("idle/feed").get(c + "objects/" + id("indicator", 1) + "/versions/").want(200)
 	w.as("partner/feed").get(c+"objects/?match[id]="+id("indicator", 2), header{"If-None-Match", "*"}).want(304)
-	// What tells of none is no delivery.
+	// An answer without objects is not a delivery.
 	w.as("idle/feed").get(c + "objects/?match[type]=malware").want(200)
 	w.as("idle/feed").get(c + "objects/" + id("indicator", 3) + "/").want(404)
 
@@ -135,8 +135,8 @@ func TestAWalkIsOneDeliveryOnRecord(t *testing.T) {
 	}
 }
 
-// Who holds what is told from those lines: exactly what a query showed at its
-// time, whatever has happened to it since.
+// The holders of an object are computed from these entries: exactly the accounts whose
+// query returned it at the time, whatever has happened to the object since.
 func TestHoldersAreExactlyWhoFetched(t *testing.T) {
 	w := newWorld(t, heldWorld)
 	c := w.collection("held.in")
@@ -234,8 +234,8 @@ func (w *world) recalls(account, alias string) (list []recall) {
 	return list
 }
 
-// told wants one recall for each of these lists of ids, in order.
-func (w *world) told(account, alias string, want ...[]string) {
+// wantRecalls wants one recall for each of these lists of ids, in order.
+func (w *world) wantRecalls(account, alias string, want ...[]string) {
 	w.t.Helper()
 	got := w.recalls(account, alias)
 	if !slices.EqualFunc(got, want, func(r recall, ids []string) bool {
@@ -262,10 +262,10 @@ func TestDeletingRecallsFromWhoFetched(t *testing.T) {
 	w.clock.move(time.Second)
 	vendor.delete(c + "objects/" + id("ipv4-addr", 1) + "/").want(200)
 	w.clock.move(time.Second)
-	w.told("bureau/soc", "held.post.bureau", []string{id("indicator", 1)}, []string{id("ipv4-addr", 1)})
-	w.told("partner/feed", "held.post.partner", []string{id("ipv4-addr", 1)})
-	w.told("idle/feed", "held.post.idle", []string{id("ipv4-addr", 1)})
-	w.told("vendor/feed", "held.answers")
+	w.wantRecalls("bureau/soc", "held.post.bureau", []string{id("indicator", 1)}, []string{id("ipv4-addr", 1)})
+	w.wantRecalls("partner/feed", "held.post.partner", []string{id("ipv4-addr", 1)})
+	w.wantRecalls("idle/feed", "held.post.idle", []string{id("ipv4-addr", 1)})
+	w.wantRecalls("vendor/feed", "held.answers")
 	if got := w.as("bureau/soc").ids(c, "match[version]=all"); !slices.Equal(got, []string{id("indicator", 2) + " " + stamp(0)}) {
 		t.Errorf("left: %q", got)
 	}
@@ -297,7 +297,7 @@ func TestRevokingTakesTheOlderVersions(t *testing.T) {
 			t.Errorf("%s polls %q", account, got)
 		}
 	}
-	w.told("bureau/soc", "held.post.bureau", []string{id("indicator", 1)})
-	w.told("partner/feed", "held.post.partner")
-	w.told("vendor/feed", "held.answers")
+	w.wantRecalls("bureau/soc", "held.post.bureau", []string{id("indicator", 1)})
+	w.wantRecalls("partner/feed", "held.post.partner")
+	w.wantRecalls("vendor/feed", "held.answers")
 }

@@ -21,13 +21,13 @@ func (s *Server) getDiscovery(w *response, r *http.Request, c *caller) error {
 	})
 }
 
-// checkHost warns, once an hour, of a client that is sent from the host it asked to
-// another one: the public URL may be wrong.
+// checkHost logs a warning, at most once an hour, if the Host of the request is not
+// the host of the public URL: the public URL may be wrong.
 func (s *Server) checkHost(r *http.Request) {
 	public, err := url.Parse(s.config.PublicURL)
 	asked := url.URL{Host: r.Host}
 	if err == nil && !strings.EqualFold(asked.Hostname(), public.Hostname()) {
-		s.foreign.Do(func() {
+		s.hostWarnings.Do(func() {
 			s.Log.Warn("discovery names another host than the client asked; is --public-url right, and does the proxy keep Host?",
 				"asked", r.Host, "public_url", s.config.PublicURL)
 		})
@@ -43,7 +43,7 @@ func (s *Server) getAPIRoot(w *response, r *http.Request, c *caller) error {
 	})
 }
 
-// getHealth answers while the process can answer at all.
+// getHealth answers 200 as long as the process runs.
 func (s *Server) getHealth(w *response, r *http.Request, _ *caller) error {
 	return write(w, r, http.StatusOK, []byte("{}"))
 }

@@ -18,33 +18,33 @@ import (
 	"comity/taxii/metrics"
 )
 
-// caller is the account that sent a request and what it may do, found out before
-// any handler runs.
+// caller is the account that sent a request, with its rights. It is complete before
+// the handler runs.
 type caller struct {
 	exchange.Principal
 	path   map[string]string // variables of the path, as they were sent
-	action action            // that the request needs to be allowed
+	action action            // of the route
 	policy *exchange.Policy
 	grant  exchange.Grant // zero unless the path names a collection
 	now    time.Time
 	served served
 
-	refusal *auth.Refusal // of the login, nil if it was none
+	refusal *auth.Refusal // of the login; nil if the login succeeded
 }
 
-// served is the part of the log line that tells of objects.
+// served is the part of the log line about objects.
 type served struct {
 	collection string
 	objects    int
 	last       string // date_added of the last entry
 }
 
-// endpoint answers one path. For every method it does the work that all handlers
+// endpoint answers the requests for one path. It does the work that all handlers
 // share: credentials, negotiation, policy, errors, the log line and metrics.
 type endpoint struct {
 	server *Server
 	path   string
-	rows   map[string]*route // by method; none if there is no such path
+	rows   map[string]*route // by method; empty for unknown paths
 	counts *metrics.Route
 }
 
@@ -52,15 +52,16 @@ func (s *Server) endpoint(path string) *endpoint {
 	return &endpoint{server: s, path: path, rows: map[string]*route{}, counts: s.Metrics.Route(path)}
 }
 
-// allow are the methods of the path (RFC 9110 §10.2.1).
+// allow is the value of the Allow header (RFC 9110 §10.2.1).
 func (e *endpoint) allow() string {
 	methods := slices.Sorted(maps.Keys(e.rows))
 	return strings.Join(append(methods, http.MethodOptions), ", ")
 }
 
-// headersOfAll are those that every answer has. What one caller may see is nobody
-// else's. They are made once: a header that is set takes the place of the slice.
-var headersOfAll = []struct {
+// commonHeaders are the headers of every answer. Caches must not share answers, since
+// each caller sees other objects. The slices are shared by all answers: a handler
+// replaces a header with Set and never changes its slice.
+var commonHeaders = []struct {
 	name  string
 	value []string
 }{
@@ -75,41 +76,41 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &caller{path: mux.Vars(r), now: s.Now()}
 	out := newResponse(s, w, r)
 	header := w.Header()
-	for _, h := range headersOfAll {
+	for _, h := range commonHeaders {
 		header[h.name] = h.value
 	}
 	header["Vary"] = s.vary
-	if apart := start.Sub(c.now); apart.Abs() > time.Second { // else net/http's is as good
+	if apart := start.Sub(c.now); apart.Abs() > time.Second { // otherwise the Date of net/http is right
 		header.Set("Date", c.now.UTC().Format(http.TimeFormat))
 	}
 	defer func() {
 		if fault := recover(); fault != nil {
 			attrs := []any{"request_id", out.id, "fault", fault, "path", e.path}
-			s.stacks.Do(func() { attrs = append(attrs, "stack", string(debug.Stack())) })
+			s.stackTraces.Do(func() { attrs = append(attrs, "stack", string(debug.Stack())) })
 			s.Log.Error("panic", attrs...)
 			if out.started() {
-				// Half an answer must not look like a whole one.
+				// An incomplete answer must not look complete.
 				defer panic(http.ErrAbortHandler)
 			} else {
 				s.fail(out, r, taxii.Errorf(taxii.Internal, "panic"))
 			}
 		}
-		e.account(r, out, c, time.Since(start))
+		e.logAndCount(r, out, c, time.Since(start))
 	}()
 	if err := e.answer(out, r, c); err != nil {
 		s.fail(out, r, err)
-		s.refused(out, c, err)
+		s.recordRefusal(out, c, err)
 	}
 }
 
-// answer runs the checks in the order of the TAXII checklist: path,
-// credentials, Accept, method, collection, right; then the handler.
+// answer checks the path, credentials, Accept, method, collection and right, in this
+// order, and then calls the handler.
 func (e *endpoint) answer(w *response, r *http.Request, c *caller) error {
 	s, row := e.server, e.rows[r.Method]
 	if len(e.rows) == 0 {
 		return taxii.Errorf(taxii.NotFound, "there is nothing at this path; discovery is at /taxii2/")
 	}
-	if row == nil || row.action != anyone {
+	if row == nil || row.action != noAccount {
 		if err := s.authenticate(r, c); err != nil {
 			return err
 		}
@@ -125,13 +126,13 @@ func (e *endpoint) answer(w *response, r *http.Request, c *caller) error {
 		}
 		return taxii.Errorf(taxii.NotAllowed, "%s is not for this endpoint, which has %s", r.Method, e.allow())
 	}
-	if c.action = row.action; c.action == anyone {
+	if c.action = row.action; c.action == noAccount {
 		return row.handler(s, w, r, c)
 	}
 	if err := s.decide(c); err != nil {
 		return err
 	}
-	slot, err := s.enter(r, c, s.limiters[row.method])
+	slot, err := s.acquireSlot(r, c, s.limiters[row.method])
 	if err != nil {
 		return err
 	}
@@ -139,7 +140,8 @@ func (e *endpoint) answer(w *response, r *http.Request, c *caller) error {
 	return row.handler(s, w, r, c)
 }
 
-// authenticate finds who sends the request, and the policy in force.
+// authenticate sets the principal and the current policy of c. It counts and records
+// a refused login.
 func (s *Server) authenticate(r *http.Request, c *caller) (err error) {
 	c.Principal, c.policy, err = s.Auth.Authenticate(r)
 	if errors.As(err, &c.refusal) {
@@ -149,14 +151,14 @@ func (s *Server) authenticate(r *http.Request, c *caller) (err error) {
 	return err
 }
 
-// decide finds out what the caller may do.
+// decide checks the API root, and sets the grant of c if the path names a collection.
 func (s *Server) decide(c *caller) error {
 	if c.path["root"] != "" {
 		if root, err := c.pathValue("root"); err != nil || root != c.policy.Centre().ID {
 			return taxii.Errorf(taxii.NotFound, "there is no such API root; discovery at /taxii2/ names those there are")
 		}
 	}
-	if verb, concerns := verbs[c.action]; concerns {
+	if verb, ok := verbs[c.action]; ok {
 		name, err := c.pathValue("collection")
 		if err != nil {
 			return err
@@ -169,7 +171,7 @@ func (s *Server) decide(c *caller) error {
 	return nil
 }
 
-// decideAgain is for requests that waited.
+// decideAgain authenticates and decides once more, for requests that had to wait.
 func (s *Server) decideAgain(r *http.Request, c *caller) error {
 	c.now = s.Now()
 	if err := s.authenticate(r, c); err != nil {
@@ -178,36 +180,37 @@ func (s *Server) decideAgain(r *http.Request, c *caller) error {
 	return s.decide(c)
 }
 
-// refused puts on record that a caller was refused what there is. The answer is sent
-// before, so that its time does not tell what there is.
-func (s *Server) refused(w *response, c *caller, err error) {
+// recordRefusal writes the refusal of access to an existing collection to the audit
+// record. It sends the answer first: otherwise a slower answer would reveal that the
+// collection exists.
+func (s *Server) recordRefusal(w *response, c *caller, err error) {
 	w.control.Flush()
-	var why *exchange.Obstacle
-	if !errors.As(err, &why) {
+	var obstacle *exchange.Obstacle
+	if !errors.As(err, &obstacle) {
 		return
 	}
-	name, _ := c.pathValue("collection") // an id or an alias; the record knows ids
+	name, _ := c.pathValue("collection") // an id or an alias; the audit record holds ids
 	if collection, ok := c.policy.Collection(name, c.now); ok {
 		name = collection.ID.String()
 	}
-	whose := c.Org
+	owner := c.Org // of the entry
 	if taxii.CodeOf(err) == taxii.NotFound {
-		whose = c.policy.Centre().ID // what c may not know of must not stand in its own record
+		owner = c.policy.Centre().ID // the caller reads its own record, and must not learn of the collection there
 	}
-	s.Recorder.Refuse(c.Principal, whose, name, why.Agreement, why.Article, why.Reason)
+	s.Recorder.Refuse(c.Principal, owner, name, obstacle.Agreement, obstacle.Article, obstacle.Reason)
 }
 
-// countedMethods are those with counters of their own.
+// countedMethods are the methods that are counted by name; all others count as "other".
 var countedMethods = []string{
 	get, post, del, http.MethodHead, http.MethodPut, http.MethodPatch, http.MethodOptions,
 }
 
-// account writes the log line and the metrics of one request. The query is
-// logged, credentials never are: they do not travel in it.
-func (e *endpoint) account(r *http.Request, w *response, c *caller, took time.Duration) {
+// logAndCount writes the log line and the metrics of one request. It logs the query,
+// which holds no credentials.
+func (e *endpoint) logAndCount(r *http.Request, w *response, c *caller, took time.Duration) {
 	s, method := e.server, r.Method
 	if !slices.Contains(countedMethods, method) {
-		method = "other" // counters must not grow with what callers make up
+		method = "other" // otherwise invented methods would add counters without end
 	}
 	e.counts.Answer(method, w.status, took, w.bytes)
 	level := slog.LevelInfo
@@ -218,9 +221,9 @@ func (e *endpoint) account(r *http.Request, w *response, c *caller, took time.Du
 	if !log.Enabled(r.Context(), level) {
 		return
 	}
-	// Past the Logger, which would look up from where it is called.
+	// The Handler is called directly, since a Logger would look up the caller's source line.
 	line := slog.NewRecord(time.Now(), level, "request", 0)
-	attrs := append(make([]slog.Attr, 0, 11), // room for all, so that they stay on the stack
+	attrs := append(make([]slog.Attr, 0, 11), // capacity for all attributes, so that they stay on the stack
 		slog.String("request_id", w.id),
 		slog.String("account", c.Account),
 		slog.String("method", r.Method),
@@ -241,5 +244,5 @@ func (e *endpoint) account(r *http.Request, w *response, c *caller, took time.Du
 			slog.String("refused_account", c.refusal.Account), slog.String("token", c.refusal.Token))
 	}
 	line.AddAttrs(attrs...)
-	log.Handle(r.Context(), line) // an error has nowhere to go
+	log.Handle(r.Context(), line) // an error of the log cannot be logged
 }

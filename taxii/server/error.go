@@ -10,7 +10,7 @@ import (
 	"comity/taxii"
 )
 
-// statuses is the only place that knows what HTTP says for each code.
+// statuses maps each code to its HTTP status. No other place does.
 var statuses = map[taxii.Code]int{
 	taxii.Invalid:      http.StatusBadRequest,
 	taxii.Unauthorized: http.StatusUnauthorized,
@@ -29,12 +29,12 @@ var statuses = map[taxii.Code]int{
 	taxii.Internal:     http.StatusInternalServerError,
 }
 
-// statusClientLeft is what nginx calls a request whose client did not wait for the
-// answer, which is no fault of the server.
+// statusClientLeft is the status that nginx logs if the client left before its answer,
+// which is not an error of the server.
 const statusClientLeft = 499
 
-// fail answers with an error resource (TAXII 2.1 §3.6). An error that is no
-// taxii.Error is logged, and the other party gets an id to quote.
+// fail answers with an error resource (TAXII 2.1 §3.6). An error that is not a
+// taxii.Error is logged, and the client gets an id to quote.
 func (s *Server) fail(w *response, r *http.Request, err error) {
 	var known *taxii.Error
 	if !errors.As(err, &known) {
@@ -65,7 +65,7 @@ func (s *Server) fail(w *response, r *http.Request, err error) {
 		w.Header().Set("Retry-After", strconv.Itoa(int((after+time.Second-1)/time.Second)))
 	}
 	if w.started() {
-		return // no handler fails once it has begun its answer
+		return // the status is sent already
 	}
 	writeJSON(w, r, status, message)
 }

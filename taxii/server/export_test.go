@@ -11,7 +11,7 @@ import (
 // PageCache is a cache of its own.
 type PageCache struct{ cache *pageCache }
 
-func NewPageCache(room int) PageCache { return PageCache{newPageCache(room)} }
+func NewPageCache(maxBytes int) PageCache { return PageCache{newPageCache(maxBytes)} }
 
 // Put puts a body of that many bytes under the n-th key, and returns the function
 // that ends its use.

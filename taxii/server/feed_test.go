@@ -46,8 +46,8 @@ func policy(n int, actions, notifications string) string {
 			actions+`","affected_party_notifications":"`+notifications+`"}}`)
 }
 
-// A14: one collection, an account for each action. PAP and IEP decide what each
-// gets, and it learns nothing of the rest.
+// With an account for each action on one collection, PAP and IEP decide which objects
+// each account gets; it learns nothing of the others.
 func TestFeedsFollowWhatAnAccountDoes(t *testing.T) {
 	w := newWorld(t, func(w *world) {
 		w.admit = func(d *exchange.Directory) error {
@@ -104,8 +104,8 @@ func TestFeedsFollowWhatAnAccountDoes(t *testing.T) {
 	}
 }
 
-// A2: both ways, with the agreement of testdata: what the flow does not name
-// fails with its article, and each reads what it should.
+// Under the agreement of testdata, which has a flow each way, objects of types that the
+// flow does not name fail with its article, and each party reads its collections.
 func TestFrameworkBothWays(t *testing.T) {
 	w := newWorld(t, asean, func(w *world) {
 		w.clock.micros.Store(time.Date(2018, 1, 8, 9, 0, 0, 0, time.UTC).UnixMicro())
@@ -145,8 +145,8 @@ func TestFrameworkBothWays(t *testing.T) {
 	centre.do("POST", in+"objects/", envelopeOf(taken...)).refused(403)
 }
 
-// A3: an account for another purpose finds nothing, by id as by alias; the record
-// says which article kept it away.
+// An account for another purpose gets 404, by id and by alias. The audit record names
+// the article that excluded it.
 func TestAnotherPurposeIs404AndOnRecord(t *testing.T) {
 	for _, by := range []string{"id", "alias"} {
 		t.Run(by, func(t *testing.T) {

@@ -163,8 +163,8 @@ func TestLongListsOfIDs(t *testing.T) {
 	}
 }
 
-// What is malformed is never ignored: that would answer with more than was
-// asked.
+// A malformed parameter is never ignored: the answer would hold more than the client
+// asked for.
 func TestMalformedQueriesAre400(t *testing.T) {
 	vendor, c, _ := stocked(t)
 	for _, query := range []string{

@@ -10,9 +10,10 @@ import (
 	"comity/taxii/exchange"
 )
 
-// handling is what a caller may do and see: the labels and limits that TAXII
-// has no words for, in all collections the caller has a right to, the standing of
-// the agreements its organisation is bound by, and the rules as data.
+// handling is the answer of /{centre}/x-handling/, an extension of ours. It lists the
+// labels and limits that TAXII has no properties for, for each collection to which the
+// caller has a right; the states of the agreements that bind its organisation; and the
+// rules of labels and actions.
 type handling struct {
 	Organisation string               `json:"organisation"`
 	Home         string               `json:"home,omitempty"` // of a seconded person
@@ -26,7 +27,7 @@ type handling struct {
 	Actions      []actionHandling     `json:"actions"`
 }
 
-// agreementHandling is where one agreement stands.
+// agreementHandling is the state of one agreement.
 type agreementHandling struct {
 	ID        string         `json:"id"`
 	Title     string         `json:"title"`
@@ -47,9 +48,9 @@ type collectionHandling struct {
 	CanRead      bool             `json:"can_read"`
 	CanWrite     bool             `json:"can_write"`
 	CanDelete    bool             `json:"can_delete"`
-	SeesUpTo     stix.TLP         `json:"sees_up_to"`                // of what others wrote
+	SeesUpTo     stix.TLP         `json:"sees_up_to"`                // for objects of others
 	Sees         []string         `json:"sees,omitempty"`            // types; absent: all
-	Barred       exchange.Actions `json:"barred_unmarked,omitempty"` // actions, for what has neither PAP nor IEP marking
+	Barred       exchange.Actions `json:"barred_unmarked,omitempty"` // actions, for objects with neither PAP nor IEP marking
 	Purposes     []string         `json:"purposes"`
 	TLPMax       stix.TLP         `json:"tlp_max"`
 	TLPFloor     stix.TLP         `json:"tlp_floor"`
@@ -57,7 +58,7 @@ type collectionHandling struct {
 	Unmarked     string           `json:"unmarked"`               // "reject", or the label it gets
 	ObjectTypes  []string         `json:"object_types,omitempty"` // absent: all
 	Require      []string         `json:"require,omitempty"`
-	Forbidden    []string         `json:"personal_data,omitempty"` // types that are kept apart
+	Forbidden    []string         `json:"personal_data,omitempty"` // types that are quarantined
 	STIXVersions []string         `json:"stix_versions"`
 	Keep         string           `json:"keep,omitempty"`       // ISO 8601, from the date in Counted
 	Counted      string           `json:"counted,omitempty"`    // property
@@ -68,17 +69,18 @@ type collectionHandling struct {
 	ObjectsHeld  int64            `json:"objects_held,omitempty"`
 }
 
-// labelHandling is the audience of a label; actionHandling what an account made
-// for an action gets (exchange agreements, §2.5).
+// labelHandling is the audience of a TLP label.
 type labelHandling struct {
 	TLP      stix.TLP `json:"tlp"`
 	Audience string   `json:"audience"`
 }
 
+// actionHandling says which objects an account with an action gets: those with at most
+// this PAP label, and at least this IEP permission.
 type actionHandling struct {
 	Action string `json:"action"`
-	PAP    string `json:"pap"` // at most as strict
-	IEP    string `json:"iep"` // at least
+	PAP    string `json:"pap"`
+	IEP    string `json:"iep"`
 }
 
 var audiences = []labelHandling{
@@ -110,7 +112,7 @@ func (s *Server) getHandling(w *response, r *http.Request, c *caller) error {
 		Labels:       audiences,
 		Actions:      uses,
 	}
-	// A seconded person is told of what binds its home, not of all that binds the
+	// A seconded person sees the agreements of the home organisation, not those of the
 	// centre.
 	bound := cmp.Or(c.Home, c.Org)
 	for _, id := range c.policy.Agreements() {

@@ -53,7 +53,7 @@ type world struct {
 	custody    *custody.Service
 }
 
-// centreKey is what the centre signs with.
+// centreKey is the signing key of the centre.
 var centreKey = ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
 
 // clock stands still unless a test moves it.
@@ -62,7 +62,7 @@ type clock struct{ micros atomic.Int64 }
 func (c *clock) now() time.Time        { return time.UnixMicro(c.micros.Load()).UTC() }
 func (c *clock) move(by time.Duration) { c.micros.Add(by.Microseconds()) }
 
-// noon is what every clock shows at first: not a whole millisecond.
+// noon is the first time of every clock. It is not a whole millisecond.
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 123456000, time.UTC)
 
 // newWorld starts an exchange. Each change is made to it before it runs.
@@ -122,7 +122,7 @@ func (w *world) handler() http.Handler {
 	})
 }
 
-// scrape is what Prometheus would read.
+// scrape is the answer of the metrics endpoint.
 func (w *world) scrape() string {
 	recorder := httptest.NewRecorder()
 	w.counts.Handler().ServeHTTP(recorder, httptest.NewRequest("GET", "/metrics", nil))
@@ -353,7 +353,7 @@ func (a *answer) String() string {
 	return fmt.Sprintf("%s: %d %.600s", a.request, a.status, a.body)
 }
 
-// want ends the test unless the status is that one.
+// want ends the test unless the answer has this status.
 func (a *answer) want(status int) *answer {
 	a.t.Helper()
 	if a.status != status {

@@ -10,7 +10,7 @@ import (
 	"comity/taxii/exchange"
 )
 
-// guarded is the agreement of the twins. Its collections, with writer and readers:
+// guarded is the agreement of twin. Its collections, with writer and readers:
 //
 //	guarded.in      vendor   igci, bureau   and the bureau's team, by a letter, up to AMBER and three types
 //	guarded.in2     rival    igci           nothing to do with the bureau
@@ -88,7 +88,7 @@ article = "1"
 tlp_max = { in = "amber" }
 `
 
-// readers of guarded.in. What none of them may know is hidden in these tests.
+// readers of guarded.in. The tests hide objects from all of them.
 var readers = []string{"bureau/soc", "bureau/firewall", "team/soc"}
 
 // guardedWorld is an exchange under these two agreements.
@@ -112,8 +112,8 @@ func valid(until time.Time) string {
 	return `"valid_until":"` + until.UTC().Format("2006-01-02T15:04:05Z") + `"`
 }
 
-// hiddenFrom is what may lie in an exchange unknown to some of its readers: each
-// is a step that a party makes at a time of its own.
+// hiddenFrom lists changes that are hidden from some readers of the exchange, each made
+// by one party at one time.
 var hiddenFrom = []struct {
 	name    string
 	readers []string
@@ -184,13 +184,8 @@ var hiddenFrom = []struct {
 	}},
 }
 
-// Two exchanges take the same pushes at the same times; one of them holds
-// something more, that came at a time of its own. A reader who may not know of it
-// gets the same bytes from both, whatever it asks: objects, order, counts, dates,
-// more, next and every header (law 6).
-//
-// A refusal is recorded after its answer, so the time of an answer does not tell a
-// collection that is hidden from one that does not exist.
+// A refusal is recorded after its answer is sent, so the time of the answer does not
+// reveal whether a collection is hidden or does not exist.
 func TestAnswerDoesNotWaitForTheRecordOfARefusal(t *testing.T) {
 	recording, release := make(chan struct{}, 1), make(chan struct{})
 	w := newWorld(t, func(w *world) {
@@ -207,16 +202,19 @@ func TestAnswerDoesNotWaitForTheRecordOfARefusal(t *testing.T) {
 	w.as("stranger/lone").get(w.collection("sharing.reports") + "objects/").refused(404)
 	select {
 	case <-recording:
-	case <-time.After(patience):
+	case <-time.After(answerTimeout):
 		t.Error("the refusal is not recorded")
 	}
 }
 
-// What comes in the same millisecond as something hidden is another matter: dates
-// of one collection are strictly increasing (DESIGN 3), so the entry that comes
-// second is dated a millisecond after it arrived, and a reader that knows when it
-// was sent could wonder. It cannot tell something hidden from something that was
-// deleted since, or from the end of a bulk load.
+// Two exchanges take the same pushes at the same times. One of them holds a further
+// object, added at another time. A reader who may not see it gets the same bytes from
+// both, whatever it asks: objects, order, counts, dates, more, next and every header.
+//
+// An object that arrives in the same millisecond as a hidden one is not covered: the
+// dates of a collection are strictly increasing, so its date_added is a millisecond
+// late. A reader that knows the time of the push can notice this, but cannot tell a
+// hidden object from one that was deleted since, or from the end of a bulk load.
 func TestWhatIsHiddenChangesNoByteOfAnyAnswer(t *testing.T) {
 	plain := twin(t, nil)
 	want := map[string][]string{}
@@ -237,7 +235,7 @@ func TestWhatIsHiddenChangesNoByteOfAnyAnswer(t *testing.T) {
 	}
 }
 
-// The same steps are seen by whom they are not hidden from: the twins do differ.
+// Readers who may see the further objects do see them: the two exchanges differ.
 func TestWhatIsHiddenFromSomeIsThereForOthers(t *testing.T) {
 	plain := twin(t, nil).interview("bureau/chief")
 	for _, hidden := range hiddenFrom[:11] {
@@ -247,8 +245,8 @@ func TestWhatIsHiddenFromSomeIsThereForOthers(t *testing.T) {
 	}
 }
 
-// twin is an exchange in which the vendor pushes now and then. In between, hidden
-// happens.
+// twin is an exchange in which the vendor pushes now and then. hidden is called in
+// between, to add the further objects.
 func twin(t *testing.T, hidden func(*world, string)) *world {
 	w := newWorld(t, guardedWorld)
 	c := w.collection("guarded.in")
@@ -271,14 +269,14 @@ func twin(t *testing.T, hidden func(*world, string)) *world {
 	return w
 }
 
-// interview is what a reader is told, question by question. What it is asked
-// next depends on the answers.
-func (w *world) interview(account string) (said []string) {
+// interview asks every endpoint as the account and returns all answers. It follows the
+// cursors that the answers hold.
+func (w *world) interview(account string) (answers []string) {
 	a, c := w.as(account), w.collection("guarded.in")
 	ask := func(list, query string) {
 		for target := list + "?" + query; target != ""; {
 			page := a.get(target)
-			said = append(said, target+"\n"+page.fingerprint())
+			answers = append(answers, target+"\n"+page.fingerprint())
 			_, rest, more := strings.Cut(string(page.body), `"next":"`)
 			if target = ""; more {
 				next, _, _ := strings.Cut(rest, `"`)
@@ -311,5 +309,5 @@ func (w *world) interview(account string) (said []string) {
 		}
 		ask(c+"objects/"+object+"/versions/", "limit=1")
 	}
-	return said
+	return answers
 }

@@ -11,29 +11,28 @@ import (
 	"comity/taxii"
 )
 
-// maxWaiting is how many requests of one account wait at each limiter.
+// maxWaiting is how many requests of one account may wait at each limiter.
 const maxWaiting = 1024
 
-// limiter bounds how many requests of an account run at once, and how many wait.
-// It remembers the accounts.
+// limiter bounds how many requests of each account run at once, and how many wait.
 type limiter struct {
-	atOnce   int
-	mu       sync.RWMutex // guards accounts
-	accounts map[string]*slots
+	maxRunning int
+	mu         sync.RWMutex // guards accounts
+	accounts   map[string]*slots
 }
 
-// slots are those of one account.
+// slots are the slots of one account.
 type slots struct {
-	taken   chan struct{} // holds an element for each request that runs
+	taken   chan struct{} // holds an element for each running request
 	waiting atomic.Int32
 }
 
-func newLimiter(atOnce int) *limiter {
-	return &limiter{atOnce: atOnce, accounts: map[string]*slots{}}
+func newLimiter(maxRunning int) *limiter {
+	return &limiter{maxRunning: maxRunning, accounts: map[string]*slots{}}
 }
 
-// acquire waits for a slot, which release gives back. Unavailable if too many wait
-// already; otherwise an error is that of ctx.
+// acquire waits for a slot; release gives it back. It fails with Unavailable if too
+// many requests of the account wait already, and with the error of ctx if that ends.
 func (l *limiter) acquire(ctx context.Context, account string) (s *slots, waited bool, err error) {
 	s = l.slots(account)
 	select {
@@ -67,15 +66,15 @@ func (l *limiter) slots(account string) *slots {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if s = l.accounts[account]; s == nil {
-		s = &slots{taken: make(chan struct{}, l.atOnce)}
+		s = &slots{taken: make(chan struct{}, l.maxRunning)}
 		l.accounts[account] = s
 	}
 	return s
 }
 
-// enter acquires a slot for the request. After a wait the access is decided again,
-// since it may have ended meanwhile.
-func (s *Server) enter(r *http.Request, c *caller, l *limiter) (*slots, error) {
+// acquireSlot acquires a slot for the request. After a wait it decides access again,
+// since the account may have lost it meanwhile.
+func (s *Server) acquireSlot(r *http.Request, c *caller, l *limiter) (*slots, error) {
 	slot, waited, err := l.acquire(r.Context(), c.Account)
 	if err == nil && waited {
 		if err = s.decideAgain(r, c); err != nil {
@@ -85,8 +84,8 @@ func (s *Server) enter(r *http.Request, c *caller, l *limiter) (*slots, error) {
 	return slot, err
 }
 
-// pageMemory bounds the bytes of the pages that are made or sent, for the whole
-// server and for each account. Pages in the cache have a bound of their own.
+// pageMemory bounds the bytes of the pages that are read or sent at a time, for the
+// whole server and for each account. The page cache has its own bound.
 type pageMemory struct {
 	all      *semaphore.Weighted
 	account  int64      // bytes
@@ -94,8 +93,8 @@ type pageMemory struct {
 	accounts map[string]*semaphore.Weighted
 }
 
-// An account gets a quarter of the memory, so that its slow clients leave the rest
-// to others.
+// newPageMemory gives each account a quarter of the bytes at most, so that slow clients
+// of one account do not block the others.
 func newPageMemory(bytes int64) *pageMemory {
 	return &pageMemory{
 		all: semaphore.NewWeighted(bytes), account: max(bytes/4, maxPage), accounts: map[string]*semaphore.Weighted{},
@@ -109,7 +108,7 @@ type reservation struct {
 	bytes   int64
 }
 
-// reserve waits for the memory of the largest page. The error is that of ctx.
+// reserve waits for the memory of the largest page. It fails only if ctx ends.
 func (m *pageMemory) reserve(ctx context.Context, account string) (r *reservation, waited bool, err error) {
 	m.mu.Lock()
 	own := m.accounts[account]
@@ -133,7 +132,7 @@ func (m *pageMemory) reserve(ctx context.Context, account string) (r *reservatio
 	return &reservation{m, own, maxPage}, waited, nil
 }
 
-// shrink gives back all but so many bytes.
+// shrink gives back all but the given number of bytes.
 func (r *reservation) shrink(bytes int) {
 	if spare := r.bytes - int64(bytes); spare > 0 {
 		r.bytes -= spare

@@ -28,8 +28,8 @@ type line struct {
 	in *bufio.Reader
 }
 
-// patience is how long a line waits for an answer that has to come.
-const patience = 30 * time.Second
+// answerTimeout is how long a line waits for an answer that has to come.
+const answerTimeout = 30 * time.Second
 
 func (w *world) dial() *line {
 	w.t.Helper()
@@ -42,7 +42,7 @@ func (w *world) dial() *line {
 }
 
 func newLine(w *world, conn net.Conn) *line {
-	conn.SetDeadline(time.Now().Add(patience))
+	conn.SetDeadline(time.Now().Add(answerTimeout))
 	return &line{Conn: conn, w: w, in: bufio.NewReader(conn)}
 }
 
@@ -65,7 +65,7 @@ func (l *line) chunk(s string) error {
 	return err
 }
 
-// answer reads one answer, within patience.
+// answer reads one answer, within answerTimeout.
 func (l *line) answer() *answer {
 	l.w.t.Helper()
 	response, err := http.ReadResponse(l.in, nil)
@@ -88,10 +88,10 @@ func (l *line) closed() {
 	}
 }
 
-func hurried(w *world) { w.config.Grace = 500 * time.Millisecond }
+func shortGrace(w *world) { w.config.Grace = 500 * time.Millisecond }
 
 func TestBodyThatStopsIsCutOff(t *testing.T) {
-	w := newWorld(t, hurried)
+	w := newWorld(t, shortGrace)
 	c := w.collection("sharing.reports")
 	packed := string(gzipped(envelopeOf(indicators(1, 50)...)))
 	for name, send := range map[string]func(*line){
@@ -125,7 +125,7 @@ func TestBodyThatStopsIsCutOff(t *testing.T) {
 
 // The answer does not wait for a body that nobody reads.
 func TestBodyThatNobodyWantsIsCutOff(t *testing.T) {
-	w := newWorld(t, hurried)
+	w := newWorld(t, shortGrace)
 	c := w.collection("sharing.reports")
 	for name, tt := range map[string]struct {
 		begin func(*line)
@@ -152,7 +152,7 @@ func TestBodyThatNobodyWantsIsCutOff(t *testing.T) {
 
 // A slow line is served as long as it keeps up the least rate.
 func TestSlowBodyIsTaken(t *testing.T) {
-	w := newWorld(t, hurried)
+	w := newWorld(t, shortGrace)
 	c := w.collection("sharing.reports")
 	l := w.dial()
 	l.begin(c, "vendor/feed", "Transfer-Encoding: chunked")
@@ -169,9 +169,9 @@ func TestSlowBodyIsTaken(t *testing.T) {
 	l.answer().want(202)
 }
 
-// What one answer was given for its writing does not cut off the next.
+// The write deadline of one answer does not cut off the next one on the connection.
 func TestConnectionOutlivesTheTimeOfOneAnswer(t *testing.T) {
-	w := newWorld(t, hurried)
+	w := newWorld(t, shortGrace)
 	c := w.collection("sharing.reports")
 	l := w.dial()
 	fmt.Fprintf(l, "GET /taxii2/ HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", tokenOf("vendor/feed"))

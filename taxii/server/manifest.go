@@ -9,8 +9,8 @@ import (
 	"comity/taxii/audit"
 )
 
-// getManifest answers TAXII 2.1 §5.3, one record a version, oldest added
-// first.
+// getManifest answers TAXII 2.1 §5.3 with one record for each version, in the order of
+// date_added.
 func (s *Server) getManifest(w *response, r *http.Request, c *caller) error {
 	f, q, err := s.query(r, c, taxii.ListFields)
 	if err != nil {
@@ -35,8 +35,7 @@ func (s *Server) getManifest(w *response, r *http.Request, c *caller) error {
 	return writeJSON(w, r, http.StatusOK, resource)
 }
 
-// getVersions answers TAXII 2.1 §5.8, oldest added first, so that paging
-// works.
+// getVersions answers TAXII 2.1 §5.8, in the order of date_added.
 func (s *Server) getVersions(w *response, r *http.Request, c *caller) error {
 	f, q, err := s.query(r, c, taxii.VersionsFields)
 	if err != nil {
@@ -57,8 +56,8 @@ func (s *Server) getVersions(w *response, r *http.Request, c *caller) error {
 	return writeJSON(w, r, http.StatusOK, resource)
 }
 
-// manifest reads a page of records, puts it on record as delivered, since an id may
-// be all there is to an object, and sets the date headers.
+// manifest reads a page of records, sets the date headers, and records the page as
+// delivered: an id may hold the whole content of an object, such as an address.
 func (s *Server) manifest(w *response, r *http.Request, c *caller, f taxii.Filter, q store.Query) (m store.Manifest, last time.Time, err error) {
 	defer s.Recorder.Reading(c.grant.ID())()
 	m, err = s.Store.Manifest(r.Context(), c.grant, q)

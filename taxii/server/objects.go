@@ -10,7 +10,7 @@ import (
 	"comity/taxii"
 )
 
-// query reads the filters of a list endpoint and applies the limits.
+// query parses the filters of a list endpoint and applies the configured limits.
 func (s *Server) query(r *http.Request, c *caller, fields []string) (taxii.Filter, store.Query, error) {
 	f, err := taxii.ParseFilter(r.URL.RawQuery, fields, c.grant.ID())
 	if err != nil {
@@ -28,8 +28,8 @@ func (s *Server) query(r *http.Request, c *caller, fields []string) (taxii.Filte
 	}, nil
 }
 
-// next is the cursor after an entry, "" if nothing follows. It carries the
-// query as the client sent it.
+// next is the cursor for the page after an entry, "" if there is none. It carries the
+// filters of the client.
 func next(c *caller, f taxii.Filter, last time.Time, more bool) string {
 	if !more {
 		return ""
@@ -37,20 +37,20 @@ func next(c *caller, f taxii.Filter, last time.Time, more bool) string {
 	return taxii.NewCursor(c.grant.ID(), last, f.Match).String()
 }
 
-// getObjects answers TAXII 2.1 §5.4, oldest added first.
+// getObjects answers TAXII 2.1 §5.4, in the order of date_added.
 func (s *Server) getObjects(w *response, r *http.Request, c *caller) error {
 	return s.writePage(w, r, c, taxii.ListFields)
 }
 
-// getObject answers TAXII 2.1 §5.6: the newest version, unless others are
-// asked for. The object is NotFound only if no version of it can be seen; what
-// filters leave of it may be empty.
+// getObject answers TAXII 2.1 §5.6: the newest version, unless the query asks for
+// others. It fails with NotFound only if the caller can see no version of the object;
+// if the filters exclude all visible versions, the envelope is empty.
 func (s *Server) getObject(w *response, r *http.Request, c *caller) error {
 	return s.writePage(w, r, c, taxii.ObjectFields)
 }
 
-// oneID is the object of the path, as a list. NotFound if the caller can see
-// no version of it.
+// oneID returns the object id of the path, as a list. It fails with NotFound if the
+// caller can see no version of the object.
 func (s *Server) oneID(r *http.Request, c *caller) ([]string, error) {
 	id, err := c.pathValue("object")
 	if err != nil {
@@ -66,7 +66,8 @@ func (s *Server) oneID(r *http.Request, c *caller) ([]string, error) {
 	return []string{id}, nil
 }
 
-// deleteObject answers TAXII 2.1 §5.7: every version, unless some are named.
+// deleteObject answers TAXII 2.1 §5.7. It deletes every version, unless match[version]
+// names some.
 func (s *Server) deleteObject(w *response, r *http.Request, c *caller) error {
 	match, err := taxii.ParseDelete(r.URL.RawQuery)
 	if err != nil {
@@ -75,7 +76,7 @@ func (s *Server) deleteObject(w *response, r *http.Request, c *caller) error {
 	if match.IDs, err = s.oneID(r, c); err != nil {
 		return err
 	}
-	// A weak tag, such as ours are, matches nothing in If-Match (RFC 9110 §13.1.1).
+	// All our tags are weak, and a weak tag never matches If-Match (RFC 9110 §13.1.1).
 	if given := r.Header.Values("If-Match"); len(given) > 0 && !slices.Contains(given, "*") {
 		return taxii.Errorf(taxii.Precondition, "no version of the object has a tag of If-Match; send * or no If-Match")
 	}

@@ -11,8 +11,8 @@ import (
 	"comity/taxii/audit"
 )
 
-// writePage answers with one page of objects, or that the caller has it already
-// (RFC 9110 §13.1.2). It takes the filters of those fields.
+// writePage answers with one page of objects, or with 304 if the client has it already
+// (RFC 9110 §13.1.2). fields are the match[...] fields of the endpoint.
 func (s *Server) writePage(w *response, r *http.Request, c *caller, fields []string) error {
 	p, err := s.page(r, c, fields)
 	if err != nil {
@@ -20,7 +20,7 @@ func (s *Server) writePage(w *response, r *http.Request, c *caller, fields []str
 	}
 	defer s.pages.release(p)
 	maps.Copy(w.Header(), p.header)
-	if hasAlready(r, p.tag) {
+	if notModified(r, p.tag) {
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
@@ -31,8 +31,8 @@ func (s *Server) writePage(w *response, r *http.Request, c *caller, fields []str
 	return nil
 }
 
-// hasAlready tells whether the caller says that it has the page with this tag.
-func hasAlready(r *http.Request, tag string) bool {
+// notModified reports whether If-None-Match of the request names this tag.
+func notModified(r *http.Request, tag string) bool {
 	for _, line := range r.Header["If-None-Match"] {
 		for given := range strings.SplitSeq(line, ",") {
 			given = strings.TrimSpace(given)
@@ -44,8 +44,8 @@ func hasAlready(r *http.Request, tag string) bool {
 	return false
 }
 
-// page finds the page that is asked for in the cache, or makes it, and puts it on
-// record as delivered. The caller has to release it.
+// page returns the requested page from the cache, or makes it, and records it as
+// delivered. The caller of page has to release it.
 func (s *Server) page(r *http.Request, c *caller, fields []string) (*cachedPage, error) {
 	key := keyOf(r, c)
 	if p, err := s.cachedPage(r, c, key); p != nil || err != nil {
@@ -64,12 +64,12 @@ func (s *Server) page(r *http.Request, c *caller, fields []string) (*cachedPage,
 	if p, err := s.cachedPage(r, c, key); p != nil || err != nil {
 		return p, err
 	}
-	// The collection has changed meanwhile, or the page is too large to be kept.
+	// The collection has changed meanwhile, or the page is too large for the cache.
 	return s.makePage(r, c, key, fields, nil)
 }
 
-// cachedPage gives the page of that key as finished for the caller, nil if the cache
-// has none that the store would give now.
+// cachedPage returns the page of that key, recorded as delivered; nil if the cache has
+// none, or one that is out of date.
 func (s *Server) cachedPage(r *http.Request, c *caller, key pageKey) (*cachedPage, error) {
 	p := s.pages.find(key)
 	if p == nil {
@@ -77,7 +77,7 @@ func (s *Server) cachedPage(r *http.Request, c *caller, key pageKey) (*cachedPag
 	}
 	defer s.Recorder.Reading(c.grant.ID())()
 	state, err := s.Store.State(r.Context(), c.grant.ID())
-	if err == nil && p.Holds(state, c.grant.View().At) && (p.body != nil || hasAlready(r, p.tag)) {
+	if err == nil && p.Holds(state, c.grant.View().At) && (p.body != nil || notModified(r, p.tag)) {
 		if err = s.deliver(c, p); err == nil {
 			return p, nil
 		}
@@ -86,17 +86,17 @@ func (s *Server) cachedPage(r *http.Request, c *caller, key pageKey) (*cachedPag
 	return nil, err
 }
 
-// deliver puts on record that the caller gets the page, before it is sent: if a
-// part of it is recalled meanwhile, the caller is known to hold it. A page that is
-// not sent is delivered as well: the answer to HEAD tells that its objects are
-// there, and so does 304 to those that guess its tag.
+// deliver records that the caller gets the page. It does so before the page is sent, so
+// that a recall in between reaches the caller. The answers to HEAD and 304 count as
+// deliveries too: they reveal that the objects exist.
 func (s *Server) deliver(c *caller, p *cachedPage) error {
 	return s.Recorder.Deliver(c.grant, p.match, p.delivered)
 }
 
-// makePage reads the page from the store and keeps it: with its body if that was
-// compressed, or if m says that others asked for it; nil says that they did not.
-func (s *Server) makePage(r *http.Request, c *caller, key pageKey, fields []string, m *making) (made *cachedPage, err error) {
+// makePage reads the page from the store and puts it into the cache. It caches the body
+// only if the body was compressed, or if m says that other requests asked for the page;
+// m may be nil.
+func (s *Server) makePage(r *http.Request, c *caller, key pageKey, fields []string, m *pendingPage) (made *cachedPage, err error) {
 	memory, waited, err := s.memory.reserve(r.Context(), c.Account)
 	if err != nil {
 		return nil, err
@@ -119,7 +119,7 @@ func (s *Server) makePage(r *http.Request, c *caller, key pageKey, fields []stri
 		return nil, err
 	}
 	switch {
-	case hasAlready(r, p.tag):
+	case notModified(r, p.tag):
 	case key.gzip && len(buffer.Buffer) >= gzipMin:
 		p.body, p.gzipped = gzipped(buffer.Buffer), true
 	case m != nil && s.pages.isShared(m):
@@ -140,7 +140,8 @@ func (s *Server) makePage(r *http.Request, c *caller, key pageKey, fields []stri
 	return p, nil
 }
 
-// readPage reads a page without its body, which it leaves in the Buffer of into.
+// readPage reads a page from the store. The body of the result is nil: it is in the
+// Buffer of into.
 func (s *Server) readPage(r *http.Request, c *caller, key pageKey, fields []string, into *store.Page) (*cachedPage, error) {
 	f, q, err := s.query(r, c, fields)
 	if err != nil {
@@ -173,8 +174,8 @@ func (s *Server) readPage(r *http.Request, c *caller, key pageKey, fields []stri
 	return p, s.deliver(c, p)
 }
 
-// emptyEnvelope is {} as the standard demands, or what the account's client
-// can read.
+// emptyEnvelope is {} as the standard demands, or an empty list for accounts whose
+// client product cannot read {}.
 func emptyEnvelope(c *caller) []byte {
 	if c.EmptyList() {
 		return []byte(`{"more":false,"objects":[]}`)
@@ -182,10 +183,10 @@ func emptyEnvelope(c *caller) []byte {
 	return []byte("{}")
 }
 
-// pageBuffers are pages whose memory is used again.
+// pageBuffers holds pages whose memory is reused.
 var pageBuffers = sync.Pool{New: func() any { return &store.Page{} }}
 
-// maxPageBuffer is the largest Buffer, in bytes, that is kept for another page.
+// maxPageBuffer is the largest Buffer, in bytes, that is reused.
 const maxPageBuffer = 2 << 20
 
 func recycle(page *store.Page) {

@@ -19,8 +19,8 @@ import (
 	"comity/taxii/exchange"
 )
 
-// pageKey is everything that decides what a page shows, beside the state of its
-// collection and the time. Only callers who share all of it share a page.
+// pageKey holds everything that the content of a page depends on, beside the state of
+// its collection and the time. Requests share a page only if their keys are equal.
 type pageKey struct {
 	collection uuid.UUID
 	own        bool
@@ -54,22 +54,21 @@ type cachedPage struct {
 	delivered audit.Page
 	tag       string
 	last      string       // date_added of the last object, for the log; "" if there is none
-	header    http.Header  // but for the length and coding of the body
-	body      []byte       // as it is sent; nil if only the rest is kept
-	gzipped   bool         // the body is
-	buffer    *store.Page  // that the body is in; nil if it has memory of its own
+	header    http.Header  // without Content-Length and Content-Encoding
+	body      []byte       // as it is sent; nil if only the headers are kept
+	gzipped   bool         // of body
+	buffer    *store.Page  // holds the body; nil if the body has its own memory
 	memory    *reservation // nil if the page is in the cache
 
-	readers int  // how many requests use it; guarded by the mutex of the cache
-	dropped bool // it was taken out of the cache; guarded likewise
+	readers int  // how many requests use the page; guarded by the mutex of the cache
+	dropped bool // the page was removed from the cache; guarded by the same mutex
 }
 
-// newCachedPage is a page without its body, in use by the caller. The end is the
-// text behind its objects.
+// newCachedPage makes a page without its body. It counts the caller as a reader. end is
+// the text of the envelope after the objects.
 //
-// The tag is made of nothing but what the caller gets, so that it tells nothing of
-// what is hidden. It is a weak one, the same for the compressed page (RFC 9110
-// §8.8.1).
+// The tag depends only on the visible objects, so it reveals nothing about hidden ones.
+// It is weak, since it is the same for the compressed page (RFC 9110 §8.8.1).
 func newCachedPage(key pageKey, page *store.Page, q store.Query, end []byte) *cachedPage {
 	digest := sha256.Sum256(append(binary.BigEndian.AppendUint64(make([]byte, 0, 256), contentSum(page)), end...))
 	p := &cachedPage{
@@ -85,9 +84,9 @@ func newCachedPage(key pageKey, page *store.Page, q store.Query, end []byte) *ca
 	return p
 }
 
-// contentSum adds up a hash of each object of a page: of its date, under which a
-// collection has one record for ever, and, as a store that was restored may give
-// that date again, of a checksum.
+// contentSum adds up a hash of each object of a page. The hash covers date_added, which
+// is unique in a collection, and the checksum of the object, since a store that was
+// restored from a backup may give the same date_added again.
 func contentSum(page *store.Page) (sum uint64) {
 	var b [12]byte
 	for i, date := range page.Added {
@@ -98,46 +97,45 @@ func contentSum(page *store.Page) (sum uint64) {
 	return sum
 }
 
-// withoutBody is all that is kept of a page nobody else asked for.
+// withoutBody is the part of a page that is cached if no other request asked for it.
 func (p *cachedPage) withoutBody() *cachedPage {
 	kept := *p
 	kept.body, kept.readers = nil, 0
 	return &kept
 }
 
-// cacheOverhead is about the bytes that a page takes in the cache beside its body
-// and its texts.
+// cacheOverhead estimates the bytes that a page takes in the cache beside its body and
+// the strings of its key.
 const cacheOverhead = 1 << 10
 
 func (p *cachedPage) size() int {
 	return cacheOverhead + len(p.key.types) + len(p.key.object) + len(p.key.query) + len(p.body)
 }
 
-// pageCache keeps the pages that were used last, for all accounts together, in a
-// bounded number of bytes. A page is made by one request at a time: others that ask
-// for it wait for that one.
+// pageCache is an LRU cache of pages for all accounts together, bounded in bytes. Only
+// one request at a time makes a page; others with the same key wait for it.
 type pageCache struct {
-	room int // bytes; nothing is kept below 1
+	maxBytes int // below 1 nothing is kept
 
-	mu     sync.Mutex // guards what follows
-	used   int        // bytes of pages in the cache, or dropped while a request uses them
-	pages  map[pageKey]*list.Element
-	order  list.List // of *cachedPage, the last used in front
-	making map[pageKey]*making
+	mu      sync.Mutex // guards what follows
+	used    int        // bytes of the pages in the cache, and of dropped pages still in use
+	pages   map[pageKey]*list.Element
+	order   list.List // of *cachedPage, the most recently used in front
+	pending map[pageKey]*pendingPage
 }
 
-// making is a page that a request makes.
-type making struct {
-	done   chan struct{} // closed when it is made, or cannot be
-	shared bool          // the key was asked for before, or others wait; guarded by the mutex of the cache
+// pendingPage is a page that a request is making.
+type pendingPage struct {
+	done   chan struct{} // closed when the page is made, or has failed
+	shared bool          // the key is in the cache, or others wait; guarded by the mutex of the cache
 }
 
-func newPageCache(room int) *pageCache {
-	return &pageCache{room: room, pages: map[pageKey]*list.Element{}, making: map[pageKey]*making{}}
+func newPageCache(maxBytes int) *pageCache {
+	return &pageCache{maxBytes: maxBytes, pages: map[pageKey]*list.Element{}, pending: map[pageKey]*pendingPage{}}
 }
 
-// find gives the page of that key, nil if there is none. It may be out of date. The
-// caller has to release it.
+// find returns the page of that key, nil if there is none. The page may be out of date.
+// The caller has to release it.
 func (c *pageCache) find(key pageKey) *cachedPage {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -167,38 +165,39 @@ func (c *pageCache) release(p *cachedPage) {
 	}
 }
 
-// begin tells whether the caller is the one to make the page of that key, and then
-// has to end it. If it is not, it may wait for the other one.
-func (c *pageCache) begin(key pageKey) (m *making, first bool) {
+// begin reports whether the caller is the first to ask for the page of that key: then it
+// has to make the page and call end. Otherwise another request is making the page, and
+// the caller may wait for it.
+func (c *pageCache) begin(key pageKey) (m *pendingPage, first bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if m := c.making[key]; m != nil {
+	if m := c.pending[key]; m != nil {
 		m.shared = true
 		return m, false
 	}
-	m = &making{done: make(chan struct{}), shared: c.pages[key] != nil}
-	c.making[key] = m
+	m = &pendingPage{done: make(chan struct{}), shared: c.pages[key] != nil}
+	c.pending[key] = m
 	return m, true
 }
 
-// isShared tells whether anybody else asked for the page, before or meanwhile.
-func (c *pageCache) isShared(m *making) bool {
+// isShared reports whether another request asked for the page, before or meanwhile.
+func (c *pageCache) isShared(m *pendingPage) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return m.shared
 }
 
-// end lets those go on who wait for the page.
-func (c *pageCache) end(key pageKey, m *making) {
+// end wakes the requests that wait for the page.
+func (c *pageCache) end(key pageKey, m *pendingPage) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.making, key)
+	delete(c.pending, key)
 	close(m.done)
 }
 
-// put keeps a page in place of the one with its key, and tells whether it does: a
-// page is not kept if it would take more than a quarter of the room, or if the pages
-// in use leave none.
+// put caches a page in place of the one with its key, and reports whether it did. It
+// does not cache a page that is larger than a quarter of the cache, or that does not
+// fit beside the pages in use.
 func (c *pageCache) put(p *cachedPage) bool {
 	size := p.size()
 	c.mu.Lock()
@@ -206,14 +205,14 @@ func (c *pageCache) put(p *cachedPage) bool {
 	if old := c.pages[p.key]; old != nil {
 		c.drop(old)
 	}
-	for e := c.order.Back(); e != nil && c.used+size > c.room; {
+	for e := c.order.Back(); e != nil && c.used+size > c.maxBytes; {
 		older := e
 		e = e.Prev()
 		if older.Value.(*cachedPage).readers == 0 {
 			c.drop(older)
 		}
 	}
-	if size > c.room/4 || c.used+size > c.room {
+	if size > c.maxBytes/4 || c.used+size > c.maxBytes {
 		return false
 	}
 	c.pages[p.key] = c.order.PushFront(p)

@@ -41,8 +41,8 @@ func (s *countingStore) changes(w *world) {
 	w.faults = func(inner store.Store) store.Store { s.Store = inner; return s }
 }
 
-// unpacked is the body of an answer.
-func (a *answer) unpacked() string {
+// decompressed is the body of an answer.
+func (a *answer) decompressed() string {
 	a.t.Helper()
 	if a.header.Get("Content-Encoding") != "gzip" {
 		return string(a.body)
@@ -80,7 +80,7 @@ func TestPageAskedAgainIsNotReadAgain(t *testing.T) {
 						t.Errorf("%s: %s is %q, was %q", got.request, name, got.header.Get(name), first.header.Get(name))
 					}
 				}
-				if got.unpacked() != first.unpacked() {
+				if got.decompressed() != first.decompressed() {
 					t.Errorf("%s, first %s", got, first)
 				}
 			}
@@ -92,8 +92,9 @@ func TestPageAskedAgainIsNotReadAgain(t *testing.T) {
 	}
 }
 
-// Who has a page already is told so, without a look at an object; who has another one
-// gets it. Since that tells what is there to those who guess a tag, it is on record.
+// A client that has the page already gets 304, without a read of the objects; a client
+// with another tag gets the page. A 304 is recorded as a delivery, since it confirms the
+// objects to a client that guesses the tag.
 func TestWhoHasThePageIsToldSo(t *testing.T) {
 	var s countingStore
 	w := newWorld(t, heldWorld, s.changes)
@@ -189,7 +190,7 @@ type direct struct {
 	handler http.Handler
 }
 
-// forgetful is a server of the same exchange that keeps no page.
+// forgetful is a server of the same exchange without a page cache.
 func (w *world) forgetful() direct {
 	recorder, custody, counts := w.recorder, w.custody, w.counts
 	w.config.PageCache = -1
@@ -242,8 +243,8 @@ func TestPageCacheTellsCallersApart(t *testing.T) {
 	}
 }
 
-// Whatever is pushed, deleted, labelled and expires: the cache shows nobody anything
-// but what a server without one shows.
+// After any pushes, deletions, new labels and expiries, a server with the cache gives
+// the same answers as one without.
 func TestPageCacheChangesNoAnswer(t *testing.T) {
 	accounts := []string{"vendor/feed", "bureau/soc", "bureau/firewall", "bureau/chief", "team/soc", "igci/desk"}
 	labels := []string{"clear", "green", "amber", "amber+strict", "red"}
@@ -288,8 +289,8 @@ func TestPageCacheChangesNoAnswer(t *testing.T) {
 				}
 				for range rapid.IntRange(1, 3).Draw(rt, "times") {
 					got, want := kept.ask(account, "GET", target, headers...), twin.ask(account, "GET", target, headers...)
-					got.body, want.body = []byte(got.unpacked()), []byte(want.unpacked())
-					got.header.Del("Content-Length") // of what was packed at another level
+					got.body, want.body = []byte(got.decompressed()), []byte(want.decompressed())
+					got.header.Del("Content-Length") // the bodies are compressed at different levels
 					want.header.Del("Content-Length")
 					if got.fingerprint() != want.fingerprint() {
 						rt.Fatalf("%s gets\n%s\nin place of\n%s", account, got.fingerprint(), want.fingerprint())

@@ -100,7 +100,7 @@ func byNext(page *answer) string {
 
 func byLast(page *answer) string { return "added_after=" + page.last() }
 
-// Whoever walks while others write gets what was there at the start once each.
+// A client that walks while others write gets each object of the start exactly once.
 func TestWalkWhileOthersWrite(t *testing.T) {
 	w := newWorld(t)
 	c := w.collection("sharing.reports")
@@ -126,8 +126,8 @@ func TestWalkWhileOthersWrite(t *testing.T) {
 	}
 }
 
-// A reply tells nothing of time that could be used to see the collection of
-// another party: dates of one collection do not depend on another's.
+// The dates of one collection do not depend on the pushes to another, so a party cannot
+// infer them.
 func TestDatesOfCollectionsAreIndependent(t *testing.T) {
 	w := newWorld(t)
 	vendor := w.as("vendor/feed")

@@ -10,7 +10,7 @@ import (
 	"comity/taxii/intake"
 )
 
-// addObjects answers TAXII 2.1 §5.5: 202 and a status that is complete. With
+// addObjects answers TAXII 2.1 §5.5 with 202 and a status that is complete. With
 // x_dry_run it stores nothing.
 func (s *Server) addObjects(w *response, r *http.Request, c *caller) error {
 	if !taxii.Postable(r.Header.Get("Content-Type")) {
@@ -21,20 +21,20 @@ func (s *Server) addObjects(w *response, r *http.Request, c *caller) error {
 	if r.ContentLength > limit {
 		return tooLarge
 	}
-	rehearse, err := rehearsal(r)
+	dryRun, err := parseDryRun(r)
 	if err != nil {
 		return err
 	}
-	// The limit holds before and after decompression: endless gzip may yield nothing.
-	body, err := decoded(w, r, &intake.Limited{R: r.Body, Left: limit, TooLarge: tooLarge})
+	// The limit holds before and after decompression: endless gzip may decompress to nothing.
+	body, err := decodeBody(w, r, &intake.Limited{R: r.Body, Left: limit, TooLarge: tooLarge})
 	if err != nil {
 		return err
 	}
 	push := &checkedBody{&intake.Limited{R: body, Left: limit, TooLarge: tooLarge}, func() error { return s.decideAgain(r, c) }}
-	// A push that was read whole is carried out, even if the client leaves before
-	// its answer; one whose client leaves earlier ends with an error of its body.
+	// A push whose body was read whole is carried out even if the client leaves before
+	// the answer. If the client leaves earlier, reading the body fails.
 	ctx := context.WithoutCancel(r.Context())
-	if rehearse {
+	if dryRun {
 		head, part, err := s.Intake.Rehearse(ctx, c.grant, push)
 		if err != nil {
 			return err
@@ -43,7 +43,7 @@ func (s *Server) addObjects(w *response, r *http.Request, c *caller) error {
 	}
 	pushed, err := s.Intake.Push(ctx, c.grant, push)
 	if err != nil {
-		s.pushRefused(c, err)
+		s.recordPushRefusal(c, err)
 		return err
 	}
 	if err := s.Custody.Revoked(ctx, c.grant.Collection(), pushed.Revoked); err != nil {
@@ -61,17 +61,18 @@ func (s *Server) addObjects(w *response, r *http.Request, c *caller) error {
 	return writeOutcomes(w, r, http.StatusAccepted, resource(head, part, ""), head.Parts)
 }
 
-// pushRefused puts on record that a whole push was refused by the agreement.
-func (s *Server) pushRefused(c *caller, err error) {
+// recordPushRefusal writes to the audit record that a quota of the agreement refused
+// the whole push.
+func (s *Server) recordPushRefusal(c *caller, err error) {
 	if code := taxii.CodeOf(err); code == taxii.TooLarge || code == taxii.TooMany {
 		col := c.grant.Collection()
 		s.Recorder.Refuse(c.Principal, c.Org, col.ID.String(), col.Agreement, "", err.Error())
 	}
 }
 
-// rehearsal reads x_dry_run, an extension of ours: true asks for the status
-// that a push would get.
-func rehearsal(r *http.Request) (bool, error) {
+// parseDryRun reads x_dry_run, an extension of ours: with true, the client gets the
+// status that the push would have.
+func parseDryRun(r *http.Request) (bool, error) {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return false, taxii.Errorf(taxii.Invalid, "the query is malformed")

@@ -52,8 +52,8 @@ func TestEveryFamilyOfObjectsIsTaken(t *testing.T) {
 	}
 }
 
-// What a client sends comes back byte for byte, but for whitespace between
-// tokens.
+// Objects come back byte for byte as the client sent them, except for whitespace
+// between tokens.
 func TestObjectsComeBackAsSent(t *testing.T) {
 	odd := strings.Join([]string{
 		`"x_null":null`, `"x_false":false`, `"x_zero":0`, `"x_empty":""`, `"x_list":[]`, `"x_object":{}`, `"x_deep":[[[{"a":[null,{}]}]]]`,

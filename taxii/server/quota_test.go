@@ -148,8 +148,8 @@ func TestSizeOfAPush(t *testing.T) {
 	}
 }
 
-// What is held counts every version in every flow that shares the limit, and
-// deleting makes room.
+// The limit on objects held counts every version in every flow that shares it, and
+// deleting frees room.
 func TestObjectsHeld(t *testing.T) {
 	w := newWorld(t, limitedWorld("pushes_per_day   = 3", ""))
 	in, more := w.collection("limited.in"), w.collection("limited.more")

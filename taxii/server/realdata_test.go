@@ -16,8 +16,8 @@ import (
 	"comity/testdata"
 )
 
-// What is known of the files: objects that have the same id and version as one
-// before, and other content.
+// The numbers of objects in the files that have the same id and version as an earlier
+// one, but other content.
 const (
 	unit42Conflicts = 774
 	icsConflicts    = 70
@@ -42,7 +42,7 @@ func realFiles(t *testing.T, pattern string) []string {
 	return names
 }
 
-// record is what one version of an object should be stored as.
+// record is the expected record of one version of an object.
 type record struct {
 	id, spec, version string
 	instant           time.Time
@@ -50,7 +50,7 @@ type record struct {
 	raw               string
 }
 
-// ledger is what a collection should hold: worked out from the files by
+// ledger is the expected content of a collection, computed from the files with
 // encoding/json alone.
 type ledger struct {
 	records   []*record

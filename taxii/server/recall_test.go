@@ -22,7 +22,7 @@ func heldUpTo(label string) func(*world) {
 	}
 }
 
-// What was not taken revokes nothing.
+// A refused object revokes nothing.
 func TestARefusedRevocationTakesNothing(t *testing.T) {
 	for name, revocation := range map[string]string{
 		"above the ceiling":          indicator(1, 2, `"revoked":true`, marked(red)),
@@ -42,7 +42,7 @@ func TestARefusedRevocationTakesNothing(t *testing.T) {
 			if got := vendor.get(c + "objects/" + id("indicator", 1) + "/versions/"); got.status != 200 || len(got.envelope().Versions) != 2 {
 				t.Errorf("want two versions: %s", got)
 			}
-			w.told("bureau/soc", "held.post.bureau")
+			w.wantRecalls("bureau/soc", "held.post.bureau")
 		})
 	}
 }
@@ -56,10 +56,10 @@ func TestDeletingWhatIsNotThereTellsNobody(t *testing.T) {
 	w.clock.move(time.Second)
 	w.as("vendor/feed").delete(c + "objects/" + id("indicator", 1) + "/?match[version]=" + stamp(9)).refused(404)
 	w.clock.move(time.Second)
-	w.told("bureau/soc", "held.post.bureau")
+	w.wantRecalls("bureau/soc", "held.post.bureau")
 }
 
-// Who has a version that stays need not delete it.
+// A reader is not told to delete a version that stays.
 func TestDeletingAVersionRecallsItFromWhoHasThatVersion(t *testing.T) {
 	w := newWorld(t, heldWorld)
 	c := w.collection("held.in")
@@ -72,12 +72,12 @@ func TestDeletingAVersionRecallsItFromWhoHasThatVersion(t *testing.T) {
 	w.clock.move(2 * time.Second)
 	vendor.delete(c + "objects/" + id("indicator", 1) + "/?match[version]=" + stamp(0)).want(200)
 	w.clock.move(time.Second)
-	w.told("bureau/soc", "held.post.bureau", []string{id("indicator", 1)})
-	w.told("partner/feed", "held.post.partner")
+	w.wantRecalls("bureau/soc", "held.post.bureau", []string{id("indicator", 1)})
+	w.wantRecalls("partner/feed", "held.post.partner")
 }
 
-// A recall tells no account of an object that was hidden from it: who got it may
-// be a person or an account for another action.
+// An account that could not see an object cannot see its recall, even if another account
+// of the same organisation received the object.
 func TestARecallTellsNoMoreThanTheObjectDid(t *testing.T) {
 	w := newWorld(t, heldWorld)
 	c := w.collection("held.in")
@@ -89,12 +89,12 @@ func TestARecallTellsNoMoreThanTheObjectDid(t *testing.T) {
 		vendor.delete(c + "objects/" + id("indicator", n) + "/").want(200)
 		w.clock.move(time.Second)
 	}
-	w.told("bureau/chief", "held.post.bureau", []string{id("indicator", 1)}, []string{id("indicator", 2)})
-	w.told("bureau/soc", "held.post.bureau", []string{id("indicator", 2)})
+	w.wantRecalls("bureau/chief", "held.post.bureau", []string{id("indicator", 1)}, []string{id("indicator", 2)})
+	w.wantRecalls("bureau/soc", "held.post.bureau", []string{id("indicator", 2)})
 }
 
-// A limit that an operation takes from the agreement above it is that agreement's:
-// the operation has other articles of these numbers, or none.
+// If an operation inherits a limit from its parent agreement, the refusal cites the
+// parent: the operation may have other articles with the same number.
 func TestALimitCitesTheAgreementItIsIn(t *testing.T) {
 	w := newWorld(t, asean, func(w *world) {
 		admit := w.admit

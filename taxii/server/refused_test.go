@@ -207,7 +207,7 @@ func TestHTTP2OverTLS(t *testing.T) {
 		t.Errorf("%d objects, want 1200", got)
 	}
 	vendor.delete(c + "objects/" + id("indicator", 1) + "/").want(200)
-	if got := vendor.get(c+"objects/", header{"Accept-Encoding", "gzip"}).want(200).unpacked(); len(got) < 1000 {
+	if got := vendor.get(c+"objects/", header{"Accept-Encoding", "gzip"}).want(200).decompressed(); len(got) < 1000 {
 		t.Errorf("%d bytes", len(got))
 	}
 }

@@ -10,9 +10,9 @@ import (
 	"comity/taxii"
 )
 
-// router registers every path of routes with gorilla/mux, once: its endpoint finds
-// the row of the method. A caller learns which methods a path has only with
-// credentials and an Accept that this server can meet.
+// router registers each path of routes with gorilla/mux once, for all methods; the
+// endpoint of the path finds the row of the method. So a caller learns the methods of a
+// path only after its credentials and its Accept header were checked.
 func (s *Server) router() *mux.Router {
 	router := mux.NewRouter().UseEncodedPath().SkipClean(true)
 	endpoints := map[string]*endpoint{}
@@ -32,7 +32,7 @@ func (s *Server) router() *mux.Router {
 	return router
 }
 
-// methods are those that the row answers.
+// methods are the methods that the row answers: GET includes HEAD.
 func (r *route) methods() []string {
 	if r.method == get {
 		return []string{get, http.MethodHead}
@@ -40,9 +40,9 @@ func (r *route) methods() []string {
 	return []string{r.method}
 }
 
-// plainSlashes gives the router every path as the routes spell it, with single
-// slashes and one at the end. No other spelling is redirected: some clients do not
-// follow a redirect, or lose their credentials on the way.
+// plainSlashes rewrites every path to single slashes and one at the end, as the routes
+// have it. It does not redirect: some clients do not follow a redirect, or drop their
+// credentials when they do.
 type plainSlashes struct{ router *mux.Router }
 
 // ServeHTTP implements http.Handler.
@@ -57,7 +57,7 @@ func (p plainSlashes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		target := *r.URL
 		target.RawPath = plain
-		target.Path, _ = url.PathUnescape(plain) // which the path was before
+		target.Path, _ = url.PathUnescape(plain) // cannot fail: net/http has parsed this path
 		copied := *r
 		copied.URL = &target
 		r = &copied
@@ -65,8 +65,8 @@ func (p plainSlashes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.router.ServeHTTP(w, r)
 }
 
-// pathValue is one variable of the path, unescaped. A name that cannot be unescaped
-// stands for nothing.
+// pathValue is one variable of the path, unescaped. If it cannot be unescaped, the
+// error is NotFound.
 func (c *caller) pathValue(name string) (string, error) {
 	value, err := url.PathUnescape(c.path[name])
 	if err != nil {

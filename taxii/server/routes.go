@@ -6,22 +6,22 @@ import (
 	"comity/taxii/exchange"
 )
 
-// action is what a request needs to be allowed. It has no zero value on
-// purpose: a route says what it needs.
+// action is the right that a request needs. No constant is zero, so that a row without
+// an action is not open to everybody.
 type action uint8
 
 const (
-	anyone       action = iota + 1 // no credentials
-	account                        // any account
-	openIt                         // any right on the collection of the path
-	readIt                         // the right to read it
-	addToIt                        // the right to add objects
-	deleteFromIt                   // the right to delete objects
+	noAccount            action = iota + 1 // no credentials
+	anyAccount                             // any account
+	openCollection                         // any right on the collection of the path
+	readCollection                         // the right to read it
+	addToCollection                        // the right to add objects
+	deleteFromCollection                   // the right to delete objects
 )
 
-// verbs are the actions that concern a collection.
+// verbs holds the actions on a collection, with the right that each needs.
 var verbs = map[action]exchange.Verb{
-	openIt: exchange.Open, readIt: exchange.Read, addToIt: exchange.Write, deleteFromIt: exchange.Delete,
+	openCollection: exchange.Open, readCollection: exchange.Read, addToCollection: exchange.Write, deleteFromCollection: exchange.Delete,
 }
 
 type route struct {
@@ -29,7 +29,7 @@ type route struct {
 	path    string
 	action  action
 	handler func(*Server, *response, *http.Request, *caller) error
-	section string // of TAXII 2.1, or of our own design
+	section string // of TAXII 2.1, or a name for endpoints of ours
 }
 
 const (
@@ -41,22 +41,22 @@ const (
 	object     = collection + "objects/{object}/"
 )
 
-// routes are those of gorilla/mux, tried in this order: what is polled comes first,
-// and fixed paths come before those that begin with the name of a root.
+// routes are registered with gorilla/mux and tried in this order: the paths that are
+// polled most come first, and fixed paths come before those that begin with a variable.
 var routes = []route{
-	{get, collection + "objects/", readIt, (*Server).getObjects, "5.4"},
-	{post, collection + "objects/", addToIt, (*Server).addObjects, "5.5"},
-	{get, collection + "manifest/", readIt, (*Server).getManifest, "5.3"},
-	{get, object, readIt, (*Server).getObject, "5.6"},
-	{del, object, deleteFromIt, (*Server).deleteObject, "5.7"},
-	{get, object + "versions/", readIt, (*Server).getVersions, "5.8"},
-	{get, collection, openIt, (*Server).getCollection, "5.2"},
-	{get, "/{root}/collections/", account, (*Server).getCollections, "5.1"},
-	{get, "/{root}/status/{status}/", account, (*Server).getStatus, "4.3"},
-	{get, "/{root}/x-handling/", account, (*Server).getHandling, "x-handling"},
-	{get, "/taxii2/", account, (*Server).getDiscovery, "4.1"},
-	{get, "/healthz/", anyone, (*Server).getHealth, "liveness"},
-	{get, "/readyz/", anyone, (*Server).getReadiness, "readiness"},
-	{get, "/{root}/", account, (*Server).getAPIRoot, "4.2"},
-	{get, "/", anyone, (*Server).getBrowserPage, "a page for browsers"},
+	{get, collection + "objects/", readCollection, (*Server).getObjects, "5.4"},
+	{post, collection + "objects/", addToCollection, (*Server).addObjects, "5.5"},
+	{get, collection + "manifest/", readCollection, (*Server).getManifest, "5.3"},
+	{get, object, readCollection, (*Server).getObject, "5.6"},
+	{del, object, deleteFromCollection, (*Server).deleteObject, "5.7"},
+	{get, object + "versions/", readCollection, (*Server).getVersions, "5.8"},
+	{get, collection, openCollection, (*Server).getCollection, "5.2"},
+	{get, "/{root}/collections/", anyAccount, (*Server).getCollections, "5.1"},
+	{get, "/{root}/status/{status}/", anyAccount, (*Server).getStatus, "4.3"},
+	{get, "/{root}/x-handling/", anyAccount, (*Server).getHandling, "x-handling"},
+	{get, "/taxii2/", anyAccount, (*Server).getDiscovery, "4.1"},
+	{get, "/healthz/", noAccount, (*Server).getHealth, "liveness"},
+	{get, "/readyz/", noAccount, (*Server).getReadiness, "readiness"},
+	{get, "/{root}/", anyAccount, (*Server).getAPIRoot, "4.2"},
+	{get, "/", noAccount, (*Server).getBrowserPage, "a page for browsers"},
 }

@@ -1,8 +1,8 @@
 // Package server speaks TAXII 2.1 over HTTP: routes, middleware, and one
 // handler for each endpoint.
 //
-// It decides nothing about access and keeps nothing of a request: taxii/auth
-// says who asks, taxii/exchange what they may see, store what there is.
+// It makes no access decisions and keeps no state of a request: taxii/auth identifies
+// the account, taxii/exchange decides its access, and store holds the objects.
 package server
 
 import (
@@ -32,18 +32,17 @@ type Config struct {
 	// MaxContentLength bounds a push, in bytes after decompression. Default
 	// 100 MiB.
 	MaxContentLength int64
-	// DefaultLimit is the page size where a client names none, MaxLimit the
-	// largest it gets. Defaults 1,000 and 10,000.
+	// DefaultLimit is the page size for requests without limit, MaxLimit the largest
+	// page size. Defaults 1,000 and 10,000.
 	DefaultLimit, MaxLimit int
-	// Grace is how long a client may take for a push or an answer, beside a
-	// second for every 16 KiB of it: slow lines are served, endless ones are cut
-	// off. Default 30 s.
+	// Grace is how long a client may take to send a push or to read an answer, plus one
+	// second for every 16 KiB. Slower clients are disconnected. Default 30 s.
 	Grace time.Duration
-	// PageCache bounds the pages that are kept, as they were sent, for all accounts
-	// together, in bytes. Default 32 MiB; below 0 nothing is kept.
+	// PageCache is the size of the cache of pages, for all accounts together, in bytes.
+	// Default 32 MiB; below 0 nothing is kept.
 	PageCache int
-	// PageMemory bounds the pages that are made or sent at a time, beside those of
-	// the cache, for all accounts together, in bytes. Default 256 MiB, at least
+	// PageMemory bounds the memory of the pages that are read or sent at a time, beside
+	// those in the cache, for all accounts together, in bytes. Default 256 MiB, at least
 	// 16 MiB.
 	PageMemory int64
 	// CORSOrigins are the origins, such as "https://viewer.example", whose pages may
@@ -52,30 +51,31 @@ type Config struct {
 }
 
 const (
-	// maxPage ends a page early, in bytes of objects.
+	// maxPage is the size at which a page ends before its limit, in bytes of objects.
 	maxPage = 16 << 20
-	// minRate is the slowest that a client may send or receive, in bytes a second.
+	// minRate is the lowest rate at which a client may send or receive, in bytes a second.
 	minRate = 16 << 10
 )
 
-// atOnce is how many requests of each method an account has running at once;
-// further ones wait. A page is kept in memory until the client has taken it.
-var atOnce = map[string]int{get: 16, post: 16, del: 2}
+// maxRunning is how many requests of each method an account may have running at once;
+// further ones wait. Each running GET may hold a page in memory until the client has
+// read it.
+var maxRunning = map[string]int{get: 16, post: 16, del: 2}
 
 // Server answers requests. It is read-only once built, but for the cache and the
 // limiters, and safe for concurrent use.
 type Server struct {
 	Deps
-	config   Config
-	vary     []string            // headers that answers depend on
-	limiters map[string]*limiter // by method
-	memory   *pageMemory
-	pages    *pageCache
-	stacks   rate.Sometimes // log the stack of a panic: a fault that each request meets must not fill the disk
-	foreign  rate.Sometimes // warn of a host that is not ours
+	config       Config
+	vary         []string            // headers that answers depend on
+	limiters     map[string]*limiter // by method
+	memory       *pageMemory
+	pages        *pageCache
+	stackTraces  rate.Sometimes // limits the logged stacks of panics, which could fill the disk
+	hostWarnings rate.Sometimes // limits the warnings of checkHost
 }
 
-// Deps are what a Server works with. All of them are needed.
+// Deps are the dependencies of a Server. All of them are needed.
 type Deps struct {
 	Store    store.Store
 	Auth     *auth.Authenticator
@@ -84,10 +84,10 @@ type Deps struct {
 	Custody  *custody.Service
 	Metrics  *metrics.Metrics
 	Log      *slog.Logger
-	Now      func() time.Time // all times that answers give come from it
+	Now      func() time.Time // the clock of all times in answers
 }
 
-// New makes the handler of everything an exchange offers to its parties.
+// New makes the handler of all endpoints.
 func New(config Config, deps Deps) http.Handler {
 	if config.MaxContentLength == 0 {
 		config.MaxContentLength = 100 << 20
@@ -111,9 +111,9 @@ func New(config Config, deps Deps) http.Handler {
 		Deps: deps, config: config, limiters: map[string]*limiter{},
 		vary:   []string{strings.Join(append([]string{"Accept", "Accept-Encoding"}, deps.Auth.Headers()...), ", ")},
 		memory: newPageMemory(config.PageMemory), pages: newPageCache(config.PageCache),
-		stacks: rate.Sometimes{First: 10, Interval: time.Second}, foreign: rate.Sometimes{Interval: time.Hour},
+		stackTraces: rate.Sometimes{First: 10, Interval: time.Second}, hostWarnings: rate.Sometimes{Interval: time.Hour},
 	}
-	for method, n := range atOnce {
+	for method, n := range maxRunning {
 		s.limiters[method] = newLimiter(n)
 	}
 	if len(config.CORSOrigins) == 0 {
@@ -130,7 +130,7 @@ func New(config Config, deps Deps) http.Handler {
 	}).Handler(plainSlashes{s.router()})
 }
 
-// timeBudget is how long a client may take for so many bytes.
+// timeBudget is how long a client may take to send or read that many bytes.
 func (s *Server) timeBudget(bytes int64) time.Duration {
 	return s.config.Grace + time.Duration(bytes)*time.Second/minRate
 }

@@ -19,7 +19,7 @@ func (s *Server) getStatus(w *response, r *http.Request, c *caller) error {
 	if err != nil {
 		return err
 	}
-	absent := taxii.Errorf(taxii.NotFound, "there is no such status") // nor, to this caller, one of somebody else's
+	absent := taxii.Errorf(taxii.NotFound, "there is no such status") // also for statuses of other accounts
 	id, err := uuid.Parse(name)
 	if err != nil {
 		return absent
@@ -35,8 +35,9 @@ func (s *Server) getStatus(w *response, r *http.Request, c *caller) error {
 	return writeOutcomes(w, r, http.StatusOK, resource(head, part, ""), head.Parts)
 }
 
-// partsAtOnce is how many parts of a status are gathered before it is sent. That
-// of a larger push is written part by part, and cut off if one cannot be read.
+// partsAtOnce is the largest number of parts of a status that is sent in one write. A
+// status with more parts is written part by part, and the connection is closed if a part
+// cannot be read.
 const partsAtOnce = 4
 
 // writeOutcomes answers with a status resource in chunks.
@@ -61,11 +62,10 @@ func writeOutcomes(w *response, r *http.Request, status int, chunks iter.Seq2[[]
 	return write(w, r, status, body)
 }
 
-// resource is a status resource (TAXII 2.1 §4.3.1) as chunks of JSON, of the
-// parts that part gives. Warnings are an extension of ours, x_warnings; more is
-// what else to say, as JSON members. Clients refuse a list that is not as long as
-// its count says: where failures are counted by rule, those that are listed are in
-// x_failures.
+// resource is a status resource (TAXII 2.1 §4.3.1) as chunks of JSON. part reads one
+// part of the outcomes; more is further JSON members. Warnings are an extension of ours,
+// x_warnings. Clients refuse a list that is not as long as its count says: if not all
+// failures are listed one by one, the list is named x_failures.
 func resource(head store.Status, part func(int) (store.Outcomes, error), more string) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		list := func(name string, of func(store.Outcomes) []byte) bool {
@@ -99,7 +99,7 @@ func resource(head store.Status, part func(int) (store.Outcomes, error), more st
 				failures = "x_failures"
 			}
 		}
-		// A list that is empty is not looked for: it may take reading all parts.
+		// A list that must be empty is left out: building it would read all parts again.
 		warned := false
 		successes := func(o store.Outcomes) []byte {
 			warned = warned || len(o.Warnings) > 0

@@ -142,7 +142,7 @@ func TestPollerGetsANewVersionWithoutTheOld(t *testing.T) {
 	if got := soc.ids(c, "added_after="+last); !slices.Equal(got, []string{id("indicator", 1) + " " + stamp(1)}) {
 		t.Errorf("%q", got)
 	}
-	// Whoever asks from before its arrival sees the new one alone, too.
+	// A poll from before its arrival also gets the new version alone.
 	if got := soc.ids(c, ""); !slices.Equal(got, []string{id("indicator", 2) + " " + stamp(0), id("indicator", 1) + " " + stamp(1)}) {
 		t.Errorf("%q", got)
 	}
