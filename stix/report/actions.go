@@ -8,14 +8,14 @@ import (
 	"comity/stix/fusion"
 )
 
-// action is what somebody is asked to do.
+// action is a recommended action.
 type action struct {
-	name, who, what string
+	name, who, text string
 	by              time.Time
 }
 
-// actions writes what a report recommends, for its body and its annex alike. They
-// name no value.
+// actions writes the recommended actions of a report, which its body and its annex
+// share. They name no value.
 func (w *writer) actions(p *part) (ids []stix.ID) {
 	bureau := "the National Central Bureau of " + countryInText(w.Country)
 	recommended := []action{{"Acknowledge the report", bureau, "Say that the report has arrived and who deals with it.", p.Acknowledge}}
@@ -43,22 +43,22 @@ func (w *writer) actions(p *part) (ids []stix.ID) {
 			by = ", by " + day(a.by)
 		}
 		ids = append(ids, w.add(object{
-			Type: "course-of-action", Name: a.name, Description: fmt.Sprintf("For %s%s. %s", a.who, by, a.what),
+			Type: "course-of-action", Name: a.name, Description: fmt.Sprintf("For %s%s. %s", a.who, by, a.text),
 		}, fmt.Sprintf("%s|action|%d", p.key, n+1), p.label))
 	}
 	return ids
 }
 
-// detect is what the indicators may be used for.
+// detect is the action of using the indicators as far as the PAP level permits.
 func (w *writer) detect() action {
 	a := action{name: "Look for traffic", who: "the national CERT and operators of networks"}
 	switch w.PAP {
 	case stix.PAPRed:
-		a.what = "Search your own logs with the indicators. Do nothing that leaves your network."
+		a.text = "Search your own logs with the indicators. Do nothing that leaves your network."
 	case stix.PAPAmber:
-		a.what = "Search with the indicators, in look-up services too. Block nothing: that would be seen."
+		a.text = "Search with the indicators, in look-up services too. Block nothing: that would be seen."
 	default:
-		a.what = "Search with the indicators, and block what they match."
+		a.text = "Search with the indicators, and block what they match."
 	}
 	return a
 }

@@ -12,18 +12,19 @@ import (
 	"comity/stix/fusion"
 )
 
-// chart is a number of bars, and how each is drawn.
+// chart is a bar chart and its layout.
 type chart struct {
 	Title   string
-	Note    string // what is counted
-	Columns bool   // upright bars, as for time; lying ones otherwise
+	Note    string // the unit that is counted
+	Columns bool   // vertical bars, as for time; otherwise horizontal ones
 	Bars    []bar
 
 	Width, Height float64 // of the drawing
-	Base          float64 // what upright bars stand on
+	Base          float64 // the y coordinate of the foot of vertical bars
 }
 
-// bar is one. Text is its label, and may be empty where there is no room.
+// bar is one bar of a chart and its place. Text is its label, which may be empty where
+// there is no room.
 type bar struct {
 	Name  string // in full
 	Text  string
@@ -35,8 +36,8 @@ type bar struct {
 	Anchor           string // of its label: start, middle or end
 }
 
-// charts are those of a document that have anything to show. A few findings are
-// seen better in the table.
+// charts are the charts of a document that have a bar. A document with few findings has
+// none, since its table shows them better.
 func (d *Document) charts() []chart {
 	const few = 5
 	if len(d.Rows) < few {
@@ -51,9 +52,9 @@ func (d *Document) charts() []chart {
 	all = slices.DeleteFunc(all, func(c chart) bool { return len(c.Bars) == 0 })
 	for i := range all {
 		if all[i].Columns {
-			all[i].stand()
+			all[i].layoutColumns()
 		} else {
-			all[i].lie()
+			all[i].layoutRows()
 		}
 	}
 	return all
@@ -61,9 +62,9 @@ func (d *Document) charts() []chart {
 
 const (
 	week     = 7 * 24 * time.Hour
-	weekBars = 15 // what is older is one bar
+	weekBars = 15 // older findings share one bar
 	netBars  = 8
-	drawing  = 340 // how wide it is, in the units of its text
+	drawing  = 340 // its width, in the units of its text
 )
 
 // weeks counts findings by the Monday of the week in which they were first seen.
@@ -122,8 +123,8 @@ func sources(rows []Row) []bar {
 	return bars
 }
 
-// networks counts findings by the network of their address, and keeps the
-// greatest.
+// networks counts findings by the network of their address, and keeps the largest
+// counts.
 func networks(rows []Row) []bar {
 	counts := map[netip.Prefix]int{}
 	for _, row := range rows {
@@ -158,8 +159,8 @@ func networkOf(key string) (netip.Prefix, bool) {
 	return network, err == nil
 }
 
-// outcomes counts findings by their status, in the order of the first outcome of
-// which there are most; those without one come last.
+// outcomes counts findings by their last outcome. The most frequent comes first, and
+// findings without an outcome come last.
 func outcomes(rows []Row) []bar {
 	counts := map[string]int{}
 	for _, row := range rows {
@@ -187,8 +188,8 @@ func plural(n int, one string) string {
 	return strconv.Itoa(n) + " " + one + "s"
 }
 
-// stand lays out upright bars. Where they are many, every third has a label.
-func (c *chart) stand() {
+// layoutColumns lays out vertical bars. If there are many, every third has a label.
+func (c *chart) layoutColumns() {
 	const (
 		height, top, bottom = 104.0, 14.0, 16.0
 		widest              = 40.0
@@ -199,7 +200,7 @@ func (c *chart) stand() {
 	if len(c.Bars) > 8 {
 		every = 3
 	}
-	most := c.most()
+	most := c.maxCount()
 	for i := range c.Bars {
 		b := &c.Bars[i]
 		b.W, b.H = step*0.72, height*float64(b.Count)/most
@@ -216,11 +217,11 @@ func (c *chart) stand() {
 	}
 }
 
-// lie lays out lying bars, their labels to the left.
-func (c *chart) lie() {
+// layoutRows lays out horizontal bars, their labels to the left.
+func (c *chart) layoutRows() {
 	const row, label, number = 17.0, 118.0, 28.0
 	c.Width, c.Height = drawing, row*float64(len(c.Bars))
-	most := c.most()
+	most := c.maxCount()
 	for i := range c.Bars {
 		b := &c.Bars[i]
 		b.Text, b.Anchor = b.Name, "end"
@@ -231,7 +232,7 @@ func (c *chart) lie() {
 	}
 }
 
-func (c *chart) most() float64 {
+func (c *chart) maxCount() float64 {
 	most := 1
 	for _, b := range c.Bars {
 		most = max(most, b.Count)
@@ -239,8 +240,8 @@ func (c *chart) most() float64 {
 	return float64(most)
 }
 
-// Says is the chart in words, for those who do not see it.
-func (c chart) Says() string {
+// Description is the chart in words, for screen readers.
+func (c chart) Description() string {
 	parts := make([]string, 0, len(c.Bars))
 	for _, b := range c.Bars {
 		if b.Count > 0 {

@@ -9,8 +9,8 @@ import (
 )
 
 // countryName is the English name of a country, or its code if it has none.
-// Unicode's names are for lists; what does not read well in a sentence has
-// another here.
+// Unicode's names are made for lists, so names that read badly in a sentence are
+// replaced.
 func countryName(code string) string {
 	switch code {
 	case "CC":
@@ -43,7 +43,7 @@ func countryName(code string) string {
 	return strings.ReplaceAll(name, " & ", " and ")
 }
 
-// countryInText is the name with the article that some have in a sentence.
+// countryInText is the name as in a sentence, where some have an article.
 func countryInText(code string) string {
 	name := countryName(code)
 	articled := []string{"AE", "BS", "CD", "CF", "CG", "DO", "GB", "GM", "MV", "NL", "PH", "PS", "TF", "UM", "US"}

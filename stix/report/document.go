@@ -17,26 +17,26 @@ import (
 type Document struct {
 	Number     string      `json:"number"`
 	Annex      bool        `json:"annex"`
-	Withdrawn  bool        `json:"withdrawn"` // then there is nothing left but who wrote it, and when
+	Withdrawn  bool        `json:"withdrawn"` // then only its author and times are left
 	Title      string      `json:"title"`
 	Country    string      `json:"country,omitempty"` // ISO 3166-1 alpha-2, "" if its objects do not say
-	Centre     string      `json:"centre"`            // who wrote it
+	Centre     string      `json:"centre"`            // the organisation that wrote it
 	Contact    string      `json:"contact,omitempty"` // whom to ask before acting
-	Label      stix.TLP    `json:"tlp"`               // the strictest of what is in it; RED where something bears none that is known
-	PAP        string      `json:"pap,omitempty"`     // as [stix.PAP.String] has it, "" without one
+	Label      stix.TLP    `json:"tlp"`               // the strictest label of its parts; a part without a known one counts as RED
+	PAP        string      `json:"pap,omitempty"`     // as [stix.PAP.String] writes it, "" without one
 	Published  time.Time   `json:"published"`
 	Modified   time.Time   `json:"modified"`
-	Summary    string      `json:"summary"`          // what was found
-	Why        string      `json:"why"`              // it matters to this country
+	Summary    string      `json:"summary"`          // of the findings
+	Why        string      `json:"why"`              // why the findings matter to this country
 	Rows       []Row       `json:"rows,omitempty"`   // as [Rows] orders them
-	Issues     []string    `json:"issues,omitempty"` // that the country flagged and what matched, a line each
+	Issues     []string    `json:"issues,omitempty"` // flagged by the country, each with its matches in one line
 	Actions    []Action    `json:"actions,omitempty"`
 	Notes      []Note      `json:"notes,omitempty"` // of analysts
 	Provenance string      `json:"provenance"`
-	History    []time.Time `json:"history,omitempty"` // when versions were made; set by the caller, who knows them
+	History    []time.Time `json:"history,omitempty"` // times of its versions; set by the caller
 }
 
-// Action is what somebody is asked to do.
+// Action is a recommended action.
 type Action struct {
 	Name string `json:"name"`
 	Who  string `json:"who,omitempty"`
@@ -44,16 +44,16 @@ type Action struct {
 	Text string `json:"text"`
 }
 
-// Read takes the report of that number from objects: its body, then its annex.
-// It is empty if there is none. Of several versions the newest counts; one that
-// is revoked is a document that says so and no more. Notes count that are by the
-// report's own creator.
+// Read reads the report of that number from objects: its body, then its annex. The
+// result is empty if there is none. Of several versions the newest counts. A revoked
+// report is a document that says so and no more. Only notes by the creator of the
+// report are read.
 func Read(objects []stix.Object, number string) []*Document {
 	return read(objects, func(n string) bool { return n == number })[number]
 }
 
-// ReadAll takes every report from objects, by number, each as [Read] does. What
-// they refer to is looked up once for all of them.
+// ReadAll reads every report from objects, by number, each as [Read] does. It indexes
+// the objects only once.
 func ReadAll(objects []stix.Object) map[string][]*Document {
 	return read(objects, func(string) bool { return true })
 }
@@ -81,7 +81,8 @@ func isReport(o stix.Object) bool {
 	return o.Type == "report" && slices.Contains(members(o, "labels"), "cyber-activity-report")
 }
 
-// numberOf is the number of a report. Its other reference is to a flagged issue.
+// numberOf is the number of a report: the id of its external reference that is not to
+// a flagged issue.
 func numberOf(o stix.Object) string {
 	for e := rawjson.ElementsOf(rawjson.Member(o.Raw, "external_references")); e.Next(); {
 		source, _ := rawjson.Text(rawjson.Member(e.Value, "source_name"))
@@ -124,13 +125,14 @@ func (g *graph) document(o stix.Object) *Document {
 	return d
 }
 
-// askedOf is how the description of an action begins.
-var askedOf = regexp.MustCompile(`^For (.+?)(?:, by (\d{1,2} \p{L}+ \d{4}))?\. (?s:(.*))$`)
+// actionDescription matches the description of an action: its addressee, its date if it
+// has one, and its text.
+var actionDescription = regexp.MustCompile(`^For (.+?)(?:, by (\d{1,2} \p{L}+ \d{4}))?\. (?s:(.*))$`)
 
 // actionOf splits the description of an action into addressee, date and text.
 func actionOf(o stix.Object) Action {
 	a := Action{Name: member(o, "name"), Text: member(o, "description")}
-	if parts := askedOf.FindStringSubmatch(a.Text); parts != nil {
+	if parts := actionDescription.FindStringSubmatch(a.Text); parts != nil {
 		a.Who, a.By, a.Text = parts[1], parts[2], parts[3]
 	}
 	return a
@@ -180,10 +182,10 @@ func papOf(o stix.Object) string {
 	return level.String()
 }
 
-// defang spells a value so that nothing opens it: hxxp for http, [.] for dots, and
+// defang writes a value so that it cannot be clicked: hxxp for http, [.] for dots, and
 // in IPv6 addresses [:] for colons.
 func defang(v fusion.Value) string {
-	v.Text = strings.NewReplacer("[.]", ".", "[:]", ":").Replace(v.Text) // it may be already
+	v.Text = strings.NewReplacer("[.]", ".", "[:]", ":").Replace(v.Text) // it may be defanged already
 	if v.Type == "ipv6-addr" {
 		return strings.ReplaceAll(v.Text, ":", "[:]")
 	}
@@ -193,21 +195,21 @@ func defang(v fusion.Value) string {
 	return strings.ReplaceAll(v.Text, ".", "[.]")
 }
 
-// leads are what in a text leads somewhere: addresses of mail, which are left
-// alone, URLs, and hosts.
-var leads = regexp.MustCompile(`[\pL\pN._%+-]+@[\pL\pN.-]+` +
+// linkPattern matches the e-mail addresses, URLs and hosts in a text.
+var linkPattern = regexp.MustCompile(`[\pL\pN._%+-]+@[\pL\pN.-]+` +
 	`|[a-zA-Z][a-zA-Z0-9+.-]*://[^\s"'<>]*[^\s"'<>.,;:)]` +
 	`|\d{1,3}(?:\.\d{1,3}){3}` +
 	`|[\pL\pN_-]+(?:\.[\pL\pN_-]+)*\.\pL[\pL\pN-]+`)
 
-// files are endings of files that no domain has: tables have such names.
-var files = []string{".csv", ".json", ".mmdb", ".toml", ".tsv", ".txt"}
+// fileExtensions are extensions that are no top-level domains. Names of reference
+// tables have them.
+var fileExtensions = []string{".csv", ".json", ".mmdb", ".toml", ".tsv", ".txt"}
 
-// harmless is a text with its URLs and hosts defanged.
-func harmless(text string) string {
-	return leads.ReplaceAllStringFunc(text, func(found string) string {
+// defangText is a text with its URLs and hosts defanged. E-mail addresses stay.
+func defangText(text string) string {
+	return linkPattern.ReplaceAllStringFunc(text, func(found string) string {
 		isURL := strings.Contains(found, "://")
-		if !isURL && (strings.Contains(found, "@") || slices.Contains(files, path.Ext(found))) {
+		if !isURL && (strings.Contains(found, "@") || slices.Contains(fileExtensions, path.Ext(found))) {
 			return found
 		}
 		return defang(fusion.Value{Text: found})

@@ -42,9 +42,9 @@ func golden(t *testing.T, name string, got []byte) {
 	}
 }
 
-// example is a release with what a document can have: two families, a
-// government's server, an IPv6 address, an annex, matched issues, an analyst's
-// words, dates.
+// example is a release with everything that a document can have: two families, a
+// government's server, an IPv6 address, an annex, matched issues, an analyst's note,
+// dates.
 func example() *report.Release {
 	r := cambodia()
 	at := func(month time.Month, day int) time.Time { return time.Date(2017, month, day, 8, 30, 0, 0, time.UTC) }
@@ -167,7 +167,7 @@ func TestReadAll(t *testing.T) {
 	}
 }
 
-// What a note says under a stricter label makes the document that strict.
+// A note under a stricter label makes the whole document that strict.
 func TestDocumentIsAsStrictAsItsParts(t *testing.T) {
 	r := example()
 	r.Reports[0].Issues[0].Label = stix.AmberStrict
@@ -176,7 +176,7 @@ func TestDocumentIsAsStrictAsItsParts(t *testing.T) {
 	}
 }
 
-// Nobody else speaks in the centre's document.
+// A document has only the notes of the centre.
 func TestDocumentLeavesOutNotesOfOthers(t *testing.T) {
 	objects := example().Objects()
 	for _, o := range ofType(t, objects, "note", "analyst") {
@@ -221,7 +221,7 @@ func TestDocumentWithdrawn(t *testing.T) {
 	}
 }
 
-// Nothing from outside becomes markup, whoever wrote it.
+// No text from an object becomes markup.
 func TestDocumentEscapes(t *testing.T) {
 	const script = `</style><script>alert(1)</script>`
 	r := example()
@@ -264,7 +264,7 @@ func TestDocumentEscapes(t *testing.T) {
 	}
 }
 
-// A long table stands at the end, and what is to be done before it.
+// A long table stands at the end, behind the recommended actions.
 func TestDocumentLong(t *testing.T) {
 	r := example()
 	servers(r, 300, false)

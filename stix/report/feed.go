@@ -12,7 +12,7 @@ import (
 	"comity/stix/fusion"
 )
 
-// columns are those of [CSV].
+// columns are the columns of [CSV].
 var columns = []string{
 	"timestamp", "severity", "ip", "port", "host", "url", "asn", "geo", "tag", "infection", "sector",
 	"type", "confidence", "sources", "first_seen", "status", "tlp", "report", "exported",
@@ -40,14 +40,14 @@ func CSV(w io.Writer, rows []Row, now time.Time) error {
 		families := strings.Join(row.Families, ";")
 		for _, e := range events(row) {
 			lines = append(lines, []string{
-				format(row.Last, layout), string(row.Severity), e.ip, "", e.host, e.url, number(row.AS), row.Country, families, families, sector(row),
-				typ, strconv.Itoa(row.Confidence), number(row.Sources), format(row.First, layout), row.Status, row.Label.String(), strings.Join(row.Numbers, " "), format(now, layout),
+				format(row.Last, layout), string(row.Severity), e.ip, "", e.host, e.url, numberOrEmpty(row.AS), row.Country, families, families, sector(row),
+				typ, strconv.Itoa(row.Confidence), numberOrEmpty(row.Sources), format(row.First, layout), row.Status, row.Label.String(), strings.Join(row.Numbers, " "), format(now, layout),
 			})
 		}
 	}
 	for _, line := range lines {
 		for i, cell := range line {
-			line[i] = inert(cell)
+			line[i] = escapeFormula(cell)
 		}
 	}
 	if err := out.WriteAll(lines); err != nil {
@@ -56,10 +56,10 @@ func CSV(w io.Writer, rows []Row, now time.Time) error {
 	return nil
 }
 
-// event is one line of a feed. What is not known is empty.
+// event is one line of a feed. An unknown value is empty.
 type event struct{ ip, host, url string }
 
-// events are those of a finding: see [CSV].
+// events are the events of a finding: see [CSV].
 func events(row Row) []event {
 	var ips, hosts, urls []string
 	for _, v := range row.Values {
@@ -125,16 +125,16 @@ func sector(row Row) string {
 	return ""
 }
 
-// number is n, and nothing for 0.
-func number(n int) string {
+// numberOrEmpty is n, or "" for 0.
+func numberOrEmpty(n int) string {
 	if n == 0 {
 		return ""
 	}
 	return strconv.Itoa(n)
 }
 
-// inert is a cell that no spreadsheet computes.
-func inert(cell string) string {
+// escapeFormula is a cell that no spreadsheet takes for a formula.
+func escapeFormula(cell string) string {
 	if cell != "" && strings.ContainsRune("=+-@\t\r\n", rune(cell[0])) {
 		return "'" + cell
 	}
@@ -143,19 +143,19 @@ func inert(cell string) string {
 
 // feedEvent is an event with the names of IntelMQ's data format.
 type feedEvent struct {
-	Seen     string `json:"time.source,omitempty"`
-	Exported string `json:"time.observation"`
-	IP       string `json:"source.ip,omitempty"`
-	Host     string `json:"source.fqdn,omitempty"`
-	URL      string `json:"source.url,omitempty"`
-	AS       int    `json:"source.asn,omitempty"`
-	Country  string `json:"source.geolocation.cc,omitempty"`
-	Taxonomy string `json:"classification.taxonomy"`
-	Type     string `json:"classification.type"`
-	What     string `json:"classification.identifier,omitempty"`
-	Family   string `json:"malware.name,omitempty"`
-	Accuracy int    `json:"feed.accuracy"`
-	Code     string `json:"feed.code,omitempty"`
+	Seen       string `json:"time.source,omitempty"`
+	Exported   string `json:"time.observation"`
+	IP         string `json:"source.ip,omitempty"`
+	Host       string `json:"source.fqdn,omitempty"`
+	URL        string `json:"source.url,omitempty"`
+	AS         int    `json:"source.asn,omitempty"`
+	Country    string `json:"source.geolocation.cc,omitempty"`
+	Taxonomy   string `json:"classification.taxonomy"`
+	Type       string `json:"classification.type"`
+	Identifier string `json:"classification.identifier,omitempty"`
+	Family     string `json:"malware.name,omitempty"`
+	Accuracy   int    `json:"feed.accuracy"`
+	Code       string `json:"feed.code,omitempty"`
 
 	Families []string `json:"extra.families,omitempty"`
 	First    string   `json:"extra.first_seen,omitempty"`
@@ -172,8 +172,8 @@ type feedEvent struct {
 // the keys of IntelMQ's data format. Times are in UTC and in seconds, as it takes
 // them; now is time.observation, and the last sighting, time.source. malware.name
 // is the first family in lower case; where there are several, all are in
-// extra.families. feed.accuracy is the confidence. code stands as feed.code: it
-// says whose feed it is and no more, since feed.name would be the source. Values
+// extra.families. feed.accuracy is the confidence. code is feed.code, which says
+// only whose feed this is. There is no feed.name, which would be the source. Values
 // are not defanged. The error is the writer's.
 func JSONLines(w io.Writer, rows []Row, code string, now time.Time) error {
 	const layout = "2006-01-02T15:04:05+00:00"
@@ -187,7 +187,7 @@ func JSONLines(w io.Writer, rows []Row, code string, now time.Time) error {
 		}
 		e.Taxonomy, e.Type = classify(row.Kind)
 		if row.Kind == fusion.Website {
-			e.What = string(row.Kind)
+			e.Identifier = string(row.Kind)
 		}
 		if len(row.Families) > 0 {
 			e.Family = strings.ToLower(row.Families[0])

@@ -16,7 +16,7 @@ import (
 
 var exported = time.Date(2017, 4, 15, 6, 0, 0, 0, time.UTC)
 
-// feedRows are those of the example, a website with two pages, and a host with two
+// feedRows are the rows of the example, a website with two pages, and a host with two
 // addresses.
 func feedRows() []report.Row {
 	return append(report.Rows(example().Objects()),
@@ -62,8 +62,8 @@ func TestFeeds(t *testing.T) {
 	}
 }
 
-// A spreadsheet computes nothing of what a cell says.
-func TestCSVIsInert(t *testing.T) {
+// No cell is a formula for a spreadsheet.
+func TestCSVHasNoFormula(t *testing.T) {
 	row := report.Row{Kind: fusion.C2, Status: "=cmd|' /C calc'!A0", Country: "@SUM(1)", Families: []string{"+1", `-2"x`}, Numbers: []string{"\t=1"}, Values: []fusion.Value{{Type: "domain-name", Text: "-x.example"}}}
 	var b bytes.Buffer
 	if err := report.CSV(&b, []report.Row{row}, exported); err != nil {

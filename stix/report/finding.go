@@ -11,10 +11,10 @@ import (
 	"comity/stix/fusion"
 )
 
-// validity is how long an indicator holds after the last sighting.
+// validity is how long an indicator is valid after the last sighting.
 const validity = 90 * 24 * time.Hour
 
-// label is that of the objects that say f.
+// label is the label of the objects of f.
 func (f *Finding) label() stix.TLP {
 	if f.Strict {
 		return stix.AmberStrict
@@ -22,18 +22,18 @@ func (f *Finding) label() stix.TLP {
 	return stix.Amber
 }
 
-// key is what the infrastructure and the indicator of f are named by.
+// key is the key of the infrastructure and the indicator of f.
 func (f *Finding) key() string { return string(f.Kind) + "|" + f.Key }
 
-// finding writes one finding with all it consists of.
+// finding writes the objects of one finding.
 func (w *writer) finding(f *Finding) {
 	var (
 		about = wordingOf(f.Kind)
 		label = f.label()
 		parts []stix.ID
 	)
-	for _, v := range f.parts() {
-		parts = append(parts, w.keep(object{Type: v.Type, Spec: "2.1", ID: v.ID(), Value: v.Text}))
+	for _, v := range f.observables() {
+		parts = append(parts, w.write(object{Type: v.Type, Spec: "2.1", ID: v.ID(), Value: v.Text}))
 	}
 	infrastructure := w.add(object{
 		Type: "infrastructure", Name: about.infrastructure + f.Key, InfrastructureTypes: []string{about.kind},
@@ -59,8 +59,7 @@ func (w *writer) finding(f *Finding) {
 	w.relate(w.add(indicator, f.key(), label), "indicates", infrastructure, label, "")
 }
 
-// resolve relates the domains of a server to the address it goes by: that they
-// are one server is what makes its key.
+// resolve relates the domains of a C2 server to the address that is its key.
 func (w *writer) resolve(f *Finding) {
 	address := slices.IndexFunc(f.Values, func(v fusion.Value) bool { return v.Text == f.Key && v.Type != "domain-name" })
 	if f.Kind != fusion.C2 || address < 0 {
@@ -73,8 +72,8 @@ func (w *writer) resolve(f *Finding) {
 	}
 }
 
-// owner writes whose a website is. Where the owner is, only sources that name a
-// country for it can say.
+// owner writes the owner of a website. The owner is located in the country only if the
+// sources name a country for it.
 func (w *writer) owner(f *Finding, infrastructure stix.ID) {
 	o := object{Type: "identity", Name: "Owner of " + f.Key, Class: "organization"}
 	if f.Government {
@@ -87,7 +86,8 @@ func (w *writer) owner(f *Finding, infrastructure stix.ID) {
 	}
 }
 
-// labels say of an infrastructure what programs and the document read there.
+// labels are the labels of an infrastructure, which are described in the comment of the
+// package.
 func (f *Finding) labels() (labels []string) {
 	if f.Kind == fusion.Website {
 		labels = append(labels, string(fusion.Website))
@@ -105,20 +105,20 @@ func (f *Finding) labels() (labels []string) {
 	return labels
 }
 
-// parts are the observables that f consists of: its values, and of a server or a
-// website the hosts of its URLs too. Addresses come first.
-func (f *Finding) parts() []fusion.Value {
+// observables are the observables of f: its values and, for a server or a website, the
+// hosts of its URLs too. Addresses come first.
+func (f *Finding) observables() []fusion.Value {
 	parts := slices.Clone(f.Values)
 	for _, v := range f.Values {
 		if host := v.Host(); f.Kind != fusion.Other && host.Type != "url" {
 			parts = append(parts, host)
 		}
 	}
-	return ordered(parts)
+	return sortValues(parts)
 }
 
-// ordered is values by type and text, addresses first, none twice.
-func ordered(values []fusion.Value) []fusion.Value {
+// sortValues sorts values by type and text, addresses first, and drops duplicates.
+func sortValues(values []fusion.Value) []fusion.Value {
 	order := []string{"ipv4-addr", "ipv6-addr", "domain-name", "url"}
 	slices.SortFunc(values, func(a, b fusion.Value) int {
 		return cmp.Or(slices.Index(order, a.Type)-slices.Index(order, b.Type), cmp.Compare(a.Text, b.Text))
@@ -126,10 +126,10 @@ func ordered(values []fusion.Value) []fusion.Value {
 	return slices.Compact(values)
 }
 
-// pattern matches any value of f, of a website its pages: the host itself does
-// no harm.
+// pattern matches any value of f. For a website it matches the pages only, since the
+// host itself does no harm.
 func (f *Finding) pattern() string {
-	values := ordered(slices.Clone(f.Values))
+	values := sortValues(slices.Clone(f.Values))
 	page := slices.IndexFunc(values, func(v fusion.Value) bool { return v.Type == "url" })
 	if f.Kind == fusion.Website && page > 0 {
 		values = values[page:]
@@ -141,16 +141,16 @@ func (f *Finding) pattern() string {
 	return "[" + strings.Join(terms, " OR ") + "]"
 }
 
-// valid is from and until when the indicator of f holds. Without a first
-// sighting it is from the last, without any from the snapshot.
+// valid is the validity of the indicator of f. Without a first sighting it begins at
+// the last, and without any sighting at the snapshot.
 func (f *Finding) valid(snapshot time.Time) (from, until string) {
 	switch {
 	case f.Last.IsZero() && f.First.IsZero():
-		return bound(snapshot), ""
+		return shortStamp(snapshot), ""
 	case f.Last.IsZero():
-		return bound(f.First), ""
+		return shortStamp(f.First), ""
 	case f.First.IsZero():
-		return bound(f.Last), bound(f.Last.Add(validity))
+		return shortStamp(f.Last), shortStamp(f.Last.Add(validity))
 	}
-	return bound(f.First), bound(f.Last.Add(validity))
+	return shortStamp(f.First), shortStamp(f.Last.Add(validity))
 }

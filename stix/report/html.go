@@ -19,21 +19,20 @@ import (
 //go:embed report.html
 var pageText string
 
-// excerpt is how many findings part 3 has of a document with more than whole: the
-// rest would push what is to be done off the first pages. Table 2 then stands at
-// the end.
+// Part 3 of a document with more than longTable findings has the first excerptRows of
+// them, so that the recommended actions stay on the first pages. The whole table then
+// stands at the end.
 const (
-	whole   = 30
-	excerpt = 12
+	longTable   = 30
+	excerptRows = 12
 )
 
-// HTML writes the document as one page that needs nothing else: no script, no
-// font, no image. It has nine parts in a fixed order, and the whole table after
+// HTML writes the document as one page that loads no script, font or image. It has nine parts in a fixed order, and the whole table after
 // them if that is long. A browser's print of it is A4 with the label at the head
 // and the foot of every page. All values are defanged. The error is the writer's.
 func (d *Document) HTML(w io.Writer) error {
 	t, err := template.New("").Funcs(template.FuncMap{
-		"day": day, "date": dated, "safe": harmless, "value": defang, "kind": kindWord, "status": statusCell,
+		"day": day, "date": tableDate, "safe": defangText, "value": defang, "kind": kindWord, "status": statusCell,
 		"confidence": confidenceWord, "join": strings.Join, "table": tableOf, "lines": paragraphs, "instant": instant, "upper": strings.ToUpper,
 		"quote": quote, "number": func(n int) int { return n + 1 },
 	}).Parse(pageText)
@@ -48,23 +47,23 @@ func (d *Document) HTML(w io.Writer) error {
 	return err
 }
 
-// view is a document with all that its pages say of it.
+// view is a document with the texts that are computed for its pages.
 type view struct {
 	*Document
-	Heading    string // the title without the number
-	Place      string // where, in a list
-	Whose      string // where, in a sentence
-	Of         string // what the great number counts
-	Running    string // at the foot of every page, before its number
-	Tag        string // the label as it is written
-	Colour     string // of the label, by FIRST's standard
-	Sharing    string // what the label allows
-	Permitted  string // what the PAP level allows
-	Severities []severityLine
-	Excerpt    []Row // of Rows if that is long, else all
-	Government []Row
-	Long       bool
-	Charts     []chart
+	Heading       string // the title without the number
+	CountryName   string // as in a list
+	CountryInText string // as in a sentence
+	Counted       string // the unit of the great number, such as "findings"
+	Footer        string // of every page, before the page number
+	LabelText     string // such as "TLP:AMBER"
+	Colour        string // of the label, by FIRST's standard
+	Sharing       string // the sharing that the label allows
+	Permitted     string // the actions that the PAP level allows
+	Severities    []severityLine
+	Excerpt       []Row // the first of Rows if TableAtEnd, else all
+	Government    []Row
+	TableAtEnd    bool // the whole table of findings is at the end
+	Charts        []chart
 }
 
 // paragraphs are the lines of a text that are not blank.
@@ -85,17 +84,17 @@ type severityLine struct {
 
 func (d *Document) view() view {
 	v := view{
-		Document: d, Place: countryName(d.Country), Whose: countryInText(d.Country), Tag: "TLP:" + strings.ToUpper(d.Label.String()), Colour: colourOf(d.Label),
-		Sharing: sharing(d.Label), Permitted: permitted(d.PAP), Excerpt: d.Rows, Long: len(d.Rows) > whole, Charts: d.charts(),
+		Document: d, CountryName: countryName(d.Country), CountryInText: countryInText(d.Country), LabelText: "TLP:" + strings.ToUpper(d.Label.String()), Colour: colourOf(d.Label),
+		Sharing: sharing(d.Label), Permitted: permitted(d.PAP), Excerpt: d.Rows, TableAtEnd: len(d.Rows) > longTable, Charts: d.charts(),
 	}
-	if v.Long {
-		v.Excerpt = d.Rows[:excerpt]
+	if v.TableAtEnd {
+		v.Excerpt = d.Rows[:excerptRows]
 	}
-	v.Running = d.Number
+	v.Footer = d.Number
 	if d.Annex {
-		v.Running += ", annex"
+		v.Footer += ", annex"
 	}
-	v.Running += ", as of " + day(d.Modified) + " – page "
+	v.Footer += ", as of " + day(d.Modified) + " – page "
 	_, heading, found := strings.Cut(d.Title, ": ")
 	if !found {
 		heading = d.Title
@@ -106,19 +105,19 @@ func (d *Document) view() view {
 	if first, size := utf8.DecodeRuneInString(heading); size > 0 {
 		v.Heading = string(unicode.ToUpper(first)) + heading[size:]
 	}
-	about := map[fusion.Kind]bool{}
+	kinds := map[fusion.Kind]bool{}
 	for _, row := range d.Rows {
-		about[row.Kind] = true
+		kinds[row.Kind] = true
 		if row.Government {
 			v.Government = append(v.Government, row)
 		}
 	}
-	v.Of = "findings"
-	if len(about) == 1 {
-		v.Of = wordingOf(d.Rows[0].Kind).many
+	v.Counted = "findings"
+	if len(kinds) == 1 {
+		v.Counted = wordingOf(d.Rows[0].Kind).plural
 	}
 	if len(d.Rows) == 1 {
-		v.Of = wordingOf(d.Rows[0].Kind).one
+		v.Counted = wordingOf(d.Rows[0].Kind).singular
 	}
 	v.Severities = severityLines(d.Rows)
 	return v
@@ -147,12 +146,12 @@ func severityLines(rows []Row) []severityLine {
 	return lines
 }
 
-// findings is a table of rows, with those columns that say something.
+// findings is a table of rows. A column that would say nothing is left out.
 type findings struct {
 	Caption             string
 	Rows                []Row
 	Kinds, Families, AS bool
-	Marks               bool // some of them are a government's, others not
+	MarkGovernment      bool // some of them are a government's, others not
 }
 
 func tableOf(rows []Row, caption string) findings {
@@ -161,16 +160,16 @@ func tableOf(rows []Row, caption string) findings {
 		t.Kinds = t.Kinds || row.Kind != rows[0].Kind
 		t.Families = t.Families || len(row.Families) > 0
 		t.AS = t.AS || row.AS != 0
-		t.Marks = t.Marks || row.Government != rows[0].Government
+		t.MarkGovernment = t.MarkGovernment || row.Government != rows[0].Government
 	}
 	return t
 }
 
-// instant is a moment for people.
+// instant is a time as people write it.
 func instant(t time.Time) string { return format(t, "2 January 2006, 15:04 UTC") }
 
-// quote is a string of CSS, escaped so that nothing ends it. The templates take every such string for a URL, and
-// would refuse a label.
+// quote is a string of CSS, escaped so that no character ends it. html/template takes every
+// such string for a URL, and would refuse a label.
 func quote(text string) template.CSS {
 	var b strings.Builder
 	b.WriteByte('"')
@@ -185,8 +184,8 @@ func quote(text string) template.CSS {
 	return template.CSS(b.String())
 }
 
-// dated is a day in a table.
-func dated(t time.Time) string { return cmp.Or(format(t, "2006-01-02"), "–") }
+// tableDate is a day in a table.
+func tableDate(t time.Time) string { return cmp.Or(format(t, "2006-01-02"), "–") }
 
 func kindWord(kind fusion.Kind) string {
 	switch kind {
@@ -198,11 +197,11 @@ func kindWord(kind fusion.Kind) string {
 	return "Other"
 }
 
-// statusCell is the last outcome as a table has it.
+// statusCell is the last outcome in a table.
 func statusCell(status string) string { return cmp.Or(statusWord(status), "–") }
 
-// confidenceWord is the credibility on the Admiralty scale that STIX 2.1,
-// appendix A, gives for a confidence.
+// confidenceWord is the credibility on the Admiralty scale for a confidence, by
+// appendix A of STIX 2.1.
 func confidenceWord(confidence int) string {
 	switch {
 	case confidence >= 80:
@@ -219,7 +218,7 @@ func confidenceWord(confidence int) string {
 	return "Cannot be judged"
 }
 
-// colourOf is that of the text of a label, on black (FIRST, TLP 2.0).
+// colourOf is the colour of a label's text on black (FIRST, TLP 2.0).
 func colourOf(label stix.TLP) string {
 	switch label {
 	case stix.Clear:
@@ -232,7 +231,7 @@ func colourOf(label stix.TLP) string {
 	return "#FF2B2B"
 }
 
-// sharing is with whom a label allows to share.
+// sharing is the rule for sharing under a label.
 func sharing(label stix.TLP) string {
 	switch label {
 	case stix.Clear:
@@ -247,7 +246,7 @@ func sharing(label stix.TLP) string {
 	return "It is for the eyes and ears of the individual recipients only. Do not share it."
 }
 
-// permitted is what a level of PAP allows to do.
+// permitted is the rule for actions under a PAP level.
 func permitted(level string) string {
 	switch level {
 	case "clear":

@@ -10,22 +10,22 @@ import (
 )
 
 // Markdown writes the document as GitHub-flavoured Markdown: the parts of
-// [Document.HTML], its charts as tables. All values are defanged, and nothing from
-// the objects is taken for markup. The error is the writer's.
+// [Document.HTML], its charts as tables. All values are defanged, and all markup in the
+// objects is escaped. The error is the writer's.
 func (d *Document) Markdown(w io.Writer) error {
 	m := markdown{view: d.view()}
 	m.head()
 	if d.Withdrawn {
 		m.line("> **This report was withdrawn on %s.** Do not act on what it said. Destroy the copies you have, and tell those to whom you passed it on.", day(d.Modified))
 		if d.Contact != "" {
-			m.line("Questions: %s", plain(d.Contact))
+			m.line("Questions: %s", escapeText(d.Contact))
 		}
 	} else {
-		m.found()
-		m.todo()
-		m.rest()
+		m.findingParts()
+		m.actionParts()
+		m.closingParts()
 	}
-	m.line("**%s**", m.Tag)
+	m.line("**%s**", m.LabelText)
 	_, err := m.WriteTo(w)
 	return err
 }
@@ -49,7 +49,7 @@ func (m *markdown) part(number int, title string) { m.line("## %d. %s", number, 
 // text writes a text from the objects, a paragraph for each of its lines.
 func (m *markdown) text(text string) {
 	for _, line := range paragraphs(text) {
-		m.line("%s", plain(line))
+		m.line("%s", escapeText(line))
 	}
 }
 
@@ -63,16 +63,16 @@ func (m *markdown) table(head []string, rows [][]string) {
 }
 
 func (m *markdown) head() {
-	m.line("**%s**", m.Tag)
-	m.line("# %s", plain(m.Heading))
+	m.line("**%s**", m.LabelText)
+	m.line("# %s", escapeText(m.Heading))
 	annex := ""
 	if m.Annex {
 		annex = ", annex"
 	}
-	m.line("Cyber Activity Report **%s**%s", plain(m.Number), annex)
-	facts := [][]string{{"From", plain(m.Centre)}}
-	if m.Place != "" {
-		facts = append(facts, []string{"Country", plain(m.Place)})
+	m.line("Cyber Activity Report **%s**%s", escapeText(m.Number), annex)
+	facts := [][]string{{"From", escapeText(m.Centre)}}
+	if m.CountryName != "" {
+		facts = append(facts, []string{"Country", escapeText(m.CountryName)})
 	}
 	facts = append(facts, []string{"Published", day(m.Published)})
 	if m.Withdrawn {
@@ -80,33 +80,33 @@ func (m *markdown) head() {
 	} else {
 		facts = append(facts, []string{"As of", day(m.Modified)})
 	}
-	facts = append(facts, []string{"Label", m.Tag})
+	facts = append(facts, []string{"Label", m.LabelText})
 	if m.PAP != "" {
 		facts = append(facts, []string{"Permitted actions", "PAP:" + strings.ToUpper(m.PAP)})
 	}
 	m.table([]string{"", ""}, facts)
 }
 
-// found is parts 1 to 4. The table of findings is here in full: nobody pages
-// through Markdown.
-func (m *markdown) found() {
+// findingParts writes parts 1 to 4, with the whole table of findings: Markdown has no
+// pages.
+func (m *markdown) findingParts() {
 	m.part(1, "What was found")
-	m.line("**%d** %s", len(m.Rows), m.Of)
+	m.line("**%d** %s", len(m.Rows), m.Counted)
 	m.text(m.Summary)
-	if m.Whose == "" {
+	if m.CountryInText == "" {
 		m.part(2, "Why it matters")
 	} else {
-		m.part(2, "Why it matters to "+plain(m.Whose))
+		m.part(2, "Why it matters to "+escapeText(m.CountryInText))
 	}
 	m.text(m.Why)
 	for _, note := range m.Notes {
 		lines := paragraphs(note.Text)
 		for i, line := range lines {
-			lines[i] = "> " + plain(line)
+			lines[i] = "> " + escapeText(line)
 		}
 		author := "Analyst’s note"
 		if note.Author != "" {
-			author = plain(note.Author) + ", analyst"
+			author = escapeText(note.Author) + ", analyst"
 		}
 		m.line("%s\n>\n> — %s", strings.Join(lines, "\n>\n"), author)
 	}
@@ -156,10 +156,10 @@ func (m *markdown) findings(rows []Row) {
 func (t findings) cells(row Row) []string {
 	values := make([]string, len(row.Values))
 	for i, v := range row.Values {
-		values[i] = code(defang(v))
+		values[i] = codeSpan(defang(v))
 	}
 	value := cmp.Or(strings.Join(values, "<br>"), "–")
-	if row.Government && t.Marks {
+	if row.Government && t.MarkGovernment {
 		value += "<br>**Government**"
 	}
 	cells := []string{value}
@@ -167,7 +167,7 @@ func (t findings) cells(row Row) []string {
 		cells = append(cells, kindWord(row.Kind))
 	}
 	if t.Families {
-		cells = append(cells, plain(strings.Join(row.Families, ", ")))
+		cells = append(cells, escapeText(strings.Join(row.Families, ", ")))
 	}
 	if t.AS {
 		as := ""
@@ -176,19 +176,19 @@ func (t findings) cells(row Row) []string {
 		}
 		cells = append(cells, as)
 	}
-	return append(cells, dated(row.First), dated(row.Last), strconv.Itoa(row.Sources), confidenceWord(row.Confidence),
-		plain(cmp.Or(string(row.Severity), "not rated")), plain(statusCell(row.Status)))
+	return append(cells, tableDate(row.First), tableDate(row.Last), strconv.Itoa(row.Sources), confidenceWord(row.Confidence),
+		escapeText(cmp.Or(string(row.Severity), "not rated")), escapeText(statusCell(row.Status)))
 }
 
-// todo is parts 5 and 6.
-func (m *markdown) todo() {
-	m.part(5, "Issues that "+plain(cmp.Or(m.Whose, "the country"))+" flagged")
+// actionParts writes parts 5 and 6.
+func (m *markdown) actionParts() {
+	m.part(5, "Issues that "+escapeText(cmp.Or(m.CountryInText, "the country"))+" flagged")
 	if len(m.Issues) == 0 {
 		m.line("No issue flagged by the country is matched here.")
 	} else {
 		lines := make([]string, len(m.Issues))
 		for i, issue := range m.Issues {
-			lines[i] = "- " + plain(issue)
+			lines[i] = "- " + escapeText(issue)
 		}
 		m.line("%s", strings.Join(lines, "\n"))
 	}
@@ -199,13 +199,13 @@ func (m *markdown) todo() {
 	}
 	rows := make([][]string, len(m.Actions))
 	for i, a := range m.Actions {
-		rows[i] = []string{strconv.Itoa(i + 1), "**" + plain(a.Name) + "** " + plain(a.Text), plain(cmp.Or(a.Who, "–")), plain(cmp.Or(a.By, "–"))}
+		rows[i] = []string{strconv.Itoa(i + 1), "**" + escapeText(a.Name) + "** " + escapeText(a.Text), escapeText(cmp.Or(a.Who, "–")), escapeText(cmp.Or(a.By, "–"))}
 	}
 	m.table([]string{"No.", "Action", "Who", "By"}, rows)
 }
 
-// rest is parts 7 to 9.
-func (m *markdown) rest() {
+// closingParts writes parts 7 to 9.
+func (m *markdown) closingParts() {
 	m.part(7, "Figures")
 	if len(m.Charts) == 0 {
 		m.line("The findings are too few to draw.")
@@ -214,18 +214,18 @@ func (m *markdown) rest() {
 		m.line("**%s**, %s", c.Title, c.Note)
 		rows := make([][]string, len(c.Bars))
 		for i, b := range c.Bars {
-			rows[i] = []string{plain(b.Name), strconv.Itoa(b.Count)}
+			rows[i] = []string{escapeText(b.Name), strconv.Itoa(b.Count)}
 		}
 		m.table([]string{"", "Findings"}, rows)
 	}
 	m.part(8, "Handling")
-	m.line("- **%s** %s", m.Tag, m.Sharing)
+	m.line("- **%s** %s", m.LabelText, m.Sharing)
 	if m.PAP == "" {
 		fmt.Fprintln(m, "- **Actions** The report does not say what may be done with it: ask first.")
 	} else {
 		fmt.Fprintf(m, "- **PAP:%s** %s\n", strings.ToUpper(m.PAP), m.Permitted)
 	}
-	fmt.Fprintf(m, "- **Before acting** Ask %s. Others may be at work on it.\n", plain(cmp.Or(m.Contact, m.Centre, "who sent you this")))
+	fmt.Fprintf(m, "- **Before acting** Ask %s. Others may be at work on it.\n", escapeText(cmp.Or(m.Contact, m.Centre, "who sent you this")))
 	m.part(9, "Provenance and versions")
 	m.text(m.Provenance)
 	if len(m.History) > 0 {
@@ -237,18 +237,18 @@ func (m *markdown) rest() {
 	}
 }
 
-// escaper takes the meaning from what is markup in GitHub-flavoured Markdown. A
-// defanged dot is none, unless a link or the definition of one begins with it.
+// escaper escapes the markup of GitHub-flavoured Markdown. A defanged dot is markup
+// only where a link, or the definition of one, begins with it.
 var escaper = strings.NewReplacer(
 	"[.](", `\[.\](`, "[.]:", `\[.\]:`, "[.]", "[.]", "[:](", `\[:\](`, "[:]:", `\[:\]:`, "[:]", "[:]",
 	`\`, `\\`, "`", "\\`", "*", `\*`, "_", `\_`, "[", `\[`, "]", `\]`, "<", "&lt;", ">", "&gt;", "&", "&amp;",
 	"|", `\|`, "~", `\~`, "#", `\#`, "!", `\!`, "$", `\$`, "\r", " ", "\n", " ",
 )
 
-// plain is a text from the objects in one line, defanged and escaped.
-func plain(text string) string {
-	text = escaper.Replace(harmless(strings.TrimSpace(text)))
-	// What begins a list.
+// escapeText is a text from the objects in one line, defanged and escaped.
+func escapeText(text string) string {
+	text = escaper.Replace(defangText(strings.TrimSpace(text)))
+	// These would begin a list.
 	if digits := strings.TrimLeft(text, "0123456789"); strings.HasPrefix(text, "-") || strings.HasPrefix(text, "+") {
 		return `\` + text
 	} else if len(digits) < len(text) && digits != "" && (digits[0] == '.' || digits[0] == ')') {
@@ -257,9 +257,9 @@ func plain(text string) string {
 	return text
 }
 
-// code is a value as it is, in a cell of a table: in more backticks than it has,
-// and with escaped pipes, which tables ask for in code too.
-func code(value string) string {
+// codeSpan is a value as code in a cell of a table. It stands between more backticks
+// than it has, and its pipes are escaped, which tables demand in code too.
+func codeSpan(value string) string {
 	fence := "`"
 	for strings.Contains(value, fence) {
 		fence += "`"

@@ -11,8 +11,8 @@ import (
 	"comity/stix/fusion"
 )
 
-// notes writes what is said about one part of a report. Analysts speak of the
-// whole report, so only its body has their notes.
+// notes writes the notes on one part of a report. The notes of analysts are about the
+// whole report, so only its body has them.
 func (w *writer) notes(p *part, report stix.ID) {
 	on := []stix.ID{report}
 	w.add(object{
@@ -35,7 +35,7 @@ func (w *writer) notes(p *part, report stix.ID) {
 	}
 }
 
-// provenance says on what a part rests, without a name.
+// provenance describes the sources of a part without naming a contributor.
 func (w *writer) provenance(p *part) string {
 	first := p.count(len(p.findings), w.Country) + " in this part"
 	if p.others > 0 {
@@ -93,11 +93,11 @@ func digest(findings []*Finding) string {
 	return fmt.Sprintf("%x", sha256.Sum256([]byte(strings.Join(lines, "\n"))))
 }
 
-// issues says of each issue of the country that belongs to the part what matched
-// it, and how strictly the country labelled them.
+// issues has a line for each issue of the country that belongs to the part: its values
+// and the number of its sources. label is AMBER+STRICT if the country labelled one so.
 func (p *part) issues(findings []Finding) (lines []string, label stix.TLP) {
 	for _, issue := range p.Issues {
-		if p.annex != p.annexed(&issue, findings) {
+		if p.annex != p.onlyInAnnex(&issue, findings) {
 			continue
 		}
 		values := make([]string, len(issue.Values))
@@ -116,9 +116,9 @@ func (p *part) issues(findings []Finding) (lines []string, label stix.TLP) {
 	return lines, label
 }
 
-// annexed tells whether only the annex of a report may say that it matched an
-// issue: nothing in the body is about it.
-func (p *part) annexed(issue *Issue, findings []Finding) bool {
+// onlyInAnnex tells whether only the annex of a report may say that it matched an
+// issue, since no finding in the body is about it.
+func (p *part) onlyInAnnex(issue *Issue, findings []Finding) bool {
 	strict := false
 	for _, n := range p.Findings {
 		if f := &findings[n]; f.about(issue) {
@@ -131,7 +131,7 @@ func (p *part) annexed(issue *Issue, findings []Finding) bool {
 	return strict && p.others > 0
 }
 
-// about tells whether f is about a value of an issue, as [fusion.Index] has it.
+// about tells whether f is about a value of an issue, by the rule of [fusion.Index].
 func (f *Finding) about(issue *Issue) bool {
 	return slices.ContainsFunc(issue.Values, func(flagged fusion.Value) bool {
 		return flagged.Text == f.Key || slices.ContainsFunc(f.Values, func(v fusion.Value) bool {

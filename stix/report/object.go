@@ -10,8 +10,8 @@ import (
 	"comity/stix"
 )
 
-// object is a STIX object with the properties that ours have, in the order in
-// which they are written.
+// object is a STIX object with the properties that this package uses, in the order of
+// the JSON text.
 type object struct {
 	Type       string      `json:"type"`
 	Spec       string      `json:"spec_version"`
@@ -63,19 +63,19 @@ type object struct {
 	Extensions     map[stix.ID]extension `json:"extensions,omitempty"`
 }
 
-// reference is an external one.
+// reference is an external reference.
 type reference struct {
 	Source string `json:"source_name"`
 	ID     string `json:"external_id"`
 }
 
-// phase is one of a kill chain.
+// phase is a kill chain phase.
 type phase struct {
 	Chain string `json:"kill_chain_name"`
 	Phase string `json:"phase_name"`
 }
 
-// extension is what makes a marking definition one of TLP 2.0 or of PAP.
+// extension is the extension of a marking definition of TLP 2.0 or PAP.
 type extension struct {
 	Type string `json:"extension_type"`
 	TLP  string `json:"tlp_2_0,omitempty"`
@@ -97,21 +97,21 @@ func (o object) view() stix.Object {
 	return view
 }
 
-// ID is the identifier of the domain or relationship object of an operation
-// that key names: the same for the same four, wherever and whenever it is made.
-// The keys of each type are in the comment of the package.
+// ID is the identifier of a domain or relationship object of an operation. It follows
+// from the four arguments alone. The keys of each type are in the comment of the
+// package.
 func ID(namespace uuid.UUID, operation, typ, key string) stix.ID {
 	return stix.ID(typ + "--" + uuid.NewSHA1(namespace, []byte(operation+"|"+typ+"|"+key)).String())
 }
 
-// stamp writes t in milliseconds, and nothing for no time.
+// stamp writes t in milliseconds, and "" for the zero time.
 func stamp(t time.Time) string { return format(t, "2006-01-02T15:04:05.000Z") }
 
-// bound is stamp without an empty fraction, as the ends of a validity are
-// written.
-func bound(t time.Time) string { return format(t, "2006-01-02T15:04:05.999Z") }
+// shortStamp is stamp without trailing zeros in the fraction. valid_from and
+// valid_until are written so.
+func shortStamp(t time.Time) string { return format(t, "2006-01-02T15:04:05.999Z") }
 
-// day writes the date of t for people, and nothing for no time.
+// day writes the date of t as people do, and "" for the zero time.
 func day(t time.Time) string { return format(t, "2 January 2006") }
 
 func format(t time.Time, layout string) string {

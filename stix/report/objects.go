@@ -8,15 +8,14 @@ import (
 	"comity/stix"
 )
 
-// Objects are all objects of the country's collection as of r.At: created and
-// modified then, each after those it refers to, and all of these there. The same
-// release gives the same bytes. Of what was written before, [Revise] tells what
-// is new.
+// Objects are all objects of the country's collection, created and modified at r.At.
+// Every object to which another refers is among them, and stands before it. The same
+// release gives the same bytes. [Revise] tells which of them are new to a collection.
 //
-// Observables and the definitions of markings carry no marking; everything else
-// carries one of TLP, and what findings and reports say one of PAP too.
+// Observables and marking definitions carry no marking. Everything else carries one of
+// TLP, and the objects of findings and reports carry one of PAP too.
 func (r *Release) Objects() []stix.Object {
-	w := writer{Release: r, at: stamp(r.At), kept: map[stix.ID]bool{}}
+	w := writer{Release: r, at: stamp(r.At), written: map[stix.ID]bool{}}
 	w.centre = cmp.Or(r.Centre.Identity, w.id("identity", r.Centre.Slug))
 	w.sharedObjects()
 	w.families()
@@ -36,29 +35,30 @@ type writer struct {
 	centre   stix.ID
 	location stix.ID
 	objects  []stix.Object
-	kept     map[stix.ID]bool
+	written  map[stix.ID]bool
 }
 
 func (w *writer) id(typ, key string) stix.ID { return ID(w.Namespace, w.Operation, typ, key) }
 
-// keep writes o, once.
-func (w *writer) keep(o object) stix.ID {
-	if !w.kept[o.ID] {
-		w.kept[o.ID] = true
+// write writes o, unless an object with its id is written already.
+func (w *writer) write(o object) stix.ID {
+	if !w.written[o.ID] {
+		w.written[o.ID] = true
 		w.objects = append(w.objects, o.view())
 	}
 	return o.ID
 }
 
-// made completes an object of the centre's: what key names, under a label.
-func (w *writer) made(o object, key string, label stix.TLP) object {
+// complete adds the common properties of an object that the centre makes: its id by
+// key, its times and its markings.
+func (w *writer) complete(o object, key string, label stix.TLP) object {
 	o.Spec, o.ID, o.Creator, o.Created, o.Modified = "2.1", w.id(o.Type, key), w.centre, w.at, w.at
 	o.Markings = []stix.ID{label.Marking(), papDefinitions[w.PAP].id}
 	return o
 }
 
 func (w *writer) add(o object, key string, label stix.TLP) stix.ID {
-	return w.keep(w.made(o, key, label))
+	return w.write(w.complete(o, key, label))
 }
 
 // relate writes a relationship. Its description is empty but for located-at.
@@ -67,8 +67,8 @@ func (w *writer) relate(from stix.ID, kind string, to stix.ID, label stix.TLP, d
 	w.add(o, string(from)+"|"+kind+"|"+string(to), label)
 }
 
-// families writes the malware that findings name: under TLP:AMBER+STRICT what
-// only strict findings do.
+// families writes the malware that findings name. A family that only strict findings
+// name is TLP:AMBER+STRICT.
 func (w *writer) families() {
 	label := map[string]stix.TLP{}
 	for i := range w.Findings {

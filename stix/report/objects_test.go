@@ -89,9 +89,9 @@ func ofType(t *testing.T, objects []stix.Object, typ, label string) (some []stix
 	return some
 }
 
-// sound holds objects against the standard: each valid, after what it refers to,
-// and no marking forged.
-func sound(t *testing.T, objects []stix.Object) {
+// checkValid checks objects: each is valid, stands behind the objects it refers to,
+// and forges no marking.
+func checkValid(t *testing.T, objects []stix.Object) {
 	t.Helper()
 	known := map[stix.ID]bool{}
 	for _, o := range objects {
@@ -127,7 +127,7 @@ func TestExample(t *testing.T) {
 	}
 	servers(r, 2, true)
 	objects := r.Objects()
-	sound(t, objects)
+	checkValid(t, objects)
 	all := byID(t, objects)
 
 	const (
@@ -164,7 +164,7 @@ func TestExample(t *testing.T) {
 		"Contributors are not named under their agreements."; !strings.HasPrefix(content, want) {
 		t.Errorf("provenance: %s", content)
 	}
-	paper := all["report--3de59afe-9cb5-57c3-9d06-6e5d0749cba3"]
+	written := all["report--3de59afe-9cb5-57c3-9d06-6e5d0749cba3"]
 	for name, want := range map[string]any{
 		"name":                "Cyber Activity Report CAR-2017-KH-C2: command-and-control servers in Cambodia",
 		"report_types":        []any{"threat-report", "indicator"},
@@ -172,11 +172,11 @@ func TestExample(t *testing.T) {
 		"labels":              []any{"cyber-activity-report"},
 		"external_references": []any{map[string]any{"source_name": "igci-cfc", "external_id": "CAR-2017-KH-C2"}},
 	} {
-		if diff := cmp.Diff(want, property(t, paper, name)); diff != "" {
+		if diff := cmp.Diff(want, property(t, written, name)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
-	refs, _ := property(t, paper, "object_refs").([]any)
+	refs, _ := property(t, written, "object_refs").([]any)
 	if want := []any{"infrastructure--be816996-e18b-56f4-81db-c647c8208bec", "indicator--4e121c4d-a33b-5bf1-9178-27c6fb6ce93b"}; !slices.Equal(refs[:2], want) {
 		t.Errorf("the report begins with %v, want %v", refs[:2], want)
 	}
@@ -220,20 +220,20 @@ func operation(t *testing.T) (releases []*report.Release) {
 	for _, c := range s.Countries {
 		r := cambodia()
 		r.Country, r.Findings, r.Reports = c.Code, nil, nil
-		papers := map[fusion.Kind]*report.PlannedReport{}
+		planned := map[fusion.Kind]*report.PlannedReport{}
 		for _, f := range findings {
 			if f.Country != c.Code || f.Held != "" {
 				continue
 			}
-			if papers[f.Kind] == nil {
-				papers[f.Kind] = &report.PlannedReport{
-					Number: fmt.Sprintf("CAR-2017-%s-%d", c.Code, len(papers)+1), Theme: f.Kind,
+			if planned[f.Kind] == nil {
+				planned[f.Kind] = &report.PlannedReport{
+					Number: fmt.Sprintf("CAR-2017-%s-%d", c.Code, len(planned)+1), Theme: f.Kind,
 					Issue:       "grouping--0f6d5c9e-4b0e-5a43-9b52-2f9e8f9e8f01",
 					Acknowledge: demo.Snapshot.AddDate(0, 0, 7), Answer: demo.Snapshot.AddDate(0, 0, 30),
 					Notes: []report.Note{{Author: "J. Analyst", Text: "Seen before."}},
 				}
 			}
-			p := papers[f.Kind]
+			p := planned[f.Kind]
 			p.Findings = append(p.Findings, len(r.Findings))
 			r.Findings = append(r.Findings, report.Finding{
 				Entity: f.Entity, Values: f.Values, Basis: f.Basis, Disagreeing: f.Disagreeing, Government: f.Government,
@@ -242,8 +242,8 @@ func operation(t *testing.T) (releases []*report.Release) {
 			})
 		}
 		for _, kind := range []fusion.Kind{fusion.C2, fusion.Website, fusion.Other} {
-			if papers[kind] != nil {
-				r.Reports = append(r.Reports, *papers[kind])
+			if planned[kind] != nil {
+				r.Reports = append(r.Reports, *planned[kind])
 			}
 		}
 		releases = append(releases, r)
@@ -251,14 +251,14 @@ func operation(t *testing.T) (releases []*report.Release) {
 	return releases
 }
 
-// Everything that is written of an operation is valid, complete, the same when
-// written again, and silent about who contributed.
+// The objects of a release are valid and complete, have the same bytes when they are
+// made again, and name no contributor.
 func TestOperation(t *testing.T) {
 	vendor := regexp.MustCompile(`(?i)\b(` + strings.Join(demo.Vendors(), "|") + `)\b`)
-	var strict, papers int
+	var strict, reports int
 	for _, r := range operation(t) {
 		objects := r.Objects()
-		sound(t, objects)
+		checkValid(t, objects)
 		byID(t, objects)
 		if again := r.Objects(); !slices.EqualFunc(objects, again, func(a, b stix.Object) bool { return bytes.Equal(a.Raw, b.Raw) }) {
 			t.Errorf("%s: another time other bytes", r.Country)
@@ -276,19 +276,19 @@ func TestOperation(t *testing.T) {
 		for _, f := range r.Findings {
 			if f.Strict {
 				strict++
-				apart(t, objects, f.Key)
+				checkSeparation(t, objects, f.Key)
 			}
 		}
-		papers += len(ofType(t, objects, "report", ""))
+		reports += len(ofType(t, objects, "report", ""))
 	}
-	if strict == 0 || papers < 20 {
-		t.Errorf("%d strict findings and %d reports try little", strict, papers)
+	if strict == 0 || reports < 20 {
+		t.Errorf("%d strict findings and %d reports try little", strict, reports)
 	}
 }
 
-// apart tells that only observables and what is under TLP:AMBER+STRICT say a
-// value.
-func apart(t *testing.T, objects []stix.Object, value string) {
+// checkSeparation checks that only observables and objects under TLP:AMBER+STRICT have
+// a value.
+func checkSeparation(t *testing.T, objects []stix.Object, value string) {
 	t.Helper()
 	word := regexp.MustCompile(`(^|[^0-9a-z.:-])` + regexp.QuoteMeta(value) + `($|[^0-9a-z.:-])`)
 	for _, o := range objects {
@@ -304,7 +304,7 @@ func TestDefinitions(t *testing.T) {
 	for _, level := range []stix.PAP{stix.PAPClear, stix.PAPGreen, stix.PAPAmber, stix.PAPRed} {
 		r.PAP = level
 		objects := r.Objects()
-		sound(t, objects)
+		checkValid(t, objects)
 		var found []string
 		for _, o := range ofType(t, objects, "marking-definition", "") {
 			found = append(found, property(t, o, "name").(string))

@@ -11,8 +11,8 @@ import (
 	"comity/stix/fusion"
 )
 
-// perFamily is the largest number of findings that a report has without groupings.
-const perFamily = 200
+// maxUngrouped is the largest number of findings that a report has without groupings.
+const maxUngrouped = 200
 
 // part is one object of a planned report: its body, or its annex.
 type part struct {
@@ -26,8 +26,8 @@ type part struct {
 }
 
 // plannedReport writes a report: its body and, if some of its findings are strict, an
-// annex. If all are, there is no body to annex them to, and the report is under
-// their label.
+// annex. If all are strict, there is no annex, and the whole report is under their
+// label.
 func (w *writer) plannedReport(p *PlannedReport) {
 	body := part{PlannedReport: p, wording: wordingOf(p.Theme), key: w.reportKey(p), label: stix.Amber}
 	annex := body
@@ -76,7 +76,7 @@ func (w *writer) report(p *part, actions []stix.ID) {
 	w.notes(p, w.add(report, p.key, p.label))
 }
 
-// refs are the infrastructure and the indicator of each finding.
+// refs are the ids of the infrastructure and the indicator of each finding.
 func (w *writer) refs(findings []*Finding) (ids []stix.ID) {
 	for _, f := range findings {
 		ids = append(ids, w.id("infrastructure", f.key()), w.id("indicator", f.key()))
@@ -84,9 +84,9 @@ func (w *writer) refs(findings []*Finding) (ids []stix.ID) {
 	return ids
 }
 
-// groupings writes one for each malware family of a long report.
+// groupings writes a grouping for each malware family of a long report.
 func (w *writer) groupings(p *part) (ids []stix.ID) {
-	if len(p.findings) <= perFamily {
+	if len(p.findings) <= maxUngrouped {
 		return nil
 	}
 	families := map[string][]*Finding{}
@@ -104,8 +104,8 @@ func (w *writer) groupings(p *part) (ids []stix.ID) {
 	return ids
 }
 
-// title is the name of a report. It has no value of a finding, since others may read it
-// over the shoulder, and it stays when a report is withdrawn.
+// title is the name of a report. It has no value of a finding, since it stands in lists
+// and stays when a report is withdrawn.
 func (w *writer) title(p *part) string {
 	annex := ""
 	if p.annex {
@@ -117,9 +117,9 @@ func (w *writer) title(p *part) string {
 // describe is the description of a report: the findings in figures, and why they matter
 // to the country. It has no date, so that it changes only when a figure does.
 func (w *writer) describe(p *part) string {
-	what := "report"
+	name := "report"
 	if p.annex {
-		what = "annex"
+		name = "annex"
 	}
 	var government, urgent, confirmed int
 	for _, f := range p.findings {
@@ -134,10 +134,10 @@ func (w *writer) describe(p *part) string {
 		}
 	}
 	return fmt.Sprintf("This %s lists %s.\n\nSeverity is critical or high for %s of them, the government owns %s, and two or more independent sources agree on %s. %s",
-		what, p.count(len(p.findings), w.Country), several(urgent), several(government), several(confirmed), p.why)
+		name, p.count(len(p.findings), w.Country), countInWords(urgent), countInWords(government), countInWords(confirmed), p.why)
 }
 
-func several(n int) string {
+func countInWords(n int) string {
 	switch n {
 	case 0:
 		return "none"
@@ -147,8 +147,8 @@ func several(n int) string {
 	return fmt.Sprint(n)
 }
 
-// withdrawn is the name of a withdrawn report.
-func withdrawn(number string, annex bool) string {
+// withdrawnTitle is the name of a withdrawn report.
+func withdrawnTitle(number string, annex bool) string {
 	name := strings.TrimSpace("Cyber Activity Report " + number)
 	if annex {
 		name += ", annex"

@@ -38,27 +38,26 @@ func expect(t *testing.T, what string, got, want []string) {
 	}
 }
 
-// What only strict sources say is in an annex of its own, and so is everything
-// about it.
+// Findings known only from strict sources are in an annex, with all objects about them.
 func TestAnnex(t *testing.T) {
 	r := cambodia()
 	servers(r, 2, true)
 	r.Findings[1].Families = []string{"Brasskettle", "Quietmoth"}
 	r.Reports[0].Notes = []report.Note{{Author: "J. Analyst", Text: "Seen before."}}
 	objects := r.Objects()
-	sound(t, objects)
-	papers := ofType(t, objects, "report", "")
-	expect(t, "names", texts(t, papers, "name"), []string{
+	checkValid(t, objects)
+	reports := ofType(t, objects, "report", "")
+	expect(t, "names", texts(t, reports, "name"), []string{
 		"Cyber Activity Report CAR-2017-KH-C2: command-and-control servers in Cambodia",
 		"Cyber Activity Report CAR-2017-KH-C2, annex: command-and-control servers in Cambodia",
 	})
-	expect(t, "reports", labels(papers), []string{"amber", "amber+strict"})
+	expect(t, "reports", labels(reports), []string{"amber", "amber+strict"})
 	expect(t, "provenance", labels(ofType(t, objects, "note", "provenance")), []string{"amber", "amber+strict"})
 	expect(t, "an analyst speaks once", texts(t, ofType(t, objects, "note", "analyst"), "authors"), []string{"[J. Analyst]"})
 	expect(t, "families", labels(ofType(t, objects, "malware", "")), []string{"amber+strict", "amber"})
-	apart(t, objects, r.Findings[1].Key)
-	apart(t, objects, "Brasskettle")
-	expect(t, "what is found", texts(t, papers, "description"), []string{
+	checkSeparation(t, objects, r.Findings[1].Key)
+	checkSeparation(t, objects, "Brasskettle")
+	expect(t, "what is found", texts(t, reports, "description"), []string{
 		"This report lists 1 command-and-control server located in Cambodia.\n\nSeverity is critical or high for one of them, the government owns none, " +
 			"and two or more independent sources agree on one. Through such a server somebody directs infected computers in any country. " +
 			"It can be taken down only where it stands.",
@@ -68,8 +67,8 @@ func TestAnnex(t *testing.T) {
 	})
 }
 
-// A report all of whose findings are strict is one report, and all under their
-// label. Its number can be found again by the issue, and its name says no value.
+// If all findings of a report are strict, there is one report under their label. It
+// refers to the issue, and its name has no value.
 func TestFlaggedIssue(t *testing.T) {
 	const grouping = "grouping--0f6d5c9e-4b0e-5a43-9b52-2f9e8f9e8f01"
 	flagged := fusion.Value{Type: "domain-name", Text: "issue-1.ph.example"}
@@ -84,24 +83,23 @@ func TestFlaggedIssue(t *testing.T) {
 		Issues: []report.Issue{{Grouping: grouping, Values: []fusion.Value{flagged}, Label: stix.Amber, Sources: 1}},
 	}}
 	objects := r.Objects()
-	sound(t, objects)
-	papers := ofType(t, objects, "report", "")
-	expect(t, "name", texts(t, papers, "name"), []string{"Cyber Activity Report CAR-2017-PH-ISSUE-1: an issue flagged by the Philippines"})
-	expect(t, "label", labels(papers), []string{"amber+strict"})
-	expect(t, "references", texts(t, papers, "external_references"), []string{
+	checkValid(t, objects)
+	reports := ofType(t, objects, "report", "")
+	expect(t, "name", texts(t, reports, "name"), []string{"Cyber Activity Report CAR-2017-PH-ISSUE-1: an issue flagged by the Philippines"})
+	expect(t, "label", labels(reports), []string{"amber+strict"})
+	expect(t, "references", texts(t, reports, "external_references"), []string{
 		"[map[external_id:CAR-2017-PH-ISSUE-1 source_name:igci-cfc] map[external_id:" + grouping + " source_name:flagged-issue]]",
 	})
 	expect(t, "issues", texts(t, ofType(t, objects, "note", "flagged-issues"), "content"), []string{
 		"issue-1[.]ph[.]example: matched by this report, 1 source",
 	})
-	apart(t, objects, flagged.Text)
-	if want := report.ID(r.Namespace, r.Operation, "report", "car|PH|issue|"+grouping); papers[0].ID != want {
-		t.Errorf("the report is %s, want %s", papers[0].ID, want)
+	checkSeparation(t, objects, flagged.Text)
+	if want := report.ID(r.Namespace, r.Operation, "report", "car|PH|issue|"+grouping); reports[0].ID != want {
+		t.Errorf("the report is %s, want %s", reports[0].ID, want)
 	}
 }
 
-// Issues stand in the part that matched them. One that its country holds strict
-// makes the note so.
+// Issues stand in the part that matched them. A strict issue makes the note strict.
 func TestIssues(t *testing.T) {
 	r := cambodia()
 	servers(r, 1, true)
@@ -110,7 +108,7 @@ func TestIssues(t *testing.T) {
 	}
 	r.Reports[0].Issues = []report.Issue{issue(r.Findings[0].Key, stix.Amber), issue(r.Findings[1].Key, stix.Amber)}
 	objects := r.Objects()
-	sound(t, objects)
+	checkValid(t, objects)
 	notes := ofType(t, objects, "note", "flagged-issues")
 	expect(t, "issues", texts(t, notes, "content"), []string{
 		"198[.]18[.]32[.]26: matched by this report, 3 sources", "198[.]19[.]0[.]1: matched by this report, 3 sources",
@@ -122,7 +120,7 @@ func TestIssues(t *testing.T) {
 	expect(t, "a strict issue", labels(ofType(t, r.Objects(), "note", "flagged-issues")), []string{"amber+strict"})
 }
 
-// Above 200 findings there is a grouping for each family that some name.
+// A report of more than 200 findings has a grouping for each family.
 func TestFamilies(t *testing.T) {
 	r := cambodia()
 	servers(r, 199, false)
@@ -132,7 +130,7 @@ func TestFamilies(t *testing.T) {
 	servers(r, 1, false)
 	r.Findings[200].Families = []string{"Brasskettle", "Quietmoth"}
 	objects := r.Objects()
-	sound(t, objects)
+	checkValid(t, objects)
 	groupings := ofType(t, objects, "grouping", "")
 	expect(t, "groupings", texts(t, groupings, "name"), []string{
 		"Brasskettle: command-and-control servers in Cambodia", "Quietmoth: command-and-control servers in Cambodia",
@@ -148,8 +146,8 @@ func TestFamilies(t *testing.T) {
 	}
 }
 
-// Actions say who and, if a date is set, by when. What the label forbids is not
-// recommended, and no value is in them.
+// Actions name their addressee and, if one is set, their date. They recommend nothing
+// that the PAP level forbids, and have no value.
 func TestActions(t *testing.T) {
 	r := cambodia()
 	r.Country, r.PAP = "PH", stix.PAPRed
@@ -179,7 +177,7 @@ func TestWebsite(t *testing.T) {
 	}}
 	r.Reports = []report.PlannedReport{{Number: "CAR-2017-MM-WEB", Theme: fusion.Website, Findings: []int{0}}}
 	objects := r.Objects()
-	sound(t, objects)
+	checkValid(t, objects)
 	expect(t, "labels", texts(t, ofType(t, objects, "infrastructure", ""), "labels"), []string{
 		"[compromised-website government sources:2 severity:critical status:in-progress]",
 	})

@@ -9,19 +9,19 @@ import (
 	"comity/stix/fusion"
 )
 
-// Release is everything that one country is told at one moment.
+// Release is the findings and reports for one country at one moment.
 type Release struct {
 	Operation string    // slug
 	Title     string    // of the operation
 	Namespace uuid.UUID // of the server
 	Centre    Centre
 	Country   string    // ISO 3166-1 alpha-2
-	At        time.Time // when: created and modified of what is new
-	Snapshot  time.Time // what the findings are as of
+	At        time.Time // created and modified of new objects
+	Snapshot  time.Time // the time as of which the findings were made
 	From, To  time.Time // the window of contributions; zero: no bound
 	Tables    []Table   // on which the findings rest
 	Sources   int       // distinct origins behind the findings that are not strict
-	// AllSources counts the distinct origins behind all findings. Only strict parts say it.
+	// AllSources counts the distinct origins behind all findings. Only strict parts have it.
 	AllSources int
 	Drafted    string          // by which account; "": not said
 	Approved   string          // by which account, the second person's; "": not said
@@ -33,11 +33,11 @@ type Release struct {
 // Centre is the organisation that writes a release.
 type Centre struct {
 	Slug     string  // such as igci
-	Identity stix.ID // its own, or "" for one derived from Slug
+	Identity stix.ID // of the centre, or "" for one derived from Slug
 	Name     string
 	Unit     string    // that numbers reports, such as igci-cfc
-	Contact  string    // whom to ask before acting; may be empty
-	Since    time.Time // its identity is made then; zero: with the release
+	Contact  string    // the address for questions; may be empty
+	Since    time.Time // created of its identity; zero: the time of the release
 }
 
 // Table is a reference table or a warning list.
@@ -69,10 +69,10 @@ type PlannedReport struct {
 	Theme    fusion.Kind // C2, Website, or Other for one about a flagged issue
 	Findings []int       // numbers in Release.Findings, ascending
 	Issue    stix.ID     // the grouping that a report of Other is about
-	Issues   []Issue     // the country's own that it covers
+	Issues   []Issue     // flagged by the country and covered by the report
 	Notes    []Note      // of analysts
-	// Acknowledge and Answer are by when the country is to say that it has the
-	// report, and what it did; zero: no date is set.
+	// By Acknowledge the country confirms that it has the report, and by Answer it
+	// reports its outcomes; zero: no date is set.
 	Acknowledge, Answer time.Time
 }
 
@@ -81,7 +81,7 @@ type Issue struct {
 	Grouping stix.ID
 	Values   []fusion.Value
 	Label    stix.TLP
-	Sources  int // independent origins of what it matched
+	Sources  int // independent origins of the findings that matched it
 }
 
 // Note is a text of an analyst.

@@ -12,17 +12,17 @@ import (
 
 // Return tells a contributor the outcome of one of its objects.
 type Return struct {
-	Object  stix.ID // as it was sent
-	Outcome string  // what a country did about the finding, such as taken-down
-	Reason  string  // without Outcome: why it was not counted, such as stale
+	Object  stix.ID // the id of the object as it was sent
+	Outcome string  // reported by a country about the finding, such as taken-down
+	Reason  string  // if there is no Outcome: why the object was not counted, such as stale
 }
 
-// Returns are notes on a contributor's own objects, with what they refer to of the
-// centre's before them, under a label. A note says no country, and has the same id
-// for the same object, so that a later one takes the place of the one before. They
-// bear one of the labels "outcome:STATUS" and "not-counted:REASON".
+// Returns are notes on a contributor's own objects, under a label. The objects of the
+// centre to which they refer stand before them. A note names no country. It has the
+// same id for the same object, so that a later one replaces the one before. Each has
+// one of the labels "outcome:STATUS" and "not-counted:REASON".
 func (r *Release) Returns(contributor string, label stix.TLP, list []Return, at time.Time) []stix.Object {
-	w := r.abroad(at)
+	w := r.noCountryWriter(at)
 	for _, given := range list {
 		o := object{Type: "note", Refs: []stix.ID{given.Object}}
 		if given.Outcome != "" {
@@ -37,11 +37,11 @@ func (r *Release) Returns(contributor string, label stix.TLP, list []Return, at 
 	return w.objects
 }
 
-// Request is a note that asks what others know of an issue that nothing has
-// matched, with what it refers to before it, under a label. It says no country,
-// and names the values only where their own label is no stricter.
+// Request is a note, under a label, that asks others about an issue that nothing has
+// matched. The objects to which it refers stand before it. It names no country, and
+// names the values only if their own label is no stricter.
 func (r *Release) Request(about Issue, label stix.TLP, at time.Time) []stix.Object {
-	w := r.abroad(at)
+	w := r.noCountryWriter(at)
 	what := make([]string, len(about.Values))
 	for i, v := range about.Values {
 		if what[i] = "a value of type " + v.Type; about.Label <= label {
@@ -56,9 +56,10 @@ func (r *Release) Request(about Issue, label stix.TLP, at time.Time) []stix.Obje
 	return w.objects
 }
 
-// abroad is a writer of what is about no country, with what all that needs.
-func (r *Release) abroad(at time.Time) *writer {
-	w := &writer{Release: r, at: stamp(at), kept: map[stix.ID]bool{}}
+// noCountryWriter is a writer of objects that name no country. It has written the
+// shared objects, without the location.
+func (r *Release) noCountryWriter(at time.Time) *writer {
+	w := &writer{Release: r, at: stamp(at), written: map[stix.ID]bool{}}
 	w.centre = cmp.Or(r.Centre.Identity, w.id("identity", r.Centre.Slug))
 	w.sharedObjects()
 	w.objects = slices.DeleteFunc(w.objects, func(o stix.Object) bool { return o.Type == "location" })

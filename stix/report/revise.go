@@ -16,8 +16,8 @@ import (
 // before if that is later. Observables and marking definitions have no versions.
 //
 // before is the newest version of an object that the collection has. It is an
-// error if no version may follow it ([stix.Succession]): it is revoked, or
-// another made it.
+// error if no version may follow it ([stix.Succession]), because it is revoked or has
+// another creator.
 func Revise(fresh []stix.Object, before func(stix.ID) (stix.Object, bool), at time.Time) (changed []stix.Object, err error) {
 	for _, o := range fresh {
 		old, known := before(o.ID)
@@ -36,7 +36,7 @@ func Revise(fresh []stix.Object, before func(stix.ID) (stix.Object, bool), at ti
 	return changed, nil
 }
 
-// revision is o as the version after old.
+// revision is o as the next version of old.
 func revision(o, old stix.Object, at time.Time) (stix.Object, error) {
 	var next, last object
 	if err := json.Unmarshal(o.Raw, &next); err != nil {
@@ -69,7 +69,7 @@ func content(raw []byte) []byte {
 	return rest
 }
 
-// after is the modified time of the version after old.
+// after is the modified time of the next version of old.
 func after(old stix.Object, at time.Time) string {
 	if next := old.Modified.Time().Add(time.Millisecond); next.After(at) {
 		at = next
@@ -77,9 +77,9 @@ func after(old stix.Object, at time.Time) string {
 	return stamp(at)
 }
 
-// Revoke makes the last version of a report that no longer has findings. It has the
-// number and says that the report is withdrawn, has no value, and refers to the centre
-// alone. The notes on the report and the objects that it listed are not revoked by it.
+// Revoke makes the last version of a report that no longer has findings. It keeps
+// the number and says that the report is withdrawn. It has no value of a finding, and
+// refers to the centre alone. The notes on the report and the objects that it listed are not revoked by it.
 //
 // It is an error if o is no report, or is revoked already.
 func Revoke(o stix.Object, centre stix.ID, at time.Time) (stix.Object, error) {
@@ -93,7 +93,7 @@ func Revoke(o stix.Object, centre stix.ID, at time.Time) (stix.Object, error) {
 	return object{
 		Type: was.Type, Spec: was.Spec, ID: was.ID, Creator: was.Creator, Created: was.Created, Modified: after(o, at),
 		Revoked: true, Labels: was.Labels, References: was.References, Markings: was.Markings,
-		Name: withdrawn(numberOf(o), slices.Contains(was.Labels, "annex")), ReportTypes: was.ReportTypes,
+		Name: withdrawnTitle(numberOf(o), slices.Contains(was.Labels, "annex")), ReportTypes: was.ReportTypes,
 		Published: was.Published, Refs: []stix.ID{centre},
 	}.view(), nil
 }

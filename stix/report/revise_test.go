@@ -10,7 +10,7 @@ import (
 	"comity/stix/report"
 )
 
-// collection is what a country's collection has, in its newest versions.
+// collection looks up the newest versions of objects in a country's collection.
 func collection(t *testing.T, objects []stix.Object) func(stix.ID) (stix.Object, bool) {
 	t.Helper()
 	all := byID(t, objects)
@@ -20,7 +20,7 @@ func collection(t *testing.T, objects []stix.Object) func(stix.ID) (stix.Object,
 	}
 }
 
-// A release a week later writes what changed, and no more.
+// A release a week later writes only the objects that changed.
 func TestRevise(t *testing.T) {
 	r := cambodia()
 	servers(r, 2, false)
@@ -69,8 +69,8 @@ func TestReviseClock(t *testing.T) {
 	}
 }
 
-// A report whose ground is gone says its number and that it is withdrawn. No
-// version follows it.
+// A report that has no findings any more keeps its number and says that it is
+// withdrawn. No version follows it.
 func TestRevoke(t *testing.T) {
 	r := cambodia()
 	servers(r, 1, true)
@@ -99,7 +99,7 @@ func TestRevoke(t *testing.T) {
 		"Cyber Activity Report CAR-2017-KH-C2, withdrawn", "Cyber Activity Report CAR-2017-KH-C2, annex, withdrawn",
 	})
 	expect(t, "labels", labels(gone), []string{"amber", "amber+strict"})
-	sound(t, append(slices.Clone(objects[:9]), gone...)) // after what all objects need
+	checkValid(t, append(slices.Clone(objects[:9]), gone...)) // after what all objects need
 	if _, err := report.Revise(objects, collection(t, gone), r.At); err == nil {
 		t.Error("a withdrawn report came back")
 	}

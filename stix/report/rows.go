@@ -27,7 +27,7 @@ type Row struct {
 	Last       time.Time       `json:"last,omitzero"`
 	Sources    int             `json:"sources"`            // independent origins
 	Confidence int             `json:"confidence"`         // 0 to 100
-	Severity   fusion.Severity `json:"severity,omitempty"` // as of the writing
+	Severity   fusion.Severity `json:"severity,omitempty"` // when the report was written
 	Status     string          `json:"status,omitempty"`   // the last outcome reported
 	Label      stix.TLP        `json:"tlp"`                // of the infrastructure; RED if it bears none that is known
 	Numbers    []string        `json:"numbers,omitempty"`  // of the reports it is in, sorted
@@ -59,7 +59,7 @@ func (g *graph) rows(ids []stix.ID) []Row {
 	return rows
 }
 
-// bySeverity is the order of a document.
+// bySeverity is the order of the rows of a document.
 var bySeverity = []fusion.Severity{fusion.Critical, fusion.High, fusion.Medium, fusion.Low}
 
 func compareRows(a, b Row) int {
@@ -104,9 +104,9 @@ type graph struct {
 
 // edge is a relationship that is not revoked.
 type edge struct {
-	kind     string
-	from, to stix.ID
-	words    string // its description
+	kind        string
+	from, to    stix.ID
+	description string
 }
 
 func newGraph(objects []stix.Object) *graph {
@@ -135,7 +135,8 @@ func (g *graph) find(id stix.ID) (stix.Object, bool) {
 	return o, ok && !o.Revoked
 }
 
-// numbers of the reports that stand, by what they refer to.
+// numbers are the numbers of the reports that are not revoked, by the ids of the objects
+// to which they refer.
 func (g *graph) numbers() map[stix.ID][]string {
 	numbers := map[stix.ID][]string{}
 	for _, id := range g.order {
@@ -221,8 +222,8 @@ func (g *graph) attach(row *Row, e edge, target stix.Object) {
 		}
 	case "located-at":
 		row.Country = member(target, "country")
-		words, _, _ := strings.Cut(e.words, ";")
-		if basis, ok := strings.CutPrefix(words, "basis: "); ok {
+		basisText, _, _ := strings.Cut(e.description, ";")
+		if basis, ok := strings.CutPrefix(basisText, "basis: "); ok {
 			row.Basis = fusion.Basis(basis)
 		}
 	case "controls", "hosts":
@@ -251,7 +252,7 @@ func keyOf(kind fusion.Kind, values []fusion.Value) string {
 	return ""
 }
 
-// labelOf is the strictest TLP label that o bears itself, RED without a known one.
+// labelOf is the strictest TLP label among the markings of o, RED without a known one.
 func labelOf(o stix.Object) stix.TLP {
 	label, found := stix.Clear, false
 	for _, id := range o.Markings {
@@ -265,13 +266,13 @@ func labelOf(o stix.Object) stix.TLP {
 	return label
 }
 
-// member is a property of text, "" without.
+// member is a string property of o, "" if it has none.
 func member(o stix.Object, name string) string {
 	s, _ := rawjson.Text(rawjson.Member(o.Raw, name))
 	return string(s)
 }
 
-// members are the texts of a property that is a list.
+// members are the strings of a list property of o.
 func members(o stix.Object, name string) (all []string) {
 	for e := rawjson.ElementsOf(rawjson.Member(o.Raw, name)); e.Next(); {
 		if s, ok := rawjson.Text(e.Value); ok {
@@ -281,7 +282,7 @@ func members(o stix.Object, name string) (all []string) {
 	return all
 }
 
-// moment is a property of time, zero without.
+// moment is a timestamp property of o, zero if it has none.
 func moment(o stix.Object, name string) time.Time {
 	t, _ := stix.ParseTimestamp(member(o, name))
 	return t.Time()

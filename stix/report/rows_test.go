@@ -41,8 +41,8 @@ func TestRows(t *testing.T) {
 	}
 }
 
-// The newest version of an object counts, wherever it stands, and what is revoked
-// does not.
+// The newest version of an object counts, wherever it stands. Revoked objects do not
+// count.
 func TestRowsVersions(t *testing.T) {
 	r := example()
 	before := r.Objects()
@@ -69,7 +69,8 @@ func object(t *testing.T, raw string) stix.Object {
 	return o
 }
 
-// Objects of others, such as one may pull, need not say all that ours do.
+// Objects made by others, such as pulled ones, may lack properties that this package
+// writes.
 func TestRowsOfOthers(t *testing.T) {
 	const head = `"spec_version":"2.1","created":"2017-04-14T00:00:00.000Z","modified":"2017-04-14T00:00:00.000Z"`
 	objects := []stix.Object{

@@ -8,23 +8,23 @@ import (
 )
 
 // The objects that OASIS publishes (github.com/oasis-open/cti-stix-common-objects)
-// are written as they are there: by their id everybody knows them already.
+// are written byte for byte as published, since others have them under the same ids.
 const (
 	tlpExtension   = "extension-definition--60a3c5c5-0d10-413e-aab3-9e08dde9e88d"
 	papExtension   = "extension-definition--f8d78575-edfd-406e-8e84-6162a8450f5b"
-	definer        = "identity--b3bca3c2-1f3d-4b54-b44f-dac42c3a8f01" // who made both
+	definer        = "identity--b3bca3c2-1f3d-4b54-b44f-dac42c3a8f01" // the creator of both
 	specifications = "https://github.com/oasis-open/cti-stix-common-objects/tree/master/extension-definition-specifications/"
 )
 
-// definers is the identity that the extension definitions name as their maker.
-var definers = object{
+// definerIdentity is the identity that the extension definitions name as their maker.
+var definerIdentity = object{
 	Type: "identity", Spec: "2.1", ID: definer, Creator: definer,
 	Created: "2021-01-01T00:00:01.000Z", Modified: "2021-01-01T00:00:01.000Z", Markings: []stix.ID{stix.Clear.Marking()},
 	Name:  "Cybersecurity and Infrastructure Security Agency",
 	Class: "organization", Sectors: []string{"government-national"},
 }
 
-// papDefinitions are those of each level: its marking, and when it was made.
+// papDefinitions have the id and the created time of the marking of each level.
 var papDefinitions = map[stix.PAP]struct {
 	id      stix.ID
 	created string
@@ -35,28 +35,28 @@ var papDefinitions = map[stix.PAP]struct {
 	stix.PAPRed:   {"marking-definition--740d36e5-7714-4c30-961a-3ae632ceee0e", "2022-10-06T00:00:00.000Z"},
 }
 
-// sharedObjects writes what all of the country's objects need: the definitions of the
-// markings, who writes, and where.
+// sharedObjects writes the objects to which all others refer: the marking definitions,
+// the identity of the centre and the location of the country.
 func (w *writer) sharedObjects() {
-	w.keep(definers)
-	w.keep(extensionDefinition(tlpExtension, "TLP 2.0", "2022-10-01T00:00:00.000Z", "tlp-2.0"))
-	w.keep(extensionDefinition(papExtension, "PAP", "2022-11-28T00:00:00.000Z", "pap"))
+	w.write(definerIdentity)
+	w.write(extensionDefinition(tlpExtension, "TLP 2.0", "2022-10-01T00:00:00.000Z", "tlp-2.0"))
+	w.write(extensionDefinition(papExtension, "PAP", "2022-11-28T00:00:00.000Z", "pap"))
 	for _, label := range []stix.TLP{stix.Clear, stix.Amber, stix.AmberStrict} {
-		w.keep(markingDefinition(label.Marking(), "TLP:"+strings.ToUpper(label.String()), "2022-10-01T00:00:00.000Z",
+		w.write(markingDefinition(label.Marking(), "TLP:"+strings.ToUpper(label.String()), "2022-10-01T00:00:00.000Z",
 			tlpExtension, extension{Type: "property-extension", TLP: label.String()}))
 	}
-	w.keep(markingDefinition(papDefinitions[w.PAP].id, "PAP:"+strings.ToUpper(w.PAP.String()), papDefinitions[w.PAP].created,
+	w.write(markingDefinition(papDefinitions[w.PAP].id, "PAP:"+strings.ToUpper(w.PAP.String()), papDefinitions[w.PAP].created,
 		papExtension, extension{Type: "property-extension", PAP: w.PAP.String()}))
 
 	clear := []stix.ID{stix.Clear.Marking()}
 	since := cmp.Or(stamp(w.Centre.Since), w.at)
-	w.keep(object{
+	w.write(object{
 		Type: "identity", Spec: "2.1", ID: w.centre, Creator: w.centre, Created: since, Modified: since, Markings: clear,
 		Name: cmp.Or(w.Centre.Name, w.Centre.Slug), Class: "organization", Contact: w.Centre.Contact,
 	})
-	location := w.made(object{Type: "location", Name: countryName(w.Country), Country: w.Country}, w.Country, stix.Clear)
+	location := w.complete(object{Type: "location", Name: countryName(w.Country), Country: w.Country}, w.Country, stix.Clear)
 	location.Markings = clear
-	w.location = w.keep(location)
+	w.location = w.write(location)
 }
 
 func extensionDefinition(id stix.ID, name, created, schema string) object {

@@ -8,15 +8,15 @@ import (
 
 // wording is how a kind of finding, and a report about such findings, is described.
 type wording struct {
-	infrastructure, kind string // the name before the key, and the type
-	indicator, indicates string // the same of an indicator
-	means                string // a match of it
+	infrastructure, kind string // name (before the key) and type of the infrastructure
+	indicator, indicates string // name (before the key) and type of the indicator
+	means                string // the meaning of a match of the indicator
 	phases               []phase
 
-	one, many, where string // findings of a country: "3 servers located in Cambodia"
-	unit             string // one of them, in short
-	topic            string // of a report, before the country
-	why              string // a report about it matters to the country
+	singular, plural, where string // as in "3 servers located in Cambodia"
+	unit                    string // a short word for one finding
+	topic                   string // of a report, before the country
+	why                     string // why such a report matters to the country
 }
 
 // wordingOf is the wording for a kind.
@@ -56,7 +56,7 @@ func (w wording) count(n int, country string) string {
 
 func (w wording) number(n int) string {
 	if n == 1 {
-		return "1 " + w.one
+		return "1 " + w.singular
 	}
-	return fmt.Sprintf("%d %s", n, w.many)
+	return fmt.Sprintf("%d %s", n, w.plural)
 }
