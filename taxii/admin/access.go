@@ -8,7 +8,7 @@ import (
 	"comity/taxii/exchange"
 )
 
-// View says whose view of the collections or grants is asked for, and at which time.
+// View selects the collections or grants of an account or an agreement, at a time.
 type View struct {
 	As        string // "org/name"; "" for the operator, who sees everything
 	Agreement string
@@ -16,7 +16,7 @@ type View struct {
 }
 
 // Collection is one collection as an account or the operator sees it. For the operator,
-// CanRead and CanWrite say whether anybody can.
+// CanRead and CanWrite tell whether any organisation can.
 type Collection struct {
 	ID          string `json:"id"`
 	Alias       string `json:"alias"`
@@ -30,7 +30,7 @@ type Collection struct {
 	Objects     int64  `json:"objects"` // versions included
 }
 
-// Collections are those that the account may use in any way; all for the operator.
+// Collections are those on which the account has any right; all for the operator.
 func (s *Service) Collections(ctx context.Context, in View) ([]Collection, error) {
 	policy, d, err := s.policy(ctx)
 	if err != nil {
@@ -70,7 +70,7 @@ func (s *Service) Collections(ctx context.Context, in View) ([]Collection, error
 	return list, nil
 }
 
-// Grant is what one organisation may do with one collection, and why.
+// Grant is the right of one organisation on one collection, with the clause behind it.
 type Grant struct {
 	Organisation string    `json:"organisation"`
 	Collection   string    `json:"collection"` // alias
@@ -85,8 +85,8 @@ type Grant struct {
 	Digest       string    `json:"digest"` // of the agreement
 }
 
-// Grants are those of every organisation, by collection, that rest on an agreement if
-// the View names one. NotFound if there is no such agreement.
+// Grants are the grants of all organisations, by collection. If the View names an
+// agreement, they are those that rest on it. NotFound if there is no such agreement.
 func (s *Service) Grants(ctx context.Context, in View) ([]Grant, error) {
 	policy, d, err := s.policy(ctx)
 	if err != nil {

@@ -44,8 +44,7 @@ func (s *Service) AddAccount(ctx context.Context, by Actor, in AddAccount) (out 
 	return out, err
 }
 
-// EditAccount changes what an account is for, or its credentials. A nil field stays as
-// it is.
+// EditAccount changes fields of an account. A nil field stays as it is.
 type EditAccount struct {
 	ID                       string // "org/name"
 	Purposes                 []string
@@ -54,8 +53,8 @@ type EditAccount struct {
 	Expires                  *time.Time // the zero time for never
 }
 
-// EditAccount changes it; the errors are those of [exchange.Directory.EditAccount],
-// and Invalid if it would have expired already.
+// EditAccount changes it; the errors are those of [exchange.Directory.EditAccount]. It is
+// also Invalid if Expires has passed.
 func (s *Service) EditAccount(ctx context.Context, by Actor, in EditAccount) (out exchange.Account, err error) {
 	never := in.Expires != nil && in.Expires.IsZero()
 	if !never {
@@ -109,7 +108,7 @@ func (s *Service) future(t *time.Time) error {
 	return nil
 }
 
-// Accounts are all there are, by id, without their passwords.
+// Accounts are all accounts, by id, without their passwords.
 func (s *Service) Accounts(ctx context.Context) ([]exchange.Account, error) {
 	newest, err := s.current.Snapshot(ctx)
 	if err != nil {
@@ -122,13 +121,12 @@ func (s *Service) Accounts(ctx context.Context) ([]exchange.Account, error) {
 	return list, nil
 }
 
-// DisableAccount lets an account do nothing until it is enabled; NotFound if there
-// is none.
+// DisableAccount disables an account until it is enabled; NotFound if there is none.
 func (s *Service) DisableAccount(ctx context.Context, by Actor, id string) (exchange.Account, error) {
 	return s.setDisabled(ctx, by, id, true)
 }
 
-// EnableAccount lets a disabled account work again; NotFound if there is none.
+// EnableAccount enables a disabled account; NotFound if there is none.
 func (s *Service) EnableAccount(ctx context.Context, by Actor, id string) (exchange.Account, error) {
 	return s.setDisabled(ctx, by, id, false)
 }
@@ -153,7 +151,7 @@ func (s *Service) setDisabled(ctx context.Context, by Actor, id string, disabled
 	return out, err
 }
 
-// AddToken asks for a token of an account.
+// AddToken describes a new token of an account.
 type AddToken struct {
 	Account string
 	Expires *time.Time
@@ -167,8 +165,8 @@ type NewToken struct {
 	Expires *time.Time `json:"expires,omitempty"`
 }
 
-// AddToken makes a token; NotFound if there is no such account, Invalid if it would
-// have expired already.
+// AddToken makes a token; NotFound if there is no such account, Invalid if Expires has
+// passed.
 func (s *Service) AddToken(ctx context.Context, by Actor, in AddToken) (NewToken, error) {
 	if err := s.future(in.Expires); err != nil {
 		return NewToken{}, err
@@ -189,7 +187,7 @@ func (s *Service) AddToken(ctx context.Context, by Actor, in AddToken) (NewToken
 	return out, err
 }
 
-// Tokens are all that were ever made, by id.
+// Tokens are all tokens, by id, those that have expired or were revoked included.
 func (s *Service) Tokens(ctx context.Context) ([]*exchange.Token, error) {
 	newest, err := s.current.Snapshot(ctx)
 	if err != nil {
@@ -198,7 +196,7 @@ func (s *Service) Tokens(ctx context.Context) ([]*exchange.Token, error) {
 	return sorted(newest.Directory.Tokens), nil
 }
 
-// RevokeToken makes a token useless for good; NotFound if there is none.
+// RevokeToken revokes a token for good; NotFound if there is none.
 func (s *Service) RevokeToken(ctx context.Context, by Actor, id string) (out exchange.Token, err error) {
 	err = s.amend(ctx, func(d *exchange.Directory) (entries []audit.Entry, err error) {
 		t, err := d.Token(id)

@@ -20,9 +20,9 @@ type ActOnAgreement struct {
 	Reason string
 }
 
-// ActOnAgreement puts the act on record and says where the agreement stands then.
-// Invalid without a reason, NotFound if there is no such agreement, Conflict if the
-// act would change nothing.
+// ActOnAgreement records the act, and gives the state of the agreement after it. Invalid
+// without a reason, NotFound if there is no such agreement, Conflict if the act would
+// change nothing.
 func (s *Service) ActOnAgreement(ctx context.Context, by Actor, in ActOnAgreement) (Agreement, error) {
 	if strings.TrimSpace(in.Reason) == "" {
 		return Agreement{}, taxii.Errorf(taxii.Invalid, "say why: the reason stays in the record")
@@ -40,17 +40,17 @@ func (s *Service) ActOnAgreement(ctx context.Context, by Actor, in ActOnAgreemen
 			return nil, taxii.Errorf(taxii.NotFound, "there is no agreement %s", in.ID)
 		}
 		state := policy.State(in.ID, now)
-		back := returning(in, deposit, state)
-		if err := mayAct(in, state, back); err != nil {
+		returning := returningMembers(in, deposit, state)
+		if err := checkAct(in, state, returning); err != nil {
 			return nil, err
 		}
-		for _, org := range back {
+		for _, org := range returning {
 			for _, c := range policy.Written(org, in.ID) {
 				delete(d.Shut, c.ID.String())
 			}
 			deposit.Acts = append(deposit.Acts, exchange.Act{Kind: in.Kind, At: now, Party: org, Reason: in.Reason})
 		}
-		if len(back) == 0 {
+		if len(returning) == 0 {
 			deposit.Acts = append(deposit.Acts, exchange.Act{Kind: in.Kind, At: now, Reason: in.Reason})
 		}
 		text := policy.Agreement(in.ID, now)
@@ -64,26 +64,27 @@ func (s *Service) ActOnAgreement(ctx context.Context, by Actor, in ActOnAgreemen
 	return row, err
 }
 
-// returning are the members that a reinstatement lets back in: none if it ends a
+// returningMembers are the members that a reinstatement lets back in: none if it ends a
 // suspension.
-func returning(in ActOnAgreement, deposit *exchange.Deposit, state exchange.State) []string {
-	switch gone := departed(deposit); {
+func returningMembers(in ActOnAgreement, deposit *exchange.Deposit, state exchange.State) []string {
+	switch withdrawn := withdrawnMembers(deposit); {
 	case in.Kind != exchange.Reinstate || in.Party == "" && state == exchange.Suspended:
 		return nil
 	case in.Party == "":
-		return gone
-	case slices.Contains(gone, in.Party):
+		return withdrawn
+	case slices.Contains(withdrawn, in.Party):
 		return []string{in.Party}
 	}
 	return nil
 }
 
-// mayAct refuses an act that changes nothing. back are the members that it lets back in.
-func mayAct(in ActOnAgreement, state exchange.State, back []string) error {
+// checkAct refuses an act that would change nothing. returning are the members that it lets
+// back in.
+func checkAct(in ActOnAgreement, state exchange.State, returning []string) error {
 	running := state == exchange.Signed || state == exchange.InForce || state == exchange.WindUp
 	switch {
 	case in.Kind == exchange.Suspend && running:
-	case in.Kind == exchange.Reinstate && (state == exchange.Suspended && in.Party == "" || len(back) > 0):
+	case in.Kind == exchange.Reinstate && (state == exchange.Suspended && in.Party == "" || len(returning) > 0):
 	case in.Kind == exchange.End && (state == exchange.Signed || state == exchange.InForce || state == exchange.Suspended):
 	case in.Kind != exchange.Suspend && in.Kind != exchange.Reinstate && in.Kind != exchange.End:
 		return taxii.Errorf(taxii.Invalid, "an agreement can be suspended, reinstated or ended; %q is none of these", in.Kind)
@@ -93,8 +94,8 @@ func mayAct(in ActOnAgreement, state exchange.State, back []string) error {
 	return nil
 }
 
-// departed are the members that have withdrawn and not been let back in.
-func departed(deposit *exchange.Deposit) (orgs []string) {
+// withdrawnMembers are the members that have withdrawn and not been let back in.
+func withdrawnMembers(deposit *exchange.Deposit) (orgs []string) {
 	for _, act := range deposit.Acts {
 		switch {
 		case act.Kind == exchange.Reinstate && act.Party != "":
@@ -106,15 +107,15 @@ func departed(deposit *exchange.Deposit) (orgs []string) {
 	return orgs
 }
 
-// unblock lets the data of returning members be pushed again, which was blocked when they
-// withdrew. It runs before the act, so that after a kill between the two the command can
-// be repeated.
+// unblock unblocks the data of returning members, which was blocked when they withdrew, so
+// that it can be pushed again. It runs before the act is recorded: after a kill between the
+// two the command can be repeated.
 func (s *Service) unblock(ctx context.Context, in ActOnAgreement) error {
 	policy, d, err := s.policy(ctx)
 	if err != nil || d.Agreements[in.ID] == nil {
 		return err
 	}
-	for _, org := range returning(in, d.Agreements[in.ID], policy.State(in.ID, s.now())) {
+	for _, org := range returningMembers(in, d.Agreements[in.ID], policy.State(in.ID, s.now())) {
 		if err := s.store.Unblock(ctx, custody.BlockReason(in.ID, org)); err != nil {
 			return err
 		}
@@ -122,11 +123,11 @@ func (s *Service) unblock(ctx context.Context, in ActOnAgreement) error {
 	return nil
 }
 
-// Withdraw takes a party out of an agreement, with its data.
+// Withdraw removes a party from an agreement, with its data.
 type Withdraw struct{ ID, Party, Reason string }
 
-// Withdraw lets custody tell whoever holds the data, remove the data and certify that.
-// Invalid without a reason, Conflict if the centre has no key.
+// Withdraw sends recall notices to the holders of the party's data, removes the data and
+// certifies the removal. Invalid without a reason, Conflict if the centre has no key.
 func (s *Service) Withdraw(ctx context.Context, by Actor, in Withdraw) (none audit.Certificate, err error) {
 	if strings.TrimSpace(in.Reason) == "" {
 		return none, taxii.Errorf(taxii.Invalid, "say why: the reason stays in the record")

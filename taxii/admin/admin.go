@@ -1,8 +1,8 @@
-// Package admin is what the operator of an exchange can do: one act a method. The
-// commands reach it by taxii/admin/http, over the Unix socket of a running server or
-// in their own process.
+// Package admin has the acts of the operator of an exchange, one method each. The
+// commands call it by taxii/admin/http, over the Unix socket of a running server or in
+// their own process.
 //
-// An act that changes something takes an Actor, whom the audit record names. An act on
+// An act that changes something takes the Actor, which the audit record names. An act on
 // behalf of an account names the account in its argument instead. No act sets a grant,
 // because grants follow from agreements alone. The package reads and writes no files:
 // large content comes from an io.Reader and goes to an io.Writer.
@@ -36,7 +36,7 @@ func New(s store.Store, current *exchange.Current, in *intake.Intake, c *custody
 	return &Service{s, current, in, c, runner, now}
 }
 
-// Actor is who carries out an act: an account that has signed in, or the operator of the
+// Actor carries out an act: it is an account that has signed in, or the operator of the
 // machine. The zero Actor is an operator whose name is not known.
 type Actor struct {
 	Account string // "org/name" of the account that has signed in; "" for the operator
@@ -71,8 +71,8 @@ func errNoCentre() error {
 	return taxii.Errorf(taxii.Conflict, "this data folder has no centre yet; run comity init first")
 }
 
-// amend changes the directory together with the entries that say so; Conflict if there
-// is no centre yet. It may call change more than once.
+// amend commits a change of the directory together with its audit entries; Conflict if
+// there is no centre yet. It may call change more than once.
 func (s *Service) amend(ctx context.Context, change func(*exchange.Directory) ([]audit.Entry, error)) error {
 	return s.store.Amend(ctx, func(d *exchange.Directory) ([]audit.Entry, error) {
 		if d.Centre.ID == "" {
@@ -82,7 +82,7 @@ func (s *Service) amend(ctx context.Context, change func(*exchange.Directory) ([
 	})
 }
 
-// at is the time asked for, now if none is.
+// at is *t, or the present time if t is nil.
 func (s *Service) at(t *time.Time) time.Time {
 	if t != nil {
 		return *t

@@ -10,11 +10,11 @@ import (
 	"comity/taxii/exchange"
 )
 
-// Agreement is where one agreement stands.
+// Agreement describes one agreement.
 type Agreement struct {
 	ID          string         `json:"id"`
 	Kind        string         `json:"kind"`
-	Version     int64          `json:"version"` // signed last, or deposited last while none is signed
+	Version     int64          `json:"version"` // the last one that is signed, or the last one while none is
 	Title       string         `json:"title"`
 	State       exchange.State `json:"state"`
 	Effective   time.Time      `json:"effective"`
@@ -34,12 +34,12 @@ type Version struct {
 	Digest    string     `json:"digest"`
 	Deposited time.Time  `json:"deposited"`
 	SignedBy  []string   `json:"signed_by"`
-	Missing   []string   `json:"missing_signatures,omitempty"` // parties whose signatures it waits for
+	Missing   []string   `json:"missing_signatures,omitempty"` // parties that have not signed, if it still waits for them
 	Waived    string     `json:"waived,omitempty"`             // why it does not need all signatures
 	Signed    *time.Time `json:"signed,omitempty"`             // when the last signature came or was waived
 }
 
-// Agreements are all that are deposited, by id, without their sources.
+// Agreements are all deposited agreements, by id, without their sources.
 func (s *Service) Agreements(ctx context.Context) ([]Agreement, error) {
 	policy, d, err := s.policy(ctx)
 	if err != nil {
@@ -56,7 +56,7 @@ func (s *Service) Agreements(ctx context.Context) ([]Agreement, error) {
 	return list, nil
 }
 
-// describe tells where an agreement that is deposited stands now.
+// describe describes a deposited agreement, without its source.
 func (s *Service) describe(policy *exchange.Policy, d *exchange.Directory, id string) (Agreement, error) {
 	h, err := readHistory(d.Agreements[id])
 	if err != nil {
@@ -77,23 +77,23 @@ func (s *Service) describe(policy *exchange.Policy, d *exchange.Directory, id st
 		Acts:        append([]exchange.Act{}, h.Acts...),
 	}
 	for i, v := range h.Versions {
-		one := Version{
+		version := Version{
 			Version: h.texts[i].Version, Digest: v.Digest, Deposited: v.Deposited, Waived: v.Waived, Signed: v.Signed,
 			SignedBy: append([]string{}, h.texts[i].SignedBy(keysIn(d))...),
 		}
 		if slices.Contains(waiting, h.texts[i]) {
-			one.Missing = missing(h.texts[i], d)
+			version.Missing = missing(h.texts[i], d)
 		}
 		if h.texts[i] == text {
 			row.Waived = v.Waived
 		}
-		row.Versions = append(row.Versions, one)
+		row.Versions = append(row.Versions, version)
 	}
 	return row, nil
 }
 
-// ShowAgreement asks for one agreement with the source of a version; 0 is the version
-// that was signed last, or deposited last while none is signed.
+// ShowAgreement names an agreement and the version whose source is asked for. Version 0
+// stands for the last one that is signed, or the last one while none is.
 type ShowAgreement struct {
 	ID      string
 	Version int64

@@ -12,8 +12,8 @@ import (
 
 // ArchiveAudit writes the entries of the audit record from the seal to the last
 // checkpoint that was signed before a time, whole, as an export for the centre. They stay
-// in the record until [Service.DropArchived]. An operation that is behind keeps the
-// entries that it has not taken in. Conflict if there is no such checkpoint, or the centre
+// in the record until [Service.DropArchived]. Entries
+// that an operation has not processed yet are not archived. Conflict if there is no such checkpoint, or the centre
 // has no key.
 func (s *Service) ArchiveAudit(ctx context.Context, before time.Time, w io.Writer) error {
 	_, d, err := s.policy(ctx)
@@ -28,7 +28,7 @@ func (s *Service) ArchiveAudit(ctx context.Context, before time.Time, w io.Write
 	if err != nil {
 		return err
 	}
-	done, err := s.runner.SavePositions(ctx)
+	processed, err := s.runner.SavePositions(ctx)
 	if err != nil {
 		return err
 	}
@@ -37,7 +37,7 @@ func (s *Service) ArchiveAudit(ctx context.Context, before time.Time, w io.Write
 		if err != nil {
 			return err
 		}
-		if c.Number > done || !c.Time.Before(before) {
+		if c.Number > processed || !c.Time.Before(before) {
 			break
 		}
 		if c.Number > seal.Number {
@@ -48,8 +48,8 @@ func (s *Service) ArchiveAudit(ctx context.Context, before time.Time, w io.Write
 		return taxii.Errorf(taxii.Conflict, "there is nothing to archive: after entry %d no checkpoint was signed before %s; a server signs one when it starts, and then daily",
 			seal.Number, taxii.FormatTime(before))
 	}
-	// An export says that a checkpoint older than itself lies inside, so it is as of the
-	// checkpoint with which it ends.
+	// A checkpoint that is older than an export must lie inside it, so the export has the
+	// time of the checkpoint with which it ends.
 	header := audit.Header{Centre: d.Centre.ID, Namespace: d.Centre.Namespace, Party: d.Centre.ID, Key: key, Exported: end.Time, Seal: seal}
 	return audit.Export(w, header, func(yield func(audit.Link, error) bool) {
 		for link, err := range s.links(ctx, seal.Number) {
@@ -60,7 +60,7 @@ func (s *Service) ArchiveAudit(ctx context.Context, before time.Time, w io.Write
 	}, func(*audit.Entry) bool { return true })
 }
 
-// checkpoints are those that the entries after a number record.
+// checkpoints are the checkpoints in the entries with numbers greater than after.
 func (s *Service) checkpoints(ctx context.Context, after uint64) func(yield func(audit.SignedCheckpoint, error) bool) {
 	return func(yield func(audit.SignedCheckpoint, error) bool) {
 		for link, err := range s.links(ctx, after) {
@@ -82,16 +82,15 @@ func (s *Service) checkpoints(ctx context.Context, after uint64) func(yield func
 	}
 }
 
-// DropArchived asks to drop the entries of the audit record that a verified file of
-// ArchiveAudit has.
+// DropArchived names the entries of the audit record in a verified file of ArchiveAudit.
 type DropArchived struct {
 	After  uint64 // the entry before the first
 	Number uint64 // the last entry
-	Hash   string // that the chain leads to at Number, hexadecimal
+	Hash   string // of the chain at Number, hexadecimal
 }
 
-// DropArchived seals the record at the last of these entries and drops them. Those
-// deliveries stay that a recall needs. Conflict if the record does not begin after After
+// DropArchived seals the record at the last of these entries and drops them, except for
+// the deliveries that a recall needs. Conflict if the record does not begin after After
 // or has no such entry, or if the entries are still needed.
 func (s *Service) DropArchived(ctx context.Context, by Actor, in DropArchived) (seal audit.SignedCheckpoint, err error) {
 	end := audit.Head{Number: in.Number}
@@ -104,12 +103,12 @@ func (s *Service) DropArchived(ctx context.Context, by Actor, in DropArchived) (
 	if in.After != seal.Number {
 		return seal, taxii.Errorf(taxii.Conflict, "the record begins after entry %d, these entries after entry %d", seal.Number, in.After)
 	}
-	done, err := s.runner.SavePositions(ctx)
+	processed, err := s.runner.SavePositions(ctx)
 	if err != nil {
 		return seal, err
 	}
-	if in.Number > done {
-		return seal, taxii.Errorf(taxii.Conflict, "an operation has taken in only what is up to entry %d", done)
+	if in.Number > processed {
+		return seal, taxii.Errorf(taxii.Conflict, "an operation has taken in only what is up to entry %d", processed)
 	}
 	for c, err := range s.checkpoints(ctx, in.Number) {
 		if err != nil {

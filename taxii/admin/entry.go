@@ -9,8 +9,8 @@ import (
 	"comity/taxii/exchange"
 )
 
-// directoryEntry says what became of something that org has in the directory. It is a
-// line of that organisation.
+// directoryEntry is the entry of a change in the directory. It concerns the organisation
+// org.
 func directoryEntry(d *exchange.Directory, by Actor, org, format string, args ...any) []audit.Entry {
 	return []audit.Entry{{
 		Act: audit.Directory, Account: by.String(), Org: d.Centre.ID,
@@ -18,7 +18,7 @@ func directoryEntry(d *exchange.Directory, by Actor, org, format string, args ..
 	}}
 }
 
-// agreementEntry says what was done about an agreement. It is a line of every member.
+// agreementEntry is the entry of an act on an agreement. It concerns every member.
 func agreementEntry(d *exchange.Directory, by Actor, text *agreement.Agreement, article, format string, args ...any) audit.Entry {
 	return audit.Entry{
 		Act: audit.Agreement, Account: by.String(), Org: d.Centre.ID,
@@ -26,7 +26,7 @@ func agreementEntry(d *exchange.Directory, by Actor, text *agreement.Agreement, 
 	}
 }
 
-// changes are what an edit changed, in words.
+// changes describe the fields that an edit changed.
 type changes []string
 
 // text sets a field if there is a new value.
@@ -40,7 +40,7 @@ func (c *changes) text(name string, field, value *string) {
 
 func (c *changes) add(format string, args ...any) { *c = append(*c, fmt.Sprintf(format, args...)) }
 
-// entries are the line of an edit; none if it changed nothing.
+// entries is the entry of an edit; none if it changed nothing.
 func (c changes) entries(d *exchange.Directory, by Actor, org, subject string) []audit.Entry {
 	if len(c) == 0 {
 		return nil

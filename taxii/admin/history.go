@@ -12,8 +12,7 @@ type history struct {
 	texts []*agreement.Agreement // of each version
 }
 
-// readHistory reads every version of a deposit; Internal if one cannot be read
-// any more.
+// readHistory parses all versions of a deposit; Internal if one can no longer be parsed.
 func readHistory(deposit *exchange.Deposit) (*history, error) {
 	h := &history{Deposit: deposit}
 	for _, v := range deposit.Versions {
@@ -26,8 +25,8 @@ func readHistory(deposit *exchange.Deposit) (*history, error) {
 	return h, nil
 }
 
-// counts is the index of the version that was signed last, -1 while none is.
-func (h *history) counts() int {
+// lastSigned is the index of the last version that is signed, -1 while none is.
+func (h *history) lastSigned() int {
 	for n := len(h.Versions) - 1; n >= 0; n-- {
 		if h.Versions[n].Signed != nil {
 			return n
@@ -36,10 +35,10 @@ func (h *history) counts() int {
 	return -1
 }
 
-// current is the text that was signed last, or deposited last while none is signed; nil
-// if there is none.
+// current is the text of the last version that is signed, or of the last version while
+// none is; nil if there is no version.
 func (h *history) current() *agreement.Agreement {
-	n := h.counts()
+	n := h.lastSigned()
 	if n < 0 {
 		n = len(h.texts) - 1
 	}
@@ -50,9 +49,9 @@ func (h *history) current() *agreement.Agreement {
 }
 
 // waiting are the unsigned texts that signatures can still bring into force: those that
-// amend the version that was signed last.
+// amend the last version that is signed.
 func (h *history) waiting() (texts []*agreement.Agreement) {
-	n := h.counts()
+	n := h.lastSigned()
 	for i, text := range h.texts {
 		if h.Versions[i].Signed == nil && (n < 0 || text.Replaces == h.Versions[n].Digest) {
 			texts = append(texts, text)
@@ -61,7 +60,7 @@ func (h *history) waiting() (texts []*agreement.Agreement) {
 	return texts
 }
 
-// latest is the last text that waits, or else the one that counts.
+// latest is the last text that waits for signatures, or the current one if none does.
 func (h *history) latest() *agreement.Agreement {
 	if texts := h.waiting(); len(texts) > 0 {
 		return texts[len(texts)-1]

@@ -13,7 +13,7 @@ import (
 	"comity/taxii/exchange"
 )
 
-// File is a file as the command read it.
+// File is one file that the command read.
 type File struct{ Name, Source string }
 
 // LoadAgreements deposits agreement files.
@@ -22,29 +22,29 @@ type LoadAgreements struct {
 	Waive string // why missing signatures are waived; "" to wait for them
 }
 
-// LoadAgreements deposits all of the files or none. A file whose text is deposited already
-// adds its signatures; one with another text amends its agreement. Invalid with every
-// problem that is found in the files.
+// LoadAgreements deposits all files or none. If the text of a file is deposited already,
+// its new signatures are added; if the agreement has another text, the file amends it. The
+// error is Invalid, with every problem in the files.
 func (s *Service) LoadAgreements(ctx context.Context, by Actor, in LoadAgreements) ([]Agreement, error) {
 	var files []*agreement.Agreement
-	var formal agreement.Problems
+	var problems agreement.Problems
 	for _, f := range in.Files {
 		parsed, found := agreement.Parse(f.Name, []byte(f.Source))
-		formal = append(formal, found...)
+		problems = append(problems, found...)
 		if parsed != nil {
 			files = append(files, parsed)
 		}
 	}
-	if err := formal.Err(); err != nil {
+	if err := problems.Err(); err != nil {
 		return nil, err
 	}
-	var l *loading
+	var l *loader
 	err := s.amend(ctx, func(d *exchange.Directory) (_ []audit.Entry, err error) {
-		if l, err = newLoading(d, by, s.now(), in.Waive); err != nil {
+		if l, err = newLoader(d, by, s.now(), in.Waive); err != nil {
 			return nil, err
 		}
 		for i, f := range files {
-			if err := l.take(f, in.Files[i].Source); err != nil {
+			if err := l.deposit(f, in.Files[i].Source); err != nil {
 				return nil, err
 			}
 		}
@@ -60,7 +60,7 @@ func (s *Service) LoadAgreements(ctx context.Context, by Actor, in LoadAgreement
 			return nil, err
 		}
 		row.Source = ""
-		for _, p := range append(formal.Warnings(), l.warnings...) {
+		for _, p := range append(problems.Warnings(), l.warnings...) {
 			if p.File == f.File {
 				row.Warnings = append(row.Warnings, p.String())
 			}
@@ -70,7 +70,8 @@ func (s *Service) LoadAgreements(ctx context.Context, by Actor, in LoadAgreement
 	return loaded, nil
 }
 
-// distinct are the files without copies of a text, which only bring signatures.
+// distinct are the files with different texts. Of files with one text it keeps the first;
+// the others only add signatures.
 func distinct(files []*agreement.Agreement) (texts []*agreement.Agreement) {
 	for _, f := range files {
 		if !slices.ContainsFunc(texts, func(t *agreement.Agreement) bool { return t.Digest() == f.Digest() }) {
@@ -80,11 +81,11 @@ func distinct(files []*agreement.Agreement) (texts []*agreement.Agreement) {
 	return texts
 }
 
-// loading is one run of LoadAgreements.
-type loading struct {
+// loader is one run of LoadAgreements.
+type loader struct {
 	directory *exchange.Directory
 	by        Actor
-	histories map[string]*history // by id, as they grow
+	histories map[string]*history // by id, with the files deposited so far
 	now       time.Time
 	waive     string
 
@@ -92,8 +93,8 @@ type loading struct {
 	entries  []audit.Entry
 }
 
-func newLoading(d *exchange.Directory, by Actor, now time.Time, waive string) (*loading, error) {
-	l := &loading{directory: d, by: by, histories: map[string]*history{}, now: now, waive: waive}
+func newLoader(d *exchange.Directory, by Actor, now time.Time, waive string) (*loader, error) {
+	l := &loader{directory: d, by: by, histories: map[string]*history{}, now: now, waive: waive}
 	for id, deposit := range d.Agreements {
 		h, err := readHistory(deposit)
 		if err != nil {
@@ -104,8 +105,8 @@ func newLoading(d *exchange.Directory, by Actor, now time.Time, waive string) (*
 	return l, nil
 }
 
-// take deposits one file, or adds its signatures to what is deposited.
-func (l *loading) take(f *agreement.Agreement, source string) error {
+// deposit deposits one file, or adds its signatures to the version with the same text.
+func (l *loader) deposit(f *agreement.Agreement, source string) error {
 	d := l.directory
 	if centre := f.Centre(); centre != "" && centre != d.Centre.ID {
 		return taxii.Errorf(taxii.Invalid, "%s: its centre is %s, and this data folder is that of %s", f.File, centre, d.Centre.ID)
@@ -117,36 +118,37 @@ func (l *loading) take(f *agreement.Agreement, source string) error {
 	}
 	l.warnings = append(l.warnings, f.SignatureProblems(keysIn(d))...)
 	n := slices.IndexFunc(h.Versions, func(v exchange.Version) bool { return v.Digest == f.Digest() })
-	if err := l.mayFollow(f, h, n); err != nil {
+	if err := l.checkSuccession(f, h, n); err != nil {
 		return err
 	}
 	if n >= 0 {
-		if err := l.merge(f, h, n); err != nil {
+		if err := l.addSignatures(f, h, n); err != nil {
 			return err
 		}
 	} else {
-		if err := l.admitted(f); err != nil {
+		if err := l.checkMembers(f); err != nil {
 			return err
 		}
-		l.warnings = append(l.warnings, l.people(f)...)
+		l.warnings = append(l.warnings, l.checkPersons(f)...)
 		n = len(h.Versions)
 		h.Versions = append(h.Versions, exchange.Version{File: f.File, Source: source, Digest: f.Digest(), Deposited: l.now})
 		h.texts = append(h.texts, f)
-		l.note(f, "version %d deposited", f.Version)
-		l.signed(f, nil)
+		l.record(f, "version %d deposited", f.Version)
+		l.recordSignatures(f, nil)
 	}
-	l.complete(h, n)
+	l.completeSigning(h, n)
 	return nil
 }
 
-func (l *loading) note(text *agreement.Agreement, format string, args ...any) {
+// record adds an entry about an agreement.
+func (l *loader) record(text *agreement.Agreement, format string, args ...any) {
 	l.entries = append(l.entries, agreementEntry(l.directory, l.by, text, "", format, args...))
 }
 
-// mayFollow refuses a text that cannot come after the present one. n is its index if it is
-// deposited already, else -1.
-func (l *loading) mayFollow(f *agreement.Agreement, h *history, n int) error {
-	if n >= 0 && (h.Versions[n].Signed != nil || h.counts() < 0) {
+// checkSuccession refuses a text that cannot follow the current one. n is the index of the
+// text if it is deposited already, else -1.
+func (l *loader) checkSuccession(f *agreement.Agreement, h *history, n int) error {
+	if n >= 0 && (h.Versions[n].Signed != nil || h.lastSigned() < 0) {
 		return nil
 	}
 	for _, act := range h.Acts {
@@ -155,14 +157,14 @@ func (l *loading) mayFollow(f *agreement.Agreement, h *history, n int) error {
 				f.File, f.ID, act.At.UTC().Format(time.DateOnly))
 		}
 	}
-	if old := h.current(); old != nil {
-		return f.Amends(old).Err()
+	if current := h.current(); current != nil {
+		return f.Amends(current).Err()
 	}
 	return nil
 }
 
-// admitted refuses members that are not in the directory or suspended.
-func (l *loading) admitted(f *agreement.Agreement) error {
+// checkMembers refuses members that are not in the directory or that are suspended.
+func (l *loader) checkMembers(f *agreement.Agreement) error {
 	for _, m := range f.Members() {
 		switch o := l.directory.Organisations[m.Org]; {
 		case o == nil:
@@ -174,15 +176,15 @@ func (l *loading) admitted(f *agreement.Agreement) error {
 	return nil
 }
 
-// people warns of persons whom the text names and who have no account.
-func (l *loading) people(f *agreement.Agreement) (warnings agreement.Problems) {
-	warn := func(b *agreement.Block, id, what string) {
+// checkPersons warns of persons in the text who have no account.
+func (l *loader) checkPersons(f *agreement.Agreement) (warnings agreement.Problems) {
+	check := func(b *agreement.Block, id, role string) {
 		p := agreement.Problem{File: f.File, Line: b.Line, Article: b.Article, Warning: true}
 		switch account := l.directory.Accounts[id]; {
 		case account == nil:
-			p.Msg = "there is no account " + id + ", " + what + ": add it with comity account add " + id + " --person"
+			p.Msg = "there is no account " + id + ", " + role + ": add it with comity account add " + id + " --person"
 		case !account.Person:
-			p.Msg = "the account " + id + ", " + what + ", is a service: name a person"
+			p.Msg = "the account " + id + ", " + role + ", is a service: name a person"
 		default:
 			return
 		}
@@ -190,48 +192,49 @@ func (l *loading) people(f *agreement.Agreement) (warnings agreement.Problems) {
 	}
 	for i := range f.Secondments {
 		s := &f.Secondments[i]
-		warn(&s.Block, s.Host+"/"+s.Person, "of the seconded person")
+		check(&s.Block, s.Host+"/"+s.Person, "of the seconded person")
 	}
 	for _, name := range f.Handling.RedRecipients {
-		warn(&f.Handling.Block, strings.Replace(name, ":", "/", 1), "a recipient of TLP:RED")
+		check(&f.Handling.Block, strings.Replace(name, ":", "/", 1), "a recipient of TLP:RED")
 	}
 	return warnings
 }
 
-// merge adds those signatures of f to version n that verify and are new.
-func (l *loading) merge(f *agreement.Agreement, h *history, n int) error {
-	v, was, key := &h.Versions[n], h.texts[n], keysIn(l.directory)
-	good := f.SignedBy(key)
-	given := slices.DeleteFunc(slices.Clone(f.Signatures), func(s agreement.Signature) bool {
-		return !slices.Contains(good, s.Org) || s.Key != key(s.Org)
+// addSignatures adds to version n the signatures of f that verify and are new.
+func (l *loader) addSignatures(f *agreement.Agreement, h *history, n int) error {
+	v, before, key := &h.Versions[n], h.texts[n], keysIn(l.directory)
+	signers := f.SignedBy(key)
+	valid := slices.DeleteFunc(slices.Clone(f.Signatures), func(s agreement.Signature) bool {
+		return !slices.Contains(signers, s.Org) || s.Key != key(s.Org)
 	})
-	more := agreement.MergeSignatures(was.Signatures, given)[len(was.Signatures):]
-	if len(more) == 0 {
+	added := agreement.MergeSignatures(before.Signatures, valid)[len(before.Signatures):]
+	if len(added) == 0 {
 		return nil
 	}
-	v.Source = string(agreement.AppendSignatures([]byte(v.Source), more...))
+	v.Source = string(agreement.AppendSignatures([]byte(v.Source), added...))
 	text, problems := agreement.Parse(v.File, []byte(v.Source))
 	if err := problems.Err(); err != nil {
 		return err
 	}
 	h.texts[n] = text
-	l.signed(text, was)
+	l.recordSignatures(text, before)
 	return nil
 }
 
-// signed notes the new signatures of a text; was is the text before, nil if it is new.
-func (l *loading) signed(text, was *agreement.Agreement) {
+// recordSignatures adds an entry for each new signature of a text. before is the text
+// without them; nil if all are new.
+func (l *loader) recordSignatures(text, before *agreement.Agreement) {
 	key := keysIn(l.directory)
 	for _, org := range text.SignedBy(key) {
-		if was == nil || !slices.Contains(was.SignedBy(key), org) {
-			l.note(text, "version %d signed by %s", text.Version, org)
+		if before == nil || !slices.Contains(before.SignedBy(key), org) {
+			l.record(text, "version %d signed by %s", text.Version, org)
 		}
 	}
 }
 
-// complete notes that version n needs no more signatures, if none is missing or the
-// missing ones are waived.
-func (l *loading) complete(h *history, n int) {
+// completeSigning marks version n as signed if no signature is missing, or if the missing
+// ones are waived.
+func (l *loader) completeSigning(h *history, n int) {
 	v, text, now := &h.Versions[n], h.texts[n], l.now
 	orgs := missing(text, l.directory)
 	if v.Signed != nil || len(orgs) > 0 && l.waive == "" {
@@ -239,15 +242,15 @@ func (l *loading) complete(h *history, n int) {
 	}
 	if len(orgs) > 0 {
 		v.Waived = l.waive
-		l.note(text, "version %d counts without the signatures of %s: %s", text.Version, strings.Join(orgs, ", "), l.waive)
+		l.record(text, "version %d counts without the signatures of %s: %s", text.Version, strings.Join(orgs, ", "), l.waive)
 	}
 	v.Signed = &now
 }
 
-// check holds the files against the agreements they take part under, and what is
-// deposited under them against the files. A child may be wider neither than the
-// text of its parent that counts nor than the one that waits for signatures.
-func (l *loading) check(files []*agreement.Agreement) error {
+// check compares the files with their parent agreements, and the child agreements that are
+// deposited with the files. A child may be wider neither than the current text of its
+// parent nor than a text of it that waits for signatures.
+func (l *loader) check(files []*agreement.Agreement) error {
 	current := func(id string) *agreement.Agreement { return l.text(id, (*history).current) }
 	latest := func(id string) *agreement.Agreement { return l.text(id, (*history).latest) }
 	policy, err := exchange.NewPolicy(l.directory)
@@ -257,7 +260,7 @@ func (l *loading) check(files []*agreement.Agreement) error {
 	loaded := func(id string) bool {
 		return slices.ContainsFunc(files, func(f *agreement.Agreement) bool { return f.ID == id })
 	}
-	problems := agreement.Check(files, latest, true) // also finds ids given twice
+	problems := agreement.Check(files, latest, true) // finds ids given twice, too
 	for _, id := range slices.Sorted(maps.Keys(l.histories)) {
 		state := policy.State(id, l.now)
 		if !loaded(id) && (state == exchange.Ended || state == exchange.Withdrawn) {
@@ -272,20 +275,20 @@ func (l *loading) check(files []*agreement.Agreement) error {
 			}
 		}
 	}
-	var each agreement.Problems
+	var unique agreement.Problems
 	for _, p := range problems {
-		if !slices.Contains(each, p) {
-			each = append(each, p)
+		if !slices.Contains(unique, p) {
+			unique = append(unique, p)
 		}
 	}
-	l.warnings = append(l.warnings, each.Warnings()...)
-	return each.Err()
+	l.warnings = append(l.warnings, unique.Warnings()...)
+	return unique.Err()
 }
 
-// text is the text that which finds; nil if there is no such agreement.
-func (l *loading) text(id string, which func(*history) *agreement.Agreement) *agreement.Agreement {
+// text is the text that choose returns for an agreement; nil if there is no such agreement.
+func (l *loader) text(id string, choose func(*history) *agreement.Agreement) *agreement.Agreement {
 	if h := l.histories[id]; h != nil {
-		return which(h)
+		return choose(h)
 	}
 	return nil
 }

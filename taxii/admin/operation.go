@@ -19,27 +19,27 @@ func (s *Service) Stats(ctx context.Context, in Operation) (operation.Stats, err
 	return s.runner.Stats(ctx, in.ID, in.As)
 }
 
-// Contributions account for what each contributor gave.
+// Contributions are the accounts of all contributors.
 func (s *Service) Contributions(ctx context.Context, in Operation) ([]operation.Contribution, error) {
 	return filled(s.runner.Contributions(ctx, in.ID, in.As))
 }
 
-// Reports are those that the rules of an operation ask for.
+// Reports are the reports that the rules of an operation require.
 func (s *Service) Reports(ctx context.Context, in Operation) ([]operation.Report, error) {
 	return filled(s.runner.Reports(ctx, in.ID, in.As))
 }
 
-// Findings are those that the reader may know.
+// Findings are the findings that the reader may know.
 func (s *Service) Findings(ctx context.Context, in Operation) ([]report.Row, error) {
 	return filled(s.runner.Findings(ctx, in.ID, in.As))
 }
 
-// Issues are what countries flagged.
+// Issues are the findings that countries flagged.
 func (s *Service) Issues(ctx context.Context, in Operation) ([]operation.Issue, error) {
 	return filled(s.runner.Issues(ctx, in.ID, in.As))
 }
 
-// Outcomes are what countries last said about findings.
+// Outcomes are the last outcomes that countries reported.
 func (s *Service) Outcomes(ctx context.Context, in Operation) ([]operation.Outcome, error) {
 	return filled(s.runner.Outcomes(ctx, in.ID, in.As))
 }
@@ -52,7 +52,7 @@ func filled[T any](list []T, err error) ([]T, error) {
 	return list, err
 }
 
-// Draft names the operation whose release a person draws up. Notes are the words of the
+// Draft names the operation whose release a person drafts. Notes are texts of the
 // analyst, by the number of the report.
 type Draft struct {
 	ID    string
@@ -60,7 +60,7 @@ type Draft struct {
 	Notes map[string]string
 }
 
-// Draft draws up a release; see [operation.Runner.Draft].
+// Draft drafts a release; see [operation.Runner.Draft].
 func (s *Service) Draft(ctx context.Context, in Draft) (out operation.Release, err error) {
 	by, err := s.person(ctx, in.As)
 	if err != nil {
@@ -75,7 +75,7 @@ type Publish struct {
 	As string // account
 }
 
-// Publish writes what was drafted; see [operation.Runner.Publish].
+// Publish publishes the draft; see [operation.Runner.Publish].
 func (s *Service) Publish(ctx context.Context, in Publish) (out operation.Release, err error) {
 	by, err := s.person(ctx, in.As)
 	if err != nil {
@@ -96,8 +96,7 @@ func (s *Service) person(ctx context.Context, account string) (exchange.Principa
 // Report names a report and the organisation that reads it; "" is the centre.
 type Report struct{ Number, As string }
 
-// Report is the body of a report, then its annex if there is one for the
-// reader.
+// Report is the body of a report, then its annex if there is one for the reader.
 func (s *Service) Report(ctx context.Context, in Report) ([]*report.Document, error) {
 	return filled(s.runner.Document(ctx, in.Number, in.As))
 }
@@ -108,7 +107,7 @@ type Uphold struct {
 	As      string // account
 }
 
-// Uphold notes that a dispute is upheld; see [operation.Runner.Uphold].
+// Uphold records that a dispute is upheld; see [operation.Runner.Uphold].
 func (s *Service) Uphold(ctx context.Context, in Uphold) error {
 	finding, err := findingOf(in.Finding)
 	if err != nil {

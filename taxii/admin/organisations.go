@@ -19,7 +19,7 @@ type Init struct {
 	Namespace         string // of the ids that the centre derives; "" for one made from ID
 	Key               string // public key that the centre signs with, as in exchange.Organisation
 	Identity          string // STIX identity of the centre; "" for one made in Namespace
-	Contact           string // whom to ask about its reports; may be empty
+	Contact           string // for questions about its reports; may be empty
 }
 
 // Init makes the centre; Conflict if there is one already.
@@ -55,8 +55,7 @@ func (s *Service) AddOrganisation(ctx context.Context, by Actor, o exchange.Orga
 	})
 }
 
-// EditOrganisation changes what the directory says of an organisation. A nil field stays
-// as it is.
+// EditOrganisation changes fields of an organisation. A nil field stays as it is.
 type EditOrganisation struct {
 	ID                          string
 	Kind, Name, Country, Parent *string
@@ -102,7 +101,7 @@ func (s *Service) RegisterKey(ctx context.Context, by Actor, in RegisterKey) (ou
 	return out, err
 }
 
-// Organisations are all there are, by id.
+// Organisations are all organisations, by id.
 func (s *Service) Organisations(ctx context.Context) ([]*exchange.Organisation, error) {
 	newest, err := s.current.Snapshot(ctx)
 	if err != nil {
@@ -138,7 +137,7 @@ func (s *Service) SuspendOrganisation(ctx context.Context, by Actor, in Suspend)
 	return out, err
 }
 
-// sorted is the values of a map by their keys; never nil.
+// sorted are the values of a map in the order of their keys; never nil.
 func sorted[V any](m map[string]V) []V {
 	list := make([]V, 0, len(m))
 	for _, key := range slices.Sorted(maps.Keys(m)) {

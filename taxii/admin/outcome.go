@@ -16,7 +16,7 @@ import (
 	"comity/taxii/exchange"
 )
 
-// Outcome is what a country did about a finding.
+// Outcome is the outcome of a finding in a country.
 type Outcome struct {
 	Finding string // id of the infrastructure
 	As      string // account of the bureau
@@ -24,7 +24,8 @@ type Outcome struct {
 	Text    string
 }
 
-// outcomeNote is the note that carries an outcome, in the order it is written.
+// outcomeNote is the note that carries an outcome. Its fields are in the order of the
+// JSON.
 type outcomeNote struct {
 	Type      string    `json:"type"`
 	Spec      string    `json:"spec_version"`
@@ -56,18 +57,18 @@ func (s *Service) ReportOutcome(ctx context.Context, in Outcome) (out Submission
 	if err != nil {
 		return out, err
 	}
-	g, err := s.feedback(ctx, policy, pr, finding)
+	g, err := s.feedbackGrant(ctx, policy, pr, finding)
 	if err != nil {
 		return out, err
 	}
 	c := g.Collection()
-	known := policy.Agreement(c.Agreement, now).Feedback
-	if known == nil {
+	feedback := policy.Agreement(c.Agreement, now).Feedback
+	if feedback == nil {
 		return out, taxii.Errorf(taxii.Invalid, "%s has no article on feedback, and so no statuses", c.Agreement)
 	}
-	if !slices.Contains(known.Statuses, in.Status) {
-		return out, taxii.Errorf(taxii.Invalid, "%q is no status in article %s of %s: use %s", in.Status, known.Article, c.Agreement,
-			strings.Join(known.Statuses, ", "))
+	if !slices.Contains(feedback.Statuses, in.Status) {
+		return out, taxii.Errorf(taxii.Invalid, "%q is no status in article %s of %s: use %s", in.Status, feedback.Article, c.Agreement,
+			strings.Join(feedback.Statuses, ", "))
 	}
 	identity := policy.Organisation(pr.Org).Identity
 	if identity == "" && slices.Contains(c.Terms.Require, "created_by_ref") {
@@ -87,10 +88,10 @@ func (s *Service) ReportOutcome(ctx context.Context, in Outcome) (out Submission
 	return s.push(ctx, g, bytes.NewReader(note))
 }
 
-// feedback is the grant on the collection into which the caller answers about a finding:
-// in the operation from which it has received the finding, the flow named feedback, or
-// else the first that it writes.
-func (s *Service) feedback(ctx context.Context, p *exchange.Policy, pr exchange.Principal, finding stix.ID) (exchange.Grant, error) {
+// feedbackGrant is the grant on the collection for the caller's outcome of a finding. It is
+// in the operation from which the caller has received the finding: the collection of the
+// flow named feedback, or else the first that the caller writes.
+func (s *Service) feedbackGrant(ctx context.Context, p *exchange.Policy, pr exchange.Principal, finding stix.ID) (exchange.Grant, error) {
 	grants := slices.DeleteFunc(p.Grants(pr, s.now()), func(g exchange.Grant) bool {
 		return p.Agreement(g.Collection().Agreement, s.now()).Kind != agreement.Operation
 	})
@@ -105,14 +106,14 @@ func (s *Service) feedback(ctx context.Context, p *exchange.Policy, pr exchange.
 		if !received {
 			continue
 		}
-		in := slices.DeleteFunc(slices.Clone(grants), func(w exchange.Grant) bool {
+		writable := slices.DeleteFunc(slices.Clone(grants), func(w exchange.Grant) bool {
 			return !w.CanWrite() || w.Collection().Agreement != g.Collection().Agreement
 		})
-		if i := slices.IndexFunc(in, func(w exchange.Grant) bool { return w.Collection().Flow == "feedback" }); i >= 0 {
-			return in[i], nil
+		if i := slices.IndexFunc(writable, func(w exchange.Grant) bool { return w.Collection().Flow == "feedback" }); i >= 0 {
+			return writable[i], nil
 		}
-		if len(in) > 0 {
-			return in[0], nil
+		if len(writable) > 0 {
+			return writable[0], nil
 		}
 		return exchange.Grant{}, taxii.Errorf(taxii.Forbidden, "%s does not let %s answer", g.Collection().Agreement, pr.Org)
 	}

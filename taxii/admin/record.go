@@ -16,8 +16,7 @@ type AuditEntries struct {
 	Limit int // at least 1
 }
 
-// AuditEntries are the entries asked for, oldest first. What was delivered until now is
-// among them.
+// AuditEntries are these entries, oldest first. They include all deliveries until now.
 func (s *Service) AuditEntries(ctx context.Context, in AuditEntries) ([]audit.Entry, error) {
 	if err := s.custody.Flush(ctx); err != nil {
 		return nil, err
@@ -71,29 +70,29 @@ func (s *Service) links(ctx context.Context, after uint64) iter.Seq2[audit.Link,
 	}
 }
 
-// ChainChecked is how far a verification of the audit chain has come.
+// ChainChecked is the progress of a verification of the audit chain.
 type ChainChecked struct {
 	Seal    audit.SignedCheckpoint `json:"seal,omitzero"`   // of the last entry that was archived before
-	Entries uint64                 `json:"entries"`         // that follow from each other, from the first one, or the seal, on
+	Entries uint64                 `json:"entries"`         // verified, from the first one or the seal on
 	Hash    string                 `json:"hash,omitempty"`  // of the last of them
-	Fault   string                 `json:"fault,omitempty"` // the first bad entry, and what is wrong with it
+	Fault   string                 `json:"fault,omitempty"` // the first bad entry and its fault
 	Done    bool                   `json:"done,omitempty"`
 }
 
-// VerifyAudit follows the chain of the store from its first link, or its seal, to its head. It
-// calls report now and then, and at the end with Done set; a fault ends it.
+// VerifyAudit verifies the chain of the store from its first link, or its seal, to its
+// head. It calls report now and then, and at the end with Done set; a fault ends it.
 func (s *Service) VerifyAudit(ctx context.Context, report func(ChainChecked)) error {
 	seal, err := s.store.Seal(ctx)
 	if err != nil {
 		return err
 	}
 	chain := audit.VerifierAfter(seal.Head())
-	at := func() ChainChecked {
+	progress := func() ChainChecked {
 		head := chain.Head()
 		return ChainChecked{Seal: seal, Entries: head.Number - seal.Number, Hash: hex.EncodeToString(head.Hash[:])}
 	}
 	end := func(fault string) error {
-		last := at()
+		last := progress()
 		last.Fault, last.Done = fault, true
 		report(last)
 		return nil
@@ -118,7 +117,7 @@ func (s *Service) VerifyAudit(ctx context.Context, report func(ChainChecked)) er
 			return end("the chain does not lead to the head that the store has noted")
 		}
 		if link.Number%10_000 == 0 {
-			report(at())
+			report(progress())
 		}
 	}
 	if chain.Head().Number < head.Number {
@@ -127,8 +126,8 @@ func (s *Service) VerifyAudit(ctx context.Context, report func(ChainChecked)) er
 	return end("")
 }
 
-// ExportAudit writes the chain for an organisation: its lines whole, the others as
-// digests, so that the copy still verifies. NotFound if there is no such
+// ExportAudit writes the chain for an organisation: the entries that concern it whole, the
+// others as digests, so that the copy still verifies. NotFound if there is no such
 // organisation, Conflict if the centre has no key.
 func (s *Service) ExportAudit(ctx context.Context, org string, w io.Writer) error {
 	if err := s.custody.Flush(ctx); err != nil {

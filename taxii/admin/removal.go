@@ -14,7 +14,8 @@ import (
 	"comity/taxii/exchange"
 )
 
-// PreviewRecall tells who holds an object. It tells none of them and leaves no entry.
+// PreviewRecall lists the holders of an object. It sends them no notice and adds no entry
+// to the audit record.
 func (s *Service) PreviewRecall(ctx context.Context, object string) ([]custody.Holding, error) {
 	id, ok := stix.ParseID(object)
 	if !ok {
@@ -28,12 +29,12 @@ func (s *Service) Due(ctx context.Context, until *time.Time) ([]custody.Due, err
 	return s.custody.Due(ctx, s.at(until))
 }
 
-// Purged says how many records a purge removed.
+// Purged is the result of a purge: the number of records that it removed.
 type Purged struct {
 	Records int `json:"records"`
 }
 
-// Purge removes what is past its retention now.
+// Purge removes the records that are past their retention now.
 func (s *Service) Purge(ctx context.Context, by Actor) (out Purged, err error) {
 	out.Records, err = s.custody.Purge(ctx, by.String())
 	return out, err

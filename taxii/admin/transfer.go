@@ -15,7 +15,7 @@ import (
 	"comity/taxii/exchange"
 )
 
-// Submission is one push and what became of it.
+// Submission is one push with its result.
 type Submission struct {
 	ID         uuid.UUID            `json:"id"` // also that of its TAXII status
 	Account    string               `json:"account"`
@@ -24,7 +24,7 @@ type Submission struct {
 	Successes  int                  `json:"successes"`
 	Stored     int                  `json:"stored"` // of the successes: those not known before
 	Refused    int                  `json:"refused"`
-	Failures   []taxii.StatusDetail `json:"failures"` // what was refused; beyond a thousand one for each rule
+	Failures   []taxii.StatusDetail `json:"failures"` // the refused objects; beyond a thousand one entry for each rule
 	Warnings   []taxii.StatusDetail `json:"warnings"` // on some of the successes
 }
 
@@ -59,8 +59,8 @@ func (s *Service) push(ctx context.Context, g exchange.Grant, body io.Reader) (o
 	return s.Submission(ctx, pushed.Status.ID.String())
 }
 
-// Submission is one push, whoever made it; NotFound if there is none, or its status
-// has expired.
+// Submission describes the push with that id, of any account. NotFound if there is none,
+// or its status has expired.
 func (s *Service) Submission(ctx context.Context, push string) (out Submission, err error) {
 	id, err := uuid.Parse(push)
 	if err != nil {
@@ -70,18 +70,18 @@ func (s *Service) Submission(ctx context.Context, push string) (out Submission, 
 	if err != nil {
 		return out, err
 	}
-	head, err := s.store.Push(ctx, id)
+	stored, err := s.store.Push(ctx, id)
 	if err != nil {
 		return out, err
 	}
 	out = Submission{
-		ID: id, Account: head.Account, Collection: head.Collection.String(), Requested: head.Requested, Successes: head.Successes,
-		Stored: head.Stored, Refused: head.Failures, Failures: []taxii.StatusDetail{}, Warnings: []taxii.StatusDetail{},
+		ID: id, Account: stored.Account, Collection: stored.Collection.String(), Requested: stored.Requested, Successes: stored.Successes,
+		Stored: stored.Stored, Refused: stored.Failures, Failures: []taxii.StatusDetail{}, Warnings: []taxii.StatusDetail{},
 	}
 	if c, ok := policy.Collection(out.Collection, s.now()); ok {
 		out.Collection = c.Alias
 	}
-	for n := range head.Parts {
+	for n := range stored.Parts {
 		part, err := s.store.Outcomes(ctx, id, n)
 		if err != nil {
 			return out, err
@@ -100,11 +100,11 @@ func (s *Service) Submission(ctx context.Context, push string) (out Submission, 
 	return out, nil
 }
 
-// Export says what to write of a collection.
+// Export selects the objects of a collection.
 type Export struct {
 	Collection string    // id or alias
-	As         string    // account: what it may read; "" for everything
-	Since      time.Time // date_added to begin after; zero for the beginning
+	As         string    // the account that must be allowed to read them; "" for all objects
+	Since      time.Time // only objects with a later date_added; zero for all
 }
 
 // Export writes a collection as one STIX bundle, every version in the order added.
@@ -161,7 +161,7 @@ func (s *Service) Backup(ctx context.Context, w io.Writer) error {
 	return err
 }
 
-// Checked is how far a check of the store has come, or a fault that it found.
+// Checked is the progress of a check of the store, or a fault that it found.
 type Checked struct {
 	Records int64  `json:"records,omitempty"` // read so far
 	Fault   string `json:"fault,omitempty"`

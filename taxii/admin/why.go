@@ -23,26 +23,26 @@ type AskWhy struct {
 	At     *time.Time // nil for now
 }
 
-// Why is everything that decides whether an account sees an object.
+// Why explains whether an account sees an object.
 type Why struct {
 	Object      string          `json:"object"`
 	Account     string          `json:"account"`
 	Facts       []Fact          `json:"facts"`       // about the account
 	Collections []WhyCollection `json:"collections"` // that hold a version of the object, by alias
-	Refusals    []WhyRefusal    `json:"refusals"`    // of pushes of it, the latest ones, oldest first
+	Refusals    []WhyRefusal    `json:"refusals"`    // of the object in pushes: the latest ones, oldest first
 	Visible     bool            `json:"visible"`
 }
 
-// WhyRefusal is one push that had the object refused.
+// WhyRefusal is one refusal of the object in a push.
 type WhyRefusal struct {
 	Submission string    `json:"submission"`
 	Account    string    `json:"account"`
 	Collection string    `json:"collection"` // alias, or id if it has none any more
 	At         time.Time `json:"at"`
-	Reason     string    `json:"reason"` // as its sender was told; a rule or an article once the status has expired
+	Reason     string    `json:"reason"` // the message in the status; a rule or an article once the status has expired
 }
 
-// WhyCollection is what decides about one collection.
+// WhyCollection explains whether the account sees the object in one collection.
 type WhyCollection struct {
 	Collection string       `json:"collection"` // alias
 	Facts      []Fact       `json:"facts"`
@@ -50,7 +50,7 @@ type WhyCollection struct {
 	Visible    bool         `json:"visible"`
 }
 
-// WhyVersion is what decides about one version.
+// WhyVersion explains whether the account sees one version.
 type WhyVersion struct {
 	Version   string    `json:"version"` // modified, else created, else date_added
 	DateAdded time.Time `json:"date_added"`
@@ -65,8 +65,7 @@ type Fact struct {
 	Against bool   `json:"against,omitempty"` // this fact alone hides the object
 }
 
-// Why explains one account's view of one object, from the account to the
-// markings.
+// Why explains whether an account sees an object, from the account to the markings.
 func (s *Service) Why(ctx context.Context, in AskWhy) (out Why, err error) {
 	id, ok := stix.ParseID(in.Object)
 	if !ok {
@@ -86,7 +85,7 @@ func (s *Service) Why(ctx context.Context, in AskWhy) (out Why, err error) {
 	collections := policy.Collections(e.now)
 	slices.SortFunc(collections, func(c, d *exchange.Collection) int { return strings.Compare(c.Alias, d.Alias) })
 	for _, c := range collections {
-		in := WhyCollection{Collection: c.Alias}
+		row := WhyCollection{Collection: c.Alias}
 		records, err := s.records(ctx, c, id)
 		if err != nil {
 			return out, err
@@ -94,26 +93,26 @@ func (s *Service) Why(ctx context.Context, in AskWhy) (out Why, err error) {
 		if len(records) == 0 {
 			continue
 		}
-		g, reads := e.collection(c, &in)
+		g, reads := e.collection(c, &row)
 		for _, r := range records {
 			v := WhyVersion{Version: r.version(), DateAdded: r.DateAdded}
 			v.Visible = e.version(c, g, r, &v) && reads && works
-			in.Versions = append(in.Versions, v)
-			in.Visible = in.Visible || v.Visible
+			row.Versions = append(row.Versions, v)
+			row.Visible = row.Visible || v.Visible
 		}
-		out.Collections = append(out.Collections, in)
-		out.Visible = out.Visible || in.Visible
+		out.Collections = append(out.Collections, row)
+		out.Visible = out.Visible || row.Visible
 	}
 	out.Refusals, err = s.refusals(ctx, policy, string(id))
 	return out, err
 }
 
-// maxRefusals is how many refusals of one object are told.
+// maxRefusals is the number of refusals in the explanation of one object.
 const maxRefusals = 10
 
-// refusals are the latest pushes that had an object refused, by the audit record.
-// An entry names a bounded number of refused objects, so of a push that was refused
-// as a whole not every object is found.
+// refusals are the latest refusals of an object in the audit record. An entry names a
+// bounded number of refused objects, so some objects of a push with many refusals are not
+// found.
 func (s *Service) refusals(ctx context.Context, policy *exchange.Policy, id string) ([]WhyRefusal, error) {
 	list := []WhyRefusal{}
 	for link, err := range s.links(ctx, 0) {
@@ -136,11 +135,11 @@ func (s *Service) refusals(ctx context.Context, policy *exchange.Policy, id stri
 	}
 	list = list[max(0, len(list)-maxRefusals):]
 	for i := range list {
-		told, err := s.Submission(ctx, list[i].Submission)
+		submission, err := s.Submission(ctx, list[i].Submission)
 		if err != nil {
 			continue // the status has expired
 		}
-		for _, f := range told.Failures {
+		for _, f := range submission.Failures {
 			if f.ID == id {
 				list[i].Reason = f.Message
 			}
@@ -149,24 +148,24 @@ func (s *Service) refusals(ctx context.Context, policy *exchange.Policy, id stri
 	return list, nil
 }
 
-// held is a version of an object with what the store keeps beside it.
-type held struct {
+// storedVersion is a version of an object with the details that the store keeps beside it.
+type storedVersion struct {
 	stix.Object
 	store.Detail
 }
 
-func (h *held) version() string {
+func (v *storedVersion) version() string {
 	switch {
-	case !h.Modified.IsZero():
-		return h.Modified.String()
-	case !h.Created.IsZero():
-		return h.Created.String()
+	case !v.Modified.IsZero():
+		return v.Modified.String()
+	case !v.Created.IsZero():
+		return v.Created.String()
 	}
-	return taxii.FormatTime(h.DateAdded)
+	return taxii.FormatTime(v.DateAdded)
 }
 
 // records are all versions of an object in a collection.
-func (s *Service) records(ctx context.Context, c *exchange.Collection, id stix.ID) (list []held, err error) {
+func (s *Service) records(ctx context.Context, c *exchange.Collection, id stix.ID) (list []storedVersion, err error) {
 	q := store.Query{Limit: 1000, Detail: true}
 	q.Match = taxii.Match{IDs: []string{string(id)}, Specs: []string{"2.0", "2.1"}, Versions: taxii.Versioning{All: true}}
 	for {
@@ -179,7 +178,7 @@ func (s *Service) records(ctx context.Context, c *exchange.Collection, id stix.I
 			if err != nil {
 				return nil, fmt.Errorf("read %s: %w", id, err)
 			}
-			list = append(list, held{o, page.Details[i]})
+			list = append(list, storedVersion{o, page.Details[i]})
 		}
 		if !page.More {
 			return list, nil
@@ -204,9 +203,9 @@ func clause(c agreement.Clause) string {
 	return c.String()
 }
 
-// account tells who asks, and whether the account works.
+// account adds the facts about the account, and tells whether it works.
 func (e *explanation) account(account *exchange.Account, out *Why) (works bool) {
-	say := func(against bool, format string, args ...any) {
+	add := func(against bool, format string, args ...any) {
 		out.Facts = append(out.Facts, Fact{Text: fmt.Sprintf(format, args...), Against: against})
 		works = works && !against
 	}
@@ -216,25 +215,25 @@ func (e *explanation) account(account *exchange.Account, out *Why) (works bool) 
 	if account.Person {
 		kind = "a person"
 	}
-	say(false, "%s is %s that acts for %s", account.ID(), kind, account.Org)
+	add(false, "%s is %s that acts for %s", account.ID(), kind, account.Org)
 	switch {
 	case account.Disabled:
-		say(true, "the account is disabled")
+		add(true, "the account is disabled")
 	case !account.Usable(e.now):
-		say(true, "the account has expired on %s", day(*account.Expires))
+		add(true, "the account has expired on %s", day(*account.Expires))
 	}
 	e.principal = account.Principal()
 	home, holds := e.policy.Home(account.ID(), e.now)
 	switch {
 	case !holds:
-		say(true, "the person's secondment does not hold")
+		add(true, "the person's secondment does not hold")
 		cite()
 	case home != "":
-		say(false, "the person is seconded from %s", home)
+		add(false, "the person is seconded from %s", home)
 		cite()
 		e.principal.Home = home
 	}
-	say(false, "its purposes are %s; what it does with data is: %s", strings.Join(account.Purposes, ", "), account.Action)
+	add(false, "its purposes are %s; what it does with data is: %s", strings.Join(account.Purposes, ", "), account.Action)
 	return works
 }
 
@@ -248,17 +247,18 @@ func (e *explanation) secondment(account *exchange.Account) (by agreement.Clause
 	return by
 }
 
-// collection tells by which right the account reads it, or why it does not.
+// collection adds the facts about a collection: the grant by which the account reads it, or
+// the reason why it does not.
 func (e *explanation) collection(c *exchange.Collection, out *WhyCollection) (g exchange.Grant, reads bool) {
-	say := func(by agreement.Clause, format string, args ...any) {
+	add := func(by agreement.Clause, format string, args ...any) {
 		out.Facts = append(out.Facts, Fact{Text: fmt.Sprintf(format, args...), Article: clause(by)})
 	}
-	e.standing(c.Agreement, say)
+	e.agreement(c.Agreement, add)
 	if m, ok := e.policy.Agreement(c.Agreement, e.now).Member(e.principal.Org); ok && m.Under != "" {
-		e.standing(m.Under, say)
+		e.agreement(m.Under, add)
 	}
-	say(agreement.Clause{Agreement: c.Agreement, Article: c.Article}, "flow %s: %s writes, %s reads", c.Flow, c.Writer, strings.Join(c.Readers, ", "))
-	say(c.Terms.By["categories"], "it is for %s", strings.Join(c.Terms.Purposes, ", "))
+	add(agreement.Clause{Agreement: c.Agreement, Article: c.Article}, "flow %s: %s writes, %s reads", c.Flow, c.Writer, strings.Join(c.Readers, ", "))
+	add(c.Terms.By["categories"], "it is for %s", strings.Join(c.Terms.Purposes, ", "))
 	if since, ok := e.directory.Shut[c.ID.String()]; ok {
 		out.Facts = append(out.Facts, Fact{Text: "it takes nothing any more since " + day(since)})
 	}
@@ -273,74 +273,74 @@ func (e *explanation) collection(c *exchange.Collection, out *WhyCollection) (g 
 		return g, false
 	}
 	if letter := g.Letter(); letter != "" {
-		say(agreement.Clause{Agreement: letter}, "readable by the reader letter %s until %s", letter, day(g.Until()))
+		add(agreement.Clause{Agreement: letter}, "readable by the reader letter %s until %s", letter, day(g.Until()))
 	} else {
-		say(agreement.Clause{Agreement: c.Agreement, Article: c.Article}, "readable until %s", day(g.Until()))
+		add(agreement.Clause{Agreement: c.Agreement, Article: c.Article}, "readable until %s", day(g.Until()))
 	}
 	return g, true
 }
 
-// standing tells in which state an agreement is, and who signed it.
-func (e *explanation) standing(id string, say func(by agreement.Clause, format string, args ...any)) {
+// agreement adds the facts about an agreement: its state and its signatures.
+func (e *explanation) agreement(id string, add func(by agreement.Clause, format string, args ...any)) {
 	text := e.policy.Agreement(id, e.now)
 	if text == nil {
-		say(agreement.Clause{Agreement: id}, "agreement %s is not deposited", id)
+		add(agreement.Clause{Agreement: id}, "agreement %s is not deposited", id)
 		return
 	}
-	say(agreement.Clause{Agreement: id, Article: text.Term.Article}, "agreement %s, version %d, is %s; its term ends on %s",
+	add(agreement.Clause{Agreement: id, Article: text.Term.Article}, "agreement %s, version %d, is %s; its term ends on %s",
 		id, text.Version, e.policy.State(id, e.now), day(text.Term.Expires))
 	signed := text.SignedBy(keysIn(e.directory))
-	said := "not signed"
+	signatures := "not signed"
 	if len(signed) > 0 {
-		said = "signed by " + strings.Join(signed, ", ")
+		signatures = "signed by " + strings.Join(signed, ", ")
 	}
 	for _, v := range e.directory.Agreements[id].Versions {
 		if v.Digest == text.Digest() && v.Waived != "" {
-			said += "; other signatures were waived: " + v.Waived
+			signatures += "; other signatures were waived: " + v.Waived
 		}
 	}
-	say(agreement.Clause{}, "%s, %s", text.Digest(), said)
+	add(agreement.Clause{}, "%s, %s", text.Digest(), signatures)
 }
 
-// version tells what is kept of one version, and whether the grant lets it
-// through. The zero Grant stands for none: then only the facts about the
-// version itself are told.
-func (e *explanation) version(c *exchange.Collection, g exchange.Grant, h held, out *WhyVersion) (sees bool) {
-	say := func(by agreement.Clause, against bool, text string) {
+// version adds the facts about one version, and tells whether the grant shows it. The zero
+// Grant stands for none; then there are only facts about the version itself.
+func (e *explanation) version(c *exchange.Collection, g exchange.Grant, v storedVersion, out *WhyVersion) (sees bool) {
+	add := func(by agreement.Clause, against bool, text string) {
 		out.Facts = append(out.Facts, Fact{text, clause(by), against})
 	}
-	kept, view := h.Handling, g.View()
+	handling, view := v.Handling, g.View()
 	by := c.Terms.By["tlp_max"]
-	text, marked := markings(&h.Object)
+	text, marked := describeMarkings(&v.Object)
 	if !marked {
 		by = c.Terms.By["unmarked"]
 	}
-	say(agreement.Clause{}, false, text)
-	say(by, view.Reads && !view.Own && kept.TLP > view.Ceiling, "it is kept as "+label(kept.TLP))
-	if kept.Barred != 0 {
-		say(c.Terms.By["pap_max"], view.Reads && !view.Own && kept.Barred&view.Action != 0, "it is kept from: "+kept.Barred.String())
+	add(agreement.Clause{}, false, text)
+	add(by, view.Reads && !view.Own && handling.TLP > view.Ceiling, "it is kept as "+label(handling.TLP))
+	if handling.Barred != 0 {
+		add(c.Terms.By["pap_max"], view.Reads && !view.Own && handling.Barred&view.Action != 0, "it is kept from: "+handling.Barred.String())
 	}
-	if kept.Until != 0 {
-		until := time.Unix(int64(kept.Until), 0)
-		say(c.Terms.By["retention"], !e.now.Before(until), "it is kept until "+taxii.FormatTime(until))
+	if handling.Until != 0 {
+		until := time.Unix(int64(handling.Until), 0)
+		add(c.Terms.By["retention"], !e.now.Before(until), "it is kept until "+taxii.FormatTime(until))
 	}
 	switch {
 	case !view.Reads:
 	case view.Own:
-		say(agreement.Clause{}, false, "nothing is withheld from the organisation that sent it")
+		add(agreement.Clause{}, false, "nothing is withheld from the organisation that sent it")
 	default:
-		say(agreement.Clause{}, false, fmt.Sprintf("the account sees up to %s, for: %s", label(view.Ceiling), view.Action))
-		if view.Types != nil && !slices.Contains(view.Types, h.Type) {
-			say(agreement.Clause{Agreement: g.Letter()}, true, "the reader letter leaves out "+h.Type)
+		add(agreement.Clause{}, false, fmt.Sprintf("the account sees up to %s, for: %s", label(view.Ceiling), view.Action))
+		if view.Types != nil && !slices.Contains(view.Types, v.Type) {
+			add(agreement.Clause{Agreement: g.Letter()}, true, "the reader letter leaves out "+v.Type)
 			return false
 		}
 	}
-	return view.Sees(kept)
+	return view.Sees(handling)
 }
 
-// markings tells what an object is marked with, and whether TLP is among it.
-func markings(o *stix.Object) (text string, tlp bool) {
-	var own []string
+// describeMarkings describes the markings of an object, and tells whether one is a TLP
+// marking.
+func describeMarkings(o *stix.Object) (text string, tlp bool) {
+	var names []string
 	add := func(marks []stix.ID, of string) {
 		for _, m := range marks {
 			name := string(m)
@@ -349,15 +349,15 @@ func markings(o *stix.Object) (text string, tlp bool) {
 			} else if level, ok := stix.MarkingPAP(m); ok {
 				name = "PAP:" + strings.ToUpper(level.String())
 			}
-			own = append(own, name+of)
+			names = append(names, name+of)
 		}
 	}
 	add(o.Markings, "")
 	add(o.Granular, " on a part of it")
-	if len(own) == 0 {
+	if len(names) == 0 {
 		return "it is not marked: its label comes from what it refers to, or the flow's rule", false
 	}
-	return "it is marked " + strings.Join(slices.Compact(own), ", "), tlp
+	return "it is marked " + strings.Join(slices.Compact(names), ", "), tlp
 }
 
 func label(t stix.TLP) string { return "TLP:" + strings.ToUpper(t.String()) }

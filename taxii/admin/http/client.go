@@ -21,9 +21,9 @@ type Client struct {
 	close func() error
 }
 
-// Dial reaches the Service of a running server by its Unix socket. user is who runs
-// the command, as in admin.Actor. The error is that of the connection if nobody
-// answers.
+// Dial connects to the Service of a running server by its Unix socket. user runs the
+// command, as in admin.Actor. The error is that of the connection if no server
+// listens.
 func Dial(socket, user string) (*Client, error) {
 	conn, err := net.Dial("unix", socket)
 	if err != nil {
@@ -36,7 +36,7 @@ func Dial(socket, user string) (*Client, error) {
 	}, func() error { return nil }), nil
 }
 
-// Local reaches a Service in this process, by the same protocol. Closing the client
+// Local makes a client of a Service in this process, by the same protocol. Closing the client
 // calls done.
 func Local(s *admin.Service, user string, done func() error) *Client {
 	l := &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}

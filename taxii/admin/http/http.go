@@ -16,12 +16,12 @@ import (
 	"comity/taxii/admin"
 )
 
-// userHeader says who runs a command, as in admin.Actor.User. It is taken at its
-// word: whoever can write to the socket owns the store.
+// userHeader names the user who runs a command, as in admin.Actor.User. It is trusted,
+// because every user who can write to the socket owns the store.
 const userHeader = "Comity-User"
 
 // Handler is the HTTP API of a Service. A verb is POST /<verb> with a JSON argument
-// and a JSON answer; those that move much data stream it. Errors are TAXII error
+// and a JSON answer; verbs with much data stream it. Errors are TAXII error
 // resources, with the cause spelled out: only the operator reads them.
 func Handler(s *admin.Service) http.Handler {
 	r := mux.NewRouter()
@@ -124,8 +124,8 @@ func act[In, Out any](r *mux.Router, verb string, f func(context.Context, admin.
 	})
 }
 
-// ask mounts an act that does not need to know who asks for it: it changes nothing, or
-// its argument names the account that does.
+// ask mounts an act that needs no Actor: it changes nothing, or its argument names the
+// account that acts.
 func ask[In, Out any](r *mux.Router, verb string, f func(context.Context, In) (Out, error)) {
 	act(r, verb, func(ctx context.Context, _ admin.Actor, in In) (Out, error) { return f(ctx, in) })
 }
@@ -135,9 +135,9 @@ func list[Out any](r *mux.Router, verb string, f func(context.Context) (Out, err
 	ask(r, verb, func(ctx context.Context, _ none) (Out, error) { return f(ctx) })
 }
 
-// stream mounts an act that reads the body or writes the answer itself. Its argument
-// is the query. An error after the first byte cuts the connection, so that half an
-// answer is never taken for a whole one.
+// stream mounts an act that reads the body or writes the answer itself. Its argument is
+// the query. After an error behind the first byte of the answer the connection is closed,
+// so that the client notices that the answer is incomplete.
 func stream(r *mux.Router, verb string, f func(context.Context, url.Values, io.Reader, *answer) error) {
 	r.Methods(http.MethodPost).Path("/" + verb).HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		out := &answer{w: w}
@@ -150,7 +150,7 @@ func stream(r *mux.Router, verb string, f func(context.Context, url.Values, io.R
 	})
 }
 
-// answer is what a stream writes to.
+// answer is the writer of a streamed answer.
 type answer struct {
 	w     http.ResponseWriter
 	begun bool
@@ -162,14 +162,14 @@ func (a *answer) Write(b []byte) (int, error) {
 	return a.w.Write(b)
 }
 
-// line writes a line of JSON and sends it at once. A caller who is gone is noticed by
-// the context of the request.
+// line writes a line of JSON and sends it at once. It ignores errors: if the caller is
+// gone, the context of the request ends.
 func (a *answer) line(v any) {
 	json.NewEncoder(a).Encode(v)
 	http.NewResponseController(a.w).Flush()
 }
 
-// fail answers with the error. Every failure is a 400 here: the code says more.
+// fail answers with the error. The status is always 400; the error code says more.
 func fail(w http.ResponseWriter, err error) {
 	w.WriteHeader(http.StatusBadRequest)
 	json.NewEncoder(w).Encode(taxii.ErrorMessage{
