@@ -10,45 +10,45 @@ import (
 	"time"
 )
 
-// Cursor is what next carries: where a walk stands, and its query. It is a
-// position, not a right: query and grant are evaluated again on each page.
+// Cursor is the content of next: the position of a client in a list, and its query. It
+// carries no right: query and grant are evaluated again on each page.
 type Cursor struct {
 	Collection [8]byte   // the beginning of the collection's id
 	After      time.Time // date_added of the last entry served, in whole microseconds
 	Match      Match
-	Long       bool // the query was too long to be carried: digest holds its hash
+	Long       bool // the query was too long for next: digest holds its hash
 	digest     [8]byte
 }
 
-// maxCursor bounds the query text inside next, so that next stays below 200
-// characters. cursorHead is what surrounds it.
+// maxCursor bounds the bytes of the query inside next, so that next stays below 200
+// characters. cursorHead is the size of the other parts.
 const (
 	maxCursor  = 199*3/4 - cursorHead
 	cursorHead = 1 + 8 + 8 + 4
 )
 
-// NewCursor is a walk of collection, under m, that has served everything up to
-// after.
+// NewCursor is the position behind the entry with the date_added after, in a list of
+// collection filtered by m.
 func NewCursor(collection [16]byte, after time.Time, m Match) Cursor {
-	return Cursor{Collection: collection8(collection), After: after, Match: m}
+	return Cursor{Collection: collectionPrefix(collection), After: after, Match: m}
 }
 
-func collection8(id [16]byte) [8]byte { return [8]byte(id[:8]) }
+func collectionPrefix(id [16]byte) [8]byte { return [8]byte(id[:8]) }
 
 // String is the value of next: A-Z a-z 0-9 - _ only, below 200 characters.
 //
 //	form 1 | collection 8 | date_added in µs 8 | query | check 4
 //
-// The query is its text (form 1) or, if that is too long, squeezed (form 3). One
-// that does not fit even so is replaced by its digest (form 2), and has to be
-// repeated beside next.
+// The query is plain text (form 1) or, if that is too long, compressed (form 3). A query
+// that is too long even then is replaced by its hash (form 2), and the client has to
+// repeat it beside next.
 func (c Cursor) String() string {
 	text := []byte(c.Match.values().Encode())
 	b := make([]byte, 1, cursorHead+maxCursor)
-	if b[0] = plain; len(text) > maxCursor {
+	if b[0] = plainQuery; len(text) > maxCursor {
 		sum := sha256.Sum256(text)
-		if b[0], text = squeezed, squeeze(text); len(text) > maxCursor {
-			b[0], text = digested, sum[:8]
+		if b[0], text = compressedQuery, compressQuery(text); len(text) > maxCursor {
+			b[0], text = hashedQuery, sum[:8]
 		}
 	}
 	b = append(b, c.Collection[:]...)
@@ -59,14 +59,14 @@ func (c Cursor) String() string {
 
 // The forms of a cursor.
 const (
-	plain byte = iota + 1
-	digested
-	squeezed
+	plainQuery byte = iota + 1
+	hashedQuery
+	compressedQuery
 )
 
-// commonQuery is what most queries are made of: all types of the standard, so
-// that a list of them fits into next. Cursors are never out of date, so it must
-// not change; another dictionary is another form.
+// commonQuery is the dictionary for the compression of queries. It has all types of the
+// standard, so that a list of them fits into next. Cursors never expire, so it must not
+// change: another dictionary needs another form.
 const commonQuery = "first%2Clast&match%5Bid%5D=&match%5Bversion%5D=all&match%5Bspec_version%5D=2.0%2C2.1" +
 	"artifact%2Cautonomous-system%2Cdirectory%2Cemail-addr%2Cemail-message%2Cmac-addr%2Cmutex%2Cnetwork-traffic%2Cprocess%2C" +
 	"software%2Cuser-account%2Cwindows-registry-key%2Cx509-certificate%2Cextension-definition%2Clanguage-content%2C" +
@@ -75,10 +75,10 @@ const commonQuery = "first%2Clast&match%5Bid%5D=&match%5Bversion%5D=all&match%5B
 	"threat-actor%2Ctool%2Cvulnerability%2Crelationship%2Cdomain-name%2Cfile%2Cipv4-addr%2Cipv6-addr%2Curl%2Cindicator%2C" +
 	"&match%5Btype%5D=indicator%2C"
 
-// maxQuery bounds what a squeezed query unfolds to.
+// maxQuery bounds a decompressed query, in bytes.
 const maxQuery = 4096
 
-func squeeze(text []byte) []byte {
+func compressQuery(text []byte) []byte {
 	var b bytes.Buffer
 	w, err := flate.NewWriterDict(&b, flate.BestCompression, []byte(commonQuery))
 	if err != nil {
@@ -89,23 +89,23 @@ func squeeze(text []byte) []byte {
 	return b.Bytes()
 }
 
-// unfold undoes squeeze; false for what it cannot have made.
-func unfold(b []byte) (string, bool) {
+// decompressQuery reverses compressQuery. It returns false for malformed input.
+func decompressQuery(b []byte) (string, bool) {
 	text, err := io.ReadAll(io.LimitReader(flate.NewReaderDict(bytes.NewReader(b), []byte(commonQuery)), maxQuery+1))
 	return string(text), err == nil && len(text) <= maxQuery
 }
 
-// check guards against cursors that were cut or invented.
+// check computes the check bytes, by which cut or invented cursors are found.
 func check(b []byte) []byte {
 	sum := sha256.Sum256(b)
 	return sum[:4]
 }
 
-// ParseCursor reads what [Cursor.String] made. Anything else is Invalid.
+// ParseCursor reads the result of [Cursor.String]. Anything else is Invalid.
 func ParseCursor(s string) (c Cursor, err error) {
 	invalid := Errorf(Invalid, "next: this is no cursor of this server; leave it out to start over")
 	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
-	if err != nil || len(b) < cursorHead || b[0] < plain || b[0] > squeezed {
+	if err != nil || len(b) < cursorHead || b[0] < plainQuery || b[0] > compressedQuery {
 		return c, invalid
 	}
 	b, sum := b[:len(b)-4], b[len(b)-4:]
@@ -116,16 +116,16 @@ func ParseCursor(s string) (c Cursor, err error) {
 	c.After = time.UnixMicro(int64(binary.BigEndian.Uint64(b[9:]))).UTC()
 	text := string(b[17:])
 	switch b[0] {
-	case digested:
+	case hashedQuery:
 		if len(text) != len(c.digest) {
 			return c, invalid
 		}
 		c.Long = true
 		copy(c.digest[:], text)
 		return c, nil
-	case squeezed:
+	case compressedQuery:
 		var ok bool
-		if text, ok = unfold(b[17:]); !ok {
+		if text, ok = decompressQuery(b[17:]); !ok {
 			return c, invalid
 		}
 	}
@@ -136,7 +136,7 @@ func ParseCursor(s string) (c Cursor, err error) {
 	return c, nil
 }
 
-// sameMatch tells whether values repeat the query whose digest c holds.
+// sameMatch reports whether values hold the query whose hash is in c.
 func (c Cursor) sameMatch(values map[string]string, fields []string) bool {
 	var m Match
 	if m.parse(values, fields) != nil {

@@ -27,7 +27,7 @@ func filter(t testing.TB, query string) taxii.Filter {
 	return f
 }
 
-// long is a query that does not fit into next, squeezed or not.
+// long is a query that does not fit into next even when it is compressed.
 const long = "match[id]=indicator--8e2e2d2b-17d4-4cbf-938f-98ee46b3cd3f,indicator--0c7b5b88-8ff7-4a4d-aa9d-feb398cd0061,malware--31b940d4-6f7f-459a-80ea-9c1f17b5891b," +
 	"tool--b70a14ee-1e15-47aa-94bd-810ec06f4cb7,tool--ec31682f-de56-4917-952f-f78a7a8adeff,tool--844ecc08-164e-4eab-a763-4a9adee1afa6,tool--844b69c4-d54c-4264-bc2d-adb6bb70f53b,tool--7985b0c8-b858-477f-97c6-d403b315ade0,tool--29f2394e-b92d-4ded-9247-b8d7188ebdda"
 
@@ -74,7 +74,6 @@ func TestCursorIsShortAndSafeInURLs(t *testing.T) {
 	}
 }
 
-// T-253.
 func TestInventedNextIsInvalid(t *testing.T) {
 	good := taxii.NewCursor(collection, nine, taxii.Match{Types: []string{"indicator"}}).String()
 	raw, err := base64.RawURLEncoding.DecodeString(good)
@@ -113,18 +112,18 @@ func TestNextAndWhatIsSentBesideIt(t *testing.T) {
 		name, query string
 		want        taxii.Filter
 	}{
-		{"C-24 alone", next, taxii.Filter{AddedAfter: nine, Match: all}},
-		{"C-25 with the query repeated", next + "&match[type]=tool&match[version]=all", taxii.Filter{AddedAfter: nine, Match: all}},
-		{"C-26 with another limit", next + "&limit=7", taxii.Filter{AddedAfter: nine, Limit: 7, Match: all}},
-		{"DESIGN 2 with another type", next + "&match[type]=malware", taxii.Filter{AddedAfter: nine, Match: taxii.Match{Types: []string{"malware"}, Versions: all.Versions}}},
-		{"DESIGN 2 with another version", next + "&match[version]=last", taxii.Filter{AddedAfter: nine, Match: taxii.Match{Types: tool.Types, Versions: taxii.Versioning{Last: true}}}},
-		{"DESIGN 2 with one filter more", next + "&match[spec_version]=2.0", taxii.Filter{AddedAfter: nine, Match: taxii.Match{Types: tool.Types, Specs: []string{"2.0"}, Versions: all.Versions}}},
-		{"T-264 with an earlier added_after", next + "&added_after=2017-08-07T08:00:00Z", taxii.Filter{AddedAfter: nine, Match: all}},
-		{"T-264 with a later added_after", next + "&added_after=2017-08-07T10:00:00Z", taxii.Filter{AddedAfter: nine.Add(time.Hour), Match: all}},
-		{"T-264 with the same added_after", next + "&added_after=2017-08-07T09:00:00.000000Z", taxii.Filter{AddedAfter: nine, Match: all}},
-		{"C-28 of another collection", elsewhere, taxii.Filter{Match: tool}},
-		{"C-28 of another collection, with added_after", elsewhere + "&added_after=2017-08-07T08:00:00Z", taxii.Filter{AddedAfter: nine.Add(-time.Hour), Match: tool}},
-		{"T-251 unknown parameters beside it", next + "&foo=bar", taxii.Filter{AddedAfter: nine, Match: all}},
+		{"alone", next, taxii.Filter{AddedAfter: nine, Match: all}},
+		{"with the query repeated", next + "&match[type]=tool&match[version]=all", taxii.Filter{AddedAfter: nine, Match: all}},
+		{"with another limit", next + "&limit=7", taxii.Filter{AddedAfter: nine, Limit: 7, Match: all}},
+		{"with another type", next + "&match[type]=malware", taxii.Filter{AddedAfter: nine, Match: taxii.Match{Types: []string{"malware"}, Versions: all.Versions}}},
+		{"with another version", next + "&match[version]=last", taxii.Filter{AddedAfter: nine, Match: taxii.Match{Types: tool.Types, Versions: taxii.Versioning{Last: true}}}},
+		{"with one filter more", next + "&match[spec_version]=2.0", taxii.Filter{AddedAfter: nine, Match: taxii.Match{Types: tool.Types, Specs: []string{"2.0"}, Versions: all.Versions}}},
+		{"with an earlier added_after", next + "&added_after=2017-08-07T08:00:00Z", taxii.Filter{AddedAfter: nine, Match: all}},
+		{"with a later added_after", next + "&added_after=2017-08-07T10:00:00Z", taxii.Filter{AddedAfter: nine.Add(time.Hour), Match: all}},
+		{"with the same added_after", next + "&added_after=2017-08-07T09:00:00.000000Z", taxii.Filter{AddedAfter: nine, Match: all}},
+		{"of another collection", elsewhere, taxii.Filter{Match: tool}},
+		{"of another collection, with added_after", elsewhere + "&added_after=2017-08-07T08:00:00Z", taxii.Filter{AddedAfter: nine.Add(-time.Hour), Match: tool}},
+		{"unknown parameters beside it", next + "&foo=bar", taxii.Filter{AddedAfter: nine, Match: all}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -165,9 +164,9 @@ func TestLongQueryHasToBeRepeatedBesideNext(t *testing.T) {
 	}
 }
 
-// FuzzCursor: no text makes it fail otherwise than Invalid, and what it accepts
-// is spelled again as a cursor that it accepts. The check octets are no secret,
-// so every input is tried with right ones as well.
+// FuzzCursor checks that every text is a cursor or Invalid, and that the String of an
+// accepted cursor is accepted again. The check bytes are no secret, so every input is
+// also tried with correct ones.
 func FuzzCursor(f *testing.F) {
 	for _, c := range []taxii.Cursor{
 		taxii.NewCursor(collection, nine, taxii.Match{}),
@@ -203,7 +202,7 @@ func FuzzCursor(f *testing.F) {
 	})
 }
 
-// Clients follow next alone, also those that name many types (C-24).
+// Clients follow next alone, also those that name many types.
 func TestQueryOfManyTypesTravelsInNext(t *testing.T) {
 	types := "attack-pattern,campaign,course-of-action,identity,indicator,infrastructure,intrusion-set,location,malware,report,threat-actor,tool,vulnerability," +
 		"ipv4-addr,ipv6-addr,domain-name,url,file,relationship,sighting"

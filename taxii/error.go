@@ -23,8 +23,8 @@ const (
 	Unsupported  Code = "media-type"     // send another media type
 	Unprocessed  Code = "unprocessable"  // well-formed, but no envelope
 	TooMany      Code = "too-many"       // come back later
-	Conflict     Code = "conflict"       // exists already, or in a state that forbids it
-	Precondition Code = "precondition"   // the resource is not what a condition says
+	Conflict     Code = "conflict"       // the resource exists already, or its state forbids the request
+	Precondition Code = "precondition"   // the resource does not meet a condition of the request
 	Unavailable  Code = "unavailable"    // come back later
 	Internal     Code = "internal"       // quote the error id to the operator
 )
@@ -35,7 +35,7 @@ type Error struct {
 	Code       Code
 	Msg        string
 	Err        error
-	RetryAfter time.Duration // when to come back, of TooMany and Unavailable; 0: not said
+	RetryAfter time.Duration // of TooMany and Unavailable; 0 if unknown
 }
 
 // Errorf makes an Error whose message the other party may read.
@@ -53,8 +53,7 @@ func (e *Error) Error() string {
 // Unwrap gives the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// CodeOf is the code of the first Error in err's chain, Internal if it holds
-// none.
+// CodeOf is the code of the first Error in the chain of err, Internal if there is none.
 func CodeOf(err error) Code {
 	var e *Error
 	if errors.As(err, &e) {

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// Match is the match[...] part of a query (TAXII 2.1 §3.4.1): lists are
-// alternatives, and all fields must hold. The zero value asks for the newest
-// version of every object, in the newest specification version it is held in.
+// Match is the match[...] part of a query (TAXII 2.1 §3.4.1). An object matches a list
+// if it has one of its values, and has to match all fields. The zero value asks for the
+// newest version of every object, in its newest specification version.
 type Match struct {
 	IDs      []string
 	Types    []string
@@ -17,8 +17,8 @@ type Match struct {
 	Versions Versioning
 }
 
-// Versioning is match[version]: the union of what its fields ask for. The zero
-// value means the newest version.
+// Versioning is match[version]: the union of the versions that its fields select. The
+// zero value means the newest version.
 type Versioning struct {
 	All, First, Last bool
 	At               []time.Time
@@ -27,7 +27,7 @@ type Versioning struct {
 // IsLast tells whether only the newest version is asked for.
 func (v Versioning) IsLast() bool { return !v.All && !v.First && len(v.At) == 0 }
 
-// Filter is everything that a GET of a list may ask (TAXII 2.1 §3.4).
+// Filter holds the query parameters of a GET of a list (TAXII 2.1 §3.4).
 type Filter struct {
 	AddedAfter time.Time // exclusive; zero if absent
 	Limit      int       // 0 if absent
@@ -42,11 +42,10 @@ var (
 	VersionsFields = []string{"spec_version"}
 )
 
-// ParseFilter reads a query string. Of match[...] it takes the fields given;
-// where next is present, the query it carries is the ground that parameters
-// beside it override, and the position is the later of both (TAXII 2.1 §3.5).
-// A next of another collection keeps its query but not its position. A
-// malformed value, or a parameter given twice, is Invalid.
+// ParseFilter reads a query string. fields are the match[...] fields of the endpoint.
+// Parameters beside next override the query inside it, and the position is the later one
+// of next and added_after (TAXII 2.1 §3.5). Of a next of another collection, only the
+// query counts. A malformed value, or a parameter given twice, is Invalid.
 func ParseFilter(query string, fields []string, collection [16]byte) (f Filter, err error) {
 	values, err := parseQuery(query)
 	if err != nil {
@@ -57,7 +56,7 @@ func ParseFilter(query string, fields []string, collection [16]byte) (f Filter, 
 		if err != nil {
 			return f, err
 		}
-		if f.Match = c.Match; c.Collection == collection8(collection) {
+		if f.Match = c.Match; c.Collection == collectionPrefix(collection) {
 			f.AddedAfter = c.After
 		}
 		if c.Long && !c.sameMatch(values, fields) {
@@ -81,9 +80,9 @@ func ParseFilter(query string, fields []string, collection [16]byte) (f Filter, 
 	return f, f.Match.parse(values, fields)
 }
 
-// ParseDelete reads the query of a DELETE (TAXII 2.1 §5.7). It takes
-// match[version] and match[spec_version] and nothing else: a parameter it
-// does not know could have been meant to narrow what is deleted.
+// ParseDelete reads the query of a DELETE (TAXII 2.1 §5.7): match[version] and
+// match[spec_version]. Any other parameter is Invalid, since the client may have meant
+// it to limit the deletion.
 func ParseDelete(query string) (m Match, err error) {
 	values, err := parseQuery(query)
 	if err != nil {
@@ -98,8 +97,8 @@ func ParseDelete(query string) (m Match, err error) {
 	return m, m.parse(values, ObjectFields)
 }
 
-// parseQuery is url.ParseQuery made strict: what Go drops silently would be
-// answered with more than was asked.
+// parseQuery is a strict url.ParseQuery: a parameter that is silently ignored would
+// return more objects than the client asked for.
 func parseQuery(query string) (map[string]string, error) {
 	if strings.Contains(query, ";") {
 		return nil, Errorf(Invalid, "the query holds a semicolon; write %%3B")
@@ -122,8 +121,7 @@ func parseQuery(query string) (map[string]string, error) {
 	return values, nil
 }
 
-// parseLimit reads a count of at least one. What is beyond any cap is as good
-// as the cap.
+// parseLimit reads a count of at least 1. Counts above 1<<30 become 1<<30.
 func parseLimit(s string) (int, error) {
 	n := 0
 	for i := range len(s) {
@@ -195,7 +193,7 @@ func parseVersioning(list []string) (v Versioning, err error) {
 	return v, nil
 }
 
-// values spells m as query parameters, the zero value as none.
+// values returns m as query parameters; the zero value has none.
 func (m Match) values() url.Values {
 	v := url.Values{}
 	set := func(field string, list []string) {

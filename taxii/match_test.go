@@ -24,31 +24,31 @@ func TestParseFilter(t *testing.T) {
 		want        taxii.Filter
 	}{
 		{"nothing asked", "", taxii.Filter{}},
-		{"C-06 ampersands only", "&&", taxii.Filter{}},
-		{"C-06 unknown parameters", "foo=bar&foo=baz&Limit=3&empty=&x", taxii.Filter{}},
-		{"T-184 unknown match field", "match[x]=y&match[type]=tool", taxii.Filter{Match: taxii.Match{Types: []string{"tool"}}}},
-		{"T-170 added_after", "added_after=2017-08-07T09:00:00.000001Z", taxii.Filter{AddedAfter: nine.Add(time.Microsecond)}},
-		{"C-38 plus as itself", "added_after=2017-08-07T09:00:00+00:00", taxii.Filter{AddedAfter: nine}},
-		{"C-38 plus encoded", "added_after=2017-08-07T17%3A00%3A00%2B08%3A00", taxii.Filter{AddedAfter: nine}},
-		{"T-175 in the future", "added_after=2999-01-01T00:00:00Z", taxii.Filter{AddedAfter: time.Date(2999, 1, 1, 0, 0, 0, 0, time.UTC)}},
-		{"T-176 type", "match[type]=indicator", taxii.Filter{Match: taxii.Match{Types: []string{"indicator"}}}},
-		{"T-177 a list", "match[type]=indicator,malware", taxii.Filter{Match: taxii.Match{Types: []string{"indicator", "malware"}}}},
-		{"T-178 different parameters", "match[type]=tool&match[id]=a&match[spec_version]=2.0", taxii.Filter{Match: taxii.Match{IDs: []string{"a"}, Types: []string{"tool"}, Specs: []string{"2.0"}}}},
-		{"T-179 a type nobody knows", "match[type]=x-acme", taxii.Filter{Match: taxii.Match{Types: []string{"x-acme"}}}},
-		{"T-183 encoded brackets and comma", "match%5Btype%5D=a%2Cb", taxii.Filter{Match: taxii.Match{Types: []string{"a", "b"}}}},
-		{"T-183 encoded brackets in small letters", "match%5btype%5d=a", taxii.Filter{Match: taxii.Match{Types: []string{"a"}}}},
-		{"C-07 an encoded semicolon", "match[type]=a%3Bb", taxii.Filter{Match: taxii.Match{Types: []string{"a;b"}}}},
-		{"T-191 first", "match[version]=first", taxii.Filter{Match: taxii.Match{Versions: taxii.Versioning{First: true}}}},
-		{"T-190 last", "match[version]=last", taxii.Filter{Match: taxii.Match{Versions: taxii.Versioning{Last: true}}}},
-		{"T-192 all", "match[version]=all", taxii.Filter{Match: taxii.Match{Versions: taxii.Versioning{All: true}}}},
-		{"T-193 a timestamp", "match[version]=2017-08-07T09:00:00.000Z", taxii.Filter{Match: taxii.Match{Versions: at(nine)}}},
-		{"T-194 first and last", "match[version]=first,last", taxii.Filter{Match: taxii.Match{Versions: taxii.Versioning{First: true, Last: true}}}},
-		{"T-194 with a timestamp between", "match[version]=first,2017-08-07T09:00:00Z,last", taxii.Filter{Match: taxii.Match{Versions: taxii.Versioning{First: true, Last: true, At: []time.Time{nine}}}}},
-		{"T-194 two timestamps", "match[version]=2017-08-07T09:00:00Z,2017-08-07T09:00:00.5Z", taxii.Filter{Match: taxii.Match{Versions: at(nine, nine.Add(time.Second/2))}}},
-		{"T-211 both specifications", "match[spec_version]=2.0,2.1", taxii.Filter{Match: taxii.Match{Specs: []string{"2.0", "2.1"}}}},
-		{"T-217 a specification nobody knows", "match[spec_version]=9", taxii.Filter{Match: taxii.Match{Specs: []string{"9"}}}},
-		{"T-246 limit", "limit=1", taxii.Filter{Limit: 1}},
-		{"T-246 limit with zeros before", "limit=0010", taxii.Filter{Limit: 10}},
+		{"ampersands only", "&&", taxii.Filter{}},
+		{"unknown parameters", "foo=bar&foo=baz&Limit=3&empty=&x", taxii.Filter{}},
+		{"unknown match field", "match[x]=y&match[type]=tool", taxii.Filter{Match: taxii.Match{Types: []string{"tool"}}}},
+		{"added_after", "added_after=2017-08-07T09:00:00.000001Z", taxii.Filter{AddedAfter: nine.Add(time.Microsecond)}},
+		{"plus as itself", "added_after=2017-08-07T09:00:00+00:00", taxii.Filter{AddedAfter: nine}},
+		{"plus encoded", "added_after=2017-08-07T17%3A00%3A00%2B08%3A00", taxii.Filter{AddedAfter: nine}},
+		{"in the future", "added_after=2999-01-01T00:00:00Z", taxii.Filter{AddedAfter: time.Date(2999, 1, 1, 0, 0, 0, 0, time.UTC)}},
+		{"type", "match[type]=indicator", taxii.Filter{Match: taxii.Match{Types: []string{"indicator"}}}},
+		{"a list", "match[type]=indicator,malware", taxii.Filter{Match: taxii.Match{Types: []string{"indicator", "malware"}}}},
+		{"different parameters", "match[type]=tool&match[id]=a&match[spec_version]=2.0", taxii.Filter{Match: taxii.Match{IDs: []string{"a"}, Types: []string{"tool"}, Specs: []string{"2.0"}}}},
+		{"a type nobody knows", "match[type]=x-acme", taxii.Filter{Match: taxii.Match{Types: []string{"x-acme"}}}},
+		{"encoded brackets and comma", "match%5Btype%5D=a%2Cb", taxii.Filter{Match: taxii.Match{Types: []string{"a", "b"}}}},
+		{"encoded brackets in small letters", "match%5btype%5d=a", taxii.Filter{Match: taxii.Match{Types: []string{"a"}}}},
+		{"an encoded semicolon", "match[type]=a%3Bb", taxii.Filter{Match: taxii.Match{Types: []string{"a;b"}}}},
+		{"first", "match[version]=first", taxii.Filter{Match: taxii.Match{Versions: taxii.Versioning{First: true}}}},
+		{"last", "match[version]=last", taxii.Filter{Match: taxii.Match{Versions: taxii.Versioning{Last: true}}}},
+		{"all", "match[version]=all", taxii.Filter{Match: taxii.Match{Versions: taxii.Versioning{All: true}}}},
+		{"a timestamp", "match[version]=2017-08-07T09:00:00.000Z", taxii.Filter{Match: taxii.Match{Versions: at(nine)}}},
+		{"first and last", "match[version]=first,last", taxii.Filter{Match: taxii.Match{Versions: taxii.Versioning{First: true, Last: true}}}},
+		{"with a timestamp between", "match[version]=first,2017-08-07T09:00:00Z,last", taxii.Filter{Match: taxii.Match{Versions: taxii.Versioning{First: true, Last: true, At: []time.Time{nine}}}}},
+		{"two timestamps", "match[version]=2017-08-07T09:00:00Z,2017-08-07T09:00:00.5Z", taxii.Filter{Match: taxii.Match{Versions: at(nine, nine.Add(time.Second/2))}}},
+		{"both specifications", "match[spec_version]=2.0,2.1", taxii.Filter{Match: taxii.Match{Specs: []string{"2.0", "2.1"}}}},
+		{"a specification nobody knows", "match[spec_version]=9", taxii.Filter{Match: taxii.Match{Specs: []string{"9"}}}},
+		{"limit", "limit=1", taxii.Filter{Limit: 1}},
+		{"limit with zeros before", "limit=0010", taxii.Filter{Limit: 10}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -66,48 +66,48 @@ func TestParseFilter(t *testing.T) {
 // Ignoring any of these would answer with more than was asked.
 func TestParseFilterRefusesWhatItCannotHonour(t *testing.T) {
 	tests := []struct{ name, query, about string }{
-		{"C-07 a semicolon", "match[type]=indicator;limit=5", "semicolon"},
-		{"C-07 a semicolon alone", ";", "semicolon"},
+		{"a semicolon", "match[type]=indicator;limit=5", "semicolon"},
+		{"a semicolon alone", ";", "semicolon"},
 		{"a broken escape", "match[type]=%zz", "malformed"},
 		{"a broken escape in a name", "match%5=1", "malformed"},
-		{"T-173 words", "added_after=yesterday", "added_after"},
-		{"T-173 month 13", "added_after=2017-13-01T00:00:00Z", "added_after"},
-		{"T-173 30 February", "added_after=2017-02-30T00:00:00Z", "added_after"},
-		{"T-173 epoch seconds", "added_after=1502096400", "added_after"},
-		{"T-173 no zone", "added_after=2017-08-07T09:00:00", "added_after"},
-		{"T-173 a bare date", "added_after=2017-08-07", "added_after"},
-		{"T-173 empty", "added_after=", "added_after"},
-		{"T-173 without a value", "added_after", "added_after"},
-		{"T-173 minute 60", "added_after=2017-08-07T09:60:00Z", "added_after"},
-		{"T-185 added_after twice", "added_after=2017-08-07T09:00:00Z&added_after=2017-08-07T09:00:00Z", "added_after"},
-		{"T-185 match twice", "match[type]=a&match[type]=b", "match[type]"},
-		{"T-185 match twice, once encoded", "match[type]=a&match%5Btype%5D=b", "match[type]"},
-		{"T-185 limit twice", "limit=1&limit=1", "limit"},
-		{"T-185 next twice", "next=a&next=b", "next"},
-		{"T-187 an empty type", "match[type]=", "match[type]"},
-		{"T-187 an empty element", "match[type]=a,,b", "match[type]"},
-		{"T-187 an empty element at the end", "match[id]=a,", "match[id]"},
-		{"T-187 an empty specification", "match[spec_version]=", "match[spec_version]"},
-		{"T-187 an empty version", "match[version]=", "match[version]"},
-		{"T-187 an empty next", "next=", "next"},
-		{"T-200 all with something else", "match[version]=all,first", "match[version]"},
-		{"T-200 all with a timestamp", "match[version]=2017-08-07T09:00:00Z,all", "match[version]"},
-		{"T-200 a repeated keyword", "match[version]=last,last", "match[version]"},
-		{"T-200 a repeated timestamp", "match[version]=2017-08-07T09:00:00Z,2017-08-07T09:00:00Z", "match[version]"},
-		{"T-200 a repeated instant", "match[version]=2017-08-07T09:00:00Z,2017-08-07T09:00:00.000Z", "match[version]"},
-		{"T-201 neither keyword nor timestamp", "match[version]=newest", "match[version]"},
-		{"T-201 a keyword in capitals", "match[version]=LAST", "match[version]"},
-		{"T-246 limit 0", "limit=0", "limit"},
-		{"T-246 limit 000", "limit=000", "limit"},
-		{"T-246 negative", "limit=-1", "limit"},
-		{"T-246 a plus", "limit=%2B5", "limit"},
-		{"T-246 words", "limit=abc", "limit"},
-		{"T-246 a fraction", "limit=1.5", "limit"},
-		{"T-246 an exponent", "limit=1e3", "limit"},
-		{"T-246 hexadecimal", "limit=0x10", "limit"},
-		{"T-246 a space", "limit=1+", "limit"},
-		{"T-246 other digits", "limit=%D9%A3", "limit"},
-		{"T-246 empty", "limit=", "limit"},
+		{"words", "added_after=yesterday", "added_after"},
+		{"month 13", "added_after=2017-13-01T00:00:00Z", "added_after"},
+		{"30 February", "added_after=2017-02-30T00:00:00Z", "added_after"},
+		{"epoch seconds", "added_after=1502096400", "added_after"},
+		{"no zone", "added_after=2017-08-07T09:00:00", "added_after"},
+		{"a bare date", "added_after=2017-08-07", "added_after"},
+		{"empty", "added_after=", "added_after"},
+		{"without a value", "added_after", "added_after"},
+		{"minute 60", "added_after=2017-08-07T09:60:00Z", "added_after"},
+		{"added_after twice", "added_after=2017-08-07T09:00:00Z&added_after=2017-08-07T09:00:00Z", "added_after"},
+		{"match twice", "match[type]=a&match[type]=b", "match[type]"},
+		{"match twice, once encoded", "match[type]=a&match%5Btype%5D=b", "match[type]"},
+		{"limit twice", "limit=1&limit=1", "limit"},
+		{"next twice", "next=a&next=b", "next"},
+		{"an empty type", "match[type]=", "match[type]"},
+		{"an empty element", "match[type]=a,,b", "match[type]"},
+		{"an empty element at the end", "match[id]=a,", "match[id]"},
+		{"an empty specification", "match[spec_version]=", "match[spec_version]"},
+		{"an empty version", "match[version]=", "match[version]"},
+		{"an empty next", "next=", "next"},
+		{"all with something else", "match[version]=all,first", "match[version]"},
+		{"all with a timestamp", "match[version]=2017-08-07T09:00:00Z,all", "match[version]"},
+		{"a repeated keyword", "match[version]=last,last", "match[version]"},
+		{"a repeated timestamp", "match[version]=2017-08-07T09:00:00Z,2017-08-07T09:00:00Z", "match[version]"},
+		{"a repeated instant", "match[version]=2017-08-07T09:00:00Z,2017-08-07T09:00:00.000Z", "match[version]"},
+		{"neither keyword nor timestamp", "match[version]=newest", "match[version]"},
+		{"a keyword in capitals", "match[version]=LAST", "match[version]"},
+		{"limit 0", "limit=0", "limit"},
+		{"limit 000", "limit=000", "limit"},
+		{"negative", "limit=-1", "limit"},
+		{"a plus", "limit=%2B5", "limit"},
+		{"words", "limit=abc", "limit"},
+		{"a fraction", "limit=1.5", "limit"},
+		{"an exponent", "limit=1e3", "limit"},
+		{"hexadecimal", "limit=0x10", "limit"},
+		{"a space", "limit=1+", "limit"},
+		{"other digits", "limit=%D9%A3", "limit"},
+		{"empty", "limit=", "limit"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -142,7 +142,7 @@ func TestLongListsOfIdsAreTaken(t *testing.T) {
 	}
 }
 
-// T-180: the names of STIX are no business of the parser.
+// The parser accepts type names that STIX does not have.
 func TestNoTypeNameIsEverAnError(t *testing.T) {
 	for _, name := range []string{"attack-pattern", "x509-certificate", "marking-definition", "ipv4-addr", "bundle", "X", "a b", "日本", "../..", "\x00\xff"} {
 		f, err := taxii.ParseFilter("match[type]="+url.QueryEscape(name), taxii.ListFields, collection)
@@ -152,8 +152,8 @@ func TestNoTypeNameIsEverAnError(t *testing.T) {
 	}
 }
 
-// what an endpoint has no field for is ignored there, even if it could
-// not be read.
+// A match[...] field that an endpoint does not have is ignored, even if its value is
+// malformed.
 func TestEndpointsIgnoreFieldsTheyDoNotHave(t *testing.T) {
 	const query = "match[id]=a&match[type]=b&match[spec_version]=2.1&match[version]=first"
 	all := taxii.Match{IDs: []string{"a"}, Types: []string{"b"}, Specs: []string{"2.1"}, Versions: taxii.Versioning{First: true}}
@@ -201,7 +201,7 @@ func TestParseDelete(t *testing.T) {
 		name, query string
 		want        taxii.Match
 	}{
-		{"A-06 everything unless versions are named", "", taxii.Match{Versions: taxii.Versioning{All: true}}},
+		{"everything unless versions are named", "", taxii.Match{Versions: taxii.Versioning{All: true}}},
 		{"the last", "match[version]=last", taxii.Match{Versions: taxii.Versioning{Last: true}}},
 		{"one", "match[version]=2017-08-07T09:00:00Z", taxii.Match{Versions: taxii.Versioning{At: []time.Time{nine}}}},
 		{"all by name", "match%5Bversion%5D=all", taxii.Match{Versions: taxii.Versioning{All: true}}},
@@ -220,7 +220,7 @@ func TestParseDelete(t *testing.T) {
 	}
 }
 
-// a parameter that is not understood could have narrowed the deletion.
+// A parameter that is not understood could have narrowed the deletion.
 func TestParseDeleteRefusesWhatItDoesNotKnow(t *testing.T) {
 	for _, query := range []string{
 		"match[x]=1", "match[type]=indicator", "match[id]=a", "added_after=2017-08-07T09:00:00Z", "limit=1", "next=AAAA",
@@ -235,7 +235,7 @@ func TestParseDeleteRefusesWhatItDoesNotKnow(t *testing.T) {
 	}
 }
 
-// FuzzFilter: whatever is accepted travels in next, and comes back the same.
+// FuzzFilter checks that every accepted filter travels in next and comes back the same.
 func FuzzFilter(f *testing.F) {
 	for _, seed := range []string{
 		"", "limit=10&added_after=2017-08-07T09:00:00+00:00", "match%5Btype%5D=a%2Cb&match[id]=%3B%00%ff", "match[version]=first,2017-08-07T09:00:00.123456789Z,last",

@@ -6,20 +6,20 @@ import (
 	"strings"
 )
 
-// MediaType is the one content type of every answer, spelled so that clients
-// which compare tokens as text find them (TAXII 2.1 §1.6.8).
+// MediaType is the content type of every answer (TAXII 2.1 §1.6.8). It has no space,
+// since some clients compare it as text.
 const MediaType = "application/taxii+json;version=2.1"
 
 // STIXMediaType is the media type of a STIX object of the given specification
 // version, "2.0" or "2.1" (TAXII 2.1 §5.2.1).
 func STIXMediaType(spec string) string { return "application/stix+json;version=" + spec }
 
-// Acceptable tells whether one of the media ranges of an Accept header can be
-// answered with [MediaType] (TAXII 2.1 §3.1, RFC 7231 §5.3.2). Absent or empty
-// means anything. Beside TAXII 2.1 itself, wildcards, application/json and
-// STIX 2.1 are taken, which clients in the field send; a TAXII 2.0 type is not.
+// Acceptable reports whether an Accept header allows an answer of [MediaType] (TAXII 2.1
+// §3.1, RFC 9110 §12.5.1). An absent or empty header allows it. Beside TAXII 2.1,
+// wildcards, application/json and STIX 2.1 allow it, since client products send them; a
+// TAXII 2.0 type does not.
 func Acceptable(accept []string) bool {
-	if len(accept) == 1 && accept[0] == MediaType { // what nearly everybody sends
+	if len(accept) == 1 && accept[0] == MediaType { // the usual case
 		return true
 	}
 	ranges := splitList(strings.Join(accept, ","))
@@ -46,11 +46,10 @@ func Acceptable(accept []string) bool {
 	return false
 }
 
-// Postable tells whether a push may have this Content-Type (TAXII 2.1 §5.5):
-// TAXII 2.1 with or without its version, or STIX 2.1, which a client in the
-// field sends.
+// Postable reports whether a push may have this Content-Type (TAXII 2.1 §5.5): TAXII 2.1
+// with or without its version, or STIX 2.1, which one client product sends.
 func Postable(contentType string) bool {
-	if contentType == MediaType { // as in Acceptable
+	if contentType == MediaType { // the usual case
 		return true
 	}
 	base, params, err := mime.ParseMediaType(contentType)

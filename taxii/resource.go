@@ -14,11 +14,11 @@ type APIRoot struct {
 	Title            string   `json:"title"`
 	Description      string   `json:"description,omitempty"`
 	Versions         []string `json:"versions"`
-	MaxContentLength int64    `json:"max_content_length"` // octets of a push
+	MaxContentLength int64    `json:"max_content_length"` // bytes of a push
 }
 
-// Collections lists what the caller may open (TAXII 2.1 §5.1.1). Empty, it is
-// {}.
+// Collections lists the collections to which the caller has a right (TAXII 2.1 §5.1.1).
+// An empty list is {} in JSON.
 type Collections struct {
 	Collections []Collection `json:"collections,omitempty"`
 }
@@ -38,11 +38,11 @@ type Collection struct {
 type ManifestRecord struct {
 	ID        string `json:"id"`
 	DateAdded string `json:"date_added"`
-	Version   string `json:"version"` // modified, else created, as spelled there; else date_added
+	Version   string `json:"version"` // modified or else created, as the object spells it; without both, date_added
 	MediaType string `json:"media_type"`
 }
 
-// Manifest is a page of records (TAXII 2.1 §5.3.1). Empty, it is {}.
+// Manifest is a page of records (TAXII 2.1 §5.3.1). An empty page is {} in JSON.
 type Manifest struct {
 	More    bool             `json:"more,omitempty"`
 	Next    string           `json:"next,omitempty"`
@@ -63,8 +63,7 @@ type StatusDetail struct {
 	Message string `json:"message,omitempty"`
 }
 
-// Status says what became of a push (TAXII 2.1 §4.3.1). The counts add up to
-// TotalCount.
+// Status is the result of a push (TAXII 2.1 §4.3.1). The counts add up to TotalCount.
 type Status struct {
 	ID               string         `json:"id"` // UUIDv4
 	Status           string         `json:"status"`
@@ -78,7 +77,7 @@ type Status struct {
 
 	// Extensions of ours (TAXII 2.1 §7.1).
 	Warnings     []StatusDetail `json:"x_warnings,omitempty"` // on some of the successes
-	SomeFailures []StatusDetail `json:"x_failures,omitempty"` // instead of Failures, where not all are told one by one
+	SomeFailures []StatusDetail `json:"x_failures,omitempty"` // instead of Failures, if not all failures are listed
 	DryRun       bool           `json:"x_dry_run,omitempty"`  // nothing was stored
 }
 

@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// TimeFormat spells a TAXII timestamp (TAXII 2.1 §2): UTC, exactly six digits,
-// a literal Z. Use it on times in UTC only; [FormatTime] sees to that.
+// TimeFormat is the layout of a TAXII timestamp (TAXII 2.1 §2): UTC, exactly six
+// fractional digits, a literal Z. It is right for times in UTC only; [FormatTime]
+// converts to UTC.
 const TimeFormat = "2006-01-02T15:04:05.000000Z"
 
 // FormatTime is t as a TAXII timestamp.
@@ -15,10 +16,10 @@ func FormatTime(t time.Time) string { return t.UTC().Format(TimeFormat) }
 
 var timeForm = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$`)
 
-// ParseTime reads a timestamp that a client sent: any number of fractional
-// digits, cut to nanoseconds, Z or a numeric offset, whose "+" may have become
-// a space on its way through a query. A leap second is the instant of the
-// second after it. In UTC the year has four digits, so it can be sent back.
+// ParseTime reads a timestamp that a client sent. It may have any number of fractional
+// digits, which are cut to nanoseconds, and Z or a numeric offset. A space stands for
+// "+", as a query that is not escaped has it. A leap second is read as the next second.
+// The year in UTC has at most four digits, so that [FormatTime] can write it.
 func ParseTime(given string) (time.Time, error) {
 	s := strings.Replace(given, " ", "+", 1)
 	if timeForm.MatchString(s) {

@@ -1,5 +1,5 @@
 // Package auth turns the credentials of a request into an exchange.Principal.
-// It decides who is asking, never what they may do.
+// It identifies the account and does not decide its rights.
 package auth
 
 import (
@@ -35,19 +35,20 @@ func New(current *exchange.Current, now func() time.Time, keyHeader string) *Aut
 	}
 }
 
-// Headers are those that may carry credentials.
+// Headers are the names of the headers that may carry credentials.
 func (a *Authenticator) Headers() []string { return []string{"Authorization", a.keyHeader} }
 
-// Authenticate finds who sends the request, and the policy of the directory that
-// says so: by a token as Bearer, as Token, as the password of Basic with any user
-// name, or alone in the key header; by account and password as Basic; or by a
-// verified client certificate. Anything else is Unauthorized with a
-// [Refusal], in the same words for all that send credentials, and repeated failures of one address or account are answered late.
-// So is a seconded person's account outside the secondment.
+// Authenticate returns the principal of a request, and the policy of the directory in
+// which it was found. It takes a token as Bearer, as Token, as the password of Basic
+// with any user name, or alone in the key header; account and password as Basic; or a
+// verified client certificate. All other requests are Unauthorized with a [Refusal], and
+// so is the account of a seconded person outside the secondment. The message is the same
+// for all refused credentials, and repeated failures of one address or account are
+// delayed.
 //
-// A password that was not verified lately waits before it is hashed, if its address
-// or account has had many; TooMany if it would wait too long. A known token never
-// waits.
+// After many attempts from its address or account, a password that was not verified
+// lately is delayed before it is hashed; it is TooMany if the delay would be too long. A
+// known token is never delayed.
 func (a *Authenticator) Authenticate(r *http.Request) (exchange.Principal, *exchange.Policy, error) {
 	newest, err := a.current.Snapshot(r.Context())
 	if err != nil {
@@ -76,7 +77,8 @@ func (a *Authenticator) Authenticate(r *http.Request) (exchange.Principal, *exch
 	return exchange.Principal{}, nil, refused
 }
 
-// principal is who acts through the account, if it may be used now; nil may not.
+// principal is the principal of an account. ok is false if the account is nil or may not
+// be used now.
 func principal(s *exchange.Snapshot, account *exchange.Account, now time.Time) (p exchange.Principal, ok bool) {
 	if account == nil || !account.Usable(now) {
 		return p, false
@@ -86,8 +88,8 @@ func principal(s *exchange.Snapshot, account *exchange.Account, now time.Time) (
 	return p, ok
 }
 
-// Refusal is why a login was refused, for the log and the audit record. The other party
-// learns only whether it sent credentials.
+// Refusal is the reason why a login was refused, for the log and the audit record. The
+// client learns only whether it sent credentials.
 type Refusal struct {
 	Reason  string // "none", "unknown", "wrong", "expired", "revoked", "disabled" or "throttled"
 	Remote  string // network address of the caller
@@ -98,17 +100,17 @@ type Refusal struct {
 // Error implements error.
 func (r *Refusal) Error() string { return "login refused: " + r.Reason }
 
-// found is the account that credentials belong to. Without a reason to refuse them it
+// login is the account that credentials belong to. If the Reason is empty, the account
 // is usable.
-type found struct {
+type login struct {
 	account *exchange.Account
 	Refusal
 }
 
-var errTooMany = &taxii.Error{Code: taxii.TooMany, Msg: "too many passwords were tried; try again later", RetryAfter: slowest}
+var errTooMany = &taxii.Error{Code: taxii.TooMany, Msg: "too many passwords were tried; try again later", RetryAfter: maxDelay}
 
-// find finds the account that the credentials belong to.
-func (a *Authenticator) find(r *http.Request, newest *exchange.Snapshot, given credentials, now time.Time) (f found, err error) {
+// find returns the account that the credentials belong to, or the reason to refuse them.
+func (a *Authenticator) find(r *http.Request, newest *exchange.Snapshot, given credentials, now time.Time) (f login, err error) {
 	f.Remote = address(r)
 	var token *exchange.Token
 	if given.secret != "" {
@@ -123,7 +125,7 @@ func (a *Authenticator) find(r *http.Request, newest *exchange.Snapshot, given c
 	default:
 		f.account = newest.Directory.Accounts[user]
 		if _, ok := principal(newest, f.account, now); ok && a.passwords.remembers(f.account, given.secret) {
-			break // of others even the right password costs what a wrong one does
+			break // for unusable accounts, a right password takes the same time as a wrong one
 		}
 		if a.failures.wait(r.Context(), f.Remote, user) {
 			right, err = a.passwords.verify(r.Context(), f.account, given.secret)

@@ -33,7 +33,7 @@ func overTLS(r *http.Request, verified bool, chain ...*x509.Certificate) *http.R
 	return r
 }
 
-// C-16, C-17, C-20: each is a way in which some client brings its credentials.
+// Each of these is a way in which some client product sends its credentials.
 func TestEveryWayToBringCredentials(t *testing.T) {
 	w := newWorld(t)
 	blank := base64.StdEncoding.EncodeToString([]byte(":" + w.token))
@@ -89,7 +89,7 @@ func TestAPrincipalIsWhatTheAccountIs(t *testing.T) {
 	}
 }
 
-// T-052, T-054: who sends credentials and is not let in cannot tell why; the operator
+// A client whose credentials are refused cannot tell why; the operator
 // can.
 func TestEveryRefusalIsTheSame(t *testing.T) {
 	w := newWorld(t)
@@ -205,8 +205,8 @@ func TestNoKeyHeaderUnlessItHasAName(t *testing.T) {
 	}
 }
 
-// What changes in the directory counts from the next request on, and is read
-// only then.
+// A change of the directory takes effect with the next request, and the directory is
+// read only after a change.
 func TestRevocationActsAtOnce(t *testing.T) {
 	w := newWorld(t)
 	machine := func() *http.Request { return overTLS(with("", ""), true, certificate) }

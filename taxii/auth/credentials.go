@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// credentials are what a request brings to prove who it comes from.
+// credentials are the credentials of a request.
 type credentials struct {
 	basic       bool
 	user        string // of Basic
@@ -20,7 +20,7 @@ type credentials struct {
 func (c credentials) empty() bool { return c == credentials{} }
 
 // parse reads the Authorization header (RFC 7617, RFC 6750), the key header,
-// or the client certificate, in that order. What cannot be read is empty.
+// or the client certificate, in that order. A malformed header gives the user "?".
 func parse(r *http.Request, keyHeader string) credentials {
 	if header := r.Header.Get("Authorization"); header != "" {
 		scheme, value, _ := strings.Cut(header, " ")

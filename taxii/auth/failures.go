@@ -8,34 +8,34 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// A few attempts are answered at once, further ones late: at most one a second and
-// at most slowest later, so that nobody is locked out for good.
+// burst attempts are answered at once, further ones are delayed to one a second, by
+// maxDelay at most, so that no account is ever locked out.
 const (
-	freeFailures = 10
-	slowest      = 5 * time.Second
-	watched      = 10_000
-	longestUser  = 200 // no account has a longer id
+	burst         = 10
+	maxDelay      = 5 * time.Second
+	maxLimiters   = 10_000
+	maxUserLength = 200 // no account has a longer id
 )
 
-// failures slows down those who keep failing, by address and by account. A password
-// counts before it is hashed, so a right one counts once in the time for which it is
-// remembered.
+// failures delays repeated failures, by address and by account. A password counts as an
+// attempt before it is hashed, so a right password counts once in the time for which it
+// is remembered.
 type failures struct {
-	mu   sync.Mutex // guards seen
-	seen map[string]*rate.Limiter
+	mu       sync.Mutex // guards limiters
+	limiters map[string]*rate.Limiter
 }
 
-func newFailures() *failures { return &failures{seen: map[string]*rate.Limiter{}} }
+func newFailures() *failures { return &failures{limiters: map[string]*rate.Limiter{}} }
 
-// wait waits as long as the worse of the two has earned, or until ctx ends. It is
-// false if that was the longest, or ctx ended.
+// wait waits for the longer delay of the address and the user, or until ctx ends. It
+// returns false if the delay is maxDelay, or if ctx ended.
 func (f *failures) wait(ctx context.Context, address, user string) bool {
 	if ctx.Err() != nil {
-		return false // a caller who has left has tried nothing
+		return false // the attempt of a client that has left does not count
 	}
 	delay := f.delay("a " + address)
-	if len(user) > longestUser {
-		user = "?" // as what cannot be read: names must not fill the memory
+	if len(user) > maxUserLength {
+		user = "?" // as for a malformed header, so that long names do not fill the memory
 	}
 	if user != "" {
 		delay = max(delay, f.delay("u "+user))
@@ -44,42 +44,42 @@ func (f *failures) wait(ctx context.Context, address, user string) bool {
 		return true
 	}
 	select {
-	case <-time.After(min(delay, slowest)):
-		return delay < slowest
+	case <-time.After(min(delay, maxDelay)):
+		return delay < maxDelay
 	case <-ctx.Done():
 		return false
 	}
 }
 
-func (f *failures) delay(who string) time.Duration {
+func (f *failures) delay(key string) time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	limiter := f.seen[who]
+	limiter := f.limiters[key]
 	if limiter == nil {
-		f.forget()
-		limiter = rate.NewLimiter(rate.Every(time.Second), freeFailures)
-		f.seen[who] = limiter
+		f.evict()
+		limiter = rate.NewLimiter(rate.Every(time.Second), burst)
+		f.limiters[key] = limiter
 	}
 	reservation := limiter.Reserve()
-	if reservation.Delay() > slowest {
-		reservation.Cancel() // a flood must not build up a debt
-		return slowest
+	if reservation.Delay() > maxDelay {
+		reservation.Cancel() // otherwise a flood would delay later attempts for hours
+		return maxDelay
 	}
 	return reservation.Delay()
 }
 
-// forget makes room: first by those who have been quiet long enough, then by
-// everybody.
-func (f *failures) forget() {
-	if len(f.seen) < watched {
+// evict removes limiters if there are too many: first those without a delay and without
+// recent attempts, then all.
+func (f *failures) evict() {
+	if len(f.limiters) < maxLimiters {
 		return
 	}
-	for who, limiter := range f.seen {
-		if limiter.Tokens() >= freeFailures {
-			delete(f.seen, who)
+	for key, limiter := range f.limiters {
+		if limiter.Tokens() >= burst {
+			delete(f.limiters, key)
 		}
 	}
-	if len(f.seen) >= watched {
-		clear(f.seen)
+	if len(f.limiters) >= maxLimiters {
+		clear(f.limiters)
 	}
 }

@@ -141,8 +141,8 @@ func TestWhoHangsUpIsNotWaitedFor(t *testing.T) {
 	})
 }
 
-// Who fails is remembered by address and user: neither many nor long names
-// fill the memory.
+// Failures are counted by address and user, and neither many nor long names fill the
+// memory.
 func TestFailuresAreRememberedInLittleMemory(t *testing.T) {
 	hash()
 	synctest.Test(t, func(t *testing.T) {

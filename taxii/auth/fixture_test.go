@@ -16,7 +16,7 @@ import (
 
 const keyHeader = "X-API-Key"
 
-// password has a colon and letters beyond ASCII (C-16).
+// password has a colon and letters beyond ASCII.
 const password = "pässwörd:日本"
 
 // hash is made once: it costs what it is meant to cost.

@@ -31,8 +31,8 @@ const (
 // 800-63B §5.1.1.2).
 const minPassword = 8
 
-// HashPassword makes what the directory keeps of a password: argon2id in the
-// PHC string format. A password of fewer than eight characters is Invalid.
+// HashPassword returns the argon2id hash of a password in the PHC string format, as the
+// directory keeps it. A password of fewer than eight characters is Invalid.
 func HashPassword(password string) (string, error) {
 	if utf8.RuneCountInString(password) < minPassword {
 		return "", taxii.Errorf(taxii.Invalid, "a password has at least %d characters", minPassword)
@@ -56,7 +56,7 @@ func encodeHash(salt, key []byte) string {
 		enc.EncodeToString(salt), enc.EncodeToString(key))
 }
 
-// matches tells whether password is the one that hash was made from.
+// matches reports whether hash was made from password.
 func matches(password, hash string) bool {
 	parts := strings.Split(hash, "$")
 	if len(parts) != 6 {
@@ -69,23 +69,23 @@ func matches(password, hash string) bool {
 	return subtle.ConstantTimeCompare([]byte(encodeHash(salt, argon(password, salt))), []byte(hash)) == 1
 }
 
-// How long a verified password is taken without computing it again, how many
-// are remembered, how many computations run at once, and how many wait.
+// How long a verified password is accepted without hashing it again, how many are
+// remembered, how many are hashed at once, and how many wait to be hashed.
 const (
-	rememberFor  = 5 * time.Minute
-	rememberMax  = 10_000
-	argonAtOnce  = 2
-	argonWaiting = 64
+	rememberFor    = 5 * time.Minute
+	maxRemembered  = 10_000
+	maxHashing     = 2
+	maxHashWaiting = 64
 )
 
-// passwords verifies passwords. A right one is remembered by keyed hash for
-// minutes, so that a poller does not pay at each poll; a wrong one always pays,
-// and so does one for an account that does not exist.
+// passwords verifies passwords. It remembers a right password by a keyed hash for
+// minutes, so that a poller does not cost an argon2id computation at each poll. A wrong
+// password always costs one, and so does a password of an account that does not exist.
 type passwords struct {
-	key     []byte
-	decoy   string        // hash that an account without password is compared with
-	turns   chan struct{} // bounds memory and processor time
-	waiting atomic.Int32  // for a turn
+	key       []byte
+	decoyHash string        // hash that an account without password is compared with
+	slots     chan struct{} // bounds memory and processor time
+	waiting   atomic.Int32  // for a turn
 
 	mu       sync.Mutex // guards verified
 	verified map[[32]byte]time.Time
@@ -95,19 +95,19 @@ func newPasswords() *passwords {
 	key := make([]byte, 32)
 	rand.Read(key)
 	return &passwords{
-		key:      key,
-		decoy:    hashed(string(key)),
-		turns:    make(chan struct{}, argonAtOnce),
-		verified: map[[32]byte]time.Time{},
+		key:       key,
+		decoyHash: hashed(string(key)),
+		slots:     make(chan struct{}, maxHashing),
+		verified:  map[[32]byte]time.Time{},
 	}
 }
 
-// hash is what the account's password has to match; account may be nil.
+// hash is the hash that the account's password has to match; account may be nil.
 func (p *passwords) hash(account *exchange.Account) string {
 	if account != nil && account.Password != "" {
 		return account.Password
 	}
-	return p.decoy
+	return p.decoyHash
 }
 
 // digest is the key under which a verified password is remembered.
@@ -117,7 +117,7 @@ func (p *passwords) digest(hash, password string) [32]byte {
 	return [32]byte(mac.Sum(nil))
 }
 
-// remembers tells whether password was verified as the account's lately.
+// remembers reports whether this password of the account was verified lately.
 func (p *passwords) remembers(account *exchange.Account, password string) bool {
 	digest := p.digest(p.hash(account), password)
 	p.mu.Lock()
@@ -125,25 +125,25 @@ func (p *passwords) remembers(account *exchange.Account, password string) bool {
 	return time.Now().Before(p.verified[digest])
 }
 
-// verify tells whether password is the account's. It waits for its turn, and is
-// TooMany if too many wait already; it is false if ctx ends first.
+// verify reports whether password is the account's. It waits for a slot, and fails with
+// TooMany if too many wait already; it returns false if ctx ends first.
 func (p *passwords) verify(ctx context.Context, account *exchange.Account, password string) (bool, error) {
 	defer p.waiting.Add(-1)
-	if p.waiting.Add(1) > argonWaiting+argonAtOnce {
+	if p.waiting.Add(1) > maxHashWaiting+maxHashing {
 		return false, errTooMany
 	}
 	select {
-	case p.turns <- struct{}{}:
+	case p.slots <- struct{}{}:
 	case <-ctx.Done():
 		return false, nil
 	}
 	hash := p.hash(account)
-	ok := matches(password, hash) && hash != p.decoy
-	<-p.turns
+	ok := matches(password, hash) && hash != p.decoyHash
+	<-p.slots
 	if ok {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		if len(p.verified) >= rememberMax {
+		if len(p.verified) >= maxRemembered {
 			clear(p.verified)
 		}
 		p.verified[p.digest(hash, password)] = time.Now().Add(rememberFor)

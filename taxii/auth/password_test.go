@@ -58,8 +58,8 @@ func pays(w *world, r *http.Request) (paid, in bool) {
 	return after.TotalAlloc-before.TotalAlloc > 16<<20, err == nil
 }
 
-// A poller does not pay at each poll; who guesses always does, and cannot tell
-// an account that does not exist from one that does.
+// A poller does not cost a computation of argon2id at each poll. A guess always costs
+// one, whether the account exists or not.
 func TestARightPasswordIsRememberedForMinutes(t *testing.T) {
 	hash()
 	synctest.Test(t, func(t *testing.T) {

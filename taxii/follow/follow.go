@@ -1,9 +1,9 @@
-// Package follow follows the audit chain for those who keep something up to date
-// with it. Every change commits an entry to the chain, so the chain is the change
-// feed of an exchange; nothing else calls its followers.
+// Package follow reads the audit chain as a change feed, for packages that keep state up
+// to date with the store. Every change commits an entry to the chain, so a follower
+// learns of every change.
 //
-// It keeps no position beyond the life of a Follower and decides no access: the
-// entries are the centre's, whoever they are about.
+// It does not persist positions and makes no access decisions: a follower reads all
+// entries.
 package follow
 
 import (
@@ -14,15 +14,15 @@ import (
 	"comity/taxii/audit"
 )
 
-// Chain is where the entries come from: the store. Entries are at most n links
+// Chain is the part of the store that a Follower reads. Entries returns at most n links
 // with numbers greater than after, in order.
 type Chain interface {
 	Entries(ctx context.Context, after uint64, n int) ([]audit.Link, error)
 }
 
-// Follower is one position in the chain. Several may follow the same chain, each at
-// its own pace. It is not safe for concurrent use: whatever guards the state that
-// its owner keeps up to date guards the Follower too.
+// Follower is a position in the chain. Several Followers may read the same chain, each
+// at its own pace. It is not safe for concurrent use: its owner guards it with the same
+// mutex as the state that it keeps up to date.
 type Follower struct {
 	chain    Chain
 	position uint64
@@ -32,16 +32,16 @@ type Follower struct {
 // at the beginning.
 func New(chain Chain, after uint64) *Follower { return &Follower{chain, after} }
 
-// Position is the number of the last entry that was taken in.
+// Position is the number of the last entry that take accepted.
 func (f *Follower) Position() uint64 { return f.position }
 
 // batchSize is the number of entries that are read at once.
 const batchSize = 1000
 
-// CatchUp calls take with the entries behind the position, oldest first, in batches
-// of at most 1,000, until there are no more. The position moves once take has taken
-// in a batch: after an error the same entries come again, and perhaps more of them.
-// It costs one read of the store if nothing is new, so it may be called before each
+// CatchUp calls take with the entries behind the position, oldest first, in batches of
+// at most 1,000, until there are no more. The position moves when take returns nil:
+// after an error, the next CatchUp passes the same entries again, and perhaps more. If
+// nothing is new, CatchUp costs one read of the store, so it may be called before each
 // answer that has to be up to date.
 func (f *Follower) CatchUp(ctx context.Context, take func(context.Context, []audit.Entry) error) error {
 	for {
@@ -62,8 +62,8 @@ func (f *Follower) CatchUp(ctx context.Context, take func(context.Context, []aud
 	}
 }
 
-// interval is how often Run looks for new entries. With the time that taking them in
-// needs, they count within a second.
+// interval is the time between two calls of Run. With the time of the call itself, new
+// entries take effect within a second.
 const interval = time.Second / 2
 
 // Run calls catchUp at once, and then twice a second until ctx ends. An error does

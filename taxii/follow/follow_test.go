@@ -108,8 +108,8 @@ func TestFollowersHavePositionsOfTheirOwn(t *testing.T) {
 	second.check(t, 8, 15)
 }
 
-// What could not be taken in comes again, with what came meanwhile; what was taken
-// in before it does not.
+// A batch that failed comes again, together with newer entries; accepted entries do not
+// come again.
 func TestABatchThatFailedComesAgain(t *testing.T) {
 	s := open(t)
 	record(t, s, 1500)

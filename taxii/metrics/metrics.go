@@ -43,47 +43,49 @@ func New() *Metrics {
 	return m
 }
 
-// Route are the counters of one route. It is the pattern, not the path.
+// Route holds the counters of one route. The label is the pattern of the route, not the
+// path of a request.
 type Route struct {
-	of    *Metrics
-	route string
-	bytes prometheus.Counter
+	metrics *Metrics
+	route   string
+	bytes   prometheus.Counter
 
 	mu      sync.RWMutex // guards answers
-	answers map[answer]*counters
+	answers map[answerKey]*counters
 }
 
-// answer is what answers of one route are told apart by.
-type answer struct {
+// answerKey holds the labels by which the answers of a route are counted.
+type answerKey struct {
 	method string
 	status int
 }
 
-// counters are looked up once, since that costs more than counting.
+// counters are the counters of one answerKey. They are looked up once, since a lookup
+// costs more than counting.
 type counters struct {
 	requests prometheus.Counter
 	seconds  prometheus.Observer
 }
 
-// Route is where the answers of that route are counted.
+// Route returns new counters for a route. Call it once for each route.
 func (m *Metrics) Route(route string) *Route {
-	return &Route{of: m, route: route, bytes: m.bytes.WithLabelValues(route), answers: map[answer]*counters{}}
+	return &Route{metrics: m, route: route, bytes: m.bytes.WithLabelValues(route), answers: map[answerKey]*counters{}}
 }
 
 // Answer counts one answer.
 func (r *Route) Answer(method string, status int, took time.Duration, bytes int64) {
-	c := r.counters(answer{method, status})
+	c := r.counters(answerKey{method, status})
 	c.requests.Inc()
 	c.seconds.Observe(took.Seconds())
 	r.bytes.Add(float64(bytes))
 }
 
-func (r *Route) counters(a answer) *counters {
+func (r *Route) counters(a answerKey) *counters {
 	r.mu.RLock()
 	c := r.answers[a]
 	r.mu.RUnlock()
 	if c == nil {
-		c = &counters{r.of.requests.WithLabelValues(r.route, a.method, strconv.Itoa(a.status)), r.of.seconds.WithLabelValues(r.route, a.method)}
+		c = &counters{r.metrics.requests.WithLabelValues(r.route, a.method, strconv.Itoa(a.status)), r.metrics.seconds.WithLabelValues(r.route, a.method)}
 		r.mu.Lock()
 		r.answers[a] = c
 		r.mu.Unlock()
@@ -91,10 +93,10 @@ func (r *Route) counters(a answer) *counters {
 	return c
 }
 
-// Served counts objects that went out.
+// Served counts objects that were served.
 func (m *Metrics) Served(n int) { m.served.Add(float64(n)) }
 
-// Pushed counts the outcome of a push.
+// Pushed counts the objects of a push.
 func (m *Metrics) Pushed(accepted, refused int) {
 	m.objects.WithLabelValues("in").Add(float64(accepted))
 	m.objects.WithLabelValues("refused").Add(float64(refused))
@@ -103,7 +105,7 @@ func (m *Metrics) Pushed(accepted, refused int) {
 // LoginRefused counts a refused login.
 func (m *Metrics) LoginRefused(reason string) { m.logins.WithLabelValues(reason).Inc() }
 
-// Handler answers a scrape.
+// Handler serves the metrics to Prometheus.
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 }
