@@ -12,24 +12,24 @@ import (
 type checker struct {
 	policy Policy
 	std    *standard // the version of the object
-	modern *standard // STIX 2.1: embedded observables are checked by it
-	old    bool      // the object is STIX 2.0
+	stix21 *standard // STIX 2.1, by which embedded observables are checked
+	stix20 bool      // the object is STIX 2.0
 
 	b        []byte // the object
-	shape    *shape // what it should be
+	shape    *shape // of its type
 	typ      string
-	path     []step // where in the object the check is
-	slots    []span // the properties of the parts that the check is in
+	path     []step // to the place that is being checked
+	slots    []span // the properties of the parts that are being checked, outermost first
 	found    Findings
 	errors   int
 	warnings int
 
-	itself    facts
-	patterns  *pattern.Parser
-	container map[string]string // inside observed-data.objects: the types of its entries by local id
+	cachedFacts facts // see facts
+	patterns    *pattern.Parser
+	container   map[string]string // inside observed-data.objects: the types of its entries by local id
 }
 
-// part checks an object against a shape.
+// part checks the object that begins at i against a shape.
 func (c *checker) part(t *shape, i int) int {
 	f := frame{shape: t, base: len(c.slots)}
 	c.slots = slices.Grow(c.slots, len(t.properties))[:f.base+len(t.properties)]
@@ -58,7 +58,7 @@ func (c *checker) part(t *shape, i int) int {
 		check(c, f)
 	}
 	if t == c.shape && len(c.path) == 0 {
-		c.whole(f)
+		c.wholeObject(f)
 	}
 	c.slots = c.slots[:f.base]
 	return i + 1
@@ -67,20 +67,20 @@ func (c *checker) part(t *shape, i int) int {
 // known checks a property that the shape has.
 func (c *checker) known(t *shape, index, i int) int {
 	p := &t.properties[index]
-	if p.foreign {
+	if p.inapplicable {
 		if c.container != nil {
 			return rawjson.SkipValue(c.b, i)
 		}
 		c.notApplicable(p.name)
 	}
-	if p.old {
+	if p.deprecated {
 		c.warn("R-048", "this property is deprecated")
 	}
 	return c.value(&p.valueType, i)
 }
 
-// complete checks what is missing from a part, and its constraints (R-006,
-// R-037, and the rules of the tables).
+// complete checks a part for missing properties and for the constraints
+// of the tables.
 func (c *checker) complete(f frame) {
 	for _, index := range f.shape.required {
 		p := &f.shape.properties[index]
@@ -100,12 +100,12 @@ func (c *checker) complete(f frame) {
 	}
 	for i := range f.shape.rules {
 		r := &f.shape.rules[i]
-		// To artifacts of STIX 2.0 an encryption_algorithm is a custom property.
-		if !r.broken(c, f) || c.container != nil && r.rule == "R-122" {
+		// In STIX 2.0 the encryption_algorithm of an artifact is a custom property.
+		if !r.violated(c, f) || c.container != nil && r.rule == "R-122" {
 			continue
 		}
-		if r.of != "" {
-			c.faultAt(r.of, r.rule, "%s", r.message)
+		if r.property != "" {
+			c.faultAt(r.property, r.rule, "%s", r.message)
 		} else {
 			c.fault(r.rule, "%s", r.message)
 		}
@@ -158,7 +158,7 @@ func (c *checker) value(t *valueType, i int) int {
 	return end
 }
 
-// string checks a text against its type.
+// string checks a string against its type.
 func (c *checker) string(t *valueType, s []byte) {
 	switch t.kind {
 	case stringValue:
@@ -189,7 +189,7 @@ func (c *checker) string(t *valueType, s []byte) {
 	}
 }
 
-// list: at least one element, each of the declared type.
+// list checks that a list has at least one element, each of its type.
 func (c *checker) list(t *valueType, i int) int {
 	if c.b[i] != '[' {
 		return c.wrongKind(t, "a list", i)
@@ -210,7 +210,7 @@ func (c *checker) list(t *valueType, i int) int {
 	return i + 1
 }
 
-// object checks the values that are JSON objects.
+// object checks a value that is a JSON object.
 func (c *checker) object(t *valueType, i int) int {
 	if c.b[i] != '{' {
 		return c.wrongKind(t, "an object", i)
@@ -232,8 +232,8 @@ func (c *checker) object(t *valueType, i int) int {
 	return rawjson.SkipValue(c.b, i) // a marking object is checked when its type is known
 }
 
-// wrongKind: a value has the JSON kind of its type, and is never null (R-004,
-// R-007; R-010 in lists, R-129 in dictionaries, R-043 by suffix).
+// wrongKind reports a value that is null or has not the JSON kind of its type
+// (R-007; R-010 in lists, R-129 in dictionaries, R-043 by the suffix of its name).
 func (c *checker) wrongKind(t *valueType, expected string, i int) int {
 	var got string
 	switch c.b[i] {

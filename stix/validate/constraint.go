@@ -6,7 +6,7 @@ import "strings"
 // tables:
 //
 //	last_seen >= first_seen               if both are present; also with >
-//	one of region, latitude & longitude   at least one; & joins what must come together
+//	one of region, latitude & longitude   at least one; properties joined by & must come together
 //	exactly one of url, payload_bin
 //	url needs hashes & name               if url is present
 //	is_family true needs name             if is_family has that value
@@ -16,22 +16,22 @@ import "strings"
 //	something of its own or extensions
 type constraint struct {
 	rule, message string
-	of            string // the property that it is about; "" for the whole part
-	broken        func(c *checker, f frame) bool
+	property      string // the property that it is about; "" for the whole part
+	violated      func(c *checker, f frame) bool
 }
 
-// frame is one object or part while it is checked: where its properties are.
+// frame is one object or part while it is checked.
 type frame struct {
 	shape   *shape
-	base    int // of its slots
-	members int // how many there are
-	own     int // how many of them are not common
+	base    int // index in checker.slots of its first property
+	members int // number of members
+	own     int // number of members that are not common properties
 }
 
-// span is where a value is, or from 0 to 0 if there is none.
+// span is the place of a value, or from 0 to 0 if there is none.
 type span struct{ from, to int32 }
 
-// at is the value of the property with that index, nil without.
+// at is the value of the property with that index, nil if it is absent.
 func (c *checker) at(f frame, index int) []byte {
 	s := c.slots[f.base+index]
 	return c.b[s.from:s.to:s.to]
@@ -40,7 +40,7 @@ func (c *checker) at(f frame, index int) []byte {
 // has tells whether the property with that index is present.
 func (c *checker) has(f frame, index int) bool { return c.slots[f.base+index].to > 0 }
 
-// get is the value of a property, nil without.
+// get is the value of a property, nil if it is absent.
 func (c *checker) get(f frame, name string) []byte {
 	if index, ok := find(f.shape, name); ok && c.has(f, index) {
 		return c.at(f, index)
@@ -50,9 +50,9 @@ func (c *checker) get(f frame, name string) []byte {
 
 // addConstraint reads one line of a table.
 func (t *shape) addConstraint(rule, text string) {
-	r := constraint{rule: rule, message: "expected " + text, broken: t.readConstraint(text)}
+	r := constraint{rule: rule, message: "expected " + text, violated: t.readConstraint(text)}
 	if first, _, _ := strings.Cut(text, " "); first != "one" && first != "exactly" && first != "something" {
-		r.of = first
+		r.property = first
 	}
 	if strings.Contains(text, " needs ") || strings.Contains(text, " forbids ") {
 		r.message = text
@@ -115,7 +115,7 @@ func (t *shape) property(name string) int {
 	return index
 }
 
-// groups reads "a, b & c": what is joined by & must be present together.
+// groups reads "a, b & c": names joined by & are one group.
 func (t *shape) groups(text string) (all [][]int) {
 	for _, group := range strings.Split(text, ", ") {
 		var one []int
@@ -127,7 +127,7 @@ func (t *shape) groups(text string) (all [][]int) {
 	return all
 }
 
-// present counts the groups that are there whole.
+// present counts the groups of which all properties are present.
 func (c *checker) present(f frame, groups [][]int) (n int) {
 groups:
 	for _, group := range groups {

@@ -15,20 +15,20 @@ func (c *checker) unknown(t *shape, name []byte, i int) int {
 	case c.container != nil: // entries may be in the form of STIX 2.0
 		return rawjson.SkipValue(c.b, i)
 	case t.class == "extension":
-		c.report(!c.policy.RefuseCustom, "R-069", "no property of %s%s", t.name, c.meantProperty(t, name))
+		c.report(!c.policy.RefuseCustom, "R-069", "no property of %s%s", t.name, c.suggestProperty(t, name))
 	case t.class == "part":
-		c.report(!c.policy.RefuseCustom, "R-061", "no property of the standard's %s%s", t.name, c.meantProperty(t, name))
+		c.report(!c.policy.RefuseCustom, "R-061", "no property of the standard's %s%s", t.name, c.suggestProperty(t, name))
 	default:
-		c.topLevel(t, name)
+		c.topLevelName(t, name)
 	}
-	return c.bySuffix(name, i)
+	return c.valueBySuffix(name, i)
 }
 
-// topLevel checks the name of a property that an object type does not have
-// . A new type, or an extension, brings its own. Reserved
-// names are forbidden to custom properties (STIX 2.1 §3.8), which those of an
-// extension are not.
-func (c *checker) topLevel(t *shape, name []byte) {
+// topLevelName checks the name of a property that an object type does not have
+// . A new type, or an extension, defines its own.
+// Reserved names are forbidden for custom properties (STIX 2.1 §3.8), but not for the
+// properties of an extension.
+func (c *checker) topLevelName(t *shape, name []byte) {
 	switch string(name) {
 	case "severity", "username", "phone_number", "action":
 		c.report(c.facts().explained || c.facts().newType, "R-046", "this name is reserved")
@@ -42,17 +42,17 @@ func (c *checker) topLevel(t *shape, name []byte) {
 	switch {
 	case c.facts().explained || t.name == "":
 	case c.policy.RefuseCustom:
-		c.fault("R-061", "no property of %s, and no extension brings it%s", t.name, c.meantProperty(t, name))
+		c.fault("R-061", "no property of %s, and no extension brings it%s", t.name, c.suggestProperty(t, name))
 	case !bytes.HasPrefix(name, []byte("x_")):
-		c.warn("R-061", "custom property without x_ before its name%s", c.meantProperty(t, name))
+		c.warn("R-061", "custom property without x_ before its name%s", c.suggestProperty(t, name))
 	default:
 		c.warn("R-061", "custom property")
 	}
 }
 
-// meantProperty suggests a property of t that may have been mistyped.
-func (c *checker) meantProperty(t *shape, name []byte) string {
-	return c.meant(string(name), func(yield func(string) bool) {
+// suggestProperty suggests a property of t that may have been mistyped.
+func (c *checker) suggestProperty(t *shape, name []byte) string {
+	return c.suggest(string(name), func(yield func(string) bool) {
 		for i := range t.properties {
 			if !yield(t.properties[i].name) {
 				return
@@ -61,9 +61,9 @@ func (c *checker) meantProperty(t *shape, name []byte) string {
 	})
 }
 
-// meant suggests the name that may have been mistyped, as the end of a message;
-// "" if none is near. No more suggestions are made than findings are kept.
-func (c *checker) meant(name string, known iter.Seq[string]) string {
+// suggest suggests the name that may have been mistyped, as the end of a message;
+// "" if none is near. It makes none beyond the findings that are kept, to bound the cost.
+func (c *checker) suggest(name string, known iter.Seq[string]) string {
 	if c.errors+c.warnings >= MaxFindings {
 		return ""
 	}
@@ -73,8 +73,8 @@ func (c *checker) meant(name string, known iter.Seq[string]) string {
 	return ""
 }
 
-// badName: property names are lower case and start with a letter, and
-// custom ones have 3 to 250 characters a-z, 0-9 and _.
+// badName checks that a property name is in lower case and starts with a letter,
+// and that it has 3 to 250 characters a-z, 0-9 and _.
 func (c *checker) badName(name []byte) bool {
 	letter := len(name) > 0 && 'a' <= name[0] && name[0] <= 'z'
 	switch {
@@ -88,16 +88,16 @@ func (c *checker) badName(name []byte) bool {
 	return true
 }
 
-// What the suffix of a name binds its value to.
+// The types that the suffix of a name demands of its value.
 var (
 	customHex    = valueType{kind: hexValue, rule: "R-043", wrong: "R-043"}
 	customBinary = valueType{kind: binaryValue, rule: "R-043", wrong: "R-043"}
 )
 
-// bySuffix checks the value of an unknown property by the suffix of its name.
-// Exporters write internal identifiers into references, and hexadecimal digits
-// in upper case: those are warnings.
-func (c *checker) bySuffix(name []byte, i int) int {
+// valueBySuffix checks the value of an unknown property by the suffix of its name.
+// Exporters often write internal identifiers into references, and upper-case
+// hexadecimal digits, so these are warnings.
+func (c *checker) valueBySuffix(name []byte, i int) int {
 	switch {
 	case c.b[i] == 'n':
 	case bytes.HasSuffix(name, []byte("_ref")):

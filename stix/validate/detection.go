@@ -7,15 +7,15 @@ import (
 )
 
 // detectionSyntax are the checks of patterns in other languages than that of
-// STIX, by pattern_type. Each says what hinders every engine of the language from
-// reading the pattern, "" if it found nothing. None is a full parser: what they
-// find is wrong, but what they pass may still be.
+// STIX, by pattern_type. Each returns a fault for which every engine of the language
+// refuses the pattern, "" if it found none. None is a full parser: a pattern without a
+// fault found here may still be wrong.
 var detectionSyntax = map[string]func(pattern string) string{
 	"sigma": sigmaFault, "snort": networkRuleFault, "suricata": networkRuleFault, "yara": yaraFault,
 }
 
-// yaraFault checks that texts, comments and braces end, and that there is a rule
-// and each has a condition.
+// yaraFault checks that texts, comments and braces end, that there is a rule, and that
+// each rule has a condition.
 func yaraFault(pattern string) string {
 	code, fault := yaraCode(pattern)
 	if fault != "" {
@@ -46,7 +46,7 @@ var (
 )
 
 // yaraCode is a pattern without the content of its texts, regular expressions
-// and comments. A slash begins one of the latter two: YARA divides by \.
+// and comments. A slash always begins one of the latter two, since YARA divides by \.
 func yaraCode(pattern string) (code, fault string) {
 	var b strings.Builder
 	for rest := pattern; ; {
@@ -78,9 +78,9 @@ func yaraCode(pattern string) (code, fault string) {
 	}
 }
 
-// closing is the index behind the delimiter that ends the text at the beginning
-// of s, which has the same one; -1 if its line ends before. A backslash takes
-// the meaning of the character behind it.
+// closing is the index behind the delimiter that ends the text at the beginning of s;
+// -1 if the line ends before it. The first byte of s is the delimiter. A backslash
+// escapes the character behind it.
 func closing(s string) int {
 	for i := 1; i < len(s) && s[i] != '\n'; i++ {
 		switch s[i] {
@@ -93,8 +93,8 @@ func closing(s string) int {
 	return -1
 }
 
-// sigmaFault checks that the keys of a rule are there, and that it is not
-// indented by tabs, which YAML does not allow.
+// sigmaFault checks that a rule has the required keys and is not indented by tabs,
+// which YAML does not allow.
 func sigmaFault(pattern string) string {
 	var keys []string
 	condition := false
@@ -125,7 +125,7 @@ func sigmaFault(pattern string) string {
 	return ""
 }
 
-// ruleActions are those of Snort 2 and 3 and of Suricata.
+// ruleActions are the actions of Snort 2 and 3 and of Suricata.
 var ruleActions = []string{
 	"activate", "alert", "block", "config", "drop", "dynamic", "file_id", "log", "pass", "react", "reject",
 	"rejectboth", "rejectdst", "rejectsrc", "rewrite", "sdrop",

@@ -6,9 +6,9 @@ import (
 	"comity/stix/rawjson"
 )
 
-// dictionary: at least one entry, with keys of a fixed alphabet and
-// values of the declared type. The dictionaries of the standard ask for
-// case-preserved keys, all of them.
+// dictionary checks that a dictionary has at least one entry, that its keys have the
+// allowed characters, and that its values have the declared type. All
+// dictionaries of the standard preserve the case of keys.
 func (c *checker) dictionary(t *valueType, i int) int {
 	if i++; c.b[i] == '}' {
 		c.fault("R-011", "an empty dictionary: leave the property out")
@@ -24,9 +24,9 @@ func (c *checker) dictionary(t *valueType, i int) int {
 	})
 }
 
-// entries calls check with the name of each member of an object, and the index
-// of its value, from the one at i on; check returns where the value ends. The
-// path leads to that member meanwhile.
+// entries calls check for each member of an object, from the one at i on, with its name
+// and the index of its value; check returns where the value ends. During the call the
+// path leads to that member.
 func (c *checker) entries(i int, check func(name []byte, i int) int) int {
 	for c.b[i] != '}' {
 		if c.b[i] == ',' {
@@ -53,13 +53,13 @@ func isKey(s []byte, least int) bool {
 	return true
 }
 
-// hashDigits is how many hexadecimal digits a hash has.
+// hashDigits has the number of hexadecimal digits of each hash.
 var hashDigits = map[string]int{
 	"MD5": 32, "SHA-1": 40, "SHA-256": 64, "SHA-512": 128, "SHA3-256": 64, "SHA3-512": 128, "TLSH": 70,
 }
 
-// hashes: keys name algorithms, values have the algorithm's form
-// . The vocabulary of algorithms is open, SHA-256 should be
+// hashes checks that keys name algorithms and values have the form of the
+// algorithm. The vocabulary of algorithms is open. SHA-256 should be
 // among them.
 func (c *checker) hashes(t *valueType, i int) int {
 	if i++; c.b[i] == '}' {
@@ -71,7 +71,7 @@ func (c *checker) hashes(t *valueType, i int) int {
 		sha256 = sha256 || string(key) == "SHA-256"
 		return c.hash(string(key), i)
 	})
-	if !sha256 && !c.old {
+	if !sha256 && !c.stix20 {
 		c.warn("R-012", "a SHA-256 hash should be among them")
 	}
 	return end

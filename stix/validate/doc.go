@@ -1,11 +1,12 @@
 // Package validate checks STIX objects against the STIX 2.1 standard, and
 // STIX 2.0 objects against theirs.
 //
-// What the standard says in tables is in tables here: types.txt, types20.txt,
-// vocabularies.txt and relationships.txt. What it says in sentences is one
-// function a rule. Every finding carries the number of its rule; numbers never
-// change their meaning.
+// The tables of the standard are tables here too: types.txt, types20.txt,
+// vocabularies.txt and relationships.txt. Each rule that the standard states in
+// sentences is one function. Every finding has the number of its rule, and the numbers
+// never change their meaning.
 //
-// It looks at one object at a time: no referenced object need exist, and rules
-// between versions are the store's. It fetches nothing and changes nothing.
+// [Object] checks one object by itself: referenced objects need not exist, and the
+// store checks the rules between versions. [Document] can also check the objects of a
+// file together. The package fetches nothing and changes nothing.
 package validate

@@ -23,11 +23,11 @@ type Result struct {
 
 // Document checks a STIX document as it arrives from outside: a bundle (STIX
 // 2.1 §8), a TAXII envelope, a single object, or a list of objects, which is no
-// STIX document but is looked into. It calls each for every object in order,
+// STIX document but is checked all the same. It calls each for every object in order,
 // and last for the document itself if it has findings of its own. It holds one
-// object at a time. An object that is no I-JSON does not hinder the others; where
-// not even its end can be found, the document ends with a finding. What is plainly
-// a document a line is read by [Lines]. The error is the reader's.
+// object at a time. An object that is no I-JSON does not hinder the others; if its end
+// cannot be found, the document ends with a finding. Input with a JSON object on each
+// line is read by [Lines]. The error is the reader's.
 func Document(r io.Reader, policy Policy, each func(Result)) error {
 	in := bufio.NewReaderSize(r, 64<<10)
 	if areLines(in) {
@@ -36,7 +36,7 @@ func Document(r io.Reader, policy Policy, each func(Result)) error {
 	d := newDocument(policy, each)
 	err := d.read(in)
 	d.ids.missing(each)
-	d.together.check(each)
+	d.cross.check(each)
 	return err
 }
 
@@ -62,7 +62,7 @@ func Lines(r io.Reader, policy Policy, each func(Result)) error {
 		}
 		if err == io.EOF {
 			d.ids.missing(each)
-			d.together.check(each)
+			d.cross.check(each)
 			return nil
 		} else if err != nil {
 			return err
@@ -70,7 +70,7 @@ func Lines(r io.Reader, policy Policy, each func(Result)) error {
 	}
 }
 
-// document is the check of one document, or of one a line.
+// document is the check of one document, or of a document on each line.
 type document struct {
 	policy Policy
 	each   func(Result)
@@ -78,24 +78,23 @@ type document struct {
 	n      int // objects so far
 	seen   versions
 	ids    ids
+	cross  crossChecks
 
-	together together
-
-	outer   checker // of what surrounds the objects
-	version string  // spec_version of the bundle, as far as it was read
-	list    bool    // there is a list of objects
-	trusted []int   // objects taken for STIX 2.0 before the bundle said so
+	outer     checker // checks the bundle or envelope around the objects
+	version   string  // spec_version of the bundle; "" if not yet read
+	list      bool    // there is a list of objects
+	assumed20 []int   // objects taken for STIX 2.0 before the bundle said so
 }
 
 func newDocument(policy Policy, each func(Result)) *document {
 	policy.declared = policy.STIX20
-	return &document{policy: policy, each: each, seen: versions{content: map[stix.Key][32]byte{}, known: map[stix.Key]*history{}}, ids: ids{types: map[string]string{}}, together: together{newest: map[stix.ID]int{}}}
+	return &document{policy: policy, each: each, seen: versions{content: map[stix.Key][32]byte{}, known: map[stix.Key]*history{}}, ids: ids{types: map[string]string{}}, cross: crossChecks{newest: map[stix.ID]int{}}}
 }
 
 // read checks one document.
 func (d *document) read(r io.Reader) error {
-	d.outer = checker{policy: d.policy, std: stix21(), modern: stix21(), shape: &shape{class: "bundle"}, typ: "bundle"}
-	d.version, d.list, d.trusted = "", true, nil
+	d.outer = checker{policy: d.policy, std: stix21(), stix21: stix21(), shape: &shape{class: "bundle"}, typ: "bundle"}
+	d.version, d.list, d.assumed20 = "", true, nil
 	in := bufio.NewReader(r)
 	if stix.SkipByteOrderMark(in) {
 		d.outer.warn("R-001", "a byte order mark stands before the JSON text: leave it out")
@@ -103,7 +102,7 @@ func (d *document) read(r io.Reader) error {
 	first := d.n
 	decoder := stix.NewDecoder(in)
 	array := firstByte(in) == '['
-	if array { // what is wrong inside is worth knowing all the same
+	if array { // the faults of its objects are worth reporting all the same
 		d.outer.fault("R-002", "expected one JSON object: a bundle or a STIX object")
 		decoder = within(`{"objects":`, in, `}`)
 	}
@@ -134,7 +133,7 @@ func (d *document) read(r io.Reader) error {
 	return nil
 }
 
-// within reads what in has, put between two texts.
+// within reads the input between two texts.
 func within(before string, in io.Reader, after string) *stix.Decoder {
 	return stix.NewDecoder(io.MultiReader(strings.NewReader(before), in, strings.NewReader(after)))
 }
@@ -152,7 +151,7 @@ func documentFault(err error) (f Finding, ok bool) {
 	return Finding{}, false
 }
 
-// firstByte is the first byte behind whitespace, which is skipped; 0 without.
+// firstByte is the first byte behind whitespace, which is skipped; 0 if there is none.
 func firstByte(in *bufio.Reader) byte {
 	for {
 		b, err := in.ReadByte()
@@ -196,10 +195,10 @@ func (d *document) object(raw []byte) {
 		found = append(found, d.seen.add(&o)...)
 		found = append(found, d.ids.add(&o)...)
 		if d.policy.EnforceRefs {
-			d.ids.want(&o, d.n, d.line)
+			d.ids.addReferences(&o, d.n, d.line)
 		}
 		if d.policy.Together {
-			d.together.add(&o, d.n, d.line)
+			d.cross.add(&o, d.n, d.line)
 		}
 	}
 	id, _ := rawjson.Text(rawjson.Member(raw, "id"))
@@ -207,30 +206,30 @@ func (d *document) object(raw []byte) {
 }
 
 // policyFor is the policy for one object. A bundle may say after its objects
-// that they are STIX 2.0: until then they are taken at their word, and what was
-// wrong of that is said at the end (R-038).
+// that they are STIX 2.0. Until then each object is checked by its own version, and
+// surroundings reports at the end those that were taken for 2.0 wrongly (R-038).
 func (d *document) policyFor(object []byte) Policy {
 	policy := d.policy
 	if !policy.BundleDecides || !d.list || policy.STIX20 {
 		return policy
 	}
 	typ, _ := rawjson.Text(rawjson.Member(object, "type"))
-	if isOld(string(typ), rawjson.Member(object, "spec_version"), rawjson.Member(object, "created") != nil) {
+	if isSTIX20(string(typ), rawjson.Member(object, "spec_version"), rawjson.Member(object, "created") != nil) {
 		policy.STIX20 = d.version == "" || d.version == "2.0"
-		policy.declared = true // or it is said at the end that nobody does
-		if d.version == "" && len(d.trusted) < MaxFindings {
-			d.trusted = append(d.trusted, d.n)
+		policy.declared = true // otherwise surroundings reports it
+		if d.version == "" && len(d.assumed20) < MaxFindings {
+			d.assumed20 = append(d.assumed20, d.n)
 		}
 	}
 	return policy
 }
 
-// surroundings checks what is around the list of objects: a bundle, or an
-// envelope, which has no type.
+// surroundings checks the bundle around the list of objects, or the envelope, which has
+// no type.
 func (d *document) surroundings(around []byte, empty bool) {
 	version, _ := rawjson.Text(rawjson.Member(around, "spec_version"))
 	if string(version) != "2.0" {
-		for _, n := range d.trusted {
+		for _, n := range d.assumed20 {
 			d.outer.path = []step{{name: []byte("objects")}, {index: n}}
 			d.outer.faultAt("spec_version", "R-038", `expected "2.1": no bundle says that this is STIX 2.0`)
 		}
@@ -245,8 +244,8 @@ func (d *document) surroundings(around []byte, empty bool) {
 	}
 }
 
-// bundle checks the bundle itself: its id (R-140), that a list of objects is
-// not empty (R-141), and that it has no other property (R-142).
+// bundle checks the properties of a bundle: its id (R-140), that its list of objects is
+// not empty (R-141), and that it has no others (R-142).
 func (d *document) bundle(rest []byte, empty bool) {
 	c := &d.outer
 	c.b = rest

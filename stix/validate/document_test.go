@@ -64,8 +64,8 @@ func TestDocumentReadsOnBehindABadObject(t *testing.T) {
 	}
 }
 
-// Where not even the end of an object can be found, what came before it is
-// reported all the same, and the finding says where.
+// If the end of an object cannot be found, the objects before it are reported all the
+// same, and the finding says the place.
 func TestDocumentReportsSyntaxLast(t *testing.T) {
 	all := results(t, `{"objects":[`+nothing+`,{"a":"b"c"}]}`, validate.Policy{})
 	if len(all) != 2 || all[0].Index != 0 || all[1].Index != -1 {

@@ -13,8 +13,9 @@ const (
 	tlp2Key      = "extension-definition--60a3c5c5-0d10-413e-aab3-9e08dde9e88d"
 )
 
-// extensions: a non-empty dictionary of objects, keyed by extension
-// definitions, predefined names, or custom names.
+// extensions checks a non-empty dictionary of objects. Its keys are ids of
+// extension definitions, predefined names, or custom names
+//
 func (c *checker) extensions(i int) int {
 	if i++; c.b[i] == '}' {
 		c.fault("R-066", "empty extensions: leave the property out")
@@ -28,7 +29,7 @@ func (c *checker) extension(key []byte, i int) int {
 	}
 	end := rawjson.SkipValue(c.b, i)
 	entry := c.b[i:end]
-	shape, predefined := c.modern.extensions[string(key)]
+	shape, predefined := c.stix21.extensions[string(key)]
 	switch {
 	case predefined && c.typ != shape.extends:
 		c.fault("R-069", "an extension of %s, not of %s", shape.extends, clip([]byte(c.typ), 80))
@@ -47,7 +48,7 @@ func (c *checker) extension(key []byte, i int) int {
 }
 
 // defined checks an entry under the id of an extension definition: its type
-// and what that type admits.
+// and its properties by that type.
 func (c *checker) defined(key, entry []byte, i int) {
 	value := rawjson.Member(entry, "extension_type")
 	kind, ok := rawjson.Text(value)
@@ -91,9 +92,8 @@ func (c *checker) defined(key, entry []byte, i int) {
 	}
 }
 
-// extensionProperties checks the properties beside extension_type. How
-// they are named is for the author of the extension to decide, so a doubtful
-// name is a warning.
+// extensionProperties checks the properties beside extension_type. The
+// author of the extension decides their names, so a doubtful name is a warning.
 func (c *checker) extensionProperties(i int) {
 	c.entries(i+1, func(name []byte, i int) int {
 		if _, standard := find(c.shape, name); standard {
@@ -101,13 +101,13 @@ func (c *checker) extensionProperties(i int) {
 		} else if !isName(name, '_', 3) {
 			c.warn("R-070", "a property name has 3 to 250 characters a-z, 0-9 and _")
 		}
-		return c.bySuffix(name, i)
+		return c.valueBySuffix(name, i)
 	})
 }
 
-// customExtension: an extension under a name of its own is for observables
-// only, its name ends in -ext, and it has at least one property. Such
-// extensions are deprecated.
+// customExtension checks an extension under a custom name. Only observables have such
+// extensions, their names end in -ext, and they have at least one property.
+// They are deprecated.
 func (c *checker) customExtension(key []byte, i int) {
 	switch {
 	case c.shape.name == "" && !c.policy.RefuseCustom:
@@ -128,9 +128,8 @@ func (c *checker) customExtension(key []byte, i int) {
 	c.custom(i)
 }
 
-// extensionClass tells what the extensions of an object say of it: the class
-// of the new type they bring, and whether they bring properties at its top
-// level.
+// extensionClass is the class of the new type that the extensions of an object define,
+// "" if none does. properties tells whether they define properties at its top level.
 func extensionClass(extensions []byte) (class string, properties bool) {
 	for m := rawjson.MembersOf(extensions); m.Next(); {
 		kind, _ := rawjson.Text(rawjson.Member(m.Value, "extension_type"))
@@ -144,9 +143,8 @@ func extensionClass(extensions []byte) (class string, properties bool) {
 	return class, properties
 }
 
-// extensionDefinition: extension_properties go with a top-level extension
-// repeat no common property, and a definition says what it is
-// about and which version it has.
+// extensionDefinition checks that only a top-level extension has extension_properties
+// and that a definition has a description and a version.
 func extensionDefinition(c *checker, f frame) {
 	top := false
 	for e := rawjson.ElementsOf(c.get(f, "extension_types")); e.Next(); {
@@ -177,9 +175,9 @@ func propertyName(c *checker, _ *valueType, s []byte) {
 	}
 }
 
-// customClass is the class of a type outside the standard: what its extensions
-// say, or else by whether it has versions. explained tells whether an
-// extension brings it.
+// customClass is the class of a type outside the standard: the class that its
+// extensions name, or else one by whether it has versions. explained tells
+// whether an extension defines it.
 func customClass(extensions []byte, versioned bool) (class string, explained bool) {
 	class, _ = extensionClass(extensions)
 	switch {

@@ -7,15 +7,14 @@ import (
 	"unicode/utf8"
 )
 
-// MaxFindings is how many errors, and how many warnings, are kept of one
-// object. More would tell a partner nothing new.
+// MaxFindings bounds the errors, and the warnings, that are kept of one object.
 const MaxFindings = 50
 
 // Finding is one fault of one object.
 type Finding struct {
 	Rule    string `json:"rule"`              // number of the rule, such as "R-016"
 	Path    string `json:"path"`              // JSON pointer (RFC 6901) into the object, "" for the whole of it
-	Message string `json:"message"`           // what is wrong and what was expected
+	Message string `json:"message"`           // the fault, and the expected value
 	Warning bool   `json:"warning,omitempty"` // the standard says SHOULD: the object is valid all the same
 }
 
@@ -64,21 +63,21 @@ type step struct {
 	index int
 }
 
-// fault notes an error at the place where the check is.
+// fault notes an error at the place of c.path.
 func (c *checker) fault(rule, format string, args ...any) {
 	if c.errors++; c.errors <= MaxFindings {
 		c.note(Finding{Rule: rule, Message: sprintf(format, args)})
 	}
 }
 
-// warn notes a warning there.
+// warn notes a warning at the place of c.path.
 func (c *checker) warn(rule, format string, args ...any) {
 	if c.warnings++; c.warnings <= MaxFindings {
 		c.note(Finding{Rule: rule, Message: sprintf(format, args), Warning: true})
 	}
 }
 
-// report is fault, or warn where lenient.
+// report notes a warning if lenient, otherwise an error.
 func (c *checker) report(lenient bool, rule, format string, args ...any) {
 	if lenient {
 		c.warn(rule, format, args...)
@@ -108,8 +107,8 @@ func pointer(path []step) string {
 	if len(path) == 0 {
 		return ""
 	}
-	var room [128]byte
-	b := room[:0]
+	var buffer [128]byte
+	b := buffer[:0]
 	for _, s := range path {
 		b = append(b, '/')
 		if s.name == nil {

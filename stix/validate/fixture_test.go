@@ -115,8 +115,8 @@ func TestValidObjectsHaveNoError(t *testing.T) {
 	}
 }
 
-// Each broken object has the finding it was made for, at its level, and what
-// it was made from has not. An object made to deserve a warning stays valid.
+// Each broken object has the finding that it was made for, at its level, and the valid
+// object that it was made from has not. An object with a warning only is valid.
 func TestBrokenObjectsBreakTheRule(t *testing.T) {
 	bases := bases(t)
 	for _, b := range lines[broken](t, "broken.jsonl") {

@@ -32,7 +32,7 @@ var formats = map[string]format{
 	"email":             email,
 }
 
-// charset: a name of the IANA registry of character sets.
+// charset checks for a name of the IANA registry of character sets.
 func charset(c *checker, _ *valueType, s []byte) {
 	if len(s) > 64 {
 		c.fault("R-044", "%s is no character set", quote(s))
@@ -41,7 +41,7 @@ func charset(c *checker, _ *valueType, s []byte) {
 	}
 }
 
-// mediaType: type/subtype, as IANA registers them.
+// mediaType checks for type/subtype, as IANA registers them.
 func mediaType(c *checker, _ *valueType, s []byte) {
 	kind, subtype, ok := bytes.Cut(s, []byte("/"))
 	if !ok || !isToken(kind) || !isToken(subtype) {
@@ -62,15 +62,15 @@ func isAlphanumeric(b byte) bool {
 	return 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z' || '0' <= b && b <= '9'
 }
 
-// country: ISO 3166-1 alpha-2, in either case.
+// country checks for the form of ISO 3166-1 alpha-2, in either case.
 func country(c *checker, _ *valueType, s []byte) {
 	if len(s) != 2 || !isLetters(s) {
 		c.warn("R-172", "%s should be a country code of two letters", quote(s))
 	}
 }
 
-// subdivision: ISO 3166-2, a country code and one to three letters or digits
-//
+// subdivision checks for the form of ISO 3166-2: a country code and one to three letters
+// or digits.
 func subdivision(c *checker, _ *valueType, s []byte) {
 	code, part, _ := bytes.Cut(s, []byte("-"))
 	ok := len(code) == 2 && isLetters(code) && len(part) >= 1 && len(part) <= 3
@@ -91,7 +91,7 @@ func isLetters(s []byte) bool {
 	return true
 }
 
-// lowerHyphen: lower case with hyphens, as kill chains should be named.
+// lowerHyphen checks for lower case with hyphens, as in names of kill chains.
 func lowerHyphen(c *checker, _ *valueType, s []byte) {
 	for _, b := range s {
 		if 'A' <= b && b <= 'Z' || b == ' ' || b == '_' {
@@ -101,14 +101,14 @@ func lowerHyphen(c *checker, _ *valueType, s []byte) {
 	}
 }
 
-// lowercase: request methods and versions.
+// lowercase checks for lower case, as in request methods and versions.
 func lowercase(c *checker, _ *valueType, s []byte) {
 	if !bytes.Equal(bytes.ToLower(s), s) {
 		c.warn("R-175", "%s should be in lower case", quote(s))
 	}
 }
 
-// cpe: a CPE 2.3 formatted string, eleven components.
+// cpe checks for a CPE 2.3 formatted string of eleven components.
 func cpe(c *checker, _ *valueType, s []byte) {
 	rest, ok := bytes.CutPrefix(s, []byte("cpe:2.3:"))
 	components, length := 1, 0

@@ -30,8 +30,7 @@ func (c *checker) identifier(s []byte) {
 	}
 }
 
-// uuid checks a UUID by RFC 4122, and gives its version, 0 if it is
-// wrong.
+// uuid checks a UUID by RFC 4122, and returns its version, 0 if it is invalid.
 func (c *checker) uuid(s []byte) (version int) {
 	if !isUUIDForm(s) {
 		c.fault("R-017", "%s is no UUID of 8-4-4-4-12 hexadecimal digits", quote(s))
@@ -117,8 +116,8 @@ func (t *targets) allow(typ string) bool {
 
 // observableID: an observable without contributing properties has a UUID of
 // version 4; otherwise its id is the one computed from them (R-021,
-// and R-026 for timestamps). Where an error was found before, what is missing may
-// be the very property, and R-018 would mislead.
+// and R-026 for timestamps). After an earlier error R-018 is not reported: the
+// property may be missing because of that error.
 func (c *checker) observableID(f frame) {
 	s, ok := rawjson.Text(c.get(f, "id"))
 	if !ok || len(s) != len(c.typ)+2+36 {
@@ -139,8 +138,8 @@ func (c *checker) observableID(f frame) {
 	}
 }
 
-// computedFromShortTimes tells whether an id results once the trailing zeros
-// of timestamps are dropped, as the OASIS Python library does.
+// computedFromShortTimes tells whether id was computed from timestamps without trailing
+// zeros, as the OASIS Python library does.
 func (c *checker) computedFromShortTimes(f frame, id []byte) bool {
 	if c.typ != "network-traffic" {
 		return false

@@ -6,13 +6,13 @@ import (
 	"comity/stix"
 )
 
-// ids are those of the objects of one file.
+// ids has the ids of the objects of one file, and the references among them.
 type ids struct {
-	types  map[string]string // of each object, by its UUID
-	wanted []reference
+	types      map[string]string // of each object, by its UUID
+	references []reference
 }
 
-// reference is one that the target of is still to be seen.
+// reference is a reference whose target is looked up at the end of the file.
 type reference struct {
 	from        stix.ID
 	index, line int
@@ -30,11 +30,12 @@ func (s *ids) add(o *stix.Object) Findings {
 	return nil
 }
 
-// want notes what an object refers to. The markings of TLP are everywhere.
-func (s *ids) want(o *stix.Object, index, line int) {
+// addReferences notes the references of an object. The markings of TLP need not be in
+// the file, since every product knows them.
+func (s *ids) addReferences(o *stix.Object, index, line int) {
 	note := func(property string, to stix.ID) {
 		if _, standard := stix.MarkingTLP(to); !standard {
-			s.wanted = append(s.wanted, reference{o.ID, index, line, property, to})
+			s.references = append(s.references, reference{o.ID, index, line, property, to})
 		}
 	}
 	o.References(note)
@@ -46,9 +47,9 @@ func (s *ids) want(o *stix.Object, index, line int) {
 	}
 }
 
-// missing reports the references to what is not in the file.
+// missing reports the references to objects that are not in the file.
 func (s *ids) missing(each func(Result)) {
-	for _, r := range s.wanted {
+	for _, r := range s.references {
 		if uuid := strings.TrimPrefix(string(r.to), r.to.Type()+"--"); s.types[uuid] != r.to.Type() {
 			f := Finding{Rule: "R-029", Message: r.property + " refers to " + clip([]byte(r.to), 300) + ", which is not there"}
 			each(Result{Index: r.index, Line: r.line, ID: string(r.from), Findings: Findings{f}})

@@ -36,8 +36,8 @@ func isLanguage(s []byte) bool {
 	return true
 }
 
-// translations: language content is a dictionary of language tags to non-empty
-// dictionaries that name properties.
+// translations checks the contents of language content: a dictionary of language tags to
+// non-empty dictionaries of properties.
 func (c *checker) translations(i int) int {
 	if i++; c.b[i] == '}' {
 		c.fault("R-096", "empty contents: expected a language at least")
@@ -57,7 +57,8 @@ func (c *checker) translations(i int) int {
 	})
 }
 
-// translatedVersion: only objects with versions have one to name.
+// translatedVersion checks that language content names a version only of an object that
+// has versions.
 func translatedVersion(c *checker, f frame) {
 	ref, _ := rawjson.Text(c.get(f, "object_ref"))
 	class := stix.ClassOf(stix.ID(ref).Type())

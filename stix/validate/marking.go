@@ -2,7 +2,7 @@ package validate
 
 import "comity/stix/rawjson"
 
-// tlp is what a marking definition of the Traffic Light Protocol says.
+// tlp is the level and the name of a marking definition of the Traffic Light Protocol.
 type tlp struct{ level, name string }
 
 // The four objects of TLP 1.0 (R-083), and the five of TLP 2.0 (R-085).
@@ -64,8 +64,8 @@ func definitionLevel(definition []byte) string {
 }
 
 // standardMarking checks an object against the one that the standard fixes for
-// its level. STIX 2.0 fixes no name; where 2.1 lacks it, that is a warning, as
-// much content was upgraded without.
+// its level. STIX 2.0 fixes no name. In STIX 2.1 a missing name is only a warning, since
+// much content was upgraded without it.
 func (c *checker) standardMarking(f frame, rule string, all map[string]tlp, level, created string) {
 	id, _ := rawjson.Text(c.get(f, "id"))
 	want, known := all[string(id)]
@@ -76,11 +76,11 @@ func (c *checker) standardMarking(f frame, rule string, all map[string]tlp, leve
 	if want.level != level {
 		c.fault(rule, "this id means %s, not %s", want.name, quote([]byte(level)))
 	}
-	// By the instant: STIX 2.0 and 2.1 spell it with different precision.
+	// The times are compared by value: STIX 2.0 and 2.1 spell it with different precision.
 	if order, ok := compareTimes(c.get(f, "created"), []byte(`"`+created+`"`)); ok && order != 0 {
 		c.faultAt("created", rule, "%s was created %s", want.name, created)
 	}
-	if c.old {
+	if c.stix20 {
 		return
 	}
 	if name, ok := rawjson.Text(c.get(f, "name")); ok && string(name) != want.name {
@@ -90,7 +90,7 @@ func (c *checker) standardMarking(f frame, rule string, all map[string]tlp, leve
 	}
 }
 
-// marksItself: a marking definition never marks itself (R-084).
+// marksItself reports a marking definition that marks itself (R-084).
 func (c *checker) marksItself(f frame, id []byte) {
 	for e := rawjson.ElementsOf(c.get(f, "object_marking_refs")); e.Next(); {
 		if s, ok := rawjson.Text(e.Value); ok && string(s) == string(id) {

@@ -10,10 +10,10 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// The values of network observables. A defanged object says itself that its
-// values are not to be taken literally; they are not checked then.
+// These functions check the values of network observables. The values of an object with
+// defanged: true are not literal, and are not checked.
 
-// ipv4: a dotted quad without leading zeros, with a prefix length or not; the
+// ipv4 checks an IPv4 address: a dotted quad without leading zeros, with a prefix length or not; the
 // bits of the host may be set.
 func ipv4(c *checker, _ *valueType, s []byte) {
 	address, length, hasLength := bytes.Cut(s, []byte("/"))
@@ -21,10 +21,10 @@ func ipv4(c *checker, _ *valueType, s []byte) {
 	if c.facts().defanged || err == nil && parsed.Is4() && (!hasLength || isPrefixLength(length, 32)) {
 		return
 	}
-	c.noValue("R-145", s, "is no IPv4 address, nor one with a prefix length")
+	c.invalidValue("R-145", s, "is no IPv4 address, nor one with a prefix length")
 }
 
-// ipv6: RFC 4291, with a prefix length or not. A zone belongs to one host and
+// ipv6 checks an address of RFC 4291, with a prefix length or not. A zone belongs to one host and
 // should not be there.
 func ipv6(c *checker, _ *valueType, s []byte) {
 	address, length, hasLength := bytes.Cut(s, []byte("/"))
@@ -32,7 +32,7 @@ func ipv6(c *checker, _ *valueType, s []byte) {
 	switch {
 	case c.facts().defanged:
 	case err != nil || !parsed.Is6() || hasLength && !isPrefixLength(length, 128):
-		c.noValue("R-146", s, "is no IPv6 address, nor one with a prefix length")
+		c.invalidValue("R-146", s, "is no IPv6 address, nor one with a prefix length")
 	case parsed.Zone() != "":
 		c.warn("R-146", "%s has a zone, which means something on one host only", quote(s))
 	}
@@ -48,7 +48,7 @@ func isPrefixLength(s []byte, most int) bool {
 	return len(s) == 1 || len(s) > 1 && s[0] != '0'
 }
 
-// mac: six pairs of lower-case hexadecimal digits with colons.
+// mac checks a MAC address: six pairs of lower-case hexadecimal digits with colons.
 func mac(c *checker, _ *valueType, s []byte) {
 	ok := len(s) == 17
 	for i := 0; i < len(s) && ok; i++ {
@@ -66,16 +66,17 @@ func mac(c *checker, _ *valueType, s []byte) {
 // uLabel checks a label that is not ASCII by RFC 5890.
 var uLabel = idna.New(idna.ValidateLabels(true), idna.BidiRule(), idna.StrictDomainName(false))
 
-// domain: labels of RFC 1034, at most 63 bytes each and 253 in all, or of RFC
-// 5890. Underscores are a warning: _dmarc and the like are seen.
+// domain checks a domain name: labels of RFC 1034, at most 63 bytes each and 253 in
+// all, or of RFC 5890. An underscore is a warning, since names such as _dmarc exist
+//
 func domain(c *checker, _ *valueType, s []byte) {
 	if c.facts().defanged {
 		return
 	}
 	name := bytes.TrimSuffix(s, []byte("."))
-	odd := ""
+	badRune := ""
 	if !isASCII(name) {
-		name, odd = asciiDots(name)
+		name, badRune = asciiDots(name)
 	}
 	ok, underscore := len(name) > 0 && len(name) <= 253*4, bytes.IndexByte(name, '_') >= 0
 	length := 0
@@ -97,29 +98,29 @@ func domain(c *checker, _ *valueType, s []byte) {
 	}
 	switch {
 	case !ok || length > 254:
-		c.noValue("R-148", s, "is no domain name")
+		c.invalidValue("R-148", s, "is no domain name")
 	case underscore:
 		c.warn("R-148", "%s has an underscore, which no host name has", quote(s))
-	case odd != "":
-		c.warn("R-148", "%s has %q, which no domain name has (RFC 5892)", quote(s), odd)
+	case badRune != "":
+		c.warn("R-148", "%s has %q, which no domain name has (RFC 5892)", quote(s), badRune)
 	}
 }
 
-// asciiDots is a domain name with the dots of other scripts as dots, and a
-// character of it that IDNA 2008 does not allow, such as one of those or a
-// symbol.
-func asciiDots(name []byte) (dotted []byte, odd string) {
+// asciiDots replaces the dots of other scripts in a domain name by ASCII dots. badRune
+// is a character of the name that IDNA 2008 does not allow, such as one of those dots
+// or a symbol; "" if there is none.
+func asciiDots(name []byte) (dotted []byte, badRune string) {
 	dotted = bytes.Map(func(r rune) rune {
 		switch {
 		case r == '。' || r == '．' || r == '｡':
-			odd = string(r)
+			badRune = string(r)
 			return '.'
 		case r > unicode.MaxASCII && !unicode.In(r, unicode.L, unicode.M, unicode.Nd) && !unicode.Is(unicode.Join_Control, r) && !strings.ContainsRune("·͵׳״・", r):
-			odd = string(r)
+			badRune = string(r)
 		}
 		return r
 	}, name)
-	return dotted, odd
+	return dotted, badRune
 }
 
 func isASCII(s []byte) bool {
@@ -131,7 +132,7 @@ func isASCII(s []byte) bool {
 	return true
 }
 
-// email: an addr-spec of RFC 5322, without a display name.
+// email checks an addr-spec of RFC 5322, without a display name.
 func email(c *checker, _ *valueType, s []byte) {
 	if c.facts().defanged {
 		return
@@ -145,5 +146,5 @@ func email(c *checker, _ *valueType, s []byte) {
 			return
 		}
 	}
-	c.noValue("R-138", s, "is no e-mail address such as pilot@example.org, without a display name")
+	c.invalidValue("R-138", s, "is no e-mail address such as pilot@example.org, without a display name")
 }

@@ -5,8 +5,7 @@ import (
 	"comity/stix/rawjson"
 )
 
-// observedRefs: an observation refers to observables and relationships, to at
-// least one observable.
+// observedRefs checks that observed-data refers to at least one observable.
 func observedRefs(c *checker, f frame) {
 	refs, observables := 0, 0
 	for e := rawjson.ElementsOf(c.get(f, "object_refs")); e.Next(); {
@@ -23,7 +22,7 @@ func observedRefs(c *checker, f frame) {
 
 // observables checks observed-data.objects, the container of STIX 2.0:
 // each entry is an observable, and refers to other entries by their keys.
-// Entries may be in the form of 2.0, so unknown properties are left alone.
+// Entries may be in the form of STIX 2.0, so unknown properties are not checked.
 func (c *checker) observables(i int) int {
 	end := rawjson.SkipValue(c.b, i)
 	c.container = map[string]string{}
@@ -44,7 +43,7 @@ func (c *checker) observable(typ string, i int) int {
 	if c.b[i] != '{' {
 		return c.wrongKind(&valueType{wrong: "R-115"}, "an observable", i)
 	}
-	shape := c.modern.types[typ]
+	shape := c.stix21.types[typ]
 	switch {
 	case typ == "":
 		c.fault("R-115", "expected an observable with a type")
@@ -59,8 +58,8 @@ func (c *checker) observable(typ string, i int) int {
 	return rawjson.SkipValue(c.b, i)
 }
 
-// localReference: inside the container a reference is the key of another entry
-// of an allowed type.
+// localReference checks a reference inside the container: the key of another entry of
+// an allowed type.
 func (c *checker) localReference(t *valueType, s []byte) {
 	typ, ok := c.container[string(s)]
 	switch {

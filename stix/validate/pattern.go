@@ -9,20 +9,19 @@ import (
 	"comity/stix/rawjson"
 )
 
-// indicatorPattern: a pattern of type stix parses (R-150 to R-153, R-157).
-// Patterns of other types are opaque. What the grammar asks for by SHOULD alone
-// is a warning.
+// indicatorPattern parses a pattern of type stix (R-150 to R-153, R-157). Patterns of
+// other types are not read. A warning of the parser is a warning.
 func indicatorPattern(c *checker, f frame) {
 	kind, _ := rawjson.Text(c.get(f, "pattern_type"))
 	source, ok := rawjson.Text(c.get(f, "pattern"))
-	if !ok || !c.old && string(kind) != "stix" {
+	if !ok || !c.stix20 && string(kind) != "stix" {
 		return
 	}
 	mode := pattern.Lenient
 	if version, _ := rawjson.Text(c.get(f, "pattern_version")); string(version) == "2.0" {
 		mode |= pattern.STIX20
 	}
-	if c.old {
+	if c.stix20 {
 		mode |= pattern.STIX20
 	}
 	parsed, err := c.patterns.Parse(string(source), mode)
@@ -37,14 +36,13 @@ func indicatorPattern(c *checker, f frame) {
 	for _, w := range parsed.Warnings {
 		c.warnAt("pattern", w.Rule, "%s", w)
 	}
-	if !c.old {
+	if !c.stix20 {
 		c.patternTimes(f, parsed.Root)
 		c.patternNames(parsed)
 	}
 }
 
-// patternTimes: START and STOP should lie within valid_from and valid_until
-// (R-154).
+// patternTimes checks that START and STOP lie within valid_from and valid_until (R-154).
 func (c *checker) patternTimes(f frame, e *pattern.Expr) {
 	for _, q := range e.Qualifiers {
 		if q.Kind != pattern.StartStop {
@@ -64,8 +62,8 @@ func (c *checker) patternTimes(f frame, e *pattern.Expr) {
 
 func quoted(t stix.Timestamp) []byte { return []byte(`"` + t.String() + `"`) }
 
-// patternNames: object types and their properties in a pattern are those of
-// the standard or carry the prefix of custom ones (R-155).
+// patternNames checks that object types and properties in a pattern are in the standard
+// or have the prefix of custom ones (R-155).
 func (c *checker) patternNames(parsed *pattern.Pattern) {
 	known := true
 	parsed.AllPaths(func(p pattern.Path) { known = known && c.knows(p) })
@@ -75,7 +73,7 @@ func (c *checker) patternNames(parsed *pattern.Pattern) {
 	for _, p := range parsed.Paths() {
 		switch {
 		case c.knows(p):
-		case c.modern.types[p.Type] == nil:
+		case c.stix21.types[p.Type] == nil:
 			c.warnAt("pattern", "R-155", "%s is no type of the standard", quote([]byte(p.Type)))
 		default:
 			c.warnAt("pattern", "R-155", "%s has no property %s", p.Type, quote([]byte(p.Steps[0].Key)))
@@ -85,7 +83,7 @@ func (c *checker) patternNames(parsed *pattern.Pattern) {
 
 // knows tells whether a path begins with names of the standard or custom ones.
 func (c *checker) knows(p pattern.Path) bool {
-	shape := c.modern.types[p.Type]
+	shape := c.stix21.types[p.Type]
 	if shape == nil {
 		return strings.HasPrefix(p.Type, "x-")
 	}

@@ -50,8 +50,7 @@ func TestPolicyMovesTheLevelOfWhatItNames(t *testing.T) {
 	}
 }
 
-// A mistyped name is taken for a custom one, so the finding says what may have
-// been meant.
+// A mistyped name is taken for a custom one, so the finding suggests the right name.
 func TestFindingSaysWhichNameMayHaveBeenMistyped(t *testing.T) {
 	for raw, want := range map[string]string{
 		strings.Replace(head, `"tool"`, `"tol"`, 1) + `}`:                                       "R-062 /type: a custom type without x- before its name; did you mean tool?",

@@ -12,7 +12,7 @@ import (
 	"comity/stix/rawjson"
 )
 
-// quality warns of what is valid, but seldom meant to be shared (R-190 to R-193,
+// quality warns of valid content that is seldom meant to be shared (R-190 to R-193,
 //
 func (c *checker) quality(f frame) {
 	if c.policy.Quality {
@@ -35,7 +35,7 @@ func (c *checker) quality(f frame) {
 			c.warnAt("pattern", "R-195", "as %s: %s", kind, fault)
 		}
 	}
-	if !isPattern || !c.old && string(kind) != "stix" {
+	if !isPattern || !c.stix20 && string(kind) != "stix" {
 		return
 	}
 	parsed, err := c.patterns.Parse(string(source), pattern.Lenient)
@@ -47,7 +47,7 @@ func (c *checker) quality(f frame) {
 	c.path = c.path[:len(c.path)-1]
 }
 
-// patternValues warns of the values that a pattern asks for.
+// patternValues warns of values in a pattern.
 func (c *checker) patternValues(p *pattern.Pattern) {
 	if c.policy.Quality {
 		p.AllTests(func(t *pattern.Test) {

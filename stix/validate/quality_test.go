@@ -57,7 +57,7 @@ func TestQualityIsCheckedBeforeSharing(t *testing.T) {
 	}
 }
 
-// Only where it is asked for, a reference to what is not in the file is an error.
+// With EnforceRefs alone, a reference to an object that is not in the file is an error.
 func TestReferencesCanBeEnforced(t *testing.T) {
 	note := `{"type":"note","spec_version":"2.1","id":"note--9f1d0c6e-2b1a-4c3e-8d5f-0123456789ab","created":"2024-03-05T08:00:00.000Z","modified":"2024-03-05T08:00:00.000Z","content":"a",` +
 		`"object_refs":["mutex--4e7901d6-95c2-5524-b151-8e27edbcc3e6","tool--9f1d0c6e-2b1a-4c3e-8d5f-00000000000a"],"object_marking_refs":["marking-definition--34098fce-860f-48ae-8e50-ebd3cc5e41da"]}`

@@ -23,16 +23,16 @@ func readRelationships(text string) map[relationship]struct{} {
 	return all
 }
 
-// relationshipType: lower-case letters, digits and hyphens.
+// relationshipType checks for lower-case letters, digits and hyphens.
 func relationshipType(c *checker, _ *valueType, s []byte) {
 	if !isName(s, '-', 3) {
 		c.fault("R-113", "%s is no relationship type: 3 to 250 characters a-z, 0-9 and -", quote(s))
 	}
 }
 
-// namedRelationship: the relationship should be one that the standard names for
-// the pair of types. Where a type is not the standard's, or the name is
-// nobody else's, there is nothing to say.
+// namedRelationship warns of a relationship that the standard does not name for the
+// pair of types. Custom types, and names that are for all types, are not
+// checked.
 func namedRelationship(c *checker, f frame) {
 	name, _ := rawjson.Text(c.get(f, "relationship_type"))
 	from, _ := rawjson.Text(c.get(f, "source_ref"))

@@ -6,12 +6,12 @@ import (
 	"sync"
 )
 
-// Rule is one that a [Finding] can name.
+// Rule is a rule that a [Finding] can name.
 type Rule struct {
 	Number  string // such as "R-016"
-	Level   string // error, warning, or both: error or warning, by what was found
+	Level   string // error, warning, or both: error or warning, depending on the fault
 	Section string // of STIX 2.1, such as "§2.9"
-	Text    string // what it asks for, in one sentence
+	Text    string // the demand, in one sentence
 }
 
 //go:embed rules.txt

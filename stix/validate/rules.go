@@ -7,11 +7,11 @@ import (
 	"comity/stix/rawjson"
 )
 
-// check is a rule, or a few that belong together, that a table cannot say. It
-// runs when all properties of its part are known.
+// check is one rule, or a few related rules, that the tables cannot express. It runs
+// when all properties of its part are known.
 type check func(c *checker, f frame)
 
-// checksOf are the rules of a shape beside those in the tables.
+// checksOf are the checks of a shape that are not in the tables.
 func checksOf(shape string) []check {
 	return map[string][]check{
 		"indicator":            {indicatorName, indicatorPattern},
@@ -31,23 +31,23 @@ func checksOf(shape string) []check {
 	}[shape]
 }
 
-// faultAt notes an error at a member of the place where the check is.
+// faultAt notes an error at the member name of the place of c.path.
 func (c *checker) faultAt(name, rule, format string, args ...any) {
 	c.path = append(c.path, step{name: []byte(name)})
 	c.fault(rule, format, args...)
 	c.path = c.path[:len(c.path)-1]
 }
 
-// warnAt notes a warning there.
+// warnAt notes a warning at the member name of the place of c.path.
 func (c *checker) warnAt(name, rule, format string, args ...any) {
 	c.path = append(c.path, step{name: []byte(name)})
 	c.warn(rule, format, args...)
 	c.path = c.path[:len(c.path)-1]
 }
 
-// indicatorName: an indicator should have a name and a description (R-118).
+// indicatorName warns of an indicator without a name or a description (R-118).
 func indicatorName(c *checker, f frame) {
-	if c.old {
+	if c.stix20 {
 		return
 	}
 	for _, name := range []string{"name", "description"} {
@@ -57,7 +57,7 @@ func indicatorName(c *checker, f frame) {
 	}
 }
 
-// productName: the product of a malware analysis should be in lower case with
+// productName warns of a product of a malware analysis that is not in lower case with
 // hyphens (R-108).
 func productName(c *checker, f frame) {
 	if s, ok := rawjson.Text(c.get(f, "product")); ok && (bytes.ContainsAny(s, " _") || !bytes.Equal(bytes.ToLower(s), s)) {
@@ -65,11 +65,10 @@ func productName(c *checker, f frame) {
 	}
 }
 
-// externalReference: a url should have hashes beside it (R-051), and numbers of
-// CAPEC and CVE have their exact form where they belong (R-052). A reference
-// with a url alone is no number.
+// externalReference warns of a url without hashes (R-051), and checks the form of CAPEC
+// and CVE numbers in the types that have them (R-052).
 func externalReference(c *checker, f frame) {
-	if !c.old && c.get(f, "url") != nil && c.get(f, "hashes") == nil {
+	if !c.stix20 && c.get(f, "url") != nil && c.get(f, "hashes") == nil {
 		c.warn("R-051", "a url should have hashes beside it")
 	}
 	if c.typ != "attack-pattern" && c.typ != "vulnerability" {
@@ -105,14 +104,15 @@ func isDigits(s []byte) bool {
 	return true
 }
 
-// decodedSubject: header text is decoded (R-137).
+// decodedSubject warns of a subject in the encoding of RFC 2047 (R-137).
 func decodedSubject(c *checker, f frame) {
 	if s, ok := rawjson.Text(c.get(f, "subject")); ok && bytes.Contains(s, []byte("=?")) && bytes.Contains(s, []byte("?=")) {
 		c.warnAt("subject", "R-137", "this looks encoded (RFC 2047), expected the decoded text")
 	}
 }
 
-// mimePartBody: body is for text; anything else is in body_raw_ref (R-125).
+// mimePartBody warns of a body that is not text, which should be in body_raw_ref
+// (R-125).
 func mimePartBody(c *checker, f frame) {
 	kind, ok := rawjson.Text(c.get(f, "content_type"))
 	if ok && c.get(f, "body") != nil && !bytes.HasPrefix(bytes.ToLower(kind), []byte("text/")) {
@@ -120,7 +120,7 @@ func mimePartBody(c *checker, f frame) {
 	}
 }
 
-// trafficPorts: both ports should be there (R-130).
+// trafficPorts warns of a missing port (R-130).
 func trafficPorts(c *checker, f frame) {
 	for _, name := range []string{"src_port", "dst_port"} {
 		if c.container == nil && c.get(f, name) == nil {
@@ -129,8 +129,8 @@ func trafficPorts(c *checker, f frame) {
 	}
 }
 
-// trafficProtocols: protocols are in lower case, and list those whose
-// extension is there (R-136).
+// trafficProtocols warns of protocols that are not in lower case, and of an extension
+// whose protocol is not among them (R-136).
 func trafficProtocols(c *checker, f frame) {
 	listed := map[string]bool{"tcp-ext": false, "icmp-ext": false, "http-request-ext": false}
 	for e := rawjson.ElementsOf(c.get(f, "protocols")); e.Next(); {
@@ -155,14 +155,14 @@ func trafficProtocols(c *checker, f frame) {
 	}
 }
 
-// numberInRange: an AS number has 32 bits (R-174).
+// numberInRange warns of an AS number that does not fit into 32 bits (R-174).
 func numberInRange(c *checker, f frame) {
 	if n := c.get(f, "number"); len(n) > 10 || len(n) == 10 && string(n) > "4294967295" || len(n) > 0 && n[0] == '-' {
 		c.warnAt("number", "R-174", "%s should be 0 to 4294967295", clip(n, 40))
 	}
 }
 
-// spelledOutHive: the hive of a registry key is not abbreviated (R-135).
+// spelledOutHive reports an abbreviated hive of a registry key (R-135).
 func spelledOutHive(c *checker, f frame) {
 	s, ok := rawjson.Text(c.get(f, "key"))
 	hive, _, _ := bytes.Cut(s, []byte(`\`))
@@ -174,7 +174,7 @@ func spelledOutHive(c *checker, f frame) {
 	}
 }
 
-// priorityClass: a priority ends in _CLASS (R-176).
+// priorityClass warns of a priority that does not end in _CLASS (R-176).
 func priorityClass(c *checker, f frame) {
 	if s, ok := rawjson.Text(c.get(f, "priority")); ok && !bytes.HasSuffix(s, []byte("_CLASS")) {
 		c.warnAt("priority", "R-176", "%s should end in _CLASS", quote(s))

@@ -40,9 +40,8 @@ func isSelectorStep(s []byte) bool {
 	return true
 }
 
-// selectors: a selector addresses content that is in the object (R-092). The
-// object is walked once, whatever the number of selectors: wanted has them by
-// the hash of their steps.
+// selectors checks that each selector addresses content of the object (R-092). The
+// object is walked once for all selectors: wanted has them by the hash of their steps.
 func (c *checker) selectors(markings []byte) {
 	seed := maphash.MakeSeed()
 	wanted := map[uint64]bool{}
@@ -53,7 +52,7 @@ func (c *checker) selectors(markings []byte) {
 			}
 		}
 	}
-	(&presence{seed, wanted, c.b}).value(0, 0)
+	(&selectorWalk{seed, wanted, c.b}).value(0, 0)
 	c.path = append(c.path, step{name: []byte("granular_markings")}, step{}, step{name: []byte("selectors")}, step{})
 	at := len(c.path)
 	for e := rawjson.ElementsOf(markings); e.Next(); c.path[at-3].index++ {
@@ -85,16 +84,15 @@ func hashSteps(seed maphash.Seed, s []byte) (path uint64) {
 	return path
 }
 
-// presence is a walk over an object that notes which wanted paths lead to a
-// value.
-type presence struct {
+// selectorWalk walks an object and marks the wanted paths that lead to a value.
+type selectorWalk struct {
 	seed   maphash.Seed
 	wanted map[uint64]bool
 	b      []byte
 }
 
 // value walks the value that begins at i, and returns where it ends.
-func (p *presence) value(path uint64, i int) int {
+func (p *selectorWalk) value(path uint64, i int) int {
 	switch p.b[i] {
 	case '"':
 		return rawjson.SkipString(p.b, i)
@@ -103,13 +101,13 @@ func (p *presence) value(path uint64, i int) int {
 		return rawjson.SkipLiteral(p.b, i)
 	}
 	list := p.b[i] == '['
-	var room [24]byte
+	var buffer [24]byte
 	i++
 	for n := int64(0); p.b[i] != '}' && p.b[i] != ']'; n++ {
 		if p.b[i] == ',' {
 			i++
 		}
-		one := append(strconv.AppendInt(append(room[:0], '['), n, 10), ']')
+		one := append(strconv.AppendInt(append(buffer[:0], '['), n, 10), ']')
 		if !list {
 			colon := rawjson.SkipString(p.b, i)
 			one = rawjson.Unquote(p.b[i:colon])

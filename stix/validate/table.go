@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// shape is a type as the tables have it: an object type, a part of one, or a
-// predefined extension.
+// shape is a type in the tables: an object type, a part of one, or a predefined
+// extension.
 type shape struct {
 	name       string
 	class      string // sdo, sro, sco, meta, part or extension
@@ -15,28 +15,29 @@ type shape struct {
 	extends    string // of an extension: the object type
 	missing    string // the rule that a missing required property breaks
 	properties []property
-	required   []int         // the indexes of those that are
-	index      [places]uint8 // of each property: one more than where it is in properties; see find
+	required   []int            // indexes of the required properties
+	index      [indexSize]uint8 // hash table of the properties: 1 + the index of each, 0 for a free slot; see find
 	rules      []constraint
 	checks     []check
 }
 
-// places is the room of an index, several times what it holds: nearly every
-// name is found where it is first looked for.
-const places = 128
+// indexSize is several times the number of properties of a shape, so that nearly every
+// name is found in its first slot.
+const indexSize = 128
 
-// place is where an index has that name, or would but for others.
-func place[N string | []byte](name N) uint {
+// indexSlot is the first slot of a name in an index. If another name has it, the next free
+// slot is taken.
+func indexSlot[N string | []byte](name N) uint {
 	n := uint(len(name))
 	if n == 0 {
 		return 0
 	}
-	return (13*n + 7*uint(name[0]) + 31*uint(name[n-1])) % places
+	return (13*n + 7*uint(name[0]) + 31*uint(name[n-1])) % indexSize
 }
 
 // find is the index of the property of that name.
 func find[N string | []byte](t *shape, name N) (index int, known bool) {
-	for at := place(name); t.index[at] != 0; at = (at + 1) % places {
+	for at := indexSlot(name); t.index[at] != 0; at = (at + 1) % indexSize {
 		if index = int(t.index[at]) - 1; t.properties[index].name == string(name) {
 			return index, true
 		}
@@ -45,15 +46,15 @@ func find[N string | []byte](t *shape, name N) (index int, known bool) {
 }
 
 type property struct {
-	name     string
-	required bool
-	common   bool // of all types (STIX 2.1 §3.2)
-	foreign  bool // common, but not applicable to this class
-	old      bool // deprecated
+	name         string
+	required     bool
+	common       bool // of all types (STIX 2.1 §3.2)
+	inapplicable bool // common, but not applicable to this class
+	deprecated   bool
 	valueType
 }
 
-// valueType is what a value may be.
+// valueType is the type of a value, with its further restrictions.
 type valueType struct {
 	kind   kind
 	elem   *valueType // of a list or dictionary
@@ -61,8 +62,8 @@ type valueType struct {
 	words  *vocabulary
 	part   *shape
 	refs   targets
-	rule   string // what a value out of bounds, or of the wrong target or word, breaks
-	wrong  string // what a value of another JSON kind breaks, if not R-007
+	rule   string // the rule that a value out of bounds, or of the wrong target or word, breaks
+	wrong  string // the rule that a value of another JSON kind breaks, if not R-007
 	bounds bounds
 }
 
@@ -104,7 +105,7 @@ var kinds = map[string]kind{
 type bounds struct {
 	low, high       float64
 	hasLow, hasHigh bool
-	should          bool // out of them is a warning
+	should          bool // a value out of bounds is a warning
 }
 
 // targets are the types that a reference may name.

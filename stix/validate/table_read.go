@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// readTypes reads a table in the form that types.txt explains. It panics on
-// one that is wrong: the tables are part of the program.
+// readTypes reads a table in the form that types.txt explains. It panics if the table
+// is malformed, since the tables are part of the program.
 func readTypes(text string) *standard {
 	s := &standard{
 		types: map[string]*shape{}, parts: map[string]*shape{}, extensions: map[string]*shape{}, custom: map[string]*shape{},
@@ -61,7 +61,7 @@ func readTypes(text string) *standard {
 	return s
 }
 
-// addCommon adds the rows of the common table that are for t.
+// addCommon adds the rows of the table of common properties that are for t.
 func (s *standard) addCommon(t *shape, table []string) {
 	columns := strings.Fields(table[0])[1:]
 	at := slices.Index(columns, t.name)
@@ -73,7 +73,7 @@ func (s *standard) addCommon(t *shape, table []string) {
 	}
 	for _, row := range table[1:] {
 		words := strings.Fields(row)
-		p := property{name: words[0], common: true, required: words[1+at] == "*", foreign: words[1+at] == "-"}
+		p := property{name: words[0], common: true, required: words[1+at] == "*", inapplicable: words[1+at] == "-"}
 		if _, own := find(t, p.name); !own {
 			t.add(s.property(p, words[1+len(columns):]))
 		}
@@ -85,17 +85,17 @@ func (t *shape) add(p property) {
 		t.required = append(t.required, len(t.properties))
 	}
 	t.properties = append(t.properties, p)
-	at := place(p.name)
+	at := indexSlot(p.name)
 	for t.index[at] != 0 {
-		at = (at + 1) % places
+		at = (at + 1) % indexSize
 	}
 	t.index[at] = uint8(len(t.properties))
 }
 
-// property reads the words after the name of p.
+// property reads the type of p, the words after its name.
 func (s *standard) property(p property, words []string) property {
 	if last := len(words) - 1; words[last] == "deprecated" {
-		p.old, words = true, words[:last]
+		p.deprecated, words = true, words[:last]
 	}
 	p.valueType = s.valueType(words)
 	return p

@@ -7,8 +7,8 @@ import (
 	"comity/stix/rawjson"
 )
 
-// timestamp: the form, a date that exists, and the precision
-//
+// timestamp checks the form of a timestamp, that its date exists, and
+// its precision.
 func (c *checker) timestamp(t *valueType, s []byte) {
 	fraction, ok := timestampForm(s)
 	if !ok {
@@ -21,7 +21,7 @@ func (c *checker) timestamp(t *valueType, s []byte) {
 	}
 	switch {
 	case t.kind == millisecondsValue && len(fraction) < 3:
-		// Of an observable it can only be a custom property.
+		// An observable can have it only as a custom property.
 		c.report(c.shape.class == "sco", "R-034", "%s has fewer than three digits of a second", quote(s))
 	case t.kind == secondsValue && len(fraction) > 0:
 		zero := len(bytes.TrimRight(fraction, "0")) == 0
@@ -29,8 +29,8 @@ func (c *checker) timestamp(t *valueType, s []byte) {
 	}
 }
 
-// timestampForm tells whether s is YYYY-MM-DDTHH:MM:SS[.s+]Z, and gives the
-// digits of its fraction.
+// timestampForm tells whether s is YYYY-MM-DDTHH:MM:SS[.s+]Z, and returns
+// the digits of its fraction.
 func timestampForm(s []byte) (fraction []byte, ok bool) {
 	const form = "dddd-dd-ddTdd:dd:dd"
 	if len(s) < len(form)+1 || s[len(s)-1] != 'Z' {
@@ -67,7 +67,7 @@ func timeExists(s []byte) bool {
 }
 
 // before tells whether the JSON string later names an earlier instant than
-// earlier does. What is no timestamp is not compared.
+// earlier does. It is false if one is no timestamp.
 func before(later, earlier []byte) bool {
 	if bytes.Equal(later, earlier) {
 		return false // as modified and created mostly are
@@ -83,7 +83,7 @@ func notAfter(later, earlier []byte) bool {
 }
 
 // compareTimes compares by value, to the last digit. The fields have
-// a fixed width, so their texts are in the order of what they say.
+// a fixed width, so the order of their texts is the order of their values.
 func compareTimes(a, b []byte) (order int, ok bool) {
 	at, aOK := rawjson.Text(a)
 	bt, bOK := rawjson.Text(b)

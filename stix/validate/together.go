@@ -8,15 +8,15 @@ import (
 	"comity/stix/rawjson"
 )
 
-// together are the objects of one file that are held against each other once
-// all of them are read.
-type together struct {
-	objects []kept
+// crossChecks keeps the objects of one file, and checks them against each other once all
+// of them are read.
+type crossChecks struct {
+	objects []fileObject
 	newest  map[stix.ID]int // index into objects
 }
 
-// kept is one object of the file.
-type kept struct {
+// fileObject is one object of the file.
+type fileObject struct {
 	index, line int
 	id          stix.ID
 	raw         []byte
@@ -27,21 +27,21 @@ type visit uint8
 
 const (
 	unvisited visit = iota
-	open            // the markings that it leads to are being visited
+	open            // its own markings are being visited
 	done
 )
 
 // add keeps a copy of an object.
-func (s *together) add(o *stix.Object, index, line int) {
-	k := kept{index: index, line: line, id: o.ID, raw: slices.Clone(o.Raw)}
+func (s *crossChecks) add(o *stix.Object, index, line int) {
+	k := fileObject{index: index, line: line, id: o.ID, raw: slices.Clone(o.Raw)}
 	if i, known := s.newest[o.ID]; !known || !before(rawjson.Member(k.raw, "modified"), rawjson.Member(s.objects[i].raw, "modified")) {
 		s.newest[o.ID] = len(s.objects)
 	}
 	s.objects = append(s.objects, k)
 }
 
-// check reports what the objects say wrongly of each other.
-func (s *together) check(each func(Result)) {
+// check reports the faults of the objects in relation to each other.
+func (s *crossChecks) check(each func(Result)) {
 	for i := range s.objects {
 		k := &s.objects[i]
 		var found Findings
@@ -58,16 +58,16 @@ func (s *together) check(each func(Result)) {
 }
 
 // target is the newest version of an object; nil if the file has none.
-func (s *together) target(id []byte) []byte {
+func (s *crossChecks) target(id []byte) []byte {
 	if i, known := s.newest[stix.ID(id)]; known {
 		return s.objects[i].raw
 	}
 	return nil
 }
 
-// translation holds language content against the version of the object that it
+// translation compares language content with the version of the object that it
 // translates.
-func (s *together) translation(raw []byte) (found Findings) {
+func (s *crossChecks) translation(raw []byte) (found Findings) {
 	id, _ := rawjson.Text(rawjson.Member(raw, "object_ref"))
 	target := s.target(id)
 	version := rawjson.Member(raw, "object_modified")
@@ -83,9 +83,9 @@ func (s *together) translation(raw []byte) (found Findings) {
 	return found
 }
 
-// translated compares the structure of a translation with that of the original:
-// a text for a text, as many elements in a list, and so within. What the original
-// lacks is ignored.
+// translated compares the structure of a translation with that of the original: both are
+// texts, lists with as many elements, or objects, and so are their parts. Parts that the
+// original lacks are ignored.
 func translated(original, value []byte, path []step) (found Findings) {
 	switch {
 	case len(original) == 0:
@@ -113,10 +113,9 @@ func translated(original, value []byte, path []step) (found Findings) {
 	return found
 }
 
-// markingCycle follows the markings of a marking definition. A definition does
-// not mark itself by way of others; each cycle is reported once, where it
-// closes.
-func (s *together) markingCycle(i int) (found Findings) {
+// markingCycle follows the markings of a marking definition. A definition must
+// not mark itself through others. Each cycle is reported once.
+func (s *crossChecks) markingCycle(i int) (found Findings) {
 	k := &s.objects[i]
 	if k.visited != unvisited {
 		return nil
@@ -129,7 +128,7 @@ func (s *together) markingCycle(i int) (found Findings) {
 	for _, id := range slices.Concat(o.Markings, o.Granular) {
 		next, known := s.newest[id]
 		switch {
-		case !known || id == k.id: // itself is found without the others
+		case !known || id == k.id: // the check of the single object reports that it marks itself
 		case s.objects[next].visited == open:
 			found = append(found, Finding{Rule: "R-084", Message: fmt.Sprintf("%s and %s mark each other, at once or by way of others", clip([]byte(k.id), 300), id)})
 		default:
@@ -140,12 +139,12 @@ func (s *together) markingCycle(i int) (found Findings) {
 	return found
 }
 
-// extensionUse holds the extensions of an object against those of their
-// definitions that are in the file: the type of the extension, and the properties
-// that it brings to the top level.
-func (s *together) extensionUse(k *kept) (found Findings) {
-	var brought []string
-	complete := false // all that bring properties to the top level list them
+// extensionUse compares the extensions of an object with their definitions, as far as
+// they are in the file: the type of the extension, and the properties that it defines
+// at the top level.
+func (s *crossChecks) extensionUse(k *fileObject) (found Findings) {
+	var defined []string
+	complete := false // every extension that defines top-level properties lists them
 	for m := rawjson.MembersOf(rawjson.Member(k.raw, "extensions")); m.Next(); {
 		kind, _ := rawjson.Text(rawjson.Member(m.Value, "extension_type"))
 		top := string(kind) == "toplevel-property-extension"
@@ -158,7 +157,7 @@ func (s *together) extensionUse(k *kept) (found Findings) {
 			return found // its properties are not known
 		}
 		complete = complete || top
-		brought = append(brought, texts(properties)...)
+		defined = append(defined, texts(properties)...)
 		if definition != nil && !slices.Contains(texts(rawjson.Member(definition, "extension_types")), string(kind)) {
 			path := pointer([]step{{name: []byte("extensions")}, {name: m.Name}, {name: []byte("extension_type")}})
 			found = append(found, Finding{Rule: "R-196", Path: path, Message: quote(kind) + " is not among the extension_types of the definition", Warning: true})
@@ -169,14 +168,14 @@ func (s *together) extensionUse(k *kept) (found Findings) {
 		return found
 	}
 	for m := rawjson.MembersOf(k.raw); m.Next(); {
-		if _, standard := find(shape, m.Name); !standard && !slices.Contains(brought, string(m.Name)) {
+		if _, standard := find(shape, m.Name); !standard && !slices.Contains(defined, string(m.Name)) {
 			found = append(found, Finding{Rule: "R-196", Path: pointer([]step{{name: m.Name}}), Message: "neither the standard nor a definition of the object's extensions has this property", Warning: true})
 		}
 	}
 	return found
 }
 
-// texts are the elements of a list of texts.
+// texts are the elements of a list of strings.
 func texts(list []byte) (all []string) {
 	for e := rawjson.ElementsOf(list); e.Next(); {
 		s, _ := rawjson.Text(e.Value)

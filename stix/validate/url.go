@@ -12,8 +12,8 @@ func urlValue(c *checker, _ *valueType, s []byte) { c.url("R-149", s) }
 // uriReference checks the url of an external reference, which is a URI.
 func uriReference(c *checker, _ *valueType, s []byte) { c.url("R-051", s) }
 
-// inURL are the characters that RFC 3986 has for a URL outside an IP literal,
-// beside percent.
+// inURL are the characters other than percent that RFC 3986 allows in a URL outside an
+// IP literal.
 var inURL = func() (is [256]bool) {
 	for b := range len(is) {
 		is[b] = isAlphanumeric(byte(b)) || strings.IndexByte("-._~:/?#@!$&'()*+,;=", byte(b)) >= 0
@@ -22,14 +22,14 @@ var inURL = func() (is [256]bool) {
 }()
 
 // url checks a URL. Spaces, characters outside ASCII, brackets behind the host
-// and a second # are frequent in the field: the policy may make them warnings.
+// and a second # are frequent, so the policy may make them warnings.
 func (c *checker) url(rule string, s []byte) {
 	if c.facts().defanged {
 		return
 	}
 	scheme, rest, ok := bytes.Cut(s, []byte(":"))
 	if !ok || len(rest) == 0 || !isScheme(scheme) {
-		c.noValue(rule, s, "is no URL: it begins with a scheme such as https:")
+		c.invalidValue(rule, s, "is no URL: it begins with a scheme such as https:")
 		return
 	}
 	if authority, found := bytes.CutPrefix(rest, []byte("//")); found {
@@ -38,7 +38,7 @@ func (c *checker) url(rule string, s []byte) {
 		}
 		host, ok := hostOf(authority)
 		if !ok || isDefanged(authority) {
-			c.noValue(rule, s, "is no URL: expected a host, or an IP literal in brackets, and a port of digits")
+			c.invalidValue(rule, s, "is no URL: expected a host, or an IP literal in brackets, and a port of digits")
 			return
 		}
 		rest = rest[len("//")+len(authority)-len(host):]
@@ -61,7 +61,7 @@ func (c *checker) url(rule string, s []byte) {
 	}
 	switch {
 	case loose && isDefanged(s):
-		c.noValue(rule, s, "")
+		c.invalidValue(rule, s, "")
 	case loose:
 		c.report(c.policy.LooseURLs, rule, "%s is no URL: percent-encode spaces, brackets, a second # and characters outside ASCII", quote(s))
 	}
@@ -77,8 +77,8 @@ func isScheme(s []byte) bool {
 	return len(s) > 0 && isLetters(s[:1])
 }
 
-// hostOf checks the host and port of an authority (RFC 3986 §3.2). It gives
-// the part whose characters are still to be checked: all but an IP literal.
+// hostOf checks the host and port of an authority (RFC 3986 §3.2). It returns
+// the part whose characters url has yet to check: all but an IP literal.
 func hostOf(authority []byte) (host []byte, ok bool) {
 	host = authority[bytes.LastIndexByte(authority, '@')+1:]
 	port := []byte(nil)
@@ -101,15 +101,15 @@ func hostOf(authority []byte) (host []byte, ok bool) {
 	return authority, isDigits(port)
 }
 
-// defangs are how the field makes an address harmless to click on.
-var defangs = []string{"[.]", "(.)", "{.}", "[dot]", "(dot)", "{dot}", "[:]", "[://]", "[/]", "[@]", "(@)", "[at]", "(at)"}
+// defangMarks are the usual substitutes that make an address harmless to click on.
+var defangMarks = []string{"[.]", "(.)", "{.}", "[dot]", "(dot)", "{dot}", "[:]", "[://]", "[/]", "[@]", "(@)", "[at]", "(at)"}
 
-// isDefanged tells whether a URL, domain name, address or e-mail address is
-// written so that nobody follows it by mistake.
+// isDefanged tells whether a URL, domain name, address or e-mail address is defanged,
+// so that nobody opens it by mistake.
 func isDefanged(s []byte) bool {
 	if bytes.ContainsAny(s, "[({") {
 		lower := bytes.ToLower(s)
-		for _, mark := range defangs {
+		for _, mark := range defangMarks {
 			if bytes.Contains(lower, []byte(mark)) {
 				return true
 			}
@@ -130,9 +130,9 @@ func hasDefangedScheme(s []byte) bool {
 	return false
 }
 
-// noValue reports that s is not what its type says. The commonest mistake, a
-// defanged value shared as a live one, is named.
-func (c *checker) noValue(rule string, s []byte, why string) {
+// invalidValue reports that s has not the form of its type. It names the most frequent
+// cause: a defanged value in an object that is not defanged.
+func (c *checker) invalidValue(rule string, s []byte, why string) {
 	if isDefanged(s) {
 		c.fault(rule, "%s is defanged: write the value itself, or set defanged to true on an observable", quote(s))
 		return

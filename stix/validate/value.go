@@ -8,7 +8,7 @@ import (
 	"comity/stix/rawjson"
 )
 
-// number: integers and floats (R-008, R-009), and their bounds.
+// number checks integers and floats (R-008, R-009), and their bounds.
 func (c *checker) number(t *valueType, i int) int {
 	if t.kind == integerOrString && c.b[i] == '"' {
 		return rawjson.SkipString(c.b, i)
@@ -54,8 +54,8 @@ func (r *bounds) String() string {
 	return low + " to " + high
 }
 
-// word: a closed vocabulary admits only its words (R-160); an open one should
-// not be left, and has lower case with hyphens (R-161).
+// word checks a word of a vocabulary. A closed vocabulary has only its words (R-160). An
+// open one may be extended, by words in lower case with hyphens, with a warning (R-161).
 func (c *checker) word(t *valueType, s []byte) {
 	if _, listed := t.words.words[string(s)]; listed {
 		return
@@ -74,8 +74,8 @@ func (c *checker) word(t *valueType, s []byte) {
 	}
 }
 
-// isName tells whether s has least to 250 characters: lower-case letters,
-// digits and the separator.
+// isName tells whether s has least to 250 characters, all of them lower-case letters,
+// digits or the separator.
 func isName(s []byte, separator byte, least int) bool {
 	if len(s) < least || len(s) > 250 {
 		return false
@@ -88,7 +88,7 @@ func isName(s []byte, separator byte, least int) bool {
 	return true
 }
 
-// hex: an even number of digits out of 0-9 a-f, and not none (R-014).
+// hex checks for an even number of digits 0-9 a-f, and at least two (R-014).
 func (c *checker) hex(t *valueType, s []byte) {
 	rule := t.rule
 	if rule == "" {
@@ -101,7 +101,7 @@ func (c *checker) hex(t *valueType, s []byte) {
 		c.fault(rule, "%s has other characters than 0-9 and a-f", quote(s))
 	case len(s)%2 != 0:
 		c.fault(rule, "%s has an odd number of digits", quote(s))
-	case c.old || c.container != nil || isHex(s, false): // STIX 2.0 has both cases
+	case c.stix20 || c.container != nil || isHex(s, false): // STIX 2.0 has both cases
 	default:
 		c.report(t == &customHex, rule, "%s has other characters than 0-9 and a-f", quote(s))
 	}
@@ -123,8 +123,8 @@ func isHex(s []byte, upper bool) bool {
 	return true
 }
 
-// binary: base64 in the standard alphabet, padded, without line breaks, and
-// not empty (R-015). Unused bits that are set are a warning.
+// binary checks for base64 in the standard alphabet, with padding, without line breaks,
+// and not empty (R-015). Unused bits that are set are a warning.
 func (c *checker) binary(t *valueType, s []byte) {
 	rule := t.rule
 	if rule == "" {

@@ -8,20 +8,20 @@ import (
 	"comity/stix/rawjson"
 )
 
-// versions are the versions of the objects of one file, by the rules that a
-// push has for them.
+// versions checks the versions of the objects of one file by the rules of a push: R-055
+// to.
 type versions struct {
 	content map[stix.Key][32]byte // of each version, in canonical form
 	known   map[stix.Key]*history // by the id of the object
 }
 
-// history is what versions of one object are held against, each as an object of
-// the properties that [stix.Succession] compares.
+// history has the versions of one object with which later ones are compared, each
+// reduced to the properties that [stix.Succession] compares.
 type history struct {
 	first   []byte // in the file
 	newest  []byte
-	last    stix.Timestamp // modified of newest
-	revoked []byte         // the first in the file that is revoked
+	last    stix.Timestamp // version of newest
+	revoked []byte         // the first revoked one in the file
 }
 
 // add compares a version with those that came before it.
@@ -62,10 +62,10 @@ func (v *versions) add(o *stix.Object) (found Findings) {
 	if o.Revoked && h.newest != nil {
 		faults = append(faults, stix.Succession(this, h.newest)...)
 	}
-	said := map[string]bool{}
+	noted := map[string]bool{}
 	for _, f := range faults {
-		if !said[f.Rule] {
-			said[f.Rule] = true
+		if !noted[f.Rule] {
+			noted[f.Rule] = true
 			note(true, f.Rule, f.Path, f.Text)
 		}
 	}
@@ -78,7 +78,7 @@ func (v *versions) add(o *stix.Object) (found Findings) {
 	return found
 }
 
-// succession is an object of those properties of raw that no version changes.
+// succession is raw reduced to the properties that [stix.Succession] compares.
 func succession(raw []byte) []byte {
 	short := []byte{'{'}
 	for m := rawjson.MembersOf(raw); m.Next(); {
