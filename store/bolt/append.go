@@ -16,8 +16,8 @@ import (
 	"comity/taxii/exchange"
 )
 
-// Append implements store.Store. A part that is there already is not added
-// again, so an Append of which the outcome is unknown can be repeated.
+// Append implements store.Store. It adds a part only once, so a caller that does not
+// know the outcome of an Append can repeat it.
 func (s *Store) Append(ctx context.Context, g exchange.Grant, part store.Part) (status store.Status, outcomes store.Outcomes, err error) {
 	if !g.CanWrite() {
 		return status, outcomes, taxii.Errorf(taxii.Forbidden, "you may not add to this collection")
@@ -65,15 +65,16 @@ func (s *Store) Append(ctx context.Context, g exchange.Grant, part store.Part) (
 	return status, outcomes, err
 }
 
-// draft is an object on its way to a record, as far as the record does not depend on
-// the collection.
+// draft is an object with the part of its record that does not depend on the
+// collection.
 type draft struct {
 	key    stix.Key
-	record record // nil if it is only rehearsed
+	record record // nil in a rehearsal
 }
 
-// newDrafts makes what the writer need not: the records in one allocation, as
-// far as they can be made here. A refused item has none.
+// newDrafts prepares the records on the goroutine of the caller, to save time in the
+// writer. All records share one allocation of about size bytes. The draft of a refused
+// item is empty.
 func newDrafts(items []store.Item) (drafts []draft, size int) {
 	for i := range items {
 		if items[i].Refused == nil {
@@ -95,41 +96,43 @@ func newDrafts(items []store.Item) (drafts []draft, size int) {
 	return drafts, size
 }
 
-// contents is a collection as the items of a part find it, one after the other:
-// collectionTx in a commit, rehearsal without one.
-type contents interface {
-	// indexed is the date of the record that stands for an id; 0 if the id is not there.
+// appendTarget is the collection that appendPart adds items to: a collectionTx in a
+// commit, a rehearsal in a dry run. Each item finds the items before it.
+type appendTarget interface {
+	// indexed returns the date of the record that the index has for an id; 0 if the
+	// collection does not have the id.
 	indexed(key stix.Key) (store.Date, error)
-	// twin is the date of the record with the id and version of o, which is v, and
-	// tells whether it has the same content; 0 if there is none.
-	twin(d draft, at store.Date, v store.Version, o *stix.Object) (added store.Date, same bool, err error)
-	// lineage is that of the newest version of an id.
+	// duplicate returns the date of the record that has the id of o and its version v,
+	// and whether the content is the same; 0 if there is none. The index has the record
+	// added at at for the id.
+	duplicate(d draft, at store.Date, v store.Version, o *stix.Object) (added store.Date, same bool, err error)
+	// lineage returns the lineage of the newest version of an id.
 	lineage(key stix.Key, at store.Date) (stix.Lineage, error)
-	// takesType tells whether there is room for objects of a type.
-	takesType(name string) bool
-	// next is the date of what is added now.
-	next(now time.Time) store.Date
-	// insert adds a version to an id, or an id if at is 0.
+	// acceptsType tells whether the collection has the type, or can number one more.
+	acceptsType(name string) bool
+	// nextDate returns the date of the record that is added next.
+	nextDate(now time.Time) store.Date
+	// insert adds version v to the id that has a record at at, or a new id if at is 0.
 	insert(d draft, at store.Date, v store.Version, o *stix.Object) error
 }
 
-// appendPart is one part on its way into a collection.
+// appendPart adds one part of a push to a collection.
 type appendPart struct {
-	contents
+	appendTarget
 	store.Tally
 	blocklist *blocklist
 	writer    string // organisation; "" for the operator
 }
 
-func newAppendPart(c contents, blocked *blocklist, g exchange.Grant, now time.Time, items []store.Item) *appendPart {
-	a := &appendPart{contents: c, Tally: store.NewTally(now, items), blocklist: blocked}
+func newAppendPart(c appendTarget, blocked *blocklist, g exchange.Grant, now time.Time, items []store.Item) *appendPart {
+	a := &appendPart{appendTarget: c, Tally: store.NewTally(now, items), blocklist: blocked}
 	if c := g.Collection(); c != nil {
 		a.writer = c.Writer
 	}
 	return a
 }
 
-// item adds one object, or says why not.
+// item adds one object, or notes in the tally why it was refused.
 func (a *appendPart) item(item *store.Item, d draft) error {
 	if item.Refused != nil {
 		a.Refuse(item.Refused)
@@ -146,7 +149,7 @@ func (a *appendPart) item(item *store.Item, d draft) error {
 	}
 	v := store.Version{Instant: store.InstantOf(o.Version().Time()), Spec: store.SpecOf(o.Spec), Handling: item.Handling, None: o.Version().IsZero()}
 	if at != 0 {
-		added, same, err := a.twin(d, at, v, o)
+		added, same, err := a.duplicate(d, at, v, o)
 		if err != nil {
 			return err
 		}
@@ -155,7 +158,7 @@ func (a *appendPart) item(item *store.Item, d draft) error {
 			return nil
 		}
 	}
-	if !a.takesType(o.Type) {
+	if !a.acceptsType(o.Type) {
 		a.RefuseType(o)
 		return nil
 	}
@@ -167,7 +170,7 @@ func (a *appendPart) item(item *store.Item, d draft) error {
 		}
 		before = &newest
 	}
-	if v.Date = a.next(a.Now); v.None {
+	if v.Date = a.nextDate(a.Now); v.None {
 		v.Instant = store.InstantOf(v.Date.Time())
 	}
 	if err := a.insert(d, at, v, o); err != nil {
@@ -177,8 +180,8 @@ func (a *appendPart) item(item *store.Item, d draft) error {
 	return nil
 }
 
-// countPush counts a new push against the quota of its agreement; TooMany, and
-// nothing written, if that is used up for the day.
+// countPush counts a new push against the quota of its agreement. If the quota of the
+// day is used up, it writes nothing and returns TooMany.
 func (w *writeTx) countPush(c *exchange.Collection) error {
 	if c == nil {
 		return nil
@@ -202,8 +205,8 @@ func (w *writeTx) countPush(c *exchange.Collection) error {
 	return quota.Put(key, binary.BigEndian.AppendUint64(nil, n+1))
 }
 
-// checkHeld is TooLarge if n objects more are more than the quota lets the writer hold,
-// with what this transaction has added so far.
+// checkHeld returns TooLarge if the writer would hold more objects than its quota allows
+// with n more. The objects that this transaction has added so far count.
 func (w *writeTx) checkHeld(c *exchange.Collection, n int) error {
 	if c == nil || c.Terms.Quota.ObjectsHeld == 0 {
 		return nil
@@ -220,7 +223,7 @@ func (w *writeTx) checkHeld(c *exchange.Collection, n int) error {
 	return store.CheckHeld(c, held)
 }
 
-// forgetDays drops the counters under a prefix that come before key.
+// forgetDays deletes the counters with that prefix that sort before key.
 func forgetDays(quota *bbolt.Bucket, prefix, key []byte) error {
 	var old [][]byte
 	cursor := quota.Cursor()
@@ -235,8 +238,8 @@ func forgetDays(quota *bbolt.Bucket, prefix, key []byte) error {
 	return nil
 }
 
-// Pushes implements store.Store. Of days before the last one with a push it
-// knows nothing.
+// Pushes implements store.Store. The store keeps the count of the last day with a push
+// only.
 func (s *Store) Pushes(ctx context.Context, agreement, org string, day time.Time) (n int64, err error) {
 	err = s.view(func(tx *bbolt.Tx) error {
 		n = int64(number(tx.Bucket(bucketQuota).Get(quotaKey(agreement, org, day))))

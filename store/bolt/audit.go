@@ -14,11 +14,11 @@ import (
 	"comity/taxii/exchange"
 )
 
-// appendAudit seals entries and links them to the chain. Where the chain ends it keeps
-// in the transaction, so one that is given up leaves no trace.
+// appendAudit seals entries and adds them to the chain. The transaction keeps the end of
+// the chain, so that a rollback leaves no trace.
 //
-// What they give as their time is the commit's for all: a later entry is never
-// of an earlier time, unless the clock was set back.
+// All entries get the time of the commit. So no entry has an earlier time than the entry
+// before it, unless the clock was set back.
 func (w *writeTx) appendAudit(entries ...audit.Entry) error {
 	if len(entries) == 0 {
 		return nil
@@ -43,7 +43,7 @@ func (w *writeTx) appendAudit(entries ...audit.Entry) error {
 	return nil
 }
 
-// parseLink copies an entry of links.
+// parseLink returns a copy of an entry of links.
 func parseLink(k, v []byte) (audit.Link, error) {
 	if len(k) != 8 || len(v) < 32 {
 		return audit.Link{}, damaged("an entry of links is cut off")
@@ -85,8 +85,8 @@ func (s *Store) ChainHead(ctx context.Context) (head audit.Head, err error) {
 	return head, err
 }
 
-// entryOf is the beginning of an entry on what somebody does to a collection. The
-// centre reads all anyway; whose line it is beside, only who writes is known here.
+// entryOf begins an entry about an act on a collection. Its parties are those who may
+// read the entry beside the centre: here, the organisation that writes the collection.
 func entryOf(g exchange.Grant, act audit.Act) audit.Entry {
 	e := audit.Entry{Act: act, Account: "operator", Collection: g.ID().String()}
 	if c, pr := g.Collection(), g.Principal(); c != nil {
@@ -96,10 +96,10 @@ func entryOf(g exchange.Grant, act audit.Act) audit.Entry {
 	return e
 }
 
-// maxDrop bounds the links that one transaction looks at to drop them.
+// maxDrop is how many links dropLinks reads at most in one transaction.
 const maxDrop = 4000
 
-// sealOf is the seal of the audit chain; zero if nothing was archived.
+// sealOf returns the seal of the audit chain; zero if nothing was archived.
 func sealOf(meta *bbolt.Bucket) (seal audit.SignedCheckpoint, err error) {
 	text := meta.Get(keySeal)
 	if text == nil {
@@ -152,8 +152,9 @@ func (s *Store) Archive(ctx context.Context, seal audit.SignedCheckpoint, entry 
 	return nil
 }
 
-// dropLinks drops, of the first links between two numbers, those that Holders does not
-// need, and returns the number from which the next call goes on.
+// dropLinks reads up to maxDrop links from the number from to the number last, and
+// deletes those that Holders does not need. It returns the number for the next call to
+// start from.
 func (w *writeTx) dropLinks(from, last uint64) (next uint64, err error) {
 	w.writes++
 	links, delivered := w.bucket(bucketLinks), w.bucket(bucketDelivered)
@@ -197,8 +198,8 @@ func (w *writeTx) dropLinks(from, last uint64) (next uint64, err error) {
 	return next, nil
 }
 
-// hasRecords tells whether a collection still has a record in the span that a delivery
-// tells of.
+// hasRecords tells whether the collection of a delivery still has a record in the span
+// of the delivery.
 func hasRecords(tx *bbolt.Tx, e *audit.Entry) bool {
 	c := openCollection(tx, uuid.MustParse(e.Collection))
 	if c == nil {

@@ -29,7 +29,7 @@ func (s *Store) Backup(ctx context.Context, w io.Writer) (n int64, err error) {
 	return n, err
 }
 
-// backupWriter ends with its context, and keeps the error that bbolt would
+// backupWriter fails once its context has ended. It keeps its error, which bbolt would
 // only print.
 type backupWriter struct {
 	ctx context.Context
@@ -44,15 +44,15 @@ func (b *backupWriter) Write(p []byte) (n int, err error) {
 	return n, b.err
 }
 
-// Restore copies a backup into the folder dir, which must exist and have no
-// store yet: that is Conflict. The copy takes its place only once Check has read
-// it without finding a fault; Invalid if the file is no backup, or damaged.
+// Restore copies a backup into the folder dir, which must exist. It returns Conflict if
+// the folder has a store, and Invalid if the file is not a backup or is damaged. The copy
+// becomes the store only after Check has read it without finding a fault.
 func Restore(ctx context.Context, from, dir string) (err error) {
 	path := filepath.Join(dir, FileName)
-	if err := vacant(path); err != nil {
+	if err := checkVacant(path); err != nil {
 		return err
 	}
-	fresh := path + unfinished
+	fresh := path + unfinishedSuffix
 	defer func() {
 		if err != nil {
 			_ = os.Remove(fresh) // it may not be there
@@ -61,23 +61,23 @@ func Restore(ctx context.Context, from, dir string) (err error) {
 	if err := copyFile(ctx, from, fresh); err != nil {
 		return fmt.Errorf("restore %s: %w", from, err)
 	}
-	if err := examine(ctx, from, fresh); err != nil {
+	if err := checkCopy(ctx, from, fresh); err != nil {
 		return err
 	}
-	if err := vacant(path); err != nil {
+	if err := checkVacant(path); err != nil {
 		return err
 	}
-	if err := unmark(path); err != nil {
+	if err := removeMark(path); err != nil {
 		return err
 	}
-	if err := os.Remove(path + journalName); err != nil && !errors.Is(err, os.ErrNotExist) { // of a store that was removed
+	if err := os.Remove(path + journalSuffix); err != nil && !errors.Is(err, os.ErrNotExist) { // a store that was removed may have left it
 		return err
 	}
 	return atomicfile.Rename(fresh, path)
 }
 
-// vacant is Conflict if a store is there.
-func vacant(path string) error {
+// checkVacant returns Conflict if there is a file at path.
+func checkVacant(path string) error {
 	if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
 		return &taxii.Error{Code: taxii.Conflict, Msg: path + " is there already: restore into a folder without one", Err: err}
 	}
@@ -101,19 +101,19 @@ func copyFile(ctx context.Context, from, to string) (err error) {
 	return out.Sync()
 }
 
-// examine is Invalid if the copy at path is not a store without faults.
-func examine(ctx context.Context, from, path string) error {
+// checkCopy returns Invalid unless the copy at path is a store without faults.
+func checkCopy(ctx context.Context, from, path string) error {
 	info, err := os.Stat(path)
 	if err != nil {
 		return err
 	}
 	switch size := info.Size(); {
-	case size == 0: // would be made a store
+	case size == 0: // bbolt would make a new store of it
 		return taxii.Errorf(taxii.Invalid, "%s is empty", from)
 	case size < 2*pageSize: // the first two pages say what the file is
 		return taxii.Errorf(taxii.Invalid, "%s is no backup, or cut off", from)
 	}
-	// A file that was cut off lacks pages, to read which is a fault.
+	// A file that was cut off lacks pages. Reading one is a memory fault.
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	s, err := openCopy(path)
 	var damage *taxii.Error
@@ -125,7 +125,7 @@ func examine(ctx context.Context, from, path string) error {
 		return err
 	}
 	first := ""
-	err = s.whole(info.Size())
+	err = s.checkLength(info.Size())
 	if err == nil {
 		err = s.Check(ctx, nil, func(fault string) {
 			if first == "" {
@@ -142,7 +142,8 @@ func examine(ctx context.Context, from, path string) error {
 	return nil
 }
 
-// openCopy opens a store of which another copy exists.
+// openCopy opens a store to check it. It copies nothing before a migration, since the
+// backup stays.
 func openCopy(path string) (*Store, error) {
 	db, err := openFile(path, 0)
 	if err != nil {
@@ -151,8 +152,8 @@ func openCopy(path string) (*Store, error) {
 	return start(db, path, time.Now, slog.New(slog.DiscardHandler))
 }
 
-// whole is Invalid if the file is shorter than what it says it holds.
-func (s *Store) whole(size int64) error {
+// checkLength returns Invalid if the file is shorter than its own pages say.
+func (s *Store) checkLength(size int64) error {
 	return s.view(func(tx *bbolt.Tx) error {
 		if tx.Size() > size {
 			return taxii.Errorf(taxii.Invalid, "the backup is cut off: it has %d bytes of %d", size, tx.Size())

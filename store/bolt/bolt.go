@@ -1,8 +1,8 @@
 // Package bolt keeps a [store.Store] in one bbolt file.
 //
-// One goroutine writes, for everybody who waits; readers see the last commit, and do
-// not wait for the one that is under way. Nothing here knows HTTP, agreements or the rules of
-// STIX: it stores bytes under what exchange.Grant and stix.Object say of them.
+// One goroutine writes for all callers. Readers see the last commit and do not wait for
+// the next one. The package knows nothing of HTTP, agreements or the rules of STIX: it
+// stores bytes, with the handling, identifier and version that callers give with them.
 package bolt
 
 import (
@@ -35,41 +35,40 @@ const FileName = "comity.db"
 type Store struct {
 	db         *bbolt.DB
 	path       string
-	file       os.FileInfo // of what db has open
+	file       os.FileInfo // of the file that db has open
 	now        func() time.Time
 	log        *slog.Logger
 	generation atomic.Uint64
-	commit     func(*bbolt.Tx) error // a test can let it fail
-	zip        *zstd.Encoder         // of statuses
+	commit     func(*bbolt.Tx) error // tests replace it
+	zip        *zstd.Encoder         // for outcomes
 	unzip      *zstd.Decoder
 
-	leftOut sync.Map // damagedRecord: those that are in the log
+	leftOut sync.Map // set of damagedRecord that the log has already
 
 	queue  queue
-	closed chan struct{} // once the writer has ended
+	closed chan struct{} // closed when the writer has ended
 
-	// mu guards what readers look up beside the file: the indexes and the states of
-	// collections, and the transaction they are of. The writer alone changes the
-	// indexes, so it reads them without.
+	// mu guards the fields below: the state in memory beside the file. Only the writer
+	// changes the indexes, so the writer reads them without the lock.
 	mu        sync.RWMutex
 	published int        // the last transaction whose commit has returned
-	committed *sync.Cond // published grew
+	committed *sync.Cond // signals that published grew or a commit failed
 	indexes   map[uuid.UUID]*idIndex
-	states    map[uuid.UUID]store.State // of those that were asked for or written to
+	states    map[uuid.UUID]store.State // of the collections that were asked for or written to
 	statuses  *idIndex                  // nil until needed
-	failed    error                     // the first commit that failed, after which there is none; nil: none did
-	full      error                     // of the last commit, if there was no room for it
+	failed    error                     // of the commit that stopped the store; nil while it runs
+	full      error                     // of the last commit, if the disk was full
 }
 
 var _ store.Store = (*Store)(nil)
 
-// Open opens the store in the folder dir, which must exist, and makes it if
-// there is none. If another process has it open, it waits for up to wait, then
-// returns Unavailable. A file of an older layout is brought to the present one, and
-// a copy of it as it was left beside it; one of a newer layout is Conflict.
+// Open opens the store in the folder dir, which must exist, and creates it if there is
+// none. If another process has it open, Open waits for up to wait, then returns
+// Unavailable. It migrates a file of an older layout, after it has left a copy beside it,
+// and returns Conflict for a file of a newer layout.
 func Open(dir string, now func() time.Time, log *slog.Logger, wait time.Duration) (*Store, error) {
 	path := filepath.Join(dir, FileName)
-	db, err := openSound(path, wait, log)
+	db, err := openOrRewrite(path, wait, log)
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +78,7 @@ func Open(dir string, now func() time.Time, log *slog.Logger, wait time.Duration
 	return start(db, path, now, log)
 }
 
-// start makes a store of an open file, which it closes if that fails.
+// start makes a store of an open file. If that fails, it closes the file.
 func start(db *bbolt.DB, path string, now func() time.Time, log *slog.Logger) (*Store, error) {
 	file, err := os.Stat(path)
 	if err != nil {
@@ -88,16 +87,16 @@ func start(db *bbolt.DB, path string, now func() time.Time, log *slog.Logger) (*
 	s := &Store{db: db, path: path, file: file, now: now, log: log, commit: (*bbolt.Tx).Commit, closed: make(chan struct{}), indexes: map[uuid.UUID]*idIndex{}, states: map[uuid.UUID]store.State{}}
 	s.committed = sync.NewCond(s.mu.RLocker())
 	s.queue.wake = make(chan struct{}, 1)
-	if err := cmp.Or(s.packing(), s.prepare(path)); err != nil {
+	if err := cmp.Or(s.initCompression(), s.prepare(path)); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	go s.write()
 	return s, nil
 }
 
-// packing makes what packs statuses. What they repeat, they repeat at once: a
-// small window saves memory.
-func (s *Store) packing() (err error) {
+// initCompression prepares the compression of outcomes. They repeat themselves within
+// short distances, so a small window is enough and saves memory.
+func (s *Store) initCompression() (err error) {
 	s.zip, err = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(64<<10))
 	if err == nil {
 		s.unzip, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1))
@@ -105,7 +104,8 @@ func (s *Store) packing() (err error) {
 	return err
 }
 
-// prepare brings the file to the present layout and reads what is kept beside it.
+// prepare migrates the file to the present layout and reads the state that is kept in
+// memory.
 func (s *Store) prepare(path string) (err error) {
 	defer recovered(&err)
 	if err := migrate(s.db, path); err != nil {
@@ -118,10 +118,10 @@ func (s *Store) prepare(path string) (err error) {
 	})
 }
 
-// view runs f on the last commit. bbolt shows a commit while its last page is on
-// the way to the disk: then view waits until the commit has returned, and fails if that
-// commit did, since nobody can say whether the disk has it. bbolt panics
-// where the file is damaged; that becomes an error.
+// view runs f in a read transaction on the last commit. bbolt shows a commit before its
+// last page is on the disk: then view waits until the commit has returned, and fails if
+// the commit failed, since the disk may not have it. bbolt panics where the file is
+// damaged; view returns an error instead.
 func (s *Store) view(f func(*bbolt.Tx) error) (err error) {
 	tx, err := s.db.Begin(false)
 	if err != nil {
@@ -145,23 +145,24 @@ func (s *Store) view(f func(*bbolt.Tx) error) (err error) {
 	return f(tx)
 }
 
-// recovered turns a panic into an error. One of bbolt, or a fault of the memory that
-// the file is mapped to, means that the file is damaged; any other is a mistake in
+// recovered turns a panic into an error. A panic in bbolt, or a fault in the memory that
+// the file is mapped to, means that the file is damaged. Any other panic is a mistake in
 // this program, and its error has the stack.
 func recovered(err *error) {
 	r := recover()
 	if r == nil {
 		return
 	}
-	if _, fault := r.(interface{ Addr() uintptr }); fault || strings.HasPrefix(panicked(), "go.etcd.io/bbolt") {
+	if _, fault := r.(interface{ Addr() uintptr }); fault || strings.HasPrefix(panicOrigin(), "go.etcd.io/bbolt") {
 		*err = damaged("%v", r)
 		return
 	}
 	*err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
 }
 
-// panicked names the function that panicked; a deferred function of it is running.
-func panicked() string {
+// panicOrigin returns the name of the function that panicked. It must be called while the
+// deferred functions of the panic run.
+func panicOrigin() string {
 	pcs := make([]uintptr, 64)
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(0, pcs)])
 	for panicking, more := false, true; more; {
@@ -176,7 +177,7 @@ func panicked() string {
 	return ""
 }
 
-// stopped turns the error of a closed file into what a caller can act on.
+// stopped turns bbolt's error of a closed file into Unavailable.
 func stopped(err error) error {
 	if errors.Is(err, berrors.ErrDatabaseNotOpen) {
 		return errClosed
@@ -186,6 +187,7 @@ func stopped(err error) error {
 
 var errClosed error = taxii.Errorf(taxii.Unavailable, "the store is closed")
 
+// firstOf returns the first error that is not nil. All arguments are evaluated.
 func firstOf(errs ...error) error {
 	for _, err := range errs {
 		if err != nil {
@@ -195,8 +197,8 @@ func firstOf(errs ...error) error {
 	return nil
 }
 
-// Close lets the writer finish what was handed in, waits for readers and
-// releases the file. Later calls of other methods return Unavailable.
+// Close lets the writer finish the jobs of its queue, waits for readers and closes the
+// file. Other methods return Unavailable afterwards.
 func (s *Store) Close() error {
 	s.queue.close()
 	<-s.closed

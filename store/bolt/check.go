@@ -14,17 +14,17 @@ import (
 	"comity/taxii/exchange"
 )
 
-// Check implements store.Store. It reads the last commit while others write: that
-// keeps the pages of that commit, so the file may grow meanwhile.
+// Check implements store.Store. It reads the last commit while others write. bbolt
+// cannot reuse the pages of that commit meanwhile, so the file may grow.
 func (s *Store) Check(ctx context.Context, progress func(int64), fault func(string)) error {
 	return s.view(func(tx *bbolt.Tx) error {
-		ck := &checking{ctx: ctx, store: s, tx: tx, progress: progress, fault: fault}
+		ck := &checker{ctx: ctx, store: s, tx: tx, progress: progress, fault: fault}
 		if err := ck.guard("pages", func() error { return ck.keys(tx.Cursor().Bucket(), "", 0) }); err != nil {
 			return err
 		}
 		ck.guard("collections", func() error {
 			return eachCollection(tx, func(id uuid.UUID, _ *bbolt.Bucket) error {
-				return ck.guard("collection "+id.String(), func() error { return ck.collectionOf(id) })
+				return ck.guard("collection "+id.String(), func() error { return ck.checkCollection(id) })
 			})
 		})
 		for _, part := range []struct {
@@ -39,20 +39,20 @@ func (s *Store) Check(ctx context.Context, progress func(int64), fault func(stri
 	})
 }
 
-// checking is one Check.
-type checking struct {
+// checker is one run of Check.
+type checker struct {
 	ctx      context.Context
 	store    *Store
 	tx       *bbolt.Tx
 	records  int64
-	digests  map[string]bool // of agreements, that lines of the audit chain name
+	digests  map[string]bool // of the agreements that entries of the audit chain name
 	progress func(int64)
 	fault    func(string)
 }
 
-// guard runs one part of a check. What stops it is a fault, so that the parts
-// after it are still checked; only the end of ctx is passed on.
-func (ck *checking) guard(part string, f func() error) (err error) {
+// guard runs one part of a check. It reports an error or panic as a fault, so that the
+// parts after it are still checked. It returns an error only if ctx has ended.
+func (ck *checker) guard(part string, f func() error) (err error) {
 	defer func() {
 		if ck.ctx.Err() != nil {
 			err = ck.ctx.Err()
@@ -65,12 +65,12 @@ func (ck *checking) guard(part string, f func() error) (err error) {
 	return f()
 }
 
-// maxDepth is how deep buckets are nested at most.
+// maxDepth is how deep buckets may be nested.
 const maxDepth = 4
 
-// keys walks through a bucket and those in it, and reports where keys do not ascend:
-// the pages of a tree that has a wrong one, or leads back to itself, are not in order.
-func (ck *checking) keys(b *bbolt.Bucket, name string, depth int) error {
+// keys walks through a bucket and the buckets in it, and reports keys that do not
+// ascend. That finds a page in the wrong place, and a page that leads back to itself.
+func (ck *checker) keys(b *bbolt.Bucket, name string, depth int) error {
 	if depth > maxDepth {
 		return damaged("the buckets in %s are nested too deep", name)
 	}
@@ -97,7 +97,7 @@ func (ck *checking) keys(b *bbolt.Bucket, name string, depth int) error {
 }
 
 // statuses compares heads and parts.
-func (ck *checking) statuses() error {
+func (ck *checker) statuses() error {
 	heads, parts := ck.tx.Bucket(bucketHeads), ck.tx.Bucket(bucketParts)
 	partsOf := map[uint64]int{}
 	if err := heads.ForEach(func(k, v []byte) error {
@@ -124,9 +124,9 @@ func (ck *checking) statuses() error {
 	})
 }
 
-// chain verifies the audit chain from its first line, or from the seal, and reports the
-// first that is bad; then compares head and delivered with it.
-func (ck *checking) chain() error {
+// chain verifies the audit chain from its first entry, or from the seal, and stops at
+// the first bad entry. Then it compares head and delivered with the chain.
+func (ck *checker) chain() error {
 	delivered, meta := ck.tx.Bucket(bucketDelivered), ck.tx.Bucket(bucketMeta)
 	seal, err := sealOf(meta)
 	if err != nil {
@@ -139,7 +139,7 @@ func (ck *checking) chain() error {
 	}
 	head := parseChainHead(meta.Get(keyChain))
 	begin := seal.Head()
-	begin.Open = head.Open // what the links after the seal do not say, nobody knows
+	begin.Open = head.Open // in case no start or stop came after the seal
 	verifier := audit.VerifierAfter(begin)
 	ck.digests = map[string]bool{}
 	deliveries, found := 0, 0
@@ -188,10 +188,10 @@ func (ck *checking) chain() error {
 	return nil
 }
 
-// directory reads the directory, and compares the text of each agreement with the digest
-// that was recorded when it was deposited, and that with the audit chain. Of lines that
-// were archived the chain says nothing.
-func (ck *checking) directory() error {
+// directory reads the directory. It compares the text of each agreement with the digest
+// that was recorded with it, and the digest with the audit chain. Once a part of the chain
+// is archived, the digest may be in that part, so it is not looked for.
+func (ck *checker) directory() error {
 	seal, err := sealOf(ck.tx.Bucket(bucketMeta))
 	if err != nil {
 		return err
@@ -215,7 +215,7 @@ func (ck *checking) directory() error {
 }
 
 // blocklist checks the form of the entries of the blocklist.
-func (ck *checking) blocklist() error {
+func (ck *checker) blocklist() error {
 	root := ck.tx.Bucket(bucketBlocklist)
 	if err := root.Bucket(bucketContent).ForEach(func(k, _ []byte) error {
 		if len(k) <= 16 {
@@ -234,7 +234,7 @@ func (ck *checking) blocklist() error {
 }
 
 // quarantine reads the objects in quarantine.
-func (ck *checking) quarantine() error {
+func (ck *checker) quarantine() error {
 	b := ck.tx.Bucket(bucketQuarantine)
 	return b.ForEach(func(k, v []byte) error {
 		if q, err := parseQuarantined(k, v); err != nil || q.Number > b.Sequence() {

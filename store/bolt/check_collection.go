@@ -15,23 +15,23 @@ import (
 	"comity/taxii"
 )
 
-// collectionCheck is what the check of one collection counts and compares.
+// collectionCheck is the check of one collection, with its counts.
 type collectionCheck struct {
-	*checking
+	*checker
 	*collection
 	id       uuid.UUID
 	names    map[uint16]string
-	live     map[uint16]uint64   // live records by type number
-	postings map[uint16]*posting // where the walk through live is in each
+	live     map[uint16]uint64         // live records by type number
+	postings map[uint16]*postingCursor // where the walk through live is in each type
 	count    head
 	index    *idIndex
-	due      map[uint32]uint64 // records that end on a day
+	due      map[uint32]uint64 // number of records by the day they end on
 	multi    uint64            // records with the multi flag
-	inRun    uint64
+	inRun    uint64            // records that run names
 }
 
-func (ck *checking) collectionOf(id uuid.UUID) error {
-	c := &collectionCheck{checking: ck, collection: openCollection(ck.tx, id), id: id, names: map[uint16]string{}, live: map[uint16]uint64{}, postings: map[uint16]*posting{}, due: map[uint32]uint64{}}
+func (ck *checker) checkCollection(id uuid.UUID) error {
+	c := &collectionCheck{checker: ck, collection: openCollection(ck.tx, id), id: id, names: map[uint16]string{}, live: map[uint16]uint64{}, postings: map[uint16]*postingCursor{}, due: map[uint32]uint64{}}
 	for _, step := range []func() error{c.types, c.records, c.runs, c.groups, c.counters} {
 		if err := ck.guard("collection "+id.String(), step); err != nil {
 			return err
@@ -40,7 +40,7 @@ func (ck *checking) collectionOf(id uuid.UUID) error {
 	return nil
 }
 
-func (c *collectionCheck) wrong(format string, args ...any) {
+func (c *collectionCheck) report(format string, args ...any) {
 	c.fault(fmt.Sprintf("collection %s: ", c.id) + fmt.Sprintf(format, args...))
 }
 
@@ -48,7 +48,7 @@ func (c *collectionCheck) types() error {
 	return c.root.Bucket(bucketTypes).ForEach(func(name, _ []byte) error {
 		t, ok := c.typeOf(string(name))
 		if other, taken := c.names[t.number]; !ok || taken {
-			c.wrong("type %s is malformed, or has the number of %q", name, other)
+			c.report("type %s is malformed, or has the number of %q", name, other)
 		}
 		c.names[t.number] = string(name)
 		return nil
@@ -58,22 +58,22 @@ func (c *collectionCheck) types() error {
 // records reads live and hist.
 func (c *collectionCheck) records() (err error) {
 	if c.index, err = buildIndex(c.tx, c.id); err != nil {
-		c.wrong("%v", err)
+		c.report("%v", err)
 		c.index = newIDIndex(0)
 	}
 	for _, b := range []*bbolt.Bucket{c.collection.live, c.history()} {
-		s, err := newStream(b, 0)
+		s, err := newDateCursor(b, 0)
 		for ; err == nil && s.date != never; err = s.next() {
-			if c.checking.records++; c.checking.records%1000 == 0 {
+			if c.checker.records++; c.checker.records%1000 == 0 {
 				if c.progress != nil {
-					c.progress(c.checking.records)
+					c.progress(c.checker.records)
 				}
 				if err := c.ctx.Err(); err != nil {
 					return err
 				}
 			}
 			if text := c.faultOf(s.date, s.value, b == c.collection.live); text != "" {
-				c.wrong("the record added %s: %s", taxii.FormatTime(s.date.Time()), text)
+				c.report("the record added %s: %s", taxii.FormatTime(s.date.Time()), text)
 			}
 		}
 		if err != nil {
@@ -81,12 +81,12 @@ func (c *collectionCheck) records() (err error) {
 		}
 	}
 	if c.progress != nil {
-		c.progress(c.checking.records)
+		c.progress(c.checker.records)
 	}
 	return nil
 }
 
-// faultOf says what is wrong with one record; "" if nothing is.
+// faultOf describes the fault of one record; "" if it has none.
 func (c *collectionCheck) faultOf(d store.Date, r record, live bool) string {
 	if live {
 		c.count.live++
@@ -145,14 +145,14 @@ func (c *collectionCheck) faultOf(d store.Date, r record, live bool) string {
 	return ""
 }
 
-// isPosted tells whether the bucket of its type lists a live record. Calls come in the
-// order of dates; superfluous entries of that bucket are found by counters.
+// isPosted tells whether the bucket of its type lists a live record. It must be called
+// in the order of dates. The method counters finds superfluous entries of that bucket.
 func (c *collectionCheck) isPosted(number uint16, d store.Date) bool {
 	p := c.postings[number]
 	if p == nil {
-		p = &posting{}
+		p = &postingCursor{}
 		c.postings[number] = p
-		*p, _ = newPosting(c.root.Bucket(typeName(number)), 0)
+		*p, _ = newPostingCursor(c.root.Bucket(typeName(number)), 0)
 	}
 	var err error // counters reports it
 	for err == nil && p.date < d {
@@ -165,20 +165,20 @@ func (c *collectionCheck) isPosted(number uint16, d store.Date) bool {
 func (c *collectionCheck) runs() error {
 	last := store.Date(0)
 	del := c.root.Bucket(bucketDel)
-	if err := c.eachRun(func(key stix.Key, d store.Date, _ bool) error {
+	if err := c.eachAdded(func(key stix.Key, d store.Date, _ bool) error {
 		if d <= last || d%1000 != 0 {
-			c.wrong("run does not ascend in milliseconds at %s", taxii.FormatTime(d.Time()))
+			c.report("run does not ascend in milliseconds at %s", taxii.FormatTime(d.Time()))
 		}
 		last = d
 		tomb := del.Get(dateKey(d))
 		r, _, err := c.collection.record(d)
 		switch {
 		case r == nil && tomb == nil:
-			c.wrong("run names a record added %s that is not there", taxii.FormatTime(d.Time()))
+			c.report("run names a record added %s that is not there", taxii.FormatTime(d.Time()))
 		case tomb != nil && (len(tomb) != tombstoneLen || r != nil || !bytes.Equal(tomb[8:24], key[:])):
-			c.wrong("the tombstone of what was added %s is malformed, or too early", taxii.FormatTime(d.Time()))
-		case r != nil && err == nil && !r.of(key):
-			c.wrong("run has another id for the record added %s", taxii.FormatTime(d.Time()))
+			c.report("the tombstone of what was added %s is malformed, or too early", taxii.FormatTime(d.Time()))
+		case r != nil && err == nil && !r.hasID(key):
+			c.report("run has another id for the record added %s", taxii.FormatTime(d.Time()))
 		}
 		if r != nil {
 			c.inRun++
@@ -188,7 +188,7 @@ func (c *collectionCheck) runs() error {
 		return err
 	}
 	if h := c.readHead(); last > h.last {
-		c.wrong("the last date given is %s, but something was added later", taxii.FormatTime(h.last.Time()))
+		c.report("the last date given is %s, but something was added later", taxii.FormatTime(h.last.Time()))
 	}
 	return nil
 }
@@ -206,23 +206,23 @@ func (c *collectionCheck) groups() error {
 			return
 		}
 		if len(group) == 1 {
-			c.wrong("ver has a single version, added %s", taxii.FormatTime(group[0].Date.Time()))
+			c.report("ver has a single version, added %s", taxii.FormatTime(group[0].Date.Time()))
 		}
 		isMixed := store.AnyDiffer(group)
 		for i, v := range group {
 			r, live, err := c.collection.record(v.Date)
 			switch {
 			case r == nil:
-				c.wrong("ver names a record added %s that is not there", taxii.FormatTime(v.Date.Time()))
+				c.report("ver names a record added %s that is not there", taxii.FormatTime(v.Date.Time()))
 			case err != nil: // reported before
-			case !r.of(key) || r.version(v.Date) != v || !r.is(flagMulti):
-				c.wrong("ver does not match the record added %s", taxii.FormatTime(v.Date.Time()))
+			case !r.hasID(key) || r.version(v.Date) != v || !r.is(flagMulti):
+				c.report("ver does not match the record added %s", taxii.FormatTime(v.Date.Time()))
 			case live != (i == len(group)-1):
-				c.wrong("live and hist do not match ver at %s", taxii.FormatTime(v.Date.Time()))
+				c.report("live and hist do not match ver at %s", taxii.FormatTime(v.Date.Time()))
 			}
 			entry := c.mixed.Get(dateKey(v.Date))
 			if isMixed != (entry != nil) || isMixed && !bytes.Equal(entry, key[:]) {
-				c.wrong("mixed does not match ver at %s", taxii.FormatTime(v.Date.Time()))
+				c.report("mixed does not match ver at %s", taxii.FormatTime(v.Date.Time()))
 			}
 			if isMixed {
 				mixed++
@@ -232,7 +232,7 @@ func (c *collectionCheck) groups() error {
 	err := c.vers().ForEach(func(k, value []byte) error {
 		v, ok := parseVer(k, value)
 		if !ok {
-			c.wrong("an entry of ver is malformed")
+			c.report("an entry of ver is malformed")
 			return nil
 		}
 		if entries++; key != stix.Key(k[:16]) {
@@ -247,31 +247,31 @@ func (c *collectionCheck) groups() error {
 	}
 	finish()
 	if entries != c.multi {
-		c.wrong("ver has %d entries, %d records have other versions", entries, c.multi)
+		c.report("ver has %d entries, %d records have other versions", entries, c.multi)
 	}
 	n := 0
 	if err := c.mixed.ForEach(func(_, _ []byte) error { n++; return nil }); err != nil {
 		return err
 	}
 	if n != mixed {
-		c.wrong("mixed has %d entries, should have %d", n, mixed)
+		c.report("mixed has %d entries, should have %d", n, mixed)
 	}
 	return nil
 }
 
-// counters compares the counters with what was counted.
+// counters compares the stored counters with the counts of the check.
 func (c *collectionCheck) counters() error {
 	h := c.readHead()
 	if h.live != c.count.live || h.hist != c.count.hist {
-		c.wrong("counted %d live and %d superseded, the head says %d and %d", c.count.live, c.count.hist, h.live, h.hist)
+		c.report("counted %d live and %d superseded, the head says %d and %d", c.count.live, c.count.hist, h.live, h.hist)
 	}
 	if all := c.count.live + c.count.hist; c.inRun != all {
-		c.wrong("run names %d of %d records", c.inRun, all)
+		c.report("run names %d of %d records", c.inRun, all)
 	}
 	for n, name := range c.names {
 		t, _ := c.typeOf(name)
 		posted := uint64(0)
-		p, err := newPosting(c.root.Bucket(typeName(n)), 0)
+		p, err := newPostingCursor(c.root.Bucket(typeName(n)), 0)
 		for ; err == nil && p.date != never; err = p.next() {
 			posted++
 		}
@@ -279,12 +279,12 @@ func (c *collectionCheck) counters() error {
 			return err
 		}
 		if t.live != c.live[n] || posted != c.live[n] {
-			c.wrong("type %s: counted %d, type has %d, types says %d", name, c.live[n], posted, t.live)
+			c.report("type %s: counted %d, type has %d, types says %d", name, c.live[n], posted, t.live)
 		}
 	}
 	for n, name := range c.names {
 		if uint64(n) > h.types {
-			c.wrong("type %s has number %d, the head has given %d", name, n, h.types)
+			c.report("type %s has number %d, the head has given %d", name, n, h.types)
 		}
 	}
 	due := map[uint32]uint64{}
@@ -297,7 +297,7 @@ func (c *collectionCheck) counters() error {
 		return err
 	}
 	if !maps.Equal(due, c.due) {
-		c.wrong("counted %v records by the day they end on, due has %v", c.due, due)
+		c.report("counted %v records by the day they end on, due has %v", c.due, due)
 	}
 	return nil
 }

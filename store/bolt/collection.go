@@ -14,13 +14,13 @@ import (
 	"comity/store"
 )
 
-// collection is the buckets of one collection in one transaction. In a read
-// transaction those nobody needs are not opened.
+// collection has the buckets of one collection in one transaction. A read transaction
+// opens hist and ver only when they are needed.
 type collection struct {
 	root, live, hist, ver, mixed *bbolt.Bucket
 }
 
-// openCollection is nil if nothing was ever added.
+// openCollection returns nil if nothing was ever added to the collection.
 func openCollection(tx *bbolt.Tx, id uuid.UUID) *collection {
 	root := tx.Bucket(collectionName(id))
 	if root == nil {
@@ -49,7 +49,7 @@ func (c *collection) state() store.State {
 	return store.State{Past: c.root.Sequence(), End: uint64(c.readHead().last)}
 }
 
-// record finds a record by its date, verified; nil if there is none.
+// record returns the record of a date, verified; nil if there is none.
 func (c *collection) record(d store.Date) (r record, live bool, err error) {
 	if r, live, err = c.header(d); r != nil && err == nil && r.is(flagSummary) {
 		_, err = r.verify(d)
@@ -57,8 +57,8 @@ func (c *collection) record(d store.Date) (r record, live bool, err error) {
 	return r, live, err
 }
 
-// header is a record of which only the header, and the part that describes the object,
-// are verified.
+// header returns the record of a date, of which only the header and the summary are
+// verified; nil if there is none.
 func (c *collection) header(d store.Date) (r record, live bool, err error) {
 	k := dateKey(d)
 	if r = c.live.Get(k); r != nil {
@@ -69,7 +69,7 @@ func (c *collection) header(d store.Date) (r record, live bool, err error) {
 	return r, live, r.verifyHeader(d)
 }
 
-// typeEntry is what types says of one name.
+// typeEntry is an entry of types.
 type typeEntry struct {
 	number uint16
 	live   uint64
@@ -79,7 +79,7 @@ func (t typeEntry) bytes() []byte {
 	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint16(nil, t.number), t.live)
 }
 
-// typeOf is false if the collection never held that type.
+// typeOf returns the entry of a type; false if the collection never held the type.
 func (c *collection) typeOf(name string) (t typeEntry, ok bool) {
 	b := c.root.Bucket(bucketTypes).Get([]byte(name))
 	if len(b) != 10 {
@@ -88,7 +88,7 @@ func (c *collection) typeOf(name string) (t typeEntry, ok bool) {
 	return typeEntry{binary.BigEndian.Uint16(b), binary.BigEndian.Uint64(b[2:])}, true
 }
 
-// typeNumbers are the numbers of those names that the collection ever held.
+// typeNumbers returns the numbers of those types that the collection ever held.
 func (c *collection) typeNumbers(names []string) (numbers []uint16) {
 	for _, name := range names {
 		if t, ok := c.typeOf(name); ok && !slices.Contains(numbers, t.number) {
@@ -98,8 +98,8 @@ func (c *collection) typeNumbers(names []string) (numbers []uint16) {
 	return numbers
 }
 
-// eachRun calls f with all that was ever added, in order.
-func (c *collection) eachRun(f func(key stix.Key, d store.Date, known bool) error) error {
+// eachAdded calls f with each entry of run, in the order of dates.
+func (c *collection) eachAdded(f func(key stix.Key, d store.Date, known bool) error) error {
 	cursor := c.root.Bucket(bucketRun).Cursor()
 	for k, v := cursor.First(); k != nil; k, v = cursor.Next() {
 		for d := store.Date(number(k)); len(v) > 0; {
@@ -120,9 +120,9 @@ func (c *collection) eachRun(f func(key stix.Key, d store.Date, known bool) erro
 	return nil
 }
 
-// stream is a cursor over a bucket whose keys are dates. After the last entry,
-// or without a bucket, date is never.
-type stream struct {
+// dateCursor iterates over a bucket whose keys are dates. After the last entry, or if
+// there is no bucket, date is never.
+type dateCursor struct {
 	cursor *bbolt.Cursor
 	date   store.Date
 	value  []byte
@@ -130,9 +130,9 @@ type stream struct {
 
 const never store.Date = math.MaxUint64
 
-// newStream stands at the first entry that is not before from.
-func newStream(b *bbolt.Bucket, from store.Date) (stream, error) {
-	s := stream{date: never}
+// newDateCursor returns a cursor at the first entry with a date of from or later.
+func newDateCursor(b *bbolt.Bucket, from store.Date) (dateCursor, error) {
+	s := dateCursor{date: never}
 	if b == nil {
 		return s, nil
 	}
@@ -140,9 +140,9 @@ func newStream(b *bbolt.Bucket, from store.Date) (stream, error) {
 	return s, s.set(s.cursor.Seek(dateKey(from)))
 }
 
-func (s *stream) next() error { return s.set(s.cursor.Next()) }
+func (s *dateCursor) next() error { return s.set(s.cursor.Next()) }
 
-func (s *stream) set(k, v []byte) error {
+func (s *dateCursor) set(k, v []byte) error {
 	switch {
 	case k == nil:
 		s.date, s.value = never, nil
@@ -154,8 +154,8 @@ func (s *stream) set(k, v []byte) error {
 	return nil
 }
 
-// State implements store.Store. It is asked for before each page that may have been
-// answered before, so it is kept beside the file.
+// State implements store.Store. The server asks for it before it repeats a page, so it is
+// cached in memory.
 func (s *Store) State(ctx context.Context, id uuid.UUID) (state store.State, err error) {
 	if err := ctx.Err(); err != nil {
 		return state, err
@@ -192,7 +192,7 @@ func (s *Store) Count(ctx context.Context, id uuid.UUID) (n int64, err error) {
 	return n, err
 }
 
-// Due implements store.Store. In order of collection and day.
+// Due implements store.Store. The list is in the order of collection and day.
 func (s *Store) Due(ctx context.Context, t time.Time) (list []store.Due, err error) {
 	err = s.view(func(tx *bbolt.Tx) error {
 		return eachCollection(tx, func(id uuid.UUID, root *bbolt.Bucket) error {

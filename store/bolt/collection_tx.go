@@ -12,26 +12,26 @@ import (
 	"comity/taxii/exchange"
 )
 
-// collectionTx is a collection in the write transaction. It keeps counters and lists
-// beside the buckets, which flush writes once.
+// collectionTx is a collection in the write transaction. It keeps counters and lists in
+// memory, and flush writes them once for the whole transaction.
 type collectionTx struct {
 	collection
 	del *bbolt.Bucket
 
 	head         head
 	base         *idIndex                 // as of the last commit
-	indexChanges map[stix.Key]indexChange // what differs from base
-	run          []added
+	indexChanges map[stix.Key]indexChange // since base
+	run          []runEntry
 	types        map[string]*typeEntry
 	numbers      map[uint16]*typeEntry
-	postings     map[uint16][]posted // what changed, by type
-	due          map[uint32]int64    // change in the number of records that end on a day
-	committed    store.State         // as it was flushed
-	past         bool                // more changed than ids that are new: see store.State
+	postings     map[uint16][]postingChange // changes by the number of the type
+	due          map[uint32]int64           // change in the number of records that end on a day
+	committed    store.State                // set by flush
+	past         bool                       // something beside new ids changed: see store.State.Past
 }
 
-// collection opens a collection for writing and makes it if there is none. It writes:
-// raise writes before.
+// collection opens a collection for writing, and creates it if there is none. Since that
+// is a write, a job must raise w.writes first unless the collection exists.
 func (w *writeTx) collection(id uuid.UUID) (*collectionTx, error) {
 	if c := w.collections[id]; c != nil {
 		return c, nil
@@ -49,7 +49,7 @@ func (w *writeTx) collection(id uuid.UUID) (*collectionTx, error) {
 		indexChanges: map[stix.Key]indexChange{},
 		types:        map[string]*typeEntry{},
 		numbers:      map[uint16]*typeEntry{},
-		postings:     map[uint16][]posted{},
+		postings:     map[uint16][]postingChange{},
 		due:          map[uint32]int64{},
 	}
 	c.root = root
@@ -73,23 +73,23 @@ func (w *writeTx) collection(id uuid.UUID) (*collectionTx, error) {
 	return c, nil
 }
 
-// next is the date of what is added now: the next whole millisecond, but always
-// later than any before. Rounded down it could lie before the clock of somebody
-// who has just polled.
-func (c *collectionTx) next(now time.Time) store.Date {
-	c.head.last = after(c.head.last, now)
+// nextDate returns the date of a record that is added now: the time rounded up to a
+// millisecond, but always later than every date before. A date rounded down could be
+// earlier than the time at which somebody has just polled, who would miss the record.
+func (c *collectionTx) nextDate(now time.Time) store.Date {
+	c.head.last = dateAfter(c.head.last, now)
 	return c.head.last
 }
 
-func after(last store.Date, now time.Time) store.Date {
+func dateAfter(last store.Date, now time.Time) store.Date {
 	return max(store.DateOf(now.Add(time.Millisecond-1))/1000*1000, last+1000)
 }
 
-// typeNumbers that a collection can have.
+// maxTypes is how many types a collection can number.
 const maxTypes = 1<<16 - 1
 
-// typeEntry is the entry of a type name, made if there is none; nil if there
-// are too many.
+// typeEntry returns the entry of a type, and makes one if there is none. It returns nil
+// if the collection has maxTypes already.
 func (c *collectionTx) typeEntry(name string) *typeEntry {
 	t := c.types[name]
 	if t == nil {
@@ -107,13 +107,13 @@ func (c *collectionTx) typeEntry(name string) *typeEntry {
 	return t
 }
 
-// takesType implements contents.
-func (c *collectionTx) takesType(name string) bool { return c.typeEntry(name) != nil }
+// acceptsType implements appendTarget.
+func (c *collectionTx) acceptsType(name string) bool { return c.typeEntry(name) != nil }
 
-// insert implements contents.
+// insert implements appendTarget.
 func (c *collectionTx) insert(d draft, at store.Date, v store.Version, o *stix.Object) error {
 	d.record.finish(v, c.types[o.Type].number, at != 0)
-	c.run = append(c.run, added{d.key, v.Date, at != 0})
+	c.run = append(c.run, runEntry{d.key, v.Date, at != 0})
 	c.countEnds(v.Handling, 1)
 	if at != 0 {
 		return c.addVersion(d.key, at, v, d.record)
@@ -122,13 +122,15 @@ func (c *collectionTx) insert(d draft, at store.Date, v store.Version, o *stix.O
 	return c.putLive(v.Date, d.record)
 }
 
-// putLive and the three beside it keep live, hist, type and the counters in
-// step. The type's entry must have been fetched.
+// putLive, dropLive, putHist and dropHist write records. They also note the changes of
+// the counters and of the bucket of the type for flush. typeEntry must have been called
+// for the type of the record before.
+
 func (c *collectionTx) putLive(d store.Date, r record) error {
 	n := r.number()
 	c.head.live++
 	c.numbers[n].live++
-	c.postings[n] = append(c.postings[n], posted{d, true})
+	c.postings[n] = append(c.postings[n], postingChange{d, true})
 	return c.live.Put(dateKey(d), r)
 }
 
@@ -136,7 +138,7 @@ func (c *collectionTx) dropLive(d store.Date, r record) error {
 	n := r.number()
 	c.head.live--
 	c.numbers[n].live--
-	c.postings[n] = append(c.postings[n], posted{d, false})
+	c.postings[n] = append(c.postings[n], postingChange{d, false})
 	return c.live.Delete(dateKey(d))
 }
 
@@ -150,14 +152,15 @@ func (c *collectionTx) dropHist(d store.Date) error {
 	return c.hist.Delete(dateKey(d))
 }
 
-// countEnds counts n records more, or fewer, whose retention ends on the day of h.
+// countEnds adds n, which may be negative, to the number of records whose retention ends
+// on the day of h.
 func (c *collectionTx) countEnds(h exchange.Handling, n int64) {
 	if h.Until != 0 {
 		c.due[dayOf(h.Until)] += n
 	}
 }
 
-// flush writes what is kept beside the buckets.
+// flush writes the counters and lists that are kept in memory.
 func (c *collectionTx) flush() error {
 	run := c.root.Bucket(bucketRun)
 	for len(c.run) > 0 {
@@ -183,7 +186,7 @@ func (c *collectionTx) flush() error {
 	return err
 }
 
-// flushDue writes the changed counts into the bucket due.
+// flushDue writes the changed counts to due.
 func (c *collectionTx) flushDue() error {
 	due := c.root.Bucket(bucketDue)
 	for day, n := range c.due {

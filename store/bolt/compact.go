@@ -16,12 +16,12 @@ import (
 	"comity/taxii"
 )
 
-// Compact writes the store in dir, which nobody may have open, into a new file
-// that takes the place of the old one: full pages, none that are free, and no
-// byte of what was removed. If another process has it open, it waits for up to
-// wait, then returns Unavailable. progress, if there is any, is called with the
-// bytes copied so far and about how many there are. A kill leaves the old file
-// or the new. A file of an older layout is Conflict.
+// Compact writes the store in dir into a new file and puts it in the place of the old
+// one. The new file has no free pages and no byte of removed records. If another process
+// has the store open, Compact waits for up to wait, then returns Unavailable. It calls
+// progress, unless it is nil, with the bytes copied so far and an estimate of the total.
+// If the process is killed, either the old file or the new one is in place. A file of an
+// older layout is Conflict.
 func Compact(ctx context.Context, dir string, wait time.Duration, progress func(done, total int64)) (err error) {
 	path := filepath.Join(dir, FileName)
 	if _, err := os.Stat(path); err != nil {
@@ -31,29 +31,29 @@ func Compact(ctx context.Context, dir string, wait time.Duration, progress func(
 	if err != nil {
 		return err
 	}
-	// Until the new file is in its place: whoever waits for the lock looks again.
+	// The old file stays locked until the new one is in its place: a process that waits
+	// for the lock then opens the new one.
 	defer func() { err = errors.Join(err, old.Close()) }()
 	return rewrite(ctx, old, path, progress)
 }
 
-// rewrite puts a copy of the store in the place of the file at path, which old has
-// open.
+// rewrite replaces the file at path, which old has open, with a compact copy.
 func rewrite(ctx context.Context, old *bbolt.DB, path string, progress func(done, total int64)) error {
-	if err := cmp.Or(ctx.Err(), present(old, path)); err != nil {
+	if err := cmp.Or(ctx.Err(), checkLayout(old, path)); err != nil {
 		return err
 	}
-	fresh := path + unfinished
+	fresh := path + unfinishedSuffix
 	if err := compactInto(ctx, old, fresh, path, progress); err != nil {
 		return errors.Join(fmt.Errorf("compact %s: %w", path, err), os.Remove(fresh))
 	}
 	if err := atomicfile.Rename(fresh, path); err != nil {
 		return err
 	}
-	return unmark(path)
+	return removeMark(path)
 }
 
-// present is Conflict unless the file has the present layout.
-func present(db *bbolt.DB, path string) error {
+// checkLayout returns Conflict unless the file has the present layout.
+func checkLayout(db *bbolt.DB, path string) error {
 	layout, err := layoutOf(db, path)
 	if err == nil && layout != format {
 		err = taxii.Errorf(taxii.Conflict, "%s has layout %d: run comity check first, which brings it to layout %d", path, layout, format)
@@ -86,17 +86,17 @@ func compactInto(ctx context.Context, old *bbolt.DB, fresh, path string, progres
 	return c.tx.Commit()
 }
 
-// compaction is one Compact.
+// compaction is one run of Compact.
 type compaction struct {
 	ctx         context.Context
 	db          *bbolt.DB
 	tx          *bbolt.Tx // into db
-	size        int       // of what tx holds
+	size        int       // bytes written in tx
 	done, total int64
 	progress    func(done, total int64)
 }
 
-// copyBytes is how much one transaction copies: it is held in memory.
+// copyBytes is how many bytes one transaction copies. bbolt holds them in memory.
 const copyBytes = 16 << 20
 
 func (c *compaction) report() {
@@ -105,7 +105,7 @@ func (c *compaction) report() {
 	}
 }
 
-// put writes one entry, in a new transaction if the last one is full.
+// put writes one entry. Once a transaction has copyBytes, it begins another.
 func (c *compaction) put(path [][]byte, k, v []byte) error {
 	if c.size > copyBytes {
 		if err := firstOf(c.ctx.Err(), c.tx.Commit()); err != nil {
@@ -127,8 +127,8 @@ func (c *compaction) put(path [][]byte, k, v []byte) error {
 	return b.Put(k, v)
 }
 
-// bucket is the copy of a bucket. Its pages are filled as those of the original,
-// or nearly.
+// bucket returns the copy of a bucket, and creates it if there is none. It fills pages
+// to at least 90 percent.
 func (c *compaction) bucket(path [][]byte) (*bbolt.Bucket, error) {
 	b, err := makeBucket(c.tx, path)
 	if err != nil {
@@ -141,7 +141,7 @@ func (c *compaction) bucket(path [][]byte) (*bbolt.Bucket, error) {
 	return b, nil
 }
 
-// copy copies a bucket with all that is in it.
+// copy copies a bucket and everything in it.
 func (c *compaction) copy(path [][]byte, from *bbolt.Bucket) error {
 	to, err := c.bucket(path)
 	if err != nil {
@@ -158,10 +158,10 @@ func (c *compaction) copy(path [][]byte, from *bbolt.Bucket) error {
 	})
 }
 
-// below is the path of a bucket in the one of that path.
+// below returns the path of a bucket inside the bucket of that path.
 func below(path [][]byte, name []byte) [][]byte { return append(slices.Clip(path), name) }
 
-// top copies a bucket at the top.
+// top copies a top-level bucket.
 func (c *compaction) top(name []byte, from *bbolt.Bucket) error {
 	if isCollection(name) {
 		return c.collection([][]byte{name}, from)
@@ -169,9 +169,9 @@ func (c *compaction) top(name []byte, from *bbolt.Bucket) error {
 	return c.copy([][]byte{name}, from)
 }
 
-// collection copies a collection without a trace of what was removed: no
-// tombstones, no types that none is left of, and a run that names only what is
-// there. Dates and the numbers of types are still never given twice.
+// collection copies a collection without a trace of removed records: no tombstones, no
+// types without records, and a run that names only the records that are there. The
+// counters of dates and type numbers stay, so that none is given twice.
 func (c *compaction) collection(path [][]byte, from *bbolt.Bucket) error {
 	return from.ForEach(func(k, v []byte) error {
 		if v != nil {
@@ -198,27 +198,27 @@ func (c *compaction) types(path [][]byte, from *bbolt.Bucket) error {
 	old := &collection{root: from}
 	return from.Bucket(bucketTypes).ForEach(func(name, v []byte) error {
 		if t, ok := old.typeOf(string(name)); ok && t.live == 0 {
-			return nil // of an older version there is a newer one in live
+			return nil // a superseded record has a newer version in live
 		}
 		return c.put(path, name, v)
 	})
 }
 
-// run makes a new run of what live and hist hold. For each id it is the record
-// in live that the index is to lead to.
+// run writes a new run of the records in live and hist. The index will have, for each
+// id, the record in live.
 func (c *compaction) run(path [][]byte, from *bbolt.Bucket) error {
 	if _, err := c.bucket(path); err != nil {
 		return err
 	}
-	live, err := newStream(from.Bucket(bucketLive), 0)
+	live, err := newDateCursor(from.Bucket(bucketLive), 0)
 	if err != nil {
 		return err
 	}
-	hist, err := newStream(from.Bucket(bucketHist), 0)
+	hist, err := newDateCursor(from.Bucket(bucketHist), 0)
 	if err != nil {
 		return err
 	}
-	var run []added
+	var run []runEntry
 	for live.date != never || hist.date != never {
 		next, known := &live, false
 		if hist.date < live.date {
@@ -232,7 +232,7 @@ func (c *compaction) run(path [][]byte, from *bbolt.Bucket) error {
 		if err != nil {
 			return err
 		}
-		run = append(run, added{key, next.date, known})
+		run = append(run, runEntry{key, next.date, known})
 		if err := next.next(); err != nil {
 			return err
 		}

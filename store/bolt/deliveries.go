@@ -20,10 +20,10 @@ import (
 	"comity/taxii/exchange"
 )
 
-// The deliveries of a collection, and gaps, are filed by the span of dates that they
-// tell of: class 1, from 8, number of the entry 8. The class is how many bits the span
-// takes in µs. So who asks for the holders of a few records seeks, in each class, to
-// the spans that can reach them, whatever else was ever delivered.
+// The key of a delivery or gap is the class of its span of dates 1, the begin of the span
+// 8, and the number of the entry 8. The class is the number of bits of the length of the
+// span in µs. So a search for the holders of a few records can seek, in each class, to the
+// spans that can reach them. Its cost does not grow with all that was ever delivered.
 const deliveryKeyLen = 1 + 8 + 8
 
 func deliveryKey(from, to store.Date, number uint64) []byte {
@@ -39,7 +39,7 @@ func spanClass(from, to store.Date) byte {
 	return byte(bits.Len64(uint64(to - from)))
 }
 
-// fileDelivery files an entry if it is a delivery or a gap.
+// fileDelivery adds an entry to delivered if it is a delivery or a gap.
 func fileDelivery(delivered *bbolt.Bucket, n uint64, e *audit.Entry) error {
 	if !isDelivery(e) {
 		return nil
@@ -53,14 +53,14 @@ func fileDelivery(delivered *bbolt.Bucket, n uint64, e *audit.Entry) error {
 	return b.Put(deliveryKey(from, to, n), dateKey(to))
 }
 
-// isDelivery tells whether an entry says that records were delivered. In a gap
-// everything that could be read counts as delivered.
+// isDelivery tells whether an entry records that records were delivered. In a gap of the
+// audit record, all records that an account could read count as delivered.
 func isDelivery(e *audit.Entry) bool {
 	return (e.Act == audit.Delivery || e.Act == audit.Gap) && uuid.Validate(e.Collection) == nil && e.From != nil && e.To != nil
 }
 
-// eachDelivery calls f with the entries on a collection that have numbers greater
-// than after, and whose span reaches into the time from first to last.
+// eachDelivery calls f with the deliveries and gaps of a collection that have numbers
+// greater than after and whose span overlaps the dates from first to last.
 func eachDelivery(tx *bbolt.Tx, id uuid.UUID, first, last store.Date, after uint64, f func(audit.Entry) error) error {
 	delivered := tx.Bucket(bucketDelivered).Bucket(id[:])
 	if delivered == nil {
@@ -133,27 +133,27 @@ func (s *Store) Holders(ctx context.Context, id uuid.UUID, dates []time.Time, af
 	return holders, nil
 }
 
-// holderSearch finds out who holds which of some records.
+// holderSearch finds the accounts that hold some given records.
 type holderSearch struct {
 	ids      []stix.ID
-	versions [][]store.Version // of each: all there are
-	targets  []target          // by date
+	versions [][]store.Version // all versions of each of ids
+	targets  []target          // in the order of dates
 	accounts map[string]*account
 }
 
-// target is one of the records whose holders are looked for.
+// target is one of the records whose holders the search looks for.
 type target struct {
 	store.Version
-	object int
+	object int // index in ids
 }
 
-// account is what one account has been found to hold.
+// account is an account with the objects that it holds.
 type account struct {
 	org string
-	has []bool // of the ids
+	has []bool // by index in ids
 }
 
-// load finds the records that are there, and the versions beside them.
+// load looks up the records that are still there, and all versions of their ids.
 func (h *holderSearch) load(ctx context.Context, c *collection, dates []time.Time) error {
 	known := map[stix.Key]int{}
 	for i, t := range dates {
@@ -189,9 +189,9 @@ func (h *holderSearch) load(ctx context.Context, c *collection, dates []time.Tim
 	return nil
 }
 
-// add adds what one delivery brought.
+// add adds the records that one delivery gave its account.
 func (h *holderSearch) add(e *audit.Entry) {
-	view, match := exchange.Operator(uuid.Nil).View(), taxii.Match{} // what is not said hides nothing
+	view, match := exchange.Operator(uuid.Nil).View(), taxii.Match{} // an entry without them hid nothing
 	if e.View != nil {
 		view = *e.View
 	}
@@ -222,21 +222,20 @@ func (h *holderSearch) add(e *audit.Entry) {
 	}
 }
 
-// pastQuery works out what one recorded query showed.
+// pastQuery decides which versions a recorded query may have shown.
 //
-// Of two versions the query may show one because the other is there, never because
-// it is not. So a version counts as shown if it would be beside those that can be
-// proved to have been there on every page: added up to the entry's HighWater, and
-// not ended by retention when the last page was asked for. What was removed since
-// proves nothing, either.
+// A version can hide another version of its id, but the lack of a version hides none. So
+// a version counts as shown unless it was hidden by versions that were certainly there on
+// every page: those added up to the entry's HighWater whose retention had not ended when
+// the last page was asked for. A version that was removed since cannot be considered.
 type pastQuery struct {
 	store.Choice                // as of the first page
 	last         store.Choice   // as of the last page
-	sure         store.Date     // versions up to here were there on every page
+	provenUntil  store.Date     // versions added up to here were there on every page
 	rivals       map[int]rivals // by object
 }
 
-// rivals are the versions of one object that were there on every page: of the
+// rivals are, among the versions of one object that were there on every page and have the
 // specification version that the query shows, the first and the last.
 type rivals struct {
 	spec        byte // 0: there are none
@@ -245,12 +244,12 @@ type rivals struct {
 
 func newPastQuery(e *audit.Entry, view exchange.View, match taxii.Match) *pastQuery {
 	s := &pastQuery{Choice: store.NewChoice(view, match), rivals: map[int]rivals{}}
-	if e.Act == audit.Gap { // nobody knows what was asked
+	if e.Act == audit.Gap { // the queries in a gap are not known
 		s.All, s.AllSpecs = true, true
 		return s
 	}
 	if e.HighWater != nil {
-		s.sure = store.DateOf(*e.HighWater)
+		s.provenUntil = store.DateOf(*e.HighWater)
 	}
 	if e.Ended != nil && view.At != 0 {
 		view.At = uint32(e.Ended.Unix())
@@ -259,8 +258,8 @@ func newPastQuery(e *audit.Entry, view exchange.View, match taxii.Match) *pastQu
 	return s
 }
 
-// has tells whether a walk over a range with p may have shown it. all is the
-// versions of its object.
+// has tells whether the query may have shown p, which is in the span of its entry. all
+// has the versions of the object of p.
 func (s *pastQuery) has(all []store.Version, p target) bool {
 	if !s.Admits(p.Spec, p.Handling) {
 		return false
@@ -283,7 +282,7 @@ func (s *pastQuery) has(all []store.Version, p target) bool {
 // rivalsAmong finds the rivals among the versions of one object.
 func (s *pastQuery) rivalsAmong(all []store.Version) (r rivals) {
 	for _, v := range all {
-		if v.Date > s.sure || !s.last.Admits(v.Spec, v.Handling) || !s.SpecsSet && !s.AllSpecs && v.Spec < r.spec {
+		if v.Date > s.provenUntil || !s.last.Admits(v.Spec, v.Handling) || !s.SpecsSet && !s.AllSpecs && v.Spec < r.spec {
 			continue
 		}
 		if r.spec == 0 || !s.SpecsSet && !s.AllSpecs && v.Spec > r.spec {

@@ -18,8 +18,8 @@ import (
 	"comity/taxii/exchange"
 )
 
-// Generation implements store.Store. It reads no file: this process is the
-// only one that has it.
+// Generation implements store.Store. It does not read the file: no other process can
+// change it.
 func (s *Store) Generation(context.Context) (uint64, error) { return s.generation.Load(), nil }
 
 // Directory implements store.Store.
@@ -28,7 +28,7 @@ func (s *Store) Directory(context.Context) (d *exchange.Directory, generation ui
 	return d, generation, err
 }
 
-// directory is the directory, and the records it is kept in.
+// directory returns the directory and the records that it was read from.
 func (s *Store) directory() (records map[string][]byte, d *exchange.Directory, generation uint64, err error) {
 	err = s.view(func(tx *bbolt.Tx) error {
 		records, d, generation, err = directoryOf(tx)
@@ -58,13 +58,13 @@ func directoryOf(tx *bbolt.Tx) (records map[string][]byte, d *exchange.Directory
 		case "centre":
 			err = json.Unmarshal(record, &d.Centre)
 		case "organisation":
-			err = load(d.Organisations, id, record)
+			err = unmarshalInto(d.Organisations, id, record)
 		case "account":
-			err = load(d.Accounts, id, record)
+			err = unmarshalInto(d.Accounts, id, record)
 		case "token":
-			err = load(d.Tokens, id, record)
+			err = unmarshalInto(d.Tokens, id, record)
 		case "agreement":
-			err = load(d.Agreements, id, record)
+			err = unmarshalInto(d.Agreements, id, record)
 		case "shut":
 			var since time.Time
 			err = json.Unmarshal(record, &since)
@@ -77,11 +77,11 @@ func directoryOf(tx *bbolt.Tx) (records map[string][]byte, d *exchange.Directory
 	return records, d, generation, nil
 }
 
-// shutPrefix begins the names of the records of collections that are shut.
+// shutPrefix begins the names of the records of shut collections.
 const shutPrefix = "shut/"
 
-// checkOpen is NotFound if the directory has shut a collection. It is asked inside
-// the transaction: a grant may be older than the withdrawal.
+// checkOpen returns NotFound if the directory has shut the collection. It is called in
+// the transaction, since a grant may be older than the withdrawal that shut it.
 func checkOpen(tx *bbolt.Tx, id uuid.UUID) error {
 	if tx.Bucket(bucketDirectory).Get([]byte(shutPrefix+id.String())) != nil {
 		return taxii.Errorf(taxii.NotFound, "there is no such collection, or not for you")
@@ -89,9 +89,9 @@ func checkOpen(tx *bbolt.Tx, id uuid.UUID) error {
 	return nil
 }
 
-// checkCaller is Unauthorized if the directory no longer lets the caller in, since its
-// grant was made before the transaction. A caller that the directory does not have is
-// the operator.
+// checkCaller returns Unauthorized if the account, token or organisation of the caller
+// may no longer be used. It is called in the transaction, since the grant is older. A
+// caller that the directory does not have is the operator.
 func checkCaller(tx *bbolt.Tx, caller exchange.Principal, now time.Time) error {
 	var (
 		account      exchange.Account
@@ -113,13 +113,13 @@ func checkCaller(tx *bbolt.Tx, caller exchange.Principal, now time.Time) error {
 	return nil
 }
 
-func load[T any](into map[string]*T, id string, record []byte) error {
+func unmarshalInto[T any](into map[string]*T, id string, record []byte) error {
 	v := new(T)
 	into[id] = v
 	return json.Unmarshal(record, v)
 }
 
-// directoryRecords is the inverse of directory.
+// directoryRecords returns the records that a directory is stored in.
 func directoryRecords(d *exchange.Directory) (map[string][]byte, error) {
 	records := map[string][]byte{}
 	var errs []error
@@ -151,12 +151,11 @@ func directoryRecords(d *exchange.Directory) (map[string][]byte, error) {
 	return records, errors.Join(errs...)
 }
 
-// errStale says that somebody else amended the directory meanwhile.
+// errStale says that somebody else amended the directory or document meanwhile.
 var errStale = errors.New("the directory has changed")
 
-// Amend implements store.Store. change runs on the caller's goroutine, so it
-// may use the store; if another Amend came in between, it is run again on what
-// that one left.
+// Amend implements store.Store. change runs on the caller's goroutine, so it may use the
+// store. If another Amend commits first, change runs again on the new directory.
 func (s *Store) Amend(ctx context.Context, change func(*exchange.Directory) ([]audit.Entry, error)) error {
 	for {
 		before, d, generation, err := s.directory()
@@ -178,8 +177,8 @@ func (s *Store) Amend(ctx context.Context, change func(*exchange.Directory) ([]a
 	}
 }
 
-// amend writes the entries and the records that differ, if the directory is
-// still of that generation.
+// amend writes the entries and the records that differ. If the directory has another
+// generation by now, it writes nothing and returns errStale.
 func (w *writeTx) amend(before, after map[string][]byte, generation uint64, entries []audit.Entry) error {
 	meta, directory := w.bucket(bucketMeta), w.bucket(bucketDirectory)
 	if number(meta.Get(keyGeneration)) != generation {
@@ -225,9 +224,9 @@ func (s *Store) Document(_ context.Context, name string) (content []byte, err er
 	return content, err
 }
 
-// AmendDocument implements store.Store. change runs on the caller's goroutine, so it
-// may use the store; if another AmendDocument came in between, it is run again on the
-// content that that one left.
+// AmendDocument implements store.Store. change runs on the caller's goroutine, so it may
+// use the store. If another AmendDocument of that name commits first, change runs again
+// on the new content.
 func (s *Store) AmendDocument(ctx context.Context, name string, change func(old []byte) ([]byte, []audit.Entry, error)) error {
 	for {
 		old, err := s.Document(ctx, name)
@@ -245,8 +244,8 @@ func (s *Store) AmendDocument(ctx context.Context, name string, change func(old 
 	}
 }
 
-// amendDocument writes the entries and the content, if the document still has the
-// old one.
+// amendDocument writes the entries and the content. If the document no longer has the
+// old content, it writes nothing and returns errStale.
 func (w *writeTx) amendDocument(name string, old, content []byte, entries []audit.Entry) error {
 	documents, key := w.tx.Bucket(bucketDocuments), []byte(name)
 	found := documents.Get(key)

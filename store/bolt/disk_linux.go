@@ -7,17 +7,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// readahead asks the system to read n bytes of the file from the mapped record r on.
-// bbolt maps the file for random access: without the advice, a page of objects that
-// is not in memory comes from the disk in pieces of 4 KiB, each of which is waited
-// for. What lies behind the end of the file is not read.
+// readahead asks the system to read n bytes of the file into memory, from the mapped
+// record r on. bbolt maps the file for random access, so without the advice the system
+// reads 4 KiB at a time, and a long page waits for each. The system reads nothing beyond
+// the end of the file.
 func readahead(r record, n int) {
 	page := uintptr(os.Getpagesize())
 	at := uintptr(unsafe.Pointer(unsafe.SliceData(r))) &^ (page - 1)
 	_, _, _ = unix.Syscall(unix.SYS_MADVISE, at, uintptr(n)+page, unix.MADV_WILLNEED) // only advice: a failure costs time
 }
 
-// freeBytes is the room that is left on the disk of a file, in bytes.
+// freeBytes returns the free bytes on the disk that has the file at path.
 func freeBytes(path string) (int64, error) {
 	var disk unix.Statfs_t
 	if err := unix.Statfs(path, &disk); err != nil {

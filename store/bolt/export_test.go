@@ -12,7 +12,7 @@ func (s *Store) FailCommits(f func(commit func() error) error) {
 
 const (
 	PageSize    = pageSize
-	JournalName = journalName
+	JournalName = journalSuffix
 )
 
 // RewriteMetas is what Open does before the first transaction.

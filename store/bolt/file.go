@@ -21,33 +21,32 @@ import (
 	"comity/taxii"
 )
 
-// mapAhead is address space kept beyond the file: while it lasts, growing the
-// file does not wait for readers.
-const mapAhead = 4 << 30
+// mmapReserve is how many bytes of address space are mapped beyond the end of the file.
+// Until the file has grown by that much, its growth does not wait for readers.
+const mmapReserve = 4 << 30
 
-// growth is how much a file of that size grows at a time: each costs a sync. The
-// new part takes no room on the disk until it is written, but is part of its
-// length.
+// growth is how many bytes a file of that size grows by at a time, since each growth costs
+// a sync. The new part counts in the length of the file, but takes no room on the disk
+// until it is written.
 func growth(size int64) int { return int(min(max(size/32, 4<<20), 64<<20)) }
 
-// pageSize is that of the file. A record is in one page, with those beside it, and
-// what is left at the end of a page is lost: on average half a record. Twice the
-// size loses half as much, and costs each commit more, which writes what it changes
-// by the page.
+// pageSize is the page size of the file. A record does not cross pages, so the end of each
+// page is unused, on average half a record. Pages of twice the size would waste half as
+// much, but each commit would write more, since it writes whole pages.
 const pageSize = 8192
 
-// unfinished ends the name of a file that Compact or Restore has not finished.
-const unfinished = ".new"
+// unfinishedSuffix ends the name of a file that Compact or Restore has not finished.
+const unfinishedSuffix = ".new"
 
-// openFile opens and locks the file, and drops what a killed Compact left beside
-// it: that may hold what was removed since. If another process has it open, it
-// waits for up to wait, then returns Unavailable.
+// openFile opens and locks the file. It deletes the unfinished file of a killed Compact,
+// which may hold records that were removed since. If another process has the file open,
+// it waits for up to wait, then returns Unavailable.
 func openFile(path string, wait time.Duration) (*bbolt.DB, error) {
 	options := &bbolt.Options{
 		Timeout:         max(wait, time.Millisecond), // bbolt waits for ever on 0
 		FreelistType:    bbolt.FreelistMapType,
 		PageSize:        pageSize,
-		InitialMmapSize: mapAhead,
+		InitialMmapSize: mmapReserve,
 		NoStatistics:    true,
 	}
 	if info, err := os.Stat(path); err == nil {
@@ -61,7 +60,7 @@ func openFile(path string, wait time.Duration) (*bbolt.DB, error) {
 	if errors.Is(err, berrors.ErrTimeout) {
 		return nil, &taxii.Error{Code: taxii.Unavailable, Msg: "another process uses " + path, Err: err}
 	}
-	// What keeps bbolt from opening the file may be what the journal would mend.
+	// The journal comes before the error of bbolt: it may have the pages that bbolt lacks.
 	if journal := dropJournal(path); journal != nil {
 		if db != nil {
 			journal = errors.Join(journal, db.Close())
@@ -72,21 +71,21 @@ func openFile(path string, wait time.Duration) (*bbolt.DB, error) {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
 	db.AllocSize = growth(0)
-	if err := os.Remove(path + unfinished); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := os.Remove(path + unfinishedSuffix); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
 }
 
-// openSound is openFile, after it has written a file that is marked into a new one: the
-// disk may not have all of the old one, which is still whole in memory or, if that is
-// lost, does not pass.
-func openSound(path string, wait time.Duration, log *slog.Logger) (*bbolt.DB, error) {
+// openOrRewrite opens the file as openFile does. If the file is marked as failed, it first
+// writes the store into a new file, since the disk may lack pages of the old one. These
+// pages may still be in memory; if they are lost, the rewrite fails.
+func openOrRewrite(path string, wait time.Duration, log *slog.Logger) (*bbolt.DB, error) {
 	db, err := openFile(path, wait)
 	if err != nil {
 		return nil, err
 	}
-	cause, err := os.ReadFile(path + failedName)
+	cause, err := os.ReadFile(path + failedSuffix)
 	if errors.Is(err, os.ErrNotExist) {
 		return db, nil
 	}
@@ -100,10 +99,9 @@ func openSound(path string, wait time.Duration, log *slog.Logger) (*bbolt.DB, er
 	return openFile(path, wait)
 }
 
-// lock is bbolt.Open, which panics on a damaged file, and has the processor trap
-// on one that was cut off. What it then leaves mapped and locked ends with the
-// process. While it waited for the lock, Compact may have put another file into
-// the place of the one it opened: then it opens that one.
+// lock calls bbolt.Open and returns an error where bbolt panics on a damaged file, or
+// faults on one that was cut off. Such a file stays mapped and locked until the process
+// ends. While lock waits, Compact may replace the file: then lock opens the new one.
 func lock(path string, options *bbolt.Options) (db *bbolt.DB, err error) {
 	defer recovered(&err)
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
@@ -111,7 +109,7 @@ func lock(path string, options *bbolt.Options) (db *bbolt.DB, err error) {
 		var locked *os.File
 		options.OpenFile = func(name string, flag int, mode os.FileMode) (*os.File, error) {
 			f, err := os.OpenFile(name, flag, mode)
-			if locked == nil && err == nil { // the first is the one that is kept
+			if locked == nil && err == nil { // bbolt keeps the first file that it opens
 				locked = f
 			}
 			return f, err
@@ -136,18 +134,17 @@ func lock(path string, options *bbolt.Options) (db *bbolt.DB, err error) {
 	}
 }
 
-// metaFile is what rewriteMetas needs of the file.
+// metaFile has the methods of a file that rewriteMetas uses.
 type metaFile interface {
 	io.ReaderAt
 	io.WriterAt
 	Sync() error
 }
 
-// rewriteMetas writes the two metas, the pages from which bbolt starts, once more as
-// they are read, and waits until all of the file is on the disk. A process that was
-// killed between the write and the sync of a meta, or whose write failed later, leaves
-// a meta that is in memory and may not be on the disk. The next commit would overwrite
-// pages of the commit before it, which is the one that the disk still has.
+// rewriteMetas writes the two meta pages, from which bbolt starts, again as they are read,
+// and syncs the file. A process that was killed between the write and the sync of a meta
+// page leaves a page that is in memory, but may not be on the disk. Without the sync, the
+// next commit could overwrite pages of an older commit while the disk has only that one.
 func rewriteMetas(f metaFile, pageSize int) error {
 	metas := make([]byte, 2*pageSize)
 	if _, err := f.ReadAt(metas, 0); err != nil {
@@ -159,15 +156,15 @@ func rewriteMetas(f metaFile, pageSize int) error {
 	return f.Sync()
 }
 
-// failedName ends the name of the file that marks a store whose file could not be
+// failedSuffix ends the name of the file that marks a store whose file could not be
 // written or synced. It says when, and what the error was.
-const failedName = ".failed"
+const failedSuffix = ".failed"
 
 // minFree is how much room on the disk, in bytes, the store needs to be ready.
 const minFree = 16 << 20
 
-// Ready implements store.Store. It writes nothing: it knows from the last commit, from
-// the room on the disk and from where the file is.
+// Ready implements store.Store. It writes nothing: it looks at the result of the last
+// commit, the free room on the disk and the place of the file.
 func (s *Store) Ready(ctx context.Context) error {
 	s.mu.RLock()
 	err := cmp.Or(s.failed, s.full)
@@ -179,13 +176,13 @@ func (s *Store) Ready(ctx context.Context) error {
 		return err
 	}
 	if free, err := freeBytes(s.path); err == nil && free < minFree {
-		return diskFull(nil)
+		return diskFullError(nil)
 	}
 	return nil
 }
 
-// inPlace is Unavailable if the file is no longer under its name: what is written to
-// it then is lost when it is closed.
+// inPlace returns Unavailable if path no longer names the open file. A commit to a deleted
+// file would be lost when the file is closed.
 func (s *Store) inPlace() error {
 	there, err := os.Stat(s.path)
 	if err == nil && os.SameFile(s.file, there) {
@@ -194,27 +191,27 @@ func (s *Store) inPlace() error {
 	return &taxii.Error{Code: taxii.Unavailable, Msg: "the file of the store was moved, removed or replaced", Err: err}
 }
 
-// diskFull is the error of a commit that found no room.
-func diskFull(err error) error {
+// diskFullError is the error of a commit that found no room on the disk.
+func diskFullError(err error) error {
 	return &taxii.Error{Code: taxii.Unavailable, Msg: "the disk of the server is full", Err: err, RetryAfter: time.Minute}
 }
 
-// noRoom tells whether a write failed because the disk is full. Such a write harms
-// nothing: bbolt writes these pages again before it uses them. A sync for which there
-// is no room is as bad as any that fails.
-func noRoom(err error) bool {
+// isDiskFull tells whether a write failed because the disk is full. Such a write does
+// no harm: bbolt writes these pages again before it uses them. A sync that fails for lack
+// of room is a failure like any other.
+func isDiskFull(err error) bool {
 	var failed *fs.PathError
 	return errors.As(err, &failed) && failed.Op == "write" && (errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT))
 }
 
-// commitFailed makes of the error of a commit what its callers get. After anything but
-// a full disk the store stops. The system may take pages that it could not write for
-// written, and a second sync would say that all is well: they are missing only once
-// they are read from the disk again.
+// commitFailed turns the error of a commit into the error for its callers. After any error
+// but a full disk the store stops. The reason is that the system may mark pages as written
+// that it could not write: a second sync would succeed, and the pages would be found
+// missing only when they are read from the disk again.
 func (s *Store) commitFailed(err error) error {
-	if noRoom(err) {
-		s.forget()
-		err = diskFull(err)
+	if isDiskFull(err) {
+		s.dropCaches()
+		err = diskFullError(err)
 		s.mu.Lock()
 		first := s.full == nil
 		s.full = err
@@ -227,7 +224,7 @@ func (s *Store) commitFailed(err error) error {
 	stop := &taxii.Error{Code: taxii.Unavailable, Msg: "the store has stopped: its file could not be written", Err: err}
 	s.mu.Lock()
 	s.failed = stop
-	s.committed.Broadcast() // nobody waits for this commit
+	s.committed.Broadcast() // readers must not wait for this commit
 	s.mu.Unlock()
 	s.log.Error("the store has stopped: its file could not be written. Restart the server, which writes all that was acknowledged into a new file first", "file", s.path, "error", err)
 	if err := markFailed(s.path, err); err != nil {
@@ -236,17 +233,17 @@ func (s *Store) commitFailed(err error) error {
 	return stop
 }
 
-// markFailed makes the next start write the store into a new file.
+// markFailed marks the file, so that the next start writes the store into a new one.
 func markFailed(path string, cause error) error {
-	return atomicfile.Replace(path+failedName, 0o600, func(w io.Writer) error {
+	return atomicfile.Replace(path+failedSuffix, 0o600, func(w io.Writer) error {
 		_, err := fmt.Fprintf(w, "%s %v\n", taxii.FormatTime(time.Now()), cause)
 		return err
 	})
 }
 
-// unmark removes the mark, if there is one.
-func unmark(path string) error {
-	if err := os.Remove(path + failedName); err != nil && !errors.Is(err, fs.ErrNotExist) {
+// removeMark removes the mark of markFailed, if there is one.
+func removeMark(path string) error {
+	if err := os.Remove(path + failedSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return nil

@@ -13,17 +13,17 @@ import (
 	"comity/store"
 )
 
-// idIndex finds a number by a 16-byte key that is as good as random, in 8 bytes
-// a slot: it keeps the number and 22 bits of the key. What it finds are
-// candidates, to be verified where the number leads. For a collection the
-// number is the date, in milliseconds, of one record of the id; for
-// statuses it is the status number.
+// idIndex is a hash table from 16-byte keys, which are as good as random, to numbers. A
+// slot takes 8 bytes: the number and 22 bits of the key. So a lookup returns candidates,
+// and the caller verifies them at the record that each number names. In a collection the
+// number is the date, in milliseconds, of one record of the id. In the index of statuses
+// it is the number of the status.
 //
-// It is open addressing with linear probing. To grow takes the full keys, so
-// whoever owns it reads them again from the file.
+// The table uses open addressing with linear probing. It cannot grow by itself, since it
+// lacks the full keys: its owner builds a larger one from the file.
 type idIndex struct {
 	slots []uint64
-	used  int // slots that are not empty, removed ones included
+	used  int // slots that are not 0, which includes removed ones
 }
 
 const (
@@ -32,7 +32,8 @@ const (
 	removed    = 1 << numberBits // a tag with the number 0: no entry has that
 )
 
-// newIDIndex has room for n entries and a quarter more: 13 bytes an entry.
+// newIDIndex returns an index with room for n entries and a quarter more. It takes 13
+// bytes an entry.
 func newIDIndex(n int) *idIndex {
 	return &idIndex{slots: make([]uint64, 64+(n+n/4)*4/3)}
 }
@@ -40,14 +41,15 @@ func newIDIndex(n int) *idIndex {
 // fits tells whether n more entries fit.
 func (x *idIndex) fits(n int) bool { return x.used+n <= len(x.slots)*3/4 }
 
-// place is where the search for a key begins, and its tag. The first multiplication
-// spreads what is constant in a UUID, the second makes a slot of it.
+// place returns the slot where the search for a key begins, and the tag of the key. The
+// first multiplication spreads the bits, as some are the same in all UUIDs; the second
+// maps them to a slot.
 func (x *idIndex) place(key [16]byte) (at int, tag uint64) {
 	hi, _ := bits.Mul64(binary.BigEndian.Uint64(key[:8])*0x9e3779b97f4a7c15, uint64(len(x.slots)))
 	return int(hi), uint64(binary.BigEndian.Uint32(key[8:])) >> 10 << numberBits
 }
 
-// after is the slot after another.
+// after returns the slot that follows another.
 func (x *idIndex) after(at int) int {
 	if at++; at == len(x.slots) {
 		return 0
@@ -55,7 +57,7 @@ func (x *idIndex) after(at int) int {
 	return at
 }
 
-// put adds an entry, without a look at what is there.
+// put adds an entry. It does not look for an entry of the same key.
 func (x *idIndex) put(key [16]byte, number uint64) {
 	at, tag := x.place(key)
 	for ; ; at = x.after(at) {
@@ -80,8 +82,8 @@ func (x *idIndex) replace(key [16]byte, from, to uint64) {
 	}
 }
 
-// candidates appends the numbers that key may have: usually one if it is
-// there, none if it is not.
+// candidates appends the numbers that key may have to dst: usually one if the key is in
+// the index, none if it is not.
 func (x *idIndex) candidates(dst []uint64, key [16]byte) []uint64 {
 	at, tag := x.place(key)
 	for ; x.slots[at] != 0; at = x.after(at) {
@@ -92,8 +94,8 @@ func (x *idIndex) candidates(dst []uint64, key [16]byte) []uint64 {
 	return dst
 }
 
-// index is the index of a collection as of the last commit; it is built if
-// there is none.
+// index returns the index of a collection as of the last commit, and builds it if there is
+// none.
 func (w *writeTx) index(c uuid.UUID) (*idIndex, error) {
 	if x := w.store.indexes[c]; x != nil {
 		return x, nil
@@ -111,19 +113,20 @@ func (w *writeTx) index(c uuid.UUID) (*idIndex, error) {
 	return x, nil
 }
 
-// buildIndex reads run and del, both ascending, side by side.
+// buildIndex builds the index of a collection from run and del, which it reads in
+// parallel: both are in the order of dates.
 func buildIndex(tx *bbolt.Tx, id uuid.UUID) (*idIndex, error) {
 	c := openCollection(tx, id)
 	if c == nil {
 		return newIDIndex(0), nil
 	}
-	x := newIDIndex(int(c.readHead().live)) // one for each id
+	x := newIDIndex(int(c.readHead().live)) // each id has one live record
 	tombs := c.root.Bucket(bucketDel)
-	del, err := newStream(tombs, 0)
+	del, err := newDateCursor(tombs, 0)
 	if err != nil {
 		return nil, err
 	}
-	err = c.eachRun(func(key stix.Key, d store.Date, known bool) error {
+	err = c.eachAdded(func(key stix.Key, d store.Date, known bool) error {
 		for del.date < d {
 			if err := del.next(); err != nil {
 				return err
@@ -133,7 +136,7 @@ func buildIndex(tx *bbolt.Tx, id uuid.UUID) (*idIndex, error) {
 			return nil
 		}
 		if del.date == d {
-			// Follow the successors to the one that is still there.
+			// Follow the successors to the record that is still there.
 			for tomb := del.value; tomb != nil && d != 0; tomb = tombs.Get(dateKey(d)) {
 				d = successor(tomb)
 			}
@@ -150,10 +153,10 @@ func buildIndex(tx *bbolt.Tx, id uuid.UUID) (*idIndex, error) {
 	return x, err
 }
 
-// indexChange is the change of an index entry, in dates; 0 is none.
+// indexChange is the change of an index entry, in dates. A date of 0 means no entry.
 type indexChange struct{ from, to store.Date }
 
-// apply brings the index to the state of e, which was committed.
+// apply makes the changes of a committed collectionTx in the index.
 func (c *collectionTx) apply(x *idIndex) {
 	for key, a := range c.indexChanges {
 		switch {
@@ -165,8 +168,7 @@ func (c *collectionTx) apply(x *idIndex) {
 	}
 }
 
-// indexed is the date of the record that stands for an id, as of this
-// transaction; 0 if the id is not there.
+// indexed implements appendTarget.
 func (c *collectionTx) indexed(key stix.Key) (store.Date, error) {
 	if a, ok := c.indexChanges[key]; ok {
 		return a.to, nil
@@ -175,7 +177,8 @@ func (c *collectionTx) indexed(key stix.Key) (store.Date, error) {
 	return d, err
 }
 
-// setIndexed notes that another record stands for the id; 0: none does.
+// setIndexed notes that the index has the date to for an id instead of from. A date of 0
+// means no entry.
 func (c *collectionTx) setIndexed(key stix.Key, from, to store.Date) {
 	if a, ok := c.indexChanges[key]; ok {
 		from = a.from
@@ -183,9 +186,9 @@ func (c *collectionTx) setIndexed(key stix.Key, from, to store.Date) {
 	c.indexChanges[key] = indexChange{from, to}
 }
 
-// verified is the date among the candidates of the index that does lead to a
-// record of key, and that record; 0 if none does. With an error, the date is that of a
-// damaged record that may be the one.
+// verified returns the date among candidates at which there is a record of key, and the
+// record; 0 if there is none. If a record is damaged and could be the right one, it
+// returns its date and an error.
 func (c *collection) verified(key stix.Key, candidates []uint64) (store.Date, record, error) {
 	for _, ms := range candidates {
 		d := store.Date(ms * 1000)
@@ -193,19 +196,19 @@ func (c *collection) verified(key stix.Key, candidates []uint64) (store.Date, re
 		if err != nil {
 			return d, nil, err
 		}
-		if r != nil && r.of(key) {
+		if r != nil && r.hasID(key) {
 			return d, r, nil
 		}
 	}
 	return 0, nil, nil
 }
 
-// errOvertaken says that the index is ahead of the transaction.
+// errOvertaken says that a commit changed the index after the read transaction began.
 var errOvertaken = errors.New("overtaken")
 
-// find runs f on the last commit, with the numbers that each key may have in
-// an index of the very same state; without one, each has none. pick names the
-// index, build makes it.
+// find runs f in a read transaction, with the candidates that an index of the same commit
+// has for each key. pick returns the index, nil if there is none; then the writer builds
+// it with build.
 func (s *Store) find(ctx context.Context, keys [][16]byte, pick func() *idIndex, build func(*writeTx) error, f func(*bbolt.Tx, [][]uint64) error) error {
 	for {
 		missing := false
@@ -234,7 +237,7 @@ func (s *Store) find(ctx context.Context, keys [][16]byte, pick func() *idIndex,
 	}
 }
 
-// lookup is find in the index of a collection.
+// lookup calls find with the index of a collection.
 func (s *Store) lookup(ctx context.Context, id uuid.UUID, keys [][16]byte, f func(*bbolt.Tx, [][]uint64) error) error {
 	pick := func() *idIndex { return s.indexes[id] }
 	build := func(w *writeTx) error { _, err := w.index(id); return err }

@@ -15,8 +15,8 @@ import (
 )
 
 // The layout of the file. Integers are big-endian, so that byte order is scan order.
-// "date" is date_added in µs, 8 bytes, always whole milliseconds, and names one
-// record of its collection for ever.
+// "date" is date_added in µs, 8 bytes, always whole milliseconds. A date is given to one
+// record of a collection and never again.
 //
 //	meta       format                     number of this layout, 8
 //	           generation                 of the directory, 8
@@ -26,15 +26,15 @@ import (
 //	                                      is archived; absent if none is
 //	directory  centre                     JSON
 //	           organisation/<id>          JSON; account/, token/, agreement/, shut/ alike
-//	documents  name                       what is kept under it
+//	documents  name                       content of the document
 //	c<uuid>/   head                       counters and the last date given: see head;
 //	                                      its sequence is store.State.Past
 //	  live     date                       record: the newest version of each id
 //	  hist     date                       record: the superseded versions
-//	  run      first date of what it names   what was added: builds the index, see packRun
-//	  del      date of what was deleted   when 8, key 16, version 12, successor 8
+//	  run      date of its first record   the records added: builds the index, see packRun
+//	  del      date of a deleted record   when 8, key 16, version 12, successor 8
 //	  types    type name                  number 2, live records of it 8
-//	  type<number 2>/  date               the live records of one type: see posting
+//	  type<number 2>/  date               the live records of one type: see postingCursor
 //	  ver      key 16, spec 1, version 12, date 8   label 1, barred actions 1, until 4, flags 1:
 //	                                      ids with two or more versions
 //	  mixed    date                       key 16: every version of an id whose versions differ
@@ -51,21 +51,20 @@ import (
 //	bars/
 //	  content  digest 16, reason          nothing; SHA-256 of origin, 0 and canonical content
 //	  identity STIX id, 0, reason         origin
-//	quarantine number 8                   see kept.bytes
+//	quarantine number 8                   see quarantineEntry.bytes
 //	quota      agreement, 0, org, 0, yyyymmdd   pushes begun that day, 8
 //
-// Everything that grows with the number of objects is written in ascending
-// order. What is looked up by a random key (an id, the id of a status) has its
-// index in memory: as a bucket, such an index would cost more writing than the
-// objects themselves. What is blocked is the exception: it grows by withdrawals
-// alone, and is empty where there were none.
+// Every bucket that grows with the number of objects is written in ascending order. The
+// indexes by a random key (the id of an object or of a status) are in memory: a bucket
+// would cost more writes than the objects themselves. The blocklist is the exception: it
+// grows with withdrawals only, and is usually empty.
 //
-// A bucket that each push changes is at the top, where it can be: one that holds
-// nothing but it would be a page more in each commit.
+// The buckets that each push changes are at the top level: a parent bucket around them
+// would be one more page in each commit.
 //
-// A record that stands alone under its id appears in live, type and run only.
-// The default poll reads live, and looks beyond a record only where mixed says
-// that somebody may have to see another version.
+// A record whose id has no other version appears in live, type and run only. The default
+// poll reads live. It looks at the other versions of an id only if mixed has the record,
+// since then some callers have to see another version.
 const format = 7
 
 var (
@@ -122,8 +121,8 @@ func eachCollection(tx *bbolt.Tx, f func(uuid.UUID, *bbolt.Bucket) error) error 
 	return nil
 }
 
-// fill is how full the pages of a bucket are made: those that only grow at
-// their end are left no room.
+// fill returns how full bbolt makes the pages of a bucket. A bucket that grows only at its
+// end needs no free room in its pages.
 func fill(name []byte) float64 {
 	switch string(name) {
 	case "live", "run", "heads", "parts", "links", "quarantine":
@@ -137,7 +136,7 @@ func fill(name []byte) float64 {
 	return bbolt.DefaultFillPercent
 }
 
-// create makes the buckets that are always there.
+// create creates the buckets that every store has.
 func create(tx *bbolt.Tx) error {
 	for _, path := range [][][]byte{
 		{bucketMeta}, {bucketDirectory}, {bucketHeads}, {bucketParts}, {bucketLinks}, {bucketDelivered},
@@ -151,7 +150,7 @@ func create(tx *bbolt.Tx) error {
 	return tx.Bucket(bucketMeta).Put(keyFormat, binary.BigEndian.AppendUint64(nil, format))
 }
 
-// makeBucket is the bucket of that path, made if there is none.
+// makeBucket returns the bucket of that path, and creates it if there is none.
 func makeBucket(tx *bbolt.Tx, path [][]byte) (b *bbolt.Bucket, err error) {
 	b, err = tx.CreateBucketIfNotExists(path[0])
 	for _, name := range path[1:] {
@@ -163,8 +162,8 @@ func makeBucket(tx *bbolt.Tx, path [][]byte) (b *bbolt.Bucket, err error) {
 	return b, err
 }
 
-// subBucket is the bucket of that name in another, made if there is none, to be
-// written to.
+// subBucket returns the bucket of that name in another, for writing, and creates it if
+// there is none.
 func subBucket(in *bbolt.Bucket, name []byte) (*bbolt.Bucket, error) {
 	b, err := in.CreateBucketIfNotExists(name)
 	if err == nil {
@@ -175,7 +174,7 @@ func subBucket(in *bbolt.Bucket, name []byte) (*bbolt.Bucket, error) {
 
 func dateKey(d store.Date) []byte { return binary.BigEndian.AppendUint64(nil, uint64(d)) }
 
-// numberKey is the key of what is numbered.
+// numberKey returns the key of a numbered entry.
 func numberKey(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
 
 // number reads a counter; 0 if there is none.
@@ -186,25 +185,25 @@ func number(b []byte) uint64 {
 	return binary.BigEndian.Uint64(b)
 }
 
-// pieceLen is how long a value of run or parts may be, with the shorter of their
-// keys: bbolt splits no page of up to four entries, and writes it again for each
-// that is added. Four of these fill one page.
+// pieceLen is the maximum length of a value of run or parts. Four such entries fill one
+// page: bbolt does not split a page of up to four entries, and writes all of it again for
+// each entry that is added.
 const pieceLen = (pageSize-16)/4 - 16 - 16
 
-// added is what run says of a record.
-type added struct {
+// runEntry is what an entry of run has for one record.
+type runEntry struct {
 	key   stix.Key
 	date  store.Date
-	known bool // the id was known before: the index has it
+	known bool // the id was there before: the index has it already
 }
 
 // runLen is how many records an entry of run names at most.
 const runLen = pieceLen / (16 + 1)
 
-// packRun is an entry of run, under the first date, with as many as fit, and those
-// that did not: of each the key, 16, and a uvarint of how many ms it was added after
-// the one before, twice, and 1 more if its id was known.
-func packRun(list []added) (k, value []byte, others []added) {
+// packRun makes an entry of run of as many records as fit, and returns the others. The key
+// is the date of the first record. The value has, for each record, its key 16 and a
+// uvarint: twice the milliseconds since the record before it, plus 1 if the id was known.
+func packRun(list []runEntry) (k, value []byte, others []runEntry) {
 	first := list[0].date
 	value = make([]byte, 0, min(pieceLen, len(list)*(16+2)))
 	for last := first; len(list) > 0 && len(value) <= pieceLen-16-binary.MaxVarintLen64; list = list[1:] {
@@ -237,7 +236,7 @@ func verValue(v store.Version) []byte {
 
 const verValueLen = 1 + 1 + 4 + 1
 
-// parseVer reads an entry of ver; false if it is damaged.
+// parseVer parses an entry of ver; false if it is damaged.
 func parseVer(k, value []byte) (v store.Version, ok bool) {
 	if len(k) != 37 || len(value) != verValueLen {
 		return v, false
@@ -259,8 +258,8 @@ func tombstone(when time.Time, key stix.Key, v store.Version, successor store.Da
 
 const tombstoneLen = 8 + 16 + 12 + 8
 
-// successor is the record that stood for the id in the index once the one with
-// this tombstone was deleted; 0 if that one did not stand for it, or was the last.
+// successor returns the date that took the place of the deleted record in the index; 0 if
+// the index had another record for the id, or if it was the last record of the id.
 func successor(tomb []byte) store.Date {
 	if len(tomb) != tombstoneLen {
 		return 0
@@ -274,7 +273,7 @@ func typeName(number uint16) []byte { return binary.BigEndian.AppendUint16([]byt
 // isType tells whether a bucket of a collection is that of a type.
 func isType(name []byte) bool { return len(name) == 4+2 && string(name[:4]) == "type" }
 
-// head is the counters of a collection.
+// head has the counters of a collection.
 type head struct {
 	live, hist uint64
 	last       store.Date // the last date_added ever given
@@ -306,7 +305,7 @@ func pieceKey(number uint64, part, piece int) []byte {
 	return binary.BigEndian.AppendUint32(partKey(number, part), uint32(piece))
 }
 
-// dayOf is the day, in UTC, on which a record ends.
+// dayOf returns the day, in UTC, on which the retention of a record ends.
 func dayOf(until uint32) uint32 { return until / (24 * 60 * 60) }
 
 func dayTime(day uint32) time.Time { return time.Unix(int64(day)*24*60*60, 0).UTC() }
@@ -334,7 +333,7 @@ func parseChainHead(b []byte) (h audit.Head) {
 	return h
 }
 
-// blockKey begins the keys of content that comes from origin.
+// blockKey begins the keys of blocked content of an origin.
 func blockKey(origin string, content []byte) []byte {
 	h := sha256.New()
 	h.Write(append([]byte(origin), 0))
@@ -342,6 +341,6 @@ func blockKey(origin string, content []byte) []byte {
 	return h.Sum(nil)[:16:16]
 }
 
-// identityKey is the key of an identity whose content is blocked; without a
-// reason it begins those for every reason.
+// identityKey returns the key of an identity whose content is blocked. Without a reason it
+// is the prefix of the keys for every reason.
 func identityKey(identity, reason string) []byte { return []byte(identity + "\x00" + reason) }

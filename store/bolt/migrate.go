@@ -20,26 +20,26 @@ import (
 	"comity/taxii"
 )
 
-// migrations bring a file to the next layout, each from the one that is its index.
-// Each runs in one transaction, and changes what [format] describes. What it reads
-// must not depend on functions that later layouts change.
+// migrations has, at the index of each older layout, the function that brings a file to
+// the next one. Each runs in one transaction. It must not call functions that a later
+// layout changes.
 var migrations = [format]func(*bbolt.Tx) error{
 	5: func(tx *bbolt.Tx) error { return firstOf(dropFileMark(tx), moveProgress(tx), fileDeliveriesBySpan(tx)) },
 	6: summarize,
 }
 
-// dropFileMark removes what told the file from others, which only the journal needed.
+// dropFileMark removes the identifier of the file, which only the journal needed.
 func dropFileMark(tx *bbolt.Tx) error { return tx.Bucket(bucketMeta).Delete([]byte("file")) }
 
-// moveProgress makes a document of what persons decided about an operation, which
-// was a part of its agreement in the directory.
+// moveProgress moves the decisions of persons about an operation from its agreement in the
+// directory to a document.
 func moveProgress(tx *bbolt.Tx) error {
 	documents, err := tx.CreateBucketIfNotExists([]byte("documents"))
 	if err != nil {
 		return err
 	}
 	directory := tx.Bucket([]byte("directory"))
-	moved := map[string][]byte{} // what is left of the agreements
+	moved := map[string][]byte{} // the agreements without their progress
 	if err := directory.ForEach(func(name, record []byte) error {
 		id, ok := strings.CutPrefix(string(name), "agreement/")
 		if !ok {
@@ -69,8 +69,8 @@ func moveProgress(tx *bbolt.Tx) error {
 	return nil
 }
 
-// fileDeliveriesBySpan files what delivered has under the number of each entry, from 8
-// and to 8, under class 1, from 8, number 8 instead: see deliveryKey.
+// fileDeliveriesBySpan changes the keys in delivered from the number of each entry to the
+// form of deliveryKey.
 func fileDeliveriesBySpan(tx *bbolt.Tx) error {
 	delivered := tx.Bucket([]byte("delivered"))
 	var collections [][]byte
@@ -112,7 +112,7 @@ func fileDeliveriesBySpan(tx *bbolt.Tx) error {
 	return nil
 }
 
-// summarize gives the large records of all collections a summary.
+// summarize adds a summary to the large records of all collections.
 func summarize(tx *bbolt.Tx) error {
 	cursor := tx.Cursor()
 	for name, _ := cursor.Seek([]byte{'c'}); len(name) == 1+16 && name[0] == 'c'; name, _ = cursor.Next() {
@@ -149,8 +149,8 @@ func summarize(tx *bbolt.Tx) error {
 	return nil
 }
 
-// migrate brings a file to the present layout, or makes a new one. If a step fails,
-// the file keeps the layout before it.
+// migrate brings a file to the present layout, and makes an empty file a store. If a step
+// fails, the file keeps the layout before that step.
 func migrate(db *bbolt.DB, path string) error {
 	layout, err := layoutOf(db, path)
 	if err != nil {
@@ -169,8 +169,8 @@ func migrate(db *bbolt.DB, path string) error {
 	return nil
 }
 
-// layoutOf is the layout of a file, 0 if it is empty. Conflict if this version can do
-// nothing with it.
+// layoutOf returns the layout of a file, 0 if it is empty. It returns Conflict if this
+// version cannot read the layout, and Invalid if another program wrote the file.
 func layoutOf(db *bbolt.DB, path string) (layout uint64, err error) {
 	defer recovered(&err)
 	err = db.View(func(tx *bbolt.Tx) error {
@@ -192,21 +192,21 @@ func layoutOf(db *bbolt.DB, path string) (layout uint64, err error) {
 	return layout, err
 }
 
-// copyBeforeMigration copies the file, if it has an older layout, to one beside it
-// whose name ends with that layout: the version that wrote it can go on with the copy.
+// copyBeforeMigration copies a file of an older layout to a file beside it, whose name
+// ends with that layout. The version that wrote the file can still use the copy.
 func copyBeforeMigration(db *bbolt.DB, path string, log *slog.Logger) error {
 	layout, err := layoutOf(db, path)
 	if err != nil || layout == 0 || layout == format {
 		return err
 	}
 	to := fmt.Sprintf("%s.layout%d", path, layout)
-	f, err := os.OpenFile(to+unfinished, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	f, err := os.OpenFile(to+unfinishedSuffix, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
 	err = db.View(func(tx *bbolt.Tx) error { _, err := tx.WriteTo(f); return err })
 	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = atomicfile.Rename(to+unfinished, to)
+		err = atomicfile.Rename(to+unfinishedSuffix, to)
 	}
 	if err != nil {
 		return fmt.Errorf("copy %s before its layout is changed: %w", path, err)
@@ -216,15 +216,15 @@ func copyBeforeMigration(db *bbolt.DB, path string, log *slog.Logger) error {
 	return nil
 }
 
-// journalName ends the name of the file in which versions up to layout 5 kept, until
-// they closed the store, what the store's own file did not hold yet.
-const journalName = ".journal"
+// journalSuffix ends the name of the journal of versions up to layout 5. Until such a
+// version closes the store, the journal has commits that the store's own file lacks.
+const journalSuffix = ".journal"
 
-// dropJournal removes an empty journal beside the file at path. One that may hold
-// commits is Conflict: those versions alone can bring them into the file, and do so
-// whenever they open it. A journal without commits is empty, or begins with zeros.
+// dropJournal removes the journal beside the file at path if it has no commits: then it is
+// empty or begins with zeros. Otherwise it returns Conflict: only the older version can
+// bring the commits into the file, and it does so whenever it opens the store.
 func dropJournal(path string) error {
-	f, err := os.Open(path + journalName)
+	f, err := os.Open(path + journalSuffix)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
@@ -240,7 +240,7 @@ func dropJournal(path string) error {
 		return err
 	}
 	if !bytes.Equal(magic[:n], make([]byte, n)) {
-		return taxii.Errorf(taxii.Conflict, "the last pushes to %s are still in %s, where the comity that was used so far left them: run \"comity check\" of that version on the folder once, then open it with this one", path, path+journalName)
+		return taxii.Errorf(taxii.Conflict, "the last pushes to %s are still in %s, where the comity that was used so far left them: run \"comity check\" of that version on the folder once, then open it with this one", path, path+journalSuffix)
 	}
-	return os.Remove(path + journalName)
+	return os.Remove(path + journalSuffix)
 }

@@ -11,25 +11,25 @@ import (
 	"comity/store"
 )
 
-// The live records of a type are kept as pieces of ascending dates: the key is the
-// first, the value how many ms each of the others lies behind the one before it,
-// as uvarints. Records of one push lie a millisecond apart, so that most take a
-// byte; a key for each took 24.
+// The bucket of a type has the dates of its live records in pieces. The key of a piece is
+// its first date. The value has, for each date after it, the milliseconds since the date
+// before, as a uvarint. Records of one push are a millisecond apart, so most take one
+// byte; a key for each record would take 24.
 
-// postingLen is how long a value is at most: a small push writes the last one of
-// its type again.
+// postingLen is the maximum length of a value. It is short because a small push writes the
+// last value of its type again.
 const postingLen = 256
 
-// posting is a walk over the dates of one type. After the last one, or without a
-// bucket, date is never.
-type posting struct {
-	pieces stream
-	rest   []byte // of the piece, behind date
+// postingCursor iterates over the dates of one type. After the last date, or if there is
+// no bucket, date is never.
+type postingCursor struct {
+	pieces dateCursor
+	rest   []byte // of the piece, after date
 	date   store.Date
 }
 
-// newPosting stands at the first date that is not before from.
-func newPosting(b *bbolt.Bucket, from store.Date) (p posting, err error) {
+// newPostingCursor returns a cursor at the first date that is from or later.
+func newPostingCursor(b *bbolt.Bucket, from store.Date) (p postingCursor, err error) {
 	p.date = never
 	if b == nil {
 		return p, nil
@@ -45,8 +45,8 @@ func newPosting(b *bbolt.Bucket, from store.Date) (p posting, err error) {
 	return p, err
 }
 
-// seekPiece finds the piece that a date is in, if it is in any: the last one that
-// begins no later; nil if there is none.
+// seekPiece finds the only piece that can have a date: the last piece that begins at the
+// date or earlier. It returns nil if there is none.
 func seekPiece(c *bbolt.Cursor, d store.Date) (k, v []byte) {
 	key := dateKey(d)
 	switch k, v = c.Seek(key); {
@@ -58,13 +58,13 @@ func seekPiece(c *bbolt.Cursor, d store.Date) (k, v []byte) {
 	return c.Prev()
 }
 
-func (p *posting) set(k, v []byte) error {
+func (p *postingCursor) set(k, v []byte) error {
 	err := p.pieces.set(k, v)
 	p.date, p.rest = p.pieces.date, p.pieces.value
 	return err
 }
 
-func (p *posting) next() error {
+func (p *postingCursor) next() error {
 	last := p.date
 	if len(p.rest) == 0 {
 		if err := p.set(p.pieces.cursor.Next()); err != nil {
@@ -83,13 +83,13 @@ func (p *posting) next() error {
 	return nil
 }
 
-// posted says that a record of a type is in live now, or no longer.
-type posted struct {
+// postingChange says that a record of a type came into live, or left it.
+type postingChange struct {
 	date store.Date
 	live bool
 }
 
-// flushPostings brings type up to date.
+// flushPostings writes the changes to the buckets of their types.
 func (c *collectionTx) flushPostings() error {
 	for number, changes := range c.postings {
 		b, err := subBucket(c.root, typeName(number))
@@ -97,9 +97,9 @@ func (c *collectionTx) flushPostings() error {
 			return err
 		}
 		// The last change of a date counts.
-		slices.SortStableFunc(changes, func(v, w posted) int { return cmp.Compare(v.date, w.date) })
+		slices.SortStableFunc(changes, func(v, w postingChange) int { return cmp.Compare(v.date, w.date) })
 		for len(changes) > 0 {
-			if changes, err = repost(b, changes); err != nil {
+			if changes, err = updatePiece(b, changes); err != nil {
 				return err
 			}
 		}
@@ -107,10 +107,10 @@ func (c *collectionTx) flushPostings() error {
 	return nil
 }
 
-// repost makes those changes, in ascending order, that belong to the piece of the
-// first of them, and returns the others.
-func repost(b *bbolt.Bucket, changes []posted) (others []posted, err error) {
-	piece := posting{date: never, pieces: stream{cursor: b.Cursor()}}
+// updatePiece makes the changes that belong to the same piece as the first one, and
+// returns the others. changes is in the order of dates.
+func updatePiece(b *bbolt.Bucket, changes []postingChange) (others []postingChange, err error) {
+	piece := postingCursor{date: never, pieces: dateCursor{cursor: b.Cursor()}}
 	k, v := seekPiece(piece.pieces.cursor, changes[0].date)
 	if k != nil {
 		err = piece.set(k, v)
@@ -150,7 +150,7 @@ func repost(b *bbolt.Bucket, changes []posted) (others []posted, err error) {
 	return changes, putPieces(b, dates)
 }
 
-// putPieces writes ascending dates.
+// putPieces writes ascending dates as pieces.
 func putPieces(b *bbolt.Bucket, dates []store.Date) error {
 	for len(dates) > 0 {
 		first, last := dates[0], dates[0]

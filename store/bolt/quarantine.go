@@ -15,8 +15,8 @@ import (
 	"comity/taxii/audit"
 )
 
-// kept is what quarantine says of an object.
-type kept struct {
+// quarantineEntry describes an object in quarantine.
+type quarantineEntry struct {
 	Time       time.Time `json:"time"`
 	Account    string    `json:"account,omitempty"`
 	Collection uuid.UUID `json:"collection"`
@@ -26,9 +26,9 @@ type kept struct {
 	By         string    `json:"by,omitempty"`
 }
 
-// bytes is a value of quarantine: the JSON of k behind its length, 4, and the
+// bytes returns a value of quarantine: the length of the JSON of k 4, the JSON, and the
 // object as it came.
-func (k kept) bytes(object []byte) ([]byte, error) {
+func (k quarantineEntry) bytes(object []byte) ([]byte, error) {
 	text, err := json.Marshal(k)
 	if err != nil {
 		return nil, err
@@ -37,13 +37,13 @@ func (k kept) bytes(object []byte) ([]byte, error) {
 	return append(append(b, text...), object...), nil
 }
 
-// parseQuarantined copies a value of quarantine.
+// parseQuarantined parses a value of quarantine into a copy.
 func parseQuarantined(key, b []byte) (q store.Quarantined, err error) {
 	if len(key) != 8 || len(b) < 4 || uint64(len(b)) < 4+uint64(binary.BigEndian.Uint32(b)) {
 		return q, damaged("an entry of quarantine is cut off")
 	}
 	end := 4 + binary.BigEndian.Uint32(b)
-	var k kept
+	var k quarantineEntry
 	if err := json.Unmarshal(b[4:end], &k); err != nil {
 		return q, damaged("quarantine: %w", err)
 	}
@@ -54,8 +54,8 @@ func parseQuarantined(key, b []byte) (q store.Quarantined, err error) {
 	}, nil
 }
 
-// quarantine puts what was refused into quarantine where its refusal says so.
-// Numbers are never given twice.
+// quarantine puts the refused items whose refusal says so into quarantine. A number is
+// never given twice.
 func (w *writeTx) quarantine(part store.Part) error {
 	quarantine := w.bucket(bucketQuarantine)
 	for i := range part.Items {
@@ -63,7 +63,7 @@ func (w *writeTx) quarantine(part store.Part) error {
 		if refused == nil || !refused.Quarantine {
 			continue
 		}
-		value, err := kept{
+		value, err := quarantineEntry{
 			Time: w.now, Account: part.Submission.Account, Collection: part.Submission.Collection,
 			ID: refused.ID, Version: refused.Version, Message: refused.Message, By: refused.By,
 		}.bytes(part.Items[i].Object.Raw)

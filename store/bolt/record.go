@@ -15,27 +15,26 @@ import (
 	"comity/taxii/exchange"
 )
 
-// record is the value of live and hist: a fixed header, for a large object a summary,
-// then the object's compact JSON as it came.
+// record is a value of live or hist: a fixed header, a summary if the object is large, and
+// the object's compact JSON as it came.
 //
 //	0   crc32c of the JSON and then of the header from here on and the summary, 4
 //	4   number of the type, 2
 //	6   flags, 1
 //	7   label, 1
 //	8   barred actions, 1
-//	9   until when it is kept, Unix seconds, 4; 0: no end
+//	9   end of the retention, Unix seconds, 4; 0: no end
 //	13  where the id begins in the JSON, 2
 //	15  where the version's text begins in the JSON, 2
 //	17  summary
 //
-// The summary (see summaryLen) is what is needed of an object to take another one with
-// its id: the work for a small object must not grow with a large one that is there.
-// Positions are then in the summary, and not in the JSON.
+// The summary (see summaryLen) has the members that are needed to add another object with
+// the same id. So a push of a small version does not have to read a large one. In a record
+// with a summary, positions are in the summary, not in the JSON.
 //
-// A position is 0 where the text does not stand there as it is, which takes
-// \u escapes nobody writes, or 64 KiB of other text before it; then the JSON is
-// parsed. Id and version are read from there, not kept a second time: pages pass
-// over a great many headers and need neither.
+// A position is 0 if the JSON does not have the text literally, because of \u escapes, or
+// has it after more than 64 KiB. Then the JSON is parsed. The header has no copy of the id
+// and the version, since a scan reads a great many headers and needs neither.
 type record []byte
 
 const headerLen = 17
@@ -48,10 +47,10 @@ const (
 	flagSummary             // it has a summary
 )
 
-// castagnoli is a table of constants: made once, as crc32 hands out one anyway.
+// castagnoli is the table of the checksums. It never changes.
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// appendDraft appends the record of a draft of o.
+// appendDraft appends the record of o, as far as it does not depend on the collection.
 func appendDraft(dst []byte, o *stix.Object) []byte {
 	start, text := len(dst), o.Raw
 	summary := summaryOf(o.Raw)
@@ -67,7 +66,7 @@ func appendDraft(dst []byte, o *stix.Object) []byte {
 	return append(append(dst, summary...), o.Raw...)
 }
 
-// finish fills in the rest of a draft.
+// finish fills in the fields that appendDraft leaves out, and the checksums.
 func (r record) finish(v store.Version, number uint16, multi bool) {
 	binary.BigEndian.PutUint16(r[4:], number)
 	r[6], r[7], r[8] = r[6]&flagSummary, byte(v.Handling.TLP), byte(v.Handling.Barred)
@@ -84,7 +83,7 @@ func (r record) finish(v store.Version, number uint16, multi bool) {
 	r.seal()
 }
 
-// position is where text stands in raw as a whole string, 0 if nowhere.
+// position returns the offset of text as a whole string in raw; 0 if there is none.
 func position(raw []byte, text string) uint16 {
 	if text == "" {
 		return 0
@@ -113,12 +112,12 @@ func (r record) seal() {
 // sum is the checksum of the JSON alone.
 func (r record) sum() uint32 { return crc32.Checksum(r.json(), castagnoli) }
 
-// checksum is that of the whole record. The JSON comes first in it, so that who
-// verifies a record has the sum of the JSON as well.
+// checksum returns the checksum of the whole record, given that of the JSON. The JSON comes
+// first, so that verify computes both in one pass.
 func (r record) checksum(sum uint32) uint32 { return crc32.Update(sum, castagnoli, r[4:r.jsonAt()]) }
 
-// verify says what is damaged, nil if nothing is, and the sum of the JSON. Nothing
-// else may be asked of a record before.
+// verify returns the checksum of the JSON, or an error if the record is damaged. No other
+// method may be called before verify or verifyHeader has succeeded.
 func (r record) verify(d store.Date) (sum uint32, err error) {
 	if len(r) <= headerLen || len(r) <= r.jsonAt() {
 		return 0, damaged("the record added %s is cut off", taxii.FormatTime(d.Time()))
@@ -129,7 +128,7 @@ func (r record) verify(d store.Date) (sum uint32, err error) {
 	return sum, nil
 }
 
-// damaged is the error of a file that does not hold what was written.
+// damaged returns the error for a file whose content is not what the store wrote.
 func damaged(format string, args ...any) error {
 	return &taxii.Error{Code: taxii.Internal, Msg: "the store is damaged: run comity check", Err: fmt.Errorf(format, args...)}
 }
@@ -153,8 +152,8 @@ func (r record) version(d store.Date) store.Version {
 	return store.Version{Date: d, Instant: r.instant(d), Spec: r.spec(), Handling: r.handling(), None: r.is(flagNone)}
 }
 
-// with is a copy of r with the multi flag as given.
-func (r record) with(multi bool) record {
+// withMulti returns a copy of r with the multi flag as given.
+func (r record) withMulti(multi bool) record {
 	c := record(bytes.Clone(r))
 	if c[6] &^= flagMulti; multi {
 		c[6] |= flagMulti
@@ -168,33 +167,32 @@ func (r record) key() (stix.Key, error) {
 	return id.Key(), err
 }
 
-// of tells whether it is a version of that id.
-func (r record) of(key stix.Key) bool {
+// hasID tells whether the record is a version of the id with that key.
+func (r record) hasID(key stix.Key) bool {
 	found, err := r.key()
 	return err == nil && found == key
 }
 
-// instant is the version: modified, else created, else date_added.
+// instant returns the version: modified, else created, else date_added.
 func (r record) instant(d store.Date) store.Instant {
 	if r.is(flagNone) {
 		return store.InstantOf(d.Time())
 	}
 	text, _ := r.versionText(d)
-	t, _ := stix.ParseTimestamp(text) // check tells what cannot be read
+	t, _ := stix.ParseTimestamp(text) // Check reports a text that cannot be parsed
 	return store.InstantOf(t.Time())
 }
 
-// id is the object's identifier.
+// id returns the object's identifier.
 func (r record) id() (stix.ID, error) {
 	if s, ok := r.text(13); ok {
 		return stix.ID(s), nil
 	}
-	o, err := stix.NewObject(r.described())
+	o, err := stix.NewObject(r.description())
 	return o.ID, err
 }
 
-// versionText is modified or created as spelled in the object, else its
-// date_added.
+// versionText returns modified or created as the object spells it, else date_added.
 func (r record) versionText(d store.Date) (string, error) {
 	if r.is(flagNone) {
 		return taxii.FormatTime(d.Time()), nil
@@ -202,14 +200,14 @@ func (r record) versionText(d store.Date) (string, error) {
 	if s, ok := r.text(15); ok {
 		return s, nil
 	}
-	o, err := stix.NewObject(r.described())
+	o, err := stix.NewObject(r.description())
 	return o.Version().String(), err
 }
 
-// text is the string whose position is there in the header; false if
-// that says nothing.
+// text returns the string at the position that the header has at that offset; false if the
+// position is 0 or wrong.
 func (r record) text(header int) (string, bool) {
-	at, json := int(binary.BigEndian.Uint16(r[header:])), r.described()
+	at, json := int(binary.BigEndian.Uint16(r[header:])), r.description()
 	if at == 0 || at > len(json) {
 		return "", false
 	}
@@ -220,7 +218,7 @@ func (r record) text(header int) (string, bool) {
 	return string(json[at : at+end]), true
 }
 
-// summaryFrom is how long the JSON of a record is from which it has a summary.
+// summaryFrom is the length in bytes from which the JSON of a record gets a summary.
 const summaryFrom = 16 << 10
 
 // The summary of a record:
@@ -228,14 +226,11 @@ const summaryFrom = 16 << 10
 //	0   crc32c of the header from its type on, and of the summary from here on, 4
 //	4   length of the text, 2
 //	6   the first half of SHA-256 of the canonical content, 16
-//	22  text: an object with those members of the object that tell its id, its version
-//	    and its lineage
-//
-// With it, a record can be compared with another version without a look at its JSON.
+//	22  text: a JSON object with the members that give the id, the version and the lineage
 const summaryLen = 22 // without the text
 
-// summaryOf is nil for an object that needs none, or whose summary would be too long:
-// the standard allows no such members.
+// summaryOf returns the summary of an object. It returns nil if the object is small, or if
+// the summary would be too long, which no valid object makes it.
 func summaryOf(raw []byte) []byte {
 	if len(raw) < summaryFrom {
 		return nil
@@ -263,13 +258,13 @@ func summaryOf(raw []byte) []byte {
 
 func summaryText(summary []byte) []byte { return summary[summaryLen:] }
 
-// digestOf is the first half of SHA-256 of the canonical content.
+// digestOf returns the first half of SHA-256 of the canonical content.
 func digestOf(raw []byte) [16]byte {
 	sum := sha256.Sum256(stix.Canonical(raw))
 	return [16]byte(sum[:])
 }
 
-// digest is that of the object. It is worked out before the commit if it takes long.
+// digest returns digestOf(o.Raw). For a large object it was computed before the commit.
 func (d draft) digest(o *stix.Object) [16]byte {
 	if d.record != nil && d.record.is(flagSummary) {
 		return d.record.digest()
@@ -284,7 +279,7 @@ func (r record) digest() [16]byte {
 	return digestOf(r.json())
 }
 
-// jsonAt is where the JSON begins. It may lie behind the end of a record that is damaged.
+// jsonAt returns where the JSON begins. In a damaged record that may be beyond its end.
 func (r record) jsonAt() int {
 	if !r.is(flagSummary) {
 		return headerLen
@@ -295,9 +290,9 @@ func (r record) jsonAt() int {
 	return headerLen + summaryLen + int(binary.BigEndian.Uint16(r[headerLen+4:]))
 }
 
-// described is what says the id, the version and the lineage: the text of the summary,
-// or the JSON.
-func (r record) described() []byte {
+// description returns a JSON object with the id, the version and the lineage: the text of
+// the summary, or the JSON.
+func (r record) description() []byte {
 	if r.is(flagSummary) {
 		return summaryText(r[headerLen:r.jsonAt()])
 	}
@@ -314,12 +309,12 @@ func (r record) sealSummary() {
 	}
 }
 
-// summaryFits tells whether the summary, if there is one, is that of the JSON.
+// summaryFits tells whether the summary, if there is one, matches the JSON.
 func (r record) summaryFits() bool {
 	return !r.is(flagSummary) || bytes.Equal(r[headerLen+4:r.jsonAt()], summaryOf(r.json())[4:])
 }
 
-// verifyHeader verifies only the header and the part that describes the object.
+// verifyHeader verifies only the header and the summary; all of a record without one.
 func (r record) verifyHeader(d store.Date) error {
 	if len(r) <= headerLen || !r.is(flagSummary) || len(r) <= r.jsonAt() {
 		_, err := r.verify(d)

@@ -15,9 +15,9 @@ import (
 	"comity/taxii/exchange"
 )
 
-// Rehearse implements store.Store. Each part has its own read transaction; what the
-// parts before it would have added is kept in memory, in some 100 bytes an object, and
-// so are the outcomes, compressed.
+// Rehearse implements store.Store. Each part has its own read transaction. The versions
+// that the parts before it would have added are kept in memory, in some 100 bytes each,
+// and so are the outcomes, compressed.
 func (s *Store) Rehearse(ctx context.Context, g exchange.Grant, parts iter.Seq2[store.Part, error]) (status store.Status, outcomes func(n int) (store.Outcomes, error), err error) {
 	if !g.CanWrite() {
 		return status, nil, taxii.Errorf(taxii.Forbidden, "you may not add to this collection")
@@ -35,12 +35,12 @@ func (s *Store) Rehearse(ctx context.Context, g exchange.Grant, parts iter.Seq2[
 		status.Submission = part.Submission
 		status.Counts = status.Counts.Plus(tally.Counts)
 		status.Parts++
-		packed = append(packed, bytes.Clone(s.packOutcomes(tally.Outcomes))) // which has more room than it needs
+		packed = append(packed, bytes.Clone(s.packOutcomes(tally.Outcomes))) // a copy without spare capacity
 	}
 	return status, func(n int) (store.Outcomes, error) { return s.unpackOutcomes(packed[n]) }, nil
 }
 
-// rehearse goes through one part.
+// rehearse rehearses one part.
 func (s *Store) rehearse(ctx context.Context, r *rehearsal, g exchange.Grant, items []store.Item) (tally store.Tally, err error) {
 	keys := make([][16]byte, 0, len(items))
 	for i := range items {
@@ -79,31 +79,31 @@ func (s *Store) rehearse(ctx context.Context, r *rehearsal, g exchange.Grant, it
 	return tally, err
 }
 
-// rehearsal is a collection with what would have been added to it.
+// rehearsal is a collection with the versions that a push would add to it.
 type rehearsal struct {
-	*collection // as of the part that is looked at; nil if nothing was ever added
+	*collection // in the transaction of the present part; nil if nothing was ever added
 	candidates  map[stix.Key][]uint64
-	last        store.Date // given last
+	last        store.Date // the last date that was given
 
-	added    [][]rehearsed      // in blocks: nothing is moved to make room
-	count    int32              // of added
-	newest   map[stix.Key]int32 // of each id: where it is in added
-	types    map[string]bool    // those that the collection does not have
-	creators map[string]uint32  // where each is in names
+	added    [][]rehearsed      // in blocks of blockLen, so that growing copies nothing
+	count    int32              // number of versions in added
+	newest   map[stix.Key]int32 // the last version of each id, as an index in added
+	types    map[string]bool    // that the collection does not have yet
+	creators map[string]uint32  // index of each in names
 	names    []string
 }
 
-// block is how many of rehearsed are in one allocation.
-const block = 1024
+// blockLen is how many versions are in one allocation.
+const blockLen = 1024
 
 // rehearsed is one version that would have been added.
 type rehearsed struct {
 	date              store.Date
 	instant           store.Instant
 	created, modified store.Instant
-	creator           uint32   // in names
+	creator           uint32   // index in names
 	digest            [16]byte // of the canonical content
-	before            int32    // the version of the same id rehearsed before it; -1: none
+	before            int32    // index of the version of the same id rehearsed before; -1: none
 	spec              byte
 	none, revoked     bool
 }
@@ -112,12 +112,12 @@ func (v *rehearsed) version() store.Version {
 	return store.Version{Date: v.date, Instant: v.instant, Spec: v.spec, None: v.none}
 }
 
-// of is the versions of an id that were rehearsed, the last one first.
-func (r *rehearsal) of(key stix.Key) iter.Seq[*rehearsed] {
+// rehearsedVersions iterates over the rehearsed versions of an id, the last one first.
+func (r *rehearsal) rehearsedVersions(key stix.Key) iter.Seq[*rehearsed] {
 	return func(yield func(*rehearsed) bool) {
 		i, ok := r.newest[key]
 		for ok && i >= 0 {
-			v := &r.added[i/block][i%block]
+			v := &r.added[i/blockLen][i%blockLen]
 			if !yield(v) {
 				return
 			}
@@ -126,7 +126,7 @@ func (r *rehearsal) of(key stix.Key) iter.Seq[*rehearsed] {
 	}
 }
 
-// stored is the date of a record of an id that is in the collection; 0 if there is none.
+// stored returns the date of the record that the index has for an id; 0 if there is none.
 func (r *rehearsal) stored(key stix.Key) (store.Date, error) {
 	if r.collection == nil {
 		return 0, nil
@@ -135,17 +135,17 @@ func (r *rehearsal) stored(key stix.Key) (store.Date, error) {
 	return d, err
 }
 
-// indexed implements contents.
+// indexed implements appendTarget.
 func (r *rehearsal) indexed(key stix.Key) (store.Date, error) {
-	for v := range r.of(key) {
+	for v := range r.rehearsedVersions(key) {
 		return v.date, nil
 	}
 	return r.stored(key)
 }
 
-// twin implements contents.
-func (r *rehearsal) twin(d draft, _ store.Date, v store.Version, o *stix.Object) (store.Date, bool, error) {
-	for w := range r.of(d.key) {
+// duplicate implements appendTarget.
+func (r *rehearsal) duplicate(d draft, _ store.Date, v store.Version, o *stix.Object) (store.Date, bool, error) {
+	for w := range r.rehearsedVersions(d.key) {
 		if w.version().Same(v) {
 			return w.date, w.digest == digestOf(o.Raw), nil
 		}
@@ -154,20 +154,20 @@ func (r *rehearsal) twin(d draft, _ store.Date, v store.Version, o *stix.Object)
 	if err != nil || at == 0 {
 		return 0, false, err
 	}
-	return r.collection.twin(d, at, v, o)
+	return r.collection.duplicate(d, at, v, o)
 }
 
-// lineage implements contents.
+// lineage implements appendTarget.
 func (r *rehearsal) lineage(key stix.Key, _ store.Date) (lineage stix.Lineage, err error) {
 	var newest store.Version
 	d, err := r.stored(key)
 	if err == nil && d != 0 {
 		var found record
 		if found, newest, err = r.newestRecord(key, d); err == nil {
-			lineage = stix.LineageOf(found.described())
+			lineage = stix.LineageOf(found.description())
 		}
 	}
-	for v := range r.of(key) {
+	for v := range r.rehearsedVersions(key) {
 		if newest.Date == 0 || v.version().Compare(newest) > 0 {
 			newest = v.version()
 			lineage = stix.Lineage{Created: v.created.Time(), Modified: v.modified.Time(), Creator: r.names[v.creator], Revoked: v.revoked}
@@ -176,8 +176,8 @@ func (r *rehearsal) lineage(key stix.Key, _ store.Date) (lineage stix.Lineage, e
 	return lineage, err
 }
 
-// takesType implements contents.
-func (r *rehearsal) takesType(name string) bool {
+// acceptsType implements appendTarget.
+func (r *rehearsal) acceptsType(name string) bool {
 	known := r.types[name]
 	n := len(r.types)
 	if r.collection != nil && !known {
@@ -194,13 +194,13 @@ func (r *rehearsal) takesType(name string) bool {
 	return true
 }
 
-// next implements contents.
-func (r *rehearsal) next(now time.Time) store.Date {
-	r.last = after(r.last, now)
+// nextDate implements appendTarget.
+func (r *rehearsal) nextDate(now time.Time) store.Date {
+	r.last = dateAfter(r.last, now)
 	return r.last
 }
 
-// insert implements contents.
+// insert implements appendTarget.
 func (r *rehearsal) insert(d draft, _ store.Date, v store.Version, o *stix.Object) error {
 	l := stix.LineageOf(o.Raw)
 	creator, ok := r.creators[l.Creator]
@@ -213,10 +213,10 @@ func (r *rehearsal) insert(d draft, _ store.Date, v store.Version, o *stix.Objec
 		before = -1
 	}
 	r.newest[d.key] = r.count
-	if r.count%block == 0 {
-		r.added = append(r.added, make([]rehearsed, 0, block))
+	if r.count%blockLen == 0 {
+		r.added = append(r.added, make([]rehearsed, 0, blockLen))
 	}
-	last := &r.added[r.count/block]
+	last := &r.added[r.count/blockLen]
 	r.count++
 	*last = append(*last, rehearsed{
 		date: v.Date, instant: v.Instant, spec: v.Spec, none: v.None, digest: digestOf(o.Raw), before: before,

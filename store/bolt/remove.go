@@ -16,7 +16,7 @@ import (
 	"comity/taxii/audit"
 )
 
-// maxRemove bounds what one call removes.
+// maxRemove is how many records one call may remove.
 const maxRemove = 4000
 
 // Remove implements store.Store.
@@ -30,7 +30,7 @@ func (s *Store) Remove(ctx context.Context, id uuid.UUID, dates []time.Time, blo
 		if w.tx.Bucket(collectionName(id)) == nil {
 			return nil
 		}
-		e, err := w.collection(id) // which changes nothing, as it exists
+		e, err := w.collection(id) // writes nothing, since the collection exists
 		if err != nil {
 			return err
 		}
@@ -49,7 +49,8 @@ func (s *Store) Remove(ctx context.Context, id uuid.UUID, dates []time.Time, blo
 	return n, nil
 }
 
-// findRemovals finds the records that are still there, and the keys that block their content.
+// findRemovals finds the records that are still there, and the keys that block their
+// content.
 func (c *collectionTx) findRemovals(dates []time.Time, block store.Block) (list []removal, keys [][]byte, err error) {
 	at, named := map[stix.Key]int{}, map[time.Time]bool{}
 	for _, t := range dates {
@@ -86,14 +87,14 @@ func (c *collectionTx) findRemovals(dates []time.Time, block store.Block) (list 
 	return list, keys, nil
 }
 
-// removal is what is to be removed of one id.
+// removal has the versions of one id, and which of them to remove.
 type removal struct {
 	id           stix.ID
 	indexed      store.Date
 	all, removed []store.Version
 }
 
-// findVersions looks up all versions of an id; indexed is 0 if it is not there.
+// findVersions looks up all versions of an id. It leaves d empty if there is none.
 func (c *collectionTx) findVersions(d *removal, key stix.Key) (err error) {
 	if d.indexed, err = c.indexed(key); err != nil || d.indexed == 0 {
 		return err
@@ -106,7 +107,7 @@ func (c *collectionTx) findVersions(d *removal, key stix.Key) (err error) {
 	return err
 }
 
-// remove deletes records, with the entry that says why, and says how many they were.
+// remove deletes records and adds the entry that says why. It returns their number.
 func (w *writeTx) remove(e *collectionTx, list []removal, entry audit.Entry) (n int, err error) {
 	w.writes++
 	first, last := never, store.Date(0)
@@ -123,8 +124,8 @@ func (w *writeTx) remove(e *collectionTx, list []removal, entry audit.Entry) (n 
 	return n, w.appendAudit(entry)
 }
 
-// removeVersions deletes versions of one id. Of those that are left, the newest goes
-// into live, with the date it always had.
+// removeVersions deletes versions of one id. The newest version that is left goes into
+// live and keeps its date.
 func (c *collectionTx) removeVersions(d removal, now time.Time) error {
 	c.past = true
 	key := d.id.Key()
@@ -177,7 +178,7 @@ func (c *collectionTx) removeVersions(d removal, now time.Time) error {
 	return nil
 }
 
-// removeVersion deletes one version, wherever it is.
+// removeVersion deletes one version from live or hist.
 func (c *collectionTx) removeVersion(key stix.Key, v store.Version, multi, mixed bool) error {
 	r, live, err := c.record(v.Date)
 	if err != nil {
@@ -201,7 +202,7 @@ func (c *collectionTx) removeVersion(key stix.Key, v store.Version, multi, mixed
 	return err
 }
 
-// promote puts the newest version that is left into live.
+// promote puts the newest version that is left into live, with the right multi flag.
 func (c *collectionTx) promote(d store.Date, multi bool) error {
 	r, live, err := c.record(d)
 	if err != nil {
@@ -213,15 +214,15 @@ func (c *collectionTx) promote(d store.Date, multi bool) error {
 	case live && r.is(flagMulti) == multi:
 		return nil
 	}
-	r = r.with(multi)
+	r = r.withMulti(multi)
 	if live {
 		return c.live.Put(dateKey(d), r)
 	}
 	return firstOf(c.dropHist(d), c.putLive(d, r))
 }
 
-// block keeps content with those keys from coming back. One object can be blocked for
-// several reasons, each of which is ended by itself.
+// block blocks the content with those keys from being pushed again. An object can be
+// blocked for several reasons. Unblock ends one of them.
 func (w *writeTx) block(block store.Block, keys [][]byte) error {
 	if block.Reason == "" {
 		return nil
@@ -240,10 +241,10 @@ func (w *writeTx) block(block store.Block, keys [][]byte) error {
 	return root.Bucket(bucketIdentity).Put(identityKey(block.Identity, block.Reason), []byte(block.Origin))
 }
 
-// blocklist is the content that is kept out, as of one transaction.
+// blocklist is the blocked content, as of one transaction.
 type blocklist struct{ content, identity *bbolt.Bucket }
 
-// blocklistOf is nil if it is empty.
+// blocklistOf returns nil if nothing is blocked.
 func blocklistOf(tx *bbolt.Tx) *blocklist {
 	root := tx.Bucket(bucketBlocklist)
 	if k, _ := root.Bucket(bucketContent).Cursor().First(); k == nil {
@@ -252,8 +253,9 @@ func blocklistOf(tx *bbolt.Tx) *blocklist {
 	return &blocklist{root.Bucket(bucketContent), root.Bucket(bucketIdentity)}
 }
 
-// blocks tells whether an object that writer pushes is blocked: as its own, or as one of
-// the creator that it names. The same object, said by others for themselves, is not.
+// blocks tells whether an object that writer pushes is blocked: as content of the writer
+// itself, or as content of the creator that the object names. The same content from
+// another organisation is not blocked.
 func (b *blocklist) blocks(writer string, o *stix.Object) bool {
 	content := stix.Canonical(o.Raw)
 	if has(b.content, blockKey(writer, content)) {
@@ -288,7 +290,7 @@ func (s *Store) Unblock(ctx context.Context, reason string) error {
 	}})
 }
 
-// unblock deletes the keys that match.
+// unblock deletes the matching keys of a bucket.
 func (w *writeTx) unblock(bucket *bbolt.Bucket, match func([]byte) bool) error {
 	var keys [][]byte
 	if err := bucket.ForEach(func(k, _ []byte) error {

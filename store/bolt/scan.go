@@ -11,8 +11,8 @@ import (
 	"comity/taxii/exchange"
 )
 
-// Scan implements store.Store. The page is copied, so no transaction is open
-// when it is sent.
+// Scan implements store.Store. The page is a copy, so no transaction is open while it is
+// sent.
 func (s *Store) Scan(ctx context.Context, g exchange.Grant, q store.Query) (*store.Page, error) {
 	page := q.Into
 	if page == nil {
@@ -75,7 +75,7 @@ type scan struct {
 	max     int // bytes; 0: no bound
 	chosen  map[stix.Key][]store.Date
 
-	each  func(store.Date, record, uint32) // what the page gets, with the sum of the JSON; the record does not outlive the call
+	each  func(store.Date, record, uint32) // gets each record of the page and the checksum of its JSON; must copy the record
 	store *Store
 	count int
 	size  int
@@ -83,8 +83,8 @@ type scan struct {
 	steps int
 }
 
-// walk finds the page that q means, hands it to each, entry by entry, and tells
-// how long it stands.
+// walk calls each with the records of the page that q asks for, in order, and returns how
+// long the page stands.
 func (s *Store) walk(ctx context.Context, g exchange.Grant, q store.Query, each func(store.Date, record, uint32)) (standing store.Standing, err error) {
 	if err := ctx.Err(); err != nil || !g.CanRead() {
 		return standing, err
@@ -124,7 +124,7 @@ func (s *Store) walk(ctx context.Context, g exchange.Grant, q store.Query, each 
 	return standing, err
 }
 
-// idKeys is the keys of ids, each once.
+// idKeys returns the keys of ids, each once.
 func idKeys(ids []string) [][16]byte {
 	keys := make([][16]byte, 0, len(ids))
 	seen := make(map[string]bool, len(ids))
@@ -137,8 +137,8 @@ func idKeys(ids []string) [][16]byte {
 	return keys
 }
 
-// rareShare is the share of live records, in percent, below which following
-// the postings beats passing over the rest.
+// rareShare is the share of live records, in percent, below which byType is faster than
+// newestOnly.
 const rareShare = 15
 
 func (sc *scan) rare() bool {
@@ -150,8 +150,8 @@ func (sc *scan) rare() bool {
 	return n*100 < sc.readHead().live*rareShare
 }
 
-// take adds a record with that sum to the page; false if the page was full.
-func (sc *scan) take(d store.Date, r record, sum uint32) bool {
+// add adds a record with the checksum of its JSON to the page; false if the page is full.
+func (sc *scan) add(d store.Date, r record, sum uint32) bool {
 	size := len(r.json())
 	if sc.count > 0 {
 		size++ // the comma
@@ -166,8 +166,8 @@ func (sc *scan) take(d store.Date, r record, sum uint32) bool {
 	return true
 }
 
-// leaveOut says in the log that a page goes on without the record added at d, once for
-// each: nobody who polls would get past it otherwise.
+// leaveOut logs that pages lack the damaged record added at d, once for each record. Pages
+// go on without it, since otherwise no poll would get past it.
 func (sc *scan) leaveOut(d store.Date, damage error) {
 	if _, known := sc.store.leftOut.LoadOrStore(damagedRecord{sc.id, d}, true); !known {
 		sc.store.log.Error("a damaged record is left out of every page: run comity check", "collection", sc.id, "error", damage)
@@ -180,10 +180,10 @@ type damagedRecord struct {
 	date       store.Date
 }
 
-// takeNamed takes the record that the bucket of that name says was added at d, if
-// it is of a type asked for; false if the page was full.
-func (sc *scan) takeNamed(bucket []byte, d store.Date) (bool, error) {
-	r, _, _ := sc.header(d) // all of it is verified here
+// addNamed adds the record of date d to the page, if the query asks for its type; false if
+// the page is full. bucket is the bucket that names the record.
+func (sc *scan) addNamed(bucket []byte, d store.Date) (bool, error) {
+	r, _, _ := sc.header(d) // verified below
 	if r == nil {
 		return false, damaged("%s names a record added %s that is not there", bucket, d.Time())
 	}
@@ -192,11 +192,11 @@ func (sc *scan) takeNamed(bucket []byte, d store.Date) (bool, error) {
 		sc.leaveOut(d, damage)
 		return true, nil
 	}
-	return !sc.wanted(r) || sc.take(d, r, sum), nil
+	return !sc.wanted(r) || sc.add(d, r, sum), nil
 }
 
-// pause lets a walk that finds nothing end with its caller.
-func (sc *scan) pause() error {
+// checkContext returns the error of the context, which it checks every 1,024 calls.
+func (sc *scan) checkContext() error {
 	if sc.steps++; sc.steps%1024 == 0 {
 		return sc.ctx.Err()
 	}

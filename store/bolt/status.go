@@ -15,7 +15,7 @@ import (
 	"comity/taxii"
 )
 
-// statusHead is the value of heads: a status, and whether its last part is in.
+// statusHead is a value of heads: a status, and whether it has its last part.
 //
 //	0   id, 16
 //	16  collection, 16
@@ -56,8 +56,8 @@ func parseStatus(b []byte) (h statusHead, err error) {
 	return h, nil
 }
 
-// findStatus is the number and the head of a status among candidates, 0 if it
-// is not there.
+// findStatus returns the number and the head of the status of an id among candidates; 0 if
+// it is not there.
 func findStatus(tx *bbolt.Tx, id uuid.UUID, candidates []uint64) (uint64, statusHead, error) {
 	heads := tx.Bucket(bucketHeads)
 	for _, n := range candidates {
@@ -73,7 +73,7 @@ func findStatus(tx *bbolt.Tx, id uuid.UUID, candidates []uint64) (uint64, status
 	return 0, statusHead{}, nil
 }
 
-// buildStatuses makes the index of statuses.
+// buildStatuses builds the index of statuses.
 func buildStatuses(tx *bbolt.Tx) (*idIndex, error) {
 	heads := tx.Bucket(bucketHeads)
 	n := 0
@@ -92,7 +92,8 @@ func buildStatuses(tx *bbolt.Tx) (*idIndex, error) {
 	return x, nil
 }
 
-// statusIndex is the index as of the last commit, built if there is none.
+// statusIndex returns the index of statuses as of the last commit, and builds it if there
+// is none.
 func (w *writeTx) statusIndex() (x *idIndex, err error) {
 	if w.store.statuses != nil {
 		return w.store.statuses, nil
@@ -109,13 +110,13 @@ func (w *writeTx) statusIndex() (x *idIndex, err error) {
 	return x, nil
 }
 
-// pushStatus is the status that one part of a push goes into.
+// pushStatus is the status of a push while one part is added.
 type pushStatus struct {
 	number uint64 // 0: a new one
 	head   statusHead
 }
 
-// status finds the status that part belongs to. It writes nothing.
+// status finds the status that a part belongs to, or begins one. It writes nothing.
 func (w *writeTx) status(part store.Part) (*pushStatus, error) {
 	id := part.Submission.ID
 	candidates := []uint64{}
@@ -144,10 +145,10 @@ func (w *writeTx) status(part store.Part) (*pushStatus, error) {
 	return &pushStatus{n, h}, nil
 }
 
-// has tells whether the status holds that part already.
+// has tells whether the status has that part already.
 func (p *pushStatus) has(part store.Part) bool { return part.N < p.head.Parts }
 
-// save writes a part of the status.
+// save adds a part to the status and writes it.
 func (p *pushStatus) save(w *writeTx, part store.Part, t *store.Tally) error {
 	heads, parts := w.bucket(bucketHeads), w.bucket(bucketParts)
 	if p.number == 0 {
@@ -172,12 +173,12 @@ func (p *pushStatus) save(w *writeTx, part store.Part, t *store.Tally) error {
 	return heads.Put(numberKey(p.number), appendStatus(nil, *h))
 }
 
-// packOutcomes makes what parts holds in pieces.
+// packOutcomes compresses outcomes. The bucket parts has the result in pieces.
 func (s *Store) packOutcomes(o store.Outcomes) []byte {
 	return s.zip.EncodeAll(appendOutcomes(nil, o), nil)
 }
 
-// unpackOutcomes reads what packOutcomes made.
+// unpackOutcomes is the inverse of packOutcomes.
 func (s *Store) unpackOutcomes(frame []byte) (o store.Outcomes, err error) {
 	b, err := s.unzip.DecodeAll(frame, nil)
 	o, ok := parseOutcomes(b)
@@ -187,7 +188,7 @@ func (s *Store) unpackOutcomes(frame []byte) (o store.Outcomes, err error) {
 	return o, err
 }
 
-// appendOutcomes makes what packOutcomes compresses: each list behind its length.
+// appendOutcomes appends each list of outcomes after its length.
 func appendOutcomes(b []byte, o store.Outcomes) []byte {
 	for _, list := range [][]byte{o.Successes, o.Failures, o.Warnings} {
 		b = binary.BigEndian.AppendUint32(b, uint32(len(list)))
@@ -196,7 +197,7 @@ func appendOutcomes(b []byte, o store.Outcomes) []byte {
 	return b
 }
 
-// outcomes is one part of a status.
+// outcomes returns the outcomes of one part of a status.
 func (s *Store) outcomes(tx *bbolt.Tx, number uint64, part int) (o store.Outcomes, err error) {
 	var frame []byte
 	prefix, cursor := partKey(number, part), tx.Bucket(bucketParts).Cursor()
@@ -209,7 +210,7 @@ func (s *Store) outcomes(tx *bbolt.Tx, number uint64, part int) (o store.Outcome
 	return o, nil
 }
 
-// parseOutcomes reads what appendOutcomes made; false if it is damaged.
+// parseOutcomes is the inverse of appendOutcomes; false if b is damaged.
 func parseOutcomes(b []byte) (o store.Outcomes, ok bool) {
 	for _, list := range []*[]byte{&o.Successes, &o.Failures, &o.Warnings} {
 		if len(b) < 4 || uint64(len(b)) < 4+uint64(binary.BigEndian.Uint32(b)) {
@@ -221,8 +222,8 @@ func parseOutcomes(b []byte) (o store.Outcomes, ok bool) {
 	return o, len(b) == 0
 }
 
-// complete runs f on a status whose last part is in.
-func (s *Store) complete(ctx context.Context, id uuid.UUID, f func(*bbolt.Tx, uint64, statusHead) error) error {
+// viewStatus runs f on a status that has its last part. NotFound if there is none.
+func (s *Store) viewStatus(ctx context.Context, id uuid.UUID, f func(*bbolt.Tx, uint64, statusHead) error) error {
 	pick := func() *idIndex { return s.statuses }
 	build := func(w *writeTx) error { _, err := w.statusIndex(); return err }
 	return s.find(ctx, [][16]byte{id}, pick, build, func(tx *bbolt.Tx, found [][]uint64) error {
@@ -248,7 +249,7 @@ func (s *Store) Status(ctx context.Context, account string, id uuid.UUID) (store
 
 // Push implements store.Store.
 func (s *Store) Push(ctx context.Context, id uuid.UUID) (status store.Status, err error) {
-	err = s.complete(ctx, id, func(_ *bbolt.Tx, _ uint64, h statusHead) error {
+	err = s.viewStatus(ctx, id, func(_ *bbolt.Tx, _ uint64, h statusHead) error {
 		status = h.Status
 		return nil
 	})
@@ -257,7 +258,7 @@ func (s *Store) Push(ctx context.Context, id uuid.UUID) (status store.Status, er
 
 // Outcomes implements store.Store. NotFound if the status has no such part.
 func (s *Store) Outcomes(ctx context.Context, id uuid.UUID, n int) (o store.Outcomes, err error) {
-	err = s.complete(ctx, id, func(tx *bbolt.Tx, number uint64, h statusHead) error {
+	err = s.viewStatus(ctx, id, func(tx *bbolt.Tx, number uint64, h statusHead) error {
 		if n < 0 || n >= h.Parts {
 			return taxii.Errorf(taxii.NotFound, "status %s has no part %d", id, n)
 		}
@@ -267,37 +268,37 @@ func (s *Store) Outcomes(ctx context.Context, id uuid.UUID, n int) (o store.Outc
 	return o, err
 }
 
-// maxForget bounds the statuses that one transaction forgets.
+// maxForget is how many statuses one transaction deletes at most.
 const maxForget = 2000
 
-// longestPush is more than a push may take from its request to its first part:
-// statuses are numbered then, and so not quite in the order of requests.
+// longestPush is more than the time from the request of a push to its first part. A status
+// gets its number with the first part, so numbers are only roughly in the order of
+// requests.
 const longestPush = 24 * time.Hour
 
-// ExpireStatuses implements store.Store. It takes as many transactions as it
-// needs.
+// ExpireStatuses implements store.Store. It deletes maxForget statuses a transaction.
 func (s *Store) ExpireStatuses(ctx context.Context, t time.Time) error {
-	return s.forgetStatuses(ctx, func(h *statusHead) (old, ends bool) {
+	return s.forgetStatuses(ctx, func(h *statusHead) (match, end bool) {
 		return h.Requested.Before(t), !h.Requested.Before(t.Add(longestPush))
 	})
 }
 
-// ForgetStatuses implements store.Store, in as many transactions.
+// ForgetStatuses implements store.Store. It deletes maxForget statuses a transaction.
 func (s *Store) ForgetStatuses(ctx context.Context, collection uuid.UUID) error {
-	return s.forgetStatuses(ctx, func(h *statusHead) (its, ends bool) { return h.Collection == collection, false })
+	return s.forgetStatuses(ctx, func(h *statusHead) (match, end bool) { return h.Collection == collection, false })
 }
 
-// forgetStatuses forgets the statuses of which is says so, at most maxForget at a
-// time, and looks no further once it says that none follows.
-func (s *Store) forgetStatuses(ctx context.Context, is func(*statusHead) (it, ends bool)) error {
+// forgetStatuses deletes the statuses that match, in the order of their numbers. It stops
+// once match returns end, which says that no later status matches.
+func (s *Store) forgetStatuses(ctx context.Context, match func(*statusHead) (match, end bool)) error {
 	last := uint64(0)
 	for {
 		var numbers []uint64
 		if err := s.do(ctx, &job{objects: exclusive, run: func(w *writeTx) (err error) {
-			if numbers, err = statusesFrom(w.bucket(bucketHeads), last+1, is); err != nil {
+			if numbers, err = statusesFrom(w.bucket(bucketHeads), last+1, match); err != nil {
 				return err
 			}
-			return w.forget(numbers)
+			return w.deleteStatuses(numbers)
 		}}); err != nil || len(numbers) < maxForget {
 			return err
 		}
@@ -305,27 +306,27 @@ func (s *Store) forgetStatuses(ctx context.Context, is func(*statusHead) (it, en
 	}
 }
 
-// statusesFrom are the numbers of statuses to forget, from a number on.
-func statusesFrom(heads *bbolt.Bucket, from uint64, is func(*statusHead) (it, ends bool)) (numbers []uint64, err error) {
+// statusesFrom returns the numbers of up to maxForget matching statuses, from a number on.
+func statusesFrom(heads *bbolt.Bucket, from uint64, match func(*statusHead) (match, end bool)) (numbers []uint64, err error) {
 	cursor := heads.Cursor()
 	for k, v := cursor.Seek(numberKey(from)); k != nil && len(numbers) < maxForget; k, v = cursor.Next() {
 		h, err := parseStatus(v)
 		if err != nil {
 			return nil, err
 		}
-		it, ends := is(&h)
-		if ends {
+		matches, end := match(&h)
+		if end {
 			break
 		}
-		if it {
+		if matches {
 			numbers = append(numbers, number(k))
 		}
 	}
 	return numbers, nil
 }
 
-// forget drops statuses.
-func (w *writeTx) forget(numbers []uint64) error {
+// deleteStatuses deletes statuses with their parts.
+func (w *writeTx) deleteStatuses(numbers []uint64) error {
 	heads, parts := w.bucket(bucketHeads), w.bucket(bucketParts)
 	for _, n := range numbers {
 		w.writes++

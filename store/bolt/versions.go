@@ -12,8 +12,8 @@ import (
 	"comity/taxii/exchange"
 )
 
-// versions is all versions of the id that the record r, added at d, belongs
-// to, in the order of compare.
+// versions returns all versions of an id, in the order of store.Version.Compare. The
+// record r of the id was added at d.
 func (c *collection) versions(key stix.Key, d store.Date, r record) ([]store.Version, error) {
 	if !r.is(flagMulti) {
 		return []store.Version{r.version(d)}, nil
@@ -21,7 +21,7 @@ func (c *collection) versions(key stix.Key, d store.Date, r record) ([]store.Ver
 	return c.group(key)
 }
 
-// group is what ver says of an id.
+// group returns the versions that ver has of an id.
 func (c *collection) group(key stix.Key) ([]store.Version, error) {
 	var vs []store.Version
 	cursor := c.vers().Cursor()
@@ -35,7 +35,7 @@ func (c *collection) group(key stix.Key) ([]store.Version, error) {
 	return vs, nil
 }
 
-// newest is the last that ver says of an id.
+// newest returns the last version that ver has of an id.
 func (c *collection) newest(key stix.Key) (store.Version, error) {
 	cursor := c.vers().Cursor()
 	before := cursor.Prev
@@ -50,7 +50,7 @@ func (c *collection) newest(key stix.Key) (store.Version, error) {
 	return v, nil
 }
 
-// newestRecord is the newest version of the id that the record added at d belongs to.
+// newestRecord returns the newest version of an id that has a record added at d.
 func (c *collection) newestRecord(key stix.Key, d store.Date) (record, store.Version, error) {
 	r, _, err := c.header(d)
 	if err != nil {
@@ -69,19 +69,17 @@ func (c *collection) newestRecord(key stix.Key, d store.Date) (record, store.Ver
 	return r, v, err
 }
 
-// lineage is that of the newest version.
+// lineage implements appendTarget.
 func (c *collection) lineage(key stix.Key, d store.Date) (stix.Lineage, error) {
 	r, _, err := c.newestRecord(key, d)
 	if err != nil {
 		return stix.Lineage{}, err
 	}
-	return stix.LineageOf(r.described()), nil
+	return stix.LineageOf(r.description()), nil
 }
 
-// twin is the date of the record that has the id and version of o, which is v, and
-// tells whether it has the same content; 0 if there is none. The record added at at is
-// one of the id. An object without a version has one record for ever.
-func (c *collection) twin(d draft, at store.Date, v store.Version, o *stix.Object) (store.Date, bool, error) {
+// duplicate implements appendTarget. An id whose objects have no version has one record.
+func (c *collection) duplicate(d draft, at store.Date, v store.Version, o *stix.Object) (store.Date, bool, error) {
 	found, err := c.sameVersion(d.key, at, v)
 	if err != nil || found == 0 {
 		return 0, false, err
@@ -99,6 +97,8 @@ func (c *collection) twin(d draft, at store.Date, v store.Version, o *stix.Objec
 	return found, d.digest(o) == r.digest(), nil
 }
 
+// sameVersion returns the date of the record of an id that has version v; 0 if there is
+// none. The record added at d is one of the id.
 func (c *collection) sameVersion(key stix.Key, d store.Date, v store.Version) (store.Date, error) {
 	r, _, err := c.header(d)
 	if err != nil {
@@ -114,7 +114,7 @@ func (c *collection) sameVersion(key stix.Key, d store.Date, v store.Version) (s
 		return 0, nil
 	}
 	prefix := key[:]
-	if !v.None { // those without one may be anywhere
+	if !v.None { // records without a version may be anywhere in ver
 		prefix = verKey(key, v)[:29]
 	}
 	cursor := c.vers().Cursor()
@@ -130,8 +130,8 @@ func (c *collection) sameVersion(key stix.Key, d store.Date, v store.Version) (s
 	return 0, nil
 }
 
-// addVersion adds a version to an id that is there. It takes the same time however
-// many versions there are, unless v is the first that differs from the others.
+// addVersion adds version v to an id that has a record at at. The time does not grow with
+// the number of versions, unless v is the first that differs from the others.
 func (c *collectionTx) addVersion(key stix.Key, at store.Date, v store.Version, r record) error {
 	c.past = true
 	first, _, err := c.header(at)
@@ -156,18 +156,18 @@ func (c *collectionTx) addVersion(key stix.Key, at store.Date, v store.Version, 
 	if !live {
 		return damaged("the newest version of an id, added %s, is not in live", newest.Date.Time())
 	}
-	if v.Compare(newest) > 0 || !old.is(flagMulti) { // it is written again, with a new checksum
+	if v.Compare(newest) > 0 || !old.is(flagMulti) { // it gets a new checksum, which must not hide damage
 		if _, err := old.verify(newest.Date); err != nil {
 			return err
 		}
 	}
 	if v.Compare(newest) > 0 {
-		// Copied before it is dropped: bbolt may move what it points at.
-		old = old.with(true)
+		// withMulti copies: old points into the page that dropLive changes.
+		old = old.withMulti(true)
 		err = firstOf(c.dropLive(newest.Date, old), c.putHist(newest.Date, old), c.putLive(v.Date, r))
 	} else {
 		if !old.is(flagMulti) {
-			err = c.live.Put(dateKey(newest.Date), old.with(true))
+			err = c.live.Put(dateKey(newest.Date), old.withMulti(true))
 		}
 		err = firstOf(err, c.putHist(v.Date, r))
 	}
@@ -177,8 +177,8 @@ func (c *collectionTx) addVersion(key stix.Key, at store.Date, v store.Version, 
 	return c.updateMixed(key, newest, v)
 }
 
-// updateMixed enters v into mixed if its id is there, and the whole id if v is what
-// makes it a mixed one: then it differs from a version next to it.
+// updateMixed adds v to mixed if the id is mixed already. If v makes the id mixed, which
+// is so if v differs from a version next to it, it adds all versions of the id.
 func (c *collectionTx) updateMixed(key stix.Key, newest, v store.Version) error {
 	if c.mixed.Get(dateKey(newest.Date)) != nil {
 		return c.mixed.Put(dateKey(v.Date), bytes.Clone(key[:]))
@@ -194,7 +194,7 @@ func (c *collectionTx) updateMixed(key stix.Key, newest, v store.Version) error 
 	return putMixed(c.mixed, key, vs)
 }
 
-// neighbours are the versions next to v, which is in ver; nil if there is none.
+// neighbours returns the versions before and after v in ver; nil if there is none.
 func (c *collectionTx) neighbours(key stix.Key, v store.Version) (before, after *store.Version, err error) {
 	cursor := c.ver.Cursor()
 	for _, n := range []struct {
@@ -237,9 +237,9 @@ func (s *Store) Has(ctx context.Context, g exchange.Grant, id stix.ID) (seen boo
 	return seen, err
 }
 
-// Labels implements store.Store. A writer learns the label of the newest
-// version there is, which is what the labels of new objects follow from; others
-// that of the newest they may see.
+// Labels implements store.Store. A writer gets the handling of the newest version, since
+// that decides the labels of new objects. Other callers get the handling of the newest
+// version that they may see.
 func (s *Store) Labels(ctx context.Context, g exchange.Grant, keys []stix.Key) ([]exchange.Held, error) {
 	held := make([]exchange.Held, len(keys))
 	if !g.CanWrite() && !g.CanRead() {
@@ -261,7 +261,7 @@ func (s *Store) Labels(ctx context.Context, g exchange.Grant, keys []stix.Key) (
 			return nil
 		}
 		held[i] = exchange.Held{Known: true, Handling: newest.Handling}
-		return c.define(&held[i], newest.Date)
+		return c.addDefinition(&held[i], newest.Date)
 	})
 	if err != nil {
 		return nil, err
@@ -269,8 +269,8 @@ func (s *Store) Labels(ctx context.Context, g exchange.Grant, keys []stix.Key) (
 	return held, nil
 }
 
-// define adds the object, if the record added at d is a marking definition.
-func (c *collection) define(held *exchange.Held, d store.Date) error {
+// addDefinition adds the object to held if the record added at d is a marking definition.
+func (c *collection) addDefinition(held *exchange.Held, d store.Date) error {
 	definition, ok := c.typeOf("marking-definition")
 	if !ok {
 		return nil
@@ -282,8 +282,8 @@ func (c *collection) define(held *exchange.Held, d store.Date) error {
 	return err
 }
 
-// lookupVersions calls f with the versions of those keys that are in the collection
-// and of a type that the caller may see. None of what f gets outlives it.
+// lookupVersions calls f with the index of each key that is in the collection and of a type
+// that the caller may see, and its versions. f must not keep its arguments.
 func (s *Store) lookupVersions(ctx context.Context, g exchange.Grant, keys [][16]byte, f func(int, *collection, []store.Version) error) error {
 	return s.lookup(ctx, g.ID(), keys, func(tx *bbolt.Tx, found [][]uint64) error {
 		c := openCollection(tx, g.ID())

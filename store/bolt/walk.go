@@ -9,27 +9,27 @@ import (
 	"comity/store"
 )
 
-// The four ways through a collection. Each hands what the query means to take,
-// oldest first, until the page is full.
+// A scan reads a collection in one of four ways: newestOnly, byType, everything or byID.
+// Each adds the records that the query selects, oldest first, until the page is full.
 
-// newestOnly is the default poll: it reads live, and merges in what mixed says
-// somebody may have to see instead.
+// newestOnly is the way of the default poll. It reads live, and for the ids in mixed it
+// selects the version that the caller has to see.
 func (sc *scan) newestOnly() error {
-	live, err := newStream(sc.live, sc.from)
+	live, err := newDateCursor(sc.live, sc.from)
 	if err != nil {
 		return err
 	}
 	sc.readahead(live)
-	mixed, err := newStream(sc.mixed, sc.from)
+	mixed, err := newDateCursor(sc.mixed, sc.from)
 	if err != nil {
 		return err
 	}
 	for live.date != never || mixed.date != never {
-		if err := sc.pause(); err != nil {
+		if err := sc.checkContext(); err != nil {
 			return err
 		}
 		if mixed.date <= live.date {
-			ok, err := sc.takeMixed(mixed.date, mixed.value)
+			ok, err := sc.addMixed(mixed.date, mixed.value)
 			if err != nil || !ok {
 				return err
 			}
@@ -44,7 +44,7 @@ func (sc *scan) newestOnly() error {
 		r := record(live.value)
 		if sum, err := r.verify(live.date); err != nil {
 			sc.leaveOut(live.date, err)
-		} else if sc.wanted(r) && sc.choice.Admits(r.spec(), r.handling()) && !sc.take(live.date, r, sum) {
+		} else if sc.wanted(r) && sc.choice.Admits(r.spec(), r.handling()) && !sc.add(live.date, r, sum) {
 			return nil
 		}
 		if err := live.next(); err != nil {
@@ -54,15 +54,15 @@ func (sc *scan) newestOnly() error {
 	return nil
 }
 
-// byType is newestOnly by the postings of a few types.
+// byType is newestOnly for rare types: it reads the postings of the types, not all of live.
 func (sc *scan) byType() error {
-	types := make([]posting, 0, len(sc.numbers))
-	mixed, err := newStream(sc.mixed, sc.from)
+	types := make([]postingCursor, 0, len(sc.numbers))
+	mixed, err := newDateCursor(sc.mixed, sc.from)
 	if err != nil {
 		return err
 	}
 	for _, number := range sc.numbers {
-		p, err := newPosting(sc.root.Bucket(typeName(number)), sc.from)
+		p, err := newPostingCursor(sc.root.Bucket(typeName(number)), sc.from)
 		if err != nil {
 			return err
 		}
@@ -77,12 +77,12 @@ func (sc *scan) byType() error {
 		if d == never {
 			return nil
 		}
-		if err := sc.pause(); err != nil {
+		if err := sc.checkContext(); err != nil {
 			return err
 		}
 		ok := true
 		if mixed.date == d {
-			if ok, err = sc.takeMixed(d, mixed.value); err == nil {
+			if ok, err = sc.addMixed(d, mixed.value); err == nil {
 				err = mixed.next()
 			}
 		} else {
@@ -94,7 +94,7 @@ func (sc *scan) byType() error {
 			if sum, damage := r.verify(d); damage != nil {
 				sc.leaveOut(d, damage)
 			} else if sc.choice.Admits(r.spec(), r.handling()) {
-				ok = sc.take(d, r, sum)
+				ok = sc.add(d, r, sum)
 			}
 		}
 		if err != nil || !ok {
@@ -110,12 +110,12 @@ func (sc *scan) byType() error {
 	}
 }
 
-// everything reads live and hist side by side.
+// everything reads live and hist in parallel, in the order of dates.
 func (sc *scan) everything() error {
-	var streams [3]stream
+	var streams [3]dateCursor
 	for i, b := range []*bbolt.Bucket{sc.live, sc.history(), sc.mixed} {
 		var err error
-		if streams[i], err = newStream(b, sc.from); err != nil {
+		if streams[i], err = newDateCursor(b, sc.from); err != nil {
 			return err
 		}
 	}
@@ -125,7 +125,7 @@ func (sc *scan) everything() error {
 		if d == never {
 			return nil
 		}
-		if err := sc.pause(); err != nil {
+		if err := sc.checkContext(); err != nil {
 			return err
 		}
 		i := 0
@@ -141,11 +141,11 @@ func (sc *scan) everything() error {
 			return damaged("mixed names a record added %s that is not there", streams[2].date.Time())
 		}
 		if damage == nil && sc.wanted(r) {
-			ok, err := sc.means(d, r, i == 0, streams[2].date == d)
+			ok, err := sc.selects(d, r, i == 0, streams[2].date == d)
 			if err != nil {
 				return err
 			}
-			if ok && !sc.take(d, r, sum) {
+			if ok && !sc.add(d, r, sum) {
 				return nil
 			}
 		}
@@ -159,24 +159,24 @@ func (sc *scan) everything() error {
 	}
 }
 
-// readahead has the rest of a long page read before it is walked through, taking all
-// records to be as long as the first. In a short one it would cost more than it
-// saves: most pages are in memory.
-func (sc *scan) readahead(live stream) {
+// readahead asks the system to read the rest of a long page ahead. It assumes that all
+// records are as long as the first. For a short page the call costs more than it saves,
+// since the page is usually in memory.
+func (sc *scan) readahead(live dateCursor) {
 	const long = 256
 	if n := min(sc.limit, 10_000); n >= long && live.date != never {
 		readahead(live.value, min(n*len(live.value), 16<<20))
 	}
 }
 
-// wanted tells whether the record is of a type asked for.
+// wanted tells whether the query asks for the type of a record.
 func (sc *scan) wanted(r record) bool {
 	return sc.types == nil || slices.Contains(sc.numbers, r.number())
 }
 
-// means tells whether the query means this version. Only an id that is mixed,
-// or the question for the first of several, takes a look at the others.
-func (sc *scan) means(d store.Date, r record, live, mixed bool) (bool, error) {
+// selects tells whether the query selects a version. It reads the other versions of the id
+// only if the id is mixed, or if the query asks for the first of several.
+func (sc *scan) selects(d store.Date, r record, live, mixed bool) (bool, error) {
 	c := &sc.choice
 	if !mixed {
 		if !c.Admits(r.spec(), r.handling()) {
@@ -193,15 +193,15 @@ func (sc *scan) means(d store.Date, r record, live, mixed bool) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return sc.chosenBy(key, d)
+	return sc.picks(key, d)
 }
 
-// maxChosen bounds what a walk over a great many hidden versions remembers.
+// maxChosen is how many ids scan.chosen has at most.
 const maxChosen = 10_000
 
-// chosenBy tells whether the query means the version of an id that was added
-// at d, by a look at all of them; once for each id.
-func (sc *scan) chosenBy(key stix.Key, d store.Date) (bool, error) {
+// picks tells whether the query selects the version of an id that was added at d. It reads
+// all versions of the id, and keeps the result in sc.chosen.
+func (sc *scan) picks(key stix.Key, d store.Date) (bool, error) {
 	dates, ok := sc.chosen[key]
 	if !ok {
 		vs, err := sc.group(key)
@@ -221,20 +221,20 @@ func (sc *scan) chosenBy(key stix.Key, d store.Date) (bool, error) {
 	return found, nil
 }
 
-// takeMixed takes the record at d, of a mixed id, if the query means it; false
-// if the page was full.
-func (sc *scan) takeMixed(d store.Date, key []byte) (bool, error) {
+// addMixed adds the record of date d, which is of a mixed id, to the page if the query
+// selects it; false if the page is full.
+func (sc *scan) addMixed(d store.Date, key []byte) (bool, error) {
 	if len(key) != 16 {
 		return false, damaged("an entry of mixed is malformed")
 	}
-	ok, err := sc.chosenBy(stix.Key(key), d)
+	ok, err := sc.picks(stix.Key(key), d)
 	if err != nil || !ok {
 		return true, err
 	}
-	return sc.takeNamed(bucketMixed, d)
+	return sc.addNamed(bucketMixed, d)
 }
 
-// byID looks each id up.
+// byID looks up each id in the index.
 func (sc *scan) byID(keys [][16]byte, found [][]uint64) error {
 	var dates []store.Date
 	for i, key := range keys {
@@ -258,7 +258,7 @@ func (sc *scan) byID(keys [][16]byte, found [][]uint64) error {
 	}
 	slices.Sort(dates)
 	for _, d := range dates {
-		if ok, err := sc.takeNamed(bucketVer, d); err != nil || !ok {
+		if ok, err := sc.addNamed(bucketVer, d); err != nil || !ok {
 			return err
 		}
 	}

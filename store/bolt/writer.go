@@ -14,18 +14,19 @@ import (
 	"comity/taxii/audit"
 )
 
-// A transaction takes at most this much, unless a single job is larger.
+// The limits of one transaction. A job that is larger has a transaction of its own.
 const (
 	maxObjects = 4000
 	maxBytes   = 4 << 20
-	exclusive  = maxObjects + 1 // objects of a job that shares no transaction
+	exclusive  = maxObjects + 1 // the objects of a job that must have a transaction of its own
 )
 
 // job is one change that waits for the writer.
 type job struct {
 	objects, bytes int
-	// run makes the change. It may fail without harm to the other jobs of its
-	// transaction as long as it has not raised writeTx.writes. It may run again.
+	// run makes the change. It must raise writeTx.writes before it writes: if it fails
+	// after that, the transaction is rolled back and its other jobs run again. So run may
+	// be called twice.
 	run func(*writeTx) error
 
 	state atomic.Int32
@@ -40,8 +41,8 @@ const (
 	givenUp
 )
 
-// do hands a job to the writer and waits for it. If ctx ends before the writer
-// has taken it, it is never run; afterwards its outcome counts.
+// do hands a job to the writer and waits until it is done. If ctx ends before the writer
+// takes the job, the job never runs. After that, do waits in spite of ctx.
 func (s *Store) do(ctx context.Context, j *job) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -61,13 +62,13 @@ func (s *Store) do(ctx context.Context, j *job) error {
 	return j.err
 }
 
-// queue is what waits for the writer. Its length is bounded by the callers,
-// each of whom waits.
+// queue has the jobs that wait for the writer. Each caller waits for its job, so the
+// number of callers bounds the length.
 type queue struct {
 	mu     sync.Mutex // guards jobs and closed
 	jobs   []*job
 	closed bool
-	wake   chan struct{} // holds a token while there may be something to take
+	wake   chan struct{} // has a token if jobs or closed may have changed
 }
 
 func (q *queue) add(j *job) bool {
@@ -101,8 +102,8 @@ func (q *queue) signal() {
 	}
 }
 
-// take waits for jobs and takes as many as one transaction holds; none once
-// the queue is closed and empty.
+// take waits for jobs and takes as many as fit in one transaction. It returns none once the
+// queue is closed and empty.
 func (q *queue) take() []*job {
 	for {
 		// Goroutines that are about to hand in a job run first: a commit of several
@@ -131,8 +132,8 @@ func (q *queue) take() []*job {
 	}
 }
 
-// write is the writer. It drains the queue without a timer: a transaction holds the
-// jobs that came while the last one was on its way to the disk.
+// write is the writer. It uses no timer: a transaction has the jobs that came while the
+// transaction before it was written to the disk.
 func (s *Store) write() {
 	defer close(s.closed)
 	for {
@@ -156,22 +157,23 @@ func (s *Store) write() {
 	}
 }
 
-// writeTx is one write transaction, with the jobs of everybody who waited.
+// writeTx is one write transaction, which several jobs may share.
 type writeTx struct {
 	store       *Store
 	tx          *bbolt.Tx
-	now         time.Time // of the transaction, in UTC
+	now         time.Time // the time of the transaction, in UTC
 	writes      int       // a job raises it before it writes
 	collections map[uuid.UUID]*collectionTx
-	statuses    map[uuid.UUID]uint64 // numbers of those new in here
-	removed     map[uuid.UUID]uint64 // numbers of those forgotten in here
-	generation  uint64               // 0: unchanged
-	lastStatus  uint64               // number given last; 0: unchanged
-	chain       *audit.Head          // nil: unchanged
+	statuses    map[uuid.UUID]uint64 // numbers of the statuses that this transaction added
+	removed     map[uuid.UUID]uint64 // numbers of the older statuses that it deleted
+	generation  uint64               // of the directory; 0: unchanged
+	lastStatus  uint64               // the last number of a status; 0: unchanged
+	chain       *audit.Head          // the end of the audit chain; nil: unchanged
 }
 
-// transact runs jobs in one transaction and publishes what they changed. An
-// error means that none of them happened, as far as is known.
+// transact runs jobs in one transaction, commits it and publishes the changes. After an
+// error none of the changes is in the store, unless the error is that of a sync: then
+// nobody knows, and the store stops.
 func (s *Store) transact(jobs []*job) (err error) {
 	defer recovered(&err)
 	s.mu.RLock()
@@ -208,14 +210,14 @@ func (s *Store) transact(jobs []*job) (err error) {
 	return nil
 }
 
-// bucket is a bucket at the top, to be written to.
+// bucket returns a top-level bucket, for writing.
 func (w *writeTx) bucket(name []byte) *bbolt.Bucket {
 	found := w.tx.Bucket(name)
 	found.FillPercent = fill(name)
 	return found
 }
 
-// flush writes what all jobs change, once.
+// flush writes the state that the jobs share, once for the transaction.
 func (w *writeTx) flush() error {
 	for _, c := range w.collections {
 		if err := c.flush(); err != nil {
@@ -233,11 +235,11 @@ func (w *writeTx) flush() error {
 	return nil
 }
 
-// publish brings the indexes to the state of transaction id.
+// publish brings the state in memory up to the transaction id, which was committed.
 func (s *Store) publish(id int, w *writeTx) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	// An index that is full is built again, with more room, when it is needed.
+	// A full index is dropped. It is built again, with more room, when it is needed.
 	for c, e := range w.collections {
 		s.states[c] = e.committed
 		if x := s.indexes[c]; x != nil && x.fits(len(e.indexChanges)) {
@@ -263,9 +265,9 @@ func (s *Store) publish(id int, w *writeTx) {
 	s.committed.Broadcast()
 }
 
-// forget drops what is known beside the file, after a commit of which nobody can
-// say whether it happened. It is read again when needed.
-func (s *Store) forget() {
+// dropCaches drops the state in memory after a commit that may or may not have happened.
+// The state is read again when it is needed.
+func (s *Store) dropCaches() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	defer s.committed.Broadcast()

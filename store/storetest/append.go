@@ -32,7 +32,7 @@ var appendTests = []test{
 	{"an id and a version behind escapes are found", func(w *world) {
 		id := idOf("indicator", 1)
 		w.push(item(`{"type":"indicator","id":"\u0069`+id[1:]+`","created":"2020-01-01T00:00:00Z","modified":"2020-01-0\u0032T00:00:00Z"}`, stix.Amber))
-		w.want(w.reader, ids(store.Query{}, id), "indicator1/2.0/2")
+		w.want(w.reader, withIDs(store.Query{}, id), "indicator1/2.0/2")
 	}},
 	{"a duplicate is a success and keeps its place", func(w *world) {
 		w.push(indicator(1, 1))
@@ -54,7 +54,7 @@ var appendTests = []test{
 		if head.Failures != 1 || head.Successes != 0 || failures[0].ID != idOf("indicator", 1) || failures[0].Version != day(1) || failures[0].Message == "" {
 			w.Errorf("%+v %+v", head, failures)
 		}
-		w.want(w.reader, all(), "indicator1/2.1/1")
+		w.want(w.reader, allVersions(), "indicator1/2.1/1")
 		if strings.Contains(string(w.scan(w.reader, store.Query{}).Objects), "other") {
 			w.Error("the first did not stay")
 		}
@@ -77,19 +77,19 @@ var appendTests = []test{
 		if successes[0].Version != taxii.FormatTime(added) || successes[1].Version != taxii.FormatTime(added) {
 			w.Errorf("versions %+v, added %s", successes, added)
 		}
-		w.want(w.reader, all(), "ipv41")
+		w.want(w.reader, allVersions(), "ipv41")
 	}},
 	{"the same object twice in one part is stored once", func(w *world) {
 		if head, _, _ := w.details(w.push(indicator(1, 1), indicator(1, 1), address(1, "a"), address(1, "a"))); head.Successes != 4 || head.Stored != 2 {
 			w.Errorf("%+v", head)
 		}
-		w.want(w.reader, all(), "indicator1/2.1/1 ipv41")
+		w.want(w.reader, allVersions(), "indicator1/2.1/1 ipv41")
 	}},
 	{"several versions in one part are all stored in any order", func(w *world) {
 		w.push(indicator(1, 2), indicator(1, 4), indicator(1, 1), indicator(1, 3))
-		w.want(w.reader, all(), "indicator1/2.1/2 indicator1/2.1/4 indicator1/2.1/1 indicator1/2.1/3")
+		w.want(w.reader, allVersions(), "indicator1/2.1/2 indicator1/2.1/4 indicator1/2.1/1 indicator1/2.1/3")
 		w.want(w.reader, store.Query{}, "indicator1/2.1/4")
-		w.clean()
+		w.mustCheck()
 	}},
 	{"two types may share a UUID", func(w *world) {
 		w.push(versioned("indicator", 1, "2.1", 1, stix.Amber), versioned("malware", 1, "2.1", 1, stix.Amber))
@@ -116,7 +116,7 @@ var appendTests = []test{
 			sub.Collection = g.ID()
 			w.wantCode(w.append(g, store.Part{Submission: sub, Last: true, Items: []store.Item{indicator(1, 1)}}), taxii.Forbidden)
 		}
-		w.want(w.writer, all(), "")
+		w.want(w.writer, allVersions(), "")
 	}},
 	{"a part can be handed in again", func(w *world) {
 		part := store.Part{Submission: w.submission(), Last: true, Items: []store.Item{indicator(1, 1)}}
@@ -136,7 +136,7 @@ var appendTests = []test{
 		if !errors.Is(err, context.Canceled) {
 			w.Errorf("got %v", err)
 		}
-		w.want(w.writer, all(), "")
+		w.want(w.writer, allVersions(), "")
 	}},
 	{"several clients at once store an object once", func(w *world) {
 		var wg sync.WaitGroup
@@ -165,7 +165,7 @@ var appendTests = []test{
 		if n, err := w.store.Count(w.Context(), w.writer.ID()); sum != 40 || n != 40 || err != nil {
 			w.Errorf("%d stored, %d there, %v", sum, n, err)
 		}
-		w.clean()
+		w.mustCheck()
 	}},
 	{"collections are apart", func(w *world) {
 		other := newParties(w, w.Name()+" other")
@@ -180,11 +180,11 @@ var appendTests = []test{
 		if here.Len() != 1 || there.Len() != 1 || !there.First.After(here.First) {
 			w.Errorf("%+v %+v", here, there)
 		}
-		if _, err := w.delete(w.writer, ids(all(), idOf("indicator", 1))); err != nil {
+		if _, err := w.delete(w.writer, withIDs(allVersions(), idOf("indicator", 1))); err != nil {
 			w.Fatal(err)
 		}
-		w.want(w.reader, all(), "")
-		w.want(other.reader, all(), "indicator1/2.1/1")
+		w.want(w.reader, allVersions(), "")
+		w.want(other.reader, allVersions(), "indicator1/2.1/1")
 	}},
 	{"many types are kept apart", func(w *world) {
 		var items []store.Item
@@ -196,7 +196,7 @@ var appendTests = []test{
 			kind := fmt.Sprintf("x-type-%d", n)
 			w.want(w.reader, store.Query{Match: taxii.Match{Types: []string{kind}}}, kind+"1/2.1/1")
 		}
-		w.clean()
+		w.mustCheck()
 	}},
 }
 
@@ -242,14 +242,14 @@ var rehearseTests = []test{
 		}); err != nil {
 			w.Fatal(err)
 		}
-		w.want(w.reader, all(), "indicator1/2.1/1")
+		w.want(w.reader, allVersions(), "indicator1/2.1/1")
 		_, err := w.store.Push(w.Context(), sub.ID)
 		w.wantCode(err, taxii.NotFound)
 		w.push(indicator(1, 2))
-		w.want(w.reader, all(), "indicator1/2.1/1 indicator1/2.1/2")
-		w.clean()
+		w.want(w.reader, allVersions(), "indicator1/2.1/1 indicator1/2.1/2")
+		w.mustCheck()
 	}},
-	{"what a part brings counts for the parts after it", func(w *world) {
+	{"the objects of a part count for the parts after it", func(w *world) {
 		w.push(indicator(1, 2), address(1, "x"))
 		revoked := indicator(1, 4)
 		revoked.Object.Raw = []byte(strings.Replace(string(revoked.Object.Raw), "{", `{"revoked":true,`, 1))
@@ -295,7 +295,7 @@ var rehearseTests = []test{
 			w.Errorf("the version that was revoked is not remembered: %s", second.Warnings)
 		}
 	}},
-	{"it holds up nobody who pushes", func(w *world) {
+	{"it holds up no push", func(w *world) {
 		ctx, cancel := context.WithTimeout(w.Context(), 10*time.Second)
 		defer cancel()
 		_, _, err := w.store.Rehearse(w.Context(), w.writer, func(yield func(store.Part, error) bool) {
@@ -312,7 +312,7 @@ var rehearseTests = []test{
 		if err != nil {
 			w.Error(err)
 		}
-		w.want(w.reader, all(), "indicator20/2.1/1 indicator21/2.1/1 indicator22/2.1/1")
+		w.want(w.reader, allVersions(), "indicator20/2.1/1 indicator21/2.1/1 indicator22/2.1/1")
 	}},
 	{"it keeps no object of the parts that it has looked at", func(w *world) {
 		var first weak.Pointer[byte]

@@ -9,7 +9,7 @@ import (
 	"comity/taxii/audit"
 )
 
-// sealAt is a seal of the link that was the last one when n were there.
+// sealAt returns a seal of the link with number n.
 func (w *world) sealAt(n uint64) audit.SignedCheckpoint {
 	w.Helper()
 	links, err := w.store.Entries(w.Context(), n-1, 1)
@@ -31,7 +31,7 @@ func (w *world) archive(seal audit.SignedCheckpoint) {
 }
 
 var archiveTests = []test{
-	{"what was archived is gone, and the chain goes on from the seal", func(w *world) {
+	{"archived entries are gone, and the chain goes on from the seal", func(w *world) {
 		if seal, err := w.store.Seal(w.Context()); err != nil || seal != (audit.SignedCheckpoint{}) {
 			w.Errorf("a new store has the seal %v, %v", seal, err)
 		}
@@ -51,7 +51,7 @@ var archiveTests = []test{
 			if head, err := w.store.ChainHead(w.Context()); err != nil || !head.Open {
 				w.Errorf("head %+v, %v; a start was archived, and no stop came since", head, err)
 			}
-			w.clean()
+			w.mustCheck()
 		}
 	}},
 	{"a link that is not of the chain, or was archived, is no seal", func(w *world) {
@@ -73,12 +73,12 @@ var archiveTests = []test{
 	}},
 	{"every holder is known while its records are there", func(w *world) {
 		w.push(indicator(1, 1), indicator(2, 1))
-		w.pass(time.Minute)
+		w.advance(time.Minute)
 		w.poll(w.reader, store.Query{Limit: 1})
-		w.poll(w.chief, store.Query{After: w.added(idOf("indicator", 1))[0]})
-		w.pass(time.Minute)
-		w.push(indicator(1, 2)) // what the reader got is superseded
-		began, last, view := time.Unix(0, 0), w.added(idOf("indicator", 2))[0], w.team.View()
+		w.poll(w.chief, store.Query{After: w.datesOf(idOf("indicator", 1))[0]})
+		w.advance(time.Minute)
+		w.push(indicator(1, 2)) // the version that the reader got is superseded
+		began, last, view := time.Unix(0, 0), w.datesOf(idOf("indicator", 2))[0], w.team.View()
 		if err := w.store.Record(w.Context(), audit.Entry{
 			Act: audit.Gap, Account: "team/*", Org: "team", Collection: w.writer.ID().String(), From: &began, To: &last, View: &view,
 		}); err != nil {
@@ -92,12 +92,12 @@ var archiveTests = []test{
 		}
 		w.poll(w.writer, store.Query{Limit: 1})
 		w.wantHolders("bureau/chief 2, bureau/siem 1, team/* 1 2, vendor/feed 2", 1, 2)
-		w.clean()
-		if _, err := w.remove(taxii.Versioning{All: true}, 1, 2); err != nil {
+		w.mustCheck()
+		if _, err := w.deleteIndicators(taxii.Versioning{All: true}, 1, 2); err != nil {
 			w.Fatal(err)
 		}
 		w.archive(w.sealAt(7))
-		w.clean()
+		w.mustCheck()
 	}},
 	{"a recall looks only at what came since, archived or not", func(w *world) {
 		w.push(indicator(1, 1))
@@ -105,7 +105,7 @@ var archiveTests = []test{
 		w.poll(w.chief, store.Query{})
 		w.archive(w.sealAt(3))
 		for after, want := range map[uint64]int{0: 2, 2: 1, 3: 0} {
-			holders, err := w.store.Holders(w.Context(), w.writer.ID(), w.added(idOf("indicator", 1)), after)
+			holders, err := w.store.Holders(w.Context(), w.writer.ID(), w.datesOf(idOf("indicator", 1)), after)
 			if err != nil || len(holders) != want {
 				w.Errorf("after %d: %+v, %v", after, holders, err)
 			}

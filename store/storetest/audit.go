@@ -14,7 +14,7 @@ import (
 	"comity/taxii/exchange"
 )
 
-// entries is the whole chain, verified, without what was archived.
+// entries returns the entries of the chain after the seal, verified.
 func (w *world) entries() (list []audit.Entry) {
 	w.Helper()
 	seal, err := w.store.Seal(w.Context())
@@ -53,12 +53,12 @@ func (w *world) entries() (list []audit.Entry) {
 	return list
 }
 
-// last is the last line of the record; there are n.
-func (w *world) last(n int) audit.Entry {
+// lastEntry returns the last entry of the chain, which must have n entries.
+func (w *world) lastEntry(n int) audit.Entry {
 	w.Helper()
 	list := w.entries()
 	if len(list) != n {
-		w.Fatalf("%d lines in the record, want %d", len(list), n)
+		w.Fatalf("%d entries in the chain, want %d", len(list), n)
 	}
 	return list[n-1]
 }
@@ -73,7 +73,7 @@ var auditTests = []test{
 			w.Errorf("%+v", list)
 		}
 	}},
-	{"each part of a push has its line", func(w *world) {
+	{"each part of a push has its entry", func(w *world) {
 		sub := w.submission()
 		for n, items := range [][]store.Item{{indicator(1, 1), refused(7, "article 3"), indicator(2, 1)}, {indicator(1, 1)}} {
 			if err := w.append(w.writer, store.Part{Submission: sub, N: n, Last: n == 1, Items: items}); err != nil {
@@ -81,7 +81,7 @@ var auditTests = []test{
 			}
 		}
 		page := w.scan(w.writer, store.Query{})
-		second := w.last(2)
+		second := w.lastEntry(2)
 		if second.Count != 0 || second.From != nil || second.To != nil || second.Refused != 0 {
 			w.Errorf("nothing was added: %+v", second)
 		}
@@ -96,7 +96,7 @@ var auditTests = []test{
 		if want := (audit.Subject{ID: idOf("malware", 7), Reason: "article 3"}); len(e.Subjects) != 1 || e.Subjects[0] != want {
 			w.Errorf("%+v", e.Subjects)
 		}
-		w.clean()
+		w.mustCheck()
 	}},
 	{"what the store refuses itself is named too, the first hundred of all", func(w *world) {
 		w.push(indicator(1, 1))
@@ -107,12 +107,12 @@ var auditTests = []test{
 			items = append(items, refused(n, "R-001"))
 		}
 		w.push(items...)
-		e := w.last(2)
+		e := w.lastEntry(2)
 		if e.Refused != audit.MaxSubjects+21 || len(e.Subjects) != audit.MaxSubjects || e.Subjects[0].ID != idOf("indicator", 1) || e.Subjects[0].Reason == "" {
 			w.Errorf("%d refused, %d named, first %+v", e.Refused, len(e.Subjects), e.Subjects[0])
 		}
 	}},
-	{"a part that is in already and a rehearsal leave no line", func(w *world) {
+	{"a repeated part and a rehearsal add no entry", func(w *world) {
 		part := store.Part{Submission: w.submission(), Last: true, Items: []store.Item{indicator(1, 1)}}
 		for range 2 {
 			if err := w.append(w.writer, part); err != nil {
@@ -122,11 +122,11 @@ var auditTests = []test{
 		if _, _, err := w.store.Rehearse(w.Context(), w.writer, func(yield func(store.Part, error) bool) { yield(part, nil) }); err != nil {
 			w.Fatal(err)
 		}
-		w.last(1)
+		w.lastEntry(1)
 	}},
-	{"what fails leaves no line", func(w *world) {
+	{"a failed change adds no entry", func(w *world) {
 		w.wantCode(w.append(w.reader, store.Part{Submission: w.submission(), Last: true}), taxii.Forbidden)
-		_, err := w.delete(w.writer, ids(all(), idOf("indicator", 1)))
+		_, err := w.delete(w.writer, withIDs(allVersions(), idOf("indicator", 1)))
 		w.wantCode(err, taxii.NotFound)
 		_ = w.store.Amend(w.Context(), func(*exchange.Directory) ([]audit.Entry, error) {
 			return []audit.Entry{{Act: audit.Directory}}, errors.New("no")
@@ -140,7 +140,7 @@ var auditTests = []test{
 		if err := w.append(exchange.Operator(w.writer.ID()), store.Part{Submission: sub, Last: true}); err != nil {
 			w.Fatal(err)
 		}
-		if e := w.last(1); e.Account != "operator" || e.Org != "" || e.Parties != nil {
+		if e := w.lastEntry(1); e.Account != "operator" || e.Org != "" || e.Parties != nil {
 			w.Errorf("%+v", e)
 		}
 	}},
@@ -162,15 +162,15 @@ var auditTests = []test{
 		}
 		got := list[0]
 		got.Number, got.Salt, got.Time = e.Number, e.Salt, e.Time
-		if text(got) != text(e) {
-			w.Errorf("got %s\nwant %s", text(got), text(e))
+		if entryText(got) != entryText(e) {
+			w.Errorf("got %s\nwant %s", entryText(got), entryText(e))
 		}
 		if err := w.store.Record(w.Context()); err != nil {
 			w.Error(err)
 		}
-		w.last(2)
+		w.lastEntry(2)
 	}},
-	{"a change of the directory brings its lines", func(w *world) {
+	{"a change of the directory adds its entries", func(w *world) {
 		runs := 0
 		if err := w.store.Amend(w.Context(), func(d *exchange.Directory) ([]audit.Entry, error) {
 			if runs++; runs == 1 {
@@ -182,7 +182,7 @@ var auditTests = []test{
 		}); err != nil {
 			w.Fatal(err)
 		}
-		if e := w.last(1); e.Text != "run 2" {
+		if e := w.lastEntry(1); e.Text != "run 2" {
 			w.Errorf("%+v", e)
 		}
 		_, before := w.directory()
@@ -190,9 +190,9 @@ var auditTests = []test{
 			w.Fatal(err)
 		}
 		if _, after := w.directory(); after != before {
-			w.Error("a line alone changes the generation")
+			w.Error("an entry alone changes the generation")
 		}
-		w.last(2)
+		w.lastEntry(2)
 	}},
 	{"the head is open from a start to the stop after it", func(w *world) {
 		for _, row := range []struct {
@@ -208,7 +208,7 @@ var auditTests = []test{
 			}
 		}
 	}},
-	{"everything at once makes one chain", func(w *world) {
+	{"concurrent changes make one chain", func(w *world) {
 		var wg sync.WaitGroup
 		for i := range 6 {
 			wg.Go(func() {
@@ -216,7 +216,7 @@ var auditTests = []test{
 					err := w.append(w.writer, store.Part{Submission: w.submission(), Last: true, Items: []store.Item{indicator(10*i+n, 1)}})
 					err = errors.Join(err, w.store.Record(w.Context(), audit.Entry{Act: audit.Notice}))
 					if n%2 == 0 {
-						_, failed := w.delete(w.writer, ids(all(), idOf("indicator", 10*i+n)))
+						_, failed := w.delete(w.writer, withIDs(allVersions(), idOf("indicator", 10*i+n)))
 						err = errors.Join(err, failed)
 					}
 					if err != nil {
@@ -229,7 +229,7 @@ var auditTests = []test{
 		if n := len(w.entries()); n != 6*25 {
 			w.Errorf("%d lines", n)
 		}
-		w.clean()
+		w.mustCheck()
 	}},
 	{"a context that has ended ends it", func(w *world) {
 		ctx, cancel := context.WithCancel(w.Context())
@@ -243,8 +243,8 @@ var auditTests = []test{
 	}},
 }
 
-// text is an entry as the chain would hold it.
-func text(e audit.Entry) string {
+// entryText returns the text of an entry in the chain.
+func entryText(e audit.Entry) string {
 	link, _, err := audit.Seal(e, audit.Head{})
 	if err != nil {
 		panic(err)
@@ -252,13 +252,13 @@ func text(e audit.Entry) string {
 	return string(link.Body)
 }
 
-// handled sets how an item is handled.
-func handled(i store.Item, h exchange.Handling) store.Item {
+// withHandling returns i with that handling.
+func withHandling(i store.Item, h exchange.Handling) store.Item {
 	i.Handling = h
 	return i
 }
 
-// amber is amber with restrictions.
+// amber returns the handling TLP:AMBER with barred actions and, unless it is zero, an end.
 func amber(barred exchange.Actions, until time.Time) exchange.Handling {
 	h := exchange.Handling{TLP: stix.Amber, Barred: barred}
 	if !until.IsZero() {

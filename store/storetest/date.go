@@ -10,8 +10,8 @@ import (
 	"comity/taxii"
 )
 
-// wholeMillisecond is the first that is not before t: a poller that goes by its
-// own clock must not have passed an entry when it appears.
+// wholeMillisecond rounds t up to a millisecond. A date rounded down could be earlier than
+// the time at which somebody has just polled, who would miss the entry.
 func wholeMillisecond(t time.Time) time.Time {
 	return t.Add(time.Millisecond - 1).Truncate(time.Millisecond)
 }
@@ -32,11 +32,11 @@ var dateTests = []test{
 		}
 		w.ascending()
 	}},
-	{"not after a restart a delete and a clock set back", func(w *world) {
+	{"increasing over a restart a delete and a clock set back", func(w *world) {
 		w.push(indicator(1, 1), indicator(2, 1), indicator(3, 1))
 		last := w.scan(w.reader, store.Query{}).Last
 		for _, name := range []string{idOf("indicator", 3), idOf("indicator", 2)} {
-			if _, err := w.delete(w.writer, ids(all(), name)); err != nil {
+			if _, err := w.delete(w.writer, withIDs(allVersions(), name)); err != nil {
 				w.Fatal(err)
 			}
 		}
@@ -52,9 +52,9 @@ var dateTests = []test{
 			w.Errorf("the dates do not fall back into step: %s at %s", page.Last, w.clock.Now())
 		}
 		w.ascending()
-		w.clean()
+		w.mustCheck()
 	}},
-	{"a duplicate takes none", func(w *world) {
+	{"a duplicate takes no date", func(w *world) {
 		w.push(indicator(1, 1))
 		w.push(indicator(1, 1), indicator(2, 1))
 		records := w.manifest(w.reader, store.Query{}).Records
@@ -140,9 +140,9 @@ var dateTests = []test{
 		done.Store(true)
 		paging.Wait()
 		w.ascending()
-		w.clean()
+		w.mustCheck()
 	}},
-	{"what was read stays where it is", func(w *world) {
+	{"entries that were read never move", func(w *world) {
 		// An entry never becomes visible with a date at or before one shown.
 		stop := make(chan struct{})
 		var wg sync.WaitGroup
@@ -164,7 +164,7 @@ var dateTests = []test{
 		}
 		var before []store.Record
 		for range 30 {
-			q := all()
+			q := allVersions()
 			q.Limit = 100_000
 			after := w.manifest(w.reader, q).Records
 			if len(after) < len(before) || !slices.Equal(before, after[:len(before)]) {
@@ -178,10 +178,10 @@ var dateTests = []test{
 	}},
 }
 
-// ascending holds the dates of all entries against the promise.
+// ascending tests that the dates of all entries ascend in whole milliseconds.
 func (w *world) ascending() {
 	w.Helper()
-	q := all()
+	q := allVersions()
 	q.Limit = 1_000_000
 	var last time.Time
 	for _, r := range w.manifest(w.writer, q).Records {

@@ -11,17 +11,17 @@ import (
 	"comity/taxii/exchange"
 )
 
-// org makes an organisation.
+// org returns an organisation with that id.
 func org(id string) exchange.Organisation {
 	return exchange.Organisation{ID: id, Kind: "cert", Name: "The " + id, Country: "SG", Added: start}
 }
 
-// amend changes the directory without a line in the record.
+// amend changes the directory without an audit entry.
 func (w *world) amend(change func(*exchange.Directory) error) error {
 	return w.store.Amend(w.Context(), func(d *exchange.Directory) ([]audit.Entry, error) { return nil, change(d) })
 }
 
-// directory is the directory with its generation.
+// directory returns the directory with its generation.
 func (w *world) directory() (*exchange.Directory, uint64) {
 	w.Helper()
 	d, generation, err := w.store.Directory(w.Context())
@@ -97,7 +97,7 @@ var directoryTests = []test{
 			w.Errorf("%+v, generation %d after %d", d, after, before)
 		}
 	}},
-	{"what is taken out is gone", func(w *world) {
+	{"deleted records of the directory are gone", func(w *world) {
 		for _, change := range []func(*exchange.Directory) error{
 			func(d *exchange.Directory) error {
 				return errors.Join(d.AddOrganisation(org("a")), d.AddOrganisation(org("b")))
@@ -123,7 +123,7 @@ var directoryTests = []test{
 			w.Error("a copy changed the directory")
 		}
 	}},
-	{"changes at once are all kept", func(w *world) {
+	{"concurrent changes are all kept", func(w *world) {
 		var wg sync.WaitGroup
 		for n := range 10 {
 			wg.Go(func() {

@@ -9,7 +9,7 @@ import (
 	"comity/taxii/audit"
 )
 
-// document is the content of a document, "none" if there is none.
+// document returns the content of a document, "none" if there is none.
 func (w *world) document(name string) string {
 	w.Helper()
 	b, err := w.store.Document(w.Context(), name)
@@ -22,8 +22,8 @@ func (w *world) document(name string) string {
 	return string(b)
 }
 
-// keep puts content in the place of whatever a document has.
-func (w *world) keep(name string, content []byte, entries ...audit.Entry) {
+// setDocument replaces the content of a document.
+func (w *world) setDocument(name string, content []byte, entries ...audit.Entry) {
 	w.Helper()
 	if err := w.store.AmendDocument(w.Context(), name, func([]byte) ([]byte, []audit.Entry, error) { return content, entries, nil }); err != nil {
 		w.Fatal(err)
@@ -41,20 +41,20 @@ func (w *world) wantDocuments(a, b string) {
 var documentTests = []test{
 	{"each name has content of its own, over a restart", func(w *world) {
 		w.wantDocuments("none", "none")
-		w.keep("a", []byte("one"))
-		w.keep("b", []byte{})
+		w.setDocument("a", []byte("one"))
+		w.setDocument("b", []byte{})
 		for range 2 {
 			w.wantDocuments("one", "")
 			w.reopen()
 		}
-		w.keep("a", []byte("two"))
+		w.setDocument("a", []byte("two"))
 		w.wantDocuments("two", "")
-		w.keep("b", nil)
-		w.keep("b", nil)
+		w.setDocument("b", nil)
+		w.setDocument("b", nil)
 		w.wantDocuments("two", "none")
 	}},
 	{"content commits with its entries", func(w *world) {
-		w.keep("a", []byte("one"), audit.Entry{Act: audit.Report, Text: "drafted"}, audit.Entry{Act: audit.Report, Text: "published"})
+		w.setDocument("a", []byte("one"), audit.Entry{Act: audit.Report, Text: "drafted"}, audit.Entry{Act: audit.Report, Text: "published"})
 		links, err := w.store.Entries(w.Context(), 0, 10)
 		if err != nil || len(links) != 2 {
 			w.Fatalf("%d entries, %v; want 2", len(links), err)
@@ -62,14 +62,14 @@ var documentTests = []test{
 		if e, err := links[1].Entry(); err != nil || e.Text != "published" {
 			w.Errorf("%+v, %v", e, err)
 		}
-		// Entries alone are taken too.
-		w.keep("a", []byte("one"), audit.Entry{Act: audit.Report, Text: "seen"})
+		// Entries are also recorded if the content stays.
+		w.setDocument("a", []byte("one"), audit.Entry{Act: audit.Report, Text: "seen"})
 		if head, err := w.store.ChainHead(w.Context()); err != nil || head.Number != 3 {
 			w.Errorf("%d entries, %v; want 3", head.Number, err)
 		}
 	}},
 	{"a change that fails saves nothing", func(w *world) {
-		w.keep("a", []byte("one"))
+		w.setDocument("a", []byte("one"))
 		failure := errors.New("no")
 		err := w.store.AmendDocument(w.Context(), "a", func(old []byte) ([]byte, []audit.Entry, error) {
 			copy(old, "two") // it is a copy
@@ -85,12 +85,12 @@ var documentTests = []test{
 	}},
 	{"the directory and its generation stay", func(w *world) {
 		_, before := w.directory()
-		w.keep("a", []byte("one"), audit.Entry{Act: audit.Report})
+		w.setDocument("a", []byte("one"), audit.Entry{Act: audit.Report})
 		if _, after := w.directory(); after != before {
 			w.Errorf("generation %d becomes %d", before, after)
 		}
 	}},
-	{"changes at once are all kept", func(w *world) {
+	{"concurrent changes are all kept", func(w *world) {
 		var wg sync.WaitGroup
 		for n := range 10 {
 			wg.Go(func() {
@@ -109,7 +109,7 @@ var documentTests = []test{
 	{"a change may use the store", func(w *world) {
 		if err := w.store.AmendDocument(w.Context(), "a", func(old []byte) ([]byte, []audit.Entry, error) {
 			w.push(indicator(1, 1))
-			w.keep("b", []byte("other"))
+			w.setDocument("b", []byte("other"))
 			return []byte("one"), nil, nil
 		}); err != nil {
 			w.Fatal(err)

@@ -12,7 +12,7 @@ import (
 	"comity/taxii/exchange"
 )
 
-// poll scans, and records what was given as the server does.
+// poll scans, and records the delivery as the server does.
 func (w *world) poll(g exchange.Grant, q store.Query) *store.Page {
 	w.Helper()
 	page := w.scan(g, q)
@@ -33,8 +33,8 @@ func (w *world) poll(g exchange.Grant, q store.Query) *store.Page {
 	return page
 }
 
-// added are the dates of all versions of an object, whoever sees them.
-func (w *world) added(id string) (dates []time.Time) {
+// datesOf returns the dates of all versions of an object.
+func (w *world) datesOf(id string) (dates []time.Time) {
 	w.Helper()
 	q := store.Query{Limit: 1000, Detail: true}
 	q.Match = taxii.Match{IDs: []string{id}, Specs: []string{"2.0", "2.1"}, Versions: taxii.Versioning{All: true}}
@@ -44,12 +44,13 @@ func (w *world) added(id string) (dates []time.Time) {
 	return dates
 }
 
-// wantHolders compares who holds indicators, as "org/name 1 2".
+// wantHolders compares the holders of the indicators with those numbers. A holder of the
+// indicators 1 and 2 is "org/name 1 2".
 func (w *world) wantHolders(want string, numbers ...int) {
 	w.Helper()
 	var added []time.Time
 	for _, n := range numbers {
-		added = append(added, w.added(idOf("indicator", n))...)
+		added = append(added, w.datesOf(idOf("indicator", n))...)
 	}
 	holders, err := w.store.Holders(w.Context(), w.writer.ID(), added, 0)
 	if err != nil {
@@ -71,14 +72,14 @@ func (w *world) wantHolders(want string, numbers ...int) {
 	}
 }
 
-// pass lets the clock go on, and all ask at the new time.
-func (w *world) pass(d time.Duration) {
+// advance sets the clock ahead and renews all grants.
+func (w *world) advance(d time.Duration) {
 	w.clock.add(d)
 	w.at(w.clock.Now())
 }
 
 var holderTests = []test{
-	{"who polled holds what it was given", func(w *world) {
+	{"an account that polled holds the objects that it got", func(w *world) {
 		w.wantHolders("", 1)
 		w.push(indicator(1, 1), indicator(2, 1), versioned("indicator", 3, "2.1", 1, stix.Red))
 		w.wantHolders("", 1, 2, 3)
@@ -90,22 +91,22 @@ var holderTests = []test{
 		w.wantHolders("bureau/chief 3", 3)
 		w.wantHolders("", 9)
 		w.wantHolders("")
-		w.clean()
+		w.mustCheck()
 	}},
-	{"what was hidden is not held", func(w *world) {
-		w.push(indicator(1, 1), versioned("indicator", 2, "2.1", 1, stix.AmberStrict), handled(indicator(3, 1), amber(exchange.Block, time.Time{})),
-			handled(indicator(4, 1), amber(0, start.Add(time.Minute))), versioned("campaign", 5, "2.1", 1, stix.Amber), indicator(6, 1))
-		w.pass(time.Hour)
+	{"hidden objects are not held", func(w *world) {
+		w.push(indicator(1, 1), versioned("indicator", 2, "2.1", 1, stix.AmberStrict), withHandling(indicator(3, 1), amber(exchange.Block, time.Time{})),
+			withHandling(indicator(4, 1), amber(0, start.Add(time.Minute))), versioned("campaign", 5, "2.1", 1, stix.Amber), indicator(6, 1))
+		w.advance(time.Hour)
 		w.poll(w.blocker, store.Query{})
 		w.poll(w.team, store.Query{})
 		w.poll(w.reader, store.Query{})
 		w.wantHolders("bureau/firewall 1 2 6, bureau/siem 1 2 3 6, team/soc 1 3 6", 1, 2, 3, 4, 6)
-		holders, err := w.store.Holders(w.Context(), w.writer.ID(), w.added(idOf("campaign", 5)), 0)
+		holders, err := w.store.Holders(w.Context(), w.writer.ID(), w.datesOf(idOf("campaign", 5)), 0)
 		if err != nil || len(holders) != 2 {
 			w.Errorf("%+v, %v", holders, err)
 		}
 	}},
-	{"what a filter left out is not held", func(w *world) {
+	{"objects that a filter left out are not held", func(w *world) {
 		w.push(indicator(1, 1), versioned("malware", 2, "2.1", 1, stix.Amber), indicator(3, 1), versioned("indicator", 4, "2.0", 1, stix.Amber), indicator(5, 1))
 		for account, m := range map[string]taxii.Match{
 			"a/x": {IDs: []string{idOf("indicator", 1), idOf("indicator", 5)}},
@@ -127,29 +128,29 @@ var holderTests = []test{
 	{"the version that was the last then counts, superseded since", func(w *world) {
 		w.push(indicator(1, 1), indicator(2, 1))
 		w.poll(w.reader, store.Query{})
-		w.pass(time.Minute)
+		w.advance(time.Minute)
 		w.push(indicator(1, 2))
 		w.wantHolders("bureau/siem 1 2", 1, 2)
-		w.pass(time.Minute)
+		w.advance(time.Minute)
 		w.push(indicator(3, 1))
-		w.pass(time.Minute)
+		w.advance(time.Minute)
 		q := store.Query{Limit: 1}
-		w.poll(w.blocker, q) // gets indicator 2: of 1 it would get the second version, on the next page
+		w.poll(w.blocker, q) // gets indicator 2; version 2 of indicator 1 would be on the next page
 		w.wantHolders("bureau/firewall 2, bureau/siem 1 2", 1, 2, 3)
 		q.After = w.poll(w.blocker, store.Query{Limit: 2}).Last
 		w.wantHolders("bureau/firewall 1 2, bureau/siem 1 2", 1, 2, 3)
 		w.poll(w.blocker, q)
 		w.wantHolders("bureau/firewall 1 2 3, bureau/siem 1 2", 1, 2, 3)
 	}},
-	{"who got one version does not hold another", func(w *world) {
+	{"an account that got one version does not hold another", func(w *world) {
 		w.push(indicator(1, 1))
 		w.poll(w.reader, store.Query{})
-		w.pass(time.Minute)
+		w.advance(time.Minute)
 		w.push(indicator(1, 2))
-		w.pass(time.Minute)
+		w.advance(time.Minute)
 		w.poll(w.chief, store.Query{})
 		for i, want := range []string{"bureau/siem", "bureau/chief"} {
-			holders, err := w.store.Holders(w.Context(), w.writer.ID(), w.added(idOf("indicator", 1))[i:i+1], 0)
+			holders, err := w.store.Holders(w.Context(), w.writer.ID(), w.datesOf(idOf("indicator", 1))[i:i+1], 0)
 			if err != nil || len(holders) != 1 || holders[0].Account != want {
 				w.Errorf("version %d: %+v, %v; want %s", i+1, holders, err, want)
 			}
@@ -158,7 +159,7 @@ var holderTests = []test{
 	{"a version superseded while somebody paged counts", func(w *world) {
 		w.push(indicator(1, 1), indicator(2, 1))
 		page := w.scan(w.reader, store.Query{})
-		w.push(indicator(1, 2)) // before the delivery is on record
+		w.push(indicator(1, 2)) // before the delivery is recorded
 		view := w.reader.View()
 		if err := w.store.Record(w.Context(), audit.Entry{
 			Act: audit.Delivery, Account: "bureau/siem", Org: "bureau", Collection: w.writer.ID().String(), From: &page.First, To: &page.Last, View: &view,
@@ -167,9 +168,9 @@ var holderTests = []test{
 		}
 		w.wantHolders("bureau/siem 1 2", 1, 2)
 	}},
-	{"what ended between two pages hid nothing on the later one", func(w *world) {
-		w.push(indicator(1, 1), handled(indicator(1, 2), amber(0, start.Add(time.Minute))))
-		added := w.added(idOf("indicator", 1))
+	{"a version that ended between two pages hid nothing on the later one", func(w *world) {
+		w.push(indicator(1, 1), withHandling(indicator(1, 2), amber(0, start.Add(time.Minute))))
+		added := w.datesOf(idOf("indicator", 1))
 		view := w.reader.View()
 		ended := start.Add(time.Hour)
 		for account, last := range map[string]*time.Time{"a/first": nil, "b/both": &ended} {
@@ -195,20 +196,20 @@ var holderTests = []test{
 			w.Fatal(err)
 		}
 		w.poll(w.chief, store.Query{})
-		holders, err := w.store.Holders(w.Context(), w.writer.ID(), w.added(idOf("indicator", 1)), head.Number)
+		holders, err := w.store.Holders(w.Context(), w.writer.ID(), w.datesOf(idOf("indicator", 1)), head.Number)
 		if err != nil || len(holders) != 1 || holders[0].Account != "bureau/chief" {
 			w.Errorf("%+v, %v", holders, err)
 		}
 	}},
-	{"who was shown an older version because the newest was hidden holds it", func(w *world) {
+	{"an account that got an older version because the newest was hidden holds it", func(w *world) {
 		w.push(indicator(1, 1), versioned("indicator", 1, "2.1", 2, stix.Red), indicator(2, 1))
-		w.pass(time.Minute)
+		w.advance(time.Minute)
 		w.poll(w.reader, store.Query{Limit: 1})
 		w.wantHolders("bureau/siem 1", 1, 2)
 		w.poll(w.chief, store.Query{Limit: 1})
 		w.wantHolders("bureau/chief 1, bureau/siem 1", 1, 2)
 	}},
-	{"in a gap whoever could read counts", func(w *world) {
+	{"in a gap every account that could read counts", func(w *world) {
 		w.push(indicator(1, 1), versioned("campaign", 2, "2.1", 1, stix.Amber), versioned("indicator", 3, "2.1", 1, stix.Red), indicator(4, 1))
 		began, ended, view := time.Unix(0, 0), w.dates()["indicator3/2.1/1"], w.team.View()
 		if err := w.store.Record(w.Context(), audit.Entry{
@@ -217,12 +218,12 @@ var holderTests = []test{
 			w.Fatal(err)
 		}
 		w.wantHolders("team/* 1", 1, 3, 4)
-		w.clean()
+		w.mustCheck()
 	}},
 	{"in a gap older versions count too: nobody knows what was asked", func(w *world) {
 		w.push(indicator(1, 1), versioned("indicator", 2, "2.0", 1, stix.Amber))
 		w.push(indicator(1, 2), versioned("indicator", 2, "2.1", 1, stix.Amber))
-		w.pass(time.Minute)
+		w.advance(time.Minute)
 		began, ended, view := time.Unix(0, 0), w.clock.Now(), w.reader.View()
 		if err := w.store.Record(w.Context(), audit.Entry{
 			Act: audit.Gap, Account: "bureau/*", Org: "bureau", Collection: w.writer.ID().String(), From: &began, To: &ended, View: &view,
@@ -230,7 +231,7 @@ var holderTests = []test{
 			w.Fatal(err)
 		}
 		for n := 1; n <= 2; n++ {
-			for _, added := range w.added(idOf("indicator", n)) {
+			for _, added := range w.datesOf(idOf("indicator", n)) {
 				holders, err := w.store.Holders(w.Context(), w.writer.ID(), []time.Time{added}, 0)
 				if err != nil || len(holders) != 1 {
 					w.Errorf("indicator %d added %s: %+v, %v", n, added, holders, err)
@@ -238,7 +239,7 @@ var holderTests = []test{
 			}
 		}
 	}},
-	{"other collections and other lines do not count", func(w *world) {
+	{"other collections and other entries do not count", func(w *world) {
 		w.push(indicator(1, 1))
 		page, view := w.scan(w.reader, store.Query{}), w.reader.View()
 		for i, e := range []audit.Entry{
@@ -253,6 +254,6 @@ var holderTests = []test{
 			}
 		}
 		w.wantHolders("", 1)
-		w.clean()
+		w.mustCheck()
 	}},
 }

@@ -21,7 +21,7 @@ var labelTests = []test{
 		if page := w.scan(w.reader, store.Query{Limit: 1, After: w.scan(w.reader, store.Query{Limit: 1}).Last}); page.Len() != 1 || page.More {
 			w.Error("a hidden object takes part of the limit")
 		}
-		w.want(w.reader, ids(all(), idOf("indicator", 2)), "")
+		w.want(w.reader, withIDs(allVersions(), idOf("indicator", 2)), "")
 		for who, g := range map[string]struct {
 			id   int
 			want bool
@@ -32,7 +32,7 @@ var labelTests = []test{
 			}
 		}
 	}},
-	{"who may not see the newest version gets the newest it may see", func(w *world) {
+	{"an account that may not see the newest version gets the newest that it may see", func(w *world) {
 		w.push(versioned("indicator", 1, "2.1", 1, stix.Green), indicator(5, 1))
 		first := w.scan(w.reader, store.Query{}).First
 		w.push(versioned("indicator", 1, "2.1", 2, stix.Amber))
@@ -45,21 +45,21 @@ var labelTests = []test{
 		}
 		w.want(w.reader, store.Query{After: second}, "")
 		w.want(w.reader, store.Query{After: first}, "indicator5/2.1/1 indicator1/2.1/2")
-		w.want(w.reader, all(), "indicator1/2.1/1 indicator5/2.1/1 indicator1/2.1/2")
-		w.want(w.reader, ask(taxii.Versioning{First: true}), "indicator1/2.1/1 indicator5/2.1/1")
-		w.want(w.reader, ids(store.Query{}, idOf("indicator", 1)), "indicator1/2.1/2")
+		w.want(w.reader, allVersions(), "indicator1/2.1/1 indicator5/2.1/1 indicator1/2.1/2")
+		w.want(w.reader, queryVersions(taxii.Versioning{First: true}), "indicator1/2.1/1 indicator5/2.1/1")
+		w.want(w.reader, withIDs(store.Query{}, idOf("indicator", 1)), "indicator1/2.1/2")
 	}},
 	{"a first version that is hidden is not the first", func(w *world) {
 		w.push(versioned("indicator", 1, "2.1", 1, stix.Red), indicator(1, 2), indicator(1, 3))
-		w.want(w.reader, ask(taxii.Versioning{First: true}), "indicator1/2.1/2")
-		w.want(w.reader, ask(taxii.Versioning{First: true, Last: true}), "indicator1/2.1/2 indicator1/2.1/3")
-		w.want(w.chief, ask(taxii.Versioning{First: true}), "indicator1/2.1/1")
+		w.want(w.reader, queryVersions(taxii.Versioning{First: true}), "indicator1/2.1/2")
+		w.want(w.reader, queryVersions(taxii.Versioning{First: true, Last: true}), "indicator1/2.1/2 indicator1/2.1/3")
+		w.want(w.chief, queryVersions(taxii.Versioning{First: true}), "indicator1/2.1/1")
 	}},
 	{"a hidden specification version does not hide the other", func(w *world) {
 		w.push(versioned("indicator", 1, "2.0", 1, stix.Amber), versioned("indicator", 1, "2.1", 1, stix.Red))
 		w.want(w.reader, store.Query{}, "indicator1/2.0/1")
 		w.want(w.chief, store.Query{}, "indicator1/2.1/1")
-		w.want(w.reader, ask(taxii.Versioning{}, "2.1"), "")
+		w.want(w.reader, queryVersions(taxii.Versioning{}, "2.1"), "")
 	}},
 	{"labels are those of the newest version", func(w *world) {
 		w.push(versioned("indicator", 1, "2.1", 2, stix.Green), versioned("indicator", 1, "2.1", 1, stix.Red),

@@ -13,27 +13,27 @@ import (
 	"comity/taxii/exchange"
 )
 
-// model is what a collection means, without a thought of speed.
+// model is a collection in a plain slice. It is simple, and slow.
 type model struct {
 	records []modelRecord // by date
 	last    time.Time
 }
 
 type modelRecord struct {
-	id      stix.ID
-	kind    string
-	spec    string
-	own     bool      // has a version of its own
-	version time.Time // if it has none, date
-	handled exchange.Handling
-	raw     string
-	date    time.Time
+	id       stix.ID
+	kind     string
+	spec     string
+	own      bool      // has a version of its own
+	version  time.Time // if it has none, date
+	handling exchange.Handling
+	raw      string
+	date     time.Time
 }
 
-// add takes an object: success, and whether it is a new record.
+// add adds an object. It returns whether that is a success, and whether it is a new record.
 func (m *model) add(i store.Item, now time.Time) (success, stored bool) {
 	r := modelRecord{
-		id: i.Object.ID, kind: i.Object.Type, spec: i.Object.Spec, handled: i.Handling, raw: string(i.Object.Raw),
+		id: i.Object.ID, kind: i.Object.Type, spec: i.Object.Spec, handling: i.Handling, raw: string(i.Object.Raw),
 		version: i.Object.Version().Time(), own: !i.Object.Version().IsZero(),
 	}
 	for _, old := range m.records {
@@ -52,13 +52,14 @@ func (m *model) add(i store.Item, now time.Time) (success, stored bool) {
 	return true, true
 }
 
-// pick is what of one id a query means; every spec unless highest.
+// pick returns the records of one id that a query selects. With highest, a query without
+// Specs selects only the highest specification version.
 func (m *model) pick(g exchange.Grant, id stix.ID, q store.Query, highest bool) (picked []modelRecord) {
 	view := g.View()
 	var visible []modelRecord
 	top := ""
 	for _, r := range m.records {
-		if r.id == id && view.Sees(r.handled) && (view.Types == nil || slices.Contains(view.Types, r.kind)) && (q.Specs == nil || slices.Contains(q.Specs, r.spec)) {
+		if r.id == id && view.Sees(r.handling) && (view.Types == nil || slices.Contains(view.Types, r.kind)) && (q.Specs == nil || slices.Contains(q.Specs, r.spec)) {
 			visible = append(visible, r)
 			top = max(top, r.spec)
 		}
@@ -78,7 +79,7 @@ func (m *model) pick(g exchange.Grant, id stix.ID, q store.Query, highest bool) 
 	return picked
 }
 
-// all is everything that a query means, by date.
+// all returns all records that a query selects, in the order of dates.
 func (m *model) all(g exchange.Grant, q store.Query) (entries []modelRecord) {
 	for _, r := range m.records {
 		if (q.IDs == nil || slices.Contains(q.IDs, string(r.id))) && (q.Types == nil || slices.Contains(q.Types, r.kind)) &&
@@ -89,7 +90,7 @@ func (m *model) all(g exchange.Grant, q store.Query) (entries []modelRecord) {
 	return entries
 }
 
-// page is the beginning of all that fits.
+// page returns the first of these records that fit in a page.
 func (m *model) page(g exchange.Grant, q store.Query) (entries []modelRecord, more bool) {
 	size := 0
 	for _, r := range m.all(g, q) {
@@ -105,9 +106,10 @@ func (m *model) page(g exchange.Grant, q store.Query) (entries []modelRecord, mo
 	return entries, false
 }
 
-// delete removes what a query means of its ids: all of it or nothing.
+// delete removes the records of its ids that a query selects. If it selects none for an
+// id or an instant, delete removes nothing.
 func (m *model) delete(g exchange.Grant, q store.Query) (n int, ok bool) {
-	var gone []modelRecord
+	var removed []modelRecord
 	for _, id := range q.IDs {
 		picked := m.pick(g, stix.ID(id), q, false)
 		for _, t := range q.Versions.At {
@@ -118,14 +120,14 @@ func (m *model) delete(g exchange.Grant, q store.Query) (n int, ok bool) {
 		if len(picked) == 0 {
 			return 0, false
 		}
-		gone = append(gone, picked...)
+		removed = append(removed, picked...)
 	}
 	before := len(m.records)
-	m.records = slices.DeleteFunc(m.records, func(r modelRecord) bool { return slices.Contains(gone, r) })
+	m.records = slices.DeleteFunc(m.records, func(r modelRecord) bool { return slices.Contains(removed, r) })
 	return before - len(m.records), true
 }
 
-// The pool that items and queries are drawn from: few, so that they meet.
+// The values that items and queries are drawn from. They are few, so that they coincide.
 var (
 	modelKinds  = []string{"indicator", "malware", "ipv4-addr", "x-both", "marking-definition"}
 	modelGrants = []string{"writer", "reader", "blocker", "chief", "team", "zero", "operator"}
@@ -138,7 +140,7 @@ func modelIDs() (list []string) {
 	return list
 }
 
-// drawHandling draws few that are alike in most, as those of a sender are.
+// drawHandling draws one of a few handlings, which are often the same as in real pushes.
 func drawHandling(t *rapid.T, now time.Time) (h exchange.Handling) {
 	h.TLP = rapid.SampledFrom([]stix.TLP{stix.Green, stix.AmberStrict, stix.Red, stix.Red}).Draw(t, "label")
 	h.Barred = rapid.SampledFrom([]exchange.Actions{0, 0, 0, exchange.Block, exchange.Search}).Draw(t, "barred")

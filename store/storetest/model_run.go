@@ -18,7 +18,7 @@ import (
 	"comity/taxii/exchange"
 )
 
-// testModel compares a store with the model, step by step.
+// testModel compares a store with the model after each step.
 func testModel(t *testing.T, open Open) {
 	outer := newWorld(t, open)
 	round := 0
@@ -35,7 +35,7 @@ func testModel(t *testing.T, open Open) {
 			}[who]
 		}
 		drawGrant := func(t *rapid.T) exchange.Grant { return grantOf(rapid.SampledFrom(modelGrants).Draw(t, "who")) }
-		var pages []remembered
+		var pages []rememberedPage
 		t.Repeat(map[string]func(*rapid.T){
 			"append": func(t *rapid.T) {
 				items := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) store.Item { return drawItem(t, w.clock.Now()) }), 1, 6).Draw(t, "items")
@@ -74,7 +74,7 @@ func testModel(t *testing.T, open Open) {
 				comparePage(t, w, g, q, m)
 			},
 			"remember": func(t *rapid.T) {
-				r := remembered{who: rapid.SampledFrom(modelGrants[:5]).Draw(t, "who"), q: drawQuery(t, m)}
+				r := rememberedPage{who: rapid.SampledFrom(modelGrants[:5]).Draw(t, "who"), q: drawQuery(t, m)}
 				r.page = w.scan(grantOf(r.who), r.q)
 				pages = append(pages[max(len(pages)-5, 0):], r)
 			},
@@ -104,7 +104,7 @@ func testModel(t *testing.T, open Open) {
 				for _, id := range modelIDs() {
 					id := stix.ID(id)
 					seen, err := w.store.Has(ctx, g, id)
-					if want := len(m.pick(g, id, all(), false)) > 0; err != nil || seen != want {
+					if want := len(m.pick(g, id, allVersions(), false)) > 0; err != nil || seen != want {
 						t.Fatalf("has %s: %v, %v; want %v", id, seen, err, want)
 					}
 					got, err := w.store.Labels(ctx, g, []stix.Key{id.Key()})
@@ -116,7 +116,7 @@ func testModel(t *testing.T, open Open) {
 						as = exchange.Operator(g.ID()) // it learns of what it cannot read any more, too
 					}
 					var want exchange.Held
-					if vs := m.pick(as, id, all(), false); len(vs) > 0 {
+					if vs := m.pick(as, id, allVersions(), false); len(vs) > 0 {
 						newest := slices.MaxFunc(vs, func(a, b modelRecord) int {
 							if a.spec != b.spec {
 								return strings.Compare(a.spec, b.spec)
@@ -126,7 +126,7 @@ func testModel(t *testing.T, open Open) {
 							}
 							return a.date.Compare(b.date)
 						})
-						want = exchange.Held{Known: true, Handling: newest.handled}
+						want = exchange.Held{Known: true, Handling: newest.handling}
 						if newest.kind == "marking-definition" {
 							want.Definition = []byte(newest.raw)
 						}
@@ -144,16 +144,16 @@ func testModel(t *testing.T, open Open) {
 				if len(m.records) == 0 {
 					t.Skip("nothing is there")
 				}
-				gone := rapid.SliceOfNDistinct(rapid.SampledFrom(m.records), 1, 4, func(r modelRecord) time.Time { return r.date }).Draw(t, "gone")
+				removed := rapid.SliceOfNDistinct(rapid.SampledFrom(m.records), 1, 4, func(r modelRecord) time.Time { return r.date }).Draw(t, "removed")
 				dates := []time.Time{m.last.Add(time.Millisecond)}
-				for _, r := range gone {
+				for _, r := range removed {
 					dates = append(dates, r.date)
 				}
 				n, err := w.store.Remove(ctx, w.writer.ID(), dates, store.Block{}, audit.Entry{Act: audit.Purge})
-				if err != nil || n != len(gone) {
-					t.Fatalf("remove: %d, %v; want %d", n, err, len(gone))
+				if err != nil || n != len(removed) {
+					t.Fatalf("remove: %d, %v; want %d", n, err, len(removed))
 				}
-				m.records = slices.DeleteFunc(m.records, func(r modelRecord) bool { return slices.Contains(gone, r) })
+				m.records = slices.DeleteFunc(m.records, func(r modelRecord) bool { return slices.Contains(removed, r) })
 			},
 			"due": func(t *rapid.T) {
 				compareDue(t, w, m)
@@ -179,15 +179,15 @@ func testModel(t *testing.T, open Open) {
 			},
 		})
 	})
-	outer.clean()
+	outer.mustCheck()
 }
 
-// compareDue compares what is due with the model.
+// compareDue compares the result of Due with the model.
 func compareDue(t *rapid.T, w *world, m *model) {
 	want := map[time.Time]int64{}
 	for _, r := range m.records {
-		if r.handled.Until != 0 {
-			want[time.Unix(int64(r.handled.Until), 0).UTC().Truncate(24*time.Hour)]++
+		if r.handling.Until != 0 {
+			want[time.Unix(int64(r.handling.Until), 0).UTC().Truncate(24*time.Hour)]++
 		}
 	}
 	got := map[time.Time]int64{}

@@ -13,9 +13,9 @@ import (
 type parties struct {
 	writer  exchange.Grant // a vendor's service: writes, deletes, sees all
 	reader  exchange.Grant // a bureau's service: sees up to amber+strict, searches in logs
-	blocker exchange.Grant // the same for a firewall
+	blocker exchange.Grant // a bureau's service: sees up to amber+strict, blocks in a firewall
 	chief   exchange.Grant // a person of the bureau: sees red, too
-	team    exchange.Grant // of the bureau: sees up to amber, indicators and malware only
+	team    exchange.Grant // a team of the bureau: sees up to amber, indicators and malware only
 
 	decide func(account, action string, verb exchange.Verb, at time.Time) exchange.Grant
 }
@@ -71,7 +71,7 @@ article = "1"
 never_over = "P5Y"
 `
 
-// letter lets a team of the bureau read some of what the bureau reads.
+// letter lets a team of the bureau read some objects of the bureau.
 const letter = `
 format = "exchange-agreement/1"
 kind = "reader-letter"
@@ -111,8 +111,8 @@ article = "1"
 tlp_max = { inbound = "amber" }
 `
 
-// newParties makes a collection of its own for each name. extra is added to the
-// terms.
+// newParties returns the grants on a collection that is another one for each name. extra is
+// added to the terms.
 func newParties(t testing.TB, name string, extra ...string) parties {
 	t.Helper()
 	d := &exchange.Directory{
@@ -150,7 +150,7 @@ func newParties(t testing.TB, name string, extra ...string) parties {
 	return p
 }
 
-// at sets the moment that all of them ask at.
+// at renews all grants as of t.
 func (p *parties) at(t time.Time) {
 	p.writer = p.decide("vendor/feed", "search", exchange.Delete, t)
 	p.reader = p.decide("bureau/siem", "search", exchange.Read, t)

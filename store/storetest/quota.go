@@ -15,7 +15,7 @@ import (
 	"comity/taxii/exchange"
 )
 
-// quotaOf makes a collection whose writer may push that often a day.
+// quotaOf returns the grants on a collection with that quota of pushes a day.
 func quotaOf(w *world, pushes int) parties {
 	return newParties(w, w.Name()+" quota", fmt.Sprintf("[quota]\narticle = \"1\"\npushes_per_day = %d\n", pushes))
 }
@@ -26,7 +26,7 @@ func (w *world) begin(p parties, last bool, items ...store.Item) (store.Submissi
 	return sub, w.append(p.writer, store.Part{Submission: sub, Last: last, Items: items})
 }
 
-// wantPushes compares the counter of a day.
+// wantPushes compares the number of pushes of a day.
 func (w *world) wantPushes(day time.Time, want int64) {
 	w.Helper()
 	if n, err := w.store.Pushes(w.Context(), "dea", "vendor", day); n != want || err != nil {
@@ -51,16 +51,16 @@ var quotaTests = []test{
 		if want := 12*time.Hour - 123_456_789; !ok || e.RetryAfter != want || !strings.Contains(e.Msg, "article 1") || !strings.Contains(e.Msg, "2 pushes") {
 			w.Errorf("%+v, want to retry after %s", err, want)
 		}
-		w.want(p.writer, all(), "indicator0/2.1/1 indicator1/2.1/1")
-		w.last(2) // the refusal is for the server to record
+		w.want(p.writer, allVersions(), "indicator0/2.1/1 indicator1/2.1/1")
+		w.lastEntry(2) // the refusal is for the server to record
 		w.wantPushes(start, 2)
 		w.clock.add(12 * time.Hour)
 		if _, err := w.begin(p, true, indicator(3, 1)); err != nil {
 			w.Error(err)
 		}
 		w.wantPushes(w.clock.Now(), 1)
-		w.wantPushes(start, 0) // not kept
-		w.clean()
+		w.wantPushes(start, 0) // only the last day is kept
+		w.mustCheck()
 	}},
 	{"the parts after the first, and those handed in again, do not count", func(w *world) {
 		p := quotaOf(w, 1)
@@ -87,7 +87,7 @@ var quotaTests = []test{
 		}
 		w.wantPushes(start, 1)
 	}},
-	{"pushes at once do not hold more objects than allowed", func(w *world) {
+	{"concurrent pushes do not hold more objects than allowed", func(w *world) {
 		p := newParties(w, w.Name()+" held", "[quota]\narticle = \"1\"\nobjects_held = 6\n")
 		if _, err := w.begin(p, true, indicator(0, 1), indicator(0, 2)); err != nil {
 			w.Fatal(err)
@@ -110,7 +110,7 @@ var quotaTests = []test{
 		if n, err := w.store.Count(w.Context(), p.writer.ID()); n != 6 || taken.Load() != 4 || err != nil {
 			w.Errorf("%d objects are held after %d pushes more, %v", n, taken.Load(), err)
 		}
-		if _, err := w.delete(p.writer, ids(all(), idOf("indicator", 0))); err != nil {
+		if _, err := w.delete(p.writer, withIDs(allVersions(), idOf("indicator", 0))); err != nil {
 			w.Fatal(err)
 		}
 		_, err := w.begin(p, true, indicator(20, 1), indicator(21, 1), indicator(22, 1))
@@ -122,7 +122,7 @@ var quotaTests = []test{
 		if err := w.append(p.writer, store.Part{Submission: sub, Last: true, Items: []store.Item{indicator(20, 1), indicator(21, 1)}}); err != nil {
 			w.Error("a part that is in is refused: ", err)
 		}
-		w.clean()
+		w.mustCheck()
 	}},
 	{"without a quota nothing counts", func(w *world) {
 		for n := range 5 {
@@ -131,8 +131,8 @@ var quotaTests = []test{
 	}},
 }
 
-// keptApart is what quarantine holds.
-func (w *world) keptApart(after uint64, n int) []store.Quarantined {
+// quarantined returns up to n objects in quarantine, after a number.
+func (w *world) quarantined(after uint64, n int) []store.Quarantined {
 	w.Helper()
 	list, err := w.store.Quarantined(w.Context(), after, n)
 	if err != nil {
@@ -142,17 +142,17 @@ func (w *world) keptApart(after uint64, n int) []store.Quarantined {
 }
 
 var quarantineTests = []test{
-	{"what is to be looked at is kept apart as it came", func(w *world) {
+	{"an object for quarantine is kept as it came", func(w *world) {
 		odd := indicator(1, 1)
 		odd.Object.Raw = []byte(strings.Replace(string(odd.Object.Raw), "n1", `\u0041<&>é`, 1))
 		odd.Refused = &store.Refusal{ID: idOf("indicator", 1), Version: day(1), Message: "article 6: a person's name", By: "article 6", Quarantine: true}
 		sub := w.push(refused(2, "R-001"), odd, indicator(3, 1), odd)
-		w.want(w.writer, all(), "indicator3/2.1/1")
+		w.want(w.writer, allVersions(), "indicator3/2.1/1")
 		if head, _, _ := w.details(sub); head.Failures != 3 {
 			w.Errorf("%+v", head)
 		}
 		w.reopen()
-		list := w.keptApart(0, 10)
+		list := w.quarantined(0, 10)
 		if len(list) != 2 {
 			w.Fatalf("%+v", list)
 		}
@@ -160,13 +160,13 @@ var quarantineTests = []test{
 		if q.Number != 1 || !q.Time.Equal(start) || q.Account != sub.Account || q.Collection != sub.Collection || q.Refusal != *odd.Refused || string(q.Object) != string(odd.Object.Raw) {
 			w.Errorf("%+v", q)
 		}
-		if one := w.keptApart(0, 1); len(one) != 1 || one[0].Number != 1 {
+		if one := w.quarantined(0, 1); len(one) != 1 || one[0].Number != 1 {
 			w.Errorf("%+v", one)
 		}
-		if rest := w.keptApart(1, 10); len(rest) != 1 || rest[0].Number != 2 {
+		if rest := w.quarantined(1, 10); len(rest) != 1 || rest[0].Number != 2 {
 			w.Errorf("%+v", rest)
 		}
-		w.clean()
+		w.mustCheck()
 	}},
 	{"what is discarded is gone, with a line, and its number is not given again", func(w *world) {
 		odd := store.Item{Object: indicator(1, 1).Object, Refused: &store.Refusal{ID: "x", Quarantine: true}}
@@ -174,17 +174,17 @@ var quarantineTests = []test{
 		if err := w.store.Discard(w.Context(), 1, audit.Entry{Act: audit.Purge, Text: "looked at"}); err != nil {
 			w.Fatal(err)
 		}
-		if e := w.last(2); e.Text != "looked at" {
+		if e := w.lastEntry(2); e.Text != "looked at" {
 			w.Errorf("%+v", e)
 		}
 		w.wantCode(w.store.Discard(w.Context(), 1, audit.Entry{Act: audit.Purge}), taxii.NotFound)
-		w.last(2)
+		w.lastEntry(2)
 		w.reopen()
 		w.push(odd)
-		if list := w.keptApart(0, 10); len(list) != 1 || list[0].Number != 2 {
+		if list := w.quarantined(0, 10); len(list) != 1 || list[0].Number != 2 {
 			w.Errorf("%+v", list)
 		}
-		w.clean()
+		w.mustCheck()
 	}},
 	{"a rehearsal keeps nothing", func(w *world) {
 		odd := store.Item{Object: indicator(1, 1).Object, Refused: &store.Refusal{ID: "x", Quarantine: true}}
@@ -193,7 +193,7 @@ var quarantineTests = []test{
 		}); err != nil {
 			w.Fatal(err)
 		}
-		if list := w.keptApart(0, 10); len(list) != 0 {
+		if list := w.quarantined(0, 10); len(list) != 0 {
 			w.Errorf("%+v", list)
 		}
 	}},
@@ -215,14 +215,14 @@ var shutTests = []test{
 		w.wantCode(w.append(w.writer, store.Part{Submission: sub, N: 1, Last: true}), taxii.NotFound)
 		_, _, err = w.store.Rehearse(w.Context(), w.writer, func(yield func(store.Part, error) bool) { yield(store.Part{Last: true}, nil) })
 		w.wantCode(err, taxii.NotFound)
-		w.want(w.writer, all(), "indicator1/2.1/1")
+		w.want(w.writer, allVersions(), "indicator1/2.1/1")
 		if err := w.amend(func(d *exchange.Directory) error { delete(d.Shut, id); return nil }); err != nil {
 			w.Fatal(err)
 		}
 		w.push(indicator(2, 1))
-		w.want(w.writer, all(), "indicator1/2.1/1 indicator2/2.1/1")
+		w.want(w.writer, allVersions(), "indicator1/2.1/1 indicator2/2.1/1")
 	}},
-	{"others stay open", func(w *world) {
+	{"other collections stay open", func(w *world) {
 		other := newParties(w, w.Name()+" other")
 		if err := w.amend(func(d *exchange.Directory) error { d.Shut[other.writer.ID().String()] = start; return nil }); err != nil {
 			w.Fatal(err)

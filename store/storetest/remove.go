@@ -11,14 +11,14 @@ import (
 	"comity/taxii/audit"
 )
 
-// vendor's data is barred under this reason in most tests.
-var vendorBar = store.Block{Reason: "dea withdrawn", Origin: "vendor", Identity: "identity--00000000-0000-4000-8000-000000000001"}
+// vendorBlock blocks the data of the vendor in most tests.
+var vendorBlock = store.Block{Reason: "dea withdrawn", Origin: "vendor", Identity: "identity--00000000-0000-4000-8000-000000000001"}
 
-// dates are when records were added, by their names in sees.
+// dates returns the dates of all records by their names: see sees.
 func (w *world) dates() map[string]time.Time {
 	w.Helper()
 	at := map[string]time.Time{}
-	for _, r := range w.manifest(w.writer, all()).Records {
+	for _, r := range w.manifest(w.writer, allVersions()).Records {
 		version, _ := stix.ParseTimestamp(r.Version)
 		own := r.Version
 		if r.ID.Type() == "ipv4-addr" {
@@ -29,8 +29,8 @@ func (w *world) dates() map[string]time.Time {
 	return at
 }
 
-// removed removes the records of those names.
-func (w *world) removed(bar store.Block, names ...string) {
+// mustRemove removes the records of those names.
+func (w *world) mustRemove(block store.Block, names ...string) {
 	w.Helper()
 	at := w.dates()
 	var dates []time.Time
@@ -40,20 +40,20 @@ func (w *world) removed(bar store.Block, names ...string) {
 		}
 		dates = append(dates, at[n])
 	}
-	n, err := w.store.Remove(w.Context(), w.writer.ID(), dates, bar, audit.Entry{Act: audit.Withdrawal, Text: "notice"})
+	n, err := w.store.Remove(w.Context(), w.writer.ID(), dates, block, audit.Entry{Act: audit.Withdrawal, Text: "notice"})
 	if err != nil || n != len(names) {
 		w.Fatalf("remove: %d, %v; want %d", n, err, len(names))
 	}
 }
 
-// created gives an object a creator.
-func created(i store.Item, creator string) store.Item {
+// createdBy returns i with a creator.
+func createdBy(i store.Item, creator string) store.Item {
 	text := strings.Replace(string(i.Object.Raw), `"created":`, `"created_by_ref":"`+creator+`","created":`, 1)
 	return item(text, i.Handling.TLP)
 }
 
-// wantBarred pushes one object for somebody, and tells whether it is refused.
-func (w *world) wantBarred(p parties, want bool, i store.Item) {
+// wantBlocked pushes one object to the collection of p, and compares whether it is refused.
+func (w *world) wantBlocked(p parties, want bool, i store.Item) {
 	w.Helper()
 	sub := w.submission()
 	sub.Account, sub.Collection = p.writer.Principal().Account, p.writer.ID()
@@ -77,107 +77,107 @@ func (w *world) wantBarred(p parties, want bool, i store.Item) {
 }
 
 var removeTests = []test{
-	{"records go by their dates with one line", func(w *world) {
+	{"records are removed by their dates with one audit entry", func(w *world) {
 		w.push(indicator(1, 1), indicator(2, 1), indicator(1, 2), address(3, "x"), versioned("malware", 1, "2.0", 1, stix.Red))
 		at := w.dates()
-		w.removed(store.Block{}, "indicator1/2.1/2", "ipv43", "malware1/2.0/1")
-		w.want(w.writer, all(), "indicator1/2.1/1 indicator2/2.1/1")
+		w.mustRemove(store.Block{}, "indicator1/2.1/2", "ipv43", "malware1/2.0/1")
+		w.want(w.writer, allVersions(), "indicator1/2.1/1 indicator2/2.1/1")
 		w.want(w.writer, store.Query{}, "indicator1/2.1/1 indicator2/2.1/1")
-		e := w.last(2)
+		e := w.lastEntry(2)
 		if e.Act != audit.Withdrawal || e.Text != "notice" || e.Count != 3 || e.Collection != w.writer.ID().String() ||
 			!e.From.Equal(at["indicator1/2.1/2"]) || !e.To.Equal(at["malware1/2.0/1"]) {
 			w.Errorf("%+v", e)
 		}
 		w.reopen()
-		w.clean()
+		w.mustCheck()
 		w.push(indicator(1, 2), address(3, "x"))
-		w.want(w.writer, all(), "indicator1/2.1/1 indicator2/2.1/1 indicator1/2.1/2 ipv43")
-		w.clean()
+		w.want(w.writer, allVersions(), "indicator1/2.1/1 indicator2/2.1/1 indicator1/2.1/2 ipv43")
+		w.mustCheck()
 	}},
-	{"what is gone already does not matter", func(w *world) {
+	{"records that are gone already are passed over", func(w *world) {
 		w.push(indicator(1, 1), indicator(2, 1))
 		at := w.dates()["indicator1/2.1/1"]
-		w.removed(store.Block{}, "indicator1/2.1/1")
+		w.mustRemove(store.Block{}, "indicator1/2.1/1")
 		for _, dates := range [][]time.Time{{at}, {at, at.Add(time.Hour)}, nil} {
-			if n, err := w.store.Remove(w.Context(), w.writer.ID(), dates, vendorBar, audit.Entry{Act: audit.Purge}); n != 0 || err != nil {
+			if n, err := w.store.Remove(w.Context(), w.writer.ID(), dates, vendorBlock, audit.Entry{Act: audit.Purge}); n != 0 || err != nil {
 				w.Errorf("%d, %v", n, err)
 			}
 		}
-		w.last(2) // nothing went, so there is nothing to say
-		n, err := w.store.Remove(w.Context(), newParties(w, w.Name()+" other").writer.ID(), []time.Time{at}, vendorBar, audit.Entry{Act: audit.Purge})
+		w.lastEntry(2) // nothing was removed, so there is no entry
+		n, err := w.store.Remove(w.Context(), newParties(w, w.Name()+" other").writer.ID(), []time.Time{at}, vendorBlock, audit.Entry{Act: audit.Purge})
 		if n != 0 || err != nil {
 			w.Errorf("%d, %v", n, err)
 		}
 		at = w.dates()["indicator2/2.1/1"]
-		if n, err := w.store.Remove(w.Context(), w.writer.ID(), []time.Time{at, at}, vendorBar, audit.Entry{Act: audit.Purge}); n != 1 || err != nil {
+		if n, err := w.store.Remove(w.Context(), w.writer.ID(), []time.Time{at, at}, vendorBlock, audit.Entry{Act: audit.Purge}); n != 1 || err != nil {
 			w.Errorf("%d, %v", n, err)
 		}
-		w.clean()
+		w.mustCheck()
 	}},
 	{"all versions can go at once, and more than four thousand cannot", func(w *world) {
 		w.push(indicator(1, 1), indicator(1, 3), versioned("indicator", 1, "2.0", 2, stix.Red), indicator(1, 2))
-		w.removed(store.Block{}, "indicator1/2.1/1", "indicator1/2.1/3", "indicator1/2.0/2", "indicator1/2.1/2")
-		w.want(w.writer, all(), "")
+		w.mustRemove(store.Block{}, "indicator1/2.1/1", "indicator1/2.1/3", "indicator1/2.0/2", "indicator1/2.1/2")
+		w.want(w.writer, allVersions(), "")
 		_, err := w.store.Remove(w.Context(), w.writer.ID(), make([]time.Time, 4001), store.Block{}, audit.Entry{Act: audit.Purge})
 		w.wantCode(err, taxii.Invalid)
-		w.clean()
+		w.mustCheck()
 	}},
-	{"what is barred is refused until the bar is lifted", func(w *world) {
+	{"blocked content is refused until it is unblocked", func(w *world) {
 		w.push(indicator(1, 1), indicator(2, 1), address(3, "x"))
-		w.removed(vendorBar, "indicator1/2.1/1", "ipv43")
+		w.mustRemove(vendorBlock, "indicator1/2.1/1", "ipv43")
 		w.reopen()
-		w.wantBarred(w.parties, true, indicator(1, 1))
-		w.wantBarred(w.parties, true, address(3, "x"))
+		w.wantBlocked(w.parties, true, indicator(1, 1))
+		w.wantBlocked(w.parties, true, address(3, "x"))
 		spaced := item(strings.Replace(string(indicator(1, 1).Object.Raw), `"created"`, `"\u0063reated"`, 1), stix.Red)
-		w.wantBarred(w.parties, true, spaced)
-		w.wantBarred(w.parties, false, indicator(1, 2)) // another content
-		w.wantBarred(w.parties, false, indicator(2, 1)) // never removed
-		w.want(w.writer, all(), "indicator2/2.1/1 indicator1/2.1/2")
+		w.wantBlocked(w.parties, true, spaced)
+		w.wantBlocked(w.parties, false, indicator(1, 2)) // other content
+		w.wantBlocked(w.parties, false, indicator(2, 1)) // never removed
+		w.want(w.writer, allVersions(), "indicator2/2.1/1 indicator1/2.1/2")
 		if err := w.store.Unblock(w.Context(), "another reason"); err != nil {
 			w.Fatal(err)
 		}
-		w.wantBarred(w.parties, true, indicator(1, 1))
-		if err := w.store.Unblock(w.Context(), vendorBar.Reason); err != nil {
+		w.wantBlocked(w.parties, true, indicator(1, 1))
+		if err := w.store.Unblock(w.Context(), vendorBlock.Reason); err != nil {
 			w.Fatal(err)
 		}
-		w.wantBarred(w.parties, false, indicator(1, 1))
-		w.want(w.writer, all(), "indicator2/2.1/1 indicator1/2.1/2 indicator1/2.1/1")
-		w.clean()
+		w.wantBlocked(w.parties, false, indicator(1, 1))
+		w.want(w.writer, allVersions(), "indicator2/2.1/1 indicator1/2.1/2 indicator1/2.1/1")
+		w.mustCheck()
 	}},
-	{"what is barred for two reasons comes back when both are lifted", func(w *world) {
-		other := vendorBar
+	{"content that is blocked for two reasons is refused until both are ended", func(w *world) {
+		other := vendorBlock
 		other.Reason = "decision 7"
 		elsewhere := newParties(w, w.Name()+" other")
 		w.push(indicator(1, 1))
-		w.wantBarred(elsewhere, false, indicator(1, 1))
-		w.removed(vendorBar, "indicator1/2.1/1")
+		w.wantBlocked(elsewhere, false, indicator(1, 1))
+		w.mustRemove(vendorBlock, "indicator1/2.1/1")
 		at := w.scan(elsewhere.writer, store.Query{}).First
 		if n, err := w.store.Remove(w.Context(), elsewhere.writer.ID(), []time.Time{at}, other, audit.Entry{Act: audit.Withdrawal}); n != 1 || err != nil {
 			w.Fatalf("%d, %v", n, err)
 		}
-		for _, reason := range []string{vendorBar.Reason, other.Reason} {
-			w.wantBarred(elsewhere, true, indicator(1, 1))
+		for _, reason := range []string{vendorBlock.Reason, other.Reason} {
+			w.wantBlocked(elsewhere, true, indicator(1, 1))
 			if err := w.store.Unblock(w.Context(), reason); err != nil {
 				w.Fatal(err)
 			}
 		}
-		w.wantBarred(elsewhere, false, indicator(1, 1))
+		w.wantBlocked(elsewhere, false, indicator(1, 1))
 	}},
-	{"a copy that names its creator is barred, the same thing from somebody else is not", func(w *world) {
-		// Somebody else whose data went: what the vendor pushes is not of that origin.
-		bar := vendorBar
-		bar.Origin = "another"
-		w.push(created(indicator(1, 1), bar.Identity), indicator(2, 1), address(3, "x"))
-		w.removed(bar, "indicator1/2.1/1", "indicator2/2.1/1", "ipv43")
-		w.wantBarred(w.parties, true, created(indicator(1, 1), bar.Identity))
-		w.wantBarred(w.parties, false, indicator(2, 1))
-		w.wantBarred(w.parties, false, address(3, "x"))
-		w.wantBarred(w.parties, false, created(indicator(4, 1), bar.Identity))
-		w.clean()
+	{"a copy that names its creator is blocked, the same content of another organisation is not", func(w *world) {
+		// The blocked data is of another origin than the vendor.
+		block := vendorBlock
+		block.Origin = "another"
+		w.push(createdBy(indicator(1, 1), block.Identity), indicator(2, 1), address(3, "x"))
+		w.mustRemove(block, "indicator1/2.1/1", "indicator2/2.1/1", "ipv43")
+		w.wantBlocked(w.parties, true, createdBy(indicator(1, 1), block.Identity))
+		w.wantBlocked(w.parties, false, indicator(2, 1))
+		w.wantBlocked(w.parties, false, address(3, "x"))
+		w.wantBlocked(w.parties, false, createdBy(indicator(4, 1), block.Identity))
+		w.mustCheck()
 	}},
-	{"a rehearsal says what is barred", func(w *world) {
+	{"a rehearsal refuses blocked content", func(w *world) {
 		w.push(indicator(1, 1))
-		w.removed(vendorBar, "indicator1/2.1/1")
+		w.mustRemove(vendorBlock, "indicator1/2.1/1")
 		status, outcomes, err := w.store.Rehearse(w.Context(), w.writer, func(yield func(store.Part, error) bool) {
 			yield(store.Part{Submission: w.submission(), Last: true, Items: []store.Item{indicator(1, 1)}}, nil)
 		})
@@ -185,7 +185,7 @@ var removeTests = []test{
 			w.Errorf("%+v, %v", status, err)
 		}
 	}},
-	{"the statuses of a collection are forgotten", func(w *world) {
+	{"the statuses of a collection are deleted", func(w *world) {
 		other := newParties(w, w.Name()+" other")
 		mine := w.push(indicator(1, 1))
 		unfinished := w.submission()
@@ -207,6 +207,6 @@ var removeTests = []test{
 		w.want(w.reader, store.Query{}, "indicator1/2.1/1")
 		w.reopen()
 		w.details(sub)
-		w.clean()
+		w.mustCheck()
 	}},
 }

@@ -11,8 +11,8 @@ import (
 	"comity/taxii/exchange"
 )
 
-// wantDue compares what is due at t, as "3-02 4" for four records that end on
-// the second of March.
+// wantDue compares the records that are due at t. Four records that end on the second of
+// March are "3-02 4".
 func (w *world) wantDue(t time.Time, want string) {
 	w.Helper()
 	list, err := w.store.Due(w.Context(), t)
@@ -32,9 +32,9 @@ func (w *world) wantDue(t time.Time, want string) {
 }
 
 var retentionTests = []test{
-	{"what is past its retention leaves no trace", func(w *world) {
+	{"an object past its retention leaves no trace", func(w *world) {
 		until := start.Add(time.Minute)
-		w.push(handled(indicator(1, 1), amber(0, until)), indicator(2, 1), handled(indicator(3, 1), amber(0, until)))
+		w.push(withHandling(indicator(1, 1), amber(0, until)), indicator(2, 1), withHandling(indicator(3, 1), amber(0, until)))
 		for _, after := range []time.Duration{0, 59 * time.Second} {
 			w.at(start.Truncate(time.Second).Add(after))
 			w.want(w.reader, store.Query{}, "indicator1/2.1/1 indicator2/2.1/1 indicator3/2.1/1")
@@ -42,8 +42,8 @@ var retentionTests = []test{
 		w.at(start.Truncate(time.Second).Add(time.Minute))
 		for _, g := range []exchange.Grant{w.reader, w.writer, w.chief} {
 			w.want(g, store.Query{}, "indicator2/2.1/1")
-			w.want(g, all(), "indicator2/2.1/1")
-			w.want(g, ids(all(), idOf("indicator", 1)), "")
+			w.want(g, allVersions(), "indicator2/2.1/1")
+			w.want(g, withIDs(allVersions(), idOf("indicator", 1)), "")
 			if seen, err := w.store.Has(w.Context(), g, stix.ID(idOf("indicator", 1))); seen || err != nil {
 				w.Errorf("%v, %v", seen, err)
 			}
@@ -51,37 +51,37 @@ var retentionTests = []test{
 		if page := w.scan(w.reader, store.Query{Limit: 1}); page.More {
 			w.Error("more reveals what is past its retention")
 		}
-		_, err := w.delete(w.writer, ids(all(), idOf("indicator", 1)))
+		_, err := w.delete(w.writer, withIDs(allVersions(), idOf("indicator", 1)))
 		w.wantCode(err, taxii.NotFound)
 		w.want(exchange.Operator(w.writer.ID()), store.Query{}, "indicator1/2.1/1 indicator2/2.1/1 indicator3/2.1/1")
 	}},
 	{"a newest version that ends first gives way to the one before", func(w *world) {
-		w.push(handled(indicator(1, 1), amber(0, time.Time{})), handled(indicator(2, 1), amber(0, start.Add(time.Hour))),
-			handled(indicator(1, 2), amber(0, start.Add(time.Minute))), handled(indicator(2, 2), amber(0, start.Add(2*time.Hour))))
+		w.push(withHandling(indicator(1, 1), amber(0, time.Time{})), withHandling(indicator(2, 1), amber(0, start.Add(time.Hour))),
+			withHandling(indicator(1, 2), amber(0, start.Add(time.Minute))), withHandling(indicator(2, 2), amber(0, start.Add(2*time.Hour))))
 		w.want(w.reader, store.Query{}, "indicator1/2.1/2 indicator2/2.1/2")
 		w.at(start.Add(2 * time.Minute))
 		w.want(w.reader, store.Query{}, "indicator1/2.1/1 indicator2/2.1/2")
 		w.at(start.Add(90 * time.Minute))
-		w.want(w.reader, all(), "indicator1/2.1/1 indicator2/2.1/2")
-		w.want(w.reader, ask(taxii.Versioning{First: true}), "indicator1/2.1/1 indicator2/2.1/2")
+		w.want(w.reader, allVersions(), "indicator1/2.1/1 indicator2/2.1/2")
+		w.want(w.reader, queryVersions(taxii.Versioning{First: true}), "indicator1/2.1/1 indicator2/2.1/2")
 		w.at(start.Add(3 * time.Hour))
 		w.want(w.reader, store.Query{}, "indicator1/2.1/1")
-		w.clean()
+		w.mustCheck()
 	}},
 	{"an older version that comes late and stays longer comes back", func(w *world) {
-		w.push(handled(indicator(1, 1), amber(0, start.Add(time.Minute))), handled(indicator(1, 4), amber(0, start.Add(time.Hour))))
-		w.push(handled(indicator(1, 3), amber(0, start.Add(2*time.Hour))), handled(indicator(1, 2), amber(0, start.Add(time.Minute))))
+		w.push(withHandling(indicator(1, 1), amber(0, start.Add(time.Minute))), withHandling(indicator(1, 4), amber(0, start.Add(time.Hour))))
+		w.push(withHandling(indicator(1, 3), amber(0, start.Add(2*time.Hour))), withHandling(indicator(1, 2), amber(0, start.Add(time.Minute))))
 		w.want(w.reader, store.Query{}, "indicator1/2.1/4")
 		w.at(start.Add(90 * time.Minute))
 		w.want(w.reader, store.Query{}, "indicator1/2.1/3")
-		w.clean()
+		w.mustCheck()
 	}},
-	{"barred actions hide from those who act so", func(w *world) {
-		w.push(handled(indicator(1, 1), amber(exchange.Block|exchange.Notify, time.Time{})), indicator(2, 1),
-			indicator(3, 1), handled(indicator(3, 2), amber(exchange.Block, time.Time{})))
+	{"an object is hidden from accounts whose action it bars", func(w *world) {
+		w.push(withHandling(indicator(1, 1), amber(exchange.Block|exchange.Notify, time.Time{})), indicator(2, 1),
+			indicator(3, 1), withHandling(indicator(3, 2), amber(exchange.Block, time.Time{})))
 		w.want(w.reader, store.Query{}, "indicator1/2.1/1 indicator2/2.1/1 indicator3/2.1/2")
 		w.want(w.blocker, store.Query{}, "indicator2/2.1/1 indicator3/2.1/1")
-		w.want(w.blocker, all(), "indicator2/2.1/1 indicator3/2.1/1")
+		w.want(w.blocker, allVersions(), "indicator2/2.1/1 indicator3/2.1/1")
 		got, err := w.store.Labels(w.Context(), w.writer, []stix.Key{stix.ID(idOf("indicator", 3)).Key()})
 		if err != nil || got[0].Handling != amber(exchange.Block, time.Time{}) {
 			w.Errorf("%+v, %v", got, err)
@@ -94,10 +94,10 @@ var retentionTests = []test{
 		}
 		w.push(append(items, indicator(1, 1), versioned("malware", 2, "2.1", 1, stix.Amber), address(3, "x"))...)
 		w.want(w.team, store.Query{}, "indicator1/2.1/1 malware2/2.1/1")
-		w.want(w.team, all(), "indicator1/2.1/1 malware2/2.1/1")
+		w.want(w.team, allVersions(), "indicator1/2.1/1 malware2/2.1/1")
 		w.want(w.team, store.Query{Match: taxii.Match{Types: []string{"malware", "campaign"}}}, "malware2/2.1/1")
 		w.want(w.team, store.Query{Match: taxii.Match{Types: []string{"campaign"}}}, "")
-		w.want(w.team, ids(store.Query{}, idOf("campaign", 1), idOf("indicator", 1)), "indicator1/2.1/1")
+		w.want(w.team, withIDs(store.Query{}, idOf("campaign", 1), idOf("indicator", 1)), "indicator1/2.1/1")
 		if page := w.scan(w.team, store.Query{Limit: 2}); page.Len() != 2 || page.More {
 			w.Errorf("%d, more %v", page.Len(), page.More)
 		}
@@ -119,7 +119,7 @@ var retentionTests = []test{
 	}},
 	{"upkeep learns how each object is handled", func(w *world) {
 		h := amber(exchange.Lookup, start.Add(time.Hour))
-		w.push(handled(indicator(1, 1), h), address(2, "x"))
+		w.push(withHandling(indicator(1, 1), h), address(2, "x"))
 		page := w.scan(exchange.Operator(w.writer.ID()), store.Query{Detail: true})
 		records := w.manifest(w.writer, store.Query{}).Records
 		if len(page.Details) != 2 || page.Details[0] != (store.Detail{DateAdded: records[0].DateAdded, Handling: h}) ||
@@ -133,20 +133,20 @@ var retentionTests = []test{
 	{"what is due is counted by day, from its beginning", func(w *world) {
 		w.wantDue(start.AddDate(9, 0, 0), "")
 		second := time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
-		w.push(handled(indicator(1, 1), amber(0, second)), handled(indicator(2, 1), amber(0, second.Add(24*time.Hour-time.Second))),
-			handled(indicator(3, 1), amber(0, second.AddDate(0, 0, 2))), indicator(4, 1))
-		w.push(handled(indicator(1, 2), amber(0, second.Add(time.Hour))), handled(indicator(1, 2), amber(0, second)))
+		w.push(withHandling(indicator(1, 1), amber(0, second)), withHandling(indicator(2, 1), amber(0, second.Add(24*time.Hour-time.Second))),
+			withHandling(indicator(3, 1), amber(0, second.AddDate(0, 0, 2))), indicator(4, 1))
+		w.push(withHandling(indicator(1, 2), amber(0, second.Add(time.Hour))), withHandling(indicator(1, 2), amber(0, second)))
 		w.wantDue(second.Add(-time.Second), "")
 		w.wantDue(second, "3-02 3")
 		w.wantDue(second.AddDate(0, 0, 2).Add(-1), "3-02 3")
 		w.wantDue(second.AddDate(0, 0, 2), "3-02 3, 3-04 1")
-		w.removed(store.Block{}, "indicator1/2.1/2", "indicator3/2.1/1")
+		w.mustRemove(store.Block{}, "indicator1/2.1/2", "indicator3/2.1/1")
 		w.wantDue(second.AddDate(1, 0, 0), "3-02 2")
-		if _, err := w.remove(taxii.Versioning{All: true}, 1, 2, 4); err != nil {
+		if _, err := w.deleteIndicators(taxii.Versioning{All: true}, 1, 2, 4); err != nil {
 			w.Fatal(err)
 		}
 		w.reopen()
 		w.wantDue(second.AddDate(1, 0, 0), "")
-		w.clean()
+		w.mustCheck()
 	}},
 }

@@ -18,19 +18,19 @@ var scanTests = []test{
 	{"a zero grant sees nothing", func(w *world) {
 		w.push(indicator(1, 1))
 		w.want(exchange.Grant{}, store.Query{}, "")
-		w.want(exchange.Grant{}, ids(all(), idOf("indicator", 1)), "")
+		w.want(exchange.Grant{}, withIDs(allVersions(), idOf("indicator", 1)), "")
 		seen, err := w.store.Has(w.Context(), exchange.Grant{}, stix.ID(idOf("indicator", 1)))
 		labels, err2 := w.store.Labels(w.Context(), exchange.Grant{}, []stix.Key{stix.ID(idOf("indicator", 1)).Key()})
 		if seen || err != nil || err2 != nil || len(labels) != 1 || labels[0].Known {
 			w.Errorf("%v %v %v %v", seen, err, labels, err2)
 		}
-		_, err = w.delete(exchange.Grant{}, ids(all(), idOf("indicator", 1)))
+		_, err = w.delete(exchange.Grant{}, withIDs(allVersions(), idOf("indicator", 1)))
 		w.wantCode(err, taxii.Forbidden)
 	}},
 	{"an empty collection has an empty page", func(w *world) {
 		w.want(w.reader, store.Query{}, "")
-		w.want(w.reader, all(), "")
-		w.want(w.reader, ids(store.Query{}, idOf("indicator", 1)), "")
+		w.want(w.reader, allVersions(), "")
+		w.want(w.reader, withIDs(store.Query{}, idOf("indicator", 1)), "")
 		if n, err := w.store.Count(w.Context(), w.reader.ID()); n != 0 || err != nil {
 			w.Errorf("%d, %v", n, err)
 		}
@@ -81,7 +81,7 @@ var scanTests = []test{
 	{"a page can be filled again, behind what its buffer holds", func(w *world) {
 		w.push(indicator(1, 1), indicator(2, 1), indicator(3, 1))
 		page := &store.Page{}
-		for _, q := range []store.Query{{Limit: 2, Detail: true}, {}, {Limit: 1}, ids(store.Query{}, idOf("indicator", 9)), {Limit: 2, Detail: true}} {
+		for _, q := range []store.Query{{Limit: 2, Detail: true}, {}, {Limit: 1}, withIDs(store.Query{}, idOf("indicator", 9)), {Limit: 2, Detail: true}} {
 			want := w.scan(w.reader, q)
 			page.Buffer = append(page.Buffer[:0], "head"...)
 			q.Into = page
@@ -136,7 +136,7 @@ var scanTests = []test{
 			names = append(names, idOf("indicator", 499-n), idOf("indicator", n+1000))
 		}
 		w.push(items...)
-		q := ids(store.Query{Limit: 400}, names...)
+		q := withIDs(store.Query{Limit: 400}, names...)
 		page := w.scan(w.reader, q)
 		q.After = page.Last
 		rest := w.scan(w.reader, q)
@@ -167,8 +167,8 @@ var scanTests = []test{
 		w.push(indicator(1, 1), big, late(1), indicator(2, 1))
 		w.push(late(2), late(1))
 		w.want(w.reader, store.Query{}, "indicator1/2.1/1 x-big1 indicator2/2.1/1 x-late1/2.1/2")
-		w.want(w.reader, ids(all(), idOf("x-late", 1)), "x-late1/2.1/1 x-late1/2.1/2")
-		w.clean()
+		w.want(w.reader, withIDs(allVersions(), idOf("x-late", 1)), "x-late1/2.1/1 x-late1/2.1/2")
+		w.mustCheck()
 	}},
 	{"a context that has ended ends it", func(w *world) {
 		ctx, cancel := context.WithCancel(w.Context())

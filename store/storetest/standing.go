@@ -13,8 +13,7 @@ import (
 	"comity/taxii/exchange"
 )
 
-// holds tells whether a page says of itself that it is still what its query is
-// answered with.
+// holds tells whether a page says that it is still the answer to its query.
 func (w *world) holds(g exchange.Grant, page *store.Page) bool {
 	w.Helper()
 	state, err := w.store.State(w.Context(), g.ID())
@@ -25,14 +24,14 @@ func (w *world) holds(g exchange.Grant, page *store.Page) bool {
 }
 
 var standingTests = []test{
-	{"a full page holds whatever is added behind it, the last one until something is", func(w *world) {
+	{"a full page holds whatever is added after it, the last page until something is added", func(w *world) {
 		empty := w.scan(w.reader, store.Query{})
 		if !w.holds(w.reader, empty) {
 			w.Error("an empty page does not hold")
 		}
 		w.push(indicator(1, 1), indicator(2, 1), indicator(3, 1))
 		full, last := w.scan(w.reader, store.Query{Limit: 2}), w.scan(w.reader, store.Query{})
-		w.push(indicator(1, 1), address(1, "192.0.2.1")) // one is there already
+		w.push(indicator(1, 1), address(1, "192.0.2.1")) // the first is there already
 		for name, got := range map[string]bool{"full": !w.holds(w.reader, full), "last": w.holds(w.reader, last), "empty": w.holds(w.reader, empty)} {
 			if got {
 				w.Errorf("the %s page", name)
@@ -41,7 +40,7 @@ var standingTests = []test{
 		last = w.scan(w.reader, store.Query{})
 		w.push(indicator(1, 1), indicator(2, 1))
 		if !w.holds(w.reader, last) {
-			w.Error("what is there already changes a page")
+			w.Error("a push of known objects changes a page")
 		}
 	}},
 	{"a page tells the last date that was given when it was read", func(w *world) {
@@ -49,7 +48,7 @@ var standingTests = []test{
 		last := w.scan(w.chief, store.Query{}).Last
 		for _, removed := range []bool{false, true} {
 			if removed {
-				if _, err := w.delete(w.writer, ids(all(), idOf("indicator", 2))); err != nil {
+				if _, err := w.delete(w.writer, withIDs(allVersions(), idOf("indicator", 2))); err != nil {
 					w.Fatal(err)
 				}
 				w.reopen()
@@ -70,7 +69,7 @@ var standingTests = []test{
 			{"an older version", func() { w.push(indicator(2, 1)) }},
 			{"a version in another STIX", func() { w.push(versioned("indicator", 1, "2.0", 1, stix.Clear)) }},
 			{"one deleted", func() {
-				if n, err := w.delete(w.writer, ids(all(), idOf("indicator", 3))); n != 1 || err != nil {
+				if n, err := w.delete(w.writer, withIDs(allVersions(), idOf("indicator", 3))); n != 1 || err != nil {
 					w.Fatal(n, err)
 				}
 			}},
@@ -87,9 +86,9 @@ var standingTests = []test{
 			}
 		}
 	}},
-	{"a page holds until retention ends something it looked at, from when it was asked for", func(w *world) {
+	{"a page holds from its request until the retention of a record in its range ends", func(w *world) {
 		until := start.Truncate(time.Second).Add(time.Minute)
-		w.push(indicator(1, 1), handled(indicator(2, 1), amber(0, until)), indicator(3, 1))
+		w.push(indicator(1, 1), withHandling(indicator(2, 1), amber(0, until)), indicator(3, 1))
 		one, two, three := w.scan(w.reader, store.Query{Limit: 1}), w.scan(w.reader, store.Query{Limit: 2}), w.scan(w.reader, store.Query{After: w.scan(w.reader, store.Query{Limit: 2}).Last})
 		for after, want := range map[time.Duration][3]bool{
 			0: {true, true, true}, 59 * time.Second: {true, true, true}, time.Minute: {false, false, true}, -time.Second: {},
@@ -102,15 +101,15 @@ var standingTests = []test{
 	}},
 }
 
-// remembered is a page that was read once.
-type remembered struct {
+// rememberedPage is a page with its query.
+type rememberedPage struct {
 	who  string
 	q    store.Query
 	page *store.Page
 }
 
-// compareRemembered asks again where a page says that it holds.
-func compareRemembered(t *rapid.T, w *world, pages []remembered, grantOf func(who string) exchange.Grant) {
+// compareRemembered repeats the query of each page that says that it holds.
+func compareRemembered(t *rapid.T, w *world, pages []rememberedPage, grantOf func(who string) exchange.Grant) {
 	for _, r := range pages {
 		g := grantOf(r.who)
 		if !w.holds(g, r.page) {

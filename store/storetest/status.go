@@ -23,7 +23,7 @@ var statusTests = []test{
 			if err := w.append(w.writer, store.Part{Submission: sub, N: n, Last: n == 2, Items: items}); err != nil {
 				w.Fatal(err)
 			}
-			// What is in is visible at once.
+			// The objects of a part are visible at once.
 			if got := w.scan(w.reader, store.Query{}).Len(); got != n+1 {
 				w.Errorf("after part %d: %d objects", n, got)
 			}
@@ -79,9 +79,9 @@ var statusTests = []test{
 			w.Fatal(err)
 		}
 		w.wantCode(w.append(w.writer, store.Part{Submission: sub, N: 2, Last: true, Items: []store.Item{indicator(1, 1)}}), taxii.Conflict)
-		w.want(w.reader, all(), "")
+		w.want(w.reader, allVersions(), "")
 	}},
-	{"only who pushed may read it", func(w *world) {
+	{"only the account that pushed may read it", func(w *world) {
 		sub := w.push(indicator(1, 1))
 		for account, id := range map[string]uuid.UUID{"vendor/other": sub.ID, "": sub.ID, sub.Account: uuid.New()} {
 			_, err := w.store.Status(w.Context(), account, id)
@@ -114,7 +114,7 @@ var statusTests = []test{
 			w.Errorf("got %s\nwant %s", got, want)
 		}
 	}},
-	{"a version that changes what none may is taken with a warning", func(w *world) {
+	{"a version that changes an immutable property is added with a warning", func(w *world) {
 		w.push(indicator(1, 1))
 		other := indicator(1, 2)
 		other.Object.Raw = bytes.Replace(other.Object.Raw, []byte(`"created":"`+day(1)), []byte(`"created":"`+day(2)), 1)
@@ -124,9 +124,9 @@ var statusTests = []test{
 		if err != nil || !bytes.Contains(o.Warnings, []byte(`"message":"odd; R-055 /created: `)) {
 			w.Errorf("%s, %v", o.Warnings, err)
 		}
-		w.want(w.reader, all(), "indicator1/2.1/1 indicator1/2.1/2")
+		w.want(w.reader, allVersions(), "indicator1/2.1/1 indicator1/2.1/2")
 	}},
-	{"old ones are forgotten and others stay", func(w *world) {
+	{"old statuses are deleted and others stay", func(w *world) {
 		old, abandoned, slow := w.push(indicator(1, 1)), w.submission(), w.submission()
 		if err := w.append(w.writer, store.Part{Submission: abandoned, Items: []store.Item{indicator(2, 1)}}); err != nil {
 			w.Fatal(err)
@@ -151,9 +151,9 @@ var statusTests = []test{
 		w.want(w.reader, store.Query{}, "indicator1/2.1/1 indicator2/2.1/1 indicator3/2.1/1")
 		w.reopen()
 		w.details(kept)
-		w.clean()
+		w.mustCheck()
 	}},
-	{"expiry takes all there are", func(w *world) {
+	{"expiry deletes every old status", func(w *world) {
 		for range 40 {
 			w.push(indicator(1, 1))
 		}
@@ -161,6 +161,6 @@ var statusTests = []test{
 		if err := w.store.ExpireStatuses(w.Context(), w.clock.Now()); err != nil {
 			w.Fatal(err)
 		}
-		w.clean()
+		w.mustCheck()
 	}},
 }

@@ -1,5 +1,5 @@
-// Package storetest is the specification of store.Store as tests: every engine
-// passes [Run]. It tests promises only, nothing of how they are kept.
+// Package storetest is the specification of store.Store as tests: every engine passes
+// [Run]. It tests only what package store promises, not how an engine keeps it.
 package storetest
 
 import (
@@ -20,10 +20,10 @@ import (
 	"comity/taxii/exchange"
 )
 
-// Open opens the store kept in dir, with that clock. The test closes it.
+// Open opens the store in the folder dir with the clock now. The test closes the store.
 type Open func(t *testing.T, dir string, now func() time.Time) store.Store
 
-// Run holds a store against everything that package store promises.
+// Run tests that a store keeps everything that package store promises.
 func Run(t *testing.T, open Open) {
 	for _, group := range []struct {
 		name  string
@@ -62,7 +62,7 @@ func Run(t *testing.T, open Open) {
 	t.Run("Model", func(t *testing.T) { testModel(t, open) })
 }
 
-// test is one promise.
+// test tests one promise.
 type test struct {
 	promise string
 	run     func(*world)
@@ -86,10 +86,10 @@ func (c *clock) add(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-// start is not a whole millisecond: dates have to be cut.
+// start is not a whole millisecond, so the store has to round it.
 var start = time.Date(2026, 3, 1, 12, 0, 0, 123_456_789, time.UTC)
 
-// world is an open store with one collection and those who may use it.
+// world is an open store with one collection and the accounts that may use it.
 type world struct {
 	*testing.T
 	open  Open
@@ -110,7 +110,7 @@ func newWorld(t *testing.T, open Open) *world {
 	return w
 }
 
-// reopen is a restart.
+// reopen closes the store and opens it again.
 func (w *world) reopen() {
 	w.Helper()
 	if err := w.store.Close(); err != nil {
@@ -128,12 +128,12 @@ func item(text string, label stix.TLP) store.Item {
 	return store.Item{Object: o, Handling: exchange.Handling{TLP: label}}
 }
 
-// idOf names the n-th object of a type.
+// idOf returns the id of the n-th object of a type.
 func idOf(kind string, n int) string {
 	return fmt.Sprintf("%s--%08x-0000-4000-8000-000000000000", kind, n)
 }
 
-// day is a STIX timestamp: the n-th day of 2020.
+// day returns the n-th day of 2020 as a STIX timestamp.
 func day(n int) string {
 	return time.Date(2020, 1, n, 0, 0, 0, 0, time.UTC).Format("2006-01-02T15:04:05.000Z")
 }
@@ -168,13 +168,13 @@ func (w *world) push(items ...store.Item) store.Submission {
 	return sub
 }
 
-// append appends a part whose outcome is read from the store, if at all.
+// append appends a part and drops its outcomes.
 func (w *world) append(g exchange.Grant, part store.Part) error {
 	_, _, err := w.store.Append(w.Context(), g, part)
 	return err
 }
 
-// outcomes are those of one part of a rehearsal.
+// outcomes returns the outcomes of one part of a rehearsal.
 func (w *world) outcomes(o store.Outcomes, err error) store.Outcomes {
 	w.Helper()
 	if err != nil {
@@ -187,7 +187,7 @@ func (w *world) submission() store.Submission {
 	return store.Submission{ID: uuid.New(), Account: w.writer.Principal().Account, Collection: w.writer.ID(), Requested: w.clock.Now()}
 }
 
-// details is the complete status of a push.
+// details returns the complete status of a push.
 func (w *world) details(sub store.Submission) (head store.Status, successes, failures []taxii.StatusDetail) {
 	w.Helper()
 	head, err := w.store.Status(w.Context(), sub.Account, sub.ID)
@@ -213,7 +213,7 @@ func (w *world) details(sub store.Submission) (head store.Status, successes, fai
 	return head, successes, failures
 }
 
-// scan is one page, with the sums of what it holds.
+// scan returns one page, and compares its checksums with its objects.
 func (w *world) scan(g exchange.Grant, q store.Query) *store.Page {
 	w.Helper()
 	if q.Limit == 0 {
@@ -233,10 +233,10 @@ func (w *world) scan(g exchange.Grant, q store.Query) *store.Page {
 	return page
 }
 
-// castagnoli is the polynomial of the sums.
+// castagnoli is the table of the checksums.
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// manifest is one page of descriptions.
+// manifest returns one page of manifest records.
 func (w *world) manifest(g exchange.Grant, q store.Query) store.Manifest {
 	w.Helper()
 	if q.Limit == 0 {
@@ -249,8 +249,8 @@ func (w *world) manifest(g exchange.Grant, q store.Query) store.Manifest {
 	return m
 }
 
-// sees lists what a query gives as "kind n/spec/day", in order: an indicator 7
-// in STIX 2.1 modified on day 3 is "indicator 7/2.1/3".
+// sees returns the names of the objects that a query gives, in order. The name of
+// indicator 7 in STIX 2.1, modified on day 3, is "indicator7/2.1/3".
 func (w *world) sees(g exchange.Grant, q store.Query) string {
 	w.Helper()
 	page := w.scan(g, q)
@@ -295,7 +295,7 @@ func name(id stix.ID, spec, version string, at time.Time) string {
 	return fmt.Sprintf("%s%d/%s/%d", short, n, spec, at.Day())
 }
 
-// want compares what a query gives.
+// want compares the objects that a query gives with their names.
 func (w *world) want(g exchange.Grant, q store.Query, want string) {
 	w.Helper()
 	if got := w.sees(g, q); got != want {
@@ -313,19 +313,19 @@ func (w *world) wantCode(err error, want taxii.Code) {
 	}
 }
 
-// all asks for every version.
-func all() store.Query {
+// allVersions returns a query for every version.
+func allVersions() store.Query {
 	return store.Query{Match: taxii.Match{Versions: taxii.Versioning{All: true}, Specs: []string{"2.0", "2.1"}}}
 }
 
-// ids adds identifiers to a query.
-func ids(q store.Query, names ...string) store.Query {
+// withIDs returns q with those identifiers.
+func withIDs(q store.Query, names ...string) store.Query {
 	q.IDs = names
 	return q
 }
 
-// clean fails the test for every fault that Check finds.
-func (w *world) clean() {
+// mustCheck fails the test for every fault that Check finds.
+func (w *world) mustCheck() {
 	w.Helper()
 	if err := w.store.Check(w.Context(), func(int64) {}, func(fault string) { w.Errorf("check: %s", fault) }); err != nil {
 		w.Errorf("check: %v", err)

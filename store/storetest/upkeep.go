@@ -16,20 +16,20 @@ var upkeepTests = []test{
 	{"a restart keeps everything", func(w *world) {
 		w.push(indicator(1, 1), indicator(2, 1), indicator(1, 2), versioned("malware", 3, "2.0", 1, stix.Red), address(4, "x"))
 		sub := w.push(indicator(1, 1))
-		want, wantAll := w.sees(w.reader, store.Query{}), w.sees(w.chief, all())
+		want, wantAll := w.sees(w.reader, store.Query{}), w.sees(w.chief, allVersions())
 		w.reopen()
 		w.want(w.reader, store.Query{}, want)
-		w.want(w.chief, all(), wantAll)
+		w.want(w.chief, allVersions(), wantAll)
 		w.details(sub)
 		if head, _, _ := w.details(w.push(indicator(1, 1), indicator(1, 2), address(4, "x"))); head.Stored != 0 {
 			w.Errorf("%+v", head)
 		}
-		w.clean()
+		w.mustCheck()
 	}},
 	{"a backup opens as a store", func(w *world) {
 		w.push(indicator(1, 1), indicator(1, 2), address(2, "x"))
 		sub := w.push(indicator(3, 1))
-		want := w.sees(w.reader, all())
+		want := w.sees(w.reader, allVersions())
 		var copied bytes.Buffer
 		n, err := w.store.Backup(w.Context(), &copied)
 		if err != nil || n != int64(copied.Len()) {
@@ -39,7 +39,7 @@ var upkeepTests = []test{
 		if err := w.store.Close(); err != nil {
 			w.Fatal(err)
 		}
-		// An engine keeps its data in one file: the backup takes its place.
+		// If the engine keeps its data in one file, the backup can replace it.
 		files, err := os.ReadDir(w.dir)
 		if err != nil || len(files) != 1 {
 			w.Skipf("the store is not one file: %v, %v", files, err)
@@ -48,12 +48,12 @@ var upkeepTests = []test{
 			w.Fatal(err)
 		}
 		w.store = w.open(w.T, w.dir, w.clock.Now)
-		w.want(w.reader, all(), want)
+		w.want(w.reader, allVersions(), want)
 		w.details(sub)
 		w.push(indicator(10, 1))
-		w.clean()
+		w.mustCheck()
 	}},
-	{"a backup passes on what its writer says", func(w *world) {
+	{"a backup returns the error of its writer", func(w *world) {
 		w.push(indicator(1, 1))
 		read, write := io.Pipe()
 		failure := errors.New("disk full")
