@@ -13,8 +13,8 @@ import (
 	"comity/taxii/audit"
 )
 
-// Whatever ends the dropping of archived entries, the seal stands and the store is
-// right; the next archiving drops what was left.
+// If the deletion of archived entries is interrupted, the seal stays and the store has no
+// fault. The next archiving deletes the rest.
 func TestAnInterruptedArchivingIsCompletedByTheNext(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)

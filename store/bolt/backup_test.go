@@ -11,7 +11,7 @@ import (
 	"comity/taxii"
 )
 
-// backup writes a backup of a store with some content, and says what it shows.
+// backup writes a backup of a store, and returns its path and the contents of the store.
 func backup(t *testing.T) (path, want string) {
 	t.Helper()
 	s := open(t, t.TempDir())

@@ -38,7 +38,7 @@ func benchRecords() int {
 	return n
 }
 
-// fill is a store of n records, made by make.
+// fill returns a store of n records, made by make.
 func fill(b *testing.B, n int, make func(i int) store.Item) *bolt.Store {
 	b.Helper()
 	s := open(b, b.TempDir())
@@ -53,14 +53,14 @@ func fill(b *testing.B, n int, make func(i int) store.Item) *bolt.Store {
 	return s
 }
 
-// report gives what one operation carries.
+// report reports objects and bytes a second, given those of one operation.
 func report(b *testing.B, objects, bytes int) {
 	s := b.Elapsed().Seconds()
 	b.ReportMetric(float64(objects)*float64(b.N)/s, "objects/s")
 	b.ReportMetric(float64(bytes)*float64(b.N)/s/1e6, "MB/s")
 }
 
-// scanning measures one page over and over, and the copy of it.
+// scanning measures a scan of one page, and a copy of its bytes.
 func scanning(b *testing.B, s *bolt.Store, q store.Query) {
 	page, err := s.Scan(b.Context(), grant, q)
 	if err != nil || page.Len() != q.Limit {
@@ -175,7 +175,7 @@ func BenchmarkColdPage(b *testing.B) {
 	}
 }
 
-// forget has the system drop what it keeps of a file.
+// forget makes the system drop the pages of a file from memory.
 func forget(b *testing.B, name string) {
 	f, err := os.Open(name)
 	if err != nil {
@@ -219,7 +219,7 @@ func BenchmarkDefaultPoll(b *testing.B) {
 	}
 }
 
-// parts cuts items as intake does.
+// parts cuts items into parts as intake does.
 func parts(items []store.Item) (list [][]store.Item) {
 	for len(items) > 0 {
 		n, size := 0, 0
@@ -321,7 +321,7 @@ func bboltPut(b *testing.B, write func(*bbolt.DB, func(*bbolt.Tx) error) error) 
 	}
 }
 
-// BenchmarkWriters has 64 clients push one object each, over and over.
+// BenchmarkWriters measures 64 clients that push one object each, repeatedly.
 func BenchmarkWriters(b *testing.B) {
 	const writers = 64
 	size := len(indicatorText(1, 1))

@@ -56,8 +56,8 @@ func TestOpenNeedsTheFolder(t *testing.T) {
 	}
 }
 
-// A mistake in this program is told apart from a damaged file, so nobody restores a
-// backup for it; its error has the stack.
+// A panic of this program is not reported as a damaged file, so that no operator restores
+// a backup because of it. Its error has the stack.
 func TestPanicOfTheProgramIsNoDamage(t *testing.T) {
 	s := open(t, t.TempDir())
 	defer s.Close()

@@ -23,8 +23,8 @@ import (
 	"comity/taxii/exchange"
 )
 
-// A byte that flips is reported by Check. Pages leave that record out and say so in the
-// log, once: whoever polls gets past it.
+// Check reports a changed byte. Pages leave the damaged record out, so that polls get past
+// it. The log says so once.
 func TestDamage(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
@@ -86,8 +86,8 @@ func TestDamage(t *testing.T) {
 	}
 }
 
-// A line of the audit record that was altered, dropped or added by hand is
-// reported, by its number.
+// Check reports the number of an entry of the audit chain that was altered, deleted or
+// added by hand.
 func TestDamagedChain(t *testing.T) {
 	for name, row := range map[string]struct {
 		harm func(links *bbolt.Bucket) error
@@ -135,7 +135,7 @@ func TestDamagedChain(t *testing.T) {
 
 func key(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
 
-// A page full of noise may be anything, but no panic.
+// A page of random bytes may cause errors, but no panic.
 func TestNoise(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
@@ -176,7 +176,7 @@ func TestNoise(t *testing.T) {
 	}
 }
 
-// A check reads beside those who push, and ends with its caller.
+// A check does not hold up a push, and ends with the context of its caller.
 func TestACheckHoldsUpNobodyAndCanBeEnded(t *testing.T) {
 	s := open(t, t.TempDir())
 	defer s.Close()
@@ -195,8 +195,8 @@ func TestACheckHoldsUpNobodyAndCanBeEnded(t *testing.T) {
 	}
 }
 
-// A file in which the text of an agreement was edited gives no grants by that text, and
-// Check says so; it also says what the directory holds that cannot be read.
+// If the text of an agreement was edited in the file, the text gives no grants, and Check
+// reports it. Check also reports records of the directory that cannot be read.
 func TestEditedAgreementIsFound(t *testing.T) {
 	source, err := os.ReadFile("../../testdata/agreements/dea-2017-panw.toml")
 	if err != nil {
@@ -247,8 +247,7 @@ func TestEditedAgreementIsFound(t *testing.T) {
 	}
 }
 
-// A page that the file no longer has is an error of those who read it, and does not end
-// the process.
+// Reading a page that the file no longer has returns an error and does not end the process.
 func TestMissingPageIsAnError(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)

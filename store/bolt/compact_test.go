@@ -19,10 +19,10 @@ import (
 	"comity/taxii/audit"
 )
 
-// everything asks for every version.
+// everything is a query for every version.
 var everything = store.Query{Limit: 1 << 20, Match: taxii.Match{Versions: taxii.Versioning{All: true}}}
 
-// contents is all that a store shows.
+// contents returns all that a store shows, as one text.
 func contents(t testing.TB, s *bolt.Store) string {
 	t.Helper()
 	page, err := s.Scan(t.Context(), grant, everything)
@@ -40,7 +40,7 @@ func contents(t testing.TB, s *bolt.Store) string {
 	return fmt.Sprint(string(page.Objects), page.First, page.Last, newest.Records, newest.More, newest.HighWater, head)
 }
 
-// reopened is the same store opened again.
+// reopened opens the store in dir again.
 func reopened(t testing.TB, dir string) *bolt.Store {
 	t.Helper()
 	s := open(t, dir)
@@ -48,7 +48,7 @@ func reopened(t testing.TB, dir string) *bolt.Store {
 	return s
 }
 
-// removeAll removes what a query shows.
+// removeAll removes the objects that a query selects.
 func removeAll(t testing.TB, s *bolt.Store, q store.Query) {
 	t.Helper()
 	m, err := s.Manifest(t.Context(), grant, q)
@@ -65,7 +65,7 @@ func removeAll(t testing.TB, s *bolt.Store, q store.Query) {
 	}
 }
 
-// What was removed is nowhere in the file afterwards, and all else is as it was.
+// After a compaction the file has no byte of removed records. All other content is the same.
 func TestCompactLeavesNoTrace(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
@@ -145,7 +145,7 @@ func TestCompactLeavesNoTrace(t *testing.T) {
 	}
 }
 
-// Numbers of what is kept apart are not given again after a compaction.
+// After a compaction, numbers of the quarantine are not given again.
 func TestCompactKeepsSequences(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
@@ -192,7 +192,7 @@ func TestCompactNeedsTheStoreAlone(t *testing.T) {
 	}
 }
 
-// Who waits for the lock while a store is compacted gets the new file.
+// A process that waits for the lock during a compaction gets the new file.
 func TestOpenDuringCompactGetsTheNewFile(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
@@ -231,7 +231,7 @@ func TestOpenDuringCompactGetsTheNewFile(t *testing.T) {
 	}
 }
 
-// TestCompactCrash kills a process that compacts, over and over.
+// TestCompactCrash kills a process that compacts, repeatedly.
 func TestCompactCrash(t *testing.T) {
 	if dir := os.Getenv(crashDir); dir != "" {
 		fmt.Println("open")

@@ -22,8 +22,8 @@ import (
 // crashDir names the folder in the environment of a child.
 const crashDir = "COMITY_CRASH_DIR"
 
-// TestCrash kills a process that writes, a hundred times in the same folder.
-// What was acknowledged is there afterwards, and the file has no fault.
+// TestCrash kills a process that writes, a hundred times in the same folder. Every
+// acknowledged push is there afterwards, and the file has no fault.
 func TestCrash(t *testing.T) {
 	if os.Getenv(crashDir) != "" {
 		crashChild(t)
@@ -58,8 +58,8 @@ func TestCrash(t *testing.T) {
 	t.Logf("%d pushes acknowledged, last date %s", len(acknowledged), last)
 }
 
-// crash runs a child for a moment and kills it; its complete lines are what
-// was acknowledged.
+// crash runs a child for a moment and kills it. It returns the complete lines of the child,
+// which name the acknowledged pushes.
 func crash(t *testing.T, dir string, round int) (lines []string) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^TestCrash$")
@@ -96,8 +96,7 @@ func crash(t *testing.T, dir string, round int) (lines []string) {
 	return lines
 }
 
-// survived holds the folder against what was acknowledged, and returns the
-// last date.
+// survived tests that the folder has every acknowledged push, and returns the last date.
 func survived(t *testing.T, dir string, lines []string, before time.Time) time.Time {
 	t.Helper()
 	s := open(t, dir)
@@ -155,7 +154,7 @@ func survived(t *testing.T, dir string, lines []string, before time.Time) time.T
 	return last
 }
 
-// crashChild writes until it is killed, and says what was acknowledged.
+// crashChild writes until it is killed, and prints each acknowledged push.
 func crashChild(t *testing.T) {
 	round, err := strconv.Atoi(os.Getenv("COMITY_CRASH_ROUND"))
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 	"comity/taxii/exchange"
 )
 
-// Who polls while a commit is under way gets the older version, however long the
-// commit takes, and is found when that version is recalled.
+// An account that polls during a commit gets the older version, however long the commit
+// takes. It is among the holders when that version is recalled.
 func TestHoldersAreFoundHoweverLongACommitTakes(t *testing.T) {
 	var now atomic.Int64
 	now.Store(time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC).UnixMicro())

@@ -5,7 +5,7 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// FailCommits lets every commit go through f, which calls commit or not.
+// FailCommits makes every commit call f, which may call commit.
 func (s *Store) FailCommits(f func(commit func() error) error) {
 	s.commit = func(tx *bbolt.Tx) error { return f(tx.Commit) }
 }
@@ -15,10 +15,10 @@ const (
 	JournalName = journalSuffix
 )
 
-// RewriteMetas is what Open does before the first transaction.
+// RewriteMetas is called by Open before the first transaction.
 var RewriteMetas = rewriteMetas
 
-// Index is an index by itself.
+// Index is an index without a store.
 type Index = idIndex
 
 var NewIndex = newIDIndex
@@ -28,7 +28,7 @@ func (x *Index) Replace(key [16]byte, from, to uint64)         { x.replace(key, 
 func (x *Index) Candidates(key [16]byte) (candidates []uint64) { return x.candidates(nil, key) }
 func (x *Index) Fits(n int) bool                               { return x.fits(n) }
 
-// LiveValue is the n-th value in live of the only collection there is.
+// LiveValue returns the n-th value in live of the only collection.
 func (s *Store) LiveValue(n int) (value []byte, err error) {
 	err = s.db.View(func(tx *bbolt.Tx) error {
 		return eachCollection(tx, func(_ uuid.UUID, root *bbolt.Bucket) error {

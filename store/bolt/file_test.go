@@ -12,15 +12,15 @@ import (
 	"comity/taxii"
 )
 
-// errFull is the error of a write on a full disk, errDisk that of a disk that fails.
+// errFull is the error of a write to a full disk, errDisk that of a disk that fails.
 var (
 	errFull = &os.PathError{Op: "write", Path: bolt.FileName, Err: syscall.ENOSPC}
 	errDisk = &os.PathError{Op: "write", Path: bolt.FileName, Err: syscall.EIO}
 )
 
-// A commit for which there is no room, whether it was written before that was known or
-// not, leaves the store right: what is there is known, what is not can be added. The
-// store is not ready until a commit has found room again.
+// After a commit to a full disk, the store knows which objects it has and which can be
+// added, whether or not the commit was written. The store is not ready until a commit has
+// succeeded.
 func TestFullDisk(t *testing.T) {
 	for name, fail := range map[string]func(commit func() error) error{
 		"before": func(func() error) error { return errFull },
@@ -53,9 +53,9 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
-// The first write or sync that fails is the last: after it a disk may say that it has
-// what it has not. The store stops, and shows nothing of the commit that failed. The
-// next start writes all that was acknowledged into a new file.
+// The store stops at the first write or sync that fails, since a later sync may succeed
+// although pages are lost. It shows nothing of the failed commit. The next start writes
+// every acknowledged push into a new file.
 func TestFailedSync(t *testing.T) {
 	for name, fail := range map[string]func(commit func() error) error{
 		"before the meta is written": func(func() error) error { return errDisk },
@@ -103,7 +103,7 @@ func TestFailedSync(t *testing.T) {
 	}
 }
 
-// stat describes the file of the store in dir.
+// stat returns the FileInfo of the file of the store in dir.
 func stat(t *testing.T, dir string) os.FileInfo {
 	t.Helper()
 	info, err := os.Stat(filepath.Join(dir, bolt.FileName))
@@ -113,7 +113,7 @@ func stat(t *testing.T, dir string) os.FileInfo {
 	return info
 }
 
-// A store whose file is no longer under its name takes nothing that would be lost.
+// A store whose file was moved or deleted refuses pushes, since they would be lost.
 func TestMovedFileTakesNothing(t *testing.T) {
 	for name, move := range map[string]func(dir string) error{
 		"file removed": func(dir string) error { return os.Remove(filepath.Join(dir, bolt.FileName)) },

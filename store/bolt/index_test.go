@@ -9,7 +9,7 @@ import (
 	"comity/store/bolt"
 )
 
-// An index finds what is in it, whatever was put and removed before.
+// An index finds its entries, whatever was put and removed before.
 func TestIndexAgainstMap(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		x, want := bolt.NewIndex(40), map[[16]byte]uint64{}

@@ -43,7 +43,7 @@ import (
 //	  due      day since 1970, 4          how many records end on that day, 8
 //	heads      number 8                   of statuses: see appendStatus
 //	parts      number 8, part 4, piece 4  of statuses: successes, failures and warnings, each
-//	                                      behind its length 4, as one zstd frame in pieces
+//	                                      after its length 4, as one zstd frame in pieces
 //	links      number 8                   of the audit record: hash 32, body; up to the seal
 //	                                      only deliveries and gaps that Holders needs
 //	delivered/<uuid>  class 1, from 8, number 8   to 8: the deliveries of a collection, and gaps:
@@ -190,7 +190,7 @@ func number(b []byte) uint64 {
 // each entry that is added.
 const pieceLen = (pageSize-16)/4 - 16 - 16
 
-// runEntry is what an entry of run has for one record.
+// runEntry is one record in an entry of run.
 type runEntry struct {
 	key   stix.Key
 	date  store.Date

@@ -42,8 +42,8 @@ func unpack(t *testing.T, name, to string) {
 	}
 }
 
-// A store of layout 5 is opened with all that is in it, and a copy of it as it was
-// stays beside it, which is not made again later.
+// Open migrates a store of layout 5 with all its content. It leaves a copy of the old file
+// beside it, and makes the copy only once.
 func TestOpenMigratesAnOlderLayout(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, bolt.FileName)
@@ -139,8 +139,8 @@ func mustHoldLayout5(t *testing.T, s *bolt.Store) {
 	}
 }
 
-// A store whose last pushes are still in the journal of an earlier version is not
-// opened without them, and not touched.
+// Open refuses a store whose last pushes are still in the journal of an earlier version,
+// and changes no file.
 func TestOpenRefusesAJournalWithCommits(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, bolt.FileName)
@@ -157,7 +157,7 @@ func TestOpenRefusesAJournalWithCommits(t *testing.T) {
 	if !bytes.Equal(before, readFiles(t, dir)) {
 		t.Error("it was touched")
 	}
-	// A file that bbolt cannot read may be what the journal would mend.
+	// If bbolt cannot read the file, the journal may have the missing pages.
 	if err := os.WriteFile(path, bytes.Repeat([]byte("torn"), 8192), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +166,7 @@ func TestOpenRefusesAJournalWithCommits(t *testing.T) {
 	}
 }
 
-// readFiles is the content of all files of a folder.
+// readFiles returns the content of all files of a folder.
 func readFiles(t *testing.T, dir string) (all []byte) {
 	t.Helper()
 	files, err := os.ReadDir(dir)
@@ -183,7 +183,7 @@ func readFiles(t *testing.T, dir string) (all []byte) {
 	return all
 }
 
-// A journal whose commits are all in the store's file is dropped.
+// Open deletes a journal whose commits are all in the store's file.
 func TestOpenDropsAJournalWithoutCommits(t *testing.T) {
 	for name, journal := range map[string][]byte{"empty": {}, "cut off": make([]byte, 3), "void": append(make([]byte, 192), "the frames of an earlier use"...)} {
 		t.Run(name, func(t *testing.T) {
@@ -206,7 +206,7 @@ func TestOpenDropsAJournalWithoutCommits(t *testing.T) {
 	}
 }
 
-// The journal of a store that was removed is none of the one that is restored.
+// Restore deletes the journal of a removed store, which does not belong to the new one.
 func TestRestoreDropsTheJournal(t *testing.T) {
 	from, want := backup(t)
 	dir := t.TempDir()
@@ -247,8 +247,8 @@ func refusesLayout(t *testing.T, layout uint64) {
 	}
 }
 
-// What persons decided about operations was a part of the directory up to layout 5.
-// It is found as a document, and the agreement is what it was.
+// Up to layout 5 the decisions of persons about an operation were in the directory. Open
+// moves them to a document, and leaves the rest of the agreement as it was.
 func TestOpenMovesTheProgressOfOperationsOutOfTheDirectory(t *testing.T) {
 	const (
 		versions = `"id":"op-x","versions":[{"file":"op-x.toml","source":"a = \"b\"","digest":"d","deposited":"2026-01-02T03:04:05Z"}],"told":"in force"`

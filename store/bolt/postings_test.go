@@ -12,8 +12,8 @@ import (
 	"comity/taxii"
 )
 
-// A filter by a rare type, which follows the postings, shows what the same filter
-// finds in everything, whatever was superseded, deleted and came back before.
+// A filter by a rare type, which reads the postings, gives the same objects as a scan of
+// everything, whatever was superseded, deleted and added again before.
 func TestRareTypeIsAllOfIt(t *testing.T) {
 	s := open(t, t.TempDir())
 	defer s.Close()

@@ -19,11 +19,11 @@ import (
 	"comity/taxii"
 )
 
-// The power may fail at any time during a commit, when the disk holds any of the
-// pages that were written since the last sync, whole or in part: then the store holds
-// all that was acknowledged, and of the commit all or nothing.
+// If the power fails during a commit, the disk may have any of the pages written since the
+// last sync, whole or in part. The store then has every acknowledged push, and all of the
+// commit or nothing.
 func TestPowerLoss(t *testing.T) {
-	const sector = 512 // what a disk writes whole
+	const sector = 512 // bytes that a disk writes whole
 	random := rand.New(rand.NewPCG(1, 2))
 	dir := t.TempDir()
 	path := filepath.Join(dir, bolt.FileName)
@@ -132,7 +132,7 @@ func TestOpenBringsTheLastCommitToTheDisk(t *testing.T) {
 	})
 }
 
-// lossyDisk is a file of which the disk has what was written, and synced after that.
+// lossyDisk is a file of which the disk has only the writes before the last sync.
 type lossyDisk struct {
 	memory, disk []byte
 	from, to     int // written since the last sync
@@ -151,7 +151,7 @@ func (f *lossyDisk) Sync() error {
 	return nil
 }
 
-// recovered is what is in a store opened on a file, which has to be sound.
+// recovered returns the content of a store opened on a file, which must have no fault.
 func recovered(t *testing.T, file []byte) []string {
 	t.Helper()
 	dir := t.TempDir()
@@ -171,7 +171,7 @@ func recovered(t *testing.T, file []byte) []string {
 	return dump(t, after)
 }
 
-// dump is all that a file holds, in order, as bbolt reads it.
+// dump returns all entries of a file, in order, as bbolt reads it.
 func dump(t *testing.T, file []byte) (lines []string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), bolt.FileName)

@@ -10,13 +10,13 @@ import (
 	"comity/taxii"
 )
 
-// padded is an indicator whose JSON is longer by n bytes.
+// padded returns an indicator whose JSON has a text of by bytes more.
 func padded(n, version, by int) store.Item {
 	return item(strings.Replace(indicatorText(n, version), `"created":`, `"x_pad":"`+strings.Repeat("x", by)+`","created":`, 1))
 }
 
-// A large object is compared with others of its id as a small one is: by its content,
-// whatever the order of its members.
+// Large objects of the same id are compared as small ones are: by their content, whatever
+// the order of their members.
 func TestLargeObjectsAreCompared(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
@@ -63,8 +63,8 @@ func TestLargeObjectsAreCompared(t *testing.T) {
 	}
 }
 
-// The work for a small object does not grow with a large one of the same id: nothing as
-// long as that is made of it.
+// The work to add a small object does not grow with a large object of the same id: the
+// store allocates nothing of the size of the large one.
 func TestSmallObjectsStayCheapBesideALargeOne(t *testing.T) {
 	s := open(t, t.TempDir())
 	defer s.Close()

@@ -7,7 +7,7 @@ import (
 	"comity/store"
 )
 
-// A query without a limit worth the name ends with the collection.
+// A query with a huge limit ends with the collection.
 func TestPageOfEverything(t *testing.T) {
 	s := open(t, t.TempDir())
 	defer s.Close()

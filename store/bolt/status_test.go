@@ -8,8 +8,8 @@ import (
 	"comity/taxii"
 )
 
-// A status names every object of a long push, also after a restart, and is
-// forgotten as a whole.
+// The status of a long push names every object, also after a restart, and is deleted as a
+// whole.
 func TestLongStatus(t *testing.T) {
 	const n = 3000
 	dir := t.TempDir()

@@ -19,7 +19,7 @@ import (
 // discard is a logger that logs nothing.
 var discard = slog.New(slog.DiscardHandler)
 
-// collection is where these tests write, and grant opens it.
+// collection is the collection of these tests, and grant the grant of the operator on it.
 var (
 	collection = uuid.MustParse("5a1b0c1e-7a52-4f6c-9d83-1f2e3d4c5b6a")
 	grant      = exchange.Operator(collection)
@@ -34,7 +34,7 @@ func open(t testing.TB, dir string) *bolt.Store {
 	return s
 }
 
-// indicatorText is a realistic indicator of some 700 bytes.
+// indicatorText returns a realistic indicator of some 700 bytes.
 func indicatorText(n, version int) string {
 	return fmt.Sprintf(`{"type":"indicator","spec_version":"2.1","id":"indicator--%08x-2a4f-4c59-9d1e-%012x","created_by_ref":"identity--f431f809-377b-45e0-aa1c-6a4751cae5ff",`+
 		`"created":"2026-01-01T00:00:00.000Z","modified":"2026-01-01T00:00:00.%06dZ","name":"Command and control server %d of a banking trojan",`+
@@ -68,7 +68,7 @@ func mustPush(t testing.TB, s *bolt.Store, items ...store.Item) {
 	}
 }
 
-// remove deletes what q means as a party does that takes it back.
+// remove deletes the objects that q selects, as a party does with its own objects.
 func remove(ctx context.Context, s *bolt.Store, q store.Query) (int, error) {
 	var dates []time.Time
 	if err := store.EachToDelete(ctx, s, exchange.Operator(collection), q, func(_ *stix.Object, d store.Detail) error {
@@ -97,7 +97,7 @@ func count(t testing.TB, s *bolt.Store) int64 {
 	return n
 }
 
-// items are n indicators, from the first on.
+// items returns n indicators, from number first on.
 func items(first, n int) []store.Item {
 	list := make([]store.Item, n)
 	for i := range list {

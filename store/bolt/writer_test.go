@@ -9,7 +9,7 @@ import (
 	"comity/store"
 )
 
-// One push that cannot be committed does not take those beside it down.
+// A push that cannot be committed does not fail the pushes of the same transaction.
 func TestFailureOfOne(t *testing.T) {
 	s := open(t, t.TempDir())
 	defer s.Close()
@@ -41,8 +41,8 @@ func TestFailureOfOne(t *testing.T) {
 	check(t, s)
 }
 
-// What a scan shows is found by its id, too, even while the commit that added
-// it has yet to reach the index.
+// An object that a scan shows is also found by its id, even while the commit that added it
+// has not reached the index.
 func TestIndexIsNeverBehind(t *testing.T) {
 	s := open(t, t.TempDir())
 	defer s.Close()
@@ -74,8 +74,8 @@ func TestIndexIsNeverBehind(t *testing.T) {
 	wg.Wait()
 }
 
-// A commit is shown once it has returned, and not while its last page is on the way
-// to the disk. What is known beside the file does not wait.
+// Readers see a commit once it has returned, not while its last page is being written.
+// Reads of the state in memory do not wait.
 func TestReadersWaitForTheDisk(t *testing.T) {
 	s := open(t, t.TempDir())
 	defer s.Close()

@@ -113,7 +113,7 @@ func testModel(t *testing.T, open Open) {
 					}
 					as := g
 					if g.CanWrite() {
-						as = exchange.Operator(g.ID()) // it learns of what it cannot read any more, too
+						as = exchange.Operator(g.ID()) // a writer also gets the label of a version past its retention
 					}
 					var want exchange.Held
 					if vs := m.pick(as, id, allVersions(), false); len(vs) > 0 {
