@@ -14,12 +14,12 @@ import (
 )
 
 // MaxObject is the size above which one object is refused, in bytes as sent.
-// It bounds what reading a push can hold in memory: what surrounds the list of
-// objects may not be larger either.
+// It bounds the memory for reading a push. The text around the list of objects may not
+// be larger either.
 const MaxObject = 16 << 20
 
-// separatorRoom is how many bytes may separate one object from the next.
-const separatorRoom = 64 << 10
+// maxSeparator is the greatest number of bytes between two objects.
+const maxSeparator = 64 << 10
 
 // A FormError says that the input is well-formed JSON, but neither a bundle
 // nor an envelope.
@@ -44,19 +44,19 @@ func (e *SyntaxError) Error() string {
 // (TAXII 2.1 §3.7): of a JSON object, the member "objects". It holds one
 // object at a time, whatever the size of the input.
 //
-// What comes before and behind the list is read by jsontext, and the elements
-// by a scanner that is much faster. Where the scanner is in doubt, jsontext
-// judges that element; where even its end is in doubt, the rest of the input.
+// jsontext reads the input before and behind the list, and a much faster scanner reads
+// the elements. If the scanner is uncertain about an element, jsontext reads that
+// element; if even its end is uncertain, jsontext reads the rest of the input.
 type Decoder struct {
-	in    limitedReader
-	json  *jsontext.Decoder
-	scans bool  // the scanner reads, json waits
-	moved int64 // what the offsets of json are short of those of the input
-	list  list
-	tail  bytes.Buffer // the input from the end of the list on
-	state decodeState
-	buf   []byte
-	err   error // the final error of Next
+	in       limitedReader
+	json     *jsontext.Decoder
+	scanning bool  // the scanner reads the list; otherwise json reads
+	shift    int64 // offset in the input minus offset in the text that json reads
+	list     list
+	tail     bytes.Buffer // the input from the end of the list on
+	state    decodeState
+	buf      []byte
+	err      error // the final error of Next
 }
 
 type decodeState uint8
@@ -76,12 +76,12 @@ func NewDecoder(r io.Reader) *Decoder {
 	return d
 }
 
-// Reset makes d, or a zero Decoder, what NewDecoder returns. It keeps the memory
-// of d, unless that is much; what Next returned before is not valid any more.
+// Reset makes d read from r, as NewDecoder does. d may be a zero Decoder. Its memory is
+// used again unless it is large, so slices that Next returned become invalid.
 func (d *Decoder) Reset(r io.Reader) {
-	little := d.scans && cap(d.list.text) <= mostText && cap(d.buf) <= mostText // json has read the head alone
-	if d.json != nil && (little || d.in.read == 0) {
-		*d = Decoder{json: d.json, buf: d.buf, list: d.list.emptied()}
+	small := d.scanning && cap(d.list.text) <= maxBuffer && cap(d.buf) <= maxBuffer // json has read the head alone
+	if d.json != nil && (small || d.in.read == 0) {
+		*d = Decoder{json: d.json, buf: d.buf, list: d.list.emptyCopy()}
 	} else {
 		*d = Decoder{json: new(jsontext.Decoder)}
 	}
@@ -112,14 +112,14 @@ func (d *Decoder) next() ([]byte, error) {
 	for {
 		switch d.state {
 		case beforeObjects:
-			if err := d.enter(); err != nil {
+			if err := d.readHead(); err != nil {
 				return nil, err
 			}
 			d.list.begin(d.json.InputOffset())
-			d.scans = true
+			d.scanning = true
 		case inObjects:
-			d.allow(MaxObject + separatorRoom)
-			if d.scans {
+			d.allow(MaxObject + maxSeparator)
+			if d.scanning {
 				value, err := d.element()
 				if value != nil || err != nil {
 					return value, err
@@ -130,7 +130,7 @@ func (d *Decoder) next() ([]byte, error) {
 					d.tail.WriteString("]}")
 					return nil, io.EOF
 				}
-				if err := d.handOver(); err != nil {
+				if err := d.switchToJSON(); err != nil {
 					return nil, err
 				}
 			}
@@ -148,7 +148,7 @@ func (d *Decoder) next() ([]byte, error) {
 			return d.compact(value, true)
 		case afterObjects:
 			d.allow(MaxObject)
-			if _, err := d.seek(); err != nil {
+			if _, err := d.seekObjects(); err != nil {
 				return nil, err
 			}
 			end := d.offset()
@@ -164,9 +164,8 @@ func (d *Decoder) next() ([]byte, error) {
 	}
 }
 
-// element is the next element of the list, or what is wrong with it. It is nil
-// without an error at the end of the list, and where the end of the element
-// cannot be found.
+// element is the next element of the list, or an error. Both are nil at the end of the
+// list, and if the end of the element cannot be found.
 func (d *Decoder) element() ([]byte, error) {
 	value, err := d.list.next()
 	switch {
@@ -175,9 +174,9 @@ func (d *Decoder) element() ([]byte, error) {
 	case err != nil:
 		return nil, err
 	case value != nil:
-		return d.compact(value, d.list.scan.loose)
+		return d.compact(value, d.list.scan.spaced)
 	}
-	if value, err = d.list.doubtful(); value == nil {
+	if value, err = d.list.nextUncertain(); value == nil {
 		if err == errLargeElement {
 			err = d.skipLarge()
 		}
@@ -202,8 +201,8 @@ func (d *Decoder) skipLarge() error {
 	return e
 }
 
-// syntaxOf is what is wrong with an element whose end is known; nil if jsontext
-// takes it. It is read token by token, for the sake of the path.
+// syntaxOf is the syntax error of an element whose end is known, nil if it has none. It
+// reads token by token, to have the path of the error.
 func syntaxOf(element []byte) *SyntaxError {
 	in := jsontext.NewDecoder(bytes.NewReader(element))
 	for whole := false; ; whole = in.StackDepth() == 0 {
@@ -223,10 +222,9 @@ func syntaxError(e *jsontext.SyntacticError) *SyntaxError {
 	return &SyntaxError{Offset: e.ByteOffset, Path: string(e.JSONPointer), Rule: syntaxRule(text), Text: text}
 }
 
-// syntaxRule tells which rule a text breaks that is no I-JSON, by what
-// jsontext says of it: UTF-8 (R-001), no duplicate names (R-003), no half of a
-// surrogate pair (R-005), no NaN or Infinity (R-009), bounded depth (R-180),
-// JSON at all (R-002).
+// syntaxRule is the rule that an error of jsontext breaks, by its text: UTF-8 (R-001),
+// no duplicate names (R-003), no half of a surrogate pair (R-005), no NaN or Infinity
+// (R-009), bounded depth (R-180), JSON at all (R-002).
 func syntaxRule(text string) string {
 	switch has := func(s string) bool { return strings.Contains(text, s) }; {
 	case has("invalid UTF-8"), has("byte order mark"):
@@ -243,8 +241,8 @@ func syntaxRule(text string) string {
 	return "R-002"
 }
 
-// elementError is about an element that is no valid JSON, or only its
-// beginning. Its id is found if it is plainly there.
+// elementError is the error of an element that is no valid JSON, or is known only in
+// part. It has the id of the element if that can be read.
 func elementError(element []byte, rule, text string) *Error {
 	in := jsontext.NewDecoder(bytes.NewReader(element), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	e := &Error{Rule: rule, Text: text}
@@ -272,13 +270,13 @@ func elementError(element []byte, rule, text string) *Error {
 	}
 }
 
-// compact is value as Next returns it. loose tells that there may be whitespace
+// compact is value as Next returns it. spaced tells that there may be whitespace
 // between its tokens.
-func (d *Decoder) compact(value []byte, loose bool) (_ []byte, err error) {
+func (d *Decoder) compact(value []byte, spaced bool) (_ []byte, err error) {
 	if len(value) > MaxObject {
 		return nil, elementError(value, "R-180", fmt.Sprintf("larger than %d bytes, before byte %d", MaxObject, d.offset()))
 	}
-	if !loose {
+	if !spaced {
 		return value, nil
 	}
 	if d.buf, err = appendCompact(d.buf[:0], value); err != nil {
@@ -287,17 +285,16 @@ func (d *Decoder) compact(value []byte, loose bool) (_ []byte, err error) {
 	return d.buf, nil
 }
 
-// handOver lets jsontext read on where the scanner stopped. It is shown what
-// came before the list, something in place of each element that was read, and
-// the rest.
-func (d *Decoder) handOver() error {
+// switchToJSON lets jsontext read on where the scanner stopped. It reads the text before
+// the list, an empty string in place of each element so far, and the rest.
+func (d *Decoder) switchToJSON() error {
 	offset := d.offset()
 	var read string
 	if !d.list.ends() {
 		read = strings.TrimSuffix(strings.Repeat(`"",`, d.list.n), ",")
 	}
 	shown := int64(len(d.list.head) + len(read))
-	d.moved, d.scans = offset-shown, false
+	d.shift, d.scanning = offset-shown, false
 	rest := io.TeeReader(io.MultiReader(bytes.NewReader(d.list.unread()), &d.in), &d.tail)
 	d.json.Reset(io.MultiReader(bytes.NewReader(d.list.head), strings.NewReader(read), rest))
 	for d.json.InputOffset() < shown {
@@ -308,11 +305,10 @@ func (d *Decoder) handOver() error {
 	return nil
 }
 
-// Around is the JSON object around the list, in compact form, with an empty
-// list for the objects: what was read of it so far, and the whole of it once
-// Next has returned io.EOF. Where there is no list, but the input is one JSON
-// object, such as a single STIX object, it is that object. It is nil before
-// the first call of Next and for other input.
+// Around is the JSON object around the list, in compact form, with an empty list for
+// the objects. It has the members read so far, and all members once Next has returned
+// io.EOF. If the input is a JSON object without a list, such as a single STIX object,
+// Around is that object. It is nil before the first call of Next and for other input.
 func (d *Decoder) Around() []byte {
 	var around jsontext.Value
 	switch {
@@ -331,19 +327,19 @@ func (d *Decoder) Around() []byte {
 	return around
 }
 
-// offset is how many bytes of the input are behind us.
+// offset is the number of bytes of the input that were read.
 func (d *Decoder) offset() int64 {
-	if d.scans {
+	if d.scanning {
 		return d.in.read - int64(len(d.list.unread()))
 	}
-	return d.json.InputOffset() + d.moved
+	return d.json.InputOffset() + d.shift
 }
 
 // allow lets n more bytes be read.
 func (d *Decoder) allow(n int64) { d.in.limit = d.offset() + n }
 
-// enter reads up to the first element of "objects".
-func (d *Decoder) enter() error {
+// readHead reads up to the first element of "objects".
+func (d *Decoder) readHead() error {
 	d.allow(MaxObject)
 	switch d.json.PeekKind() {
 	case '{':
@@ -361,7 +357,7 @@ func (d *Decoder) enter() error {
 	default:
 		return d.notForm("expected a JSON object with a list of objects: an envelope or a bundle")
 	}
-	found, err := d.seek()
+	found, err := d.seekObjects()
 	if err != nil {
 		return err
 	}
@@ -378,7 +374,7 @@ func (d *Decoder) enter() error {
 	return nil
 }
 
-// byteOrderMark is what some editors put before a text in UTF-8.
+// byteOrderMark is the mark that some editors put before a text in UTF-8.
 const byteOrderMark = "\ufeff"
 
 // SkipByteOrderMark reads over a byte order mark at the beginning of in, which
@@ -401,8 +397,8 @@ func (d *Decoder) noList(text string) error {
 	return err
 }
 
-// notForm reads on, so that what is no JSON at all is said to be that, and
-// returns a FormError otherwise.
+// notForm reads the rest of the input. It returns a SyntaxError if that is no JSON, and
+// a FormError otherwise.
 func (d *Decoder) notForm(text string) error {
 	d.allow(MaxObject)
 	for {
@@ -414,9 +410,9 @@ func (d *Decoder) notForm(text string) error {
 	}
 }
 
-// seek skips members up to the value of "objects", or, where there is none
-// left, over the end of the object.
-func (d *Decoder) seek() (found bool, err error) {
+// seekObjects skips members up to the value of "objects", or to the end of the object
+// if there is no such member.
+func (d *Decoder) seekObjects() (found bool, err error) {
 	for {
 		token, err := d.json.ReadToken()
 		if err != nil {
@@ -434,8 +430,8 @@ func (d *Decoder) seek() (found bool, err error) {
 	}
 }
 
-// fault tells an error of the input's text from one of its reader. The scanner
-// reads ahead: what is wrong with the text that did arrive comes first.
+// fault returns the error of the reader, or a SyntaxError. The scanner reads ahead, so
+// a fault of the text that did arrive comes before an error of the reader.
 func (d *Decoder) fault(err error) error {
 	var syntactic *jsontext.SyntacticError
 	found := errors.As(err, &syntactic)
@@ -447,7 +443,7 @@ func (d *Decoder) fault(err error) error {
 	}
 	if found {
 		e := syntaxError(syntactic)
-		e.Offset += d.moved
+		e.Offset += d.shift
 		return e
 	}
 	return &SyntaxError{Offset: d.offset(), Path: string(d.json.StackPointer()), Rule: "R-002", Text: err.Error()}

@@ -10,8 +10,7 @@ import (
 	"comity/stix/rawjson"
 )
 
-// contributing are the properties that the id of an observable is computed
-// from (STIX 2.1 §6.1 to §6.18, "ID Contributing Properties").
+// contributing are the properties from which the id of an observable is computed (STIX 2.1 §6.1 to §6.18, "ID Contributing Properties").
 var contributing = map[string][]string{
 	"artifact":             {"hashes", "payload_bin"},
 	"autonomous-system":    {"number"},
@@ -104,7 +103,7 @@ func chooseHash(hashes []byte) []byte {
 	return append(append(one, bestValue...), '}')
 }
 
-// utf16Less is the order that RFC 8785 sorts names in.
+// utf16Less is the order of names in RFC 8785.
 func utf16Less(a, b []byte) bool {
 	return slices.Compare(utf16.Encode([]rune(string(a))), utf16.Encode([]rune(string(b)))) < 0
 }

@@ -3,7 +3,7 @@
 // bundle or a TAXII envelope one at a time.
 //
 // It knows no TAXII and no store, and it does not validate: it refuses only
-// what could not be kept and served again. The rules of the specification are
+// objects that could not be stored and served again. The rules of the specification are
 // in stix/validate.
 package stix
 
@@ -12,7 +12,7 @@ type Error struct {
 	ID   string // id of the object, "" if it has none that can be read
 	Path string // JSON pointer into the object, "" for the whole of it
 	Rule string // number of the rule, such as "R-016"
-	Text string // what is wrong and what was expected
+	Text string // the fault, and the expected value
 }
 
 // Error is "R-nnn /path: text".

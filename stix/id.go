@@ -62,13 +62,13 @@ func isTypeName(s string) bool {
 	return true
 }
 
-// Key is an identifier in 16 bytes: the beginning of its SHA-256. It stands
-// for the exact string, where a UUID alone would not: two types may share one.
+// Key is an identifier in 16 bytes: the beginning of its SHA-256. It depends
+// on the whole string, since objects of two types may have the same UUID.
 type Key [16]byte
 
 // Key is the key of id.
 func (id ID) Key() Key {
-	var room [128]byte // most are shorter, and the hash needs no copy elsewhere
-	sum := sha256.Sum256(append(room[:0], id...))
+	var buffer [128]byte // most ids fit, and then nothing is allocated
+	sum := sha256.Sum256(append(buffer[:0], id...))
 	return Key(sum[:16])
 }

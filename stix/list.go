@@ -8,30 +8,29 @@ import (
 	"slices"
 )
 
-// list reads the elements of the list of objects by the scanner, as long as
-// they are as usual.
+// list reads the elements of the list of objects with the scanner.
 type list struct {
 	in   *limitedReader
 	head []byte // the input up to the list, its bracket included
-	text []byte // what was read from there on and is still held; at first, all that was
-	at   int    // where in text the next element, or the comma before it, begins
+	text []byte // the buffer: the unread input and, at first, all input before it
+	at   int    // index in text of the next element, or of the comma before it
 	n    int    // elements so far
 	scan scanner
 }
 
-// A list holds up to firstText bytes at first, and ever more up to mostText
-// unless an element is larger.
+// The buffer of a list grows from minBuffer to maxBuffer bytes, and further if an
+// element is larger.
 const (
-	firstText = 4 << 10
-	mostText  = 64 << 10
+	minBuffer = 4 << 10
+	maxBuffer = 64 << 10
 )
 
-// emptied is a list that has the memory of l.
-func (l *list) emptied() list {
+// emptyCopy is an empty list that uses the memory of l.
+func (l *list) emptyCopy() list {
 	return list{head: l.head[:0], text: l.text[:0], scan: scanner{names: l.scan.names}}
 }
 
-// Read gives the input up to the list, and somewhat farther.
+// Read is for jsontext, which reads the input up to the list through it.
 func (l *list) Read(p []byte) (int, error) {
 	if l.at == len(l.text) {
 		if n, err := l.fill(); n == 0 {
@@ -43,17 +42,17 @@ func (l *list) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// fill reads once, behind all that there is.
+// fill reads once into the end of the buffer.
 func (l *list) fill() (int, error) {
 	if len(l.text) == cap(l.text) {
-		l.text = slices.Grow(l.text, max(firstText, len(l.text)))
+		l.text = slices.Grow(l.text, max(minBuffer, len(l.text)))
 	}
 	n, err := l.in.Read(l.text[len(l.text):cap(l.text)])
 	l.text = l.text[:len(l.text)+n]
 	return n, err
 }
 
-// begin starts with the first element, so many bytes into the input.
+// begin sets the place of the first element, as an offset in the input.
 func (l *list) begin(offset int64) {
 	l.head = append(l.head, l.text[:offset]...)
 	l.at = int(offset)
@@ -69,7 +68,7 @@ func (l *list) beginsWith(text string) bool {
 	return bytes.HasPrefix(l.text, []byte(text))
 }
 
-// unread is the text from the next element on, as far as it is there.
+// unread is the buffered text from the next element on.
 func (l *list) unread() []byte { return l.text[l.at:] }
 
 // ends tells whether the next token is the end of the list.
@@ -77,8 +76,8 @@ func (l *list) ends() bool {
 	return bytes.HasPrefix(bytes.TrimLeft(l.unread(), space), []byte("]"))
 }
 
-// closed tells whether nothing follows but the ends of the list, of the object
-// around it, and of the input. It may be false where only more reading would tell.
+// closed tells whether only the ends of the list, of the object around it, and of the
+// input follow. It may be false if that is not yet in the buffer.
 func (l *list) closed() (bool, error) {
 	rest, end := bytes.CutPrefix(bytes.TrimLeft(l.unread(), space), []byte("]"))
 	if end {
@@ -97,12 +96,12 @@ func (l *list) closed() (bool, error) {
 	}
 }
 
-// space is what may stand between tokens.
+// space is the whitespace of JSON.
 const space = " \t\r\n"
 
 // next is the next element as it was sent, valid until the following call; its
-// scan tells whether it is compact. It is nil at the end of the list and where
-// the scanner is in doubt: then it stays in front of that.
+// scan tells whether it is compact. It is nil at the end of the list, and if the
+// scanner is uncertain; the element is then still unread.
 func (l *list) next() ([]byte, error) {
 	for {
 		l.scan = scanner{b: l.text, names: l.scan.names[:0]}
@@ -110,12 +109,12 @@ func (l *list) next() ([]byte, error) {
 		if !ok {
 			return nil, nil
 		}
-		l.scan.loose = false
+		l.scan.spaced = false
 		end := l.scan.value(from, 0)
 		if end > 0 {
 			return l.take(from, end), nil
 		}
-		if end == odd {
+		if end == uncertain {
 			return nil, nil
 		}
 		if err := l.moreOf(from); err != nil {
@@ -124,9 +123,9 @@ func (l *list) next() ([]byte, error) {
 	}
 }
 
-// doubtful is the next element where the scanner is in doubt. It is nil where
+// nextUncertain is the next element after the scanner was uncertain. It is nil if
 // the end of the element cannot be found.
-func (l *list) doubtful() ([]byte, error) {
+func (l *list) nextUncertain() ([]byte, error) {
 	for {
 		l.scan.b = l.text
 		from, ok := l.start()
@@ -134,7 +133,7 @@ func (l *list) doubtful() ([]byte, error) {
 			return nil, nil
 		}
 		end := new(skipper).skip(l.text[from:])
-		if end == odd {
+		if end == uncertain {
 			return nil, nil
 		}
 		if end > 0 {
@@ -152,7 +151,7 @@ func (l *list) doubtful() ([]byte, error) {
 	}
 }
 
-// noEnd is an error of reading on: the end of the input is for jsontext to judge.
+// noEnd drops io.EOF, since jsontext reports an early end of the input.
 func noEnd(err error) error {
 	if err == io.EOF {
 		return nil
@@ -160,8 +159,8 @@ func noEnd(err error) error {
 	return err
 }
 
-// start is where the next element begins, behind the comma before it. It is not
-// ok if something else stands there.
+// start is the index of the next element, behind the comma before it. ok is false if
+// there is no comma.
 func (l *list) start() (from int, ok bool) {
 	from = l.scan.space(l.at)
 	if l.n > 0 && from < len(l.text) {
@@ -182,7 +181,8 @@ func (l *list) take(from, end int) []byte {
 // errLargeElement says that an element has begun which is larger than allowed.
 var errLargeElement = errors.New("an element is too large")
 
-// moreOf is more for the element that begins at from.
+// moreOf reads more of the element that begins at from. The error is errLargeElement if
+// the limit is reached.
 func (l *list) moreOf(from int) error {
 	begun := from < len(l.text)
 	err := l.more()
@@ -192,7 +192,7 @@ func (l *list) moreOf(from int) error {
 	return err
 }
 
-// skip reads over the next element, however large it is, and holds none of it.
+// skip reads over the next element, however large it is, without keeping it.
 func (l *list) skip() error {
 	l.scan.b = l.text
 	from, _ := l.start()
@@ -202,11 +202,11 @@ func (l *list) skip() error {
 		case end > 0:
 			l.take(from, from+end)
 			return nil
-		case end == odd:
+		case end == uncertain:
 			return errors.New("an object is too large, and its end cannot be found")
 		}
 		l.text, from = l.text[:0], 0
-		l.in.limit, l.in.full, l.in.err = l.in.read+mostText, false, nil
+		l.in.limit, l.in.full, l.in.err = l.in.read+maxBuffer, false, nil
 		if n, err := l.fill(); n == 0 {
 			l.at = 0
 			return err
@@ -214,20 +214,20 @@ func (l *list) skip() error {
 	}
 }
 
-// more reads on until there is twice as much as was too little, so that an
-// element which comes in drops is not looked at again for every drop.
+// more reads until the buffer has twice the unread text, so that an element that comes
+// in small pieces is not scanned again for each piece.
 func (l *list) more() error {
 	rest := l.unread()
-	room := max(2*len(rest), min(max(4*cap(l.text), firstText), mostText))
-	if room > cap(l.text) {
-		l.text = append(make([]byte, 0, room), rest...)
+	size := max(2*len(rest), min(max(4*cap(l.text), minBuffer), maxBuffer))
+	if size > cap(l.text) {
+		l.text = append(make([]byte, 0, size), rest...)
 	} else {
 		l.text = l.text[:copy(l.text[:cap(l.text)], rest)]
 	}
 	l.at = 0
 	for had := len(l.text); len(l.text) <= 2*had && len(l.text) < cap(l.text); {
 		if len(l.text) > had && l.in.read == l.in.limit {
-			break // no more is allowed, and perhaps this is enough
+			break // the limit is reached, and perhaps this is enough
 		}
 		n, err := l.in.Read(l.text[len(l.text):cap(l.text)])
 		l.text = l.text[:len(l.text)+n]
@@ -241,8 +241,8 @@ func (l *list) more() error {
 	return nil
 }
 
-// limitedReader passes on what r gives, but no byte beyond the limit: a value
-// that wants more is larger than allowed. It remembers why r stopped.
+// limitedReader reads from r, but no byte beyond the limit, where a value is larger than
+// allowed. It remembers the error of r.
 type limitedReader struct {
 	r           io.Reader
 	read, limit int64

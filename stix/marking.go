@@ -7,7 +7,7 @@ import (
 )
 
 // tlpMarkings are the marking definitions of TLP 1.0 (STIX 2.1 §7.2.1.4) and
-// TLP 2.0 (OASIS common objects), by the ids that everybody uses.
+// TLP 2.0 (OASIS common objects), by their published ids.
 var tlpMarkings = map[ID]TLP{
 	tlpWhite: Clear, // TLP 1.0
 	"marking-definition--34098fce-860f-48ae-8e50-ebd3cc5e41da": Green,
@@ -36,7 +36,7 @@ const (
 	papWhite = "marking-definition--a3bea94c-b469-41dc-9cfe-d6e7daba7730"
 )
 
-// The extension definitions that markings ride in.
+// The extension definitions that markings use.
 const (
 	tlpExtension = "extension-definition--60a3c5c5-0d10-413e-aab3-9e08dde9e88d" // TLP 2.0
 	papExtension = "extension-definition--f8d78575-edfd-406e-8e84-6162a8450f5b"
@@ -57,9 +57,8 @@ func MarkingPAP(id ID) (level PAP, ok bool) {
 }
 
 // Forged tells whether o is a marking definition that claims a level of TLP or
-// PAP it is not: such content under an id of its own, or the id of one of the
-// standard's with another level or none. Such a definition must never be
-// trusted.
+// PAP falsely: it has such content under another id, or the id of a standard definition
+// with another level or none. Such a definition must never be trusted.
 func (o *Object) Forged() bool {
 	if o.Type != "marking-definition" {
 		return false
@@ -68,15 +67,15 @@ func (o *Object) Forged() bool {
 	return tlp.forged(tlpWord(o.ID)) || pap.forged(papWord(o.ID))
 }
 
-// claim is what a marking definition says it is: whether it claims to be one of
-// a protocol at all, and every level it gives.
+// claim is the claim of a marking definition to be one of a protocol, with every level
+// that it states.
 type claim struct {
 	made   bool
 	levels []string
 }
 
-// forged holds the claim against how the definition of that id spells its
-// level, "" if the id is none of the protocol's.
+// forged compares the claim with the word for the level in the definition of that id, ""
+// if the protocol has no such id.
 func (c claim) forged(word string) bool {
 	if word == "" {
 		return c.made
@@ -84,7 +83,7 @@ func (c claim) forged(word string) bool {
 	return len(c.levels) == 0 || slices.ContainsFunc(c.levels, func(level string) bool { return level != word })
 }
 
-// claims are what a marking definition says by TLP 1.0, TLP 2.0 and PAP.
+// claims are the claims of a marking definition to be one of TLP 1.0 or 2.0, and of PAP.
 func (o *Object) claims() (tlp, pap claim) {
 	for m := rawjson.MembersOf(o.Raw); m.Next(); {
 		switch string(m.Name) {

@@ -7,8 +7,8 @@ import (
 
 // PAP is a level of the Permissible Actions Protocol, ordered by strictness: a
 // greater value is stricter. It says what may be done with data, where [TLP]
-// says who may see them. The zero value is PAPClear; that there is no level is
-// for the holder to know.
+// says who may see them. The zero value is PAPClear; an absent level has no value
+// of its own.
 type PAP uint8
 
 // The levels. WHITE reads as PAPClear.

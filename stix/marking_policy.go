@@ -6,8 +6,8 @@ import (
 	"comity/stix/rawjson"
 )
 
-// IEP is what an Information Exchange Policy 2.0 (FIRST) says of use. Both are
-// in the words of the policy, "" where it is silent or uses no string.
+// IEP has the rules of use of an Information Exchange Policy 2.0 (FIRST). Both are words
+// of the policy, "" if they are absent or no string.
 type IEP struct {
 	PermittedActions string // none, contact-for-instruction or <scope>-visible-…-actions
 	Notifications    string // affected_party_notifications: may or must-not
@@ -46,7 +46,7 @@ func DeniesSharing(definition []byte) bool {
 	return strings.Contains(reference, "sharedefault=deny") || !strings.Contains(reference, "sharedefault=permit")
 }
 
-// extension is the content of one extension of an object, nil without.
+// extension is the content of one extension of an object, nil if it has none.
 func extension(object []byte, id string) []byte {
 	return rawjson.Member(rawjson.Member(object, "extensions"), id)
 }

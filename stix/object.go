@@ -15,7 +15,7 @@ type Object struct {
 	Raw      []byte    // compact JSON; shared, not to be changed
 	ID       ID        // never empty
 	Type     string    // equals ID.Type()
-	Spec     string    // "2.0" or "2.1": spec_version, or what its absence means
+	Spec     string    // "2.0" or "2.1": spec_version, or the version that its absence means
 	Created  Timestamp // zero if absent
 	Modified Timestamp // zero if absent
 	Markings []ID      // object_marking_refs, in order
@@ -23,8 +23,8 @@ type Object struct {
 	Creator  ID        // created_by_ref, "" if absent
 	Revoked  bool
 
-	key   Key  // of ID; zero if it was not worked out
-	alone bool // it has no reference but Creator; false if that is not known
+	key         Key  // of ID; zero if it was not computed
+	onlyCreator bool // it is known to have no reference but Creator
 }
 
 // Key is the key of its id.
@@ -35,13 +35,13 @@ func (o *Object) Key() Key {
 	return o.key
 }
 
-// NewObject makes the view of raw, which must be compact and valid JSON such
-// as [Decoder.Next] returns. It refuses, with an [*Error], what could not be
-// identified or versioned later: no JSON object, no usable type or id, a
-// created or modified that is no timestamp, an unknown spec_version.
+// NewObject makes the view of raw, which must be compact and valid JSON such as
+// [Decoder.Next] returns. It is an [*Error] if the object could not be identified or
+// versioned later: it is no JSON object, has no usable type or id, a created or
+// modified that is no timestamp, or an unknown spec_version.
 //
-// Without spec_version an object that has created is STIX 2.0; one that has not,
-// or is of a type of cyber-observable, is STIX 2.1.
+// An object without spec_version is STIX 2.0 if it has created and is no
+// cyber-observable. Otherwise it is STIX 2.1.
 func NewObject(raw []byte) (Object, error) {
 	o := Object{Raw: raw}
 	if raw[0] != '{' {
@@ -51,14 +51,14 @@ func NewObject(raw []byte) (Object, error) {
 		id, typ []byte
 		created []byte
 		hasID   bool
-		texts   strings.Builder // one allocation for what is kept of nearly all objects
+		texts   strings.Builder // one allocation for the texts of nearly all objects
 		keep    = func(s []byte) string {
 			from := texts.Len()
 			texts.Write(s)
 			return texts.String()[from:]
 		}
 		fault    *Error
-		refuse   = func(rule, path, text string) { fault = cmpOr(fault, &Error{Rule: rule, Path: path, Text: text}) }
+		refuse   = func(rule, path, text string) { fault = firstFault(fault, &Error{Rule: rule, Path: path, Text: text}) }
 		readTime = func(path string, value []byte) (t Timestamp) {
 			s, ok := rawjson.Text(value)
 			if !ok {
@@ -72,8 +72,8 @@ func NewObject(raw []byte) (Object, error) {
 			return t
 		}
 	)
-	o.alone = true
-	texts.Grow(roomForTexts)
+	o.onlyCreator = true
+	texts.Grow(textsSize)
 	for i := 1; raw[i] != '}'; {
 		if raw[i] == ',' {
 			i++
@@ -110,10 +110,10 @@ func NewObject(raw []byte) (Object, error) {
 		case "created_by_ref":
 			s, _ := rawjson.Text(value)
 			o.Creator, _ = ParseID(keep(s))
-			o.alone = o.alone && o.Creator != ""
+			o.onlyCreator = o.onlyCreator && o.Creator != ""
 		case "revoked":
 			o.Revoked = string(value) == "true"
-			o.alone = o.alone && !mayRefer(name, value)
+			o.onlyCreator = o.onlyCreator && !mayRefer(name, value)
 		case "object_marking_refs":
 			if value[0] != '[' {
 				refuse("R-007", "/object_marking_refs", "expected a list of identifiers")
@@ -135,7 +135,7 @@ func NewObject(raw []byte) (Object, error) {
 				}
 			}
 		default:
-			o.alone = o.alone && !mayRefer(name, value)
+			o.onlyCreator = o.onlyCreator && !mayRefer(name, value)
 		}
 	}
 	parsed, ok := ParseID(keep(id))
@@ -169,11 +169,11 @@ func NewObject(raw []byte) (Object, error) {
 	return o, nil
 }
 
-// roomForTexts has an id, a time, a creator and a marking.
-const roomForTexts = 208
+// textsSize is enough for an id, a time, a creator and a marking.
+const textsSize = 208
 
-// cmpOr keeps the first fault found.
-func cmpOr(first, next *Error) *Error {
+// firstFault is the first of two faults that is not nil.
+func firstFault(first, next *Error) *Error {
 	if first != nil {
 		return first
 	}
@@ -197,7 +197,7 @@ func (o *Object) Has(property string) bool { return rawjson.Member(o.Raw, proper
 // *_refs holds, at any depth, with the name of that property.
 // object_marking_refs and granular markings are left out.
 func (o *Object) References(yield func(property string, id ID)) {
-	if o.alone {
+	if o.onlyCreator {
 		if o.Creator != "" {
 			yield("created_by_ref", o.Creator)
 		}
@@ -212,8 +212,8 @@ func (o *Object) References(yield func(property string, id ID)) {
 	}
 }
 
-// mayRefer tells whether there may be references in a member, by the letters
-// that the name of each has, or hides in escapes.
+// mayRefer tells whether a member may have references. It searches for the letters _ref
+// of their names, and for escapes that may stand for them.
 func mayRefer(name, value []byte) bool {
 	if bytes.HasSuffix(name, []byte("_ref")) || bytes.HasSuffix(name, []byte("_refs")) {
 		return true
@@ -233,8 +233,8 @@ func refersTo(name, value []byte, yield func(string, ID)) {
 	}
 }
 
-// refer takes the value of a reference: an identifier, or a list of them.
-// Whatever else stands there may hold references in turn.
+// refer yields the value of a reference property: an identifier, or a list of them.
+// Other values may have references inside.
 func refer(key string, value []byte, yield func(string, ID)) {
 	switch value[0] {
 	case '"':
@@ -251,7 +251,7 @@ func refer(key string, value []byte, yield func(string, ID)) {
 	}
 }
 
-// descend looks for references inside a value that is none itself.
+// descend yields the references inside a value that is no reference.
 func descend(value []byte, yield func(string, ID)) {
 	switch value[0] {
 	case '{':
@@ -265,12 +265,12 @@ func descend(value []byte, yield func(string, ID)) {
 	}
 }
 
-// Canonical is an object in its RFC 8785 form: the order of members and the
-// spelling of numbers and strings do not count in it. Digests are made of it.
+// Canonical is an object in its RFC 8785 form, which does not depend on the order of
+// members or the spelling of numbers and strings. Digests are made of it.
 func Canonical(raw []byte) []byte {
 	v := jsontext.Value(bytes.Clone(raw))
 	if v.Canonicalize() != nil {
-		return raw // a name twice, say: the same bytes are all that is the same
+		return raw // such as a duplicate name; only equal bytes are then equal content
 	}
 	return v
 }

@@ -1,29 +1,28 @@
 package stix
 
-// scanner finds where a value ends that is I-JSON beyond doubt, several times
-// faster than jsontext does. It says nothing of a value that is not: wherever it
-// is in doubt, jsontext decides.
+// scanner finds the end of a value that is certainly I-JSON, several times faster than
+// jsontext does. If it is uncertain about a value, jsontext decides.
 //
 // Its methods take the index in b where something begins and return the index
-// after it, or short or odd.
+// after it, or incomplete or uncertain.
 type scanner struct {
 	b       []byte
-	loose   bool   // there was whitespace between tokens
+	spaced  bool   // there was whitespace between tokens
 	escaped bool   // there was an escape in a string
-	names   []name // of the members of the objects that the scan is in
+	names   []name // of the members of the objects that are not yet closed
 }
 
 const (
-	short = -1 // b ends before the value does
-	odd   = -2 // a fault, or something so rare that it is not worth its code here
+	incomplete = -1 // b ends before the value does
+	uncertain  = -2 // a fault, or a rare case that the scanner leaves to jsontext
 )
 
-// space skips whitespace. Like what follows it, its end may be the end of b.
+// space skips whitespace. The index may be the end of b.
 func (s *scanner) space(i int) int {
 	for ; i < len(s.b) && s.b[i] <= ' '; i++ {
 		switch s.b[i] {
 		case ' ', '\t', '\n', '\r':
-			s.loose = true
+			s.spaced = true
 		default:
 			return i
 		}
@@ -34,14 +33,14 @@ func (s *scanner) space(i int) int {
 // value reads a value that is depth levels deep.
 func (s *scanner) value(i, depth int) int {
 	if i >= len(s.b) {
-		return short
+		return incomplete
 	}
 	switch c := s.b[i]; c {
 	case '"':
 		return s.text(i)
 	case '{', '[':
 		if depth == maxDepth {
-			return odd
+			return uncertain
 		}
 		if c == '{' {
 			return s.object(i, depth+1)
@@ -57,18 +56,18 @@ func (s *scanner) value(i, depth int) int {
 	return s.number(i)
 }
 
-// follows tells what stands behind an element or member: a comma, or the end of
-// the list or object.
+// follows reads the comma behind an element or member, or the end of the list or object.
+// more tells whether it was a comma.
 func (s *scanner) follows(i int, end byte) (next int, more bool) {
 	switch i = s.space(i); {
 	case i >= len(s.b):
-		return short, false
+		return incomplete, false
 	case s.b[i] == ',':
 		return s.space(i + 1), true
 	case s.b[i] == end:
 		return i + 1, false
 	}
-	return odd, false
+	return uncertain, false
 }
 
 func (s *scanner) list(i, depth int) int {
@@ -95,10 +94,10 @@ func (s *scanner) object(i, depth int) int {
 	seen := nameSet{scanner: s, base: len(s.names)}
 	for more := true; more; {
 		if i >= len(s.b) {
-			return short
+			return incomplete
 		}
 		if s.b[i] != '"' {
-			return odd
+			return uncertain
 		}
 		from := i + 1
 		s.escaped = false
@@ -106,18 +105,18 @@ func (s *scanner) object(i, depth int) int {
 			return i
 		}
 		if s.escaped || !seen.add(from, i-1) {
-			return odd
+			return uncertain
 		}
-		// Members are seldom apart from what is around them, and mostly strings:
-		// for those the general ways are not taken.
+		// There is mostly no whitespace around a member, and its value is mostly a
+		// string. These cases have a faster path.
 		if i+1 < len(s.b) && s.b[i] == ':' && s.b[i+1] > ' ' {
 			i++
 		} else {
 			if i = s.space(i); i >= len(s.b) {
-				return short
+				return incomplete
 			}
 			if s.b[i] != ':' {
-				return odd
+				return uncertain
 			}
 			i = s.space(i + 1)
 		}
@@ -144,15 +143,15 @@ func (s *scanner) object(i, depth int) int {
 func (s *scanner) word(i int, want string) int {
 	end := i + len(want)
 	if end > len(s.b) {
-		return short
+		return incomplete
 	}
 	if string(s.b[i:end]) != want {
-		return odd
+		return uncertain
 	}
 	return end
 }
 
-// number reads a number, which ends before something that is there.
+// number reads a number, which ends before another character of b.
 func (s *scanner) number(i int) int {
 	if s.b[i] == '-' {
 		i++
@@ -162,7 +161,7 @@ func (s *scanner) number(i int) int {
 		return i
 	}
 	if s.b[first] == '0' && i > first+1 {
-		return odd
+		return uncertain
 	}
 	if s.b[i] == '.' {
 		if i = s.digits(i + 1); i < 0 {
@@ -178,15 +177,15 @@ func (s *scanner) number(i int) int {
 	return i
 }
 
-// digits reads at least one.
+// digits reads at least one digit.
 func (s *scanner) digits(i int) int {
 	for first := i; i < len(s.b); i++ {
 		if c := s.b[i]; c < '0' || c > '9' {
 			if i == first {
-				return odd
+				return uncertain
 			}
 			return i
 		}
 	}
-	return short
+	return incomplete
 }

@@ -21,7 +21,7 @@ func special(w uint64) uint64 {
 	return ((w ^ ones*2) - ones*0x21 | ((w ^ ones*'\\') - ones)) &^ w & high
 }
 
-// text reads a string. Only one that is not all ASCII is looked at twice.
+// text reads a string. Only a string that is not ASCII is read twice.
 func (s *scanner) text(i int) int {
 	b, i := s.b, i+1
 	from, all := i, uint64(0)
@@ -35,12 +35,12 @@ func (s *scanner) text(i int) int {
 			}
 		}
 		if i >= len(b) {
-			return short
+			return incomplete
 		}
 		switch c := b[i]; {
 		case c == '"':
 			if all&high != 0 && !utf8.Valid(b[from:i]) {
-				return odd
+				return uncertain
 			}
 			return i + 1
 		case c == '\\':
@@ -49,7 +49,7 @@ func (s *scanner) text(i int) int {
 				return i
 			}
 		case c < ' ':
-			return odd
+			return uncertain
 		default: // one of the last seven of b
 			all |= uint64(c)
 			i++
@@ -57,11 +57,10 @@ func (s *scanner) text(i int) int {
 	}
 }
 
-// escape reads what a backslash begins. A half of a surrogate pair does not
-// stand alone.
+// escape reads an escape. It is uncertain about half of a surrogate pair.
 func (s *scanner) escape(i int) int {
 	if i+1 >= len(s.b) {
-		return short
+		return incomplete
 	}
 	switch s.b[i+1] {
 	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
@@ -73,20 +72,20 @@ func (s *scanner) escape(i int) int {
 		}
 		low, next := s.unit(end)
 		if next >= 0 && (unit > 0xdbff || low < 0xdc00 || low > 0xdfff) {
-			return odd
+			return uncertain
 		}
 		return next
 	}
-	return odd
+	return uncertain
 }
 
 // unit reads \uXXXX.
 func (s *scanner) unit(i int) (unit rune, end int) {
 	if i+6 > len(s.b) {
-		return 0, short
+		return 0, incomplete
 	}
 	if s.b[i] != '\\' || s.b[i+1] != 'u' {
-		return 0, odd
+		return 0, uncertain
 	}
 	for _, c := range s.b[i+2 : i+6] {
 		switch {
@@ -95,7 +94,7 @@ func (s *scanner) unit(i int) (unit rune, end int) {
 		case 'a' <= c|0x20 && c|0x20 <= 'f':
 			c = c | 0x20 - 'a' + 10
 		default:
-			return 0, odd
+			return 0, uncertain
 		}
 		unit = unit<<4 | rune(c)
 	}

@@ -6,10 +6,11 @@ import (
 	"comity/stix/rawjson"
 )
 
-// Lineage is what a version says that the versions after it are compared with.
+// Lineage has the properties of a version that are compared with those of other
+// versions of the same object.
 type Lineage struct {
-	Created, Modified time.Time // zero without
-	Creator           string    // created_by_ref; "" without
+	Created, Modified time.Time // zero if absent
+	Creator           string    // created_by_ref; "" if absent
 	Revoked           bool
 }
 
@@ -24,9 +25,9 @@ func LineageOf(object []byte) Lineage {
 	}
 }
 
-// Succession tells what a version changes although no version may, compared
-// with another version of the same object: created and created_by_ref
-// stay, and nothing follows what was revoked. None means nil.
+// Succession reports the faults of a version compared with another version of the same
+// object: created and created_by_ref must not change, and no version
+// may follow a revoked one. It is nil if there are none.
 func (before Lineage) Succession(after Lineage) []*Error {
 	var faults []*Error
 	fault := func(rule, path, text string) { faults = append(faults, &Error{Rule: rule, Path: path, Text: text}) }
@@ -42,10 +43,11 @@ func (before Lineage) Succession(after Lineage) []*Error {
 	return faults
 }
 
-// Succession is that of two compact and valid versions.
+// Succession compares two versions of an object, compact and valid JSON, as
+// [Lineage.Succession] does.
 func Succession(before, after []byte) []*Error { return LineageOf(before).Succession(LineageOf(after)) }
 
-// instantOf is a timestamp property; zero without.
+// instantOf is a timestamp property; zero if absent.
 func instantOf(object []byte, name string) time.Time {
 	s, _ := text(rawjson.Member(object, name))
 	t, _ := ParseTimestamp(s)

@@ -14,8 +14,8 @@ type Timestamp struct {
 	instant time.Time
 }
 
-// maxTimestamp bounds the text of one, which is kept wherever its object is
-// named: a fraction of 80 digits outlasts any clock.
+// maxTimestamp bounds the text of a timestamp. It allows for 80 digits of a fraction,
+// more than any clock has.
 const maxTimestamp = 100
 
 // ParseTimestamp reads "YYYY-MM-DDTHH:MM:SS[.s+]Z": upper-case T and Z, no
