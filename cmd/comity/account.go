@@ -64,7 +64,7 @@ func (c *accountAddCmd) Run(sh *shell) error {
 	return sh.printAccounts(added, added)
 }
 
-// fingerprint is one in lower case and without colons.
+// fingerprint converts a certificate fingerprint to lower case without colons.
 func fingerprint(s string) string { return strings.ToLower(strings.ReplaceAll(s, ":", "")) }
 
 type accountEditCmd struct {
@@ -102,7 +102,7 @@ func (c *accountEditCmd) Run(sh *shell) (err error) {
 	return sh.printAccounts(a, a)
 }
 
-// firstLine is a secret that must not be empty.
+// firstLine reads a password, which must not be empty, from the first line of r.
 func firstLine(r io.Reader) (string, error) {
 	line, err := bufio.NewReader(r).ReadString('\n')
 	if err != nil && err != io.EOF {

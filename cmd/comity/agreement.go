@@ -90,19 +90,19 @@ func waiting(orgs []string) string {
 	return fmt.Sprintf("waiting for %d signatures: %s", len(orgs), strings.Join(orgs, ", "))
 }
 
-// standing is the state of an agreement and what its versions wait for.
+// standing is the state of an agreement, with the signatures that are missing.
 func standing(a admin.Agreement) string {
-	said := string(a.State)
+	state := string(a.State)
 	for _, v := range a.Versions {
 		switch {
 		case len(v.Missing) == 0:
 		case v.Digest == a.Digest:
-			said += ", " + waiting(v.Missing)
+			state += ", " + waiting(v.Missing)
 		default:
-			said += fmt.Sprintf("; version %d %s", v.Version, waiting(v.Missing))
+			state += fmt.Sprintf("; version %d %s", v.Version, waiting(v.Missing))
 		}
 	}
-	return said
+	return state
 }
 
 func (sh *shell) printAgreements(result any, list ...admin.Agreement) error {

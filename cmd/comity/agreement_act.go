@@ -72,8 +72,8 @@ type agreementWithdrawCmd struct {
 	Reason string `required:"" help:"Why; it stays in the record and in the certificate."`
 }
 
-// Run prints the certificate in JSON always: it is the document that the party
-// gets.
+// Run always prints the certificate as JSON, since it is the document that the party
+// receives.
 func (c *agreementWithdrawCmd) Run(sh *shell) error {
 	certificate, err := call[audit.Certificate](sh, "agreement/withdraw", admin.Withdraw{ID: c.ID, Party: c.Party, Reason: c.Reason})
 	if err != nil {

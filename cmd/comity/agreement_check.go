@@ -22,7 +22,7 @@ type checked struct {
 	Articles    int      `json:"articles"`
 	Collections int      `json:"collections"`
 	Grants      int      `json:"grants"`
-	Missing     int      `json:"missing_signatures"` // those that nothing here can verify are missing
+	Missing     int      `json:"missing_signatures"` // including those that no registered key verifies
 	Digest      string   `json:"digest"`
 	Problems    []string `json:"problems"`
 }
@@ -137,8 +137,7 @@ func (c *agreementSignCmd) Run(sh *shell) error {
 	})
 }
 
-// replace writes a file so that under its name there is the old content or the
-// new, whole. It keeps the permissions of the file that was there.
+// replace replaces a file atomically. It keeps the permissions of the old file.
 func replace(name string, write func(io.Writer) error) error {
 	mode := os.FileMode(0o644)
 	if info, err := os.Stat(name); err == nil {

@@ -32,7 +32,7 @@ type agreementNewCmd struct {
 	Output    string   `short:"o" placeholder:"FILE" help:"New file to write; stdout without it."`
 }
 
-// Run asks on standard error for what no flag says; an empty line takes the
+// Run asks on standard error for each value that no flag gives; an empty line takes the
 // proposal in brackets.
 func (c *agreementNewCmd) Run(sh *shell) error {
 	if _, err := os.Lstat(c.Output); c.Output != "" && err == nil {
@@ -60,7 +60,7 @@ func (c *agreementNewCmd) Run(sh *shell) error {
 // nobody is the answer that names no organisation and no kind.
 const nobody = "nobody"
 
-// draft asks for what no flag says.
+// draft asks for each value that no flag gives.
 func (c *agreementNewCmd) draft(sh *shell) (d agreement.Draft, err error) {
 	orgs := sh.knownOrgs()
 	ask := &questions{in: bufio.NewReader(sh.in), out: sh.err}
@@ -194,8 +194,8 @@ type question struct {
 	accept   func(answer string) error
 }
 
-// one asks a question, or takes the answer that a flag gives. An answer that is
-// not accepted is asked for again; that of a flag ends it all.
+// one asks a question, or takes the answer of a flag. It repeats the question until the
+// answer is accepted; an answer of a flag that is not accepted is an error.
 func (q *questions) one(given string, asked question) {
 	if q.err != nil {
 		return
@@ -224,7 +224,7 @@ func (q *questions) one(given string, asked question) {
 		case err != nil && !errors.Is(err, io.EOF):
 			q.err = err
 			return
-		case err != nil && line == "" && wrong != nil: // there is no better answer
+		case err != nil && line == "" && wrong != nil: // the input has ended: report the last error
 		case answer == "":
 			wrong = errors.New("an answer is needed")
 		default:
@@ -241,8 +241,8 @@ func (q *questions) one(given string, asked question) {
 	}
 }
 
-// knownOrgs are the organisations and agreements of the data folder, so that a
-// draft need not ask for names; none where there is no folder.
+// knownOrgs are the organisations and agreements of the data folder, so that a draft need
+// not ask for names. It is empty if there is no folder.
 type knownOrgs struct {
 	centre     string
 	byID       map[string]exchange.Organisation
@@ -274,8 +274,8 @@ func (k knownOrgs) others(centre string) []string {
 	return slices.DeleteFunc(ids, func(id string) bool { return id == centre })
 }
 
-// check refuses what is no id or, where there is a data folder, no organisation
-// in it.
+// check refuses a malformed id and, if there is a data folder, an organisation that is
+// not in it.
 func (k knownOrgs) check(id string) error {
 	if _, ok := k.byID[id]; ok || len(k.byID) == 0 {
 		return agreement.CheckID(id)

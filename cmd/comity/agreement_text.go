@@ -25,8 +25,8 @@ func asDeposited(name string) (in admin.ShowAgreement, err error) {
 	return in, nil
 }
 
-// text reads the agreement in a file or, where there is no such file, as it is
-// deposited under that id.
+// text reads an agreement from a file or, if there is no such file, the deposited
+// agreement with that id.
 func (sh *shell) text(name string) (*agreement.Agreement, error) {
 	source, err := os.ReadFile(name)
 	if errors.Is(err, fs.ErrNotExist) && !strings.ContainsAny(name, "./"+string(os.PathSeparator)) {
@@ -57,8 +57,8 @@ func (sh *shell) texts(names []string) (list []*agreement.Agreement, err error) 
 	return list, nil
 }
 
-// parents finds agreements among those given, then those deposited; nil where
-// there is no such agreement, or no data folder.
+// parents returns a function that finds an agreement among those given, then among the
+// deposited ones; nil if there is none.
 func (sh *shell) parents(given ...*agreement.Agreement) func(id string) *agreement.Agreement {
 	known := map[string]*agreement.Agreement{}
 	for _, a := range given {

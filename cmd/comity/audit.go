@@ -34,13 +34,13 @@ func (c *auditListCmd) Run(sh *shell) error {
 	}
 	return sh.print(list, func(w io.Writer) {
 		table(w, "number,time,act,who,what", list, func(e audit.Entry) []any {
-			return []any{e.Number, taxii.FormatTime(e.Time), e.Act, who(e), what(e)}
+			return []any{e.Number, taxii.FormatTime(e.Time), e.Act, accountOf(e), details(e)}
 		})
 	})
 }
 
-// who is the account of an entry, and where it is lent from.
-func who(e audit.Entry) string {
+// accountOf is the account of an entry, with the home organisation of a seconded person.
+func accountOf(e audit.Entry) string {
 	switch {
 	case e.Account == "" && e.Org == "":
 		return "-"
@@ -52,10 +52,10 @@ func who(e audit.Entry) string {
 	return e.Account
 }
 
-// what puts the rest of an entry in a line.
-func what(e audit.Entry) string {
-	var said []string
-	add := func(format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) }
+// details is the rest of an entry as one line.
+func details(e audit.Entry) string {
+	var text []string
+	add := func(format string, args ...any) { text = append(text, fmt.Sprintf(format, args...)) }
 	if e.Text != "" {
 		add("%s", e.Text)
 	}
@@ -74,7 +74,7 @@ func what(e audit.Entry) string {
 	case e.Agreement != "":
 		add("%s", e.Agreement)
 	}
-	return strings.Join(said, "; ")
+	return strings.Join(text, "; ")
 }
 
 type auditVerifyCmd struct {
@@ -139,8 +139,8 @@ func (c *auditVerifyCmd) Run(sh *shell) error {
 	return nil
 }
 
-// entries says how many entries there are, and after which one, if older ones were
-// archived.
+// entries is the number of entries as text, with the number of the last archived entry
+// if there is one.
 func entries(n, sealed uint64) string {
 	if sealed == 0 {
 		return fmt.Sprintf("%d entries", n)
@@ -160,8 +160,8 @@ func (sh *shell) verifyExport(file string, checkpoints []audit.SignedCheckpoint,
 	return audit.Verify(io.TeeReader(f, bar), checkpoints, keys...)
 }
 
-// verifyRecord follows the chain of the data folder, which has to begin where the
-// export before ends, if there is one.
+// verifyRecord verifies the chain of the data folder. It has to begin where the export
+// before ends; before may be nil.
 func (sh *shell) verifyRecord(before *audit.Verified) error {
 	client, err := sh.connect()
 	if err != nil {

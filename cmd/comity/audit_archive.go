@@ -23,7 +23,7 @@ type auditArchiveCmd struct {
 	Yes    bool     `help:"Drop the entries from the record, too. Without it, only the file is written."`
 }
 
-// Run drops nothing that is not in a verified file on the disk. A run that was
+// Run removes only entries that are in a verified file on the disk. A run that was
 // interrupted can be repeated.
 func (c *auditArchiveCmd) Run(sh *shell) error {
 	before, err := parseTime(c.Before)
@@ -92,7 +92,7 @@ func (c *auditArchiveCmd) export(sh *shell, before string) error {
 	})
 }
 
-// syncFile brings a file and its name to the disk.
+// syncFile syncs a file and its directory entry to the disk.
 func syncFile(name string) error {
 	f, err := os.Open(name)
 	if err != nil {

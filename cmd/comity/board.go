@@ -22,7 +22,7 @@ func board(w io.Writer, s operation.Stats) {
 	}
 	line("C2 servers identified", s.C2.Identified, "in %s   corroborated by two or more sources %s", plural(s.Countries, "country", "countries"),
 		share(s.C2.Corroborated, s.C2.Identified))
-	if s.C2.Digest != "" && s.As != operation.Bureaus { // the centre: nobody else may know what stays there
+	if s.C2.Digest != "" && s.As != operation.Bureaus { // the centre: others may not know how many findings stay there
 		fmt.Fprintf(w, "  of which may leave the centre %s\n", thousands(s.MayLeave))
 	}
 	line("Compromised websites", s.Sites.Identified, "government portals %s", thousands(s.Sites.Portals))
@@ -32,7 +32,7 @@ func board(w io.Writer, s operation.Stats) {
 	line("Outcomes reported", s.Outcomes.Reported, "neutralised %s", share(s.Outcomes.Neutralised, s.Outcomes.Reported))
 }
 
-// contributionTable writes what each contributor gave, the sums below.
+// contributionTable writes the figures of each contributor, and their sums below.
 func contributionTable(w io.Writer, list []operation.Contribution) {
 	head := []string{"given", "sole", "corroborated", "first", "led", "confirmed others", "relayed", "acted on", "neutralised"}
 	figures := func(c operation.Contribution) []int {
@@ -86,7 +86,7 @@ func thousands(n int) string {
 	return digits
 }
 
-// share is n and what part of all it is.
+// share is n and its percentage of all.
 func share(n, all int) string {
 	if all == 0 {
 		return thousands(n)

@@ -13,17 +13,17 @@ import (
 	"time"
 )
 
-// renewBefore is how long before its end a certificate is warned about, and one of
-// our own CA replaced.
+// renewBefore is how long before the expiry of a certificate a warning is logged, or a
+// certificate of our own CA replaced.
 const renewBefore = 14 * 24 * time.Hour
 
-// certificates is the TLS configuration of a listener. It is made again when one of
-// its files has changed, so that a renewed certificate needs no restart.
+// certificates is the TLS configuration of a listener. It is rebuilt when one of its
+// files has changed, so that a renewed certificate needs no restart.
 type certificates struct {
 	build func() (*tls.Config, error)
 	files []string // that build reads
 	host  string   // that clients use, "" if unknown
-	own   bool     // issued by build itself, which can do so again
+	own   bool     // build issues the certificate itself and can renew it
 	now   func() time.Time
 	log   *slog.Logger
 
@@ -33,16 +33,16 @@ type certificates struct {
 	config  *tls.Config
 	read    []fileState // of files, when config was made
 	checked time.Time   // when the files were last looked at
-	problem string      // why the newest files cannot be used, "" if they are
+	problem string      // why the newest files cannot be used; "" if they are used
 }
 
-// fileState tells one content of a file from the next.
+// fileState is compared to see whether a file has changed.
 type fileState struct {
 	size     int64
 	modified int64 // Unix time in ns
 }
 
-// certificates is the configuration that the flags ask for, nil for plain HTTP.
+// certificates builds the configuration from the flags, nil for plain HTTP.
 func (c *serveCmd) certificates(data string, now func() time.Time, log *slog.Logger) (*certificates, error) {
 	certs := &certificates{
 		build: func() (*tls.Config, error) { return c.tls(data) },
@@ -86,8 +86,8 @@ func (c *certificates) Reload() {
 	c.reload()
 }
 
-// reload keeps the old configuration where the files cannot be used, such as a
-// certificate whose key is not written yet. The caller holds mu.
+// reload keeps the old configuration if the files cannot be used, such as a certificate
+// whose key is not written yet. The caller holds mu.
 func (c *certificates) reload() {
 	err := c.load()
 	if err == nil {
@@ -100,9 +100,9 @@ func (c *certificates) reload() {
 	}
 }
 
-// load makes the configuration. The caller holds mu, or is the only one.
+// load makes the configuration. The caller holds mu, or no other goroutine has c yet.
 func (c *certificates) load() error {
-	states := c.states() // before they are read: what is written meanwhile is read again
+	states := c.states() // taken before the files are read, so that a change meanwhile is seen later
 	config, err := c.build()
 	if err != nil {
 		return err
@@ -140,8 +140,8 @@ func (c *certificates) states() []fileState {
 	return states
 }
 
-// Run warns at once and each day about a certificate that clients refuse, or will
-// soon, until ctx ends.
+// Run warns at once and then each day, until ctx ends, of a certificate that has expired
+// or will soon.
 func (c *certificates) Run(ctx context.Context) {
 	tick := time.NewTicker(24 * time.Hour)
 	defer tick.Stop()

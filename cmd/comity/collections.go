@@ -54,7 +54,7 @@ func (c *grantsCmd) Run(sh *shell) error {
 	})
 }
 
-// rights spells what may be done in three places.
+// rights spells rights in three characters.
 func rights(read, write, delete bool) string {
 	b := []byte("---")
 	if read {

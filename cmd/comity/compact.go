@@ -40,7 +40,7 @@ func (c *compactCmd) Run(sh *shell) error {
 	})
 }
 
-// stopped refuses work that a running server is in the way of.
+// stopped returns an error if a server runs on the data folder.
 func (sh *shell) stopped() error {
 	if running, err := adminhttp.Dial(sh.socket(), sh.user()); err == nil {
 		running.Close()
@@ -49,11 +49,11 @@ func (sh *shell) stopped() error {
 	return nil
 }
 
-// errNoStore is a data folder without a store, or none.
+// errNoStore means that there is no data folder, or no store in it.
 var errNoStore = errors.New("make one with comity init, or put a backup there with comity restore")
 
-// storeSize is the size of the store in bytes. A store without content is an
-// error: it was cut off, and opening it would make it an empty one.
+// storeSize is the size of the store in bytes. An empty file is an error: it was
+// truncated, and opening it would create a new store.
 func (sh *shell) storeSize() (int64, error) {
 	path := filepath.Join(sh.data, bolt.FileName)
 	info, err := os.Stat(path)

@@ -13,9 +13,9 @@ import (
 	"github.com/pelletier/go-toml/v2"
 )
 
-// tomlConfig reads a configuration file: its keys are the flags of serve and those
-// of every command, without the dashes in front. A flag wins over an environment
-// variable, which wins over the file.
+// tomlConfig reads a configuration file. Its keys are the names of the flags of serve
+// and of the global flags, without the leading dashes. A flag overrides an environment
+// variable, which overrides the file.
 func tomlConfig(r io.Reader) (kong.Resolver, error) {
 	c := config{name: "configuration"}
 	if f, ok := r.(interface{ Name() string }); ok {
@@ -42,7 +42,7 @@ type config struct {
 	values map[string]any
 }
 
-// Validate refuses keys that are no flag, and values that no flag could have.
+// Validate refuses keys that are not flags, and values of the wrong type.
 func (c config) Validate(app *kong.Application) error {
 	known := map[string]bool{}
 	flags := app.Flags
@@ -65,7 +65,7 @@ func (c config) Validate(app *kong.Application) error {
 	return nil
 }
 
-// at is the file, and the line of a key where one can be told.
+// at is the name of the file, with the line of a key if it is found.
 func (c config) at(key string) string {
 	found := regexp.MustCompile(`(?m)^[ \t]*[\["']*` + regexp.QuoteMeta(key) + `\b`).FindIndex(c.text)
 	if found == nil {
@@ -74,8 +74,8 @@ func (c config) at(key string) string {
 	return fmt.Sprintf("%s:%d", c.name, 1+bytes.Count(c.text[:found[0]], []byte("\n")))
 }
 
-// Resolve gives the value of one flag, nil if the file has none or the
-// environment has one.
+// Resolve returns the value of one flag, nil if the file has none or if an environment
+// variable sets it.
 func (c config) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
 	for _, name := range flag.Envs {
 		if _, ok := os.LookupEnv(name); ok {

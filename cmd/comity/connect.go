@@ -13,8 +13,8 @@ import (
 	"comity/taxii/exchange"
 )
 
-// products are what connect has a text for. Those that read lists, rules or zones
-// over HTTP do not speak TAXII.
+// products are the products that connect has a text for. Those with reads do not speak
+// TAXII: they read lists, rules or zones over HTTP.
 var products = []struct{ id, name, reads string }{
 	{"bind", "BIND", "response policy zones"},
 	{"crowdsec", "CrowdSec", "block lists"},
@@ -52,7 +52,7 @@ type connectCmd struct {
 	URL     string `name:"url" default:"http://127.0.0.1:8080" env:"COMITY_PUBLIC_URL" placeholder:"URL" help:"The server as the product reaches it (default ${default})."`
 }
 
-// setup is what a product has to be told, and the fields of connect.tmpl.
+// setup holds the settings of a product, and the other fields of connect.tmpl.
 type setup struct {
 	Client      string             `json:"client"`
 	Account     string             `json:"account"`
@@ -67,7 +67,7 @@ type setup struct {
 	Read, Write *admin.Collection `json:"-"` // one that the account reads, one that it writes
 }
 
-// Run prints what to fill in, in the order of the form of the product.
+// Run prints the settings in the order of the form of the product.
 func (c *connectCmd) Run(sh *shell) error {
 	product := products[slices.IndexFunc(products, func(p struct{ id, name, reads string }) bool { return p.id == c.Client })]
 	account, err := sh.account(c.Account)
@@ -84,7 +84,7 @@ func (c *connectCmd) Run(sh *shell) error {
 	for i := range s.Collections {
 		collection := &s.Collections[i]
 		if collection.CanRead && (s.Read == nil || !collection.CanWrite && s.Read.CanWrite) {
-			s.Read = collection // better one that others write
+			s.Read = collection // preferably one that others write
 		}
 		if collection.CanWrite && s.Write == nil {
 			s.Write = collection

@@ -16,7 +16,7 @@ type convertCmd struct {
 	Output string `short:"o" placeholder:"FILE" help:"Write here, not to standard output."`
 }
 
-// Run writes the bundle, and on standard error what it could not carry over.
+// Run writes the bundle, and on standard error the properties that it could not convert.
 func (c *convertCmd) Run(sh *shell) error {
 	in, err := sh.input(c.File)
 	if err != nil {
@@ -54,7 +54,7 @@ func (c *convertCmd) Run(sh *shell) error {
 	return nil
 }
 
-// convert writes to a file, which is whole or not there, or to standard output.
+// convert writes to standard output, or to a file, which it creates atomically.
 func (sh *shell) convert(in io.Reader, file string) (report convert.Report, err error) {
 	if file == "" {
 		return convert.Bundle(sh.document, in)

@@ -27,7 +27,7 @@ type demoCmd struct {
 	Withdraw string `placeholder:"ORG" help:"Let this vendor take its data back when the outcomes are in."`
 }
 
-// Validate refuses a withdrawal of nobody's.
+// Validate refuses to withdraw an organisation that is not a vendor.
 func (c *demoCmd) Validate() error {
 	if c.Withdraw != "" && !slices.Contains(demo.Vendors(), c.Withdraw) {
 		return fmt.Errorf("%s has nothing to withdraw: the vendors are %s", c.Withdraw, strings.Join(demo.Vendors(), ", "))
@@ -35,8 +35,8 @@ func (c *demoCmd) Validate() error {
 	return nil
 }
 
-// Run plays a whole operation in a temporary folder, on a clock that starts at
-// its snapshot, and serves what has come of it.
+// Run plays a whole operation in a temporary folder, on a clock that starts at its
+// snapshot, and then serves the resulting exchange.
 func (c *demoCmd) Run(sh *shell) error {
 	scenario, err := demo.New(c.Scenario)
 	if err != nil {
@@ -69,10 +69,10 @@ func (c *demoCmd) Run(sh *shell) error {
 	own.ctx, own.data = ctx, data
 	p := &play{
 		shell: &own, scenario: scenario, now: now,
-		keys: map[string]signer{demoCentre: {key, public}}, tokens: map[string]string{}, talk: sh.out,
+		keys: map[string]signer{demoCentre: {key, public}}, tokens: map[string]string{}, progressOut: sh.out,
 	}
 	if sh.json {
-		p.talk = sh.err
+		p.progressOut = sh.err
 	}
 	ex := &exchangeServer{store: s, data: data, socket: p.socket(), key: key, now: now, log: log}
 	if err := ex.start(&serveCmd{Listen: cmp.Or(c.Listen, freeAddress())}); err != nil {
@@ -86,7 +86,7 @@ func (c *demoCmd) Run(sh *shell) error {
 	if c.Once || err != nil && !errors.Is(err, errQuiet) {
 		end()
 	} else {
-		p.tell()
+		p.printNextSteps()
 	}
 	return cmp.Or(err, <-served)
 }
@@ -101,8 +101,8 @@ func freeAddress() string {
 	return defaultListen
 }
 
-// program is how this program is started from a shell: by its name where the PATH
-// has it, as it was started otherwise, by go run where that started it.
+// program is the command that starts this program from a shell: its name if the PATH has
+// it, go run if that started it, or else its path.
 func program(arg0, executable string, lookPath func(string) (string, error)) string {
 	name := filepath.Base(executable)
 	if path, err := lookPath(name); err == nil && path == executable {
@@ -114,7 +114,7 @@ func program(arg0, executable string, lookPath func(string) (string, error)) str
 	return arg0
 }
 
-// The centre runs the operation, by two persons.
+// The names of the demonstration. Two persons of the centre run its operation.
 const (
 	demoCentre    = "igci"
 	demoOperation = "op-asean-demo"
@@ -126,26 +126,26 @@ const (
 // play is one run of the demonstration.
 type play struct {
 	*shell
-	scenario *demo.Scenario
-	now      func() time.Time
-	url      string // of the server
-	keys     map[string]signer
-	tokens   map[string]string // by organisation: of its service
-	talk     io.Writer         // where it says what happens
+	scenario    *demo.Scenario
+	now         func() time.Time
+	url         string // of the server
+	keys        map[string]signer
+	tokens      map[string]string // by organisation: of its service
+	progressOut io.Writer         // where it says what happens
 }
 
-// run plays all there is, and compares what has come of it with what has to.
+// run plays the operation and compares the resulting figures with the expected ones.
 func (p *play) run(withdraw string) error {
 	steps := []struct {
 		what string
 		do   func() error
 	}{
-		{"found the exchange", p.found},
+		{"found the exchange", p.setUp},
 		{"vendors push", p.pushContributions},
 		{"bureaus flag issues", p.pushIssues},
-		{"fuse", p.settle},
+		{"fuse", p.waitForFindings},
 		{"draft and publish", p.publish},
-		{"bureaus poll and answer", p.answer},
+		{"bureaus poll and answer", p.reportOutcomes},
 	}
 	for _, step := range steps {
 		if err := p.step(step.what, step.do); err != nil {
@@ -168,7 +168,7 @@ func (p *play) run(withdraw string) error {
 	return p.show(got, want)
 }
 
-// step says how long a step took.
+// step runs one step and prints how long it took.
 func (p *play) step(what string, do func() error) error {
 	began := time.Now()
 	err := do()
@@ -176,15 +176,15 @@ func (p *play) step(what string, do func() error) error {
 	return err
 }
 
-// tell prints how to go on from here.
-func (p *play) tell() {
-	fmt.Fprintf(p.talk, "\nThe operation's clock started at its snapshot, %s, and runs on.\n\n", demo.Snapshot.Format("2 January 2006"))
-	fmt.Fprintf(p.talk, "  %-20s%s/taxii2/\n", "discovery", p.url)
+// printNextSteps prints how to go on from here.
+func (p *play) printNextSteps() {
+	fmt.Fprintf(p.progressOut, "\nThe operation's clock started at its snapshot, %s, and runs on.\n\n", demo.Snapshot.Format("2 January 2006"))
+	fmt.Fprintf(p.progressOut, "  %-20s%s/taxii2/\n", "discovery", p.url)
 	for _, org := range append([]string{demoCentre}, append(demo.Vendors(), p.bureaus()...)...) {
-		fmt.Fprintf(p.talk, "  %-20s%s\n", org+"/feed", p.tokens[org])
+		fmt.Fprintf(p.progressOut, "  %-20s%s\n", org+"/feed", p.tokens[org])
 	}
 	executable, _ := os.Executable()
-	fmt.Fprintf(p.talk, demoText, p.url, p.tokens["ncb-kh"], taxii.MediaType, p.data, program(os.Args[0], executable, exec.LookPath))
+	fmt.Fprintf(p.progressOut, demoText, p.url, p.tokens["ncb-kh"], taxii.MediaType, p.data, program(os.Args[0], executable, exec.LookPath))
 }
 
 const demoText = `

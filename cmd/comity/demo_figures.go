@@ -12,7 +12,7 @@ import (
 	"comity/taxii/operation"
 )
 
-// figures are what a demonstration comes to.
+// figures are the results of a demonstration.
 type figures struct {
 	Centre        operation.Stats          `json:"centre"`
 	Bureaus       operation.Stats          `json:"bureaus"`
@@ -20,8 +20,8 @@ type figures struct {
 	feeds         map[string]feed          // by bureau
 }
 
-// settle waits until all that was pushed is in the findings.
-func (p *play) settle() error {
+// waitForFindings waits until every pushed object is in the findings.
+func (p *play) waitForFindings() error {
 	_, err := p.stats("")
 	return err
 }
@@ -39,7 +39,7 @@ func (p *play) publish() error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(p.talk, "%-8s published %s objects: %d reports and the feeds of %d countries, drafted by %s, published by %s\n",
+	fmt.Fprintf(p.progressOut, "%-8s published %s objects: %d reports and the feeds of %d countries, drafted by %s, published by %s\n",
 		demoCentre, thousands(r.Objects), len(r.Reports), r.Feeds, drafter, publisher)
 	return nil
 }
@@ -52,11 +52,11 @@ func (p *play) withdraw(vendor string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(p.talk, "%-8s withdrew: %s records of its data are removed\n", vendor, thousands(int(certificate.Records)))
-	return p.settle()
+	fmt.Fprintf(p.progressOut, "%-8s withdrew: %s records of its data are removed\n", vendor, thousands(int(certificate.Records)))
+	return p.waitForFindings()
 }
 
-// figures asks for them, as an operator would, and looks at what bureaus get.
+// figures reads the figures by the commands of an operator, and the feeds of the bureaus.
 func (p *play) figures() (f *figures, err error) {
 	f = &figures{}
 	if f.Centre, err = p.stats(""); err != nil {
@@ -72,8 +72,7 @@ func (p *play) figures() (f *figures, err error) {
 	return f, err
 }
 
-// show prints the board and what differs from the truth; differences are an
-// error.
+// show prints the board, and the differences from the truth, which are an error.
 func (p *play) show(f *figures, want *figures) error {
 	differences := differences(f, want)
 	if p.json {
@@ -106,9 +105,9 @@ func (p *play) show(f *figures, want *figures) error {
 	return nil
 }
 
-// differences are the figures that are not as wanted, one a line, by name. Of
-// contributions only what the truth tells is compared, and a contributor that
-// gave nothing is as good as none.
+// differences lists the figures that differ from the wanted ones, by name. It compares
+// only the contributions that the truth has; a contributor that gave nothing counts as
+// absent.
 func differences(got, want *figures) []string {
 	g, w := got.named(), want.named()
 	all := maps.Clone(g)
@@ -134,23 +133,23 @@ func (f *figures) named() map[string]string {
 	all := map[string]string{}
 	for name, s := range map[string]operation.Stats{"centre": f.Centre, "bureaus": f.Bureaus} {
 		s.As, s.Operation, s.Snapshot = "", "", time.Time{}
-		nameAll(all, name, s)
+		flatten(all, name, s)
 	}
 	for bureau, feed := range f.feeds {
-		nameAll(all, "feeds."+bureau, feed)
+		flatten(all, "feeds."+bureau, feed)
 	}
 	for _, c := range f.Contributions {
 		if c.Given+c.Relayed > 0 {
 			c.Fresh, c.NotCounted, c.ActedOn, c.Neutralised, c.Received = 0, nil, 0, 0, 0
-			nameAll(all, "contributions."+c.Origin, c)
+			flatten(all, "contributions."+c.Origin, c)
 		}
 	}
 	return all
 }
 
-// nameAll names what v holds. Of what is absent and of what is zero it says
-// nothing: they are the same.
-func nameAll(all map[string]string, name string, v any) {
+// flatten adds the figures of v to all, by their names. It leaves out zeros, so that an
+// absent figure equals zero.
+func flatten(all map[string]string, name string, v any) {
 	text, err := json.Marshal(v)
 	if err != nil {
 		panic("demo: " + err.Error()) // it holds numbers and strings only
@@ -158,7 +157,7 @@ func nameAll(all map[string]string, name string, v any) {
 	var members map[string]json.RawMessage
 	if json.Unmarshal(text, &members) == nil {
 		for member, value := range members {
-			nameAll(all, name+"."+member, value)
+			flatten(all, name+"."+member, value)
 		}
 		return
 	}

@@ -23,13 +23,13 @@ import (
 	"comity/testdata"
 )
 
-// signer is what a party signs its agreements with.
+// signer is the key pair by which a party signs its agreements.
 type signer struct {
 	private ed25519.PrivateKey
 	public  string
 }
 
-// bureaus are those of the operation's countries.
+// bureaus are the bureaus of the operation's countries.
 func (p *play) bureaus() (slugs []string) {
 	for _, c := range p.scenario.Countries {
 		slugs = append(slugs, demo.BureauOf(c.Code))
@@ -37,10 +37,10 @@ func (p *play) bureaus() (slugs []string) {
 	return slugs
 }
 
-// found makes the exchange by the commands that an operator would use: centre,
-// parties, the agreements that they sign, and accounts.
-func (p *play) found() error {
-	if err := p.layTables(); err != nil {
+// setUp makes the exchange by the commands of an operator: the centre, the parties, the
+// agreements that they sign, and accounts.
+func (p *play) setUp() error {
+	if err := p.writeTables(); err != nil {
 		return err
 	}
 	if _, err := call[json.RawMessage](p.shell, "init", admin.Init{
@@ -83,9 +83,9 @@ func (p *play) found() error {
 	return nil
 }
 
-// layTables writes the tables that the operation names, as of a fortnight before
+// writeTables writes the tables that the operation names, as of a fortnight before
 // its snapshot.
-func (p *play) layTables() error {
+func (p *play) writeTables() error {
 	folder := filepath.Join(p.data, "tables")
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return err
@@ -103,8 +103,8 @@ func (p *play) layTables() error {
 	return nil
 }
 
-// sign reads one of the agreements in testdata, adds those of its parties that
-// are not there yet, and lets all sign it.
+// sign reads one of the agreements in testdata, adds its parties if they are missing,
+// and signs it for all of them.
 func (p *play) sign(name string) (file admin.File, err error) {
 	file.Name = name + ".toml"
 	source, err := testdata.Files.ReadFile("agreements/" + file.Name)
@@ -150,8 +150,8 @@ func (p *play) addAccount(id string, person bool) error {
 	return err
 }
 
-// suffix is what the collections of a party end in: a vendor's slug, or a
-// bureau's country.
+// suffix is the last part of the aliases of a party's collections: the id of a vendor, or
+// the country of a bureau.
 func suffix(org string) string {
 	if slices.Contains(demo.Vendors(), org) {
 		return org

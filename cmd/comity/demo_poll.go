@@ -13,10 +13,10 @@ import (
 	"comity/taxii/demo"
 )
 
-// mostOutcomes is how many of them a bureau sends at once.
-const mostOutcomes = 5_000
+// maxOutcomes is how many outcomes a bureau sends in one push.
+const maxOutcomes = 5_000
 
-// polled is an object that a party got.
+// polled is an object that a party received.
 type polled struct {
 	Type       string
 	ID         stix.ID
@@ -28,13 +28,13 @@ type polled struct {
 	} `json:"external_references"`
 }
 
-// What the names of findings begin with.
+// The prefixes of the names of findings.
 const (
 	serverName = "C2 server "
 	siteName   = "Compromised website "
 )
 
-// poll gives all objects of a party's collection of a flow, page by page.
+// poll yields all objects of a party's collection of a flow, page by page.
 func (p *play) poll(org, flow string, yield func(polled)) error {
 	query := "?limit=10000"
 	for {
@@ -60,8 +60,8 @@ func (p *play) poll(org, flow string, yield func(polled)) error {
 	}
 }
 
-// answer lets every bureau read what it got, and say what became of each server.
-func (p *play) answer() error {
+// reportOutcomes lets every bureau read its findings and push the outcome of each.
+func (p *play) reportOutcomes() error {
 	outcomes := map[string][]demo.Outcome{}
 	for _, o := range p.scenario.Outcomes() {
 		bureau := demo.BureauOf(o.Country)
@@ -90,11 +90,11 @@ func (p *play) answer() error {
 	})
 }
 
-// notes are outcomes in pushes, about findings by their names.
+// notes are pushes of outcomes; findings maps names of findings to their ids.
 func (p *play) notes(bureau string, outcomes []demo.Outcome, findings map[string]stix.ID, unknown *int) iter.Seq[demo.Push] {
 	return func(yield func(demo.Push) bool) {
 		at := p.now().Truncate(time.Millisecond)
-		for some := range slices.Chunk(outcomes, mostOutcomes) {
+		for some := range slices.Chunk(outcomes, maxOutcomes) {
 			push := demo.Push{Org: bureau}
 			for _, o := range some {
 				finding, known := findings[serverName+p.scenario.Servers[o.Server].Key()]
@@ -111,14 +111,14 @@ func (p *play) notes(bureau string, outcomes []demo.Outcome, findings map[string
 	}
 }
 
-// feed is what a bureau's client ends with.
+// feed counts the objects that the client of a bureau received.
 type feed struct {
 	Servers int      `json:"servers"`
 	Sites   int      `json:"sites"`
 	Reports []string `json:"reports"` // numbers, sorted
 }
 
-// feeds polls all that bureaus can get.
+// feeds polls all collections of findings and reports for each bureau.
 func (p *play) feeds() (map[string]feed, error) {
 	feeds := map[string]feed{}
 	for _, bureau := range p.bureaus() {

@@ -16,10 +16,10 @@ import (
 	"comity/taxii/demo"
 )
 
-// mostObjects is what the vendors' agreements let a push have.
-const mostObjects = 10_000
+// maxObjects is the limit of objects per push in the agreements of the vendors.
+const maxObjects = 10_000
 
-// tally is what became of one party's pushes.
+// tally is the result of one party's pushes.
 type tally struct {
 	pushes, objects, accepted, refused int
 	reasons                            map[string]int
@@ -27,14 +27,14 @@ type tally struct {
 
 func (p *play) pushContributions() error {
 	return p.each(demo.Vendors(), func(vendor string) (string, error) {
-		t, err := p.push(vendor, "in", p.scenario.Pushes(vendor, mostObjects))
+		t, err := p.push(vendor, "in", p.scenario.Pushes(vendor, maxObjects))
 		return "pushed " + t.String(), err
 	})
 }
 
 func (p *play) pushIssues() error {
 	return p.each(p.bureaus(), func(bureau string) (string, error) {
-		t, err := p.push(bureau, "issues", p.scenario.IssuePushes(bureau, mostObjects))
+		t, err := p.push(bureau, "issues", p.scenario.IssuePushes(bureau, maxObjects))
 		return "flagged " + plural(p.issuesOf(bureau), "issue", "issues") + ": " + t.String(), err
 	})
 }
@@ -48,18 +48,18 @@ func (p *play) issuesOf(bureau string) (n int) {
 	return n
 }
 
-// each lets parties do something, two at a time, and prints what they say of it.
+// each calls do for each party, two at a time, and prints the texts that do returns.
 func (p *play) each(orgs []string, do func(org string) (string, error)) error {
 	var (
-		turns  = make(chan struct{}, 2)
+		slots  = make(chan struct{}, 2)
 		all    sync.WaitGroup
 		mu     sync.Mutex // guards what follows and the output
 		failed error
 	)
 	for _, org := range orgs {
 		all.Go(func() {
-			turns <- struct{}{}
-			defer func() { <-turns }()
+			slots <- struct{}{}
+			defer func() { <-slots }()
 			said, err := do(org)
 			mu.Lock()
 			defer mu.Unlock()
@@ -67,15 +67,14 @@ func (p *play) each(orgs []string, do func(org string) (string, error)) error {
 				failed = cmp.Or(failed, fmt.Errorf("%s: %w", org, err))
 				return
 			}
-			fmt.Fprintf(p.talk, "%-8s %s\n", org, said)
+			fmt.Fprintf(p.progressOut, "%-8s %s\n", org, said)
 		})
 	}
 	all.Wait()
 	return failed
 }
 
-// push sends a party's packages to its collection of a flow, as any client
-// would.
+// push pushes to a party's collection of a flow, as any client would.
 func (p *play) push(org, flow string, pushes iter.Seq[demo.Push]) (t tally, err error) {
 	t.reasons = map[string]int{}
 	for push := range pushes {
@@ -96,7 +95,7 @@ func (p *play) push(org, flow string, pushes iter.Seq[demo.Push]) (t tally, err 
 	return t, nil
 }
 
-// String is a line, and one more for each of the reasons that occur most.
+// String is a line with the counts, and one for each of the most frequent reasons.
 func (t tally) String() string {
 	s := fmt.Sprintf("%s objects in %s: %s accepted, %s refused", thousands(t.objects), plural(t.pushes, "push", "pushes"),
 		thousands(t.accepted), thousands(t.refused))

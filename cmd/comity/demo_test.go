@@ -51,7 +51,7 @@ func TestDemo(t *testing.T) {
 	}
 }
 
-// What is not as it must be is told by its name, whatever it is.
+// Every figure that differs from the truth is named.
 func TestDemoDifferences(t *testing.T) {
 	make := func(n int, origin, report string) *figures {
 		f := &figures{Contributions: []operation.Contribution{{Origin: origin, Given: n}}}

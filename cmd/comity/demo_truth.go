@@ -19,9 +19,9 @@ const (
 	demoForBureaus
 )
 
-// truth is what the figures must be: what comes of fusing directly what is left
-// when withdrawn ("" for nobody) has taken its own back. If nobody has, the figures
-// that the scenario knows by itself must be those.
+// truth computes the expected figures: it fuses all contributions directly, without
+// those of withdrawn ("" for none). Without a withdrawal, it also takes the figures that
+// the scenario defines.
 func (p *play) truth(withdrawn string) (*figures, error) {
 	rules, err := p.rules()
 	if err != nil {
@@ -29,7 +29,7 @@ func (p *play) truth(withdrawn string) (*figures, error) {
 	}
 	var all []fusion.Contribution
 	for _, vendor := range demo.Vendors() {
-		for push := range p.scenario.Pushes(vendor, mostObjects) {
+		for push := range p.scenario.Pushes(vendor, maxObjects) {
 			read, refused := fusion.Read(push.Objects, source(vendor))
 			if refused != nil {
 				return nil, fmt.Errorf("%s: %s: %s", vendor, refused[0].Object, refused[0].Reason)
@@ -51,7 +51,7 @@ func (p *play) truth(withdrawn string) (*figures, error) {
 	}
 	p.report(f, state)
 	if withdrawn == "" {
-		p.known(f)
+		p.addScenarioFigures(f)
 	}
 	f.feeds = map[string]feed{}
 	for _, c := range p.scenario.Countries {
@@ -90,7 +90,7 @@ func (p *play) rules() (*fusion.Rules, error) {
 	return r, nil
 }
 
-// source is a party that pushes at the snapshot.
+// source is the fusion source for pushes of a party at the snapshot.
 func source(org string) fusion.Source {
 	parties := map[stix.ID]string{}
 	for _, v := range demo.Vendors() {
@@ -112,8 +112,8 @@ func (p *play) statsOf(state *fusion.State, audience int) (s operation.Stats) {
 	return s
 }
 
-// report works out which reports the rules ask for, what becomes of the issues,
-// and which outcomes stand: those of findings that remain.
+// report computes the reports that the rules ask for, the states of the issues, and the
+// outcomes of the findings that remain.
 func (p *play) report(f *figures, state *fusion.State) {
 	findings, _ := state.Findings(demoForBureaus)
 	index := fusion.NewIndex(findings)
@@ -165,8 +165,8 @@ func (p *play) report(f *figures, state *fusion.State) {
 	f.Bureaus.Issues, f.Bureaus.Reports, f.Bureaus.Outcomes = issues, reports, outcomes
 }
 
-// known puts the figures of the scenario in their places.
-func (p *play) known(f *figures) {
+// addScenarioFigures sets the figures that the scenario defines.
+func (p *play) addScenarioFigures(f *figures) {
 	truth := p.scenario.Truth()
 	for _, view := range []struct {
 		stats   *operation.Stats

@@ -157,7 +157,7 @@ func (r *running) token(account string, more ...string) string {
 	return strings.TrimSpace(r.comity(append([]string{"account", "add", account, "--token"}, more...)...))
 }
 
-// answer is what a party gets.
+// answer is the response that a party gets.
 type answer struct {
 	status int
 	header http.Header

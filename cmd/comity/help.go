@@ -20,8 +20,8 @@ func topics() map[string]func(io.Writer) error {
 	}
 }
 
-// helpTopic writes the page that the command line asks for; found is false if it
-// asks for none.
+// helpTopic writes the topic that the command line names; found is false if it names
+// none.
 func helpTopic(args []string, w io.Writer) (found bool, err error) {
 	if len(args) != 2 || args[0] != "help" {
 		return false, nil

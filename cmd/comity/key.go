@@ -16,11 +16,11 @@ import (
 	"comity/taxii/agreement"
 )
 
-// keyFile is the file of a data folder that holds what the centre signs with.
+// keyFile is the file in the data folder with the private key of the centre.
 const keyFile = "centre.key"
 
-// centreKey reads what the centre of a data folder signs with; nil if the folder
-// has no such file, as those of older versions.
+// centreKey reads the private key of the centre; nil if the data folder, made by an older
+// version, has none.
 func centreKey(data string) (ed25519.PrivateKey, error) {
 	key, err := readKey(filepath.Join(data, keyFile))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -29,9 +29,9 @@ func centreKey(data string) (ed25519.PrivateKey, error) {
 	return key, err
 }
 
-// makeCentreKey puts the private key of file from, or a new one if from is "",
-// into the data folder, and returns the public one. A key that is there already
-// is never overwritten; made tells whether one was written.
+// makeCentreKey writes the private key of file from, or a new one if from is "", to the
+// data folder, and returns the public key. It never overwrites a key; made reports
+// whether it wrote one.
 func (sh *shell) makeCentreKey(from string) (public string, made bool, err error) {
 	key, err := centreKey(sh.data)
 	if err != nil {
@@ -82,7 +82,7 @@ func writeKey(file string, key ed25519.PrivateKey) error {
 	})
 }
 
-// readKey reads what writeKey writes.
+// readKey reads a file of writeKey.
 func readKey(file string) (ed25519.PrivateKey, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {

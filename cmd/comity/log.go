@@ -12,7 +12,7 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// logFlags say what is logged and how.
+// logFlags set the format and the level of the log.
 type logFlags struct {
 	LogFormat string     `enum:"text,json" default:"text" env:"COMITY_LOG_FORMAT" help:"text or json."`
 	LogLevel  slog.Level `default:"info" env:"COMITY_LOG_LEVEL" help:"debug, info, warn or error: what is less is not logged (default ${default})."`
@@ -27,9 +27,9 @@ func (f logFlags) logger(w io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, options))
 }
 
-// serverErrors logs what net/http reports: a panic as an error, the rest as warnings,
-// such as of handshakes that fail. Callers can provoke those, so after a burst there is
-// one line a second, which counts the ones left out.
+// serverErrors logs the messages of net/http: panics as errors, all others, such as failed
+// handshakes, as warnings. Callers can provoke warnings, so after a burst it writes one
+// line a second, with the number of those left out.
 type serverErrors struct {
 	log     *slog.Logger
 	limiter *rate.Limiter
@@ -63,49 +63,49 @@ func (s *serverErrors) Write(message []byte) (int, error) {
 	return len(message), nil
 }
 
-// logLines gathers the lines of a log and writes them a moment later in one piece:
-// a line for each request would cost as much to write as its page to send. A kill
-// loses that moment's lines; what has to be on record is in the store.
+// logLines buffers the lines of a log for up to 100 ms and writes them at once, since a
+// write for each request would cost as much as sending a page. If the process is killed,
+// the buffered lines are lost; the audit record is in the store and is not affected.
 type logLines struct {
 	w io.Writer
 
-	mu      sync.Mutex // guards what follows, and w
-	waiting []byte
-	due     bool // flush will be called
+	mu        sync.Mutex // guards what follows, and w
+	buffer    []byte
+	scheduled bool // flush will be called
 }
 
 const (
-	logDelay = 100 * time.Millisecond
-	logRoom  = 64 << 10 // bytes that may wait
+	logDelay    = 100 * time.Millisecond
+	maxBuffered = 64 << 10 // bytes that may wait
 )
 
-// Write implements io.Writer. Its errors are lost: nobody could be told.
+// Write implements io.Writer. It ignores errors, since it cannot log them.
 func (l *logLines) Write(line []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.waiting = append(l.waiting, line...)
+	l.buffer = append(l.buffer, line...)
 	switch {
-	case len(l.waiting) >= logRoom:
+	case len(l.buffer) >= maxBuffered:
 		l.write()
-	case !l.due:
-		l.due = true
+	case !l.scheduled:
+		l.scheduled = true
 		time.AfterFunc(logDelay, l.flush)
 	}
 	return len(line), nil
 }
 
-// flush writes what waits.
+// flush writes the buffer.
 func (l *logLines) flush() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.due = false
+	l.scheduled = false
 	l.write()
 }
 
-// write does so for who holds mu.
+// write writes the buffer. The caller holds mu.
 func (l *logLines) write() {
-	if len(l.waiting) > 0 {
-		l.w.Write(l.waiting)
-		l.waiting = l.waiting[:0]
+	if len(l.buffer) > 0 {
+		l.w.Write(l.buffer)
+		l.buffer = l.buffer[:0]
 	}
 }

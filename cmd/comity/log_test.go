@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// What is logged comes out whole, once and in order, whether the room is full or the
+// Every logged line is written whole, once and in order, whether the buffer is full or the
 // command ends.
 func TestLogLinesLoseNothing(t *testing.T) {
 	var out, want bytes.Buffer
@@ -68,7 +68,7 @@ func TestErrorsOfConnectionsAreLogged(t *testing.T) {
 	}
 }
 
-// What is less than --log-level is not logged.
+// A message below --log-level is not logged.
 func TestLogLevel(t *testing.T) {
 	var out bytes.Buffer
 	log := logFlags{LogLevel: slog.LevelWarn}.logger(&out)

@@ -23,7 +23,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second one ends the program wherever it is
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
@@ -71,7 +71,7 @@ type commands struct {
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 
-// shell is what every command runs in.
+// shell holds the streams and the global flags of a command.
 type shell struct {
 	ctx      context.Context
 	data     string
@@ -79,7 +79,7 @@ type shell struct {
 	json     bool
 	in       io.Reader // ends with the context
 	out, err io.Writer // printable
-	document io.Writer // standard output for what is kept byte for byte; printable on a terminal
+	document io.Writer // standard output, byte for byte; printable on a terminal
 	log      *slog.Logger
 	terminal io.Writer // where progress is shown; nil if standard error is no terminal
 	bar      *progressbar.ProgressBar
@@ -88,15 +88,14 @@ type shell struct {
 // exit is a command that ends early with a status, such as help.
 type exit int
 
-// errQuiet ends a command with status 1 after it has said everything itself.
+// errQuiet ends a command with status 1 after it has printed its own messages.
 var errQuiet = errors.New("")
 
-// interrupted is the exit status of a command that was ended by a signal before
-// it was done.
+// interrupted is the exit status of a command that a signal has ended.
 const interrupted = 130
 
-// run carries out one command line and returns the exit status: 0, 1 if it
-// failed, 2 if it could not be understood, 130 if it was interrupted.
+// run runs one command line and returns the exit status: 0, 1 if it failed, 2 for a usage
+// error, 130 if it was interrupted.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
 	var c commands
 	defer func() {
@@ -181,7 +180,7 @@ func (sh *shell) print(result any, text func(w io.Writer)) error {
 	return w.Flush()
 }
 
-// say writes a remark that is no result.
+// say writes a message to standard error.
 func (sh *shell) say(format string, args ...any) {
 	fmt.Fprintf(sh.err, "comity: "+format+"\n", args...)
 }

@@ -28,7 +28,7 @@ func (c *matchCmd) Help() string {
 		`the first objects that do together. Exit status: 0 if something matched, 1 if nothing did, 2 if the command line could not be understood.`
 }
 
-// Validate refuses a command line that names nothing to match.
+// Validate refuses a command line without patterns or without objects.
 func (c *matchCmd) Validate() error {
 	switch {
 	case c.Pattern == "" && len(c.Indicators) == 0:
@@ -46,7 +46,7 @@ func (c *matchCmd) Validate() error {
 	return nil
 }
 
-// matched is a pattern and what it matches.
+// matched is a pattern and the objects that it matches.
 type matched struct {
 	Indicator    stix.ID   `json:"indicator,omitempty"`
 	Pattern      string    `json:"pattern"`
@@ -92,7 +92,7 @@ func (c *matchCmd) Run(sh *shell) error {
 	return err
 }
 
-// objects are those of the files and of the collection.
+// objects are the objects of the files and of the collection.
 func (c *matchCmd) objects(sh *shell) ([]stix.Object, error) {
 	objects, err := sh.objects(c.Files)
 	if err != nil || c.Collection == "" {
@@ -106,7 +106,7 @@ func (c *matchCmd) objects(sh *shell) ([]stix.Object, error) {
 	return objects, err
 }
 
-// patterns are those to match: the one given, or those of the indicators.
+// patterns are the patterns to match: that of --pattern, or those of the indicators.
 func (c *matchCmd) patterns(sh *shell) (all []matched, err error) {
 	if c.Pattern != "" {
 		return []matched{{Pattern: c.Pattern}}, nil
@@ -130,7 +130,7 @@ func (c *matchCmd) patterns(sh *shell) (all []matched, err error) {
 	return all, nil
 }
 
-// objects reads the STIX objects of files, of each the newest version.
+// objects reads the newest version of each STIX object in the files.
 func (sh *shell) objects(files []string) (all []stix.Object, err error) {
 	for _, file := range files {
 		in, err := sh.input(file)
@@ -147,7 +147,8 @@ func (sh *shell) objects(files []string) (all []stix.Object, err error) {
 	return newest(all), nil
 }
 
-// newest leaves of each object the newest version, in the place of the first.
+// newest removes all but the newest version of each object, and puts it in the place of
+// the first.
 func newest(objects []stix.Object) (left []stix.Object) {
 	at := map[stix.ID]int{}
 	for _, o := range objects {
@@ -163,9 +164,8 @@ func newest(objects []stix.Object) (left []stix.Object) {
 	return left
 }
 
-// readObjects reads one or more JSON values, such as lines, that are bundles,
-// envelopes, lists or single objects. An object that is no STIX object is left out
-// and named.
+// readObjects reads one or more JSON values, such as lines, that are bundles, envelopes,
+// lists or single objects. It skips values that are not STIX objects, with a message.
 func (sh *shell) readObjects(file string, in io.Reader) (all []stix.Object, err error) {
 	decoder := jsontext.NewDecoder(in)
 	add := func(raw []byte) {

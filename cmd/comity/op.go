@@ -20,7 +20,7 @@ type opCmd struct {
 	Issues        opIssuesCmd        `cmd:"" help:"List the issues that countries flagged, and what matches them."`
 }
 
-// seen is an operation and who looks at it.
+// seen is an operation, as one organisation sees it.
 type seen struct {
 	ID string `arg:"" help:"Id of the operation: that of its agreement."`
 	As string `placeholder:"ORG" help:"As this organisation sees it, or bureaus: all of them together; without it, as the centre does."`

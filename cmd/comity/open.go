@@ -21,13 +21,13 @@ import (
 	"comity/taxii/operation"
 )
 
-// lockWait is how long a command waits for another that holds the store.
+// lockWait is how long a command waits for another command that has the store open.
 const lockWait = 10 * time.Second
 
 func (sh *shell) socket() string { return filepath.Join(sh.data, "admin.sock") }
 
-// user is who runs the command, for the audit record: name and number on this
-// machine, such as "ana(1000)". Under sudo it is who called sudo.
+// user is the operating-system user who runs the command, for the audit record: name and
+// number, such as "ana(1000)". Under sudo it is the user who called sudo.
 func (sh *shell) user() string {
 	name, id := os.Getenv("SUDO_USER"), os.Getenv("SUDO_UID")
 	if name == "" || id == "" {
@@ -39,9 +39,8 @@ func (sh *shell) user() string {
 	return name + "(" + id + ")"
 }
 
-// connect reaches the admin.Service of the server that runs on the data folder, or
-// opens the store itself if none does. Between the two it waits for other
-// commands to end.
+// connect returns a client of the server that runs on the data folder. If none runs, it
+// opens the store itself; if another command has the store open, it waits for that.
 func (sh *shell) connect() (*adminhttp.Client, error) {
 	deadline := time.Now().Add(lockWait)
 	for {
@@ -58,8 +57,8 @@ func (sh *shell) connect() (*adminhttp.Client, error) {
 	}
 }
 
-// local is an admin.Service in this process. What goes out by commands is on record at
-// once, so nothing has to be waited for at the end.
+// local returns a client of an admin.Service in this process. Commands record their
+// deliveries at once, so nothing has to be flushed at the end.
 func (sh *shell) local(s store.Store) (*adminhttp.Client, error) {
 	key, err := centreKey(sh.data)
 	if err != nil {
@@ -77,10 +76,10 @@ func (sh *shell) local(s store.Store) (*adminhttp.Client, error) {
 	return adminhttp.Local(admin.New(s, current, intake.New(s, sh.data, time.Now), st, runner, time.Now), sh.user(), s.Close), nil
 }
 
-// tables is the folder of the tables that operations name.
+// tables is the folder of the tables that operations refer to.
 func tables(data string) string { return filepath.Join(data, "tables") }
 
-// open opens the store of the data folder, and makes one only for init.
+// open opens the store of the data folder. Only init creates one.
 func (sh *shell) open(wait time.Duration) (store.Store, error) {
 	if _, err := sh.storeSize(); err != nil && !(sh.creates && errors.Is(err, errNoStore)) {
 		return nil, err
@@ -88,7 +87,7 @@ func (sh *shell) open(wait time.Duration) (store.Store, error) {
 	return bolt.Open(sh.data, time.Now, sh.log, wait)
 }
 
-// call carries out one verb.
+// call calls one verb of the admin API.
 func call[Out any](sh *shell, verb string, in any) (out Out, err error) {
 	client, err := sh.connect()
 	if err != nil {

@@ -12,14 +12,15 @@ import (
 	"github.com/pires/go-proxyproto"
 )
 
-// connectionFlags say whom connections come from, and how many one address has.
+// connectionFlags set how the address of a client is found, and how many connections an
+// address may have.
 type connectionFlags struct {
 	TrustedProxy  []netip.Prefix `placeholder:"CIDR" env:"COMITY_TRUSTED_PROXY" help:"Networks of proxies that are believed what address a client has: by X-Forwarded-For, or by --proxy-protocol."`
 	ProxyProtocol bool           `env:"COMITY_PROXY_PROTOCOL" help:"Connections of a --trusted-proxy begin with a header of the PROXY protocol, version 1 or 2."`
 	PerAddress    int            `name:"connections-per-address" default:"512" env:"COMITY_CONNECTIONS_PER_ADDRESS" help:"Connections that one address (IPv6: one /64) has open at a time (default ${default}); those of this machine and of a --trusted-proxy are not counted."`
 }
 
-// trusts tells whether the address belongs to a trusted proxy.
+// trusts reports whether the address belongs to a trusted proxy.
 func (c *connectionFlags) trusts(address netip.Addr) bool {
 	return slices.ContainsFunc(c.TrustedProxy, func(p netip.Prefix) bool { return p.Contains(address) })
 }
@@ -27,7 +28,7 @@ func (c *connectionFlags) trusts(address netip.Addr) bool {
 // wrap bounds the connections of the listener, and reads their PROXY protocol.
 func (c *connectionFlags) wrap(l net.Listener) net.Listener {
 	l = &boundedListener{
-		Listener: l, most: c.PerAddress, open: map[netip.Prefix]int{},
+		Listener: l, maxOpen: c.PerAddress, open: map[netip.Prefix]int{},
 		exempt: func(address netip.Addr) bool { return address.IsLoopback() || c.trusts(address) },
 	}
 	if !c.ProxyProtocol {
@@ -44,8 +45,8 @@ func (c *connectionFlags) wrap(l net.Listener) net.Listener {
 	}
 }
 
-// handler gives requests that come by a trusted proxy the address of their client:
-// the last one in X-Forwarded-For that is no trusted proxy's.
+// handler sets the address of requests through a trusted proxy to that of the client: the
+// last address in X-Forwarded-For that does not belong to a trusted proxy.
 func (c *connectionFlags) handler(next http.Handler) http.Handler {
 	if len(c.TrustedProxy) == 0 {
 		return next
@@ -69,7 +70,7 @@ func (c *connectionFlags) handler(next http.Handler) http.Handler {
 	})
 }
 
-// hostOf reads an address with or without a port; one that is neither is invalid.
+// hostOf reads an address with or without a port; the result for other text is invalid.
 func hostOf(s string) netip.Addr {
 	if both, err := netip.ParseAddrPort(s); err == nil {
 		return both.Addr().Unmap()
@@ -84,8 +85,8 @@ func addressOf(a net.Addr) netip.Addr { return hostOf(a.String()) }
 // boundedListener closes the connections that an address opens beyond its bound.
 type boundedListener struct {
 	net.Listener
-	most   int
-	exempt func(netip.Addr) bool
+	maxOpen int
+	exempt  func(netip.Addr) bool
 
 	mu   sync.Mutex // guards open
 	open map[netip.Prefix]int
@@ -105,7 +106,7 @@ func (l *boundedListener) Accept() (net.Conn, error) {
 		}
 		bits := 32
 		if address.Is6() {
-			bits = 64 // a network that one party has
+			bits = 64 // an IPv6 client usually has a /64 network
 		}
 		network, _ := address.WithZone("").Prefix(bits)
 		if l.add(network, 1) {
@@ -120,7 +121,7 @@ func (l *boundedListener) add(network netip.Prefix, n int) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch n += l.open[network]; {
-	case n > l.most:
+	case n > l.maxOpen:
 		return false
 	case n == 0:
 		delete(l.open, network)

@@ -106,7 +106,7 @@ func TestConnectionsOfOneAddressAreBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	bounded := &boundedListener{Listener: l, most: 2, open: map[netip.Prefix]int{}, exempt: func(netip.Addr) bool { return false }}
+	bounded := &boundedListener{Listener: l, maxOpen: 2, open: map[netip.Prefix]int{}, exempt: func(netip.Addr) bool { return false }}
 	accepted := make(chan net.Conn)
 	go func() {
 		for {

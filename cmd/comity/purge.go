@@ -14,7 +14,7 @@ type purgeCmd struct {
 	Now   bool   `xor:"when" help:"Remove what is due now; a server does it the day after, unless its clock seems wrong."`
 }
 
-// Run lists what a purge would take, or carries it out.
+// Run lists the objects that a purge would remove, or removes them.
 func (c *purgeCmd) Run(sh *shell) error {
 	if c.Now {
 		purged, err := call[admin.Purged](sh, "purge/now", nil)

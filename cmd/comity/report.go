@@ -34,7 +34,7 @@ func (c *reportDraftCmd) Run(sh *shell) error {
 	}
 	sh.say("another person of the centre publishes it: comity report publish %s --as ORG/PERSON", c.ID)
 	return sh.print(r, func(w io.Writer) {
-		fmt.Fprintf(w, "%s drafted by %s, and feeds of %s\n", told(w, r.Reports), r.By, plural(r.Feeds, "country", "countries"))
+		fmt.Fprintf(w, "%s drafted by %s, and feeds of %s\n", printReports(w, r.Reports), r.By, plural(r.Feeds, "country", "countries"))
 	})
 }
 
@@ -49,32 +49,32 @@ func (c *reportPublishCmd) Run(sh *shell) error {
 		return err
 	}
 	return sh.print(r, func(w io.Writer) {
-		fmt.Fprintf(w, "%s published by %s, and feeds of %s: %s written, %s taken back\n", told(w, r.Reports), r.By,
+		fmt.Fprintf(w, "%s published by %s, and feeds of %s: %s written, %s taken back\n", printReports(w, r.Reports), r.By,
 			plural(r.Feeds, "country", "countries"), plural(r.Objects, "object", "objects"), thousands(r.Removed))
 	})
 }
 
-// told writes the reports of a release and says how many stand.
-func told(w io.Writer, papers []operation.Report) string {
+// printReports writes the reports of a release, and returns the number that stand as text.
+func printReports(w io.Writer, reports []operation.Report) string {
 	n := 0
-	for _, p := range papers {
+	for _, p := range reports {
 		if p.State != operation.Withdrawn {
 			n++
 		}
 	}
-	if len(papers) > 0 {
-		reportTable(w, papers)
+	if len(reports) > 0 {
+		reportTable(w, reports)
 	}
 	return plural(n, "report", "reports")
 }
 
-// numbered is a report and who reads it.
+// numbered is a report, as one organisation reads it.
 type numbered struct {
 	Number string `arg:"" help:"Number of the report, such as CAR-2017-KH-C2."`
 	As     string `placeholder:"ORG" help:"As the bureau that it is for reads it; without it, as the centre does."`
 }
 
-// read gets the body, and the annex if there is one.
+// read returns the body of the report, and the annex if there is one.
 func (c *numbered) read(sh *shell) ([]*report.Document, error) {
 	documents, err := call[[]*report.Document](sh, "report/show", admin.Report{Number: c.Number, As: c.As})
 	if err == nil && len(documents) == 0 {
@@ -128,9 +128,9 @@ func (c *reportRenderCmd) Run(sh *shell) error {
 	})
 }
 
-// write writes NUMBER.html and NUMBER-annex.html, or what else the format is, or
-// nothing if one of them is there. A file that is TLP:AMBER+STRICT or above can be
-// read by its owner alone.
+// write writes NUMBER.html and NUMBER-annex.html, with the extension of the format. It
+// writes nothing if one of the files exists. Only the owner can read a file that is
+// TLP:AMBER+STRICT or above.
 func (c *reportRenderCmd) write(documents []*report.Document) ([]string, error) {
 	if err := os.MkdirAll(c.Output, 0o777); err != nil {
 		return nil, err

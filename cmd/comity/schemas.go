@@ -19,13 +19,13 @@ type schemas map[string]schema
 
 type schema struct {
 	*jsonschema.Schema
-	whole bool // it is about the whole object, not about the entry of the extension
+	whole bool // it describes the whole object, not the entry of the extension
 }
 
 var anyUUID = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
 
-// readSchemas reads the schemas of a folder. What they refer to is looked for
-// there, never on the network.
+// readSchemas reads the schemas of a folder. References are resolved in the folder, never
+// over the network.
 func readSchemas(dir string) (schemas, error) {
 	files, err := filepath.Glob(filepath.Join(dir, "*.json"))
 	if err != nil {
@@ -49,8 +49,8 @@ func readSchemas(dir string) (schemas, error) {
 	return all, nil
 }
 
-// check holds the extensions of an object against their schemas (R-194). One
-// that brings a type or top-level properties is about the whole object.
+// check validates the extensions of an object by their schemas (R-194). The schema of an
+// extension that adds a type or top-level properties describes the whole object.
 func (s schemas) check(object []byte) (found validate.Findings) {
 	for m := rawjson.MembersOf(rawjson.Member(object, "extensions")); m.Next(); {
 		schema, known := s[strings.TrimPrefix(string(m.Name), "extension-definition--")]

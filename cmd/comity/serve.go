@@ -34,7 +34,7 @@ import (
 	"comity/taxii/server"
 )
 
-// defaultListen is where a server listens that was told nothing.
+// defaultListen is the address without --listen.
 const defaultListen = "127.0.0.1:8080"
 
 type serveCmd struct {
@@ -57,7 +57,7 @@ type serveCmd struct {
 	connectionFlags `embed:""`
 }
 
-// Run writes everything to the log if that is JSON, the reason of a failure too.
+// Run logs the error too if the log is JSON, so that every line of standard error is JSON.
 func (c *serveCmd) Run(sh *shell) error {
 	lines := &logLines{w: sh.err}
 	defer lines.flush()
@@ -130,8 +130,8 @@ func (c *serveCmd) serve(sh *shell) error {
 	return nil
 }
 
-// checkKey refuses to sign with another key than the one that is registered for the
-// centre, or not to sign unless that is wanted.
+// checkKey refuses a key that is not the one registered for the centre, and a missing key
+// without --unsigned.
 func (c *serveCmd) checkKey(key ed25519.PrivateKey, centre *exchange.Organisation, file string) error {
 	switch {
 	case key == nil && !c.Unsigned:
@@ -142,7 +142,7 @@ func (c *serveCmd) checkKey(key ed25519.PrivateKey, centre *exchange.Organisatio
 	return nil
 }
 
-// onHangup reads the certificates again for each signal until ctx ends.
+// onHangup reloads the certificates at each signal until ctx ends.
 func (ex *exchangeServer) onHangup(ctx context.Context, hangup <-chan os.Signal) {
 	for {
 		select {
@@ -158,7 +158,8 @@ func (ex *exchangeServer) onHangup(ctx context.Context, hangup <-chan os.Signal)
 	}
 }
 
-// check refuses what would serve nobody.
+// check sets the defaults of --listen and --public-url, and refuses flags that contradict each
+// other or are out of range.
 func (c *serveCmd) check() error {
 	if c.MaxContent < 1 || c.Limit < 1 || c.MaxLimit < 1 {
 		return errors.New("--max-content-length, --limit and --max-limit are at least 1")
@@ -202,7 +203,7 @@ func (c *serveCmd) check() error {
 	return nil
 }
 
-// loopback tells whether an address is reachable from this machine only.
+// loopback reports whether an address is reachable from this machine only.
 func loopback(listen string) bool {
 	host, _, err := net.SplitHostPort(listen)
 	if err != nil {
@@ -266,7 +267,7 @@ func (ex *exchangeServer) start(c *serveCmd) error {
 	}
 	ex.serve(c.wrap(listener), s)
 
-	// The store is ours, so a socket that is still there is left over.
+	// This process has the store open, so an existing socket is a leftover of an earlier one.
 	os.Remove(ex.socket)
 	socket, err := net.Listen("unix", ex.socket)
 	if err != nil {
@@ -281,13 +282,13 @@ func (ex *exchangeServer) start(c *serveCmd) error {
 		if err != nil {
 			return err
 		}
-		ex.serve(listener, httpServer(ex.log, c.inside(counters)))
+		ex.serve(listener, httpServer(ex.log, c.adminHandler(counters)))
 	}
 	return nil
 }
 
-// inside answers on the admin listener: metrics, and profiles if asked for.
-func (c *serveCmd) inside(counters *metrics.Metrics) http.Handler {
+// adminHandler serves metrics, and profiles with --pprof, on the admin listener.
+func (c *serveCmd) adminHandler(counters *metrics.Metrics) http.Handler {
 	router := mux.NewRouter()
 	router.Handle("/metrics", counters.Handler())
 	if c.Pprof {
@@ -299,8 +300,8 @@ func (c *serveCmd) inside(counters *metrics.Metrics) http.Handler {
 	return router
 }
 
-// httpServer is a server whose headers have to come soon; bodies and answers are
-// paced by their handlers.
+// httpServer is a server with a time limit for the headers of requests. The handlers set
+// the limits for bodies and answers.
 func httpServer(log *slog.Logger, h http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           h,
@@ -311,7 +312,7 @@ func httpServer(log *slog.Logger, h http.Handler) *http.Server {
 	}
 }
 
-// serve runs one listener, with TLS if the server has a configuration of it.
+// serve serves on one listener, with TLS if s has a TLS configuration.
 func (ex *exchangeServer) serve(l net.Listener, s *http.Server) {
 	ex.servers = append(ex.servers, s)
 	if s.TLSConfig != nil {
@@ -321,37 +322,37 @@ func (ex *exchangeServer) serve(l net.Listener, s *http.Server) {
 	go func() { ex.failed <- s.Serve(l) }()
 }
 
-// wait lets custody make its rounds and the runner run its operations until ctx
-// ends or a listener fails, then lets requests finish. What they got and what the
-// runner did is on record before custody stops.
+// wait runs custody and the operations until ctx ends or a listener fails, and then waits
+// for open requests. Custody ends last, so that it records the deliveries of the last
+// requests and the acts of the operations.
 func (ex *exchangeServer) wait(ctx context.Context) error {
-	rounds, end := context.WithCancel(context.WithoutCancel(ctx))
-	defer end()
-	ended := make(chan error, 1)
-	go func() { ended <- ex.custody.Run(rounds) }()
-	work, rest := context.WithCancel(rounds)
-	defer rest()
-	rested := make(chan struct{})
+	custodyCtx, endCustody := context.WithCancel(context.WithoutCancel(ctx))
+	defer endCustody()
+	custodyEnded := make(chan error, 1)
+	go func() { custodyEnded <- ex.custody.Run(custodyCtx) }()
+	runnerCtx, endRunner := context.WithCancel(custodyCtx)
+	defer endRunner()
+	runnerEnded := make(chan struct{})
 	go func() {
-		ex.runner.Run(work)
-		close(rested)
+		ex.runner.Run(runnerCtx)
+		close(runnerEnded)
 	}()
 	stop := func() {
 		ex.stop()
-		rest()
-		<-rested
+		endRunner()
+		<-runnerEnded
 	}
 	var err error
 	select {
 	case err = <-ex.failed:
-	case err = <-ended:
+	case err = <-custodyEnded:
 		stop()
 		return err
 	case <-ctx.Done():
 	}
 	stop()
-	end()
-	return cmp.Or(err, <-ended)
+	endCustody()
+	return cmp.Or(err, <-custodyEnded)
 }
 
 func (ex *exchangeServer) stop() {

@@ -14,7 +14,7 @@ func TestAdminListenerHasProfilesIfAskedFor(t *testing.T) {
 	} {
 		for i, c := range []*serveCmd{{}, {Pprof: true}} {
 			answer := httptest.NewRecorder()
-			c.inside(metrics.New()).ServeHTTP(answer, httptest.NewRequest("GET", path, nil))
+			c.adminHandler(metrics.New()).ServeHTTP(answer, httptest.NewRequest("GET", path, nil))
 			if answer.Code != want[i] {
 				t.Errorf("%s with pprof=%v: %d, want %d", path, c.Pprof, answer.Code, want[i])
 			}

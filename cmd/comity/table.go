@@ -26,7 +26,7 @@ func table[T any](w io.Writer, heads string, list []T, row func(T) []any) {
 	}
 }
 
-// oneLine is a text without newlines and tabs.
+// oneLine escapes newlines and tabs.
 func oneLine(text string) string {
 	return strings.NewReplacer("\n", `\n`, "\t", `\t`).Replace(text)
 }

@@ -12,14 +12,14 @@ import (
 	"comity/stix"
 )
 
-// isTerminal tells whether a file is one; nothing else is.
+// isTerminal reports whether file is an *os.File of a terminal.
 func isTerminal(file any) bool {
 	f, ok := file.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// printable passes text on as [stix.Printable] writes it: text of others could
-// steer the terminal.
+// printable escapes text by [stix.Printable], since text of others may hold control
+// sequences of the terminal.
 type printable struct {
 	to     io.Writer
 	before func() // called before each write, if not nil
@@ -48,8 +48,8 @@ func (p *printable) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// interruptible reads until the context is done. A read from a terminal or a
-// pipe cannot be called off, so the one that waits then is left behind.
+// interruptible reads until the context is done. A read from a terminal or a pipe cannot
+// be cancelled, so its goroutine is left waiting.
 type interruptible struct {
 	ctx  context.Context
 	from io.Reader
@@ -78,8 +78,8 @@ func (r interruptible) Read(b []byte) (int, error) {
 	}
 }
 
-// progress shows how far long work is, if standard error is a terminal. max is
-// -1 if nobody knows.
+// progress shows a progress bar if standard error is a terminal. max is -1 if the total
+// is unknown.
 func (sh *shell) progress(max int64, what string) *progressbar.ProgressBar {
 	if sh.terminal == nil {
 		return progressbar.DefaultSilent(max, what)
@@ -89,8 +89,8 @@ func (sh *shell) progress(max int64, what string) *progressbar.ProgressBar {
 	return sh.bar
 }
 
-// clearProgress takes the progress off the screen, so that what is written next
-// begins at the start of a line. Without a maximum it does not come back.
+// clearProgress removes the progress bar from the screen, so that the next text begins at
+// the start of a line. A bar without a maximum does not come back.
 func (sh *shell) clearProgress() {
 	switch {
 	case sh.bar == nil:

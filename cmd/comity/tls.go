@@ -23,7 +23,7 @@ import (
 	"golang.org/x/crypto/acme/autocert"
 )
 
-// tlsFlags say how the server proves who it is.
+// tlsFlags set the certificate of the server and the CA of client certificates.
 type tlsFlags struct {
 	TLSCert       string `name:"tls-cert" placeholder:"FILE" env:"COMITY_TLS_CERT" help:"Certificate chain in PEM."`
 	TLSKey        string `name:"tls-key" placeholder:"FILE" env:"COMITY_TLS_KEY" help:"Its private key in PEM."`
@@ -33,8 +33,8 @@ type tlsFlags struct {
 	PlainHTTP     bool   `name:"plain-http" env:"COMITY_PLAIN_HTTP" help:"Serve in the clear on any address, behind a proxy that has TLS."`
 }
 
-// tls is the configuration the flags ask for, nil for plain HTTP: TLS 1.2 with
-// forward secrecy and AEAD only, or 1.3 (TAXII 2.1 §8.2.2).
+// tls builds the TLS configuration from the flags, nil for plain HTTP: TLS 1.3, or 1.2
+// with forward secrecy and AEAD only (TAXII 2.1 §8.2.2).
 func (c *serveCmd) tls(data string) (*tls.Config, error) {
 	config := &tls.Config{
 		MinVersion: tls.VersionTLS12,
@@ -112,7 +112,7 @@ func (c *serveCmd) publicHost() string {
 	return u.Hostname()
 }
 
-// hosts are the names that a certificate of our own is for.
+// hosts are the names in a self-signed certificate.
 func (c *serveCmd) hosts() []string {
 	hosts := []string{"localhost", "127.0.0.1", "::1"}
 	if host, _, err := net.SplitHostPort(c.Listen); err == nil && host != "" {
@@ -193,7 +193,7 @@ func ownCA(dir string) (*x509.Certificate, *ecdsa.PrivateKey, error) {
 	return ca, key, err
 }
 
-// certificate is what all ours have in common.
+// certificate is the template of the certificates that this program issues.
 func certificate(name string, lasts time.Duration) *x509.Certificate {
 	serial, _ := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
 	now := time.Now()

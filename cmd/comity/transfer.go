@@ -21,7 +21,7 @@ type importCmd struct {
 	Files      []string `arg:"" name:"file" help:"Bundles or envelopes; - for standard input."`
 }
 
-// imported is what became of one file.
+// imported is the result of one file.
 type imported struct {
 	File string `json:"file"`
 	admin.Submission
@@ -37,7 +37,7 @@ func (c *importCmd) Run(sh *shell) (err error) {
 	defer bar.Close()
 	var results []imported
 	failures := 0
-	// What is in is in: it is told even if a later file fails.
+	// Imported files stay imported, so their results are printed even if a later file fails.
 	defer func() {
 		if err != nil && !errors.Is(err, errQuiet) && len(results) > 0 {
 			sh.printImports(results)
@@ -115,7 +115,7 @@ func (c *exportCmd) Run(sh *shell) error {
 	})
 }
 
-// export hands a collection to read as one bundle.
+// export calls read with a collection as one bundle.
 func (sh *shell) export(collection, as, since string, read func(bundle io.Reader) error) error {
 	client, err := sh.connect()
 	if err != nil {
@@ -141,7 +141,7 @@ func (sh *shell) export(collection, as, since string, read func(bundle io.Reader
 	return read(bundle)
 }
 
-// about puts a file before an error that does not name it.
+// about adds the name of a file to an error that does not name it.
 func about(file string, err error) error {
 	var path *fs.PathError
 	if err == nil || errors.As(err, &path) && path.Path == file {

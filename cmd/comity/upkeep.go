@@ -86,13 +86,13 @@ func (c *checkCmd) Run(sh *shell) error {
 	return err
 }
 
-// withoutAdvice takes the advice to run check out of what check says.
+// withoutAdvice removes the advice to run comity check from an error of comity check.
 func withoutAdvice(err error) error {
-	said, advised := strings.CutSuffix(err.Error(), ": run comity check")
+	text, advised := strings.CutSuffix(err.Error(), ": run comity check")
 	if !advised {
 		return err
 	}
-	return fmt.Errorf("%s: put a backup in its place with comity restore", said)
+	return fmt.Errorf("%s: put a backup in its place with comity restore", text)
 }
 
 type versionCmd struct{}

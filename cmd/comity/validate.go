@@ -32,15 +32,15 @@ type validateCmd struct {
 	WarningList  []string `placeholder:"FILE" help:"Warn of values on this list: one a line, or a warning list of MISP; domains and networks count with what is below them."`
 }
 
-// finding is one fault of one object.
+// finding is one violation of a rule by one object.
 type finding struct {
 	Rule    string `json:"rule"`
 	Path    string `json:"path"`
-	ID      string `json:"id"` // objects/<n> or line <n> where it has none, "" for what surrounds the objects
+	ID      string `json:"id"` // objects/<n> or line <n> for an object without id; "" for the bundle itself
 	Message string `json:"message"`
 }
 
-// verdict is what is wrong with one file.
+// verdict is the result of one file.
 type verdict struct {
 	File     string    `json:"file"`
 	Valid    bool      `json:"valid"`
@@ -85,7 +85,7 @@ func (c *validateCmd) Run(sh *shell) error {
 	return nil
 }
 
-// policy is what the flags ask for.
+// policy builds the policy from the flags.
 func (c *validateCmd) policy() (validate.Policy, error) {
 	var numbers []string
 	for _, r := range validate.Rules() {
@@ -121,10 +121,10 @@ func (c *validateCmd) policy() (validate.Policy, error) {
 	return policy, nil
 }
 
-// extensions are those of the files that are checked in a folder.
+// extensions are the extensions of the files that are checked in a folder.
 var extensions = []string{".json", ".stix", ".stix2", ".jsonl", ".ndjson"}
 
-// hasLines tells whether a file has an object on each line, by its name.
+// hasLines reports whether a file has an object on each line, by its name.
 func hasLines(file string) bool {
 	ext := filepath.Ext(file)
 	return ext == ".jsonl" || ext == ".ndjson"
@@ -151,7 +151,7 @@ func expand(names []string) (files []string, err error) {
 	return files, nil
 }
 
-// validate checks one file. The error is that of reading it.
+// validate checks one file. It returns an error only if the file cannot be read.
 func (c *validateCmd) validate(sh *shell, file string, policy validate.Policy) (verdict, error) {
 	v := verdict{File: file, Errors: []finding{}, Warnings: []finding{}}
 	in, err := sh.input(file)

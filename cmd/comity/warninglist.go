@@ -9,15 +9,15 @@ import (
 	"strings"
 )
 
-// warningLists are values that are seldom bad, such as the names of popular
-// sites, each with the name of its list.
+// warningLists are values that are seldom malicious, such as the names of popular sites,
+// each with the name of its list.
 type warningLists struct {
 	values   map[string]string
 	networks map[netip.Prefix]string
 }
 
-// read adds a list: of one value a line, where # begins a comment, or a warning
-// list of MISP, a JSON object with the members name and list.
+// read adds a list. A file has one value on each line, where # begins a comment, or is a
+// warning list of MISP, a JSON object with the members name and list.
 func (w *warningLists) read(file string) error {
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -49,8 +49,8 @@ func (w *warningLists) read(file string) error {
 	return nil
 }
 
-// has is the name of the list that a value, a domain above it or a network around
-// it is on; "" if there is none.
+// has is the name of the list with the value, a parent domain or an enclosing network;
+// "" if there is none.
 func (w *warningLists) has(value string) string {
 	value = strings.ToLower(strings.TrimSuffix(value, "."))
 	if name := w.values[value]; name != "" {
