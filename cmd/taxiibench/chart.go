@@ -7,8 +7,8 @@ import (
 )
 
 // chart draws the ratios to the limits as bars, with their range and the target. A
-// longer bar is better: a ratio that is wanted small is drawn as its inverse. A bar
-// whose target lies beyond the scale is drawn as a share of its target.
+// longer bar is better: if a small ratio is better, its inverse is drawn. If the target
+// is beyond the scale, the ratio is drawn as a share of the target.
 func chart(lines []line) []byte {
 	const (
 		left, scale, most = 360, 260, 1.5 // width of the labels and of a ratio of 1 in pixels; the largest ratio drawn

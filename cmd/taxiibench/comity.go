@@ -13,9 +13,9 @@ import (
 	"time"
 )
 
-// comity is the server under test: one centre, and one partner that writes into
-// all collections. It has several accounts, so that no limit of one account is
-// what is measured.
+// comity is the server under test: one centre, and one partner that writes to all
+// collections. It has several accounts, so that the limits of one account do not
+// affect the results.
 type comity struct {
 	binary, dir string
 	address     string
@@ -100,8 +100,8 @@ func (c *comity) collection(name string) *collection {
 	return found
 }
 
-// loopback is a collection of a server that this program started, with a
-// certificate that nobody verifies.
+// loopback is a collection of a server that this program started. Its certificate is
+// not verified.
 func loopback(root, id string, auth ...string) *collection {
 	c, err := newCollection(root, id, auth...)
 	if err != nil {
@@ -140,7 +140,7 @@ func (c *comity) stop() {
 	c.process = nil
 }
 
-// importSize is how many objects one import brings.
+// importSize is the number of objects in one import.
 const importSize = 50_000
 
 // load imports n objects by the command, without HTTP: object appends the i-th. They

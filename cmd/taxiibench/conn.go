@@ -105,5 +105,5 @@ func (c *conn) read(body io.Reader, keep bool, a *answer) (err error) {
 	return err
 }
 
-// cut shortens what is quoted.
+// cut shortens a body for an error message.
 func cut(b []byte) []byte { return b[:min(len(b), 200)] }

@@ -52,7 +52,7 @@ func (d *delivery) count(id string, times int) {
 	}
 }
 
-// add adds what another client received.
+// add adds the delivery of another client.
 func (d *delivery) add(o delivery) {
 	d.Pushed, d.Received, d.Lost, d.Repeated = d.Pushed+o.Pushed, d.Received+o.Received, d.Lost+o.Lost, d.Repeated+o.Repeated
 	if d.Examples == nil {
@@ -96,8 +96,8 @@ func newPager(c *collection, limit int) *pager {
 	return &pager{c: c, limit: limit, received: map[string]int{}}
 }
 
-// readOn reads from where it stopped to the present end. each, if not nil, is called
-// after every page with the date of its last entry and the number of ids so far.
+// readOn reads from its position to the present end. each, if not nil, is called after
+// every page with the date of its last entry and the number of ids so far.
 func (p *pager) readOn(ctx context.Context, conn *conn, each func(last string, ids int)) error {
 	q := url.Values{"limit": {strconv.Itoa(p.limit)}}
 	if p.last != "" {

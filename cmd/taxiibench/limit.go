@@ -22,10 +22,10 @@ import (
 	"comity/stix/validate"
 )
 
-// limitCmd serves what the rows compare with, in a process of its own. Every limit is
-// a handler of net/http behind gorilla/mux that does the least that the work needs, and
-// answers with the headers of comity. The root of the path names the limit, and the
-// collection is its argument.
+// limitCmd serves the limits that the rows compare with, in a separate process. Every
+// limit is a handler of net/http behind gorilla/mux that does only the work that no
+// server can leave out, and answers with the headers of comity. The root of the path
+// names the limit, and the collection is its argument.
 type limitCmd struct {
 	Listen string `required:""`
 	Dir    string `required:"" help:"The folder of the rows."`
@@ -58,7 +58,8 @@ func (c *limitCmd) Run(sh *shell) error {
 	return nil
 }
 
-// sameHeaders are those of a page of comity, but for its length and coding.
+// sameHeaders are the headers of a page of comity, without Content-Length and
+// Content-Encoding.
 var sameHeaders = http.Header{
 	"Content-Type":             {mediaType},
 	"X-Content-Type-Options":   {"nosniff"},
@@ -80,8 +81,8 @@ type limits struct {
 	bolt  *bbolt.DB
 }
 
-// The buckets of the limits of bbolt, and about the bytes that comity keeps of one push
-// beside its objects.
+// The buckets of the limits of bbolt, and values as large as those that comity stores
+// for one push beside its objects.
 var (
 	limitObjects  = []byte("objects")
 	limitStatuses = []byte("statuses")
@@ -148,7 +149,7 @@ func (s *limits) getGzip(w http.ResponseWriter, r *http.Request) {
 
 var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
-// getPread reads so many bytes from a random place of the flat file.
+// getPread reads the given number of bytes from a random place of the flat file.
 func (s *limits) getPread(w http.ResponseWriter, r *http.Request) {
 	n, err := strconv.Atoi(mux.Vars(r)["collection"])
 	if err != nil || n < 1 || int64(n) >= s.size {
@@ -169,8 +170,8 @@ func (s *limits) getPread(w http.ResponseWriter, r *http.Request) {
 	w.Write(b)
 }
 
-// decode reads a push with comity's parser, and gives its objects one after the other,
-// and how many they are.
+// decode reads a push with comity's parser, and returns its concatenated objects and
+// their number.
 func decode(r *http.Request, validated bool) (objects []byte, n int, err error) {
 	for d := stix.NewDecoder(r.Body); ; n++ {
 		raw, err := d.Next()
@@ -212,9 +213,8 @@ func (s *limits) postAppend(w http.ResponseWriter, r *http.Request) {
 	answerPush(w, n, err)
 }
 
-// postBatch and postUpdate parse the objects, and store what comity keeps of a push: the
-// objects, a status and an entry of the audit record, in one transaction of bbolt, as
-// the documentation of bbolt proposes.
+// postBatch and postUpdate parse the objects, and store the same as comity: the objects,
+// a status and an entry of the audit record, in one transaction of bbolt.
 func (s *limits) postBatch(w http.ResponseWriter, r *http.Request)  { s.put(w, r, s.bolt.Batch) }
 func (s *limits) postUpdate(w http.ResponseWriter, r *http.Request) { s.put(w, r, s.bolt.Update) }
 

@@ -24,12 +24,12 @@ type load struct {
 	// next gives the n-th request of a client; a nil head ends that client.
 	next func(client, n int) (head, body []byte)
 	keep bool // check gets the bodies of the answers
-	// check judges an answer. Its time counts for the rate, and not for the
-	// latency. Without it, only 200 and 202 are no errors.
+	// check returns an error for a wrong answer. Its time counts for the rate, and
+	// not for the latency. If it is nil, every status but 200 and 202 is an error.
 	check func(client, n int, a answer) error
 }
 
-// measured is what a load did.
+// measured is the result of a load.
 type measured struct {
 	requests int64
 	sent     int64 // bytes of bodies
@@ -75,8 +75,8 @@ func (m *measured) add(o measured) {
 // longestAnswer is how long an answer may take beyond the end of a load.
 const longestAnswer = 5 * time.Minute
 
-// run carries it out over new connections, which are opened before the clock
-// starts. The first error ends it.
+// run runs the load over new connections, which are opened before the clock starts.
+// The first error ends it.
 func (l load) run(ctx context.Context) (total measured, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -87,7 +87,7 @@ func (l load) run(ctx context.Context) (total measured, err error) {
 			if err != nil {
 				return nil, err
 			}
-			// An answer that is under way when the load is cancelled is not waited for.
+			// A cancelled load does not wait for pending answers.
 			context.AfterFunc(ctx, func() { c.SetDeadline(time.Unix(1, 0)) })
 			return c, c.SetDeadline(time.Now().Add(l.time + longestAnswer))
 		})
@@ -154,7 +154,7 @@ func (l load) client(i int, c *conn, over *atomic.Bool, m *measured) error {
 	return nil
 }
 
-// unexpected names a request and the answer that it should not have got.
+// unexpected is the error of a request with a wrong answer.
 func unexpected(head []byte, a answer) error {
 	line, _, _ := bytes.Cut(head, []byte("\r"))
 	return fmt.Errorf("%s: status %d %s", line, a.status, cut(a.body))

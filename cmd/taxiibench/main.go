@@ -1,15 +1,15 @@
-// Command taxiibench measures TAXII 2.1 servers. run measures any server. rows
-// compares this tree's comity with the least that each workload needs and with other
-// servers. soak lets many clients use comity for long.
+// Command taxiibench measures TAXII 2.1 servers. run measures any server. rows compares
+// the comity of this tree, for each workload, with a minimal handler and with other
+// servers. soak lets many clients use comity for a long time.
 //
 // Every comparison is made of alternating rounds on one machine and reported as the
 // median ratio with its range: the figures of one side alone say more about the
 // machine and its other users than about the server.
 //
 // Requests are built in advance and written to the connection; net/http reads the
-// answers, and bodies are thrown away. That costs this program about a quarter of the
-// processor time that the client of net/http takes for a small answer, and leaves it
-// to the server: BenchmarkRequest measures both.
+// answers, and bodies are discarded. For a small answer, this takes about a quarter of
+// the processor time of the client of net/http, and leaves the rest to the server:
+// BenchmarkRequest measures both.
 package main
 
 import (
@@ -47,7 +47,7 @@ type shell struct {
 	out, err io.Writer
 }
 
-// say writes a remark to standard error.
+// say writes a message to standard error.
 func (sh *shell) say(format string, args ...any) {
 	fmt.Fprintf(sh.err, "taxiibench: "+format+"\n", args...)
 }
@@ -62,11 +62,11 @@ func (sh *shell) printJSON(result any) error {
 // exit is a command that ends early with a status, such as help.
 type exit int
 
-// errQuiet ends a command with status 1 after it has said everything itself.
+// errQuiet ends a command with status 1 after it has printed its own messages.
 var errQuiet = errors.New("")
 
-// run carries out one command line and returns the exit status: 0, 1 if it
-// failed or a check did, 2 if it could not be understood.
+// run runs one command line and returns the exit status: 0, 1 if it or a check failed, 2
+// for a usage error.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int) {
 	var c commands
 	defer func() {

@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// generator makes STIX objects that any TAXII 2.1 server takes. The same seed and
-// number give the same object; different seeds give different ids.
+// generator makes valid STIX objects. The same seed and number give the same object;
+// different seeds give different ids.
 type generator struct {
 	seed uint64
-	size int // bytes of each, or a few more where that is too few
+	size int // bytes of each object; those that cannot be so small are a few bytes larger
 	// mixed makes one object in a hundred a malware and forty campaigns. All
 	// others are indicators.
 	mixed bool
@@ -57,16 +57,15 @@ func (m generator) appendID(b []byte, i int) []byte {
 
 func (m generator) id(i int) string { return string(m.appendID(nil, i)) }
 
-// filler brings an object to its size.
+// filler pads the description of an object to its size.
 const filler = "Seen by several sensors in outbound traffic of infected hosts shortly after the first stage was loaded; the operators " +
 	"change addresses within hours, so old sightings are of little use for blocking and of some for attribution. "
 
 // stixTime is how times are written, in UTC.
 const stixTime = "2006-01-02T15:04:05.000Z"
 
-// firstCreated is when the first object was created; the others follow by the
-// second. Servers that index times would suffer if they were all the same, as no
-// real objects are.
+// firstCreated is the created time of the first object; each following object is a second
+// later. Equal times would be unrealistic, and slow for servers that index them.
 var firstCreated = time.Date(2024, 2, 1, 0, 0, 0, 0, time.UTC)
 
 // append appends the given version, from 0, of the i-th object.
@@ -118,7 +117,7 @@ func (m generator) appendEnvelope(b []byte, first, n int) []byte {
 	return append(b, "]}"...)
 }
 
-// bytesOf says how many bytes are in readable form.
+// bytesOf formats a number of bytes.
 func bytesOf(n float64) string {
 	for _, unit := range []string{"B", "kB", "MB", "GB"} {
 		if n < 1000 {

@@ -20,17 +20,17 @@ type peer struct {
 	objects    int // in read
 }
 
-// peerClients is how many requests at a time peers get. Two saturate them.
+// peerClients is the number of clients of each peer. Two saturate it.
 const peerClients = 2
 
-// What the peers hold. The time of medallion for a page grows with the square of it.
+// The numbers of objects in the peers. The time of medallion for a page grows with the
+// square of the number.
 const (
 	medallionObjects = 1000
 	openTAXIIObjects = 5000
 )
 
-// startMedallion runs it with the backend that it ships, which keeps everything in
-// memory, and pushes its objects.
+// startMedallion runs medallion with its in-memory backend, and pushes its objects.
 func startMedallion(ctx context.Context, venv, dir string, g generator) (*peer, error) {
 	type object = map[string]any
 	const read, push = "0b75d13d-a390-462d-8404-2e32eb6b765c", "c246a97a-b4dd-42e4-b0f3-f5df12e43508"
@@ -97,7 +97,7 @@ func (p *peer) fill(g generator) error {
 	return nil
 }
 
-// opentaxiiConfig uses SQLite, as the documentation of OpenTAXII begins.
+// opentaxiiConfig uses SQLite, as in the first example of the documentation.
 const opentaxiiConfig = `domain: "%[2]s"
 support_basic_auth: yes
 auth_api:
@@ -120,16 +120,15 @@ logging:
   root: error
 `
 
-// opentaxiiApp is what gunicorn runs. OpenTAXII 0.9.3 answers every push with
-// status 500, since it writes ids that its JSON encoder does not know; here it
-// does.
+// opentaxiiApp is the program that gunicorn runs. OpenTAXII 0.9.3 answers every push with
+// status 500, since its JSON encoder cannot write UUIDs; this program adds that.
 const opentaxiiApp = `import json
 json.JSONEncoder.default = lambda self, value: str(value)
 from opentaxii.http import app
 `
 
-// startOpenTAXII runs it under gunicorn, with two workers, and pushes its objects.
-// It is asked with a token of its own, which costs it less than a password.
+// startOpenTAXII runs OpenTAXII under gunicorn, with two workers, and pushes its objects.
+// Requests carry a token, which is cheaper for OpenTAXII than a password.
 func startOpenTAXII(ctx context.Context, venv, dir string, g generator) (*peer, error) {
 	p := &peer{name: "OpenTAXII", objects: openTAXIIObjects}
 	address, err := freePort()

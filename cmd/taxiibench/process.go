@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// process is a server that was started. All that it writes goes to a log.
+// process is a running server. Its output goes to a log.
 type process struct {
 	name  string
 	cmd   *exec.Cmd
@@ -47,7 +47,7 @@ func start(ctx context.Context, name, log string, env []string, args ...string) 
 
 func (p *process) pid() int { return p.cmd.Process.Pid }
 
-// stop asks it to end, and kills it if it does not.
+// stop ends the process, and kills it if it does not end in time.
 func (p *process) stop() {
 	if p == nil {
 		return
@@ -71,13 +71,13 @@ func (p *process) ready(ctx context.Context, pause time.Duration, ask func() err
 		}
 		select {
 		case <-p.ended:
-			return fmt.Errorf("%s ended: %s", p.name, p.said())
+			return fmt.Errorf("%s ended: %s", p.name, p.logTail())
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-time.After(pause):
 		}
 		if time.Now().After(end) {
-			return fmt.Errorf("%s does not answer: %w: %s", p.name, err, p.said())
+			return fmt.Errorf("%s does not answer: %w: %s", p.name, err, p.logTail())
 		}
 	}
 }
@@ -93,8 +93,8 @@ func (p *process) listening(ctx context.Context, address string) error {
 	})
 }
 
-// said is the end of the log.
-func (p *process) said() string {
+// logTail is the end of the log.
+func (p *process) logTail() string {
 	b, err := os.ReadFile(p.log)
 	if err != nil {
 		return err.Error()
@@ -102,7 +102,7 @@ func (p *process) said() string {
 	return string(bytes.TrimSpace(b[max(0, len(b)-2000):]))
 }
 
-// freePort is an address on loopback where nobody listens now.
+// freePort is a free address on loopback.
 func freePort() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"slices"
 )
 
-// side is one of those that are compared: run measures it once.
+// side is one side of a comparison. run measures it once.
 type side struct {
 	name string
 	run  func(ctx context.Context) (float64, error)
@@ -17,9 +17,9 @@ type side struct {
 	rounds int
 }
 
-// alternate measures each side once a round, every other round in reverse
-// order, so that what changes on the machine meanwhile hits all of them. It gives
-// the figures of each side, by round.
+// alternate measures each side once a round, every other round in reverse order, so that
+// changes of the load of the machine affect all sides. It returns the figures of each
+// side, by round.
 func alternate(ctx context.Context, rounds int, sides []side) ([][]float64, error) {
 	figures := make([][]float64, len(sides))
 	for round := range rounds {
@@ -43,16 +43,14 @@ func alternate(ctx context.Context, rounds int, sides []side) ([][]float64, erro
 	return figures, nil
 }
 
-// ratio is how one side stands to another: the median of what the rounds gave,
-// and their range.
+// ratio is the ratio of two sides: the median of the rounds, and their range.
 type ratio struct {
 	Median float64 `json:"median"`
 	Low    float64 `json:"low"`
 	High   float64 `json:"high"`
 }
 
-// ratioOf divides round by round, since only figures of one round belong
-// together.
+// ratioOf divides round by round, since only figures of the same round are comparable.
 func ratioOf(ours, theirs []float64) *ratio {
 	var list []float64
 	for i := range min(len(ours), len(theirs)) {
@@ -84,7 +82,7 @@ func (r *ratio) String() string {
 	return fmt.Sprintf("%s × (%s to %s)", figure(r.Median), figure(r.Low), figure(r.High))
 }
 
-// figure writes a number with three digits that count, and a large one whole.
+// figure formats a number with three significant digits, and a large one in full.
 func figure(f float64) string {
 	switch abs := math.Abs(f); {
 	case math.IsNaN(f):

@@ -32,8 +32,8 @@ type row struct {
 	measure func(*bench, context.Context) ([]line, error)
 }
 
-// table has what a user gains first. The rows that push to the store come last,
-// since they make it larger.
+// table begins with the rows that matter most to users. The rows that push come last,
+// since they make the store larger.
 var table = []row{
 	{"page", (*bench).rowPage},
 	{"small-page", (*bench).rowSmallPage},
@@ -68,7 +68,7 @@ type line struct {
 	Unit string  `json:"unit,omitempty"`
 	Ours float64 `json:"ours,omitempty"` // median
 
-	Limit       string  `json:"limit,omitempty"` // what is compared with
+	Limit       string  `json:"limit,omitempty"` // its name
 	LimitFigure float64 `json:"limit_figure,omitempty"`
 	VsLimit     *ratio  `json:"vs_limit,omitempty"` // ours to the limit
 	Target      float64 `json:"target,omitempty"`   // of that ratio
@@ -142,8 +142,7 @@ func (c *rowsCmd) Run(sh *shell) error {
 	return nil
 }
 
-// measure goes through the table. A row that fails does not keep the others from
-// being measured.
+// measure measures all rows of the table, even if some fail.
 func (c *rowsCmd) measure(sh *shell, b *bench) (lines []line, err error) {
 	for _, r := range table {
 		if len(c.Only) > 0 && !slices.Contains(c.Only, r.name) {
@@ -165,7 +164,7 @@ func (c *rowsCmd) measure(sh *shell, b *bench) (lines []line, err error) {
 	return lines, nil
 }
 
-// guard says which lines miss their targets.
+// guard returns an error if lines miss their targets, and prints them.
 func guard(sh *shell, lines []line, slack float64) error {
 	missed := 0
 	for _, l := range lines {
@@ -180,13 +179,13 @@ func guard(sh *shell, lines []line, slack float64) error {
 	return nil
 }
 
-// limit is what ours is compared with, and the ratio that is wanted.
+// limit is the side that ours is compared with, and the target of the ratio.
 type limit struct {
 	side
 	target float64
 }
 
-// comparison is ours beside everything that it is compared with.
+// comparison is ours and all sides that it is compared with.
 type comparison struct {
 	line // its name and unit, and whether less is better
 	ours side
@@ -249,7 +248,7 @@ func (c comparison) lines(figures [][]float64) (lines []line) {
 // and their ratios are so large that more rounds would add nothing.
 const peerRounds = 2
 
-// ofPeers gives a side for each peer.
+// ofPeers returns a side for each peer.
 func (b *bench) ofPeers(of func(p *peer) side) (sides []side) {
 	for _, p := range b.peers {
 		sides = append(sides, of(p))

@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// pushLoad is a load that pushes new objects to a collection, size at a time. What
-// comity took is noted for readBack.
+// pushLoad is a load that pushes new objects to a collection, size at a time. It notes
+// the objects that comity accepted, for readBack.
 func (b *bench) pushLoad(c *collection, query string, clients, size int) load {
-	var mu sync.Mutex // guards b.pushed and b.taken
+	var mu sync.Mutex // guards b.pushed and b.accepted
 	bodies, first := make([][]byte, clients), make([]int, clients)
 	return load{
 		clients: clients, dial: c.dial, keep: true,
@@ -32,7 +32,7 @@ func (b *bench) pushLoad(c *collection, query string, clients, size int) load {
 			}
 			if c.server == "comity" && query == "" {
 				mu.Lock()
-				b.taken = append(b.taken, [2]int{first[client], size})
+				b.accepted = append(b.accepted, [2]int{first[client], size})
 				mu.Unlock()
 			}
 			return nil
@@ -40,8 +40,8 @@ func (b *bench) pushLoad(c *collection, query string, clients, size int) load {
 	}
 }
 
-// successCount finds the number of accepted objects in a status resource. To decode the
-// whole resource would cost as much as comity pays to write it.
+// successCount finds the number of accepted objects in a status resource. Decoding the
+// whole resource would take as much time as comity takes to write it.
 var successCount = regexp.MustCompile(`"success_count"\s*:\s*(\d+)`)
 
 // push measures a push load.
@@ -100,7 +100,7 @@ func (b *bench) rowLargePush(ctx context.Context) (lines []line, err error) {
 	for _, kind := range []struct{ name, query string }{{"memory for a dry run of 100 MB", "x_dry_run=true"}, {"memory for a push of 100 MB", ""}} {
 		var grown, sent []float64
 		for range min(b.opt.Rounds, 3) {
-			// A process that has room from earlier pushes would hide what this one needs.
+			// Memory left from earlier pushes would hide the growth by this one.
 			if err := b.restart(ctx); err != nil {
 				return nil, err
 			}
@@ -130,7 +130,7 @@ func (b *bench) rowLargePush(ctx context.Context) (lines []line, err error) {
 	return lines, nil
 }
 
-// growthOf is by how many bytes the memory of a process grows at most during do.
+// growthOf is the peak growth of the memory of a process during do, in bytes.
 func growthOf(pid int, do func() error) (float64, error) {
 	time.Sleep(settle)
 	before, err := memory(pid, "RssAnon")

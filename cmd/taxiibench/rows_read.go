@@ -102,8 +102,8 @@ func (b *bench) rowGzipAgain(ctx context.Context) ([]line, error) {
 	return b.samePage(ctx, "page of 1,000, gzip, asked again", "limit=1000", gzipFile, 0.85, 0, acceptGzip)
 }
 
-// samePage polls the same page over and over, from memory. Without a target beside
-// peers, it does not ask them.
+// samePage polls the same page over and over. It polls peers only if there is a target
+// for them.
 func (b *bench) samePage(ctx context.Context, name, query, file string, target, peerTarget float64, fields ...string) ([]line, error) {
 	nginx := b.ofNginx("http", b.nginx.address, file)
 	c := comparison{
@@ -172,8 +172,8 @@ func (b *bench) rowDepth(ctx context.Context) ([]line, error) {
 	})
 }
 
-// rowRandom polls pages that begin anywhere, of a file that the operating system has
-// in memory.
+// rowRandom polls pages at random positions. The file of the store is in the page cache
+// of the operating system.
 func (b *bench) rowRandom(ctx context.Context) ([]line, error) {
 	c := b.comity.collection(readCollection)
 	if _, err := newPushedIDs().readAll(ctx, c, 10_000); err != nil {
@@ -186,8 +186,8 @@ func (b *bench) rowRandom(ctx context.Context) ([]line, error) {
 	})
 }
 
-// rowType filters for two types, one of them rare. Peers have less than a page of the
-// rare one.
+// rowType filters for a frequent and a rare type. Peers are polled for the frequent one
+// alone, since they hold less than a page of the rare one.
 func (b *bench) rowType(ctx context.Context) ([]line, error) {
 	filtered := func(kind, share string, target float64) comparison {
 		return comparison{
@@ -236,8 +236,8 @@ func (b *bench) rowRestart(ctx context.Context) ([]line, error) {
 	}}, nil
 }
 
-// rowMemory is the memory of comity after a restart, polls, and a push, which needs
-// the index of the ids.
+// rowMemory is the memory of comity after a restart, polls, and a push, which loads the
+// index of the ids.
 func (b *bench) rowMemory(ctx context.Context) ([]line, error) {
 	if err := b.restart(ctx); err != nil {
 		return nil, err
@@ -274,5 +274,5 @@ func (b *bench) rowMemory(ctx context.Context) ([]line, error) {
 	return []line{l}, nil
 }
 
-// settle lets a server come to rest before its memory is read.
+// settle is the pause before the memory of a server is read.
 const settle = 500 * time.Millisecond

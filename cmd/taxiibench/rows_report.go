@@ -52,7 +52,7 @@ func (l line) cells() []string {
 	return cells
 }
 
-// target says what ratio is wanted, and whether it is reached.
+// target is the target of the ratio, marked as reached or missed.
 func (l line) target() string {
 	sign := "≥"
 	if l.AtMost {

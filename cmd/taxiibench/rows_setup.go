@@ -11,8 +11,8 @@ import (
 	"sync/atomic"
 )
 
-// bench is everything that the rows need: a temporary folder with the data, and
-// the servers, each started when a row first needs it.
+// bench is the environment of the rows: a temporary folder with the data, and the
+// servers.
 type bench struct {
 	sh  *shell
 	opt *rowsCmd
@@ -30,9 +30,9 @@ type bench struct {
 	order    []int        // their numbers, in random order
 	asked    atomic.Int64 // how many of order were used
 
-	pushes generator // of the objects of pushCollection
-	pushed int       // how many of them were used
-	taken  [][2]int  // those that comity took: the first of a push, and how many
+	pushes   generator // of the objects of pushCollection
+	pushed   int       // how many of them were used
+	accepted [][2]int  // the pushes that comity accepted: first object and number of objects
 }
 
 // accounts is how many accounts the rows use: comity limits what one account may ask
@@ -90,8 +90,7 @@ func (b *bench) close() {
 	os.RemoveAll(b.dir)
 }
 
-// restart starts comity anew, on plain HTTP, so that its memory is that of a young
-// process.
+// restart restarts comity on plain HTTP, so that no memory is left from earlier work.
 func (b *bench) restart(ctx context.Context) error {
 	b.comity.stop()
 	b.comity.secure = false
@@ -122,8 +121,8 @@ func (b *bench) limitOf(limit, argument string) *collection {
 	return loopback(b.limitURL+limit+"/", argument, b.comity.collection(readCollection).auth...)
 }
 
-// startPeers starts the other TAXII servers. One that does not start is left out, with
-// a remark.
+// startPeers starts the other TAXII servers. It leaves out, with a message, those that do
+// not start.
 func (b *bench) startPeers(ctx context.Context) {
 	if b.opt.Venv == "" {
 		b.sh.say("no --venv: medallion and OpenTAXII are left out")
@@ -198,8 +197,8 @@ func (b *bench) prepare(ctx context.Context) (err error) {
 	return err
 }
 
-// anywhere gives requests for pages of 1,000 objects that begin at random places. No
-// page is asked for again before all others were.
+// anywhere makes requests for pages of 1,000 objects at random positions. It repeats a
+// position only after all others.
 func (b *bench) anywhere(fields ...string) func(int) []byte {
 	c := b.comity.collection(readCollection)
 	return func(int) []byte {
@@ -208,14 +207,14 @@ func (b *bench) anywhere(fields ...string) func(int) []byte {
 	}
 }
 
-// readBack reads what was imported and pushed: no object may be lost or repeated.
+// readBack reads the collections and compares them with the imported and pushed objects.
 func (b *bench) readBack(ctx context.Context) (all delivery, err error) {
 	b.sh.say("reading the collections")
 	imported, pushed := newPushedIDs(), newPushedIDs()
 	for i := range b.opt.Objects {
 		imported.add(b.imported.id(i))
 	}
-	for _, r := range b.taken {
+	for _, r := range b.accepted {
 		for i := range r[1] {
 			pushed.add(b.pushes.id(r[0] + i))
 		}

@@ -13,7 +13,7 @@ import (
 	"sync/atomic"
 )
 
-// poller is what a run asks of one server.
+// poller holds the poll requests of a run to one server.
 type poller struct {
 	query  url.Values
 	fields []string
@@ -34,7 +34,7 @@ func (c *runCmd) filter() (url.Values, error) {
 	return q, nil
 }
 
-// starts are the dates behind which polls begin.
+// starts are the values of added_after with which polls begin.
 func (c *runCmd) starts(ctx context.Context, s *contender) ([]string, error) {
 	if c.At == "depth" && c.Depth == 0 {
 		return []string{""}, nil
@@ -57,7 +57,7 @@ func (c *runCmd) starts(ctx context.Context, s *contender) ([]string, error) {
 	if len(dates) < 2 {
 		return nil, errors.New("no place to begin at: the collection is empty, or the server sends no X-TAXII-Date-Added-Last")
 	}
-	dates = dates[:len(dates)-1] // behind the last there is nothing
+	dates = dates[:len(dates)-1] // no objects follow the last date
 	if c.At == "depth" {
 		i := 0
 		for i < len(dates)-1 && before[i] < c.Depth {

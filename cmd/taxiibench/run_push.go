@@ -66,8 +66,8 @@ func (s supply) envelope(b []byte, from, to int) ([]byte, []string) {
 	return append(b, "]}"...), s.ids[from:to]
 }
 
-// pushRound pushes one round's share of the objects. The time to make a push and to
-// read its status is no part of a latency; it is part of the rate, and little of it.
+// pushRound pushes one round's share of the objects. The latencies leave out the time to
+// build a push and to read its status. The rate includes it, but it is small.
 func (c *runCmd) pushRound(ctx context.Context, s *contender, round int) error {
 	from, to := s.supply.objects*round/c.Rounds, s.supply.objects*(round+1)/c.Rounds
 	if from == to {
@@ -106,8 +106,8 @@ func (c *runCmd) pushRound(ctx context.Context, s *contender, round int) error {
 	return nil
 }
 
-// follow polls each server for new objects, if --follow asks for it. stop ends that
-// and compares.
+// follow polls each server for new objects if --follow is set. stop ends the polling and
+// compares the received objects.
 func (c *runCmd) follow(ctx context.Context, contenders []*contender) (stop func() error) {
 	if !c.Follow {
 		return func() error { return nil }

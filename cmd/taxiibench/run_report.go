@@ -15,7 +15,7 @@ type output struct {
 	Markdown bool `help:"Print the result as Markdown."`
 }
 
-// AfterApply refuses two ways at once.
+// AfterApply refuses --json together with --markdown.
 func (o output) AfterApply() error {
 	if o.JSON && o.Markdown {
 		return errors.New("choose one of --json and --markdown")
@@ -23,13 +23,13 @@ func (o output) AfterApply() error {
 	return nil
 }
 
-// runReport is what a run found out.
+// runReport is the result of a run.
 type runReport struct {
 	Servers []serverReport `json:"servers"`
 	// Of the first server to the second, by round: more is better.
 	PushRatio *ratio `json:"push_ratio,omitempty"`
 	PollRatio *ratio `json:"poll_ratio,omitempty"`
-	Clean     bool   `json:"clean"` // nothing was lost or repeated, as far as it was looked at
+	Clean     bool   `json:"clean"` // no check found a lost or repeated object
 }
 
 type serverReport struct {
@@ -98,7 +98,7 @@ func newPhase(rounds []measured, objects []float64) *phaseReport {
 	return p
 }
 
-// phaseHeader is above cells.
+// phaseHeader is the header of cells.
 var phaseHeader = []string{"requests", "requests/s", "objects/s", "bytes/s", "p50", "p90", "p99", "p99.9", "max"}
 
 func (p *phaseReport) cells() []string {

@@ -46,7 +46,7 @@ func (c *soakCmd) Run(sh *shell) error {
 	s := newSoak(c, server.collection(pushCollection))
 	r, err := s.run(sh.ctx, func() (float64, error) { return memory(server.process.pid(), "RssAnon") })
 	if err != nil {
-		return fmt.Errorf("%w; the server said: %s", err, server.process.said())
+		return fmt.Errorf("%w; the server said: %s", err, server.process.logTail())
 	}
 	if err := r.print(sh, c.output); err != nil {
 		return err
@@ -58,15 +58,15 @@ func (c *soakCmd) Run(sh *shell) error {
 	return nil
 }
 
-// soak is many clients at their own pace, as in a day of an exchange; a load is a
-// few clients that never wait.
+// soak is many clients that pause between requests, as in daily use; a load is a few
+// clients that never pause.
 type soak struct {
 	*soakCmd
-	c       *collection
-	objects generator
-	numbers map[string]int // of all objects that may be pushed, by id
-	next    atomic.Int64   // the number of the next object to push
-	taken   []atomic.Bool  // by number: whether the server took the object
+	c        *collection
+	objects  generator
+	numbers  map[string]int // of all objects that may be pushed, by id
+	next     atomic.Int64   // the number of the next object to push
+	accepted []atomic.Bool  // by number: whether the server took the object
 
 	mu         sync.Mutex // guards poll and push
 	poll, push measured
@@ -75,7 +75,7 @@ type soak struct {
 func newSoak(c *soakCmd, collection *collection) *soak {
 	s := &soak{soakCmd: c, c: collection, objects: generator{seed: rand.Uint64(), size: 700}, numbers: map[string]int{}}
 	most := c.Pushers * c.Batch * (int(c.Time/c.Pace) + 1)
-	s.taken = make([]atomic.Bool, most)
+	s.accepted = make([]atomic.Bool, most)
 	for i := range most {
 		s.numbers[s.objects.id(i)] = i
 	}
@@ -91,14 +91,15 @@ type tailPoller struct {
 	received []uint8 // how often, by the object's number
 }
 
-// run lets one client poll alone, then all of them push and poll, and compares what
-// each of them received with what the server took. used is the memory of the server.
+// run lets one client poll alone, then all of them push and poll, and compares the objects
+// that each client received with those that the server accepted. used reads the memory of
+// the server.
 func (s *soak) run(ctx context.Context, used func() (float64, error)) (r soakReport, err error) {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	pollers := make([]tailPoller, s.Pollers)
 	for i := range pollers {
-		pollers[i] = tailPoller{client: i, conn: newConn(s.c.dial), received: make([]uint8, len(s.taken))}
+		pollers[i] = tailPoller{client: i, conn: newConn(s.c.dial), received: make([]uint8, len(s.accepted))}
 		defer pollers[i].conn.close()
 	}
 	var wg sync.WaitGroup
@@ -182,7 +183,7 @@ func repeatedly(ctx context.Context, pace time.Duration, until <-chan struct{}, 
 	}
 }
 
-// follow polls until there is nothing more.
+// follow polls until the answer has no more pages.
 func (s *soak) follow(ctx context.Context, t *tailPoller) error {
 	query := url.Values{"limit": {"1000"}}
 	if t.last != "" {
@@ -220,7 +221,7 @@ func (s *soak) follow(ctx context.Context, t *tailPoller) error {
 // pushOne pushes once.
 func (s *soak) pushOne(client int) error {
 	first := int(s.next.Add(int64(s.Batch))) - s.Batch
-	if first+s.Batch > len(s.taken) {
+	if first+s.Batch > len(s.accepted) {
 		return nil
 	}
 	body := s.objects.appendEnvelope(nil, first, s.Batch)
@@ -234,7 +235,7 @@ func (s *soak) pushOne(client int) error {
 		return err
 	}
 	for i := range s.Batch {
-		s.taken[first+i].Store(true)
+		s.accepted[first+i].Store(true)
 	}
 	return nil
 }
@@ -252,10 +253,11 @@ func (s *soak) ask(m *measured, c *conn, head, body []byte) (answer, error) {
 	return a, m.record(took, len(body), a)
 }
 
-// compare compares what a client received with what the server took.
+// compare compares the objects that a client received with those that the server
+// accepted.
 func (s *soak) compare(t *tailPoller) (d delivery) {
 	for i, n := range t.received {
-		if s.taken[i].Load() {
+		if s.accepted[i].Load() {
 			d.count(s.objects.id(i), int(n))
 		}
 	}
