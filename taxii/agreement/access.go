@@ -6,7 +6,7 @@ import (
 	"comity/stix"
 )
 
-// Article is one clause in the words the parties signed.
+// Article is one clause, in the words that the parties sign.
 type Article struct {
 	place
 	N       string `toml:"n,required" form:"line"`
@@ -15,8 +15,8 @@ type Article struct {
 	Binding bool   `toml:"binding,required"` // a binding article needs a block that carries it out
 }
 
-// Block is what all machine-readable clauses have: the article they carry out
-// and where they are written.
+// Block is the common part of all machine-readable clauses: the article that a clause
+// carries out, and its place in the file.
 type Block struct {
 	place
 	Article string `toml:"article"`
@@ -24,26 +24,26 @@ type Block struct {
 
 func (b *Block) block() *Block { return b }
 
-// Term says from when until when an agreement holds.
+// Term is the time for which an agreement holds.
 type Term struct {
 	Block
 	Signed    time.Time `toml:"signed" form:"date"`
 	Effective time.Time `toml:"effective,required"`
 	Expires   time.Time `toml:"expires,required"`
-	Snapshot  time.Time `toml:"snapshot"` // what an operation's report is drawn up from
+	Snapshot  time.Time `toml:"snapshot"` // the time of the data in an operation's report
 	Renewal   string    `toml:"renewal" form:"word"`
 	Notice    Duration  `toml:"notice"`
 	WindUp    *WindUp   `toml:"wind_up"`
 }
 
-// WindUp names the flows that stay open for a while after the term.
+// WindUp names the flows that stay open after the term, and for how long.
 type WindUp struct {
 	Lasts Duration `toml:"lasts,required"`
 	Flows []string `toml:"flows,required" form:"slug"`
 }
 
-// Party is an organisation that signs. Kind, name and country are recorded;
-// the register of organisations is what counts.
+// Party is an organisation that signs. Kind, name and country are for the record; the
+// directory of organisations has the ones that count.
 type Party struct {
 	Block
 	Org     string   `toml:"org,required" form:"slug"`
@@ -54,8 +54,8 @@ type Party struct {
 	Country string   `toml:"country" form:"country"`
 }
 
-// Participant is organisations that take part under an agreement they signed
-// before. In Under, {org} stands for the organisation.
+// Participant names organisations that take part under another agreement, which they have
+// signed. In Under, {org} stands for the organisation.
 type Participant struct {
 	Block
 	Role  string   `toml:"role,required" form:"slug"`
@@ -64,14 +64,14 @@ type Participant struct {
 	Under string   `toml:"under,required" form:"word"`
 }
 
-// Purpose says what data may be used for.
+// Purpose names the purposes for which data may be used.
 type Purpose struct {
 	Block
 	Categories []string `toml:"categories,required" form:"oneof criminal-trends cyberthreats cybercrime"`
 	Excluded   []string `toml:"excluded" form:"word"`
 }
 
-// Scope says what an operation is about, and serves it as [Purpose].
+// Scope is the subject of an operation, and includes its [Purpose].
 type Scope struct {
 	Block
 	Region    string   `toml:"region" form:"word"`
@@ -80,7 +80,8 @@ type Scope struct {
 	Purpose   []string `toml:"purpose,required" form:"oneof criminal-trends cyberthreats cybercrime"`
 }
 
-// Flow says who sends what to whom. What is zero was not written.
+// Flow names the senders, the objects and the recipients of one flow. A key that the file
+// leaves out is zero.
 type Flow struct {
 	Block
 	Name         string   `toml:"name,required" form:"slug"`
@@ -100,7 +101,7 @@ type Flow struct {
 	NewUUIDs     bool     `toml:"new_uuids"`
 }
 
-// Handling says which labels may travel, by flow, and what they mean.
+// Handling has the labels that are allowed, by flow, and rules for markings.
 type Handling struct {
 	Block
 	Max                 map[string]stix.TLP `toml:"tlp_max,required"`
@@ -111,13 +112,13 @@ type Handling struct {
 	UnknownMarking      string              `toml:"unknown_marking" form:"oneof red ignore"`
 	Granular            string              `toml:"granular" form:"oneof withhold-object derive"`
 	RedRecipients       []string            `toml:"red_recipients" form:"account"` // "org:name"
-	HandlingCode        any                 `toml:"handling_code"`                 // its form is not settled
+	HandlingCode        any                 `toml:"handling_code"`                 // of any form; not carried out yet
 	SourceToBureaus     *bool               `toml:"source_named_to_bureaus"`
 	SplitReports        *bool               `toml:"split_reports_by_label"`
 	IEP                 *IEP                `toml:"iep"`
 }
 
-// IEP is the agreement as a FIRST Information Exchange Policy 2.0.
+// IEP is the FIRST Information Exchange Policy 2.0 of the agreement.
 type IEP struct {
 	Block
 	Name                string `toml:"name,required" form:"line"`
@@ -128,7 +129,7 @@ type IEP struct {
 	UnmodifiedResale    string `toml:"unmodified_resale" form:"oneof may must-not"`
 }
 
-// Quota limits what one organisation may send; 0 is no limit.
+// Quota limits the pushes of one organisation; 0 is no limit.
 type Quota struct {
 	Block
 	PushesPerDay   int64 `toml:"pushes_per_day" form:"positive"`

@@ -1,15 +1,11 @@
-// Package agreement is the exchange agreement as a file: what the parties
-// signed, in words and in blocks a server can carry out. It reads a file,
-// finds what is not in due form, expands the flows into collections and says
-// under which terms each flow runs. It signs files and verifies signatures,
-// and tells a lawyer what a text allows, what a new version changes, and what
-// there is to sign on paper.
+// Package agreement reads exchange agreements: files that state, article by article,
+// the words that the parties sign and the blocks that a server carries out. It parses
+// and checks a file, expands its flows into collections, and computes the terms of
+// each flow. It signs files and verifies signatures. For lawyers it explains a text,
+// lists the changes of a new version, and prints a text to be signed on paper.
 //
-// It knows no clock, no store and no organisation outside the files it is
-// given: who may do what at this moment is package exchange.
-//
-// Section numbers refer to the exchange part of the design: 2.2 the kinds,
-// 2.4 the file and its lint.
+// It knows no clock, no store and no organisation outside the files: package exchange
+// decides on access at a given time.
 package agreement
 
 import (
@@ -17,7 +13,7 @@ import (
 	"strings"
 )
 
-// Kind says what an agreement is for (2.2).
+// Kind is the kind of an agreement.
 type Kind string
 
 // The kinds.
@@ -29,8 +25,8 @@ const (
 	ReaderLetter Kind = "reader-letter"           // lets a bureau's own teams read the bureau's collections
 )
 
-// The words that stand for organisations in a flow, and the values of per
-// that are not a role.
+// Each and AllParticipants stand for organisations in a flow. Each and PerOperation are
+// the values of per that are not a role.
 const (
 	Each            = "each"             // the participant a collection is made for
 	AllParticipants = "all-participants" // everybody but the centre
@@ -40,8 +36,8 @@ const (
 // RoleCentre is the role of the organisation that runs the server.
 const RoleCentre = "centre"
 
-// Agreement is one file. The fields are what is written in it; for what holds
-// where nothing is written see [Agreement.Terms].
+// Agreement is one file. The fields have the values in the file, without defaults; see
+// [Agreement.Terms] for those.
 type Agreement struct {
 	place
 	File string `toml:"-"`
@@ -78,9 +74,9 @@ type Agreement struct {
 	Publish       *Publish       `toml:"publish"`
 	Signatures    []Signature    `toml:"signature"`
 
-	blocks []*Block // all that name an article
+	blocks []*Block // all blocks
 	digest string
-	source []byte // as it was given to Parse
+	source []byte // the argument of Parse
 }
 
 // Member is an organisation bound by an agreement.
@@ -92,8 +88,8 @@ type Member struct {
 // Members are the parties, then the participants, in file order.
 func (a *Agreement) Members() []Member { return slices.Collect(a.members) }
 
-// members calls yield with each of [Agreement.Members]. Expanding the flows looks
-// through all of them for each collection, so there is no list of them to be made.
+// members calls yield with each of [Agreement.Members]. It makes no list, because the
+// expansion of the flows goes through all members for each collection.
 func (a *Agreement) members(yield func(Member) bool) {
 	for _, p := range a.Parties {
 		if !yield(Member{Org: p.Org, Role: p.Role, Kind: p.Kind}) {
@@ -161,8 +157,8 @@ func (a *Agreement) Article(n string) *Article {
 	return nil
 }
 
-// Secondment finds the first post of a person at a host organisation, nil if
-// the agreement lends nobody of that name to it.
+// Secondment finds the first secondment of a person to a host organisation, nil if there is
+// none.
 func (a *Agreement) Secondment(host, person string) *Secondment {
 	for i := range a.Secondments {
 		if s := &a.Secondments[i]; s.Host == host && s.Person == person {
@@ -172,7 +168,8 @@ func (a *Agreement) Secondment(host, person string) *Secondment {
 	return nil
 }
 
-// block finds a block that is not repeated, nil if it is not written.
+// block finds a block by the name of its table, nil if the file has no such block. It is
+// for blocks that cannot be repeated.
 func (a *Agreement) block(name string) *Block {
 	i := slices.IndexFunc(a.blocks, func(b *Block) bool { return b.path == name })
 	if i < 0 {

@@ -1,8 +1,8 @@
 package agreement
 
-// Amends finds why a cannot replace old, a version of the same agreement that
-// is deposited already: it must have the same id and kind, a higher version,
-// and the digest of old in replaces. All problems are errors.
+// Amends finds the problems with a as the next version of old, which is deposited already.
+// It must have the same id and kind, a higher version, and the digest of old in replaces.
+// All problems are errors.
 func (a *Agreement) Amends(old *Agreement) Problems {
 	l := linter{a: a}
 	if a.ID != old.ID {
@@ -18,7 +18,7 @@ func (a *Agreement) Amends(old *Agreement) Problems {
 	case old.digest:
 	case "":
 		l.failFile("replaces", "missing: write replaces = %q, the digest of version %d", old.digest, old.Version)
-		l.problems[len(l.problems)-1].Line = a.at("version") // where it belongs
+		l.problems[len(l.problems)-1].Line = a.lineOf("version") // replaces belongs below version
 	default:
 		l.failFile("replaces", "not the digest of version %d: write replaces = %q", old.Version, old.digest)
 	}

@@ -5,18 +5,17 @@ import (
 	"slices"
 )
 
-// Check finds what is wrong among agreements, each of which [Parse] found in
-// due form: ids given twice, and child agreements that are wider than a
-// parent (lint (8) of 2.4). A parent is looked for among the files, then with
-// find, which may be nil. Where it is absent, strict says whether that is an
-// error, as at load, or a warning, as at check. The problems are those of the
-// files; what find gives is taken as it is.
+// Check finds the problems between agreements in which [Parse] found no error: ids given
+// twice, and child agreements that are wider than a parent. It looks for a parent among
+// the files, then with find, which may be nil. An absent parent is an error if strict is
+// true, as at load, and else a warning, as at check. Check does not look for problems in
+// the agreements that find returns.
 func Check(files []*Agreement, find func(id string) *Agreement, strict bool) Problems {
 	var ps Problems
 	byID := map[string]*Agreement{}
 	for _, a := range files {
 		if first := byID[a.ID]; first != nil {
-			ps = append(ps, Problem{File: a.File, Line: a.at("id"),
+			ps = append(ps, Problem{File: a.File, Line: a.lineOf("id"),
 				Msg: fmt.Sprintf("id: %s is also the id of %s: give each agreement its own", a.ID, first.File)})
 			continue
 		}
@@ -30,10 +29,10 @@ func Check(files []*Agreement, find func(id string) *Agreement, strict bool) Pro
 				parent = find(id)
 			}
 			if parent == nil {
-				c.absent(id, strict)
+				c.reportAbsent(id, strict)
 				continue
 			}
-			c.under(parent)
+			c.checkParent(parent)
 		}
 		ps = append(ps, c.problems...)
 	}
@@ -44,7 +43,7 @@ func Check(files []*Agreement, find func(id string) *Agreement, strict bool) Pro
 // checker compares one child with its parents.
 type checker struct{ linter }
 
-func (c *checker) absent(id string, strict bool) {
+func (c *checker) reportAbsent(id string, strict bool) {
 	const msg = "there is no agreement %s to take part under: give its file too, or load it first"
 	b := c.participant(id)
 	if strict {
@@ -65,14 +64,14 @@ func (c *checker) participant(parent string) *Block {
 	return &Block{place: c.a.place}
 }
 
-// under checks the participants under a parent, and each flow they are in.
-func (c *checker) under(parent *Agreement) {
+// checkParent checks the participants under a parent, and each of their flows.
+func (c *checker) checkParent(parent *Agreement) {
 	if parent.Parents() != nil && c.a.Kind != ReaderLetter || parent.Kind == ReaderLetter {
 		c.fail(c.participant(parent.ID), "under", "%s is a child agreement itself: name a charter, data exchange agreement or ad-hoc letter", parent.ID)
 		return
 	}
 	if c.a.Kind == ReaderLetter {
-		c.letter(parent)
+		c.checkLetter(parent)
 		return
 	}
 	var orgs []string
@@ -89,13 +88,13 @@ func (c *checker) under(parent *Agreement) {
 		f := &c.a.Flows[i]
 		concerns := func(col Collection) bool { return intersect(orgs, col.Organisations()) }
 		if slices.ContainsFunc(c.a.expand(f), concerns) {
-			c.narrows(f, parent)
+			c.checkTerms(f, parent)
 		}
 	}
 }
 
-// letter checks that every flow of a reader letter shares something.
-func (c *checker) letter(parent *Agreement) {
+// checkLetter checks that every flow of a reader letter opens a collection of the parent.
+func (c *checker) checkLetter(parent *Agreement) {
 	shared := map[string]bool{}
 	for _, col := range c.a.Shared(parent) {
 		shared[col.Flow.Name] = true
@@ -106,12 +105,12 @@ func (c *checker) letter(parent *Agreement) {
 			c.fail(&f.Block, "name", "in %s there is no flow %s that the bureau reads: name one there is", parent.ID, f.Name)
 			continue
 		}
-		c.narrows(f, parent)
+		c.checkTerms(f, parent)
 	}
 }
 
-// narrows reports each term of the flow that is wider than in the parent.
-func (c *checker) narrows(f *Flow, parent *Agreement) {
+// checkTerms reports each term of the flow that is wider than in the parent.
+func (c *checker) checkTerms(f *Flow, parent *Agreement) {
 	bounds, found := c.a.bounds(f, parent)
 	if !found {
 		c.fail(&f.Block, "from", "widening: %s has no flow in this direction to narrow", parent.ID)
@@ -125,19 +124,19 @@ func (c *checker) narrows(f *Flow, parent *Agreement) {
 	if theirs, mine := bounds.Retention, c.a.Retention; theirs != nil && mine != nil && !theirs.Keep.IsZero() && terms.Retention.Counted != theirs.Counted {
 		c.fail(&mine.Block, "counted", "widening: counts from %q, not %q (%s)", mine.Counted, theirs.Counted, bounds.By["retention"])
 	}
-	theirs := bounds.all()
-	for i, l := range terms.all() {
+	theirs := bounds.allLimits()
+	for i, l := range terms.allLimits() {
 		msg := l.wider(theirs[i])
 		b, key := l.find(c.a, f)
 		if msg == "" || b == nil {
 			continue
 		}
 		by := parent.ID
-		if clause, ok := bounds.By[l.by()]; ok {
+		if clause, ok := bounds.By[l.clauseKey()]; ok {
 			by = clause.String()
 		}
 		p := Problem{
-			File: c.a.File, Line: b.at(key), Article: b.Article,
+			File: c.a.File, Line: b.lineOf(key), Article: b.Article,
 			Msg: fmt.Sprintf("widening: %s %s (%s)", b.name(key), msg, by),
 		}
 		if !slices.Contains(c.problems, p) { // handling is the same for many flows

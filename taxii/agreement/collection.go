@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Collection is what one organisation writes under one flow.
+// Collection holds the objects that one organisation writes under one flow.
 type Collection struct {
 	Flow        *Flow
 	Participant string   // "" unless the flow makes several collections
@@ -13,19 +13,19 @@ type Collection struct {
 	Readers     []string // in the order of the file, without the writer: see [Terms.WriterReads]
 	Alias       string   // "agreement.flow" or "agreement.flow.participant"
 	Title       string   // unique among all agreements ignoring case, without '.' and ','
-	Under       string   // the agreement whose end closes the collection too, "" if it hangs on its own alone
+	Under       string   // another agreement whose end closes the collection, "" if there is none
 	Parents     []string // the agreements its organisations take part under, each once, in the order of the members
 }
 
-// Organisations are the writer and the readers: those that have a grant.
+// Organisations are the writer and the readers.
 func (c Collection) Organisations() []string {
 	return append([]string{c.Writer}, c.Readers...)
 }
 
-// Collections expands the flows, in the order of the file: one collection per
-// writing organisation and, where a flow is per participant, one for each. An
-// ad-hoc letter opens nothing alone, and a reader letter only shares what is
-// there (see [Agreement.Shared]): they have none.
+// Collections expands the flows, in the order of the file: one collection for each writing
+// organisation and, if a flow is per participant, for each participant. An ad-hoc letter
+// has no collections. A reader letter has none either, since it opens collections of its
+// parent (see [Agreement.Shared]).
 func (a *Agreement) Collections() []Collection {
 	if a.Kind == AdHocLetter || a.Kind == ReaderLetter {
 		return nil
@@ -37,9 +37,9 @@ func (a *Agreement) Collections() []Collection {
 	return cs
 }
 
-// Shared are the collections of the parent that a reader letter opens to its
-// participants: of the flows it names, those a party of the letter reads, the
-// bureau. Their flows are the parent's, their readers the participants.
+// Shared are the collections of the parent that a reader letter opens to its participants:
+// those of the flows in the letter that the letter's bureau reads. Their flows are the
+// parent's, and their readers are the participants.
 func (a *Agreement) Shared(parent *Agreement) []Collection {
 	var bureaus []string
 	for _, p := range a.Parties {
@@ -104,8 +104,8 @@ func (a *Agreement) parentsOf(orgs []string) []string {
 	return ids
 }
 
-// subjects are the participants that a flow makes a collection for, or one
-// nobody where it makes them by writer.
+// subjects are the participants for which a flow makes a collection each. A flow that makes
+// one for each writer only has one zero Member.
 func (a *Agreement) subjects(f *Flow) []Member {
 	if f.Per == "" || f.Per == PerOperation {
 		return []Member{{}}
@@ -129,17 +129,17 @@ func (a *Agreement) resolve(names []string, subject Member) []Member {
 	return ms
 }
 
-// names are alias and title. Both begin with the agreement's id, which is
-// unique, and ids hold no spaces, so no two collections share them.
+// names are the alias and the title of a collection. Both begin with the agreement's id,
+// which is unique and has no spaces, so they are unique too.
 func (a *Agreement) names(c Collection) (alias, title string) {
 	alias = a.ID + "." + c.Flow.Name
 	title = a.ID + " " + c.Flow.Name
 	if c.Participant != "" {
 		m, _ := a.Member(c.Participant)
-		alias += "." + short(m)
+		alias += "." + shortName(m)
 		title += " " + c.Participant
 	}
-	// Clients cut titles at these (CLIENTS C-04).
+	// Some clients cut titles at dots and commas.
 	words := strings.Fields(strings.NewReplacer(".", " ", ",", " ").Replace(a.Title))
 	if len(words) > 0 {
 		title += ": " + strings.Join(words, " ")
@@ -147,9 +147,8 @@ func (a *Agreement) names(c Collection) (alias, title string) {
 	return alias, title
 }
 
-// short is how an alias names a participant: a bureau ncb-kh, which stands
-// for its country, is kh.
-func short(m Member) string {
+// shortName is the name of a participant in an alias: kh for the national bureau ncb-kh.
+func shortName(m Member) string {
 	if m.Kind == "national-bureau" {
 		return strings.TrimPrefix(m.Org, "ncb-")
 	}

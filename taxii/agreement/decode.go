@@ -16,11 +16,11 @@ import (
 	"comity/stix"
 )
 
-// decoder puts a TOML tree into structs. Unlike the decoder of the TOML
-// library it goes on after a mistake, so that a file's author sees all of
-// them at once. The tag toml names a field and says whether it is required or
-// must be filled if given; the tag form says what its text must look like (see
-// complaint).
+// decoder decodes a TOML tree into structs. Unlike the decoder of the TOML library it goes
+// on after a mistake, so that the author of a file sees all mistakes at once. The tag toml
+// has the name of a field, and the option required, or filled for a list that must not be
+// empty. The tag form has the form of its text (see
+// formProblem).
 type decoder struct {
 	file     string
 	lines    lines
@@ -41,7 +41,7 @@ func (d *decoder) fail(path, msg string, args ...any) {
 	})
 }
 
-// table fills the struct dst, and places it if it wants to know its place.
+// table decodes a table into the struct dst, and sets its place if it has one.
 func (d *decoder) table(path string, tree map[string]any, dst reflect.Value) {
 	outer := d.article
 	if article, ok := tree["article"].(string); ok {
@@ -78,8 +78,8 @@ func (d *decoder) table(path string, tree map[string]any, dst reflect.Value) {
 	d.article = outer
 }
 
-// fieldsOf are the fields of a struct by their name in the file, those of an
-// embedded Block among them.
+// fieldsOf are the fields of a struct by their names in the file, with those of an embedded
+// Block.
 func fieldsOf(t reflect.Type) map[string]reflect.StructField {
 	fields := map[string]reflect.StructField{}
 	for _, f := range reflect.VisibleFields(t) {
@@ -100,7 +100,7 @@ func (d *decoder) value(path string, v any, dst reflect.Value, form string) {
 		return
 	}
 	if t, ok := dst.Addr().Interface().(encoding.TextUnmarshaler); ok {
-		if s, ok := d.want(path, v, "a string").(string); ok {
+		if s, ok := d.expect(path, v, "a string").(string); ok {
 			if err := t.UnmarshalText([]byte(s)); err != nil {
 				d.fail(path, "%s", err)
 			}
@@ -109,28 +109,28 @@ func (d *decoder) value(path string, v any, dst reflect.Value, form string) {
 	}
 	switch dst.Kind() {
 	case reflect.String:
-		if s, ok := d.want(path, v, "a string").(string); ok {
+		if s, ok := d.expect(path, v, "a string").(string); ok {
 			d.check(path, form, s)
 			dst.SetString(s)
 		}
 	case reflect.Bool:
-		if b, ok := d.want(path, v, "true or false").(bool); ok {
+		if b, ok := d.expect(path, v, "true or false").(bool); ok {
 			dst.SetBool(b)
 		}
 	case reflect.Int64:
-		if n, ok := d.want(path, v, "a whole number").(int64); ok {
+		if n, ok := d.expect(path, v, "a whole number").(int64); ok {
 			d.check(path, form, n)
 			dst.SetInt(n)
 		}
 	case reflect.Interface:
-		d.printable(path, fmt.Sprint(v))
+		d.checkPrintable(path, fmt.Sprint(v))
 		dst.Set(reflect.ValueOf(v))
 	case reflect.Slice:
 		d.slice(path, v, dst, form)
 	case reflect.Map:
 		d.mapping(path, v, dst, form)
 	case reflect.Struct:
-		if tree, ok := d.want(path, v, "a table").(map[string]any); ok {
+		if tree, ok := d.expect(path, v, "a table").(map[string]any); ok {
 			d.table(path, tree, dst)
 		}
 	}
@@ -149,12 +149,12 @@ func (d *decoder) time(path string, v any, dst *time.Time, form string) {
 	case toml.LocalDateTime:
 		d.fail(path, "a time needs a zone: write %sZ for UTC", v)
 	default:
-		d.want(path, v, "a time such as 2020-01-01T00:00:00Z")
+		d.expect(path, v, "a time such as 2020-01-01T00:00:00Z")
 	}
 }
 
 func (d *decoder) slice(path string, v any, dst reflect.Value, form string) {
-	list, ok := d.want(path, v, "a list").([]any)
+	list, ok := d.expect(path, v, "a list").([]any)
 	if !ok {
 		return
 	}
@@ -165,7 +165,7 @@ func (d *decoder) slice(path string, v any, dst reflect.Value, form string) {
 }
 
 func (d *decoder) mapping(path string, v any, dst reflect.Value, form string) {
-	tree, ok := d.want(path, v, "a table").(map[string]any)
+	tree, ok := d.expect(path, v, "a table").(map[string]any)
 	if !ok {
 		return
 	}
@@ -181,27 +181,27 @@ func (d *decoder) mapping(path string, v any, dst reflect.Value, form string) {
 }
 
 func (d *decoder) check(path, form string, v any) {
-	if msg := complaint(form, v); msg != "" {
+	if msg := formProblem(form, v); msg != "" {
 		d.fail(path, "%s", msg)
 	}
 }
 
-// want is v if it is what the field wants, else nil after a complaint. The
-// words of kind are also what v's own kind is called by.
-func (d *decoder) want(path string, v any, kind string) any {
-	if found := called(v); found != kind {
+// expect returns v if it is of the kind, as [kindOf] names it. Otherwise it reports a problem
+// and returns nil.
+func (d *decoder) expect(path string, v any, kind string) any {
+	if found := kindOf(v); found != kind {
 		d.fail(path, "want %s, found %s", kind, found)
 		return nil
 	}
 	if s, ok := v.(string); ok {
-		d.printable(path, s)
+		d.checkPrintable(path, s)
 	}
 	return v
 }
 
-// comments refuses the same characters outside of texts: TOML allows some of them
-// in comments, which are shown with the file.
-func (d *decoder) comments(src []byte) {
+// checkSource reports unprintable characters outside of strings. TOML allows some of them
+// in comments, and comments are shown with the file.
+func (d *decoder) checkSource(src []byte) {
 	line := 0
 	for text := range bytes.Lines(src) {
 		line++
@@ -212,8 +212,9 @@ func (d *decoder) comments(src []byte) {
 	}
 }
 
-// printable refuses a text that not every screen and page shows as it was signed.
-func (d *decoder) printable(path, s string) {
+// checkPrintable reports unprintable characters in a string, because a reader would not see
+// the text that was signed.
+func (d *decoder) checkPrintable(path, s string) {
 	s = strings.ReplaceAll(s, "\r\n", "\n")
 	if i := strings.IndexFunc(s, stix.Unprintable); i >= 0 {
 		r, _ := utf8.DecodeRuneInString(s[i:])
@@ -221,7 +222,8 @@ func (d *decoder) printable(path, s string) {
 	}
 }
 
-func called(v any) string {
+// kindOf names the TOML type of a value in messages.
+func kindOf(v any) string {
 	switch v.(type) {
 	case string:
 		return "a string"

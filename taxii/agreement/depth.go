@@ -7,14 +7,14 @@ import (
 	"github.com/pelletier/go-toml/v2/unstable"
 )
 
-// maxDepth bounds how deep tables and lists may be nested. The blocks of an
-// agreement need four levels. Without a bound, the paths of a file that only
-// nests would take the square of its size.
+// maxDepth bounds the nesting of tables and lists. The blocks of an agreement need four
+// levels. Without a bound, the paths of a deeply nested file could take the square of its
+// size in memory.
 const maxDepth = 10
 
 // tooDeep finds the first key whose name or value is nested deeper than
-// maxDepth. It reads the syntax alone, so nothing is built of such a file. A
-// file that is not TOML is left to the decoder.
+// maxDepth. It reads the syntax only, and builds no tree. It reports nothing about a file
+// that is not TOML, because the decoder does.
 func tooDeep(file string, src []byte) Problems {
 	var p unstable.Parser
 	p.Reset(src)
@@ -41,7 +41,7 @@ func tooDeep(file string, src []byte) Problems {
 	return nil
 }
 
-// keyDepth is the number of names in a key, and where the first one stands.
+// keyDepth is the number of names in a key, and the position of the first one.
 func keyDepth(n *unstable.Node) (depth int, at unstable.Range) {
 	for key := n.Key(); key.Next(); depth++ {
 		if depth == 0 {

@@ -8,25 +8,25 @@ import (
 	"time"
 )
 
-// Change is one thing that one organisation gains or loses by a new version.
+// Change is one right that one organisation gains or loses by a new version.
 type Change struct {
 	Organisation string
 	Collection   string // its alias, "" if the agreement as a whole is meant
-	Gains        string // in words, "" if it loses
-	Loses        string // in words, "" if it gains
-	Article      string // behind what is gained in the new version, or lost in the old: "4", of a parent "dea-x art. 4"
+	Gains        string // the right as text, "" if it loses one
+	Loses        string // the right as text, "" if it gains one
+	Article      string // in the new version for a gain, in the old one for a loss: "4", or "dea-x art. 4" in a parent
 }
 
-// Diff finds who gains and who loses what between two versions of an
-// agreement, by organisation, then collection. Where one passes another by,
-// as with a label that leaves as something else, each is told of its side.
-// Parents is as for [Agreement.Explain]: of a child agreement the terms it
-// takes from its parents are compared too. What neither widens nor narrows a
-// right is given as its text before and after. The words of the articles are
-// not compared.
+// Diff finds the changes between two versions of an agreement, in the order of organisation
+// and collection. A change for one side is often one for the other, too: if a reader may
+// pass data on with another label, the writer loses a protection.
+// Parents is as for [Agreement.Explain]: the terms that a child agreement takes from its
+// parents are compared, too. A change that neither widens nor narrows a right is given as
+// the loss of the old text and the gain of the new one. The words of the articles are not
+// compared.
 func Diff(old, new *Agreement, parents func(id string) *Agreement) []Change {
 	d := differ{old: old, new: new}
-	before, after := standings(old, parents), standings(new, parents)
+	before, after := accessOf(old, parents), accessOf(new, parents)
 	keys := slices.Collect(maps.Keys(before))
 	for key := range after {
 		if _, ok := before[key]; !ok {
@@ -34,10 +34,10 @@ func Diff(old, new *Agreement, parents func(id string) *Agreement) []Change {
 		}
 	}
 	for _, key := range keys {
-		d.standing(key, before[key], after[key])
+		d.compareAccess(key, before[key], after[key])
 	}
-	d.term()
-	d.blocks()
+	d.compareTerm()
+	d.compareBlocks()
 	slices.SortFunc(d.changes, func(a, b Change) int {
 		return cmp.Or(
 			cmp.Compare(a.Organisation, b.Organisation), cmp.Compare(a.Collection, b.Collection),
@@ -46,24 +46,24 @@ func Diff(old, new *Agreement, parents func(id string) *Agreement) []Change {
 	return slices.Compact(d.changes)
 }
 
-// seat is an organisation at a collection.
-type seat struct{ org, alias string }
+// accessKey names an organisation and a collection, by its alias.
+type accessKey struct{ org, alias string }
 
-// standing is what an organisation may do there.
-type standing struct {
-	agreement string
-	writes    bool
-	writer    string
-	flow      *Flow
-	windUp    Duration // zero if the flow ends with the term
-	theirs    bool     // others than the centre write
-	terms     Terms
-	limits    []limit
+// access is the access of an organisation to a collection.
+type access struct {
+	agreement      string
+	writes         bool
+	writer         string
+	flow           *Flow
+	windUp         Duration // zero if the flow ends with the term
+	centreReceives bool     // another organisation than the centre writes
+	terms          Terms
+	limits         []limit
 }
 
-// standings are those of all organisations, by seat.
-func standings(a *Agreement, find func(id string) *Agreement) map[seat]*standing {
-	all := map[seat]*standing{}
+// accessOf is the access of all organisations to all collections of an agreement.
+func accessOf(a *Agreement, find func(id string) *Agreement) map[accessKey]*access {
+	all := map[accessKey]*access{}
 	parents := func(ids []string) (as []*Agreement) {
 		for _, id := range ids {
 			if find != nil && find(id) != nil {
@@ -74,14 +74,14 @@ func standings(a *Agreement, find func(id string) *Agreement) map[seat]*standing
 	}
 	add := func(c Collection, f *Flow, orgs []string, parents ...*Agreement) {
 		terms := a.Terms(f.Name, parents...)
-		s := standing{agreement: a.ID, writer: c.Writer, flow: f, theirs: c.Writer != a.Centre(), terms: terms, limits: terms.all()}
+		shared := access{agreement: a.ID, writer: c.Writer, flow: f, centreReceives: c.Writer != a.Centre(), terms: terms, limits: terms.allLimits()}
 		if w := a.Term.WindUp; w != nil && slices.Contains(w.Flows, f.Name) {
-			s.windUp = w.Lasts
+			shared.windUp = w.Lasts
 		}
 		for _, org := range orgs {
-			one := s
-			one.writes = org == c.Writer
-			all[seat{org, c.Alias}] = &one
+			own := shared
+			own.writes = org == c.Writer
+			all[accessKey{org, c.Alias}] = &own
 		}
 	}
 	for _, c := range a.Collections() {
@@ -97,60 +97,62 @@ func standings(a *Agreement, find func(id string) *Agreement) map[seat]*standing
 	return all
 }
 
-// differ collects changes. Each is a gain in one direction and the same loss
-// in the other, so that Diff of the two versions exchanged is its mirror.
+// differ collects changes. If the two versions are exchanged, each gain becomes the same
+// loss, and each loss the same gain.
 type differ struct {
 	old, new *Agreement
 	changes  []Change
 }
 
-// gain adds what an organisation gains, if there are words for it.
-func (d *differ) gain(at seat, article, words string) {
-	if words != "" {
-		d.changes = append(d.changes, Change{at.org, at.alias, words, "", article})
+// gain adds a gain, unless the text is empty.
+func (d *differ) gain(key accessKey, article, text string) {
+	if text != "" {
+		d.changes = append(d.changes, Change{key.org, key.alias, text, "", article})
 	}
 }
 
-func (d *differ) lose(at seat, article, words string) {
-	if words != "" {
-		d.changes = append(d.changes, Change{at.org, at.alias, "", words, article})
+// lose adds a loss, unless the text is empty.
+func (d *differ) lose(key accessKey, article, text string) {
+	if text != "" {
+		d.changes = append(d.changes, Change{key.org, key.alias, "", text, article})
 	}
 }
 
-// standing compares what an organisation may do at a collection; nil is
-// nothing.
-func (d *differ) standing(at seat, old, new *standing) {
+// compareAccess compares the access of an organisation to a collection; nil stands for no
+// access.
+func (d *differ) compareAccess(key accessKey, old, new *access) {
 	if old != nil && new != nil && old.writes == new.writes && old.writer == new.writer {
-		d.terms(at, old, new)
-		d.windUp(at, old, new)
+		d.compareTerms(key, old, new)
+		d.compareWindUp(key, old, new)
 		return
 	}
 	if old != nil {
-		d.lose(at, old.flow.Article, old.right())
+		d.lose(key, old.flow.Article, old.right())
 	}
 	if new != nil {
-		d.gain(at, new.flow.Article, new.right())
+		d.gain(key, new.flow.Article, new.right())
 	}
 }
 
-func (s *standing) right() string {
-	if s.writes {
+// right is the text of the right to write or read.
+func (a *access) right() string {
+	if a.writes {
 		return "writing"
 	}
-	return "reading what " + s.writer + " writes"
+	return "reading what " + a.writer + " writes"
 }
 
-// windUp compares how long a collection stays open after the term.
-func (d *differ) windUp(at seat, old, new *standing) {
-	left, right := old.windUp, new.windUp
-	switch {
-	case left.seconds() < right.seconds():
-		d.gain(at, d.new.Term.Article, afterTerm(left, right))
-	case left.seconds() > right.seconds():
-		d.lose(at, d.old.Term.Article, afterTerm(right, left))
+// compareWindUp compares the times for which a collection stays open after the term.
+func (d *differ) compareWindUp(key accessKey, old, new *access) {
+	switch o, n := old.windUp, new.windUp; {
+	case o.seconds() < n.seconds():
+		d.gain(key, d.new.Term.Article, afterTerm(o, n))
+	case o.seconds() > n.seconds():
+		d.lose(key, d.old.Term.Article, afterTerm(n, o))
 	}
 }
 
+// afterTerm is the text of access after the term.
 func afterTerm(short, long Duration) string {
 	text := "access for " + long.words() + " after the end"
 	if !short.IsZero() {
@@ -159,27 +161,29 @@ func afterTerm(short, long Duration) string {
 	return text
 }
 
-// term compares when the agreement holds, for the organisations bound by both.
-func (d *differ) term() {
+// compareTerm compares the terms of the two versions, for the organisations that are members
+// in both.
+func (d *differ) compareTerm() {
 	old, new := &d.old.Term, &d.new.Term
 	for _, m := range d.new.Members() {
 		if _, ok := d.old.Member(m.Org); !ok {
 			continue
 		}
-		at := seat{org: m.Org}
+		key := accessKey{org: m.Org}
 		if o, n := old.Expires, new.Expires; n.After(o) {
-			d.gain(at, new.Article, between(o, n))
+			d.gain(key, new.Article, between(o, n))
 		} else if n.Before(o) {
-			d.lose(at, old.Article, between(n, o))
+			d.lose(key, old.Article, between(n, o))
 		}
 		if o, n := old.Effective, new.Effective; n.Before(o) {
-			d.gain(at, new.Article, between(n, o))
+			d.gain(key, new.Article, between(n, o))
 		} else if n.After(o) {
-			d.lose(at, old.Article, between(o, n))
+			d.lose(key, old.Article, between(o, n))
 		}
 	}
 }
 
+// between is the text of access for a time.
 func between(from, until time.Time) string {
 	return fmt.Sprintf("access from %s until %s", instant(from), instant(until))
 }

@@ -8,10 +8,10 @@ import (
 	"github.com/pelletier/go-toml/v2"
 )
 
-// asWritten are the blocks that are neither wider nor narrower: what changes in
-// them is told to every party as its text. Of the obligations these are the keys
-// that [obligations.limits] leaves out.
-var asWritten = []string{
+// comparedAsText are the blocks and keys that cannot be wider or narrower: a change in them is
+// listed for every party as the old and the new text. They include the keys of the
+// obligations that [obligations.limits] leaves out.
+var comparedAsText = []string{
 	"scope.region", "scope.countries", "scope.themes", "handling.iep", "handling.handling_code",
 	"handling.source_named_to_bureaus", "handling.split_reports_by_label",
 	"onward.when", "onward.country_limit", "attribution.override", "personal_data.on_find",
@@ -20,46 +20,46 @@ var asWritten = []string{
 	"deconfliction", "publish", "term.notice", "term.renewal",
 }
 
-// blocks compares what is not a term of a flow.
-func (d *differ) blocks() {
-	was, is := d.old.stated(), d.new.stated()
+// compareBlocks compares the blocks that are not terms of a flow.
+func (d *differ) compareBlocks() {
+	oldLines, newLines := d.old.textLines(), d.new.textLines()
 	for _, org := range d.old.signers() {
-		for text, article := range was {
-			if _, ok := is[text]; !ok {
-				d.lose(seat{org: org}, article, text)
+		for line, article := range oldLines {
+			if _, ok := newLines[line]; !ok {
+				d.lose(accessKey{org: org}, article, line)
 			}
 		}
 	}
 	for _, org := range d.new.signers() {
-		for text, article := range is {
-			if _, ok := was[text]; !ok {
-				d.gain(seat{org: org}, article, text)
+		for line, article := range newLines {
+			if _, ok := oldLines[line]; !ok {
+				d.gain(accessKey{org: org}, article, line)
 			}
 		}
 	}
 }
 
-// stated are the lines of these blocks, "audit.right = anytime", and the
-// articles behind them.
-func (a *Agreement) stated() map[string]string {
+// textLines are the values of comparedAsText as lines, "audit.right = anytime", with the
+// article behind each.
+func (a *Agreement) textLines() map[string]string {
 	var tree map[string]any
 	if err := toml.Unmarshal(a.source, &tree); err != nil {
 		panic("agreement: what Parse has read is TOML: " + err.Error())
 	}
 	lines := map[string]string{}
-	collect(lines, "", "", plain(tree))
-	for text := range lines {
-		if !slices.ContainsFunc(asWritten, func(key string) bool {
-			return strings.HasPrefix(text, key+".") || strings.HasPrefix(text, key+" ")
+	addLines(lines, "", "", plain(tree))
+	for line := range lines {
+		if !slices.ContainsFunc(comparedAsText, func(key string) bool {
+			return strings.HasPrefix(line, key+".") || strings.HasPrefix(line, key+" ")
 		}) {
-			delete(lines, text)
+			delete(lines, line)
 		}
 	}
 	return lines
 }
 
-// collect notes every value below a path with the article of its block.
-func collect(lines map[string]string, path, article string, v any) {
+// addLines adds a line for every value below a path, with the article of its block.
+func addLines(lines map[string]string, path, article string, v any) {
 	switch v := v.(type) {
 	case map[string]any:
 		if n, ok := v["article"].(string); ok {
@@ -67,7 +67,7 @@ func collect(lines map[string]string, path, article string, v any) {
 		}
 		for key, val := range v {
 			if key != "article" {
-				collect(lines, join(path, key), article, val)
+				addLines(lines, join(path, key), article, val)
 			}
 		}
 		return
@@ -75,7 +75,7 @@ func collect(lines map[string]string, path, article string, v any) {
 		if len(v) > 0 {
 			if _, ok := v[0].(map[string]any); ok {
 				for _, val := range v {
-					collect(lines, path, article, val)
+					addLines(lines, path, article, val)
 				}
 				return
 			}

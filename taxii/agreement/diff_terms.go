@@ -6,14 +6,15 @@ import (
 	"comity/stix"
 )
 
-// wording says what the organisations get by a term that is wider than it was:
-// {names} are what it adds, {strict} and {wide} the values. Guard is what the
-// writer has by the stricter one. The same words serve a gain and a loss.
-type wording struct{ writer, reader, guard string }
+// wording has the texts of the rights that a wider term gives to the writer and to the
+// reader, and of the protection that a stricter term gives to the writer. The placeholder
+// {names} stands for the added names, {strict} and {wide} for the values. The same text is
+// used for a gain and a loss.
+type wording struct{ writer, reader, protection string }
 
-func both(words string) wording { return wording{writer: words, reader: words} }
+func both(text string) wording { return wording{writer: text, reader: text} }
 
-// wordings are by the block and key of a limit.
+// wordings are the wordings of all limits, by block and key.
 var wordings = map[string]wording{
 	"purpose.categories":       both("use in matters of {names}"),
 	"purpose.excluded":         both("use for {names}"),
@@ -39,34 +40,34 @@ var wordings = map[string]wording{
 	"quota.objects_per_push":   {writer: "objects in a push above {strict} up to {wide}"},
 	"quota.bytes_per_push":     {writer: "a push above {strict} up to {wide}"},
 	"quota.objects_held":       {writer: "objects held above {strict} up to {wide}"},
-	"onward.to_kinds":          {reader: "passing on to a {names}", guard: "not being passed on to a {names}"},
-	"onward.form":              {reader: "passing on as {wide} instead of {strict}", guard: "being passed on as {strict} instead of {wide}"},
-	"onward.to_vendors":        {reader: "passing on to companies: {wide} instead of {strict}", guard: "being passed on to companies: {strict} instead of {wide}"},
-	"attribution.centre":       {reader: "naming the source to the centre", guard: "not being named to the centre"},
-	"attribution.bureaus":      {reader: "naming the source to bureaus", guard: "not being named to bureaus"},
-	"attribution.vendors":      {reader: "naming the source to companies", guard: "not being named to companies"},
+	"onward.to_kinds":          {reader: "passing on to a {names}", protection: "not being passed on to a {names}"},
+	"onward.form":              {reader: "passing on as {wide} instead of {strict}", protection: "being passed on as {strict} instead of {wide}"},
+	"onward.to_vendors":        {reader: "passing on to companies: {wide} instead of {strict}", protection: "being passed on to companies: {strict} instead of {wide}"},
+	"attribution.centre":       {reader: "naming the source to the centre", protection: "not being named to the centre"},
+	"attribution.bureaus":      {reader: "naming the source to bureaus", protection: "not being named to bureaus"},
+	"attribution.vendors":      {reader: "naming the source to companies", protection: "not being named to companies"},
 	"personal_data.forbidden":  {writer: "sending {names}"},
 	"personal_data.allow_if":   {writer: "sending {names}"},
-	"retention.keep":           {reader: "keeping for {wide} instead of {strict}", guard: "deletion after {strict} instead of {wide}"},
-	"retention.never_over":     {reader: "keeping for {wide} at most instead of {strict}", guard: "deletion after {strict} at most instead of {wide}"},
-	"onward.leaves_as.*":       {reader: "passing on {label} as {wide} instead of {strict}", guard: "{label} being passed on as {strict} instead of {wide}"},
+	"retention.keep":           {reader: "keeping for {wide} instead of {strict}", protection: "deletion after {strict} instead of {wide}"},
+	"retention.never_over":     {reader: "keeping for {wide} at most instead of {strict}", protection: "deletion after {strict} at most instead of {wide}"},
+	"onward.leaves_as.*":       {reader: "passing on {label} as {wide} instead of {strict}", protection: "{label} being passed on as {strict} instead of {wide}"},
 }
 
-// over is the limit's wording filled in, where the limit is wider than m; the
-// zero one where it is not.
-func (l limit) over(m limit) wording {
+// widening is the limit's wording with its placeholders replaced, if the limit is wider than
+// m; else the zero wording.
+func (l limit) widening(m limit) wording {
 	if l.wider(m) == "" {
 		return wording{}
 	}
 	key := l.block + "." + l.key
-	label, leaves := strings.CutPrefix(key, "onward.leaves_as.")
-	if leaves {
+	label, ok := strings.CutPrefix(key, "onward.leaves_as.")
+	if ok {
 		key = "onward.leaves_as.*"
 	}
-	fill := strings.NewReplacer(
-		"{names}", l.added(m), "{strict}", m.said(), "{wide}", l.said(), "{label}", "TLP:"+strings.ToUpper(label))
+	placeholders := strings.NewReplacer(
+		"{names}", l.added(m), "{strict}", m.text(), "{wide}", l.text(), "{label}", "TLP:"+strings.ToUpper(label))
 	w := wordings[key]
-	return wording{fill.Replace(w.writer), fill.Replace(w.reader), fill.Replace(w.guard)}
+	return wording{placeholders.Replace(w.writer), placeholders.Replace(w.reader), placeholders.Replace(w.protection)}
 }
 
 // added are the names by which the limit is wider than m.
@@ -85,8 +86,8 @@ func (l limit) added(m limit) string {
 	return enumerate(missing(*names, others))
 }
 
-// said is a value in words.
-func (l limit) said() string {
+// text is the value as text.
+func (l limit) text() string {
 	switch v := l.value.(type) {
 	case *stix.TLP:
 		return tlpWords(*v)
@@ -102,7 +103,7 @@ func (l limit) said() string {
 		return tlpWords(v.TLP)
 	case *Duration:
 		if v.IsZero() {
-			return "5 years" // what holds then
+			return "5 years" // the default
 		}
 		return v.words()
 	case *int64:
@@ -114,46 +115,46 @@ func (l limit) said() string {
 		}
 		return grouped(*v)
 	}
-	switch text := l.String(); {
+	switch value := l.String(); {
 	case l.key == "pap_max.*":
-		return "PAP:" + strings.ToUpper(text)
+		return "PAP:" + strings.ToUpper(value)
 	case l.key == "unknown_marking":
-		return saying(map[string]string{AsRed: "TLP:RED", Ignore: "overlooked"}, text)[0]
+		return phrases(map[string]string{AsRed: "TLP:RED", Ignore: "overlooked"}, value)[0]
 	default:
-		return spaced(text)[0]
+		return spaced(value)[0]
 	}
 }
 
-// terms compares the terms that an organisation has in both versions.
-func (d *differ) terms(at seat, old, new *standing) {
+// compareTerms compares the terms of an organisation at a collection in both versions.
+func (d *differ) compareTerms(key accessKey, old, new *access) {
 	for i, o := range old.limits {
 		n := new.limits[i]
-		if !old.theirs && (o.block == "onward" || o.block == "attribution") {
-			continue // the centre passes on its own as it likes
+		if !old.centreReceives && (o.block == "onward" || o.block == "attribution") {
+			continue // they do not bind the centre for its own data
 		}
-		was, is := old.article(o), new.article(n)
-		gained, lost := n.over(o), o.over(n)
+		oldArticle, newArticle := old.article(o), new.article(n)
+		gained, lost := n.widening(o), o.widening(n)
 		if old.writes {
-			d.gain(at, is, gained.writer)
-			d.lose(at, was, gained.guard)
-			d.gain(at, is, lost.guard)
-			d.lose(at, was, lost.writer)
+			d.gain(key, newArticle, gained.writer)
+			d.lose(key, oldArticle, gained.protection)
+			d.gain(key, newArticle, lost.protection)
+			d.lose(key, oldArticle, lost.writer)
 		} else {
-			d.gain(at, is, gained.reader)
-			d.lose(at, was, lost.reader)
+			d.gain(key, newArticle, gained.reader)
+			d.lose(key, oldArticle, lost.reader)
 		}
 		if word, ok := o.value.(*string); ok && gained == lost && *word != *n.value.(*string) {
 			// Neither is wider.
-			d.gain(at, is, spaced(n.key)[0]+": "+n.said())
-			d.lose(at, was, spaced(o.key)[0]+": "+o.said())
+			d.gain(key, newArticle, spaced(n.key)[0]+": "+n.text())
+			d.lose(key, oldArticle, spaced(o.key)[0]+": "+o.text())
 		}
 	}
 }
 
-// article is that of the clause behind a term.
-func (s *standing) article(l limit) string {
-	by := s.terms.By[l.by()]
-	if by.Agreement == s.agreement || by.Article == "" {
+// article is the article behind a term, as in [Change].
+func (a *access) article(l limit) string {
+	by := a.terms.By[l.clauseKey()]
+	if by.Agreement == a.agreement || by.Article == "" {
 		return by.Article
 	}
 	return by.String()

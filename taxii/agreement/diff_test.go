@@ -11,8 +11,8 @@ import (
 	"comity/taxii/agreement"
 )
 
-// told are changes as "org collection article + gains" or "- loses".
-func told(changes []agreement.Change) []string {
+// formatChanges writes changes as "org collection article + gains" or "- loses".
+func formatChanges(changes []agreement.Change) []string {
 	var ss []string
 	for _, c := range changes {
 		sign, words := "+", c.Gains
@@ -103,7 +103,7 @@ func TestDiffTellsEachOrganisation(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			src := text(t, "dea-2017-panw")
-			got := told(agreement.Diff(parse(t, src), parse(t, edit(t, src, tt.old, tt.new)), nil))
+			got := formatChanges(agreement.Diff(parse(t, src), parse(t, edit(t, src, tt.old, tt.new)), nil))
 			for _, want := range tt.want {
 				if !slices.Contains(got, want) {
 					t.Errorf("no %q", want)
@@ -121,7 +121,7 @@ func TestDiffTellsWhoComesAndGoes(t *testing.T) {
 	src := text(t, "op-asean-demo")
 	src = edit(t, src, `"fir", "ginkgo"]`, `"fir"]`)
 	src = edit(t, src, `flows = ["car", "feedback", "returns"]`, `flows = ["car", "feedback"]`)
-	got := told(agreement.Diff(files[0], parse(t, src), in(files)))
+	got := formatChanges(agreement.Diff(files[0], parse(t, src), in(files)))
 	var want []string
 	for _, org := range []string{"alder", "birch", "cedar", "dogwood", "elm", "fir"} {
 		want = append(want, org+" op-asean-demo.returns."+org+" 1 - access for 90 days after the end")
@@ -146,7 +146,7 @@ func TestDiffOfALetterIsItsReaders(t *testing.T) {
 	src := text(t, "letter-cert-kh")
 	lower := parse(t, edit(t, src, `{ car = "amber" }`, `{ car = "green" }`))
 	want := []string{"cert-kh op-asean-demo.car.kh 4 - labels above TLP:GREEN up to TLP:AMBER"}
-	if diff := cmp.Diff(want, told(agreement.Diff(parse(t, src), lower, in(files)))); diff != "" {
+	if diff := cmp.Diff(want, formatChanges(agreement.Diff(parse(t, src), lower, in(files)))); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -154,7 +154,7 @@ func TestDiffOfALetterIsItsReaders(t *testing.T) {
 func TestDiffReachesThroughToTheParent(t *testing.T) {
 	files, _ := operation(t)
 	src := edit(t, text(t, "op-asean-demo"), "from = [\"each\"]\nto   = [\"igci\"]\n", "from = [\"each\"]\nto   = [\"igci\"]\nobject_types = [\"indicator\"]\n")
-	got := told(agreement.Diff(files[0], parse(t, src), in(files)))
+	got := formatChanges(agreement.Diff(files[0], parse(t, src), in(files)))
 	if len(got) != 14 || !strings.HasPrefix(got[0], "alder op-asean-demo.in.alder dea-alder art. 3 - objects of types infrastructure, malware, campaign") {
 		t.Errorf("got\n%s", strings.Join(got, "\n"))
 	}
@@ -171,7 +171,7 @@ func TestDiffIsItsOwnMirror(t *testing.T) {
 			r.Error(diff)
 		}
 		if same := agreement.Diff(a, a, nil); len(same) > 0 {
-			r.Errorf("against itself: %v", told(same))
+			r.Errorf("against itself: %v", formatChanges(same))
 		}
 	})
 }

@@ -6,18 +6,18 @@ import (
 	"comity/stix"
 )
 
-// Onward is the source's standing permission to pass data on (0.3, L11).
+// Onward is the source's standing permission to pass data on.
 type Onward struct {
 	Block
 	ToKinds      []string              `toml:"to_kinds" form:"oneof international-body national-bureau law-enforcement private-vendor cert soc isac"`
 	Form         string                `toml:"form" form:"word"`
 	When         string                `toml:"when" form:"word"`
 	CountryLimit string                `toml:"country_limit" form:"word"`
-	LeavesAs     map[stix.TLP]LeavesAs `toml:"leaves_as"` // by the label it came with
+	LeavesAs     map[stix.TLP]LeavesAs `toml:"leaves_as"` // by the label that the data has
 	ToVendors    string                `toml:"to_vendors" form:"word"`
 }
 
-// Attribution says to whom the source is named.
+// Attribution decides whether recipients learn the name of the source.
 type Attribution struct {
 	Block
 	Centre   string `toml:"centre" form:"oneof named anonymous"`
@@ -26,7 +26,7 @@ type Attribution struct {
 	Override string `toml:"override" form:"word"`
 }
 
-// PersonalData names the types that may not be sent (2.7).
+// PersonalData names the types that may not be sent.
 type PersonalData struct {
 	Block
 	Forbidden []string `toml:"forbidden" form:"word"`
@@ -34,8 +34,8 @@ type PersonalData struct {
 	OnFind    string   `toml:"on_find" form:"word"`
 }
 
-// Retention says how long data is kept: Keep from the date in the property
-// Counted, at most NeverOver from receipt (2.7).
+// Retention bounds the time for which data is kept: Keep from the date in the property
+// Counted, and at most NeverOver from receipt.
 type Retention struct {
 	Block
 	Keep      Duration `toml:"keep"`
@@ -45,7 +45,7 @@ type Retention struct {
 	Leaves    string   `toml:"leaves" form:"word"`
 }
 
-// Secondment lends a person of Home to Host (2.7).
+// Secondment sends a person of Home to work for Host.
 type Secondment struct {
 	Block
 	Person     string    `toml:"person,required" form:"word"`
@@ -60,7 +60,7 @@ type Secondment struct {
 	SecondPair []string  `toml:"second_pair" form:"word"` // acts that need a second person
 }
 
-// Audit is the right to see every use made of what one sent.
+// Audit is the right of a party to see every use of its data.
 type Audit struct {
 	Block
 	Right       string   `toml:"right" form:"word"`
@@ -69,7 +69,7 @@ type Audit struct {
 	Witness     []string `toml:"witness" form:"slug"`
 }
 
-// Feedback is what is owed for a contribution, and when.
+// Feedback has the answers that a contributor gets, and by when.
 type Feedback struct {
 	Block
 	Acknowledge    Duration `toml:"acknowledge"`
@@ -80,8 +80,8 @@ type Feedback struct {
 	Neutralised    []string `toml:"neutralised" form:"oneof in-progress taken-down sinkholed seized unreachable disputed no-action"`
 }
 
-// Contribution asks for a minimum; without it contributions are measured and
-// nothing follows.
+// Contribution requires a minimum of contributions. Without one, contributions are only
+// measured.
 type Contribution struct {
 	Block
 	Minimum     int64    `toml:"minimum" form:"positive"`
@@ -89,7 +89,7 @@ type Contribution struct {
 	Consequence string   `toml:"consequence" form:"word"`
 }
 
-// Termination says what happens to flows and data at an end.
+// Termination has the rules for flows and data when an agreement ends.
 type Termination struct {
 	Block
 	OnBreach       string   `toml:"on_breach" form:"word"`
@@ -102,7 +102,7 @@ type Termination struct {
 	Survives       []string `toml:"survives" form:"word"`
 }
 
-// Fusion says how an operation makes findings of contributions.
+// Fusion has the rules by which an operation fuses contributions into findings.
 type Fusion struct {
 	Block
 	Window          *Window          `toml:"window"`
@@ -117,13 +117,13 @@ type Fusion struct {
 	Confidence      map[string]int64 `toml:"confidence" form:"percent"` // by number of origins
 }
 
-// Window is a span of time, To not included.
+// Window is a span of time, exclusive of To.
 type Window struct {
 	From time.Time `toml:"from,required"`
 	To   time.Time `toml:"to,required"`
 }
 
-// ReportRule says when a theme makes a report.
+// ReportRule is the rule for the reports on a theme.
 type ReportRule struct {
 	Block
 	Theme       string `toml:"theme,required" form:"word"`
@@ -133,7 +133,7 @@ type ReportRule struct {
 	Unless      string `toml:"unless" form:"word"`
 }
 
-// Deconfliction tells two parties that their interests overlap.
+// Deconfliction has the rules for telling two parties that their interests overlap.
 type Deconfliction struct {
 	Block
 	Between         []string `toml:"between" form:"slug"`
@@ -143,7 +143,7 @@ type Deconfliction struct {
 	SelectorsPerOrg int64    `toml:"selectors_per_org" form:"positive"`
 }
 
-// Publish says in which form figures may be published.
+// Publish has the label and the form in which figures may be published.
 type Publish struct {
 	Block
 	TLP      stix.TLP `toml:"tlp"`
@@ -151,7 +151,8 @@ type Publish struct {
 	Smallest int64    `toml:"smallest" form:"positive"`
 }
 
-// Signature is one party's over [Agreement.Digest]. It carries out no article.
+// Signature is the signature of one party over [Agreement.Digest]. It carries out no
+// article.
 type Signature struct {
 	Block
 	Org string    `toml:"org,required" form:"slug"`

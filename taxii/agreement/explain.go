@@ -7,15 +7,14 @@ import (
 	"strings"
 )
 
-// Explain writes what the agreement allows in plain English: a head, a
-// paragraph per flow, then what holds for all of them, each with the articles
-// it rests on. Parents finds the agreements that members take part under, nil
-// if there are none or one is not known; a child agreement is explained with
-// the terms it takes from them. Lines have at most 78 characters. The error is
-// the writer's.
+// Explain writes an explanation in plain English: a head, a paragraph for each flow, then
+// the terms that all flows share. Each sentence cites its article. Parents finds the
+// agreements that members take part under, and returns nil for an unknown one; parents may
+// be nil. The terms of a child agreement include those that it takes from its parents.
+// Lines have at most 78 characters. The error is the writer's.
 func (a *Agreement) Explain(w io.Writer, parents func(id string) *Agreement) error {
 	e := explainer{Agreement: a, names: map[string]string{}}
-	e.name(a)
+	e.addNames(a)
 	for _, id := range a.Parents() {
 		var parent *Agreement
 		if parents != nil {
@@ -26,7 +25,7 @@ func (a *Agreement) Explain(w io.Writer, parents func(id string) *Agreement) err
 			continue
 		}
 		e.parents = append(e.parents, parent)
-		e.name(parent)
+		e.addNames(parent)
 	}
 	e.head()
 	if a.Kind == ReaderLetter {
@@ -36,7 +35,7 @@ func (a *Agreement) Explain(w io.Writer, parents func(id string) *Agreement) err
 			e.flow(&a.Flows[i])
 		}
 	}
-	e.rest()
+	e.sharedTerms()
 	_, err := io.WriteString(w, strings.Join(e.paragraphs, "\n\n")+"\n")
 	return err
 }
@@ -45,24 +44,26 @@ func (a *Agreement) Explain(w io.Writer, parents func(id string) *Agreement) err
 type explainer struct {
 	*Agreement
 	parents    []*Agreement
-	absent     []string          // ids of parents not known
+	absent     []string          // ids of unknown parents
 	names      map[string]string // of organisations
 	paragraphs []string
 }
 
-// sentence rests on a clause, the zero one if on none. It has no full stop.
+// sentence is one sentence without its full stop, and the clause behind it, zero if there is
+// none.
 type sentence struct {
 	text string
 	by   Clause
 }
 
-// theParent stands for the id of a parent while texts are compared.
+// theParent stands for the id of the parent in texts that are compared.
 const theParent = "\x00"
 
-// article is what a sentence cites for a clause of this agreement.
+// article is the clause of a block of this agreement.
 func (e *explainer) article(b *Block) Clause { return Clause{e.ID, b.Article} }
 
-func (e *explainer) name(a *Agreement) {
+// addNames adds the names of the agreement's parties.
+func (e *explainer) addNames(a *Agreement) {
 	for _, p := range a.Parties {
 		if p.Name != "" {
 			e.names[p.Org] = p.Name
@@ -70,8 +71,8 @@ func (e *explainer) name(a *Agreement) {
 	}
 }
 
-// called are organisations by their names, those without one by their id.
-func (e *explainer) called(orgs ...string) []string {
+// namesOf are the names of organisations, or the ids of those without a name.
+func (e *explainer) namesOf(orgs ...string) []string {
 	var ss []string
 	for _, org := range orgs {
 		if name := e.names[org]; name != "" {
@@ -82,27 +83,27 @@ func (e *explainer) called(orgs ...string) []string {
 	return ss
 }
 
-// introduced is an organisation by its name, with its id and what else is known
-// of it: "Alder Threat Research (alder, provider)".
-func (e *explainer) introduced(org string, more ...string) string {
-	name := e.called(org)[0]
+// nameWith is the name of an organisation with its id and other details: "Alder Threat
+// Research (alder, provider)".
+func (e *explainer) nameWith(org string, details ...string) string {
+	name := e.namesOf(org)[0]
 	if name != org {
-		more = append([]string{org}, more...)
+		details = append([]string{org}, details...)
 	}
-	if more == nil {
+	if details == nil {
 		return name
 	}
-	return name + " (" + strings.Join(more, ", ") + ")"
+	return name + " (" + strings.Join(details, ", ") + ")"
 }
 
-// say adds a paragraph.
-func (e *explainer) say(text string) {
+// paragraph adds a paragraph.
+func (e *explainer) paragraph(text string) {
 	e.paragraphs = append(e.paragraphs, wrap(text, 78))
 }
 
-// text puts sentences together. Of sentences in a row that rest on the same
-// clause the last one cites it.
-func (e *explainer) text(ss []sentence) string {
+// join joins sentences. In a row of sentences with the same clause only the last one cites
+// it.
+func (e *explainer) join(ss []sentence) string {
 	var b strings.Builder
 	for i, s := range ss {
 		if i > 0 {
@@ -121,8 +122,8 @@ func (e *explainer) text(ss []sentence) string {
 	return b.String()
 }
 
-// masked is the text with the only parent's id taken out, so that the same
-// terms under two agreements read the same.
+// masked joins sentences with theParent in place of the id of the only parent, so that equal
+// terms under two agreements have equal texts.
 func (e *explainer) masked(ss []sentence, parents []*Agreement) string {
 	if len(parents) == 1 {
 		ss = slices.Clone(ss)
@@ -132,11 +133,11 @@ func (e *explainer) masked(ss []sentence, parents []*Agreement) string {
 			}
 		}
 	}
-	return e.text(ss)
+	return e.join(ss)
 }
 
-// unmasked is the text for the parents it holds under: the one it came from,
-// or several that say the same.
+// unmasked is a masked text for parents with equal terms: it names the parent if there is
+// only one.
 func unmasked(text string, parents []string) string {
 	if len(parents) == 1 {
 		return strings.ReplaceAll(text, theParent, parents[0])
@@ -145,7 +146,7 @@ func unmasked(text string, parents []string) string {
 }
 
 func (e *explainer) head() {
-	e.say(e.Title)
+	e.paragraph(e.Title)
 	head := fmt.Sprintf("%s is %s, version %d.", e.ID, map[Kind]string{
 		Charter: "a charter", DataExchange: "a data exchange agreement", AdHocLetter: "an ad-hoc letter",
 		Operation: "an operation", ReaderLetter: "a reader letter",
@@ -153,26 +154,26 @@ func (e *explainer) head() {
 	if e.Replaces != "" {
 		head += " It replaces the version with the digest " + e.Replaces + "."
 	}
-	e.say(head + " What the parties sign is the digest " + e.digest + ".")
+	e.paragraph(head + " What the parties sign is the digest " + e.digest + ".")
 
 	var parties []string
 	for _, p := range e.Parties {
-		parties = append(parties, e.introduced(p.Org, p.Role))
+		parties = append(parties, e.nameWith(p.Org, p.Role))
 	}
-	who := []sentence{{"Parties are " + enumerate(parties), Clause{}}}
+	members := []sentence{{"Parties are " + enumerate(parties), Clause{}}}
 	for i := range e.Participants {
 		p := &e.Participants[i]
 		var orgs []string
 		for _, org := range p.Orgs {
-			orgs = append(orgs, e.introduced(org))
+			orgs = append(orgs, e.nameWith(org))
 		}
-		who = append(who, sentence{
+		members = append(members, sentence{
 			fmt.Sprintf("Taking part as %s, %s: %s", p.Role, under(p), enumerate(orgs)), e.article(&p.Block)})
 	}
-	e.say(e.text(who))
-	e.say(e.text(e.term()))
+	e.paragraph(e.join(members))
+	e.paragraph(e.join(e.term()))
 	if s := e.Scope; s != nil {
-		e.say(e.text([]sentence{{"It is about " + enumerate(spaced(s.Themes...)) + " in " + enumerate(s.Countries), e.article(&s.Block)}}))
+		e.paragraph(e.join([]sentence{{"It is about " + enumerate(spaced(s.Themes...)) + " in " + enumerate(s.Countries), e.article(&s.Block)}}))
 	}
 }
 
@@ -192,7 +193,7 @@ func (e *explainer) term() []sentence {
 	return ss
 }
 
-// under says under what the organisations of a block take part.
+// under names the agreements that the organisations of a block take part under.
 func under(p *Participant) string {
 	if strings.Contains(p.Under, "{org}") {
 		return "each under its own " + strings.ReplaceAll(p.Under, "{org}", "<id>")

@@ -6,38 +6,39 @@ import (
 	"strings"
 )
 
-// rest writes what holds for all flows: the blocks a child agreement takes
-// from its parents where it has none, then those that are its own.
-func (e *explainer) rest() {
+// sharedTerms adds paragraphs on the blocks that hold for all flows: first those that a
+// child agreement takes from its parents if it has none, then its own.
+func (e *explainer) sharedTerms() {
 	if e.Kind != ReaderLetter {
-		e.shared("Personal data", e.PersonalData != nil, (*explainer).personalData)
-		e.shared("Keeping", e.Retention != nil, (*explainer).retention)
-		e.shared("Volumes", e.Quota != nil, (*explainer).quota)
-		e.shared("Audit", e.Audit != nil, (*explainer).audit)
-		e.shared("End and withdrawal", e.Termination != nil, (*explainer).termination)
+		e.inherited("Personal data", e.PersonalData != nil, (*explainer).personalData)
+		e.inherited("Keeping", e.Retention != nil, (*explainer).retention)
+		e.inherited("Volumes", e.Quota != nil, (*explainer).quota)
+		e.inherited("Audit", e.Audit != nil, (*explainer).audit)
+		e.inherited("End and withdrawal", e.Termination != nil, (*explainer).termination)
 	}
 	if ss := e.feedback(); ss != nil {
-		e.say("Feedback. " + e.text(ss))
+		e.paragraph("Feedback. " + e.join(ss))
 	}
 	for i := range e.Secondments {
-		e.say("Secondment. " + e.text(e.secondment(&e.Secondments[i])))
+		e.paragraph("Secondment. " + e.join(e.secondment(&e.Secondments[i])))
 	}
 	l := linter{a: e.Agreement}
-	l.later()
+	l.unsupported()
 	var blocks []string
 	for _, p := range l.problems {
-		what, msg, _ := strings.Cut(p.Msg, ": ")
+		block, msg, _ := strings.Cut(p.Msg, ": ")
 		_, instead, _ := strings.Cut(msg, "; ")
-		blocks = append(blocks, what+" (article "+p.Article+")"+prefixed(", for which ", instead))
+		blocks = append(blocks, block+" (article "+p.Article+")"+prefixed(", for which ", instead))
 	}
 	if blocks != nil {
-		e.say("Signed, but not carried out by this version: " + enumerate(blocks) + ".")
+		e.paragraph("Signed, but not carried out by this version: " + enumerate(blocks) + ".")
 	}
 	if e.absent != nil {
-		e.say("Not known here: " + enumerate(e.absent) + ". What members may do under it is narrower than said above.")
+		e.paragraph("Not known here: " + enumerate(e.absent) + ". What members may do under it is narrower than said above.")
 	}
 }
 
+// prefixed is the text with a prefix; "" if the text is empty.
 func prefixed(prefix, text string) string {
 	if text == "" {
 		return ""
@@ -45,24 +46,24 @@ func prefixed(prefix, text string) string {
 	return prefix + text
 }
 
-// shared writes a paragraph of what the agreement says itself, or else what
-// each of its parents says.
-func (e *explainer) shared(title string, own bool, of func(e *explainer) []sentence) {
+// inherited adds a paragraph on a block. If the agreement has no such block of its own, it
+// adds one for each parent, or one for parents with equal texts.
+func (e *explainer) inherited(title string, own bool, describe func(e *explainer) []sentence) {
 	if own || e.parents == nil {
-		e.say(title + ". " + e.text(of(e)))
+		e.paragraph(title + ". " + e.join(describe(e)))
 		return
 	}
 	var texts []string
 	under := map[string][]string{}
 	for _, p := range e.parents {
-		text := e.masked(of(&explainer{Agreement: p, names: e.names}), []*Agreement{p})
+		text := e.masked(describe(&explainer{Agreement: p, names: e.names}), []*Agreement{p})
 		if !slices.Contains(texts, text) {
 			texts = append(texts, text)
 		}
 		under[text] = append(under[text], p.ID)
 	}
 	for _, text := range texts {
-		e.say(fmt.Sprintf("%s, under %s. %s", title, enumerate(under[text]), unmasked(text, under[text])))
+		e.paragraph(fmt.Sprintf("%s, under %s. %s", title, enumerate(under[text]), unmasked(text, under[text])))
 	}
 }
 
@@ -77,7 +78,7 @@ func (e *explainer) personalData() []sentence {
 		ss = append(ss, sentence{"Allowed all the same: " + enumerate(p.AllowIf), by})
 	}
 	if p.OnFind != "" {
-		ss = append(ss, sentence{"What is found is " + saying(map[string]string{"quarantine": "set aside, and the sender told"}, p.OnFind)[0], by})
+		ss = append(ss, sentence{"What is found is " + phrases(map[string]string{"quarantine": "set aside, and the sender told"}, p.OnFind)[0], by})
 	}
 	return ss
 }
@@ -90,7 +91,7 @@ func (e *explainer) retention() []sentence {
 	by := e.article(&r.Block)
 	var ss []sentence
 	if !r.Keep.IsZero() {
-		since := saying(map[string]string{"last_seen": "the day it was last seen"}, r.Counted)[0]
+		since := phrases(map[string]string{"last_seen": "the day it was last seen"}, r.Counted)[0]
 		ss = append(ss, sentence{"Data is kept for " + r.Keep.words() + prefixed(", counted from ", since), by})
 	}
 	most := "five years"
@@ -129,9 +130,9 @@ func (e *explainer) audit() []sentence {
 		ss = append(ss, sentence{"Its export has " + enumerate(spaced(a.Export...)), by})
 	}
 	if len(a.Witness) > 0 {
-		text := "The record is witnessed by " + enumerate(e.called(a.Witness...))
+		text := "The record is witnessed by " + enumerate(e.namesOf(a.Witness...))
 		if m, _ := e.Member(a.Witness[0]); len(a.Witness) == 1 && len(e.Members()) == 2 {
-			text = "The record is witnessed by the " + m.Role // said alike under many agreements
+			text = "The record is witnessed by the " + m.Role // equal under many agreements
 		}
 		if a.Checkpoints != "" {
 			text += ", with " + a.Checkpoints + " checkpoints"
@@ -169,7 +170,7 @@ func (e *explainer) termination() []sentence {
 	}
 	by := e.article(&t.Block)
 	var ss []sentence
-	say := func(given bool, format string, args ...any) {
+	add := func(given bool, format string, args ...any) {
 		if given {
 			ss = append(ss, sentence{fmt.Sprintf(format, args...), by})
 		}
@@ -178,30 +179,30 @@ func (e *explainer) termination() []sentence {
 		"suspend-now": "suspends the flows at once", "stop-and-keep-to-term": "the flows stop and the data is kept to its term",
 		"provider-may-withdraw": "a provider may withdraw its data", "rework": "worked out again without it",
 	}
-	word := func(w string) string { return saying(meaning, w)[0] }
-	say(t.OnBreach != "", "A breach %s", word(t.OnBreach))
-	say(!t.BreachNotice.IsZero(), "It is reported within %s", t.BreachNotice.words())
-	say(t.OnExpiry != "", "At the end of the term %s", word(t.OnExpiry))
-	say(t.OnNotice != "", "After notice %s", word(t.OnNotice))
-	say(!t.WithdrawWithin.IsZero(), "What is withdrawn is removed within %s", t.WithdrawWithin.words())
-	say(t.Derived != "", "What rested on it is %s", word(t.Derived))
-	say(t.RecallNotices, "Whoever fetched it gets a recall notice")
-	say(len(t.Survives) > 0, "The clauses on %s outlast the agreement", strings.ReplaceAll(enumerate(t.Survives), "_", " "))
+	word := func(w string) string { return phrases(meaning, w)[0] }
+	add(t.OnBreach != "", "A breach %s", word(t.OnBreach))
+	add(!t.BreachNotice.IsZero(), "It is reported within %s", t.BreachNotice.words())
+	add(t.OnExpiry != "", "At the end of the term %s", word(t.OnExpiry))
+	add(t.OnNotice != "", "After notice %s", word(t.OnNotice))
+	add(!t.WithdrawWithin.IsZero(), "What is withdrawn is removed within %s", t.WithdrawWithin.words())
+	add(t.Derived != "", "What rested on it is %s", word(t.Derived))
+	add(t.RecallNotices, "Whoever fetched it gets a recall notice")
+	add(len(t.Survives) > 0, "The clauses on %s outlast the agreement", strings.ReplaceAll(enumerate(t.Survives), "_", " "))
 	return ss
 }
 
 func (e *explainer) secondment(s *Secondment) []sentence {
 	by := e.article(&s.Block)
-	home, host := e.called(s.Home)[0], e.called(s.Host)[0]
+	home, host := e.namesOf(s.Home)[0], e.namesOf(s.Host)[0]
 	ss := []sentence{{fmt.Sprintf("%s lends %s to %s from %s until %s", home, s.Person, host, instant(s.From), instant(s.Until)), by}}
 	if s.Post != "" {
 		ss = append(ss, sentence{"The post is: " + s.Post, by})
 	}
 	if len(s.Sees) > 0 {
-		ss = append(ss, sentence{"The person sees " + enumerate(e.sights(s.Sees)), by})
+		ss = append(ss, sentence{"The person sees " + enumerate(e.visible(s.Sees)), by})
 	}
 	if len(s.NeverSees) > 0 {
-		ss = append(ss, sentence{"The person never sees " + enumerate(e.sights(s.NeverSees)), by})
+		ss = append(ss, sentence{"The person never sees " + enumerate(e.visible(s.NeverSees)), by})
 	}
 	if s.CarryHome {
 		ss = append(ss, sentence{"Data may be carried home", by})
@@ -209,20 +210,20 @@ func (e *explainer) secondment(s *Secondment) []sentence {
 		ss = append(ss, sentence{"Nothing may be carried home", by})
 	}
 	if len(s.SecondPair) > 0 {
-		acts := saying(map[string]string{"publish-report": "publish a report"}, s.SecondPair...)
+		acts := phrases(map[string]string{"publish-report": "publish a report"}, s.SecondPair...)
 		ss = append(ss, sentence{"A second person from elsewhere is needed to " + enumerate(acts), by})
 	}
 	return ss
 }
 
-// sights are what a seconded person is shown.
-func (e *explainer) sights(words []string) []string {
+// visible describes the data that a seconded person sees.
+func (e *explainer) visible(words []string) []string {
 	var ss []string
 	for _, w := range words {
 		if org, raw := strings.CutPrefix(w, "raw:"); raw {
-			ss = append(ss, "what "+spaced(e.called(org)...)[0]+" sent, as it came")
+			ss = append(ss, "what "+spaced(e.namesOf(org)...)[0]+" sent, as it came")
 		} else {
-			ss = append(ss, saying(map[string]string{"fused": "findings", "tlp:red": "TLP:RED"}, w)...)
+			ss = append(ss, phrases(map[string]string{"fused": "findings", "tlp:red": "TLP:RED"}, w)...)
 		}
 	}
 	return ss

@@ -6,8 +6,8 @@ import "slices"
 // 10 > 5".
 func Wider(t, u Terms) []string {
 	var wider []string
-	theirs := u.all()
-	for i, l := range t.all() {
+	theirs := u.allLimits()
+	for i, l := range t.allLimits() {
 		if by := l.wider(theirs[i]); by != "" {
 			wider = append(wider, l.block+"."+l.key+" "+by)
 		}

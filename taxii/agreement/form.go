@@ -11,8 +11,8 @@ import (
 	"comity/taxii"
 )
 
-// forms are what the tag form asks of a text, by name: the expression, and
-// what to write.
+// forms are the forms of a text, by their name in the tag form: the expression, and the end
+// of the message.
 var forms = map[string]struct {
 	expr *regexp.Regexp
 	want string
@@ -27,14 +27,14 @@ var forms = map[string]struct {
 	"digest":  {regexp.MustCompile(`^sha256:[0-9a-f]{64}$`), "write sha256: and 64 hexadecimal digits"},
 }
 
-// maxNumber is the greatest number that JSON keeps exactly.
+// maxNumber is the greatest integer that JSON implementations agree on (RFC 8259 §6).
 const maxNumber = 1<<53 - 1
 
-// complaint says what is wrong with a string or number that should have the
-// form, "" if nothing is.
-func complaint(form string, v any) string {
+// formProblem describes the fault of a string or number that should have the form, "" if
+// it has the form.
+func formProblem(form string, v any) string {
 	if n, ok := v.(int64); ok {
-		return numberComplaint(form, n)
+		return numberProblem(form, n)
 	}
 	s := v.(string)
 	name, list, _ := strings.Cut(form, " ")
@@ -59,16 +59,16 @@ func complaint(form string, v any) string {
 	return ""
 }
 
-// CheckID says what is wrong with the id of an agreement or organisation. The
-// error is a [taxii.Error] with code Invalid.
+// CheckID checks the form of the id of an agreement or organisation. The error is a
+// [taxii.Error] with code Invalid.
 func CheckID(id string) error {
-	if msg := complaint("slug", id); msg != "" {
+	if msg := formProblem("slug", id); msg != "" {
 		return taxii.Errorf(taxii.Invalid, "%s", msg)
 	}
 	return nil
 }
 
-func numberComplaint(form string, n int64) string {
+func numberProblem(form string, n int64) string {
 	switch {
 	case form == "percent" && (n < 0 || n > 100):
 		return fmt.Sprintf("%d: write a number from 0 to 100", n)
@@ -78,7 +78,7 @@ func numberComplaint(form string, n int64) string {
 	return ""
 }
 
-// hint suggests the choice nearest to what was written, if one is near.
+// hint suggests the choice nearest to s, if one is near.
 func hint(s string, choices []string) string {
 	nearest := stix.Nearest(s, slices.Values(choices))
 	if nearest == "" {

@@ -10,29 +10,29 @@ import (
 	"comity/stix"
 )
 
-// limit is one term as something that can be stricter or looser than the same
-// term elsewhere.
+// limit is one term that can be compared with the same term of another agreement, and
+// changed.
 type limit struct {
-	block string // of the file
-	key   string // in the block; by flow if it ends in ".*"
+	block string // in the file
+	key   string // in the block; if it ends in ".*", the file has a value for each flow
 	order order
 	value any      // pointer into Terms
-	words []string // the values of a string or bool, lowest first
+	words []string // the values of a string or bool, lowest rank first
 }
 
 type order int
 
 const (
-	unordered order = iota // neither value is the stricter
-	lower                  // the lower value is
-	higher                 // the higher value is
-	fewer                  // fewer names are
-	ofAll                  // fewer names are, and nil means all
-	more                   // more names are
+	unordered order = iota // no value is stricter
+	lower                  // the lower value is stricter
+	higher                 // the higher value is stricter
+	fewer                  // fewer names are stricter
+	ofAll                  // fewer names are stricter, and nil means all
+	more                   // more names are stricter
 )
 
-// limits are the terms a child agreement takes from its parent where it
-// states none of its own.
+// limits are the terms that a child agreement takes from its parent one by one, if it does
+// not set them itself.
 func (t *Terms) limits() []limit {
 	return []limit{
 		{"purpose", "categories", fewer, &t.Purposes, nil},
@@ -63,8 +63,8 @@ func (t *Terms) limits() []limit {
 	}
 }
 
-// find is the block of the agreement that the limit is written in, nil if
-// there is none, and the limit's key there.
+// find is the block of the agreement that sets the limit, nil if there is none, and the
+// limit's key in it.
 func (l limit) find(a *Agreement, f *Flow) (*Block, string) {
 	key := strings.Replace(l.key, "*", f.Name, 1)
 	switch {
@@ -76,8 +76,8 @@ func (l limit) find(a *Agreement, f *Flow) (*Block, string) {
 	return a.block(l.block), key
 }
 
-// by is the limit's name in [Terms].By.
-func (l limit) by() string {
+// clauseKey is the limit's key in [Terms].By.
+func (l limit) clauseKey() string {
 	switch l.block {
 	case "purpose", "flow", "handling", "quota":
 		return strings.TrimSuffix(l.key, ".*")
@@ -129,8 +129,8 @@ func (l limit) tighten(m limit) bool {
 	return true
 }
 
-// wider says by what the limit is wider than m, "" if it is not: "red >
-// amber", "adds tool", "drops tlp".
+// wider describes the difference if the limit is wider than m, such as "red > amber", "adds
+// tool" or "drops tlp"; "" if it is not wider.
 func (l limit) wider(m limit) string {
 	if names, ok := l.value.(*[]string); ok {
 		mine, theirs := *names, *m.value.(*[]string)
@@ -172,9 +172,10 @@ func missing(names, others []string) []string {
 	return ms
 }
 
-// strictest is the rank of what is refused altogether.
+// strictest is the rank of a value that refuses everything.
 const strictest = math.MaxInt64
 
+// rank is the order of the value among those of its term.
 func (l limit) rank() int64 {
 	switch v := l.value.(type) {
 	case *stix.TLP:
@@ -203,10 +204,10 @@ func (l limit) rank() int64 {
 	if i := slices.Index(l.words, l.String()); i >= 0 {
 		return int64(i)
 	}
-	return int64(len(l.words)) // a word not known is the loosest
+	return int64(len(l.words)) // an unknown word is the loosest
 }
 
-// String is the value as a file writes it.
+// String is the value in the form of a file.
 func (l limit) String() string {
 	switch v := l.value.(type) {
 	case *bool:

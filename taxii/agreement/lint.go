@@ -8,9 +8,8 @@ import (
 	"time"
 )
 
-// lint finds what is not in due form in a file taken alone (2.4). What a
-// field must look like the decoder has seen to; where it found one missing,
-// the rules that need it keep quiet.
+// lint finds the problems of a single file. The decoder has checked the form of each field
+// already. If it found a field missing, the rules that need the field report nothing.
 func lint(a *Agreement) Problems {
 	l := linter{a: a}
 	l.articles()
@@ -19,8 +18,8 @@ func lint(a *Agreement) Problems {
 	l.purpose()
 	l.flows()
 	l.handling()
-	l.people()
-	l.later()
+	l.references()
+	l.unsupported()
 	return l.problems
 }
 
@@ -35,31 +34,31 @@ func (l *linter) fail(b *Block, key, msg string, args ...any) {
 		return
 	}
 	l.problems = append(l.problems, Problem{
-		File: l.a.File, Line: b.at(key), Article: b.Article,
+		File: l.a.File, Line: b.lineOf(key), Article: b.Article,
 		Msg: b.name(key) + ": " + fmt.Sprintf(msg, args...),
 	})
 }
 
-// failFile reports what stands at the top of the file, or is not there.
+// failFile reports a key at the top of the file, or its absence.
 func (l *linter) failFile(key, msg string, args ...any) {
 	l.problems = append(l.problems, Problem{
-		File: l.a.File, Line: l.a.at(key),
+		File: l.a.File, Line: l.a.lineOf(key),
 		Msg: key + ": " + fmt.Sprintf(msg, args...),
 	})
 }
 
 func (l *linter) warn(b *Block, key, msg string, args ...any) {
-	said := len(l.problems)
+	before := len(l.problems)
 	l.fail(b, key, msg, args...)
-	for i := range l.problems[said:] {
-		l.problems[said+i].Warning = true
+	for i := range l.problems[before:] {
+		l.problems[before+i].Warning = true
 	}
 }
 
-// articles: no orphan rule, no orphan clause. A signature may name an article
-// and carries out none.
+// articles checks that each block names an article, and that each binding article has a
+// block. A signature may name an article, but carries out none.
 func (l *linter) articles() {
-	carried := map[string]bool{}
+	carriedOut := map[string]bool{}
 	for _, b := range l.a.blocks {
 		signature := b.name("") == "signature"
 		switch {
@@ -68,7 +67,7 @@ func (l *linter) articles() {
 		case b.Article != "" && l.a.Article(b.Article) == nil:
 			l.fail(b, "article", "there is no article %s: name the one it carries out", b.Article)
 		case !signature:
-			carried[b.Article] = true
+			carriedOut[b.Article] = true
 		}
 	}
 	for i := range l.a.Articles {
@@ -76,13 +75,13 @@ func (l *linter) articles() {
 		as := &Block{place: at.place, Article: at.N}
 		if l.a.Article(at.N) != at && at.N != "" {
 			l.fail(as, "n", "there are two articles %s: number them apart", at.N)
-		} else if at.Binding && !carried[at.N] {
+		} else if at.Binding && !carriedOut[at.N] {
 			l.fail(as, "", `binding, and no block carries it out: add one with article = %q, or write binding = false`, at.N)
 		}
 	}
 }
 
-// members: each organisation once, and one centre among the parties.
+// members checks that each organisation is named once, and that one party is the centre.
 func (l *linter) members() {
 	seen := map[string]bool{}
 	check := func(b *Block, key, org string) {
@@ -117,7 +116,7 @@ func (l *linter) members() {
 	}
 }
 
-// times: in order, and data not kept too long.
+// times checks that times are in order, and that data is not kept too long.
 func (l *linter) times() {
 	if f := l.a.Fusion; f != nil && f.Window != nil && !f.Window.From.Before(f.Window.To) {
 		l.fail(&f.Block, "window", "to is not after from: a window ends after it began")
@@ -128,7 +127,7 @@ func (l *linter) times() {
 	t := &l.a.Term
 	if w := t.WindUp; w != nil {
 		for i, name := range w.Flows {
-			l.knownFlow(&t.Block, element("wind_up.flows", i), name)
+			l.checkFlow(&t.Block, element("wind_up.flows", i), name)
 		}
 	}
 	if t.Effective.IsZero() || t.Expires.IsZero() {
@@ -145,7 +144,7 @@ func (l *linter) times() {
 	}
 }
 
-// purpose: an operation states it with its scope.
+// purpose checks that there is a purpose; that of an operation is in its scope.
 func (l *linter) purpose() {
 	switch {
 	case l.a.Kind == Operation && l.a.Scope == nil:
@@ -155,14 +154,14 @@ func (l *linter) purpose() {
 	}
 }
 
-// people: who is named outside the flows is bound too, a person is lent
-// within the term, and parties sign.
-func (l *linter) people() {
+// references checks the organisations in secondments, the audit block and signatures: they
+// are members, secondments are within the term, and only parties sign.
+func (l *linter) references() {
 	a := l.a
 	for i := range a.Secondments {
 		s := &a.Secondments[i]
-		l.known(&s.Block, "home", s.Home)
-		l.known(&s.Block, "host", s.Host)
+		l.checkMember(&s.Block, "home", s.Home)
+		l.checkMember(&s.Block, "host", s.Host)
 		if s.From.IsZero() || s.Until.IsZero() || a.Term.Expires.IsZero() {
 			continue
 		}
@@ -178,7 +177,7 @@ func (l *linter) people() {
 	}
 	if a.Audit != nil {
 		for i, org := range a.Audit.Witness {
-			l.known(&a.Audit.Block, element("witness", i), org)
+			l.checkMember(&a.Audit.Block, element("witness", i), org)
 		}
 	}
 	for i := range a.Signatures {
@@ -189,8 +188,8 @@ func (l *linter) people() {
 	}
 }
 
-// later says what is understood and not yet carried out.
-func (l *linter) later() {
+// unsupported warns of blocks and keys that this version reads but does not carry out.
+func (l *linter) unsupported() {
 	const msg = "not carried out by this version"
 	if b := l.a.Deconfliction; b != nil {
 		l.warn(&b.Block, "", msg)
@@ -207,8 +206,8 @@ func (l *linter) later() {
 	}
 }
 
-// known reports an organisation that is neither party nor participant.
-func (l *linter) known(b *Block, key, org string) {
+// checkMember reports an organisation that is neither party nor participant.
+func (l *linter) checkMember(b *Block, key, org string) {
 	if _, ok := l.a.Member(org); ok || org == "" || l.problems.full() {
 		return
 	}
@@ -219,8 +218,8 @@ func (l *linter) known(b *Block, key, org string) {
 	l.fail(b, key, "%s is no party or participant%s", org, cmp.Or(hint(org, orgs), ": name one, or add it"))
 }
 
-// knownFlow reports the name of no flow.
-func (l *linter) knownFlow(b *Block, key, name string) {
+// checkFlow reports a name that is not the name of a flow.
+func (l *linter) checkFlow(b *Block, key, name string) {
 	if l.a.Flow(name) != nil || l.problems.full() {
 		return
 	}

@@ -8,12 +8,12 @@ import (
 	"comity/stix"
 )
 
-// maxExpansion bounds how many names are looked at to expand the flows of one
-// file. A charter of 200 bureaus with ten flows takes a tenth of it.
+// maxExpansion bounds the number of name comparisons that the expansion of one file's flows
+// takes. A charter of 200 bureaus with ten flows takes a tenth of it.
 const maxExpansion = 10_000_000
 
-// flows: names apart, organisations known, and a collection with one writer
-// and at least one reader out of each.
+// flows checks that the flows have different names and known organisations, and that each
+// expands to collections with one writer and at least one reader.
 func (l *linter) flows() {
 	members, expansion := len(l.a.Members()), 0
 	for i := range l.a.Flows {
@@ -41,7 +41,8 @@ func (l *linter) flows() {
 	}
 }
 
-// names tells whether there are names, all of them known.
+// names reports unknown names in from or to, and tells whether there are names and all are
+// known.
 func (l *linter) names(f *Flow, key string, names []string) bool {
 	found := len(l.problems)
 	per := f.Per != "" && f.Per != PerOperation
@@ -50,13 +51,13 @@ func (l *linter) names(f *Flow, key string, names []string) bool {
 		case name == Each && !per && l.a.Kind != ReaderLetter:
 			l.fail(&f.Block, element(key, i), `each of whom? add per = "each" or per = a role`)
 		case name != Each && name != AllParticipants:
-			l.known(&f.Block, element(key, i), name)
+			l.checkMember(&f.Block, element(key, i), name)
 		}
 	}
 	return len(names) > 0 && len(l.problems) == found
 }
 
-// per tells whether the flow can be expanded.
+// per checks the key per, and tells whether the flow can be expanded.
 func (l *linter) per(f *Flow) bool {
 	if f.Per == "" || f.Per == PerOperation {
 		return true
@@ -84,8 +85,9 @@ func (l *linter) roles() []string {
 	return roles
 }
 
-// expansion: an ad-hoc letter makes no collections, yet its flows too go from
-// somebody to somebody. A reader letter's depend on its parent: see Check.
+// expansion checks the collections of a flow. It includes ad-hoc letters, whose flows make
+// no collections but need writers and readers too. The collections of a reader letter
+// depend on its parent; see [Check].
 func (l *linter) expansion(f *Flow, aliases map[string]bool) {
 	if l.a.Kind == ReaderLetter {
 		return
@@ -105,12 +107,12 @@ func (l *linter) expansion(f *Flow, aliases map[string]bool) {
 	}
 }
 
-// handling: values for every flow and for nothing else, the ceiling not under
-// the floor, RED for people of the parties.
+// handling checks that the labels are given for every flow and for no other name, that no
+// ceiling is below its floor, and that RED recipients are of member organisations.
 func (l *linter) handling() {
 	h := &l.a.Handling
 	if h.Line == 0 {
-		return // missing, said already
+		return // missing; the decoder has reported it
 	}
 	flowKeys(l, "tlp_max", h.Max)
 	flowKeys(l, "tlp_floor", h.Floor)
@@ -137,12 +139,12 @@ func (l *linter) handling() {
 	}
 	for i, account := range h.RedRecipients {
 		org, _, _ := strings.Cut(account, ":")
-		l.known(&h.Block, element("red_recipients", i), org)
+		l.checkMember(&h.Block, element("red_recipients", i), org)
 	}
 }
 
 func flowKeys[V any](l *linter, key string, byFlow map[string]V) {
 	for _, name := range slices.Sorted(maps.Keys(byFlow)) {
-		l.knownFlow(&l.a.Handling.Block, key+"."+name, name)
+		l.checkFlow(&l.a.Handling.Block, key+"."+name, name)
 	}
 }

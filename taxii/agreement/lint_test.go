@@ -43,7 +43,7 @@ func lintFiles(t *testing.T) []lintFile {
 	return files
 }
 
-// TestLint has for each rule of 2.4 files that keep it and files that do not.
+// TestLint has for each rule files that keep it and files that break it.
 func TestLint(t *testing.T) {
 	files := lintFiles(t)
 	parent := func(id string) *agreement.Agreement {

@@ -13,29 +13,29 @@ import (
 	"comity/taxii"
 )
 
-// Draft is what has to be known of an agreement between the centre and its
-// partners. ID, Effective, Expires and the Org of each party must be given.
+// Draft has the terms of a new agreement between the centre and its partners. ID, Effective,
+// Expires and the Org of each party must be given.
 type Draft struct {
-	ID, Title string   // without Title, one is made of the names
-	Centre    Party    // Role is centre; Kind without one international-body
-	Partners  []Party  // at least one; without Role, bureau for a national-bureau, else provider; without Kind private-vendor
+	ID, Title string   // a missing Title is made of the names
+	Centre    Party    // Role is centre; the default Kind is international-body
+	Partners  []Party  // at least one; the default Kind is private-vendor, the default Role is bureau for a national-bureau, else provider
 	Purposes  []string // nil is all three
 
 	Effective, Expires time.Time
 
 	Senders       []string // ids of the partners that send to the centre; nil is all
-	Readers       []string // ids of the partners that read what the others send, beside the centre
-	OnwardTo      []string // kinds of organisation that the centre may pass on to what it has fused; nil is nobody
-	ObjectTypes   []string // what partners may send; nil is all
-	Unmarked      Unmarked // what becomes of the partners' unmarked objects
-	RedRecipients []string // "org:name"; without any the partners may not send RED
+	Readers       []string // ids of the partners that read the others' collections, as the centre does
+	OnwardTo      []string // kinds of organisation to which the centre may pass on fused data; nil is none
+	ObjectTypes   []string // types of the partners' objects; nil is all
+	Unmarked      Unmarked // the rule for the partners' unmarked objects
+	RedRecipients []string // "org:name"; if there are none, the partners may not send RED
 }
 
-// outline is a draft with the words that its articles are made of.
+// outline is a draft with lists of names for the text of its articles.
 type outline struct {
 	Draft
 	PartnerIDs                         []string
-	Everybody, Partner, Sender, Reader string // names, as a sentence has them
+	Everybody, Partner, Sender, Reader string // names, joined for a sentence
 }
 
 //go:embed new.tmpl
@@ -44,8 +44,8 @@ var newText string
 // New writes a data exchange agreement: a flow inbound, in which each sender has
 // a collection of its own, and a flow outbound from the centre to all partners,
 // each article in plain words beside the block that carries it out. [Parse] and
-// [Check] have nothing to say against it. What they would say against the draft
-// is the error, with code Invalid.
+// [Check] find no problem in it. If Parse finds errors, they are the error of New, with
+// code Invalid.
 func New(d Draft) ([]byte, error) {
 	if d.Effective.IsZero() || d.Expires.IsZero() {
 		return nil, taxii.Errorf(taxii.Invalid, "agreement %s: say when it takes effect and when it expires", d.ID)
@@ -77,16 +77,16 @@ func New(d Draft) ([]byte, error) {
 	if d.Purposes == nil {
 		d.Purposes = []string{"criminal-trends", "cyberthreats", "cybercrime"}
 	}
-	called := func(orgs []string) string {
+	namesOf := func(orgs []string) string {
 		var ss []string
 		for _, org := range orgs {
 			ss = append(ss, cmp.Or(names[org], org))
 		}
 		return enumerate(ss)
 	}
-	o.Partner, o.Sender, o.Reader = called(o.PartnerIDs), called(d.Senders), called(d.Readers)
+	o.Partner, o.Sender, o.Reader = namesOf(o.PartnerIDs), namesOf(d.Senders), namesOf(d.Readers)
 	names[d.Centre.Org] = d.Centre.Name
-	o.Everybody = called(append([]string{d.Centre.Org}, o.PartnerIDs...))
+	o.Everybody = namesOf(append([]string{d.Centre.Org}, o.PartnerIDs...))
 	d.Title = cmp.Or(d.Title, "Data exchange agreement: "+o.Everybody)
 	o.Draft = d
 
@@ -103,17 +103,17 @@ func New(d Draft) ([]byte, error) {
 		return nil, taxii.Errorf(taxii.Invalid, "write agreement %s: %s", d.ID, err)
 	}
 	_, ps := Parse(d.ID, b.Bytes())
-	var said []string
+	var messages []string
 	for _, p := range ps.Errors() {
-		said = append(said, p.Msg) // there is no file yet that a line could be of
+		messages = append(messages, p.Msg) // without the line, since there is no file yet
 	}
-	if said != nil {
-		return nil, taxii.Errorf(taxii.Invalid, "%s", strings.Join(said, "\n"))
+	if messages != nil {
+		return nil, taxii.Errorf(taxii.Invalid, "%s", strings.Join(messages, "\n"))
 	}
 	return b.Bytes(), nil
 }
 
-// quote writes a TOML basic string: a JSON string is one but for DEL.
+// quote writes a TOML basic string: a JSON string with DEL escaped.
 func quote(s string) (string, error) {
 	var b strings.Builder
 	e := json.NewEncoder(&b)

@@ -6,11 +6,11 @@ import (
 	"comity/stix"
 )
 
-// obligations are the blocks that a child agreement takes from its parent whole,
-// with what holds where they are silent.
+// obligations are the blocks that a child agreement takes from its parent as a whole, with
+// the defaults of their keys.
 type obligations struct {
 	onward      Onward
-	leaves      [stix.Red + 1]LeavesAs // by the label data came with
+	leaves      [stix.Red + 1]LeavesAs // by the label that the data has
 	attribution Attribution
 	personal    PersonalData
 	retention   Retention
@@ -35,7 +35,8 @@ func (t *Terms) obligations() *obligations {
 	return p
 }
 
-// leaves is the label that data goes out with; a label not named does not.
+// leaves is the label with which data of a label is passed on. Data of a label that
+// leaves_as does not name is not passed on.
 func (o *Onward) leaves(label stix.TLP) LeavesAs {
 	as, ok := o.LeavesAs[label]
 	if !ok {
@@ -64,24 +65,25 @@ func (p *obligations) limits() []limit {
 	return ls
 }
 
-// all are the limits and the obligations, to compare: the obligations are copies.
-func (t *Terms) all() []limit {
+// allLimits are the limits and the obligations, for comparison. The obligations are copies,
+// so changes to them do not change t.
+func (t *Terms) allLimits() []limit {
 	return append(t.limits(), t.obligations().limits()...)
 }
 
-// tighten makes t no wider than u in any term, with the clause of the stricter
-// behind it. A block of obligations is put together term by term.
+// tighten makes t no wider than u in any term. The clause behind a term is that of the
+// stricter one. Blocks of obligations are combined term by term.
 func (t *Terms) tighten(u Terms) {
 	mine, others := t.obligations(), u.obligations()
 	theirs := append(u.limits(), others.limits()...)
 	for i, l := range append(t.limits(), mine.limits()...) {
 		narrowed := l.tighten(theirs[i])
 		if narrowed && l.key == "keep" {
-			mine.retention.Counted = others.retention.Counted // from when it is kept goes with how long
+			mine.retention.Counted = others.retention.Counted // keep and counted belong together
 		}
-		clause, ok := u.By[l.by()]
-		if ok && (narrowed || t.By[l.by()] == Clause{}) {
-			t.By[l.by()] = clause
+		clause, ok := u.By[l.clauseKey()]
+		if ok && (narrowed || t.By[l.clauseKey()] == Clause{}) {
+			t.By[l.clauseKey()] = clause
 		}
 	}
 	mine.merge(others)
@@ -99,8 +101,8 @@ func (t *Terms) tighten(u Terms) {
 	}
 }
 
-// merge fills the terms of p that are neither strict nor loose, and not written,
-// from q. An exception stays only if both make it.
+// merge takes from q the terms that cannot be compared and that p lacks. The override of the
+// attribution stays only if both have it.
 func (p *obligations) merge(q *obligations) {
 	p.onward.LeavesAs = map[stix.TLP]LeavesAs{}
 	for label, as := range p.leaves {

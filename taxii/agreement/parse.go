@@ -16,15 +16,14 @@ import (
 	"github.com/pelletier/go-toml/v2"
 )
 
-// maxSize bounds the size of a file in bytes; the longest real text has a
-// twentieth of it.
+// maxSize bounds the size of a file in bytes. The longest real agreement has a twentieth of
+// it.
 const maxSize = 256 << 10
 
-// Parse reads one agreement file and finds all that can be wrong with a file
-// taken alone: lint (1) to (7), (9) and (10) of 2.4. What needs other files
-// is found by [Check]. The Agreement is nil only if the file is too large, too
-// deeply nested or not TOML; otherwise it holds what could be read, for use
-// only if the problems have no errors.
+// Parse reads one agreement file, and finds all problems that do not involve other files;
+// [Check] finds those. The Agreement is nil only if the file is too large, too deeply
+// nested or not TOML. Otherwise it has the fields that could be read, and may be used only
+// if the problems have no errors.
 func Parse(file string, src []byte) (*Agreement, Problems) {
 	if len(src) > maxSize {
 		return nil, Problems{{File: file, Msg: fmt.Sprintf("%d bytes: an agreement has at most %d", len(src), maxSize)}}
@@ -46,14 +45,14 @@ func Parse(file string, src []byte) (*Agreement, Problems) {
 	d.table("", tree, reflect.ValueOf(a).Elem())
 	a.blocks = d.blocks
 	a.digest = digest(tree)
-	d.comments(src)
+	d.checkSource(src)
 	ps := append(d.problems, lint(a)...)
 	ps.sort()
 	return a, ps.cut(file)
 }
 
-// digest is taken of what the file says, not of how it was understood, so a
-// later version of comity finds the same.
+// digest is the digest of the TOML tree, not of the Agreement, so a later version of comity
+// with more fields computes the same.
 func digest(tree map[string]any) string {
 	signed := maps.Clone(tree)
 	delete(signed, "signature")
@@ -69,8 +68,7 @@ func digest(tree map[string]any) string {
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
-// plain gives the values that TOML has and JSON has not a text: times in UTC,
-// and the numbers that are none.
+// plain replaces the TOML values that JSON lacks by strings: times, infinities and NaN.
 func plain(v any) any {
 	switch v := v.(type) {
 	case map[string]any:

@@ -13,7 +13,7 @@ import (
 // "flow[0].name", "handling.tlp_max.inbound", "flow[0].from[1]".
 type lines map[string]int
 
-// place is where a block is written.
+// place is the position of a block in its file.
 type place struct {
 	Line  int // of its header
 	path  string
@@ -22,25 +22,24 @@ type place struct {
 
 func (p *place) placed() *place { return p }
 
-// at is the line of a key of the block, that of the block if it has no such
-// key.
-func (p *place) at(key string) int {
+// lineOf is the line of a key of the block, or that of the block if it has no such key.
+func (p *place) lineOf(key string) int {
 	if line, ok := p.lines[join(p.path, key)]; ok {
 		return line
 	}
 	return p.Line
 }
 
-// has tells whether a key of the block is written.
+// has tells whether the block has a key.
 func (p *place) has(key string) bool {
 	_, ok := p.lines[join(p.path, key)]
 	return ok
 }
 
-// indexes are what a path has and a message does not need: the line tells.
+// indexes matches the indexes in a path. Messages leave them out, since they have a line.
 var indexes = regexp.MustCompile(`\[\d+\]`)
 
-// name is what messages call a key of the block, or the block if key is "".
+// name is the name of a key of the block in messages, or that of the block if key is "".
 func (p *place) name(key string) string {
 	return indexes.ReplaceAllString(strings.TrimSuffix(join(p.path, key), "."), "")
 }
@@ -61,8 +60,7 @@ func linesOf(src []byte) lines {
 	return w.lines
 }
 
-// walker meets the nodes in the order of the file, so it counts each newline
-// once.
+// walker visits the nodes of a TOML file in their order, so it counts each newline once.
 type walker struct {
 	src    []byte
 	parser unstable.Parser
@@ -123,8 +121,8 @@ func (w *walker) value(path string, n *unstable.Node) {
 // that it is in.
 const maxPath = 200
 
-// mark notes the line of a path when it is met first. A nested array has no
-// position of its own, and needs none.
+// mark records the line of the first node with a path. The parser gives no position for a
+// nested array, and none is needed.
 func (w *walker) mark(path string, at unstable.Range) {
 	if at.Length == 0 || len(path) > maxPath {
 		return

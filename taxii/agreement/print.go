@@ -13,11 +13,10 @@ import (
 //go:embed print.html
 var printText string
 
-// Print writes the agreement as one HTML page to be signed on paper: the words
-// of each article and, if blocks are asked for, beside them the lines of the
-// file that carry it out; then a line for each party to sign on. A browser's
-// print of it is A4 with the digest at the foot of every page. The page needs
-// nothing else. The error is the writer's.
+// Print writes the agreement as one HTML page to be signed on paper. It has the text of each
+// article, with the lines of the file that carry it out beside it if blocks is true, and a
+// line for the signature of each party. A browser prints it on A4 paper with the digest at
+// the foot of every page. The page loads no other files. The error is the writer's.
 func (a *Agreement) Print(w io.Writer, blocks bool) error {
 	t, err := template.New("").Funcs(template.FuncMap{"instant": instant}).Parse(printText)
 	if err != nil {
@@ -36,17 +35,16 @@ func (a *Agreement) Print(w io.Writer, blocks bool) error {
 	return err
 }
 
-// blockTexts are the blocks as they are written, by article, in the order of
-// the file.
+// blockTexts are the source texts of the blocks, by article, in the order of the file.
 func (a *Agreement) blockTexts() map[string][]string {
-	var starts []int // lines where something ends what was before
+	var starts []int // lines at which a block or an article starts
 	blocks := map[int]*Block{}
 	for _, b := range a.blocks {
 		if b.Line == 0 {
-			continue // inside an array, where no line is known
+			continue // in an array; its line is not known
 		}
 		starts = append(starts, b.Line)
-		if b.name("") != "signature" { // carries out nothing
+		if b.name("") != "signature" { // a signature carries out no article
 			blocks[b.Line] = b
 		}
 	}
@@ -65,8 +63,8 @@ func (a *Agreement) blockTexts() map[string][]string {
 	return texts
 }
 
-// trimmed are lines without the blank ones and comments at the end: a comment
-// there is about what follows.
+// trimmed joins lines without the blank lines and comments at the end. Such a comment
+// belongs to the next block.
 func trimmed(lines []string) string {
 	for n := len(lines); n > 0; n-- {
 		last := strings.TrimSpace(lines[n-1])

@@ -15,10 +15,10 @@ type Problem struct {
 	Line    int    // 1-based, 0 if the whole file is meant
 	Article string // the article the block carries out, "" if none
 	Warning bool   // the file may be used all the same
-	Msg     string // what is wrong and what to do
+	Msg     string // the fault, and how to mend it
 }
 
-// String is the problem on one line: "dea.toml:54: article 4: …".
+// String writes the problem on one line: "dea.toml:54: article 4: …".
 func (p Problem) String() string {
 	var b strings.Builder
 	b.WriteString(p.File)
@@ -36,18 +36,17 @@ func (p Problem) String() string {
 	return b.String()
 }
 
-// Problems are all that was found, by file and line. Of one file no more than
-// maxProblems are listed.
+// Problems are in the order of file and line, with at most maxProblems of one file.
 type Problems []Problem
 
-// maxProblems bounds what is said about one file: a list longer than that is
-// mended by nobody at once, and each message may name many organisations.
+// maxProblems bounds the problems of one file. An author does not mend more at once, and
+// each message may name many organisations.
 const maxProblems = 100
 
-// full tells whether no further problem is listed.
+// full tells whether the list may not grow any more.
 func (ps Problems) full() bool { return len(ps) > maxProblems }
 
-// cut ends a list that is full with the statement that there are more.
+// cut ends a full list with the message that there are more problems.
 func (ps Problems) cut(file string) Problems {
 	if !ps.full() {
 		return ps
@@ -58,7 +57,7 @@ func (ps Problems) cut(file string) Problems {
 // Errors are the problems that are not warnings.
 func (ps Problems) Errors() Problems { return ps.only(false) }
 
-// Warnings are the problems a file may be used with.
+// Warnings are the problems that do not prevent the use of a file.
 func (ps Problems) Warnings() Problems { return ps.only(true) }
 
 func (ps Problems) only(warning bool) Problems {
@@ -84,7 +83,7 @@ func (ps Problems) Err() error {
 	return taxii.Errorf(taxii.Invalid, "%s", strings.Join(lines, "\n"))
 }
 
-// atLine tells whether something is wrong with a line.
+// atLine tells whether there is a problem on a line.
 func (ps Problems) atLine(line int) bool {
 	return slices.ContainsFunc(ps, func(p Problem) bool { return p.Line == line })
 }

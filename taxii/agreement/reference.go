@@ -12,8 +12,8 @@ import (
 	"comity/stix"
 )
 
-// referenceText is an agreement that uses every block and every key, each below
-// a comment that says what it means.
+// referenceText is an agreement with every block and every key, each below a comment that
+// explains it.
 //
 //go:embed reference.toml
 var referenceText string
@@ -21,7 +21,7 @@ var referenceText string
 // BlockReference documents one block of a file.
 type BlockReference struct {
 	Header   string // as a file writes it: "[term]", "[[party]]"; "" for the keys at the top
-	Text     string // what the block is for; "" for the keys at the top
+	Text     string // the use of the block; "" for the keys at the top
 	Required bool   // in every kind of agreement
 	Keys     []KeyReference
 	Example  string // lines of TOML
@@ -32,13 +32,12 @@ type KeyReference struct {
 	Name     string
 	Form     string // of its value: "time", "list of ids"
 	Required bool
-	Text     string // what it means, and what holds without it
+	Text     string // its meaning, and its default
 }
 
-// Reference is the documentation of the file format: the blocks in the order in
-// which a file has them, each with all the keys that [Parse] knows. Forms and
-// what is required come from the fields that Parse fills; the rest comes from an
-// example that Parse finds in due form.
+// Reference is the documentation of the file format: the blocks in the order of a file,
+// each with all keys that [Parse] knows. Form and Required come from the fields that Parse
+// fills, the rest from an example in which Parse finds no problem.
 func Reference() []BlockReference {
 	var blocks []BlockReference
 	var block *BlockReference
@@ -63,7 +62,7 @@ func Reference() []BlockReference {
 		}
 		if isKey {
 			f := fields[key]
-			// That a block names its article is a rule of lint.
+			// lint requires the article of a block, not the decoder.
 			must := isRequired(f) || key == "article" && block.Header != "[[signature]]"
 			block.Keys = append(block.Keys, KeyReference{key, formOf(f.Type, f.Tag.Get("form")), must, text})
 		}
@@ -74,7 +73,7 @@ func Reference() []BlockReference {
 	}
 	first := blocks[:0]
 	for _, b := range blocks {
-		if !seen[b.Header] { // a block that is repeated is another example
+		if !seen[b.Header] { // repeated blocks are further examples
 			first = append(first, b)
 		}
 		seen[b.Header] = true
@@ -101,7 +100,7 @@ func isRequired(f reflect.StructField) bool {
 	return option == "required"
 }
 
-// formOf says what a value of a type looks like, as the decoder reads it.
+// formOf describes the values that the decoder reads into a type.
 func formOf(t reflect.Type, form string) string {
 	name, choices, _ := strings.Cut(form, " ")
 	switch {

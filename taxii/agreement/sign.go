@@ -16,17 +16,17 @@ import (
 // keyPrefix names the algorithm of a key written as text.
 const keyPrefix = "ed25519:"
 
-// base64Text refuses what an encoder does not write, so that one key has one
-// text.
+// base64Text refuses encodings that an encoder does not write, so that each key has one
+// encoding only.
 var base64Text = base64.StdEncoding.Strict()
 
-// FormatKey is a public key as files and the register write it: "ed25519:"
-// and the base64 of its 32 bytes.
+// FormatKey is the form of a public key in files and in the directory: "ed25519:" and the
+// base64 of its 32 bytes.
 func FormatKey(key ed25519.PublicKey) string {
 	return keyPrefix + base64Text.EncodeToString(key)
 }
 
-// ParseKey reads what [FormatKey] writes. The error is a [taxii.Error] with
+// ParseKey reads the form that [FormatKey] writes. The error is a [taxii.Error] with
 // code Invalid.
 func ParseKey(text string) (ed25519.PublicKey, error) {
 	encoded, ok := strings.CutPrefix(text, keyPrefix)
@@ -37,19 +37,18 @@ func ParseKey(text string) (ed25519.PublicKey, error) {
 	return key, nil
 }
 
-// statement is what a signature is made over: the digest of the text, for whom it is
-// signed, by whom and when, so that none of them can be changed afterwards. Comments
-// of the file are not part of the digest.
+// statement is the signed message: the digest of the text, the organisation, the person
+// and the time, so that none of them can be changed afterwards. Comments of the file are
+// not part of the digest.
 func (a *Agreement) statement(s Signature) []byte {
 	return []byte("comity agreement signature 2\n" + a.digest + "\n" + s.Org + "\n" + s.By + "\n" + timestamp(s.At) + "\n")
 }
 
 // Sign returns the file with a signature of the party org appended, made with
 // its private key over [Agreement.Digest], org, by and at. By is the person who
-// signs, "" if none is named; at counts in whole seconds. Earlier signatures stay,
-// good or not. The error is a
-// [taxii.Error] with code Invalid: the file is not in due form, or org is no
-// party.
+// signs, "" if none is named; at is used in whole seconds. Earlier signatures stay,
+// valid or not. The error is a [taxii.Error] with code Invalid: [Parse] finds an error in
+// the file, or org is no party.
 func Sign(src []byte, org, by string, key ed25519.PrivateKey, at time.Time) ([]byte, error) {
 	a, ps := Parse("agreement", src)
 	if err := ps.Err(); err != nil {
@@ -64,7 +63,7 @@ func Sign(src []byte, org, by string, key ed25519.PrivateKey, at time.Time) ([]b
 	s := Signature{Org: org, By: by, At: at, Key: FormatKey(key.Public().(ed25519.PublicKey))}
 	s.Sig = base64Text.EncodeToString(ed25519.Sign(key, a.statement(s)))
 	signed := AppendSignatures(src, s)
-	// Where signature = [] is written, no block can follow.
+	// A file with signature = [] cannot have a [[signature]] block after it.
 	if _, ps := Parse("agreement", signed); ps.Err() != nil {
 		return nil, taxii.Errorf(taxii.Invalid, "a signature cannot be appended to %s: %s", a.ID, ps.Err())
 	}
@@ -94,8 +93,8 @@ func AppendSignatures(src []byte, signatures ...Signature) []byte {
 	return b.Bytes()
 }
 
-// MergeSignatures adds to dst the signatures of src it has not yet: those that
-// differ in organisation, key or signature. Dst itself is not changed.
+// MergeSignatures adds to dst the signatures of src that differ from all of dst in
+// organisation, key or signature. Dst itself is not changed.
 func MergeSignatures(dst, src []Signature) []Signature {
 	merged := slices.Clone(dst)
 	for _, s := range src {
@@ -107,9 +106,9 @@ func MergeSignatures(dst, src []Signature) []Signature {
 	return merged
 }
 
-// SignedBy are the parties, in the order of the file, that have signed: with
-// the key that keyOf gives, and over the digest as it is. KeyOf gives the
-// registered key of an organisation as [FormatKey] writes it, "" if none is.
+// SignedBy are the parties with a valid signature, in the order of the file. A signature is
+// valid if it is over the digest of this text, with the key that keyOf gives. KeyOf gives
+// the registered key of an organisation in the form of [FormatKey], "" if it has none.
 func (a *Agreement) SignedBy(keyOf func(org string) string) []string {
 	return slices.DeleteFunc(a.signers(), func(org string) bool {
 		return !slices.ContainsFunc(a.Signatures, func(s Signature) bool {
@@ -118,9 +117,8 @@ func (a *Agreement) SignedBy(keyOf func(org string) string) []string {
 	})
 }
 
-// SignatureProblems are warnings, lint (11) of 2.4: one for each signature
-// that does not verify, which then counts as missing. See [Agreement.SignedBy]
-// for keyOf.
+// SignatureProblems are warnings, one for each signature that does not verify. Such a
+// signature counts as missing. See [Agreement.SignedBy] for keyOf.
 func (a *Agreement) SignatureProblems(keyOf func(org string) string) Problems {
 	l := linter{a: a}
 	for i := range a.Signatures {
@@ -133,7 +131,8 @@ func (a *Agreement) SignatureProblems(keyOf func(org string) string) Problems {
 	return l.problems
 }
 
-// flaw is why a signature is no good, and the key of its block to blame.
+// flaw is the reason why a signature is not valid, and the key of its block with the
+// fault.
 type flaw struct{ key, msg string }
 
 func (a *Agreement) flaw(s Signature, registered string) *flaw {

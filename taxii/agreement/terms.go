@@ -7,25 +7,25 @@ import (
 	"comity/stix"
 )
 
-// The words that [Terms] are written in.
+// The values of the fields of [Terms].
 const (
-	Inherit        = "inherit"         // UnmarkedObservables: the label of what refers to it
-	Default        = "default"         // UnmarkedObservables: as anything else unmarked
+	Inherit        = "inherit"         // UnmarkedObservables: they take the label of their neighbours
+	Default        = "default"         // UnmarkedObservables: they are handled like other unmarked objects
 	AsRed          = "red"             // UnknownMarking: visible to RED recipients only
-	Ignore         = "ignore"          // UnknownMarking: as if it were not there
+	Ignore         = "ignore"          // UnknownMarking: it has no effect
 	Accept         = "accept"          // UnknownTypes
 	Reject         = "reject"          // UnknownTypes
-	WithholdObject = "withhold-object" // Granular: absent for who may not see all of it
+	WithholdObject = "withhold-object" // Granular: withheld from readers who may not see all of it
 	Derive         = "derive"          // Granular: the centre issues a copy without the rest
 )
 
-// Terms are the conditions of one flow: what is written, what a child
-// agreement takes from its parent, and the defaults of 2.4.
+// Terms are the conditions of one flow: those of its agreement, those that a child
+// agreement takes from its parent, and the defaults.
 type Terms struct {
 	Purposes []string
 	Excluded []string
 
-	Types        []string // nil is all; marking definitions and the like are always admitted
+	Types        []string // nil is all; marking and extension definitions are always admitted
 	Require      []string
 	Withhold     []string
 	About        string
@@ -39,7 +39,7 @@ type Terms struct {
 
 	Max, Floor          stix.TLP
 	PAPMax              string    // clear, green, amber or red
-	Unmarked            *stix.TLP // the label given to what has none; nil rejects it
+	Unmarked            *stix.TLP // the label given to an unmarked object; nil rejects it
 	UnmarkedObservables string    // Inherit or Default
 	UnknownMarking      string    // AsRed or Ignore
 	Granular            string    // WithholdObject or Derive
@@ -51,27 +51,28 @@ type Terms struct {
 	PersonalData *PersonalData // nil: nothing is forbidden
 	Retention    *Retention    // nil: kept at most five years
 
-	// By is the clause behind a term, so that a refusal can cite it. Terms
-	// go by their key in the file ("object_types", "tlp_max", "categories",
-	// "pushes_per_day"), the blocks above by their name ("personal_data").
-	// Behind a default stands the article of the block it would be in.
+	// By is the clause behind each term, so that a refusal can cite it. The key of a
+	// term is its key in the file ("object_types", "tlp_max", "categories",
+	// "pushes_per_day"), that of a block above is its name ("personal_data"). For a
+	// default it is the article of the block that could set it.
 	By map[string]Clause
 }
 
 // Clause is an article of an agreement.
 type Clause struct{ Agreement, Article string }
 
-// String is the clause as lint cites it: "dea-x art. 4".
+// String writes the clause as problems cite it: "dea-x art. 4".
 func (c Clause) String() string { return c.Agreement + " art. " + c.Article }
 
-// Terms are the effective conditions of one flow; the zero Terms if there is
-// no such flow. Parents are the agreements that the participants take part
-// under (see [Collection.Parents]); a nil one is passed over, and a party has
-// none. Of a parent's flows in the same direction, seen from the centre, the
-// loosest value of each term is taken; of several parents the strictest, since
-// what is written for many readers may be no wider than any reader's own
-// agreement. Where neither is stricter the first parent's stands. That the
-// child is no wider is for [Check] to see.
+// Terms are the effective conditions of one flow; the zero Terms if there is no such flow.
+// Parents are the agreements that the participants take part under (see
+// [Collection.Parents]); nil ones are ignored.
+//
+// A term that the agreement does not set comes from the parents. Of the flows of one parent
+// in the same direction, seen from the centre, it is the loosest value. Of several parents
+// it is the strictest, since data for many readers may be handled no wider than any
+// reader's own agreement allows; if neither is stricter, it is the first parent's. Terms
+// does not check that the agreement itself is no wider; [Check] does.
 func (a *Agreement) Terms(flow string, parents ...*Agreement) Terms {
 	f := a.Flow(flow)
 	if f == nil {
@@ -89,7 +90,7 @@ func (a *Agreement) Terms(flow string, parents ...*Agreement) Terms {
 			t, bound = bounds, true
 		}
 	}
-	a.state(&t, f)
+	a.override(&t, f)
 	return t
 }
 
@@ -117,7 +118,7 @@ func (a *Agreement) bounds(f *Flow, parent *Agreement) (bounds Terms, found bool
 			loosest := bounds.limits()
 			for i, l := range t.limits() {
 				if loosest[i].wider(l) != "" {
-					t.By[l.by()] = bounds.By[l.by()]
+					t.By[l.clauseKey()] = bounds.By[l.clauseKey()]
 				}
 				l.loosen(loosest[i])
 			}
@@ -127,8 +128,8 @@ func (a *Agreement) bounds(f *Flow, parent *Agreement) (bounds Terms, found bool
 	return bounds, found
 }
 
-// sameDirection compares who writes, the centre or others. In a reader letter
-// a flow has its parent's by the name.
+// sameDirection tells whether the centre writes in both flows, or others in both. The flow
+// of a reader letter corresponds to the parent's flow of its name.
 func (a *Agreement) sameDirection(f *Flow, parent *Agreement, g *Flow) bool {
 	if a.Kind == ReaderLetter {
 		return f.Name == g.Name
@@ -144,30 +145,30 @@ func (f *Flow) fromOthers(a *Agreement) bool {
 	return slices.ContainsFunc(f.From, func(org string) bool { return org != a.Centre() })
 }
 
-// state puts what is written over t.
-func (a *Agreement) state(t *Terms, f *Flow) {
-	stated := a.written(f)
-	mine := stated.limits()
+// override replaces the terms that the agreement sets itself in t.
+func (a *Agreement) override(t *Terms, f *Flow) {
+	own := a.ownTerms(f)
+	ownLimits := own.limits()
 	for i, l := range t.limits() {
 		b, key := l.find(a, f)
 		switch {
 		case b == nil:
 		case b.has(key):
-			l.set(mine[i])
-			t.By[l.by()] = Clause{a.ID, b.Article}
-		case t.By[l.by()] == Clause{}:
-			t.By[l.by()] = Clause{a.ID, b.Article}
+			l.set(ownLimits[i])
+			t.By[l.clauseKey()] = Clause{a.ID, b.Article}
+		case t.By[l.clauseKey()] == Clause{}:
+			t.By[l.clauseKey()] = Clause{a.ID, b.Article}
 		}
 	}
 	t.Onward = cmp.Or(a.Onward, t.Onward)
 	t.Attribution = cmp.Or(a.Attribution, t.Attribution)
 	t.PersonalData = cmp.Or(a.PersonalData, t.PersonalData)
-	if mine := a.Retention; mine != nil {
-		own := *mine
-		if t.Retention != nil && own.Counted == "" {
-			own.Counted = t.Retention.Counted // it counts as the parent does
+	if a.Retention != nil {
+		retention := *a.Retention
+		if t.Retention != nil && retention.Counted == "" {
+			retention.Counted = t.Retention.Counted // the parent's
 		}
-		t.Retention = &own
+		t.Retention = &retention
 	}
 	for _, name := range []string{"onward", "attribution", "personal_data", "retention"} {
 		if b := a.block(name); b != nil {
@@ -176,8 +177,9 @@ func (a *Agreement) state(t *Terms, f *Flow) {
 	}
 }
 
-// written are the limits as the file has them, zero where it is silent.
-func (a *Agreement) written(f *Flow) Terms {
+// ownTerms are the terms that have limits, with their values in the file; zero if the file
+// does not set them.
+func (a *Agreement) ownTerms(f *Flow) Terms {
 	h := &a.Handling
 	t := Terms{
 		Types: f.ObjectTypes, Require: f.Require, Withhold: f.Withhold, About: f.About,

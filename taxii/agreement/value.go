@@ -20,7 +20,7 @@ type Duration struct {
 
 var isoDuration = regexp.MustCompile(`^P(?:(\d{1,5})Y)?(?:(\d{1,5})M)?(?:(\d{1,5})W)?(?:(\d{1,5})D)?(?:T(?:(\d{1,5})H)?(?:(\d{1,5})M)?(?:(\d{1,5})S)?)?$`)
 
-// ParseDuration reads a duration; it is never zero.
+// ParseDuration reads a duration. A duration of zero is an error.
 func ParseDuration(s string) (Duration, error) {
 	bad := fmt.Errorf("%q is no duration: write it as P90D, P2Y or PT24H", s)
 	m := isoDuration.FindStringSubmatch(s)
@@ -55,23 +55,23 @@ func (d Duration) String() string { return d.text }
 // IsZero tells whether the duration is absent.
 func (d Duration) IsZero() bool { return d.text == "" }
 
-// After is t and the duration, years and months by the calendar.
+// After adds the duration to t, years and months by the calendar.
 func (d Duration) After(t time.Time) time.Time {
 	return t.AddDate(d.years, d.months, d.days).Add(d.clock)
 }
 
-// seconds is the length for comparison, taken from a day whose next five years
-// hold one leap day, as few as five years can.
+// seconds is the length for comparison. It is measured from a day with only one leap day in
+// the next five years, the fewest that five years can have.
 func (d Duration) seconds() int64 {
 	day := time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC)
 	return d.After(day).Unix() - day.Unix()
 }
 
-// mostKept is the longest that data may be kept, five years, in seconds.
+// mostKept bounds the time for which data is kept: five years, in seconds.
 const mostKept = (5*365 + 1) * 24 * 60 * 60
 
-// Unmarked says what becomes of an object without a label: it is given the
-// label Default, or rejected if that is nil.
+// Unmarked is the rule for an object without a label: it gets the label Default, or is
+// rejected if that is nil.
 type Unmarked struct{ Default *stix.TLP }
 
 // UnmarshalText reads reject or default:<label>. Nothing unmarked is public,
@@ -97,7 +97,7 @@ func (u *Unmarked) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// String is the value as a file writes it.
+// String is the value in the form of a file.
 func (u Unmarked) String() string {
 	if u.Default == nil {
 		return Reject
@@ -105,7 +105,7 @@ func (u Unmarked) String() string {
 	return "default:" + u.Default.String()
 }
 
-// LeavesAs is the label data leaves with, or never.
+// LeavesAs is the label with which data is passed on. With Never it is not passed on.
 type LeavesAs struct {
 	Never bool
 	TLP   stix.TLP
@@ -121,7 +121,7 @@ func (l *LeavesAs) UnmarshalText(b []byte) (err error) {
 	return err
 }
 
-// String is the value as a file writes it.
+// String is the value in the form of a file.
 func (l LeavesAs) String() string {
 	if l.Never {
 		return "never"

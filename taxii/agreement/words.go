@@ -9,7 +9,7 @@ import (
 	"comity/stix"
 )
 
-// enumerate is a list as a sentence has it: "a, b and c".
+// enumerate joins a list for a sentence: "a, b and c".
 func enumerate(names []string) string {
 	if n := len(names); n > 1 {
 		return strings.Join(names[:n-1], ", ") + " and " + names[n-1]
@@ -17,8 +17,8 @@ func enumerate(names []string) string {
 	return strings.Join(names, "")
 }
 
-// spaced are words of a file as a sentence has them: "fused-only" is "fused
-// only".
+// spaced replaces the hyphens in words of a file by spaces: "fused only" for
+// "fused-only".
 func spaced(words ...string) []string {
 	var ss []string
 	for _, w := range words {
@@ -27,9 +27,9 @@ func spaced(words ...string) []string {
 	return ss
 }
 
-// saying turns the words of a file that a reader would not understand alone
-// into what they mean.
-func saying(meaning map[string]string, words ...string) []string {
+// phrases replaces words of a file by their meanings, and those without one by
+// [spaced].
+func phrases(meaning map[string]string, words ...string) []string {
 	var ss []string
 	for _, w := range words {
 		if m, ok := meaning[w]; ok {
@@ -43,7 +43,7 @@ func saying(meaning map[string]string, words ...string) []string {
 
 func tlpWords(t stix.TLP) string { return "TLP:" + strings.ToUpper(t.String()) }
 
-// instant is a time as a treaty has it; midnight goes without saying.
+// instant writes a time for a sentence; it leaves out the hour if that is midnight.
 func instant(t time.Time) string {
 	if t.Equal(t.Truncate(24 * time.Hour)) {
 		return day(t)
@@ -51,7 +51,7 @@ func instant(t time.Time) string {
 	return t.UTC().Format("2 January 2006, 15:04 UTC")
 }
 
-// grouped is a number with a comma every three digits.
+// grouped writes a number with a comma every three digits.
 func grouped(n int64) string {
 	s := strconv.FormatInt(n, 10)
 	for i := len(s) - 3; i > 0; i -= 3 {
@@ -60,7 +60,7 @@ func grouped(n int64) string {
 	return s
 }
 
-// size is a number of bytes in the greatest unit that divides it.
+// size writes a number of bytes in the greatest unit that divides it.
 func size(n int64) string {
 	for _, u := range []struct {
 		bytes int64
@@ -73,7 +73,7 @@ func size(n int64) string {
 	return grouped(n) + " bytes"
 }
 
-// words is a duration as a sentence has it: "2 years", "1 hour".
+// words writes a duration for a sentence: "2 years", "1 hour".
 func (d Duration) words() string {
 	var parts []string
 	for _, p := range []struct {
@@ -93,7 +93,7 @@ func (d Duration) words() string {
 	return enumerate(parts)
 }
 
-// words are the limits that are set, at what they are set to.
+// words are phrases for the limits that are set: "500 pushes a day".
 func (q Quota) words() []string {
 	var ss []string
 	for _, l := range []struct {
@@ -112,8 +112,8 @@ func (q Quota) words() []string {
 	return ss
 }
 
-// wrap breaks a paragraph into lines of at most width characters, where its
-// words let it.
+// wrap breaks a paragraph into lines of at most width characters. A longer word gets a line
+// of its own.
 func wrap(text string, width int) string {
 	var b strings.Builder
 	column := 0
