@@ -19,7 +19,7 @@ type AddAccount struct {
 	Secret string
 }
 
-// AddAccount adds it; see [exchange.Directory.AddAccount] for what it refuses.
+// AddAccount adds it; the errors are those of [exchange.Directory.AddAccount].
 func (s *Service) AddAccount(ctx context.Context, by Actor, in AddAccount) (out exchange.Account, err error) {
 	if in.Secret != "" {
 		if in.Password, err = auth.HashPassword(in.Secret); err != nil {

@@ -46,8 +46,8 @@ func (s *Service) Init(ctx context.Context, by Actor, in Init) (exchange.Centre,
 	return centre, err
 }
 
-// AddOrganisation adds an organisation; see [exchange.Directory.AddOrganisation] for what
-// it refuses.
+// AddOrganisation adds an organisation; the errors are those of
+// [exchange.Directory.AddOrganisation].
 func (s *Service) AddOrganisation(ctx context.Context, by Actor, o exchange.Organisation) (exchange.Organisation, error) {
 	o.Added = s.now()
 	return o, s.amend(ctx, func(d *exchange.Directory) ([]audit.Entry, error) {

@@ -24,7 +24,7 @@ func (s *Service) PreviewRecall(ctx context.Context, object string) ([]custody.H
 	return s.custody.Preview(ctx, id)
 }
 
-// Due lists what a purge at that time would remove; nil is now.
+// Due lists the records that a purge at that time would remove; nil is now.
 func (s *Service) Due(ctx context.Context, until *time.Time) ([]custody.Due, error) {
 	return s.custody.Due(ctx, s.at(until))
 }
@@ -121,7 +121,7 @@ type Discard struct {
 	Reason string
 }
 
-// Discard drops it, and describes what it dropped. Invalid without a reason, NotFound if
+// Discard drops it, and describes the dropped object. Invalid without a reason, NotFound if
 // there is no such object.
 func (s *Service) Discard(ctx context.Context, by Actor, in Discard) (out Quarantined, err error) {
 	if strings.TrimSpace(in.Reason) == "" {

@@ -20,7 +20,7 @@ type Principal struct {
 	For      string
 }
 
-// Grant is what one caller may do with one collection at one moment. Only
+// Grant has the rights of one caller on one collection at one moment. Only
 // [Policy] and [Operator] make useful ones; the zero Grant sees nothing.
 type Grant struct {
 	principal  Principal

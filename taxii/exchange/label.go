@@ -7,8 +7,8 @@ import (
 	"comity/taxii/agreement"
 )
 
-// Labels works out how every object of one push is to be handled: who may see
-// it, and what may not be done with it. Add takes the objects in order; Resolve
+// Labels decides the handling of every object of one push: its TLP label and its
+// barred actions. Add takes the objects in order; Resolve
 // then gives each its handling, or the reason why the flow does not admit it.
 // Both take time linear in the push.
 //
