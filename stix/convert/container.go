@@ -17,9 +17,9 @@ import (
 type container struct {
 	owner    *stix.Object
 	entries  []entry
-	index    map[string]int // of entries, by key
-	markings []stix.ID      // what marked the observed-data marked all of them
-	refs     map[stix.ID]int
+	index    map[string]int  // of entries, by key
+	markings []stix.ID       // of the observed-data, which apply to all entries
+	refs     map[stix.ID]int // index of each id in object_refs
 }
 
 // entry is one cyber-observable.
@@ -32,24 +32,24 @@ type entry struct {
 	markings []stix.ID        // of it alone
 	granular []jsontext.Value // of parts of it
 
-	own    bool // the id of its content belongs to another object
-	id     stix.ID
-	asking bool // its id is being found
-	out    []byte
+	ownID       bool // the id computed from its content belongs to another object
+	id          stix.ID
+	identifying bool // its id is being computed
+	out         []byte
 }
 
-// observed converts an observed-data into the observables it holds and what is
-// left of it. Where that cannot be done, it keeps the property objects, which
-// STIX 2.1 deprecates and allows (§4.14, R-115).
+// observed converts an observed-data into its observables and the observed-data without
+// them. If that is not possible, it keeps the property objects, which STIX 2.1
+// deprecates and allows (§4.14, R-115).
 //
-// A sound one, which is valid STIX 2.0, is taken apart only if every observable
+// If the observed-data is valid STIX 2.0, it is taken apart only if every observable
 // becomes valid STIX 2.1.
-func (c *converter) observed(o *stix.Object, members object, sound bool, moved moves, note notes) (out [][]byte, rest object) {
+func (c *converter) observed(o *stix.Object, members object, valid bool, moved moves, note notes) (out [][]byte, rest object) {
 	noted := len(c.Entries)
 	keep := func(why string) ([][]byte, object) {
 		c.Entries = c.Entries[:noted]
 		note("objects", "kept here, as STIX 2.1 still allows: "+why, false)
-		return nil, setVersion(retarget(members, moved.follow, note))
+		return nil, setVersion(moveMarkings(members, moved.follow, note))
 	}
 	at := members.index("objects")
 	if at < 0 || members.index("object_refs") >= 0 {
@@ -63,7 +63,7 @@ func (c *converter) observed(o *stix.Object, members object, sound bool, moved m
 		e := &in.entries[i]
 		noteEntry := func(selector, text string, lost bool) { note("objects."+e.key+"."+selector, text, lost) }
 		renamed := moves{}
-		if sound {
+		if valid {
 			e.raw = in.rename(e, renamed, noteEntry)
 		}
 		shape := in.shaper(func(int) stix.ID { return "" })
@@ -71,20 +71,20 @@ func (c *converter) observed(o *stix.Object, members object, sound bool, moved m
 		if len(shape.object(e.kind, "", e.raw)) < 2 {
 			return keep("nothing would be left of entry " + e.key)
 		}
-		if errors := faultsOf(in.provisional(e.kind, e.raw).appendTo(nil)); sound && errors != nil {
+		if errors := faultsOf(in.provisional(e.kind, e.raw).appendTo(nil)); valid && errors != nil {
 			return keep("entry " + e.key + " would not be valid: " + errors[0].String())
 		}
 		e.moved = shape.moved
 		maps.Copy(e.moved, renamed)
 	}
 	in.mark(members)
-	if err := in.settle(c.written); err != nil {
+	if err := in.assignIDs(c.written); err != nil {
 		return keep(err.Error())
 	}
 	var refs []stix.ID
 	for i := range in.entries {
 		e := &in.entries[i]
-		if e.own {
+		if e.ownID {
 			note("objects."+e.key, "another object of the bundle has its id, with other content or markings: here it is "+string(e.id), false)
 		}
 		if _, twice := in.refs[e.id]; twice {
@@ -98,7 +98,7 @@ func (c *converter) observed(o *stix.Object, members object, sound bool, moved m
 		}
 	}
 	members[at] = member{"object_refs", quoteAll(refs)}
-	return out, setVersion(retarget(members, func(selector string) ([]string, bool) {
+	return out, setVersion(moveMarkings(members, func(selector string) ([]string, bool) {
 		if now, known := moved[selector]; known {
 			return now, true
 		}
@@ -128,8 +128,8 @@ func (c *container) provisional(kind string, raw jsontext.Value) object {
 	return shape.object(kind, "", raw).after("type", member{"spec_version", quote("2.1")}, member{"id", quote(id(kind))})
 }
 
-// newContainer reads the property objects. It is nil, and says why, if an
-// entry is not what STIX 2.0 lets it be.
+// newContainer reads the property objects. It returns nil and the reason if an entry is
+// not allowed in STIX 2.0.
 func newContainer(o *stix.Object, raw jsontext.Value) (*container, string) {
 	if raw.Kind() != '{' {
 		return nil, "it is no container"
@@ -158,7 +158,8 @@ func newContainer(o *stix.Object, raw jsontext.Value) (*container, string) {
 	return c, ""
 }
 
-// shaper converts entries with ids as given by their place, and notes nothing.
+// shaper converts entries and discards notes. id is the id of the entry with that
+// index.
 func (c *container) shaper(id func(i int) stix.ID) *shaper {
 	return &shaper{
 		ref: func(key string) (stix.ID, bool) {
@@ -170,12 +171,12 @@ func (c *container) shaper(id func(i int) stix.ID) *shaper {
 		},
 		moved: moves{},
 		skip:  func(string) bool { return false },
-		note:  silent,
+		note:  discardNote,
 	}
 }
 
-// mark hands the granular markings of the observed-data to the entries they
-// mark: those of a whole entry become its object markings.
+// mark moves the granular markings of the observed-data to the entries that they mark.
+// A marking of a whole entry becomes an object marking.
 func (c *container) mark(members object) {
 	at := members.index("granular_markings")
 	if at < 0 || members[at].value.Kind() != '[' {
@@ -207,8 +208,8 @@ func (c *container) mark(members object) {
 	}
 }
 
-// split gives the key of the entry that a selector goes into, and what it
-// selects there.
+// split returns the key of the entry that a selector leads into, and the selector
+// inside that entry.
 func split(selector string) (key, inside string) {
 	selector, ok := strings.CutPrefix(selector, "objects.")
 	if !ok {
@@ -218,9 +219,8 @@ func split(selector string) (key, inside string) {
 	return key, inside
 }
 
-// follow says what a selector of the observed-data selects now in what is left
-// of it: of an entry, the reference to it. What it selects inside an entry,
-// [container.mark] has marked there.
+// follow is the selectors in the converted observed-data that replace a selector. For an
+// entry it is the reference to it. Parts of an entry were marked by [container.mark].
 func (c *container) follow(selector string) (now []string, carried bool) {
 	if selector == "objects" {
 		return []string{"object_refs"}, true

@@ -1,10 +1,9 @@
 // Package convert upgrades STIX 2.0 content to STIX 2.1, object by object.
 //
-// It renames, moves and takes away what STIX 2.1 renamed, moved and took away,
-// as the OASIS stepper does, and says what it could not carry over. What was
-// valid STIX 2.0 becomes valid STIX 2.1: where 2.1 forbids a property, it gets a
-// custom name, or its container is kept. What a producer got wrong in 2.0 is as
-// wrong in 2.1, and is named.
+// It renames, moves and removes the properties that STIX 2.1 renamed, moved and removed,
+// as the OASIS stepper does, and reports losses. Valid STIX 2.0 becomes valid STIX 2.1:
+// a property that 2.1 forbids gets a custom name, or its container is kept. Faults of
+// the input stay faults, and are reported.
 package convert
 
 import (
@@ -20,17 +19,17 @@ import (
 	"comity/stix/validate"
 )
 
-// Report says what became of a bundle.
+// Report has the results of converting a bundle.
 type Report struct {
 	Objects     int     // read from the input
 	Converted   int     // of them STIX 2.0; the others are passed on unchanged
-	Unread      int     // of them no STIX objects that can be named: unchanged too, or left out if they are no JSON
+	Unread      int     // of them not readable as STIX objects: unchanged too, or left out if they are no JSON
 	Observables int     // taken out of observed-data and written
 	Entries     []Entry // in the order of the input
 	Invalid     []Entry // objects of the output that are not valid STIX 2.1, with the first error of each
 }
 
-// Entry is one thing that a reader of the result should know.
+// Entry is a note on the result, such as a loss or a choice.
 type Entry struct {
 	ID   string `json:"id"`   // the object, or objects/N where it has no id
 	Path string `json:"path"` // JSON pointer into the object as it was read
@@ -47,7 +46,7 @@ func (e Entry) String() string { return e.ID + " /" + strings.TrimPrefix(e.Path,
 // observed-data precede it. The same input gives the same bytes.
 //
 // An error is one of r, of w, or of [stix.Decoder] when the input is malformed;
-// what was written until then is no whole bundle.
+// the output so far is then no whole bundle.
 func Bundle(w io.Writer, r io.Reader) (Report, error) {
 	in := stix.NewDecoder(r)
 	c := &converter{out: bufio.NewWriter(w), written: map[stix.Key][32]byte{}}
@@ -104,8 +103,8 @@ type converter struct {
 	Report
 	out   *bufio.Writer
 	lines int
-	// written has the content of every cyber-observable in the output, so that
-	// none is taken out twice, and none under the id of another.
+	// written has the digest of every cyber-observable in the output, so that none is
+	// written twice, or under the id of another.
 	written map[stix.Key][32]byte
 }
 
@@ -133,17 +132,17 @@ func (c *converter) object(raw []byte) error {
 		c.Entries = append(c.Entries, Entry{string(o.ID), pointer(selector), text, lost})
 	}
 	members, moved := parse(raw), moves{}
-	sound := validate.Object(raw, validate.Policy{STIX20: true}).Valid()
-	if sound {
+	valid := validate.Object(raw, validate.Policy{STIX20: true}).Valid()
+	if valid {
 		members = rename(members, func(members object, moved moves) object {
 			if o.Type == "observed-data" {
-				return setVersion(retarget(members, moved.follow, silent))
+				return setVersion(moveMarkings(members, moved.follow, discardNote))
 			}
-			return domain(&o, members, moved, silent)
+			return domain(&o, members, moved, discardNote)
 		}, moved, note)
 	}
 	if o.Type == "observed-data" {
-		observables, rest := c.observed(&o, members, sound, moved, note)
+		observables, rest := c.observed(&o, members, valid, moved, note)
 		for _, raw := range observables {
 			if err := c.write(raw); err != nil {
 				return err

@@ -8,10 +8,9 @@ import (
 	"comity/stix"
 )
 
-// labelled is where the labels of a type went: STIX 2.0 kept in labels what
-// the later property says. Words outside the vocabulary stay labels; a
-// vocabulary of nil takes them all.
-type labelled struct {
+// labelProperty is the property of STIX 2.1 that replaces the labels of a type. Words
+// outside its vocabulary stay labels. With a nil vocabulary, all words move.
+type labelProperty struct {
 	property   string
 	vocabulary []string
 	name       string
@@ -20,7 +19,7 @@ type labelled struct {
 // labels has the types whose labels meant something else in STIX 2.0 (part 2,
 // §2.4 to §2.11), with the vocabularies of STIX 2.1 §10, which contain those
 // of 2.0.
-var labels = map[string]labelled{
+var labels = map[string]labelProperty{
 	"identity": {property: "roles"},
 	"indicator": {"indicator_types", strings.Fields(`anomalous-activity anonymization attribution benign
 		compromised malicious-activity unknown`), "indicator-type-ov"},
@@ -53,7 +52,7 @@ func domain(o *stix.Object, members object, moved moves, note notes) object {
 	case "marking-definition":
 		members = nameTLP(o, members)
 	}
-	return setVersion(retarget(members, moved.follow, note))
+	return setVersion(moveMarkings(members, moved.follow, note))
 }
 
 // nameTLP gives the four markings of TLP 1.0 the name that STIX 2.1 fixes for
@@ -81,9 +80,8 @@ func setVersion(members object) object {
 	return members.after("type", version)
 }
 
-// addPatternType says what an indicator of STIX 2.0 could only mean (STIX 2.1
-// §4.7). The pattern stays as it is, so its version is said too: without it
-// the pattern would be read by the names and the grammar of 2.1.
+// addPatternType adds pattern_type and pattern_version, which STIX 2.0 implied (STIX 2.1
+// §4.7). The pattern is not changed, so it needs the version 2.0.
 func addPatternType(members object) object {
 	if members.index("pattern_type") < 0 {
 		members = members.after("pattern", member{"pattern_type", quote("stix")})

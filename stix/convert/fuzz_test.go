@@ -42,9 +42,9 @@ func FuzzConvert(f *testing.F) {
 		if err != nil {
 			return
 		}
-		sound := true
-		_ = validate.Document(strings.NewReader(in), validate.Policy{STIX20: true}, func(r validate.Result) { sound = sound && r.Findings.Valid() })
-		if sound && report.Invalid != nil {
+		valid := true
+		_ = validate.Document(strings.NewReader(in), validate.Policy{STIX20: true}, func(r validate.Result) { valid = valid && r.Findings.Valid() })
+		if valid && report.Invalid != nil {
 			t.Errorf("%s: valid before, but not converted: %v", in, report.Invalid)
 		}
 		leftOut := 0

@@ -12,21 +12,21 @@ import (
 )
 
 const (
-	// maxContainer bounds what one container may become, in bytes: markings
-	// of the whole are repeated in every entry.
+	// maxContainer bounds the size of the entries of one container, in bytes: the
+	// markings of the observed-data are repeated in every entry.
 	maxContainer = 4 * stix.MaxObject
-	// maxChain bounds how many entries are asked for their ids through each
-	// other. In what the standard knows, five depend on each other at most.
+	// maxChain bounds the chain of entries whose ids depend on each other. With the
+	// properties of the standard the longest has five.
 	maxChain = 50
-	// patience is how often ids are found anew before every entry of a
-	// container gets one of its own.
-	patience = 8
+	// maxRounds is the number of rounds after which every entry of a container gets an
+	// id by makeID.
+	maxRounds = 8
 )
 
-// settle gives every entry its id and its text, such that no id stands for two
-// contents, in the container or in what is written already. An object that
-// loses its id to another changes those that refer to it, so it takes rounds.
-func (c *container) settle(written map[stix.Key][32]byte) error {
+// assignIDs gives every entry its id and its text. No id may have two contents, in the
+// container or among the objects written before. A new id changes the objects that refer
+// to it, so this takes several rounds.
+func (c *container) assignIDs(written map[stix.Key][32]byte) error {
 	for round := 0; ; round++ {
 		for i := range c.entries {
 			c.entries[i].id = ""
@@ -50,8 +50,8 @@ func (c *container) settle(written map[stix.Key][32]byte) error {
 			if !taken {
 				other, taken = here[key]
 			}
-			if taken && other != sum && !e.own {
-				e.own, again = true, true
+			if taken && other != sum && !e.ownID {
+				e.ownID, again = true, true
 			}
 			if !taken {
 				here[key] = sum
@@ -60,16 +60,16 @@ func (c *container) settle(written map[stix.Key][32]byte) error {
 		if !again {
 			return nil
 		}
-		if round == patience {
+		if round == maxRounds {
 			for i := range c.entries {
-				c.entries[i].own = true
+				c.entries[i].ownID = true
 			}
 		}
 	}
 }
 
-// build is the text of an entry as an object of its own. It is marked by what
-// marked the observed-data, of which it was a part.
+// build is the text of an entry as an object of its own. It has the markings of the
+// observed-data, of which it was a part.
 func (c *container) build(e *entry) []byte {
 	out := c.shaper(func(i int) stix.ID { return c.entries[i].id }).object(e.kind, "", e.raw)
 	out = out.after("type", member{"spec_version", quote("2.1")}, member{"id", quote(e.id)})
@@ -88,9 +88,9 @@ func (c *container) build(e *entry) []byte {
 	return out.appendTo(nil)
 }
 
-// identifying are the references that take part in an id (STIX 2.1 §6.6, §6.7,
+// idReferences are the references that take part in an id (STIX 2.1 §6.6, §6.7,
 // §6.12), beside those in extensions. Others may lead in circles.
-var identifying = map[string][]string{
+var idReferences = map[string][]string{
 	"email-message":   {"from_ref"},
 	"file":            {"parent_directory_ref"},
 	"network-traffic": {"src_ref", "dst_ref"},
@@ -103,20 +103,20 @@ func (c *container) identify(i, chain int) stix.ID {
 	if e.id != "" {
 		return e.id
 	}
-	if e.own || e.asking || chain > maxChain {
-		e.id = c.ownID(e)
+	if e.ownID || e.identifying || chain > maxChain {
+		e.id = c.makeID(e)
 		return e.id
 	}
-	e.asking = true
+	e.identifying = true
 	shape := c.shaper(func(j int) stix.ID { return c.identify(j, chain+1) })
 	shape.skip = func(name string) bool {
 		isRef := strings.HasSuffix(name, "_ref") || strings.HasSuffix(name, "_refs")
-		return isRef && !slices.Contains(identifying[e.kind], name)
+		return isRef && !slices.Contains(idReferences[e.kind], name)
 	}
 	id, ok := stix.DeterministicID(shape.object(e.kind, "", e.raw).appendTo(nil))
-	e.asking = false
+	e.identifying = false
 	if !ok {
-		id = c.ownID(e)
+		id = c.makeID(e)
 	}
 	if e.id == "" {
 		e.id = id
@@ -124,10 +124,10 @@ func (c *container) identify(i, chain int) stix.ID {
 	return e.id
 }
 
-// ownID is an id for an entry that has none by its content. It has the
-// form of a random UUID, which STIX 2.1 §2.9 wants there, but comes from the
-// place of the entry, so that converting twice makes one object and not two.
-func (c *container) ownID(e *entry) stix.ID {
+// makeID is an id for an entry that has none by its content. It has the form of
+// a random UUID, as STIX 2.1 §2.9 demands, but is derived from the place of the entry,
+// so that converting twice makes the same object.
+func (c *container) makeID(e *entry) stix.ID {
 	version := c.owner.Version()
 	seed := fmt.Appendf(nil, "%s\x00%s\x00%s\x00%s", c.owner.ID, version.String(), e.key, e.raw)
 	sum := sha256.Sum256(seed)

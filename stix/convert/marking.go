@@ -7,11 +7,11 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// moves says where properties went, by selector (STIX 2.1 §7.2.3.1). One that
-// went nowhere is gone.
+// moves has the new selectors of moved properties, by old selector (STIX 2.1 §7.2.3.1).
+// A dropped property has none.
 type moves map[string][]string
 
-// follow gives what a selector of the object as it was selects now.
+// follow is the selectors in the new object that replace a selector of the old one.
 func (m moves) follow(selector string) (now []string, carried bool) {
 	for prefix := selector; prefix != ""; prefix = prefix[:max(0, strings.LastIndexByte(prefix, '.'))] {
 		if to, ok := m[prefix]; ok {
@@ -24,9 +24,9 @@ func (m moves) follow(selector string) (now []string, carried bool) {
 	return []string{selector}, true
 }
 
-// retarget lets the granular markings of an object follow what moved. Those
-// that mark nothing any more are left out.
-func retarget(members object, follow func(string) ([]string, bool), note notes) object {
+// moveMarkings moves the granular markings of an object with its properties. Markings
+// without a property are left out.
+func moveMarkings(members object, follow func(string) ([]string, bool), note notes) object {
 	at := members.index("granular_markings")
 	if at < 0 || members[at].value.Kind() != '[' {
 		return members
@@ -63,7 +63,7 @@ func retarget(members object, follow func(string) ([]string, bool), note notes) 
 	return members
 }
 
-// granular reads one granular marking; what is none has no selectors.
+// granular reads one granular marking. It returns no selectors if raw is none.
 func granular(raw jsontext.Value) (marking object, selectors []string) {
 	if raw.Kind() != '{' {
 		return nil, nil
@@ -75,7 +75,7 @@ func granular(raw jsontext.Value) (marking object, selectors []string) {
 	return marking, selectors
 }
 
-// pointer is the JSON pointer to what a selector selects.
+// pointer is a selector as a JSON pointer.
 func pointer(selector string) string {
 	var p jsontext.Pointer
 	if selector == "" {

@@ -10,30 +10,30 @@ import (
 	"comity/stix"
 )
 
-// renamed is what STIX 2.1 calls the properties of STIX 2.0 cyber-observables
-// (part 4) and of their predefined extensions; "" is one that it took away.
+// renamed has the names in STIX 2.1 of properties of STIX 2.0 cyber-observables (part 4)
+// and of their predefined extensions; "" for a property that 2.1 removed.
 var renamed = map[string]map[string]string{
 	"directory": {"created": "ctime", "modified": "mtime", "accessed": "atime"},
 	"file": {
 		"created": "ctime", "modified": "mtime", "accessed": "atime",
 		"is_encrypted": "", "encryption_algorithm": "", "decryption_key": "",
 	},
-	"network-traffic":      {"encapsulates_by_ref": "encapsulated_by_ref"}, // a slip of the 2.0 table
+	"network-traffic":      {"encapsulates_by_ref": "encapsulated_by_ref"}, // misspelled in the 2.0 table
 	"process":              {"created": "created_time", "binary_ref": "image_ref", "name": "", "arguments": ""},
 	"user-account":         {"password_last_changed": "credential_last_changed"},
 	"windows-registry-key": {"modified": "modified_time"},
 
 	"archive-ext":      {"version": ""},
-	"raster-image-ext": {"image_weight": "image_width", "image_compression_algorithm": ""}, // a slip too
+	"raster-image-ext": {"image_weight": "image_width", "image_compression_algorithm": ""}, // misspelled too
 	"socket-ext":       {"protocol_family": ""},
 }
 
-// dictionary is how a property is treated whose names are not the standard's.
+// dictionary is the treatment of a property whose keys the standard does not define.
 type dictionary uint8
 
 const (
 	noDictionary dictionary = iota
-	opaque                  // kept as it is, whatever its names look like
+	opaque                  // kept unchanged, whatever its keys
 	headers                 // a value that is a string becomes a list of one (STIX 2.1 §6.6, §6.12.2)
 )
 
@@ -49,7 +49,7 @@ var dictionaries = map[string]dictionary{
 }
 
 // shaper gives one cyber-observable of STIX 2.0 the shape it has in 2.1. Its
-// selectors are those of the object as it was.
+// selectors are those of the STIX 2.0 object.
 type shaper struct {
 	// ref is the id of the entry of that key, if there is one.
 	ref func(key string) (stix.ID, bool)
@@ -71,10 +71,10 @@ func (s *shaper) object(kind, at string, raw jsontext.Value) (out object) {
 		if to, known := renamed[kind][name]; known {
 			switch {
 			case to == "":
-				s.lose(selector, "STIX 2.1 has no such property of "+kind)
+				s.drop(selector, "STIX 2.1 has no such property of "+kind)
 				continue
 			case in.index(to) >= 0:
-				s.lose(selector, "it would be called "+to+", which is there already")
+				s.drop(selector, "it would be called "+to+", which is there already")
 				continue
 			}
 			name = to
@@ -108,7 +108,7 @@ func (s *shaper) value(kind, name, at string, v jsontext.Value) jsontext.Value {
 	return s.inner(at, v)
 }
 
-// inner converts what the tables do not name, for the references in it.
+// inner converts a value that the tables do not name, since it may have references.
 func (s *shaper) inner(at string, v jsontext.Value) jsontext.Value {
 	switch v.Kind() {
 	case '{':
@@ -119,7 +119,7 @@ func (s *shaper) inner(at string, v jsontext.Value) jsontext.Value {
 	return v
 }
 
-// list converts the elements of a list. One that loses all of them is lost.
+// list converts the elements of a list. If none is left, the list is dropped.
 func (s *shaper) list(at string, v jsontext.Value, convert func(string, jsontext.Value) jsontext.Value) jsontext.Value {
 	in := elements(v)
 	var out []jsontext.Value
@@ -152,12 +152,12 @@ func (s *shaper) reference(at string, v jsontext.Value) jsontext.Value {
 	if _, ok := stix.ParseID(key); ok {
 		return v
 	}
-	s.lose(at, fmt.Sprintf("there is no entry %q that it could refer to", key))
+	s.drop(at, fmt.Sprintf("there is no entry %q that it could refer to", key))
 	return nil
 }
 
-// extensions converts each extension as what its name says. One that has
-// nothing left is lost.
+// extensions converts each extension by its name. An extension that has no property left
+// is dropped.
 func (s *shaper) extensions(at string, v jsontext.Value) jsontext.Value {
 	var out object
 	for _, m := range parse(v) {
@@ -170,7 +170,7 @@ func (s *shaper) extensions(at string, v jsontext.Value) jsontext.Value {
 			out = append(out, member{m.name, inside.appendTo(nil)})
 			continue
 		}
-		s.lose(selector, "nothing is left of the extension")
+		s.drop(selector, "nothing is left of the extension")
 	}
 	if out == nil {
 		s.moved[at] = nil
@@ -200,13 +200,13 @@ func headerLists(v jsontext.Value) jsontext.Value {
 	return out.appendTo(nil)
 }
 
-// lose says that a property is not carried over.
-func (s *shaper) lose(selector, text string) {
+// drop notes that a property is not carried over.
+func (s *shaper) drop(selector, text string) {
 	s.moved[selector] = nil
 	s.note(selector, text, true)
 }
 
-// step is the selector of a property of what at selects.
+// step is the selector of a property of the value that at selects.
 func step(at, name string) string {
 	if at == "" {
 		return name

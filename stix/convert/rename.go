@@ -13,8 +13,8 @@ const maxRenames = 10
 
 // rename gives custom names to the properties that STIX 2.1 forbids where STIX
 // 2.0 allowed them, such as last_seen before first_seen, or a custom property
-// called action. upgraded is what members become in STIX 2.1 once some of them
-// moved. Where other names do not help, members stay as they are.
+// called action. upgraded converts members to STIX 2.1, given the moves so far.
+// If custom names do not help, members are returned unchanged.
 func rename(members object, upgraded func(object, moves) object, moved moves, note notes) object {
 	try, tried := slices.Clone(members), moves{}
 	var names, rules []string
@@ -51,8 +51,8 @@ func topName(path string) string {
 
 func customName(name string) string { return "x_" + name }
 
-// canRename tells whether a property can have a custom name: it is none that
-// says which object this is, and that name is free.
+// canRename tells whether a property can have a custom name: it does not identify the
+// object, and the custom name is free.
 func canRename(members object, name string) bool {
 	switch name {
 	case "type", "id", "spec_version", "created", "modified", "object_marking_refs", "granular_markings":
@@ -61,5 +61,5 @@ func canRename(members object, name string) bool {
 	return members.index(customName(name)) < 0
 }
 
-// silent takes notes of what is only tried.
-func silent(string, string, bool) {}
+// discardNote drops the notes of an attempt.
+func discardNote(string, string, bool) {}

@@ -1,6 +1,7 @@
 // Package rawjson walks compact JSON that is known to be valid, such as
 // stix.Decoder yields, without decoding it: it costs a fraction of parsing the
-// text again. What is not compact or not valid makes it panic.
+// text again. It may panic if the text is not compact or
+// not valid.
 package rawjson
 
 import (
@@ -11,8 +12,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// By index: i is where a value begins, and what the functions return is where
-// it ends.
+// In the functions below, i is the index at which a value begins. They return the index
+// at which it ends.
 
 // SkipString returns the index after the string that begins at b[i].
 func SkipString(b []byte, i int) int {
@@ -46,7 +47,7 @@ func SkipString(b []byte, i int) int {
 }
 
 // special marks, with the highest bit of a byte, the first of eight bytes
-// that is a quote or a backslash. Marks behind the first mean nothing.
+// that is a quote or a backslash. Later marks mean nothing.
 func special(w uint64) uint64 {
 	const ones, high = 0x0101010101010101, 0x8080808080808080
 	quote, backslash := w^ones*'"', w^ones*'\\'
@@ -122,15 +123,15 @@ func Text(value []byte) ([]byte, bool) {
 	return Unquote(value), true
 }
 
-// Members walks the members of an object. Name is unescaped; both share what is
-// walked, as far as they can.
+// Members walks the members of an object. Name is unescaped. Value, and Name if it has no
+// escapes, share the memory of the object.
 type Members struct {
 	Name, Value []byte
 	b           []byte
 	i           int
 }
 
-// MembersOf walks the object that b is; where b is none, there are no members.
+// MembersOf walks the members of the object b. If b is no object, there are none.
 func MembersOf(b []byte) Members {
 	if len(b) == 0 || b[0] != '{' {
 		b = none
@@ -163,7 +164,7 @@ type Elements struct {
 	i     int
 }
 
-// ElementsOf walks the list that b is; where b is none, there are no elements.
+// ElementsOf walks the elements of the list b. If b is no list, there are none.
 func ElementsOf(b []byte) Elements {
 	if len(b) == 0 || b[0] != '[' {
 		b = none
@@ -185,7 +186,7 @@ func (e *Elements) Next() bool {
 	return true
 }
 
-// Member is the value of one member of the object that b is, nil without.
+// Member is the value of a member of the object b, nil if b has no such member.
 func Member(b []byte, name string) []byte {
 	for m := MembersOf(b); m.Next(); {
 		if string(m.Name) == name {
