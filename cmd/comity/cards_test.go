@@ -210,7 +210,7 @@ func TestA12Secondment(t *testing.T) {
 	r.equal("raw of the home", r.get(liaison, "collections/"+inbound+"/objects/").status, 200)
 	r.equal("raw of another", r.get(liaison, "collections/dea-birch.inbound/objects/").status, 404)
 
-	// What the person reads at the centre does not travel home.
+	// The home organisation cannot read the objects that the person reads at the centre.
 	centre := r.token("igci/feed")
 	fused := indicator(9, "identity--00000000-0000-4000-8000-000000000001")
 	r.push(centre, "dea-birch.outbound", fused)

@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// edges are the imports that the rooms allow each other; a new edge is a line
-// here and a sentence in its commit.
+// edges are the allowed imports between the packages of this module; a new import is a
+// line here and a sentence in its commit.
 var edges = map[string][]string{
 	"cmd/comity": {
 		"stix", "stix/convert", "stix/fusion", "stix/pattern", "stix/rawjson", "stix/report", "stix/validate", "store", "store/atomicfile", "store/bolt", "taxii", "taxii/admin", "taxii/admin/http", "taxii/agreement", "taxii/audit", "taxii/auth", "taxii/demo", "taxii/exchange",
@@ -53,9 +53,9 @@ var edges = map[string][]string{
 	"testdata":         {},
 }
 
-// TestRoomsImportOnlyWhatTheyMay keeps the map of the project true: nothing
-// points back.
-func TestRoomsImportOnlyWhatTheyMay(t *testing.T) {
+// TestPackagesImportOnlyTheirList fails if a package imports another one that is not in
+// its list.
+func TestPackagesImportOnlyTheirList(t *testing.T) {
 	root := filepath.Join("..", "..")
 	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {

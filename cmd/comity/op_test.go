@@ -129,9 +129,9 @@ func TestAnOperationByItsCommands(t *testing.T) {
 }
 
 // TestA15WhatWasPublishedIsReworked withdraws a vendor after its data went into
-// reports: what the bureaus find is what the others alone would yield, they are
-// told exactly what they got that is gone, and not one value that the vendor alone
-// knew is left in the file.
+// reports. The bureaus then find the results of the other vendors alone, get recalls for
+// exactly the removed objects that they hold, and no value that only the vendor knew is
+// left in the file.
 func TestA15WhatWasPublishedIsReworked(t *testing.T) {
 	r := newOperation(t)
 	const op = "op-asean-demo"
@@ -254,9 +254,9 @@ func (r *running) all(token, collection string) (list []string) {
 	}
 }
 
-// TestA9AnOpenIssueIsAsked flags an issue that nobody knows of: after a week others
-// are asked, without a value and without a country; when somebody reports it, the
-// centre is told.
+// TestA9AnOpenIssueIsAsked flags an issue that no contribution confirms. After a week the
+// other parties are asked, without a value and without a country; when one of them
+// reports it, the centre is notified.
 func TestA9AnOpenIssueIsAsked(t *testing.T) {
 	r := newOperation(t)
 	const op = "op-asean-demo"

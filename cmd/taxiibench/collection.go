@@ -89,7 +89,7 @@ func (c *collection) get(client int, query string, fields ...string) []byte {
 	return c.request(client, "GET", c.path("objects/", query), fields...)
 }
 
-// post builds the head of a push of so many bytes.
+// post builds the head of a push with a body of that size.
 func (c *collection) post(client int, query string, bytes int) []byte {
 	return c.request(client, "POST", c.path("objects/", query), "Content-Type: "+mediaType, "Content-Length: "+strconv.Itoa(bytes))
 }

@@ -36,7 +36,7 @@ type delivery struct {
 	Examples []string `json:"examples,omitempty"` // ids that were lost or repeated
 }
 
-// count adds an object that a client received so many times.
+// count adds an object that a client received that many times.
 func (d *delivery) count(id string, times int) {
 	d.Pushed++
 	if times == 0 {
@@ -60,7 +60,7 @@ func (d *delivery) add(o delivery) {
 	}
 }
 
-// exact tells whether each object was received once.
+// exact reports whether each object was received exactly once.
 func (d delivery) exact() bool { return d.Lost == 0 && d.Repeated == 0 }
 
 func (d delivery) String() string {

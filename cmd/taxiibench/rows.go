@@ -83,7 +83,7 @@ type line struct {
 	Failed string `json:"failed,omitempty"` // why it was not measured
 }
 
-// met tells whether the target beside the limit is reached, with a slack that is a
+// met reports whether the ratio to the limit reaches its target, with a slack that is a
 // share of it. A line without a ratio or a target counts as met.
 func (l line) met(slack float64) bool {
 	if l.VsLimit == nil || l.Target == 0 {

@@ -101,8 +101,8 @@ func (s *slowStore) slows(w *world) {
 	w.faults = func(inner store.Store) store.Store { s.Store = inner; return s }
 }
 
-// One account has so many pages at once; a further one waits, and nobody else's
-// does.
+// The number of pages of one account at a time is bounded: further requests wait, and
+// those of other accounts do not.
 func TestPagesOfOneAccountAreBounded(t *testing.T) {
 	const width = 16
 	slow := &slowStore{account: "bureau/soc", entered: make(chan struct{}), release: make(chan struct{})}

@@ -67,8 +67,8 @@ func (s crawledCollection) opens(account string) bool {
 type fact struct {
 	crawledCollection
 	id, word, version, date string
-	label, pap              string // what decides who may know; of several markings the strictest
-	gone                    bool   // deleted: the word is for nobody, the rest for who may have it from then
+	label, pap              string // the strictest of its markings, which decide the access
+	gone                    bool   // deleted: no account may get the word any more
 }
 
 // mayKnow reports whether the account may know the fact, by the rules of labels and
@@ -135,7 +135,7 @@ func markedAs(names ...string) string {
 	return `"object_marking_refs":[` + strings.Join(ids, ",") + `]`
 }
 
-// stock is a push into a crawledCollection: objects of every label, of two uses, with a
+// stock is a push to a collection: objects of every label, for two actions, with a
 // strict part, with versions of different labels, bound to a strict one, an
 // observable, and one that will be deleted.
 func (l *library) stock(s crawledCollection) (objects []string, deleted *fact) {

@@ -215,8 +215,8 @@ func TestNobodyLearnsWhatIsNotItsOwn(t *testing.T) {
 	}
 }
 
-// sampled tells whether the centre, which has every crawledCollection, looks at this one: at
-// those of two companies and two countries.
+// sampled reports whether the test crawls this collection as the centre, which reads them
+// all: only those of two companies and two countries.
 func (s crawledCollection) sampled() bool {
 	suffix := s.alias[strings.LastIndexByte(s.alias, '.')+1:]
 	return slices.Contains([]string{"alder", "fir", "kh", "vn", "room"}, suffix) || s.writer == "alder" || s.reader == "alder"

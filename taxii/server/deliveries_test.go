@@ -274,8 +274,8 @@ func TestDeletingRecallsFromWhoFetched(t *testing.T) {
 	}
 }
 
-// A revoked object stays, so that pollers learn of it; what came before it goes,
-// and who has that is told.
+// A revoked object stays, so that pollers learn of it. Its older versions are removed,
+// and their holders get a recall.
 func TestRevokingTakesTheOlderVersions(t *testing.T) {
 	w := newWorld(t, heldWorld)
 	c := w.collection("held.in")

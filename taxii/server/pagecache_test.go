@@ -125,7 +125,7 @@ func TestWhoHasThePageIsToldSo(t *testing.T) {
 			t.Errorf("%s: the tag says what there is, however it is packed", got)
 		}
 	}
-	// The one who asks for the first time with somebody else's tag learns what is there.
+	// A first request with the tag of another client confirms the objects of the page.
 	tag := soc.get(c + "objects/").header.Get("ETag")
 	w.as("partner/feed").get(c+"objects/", header{"If-None-Match", tag}).want(304)
 	if on := w.entries(audit.Delivery); on[len(on)-1].Account != "partner/feed" {
@@ -488,7 +488,7 @@ func TestPageAskedByManyAtOnceIsReadOnce(t *testing.T) {
 		t.Errorf("on record: %v", readers)
 	}
 
-	// A read that began before a push does not answer who asks after it.
+	// A read that began before a push does not answer requests that came after the push.
 	slow := make(chan *answer)
 	target := c + "objects/?limit=50"
 	go func() { slow <- w.as("bureau/soc").get(target) }()

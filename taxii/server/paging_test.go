@@ -170,7 +170,7 @@ func TestNextOfAnotherCollectionStartsThisOne(t *testing.T) {
 	if got := vendor.get(ledger + "objects/?next=" + next).want(200).ids(); !slices.Equal(got, names(indicators(11, 3))) {
 		t.Errorf("%q", got)
 	}
-	// Nor does it show anything of the other one to who may not see it.
+	// It reveals nothing of the other collection to a caller without access to that.
 	w.as("rival/feed").get(reports + "objects/?next=" + next).refused(404)
 	if a := w.as("rival/feed").get(w.collection("bounded.in") + "objects/?next=" + next).want(200); string(a.body) != "{}" {
 		t.Errorf("%s", a)
