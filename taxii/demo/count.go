@@ -10,8 +10,8 @@ import (
 	"comity/stix"
 )
 
-// Truth is what the scenario must yield, counted off its servers, websites and
-// issues: nothing is fused. Sent is left out.
+// Truth has the figures that fusing the scenario must yield. They are counted from its
+// servers, websites and issues, without fusion. Sent is left out.
 func (s *Scenario) Truth() Truth {
 	t := Truth{Centre: s.view((*Server).origins), Bureaus: s.view((*Server).released), Outcomes: map[Status]int{}}
 	countries, vendors := map[string]*CountryTruth{}, map[string]*VendorTruth{}
@@ -56,10 +56,10 @@ func (s *Scenario) Truth() Truth {
 	return t
 }
 
-// addCountry adds a country, with what becomes of its issues and its reports.
+// addCountry adds a country, with the states of its issues and with its reports.
 func (s *Scenario) addCountry(t *Truth, c *CountryTruth) {
 	before := len(t.Reports)
-	report := func(what string) { t.Reports = append(t.Reports, "CAR-2017-"+c.Code+"-"+what) }
+	report := func(theme string) { t.Reports = append(t.Reports, "CAR-2017-"+c.Code+"-"+theme) }
 	if c.Releasable >= s.MinServers {
 		report("C2")
 	}
@@ -90,8 +90,8 @@ func (s *Scenario) addCountry(t *Truth, c *CountryTruth) {
 
 func (s *Server) origins() []string { return s.Origins }
 
-// released are the origins that bureaus may benefit from: RED is only ever what
-// the first one says.
+// released are the origins that bureaus may benefit from. Only the first origin can be
+// RED.
 func (s *Server) released() []string {
 	if s.Label == stix.Red {
 		return s.Origins[1:]
@@ -120,7 +120,7 @@ func (s *Scenario) view(of func(*Server) []string) View {
 	return v
 }
 
-// tally counts one more with n, from 1.
+// tally adds 1 to the count of n, which is at least 1.
 func tally(counts []int, n int) []int {
 	for len(counts) < n {
 		counts = append(counts, 0)

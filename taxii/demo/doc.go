@@ -13,12 +13,12 @@ package demo
 
 import "time"
 
-// The operation's times. Contributions are made in the fortnight from Start;
-// the window of what counts ends with Snapshot.
+// The operation's times. Contributions are made in the fortnight from Start. Those after
+// Snapshot do not count.
 var (
 	Start    = time.Date(2017, 3, 20, 0, 0, 0, 0, time.UTC)
 	Snapshot = time.Date(2017, 4, 14, 0, 0, 0, 0, time.UTC)
 )
 
-// fortnight is in minutes: times are drawn from it.
+// fortnight is the number of minutes from which times are drawn.
 const fortnight = 20160

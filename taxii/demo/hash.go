@@ -32,7 +32,7 @@ type share[T any] struct {
 	N     int
 }
 
-// ranked is the indices in the order of their draw.
+// ranked is the indices in the order of their hashes.
 func ranked(kind string, indices []int) []int {
 	draw := make(map[int]uint64, len(indices))
 	for _, i := range indices {
@@ -43,7 +43,8 @@ func ranked(kind string, indices []int) []int {
 	})
 }
 
-// assign deals a table out to the indices below n, in the order of their draw.
+// assign assigns the values of a table to the indices below n, in the order of their
+// hashes.
 func assign[T any](kind string, n int, table []share[T]) []T {
 	indices := make([]int, n)
 	for i := range indices {
@@ -59,7 +60,8 @@ func assign[T any](kind string, n int, table []share[T]) []T {
 	return dealt
 }
 
-// weights are the companies in alphabetical order, and how much each sees.
+// weights are the companies in alphabetical order. A company with a greater weight
+// reports more.
 var weights = []share[string]{
 	{"alder", 9}, {"birch", 7}, {"cedar", 5}, {"dogwood", 4}, {"elm", 3}, {"fir", 2}, {"ginkgo", 1},
 }
@@ -76,19 +78,19 @@ func Vendors() []string {
 // reporters is the k companies that report i, the one with the smallest draw first.
 func reporters(kind string, i, k int) []string {
 	type drawn struct {
-		by  uint64
-		who string
+		hash   uint64
+		vendor string
 	}
 	draws := make([]drawn, len(weights))
 	for n, w := range weights {
 		draws[n] = drawn{hash(kind, i, w.Value) / uint64(w.N), w.Value}
 	}
 	slices.SortFunc(draws, func(a, b drawn) int {
-		return cmp.Or(cmp.Compare(a.by, b.by), cmp.Compare(a.who, b.who))
+		return cmp.Or(cmp.Compare(a.hash, b.hash), cmp.Compare(a.vendor, b.vendor))
 	})
 	names := make([]string, k)
 	for n := range names {
-		names[n] = draws[n].who
+		names[n] = draws[n].vendor
 	}
 	return names
 }

@@ -7,7 +7,7 @@ import (
 	"comity/stix"
 )
 
-// State is what becomes of an issue that a country flagged.
+// State is the state of an issue that a country flagged, once the findings are made.
 type State string
 
 // The states. An absorbed issue is covered by a report about servers or
@@ -19,21 +19,21 @@ const (
 	Open        State = "open"
 )
 
-// Issue is one that a country flagged.
+// Issue is an issue that a country flagged.
 type Issue struct {
 	Country string
 	N       int // from 1, among those of the country
 	State   State
 	Value   string    // the address or domain it is about
 	Report  string    // of an own report: such as "ID-1"
-	Vendor  string    // of an own report: the only one who reported the value
+	Vendor  string    // of an own report: the only vendor that reported the value
 	Time    time.Time // of flagging
 }
 
-// flagged are the issues of each country: absorbed by the report about C2
+// issueCounts has the issues of each country: absorbed by the report about C2
 // servers, by that about websites, the vendors that match those with a report
 // of their own, and whether one stays open.
-var flagged = []struct {
+var issueCounts = []struct {
 	country string
 	c2, web int
 	own     []string
@@ -43,12 +43,12 @@ var flagged = []struct {
 	{"TH", 1, 1, []string{"cedar"}}, {"VN", 1, 1, nil},
 }
 
-// raiseIssues makes the issues and what vendors know of them. An absorbed one
-// is about what several vendors reported, so that no single withdrawal takes its
-// match; where a small preset has nothing such, it is left out.
-func (s *Scenario) raiseIssues() {
-	servers, sites := s.wellKnown()
-	for _, f := range flagged {
+// makeIssues makes the issues, and the records of vendors that match them. An absorbed
+// issue has a value that several vendors reported, so it is still matched if one of them
+// withdraws. If a small preset has no such value, the issue is left out.
+func (s *Scenario) makeIssues() {
+	servers, sites := s.reportedBySeveral()
+	for _, f := range issueCounts {
 		n := 0
 		raise := func(i Issue) Issue {
 			n++
@@ -76,9 +76,10 @@ func (s *Scenario) raiseIssues() {
 	}
 }
 
-// wellKnown is what is fit to be flagged, by country: what three or more vendors
-// reported, and then what two did. No website of SG has three.
-func (s *Scenario) wellKnown() (servers, sites map[string][]string) {
+// reportedBySeveral are the servers and websites that a country may flag, by country:
+// first those that three or more vendors reported, then those that two reported. No
+// website of SG has three.
+func (s *Scenario) reportedBySeveral() (servers, sites map[string][]string) {
 	servers, sites = map[string][]string{}, map[string][]string{}
 	for _, fit := range []func(origins int) bool{
 		func(origins int) bool { return origins >= 3 },

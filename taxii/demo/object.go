@@ -10,8 +10,8 @@ import (
 	"comity/stix"
 )
 
-// object is a STIX object with the properties that ours have, in the order in
-// which they are written.
+// object is a STIX object with the properties that this package uses, in the order of
+// the JSON text.
 type object struct {
 	Type     string    `json:"type"`
 	Spec     string    `json:"spec_version"`
@@ -57,7 +57,7 @@ type object struct {
 	Defanged bool   `json:"defanged,omitempty"`
 }
 
-// phase is one of a kill chain.
+// phase is a kill chain phase.
 type phase struct {
 	Chain string `json:"kill_chain_name"`
 	Phase string `json:"phase_name"`
@@ -94,13 +94,12 @@ func makerOf(org string) maker {
 // of a vendor such as alder, or a bureau such as ncb-kh.
 func Identity(org string) stix.ID { return makerOf(org).identity }
 
-// id is made of the type and a key.
+// id derives an id from the type and a key.
 func (m maker) id(typ, key string) stix.ID {
 	return stix.ID(typ + "--" + uuid.NewSHA1(m.namespace, []byte(typ+"|"+key)).String())
 }
 
-// make completes an object of the maker: what key names, made at a time, under
-// a label.
+// make adds the common properties of an object: its id by key, its times and its label.
 func (m maker) make(o object, key string, at time.Time, label stix.TLP) object {
 	o.Spec, o.ID, o.Creator = "2.1", m.id(o.Type, key), m.identity
 	o.Created, o.Modified = stamp(at), stamp(at)

@@ -6,7 +6,7 @@ import (
 	"comity/stix"
 )
 
-// Status says what a country did about a finding.
+// Status is the outcome that a country reports of a finding.
 type Status string
 
 // The statuses. TakenDown, Sinkholed and Seized count as neutralised.
@@ -20,14 +20,14 @@ const (
 	NoAction    Status = "no-action"
 )
 
-// Outcome is what one country reports of one C2 server.
+// Outcome is the outcome that a country reports of one C2 server.
 type Outcome struct {
 	Server  int // its index
 	Country string
 	Status  Status
 }
 
-// Outcomes are those of every releasable server in the countries that get a
+// Outcomes are the outcomes of all releasable servers in the countries that get a
 // report of C2 servers, in the order of the servers.
 func (s *Scenario) Outcomes() (all []Outcome) {
 	reported := map[string]int{}
@@ -44,8 +44,8 @@ func (s *Scenario) Outcomes() (all []Outcome) {
 	return all
 }
 
-// Releasable tells whether a bureau may know of the server at all: somebody
-// reported it below RED.
+// Releasable tells whether a bureau may know of the server at all: at
+// least one vendor reported it below RED.
 func (s *Server) Releasable() bool { return s.Label != stix.Red || len(s.Origins) > 1 }
 
 func status(i int) Status {
@@ -61,8 +61,8 @@ func status(i int) Status {
 	return NoAction
 }
 
-// Note is what the country's bureau says of the finding with that id: a note with
-// the label "outcome:STATUS", AMBER, made at that time.
+// Note is the note of the country's bureau on the finding with that id. It has the label
+// "outcome:STATUS", is AMBER, and was made at that time.
 func (o *Outcome) Note(finding stix.ID, at time.Time) stix.Object {
 	u := unit{maker: makerOf(BureauOf(o.Country)), at: at, label: stix.Amber}
 	u.add(object{

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Country is one row of the operation.
+// Country is a country of the operation, with its figures.
 type Country struct {
 	Code       string // ISO 3166-1 alpha-2
 	Servers    int    // C2 servers, as the centre sees them
@@ -14,7 +14,7 @@ type Country struct {
 	Government int    // of these, portals of the government
 }
 
-// preset is what a scenario is made of, by number.
+// preset has the numbers from which a scenario is made.
 type preset struct {
 	countries []Country // by code
 	block     int       // IPv4 addresses set aside for each country
@@ -30,7 +30,7 @@ type preset struct {
 	revoked, outside, sharedDomain int
 }
 
-// asean is the operation whose figures [ASEAN] has.
+// asean is the preset whose figures [ASEAN] has.
 func asean() preset {
 	return preset{
 		countries: []Country{
@@ -92,7 +92,7 @@ func presetNamed(name string) (preset, error) {
 	return preset{}, fmt.Errorf("%q is no preset: use %s", name, strings.Join(Presets(), ", "))
 }
 
-// scaled is n in the preset's measure, rounded, but never to nothing.
+// scaled is n divided by the preset's scale and rounded, at least 1 unless n is 0.
 func (p *preset) scaled(n int) int {
 	if n == 0 {
 		return 0
@@ -100,7 +100,7 @@ func (p *preset) scaled(n int) int {
 	return max(1, (n+p.scale/2)/p.scale)
 }
 
-// originTable says how many of n have 1, 2, 3, … origins.
+// originTable says how many of n servers or sites have 1, 2, 3, … origins.
 func (p *preset) originTable(n int, several []int) []share[int] {
 	table := []share[int]{{1, n}}
 	for i, count := range several {

@@ -6,7 +6,7 @@ import (
 	"comity/stix"
 )
 
-// Push is what one organisation sends at once.
+// Push is the objects that an organisation sends in one request.
 type Push struct {
 	Org     string // its slug
 	Objects []stix.Object
@@ -24,10 +24,10 @@ func (p *Push) Envelope() []byte {
 	return append(b, "]}"...)
 }
 
-// Pushes are the information packages of a vendor, of at most n objects, where
-// the objects of one record, about a dozen, always go together. Each is
-// complete: whatever is referred to is in the same push. An object is in a push
-// once, the indicators after all others.
+// Pushes are the pushes of a vendor, of at most n objects each. The objects of one
+// record, about a dozen, are always in the same push. Every object to which another
+// refers is in the same push. An object is in a push only once, and indicators come
+// after all others.
 func (s *Scenario) Pushes(vendor string, n int) iter.Seq[Push] {
 	return packed(vendor, n, func(yield func([]stix.Object) bool) {
 		for r := range s.All(vendor) {
@@ -38,8 +38,8 @@ func (s *Scenario) Pushes(vendor string, n int) iter.Seq[Push] {
 	})
 }
 
-// IssuePushes are the issues that a bureau such as ncb-kh flagged, in pushes as
-// those of [Scenario.Pushes].
+// IssuePushes are the issues that a bureau such as ncb-kh flagged, in pushes like those
+// of [Scenario.Pushes].
 func (s *Scenario) IssuePushes(bureau string, n int) iter.Seq[Push] {
 	return packed(bureau, n, func(yield func([]stix.Object) bool) {
 		for i := range s.Issues {

@@ -8,15 +8,15 @@ import (
 	"comity/stix"
 )
 
-// Kind says what becomes of a record.
+// Kind is the kind of a record, which decides whether it counts.
 type Kind string
 
 // The kinds: records that count, records that are relayed or sent twice, and records
 // that must not count.
 const (
 	Plain      Kind = "plain"
-	Relay      Kind = "relay"  // another's record, pushed on unchanged
-	Repeat     Kind = "repeat" // a record of before under a new indicator id
+	Relay      Kind = "relay"  // a record of another vendor, pushed unchanged
+	Repeat     Kind = "repeat" // an earlier record under a new indicator id
 	Unroutable Kind = "unroutable"
 	Warned     Kind = "warning-list"
 	Expired    Kind = "expired"
@@ -24,21 +24,21 @@ const (
 	Outside    Kind = "outside" // of the region
 	Phishing   Kind = "phishing"
 	Page       Kind = "page"  // one URL of a compromised website
-	Match      Kind = "match" // what an issue with a report of its own is about
+	Match      Kind = "match" // the subject of an issue with a report of its own
 )
 
 // Record is one statement of one vendor about a server, a website or an issue.
 type Record struct {
 	Kind     Kind
 	Index    int       // of the server, the site or the issue, or a number from 0 among records of its kind
-	Vendor   string    // who pushes it
-	Origin   string    // who made it: another than Vendor in a relay
+	Vendor   string    // that pushes it
+	Origin   string    // the vendor that made it; in a relay another than Vendor
 	Value    string    // the address, domain or URL as sent
-	Resolves string    // the address that the domain in Value resolves to, "" if none is said
-	Key      string    // what identifies the entity it is about, in normal form
+	Resolves string    // the address to which the domain in Value resolves, "" if the record has none
+	Key      string    // the identifying value of its entity, in normal form
 	Label    stix.TLP  // of all of its objects
-	Time     time.Time // of making: created, modified and valid_from
-	Claimed  string    // the country it says, "" if none
+	Time     time.Time // created, modified and valid_from
+	Claimed  string    // the country in the record, "" if none
 
 	government bool // the owner of the page is a government
 }
@@ -47,7 +47,7 @@ type Record struct {
 // repeats are not.
 func (r *Record) Counted() bool { return r.Kind == Plain || r.Kind == Relay }
 
-// records makes the records of one C2 server: one of each origin, and the relay.
+// records makes the records of one C2 server: one by each origin, and the relay.
 func (s *Server) records(yield func(Record)) {
 	for position, origin := range s.Origins {
 		r := Record{
@@ -63,8 +63,8 @@ func (s *Server) records(yield func(Record)) {
 	}
 }
 
-// spell is how the vendor at a position writes the server. Every second one
-// writes in an uncommon way.
+// spell is the value as the vendor at a position writes it. Every second vendor uses an
+// uncommon spelling.
 func (s *Server) spell(position int, origin string) (value, resolves string) {
 	odd := position%2 == 1
 	switch s.Form {
@@ -79,8 +79,8 @@ func (s *Server) spell(position int, origin string) (value, resolves string) {
 		}
 		return s.Domain, ""
 	case Resolution:
-		// What joins the two is the first vendor's knowledge alone: without it the
-		// others have seen a domain and an address.
+		// Only the first vendor says that domain and address belong together. Without
+		// it there are two entities.
 		switch {
 		case position == 0:
 			return s.Domain, s.V4.String()
@@ -98,7 +98,7 @@ func (s *Server) spell(position int, origin string) (value, resolves string) {
 // repeated tells whether a counted record is pushed a second time.
 func (r *Record) repeated() bool { return hash("dup", r.Vendor, r.Value)%47 == 0 }
 
-// pages makes what the vendors say of a site: each sends every URL.
+// pages makes the records of a site: each vendor sends every URL.
 func (s *Site) pages(yield func(Record)) {
 	for _, origin := range s.Origins {
 		for _, url := range s.URLs {
@@ -110,8 +110,8 @@ func (s *Site) pages(yield func(Record)) {
 	}
 }
 
-// noise makes the records that must not count as servers of the operation. The
-// scenario gives them no time: each draws its own by value.
+// noise makes the records that must not count as servers of the operation. Their
+// times are drawn by value.
 func (p *preset) noise(yield func(Record)) {
 	say := func(kind Kind, count int, value func(n int) (value, resolves, claimed string)) {
 		for n := range p.scaled(count) {

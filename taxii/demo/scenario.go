@@ -2,14 +2,14 @@ package demo
 
 import "fmt"
 
-// Scenario is one operation, made up whole. It is read-only.
+// Scenario is one synthetic operation. It is read-only.
 type Scenario struct {
 	Countries []Country // by code
 	Servers   []Server  // by country, then by address
 	Sites     []Site    // by country
 	Records   []Record  // the C2 side: servers with relays and repeats, then noise
 	Pages     []Record  // the submissions of websites, one a URL
-	Matches   []Record  // what the issues with a report of their own are about
+	Matches   []Record  // the records that match issues with a report of their own
 	Issues    []Issue   // by country
 
 	// How many findings of a country make a report.
@@ -41,7 +41,7 @@ func New(name string) (*Scenario, error) {
 	for i := range s.Sites {
 		s.Sites[i].pages(keep(&s.Pages))
 	}
-	s.raiseIssues()
+	s.makeIssues()
 	return s, nil
 }
 

@@ -7,7 +7,7 @@ import (
 	"comity/stix"
 )
 
-// Form is how a C2 server is reported.
+// Form is the form of address under which a C2 server is reported.
 type Form byte
 
 // The forms.
@@ -18,20 +18,20 @@ const (
 	Resolution Form = 'D' // the first reports a domain that resolves to the address, the others in turn the address and the domain
 )
 
-// Server is one C2 server as it is in truth.
+// Server is one C2 server as it really is, whatever is reported.
 type Server struct {
 	Index   int // from 0, over all countries
 	Country string
 	Form    Form
-	Origins []string // who reports it, in the order of their draw
+	Origins []string // the vendors that report it, in the order of their hashes
 	V4, V6  netip.Addr
 	Domain  string   // in normal form
 	Label   stix.TLP // of the first vendor's record
-	Relayed bool     // the next vendor by draw pushes the first one's record on
-	Claimed string   // the country that sources say
+	Relayed bool     // the next vendor in that order relays the first one's record
+	Claimed string   // the country that its origins report
 }
 
-// Key is what identifies the server: its IPv4 address, else its IPv6 address,
+// Key identifies the server: it is its IPv4 address, else its IPv6 address,
 // else its domain.
 func (s *Server) Key() string {
 	switch s.Form {
@@ -66,7 +66,7 @@ func (p *preset) servers() []Server {
 				V4: ipv4(0, ci*p.block+j+1), V6: ipv6(ci, j), Domain: fmt.Sprintf("c2-%05d.%s.example", i, lower(country.Code)),
 				Label: stix.Amber, Claimed: country.Code,
 			}
-			if s.Form != Domain && hash("geo", i)%247 == 0 { // a domain's would change its country
+			if s.Form != Domain && hash("geo", i)%247 == 0 { // for a domain, it would change the country of the finding
 				s.Claimed = p.countries[(ci+1)%len(p.countries)].Code
 			}
 			all = append(all, s)
@@ -76,8 +76,8 @@ func (p *preset) servers() []Server {
 	return all
 }
 
-// labels draws which servers are RED, relayed and AMBER+STRICT, each from those
-// that the draw before left over.
+// labels draws which servers are RED, relayed and AMBER+STRICT, each from the
+// servers that the draws before left over.
 func (p *preset) labels(all []Server) {
 	var one, two []int
 	for i := range all {

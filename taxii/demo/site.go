@@ -5,14 +5,14 @@ import (
 	"strings"
 )
 
-// Site is one compromised website as it is in truth.
+// Site is one compromised website as it really is, whatever is reported.
 type Site struct {
 	Index      int    // from 0, over all countries
 	Country    string // of its owner
 	Government bool
 	Host       string
 	URLs       []string
-	Origins    []string // who reports it, in the order of their draw
+	Origins    []string // the vendors that report it, in the order of their hashes
 }
 
 // sites makes the websites of all countries.

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Geo is the reference table of the laboratory, geo-lab.csv: a network in CIDR
+// Geo is the reference table of networks and countries, geo-lab.csv: a network in CIDR
 // notation and its country, or "outside". The first line names the columns.
 func (s *Scenario) Geo() string {
 	var b strings.Builder

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// Text is one of the agreements in testdata as the scenario needs it: the charter
-// and the operation are those of its countries, and a report asks for as few
-// findings as it has. Any other is as it was.
+// Text adapts one of the agreements in testdata to the scenario. The charter and the
+// operation get its countries and its least numbers of findings for a report. Other
+// agreements stay unchanged.
 func (s *Scenario) Text(source []byte) []byte {
 	p := asean()
 	text := strings.NewReplacer(
@@ -41,7 +41,7 @@ name    = "National Central Bureau of %[2]s"
 country = %[2]q
 `
 
-// quoted are countries as a list in TOML, each called what name makes of its code.
+// quoted is the countries as a list in TOML, by code or, with name, by name of the code.
 func quoted(countries []Country, name func(string) string) string {
 	var list []string
 	for _, c := range countries {

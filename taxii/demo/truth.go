@@ -1,20 +1,20 @@
 package demo
 
-// Truth is what a scenario must yield, as figures.
+// Truth has the figures that a scenario must yield.
 type Truth struct {
 	Sent
 
-	Centre, Bureaus View           // by what is seen of C2 servers
+	Centre, Bureaus View           // C2 servers as each audience sees them
 	Countries       []CountryTruth // by code
 	SiteOrigins     []int          // websites with 1, 2, … origins
 	Vendors         []VendorTruth  // by slug
-	Outcomes        map[Status]int // of the countries reported
+	Outcomes        map[Status]int // reported by the countries
 	Neutralised     int            // of these: taken down, sinkholed or seized
 	Disagreeing     int            // findings that are not RED about which the sources name another country
 	Reports         []string       // numbers, by country
 }
 
-// Sent counts what vendors push.
+// Sent counts the records and observables that vendors push.
 type Sent struct {
 	Records, Counted, Relays, Repeats int // of the C2 side
 	IPv4, IPv6, Domains, Targets      int // observables asserted; addresses known only as targets of resolutions
@@ -44,7 +44,7 @@ type VendorTruth struct {
 	Given, Sole, Relayed, RedOne int // RedOne: sole and RED
 }
 
-// ASEAN is the truth of the preset asean. It was worked out apart from this code.
+// ASEAN is the truth of the preset asean. It was computed independently of this code.
 func ASEAN() Truth {
 	return Truth{
 		Sent: Sent{

@@ -33,11 +33,10 @@ func (r *Record) theme() theme {
 	return theme{"C2 server ", "command-and-control", "malicious-activity", nil, commandAndControl}
 }
 
-// Objects are the STIX objects that say what the record says, each after those
-// it refers to, the indicator last. They are complete: whatever is referred to
-// is among them. All are made by the record's origin, also in a relay. Two
-// records share an object (the vendor's identity, a country, an address) as the
-// same id with the same bytes.
+// Objects are the STIX objects of the record, each after those to which it refers, the
+// indicator last. Every object to which another refers is among them. All have the
+// record's origin as creator, in a relay too. An object that two records share, such as
+// the vendor's identity, a country or an address, has the same id and bytes in both.
 func (r *Record) Objects() []stix.Object {
 	var (
 		m      = makerOf(r.Origin)
@@ -45,7 +44,7 @@ func (r *Record) Objects() []stix.Object {
 		u      = unit{maker: m, at: r.Time, label: r.Label}
 		bounds = seenAround(r)
 	)
-	// What many records share has the label and the time of none of them.
+	// Objects that many records share have a label and a time of their own.
 	u.addAs(object{Type: "identity", Name: r.Origin, Class: "organization", Sectors: []string{"technology"}}, r.Origin, Start, stix.Amber)
 	parts := u.values(r)
 	infra := u.add(object{
@@ -79,7 +78,7 @@ func (r *Record) Objects() []stix.Object {
 	return u.objects
 }
 
-// kindOfKey keeps the ids of different infrastructure apart.
+// kindOfKey is a prefix of keys, so that different infrastructure has different ids.
 func (r *Record) kindOfKey() Kind {
 	if r.Kind == Page || r.Kind == Match || r.Kind == Phishing {
 		return r.Kind + "|"
@@ -87,7 +86,7 @@ func (r *Record) kindOfKey() Kind {
 	return ""
 }
 
-// about is what the record is about, in a name.
+// about is the value of the record as names have it.
 func (r *Record) about() string { return strings.ReplaceAll(r.Value, "[.]", ".") }
 
 // family is the malware that the record names, or "".
@@ -98,8 +97,8 @@ func (r *Record) family() string {
 	return families[hash("family", r.Key)%uint64(len(families))]
 }
 
-// seenAround is when the vendor first and last saw the server: within the day
-// before the record.
+// seenAround is the times at which the vendor first and last saw the server: a moment in
+// the day before the record, and the time of the record.
 func seenAround(r *Record) [2]time.Time {
 	ago := time.Duration(1+hash("seen", r.Value, r.Origin)%1440) * time.Minute
 	return [2]time.Time{r.Time.Add(-ago), r.Time}
@@ -160,8 +159,7 @@ func (u *unit) values(r *Record) (parts []stix.ID) {
 	return append(parts, value)
 }
 
-// place says in which country the infrastructure is, or, of a website, its
-// owner.
+// place locates the infrastructure in its country or, for a website, its owner.
 func (u *unit) place(r *Record, infra stix.ID) {
 	if r.Claimed == "" {
 		return
@@ -180,8 +178,8 @@ func (u *unit) place(r *Record, infra stix.ID) {
 	u.relate(owner, "located-at", location)
 }
 
-// Objects are the STIX objects of the issue: a grouping of an observation and
-// what was observed, made by the country's bureau under AMBER.
+// Objects are the STIX objects of the issue: a grouping of an observation and the
+// observable, made by the country's bureau under AMBER.
 func (i *Issue) Objects() []stix.Object {
 	u := unit{maker: makerOf(i.Bureau()), at: i.Time, label: stix.Amber}
 	u.addAs(object{Type: "identity", Name: i.Bureau(), Class: "organization", Sectors: []string{"government-national"}}, i.Bureau(), Start, stix.Amber)
