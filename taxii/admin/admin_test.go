@@ -18,7 +18,7 @@ import (
 
 var noon = time.Date(2026, time.May, 4, 12, 0, 0, 0, time.UTC)
 
-// ana is who runs the commands here.
+// ana runs the commands of these tests.
 var ana = admin.Actor{User: "ana(1000)"}
 
 // withoutKey is the Service of a data folder whose centre has no key, as those were

@@ -9,8 +9,8 @@ import (
 	"comity/taxii/exchange"
 )
 
-// slow is what is known of one object on the way to its verdict. TLP is counted
-// from 1, PAP too; 0 is none.
+// slow is the state of one object on the way to its verdict. TLP and PAP are counted
+// from 1; 0 is none.
 type slow struct {
 	o         *stix.Object
 	refs      map[stix.ID]bool // markings of no level included
@@ -146,7 +146,7 @@ func meaning(mark stix.ID, s *slow, all []*slow, push []thing, c *exchange.Colle
 	return says
 }
 
-// content is what the definitions of drawPush and inHand say.
+// content is the effect of the definitions of drawPush and inHand.
 func content(extra string) level {
 	switch extra {
 	case iep("internally-visible-actions", "must-not"):

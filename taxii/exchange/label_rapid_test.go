@@ -11,15 +11,15 @@ import (
 	"comity/taxii/exchange"
 )
 
-// inHand is what the collection of the properties holds.
+// inHand are the objects that the collection already has.
 var inHand = stock{
 	"indicator/held-green":    at(stix.Green, exchange.Notify),
 	"ipv4-addr/held-red":      at(stix.Red, exchange.Block),
 	"marking-definition/held": definition(iep("externally-visible-indirect-actions", "must-not")),
 }
 
-// drawPush makes a push of objects that refer to each other, to what the
-// collection holds and to nothing; some ids come in several versions.
+// drawPush makes a push of objects that refer to each other, to objects of the collection
+// and to absent ones; some ids come in several versions.
 func drawPush(t *rapid.T) []thing {
 	types := []string{"indicator", "report", "relationship", "ipv4-addr", "identity", "marking-definition"}
 	var push []thing
@@ -81,8 +81,8 @@ func TestOrderOfAPushDoesNotMatter(t *testing.T) {
 	})
 }
 
-// Who is unmarked and finds a neighbour takes its label instead of the flow's
-// default, which may be stricter; everything else only ever rises.
+// There is one exception: an unmarked object takes the label of a neighbour in place of the
+// flow's default, which may be stricter.
 func TestAddingAReferenceNeverLowersALabel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		push := drawPush(rt)

@@ -50,8 +50,8 @@ func TestALetterOpensNoMoreThanItSays(t *testing.T) {
 	}
 }
 
-// What a letter opens hangs on the letter, on all the bureau's right hangs on,
-// and on both organisations.
+// The grant of a letter ends with the letter, with the right of the bureau, or with either
+// organisation.
 func TestALetterFallsWithWhatItHangsOn(t *testing.T) {
 	before := during.Add(-time.Hour)
 	for name, change := range map[string]func(*exchange.Directory){

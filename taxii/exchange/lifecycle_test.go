@@ -157,8 +157,8 @@ func TestAnAmendmentCountsFromItsLastSignature(t *testing.T) {
 	}
 }
 
-// Who leaves an agreement of many takes its own collections along, and closes
-// them to the centre; the others stay.
+// If one of many members withdraws, its own collections close, to the centre too; those of
+// the others stay open.
 func TestWhoWithdrawsCloses(t *testing.T) {
 	d := directory(t)
 	deposit(d, "charter-x", between("charter", "charter-x", "member", "acme", "stranger").toml())

@@ -74,8 +74,7 @@ func drawPapers(t *rapid.T) []paper {
 	return papers
 }
 
-// amendment changes a paper: its conditions, and with luck who is bound and
-// what flows.
+// amendment changes the conditions of a paper, and sometimes its members and its flows.
 func amendment(t *rapid.T, p paper) paper {
 	p.version, p.flows, p.lent = 2, slices.Clone(p.flows), nil
 	drop := rapid.IntRange(0, len(p.flows)).Draw(t, "dropped")
@@ -153,7 +152,7 @@ func (w *world) directory() *exchange.Directory {
 	return d
 }
 
-// everyAlias is of whatever there ever was, and of what there never was.
+// everyAlias has the aliases of all collections at any time, and of absent ones.
 func (w *world) everyAlias() []string {
 	list := []string{"op.nothing", "dea-v"}
 	for _, d := range w.dossiers {

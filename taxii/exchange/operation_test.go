@@ -186,7 +186,7 @@ func TestACollectionHangsOnItsParticipantAlone(t *testing.T) {
 	}
 }
 
-// A grant is told to last as long as the first of the agreements it hangs on.
+// A grant ends with the first of the agreements that it depends on.
 func TestGrantsSayUntilWhen(t *testing.T) {
 	d := asean(t)
 	soon, sooner := during.AddDate(0, 0, 9), during.AddDate(0, 0, 5)

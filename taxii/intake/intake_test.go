@@ -278,8 +278,8 @@ func TestABadObjectRefusesItselfAlone(t *testing.T) {
 	}
 }
 
-// What a status says does not grow with the number of refusals: beyond a
-// thousand they are counted by rule.
+// The size of a status does not grow with the number of refusals: beyond a thousand they
+// are counted by rule.
 func TestManyRefusalsAreCountedByRule(t *testing.T) {
 	in, s, g, _ := open(t)
 	objects := slices.Concat(slices.Repeat([]string{"0"}, 900), many(1, 0), slices.Repeat([]string{`{"a":1,"a":2}`}, 200), slices.Repeat([]string{"0"}, 9000), many(3, 0))

@@ -33,8 +33,8 @@ func spent(b *testing.B) float64 {
 	return float64(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// BenchmarkStages says what an object costs before the store is asked to keep
-// it, and what each step has in that.
+// BenchmarkStages measures the cost of an object before it reaches the store, and the share
+// of each step.
 func BenchmarkStages(b *testing.B) {
 	_, s, g, dir := open(b)
 	stages := func(name string, objects int, run func(*testing.B, string, [][]byte)) {

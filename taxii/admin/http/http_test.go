@@ -56,7 +56,7 @@ func clients(t *testing.T) map[string]*adminhttp.Client {
 }
 
 // A command does the same with a server and without one, and the audit record names
-// who ran it.
+// the user who ran it.
 func TestASocketAndAPipeCarryTheSame(t *testing.T) {
 	all := clients(t)
 	var centre exchange.Centre
