@@ -120,8 +120,8 @@ func TestARequestKeepsAValueThatCameLater(t *testing.T) {
 	w.push("ncb-kh", "issues", flagged[0])
 	w.move(8 * 24 * time.Hour)
 	w.settle()
-	if told := w.requests(); len(told) > 0 {
-		t.Errorf("others are told of what is RED: %s", told)
+	if requests := w.requests(); len(requests) > 0 {
+		t.Errorf("others are told of what is RED: %s", requests)
 	}
 }
 
@@ -135,8 +135,8 @@ func TestTwoCountriesFlagTheSame(t *testing.T) {
 	}
 	w.publish()
 	for bureau, other := range map[string]string{"ncb-kh": "CAR-2017-TH", "ncb-th": "CAR-2017-KH"} {
-		told := strings.Join(w.published()[bureau], "")
-		if strings.Contains(told, other) || !strings.Contains(told, "-ISSUE-1") {
+		published := strings.Join(w.published()[bureau], "")
+		if strings.Contains(published, other) || !strings.Contains(published, "-ISSUE-1") {
 			t.Errorf("%s does not read of its own report, or it reads of %s", bureau, other)
 		}
 	}
@@ -160,10 +160,10 @@ func TestAnOutcomeStaysInItsCountry(t *testing.T) {
 	w.push("ncb-kh", "feedback", w.outcome("ncb-kh", 1, finding, "taken-down", w.now()))
 	w.publish()
 	equal(t, "what the other country gets", w.published()["ncb-th"], before)
-	told := func(alias, text string) bool {
+	contains := func(alias, text string) bool {
 		return slices.ContainsFunc(w.all(alias), func(o stix.Object) bool { return bytes.Contains(o.Raw, []byte(text)) })
 	}
-	if !told(alias("car", "ncb-kh"), "status:taken-down") || !told(alias("returns", "elm"), "outcome:taken-down") {
+	if !contains(alias("car", "ncb-kh"), "status:taken-down") || !contains(alias("returns", "elm"), "outcome:taken-down") {
 		t.Error("the country and the contributor do not read what was done")
 	}
 }

@@ -36,9 +36,9 @@ func TestASecondPersonPublishes(t *testing.T) {
 	refuses(t, "a draft by a bureau", err, taxii.Forbidden)
 	refuses(t, "a note on no report", draft("anna", map[string]string{"CAR-2017-XX-C2": "?"}), taxii.Invalid)
 
-	papers, err := w.runner.Reports(t.Context(), op, "")
+	reports, err := w.runner.Reports(t.Context(), op, "")
 	w.must(err)
-	w.must(draft("anna", map[string]string{papers[0].Number: "Looked at twice."}))
+	w.must(draft("anna", map[string]string{reports[0].Number: "Looked at twice."}))
 	_, err = w.runner.Publish(t.Context(), op, anna)
 	refuses(t, "publication by who drafted", err, taxii.Forbidden)
 	for alias, n := range w.counts() {
@@ -56,7 +56,7 @@ func TestASecondPersonPublishes(t *testing.T) {
 	w.must(err)
 	var notes []string
 	signed := 0
-	for _, o := range w.all(alias("car", "ncb-"+strings.ToLower(papers[0].Country))) {
+	for _, o := range w.all(alias("car", "ncb-"+strings.ToLower(reports[0].Country))) {
 		if bytes.Contains(o.Raw, []byte("Drafted by igci/anna, approved by igci/ben.")) {
 			signed++
 		}
@@ -84,14 +84,14 @@ func TestWhatPersonsDecideIsKeptOutsideTheDirectory(t *testing.T) {
 	w := pushedWorld(t)
 	before, err := w.store.Generation(t.Context())
 	w.must(err)
-	papers, err := w.runner.Reports(t.Context(), op, "")
+	reports, err := w.runner.Reports(t.Context(), op, "")
 	w.must(err)
-	_, err = w.runner.Draft(t.Context(), op, anna, map[string]string{papers[0].Number: "Looked at twice."})
+	_, err = w.runner.Draft(t.Context(), op, anna, map[string]string{reports[0].Number: "Looked at twice."})
 	w.must(err)
 	w.restart()
 	_, err = w.runner.Publish(t.Context(), op, ben)
 	w.must(err)
-	documents, err := w.runner.Document(t.Context(), papers[0].Number, "")
+	documents, err := w.runner.Document(t.Context(), reports[0].Number, "")
 	w.must(err)
 	if text, err := json.Marshal(documents); err != nil || !bytes.Contains(text, []byte("Looked at twice.")) {
 		t.Errorf("the report is without the note that was made before the restart: %s, %v", text, err)
@@ -276,11 +276,11 @@ func TestOutcomes(t *testing.T) {
 	s := w.stats("")
 	equal(t, "outcomes", s.Outcomes.ByStatus, map[string]int{"taken-down": 1})
 	equal(t, "neutralised", s.Outcomes.Neutralised, 1)
-	told := 0
+	notes := 0
 	for _, vendor := range demo.Vendors() {
 		for _, o := range w.all(alias("returns", vendor)) {
 			if bytes.Contains(o.Raw, []byte("outcome:taken-down")) {
-				told++
+				notes++
 				for _, secret := range []string{"Cambodia", "ncb-kh", kh[0].key} {
 					if bytes.Contains(o.Raw, []byte(secret)) {
 						t.Errorf("%s is told %s: %s", vendor, secret, o.Raw)
@@ -289,7 +289,7 @@ func TestOutcomes(t *testing.T) {
 			}
 		}
 	}
-	if told == 0 {
+	if notes == 0 {
 		t.Error("no contributor was told")
 	}
 	w.push("ncb-kh", "feedback", w.outcome("ncb-kh", 5, kh[0].id, "taken-down", demo.Start))
@@ -353,11 +353,11 @@ func TestTheBodyCountsNoStrictSource(t *testing.T) {
 	}
 	w.push("ncb-kh", "issues", w.issue("ncb-kh", "198.18.32.77", stix.Amber, stix.Amber)...)
 	w.publish()
-	told := map[bool][]string{}
+	counts := map[bool][]string{}
 	for _, o := range w.all(alias("car", "ncb-kh")) {
 		strict := slices.Contains(o.Markings, stix.AmberStrict.Marking())
-		told[strict] = append(told[strict], regexp.MustCompile(`this country: \d+|matched by this report, \d+`).FindAllString(string(o.Raw), -1)...)
+		counts[strict] = append(counts[strict], regexp.MustCompile(`this country: \d+|matched by this report, \d+`).FindAllString(string(o.Raw), -1)...)
 	}
-	slices.Sort(told[false])
-	equal(t, "told", told, map[bool][]string{false: {"matched by this report, 1", "this country: 1"}, true: {"this country: 3"}})
+	slices.Sort(counts[false])
+	equal(t, "told", counts, map[bool][]string{false: {"matched by this report, 1", "this country: 1"}, true: {"this country: 3"}})
 }
