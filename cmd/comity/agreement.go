@@ -10,7 +10,7 @@ import (
 )
 
 type agreementCmd struct {
-	New       agreementNewCmd       `cmd:"" help:"Write a two-party agreement that is in due form, from a few answers."`
+	New       agreementNewCmd       `cmd:"" help:"Write an agreement that is in due form, from a few answers."`
 	Check     agreementCheckCmd     `cmd:"" help:"Check files for due form; needs no data folder."`
 	Explain   agreementExplainCmd   `cmd:"" help:"Say in plain words what agreements allow."`
 	Print     agreementPrintCmd     `cmd:"" help:"Write an agreement as a page to sign on paper."`
