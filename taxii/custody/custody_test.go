@@ -49,6 +49,25 @@ func TestTransitionsAreToldToEveryPartyAndToTheRecord(t *testing.T) {
 	}
 }
 
+// A party gets the centre's identity with notices and with reports: a version has one
+// content, wherever it comes from.
+func TestTheCentreOfANoticeIsThatOfReports(t *testing.T) {
+	w := newWorld(t)
+	w.amend(func(d *exchange.Directory) { d.Organisations["igci"].Contact = "desk@igci.example" })
+	w.amend(func(d *exchange.Directory) {
+		d.Agreements["pool"].Acts = append(d.Agreements["pool"].Acts, exchange.Act{Kind: exchange.Suspend, At: w.now(), Reason: "a test"})
+	})
+	w.must(w.custody.AnnounceTransitions(w.Context()))
+	w.amend(func(d *exchange.Directory) {
+		d.Agreements["pool"].Acts = append(d.Agreements["pool"].Acts, exchange.Act{Kind: exchange.Reinstate, At: w.now(), Reason: "a test"})
+	})
+	w.must(w.custody.AnnounceTransitions(w.Context()))
+	list := w.fetch("fir", "pool.post.fir", taxii.Match{Types: []string{"identity"}})
+	if len(list) != 1 || !strings.Contains(list[0], `"contact_information":"desk@igci.example"`) {
+		t.Errorf("identities %s", list)
+	}
+}
+
 func TestWithdrawalTakesTheDataAndTellsThoseWhoGotIt(t *testing.T) {
 	w := newWorld(t)
 	address := `{"type":"ipv4-addr","spec_version":"2.1","id":"ipv4-addr--28bb3599-77cd-5a82-a950-b5bc3caf07c4","value":"198.51.100.3"}`

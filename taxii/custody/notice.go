@@ -101,6 +101,7 @@ type object struct {
 	Modified      string    `json:"modified"`
 	Name          string    `json:"name,omitempty"`
 	IdentityClass string    `json:"identity_class,omitempty"`
+	Contact       string    `json:"contact_information,omitempty"`
 	Abstract      string    `json:"abstract,omitempty"`
 	Content       string    `json:"content,omitempty"`
 	Refs          []stix.ID `json:"object_refs,omitempty"`
@@ -118,7 +119,8 @@ func notes(p *exchange.Policy, c *exchange.Collection, n notice, label stix.TLP,
 	var list []object
 	if admits(c, "identity") {
 		o := base
-		o.Type, o.ID, o.Name, o.IdentityClass = "identity", identity, centre.Name, "organization"
+		// The reports of an operation bring the same object (taxii/operation).
+		o.Type, o.ID, o.Name, o.IdentityClass, o.Contact = "identity", identity, centre.Name, "organization", centre.Contact
 		o.Markings = []stix.ID{stix.Clear.Marking()} // the same wherever it is
 		o.Created = stamp(centre.Added)
 		o.Modified = o.Created
