@@ -61,6 +61,7 @@ func (r *Runner) Draft(ctx context.Context, id string, by exchange.Principal, no
 		return Release{}, err
 	}
 	progress.Draft = &draft{By: by.Account, Home: by.Home, At: r.now(), Digest: sum}
+	progress.Reworked = o.chain.Position() // a Runner that starts later does not drop the draft for older removals
 	if err := o.saveProgress(ctx, progress, audit.Entry{
 		Act: audit.Report, Account: by.Account, Org: by.Org, Home: by.Home, Digest: sum, Count: len(s.reports),
 		Text: fmt.Sprintf("%d reports drafted", len(s.reports)), Parties: []string{by.Org},

@@ -78,6 +78,19 @@ func TestASecondPersonPublishes(t *testing.T) {
 	equal(t, "digest", again.Digest, first.Digest)
 }
 
+// A draft that was made after data was taken back is still there after a restart.
+func TestADraftOutlivesARestart(t *testing.T) {
+	w := pushedWorld(t)
+	_, err := w.custody.Withdraw(t.Context(), "operator", "dea-fir", "fir", "notice")
+	w.must(err)
+	w.settle()
+	_, err = w.runner.Draft(t.Context(), op, anna, nil)
+	w.must(err)
+	w.restart()
+	_, err = w.runner.Publish(t.Context(), op, ben)
+	w.must(err)
+}
+
 // A note or a draft makes nobody read the directory and its agreements again, and it
 // is there after a restart.
 func TestWhatPersonsDecideIsKeptOutsideTheDirectory(t *testing.T) {

@@ -18,10 +18,10 @@ import (
 func (o *operation) rework(ctx context.Context) error {
 	progress := o.progress
 	if progress.Released == nil {
-		if progress.Reworked = o.chain.Position(); progress.Draft == nil {
+		if progress.Draft == nil {
 			return nil
 		}
-		progress.Draft = nil
+		progress.Draft, progress.Reworked = nil, o.chain.Position()
 		return o.saveProgress(ctx, progress, o.reworked(0, 0))
 	}
 	s, err := o.situation(ctx)
