@@ -103,6 +103,25 @@ func TestTellingAgain(t *testing.T) {
 	}
 }
 
+// A draft that was saved can be published, although its author got an error.
+func TestASavedDraftCanBePublished(t *testing.T) {
+	w := pushedWorld(t)
+	w.settle()
+	for n := 1; ; n++ {
+		w.store.from(n)
+		_, err := w.runner.Draft(t.Context(), op, anna, nil)
+		w.store.from(0)
+		if err == nil {
+			t.Fatal("no call failed after the draft was saved: the test shows nothing")
+		}
+		if len(w.entries(audit.Report)) > 0 {
+			break
+		}
+	}
+	_, err := w.runner.Publish(t.Context(), op, ben)
+	w.must(err)
+}
+
 // faults is a store whose calls fail from the given one on: 0 for none, 1 for the
 // next. A failed one has done nothing.
 type faults struct {

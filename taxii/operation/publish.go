@@ -22,19 +22,13 @@ import (
 // and notes by whom: a second person publishes it. Notes are the analyst's words, by
 // the number of the report. Forbidden unless by is a person of the centre with the
 // right to write all of it, Invalid for a note on a report that no rule asks for.
-func (r *Runner) Draft(ctx context.Context, id string, by exchange.Principal, notes map[string]string) (_ Release, err error) {
+func (r *Runner) Draft(ctx context.Context, id string, by exchange.Principal, notes map[string]string) (Release, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	o, err := r.upToDate(ctx, id)
 	if err != nil {
 		return Release{}, err
 	}
-	before := o.progress
-	defer func() {
-		if err != nil {
-			o.progress = before // without notes that were not kept
-		}
-	}()
 	if _, err := o.mayPublish(by); err != nil {
 		return Release{}, err
 	}
@@ -55,8 +49,10 @@ func (r *Runner) Draft(ctx context.Context, id string, by exchange.Principal, no
 		}
 		progress.Notes[number] = append(slices.Clone(progress.Notes[number]), note{Author: by.Account, Text: text})
 	}
-	o.progress = progress // so that the draft has them
+	before := o.progress
+	o.progress = progress // so that the draft has the notes
 	sum, err := digest(o.releases(s))
+	o.progress = before
 	if err != nil {
 		return Release{}, err
 	}
