@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"comity/store/bolt"
 	"comity/taxii"
 	"comity/taxii/admin"
@@ -25,6 +27,13 @@ var ana = admin.Actor{User: "ana(1000)"}
 // before there were signatures.
 func withoutKey(t *testing.T) *admin.Service {
 	t.Helper()
+	s, _ := newService(t)
+	return s
+}
+
+// newService is such a Service with its recorder.
+func newService(t *testing.T) (*admin.Service, *audit.Recorder) {
+	t.Helper()
 	dir, now, log := t.TempDir(), func() time.Time { return noon }, slog.New(slog.DiscardHandler)
 	s, err := bolt.Open(dir, now, log, 0)
 	if err != nil {
@@ -35,13 +44,13 @@ func withoutKey(t *testing.T) *admin.Service {
 			t.Error(err)
 		}
 	})
-	current := exchange.NewCurrent(s)
-	c := custody.New(s, current, audit.New(s.Record, now, log), nil, now, log)
+	current, recorder := exchange.NewCurrent(s), audit.New(s.Record, now, log)
+	c := custody.New(s, current, recorder, nil, now, log)
 	service := admin.New(s, current, intake.New(s, dir, now), c, operation.New(s, current, c, dir, now, log), now)
 	if _, err := service.Init(t.Context(), ana, admin.Init{ID: "igci", Name: "Centre", Country: "SG"}); err != nil {
 		t.Fatal(err)
 	}
-	return service
+	return service, recorder
 }
 
 func TestWithoutAKeyTheCentreIsToldHowToMakeOne(t *testing.T) {
@@ -108,5 +117,25 @@ func TestEveryChangeIsOnRecordOnce(t *testing.T) {
 		if e.Act != audit.Directory || e.Org != "igci" || len(e.Parties) != 1 {
 			t.Errorf("%+v", e)
 		}
+	}
+}
+
+// An organisation that was suspended is not in the gap that the next server records after
+// a kill, so what it got before is on record before the suspension is.
+func TestDeliveriesAreOnRecordBeforeASuspension(t *testing.T) {
+	s, recorder := newService(t)
+	if _, err := s.AddOrganisation(t.Context(), ana, exchange.Organisation{ID: "acme", Kind: "private-vendor", Name: "Acme", Country: "US"}); err != nil {
+		t.Fatal(err)
+	}
+	reader := exchange.Operator(uuid.New())
+	if err := recorder.Deliver(reader, taxii.Match{}, audit.Page{First: noon, Last: noon, Count: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.SuspendOrganisation(t.Context(), ana, admin.Suspend{ID: "acme", Suspended: true}); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := s.AuditEntries(t.Context(), admin.AuditEntries{Limit: 2})
+	if err != nil || len(entries) != 2 || entries[0].Act != audit.Delivery || entries[1].Text != "organisation acme suspended" {
+		t.Errorf("%+v, %v", entries, err)
 	}
 }

@@ -117,7 +117,12 @@ type Suspend struct {
 }
 
 // SuspendOrganisation stops or restores them; NotFound if there is no such organisation.
+// It commits the deliveries in memory first: if the server is killed, the gap that the
+// next one records does not name an organisation that was suspended.
 func (s *Service) SuspendOrganisation(ctx context.Context, by Actor, in Suspend) (out exchange.Organisation, err error) {
+	if err := s.custody.Flush(ctx); err != nil {
+		return out, err
+	}
 	err = s.amend(ctx, func(d *exchange.Directory) (entries []audit.Entry, err error) {
 		o, err := d.Organisation(in.ID)
 		if err != nil {

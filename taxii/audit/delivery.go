@@ -102,7 +102,7 @@ func (r *Recorder) Deliver(g exchange.Grant, m taxii.Match, page Page) error {
 	if !full {
 		d := &delivery{Page: page, key: key, grant: g, view: v, match: m, began: r.now(), ended: v.At, older: newest}
 		if d.until = d.began; !r.recorded[key].IsZero() {
-			d.until = r.recorded[key].Add(gatherFor)
+			d.until = r.recorded[key].Add(GatherFor)
 		}
 		r.deliveries[key] = d
 		r.add(d)

@@ -14,11 +14,11 @@ import (
 // flushEvery is the interval at which Run commits the entries that are due.
 const flushEvery = time.Second
 
-// gatherFor is how long the deliveries to one reader grow in memory, once one is on
+// GatherFor is how long the deliveries to one reader grow in memory, once one is on
 // record. So 1,000 clients with news each minute make 24,000 entries a day, not 1.4
 // million. A server that is killed loses the deliveries in memory; its next start
 // records a gap, in which every organisation that could poll counts as having done so.
-const gatherFor = time.Hour
+const GatherFor = time.Hour
 
 // maxRecorded bounds the readers whose last commit is remembered. Deliveries to others
 // are committed within a second each time.
@@ -233,7 +233,7 @@ func (r *Recorder) takeOver(which func(pending) bool) (taken []pending) {
 		}
 	}
 	r.waiting, r.held = left, r.held+len(taken)
-	maps.DeleteFunc(r.recorded, func(_ deliveryKey, at time.Time) bool { return now.Sub(at) >= gatherFor })
+	maps.DeleteFunc(r.recorded, func(_ deliveryKey, at time.Time) bool { return now.Sub(at) >= GatherFor })
 	for _, counts := range []map[second]int{r.different, r.queries} {
 		maps.DeleteFunc(counts, func(s second, _ int) bool { return s.unix < now.Unix() })
 	}

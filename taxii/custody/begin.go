@@ -2,6 +2,7 @@ package custody
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -14,9 +15,9 @@ import (
 
 // Recover records a gap if the last server did not stop in good order. Up to an hour
 // of deliveries is missing from the record then, so every organisation that could read
-// a collection, before or now, counts as having read it. Recover also keeps the server
-// from purging by itself if the clock may be wrong. It is called while no server runs,
-// before anything is recorded.
+// a collection at any time from [audit.GatherFor] before the last entry until now counts
+// as having read it. Recover also keeps the server from purging by itself if the clock
+// may be wrong. It is called while no server runs, before anything is recorded.
 func (s *Service) Recover(ctx context.Context) error {
 	if err := s.holdPurge(ctx); err != nil {
 		return err
@@ -33,7 +34,7 @@ func (s *Service) Recover(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	entries, err := s.gap(ctx, e.Time, s.now())
+	entries, err := s.gap(ctx, e.Time.Add(-audit.GatherFor), s.now())
 	if err != nil {
 		return err
 	}
@@ -48,14 +49,17 @@ func (s *Service) begin(ctx context.Context) error {
 	return s.store.Record(ctx, audit.Entry{Act: audit.Start})
 }
 
-// gap makes an entry for each organisation and each collection that the organisation
-// could read at one of those times.
-func (s *Service) gap(ctx context.Context, times ...time.Time) (entries []audit.Entry, err error) {
+// gap makes an entry for each organisation, each collection that the organisation could
+// read at any time from from to to, and each view that it had of it. Of views that differ
+// only in their time, the first shows the most, since objects pass their retention.
+func (s *Service) gap(ctx context.Context, from, to time.Time) (entries []audit.Entry, err error) {
 	p, _, err := s.policy(ctx)
 	if err != nil {
 		return nil, err
 	}
 	began := time.Unix(0, 0).UTC()
+	times := append(p.Transitions(from, to), from, to)
+	slices.SortFunc(times, time.Time.Compare)
 	noted := map[string]bool{}
 	for _, at := range times {
 		for _, c := range p.Collections(at) {
@@ -69,10 +73,13 @@ func (s *Service) gap(ctx context.Context, times ...time.Time) (entries []audit.
 			}
 			for _, g := range p.Holders(c, at) {
 				org, view := g.Principal().Org, widestView(g)
-				if !view.Reads || view.Own || noted[org+c.ID.String()] {
+				timeless := view
+				timeless.At = 0
+				key := fmt.Sprint(org, c.ID, timeless)
+				if !view.Reads || view.Own || noted[key] {
 					continue
 				}
-				noted[org+c.ID.String()] = true
+				noted[key] = true
 				entries = append(entries, audit.Entry{
 					Act: audit.Gap, Account: org + "/*", Org: org, Agreement: c.Agreement, Collection: c.ID.String(),
 					From: &began, To: &last, View: &view, Parties: []string{org, c.Writer},

@@ -114,10 +114,7 @@ func TestWithdrawalTakesTheDataAndTellsThoseWhoGotIt(t *testing.T) {
 
 func TestWithdrawalFromOneAgreementLeavesTheOthers(t *testing.T) {
 	w := newWorld(t)
-	w.amend(func(d *exchange.Directory) {
-		text := strings.Replace(pool, `id = "pool"`, `id = "club"`, 1)
-		d.Agreements["club"] = &exchange.Deposit{ID: "club", Announced: exchange.InForce, Versions: []exchange.Version{{File: "club.toml", Source: text, Signed: &noon}}}
-	})
+	w.deposit(noon, strings.Replace(pool, `id = "pool"`, `id = "club"`, 1))
 	w.push("fir", "pool.intel.fir", indicator("fir", 1, ""))
 	w.push("fir", "club.intel.fir", indicator("fir", 1, ""), indicator("fir", 2, ""))
 	w.push("elm", "pool.intel.elm", indicator("fir", 2, "")) // a relay goes wherever it is

@@ -172,11 +172,8 @@ func TestDeletionsAreLimited(t *testing.T) {
 // those in the organisation who may not see RED learn of it from the other one.
 func TestARecallReachesThoseWhoMayNotSeeRed(t *testing.T) {
 	w := newWorld(t)
-	w.amend(func(d *exchange.Directory) {
-		text := strings.NewReplacer(`id = "pool"`, `id = "club"`, `intel = "amber+strict"`, `intel = "red"`, `intel = "default:green"`, `intel = "default:red"`,
-			`article = "4"`+"\n", `article = "4"`+"\n"+`red_recipients = ["ncb-ph:head"]`+"\n").Replace(pool)
-		d.Agreements["club"] = &exchange.Deposit{ID: "club", Announced: exchange.InForce, Versions: []exchange.Version{{File: "club.toml", Source: text, Signed: &noon}}}
-	})
+	w.deposit(noon, strings.NewReplacer(`id = "pool"`, `id = "club"`, `intel = "amber+strict"`, `intel = "red"`, `intel = "default:green"`, `intel = "default:red"`,
+		`article = "4"`+"\n", `article = "4"`+"\n"+`red_recipients = ["ncb-ph:head"]`+"\n").Replace(pool))
 	w.push("fir", "club.intel.fir", indicator("fir", 1, ""))
 	w.push("elm", "pool.intel.elm", indicator("fir", 1, ""))
 	w.move(time.Minute)

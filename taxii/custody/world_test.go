@@ -151,21 +151,30 @@ func newWorld(t *testing.T) *world {
 	w.clock.Store(noon.UnixMicro())
 	w.open()
 	t.Cleanup(func() { w.store.Close() })
-	parsed, problems := agreement.Parse("pool.toml", []byte(pool))
-	if err := problems.Err(); err != nil {
-		t.Fatal(err)
-	}
 	w.amend(func(d *exchange.Directory) {
 		d.Centre = exchange.Centre{ID: "igci", Namespace: "https://igci.example/"}
 		for _, org := range []string{"igci", "fir", "elm", "ncb-ph"} {
 			d.Organisations[org] = &exchange.Organisation{ID: org, Kind: "private-vendor", Name: "The " + org, Country: "SG", Added: noon, Identity: identity(org)}
 		}
-		d.Agreements["pool"] = &exchange.Deposit{ID: "pool", Announced: exchange.InForce, Versions: []exchange.Version{
-			{File: "pool.toml", Source: pool, Digest: parsed.Digest(), Waived: "a test", Signed: &noon},
-		}}
 	})
-	w.must(w.store.Record(t.Context(), audit.Entry{Act: audit.Directory, Agreement: "pool", Digest: parsed.Digest()}))
+	w.deposit(noon, pool)
 	return w
+}
+
+// deposit adds a version of an agreement, which is signed at that time.
+func (w *world) deposit(signed time.Time, source string) {
+	w.Helper()
+	text, problems := agreement.Parse("test.toml", []byte(source))
+	w.must(problems.Err())
+	w.must(w.store.Amend(w.Context(), func(d *exchange.Directory) ([]audit.Entry, error) {
+		if d.Agreements[text.ID] == nil {
+			d.Agreements[text.ID] = &exchange.Deposit{ID: text.ID, Announced: exchange.InForce}
+		}
+		d.Agreements[text.ID].Versions = append(d.Agreements[text.ID].Versions, exchange.Version{
+			File: "test.toml", Source: source, Digest: text.Digest(), Waived: "a test", Signed: &signed,
+		})
+		return []audit.Entry{{Act: audit.Directory, Agreement: text.ID, Digest: text.Digest()}}, nil
+	}))
 }
 
 func identity(org string) string {

@@ -143,7 +143,7 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// transitions are the times at which the state may change without an act.
+// transitions are the times at which the state or the edition in force may change.
 func (s *lifecycle) transitions() []time.Time {
 	var ts []time.Time
 	for _, a := range s.acts {
@@ -151,7 +151,7 @@ func (s *lifecycle) transitions() []time.Time {
 	}
 	for _, e := range s.editions {
 		term := &e.text.Term
-		ts = append(ts, term.Effective, term.Expires)
+		ts = append(ts, e.since, term.Effective, term.Expires)
 		if term.WindUp != nil {
 			ts = append(ts, term.WindUp.Lasts.After(term.Expires))
 			for _, a := range s.acts {

@@ -174,6 +174,19 @@ func (p *Policy) Next(now time.Time) (next time.Time) {
 	return next
 }
 
+// Transitions are the times after from, up to to, at which agreements may have given or
+// taken access to collections. They are in no order.
+func (p *Policy) Transitions(from, to time.Time) (times []time.Time) {
+	for _, s := range p.agreements {
+		for _, t := range s.transitions() {
+			if t.After(from) && !t.After(to) {
+				times = append(times, t)
+			}
+		}
+	}
+	return times
+}
+
 // Obstacle is the reason why a caller has no right, with the clause behind it. It is for
 // the audit record and for the operator: a caller must not see it.
 type Obstacle struct {
