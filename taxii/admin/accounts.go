@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"slices"
 	"strings"
 	"time"
 
@@ -75,7 +76,7 @@ func (s *Service) EditAccount(ctx context.Context, by Actor, in EditAccount) (ou
 		}
 		edited := *account
 		var changes changes
-		if in.Purposes != nil {
+		if in.Purposes != nil && !slices.Equal(in.Purposes, edited.Purposes) {
 			changes.add("purposes %s instead of %s", strings.Join(in.Purposes, ", "), strings.Join(edited.Purposes, ", "))
 			edited.Purposes = in.Purposes
 		}
@@ -87,10 +88,11 @@ func (s *Service) EditAccount(ctx context.Context, by Actor, in EditAccount) (ou
 			edited.Password = password
 		}
 		switch {
-		case never:
+		case in.Expires == nil:
+		case never && edited.Expires != nil:
 			changes.add("it does not expire")
 			edited.Expires = nil
-		case in.Expires != nil:
+		case !never && (edited.Expires == nil || !in.Expires.Equal(*edited.Expires)):
 			changes.add("it expires %s", taxii.FormatTime(*in.Expires))
 			edited.Expires = in.Expires
 		}

@@ -97,6 +97,10 @@ func TestEveryChangeIsOnRecordOnce(t *testing.T) {
 	for range 2 {
 		must(s.SuspendOrganisation(ctx, ana, admin.Suspend{ID: "acme", Suspended: true}))
 		must(s.DisableAccount(ctx, admin.Actor{}, "acme/feed"))
+		must(s.EditAccount(ctx, ana, admin.EditAccount{ID: "acme/feed", Purposes: []string{"cybercrime"}, Expires: new(noon.Add(time.Hour))}))
+	}
+	for range 2 {
+		must(s.EditAccount(ctx, ana, admin.EditAccount{ID: "acme/feed", Expires: new(time.Time)}))
 	}
 	if _, err := s.AddOrganisation(ctx, ana, acme); err == nil {
 		t.Error("an organisation was added twice")
@@ -106,6 +110,8 @@ func TestEveryChangeIsOnRecordOnce(t *testing.T) {
 	want := []string{
 		"operator:ana(1000): centre igci made", "operator:ana(1000): organisation acme added", "igci/ben: account acme/feed added",
 		"operator:ana(1000): organisation acme suspended", "operator: account acme/feed disabled",
+		"operator:ana(1000): account acme/feed edited: purposes cybercrime instead of criminal-trends, cyberthreats, cybercrime, it expires 2026-05-04T13:00:00.000000Z",
+		"operator:ana(1000): account acme/feed edited: it does not expire",
 	}
 	if len(entries) != len(want) {
 		t.Fatalf("%d entries, want %d: %+v", len(entries), len(want), entries)
