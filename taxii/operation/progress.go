@@ -16,7 +16,8 @@ import (
 type progress struct {
 	Draft    *draft            `json:"draft,omitempty"`    // waits for a second person; nil if none does
 	First    *time.Time        `json:"first,omitempty"`    // when its reports and feeds were first published
-	Released *time.Time        `json:"released,omitempty"` // when they were last published: they cover the data received until then
+	Released *time.Time        `json:"released,omitempty"` // when they were last published
+	Covers   *time.Time        `json:"covers,omitempty"`   // the date_added up to which they cover data; nil: Released
 	Drafted  string            `json:"drafted,omitempty"`  // the account that drafted what was last published
 	Approved string            `json:"approved,omitempty"` // the account that published it
 	Reworked uint64            `json:"reworked,omitempty"` // number of the audit entry up to which removals have been reworked

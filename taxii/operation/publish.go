@@ -117,10 +117,11 @@ func (r *Runner) Publish(ctx context.Context, id string, by exchange.Principal) 
 	if progress.First == nil {
 		progress.First = &now
 	}
+	covers := now
 	for _, input := range o.inputs {
-		now = later(now, input.last) // the clock of a collection may run ahead
+		covers = later(covers, input.last) // the clock of a collection may run ahead
 	}
-	progress.Draft, progress.Released, progress.Reworked = nil, &now, o.chain.Position()
+	progress.Draft, progress.Released, progress.Covers, progress.Reworked = nil, &now, &covers, o.chain.Position()
 	progress.Drafted, progress.Approved = draft.By, by.Account
 	entries := append(o.derivations(s), audit.Entry{
 		Act: audit.Report, Account: by.Account, Org: by.Org, Home: by.Home, Digest: sum, Count: len(s.reports),

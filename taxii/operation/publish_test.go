@@ -246,6 +246,25 @@ func TestWithdrawal(t *testing.T) {
 	}
 }
 
+// A bulk push runs the clock of its collection ahead of the server's. Of an object that
+// is reworked meanwhile no version stays that rested on removed data.
+func TestAReworkSoonAfterABulkPush(t *testing.T) {
+	w := pushedWorld(t)
+	w.move(-time.Minute) // as if the last pushes had taken the dates of the minute to come
+	w.publish()
+	_, err := w.custody.Withdraw(t.Context(), "operator", "dea-fir", "fir", "notice")
+	w.must(err)
+	w.settle()
+	for _, bureau := range w.bureaus() {
+		versions := map[stix.ID]int{}
+		for _, o := range w.all(alias("car", bureau)) {
+			if versions[o.ID]++; versions[o.ID] == 2 {
+				t.Errorf("%s: an older version of %s is left", bureau, o.ID)
+			}
+		}
+	}
+}
+
 // Who withdrew, is let back in and sends all of it again is counted as before.
 func TestWithdrawAndPushAgain(t *testing.T) {
 	w := pushedWorld(t)

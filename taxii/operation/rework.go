@@ -1,6 +1,7 @@
 package operation
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -57,18 +58,18 @@ func (o *operation) reworked(written, removed int) audit.Entry {
 }
 
 // withhold takes out of a release everything that no person has approved: unpublished
-// findings with a source received after the last release, and unpublished reports.
+// findings with a source that the last release does not cover, and unpublished reports.
 func (o *operation) withhold(ctx context.Context, c *exchange.Collection, r *report.Release) error {
 	there, err := o.newest(ctx, c, nil)
 	if err != nil {
 		return err
 	}
-	released := *o.progress.Released
+	covered := *cmp.Or(o.progress.Covers, o.progress.Released)
 	at := map[int]int{}
 	var kept []report.Finding
 	for n := range r.Findings {
 		f := &r.Findings[n]
-		if _, published := there[o.finding(f.Entity)]; !published && o.hasNewSource(f.Entity, released) {
+		if _, published := there[o.finding(f.Entity)]; !published && o.hasNewSource(f.Entity, covered) {
 			continue
 		}
 		at[n] = len(kept)
@@ -98,10 +99,11 @@ func (o *operation) withhold(ctx context.Context, c *exchange.Collection, r *rep
 	return nil
 }
 
-// hasNewSource tells whether a finding rests on a contribution that came after a release.
-func (o *operation) hasNewSource(e fusion.Entity, release time.Time) bool {
+// hasNewSource tells whether a finding rests on a contribution that was added after that
+// date.
+func (o *operation) hasNewSource(e fusion.Entity, covered time.Time) bool {
 	for _, c := range o.state.Component(forBureaus, e) {
-		if c.Received.After(release) {
+		if c.Received.After(covered) {
 			return true
 		}
 	}
