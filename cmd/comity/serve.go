@@ -232,8 +232,8 @@ type exchangeServer struct {
 	failed   chan error
 }
 
-// start opens the listeners: TAXII, the admin socket and, if asked for, that of
-// metrics and profiles.
+// start opens the listeners, and serves on them once the start is on record: TAXII, the
+// admin socket and, if asked for, that of metrics and profiles.
 func (ex *exchangeServer) start(c *serveCmd) error {
 	listener, err := net.Listen("tcp", c.Listen)
 	if err != nil {
@@ -265,7 +265,6 @@ func (ex *exchangeServer) start(c *serveCmd) error {
 	if ex.certs != nil {
 		s.TLSConfig = ex.certs.serverConfig()
 	}
-	ex.serve(c.wrap(listener), s)
 
 	// This process has the store open, so an existing socket is a leftover of an earlier one.
 	os.Remove(ex.socket)
@@ -276,13 +275,19 @@ func (ex *exchangeServer) start(c *serveCmd) error {
 	if err := os.Chmod(ex.socket, 0o600); err != nil {
 		return err
 	}
-	ex.serve(socket, httpServer(ex.log, adminhttp.Handler(admin.New(ex.store, current, in, ex.custody, ex.runner, ex.now))))
+	var adminListener net.Listener
 	if c.AdminListen != "" {
-		listener, err := net.Listen("tcp", c.AdminListen)
-		if err != nil {
+		if adminListener, err = net.Listen("tcp", c.AdminListen); err != nil {
 			return err
 		}
-		ex.serve(listener, httpServer(ex.log, c.adminHandler(counters)))
+	}
+	if err := ex.custody.Begin(context.Background()); err != nil {
+		return err
+	}
+	ex.serve(c.wrap(listener), s)
+	ex.serve(socket, httpServer(ex.log, adminhttp.Handler(admin.New(ex.store, current, in, ex.custody, ex.runner, ex.now))))
+	if adminListener != nil {
+		ex.serve(adminListener, httpServer(ex.log, c.adminHandler(counters)))
 	}
 	return nil
 }

@@ -1,9 +1,13 @@
 package main
 
 import (
+	"log/slog"
 	"net/http/httptest"
+	"path/filepath"
 	"testing"
+	"time"
 
+	"comity/store/bolt"
 	"comity/taxii/metrics"
 )
 
@@ -33,5 +37,24 @@ func TestACMEServesOnPort443(t *testing.T) {
 		if err := c.check(); err != nil || c.Listen != test.want || c.PublicURL != test.url {
 			t.Errorf("--listen %q --acme %q: %s and %s, %v; want %s and %s", test.listen, test.acme, c.Listen, c.PublicURL, err, test.want, test.url)
 		}
+	}
+}
+
+// A server that is killed right after its first answer leaves a gap in the record, so its
+// start is on record before it answers.
+func TestTheStartIsOnRecordBeforeTheFirstAnswer(t *testing.T) {
+	data, log := t.TempDir(), slog.New(slog.DiscardHandler)
+	s, err := bolt.Open(data, time.Now, log, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	ex := &exchangeServer{store: s, data: data, socket: filepath.Join(data, "s"), now: time.Now, log: log}
+	if err := ex.start(&serveCmd{Listen: "127.0.0.1:0"}); err != nil {
+		t.Fatal(err)
+	}
+	defer ex.stop()
+	if head, err := s.ChainHead(t.Context()); err != nil || !head.Open {
+		t.Errorf("the listeners are open and the record has %+v, %v", head, err)
 	}
 }

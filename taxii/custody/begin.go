@@ -41,8 +41,9 @@ func (s *Service) Recover(ctx context.Context) error {
 	return s.store.Record(ctx, append(entries, audit.Entry{Act: audit.Stop, Text: "after a gap"})...)
 }
 
-// begin records the start of the server, after Recover.
-func (s *Service) begin(ctx context.Context) error {
+// Begin records the start of a server, after Recover. It is called before the first
+// request is served: a kill after a delivery then leaves a gap.
+func (s *Service) Begin(ctx context.Context) error {
 	if err := s.Recover(ctx); err != nil {
 		return err
 	}

@@ -55,14 +55,12 @@ const (
 // hours).
 const statusKept = 48 * time.Hour
 
-// Run does the tasks that depend on the clock until ctx ends. It announces transitions
-// of agreements within a second. Each hour it purges the data whose retention ended on
-// an earlier day, and forgets old statuses. It signs a checkpoint at once and then
-// daily. A task that fails is logged and tried again.
+// Run does the tasks that depend on the clock until ctx ends, and then records the stop of
+// the server; Begin comes before. It announces transitions of agreements within a second.
+// Each hour it purges the data whose retention ended on an earlier day, and forgets old
+// statuses. It signs a checkpoint at once and then daily. A task that fails is logged and
+// tried again.
 func (s *Service) Run(ctx context.Context) error {
-	if err := s.begin(context.WithoutCancel(ctx)); err != nil {
-		return err
-	}
 	flushed := make(chan error, 1)
 	go func() { flushed <- s.recorder.Run(ctx) }()
 	tick := time.NewTicker(transitionInterval)

@@ -12,15 +12,15 @@ import (
 	"comity/taxii/exchange"
 )
 
-// killed records that a server begins, lets it run, and starts the process anew as if it
-// had been killed.
-func (w *world) killed(run func()) {
+// killed starts a server, and starts the process anew as if the server had been killed
+// after it did that.
+func (w *world) killed(after func()) {
 	w.Helper()
-	w.must(w.store.Record(w.Context(), audit.Entry{Act: audit.Start}))
-	run()
+	w.must(w.custody.Begin(w.Context()))
+	after()
 	w.must(w.store.Close())
 	w.open()
-	w.must(w.custody.Recover(w.Context()))
+	w.must(w.custody.Recover(w.Context())) // as each command does, and the next server
 }
 
 // holders are the organisations that hold an object out of a collection.
@@ -36,6 +36,25 @@ func (w *world) holders(alias string, id stix.ID) (orgs []string) {
 		}
 	}
 	return slices.Compact(orgs)
+}
+
+func TestAfterAnUncleanStopWhoeverCouldReadCountsAsHolder(t *testing.T) {
+	w := newWorld(t)
+	w.runOnce()
+	if len(w.entries(audit.Stop)) != 1 {
+		t.Fatal("no stop on record")
+	}
+	w.killed(func() {
+		w.push("fir", "pool.intel.fir", indicator("fir", 1, ""))
+		w.fetch("ncb-ph", "pool.intel.fir", taxii.Match{}) // nobody recorded it
+		w.move(time.Minute)
+	})
+	equal(w, "holders", w.holders("pool.intel.fir", idOf(1)), []string{"igci", "ncb-ph"})
+	gaps := len(w.entries(audit.Gap))
+	w.runOnce()
+	if n := len(w.entries(audit.Gap)); n != gaps {
+		t.Errorf("%d gaps on record after the next start, %d before", n, gaps)
+	}
 }
 
 // Deliveries wait in memory for up to an hour. An organisation that could read in that
