@@ -24,7 +24,7 @@ const (
 	Gap        Act = "gap"        // a server ended otherwise: deliveries of From to To may be missing
 	Submission Act = "submission" // one part of a push: From and To are the dates it added
 	Refusal    Act = "refusal"    // a request, or a push as a whole, that was refused
-	Delivery   Act = "delivery"   // a reader got the records of a collection from From to To
+	Delivery   Act = "delivery"   // a reader got the records of a collection from From to To, or earlier versions of their objects
 	Deletion   Act = "deletion"   // the owner took objects back
 	Withdrawal Act = "withdrawal" // data was removed by notice, by revocation or by a decision
 	Purge      Act = "purge"      // data was removed at the end of its retention
