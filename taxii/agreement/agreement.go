@@ -63,6 +63,7 @@ type Agreement struct {
 	Attribution   *Attribution   `toml:"attribution"`
 	PersonalData  *PersonalData  `toml:"personal_data"`
 	Retention     *Retention     `toml:"retention"`
+	Feeds         *Feeds         `toml:"feeds"`
 	Secondments   []Secondment   `toml:"secondment"`
 	Audit         *Audit         `toml:"audit"`
 	Feedback      *Feedback      `toml:"feedback"`

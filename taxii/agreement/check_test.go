@@ -74,13 +74,19 @@ func TestChildMayNotWiden(t *testing.T) {
 		{"custom content", `# in`, `refuse_custom = false`, "refuse_custom", "flow.refuse_custom false < true (dea-2017-panw art. 3)"},
 		{"URLs", `# in`, `loose_urls = true`, "loose_urls", "flow.loose_urls true > false (dea-2017-panw art. 3)"},
 		{"UUIDs", `# in`, `new_uuids = true`, "new_uuids", "flow.new_uuids true > false (dea-2017-panw art. 3)"},
+		{"feed actions", `[quota]`, "[feeds]\narticle = \"1\"\nactions = [\"search\", \"block\"]\n[quota]", "actions", "feeds.actions adds block (dea-2017-panw art. 5)"},
+		{"feed formats", `[quota]`, "[feeds]\narticle = \"1\"\nformats = [\"rpz\"]\n[quota]", "formats", "feeds.formats adds rpz (dea-2017-panw art. 5)"},
+		{"hold", `[quota]`, "[feeds]\narticle = \"1\"\nhold = \"PT7H\"\n[quota]", "hold", "feeds.hold PT7H > PT6H (dea-2017-panw art. 5)"},
+		{"confidence", `[quota]`, "[feeds]\narticle = \"1\"\nmin_confidence = 0\n[quota]", "min_confidence", "feeds.min_confidence 0 < 50 (dea-2017-panw art. 5)"},
+		{"validity", `[quota]`, "[feeds]\narticle = \"1\"\nrequire_valid_until = false\n[quota]", "require_valid_until", "feeds.require_valid_until false < true (dea-2017-panw art. 5)"},
+		{"secret in the URL", `[quota]`, "[feeds]\narticle = \"1\"\nurl_credentials = true\n[quota]", "url_credentials", "feeds.url_credentials true > false (dea-2017-panw art. 5)"},
 		{"onward", `[quota]`, "[onward]\narticle = \"1\"\nto_kinds = [\"cert\"]\n[quota]", "to_kinds", "onward.to_kinds adds cert (dea-2017-panw art. 5)"},
 		{"leaves as", `[quota]`, "[onward]\narticle = \"1\"\nleaves_as = { red = \"amber\" }\n[quota]", "leaves_as", "onward.leaves_as.red amber < never (dea-2017-panw art. 5)"},
 		{"attribution", `[quota]`, "[attribution]\narticle = \"1\"\nvendors = \"named\"\n[quota]", "vendors", "attribution.vendors named > anonymous (dea-2017-panw art. 6)"},
 		{"personal data", `[quota]`, "[personal_data]\narticle = \"1\"\nforbidden = [\"email-addr\", \"user-account\"]\n[quota]", "forbidden", "personal_data.forbidden drops identity:individual (dea-2017-panw art. 7)"},
 		{"retention", `[quota]`, "[retention]\narticle = \"1\"\nkeep = \"P3Y\"\n[quota]", "keep", "retention.keep P3Y > P2Y (dea-2017-panw art. 8)"},
 	}
-	dea := parse(t, edit(t, text(t, "dea-2017-panw"), `require      = ["created_by_ref"`, "refuse_custom = true\n"+`require      = ["created_by_ref"`))
+	dea := parse(t, edit(t, text(t, "dea-2017-panw"), `require      = ["created_by_ref"`, "refuse_custom = true\n"+`require      = ["created_by_ref"`)+feedsBlock)
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			src := edit(t, child, tt.old, tt.new)

@@ -51,6 +51,13 @@ var wordings = map[string]wording{
 	"retention.keep":           {reader: "keeping for {wide} instead of {strict}", protection: "deletion after {strict} instead of {wide}"},
 	"retention.never_over":     {reader: "keeping for {wide} at most instead of {strict}", protection: "deletion after {strict} at most instead of {wide}"},
 	"onward.leaves_as.*":       {reader: "passing on {label} as {wide} instead of {strict}", protection: "{label} being passed on as {strict} instead of {wide}"},
+
+	"feeds.actions":             {reader: "feeds for {names}", protection: "no feeds for {names}"},
+	"feeds.formats":             {reader: "feeds as {names}", protection: "no feeds as {names}"},
+	"feeds.hold":                {reader: "feeds lasting {wide} instead of {strict} without a refresh", protection: "feeds expiring after {strict} instead of {wide} without a refresh"},
+	"feeds.min_confidence":      {reader: "blocking from a confidence of {wide} instead of {strict}", protection: "blocking only from a confidence of {strict} instead of {wide}"},
+	"feeds.require_valid_until": {reader: "feeds of objects without valid_until", protection: "no feeds of objects without valid_until"},
+	"feeds.url_credentials":     {reader: "feeds with the secret in the URL", protection: "no feeds with the secret in the URL"},
 }
 
 // widening is the limit's wording with its placeholders replaced, if the limit is wider than
@@ -108,7 +115,7 @@ func (l limit) text() string {
 		return v.words()
 	case *int64:
 		switch {
-		case *v == 0:
+		case *v == 0 && l.order == lower:
 			return "no limit"
 		case l.key == "bytes_per_push":
 			return size(*v)

@@ -89,6 +89,18 @@ func TestDiffTellsEachOrganisation(t *testing.T) {
 			"igci dea-2017-panw.inbound 6 + naming the source to companies",
 			"palo-alto-networks dea-2017-panw.inbound 6 - not being named to companies",
 		}},
+		{"feeds", `[termination]`, strings.TrimPrefix(feedsBlock, "\n") + "[termination]", []string{
+			"igci dea-2017-panw.inbound  - feeds for lookup, block and notify",
+			"igci dea-2017-panw.inbound  - feeds as rules, rpz, misp, bouncer and webhook",
+			"igci dea-2017-panw.inbound  - feeds lasting 1 day instead of 6 hours without a refresh",
+			"igci dea-2017-panw.inbound  - blocking from a confidence of 0 instead of 50",
+			"igci dea-2017-panw.inbound  - feeds of objects without valid_until",
+			"igci dea-2017-panw.inbound  - at_end: empty",
+			"igci dea-2017-panw.inbound 5 + at_end: gone",
+			"palo-alto-networks dea-2017-panw.inbound 5 + no feeds for lookup, block and notify",
+			"palo-alto-networks dea-2017-panw.inbound 5 + feeds expiring after 6 hours instead of 1 day without a refresh",
+			"palo-alto-networks dea-2017-panw.inbound 5 + blocking only from a confidence of 50 instead of 0",
+		}},
 		{"term", `expires   = 2020-08-07`, `expires = 2019-08-07`, []string{
 			"igci  1 - access from 7 August 2019 until 7 August 2020",
 			"palo-alto-networks  1 - access from 7 August 2019 until 7 August 2020",

@@ -46,6 +46,7 @@ type explainer struct {
 	parents    []*Agreement
 	absent     []string          // ids of unknown parents
 	names      map[string]string // of organisations
+	feeds      []feedGroup
 	paragraphs []string
 }
 

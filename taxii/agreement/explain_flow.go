@@ -27,7 +27,9 @@ func (e *explainer) flow(f *Flow) {
 				parents = append(parents, p)
 			}
 		}
-		text := e.masked(e.conditions(f, e.Terms(f.Name, parents...)), parents)
+		terms := e.Terms(f.Name, parents...)
+		e.addFeeds(f, terms, parents)
+		text := e.masked(e.conditions(f, terms), parents)
 		i := slices.IndexFunc(groups, func(g flowGroup) bool { return g.text == text })
 		if i < 0 {
 			i = len(groups)
@@ -248,6 +250,7 @@ func (e *explainer) letter() {
 		for _, c := range e.Shared(parent) {
 			f := e.Flow(c.Flow.Name)
 			t := e.Terms(f.Name, parent)
+			e.addFeeds(f, t, []*Agreement{parent})
 			ss := []sentence{
 				{fmt.Sprintf("%s may read %s, which %s writes for %s", enumerate(e.namesOf(c.Readers...)), c.Alias,
 					e.namesOf(c.Writer)[0], enumerate(e.namesOf(e.signers()...))), e.article(&f.Block)},

@@ -9,6 +9,7 @@ import (
 // sharedTerms adds paragraphs on the blocks that hold for all flows: first those that a
 // child agreement takes from its parents if it has none, then its own.
 func (e *explainer) sharedTerms() {
+	e.feedParagraphs()
 	if e.Kind != ReaderLetter {
 		e.inherited("Personal data", e.PersonalData != nil, (*explainer).personalData)
 		e.inherited("Keeping", e.Retention != nil, (*explainer).retention)

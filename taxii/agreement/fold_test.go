@@ -81,6 +81,12 @@ func parent(r *rapid.T, t *testing.T) *agreement.Agreement {
 	src = edit(t, src, `["email-addr", "user-account", "identity:individual"]`, names("forbidden", "email-addr", "user-account"))
 	src = edit(t, src, `amber = "amber"`, fmt.Sprintf("amber = %q", label.Draw(r, "leaves as")))
 	src = edit(t, src, `outbound = "amber", returns = "amber" }`, fmt.Sprintf("outbound = %q, returns = %q }", "red", label.Draw(r, "max")))
+	if rapid.Bool().Draw(r, "feeds") {
+		src = edit(t, src, "[termination]", "[feeds]\narticle = \"4\"\nactions = "+names("actions", "search", "lookup", "block")+
+			"\nformats = "+names("formats", "list", "rules", "rpz")+
+			fmt.Sprintf("\nhold = \"PT%dH\"\nmin_confidence = %d\nrequire_valid_until = %t\nurl_credentials = %t\n[termination]",
+				12*number("hold"), number("confidence")-1, rapid.Bool().Draw(r, "valid until"), rapid.Bool().Draw(r, "in the URL")))
+	}
 	if rapid.Bool().Draw(r, "silent") {
 		src = edit(t, src, "[attribution]", "[attribution]\nvendors = \"named\"\n")
 		src = strings.Replace(src, "vendors  = \"anonymous\"\n", "", 1)

@@ -34,7 +34,7 @@ const (
 // limits are the terms that a child agreement takes from its parent one by one, if it does
 // not set them itself.
 func (t *Terms) limits() []limit {
-	return []limit{
+	return append([]limit{
 		{"purpose", "categories", fewer, &t.Purposes, nil},
 		{"purpose", "excluded", more, &t.Excluded, nil},
 		{"flow", "object_types", ofAll, &t.Types, nil},
@@ -60,7 +60,7 @@ func (t *Terms) limits() []limit {
 		{"quota", "objects_per_push", lower, &t.Quota.ObjectsPerPush, nil},
 		{"quota", "bytes_per_push", lower, &t.Quota.BytesPerPush, nil},
 		{"quota", "objects_held", lower, &t.Quota.ObjectsHeld, nil},
-	}
+	}, t.Feeds.limits()...)
 }
 
 // find is the block of the agreement that sets the limit, nil if there is none, and the
@@ -79,7 +79,7 @@ func (l limit) find(a *Agreement, f *Flow) (*Block, string) {
 // clauseKey is the limit's key in [Terms].By.
 func (l limit) clauseKey() string {
 	switch l.block {
-	case "purpose", "flow", "handling", "quota":
+	case "purpose", "flow", "handling", "quota", "feeds":
 		return strings.TrimSuffix(l.key, ".*")
 	}
 	return l.block
@@ -191,7 +191,7 @@ func (l limit) rank() int64 {
 		}
 		return int64(v.TLP)
 	case *int64:
-		if *v == 0 {
+		if *v == 0 && l.order == lower {
 			return math.MaxInt64 // no limit
 		}
 		return *v

@@ -116,13 +116,16 @@ func (l *linter) members() {
 	}
 }
 
-// times checks that times are in order, and that data is not kept too long.
+// times checks that times are in order, and that data is neither kept nor held too long.
 func (l *linter) times() {
 	if f := l.a.Fusion; f != nil && f.Window != nil && !f.Window.From.Before(f.Window.To) {
 		l.fail(&f.Block, "window", "to is not after from: a window ends after it began")
 	}
 	if r := l.a.Retention; r != nil && r.NeverOver.seconds() > mostKept {
 		l.fail(&r.Block, "never_over", "%s is over five years: write P5Y or less", r.NeverOver)
+	}
+	if f := l.a.Feeds; f != nil && f.Hold.seconds() > mostKept {
+		l.fail(&f.Block, "hold", "%s is over five years: write P5Y or less", f.Hold)
 	}
 	t := &l.a.Term
 	if w := t.WindUp; w != nil {

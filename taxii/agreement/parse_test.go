@@ -109,6 +109,8 @@ func TestParseNamesWhatIsWrongAndWhere(t *testing.T) {
 		{"time without an hour", dea, `effective = 2017-08-07T00:00:00Z`, `effective = 2017-08-07`, "effective", "1", "term.effective: a time needs an hour and a zone: write 2017-08-07T00:00:00Z"},
 		{"country", dea, `country = "US"`, `country = "USA"`, `country = "USA"`, "1", `party.country: "USA": write two capital letters`},
 		{"label", dea, `tlp_max    = { inbound = "red"`, `tlp_max = { inbound = "crimson"`, "tlp_max", "4", `handling.tlp_max.inbound: "crimson" is no TLP label`},
+		{"confidence above 100", dea, "[termination]", "[feeds]\narticle = \"4\"\nmin_confidence = 101\n[termination]", "min_confidence", "4", "feeds.min_confidence: 101: write a number from 0 to 100"},
+		{"feeds in no format", dea, "[termination]", "[feeds]\narticle = \"4\"\nformats = []\n[termination]", "formats", "4", "feeds.formats: empty: name at least one"},
 		{"address range", op, `198.18.0.0/15`, `198.18.0.0`, "allow_reserved", "3", `fusion.allow_reserved: "198.18.0.0" is no address range`},
 
 		// what not every screen shows
@@ -245,6 +247,7 @@ func FuzzParse(f *testing.F) {
 		"", "id = 1\nid = 2", "flow = 1", "[[flow]]\n[flow.from]\nx = 1", "flow = [{name = 'a'}, 2, [3]]",
 		"handling.tlp_max.a = 'red'", "[handling]\nleaves_as = {a = 1}", "x = inf\ny = nan\nz = 1.5",
 		"t = 2020-01-01\nu = 10:00:00\nv = 2020-01-01T00:00:00", "\"\" = 1\n['a.b'.c]\nd = []", "version = 9223372036854775807",
+		"[feeds]\nactions = []\nformats = ['list', 1]\nhold = 'P99999Y'\nmin_confidence = -1\nat_end = 'never'",
 		"kind = 'operation'\n[[participant]]\norgs = ['a']\nunder = 'x-{org}'\n[[flow]]\nname = 'f'\nper = 'each'\nfrom = ['each']\nto = ['a']",
 	} {
 		f.Add([]byte(src))

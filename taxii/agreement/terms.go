@@ -17,6 +17,8 @@ const (
 	Reject         = "reject"          // UnknownTypes
 	WithholdObject = "withhold-object" // Granular: withheld from readers who may not see all of it
 	Derive         = "derive"          // Granular: the centre issues a copy without the rest
+	EmptyAtEnd     = "empty"           // Feeds.AtEnd: a feed has no entries after the end of access, so tools let go
+	GoneAtEnd      = "gone"            // Feeds.AtEnd: a feed does not exist after the end of access; most tools keep their copy
 )
 
 // Terms are the conditions of one flow: those of its agreement, those that a child
@@ -46,6 +48,7 @@ type Terms struct {
 	RedRecipients       []string  // "org:name"
 
 	Quota        Quota         // 0 is no limit
+	Feeds        Feeds         // for security tools
 	Onward       *Onward       // nil: nothing is passed on
 	Attribution  *Attribution  // nil: the source is named to no one
 	PersonalData *PersonalData // nil: nothing is forbidden
@@ -53,7 +56,7 @@ type Terms struct {
 
 	// By is the clause behind each term, so that a refusal can cite it. The key of a
 	// term is its key in the file ("object_types", "tlp_max", "categories",
-	// "pushes_per_day"), that of a block above is its name ("personal_data"). For a
+	// "pushes_per_day", "hold"), that of a block above is its name ("personal_data"). For a
 	// default it is the article of the block that could set it.
 	By map[string]Clause
 }
@@ -100,7 +103,8 @@ func defaults() Terms {
 		STIXVersions: []string{"2.1"}, UnknownTypes: Accept,
 		Max: stix.Red, PAPMax: "red",
 		UnmarkedObservables: Inherit, UnknownMarking: AsRed, Granular: WithholdObject,
-		By: map[string]Clause{},
+		Feeds: defaultFeeds(),
+		By:    map[string]Clause{},
 	}
 }
 
@@ -199,6 +203,9 @@ func (a *Agreement) ownTerms(f *Flow) Terms {
 	}
 	if a.Quota != nil {
 		t.Quota = *a.Quota
+	}
+	if a.Feeds != nil {
+		t.Feeds = *a.Feeds
 	}
 	return t
 }
