@@ -6,6 +6,7 @@ import (
 	"github.com/google/uuid"
 
 	"comity/stix"
+	"comity/taxii/agreement"
 )
 
 // Principal is an authenticated caller. Only taxii/auth makes one.
@@ -76,6 +77,19 @@ func (g Grant) Letter() string {
 		return ""
 	}
 	return g.share.edition.text.ID
+}
+
+// Feeds are the terms on which feeds may be made of the objects: those of the flow, narrowed
+// by the reader letter if the grant comes from one. An operator's grant allows no feed.
+func (g Grant) Feeds() agreement.Feeds {
+	if g.collection == nil {
+		return agreement.Feeds{}
+	}
+	feeds := g.collection.Terms.Feeds
+	if g.share != nil {
+		feeds = g.share.edition.text.Feeds.Narrow(feeds)
+	}
+	return feeds
 }
 
 // Until is the time at which the grant ends, by the first term to end: that of its
