@@ -67,6 +67,18 @@ type collectionHandling struct {
 	ObjectsPer   int64            `json:"objects_per_push,omitempty"` // absent: no limit
 	PushesPerDay int64            `json:"pushes_per_day,omitempty"`
 	ObjectsHeld  int64            `json:"objects_held,omitempty"`
+	Feeds        *feedsHandling   `json:"feeds,omitempty"` // absent: the caller reads nothing
+}
+
+// feedsHandling has the terms of feeds, by the keys of the block [feeds] of an agreement.
+type feedsHandling struct {
+	Actions           []string `json:"actions"` // empty: no feed may be made
+	Formats           []string `json:"formats"`
+	Hold              string   `json:"hold"`           // ISO 8601
+	MinConfidence     int64    `json:"min_confidence"` // 0 to 100
+	RequireValidUntil bool     `json:"require_valid_until"`
+	URLCredentials    bool     `json:"url_credentials"`
+	AtEnd             string   `json:"at_end"`
 }
 
 // labelHandling is the audience of a TLP label.
@@ -168,6 +180,10 @@ func (s *Server) handling(g exchange.Grant) collectionHandling {
 	}
 	if r := t.Retention; r != nil {
 		h.Keep, h.Counted, h.NeverOver = r.Keep.String(), r.Counted, r.NeverOver.String()
+	}
+	if g.CanRead() {
+		f := g.Feeds()
+		h.Feeds = &feedsHandling{f.Actions, f.Formats, f.Hold.String(), f.MinConfidence, f.RequireValidUntil, f.URLCredentials, f.AtEnd}
 	}
 	if t.Quota.BytesPerPush > 0 {
 		h.BytesPerPush = min(h.BytesPerPush, t.Quota.BytesPerPush)
