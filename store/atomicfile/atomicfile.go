@@ -13,19 +13,33 @@ import (
 )
 
 // Create writes a new file with those permissions. fs.ErrExist if there is one of
-// that name. An error of write is returned as it is.
+// that name, also one made meanwhile. An error of write is returned as it is.
 func Create(path string, mode fs.FileMode, write func(io.Writer) error) error {
-	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
-		if err == nil {
-			err = &fs.PathError{Op: "create", Path: path, Err: syscall.EEXIST}
-		}
+	if err := checkVacant(path); err != nil {
 		return err
 	}
-	return Replace(path, mode, write)
+	return put(path, mode, write, link)
 }
 
 // Replace is Create that takes the place of a file that is there.
 func Replace(path string, mode fs.FileMode, write func(io.Writer) error) error {
+	return put(path, mode, write, Rename)
+}
+
+// checkVacant returns fs.ErrExist if there is a file of that name.
+func checkVacant(path string) error {
+	_, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = &fs.PathError{Op: "create", Path: path, Err: syscall.EEXIST}
+	}
+	return err
+}
+
+// put writes a file under a name of its own. Then place gives it its name.
+func put(path string, mode fs.FileMode, write func(io.Writer) error, place func(fresh, path string) error) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
 	if err != nil {
 		return err
@@ -37,7 +51,23 @@ func Replace(path string, mode fs.FileMode, write func(io.Writer) error) error {
 	if err := errors.Join(f.Chmod(mode), f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	return Rename(f.Name(), path)
+	return place(f.Name(), path)
+}
+
+// link is Rename that replaces no file. A file system without hard links leaves a moment
+// between the check for a file and the rename.
+func link(fresh, path string) error {
+	err := os.Link(fresh, path)
+	if err == nil {
+		return errors.Join(os.Remove(fresh), SyncFolder(filepath.Dir(path)))
+	}
+	if err := checkVacant(path); err != nil {
+		return err
+	}
+	if errors.Is(err, syscall.EPERM) || errors.Is(err, errors.ErrUnsupported) {
+		return Rename(fresh, path)
+	}
+	return err
 }
 
 // Rename moves a file, whose content is on the disk already, into its place in the

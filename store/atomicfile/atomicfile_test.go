@@ -26,6 +26,21 @@ func TestCreateOverwritesNothing(t *testing.T) {
 	want(t, path, "first", 0o600)
 }
 
+// A backup takes minutes: another one of the same name may be finished meanwhile.
+func TestCreateOverwritesNothingMadeMeanwhile(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "backup")
+	if err := atomicfile.Create(path, 0o600, func(w io.Writer) error {
+		return errors.Join(says("second")(w), os.WriteFile(path, []byte("first"), 0o644))
+	}); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("got %v", err)
+	}
+	want(t, path, "first", 0o644)
+	if files, err := os.ReadDir(dir); err != nil || len(files) != 1 {
+		t.Errorf("%v, %v", files, err)
+	}
+}
+
 func TestReplaceKeepsTheOldFileUntilTheNewIsWhole(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "agreement")
 	if err := atomicfile.Replace(path, 0o644, says("old")); err != nil {
