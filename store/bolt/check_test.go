@@ -110,16 +110,7 @@ func TestDamagedChain(t *testing.T) {
 			if err := s.Close(); err != nil {
 				t.Fatal(err)
 			}
-			db, err := bbolt.Open(filepath.Join(dir, bolt.FileName), 0o600, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			err = db.Update(func(tx *bbolt.Tx) error {
-				return row.harm(tx.Bucket([]byte("links")))
-			})
-			if err := errors.Join(err, db.Close()); err != nil {
-				t.Fatal(err)
-			}
+			update(t, dir, func(tx *bbolt.Tx) error { return row.harm(tx.Bucket([]byte("links"))) })
 			s = open(t, dir)
 			defer s.Close()
 			var faults []string

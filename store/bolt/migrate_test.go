@@ -232,16 +232,9 @@ func refusesLayout(t *testing.T, layout uint64) {
 	if err := open(t, dir).Close(); err != nil {
 		t.Fatal(err)
 	}
-	db, err := bbolt.Open(filepath.Join(dir, bolt.FileName), 0o600, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = db.Update(func(tx *bbolt.Tx) error {
+	update(t, dir, func(tx *bbolt.Tx) error {
 		return tx.Bucket([]byte("meta")).Put([]byte("format"), binary.BigEndian.AppendUint64(nil, layout))
 	})
-	if err := errors.Join(err, db.Close()); err != nil {
-		t.Fatal(err)
-	}
 	if _, err := bolt.Open(dir, time.Now, discard, 0); taxii.CodeOf(err) != taxii.Conflict {
 		t.Errorf("got %v", err)
 	}
@@ -255,13 +248,8 @@ func TestOpenMovesTheProgressOfOperationsOutOfTheDirectory(t *testing.T) {
 		progress = `{"draft":{"by":"igci/ana","at":"2026-01-02T03:04:05Z","digest":"d"},"notes":{"CAR-1":[{"author":"igci/ana","text":"\u003cb\u003e"}]}}`
 	)
 	dir := t.TempDir()
-	path := filepath.Join(dir, bolt.FileName)
-	unpack(t, "layout5.db", path)
-	db, err := bbolt.Open(path, 0o600, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = db.Update(func(tx *bbolt.Tx) error {
+	unpack(t, "layout5.db", filepath.Join(dir, bolt.FileName))
+	update(t, dir, func(tx *bbolt.Tx) error {
 		directory := tx.Bucket([]byte("directory"))
 		for name, record := range map[string]string{"op-x": `{` + versions + `,"progress":` + progress + `}`, "dea-y": `{"id":"dea-y","versions":[]}`} {
 			if err := directory.Put([]byte("agreement/"+name), []byte(record)); err != nil {
@@ -270,12 +258,6 @@ func TestOpenMovesTheProgressOfOperationsOutOfTheDirectory(t *testing.T) {
 		}
 		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := db.Close(); err != nil {
-		t.Fatal(err)
-	}
 	for range 2 { // once only: the second opening finds the present layout
 		s := open(t, dir)
 		if got, err := s.Document(t.Context(), "operation/op-x"); err != nil || string(got) != progress {

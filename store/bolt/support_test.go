@@ -2,12 +2,15 @@ package bolt_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
+	"go.etcd.io/bbolt"
 
 	"comity/stix"
 	"comity/store"
@@ -104,4 +107,16 @@ func items(first, n int) []store.Item {
 		list[i] = indicator(first+i, 1)
 	}
 	return list
+}
+
+// update changes the file of the store in dir behind its back.
+func update(t *testing.T, dir string, change func(*bbolt.Tx) error) {
+	t.Helper()
+	db, err := bbolt.Open(filepath.Join(dir, bolt.FileName), 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(db.Update(change), db.Close()); err != nil {
+		t.Fatal(err)
+	}
 }
