@@ -15,7 +15,6 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"comity/stix"
 	"comity/store/atomicfile"
 	"comity/taxii"
 )
@@ -25,7 +24,7 @@ import (
 // layout changes.
 var migrations = [format]func(*bbolt.Tx) error{
 	5: func(tx *bbolt.Tx) error { return firstOf(dropFileMark(tx), moveProgress(tx), fileDeliveriesBySpan(tx)) },
-	6: summarize,
+	6: func(*bbolt.Tx) error { return nil }, // large records of layout 6 have no summary, and stay so
 }
 
 // dropFileMark removes the identifier of the file, which only the journal needed.
@@ -106,43 +105,6 @@ func fileDeliveriesBySpan(tx *bbolt.Tx) error {
 		for i := range keys {
 			if err := b.Put(keys[i], values[i]); err != nil {
 				return err
-			}
-		}
-	}
-	return nil
-}
-
-// summarize adds a summary to the large records of all collections.
-func summarize(tx *bbolt.Tx) error {
-	cursor := tx.Cursor()
-	for name, _ := cursor.Seek([]byte{'c'}); len(name) == 1+16 && name[0] == 'c'; name, _ = cursor.Next() {
-		for _, log := range []string{"live", "hist"} {
-			b := tx.Bucket(name).Bucket([]byte(log))
-			b.FillPercent = 1
-			large := map[string]record{}
-			if err := b.ForEach(func(k, v []byte) error {
-				old := record(v)
-				if len(v) < headerLen+summaryFrom || old.is(flagSummary) {
-					return nil
-				}
-				o, err := stix.NewObject(v[headerLen:])
-				if err != nil {
-					return damaged("the record %x: %w", k, err)
-				}
-				r := record(appendDraft(nil, &o))
-				r[6] |= old[6]
-				copy(r[4:6], old[4:6])
-				copy(r[7:13], old[7:13])
-				r.seal()
-				large[string(k)] = r
-				return nil
-			}); err != nil {
-				return err
-			}
-			for k, r := range large {
-				if err := b.Put([]byte(k), r); err != nil {
-					return err
-				}
 			}
 		}
 	}

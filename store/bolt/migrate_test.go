@@ -86,6 +86,26 @@ func TestOpenMigratesAnOlderLayout(t *testing.T) {
 	}
 }
 
+// A record that was damaged before a migration is found after it.
+func TestMigrationHidesNoDamage(t *testing.T) {
+	dir := t.TempDir()
+	unpack(t, "layout5.db", filepath.Join(dir, bolt.FileName))
+	update(t, dir, func(tx *bbolt.Tx) error {
+		live := tx.Bucket(append([]byte("c"), collection[:]...)).Bucket([]byte("live"))
+		date, large := live.Cursor().Last()
+		if len(large) < 20_000 {
+			t.Fatalf("the last record has %d bytes", len(large))
+		}
+		return live.Put(date, bytes.Replace(large, []byte("'1111"), []byte("'1112"), 1))
+	})
+	s := open(t, dir)
+	defer s.Close()
+	var faults []string
+	if err := s.Check(t.Context(), nil, func(fault string) { faults = append(faults, fault) }); err != nil || len(faults) == 0 || !strings.Contains(faults[0], "checksum") {
+		t.Errorf("%q, %v", faults, err)
+	}
+}
+
 // A backup of layout 5 can be restored.
 func TestRestoreMigratesAnOlderLayout(t *testing.T) {
 	from, dir := filepath.Join(t.TempDir(), "backup"), t.TempDir()

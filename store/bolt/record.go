@@ -28,6 +28,8 @@ import (
 //	15  where the version's text begins in the JSON, 2
 //	17  summary
 //
+// A large record from before layout 7 may have no summary.
+//
 // The summary (see summaryLen) has the members that are needed to add another object with
 // the same id. So a push of a small version does not have to read a large one. In a record
 // with a summary, positions are in the summary, not in the JSON.
