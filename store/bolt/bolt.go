@@ -108,7 +108,7 @@ func (s *Store) initCompression() (err error) {
 // memory.
 func (s *Store) prepare(path string) (err error) {
 	defer recovered(&err)
-	if err := migrate(s.db, path); err != nil {
+	if err := migrate(s.db, path, s.commit); err != nil {
 		return err
 	}
 	return s.db.View(func(tx *bbolt.Tx) error {

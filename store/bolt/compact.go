@@ -34,14 +34,14 @@ func Compact(ctx context.Context, dir string, wait time.Duration, progress func(
 	// The old file stays locked until the new one is in its place: a process that waits
 	// for the lock then opens the new one.
 	defer func() { err = errors.Join(err, old.Close()) }()
+	if err := cmp.Or(ctx.Err(), checkLayout(old, path)); err != nil {
+		return err
+	}
 	return rewrite(ctx, old, path, progress)
 }
 
 // rewrite replaces the file at path, which old has open, with a compact copy.
 func rewrite(ctx context.Context, old *bbolt.DB, path string, progress func(done, total int64)) error {
-	if err := cmp.Or(ctx.Err(), checkLayout(old, path)); err != nil {
-		return err
-	}
 	fresh := path + unfinishedSuffix
 	if err := compactInto(ctx, old, fresh, path, progress); err != nil {
 		return errors.Join(fmt.Errorf("compact %s: %w", path, err), os.Remove(fresh))

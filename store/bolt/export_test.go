@@ -1,6 +1,8 @@
 package bolt
 
 import (
+	"errors"
+
 	"github.com/google/uuid"
 	"go.etcd.io/bbolt"
 )
@@ -17,6 +19,16 @@ const (
 
 // RewriteMetas is called by Open before the first transaction.
 var RewriteMetas = rewriteMetas
+
+// Migrate brings the file at path to the present layout. Every commit calls f, which may
+// call commit.
+func Migrate(path string, f func(commit func() error) error) error {
+	db, err := openFile(path, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(migrate(db, path, func(tx *bbolt.Tx) error { return f(tx.Commit) }), db.Close())
+}
 
 // Index is an index without a store.
 type Index = idIndex

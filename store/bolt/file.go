@@ -90,6 +90,9 @@ func openOrRewrite(path string, wait time.Duration, log *slog.Logger) (*bbolt.DB
 		return db, nil
 	}
 	if err == nil {
+		_, err = layoutOf(db, path)
+	}
+	if err == nil {
 		log.Warn("the file of the store could not be written: it is written into a new one", "file", path, "error", strings.TrimSpace(string(cause)))
 		err = rewrite(context.Background(), db, path, nil)
 	}

@@ -113,22 +113,39 @@ func fileDeliveriesBySpan(tx *bbolt.Tx) error {
 
 // migrate brings a file to the present layout, and makes an empty file a store. If a step
 // fails, the file keeps the layout before that step.
-func migrate(db *bbolt.DB, path string) error {
+func migrate(db *bbolt.DB, path string, commit func(*bbolt.Tx) error) error {
 	layout, err := layoutOf(db, path)
 	if err != nil {
 		return err
 	}
 	if layout == 0 {
-		return db.Update(create)
+		return update(db, path, commit, create)
 	}
 	for ; layout < format; layout++ {
-		if err := db.Update(func(tx *bbolt.Tx) error {
+		if err := update(db, path, commit, func(tx *bbolt.Tx) error {
 			return firstOf(migrations[layout](tx), tx.Bucket(bucketMeta).Put(keyFormat, binary.BigEndian.AppendUint64(nil, layout+1)))
 		}); err != nil {
 			return fmt.Errorf("bring %s from layout %d to %d: %w", path, layout, layout+1, err)
 		}
 	}
 	return nil
+}
+
+// update runs change in one transaction. It marks the file if the commit fails, unless
+// the disk is full.
+func update(db *bbolt.DB, path string, commit, change func(*bbolt.Tx) error) error {
+	tx, err := db.Begin(true)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	if err := change(tx); err != nil {
+		return err
+	}
+	if err = commit(tx); err != nil && !isDiskFull(err) {
+		err = errors.Join(err, markFailed(path, err))
+	}
+	return err
 }
 
 // layoutOf returns the layout of a file, 0 if it is empty. It returns Conflict if this

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -103,6 +104,31 @@ func TestMigrationHidesNoDamage(t *testing.T) {
 	var faults []string
 	if err := s.Check(t.Context(), nil, func(fault string) { faults = append(faults, fault) }); err != nil || len(faults) == 0 || !strings.Contains(faults[0], "checksum") {
 		t.Errorf("%q, %v", faults, err)
+	}
+}
+
+// If the disk fails during a migration, the next start writes the store into a new file
+// before it goes on.
+func TestAFailedMigrationIsRepeatedInANewFile(t *testing.T) {
+	for name, fail := range map[string]func(commit func() error) error{
+		"before the meta is written": func(func() error) error { return errDisk },
+		"after the meta is written":  func(commit func() error) error { return errors.Join(commit(), syscall.EIO) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			path := filepath.Join(dir, bolt.FileName)
+			unpack(t, "layout5.db", path)
+			old := stat(t, dir)
+			if err := bolt.Migrate(path, fail); !errors.Is(err, syscall.EIO) {
+				t.Fatalf("got %v", err)
+			}
+			s := reopened(t, dir)
+			defer s.Close()
+			if os.SameFile(old, stat(t, dir)) {
+				t.Error("the old file is used again")
+			}
+			mustHoldLayout5(t, s)
+		})
 	}
 }
 
