@@ -188,6 +188,7 @@ func copyBeforeMigration(db *bbolt.DB, path string, log *slog.Logger) error {
 		err = atomicfile.Rename(to+unfinishedSuffix, to)
 	}
 	if err != nil {
+		_ = os.Remove(to + unfinishedSuffix) // it may have its name already
 		return fmt.Errorf("copy %s before its layout is changed: %w", path, err)
 	}
 	log.Warn("the store is brought to a new layout; a copy of the old file stays, with everything that is removed from the store later: delete it once you no longer need the older version",

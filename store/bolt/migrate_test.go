@@ -132,6 +132,22 @@ func TestAFailedMigrationIsRepeatedInANewFile(t *testing.T) {
 	}
 }
 
+// A migration that cannot copy the old file leaves no part of a copy.
+func TestAFailedCopyIsRemoved(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, bolt.FileName)
+	unpack(t, "layout5.db", path)
+	if err := os.Mkdir(path+".layout5", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := bolt.Open(dir, time.Now, discard, 0); err == nil {
+		t.Fatal("it was opened", s.Close())
+	}
+	if files, err := os.ReadDir(dir); err != nil || len(files) != 2 {
+		t.Errorf("%v, %v", files, err)
+	}
+}
+
 // A backup of layout 5 can be restored.
 func TestRestoreMigratesAnOlderLayout(t *testing.T) {
 	from, dir := filepath.Join(t.TempDir(), "backup"), t.TempDir()
