@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"math/bits"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -119,7 +120,7 @@ func migrate(db *bbolt.DB, path string, commit func(*bbolt.Tx) error) error {
 		return err
 	}
 	if layout == 0 {
-		return update(db, path, commit, create)
+		return firstOf(update(db, path, commit, create), atomicfile.SyncFolder(filepath.Dir(path)))
 	}
 	for ; layout < format; layout++ {
 		if err := update(db, path, commit, func(tx *bbolt.Tx) error {
