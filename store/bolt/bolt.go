@@ -67,6 +67,7 @@ var _ store.Store = (*Store)(nil)
 // Unavailable. It migrates a file of an older layout, after it has left a copy beside it,
 // and returns Conflict for a file of a newer layout.
 func Open(dir string, now func() time.Time, log *slog.Logger, wait time.Duration) (*Store, error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true)) // of a page beyond the end of the file
 	path := filepath.Join(dir, FileName)
 	db, err := openOrRewrite(path, wait, log)
 	if err != nil {

@@ -167,6 +167,45 @@ func TestNoise(t *testing.T) {
 	}
 }
 
+// A file that was cut off causes errors, but does not end the process, wherever the cut is.
+func TestACutOffFileIsAnError(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	for n := range 100 {
+		mustPush(t, s, indicator(n, 1), indicator(n, 2))
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	good, err := os.ReadFile(filepath.Join(dir, bolt.FileName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	used := len(bytes.TrimRight(good, "\x00")) / bolt.PageSize
+	opened := 0
+	for pages := 2; pages < used; pages++ {
+		dir := t.TempDir() // the lock of a file that cannot be opened stays
+		if err := os.WriteFile(filepath.Join(dir, bolt.FileName), good[:pages*bolt.PageSize], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s, err := bolt.Open(dir, time.Now, discard, 0)
+		if err != nil {
+			continue
+		}
+		opened++
+		for n := range 100 {
+			_, _ = push(t.Context(), s, indicator(n, 3))
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		_ = bolt.Compact(t.Context(), dir, 0, nil)
+	}
+	if opened == 0 {
+		t.Error("the test cuts nothing but what Open reads")
+	}
+}
+
 // A check does not hold up a push, and ends with the context of its caller.
 func TestACheckHoldsUpNobodyAndCanBeEnded(t *testing.T) {
 	s := open(t, t.TempDir())

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -23,6 +24,7 @@ import (
 // If the process is killed, either the old file or the new one is in place. A file of an
 // older layout is Conflict.
 func Compact(ctx context.Context, dir string, wait time.Duration, progress func(done, total int64)) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true)) // of a page beyond the end of the file
 	path := filepath.Join(dir, FileName)
 	if _, err := os.Stat(path); err != nil {
 		return &taxii.Error{Code: taxii.NotFound, Msg: "there is no store in " + dir, Err: err}

@@ -3,6 +3,7 @@ package bolt
 import (
 	"context"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -136,6 +137,7 @@ func (q *queue) take() []*job {
 // transaction before it was written to the disk.
 func (s *Store) write() {
 	defer close(s.closed)
+	debug.SetPanicOnFault(true) // of a page beyond the end of the file
 	for {
 		jobs := s.queue.take()
 		if len(jobs) == 0 {
