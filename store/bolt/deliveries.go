@@ -69,6 +69,9 @@ func eachDelivery(tx *bbolt.Tx, id uuid.UUID, first, last store.Date, after uint
 	links, cursor := tx.Bucket(bucketLinks), delivered.Cursor()
 	for k, _ := cursor.First(); k != nil; {
 		class := k[0]
+		if class > 64 {
+			return damaged("an entry of delivered is malformed")
+		}
 		earliest := store.Date(0) // that a span of this class can begin at and still reach first
 		if longest := store.Date(1)<<class - 1; class < 64 && longest < first {
 			earliest = first - longest

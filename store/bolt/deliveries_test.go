@@ -1,9 +1,14 @@
 package bolt_test
 
 import (
+	"bytes"
+	"errors"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 
 	"comity/stix"
 	"comity/store"
@@ -64,6 +69,37 @@ func TestHoldersAreFoundHoweverLongACommitTakes(t *testing.T) {
 		holders, err := s.Holders(t.Context(), collection, []time.Time{time.UnixMicro(page.Added[i])}, 0)
 		if err != nil || len(holders) != 1 || holders[0].Account != want {
 			t.Errorf("version %d: %+v, %v; want %s", i+1, holders, err, want)
+		}
+	}
+}
+
+// A damaged entry of the index of deliveries is an error, wherever it sorts.
+func TestADamagedDeliveryIsAnError(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	mustPush(t, s, indicator(1, 1))
+	page, err := s.Scan(t.Context(), grant, store.Query{Limit: 1})
+	if err := errors.Join(err, s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for name, key := range map[string][]byte{"last": bytes.Repeat([]byte{0xff}, 17), "class": append([]byte{65}, make([]byte, 16)...), "cut off": make([]byte, 16)} {
+		update(t, dir, func(tx *bbolt.Tx) error {
+			delivered := tx.Bucket([]byte("delivered"))
+			if err := delivered.DeleteBucket(collection[:]); err != nil && !errors.Is(err, berrors.ErrBucketNotFound) {
+				return err
+			}
+			b, err := delivered.CreateBucket(collection[:])
+			if err != nil {
+				return err
+			}
+			return b.Put(key, make([]byte, 8))
+		})
+		s := open(t, dir)
+		if holders, err := s.Holders(t.Context(), collection, []time.Time{page.First}, 0); taxii.CodeOf(err) != taxii.Internal {
+			t.Errorf("%s: %v, %v", name, holders, err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
 		}
 	}
 }
