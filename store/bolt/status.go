@@ -325,7 +325,8 @@ func statusesFrom(heads *bbolt.Bucket, from uint64, match func(*statusHead) (mat
 	return numbers, nil
 }
 
-// deleteStatuses deletes statuses with their parts.
+// deleteStatuses deletes statuses with their parts. Its job must have a transaction of its
+// own, so that none of them is of this transaction.
 func (w *writeTx) deleteStatuses(numbers []uint64) error {
 	heads, parts := w.bucket(bucketHeads), w.bucket(bucketParts)
 	for _, n := range numbers {
@@ -347,11 +348,7 @@ func (w *writeTx) deleteStatuses(numbers []uint64) error {
 		if err := heads.Delete(numberKey(n)); err != nil {
 			return err
 		}
-		if _, fresh := w.statuses[h.ID]; fresh {
-			delete(w.statuses, h.ID)
-		} else {
-			w.removed[h.ID] = n
-		}
+		w.removed[h.ID] = n
 	}
 	return nil
 }

@@ -167,7 +167,7 @@ type writeTx struct {
 	writes      int       // a job raises it before it writes
 	collections map[uuid.UUID]*collectionTx
 	statuses    map[uuid.UUID]uint64 // numbers of the statuses that this transaction added
-	removed     map[uuid.UUID]uint64 // numbers of the older statuses that it deleted
+	removed     map[uuid.UUID]uint64 // numbers of the statuses that it deleted
 	generation  uint64               // of the directory; 0: unchanged
 	lastStatus  uint64               // the last number of a status; 0: unchanged
 	chain       *audit.Head          // the end of the audit chain; nil: unchanged
