@@ -49,9 +49,18 @@ func (c *collection) state() store.State {
 	return store.State{Past: c.root.Sequence(), End: uint64(c.readHead().last)}
 }
 
+// get returns the record of a date, which is not verified; nil if there is none.
+func (c *collection) get(d store.Date) (r record, live bool) {
+	k := dateKey(d)
+	if r = c.live.Get(k); r != nil {
+		return r, true
+	}
+	return c.history().Get(k), false
+}
+
 // record returns the record of a date, verified; nil if there is none.
 func (c *collection) record(d store.Date) (r record, live bool, err error) {
-	if r, live, err = c.header(d); r != nil && err == nil && r.is(flagSummary) {
+	if r, live = c.get(d); r != nil {
 		_, err = r.verify(d)
 	}
 	return r, live, err
@@ -60,13 +69,10 @@ func (c *collection) record(d store.Date) (r record, live bool, err error) {
 // header returns the record of a date, of which only the header and the summary are
 // verified; nil if there is none.
 func (c *collection) header(d store.Date) (r record, live bool, err error) {
-	k := dateKey(d)
-	if r = c.live.Get(k); r != nil {
-		live = true
-	} else if r = c.history().Get(k); r == nil {
-		return nil, false, nil
+	if r, live = c.get(d); r != nil {
+		err = r.verifyHeader(d)
 	}
-	return r, live, r.verifyHeader(d)
+	return r, live, err
 }
 
 // typeEntry is an entry of types.

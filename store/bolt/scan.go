@@ -183,7 +183,7 @@ type damagedRecord struct {
 // addNamed adds the record of date d to the page, if the query asks for its type; false if
 // the page is full. bucket is the bucket that names the record.
 func (sc *scan) addNamed(bucket []byte, d store.Date) (bool, error) {
-	r, _, _ := sc.header(d) // verified below
+	r, _ := sc.get(d)
 	if r == nil {
 		return false, damaged("%s names a record added %s that is not there", bucket, d.Time())
 	}
