@@ -156,7 +156,6 @@ func (s *Store) Archive(ctx context.Context, seal audit.SignedCheckpoint, entry 
 // deletes those that Holders does not need. It returns the number for the next call to
 // start from.
 func (w *writeTx) dropLinks(from, last uint64) (next uint64, err error) {
-	w.writes++
 	links, delivered := w.bucket(bucketLinks), w.bucket(bucketDelivered)
 	var drop []audit.Entry // a cursor loses its place where something is deleted
 	cursor := links.Cursor()
@@ -182,6 +181,7 @@ func (w *writeTx) dropLinks(from, last uint64) (next uint64, err error) {
 	}
 	for i := range drop {
 		e := &drop[i]
+		w.writes++
 		if err := links.Delete(numberKey(e.Number)); err != nil {
 			return 0, err
 		}

@@ -9,6 +9,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"comity/store"
 	"comity/store/bolt"
 	"comity/taxii/audit"
 )
@@ -18,14 +19,6 @@ import (
 func TestAnInterruptedArchivingIsCompletedByTheNext(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
-	archive := func(n uint64) error {
-		links, err := s.Entries(t.Context(), n-1, 1)
-		if err != nil || len(links) != 1 {
-			t.Fatalf("entry %d: %v, %v", n, links, err)
-		}
-		seal := audit.Sign(ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)), "centre", audit.Head{Number: n, Hash: links[0].Hash}, time.Now())
-		return s.Archive(t.Context(), seal, audit.Entry{Act: audit.Archive})
-	}
 	for range 10 {
 		if err := s.Record(t.Context(), audit.Entry{Act: audit.Notice}); err != nil {
 			t.Fatal(err)
@@ -38,14 +31,14 @@ func TestAnInterruptedArchivingIsCompletedByTheNext(t *testing.T) {
 		}
 		return commit()
 	})
-	if err := archive(4); !errors.Is(err, errFull) {
+	if err := archive(t, s, 4); !errors.Is(err, errFull) {
 		t.Fatalf("got %v", err)
 	}
 	if seal, err := s.Seal(t.Context()); err != nil || seal.Number != 4 {
 		t.Errorf("the seal is %v, %v", seal, err)
 	}
 	check(t, s)
-	if err := archive(6); err != nil {
+	if err := archive(t, s, 6); err != nil {
 		t.Fatal(err)
 	}
 	check(t, s)
@@ -65,4 +58,38 @@ func TestAnInterruptedArchivingIsCompletedByTheNext(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Archiving entries that all stay commits the seal and nothing more.
+func TestArchivingCommitsNothingWhereNothingIsDropped(t *testing.T) {
+	s := open(t, t.TempDir())
+	defer s.Close()
+	mustPush(t, s, indicator(1, 1))
+	page, err := s.Scan(t.Context(), grant, store.Query{Limit: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Record(t.Context(), audit.Entry{Act: audit.Delivery, Account: "org/b", Collection: collection.String(), From: &page.First, To: &page.Last}); err != nil {
+		t.Fatal(err)
+	}
+	if err := archive(t, s, 1); err != nil { // the push
+		t.Fatal(err)
+	}
+	commits := 0
+	s.FailCommits(func(commit func() error) error { commits++; return commit() })
+	if err := archive(t, s, 2); err != nil || commits != 1 {
+		t.Errorf("%d commits, %v", commits, err)
+	}
+	check(t, s)
+}
+
+// archive archives the entries up to number n.
+func archive(t *testing.T, s *bolt.Store, n uint64) error {
+	t.Helper()
+	links, err := s.Entries(t.Context(), n-1, 1)
+	if err != nil || len(links) != 1 {
+		t.Fatalf("entry %d: %v, %v", n, links, err)
+	}
+	seal := audit.Sign(ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)), "centre", audit.Head{Number: n, Hash: links[0].Hash}, time.Now())
+	return s.Archive(t.Context(), seal, audit.Entry{Act: audit.Archive})
 }
