@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"time"
+	"unique"
 
 	"go.etcd.io/bbolt"
 
@@ -16,13 +17,13 @@ import (
 )
 
 // Rehearse implements store.Store. Each part has its own read transaction. The versions
-// that the parts before it would have added are kept in memory, in some 100 bytes each,
+// that the parts before it would have added are kept in memory, in some 120 bytes each,
 // and so are the outcomes, compressed.
 func (s *Store) Rehearse(ctx context.Context, g exchange.Grant, parts iter.Seq2[store.Part, error]) (status store.Status, outcomes func(n int) (store.Outcomes, error), err error) {
 	if !g.CanWrite() {
 		return status, nil, taxii.Errorf(taxii.Forbidden, "you may not add to this collection")
 	}
-	r := &rehearsal{newest: map[stix.Key]int32{}, types: map[string]bool{}, creators: map[string]uint32{}}
+	r := &rehearsal{newest: map[stix.Key]*rehearsed{}, types: map[string]bool{}}
 	var packed [][]byte // outcomes, by part
 	for part, err := range parts {
 		if err != nil {
@@ -85,45 +86,23 @@ type rehearsal struct {
 	candidates  map[stix.Key][]uint64
 	last        store.Date // the last date that was given
 
-	added    [][]rehearsed      // in blocks of blockLen, so that growing copies nothing
-	count    int32              // number of versions in added
-	newest   map[stix.Key]int32 // the last version of each id, as an index in added
-	types    map[string]bool    // that the collection does not have yet
-	creators map[string]uint32  // index of each in names
-	names    []string
+	newest map[stix.Key]*rehearsed // the last version of each id that was rehearsed
+	types  map[string]bool         // that the collection does not have yet
 }
-
-// blockLen is how many versions are in one allocation.
-const blockLen = 1024
 
 // rehearsed is one version that would have been added.
 type rehearsed struct {
-	date              store.Date
-	instant           store.Instant
-	created, modified store.Instant
-	creator           uint32   // index in names
-	digest            [16]byte // of the canonical content
-	before            int32    // index of the version of the same id rehearsed before; -1: none
-	spec              byte
-	none, revoked     bool
+	before                     *rehearsed // the version of the same id that was rehearsed before
+	creator                    unique.Handle[string]
+	date                       store.Date
+	instant, created, modified store.Instant
+	digest                     [16]byte // of the canonical content
+	spec                       byte
+	none, revoked              bool
 }
 
 func (v *rehearsed) version() store.Version {
 	return store.Version{Date: v.date, Instant: v.instant, Spec: v.spec, None: v.none}
-}
-
-// rehearsedVersions iterates over the rehearsed versions of an id, the last one first.
-func (r *rehearsal) rehearsedVersions(key stix.Key) iter.Seq[*rehearsed] {
-	return func(yield func(*rehearsed) bool) {
-		i, ok := r.newest[key]
-		for ok && i >= 0 {
-			v := &r.added[i/blockLen][i%blockLen]
-			if !yield(v) {
-				return
-			}
-			i = v.before
-		}
-	}
 }
 
 // stored returns the date of the record that the index has for an id; 0 if there is none.
@@ -137,7 +116,7 @@ func (r *rehearsal) stored(key stix.Key) (store.Date, error) {
 
 // indexed implements appendTarget.
 func (r *rehearsal) indexed(key stix.Key) (store.Date, error) {
-	for v := range r.rehearsedVersions(key) {
+	if v := r.newest[key]; v != nil {
 		return v.date, nil
 	}
 	return r.stored(key)
@@ -145,7 +124,7 @@ func (r *rehearsal) indexed(key stix.Key) (store.Date, error) {
 
 // duplicate implements appendTarget.
 func (r *rehearsal) duplicate(d draft, _ store.Date, v store.Version, o *stix.Object) (store.Date, bool, error) {
-	for w := range r.rehearsedVersions(d.key) {
+	for w := r.newest[d.key]; w != nil; w = w.before {
 		if w.version().Same(v) {
 			return w.date, w.digest == digestOf(o.Raw), nil
 		}
@@ -167,10 +146,10 @@ func (r *rehearsal) lineage(key stix.Key, _ store.Date) (lineage stix.Lineage, e
 			lineage = stix.LineageOf(found.description())
 		}
 	}
-	for v := range r.rehearsedVersions(key) {
+	for v := r.newest[key]; v != nil; v = v.before {
 		if newest.Date == 0 || v.version().Compare(newest) > 0 {
 			newest = v.version()
-			lineage = stix.Lineage{Created: v.created.Time(), Modified: v.modified.Time(), Creator: r.names[v.creator], Revoked: v.revoked}
+			lineage = stix.Lineage{Created: v.created.Time(), Modified: v.modified.Time(), Creator: v.creator.Value(), Revoked: v.revoked}
 		}
 	}
 	return lineage, err
@@ -203,24 +182,9 @@ func (r *rehearsal) nextDate(now time.Time) store.Date {
 // insert implements appendTarget.
 func (r *rehearsal) insert(d draft, _ store.Date, v store.Version, o *stix.Object) error {
 	l := stix.LineageOf(o.Raw)
-	creator, ok := r.creators[l.Creator]
-	if !ok {
-		creator = uint32(len(r.names))
-		r.creators[l.Creator], r.names = creator, append(r.names, l.Creator)
+	r.newest[d.key] = &rehearsed{
+		before: r.newest[d.key], creator: unique.Make(l.Creator), date: v.Date, instant: v.Instant, spec: v.Spec, none: v.None, digest: digestOf(o.Raw),
+		created: store.InstantOf(l.Created), modified: store.InstantOf(l.Modified), revoked: l.Revoked,
 	}
-	before, ok := r.newest[d.key]
-	if !ok {
-		before = -1
-	}
-	r.newest[d.key] = r.count
-	if r.count%blockLen == 0 {
-		r.added = append(r.added, make([]rehearsed, 0, blockLen))
-	}
-	last := &r.added[r.count/blockLen]
-	r.count++
-	*last = append(*last, rehearsed{
-		date: v.Date, instant: v.Instant, spec: v.Spec, none: v.None, digest: digestOf(o.Raw), before: before,
-		created: store.InstantOf(l.Created), modified: store.InstantOf(l.Modified), creator: creator, revoked: l.Revoked,
-	})
 	return nil
 }
