@@ -254,8 +254,10 @@ func (w *writeTx) amendDocument(name string, old, content []byte, entries []audi
 	}
 	if !bytes.Equal(content, old) || (content == nil) != (old == nil) {
 		w.writes++
-		err := documents.Delete(key)
-		if content != nil {
+		var err error
+		if content == nil {
+			err = documents.Delete(key)
+		} else {
 			err = documents.Put(key, content)
 		}
 		if err != nil {

@@ -214,7 +214,7 @@ func dropJournal(path string) error {
 	}
 	magic := make([]byte, 8)
 	n, err := io.ReadFull(f, magic)
-	if err := errors.Join(f.Close()); err != nil {
+	if err := f.Close(); err != nil {
 		return err
 	}
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
