@@ -86,9 +86,9 @@ type Appender interface {
 	// than once. An error that they yield is returned as it is. The outcomes of the n-th
 	// part are given by the function.
 	Rehearse(ctx context.Context, g exchange.Grant, parts iter.Seq2[Part, error]) (Status, func(n int) (Outcomes, error), error)
-	// Labels looks up objects in the collection. For each key it gives the label of the
-	// newest version that the caller may see; a caller that may write also learns that
-	// there is an object which it may not see. The result is as long as keys.
+	// Labels looks up objects in the collection. A caller that may write gets the label
+	// of the newest version, also of one that it may not see; others that of the newest
+	// version that they may see. The result is as long as keys.
 	Labels(ctx context.Context, g exchange.Grant, keys []stix.Key) ([]exchange.Held, error)
 	// Pushes is the number of pushes that org has begun on that day (UTC) and that count
 	// against the quota of an agreement. Days before the latest such day may be forgotten.
