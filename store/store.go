@@ -192,8 +192,20 @@ type Upkeep interface {
 	// Ready is nil while the store can be written to, else Unavailable with the
 	// reason. It writes nothing itself.
 	Ready(ctx context.Context) error
+	// Stats are figures that are known without reading what is stored.
+	Stats() Stats
+	// OnCommit lets f know of each commit from now on, and how long it took to reach the
+	// disk. Commits wait for f, so it must return at once.
+	OnCommit(f func(took time.Duration))
 	// Close waits for the calls under way and releases the store.
 	Close() error
+}
+
+// Stats are figures of a store.
+type Stats struct {
+	Bytes   int64 // that the store takes on its disk; -1: unknown
+	Free    int64 // bytes that are free on that disk; -1: unknown
+	Waiting int   // changes that wait to be committed
 }
 
 // Block keeps removed content from coming back: objects that Origin pushes itself, and

@@ -40,7 +40,8 @@ type Store struct {
 	log        *slog.Logger
 	generation atomic.Uint64
 	commit     func(*bbolt.Tx) error // tests replace it
-	zip        *zstd.Encoder         // for outcomes
+	onCommit   atomic.Pointer[func(took time.Duration)]
+	zip        *zstd.Encoder // for outcomes
 	unzip      *zstd.Decoder
 
 	leftOut sync.Map // set of damagedRecord that the log has already

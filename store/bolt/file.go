@@ -17,6 +17,7 @@ import (
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 
+	"comity/store"
 	"comity/store/atomicfile"
 	"comity/taxii"
 )
@@ -183,6 +184,21 @@ func (s *Store) Ready(ctx context.Context) error {
 	}
 	return nil
 }
+
+// Stats implements store.Store.
+func (s *Store) Stats() store.Stats {
+	stats := store.Stats{Bytes: -1, Free: -1, Waiting: s.queue.len()}
+	if there, err := os.Stat(s.path); err == nil {
+		stats.Bytes = there.Size()
+	}
+	if free, err := freeBytes(s.path); err == nil {
+		stats.Free = free
+	}
+	return stats
+}
+
+// OnCommit implements store.Store.
+func (s *Store) OnCommit(f func(took time.Duration)) { s.onCommit.Store(&f) }
 
 // inPlace returns Unavailable if path no longer names the open file. A commit to a deleted
 // file would be lost when the file is closed.

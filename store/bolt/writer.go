@@ -96,6 +96,12 @@ func (q *queue) isClosed() bool {
 	return q.closed
 }
 
+func (q *queue) len() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.jobs)
+}
+
 func (q *queue) signal() {
 	select {
 	case q.wake <- struct{}{}:
@@ -203,10 +209,13 @@ func (s *Store) transact(jobs []*job) (err error) {
 	if err := firstOf(w.flush(), s.inPlace()); err != nil {
 		return err
 	}
-	id := tx.ID()
+	id, began := tx.ID(), time.Now()
 	if err := s.commit(tx); err != nil {
 		tx.Rollback()
 		return s.commitFailed(err)
+	}
+	if f := s.onCommit.Load(); f != nil {
+		(*f)(time.Since(began))
 	}
 	s.publish(id, w)
 	return nil

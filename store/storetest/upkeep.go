@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync/atomic"
+	"time"
 
 	"comity/stix"
 	"comity/store"
@@ -74,6 +76,27 @@ var upkeepTests = []test{
 	{"it is ready", func(w *world) {
 		if err := w.store.Ready(w.Context()); err != nil {
 			w.Error(err)
+		}
+	}},
+	{"it tells of each commit", func(w *world) {
+		var commits atomic.Int64
+		w.store.OnCommit(func(took time.Duration) {
+			if took <= 0 {
+				w.Errorf("a commit took %s", took)
+			}
+			commits.Add(1)
+		})
+		w.push(indicator(1, 1))
+		first := commits.Load()
+		w.push(indicator(2, 1))
+		if second := commits.Load(); first < 1 || second <= first {
+			w.Errorf("%d commits after one push, %d after two", first, second)
+		}
+	}},
+	{"it knows its size", func(w *world) {
+		w.push(indicator(1, 1))
+		if stats := w.store.Stats(); stats.Bytes == 0 || stats.Bytes < -1 || stats.Free == 0 || stats.Free < -1 || stats.Waiting != 0 {
+			w.Errorf("%+v", stats)
 		}
 	}},
 	{"closed it is unavailable", func(w *world) {
