@@ -164,11 +164,24 @@ func (p *Policy) State(id string, now time.Time) State {
 // Next is the next time at which the state of an agreement may change by itself; zero if
 // there is none.
 func (p *Policy) Next(now time.Time) (next time.Time) {
-	for _, s := range p.agreements {
-		for _, t := range s.transitions() {
-			if t.After(now) && (next.IsZero() || t.Before(next)) {
-				next = t
-			}
+	for id := range p.agreements {
+		if t := p.NextOf(id, now); !t.IsZero() && (next.IsZero() || t.Before(next)) {
+			next = t
+		}
+	}
+	return next
+}
+
+// NextOf is the next time at which the state of that agreement may change by itself; zero
+// if there is none.
+func (p *Policy) NextOf(id string, now time.Time) (next time.Time) {
+	s := p.agreements[id]
+	if s == nil {
+		return next
+	}
+	for _, t := range s.transitions() {
+		if t.After(now) && (next.IsZero() || t.Before(next)) {
+			next = t
 		}
 	}
 	return next
