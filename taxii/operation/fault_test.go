@@ -227,3 +227,27 @@ func TestAnOperationGoesOnAfterTheRecordIsArchived(t *testing.T) {
 	}
 	equal(t, "reworks", reworked, 1)
 }
+
+// The time since an operation was up to date grows while its store fails, from the first
+// CatchUp on, and is gone once one has succeeded.
+func TestAnOperationTellsSinceWhenItIsBehind(t *testing.T) {
+	w := newWorld(t)
+	fail := func() {
+		w.store.from(1)
+		if w.runner.CatchUp(t.Context()) == nil {
+			t.Fatal("it did not fail")
+		}
+		w.store.from(0)
+	}
+	first := w.now()
+	fail()
+	w.move(time.Hour)
+	fail()
+	equal(t, "behind from the start", w.runner.CaughtUp(), map[string]time.Time{op: first})
+	caughtUp := w.now()
+	w.settle()
+	equal(t, "up to date", w.runner.CaughtUp(), map[string]time.Time{op: caughtUp})
+	w.move(time.Hour)
+	fail()
+	equal(t, "behind again", w.runner.CaughtUp(), map[string]time.Time{op: caughtUp})
+}

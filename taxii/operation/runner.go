@@ -41,6 +41,8 @@ type Runner struct {
 	policy     *exchange.Policy    // of the snapshot
 	directory  *exchange.Directory // of the snapshot
 	operations map[string]*operation
+
+	caughtUp sync.Map // the time.Time of CaughtUp, by the id of the operation
 }
 
 // New makes a Runner. The tables that operations name are files in the folder
@@ -64,11 +66,26 @@ func (r *Runner) CatchUp(ctx context.Context) error {
 	}
 	var errs []error
 	for _, id := range slices.Sorted(maps.Keys(r.operations)) {
+		began := r.now()
 		if err := r.operations[id].catchUp(ctx); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", id, err))
+			r.caughtUp.LoadOrStore(id, began)
+		} else {
+			r.caughtUp.Store(id, began)
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// CaughtUp tells for each operation, by its id, when the last successful CatchUp began; if
+// there was none yet, when the first one that failed did. It does not wait for a CatchUp
+// under way.
+func (r *Runner) CaughtUp() map[string]time.Time {
+	times := map[string]time.Time{}
+	for id, at := range r.caughtUp.Range {
+		times[id.(string)] = at.(time.Time)
+	}
+	return times
 }
 
 // SavePositions brings every operation up to date, and saves up to which audit entry that
