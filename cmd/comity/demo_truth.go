@@ -135,7 +135,7 @@ func (p *play) report(f *figures, state *fusion.State) {
 			if i.Country != c.Code {
 				continue
 			}
-			matches := index.Match(&fusion.Issue{Values: []fusion.Value{{Text: i.Value}}})
+			matches := index.Match(&fusion.Issue{Values: []stix.Value{{Text: i.Value}}})
 			switch {
 			case slices.ContainsFunc(matches, func(n int) bool { return covered[findings[n].Kind] }):
 				issues.Absorbed++

@@ -258,7 +258,7 @@ func TestServer2087(t *testing.T) {
 	_, _, state := operation(t)
 	findings, _ := state.Findings(centre)
 	f := findings[fusion.NewIndex(findings)["198.18.32.26"][0]]
-	equal(t, "values", f.Values, []fusion.Value{{Type: "domain-name", Text: "c2-02087.kh.example"}, {Type: "ipv4-addr", Text: "198.18.32.26"}})
+	equal(t, "values", f.Values, []stix.Value{{Type: "domain-name", Text: "c2-02087.kh.example"}, {Type: "ipv4-addr", Text: "198.18.32.26"}})
 	equal(t, "id", f.Values[1].ID(), stix.ID("ipv4-addr--24394a39-8e79-5c60-b468-01f9ba983415"))
 	equal(t, "who", []any{f.Origins, f.FirstBy, f.Confidence}, []any{[]string{"alder", "birch", "dogwood"}, "dogwood", 90})
 	equal(t, "where", []any{f.Country, f.Basis, f.Disagreeing}, []any{"KH", fusion.ByReference, 0})

@@ -1,6 +1,7 @@
 package fusion
 
 import (
+	"comity/stix"
 	"iter"
 	"slices"
 )
@@ -114,7 +115,7 @@ func (s *State) Components(audience int, entities []Entity) (all []Contribution)
 // key, value or host of a value. Held findings are among them.
 func (s *State) About(audience int, key string) (about []Finding) {
 	from := []Entity{{C2, key}, {Website, key}, {Other, key}}
-	if host := (Value{"url", key}).Host(); host.Type != "url" {
+	if host := (stix.Value{Type: "url", Text: key}).Host(); host.Type != "url" {
 		from = append(from, Entity{C2, host.Text}, Entity{Website, host.Text})
 	}
 	for _, h := range s.urls[key] {

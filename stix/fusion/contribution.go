@@ -30,10 +30,10 @@ type Contribution struct {
 	Ref
 	Origin   string // the organisation that made it: in a relay another than Submitter
 	Kind     Kind
-	Value    Value
-	Subject  stix.ID  // the infrastructure it was read from, or the indicator if that has only a pattern
-	Resolves []string // the addresses that a domain was said to resolve to, in normal form, sorted
-	Label    stix.TLP // the strictest of its objects
+	Value    stix.Value // of the type indicator, with its id, if its pattern claims no value
+	Subject  stix.ID    // the infrastructure it was read from, or the indicator if that has only a pattern
+	Resolves []string   // the addresses that a domain was said to resolve to, in normal form, sorted
+	Label    stix.TLP   // the strictest of its objects
 
 	Made        time.Time // created
 	Received    time.Time

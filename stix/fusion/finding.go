@@ -1,12 +1,15 @@
 package fusion
 
-import "time"
+import (
+	"comity/stix"
+	"time"
+)
 
 // Finding is one entity, as the audience sees it whose contributions were fused.
 type Finding struct {
 	Entity
-	Values []Value // its observables, by type and text
-	Held   Reason  // why it is set aside and counted nowhere, "" if it counts
+	Values []stix.Value // its observables, by type and text
+	Held   Reason       // why it is set aside and counted nowhere, "" if it counts
 
 	Country     string // "" if unknown
 	Basis       Basis  // of Country
@@ -28,6 +31,6 @@ type Finding struct {
 type Excluded struct {
 	Ref
 	Kind   Kind
-	Value  Value
+	Value  stix.Value
 	Reason Reason
 }

@@ -111,7 +111,7 @@ func (f *fuser) place(c *Contribution) Entity {
 // assertion identifies equal statements of one submitter.
 type assertion struct {
 	submitter, origin string
-	value             Value
+	value             stix.Value
 	resolves          string
 }
 
@@ -178,7 +178,7 @@ func (f *fuser) sum(finding *Finding, counted []*Contribution) {
 		}
 		if f.merged[c.Value.Text] == finding.Key {
 			address, _ := netip.ParseAddr(finding.Key)
-			finding.Values = append(finding.Values, addressValue(address))
+			finding.Values = append(finding.Values, stix.AddressValue(address))
 		}
 		if seen := c.First; !seen.IsZero() && (finding.First.IsZero() || seen.Before(finding.First)) {
 			finding.First = seen
@@ -228,7 +228,7 @@ func compareEntities(a, b Entity) int {
 	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Key, b.Key))
 }
 
-func compareValues(a, b Value) int {
+func compareValues(a, b stix.Value) int {
 	return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.Text, b.Text))
 }
 

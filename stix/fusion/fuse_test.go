@@ -25,7 +25,7 @@ func says(vendor, value string, resolves ...string) fusion.Contribution {
 	}
 	return fusion.Contribution{
 		Ref:    fusion.Ref{Submitter: vendor, Object: stix.ID("indicator--" + vendor + value), Version: noon},
-		Origin: vendor, Kind: fusion.C2, Value: fusion.Value{Type: typ, Text: value}, Resolves: resolves,
+		Origin: vendor, Kind: fusion.C2, Value: stix.Value{Type: typ, Text: value}, Resolves: resolves,
 		Label: stix.Amber, Made: noon, Received: noon, First: noon, Last: noon,
 	}
 }
@@ -163,7 +163,7 @@ func TestCountry(t *testing.T) {
 	}
 	site := fusion.Contribution{
 		Ref: fusion.Ref{Submitter: "alder", Object: "indicator--site"}, Origin: "alder", Kind: fusion.Website,
-		Value: fusion.Value{Type: "url", Text: "http://shop.example.org/1.php"}, Resolves: []string{"8.8.1.1"}, Owner: "ID",
+		Value: stix.Value{Type: "url", Text: "http://shop.example.org/1.php"}, Resolves: []string{"8.8.1.1"}, Owner: "ID",
 	}
 	hosted := site
 	hosted.Owner = ""

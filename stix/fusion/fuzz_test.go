@@ -77,7 +77,7 @@ func FuzzRead(f *testing.F) {
 }
 
 func checkRead(t *testing.T, c *fusion.Contribution) {
-	if v, err := fusion.Normal(c.Value.Type, c.Value.Text); c.Value.Type == "indicator" {
+	if v, err := stix.NormalValue(c.Value.Type, c.Value.Text); c.Value.Type == "indicator" {
 		equal(t, "conditional", c.Value.Text, string(c.Object))
 	} else if err != nil || v != c.Value {
 		t.Errorf("%v is not in normal form: %v, %v", c.Value, v, err)
@@ -96,7 +96,7 @@ func checkRead(t *testing.T, c *fusion.Contribution) {
 		if strings.Contains(address, ":") {
 			typ = "ipv6-addr"
 		}
-		if v, err := fusion.Normal(typ, address); err != nil || v.Text != address {
+		if v, err := stix.NormalValue(typ, address); err != nil || v.Text != address {
 			t.Errorf("resolves to %q", address)
 		}
 	}

@@ -2,6 +2,7 @@ package fusion
 
 import (
 	"bufio"
+	"comity/stix"
 	"encoding/csv"
 	"fmt"
 	"io"
@@ -102,9 +103,9 @@ func ReadWarningList(r io.Reader) (*WarningList, error) {
 		}
 		if prefix, err := netip.ParsePrefix(line); err == nil {
 			networks = append(networks, prefix)
-		} else if host, err := hostOf(line); err != nil {
+		} else if host, err := stix.NormalHost(line); err != nil {
 			return nil, fmt.Errorf("read a warning list: line %d: %w", n, err)
-		} else if addr, ok := host.addr(); ok {
+		} else if addr, ok := host.Addr(); ok {
 			networks = append(networks, netip.PrefixFrom(addr, addr.BitLen()))
 		} else {
 			w.domains[host.Text] = true
@@ -115,11 +116,11 @@ func ReadWarningList(r io.Reader) (*WarningList, error) {
 }
 
 // Has tells whether the list names a host, a network around it, or a domain above it.
-func (w *WarningList) Has(host Value) bool {
+func (w *WarningList) Has(host stix.Value) bool {
 	if w == nil {
 		return false
 	}
-	if addr, ok := host.addr(); ok {
+	if addr, ok := host.Addr(); ok {
 		_, ok = w.networks.Find(addr)
 		return ok
 	}
@@ -131,14 +132,4 @@ func (w *WarningList) Has(host Value) bool {
 	return false
 }
 
-// unroutable are the networks of the IANA special-purpose registries, which have no
-// hosts on the internet.
-var unroutable = NetworksOf(func() (all []netip.Prefix) {
-	for _, s := range strings.Fields(`
-		0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 192.0.2.0/24
-		192.168.0.0/16 198.18.0.0/15 198.51.100.0/24 203.0.113.0/24 224.0.0.0/4 240.0.0.0/4
-		::/127 100::/64 2001:2::/48 2001:db8::/32 3fff::/20 fc00::/7 fe80::/10 ff00::/8`) {
-		all = append(all, netip.MustParsePrefix(s))
-	}
-	return all
-}()...)
+var unroutable = NetworksOf(stix.SpecialPurpose()...)

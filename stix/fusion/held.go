@@ -47,7 +47,7 @@ func recordOf(c *Contribution) record {
 func (r *record) contribution() Contribution {
 	return Contribution{
 		Ref:    Ref{Submitter: r.submitter.Value(), Object: r.object.id(), Version: timeOf(r.version)},
-		Origin: r.origin.Value(), Kind: Kind(r.kind.Value()), Value: Value{r.valueType.Value(), r.value},
+		Origin: r.origin.Value(), Kind: Kind(r.kind.Value()), Value: stix.Value{Type: r.valueType.Value(), Text: r.value},
 		Subject: r.subject.id(), Resolves: strings.Fields(r.resolves), Label: r.label,
 		Made: timeOf(r.made), Received: timeOf(r.received), First: timeOf(r.first), Last: timeOf(r.last), Until: timeOf(r.until),
 		Revoked: r.revoked, Country: r.country.Value(), Owner: r.owner.Value(), Government: r.government,

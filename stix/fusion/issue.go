@@ -12,8 +12,8 @@ import (
 // values. It is matched with findings and never fused: it corroborates nothing.
 type Issue struct {
 	Ref
-	Values []Value  // in normal form, in the order of the grouping
-	Label  stix.TLP // the strictest of its objects
+	Values []stix.Value // in normal form, in the order of the grouping
+	Label  stix.TLP     // the strictest of its objects
 }
 
 // ReadIssues takes the issues from the objects of one push. Values that cannot be
@@ -47,7 +47,7 @@ func (r *reader) gather(issue *Issue, o stix.Object) {
 		case target.Type == "observed-data" && o.Type == "grouping":
 			r.gather(issue, target)
 		case fused(target.Type):
-			if value, err := Normal(target.Type, text(target, "value")); err == nil {
+			if value, err := stix.NormalValue(target.Type, text(target, "value")); err == nil {
 				issue.Values = with(issue.Values, value)
 			}
 		}

@@ -149,7 +149,7 @@ func invented(submitter, object, subject, version int) fusion.Contribution {
 	}
 	switch c.Kind = []fusion.Kind{fusion.C2, fusion.C2, fusion.Website, fusion.Other}[subject%4]; {
 	case c.Kind != fusion.C2 && roll(2) == 0:
-		c.Value = fusion.Value{Type: "url", Text: "http://" + []string{"a.example.org", "b.example.org", "8.8.0.1"}[roll(3)] + "/" + fmt.Sprint(roll(2))}
+		c.Value = stix.Value{Type: "url", Text: "http://" + []string{"a.example.org", "b.example.org", "8.8.0.1"}[roll(3)] + "/" + fmt.Sprint(roll(2))}
 	case c.Value.Type == "domain-name" && roll(2) == 0:
 		c.Resolves = [][]string{{"8.8.0.1"}, {"8.8.0.2"}, {"8.8.0.1", "8.8.0.3"}}[roll(3)]
 	}

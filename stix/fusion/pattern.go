@@ -45,12 +45,12 @@ func (r *reader) patternValues(c Contribution, indicator stix.Object) {
 		return !fused(path.Type) || len(path.Steps) != 1 || path.Steps[0].Key != "value" || claim.Value.Kind != pattern.String
 	})
 	if condition != "" || slices.ContainsFunc(claims, func(claim pattern.Claim) bool { return claim.Op != pattern.Equal }) {
-		c.Value = Value{"indicator", string(indicator.ID)}
+		c.Value = stix.Value{Type: "indicator", Text: string(indicator.ID)}
 		r.all = append(r.all, c)
 		return
 	}
 	for _, claim := range claims {
-		value, err := Normal(claim.Path.Type, claim.Value.Text)
+		value, err := stix.NormalValue(claim.Path.Type, claim.Value.Text)
 		if err != nil {
 			r.refused = append(r.refused, Refusal{indicator.ID, err.Error()})
 			continue

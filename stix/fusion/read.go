@@ -193,7 +193,7 @@ func (r *reader) observables(c Contribution, parts []stix.Object) {
 		if !fused(part.Type) {
 			continue
 		}
-		value, err := Normal(part.Type, text(part, "value"))
+		value, err := stix.NormalValue(part.Type, text(part, "value"))
 		if err != nil {
 			r.refused = append(r.refused, Refusal{part.ID, err.Error()})
 			continue
@@ -222,7 +222,7 @@ func (r *reader) resolutions(name stix.Object) (addresses []string) {
 		if !ok || rel.kind != "resolves-to" || rel.Revoked {
 			continue
 		}
-		if v, err := Normal(target.Type, text(target, "value")); err == nil && v.Type != "domain-name" && v.Type != "url" {
+		if v, err := stix.NormalValue(target.Type, text(target, "value")); err == nil && v.Type != "domain-name" && v.Type != "url" {
 			addresses = append(addresses, v.Text)
 		}
 	}

@@ -96,7 +96,7 @@ func TestReadInfrastructure(t *testing.T) {
 	}
 	all, refused := fusion.Read(objects, source("alder"))
 	equal(t, "contributions", len(all), 1)
-	equal(t, "value", all[0].Value, fusion.Value{Type: "ipv4-addr", Text: "8.8.0.1"})
+	equal(t, "value", all[0].Value, stix.Value{Type: "ipv4-addr", Text: "8.8.0.1"})
 	equal(t, "who", []string{all[0].Submitter, all[0].Origin}, []string{"alder", "alder"})
 	equal(t, "refused", len(refused) == 1 && refused[0].Object == objects[3].ID, true)
 }

@@ -1,6 +1,7 @@
 package fusion
 
 import (
+	"comity/stix"
 	"path"
 	"slices"
 	"strings"
@@ -79,8 +80,8 @@ func (c *Contribution) stale(at time.Time) bool {
 	return !at.IsZero() && !c.Until.IsZero() && !c.Until.After(at)
 }
 
-func (r *Rules) routable(host Value) bool {
-	addr, ok := host.addr()
+func (r *Rules) routable(host stix.Value) bool {
+	addr, ok := host.Addr()
 	if !ok {
 		return true
 	}
@@ -93,7 +94,7 @@ func (r *Rules) routable(host Value) bool {
 
 // target tells whether a domain can be merged with an address that it resolves to.
 func (r *Rules) target(address string) bool {
-	host, err := hostOf(address)
+	host, err := stix.NormalHost(address)
 	return err == nil && r.routable(host) && !r.Warning.Has(host)
 }
 

@@ -96,7 +96,7 @@ func TestHeldAsGiven(t *testing.T) {
 	given := rapid.Custom(func(t *rapid.T) (c fusion.Contribution) {
 		c.Ref = fusion.Ref{Submitter: text.Draw(t, "submitter"), Object: id.Draw(t, "object"), Version: moment.Draw(t, "version")}
 		c.Subject, c.Origin, c.Kind = id.Draw(t, "subject"), text.Draw(t, "origin"), fusion.Kind(text.Draw(t, "kind"))
-		c.Value = fusion.Value{Type: text.Draw(t, "type"), Text: text.Draw(t, "value")}
+		c.Value = stix.Value{Type: text.Draw(t, "type"), Text: text.Draw(t, "value")}
 		addresses := rapid.SampledFrom([]string{"8.8.0.1", "8.8.0.2", "2001:4860::8"})
 		c.Resolves = rapid.SliceOfNDistinct(addresses, 0, 3, rapid.ID).Draw(t, "resolves")
 		c.Label = stix.TLP(rapid.IntRange(0, 4).Draw(t, "label"))
@@ -197,7 +197,7 @@ func keysOf(components map[fusion.Entity]string) map[string]bool {
 	all := map[string]bool{"8.8.0.3": true, "http://a.example.org/1": true}
 	for e := range components {
 		all[e.Key] = true
-		all[fusion.Value{Type: "url", Text: e.Key}.Host().Text] = true
+		all[stix.Value{Type: "url", Text: e.Key}.Host().Text] = true
 	}
 	return all
 }

@@ -2,14 +2,13 @@ package report
 
 import (
 	"cmp"
+	"comity/stix"
 	"fmt"
 	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
-
-	"comity/stix/fusion"
 )
 
 // chart is a bar chart and its layout.
@@ -134,7 +133,7 @@ func networks(rows []Row) []bar {
 	}
 	var bars []bar
 	for network, n := range counts {
-		address := fusion.Value{Type: "ipv6-addr", Text: network.Addr().String()}
+		address := stix.Value{Type: "ipv6-addr", Text: network.Addr().String()}
 		if network.Addr().Is4() {
 			address.Type = "ipv4-addr"
 		}

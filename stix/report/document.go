@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"comity/stix"
-	"comity/stix/fusion"
 	"comity/stix/rawjson"
 )
 
@@ -184,7 +183,7 @@ func papOf(o stix.Object) string {
 
 // defang writes a value so that it cannot be clicked: hxxp for http, [.] for dots, and
 // in IPv6 addresses [:] for colons.
-func defang(v fusion.Value) string {
+func defang(v stix.Value) string {
 	v.Text = strings.NewReplacer("[.]", ".", "[:]", ":").Replace(v.Text) // it may be defanged already
 	if v.Type == "ipv6-addr" {
 		return strings.ReplaceAll(v.Text, ":", "[:]")
@@ -212,6 +211,6 @@ func defangText(text string) string {
 		if !isURL && (strings.Contains(found, "@") || slices.Contains(fileExtensions, path.Ext(found))) {
 			return found
 		}
-		return defang(fusion.Value{Text: found})
+		return defang(stix.Value{Text: found})
 	})
 }

@@ -48,25 +48,25 @@ func golden(t *testing.T, name string, got []byte) {
 func example() *report.Release {
 	r := cambodia()
 	at := func(month time.Month, day int) time.Time { return time.Date(2017, month, day, 8, 30, 0, 0, time.UTC) }
-	server := func(severity fusion.Severity, sources int, first, last time.Time, values ...fusion.Value) report.Finding {
+	server := func(severity fusion.Severity, sources int, first, last time.Time, values ...stix.Value) report.Finding {
 		return report.Finding{
 			Entity: fusion.Entity{Kind: fusion.C2, Key: values[len(values)-1].Text}, Values: values, Basis: fusion.ByReference,
 			Severity: severity, Sources: sources, Confidence: 30 + 20*sources, First: first, Last: last, Families: []string{"Tinwolf"},
 		}
 	}
-	portal := server(fusion.Medium, 1, at(3, 20), at(3, 20), fusion.Value{Type: "ipv4-addr", Text: "198.18.32.7"})
+	portal := server(fusion.Medium, 1, at(3, 20), at(3, 20), stix.Value{Type: "ipv4-addr", Text: "198.18.32.7"})
 	portal.Government, portal.Status = true, "in-progress"
-	six := server(fusion.Medium, 1, at(4, 3), at(4, 5), fusion.Value{Type: "ipv6-addr", Text: "2001:db8:7::19"})
+	six := server(fusion.Medium, 1, at(4, 3), at(4, 5), stix.Value{Type: "ipv6-addr", Text: "2001:db8:7::19"})
 	six.Families = nil
-	down := server(fusion.High, 2, at(3, 1), at(4, 9), fusion.Value{Type: "ipv4-addr", Text: "198.18.4.100"})
+	down := server(fusion.High, 2, at(3, 1), at(4, 9), stix.Value{Type: "ipv4-addr", Text: "198.18.4.100"})
 	down.Status, down.Families = "taken-down", []string{"Quietmoth", "Tinwolf"}
-	strict := server(fusion.Medium, 1, at(3, 28), at(4, 2), fusion.Value{Type: "domain-name", Text: "c2-09999.kh.example"})
+	strict := server(fusion.Medium, 1, at(3, 28), at(4, 2), stix.Value{Type: "domain-name", Text: "c2-09999.kh.example"})
 	strict.Strict = true
 	r.Findings = append(r.Findings, portal, six, down, strict,
-		server(fusion.Low, 1, time.Time{}, time.Time{}, fusion.Value{Type: "domain-name", Text: "c2-00031.kh.example"}))
+		server(fusion.Low, 1, time.Time{}, time.Time{}, stix.Value{Type: "domain-name", Text: "c2-00031.kh.example"}))
 	r.Reports[0] = report.PlannedReport{
 		Number: "CAR-2017-KH-C2", Theme: fusion.C2, Findings: []int{0, 1, 2, 3, 4, 5},
-		Issues:      []report.Issue{{Grouping: "grouping--0f6d5c9e-4b0e-5a43-9b52-2f9e8f9e8f01", Values: []fusion.Value{{Type: "ipv4-addr", Text: "198.18.32.7"}}, Label: stix.Amber, Sources: 1}},
+		Issues:      []report.Issue{{Grouping: "grouping--0f6d5c9e-4b0e-5a43-9b52-2f9e8f9e8f01", Values: []stix.Value{{Type: "ipv4-addr", Text: "198.18.32.7"}}, Label: stix.Amber, Sources: 1}},
 		Notes:       []report.Note{{Author: "Sok D.", Text: "The panel at https://198.18.32.26/panel is the oldest.\nAsk desk@ncb.kh.example about it."}},
 		Acknowledge: at(4, 21), Answer: at(5, 14),
 	}
@@ -228,7 +228,7 @@ func TestDocumentEscapes(t *testing.T) {
 	r.Centre.Name, r.Centre.Contact = `C"`+script, script+`"; } body { display: none`
 	r.Findings[0].Families = []string{script, "a|b", "`code`", "**bold**"}
 	r.Findings[0].Status = `"><img src=x onerror=alert(1)>`
-	r.Findings[1].Values = []fusion.Value{{Type: "ipv4-addr", Text: "198.18.32.7"}, {Type: "url", Text: "http://evil.example/`|`<u>|x\n# y"}}
+	r.Findings[1].Values = []stix.Value{{Type: "ipv4-addr", Text: "198.18.32.7"}, {Type: "url", Text: "http://evil.example/`|`<u>|x\n# y"}}
 	r.Reports[0].Number = `N"}` + script
 	r.Reports[0].Notes = []report.Note{{Author: script, Text: script + "\n# heading\n1. one\n- item\n[x](http://evil.example/)"}}
 	page, text := written(t, read(t, r.Objects(), r.Reports[0].Number)[0])

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"comity/stix"
 	"comity/stix/fusion"
 )
 
@@ -84,7 +85,7 @@ func events(row Row) []event {
 	for _, url := range urls {
 		e := base
 		e.url = url
-		switch host := (fusion.Value{Type: "url", Text: url}).Host(); host.Type {
+		switch host := (stix.Value{Type: "url", Text: url}).Host(); host.Type {
 		case "domain-name":
 			e.host = host.Text
 		case "ipv4-addr", "ipv6-addr":

@@ -22,13 +22,13 @@ func feedRows() []report.Row {
 	return append(report.Rows(example().Objects()),
 		report.Row{
 			Kind: fusion.Website, Key: "portal.gov.kh.example", Country: "KH", Government: true, Sources: 2, Confidence: 70, Severity: fusion.Critical,
-			Values: []fusion.Value{
+			Values: []stix.Value{
 				{Type: "domain-name", Text: "portal.gov.kh.example"},
 				{Type: "url", Text: "http://portal.gov.kh.example/a.php"}, {Type: "url", Text: "http://portal.gov.kh.example/b.php?x=1&y=<2>"},
 			},
 			Last: time.Date(2017, 4, 10, 1, 2, 3, 456789000, time.UTC), Label: stix.Amber, Numbers: []string{"CAR-2017-KH-002", "CAR-2017-KH-WEB"}, Finding: "infrastructure--be816996-e18b-56f4-81db-c647c8208bec",
 		},
-		report.Row{Kind: fusion.Other, Key: "198.18.9.1", Country: "KH", AS: 64496, Confidence: 50, Label: stix.AmberStrict, Values: []fusion.Value{
+		report.Row{Kind: fusion.Other, Key: "198.18.9.1", Country: "KH", AS: 64496, Confidence: 50, Label: stix.AmberStrict, Values: []stix.Value{
 			{Type: "ipv4-addr", Text: "198.18.9.1"}, {Type: "ipv4-addr", Text: "198.18.9.2"}, {Type: "url", Text: "https://198.18.9.2/x"},
 		}})
 }
@@ -64,7 +64,7 @@ func TestFeeds(t *testing.T) {
 
 // No cell is a formula for a spreadsheet.
 func TestCSVHasNoFormula(t *testing.T) {
-	row := report.Row{Kind: fusion.C2, Status: "=cmd|' /C calc'!A0", Country: "@SUM(1)", Families: []string{"+1", `-2"x`}, Numbers: []string{"\t=1"}, Values: []fusion.Value{{Type: "domain-name", Text: "-x.example"}}}
+	row := report.Row{Kind: fusion.C2, Status: "=cmd|' /C calc'!A0", Country: "@SUM(1)", Families: []string{"+1", `-2"x`}, Numbers: []string{"\t=1"}, Values: []stix.Value{{Type: "domain-name", Text: "-x.example"}}}
 	var b bytes.Buffer
 	if err := report.CSV(&b, []report.Row{row}, exported); err != nil {
 		t.Fatal(err)

@@ -61,7 +61,7 @@ func (w *writer) finding(f *Finding) {
 
 // resolve relates the domains of a C2 server to the address that is its key.
 func (w *writer) resolve(f *Finding) {
-	address := slices.IndexFunc(f.Values, func(v fusion.Value) bool { return v.Text == f.Key && v.Type != "domain-name" })
+	address := slices.IndexFunc(f.Values, func(v stix.Value) bool { return v.Text == f.Key && v.Type != "domain-name" })
 	if f.Kind != fusion.C2 || address < 0 {
 		return
 	}
@@ -107,7 +107,7 @@ func (f *Finding) labels() (labels []string) {
 
 // observables are the observables of f: its values and, for a server or a website, the
 // hosts of its URLs too. Addresses come first.
-func (f *Finding) observables() []fusion.Value {
+func (f *Finding) observables() []stix.Value {
 	parts := slices.Clone(f.Values)
 	for _, v := range f.Values {
 		if host := v.Host(); f.Kind != fusion.Other && host.Type != "url" {
@@ -118,9 +118,9 @@ func (f *Finding) observables() []fusion.Value {
 }
 
 // sortValues sorts values by type and text, addresses first, and drops duplicates.
-func sortValues(values []fusion.Value) []fusion.Value {
+func sortValues(values []stix.Value) []stix.Value {
 	order := []string{"ipv4-addr", "ipv6-addr", "domain-name", "url"}
-	slices.SortFunc(values, func(a, b fusion.Value) int {
+	slices.SortFunc(values, func(a, b stix.Value) int {
 		return cmp.Or(slices.Index(order, a.Type)-slices.Index(order, b.Type), cmp.Compare(a.Text, b.Text))
 	})
 	return slices.Compact(values)
@@ -130,7 +130,7 @@ func sortValues(values []fusion.Value) []fusion.Value {
 // host itself does no harm.
 func (f *Finding) pattern() string {
 	values := sortValues(slices.Clone(f.Values))
-	page := slices.IndexFunc(values, func(v fusion.Value) bool { return v.Type == "url" })
+	page := slices.IndexFunc(values, func(v stix.Value) bool { return v.Type == "url" })
 	if f.Kind == fusion.Website && page > 0 {
 		values = values[page:]
 	}

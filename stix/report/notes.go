@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"comity/stix"
-	"comity/stix/fusion"
 )
 
 // notes writes the notes on one part of a report. The notes of analysts are about the
@@ -133,8 +132,8 @@ func (p *part) onlyInAnnex(issue *Issue, findings []Finding) bool {
 
 // about tells whether f is about a value of an issue, by the rule of [fusion.Index].
 func (f *Finding) about(issue *Issue) bool {
-	return slices.ContainsFunc(issue.Values, func(flagged fusion.Value) bool {
-		return flagged.Text == f.Key || slices.ContainsFunc(f.Values, func(v fusion.Value) bool {
+	return slices.ContainsFunc(issue.Values, func(flagged stix.Value) bool {
+		return flagged.Text == f.Key || slices.ContainsFunc(f.Values, func(v stix.Value) bool {
 			return v.Text == flagged.Text || v.Host().Text == flagged.Text
 		})
 	})

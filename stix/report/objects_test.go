@@ -33,7 +33,7 @@ func cambodia() *report.Release {
 		Sources: 3, PAP: stix.PAPGreen, Drafted: "igci/anna", Approved: "igci/ben",
 		Findings: []report.Finding{{
 			Entity: fusion.Entity{Kind: fusion.C2, Key: "198.18.32.26"},
-			Values: []fusion.Value{{Type: "domain-name", Text: "c2-02087.kh.example"}, {Type: "ipv4-addr", Text: "198.18.32.26"}},
+			Values: []stix.Value{{Type: "domain-name", Text: "c2-02087.kh.example"}, {Type: "ipv4-addr", Text: "198.18.32.26"}},
 			Basis:  fusion.ByReference, Confidence: 90, Severity: fusion.High, Sources: 3, Families: []string{"Quietmoth"},
 			First: time.Date(2017, 2, 19, 4, 10, 0, 0, time.UTC), Last: time.Date(2017, 4, 11, 22, 31, 0, 0, time.UTC),
 		}},
@@ -48,7 +48,7 @@ func servers(r *report.Release, n int, strict bool) {
 		address := netip.AddrFrom4([4]byte{198, 19, byte(i >> 8), byte(i)}).String()
 		r.Reports[0].Findings = append(r.Reports[0].Findings, i)
 		r.Findings = append(r.Findings, report.Finding{
-			Entity: fusion.Entity{Kind: fusion.C2, Key: address}, Values: []fusion.Value{{Type: "ipv4-addr", Text: address}},
+			Entity: fusion.Entity{Kind: fusion.C2, Key: address}, Values: []stix.Value{{Type: "ipv4-addr", Text: address}},
 			Basis: fusion.ByReference, Confidence: 50, Sources: 1, Strict: strict,
 		})
 	}

@@ -71,16 +71,16 @@ func TestAnnex(t *testing.T) {
 // refers to the issue, and its name has no value.
 func TestFlaggedIssue(t *testing.T) {
 	const grouping = "grouping--0f6d5c9e-4b0e-5a43-9b52-2f9e8f9e8f01"
-	flagged := fusion.Value{Type: "domain-name", Text: "issue-1.ph.example"}
+	flagged := stix.Value{Type: "domain-name", Text: "issue-1.ph.example"}
 	r := cambodia()
 	r.Country = "PH"
 	r.Findings = []report.Finding{{
-		Entity: fusion.Entity{Kind: fusion.Other, Key: flagged.Text}, Values: []fusion.Value{flagged},
+		Entity: fusion.Entity{Kind: fusion.Other, Key: flagged.Text}, Values: []stix.Value{flagged},
 		Basis: fusion.ByDomain, Confidence: 50, Sources: 1, Strict: true,
 	}}
 	r.Reports = []report.PlannedReport{{
 		Number: "CAR-2017-PH-ISSUE-1", Theme: fusion.Other, Findings: []int{0}, Issue: grouping,
-		Issues: []report.Issue{{Grouping: grouping, Values: []fusion.Value{flagged}, Label: stix.Amber, Sources: 1}},
+		Issues: []report.Issue{{Grouping: grouping, Values: []stix.Value{flagged}, Label: stix.Amber, Sources: 1}},
 	}}
 	objects := r.Objects()
 	checkValid(t, objects)
@@ -104,7 +104,7 @@ func TestIssues(t *testing.T) {
 	r := cambodia()
 	servers(r, 1, true)
 	issue := func(value string, label stix.TLP) report.Issue {
-		return report.Issue{Values: []fusion.Value{{Type: "ipv4-addr", Text: value}}, Label: label, Sources: 3}
+		return report.Issue{Values: []stix.Value{{Type: "ipv4-addr", Text: value}}, Label: label, Sources: 3}
 	}
 	r.Reports[0].Issues = []report.Issue{issue(r.Findings[0].Key, stix.Amber), issue(r.Findings[1].Key, stix.Amber)}
 	objects := r.Objects()
@@ -172,7 +172,7 @@ func TestWebsite(t *testing.T) {
 	r.Country = "MM"
 	r.Findings = []report.Finding{{
 		Entity: fusion.Entity{Kind: fusion.Website, Key: "portal.gov.mm.example"},
-		Values: []fusion.Value{{Type: "url", Text: "http://portal.gov.mm.example/1.php"}, {Type: "url", Text: "http://portal.gov.mm.example/o'2.php"}},
+		Values: []stix.Value{{Type: "url", Text: "http://portal.gov.mm.example/1.php"}, {Type: "url", Text: "http://portal.gov.mm.example/o'2.php"}},
 		Basis:  fusion.ByOwner, Government: true, Confidence: 70, Severity: fusion.Critical, Sources: 2, Status: "in-progress",
 	}}
 	r.Reports = []report.PlannedReport{{Number: "CAR-2017-MM-WEB", Theme: fusion.Website, Findings: []int{0}}}

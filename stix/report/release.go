@@ -50,7 +50,7 @@ type Table struct {
 // Finding is a finding of the operation, as a country may know it.
 type Finding struct {
 	fusion.Entity
-	Values      []fusion.Value
+	Values      []stix.Value
 	Basis       fusion.Basis
 	Disagreeing int
 	Government  bool
@@ -79,7 +79,7 @@ type PlannedReport struct {
 // Issue is an issue that the country flagged, with the number of its sources.
 type Issue struct {
 	Grouping stix.ID
-	Values   []fusion.Value
+	Values   []stix.Value
 	Label    stix.TLP
 	Sources  int // independent origins of the findings that matched it
 }

@@ -17,7 +17,7 @@ import (
 type Row struct {
 	Kind       fusion.Kind     `json:"kind"`
 	Key        string          `json:"key"`               // the first address, else the domain or URL; of a website its host
-	Values     []fusion.Value  `json:"values"`            // by type and text
+	Values     []stix.Value    `json:"values"`            // by type and text
 	AS         int             `json:"as,omitempty"`      // number of the autonomous system that an address belongs to
 	Country    string          `json:"country,omitempty"` // ISO 3166-1 alpha-2
 	Basis      fusion.Basis    `json:"basis,omitempty"`
@@ -200,7 +200,7 @@ func (g *graph) row(o stix.Object) Row {
 	}
 	slices.Sort(row.Families)
 	row.Families = slices.Compact(row.Families)
-	slices.SortFunc(row.Values, func(a, b fusion.Value) int {
+	slices.SortFunc(row.Values, func(a, b stix.Value) int {
 		return cmp.Or(strings.Compare(a.Type, b.Type), compareKeys(a.Text, b.Text))
 	})
 	row.Values = slices.Compact(row.Values)
@@ -212,7 +212,7 @@ func (g *graph) row(o stix.Object) Row {
 func (g *graph) attach(row *Row, e edge, target stix.Object) {
 	switch e.kind {
 	case "consists-of":
-		if value := (fusion.Value{Type: target.Type, Text: member(target, "value")}); value.Text != "" {
+		if value := (stix.Value{Type: target.Type, Text: member(target, "value")}); value.Text != "" {
 			row.Values = append(row.Values, value)
 		}
 		for _, ref := range members(target, "belongs_to_refs") {
@@ -234,7 +234,7 @@ func (g *graph) attach(row *Row, e edge, target stix.Object) {
 }
 
 // keyOf is the key of a finding: see [fusion.Entity].
-func keyOf(kind fusion.Kind, values []fusion.Value) string {
+func keyOf(kind fusion.Kind, values []stix.Value) string {
 	rank := []string{"ipv4-addr", "ipv6-addr", "domain-name", "url"}
 	if kind == fusion.Website {
 		rank = []string{"domain-name", "url", "ipv4-addr", "ipv6-addr"}

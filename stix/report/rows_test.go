@@ -81,7 +81,7 @@ func TestRowsOfOthers(t *testing.T) {
 		object(t, `{"type":"relationship",`+head+`,"id":"relationship--55c006f2-7898-5ddc-8f37-45e390bc4610","relationship_type":"located-at","source_ref":"infrastructure--be816996-e18b-56f4-81db-c647c8208bec","target_ref":"location--17c3d7cc-7600-5f6d-8d81-e4e04a644181"}`),
 	}
 	want := []report.Row{{
-		Kind: fusion.Other, Key: "198.18.32.26", Values: []fusion.Value{{Type: "ipv4-addr", Text: "198.18.32.26"}}, AS: 64496,
+		Kind: fusion.Other, Key: "198.18.32.26", Values: []stix.Value{{Type: "ipv4-addr", Text: "198.18.32.26"}}, AS: 64496,
 		Severity: fusion.High, Label: stix.Red, Finding: "infrastructure--be816996-e18b-56f4-81db-c647c8208bec",
 	}}
 	if diff := cmp.Diff(want, report.Rows(objects)); diff != "" {

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"comity/stix"
-	"comity/stix/fusion"
 	"comity/taxii/demo"
 )
 
@@ -20,7 +19,7 @@ func (w *world) issue(bureau, domain string, grouping, value stix.TLP) []stix.Ob
 	if _, err := netip.ParseAddr(domain); err == nil {
 		typ = "ipv4-addr"
 	}
-	name, err := fusion.Normal(typ, domain)
+	name, err := stix.NormalValue(typ, domain)
 	w.must(err)
 	id := name.ID()
 	return []stix.Object{

@@ -1,4 +1,4 @@
-package fusion
+package stix
 
 import (
 	"fmt"
@@ -8,22 +8,19 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 	"golang.org/x/net/idna"
-
-	"comity/stix"
 )
 
-// Value is an observable by its type and normal form. Its text and that of
-// [Entity.Key] are equal exactly if they mean the same.
+// Value is an observable by its type and normal form: see [NormalValue].
 type Value struct {
-	Type string // ipv4-addr, ipv6-addr, domain-name or url; indicator if its pattern claims no value
+	Type string // ipv4-addr, ipv6-addr, domain-name or url
 	Text string
 }
 
 // ID is the identifier that STIX computes from the normal form (STIX 2.1 §2.9).
-func (v Value) ID() stix.ID {
+func (v Value) ID() ID {
 	raw := []byte(`{"type":"` + v.Type + `","value":`)
 	raw, _ = jsontext.AppendQuote(raw, v.Text)
-	id, _ := stix.DeterministicID(append(raw, '}'))
+	id, _ := DeterministicID(append(raw, '}'))
 	return id
 }
 
@@ -36,15 +33,15 @@ func (v Value) Host() Value {
 	if err != nil {
 		return v
 	}
-	host, err := hostOf(u.Hostname())
+	host, err := NormalHost(u.Hostname())
 	if err != nil {
 		return v
 	}
 	return host
 }
 
-// addr is the address that v is.
-func (v Value) addr() (netip.Addr, bool) {
+// Addr is the address that v is.
+func (v Value) Addr() (netip.Addr, bool) {
 	if v.Type != "ipv4-addr" && v.Type != "ipv6-addr" {
 		return netip.Addr{}, false
 	}
@@ -52,12 +49,12 @@ func (v Value) addr() (netip.Addr, bool) {
 	return addr, err == nil
 }
 
-// Normal brings an observable of one of the four types into normal form: known
+// NormalValue brings an observable of one of the four types into normal form: known
 // defanged spellings ([.], hxxp) repaired; IPv6 as RFC 5952 writes it, and as
 // IPv4 if that is mapped into it; a domain in lower case, in A-labels, without a
 // final dot; of a URL scheme and host in lower case, without the default port
 // and the fragment. Anything that then is no such value is an error.
-func Normal(typ, text string) (Value, error) {
+func NormalValue(typ, text string) (Value, error) {
 	text = strings.ReplaceAll(text, "[.]", ".")
 	switch typ {
 	case "ipv4-addr", "ipv6-addr":
@@ -65,16 +62,17 @@ func Normal(typ, text string) (Value, error) {
 		if err != nil || addr.Zone() != "" {
 			return Value{}, fmt.Errorf("%q is no address", text)
 		}
-		return addressValue(addr), nil
+		return AddressValue(addr), nil
 	case "domain-name":
-		return domain(text)
+		return normalDomain(text)
 	case "url":
 		return normalURL(text)
 	}
-	return Value{}, fmt.Errorf("a %s is not fused", typ)
+	return Value{}, fmt.Errorf("a %s has no normal form", typ)
 }
 
-func addressValue(addr netip.Addr) Value {
+// AddressValue is the value of an address; one mapped into IPv6 is IPv4.
+func AddressValue(addr netip.Addr) Value {
 	addr = addr.Unmap()
 	if addr.Is4() {
 		return Value{"ipv4-addr", addr.String()}
@@ -82,9 +80,9 @@ func addressValue(addr netip.Addr) Value {
 	return Value{"ipv6-addr", addr.String()}
 }
 
-// domain takes names with underscores too: hosts have them, whatever the
+// normalDomain takes names with underscores too: hosts have them, whatever the
 // standard says of host names.
-func domain(text string) (Value, error) {
+func normalDomain(text string) (Value, error) {
 	name := strings.ToLower(strings.TrimSuffix(text, "."))
 	for i := range len(name) {
 		if name[i] >= 0x80 {
@@ -110,11 +108,12 @@ func domain(text string) (Value, error) {
 	return Value{"domain-name", name}, nil
 }
 
-func hostOf(text string) (Value, error) {
+// NormalHost brings an address or a domain into normal form: see [NormalValue].
+func NormalHost(text string) (Value, error) {
 	if addr, err := netip.ParseAddr(text); err == nil && addr.Zone() == "" {
-		return addressValue(addr), nil
+		return AddressValue(addr), nil
 	}
-	return domain(text)
+	return normalDomain(text)
 }
 
 func normalURL(text string) (Value, error) {
@@ -125,24 +124,29 @@ func normalURL(text string) (Value, error) {
 	if err != nil || u.Host == "" {
 		return Value{}, fmt.Errorf("%q is no URL with a host", text)
 	}
-	host, err := hostOf(u.Hostname())
+	host, err := NormalHost(u.Hostname())
 	if err != nil {
 		return Value{}, fmt.Errorf("%q is no URL: %w", text, err)
 	}
+	port := u.Port()
 	u.Scheme, u.Host, u.Fragment, u.RawFragment = strings.ToLower(u.Scheme), host.Text, "", ""
 	if host.Type == "ipv6-addr" {
 		u.Host = "[" + host.Text + "]"
 	}
-	if port := port(text); port != "" && port != map[string]string{"http": "80", "https": "443", "ftp": "21"}[u.Scheme] {
+	if port != "" && port != map[string]string{"http": "80", "https": "443", "ftp": "21"}[u.Scheme] {
 		u.Host += ":" + port
 	}
 	return Value{"url", u.String()}, nil
 }
 
-func port(text string) string {
-	u, err := url.Parse(text)
-	if err != nil {
-		return ""
+// SpecialPurpose lists the networks of the IANA special-purpose registries (RFC 6890),
+// which have no hosts on the internet.
+func SpecialPurpose() (networks []netip.Prefix) {
+	for s := range strings.FieldsSeq(`
+		0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 192.0.2.0/24
+		192.168.0.0/16 198.18.0.0/15 198.51.100.0/24 203.0.113.0/24 224.0.0.0/4 240.0.0.0/4
+		::/127 100::/64 2001:2::/48 2001:db8::/32 3fff::/20 fc00::/7 fe80::/10 ff00::/8`) {
+		networks = append(networks, netip.MustParsePrefix(s))
 	}
-	return u.Port()
+	return networks
 }
