@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"comity/stix"
-	"comity/stix/rawjson"
 )
 
 // versions checks the versions of the objects of one file by the rules of a push: R-055
@@ -15,13 +14,12 @@ type versions struct {
 	known   map[stix.Key]*history // by the id of the object
 }
 
-// history has the versions of one object with which later ones are compared, each
-// reduced to the properties that [stix.Succession] compares.
+// history has the versions of one object with which later ones are compared.
 type history struct {
-	first   []byte // in the file
-	newest  []byte
+	first   stix.Lineage // in the file
+	newest  stix.Lineage
 	last    stix.Timestamp // version of newest
-	revoked []byte         // the first revoked one in the file
+	revoked *stix.Lineage  // the first revoked one in the file; nil if there is none
 }
 
 // add compares a version with those that came before it.
@@ -49,18 +47,18 @@ func (v *versions) add(o *stix.Object) (found Findings) {
 	if version.IsZero() {
 		return found
 	}
-	this := succession(o.Raw)
+	this := stix.LineageOf(o.Raw)
 	h := v.known[o.Key()]
 	if h == nil {
-		h = &history{first: this}
+		h = &history{first: this, newest: this, last: version}
 		v.known[o.Key()] = h
 	}
-	faults := stix.Succession(h.first, this)
+	faults := h.first.Succession(this)
 	if h.revoked != nil {
-		faults = append(faults, stix.Succession(h.revoked, this)...)
+		faults = append(faults, h.revoked.Succession(this)...)
 	}
-	if o.Revoked && h.newest != nil {
-		faults = append(faults, stix.Succession(this, h.newest)...)
+	if o.Revoked {
+		faults = append(faults, this.Succession(h.newest)...)
 	}
 	noted := map[string]bool{}
 	for _, f := range faults {
@@ -69,27 +67,11 @@ func (v *versions) add(o *stix.Object) (found Findings) {
 			note(true, f.Rule, f.Path, f.Text)
 		}
 	}
-	if version.Time().After(h.last.Time()) || h.newest == nil {
+	if version.Time().After(h.last.Time()) {
 		h.newest, h.last = this, version
 	}
 	if o.Revoked && h.revoked == nil {
-		h.revoked = this
+		h.revoked = &this
 	}
 	return found
-}
-
-// succession is raw reduced to the properties that [stix.Succession] compares.
-func succession(raw []byte) []byte {
-	short := []byte{'{'}
-	for m := rawjson.MembersOf(raw); m.Next(); {
-		switch string(m.Name) {
-		case "created", "modified", "created_by_ref", "revoked":
-			if len(short) > 1 {
-				short = append(short, ',')
-			}
-			short = append(append(append(short, '"'), m.Name...), '"', ':')
-			short = append(short, m.Value...)
-		}
-	}
-	return append(short, '}')
 }
