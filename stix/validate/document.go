@@ -88,7 +88,19 @@ type document struct {
 
 func newDocument(policy Policy, each func(Result)) *document {
 	policy.declared = policy.STIX20
-	return &document{policy: policy, each: each, seen: versions{content: map[stix.Key][32]byte{}, known: map[stix.Key]*history{}}, ids: ids{types: map[string]string{}}, cross: crossChecks{newest: map[stix.ID]int{}}}
+	return &document{
+		policy: policy,
+		each:   each,
+		seen:   versions{content: map[stix.Key][32]byte{}, known: map[stix.Key]*history{}},
+		ids:    ids{types: map[string]string{}, there: map[stix.ID]struct{}{}},
+		cross:  crossChecks{newest: map[stix.ID]int{}},
+	}
+}
+
+// finish reports the findings that take all objects to be known.
+func (d *document) finish() {
+	d.ids.missing(d.each)
+	d.cross.check(d.each)
 }
 
 // read checks one document.

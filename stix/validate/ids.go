@@ -8,7 +8,8 @@ import (
 
 // ids has the ids of the objects of one file, and the references among them.
 type ids struct {
-	types      map[string]string // of each object, by its UUID
+	types      map[string]string // of the first object with each UUID
+	there      map[stix.ID]struct{}
 	references []reference
 }
 
@@ -22,6 +23,7 @@ type reference struct {
 
 // add notes the id of an object. One UUID should not stand for two types.
 func (s *ids) add(o *stix.Object) Findings {
+	s.there[o.ID] = struct{}{}
 	uuid := strings.TrimPrefix(string(o.ID), o.Type+"--")
 	if typ, known := s.types[uuid]; known && typ != o.Type {
 		return Findings{{Rule: "R-027", Path: "/id", Message: "the UUID of another object, of type " + clip([]byte(typ), 80), Warning: true}}
@@ -50,7 +52,7 @@ func (s *ids) addReferences(o *stix.Object, index, line int) {
 // missing reports the references to objects that are not in the file.
 func (s *ids) missing(each func(Result)) {
 	for _, r := range s.references {
-		if uuid := strings.TrimPrefix(string(r.to), r.to.Type()+"--"); s.types[uuid] != r.to.Type() {
+		if _, there := s.there[r.to]; !there {
 			f := Finding{Rule: "R-029", Message: r.property + " refers to " + clip([]byte(r.to), 300) + ", which is not there"}
 			each(Result{Index: r.index, Line: r.line, ID: string(r.from), Findings: Findings{f}})
 		}

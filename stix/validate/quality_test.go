@@ -69,4 +69,9 @@ func TestReferencesCanBeEnforced(t *testing.T) {
 	if got := fmt.Sprint(check(t, document, validate.Policy{EnforceRefs: true}).Errors()); got != want {
 		t.Errorf("errors %s, want %s", got, want)
 	}
+	// Two objects of different types may have one UUID, though they should not.
+	twins := strings.Replace(note, `"tool--`, `"identity--9f1d0c6e-2b1a-4c3e-8d5f-0123456789ab","tool--`, 1) + "," + strings.Replace(head, "tool", "identity", 2) + "}"
+	if got := fmt.Sprint(check(t, []byte(`{`+bundle+`,"objects":[`+twins+`,`+mutex+`]}`), validate.Policy{EnforceRefs: true}).Errors()); got != want {
+		t.Errorf("with two objects of one UUID: errors %s, want %s", got, want)
+	}
 }
