@@ -52,7 +52,8 @@ func (c *checker) patternValues(p *pattern.Pattern) {
 	if c.policy.Quality {
 		p.AllTests(func(t *pattern.Test) {
 			for _, value := range t.Constants {
-				if value.Kind == pattern.String && isDefanged([]byte(value.Text)) {
+				// In a regular expression [.] is a dot.
+				if t.Op != pattern.Matches && value.Kind == pattern.String && isDefanged([]byte(value.Text)) {
 					c.warn("R-192", "%s is defanged, which matches nothing", quote([]byte(value.Text)))
 				}
 			}

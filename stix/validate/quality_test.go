@@ -36,6 +36,7 @@ func TestQualityIsCheckedBeforeSharing(t *testing.T) {
 		value("domain-name", "co.uk"):                                      "R-191",
 		value("domain-name", "www.popular.com"):                            "R-193",
 		indicator("[domain-name:value = 'evil[.]net']"):                    "R-192",
+		indicator("[domain-name:value MATCHES '^evil[.]net$']"):            "",
 		indicator("[url:value = 'hxxp://evil.net/' AND url:value != 'x']"): "R-192",
 		indicator("[ipv4-addr:value = '192.168.1.1' OR domain-name:value = 'www.popular.com']"): "R-191 R-193",
 		indicator("[ipv4-addr:value = '192.168.1.1' AND ipv4-addr:value != '1.2.3.4']"):         "",
