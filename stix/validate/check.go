@@ -26,6 +26,7 @@ type checker struct {
 
 	cachedFacts facts // see facts
 	patterns    *pattern.Parser
+	pattern     *pattern.Pattern  // of an indicator; nil if it is not of STIX or not valid
 	container   map[string]string // inside observed-data.objects: the types of its entries by local id
 }
 

@@ -33,6 +33,7 @@ func indicatorPattern(c *checker, f frame) {
 		c.faultAt("pattern", rule, "%s", err)
 		return
 	}
+	c.pattern = parsed
 	for _, w := range parsed.Warnings {
 		c.warnAt("pattern", w.Rule, "%s", w)
 	}

@@ -28,23 +28,18 @@ func (c *checker) quality(f frame) {
 		c.sharedValue(c.typ, string(value))
 		c.path = c.path[:len(c.path)-1]
 	}
-	source, isPattern := rawjson.Text(c.get(f, "pattern"))
+	source, _ := rawjson.Text(c.get(f, "pattern"))
 	kind, _ := rawjson.Text(c.get(f, "pattern_type"))
-	if check := detectionSyntax[string(kind)]; check != nil && c.policy.Quality && c.typ == "indicator" {
+	if check := detectionSyntax[string(kind)]; check != nil && c.policy.Quality {
 		if fault := check(string(source)); fault != "" {
 			c.warnAt("pattern", "R-195", "as %s: %s", kind, fault)
 		}
 	}
-	if !isPattern || !c.stix20 && string(kind) != "stix" {
-		return
+	if c.pattern != nil {
+		c.path = append(c.path, step{name: []byte("pattern")})
+		c.patternValues(c.pattern)
+		c.path = c.path[:len(c.path)-1]
 	}
-	parsed, err := c.patterns.Parse(string(source), pattern.Lenient)
-	if err != nil {
-		return
-	}
-	c.path = append(c.path, step{name: []byte("pattern")})
-	c.patternValues(parsed)
-	c.path = c.path[:len(c.path)-1]
 }
 
 // patternValues warns of values in a pattern.
