@@ -92,8 +92,8 @@ func (c *checker) sharedValue(typ, value string) {
 func isReserved(name string) bool {
 	name = strings.ToLower(strings.TrimSuffix(name, "."))
 	last := name[strings.LastIndexByte(name, '.')+1:]
-	if slices.Contains([]string{"example", "invalid", "localhost", "test", "local", "onion", "internal"}, last) {
-		return last != "onion" // nobody registers those, but they are shared
+	if slices.Contains([]string{"example", "invalid", "localhost", "test", "local", "internal"}, last) {
+		return true
 	}
 	suffix, icann := publicsuffix.PublicSuffix(name)
 	return icann && suffix == name

@@ -35,11 +35,12 @@ func TestQualityIsCheckedBeforeSharing(t *testing.T) {
 		value("domain-name", "host.local"):                                 "R-191",
 		value("domain-name", "co.uk"):                                      "R-191",
 		value("domain-name", "www.popular.com"):                            "R-193",
+		value("domain-name", "expyuzz4wqqyqhjn.onion"):                     "",
 		indicator("[domain-name:value = 'evil[.]net']"):                    "R-192",
 		indicator("[domain-name:value MATCHES '^evil[.]net$']"):            "",
 		indicator("[url:value = 'hxxp://evil.net/' AND url:value != 'x']"): "R-192",
-		indicator("[ipv4-addr:value = '192.168.1.1' OR domain-name:value = 'www.popular.com']"): "R-191 R-193",
-		indicator("[ipv4-addr:value = '192.168.1.1' AND ipv4-addr:value != '1.2.3.4']"):         "",
+		indicator("[ipv4-addr:value = '192.168.1.1' OR domain-name:value = 'www.popular.com']"):                                                                                        "R-191 R-193",
+		indicator("[ipv4-addr:value = '192.168.1.1' AND ipv4-addr:value != '1.2.3.4']"):                                                                                                "",
 		strings.Replace(indicator("[domain-name:value = 'evil[.]net'] START '2024-01-01T00:00:00Z' STOP '2024-02-01T00:00:00Z'"), `"pattern"`, `"pattern_version":"2.0","pattern"`, 1): "R-192",
 	} {
 		var got []string
