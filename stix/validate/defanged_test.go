@@ -32,6 +32,10 @@ func TestDefangedValueIsNamed(t *testing.T) {
 			}
 		}
 	}
+	report := head + `,"defanged":true,"external_references":[{"source_name":"a","url":"hxxp://evil[.]example"}]}`
+	if all := validate.Object([]byte(report), validate.Policy{}); !has(all, "R-051", false) {
+		t.Errorf("%s: %v, want R-051: defanged is said of the values of observables alone", report, all.Errors())
+	}
 }
 
 // URLs of the field that RFC 3986 allows.

@@ -6,8 +6,12 @@ import (
 	"strings"
 )
 
-// urlValue checks an absolute URL of RFC 3986.
-func urlValue(c *checker, _ *valueType, s []byte) { c.url("R-149", s) }
+// urlValue checks an absolute URL of RFC 3986, unless it is said to be defanged.
+func urlValue(c *checker, _ *valueType, s []byte) {
+	if !c.facts().defanged {
+		c.url("R-149", s)
+	}
+}
 
 // uriReference checks the url of an external reference, which is a URI.
 func uriReference(c *checker, _ *valueType, s []byte) { c.url("R-051", s) }
@@ -24,9 +28,6 @@ var inURL = func() (is [256]bool) {
 // url checks a URL. Spaces, characters outside ASCII, brackets behind the host
 // and a second # are frequent, so the policy may make them warnings.
 func (c *checker) url(rule string, s []byte) {
-	if c.facts().defanged {
-		return
-	}
 	scheme, rest, ok := bytes.Cut(s, []byte(":"))
 	if !ok || len(rest) == 0 || !isScheme(scheme) {
 		c.invalidValue(rule, s, "is no URL: it begins with a scheme such as https:")
