@@ -44,6 +44,7 @@ func TestLiveURLIsTaken(t *testing.T) {
 		"http://[2001:db8::1]/", "http://[2001:db8::1]:8080/a", "http://[::ffff:192.0.2.1]", "ftp://user:pw@a.example:21/b;type=i", "http://a.example:/",
 		"https://a.example/#", "https://a.example/?q=a#b/c?d", "mailto:pilot@a.example", "urn:uuid:9f1d0c6e-2b1a-4c3e-8d5f-0123456789ab",
 		"coap+tcp://a.example/%5B", "http://a.example:8080?x", "file:///etc/passwd", "https://a.example/hxxp.dot", "tel:+1-201-555-0123",
+		"http://meow:8080/", "http://fxp:21/",
 	} {
 		object := `{"type":"url","id":"url--9f1d0c6e-2b1a-4c3e-8d5f-0123456789ab","value":"` + url + `"}`
 		if all := validate.Object([]byte(object), validate.Policy{}); !all.Valid() {

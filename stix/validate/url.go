@@ -38,7 +38,7 @@ func (c *checker) url(rule string, s []byte) {
 			authority = authority[:end]
 		}
 		host, ok := hostOf(authority)
-		if !ok || isDefanged(authority) {
+		if !ok || hasDefangMark(authority) {
 			c.invalidValue(rule, s, "is no URL: expected a host, or an IP literal in brackets, and a port of digits")
 			return
 		}
@@ -107,7 +107,9 @@ var defangMarks = []string{"[.]", "(.)", "{.}", "[dot]", "(dot)", "{dot}", "[:]"
 
 // isDefanged tells whether a URL, domain name, address or e-mail address is defanged,
 // so that nobody opens it by mistake.
-func isDefanged(s []byte) bool {
+func isDefanged(s []byte) bool { return hasDefangMark(s) || hasDefangedScheme(s) }
+
+func hasDefangMark(s []byte) bool {
 	if bytes.ContainsAny(s, "[({") {
 		lower := bytes.ToLower(s)
 		for _, mark := range defangMarks {
@@ -116,7 +118,7 @@ func isDefanged(s []byte) bool {
 			}
 		}
 	}
-	return hasDefangedScheme(s)
+	return false
 }
 
 func hasDefangedScheme(s []byte) bool {
