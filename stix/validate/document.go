@@ -35,8 +35,7 @@ func Document(r io.Reader, policy Policy, each func(Result)) error {
 	}
 	d := newDocument(policy, each)
 	err := d.read(in)
-	d.ids.missing(each)
-	d.cross.check(each)
+	d.finish()
 	return err
 }
 
@@ -61,8 +60,7 @@ func Lines(r io.Reader, policy Policy, each func(Result)) error {
 			}
 		}
 		if err == io.EOF {
-			d.ids.missing(each)
-			d.cross.check(each)
+			d.finish()
 			return nil
 		} else if err != nil {
 			return err
