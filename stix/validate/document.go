@@ -79,7 +79,7 @@ type document struct {
 	cross  crossChecks
 
 	outer     checker // checks the bundle or envelope around the objects
-	version   string  // spec_version of the bundle; "" if not yet read
+	version   string  // spec_version of the bundle, if it comes before the objects
 	list      bool    // there is a list of objects
 	assumed20 []int   // objects taken for STIX 2.0 before the bundle said so
 }
@@ -177,8 +177,12 @@ func firstByte(in *bufio.Reader) byte {
 
 // objects checks the objects that a decoder reads. The error is its final one.
 func (d *document) objects(in *stix.Decoder) error {
-	for ; ; d.n++ {
+	for first := d.n; ; d.n++ {
 		raw, err := in.Next()
+		if d.n == first && d.list { // the properties before the list have been read
+			version, _ := rawjson.Text(rawjson.Member(in.Around(), "spec_version"))
+			d.version = string(version)
+		}
 		var fault *stix.Error
 		if errors.As(err, &fault) {
 			d.each(Result{Index: d.n, Line: d.line, ID: fault.ID, Findings: Findings{{Rule: fault.Rule, Path: fault.Path, Message: fault.Text}}})
@@ -186,10 +190,6 @@ func (d *document) objects(in *stix.Decoder) error {
 		}
 		if err != nil {
 			return err
-		}
-		if d.version == "" && d.list {
-			version, _ := rawjson.Text(rawjson.Member(in.Around(), "spec_version"))
-			d.version = string(version)
 		}
 		d.object(raw)
 	}

@@ -198,6 +198,7 @@ func TestBundleDecidesItsVersion(t *testing.T) {
 		{"after", `{` + list + `,` + bundle + `,"spec_version":"2.0"}`, "[]"},
 		{"never", `{` + bundle + `,` + list + `}`, `[R-038 /objects/1/spec_version: expected "2.1": no bundle says that this is STIX 2.0]`},
 		{"an envelope", `{` + list + `}`, `[R-038 /objects/1/spec_version: expected "2.1": no bundle says that this is STIX 2.0]`},
+		{"before a first object that is none", `{` + bundle + `,"spec_version":"2.0","objects":[{"a":1,"a":2},` + old + `]}`, "[R-003 /a: duplicate object member name, at byte 108]"},
 		{"another", `{` + bundle + `,"spec_version":"2.1",` + list + `}`, "[R-038 /spec_version: required, but missing]"},
 		{"alone", old, "[R-038 /spec_version: required, but missing]"},
 	}

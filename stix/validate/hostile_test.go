@@ -2,6 +2,7 @@ package validate_test
 
 import (
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -103,6 +104,18 @@ func TestHostileObjectsAreBounded(t *testing.T) {
 				t.Errorf("%s: a finding of %d bytes: %.300s", name, len(f.String()), f)
 			}
 		}
+	}
+}
+
+// The properties of a bundle are read once, not once for each object behind them.
+func TestCostOfALongBundleDoesNotGrowWithItsObjects(t *testing.T) {
+	text := `{` + bundle + `,"x_acme":"` + strings.Repeat("a", 1<<20) + `","objects":[0` + strings.Repeat(",0", 300) + `]}`
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	results(t, text, validate.Policy{})
+	runtime.ReadMemStats(&after)
+	if took := after.TotalAlloc - before.TotalAlloc; took > 100<<20 {
+		t.Errorf("%d bytes took %d bytes of memory", len(text), took)
 	}
 }
 
