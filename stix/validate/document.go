@@ -23,9 +23,10 @@ type Result struct {
 
 // Document checks a STIX document as it arrives from outside: a bundle (STIX
 // 2.1 §8), a TAXII envelope, a single object, or a list of objects, which is no
-// STIX document but is checked all the same. It calls each for every object in order,
-// and last for the document itself if it has findings of its own. It holds one
-// object at a time. An object that is no I-JSON does not hinder the others; if its end
+// STIX document but is checked all the same. It calls each for every object in order, then
+// for the document itself if it has findings of its own, and last once more for the objects
+// with findings of EnforceRefs and Together. It holds one object at a time, unless the
+// policy has Together. An object that is no I-JSON does not hinder the others; if its end
 // cannot be found, the document ends with a finding. Input with a JSON object on each
 // line is read by [Lines]. The error is the reader's.
 func Document(r io.Reader, policy Policy, each func(Result)) error {
