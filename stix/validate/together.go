@@ -121,10 +121,7 @@ func (s *crossChecks) markingCycle(i int) (found Findings) {
 		return nil
 	}
 	k.visited = open
-	o, err := stix.NewObject(k.raw)
-	if err != nil {
-		return nil
-	}
+	o, _ := stix.NewObject(k.raw) // it was one when it was added
 	for _, id := range slices.Concat(o.Markings, o.Granular) {
 		next, known := s.newest[id]
 		switch {
