@@ -1,6 +1,7 @@
 package validate
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 
@@ -141,7 +142,8 @@ func (s *crossChecks) markingCycle(i int) (found Findings) {
 // at the top level.
 func (s *crossChecks) extensionUse(k *fileObject) (found Findings) {
 	var defined []string
-	complete := false // every extension that defines top-level properties lists them
+	complete := false // an extension that defines top-level properties lists them
+	unknown := false  // another one does not, or defines a type
 	for m := rawjson.MembersOf(rawjson.Member(k.raw, "extensions")); m.Next(); {
 		kind, _ := rawjson.Text(rawjson.Member(m.Value, "extension_type"))
 		top := string(kind) == "toplevel-property-extension"
@@ -149,19 +151,20 @@ func (s *crossChecks) extensionUse(k *fileObject) (found Findings) {
 		if !top && definition == nil {
 			continue
 		}
-		properties := rawjson.Member(definition, "extension_properties")
-		if top && properties == nil || kind != nil && string(kind[:min(len(kind), 4)]) == "new-" {
-			return found // its properties are not known
-		}
-		complete = complete || top
-		defined = append(defined, texts(properties)...)
 		if definition != nil && !slices.Contains(texts(rawjson.Member(definition, "extension_types")), string(kind)) {
 			path := pointer([]step{{name: []byte("extensions")}, {name: m.Name}, {name: []byte("extension_type")}})
 			found = append(found, Finding{Rule: "R-196", Path: path, Message: quote(kind) + " is not among the extension_types of the definition", Warning: true})
 		}
+		properties := rawjson.Member(definition, "extension_properties")
+		if top && properties == nil || bytes.HasPrefix(kind, []byte("new-")) {
+			unknown = true
+			continue
+		}
+		complete = complete || top
+		defined = append(defined, texts(properties)...)
 	}
 	shape := stix21().types[k.id.Type()]
-	if !complete || shape == nil {
+	if !complete || unknown || shape == nil {
 		return found
 	}
 	for m := rawjson.MembersOf(k.raw); m.Next(); {

@@ -21,6 +21,11 @@ func TestObjectsOfAFileAreHeldAgainstEachOther(t *testing.T) {
 	use := func(kind, property string) string {
 		return head + `,"` + property + `":1,"extensions":{"extension-definition--` + uuid + `b":{"extension_type":"` + kind + `"}}}`
 	}
+	extended := func(extensions ...string) string {
+		return head + `,"acne":1,"extensions":{` + strings.Join(extensions, ",") + `}}`
+	}
+	mistyped := `"extension-definition--` + uuid + `b":{"extension_type":"property-extension"}`
+	const undefined = `"extension-definition--9f1d0c6e-2b1a-4c3e-8d5f-0123456789ac":{"extension_type":"toplevel-property-extension"}`
 	tool := head + `,"aliases":["b","c"],"external_references":[{"source_name":"a","description":"d"}]}`
 	for _, tt := range []struct{ name, objects, want string }{
 		{"a translation", translation(`{"name":"A","aliases":["B",""],"external_references":[{"description":"D"}],"colour":"rot"}`) + "," + tool, ""},
@@ -35,6 +40,9 @@ func TestObjectsOfAFileAreHeldAgainstEachOther(t *testing.T) {
 		{"an extension", use("toplevel-property-extension", "acme") + "," + definition, ""},
 		{"a property that the extension does not bring", use("toplevel-property-extension", "acne") + "," + definition, "R-196 /acne"},
 		{"another type of extension", definition + "," + use("property-extension", "x_acme"), "R-196 /extensions/extension-definition--" + uuid + "b/extension_type"},
+		{"a new type that the definition does not bring", definition + "," + use("new-sdo", "x_acme"), "R-196 /extensions/extension-definition--" + uuid + "b/extension_type"},
+		{"another type before an extension without definition", definition + "," + extended(mistyped, undefined), "R-196 /extensions/extension-definition--" + uuid + "b/extension_type"},
+		{"another type behind an extension without definition", definition + "," + extended(undefined, mistyped), "R-196 /extensions/extension-definition--" + uuid + "b/extension_type"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			text := `{` + bundle + `,"objects":[` + tt.objects + `]}`
