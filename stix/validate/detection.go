@@ -4,11 +4,12 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // detectionSyntax are the checks of patterns in other languages than that of
-// STIX, by pattern_type. Each returns a fault for which every engine of the language
-// refuses the pattern, "" if it found none. None is a full parser: a pattern without a
+// STIX, by pattern_type. Each returns a fault for which engines of the language refuse
+// the pattern, "" if it found none. None is a full parser: a pattern without a
 // fault found here may still be wrong.
 var detectionSyntax = map[string]func(pattern string) string{
 	"sigma": sigmaFault, "snort": networkRuleFault, "suricata": networkRuleFault, "yara": yaraFault,
@@ -102,7 +103,7 @@ func sigmaFault(pattern string) string {
 		text := strings.TrimLeft(line, " ")
 		key, _, isKey := strings.Cut(text, ":")
 		switch {
-		case strings.HasPrefix(text, "\t") && strings.TrimSpace(text) != "":
+		case strings.HasPrefix(line, "\t") && strings.TrimSpace(line) != "":
 			return "a line is indented by a tab, which YAML does not allow"
 		case isKey && text == line:
 			keys = append(keys, strings.Trim(key, `"'`))
@@ -160,7 +161,10 @@ func networkRuleFault(pattern string) string {
 
 func oneRuleFault(rule string) string {
 	header, options, found := strings.Cut(strings.TrimSuffix(rule, ")"), "(")
-	action, _, _ := strings.Cut(header, " ")
+	action := header
+	if end := strings.IndexFunc(header, unicode.IsSpace); end >= 0 {
+		action = header[:end]
+	}
 	switch {
 	case !slices.Contains(ruleActions, action):
 		return quote([]byte(action)) + " is no action, such as alert"
