@@ -71,8 +71,10 @@ func (c *converter) observed(o *stix.Object, members object, valid bool, moved m
 		if len(shape.object(e.kind, "", e.raw)) < 2 {
 			return keep("nothing would be left of entry " + e.key)
 		}
-		if errors := faultsOf(in.provisional(e.kind, e.raw).appendTo(nil)); valid && errors != nil {
-			return keep("entry " + e.key + " would not be valid: " + errors[0].String())
+		if valid {
+			if errors := faultsOf(in.provisional(e.kind, e.raw).appendTo(nil)); errors != nil {
+				return keep("entry " + e.key + " would not be valid: " + errors[0].String())
+			}
 		}
 		e.moved = shape.moved
 		maps.Copy(e.moved, renamed)
