@@ -101,10 +101,10 @@ func (c *converter) observed(o *stix.Object, members object, valid bool, moved m
 	}
 	members[at] = member{"object_refs", quoteAll(refs)}
 	return out, setVersion(moveMarkings(members, func(selector string) ([]string, bool) {
-		if now, known := moved[selector]; known {
-			return now, true
+		if selector == "objects" || strings.HasPrefix(selector, "objects.") {
+			return in.follow(selector)
 		}
-		return in.follow(selector)
+		return moved.follow(selector)
 	}, note))
 }
 
@@ -221,14 +221,11 @@ func split(selector string) (key, inside string) {
 	return key, inside
 }
 
-// follow is the selectors in the converted observed-data that replace a selector. For an
-// entry it is the reference to it. Parts of an entry were marked by [container.mark].
+// follow is the selectors in the converted observed-data that replace a selector of the
+// container. For an entry it is the reference to it. Parts of an entry were marked by [container.mark].
 func (c *container) follow(selector string) (now []string, carried bool) {
 	if selector == "objects" {
 		return []string{"object_refs"}, true
-	}
-	if !strings.HasPrefix(selector, "objects.") {
-		return []string{selector}, true
 	}
 	key, inside := split(selector)
 	i, ok := c.index[key]

@@ -192,6 +192,17 @@ func TestMarkingsLeaveWithWhatTheyMark(t *testing.T) {
 	}
 }
 
+// A property of the observation itself may get a custom name too; the markings of its parts
+// keep their place in it.
+func TestMarkingsFollowARenamedPropertyOfAnObservation(t *testing.T) {
+	out, said := upgrade(t, observed("f", `"lang":{"a":"b"},"granular_markings":[{"marking_ref":"`+red+`","selectors":["lang","lang.a","objects.0"]}],`, `"0":{"type":"url","value":"http://a.example/"}`))
+	if want := `"x_lang":{"a":"b"},"granular_markings":[{"marking_ref":"` + red + `","selectors":["x_lang","x_lang.a","object_refs.[0]"]}],"object_refs":`; !strings.Contains(out[1], want) {
+		t.Errorf("there is no %s in\n%s", want, out[1])
+	}
+	same(t, "errors", faults(out[1], validate.Policy{}), nil)
+	same(t, "report", said, []string{`observed-data--` + uuid + ` /lang: STIX 2.1 does not allow it here (R-007): it is called x_lang`})
+}
+
 // Two entries of one content are one object; two of one id and two contents
 // are two.
 func TestEntriesOfOneContentAreOneObject(t *testing.T) {
