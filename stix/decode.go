@@ -53,7 +53,7 @@ type Decoder struct {
 	scanning bool  // the scanner reads the list; otherwise json reads
 	shift    int64 // offset in the input minus offset in the text that json reads
 	list     list
-	tail     bytes.Buffer // the input from the end of the list on
+	tail     bytes.Buffer // the input that json read behind the elements of the scanner
 	state    decodeState
 	buf      []byte
 	err      error // the final error of Next
@@ -127,7 +127,6 @@ func (d *Decoder) next() ([]byte, error) {
 				if closed, err := d.list.closed(); err != nil {
 					return nil, err
 				} else if closed {
-					d.tail.WriteString("]}")
 					return nil, io.EOF
 				}
 				if err := d.switchToJSON(); err != nil {
@@ -316,7 +315,7 @@ func (d *Decoder) Around() []byte {
 		around = bytes.Clone(d.list.text)
 	case d.state == beforeObjects:
 		return nil
-	case d.err == io.EOF:
+	case d.err == io.EOF && !d.scanning:
 		around = append(bytes.Clone(d.list.head), d.tail.Bytes()...)
 	default:
 		around = append(bytes.Clone(d.list.head), "]}"...)
