@@ -67,10 +67,7 @@ func (c *checker) suggest(name string, known iter.Seq[string]) string {
 	if c.errors+c.warnings >= MaxFindings {
 		return ""
 	}
-	if nearest := stix.Nearest(name, known); nearest != "" {
-		return "; did you mean " + nearest + "?"
-	}
-	return ""
+	return stix.DidYouMean(name, known)
 }
 
 // badName checks that a property name is in lower case and starts with a letter,

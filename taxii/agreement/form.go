@@ -80,9 +80,5 @@ func numberProblem(form string, n int64) string {
 
 // hint suggests the choice nearest to s, if one is near.
 func hint(s string, choices []string) string {
-	nearest := stix.Nearest(s, slices.Values(choices))
-	if nearest == "" {
-		return ""
-	}
-	return fmt.Sprintf("; did you mean %s?", nearest)
+	return stix.DidYouMean(s, slices.Values(choices))
 }

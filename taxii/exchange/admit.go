@@ -37,11 +37,10 @@ func (c *Collection) Admits(o *stix.Object) (reason, by string) {
 
 // suggestion names the type that may have been mistyped, as the end of a reason.
 func suggestion(typeName string) string {
-	nearest := stix.Nearest(typeName, stix.Types())
-	if nearest == "" || nearest == typeName {
+	if stix.ClassOf(typeName) != stix.Custom {
 		return ""
 	}
-	return "; did you mean " + nearest + "?"
+	return stix.DidYouMean(typeName, stix.Types())
 }
 
 // refuse gives the reason for a refusal, and the clause behind the term. The reason begins
