@@ -30,6 +30,9 @@ type decoder struct {
 }
 
 func (d *decoder) fail(path, msg string, args ...any) {
+	if d.problems.full() {
+		return
+	}
 	line, ok := d.lines[path]
 	for up := path; !ok && up != ""; line, ok = d.lines[up] {
 		up = up[:max(0, strings.LastIndexAny(up, ".["))]
@@ -204,7 +207,9 @@ func (d *decoder) expect(path string, v any, kind string) any {
 func (d *decoder) checkSource(src []byte) {
 	line := 0
 	for text := range bytes.Lines(src) {
-		line++
+		if line++; d.problems.full() {
+			return
+		}
 		if i := bytes.IndexFunc(bytes.TrimSuffix(text, []byte("\r\n")), stix.Unprintable); i >= 0 && !d.problems.atLine(line) {
 			r, _ := utf8.DecodeRune(text[i:])
 			d.problems = append(d.problems, Problem{File: d.file, Line: line, Msg: fmt.Sprintf("holds the control character %U: take it out", r)})
