@@ -2,6 +2,9 @@ package agreement
 
 import "slices"
 
+// Reference is the documentation of the file format.
+var Reference = reference
+
 // Wider lists the terms that are wider in t than in u: "quota.pushes_per_day
 // 10 > 5".
 func Wider(t, u Terms) []string {

@@ -18,29 +18,29 @@ import (
 //go:embed reference.toml
 var referenceText string
 
-// BlockReference documents one block of a file.
-type BlockReference struct {
+// blockReference documents one block of a file.
+type blockReference struct {
 	Header   string // as a file writes it: "[term]", "[[party]]"; "" for the keys at the top
 	Text     string // the use of the block; "" for the keys at the top
 	Required bool   // in every kind of agreement
-	Keys     []KeyReference
+	Keys     []keyReference
 	Example  string // lines of TOML
 }
 
-// KeyReference documents one key of a block.
-type KeyReference struct {
+// keyReference documents one key of a block.
+type keyReference struct {
 	Name     string
 	Form     string // of its value: "time", "list of ids"
 	Required bool
 	Text     string // its meaning, and its default
 }
 
-// Reference is the documentation of the file format: the blocks in the order of a file,
+// reference is the documentation of the file format: the blocks in the order of a file,
 // each with all keys that [Parse] knows. Form and Required come from the fields that Parse
-// fills, the rest from an example in which Parse finds no problem.
-func Reference() []BlockReference {
-	var blocks []BlockReference
-	var block *BlockReference
+// fills, the rest from an example in which Parse finds no error.
+func reference() []blockReference {
+	var blocks []blockReference
+	var block *blockReference
 	fields := fieldsOf(reflect.TypeFor[Agreement]())
 	seen := map[string]bool{}
 	var comment []string
@@ -53,7 +53,7 @@ func Reference() []BlockReference {
 			comment = append(comment, line[2:])
 			continue
 		case strings.HasPrefix(line, "[") || block == nil:
-			blocks = append(blocks, BlockReference{})
+			blocks = append(blocks, blockReference{})
 			block = &blocks[len(blocks)-1]
 			if !isKey {
 				block.Header, block.Text = line, text
@@ -64,7 +64,7 @@ func Reference() []BlockReference {
 			f := fields[key]
 			// lint requires the article of a block, not the decoder.
 			must := isRequired(f) || key == "article" && block.Header != "[[signature]]"
-			block.Keys = append(block.Keys, KeyReference{key, formOf(f.Type, f.Tag.Get("form")), must, text})
+			block.Keys = append(block.Keys, keyReference{key, formOf(f.Type, f.Tag.Get("form")), must, text})
 		}
 		if line != "" {
 			block.Example += line + "\n"
@@ -148,11 +148,11 @@ func formOf(t reflect.Type, form string) string {
 	return name
 }
 
-// WriteReference writes [Reference] as text with lines of at most 78
-// characters.
+// WriteReference writes the documentation of the file format: the blocks in the order of a
+// file, each with all keys that [Parse] knows. Its lines have at most 78 characters.
 func WriteReference(w io.Writer) error {
 	var b strings.Builder
-	for _, block := range Reference() {
+	for _, block := range reference() {
 		header := block.Header
 		if header == "" {
 			header = "Keys at the top"
