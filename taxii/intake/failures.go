@@ -2,8 +2,9 @@ package intake
 
 import "comity/store"
 
-// failures counts the refusals of a push. The first MaxFailures are listed one by one, the
-// others are counted by rule, so that the size of a status does not grow with their number.
+// failures counts the refusals of a push, but for those of the store and those with
+// quarantine. The first MaxFailures are listed one by one, the others are counted by rule, so
+// that the size of a status does not grow with their number.
 type failures struct {
 	listed int
 	byRule []*store.Refusal // for each rule the first refusal that is not listed, with More for the others

@@ -45,7 +45,8 @@ const (
 )
 
 // MaxFailures is the number of refusals of a push that the status lists one by one. The
-// others are counted by rule, with one entry for each rule.
+// others are counted by rule, with one entry for each rule. The objects in quarantine, and
+// those that the store refuses, are always listed and not among them.
 const MaxFailures = 1000
 
 // Store is the part of the store that intake needs.
@@ -329,7 +330,9 @@ func cut(s string) string {
 // parts reads the spool again and gives its items in the order of the push, with their
 // handling. It may be ranged over more than once.
 func (p *push) parts(verdicts []exchange.Verdict) iter.Seq2[store.Part, error] {
+	messageBytes := p.messageBytes
 	return func(yield func(store.Part, error) bool) {
+		p.messageBytes = messageBytes // as no reading has counted its messages yet
 		// The number of items in a part, if all objects were of the mean size.
 		itemsPerPart := min(p.spool.n, partObjects, p.spool.n*partBytes/max(p.spool.bytes, 1)+1)
 		part := store.Part{Submission: p.submission, Items: make([]store.Item, 0, itemsPerPart)}
@@ -348,9 +351,13 @@ func (p *push) parts(verdicts []exchange.Verdict) iter.Seq2[store.Part, error] {
 			}
 			item := store.Item{Object: entry.object, Warning: entry.warning, Refused: entry.refused}
 			if entry.refused == nil {
-				p.apply(verdicts[0], &item)
+				v := verdicts[0]
 				verdicts = verdicts[1:]
-				if item.Refused != nil && (failures.countByRule(item.Refused.By) || !failures.list(item.Refused)) {
+				if v.Refused != "" && failures.countByRule(v.By) {
+					continue
+				}
+				p.apply(v, &item)
+				if item.Refused != nil && !failures.list(item.Refused) {
 					continue
 				}
 			}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -309,6 +310,48 @@ func TestManyRefusalsAreCountedByRule(t *testing.T) {
 		if got := failures[1000+i].Message; !strings.HasPrefix(got, want) {
 			t.Errorf("failure %q, want %q", got, want)
 		}
+	}
+}
+
+// repeater is a store that reads the parts of a rehearsal twice.
+type repeater struct {
+	store.Store
+	messages [2]int // bytes of the messages, by reading
+}
+
+func (r *repeater) Rehearse(ctx context.Context, g exchange.Grant, parts iter.Seq2[store.Part, error]) (store.Status, func(int) (store.Outcomes, error), error) {
+	for i := range r.messages {
+		for part, err := range parts {
+			if err != nil {
+				return store.Status{}, nil, err
+			}
+			for _, item := range part.Items {
+				if item.Refused != nil {
+					r.messages[i] += len(item.Refused.Message)
+				}
+			}
+		}
+	}
+	return store.Status{}, nil, nil
+}
+
+// Refusals that are counted by rule take nothing of the room for messages, so a second
+// reading of the parts is as the first.
+func TestMessagesAreTheSameWhenPartsAreReadAgain(t *testing.T) {
+	_, s, g, dir := open(t)
+	markings, objects := make([]string, 5), make([]string, 5, 50_005)
+	for i := range markings {
+		markings[i] = fmt.Sprintf(`"marking-definition--11111111-1111-4111-8111-%012x"`, i)
+		objects[i] = `{"type":"marking-definition","spec_version":"2.1","id":` + markings[i] + `,"created":"2020-01-01T00:00:00.000Z","definition_type":"statement","definition":{"statement":"Copyright"}}`
+	}
+	unmarked := strings.Replace(object(1, 0), green, `"object_marking_refs":[`+strings.Join(markings, ",")+`]`, 1)
+	objects = append(objects, slices.Repeat([]string{unmarked}, 50_000)...)
+	r := &repeater{Store: s}
+	if _, _, err := intake.New(r, dir, func() time.Time { return now }).Rehearse(t.Context(), g, envelope(objects...)); err != nil {
+		t.Fatal(err)
+	}
+	if first, second := r.messages[0], r.messages[1]; first < 100_000 || first != second {
+		t.Errorf("messages of %d bytes, and of %d when they are read again", first, second)
 	}
 }
 
