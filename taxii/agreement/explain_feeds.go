@@ -3,6 +3,7 @@ package agreement
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // feedGroup has the flows with the same terms of feeds, and the parent agreements that
@@ -36,7 +37,7 @@ func (e *explainer) feedParagraphs() {
 	for _, g := range e.feeds {
 		title := "Feeds"
 		if len(e.feeds) > 1 {
-			title += " of " + enumerate(g.flows) + prefixed(", under ", enumerate(g.parents))
+			title += " of flow " + strings.Join(g.flows, ", ") + prefixed(", under ", enumerate(g.parents))
 		}
 		e.paragraph(title + ". " + unmasked(g.text, g.parents))
 	}

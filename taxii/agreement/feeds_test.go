@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"comity/taxii/agreement"
@@ -120,5 +121,40 @@ func TestExplainSaysWhichFeedsMayBeMade(t *testing.T) {
 		if got := strings.Join(strings.Fields(b.String()), " "); !strings.Contains(got, tt.want) {
 			t.Errorf("%s: no %q in\n%s", name, tt.want, b.String())
 		}
+	}
+}
+
+func TestExplainTellsTheFeedsOfParentsApart(t *testing.T) {
+	files, _ := operation(t)
+	birch := parse(t, text(t, "dea-birch")+"[feeds]\narticle = \"5\"\nactions = [\"search\", \"lookup\"]\n")
+	var b bytes.Buffer
+	err := files[0].Explain(&b, func(id string) *agreement.Agreement {
+		if id == birch.ID {
+			return birch
+		}
+		return in(files)(id)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for paragraph := range strings.SplitSeq(b.String(), "\n\n") {
+		if strings.HasPrefix(paragraph, "Feeds") {
+			got = append(got, strings.Join(strings.Fields(paragraph), " "))
+		}
+	}
+	const (
+		others    = "dea-cedar, dea-dogwood, dea-elm, dea-fir, dea-ginkgo and charter-bureaus. "
+		anything  = "The objects may go into feeds for security tools. "
+		narrow    = "The objects may go into feeds for security tools, but only to search logs and look values up. "
+		refreshed = "A tool that cannot refresh a feed may act on it for 1 day"
+	)
+	want := []string{
+		"Feeds of flow in, issues, car, feedback, returns, under dea-alder, " + others + anything + refreshed + ".",
+		"Feeds of flow in, returns, under dea-birch. " + narrow + refreshed + " (article 5 of dea-birch).",
+		"Feeds of flow room, under dea-alder, dea-birch, " + others + narrow + refreshed + " (article 5 of dea-birch).",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
 	}
 }
