@@ -37,6 +37,7 @@ func drawTerm(t *rapid.T, p *paper) {
 		p.windUp = rapid.SampledFrom([]int{0, 5, 20}).Draw(t, "wind-up")
 	}
 	p.purposes = rapid.SampledFrom([][]string{exchange.Purposes, exchange.Purposes, {"cybercrime"}, {"cyberthreats", "criminal-trends"}}).Draw(t, "purposes")
+	p.hold = rapid.SampledFrom([]int{0, 0, 6, 12, 48}).Draw(t, "hold")
 	p.red = rapid.SampledFrom([][]string{{"igci:head"}, {"igci:head", "igci:expert"}}).Draw(t, "red")
 }
 

@@ -60,6 +60,7 @@ type answer struct {
 	own                 bool // nothing is withheld
 	most                stix.TLP
 	types               []string
+	hold                int // hours of a feed without a refresh
 }
 
 // number is that of the version that counts, the last one all have signed; -1 if
@@ -286,7 +287,7 @@ func (w *world) may(pr exchange.Principal, alias string, now time.Time) (a answe
 			}
 			a.write, a.read = writes, reads || !c.flow.blind
 			a.delete = a.write && a.read && !c.flow.keeps
-			a.own, a.most = writes, stix.AmberStrict
+			a.own, a.most, a.hold = writes, stix.AmberStrict, w.hold(c)
 			if pr.Person && slices.Contains(p.red, strings.Replace(pr.Account, "/", ":", 1)) {
 				a.most = stix.Red
 			}
@@ -311,12 +312,47 @@ func (w *world) byLetter(pr exchange.Principal, of *dossier, c *made, now time.T
 			if p.under(pr.Org) == c.paper.id && f.name == c.flow.name && slices.Contains(c.readers, bureau) && w.granted(of, c, bureau, now) &&
 				!d.left(bureau, now) && !d.left(pr.Org, now) && overlap(pr.Purposes, p.purposes) {
 				if suspended, known := w.suspended[pr.Org]; known && !suspended {
-					a = answer{read: true, most: min(f.max, stix.Amber), types: f.types}
+					a = answer{read: true, most: min(f.max, stix.Amber), types: f.types, hold: w.hold(c)}
+					if p.hold > 0 {
+						a.hold = min(a.hold, p.hold)
+					}
 				}
 			}
 		}
 	}
 	return a
+}
+
+// hold is the time that feeds of a collection may last: that of its paper, else the shortest of
+// those that its organisations take part under, by their newest signed versions. An agreement
+// that does not say, or has no flow in the direction, allows a day.
+func (w *world) hold(c *made) int {
+	if c.paper.hold > 0 {
+		return c.paper.hold
+	}
+	hold := 0
+	for _, org := range append([]string{c.writer}, c.readers...) {
+		d := w.dossier(c.paper.under(org))
+		if d == nil {
+			continue
+		}
+		newest := &d.versions[len(d.versions)-1]
+		for i := range d.versions {
+			if !d.signed[i].IsZero() {
+				newest = &d.versions[i]
+			}
+		}
+		allows := 24
+		for _, f := range newest.flows {
+			if newest.hold > 0 && slices.Contains(f.from, "igci") == (c.writer == "igci") {
+				allows = newest.hold
+			}
+		}
+		if hold == 0 || allows < hold {
+			hold = allows
+		}
+	}
+	return cmp.Or(hold, 24)
 }
 
 // sees tells whether the account sees an object with this handling.
@@ -390,6 +426,9 @@ func compareView(t *rapid.T, g exchange.Grant, want *answer, now time.Time) {
 		if got, want := v.Sees(h), want.sees(h, pr.Action, now); got != want {
 			t.Fatalf("%s: %+v in %s sees %+v: %t, want %t", now, pr, g.Collection().Alias, h, got, want)
 		}
+	}
+	if got := g.Feeds().Hold.After(now); !got.Equal(now.Add(time.Duration(want.hold) * time.Hour)) {
+		t.Fatalf("%s: feeds of %s last until %s for %+v, want %d hours", now, g.Collection().Alias, got, pr, want.hold)
 	}
 	if (v.Types == nil) != (want.types == nil) {
 		t.Fatalf("%s: %+v in %s sees types %v, want %v", now, pr, g.Collection().Alias, v.Types, want.types)

@@ -21,6 +21,7 @@ type paper struct {
 	flows              []paperFlow
 	red                []string // "org:name"
 	lent               []lending
+	hold               int // hours of a feed without a refresh; 0 if the paper does not say
 }
 
 // bound is an organisation with its role.
@@ -118,6 +119,9 @@ func (p paper) toml() string {
 		if l.never != nil {
 			line("never_sees = %s", quoted(l.never))
 		}
+	}
+	if p.hold > 0 {
+		line("[feeds]\narticle = \"1\"\nhold = \"PT%dH\"", p.hold)
 	}
 	return b.String()
 }
