@@ -44,9 +44,10 @@ func (b *backupWriter) Write(p []byte) (n int, err error) {
 	return n, b.err
 }
 
-// Restore copies a backup into the folder dir, which must exist. It returns Conflict if
-// the folder has a store, and Invalid if the file is not a backup or is damaged. The copy
-// becomes the store only after Check has read it without finding a fault.
+// Restore copies a backup into the folder dir, which must exist. As root it gives the
+// store to the owner of the folder. It returns Conflict if the folder has a store, and
+// Invalid if the file is not a backup or is damaged. The copy becomes the store only
+// after Check has read it without finding a fault.
 func Restore(ctx context.Context, from, dir string) (err error) {
 	path := filepath.Join(dir, FileName)
 	if err := checkVacant(path); err != nil {
@@ -66,6 +67,15 @@ func Restore(ctx context.Context, from, dir string) (err error) {
 	}
 	if err := checkVacant(path); err != nil {
 		return err
+	}
+	if os.Geteuid() == 0 {
+		folder, err := os.Stat(dir)
+		if err == nil {
+			err = keepOwner(fresh, folder)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	if err := removeMark(path); err != nil {
 		return err

@@ -18,7 +18,8 @@ import (
 )
 
 // Compact writes the store in dir into a new file and puts it in the place of the old
-// one. The new file has no free pages and no byte of removed records. If another process
+// one. The new file is no longer than the old one, has the same owner and mode, and has
+// no byte of removed records. If another process
 // has the store open, Compact waits for up to wait, then returns Unavailable. It calls
 // progress, unless it is nil, with the bytes copied so far and an estimate of the total.
 // If the process is killed, either the old file or the new one is in place. A file of an
@@ -44,8 +45,16 @@ func Compact(ctx context.Context, dir string, wait time.Duration, progress func(
 
 // rewrite replaces the file at path, which old has open, with a compact copy.
 func rewrite(ctx context.Context, old *bbolt.DB, path string, progress func(done, total int64)) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
 	fresh := path + unfinishedSuffix
-	if err := compactInto(ctx, old, fresh, path, progress); err != nil {
+	err = compactInto(ctx, old, fresh, path, progress)
+	if err == nil {
+		err = cmp.Or(os.Chmod(fresh, info.Mode().Perm()), keepOwner(fresh, info))
+	}
+	if err != nil {
 		return errors.Join(fmt.Errorf("compact %s: %w", path, err), os.Remove(fresh))
 	}
 	if err := atomicfile.Rename(fresh, path); err != nil {
@@ -68,7 +77,12 @@ func compactInto(ctx context.Context, old *bbolt.DB, fresh, path string, progres
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, db.Sync(), db.Close()) }()
+	var size int64
+	defer func() {
+		if err = errors.Join(err, db.Sync(), db.Close()); err == nil {
+			err = os.Truncate(fresh, size) // bbolt has made the file longer than its pages need
+		}
+	}()
 	from, err := old.Begin(false)
 	if err != nil {
 		return err
@@ -85,7 +99,10 @@ func compactInto(ctx context.Context, old *bbolt.DB, fresh, path string, progres
 	}
 	c.done = c.total
 	c.report()
-	return c.tx.Commit()
+	if err := c.tx.Commit(); err != nil {
+		return err
+	}
+	return db.View(func(tx *bbolt.Tx) error { size = tx.Size(); return nil })
 }
 
 // compaction is one run of Compact.

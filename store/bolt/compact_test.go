@@ -145,6 +145,34 @@ func TestCompactLeavesNoTrace(t *testing.T) {
 	}
 }
 
+// A compaction never makes a file longer, however young the store is.
+func TestCompactMakesNoStoreLarger(t *testing.T) {
+	for _, n := range []int{0, 1, 30, 300, 3000, 13_000, 25_000} {
+		dir := t.TempDir()
+		s := open(t, dir)
+		for at := 0; at < n; at += 4000 {
+			mustPush(t, s, items(at, min(4000, n-at))...)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			before := stat(t, dir).Size()
+			if err := bolt.Compact(t.Context(), dir, 0, nil); err != nil {
+				t.Fatal(err)
+			}
+			if after := stat(t, dir).Size(); after > before {
+				t.Errorf("%d objects: %d bytes after %d", n, after, before)
+			}
+			s := reopened(t, dir)
+			mustPush(t, s, indicator(n, 1))
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
 // After a compaction, numbers of the quarantine are not given again.
 func TestCompactKeepsSequences(t *testing.T) {
 	dir := t.TempDir()
