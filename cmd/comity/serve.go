@@ -107,6 +107,7 @@ func (c *serveCmd) serve(sh *shell) error {
 	if err != nil {
 		return err
 	}
+	warnOfPermissions(sh.log, sh.data, filepath.Join(sh.data, keyFile), c.TLSKey)
 	ex := &exchangeServer{store: s, data: sh.data, socket: sh.socket(), key: key, certs: certs, now: time.Now, log: sh.log}
 	if err := ex.start(c); err != nil {
 		return err
@@ -140,6 +141,20 @@ func (c *serveCmd) checkKey(key ed25519.PrivateKey, centre *exchange.Organisatio
 		return fmt.Errorf("%s is another key than the one registered for %s, %s: nobody could verify what it signs", file, centre.ID, centre.Key)
 	}
 	return nil
+}
+
+// warnOfPermissions logs a warning if every user of the machine may replace the files of
+// the data folder, or read or write one of the files with a key. Files that do not exist
+// are left out.
+func warnOfPermissions(log *slog.Logger, data string, keys ...string) {
+	if info, err := os.Stat(data); err == nil && info.Mode()&0o002 != 0 {
+		log.Warn("every user of this machine may replace the files of the data folder: take the permission away with chmod o-w", "folder", data)
+	}
+	for _, key := range keys {
+		if info, err := os.Stat(key); err == nil && info.Mode()&0o006 != 0 {
+			log.Warn("every user of this machine may read or write the private key: take the permission away with chmod o-rw", "file", key)
+		}
+	}
 }
 
 // onHangup reloads the certificates at each signal until ctx ends.
