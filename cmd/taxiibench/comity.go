@@ -115,7 +115,7 @@ func loopback(root, id string, auth ...string) *collection {
 // start of the process to the first page.
 func (c *comity) start(ctx context.Context, flags ...string) (time.Duration, error) {
 	begin := time.Now()
-	p, err := start(ctx, "comity", filepath.Join(c.dir, "log"), nil,
+	p, err := start("comity", filepath.Join(c.dir, "log"), nil,
 		append([]string{c.binary, "--data", c.dir, "serve", "--listen", c.address}, flags...)...)
 	if err != nil {
 		return 0, err

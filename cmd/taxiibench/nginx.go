@@ -79,7 +79,7 @@ func startNginx(ctx context.Context, dir string) (n *nginx, err error) {
 	if err := os.WriteFile(conf, fmt.Appendf(nil, nginxConf, dir, n.address, n.secure, user), 0o600); err != nil {
 		return nil, err
 	}
-	if n.process, err = start(ctx, "nginx", filepath.Join(dir, "nginx.log"), nil, binary, "-c", conf, "-p", dir); err != nil {
+	if n.process, err = start("nginx", filepath.Join(dir, "nginx.log"), nil, binary, "-c", conf, "-p", dir); err != nil {
 		return nil, err
 	}
 	return n, n.process.listening(ctx, n.address)

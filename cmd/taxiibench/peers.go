@@ -70,7 +70,7 @@ func startMedallion(ctx context.Context, venv, dir string, g generator) (*peer, 
 	root, auth := "http://"+address+"/bench/", basic("bench", "bench")
 	p := &peer{name: "medallion", objects: medallionObjects, read: loopback(root, read, auth), push: loopback(root, push, auth)}
 	_, port, _ := strings.Cut(address, ":")
-	p.process, err = start(ctx, p.name, filepath.Join(dir, "medallion.log"), nil, filepath.Join(venv, "bin", "medallion"), "--host", "127.0.0.1", "--port", port, config)
+	p.process, err = start(p.name, filepath.Join(dir, "medallion.log"), nil, filepath.Join(venv, "bin", "medallion"), "--host", "127.0.0.1", "--port", port, config)
 	if err == nil {
 		err = p.process.ready(ctx, 20*time.Millisecond, p.read.reachable)
 	}
@@ -161,7 +161,7 @@ print(uuid.UUID(sqlite3.connect(sys.argv[1]).execute("select id from opentaxii_a
 	if err != nil {
 		return nil, err
 	}
-	p.process, err = start(ctx, p.name, filepath.Join(dir, "opentaxii.log"), env,
+	p.process, err = start(p.name, filepath.Join(dir, "opentaxii.log"), env,
 		filepath.Join(venv, "bin", "gunicorn"), "opentaxii_app:app", "--config", "python:opentaxii.http", "--bind", address, "--workers", "2", "--threads", "4", "--timeout", "600")
 	if err != nil {
 		return nil, err

@@ -24,13 +24,13 @@ type process struct {
 }
 
 // start runs a server in the folder of its log.
-func start(ctx context.Context, name, log string, env []string, args ...string) (*process, error) {
+func start(name, log string, env []string, args ...string) (*process, error) {
 	out, err := os.Create(log)
 	if err != nil {
 		return nil, err
 	}
 	defer out.Close()
-	cmd := exec.CommandContext(context.WithoutCancel(ctx), args[0], args[1:]...)
+	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Env = append(os.Environ(), env...)
 	cmd.Dir = filepath.Dir(log)
 	cmd.Stdout, cmd.Stderr = out, out

@@ -109,7 +109,7 @@ func (b *bench) startLimit(ctx context.Context) error {
 		return err
 	}
 	b.limitURL = "http://" + address + "/"
-	if b.limit, err = start(ctx, "limit", filepath.Join(b.dir, "limit.log"), nil, self, "limit", "--listen", address, "--dir", b.dir); err != nil {
+	if b.limit, err = start("limit", filepath.Join(b.dir, "limit.log"), nil, self, "limit", "--listen", address, "--dir", b.dir); err != nil {
 		return err
 	}
 	return b.limit.listening(ctx, address)
