@@ -20,6 +20,7 @@ type fake struct {
 	double func(n int) bool // the n-th object is listed twice
 	refuse func(n int) bool // the n-th object is refused in the status
 	slow   bool             // a push is pending at first
+	noNext bool             // every page has more, and no next
 
 	mu      sync.Mutex
 	taken   int
@@ -113,7 +114,9 @@ func (f *fake) poll(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("X-TAXII-Date-Added-Last", epoch.Add(time.Duration(to-1)*time.Second).Format(time.RFC3339))
 	page := map[string]any{"objects": f.objects[from:to]}
-	if to < len(f.objects) {
+	if f.noNext {
+		page["more"] = true
+	} else if to < len(f.objects) {
 		page["more"], page["next"] = true, strconv.Itoa(to)
 	}
 	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {

@@ -213,6 +213,9 @@ func (s *soak) follow(ctx context.Context, t *tailPoller) error {
 		if !p.More {
 			return nil
 		}
+		if p.Next == "" {
+			return fmt.Errorf("%s: a page has more and no next", s.c.server)
+		}
 		query.Set("next", p.Next)
 	}
 	return nil

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"strings"
 	"testing"
 	"time"
 )
@@ -30,5 +32,20 @@ func TestSoakFindsLossAndRepeat(t *testing.T) {
 				t.Errorf("%+v", d)
 			}
 		})
+	}
+}
+
+// A soak ends at a page that claims to have more without saying how to get it, where it
+// would else read the same page forever.
+func TestSoakEndsAtAPageWithoutNext(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	c, err := newCollection((&fake{noNext: true}).serve(t), "c", basic("u", "p"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newSoak(&soakCmd{Pollers: 1, Pushers: 1, Batch: 1, Pace: 20 * time.Millisecond, Time: 100 * time.Millisecond}, c)
+	if _, err := s.run(ctx, func() (float64, error) { return 1, nil }); err == nil || !strings.Contains(err.Error(), "has more and no next") {
+		t.Errorf("got %v", err)
 	}
 }
