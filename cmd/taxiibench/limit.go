@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -43,7 +44,7 @@ func (c *limitCmd) Run(sh *shell) error {
 	}
 	router.HandleFunc("/{root}/collections/{collection}/objects/", func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet {
-			maps.Copy(w.Header(), sameHeaders)
+			maps.Copy(w.Header(), s.header)
 		}
 		limits[mux.Vars(r)["root"]](w, r)
 	})
@@ -58,27 +59,18 @@ func (c *limitCmd) Run(sh *shell) error {
 	return nil
 }
 
-// sameHeaders are the headers of a page of comity, without Content-Length and
-// Content-Encoding.
-var sameHeaders = http.Header{
-	"Content-Type":             {mediaType},
-	"X-Content-Type-Options":   {"nosniff"},
-	"Vary":                     {"Accept, Accept-Encoding, Authorization"},
-	"Cache-Control":            {"private, no-cache"},
-	"Etag":                     {`W/"AAAAAAAAAAAAAAAAAAAA"`},
-	"X-Taxii-Date-Added-First": {"2024-01-01T00:00:00.000000Z"},
-	"X-Taxii-Date-Added-Last":  {"2024-01-01T00:00:00.000000Z"},
-}
-
-// flatFile holds the imported objects, one after the other.
-const flatFile = "flat"
+const (
+	flatFile   = "flat"        // holds the imported objects, one after the other
+	headerFile = "header.json" // holds the headers of a page of comity
+)
 
 type limits struct {
-	files map[string][]byte // of the folder www
-	flat  *os.File
-	size  int64 // of flat
-	log   *os.File
-	bolt  *bbolt.DB
+	files  map[string][]byte // of the folder www
+	header http.Header       // of a page of comity, without those of one answer alone
+	flat   *os.File
+	size   int64 // of flat
+	log    *os.File
+	bolt   *bbolt.DB
 }
 
 // The buckets of the limits of bbolt, and values as large as those that comity stores
@@ -97,6 +89,13 @@ func (s *limits) open(dir string) (err error) {
 		if s.files[name], err = os.ReadFile(filepath.Join(dir, "www", name)); err != nil {
 			return err
 		}
+	}
+	header, err := os.ReadFile(filepath.Join(dir, headerFile))
+	if err == nil {
+		err = json.Unmarshal(header, &s.header)
+	}
+	if err != nil {
+		return err
 	}
 	if s.flat, err = os.Open(filepath.Join(dir, flatFile)); err != nil {
 		return err

@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -172,6 +174,9 @@ func (b *bench) prepare(ctx context.Context) (err error) {
 		}
 		if file == pageFile {
 			b.pageSize = len(a.body)
+			if err := b.writeHeader(a.header); err != nil {
+				return err
+			}
 		}
 	}
 	q := url.Values{"limit": {"10000"}}
@@ -195,6 +200,19 @@ func (b *bench) prepare(ctx context.Context) (err error) {
 	}
 	b.nginx, err = startNginx(ctx, b.dir)
 	return err
+}
+
+// writeHeader writes the headers of a page for the limit server, without those that
+// differ from answer to answer.
+func (b *bench) writeHeader(h http.Header) error {
+	for _, name := range []string{"Date", "Content-Length", "Content-Encoding"} {
+		h.Del(name)
+	}
+	text, err := json.Marshal(h)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(b.dir, headerFile), text, 0o600)
 }
 
 // anywhere makes requests for pages of 1,000 objects at random positions. It repeats a

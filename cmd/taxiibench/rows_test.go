@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestMain lets rows start the test binary as the limit server.
@@ -23,12 +26,7 @@ func TestMain(m *testing.M) {
 // The whole table is measured with a comity of this tree, for too short a time for the
 // figures to mean anything.
 func TestRowsAreMeasured(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds and starts servers")
-	}
-	if _, err := exec.LookPath("nginx"); err != nil {
-		t.Skip("nginx is not installed")
-	}
+	needServers(t)
 	dir := t.TempDir()
 	svg := filepath.Join(dir, "ratios.svg")
 	var out, errs bytes.Buffer
@@ -55,6 +53,58 @@ func TestRowsAreMeasured(t *testing.T) {
 	}
 	if left, _ := filepath.Glob(filepath.Join(dir, "taxiibench-*")); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
+	}
+}
+
+// needServers skips a test where the servers of the rows cannot be started or measured.
+func needServers(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("builds and starts servers")
+	}
+	if _, err := exec.LookPath("nginx"); err != nil {
+		t.Skip("nginx is not installed")
+	}
+	if _, err := os.Stat("/proc/self/status"); err != nil {
+		t.Skip("the memory of a process is read from /proc")
+	}
+}
+
+// preparedBench is a bench with its servers and a small collection.
+func preparedBench(t *testing.T) *bench {
+	t.Helper()
+	needServers(t)
+	b, err := newBench(&shell{t.Context(), io.Discard, io.Discard}, &rowsCmd{Objects: 2000, Rounds: 1, Time: 10 * time.Millisecond, Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.close)
+	if err := b.prepare(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// ask gets the first page of a collection.
+func ask(t *testing.T, c *collection) answer {
+	t.Helper()
+	conn := newConn(c.dial)
+	defer conn.close()
+	a, err := conn.do(c.get(0, "limit=1000"), nil, true)
+	if err != nil || a.status != 200 {
+		t.Fatalf("status %d, %v", a.status, err)
+	}
+	return a
+}
+
+// A limit has to write as many headers as comity, and the same.
+func TestTheLimitAnswersAsComityDoes(t *testing.T) {
+	b := preparedBench(t)
+	ours, limit := ask(t, b.comity.collection(readCollection)), ask(t, b.limitOf("same-bytes", pageFile))
+	ours.header.Del("Date")
+	limit.header.Del("Date")
+	if !reflect.DeepEqual(limit.header, ours.header) || !bytes.Equal(limit.body, ours.body) {
+		t.Errorf("the limit has the headers %v, comity %v; same bytes: %v", limit.header, ours.header, bytes.Equal(limit.body, ours.body))
 	}
 }
 
