@@ -152,7 +152,7 @@ func (b *bench) rowTLS(ctx context.Context) ([]line, error) {
 	b.comity.stop()
 	b.comity.secure = true
 	if _, err := b.comity.start(ctx, "--tls-cert", filepath.Join(b.dir, "cert.pem"), "--tls-key", filepath.Join(b.dir, "key.pem")); err != nil {
-		return nil, err
+		return nil, errors.Join(err, b.restart(ctx))
 	}
 	lines, err := b.compare(ctx, comparison{
 		line:   line{Name: "page of 1,000, TLS 1.3", Unit: "pages/s"},
@@ -226,7 +226,7 @@ func (b *bench) rowRestart(ctx context.Context) ([]line, error) {
 		b.comity.stop()
 		d, err := b.comity.start(ctx)
 		if err != nil {
-			return nil, err
+			return nil, errors.Join(err, b.restart(ctx))
 		}
 		took, fixed = append(took, d.Seconds()), append(fixed, wanted)
 	}

@@ -108,6 +108,18 @@ func TestTheLimitAnswersAsComityDoes(t *testing.T) {
 	}
 }
 
+// A row that fails leaves a server for the next.
+func TestRowsGoOnAfterAServerThatDidNotStart(t *testing.T) {
+	b := preparedBench(t)
+	if err := os.Remove(filepath.Join(b.dir, "cert.pem")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.rowTLS(t.Context()); err == nil || !strings.Contains(err.Error(), "cert.pem") {
+		t.Errorf("without a certificate: %v", err)
+	}
+	ask(t, b.comity.collection(readCollection))
+}
+
 func TestRowsRefuseFlagsThatMakeNoSense(t *testing.T) {
 	for _, args := range [][]string{{"--only", "pages"}, {"--objects", "10"}, {"--rounds", "0"}} {
 		var out, errs bytes.Buffer
