@@ -35,7 +35,7 @@ var edges = map[string][]string{
 	"taxii/auth":       {"taxii", "taxii/exchange"},
 	"store/bolt":       {"stix", "stix/rawjson", "store", "store/atomicfile", "taxii", "taxii/audit", "taxii/exchange"},
 	"store/atomicfile": {},
-	"store/storetest":  {"stix", "store", "taxii", "taxii/audit", "taxii/exchange"},
+	"store/storetest":  {"stix", "store", "taxii", "taxii/agreement", "taxii/audit", "taxii/exchange"},
 	"store":            {"stix", "taxii", "taxii/audit", "taxii/exchange"},
 	"taxii/audit":      {"stix", "taxii", "taxii/agreement", "taxii/exchange"},
 	"taxii/exchange":   {"stix", "stix/rawjson", "taxii", "taxii/agreement"},

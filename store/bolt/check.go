@@ -202,12 +202,11 @@ func (ck *checker) directory() error {
 	}
 	for id, deposit := range d.Agreements {
 		for _, v := range deposit.Versions {
-			if v.Digest != "" && !ck.digests[v.Digest] && seal.Number == 0 {
-				ck.fault(fmt.Sprintf("directory: the audit record does not know the text of agreement %s in %s", id, v.File))
-			}
 			alone := &exchange.Directory{Agreements: map[string]*exchange.Deposit{id: {ID: id, Versions: []exchange.Version{v}}}}
-			if _, err := exchange.NewPolicy(alone); v.Digest != "" && err != nil {
+			if _, err := exchange.NewPolicy(alone); err != nil {
 				ck.fault("directory: " + err.Error())
+			} else if !ck.digests[v.Digest] && seal.Number == 0 {
+				ck.fault(fmt.Sprintf("directory: the audit record does not know the text of agreement %s in %s", id, v.File))
 			}
 		}
 	}

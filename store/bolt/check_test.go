@@ -249,6 +249,7 @@ func TestEditedAgreementIsFound(t *testing.T) {
 		"as deposited":    {source, text.Digest(), ""},
 		"text edited":     {edited, text.Digest(), "another digest"},
 		"and digest, too": {edited, other.Digest(), "audit record"},
+		"digest removed":  {edited, "", "another digest"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := open(t, t.TempDir())
@@ -270,7 +271,7 @@ func TestEditedAgreementIsFound(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := exchange.NewPolicy(d); (err != nil) != (name == "text edited") {
+			if _, err := exchange.NewPolicy(d); (err != nil) != (row.want == "another digest") {
 				t.Errorf("policy: %v", err)
 			}
 		})

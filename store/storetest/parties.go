@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"comity/taxii"
+	"comity/taxii/agreement"
 	"comity/taxii/exchange"
 )
 
@@ -122,8 +123,12 @@ func newParties(t testing.TB, name string, extra ...string) parties {
 	}
 	signed := time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
 	for id, source := range map[string]string{"dea": terms + strings.Join(extra, ""), "letter": letter} {
+		text, problems := agreement.Parse(id+".toml", []byte(source))
+		if err := problems.Err(); err != nil {
+			t.Fatal(err)
+		}
 		d.Agreements[id] = &exchange.Deposit{ID: id, Versions: []exchange.Version{
-			{File: id + ".toml", Source: source, Deposited: signed, Waived: "a test", Signed: &signed},
+			{File: id + ".toml", Source: source, Digest: text.Digest(), Deposited: signed, Waived: "a test", Signed: &signed},
 		}}
 	}
 	for id, kind := range map[string]string{"igci": "international-body", "vendor": "private-vendor", "bureau": "national-bureau", "team": "cert"} {

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"comity/taxii/agreement"
 	"comity/taxii/audit"
 	"comity/taxii/exchange"
 )
@@ -61,11 +62,15 @@ func grant(t testing.TB, account string, seconds int) exchange.Grant {
 	if err != nil {
 		t.Fatal(err)
 	}
+	text, problems := agreement.Parse("dea-2017-panw.toml", source)
+	if err := problems.Err(); err != nil {
+		t.Fatal(err)
+	}
 	d := &exchange.Directory{
 		Centre:        exchange.Centre{ID: "igci", Namespace: "https://igci.example/"},
 		Organisations: map[string]*exchange.Organisation{},
 		Agreements: map[string]*exchange.Deposit{"dea-2017-panw": {ID: "dea-2017-panw", Versions: []exchange.Version{{
-			File: "dea-2017-panw.toml", Source: string(source), Deposited: noon.AddDate(-2, 0, 0), Waived: "a test", Signed: new(noon.AddDate(-2, 0, 0)),
+			File: "dea-2017-panw.toml", Source: string(source), Digest: text.Digest(), Deposited: noon.AddDate(-2, 0, 0), Waived: "a test", Signed: new(noon.AddDate(-2, 0, 0)),
 		}}}},
 	}
 	for org, kind := range map[string]string{"igci": "international-body", "palo-alto-networks": "private-vendor"} {

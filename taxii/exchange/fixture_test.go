@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"comity/stix"
+	"comity/taxii/agreement"
 	"comity/taxii/exchange"
 )
 
@@ -114,8 +115,17 @@ func deposit(d *exchange.Directory, id, source string) {
 // came at that time.
 func amend(d *exchange.Directory, id, source string, at time.Time) {
 	d.Agreements[id].Versions = append(d.Agreements[id].Versions, exchange.Version{
-		File: id + ".toml", Source: source, Deposited: at, Waived: "a test", Signed: &at,
+		File: id + ".toml", Source: source, Digest: digest(source), Deposited: at, Waived: "a test", Signed: &at,
 	})
+}
+
+// digest is that of the text of an agreement; "" if it cannot be read.
+func digest(source string) string {
+	text, problems := agreement.Parse("test.toml", []byte(source))
+	if problems.Err() != nil {
+		return ""
+	}
+	return text.Digest()
 }
 
 // unsign takes back the signatures of an agreement.

@@ -93,7 +93,7 @@ func TestARenewalSignedEarlyCountsFromItsOwnTerm(t *testing.T) {
 	v2.version, v2.effective, v2.expires = 2, v1.expires, v1.expires.AddDate(1, 0, 0)
 	d := directory(t)
 	deposit(d, "dea-x", v1.toml())
-	d.Agreements["dea-x"].Versions = append(d.Agreements["dea-x"].Versions, exchange.Version{File: "v2.toml", Source: v2.toml(), Signed: &inForce})
+	d.Agreements["dea-x"].Versions = append(d.Agreements["dea-x"].Versions, exchange.Version{File: "v2.toml", Source: v2.toml(), Digest: digest(v2.toml()), Signed: &inForce})
 	p := policy(t, d)
 	for at, want := range map[time.Time]int64{inForce: 1, v1.expires.Add(-time.Second): 1, v1.expires: 2} {
 		if p.State("dea-x", at) != exchange.InForce || p.Agreement("dea-x", at).Version != want {
@@ -113,7 +113,7 @@ func TestAnAmendmentCountsFromItsLastSignature(t *testing.T) {
 	d := directory(t)
 	deposit(d, "dea-x", v1.toml())
 	waiting := policy(t, d)
-	d.Agreements["dea-x"].Versions = append(d.Agreements["dea-x"].Versions, exchange.Version{File: "v2.toml", Source: v2.toml(), Deposited: effective})
+	d.Agreements["dea-x"].Versions = append(d.Agreements["dea-x"].Versions, exchange.Version{File: "v2.toml", Source: v2.toml(), Digest: digest(v2.toml()), Deposited: effective})
 
 	if got, want := allRights(policy(t, d), "acme", inForce), allRights(waiting, "acme", inForce); got != want {
 		t.Errorf("acme has %q while an amendment waits for signatures, want %q", got, want)

@@ -142,7 +142,7 @@ func (w *world) directory() *exchange.Directory {
 		id := doc.versions[0].id
 		deposit := &exchange.Deposit{ID: id, Acts: doc.acts}
 		for i, p := range doc.versions {
-			v := exchange.Version{File: id + ".toml", Source: p.toml()}
+			v := exchange.Version{File: id + ".toml", Source: p.toml(), Digest: digest(p.toml())}
 			if !doc.signed[i].IsZero() {
 				v.Signed = &doc.signed[i]
 			}

@@ -70,7 +70,7 @@ func (p *Policy) Renew(d *Directory) (*Policy, error) {
 					return nil, &taxii.Error{Code: taxii.Internal, Msg: "agreement " + id + " cannot be read", Err: err}
 				}
 			}
-			if v.Digest != "" && v.Digest != text.Digest() {
+			if v.Digest != text.Digest() {
 				return nil, &taxii.Error{Code: taxii.Internal, Msg: "agreement " + id + " cannot be trusted", Err: errors.New("its text has another digest than the one recorded when it was deposited: run comity check")}
 			}
 			n.parsed[v.Source] = text

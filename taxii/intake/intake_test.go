@@ -68,10 +68,14 @@ func openWith(t testing.TB, lines string) (in *intake.Intake, s *recorder, g exc
 		t.Fatal(err)
 	}
 	source := strings.Replace(string(text), "[[flow]]\n", "[[flow]]\n"+lines, 1)
+	parsed, problems := agreement.Parse("deal.toml", []byte(source))
+	if err := problems.Err(); err != nil {
+		t.Fatal(err)
+	}
 	d := &exchange.Directory{
 		Centre:        exchange.Centre{ID: "igci", Namespace: "test"},
 		Organisations: map[string]*exchange.Organisation{"igci": {ID: "igci"}, "vendor": {ID: "vendor"}},
-		Agreements:    map[string]*exchange.Deposit{"deal": {ID: "deal", Versions: []exchange.Version{{Source: source, Waived: "a test", Signed: &now}}}},
+		Agreements:    map[string]*exchange.Deposit{"deal": {ID: "deal", Versions: []exchange.Version{{Source: source, Digest: parsed.Digest(), Waived: "a test", Signed: &now}}}},
 	}
 	policy, err := exchange.NewPolicy(d)
 	if err != nil {
