@@ -61,6 +61,11 @@ func (r *Runner) Run(ctx context.Context) { follow.Run(ctx, r.log, "operation", 
 func (r *Runner) CatchUp(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	return r.catchUp(ctx)
+}
+
+// catchUp is CatchUp for a caller that holds the lock.
+func (r *Runner) catchUp(ctx context.Context) error {
 	if err := r.renew(ctx); err != nil {
 		return err
 	}
@@ -93,24 +98,22 @@ func (r *Runner) CaughtUp() map[string]time.Time {
 func (r *Runner) SavePositions(ctx context.Context) (uint64, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err := r.renew(ctx); err != nil {
+	if err := r.catchUp(ctx); err != nil {
 		return 0, err
 	}
 	lowest := uint64(math.MaxUint64)
-	for id, o := range r.operations {
-		if err := o.catchUp(ctx); err != nil {
-			return 0, fmt.Errorf("%s: %w", id, err)
-		}
+	for _, o := range r.operations {
 		if o.saved == nil {
 			continue // nothing is drafted or published that would have to be reworked
 		}
-		progress := o.progress
-		if progress.Reworked = o.chain.Position(); progress.Reworked != o.progress.Reworked {
+		if at := o.chain.Position(); o.progress.Reworked != at {
+			progress := o.progress
+			progress.Reworked = at
 			if err := o.saveProgress(ctx, progress); err != nil {
 				return 0, err
 			}
 		}
-		lowest = min(lowest, progress.Reworked)
+		lowest = min(lowest, o.progress.Reworked)
 	}
 	return lowest, nil
 }
