@@ -52,7 +52,7 @@ type outcome struct {
 
 // country is that of a participant.
 func (o *operation) country(org string) string {
-	if of := o.runner.directory.Organisations[org]; of != nil {
+	if of := o.runner.snapshot.Directory.Organisations[org]; of != nil {
 		return of.Country
 	}
 	return ""

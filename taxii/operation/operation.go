@@ -95,7 +95,7 @@ func (o *operation) begin(ctx context.Context) error {
 	o.inputs, o.inboxes = map[uuid.UUID]*reader{}, map[uuid.UUID]*inbox{}
 	o.bureauCollections, o.returnCollections = map[string]*exchange.Collection{}, map[string]*exchange.Collection{}
 	for _, m := range o.text.Members() {
-		if org := o.runner.directory.Organisations[m.Org]; org != nil && org.Identity != "" {
+		if org := o.runner.snapshot.Directory.Organisations[m.Org]; org != nil && org.Identity != "" {
 			o.parties[stix.ID(org.Identity)] = m.Org
 		}
 	}
@@ -104,7 +104,7 @@ func (o *operation) begin(ctx context.Context) error {
 		return err
 	}
 	o.loadedUpTo, o.chain = head.Number, follow.New(o.runner.store, min(head.Number, o.progress.Reworked))
-	for _, c := range o.runner.policy.Collections(o.runner.now()) {
+	for _, c := range o.runner.snapshot.Policy.Collections(o.runner.now()) {
 		if c.Agreement != o.text.ID {
 			continue
 		}

@@ -137,12 +137,12 @@ func (r *Runner) Publish(ctx context.Context, id string, by exchange.Principal) 
 // mayPublish gives the grants by which a person of the centre writes for each country.
 // Forbidden if there are none.
 func (o *operation) mayPublish(by exchange.Principal) (map[string]exchange.Grant, error) {
-	if !by.Person || by.Org != o.runner.policy.Centre().ID {
-		return nil, taxii.Errorf(taxii.Forbidden, "reports are drafted and published by persons of %s", o.runner.policy.Centre().ID)
+	if !by.Person || by.Org != o.runner.snapshot.Policy.Centre().ID {
+		return nil, taxii.Errorf(taxii.Forbidden, "reports are drafted and published by persons of %s", o.runner.snapshot.Policy.Centre().ID)
 	}
 	grants := map[string]exchange.Grant{}
 	for bureau, c := range o.bureauCollections {
-		g, err := o.runner.policy.Decide(by, c.ID.String(), exchange.Write, o.runner.now())
+		g, err := o.runner.snapshot.Policy.Decide(by, c.ID.String(), exchange.Write, o.runner.now())
 		if err != nil {
 			if taxii.CodeOf(err) == taxii.NotFound {
 				continue // that country takes no part at the moment
@@ -179,7 +179,7 @@ func (o *operation) derivations(s *situation) (entries []audit.Entry) {
 	}
 	for _, org := range slices.Sorted(maps.Keys(used)) {
 		entries = append(entries, audit.Entry{
-			Act: audit.Derivation, Account: "comity", Org: o.runner.policy.Centre().ID, Article: o.text.Fusion.Article,
+			Act: audit.Derivation, Account: "comity", Org: o.runner.snapshot.Policy.Centre().ID, Article: o.text.Fusion.Article,
 			Count: len(used[org]), Subjects: used[org][:min(len(used[org]), audit.MaxSubjects)],
 			Text: "objects went into findings for bureaus", Parties: []string{org},
 		})

@@ -19,7 +19,7 @@ import (
 
 // namespace is the UUIDv5 namespace of the ids that the centre derives.
 func (o *operation) namespace() uuid.UUID {
-	return uuid.NewSHA1(uuid.NameSpaceURL, []byte(o.runner.policy.Centre().Namespace))
+	return uuid.NewSHA1(uuid.NameSpaceURL, []byte(o.runner.snapshot.Policy.Centre().Namespace))
 }
 
 // id is the id of an object that the centre makes about key.
@@ -32,14 +32,14 @@ func (o *operation) finding(e fusion.Entity) stix.ID {
 
 // heading is the part of a release that everything the centre writes has in common.
 func (o *operation) heading() report.Release {
-	centre := o.runner.policy.Centre()
+	centre := o.runner.snapshot.Policy.Centre()
 	r := report.Release{
 		Operation: o.text.ID, Title: o.text.Title, Namespace: o.namespace(), Snapshot: o.snapshot(), At: o.runner.now(),
-		Centre: report.Centre{Slug: centre.ID, Name: o.runner.policy.CentreName(), Unit: centre.ID + "-cfc"},
+		Centre: report.Centre{Slug: centre.ID, Name: o.runner.snapshot.Policy.CentreName(), Unit: centre.ID + "-cfc"},
 		From:   o.rules.From, To: o.rules.To, Tables: o.tables, PAP: stix.PAPGreen,
 		Drafted: o.progress.Drafted, Approved: o.progress.Approved,
 	}
-	if org := o.runner.policy.Organisation(centre.ID); org != nil {
+	if org := o.runner.snapshot.Policy.Organisation(centre.ID); org != nil {
 		r.Centre.Identity, r.Centre.Since, r.Centre.Contact = stix.ID(org.Identity), org.Added, org.Contact
 	}
 	// The first release is dated at the snapshot, since it is the state of knowledge then.

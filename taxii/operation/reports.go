@@ -135,7 +135,7 @@ func (r *Runner) Document(ctx context.Context, number, as string) ([]*report.Doc
 	if err := r.renew(ctx); err != nil {
 		return nil, err
 	}
-	centre := as == "" || as == r.policy.Centre().ID
+	centre := as == "" || as == r.snapshot.Policy.Centre().ID
 	for _, id := range slices.Sorted(maps.Keys(r.operations)) {
 		o, err := r.upToDate(ctx, id)
 		if err != nil {
@@ -201,8 +201,8 @@ func (r *Runner) Uphold(ctx context.Context, finding stix.ID, by exchange.Princi
 	if err := r.renew(ctx); err != nil {
 		return err
 	}
-	if !by.Person || by.Org != r.policy.Centre().ID {
-		return taxii.Errorf(taxii.Forbidden, "disputes are upheld by persons of %s", r.policy.Centre().ID)
+	if !by.Person || by.Org != r.snapshot.Policy.Centre().ID {
+		return taxii.Errorf(taxii.Forbidden, "disputes are upheld by persons of %s", r.snapshot.Policy.Centre().ID)
 	}
 	for _, id := range slices.Sorted(maps.Keys(r.operations)) {
 		o, err := r.upToDate(ctx, id)

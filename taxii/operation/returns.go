@@ -91,9 +91,9 @@ func (o *operation) recordMatches(ctx context.Context) error {
 			}
 			if matched[i.key()] && o.matched != nil && !o.matched[i.key()] {
 				entries = append(entries, audit.Entry{
-					Act: audit.Match, Account: "comity", Org: o.runner.policy.Centre().ID, Agreement: o.text.ID, Article: in.collection.Article,
+					Act: audit.Match, Account: "comity", Org: o.runner.snapshot.Policy.Centre().ID, Agreement: o.text.ID, Article: in.collection.Article,
 					Text: "an issue that " + in.collection.Writer + " flagged matches what was reported", Subjects: []audit.Subject{{ID: string(i.Object)}},
-					Parties: []string{o.runner.policy.Centre().ID},
+					Parties: []string{o.runner.snapshot.Policy.Centre().ID},
 				})
 			}
 		}

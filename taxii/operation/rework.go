@@ -52,7 +52,7 @@ func (o *operation) rework(ctx context.Context) error {
 // reworked is the audit entry about a rework.
 func (o *operation) reworked(written, removed int) audit.Entry {
 	return audit.Entry{
-		Act: audit.Report, Account: "comity", Org: o.runner.policy.Centre().ID, Count: written,
+		Act: audit.Report, Account: "comity", Org: o.runner.snapshot.Policy.Centre().ID, Count: written,
 		Text: fmt.Sprintf("reworked after data was taken back: %d objects written, %d removed", written, removed),
 	}
 }

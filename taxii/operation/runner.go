@@ -38,8 +38,6 @@ type Runner struct {
 
 	mu         sync.Mutex // held by each method from beginning to end; guards what follows
 	snapshot   *exchange.Snapshot
-	policy     *exchange.Policy    // of the snapshot
-	directory  *exchange.Directory // of the snapshot
 	operations map[string]*operation
 
 	caughtUp sync.Map // the time.Time of CaughtUp, by the id of the operation
@@ -138,11 +136,11 @@ func (r *Runner) renew(ctx context.Context) error {
 	if err != nil || snapshot == r.snapshot {
 		return err
 	}
-	r.snapshot, r.policy, r.directory = snapshot, snapshot.Policy, snapshot.Directory
-	now := r.now()
-	for _, id := range r.policy.Agreements() {
-		text := r.policy.Agreement(id, now)
-		if text.Kind != agreement.Operation || text.Fusion == nil || r.policy.State(id, now) == exchange.Deposited {
+	r.snapshot = snapshot
+	policy, now := snapshot.Policy, r.now()
+	for _, id := range policy.Agreements() {
+		text := policy.Agreement(id, now)
+		if text.Kind != agreement.Operation || text.Fusion == nil || policy.State(id, now) == exchange.Deposited {
 			continue
 		}
 		if terms := r.terms(text); r.operations[id] == nil || r.operations[id].terms != terms {
@@ -157,12 +155,12 @@ func (r *Runner) renew(ctx context.Context) error {
 func (r *Runner) terms(text *agreement.Agreement) string {
 	terms := text.Digest()
 	for _, id := range text.Parents() {
-		if parent := r.policy.Agreement(id, r.now()); parent != nil {
+		if parent := r.snapshot.Policy.Agreement(id, r.now()); parent != nil {
 			terms += parent.Digest()
 		}
 	}
 	for _, m := range text.Members() {
-		if o := r.directory.Organisations[m.Org]; o != nil {
+		if o := r.snapshot.Directory.Organisations[m.Org]; o != nil {
 			terms += "|" + o.ID + o.Identity + o.Country + o.Name
 		}
 	}

@@ -37,8 +37,8 @@ func (r *Runner) view(ctx context.Context, id, as string) (*view, error) {
 	}
 	member, known := o.text.Member(as)
 	switch {
-	case as == "" || as == r.policy.Centre().ID:
-		v.as = r.policy.Centre().ID
+	case as == "" || as == r.snapshot.Policy.Centre().ID:
+		v.as = r.snapshot.Policy.Centre().ID
 		v.findings, v.excluded = o.findings(forCentre)
 	case as == Bureaus:
 		v.bureau, v.findings = true, v.situation.findings
@@ -79,7 +79,7 @@ func (v *view) reread(ctx context.Context, include func(writer string) bool) (*f
 }
 
 // centre tells whether the audience may know origins.
-func (v *view) centre() bool { return v.as == v.runner.policy.Centre().ID || v.as == Bureaus }
+func (v *view) centre() bool { return v.as == v.runner.snapshot.Policy.Centre().ID || v.as == Bureaus }
 
 // Stats are the figures as an audience sees them.
 func (r *Runner) Stats(ctx context.Context, id, as string) (Stats, error) {
