@@ -36,23 +36,18 @@ func New(s store.Store, current *exchange.Current, in *intake.Intake, c *custody
 	return &Service{s, current, in, c, runner, now}
 }
 
-// Actor carries out an act: it is an account that has signed in, or the operator of the
-// machine. The zero Actor is an operator whose name is not known.
+// Actor is the operator who carries out an act. The zero Actor is one whose name is not
+// known.
 type Actor struct {
-	Account string // "org/name" of the account that has signed in; "" for the operator
-	User    string // name and number of the operator on the machine, such as "ana(1000)"
+	User string // name and number on the machine, such as "ana(1000)"
 }
 
-// String is the actor as the audit record names it: the account, or the operator as
-// "operator:ana(1000)".
+// String is the actor as the audit record names it, such as "operator:ana(1000)".
 func (a Actor) String() string {
-	switch {
-	case a.Account != "":
-		return a.Account
-	case a.User != "":
-		return "operator:" + a.User
+	if a.User == "" {
+		return "operator"
 	}
-	return "operator"
+	return "operator:" + a.User
 }
 
 // policy is that of the newest directory; Conflict if there is no centre yet.

@@ -93,7 +93,7 @@ func TestEveryChangeIsOnRecordOnce(t *testing.T) {
 	}
 	acme := exchange.Organisation{ID: "acme", Kind: "private-vendor", Name: "Acme", Country: "US"}
 	must(s.AddOrganisation(ctx, ana, acme))
-	must(s.AddAccount(ctx, admin.Actor{Account: "igci/ben"}, admin.AddAccount{Account: exchange.Account{Org: "acme", Name: "feed"}, Secret: "correct horse"}))
+	must(s.AddAccount(ctx, admin.Actor{User: "ben(1001)"}, admin.AddAccount{Account: exchange.Account{Org: "acme", Name: "feed"}, Secret: "correct horse"}))
 	for range 2 {
 		must(s.SuspendOrganisation(ctx, ana, admin.Suspend{ID: "acme", Suspended: true}))
 		must(s.DisableAccount(ctx, admin.Actor{}, "acme/feed"))
@@ -108,7 +108,7 @@ func TestEveryChangeIsOnRecordOnce(t *testing.T) {
 	entries, err := s.AuditEntries(ctx, admin.AuditEntries{Limit: 100})
 	must(nil, err)
 	want := []string{
-		"operator:ana(1000): centre igci made", "operator:ana(1000): organisation acme added", "igci/ben: account acme/feed added",
+		"operator:ana(1000): centre igci made", "operator:ana(1000): organisation acme added", "operator:ben(1001): account acme/feed added",
 		"operator:ana(1000): organisation acme suspended", "operator: account acme/feed disabled",
 		"operator:ana(1000): account acme/feed edited: purposes cybercrime instead of criminal-trends, cyberthreats, cybercrime, it expires 2026-05-04T13:00:00.000000Z",
 		"operator:ana(1000): account acme/feed edited: it does not expire",

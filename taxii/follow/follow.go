@@ -1,9 +1,8 @@
 // Package follow reads the audit chain as a change feed, for packages that keep state up
-// to date with the store. Every change commits an entry to the chain, so a follower
-// learns of every change.
+// to date with the store. Whatever adds or removes records, or changes the directory,
+// commits an entry to the chain, so a follower learns of it.
 //
-// It does not persist positions and makes no access decisions: a follower reads all
-// entries.
+// It saves no positions, and decides no access: a follower reads all entries.
 package follow
 
 import (
