@@ -6,28 +6,25 @@ import (
 	"io"
 	"time"
 
+	"comity/store"
 	"comity/taxii"
 	"comity/taxii/audit"
 )
 
 // ArchiveAudit writes the entries of the audit record from the seal to the last
 // checkpoint that was signed before a time, whole, as an export for the centre. They stay
-// in the record until [Service.DropArchived]. Entries
-// that an operation has not processed yet are not archived. Conflict if there is no such checkpoint, or the centre
-// has no key.
+// in the record until [Service.DropArchived]. Entries that an operation has not processed
+// yet are not archived. Conflict if there is no such checkpoint, or the centre has no key.
 func (s *Service) ArchiveAudit(ctx context.Context, before time.Time, w io.Writer) error {
 	_, d, err := s.policy(ctx)
 	if err != nil {
 		return err
 	}
-	key, err := centreKey(d)
+	header, err := s.exportHeader(ctx, d, d.Centre.ID)
 	if err != nil {
 		return err
 	}
-	seal, err := s.store.Seal(ctx)
-	if err != nil {
-		return err
-	}
+	seal := header.Seal
 	processed, err := s.runner.SavePositions(ctx)
 	if err != nil {
 		return err
@@ -50,9 +47,9 @@ func (s *Service) ArchiveAudit(ctx context.Context, before time.Time, w io.Write
 	}
 	// A checkpoint that is older than an export must lie inside it, so the export has the
 	// time of the checkpoint with which it ends.
-	header := audit.Header{Centre: d.Centre.ID, Namespace: d.Centre.Namespace, Party: d.Centre.ID, Key: key, Exported: end.Time, Seal: seal}
+	header.Exported = end.Time
 	return audit.Export(w, header, func(yield func(audit.Link, error) bool) {
-		for link, err := range s.links(ctx, seal.Number) {
+		for link, err := range store.Links(ctx, s.store, seal.Number) {
 			if !yield(link, err) || link.Number == end.Number {
 				return
 			}
@@ -63,7 +60,7 @@ func (s *Service) ArchiveAudit(ctx context.Context, before time.Time, w io.Write
 // checkpoints are the checkpoints in the entries with numbers greater than after.
 func (s *Service) checkpoints(ctx context.Context, after uint64) func(yield func(audit.SignedCheckpoint, error) bool) {
 	return func(yield func(audit.SignedCheckpoint, error) bool) {
-		for link, err := range s.links(ctx, after) {
+		for link, err := range store.Links(ctx, s.store, after) {
 			var e audit.Entry
 			if err == nil {
 				e, err = link.Entry()

@@ -4,9 +4,10 @@ import (
 	"context"
 	"encoding/hex"
 	"io"
-	"iter"
 
+	"comity/store"
 	"comity/taxii/audit"
+	"comity/taxii/exchange"
 )
 
 // AuditEntries asks for entries of the audit record: those with numbers greater than
@@ -33,7 +34,7 @@ func (s *Service) AuditEntries(ctx context.Context, in AuditEntries) ([]audit.En
 		after = head.Number - min(head.Number, uint64(limit))
 	}
 	list := []audit.Entry{}
-	for link, err := range s.links(ctx, after) {
+	for link, err := range store.Links(ctx, s.store, after) {
 		if err != nil {
 			return nil, err
 		}
@@ -46,28 +47,6 @@ func (s *Service) AuditEntries(ctx context.Context, in AuditEntries) ([]audit.En
 		}
 	}
 	return list, nil
-}
-
-// links are the links of the audit chain with numbers greater than after.
-func (s *Service) links(ctx context.Context, after uint64) iter.Seq2[audit.Link, error] {
-	return func(yield func(audit.Link, error) bool) {
-		for {
-			links, err := s.store.Entries(ctx, after, 1000)
-			if err != nil {
-				yield(audit.Link{}, err)
-				return
-			}
-			if len(links) == 0 {
-				return
-			}
-			for _, l := range links {
-				if !yield(l, nil) {
-					return
-				}
-				after = l.Number
-			}
-		}
-	}
 }
 
 // ChainChecked is the progress of a verification of the audit chain.
@@ -106,7 +85,7 @@ func (s *Service) VerifyAudit(ctx context.Context, report func(ChainChecked)) er
 			return end("the seal: " + err.Error())
 		}
 	}
-	for link, err := range s.links(ctx, seal.Number) {
+	for link, err := range store.Links(ctx, s.store, seal.Number) {
 		if err != nil {
 			return err
 		}
@@ -141,16 +120,23 @@ func (s *Service) ExportAudit(ctx context.Context, org string, w io.Writer) erro
 	if err != nil {
 		return err
 	}
-	key, err := centreKey(d)
+	header, err := s.exportHeader(ctx, d, party.ID)
 	if err != nil {
 		return err
 	}
-	seal, err := s.store.Seal(ctx)
-	if err != nil {
-		return err
-	}
-	header := audit.Header{Centre: d.Centre.ID, Namespace: d.Centre.Namespace, Party: party.ID, Key: key, Exported: s.now(), Seal: seal}
-	return audit.Export(w, header, s.links(ctx, seal.Number), func(e *audit.Entry) bool {
+	header.Exported = s.now()
+	return audit.Export(w, header, store.Links(ctx, s.store, header.Seal.Number), func(e *audit.Entry) bool {
 		return e.Act == audit.Checkpoint || e.Concerns(party.ID, policy.Member)
 	})
+}
+
+// exportHeader begins the header of an export for a party; Conflict if the centre has no
+// key.
+func (s *Service) exportHeader(ctx context.Context, d *exchange.Directory, party string) (audit.Header, error) {
+	key, err := centreKey(d)
+	if err != nil {
+		return audit.Header{}, err
+	}
+	seal, err := s.store.Seal(ctx)
+	return audit.Header{Centre: d.Centre.ID, Namespace: d.Centre.Namespace, Party: party, Key: key, Seal: seal}, err
 }

@@ -115,7 +115,7 @@ const maxRefusals = 10
 // found.
 func (s *Service) refusals(ctx context.Context, policy *exchange.Policy, id string) ([]WhyRefusal, error) {
 	list := []WhyRefusal{}
-	for link, err := range s.links(ctx, 0) {
+	for link, err := range store.Links(ctx, s.store, 0) {
 		if err != nil {
 			return nil, err
 		}

@@ -290,21 +290,15 @@ func idOf(n int) stix.ID {
 func (w *world) entries(act audit.Act) []audit.Entry {
 	w.Helper()
 	var list []audit.Entry
-	for after := uint64(0); ; {
-		links, err := w.store.Entries(w.Context(), after, 1000)
+	for link, err := range store.Links(w.Context(), w.store, 0) {
 		w.must(err)
-		if len(links) == 0 {
-			return list
-		}
-		for _, l := range links {
-			after = l.Number
-			e, err := l.Entry()
-			w.must(err)
-			if e.Act == act {
-				list = append(list, e)
-			}
+		e, err := link.Entry()
+		w.must(err)
+		if e.Act == act {
+			list = append(list, e)
 		}
 	}
+	return list
 }
 
 func equal[T comparable](w *world, what string, got, want []T) {

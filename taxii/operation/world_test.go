@@ -393,21 +393,15 @@ func raws(objects []stix.Object) (list []string) {
 // entries are those of an act, oldest first.
 func (w *world) entries(act audit.Act) (list []audit.Entry) {
 	w.Helper()
-	for after := uint64(0); ; {
-		links, err := w.store.Entries(w.Context(), after, 1000)
+	for link, err := range store.Links(w.Context(), w.store, 0) {
 		w.must(err)
-		if len(links) == 0 {
-			return list
-		}
-		for _, l := range links {
-			after = l.Number
-			e, err := l.Entry()
-			w.must(err)
-			if e.Act == act {
-				list = append(list, e)
-			}
+		e, err := link.Entry()
+		w.must(err)
+		if e.Act == act {
+			list = append(list, e)
 		}
 	}
+	return list
 }
 
 // counts is how many objects there are in every collection that the centre writes.
