@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -119,6 +120,9 @@ func (s *Service) refusals(ctx context.Context, policy *exchange.Policy, id stri
 		if err != nil {
 			return nil, err
 		}
+		if !bytes.Contains(link.Body, []byte(id)) {
+			continue // most entries need not be read
+		}
 		e, err := link.Entry()
 		if err != nil {
 			return nil, err
@@ -166,25 +170,12 @@ func (v *storedVersion) version() string {
 
 // records are all versions of an object in a collection.
 func (s *Service) records(ctx context.Context, c *exchange.Collection, id stix.ID) (list []storedVersion, err error) {
-	q := store.Query{Limit: 1000, Detail: true}
-	q.Match = taxii.Match{IDs: []string{string(id)}, Specs: []string{"2.0", "2.1"}, Versions: taxii.Versioning{All: true}}
-	for {
-		page, err := s.store.Scan(ctx, exchange.Operator(c.ID), q)
-		if err != nil {
-			return nil, err
-		}
-		for i := range page.Len() {
-			o, err := stix.NewObject(slices.Clone(page.Object(i)))
-			if err != nil {
-				return nil, fmt.Errorf("read %s: %w", id, err)
-			}
-			list = append(list, storedVersion{o, page.Details[i]})
-		}
-		if !page.More {
-			return list, nil
-		}
-		q.After = page.Last
-	}
+	q := store.Query{Match: taxii.Match{IDs: []string{string(id)}, Specs: []string{"2.0", "2.1"}, Versions: taxii.Versioning{All: true}}}
+	err = store.Each(ctx, s.store, exchange.Operator(c.ID), q, func(o *stix.Object, d store.Detail) error {
+		list = append(list, storedVersion{*o, d})
+		return nil
+	})
+	return list, err
 }
 
 // explanation collects the facts about one object and one account.

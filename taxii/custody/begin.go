@@ -19,11 +19,8 @@ import (
 // as having read it. Recover also keeps the server from purging by itself if the clock
 // may be wrong. It is called while no server runs, before anything is recorded.
 func (s *Service) Recover(ctx context.Context) error {
-	if err := s.holdPurge(ctx); err != nil {
-		return err
-	}
 	head, err := s.store.ChainHead(ctx)
-	if err != nil || !head.Open {
+	if err != nil || head.Number == 0 {
 		return err
 	}
 	last, err := s.store.Entries(ctx, head.Number-1, 1)
@@ -32,6 +29,9 @@ func (s *Service) Recover(ctx context.Context) error {
 	}
 	e, err := last[0].Entry()
 	if err != nil {
+		return err
+	}
+	if err := s.holdPurge(ctx, e.Time); err != nil || !head.Open {
 		return err
 	}
 	entries, err := s.gap(ctx, e.Time.Add(-audit.GatherFor), s.now())
