@@ -1,8 +1,6 @@
 package audit
 
 import (
-	"slices"
-
 	"comity/stix"
 	"comity/taxii"
 )
@@ -34,15 +32,16 @@ func Narrow(m taxii.Match, ids func() []stix.ID) taxii.Match {
 }
 
 // among are the elements of a list that are in a set, each once; nil, which is all,
-// stays nil.
+// stays nil. The elements leave the set.
 func among(list []string, set map[string]bool) []string {
 	if list == nil {
 		return nil
 	}
 	kept := []string{}
 	for _, s := range list {
-		if set[s] && !slices.Contains(kept, s) {
+		if set[s] {
 			kept = append(kept, s)
+			delete(set, s)
 		}
 	}
 	return kept

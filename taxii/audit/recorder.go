@@ -212,11 +212,9 @@ func (r *Recorder) takeOver(which func(pending) bool) (taken []pending) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.now()
-	var left []pending
-	for _, p := range r.waiting {
+	r.waiting = slices.DeleteFunc(r.waiting, func(p pending) bool {
 		if !which(p) {
-			left = append(left, p)
-			continue
+			return false
 		}
 		taken = append(taken, p)
 		r.heldBytes, r.bytes = r.heldBytes+p.size(), r.bytes-p.size()
@@ -231,8 +229,9 @@ func (r *Recorder) takeOver(which func(pending) bool) (taken []pending) {
 		case *login:
 			delete(r.logins, p.loginKey)
 		}
-	}
-	r.waiting, r.held = left, r.held+len(taken)
+		return true
+	})
+	r.held += len(taken)
 	maps.DeleteFunc(r.recorded, func(_ deliveryKey, at time.Time) bool { return now.Sub(at) >= GatherFor })
 	for _, counts := range []map[second]int{r.different, r.queries} {
 		maps.DeleteFunc(counts, func(s second, _ int) bool { return s.unix < now.Unix() })
