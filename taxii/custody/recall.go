@@ -98,21 +98,24 @@ func (s *Service) Revoked(ctx context.Context, c *exchange.Collection, ids []sti
 	if len(ids) == 0 {
 		return nil
 	}
-	revoked := map[stix.ID]bool{}
-	if err := s.each(ctx, c, all(ids...), func(o *stix.Object, _ store.Detail) error {
-		revoked[o.ID] = revoked[o.ID] || o.Revoked
+	revoked, others := map[stix.ID]bool{}, []version(nil)
+	if err := s.each(ctx, c, all(ids...), func(o *stix.Object, d store.Detail) error {
+		if o.Revoked {
+			revoked[o.ID] = true
+		} else {
+			others = append(others, version{*o, d})
+		}
 		return nil
 	}); err != nil {
 		return err
 	}
 	old := newRemoval(c)
-	if err := s.each(ctx, c, all(ids...), func(o *stix.Object, d store.Detail) error {
-		if !revoked[o.ID] || o.Revoked {
-			return nil
+	for i := range others {
+		if v := &others[i]; revoked[v.object.ID] {
+			if err := old.add(&v.object, v.detail); err != nil {
+				return err
+			}
 		}
-		return old.add(o, d)
-	}); err != nil {
-		return err
 	}
 	const why = "Its creator revoked what you received."
 	return s.takeBack(ctx, []*removal{old}, "", old.key(), why, store.Block{}, audit.Entry{
@@ -168,32 +171,38 @@ func (s *Service) takeBack(ctx context.Context, removals []*removal, source, key
 	}
 	for _, r := range removals {
 		if err := r.eachPart(func(from, to int) error {
-			for round := 1; ; round++ {
-				late, removed := holdings{}, false
-				if err := s.recorder.Exclusive(ctx, r.collection.ID, func() error {
-					if err := s.find(ctx, call, r, r.dates[from:to], late); err != nil {
-						return err
-					}
-					if len(late) > 0 && round < maxRounds {
-						return nil
-					}
-					if err := s.notifyHolders(ctx, call, late); err != nil {
-						return err
-					}
-					removed = true
-					return s.removePart(ctx, r, from, to, block, entry)
-				}); err != nil || removed {
-					return err
-				}
-				if err := s.notifyHolders(ctx, call, late); err != nil {
-					return err
-				}
-			}
+			return s.recallThen(ctx, call, r, r.dates[from:to], func() error { return s.removePart(ctx, r, from, to, block, entry) })
 		}); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// recallThen notifies the late holders of the records added at the dates, and calls remove
+// when there are no others: nobody gets the records in between.
+func (s *Service) recallThen(ctx context.Context, call *recall, r *removal, dates []time.Time, remove func() error) error {
+	for round := 1; ; round++ {
+		late, removed := holdings{}, false
+		if err := s.recorder.Exclusive(ctx, r.collection.ID, func() error {
+			if err := s.find(ctx, call, r, dates, late); err != nil {
+				return err
+			}
+			if len(late) > 0 && round < maxRounds {
+				return nil
+			}
+			if err := s.notifyHolders(ctx, call, late); err != nil {
+				return err
+			}
+			removed = true
+			return remove()
+		}); err != nil || removed {
+			return err
+		}
+		if err := s.notifyHolders(ctx, call, late); err != nil {
+			return err
+		}
+	}
 }
 
 // recall is one act of notifying holders.

@@ -96,6 +96,46 @@ func TestWhoPollsDuringARecallIsTold(t *testing.T) {
 	equal(w, "ncb-ph", w.post("ncb-ph"), []string{"Recall " + string(idOf(1))})
 }
 
+// Whoever polls again and again cannot put off a removal: in the end late holders are
+// notified while nobody can poll the collection.
+func TestARemovalIsNotPutOffByThosePolling(t *testing.T) {
+	w := newWorld(t)
+	var named []string
+	for n := 1; n <= 5; n++ {
+		w.push("fir", "pool.intel.fir", indicator("fir", n, ""))
+		named = append(named, string(idOf(n)))
+	}
+	get := func(org string, n int) {
+		w.fetch(org, "pool.intel.fir", taxii.Match{IDs: []string{string(idOf(n))}})
+	}
+	notices, got := 0, make(chan int, 1)
+	w.store.beforeRecord = func(e audit.Entry) {
+		if e.Act != audit.Notice {
+			return
+		}
+		if notices++; notices < 4 {
+			get("ncb-ph", notices+1)
+			return
+		}
+		go func() { got <- w.poll("pool.intel.fir") }()
+		select {
+		case n := <-got:
+			t.Errorf("%d objects were polled before notice %d", n, notices)
+			got <- n
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	get("igci", 1)
+	g, err := w.grant("fir", "pool.intel.fir", exchange.Delete)
+	w.must(err)
+	if n, err := w.custody.Delete(w.Context(), g, store.Query{Match: taxii.Match{IDs: named}}); n != 5 || err != nil {
+		t.Fatal(n, err)
+	}
+	if n := <-got; notices != 4 || n != 0 {
+		t.Errorf("%d notices, and %d objects were polled after the removal", notices, n)
+	}
+}
+
 // What was begun to be told is done, although the client has left: nobody is asked to
 // delete what is still there.
 func TestADeletionOnceBegunIsFinished(t *testing.T) {
