@@ -217,14 +217,12 @@ func TestARecallReachesThoseWhoMayNotSeeRed(t *testing.T) {
 	w.push("fir", "club.intel.fir", indicator("fir", 1, ""))
 	w.push("elm", "pool.intel.elm", indicator("fir", 1, ""))
 	w.move(time.Minute)
-	d, _, err := w.store.Directory(w.Context())
-	w.must(err)
-	p, err := exchange.NewPolicy(d)
+	newest, err := w.current.Snapshot(w.Context())
 	w.must(err)
 	read := func(alias string, match taxii.Match) int {
 		t.Helper()
 		head := exchange.Principal{Account: "ncb-ph/head", Org: "ncb-ph", Person: true, Purposes: exchange.Purposes, Action: "search"}
-		g, err := p.Decide(head, alias, exchange.Read, w.now())
+		g, err := newest.Policy.Decide(head, alias, exchange.Read, w.now())
 		w.must(err)
 		page, err := w.custody.Scan(w.Context(), g, store.Query{Match: match, Limit: 1000})
 		w.must(err)

@@ -104,6 +104,7 @@ type world struct {
 	dir      string
 	clock    atomic.Int64 // µs
 	store    *faultyStore
+	current  *exchange.Current
 	recorder *audit.Recorder
 	custody  *custody.Service
 }
@@ -196,7 +197,8 @@ func (w *world) open() {
 	w.store = &faultyStore{Store: s}
 	log := slog.New(slog.DiscardHandler)
 	w.recorder = audit.New(w.store.Record, w.now, log)
-	w.custody = custody.New(w.store, exchange.NewCurrent(w.store), w.recorder, centreKey, w.now, log)
+	w.current = exchange.NewCurrent(w.store)
+	w.custody = custody.New(w.store, w.current, w.recorder, centreKey, w.now, log)
 }
 
 func (w *world) now() time.Time        { return time.UnixMicro(w.clock.Load()).UTC() }
@@ -220,11 +222,9 @@ func (w *world) must(err error) {
 // grant is what an organisation's service may do now.
 func (w *world) grant(org, alias string, verb exchange.Verb) (exchange.Grant, error) {
 	w.Helper()
-	d, _, err := w.store.Directory(context.Background())
+	newest, err := w.current.Snapshot(context.Background())
 	w.must(err)
-	p, err := exchange.NewPolicy(d)
-	w.must(err)
-	return p.Decide(exchange.Principal{Account: org + "/feed", Org: org, Purposes: exchange.Purposes, Action: "search"}, alias, verb, w.now())
+	return newest.Policy.Decide(exchange.Principal{Account: org + "/feed", Org: org, Purposes: exchange.Purposes, Action: "search"}, alias, verb, w.now())
 }
 
 // push sends objects and returns what became of them, "" for taken.

@@ -55,6 +55,7 @@ type world struct {
 	clock    atomic.Int64 // µs
 	bolt     *bolt.Store
 	store    *faults // over bolt
+	current  *exchange.Current
 	recorder *audit.Recorder
 	custody  *custody.Service
 	runner   *operation.Runner
@@ -145,15 +146,16 @@ func open(t testing.TB, s *demo.Scenario, file []byte, clock int64) *world {
 	t.Cleanup(func() { w.bolt.Close() })
 	w.store = &faults{Store: w.bolt}
 	log := slog.New(slog.DiscardHandler)
+	w.current = exchange.NewCurrent(w.store)
 	w.recorder = audit.New(w.store.Record, w.now, log)
-	w.custody = custody.New(w.store, exchange.NewCurrent(w.store), w.recorder, ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)), w.now, log)
+	w.custody = custody.New(w.store, w.current, w.recorder, ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)), w.now, log)
 	w.restart()
 	return w
 }
 
 // restart gives the work to a new Runner. The old one is abandoned.
 func (w *world) restart() {
-	w.runner = operation.New(w.store, exchange.NewCurrent(w.store), w.custody, w.dir, w.now, slog.New(slog.DiscardHandler))
+	w.runner = operation.New(w.store, w.current, w.custody, w.dir, w.now, slog.New(slog.DiscardHandler))
 }
 
 // found is an empty world: all parties and their agreements, which are in force.
@@ -214,11 +216,9 @@ func (w *world) amend(change func(*exchange.Directory)) {
 
 func (w *world) policy() *exchange.Policy {
 	w.Helper()
-	d, _, err := w.store.Directory(w.Context())
+	newest, err := w.current.Snapshot(w.Context())
 	w.must(err)
-	p, err := exchange.NewPolicy(d)
-	w.must(err)
-	return p
+	return newest.Policy
 }
 
 // person is one of the centre's own.
