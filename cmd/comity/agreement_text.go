@@ -157,7 +157,11 @@ func (c *agreementDiffCmd) Run(sh *shell) error {
 			if c.Loses != "" {
 				what = "loses " + c.Loses
 			}
-			return []any{c.Organisation, c.Collection, what, "article " + c.Article}
+			by := "default"
+			if c.Article != "" {
+				by = "article " + c.Article
+			}
+			return []any{c.Organisation, c.Collection, what, by}
 		})
 	})
 }

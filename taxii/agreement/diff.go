@@ -14,7 +14,7 @@ type Change struct {
 	Collection   string // its alias, "" if the agreement as a whole is meant
 	Gains        string // the right as text, "" if it loses one
 	Loses        string // the right as text, "" if it gains one
-	Article      string // in the new version for a gain, in the old one for a loss: "4", or "dea-x art. 4" in a parent
+	Article      string // in the new version for a gain, in the old one for a loss: "4", "dea-x art. 4" in a parent, "" for a default
 }
 
 // Diff finds the changes between two versions of an agreement, in the order of organisation
