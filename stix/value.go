@@ -53,7 +53,7 @@ func (v Value) Addr() (netip.Addr, bool) {
 // defanged spellings ([.], hxxp) repaired; IPv6 as RFC 5952 writes it, and as
 // IPv4 if that is mapped into it; a domain in lower case, in A-labels, without a
 // final dot; of a URL scheme and host in lower case, without the default port
-// and the fragment. Anything that then is no such value is an error.
+// and the fragment, with a path, in printable ASCII without spaces. Anything that then is no such value is an error.
 func NormalValue(typ, text string) (Value, error) {
 	text = strings.ReplaceAll(text, "[.]", ".")
 	switch typ {
@@ -136,8 +136,29 @@ func normalURL(text string) (Value, error) {
 	if port != "" && port != map[string]string{"http": "80", "https": "443", "ftp": "21"}[u.Scheme] {
 		u.Host += ":" + port
 	}
-	return Value{"url", u.String()}, nil
+	if u.Path == "" {
+		u.Path = "/"
+	}
+	return Value{"url", escapeURL(u.String())}, nil
 }
+
+// escapeURL escapes the bytes that no URL has, as browsers do in a query.
+func escapeURL(u string) string {
+	if strings.IndexFunc(u, outsideURL) < 0 {
+		return u
+	}
+	var b strings.Builder
+	for i := range len(u) {
+		if outsideURL(rune(u[i])) {
+			fmt.Fprintf(&b, "%%%02X", u[i])
+		} else {
+			b.WriteByte(u[i])
+		}
+	}
+	return b.String()
+}
+
+func outsideURL(r rune) bool { return r <= ' ' || r >= 0x7f }
 
 // SpecialPurpose lists the networks of the IANA special-purpose registries (RFC 6890),
 // which have no hosts on the internet.

@@ -16,6 +16,8 @@ func TestNormalValue(t *testing.T) {
 		{"domain-name", "_dmarc.shop.example", "domain-name", "_dmarc.shop.example"},
 		{"url", "hxxp://SHOP[.]example:80/A/b.php?q=1#top", "url", "http://shop.example/A/b.php?q=1"},
 		{"url", "https://[2001:DB8::1]:8443/", "url", "https://[2001:db8::1]:8443/"},
+		{"url", "http://shop.example", "url", "http://shop.example/"},
+		{"url", "http://shop.example/ü?q=a bü", "url", "http://shop.example/%C3%BC?q=a%20b%C3%BC"},
 		{"url", "http://shop.example:443/", "url", "http://shop.example:443/"},
 	} {
 		got, err := stix.NormalValue(test.typ, test.sent)
