@@ -45,6 +45,7 @@ var edges = map[string][]string{
 	"taxii":            {},
 	"stix/report":      {"stix", "stix/fusion", "stix/rawjson"},
 	"stix/fusion":      {"stix", "stix/pattern", "stix/rawjson"},
+	"stix/feed":        {"stix", "stix/pattern", "stix/rawjson"},
 	"stix/convert":     {"stix", "stix/rawjson", "stix/validate"},
 	"stix/validate":    {"stix", "stix/pattern", "stix/rawjson"},
 	"stix/pattern":     {"stix"},

@@ -1,0 +1,282 @@
+package feed_test
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"iter"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"pgregory.net/rapid"
+
+	"comity/stix"
+	"comity/stix/feed"
+)
+
+var update = flag.Bool("update", false, "write the golden files; then read the difference")
+
+// longName has 253 bytes, the most that a name may have.
+var longName = strings.Repeat(strings.Repeat("a", 61)+".", 4)[:244] + ".example."
+
+// hostile are indicators with values and names that some product reads in another way
+// than they are meant, or cannot read.
+var hostile = []struct{ name, pattern, more string }{
+	{"C2", "[ipv4-addr:value = '203.0.113.7' OR domain-name:value = 'bad.example']", `"confidence":70,"valid_until":"2026-12-01T00:00:00Z","indicator_types":["malicious-activity"]`},
+	{"C2, again", "[ipv4-addr:value = '203.0.113.7']", `"confidence":90,"indicator_types":["anonymization"]`},
+	{"networks in networks", "[ipv4-addr:value ISSUBSET '198.51.100.77/24' OR ipv4-addr:value = '198.51.100.78' OR ipv4-addr:value = '198.51.100.128/25']", ""},
+	{"addresses of both families", "[ipv6-addr:value = '2001:DB8::1' OR ipv6-addr:value = '::ffff:203.0.113.9' OR ipv6-addr:value ISSUBSET '2001:db8:1::/48' OR ipv6-addr:value = '2001:db8:1::5']", `"valid_until":"2026-11-20T18:00:00Z"`},
+	{"half of the internet", "[ipv4-addr:value = '128.0.0.1/1' OR ipv6-addr:value = '8000::/1']", ""},
+	{"twins that differ in case", "[domain-name:value = 'Bad.Example' OR domain-name:value = 'WWW.bad.example.']", ""},
+	{"odd names", "[domain-name:value IN ('bücher.example', '_dmarc.bad.test', '" + longName + "', 'bad-er.test', '1.2.3.test')]", ""},
+	{"=cmd|' /C calc'!A0", "[url:value = 'http://Bad.Example:80/a,b;c\"d#e' OR url:value = 'https://203.0.113.7:8443/*/^?q=[1]|$x']", ""},
+	{"a \"name\", with\nlines\x1b[31m", "[url:value IN ('http://bad.example', 'ftp://bad.example/x', 'http://u:p@bad.example/p', 'http://bad.example/ü?ö=1', 'http://[2001:db8::1]/')]", ""},
+	{"mail", "[email-addr:value IN ('Pilot@Bad.Example', '=1+1@bad.example', 'a\\'b@bad.example')]", ""},
+	{"hardware", "[mac-addr:value = 'D2-FB-49-24-37-18' OR autonomous-system:number = 64496]", ""},
+	{"file: \"a:b\"", "[file:hashes.MD5 = '79054025255FB1A26E4BC422AEF54EB4' OR file:hashes.'SHA-1' = '2fd4e1c67a2d28fced849ee1bb76e7391b93eb12' OR file:hashes.'SHA-256' = '" + strings.Repeat("0A", 32) + "' OR file:hashes.'SHA-512' = '" + strings.Repeat("0b", 64) + "']", ""},
+	{"certificate", "[x509-certificate:hashes.MD5 = '79054025255fb1a26e4bc422aef54eb4' OR x509-certificate:hashes.'SHA-1' = '2fd4e1c67a2d28fced849ee1bb76e7391b93eb12' OR x509-certificate:hashes.'SHA-256' = '" + strings.Repeat("0a", 32) + "']", ""},
+	{"all names below", "[domain-name:value LIKE '%.wild.example' OR domain-name:value = 'a.wild.example']", ""},
+}
+
+// entries are those of the hostile indicators.
+func entries(t testing.TB) []*feed.Entry {
+	t.Helper()
+	x := feed.Extractor{Wildcards: true}
+	var all []feed.Indicator
+	for i, h := range hostile {
+		name, _ := jsontext.AppendQuote(nil, h.name)
+		pattern, _ := jsontext.AppendQuote(nil, h.pattern)
+		members := fmt.Sprintf(`"pattern_type":"stix","name":%s,"pattern":%s`, name, pattern)
+		if h.more != "" {
+			members += "," + h.more
+		}
+		o := indicator(t, members)
+		o.ID = stix.ID(fmt.Sprintf("indicator--%08d-1111-4111-8111-111111111111", i+1))
+		in, reason := x.Extract(o)
+		if reason != "" || in.BadValues > 0 {
+			t.Fatalf("%s: %q, %d bad values", h.name, reason, in.BadValues)
+		}
+		all = append(all, in)
+	}
+	return feed.Merge(slices.Values(all))
+}
+
+// header is that of a feed on the 20th of November at noon.
+func header(kinds feed.Kinds) *feed.Header {
+	return &feed.Header{
+		Feed: "soc-block", Centre: "Centre\nof \"Test\"", URL: "https://taxii.example/igci/x-feeds/soc-block/",
+		Version: day(20).Add(11 * time.Hour), Now: day(20).Add(12 * time.Hour), Hold: 24 * time.Hour, Kinds: kinds,
+	}
+}
+
+// files are the names of all files that the formats can make: one with all kinds, or one
+// for each kind.
+func files() (names []string) {
+	for _, f := range feed.Formats() {
+		if f.Mixed {
+			names = append(names, "all."+f.Ext)
+			continue
+		}
+		for kind := range f.Kinds.All() {
+			names = append(names, kind.String()+"."+f.Ext)
+		}
+	}
+	return names
+}
+
+// write writes a file.
+func write(t testing.TB, name string, entries []*feed.Entry, change func(*feed.Header)) (string, feed.Result) {
+	t.Helper()
+	f, kinds, ok := feed.Find(name)
+	if !ok {
+		t.Fatalf("there is no %s", name)
+	}
+	h := header(kinds)
+	h.Subdomains = f.Subdomains
+	if change != nil {
+		change(h)
+	}
+	var b bytes.Buffer
+	result, err := f.Write(&b, h, slices.Values(entries))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b.String(), result
+}
+
+// The golden files are what each product gets of the hostile indicators. Their last line
+// says what is left out.
+func TestFormats(t *testing.T) {
+	all := entries(t)
+	for _, name := range files() {
+		text, result := write(t, name, all, nil)
+		for _, reason := range slices.Sorted(maps.Keys(result.LeftOut)) {
+			text += fmt.Sprintf("-- left out: %s %d\n", reason, result.LeftOut[reason])
+		}
+		file := filepath.Join("testdata", name)
+		if *update {
+			if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text != string(want) {
+			t.Errorf("%s: got\n%s\nwant\n%s", name, text, want)
+		}
+	}
+}
+
+// Each product has its own text for a list without entries. testdata/empty has them all.
+func TestEmptyForms(t *testing.T) {
+	var all, last strings.Builder
+	for _, name := range files() {
+		text, _ := write(t, name, nil, nil)
+		_, ext, _ := strings.Cut(name, ".")
+		if line := fmt.Sprintf("%s %q\n", ext, text); line != last.String() {
+			all.WriteString(line)
+			last.Reset()
+			last.WriteString(line)
+		}
+	}
+	if *update {
+		if err := os.WriteFile("testdata/empty", []byte(all.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile("testdata/empty")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all.String() != string(want) {
+		t.Errorf("got\n%s\nwant\n%s", all.String(), want)
+	}
+}
+
+// A comment says whose list it is, on lines of its own that hostile names cannot end.
+func TestCommentsAreWrittenOnRequest(t *testing.T) {
+	for _, f := range feed.Formats() {
+		if f.Comment == "" {
+			continue
+		}
+		for kind := range f.Kinds.All() {
+			name := kind.String() + "." + f.Ext
+			bare, _ := write(t, name, entries(t), nil)
+			commented, _ := write(t, name, entries(t), func(h *feed.Header) { h.Comments = true })
+			begin := f.Comment + " soc-block of Centre of \"Test\"\n" + f.Comment + " https://taxii.example/igci/x-feeds/soc-block/\n" + f.Comment + " version 2026-11-20T11:00:00Z\n"
+			if commented != begin+bare {
+				t.Errorf("%s begins with\n%.200s", name, commented)
+			}
+		}
+	}
+}
+
+// A list that is longer than its product takes keeps the entries of the highest
+// confidence, and of those the ones modified last, in their order.
+func TestLimitKeepsTheBestEntries(t *testing.T) {
+	var all []*feed.Entry
+	for i := range 10 {
+		all = append(all, &feed.Entry{
+			Value:      feed.Value{Kind: feed.IPv4, Text: fmt.Sprintf("203.0.113.%d", i)},
+			Confidence: []int{feed.Unknown, 50, 80}[i%3], Modified: day(1 + i%2),
+		})
+	}
+	got, result := write(t, "ipv4.txt", all, func(h *feed.Header) { h.MaxEntries = 4 })
+	if want := "203.0.113.1\n203.0.113.2\n203.0.113.5\n203.0.113.8\n"; got != want || result.Entries != 4 || result.LeftOut[feed.OverLimit] != 6 {
+		t.Errorf("got\n%s%v", got, result)
+	}
+}
+
+func TestFind(t *testing.T) {
+	for name, want := range map[string]bool{
+		"ipv4.txt": true, "all.csv": true, "all.txt": false, "ipv4.exe": false, "car.txt": false, "ipv4": false, "": false, "yara.txt": false,
+	} {
+		if _, _, ok := feed.Find(name); ok != want {
+			t.Errorf("%s: got %t, want %t", name, ok, want)
+		}
+	}
+}
+
+// A full disk must not leave a list that looks whole.
+func TestWriteReportsTheWritersError(t *testing.T) {
+	for _, name := range files() {
+		f, kinds, _ := feed.Find(name)
+		h := header(kinds)
+		h.Subdomains = true
+		if _, err := f.Write(failing{}, h, slices.Values(entries(t))); !errors.Is(err, errFull) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
+var errFull = errors.New("no space left")
+
+type failing struct{}
+
+func (failing) Write([]byte) (int, error) { return 0, errFull }
+
+// A list that is read back has the entries that it was made of.
+func TestListsAreReadBack(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		all := entriesOf(rapid.SliceOfN(value, 0, 20).Draw(t, "values"))
+		for _, kind := range []feed.Kind{feed.IPv4, feed.IPv6, feed.Domain} {
+			f, kinds, _ := feed.Find(kind.String() + ".txt")
+			var b strings.Builder
+			if _, err := f.Write(&b, header(kinds), slices.Values(all)); err != nil {
+				t.Fatal(err)
+			}
+			var want []string
+			for _, e := range all {
+				if e.Kind == kind {
+					want = append(want, e.Text)
+				}
+			}
+			if got := strings.Fields(b.String()); !slices.Equal(got, want) {
+				t.Fatalf("got %q, want %q", got, want)
+			}
+		}
+	})
+}
+
+// A million addresses: see the entries per second.
+func BenchmarkWrite(b *testing.B) {
+	all := make([]feed.Entry, 1_000_000)
+	for i := range all {
+		all[i].Value = feed.Value{Kind: feed.IPv4, Text: fmt.Sprintf("11.%d.%d.%d", i>>16, i>>8&255, i&255)}
+	}
+	var million iter.Seq[*feed.Entry] = func(yield func(*feed.Entry) bool) {
+		for i := range all {
+			if !yield(&all[i]) {
+				return
+			}
+		}
+	}
+	for _, ext := range []string{"txt", "nft", "csv"} {
+		f, kinds, ok := feed.Find("ipv4." + ext)
+		if !ok {
+			continue
+		}
+		b.Run(ext, func(b *testing.B) {
+			for b.Loop() {
+				var size counter
+				if _, err := f.Write(&size, header(kinds), million); err != nil {
+					b.Fatal(err)
+				}
+				b.SetBytes(int64(size))
+			}
+		})
+	}
+}
+
+type counter int
+
+func (c *counter) Write(p []byte) (int, error) { *c += counter(len(p)); return len(p), nil }
