@@ -29,3 +29,30 @@ func CheckHeld(c *exchange.Collection, objects int64) error {
 	}
 	return taxii.Errorf(taxii.TooLarge, "%s: more than %d objects held", c.Cite("objects_held"), most)
 }
+
+// QuarantineObjects and QuarantineBytes bound what the quarantine keeps of one collection,
+// so that a sender cannot fill the disk with objects that no quota counts.
+const (
+	QuarantineObjects = 1000
+	QuarantineBytes   = 16 << 20
+)
+
+// QuarantineRoom is the room in quarantine that a collection has used. Objects beyond it
+// are not kept. The oldest ones stay: otherwise a sender could push out an object that
+// nobody has looked at yet.
+type QuarantineRoom struct{ objects, bytes int }
+
+// Take uses room for an object of that many bytes, if there is enough.
+func (r *QuarantineRoom) Take(bytes int) bool {
+	if r.objects == QuarantineObjects || bytes > QuarantineBytes-r.bytes {
+		return false
+	}
+	r.objects, r.bytes = r.objects+1, r.bytes+bytes
+	return true
+}
+
+// NotKept is the refusal of an object for which the quarantine has no room.
+func (r Refusal) NotKept() *Refusal {
+	r.Message += "; the quarantine of this collection is full, so the object is not kept"
+	return &r
+}

@@ -173,7 +173,8 @@ type AuditLog interface {
 	Holders(ctx context.Context, collection uuid.UUID, dates []time.Time, after uint64) ([]Holder, error)
 }
 
-// Quarantine keeps refused objects apart, for a person to look at.
+// Quarantine keeps refused objects apart, for a person to look at. An object beyond the
+// QuarantineRoom of its collection is not kept, and its refusal says so.
 type Quarantine interface {
 	// Quarantined are at most n objects in quarantine, with numbers greater than after.
 	Quarantined(ctx context.Context, after uint64, n int) ([]Quarantined, error)

@@ -52,13 +52,17 @@ func (s *Store) Append(ctx context.Context, g exchange.Grant, part store.Part) (
 		if err != nil {
 			return err
 		}
-		a := newAppendPart(c, blocklistOf(w.tx), g, w.now, part.Items)
-		for i := range part.Items {
-			if err := a.item(&part.Items[i], drafts[i]); err != nil {
-				return fmt.Errorf("append %s: %w", part.Items[i].Object.ID, err)
+		items, err := w.quarantine(part)
+		if err != nil {
+			return err
+		}
+		a := newAppendPart(c, blocklistOf(w.tx), g, w.now, items)
+		for i := range items {
+			if err := a.item(&items[i], drafts[i]); err != nil {
+				return fmt.Errorf("append %s: %w", items[i].Object.ID, err)
 			}
 		}
-		err = firstOf(push.save(w, part, &a.Tally), w.quarantine(part), w.appendAudit(a.Entry(entryOf(g, audit.Submission), part.Submission)))
+		err = firstOf(push.save(w, part, &a.Tally), w.appendAudit(a.Entry(entryOf(g, audit.Submission), part.Submission)))
 		status, outcomes = push.head.Status, a.Outcomes
 		return err
 	}})

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -37,48 +38,84 @@ func (k quarantineEntry) bytes(object []byte) ([]byte, error) {
 	return append(append(b, text...), object...), nil
 }
 
-// parseQuarantined parses a value of quarantine into a copy.
-func parseQuarantined(key, b []byte) (q store.Quarantined, err error) {
-	if len(key) != 8 || len(b) < 4 || uint64(len(b)) < 4+uint64(binary.BigEndian.Uint32(b)) {
-		return q, damaged("an entry of quarantine is cut off")
+// splitQuarantined returns the JSON and the object of a value of quarantine; false if it is
+// cut off.
+func splitQuarantined(b []byte) (text, object []byte, ok bool) {
+	if len(b) < 4 || uint64(len(b)-4) < uint64(binary.BigEndian.Uint32(b)) {
+		return nil, nil, false
 	}
 	end := 4 + binary.BigEndian.Uint32(b)
+	return b[4:end], b[end:], true
+}
+
+// parseQuarantined parses a value of quarantine into a copy.
+func parseQuarantined(key, b []byte) (q store.Quarantined, err error) {
+	text, object, ok := splitQuarantined(b)
+	if len(key) != 8 || !ok {
+		return q, damaged("an entry of quarantine is cut off")
+	}
 	var k quarantineEntry
-	if err := json.Unmarshal(b[4:end], &k); err != nil {
+	if err := json.Unmarshal(text, &k); err != nil {
 		return q, damaged("quarantine: %w", err)
 	}
 	return store.Quarantined{
 		Number: number(key), Time: k.Time, Account: k.Account, Collection: k.Collection,
 		Refusal: store.Refusal{ID: k.ID, Version: k.Version, Message: k.Message, By: k.By, Quarantine: true},
-		Object:  bytes.Clone(b[end:]),
+		Object:  bytes.Clone(object),
 	}, nil
 }
 
-// quarantine puts the refused items whose refusal says so into quarantine. A number is
-// never given twice.
-func (w *writeTx) quarantine(part store.Part) error {
+// quarantine puts the refused items whose refusal says so into quarantine, and returns the
+// items. Where there is no room, it returns another refusal. A number is never given twice.
+func (w *writeTx) quarantine(part store.Part) (items []store.Item, err error) {
+	items = part.Items
 	quarantine := w.bucket(bucketQuarantine)
-	for i := range part.Items {
-		refused := part.Items[i].Refused
+	var room *store.QuarantineRoom
+	for i := range items {
+		refused := items[i].Refused
 		if refused == nil || !refused.Quarantine {
+			continue
+		}
+		if room == nil {
+			room = roomInQuarantine(quarantine, part.Submission.Collection)
+		}
+		object := items[i].Object.Raw
+		if !room.Take(len(object)) {
+			if &items[0] == &part.Items[0] {
+				items = slices.Clone(items)
+			}
+			items[i].Refused = refused.NotKept()
 			continue
 		}
 		value, err := quarantineEntry{
 			Time: w.now, Account: part.Submission.Account, Collection: part.Submission.Collection,
 			ID: refused.ID, Version: refused.Version, Message: refused.Message, By: refused.By,
-		}.bytes(part.Items[i].Object.Raw)
+		}.bytes(object)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		n, err := quarantine.NextSequence()
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if err := quarantine.Put(numberKey(n), value); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return items, nil
+}
+
+// roomInQuarantine returns the room that a collection has used. It does not parse the
+// entries: JSON escapes a quotation mark in a string, so no string has the member.
+func roomInQuarantine(quarantine *bbolt.Bucket, id uuid.UUID) *store.QuarantineRoom {
+	room, member := new(store.QuarantineRoom), []byte(`"collection":"`+id.String()+`"`)
+	cursor := quarantine.Cursor()
+	for k, v := cursor.First(); k != nil; k, v = cursor.Next() {
+		if text, object, ok := splitQuarantined(v); ok && bytes.Contains(text, member) {
+			room.Take(len(object))
+		}
+	}
+	return room
 }
 
 // Quarantined implements store.Store.

@@ -1,7 +1,9 @@
 package storetest
 
 import (
+	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -184,6 +186,45 @@ var quarantineTests = []test{
 		if list := w.quarantined(0, 10); len(list) != 1 || list[0].Number != 2 {
 			w.Errorf("%+v", list)
 		}
+		w.mustCheck()
+	}},
+	{"one collection cannot fill the quarantine", func(w *world) {
+		odd := func(length int) store.Item {
+			o := store.Item{Object: indicator(1, 1).Object, Refused: &store.Refusal{ID: "x", Message: "article 6", Quarantine: true}}
+			o.Object.Raw = bytes.Repeat([]byte{'x'}, length)
+			return o
+		}
+		want := func(sub store.Submission, messages ...string) {
+			w.Helper()
+			_, _, failures := w.details(sub)
+			if len(failures) < len(messages) {
+				w.Fatalf("%d failures", len(failures))
+			}
+			for i, f := range failures[len(failures)-len(messages):] {
+				if f.Message != messages[i] {
+					w.Errorf("%q, want %q", f.Message, messages[i])
+				}
+			}
+		}
+		const full = "article 6; the quarantine of this collection is full, so the object is not kept"
+		want(w.push(odd(store.QuarantineBytes*2/3), odd(store.QuarantineBytes*2/3), odd(3)), "article 6", full, "article 6")
+		w.push(slices.Repeat([]store.Item{odd(1)}, store.QuarantineObjects-3)...)
+		w.reopen()
+		want(w.push(odd(4), odd(5)), "article 6", full)
+		list := w.quarantined(0, 2*store.QuarantineObjects)
+		if n := len(list); n != store.QuarantineObjects || string(list[n-1].Object) != "xxxx" {
+			w.Errorf("%d objects", n)
+		}
+		other := newParties(w, w.Name()+" other")
+		sub, err := w.begin(other, true, odd(6))
+		if err != nil {
+			w.Fatal(err)
+		}
+		want(sub, "article 6")
+		if err := w.store.Discard(w.Context(), 1, audit.Entry{Act: audit.Purge}); err != nil {
+			w.Fatal(err)
+		}
+		want(w.push(odd(7), odd(8)), "article 6", full)
 		w.mustCheck()
 	}},
 	{"a rehearsal keeps nothing", func(w *world) {
