@@ -5,13 +5,13 @@ package agreement
 // zero.
 type Feeds struct {
 	Block
-	Actions           []string `toml:"actions" form:"oneof search lookup block notify"` // what a tool may do with a feed; with none there are no feeds
-	Formats           []string `toml:"formats,filled" form:"oneof list rules rpz misp bouncer stream webhook"`
-	Hold              Duration `toml:"hold"`                          // how long a tool may act on a feed that it cannot refresh
-	MinConfidence     int64    `toml:"min_confidence" form:"percent"` // of an object in a feed to block; an object without confidence has 0
-	RequireValidUntil bool     `toml:"require_valid_until"`           // an object without valid_until is in no feed
-	URLCredentials    bool     `toml:"url_credentials"`               // the URL of a feed may contain its secret
-	AtEnd             string   `toml:"at_end" form:"oneof empty gone"`
+	Actions           []string `toml:"actions" form:"oneof search lookup block notify"`                        // what a tool may do with a feed; with none there are no feeds
+	Formats           []string `toml:"formats,filled" form:"oneof list rules rpz misp bouncer stream webhook"` // families of formats
+	Hold              Duration `toml:"hold"`                                                                   // how long a tool may act on a feed that it cannot refresh
+	MinConfidence     int64    `toml:"min_confidence" form:"percent"`                                          // of an object in a feed to block; an object without confidence has 0
+	RequireValidUntil bool     `toml:"require_valid_until"`                                                    // an object without valid_until is in no feed
+	URLCredentials    bool     `toml:"url_credentials"`                                                        // the URL of a feed may contain its secret
+	AtEnd             string   `toml:"at_end" form:"oneof empty gone"`                                         // EmptyAtEnd or GoneAtEnd
 }
 
 // defaultFeeds are the terms of feeds if no agreement has a [feeds] block.
