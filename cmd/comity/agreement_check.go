@@ -42,9 +42,16 @@ func (c *agreementCheckCmd) Run(sh *shell) error {
 		}
 	}
 	if problems.Err() == nil {
-		problems = append(problems, agreement.Check(files, sh.parents(), false)...)
+		parents := sh.parents()
+		problems = append(problems, agreement.Check(files, parents.find, false)...)
+		if parents.err != nil {
+			return parents.err
+		}
 	}
-	orgs := sh.knownOrgs()
+	orgs, err := sh.knownOrgs()
+	if err != nil {
+		return err
+	}
 	results := []checked{}
 	for _, f := range files {
 		problems = append(problems, f.SignatureProblems(orgs.key)...)
@@ -67,7 +74,7 @@ func (c *agreementCheckCmd) Run(sh *shell) error {
 		}
 		results = append(results, row)
 	}
-	err := sh.print(results, func(w io.Writer) {
+	err = sh.print(results, func(w io.Writer) {
 		for _, p := range problems {
 			fmt.Fprintln(w, p)
 		}
@@ -104,7 +111,11 @@ func (c *agreementSignCmd) Run(sh *shell) error {
 	} else if slices.Contains(a.SignedBy(func(string) string { return formatPublic(key) }), c.As) {
 		return fmt.Errorf("%s: %s has signed this text with this key already", c.File, c.As)
 	}
-	if registered := sh.knownOrgs().key(c.As); registered != "" && registered != formatPublic(key) {
+	orgs, err := sh.knownOrgs()
+	if err != nil {
+		return err
+	}
+	if registered := orgs.key(c.As); registered != "" && registered != formatPublic(key) {
 		return fmt.Errorf("%s is not the key that is registered for %s: sign with that one, or register this one with comity org key", c.Key, c.As)
 	}
 	signed, err := agreement.Sign(source, c.As, c.By, key, time.Now())

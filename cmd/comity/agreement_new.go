@@ -62,7 +62,10 @@ const nobody = "nobody"
 
 // draft asks for each value that no flag gives.
 func (c *agreementNewCmd) draft(sh *shell) (d agreement.Draft, err error) {
-	orgs := sh.knownOrgs()
+	orgs, err := sh.knownOrgs()
+	if err != nil {
+		return d, err
+	}
 	ask := &questions{in: bufio.NewReader(sh.in), out: sh.err}
 	today := time.Now().UTC().Truncate(24 * time.Hour)
 
@@ -249,23 +252,24 @@ type knownOrgs struct {
 	agreements []string // ids
 }
 
-func (sh *shell) knownOrgs() knownOrgs {
-	known := knownOrgs{byID: map[string]exchange.Organisation{}}
+func (sh *shell) knownOrgs() (known knownOrgs, err error) {
+	known.byID = map[string]exchange.Organisation{}
 	list, err := call[[]exchange.Organisation](sh, "org/list", nil)
-	if err != nil {
-		return known
+	if errors.Is(err, errNoStore) {
+		return known, nil
+	} else if err != nil {
+		return known, err
 	}
 	for _, o := range list {
 		if known.byID[o.ID] = o; o.Kind == "international-body" && known.centre == "" {
 			known.centre = o.ID
 		}
 	}
-	if deposited, err := call[[]admin.Agreement](sh, "agreement/list", nil); err == nil {
-		for _, a := range deposited {
-			known.agreements = append(known.agreements, a.ID)
-		}
+	deposited, err := call[[]admin.Agreement](sh, "agreement/list", nil)
+	for _, a := range deposited {
+		known.agreements = append(known.agreements, a.ID)
 	}
-	return known
+	return known, err
 }
 
 // others are the ids of all organisations but the centre.

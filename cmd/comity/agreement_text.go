@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"comity/taxii"
 	"comity/taxii/admin"
 	"comity/taxii/agreement"
 )
@@ -57,23 +59,38 @@ func (sh *shell) texts(names []string) (list []*agreement.Agreement, err error) 
 	return list, nil
 }
 
-// parents returns a function that finds an agreement among those given, then among the
-// deposited ones; nil if there is none.
-func (sh *shell) parents(given ...*agreement.Agreement) func(id string) *agreement.Agreement {
-	known := map[string]*agreement.Agreement{}
+// parents finds the parents of agreements among those given, then among the deposited
+// ones.
+type parents struct {
+	sh    *shell
+	known map[string]*agreement.Agreement
+	err   error // the first error of reading a deposited agreement
+}
+
+func (sh *shell) parents(given ...*agreement.Agreement) *parents {
+	p := &parents{sh: sh, known: map[string]*agreement.Agreement{}}
 	for _, a := range given {
-		known[a.ID] = a
+		p.known[a.ID] = a
 	}
-	return func(id string) *agreement.Agreement {
-		a, ok := known[id]
-		if !ok {
-			if deposited, err := call[admin.Agreement](sh, "agreement/show", admin.ShowAgreement{ID: id}); err == nil {
-				a, _ = agreement.Parse(id, []byte(deposited.Source))
-			}
-			known[id] = a
-		}
+	return p
+}
+
+// find is the agreement with an id; nil if there is none, which is not an error, and after
+// an error.
+func (p *parents) find(id string) *agreement.Agreement {
+	if a, ok := p.known[id]; ok {
 		return a
 	}
+	deposited, err := call[admin.Agreement](p.sh, "agreement/show", admin.ShowAgreement{ID: id})
+	switch {
+	case err == nil:
+		p.known[id], _ = agreement.Parse(id, []byte(deposited.Source))
+	case errors.Is(err, errNoStore), taxii.CodeOf(err) == taxii.NotFound:
+		p.known[id] = nil
+	default:
+		p.err = cmp.Or(p.err, err)
+	}
+	return p.known[id]
 }
 
 type agreementExplainCmd struct {
@@ -89,11 +106,15 @@ func (c *agreementExplainCmd) Run(sh *shell) error {
 		ID   string `json:"id"`
 		Text string `json:"text"`
 	}
+	parents := sh.parents(texts...)
 	var results []explained
 	for _, a := range texts {
 		var b strings.Builder
-		if err := a.Explain(&b, sh.parents(texts...)); err != nil {
+		if err := a.Explain(&b, parents.find); err != nil {
 			return err
+		}
+		if parents.err != nil {
+			return parents.err
 		}
 		results = append(results, explained{a.ID, b.String()})
 	}
@@ -144,8 +165,12 @@ func (c *agreementDiffCmd) Run(sh *shell) error {
 		return err
 	}
 	changes := []change{}
-	for _, found := range agreement.Diff(texts[0], texts[1], sh.parents()) {
+	parents := sh.parents()
+	for _, found := range agreement.Diff(texts[0], texts[1], parents.find) {
 		changes = append(changes, change(found))
+	}
+	if parents.err != nil {
+		return parents.err
 	}
 	return sh.print(changes, func(w io.Writer) {
 		if len(changes) == 0 {
