@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -167,7 +168,9 @@ func newest(objects []stix.Object) (left []stix.Object) {
 // readObjects reads one or more JSON values, such as lines, that are bundles, envelopes,
 // lists or single objects. It skips values that are not STIX objects, with a message.
 func (sh *shell) readObjects(file string, in io.Reader) (all []stix.Object, err error) {
-	decoder := jsontext.NewDecoder(in)
+	text := bufio.NewReader(in)
+	stix.SkipByteOrderMark(text)
+	decoder := jsontext.NewDecoder(text)
 	add := func(raw []byte) {
 		if o, err := stix.NewObject(raw); err != nil {
 			sh.say("%s: %v", file, err)
