@@ -70,11 +70,15 @@ func (sh *shell) printTokens(result any, list ...exchange.Token) error {
 			} else if !t.Usable(time.Now()) {
 				state = "expired"
 			}
-			until := "no end"
-			if t.Expires != nil {
-				until = "until " + t.Expires.UTC().Format(time.RFC3339)
-			}
-			return []any{t.ID, t.Account, state, until}
+			return []any{t.ID, t.Account, state, until(t.Expires)}
 		})
 	})
+}
+
+// until is the time at which an account or token expires; nil is never.
+func until(expires *time.Time) string {
+	if expires == nil {
+		return "no end"
+	}
+	return "until " + expires.UTC().Format(time.RFC3339)
 }
