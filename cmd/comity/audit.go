@@ -163,12 +163,7 @@ func (sh *shell) verifyExport(file string, checkpoints []audit.SignedCheckpoint,
 // verifyRecord verifies the chain of the data folder. It has to begin where the export
 // before ends; before may be nil.
 func (sh *shell) verifyRecord(before *audit.Verified) error {
-	client, err := sh.connect()
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	answer, err := client.Stream(sh.ctx, "audit/verify", nil, nil)
+	answer, err := sh.stream("audit/verify", nil)
 	if err != nil {
 		return err
 	}
@@ -204,12 +199,7 @@ type auditExportCmd struct {
 }
 
 func (c *auditExportCmd) Run(sh *shell) error {
-	client, err := sh.connect()
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	answer, err := client.Stream(sh.ctx, "audit/export", url.Values{"party": {c.Party}}, nil)
+	answer, err := sh.stream("audit/export", url.Values{"party": {c.Party}})
 	if err != nil {
 		return err
 	}

@@ -72,12 +72,7 @@ func (c *auditArchiveCmd) Run(sh *shell) error {
 
 // export writes the file.
 func (c *auditArchiveCmd) export(sh *shell, before string) error {
-	client, err := sh.connect()
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	answer, err := client.Stream(sh.ctx, "audit/archive", url.Values{"before": {before}}, nil)
+	answer, err := sh.stream("audit/archive", url.Values{"before": {before}})
 	if err != nil {
 		return err
 	}

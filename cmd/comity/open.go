@@ -2,7 +2,9 @@ package main
 
 import (
 	"errors"
+	"io"
 	"log/slog"
+	"net/url"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -86,6 +88,27 @@ func (sh *shell) open(wait time.Duration) (store.Store, error) {
 	}
 	return bolt.Open(sh.data, time.Now, sh.log, wait)
 }
+
+// stream calls one verb of the admin API whose answer is a stream. The caller closes it.
+func (sh *shell) stream(verb string, args url.Values) (io.ReadCloser, error) {
+	client, err := sh.connect()
+	if err != nil {
+		return nil, err
+	}
+	answer, err := client.Stream(sh.ctx, verb, args, nil)
+	if err != nil {
+		return nil, errors.Join(err, client.Close())
+	}
+	return &streamed{answer, client}, nil
+}
+
+// streamed is an answer whose end closes its client too.
+type streamed struct {
+	io.ReadCloser
+	client io.Closer
+}
+
+func (s *streamed) Close() error { return errors.Join(s.ReadCloser.Close(), s.client.Close()) }
 
 // call calls one verb of the admin API.
 func call[Out any](sh *shell, verb string, in any) (out Out, err error) {

@@ -117,11 +117,6 @@ func (c *exportCmd) Run(sh *shell) error {
 
 // export calls read with a collection as one bundle.
 func (sh *shell) export(collection, as, since string, read func(bundle io.Reader) error) error {
-	client, err := sh.connect()
-	if err != nil {
-		return err
-	}
-	defer client.Close()
 	args := url.Values{"collection": {collection}}
 	if as != "" {
 		args.Set("as", as)
@@ -133,7 +128,7 @@ func (sh *shell) export(collection, as, since string, read func(bundle io.Reader
 	if from != nil {
 		args.Set("since", taxii.FormatTime(*from))
 	}
-	bundle, err := client.Stream(sh.ctx, "export", args, nil)
+	bundle, err := sh.stream("export", args)
 	if err != nil {
 		return err
 	}

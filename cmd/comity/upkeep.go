@@ -17,12 +17,7 @@ type backupCmd struct {
 }
 
 func (c *backupCmd) Run(sh *shell) error {
-	client, err := sh.connect()
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	answer, err := client.Stream(sh.ctx, "backup", nil, nil)
+	answer, err := sh.stream("backup", nil)
 	if err != nil {
 		return err
 	}
@@ -44,14 +39,9 @@ func (c *backupCmd) Run(sh *shell) error {
 type checkCmd struct{}
 
 func (c *checkCmd) Run(sh *shell) error {
-	client, err := sh.connect()
+	answer, err := sh.stream("check", nil)
 	if err != nil {
 		return withoutAdvice(err)
-	}
-	defer client.Close()
-	answer, err := client.Stream(sh.ctx, "check", nil, nil)
-	if err != nil {
-		return err
 	}
 	defer answer.Close()
 	bar := sh.progress(-1, "checking")
