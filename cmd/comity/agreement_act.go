@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"os"
 
 	"comity/taxii/admin"
@@ -80,7 +79,5 @@ func (c *agreementWithdrawCmd) Run(sh *shell) error {
 		return err
 	}
 	sh.say("%d records of %s were removed; run comity compact to take them out of the file too", certificate.Records, c.Party)
-	enc := json.NewEncoder(sh.out)
-	enc.SetIndent("", "  ")
-	return enc.Encode(certificate)
+	return indented(sh.out, certificate)
 }

@@ -76,9 +76,7 @@ func (p *play) figures() (f *figures, err error) {
 func (p *play) show(f *figures, want *figures) error {
 	differences := differences(f, want)
 	if p.json {
-		enc := json.NewEncoder(p.out)
-		enc.SetIndent("", "  ")
-		if err := enc.Encode(struct {
+		if err := indented(p.out, struct {
 			*figures
 			Matches     bool     `json:"matches"`
 			Differences []string `json:"differences"`

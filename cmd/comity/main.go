@@ -171,13 +171,18 @@ func newShell(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer) *s
 // print writes a result: as indented JSON, or as text makes it.
 func (sh *shell) print(result any, text func(w io.Writer)) error {
 	if sh.json {
-		enc := json.NewEncoder(sh.out)
-		enc.SetIndent("", "  ")
-		return enc.Encode(result)
+		return indented(sh.out, result)
 	}
 	w := tabwriter.NewWriter(sh.out, 0, 8, 2, ' ', 0)
 	text(w)
 	return w.Flush()
+}
+
+// indented writes JSON for people to read.
+func indented(w io.Writer, value any) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(value)
 }
 
 // say writes a message to standard error.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 
@@ -37,9 +36,7 @@ func (c *quarantineShowCmd) Run(sh *shell) error {
 	return sh.print(q, func(w io.Writer) {
 		fmt.Fprintf(w, "%s pushed %s to %s on %s\nkept apart by %s: %s\n", q.Account, q.ID, q.Collection,
 			taxii.FormatTime(q.Time), q.By, q.Message)
-		enc := json.NewEncoder(w)
-		enc.SetIndent("", "  ")
-		enc.Encode(q.Object)
+		indented(w, q.Object)
 	})
 }
 
