@@ -128,11 +128,11 @@ func TestNoCommandPassesOnWhatSteersATerminal(t *testing.T) {
 		"match":           {{"--pattern", "[ipv4-addr:value = '198.51.100.3']", in("push.json")}, {"--pattern", hostile, in(hostile)}},
 		"submission show": {{submission}}, "op stats": {{hostile}}, "op reports": {{hostile}}, "op findings": {{hostile}},
 		"op contributions": {{hostile}}, "op issues": {{hostile}}, "report draft": {{hostile, "--as", hostile}},
-		"report publish": {{hostile, "--as", hostile}}, "report list": {{}}, "report show": {{hostile}}, "report render": {{hostile}},
-		"outcome report": {{hostile, "--as", hostile, "--status", "taken-down"}}, "outcome list": {{hostile}}, "outcome uphold": {{hostile, "--as", hostile, "--reason", hostile}},
+		"report publish": {{hostile, "--as", hostile}}, "report show": {{hostile}}, "report render": {{hostile}},
+		"outcome report": {{hostile, "--as", hostile, "--status", "taken-down"}}, "outcome list": {{hostile}}, "outcome uphold": {{hostile, "--as", hostile}},
 		"audit list": {{}}, "audit verify": {{}, {in("push.json")}}, "audit export": {}, "audit archive": {},
 		"recall preview": {{indicator}, {hostile}}, "purge": {{}},
-		"quarantine list": {{}}, "quarantine show": {{hostile}}, "quarantine release": {{hostile, "--reason", hostile}}, "quarantine discard": {{hostile, "--reason", hostile}},
+		"quarantine list": {{}}, "quarantine show": {{hostile}}, "quarantine discard": {{hostile, "--reason", hostile}},
 		"backup": {{in("copy" + hostile)}}, "restore": {{in(hostile)}}, "check": {{}}, "compact": {{}}, "version": {{}},
 		"agreement withdraw": {{"dea", "--party", "acme", "--reason", hostile}},
 		"agreement end":      {{"dea", "--reason", hostile}},
@@ -147,6 +147,11 @@ func TestNoCommandPassesOnWhatSteersATerminal(t *testing.T) {
 		}
 		if !slices.Contains(order, name) {
 			names = append(names, name)
+		}
+	}
+	for name := range lines {
+		if !slices.Contains(names, name) && !slices.Contains(order, name) {
+			t.Errorf("there is no comity %s", name)
 		}
 	}
 	for _, name := range append(names, order...) {
