@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -30,6 +31,34 @@ func TestCommands(t *testing.T) {
 			return err
 		},
 	})
+}
+
+// A newcomer types what the README shows, so its commands are those of a script.
+func TestCommandsOfTheReadmeAreTried(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	script, err := os.ReadFile("testdata/newcomer.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(readme), "## Start an exchange")
+	_, block, _ := strings.Cut(section, "\n```\n")
+	block, _, _ = strings.Cut(block, "```")
+	commands := 0
+	for line := range strings.Lines(block) {
+		command, _, _ := strings.Cut(strings.ReplaceAll(line, `"`, "'"), "  #")
+		if command = strings.TrimSpace(command); strings.HasPrefix(command, "comity ") {
+			commands++
+			if !strings.Contains(string(script), "\nexec "+command) {
+				t.Errorf("newcomer.txtar does not run %s", command)
+			}
+		}
+	}
+	if commands == 0 {
+		t.Error("the README shows no command")
+	}
 }
 
 // await waits for a file, such as the socket of a server that is starting.
