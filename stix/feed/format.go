@@ -53,6 +53,9 @@ type Header struct {
 	Comments   bool  // begin with comments, if the format has them
 	MaxEntries int   // if it is not 0, it replaces that of the format
 
+	// Zone is of the format "rpz" only.
+	Zone Zone
+
 	// Hold is the longest time for which a reader that cannot refresh the list may act
 	// on it; 0 means any.
 	Hold time.Duration
@@ -63,6 +66,19 @@ type Header struct {
 	// Object finds the indicator of an entry, as it came. Only the format
 	// "bundle.json" needs it.
 	Object func(stix.ID) (raw []byte, ok bool)
+}
+
+// hold is for how long a reader may act on an entry, in whole seconds, and false if
+// there is no bound.
+func (h *Header) hold(e *Entry) (seconds int64, bounded bool) {
+	hold := h.Hold
+	if left := e.Until.Sub(h.Now); !e.Until.IsZero() && (hold == 0 || left < hold) {
+		hold = left
+	}
+	if hold == 0 {
+		return 0, false
+	}
+	return max(int64(hold/time.Second), 1), true
 }
 
 // Result tells what a list has.

@@ -33,7 +33,7 @@ var hostile = []struct{ name, pattern, more string }{
 	{"C2, again", "[ipv4-addr:value = '203.0.113.7']", `"confidence":90,"indicator_types":["anonymization"]`},
 	{"networks in networks", "[ipv4-addr:value ISSUBSET '198.51.100.77/24' OR ipv4-addr:value = '198.51.100.78' OR ipv4-addr:value = '198.51.100.128/25']", ""},
 	{"addresses of both families", "[ipv6-addr:value = '2001:DB8::1' OR ipv6-addr:value = '::ffff:203.0.113.9' OR ipv6-addr:value ISSUBSET '2001:db8:1::/48' OR ipv6-addr:value = '2001:db8:1::5']", `"valid_until":"2026-11-20T18:00:00Z"`},
-	{"half of the internet", "[ipv4-addr:value = '128.0.0.1/1' OR ipv6-addr:value = '8000::/1']", ""},
+	{"half of the internet", "[ipv4-addr:value = '96.0.0.1/3' OR ipv6-addr:value = '8000::/1']", ""},
 	{"twins that differ in case", "[domain-name:value = 'Bad.Example' OR domain-name:value = 'WWW.bad.example.']", ""},
 	{"odd names", "[domain-name:value IN ('bücher.example', '_dmarc.bad.test', '" + longName + "', 'bad-er.test', '1.2.3.test')]", ""},
 	{"=cmd|' /C calc'!A0", "[url:value = 'http://Bad.Example:80/a,b;c\"d#e' OR url:value = 'https://203.0.113.7:8443/*/^?q=[1]|$x']", ""},
@@ -42,6 +42,7 @@ var hostile = []struct{ name, pattern, more string }{
 	{"hardware", "[mac-addr:value = 'D2-FB-49-24-37-18' OR autonomous-system:number = 64496]", ""},
 	{"file: \"a:b\"", "[file:hashes.MD5 = '79054025255FB1A26E4BC422AEF54EB4' OR file:hashes.'SHA-1' = '2fd4e1c67a2d28fced849ee1bb76e7391b93eb12' OR file:hashes.'SHA-256' = '" + strings.Repeat("0A", 32) + "' OR file:hashes.'SHA-512' = '" + strings.Repeat("0b", 64) + "']", ""},
 	{"certificate", "[x509-certificate:hashes.MD5 = '79054025255fb1a26e4bc422aef54eb4' OR x509-certificate:hashes.'SHA-1' = '2fd4e1c67a2d28fced849ee1bb76e7391b93eb12' OR x509-certificate:hashes.'SHA-256' = '" + strings.Repeat("0a", 32) + "']", ""},
+	{"names that a zone reads as triggers", "[domain-name:value = '32.7.113.0.203.rpz-ip' OR domain-name:value = 'bad.example.rpz-nsdname']", ""},
 	{"all names below", "[domain-name:value LIKE '%.wild.example' OR domain-name:value = 'a.wild.example']", ""},
 }
 
@@ -73,6 +74,7 @@ func header(kinds feed.Kinds) *feed.Header {
 	return &feed.Header{
 		Feed: "soc-block", Centre: "Centre\nof \"Test\"", URL: "https://taxii.example/igci/x-feeds/soc-block/",
 		Version: day(20).Add(11 * time.Hour), Now: day(20).Add(12 * time.Hour), Hold: 24 * time.Hour, Kinds: kinds,
+		Zone: feed.Zone{Origin: "soc-block.rpz.igci.example"},
 	}
 }
 

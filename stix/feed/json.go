@@ -3,6 +3,8 @@ package feed
 import (
 	"bytes"
 	"encoding/json"
+	"strconv"
+	"strings"
 
 	"comity/stix"
 )
@@ -68,4 +70,66 @@ func appendJSON(b []byte, v any) []byte {
 		panic(err)
 	}
 	return out.Bytes()[:out.Len()-1]
+}
+
+// intelmqEvent is an event with the names of IntelMQ's data format.
+type intelmqEvent struct {
+	Seen       string    `json:"time.source,omitempty"`
+	Observed   string    `json:"time.observation"`
+	IP         string    `json:"source.ip,omitempty"`
+	Network    string    `json:"source.network,omitempty"`
+	Host       string    `json:"source.fqdn,omitempty"`
+	URL        string    `json:"source.url,omitempty"`
+	AS         int       `json:"source.asn,omitempty"`
+	Account    string    `json:"source.account,omitempty"`
+	MD5        string    `json:"malware.hash.md5,omitempty"`
+	SHA1       string    `json:"malware.hash.sha1,omitempty"`
+	SHA256     string    `json:"malware.hash.sha256,omitempty"`
+	Taxonomy   string    `json:"classification.taxonomy"`
+	Type       string    `json:"classification.type"`
+	Accuracy   *int      `json:"feed.accuracy,omitempty"`
+	Code       string    `json:"feed.code"`
+	Name       string    `json:"event_description.text,omitempty"`
+	Indicators []stix.ID `json:"extra.indicators"`
+	Types      []string  `json:"extra.indicator_types,omitempty"`
+}
+
+// intelmqLine is an event of IntelMQ. time.source is the begin of the validity, and
+// time.observation the version of the list. feed.code is the name of the feed; IntelMQ
+// itself sets feed.name.
+func intelmqLine(b []byte, w *writing, e *Entry) []byte {
+	const layout = "2006-01-02T15:04:05+00:00"
+	event := intelmqEvent{
+		Observed: w.Version.UTC().Format(layout), Taxonomy: "other", Type: "blacklist", Code: w.Feed, Name: oneLine(e.Name), Indicators: e.IDs, Types: e.Types,
+	}
+	if !e.From.IsZero() {
+		event.Seen = e.From.UTC().Format(layout)
+	}
+	if e.Confidence != Unknown {
+		event.Accuracy = &e.Confidence
+	}
+	switch e.Kind {
+	case IPv4, IPv6:
+		if event.IP = e.Text; strings.Contains(e.Text, "/") {
+			event.IP, event.Network = "", e.Text
+		}
+	case Domain:
+		if isWildcardValue(e.Value) {
+			return b
+		}
+		event.Host = e.Text
+	case URL:
+		event.URL = e.Text
+	case Email:
+		event.Account = e.Text
+	case ASN:
+		event.AS, _ = strconv.Atoi(strings.TrimPrefix(e.Text, "AS"))
+	case MD5:
+		event.MD5 = e.Text
+	case SHA1:
+		event.SHA1 = e.Text
+	case SHA256:
+		event.SHA256 = e.Text
+	}
+	return append(appendJSON(b, event), '\n')
 }

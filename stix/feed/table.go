@@ -9,11 +9,9 @@ import (
 	"comity/stix"
 )
 
-const csvColumns = "kind,value,confidence,valid_from,valid_until,modified,types,indicators,name\n"
+const csvHead = "kind,value,confidence,valid_from,valid_until,modified,types,indicators,name\n"
 
-func csvHead(b []byte, _ *writing) []byte { return append(b, csvColumns...) }
-
-// csvLine writes the columns of csvColumns (RFC 4180, but with LF). Times are in UTC; the
+// csvLine writes the columns of csvHead (RFC 4180, but with LF). Times are in UTC; the
 // elements of a list are separated by spaces. An unknown confidence and an absent time are empty.
 func csvLine(b []byte, w *writing, e *Entry) []byte {
 	confidence := ""
