@@ -27,7 +27,7 @@ type certificates struct {
 	now   func() time.Time
 	log   *slog.Logger
 
-	leaf atomic.Pointer[x509.Certificate] // presented last; nil if none was yet
+	pair atomic.Pointer[tls.Certificate] // presented last, with its Leaf; nil if none was yet
 
 	mu      sync.Mutex // guards what follows
 	config  *tls.Config
@@ -70,8 +70,7 @@ func (c *certificates) current() *tls.Config {
 	defer c.mu.Unlock()
 	if now := c.now(); now.Sub(c.checked).Abs() >= time.Second {
 		c.checked = now
-		leaf := c.leaf.Load()
-		ends := c.own && leaf.NotAfter.Sub(now) < renewBefore
+		ends := c.own && c.pair.Load().Leaf.NotAfter.Sub(now) < renewBefore
 		if ends || !slices.Equal(c.read, c.states()) {
 			c.reload()
 		}
@@ -112,17 +111,17 @@ func (c *certificates) load() error {
 		return nil
 	}
 	if len(config.Certificates) > 0 {
-		leaf, err := x509.ParseCertificate(config.Certificates[0].Certificate[0])
-		if err != nil {
+		pair := config.Certificates[0]
+		if pair.Leaf, err = x509.ParseCertificate(pair.Certificate[0]); err != nil {
 			return err
 		}
-		c.leaf.Store(leaf)
+		c.pair.Store(&pair)
 	}
 	if get := config.GetCertificate; get != nil {
 		config.GetCertificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 			pair, err := get(hello)
 			if err == nil && pair.Leaf != nil && pair.Leaf.VerifyHostname(c.host) == nil {
-				c.leaf.Store(pair.Leaf)
+				c.pair.Store(pair)
 			}
 			return pair, err
 		}
@@ -155,11 +154,27 @@ func (c *certificates) Run(ctx context.Context) {
 	}
 }
 
+// expires tells when the certificate presented last expires, and when the first of the
+// issuers' certificates sent with it does; zero where there is none.
+func (c *certificates) expires() (leaf, issuers time.Time) {
+	pair := c.pair.Load()
+	if pair == nil {
+		return leaf, issuers
+	}
+	for _, der := range pair.Certificate[1:] {
+		if issuer, err := x509.ParseCertificate(der); err == nil && (issuers.IsZero() || issuer.NotAfter.Before(issuers)) {
+			issuers = issuer.NotAfter
+		}
+	}
+	return pair.Leaf.NotAfter, issuers
+}
+
 func (c *certificates) warn() {
-	leaf := c.leaf.Load()
-	if leaf == nil {
+	pair := c.pair.Load()
+	if pair == nil {
 		return
 	}
+	leaf := pair.Leaf
 	switch left := leaf.NotAfter.Sub(c.now()); {
 	case left < 0:
 		c.log.Warn("the certificate has expired: clients refuse it", "not_after", leaf.NotAfter)

@@ -21,10 +21,11 @@ import (
 )
 
 type demoCmd struct {
-	Scenario string `enum:"asean,small,synergia" default:"asean" help:"asean; small, the same by a hundredth; or synergia, a load: 95 countries (default ${default})."`
-	Listen   string `placeholder:"ADDR" help:"Where to serve (default 127.0.0.1:8080, or another port if that is taken)."`
-	Once     bool   `help:"End when all is printed: 0 if every figure is as it must be."`
-	Withdraw string `placeholder:"ORG" help:"Let this vendor take its data back when the outcomes are in."`
+	Scenario    string `enum:"asean,small,synergia" default:"asean" help:"asean; small, the same by a hundredth; or synergia, a load: 95 countries (default ${default})."`
+	Listen      string `placeholder:"ADDR" help:"Where to serve (default 127.0.0.1:8080, or another port if that is taken)."`
+	AdminListen string `placeholder:"ADDR" help:"Where to serve /metrics, in the clear."`
+	Once        bool   `help:"End when all is printed: 0 if every figure is as it must be."`
+	Withdraw    string `placeholder:"ORG" help:"Let this vendor take its data back when the outcomes are in."`
 }
 
 // Validate refuses to withdraw an organisation that is not a vendor.
@@ -75,10 +76,10 @@ func (c *demoCmd) Run(sh *shell) error {
 		p.progressOut = sh.err
 	}
 	ex := &exchangeServer{store: s, data: data, socket: p.socket(), key: key, now: now, log: log}
-	if err := ex.start(&serveCmd{Listen: cmp.Or(c.Listen, freeAddress())}); err != nil {
+	if err := ex.start(&serveCmd{Listen: cmp.Or(c.Listen, freeAddress()), AdminListen: c.AdminListen}); err != nil {
 		return err
 	}
-	p.url = ex.url
+	p.url, p.metricsURL = ex.url, ex.metricsURL
 	served := make(chan error, 1)
 	go func() { served <- ex.wait(ctx) }()
 
@@ -129,6 +130,7 @@ type play struct {
 	scenario    *demo.Scenario
 	now         func() time.Time
 	url         string // of the server
+	metricsURL  string // "" without --admin-listen
 	keys        map[string]signer
 	tokens      map[string]string // by organisation: of its service
 	progressOut io.Writer         // where it says what happens
@@ -180,6 +182,9 @@ func (p *play) step(what string, do func() error) error {
 func (p *play) printNextSteps() {
 	fmt.Fprintf(p.progressOut, "\nThe operation's clock started at its snapshot, %s, and runs on.\n\n", demo.Snapshot.Format("2 January 2006"))
 	fmt.Fprintf(p.progressOut, "  %-20s%s/taxii2/\n", "discovery", p.url)
+	if p.metricsURL != "" {
+		fmt.Fprintf(p.progressOut, "  %-20s%s\n", "metrics", p.metricsURL)
+	}
 	for _, org := range append([]string{demoCentre}, append(demo.Vendors(), p.bureaus()...)...) {
 		fmt.Fprintf(p.progressOut, "  %-20s%s\n", org+"/feed", p.tokens[org])
 	}

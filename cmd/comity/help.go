@@ -9,6 +9,7 @@ import (
 
 	"comity/stix/validate"
 	"comity/taxii/agreement"
+	"comity/taxii/metrics"
 )
 
 // topics are the pages of comity help that document more than flags, by name. A
@@ -16,6 +17,7 @@ import (
 func topics() map[string]func(io.Writer) error {
 	return map[string]func(io.Writer) error{
 		"agreement": helpAgreement,
+		"metrics":   helpMetrics,
 		"validate":  helpValidate,
 	}
 }
@@ -54,6 +56,17 @@ other one. Comments are not part of what is signed.
 
 `)
 	return agreement.WriteReference(w)
+}
+
+func helpMetrics(w io.Writer) error {
+	fmt.Fprint(w, `The metrics of comity serve --admin-listen ADDR
+
+http://ADDR/metrics has these for Prometheus. comity monitoring rules prints alert
+rules that use them, comity monitoring dashboard a dashboard for Grafana. Times are
+in seconds since 1970 (UTC).
+
+`)
+	return metrics.WriteReference(w)
 }
 
 func helpValidate(w io.Writer) error {

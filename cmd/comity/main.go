@@ -64,11 +64,12 @@ type commands struct {
 	Purge      purgeCmd      `cmd:"" help:"List or remove what is past its retention."`
 	Quarantine quarantineCmd `cmd:"" help:"Objects kept apart because they hold personal data."`
 
-	Backup  backupCmd  `cmd:"" help:"Write a consistent copy of the store, also while serving, when a copy by cp or rsync would be broken."`
-	Restore restoreCmd `cmd:"" help:"Make a backup the store of the data folder; the server must be stopped."`
-	Check   checkCmd   `cmd:"" help:"Read the whole store and report every fault."`
-	Compact compactCmd `cmd:"" help:"Rewrite the store without what was removed; the server must be stopped."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+	Monitoring monitoringCmd `cmd:"" help:"Print alert rules for Prometheus, or a dashboard for Grafana."`
+	Backup     backupCmd     `cmd:"" help:"Write a consistent copy of the store, also while serving, when a copy by cp or rsync would be broken."`
+	Restore    restoreCmd    `cmd:"" help:"Make a backup the store of the data folder; the server must be stopped."`
+	Check      checkCmd      `cmd:"" help:"Read the whole store and report every fault."`
+	Compact    compactCmd    `cmd:"" help:"Rewrite the store without what was removed; the server must be stopped."`
+	Version    versionCmd    `cmd:"" help:"Print the version."`
 }
 
 // shell holds the streams and the global flags of a command.

@@ -113,8 +113,11 @@ func (c *serveCmd) serve(sh *shell) error {
 		return err
 	}
 	if c.LogFormat == "json" {
-		sh.log.Info("serving", "address", ex.address, "url", ex.url+"/taxii2/")
+		sh.log.Info("serving", "address", ex.address, "url", ex.url+"/taxii2/", "metrics", ex.metricsURL)
 	} else {
+		if ex.metricsURL != "" {
+			sh.say("metrics at %s", ex.metricsURL)
+		}
 		sh.say("listening on %s, serving %s/taxii2/", ex.address, ex.url)
 	}
 	background, end := context.WithCancel(sh.ctx)
@@ -238,13 +241,14 @@ type exchangeServer struct {
 	now    func() time.Time
 	log    *slog.Logger
 
-	url      string // as clients reach it
-	address  string // of the listener
-	servers  []*http.Server
-	recorder *audit.Recorder
-	custody  *custody.Service
-	runner   *operation.Runner
-	failed   chan error
+	url        string // as clients reach it
+	address    string // of the listener
+	metricsURL string // "" without --admin-listen
+	servers    []*http.Server
+	recorder   *audit.Recorder
+	custody    *custody.Service
+	runner     *operation.Runner
+	failed     chan error
 }
 
 // start opens the listeners, and serves on them once the start is on record: TAXII, the
@@ -263,17 +267,19 @@ func (ex *exchangeServer) start(c *serveCmd) error {
 		ex.url = scheme + "://" + ex.address
 	}
 	counters := metrics.New()
+	ex.store.OnCommit(counters.Committed)
 	in := intake.New(ex.store, ex.data, ex.now)
 	ex.recorder = audit.New(ex.store.Record, ex.now, ex.log)
 	current := exchange.NewCurrent(ex.store)
 	ex.custody = custody.New(ex.store, current, ex.recorder, ex.key, ex.now, ex.log)
 	ex.runner = operation.New(ex.store, current, ex.custody, tables(ex.data), ex.now, ex.log)
+	counters.Watch(func(gauge metrics.Gauge) { ex.report(gauge, current) })
 	ex.failed = make(chan error, 4)
 	s := httpServer(ex.log, c.connectionFlags.handler(server.New(server.Config{
 		PublicURL: ex.url, Contact: c.Contact, MaxContentLength: int64(c.MaxContent), DefaultLimit: c.Limit, MaxLimit: c.MaxLimit,
 		CORSOrigins: c.CORSOrigin,
 	}, server.Deps{
-		Store: ex.store, Auth: auth.New(current, ex.now, c.KeyHeader), Intake: in, Recorder: ex.recorder, Custody: ex.custody,
+		Store: ex.store, Current: current, Auth: auth.New(current, ex.now, c.KeyHeader), Intake: in, Recorder: ex.recorder, Custody: ex.custody,
 		Metrics: counters, Log: ex.log, Now: ex.now,
 	})))
 	s.IdleTimeout = cmp.Or(c.IdleTimeout, s.IdleTimeout)
@@ -295,6 +301,7 @@ func (ex *exchangeServer) start(c *serveCmd) error {
 		if adminListener, err = net.Listen("tcp", c.AdminListen); err != nil {
 			return err
 		}
+		ex.metricsURL = "http://" + adminListener.Addr().String() + "/metrics"
 	}
 	if err := ex.custody.Begin(context.Background()); err != nil {
 		return err

@@ -133,7 +133,7 @@ func TestNoCommandPassesOnWhatSteersATerminal(t *testing.T) {
 		"audit list": {{}}, "audit verify": {{}, {in("push.json")}}, "audit export": {}, "audit archive": {},
 		"recall preview": {{indicator}, {hostile}}, "purge": {{}},
 		"quarantine list": {{}}, "quarantine show": {{hostile}}, "quarantine discard": {{hostile, "--reason", hostile}},
-		"backup": {{in("copy" + hostile)}}, "restore": {{in(hostile)}}, "check": {{}}, "compact": {{}}, "version": {{}},
+		"backup": {{in("copy" + hostile)}}, "restore": {{in(hostile)}}, "check": {{}}, "monitoring": {{"rules"}, {"dashboard"}}, "compact": {{}}, "version": {{}},
 		"agreement withdraw": {{"dea", "--party", "acme", "--reason", hostile}},
 		"agreement end":      {{"dea", "--reason", hostile}},
 	}

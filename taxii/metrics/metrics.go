@@ -1,46 +1,80 @@
-// Package metrics counts what the server does, for Prometheus.
+// Package metrics counts what the server does, for Prometheus, and has the alert rules
+// and the dashboard that read them. table.go lists all metrics.
 package metrics
 
 import (
+	_ "embed"
+	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
+
+// Rules are alert rules for Prometheus.
+//
+//go:embed comity.rules.yml
+var Rules string
+
+// Dashboard is a dashboard for Grafana.
+//
+//go:embed comity.json
+var Dashboard string
 
 // Metrics are the counters of one server.
 type Metrics struct {
 	registry *prometheus.Registry
-	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
 	bytes    *prometheus.CounterVec
 	objects  *prometheus.CounterVec
 	logins   *prometheus.CounterVec
+	refusals *prometheus.CounterVec
+	lookups  *prometheus.CounterVec
+	commits  prometheus.Observer
 	served   prometheus.Counter
 }
 
 // New makes counters that start at zero.
 func New() *Metrics {
-	m := &Metrics{
-		registry: prometheus.NewRegistry(),
-		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "comity_requests_total", Help: "Requests answered."}, []string{"route", "method", "status"}),
-		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "comity_request_seconds", Help: "Time from the request line to the last byte of the answer.",
-			Buckets: prometheus.ExponentialBuckets(0.0005, 4, 9)}, []string{"route", "method"}),
-		bytes: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "comity_response_bytes_total", Help: "Bytes of answers, as sent."}, []string{"route"}),
-		objects: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "comity_objects_total", Help: "Objects served, accepted and refused."}, []string{"direction"}),
-		logins: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "comity_refused_logins_total", Help: "Requests that could not prove who sends them, by reason."}, []string{"reason"}),
-	}
+	m := &Metrics{registry: prometheus.NewRegistry()}
+	m.registry.MustRegister(
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewBuildInfoCollector(),
+	)
+	m.seconds = m.histogram("comity_request_seconds")
+	m.bytes = m.counter("comity_response_bytes_total")
+	m.objects = m.counter("comity_objects_total")
+	m.logins = m.counter("comity_refused_logins_total")
+	m.refusals = m.counter("comity_refusals_total")
+	m.lookups = m.counter("comity_page_cache_lookups_total")
+	m.commits = m.histogram("comity_commit_seconds").WithLabelValues()
 	m.served = m.objects.WithLabelValues("out")
-	m.registry.MustRegister(m.requests, m.seconds, m.bytes, m.objects, m.logins)
 	return m
+}
+
+// find returns the family of that name.
+func find(name string) family {
+	return families[slices.IndexFunc(families, func(f family) bool { return f.name == name })]
+}
+
+func (m *Metrics) counter(name string) *prometheus.CounterVec {
+	f := find(name)
+	vec := prometheus.NewCounterVec(prometheus.CounterOpts{Name: f.name, Help: f.help}, f.labels)
+	m.registry.MustRegister(vec)
+	return vec
+}
+
+// histogram makes a histogram whose buckets reach from 0.5 ms to 33 s.
+func (m *Metrics) histogram(name string) *prometheus.HistogramVec {
+	f := find(name)
+	vec := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: f.name, Help: f.help, Buckets: prometheus.ExponentialBuckets(0.0005, 4, 9)}, f.labels)
+	m.registry.MustRegister(vec)
+	return vec
 }
 
 // Route holds the counters of one route. The label is the pattern of the route, not the
@@ -51,7 +85,7 @@ type Route struct {
 	bytes   prometheus.Counter
 
 	mu      sync.RWMutex // guards answers
-	answers map[answerKey]*counters
+	answers map[answerKey]prometheus.Observer
 }
 
 // answerKey holds the labels by which the answers of a route are counted.
@@ -60,37 +94,30 @@ type answerKey struct {
 	status int
 }
 
-// counters are the counters of one answerKey. They are looked up once, since a lookup
-// costs more than counting.
-type counters struct {
-	requests prometheus.Counter
-	seconds  prometheus.Observer
-}
-
 // Route returns new counters for a route. Call it once for each route.
 func (m *Metrics) Route(route string) *Route {
-	return &Route{metrics: m, route: route, bytes: m.bytes.WithLabelValues(route), answers: map[answerKey]*counters{}}
+	return &Route{metrics: m, route: route, bytes: m.bytes.WithLabelValues(route), answers: map[answerKey]prometheus.Observer{}}
 }
 
 // Answer counts one answer.
 func (r *Route) Answer(method string, status int, took time.Duration, bytes int64) {
-	c := r.counters(answerKey{method, status})
-	c.requests.Inc()
-	c.seconds.Observe(took.Seconds())
+	r.seconds(answerKey{method, status}).Observe(took.Seconds())
 	r.bytes.Add(float64(bytes))
 }
 
-func (r *Route) counters(a answerKey) *counters {
+// seconds looks up the histogram of an answerKey once, since a lookup costs more than
+// counting.
+func (r *Route) seconds(a answerKey) prometheus.Observer {
 	r.mu.RLock()
-	c := r.answers[a]
+	o := r.answers[a]
 	r.mu.RUnlock()
-	if c == nil {
-		c = &counters{r.metrics.requests.WithLabelValues(r.route, a.method, strconv.Itoa(a.status)), r.metrics.seconds.WithLabelValues(r.route, a.method)}
+	if o == nil {
+		o = r.metrics.seconds.WithLabelValues(r.route, a.method, strconv.Itoa(a.status))
 		r.mu.Lock()
-		r.answers[a] = c
+		r.answers[a] = o
 		r.mu.Unlock()
 	}
-	return c
+	return o
 }
 
 // Served counts objects that were served.
@@ -105,7 +132,71 @@ func (m *Metrics) Pushed(accepted, refused int) {
 // LoginRefused counts a refused login.
 func (m *Metrics) LoginRefused(reason string) { m.logins.WithLabelValues(reason).Inc() }
 
-// Handler serves the metrics to Prometheus.
+// Refused counts a request that an article of an agreement refused. Both are "" where
+// there is none.
+func (m *Metrics) Refused(agreement, article string) {
+	m.refusals.WithLabelValues(agreement, article).Inc()
+}
+
+// CacheLookup counts a page that was asked for; hit tells whether the cache had it.
+func (m *Metrics) CacheLookup(hit bool) {
+	result := "miss"
+	if hit {
+		result = "hit"
+	}
+	m.lookups.WithLabelValues(result).Inc()
+}
+
+// Committed counts a commit of the store.
+func (m *Metrics) Committed(took time.Duration) { m.commits.Observe(took.Seconds()) }
+
+// Gauge reports the value of a metric at the moment of a scrape. The labels are in the
+// order of the table.
+type Gauge func(name string, value float64, labels ...string)
+
+// Time reports a time, in seconds since 1970; 0 for the zero time.
+func (g Gauge) Time(name string, at time.Time, labels ...string) {
+	if at.IsZero() {
+		at = time.Unix(0, 0)
+	}
+	g(name, float64(at.UnixMilli())/1000, labels...)
+}
+
+// Watch lets read report values at each scrape. It has to be quick, and scrapes may
+// overlap.
+func (m *Metrics) Watch(read func(Gauge)) {
+	descs := map[string]*prometheus.Desc{}
+	for _, f := range families {
+		descs[f.name] = prometheus.NewDesc(f.name, f.help, f.labels, nil)
+	}
+	m.registry.MustRegister(&watcher{read, descs})
+}
+
+// watcher is a prometheus.Collector.
+type watcher struct {
+	read  func(Gauge)
+	descs map[string]*prometheus.Desc
+}
+
+// Describe names no metrics, as is allowed where they are not known before the scrape.
+func (w *watcher) Describe(chan<- *prometheus.Desc) {}
+
+// Collect implements prometheus.Collector.
+func (w *watcher) Collect(out chan<- prometheus.Metric) {
+	w.read(func(name string, value float64, labels ...string) {
+		desc := w.descs[name]
+		if desc == nil {
+			desc = prometheus.NewInvalidDesc(fmt.Errorf("metric %s is not in the table", name))
+		}
+		metric, err := prometheus.NewConstMetric(desc, prometheus.GaugeValue, value, labels...)
+		if err != nil {
+			metric = prometheus.NewInvalidMetric(desc, err)
+		}
+		out <- metric
+	})
+}
+
+// Handler serves the metrics to Prometheus. A metric that cannot be read is left out.
 func (m *Metrics) Handler() http.Handler {
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
 }

@@ -197,6 +197,7 @@ func (s *Server) recordRefusal(w *response, c *caller, err error) {
 	if taxii.CodeOf(err) == taxii.NotFound {
 		owner = c.policy.Centre().ID // the caller reads its own record, and must not learn of the collection there
 	}
+	s.Metrics.Refused(obstacle.Agreement, obstacle.Article)
 	s.Recorder.Refuse(c.Principal, owner, name, obstacle.Agreement, obstacle.Article, obstacle.Reason)
 }
 

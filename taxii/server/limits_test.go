@@ -421,7 +421,7 @@ func TestInventedMethodsAreCountedTogether(t *testing.T) {
 		w.nobody().do(fmt.Sprint("X", n), "/taxii2/", nil).want(401)
 	}
 	scrape := w.scrape()
-	if n := strings.Count(scrape, "comity_requests_total{"); n != 1 || !strings.Contains(scrape, `method="other"`) {
+	if n := strings.Count(scrape, "comity_request_seconds_count{"); n != 1 || !strings.Contains(scrape, `method="other"`) {
 		t.Errorf("%d counters:\n%s", n, scrape)
 	}
 }

@@ -19,6 +19,9 @@ func (s *Server) writePage(w *response, r *http.Request, c *caller, fields []str
 		return err
 	}
 	defer s.pages.release(p)
+	if p.key.object == "" {
+		s.polls.note(c, &p.Standing)
+	}
 	maps.Copy(w.Header(), p.header)
 	if notModified(r, p.tag) {
 		w.WriteHeader(http.StatusNotModified)
@@ -79,6 +82,7 @@ func (s *Server) cachedPage(r *http.Request, c *caller, key pageKey) (*cachedPag
 	state, err := s.Store.State(r.Context(), c.grant.ID())
 	if err == nil && p.Holds(state, c.grant.View().At) && (p.body != nil || notModified(r, p.tag)) {
 		if err = s.deliver(c, p); err == nil {
+			s.Metrics.CacheLookup(true)
 			return p, nil
 		}
 	}
@@ -112,6 +116,7 @@ func (s *Server) makePage(r *http.Request, c *caller, key pageKey, fields []stri
 		}
 		key = keyOf(r, c)
 	}
+	s.Metrics.CacheLookup(false)
 	buffer := pageBuffers.Get().(*store.Page)
 	p, err := s.readPage(r, c, key, fields, buffer)
 	if err != nil {

@@ -134,6 +134,13 @@ func newPageCache(maxBytes int) *pageCache {
 	return &pageCache{maxBytes: maxBytes, pages: map[pageKey]*list.Element{}, pending: map[pageKey]*pendingPage{}}
 }
 
+// bytes is the memory of the pages.
+func (c *pageCache) bytes() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.used
+}
+
 // find returns the page of that key, nil if there is none. The page may be out of date.
 // The caller has to release it.
 func (c *pageCache) find(key pageKey) *cachedPage {

@@ -66,6 +66,7 @@ func (s *Server) addObjects(w *response, r *http.Request, c *caller) error {
 func (s *Server) recordPushRefusal(c *caller, err error) {
 	if code := taxii.CodeOf(err); code == taxii.TooLarge || code == taxii.TooMany {
 		col := c.grant.Collection()
+		s.Metrics.Refused(col.Agreement, "")
 		s.Recorder.Refuse(c.Principal, c.Org, col.ID.String(), col.Agreement, "", err.Error())
 	}
 }

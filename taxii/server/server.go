@@ -18,6 +18,7 @@ import (
 	"comity/taxii/audit"
 	"comity/taxii/auth"
 	"comity/taxii/custody"
+	"comity/taxii/exchange"
 	"comity/taxii/intake"
 	"comity/taxii/metrics"
 )
@@ -62,8 +63,8 @@ const (
 // read it.
 var maxRunning = map[string]int{get: 16, post: 16, del: 2}
 
-// Server answers requests. It is read-only once built, but for the cache and the
-// limiters, and safe for concurrent use.
+// Server answers requests. It is read-only once built, but for the cache, the
+// limiters and the polls, and safe for concurrent use.
 type Server struct {
 	Deps
 	config       Config
@@ -71,6 +72,7 @@ type Server struct {
 	limiters     map[string]*limiter // by method
 	memory       *pageMemory
 	pages        *pageCache
+	polls        polls
 	stackTraces  rate.Sometimes // limits the logged stacks of panics, which could fill the disk
 	hostWarnings rate.Sometimes // limits the warnings of checkHost
 }
@@ -78,6 +80,7 @@ type Server struct {
 // Deps are the dependencies of a Server. All of them are needed.
 type Deps struct {
 	Store    store.Store
+	Current  *exchange.Current // the same as that of Auth
 	Auth     *auth.Authenticator
 	Intake   *intake.Intake
 	Recorder *audit.Recorder // of deliveries and refusals
@@ -110,9 +113,10 @@ func New(config Config, deps Deps) http.Handler {
 	s := &Server{
 		Deps: deps, config: config, limiters: map[string]*limiter{},
 		vary:   []string{strings.Join(append([]string{"Accept", "Accept-Encoding"}, deps.Auth.Headers()...), ", ")},
-		memory: newPageMemory(config.PageMemory), pages: newPageCache(config.PageCache),
+		memory: newPageMemory(config.PageMemory), pages: newPageCache(config.PageCache), polls: polls{last: map[pollKey]poll{}},
 		stackTraces: rate.Sometimes{First: 10, Interval: time.Second}, hostWarnings: rate.Sometimes{Interval: time.Hour},
 	}
+	s.Metrics.Watch(s.report)
 	for method, n := range maxRunning {
 		s.limiters[method] = newLimiter(n)
 	}

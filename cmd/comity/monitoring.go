@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"comity/taxii/exchange"
+	"comity/taxii/metrics"
+)
+
+type monitoringCmd struct {
+	File string `arg:"" enum:"rules,dashboard" help:"rules: alert rules for Prometheus; dashboard: a dashboard for Grafana, to be imported there."`
+}
+
+func (c *monitoringCmd) Run(sh *shell) error {
+	text := metrics.Rules
+	if c.File == "dashboard" {
+		text = metrics.Dashboard
+	}
+	_, err := io.WriteString(sh.document, text)
+	return err
+}
+
+// reportedExpiry is how long before it expires an account or a token is reported by name.
+// Those that expire later are not, since there may be thousands.
+const reportedExpiry = 30 * 24 * time.Hour
+
+// report reports the values that are known at a scrape: those of the store, the audit
+// record, the certificates, the directory and the operations.
+func (ex *exchangeServer) report(gauge metrics.Gauge, current *exchange.Current) {
+	ctx, now := context.Background(), ex.now()
+	ready := 0.0
+	if ex.store.Ready(ctx) == nil {
+		ready = 1
+	}
+	gauge("comity_ready", ready)
+	stats := ex.store.Stats()
+	gauge("comity_commit_queue", float64(stats.Waiting))
+	if stats.Bytes >= 0 {
+		gauge("comity_store_bytes", float64(stats.Bytes))
+	}
+	if stats.Free >= 0 {
+		gauge("comity_disk_free_bytes", float64(stats.Free))
+	}
+	gauge("comity_audit_waiting", float64(ex.recorder.Waiting()))
+	if ex.certs != nil {
+		leaf, issuers := ex.certs.expires()
+		if !leaf.IsZero() {
+			gauge.Time("comity_certificate_expires_timestamp_seconds", leaf, "server")
+		}
+		if !issuers.IsZero() {
+			gauge.Time("comity_certificate_expires_timestamp_seconds", issuers, "ca")
+		}
+	}
+	for id, at := range ex.runner.CaughtUp() {
+		gauge("comity_operation_lag_seconds", now.Sub(at).Seconds(), id)
+	}
+	newest, err := current.Snapshot(ctx)
+	if err != nil {
+		return
+	}
+	soon := func(expires *time.Time) bool { return expires != nil && expires.Before(now.Add(reportedExpiry)) }
+	for id, account := range newest.Directory.Accounts {
+		if account.Usable(now) && soon(account.Expires) {
+			gauge.Time("comity_account_expires_timestamp_seconds", *account.Expires, id)
+		}
+	}
+	for id, token := range newest.Directory.Tokens {
+		if account := newest.Directory.Accounts[token.Account]; token.Usable(now) && soon(token.Expires) && account != nil && account.Usable(now) {
+			gauge.Time("comity_token_expires_timestamp_seconds", *token.Expires, token.Account, id)
+		}
+	}
+	states := map[exchange.State]int{}
+	for _, id := range newest.Policy.Agreements() {
+		state := newest.Policy.State(id, now)
+		states[state]++
+		if next := newest.Policy.NextOf(id, now); !next.IsZero() {
+			gauge.Time("comity_agreement_changes_timestamp_seconds", next, id, string(state))
+		}
+	}
+	for state, n := range states {
+		gauge("comity_agreements", float64(n), string(state))
+	}
+}

@@ -1,0 +1,67 @@
+package metrics
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+)
+
+// family describes the metrics of one name. A label is an id that the centre knows, such
+// as that of an account, a collection or an agreement; it is never a value of the objects
+// or requests that partners send, of which there is no end.
+type family struct {
+	name   string
+	help   string // one sentence
+	labels []string
+}
+
+var families = []family{
+	{"comity_ready", "1 if the store can be written to, 0 if pushes are refused.", nil},
+	{"comity_request_seconds", "Time from the request line to the last byte of the answer.", []string{"route", "method", "status"}},
+	{"comity_response_bytes_total", "Bytes of answers, as sent.", []string{"route"}},
+	{"comity_objects_total", "Objects served (out), accepted in pushes (in) and refused in pushes (refused).", []string{"direction"}},
+	{"comity_refused_logins_total", "Requests that could not prove who sends them, by reason.", []string{"reason"}},
+	{"comity_refusals_total", "Requests that an agreement refused, by article; without an article, the reason was a quota, or that the organisation is suspended or has withdrawn.", []string{"agreement", "article"}},
+
+	{"comity_commit_seconds", "Time that a commit of the store took to reach the disk.", nil},
+	{"comity_commit_queue", "Changes that wait for the next commit.", nil},
+	{"comity_store_bytes", "Size of the file of the store.", nil},
+	{"comity_disk_free_bytes", "Free room on the disk that has the store.", nil},
+	{"comity_page_cache_bytes", "Memory of the cache of pages.", nil},
+	{"comity_page_cache_lookups_total", "Pages that were asked for, by result: hit if the cache had them, else miss.", []string{"result"}},
+	{"comity_audit_waiting", "Entries in memory, such as deliveries, that the audit record does not have yet.", nil},
+
+	{"comity_last_poll_timestamp_seconds", "When an account last read objects, 0 if not since the server started; for every account that may log in.", []string{"account"}},
+	{"comity_poll_lag_seconds", "Time since an account last had all objects of a collection, 0 if none came since; for what it has read since the server started.", []string{"account", "collection"}},
+	{"comity_account_expires_timestamp_seconds", "When an account expires, if within 30 days.", []string{"account"}},
+	{"comity_token_expires_timestamp_seconds", "When a token expires, if within 30 days.", []string{"account", "token"}},
+	{"comity_certificate_expires_timestamp_seconds", "When the certificate of the server expires (server), and the first of its issuers that the server sends with it (ca).", []string{"certificate"}},
+
+	{"comity_agreements", "Agreements by state.", []string{"state"}},
+	{"comity_agreement_changes_timestamp_seconds", "When the state of an agreement next changes by itself, such as at the end of its term.", []string{"agreement", "state"}},
+	{"comity_operation_lag_seconds", "Time since an operation was up to date with the audit record.", []string{"operation"}},
+}
+
+// WriteReference writes the name, the labels and the help of each metric, those of the Go
+// runtime and the process included.
+func WriteReference(w io.Writer) error {
+	rows := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	for _, f := range families {
+		name := f.name
+		if len(f.labels) > 0 {
+			name += "{" + strings.Join(f.labels, ",") + "}"
+		}
+		fmt.Fprintf(rows, "%s\t%s\n", name, f.help)
+	}
+	standard, err := New().registry.Gather()
+	if err != nil {
+		return err
+	}
+	for _, f := range standard {
+		if !strings.HasPrefix(f.GetName(), "comity_") {
+			fmt.Fprintf(rows, "%s\t%s\n", f.GetName(), f.GetHelp())
+		}
+	}
+	return rows.Flush()
+}

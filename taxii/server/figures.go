@@ -1,0 +1,103 @@
+package server
+
+import (
+	"context"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"comity/store"
+	"comity/taxii/exchange"
+	"comity/taxii/metrics"
+)
+
+// polls holds when each account last read objects of each collection since the server
+// started. They show a client that has stopped, and one that asks for the same page for
+// ever. The manifest and single objects do not count: no client follows a collection by
+// them.
+type polls struct {
+	mu   sync.Mutex // guards last
+	last map[pollKey]poll
+}
+
+// pollKey names the account and the collection of a poll.
+type pollKey struct {
+	account    string
+	collection uuid.UUID
+}
+
+// poll is the last poll of an account and a collection.
+type poll struct {
+	principal exchange.Principal
+	at        time.Time
+	complete  bool      // a page was the last one: the account had everything then
+	since     time.Time // when it had everything last; if it never had, of its first poll
+	end       uint64    // of store.State when it had everything last
+}
+
+// note takes note that c got a page of a collection.
+func (p *polls) note(c *caller, page *store.Standing) {
+	key := pollKey{c.Account, c.grant.ID()}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	last, known := p.last[key]
+	last.principal, last.at = c.Principal, c.now
+	if !page.More {
+		last.complete, last.since, last.end = true, c.now, page.State.End
+	} else if !known {
+		last.since = c.now
+	}
+	p.last[key] = last
+}
+
+// all is a copy of the polls.
+func (p *polls) all() map[pollKey]poll {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return maps.Clone(p.last)
+}
+
+// lag is how long ago the account last had everything; 0 if nothing was added since.
+func (p *poll) lag(state store.State, now time.Time) time.Duration {
+	if p.complete && p.end == state.End {
+		return 0
+	}
+	return max(0, now.Sub(p.since))
+}
+
+// report reports the cache and the polls of accounts that still may read.
+func (s *Server) report(gauge metrics.Gauge) {
+	gauge("comity_page_cache_bytes", float64(s.pages.bytes()))
+	ctx, now := context.Background(), s.Now()
+	newest, err := s.Current.Snapshot(ctx)
+	if err != nil {
+		return
+	}
+	lastPoll := map[string]time.Time{} // by account that may log in
+	for id, account := range newest.Directory.Accounts {
+		if org := newest.Directory.Organisations[account.Org]; account.Usable(now) && org != nil && !org.Suspended {
+			lastPoll[id] = time.Time{}
+		}
+	}
+	for key, poll := range s.polls.all() {
+		at, usable := lastPoll[key.account]
+		if !usable {
+			continue
+		}
+		if poll.at.After(at) {
+			lastPoll[key.account] = poll.at
+		}
+		grant, err := newest.Policy.Decide(poll.principal, key.collection.String(), exchange.Read, now)
+		if err != nil {
+			continue
+		}
+		if state, err := s.Store.State(ctx, key.collection); err == nil {
+			gauge("comity_poll_lag_seconds", poll.lag(state, now).Seconds(), key.account, grant.Collection().Alias)
+		}
+	}
+	for id, at := range lastPoll {
+		gauge.Time("comity_last_poll_timestamp_seconds", at, id)
+	}
+}
