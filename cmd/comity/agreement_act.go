@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 
 	"comity/taxii/admin"
@@ -49,11 +50,19 @@ func (c *agreementReinstateCmd) Run(sh *shell) error {
 }
 
 type agreementEndCmd struct {
-	ID     string `arg:""`
-	Reason string `required:"" help:"Why; it stays in the record."`
+	ID           string `arg:""`
+	Reason       string `required:"" help:"Why; it stays in the record."`
+	confirmation `embed:""`
 }
 
 func (c *agreementEndCmd) Run(sh *shell) error {
+	if err := c.confirm(sh, func() (string, error) {
+		loss, err := call[admin.Loss](sh, "agreement/preview", admin.ActOnAgreement{ID: c.ID, Kind: exchange.End})
+		return fmt.Sprintf("%s will end for good: %s will be closed, and %s will lose access", c.ID,
+			plural(loss.Collections, "collection", "collections"), plural(loss.Accounts, "account", "accounts")), err
+	}); err != nil {
+		return err
+	}
 	return sh.actOnAgreement(admin.ActOnAgreement{ID: c.ID, Kind: exchange.End, Reason: c.Reason})
 }
 
@@ -69,11 +78,20 @@ type agreementWithdrawCmd struct {
 	ID     string `arg:""`
 	Party  string `required:"" placeholder:"ORG" help:"The party that leaves."`
 	Reason string `required:"" help:"Why; it stays in the record and in the certificate."`
+
+	confirmation `embed:""`
 }
 
 // Run always prints the certificate as JSON, since it is the document that the party
 // receives.
 func (c *agreementWithdrawCmd) Run(sh *shell) error {
+	if err := c.confirm(sh, func() (string, error) {
+		loss, err := call[admin.Loss](sh, "agreement/preview", admin.ActOnAgreement{ID: c.ID, Kind: exchange.Withdraw, Party: c.Party})
+		return fmt.Sprintf("%s will leave %s: %s will be closed or lose records, %s will be removed for good, and %s will lose access", c.Party, c.ID,
+			plural(loss.Collections, "collection", "collections"), plural(loss.Records, "record", "records"), plural(loss.Accounts, "account", "accounts")), err
+	}); err != nil {
+		return err
+	}
 	certificate, err := call[audit.Certificate](sh, "agreement/withdraw", admin.Withdraw{ID: c.ID, Party: c.Party, Reason: c.Reason})
 	if err != nil {
 		return err

@@ -20,7 +20,8 @@ type auditArchiveCmd struct {
 	Before string   `required:"" placeholder:"T" help:"Entries up to the last checkpoint signed before this time or day."`
 	Output string   `short:"o" required:"" placeholder:"FILE" help:"File to write. One that is there already, of an earlier run, is verified again and stays."`
 	Key    []string `placeholder:"ed25519:…" sep:"none" help:"A public key that the centre signed with before its present one. Again for more."`
-	Yes    bool     `help:"Drop the entries from the record, too. Without it, only the file is written."`
+
+	confirmation `embed:""`
 }
 
 // Run removes only entries that are in a verified file on the disk. A run that was
@@ -49,13 +50,14 @@ func (c *auditArchiveCmd) Run(sh *shell) error {
 	if err := syncFile(c.Output); err != nil {
 		return err
 	}
+	drop := c.agreed(sh, fmt.Sprintf("%s, now in %s, will be dropped from the record for good", plural(proved.Entries, "entry", "entries"), c.Output))
 	result := struct {
 		File    string `json:"file"`
 		After   uint64 `json:"after"`
 		Entries int    `json:"entries"`
 		Dropped bool   `json:"dropped"`
-	}{c.Output, proved.Header.Seal.Number, proved.Entries, c.Yes}
-	if c.Yes {
+	}{c.Output, proved.Header.Seal.Number, proved.Entries, drop}
+	if drop {
 		if _, err := call[audit.SignedCheckpoint](sh, "audit/drop", admin.DropArchived{
 			After: result.After, Number: proved.Head.Number, Hash: hex.EncodeToString(proved.Head.Hash[:]),
 		}); err != nil {

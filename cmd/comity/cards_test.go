@@ -242,7 +242,7 @@ func TestA15Withdrawal(t *testing.T) {
 	r.contains("preview", r.comity("recall", "preview", "indicator--00001389-0000-4000-8000-000000000000"), "op-asean-demo.in.fir", "igci/feed", "op-asean-demo.in.elm")
 
 	var certificate audit.Certificate
-	if err := json.Unmarshal([]byte(r.comity("agreement", "withdraw", "dea-fir", "--party", "fir", "--reason", "notice")), &certificate); err != nil {
+	if err := json.Unmarshal([]byte(r.comity("agreement", "withdraw", "dea-fir", "--party", "fir", "--reason", "notice", "--yes")), &certificate); err != nil {
 		t.Fatal(err)
 	}
 	if err := certificate.Verify(); err != nil || certificate.Records != 4 {
@@ -256,7 +256,7 @@ func TestA15Withdrawal(t *testing.T) {
 
 	r.comity("agreement", "reinstate", "dea-fir", "--reason", "settled")
 	r.equal("after reinstatement", r.push(tokens["fir"], "op-asean-demo.in.fir", indicator(5002, fir)).SuccessCount, 1)
-	r.comity("agreement", "withdraw", "dea-fir", "--party", "fir", "--reason", "notice")
+	r.comity("agreement", "withdraw", "dea-fir", "--party", "fir", "--reason", "notice", "--yes")
 
 	r.end()
 	r.comity("compact")

@@ -83,6 +83,7 @@ type shell struct {
 	document io.Writer // standard output, byte for byte; printable on a terminal
 	log      *slog.Logger
 	terminal io.Writer // where progress is shown; nil if standard error is no terminal
+	asks     bool      // standard input and standard error are a terminal, so a question can be asked
 	bar      *progressbar.ProgressBar
 }
 
@@ -164,7 +165,7 @@ func newShell(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer) *s
 		sh.document = sh.out
 	}
 	if isTerminal(stderr) {
-		sh.terminal = stderr
+		sh.terminal, sh.asks = stderr, isTerminal(stdin)
 	}
 	return sh
 }

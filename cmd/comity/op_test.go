@@ -155,7 +155,7 @@ func TestA15WhatWasPublishedIsReworked(t *testing.T) {
 	}
 	r.contains("the report that rests on fir alone", r.comity("op", "reports", op), "CAR-2017-PH-ISSUE-1  PH       published")
 	r.flush()
-	r.comity("agreement", "withdraw", "dea-fir", "--party", "fir", "--reason", "notice")
+	r.comity("agreement", "withdraw", "dea-fir", "--party", "fir", "--reason", "notice", "--yes")
 	var s operation.Stats
 	if err := json.Unmarshal([]byte(r.comity("op", "stats", op, "--json")), &s); err != nil {
 		t.Fatal(err)

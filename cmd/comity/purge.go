@@ -12,11 +12,16 @@ import (
 type purgeCmd struct {
 	Until string `xor:"when" placeholder:"T" help:"List what is due by this time, not by now."`
 	Now   bool   `xor:"when" help:"Remove what is due now; a server does it the day after, unless its clock seems wrong."`
+
+	confirmation `embed:""`
 }
 
 // Run lists the objects that a purge would remove, or removes them.
 func (c *purgeCmd) Run(sh *shell) error {
 	if c.Now {
+		if err := c.confirm(sh, func() (string, error) { return c.preview(sh) }); err != nil {
+			return err
+		}
 		purged, err := call[admin.Purged](sh, "purge/now", nil)
 		if err != nil {
 			return err
@@ -47,4 +52,18 @@ func (c *purgeCmd) Run(sh *shell) error {
 			return []any{d.Collection, d.Day.UTC().Format(time.DateOnly), plural(int(d.Records), "record", "records"), by}
 		})
 	})
+}
+
+// preview says what a purge removes now; "" if nothing.
+func (c *purgeCmd) preview(sh *shell) (string, error) {
+	due, err := call[[]custody.Due](sh, "purge/due", nil)
+	records, collections := 0, map[string]bool{}
+	for _, d := range due {
+		records, collections[d.Collection] = records+int(d.Records), true
+	}
+	if records == 0 {
+		return "", err
+	}
+	return fmt.Sprintf("%s of %s, past their retention, will be removed for good",
+		plural(records, "record", "records"), plural(len(collections), "collection", "collections")), nil
 }

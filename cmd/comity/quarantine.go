@@ -43,9 +43,17 @@ func (c *quarantineShowCmd) Run(sh *shell) error {
 type quarantineDiscardCmd struct {
 	Number uint64 `arg:"" help:"As comity quarantine list shows it."`
 	Reason string `required:"" help:"Why; it stays in the record."`
+
+	confirmation `embed:""`
 }
 
 func (c *quarantineDiscardCmd) Run(sh *shell) error {
+	if err := c.confirm(sh, func() (string, error) {
+		q, err := call[admin.Quarantined](sh, "quarantine/show", c.Number)
+		return fmt.Sprintf("%s, which %s pushed to %s, will be dropped for good", q.ID, q.Account, q.Collection), err
+	}); err != nil {
+		return err
+	}
 	q, err := call[admin.Quarantined](sh, "quarantine/discard", admin.Discard{Number: c.Number, Reason: c.Reason})
 	if err != nil {
 		return err

@@ -134,8 +134,8 @@ func TestNoCommandPassesOnWhatSteersATerminal(t *testing.T) {
 		"recall preview": {{indicator}, {hostile}}, "purge": {{}},
 		"quarantine list": {{}}, "quarantine show": {{hostile}}, "quarantine discard": {{hostile, "--reason", hostile}},
 		"backup": {{in("copy" + hostile)}}, "restore": {{in(hostile)}}, "check": {{}}, "monitoring": {{"rules"}, {"dashboard"}}, "compact": {{}}, "version": {{}},
-		"agreement withdraw": {{"dea", "--party", "acme", "--reason", hostile}},
-		"agreement end":      {{"dea", "--reason", hostile}},
+		"agreement withdraw": {{"dea", "--party", "acme", "--reason", hostile}, {"dea", "--party", "acme", "--reason", hostile, "--yes"}},
+		"agreement end":      {{"dea", "--reason", hostile}, {"dea", "--reason", hostile, "--yes"}},
 	}
 	order := []string{"agreement withdraw", "agreement end"} // these close what the others look at
 	var names []string

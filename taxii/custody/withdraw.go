@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/google/uuid"
+
 	"comity/stix"
 	"comity/store"
 	"comity/taxii"
@@ -41,10 +43,7 @@ func (s *Service) Withdraw(ctx context.Context, by, id, party, reason string) (o
 	if err := s.closeFlows(ctx, own, by, id, party, reason, clause.Article); err != nil {
 		return out, err
 	}
-	var identity string
-	if o := d.Organisations[party]; o != nil {
-		identity = o.Identity
-	}
+	identity := identityOf(d, party)
 	block := store.Block{Reason: BlockReason(id, party), Origin: party, Identity: identity}
 	why := fmt.Sprintf("A source withdrew its data under article %s of its agreement.", clause.Article)
 	entry := audit.Entry{
@@ -52,19 +51,13 @@ func (s *Service) Withdraw(ctx context.Context, by, id, party, reason string) (o
 		Text: "withdrawal by notice: " + reason, Parties: []string{party, p.Centre().ID},
 	}
 	ctx = context.WithoutCancel(ctx) // a withdrawal that has begun is finished
-	var removals []*removal
+	removals, err := s.findData(ctx, p, own, id, party, identity)
+	if err != nil {
+		return out, err
+	}
 	var digests [][32]byte
-	for _, c := range s.affected(p, own, id, party, identity) {
-		r := newRemoval(c)
-		if err := s.each(ctx, c, all(), func(o *stix.Object, d store.Detail) error {
-			if c.Writer != party && o.Creator != stix.ID(identity) {
-				return nil
-			}
-			return r.add(o, d)
-		}); err != nil {
-			return out, err
-		}
-		removals, digests = append(removals, r), append(digests, r.digests...)
+	for _, r := range removals {
+		digests = append(digests, r.digests...)
 	}
 	if err := s.takeBack(ctx, removals, party, "withdrawal|"+id+"|"+party, why, block, entry); err != nil {
 		return out, err
@@ -73,6 +66,51 @@ func (s *Service) Withdraw(ctx context.Context, by, id, party, reason string) (o
 		return out, err
 	}
 	return s.certify(ctx, digests, entry, reason)
+}
+
+// PreviewWithdrawal counts the records that Withdraw would remove now, and lists the
+// collections that have any of them. Its errors are those of Withdraw.
+func (s *Service) PreviewWithdrawal(ctx context.Context, id, party string) (collections []uuid.UUID, records int, err error) {
+	p, d, err := s.policy(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	if _, err := s.withdrawalClause(p, id, party); err != nil {
+		return nil, 0, err
+	}
+	removals, err := s.findData(ctx, p, p.Written(party, id), id, party, identityOf(d, party))
+	for _, r := range removals {
+		if len(r.dates) > 0 {
+			collections, records = append(collections, r.collection.ID), records+len(r.dates)
+		}
+	}
+	return collections, records, err
+}
+
+// identityOf is the STIX identity of an organisation; "" if none is known.
+func identityOf(d *exchange.Directory, org string) string {
+	if o := d.Organisations[org]; o != nil {
+		return o.Identity
+	}
+	return ""
+}
+
+// findData finds the records that go with a party: those in its own collections, and the
+// copies that others relayed.
+func (s *Service) findData(ctx context.Context, p *exchange.Policy, own []*exchange.Collection, id, party, identity string) (removals []*removal, err error) {
+	for _, c := range s.affected(p, own, id, party, identity) {
+		r := newRemoval(c)
+		if err := s.each(ctx, c, all(), func(o *stix.Object, d store.Detail) error {
+			if c.Writer != party && o.Creator != stix.ID(identity) {
+				return nil
+			}
+			return r.add(o, d)
+		}); err != nil {
+			return nil, err
+		}
+		removals = append(removals, r)
+	}
+	return removals, nil
 }
 
 // withdrawalClause is the clause under which a party may take its data back.

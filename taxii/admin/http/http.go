@@ -44,6 +44,7 @@ func Handler(s *admin.Service) http.Handler {
 	ask(r, "agreement/show", s.Agreement)
 	act(r, "agreement/act", s.ActOnAgreement)
 	act(r, "agreement/withdraw", s.Withdraw)
+	ask(r, "agreement/preview", s.PreviewLoss)
 	ask(r, "collections", s.Collections)
 	ask(r, "grants", s.Grants)
 	ask(r, "why", s.Why)
