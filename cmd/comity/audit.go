@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -39,17 +40,17 @@ func (c *auditListCmd) Run(sh *shell) error {
 	})
 }
 
-// accountOf is the account of an entry, with the home organisation of a seconded person.
+// accountOf is the account of an entry, with the home organisation of a seconded person and
+// the user who ran a command as the account.
 func accountOf(e audit.Entry) string {
-	switch {
-	case e.Account == "" && e.Org == "":
-		return "-"
-	case e.Home != "":
-		return e.Account + " of " + e.Home
-	case e.Account == "":
-		return e.Org
+	who := cmp.Or(e.Account, e.Org, "-")
+	if e.Home != "" {
+		who += " of " + e.Home
 	}
-	return e.Account
+	if e.Operator != "" {
+		who += " by " + e.Operator
+	}
+	return who
 }
 
 // details is the rest of an entry as one line.

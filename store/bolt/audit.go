@@ -90,7 +90,7 @@ func (s *Store) ChainHead(ctx context.Context) (head audit.Head, err error) {
 func entryOf(g exchange.Grant, act audit.Act) audit.Entry {
 	e := audit.Entry{Act: act, Account: "operator", Collection: g.ID().String()}
 	if c, pr := g.Collection(), g.Principal(); c != nil {
-		e.Account, e.Org, e.Home, e.Token = pr.Account, pr.Org, pr.Home, pr.Token
+		e.Account, e.Org, e.Home, e.Token, e.Operator = pr.Account, pr.Org, pr.Home, pr.Token, pr.Operator
 		e.Agreement, e.Article, e.Parties = c.Agreement, c.Article, []string{c.Writer}
 	}
 	return e

@@ -148,7 +148,7 @@ var auditTests = []test{
 		now := start.Add(time.Second).Truncate(time.Microsecond)
 		view := w.team.View()
 		e := audit.Entry{
-			Number: 99, Salt: "x", Time: now, Act: audit.Delivery, Account: "team/soc", Org: "team", Home: "h", Token: "t", Agreement: "dea", Article: "1", Digest: "d",
+			Number: 99, Salt: "x", Time: now, Act: audit.Delivery, Account: "team/soc", Operator: "o", Org: "team", Home: "h", Token: "t", Agreement: "dea", Article: "1", Digest: "d",
 			Collection: w.writer.ID().String(), From: &now, To: &now, Count: 1, Refused: 2, Subjects: []audit.Subject{{ID: "é<>", Digest: "d", Reason: "r"}},
 			Match: &taxii.Match{Types: []string{"indicator"}, IDs: []string{}, Versions: taxii.Versioning{At: []time.Time{now}}}, View: &view, Text: "t", Parties: []string{"a"},
 		}

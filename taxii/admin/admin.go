@@ -2,10 +2,10 @@
 // commands call it by taxii/admin/http, over the Unix socket of a running server or in
 // their own process.
 //
-// An act that changes something takes the Actor, which the audit record names. An act on
-// behalf of an account names the account in its argument instead. No act sets a grant,
-// because grants follow from agreements alone. The package reads and writes no files:
-// large content comes from an io.Reader and goes to an io.Writer.
+// An act that leaves an entry in the audit record takes the Actor, which the entry names,
+// beside the account if the act is on behalf of one. No act sets a grant, because grants
+// follow from agreements alone. The package reads and writes no files: large content comes
+// from an io.Reader and goes to an io.Writer.
 package admin
 
 import (
@@ -48,6 +48,13 @@ func (a Actor) String() string {
 		return "operator"
 	}
 	return "operator:" + a.User
+}
+
+// as is the caller when the actor acts as an account; the errors are those of principal.
+func (a Actor) as(p *exchange.Policy, d *exchange.Directory, account string, at time.Time) (exchange.Principal, error) {
+	pr, err := principal(p, d, account, at)
+	pr.Operator = a.User
+	return pr, err
 }
 
 // policy is that of the newest directory; Conflict if there is no centre yet.

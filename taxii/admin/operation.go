@@ -61,12 +61,12 @@ type Draft struct {
 }
 
 // Draft drafts a release; see [operation.Runner.Draft].
-func (s *Service) Draft(ctx context.Context, in Draft) (out operation.Release, err error) {
-	by, err := s.person(ctx, in.As)
+func (s *Service) Draft(ctx context.Context, by Actor, in Draft) (out operation.Release, err error) {
+	person, err := s.person(ctx, by, in.As)
 	if err != nil {
 		return out, err
 	}
-	return s.runner.Draft(ctx, in.ID, by, in.Notes)
+	return s.runner.Draft(ctx, in.ID, person, in.Notes)
 }
 
 // Publish names the operation whose draft a second person publishes.
@@ -76,21 +76,21 @@ type Publish struct {
 }
 
 // Publish publishes the draft; see [operation.Runner.Publish].
-func (s *Service) Publish(ctx context.Context, in Publish) (out operation.Release, err error) {
-	by, err := s.person(ctx, in.As)
+func (s *Service) Publish(ctx context.Context, by Actor, in Publish) (out operation.Release, err error) {
+	person, err := s.person(ctx, by, in.As)
 	if err != nil {
 		return out, err
 	}
-	return s.runner.Publish(ctx, in.ID, by)
+	return s.runner.Publish(ctx, in.ID, person)
 }
 
-// person is the caller that an account is now.
-func (s *Service) person(ctx context.Context, account string) (exchange.Principal, error) {
+// person is the caller that an account is now, when an operator acts as it.
+func (s *Service) person(ctx context.Context, by Actor, account string) (exchange.Principal, error) {
 	policy, d, err := s.policy(ctx)
 	if err != nil {
 		return exchange.Principal{}, err
 	}
-	return principal(policy, d, account, s.now())
+	return by.as(policy, d, account, s.now())
 }
 
 // Report names a report and the organisation that reads it; "" is the centre.
@@ -108,16 +108,16 @@ type Uphold struct {
 }
 
 // Uphold records that a dispute is upheld; see [operation.Runner.Uphold].
-func (s *Service) Uphold(ctx context.Context, in Uphold) error {
+func (s *Service) Uphold(ctx context.Context, by Actor, in Uphold) error {
 	finding, err := findingOf(in.Finding)
 	if err != nil {
 		return err
 	}
-	by, err := s.person(ctx, in.As)
+	person, err := s.person(ctx, by, in.As)
 	if err != nil {
 		return err
 	}
-	return s.runner.Uphold(ctx, finding, by)
+	return s.runner.Uphold(ctx, finding, person)
 }
 
 // findingOf is the id of a finding; Invalid if s is none.

@@ -43,7 +43,7 @@ type outcomeNote struct {
 // ReportOutcome pushes an outcome as the account that reports it, with its rights.
 // NotFound if the organisation of the account has not received the finding in an
 // operation; Invalid if the operation has no such status.
-func (s *Service) ReportOutcome(ctx context.Context, in Outcome) (out Submission, err error) {
+func (s *Service) ReportOutcome(ctx context.Context, by Actor, in Outcome) (out Submission, err error) {
 	finding, err := findingOf(in.Finding)
 	if err != nil {
 		return out, err
@@ -53,7 +53,7 @@ func (s *Service) ReportOutcome(ctx context.Context, in Outcome) (out Submission
 		return out, err
 	}
 	now := s.now()
-	pr, err := principal(policy, d, in.As, now)
+	pr, err := by.as(policy, d, in.As, now)
 	if err != nil {
 		return out, err
 	}

@@ -30,13 +30,13 @@ type Submission struct {
 
 // Import pushes a bundle or an envelope into the collection of that id or alias, on
 // behalf of the account as, with its rights.
-func (s *Service) Import(ctx context.Context, collection, as string, body io.Reader) (out Submission, err error) {
+func (s *Service) Import(ctx context.Context, by Actor, collection, as string, body io.Reader) (out Submission, err error) {
 	policy, d, err := s.policy(ctx)
 	if err != nil {
 		return out, err
 	}
 	now := s.now()
-	pr, err := principal(policy, d, as, now)
+	pr, err := by.as(policy, d, as, now)
 	if err != nil {
 		return out, err
 	}
@@ -108,7 +108,7 @@ type Export struct {
 }
 
 // Export writes a collection as one STIX bundle, every version in the order added.
-func (s *Service) Export(ctx context.Context, in Export, w io.Writer) error {
+func (s *Service) Export(ctx context.Context, by Actor, in Export, w io.Writer) error {
 	policy, d, err := s.policy(ctx)
 	if err != nil {
 		return err
@@ -120,7 +120,7 @@ func (s *Service) Export(ctx context.Context, in Export, w io.Writer) error {
 	}
 	g, scan := exchange.Operator(c.ID), s.store.Scan
 	if in.As != "" {
-		pr, err := principal(policy, d, in.As, now)
+		pr, err := by.as(policy, d, in.As, now)
 		if err != nil {
 			return err
 		}

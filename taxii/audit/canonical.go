@@ -30,6 +30,7 @@ func (e *Entry) canonical() (body []byte, err error) {
 		b.value("match", e.Match, &err)
 	}
 	b = strconv.AppendUint(b.name("n"), e.Number, 10)
+	b.text("operator", e.Operator)
 	b.text("org", e.Org)
 	if len(e.Parties) > 0 {
 		b = append(b.name("parties"), '[')

@@ -29,7 +29,7 @@ var anyEntry = rapid.Custom(func(t *rapid.T) audit.Entry {
 	texts := rapid.SliceOfN(anyText, 0, 3)
 	e := audit.Entry{
 		Time: anyTime.Draw(t, "time"), Salt: "s" + text(), Act: audit.Act(text()),
-		Account: text(), Org: text(), Home: text(), Token: text(), Agreement: text(), Article: text(), Digest: text(), Collection: text(),
+		Account: text(), Operator: text(), Org: text(), Home: text(), Token: text(), Agreement: text(), Article: text(), Digest: text(), Collection: text(),
 		From: rapid.Ptr(anyTime, true).Draw(t, "from"), To: rapid.Ptr(anyTime, true).Draw(t, "to"),
 		HighWater: rapid.Ptr(anyTime, true).Draw(t, "high water"), Ended: rapid.Ptr(anyTime, true).Draw(t, "ended"),
 		Count: count(), Refused: count(), Text: text(), Parties: texts.Draw(t, "parties"),

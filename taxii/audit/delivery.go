@@ -36,13 +36,13 @@ var everything = taxii.Match{Specs: []string{"2.0", "2.1"}, Versions: taxii.Vers
 
 // deliveryKey is what two pages must have in common to be one delivery.
 type deliveryKey struct {
-	account, home, token string
-	collection           uuid.UUID
-	match                string
-	reads, own           bool
-	ceiling              stix.TLP
-	action               exchange.Actions
-	types                string
+	account, home, token, operator string
+	collection                     uuid.UUID
+	match                          string
+	reads, own                     bool
+	ceiling                        stix.TLP
+	action                         exchange.Actions
+	types                          string
 }
 
 // Page describes one page that a reader got of a collection. Dates are date_added.
@@ -79,7 +79,7 @@ func (r *Recorder) Deliver(g exchange.Grant, m taxii.Match, page Page) error {
 	}
 	p, c, v := g.Principal(), g.Collection(), g.View()
 	key := deliveryKey{
-		account: p.Account, home: p.Home, token: p.Token, collection: g.ID(), match: matchText(&m),
+		account: p.Account, home: p.Home, token: p.Token, operator: p.Operator, collection: g.ID(), match: matchText(&m),
 		reads: v.Reads, own: v.Own, ceiling: v.Ceiling, action: v.Action, types: typesText(v.Types),
 	}
 	r.mu.Lock()
@@ -155,7 +155,7 @@ func (d *delivery) entry() Entry {
 	p, c := d.grant.Principal(), d.grant.Collection()
 	e := Entry{
 		Act: Delivery, Time: d.began,
-		Account: p.Account, Org: p.Org, Home: p.Home, Token: p.Token,
+		Account: p.Account, Org: p.Org, Home: p.Home, Token: p.Token, Operator: p.Operator,
 		Collection: d.grant.ID().String(),
 		From:       &d.First, To: &d.Last, Count: d.Count,
 		View: &d.view,

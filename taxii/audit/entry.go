@@ -55,6 +55,9 @@ type Entry struct {
 	Token   string `json:"token,omitempty"`  // id
 	Remote  string `json:"remote,omitempty"` // network address, of a refused login
 
+	// Operator is the user on the machine, "name(number)", who ran a command as Account.
+	Operator string `json:"operator,omitempty"`
+
 	Agreement  string `json:"agreement,omitempty"`
 	Article    string `json:"article,omitempty"`
 	Digest     string `json:"digest,omitempty"`     // of the agreement, or of what the act is about

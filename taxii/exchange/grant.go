@@ -9,12 +9,13 @@ import (
 	"comity/taxii/agreement"
 )
 
-// Principal is an authenticated caller. Only taxii/auth makes one.
+// Principal is a caller: authenticated by taxii/auth, or named by an operator in taxii/admin.
 type Principal struct {
 	Account  string // "org/name"
 	Org      string
 	Home     string // of a person seconded to Org; "" for others
 	Token    string // id of the token it came with, "" for none
+	Operator string // the user on the machine who runs a command as the account; "" for a request
 	Person   bool
 	Purposes []string
 	Action   string

@@ -59,7 +59,7 @@ func (r *Runner) Draft(ctx context.Context, id string, by exchange.Principal, no
 	progress.Draft = &draft{By: by.Account, Home: by.Home, At: r.now(), Digest: sum}
 	progress.Reworked = o.chain.Position() // a Runner that starts later does not drop the draft for older removals
 	if err := o.saveProgress(ctx, progress, audit.Entry{
-		Act: audit.Report, Account: by.Account, Org: by.Org, Home: by.Home, Digest: sum, Count: len(s.reports),
+		Act: audit.Report, Account: by.Account, Org: by.Org, Home: by.Home, Operator: by.Operator, Digest: sum, Count: len(s.reports),
 		Text: fmt.Sprintf("%d reports drafted", len(s.reports)), Parties: []string{by.Org},
 	}); err != nil {
 		return Release{}, err
@@ -124,7 +124,7 @@ func (r *Runner) Publish(ctx context.Context, id string, by exchange.Principal) 
 	progress.Draft, progress.Released, progress.Covers, progress.Reworked = nil, &now, &covers, o.chain.Position()
 	progress.Drafted, progress.Approved = draft.By, by.Account
 	entries := append(o.derivations(s), audit.Entry{
-		Act: audit.Report, Account: by.Account, Org: by.Org, Home: by.Home, Digest: sum, Count: len(s.reports),
+		Act: audit.Report, Account: by.Account, Org: by.Org, Home: by.Home, Operator: by.Operator, Digest: sum, Count: len(s.reports),
 		Text: fmt.Sprintf("%d reports published, drafted by %s", len(s.reports), draft.By), Parties: []string{by.Org},
 	})
 	if err := o.saveProgress(ctx, progress, entries...); err != nil {

@@ -224,7 +224,7 @@ func (r *Runner) Uphold(ctx context.Context, finding stix.ID, by exchange.Princi
 			}
 			progress.Upheld = append(slices.Clone(progress.Upheld), string(finding))
 			return o.saveProgress(ctx, progress, audit.Entry{
-				Act: audit.Report, Account: by.Account, Org: by.Org, Home: by.Home, Text: "a dispute was upheld",
+				Act: audit.Report, Account: by.Account, Org: by.Org, Home: by.Home, Operator: by.Operator, Text: "a dispute was upheld",
 				Subjects: []audit.Subject{{ID: string(finding)}}, Parties: []string{by.Org, c.Participant},
 			})
 		}

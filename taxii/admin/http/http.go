@@ -61,19 +61,21 @@ func Handler(s *admin.Service) http.Handler {
 	ask(r, "op/findings", s.Findings)
 	ask(r, "op/issues", s.Issues)
 	ask(r, "op/outcomes", s.Outcomes)
-	ask(r, "report/draft", s.Draft)
-	ask(r, "report/publish", s.Publish)
+	act(r, "report/draft", s.Draft)
+	act(r, "report/publish", s.Publish)
 	ask(r, "report/show", s.Report)
-	ask(r, "outcome/report", s.ReportOutcome)
-	ask(r, "outcome/uphold", func(ctx context.Context, in admin.Uphold) (none, error) { return none{}, s.Uphold(ctx, in) })
+	act(r, "outcome/report", s.ReportOutcome)
+	act(r, "outcome/uphold", func(ctx context.Context, by admin.Actor, in admin.Uphold) (none, error) {
+		return none{}, s.Uphold(ctx, by, in)
+	})
 	ask(r, "audit/list", s.AuditEntries)
-	stream(r, "audit/verify", func(ctx context.Context, _ url.Values, _ io.Reader, w *answer) error {
+	stream(r, "audit/verify", func(ctx context.Context, _ admin.Actor, _ url.Values, _ io.Reader, w *answer) error {
 		return s.VerifyAudit(ctx, func(c admin.ChainChecked) { w.line(c) })
 	})
-	stream(r, "audit/export", func(ctx context.Context, q url.Values, _ io.Reader, w *answer) error {
+	stream(r, "audit/export", func(ctx context.Context, _ admin.Actor, q url.Values, _ io.Reader, w *answer) error {
 		return s.ExportAudit(ctx, q.Get("party"), w)
 	})
-	stream(r, "audit/archive", func(ctx context.Context, q url.Values, _ io.Reader, w *answer) error {
+	stream(r, "audit/archive", func(ctx context.Context, _ admin.Actor, q url.Values, _ io.Reader, w *answer) error {
 		before, err := taxii.ParseTime(q.Get("before"))
 		if err != nil {
 			return err
@@ -81,14 +83,14 @@ func Handler(s *admin.Service) http.Handler {
 		return s.ArchiveAudit(ctx, before, w)
 	})
 	act(r, "audit/drop", s.DropArchived)
-	stream(r, "import", func(ctx context.Context, q url.Values, body io.Reader, w *answer) error {
-		submission, err := s.Import(ctx, q.Get("collection"), q.Get("as"), body)
+	stream(r, "import", func(ctx context.Context, by admin.Actor, q url.Values, body io.Reader, w *answer) error {
+		submission, err := s.Import(ctx, by, q.Get("collection"), q.Get("as"), body)
 		if err != nil {
 			return err
 		}
 		return json.NewEncoder(w).Encode(submission)
 	})
-	stream(r, "export", func(ctx context.Context, q url.Values, _ io.Reader, w *answer) error {
+	stream(r, "export", func(ctx context.Context, by admin.Actor, q url.Values, _ io.Reader, w *answer) error {
 		in := admin.Export{Collection: q.Get("collection"), As: q.Get("as")}
 		if since := q.Get("since"); since != "" {
 			var err error
@@ -96,10 +98,12 @@ func Handler(s *admin.Service) http.Handler {
 				return err
 			}
 		}
-		return s.Export(ctx, in, w)
+		return s.Export(ctx, by, in, w)
 	})
-	stream(r, "backup", func(ctx context.Context, _ url.Values, _ io.Reader, w *answer) error { return s.Backup(ctx, w) })
-	stream(r, "check", func(ctx context.Context, _ url.Values, _ io.Reader, w *answer) error {
+	stream(r, "backup", func(ctx context.Context, _ admin.Actor, _ url.Values, _ io.Reader, w *answer) error {
+		return s.Backup(ctx, w)
+	})
+	stream(r, "check", func(ctx context.Context, _ admin.Actor, _ url.Values, _ io.Reader, w *answer) error {
 		return s.Check(ctx, func(c admin.Checked) { w.line(c) })
 	})
 	return r
@@ -108,7 +112,10 @@ func Handler(s *admin.Service) http.Handler {
 // none is the argument or the answer of a verb that has none.
 type none struct{}
 
-// act mounts an act that changes something.
+// actor is the user who runs the command.
+func actor(r *http.Request) admin.Actor { return admin.Actor{User: r.Header.Get(userHeader)} }
+
+// act mounts an act that leaves an entry in the audit record.
 func act[In, Out any](r *mux.Router, verb string, f func(context.Context, admin.Actor, In) (Out, error)) {
 	r.Methods(http.MethodPost).Path("/" + verb).HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var in In
@@ -116,7 +123,7 @@ func act[In, Out any](r *mux.Router, verb string, f func(context.Context, admin.
 			fail(w, &taxii.Error{Code: taxii.Invalid, Msg: "the argument of " + verb + " is malformed", Err: err})
 			return
 		}
-		out, err := f(r.Context(), admin.Actor{User: r.Header.Get(userHeader)}, in)
+		out, err := f(r.Context(), actor(r), in)
 		if err != nil {
 			fail(w, err)
 			return
@@ -125,8 +132,7 @@ func act[In, Out any](r *mux.Router, verb string, f func(context.Context, admin.
 	})
 }
 
-// ask mounts an act that needs no Actor: it changes nothing, or its argument names the
-// account that acts.
+// ask mounts an act that needs no Actor, since it changes nothing.
 func ask[In, Out any](r *mux.Router, verb string, f func(context.Context, In) (Out, error)) {
 	act(r, verb, func(ctx context.Context, _ admin.Actor, in In) (Out, error) { return f(ctx, in) })
 }
@@ -139,10 +145,10 @@ func list[Out any](r *mux.Router, verb string, f func(context.Context) (Out, err
 // stream mounts an act that reads the body or writes the answer itself. Its argument is
 // the query. After an error behind the first byte of the answer the connection is closed,
 // so that the client notices that the answer is incomplete.
-func stream(r *mux.Router, verb string, f func(context.Context, url.Values, io.Reader, *answer) error) {
+func stream(r *mux.Router, verb string, f func(context.Context, admin.Actor, url.Values, io.Reader, *answer) error) {
 	r.Methods(http.MethodPost).Path("/" + verb).HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		out := &answer{w: w}
-		if err := f(r.Context(), r.URL.Query(), r.Body, out); err != nil {
+		if err := f(r.Context(), actor(r), r.URL.Query(), r.Body, out); err != nil {
 			if out.begun {
 				panic(http.ErrAbortHandler)
 			}
