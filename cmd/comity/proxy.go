@@ -17,7 +17,7 @@ import (
 type connectionFlags struct {
 	TrustedProxy  []netip.Prefix `placeholder:"CIDR" env:"COMITY_TRUSTED_PROXY" help:"Networks of proxies that are believed what address a client has: by X-Forwarded-For, or by --proxy-protocol."`
 	ProxyProtocol bool           `env:"COMITY_PROXY_PROTOCOL" help:"Connections of a --trusted-proxy begin with a header of the PROXY protocol, version 1 or 2."`
-	PerAddress    int            `name:"connections-per-address" default:"512" env:"COMITY_CONNECTIONS_PER_ADDRESS" help:"Connections that one address (IPv6: one /64) has open at a time (default ${default}); those of this machine and of a --trusted-proxy are not counted."`
+	PerAddress    int            `name:"connections-per-address" default:"512" env:"COMITY_CONNECTIONS_PER_ADDRESS" help:"Connections that one address (IPv6: one /64) has open at a time (default ${default}); those of loopback addresses and of a --trusted-proxy are not counted."`
 }
 
 // trusts reports whether the address belongs to a trusted proxy.
@@ -27,9 +27,11 @@ func (c *connectionFlags) trusts(address netip.Addr) bool {
 
 // wrap bounds the connections of the listener, and reads their PROXY protocol.
 func (c *connectionFlags) wrap(l net.Listener) net.Listener {
-	l = &boundedListener{
-		Listener: l, maxOpen: c.PerAddress, open: map[netip.Prefix]int{},
-		exempt: func(address netip.Addr) bool { return address.IsLoopback() || c.trusts(address) },
+	if c.PerAddress > 0 { // the demonstration has no bound
+		l = &boundedListener{
+			Listener: l, maxOpen: c.PerAddress, open: map[netip.Prefix]int{},
+			exempt: func(address netip.Addr) bool { return address.IsLoopback() || c.trusts(address) },
+		}
 	}
 	if !c.ProxyProtocol {
 		return l

@@ -50,9 +50,10 @@ func TestClientsAddressComesFromTrustedProxiesOnly(t *testing.T) {
 	}
 }
 
-// listening serves the address of each request's client through the flags.
-func listening(t *testing.T, c connectionFlags) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+// listening serves the address of each request's client through the flags, on a free
+// port of the host.
+func listening(t *testing.T, host string, c connectionFlags) string {
+	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +83,7 @@ func said(t *testing.T, address, before string) (status int, body string) {
 func TestPROXYProtocolGivesTheClientsAddress(t *testing.T) {
 	const version1 = "PROXY TCP4 192.0.2.7 192.0.2.1 4000 443\r\n"
 	const version2 = "\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c\xc0\x00\x02\x07\xc0\x00\x02\x01\x0f\xa0\x01\xbb"
-	trusting := listening(t, connectionFlags{TrustedProxy: networks("127.0.0.0/8"), ProxyProtocol: true, PerAddress: 1})
+	trusting := listening(t, "127.0.0.1", connectionFlags{TrustedProxy: networks("127.0.0.0/8"), ProxyProtocol: true, PerAddress: 1})
 	for _, header := range []string{version1, version2} {
 		if _, got := said(t, trusting, header); got != "192.0.2.7:4000" {
 			t.Errorf("%q gives %q", header, got)
@@ -91,13 +92,30 @@ func TestPROXYProtocolGivesTheClientsAddress(t *testing.T) {
 	if status, got := said(t, trusting, ""); status == 200 {
 		t.Errorf("without the header: %d %q", status, got)
 	}
-	other := listening(t, connectionFlags{TrustedProxy: networks("10.0.0.0/8"), ProxyProtocol: true, PerAddress: 1})
+	other := listening(t, "127.0.0.1", connectionFlags{TrustedProxy: networks("10.0.0.0/8"), ProxyProtocol: true, PerAddress: 1})
 	if status, got := said(t, other, version1); status == 200 {
 		t.Errorf("of a client that is no trusted proxy: %d %q", status, got)
 	}
 	if status, _ := said(t, other, ""); status != 200 {
 		t.Errorf("without proxy: %d", status)
 	}
+}
+
+// The demonstration has no flags for connections: it answers other machines too.
+func TestConnectionsAreNotBoundedWithoutFlags(t *testing.T) {
+	addresses, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range addresses {
+		if n, ok := a.(*net.IPNet); ok && n.IP.IsGlobalUnicast() {
+			if status, _ := said(t, listening(t, n.IP.String(), connectionFlags{}), ""); status != 200 {
+				t.Errorf("from %s: %d", n.IP, status)
+			}
+			return
+		}
+	}
+	t.Skip("this machine has loopback addresses only")
 }
 
 func TestConnectionsOfOneAddressAreBounded(t *testing.T) {
