@@ -63,7 +63,7 @@ func (c *serveCmd) Run(sh *shell) error {
 	defer lines.flush()
 	sh.log = c.logger(lines)
 	err := c.serve(sh)
-	if err != nil && c.LogFormat == "json" {
+	if err != nil && !errors.Is(err, errQuiet) && c.LogFormat == "json" {
 		sh.log.Error(err.Error())
 		return errQuiet
 	}
