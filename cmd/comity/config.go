@@ -44,7 +44,7 @@ type config struct {
 
 // Validate refuses keys that are not flags, and values of the wrong type.
 func (c config) Validate(app *kong.Application) error {
-	known := map[string]bool{}
+	known := map[string]*kong.Flag{}
 	flags := app.Flags
 	for _, command := range app.Children {
 		if command.Name == "serve" {
@@ -52,14 +52,20 @@ func (c config) Validate(app *kong.Application) error {
 		}
 	}
 	for _, flag := range flags {
-		known[flag.Name] = true
+		known[flag.Name] = flag
 	}
 	for key, value := range c.values {
-		if !known[strings.ReplaceAll(key, "_", "-")] || key == "help" || key == "config" {
+		flag := known[strings.ReplaceAll(key, "_", "-")]
+		if flag == nil || key == "help" || key == "config" {
 			return fmt.Errorf("%s: unknown key %s: comity help serve lists the flags, which are the keys", c.at(key), key)
 		}
-		if _, ok := value.(map[string]any); ok {
+		switch value.(type) {
+		case map[string]any:
 			return fmt.Errorf("%s: %s is a table: write a value", c.at(key), key)
+		case []any:
+			if !flag.IsSlice() {
+				return fmt.Errorf("%s: %s is a list: write one value", c.at(key), key)
+			}
 		}
 	}
 	return nil
