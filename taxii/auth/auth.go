@@ -36,7 +36,12 @@ func New(current *exchange.Current, now func() time.Time, keyHeader string) *Aut
 }
 
 // Headers are the names of the headers that may carry credentials.
-func (a *Authenticator) Headers() []string { return []string{"Authorization", a.keyHeader} }
+func (a *Authenticator) Headers() []string {
+	if a.keyHeader == "" {
+		return []string{"Authorization"}
+	}
+	return []string{"Authorization", a.keyHeader}
+}
 
 // Authenticate returns the principal of a request, and the policy of the directory in
 // which it was found. It takes a token as Bearer, as Token, as the password of Basic

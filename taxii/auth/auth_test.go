@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -70,6 +71,15 @@ func TestEveryWayToBringCredentials(t *testing.T) {
 				t.Errorf("%q, %v; want %s", got.Account, err, tt.want)
 			}
 		})
+	}
+}
+
+// Answers name these headers in Vary, where an empty name would be no header.
+func TestHeadersThatMayCarryCredentials(t *testing.T) {
+	for keyHeader, want := range map[string][]string{"X-API-Key": {"Authorization", "X-API-Key"}, "": {"Authorization"}} {
+		if got := auth.New(nil, time.Now, keyHeader).Headers(); !slices.Equal(got, want) {
+			t.Errorf("with the key header %q: %q, want %q", keyHeader, got, want)
+		}
 	}
 }
 
