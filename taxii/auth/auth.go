@@ -134,7 +134,7 @@ func (a *Authenticator) find(r *http.Request, newest *exchange.Snapshot, given c
 		}
 		if a.failures.wait(r.Context(), f.Remote, user) {
 			right, err = a.passwords.verify(r.Context(), f.account, given.secret)
-		} else {
+		} else if err = r.Context().Err(); err == nil {
 			err = errTooMany
 		}
 	}

@@ -126,7 +126,7 @@ func (p *passwords) remembers(account *exchange.Account, password string) bool {
 }
 
 // verify reports whether password is the account's. It waits for a slot, and fails with
-// TooMany if too many wait already; it returns false if ctx ends first.
+// TooMany if too many wait already, with the error of ctx if that ends first.
 func (p *passwords) verify(ctx context.Context, account *exchange.Account, password string) (bool, error) {
 	defer p.waiting.Add(-1)
 	if p.waiting.Add(1) > maxHashWaiting+maxHashing {
@@ -135,7 +135,7 @@ func (p *passwords) verify(ctx context.Context, account *exchange.Account, passw
 	select {
 	case p.slots <- struct{}{}:
 	case <-ctx.Done():
-		return false, nil
+		return false, ctx.Err()
 	}
 	hash := p.hash(account)
 	ok := matches(password, hash) && hash != p.decoyHash

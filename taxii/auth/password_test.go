@@ -2,6 +2,7 @@ package auth_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"runtime"
@@ -122,7 +123,9 @@ func TestWhoHangsUpGivesItsTurnBack(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	for range 20 {
-		w.Authenticate(basic("acme/feed", "x").WithContext(ctx))
+		if _, _, err := w.Authenticate(basic("acme/feed", "x").WithContext(ctx)); !errors.Is(err, context.Canceled) {
+			t.Errorf("a caller who hung up is refused for %v", err)
+		}
 	}
 	if _, _, err := w.Authenticate(basic("acme/feed", password)); err != nil {
 		t.Errorf("callers who hung up are counted: %v", err)
@@ -132,33 +135,37 @@ func TestWhoHangsUpGivesItsTurnBack(t *testing.T) {
 // Wrong passwords wait before they are hashed, so guesses neither take the processor
 // nor keep a token or a remembered password waiting.
 func TestGuessesWaitBeforeTheyAreHashed(t *testing.T) {
-	w := newWorld(t)
-	if _, _, err := w.Authenticate(basic("acme/person", password)); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	var guesses sync.WaitGroup
-	var refused atomic.Int32
-	for i := range 200 {
-		guesses.Go(func() {
-			_, _, err := w.Authenticate(from(basic("acme/feed", fmt.Sprint("guess ", i)), "192.0.2.1:1").WithContext(ctx))
-			if taxii.CodeOf(err) == taxii.Unauthorized {
-				refused.Add(1)
-			}
-		})
-	}
-	for name, r := range map[string]*http.Request{
-		"token": from(bearer(w.token), "192.0.2.1:1"), "token as password": from(basic("x", w.token), "192.0.2.1:1"), "remembered password": basic("acme/person", password),
-	} {
-		if _, _, err := w.Authenticate(r); err != nil {
-			t.Errorf("%s: %v", name, err)
+	hash()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		if _, _, err := w.Authenticate(from(basic("acme/person", password), "192.0.2.2:1")); err != nil {
+			t.Fatal(err)
 		}
-	}
-	cancel()
-	guesses.Wait()
-	if n := refused.Load(); n > 10 {
-		t.Errorf("%d passwords were hashed at once, want the free 10 at most", n)
-	}
+		ctx, cancel := context.WithCancel(t.Context())
+		var guesses sync.WaitGroup
+		var hashed atomic.Int32
+		for i := range 200 {
+			guesses.Go(func() {
+				w.Authenticate(from(basic("acme/feed", fmt.Sprint("guess ", i)), "192.0.2.1:1").WithContext(ctx))
+				if ctx.Err() == nil {
+					hashed.Add(1)
+				}
+			})
+		}
+		for name, r := range map[string]*http.Request{
+			"token": from(bearer(w.token), "192.0.2.1:1"), "token as password": from(basic("x", w.token), "192.0.2.1:1"), "remembered password": basic("acme/person", password),
+		} {
+			if _, _, err := w.Authenticate(r); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		synctest.Wait() // until all others wait
+		if n := hashed.Load(); n != 10 {
+			t.Errorf("%d passwords were hashed at once, want the free 10", n)
+		}
+		cancel()
+		guesses.Wait()
+	})
 }
 
 // A bounded number of passwords waits to be hashed, from however many addresses and
