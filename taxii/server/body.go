@@ -23,8 +23,8 @@ type requestBody struct {
 	declared       int64     // bytes of the body; below 0 if that is not known
 	start          time.Time // of the first Read
 	read           int64     // bytes
-	maxTime        time.Duration
-	err            error // that ended it; io.EOF if it was read whole
+	latest         time.Time // end of the last Read; zero: the time budget decides
+	err            error     // that ended it; io.EOF if it was read whole
 }
 
 // Read implements io.Reader.
@@ -35,11 +35,11 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	if b.start.IsZero() {
 		b.start = time.Now()
 	}
-	budget := b.timeBudget(b.read)
-	if b.maxTime > 0 {
-		budget = min(budget, b.maxTime)
+	deadline := b.start.Add(b.timeBudget(b.read))
+	if !b.latest.IsZero() && b.latest.Before(deadline) {
+		deadline = b.latest
 	}
-	b.control.SetReadDeadline(b.start.Add(budget))
+	b.control.SetReadDeadline(deadline)
 	n, err := b.ReadCloser.Read(p)
 	b.read += int64(n)
 	switch {
@@ -68,7 +68,7 @@ func (b *requestBody) discard(limit int64) bool {
 	case b.err != nil, b.expectContinue && b.read == 0, b.declared-b.read > limit:
 		return false
 	}
-	b.maxTime = discardTime
+	b.latest = time.Now().Add(discardTime)
 	io.CopyN(io.Discard, b, limit)
 	if b.err == nil {
 		b.Read(make([]byte, 1))
