@@ -46,7 +46,7 @@ func writeOutcomes(w *response, r *http.Request, status int, chunks iter.Seq2[[]
 		w.WriteHeader(status)
 		for chunk, err := range chunks {
 			if err != nil {
-				panic(http.ErrAbortHandler)
+				panic(err)
 			}
 			w.Write(chunk)
 		}
