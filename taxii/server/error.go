@@ -2,6 +2,7 @@ package server
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"net/http"
 	"strconv"
@@ -41,7 +42,7 @@ func (s *Server) fail(w *response, r *http.Request, err error) {
 		known = &taxii.Error{Code: taxii.Internal, Err: err}
 	}
 	status, title := statuses[known.Code], ""
-	if known.Code == taxii.Internal && r.Context().Err() != nil {
+	if known.Code == taxii.Internal && r.Context().Err() != nil && errors.Is(err, context.Canceled) {
 		status, title = statusClientLeft, "Client Closed Request"
 	}
 	message := taxii.ErrorMessage{

@@ -2,7 +2,9 @@ package server_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -11,7 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"comity/store"
 	"comity/taxii"
+	"comity/taxii/exchange"
 )
 
 // refusal is a push that is refused, with the status that the client gets.
@@ -167,6 +171,30 @@ func TestPushOfAHalfClosedConnectionIsCarriedOut(t *testing.T) {
 	}
 	if got := len(w.as("vendor/feed").ids(c, "")); got != n {
 		t.Errorf("%d objects are stored, want %d", got, n)
+	}
+}
+
+// fullStore fails to append, after a while.
+type fullStore struct{ store.Store }
+
+func (fullStore) Append(context.Context, exchange.Grant, store.Part) (store.Status, store.Outcomes, error) {
+	time.Sleep(20 * time.Millisecond) // until the server sees that the client has half-closed
+	return store.Status{}, store.Outcomes{}, errors.New("the disk broke")
+}
+
+// A failure of the server is one although the client sends no more.
+func TestFailedPushOfAHalfClosedConnectionIsAnError(t *testing.T) {
+	w := newWorld(t, func(w *world) { w.faults = func(s store.Store) store.Store { return fullStore{s} } })
+	c := w.collection("sharing.reports")
+	l := w.dial()
+	body := envelopeOf(indicator(1, 0))
+	l.begin(c, "vendor/feed", fmt.Sprint("Content-Length: ", len(body)))
+	io.WriteString(l, body)
+	l.Conn.(*net.TCPConn).CloseWrite()
+	l.answer().want(500)
+	w.close()
+	if !strings.Contains(w.log.String(), "the disk broke") {
+		t.Errorf("the log does not tell why: %s", w.log)
 	}
 }
 
