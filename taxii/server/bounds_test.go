@@ -137,7 +137,7 @@ func TestPagesOfOneAccountAreBounded(t *testing.T) {
 // The pages that are made at a time take a bounded memory, for all accounts
 // together; an account gets a part of it, so that the others are served.
 func TestPageMemoryIsBoundedForAllAccounts(t *testing.T) {
-	s := &gatedStore{entered: make(chan struct{}, 100), pass: make(chan struct{}, 100)}
+	s := &gatedStore{entered: make(chan string, 100), pass: make(chan struct{}, 100)}
 	w := newWorld(t, func(w *world) {
 		w.config.PageMemory = 64 << 20 // four of the largest pages
 		w.faults = func(inner store.Store) store.Store { s.Store = inner; return s }
@@ -155,6 +155,13 @@ func TestPageMemoryIsBoundedForAllAccounts(t *testing.T) {
 	time.Sleep(200 * time.Millisecond) // until all wait that will
 	if n := len(s.entered); n != 4 {
 		t.Errorf("%d pages at once, want 4", n)
+	}
+	pages := map[string]int{}
+	for range 4 {
+		account := <-s.entered
+		if pages[account]++; pages[account] > 1 {
+			t.Errorf("%s has %d of the 4 pages", account, pages[account])
+		}
 	}
 	for range each * len(accounts) {
 		s.pass <- struct{}{}

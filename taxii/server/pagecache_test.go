@@ -443,12 +443,13 @@ func TestPageThatGoesWhileItIsSentArrivesWhole(t *testing.T) {
 // gatedStore gives pages that were read one by one, and tells of each.
 type gatedStore struct {
 	store.Store
-	entered, pass chan struct{}
+	entered chan string // accounts
+	pass    chan struct{}
 }
 
 func (s *gatedStore) Scan(ctx context.Context, g exchange.Grant, q store.Query) (*store.Page, error) {
 	page, err := s.Store.Scan(ctx, g, q)
-	s.entered <- struct{}{}
+	s.entered <- g.Principal().Account
 	<-s.pass
 	return page, err
 }
@@ -456,7 +457,7 @@ func (s *gatedStore) Scan(ctx context.Context, g exchange.Grant, q store.Query) 
 // Callers who ask for the same page at once get it from one read of the store, and
 // each is on record; a push that ends before a caller asks is in the page.
 func TestPageAskedByManyAtOnceIsReadOnce(t *testing.T) {
-	s := &gatedStore{entered: make(chan struct{}, 100), pass: make(chan struct{}, 100)}
+	s := &gatedStore{entered: make(chan string, 100), pass: make(chan struct{}, 100)}
 	w := newWorld(t, heldWorld, func(w *world) { w.faults = func(inner store.Store) store.Store { s.Store = inner; return s } })
 	c := w.collection("held.in")
 	vendor := w.as("vendor/feed")
