@@ -171,6 +171,41 @@ func TestPageMemoryIsBoundedForAllAccounts(t *testing.T) {
 	}
 }
 
+// An account whose slow clients hold all its memory delays nobody else, not even for the
+// page that it waits for itself. It gets that page from the cache in the end.
+func TestAnAccountWithoutMemoryDelaysNoOther(t *testing.T) {
+	slow := &slowStore{account: "bureau/soc", entered: make(chan struct{}, 2), release: make(chan struct{})}
+	w := newWorld(t, slow.slows, func(w *world) { w.config.PageMemory = 64 << 20 }) // an account has memory for one page
+	c := w.collection("sharing.reports")
+	w.as("vendor/feed").push(c, indicators(1, 5)...)
+	statuses := make(chan int, 4)
+	get := func(account, query string) { statuses <- w.as(account).get(c + "objects/" + query).status }
+	go get("bureau/soc", "?limit=1")
+	<-slow.entered
+	go get("bureau/soc", "?limit=2")
+	time.Sleep(50 * time.Millisecond) // until it waits for memory
+	for range 2 {                     // a page that is asked for twice is kept
+		go get("bureau/misp", "?limit=2")
+		select {
+		case status := <-statuses:
+			if status != 200 {
+				t.Errorf("status %d", status)
+			}
+		case <-time.After(answerTimeout):
+			t.Error("it waits for the other account")
+		}
+	}
+	close(slow.release)
+	for range 2 {
+		if status := <-statuses; status != 200 {
+			t.Errorf("status %d", status)
+		}
+	}
+	if got := slow.inside.Load(); got != 1 {
+		t.Errorf("the store was read %d times for the account, want once", got)
+	}
+}
+
 // An account whose access ends while its requests wait gets nothing.
 func TestAccessIsDecidedAgainAfterAWait(t *testing.T) {
 	slow := &slowStore{account: "bureau/soc", entered: make(chan struct{}), release: make(chan struct{})}

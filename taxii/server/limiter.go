@@ -84,6 +84,17 @@ func (s *Server) acquireSlot(r *http.Request, c *caller, l *limiter) (*slots, er
 	return slot, err
 }
 
+// acquireMemory reserves the memory of a page. After a wait, access is decided again.
+func (s *Server) acquireMemory(r *http.Request, c *caller) (memory *reservation, waited bool, err error) {
+	memory, waited, err = s.memory.reserve(r.Context(), c.Account)
+	if err == nil && waited {
+		if err = s.decideAgain(r, c); err != nil {
+			memory.shrink(0)
+		}
+	}
+	return memory, waited, err
+}
+
 // pageMemory bounds the bytes of the pages that are read or sent at a time, for the
 // whole server and for each account. The page cache has its own bound.
 type pageMemory struct {

@@ -50,15 +50,27 @@ func notModified(r *http.Request, tag string) bool {
 // page returns the requested page from the cache, or makes it, and records it as
 // delivered. The caller of page has to release it.
 func (s *Server) page(r *http.Request, c *caller, fields []string) (*cachedPage, error) {
-	key := keyOf(r, c)
-	if p, err := s.cachedPage(r, c, key); p != nil || err != nil {
+	if p, err := s.cachedPage(r, c, keyOf(r, c)); p != nil || err != nil {
 		return p, err
+	}
+	// The memory comes first: nobody waits for the page of a request that waits itself.
+	memory, waited, err := s.acquireMemory(r, c)
+	if err != nil {
+		return nil, err
+	}
+	key := keyOf(r, c)
+	if waited { // another request may have made the page meanwhile
+		if p, err := s.cachedPage(r, c, key); p != nil || err != nil {
+			memory.shrink(0)
+			return p, err
+		}
 	}
 	m, first := s.pages.begin(key)
 	if first {
 		defer s.pages.end(key, m)
-		return s.makePage(r, c, key, fields, m)
+		return s.makePage(r, c, key, fields, memory, m)
 	}
+	memory.shrink(0)
 	select {
 	case <-m.done:
 	case <-r.Context().Done():
@@ -68,7 +80,10 @@ func (s *Server) page(r *http.Request, c *caller, fields []string) (*cachedPage,
 		return p, err
 	}
 	// The collection has changed meanwhile, or the page is too large for the cache.
-	return s.makePage(r, c, key, fields, nil)
+	if memory, _, err = s.acquireMemory(r, c); err != nil {
+		return nil, err
+	}
+	return s.makePage(r, c, keyOf(r, c), fields, memory, nil)
 }
 
 // cachedPage returns the page of that key, recorded as delivered; nil if the cache has
@@ -97,25 +112,15 @@ func (s *Server) deliver(c *caller, p *cachedPage) error {
 	return s.Recorder.Deliver(c.grant, p.match, p.delivered)
 }
 
-// makePage reads the page from the store and puts it into the cache. It caches the body
-// only if the body was compressed, or if m says that other requests asked for the page;
-// m may be nil.
-func (s *Server) makePage(r *http.Request, c *caller, key pageKey, fields []string, m *pendingPage) (made *cachedPage, err error) {
-	memory, waited, err := s.memory.reserve(r.Context(), c.Account)
-	if err != nil {
-		return nil, err
-	}
+// makePage reads the page from the store into the reserved memory and puts it into the
+// cache. It caches the body only if the body was compressed, or if m says that other
+// requests asked for the page; m may be nil.
+func (s *Server) makePage(r *http.Request, c *caller, key pageKey, fields []string, memory *reservation, m *pendingPage) (made *cachedPage, err error) {
 	defer func() {
 		if made == nil { // an error, or a panic
 			memory.shrink(0)
 		}
 	}()
-	if waited {
-		if err := s.decideAgain(r, c); err != nil {
-			return nil, err
-		}
-		key = keyOf(r, c)
-	}
 	s.Metrics.CacheLookup(false)
 	buffer := pageBuffers.Get().(*store.Page)
 	p, err := s.readPage(r, c, key, fields, buffer)
