@@ -206,6 +206,24 @@ func TestAnAccountWithoutMemoryDelaysNoOther(t *testing.T) {
 	}
 }
 
+// An account whose access ends while another one reads the page for both gets nothing.
+func TestAccessIsDecidedAgainAfterAPageOfAnother(t *testing.T) {
+	slow := &slowStore{account: "bureau/misp", entered: make(chan struct{}), release: make(chan struct{})}
+	w := newWorld(t, slow.slows)
+	c := w.collection("sharing.reports")
+	w.as("vendor/feed").push(c, indicator(1, 0))
+	first, second := make(chan int), make(chan int)
+	go func() { first <- w.as("bureau/misp").get(c + "objects/").status }()
+	<-slow.entered
+	go func() { second <- w.as("bureau/soc").get(c + "objects/").status }()
+	time.Sleep(50 * time.Millisecond) // until it waits for the page
+	w.amend(func(d *exchange.Directory) error { d.Accounts["bureau/soc"].Disabled = true; return nil })
+	close(slow.release)
+	if got := [2]int{<-first, <-second}; got != [2]int{200, 401} {
+		t.Errorf("statuses %v, want 200 for the account that reads and 401 for the one that lost its access", got)
+	}
+}
+
 // An account whose access ends while its requests wait gets nothing.
 func TestAccessIsDecidedAgainAfterAWait(t *testing.T) {
 	slow := &slowStore{account: "bureau/soc", entered: make(chan struct{}), release: make(chan struct{})}

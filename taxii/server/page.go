@@ -76,7 +76,10 @@ func (s *Server) page(r *http.Request, c *caller, fields []string) (*cachedPage,
 	case <-r.Context().Done():
 		return nil, r.Context().Err()
 	}
-	if p, err := s.cachedPage(r, c, key); p != nil || err != nil {
+	if err := s.decideAgain(r, c); err != nil {
+		return nil, err
+	}
+	if p, err := s.cachedPage(r, c, keyOf(r, c)); p != nil || err != nil {
 		return p, err
 	}
 	// The collection has changed meanwhile, or the page is too large for the cache.
