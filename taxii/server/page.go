@@ -135,7 +135,7 @@ func (s *Server) makePage(r *http.Request, c *caller, key pageKey, fields []stri
 	case notModified(r, p.tag):
 	case key.gzip && len(buffer.Buffer) >= gzipMin:
 		p.body, p.gzipped = gzipped(buffer.Buffer), true
-	case m != nil && s.pages.isShared(m):
+	case m != nil && s.pages.isShared(m) && s.pages.admits(p.size()+len(buffer.Buffer)):
 		p.body = bytes.Clone(buffer.Buffer)
 	default:
 		s.pages.put(p.withoutBody())

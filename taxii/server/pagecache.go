@@ -202,11 +202,17 @@ func (c *pageCache) end(key pageKey, m *pendingPage) {
 	close(m.done)
 }
 
+// admits reports whether the cache takes pages of that size in bytes.
+func (c *pageCache) admits(size int) bool { return size <= c.maxBytes/4 }
+
 // put caches a page in place of the one with its key, and reports whether it did. It
-// does not cache a page that is larger than a quarter of the cache, or that does not
-// fit beside the pages in use.
+// does not cache a page that it does not admit, or that does not fit beside the pages in
+// use.
 func (c *pageCache) put(p *cachedPage) bool {
 	size := p.size()
+	if !c.admits(size) {
+		return false
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if old := c.pages[p.key]; old != nil {
@@ -219,7 +225,7 @@ func (c *pageCache) put(p *cachedPage) bool {
 			c.drop(older)
 		}
 	}
-	if size > c.maxBytes/4 || c.used+size > c.maxBytes {
+	if c.used+size > c.maxBytes {
 		return false
 	}
 	c.pages[p.key] = c.order.PushFront(p)
