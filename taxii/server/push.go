@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 
@@ -43,7 +44,9 @@ func (s *Server) addObjects(w *response, r *http.Request, c *caller) error {
 	}
 	pushed, err := s.Intake.Push(ctx, c.grant, push)
 	if err != nil {
-		s.recordPushRefusal(c, err)
+		if !errors.Is(err, tooLarge) { // the limit of the server, not of the agreement
+			s.recordPushRefusal(c, err)
+		}
 		return err
 	}
 	if err := s.Custody.Revoked(ctx, c.grant.Collection(), pushed.Revoked); err != nil {
@@ -64,7 +67,7 @@ func (s *Server) addObjects(w *response, r *http.Request, c *caller) error {
 // recordPushRefusal writes to the audit record that a quota of the agreement refused
 // the whole push.
 func (s *Server) recordPushRefusal(c *caller, err error) {
-	if code := taxii.CodeOf(err); code == taxii.TooLarge || code == taxii.TooMany {
+	if code := taxii.CodeOf(err); c.refusal == nil && (code == taxii.TooLarge || code == taxii.TooMany) {
 		col := c.grant.Collection()
 		s.Metrics.Refused(col.Agreement, "")
 		s.Recorder.Refuse(c.Principal, c.Org, col.ID.String(), col.Agreement, "", err.Error())

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -120,6 +121,20 @@ func TestPushesOfADay(t *testing.T) {
 	}
 	refusals := w.entries(audit.Refusal)
 	if len(refusals) == 0 || refusals[0].Account != "vendor/other" || refusals[0].Agreement != "limited" || !strings.Contains(refusals[0].Text, "article 11") {
+		t.Errorf("on record: %+v", refusals)
+	}
+}
+
+// The record tells of pushes that an agreement refused. A push beyond the limit of the
+// server is none of these.
+func TestPushTooLargeForTheServerIsNotOnRecord(t *testing.T) {
+	w := newWorld(t, limitedWorld(), func(w *world) { w.config.MaxContentLength = 1000 })
+	in, feed := w.collection("limited.in"), w.as("vendor/feed")
+	large := envelopeOf(indicator(1, 0, `"name":"`+strings.Repeat("x", 1000)+`"`))
+	for _, body := range []io.Reader{strings.NewReader(large), io.MultiReader(strings.NewReader(large))} { // the second hides its length
+		feed.do("POST", in+"objects/", body).refused(413)
+	}
+	if refusals := w.entries(audit.Refusal); len(refusals) > 0 {
 		t.Errorf("on record: %+v", refusals)
 	}
 }
