@@ -24,6 +24,7 @@ type response struct {
 	control *http.ResponseController
 	body    *requestBody // nil if the request has none
 	http1   bool
+	head    bool   // net/http drops the body of the answer
 	id      string // of the request; travels as error_id
 	status  int
 	bytes   int64
@@ -31,7 +32,10 @@ type response struct {
 
 // newResponse also replaces the Body of the request with a requestBody.
 func newResponse(s *Server, w http.ResponseWriter, r *http.Request) *response {
-	out := &response{ResponseWriter: w, server: s, control: http.NewResponseController(w), http1: r.ProtoMajor == 1, id: uuid.NewString()}
+	out := &response{
+		ResponseWriter: w, server: s, control: http.NewResponseController(w), http1: r.ProtoMajor == 1,
+		head: r.Method == http.MethodHead, id: uuid.NewString(),
+	}
 	if r.ContentLength != 0 {
 		out.body = &requestBody{
 			ReadCloser: r.Body, control: out.control, timeBudget: s.timeBudget, declared: r.ContentLength,
@@ -74,7 +78,9 @@ func (w *response) Write(b []byte) (int, error) {
 	}
 	w.extendDeadline(int64(len(b)))
 	n, err := w.ResponseWriter.Write(b)
-	w.bytes += int64(n)
+	if !w.head {
+		w.bytes += int64(n)
+	}
 	return n, err
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"io"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -105,6 +106,19 @@ func TestHeadGivesTheHeadersOfGet(t *testing.T) {
 				t.Errorf("%s: %s %q, want %q", head.request, name, got, want)
 			}
 		}
+	}
+}
+
+// The log and the metrics count the bytes of an answer that are sent.
+func TestAnswerToHeadCountsNoBytes(t *testing.T) {
+	w := newWorld(t, func(w *world) { w.level = slog.LevelInfo })
+	w.as("vendor/feed").do("HEAD", "/taxii2/", nil).want(200)
+	w.close()
+	if log := w.log.String(); !strings.Contains(log, " bytes=0 ") {
+		t.Errorf("logged: %s", log)
+	}
+	if counts := w.scrape(); !strings.Contains(counts, `comity_response_bytes_total{route="/taxii2/"} 0`) {
+		t.Error("the metrics count the body")
 	}
 }
 
