@@ -7,10 +7,12 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"comity/taxii"
 	"comity/taxii/exchange"
 )
 
@@ -122,6 +124,42 @@ func TestAFloodWaitsFiveSecondsAndLeavesNoDebt(t *testing.T) {
 		time.Sleep(time.Minute)
 		if got := took(w, from(bearer("wrong"), "192.0.2.1:1")); got != 0 {
 			t.Errorf("after a minute's rest it took %v: the flood left a debt", got)
+		}
+	})
+}
+
+// A flood of guesses, from one address at many accounts and from many addresses at one,
+// takes little of the processor, so a first login elsewhere does not wait.
+func TestFirstLoginDoesNotWaitForTheGuessesOfOthers(t *testing.T) {
+	hash()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		const seconds = 10
+		ctx, cancel := context.WithTimeout(t.Context(), seconds*time.Second)
+		defer cancel()
+		var flood sync.WaitGroup
+		var hashed atomic.Int32
+		guess := func(user, address string) {
+			for ctx.Err() == nil {
+				_, _, err := w.Authenticate(from(basic(user, "guess"), address).WithContext(ctx))
+				if taxii.CodeOf(err) == taxii.Unauthorized {
+					hashed.Add(1)
+				}
+				time.Sleep(time.Second)
+			}
+		}
+		for i := range 300 {
+			flood.Go(func() { guess(fmt.Sprint("acme/a", i), "192.0.2.1:1") })
+			flood.Go(func() { guess("acme/feed", fmt.Sprintf("10.0.%d.%d:1", i>>8, i&255)) })
+		}
+		time.Sleep(seconds * time.Second / 2)
+		start := time.Now()
+		if _, _, err := w.Authenticate(from(basic("acme/person", password), "192.0.2.2:1")); err != nil || time.Since(start) > 0 {
+			t.Errorf("a first login waits %v: %v", time.Since(start), err)
+		}
+		flood.Wait()
+		if n := hashed.Load(); n > 2*(10+seconds) {
+			t.Errorf("%d guesses were hashed in %d seconds, want the free 10 and one a second, of the address and of the account", n, seconds)
 		}
 	})
 }
