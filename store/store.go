@@ -44,7 +44,8 @@ type Directory interface {
 	Directory(ctx context.Context) (*exchange.Directory, uint64, error)
 	// Amend lets change alter the directory and saves it together with the
 	// entries that change returns; if it fails, nothing is saved and its error
-	// returned. It may be called more than once.
+	// returned. It may be called more than once. The first entry gets the subjects
+	// that audit.Recorded reads: see audit.SubjectOf.
 	Amend(ctx context.Context, change func(*exchange.Directory) ([]audit.Entry, error)) error
 }
 

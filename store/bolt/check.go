@@ -11,7 +11,6 @@ import (
 
 	"comity/store"
 	"comity/taxii/audit"
-	"comity/taxii/exchange"
 )
 
 // Check implements store.Store. It reads the last commit while others write. bbolt
@@ -45,7 +44,7 @@ type checker struct {
 	store    *Store
 	tx       *bbolt.Tx
 	records  int64
-	digests  map[string]bool // of the agreements that entries of the audit chain name
+	recorded *audit.Recorded // of the directory, by the audit chain; nil: the chain is damaged
 	progress func(int64)
 	fault    func(string)
 }
@@ -141,7 +140,7 @@ func (ck *checker) chain() error {
 	begin := seal.Head()
 	begin.Open = head.Open // in case no start or stop came after the seal
 	verifier := audit.VerifierAfter(begin)
-	ck.digests = map[string]bool{}
+	recorded := new(audit.Recorded)
 	deliveries, found := 0, 0
 	if err := ck.tx.Bucket(bucketLinks).ForEach(func(k, v []byte) error {
 		link, err := parseLink(k, v)
@@ -160,9 +159,7 @@ func (ck *checker) chain() error {
 		if e.Number != link.Number {
 			ck.fault(fmt.Sprintf("audit: line %d holds line %d", link.Number, e.Number))
 		}
-		if e.Agreement != "" && e.Digest != "" {
-			ck.digests[e.Digest] = true
-		}
+		recorded.Add(&e)
 		if isDelivery(&e) {
 			deliveries++
 			id, from, to := uuid.MustParse(e.Collection), store.DateOf(*e.From), store.DateOf(*e.To)
@@ -174,6 +171,7 @@ func (ck *checker) chain() error {
 	}); err != nil {
 		return err
 	}
+	ck.recorded = recorded
 	if head != verifier.Head() {
 		ck.fault(fmt.Sprintf("audit: the chain ends at line %d, but not as the head says, which is of line %d", verifier.Head().Number, head.Number))
 	}
@@ -188,9 +186,7 @@ func (ck *checker) chain() error {
 	return nil
 }
 
-// directory reads the directory. It compares the text of each agreement with the digest
-// that was recorded with it, and the digest with the audit chain. Once a part of the chain
-// is archived, the digest may be in that part, so it is not looked for.
+// directory reads the directory and compares it with the audit chain.
 func (ck *checker) directory() error {
 	seal, err := sealOf(ck.tx.Bucket(bucketMeta))
 	if err != nil {
@@ -200,15 +196,12 @@ func (ck *checker) directory() error {
 	if err != nil {
 		return err
 	}
-	for id, deposit := range d.Agreements {
-		for _, v := range deposit.Versions {
-			alone := &exchange.Directory{Agreements: map[string]*exchange.Deposit{id: {ID: id, Versions: []exchange.Version{v}}}}
-			if _, err := exchange.NewPolicy(alone); err != nil {
-				ck.fault("directory: " + err.Error())
-			} else if !ck.digests[v.Digest] && seal.Number == 0 {
-				ck.fault(fmt.Sprintf("directory: the audit record does not know the text of agreement %s in %s", id, v.File))
-			}
-		}
+	incomplete := seal.Number > 0
+	if ck.recorded == nil {
+		ck.recorded, incomplete = new(audit.Recorded), true
+	}
+	for _, fault := range ck.recorded.Faults(d, incomplete) {
+		ck.fault("directory: " + fault)
 	}
 	return nil
 }

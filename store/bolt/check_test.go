@@ -278,6 +278,60 @@ func TestEditedAgreementIsFound(t *testing.T) {
 	}
 }
 
+// An account or token that was changed in the file, without an entry of the audit chain,
+// is reported.
+func TestEditedAccountIsFound(t *testing.T) {
+	for name, row := range map[string]struct {
+		record, from, to string
+		want             string
+	}{
+		"as it was":         {record: "account/a/x", from: "x", to: "x"},
+		"account reopened":  {"account/a/x", `"disabled":true`, `"disabled":false`, "account a/x is not as"},
+		"another password":  {"account/a/x", `"password":"p"`, `"password":"q"`, "account a/x is not as"},
+		"another token":     {"token/t", `"digest":"d"`, `"digest":"e"`, "token t is not as"},
+		"suspension lifted": {"organisation/a", `"suspended":true`, `"suspended":false`, "organisation a is not as"},
+		"account taken out": {record: "account/a/x", want: "account a/x is missing"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			s := open(t, dir)
+			for _, disabled := range []bool{false, true} {
+				if err := s.Amend(t.Context(), func(d *exchange.Directory) ([]audit.Entry, error) {
+					d.Organisations["a"] = &exchange.Organisation{ID: "a", Suspended: true}
+					d.Accounts["a/x"] = &exchange.Account{Org: "a", Name: "x", Password: "p", Disabled: disabled}
+					d.Tokens["t"] = &exchange.Token{ID: "t", Account: "a/x", Digest: "d"}
+					return []audit.Entry{{Act: audit.Directory}}, nil
+				}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			update(t, dir, func(tx *bbolt.Tx) error {
+				b := tx.Bucket([]byte("directory"))
+				old := b.Get([]byte(row.record))
+				if row.from == "" {
+					return b.Delete([]byte(row.record))
+				}
+				if !bytes.Contains(old, []byte(row.from)) {
+					t.Fatalf("%s has no %s", old, row.from)
+				}
+				return b.Put([]byte(row.record), bytes.Replace(old, []byte(row.from), []byte(row.to), 1))
+			})
+			s = open(t, dir)
+			defer s.Close()
+			var faults []string
+			if err := s.Check(t.Context(), nil, func(fault string) { faults = append(faults, fault) }); err != nil {
+				t.Fatal(err)
+			}
+			if row.want == "" && len(faults) > 0 || row.want != "" && (len(faults) != 1 || !strings.Contains(faults[0], row.want)) {
+				t.Errorf("got %q, want %q", faults, row.want)
+			}
+		})
+	}
+}
+
 // Reading a page that the file no longer has returns an error and does not end the process.
 func TestMissingPageIsAnError(t *testing.T) {
 	dir := t.TempDir()

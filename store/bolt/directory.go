@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -170,11 +172,38 @@ func (s *Store) Amend(ctx context.Context, change func(*exchange.Directory) ([]a
 		if err != nil {
 			return err
 		}
+		if len(entries) > 0 {
+			changed, err := changedRecords(before, after)
+			if err != nil {
+				return err
+			}
+			entries[0].Subjects = append(entries[0].Subjects, changed...)
+		}
 		err = s.do(ctx, &job{run: func(w *writeTx) error { return w.amend(before, after, generation, entries) }})
 		if err != errStale {
 			return err
 		}
 	}
+}
+
+// changedRecords returns the organisations, accounts and tokens whose records differ.
+func changedRecords(before, after map[string][]byte) (changed []audit.Subject, err error) {
+	all := maps.Clone(before)
+	maps.Copy(all, after)
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		switch kind, _, _ := strings.Cut(name, "/"); kind {
+		case "organisation", "account", "token":
+			if bytes.Equal(before[name], after[name]) {
+				continue
+			}
+			s, err := audit.SubjectOf(name, after[name])
+			if err != nil {
+				return nil, err
+			}
+			changed = append(changed, s)
+		}
+	}
+	return changed, nil
 }
 
 // amend writes the entries and the records that differ. If the directory has another

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"sync"
 	"time"
 
@@ -66,6 +67,38 @@ var directoryTests = []test{
 			}
 			w.reopen()
 		}
+	}},
+	{"the first entry has the digests of the organisations, accounts and tokens that change", func(w *world) {
+		amend := func(change func(*exchange.Directory) error) {
+			w.Helper()
+			if err := w.store.Amend(w.Context(), func(d *exchange.Directory) ([]audit.Entry, error) {
+				return []audit.Entry{{Act: audit.Directory}, {Act: audit.Directory}}, change(d)
+			}); err != nil {
+				w.Fatal(err)
+			}
+		}
+		amend(func(d *exchange.Directory) error {
+			return errors.Join(d.AddOrganisation(org("a")), d.AddAccount(exchange.Account{Org: "a", Name: "x", Added: start}),
+				d.AddToken(exchange.Token{ID: "t", Account: "a/x", Digest: "d", Added: start}))
+		})
+		amend(func(d *exchange.Directory) error { d.Accounts["a/x"].Disabled = true; return nil })
+		amend(func(d *exchange.Directory) error { delete(d.Tokens, "t"); return nil })
+		var recorded audit.Recorded
+		var named []string
+		for _, e := range w.entries() {
+			recorded.Add(&e)
+			for _, s := range e.Subjects {
+				named = append(named, fmt.Sprint(e.Number, " ", s.ID, " ", s.Digest != ""))
+			}
+		}
+		if want := []string{"1 account/a/x true", "1 organisation/a true", "1 token/t true", "3 account/a/x true", "5 token/t false"}; !slices.Equal(named, want) {
+			w.Errorf("%q, want %q", named, want)
+		}
+		w.reopen()
+		if d, _ := w.directory(); len(recorded.Faults(d, false)) > 0 {
+			w.Errorf("%q", recorded.Faults(d, false))
+		}
+		w.mustCheck()
 	}},
 	{"the generation changes with the directory and survives", func(w *world) {
 		_, before := w.directory()

@@ -27,12 +27,12 @@ var ana = admin.Actor{User: "ana(1000)"}
 // before there were signatures.
 func withoutKey(t *testing.T) *admin.Service {
 	t.Helper()
-	s, _ := newService(t)
+	s, _, _ := newService(t)
 	return s
 }
 
-// newService is such a Service with its recorder.
-func newService(t *testing.T) (*admin.Service, *audit.Recorder) {
+// newService is such a Service with its recorder and store.
+func newService(t *testing.T) (*admin.Service, *audit.Recorder, *bolt.Store) {
 	t.Helper()
 	dir, now, log := t.TempDir(), func() time.Time { return noon }, slog.New(slog.DiscardHandler)
 	s, err := bolt.Open(dir, now, log, 0)
@@ -50,7 +50,7 @@ func newService(t *testing.T) (*admin.Service, *audit.Recorder) {
 	if _, err := service.Init(t.Context(), ana, admin.Init{ID: "igci", Name: "Centre", Country: "SG"}); err != nil {
 		t.Fatal(err)
 	}
-	return service, recorder
+	return service, recorder, s
 }
 
 func TestWithoutAKeyTheCentreIsToldHowToMakeOne(t *testing.T) {
@@ -129,7 +129,7 @@ func TestEveryChangeIsOnRecordOnce(t *testing.T) {
 // An organisation that was suspended is not in the gap that the next server records after
 // a kill, so what it got before is on record before the suspension is.
 func TestDeliveriesAreOnRecordBeforeASuspension(t *testing.T) {
-	s, recorder := newService(t)
+	s, recorder, _ := newService(t)
 	if _, err := s.AddOrganisation(t.Context(), ana, exchange.Organisation{ID: "acme", Kind: "private-vendor", Name: "Acme", Country: "US"}); err != nil {
 		t.Fatal(err)
 	}
@@ -143,5 +143,43 @@ func TestDeliveriesAreOnRecordBeforeASuspension(t *testing.T) {
 	entries, err := s.AuditEntries(t.Context(), admin.AuditEntries{Limit: 2})
 	if err != nil || len(entries) != 2 || entries[0].Act != audit.Delivery || entries[1].Text != "organisation acme suspended" {
 		t.Errorf("%+v, %v", entries, err)
+	}
+}
+
+// The audit record has a digest of each account and token, so one that was changed in the
+// file of the store is found.
+func TestVerifyFindsAnAccountThatWasChangedInTheFile(t *testing.T) {
+	s, _, kept := newService(t)
+	if _, err := s.AddAccount(t.Context(), ana, admin.AddAccount{Account: exchange.Account{Org: "igci", Name: "feed"}}); err != nil {
+		t.Fatal(err)
+	}
+	token, err := s.AddToken(t.Context(), ana, admin.AddToken{Account: "igci/feed"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.DisableAccount(t.Context(), ana, "igci/feed"); err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		change func(*exchange.Directory)
+		want   string
+	}{
+		{func(*exchange.Directory) {}, ""},
+		{func(d *exchange.Directory) { d.Accounts["igci/feed"].Disabled = false }, "account igci/feed is not as"},
+		{func(d *exchange.Directory) { d.Accounts["igci/feed"].Disabled = true }, ""},
+		{func(d *exchange.Directory) { d.Tokens[token.ID].Digest = strings.Repeat("0", 64) }, "token " + token.ID + " is not as"},
+		{func(d *exchange.Directory) { delete(d.Tokens, token.ID) }, "token " + token.ID + " is missing"},
+	} {
+		// Without an entry it is the same as a change of the file.
+		if err := kept.Amend(t.Context(), func(d *exchange.Directory) ([]audit.Entry, error) { step.change(d); return nil, nil }); err != nil {
+			t.Fatal(err)
+		}
+		var last admin.ChainChecked
+		if err := s.VerifyAudit(t.Context(), func(c admin.ChainChecked) { last = c }); err != nil {
+			t.Fatal(err)
+		}
+		if !last.Done || !strings.Contains(last.Fault, step.want) || step.want == "" && last.Fault != "" {
+			t.Errorf("got %+v, want %q", last, step.want)
+		}
 	}
 }

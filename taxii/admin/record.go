@@ -59,7 +59,8 @@ type ChainChecked struct {
 }
 
 // VerifyAudit verifies the chain of the store from its first link, or its seal, to its
-// head. It calls report now and then, and at the end with Done set; a fault ends it.
+// head, and compares the directory with it. It calls report now and then, and at the end
+// with Done set; a fault ends it.
 func (s *Service) VerifyAudit(ctx context.Context, report func(ChainChecked)) error {
 	seal, err := s.store.Seal(ctx)
 	if err != nil {
@@ -76,7 +77,7 @@ func (s *Service) VerifyAudit(ctx context.Context, report func(ChainChecked)) er
 		report(last)
 		return nil
 	}
-	head, err := s.store.ChainHead(ctx)
+	d, head, err := s.directoryAtHead(ctx)
 	if err != nil {
 		return err
 	}
@@ -85,12 +86,20 @@ func (s *Service) VerifyAudit(ctx context.Context, report func(ChainChecked)) er
 			return end("the seal: " + err.Error())
 		}
 	}
+	var recorded audit.Recorded
 	for link, err := range store.Links(ctx, s.store, seal.Number) {
 		if err != nil {
 			return err
 		}
 		if err := chain.Next(link); err != nil {
 			return end(err.Error())
+		}
+		if link.Number <= head.Number {
+			e, err := link.Entry()
+			if err != nil {
+				return end(err.Error())
+			}
+			recorded.Add(&e)
 		}
 		if link.Number == head.Number && link.Hash != head.Hash {
 			return end("the chain does not lead to the head that the store has noted")
@@ -102,7 +111,27 @@ func (s *Service) VerifyAudit(ctx context.Context, report func(ChainChecked)) er
 	if chain.Head().Number < head.Number {
 		return end("the chain ends before the head that the store has noted")
 	}
+	if faults := recorded.Faults(d, seal.Number > 0); len(faults) > 0 {
+		return end("directory: " + faults[0])
+	}
 	return end("")
+}
+
+// directoryAtHead is the directory together with the end of the chain at that time.
+func (s *Service) directoryAtHead(ctx context.Context) (*exchange.Directory, audit.Head, error) {
+	for {
+		d, generation, err := s.store.Directory(ctx)
+		if err != nil {
+			return nil, audit.Head{}, err
+		}
+		head, err := s.store.ChainHead(ctx)
+		if err != nil {
+			return nil, audit.Head{}, err
+		}
+		if now, err := s.store.Generation(ctx); err != nil || now == generation {
+			return d, head, err
+		}
+	}
 }
 
 // ExportAudit writes the chain for an organisation: the entries that concern it whole, the

@@ -84,7 +84,8 @@ type Entry struct {
 	Parties []string `json:"parties,omitempty"`
 }
 
-// Subject is one object that an entry is about. It never holds a value.
+// Subject is one object that an entry is about, or one record of the directory: see
+// [SubjectOf]. It never holds a value.
 type Subject struct {
 	ID     string `json:"id"`
 	Digest string `json:"digest,omitempty"` // SHA-256 of the content in canonical form, hexadecimal

@@ -18,6 +18,9 @@ import (
 // Directory is the data that the operator keeps: the centre, the organisations, their
 // accounts and tokens, and the agreements. The store loads and saves it as a whole; its
 // methods keep it consistent.
+//
+// The audit chain has the digests of organisations, accounts and tokens as JSON. So a new
+// field of theirs must have omitempty.
 type Directory struct {
 	Centre        Centre
 	Organisations map[string]*Organisation // by id
