@@ -33,7 +33,7 @@ var families = []family{
 	{"comity_audit_waiting", "Entries in memory, such as deliveries, that the audit record does not have yet.", nil},
 
 	{"comity_last_poll_timestamp_seconds", "When an account last read objects, 0 if not since the server started; for every account that may log in.", []string{"account"}},
-	{"comity_poll_lag_seconds", "Time since an account last had all objects of a collection, 0 if none came since; for what it has read since the server started.", []string{"account", "collection"}},
+	{"comity_poll_lag_seconds", "For how long objects of a collection have waited for an account, 0 if it has all; for what it has read since the server started.", []string{"account", "collection"}},
 	{"comity_account_expires_timestamp_seconds", "When an account expires, if within 30 days.", []string{"account"}},
 	{"comity_token_expires_timestamp_seconds", "When a token expires, if within 30 days.", []string{"account", "token"}},
 	{"comity_certificate_expires_timestamp_seconds", "When the certificate of the server expires (server), and the first of its issuers that the server sends with it (ca).", []string{"certificate"}},

@@ -33,8 +33,8 @@ type poll struct {
 	principal exchange.Principal
 	at        time.Time
 	complete  bool      // a page was the last one: the account had everything then
-	since     time.Time // when it had everything last; if it never had, of its first poll
 	end       uint64    // of store.State when it had everything last
+	waiting   time.Time // when lag first found that objects wait for it; zero if none do
 }
 
 // note takes note that c got a page of a collection.
@@ -42,12 +42,10 @@ func (p *polls) note(c *caller, page *store.Standing) {
 	key := pollKey{c.Account, c.grant.ID()}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	last, known := p.last[key]
+	last := p.last[key]
 	last.principal, last.at = c.Principal, c.now
 	if !page.More {
-		last.complete, last.since, last.end = true, c.now, page.State.End
-	} else if !known {
-		last.since = c.now
+		last.complete, last.end, last.waiting = true, page.State.End, time.Time{}
 	}
 	p.last[key] = last
 }
@@ -59,12 +57,22 @@ func (p *polls) all() map[pollKey]poll {
 	return maps.Clone(p.last)
 }
 
-// lag is how long ago the account last had everything; 0 if nothing was added since.
-func (p *poll) lag(state store.State, now time.Time) time.Duration {
-	if p.complete && p.end == state.End {
+// lag is for how long objects of the collection have waited for the account, which is as
+// exact as lag is called often; 0 if it has all.
+func (p *polls) lag(key pollKey, state store.State, now time.Time) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	last := p.last[key]
+	if last.complete && last.end == state.End {
+		last.waiting = time.Time{}
+	} else if last.waiting.IsZero() {
+		last.waiting = now
+	}
+	p.last[key] = last
+	if last.waiting.IsZero() {
 		return 0
 	}
-	return max(0, now.Sub(p.since))
+	return max(0, now.Sub(last.waiting))
 }
 
 // report reports the cache and the polls of accounts that still may read.
@@ -94,7 +102,7 @@ func (s *Server) report(gauge metrics.Gauge) {
 			continue
 		}
 		if state, err := s.Store.State(ctx, key.collection); err == nil {
-			gauge("comity_poll_lag_seconds", poll.lag(state, now).Seconds(), key.account, grant.Collection().Alias)
+			gauge("comity_poll_lag_seconds", s.polls.lag(key, state, now).Seconds(), key.account, grant.Collection().Alias)
 		}
 	}
 	for id, at := range lastPoll {

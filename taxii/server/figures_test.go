@@ -25,9 +25,8 @@ func (w *world) wantValue(metric, want string) {
 	}
 }
 
-// An operator sees which account lacks objects, and since when: from the last time that it
-// had everything until it has everything again. What an account may no longer read, it
-// does not lack.
+// An operator sees for which account objects wait, and since when: from the first scrape
+// that finds so until it has all. For an account that may no longer read, none wait.
 func TestPollLagIsReported(t *testing.T) {
 	const lag = `comity_poll_lag_seconds{account="bureau/soc",collection="sharing.reports"}`
 	w := newWorld(t)
@@ -48,16 +47,23 @@ func TestPollLagIsReported(t *testing.T) {
 	wait()
 	w.wantValue(lag, "0")
 	vendor.push(w.collection("sharing.reports"), indicator(4, 0))
+	w.wantValue(lag, "0")
+	wait()
+	wait()
 	w.wantValue(lag, "120")
 	all := soc.get(c).want(200)
 	w.wantValue(lag, "0")
 	wait()
 	soc.get(c, header{"If-None-Match", all.header.Get("ETag")}).want(304)
 	vendor.push(w.collection("sharing.reports"), indicator(5, 0))
+	w.wantValue(lag, "0")
 	wait()
 	w.wantValue(lag, "60")
 	soc.get(c + id("indicator", 5) + "/").want(200) // one object is not all of them
 	w.wantValue(lag, "60")
+	soc.get(c).want(200)
+	vendor.push(w.collection("sharing.reports"), indicator(6, 0))
+	w.wantValue(lag, "0")
 	w.amend(func(d *exchange.Directory) error {
 		d.Organisations["bureau"].Suspended = true
 		return nil
