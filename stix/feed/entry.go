@@ -52,6 +52,14 @@ func (e *Entry) Add(in *Indicator) {
 	}
 }
 
+// firstID is the first of its IDs, "" if it has none.
+func (e *Entry) firstID() stix.ID {
+	if len(e.IDs) == 0 {
+		return ""
+	}
+	return e.IDs[0]
+}
+
 // insert adds an element to a sorted list that does not have it.
 func insert[T cmp.Ordered](list []T, element T) []T {
 	i, found := slices.BinarySearch(list, element)

@@ -51,7 +51,7 @@ type Header struct {
 	Kinds      Kinds // that are asked for
 	Subdomains bool  // a domain stands for the names below it too
 	Comments   bool  // begin with comments, if the format has them
-	MaxEntries int   // if it is not 0, it replaces that of the format
+	MaxEntries int   // if it is not 0, it replaces that of the format; rules have no limit
 
 	// Zone is of the format "rpz" only.
 	Zone Zone

@@ -1,10 +1,14 @@
 package feed_test
 
 import (
+	"archive/tar"
+	"archive/zip"
 	"bytes"
+	"compress/gzip"
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"iter"
 	"maps"
 	"os"
@@ -46,7 +50,33 @@ var hostile = []struct{ name, pattern, more string }{
 	{"all names below", "[domain-name:value LIKE '%.wild.example' OR domain-name:value = 'a.wild.example']", ""},
 }
 
-// entries are those of the hostile indicators.
+// rules are indicators with rules of scanners, some of which would spoil all others.
+var rules = []struct{ language, text string }{
+	{"yara", "import \"pe\"\nrule good : tag { meta: a = \"x\" n = -1 strings: $a = \"bad\" nocase $b = { 4D 5A [2-4] ( 61 | ?2 ) } $c = /ba[d]+\\/x/i condition: all of them and pe.is_dll() }"},
+	{"yara", "rule silent { condition: filesize > 10 }\nprivate rule loop { strings: $a = \"x\" condition: for any i in (1..#a) : ( @a[i] < 10 and silent ) }"},
+	{"yara", "rule good { condition: true }"},
+	{"yara", "global rule all_others { condition: false }"},
+	{"yara", "include \"/etc/passwd\"\nrule leak { condition: true }"},
+	{"yara", "rule open { condition: true "},
+	{"yara", "rule undefined { condition: $a }"},
+	{"yara", "rule other_pack { condition: not_here }"},
+	{"sigma", "title: Bad process\nid: 11111111-2222-4333-8444-555555555555\nlogsource:\n  product: windows\n  category: process_creation\ndetection:\n  sel:\n    Image|endswith: '\\bad.exe'\n  condition: sel\nlevel: high\n"},
+	{"sigma", "title: Twin\nid: 11111111-2222-4333-8444-555555555555\nlogsource: {product: linux}\ndetection: {sel: {a: b}, condition: sel}\n"},
+	{"sigma", "title: [broken\n"},
+	{"sigma", "title: No detection\nlogsource: {product: linux}\n"},
+	{"snort", "# a comment\nalert tcp any any -> [203.0.113.7, 203.0.113.8] 80 \\\n  (msg:\"Bad\"; content:\"a\\;b|3B|\"; sid:1000001; rev:2;)"},
+	{"snort", "alert http (msg:\"Bad\"; http_uri; content:\"bad\", nocase; sid:1000002;)"},
+	{"snort", "pass ip any any -> any any (msg:\"off\"; sid:1000003;)"},
+	{"suricata", "alert dns any any -> any any (msg:\"Bad\"; dns.query; content:\"bad.example\"; sid:2000001; rev:1;)"},
+	{"suricata", "alert dns any any -> any any (msg:\"Twin\"; dns.query; content:\"worse.example\"; sid:2000001; rev:1;)"},
+	{"suricata", "drop ip any any -> any any (msg:\"cut\"; sid:2000002;)"},
+	{"suricata", "pass ip any any -> any any (msg:\"off\"; sid:2000003;)"},
+	{"suricata", "alert http any any -> any any (msg:\"lua\"; lua:bad.lua; sid:2000004;)"},
+	{"suricata", "alert dns any any -> any any (msg:\"save\"; dns.query; dataset:set,x,type string,save /etc/x; sid:2000005;)"},
+	{"suricata", "alert ip any any -> any any (msg:\"quote; sid:2000006;)"},
+}
+
+// entries are those of the hostile indicators and the rules.
 func entries(t testing.TB) []*feed.Entry {
 	t.Helper()
 	x := feed.Extractor{Wildcards: true}
@@ -63,6 +93,16 @@ func entries(t testing.TB) []*feed.Entry {
 		in, reason := x.Extract(o)
 		if reason != "" || in.BadValues > 0 {
 			t.Fatalf("%s: %q, %d bad values", h.name, reason, in.BadValues)
+		}
+		all = append(all, in)
+	}
+	for i, r := range rules {
+		quoted, _ := jsontext.AppendQuote(nil, r.text)
+		o := indicator(t, `"pattern_type":"`+r.language+`","pattern":`+string(quoted))
+		o.ID = stix.ID(fmt.Sprintf("indicator--%08d-2222-4222-8222-222222222222", i+1))
+		in, reason := x.Extract(o)
+		if reason != "" {
+			t.Fatalf("%s: %q", r.text, reason)
 		}
 		all = append(all, in)
 	}
@@ -110,7 +150,53 @@ func write(t testing.TB, name string, entries []*feed.Entry, change func(*feed.H
 	if err != nil {
 		t.Fatal(err)
 	}
-	return b.String(), result
+	return unpack(t, name, b.Bytes()), result
+}
+
+// unpack shows the files of an archive, each below its name. Another file is as it is.
+func unpack(t testing.TB, name string, data []byte) string {
+	t.Helper()
+	var text strings.Builder
+	show := func(name string, r io.Reader) {
+		content, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&text, "-- %s\n%s", name, content)
+	}
+	switch filepath.Ext(name) {
+	case ".zip":
+		archive, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range archive.File {
+			r, err := file.Open()
+			if err != nil {
+				t.Fatal(err)
+			}
+			show(file.Name, r)
+		}
+	case ".gz":
+		unzipped, err := gzip.NewReader(bytes.NewReader(data))
+		if err != nil {
+			t.Fatal(err)
+		}
+		archive := tar.NewReader(unzipped)
+		for {
+			file, err := archive.Next()
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			show(file.Name, archive)
+		}
+	default:
+		return string(data)
+	}
+	return text.String()
 }
 
 // The golden files are what each product gets of the hostile indicators. Their last line

@@ -79,7 +79,7 @@ func checkpointLine(b []byte, w *writing, e *Entry) []byte {
 	case e.Confidence >= 0 && e.Confidence < 30:
 		confidence = "low"
 	}
-	return w.row(b, w.Feed+"-"+hash(e.Value), value, typ, confidence, "high", "AV", joinIDs(e.IDs[:min(1, len(e.IDs))]))
+	return w.row(b, w.Feed+"-"+hash(e.Value), value, typ, confidence, "high", "AV", string(e.firstID()))
 }
 
 // f5Line is an address, a prefix length and "bl", for blocklist, in a feed list of BIG-IP.
@@ -161,10 +161,7 @@ func clamLine(b []byte, w *writing, e *Entry) []byte {
 
 // detection names an entry by its feed and the UUID of its first indicator.
 func (w *writing) detection(e *Entry) string {
-	if len(e.IDs) == 0 {
-		return w.Feed
-	}
-	return w.Feed + "." + strings.TrimPrefix(string(e.IDs[0]), "indicator--")
+	return w.Feed + "." + strings.TrimPrefix(string(e.firstID()), "indicator--")
 }
 
 // intelHead are the columns of a file of the intelligence framework of Zeek.
