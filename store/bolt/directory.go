@@ -53,6 +53,7 @@ func directoryOf(tx *bbolt.Tx) (records map[string][]byte, d *exchange.Directory
 		Tokens:        map[string]*exchange.Token{},
 		Agreements:    map[string]*exchange.Deposit{},
 		Shut:          map[string]time.Time{},
+		Feeds:         map[string]*exchange.Feed{},
 	}
 	for name, record := range records {
 		kind, id, _ := strings.Cut(name, "/")
@@ -67,6 +68,8 @@ func directoryOf(tx *bbolt.Tx) (records map[string][]byte, d *exchange.Directory
 			err = unmarshalInto(d.Tokens, id, record)
 		case "agreement":
 			err = unmarshalInto(d.Agreements, id, record)
+		case "feed":
+			err = unmarshalInto(d.Feeds, id, record)
 		case "shut":
 			var since time.Time
 			err = json.Unmarshal(record, &since)
@@ -146,6 +149,9 @@ func directoryRecords(d *exchange.Directory) (map[string][]byte, error) {
 	}
 	for id, v := range d.Agreements {
 		put("agreement/"+id, v)
+	}
+	for key, v := range d.Feeds {
+		put("feed/"+key, v)
 	}
 	for id, since := range d.Shut {
 		put(shutPrefix+id, since)
