@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Source provides the directory; the store is one. Generation changes whenever the
@@ -93,3 +94,14 @@ func (s *Snapshot) Token(digest [sha256.Size]byte) *Token { return s.tokens[dige
 // CertificateHolder finds the account that a client certificate of that SHA-256,
 // in hexadecimal, belongs to; nil if there is none.
 func (s *Snapshot) CertificateHolder(digest string) *Account { return s.certificates[digest] }
+
+// Principal is the caller that has authenticated as an account of the snapshot. ok is false
+// if the account is nil, or may not be used at that time.
+func (s *Snapshot) Principal(account *Account, now time.Time) (p Principal, ok bool) {
+	if account == nil || !account.Usable(now) {
+		return p, false
+	}
+	p = account.Principal()
+	p.Home, ok = s.Policy.Home(p.Account, now)
+	return p, ok
+}
