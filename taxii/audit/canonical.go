@@ -23,6 +23,7 @@ func (e *Entry) canonical() (body []byte, err error) {
 	b.number("count", e.Count)
 	b.text("digest", e.Digest)
 	b.time("ended", e.Ended, &err)
+	b.text("feed", e.Feed)
 	b.time("from", e.From, &err)
 	b.time("high_water", e.HighWater, &err)
 	b.text("home", e.Home)

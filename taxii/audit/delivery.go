@@ -38,7 +38,7 @@ var everything = taxii.Match{Specs: []string{"2.0", "2.1"}, Versions: taxii.Vers
 type deliveryKey struct {
 	account, home, token, operator string
 	collection                     uuid.UUID
-	match                          string
+	match, feed                    string
 	reads, own                     bool
 	ceiling                        stix.TLP
 	action                         exchange.Actions
@@ -51,6 +51,7 @@ type Page struct {
 	First, Last time.Time // of the first and the last record
 	Count       int       // of records
 	HighWater   time.Time // the last that the collection had given when the page was read; zero: unknown
+	Feed        string    // name of the feed and of its file, such as "soc-block ipv4.txt"; "" for a page of TAXII
 }
 
 // delivery is one range of a collection that one reader got. Its HighWater is the
@@ -79,7 +80,7 @@ func (r *Recorder) Deliver(g exchange.Grant, m taxii.Match, page Page) error {
 	}
 	p, c, v := g.Principal(), g.Collection(), g.View()
 	key := deliveryKey{
-		account: p.Account, home: p.Home, token: p.Token, operator: p.Operator, collection: g.ID(), match: matchText(&m),
+		account: p.Account, home: p.Home, token: p.Token, operator: p.Operator, collection: g.ID(), match: matchText(&m), feed: page.Feed,
 		reads: v.Reads, own: v.Own, ceiling: v.Ceiling, action: v.Action, types: typesText(v.Types),
 	}
 	r.mu.Lock()
@@ -158,7 +159,7 @@ func (d *delivery) entry() Entry {
 		Account: p.Account, Org: p.Org, Home: p.Home, Token: p.Token, Operator: p.Operator,
 		Collection: d.grant.ID().String(),
 		From:       &d.First, To: &d.Last, Count: d.Count,
-		View: &d.view,
+		View: &d.view, Feed: d.Feed,
 	}
 	if !d.HighWater.IsZero() {
 		e.HighWater = &d.HighWater

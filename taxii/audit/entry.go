@@ -70,6 +70,7 @@ type Entry struct {
 	Subjects []Subject      `json:"subjects,omitempty"` // the first of them, where they have to be named
 	Match    *taxii.Match   `json:"match,omitempty"`    // of a delivery
 	View     *exchange.View `json:"view,omitempty"`     // of a delivery, as of its first page
+	Feed     string         `json:"feed,omitempty"`     // of a delivery by a feed: the name of the feed and of its file
 
 	// HighWater is the last date_added that the collection had given when the first page
 	// of a delivery was read, and Ended the time at which its last page was asked for.
