@@ -3,6 +3,7 @@ package taxii
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 )
 
@@ -28,6 +29,28 @@ const (
 	Unavailable  Code = "unavailable"    // come back later
 	Internal     Code = "internal"       // quote the error id to the operator
 )
+
+// statuses maps each code to its HTTP status. No other place does.
+var statuses = map[Code]int{
+	Invalid:      http.StatusBadRequest,
+	Unauthorized: http.StatusUnauthorized,
+	Forbidden:    http.StatusForbidden,
+	NotFound:     http.StatusNotFound,
+	NotAllowed:   http.StatusMethodNotAllowed,
+	Unacceptable: http.StatusNotAcceptable,
+	Timeout:      http.StatusRequestTimeout,
+	Conflict:     http.StatusConflict,
+	TooLarge:     http.StatusRequestEntityTooLarge,
+	Unsupported:  http.StatusUnsupportedMediaType,
+	Unprocessed:  http.StatusUnprocessableEntity,
+	TooMany:      http.StatusTooManyRequests,
+	Precondition: http.StatusPreconditionFailed,
+	Unavailable:  http.StatusServiceUnavailable,
+	Internal:     http.StatusInternalServerError,
+}
+
+// Status is the HTTP status of the code.
+func (c Code) Status() int { return statuses[c] }
 
 // Error is the one error that crosses package borders. Msg is safe to show
 // to the other party; Err is for our log.

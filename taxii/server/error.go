@@ -11,25 +11,6 @@ import (
 	"comity/taxii"
 )
 
-// statuses maps each code to its HTTP status. No other place does.
-var statuses = map[taxii.Code]int{
-	taxii.Invalid:      http.StatusBadRequest,
-	taxii.Unauthorized: http.StatusUnauthorized,
-	taxii.Forbidden:    http.StatusForbidden,
-	taxii.NotFound:     http.StatusNotFound,
-	taxii.NotAllowed:   http.StatusMethodNotAllowed,
-	taxii.Unacceptable: http.StatusNotAcceptable,
-	taxii.Timeout:      http.StatusRequestTimeout,
-	taxii.Conflict:     http.StatusConflict,
-	taxii.TooLarge:     http.StatusRequestEntityTooLarge,
-	taxii.Unsupported:  http.StatusUnsupportedMediaType,
-	taxii.Unprocessed:  http.StatusUnprocessableEntity,
-	taxii.TooMany:      http.StatusTooManyRequests,
-	taxii.Precondition: http.StatusPreconditionFailed,
-	taxii.Unavailable:  http.StatusServiceUnavailable,
-	taxii.Internal:     http.StatusInternalServerError,
-}
-
 // statusClientLeft is the status that nginx logs if the client left before its answer,
 // which is not an error of the server.
 const statusClientLeft = 499
@@ -41,7 +22,7 @@ func (s *Server) fail(w *response, r *http.Request, err error) {
 	if !errors.As(err, &known) {
 		known = &taxii.Error{Code: taxii.Internal, Err: err}
 	}
-	status, title := statuses[known.Code], ""
+	status, title := known.Code.Status(), ""
 	if known.Code == taxii.Internal && r.Context().Err() != nil && errors.Is(err, context.Canceled) {
 		status, title = statusClientLeft, "Client Closed Request"
 	}
