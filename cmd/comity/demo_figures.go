@@ -17,7 +17,7 @@ type figures struct {
 	Centre        operation.Stats          `json:"centre"`
 	Bureaus       operation.Stats          `json:"bureaus"`
 	Contributions []operation.Contribution `json:"contributions"`
-	feeds         map[string]feed          // by bureau
+	received      map[string]received      // by bureau
 }
 
 // waitForFindings waits until every pushed object is in the findings.
@@ -68,7 +68,7 @@ func (p *play) figures() (f *figures, err error) {
 	if f.Contributions, err = call[[]operation.Contribution](p.shell, "op/contributions", admin.Operation{ID: demoOperation}); err != nil {
 		return nil, err
 	}
-	f.feeds, err = p.feeds()
+	f.received, err = p.receive()
 	return f, err
 }
 
@@ -133,8 +133,8 @@ func (f *figures) named() map[string]string {
 		s.As, s.Operation, s.Snapshot = "", "", time.Time{}
 		flatten(all, name, s)
 	}
-	for bureau, feed := range f.feeds {
-		flatten(all, "feeds."+bureau, feed)
+	for bureau, got := range f.received {
+		flatten(all, "feeds."+bureau, got)
 	}
 	for _, c := range f.Contributions {
 		if c.Given+c.Relayed > 0 {

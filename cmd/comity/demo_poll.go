@@ -111,18 +111,18 @@ func (p *play) notes(bureau string, outcomes []demo.Outcome, findings map[string
 	}
 }
 
-// feed counts the objects that the client of a bureau received.
-type feed struct {
+// received counts the objects that the client of a bureau received.
+type received struct {
 	Servers int      `json:"servers"`
 	Sites   int      `json:"sites"`
 	Reports []string `json:"reports"` // numbers, sorted
 }
 
-// feeds polls all collections of findings and reports for each bureau.
-func (p *play) feeds() (map[string]feed, error) {
-	feeds := map[string]feed{}
+// receive polls all collections of findings and reports for each bureau.
+func (p *play) receive() (map[string]received, error) {
+	all := map[string]received{}
 	for _, bureau := range p.bureaus() {
-		var f feed
+		var f received
 		if err := p.poll(bureau, "car", func(o polled) {
 			switch {
 			case o.Revoked:
@@ -138,7 +138,7 @@ func (p *play) feeds() (map[string]feed, error) {
 		}
 		slices.Sort(f.Reports)
 		f.Reports = slices.Compact(f.Reports) // an annex has the number of its body
-		feeds[bureau] = f
+		all[bureau] = f
 	}
-	return feeds, nil
+	return all, nil
 }

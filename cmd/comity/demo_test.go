@@ -56,7 +56,7 @@ func TestDemoDifferences(t *testing.T) {
 	make := func(n int, origin, report string) *figures {
 		f := &figures{Contributions: []operation.Contribution{{Origin: origin, Given: n}}}
 		f.Centre.C2.ByCountry = map[string]int{"BN": n}
-		f.feeds = map[string]feed{"ncb-bn": {Reports: []string{report}}}
+		f.received = map[string]received{"ncb-bn": {Reports: []string{report}}}
 		return f
 	}
 	if same := differences(make(1, "fir", "A"), make(1, "fir", "A")); len(same) != 0 {

@@ -53,16 +53,16 @@ func (p *play) truth(withdrawn string) (*figures, error) {
 	if withdrawn == "" {
 		p.addScenarioFigures(f)
 	}
-	f.feeds = map[string]feed{}
+	f.received = map[string]received{}
 	for _, c := range p.scenario.Countries {
-		due := feed{Servers: f.Bureaus.C2.ByCountry[c.Code], Sites: f.Bureaus.Sites.ByCountry[c.Code]}
+		due := received{Servers: f.Bureaus.C2.ByCountry[c.Code], Sites: f.Bureaus.Sites.ByCountry[c.Code]}
 		for _, number := range f.Bureaus.Reports.IDs {
 			if strings.HasPrefix(number, "CAR-2017-"+c.Code) {
 				due.Reports = append(due.Reports, number)
 			}
 		}
 		slices.Sort(due.Reports)
-		f.feeds[demo.BureauOf(c.Code)] = due
+		f.received[demo.BureauOf(c.Code)] = due
 	}
 	return f, nil
 }
