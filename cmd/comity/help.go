@@ -5,10 +5,13 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"text/tabwriter"
 
+	"comity/stix/feed"
 	"comity/stix/validate"
 	"comity/taxii/agreement"
+	taxiifeed "comity/taxii/feed"
 	"comity/taxii/metrics"
 )
 
@@ -18,6 +21,7 @@ func topics() map[string]func(io.Writer) error {
 	return map[string]func(io.Writer) error{
 		"agreement": helpAgreement,
 		"metrics":   helpMetrics,
+		"feed":      helpFeed,
 		"validate":  helpValidate,
 	}
 }
@@ -67,6 +71,43 @@ in seconds since 1970 (UTC).
 
 `)
 	return metrics.WriteReference(w)
+}
+
+func helpFeed(w io.Writer) error {
+	fmt.Fprint(w, `Feeds and the feed file
+
+A feed is a question that a firewall, a resolver or another tool asks again and
+again: which values do the indicators name that my account may read now? The
+answer ends with the access, and what is revoked or removed is gone from the next
+one. The agreement says what may become a feed, in its block [feeds]: see comity
+help agreement.
+
+comity feed preview FILE shows what a feed file lists and what it leaves out, and
+comity feed add FILE makes the feed. The account reads its files with the token of
+the account, by Basic or Bearer, at
+
+  https://SERVER/CENTRE/x-feeds/ID/KIND.FORMAT    such as .../soc-block/ipv4.txt
+
+with .md5 or .sha256 behind it for a checksum. ?n=1000 and ?start=1000 ask for a
+part, ?comments=1 for comment lines. KIND is all for formats of several kinds.
+
+`)
+	rows := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	fmt.Fprint(rows, "FORMAT\tFOR\tUSE\tKINDS\n")
+	for _, f := range feed.Formats() {
+		use := "any"
+		if f.Block {
+			use = "block"
+		}
+		var kinds []string
+		for kind := range f.Kinds.All() {
+			kinds = append(kinds, kind.String())
+		}
+		fmt.Fprintf(rows, "%s\t%s\t%s\t%s\n", f.Ext, f.Reader, use, strings.Join(kinds, " "))
+	}
+	rows.Flush()
+	fmt.Fprintf(w, "\nThe feed file is TOML. Keys without \"without it\" are required.\n\n%s", taxiifeed.Reference)
+	return nil
 }
 
 func helpValidate(w io.Writer) error {

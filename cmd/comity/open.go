@@ -19,6 +19,7 @@ import (
 	"comity/taxii/audit"
 	"comity/taxii/custody"
 	"comity/taxii/exchange"
+	"comity/taxii/feed"
 	"comity/taxii/intake"
 	"comity/taxii/operation"
 )
@@ -69,13 +70,15 @@ func (sh *shell) local(s store.Store) (*adminhttp.Client, error) {
 	}
 	log := slog.New(slog.NewTextHandler(sh.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	current := exchange.NewCurrent(s)
-	st := custody.New(s, current, audit.New(s.Record, time.Now, log), key, time.Now, log)
+	recorder := audit.New(s.Record, time.Now, log)
+	st := custody.New(s, current, recorder, key, time.Now, log)
 	if err := st.Recover(sh.ctx); err != nil {
 		s.Close()
 		return nil, err
 	}
 	runner := operation.New(s, current, st, tables(sh.data), time.Now, log)
-	return adminhttp.Local(admin.New(s, current, intake.New(s, sh.data, time.Now), st, runner, time.Now), sh.user(), s.Close), nil
+	feeds := feed.New(s, current, recorder, time.Now, log)
+	return adminhttp.Local(admin.New(s, current, intake.New(s, sh.data, time.Now), st, runner, feeds, time.Now), sh.user(), s.Close), nil
 }
 
 // tables is the folder of the tables that operations refer to.

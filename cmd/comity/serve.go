@@ -15,6 +15,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -28,6 +29,7 @@ import (
 	"comity/taxii/auth"
 	"comity/taxii/custody"
 	"comity/taxii/exchange"
+	"comity/taxii/feed"
 	"comity/taxii/intake"
 	"comity/taxii/metrics"
 	"comity/taxii/operation"
@@ -248,6 +250,7 @@ type exchangeServer struct {
 	recorder   *audit.Recorder
 	custody    *custody.Service
 	runner     *operation.Runner
+	feeds      *feed.Service
 	failed     chan error
 }
 
@@ -273,15 +276,21 @@ func (ex *exchangeServer) start(c *serveCmd) error {
 	current := exchange.NewCurrent(ex.store)
 	ex.custody = custody.New(ex.store, current, ex.recorder, ex.key, ex.now, ex.log)
 	ex.runner = operation.New(ex.store, current, ex.custody, tables(ex.data), ex.now, ex.log)
+	ex.feeds = feed.New(ex.store, current, ex.recorder, ex.now, ex.log)
 	counters.Watch(func(gauge metrics.Gauge) { ex.report(gauge, current) })
 	ex.failed = make(chan error, 4)
-	s := httpServer(ex.log, c.connectionFlags.handler(server.New(server.Config{
+	authenticator := auth.New(current, ex.now, c.KeyHeader)
+	router := mux.NewRouter().UseEncodedPath().SkipClean(true)
+	router.MatcherFunc(func(r *http.Request, _ *mux.RouteMatch) bool { return feed.IsPath(r.URL.EscapedPath()) }).
+		Handler(ex.feeds.Handler(feed.Config{PublicURL: ex.url}, authenticator, counters))
+	router.PathPrefix("/").Handler(server.New(server.Config{
 		PublicURL: ex.url, Contact: c.Contact, MaxContentLength: int64(c.MaxContent), DefaultLimit: c.Limit, MaxLimit: c.MaxLimit,
 		CORSOrigins: c.CORSOrigin,
 	}, server.Deps{
-		Store: ex.store, Current: current, Auth: auth.New(current, ex.now, c.KeyHeader), Intake: in, Recorder: ex.recorder, Custody: ex.custody,
+		Store: ex.store, Current: current, Auth: authenticator, Intake: in, Recorder: ex.recorder, Custody: ex.custody,
 		Metrics: counters, Log: ex.log, Now: ex.now,
-	})))
+	}))
+	s := httpServer(ex.log, c.connectionFlags.handler(router))
 	s.IdleTimeout = cmp.Or(c.IdleTimeout, s.IdleTimeout)
 	if ex.certs != nil {
 		s.TLSConfig = ex.certs.serverConfig()
@@ -307,7 +316,7 @@ func (ex *exchangeServer) start(c *serveCmd) error {
 		return err
 	}
 	ex.serve(c.wrap(listener), s)
-	ex.serve(socket, httpServer(ex.log, adminhttp.Handler(admin.New(ex.store, current, in, ex.custody, ex.runner, ex.now))))
+	ex.serve(socket, httpServer(ex.log, adminhttp.Handler(admin.New(ex.store, current, in, ex.custody, ex.runner, ex.feeds, ex.now))))
 	if adminListener != nil {
 		ex.serve(adminListener, httpServer(ex.log, c.adminHandler(counters)))
 	}
@@ -349,7 +358,7 @@ func (ex *exchangeServer) serve(l net.Listener, s *http.Server) {
 	go func() { ex.failed <- s.Serve(l) }()
 }
 
-// wait runs custody and the operations until ctx ends or a listener fails, and then waits
+// wait runs custody, the operations and the feeds until ctx ends or a listener fails, and then waits
 // for open requests. Custody ends last, so that it records the deliveries of the last
 // requests and the acts of the operations.
 func (ex *exchangeServer) wait(ctx context.Context) error {
@@ -357,17 +366,15 @@ func (ex *exchangeServer) wait(ctx context.Context) error {
 	defer endCustody()
 	custodyEnded := make(chan error, 1)
 	go func() { custodyEnded <- ex.custody.Run(custodyCtx) }()
-	runnerCtx, endRunner := context.WithCancel(custodyCtx)
-	defer endRunner()
-	runnerEnded := make(chan struct{})
-	go func() {
-		ex.runner.Run(runnerCtx)
-		close(runnerEnded)
-	}()
+	followCtx, endFollowers := context.WithCancel(custodyCtx)
+	defer endFollowers()
+	var followers sync.WaitGroup
+	followers.Go(func() { ex.runner.Run(followCtx) })
+	followers.Go(func() { ex.feeds.Run(followCtx) })
 	stop := func() {
 		ex.stop()
-		endRunner()
-		<-runnerEnded
+		endFollowers()
+		followers.Wait()
 	}
 	var err error
 	select {

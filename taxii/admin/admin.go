@@ -17,6 +17,7 @@ import (
 	"comity/taxii/audit"
 	"comity/taxii/custody"
 	"comity/taxii/exchange"
+	"comity/taxii/feed"
 	"comity/taxii/intake"
 	"comity/taxii/operation"
 )
@@ -28,12 +29,13 @@ type Service struct {
 	intake  *intake.Intake
 	custody *custody.Service
 	runner  *operation.Runner
+	feeds   *feed.Service
 	now     func() time.Time
 }
 
 // New makes a Service over an open store.
-func New(s store.Store, current *exchange.Current, in *intake.Intake, c *custody.Service, runner *operation.Runner, now func() time.Time) *Service {
-	return &Service{s, current, in, c, runner, now}
+func New(s store.Store, current *exchange.Current, in *intake.Intake, c *custody.Service, runner *operation.Runner, feeds *feed.Service, now func() time.Time) *Service {
+	return &Service{s, current, in, c, runner, feeds, now}
 }
 
 // Actor is the operator who carries out an act. The zero Actor is one whose name is not

@@ -18,6 +18,7 @@ import (
 	"comity/taxii/audit"
 	"comity/taxii/custody"
 	"comity/taxii/exchange"
+	"comity/taxii/feed"
 	"comity/taxii/intake"
 	"comity/taxii/operation"
 )
@@ -30,9 +31,9 @@ func clients(t *testing.T) map[string]*adminhttp.Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	current := exchange.NewCurrent(s)
-	c := custody.New(s, current, audit.New(s.Record, time.Now, log), nil, time.Now, log)
-	service := admin.New(s, current, intake.New(s, dir, time.Now), c, operation.New(s, current, c, dir, time.Now, log), time.Now)
+	current, recorder := exchange.NewCurrent(s), audit.New(s.Record, time.Now, log)
+	c := custody.New(s, current, recorder, nil, time.Now, log)
+	service := admin.New(s, current, intake.New(s, dir, time.Now), c, operation.New(s, current, c, dir, time.Now, log), feed.New(s, current, recorder, time.Now, log), time.Now)
 	socket := filepath.Join(dir, "admin.sock")
 	listener, err := net.Listen("unix", socket)
 	if err != nil {

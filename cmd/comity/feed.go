@@ -1,0 +1,123 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+
+	stixfeed "comity/stix/feed"
+	"comity/taxii"
+	"comity/taxii/admin"
+	"comity/taxii/exchange"
+	"comity/taxii/feed"
+)
+
+type feedCmd struct {
+	Add     feedAddCmd     `cmd:"" help:"Take a feed file: from now on the account can read the feed."`
+	Preview feedPreviewCmd `cmd:"" help:"Show what a feed file would list, and keep nothing."`
+	List    feedListCmd    `cmd:"" help:"List feeds."`
+	Show    feedShowCmd    `cmd:"" help:"Show what a feed lists, what it leaves out and why, its files, and who read them."`
+	Remove  feedRemoveCmd  `cmd:"" help:"Remove a feed."`
+}
+
+type feedAddCmd struct {
+	File    string `arg:"" placeholder:"FILE" help:"As comity help feed describes it."`
+	Replace bool   `help:"Put it in the place of the feed of that id."`
+}
+
+func (c *feedAddCmd) Run(sh *shell) error { return sh.feedFile("feed/add", c.File, c.Replace) }
+
+type feedPreviewCmd struct {
+	File string `arg:"" placeholder:"FILE" help:"As comity help feed describes it."`
+}
+
+func (c *feedPreviewCmd) Run(sh *shell) error { return sh.feedFile("feed/preview", c.File, false) }
+
+// feedFile calls a verb whose argument is a feed file.
+func (sh *shell) feedFile(verb, name string, replace bool) error {
+	source, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	page, err := call[feed.Page](sh, verb, admin.FeedFile{Name: name, Source: string(source), Replace: replace})
+	if err != nil {
+		return err
+	}
+	return sh.printFeed(&page)
+}
+
+type feedListCmd struct{}
+
+func (c *feedListCmd) Run(sh *shell) error {
+	list, err := call[[]exchange.Feed](sh, "feed/list", nil)
+	if err != nil {
+		return err
+	}
+	return sh.print(list, func(w io.Writer) {
+		table(w, "feed,account,use,added", list, func(f exchange.Feed) []any {
+			return []any{exchange.FeedKey(f.Account, f.ID), f.Account, f.Use, taxii.FormatTime(f.Added)}
+		})
+	})
+}
+
+type feedShowCmd struct {
+	Feed string `arg:"" placeholder:"ORG/ID"`
+}
+
+func (c *feedShowCmd) Run(sh *shell) error {
+	page, err := call[feed.Page](sh, "feed/show", c.Feed)
+	if err != nil {
+		return err
+	}
+	return sh.printFeed(&page)
+}
+
+type feedRemoveCmd struct {
+	Feed string `arg:"" placeholder:"ORG/ID"`
+}
+
+func (c *feedRemoveCmd) Run(sh *shell) error {
+	f, err := call[exchange.Feed](sh, "feed/remove", c.Feed)
+	if err != nil {
+		return err
+	}
+	return sh.print(f, func(w io.Writer) { fmt.Fprintf(w, "removed %s\n", exchange.FeedKey(f.Account, f.ID)) })
+}
+
+func (sh *shell) printFeed(p *feed.Page) error {
+	return sh.print(p, func(w io.Writer) {
+		fmt.Fprintf(w, "feed\t%s\naccount\t%s\n", p.ID, p.Account)
+		if p.Problem != "" {
+			fmt.Fprintf(w, "problem\t%s\n", p.Problem)
+			return
+		}
+		fmt.Fprintf(w, "use\t%s\nversion\t%s\n", p.Use, p.Version)
+		for _, alias := range p.Collections {
+			fmt.Fprintf(w, "collection\t%s\n", alias)
+		}
+		fmt.Fprintln(w)
+		table(w, "kind,entries", slices.Sorted(maps.Keys(p.Entries)), func(kind string) []any { return []any{kind, p.Entries[kind]} })
+		if len(p.LeftOut) > 0 {
+			fmt.Fprintln(w)
+			table(w, "left out,because", slices.Sorted(maps.Keys(p.LeftOut)), func(reason stixfeed.Reason) []any {
+				return []any{p.LeftOut[reason], reason}
+			})
+		}
+		if len(p.Sample) > 0 {
+			fmt.Fprintln(w)
+			table(w, "kind,value,indicators", p.Sample, func(s feed.Sample) []any { return []any{s.Kind, s.Value, len(s.IDs)} })
+		}
+		if len(p.Files) > 0 {
+			fmt.Fprintln(w)
+			table(w, "file,media type,for", p.Files, func(f feed.File) []any { return []any{f.URL, f.MediaType, f.Reader} })
+		}
+		if len(p.Pulls) > 0 {
+			fmt.Fprintln(w)
+			table(w, "file,last read,status,bytes,by", p.Pulls, func(p feed.Pull) []any {
+				return []any{p.File, taxii.FormatTime(p.Time), p.Status, size(p.Bytes), p.Agent}
+			})
+		}
+	})
+}

@@ -1,0 +1,276 @@
+package feed
+
+import (
+	"bytes"
+	"context"
+	"crypto/md5"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"iter"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+
+	"comity/stix"
+	stixfeed "comity/stix/feed"
+	"comity/store"
+	"comity/taxii"
+	"comity/taxii/exchange"
+)
+
+// familyOf is the family of a format.
+func familyOf(f *stixfeed.Format) Family {
+	switch f.Ext {
+	case "rpz":
+		return RPZ
+	case "rules", "tar.gz", "yar", "yar.zip", "sigma.zip", "snort.zip":
+		return Rules
+	}
+	return List
+}
+
+// patience is how long a request waits for its feed to be brought up to date.
+const patience = 2 * time.Second
+
+// file is one file of a feed, as it was asked for.
+type file struct {
+	name     string // such as "ipv4.txt"
+	digest   string // "md5" or "sha256" if that of the file is asked for; else ""
+	format   *stixfeed.Format
+	kinds    stixfeed.Kinds
+	comments bool
+	start, n int // entries to skip, and entries to write; n is 0 for all
+}
+
+// parseFile reads the last segment of a path, and the query.
+func parseFile(segment string, r *http.Request) (f file, err error) {
+	f.name = segment
+	for _, digest := range []string{"md5", "sha256"} {
+		if name, ok := strings.CutSuffix(f.name, "."+digest); ok {
+			f.name, f.digest = name, digest
+			break
+		}
+	}
+	var ok bool
+	if f.format, f.kinds, ok = stixfeed.Find(f.name); !ok {
+		return f, taxii.Errorf(taxii.NotFound, "there is no format for %q; the page of the feed lists its files", f.name)
+	}
+	query := r.URL.Query()
+	f.comments = query.Get("comments") == "1"
+	for key, number := range map[string]*int{"start": &f.start, "n": &f.n} {
+		if text := query.Get(key); text != "" {
+			if *number, err = strconv.Atoi(text); err != nil || *number < 0 {
+				return f, taxii.Errorf(taxii.Invalid, "%s: %q is no number of entries", key, text)
+			}
+		}
+	}
+	return f, nil
+}
+
+// key is what decides the content of the file, beside the entries.
+func (f *file) key() string {
+	return fmt.Sprintf("%s?%t,%d,%d", f.name, f.comments, f.start, f.n)
+}
+
+// getFile answers with a file of a feed, or with its checksum.
+func (h *handler) getFile(w *response, r *http.Request, c *caller) error {
+	f, err := parseFile(c.path["file"], r)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), patience)
+	defer cancel()
+	a, err := h.Open(ctx, c.Principal, c.path["feed"], familyOf(f.format))
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	c.feed = a.Definition.ID
+	switch {
+	case f.kinds&a.Definition.kinds == 0:
+		return taxii.Errorf(taxii.NotFound, "the feed has no entries of that kind: entries.kinds leaves it out")
+	case f.format.Block && a.Definition.Use != "block":
+		return taxii.Errorf(taxii.Forbidden, "%s is a block list, and the feed is for %s", f.name, a.Definition.Use)
+	case a.Open && len(a.Entries) == 0 && !a.Definition.Entries.MayBeEmpty:
+		return taxii.Errorf(taxii.Unavailable, "the feed lists nothing at present; an empty list is served only with entries.may_be_empty")
+	}
+	header, version := w.Header(), a.fileVersion(&f, c.now)
+	encoding := ""
+	if f.digest == "" && takesGzip(r) && !strings.HasSuffix(f.format.Ext, "zip") && !strings.HasSuffix(f.format.Ext, "gz") {
+		encoding = "-gzip"
+	}
+	tag := fmt.Sprintf(`"%s%s%s"`, version.tag, f.digest, encoding)
+	header.Set("ETag", tag)
+	header.Set("Last-Modified", version.modified.UTC().Format(http.TimeFormat))
+	if notModified(r, tag, version) {
+		w.WriteHeader(http.StatusNotModified)
+		h.pulled(a, c, r, f.name, http.StatusNotModified, 0)
+		return nil
+	}
+	if err := a.Deliver(f.name); err != nil {
+		return err
+	}
+	body, err := h.render(r.Context(), a, c, &f, version, encoding != "")
+	if err != nil {
+		return err
+	}
+	content := body.plain
+	header.Set("Content-Type", f.format.Media)
+	switch {
+	case f.digest != "":
+		content = []byte(body.checksum(f.digest) + "\n")
+		header.Set("Content-Type", "text/plain; charset=utf-8")
+	case encoding != "":
+		content = body.packed
+		header.Set("Content-Encoding", "gzip")
+	}
+	header.Set("X-Feed-Entries", strconv.Itoa(body.result.Entries))
+	// The handler has looked at the conditions already, and with more care for the date.
+	r.Header.Del("If-Modified-Since")
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
+	h.pulled(a, c, r, f.name, w.status, w.bytes)
+	return nil
+}
+
+// fileVersion identifies the content of a file at one moment.
+type fileVersion struct {
+	tag      string
+	modified time.Time // whole seconds
+	settled  bool      // the content does not change any more in the second of modified
+	now      time.Time // for formats that say how long an entry is valid
+}
+
+// timedStep is how long the times of validity in a file stay as they are.
+const timedStep = time.Minute
+
+// fileVersion is the version of a file. Two contents never have the same date: while the
+// second of a change is not over, the file has the date of the second before, and no
+// request is answered by its date.
+func (a *Answer) fileVersion(f *file, now time.Time) (v fileVersion) {
+	modified := a.Version
+	v.tag, v.now = a.Tag+f.key(), now
+	if f.format.Timed {
+		began := now.Truncate(timedStep)
+		v.now = began.Add(timedStep) // entries end too early rather than too late
+		v.tag += strconv.FormatInt(began.Unix(), 36) + a.Hold.Truncate(timedStep).String()
+		if began.After(modified) {
+			modified = began
+		}
+	}
+	digest := sha256.Sum256([]byte(v.tag))
+	v.tag = hex.EncodeToString(digest[:12])
+	v.settled = modified.Unix() < now.Unix()
+	if v.modified = modified; !v.settled {
+		v.modified = now.Add(-time.Second)
+	}
+	return v
+}
+
+// notModified tells whether the client has this version (RFC 9110 §13.2.2).
+func notModified(r *http.Request, tag string, v fileVersion) bool {
+	if given := r.Header.Values("If-None-Match"); len(given) > 0 {
+		for one := range strings.SplitSeq(strings.Join(given, ","), ",") {
+			if one = strings.TrimSpace(one); one == "*" || strings.TrimPrefix(one, "W/") == tag {
+				return true
+			}
+		}
+		return false
+	}
+	since, err := http.ParseTime(r.Header.Get("If-Modified-Since"))
+	return err == nil && v.settled && v.modified.Unix() <= since.Unix()
+}
+
+// takesGzip tells whether the client asked for gzip. Only those that name it get it: several
+// products ask for any coding and then cannot read it.
+func takesGzip(r *http.Request) bool {
+	return strings.Contains(r.Header.Get("Accept-Encoding"), "gzip")
+}
+
+// body is the content of a file, as it is and compressed.
+type body struct {
+	plain, packed []byte
+	result        stixfeed.Result
+}
+
+// bytes is the memory that it takes.
+func (b *body) bytes() int { return len(b.plain) + len(b.packed) }
+
+// checksum is the checksum of the content, in hexadecimal.
+func (b *body) checksum(digest string) string {
+	if digest == "md5" {
+		sum := md5.Sum(b.plain)
+		return hex.EncodeToString(sum[:])
+	}
+	sum := sha256.Sum256(b.plain)
+	return hex.EncodeToString(sum[:])
+}
+
+// render writes a file, or takes it from the cache.
+func (h *handler) render(ctx context.Context, a *Answer, c *caller, f *file, v fileVersion, pack bool) (*body, error) {
+	key := bodyKey{exchange.FeedKey(c.Account, a.Definition.ID), f.key()}
+	if pack {
+		key.file += " gzip"
+	}
+	return h.bodies.get(key, v.tag, func() (*body, error) {
+		header := &stixfeed.Header{
+			Feed: a.Definition.ID, Centre: c.policy.CentreName(), Version: a.Version, Now: v.now,
+			URL:   h.config.PublicURL + "/" + c.policy.Centre().ID + "/x-feeds/" + a.Definition.ID + "/" + f.name,
+			Kinds: f.kinds & a.Definition.kinds, Subdomains: a.Definition.Entries.Subdomains, Comments: f.comments,
+			MaxEntries: a.Definition.Entries.Max, Hold: a.Hold, Object: a.object(ctx),
+		}
+		var out bytes.Buffer
+		result, err := f.format.Write(&out, header, f.entries(a))
+		b := &body{plain: out.Bytes(), result: result}
+		if pack && err == nil {
+			var packed bytes.Buffer
+			z, _ := gzip.NewWriterLevel(&packed, gzip.BestSpeed)
+			z.Write(b.plain)
+			z.Close() // neither can fail
+			b.plain, b.packed = nil, packed.Bytes()
+		}
+		return b, err
+	})
+}
+
+// object looks up the indicator of an entry, as it came.
+func (a *Answer) object(ctx context.Context) func(stix.ID) ([]byte, bool) {
+	return func(id stix.ID) ([]byte, bool) {
+		for _, d := range a.pages {
+			page, err := a.service.store.Scan(ctx, d.grant, store.Query{Match: taxii.Match{IDs: []string{string(id)}}, Limit: 1})
+			if err == nil && page.Len() == 1 {
+				return page.Object(0), true
+			}
+		}
+		return nil, false
+	}
+}
+
+// entries are those of the answer that the file is made of.
+func (f *file) entries(a *Answer) iter.Seq[*stixfeed.Entry] {
+	all := slices.Values(a.Entries)
+	if a.Definition.Entries.Merge == "covered" {
+		all = stixfeed.Prune(all, a.Definition.Entries.Subdomains)
+	}
+	if f.start == 0 && f.n == 0 {
+		return all
+	}
+	return func(yield func(*stixfeed.Entry) bool) {
+		i := 0
+		for e := range all {
+			if !f.kinds.Has(e.Kind) {
+				continue
+			}
+			if i++; i <= f.start {
+				continue
+			}
+			if f.n > 0 && i > f.start+f.n || !yield(e) {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,220 @@
+package feed
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/gorilla/mux"
+
+	"comity/taxii"
+	"comity/taxii/auth"
+	"comity/taxii/exchange"
+	"comity/taxii/metrics"
+)
+
+// Config is what an operator may choose.
+type Config struct {
+	// PublicURL is scheme and host under which subscribers reach the server, such as
+	// "https://taxii.example.int", without a path.
+	PublicURL string
+}
+
+// handler answers the requests for feeds.
+type handler struct {
+	*Service
+	config  Config
+	auth    *auth.Authenticator
+	metrics *metrics.Metrics
+	router  *mux.Router
+}
+
+// IsPath tells whether a path, as it is escaped in a request, is one of a feed.
+func IsPath(escaped string) bool {
+	segments := segmentsOf(escaped)
+	return len(segments) >= 2 && segments[1] == "x-feeds"
+}
+
+// segmentsOf splits a path. Doubled slashes, and one at the end, count for nothing.
+func segmentsOf(escaped string) []string {
+	return strings.FieldsFunc(escaped, func(r rune) bool { return r == '/' })
+}
+
+// The paths, below that of the API root of the centre. The last segment of a file is a
+// plain name, since several products take it for the name of the file they keep.
+const (
+	listPath = "/{root}/x-feeds"
+	pagePath = "/{root}/x-feeds/{feed}"
+	filePath = "/{root}/x-feeds/{feed}/{file}"
+)
+
+// Handler serves the feeds: GET and HEAD, for the account of each feed. An answer has the
+// media type of its format whatever the Accept header says, since most products send none
+// that fits. Errors are a line of text.
+func (s *Service) Handler(config Config, a *auth.Authenticator, m *metrics.Metrics) http.Handler {
+	h := &handler{Service: s, config: config, auth: a, metrics: m, router: mux.NewRouter().UseEncodedPath().SkipClean(true)}
+	for path, serve := range map[string]func(*response, *http.Request, *caller) error{
+		listPath: h.getFeeds, pagePath: h.getFeed, filePath: h.getFile,
+	} {
+		h.router.Path(path).Handler(&endpoint{h, serve, path, m.Route(path)})
+	}
+	h.router.NotFoundHandler = &endpoint{h, func(*response, *http.Request, *caller) error {
+		return taxii.Errorf(taxii.NotFound, "there is nothing at this path")
+	}, "unknown feed", m.Route("unknown feed")}
+	return h
+}
+
+// ServeHTTP implements http.Handler. It routes by the path without doubled slashes and the
+// one at the end; it does not redirect, since some products do not follow.
+func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	target := *r.URL
+	target.RawPath = "/" + strings.Join(segmentsOf(r.URL.EscapedPath()), "/")
+	target.Path, _ = url.PathUnescape(target.RawPath) // cannot fail: net/http has parsed this path
+	plain := *r
+	plain.URL = &target
+	h.router.ServeHTTP(w, &plain)
+}
+
+// caller is the account that sent a request.
+type caller struct {
+	exchange.Principal
+	policy *exchange.Policy
+	path   map[string]string
+	feed   string // that was found
+	now    time.Time
+}
+
+// endpoint answers the requests for one path.
+type endpoint struct {
+	handler *handler
+	serve   func(*response, *http.Request, *caller) error
+	path    string
+	counts  *metrics.Route
+}
+
+// ServeHTTP implements http.Handler.
+func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	start, c := time.Now(), &caller{path: mux.Vars(r), now: e.handler.now()}
+	out := &response{ResponseWriter: w, control: http.NewResponseController(w), id: uuid.NewString()}
+	header := w.Header()
+	header.Set("Cache-Control", "private, no-cache")
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Vary", strings.Join(append(e.handler.auth.Headers(), "Accept-Encoding"), ", "))
+	if err := e.answer(out, r, c); err != nil {
+		e.handler.fail(out, err)
+	}
+	took := time.Since(start)
+	e.counts.Answer(r.Method, out.status, took, out.bytes)
+	level := slog.LevelInfo
+	if out.status >= 500 {
+		level = slog.LevelError
+	}
+	e.handler.log.Log(r.Context(), level, "request", "request_id", out.id, "account", c.Account, "method", r.Method,
+		"route", e.path, "status", out.status, "bytes", out.bytes, "seconds", took.Seconds(), "feed", c.feed, "file", c.path["file"])
+}
+
+// answer checks credentials, method and API root, in this order, and serves.
+func (e *endpoint) answer(w *response, r *http.Request, c *caller) (err error) {
+	h := e.handler
+	var refusal *auth.Refusal
+	c.Principal, c.policy, err = h.auth.Authenticate(r)
+	if errors.As(err, &refusal) {
+		h.metrics.LoginRefused(refusal.Reason)
+		h.recorder.RefuseLogin(refusal.Remote, refusal.Reason, refusal.Account, refusal.Token)
+	}
+	switch {
+	case err != nil:
+		return err
+	case r.Method != http.MethodGet && r.Method != http.MethodHead:
+		w.Header().Set("Allow", "GET, HEAD")
+		return taxii.Errorf(taxii.NotAllowed, "feeds are read with GET")
+	case c.path != nil && c.path["root"] != c.policy.Centre().ID:
+		return taxii.Errorf(taxii.NotFound, "there is nothing at this path")
+	}
+	return e.serve(w, r, c)
+}
+
+// fail answers with an error, as one line of text.
+func (h *handler) fail(w *response, err error) {
+	if w.status != 0 {
+		return // the answer has begun
+	}
+	var known *taxii.Error
+	if !errors.As(err, &known) {
+		known = &taxii.Error{Code: taxii.Internal, Err: err}
+	}
+	message := known.Msg
+	header := w.Header()
+	switch known.Code {
+	case taxii.Internal:
+		h.log.Error("failed", "request_id", w.id, "err", err)
+		message = "something failed on our side; quote " + w.id + " to the operator"
+	case taxii.Unauthorized:
+		header.Add("WWW-Authenticate", `Basic realm="comity", charset="UTF-8"`)
+		header.Add("WWW-Authenticate", `Bearer realm="comity"`)
+	case taxii.Unavailable, taxii.TooMany:
+		after := cmp.Or(known.RetryAfter, 5*time.Second)
+		header.Set("Retry-After", strconv.Itoa(int((after+time.Second-1)/time.Second)))
+	}
+	header.Del("ETag")
+	header.Del("Last-Modified")
+	http.Error(w, message, known.Code.Status())
+}
+
+// response writes the answer to one request, keeps its status and size for the log, and cuts
+// the connection of a client that reads too slowly.
+type response struct {
+	http.ResponseWriter
+	control *http.ResponseController
+	id      string // of the request
+	status  int
+	bytes   int64
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (w *response) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
+		w.control.SetWriteDeadline(time.Now().Add(grace))
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// grace is how long a client may take to read the beginning of an answer, and then each
+// part of minRate bytes a second more.
+const (
+	grace   = 30 * time.Second
+	minRate = 16 << 10
+)
+
+// Write implements http.ResponseWriter.
+func (w *response) Write(b []byte) (int, error) {
+	if w.status == 0 {
+		w.WriteHeader(http.StatusOK)
+	}
+	w.control.SetWriteDeadline(time.Now().Add(grace + time.Duration(len(b))*time.Second/minRate))
+	n, err := w.ResponseWriter.Write(b)
+	w.bytes += int64(n)
+	return n, err
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// writeJSON answers with one JSON value.
+func writeJSON(w *response, v any) error {
+	body, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Write(append(body, '\n')) // an error means that the client has left
+	return nil
+}

@@ -1,0 +1,337 @@
+package feed
+
+import (
+	"container/heap"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"math/bits"
+	"slices"
+	"time"
+
+	stixfeed "comity/stix/feed"
+)
+
+// listing has the entries of one feed in one family of formats. It follows the indexes of
+// the collections that the feed reads, and the clock, since indicators begin and end to be
+// active.
+type listing struct {
+	def   *Definition
+	parts []*part
+
+	values  map[stixfeed.Value]*value
+	edges   edges                   // the times at which entries change by themselves
+	entries []*stixfeed.Entry       // in the order of stixfeed.Compare; replaced, never changed
+	sum     sum                     // of all entries
+	leftOut map[stixfeed.Reason]int // indicators that are left out, and values that are not listed
+	version time.Time               // of the last change of the entries; it never goes back
+}
+
+// part is one collection of a feed.
+type part struct {
+	terms
+	index    *index
+	position int // in the changes of the index
+	selected int // number of its indicators that the question selects
+}
+
+// terms are the parts of the agreement that select indicators.
+type terms struct {
+	minConfidence     int
+	requireValidUntil bool
+}
+
+// value is a value that indicators claim.
+type value struct {
+	by     []*record // that claim it and that the question selects
+	benign int       // number of indicators that name it benign
+	never  bool      // it is never listed
+	reason stixfeed.Reason
+	entry  *stixfeed.Entry // nil if it is not listed now
+}
+
+// newListing makes a listing that is empty until its first update.
+func newListing(def *Definition, parts []*part) *listing {
+	return &listing{def: def, parts: parts}
+}
+
+// update takes in the changes of the indexes, which are up to date, and the passing of time
+// until now.
+func (l *listing) update(now time.Time) {
+	if l.values == nil {
+		l.rebuild(now)
+		return
+	}
+	touched := map[stixfeed.Value]bool{}
+	for _, p := range l.parts {
+		changes, ok := p.index.since(p.position)
+		if !ok {
+			l.rebuild(now)
+			return
+		}
+		for _, c := range changes {
+			l.replace(p, c, touched, now)
+		}
+		p.position = p.index.position()
+	}
+	for len(l.edges) > 0 && !l.edges[0].at.After(now) {
+		touched[heap.Pop(&l.edges).(edge).value] = true
+	}
+	var edits []edit
+	for key := range touched {
+		if was, is := l.evaluate(key, now); was != is {
+			edits = append(edits, edit{key, is})
+		}
+	}
+	if len(edits) > 0 {
+		l.entries = edited(l.entries, edits)
+		l.advance(now)
+	}
+}
+
+// rebuild reads all records of the indexes again.
+func (l *listing) rebuild(now time.Time) {
+	before := l.sum
+	l.values, l.edges, l.sum, l.leftOut = map[stixfeed.Value]*value{}, nil, sum{}, map[stixfeed.Reason]int{}
+	touched := map[stixfeed.Value]bool{}
+	for _, p := range l.parts {
+		p.selected = 0
+		for _, r := range p.index.records {
+			l.replace(p, change{after: r}, touched, now)
+		}
+		p.position = p.index.position()
+	}
+	l.entries = nil
+	for key := range touched {
+		if _, is := l.evaluate(key, now); is != nil {
+			l.entries = append(l.entries, is)
+		}
+	}
+	slices.SortFunc(l.entries, func(a, b *stixfeed.Entry) int { return stixfeed.Compare(a.Value, b.Value) })
+	if l.sum != before || l.version.IsZero() {
+		l.advance(now)
+	}
+}
+
+// advance gives the entries a new version.
+func (l *listing) advance(now time.Time) {
+	if l.version = l.version.Add(time.Nanosecond); now.After(l.version) {
+		l.version = now
+	}
+}
+
+// replace takes in a change of an indicator, and adds the values to evaluate to touched.
+func (l *listing) replace(p *part, c change, touched map[stixfeed.Value]bool, now time.Time) {
+	if c.before != nil {
+		reason := l.reason(p, c.before)
+		if l.count(reason, -1); reason == "" || reason == stixfeed.Benign {
+			p.selected--
+			l.remove(c.before, reason, touched)
+		}
+	}
+	if c.after != nil {
+		reason := l.reason(p, c.after)
+		if l.count(reason, 1); reason == "" || reason == stixfeed.Benign {
+			p.selected++
+			l.add(c.after, reason, touched, now)
+		}
+	}
+}
+
+// count counts an indicator or a value that is left out, unless the reason is "".
+func (l *listing) count(reason stixfeed.Reason, n int) {
+	if reason != "" {
+		l.leftOut[reason] += n
+	}
+}
+
+// reason is why the feed leaves an indicator out; "" if it does not.
+func (l *listing) reason(p *part, r *record) stixfeed.Reason {
+	switch {
+	case r.reason == stixfeed.Benign: // it says something of its values whatever the question is
+		return stixfeed.Benign
+	case p.minConfidence > 0 && r.Confidence < p.minConfidence:
+		return lowConfidence
+	case p.requireValidUntil && r.Until.IsZero():
+		return noValidUntil
+	}
+	return l.def.leftOut(r)
+}
+
+func (l *listing) add(r *record, reason stixfeed.Reason, touched map[stixfeed.Value]bool, now time.Time) {
+	for _, key := range r.Values {
+		if !l.def.kinds.Has(key.Kind) {
+			continue
+		}
+		v := l.values[key]
+		if v == nil {
+			v = &value{never: l.def.never.Has(key)}
+			l.values[key] = v
+		}
+		touched[key] = true
+		if reason == stixfeed.Benign {
+			v.benign++
+			continue
+		}
+		v.by = append(v.by, r)
+		from, until := l.def.active(&r.Indicator, key.Kind)
+		for _, at := range []time.Time{from, until} {
+			if at.After(now) {
+				heap.Push(&l.edges, edge{at, key})
+			}
+		}
+	}
+}
+
+func (l *listing) remove(r *record, reason stixfeed.Reason, touched map[stixfeed.Value]bool) {
+	for _, key := range r.Values {
+		v := l.values[key]
+		if v == nil {
+			continue
+		}
+		touched[key] = true
+		if reason == stixfeed.Benign {
+			v.benign--
+		} else {
+			v.by = slices.DeleteFunc(v.by, func(other *record) bool { return other == r })
+		}
+	}
+}
+
+// evaluate works out whether a value is listed now, and returns its entry before and after.
+// The two are the same pointer if nothing has changed.
+func (l *listing) evaluate(key stixfeed.Value, now time.Time) (was, is *stixfeed.Entry) {
+	v := l.values[key]
+	if v == nil {
+		return nil, nil // an edge of a value that has left
+	}
+	was = v.entry
+	l.count(v.reason, -1)
+	v.reason = ""
+	switch {
+	case len(v.by) == 0:
+	case v.never:
+		v.reason = stixfeed.NeverBlocked
+	case v.benign > 0:
+		v.reason = vetoed
+	default:
+		e := &stixfeed.Entry{Value: key}
+		for _, r := range v.by {
+			if from, until := l.def.active(&r.Indicator, key.Kind); !now.Before(from) && now.Before(until) {
+				e.Add(&r.Indicator)
+			}
+		}
+		if is = e; e.IDs == nil {
+			v.reason, is = inactive, nil
+		} else {
+			e.Revision = revision(e.Modified)
+		}
+	}
+	l.count(v.reason, 1)
+	if len(v.by) == 0 && v.benign == 0 {
+		delete(l.values, key)
+	}
+	if was != nil && is != nil && sumOf(was) == sumOf(is) {
+		return was, was
+	}
+	if was != nil {
+		l.sum.subtract(sumOf(was))
+	}
+	if is != nil {
+		l.sum.add(sumOf(is))
+	}
+	v.entry = is
+	return was, is
+}
+
+// epoch is the beginning of 2017, from which revisions are counted.
+const epoch = 1483228800
+
+// revision grows when an indicator of the entry is modified, and is the same in every process.
+func revision(modified time.Time) int { return int(max(modified.Unix()-epoch, 1)) }
+
+// edit is the next entry of a value; nil if it is not listed any more.
+type edit struct {
+	value stixfeed.Value
+	entry *stixfeed.Entry
+}
+
+// edited is a sorted list with edits, in any order, of different values.
+func edited(entries []*stixfeed.Entry, edits []edit) []*stixfeed.Entry {
+	slices.SortFunc(edits, func(a, b edit) int { return stixfeed.Compare(a.value, b.value) })
+	list := make([]*stixfeed.Entry, 0, len(entries)+len(edits))
+	for _, x := range edits {
+		i, found := slices.BinarySearchFunc(entries, x.value, func(e *stixfeed.Entry, v stixfeed.Value) int { return stixfeed.Compare(e.Value, v) })
+		list, entries = append(list, entries[:i]...), entries[i:]
+		if found {
+			entries = entries[1:]
+		}
+		if x.entry != nil {
+			list = append(list, x.entry)
+		}
+	}
+	return append(list, entries...)
+}
+
+// edge is a time at which an entry may change by itself.
+type edge struct {
+	at    time.Time
+	value stixfeed.Value
+}
+
+// edges is a heap of edges, the earliest first. An edge may be out of date: then nothing
+// changes at its time.
+type edges []edge
+
+func (h edges) Len() int           { return len(h) }
+func (h edges) Less(i, j int) bool { return h[i].at.Before(h[j].at) }
+func (h edges) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *edges) Push(x any)        { *h = append(*h, x.(edge)) }
+func (h *edges) Pop() any {
+	last := (*h)[len(*h)-1]
+	*h = (*h)[:len(*h)-1]
+	return last
+}
+
+// sum is a sum of digests. It is the same for the same entries, in whatever order they came.
+type sum struct{ high, low uint64 }
+
+func sumOf(e *stixfeed.Entry) sum {
+	var b []byte
+	text := func(s string) { b = append(binary.AppendUvarint(b, uint64(len(s))), s...) }
+	number := func(n int64) { b = binary.AppendVarint(b, n) }
+	number(int64(e.Kind))
+	text(e.Text)
+	text(e.Name)
+	number(int64(e.Confidence))
+	for _, t := range []time.Time{e.From, e.Until, e.Modified} {
+		number(t.UnixMicro())
+	}
+	number(int64(len(e.IDs)))
+	for _, id := range e.IDs {
+		text(string(id))
+	}
+	for _, t := range e.Types {
+		text(t)
+	}
+	digest := sha256.Sum256(b)
+	return sum{binary.BigEndian.Uint64(digest[:]), binary.BigEndian.Uint64(digest[8:])}
+}
+
+func (s *sum) add(t sum) {
+	var carry uint64
+	s.low, carry = bits.Add64(s.low, t.low, 0)
+	s.high, _ = bits.Add64(s.high, t.high, carry)
+}
+
+func (s *sum) subtract(t sum) {
+	var borrow uint64
+	s.low, borrow = bits.Sub64(s.low, t.low, 0)
+	s.high, _ = bits.Sub64(s.high, t.high, borrow)
+}
+
+// String is the sum in hexadecimal.
+func (s sum) String() string {
+	b := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, s.high), s.low)
+	return hex.EncodeToString(b)
+}

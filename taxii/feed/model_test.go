@@ -1,0 +1,82 @@
+package feed_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"comity/taxii"
+	"comity/taxii/exchange"
+	"comity/taxii/feed"
+)
+
+// Whatever was pushed and removed and whenever, a feed that followed all along has the entries,
+// the tag and the counts of one that is made now.
+func TestAFeedThatFollowsIsAFeedMadeNow(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		w := newWorld(t, "[feeds]\narticle = \"4\"\nmin_confidence = 10\n")
+		w.subscribe("block", "block", "[query]\nmax_age = \"P100D\"\n[entries]\nmay_be_empty = true\nlifetime = { ipv4 = \"P60D\" }\n")
+		modified := map[int]int{}
+		for range rapid.IntRange(3, 12).Draw(r, "steps") {
+			n := rapid.IntRange(0, 5).Draw(r, "indicator")
+			vendor := []string{"fir", "elm"}[n%2]
+			switch rapid.IntRange(0, 5).Draw(r, "step") {
+			case 0, 1, 2:
+				modified[n] += rapid.SampledFrom([]int{1, 1, 1, 5}).Draw(r, "modified")
+				at := time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC).AddDate(0, 0, modified[n])
+				if at.After(w.now()) {
+					continue
+				}
+				more := rapid.SampledFrom([]string{
+					`,"confidence":50`, `,"confidence":50`, `,"confidence":5`, "", `,"revoked":true`, `,"confidence":60,"indicator_types":["benign"]`,
+					`,"confidence":70,"valid_until":"2026-07-01T00:00:00Z"`,
+					`,"confidence":80,"object_marking_refs":["marking-definition--e828b379-4e03-4974-9ac4-e53a884c97c1"]`,
+				}).Draw(r, "more")
+				value := rapid.IntRange(1, 4).Draw(r, "value")
+				w.tryPush(vendor, indicatorAt(n, address(fmt.Sprintf("203.0.114.%d", value)), at.Format("2006-01-02T15:04:05.000Z"), more))
+			case 3:
+				w.remove(vendor, n, "")
+			case 4:
+				w.move(time.Duration(rapid.IntRange(1, 40).Draw(r, "days")) * 24 * time.Hour)
+			case 5:
+				w.must(w.feeds.CatchUp(t.Context()))
+				continue
+			}
+			compare(r, w)
+		}
+	})
+}
+
+func compare(r *rapid.T, w *world) {
+	fresh := feed.New(w.store, exchange.NewCurrent(w.store), w.recorder, w.now, w.log())
+	p := exchange.Principal{Account: "ncb-kh/block", Org: "ncb-kh", Purposes: exchange.Purposes, Action: "block"}
+	var answers []*feed.Answer
+	for _, s := range []*feed.Service{w.feeds, fresh} {
+		a, err := s.Open(w.Context(), p, "f-block", feed.List)
+		if err != nil {
+			r.Fatal(err)
+		}
+		a.Close()
+		answers = append(answers, a)
+	}
+	followed, made := answers[0], answers[1]
+	if text(followed) != text(made) || followed.Tag != made.Tag {
+		r.Fatalf("at %s it has %s, and one made now %s", taxii.FormatTime(w.now()), text(followed), text(made))
+	}
+}
+
+// text is what an answer has, to compare and to show.
+func text(a *feed.Answer) string {
+	s := ""
+	for _, e := range a.Entries {
+		s += fmt.Sprintf("%s %v %d %s; ", e.Text, e.IDs, e.Confidence, e.Until)
+	}
+	for reason, n := range a.LeftOut {
+		if n == 0 {
+			delete(a.LeftOut, reason)
+		}
+	}
+	return s + fmt.Sprint(a.LeftOut)
+}

@@ -1,0 +1,197 @@
+package feed
+
+import (
+	"context"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"comity/stix"
+	stixfeed "comity/stix/feed"
+	"comity/taxii"
+	"comity/taxii/exchange"
+)
+
+// Page describes a feed to its subscriber and to the operator.
+type Page struct {
+	ID          string                  `json:"id"`
+	Account     string                  `json:"account"`
+	Use         string                  `json:"use"`
+	URL         string                  `json:"url,omitempty"`
+	Collections []string                `json:"collections"` // aliases of those that it reads now
+	Version     string                  `json:"version,omitempty"`
+	Entries     map[string]int          `json:"entries"`  // by kind
+	LeftOut     map[stixfeed.Reason]int `json:"left_out"` // indicators, and values that are not listed
+	HoldSeconds int64                   `json:"hold_seconds,omitempty"`
+	Files       []File                  `json:"files,omitempty"`
+	Pulls       []Pull                  `json:"pulls,omitempty"`  // the last of each file since the start of the server
+	Sample      []Sample                `json:"sample,omitempty"` // of a preview: the first entries
+	Problem     string                  `json:"problem,omitempty"`
+}
+
+// Sample is one entry, with the indicators behind it.
+type Sample struct {
+	Kind  string    `json:"kind"`
+	Value string    `json:"value"`
+	IDs   []stix.ID `json:"ids"`
+}
+
+// File is one file of a feed.
+type File struct {
+	URL       string `json:"url"`
+	MediaType string `json:"media_type"`
+	Reader    string `json:"reader"` // the product or the kind of tool that it is for
+}
+
+// Pull is the last request for a file.
+type Pull struct {
+	File   string    `json:"file"`
+	Time   time.Time `json:"time"`
+	Status int       `json:"status"`
+	Bytes  int64     `json:"bytes"`
+	Agent  string    `json:"user_agent,omitempty"`
+}
+
+// maxPulls bounds the files of a feed whose last pull is remembered.
+const maxPulls = 100
+
+// pulled notes a pull.
+func (s *Service) pulled(a *Answer, c *caller, r *http.Request, file string, status int, bytes int64) {
+	key := exchange.FeedKey(c.Account, a.Definition.ID)
+	s.pullsLock.Lock()
+	defer s.pullsLock.Unlock()
+	files := s.pulls[key]
+	if files == nil {
+		files = map[string]Pull{}
+		s.pulls[key] = files
+	}
+	if _, known := files[file]; known || len(files) < maxPulls {
+		agent := r.UserAgent()
+		files[file] = Pull{file, c.now, status, bytes, agent[:min(len(agent), 200)]}
+	}
+}
+
+// Describe describes a feed of an account, with its files; base is the URL of the API root
+// without a slash at the end. A feed that cannot be read at present has a Problem. The error
+// is NotFound if there is none.
+func (s *Service) Describe(ctx context.Context, p exchange.Principal, id, base string) (*Page, error) {
+	a, err := s.Open(ctx, p, id, List)
+	if code := taxii.CodeOf(err); err != nil && code != taxii.Forbidden && code != taxii.Unavailable {
+		return nil, err
+	}
+	page := &Page{ID: id, Account: p.Account}
+	if err != nil {
+		page.Problem = err.Error()
+	} else {
+		defer a.Close()
+		page.describe(a)
+		page.URL = base + "/x-feeds/" + id + "/"
+		page.Files = a.files(page.URL)
+	}
+	s.pullsLock.Lock()
+	defer s.pullsLock.Unlock()
+	pulls := maps.Values(s.pulls[exchange.FeedKey(p.Account, id)])
+	page.Pulls = slices.SortedFunc(pulls, func(a, b Pull) int { return strings.Compare(a.File, b.File) })
+	return page, nil
+}
+
+// Preview describes a feed of an account that nobody has added. The errors are those of
+// [Service.Open].
+func (s *Service) Preview(ctx context.Context, p exchange.Principal, def *Definition) (*Page, error) {
+	snapshot, err := s.current.Snapshot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := Allowed(snapshot.Policy, p, def, s.now()); err != nil {
+		return nil, err
+	}
+	if err := s.acquire(ctx); err != nil {
+		return nil, err
+	}
+	defer s.release()
+	a, err := s.answer(ctx, snapshot.Policy, p, def, listingKey{family: List})
+	if err != nil {
+		return nil, err
+	}
+	defer a.Close()
+	page := &Page{ID: def.ID, Account: p.Account}
+	page.describe(a)
+	for _, e := range a.Entries[:min(len(a.Entries), previewed)] {
+		page.Sample = append(page.Sample, Sample{e.Kind.String(), e.Text, e.IDs})
+	}
+	return page, nil
+}
+
+// previewed is the number of entries that a preview shows.
+const previewed = 20
+
+// describe fills in what an answer says.
+func (p *Page) describe(a *Answer) {
+	p.Use, p.LeftOut, p.Version = a.Definition.Use, a.LeftOut, taxii.FormatTime(a.Version)
+	p.HoldSeconds = int64(a.Hold / time.Second)
+	maps.DeleteFunc(p.LeftOut, func(_ stixfeed.Reason, n int) bool { return n == 0 })
+	p.Collections, p.Entries = []string{}, map[string]int{}
+	for _, d := range a.pages {
+		p.Collections = append(p.Collections, d.grant.Collection().Alias)
+	}
+	for _, e := range a.Entries {
+		p.Entries[e.Kind.String()]++
+	}
+}
+
+// files lists the files that the feed may be read as. Those of single kinds come first.
+func (a *Answer) files(base string) (files []File) {
+	for _, f := range stixfeed.Formats() {
+		if f.Block && a.Definition.Use != "block" || f.Subdomains && !a.Definition.Entries.Subdomains {
+			continue
+		}
+		var names []string
+		for kind := range (f.Kinds & a.Definition.kinds).All() {
+			names = append(names, kind.String())
+		}
+		if f.Mixed && len(names) > 0 {
+			names = []string{"all"}
+		}
+		for _, name := range names {
+			files = append(files, File{base + name + "." + f.Ext, f.Media, f.Reader})
+		}
+	}
+	return files
+}
+
+// getFeed answers with the page of one feed.
+func (h *handler) getFeed(w *response, r *http.Request, c *caller) error {
+	ctx, cancel := context.WithTimeout(r.Context(), patience)
+	defer cancel()
+	page, err := h.Describe(ctx, c.Principal, c.path["feed"], h.base(c))
+	if err != nil {
+		return err
+	}
+	c.feed = page.ID
+	return writeJSON(w, page)
+}
+
+// getFeeds answers with the feeds of the caller.
+func (h *handler) getFeeds(w *response, r *http.Request, c *caller) error {
+	snapshot, err := h.current.Snapshot(r.Context())
+	if err != nil {
+		return err
+	}
+	type row struct {
+		ID  string `json:"id"`
+		Use string `json:"use"`
+		URL string `json:"url"`
+	}
+	rows := []row{}
+	for _, key := range slices.Sorted(maps.Keys(snapshot.Directory.Feeds)) {
+		if f := snapshot.Directory.Feeds[key]; f.Account == c.Account {
+			rows = append(rows, row{f.ID, f.Use, h.base(c) + "/x-feeds/" + f.ID + "/"})
+		}
+	}
+	return writeJSON(w, map[string]any{"feeds": rows})
+}
+
+// base is the URL of the API root.
+func (h *handler) base(c *caller) string { return h.config.PublicURL + "/" + c.policy.Centre().ID }

@@ -1,0 +1,416 @@
+// Package feed serves feeds: lists for firewalls, resolvers, mail filters and other tools of
+// security teams. A feed is a question that its owner saved. Each answer is made under the
+// grants that its account has at that moment, so a feed opens nothing: numbers, dates, tags
+// and counts all come after the access decision.
+//
+// It decides no access and keeps no data of its own: taxii/exchange decides, store has the
+// indicators, and stix/feed says what a list holds and how it is written. What is kept in
+// memory can be worked out again.
+package feed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"comity/store"
+	"comity/taxii"
+	"comity/taxii/agreement"
+	"comity/taxii/audit"
+	"comity/taxii/exchange"
+	"comity/taxii/follow"
+
+	stixfeed "comity/stix/feed"
+)
+
+// Store is the part of a store that feeds are made from.
+type Store interface {
+	store.Reader
+	Entries(ctx context.Context, after uint64, n int) ([]audit.Link, error)
+	ChainHead(ctx context.Context) (audit.Head, error)
+}
+
+// Service answers the questions of all feeds. It is safe for concurrent use.
+type Service struct {
+	store    Store
+	current  *exchange.Current
+	recorder *audit.Recorder
+	now      func() time.Time
+	log      *slog.Logger
+
+	bodies *bodyCache
+
+	lock        chan struct{}          // holds a value while what follows is in use
+	definitions map[string]*Definition // by source
+	indexes     map[viewKey]*index
+	listings    map[listingKey]*listing
+
+	pullsLock sync.Mutex                 // guards what follows
+	pulls     map[string]map[string]Pull // the last ones, by feed ("org/id") and file
+}
+
+// New makes a Service. [Service.Run] keeps its feeds up to date; without it, each answer
+// takes as long as what has changed since the last one.
+func New(s Store, current *exchange.Current, r *audit.Recorder, now func() time.Time, log *slog.Logger) *Service {
+	return &Service{
+		store: s, current: current, recorder: r, now: now, log: log, bodies: newBodyCache(), lock: make(chan struct{}, 1), pulls: map[string]map[string]Pull{},
+		definitions: map[string]*Definition{}, indexes: map[viewKey]*index{}, listings: map[listingKey]*listing{},
+	}
+}
+
+// Family is a family of formats, as agreements name them.
+type Family string
+
+// The families.
+const (
+	List    Family = "list"
+	Rules   Family = "rules"
+	RPZ     Family = "rpz"
+	MISP    Family = "misp"
+	Bouncer Family = "bouncer"
+	Stream  Family = "stream"
+	Webhook Family = "webhook"
+)
+
+// listingKey identifies a listing: the parts of a feed depend on the family, since each
+// agreement says which families its collections may go into.
+type listingKey struct {
+	feed   string // "org/id"
+	family Family
+}
+
+// Answer is what a feed holds at one moment, in one family of formats. It must be closed.
+type Answer struct {
+	Definition *Definition
+	Entries    []*stixfeed.Entry       // in the order of [stixfeed.Compare]
+	LeftOut    map[stixfeed.Reason]int // indicators and values that are not listed
+	Version    time.Time               // of the last change
+	Tag        string                  // equal for equal entries of equal definitions
+	Hold       time.Duration           // how long a subscriber may act on the entries without asking again
+	Open       bool                    // the account may read a collection of the feed
+
+	service *Service
+	pages   []delivery
+	done    []func()
+}
+
+// delivery is what an answer has of one collection.
+type delivery struct {
+	grant exchange.Grant
+	page  audit.Page
+}
+
+// Open answers the question of a feed of the caller. The errors are NotFound if the caller
+// has no such feed, or if its access has ended and the agreement wants the feed to be gone
+// then; Forbidden if the feed has a use for which its account was not made or which the
+// agreements do not allow; Unavailable while the feed is being built.
+func (s *Service) Open(ctx context.Context, p exchange.Principal, id string, family Family) (*Answer, error) {
+	snapshot, err := s.current.Snapshot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	feed := snapshot.Directory.Feeds[exchange.FeedKey(p.Account, id)]
+	if feed == nil || feed.Account != p.Account {
+		return nil, taxii.Errorf(taxii.NotFound, "there is no such feed")
+	}
+	if feed.Use != p.Action && feed.Use != "search" {
+		return nil, taxii.Errorf(taxii.Forbidden, "the feed is for %s, and the account was made for %s", feed.Use, p.Action)
+	}
+	if err := s.acquire(ctx); err != nil {
+		return nil, err
+	}
+	defer s.release()
+	def, err := s.definition(feed)
+	if err != nil {
+		return nil, err
+	}
+	return s.answer(ctx, snapshot.Policy, p, def, listingKey{exchange.FeedKey(p.Account, id), family})
+}
+
+// Close ends the answer: records of its collections may be removed again.
+func (a *Answer) Close() {
+	for _, done := range a.done {
+		done()
+	}
+	a.done = nil
+}
+
+// Deliver records that the caller gets the entries, in a file of that name. It does so
+// before they are sent, so that a recall in between reaches the caller.
+func (a *Answer) Deliver(file string) error {
+	for _, d := range a.pages {
+		d.page.Feed = a.Definition.ID + " " + file
+		if err := a.service.recorder.Deliver(d.grant, taxii.Match{Types: []string{"indicator"}}, d.page); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Service) acquire(ctx context.Context) error {
+	select {
+	case s.lock <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return busy(ctx.Err())
+	}
+}
+
+func (s *Service) release() { <-s.lock }
+
+func busy(err error) error {
+	return &taxii.Error{Code: taxii.Unavailable, Msg: "the feed is being brought up to date; ask again", Err: err, RetryAfter: time.Second}
+}
+
+// definition reads the file of a feed, once. The caller holds the lock.
+func (s *Service) definition(f *exchange.Feed) (*Definition, error) {
+	def := s.definitions[f.Source]
+	if def == nil {
+		var err error
+		if def, err = ParseDefinition(f.ID, []byte(f.Source)); err != nil {
+			return nil, &taxii.Error{Code: taxii.Internal, Msg: "the feed cannot be read", Err: err}
+		}
+		s.definitions[f.Source] = def
+	}
+	return def, nil
+}
+
+// answer works out an answer. The key is that of the listing to use; a key without a feed is
+// for a listing that is not kept. The caller holds the lock.
+func (s *Service) answer(ctx context.Context, policy *exchange.Policy, p exchange.Principal, def *Definition, key listingKey) (_ *Answer, err error) {
+	now, readable := s.now(), grants(policy, p, def, s.now())
+	allowed, err := allow(readable, def.Use, key.family)
+	if err != nil {
+		return nil, err
+	}
+	a := &Answer{Definition: def, Open: len(readable) > 0, service: s}
+	if !a.Open && goneAtEnd(policy, def, now) {
+		return nil, taxii.Errorf(taxii.NotFound, "there is no such feed")
+	}
+	defer func() {
+		if err != nil {
+			a.Close()
+		}
+	}()
+	for _, g := range allowed {
+		a.done = append(a.done, s.recorder.Reading(g.ID()))
+	}
+	for _, g := range allowed {
+		if err := s.catchUp(ctx, g); err != nil {
+			return nil, err
+		}
+	}
+	l := s.listing(key, def, allowed)
+	before := l.version
+	if l.update(now); l.version != before {
+		s.bodies.drop(key.feed)
+	}
+	a.Entries, a.LeftOut, a.Version, a.Tag = l.entries, maps.Clone(l.leftOut), l.version, l.sum.String()+def.digest
+	for i, g := range allowed {
+		part := l.parts[i]
+		a.pages = append(a.pages, delivery{g, audit.Page{
+			First: part.index.span.from, Last: part.index.span.to, Count: part.selected, HighWater: part.index.highWater,
+		}})
+		hold := g.Feeds().Hold.After(now)
+		if until := g.Until(); until.Before(hold) {
+			hold = until
+		}
+		if left := hold.Sub(now); a.Hold == 0 || left < a.Hold {
+			a.Hold = left
+		}
+	}
+	return a, nil
+}
+
+// catchUp fills the index of a grant, or brings it up to date. While it fills an index it
+// lets go of the lock.
+func (s *Service) catchUp(ctx context.Context, g exchange.Grant) error {
+	x := s.index(g)
+	for {
+		if x.chain != nil {
+			if err := x.catchUp(ctx, g); err != errArchived {
+				return err
+			}
+		}
+		s.release()
+		err := s.fill(ctx, x, g)
+		s.lock <- struct{}{}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// fill fills an index, unless another caller has done so meanwhile. The caller does not hold
+// the lock.
+func (s *Service) fill(ctx context.Context, x *index, g exchange.Grant) error {
+	select {
+	case x.loading <- struct{}{}:
+		defer func() { <-x.loading }()
+	case <-ctx.Done():
+		return busy(ctx.Err())
+	}
+	if err := s.acquire(ctx); err != nil {
+		return err
+	}
+	filled := x.chain != nil
+	s.release()
+	if filled {
+		return nil
+	}
+	loaded, err := x.load(ctx, g)
+	if err != nil {
+		return err
+	}
+	if err := s.acquire(ctx); err != nil {
+		return err
+	}
+	defer s.release()
+	x.fill(loaded)
+	return nil
+}
+
+// index is the index of a grant, which may have to be filled. The caller holds the lock.
+func (s *Service) index(g exchange.Grant) *index {
+	key := viewKeyOf(g)
+	x := s.indexes[key]
+	if x == nil {
+		x = newIndex(s.store)
+		s.indexes[key] = x
+	}
+	return x
+}
+
+// listing is the listing of a feed, for these grants. If definition or grants have changed,
+// it is a new one, whose versions go on from those of the one before. The caller holds the
+// lock.
+func (s *Service) listing(key listingKey, def *Definition, allowed []exchange.Grant) *listing {
+	var parts []*part
+	for _, g := range allowed {
+		p := &part{index: s.index(g), position: -1}
+		if terms := g.Feeds(); def.Use == "block" {
+			p.minConfidence, p.requireValidUntil = int(terms.MinConfidence), terms.RequireValidUntil
+		} else {
+			p.requireValidUntil = terms.RequireValidUntil
+		}
+		parts = append(parts, p)
+	}
+	before := s.listings[key]
+	if before != nil && before.def == def && slices.EqualFunc(before.parts, parts, func(p, q *part) bool {
+		return p.index == q.index && p.terms == q.terms
+	}) {
+		return before
+	}
+	l := newListing(def, parts)
+	if before != nil {
+		l.version = before.version
+		if before.def == def {
+			l.sum = before.sum
+		} else {
+			l.sum.low = ^before.sum.low // another definition is another version
+		}
+	}
+	if key.feed != "" {
+		s.listings[key] = l
+	}
+	return l
+}
+
+// grants are the grants to read the collections of a feed.
+func grants(policy *exchange.Policy, p exchange.Principal, def *Definition, now time.Time) (readable []exchange.Grant) {
+	if slices.Contains(def.Collections, "*") {
+		for _, g := range policy.Grants(p, now) {
+			if g.CanRead() {
+				readable = append(readable, g)
+			}
+		}
+		return readable
+	}
+	for _, name := range def.Collections {
+		g, err := policy.Decide(p, name, exchange.Read, now)
+		if err == nil && !slices.ContainsFunc(readable, func(other exchange.Grant) bool { return other.ID() == g.ID() }) {
+			readable = append(readable, g)
+		}
+	}
+	return readable
+}
+
+// Allowed refuses a definition if the account may not read one of its collections at that
+// time, or if no agreement allows lists of them for its use: NotFound or Forbidden.
+func Allowed(policy *exchange.Policy, p exchange.Principal, def *Definition, now time.Time) error {
+	for _, name := range def.Collections {
+		if name == "*" {
+			continue
+		}
+		if _, err := policy.Decide(p, name, exchange.Read, now); err != nil {
+			return taxii.Errorf(taxii.CodeOf(err), "feed %s: account %s may not read collection %s", def.ID, p.Account, name)
+		}
+	}
+	_, err := allow(grants(policy, p, def, now), def.Use, List)
+	return err
+}
+
+// allow are the grants whose agreements allow feeds of that use and family. It is Forbidden
+// if none does.
+func allow(readable []exchange.Grant, use string, family Family) (allowed []exchange.Grant, err error) {
+	for _, g := range readable {
+		terms := g.Feeds()
+		switch {
+		case !slices.Contains(terms.Actions, use):
+			err = taxii.Errorf(taxii.Forbidden, "the agreement allows no feed for %s (%s)", use, g.Collection().Agreement)
+		case !slices.Contains(terms.Formats, string(family)):
+			err = taxii.Errorf(taxii.Forbidden, "the agreement allows no feed of the family %s (%s)", family, g.Collection().Agreement)
+		default:
+			allowed = append(allowed, g)
+		}
+	}
+	if len(allowed) > 0 {
+		return allowed, nil
+	}
+	return nil, err
+}
+
+// goneAtEnd tells whether an agreement wants a feed to be gone when access has ended.
+func goneAtEnd(policy *exchange.Policy, def *Definition, now time.Time) bool {
+	return slices.ContainsFunc(def.Collections, func(name string) bool {
+		c, ok := policy.Collection(name, now)
+		return ok && c.Terms.Feeds.AtEnd == agreement.GoneAtEnd
+	})
+}
+
+// Run fills the indexes of all feeds and keeps them up to date until ctx ends, so that an
+// answer is ready when it is asked for.
+func (s *Service) Run(ctx context.Context) { follow.Run(ctx, s.log, "feeds", s.CatchUp) }
+
+// CatchUp brings every feed up to date whose account may be used. One that fails does not hold
+// up the others.
+func (s *Service) CatchUp(ctx context.Context) error {
+	snapshot, err := s.current.Snapshot(ctx)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, key := range slices.Sorted(maps.Keys(snapshot.Directory.Feeds)) {
+		feed := snapshot.Directory.Feeds[key]
+		p, ok := snapshot.Principal(snapshot.Directory.Accounts[feed.Account], s.now())
+		if !ok {
+			continue
+		}
+		a, err := s.Open(ctx, p, feed.ID, List)
+		switch taxii.CodeOf(err) {
+		case taxii.NotFound, taxii.Forbidden: // no access, which is no fault
+			continue
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", key, err))
+			continue
+		}
+		a.Close()
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,204 @@
+package feed_test
+
+import (
+	"crypto/md5"
+	"crypto/sha256"
+	"encoding/hex"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Several products keep only the date of the list they have, in whole seconds. So two
+// contents never have the same date.
+func TestNoChangeIsMissedByADate(t *testing.T) {
+	w := newWorld(t, "")
+	w.subscribe("block", "block", empty)
+	held := w.get("block", "ipv4.txt") // what a product that asks with If-Modified-Since holds
+	refresh := func() {
+		t.Helper()
+		got := w.get("block", "ipv4.txt", "If-Modified-Since", held.header.Get("Last-Modified"))
+		if got.status == http.StatusNotModified {
+			got = held
+		}
+		if want := w.get("block", "ipv4.txt"); got.body != want.body {
+			t.Fatalf("at %s: it keeps %q, the list is %q", w.now(), got.body, want.body)
+		}
+		held = got
+	}
+	steps := []time.Duration{0, 100 * time.Millisecond, 900 * time.Millisecond, 999 * time.Millisecond, time.Millisecond, time.Second, 3 * time.Second}
+	for i := range 40 {
+		if i%3 != 0 {
+			w.push("fir", indicator(i, address("203.0.114."+string(rune('0'+i%10))), ""))
+		}
+		refresh()
+		w.move(steps[i%len(steps)])
+		refresh()
+	}
+	w.move(2 * time.Second)
+	refresh()
+	if got := w.get("block", "ipv4.txt", "If-Modified-Since", held.header.Get("Last-Modified")); got.status != http.StatusNotModified {
+		t.Errorf("an unchanged list: %d", got.status)
+	}
+}
+
+func TestTheDateOfAListNeverGoesBack(t *testing.T) {
+	w := newWorld(t, "")
+	w.subscribe("block", "block", empty)
+	last := time.Time{}
+	check := func(what string) {
+		t.Helper()
+		at, err := http.ParseTime(w.get("block", "ipv4.txt").header.Get("Last-Modified"))
+		w.must(err)
+		if at.Before(last) || at.After(w.now()) {
+			t.Errorf("%s: %s after %s, now %s", what, at, last, w.now())
+		}
+		last = at
+	}
+	check("at first")
+	w.push("fir", indicator(1, address("203.0.114.1"), ""))
+	check("after a push")
+	w.move(5 * time.Second)
+	check("later")
+	w.remove("fir", 1, "")
+	w.move(5 * time.Second)
+	check("after a removal")
+	w.serve()
+	check("after a restart")
+}
+
+func TestATagIsTheSameForTheSameEntries(t *testing.T) {
+	w := newWorld(t, "")
+	w.subscribe("block", "block", empty)
+	w.push("fir", indicator(1, address("203.0.114.1"), ""), indicator(2, address("203.0.114.2"), ""))
+	tag := w.get("block", "ipv4.txt").header.Get("ETag")
+	if got := w.get("block", "ipv4.txt", "If-None-Match", `"x", W/`+tag); got.status != http.StatusNotModified || got.body != "" {
+		t.Errorf("the same list: %d", got.status)
+	}
+	w.push("elm", indicator(3, address("203.0.114.3"), ""))
+	w.move(time.Second)
+	if got := w.get("block", "ipv4.txt", "If-None-Match", tag, "If-Modified-Since", w.now().Format(http.TimeFormat)); got.status != http.StatusOK {
+		t.Errorf("another list: %d", got.status)
+	}
+	w.remove("elm", 3, "")
+	w.serve()
+	if got := w.get("block", "ipv4.txt", "If-None-Match", tag); got.status != http.StatusNotModified {
+		t.Errorf("the list of before, after a restart: %d, tag %s and not %s", got.status, got.header.Get("ETag"), tag)
+	}
+	if w.get("block", "ipv4.json").header.Get("ETag") == tag || w.get("block", "ipv4.txt?n=1").header.Get("ETag") == tag {
+		t.Error("another file has the same tag")
+	}
+}
+
+func TestHEADHasTheHeadersOfGET(t *testing.T) {
+	w := newWorld(t, "")
+	w.subscribe("block", "block", "")
+	w.push("fir", indicator(1, address("203.0.114.1"), ""))
+	for _, file := range []string{"ipv4.txt", "ipv4.txt.md5", "all.json"} {
+		path := "/igci/x-feeds/f-block/" + file
+		got, head := w.do("GET", "block", path), w.do("HEAD", "block", path)
+		for _, h := range []http.Header{got.header, head.header} {
+			h.Del("Date")
+		}
+		if head.status != http.StatusOK || head.body != "" || len(got.header) != len(head.header) {
+			t.Errorf("%s: %d %q", file, head.status, head.body)
+		}
+		for name := range got.header {
+			if got.header.Get(name) != head.header.Get(name) {
+				t.Errorf("%s: %s is %q for HEAD, %q for GET", file, name, head.header.Get(name), got.header.Get(name))
+			}
+		}
+		if got := w.do("HEAD", "block", path, "If-None-Match", got.header.Get("ETag")); got.status != http.StatusNotModified {
+			t.Errorf("%s: HEAD of what is known: %d", file, got.status)
+		}
+	}
+}
+
+func TestChecksumsAreThoseOfTheFile(t *testing.T) {
+	w := newWorld(t, "")
+	w.subscribe("block", "block", "")
+	w.push("fir", indicator(1, address("203.0.114.1"), ""))
+	body := []byte(w.get("block", "ipv4.txt").body)
+	five, two := md5.Sum(body), sha256.Sum256(body)
+	if got := w.get("block", "ipv4.txt.md5").body; got != hex.EncodeToString(five[:])+"\n" {
+		t.Errorf("MD5 %q", got)
+	}
+	if got := w.get("block", "ipv4.txt.sha256").body; got != hex.EncodeToString(two[:])+"\n" {
+		t.Errorf("SHA-256 %q", got)
+	}
+}
+
+func TestGzipIsSentOnlyToThoseThatNameIt(t *testing.T) {
+	w := newWorld(t, "")
+	w.subscribe("block", "block", "")
+	w.push("fir", indicator(1, address("203.0.114.1"), ""))
+	plain := w.get("block", "ipv4.txt", "Accept-Encoding", "*")
+	packed := w.get("block", "ipv4.txt", "Accept-Encoding", "gzip, br")
+	if plain.header.Get("Content-Encoding") != "" || packed.header.Get("Content-Encoding") != "gzip" || !strings.HasPrefix(packed.body, "\x1f\x8b") {
+		t.Errorf("codings %q and %q", plain.header.Get("Content-Encoding"), packed.header.Get("Content-Encoding"))
+	}
+	if plain.header.Get("ETag") == packed.header.Get("ETag") {
+		t.Error("both have the same tag")
+	}
+}
+
+func TestAPartOfAListCanBeAskedFor(t *testing.T) {
+	w := newWorld(t, "")
+	w.subscribe("block", "block", "")
+	w.push("fir", indicator(1, address("203.0.114.1"), ""), indicator(2, address("203.0.114.2"), ""), indicator(3, address("203.0.114.3"), ""),
+		indicator(4, "[domain-name:value = 'a.example.org']", ""))
+	w.lists("block", "ipv4.txt?n=2", "203.0.114.1", "203.0.114.2")
+	w.lists("block", "ipv4.txt?start=2&n=2", "203.0.114.3")
+	w.lists("block", "ipv4.txt?start=3")
+	w.lists("block", "domain.txt?start=0&n=1", "a.example.org")
+}
+
+// Two exchanges, of which one also has objects that the account may not see: every byte and
+// every header of its feeds is equal.
+func TestHiddenObjectsChangeNoByte(t *testing.T) {
+	red := `,"object_marking_refs":["marking-definition--e828b379-4e03-4974-9ac4-e53a884c97c1"]`
+	papRed := `,"object_marking_refs":["marking-definition--bab4a63c-aed9-4cf5-a766-dfca5abac2bb","marking-definition--740d36e5-7714-4c30-961a-3ae632ceee0e"]`
+	plain, hiding := newWorld(t, ""), newWorld(t, "")
+	compare := func(step string) {
+		t.Helper()
+		for _, file := range []string{"ipv4.txt", "ipv4.txt.md5", "all.json", "all.csv", "domain.txt", ""} {
+			a, b := plain.get("block", file), hiding.get("block", file)
+			for _, h := range []http.Header{a.header, b.header} {
+				h.Del("Date")
+			}
+			if a.status != b.status || a.body != b.body || !equalHeaders(a.header, b.header) {
+				t.Errorf("%s, %s:\n%d %v %q\n%d %v %q", step, file, a.status, a.header, a.body, b.status, b.header, b.body)
+			}
+		}
+	}
+	both := func(do func(*world)) { do(plain); do(hiding) }
+	both(func(w *world) { w.subscribe("block", "block", empty) })
+	hiding.push("fir", indicator(90, address("203.0.114.90"), red), indicator(91, address("203.0.114.91"), papRed))
+	both(func(w *world) { w.move(3 * time.Second) })
+	compare("at first")
+	both(func(w *world) {
+		w.push("fir", indicator(1, address("203.0.114.1"), ""), indicator(2, "[domain-name:value = 'a.example.org']", ""))
+	})
+	compare("after a push")
+	both(func(w *world) { w.move(3 * time.Second) })
+	hiding.push("elm", indicator(92, address("203.0.114.1"), red), indicator(93, address("203.0.114.1"), `,"indicator_types":["benign"]`+red))
+	compare("after a hidden push of the same value")
+	hiding.remove("fir", 90, "")
+	both(func(w *world) { w.move(2 * time.Second) })
+	compare("after a hidden removal")
+	both(func(w *world) { w.remove("fir", 1, "") })
+	compare("after a removal")
+}
+
+func equalHeaders(a, b http.Header) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for name := range a {
+		if strings.Join(a[name], "\n") != strings.Join(b[name], "\n") {
+			return false
+		}
+	}
+	return true
+}
