@@ -25,6 +25,9 @@ type listing struct {
 	sum     sum                     // of all entries
 	leftOut map[stixfeed.Reason]int // indicators that are left out, and values that are not listed
 	version time.Time               // of the last change of the entries; it never goes back
+	history history
+
+	redefined bool // it has another definition than the listing before, and was not updated since
 }
 
 // part is one collection of a feed.
@@ -50,9 +53,15 @@ type value struct {
 	entry  *stixfeed.Entry // nil if it is not listed now
 }
 
-// newListing makes a listing that is empty until its first update.
-func newListing(def *Definition, parts []*part) *listing {
-	return &listing{def: def, parts: parts}
+// newListing makes a listing that its first update fills. It takes the place of another one,
+// whose versions and history it goes on with; nil if there is none.
+func newListing(def *Definition, parts []*part, before *listing) *listing {
+	l := &listing{def: def, parts: parts}
+	if before != nil {
+		l.entries, l.version, l.history = before.entries, before.version, before.history
+		l.redefined = before.def != def
+	}
+	return l
 }
 
 // update takes in the changes of the indexes, which are up to date, and the passing of time
@@ -78,20 +87,22 @@ func (l *listing) update(now time.Time) {
 		touched[heap.Pop(&l.edges).(edge).value] = true
 	}
 	var edits []edit
+	var changes []entryChange
 	for key := range touched {
 		if was, is := l.evaluate(key, now); was != is {
-			edits = append(edits, edit{key, is})
+			edits, changes = append(edits, edit{key, is}), append(changes, entryChange{before: was, after: is})
 		}
 	}
-	if len(edits) > 0 {
-		l.entries = edited(l.entries, edits)
-		l.advance(now)
+	if len(edits) == 0 {
+		return
 	}
+	l.entries = edited(l.entries, edits)
+	l.advance(changes, now)
 }
 
 // rebuild reads all records of the indexes again.
 func (l *listing) rebuild(now time.Time) {
-	before := l.sum
+	before := l.entries
 	l.values, l.edges, l.sum, l.leftOut = map[stixfeed.Value]*value{}, nil, sum{}, map[stixfeed.Reason]int{}
 	touched := map[stixfeed.Value]bool{}
 	for _, p := range l.parts {
@@ -101,23 +112,57 @@ func (l *listing) rebuild(now time.Time) {
 		}
 		p.position = p.index.position()
 	}
-	l.entries = nil
+	l.entries = make([]*stixfeed.Entry, 0, len(before))
 	for key := range touched {
 		if _, is := l.evaluate(key, now); is != nil {
 			l.entries = append(l.entries, is)
 		}
 	}
 	slices.SortFunc(l.entries, func(a, b *stixfeed.Entry) int { return stixfeed.Compare(a.Value, b.Value) })
-	if l.sum != before || l.version.IsZero() {
-		l.advance(now)
+	first, changes := l.version.IsZero(), differences(before, l.entries)
+	if first || l.redefined || len(changes) > 0 {
+		l.advance(changes, now)
+	}
+	if l.redefined = false; first {
+		l.history = newHistory(l.version)
 	}
 }
 
-// advance gives the entries a new version.
-func (l *listing) advance(now time.Time) {
+// advance gives the entries a new version, which these changes have made.
+func (l *listing) advance(changes []entryChange, now time.Time) {
 	if l.version = l.version.Add(time.Nanosecond); now.After(l.version) {
 		l.version = now
 	}
+	for i := range changes {
+		changes[i].at = l.version
+	}
+	l.history.add(changes, now)
+}
+
+// differences are the changes between two sorted lists.
+func differences(before, after []*stixfeed.Entry) (changes []entryChange) {
+	for len(before) > 0 || len(after) > 0 {
+		order := 0
+		switch {
+		case len(before) == 0:
+			order = 1
+		case len(after) == 0:
+			order = -1
+		default:
+			order = stixfeed.Compare(before[0].Value, after[0].Value)
+		}
+		var c entryChange
+		if order <= 0 {
+			c.before, before = before[0], before[1:]
+		}
+		if order >= 0 {
+			c.after, after = after[0], after[1:]
+		}
+		if order != 0 || sumOf(c.before) != sumOf(c.after) {
+			changes = append(changes, c)
+		}
+	}
+	return changes
 }
 
 // replace takes in a change of an indicator, and adds the values to evaluate to touched.

@@ -95,6 +95,7 @@ type Answer struct {
 	Open       bool                    // the account may read a collection of the feed
 
 	service *Service
+	history history
 	pages   []delivery
 	done    []func()
 }
@@ -210,6 +211,7 @@ func (s *Service) answer(ctx context.Context, policy *exchange.Policy, p exchang
 	if l.update(now); l.version != before {
 		s.bodies.drop(key.feed)
 	}
+	a.history = l.history
 	a.Entries, a.LeftOut, a.Version, a.Tag = l.entries, maps.Clone(l.leftOut), l.version, l.sum.String()+def.digest
 	for i, g := range allowed {
 		part := l.parts[i]
@@ -306,15 +308,7 @@ func (s *Service) listing(key listingKey, def *Definition, allowed []exchange.Gr
 	}) {
 		return before
 	}
-	l := newListing(def, parts)
-	if before != nil {
-		l.version = before.version
-		if before.def == def {
-			l.sum = before.sum
-		} else {
-			l.sum.low = ^before.sum.low // another definition is another version
-		}
-	}
+	l := newListing(def, parts, before)
 	if key.feed != "" {
 		s.listings[key] = l
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -26,6 +27,12 @@ import (
 	"comity/taxii/intake"
 	"comity/taxii/metrics"
 )
+
+// TestMain lets the tests that draw their steps draw fewer of them, since each makes a store.
+func TestMain(m *testing.M) {
+	flag.Set("rapid.checks", "20")
+	m.Run()
+}
 
 // pool is an agreement of two vendors, a bureau and the centre for 2026. Its collections are
 // pool.intel.fir and pool.intel.elm, which each vendor writes and the bureau reads.
