@@ -49,7 +49,7 @@ class Poller(threading.Thread):
     def __init__(self, url, token, ca):
         super().__init__()
         self.host = urllib.parse.urlsplit(url).netloc
-        self.headers = {"Authorization": "Bearer " + token, "Accept": "application/taxii+json;version=2.1"}
+        self.headers = {"Authorization": "Bearer " + token, "Accept": exchange.MEDIA_TYPE}
         self.context = ssl.create_default_context(cafile=ca)
         self.requests, self.failures, self.serial, self.ended = 0, [], None, False
 
@@ -97,10 +97,10 @@ def main():
                     assert time.monotonic() < replaced + DEADLINE, f"after {DEADLINE} s some clients are shown the old certificate"
                     time.sleep(0.05)
                 print(f"renewal {serial - 1}: every client was shown the new certificate after {time.monotonic() - replaced:.1f} s")
-            server.server.send_signal(signal.SIGHUP)
+            server.server.process.send_signal(signal.SIGHUP)
             before = [poller.requests for poller in pollers]
             while any(poller.requests < n + 20 for poller, n in zip(pollers, before)):
-                assert server.server.poll() is None, "SIGHUP ended the server"
+                assert server.server.process.poll() is None, "SIGHUP ended the server"
                 assert not any(poller.failures for poller in pollers), [poller.failures for poller in pollers]
                 time.sleep(0.05)
         finally:

@@ -21,6 +21,7 @@ from cytaxii2.cytaxii2 import cytaxii2
 from taxii2client.exceptions import AccessError
 
 import exchange
+from exchange import MEDIA_TYPE
 
 REAL = pathlib.Path(os.environ.get("COMITY_TESTDATA", exchange.PROJECT.parent / "shared" / "data"))
 
@@ -73,7 +74,7 @@ class Clients(unittest.TestCase):
     def test_taxii2_client_discovers_root_and_collections(self):
         server = v21.Server(self.exchange.url, user=self.exchange.bureau[0], password=self.exchange.bureau[1])
         self.assertEqual(server.default.url, server.api_roots[0].url)
-        self.assertIn("application/taxii+json;version=2.1", server.default.versions)
+        self.assertIn(MEDIA_TYPE, server.default.versions)
         self.assertGreater(server.default.max_content_length, 0)
         (collection,) = server.default.collections
         self.assertTrue(collection.can_read)
@@ -149,8 +150,7 @@ class Clients(unittest.TestCase):
         (failure,) = status.failures
         self.assertEqual(failure["id"], bad["id"])
         self.assertIn("/modified", failure["message"])
-        root = v21.ApiRoot(
-            self.exchange.url.replace("taxii2", "igci"), user=self.exchange.vendor[0], password=self.exchange.vendor[1])
+        root = v21.ApiRoot(self.exchange.root, user=self.exchange.vendor[0], password=self.exchange.vendor[1])
         self.assertEqual(root.get_status(status.id).failure_count, 1)
 
     def test_taxii2_client_of_1000_objects_990_are_stored_and_10_named(self):
@@ -181,7 +181,7 @@ class Clients(unittest.TestCase):
     def vendor_dry_run(self, objects):
         answer = requests.post(
             f"{self.vendor.objects_url}?x_dry_run=true", json={"objects": objects}, auth=self.exchange.vendor,
-            headers={"Content-Type": "application/taxii+json;version=2.1"})
+            headers={"Content-Type": MEDIA_TYPE})
         self.assertEqual(answer.status_code, 202)
         self.assertEqual(self.bureau.get_objects(), {}, "a dry run stores nothing")
         return answer.json()

@@ -1,14 +1,50 @@
-"""An exchange to try clients and proxies on: a centre, a vendor that writes and a
-bureau that reads. Its server runs in a folder that is gone in the end."""
+"""The servers that the subjects talk to: an exchange of a centre, a vendor that writes
+and a bureau that reads, and the demonstration. Each runs in a folder that is removed at
+the end.
 
+COMITY in the environment is the path of the built command."""
+
+import collections
 import os
 import pathlib
+import re
 import subprocess
 import tempfile
+import threading
 
 COMITY = os.environ["COMITY"]
+MEDIA_TYPE = "application/taxii+json;version=2.1"
 PROJECT = pathlib.Path(__file__).resolve().parent.parent
 CHARTER = PROJECT / "testdata" / "agreements" / "charter-test.toml"
+
+
+class Server:
+    """A process of comity that has printed a line with the marker. printed is what it
+    printed until then; what comes later is read and dropped. A process that takes more
+    than five minutes is killed."""
+
+    def __init__(self, marker, *args, **options):
+        self.process = subprocess.Popen([COMITY, *args], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
+        stuck = threading.Timer(300, self.process.kill)
+        stuck.start()
+        self.printed = ""
+        for line in self.process.stdout:
+            self.printed += line
+            if marker in line:
+                break
+        stuck.cancel()
+        self.rest = threading.Thread(target=collections.deque, args=(self.process.stdout, 0), daemon=True)
+        self.rest.start()
+        if marker not in self.printed:
+            raise RuntimeError(f"comity {' '.join(args)} ended with {Server.stop(self)}: {self.printed}")
+
+    def stop(self):
+        """Ends the process, and returns its exit status."""
+        self.process.terminate()
+        status = self.process.wait(60)
+        self.rest.join(60)
+        self.process.stdout.close()
+        return status
 
 
 class Exchange:
@@ -28,19 +64,9 @@ class Exchange:
         self.run("account", "add", "ncb-sg/desk", "--password-stdin", *bureau_for, stdin="a pass:word\n")
         self.vendor = ("unit42/feed", self.run("token", "add", "unit42/feed").strip())
         self.bureau = ("ncb-sg/desk", "a pass:word")
-        self.server = subprocess.Popen(
-            [COMITY, "--data", self.folder.name, "serve", "--listen", "127.0.0.1:0", *flags], stderr=subprocess.PIPE, text=True)
-        self.url, said = None, ""
-        for line in self.server.stderr:
-            said += line
-            if "serving" in line:
-                self.url = line.split()[-1]
-                break
-        if not self.url:
-            self.folder.cleanup()
-            raise RuntimeError(f"comity serve: {said}")
-        # The log goes on; somebody has to read it.
-        self.log = subprocess.Popen(["cat"], stdin=self.server.stderr, stdout=subprocess.DEVNULL)
+        self.server = Server("serving", "--data", self.folder.name, "serve", "--listen", "127.0.0.1:0", *flags)
+        self.url = self.server.printed.split()[-1]  # of discovery
+        self.root = self.url.replace("/taxii2/", "/igci/")
 
     def run(self, *args, stdin=None):
         done = subprocess.run([COMITY, "--data", self.folder.name, *args], input=stdin, capture_output=True, text=True)
@@ -49,8 +75,22 @@ class Exchange:
         return done.stdout
 
     def stop(self):
-        self.server.terminate()
-        self.server.wait(30)
-        self.server.stderr.close()
-        self.log.wait(30)
+        self.server.stop()
         self.folder.cleanup()
+
+
+class Demo(Server):
+    """A demonstration that has published and serves."""
+
+    def __init__(self):
+        self.folder = tempfile.TemporaryDirectory()
+        super().__init__("Ctrl-C", "demo", "--listen", "127.0.0.1:0", env={**os.environ, "TMPDIR": self.folder.name})
+        self.data = re.search(r"--data (\S+) report render", self.printed)[1]
+        self.discovery = re.search(r"(?m)^ *discovery +(http://127\.0\.0\.1:\d+/taxii2/)$", self.printed)[1]
+
+    def stop(self):
+        status, left = super().stop(), os.listdir(self.folder.name)
+        self.folder.cleanup()
+        if status or left:
+            raise RuntimeError(f"the demonstration ended with {status} and left {left}")
+        return status

@@ -6,7 +6,6 @@ COMITY in the environment is the path of the built command."""
 
 import copy
 import datetime
-import json
 import unittest
 import uuid
 
@@ -120,8 +119,8 @@ class OpenCTI(unittest.TestCase):
         self.addCleanup(self.exchange.stop)
         root = v21.Server(self.exchange.url, user=self.exchange.vendor[0], password=self.exchange.vendor[1]).default
         (collection,) = root.collections
-        self.root, self.title, self.id = root.url.split("/")[-2], collection.title, collection.id
-        self.host = root.url.removesuffix(f"/{self.root}/")
+        self.title, self.id = collection.title, collection.id
+        self.objects = f"{root.url}collections/{self.id}/objects/"
 
     def push(self, data, basic=False):
         """What the taxii-post connector does with a change of the stream."""
@@ -130,7 +129,7 @@ class OpenCTI(unittest.TestCase):
         auth = self.exchange.vendor if basic else None
         if not basic:
             headers["Authorization"] = "Bearer " + self.exchange.vendor[1]
-        answer = requests.post(f"{self.host}/{self.root}/collections/{self.id}/objects/", headers=headers, auth=auth, json=bundle)
+        answer = requests.post(self.objects, headers=headers, auth=auth, json=bundle)
         answer.raise_for_status()
         status = answer.json()
         self.assertEqual((status["status"], status["success_count"], status.get("failures")), ("complete", 1, None), data)
@@ -140,12 +139,12 @@ class OpenCTI(unittest.TestCase):
         return Poller(self.exchange.url, HTTPBasicAuth(*self.exchange.bureau), **{"added_after": hour_ago, "limit": 100, **filters})
 
     def poll(self, poller):
-        return poller.poll(poller.collection(self.root, self.title))
+        return poller.poll(poller.collection("igci", self.title))
 
     def add(self, objects):
         answer = requests.post(
-            f"{self.host}/{self.root}/collections/{self.id}/objects/", json={"objects": objects}, auth=self.exchange.vendor,
-            headers={"Content-Type": "application/taxii+json;version=2.1"})
+            self.objects, json={"objects": objects}, auth=self.exchange.vendor,
+            headers={"Content-Type": exchange.MEDIA_TYPE})
         self.assertEqual((answer.status_code, answer.json()["failure_count"]), (202, 0), answer.text[:2000])
 
     def test_what_one_opencti_streams_arrives_at_another(self):
@@ -182,8 +181,8 @@ class OpenCTI(unittest.TestCase):
         self.add(first)
         self.poll(self.poller())
         last = requests.get(
-            f"{self.host}/{self.root}/collections/{self.id}/objects/", auth=self.exchange.vendor,
-            headers={"Accept": "application/taxii+json;version=2.1"}).headers["X-TAXII-Date-Added-Last"]
+            self.objects, auth=self.exchange.vendor,
+            headers={"Accept": exchange.MEDIA_TYPE}).headers["X-TAXII-Date-Added-Last"]
         self.add(second)
         self.assertEqual(self.poll(self.poller(added_after=last)), second)
 

@@ -38,12 +38,13 @@ import stix2
 import stix2validator
 import taxii2client.v21 as v21
 
-COMITY = os.environ["COMITY"]
+import exchange
+from exchange import COMITY, MEDIA_TYPE
+
 OPERATION = "op-asean-demo"
 VENDORS = ["alder", "birch", "cedar", "dogwood", "elm", "fir", "ginkgo"]
 COUNTRIES = ["BN", "ID", "KH", "LA", "MM", "MY", "PH", "SG", "TH", "VN"]
 BUREAUS = ["ncb-" + country.lower() for country in COUNTRIES]
-MEDIA_TYPE = "application/taxii+json;version=2.1"
 
 # Recommendations of the validator that do not apply:
 # 103 wants UUIDv4 for what is not an observable. Ids of derived objects are
@@ -240,44 +241,16 @@ class Figures(unittest.TestCase):
                 self.assertEqual(rows, {v: g for v, (g, _, _) in CONTRIBUTIONS.items() if v != vendor})
 
 
-class Demo:
-    """A demonstration that serves. What it wrote is gone when it ends."""
+class Demo(exchange.Demo):
+    """A demonstration with what its parties get."""
 
     def __init__(self):
-        self.folder = tempfile.TemporaryDirectory()
-        self.process = subprocess.Popen(
-            [COMITY, "demo", "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            env={**os.environ, "TMPDIR": self.folder.name})
-        stuck = threading.Timer(300, self.process.kill)
-        stuck.start()
-        printed = ""
-        for line in self.process.stdout:
-            printed += line
-            if line.startswith("Ctrl-C"):
-                break
-        stuck.cancel()
-        # It may print more; somebody has to read it.
-        self.rest = threading.Thread(target=lambda: collections.deque(self.process.stdout, 0), daemon=True)
-        self.rest.start()
-        found = re.search(r"(?m)^ *discovery +(http://127\.0\.0\.1:\d+/taxii2/)$", printed)
-        self.tokens = dict(re.findall(r"(?m)^ *([a-z-]+)/feed +(\S+)$", printed))
-        if not found or set(self.tokens) != {"igci", *VENDORS, *BUREAUS}:
-            self.process.kill()
-            self.process.wait()
-            self.folder.cleanup()
-            raise RuntimeError("the demo does not print its address and a token for each party:\n" + printed)
-        self.discovery = found[1]
+        super().__init__()
+        self.tokens = dict(re.findall(r"(?m)^ *([a-z-]+)/feed +(\S+)$", self.printed))
+        if set(self.tokens) != {"igci", *VENDORS, *BUREAUS}:
+            self.stop()
+            raise RuntimeError("the demonstration does not print a token for each party:\n" + self.printed)
         self.root = self.get("igci", self.discovery).json()["default"]
-
-    def stop(self):
-        self.process.terminate()
-        code = self.process.wait(60)
-        self.rest.join(60)
-        self.process.stdout.close()
-        left = os.listdir(self.folder.name)
-        self.folder.cleanup()
-        if code or left:
-            raise RuntimeError(f"the demo ended with {code} and left {left}")
 
     def get(self, org, url):
         if not url.startswith("http"):

@@ -22,8 +22,8 @@ import urllib.request
 import requests
 
 import exchange
+from exchange import MEDIA_TYPE
 
-MEDIA_TYPE = "application/taxii+json;version=2.1"
 SIZES = [20_000, 1_000_000, 20_000_000]
 
 # The charter's flow again, with pushes of at most 10 kB.
@@ -208,8 +208,8 @@ class Refusals(unittest.TestCase):
         cls.roots = {name: f"http://{address}/igci/" for name, address in cls.fronts.items()}
         cls.roots["passed_on"] = cls.roots["passed_on"].replace("http:", "https:")
         cls.exchanges = {"none, TLS": cls.secure, "send_proxy": cls.proxied, "passed_on": cls.proxied_tls}
-        cls.roots["none"] = cls.exchange.url.replace("/taxii2/", "/igci/")
-        cls.roots["none, TLS"] = cls.secure.url.replace("/taxii2/", "/igci/")
+        cls.roots["none"] = cls.exchange.root
+        cls.roots["none, TLS"] = cls.secure.root
 
     @classmethod
     def start(cls, command, **options):
