@@ -2,7 +2,8 @@
 
 COMITY is the path of the built command, WORK a folder for what is made. It fails
 on a page that is blank but for its head and foot, on a URL broken over more than
-two lines, and on a report of more pages than PAGES says.
+two lines, on a print of more pages than PAGES says, and if the prints are not those
+of PAGES.
 """
 import html
 import json
@@ -13,13 +14,14 @@ import subprocess
 import sys
 import time
 
-COMITY = os.environ["COMITY"]
+import exchange
+from exchange import COMITY
+
 FOLDER = pathlib.Path(os.environ["WORK"], "paper")
 CHROMIUM = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
             "--disable-component-update", "--disable-sync", "--no-pdf-header-footer", f"--user-data-dir={FOLDER}/chromium"]
-REPORTS = 23
 
-# Of each report and annex: more pages than these are a fault of the print.
+# The most pages of each report and annex.
 PAGES = {
     "CAR-2017-BN-ISSUE-1": 2, "CAR-2017-ID-C2": 51, "CAR-2017-ID-C2-annex": 3, "CAR-2017-ID-ISSUE-1": 2, "CAR-2017-ID-ISSUE-2": 2,
     "CAR-2017-ID-WEB": 8, "CAR-2017-KH-C2": 9, "CAR-2017-KH-C2-annex": 2, "CAR-2017-KH-WEB": 4, "CAR-2017-MM-C2": 7,
@@ -35,21 +37,15 @@ def output(*command):
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-def demonstration():
-    """Starts it, and waits until it has published; gives the process and its data folder."""
-    process = subprocess.Popen([COMITY, "demo", "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    for line in process.stdout:
-        if found := re.search(r"--data (\S+) report render", line):
-            return process, found[1]
-    sys.exit(f"comity demo ended with {process.wait()}")
-
-
 def render(data):
     """Writes all reports as HTML."""
-    reports = json.loads(output(COMITY, "--data", data, "--json", "op", "reports", "op-asean-demo"))
-    for report in reports:
+    for report in json.loads(output(COMITY, "--data", data, "--json", "op", "reports", "op-asean-demo")):
         output(COMITY, "--data", data, "report", "render", report["number"], "-o", str(FOLDER))
-    return len(reports)
+
+
+def urls(page):
+    """The URLs of a page, as a reader sees them."""
+    return [html.unescape(url) for url in sorted(set(re.findall(r"<div>(hxxps?://[^<]*)</div>", page.read_text())))]
 
 
 def faults(page):
@@ -58,11 +54,11 @@ def faults(page):
     subprocess.run([*CHROMIUM, f"--print-to-pdf={pdf}", page.as_uri()], check=True, capture_output=True, timeout=120)
     pages = output("pdftotext", "-raw", str(pdf), "-").removesuffix("\f").split("\f")
     yield from (f"page {n} of {len(pages)} is blank" for n, text in enumerate(pages, 1) if len(text.strip().splitlines()) <= 4)
-    if len(pages) > PAGES.get(page.stem, 0):
-        yield f"{len(pages)} pages, {PAGES.get(page.stem, 0)} expected"
+    if len(pages) > PAGES.get(page.stem, len(pages)):
+        yield f"{len(pages)} pages, {PAGES[page.stem]} expected"
     text = "\n".join(pages)
-    for url in sorted(set(re.findall(r"<div>(hxxps?://[^<]*)</div>", page.read_text()))):
-        found = re.search(r"\n?".join(map(re.escape, html.unescape(url))), text)
+    for url in urls(page):
+        found = re.search(r"\n?".join(map(re.escape, url)), text)
         if not found:
             yield f"{url} is not in the print"
         elif found[0].count("\n") > 1:
@@ -72,19 +68,21 @@ def faults(page):
 def main():
     began = time.time()
     FOLDER.mkdir()
-    process, data = demonstration()
+    demo = exchange.Demo()
     try:
-        count = render(data)
+        render(demo.data)
     finally:
-        process.terminate()
-        process.wait()
-    printed = time.time()
-    wrong = [f"{count} reports, not {REPORTS}"] if count != REPORTS else []
-    pages = sorted(FOLDER.glob("*.html"))
-    for page in pages:
-        wrong += [f"{page.stem}: {fault}" for fault in faults(page)]
+        demo.stop()
+    rendered = time.time()
+    pages = {page.stem: page for page in sorted(FOLDER.glob("*.html"))}
+    wrong = [f"{name}: in the demonstration or in PAGES alone" for name in sorted(pages.keys() ^ PAGES.keys())]
+    for name, page in pages.items():
+        wrong += [f"{name}: {fault}" for fault in faults(page)]
+    count = sum(len(urls(page)) for page in pages.values())
+    if not count:
+        wrong.append("no page has a URL")
     print(*wrong, sep="\n")
-    print(f"{count} reports: the demonstration in {printed - began:.0f} s; {len(pages)} prints in {time.time() - printed:.0f} s; {len(wrong)} faults")
+    print(f"the demonstration in {rendered - began:.0f} s; {len(pages)} prints with {count} URLs in {time.time() - rendered:.0f} s; {len(wrong)} faults")
     return 1 if wrong else 0
 
 
