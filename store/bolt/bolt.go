@@ -109,7 +109,7 @@ func (s *Store) initCompression() (err error) {
 // prepare migrates the file to the present layout and reads the state that is kept in
 // memory.
 func (s *Store) prepare(path string) (err error) {
-	defer recovered(&err)
+	defer recovered(s.db, &err)
 	if err := migrate(s.db, path, s.commit); err != nil {
 		return err
 	}
@@ -142,20 +142,27 @@ func (s *Store) view(f func(*bbolt.Tx) error) (err error) {
 	if failed != nil {
 		return failed
 	}
-	defer recovered(&err)
+	defer recovered(s.db, &err)
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true)) // of a page beyond the end of the file
 	return f(tx)
 }
 
 // recovered turns a panic into an error. A panic in bbolt, or a fault in the memory that
 // the file is mapped to, means that the file is damaged. Any other panic is a mistake in
-// this program, and its error has the stack.
-func recovered(err *error) {
+// this program, and its error has the stack. db is the open file, nil if it is not known.
+func recovered(db *bbolt.DB, err *error) {
 	r := recover()
 	if r == nil {
 		return
 	}
-	if _, fault := r.(interface{ Addr() uintptr }); fault || strings.HasPrefix(panicOrigin(), "go.etcd.io/bbolt") {
+	fault, isFault := r.(interface{ Addr() uintptr })
+	if isFault && db != nil {
+		if file := db.Info(); fault.Addr() >= file.Data {
+			*err = damaged("page %d cannot be read", (fault.Addr()-file.Data)/uintptr(file.PageSize))
+			return
+		}
+	}
+	if isFault || strings.HasPrefix(panicOrigin(), "go.etcd.io/bbolt") {
 		*err = damaged("%v", r)
 		return
 	}

@@ -4,22 +4,36 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/google/uuid"
 	"go.etcd.io/bbolt"
 
 	"comity/store"
+	"comity/taxii"
 	"comity/taxii/audit"
 )
 
 // Check implements store.Store. It reads the last commit while others write. bbolt
-// cannot reuse the pages of that commit meanwhile, so the file may grow.
+// cannot reuse the pages of that commit meanwhile, so the file may grow. If it finds a
+// damaged page, it checks nothing else.
 func (s *Store) Check(ctx context.Context, progress func(int64), fault func(string)) error {
 	return s.view(func(tx *bbolt.Tx) error {
-		ck := &checker{ctx: ctx, store: s, tx: tx, progress: progress, fault: fault}
+		faults := 0
+		ck := &checker{ctx: ctx, store: s, tx: tx, progress: progress, fault: func(text string) {
+			faults++
+			fault(text)
+		}}
 		if err := ck.guard("pages", func() error { return ck.keys(tx.Cursor().Bucket(), "", 0) }); err != nil {
 			return err
+		}
+		if faults > 0 {
+			// Where a page leads back to itself, bbolt's search for a key ends the process.
+			fault("nothing else was checked")
+			return nil
 		}
 		ck.guard("collections", func() error {
 			return eachCollection(tx, func(id uuid.UUID, _ *bbolt.Bucket) error {
@@ -56,43 +70,65 @@ func (ck *checker) guard(part string, f func() error) (err error) {
 		if ck.ctx.Err() != nil {
 			err = ck.ctx.Err()
 		} else if err != nil {
+			var damage *taxii.Error
+			if errors.As(err, &damage) && damage.Err != nil {
+				err = damage.Err // without the advice to run comity check
+			}
 			ck.fault(part + ": " + err.Error())
 			err = nil
 		}
 	}()
-	defer recovered(&err)
+	defer recovered(ck.store.db, &err)
 	return f()
 }
 
 // maxDepth is how deep buckets may be nested.
 const maxDepth = 4
 
-// keys walks through a bucket and the buckets in it, and reports keys that do not
-// ascend. That finds a page in the wrong place, and a page that leads back to itself.
+// keys walks through a bucket and the buckets in it, and reports keys that do not ascend.
+// That finds a page in the wrong place, and a page that leads back to itself.
 func (ck *checker) keys(b *bbolt.Bucket, name string, depth int) error {
 	if depth > maxDepth {
-		return damaged("the buckets in %s are nested too deep", name)
+		return damaged("the buckets are nested too deep")
 	}
-	cursor := b.Cursor()
-	var last []byte
 	n := 0
-	for k, v := cursor.First(); k != nil; k, v = cursor.Next() {
+	return forEach(b, func(k, v []byte) error {
 		if n++; n%1024 == 0 && ck.ctx.Err() != nil {
 			return ck.ctx.Err()
 		}
-		if n > 1 && bytes.Compare(last, k) >= 0 {
-			return damaged("the keys of bucket %q do not ascend at %x", name, k)
+		if v != nil {
+			return nil
 		}
-		if last = append(last[:0], k...); v != nil {
-			continue
-		}
-		if in := b.Bucket(k); in == nil {
-			ck.fault(fmt.Sprintf("pages: bucket %q has an entry %x that is neither a value nor a bucket", name, k))
-		} else if err := ck.guard("pages", func() error { return ck.keys(in, fmt.Sprintf("%s/%x", name, last), depth+1) }); err != nil {
-			return err
-		}
+		name := strings.TrimPrefix(name+"/"+bucketLabel(k), "/")
+		return ck.guard("bucket "+name, func() error {
+			in := b.Bucket(k)
+			if in == nil {
+				return damaged("it is neither a value nor a bucket")
+			}
+			return ck.keys(in, name, depth+1)
+		})
+	})
+}
+
+// bucketLabel is the name of a bucket as text.
+func bucketLabel(name []byte) string {
+	if isCollection(name) {
+		return "collection " + uuid.UUID(name[1:]).String()
 	}
-	return nil
+	return strings.Trim(strconv.QuoteToASCII(string(name)), `"`)
+}
+
+// forEach calls f with the keys and values of a bucket, as its own ForEach does. It returns
+// an error if the keys do not ascend: a page of a damaged file may lead back to itself.
+func forEach(b *bbolt.Bucket, f func(k, v []byte) error) error {
+	var last []byte
+	return b.ForEach(func(k, v []byte) error {
+		if last != nil && bytes.Compare(last, k) >= 0 {
+			return damaged("the keys do not ascend at %x", k)
+		}
+		last = append(last[:0], k...)
+		return f(k, v)
+	})
 }
 
 // statuses compares heads and parts.

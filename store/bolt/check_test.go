@@ -2,9 +2,11 @@ package bolt_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -113,10 +115,7 @@ func TestDamagedChain(t *testing.T) {
 			update(t, dir, func(tx *bbolt.Tx) error { return row.harm(tx.Bucket([]byte("links"))) })
 			s = open(t, dir)
 			defer s.Close()
-			var faults []string
-			if err := s.Check(t.Context(), nil, func(fault string) { faults = append(faults, fault) }); err != nil {
-				t.Fatal(err)
-			}
+			faults := faultsOf(t, s)
 			if len(faults) != 1 || !strings.Contains(faults[0], row.want) {
 				t.Errorf("got %q, want %q", faults, row.want)
 			}
@@ -206,6 +205,79 @@ func TestACutOffFileIsAnError(t *testing.T) {
 	}
 }
 
+// A check, a push and a compaction end, with an error, on a file in which a page has a wrong
+// page number: its own, or one beyond the end of the file.
+func TestWrongPageNumberIsAnError(t *testing.T) {
+	const branch, headerLen, elementLen = 1, 16, 16 // of bbolt's pages
+	dir := t.TempDir()
+	s := open(t, dir)
+	for at := 0; at < 12_000; at += 4000 {
+		mustPush(t, s, items(at, 4000)...)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	good, err := os.ReadFile(filepath.Join(dir, bolt.FileName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, beyond := range map[string]uint64{"its own": 0, "beyond the end": uint64(len(good)/bolt.PageSize) + 99} {
+		t.Run(name, func(t *testing.T) {
+			found := map[string]int{}
+			for at := 2 * bolt.PageSize; at < len(good); at += bolt.PageSize {
+				page := good[at:]
+				id, flags, elements := binary.NativeEndian.Uint64(page), binary.NativeEndian.Uint16(page[8:]), int(binary.NativeEndian.Uint16(page[10:]))
+				if id != uint64(at/bolt.PageSize) || flags != branch || elements < 3 {
+					continue
+				}
+				bad := bytes.Clone(good)
+				binary.NativeEndian.PutUint64(bad[at+headerLen+elements/2*elementLen+8:], cmp.Or(beyond, id))
+				dir := t.TempDir()
+				if err := os.WriteFile(filepath.Join(dir, bolt.FileName), bad, 0o600); err != nil {
+					t.Fatal(err)
+				}
+				s := open(t, dir)
+				faults := faultsOf(t, s)
+				if len(faults) == 0 { // the page is of an older commit
+					if err := s.Close(); err != nil {
+						t.Error(err)
+					}
+					continue
+				}
+				bucket, fault, _ := strings.Cut(faults[0], ": ")
+				found[bucket]++
+				if want := fmt.Sprintf("page %d cannot be read", beyond); beyond > 0 && fault != want || beyond == 0 && !strings.HasPrefix(fault, "the keys do not ascend at ") {
+					t.Errorf("%s: %s", bucket, fault)
+				}
+				if strings.HasSuffix(bucket, "/run") {
+					if _, err := push(t.Context(), s, indicator(50_000, 1)); taxii.CodeOf(err) != taxii.Internal {
+						t.Errorf("push: %v", err)
+					}
+				}
+				if err := s.Close(); err != nil {
+					t.Error(err)
+				}
+				if err := bolt.Compact(t.Context(), dir, 0, nil); taxii.CodeOf(err) != taxii.Internal {
+					t.Errorf("%s: Compact: %v", bucket, err)
+				}
+			}
+			of := "bucket collection " + collection.String()
+			if found[of+"/live"] == 0 || found[of+"/run"] == 0 {
+				t.Errorf("the test damaged only %v", found)
+			}
+		})
+	}
+}
+
+// faultsOf returns the faults that a check finds.
+func faultsOf(t *testing.T, s *bolt.Store) (faults []string) {
+	t.Helper()
+	if err := s.Check(t.Context(), nil, func(fault string) { faults = append(faults, fault) }); err != nil {
+		t.Fatal(err)
+	}
+	return faults
+}
+
 // A check does not hold up a push, and ends with the context of its caller.
 func TestACheckHoldsUpNobodyAndCanBeEnded(t *testing.T) {
 	s := open(t, t.TempDir())
@@ -260,10 +332,7 @@ func TestEditedAgreementIsFound(t *testing.T) {
 			}); err != nil {
 				t.Fatal(err)
 			}
-			var faults []string
-			if err := s.Check(t.Context(), nil, func(fault string) { faults = append(faults, fault) }); err != nil {
-				t.Fatal(err)
-			}
+			faults := faultsOf(t, s)
 			if row.want == "" && len(faults) > 0 || row.want != "" && (len(faults) != 1 || !strings.Contains(faults[0], row.want)) {
 				t.Errorf("got %q, want %q", faults, row.want)
 			}
@@ -321,10 +390,7 @@ func TestEditedAccountIsFound(t *testing.T) {
 			})
 			s = open(t, dir)
 			defer s.Close()
-			var faults []string
-			if err := s.Check(t.Context(), nil, func(fault string) { faults = append(faults, fault) }); err != nil {
-				t.Fatal(err)
-			}
+			faults := faultsOf(t, s)
 			if row.want == "" && len(faults) > 0 || row.want != "" && (len(faults) != 1 || !strings.Contains(faults[0], row.want)) {
 				t.Errorf("got %q, want %q", faults, row.want)
 			}

@@ -107,7 +107,12 @@ func (c *collection) typeNumbers(names []string) (numbers []uint16) {
 // eachAdded calls f with each entry of run, in the order of dates.
 func (c *collection) eachAdded(f func(key stix.Key, d store.Date, known bool) error) error {
 	cursor := c.root.Bucket(bucketRun).Cursor()
+	last := store.Date(0)
 	for k, v := cursor.First(); k != nil; k, v = cursor.Next() {
+		if store.Date(number(k)) <= last {
+			return damaged("the keys of run do not ascend at %s", last.Time())
+		}
+		last = store.Date(number(k))
 		for d := store.Date(number(k)); len(v) > 0; {
 			if len(v) <= 16 {
 				return damaged("an entry of run is cut off")
@@ -146,7 +151,16 @@ func newDateCursor(b *bbolt.Bucket, from store.Date) (dateCursor, error) {
 	return s, s.set(s.cursor.Seek(dateKey(from)))
 }
 
-func (s *dateCursor) next() error { return s.set(s.cursor.Next()) }
+func (s *dateCursor) next() error {
+	last := s.date
+	if err := s.set(s.cursor.Next()); err != nil {
+		return err
+	}
+	if s.date <= last && s.date != never { // a page of a damaged file leads back to itself
+		return damaged("the dates do not ascend at %s", last.Time())
+	}
+	return nil
+}
 
 func (s *dateCursor) set(k, v []byte) error {
 	switch {

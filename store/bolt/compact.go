@@ -88,7 +88,7 @@ func compactInto(ctx context.Context, old *bbolt.DB, fresh, path string, progres
 		return err
 	}
 	defer from.Rollback()
-	defer recovered(&err)
+	defer recovered(old, &err)
 	c := &compaction{ctx: ctx, db: db, total: from.Size(), progress: progress}
 	if c.tx, err = db.Begin(true); err != nil {
 		return err
@@ -169,7 +169,7 @@ func (c *compaction) copy(path [][]byte, from *bbolt.Bucket) error {
 	if err := to.SetSequence(from.Sequence()); err != nil {
 		return err
 	}
-	return from.ForEach(func(k, v []byte) error {
+	return forEach(from, func(k, v []byte) error {
 		if v == nil {
 			return c.copy(below(path, k), from.Bucket(k))
 		}
@@ -192,7 +192,7 @@ func (c *compaction) top(name []byte, from *bbolt.Bucket) error {
 // types without records, and a run that names only the records that are there. The
 // counters of dates and type numbers stay, so that none is given twice.
 func (c *compaction) collection(path [][]byte, from *bbolt.Bucket) error {
-	return from.ForEach(func(k, v []byte) error {
+	return forEach(from, func(k, v []byte) error {
 		if v != nil {
 			return c.put(path, k, v)
 		}
@@ -215,7 +215,7 @@ func (c *compaction) types(path [][]byte, from *bbolt.Bucket) error {
 		return err
 	}
 	old := &collection{root: from}
-	return from.Bucket(bucketTypes).ForEach(func(name, v []byte) error {
+	return forEach(from.Bucket(bucketTypes), func(name, v []byte) error {
 		if t, ok := old.typeOf(string(name)); ok && t.live == 0 {
 			return nil // a superseded record has a newer version in live
 		}

@@ -107,7 +107,7 @@ func openOrRewrite(path string, wait time.Duration, log *slog.Logger) (*bbolt.DB
 // faults on one that was cut off. Such a file stays mapped and locked until the process
 // ends. While lock waits, Compact may replace the file: then lock opens the new one.
 func lock(path string, options *bbolt.Options) (db *bbolt.DB, err error) {
-	defer recovered(&err)
+	defer recovered(nil, &err)
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	for {
 		var locked *os.File

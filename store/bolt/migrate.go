@@ -152,7 +152,7 @@ func update(db *bbolt.DB, path string, commit, change func(*bbolt.Tx) error) err
 // layoutOf returns the layout of a file, 0 if it is empty. It returns Conflict if this
 // version cannot read the layout, and Invalid if another program wrote the file.
 func layoutOf(db *bbolt.DB, path string) (layout uint64, err error) {
-	defer recovered(&err)
+	defer recovered(db, &err)
 	err = db.View(func(tx *bbolt.Tx) error {
 		meta := tx.Bucket(bucketMeta)
 		if meta == nil {

@@ -76,9 +76,13 @@ func findStatus(tx *bbolt.Tx, id uuid.UUID, candidates []uint64) (uint64, status
 // buildStatuses builds the index of statuses.
 func buildStatuses(tx *bbolt.Tx) (*idIndex, error) {
 	heads := tx.Bucket(bucketHeads)
-	n := 0
+	n, last := 0, uint64(0)
 	cursor := heads.Cursor()
 	for k, _ := cursor.First(); k != nil; k, _ = cursor.Next() {
+		if number(k) <= last {
+			return nil, damaged("the keys of heads do not ascend at %d", last)
+		}
+		last = number(k)
 		n++
 	}
 	x := newIDIndex(n)

@@ -183,7 +183,7 @@ type writeTx struct {
 // error none of the changes is in the store, unless the error is that of a sync: then
 // nobody knows, and the store stops.
 func (s *Store) transact(jobs []*job) (err error) {
-	defer recovered(&err)
+	defer recovered(s.db, &err)
 	s.mu.RLock()
 	failed := s.failed
 	s.mu.RUnlock()
