@@ -56,6 +56,17 @@ func (s share) compareWidth(t share) int {
 // Shared tells whether any reader letter opens the collection, at any time.
 func (c *Collection) Shared() bool { return len(c.shares) > 0 }
 
+// FeedsAtEnd is the value of at_end for an organisation without access at that time: that of
+// the reader letter that opened the collection to it, else that of the flow.
+func (c *Collection) FeedsAtEnd(org string, now time.Time) string {
+	for _, s := range c.shares {
+		if s.org == org && s.letter.editionAt(now) == s.edition {
+			return s.edition.text.Feeds.Narrow(c.Terms.Feeds).AtEnd
+		}
+	}
+	return c.Terms.Feeds.AtEnd
+}
+
 // current tells whether the collection's edition is the one in force at that time.
 func (c *Collection) current(now time.Time) bool { return c.lifecycle.editionAt(now) == c.edition }
 

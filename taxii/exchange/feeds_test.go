@@ -51,3 +51,20 @@ func TestAnOperatorsGrantAllowsNoFeed(t *testing.T) {
 		t.Errorf("for %v", got.Actions)
 	}
 }
+
+// The letter decides for its reader, the flow for everybody else.
+func TestALetterDecidesWhatAFeedIsAfterItsEnd(t *testing.T) {
+	d := directory(t)
+	join(t, d, "national-bureau", "ncb-a")
+	join(t, d, "cert", "cert-a", "cert-b")
+	deposit(d, "charter-x", between("charter", "charter-x", "bureau", "ncb-a").toml())
+	letter := letterOf("ncb-a", "charter-x", "down", "cert-a")
+	deposit(d, letter.id, letter.toml()+feeds("at_end = \"gone\""))
+	after := expires.AddDate(0, 0, 1)
+	c := found(t, policy(t, d), "charter-x.down.ncb-a", after)
+	for org, want := range map[string]string{"cert-a": agreement.GoneAtEnd, "ncb-a": agreement.EmptyAtEnd, "cert-b": agreement.EmptyAtEnd} {
+		if got := c.FeedsAtEnd(org, after); got != want {
+			t.Errorf("%s: %s, want %s", org, got, want)
+		}
+	}
+}

@@ -190,7 +190,7 @@ func (s *Service) answer(ctx context.Context, policy *exchange.Policy, p exchang
 		return nil, err
 	}
 	a := &Answer{Definition: def, Open: len(readable) > 0, service: s}
-	if !a.Open && goneAtEnd(policy, def, now) {
+	if !a.Open && goneAtEnd(policy, p.Org, def, now) {
 		return nil, taxii.Errorf(taxii.NotFound, "there is no such feed")
 	}
 	defer func() {
@@ -369,11 +369,12 @@ func allow(readable []exchange.Grant, use string, family Family) (allowed []exch
 	return nil, err
 }
 
-// goneAtEnd tells whether an agreement wants a feed to be gone when access has ended.
-func goneAtEnd(policy *exchange.Policy, def *Definition, now time.Time) bool {
+// goneAtEnd tells whether an agreement wants a feed of an organisation to be gone when access
+// has ended.
+func goneAtEnd(policy *exchange.Policy, org string, def *Definition, now time.Time) bool {
 	return slices.ContainsFunc(def.Collections, func(name string) bool {
 		c, ok := policy.Collection(name, now)
-		return ok && c.Terms.Feeds.AtEnd == agreement.GoneAtEnd
+		return ok && c.FeedsAtEnd(org, now) == agreement.GoneAtEnd
 	})
 }
 
