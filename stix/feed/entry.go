@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"iter"
 	"maps"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -23,6 +22,7 @@ type Entry struct {
 	From       time.Time // the earliest valid_from
 	Until      time.Time // the latest valid_until; zero if one of them has none
 	Modified   time.Time // the latest
+	Changed    time.Time // when the entry last changed; zero counts as Modified
 	Revision   int       // how often the entry changed; 0 counts as 1
 }
 
@@ -50,6 +50,14 @@ func (e *Entry) Add(in *Indicator) {
 	} else if in.Until.After(e.Until) {
 		e.Until = in.Until
 	}
+}
+
+// changed is when e last changed.
+func (e *Entry) changed() time.Time {
+	if e.Changed.IsZero() {
+		return e.Modified
+	}
+	return e.Changed
 }
 
 // firstID is the first of its IDs, "" if it has none.
@@ -109,46 +117,4 @@ func AppendKey(b []byte, v Value) []byte {
 		rest = rest[:max(dot, 0)]
 	}
 	return b
-}
-
-// Prune leaves out the entries that another entry includes: an address or a network in
-// a network and, if a domain stands for the names below it, those names. Entries are
-// in the order of [Compare].
-func Prune(entries iter.Seq[*Entry], subdomains bool) iter.Seq[*Entry] {
-	return func(yield func(*Entry) bool) {
-		var cover cover
-		for e := range entries {
-			if !cover.includes(e.Value, subdomains) && !yield(e) {
-				return
-			}
-		}
-	}
-}
-
-// cover is the last entry that no other one includes. Since a network comes right
-// before all that is in it, and a domain before the names below it, no earlier entry can
-// include the next one.
-type cover struct {
-	network netip.Prefix
-	domain  string // with a dot before it
-}
-
-// includes tells whether the cover includes v. Otherwise v is the new cover.
-func (c *cover) includes(v Value, subdomains bool) bool {
-	if network, ok := v.Network(); ok {
-		if c.network.IsValid() && c.network.Contains(network.Addr()) && c.network.Bits() <= network.Bits() {
-			return true
-		}
-		c.network = network
-	} else if v.Kind == Domain {
-		if c.domain != "" && strings.HasSuffix(v.Text, c.domain) {
-			return true
-		}
-		if below, wildcard := strings.CutPrefix(v.Text, "*"); wildcard {
-			c.domain = below
-		} else if subdomains {
-			c.domain = "." + v.Text
-		}
-	}
-	return false
 }

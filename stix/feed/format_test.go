@@ -114,7 +114,8 @@ func header(kinds feed.Kinds) *feed.Header {
 	return &feed.Header{
 		Feed: "soc-block", Centre: "Centre\nof \"Test\"", URL: "https://taxii.example/igci/x-feeds/soc-block/",
 		Version: day(20).Add(11 * time.Hour), Now: day(20).Add(12 * time.Hour), Hold: 24 * time.Hour, Kinds: kinds,
-		Zone: feed.Zone{Origin: "soc-block.rpz.igci.example"},
+		Zone:   feed.Zone{Origin: "soc-block.rpz.igci.example"},
+		Object: func(id stix.ID) ([]byte, bool) { return []byte(`{"type":"indicator","id":"` + id + `"}`), true },
 	}
 }
 

@@ -1,0 +1,73 @@
+package feed
+
+import (
+	"fmt"
+	"iter"
+	"net/netip"
+	"strings"
+
+	"go4.org/netipx"
+)
+
+// Prune leaves out the entries that another entry includes: an address or a network in
+// a network and, if a domain stands for the names below it, those names. Entries are
+// in the order of [Compare].
+func Prune(entries iter.Seq[*Entry], subdomains bool) iter.Seq[*Entry] {
+	return func(yield func(*Entry) bool) {
+		var cover cover
+		for e := range entries {
+			if !cover.includes(e.Value, subdomains) && !yield(e) {
+				return
+			}
+		}
+	}
+}
+
+// cover is the last entry that no other one includes. Since a network comes right
+// before all that is in it, and a domain before the names below it, no earlier entry can
+// include the next one.
+type cover struct {
+	network netip.Prefix
+	domain  string // with a dot before it
+}
+
+// includes tells whether the cover includes v. Otherwise v is the new cover.
+func (c *cover) includes(v Value, subdomains bool) bool {
+	if network, ok := v.Network(); ok {
+		if c.network.IsValid() && c.network.Contains(network.Addr()) && c.network.Bits() <= network.Bits() {
+			return true
+		}
+		c.network = network
+	} else if v.Kind == Domain {
+		if c.domain != "" && strings.HasSuffix(v.Text, c.domain) {
+			return true
+		}
+		if below, wildcard := strings.CutPrefix(v.Text, "*"); wildcard {
+			c.domain = below
+		} else if subdomains {
+			c.domain = "." + v.Text
+		}
+	}
+	return false
+}
+
+// Aggregate makes the smallest list of networks that has the addresses of entries and no
+// other, in the order of [Compare]. Its entries have a value only, with an unknown
+// confidence; entries of other kinds are left out.
+func Aggregate(entries iter.Seq[*Entry]) ([]*Entry, error) {
+	var addresses netipx.IPSetBuilder
+	for e := range entries {
+		if network, ok := e.Network(); ok {
+			addresses.AddPrefix(network)
+		}
+	}
+	set, err := addresses.IPSet()
+	if err != nil {
+		return nil, fmt.Errorf("aggregate networks: %w", err)
+	}
+	var aggregated []*Entry
+	for _, network := range set.Prefixes() {
+		aggregated = append(aggregated, &Entry{Value: NetworkValue(network), Confidence: Unknown})
+	}
+	return aggregated, nil
+}
