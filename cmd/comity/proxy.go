@@ -25,12 +25,17 @@ func (c *connectionFlags) trusts(address netip.Addr) bool {
 	return slices.ContainsFunc(c.TrustedProxy, func(p netip.Prefix) bool { return p.Contains(address) })
 }
 
+// exempt reports whether connections of the address are neither counted nor closed early:
+// many clients may share those of a proxy.
+func (c *connectionFlags) exempt(address netip.Addr) bool {
+	return address.IsLoopback() || c.trusts(address)
+}
+
 // wrap bounds the connections of the listener, and reads their PROXY protocol.
 func (c *connectionFlags) wrap(l net.Listener) net.Listener {
 	if c.PerAddress > 0 { // the demonstration has no bound
 		l = &boundedListener{
-			Listener: l, maxOpen: c.PerAddress, open: map[netip.Prefix]int{},
-			exempt: func(address netip.Addr) bool { return address.IsLoopback() || c.trusts(address) },
+			Listener: l, maxOpen: c.PerAddress, open: map[netip.Prefix]int{}, exempt: c.exempt,
 		}
 	}
 	if !c.ProxyProtocol {

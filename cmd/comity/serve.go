@@ -51,7 +51,7 @@ type serveCmd struct {
 	MaxLimit    int             `default:"10000" env:"COMITY_MAX_LIMIT" help:"Largest page size (default ${default})."`
 	CORSOrigin  []string        `name:"cors-origin" placeholder:"ORIGIN" env:"COMITY_CORS_ORIGIN" help:"Origins, such as https://viewer.example, whose web pages may call the server; * for all."`
 	KeyHeader   string          `default:"X-API-Key" env:"COMITY_KEY_HEADER" help:"Header that may carry a token alone (default ${default})."`
-	IdleTimeout time.Duration   `default:"2m" env:"COMITY_IDLE_TIMEOUT" help:"How long a connection stays open between two requests (default ${default}); longer than that of a proxy in front."`
+	IdleTimeout time.Duration   `default:"2m" env:"COMITY_IDLE_TIMEOUT" help:"How long a connection stays open between two requests (default ${default}); longer than that of a proxy in front. 10s if no request on the connection was authenticated."`
 	Unsigned    bool            `env:"COMITY_UNSIGNED" help:"Serve without the key of the centre: certificates of deletion and checkpoints are not signed."`
 	logFlags    `embed:""`
 	tlsFlags    `embed:""`
@@ -292,6 +292,7 @@ func (ex *exchangeServer) start(c *serveCmd) error {
 	}))
 	s := httpServer(ex.log, c.connectionFlags.handler(router))
 	s.IdleTimeout = cmp.Or(c.IdleTimeout, s.IdleTimeout)
+	server.LimitIdle(s, 10*time.Second, func(a net.Addr) bool { return c.exempt(addressOf(a)) })
 	if ex.certs != nil {
 		s.TLSConfig = ex.certs.serverConfig()
 	}
