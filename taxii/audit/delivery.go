@@ -31,6 +31,12 @@ const maxRanges = 4
 // other objects.
 const maxKeys = 200
 
+// second is one second of one account.
+type second struct {
+	account string
+	unix    int64
+}
+
 // everything is the match that stands for those queries.
 var everything = taxii.Match{Specs: []string{"2.0", "2.1"}, Versions: taxii.Versioning{All: true}}
 

@@ -30,10 +30,7 @@ func (r *Recorder) RefuseLogin(remote, reason, account, token string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.now()
-	minute := now.Unix() / 60
-	if r.loginMinute != minute {
-		r.loginMinute, r.differentLogins = minute, map[string]int{}
-	}
+	minute := r.countMinute(now)
 	key := loginKey{minute, remote, reason, account, token}
 	if r.logins[key] == nil && r.differentLogins[remote] >= maxLogins {
 		key = loginKey{minute: minute, remote: remote, reason: "further refusals"}

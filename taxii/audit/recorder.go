@@ -29,8 +29,8 @@ const commitSize = 4000
 
 // Recorder gathers deliveries and refusals and commits them later, so that a poll does
 // not wait for the disk and a reader that pages through a collection is one entry, not
-// thousands. A refusal, and the first delivery to a reader, is committed a second
-// later; further deliveries to that reader within an hour. [Recorder.Flush] must be
+// thousands. The first delivery to a reader is committed a second later, a refusal a
+// minute later, further deliveries to that reader within an hour. [Recorder.Flush] must be
 // called before the record is read. A Recorder is safe for concurrent use.
 //
 // It covers one process: where several serve the same store, each has one.
@@ -51,14 +51,14 @@ type Recorder struct {
 	recorded   map[deliveryKey]time.Time   // when deliveries to a reader were last taken over, in the last hour
 	refusals   map[refusalKey]*refusal
 	logins     map[loginKey]*login
-	different  map[second]int // number of different refusals
 	queries    map[second]int // number of different queries with a match
 	held       int            // len(uncommitted) as of the last flush
 	bytes      int            // memory of waiting, about
 	heldBytes  int            // memory of uncommitted, about
 
-	loginMinute     int64          // the minute of Unix time that differentLogins counts
-	differentLogins map[string]int // number of different refused logins, by address, and of all under ""
+	minute            int64          // of Unix time, in which the two maps count
+	differentRefusals map[string]int // number of different refusals, by account
+	differentLogins   map[string]int // number of different refused logins, by address, and of all under ""
 }
 
 // pending is a delivery or a refusal that may still grow.
@@ -80,7 +80,6 @@ func New(commit func(context.Context, ...Entry) error, now func() time.Time, log
 		recorded:   map[deliveryKey]time.Time{},
 		refusals:   map[refusalKey]*refusal{},
 		logins:     map[loginKey]*login{},
-		different:  map[second]int{},
 		queries:    map[second]int{},
 	}
 }
@@ -151,6 +150,15 @@ func (r *Recorder) Waiting() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return len(r.waiting) + r.held
+}
+
+// countMinute returns the minute of Unix time, and counts anew if another one has begun.
+// The caller holds mu.
+func (r *Recorder) countMinute(now time.Time) int64 {
+	if minute := now.Unix() / 60; r.minute != minute {
+		r.minute, r.differentRefusals, r.differentLogins = minute, map[string]int{}, map[string]int{}
+	}
+	return r.minute
 }
 
 // add puts an entry into waiting. The caller holds mu.
@@ -233,8 +241,6 @@ func (r *Recorder) takeOver(which func(pending) bool) (taken []pending) {
 	})
 	r.held += len(taken)
 	maps.DeleteFunc(r.recorded, func(_ deliveryKey, at time.Time) bool { return now.Sub(at) >= GatherFor })
-	for _, counts := range []map[second]int{r.different, r.queries} {
-		maps.DeleteFunc(counts, func(s second, _ int) bool { return s.unix < now.Unix() })
-	}
+	maps.DeleteFunc(r.queries, func(s second, _ int) bool { return s.unix < now.Unix() })
 	return taken
 }

@@ -12,15 +12,16 @@ import (
 	"comity/taxii/exchange"
 )
 
-func TestRefusalsOfOneSecondAreCounted(t *testing.T) {
+func TestRefusalsOfOneMinuteAreCounted(t *testing.T) {
 	var l ledger
 	now := noon
 	r := audit.New(l.commit, func() time.Time { return now }, slog.New(slog.DiscardHandler))
 	p := exchange.Principal{Account: "acme/feed", Org: "acme"}
-	for range 3 {
+	for n := range 3 {
+		now = after(10 * n)
 		r.Refuse(p, p.Org, "c", "dea-acme", "4", "RED above AMBER")
 	}
-	now = after(1)
+	now = after(60)
 	r.Refuse(p, p.Org, "c", "dea-acme", "4", "RED above AMBER")
 	r.Refuse(exchange.Principal{}, "igci", "", "dea-acme", "", "no credentials")
 	flushed(t, r, &l, "refusal acme/feed 3 RED above AMBER", "refusal acme/feed 1 RED above AMBER", "refusal  1 no credentials")
@@ -34,13 +35,15 @@ func TestRefusalsOfOneSecondAreCounted(t *testing.T) {
 
 func TestManyRefusalsOfOneAccountAreOneLine(t *testing.T) {
 	var l ledger
-	r := recorder(&l)
+	now := noon
+	r := audit.New(l.commit, func() time.Time { return now }, slog.New(slog.DiscardHandler))
 	for i := range 150 {
 		if i == 120 {
-			if err := r.Flush(t.Context()); err != nil { // the second is not over
+			if err := r.Flush(t.Context()); err != nil { // the minute is not over
 				t.Fatal(err)
 			}
 		}
+		now = after(i / 5)
 		r.Refuse(exchange.Principal{Account: "a"}, "igci", fmt.Sprint(i), "", "", "not found")
 	}
 	r.Refuse(exchange.Principal{Account: "b"}, "igci", "c", "", "", "not found")
