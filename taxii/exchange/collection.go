@@ -100,6 +100,11 @@ func (p *Policy) expand() {
 	for _, c := range p.collections {
 		slices.SortFunc(c.shares, share.compareWidth)
 	}
+	if len(p.collections) > 0 {
+		decoy := *p.collections[0]
+		decoy.Writer, decoy.Readers, decoy.shares = "", nil, nil
+		p.decoy = &decoy
+	}
 	quotas := map[string][]uuid.UUID{}
 	quotaKey := func(c *Collection) string { return c.Terms.By["objects_held"].Agreement + "/" + c.Writer }
 	for _, c := range p.collections {

@@ -37,6 +37,7 @@ type Policy struct {
 	agreements  map[string]*lifecycle
 	collections []*Collection                   // sorted by id; one for each edition
 	byName      map[string][]*Collection        // by id and by alias
+	decoy       *Collection                     // without writer and readers; nil if there is no collection
 	byOrg       map[string][]*Collection        // by writer and reader; each list is sorted by id
 	secondments map[string][]secondment         // by account
 	parsed      map[string]*agreement.Agreement // by source
@@ -383,6 +384,9 @@ func (p *Policy) Holders(c *Collection, now time.Time) []Grant {
 func (p *Policy) Decide(pr Principal, name string, verb Verb, now time.Time) (Grant, error) {
 	c, ok := p.Collection(name, now)
 	if !ok {
+		if p.decoy != nil { // otherwise the time of the answer would tell hidden collections from absent ones
+			p.grant(pr, p.decoy, now)
+		}
 		return Grant{}, notFound(nil)
 	}
 	g, why := p.grant(pr, c, now)

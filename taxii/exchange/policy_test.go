@@ -199,6 +199,24 @@ func TestHiddenCollectionsAreLikeAbsentOnes(t *testing.T) {
 	}
 }
 
+// An answer about a hidden collection takes as much work as one about an absent
+// collection, so its time tells nothing. The work is counted in allocations.
+func TestHiddenCollectionsTakeTheWorkOfAbsentOnes(t *testing.T) {
+	p := policy(t, directory(t, text("dea-x", "", "")))
+	pr := caller("stranger/soc")
+	work := func(name string, at time.Time) float64 {
+		return testing.AllocsPerRun(100, func() { p.Decide(pr, name, exchange.Read, at) })
+	}
+	for _, at := range []time.Time{inForce, expires} {
+		absent := work(uuid.NewString(), at)
+		for _, hidden := range []string{"dea-x.in", found(t, p, "dea-x.out", at).ID.String()} {
+			if got := work(hidden, at); got != absent {
+				t.Errorf("%s, at %s: %v allocations, of an absent one %v", hidden, at, got, absent)
+			}
+		}
+	}
+}
+
 // The audit record and the operator get the clause, the caller does not.
 func TestEveryNoNamesItsClause(t *testing.T) {
 	d := directory(t, text("dea-x", "", ""))
