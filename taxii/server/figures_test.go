@@ -8,8 +8,10 @@ import (
 	"comity/taxii/exchange"
 )
 
-// value is the value of a metric with its labels, "" if it is not reported.
+// value is the value of a metric with its labels, "" if it is not reported. It waits for
+// the requests, which are counted after their answers.
 func (w *world) value(metric string) string {
+	w.running.Wait()
 	for line := range strings.Lines(w.scrape()) {
 		if value, ok := strings.CutPrefix(line, metric+" "); ok {
 			return strings.TrimSpace(value)
