@@ -183,8 +183,8 @@ func (s *Server) decideAgain(r *http.Request, c *caller) error {
 	return s.decide(c)
 }
 
-// recordRefusal writes the refusal of access to an existing collection to the audit
-// record. It sends the answer first: otherwise a slower answer would reveal that the
+// recordRefusal writes to the audit record that an agreement refused a request for an
+// existing collection. It sends the answer first: otherwise a slower answer would reveal that the
 // collection exists.
 func (s *Server) recordRefusal(w *response, c *caller, err error) {
 	w.control.Flush()

@@ -185,25 +185,39 @@ var hiddenFrom = []struct {
 }
 
 // A refusal is recorded after its answer is sent, so the time of the answer does not
-// reveal whether a collection is hidden or does not exist.
+// reveal whether a collection is hidden or does not exist, nor how busy the record is.
 func TestAnswerDoesNotWaitForTheRecordOfARefusal(t *testing.T) {
-	recording, release := make(chan struct{}, 1), make(chan struct{})
-	w := newWorld(t, func(w *world) {
-		w.recordTime = func() time.Time {
+	for name, tt := range map[string]struct {
+		exchange func(*world)
+		refused  func(*world)
+	}{
+		"hidden collection": {func(*world) {}, func(w *world) {
+			w.as("stranger/lone").get(w.collection("sharing.reports") + "objects/").refused(404)
+		}},
+		"push beyond a quota": {limitedWorld(), func(w *world) {
+			w.as("vendor/feed").do("POST", w.collection("limited.in")+"objects/", envelopeOf(indicators(1, 5)...)).refused(413)
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			recording, release := make(chan struct{}, 1), make(chan struct{})
+			w := newWorld(t, tt.exchange, func(w *world) {
+				w.recordTime = func() time.Time {
+					select {
+					case recording <- struct{}{}:
+					default:
+					}
+					<-release
+					return noon
+				}
+			})
+			defer close(release)
+			tt.refused(w)
 			select {
-			case recording <- struct{}{}:
-			default:
+			case <-recording:
+			case <-time.After(answerTimeout):
+				t.Error("the refusal is not recorded")
 			}
-			<-release
-			return noon
-		}
-	})
-	defer close(release)
-	w.as("stranger/lone").get(w.collection("sharing.reports") + "objects/").refused(404)
-	select {
-	case <-recording:
-	case <-time.After(answerTimeout):
-		t.Error("the refusal is not recorded")
+		})
 	}
 }
 

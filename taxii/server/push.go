@@ -8,6 +8,7 @@ import (
 
 	"comity/store"
 	"comity/taxii"
+	"comity/taxii/exchange"
 	"comity/taxii/intake"
 )
 
@@ -44,10 +45,10 @@ func (s *Server) addObjects(w *response, r *http.Request, c *caller) error {
 	}
 	pushed, err := s.Intake.Push(ctx, c.grant, push)
 	if err != nil {
-		if !errors.Is(err, tooLarge) { // the limit of the server, not of the agreement
-			s.recordPushRefusal(c, err)
+		if errors.Is(err, tooLarge) { // the limit of the server, not of the agreement
+			return err
 		}
-		return err
+		return c.quotaRefusal(err)
 	}
 	if err := s.Custody.Revoked(ctx, c.grant.Collection(), pushed.Revoked); err != nil {
 		return err
@@ -64,14 +65,17 @@ func (s *Server) addObjects(w *response, r *http.Request, c *caller) error {
 	return writeOutcomes(w, r, http.StatusAccepted, resource(head, part, ""), head.Parts)
 }
 
-// recordPushRefusal writes to the audit record that a quota of the agreement refused
-// the whole push.
-func (s *Server) recordPushRefusal(c *caller, err error) {
-	if code := taxii.CodeOf(err); c.refusal == nil && (code == taxii.TooLarge || code == taxii.TooMany) {
-		col := c.grant.Collection()
-		s.Metrics.Refused(col.Agreement, "")
-		s.Recorder.Refuse(c.Principal, c.Org, col.ID.String(), col.Agreement, "", err.Error())
+// quotaRefusal gives an error of Push the agreement as its cause if a quota of the
+// agreement refused the whole push, so that the refusal is recorded. Other errors it
+// returns unchanged.
+func (c *caller) quotaRefusal(err error) error {
+	var known *taxii.Error
+	if !errors.As(err, &known) || known.Err != nil || known.Code != taxii.TooLarge && known.Code != taxii.TooMany {
+		return err
 	}
+	refused := *known
+	refused.Err = &exchange.Obstacle{Agreement: c.grant.Collection().Agreement, Reason: known.Msg}
+	return &refused
 }
 
 // parseDryRun reads x_dry_run, an extension of ours: with true, the client gets the
