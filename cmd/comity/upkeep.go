@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"comity/store/atomicfile"
+	"comity/store/bolt"
 	"comity/taxii/admin"
 )
 
@@ -38,30 +39,22 @@ func (c *backupCmd) Run(sh *shell) error {
 
 type checkCmd struct{}
 
+// checkReport is the result of a check.
+type checkReport struct {
+	Records int64    `json:"records"`
+	Faults  []string `json:"faults"`
+}
+
 func (c *checkCmd) Run(sh *shell) error {
-	answer, err := sh.stream("check", nil)
+	report, err := c.check(sh)
 	if err != nil {
-		return withoutAdvice(err)
+		return err
 	}
-	defer answer.Close()
-	bar := sh.progress(-1, "checking")
-	defer bar.Close()
-	report := struct {
-		Records int64    `json:"records"`
-		Faults  []string `json:"faults"`
-	}{Faults: []string{}}
-	for lines := json.NewDecoder(answer); ; {
-		var line admin.Checked
-		if err := lines.Decode(&line); err != nil {
-			return fmt.Errorf("the check ended early: %w", err)
-		}
-		report.Records = max(report.Records, line.Records)
-		bar.Set64(report.Records)
-		if line.Fault != "" {
-			report.Faults = append(report.Faults, line.Fault)
-		}
-		if line.Done {
-			break
+	if len(report.Faults) == 0 {
+		if sh.stopped() != nil {
+			sh.say("the list of free pages is not checked while a server runs")
+		} else if err := bolt.CheckFreeList(sh.data, lockWait, report.add); err != nil {
+			return err
 		}
 	}
 	err = sh.print(report, func(w io.Writer) {
@@ -74,6 +67,34 @@ func (c *checkCmd) Run(sh *shell) error {
 		return errQuiet
 	}
 	return err
+}
+
+func (r *checkReport) add(fault string) { r.Faults = append(r.Faults, fault) }
+
+// check checks everything but the list of free pages.
+func (c *checkCmd) check(sh *shell) (*checkReport, error) {
+	answer, err := sh.stream("check", nil)
+	if err != nil {
+		return nil, withoutAdvice(err)
+	}
+	defer answer.Close()
+	bar := sh.progress(-1, "checking")
+	defer bar.Close()
+	report := &checkReport{Faults: []string{}}
+	for lines := json.NewDecoder(answer); ; {
+		var line admin.Checked
+		if err := lines.Decode(&line); err != nil {
+			return nil, fmt.Errorf("the check ended early: %w", err)
+		}
+		report.Records = max(report.Records, line.Records)
+		bar.Set64(report.Records)
+		if line.Fault != "" {
+			report.add(line.Fault)
+		}
+		if line.Done {
+			return report, nil
+		}
+	}
 }
 
 // withoutAdvice removes the advice to run comity check from an error of comity check.

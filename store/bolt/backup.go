@@ -135,13 +135,13 @@ func checkCopy(ctx context.Context, from, path string) error {
 		return err
 	}
 	first := ""
+	note := func(fault string) { first = cmp.Or(first, fault) }
 	err = s.checkLength(info.Size())
 	if err == nil {
-		err = s.Check(ctx, nil, func(fault string) {
-			if first == "" {
-				first = fault
-			}
-		})
+		err = s.Check(ctx, nil, note)
+	}
+	if err == nil && first == "" {
+		err = s.view(func(tx *bbolt.Tx) error { checkFreeList(tx, note); return nil })
 	}
 	if err := errors.Join(err, s.Close()); err != nil {
 		return err

@@ -6,8 +6,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"go.etcd.io/bbolt"
@@ -50,6 +52,26 @@ func (s *Store) Check(ctx context.Context, progress func(int64), fault func(stri
 		}
 		return ctx.Err()
 	})
+}
+
+// CheckFreeList compares the list of free pages of the store in dir with the pages in use.
+// Check must have found no fault in the store, since bbolt ends the process where some
+// pages are damaged. If another process has the store open, CheckFreeList waits for up to
+// wait, then returns Unavailable.
+func CheckFreeList(dir string, wait time.Duration, fault func(string)) error {
+	db, err := openFile(filepath.Join(dir, FileName), wait)
+	if err != nil {
+		return err
+	}
+	err = db.View(func(tx *bbolt.Tx) error { checkFreeList(tx, fault); return nil })
+	return errors.Join(err, db.Close())
+}
+
+// checkFreeList needs a store that nobody writes to.
+func checkFreeList(tx *bbolt.Tx, fault func(string)) {
+	for err := range tx.Check() {
+		fault("free list: " + err.Error())
+	}
 }
 
 // checker is one run of Check.

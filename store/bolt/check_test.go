@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -266,6 +267,61 @@ func TestWrongPageNumberIsAnError(t *testing.T) {
 				t.Errorf("the test damaged only %v", found)
 			}
 		})
+	}
+}
+
+// A page that is in use and also listed as free would be overwritten by a later commit.
+func TestAPageInUseThatIsListedAsFreeIsFound(t *testing.T) {
+	const headerLen, freelistAt, transactionAt = 16, 16 + 32, 16 + 48 // in bbolt's pages
+	dir := t.TempDir()
+	s := open(t, dir)
+	for n := range 50 {
+		mustPush(t, s, indicator(n, 1), indicator(n, 2))
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	faultsIn := func() (faults []string) {
+		if err := bolt.CheckFreeList(dir, 0, func(fault string) { faults = append(faults, fault) }); err != nil {
+			t.Fatal(err)
+		}
+		return faults
+	}
+	if faults := faultsIn(); len(faults) > 0 {
+		t.Fatalf("before the damage: %q", faults)
+	}
+	path := filepath.Join(dir, bolt.FileName)
+	file, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	meta := file
+	if other := file[bolt.PageSize:]; binary.NativeEndian.Uint64(other[transactionAt:]) > binary.NativeEndian.Uint64(meta[transactionAt:]) {
+		meta = other
+	}
+	list := file[binary.NativeEndian.Uint64(meta[freelistAt:])*bolt.PageSize:]
+	used := uint64(0)
+	for i := range int(binary.NativeEndian.Uint16(list[10:])) - 1 {
+		id := list[headerLen+8*i:]
+		if next := binary.NativeEndian.Uint64(id) + 1; next < binary.NativeEndian.Uint64(id[8:]) {
+			used = next
+			binary.NativeEndian.PutUint64(id, used)
+			break
+		}
+	}
+	if used == 0 {
+		t.Fatal("no page in use follows a free one")
+	}
+	if err := os.WriteFile(path, file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	want := fmt.Sprintf("page %d: ", used)
+	if faults := faultsIn(); !slices.ContainsFunc(faults, func(fault string) bool { return strings.Contains(fault, want) }) {
+		t.Errorf("got %q, want %q", faults, want)
+	}
+	other := t.TempDir()
+	if err := bolt.Restore(t.Context(), path, other); taxii.CodeOf(err) != taxii.Invalid {
+		t.Errorf("Restore: %v", err)
 	}
 }
 
