@@ -86,6 +86,9 @@ func TestNoCommandPassesOnWhatSteersATerminal(t *testing.T) {
 	write("hostile.toml", strings.Replace(string(source), "\nversion = 1", "\nversion = 1\n# \u202e comment", 1))
 	escaped := strings.Replace(string(source), "heading = \"Purpose\"", "heading = \"Purpose \\u001b[31m\"", 1)
 	write("escaped.toml", escaped+"\"x\\u001b\" = 1\n")
+	definition := "format = 'feed/1'\nid = 'f'\naccount = 'acme/feed'\nuse = 'search'\ncollections = ['*']\n"
+	write("feed.toml", definition+"# \u202e\n")
+	write("hostile-feed.toml", definition+"never_block = [\"\\u202e\\u001b\"]\n\"x\\u001b\" = 1\n")
 	write("push.json", `{"objects":[
 		{"type":"indicator","spec_version":"2.1","id":"indicator--1d1d5d9c-4a55-4fd5-8b1b-6f0c2f6c8d01","created":"2024-02-01T00:00:00.000Z","modified":"2024-02-01T00:00:00.000Z",
 		 "name":"`+"\u202e"+`\u001b","pattern":"[ipv4-addr:value = '198.51.100.3']","pattern_type":"stix","valid_from":"2024-02-01T00:00:00Z","X\u001b`+"\u202e\u009b"+`":1},
@@ -130,6 +133,8 @@ func TestNoCommandPassesOnWhatSteersATerminal(t *testing.T) {
 		"op contributions": {{hostile}}, "op issues": {{hostile}}, "report draft": {{hostile, "--as", hostile}},
 		"report publish": {{hostile, "--as", hostile}}, "report show": {{hostile}}, "report render": {{hostile}},
 		"outcome report": {{hostile, "--as", hostile, "--status", "taken-down"}}, "outcome list": {{hostile}}, "outcome uphold": {{hostile, "--as", hostile}},
+		"feed preview": {{in("feed.toml")}, {in("hostile-feed.toml")}}, "feed add": {{in("feed.toml")}, {in("hostile-feed.toml")}},
+		"feed list": {{}}, "feed show": {{"acme/f"}, {hostile}}, "feed remove": {{hostile}, {"acme/f"}},
 		"audit list": {{}}, "audit verify": {{}, {in("push.json")}}, "audit export": {}, "audit archive": {},
 		"recall preview": {{indicator}, {hostile}}, "purge": {{}},
 		"quarantine list": {{}}, "quarantine show": {{hostile}}, "quarantine discard": {{hostile, "--reason", hostile}},
