@@ -182,18 +182,16 @@ func (c *accountDisableCmd) Run(sh *shell) error {
 }
 
 func (sh *shell) printAccounts(result any, list ...exchange.Account) error {
-	return sh.print(result, func(w io.Writer) {
-		table(w, "account,kind,state,expires,action,purposes,for", list, func(a exchange.Account) []any {
-			kind, state := "service", "enabled"
-			if a.Person {
-				kind = "person"
-			}
-			if a.Disabled {
-				state = "disabled"
-			} else if !a.Usable(time.Now()) {
-				state = "expired"
-			}
-			return []any{a.ID(), kind, state, until(a.Expires), a.Action, strings.Join(a.Purposes, ","), cmp.Or(a.For, "-")}
-		})
+	return printTable(sh, result, "account,kind,state,expires,action,purposes,for", list, func(a exchange.Account) []any {
+		kind, state := "service", "enabled"
+		if a.Person {
+			kind = "person"
+		}
+		if a.Disabled {
+			state = "disabled"
+		} else if !a.Usable(time.Now()) {
+			state = "expired"
+		}
+		return []any{a.ID(), kind, state, until(a.Expires), a.Action, strings.Join(a.Purposes, ","), cmp.Or(a.For, "-")}
 	})
 }

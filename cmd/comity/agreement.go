@@ -106,13 +106,11 @@ func standing(a admin.Agreement) string {
 }
 
 func (sh *shell) printAgreements(result any, list ...admin.Agreement) error {
-	return sh.print(result, func(w io.Writer) {
-		table(w, "agreement,kind,state,term,collections", list, func(a admin.Agreement) []any {
-			for _, warning := range a.Warnings {
-				sh.say("%s", warning)
-			}
-			term := a.Effective.UTC().Format(time.DateOnly) + " to " + a.Expires.UTC().Format(time.DateOnly)
-			return []any{a.ID, a.Kind, standing(a), term, plural(a.Collections, "collection", "collections")}
-		})
+	return printTable(sh, result, "agreement,kind,state,term,collections", list, func(a admin.Agreement) []any {
+		for _, warning := range a.Warnings {
+			sh.say("%s", warning)
+		}
+		term := a.Effective.UTC().Format(time.DateOnly) + " to " + a.Expires.UTC().Format(time.DateOnly)
+		return []any{a.ID, a.Kind, standing(a), term, plural(a.Collections, "collection", "collections")}
 	})
 }

@@ -33,10 +33,8 @@ func (c *auditListCmd) Run(sh *shell) error {
 	if err != nil {
 		return err
 	}
-	return sh.print(list, func(w io.Writer) {
-		table(w, "number,time,act,who,what", list, func(e audit.Entry) []any {
-			return []any{e.Number, taxii.FormatTime(e.Time), e.Act, accountOf(e), details(e)}
-		})
+	return printTable(sh, list, "number,time,act,who,what", list, func(e audit.Entry) []any {
+		return []any{e.Number, taxii.FormatTime(e.Time), e.Act, accountOf(e), details(e)}
 	})
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"time"
 
 	"comity/taxii/admin"
@@ -22,10 +21,8 @@ func (c *collectionsCmd) Run(sh *shell) error {
 	if err != nil {
 		return err
 	}
-	return sh.print(list, func(w io.Writer) {
-		table(w, "id,alias,rights,objects,title", list, func(c admin.Collection) []any {
-			return []any{c.ID, c.Alias, rights(c.CanRead, c.CanWrite, false), plural(int(c.Objects), "object", "objects"), c.Title}
-		})
+	return printTable(sh, list, "id,alias,rights,objects,title", list, func(c admin.Collection) []any {
+		return []any{c.ID, c.Alias, rights(c.CanRead, c.CanWrite, false), plural(int(c.Objects), "object", "objects"), c.Title}
 	})
 }
 
@@ -43,14 +40,12 @@ func (c *grantsCmd) Run(sh *shell) error {
 	if err != nil {
 		return err
 	}
-	return sh.print(list, func(w io.Writer) {
-		table(w, "organisation,collection,rights,by,until", list, func(g admin.Grant) []any {
-			by := fmt.Sprintf("article %s of %s", g.Article, g.Agreement)
-			if g.Letter != "" {
-				by += " by the letter " + g.Letter
-			}
-			return []any{g.Organisation, g.Collection, rights(g.CanRead, g.CanWrite, g.CanDelete), by, "until " + g.Until.UTC().Format(time.RFC3339)}
-		})
+	return printTable(sh, list, "organisation,collection,rights,by,until", list, func(g admin.Grant) []any {
+		by := fmt.Sprintf("article %s of %s", g.Article, g.Agreement)
+		if g.Letter != "" {
+			by += " by the letter " + g.Letter
+		}
+		return []any{g.Organisation, g.Collection, rights(g.CanRead, g.CanWrite, g.CanDelete), by, "until " + g.Until.UTC().Format(time.RFC3339)}
 	})
 }
 

@@ -55,10 +55,8 @@ func (c *feedListCmd) Run(sh *shell) error {
 	if err != nil {
 		return err
 	}
-	return sh.print(list, func(w io.Writer) {
-		table(w, "feed,account,use,added", list, func(f exchange.Feed) []any {
-			return []any{exchange.FeedKey(f.Account, f.ID), f.Account, f.Use, taxii.FormatTime(f.Added)}
-		})
+	return printTable(sh, list, "feed,account,use,added", list, func(f exchange.Feed) []any {
+		return []any{exchange.FeedKey(f.Account, f.ID), f.Account, f.Use, taxii.FormatTime(f.Added)}
 	})
 }
 

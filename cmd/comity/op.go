@@ -75,12 +75,10 @@ func (c *opFindingsCmd) Run(sh *shell) error {
 	case "jsonl":
 		return report.JSONLines(sh.out, rows, c.ID, time.Now())
 	}
-	return sh.print(rows, func(w io.Writer) {
-		table(w, "value,kind,country,severity,sources,seen,confidence,label,status,finding", rows, func(r report.Row) []any {
-			return []any{r.Key, r.Kind, cmp.Or(r.Country, "-"), cmp.Or(string(r.Severity), "not rated"),
-				plural(r.Sources, "source", "sources"), seenFromTo(r.First, r.Last), fmt.Sprintf("confidence %d", r.Confidence),
-				"TLP:" + strings.ToUpper(r.Label.String()), cmp.Or(r.Status, "-"), r.Finding}
-		})
+	return printTable(sh, rows, "value,kind,country,severity,sources,seen,confidence,label,status,finding", rows, func(r report.Row) []any {
+		return []any{r.Key, r.Kind, cmp.Or(r.Country, "-"), cmp.Or(string(r.Severity), "not rated"),
+			plural(r.Sources, "source", "sources"), seenFromTo(r.First, r.Last), fmt.Sprintf("confidence %d", r.Confidence),
+			"TLP:" + strings.ToUpper(r.Label.String()), cmp.Or(r.Status, "-"), r.Finding}
 	})
 }
 
@@ -109,13 +107,11 @@ func (c *opIssuesCmd) Run(sh *shell) error {
 	if err != nil {
 		return err
 	}
-	return sh.print(list, func(w io.Writer) {
-		table(w, "country,state,report,values,matches,issue", list, func(i operation.Issue) []any {
-			matches := "matches nothing"
-			if len(i.Matches) > 0 {
-				matches = "matches " + strings.Join(i.Matches, " ")
-			}
-			return []any{i.Country, i.State, cmp.Or(i.Report, "-"), strings.Join(i.Values, " "), matches, i.ID}
-		})
+	return printTable(sh, list, "country,state,report,values,matches,issue", list, func(i operation.Issue) []any {
+		matches := "matches nothing"
+		if len(i.Matches) > 0 {
+			matches = "matches " + strings.Join(i.Matches, " ")
+		}
+		return []any{i.Country, i.State, cmp.Or(i.Report, "-"), strings.Join(i.Values, " "), matches, i.ID}
 	})
 }

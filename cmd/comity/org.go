@@ -1,7 +1,6 @@
 package main
 
 import (
-	"io"
 	"os"
 
 	"comity/taxii"
@@ -140,13 +139,11 @@ func (sh *shell) suspend(id string, suspended bool) error {
 }
 
 func (sh *shell) printOrgs(result any, list ...exchange.Organisation) error {
-	return sh.print(result, func(w io.Writer) {
-		table(w, "organisation,kind,country,standing,name", list, func(o exchange.Organisation) []any {
-			standing := "admitted"
-			if o.Suspended {
-				standing = "suspended"
-			}
-			return []any{o.ID, o.Kind, o.Country, standing, o.Name}
-		})
+	return printTable(sh, result, "organisation,kind,country,standing,name", list, func(o exchange.Organisation) []any {
+		standing := "admitted"
+		if o.Suspended {
+			standing = "suspended"
+		}
+		return []any{o.ID, o.Kind, o.Country, standing, o.Name}
 	})
 }

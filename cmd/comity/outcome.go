@@ -22,10 +22,8 @@ func (c *outcomeListCmd) Run(sh *shell) error {
 	if err != nil {
 		return err
 	}
-	return sh.print(list, func(w io.Writer) {
-		table(w, "country,status,day,kind,value,finding", list, func(o operation.Outcome) []any {
-			return []any{o.Country, o.Status, o.At.UTC().Format(time.DateOnly), o.Kind, o.Key, o.Finding}
-		})
+	return printTable(sh, list, "country,status,day,kind,value,finding", list, func(o operation.Outcome) []any {
+		return []any{o.Country, o.Status, o.At.UTC().Format(time.DateOnly), o.Kind, o.Key, o.Finding}
 	})
 }
 

@@ -63,9 +63,7 @@ func (c *quarantineDiscardCmd) Run(sh *shell) error {
 }
 
 func (sh *shell) printQuarantined(result any, list ...admin.Quarantined) error {
-	return sh.print(result, func(w io.Writer) {
-		table(w, "number,pushed,account,collection,object,reason", list, func(q admin.Quarantined) []any {
-			return []any{q.Number, taxii.FormatTime(q.Time), q.Account, q.Collection, q.ID, q.Message}
-		})
+	return printTable(sh, result, "number,pushed,account,collection,object,reason", list, func(q admin.Quarantined) []any {
+		return []any{q.Number, taxii.FormatTime(q.Time), q.Account, q.Collection, q.ID, q.Message}
 	})
 }

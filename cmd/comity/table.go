@@ -26,6 +26,11 @@ func table[T any](w io.Writer, heads string, list []T, row func(T) []any) {
 	}
 }
 
+// printTable writes a result: as JSON, or as a table of the list.
+func printTable[T any](sh *shell, result any, heads string, list []T, row func(T) []any) error {
+	return sh.print(result, func(w io.Writer) { table(w, heads, list, row) })
+}
+
 // oneLine escapes newlines and tabs.
 func oneLine(text string) string {
 	return strings.NewReplacer("\n", `\n`, "\t", `\t`).Replace(text)

@@ -62,16 +62,14 @@ func (c *tokenRevokeCmd) Run(sh *shell) error {
 }
 
 func (sh *shell) printTokens(result any, list ...exchange.Token) error {
-	return sh.print(result, func(w io.Writer) {
-		table(w, "token,account,state,expires", list, func(t exchange.Token) []any {
-			state := "valid"
-			if t.Revoked {
-				state = "revoked"
-			} else if !t.Usable(time.Now()) {
-				state = "expired"
-			}
-			return []any{t.ID, t.Account, state, until(t.Expires)}
-		})
+	return printTable(sh, result, "token,account,state,expires", list, func(t exchange.Token) []any {
+		state := "valid"
+		if t.Revoked {
+			state = "revoked"
+		} else if !t.Usable(time.Now()) {
+			state = "expired"
+		}
+		return []any{t.ID, t.Account, state, until(t.Expires)}
 	})
 }
 
