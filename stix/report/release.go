@@ -38,6 +38,7 @@ type Centre struct {
 	Unit     string    // that numbers reports, such as igci-cfc
 	Contact  string    // the address for questions; may be empty
 	Since    time.Time // created of its identity; zero: the time of the release
+	Renamed  time.Time // modified of its identity; zero: as created
 }
 
 // Table is a reference table or a warning list.

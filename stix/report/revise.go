@@ -13,7 +13,8 @@ import (
 // of which it has no version, and new versions of objects whose content has changed.
 // created, modified and published do not count as content. A new version keeps created
 // and published, and is modified at the given moment, or a millisecond after the version
-// before if that is later. Observables and marking definitions have no versions.
+// before if that is later. The centre's identity keeps its own modified, since others write
+// the same version. Observables and marking definitions have no versions.
 //
 // before is the newest version of an object that the collection has. It is an
 // error if no version may follow it ([stix.Succession]), because it is revoked or has
@@ -44,6 +45,9 @@ func revision(o, old stix.Object, at time.Time) (stix.Object, error) {
 	}
 	if err := json.Unmarshal(old.Raw, &last); err != nil {
 		return o, err
+	}
+	if o.ID == o.Creator {
+		at = o.Modified.Time()
 	}
 	next.Created, next.Published, next.Modified = last.Created, last.Published, after(old, at)
 	o = next.view()

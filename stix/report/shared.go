@@ -51,7 +51,7 @@ func (w *writer) sharedObjects() {
 	clear := []stix.ID{stix.Clear.Marking()}
 	since := cmp.Or(stamp(w.Centre.Since), w.at)
 	w.write(object{
-		Type: "identity", Spec: "2.1", ID: w.centre, Creator: w.centre, Created: since, Modified: since, Markings: clear,
+		Type: "identity", Spec: "2.1", ID: w.centre, Creator: w.centre, Created: since, Modified: cmp.Or(stamp(w.Centre.Renamed), since), Markings: clear,
 		Name: cmp.Or(w.Centre.Name, w.Centre.Slug), Class: "organization", Contact: w.Centre.Contact,
 	})
 	location := w.complete(object{Type: "location", Name: countryName(w.Country), Country: w.Country}, w.Country, stix.Clear)

@@ -184,3 +184,22 @@ func TestVerifyFindsAnAccountThatWasChangedInTheFile(t *testing.T) {
 		}
 	}
 }
+
+// A new name makes a new version of the STIX identity, which has a date of its own.
+func TestARenamedOrganisationHasANewVersionOfItsIdentity(t *testing.T) {
+	s := withoutKey(t)
+	for _, test := range []struct {
+		name, country string
+		want          time.Time
+	}{
+		{"Centre", "MY", time.Time{}},
+		{"Hub", "MY", noon.Add(time.Millisecond)}, // the clock of the test stands still
+		{"Hub", "SG", noon.Add(time.Millisecond)},
+		{"Centre", "SG", noon.Add(2 * time.Millisecond)},
+	} {
+		o, err := s.EditOrganisation(t.Context(), ana, admin.EditOrganisation{ID: "igci", Name: &test.name, Country: &test.country})
+		if err != nil || !o.Renamed.Equal(test.want) {
+			t.Errorf("%+v: renamed %s, %v", test, o.Renamed, err)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -73,6 +74,9 @@ func (s *Service) EditOrganisation(ctx context.Context, by Actor, in EditOrganis
 		var changes changes
 		changes.text("kind", &out.Kind, in.Kind)
 		changes.text("name", &out.Name, in.Name)
+		if out.Name != o.Name { // a version of its STIX identity is a millisecond apart from the one before
+			out.Renamed = latest(s.now(), o.Added.Add(time.Millisecond), o.Renamed.Add(time.Millisecond))
+		}
 		changes.text("country", &out.Country, in.Country)
 		changes.text("parent", &out.Parent, in.Parent)
 		return changes.entries(d, by, out.ID, "organisation "+out.ID), d.EditOrganisation(out)
@@ -150,3 +154,5 @@ func sorted[V any](m map[string]V) []V {
 	}
 	return list
 }
+
+func latest(times ...time.Time) time.Time { return slices.MaxFunc(times, time.Time.Compare) }

@@ -49,23 +49,37 @@ func TestTransitionsAreToldToEveryPartyAndToTheRecord(t *testing.T) {
 	}
 }
 
-// A party gets the centre's identity with notices and with reports: a version has one
-// content, wherever it comes from.
-func TestTheCentreOfANoticeIsThatOfReports(t *testing.T) {
+// A party gets the centre's identity with notices. When the centre has another name, the
+// next notice brings a new version of its identity.
+func TestANoticeBringsTheIdentityOfTheCentre(t *testing.T) {
 	w := newWorld(t)
-	w.amend(func(d *exchange.Directory) { d.Organisations["igci"].Contact = "desk@igci.example" })
-	w.amend(func(d *exchange.Directory) {
-		d.Agreements["pool"].Acts = append(d.Agreements["pool"].Acts, exchange.Act{Kind: exchange.Suspend, At: w.now(), Reason: "a test"})
-	})
-	w.must(w.custody.AnnounceTransitions(w.Context()))
-	w.amend(func(d *exchange.Directory) {
-		d.Agreements["pool"].Acts = append(d.Agreements["pool"].Acts, exchange.Act{Kind: exchange.Reinstate, At: w.now(), Reason: "a test"})
-	})
-	w.must(w.custody.AnnounceTransitions(w.Context()))
-	list := w.fetch("fir", "pool.post.fir", taxii.Match{Types: []string{"identity"}})
-	if len(list) != 1 || !strings.Contains(list[0], `"contact_information":"desk@igci.example"`) {
-		t.Errorf("identities %s", list)
+	announce := func(kind exchange.ActKind, change func(*exchange.Organisation)) {
+		w.move(time.Hour)
+		w.amend(func(d *exchange.Directory) {
+			d.Agreements["pool"].Acts = append(d.Agreements["pool"].Acts, exchange.Act{Kind: kind, At: w.now(), Reason: "a test"})
+			change(d.Organisations["igci"])
+		})
+		w.must(w.custody.AnnounceTransitions(w.Context()))
 	}
+	names := func() (names []string) {
+		for _, o := range w.fetch("fir", "pool.post.fir", taxii.Match{Types: []string{"identity"}, Versions: taxii.Versioning{All: true}}) {
+			_, rest, _ := strings.Cut(o, `"modified":"`)
+			modified, rest, _ := strings.Cut(rest, `"`)
+			_, rest, _ = strings.Cut(rest, `"name":"`)
+			name, rest, _ := strings.Cut(rest, `"`)
+			if !strings.Contains(rest, `"contact_information":"desk@igci.example"`) {
+				t.Errorf("no contact in %s", o)
+			}
+			names = append(names, modified+" "+name)
+		}
+		return names
+	}
+	announce(exchange.Suspend, func(o *exchange.Organisation) { o.Contact = "desk@igci.example" })
+	announce(exchange.Reinstate, func(*exchange.Organisation) {})
+	equal(w, "identity", names(), []string{"2026-06-01T12:00:00.000Z The igci"})
+	announce(exchange.Suspend, func(o *exchange.Organisation) { o.Name, o.Renamed = "Hub", w.now() })
+	announce(exchange.Reinstate, func(*exchange.Organisation) {})
+	equal(w, "identity", names(), []string{"2026-06-01T12:00:00.000Z The igci", "2026-06-01T15:00:00.000Z Hub"})
 }
 
 func TestWithdrawalTakesTheDataAndTellsThoseWhoGotIt(t *testing.T) {

@@ -124,6 +124,9 @@ func notes(p *exchange.Policy, c *exchange.Collection, n notice, label stix.TLP,
 		o.Markings = []stix.ID{stix.Clear.Marking()} // the same wherever it is
 		o.Created = stamp(centre.Added)
 		o.Modified = o.Created
+		if !centre.Renamed.IsZero() {
+			o.Modified = stamp(centre.Renamed)
+		}
 		list = append(list, o)
 	}
 	o := base

@@ -49,6 +49,9 @@ type Organisation struct {
 	Identity  string    `json:"identity,omitempty"` // STIX identity
 	Suspended bool      `json:"suspended"`          // it has no grants until reinstated
 	Added     time.Time `json:"added"`
+
+	// Renamed is when the name last changed, which is part of its STIX identity; zero: never.
+	Renamed time.Time `json:"renamed,omitzero"`
 }
 
 // Account is a person or a service acting for one organisation.

@@ -3,6 +3,7 @@ package operation_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -243,6 +244,41 @@ func TestWithdrawal(t *testing.T) {
 			w.settle()
 			equal(t, "objects after a restart", w.counts(), count)
 		})
+	}
+}
+
+// Reports and notices bring the identity of the centre. It is the same object wherever it
+// is, and has a new version when the centre has another name.
+func TestTheCentreHasOneIdentity(t *testing.T) {
+	w := publishedWorld(t)
+	w.fetch("ncb-ph", alias("car", "ncb-ph"))
+	w.move(time.Hour)
+	renamed := w.now()
+	w.amend(func(d *exchange.Directory) {
+		d.Organisations["igci"].Name, d.Organisations["igci"].Renamed = "Hub", renamed
+	})
+	w.move(time.Hour)
+	_, err := w.custody.Withdraw(t.Context(), "operator", "dea-fir", "fir", "notice")
+	w.must(err)
+	w.settle()
+	if len(w.entries(audit.Notice)) == 0 {
+		t.Fatal("no notice was sent: the test shows nothing")
+	}
+	for _, c := range w.policy().Collections(w.now()) {
+		if c.Writer != "igci" {
+			continue
+		}
+		var newest string
+		for _, o := range w.all(c.Alias) {
+			if o.ID == demo.Identity("igci") {
+				newest = string(stix.Canonical(o.Raw))
+			}
+		}
+		if newest != "" {
+			equal(t, c.Alias, newest, fmt.Sprintf(`{"created":%q,"created_by_ref":%[2]q,"id":%[2]q,"identity_class":"organization",`+
+				`"modified":%[3]q,"name":"Hub","object_marking_refs":[%[4]q],"spec_version":"2.1","type":"identity"}`,
+				stamp(demo.Start), demo.Identity("igci"), stamp(renamed), stix.Clear.Marking()))
+		}
 	}
 }
 

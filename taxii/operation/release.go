@@ -40,7 +40,8 @@ func (o *operation) heading() report.Release {
 		Drafted: o.progress.Drafted, Approved: o.progress.Approved,
 	}
 	if org := o.runner.snapshot.Policy.Organisation(centre.ID); org != nil {
-		r.Centre.Identity, r.Centre.Since, r.Centre.Contact = stix.ID(org.Identity), org.Added, org.Contact
+		r.Centre.Identity, r.Centre.Contact = stix.ID(org.Identity), org.Contact
+		r.Centre.Since, r.Centre.Renamed = org.Added, org.Renamed
 	}
 	// The first release is dated at the snapshot, since it is the state of knowledge then.
 	if o.progress.Released == nil && r.Snapshot.Before(r.At) {
