@@ -255,7 +255,7 @@ type knownOrgs struct {
 func (sh *shell) knownOrgs() (known knownOrgs, err error) {
 	known.byID = map[string]exchange.Organisation{}
 	list, err := call[[]exchange.Organisation](sh, "org/list", nil)
-	if errors.Is(err, errNoStore) {
+	if errors.As(err, new(noStore)) {
 		return known, nil
 	} else if err != nil {
 		return known, err

@@ -85,7 +85,7 @@ func (p *parents) find(id string) *agreement.Agreement {
 	switch {
 	case err == nil:
 		p.known[id], _ = agreement.Parse(id, []byte(deposited.Source))
-	case errors.Is(err, errNoStore), taxii.CodeOf(err) == taxii.NotFound:
+	case errors.As(err, new(noStore)), taxii.CodeOf(err) == taxii.NotFound:
 		p.known[id] = nil
 	default:
 		p.err = cmp.Or(p.err, err)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -15,7 +16,7 @@ import (
 type compactCmd struct{}
 
 func (c *compactCmd) Run(sh *shell) error {
-	if err := sh.stopped(); err != nil {
+	if err := cmp.Or(sh.checkPlatform(), sh.stopped()); err != nil {
 		return err
 	}
 	before, err := sh.storeSize()
@@ -49,9 +50,6 @@ func (sh *shell) stopped() error {
 	return nil
 }
 
-// errNoStore means that there is no data folder, or no store in it.
-var errNoStore = errors.New("make one with comity init, or put a backup there with comity restore")
-
 // storeSize is the size of the store in bytes. An empty file is an error: it was
 // truncated, and opening it would create a new store.
 func (sh *shell) storeSize() (int64, error) {
@@ -59,7 +57,7 @@ func (sh *shell) storeSize() (int64, error) {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return 0, fmt.Errorf("there is no store in the data folder %s: %w", sh.data, errNoStore)
+		return 0, noStore("there is no store in the data folder " + sh.data + ": make one with comity init, or put a backup there with comity restore")
 	case err != nil:
 		return 0, err
 	case info.Size() == 0:
@@ -73,7 +71,7 @@ type restoreCmd struct {
 }
 
 func (c *restoreCmd) Run(sh *shell) error {
-	if err := sh.stopped(); err != nil {
+	if err := cmp.Or(sh.checkPlatform(), sh.stopped()); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(sh.data, 0o700); err != nil {

@@ -39,6 +39,9 @@ func (c *demoCmd) Validate() error {
 // Run plays a whole operation in a temporary folder, on a clock that starts at its
 // snapshot, and then serves the resulting exchange.
 func (c *demoCmd) Run(sh *shell) error {
+	if err := sh.checkPlatform(); err != nil {
+		return err
+	}
 	scenario, err := demo.New(c.Scenario)
 	if err != nil {
 		return err

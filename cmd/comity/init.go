@@ -21,6 +21,9 @@ type initCmd struct {
 }
 
 func (c *initCmd) Run(sh *shell) error {
+	if err := sh.checkPlatform(); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(sh.data, 0o700); err != nil {
 		return err
 	}

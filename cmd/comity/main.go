@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime"
 	"strings"
 	"syscall"
 	"text/tabwriter"
@@ -84,6 +85,7 @@ type shell struct {
 	document io.Writer // standard output, byte for byte; printable on a terminal
 	log      *slog.Logger
 	terminal io.Writer // where progress is shown; nil if standard error is no terminal
+	goos     string    // the operating system, as runtime.GOOS
 	asks     bool      // standard input and standard error are a terminal, so a question can be asked
 	bar      *progressbar.ProgressBar
 }
@@ -158,7 +160,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 
 // newShell is a shell on three streams.
 func newShell(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer) *shell {
-	sh := &shell{ctx: ctx, in: interruptible{ctx, stdin}, document: stdout}
+	sh := &shell{goos: runtime.GOOS, ctx: ctx, in: interruptible{ctx, stdin}, document: stdout}
 	sh.out = &printable{to: stdout, before: sh.clearProgress}
 	sh.err = &printable{to: stderr, before: sh.clearProgress}
 	sh.log = slog.New(slog.NewTextHandler(sh.err, nil))

@@ -84,9 +84,25 @@ func (sh *shell) local(s store.Store) (*adminhttp.Client, error) {
 // tables is the folder of the tables that operations refer to.
 func tables(data string) string { return filepath.Join(data, "tables") }
 
+// noStore is the error that there is no store.
+type noStore string
+
+func (e noStore) Error() string { return string(e) }
+
+// checkPlatform refuses a system on which no store is kept.
+func (sh *shell) checkPlatform() error {
+	if sh.goos == "windows" {
+		return noStore("comity keeps a store and serves on Linux and macOS only: on Windows, agreement check, sign and print, convert, match, validate and help work")
+	}
+	return nil
+}
+
 // open opens the store of the data folder. Only init creates one.
 func (sh *shell) open(wait time.Duration) (store.Store, error) {
-	if _, err := sh.storeSize(); err != nil && !(sh.creates && errors.Is(err, errNoStore)) {
+	if err := sh.checkPlatform(); err != nil {
+		return nil, err
+	}
+	if _, err := sh.storeSize(); err != nil && !(sh.creates && errors.As(err, new(noStore))) {
 		return nil, err
 	}
 	return bolt.Open(sh.data, time.Now, sh.log, wait)

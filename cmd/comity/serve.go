@@ -73,6 +73,9 @@ func (c *serveCmd) Run(sh *shell) error {
 }
 
 func (c *serveCmd) serve(sh *shell) error {
+	if err := sh.checkPlatform(); err != nil {
+		return err
+	}
 	if _, err := os.Stat(sh.data); err != nil {
 		return fmt.Errorf("there is no data folder %s; make one with comity init", sh.data)
 	}
