@@ -19,6 +19,7 @@ type feedCmd struct {
 	Preview feedPreviewCmd `cmd:"" help:"Show what a feed file would list, and keep nothing."`
 	List    feedListCmd    `cmd:"" help:"List feeds."`
 	Show    feedShowCmd    `cmd:"" help:"Show what a feed lists, what it leaves out and why, its files, and who read them."`
+	Rotate  feedRotateCmd  `cmd:"" help:"Make new secrets of a feed; the last ones stay valid until the next rotation."`
 	Remove  feedRemoveCmd  `cmd:"" help:"Remove a feed."`
 }
 
@@ -61,15 +62,36 @@ func (c *feedListCmd) Run(sh *shell) error {
 }
 
 type feedShowCmd struct {
-	Feed string `arg:"" placeholder:"ORG/ID"`
+	Feed    string `arg:"" placeholder:"ORG/ID"`
+	Secrets bool   `help:"Show the keys of the feed instead, which let a resolver read it over the DNS."`
 }
 
 func (c *feedShowCmd) Run(sh *shell) error {
+	if c.Secrets {
+		return sh.secrets("feed/secrets", c.Feed)
+	}
 	page, err := call[feed.Page](sh, "feed/show", c.Feed)
 	if err != nil {
 		return err
 	}
 	return sh.printFeed(&page)
+}
+
+type feedRotateCmd struct {
+	Feed string `arg:"" placeholder:"ORG/ID"`
+}
+
+func (c *feedRotateCmd) Run(sh *shell) error { return sh.secrets("feed/rotate", c.Feed) }
+
+// secrets calls a verb that answers with the secrets of a feed.
+func (sh *shell) secrets(verb, key string) error {
+	list, err := call[[]feed.Secret](sh, verb, key)
+	if err != nil {
+		return err
+	}
+	return sh.print(list, func(w io.Writer) {
+		table(w, "purpose,name,secret", list, func(s feed.Secret) []any { return []any{s.Purpose, s.Name, s.Value} })
+	})
 }
 
 type feedRemoveCmd struct {

@@ -108,6 +108,36 @@ func (s *Service) Feed(ctx context.Context, key string) (*feed.Page, error) {
 	return s.feeds.Describe(ctx, p, f.ID, "/"+d.Centre.ID)
 }
 
+// FeedSecrets lists the secrets of a feed, by "org/id". The errors are those of
+// [feed.Service.Secrets].
+func (s *Service) FeedSecrets(ctx context.Context, key string) ([]feed.Secret, error) {
+	return s.feeds.Secrets(ctx, key)
+}
+
+// RotateFeed makes new secrets of a feed, by "org/id", and returns what FeedSecrets does.
+// The last secrets stay valid until the next rotation; those before them are not valid any
+// more.
+func (s *Service) RotateFeed(ctx context.Context, by Actor, key string) ([]feed.Secret, error) {
+	if _, err := s.feeds.Secrets(ctx, key); err != nil {
+		return nil, err
+	}
+	if err := s.amend(ctx, func(d *exchange.Directory) ([]audit.Entry, error) {
+		f, err := d.Feed(key)
+		if err != nil {
+			return nil, err
+		}
+		f.Rotation++
+		account, err := d.Account(f.Account)
+		if err != nil {
+			return nil, err
+		}
+		return directoryEntry(d, by, account.Org, "feed %s of %s has new secrets", f.ID, f.Account), nil
+	}); err != nil {
+		return nil, err
+	}
+	return s.feeds.Secrets(ctx, key)
+}
+
 // RemoveFeed removes a feed, by "org/id"; NotFound if there is none.
 func (s *Service) RemoveFeed(ctx context.Context, by Actor, key string) (out exchange.Feed, err error) {
 	err = s.amend(ctx, func(d *exchange.Directory) ([]audit.Entry, error) {

@@ -16,7 +16,11 @@ type Feed struct {
 	Account string    `json:"account"` // "org/name"
 	Use     string    `json:"use"`     // the action that the tool carries out
 	Source  string    `json:"source"`  // the feed file, as it was given
-	Added   time.Time `json:"added"`
+	Added   time.Time `json:"added"`   // when a feed of that id was first added
+
+	// Rotation is how often its secrets were replaced. Those of the rotation before are
+	// valid too, so that a tool can be given the new ones without a gap.
+	Rotation int `json:"rotation,omitempty"`
 }
 
 // feedForm is the form of the id of a feed. It has no tilde, which separates the id
@@ -32,7 +36,8 @@ func FeedKey(account, id string) string {
 // PutFeed takes a feed. It is Invalid if a field has a wrong form, or if the feed is for
 // a use that its account was not made for: the account would get objects that it must
 // not use so. It is NotFound if there is no such account, and Conflict if the
-// organisation has a feed of that id and replace is false.
+// organisation has a feed of that id and replace is false. A feed that replaces
+// another one of the same account has its secrets.
 func (d *Directory) PutFeed(f Feed, replace bool) error {
 	account, err := d.Account(f.Account)
 	if err != nil {
@@ -49,6 +54,9 @@ func (d *Directory) PutFeed(f Feed, replace bool) error {
 		return taxii.Errorf(taxii.Invalid, "feed %s: its use is %s, but account %s was made for %s: make an account with --action %s", f.ID, f.Use, f.Account, account.Action, f.Use)
 	case d.Feeds[key] != nil && !replace:
 		return taxii.Errorf(taxii.Conflict, "feed %s exists already; --replace puts the new one in its place", key)
+	}
+	if before := d.Feeds[key]; before != nil {
+		f.Added, f.Rotation = before.Added, before.Rotation
 	}
 	if d.Feeds == nil {
 		d.Feeds = map[string]*Feed{}

@@ -10,6 +10,7 @@ package feed
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -40,6 +41,7 @@ type Service struct {
 	store    Store
 	current  *exchange.Current
 	recorder *audit.Recorder
+	key      ed25519.PrivateKey // of the centre; nil: no feed has a secret
 	now      func() time.Time
 	log      *slog.Logger
 
@@ -55,10 +57,11 @@ type Service struct {
 }
 
 // New makes a Service. [Service.Run] keeps its feeds up to date; without it, each answer
-// takes as long as what has changed since the last one.
-func New(s Store, current *exchange.Current, r *audit.Recorder, now func() time.Time, log *slog.Logger) *Service {
+// takes as long as what has changed since the last one. key is that of the centre; without
+// it, feeds have no secrets, and there are no zones.
+func New(s Store, current *exchange.Current, r *audit.Recorder, key ed25519.PrivateKey, now func() time.Time, log *slog.Logger) *Service {
 	return &Service{
-		store: s, current: current, recorder: r, now: now, log: log, bodies: newBodyCache(), lock: make(chan struct{}, 1), pulls: map[string]map[string]Pull{},
+		store: s, current: current, recorder: r, key: key, now: now, log: log, bodies: newBodyCache(), lock: make(chan struct{}, 1), pulls: map[string]map[string]Pull{},
 		definitions: map[string]*Definition{}, indexes: map[viewKey]*index{}, listings: map[listingKey]*listing{},
 	}
 }

@@ -2,6 +2,7 @@ package feed_test
 
 import (
 	"context"
+	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/hex"
 	"flag"
@@ -91,6 +92,9 @@ keep = "P180D"
 // noon is when every test begins. It is on a full second.
 var noon = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
 
+// centreKey is the key of the centre.
+var centreKey = ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
+
 // world is an exchange under pool whose feeds are served over HTTP.
 type world struct {
 	testing.TB
@@ -133,7 +137,7 @@ func (w *world) serve() {
 	current := exchange.NewCurrent(w.store)
 	w.recorder = audit.New(w.store.Record, w.now, log)
 	w.custody = custody.New(w.store, current, w.recorder, nil, w.now, log)
-	w.feeds = feed.New(w.store, current, w.recorder, w.now, log)
+	w.feeds = feed.New(w.store, current, w.recorder, centreKey, w.now, log)
 	w.server = httptest.NewServer(w.feeds.Handler(feed.Config{PublicURL: "https://igci.example"}, auth.New(current, w.now, "X-API-Key"), metrics.New()))
 	w.Cleanup(w.server.Close)
 }

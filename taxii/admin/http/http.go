@@ -43,6 +43,8 @@ func Handler(s *admin.Service) http.Handler {
 	ask(r, "feed/preview", s.PreviewFeed)
 	list(r, "feed/list", s.Feeds)
 	ask(r, "feed/show", s.Feed)
+	ask(r, "feed/secrets", s.FeedSecrets)
+	act(r, "feed/rotate", s.RotateFeed)
 	act(r, "feed/remove", s.RemoveFeed)
 	act(r, "agreement/load", s.LoadAgreements)
 	list(r, "agreement/list", s.Agreements)
