@@ -52,7 +52,7 @@ var value = rapid.Custom(func(t *rapid.T) feed.Value {
 		bits := rapid.IntRange(120, 128).Draw(t, "bits")
 		return feed.NetworkValue(netip.PrefixFrom(netip.MustParseAddr(fmt.Sprintf("2001:db8::%x", rapid.IntRange(0, 255).Draw(t, "host"))), bits))
 	default:
-		return feed.Value{Kind: feed.Domain, Text: rapid.StringMatching(`(\*\.)?([ab_-]?[ab]\.){0,3}[ab]\.example`).Draw(t, "name")}
+		return feed.Value{Kind: feed.Domain, Text: rapid.StringMatching(`(\*\.)?([ab_](-?[ab])?\.){0,3}[ab]\.example`).Draw(t, "name")}
 	}
 })
 

@@ -4,7 +4,9 @@ import (
 	"archive/tar"
 	"archive/zip"
 	"bytes"
+	"cmp"
 	"compress/gzip"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -313,38 +315,130 @@ type failing struct{}
 
 func (failing) Write([]byte) (int, error) { return 0, errFull }
 
-// A list that is read back has the entries that it was made of.
+// readers read the value of a line as a product does, "" if the line has none. They are
+// those of formats that can hold all that the test draws.
+var readers = map[string]func(line string) string{
+	"ipv4.txt":       wholeLine,
+	"domain.txt":     wholeLine,
+	"ipv6.panos":     wholeLine,
+	"domain.panos":   wholeLine,
+	"ipv4.fortinet":  wholeLine,
+	"domain.cisco":   wholeLine,
+	"ipv6.lst":       wholeLine,
+	"all.f5":         func(line string) string { return strings.Replace(strings.TrimSuffix(line, ",bl"), ",", "/", 1) },
+	"ipv4.squid":     wholeLine,
+	"all.cidr":       between("", " REJECT"),
+	"ipv4.rsc":       between("address=", ""),
+	"ipv6.nft":       between("", ","),
+	"ipv4.ipset":     between("add ipv4-soc-block+ ", ""),
+	"all.json":       between(`"value":"`, `"`),
+	"all.decisions":  between(`"value":"`, `"`),
+	"all.csv":        func(line string) string { return strings.TrimPrefix(strings.Split(line, ",")[1], "value") },
+	"domain.dnsmasq": between("address=/", "/"),
+	"domain.squid":   func(line string) string { return strings.TrimPrefix(line, ".") },
+	"domain.hosts":   between("0.0.0.0 ", ""),
+}
+
+func wholeLine(line string) string { return line }
+
+// between reads what stands between two texts; after "" is the end of the line.
+func between(before, after string) func(string) string {
+	return func(line string) string {
+		_, rest, _ := strings.Cut(line, before)
+		value, _, ok := strings.Cut(rest+"\n", cmp.Or(after, "\n"))
+		if !ok {
+			return ""
+		}
+		return value
+	}
+}
+
+// A list that is read back stands for the same values as its entries.
 func TestListsAreReadBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		all := entriesOf(rapid.SliceOfN(value, 0, 20).Draw(t, "values"))
-		for _, kind := range []feed.Kind{feed.IPv4, feed.IPv6, feed.Domain} {
-			f, kinds, _ := feed.Find(kind.String() + ".txt")
+		entries := entriesOf(rapid.SliceOfN(value, 0, 20).Draw(t, "values"))
+		for name, read := range readers {
+			f, kinds, ok := feed.Find(name)
+			if !ok {
+				t.Fatalf("there is no %s", name)
+			}
+			h := header(kinds)
+			h.Hold, h.Subdomains = 0, true
 			var b strings.Builder
-			if _, err := f.Write(&b, header(kinds), slices.Values(all)); err != nil {
+			result, err := f.Write(&b, h, slices.Values(entries))
+			if err != nil {
 				t.Fatal(err)
 			}
-			var want []string
-			for _, e := range all {
-				if e.Kind == kind {
-					want = append(want, e.Text)
+			var got []feed.Value
+			for line := range strings.Lines(b.String()) {
+				text := read(strings.TrimSuffix(line, "\n"))
+				for kind := range kinds.All() {
+					if v, err := feed.Normal(kind, text); err == nil && kind == v.Kind {
+						got = append(got, v)
+					}
 				}
 			}
-			if got := strings.Fields(b.String()); !slices.Equal(got, want) {
-				t.Fatalf("got %q, want %q", got, want)
+			var want []feed.Value
+			for _, e := range entries {
+				if kinds.Has(e.Kind) && (result.LeftOut[feed.Unfit] == 0 || !strings.HasPrefix(e.Text, "*.")) {
+					want = append(want, e.Value)
+				}
+			}
+			if len(got) != result.Entries || !slices.IsSortedFunc(got, feed.Compare) {
+				t.Fatalf("%s: got %v, of %d entries", name, got, result.Entries)
+			}
+			for _, v := range want {
+				if !slices.ContainsFunc(got, func(g feed.Value) bool { return g == v || includes(g, v, true) }) {
+					t.Fatalf("%s: %v is missing from %v", name, v, got)
+				}
+			}
+			for _, v := range got {
+				if !slices.Contains(want, v) {
+					t.Fatalf("%s: %v is not one of %v", name, v, want)
+				}
 			}
 		}
 	})
 }
 
+// A bouncer applies what came and what went since its last question, and knows a decision
+// by its number.
+func TestDecisionsTellWhatChanged(t *testing.T) {
+	first, _ := write(t, "all.decisions", entriesOf([]feed.Value{{Kind: feed.IPv4, Text: "203.0.113.7"}, {Kind: feed.IPv4, Text: "198.51.100.0/24"}}), nil)
+	var b bytes.Buffer
+	err := feed.WriteDecisions(&b, header(0), slices.Values(entriesOf([]feed.Value{{Kind: feed.IPv6, Text: "2001:db8::1"}, {Kind: feed.Domain, Text: "bad.example"}})),
+		slices.Values(entriesOf([]feed.Value{{Kind: feed.IPv4, Text: "203.0.113.7"}})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	type decision struct {
+		ID                           uint64
+		Type, Scope, Value, Duration string
+	}
+	var start, next struct{ New, Deleted []decision }
+	if err := errors.Join(json.Unmarshal([]byte(first), &start), json.Unmarshal(b.Bytes(), &next)); err != nil {
+		t.Fatal(err)
+	}
+	if len(start.New) != 2 || len(start.Deleted) != 0 || len(next.New) != 1 || len(next.Deleted) != 1 {
+		t.Fatalf("got\n%s\n%s", first, b.String())
+	}
+	if got := start.New[0]; got.Scope != "Range" || got.Duration != "24h0m0s" || got.Type != "ban" {
+		t.Errorf("got %+v", got)
+	}
+	if start.New[1] != next.Deleted[0] || next.New[0].Value != "2001:db8::1" {
+		t.Errorf("got\n%s\n%s", first, b.String())
+	}
+}
+
 // A million addresses: see the entries per second.
 func BenchmarkWrite(b *testing.B) {
-	all := make([]feed.Entry, 1_000_000)
-	for i := range all {
-		all[i].Value = feed.Value{Kind: feed.IPv4, Text: fmt.Sprintf("11.%d.%d.%d", i>>16, i>>8&255, i&255)}
+	addresses := make([]feed.Entry, 1_000_000)
+	for i := range addresses {
+		addresses[i].Value = feed.Value{Kind: feed.IPv4, Text: fmt.Sprintf("11.%d.%d.%d", i>>16, i>>8&255, i&255)}
 	}
 	var million iter.Seq[*feed.Entry] = func(yield func(*feed.Entry) bool) {
-		for i := range all {
-			if !yield(&all[i]) {
+		for i := range addresses {
+			if !yield(&addresses[i]) {
 				return
 			}
 		}

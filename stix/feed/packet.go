@@ -10,13 +10,14 @@ import (
 // entry has a time after which the filter forgets it by itself.
 
 // nftHead replaces the content of the set KIND-FEED of the table comity in one transaction
-// (nftables). auto-merge accepts networks that include one another.
+// (nftables). The set has no auto-merge, which would make one range of neighbours and give
+// all of them the time of the first.
 func nftHead(b []byte, w *writing) []byte {
 	typ := "ipv4_addr"
 	if w.Kinds.Has(IPv6) {
 		typ = "ipv6_addr"
 	}
-	return fmt.Appendf(b, "add table inet comity\nadd set inet comity %[1]s { type %[2]s; flags interval, timeout; auto-merge; }\nflush set inet comity %[1]s\n", w.setName(), typ)
+	return fmt.Appendf(b, "add table inet comity\nadd set inet comity %[1]s { type %[2]s; flags interval, timeout; }\nflush set inet comity %[1]s\n", w.setName(), typ)
 }
 
 func nftOpen(b []byte, w *writing) []byte {
