@@ -99,11 +99,11 @@ func (c *checkCmd) check(sh *shell) (*checkReport, error) {
 
 // withoutAdvice removes the advice to run comity check from an error of comity check.
 func withoutAdvice(err error) error {
-	text, advised := strings.CutSuffix(err.Error(), ": run comity check")
+	text, cause, advised := strings.Cut(err.Error(), ": run comity check")
 	if !advised {
 		return err
 	}
-	return fmt.Errorf("%s: put a backup in its place with comity restore", text)
+	return fmt.Errorf("%s%s: put a backup in its place with comity restore", text, cause)
 }
 
 type versionCmd struct{}

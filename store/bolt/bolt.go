@@ -155,14 +155,17 @@ func recovered(db *bbolt.DB, err *error) {
 	if r == nil {
 		return
 	}
-	fault, isFault := r.(interface{ Addr() uintptr })
-	if isFault && db != nil {
-		if file := db.Info(); fault.Addr() >= file.Data {
-			*err = damaged("page %d cannot be read", (fault.Addr()-file.Data)/uintptr(file.PageSize))
-			return
+	if fault, ok := r.(interface{ Addr() uintptr }); ok {
+		page := "a page"
+		if db != nil {
+			if file := db.Info(); fault.Addr() >= file.Data {
+				page = fmt.Sprintf("page %d", (fault.Addr()-file.Data)/uintptr(file.PageSize))
+			}
 		}
+		*err = damaged("%s cannot be read", page)
+		return
 	}
-	if isFault || strings.HasPrefix(panicOrigin(), "go.etcd.io/bbolt") {
+	if strings.HasPrefix(panicOrigin(), "go.etcd.io/bbolt") {
 		*err = damaged("%v", r)
 		return
 	}
