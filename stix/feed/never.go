@@ -99,6 +99,9 @@ func (n *NeverBlock) Has(v Value) bool {
 		}
 	}
 	if network, ok := v.Network(); ok {
+		if network.IsSingleIP() {
+			return n.networks.Contains(network.Addr()) // OverlapsPrefix looks at every range
+		}
 		return n.networks.OverlapsPrefix(network)
 	}
 	return v.Kind == Domain && n.hasName(strings.TrimPrefix(v.Text, "*."))

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"math/bits"
 	"slices"
+	"strings"
 	"time"
 
 	stixfeed "comity/stix/feed"
@@ -104,21 +105,21 @@ func (l *listing) update(now time.Time) {
 func (l *listing) rebuild(now time.Time) {
 	before := l.entries
 	l.values, l.edges, l.sum, l.leftOut = map[stixfeed.Value]*value{}, nil, sum{}, map[stixfeed.Reason]int{}
-	touched := map[stixfeed.Value]bool{}
 	for _, p := range l.parts {
 		p.selected = 0
 		for _, r := range p.index.records {
-			l.replace(p, change{after: r}, touched, now)
+			l.replace(p, change{after: r}, nil, now)
 		}
 		p.position = p.index.position()
 	}
+	heap.Init(&l.edges)
 	l.entries = make([]*stixfeed.Entry, 0, len(before))
-	for key := range touched {
+	for key := range l.values {
 		if _, is := l.evaluate(key, now); is != nil {
 			l.entries = append(l.entries, is)
 		}
 	}
-	slices.SortFunc(l.entries, func(a, b *stixfeed.Entry) int { return stixfeed.Compare(a.Value, b.Value) })
+	sortEntries(l.entries)
 	first, changes := l.version.IsZero(), differences(before, l.entries)
 	if first || l.redefined || len(changes) > 0 {
 		l.advance(changes, now)
@@ -165,7 +166,8 @@ func differences(before, after []*stixfeed.Entry) (changes []entryChange) {
 	return changes
 }
 
-// replace takes in a change of an indicator, and adds the values to evaluate to touched.
+// replace takes in a change of an indicator, and adds the values to evaluate to touched. If
+// that is nil, all will be evaluated, and the edges put in order.
 func (l *listing) replace(p *part, c change, touched map[stixfeed.Value]bool, now time.Time) {
 	if c.before != nil {
 		reason := l.reason(p, c.before)
@@ -213,7 +215,9 @@ func (l *listing) add(r *record, reason stixfeed.Reason, touched map[stixfeed.Va
 			v = &value{never: l.def.never.Has(key)}
 			l.values[key] = v
 		}
-		touched[key] = true
+		if touched != nil {
+			touched[key] = true
+		}
 		if reason == stixfeed.Benign {
 			v.benign++
 			continue
@@ -221,7 +225,11 @@ func (l *listing) add(r *record, reason stixfeed.Reason, touched map[stixfeed.Va
 		v.by = append(v.by, r)
 		from, until := l.def.active(&r.Indicator, key.Kind)
 		for _, at := range []time.Time{from, until} {
-			if at.After(now) {
+			switch {
+			case !at.After(now):
+			case touched == nil:
+				l.edges = append(l.edges, edge{at, key})
+			default:
 				heap.Push(&l.edges, edge{at, key})
 			}
 		}
@@ -294,6 +302,24 @@ const epoch = 1483228800
 
 // revision grows when an indicator of the entry is modified, and is the same in every process.
 func revision(modified time.Time) int { return int(max(modified.Unix()-epoch, 1)) }
+
+// sortEntries sorts a list. It makes the key of each entry once, not for each comparison.
+func sortEntries(entries []*stixfeed.Entry) {
+	type keyed struct {
+		key   string
+		entry *stixfeed.Entry
+	}
+	list := make([]keyed, len(entries))
+	var b []byte
+	for i, e := range entries {
+		b = stixfeed.AppendKey(b[:0], e.Value)
+		list[i] = keyed{string(b), e}
+	}
+	slices.SortFunc(list, func(a, b keyed) int { return strings.Compare(a.key, b.key) })
+	for i := range list {
+		entries[i] = list[i].entry
+	}
+}
 
 // edit is the next entry of a value; nil if it is not listed any more.
 type edit struct {
