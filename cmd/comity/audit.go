@@ -58,6 +58,9 @@ func details(e audit.Entry) string {
 	if e.Text != "" {
 		add("%s", e.Text)
 	}
+	if e.Feed != "" {
+		add("feed %s", e.Feed)
+	}
 	if e.Remote != "" {
 		add("from %s", e.Remote)
 	}
