@@ -43,7 +43,7 @@ var hostile = []struct{ name, pattern, more string }{
 	{"twins that differ in case", "[domain-name:value = 'Bad.Example' OR domain-name:value = 'WWW.bad.example.']", ""},
 	{"odd names", "[domain-name:value IN ('bücher.example', '_dmarc.bad.test', '" + longName + "', 'bad-er.test', '1.2.3.test')]", ""},
 	{"=cmd|' /C calc'!A0", "[url:value = 'http://Bad.Example:80/a,b;c\"d#e' OR url:value = 'https://203.0.113.7:8443/*/^?q=[1]|$x']", ""},
-	{"a \"name\", with\nlines\x1b[31m", "[url:value IN ('http://bad.example', 'ftp://bad.example/x', 'http://u:p@bad.example/p', 'http://bad.example/ü?ö=1', 'http://[2001:db8::1]/')]", ""},
+	{"a \"name\", with\nlines\x1b[31m", "[url:value IN ('http://bad.example', 'ftp://bad.example/x', 'http://u:p@bad.example/p', 'http://bad.example/ü?ö=1', 'http://bad.example/a b', 'http://bad.example/?%00%%c', 'http://[2001:db8::1]/')]", ""},
 	{"mail", "[email-addr:value IN ('Pilot@Bad.Example', '=1+1@bad.example', 'a\\'b@bad.example')]", ""},
 	{"hardware", "[mac-addr:value = 'D2-FB-49-24-37-18' OR autonomous-system:number = 64496]", ""},
 	{"file: \"a:b\"", "[file:hashes.MD5 = '79054025255FB1A26E4BC422AEF54EB4' OR file:hashes.'SHA-1' = '2fd4e1c67a2d28fced849ee1bb76e7391b93eb12' OR file:hashes.'SHA-256' = '" + strings.Repeat("0A", 32) + "' OR file:hashes.'SHA-512' = '" + strings.Repeat("0b", 64) + "']", ""},

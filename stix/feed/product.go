@@ -137,14 +137,30 @@ func squidLine(b []byte, w *writing, e *Entry) []byte {
 	return line(b, w, e)
 }
 
+// squidURL is a regular expression that matches one URL. Squid removes the escapes of a
+// URL before it compares, and has no user name in one of the web. A line cannot have
+// spaces or control characters.
 func squidURL(b []byte, url string) []byte {
+	if _, _, ok := cutScheme(url); !ok && strings.HasPrefix(url, "http") {
+		return b
+	}
 	before := len(b)
 	b = append(b, '^')
-	for i := range len(url) {
-		if strings.IndexByte(`\.[]{}()*+?^$|`, url[i]) >= 0 {
+	for i := 0; i < len(url); i++ {
+		c := url[i]
+		if c == '%' && i+2 < len(url) && isHex(strings.ToLower(url[i+1:i+3])) && url[i+1:i+3] != "00" {
+			n, _ := strconv.ParseUint(url[i+1:i+3], 16, 8)
+			c, i = byte(n), i+2
+		} else if c == '%' && strings.HasPrefix(url[i+1:], "%") {
+			i++
+		}
+		if c <= ' ' || c == 0x7f {
+			return b[:before]
+		}
+		if strings.IndexByte(`\.[]{}()*+?^$|`, c) >= 0 {
 			b = append(b, '\\')
 		}
-		b = append(b, url[i])
+		b = append(b, c)
 	}
 	if b = append(b, "$\n"...); len(b)-before > maxSquidLine {
 		return b[:before]
