@@ -211,7 +211,7 @@ func TestFormats(t *testing.T) {
 		for _, reason := range slices.Sorted(maps.Keys(result.LeftOut)) {
 			text += fmt.Sprintf("-- left out: %s %d\n", reason, result.LeftOut[reason])
 		}
-		file := filepath.Join("testdata", name)
+		file := filepath.Join("testdata", name+".golden")
 		if *update {
 			if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 				t.Fatal(err)
@@ -227,7 +227,7 @@ func TestFormats(t *testing.T) {
 	}
 }
 
-// Each product has its own text for a list without entries. testdata/empty has them all.
+// Each product has its own text for a list without entries. testdata/empty.golden has them all.
 func TestEmptyForms(t *testing.T) {
 	var all, last strings.Builder
 	for _, name := range files() {
@@ -240,11 +240,11 @@ func TestEmptyForms(t *testing.T) {
 		}
 	}
 	if *update {
-		if err := os.WriteFile("testdata/empty", []byte(all.String()), 0o644); err != nil {
+		if err := os.WriteFile("testdata/empty.golden", []byte(all.String()), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	want, err := os.ReadFile("testdata/empty")
+	want, err := os.ReadFile("testdata/empty.golden")
 	if err != nil {
 		t.Fatal(err)
 	}

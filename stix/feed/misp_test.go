@@ -47,11 +47,11 @@ func TestMISPFeed(t *testing.T) {
 		t.Errorf("the third day: got %t, %v", found, err)
 	}
 	if *update {
-		if err := os.WriteFile("testdata/misp", b.Bytes(), 0o644); err != nil {
+		if err := os.WriteFile("testdata/misp.golden", b.Bytes(), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	want, err := os.ReadFile("testdata/misp")
+	want, err := os.ReadFile("testdata/misp.golden")
 	if err != nil {
 		t.Fatal(err)
 	}

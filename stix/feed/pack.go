@@ -120,7 +120,8 @@ func writeRules(w *writing) error {
 }
 
 // writeRulesArchive writes rules of Suricata, where one rule finds all domains in a data
-// set beside it: one base64 text a line.
+// set beside it: one base64 text a line. suricata-update looks for data sets in the
+// folder of the rules, and finds none in the root of an archive.
 func writeRulesArchive(w *writing) error {
 	var rules, set bytes.Buffer
 	if err := w.suricata(&rules, !w.Subdomains); err != nil {
@@ -136,7 +137,7 @@ func writeRulesArchive(w *writing) error {
 	for _, file := range []struct {
 		name string
 		text *bytes.Buffer
-	}{{w.Feed + ".rules", &rules}, {w.dataset(), &set}} {
+	}{{w.Feed + "/" + w.Feed + ".rules", &rules}, {w.Feed + "/" + w.dataset(), &set}} {
 		if err := archive.WriteHeader(&tar.Header{Name: file.name, Mode: 0o644, Size: int64(file.text.Len()), ModTime: w.Version.UTC(), Format: tar.FormatUSTAR}); err != nil {
 			return err
 		}
