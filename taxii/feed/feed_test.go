@@ -2,7 +2,9 @@ package feed_test
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -316,5 +318,49 @@ func TestOnlyGetAndHeadAreAnswered(t *testing.T) {
 		if got := w.get("block", "ipv4.txt?"+query); got.status != http.StatusBadRequest {
 			t.Errorf("%s: %d", query, got.status)
 		}
+	}
+}
+
+// slowClient takes nothing of an answer until it is released.
+type slowClient struct {
+	*httptest.ResponseRecorder
+	begun    chan int // gets the status
+	released chan struct{}
+}
+
+func (c *slowClient) WriteHeader(status int) {
+	c.begun <- status
+	<-c.released
+}
+
+// Clients that read slowly hold up no other account, and of their own account only so much as
+// a few files need.
+func TestAnAccountReadsFewFilesAtOnce(t *testing.T) {
+	w := newWorld(t, "")
+	w.subscribe("block", "block", "")
+	w.subscribe("search", "search", "")
+	w.push("fir", indicator(1, address("203.0.114.1"), ""))
+	released := make(chan struct{})
+	var clients sync.WaitGroup
+	for i := range 9 {
+		r := httptest.NewRequest("GET", "/igci/x-feeds/f-block/ipv4.txt", nil)
+		r.SetBasicAuth("x", "block")
+		c := &slowClient{httptest.NewRecorder(), make(chan int, 1), released}
+		clients.Go(func() { w.server.Config.Handler.ServeHTTP(c, r) })
+		want := http.StatusOK
+		if i == 8 {
+			want = http.StatusTooManyRequests
+		}
+		if got := <-c.begun; got != want {
+			t.Errorf("client %d: %d, want %d", i, got, want)
+		}
+	}
+	if got := w.get("search", "ipv4.txt"); got.status != http.StatusOK {
+		t.Errorf("another account: %d", got.status)
+	}
+	close(released)
+	clients.Wait()
+	if got := w.get("block", "ipv4.txt"); got.status != http.StatusOK {
+		t.Errorf("after they have read: %d", got.status)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/klauspost/compress/gzip"
@@ -83,6 +84,11 @@ func (h *handler) getFile(w *response, r *http.Request, c *caller) error {
 	if err != nil {
 		return err
 	}
+	done, ok := h.readers.enter(c.Account)
+	if !ok {
+		return taxii.Errorf(taxii.TooMany, "the account reads %d files already", maxReading)
+	}
+	defer done()
 	ctx, cancel := context.WithTimeout(r.Context(), patience)
 	defer cancel()
 	a, err := h.Open(ctx, c.Principal, c.path["feed"], familyOf(f.format))
@@ -135,6 +141,33 @@ func (h *handler) getFile(w *response, r *http.Request, c *caller) error {
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
 	h.pulled(a, c, r, f.name, w.status, w.bytes)
 	return nil
+}
+
+// maxReading is how many files an account may read at once. A client may read slowly, and
+// each part of a list that it asks for is a file of its own.
+const maxReading = 8
+
+// readers counts the files that each account reads. It is safe for concurrent use.
+type readers struct {
+	mu      sync.Mutex // guards reading
+	reading map[string]int
+}
+
+// enter counts one more file until done is called; ok is false if that is one too many.
+func (r *readers) enter(account string) (done func(), ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.reading[account] >= maxReading {
+		return nil, false
+	}
+	r.reading[account]++
+	return func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.reading[account]--; r.reading[account] == 0 {
+			delete(r.reading, account)
+		}
+	}, true
 }
 
 // fileVersion identifies the content of a file at one moment.

@@ -34,6 +34,7 @@ type handler struct {
 	auth    *auth.Authenticator
 	metrics *metrics.Metrics
 	router  *mux.Router
+	readers readers
 }
 
 // IsPath tells whether a path, as it is escaped in a request, is one of a feed.
@@ -59,7 +60,7 @@ const (
 // media type of its format whatever the Accept header says, since most products send none
 // that fits. Errors are a line of text.
 func (s *Service) Handler(config Config, a *auth.Authenticator, m *metrics.Metrics) http.Handler {
-	h := &handler{Service: s, config: config, auth: a, metrics: m, router: mux.NewRouter().UseEncodedPath().SkipClean(true)}
+	h := &handler{Service: s, config: config, auth: a, metrics: m, router: mux.NewRouter().UseEncodedPath().SkipClean(true), readers: readers{reading: map[string]int{}}}
 	for path, serve := range map[string]func(*response, *http.Request, *caller) error{
 		listPath: h.getFeeds, pagePath: h.getFeed, filePath: h.getFile,
 	} {
