@@ -2,11 +2,18 @@ package server_test
 
 import (
 	"bytes"
+	"context"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
+	"github.com/google/uuid"
+
+	"comity/stix"
+	"comity/store"
 	"comity/taxii"
 	"comity/taxii/exchange"
 )
@@ -183,6 +190,65 @@ func TestHiddenCollectionLooksLikeOneThatDoesNotExist(t *testing.T) {
 	}
 	if got := w.as("vendor/feed").ids(hidden, ""); len(got) != 1 {
 		t.Errorf("refused writes left %q", got)
+	}
+}
+
+// callCounter counts the calls of the store that requests make.
+type callCounter struct {
+	store.Store
+	calls atomic.Int32
+}
+
+func (s *callCounter) Generation(ctx context.Context) (uint64, error) {
+	s.calls.Add(1)
+	return s.Store.Generation(ctx)
+}
+
+func (s *callCounter) State(ctx context.Context, collection uuid.UUID) (store.State, error) {
+	s.calls.Add(1)
+	return s.Store.State(ctx, collection)
+}
+
+func (s *callCounter) Scan(ctx context.Context, g exchange.Grant, q store.Query) (*store.Page, error) {
+	s.calls.Add(1)
+	return s.Store.Scan(ctx, g, q)
+}
+
+func (s *callCounter) Manifest(ctx context.Context, g exchange.Grant, q store.Query) (store.Manifest, error) {
+	s.calls.Add(1)
+	return s.Store.Manifest(ctx, g, q)
+}
+
+func (s *callCounter) Has(ctx context.Context, g exchange.Grant, id stix.ID) (bool, error) {
+	s.calls.Add(1)
+	return s.Store.Has(ctx, g, id)
+}
+
+// The store is called as often for a hidden collection or object as for an absent one.
+func TestHiddenTakesTheStoreCallsOfAbsent(t *testing.T) {
+	s := &callCounter{}
+	w := newWorld(t, func(w *world) { w.faults = func(inner store.Store) store.Store { s.Store = inner; return s } })
+	c := w.collection("sharing.reports")
+	w.as("vendor/feed").push(c, indicator(1, 0, marked(red)), indicator(2, 0))
+	const absent = "/igci/collections/8e4e38a0-1d3c-4a5c-9b4c-0c1d2e3f4a5b/"
+	calls := func(account, method, target string) int32 {
+		before := s.calls.Load()
+		w.as(account).do(method, target, nil)
+		w.running.Wait()
+		return s.calls.Load() - before
+	}
+	for _, method := range []string{"GET", "POST", "DELETE"} {
+		for _, path := range []string{"", "objects/", "manifest/", "objects/" + id("indicator", 1) + "/"} {
+			if got, want := calls("rival/feed", method, c+path), calls("rival/feed", method, absent+path); got != want {
+				t.Errorf("%s of %s: %d calls, of an absent collection %d", method, path, got, want)
+			}
+		}
+	}
+	for _, path := range []string{"objects/%s/", "objects/%s/versions/", "objects/?match[id]=%s", "manifest/?match[id]=%s"} {
+		hidden, none := fmt.Sprintf(path, id("indicator", 1)), fmt.Sprintf(path, id("indicator", 3))
+		if got, want := calls("bureau/soc", "GET", c+hidden), calls("bureau/soc", "GET", c+none); got != want {
+			t.Errorf("%s: %d calls, of an absent object %d", hidden, got, want)
+		}
 	}
 }
 
