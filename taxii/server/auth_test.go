@@ -70,6 +70,16 @@ func TestOneTokenWorksInEveryPlace(t *testing.T) {
 	}
 }
 
+// A cache knows that an answer depends on each header that may carry credentials.
+func TestAnswersVaryByCredentials(t *testing.T) {
+	w := newWorld(t)
+	for _, a := range []*answer{w.as("vendor/feed").get("/taxii2/").want(200), w.nobody().get("/taxii2/").want(401)} {
+		if got, want := a.header.Get("Vary"), "Accept, Accept-Encoding, Authorization, X-API-Key"; got != want {
+			t.Errorf("%s: Vary %q, want %q", a.request, got, want)
+		}
+	}
+}
+
 func TestPasswordOpensItsAccount(t *testing.T) {
 	w := newWorld(t)
 	for _, h := range []header{
