@@ -295,7 +295,7 @@ func (ex *exchangeServer) start(c *serveCmd) error {
 	}))
 	s := httpServer(ex.log, c.connectionFlags.handler(router))
 	s.IdleTimeout = cmp.Or(c.IdleTimeout, s.IdleTimeout)
-	server.LimitIdle(s, 10*time.Second, func(a net.Addr) bool { return c.exempt(addressOf(a)) })
+	auth.LimitIdle(s, 10*time.Second, func(a net.Addr) bool { return c.exempt(addressOf(a)) })
 	if ex.certs != nil {
 		s.TLSConfig = ex.certs.serverConfig()
 	}

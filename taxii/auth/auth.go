@@ -68,6 +68,7 @@ func (a *Authenticator) Authenticate(r *http.Request) (exchange.Principal, *exch
 	if f.Reason == "" {
 		if p, ok := principal(newest, f.account, now); ok {
 			p.Token = f.Token
+			markAuthenticated(r)
 			return p, newest.Policy, nil
 		}
 		f.Reason = "expired" // the secondment is over

@@ -148,9 +148,6 @@ func (s *Server) authenticate(r *http.Request, c *caller) (err error) {
 		s.Metrics.LoginRefused(c.refusal.Reason)
 		s.Recorder.RefuseLogin(c.refusal.Remote, c.refusal.Reason, c.refusal.Account, c.refusal.Token)
 	}
-	if err == nil {
-		markAuthenticated(r)
-	}
 	return err
 }
 

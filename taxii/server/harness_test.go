@@ -43,7 +43,6 @@ type world struct {
 	level   slog.Level                      // of log; errors only unless a test lowers it
 	config  server.Config
 	faults  func(store.Store) store.Store // between server and store; nil for none
-	prepare func(*http.Server)            // before it serves; nil for nothing
 	server  *httptest.Server
 	counts  *metrics.Metrics
 	running sync.WaitGroup // requests, which may outlive their answers
@@ -146,9 +145,6 @@ func (w *world) serve(withTLS bool) {
 		defer w.running.Done()
 		handler.ServeHTTP(rw, r)
 	})
-	if w.prepare != nil {
-		w.prepare(w.server.Config)
-	}
 	if withTLS {
 		w.server.StartTLS()
 	} else {
