@@ -134,7 +134,7 @@ func TestNoCommandPassesOnWhatSteersATerminal(t *testing.T) {
 		"report publish": {{hostile, "--as", hostile}}, "report show": {{hostile}}, "report render": {{hostile}},
 		"outcome report": {{hostile, "--as", hostile, "--status", "taken-down"}}, "outcome list": {{hostile}}, "outcome uphold": {{hostile, "--as", hostile}},
 		"feed preview": {{in("feed.toml")}, {in("hostile-feed.toml")}}, "feed add": {{in("feed.toml")}, {in("hostile-feed.toml")}},
-		"feed list": {{}}, "feed show": {{"acme/f"}, {hostile}}, "feed remove": {{hostile}, {"acme/f"}},
+		"feed list": {{}}, "feed show": {{"acme/f"}, {hostile}}, "feed rotate": {{"acme/f"}, {hostile}}, "feed remove": {{hostile}, {"acme/f"}},
 		"audit list": {{}}, "audit verify": {{}, {in("push.json")}}, "audit export": {}, "audit archive": {},
 		"recall preview": {{indicator}, {hostile}}, "purge": {{}},
 		"quarantine list": {{}}, "quarantine show": {{hostile}}, "quarantine discard": {{hostile, "--reason", hostile}},
