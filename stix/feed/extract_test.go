@@ -78,6 +78,7 @@ func TestOnlyValuesThatMatchAloneAreExtracted(t *testing.T) {
 		{"[domain-name:value = '*.bad.example']", "bad-value"},
 		{"[ipv4-addr:value = '198.51.100.256']", "bad-value"},
 		{"[ipv4-addr:value = '0.0.0.0/0' OR ipv6-addr:value = '::/0']", "bad-value"},
+		{"[ipv6-addr:value = '::ffff:0.0.0.0/96']", "bad-value"},
 		{"[ipv4-addr:value = 3]", "bad-value"},
 		{"[file:hashes.MD5 = 'abc']", "bad-value"},
 		{"[url:value = 'http://bad.example']", "url http://bad.example/"},
@@ -204,6 +205,14 @@ func FuzzExtract(f *testing.F) {
 			}
 		}
 	})
+}
+
+func BenchmarkExtract(b *testing.B) {
+	o := withPattern(b, "[ipv4-addr:value = '198.51.100.3']")
+	var x feed.Extractor
+	for b.Loop() {
+		x.Extract(o)
+	}
 }
 
 func ExampleEntry_Add() {

@@ -105,14 +105,14 @@ func normalNetwork(text string) (Value, error) {
 	if err != nil {
 		return Value{}, fmt.Errorf("%q is no network: %w", text, err)
 	}
-	if network.Bits() == 0 {
-		return Value{}, fmt.Errorf("%q is the whole internet", text)
-	}
 	if network.Addr().Is4In6() {
 		if network.Bits() < 96 {
 			return Value{}, fmt.Errorf("%q is no network of one family", text)
 		}
 		network = netip.PrefixFrom(network.Addr().Unmap(), network.Bits()-96)
+	}
+	if network.Bits() == 0 {
+		return Value{}, fmt.Errorf("%q is the whole internet", text)
 	}
 	return NetworkValue(network), nil
 }
