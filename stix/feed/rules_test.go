@@ -123,8 +123,14 @@ func TestSigmaRulesThatReadersRefuseAreLeftOut(t *testing.T) {
 	const good = "title: a\nlogsource: {product: linux}\ndetection: {sel: {a: b}, condition: sel}\n"
 	for text, want := range map[string]feed.Reason{
 		good: "",
-		good + "id: 11111111-2222-4333-8444-555555555555\nstatus: test\nlevel: low\n":           "",
-		"title: a\nlogsource: {product: linux}\ndetection: {sel: [a], condition: [sel, sel]}\n": "",
+		good + "id: 11111111-2222-4333-8444-555555555555\nstatus: test\nlevel: low\n":                                            "",
+		"title: a\nlogsource: {product: linux}\ndetection: {sel: [a], condition: [sel, sel]}\n":                                  "",
+		"title: a\nlogsource: {product: linux}\ndetection: {sel1: [a], sel2: [b], condition: 1 of sel* and not (all of them)}\n": "",
+		"title: a\nlogsource: {product: linux}\ndetection: {sel: [a], condition: sel and other}\n":                               feed.Broken,
+		"title: a\nlogsource: {product: linux}\ndetection: {sel: [a], condition: (sel}\n":                                        feed.Broken,
+		"title: a\nlogsource: {product: linux}\ndetection: {sel: [a], condition: sel | count() > 5}\n":                           feed.Broken,
+		"title: a\nlogsource: {product: linux}\ndetection: {sel: [a], condition: []}\n":                                          feed.Broken,
+		good + "---\n" + good:    feed.Broken,
 		good + "level: severe\n": feed.Broken,
 		good + "status: new\n":   feed.Broken,
 		good + "id: a\n":         feed.Broken,
