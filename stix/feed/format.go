@@ -51,7 +51,7 @@ type Header struct {
 	Kinds      Kinds // that are asked for
 	Subdomains bool  // a domain stands for the names below it too
 	Comments   bool  // begin with comments, if the format has them
-	MaxEntries int   // if it is not 0, it replaces that of the format; rules have no limit
+	MaxEntries int   // if it is not 0, it replaces that of the format; rules and bundles have no limit
 
 	// Zone is of the format "rpz" only.
 	Zone Zone
@@ -71,14 +71,11 @@ type Header struct {
 // hold is for how long a reader may act on an entry, in whole seconds, and false if
 // there is no bound.
 func (h *Header) hold(e *Entry) (seconds int64, bounded bool) {
-	hold := h.Hold
-	if left := e.Until.Sub(h.Now); !e.Until.IsZero() && (hold == 0 || left < hold) {
-		hold = left
+	hold, bounded := h.Hold, h.Hold != 0
+	if left := e.Until.Sub(h.Now); !e.Until.IsZero() && (!bounded || left < hold) {
+		hold, bounded = left, true
 	}
-	if hold == 0 {
-		return 0, false
-	}
-	return max(int64(hold/time.Second), 1), true
+	return max(int64(hold/time.Second), 1), bounded
 }
 
 // Result tells what a list has.
@@ -106,9 +103,9 @@ func Find(file string) (f *Format, kinds Kinds, ok bool) {
 	return f, KindsOf(kind), ok && f.Kinds.Has(kind)
 }
 
-// Write writes a list. Entries are in the order of [Compare], each value once; they are
-// read several times. An entry that the product would refuse, or that is of another
-// kind than those asked for, is left out and counted.
+// Write writes a list of the entries whose kind is one of Header.Kinds. They are in the
+// order of [Compare], each value once, and may be read several times. An entry that the
+// product would refuse is left out and counted.
 func (f *Format) Write(w io.Writer, h *Header, entries iter.Seq[*Entry]) (Result, error) {
 	if f.Subdomains && !h.Subdomains {
 		return Result{}, fmt.Errorf("write feed %s: .%s lists block the names below a domain too, which this feed does not", h.Feed, f.Ext)

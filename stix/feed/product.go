@@ -59,17 +59,19 @@ func fortinetLine(b []byte, w *writing, e *Entry) []byte {
 
 const checkpointHead = "#UNIQ-NAME,VALUE,TYPE,CONFIDENCE,SEVERITY,PRODUCT,COMMENT\n"
 
+var checkpointTypes = map[Kind]string{Domain: "Domain", URL: "URL", MD5: "MD5", SHA1: "SHA1", SHA256: "SHA256", Email: "Mail-from"}
+
 // checkpointLine is an observable of a custom intelligence feed of Check Point. A
 // network is the range from its first address to its last.
 func checkpointLine(b []byte, w *writing, e *Entry) []byte {
-	value, typ := e.Text, map[Kind]string{Domain: "Domain", URL: "URL", MD5: "MD5", SHA1: "SHA1", SHA256: "SHA256", Email: "Mail-from"}[e.Kind]
+	value, typ := e.Text, checkpointTypes[e.Kind]
 	if network, ok := e.Network(); ok {
 		if typ = "IP"; !network.IsSingleIP() {
 			typ = "IP Range"
 			value = network.Addr().String() + "-" + lastAddr(network).String()
 		}
 	}
-	if typ == "" || isWildcardValue(e.Value) {
+	if isWildcardValue(e.Value) {
 		return b
 	}
 	confidence := "medium"
@@ -183,11 +185,13 @@ func (w *writing) detection(e *Entry) string {
 // intelHead are the columns of a file of the intelligence framework of Zeek.
 const intelHead = "#fields\tindicator\tindicator_type\tmeta.source\tmeta.desc\n"
 
+var intelTypes = map[Kind]string{
+	IPv4: "ADDR", IPv6: "ADDR", Domain: "DOMAIN", URL: "URL", Email: "EMAIL", MD5: "FILE_HASH", SHA1: "FILE_HASH", SHA256: "FILE_HASH", CertSHA1: "CERT_HASH",
+}
+
 // intelLine is a line of such a file. Its URLs have no scheme.
 func intelLine(b []byte, w *writing, e *Entry) []byte {
-	value, typ := e.Text, map[Kind]string{
-		IPv4: "ADDR", IPv6: "ADDR", Domain: "DOMAIN", URL: "URL", Email: "EMAIL", MD5: "FILE_HASH", SHA1: "FILE_HASH", SHA256: "FILE_HASH", CertSHA1: "CERT_HASH",
-	}[e.Kind]
+	value, typ := e.Text, intelTypes[e.Kind]
 	switch {
 	case e.Kind == URL:
 		host, rest, ok := cutScheme(e.Text)
