@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -33,7 +34,7 @@ func (f *failures) wait(ctx context.Context, address, user string) bool {
 	if ctx.Err() != nil {
 		return false // the attempt of a client that has left does not count
 	}
-	delay := f.delay("a " + address)
+	delay := f.delay("a " + network(address))
 	if len(user) > maxUserLength {
 		user = "?" // as for a malformed header, so that long names do not fill the memory
 	}
@@ -49,6 +50,17 @@ func (f *failures) wait(ctx context.Context, address, user string) bool {
 	case <-ctx.Done():
 		return false
 	}
+}
+
+// network is the addresses that one client can choose from: an IPv6 client usually has a
+// /64 network.
+func network(address string) string {
+	a, err := netip.ParseAddr(address)
+	if err != nil || !a.Is6() || a.Is4In6() {
+		return address
+	}
+	p, _ := a.WithZone("").Prefix(64)
+	return p.String()
 }
 
 func (f *failures) delay(key string) time.Duration {

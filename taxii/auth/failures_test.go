@@ -63,6 +63,22 @@ func TestRepeatedFailuresAreAnsweredLate(t *testing.T) {
 	})
 }
 
+// A client with an IPv6 network does not get a free burst with each of its addresses.
+func TestFailuresOfOneIPv6NetworkAreCountedTogether(t *testing.T) {
+	hash()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		for i := range 10 {
+			took(w, from(bearer("wrong"), fmt.Sprintf("[2001:db8::%x]:1", i)))
+		}
+		for address, want := range map[string]time.Duration{"[2001:db8::ffff]:1": time.Second, "[2001:db8:0:1::1]:1": 0, "192.0.2.1:1": 0} {
+			if got := took(w, from(bearer("wrong"), address)); got != want {
+				t.Errorf("from %s it took %v, want %v", address, got, want)
+			}
+		}
+	})
+}
+
 // An account is guarded against guesses from everywhere, and stays open to a client
 // whose password is remembered, which counted once.
 func TestGuessesAtOneAccountAreCountedTogether(t *testing.T) {
