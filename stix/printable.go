@@ -21,6 +21,16 @@ func Unprintable(r rune) bool {
 	return unicode.IsControl(r)
 }
 
+// EscapeFormula is a cell of CSV that no spreadsheet takes for a formula: it begins with an
+// apostrophe if the text begins like one, also in full-width characters or behind spaces.
+func EscapeFormula(cell string) string {
+	first, _ := utf8.DecodeRuneInString(strings.TrimLeftFunc(cell, unicode.IsSpace))
+	if cell != "" && strings.ContainsRune("=+-@\uFF1D\uFF0B\uFF0D\uFF20", first) || strings.HasPrefix(cell, "\t") || strings.HasPrefix(cell, "\r") || strings.HasPrefix(cell, "\n") {
+		return "'" + cell
+	}
+	return cell
+}
+
 // Printable writes each unprintable character of a text as a JSON escape, such
 // as \u001b, and each byte that is not UTF-8 as \x9b. All other characters stay,
 // so JSON stays the same JSON. Text of others passes through it on its way to a

@@ -34,3 +34,30 @@ func TestPrintableJSONIsTheSameJSON(t *testing.T) {
 		t.Errorf("got %q, %v", got, err)
 	}
 }
+
+func TestNoCellIsAFormula(t *testing.T) {
+	for cell, want := range map[string]string{
+		"":               "",
+		"plain":          "plain",
+		"a=b":            "a=b",
+		" plain":         " plain",
+		"=1+1":           "'=1+1",
+		"+1":             "'+1",
+		"-x.example":     "'-x.example",
+		"@SUM(1)":        "'@SUM(1)",
+		" =1":            "' =1",
+		"\u00a0=1":       "'\u00a0=1",
+		"\t1":            "'\t1",
+		"\r1":            "'\r1",
+		"\n1":            "'\n1",
+		"\uFF1Dcmd":      "'\uFF1Dcmd",
+		"\uFF0B1":        "'\uFF0B1",
+		"\uFF0D1":        "'\uFF0D1",
+		"\uFF20SUM(1)":   "'\uFF20SUM(1)",
+		"\uFFFD invalid": "\uFFFD invalid",
+	} {
+		if got := stix.EscapeFormula(cell); got != want {
+			t.Errorf("%q becomes %q, want %q", cell, got, want)
+		}
+	}
+}

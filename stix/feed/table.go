@@ -20,7 +20,7 @@ func csvLine(b []byte, w *writing, e *Entry) []byte {
 	}
 	return w.row(b,
 		e.Kind.String(), e.Text, confidence, timestamp(e.From), timestamp(e.Until), timestamp(e.Modified),
-		escapeFormula(oneLine(strings.Join(e.Types, " "))), joinIDs(e.IDs), escapeFormula(oneLine(e.Name)))
+		stix.EscapeFormula(oneLine(strings.Join(e.Types, " "))), joinIDs(e.IDs), stix.EscapeFormula(oneLine(e.Name)))
 }
 
 // row appends the cells of one row.
@@ -51,12 +51,4 @@ func joinIDs(ids []stix.ID) string {
 		b.WriteString(string(id))
 	}
 	return b.String()
-}
-
-// escapeFormula is a cell of free text that no spreadsheet takes for a formula.
-func escapeFormula(cell string) string {
-	if cell != "" && strings.ContainsRune("=+-@", rune(cell[0])) {
-		return "'" + cell
-	}
-	return cell
 }

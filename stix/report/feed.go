@@ -48,7 +48,7 @@ func CSV(w io.Writer, rows []Row, now time.Time) error {
 	}
 	for _, line := range lines {
 		for i, cell := range line {
-			line[i] = escapeFormula(cell)
+			line[i] = stix.EscapeFormula(cell)
 		}
 	}
 	if err := out.WriteAll(lines); err != nil {
@@ -132,14 +132,6 @@ func numberOrEmpty(n int) string {
 		return ""
 	}
 	return strconv.Itoa(n)
-}
-
-// escapeFormula is a cell that no spreadsheet takes for a formula.
-func escapeFormula(cell string) string {
-	if cell != "" && strings.ContainsRune("=+-@\t\r\n", rune(cell[0])) {
-		return "'" + cell
-	}
-	return cell
 }
 
 // feedEvent is an event with the names of IntelMQ's data format.
