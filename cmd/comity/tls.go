@@ -16,6 +16,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"comity/store/atomicfile"
@@ -127,7 +128,7 @@ func (c *serveCmd) hosts() []string {
 // selfSigned issues a certificate for the hosts from the CA kept in dir, which
 // it makes the first time.
 func selfSigned(dir string, hosts []string) (tls.Certificate, error) {
-	ca, caKey, err := ownCA(dir)
+	ca, caKey, err := ownCA(dir, hosts)
 	if err != nil {
 		return tls.Certificate{}, err
 	}
@@ -148,8 +149,9 @@ func selfSigned(dir string, hosts []string) (tls.Certificate, error) {
 	return tls.Certificate{Certificate: [][]byte{der, ca.Raw}, PrivateKey: key}, err
 }
 
-// ownCA reads ca.pem and ca.key in dir, or makes them.
-func ownCA(dir string) (*x509.Certificate, *ecdsa.PrivateKey, error) {
+// ownCA reads ca.pem and ca.key in dir, or makes them. The CA may sign for these hosts only:
+// a client that trusts it trusts nobody else who gets its key for other names.
+func ownCA(dir string, hosts []string) (*x509.Certificate, *ecdsa.PrivateKey, error) {
 	certFile, keyFile := filepath.Join(dir, "ca.pem"), filepath.Join(dir, "ca.key")
 	if pair, err := tls.LoadX509KeyPair(certFile, keyFile); err == nil {
 		key, ok := pair.PrivateKey.(*ecdsa.PrivateKey)
@@ -157,6 +159,9 @@ func ownCA(dir string) (*x509.Certificate, *ecdsa.PrivateKey, error) {
 			return nil, nil, fmt.Errorf("%s is not ours", keyFile)
 		}
 		ca, err := x509.ParseCertificate(pair.Certificate[0])
+		if err == nil {
+			err = checkPermitted(ca, hosts, dir)
+		}
 		return ca, key, err
 	} else if !errors.Is(err, os.ErrNotExist) {
 		return nil, nil, err
@@ -168,6 +173,14 @@ func ownCA(dir string) (*x509.Certificate, *ecdsa.PrivateKey, error) {
 	template := certificate("comity CA of this data folder", 10*365*24*time.Hour)
 	template.IsCA, template.BasicConstraintsValid = true, true
 	template.KeyUsage = x509.KeyUsageCertSign
+	template.PermittedDNSDomainsCritical = true
+	for _, host := range hosts {
+		if ip := net.ParseIP(host); ip != nil {
+			template.PermittedIPRanges = append(template.PermittedIPRanges, singleAddress(ip))
+		} else {
+			template.PermittedDNSDomains = append(template.PermittedDNSDomains, host)
+		}
+	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
 		return nil, nil, err
@@ -204,4 +217,31 @@ func certificate(name string, lasts time.Duration) *x509.Certificate {
 		NotAfter:     now.Add(lasts),
 		KeyUsage:     x509.KeyUsageDigitalSignature,
 	}
+}
+
+// singleAddress is the network that has only this address.
+func singleAddress(ip net.IP) *net.IPNet {
+	if v4 := ip.To4(); v4 != nil {
+		ip = v4
+	}
+	bits := 8 * len(ip)
+	return &net.IPNet{IP: ip, Mask: net.CIDRMask(bits, bits)}
+}
+
+// checkPermitted refuses a host for which the CA may not sign. A CA of before this was said in
+// its certificate may sign for all.
+func checkPermitted(ca *x509.Certificate, hosts []string, dir string) error {
+	if !ca.PermittedDNSDomainsCritical {
+		return nil
+	}
+	for _, host := range hosts {
+		permitted := slices.Contains(ca.PermittedDNSDomains, host)
+		if ip := net.ParseIP(host); ip != nil {
+			permitted = slices.ContainsFunc(ca.PermittedIPRanges, func(n *net.IPNet) bool { return n.Contains(ip) })
+		}
+		if !permitted {
+			return fmt.Errorf("the CA in %s may not sign for %s: remove that folder to make another one, whose ca.pem clients have to get", dir, host)
+		}
+	}
+	return nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -11,7 +12,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 )
 
 // TestSelfSignedServesModernTLSOnly shakes hands as clients of several ages
@@ -90,5 +93,48 @@ func TestTLSListenerSpeaksHTTP2(t *testing.T) {
 	acme, err := (&serveCmd{tlsFlags: tlsFlags{ACME: "taxii.example"}}).tls(t.TempDir())
 	if err != nil || !slices.Contains(acme.NextProtos, "h2") {
 		t.Errorf("with ACME: %v, %v", acme, err)
+	}
+}
+
+// Somebody who gets hold of the key of the CA cannot pretend to be other servers to the clients
+// that trust it.
+func TestTheOwnCASignsForItsServerOnly(t *testing.T) {
+	dir := t.TempDir()
+	serve := &serveCmd{Listen: "127.0.0.1:0", PublicURL: "https://taxii.example", tlsFlags: tlsFlags{TLSSelfSigned: true}}
+	if _, err := serve.tls(dir); err != nil {
+		t.Fatal(err)
+	}
+	pair, err := tls.LoadX509KeyPair(filepath.Join(dir, "tls", "ca.pem"), filepath.Join(dir, "tls", "ca.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ca, err := x509.ParseCertificate(pair.Certificate[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(ca)
+	for host, want := range map[string]bool{"taxii.example": true, "localhost": true, "127.0.0.1": true, "bank.example": false, "192.0.2.1": false} {
+		template := certificate("another server", time.Hour)
+		if ip := net.ParseIP(host); ip != nil {
+			template.IPAddresses = []net.IP{ip}
+		} else {
+			template.DNSNames = []string{host}
+		}
+		der, err := x509.CreateCertificate(rand.Reader, template, ca, ca.PublicKey, pair.PrivateKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		forged, err := x509.ParseCertificate(der)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := forged.Verify(x509.VerifyOptions{Roots: roots, DNSName: host}); (err == nil) != want {
+			t.Errorf("%s: %v, want success %t", host, err, want)
+		}
+	}
+	serve.PublicURL = "https://renamed.example"
+	if _, err := serve.tls(dir); err == nil || !strings.Contains(err.Error(), "renamed.example") || !strings.Contains(err.Error(), "remove") {
+		t.Errorf("under another name: %v", err)
 	}
 }
