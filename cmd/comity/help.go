@@ -91,6 +91,17 @@ the account, by Basic or Bearer, at
 with .md5 or .sha256 behind it for a checksum. ?n=1000 and ?start=1000 ask for a
 part, ?comments=1 for comment lines. KIND is all for formats of several kinds.
 
+A script that keeps the entries itself asks for changes: KIND.json?since= gives
+all entries and a cursor, KIND.json?since=CURSOR what came and went after it.
+
+  {"full":false,"add":[{"kind":"ipv4","value":"203.0.113.7",...}],
+   "remove":[{"kind":"ipv4","value":"203.0.113.9"}],"cursor":"..."}
+
+add has changed entries too. If full is true, add has all entries, and the script
+drops what it has: at first, after a restart of the server and after an hour without
+a request. KIND.txt?since=CURSOR is a line for each value, with + or -, and has
+X-Feed-Full and X-Feed-Cursor among its headers. merge and max do not apply.
+
 `)
 	rows := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	fmt.Fprint(rows, "FORMAT\tFOR\tUSE\tKINDS\n")

@@ -61,6 +61,14 @@ func jsonEntryOf(e *Entry) jsonEntry {
 // unknown or absent is left out.
 func (e *Entry) AppendJSON(b []byte) []byte { return appendJSON(b, jsonEntryOf(e)) }
 
+// AppendJSON appends v to b: an object with kind and value.
+func (v Value) AppendJSON(b []byte) []byte {
+	return appendJSON(b, struct {
+		Kind  string `json:"kind"`
+		Value string `json:"value"`
+	}{v.Kind.String(), v.Text})
+}
+
 // appendJSON appends a value, which must be one that encoding/json can write, on one line.
 func appendJSON(b []byte, v any) []byte {
 	out := bytes.NewBuffer(b)

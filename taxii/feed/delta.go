@@ -49,10 +49,11 @@ func (h *history) add(changes []entryChange, now time.Time) {
 
 // Delta is the difference between two states of a feed: one entry for each value at most.
 type Delta struct {
-	Full   bool              // the state before is not known: Add has all entries
-	Add    []*stixfeed.Entry // new entries, and those of which something changed
-	Remove []*stixfeed.Entry // those that left, as they were
-	Cursor string            // of the state after
+	Full    bool              // the state before is not known: Add has all entries
+	Add     []*stixfeed.Entry // new entries, and those of which something changed
+	Changed []*stixfeed.Entry // those of Add that are not new
+	Remove  []*stixfeed.Entry // those that left, as they were
+	Cursor  string            // of the state after
 }
 
 // Cursor identifies the state of the answer, for a later [Answer.Since]. It tells nothing to
@@ -108,7 +109,9 @@ func (a *Answer) delta(changes []entryChange) Delta {
 		case s.after == nil && s.before != nil:
 			d.Remove = append(d.Remove, s.before)
 		case s.after != nil && (s.before == nil || sumOf(s.before) != sumOf(s.after)):
-			d.Add = append(d.Add, s.after)
+			if d.Add = append(d.Add, s.after); s.before != nil {
+				d.Changed = append(d.Changed, s.after)
+			}
 		}
 	}
 	return d

@@ -45,7 +45,8 @@ type file struct {
 	format   *stixfeed.Format
 	kinds    stixfeed.Kinds
 	comments bool
-	start, n int // entries to skip, and entries to write; n is 0 for all
+	start, n int     // entries to skip, and entries to write; n is 0 for all
+	since    *string // the cursor since which the changes are asked for; nil for the whole file
 }
 
 // parseFile reads the last segment of a path, and the query.
@@ -63,6 +64,9 @@ func parseFile(segment string, r *http.Request) (f file, err error) {
 	}
 	query := r.URL.Query()
 	f.comments = query.Get("comments") == "1"
+	if query.Has("since") {
+		f.since = new(query.Get("since"))
+	}
 	for key, number := range map[string]*int{"start": &f.start, "n": &f.n} {
 		if text := query.Get(key); text != "" {
 			if *number, err = strconv.Atoi(text); err != nil || *number < 0 {
@@ -70,7 +74,7 @@ func parseFile(segment string, r *http.Request) (f file, err error) {
 			}
 		}
 	}
-	return f, nil
+	return f, f.checkSince()
 }
 
 // key is what decides the content of the file, beside the entries.
@@ -102,8 +106,12 @@ func (h *handler) getFile(w *response, r *http.Request, c *caller) error {
 		return taxii.Errorf(taxii.NotFound, "the feed has no entries of that kind: entries.kinds leaves it out")
 	case f.format.Block && a.Definition.Use != "block":
 		return taxii.Errorf(taxii.Forbidden, "%s is a block list, and the feed is for %s", f.name, a.Definition.Use)
-	case a.Open && len(a.Entries) == 0 && !a.Definition.Entries.MayBeEmpty:
-		return taxii.Errorf(taxii.Unavailable, "the feed lists nothing at present; an empty list is served only with entries.may_be_empty")
+	}
+	if err := a.checkEmpty(); err != nil {
+		return err
+	}
+	if f.since != nil {
+		return h.getChanges(w, r, c, a, &f)
 	}
 	header, version := w.Header(), a.fileVersion(&f, c.now)
 	encoding := ""
@@ -125,6 +133,7 @@ func (h *handler) getFile(w *response, r *http.Request, c *caller) error {
 	if err != nil {
 		return err
 	}
+	a.Close() // before the client reads, which may take long
 	content := body.plain
 	header.Set("Content-Type", f.format.Media)
 	switch {
@@ -168,6 +177,15 @@ func (r *readers) enter(account string) (done func(), ok bool) {
 			delete(r.reading, account)
 		}
 	}, true
+}
+
+// checkEmpty is Unavailable if the feed lists nothing and its file does not say that it may:
+// a fault must not open a firewall. At the end of access a feed is empty in any case.
+func (a *Answer) checkEmpty() error {
+	if a.Open && len(a.Entries) == 0 && !a.Definition.Entries.MayBeEmpty {
+		return taxii.Errorf(taxii.Unavailable, "the feed lists nothing at present; an empty list is served only with entries.may_be_empty")
+	}
+	return nil
 }
 
 // fileVersion identifies the content of a file at one moment.
