@@ -26,8 +26,8 @@ type Account struct {
 // in NotCounted, each by itself.
 func (s *State) Accounts(audience int, kind Kind) map[string]*Account {
 	b := accountBook{kind: kind, all: map[string]*Account{}, ages: map[string][]time.Duration{}}
-	for c := range s.components(s.bit(audience)) {
-		b.add(fuse(&s.rules, c.contributions))
+	for c := range s.components(audience) {
+		b.add(s.fuse(c))
 	}
 	for who, ages := range b.ages {
 		slices.Sort(ages)

@@ -71,23 +71,26 @@ func (c *Contribution) same(b *Contribution) bool {
 // Relay tells whether an organisation other than the origin sent c.
 func (c *Contribution) Relay() bool { return c.Origin != c.Submitter }
 
-// maxResolves bounds the addresses that connect a domain with other contributions. A
+// maxResolves bounds the addresses that one contribution gives a domain. A
 // domain that resolves to more is served by a network of other people's hosts, and no
 // address is its own.
 const maxResolves = 64
 
-// Keys are the entity of c's value and, for a C2 server, the entities of the addresses
-// that the value resolves to, if these are at most 64. Contributions that share a key
-// are in one component, directly or through others. Other kinds have one key, since
-// only C2 servers are merged.
+// Keys are the entities that c tells of: that of its value and, for a C2 domain, the
+// addresses that it resolves to, if these are at most 64. A relay tells of its value alone.
 func Keys(c *Contribution) []Entity {
 	keys := []Entity{c.entity()}
-	if c.Kind == C2 && len(c.Resolves) <= maxResolves {
+	if c.resolves() && len(c.Resolves) <= maxResolves {
 		for _, address := range c.Resolves {
 			keys = append(keys, Entity{C2, address})
 		}
 	}
 	return keys
+}
+
+// resolves tells whether c says what a C2 domain resolves to. A relay says nothing.
+func (c *Contribution) resolves() bool {
+	return c.Kind == C2 && c.Value.Type == "domain-name" && !c.Relay()
 }
 
 // urlHost is the host of c's URL, if c is of kind Other and about a URL: the key of such

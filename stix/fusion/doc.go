@@ -4,7 +4,7 @@
 //
 // It is a pure function in stages: [Read] takes contributions from STIX objects
 // and brings their values into normal form, and [Fuse] screens, merges, attributes
-// and describes those of one component. The findings of an audience are fused from the
+// and describes them. The findings of an audience are fused from the
 // contributions that it may benefit from, and are never cut out of a larger fusion:
 // filter the contributions, then fuse. [State] does both for several audiences: it
 // holds contributions in little memory and no findings, and fuses when it is asked.

@@ -10,19 +10,22 @@ import (
 	"comity/stix"
 )
 
-// Fuse makes findings of the contributions of one or several whole components (see
-// [Keys]). The caller gives one version of each object. The order of the contributions
+// Fuse makes findings of all contributions that an audience has. The caller gives one version of each object. The order of the contributions
 // does not matter, nor whether one is there twice. Findings are sorted by kind and key,
 // excluded contributions by submitter, object and value.
 func Fuse(rules *Rules, contributions []Contribution) (findings []Finding, excluded []Excluded) {
-	f := fuse(rules, contributions)
+	f := fuse(rules, contributions, nil)
 	return f.findings, f.excluded
 }
 
-func fuse(rules *Rules, contributions []Contribution) *fuser {
-	f := &fuser{rules: rules, of: map[Entity][]*Contribution{}}
+// fuse fuses contributions of which it is known what is merged. If merged is nil, it
+// follows from the contributions.
+func fuse(rules *Rules, contributions []Contribution, merged map[string]string) *fuser {
+	f := &fuser{rules: rules, merged: merged, of: map[Entity][]*Contribution{}}
 	f.admit(contributions)
-	f.merge()
+	if merged == nil {
+		f.merge()
+	}
 	for _, c := range f.admitted {
 		at := f.place(c)
 		f.of[at] = append(f.of[at], c)
@@ -78,7 +81,7 @@ func (f *fuser) merge() {
 	}
 	addresses, domains := map[string][]string{}, map[string][]string{}
 	for _, c := range f.admitted {
-		if c.Kind != C2 || c.Value.Type != "domain-name" || c.Relay() {
+		if !c.resolves() {
 			continue
 		}
 		if len(c.Resolves) > maxResolves {

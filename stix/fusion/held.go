@@ -14,7 +14,6 @@ import (
 type held struct {
 	record
 	audiences uint32 // one bit each; 0 once it was removed
-	traversal uint32 // the last one that visited it
 }
 
 // record is a [Contribution] in half the memory: texts that many contributions

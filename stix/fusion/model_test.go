@@ -76,40 +76,69 @@ func (m *model) fate(audience int, c *fusion.Contribution) string {
 // line is a contribution as a text, equal for equal ones.
 func line(c *fusion.Contribution) string { return fmt.Sprintf("%+v", *c) }
 
-// components is what is connected for some audiences: by each key, who has what
-// with it, and what of that is stale.
-func (m *model) components(audiences ...int) map[fusion.Entity]string {
-	group := map[fusion.Entity]fusion.Entity{} // a key to another of its component, the last to itself
-	var root func(fusion.Entity) fusion.Entity
-	root = func(e fusion.Entity) fusion.Entity {
-		if to, ok := group[e]; ok && to != e {
-			return root(to)
-		}
-		return e
-	}
-	lines := map[fusion.Entity][]string{}
-	for _, audience := range audiences {
-		for _, c := range m.of(audience) {
-			keys := fusion.Keys(&c)
-			for _, key := range keys {
-				group[root(key)] = root(keys[0])
-				group[root(keys[0])] = root(keys[0])
+// partners are the domains and addresses that are one server for an audience, both ways.
+func (m *model) partners(audience int) map[fusion.Entity]fusion.Entity {
+	all := map[fusion.Entity]fusion.Entity{}
+	findings, _ := fusion.Fuse(&m.rules, m.of(audience))
+	for _, f := range findings {
+		for _, v := range f.Values {
+			if domain := (fusion.Entity{Kind: fusion.C2, Key: v.Text}); f.Kind == fusion.C2 && v.Type == "domain-name" && v.Text != f.Key {
+				all[domain], all[f.Entity] = f.Entity, domain
 			}
-			lines[keys[0]] = append(lines[keys[0]], m.fate(audience, &c))
 		}
 	}
-	whole := map[fusion.Entity][]string{}
-	for key, of := range lines {
-		whole[root(key)] = append(whole[root(key)], of...)
-	}
-	got := map[fusion.Entity]string{}
-	for key := range group {
-		got[key] = strings.Join(slices.Sorted(slices.Values(whole[root(key)])), "\n")
-	}
-	return got
+	return all
 }
 
-// changed is the keys of which the components differ.
+// components are the contributions to the finding of each entity, for one audience.
+func (m *model) components(audience int) map[fusion.Entity]string {
+	own := map[fusion.Entity][]string{}
+	for _, c := range m.of(audience) {
+		key := fusion.Keys(&c)[0]
+		own[key] = append(own[key], m.fate(audience, &c))
+	}
+	all, partners := map[fusion.Entity]string{}, m.partners(audience)
+	add := func(e fusion.Entity) {
+		of := slices.Clone(own[e])
+		if other, ok := partners[e]; ok {
+			of = append(of, own[other]...)
+		}
+		all[e] = strings.Join(slices.Sorted(slices.Values(of)), "\n")
+	}
+	for e := range own {
+		add(e)
+	}
+	for e := range partners {
+		add(e)
+	}
+	return all
+}
+
+// told is, for each entity, everything that any audience has about it, its partner for any
+// audience, and everything that any audience has about that.
+func (m *model) told(audiences ...int) map[fusion.Entity]string {
+	own := map[fusion.Entity][]string{}
+	for _, audience := range audiences {
+		for _, c := range m.of(audience) {
+			for _, key := range fusion.Keys(&c) {
+				own[key] = append(own[key], m.fate(audience, &c))
+			}
+		}
+	}
+	lines := maps.Clone(own)
+	for _, audience := range audiences {
+		for e, other := range m.partners(audience) {
+			lines[e] = append(append(slices.Clone(lines[e]), fmt.Sprint(audience, " with ", other)), own[other]...)
+		}
+	}
+	all := map[fusion.Entity]string{}
+	for e, of := range lines {
+		all[e] = strings.Join(slices.Sorted(slices.Values(of)), "\n")
+	}
+	return all
+}
+
+// changed is the keys under which two maps differ.
 func changed(before, after map[fusion.Entity]string) (keys []fusion.Entity) {
 	for _, maps := range [][2]map[fusion.Entity]string{{before, after}, {after, before}} {
 		for key, is := range maps[0] {

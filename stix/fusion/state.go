@@ -1,7 +1,6 @@
 package fusion
 
 import (
-	"maps"
 	"slices"
 	"time"
 
@@ -9,40 +8,43 @@ import (
 )
 
 // State holds contributions for several audiences, numbered from 0, and fuses those of
-// one audience when it is asked. The cost of a change depends on the components that it
-// touches, not on the size of the State. Times are kept to the microsecond. A State is
+// one audience when it is asked. The cost of a change depends on the contributions about the
+// entities that it touches, not on the size of the State. Times are kept to the microsecond. A State is
 // not safe for use by several goroutines.
 type State struct {
 	rules     Rules
 	audiences int
 
 	units    map[string]map[objectID][]*held // by submitter and subject
-	entities map[Entity][]*held              // by each of their Keys
+	entities map[Entity][]*held              // by the entity of their value
+	resolved map[string][]*held              // C2 domains by each address that they resolve to
 	urls     map[string][]*held              // URLs of kind Other by host
 	count    int
 
-	changed   map[*held]struct{}  // since Touched was last called
-	removed   map[Entity]struct{} // the keys of contributions that were removed since then
-	expires   time.Time           // no contribution becomes stale between rules.At and then; zero is never
-	traversal uint32              // number of the current traversal
+	changed  map[*held]struct{}  // since Touched was last called
+	affected map[Entity]struct{} // the keys of contributions that were removed since then
+	partners []map[Entity]Entity // by audience: what was merged when Touched was last called, both ways
+	expires  time.Time           // no contribution becomes stale between rules.At and then; zero is never
 }
 
 // maxAudiences is the width of held.audiences.
 const maxAudiences = 32
-
-// everyone is all audiences.
-const everyone = ^uint32(0)
 
 // NewState makes an empty State for at most 32 audiences. The rules are copied.
 func NewState(rules *Rules, audiences int) *State {
 	if audiences > maxAudiences {
 		panic("fusion: more than 32 audiences")
 	}
-	return &State{
+	s := &State{
 		rules: *rules, audiences: audiences,
-		units: map[string]map[objectID][]*held{}, entities: map[Entity][]*held{}, urls: map[string][]*held{},
-		changed: map[*held]struct{}{}, removed: map[Entity]struct{}{},
+		units:    map[string]map[objectID][]*held{},
+		entities: map[Entity][]*held{}, resolved: map[string][]*held{}, urls: map[string][]*held{},
+		changed: map[*held]struct{}{}, affected: map[Entity]struct{}{},
 	}
+	for range audiences {
+		s.partners = append(s.partners, map[Entity]Entity{})
+	}
+	return s
 }
 
 // bit is the bit of an audience. It panics if there is no such audience.
@@ -122,11 +124,13 @@ func (s *State) PutAll(audience int, contributions []Contribution) {
 
 func isRemoved(h *held) bool { return h.audiences == 0 }
 
-// add indexes h, which holds c, by its keys.
+// add indexes h, which holds c.
 func (s *State) add(h *held, c *Contribution) {
-	for _, key := range Keys(c) {
-		if at := s.entities[key]; len(at) == 0 || at[len(at)-1] != h { // a key may come twice
-			s.entities[key] = append(at, h)
+	keys := Keys(c)
+	s.entities[keys[0]] = append(s.entities[keys[0]], h)
+	for _, key := range keys[1:] {
+		if at := s.resolved[key.Key]; len(at) == 0 || at[len(at)-1] != h { // an address may come twice
+			s.resolved[key.Key] = append(at, h)
 		}
 	}
 	if host, ok := c.urlHost(); ok {
@@ -141,21 +145,26 @@ func (s *State) add(h *held, c *Contribution) {
 // remove takes contributions out of the indexes. Each list is gone through once,
 // however many of its elements go.
 func (s *State) remove(gone []*held) {
-	keys, hosts := map[Entity]struct{}{}, map[string]struct{}{}
+	entities, addresses, hosts := map[Entity]struct{}{}, map[string]struct{}{}, map[string]struct{}{}
 	for _, h := range gone {
 		h.audiences = 0
 		c := h.contribution()
-		for _, key := range Keys(&c) {
-			keys[key] = struct{}{}
+		for i, key := range Keys(&c) {
+			s.affected[key] = struct{}{}
+			if i == 0 {
+				entities[key] = struct{}{}
+			} else {
+				addresses[key.Key] = struct{}{}
+			}
 		}
 		if host, ok := c.urlHost(); ok {
 			hosts[host] = struct{}{}
 		}
 		delete(s.changed, h)
 	}
-	forget(s.entities, keys)
+	forget(s.entities, entities)
+	forget(s.resolved, addresses)
 	forget(s.urls, hosts)
-	maps.Copy(s.removed, keys)
 	s.count -= len(gone)
 }
 

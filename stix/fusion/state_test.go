@@ -41,7 +41,7 @@ func TestAudiences(t *testing.T) {
 		submitter := rapid.IntRange(0, 2)
 		vendor := []string{"alder", "birch", "cedar"}
 		check := func(t *rapid.T) {
-			after := model.components(audiences...)
+			after := model.told(audiences...)
 			alike(t, "touched", state.Touched(), changed(before, after))
 			before = after
 			alike(t, "held", state.Len(), model.count())
@@ -110,20 +110,22 @@ func TestHeldAsGiven(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		state, c := fusion.NewState(plain(), 1), given.Draw(t, "contribution")
 		state.PutAll(0, []fusion.Contribution{c})
-		for _, e := range fusion.Keys(&c) {
-			alike(t, "held", state.Component(0, e), []fusion.Contribution{c})
-		}
+		alike(t, "held", state.Component(0, fusion.Keys(&c)[0]), []fusion.Contribution{c})
 	})
 }
 
-// All names on one host are one component, and many of them can go at once.
+// The work for a push does not grow with the names on a host: a new one touches itself and
+// the host. Many can go at once.
 func TestManyNamesOnOneHost(t *testing.T) {
 	const names = 10_000
 	state := fusion.NewState(plain(), 1)
-	for i := range names {
+	put := func(i int) {
 		vendor := []string{"alder", "birch"}[i%2]
 		c := says(vendor, fmt.Sprintf("c2-%d.example.org", i), "8.8.0.1")
 		state.Put(vendor, stix.ID(name("infrastructure", i)), 0, []fusion.Contribution{c})
+	}
+	for i := range names {
+		put(i)
 	}
 	servers := func() int {
 		findings, _ := state.Findings(0)
@@ -131,9 +133,38 @@ func TestManyNamesOnOneHost(t *testing.T) {
 	}
 	equal(t, "touched", len(state.Touched()), names+1)
 	equal(t, "servers", servers(), names)
+	host := fusion.Entity{Kind: fusion.C2, Key: "8.8.0.1"}
+	put(names)
+	touched := state.Touched()
+	equal(t, "touched by one more", touched, []fusion.Entity{host, {Kind: fusion.C2, Key: "c2-10000.example.org"}})
+	equal(t, "to be fused for it", len(state.Of(0, touched)), 1)
+	equal(t, "to be fused for the host", len(state.Component(0, host)), 0)
 	state.Drop("alder")
-	equal(t, "touched", len(state.Touched()), names+1)
+	equal(t, "touched", len(state.Touched()), names/2+2)
 	equal(t, "servers", servers(), names/2)
+}
+
+// The work for a push does not grow with the addresses of a name, either, although many
+// pushes tell of them.
+func TestOneNameOnManyHostsByManyPushes(t *testing.T) {
+	state := fusion.NewState(plain(), 1)
+	put := func(i int) {
+		c := says("alder", "cdn.example.org")
+		for n := range 64 {
+			c.Resolves = append(c.Resolves, fmt.Sprintf("9.%d.%d.1", i, n))
+		}
+		state.Put("alder", stix.ID(name("infrastructure", i)), 0, []fusion.Contribution{c})
+		other := says("birch", fmt.Sprintf("9.%d.0.1", i))
+		state.Put("birch", stix.ID(name("infrastructure", i)), 0, []fusion.Contribution{other})
+	}
+	for i := range 250 {
+		put(i)
+	}
+	state.Touched()
+	put(250)
+	touched := state.Touched()
+	equal(t, "touched by one more", len(touched), 1+64)
+	equal(t, "to be fused for an address", len(state.Component(0, fusion.Entity{Kind: fusion.C2, Key: "9.7.0.1"})), 1)
 }
 
 // A domain that is said to have more than 64 addresses has none of its own: it

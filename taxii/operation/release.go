@@ -100,9 +100,8 @@ func (o *operation) release(s *situation, country string) report.Release {
 
 // withoutStrict is a finding as it is without the contributions under TLP:AMBER+STRICT.
 func (o *operation) withoutStrict(f fusion.Finding) fusion.Finding {
-	of := slices.DeleteFunc(o.state.Component(forBureaus, f.Entity), func(c fusion.Contribution) bool { return c.Label >= stix.AmberStrict })
-	findings, _ := fusion.Fuse(o.rules, of)
-	for _, g := range findings {
+	strict := func(c *fusion.Contribution) bool { return c.Label >= stix.AmberStrict }
+	for _, g := range o.state.FindingsWithout(forBureaus, f.Entity, strict) {
 		if g.Entity == f.Entity && g.Held == "" && g.Country == f.Country {
 			return g
 		}

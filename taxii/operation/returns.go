@@ -31,7 +31,7 @@ func (o *operation) returnOutcomes(ctx context.Context, touched []fusion.Entity)
 			returns[to][of.Object] = of
 		}
 	}
-	for _, c := range o.state.Components(forCentre, touched) {
+	for _, c := range o.state.Of(forCentre, touched) {
 		if reason := o.rules.Screen(&c); reason != "" && !c.Relay() {
 			add(c.Submitter, report.Return{Object: c.Object, Reason: string(reason)})
 		}
