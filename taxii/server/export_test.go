@@ -2,8 +2,10 @@ package server
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/gorilla/mux"
 )
@@ -40,6 +42,21 @@ func (c PageCache) Used() (counted, kept int) {
 	}
 	return c.cache.used, kept
 }
+
+// Body is the body of a request whose connection belongs to w.
+type Body struct{ body *requestBody }
+
+func NewBody(w http.ResponseWriter, body io.ReadCloser, timeBudget time.Duration) Body {
+	return Body{&requestBody{
+		ReadCloser: body, control: http.NewResponseController(w), declared: -1,
+		timeBudget: func(int64) time.Duration { return timeBudget },
+	}}
+}
+
+func (b Body) Read(p []byte) (int, error) { return b.body.Read(p) }
+
+// Discard reads the rest and reports whether it reached the end.
+func (b Body) Discard() bool { return b.body.discard(1 << 20) }
 
 // Router is the router of a handler that New made.
 func Router(h http.Handler) *mux.Router { return h.(plainSlashes).router }

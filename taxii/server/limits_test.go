@@ -14,11 +14,13 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"comity/store"
 	"comity/taxii"
 	"comity/taxii/exchange"
+	"comity/taxii/server"
 )
 
 // line is a connection on which a test writes byte by byte.
@@ -89,6 +91,46 @@ func (l *line) closed() {
 }
 
 func shortGrace(w *world) { w.config.Grace = 500 * time.Millisecond }
+
+// slowBody is a body whose bytes come one a minute, with the read deadline of its
+// connection.
+type slowBody struct {
+	http.ResponseWriter
+	left     int
+	deadline time.Time
+}
+
+func (b *slowBody) SetReadDeadline(t time.Time) error { b.deadline = t; return nil }
+
+func (b *slowBody) Read(p []byte) (int, error) {
+	if b.left == 0 {
+		return 0, io.EOF
+	}
+	time.Sleep(time.Minute)
+	if time.Now().After(b.deadline) {
+		return 0, os.ErrDeadlineExceeded
+	}
+	b.left--
+	return 1, nil
+}
+
+func (b *slowBody) Close() error { return nil }
+
+// The rest of a refused push has its own time, however long the push took before.
+func TestRestOfASlowPushIsReadBeforeItsAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slow := &slowBody{left: 20}
+		body := server.NewBody(slow, slow, time.Hour)
+		for range 15 {
+			if _, err := body.Read(make([]byte, 1)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !body.Discard() {
+			t.Error("five more minutes are too many")
+		}
+	})
+}
 
 func TestBodyThatStopsIsCutOff(t *testing.T) {
 	w := newWorld(t, shortGrace)
