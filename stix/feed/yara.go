@@ -2,6 +2,7 @@ package feed
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -12,7 +13,7 @@ import (
 // It returns the names of the rules of a text.
 func yaraRules(text string) (names []string, reason Reason) {
 	s := yaraScanner{text: text}
-	known := map[string]bool{} // modules and rules that conditions may name
+	known := map[string]yaraType{} // modules and rules that conditions may name
 	for {
 		token := s.next()
 		switch token.text {
@@ -30,13 +31,13 @@ func yaraRules(text string) (names []string, reason Reason) {
 			if !slices.Contains(yaraModules, module) {
 				return nil, Broken
 			}
-			known[module] = true
+			known[module] = yaraModule
 		case "rule":
 			name := s.next()
-			if name.kind != yaraName || yaraKeywords[name.text] || known[name.text] || !s.rule(known) {
+			if name.kind != yaraName || yaraKeywords[name.text] || known[name.text] != yaraInvalid || !s.rule(known) {
 				return nil, Broken
 			}
-			known[name.text] = true
+			known[name.text] = yaraBoolean
 			names = append(names, name.text)
 		default:
 			return nil, Broken
@@ -60,10 +61,15 @@ var yaraKeywords = func() map[string]bool {
 }()
 
 // rule reads a rule after its name.
-func (s *yaraScanner) rule(known map[string]bool) bool {
+func (s *yaraScanner) rule(known map[string]yaraType) bool {
 	token := s.next()
 	if token.text == ":" {
-		for token = s.next(); token.kind == yaraName && !yaraKeywords[token.text]; token = s.next() {
+		tags := map[string]bool{}
+		for token = s.next(); token.kind == yaraName && !yaraKeywords[token.text] && !tags[token.text]; token = s.next() {
+			tags[token.text] = true
+		}
+		if len(tags) == 0 {
+			return false
 		}
 	}
 	if token.text != "{" {
@@ -84,7 +90,11 @@ func (s *yaraScanner) rule(known map[string]bool) bool {
 			return false
 		}
 	}
-	if section.text != "condition" || s.next().text != ":" || !s.condition(defined, known) {
+	if section.text != "condition" || s.next().text != ":" {
+		return false
+	}
+	condition := yaraCondition{yaraScanner: s, token: s.next(), defined: defined, known: known}
+	if t := condition.expression(yaraOr); t == yaraInvalid || t == yaraPattern || condition.token.text != "}" {
 		return false
 	}
 	for _, used := range defined {
@@ -114,7 +124,7 @@ func (s *yaraScanner) strings(defined map[string]bool) (next yaraToken, ok bool)
 		}
 		defined[next.text] = false // $ alone is a string that only "them" and $* can name
 		for next = s.next(); slices.Contains(yaraModifiers, next.text); next = s.next() {
-			if (next.text == "xor" || strings.HasPrefix(next.text, "base64")) && s.peek() == '(' && !s.parenthesis() {
+			if next.text == "xor" && s.peek() == '(' && !s.xorRange() {
 				return next, false
 			}
 		}
@@ -134,80 +144,21 @@ func (s *yaraScanner) pattern() bool {
 	return token.kind == yaraString && token.text != `""` || token.kind == yaraRegex
 }
 
-// parenthesis reads up to the next closing one.
-func (s *yaraScanner) parenthesis() bool {
-	for token := s.next(); token.kind != yaraEnd && token.kind != yaraFault; token = s.next() {
-		if token.text == ")" {
-			return true
-		}
-	}
-	return false
+// byte reads a number up to 255.
+func (s *yaraScanner) byte() (n uint64, ok bool) {
+	n, err := strconv.ParseUint(s.next().text, 0, 8)
+	return n, err == nil
 }
 
-// condition reads a condition up to the end of the rule.
-func (s *yaraScanner) condition(defined, known map[string]bool) bool {
-	var (
-		depth, tokens int
-		loops         = map[string]bool{} // variables of for
-		naming        bool                // between for and in or of
-		last          yaraToken
-	)
-	for token := s.next(); ; token, last, tokens = s.next(), token, tokens+1 {
-		switch {
-		case token.kind == yaraEnd || token.kind == yaraFault:
-			return false
-		case token.text == "}":
-			return depth == 0 && tokens > 0
-		case token.text == "(" || token.text == "[":
-			depth++
-		case token.text == ")" || token.text == "]":
-			if depth--; depth < 0 {
-				return false
-			}
-		case token.text == "for":
-			naming = true
-		case token.text == "in" || token.text == "of":
-			naming = false
-		case token.text == "them" || token.kind == yaraVariable:
-			if !s.use(defined, token.text) {
-				return false
-			}
-		case token.kind == yaraName && !yaraKeywords[token.text] && last.text != ".":
-			if naming {
-				loops[token.text] = true
-			} else if !known[token.text] && !loops[token.text] {
-				return false
-			}
-		}
+// xorRange reads the numbers of xor, such as (1-255).
+func (s *yaraScanner) xorRange() bool {
+	s.i++ // the parenthesis
+	first, ok := s.byte()
+	last := first
+	next := s.next()
+	if ok && next.text == "-" {
+		last, ok = s.byte()
+		next = s.next()
 	}
-}
-
-// maxYaraUses bounds how often strings may be used by wildcards.
-const maxYaraUses = 1_000_000
-
-// use notes that a condition uses a string, such as $a or #a, or several, as $a* and
-// "them" do.
-func (s *yaraScanner) use(defined map[string]bool, variable string) bool {
-	name := "$" + variable[1:]
-	if variable == "them" {
-		name = "$*"
-	}
-	if prefix, wildcard := strings.CutSuffix(name, "*"); wildcard {
-		if s.uses += len(defined); s.uses > maxYaraUses {
-			return false
-		}
-		found := prefix == "$"
-		for name := range defined {
-			if strings.HasPrefix(name, prefix) {
-				defined[name], found = true, true
-			}
-		}
-		return found
-	}
-	if name == "$" {
-		return true // the string of a loop
-	}
-	_, ok := defined[name]
-	defined[name] = true
-	return ok
+	return ok && first <= last && next.text == ")"
 }

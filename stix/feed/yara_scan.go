@@ -1,6 +1,11 @@
 package feed
 
-import "strings"
+import (
+	"regexp"
+	"regexp/syntax"
+	"slices"
+	"strings"
+)
 
 type yaraKind uint8
 
@@ -86,6 +91,13 @@ func (s *yaraScanner) next() yaraToken {
 		return yaraToken{yaraName, s.text[from:s.i]}
 	case strings.IndexByte(digits, c) >= 0:
 		s.run(letters + digits)
+		if rest := s.text[s.i:]; len(rest) > 1 && rest[0] == '.' && strings.IndexByte(digits, rest[1]) >= 0 {
+			s.i++
+			s.run(digits)
+		}
+		if !yaraNumbers.MatchString(s.text[from:s.i]) {
+			return yaraToken{}
+		}
 		return yaraToken{yaraNumber, s.text[from:s.i]}
 	case c == '"':
 		return s.quoted(from)
@@ -93,19 +105,28 @@ func (s *yaraScanner) next() yaraToken {
 		return s.regex(from)
 	case strings.IndexByte("$#@!", c) >= 0:
 		if c == '!' && strings.HasPrefix(s.text[s.i:], "=") {
-			s.i++
-			return yaraToken{yaraSign, "!="}
+			break
 		}
 		s.run(letters + digits)
 		if c == '$' && strings.HasPrefix(s.text[s.i:], "*") {
 			s.i++
 		}
 		return yaraToken{yaraVariable, s.text[from:s.i]}
-	case strings.IndexByte(`{}()[]:=.,<>|&^~+-*\%`, c) >= 0:
-		return yaraToken{yaraSign, s.text[from:s.i]}
+	case strings.IndexByte(`{}()[]:=.,<>|&^~+-*\%`, c) < 0:
+		return yaraToken{}
 	}
-	return yaraToken{}
+	if s.i < len(s.text) && slices.Contains(yaraPairs, s.text[from:s.i+1]) {
+		s.i++
+	}
+	return yaraToken{yaraSign, s.text[from:s.i]}
 }
+
+// yaraPairs are the signs of two characters.
+var yaraPairs = []string{"==", "!=", "<=", ">=", "<<", ">>", ".."}
+
+// yaraNumbers are numbers in decimal, hexadecimal and octal, with a unit, or with a
+// fraction. They fit into 63 bits.
+var yaraNumbers = regexp.MustCompile(`^([0-9]{1,15}(KB|MB)?|0x[0-9a-fA-F]{1,15}|0o[0-7]{1,20}|[0-9]{1,15}\.[0-9]{1,15})$`)
 
 // run reads characters of a set.
 func (s *yaraScanner) run(set string) {
@@ -135,35 +156,19 @@ func (s *yaraScanner) quoted(from int) yaraToken {
 	return yaraToken{}
 }
 
-// regex reads a regular expression after its opening slash. Its brackets are balanced.
+// regex reads a regular expression after its opening slash.
 func (s *yaraScanner) regex(from int) yaraToken {
-	var depth int
-	class := false
 	for ; s.i < len(s.text) && s.text[s.i] >= ' ' && s.text[s.i] < 0x7f; s.i++ {
-		switch c := s.text[s.i]; {
-		case c == '\\':
-			s.i++
-			if s.i == len(s.text) || s.text[s.i] < ' ' {
-				return yaraToken{}
-			}
-		case c == '/':
-			if depth != 0 || class || s.i == from+1 {
+		switch s.text[s.i] {
+		case '/':
+			if !yaraRegexp(s.text[from+1 : s.i]) {
 				return yaraToken{}
 			}
 			s.i++
 			s.run("is")
 			return yaraToken{yaraRegex, s.text[from:s.i]}
-		case class:
-			class = c != ']'
-		case c == '[':
-			class = true
-			if rest := strings.TrimPrefix(s.text[s.i+1:], "^"); strings.HasPrefix(rest, "]") {
-				s.i += len(s.text[s.i+1:]) - len(rest) + 1 // a bracket that is one of the class
-			}
-		case c == '(':
-			depth++
-		case c == ')':
-			if depth--; depth < 0 {
+		case '\\':
+			if s.i++; s.i == len(s.text) || s.text[s.i] < ' ' || s.text[s.i] >= 0x7f {
 				return yaraToken{}
 			}
 		}
@@ -171,38 +176,57 @@ func (s *yaraScanner) regex(from int) yaraToken {
 	return yaraToken{}
 }
 
-// hex reads bytes in hexadecimal after the opening brace. The digits come in pairs, and
-// brackets are balanced.
+// yaraRegexp tells whether a regular expression is one of YARA. Those are a part of the
+// ones that Go takes: without groups that begin with (?, and with few escapes.
+func yaraRegexp(expression string) bool {
+	for i := 0; i < len(expression); i++ {
+		if expression[i] == '\\' {
+			i++
+			if c := expression[i]; strings.IndexByte(letters+digits, c) >= 0 && strings.IndexByte("tnrfaxwWsSdDbB_", c) < 0 {
+				return false
+			}
+		}
+	}
+	_, err := syntax.Parse(strings.ReplaceAll(expression, `\/`, `/`), syntax.Perl)
+	braces := strings.Count(expression, "{") - strings.Count(expression, `\{`)
+	return err == nil && expression != "" && !strings.Contains(expression, "(?") && braces == len(yaraRepeat.FindAllString(expression, -1))
+}
+
+var yaraRepeat = regexp.MustCompile(`[^\\]\{[0-9]+(,[0-9]*)?\}`)
+
+// hex reads bytes in hexadecimal after the opening brace. A jump such as [2-4] is between
+// bytes and in no parentheses.
 func (s *yaraScanner) hex() bool {
-	nibbles, total, depth := 0, 0, 0
+	depth, bytes := 0, false // whether bytes or a closing parenthesis were last
 	for c := s.peek(); c != 0; c = s.peek() {
+		rest := s.text[s.i:]
 		s.i++
 		switch {
-		case c == '?' || isHex(strings.ToLower(string(c))):
-			nibbles++
-			total++
-			continue
-		case nibbles%2 != 0:
-			return false
 		case c == '}':
-			return total > 0 && depth == 0
-		case c == '[':
-			from := s.i
-			s.run(digits + "- ")
-			if s.i == from || !strings.HasPrefix(s.text[s.i:], "]") {
-				return false
-			}
+			return bytes && depth == 0
+		case yaraByte.MatchString(rest):
 			s.i++
+			bytes = true
 		case c == '(':
 			depth++
-		case c == ')':
-			if depth--; depth < 0 {
-				return false
-			}
-		case c == '~':
-		case c != '|' || depth == 0:
+			bytes = false
+		case !bytes:
+			return false
+		case c == ')' && depth > 0:
+			depth--
+		case c == '|' && depth > 0:
+			bytes = false
+		case c == '[' && depth == 0 && yaraJump.MatchString(rest):
+			s.i += strings.IndexByte(rest, ']')
+			bytes = false
+		default:
 			return false
 		}
 	}
 	return false
 }
+
+var yaraByte = regexp.MustCompile(`^[0-9a-fA-F?]{2}`)
+
+// yaraJump is a number of bytes of any value, or a range.
+var yaraJump = regexp.MustCompile(`^\[ *(-|[0-9]{1,3}|[0-9]{1,3} *- *[0-9]{0,3}) *\]`)
