@@ -122,7 +122,7 @@ func TestAggregateHasTheSameAddresses(t *testing.T) {
 
 // Subscribers compare one version of a list with the next, and an entry follows those
 // that include it.
-func TestOrder(t *testing.T) {
+func TestAnEntryFollowsTheOneThatIncludesIt(t *testing.T) {
 	want := []feed.Value{
 		{feed.IPv4, "9.0.0.0"}, {feed.IPv4, "10.0.0.0/8"}, {feed.IPv4, "10.0.0.0/9"}, {feed.IPv4, "10.0.0.0"}, {feed.IPv4, "10.0.0.2"}, {feed.IPv4, "100.0.0.1"},
 		{feed.IPv6, "2001:db8::/32"}, {feed.IPv6, "2001:db8::9"}, {feed.IPv6, "2001:db8::10"},
@@ -143,7 +143,7 @@ func TestOrder(t *testing.T) {
 }
 
 // No list blocks a value that everybody needs, a part of it, or a network around it.
-func TestNeverBlock(t *testing.T) {
+func TestNeededValuesAreNeverBlocked(t *testing.T) {
 	never, err := feed.NewNeverBlock(true, []netip.Prefix{netip.MustParsePrefix("198.18.0.0/15")},
 		[]string{"192.88.99.0/24", "portal.gov.example", "Pilot@police.example", "AS64496", "http://shop.example/ok"})
 	if err != nil {

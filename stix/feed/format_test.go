@@ -204,7 +204,7 @@ func unpack(t testing.TB, name string, data []byte) string {
 
 // The golden files are what each product gets of the hostile indicators. Their last line
 // says what is left out.
-func TestFormats(t *testing.T) {
+func TestEachProductGetsWhatItCanRead(t *testing.T) {
 	all := entries(t)
 	for _, name := range files() {
 		text, result := write(t, name, all, nil)
@@ -228,7 +228,7 @@ func TestFormats(t *testing.T) {
 }
 
 // Each product has its own text for a list without entries. testdata/empty.golden has them all.
-func TestEmptyForms(t *testing.T) {
+func TestEachProductHasItsEmptyForm(t *testing.T) {
 	var all, last strings.Builder
 	for _, name := range files() {
 		text, _ := write(t, name, nil, nil)
@@ -287,7 +287,7 @@ func TestLimitKeepsTheBestEntries(t *testing.T) {
 	}
 }
 
-func TestFind(t *testing.T) {
+func TestFilesAreNamedByKindAndFormat(t *testing.T) {
 	for name, want := range map[string]bool{
 		"ipv4.txt": true, "all.csv": true, "all.txt": false, "ipv4.exe": false, "car.txt": false, "ipv4": false, "": false, "yara.txt": false,
 	} {

@@ -29,7 +29,7 @@ func mispFeed() (*feed.MISP, []*feed.Entry) {
 	return m, all
 }
 
-func TestMISPFeed(t *testing.T) {
+func TestMISPReadsAFeed(t *testing.T) {
 	m, all := mispFeed()
 	var b bytes.Buffer
 	if err := m.WriteManifest(&b, slices.Values(all)); err != nil {
