@@ -6,10 +6,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 	"go.etcd.io/bbolt"
@@ -54,26 +52,6 @@ func (s *Store) Check(ctx context.Context, progress func(int64), fault func(stri
 	})
 }
 
-// CheckFreeList compares the list of free pages of the store in dir with the pages in use.
-// Check must have found no fault in the store, since bbolt ends the process where some
-// pages are damaged. If another process has the store open, CheckFreeList waits for up to
-// wait, then returns Unavailable.
-func CheckFreeList(dir string, wait time.Duration, fault func(string)) error {
-	db, err := openFile(filepath.Join(dir, FileName), wait)
-	if err != nil {
-		return err
-	}
-	err = db.View(func(tx *bbolt.Tx) error { checkFreeList(tx, fault); return nil })
-	return errors.Join(err, db.Close())
-}
-
-// checkFreeList needs a store that nobody writes to.
-func checkFreeList(tx *bbolt.Tx, fault func(string)) {
-	for err := range tx.Check() {
-		fault("free list: " + err.Error())
-	}
-}
-
 // checker is one run of Check.
 type checker struct {
 	ctx      context.Context
@@ -92,16 +70,21 @@ func (ck *checker) guard(part string, f func() error) (err error) {
 		if ck.ctx.Err() != nil {
 			err = ck.ctx.Err()
 		} else if err != nil {
-			var damage *taxii.Error
-			if errors.As(err, &damage) && damage.Err != nil {
-				err = damage.Err // without the advice to run comity check
-			}
-			ck.fault(part + ": " + err.Error())
+			ck.fault(part + ": " + faultText(err))
 			err = nil
 		}
 	}()
 	defer recovered(ck.store.db, &err)
 	return f()
+}
+
+// faultText is the text of an error, without the advice to run comity check.
+func faultText(err error) string {
+	var damage *taxii.Error
+	if errors.As(err, &damage) && damage.Err != nil {
+		err = damage.Err
+	}
+	return err.Error()
 }
 
 // maxDepth is how deep buckets may be nested.

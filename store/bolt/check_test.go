@@ -270,6 +270,58 @@ func TestWrongPageNumberIsAnError(t *testing.T) {
 	}
 }
 
+// Whatever bit of the head of a page is wrong, a check ends, and does not end the process.
+func TestACheckOutlivesADamagedHeadOfAPage(t *testing.T) {
+	const branch, headLen = 1, 16 + 2*16 // of bbolt's pages: the head and two elements
+	dir := t.TempDir()
+	s := open(t, dir)
+	mustPush(t, s, items(0, 3000)...)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	good, err := os.ReadFile(filepath.Join(dir, bolt.FileName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for at := 2 * bolt.PageSize; at < len(good); at += bolt.PageSize {
+		if binary.NativeEndian.Uint64(good[at:]) != uint64(at/bolt.PageSize) || binary.NativeEndian.Uint16(good[at+8:]) != branch {
+			continue
+		}
+		for i := range headLen {
+			if i >= 24 && i < 32 || i >= 40 {
+				continue // the page number of an element: see TestWrongPageNumberIsAnError
+			}
+			bad := bytes.Clone(good)
+			bad[at+i] ^= 0x10
+			dir := t.TempDir() // the lock of a file that cannot be opened stays
+			if err := os.WriteFile(filepath.Join(dir, bolt.FileName), bad, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			s, err := bolt.Open(dir, time.Now, discard, 0)
+			if err != nil {
+				found++
+				continue
+			}
+			faults := faultsOf(t, s)
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+			if len(faults) == 0 {
+				if err := bolt.CheckFreeList(dir, 0, func(fault string) { faults = append(faults, fault) }); err != nil {
+					t.Error(err)
+				}
+			}
+			if len(faults) > 0 {
+				found++
+			}
+		}
+	}
+	if found == 0 {
+		t.Error("no page of the file in use was damaged")
+	}
+}
+
 // A page that is in use and also listed as free would be overwritten by a later commit.
 func TestAPageInUseThatIsListedAsFreeIsFound(t *testing.T) {
 	const headerLen, freelistAt, transactionAt = 16, 16 + 32, 16 + 48 // in bbolt's pages
