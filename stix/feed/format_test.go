@@ -325,7 +325,7 @@ var readers = map[string]func(line string) string{
 	"ipv4.fortinet":  wholeLine,
 	"domain.cisco":   wholeLine,
 	"ipv6.lst":       wholeLine,
-	"all.f5":         func(line string) string { return strings.Replace(strings.TrimSuffix(line, ",bl"), ",", "/", 1) },
+	"all.f5":         func(line string) string { return strings.Replace(strings.TrimSuffix(line, ",bl,"), ",", "/", 1) },
 	"ipv4.squid":     wholeLine,
 	"all.cidr":       between("", " REJECT"),
 	"ipv4.rsc":       between("address=", ""),

@@ -19,7 +19,7 @@ var formats = []Format{
 	{Ext: "cisco", Reader: "Cisco Secure Firewall, Security Intelligence feed", Media: plain, Kinds: addresses | domains | KindsOf(URL), Block: true, Comment: "#",
 		MaxBytes: 500_000_000,
 		write:    list{line: ciscoLine, nested: true}.write},
-	{Ext: "checkpoint.csv", Reader: "Check Point, custom intelligence feed", Media: "text/csv; charset=utf-8", Kinds: addresses | domains | KindsOf(URL, Email, MD5, SHA1, SHA256), Mixed: true, Block: true,
+	{Ext: "checkpoint.csv", Reader: "Check Point, custom intelligence feed", Media: "text/csv; charset=utf-8", Kinds: domains | KindsOf(IPv4, URL, Email, MD5, SHA1, SHA256), Mixed: true, Block: true,
 		Comment: "#", MaxEntries: 2_000_000,
 		write: list{head: text(checkpointHead), line: checkpointLine, nested: true}.write},
 	{Ext: "f5", Reader: "BIG-IP, feed list", Media: plain, Kinds: addresses, Mixed: true, Block: true,

@@ -61,8 +61,8 @@ const checkpointHead = "#UNIQ-NAME,VALUE,TYPE,CONFIDENCE,SEVERITY,PRODUCT,COMMEN
 
 var checkpointTypes = map[Kind]string{Domain: "Domain", URL: "URL", MD5: "MD5", SHA1: "SHA1", SHA256: "SHA256", Email: "Mail-from"}
 
-// checkpointLine is an observable of a custom intelligence feed of Check Point. A
-// network is the range from its first address to its last.
+// checkpointLine is an observable of a custom intelligence feed of Check Point, which
+// knows no IPv6. A network is the range from its first address to its last.
 func checkpointLine(b []byte, w *writing, e *Entry) []byte {
 	value, typ := e.Text, checkpointTypes[e.Kind]
 	if network, ok := e.Network(); ok {
@@ -84,11 +84,12 @@ func checkpointLine(b []byte, w *writing, e *Entry) []byte {
 	return w.row(b, w.Feed+"-"+hash(e.Value), value, typ, confidence, "high", "AV", string(e.firstID()))
 }
 
-// f5Line is an address, a prefix length and "bl", for blocklist, in a feed list of BIG-IP.
+// f5Line has the four fields of a feed list of BIG-IP: an address, a prefix length, "bl"
+// for blocklist, and an empty category, which is the one of the list.
 func f5Line(b []byte, _ *writing, e *Entry) []byte {
 	network, _ := e.Network()
 	b = append(network.Addr().AppendTo(b), ',')
-	return append(strconv.AppendInt(b, int64(network.Bits()), 10), ",bl\n"...)
+	return append(strconv.AppendInt(b, int64(network.Bits()), 10), ",bl,\n"...)
 }
 
 // exactLine is the value, of a product that knows no wildcards.
