@@ -102,6 +102,12 @@ drops what it has: at first, after a restart of the server and after an hour wit
 a request. KIND.txt?since=CURSOR is a line for each value, with + or -, and has
 X-Feed-Full and X-Feed-Cursor among its headers. merge and max do not apply.
 
+Bouncers of CrowdSec read a feed for block: api_url is .../x-feeds/ID/ and api_key the
+token, one for each bouncer. They get decisions as they come and go. A decision lasts
+as long as the agreement lets a tool act without asking again ([feeds] hold), and
+half-way a bouncer gets all of them anew: each is deleted and new in one answer. After
+a restart of the server too; what left in between ends by its duration then.
+
 `)
 	rows := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	fmt.Fprint(rows, "FORMAT\tFOR\tUSE\tKINDS\n")

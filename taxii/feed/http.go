@@ -35,6 +35,8 @@ type handler struct {
 	metrics *metrics.Metrics
 	router  *mux.Router
 	readers readers
+
+	positions positions
 }
 
 // IsPath tells whether a path, as it is escaped in a request, is one of a feed.
@@ -54,15 +56,17 @@ const (
 	listPath = "/{root}/x-feeds"
 	pagePath = "/{root}/x-feeds/{feed}"
 	filePath = "/{root}/x-feeds/{feed}/{file}"
+
+	decisionsPath = "/{root}/x-feeds/{feed}/v1/decisions/stream" // as bouncers append it
 )
 
 // Handler serves the feeds: GET and HEAD, for the account of each feed. An answer has the
 // media type of its format whatever the Accept header says, since most products send none
 // that fits. Errors are a line of text.
 func (s *Service) Handler(config Config, a *auth.Authenticator, m *metrics.Metrics) http.Handler {
-	h := &handler{Service: s, config: config, auth: a, metrics: m, router: mux.NewRouter().UseEncodedPath().SkipClean(true), readers: readers{reading: map[string]int{}}}
+	h := &handler{Service: s, config: config, auth: a, metrics: m, router: mux.NewRouter().UseEncodedPath().SkipClean(true), readers: readers{reading: map[string]int{}}, positions: positions{last: map[bouncer]position{}}}
 	for path, serve := range map[string]func(*response, *http.Request, *caller) error{
-		listPath: h.getFeeds, pagePath: h.getFeed, filePath: h.getFile,
+		listPath: h.getFeeds, pagePath: h.getFeed, filePath: h.getFile, decisionsPath: h.getDecisions,
 	} {
 		h.router.Path(path).Handler(&endpoint{h, serve, path, m.Route(path)})
 	}

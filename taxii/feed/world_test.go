@@ -145,8 +145,13 @@ func (w *world) serve() {
 // account adds an account with a token that is called like it.
 func (w *world) account(d *exchange.Directory, org, name, action string) {
 	w.must(d.AddAccount(exchange.Account{Org: org, Name: name, Action: action}))
-	digest := sha256.Sum256([]byte(name))
-	w.must(d.AddToken(exchange.Token{ID: name, Account: org + "/" + name, Digest: hex.EncodeToString(digest[:])}))
+	w.must(d.AddToken(exchange.Token{ID: name, Account: org + "/" + name, Digest: digestOf(name)}))
+}
+
+// digestOf is the digest under which the directory keeps a token.
+func digestOf(token string) string {
+	digest := sha256.Sum256([]byte(token))
+	return hex.EncodeToString(digest[:])
 }
 
 func (w *world) log() *slog.Logger     { return slog.New(slog.DiscardHandler) }
