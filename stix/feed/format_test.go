@@ -297,6 +297,38 @@ func TestFilesAreNamedByKindAndFormat(t *testing.T) {
 	}
 }
 
+// A product that blocks the names below a domain whether it should or not gets no list of
+// a feed that means the domain alone.
+func TestNoListBlocksMoreThanTheFeed(t *testing.T) {
+	f, kinds, _ := feed.Find("domain.dnsmasq")
+	if _, err := f.Write(io.Discard, header(kinds), slices.Values(entries(t))); err == nil {
+		t.Error("dnsmasq got a list")
+	}
+}
+
+// A firewall that cannot refresh its list forgets an entry when it ends, or when the feed
+// may no longer be acted on.
+func TestEntriesEndByThemselves(t *testing.T) {
+	h := header(0)
+	for _, test := range []struct {
+		until time.Time
+		hold  time.Duration
+		want  string
+	}{
+		{time.Time{}, 0, "203.0.113.7,"},
+		{time.Time{}, time.Hour, "203.0.113.7 timeout 3600s,"},
+		{h.Now.Add(time.Minute), time.Hour, "203.0.113.7 timeout 60s,"},
+		{h.Now.Add(time.Minute), 0, "203.0.113.7 timeout 60s,"},
+		{h.Now, 0, "203.0.113.7 timeout 1s,"}, // not for ever
+	} {
+		e := &feed.Entry{Value: feed.Value{Kind: feed.IPv4, Text: "203.0.113.7"}, Until: test.until}
+		got, _ := write(t, "ipv4.nft", []*feed.Entry{e}, func(h *feed.Header) { h.Hold = test.hold })
+		if !strings.Contains(got, "{\n"+test.want+"\n}") {
+			t.Errorf("until %v, hold %v: got\n%s", test.until, test.hold, got)
+		}
+	}
+}
+
 // A full disk must not leave a list that looks whole.
 func TestWriteReportsTheWritersError(t *testing.T) {
 	for _, name := range files() {
