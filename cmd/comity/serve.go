@@ -55,6 +55,7 @@ type serveCmd struct {
 	Unsigned    bool            `env:"COMITY_UNSIGNED" help:"Serve without the key of the centre: certificates of deletion and checkpoints are not signed."`
 	logFlags    `embed:""`
 	tlsFlags    `embed:""`
+	dnsFlags    `embed:""`
 
 	connectionFlags `embed:""`
 }
@@ -113,15 +114,24 @@ func (c *serveCmd) serve(sh *shell) error {
 		return err
 	}
 	warnOfPermissions(sh.log, sh.data, filepath.Join(sh.data, keyFile), c.TLSKey)
+	if err := c.dnsFlags.check(key, certs); err != nil {
+		return err
+	}
 	ex := &exchangeServer{store: s, data: sh.data, socket: sh.socket(), key: key, certs: certs, now: time.Now, log: sh.log}
 	if err := ex.start(c); err != nil {
 		return err
 	}
 	if c.LogFormat == "json" {
-		sh.log.Info("serving", "address", ex.address, "url", ex.url+"/taxii2/", "metrics", ex.metricsURL)
+		sh.log.Info("serving", "address", ex.address, "url", ex.url+"/taxii2/", "metrics", ex.metricsURL, "dns", ex.dns.plain, "dns_tls", ex.dns.tls)
 	} else {
 		if ex.metricsURL != "" {
 			sh.say("metrics at %s", ex.metricsURL)
+		}
+		if ex.dns.plain != "" {
+			sh.say("zones at %s", ex.dns.plain)
+		}
+		if ex.dns.tls != "" {
+			sh.say("zones over TLS at %s", ex.dns.tls)
 		}
 		sh.say("listening on %s, serving %s/taxii2/", ex.address, ex.url)
 	}
@@ -254,6 +264,7 @@ type exchangeServer struct {
 	custody    *custody.Service
 	runner     *operation.Runner
 	feeds      *feed.Service
+	dns        *dnsListeners // none without the flags
 	failed     chan error
 }
 
@@ -281,7 +292,7 @@ func (ex *exchangeServer) start(c *serveCmd) error {
 	ex.runner = operation.New(ex.store, current, ex.custody, tables(ex.data), ex.now, ex.log)
 	ex.feeds = feed.New(ex.store, current, ex.recorder, ex.key, ex.now, ex.log)
 	counters.Watch(func(gauge metrics.Gauge) { ex.report(gauge, current) })
-	ex.failed = make(chan error, 4)
+	ex.failed = make(chan error, 5)
 	authenticator := auth.New(current, ex.now, c.KeyHeader)
 	router := mux.NewRouter().UseEncodedPath().SkipClean(true)
 	router.MatcherFunc(func(r *http.Request, _ *mux.RouteMatch) bool { return feed.IsPath(r.URL.EscapedPath()) }).
@@ -315,6 +326,9 @@ func (ex *exchangeServer) start(c *serveCmd) error {
 			return err
 		}
 		ex.metricsURL = "http://" + adminListener.Addr().String() + "/metrics"
+	}
+	if ex.dns, err = c.dnsFlags.listen(&c.connectionFlags, ex.certs); err != nil {
+		return err
 	}
 	if err := ex.custody.Begin(context.Background()); err != nil {
 		return err
@@ -375,6 +389,13 @@ func (ex *exchangeServer) wait(ctx context.Context) error {
 	var followers sync.WaitGroup
 	followers.Go(func() { ex.runner.Run(followCtx) })
 	followers.Go(func() { ex.feeds.Run(followCtx) })
+	if len(ex.dns.listeners) > 0 {
+		followers.Go(func() {
+			if err := feed.NewDNS(ex.feeds).Serve(followCtx, ex.dns.packets, ex.dns.listeners); err != nil {
+				ex.failed <- err
+			}
+		})
+	}
 	stop := func() {
 		ex.stop()
 		endFollowers()

@@ -41,7 +41,7 @@ var formats = []Format{
 	{Ext: "dnsmasq", Reader: "dnsmasq, conf-file", Media: plain, Kinds: domains, Block: true, Comment: "#", Subdomains: true,
 		write: list{line: dnsmasqLine}.write},
 	{Ext: "rpz", Reader: "BIND, Unbound, PowerDNS, Knot: response policy zone", Media: "text/dns", Kinds: addresses | domains, Mixed: true, Block: true, Comment: ";",
-		write: list{head: zoneHead, line: zoneLine}.write},
+		write: zoneList.write},
 	{Ext: "hdb", Reader: "ClamAV, MD5 signatures", Media: plain, Kinds: KindsOf(MD5), Block: true, Comment: "#",
 		write: list{line: clamLine, empty: "#\n"}.write},
 	{Ext: "hsb", Reader: "ClamAV, SHA-1 and SHA-256 signatures", Media: plain, Kinds: KindsOf(SHA1, SHA256), Mixed: true, Block: true, Comment: "#",

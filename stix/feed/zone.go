@@ -3,6 +3,7 @@ package feed
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -64,6 +65,23 @@ func (z *Zone) Owners(v Value, subdomains bool) []string {
 	}
 	return owners
 }
+
+// ZoneEntries yields the entries of which a response policy zone has records: those that
+// the format "rpz" writes, in the same order.
+func ZoneEntries(h *Header, entries iter.Seq[*Entry]) iter.Seq[*Entry] {
+	return func(yield func(*Entry) bool) {
+		format, _, _ := Find("all.rpz")
+		w := &writing{Header: h, format: format, entries: entries, Result: Result{LeftOut: map[Reason]int{}}}
+		kept, n := w.limit(zoneList.lines(w), 0), 0
+		for e := range zoneList.lines(w) {
+			if n++; (kept == nil || kept[n-1]) && !yield(e) {
+				return
+			}
+		}
+	}
+}
+
+var zoneList = list{head: zoneHead, line: zoneLine}
 
 // maxName is the longest text of a name in the DNS, without the final dot.
 const maxName = 253

@@ -32,6 +32,7 @@ type Definition struct {
 	AllowReserved []string `toml:"allow_reserved"` // reserved networks that are listed all the same
 	Query         Query    `toml:"query"`
 	Entries       Entries  `toml:"entries"`
+	RPZ           Resolver `toml:"rpz"`
 
 	never  *stixfeed.NeverBlock
 	kinds  stixfeed.Kinds
@@ -142,6 +143,9 @@ func (d *Definition) check() error {
 			return fmt.Errorf("allow_reserved: %q is no network: write it as 198.18.0.0/15", text)
 		}
 		allowed = append(allowed, network.Masked())
+	}
+	if err := d.RPZ.check(); err != nil {
+		return err
 	}
 	var err error
 	if d.never, err = stixfeed.NewNeverBlock(true, allowed, d.NeverBlock); err != nil {

@@ -18,6 +18,14 @@ type entryChange struct {
 	before, after *stixfeed.Entry
 }
 
+// value is the value of both entries.
+func (c *entryChange) value() stixfeed.Value {
+	if c.after != nil {
+		return c.after.Value
+	}
+	return c.before.Value
+}
+
 // history has the last changes of a listing. It is in memory only, and forgets after an hour:
 // a subscriber has to be told which values left, and nobody else may keep them.
 type history struct {
@@ -91,14 +99,11 @@ func (a *Answer) delta(changes []entryChange) Delta {
 	type span struct{ before, after *stixfeed.Entry }
 	net, order := map[stixfeed.Value]*span{}, []stixfeed.Value{}
 	for _, c := range changes {
-		e := c.after
-		if e == nil {
-			e = c.before
-		}
-		s := net[e.Value]
+		v := c.value()
+		s := net[v]
 		if s == nil {
 			s = &span{before: c.before}
-			net[e.Value], order = s, append(order, e.Value)
+			net[v], order = s, append(order, v)
 		}
 		s.after = c.after
 	}

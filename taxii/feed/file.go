@@ -101,13 +101,7 @@ func (h *handler) getFile(w *response, r *http.Request, c *caller) error {
 	}
 	defer a.Close()
 	c.feed = a.Definition.ID
-	switch {
-	case f.kinds&a.Definition.kinds == 0:
-		return taxii.Errorf(taxii.NotFound, "the feed has no entries of that kind: entries.kinds leaves it out")
-	case f.format.Block && a.Definition.Use != "block":
-		return taxii.Errorf(taxii.Forbidden, "%s is a block list, and the feed is for %s", f.name, a.Definition.Use)
-	}
-	if err := a.checkEmpty(); err != nil {
+	if err := a.serves(f.format, f.kinds); err != nil {
 		return err
 	}
 	if f.since != nil {
@@ -177,6 +171,18 @@ func (r *readers) enter(account string) (done func(), ok bool) {
 			delete(r.reading, account)
 		}
 	}, true
+}
+
+// serves refuses formats and kinds that the feed does not have, and an empty list that must
+// not be.
+func (a *Answer) serves(f *stixfeed.Format, kinds stixfeed.Kinds) error {
+	switch {
+	case kinds&a.Definition.kinds == 0:
+		return taxii.Errorf(taxii.NotFound, "the feed has no entries of that kind: entries.kinds leaves it out")
+	case f.Block && a.Definition.Use != "block":
+		return taxii.Errorf(taxii.Forbidden, ".%s is a block list, and the feed is for %s", f.Ext, a.Definition.Use)
+	}
+	return a.checkEmpty()
 }
 
 // checkEmpty is Unavailable if the feed lists nothing and its file does not say that it may:
@@ -273,6 +279,7 @@ func (h *handler) render(ctx context.Context, a *Answer, c *caller, f *file, v f
 			URL:   h.config.PublicURL + "/" + c.policy.Centre().ID + "/x-feeds/" + a.Definition.ID + "/" + f.name,
 			Kinds: f.kinds & a.Definition.kinds, Subdomains: a.Definition.Entries.Subdomains, Comments: f.comments,
 			MaxEntries: a.Definition.Entries.Max, Hold: a.Hold, Object: a.object(ctx),
+			Zone: a.zone(c.policy.Centre().ID, c.now),
 		}
 		var out bytes.Buffer
 		result, err := f.format.Write(&out, header, f.entries(a))

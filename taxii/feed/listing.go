@@ -124,9 +124,10 @@ func (l *listing) rebuild(now time.Time) {
 	if first || l.redefined || len(changes) > 0 {
 		l.advance(changes, now)
 	}
-	if l.redefined = false; first {
-		l.history = newHistory(l.version)
+	if first || l.redefined {
+		l.history = newHistory(l.version) // what was written before cannot be changed line by line
 	}
+	l.redefined = false
 }
 
 // advance gives the entries a new version, which these changes have made.

@@ -47,9 +47,9 @@ type File struct {
 
 // Pull is the last request for a file.
 type Pull struct {
-	File   string    `json:"file"`
+	File   string    `json:"file"` // "axfr" or "ixfr" for a transfer of the zone
 	Time   time.Time `json:"time"`
-	Status int       `json:"status"`
+	Status int       `json:"status"` // of HTTP; 0 for a transfer
 	Bytes  int64     `json:"bytes"`
 	Agent  string    `json:"user_agent,omitempty"`
 }
@@ -57,9 +57,15 @@ type Pull struct {
 // maxPulls bounds the files of a feed whose last pull is remembered.
 const maxPulls = 100
 
-// pulled notes a pull.
+// pulled notes a pull over HTTP.
 func (s *Service) pulled(a *Answer, c *caller, r *http.Request, file string, status int, bytes int64) {
-	key := exchange.FeedKey(c.Account, a.Definition.ID)
+	agent := r.UserAgent()
+	s.read(c.Account, a.Definition.ID, Pull{file, c.now, status, bytes, agent[:min(len(agent), 200)]})
+}
+
+// read notes a pull of a feed of an account.
+func (s *Service) read(account, id string, p Pull) {
+	key := exchange.FeedKey(account, id)
 	s.pullsLock.Lock()
 	defer s.pullsLock.Unlock()
 	files := s.pulls[key]
@@ -67,9 +73,8 @@ func (s *Service) pulled(a *Answer, c *caller, r *http.Request, file string, sta
 		files = map[string]Pull{}
 		s.pulls[key] = files
 	}
-	if _, known := files[file]; known || len(files) < maxPulls {
-		agent := r.UserAgent()
-		files[file] = Pull{file, c.now, status, bytes, agent[:min(len(agent), 200)]}
+	if _, known := files[p.File]; known || len(files) < maxPulls {
+		files[p.File] = p
 	}
 }
 

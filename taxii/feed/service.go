@@ -112,8 +112,26 @@ type delivery struct {
 // Open answers the question of a feed of the caller. The errors are NotFound if the caller
 // has no such feed, or if its access has ended and the agreement wants the feed to be gone
 // then; Forbidden if the feed has a use for which its account was not made or which the
-// agreements do not allow; Unavailable while the feed is being built.
+// agreements do not allow; Unavailable while the feed is being built. The entries for a
+// response policy zone are those at the end of the last second, so that a number of seconds
+// identifies each version.
 func (s *Service) Open(ctx context.Context, p exchange.Principal, id string, family Family) (*Answer, error) {
+	for {
+		a, err := s.open(ctx, p, id, family)
+		if err != nil || family != RPZ || a.rewind(s.now()) {
+			return a, err
+		}
+		a.Close()
+		select {
+		case <-time.After(s.now().Truncate(time.Second).Add(time.Second).Sub(s.now())):
+		case <-ctx.Done():
+			return nil, busy(ctx.Err())
+		}
+	}
+}
+
+// open answers the question at this moment.
+func (s *Service) open(ctx context.Context, p exchange.Principal, id string, family Family) (*Answer, error) {
 	snapshot, err := s.current.Snapshot(ctx)
 	if err != nil {
 		return nil, err

@@ -1,0 +1,87 @@
+package feed
+
+import (
+	"iter"
+	"slices"
+
+	"github.com/miekg/dns"
+
+	stixfeed "comity/stix/feed"
+)
+
+// records yields the records of an AXFR.
+func (z *zone) records() iter.Seq[dns.RR] {
+	return func(yield func(dns.RR) bool) {
+		if !yield(z.soa()) || !yield(&dns.NS{Hdr: z.head("", dns.TypeNS), Ns: "localhost."}) {
+			return
+		}
+		for e := range stixfeed.ZoneEntries(z.header, slices.Values(z.Entries)) {
+			if !z.owned(e, yield) {
+				return
+			}
+		}
+		yield(z.soa())
+	}
+}
+
+// since yields the records of an IXFR: one difference, from the version with a serial to
+// the newest. It is nil if that version is not known any more, or if the difference is
+// longer than the zone.
+func (z *zone) since(serial uint32) iter.Seq[dns.RR] {
+	i := slices.IndexFunc(z.stamps, func(s stamp) bool { return s.fields[0] == serial })
+	if i < 0 {
+		return nil
+	}
+	before, _, ok := z.at(z.stamps[i].version.Unix())
+	if !ok {
+		return nil
+	}
+	held := slices.Collect(stixfeed.ZoneEntries(z.header, slices.Values(before)))
+	next := slices.Collect(stixfeed.ZoneEntries(z.header, slices.Values(z.Entries)))
+	removed, added := difference(held, next)
+	if len(removed)+len(added) > len(next) {
+		return nil
+	}
+	return func(yield func(dns.RR) bool) {
+		if !yield(z.soa()) || !yield(z.soaOf(z.stamps[i])) {
+			return
+		}
+		for _, e := range removed {
+			if !z.owned(e, yield) {
+				return
+			}
+		}
+		if !yield(z.soa()) {
+			return
+		}
+		for _, e := range added {
+			if !z.owned(e, yield) {
+				return
+			}
+		}
+		yield(z.soa())
+	}
+}
+
+// difference are the entries of values that only the first or only the second of two
+// sorted lists has.
+func difference(before, after []*stixfeed.Entry) (removed, added []*stixfeed.Entry) {
+	for len(before) > 0 && len(after) > 0 {
+		order := 0
+		if before[0] != after[0] {
+			order = stixfeed.Compare(before[0].Value, after[0].Value)
+		}
+		if order < 0 {
+			removed = append(removed, before[0])
+		} else if order > 0 {
+			added = append(added, after[0])
+		}
+		if order <= 0 {
+			before = before[1:]
+		}
+		if order >= 0 {
+			after = after[1:]
+		}
+	}
+	return append(removed, before...), append(added, after...)
+}

@@ -1,0 +1,117 @@
+package feed
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/miekg/dns"
+
+	stixfeed "comity/stix/feed"
+)
+
+// Resolver says how a feed is served as a response policy zone.
+type Resolver struct {
+	Policy  string   `toml:"policy"`  // what a resolver does: nxdomain, nodata, drop, passthru, or the name of a host with a final dot
+	TTL     int      `toml:"ttl"`     // of the records, in seconds
+	Refresh int      `toml:"refresh"` // how often a secondary server asks for changes, in seconds
+	Notify  []string `toml:"notify"`  // addresses with port of secondary servers that are told of changes
+}
+
+// policies are the names of the actions of a zone.
+var policies = map[string]string{
+	"": stixfeed.NXDomain, "nxdomain": stixfeed.NXDomain, "nodata": stixfeed.NoData, "drop": stixfeed.Drop, "passthru": stixfeed.Passthru,
+}
+
+// target is the target of the records.
+func (r *Resolver) target() string {
+	if target, ok := policies[r.Policy]; ok {
+		return target
+	}
+	return r.Policy
+}
+
+func (r *Resolver) check() error {
+	_, isName := dns.IsDomainName(r.Policy)
+	switch {
+	case policies[r.Policy] == "" && (!isName || !strings.HasSuffix(r.Policy, ".")):
+		return fmt.Errorf("rpz.policy: %q is none of nxdomain, nodata, drop and passthru, nor the name of a host with a final dot", r.Policy)
+	case r.TTL < 0 || r.TTL > 86400:
+		return fmt.Errorf("rpz.ttl: %d: write seconds, from 1 to 86400", r.TTL)
+	case r.Refresh < 0 || r.Refresh > 86400:
+		return fmt.Errorf("rpz.refresh: %d: write seconds, from 1 to 86400", r.Refresh)
+	}
+	for _, text := range r.Notify {
+		if _, err := netip.ParseAddrPort(text); err != nil {
+			return fmt.Errorf("rpz.notify: %q: write an address with a port, as 192.0.2.1:53", text)
+		}
+	}
+	return nil
+}
+
+// zoneName is the name of the zone of a feed, without a final dot. No other feed has it.
+func zoneName(account, id, centre string) string {
+	org, _, _ := strings.Cut(account, "/")
+	return id + "." + org + ".rpz." + centre
+}
+
+// zone describes the zone of the feed.
+func (a *Answer) zone(centre string, now time.Time) stixfeed.Zone {
+	d := a.Definition
+	return stixfeed.Zone{
+		Origin: zoneName(d.Account, d.ID, centre), Target: d.RPZ.target(), Expire: a.expire(now),
+		TTL: time.Duration(d.RPZ.TTL) * time.Second, Refresh: time.Duration(d.RPZ.Refresh) * time.Second,
+	}
+}
+
+// expire is how long a secondary server may keep the zone without asking again, 0 for the
+// default. It never goes beyond the end of the grants. It gets shorter in steps, half as
+// long each, since each length is a change of the zone.
+func (a *Answer) expire(now time.Time) (shortest time.Duration) {
+	for _, d := range a.pages {
+		hold, left := d.grant.Feeds().Hold.After(now).Sub(now), d.grant.Until().Sub(now)
+		for hold > max(left, time.Second) {
+			hold /= 2
+		}
+		if shortest == 0 || hold < shortest {
+			shortest = hold
+		}
+	}
+	return shortest
+}
+
+// rewind makes the answer that of the end of the last second. It is false if the history
+// does not have that.
+func (a *Answer) rewind(now time.Time) (ok bool) {
+	if second := now.Unix() - 1; a.Version.Unix() > second {
+		if a.Entries, a.Version, ok = a.at(second); !ok {
+			return false
+		}
+	}
+	a.Tag = fmt.Sprint(a.Version.Unix(), a.expire(now), a.Definition.digest)
+	return true
+}
+
+// at are the entries and the version at the end of a second. ok is false if the history does
+// not have them.
+func (a *Answer) at(second int64) (entries []*stixfeed.Entry, version time.Time, ok bool) {
+	if second < a.history.since.Unix() {
+		return nil, time.Time{}, false
+	}
+	entries, version = a.Entries, a.history.since
+	before := map[stixfeed.Value]*stixfeed.Entry{}
+	for _, c := range slices.Backward(a.history.changes) {
+		if c.at.Unix() <= second {
+			version = c.at
+			break
+		}
+		before[c.value()] = c.before
+	}
+	edits := make([]edit, 0, len(before))
+	for value, entry := range before {
+		edits = append(edits, edit{value, entry})
+	}
+	return edited(entries, edits), version, true
+}
