@@ -102,6 +102,11 @@ drops what it has: at first, after a restart of the server and after an hour wit
 a request. KIND.txt?since=CURSOR is a line for each value, with + or -, and has
 X-Feed-Full and X-Feed-Cursor among its headers. merge and max do not apply.
 
+.../x-feeds/ID/stream tells the same as server-sent events: add and remove, whose data
+is an entry, reset before all entries, and heartbeat each minute. A client that comes
+back with Last-Event-ID gets what it missed; after a restart of the server, a reset.
+The stream ends with the access of the account. An account has up to 4 of them.
+
 Bouncers of CrowdSec read a feed for block: api_url is .../x-feeds/ID/ and api_key the
 token, one for each bouncer. They get decisions as they come and go. A decision lasts
 as long as the agreement lets a tool act without asking again ([feeds] hold), and

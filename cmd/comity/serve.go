@@ -305,6 +305,7 @@ func (ex *exchangeServer) start(c *serveCmd) error {
 		Metrics: counters, Log: ex.log, Now: ex.now,
 	}))
 	s := httpServer(ex.log, c.connectionFlags.handler(router))
+	s.RegisterOnShutdown(ex.feeds.EndStreams)
 	s.IdleTimeout = cmp.Or(c.IdleTimeout, s.IdleTimeout)
 	auth.LimitIdle(s, 10*time.Second, func(a net.Addr) bool { return c.exempt(addressOf(a)) })
 	if ex.certs != nil {

@@ -88,7 +88,7 @@ func (h *handler) getFile(w *response, r *http.Request, c *caller) error {
 	if err != nil {
 		return err
 	}
-	done, ok := h.readers.enter(c.Account)
+	done, ok := h.readers.enter(c.Account, maxReading)
 	if !ok {
 		return taxii.Errorf(taxii.TooMany, "the account reads %d files already", maxReading)
 	}
@@ -150,17 +150,17 @@ func (h *handler) getFile(w *response, r *http.Request, c *caller) error {
 // each part of a list that it asks for is a file of its own.
 const maxReading = 8
 
-// readers counts the files that each account reads. It is safe for concurrent use.
+// readers counts the answers that each account reads. It is safe for concurrent use.
 type readers struct {
 	mu      sync.Mutex // guards reading
 	reading map[string]int
 }
 
-// enter counts one more file until done is called; ok is false if that is one too many.
-func (r *readers) enter(account string) (done func(), ok bool) {
+// enter counts one more answer until done is called; ok is false if that is one too many.
+func (r *readers) enter(account string, most int) (done func(), ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.reading[account] >= maxReading {
+	if r.reading[account] >= most {
 		return nil, false
 	}
 	r.reading[account]++

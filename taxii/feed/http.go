@@ -34,7 +34,8 @@ type handler struct {
 	auth    *auth.Authenticator
 	metrics *metrics.Metrics
 	router  *mux.Router
-	readers readers
+	readers readers // of files
+	streams readers
 
 	positions positions
 }
@@ -57,6 +58,7 @@ const (
 	pagePath = "/{root}/x-feeds/{feed}"
 	filePath = "/{root}/x-feeds/{feed}/{file}"
 
+	streamPath    = "/{root}/x-feeds/{feed}/stream"
 	decisionsPath = "/{root}/x-feeds/{feed}/v1/decisions/stream" // as bouncers append it
 )
 
@@ -64,11 +66,14 @@ const (
 // media type of its format whatever the Accept header says, since most products send none
 // that fits. Errors are a line of text.
 func (s *Service) Handler(config Config, a *auth.Authenticator, m *metrics.Metrics) http.Handler {
-	h := &handler{Service: s, config: config, auth: a, metrics: m, router: mux.NewRouter().UseEncodedPath().SkipClean(true), readers: readers{reading: map[string]int{}}, positions: positions{last: map[bouncer]position{}}}
-	for path, serve := range map[string]func(*response, *http.Request, *caller) error{
-		listPath: h.getFeeds, pagePath: h.getFeed, filePath: h.getFile, decisionsPath: h.getDecisions,
+	h := &handler{Service: s, config: config, auth: a, metrics: m, router: mux.NewRouter().UseEncodedPath().SkipClean(true), readers: readers{reading: map[string]int{}}, streams: readers{reading: map[string]int{}}, positions: positions{last: map[bouncer]position{}}}
+	for _, route := range []struct {
+		path  string
+		serve func(*response, *http.Request, *caller) error
+	}{
+		{listPath, h.getFeeds}, {pagePath, h.getFeed}, {streamPath, h.getStream}, {filePath, h.getFile}, {decisionsPath, h.getDecisions},
 	} {
-		h.router.Path(path).Handler(&endpoint{h, serve, path, m.Route(path)})
+		h.router.Path(route.path).Handler(&endpoint{h, route.serve, route.path, m.Route(route.path)})
 	}
 	h.router.NotFoundHandler = &endpoint{h, func(*response, *http.Request, *caller) error {
 		return taxii.Errorf(taxii.NotFound, "there is nothing at this path")
@@ -116,7 +121,7 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e.handler.fail(out, err)
 	}
 	took := time.Since(start)
-	e.counts.Answer(r.Method, out.status, took, out.bytes)
+	e.counts.Answer(r.Method, out.status, cmp.Or(out.waited, took), out.bytes)
 	level := slog.LevelInfo
 	if out.status >= 500 {
 		level = slog.LevelError
@@ -181,6 +186,7 @@ type response struct {
 	id      string // of the request
 	status  int
 	bytes   int64
+	waited  time.Duration // of a stream: until its first event was sent
 }
 
 // WriteHeader implements http.ResponseWriter.

@@ -47,6 +47,10 @@ type Service struct {
 
 	bodies *bodyCache
 
+	changed    broadcast     // woken by each CatchUp
+	ending     chan struct{} // closed when streams have to end
+	endStreams func()        // closes it
+
 	lock        chan struct{}          // holds a value while what follows is in use
 	definitions map[string]*Definition // by source
 	indexes     map[viewKey]*index
@@ -60,7 +64,9 @@ type Service struct {
 // takes as long as what has changed since the last one. key is that of the centre; without
 // it, feeds have no secrets, and there are no zones.
 func New(s Store, current *exchange.Current, r *audit.Recorder, key ed25519.PrivateKey, now func() time.Time, log *slog.Logger) *Service {
+	ending := make(chan struct{})
 	return &Service{
+		ending: ending, endStreams: sync.OnceFunc(func() { close(ending) }),
 		store: s, current: current, recorder: r, key: key, now: now, log: log, bodies: newBodyCache(), lock: make(chan struct{}, 1), pulls: map[string]map[string]Pull{},
 		definitions: map[string]*Definition{}, indexes: map[viewKey]*index{}, listings: map[listingKey]*listing{},
 	}
@@ -406,6 +412,7 @@ func (s *Service) Run(ctx context.Context) { follow.Run(ctx, s.log, "feeds", s.C
 // CatchUp brings every feed up to date whose account may be used. One that fails does not hold
 // up the others.
 func (s *Service) CatchUp(ctx context.Context) error {
+	defer s.changed.wake()
 	snapshot, err := s.current.Snapshot(ctx)
 	if err != nil {
 		return err
