@@ -136,6 +136,7 @@ type play struct {
 	metricsURL  string // "" without --admin-listen
 	keys        map[string]signer
 	tokens      map[string]string // by organisation: of its service
+	firewall    string            // the token of demoFirewall
 	progressOut io.Writer         // where it says what happens
 }
 
@@ -192,7 +193,8 @@ func (p *play) printNextSteps() {
 		fmt.Fprintf(p.progressOut, "  %-20s%s\n", org+"/feed", p.tokens[org])
 	}
 	executable, _ := os.Executable()
-	fmt.Fprintf(p.progressOut, demoText, p.url, p.tokens["ncb-kh"], taxii.MediaType, p.data, program(os.Args[0], executable, exec.LookPath))
+	fmt.Fprintf(p.progressOut, demoText, p.url, p.tokens["ncb-kh"], taxii.MediaType, p.data, program(os.Args[0], executable, exec.LookPath),
+		p.firewall, demoFeed)
 }
 
 const demoText = `
@@ -201,6 +203,11 @@ Cambodia's reports, with curl:
   curl -gs -H 'Authorization: Bearer %[2]s' \
     -H 'Accept: %[3]s' \
     '%[1]s/igci/collections/op-asean-demo.car.kh/objects/?match[type]=report'
+
+The servers that its firewall blocks, one address a line; the page of the feed, without
+ipv4.txt, lists the files for other products:
+
+  curl -s -u 'x:%[6]s' %[1]s%[7]s
 
 All it gets, with the OASIS client (pip install taxii2-client):
 

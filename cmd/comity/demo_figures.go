@@ -17,6 +17,7 @@ type figures struct {
 	Centre        operation.Stats          `json:"centre"`
 	Bureaus       operation.Stats          `json:"bureaus"`
 	Contributions []operation.Contribution `json:"contributions"`
+	Blocked       int                      `json:"blocked"` // addresses that Cambodia's firewall gets
 	received      map[string]received      // by bureau
 }
 
@@ -68,6 +69,9 @@ func (p *play) figures() (f *figures, err error) {
 	if f.Contributions, err = call[[]operation.Contribution](p.shell, "op/contributions", admin.Operation{ID: demoOperation}); err != nil {
 		return nil, err
 	}
+	if f.Blocked, err = p.listed(); err != nil {
+		return nil, fmt.Errorf("feed: %w", err)
+	}
 	f.received, err = p.receive()
 	return f, err
 }
@@ -86,7 +90,8 @@ func (p *play) show(f *figures, want *figures) error {
 	} else {
 		fmt.Fprintln(p.out)
 		board(p.out, f.Centre)
-		fmt.Fprintf(p.out, "Digest %s\nBureaus together: %s C2 servers, digest %s\n\n", f.Centre.C2.Digest, thousands(f.Bureaus.C2.Identified), f.Bureaus.C2.Digest)
+		fmt.Fprintf(p.out, "Digest %s\nBureaus together: %s C2 servers, digest %s\nCambodia's firewall: %s addresses\n\n",
+			f.Centre.C2.Digest, thousands(f.Bureaus.C2.Identified), f.Bureaus.C2.Digest, thousands(f.Blocked))
 		contributionTable(p.out, f.Contributions)
 		fmt.Fprintln(p.out)
 		for _, d := range differences {
@@ -129,6 +134,7 @@ func orNothing(s string) string {
 // named is every figure by its name, such as centre.c2.by_country.BN.
 func (f *figures) named() map[string]string {
 	all := map[string]string{}
+	flatten(all, "blocked", f.Blocked)
 	for name, s := range map[string]operation.Stats{"centre": f.Centre, "bureaus": f.Bureaus} {
 		s.As, s.Operation, s.Snapshot = "", "", time.Time{}
 		flatten(all, name, s)

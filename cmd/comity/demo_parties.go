@@ -66,21 +66,18 @@ func (p *play) setUp() error {
 		return err
 	}
 	for _, account := range []string{drafter, publisher} {
-		if err := p.addAccount(account, true); err != nil {
+		if err := p.addAccount(account, true, ""); err != nil {
 			return err
 		}
 	}
 	for _, org := range append(append(demo.Vendors(), p.bureaus()...), demoCentre) {
-		if err := p.addAccount(org+"/feed", false); err != nil {
-			return err
-		}
-		t, err := call[admin.NewToken](p.shell, "token/add", admin.AddToken{Account: org + "/feed"})
+		token, err := p.addService(org+"/feed", "")
 		if err != nil {
 			return err
 		}
-		p.tokens[org] = t.Token
+		p.tokens[org] = token
 	}
-	return nil
+	return p.addFeed(files[len(files)-1])
 }
 
 // writeTables writes the tables that the operation names, as of a fortnight before
@@ -144,10 +141,20 @@ func (p *play) addOrganisation(party agreement.Party) error {
 	return err
 }
 
-func (p *play) addAccount(id string, person bool) error {
+// addAccount adds an account. "" is the usual action.
+func (p *play) addAccount(id string, person bool, action string) error {
 	org, name, _ := strings.Cut(id, "/")
-	_, err := call[json.RawMessage](p.shell, "account/add", admin.AddAccount{Account: exchange.Account{Org: org, Name: name, Person: person}})
+	_, err := call[json.RawMessage](p.shell, "account/add", admin.AddAccount{Account: exchange.Account{Org: org, Name: name, Person: person, Action: action}})
 	return err
+}
+
+// addService adds the account of a service, and returns a token of it.
+func (p *play) addService(id, action string) (token string, err error) {
+	if err := p.addAccount(id, false, action); err != nil {
+		return "", err
+	}
+	t, err := call[admin.NewToken](p.shell, "token/add", admin.AddToken{Account: id})
+	return t.Token, err
 }
 
 // suffix is the last part of the aliases of a party's collections: the id of a vendor, or

@@ -131,6 +131,22 @@ func TestDemoServesWhatItPrints(t *testing.T) {
 	if err != nil || date.Sub(demo.Snapshot).Abs() > time.Hour {
 		t.Errorf("Date is %q, want a time soon after %s (%v)", answer.Header.Get("Date"), demo.Snapshot, err)
 	}
+	feed := regexp.MustCompile(`curl -s -u '(.+?):(.+?)' (\S+)`).FindStringSubmatch(text)
+	if feed == nil {
+		t.Fatalf("the demo prints no curl line for the feed:\n%s", text)
+	}
+	if r, err = http.NewRequest(http.MethodGet, feed[3], nil); err != nil {
+		t.Fatal(err)
+	}
+	r.SetBasicAuth(feed[1], feed[2])
+	list, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer list.Body.Close()
+	if body, err := io.ReadAll(list.Body); err != nil || !regexp.MustCompile(`^(198\.1[89]\.\d+\.\d+\n)+$`).Match(body) {
+		t.Errorf("the curl line for the feed gives %d %q (%v)", list.StatusCode, body, err)
+	}
 	cancel()
 	if code := <-ended; code != 0 {
 		t.Errorf("the demo ends with %d", code)

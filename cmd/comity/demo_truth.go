@@ -41,7 +41,7 @@ func (p *play) truth(withdrawn string) (*figures, error) {
 	state := fusion.NewState(rules, 2)
 	state.PutAll(demoForCentre, all)
 	state.PutAll(demoForBureaus, slices.DeleteFunc(all, func(c fusion.Contribution) bool { return c.Label == stix.Red }))
-	f := &figures{Centre: p.statsOf(state, demoForCentre), Bureaus: p.statsOf(state, demoForBureaus)}
+	f := &figures{Centre: p.statsOf(state, demoForCentre), Bureaus: p.statsOf(state, demoForBureaus), Blocked: blocked(state)}
 	f.Centre.MayLeave, f.Bureaus.MayLeave = f.Bureaus.C2.Identified, f.Bureaus.C2.Identified
 	for origin, a := range state.Accounts(demoForCentre, fusion.C2) {
 		f.Contributions = append(f.Contributions, operation.Contribution{
@@ -110,6 +110,17 @@ func (p *play) statsOf(state *fusion.State, audience int) (s operation.Stats) {
 	s.Sites = operation.SiteStats{Identified: sites.Findings, Portals: sites.Government, ByCountry: sites.ByCountry}
 	s.Countries = len(servers.ByCountry)
 	return s
+}
+
+// blocked counts the IPv4 addresses of Cambodia's servers.
+func blocked(state *fusion.State) (n int) {
+	findings, _ := state.Findings(demoForBureaus)
+	for _, f := range findings {
+		if f.Kind == fusion.C2 && f.Country == "KH" && f.Held == "" {
+			n += len(slices.DeleteFunc(slices.Clone(f.Values), func(v stix.Value) bool { return v.Type != "ipv4-addr" }))
+		}
+	}
+	return n
 }
 
 // report computes the reports that the rules ask for, the states of the issues, and the

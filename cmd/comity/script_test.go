@@ -44,10 +44,9 @@ func TestCommandsOfTheReadmeAreTried(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, section, _ := strings.Cut(string(readme), "## Start an exchange")
-	_, block, _ := strings.Cut(section, "\n```\n")
-	block, _, _ = strings.Cut(block, "```")
+	section, _, _ = strings.Cut(section, "\n## ")
 	commands := 0
-	for line := range strings.Lines(block) {
+	for line := range strings.Lines(section) {
 		command, _, _ := strings.Cut(strings.ReplaceAll(line, `"`, "'"), "  #")
 		if command = strings.TrimSpace(command); strings.HasPrefix(command, "comity ") {
 			commands++
