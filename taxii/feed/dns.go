@@ -105,6 +105,7 @@ type query struct {
 	writer  dns.ResponseWriter
 	request *dns.Msg
 	start   time.Time
+	sent    string // "axfr" or "ixfr"; "" if no records of entries
 	bytes   int
 }
 
@@ -125,7 +126,7 @@ func (d *DNS) answer(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) {
 	if rcode != dns.RcodeSuccess {
 		q.refuse(rcode)
 	}
-	d.log.Info("query", "account", account, "type", dns.TypeToString[r.Question[0].Qtype], "status", dns.RcodeToString[rcode],
+	d.log.Info("query", "account", account, "type", dns.TypeToString[r.Question[0].Qtype], "status", dns.RcodeToString[rcode], "sent", q.sent,
 		"remote", w.RemoteAddr().String(), "bytes", q.bytes, "seconds", time.Since(q.start).Seconds())
 }
 
@@ -250,6 +251,7 @@ func (q *query) transfer(ctx context.Context, z *zone, kind string, records iter
 		q.log.Error("failed", "account", z.account, "err", err)
 		return dns.RcodeServerFailure
 	}
+	q.sent = kind
 	m, size := q.message(), 0
 	flush := func() bool {
 		m.Compress = true
