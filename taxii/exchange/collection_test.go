@@ -88,8 +88,8 @@ func TestCollectionsSayWhatTheirAgreementSays(t *testing.T) {
 	}
 }
 
-// What was deposited was checked; if it cannot be read now, nothing is served
-// rather than a part.
+// Deposits were checked when they were loaded. If one cannot be read later, there is no
+// policy at all, not a policy without it.
 func TestPolicyRefusesADepositItCannotRead(t *testing.T) {
 	d := directory(t, text("dea-x", "", ""), "no agreement at all")
 	if p, err := exchange.NewPolicy(d); taxii.CodeOf(err) != taxii.Internal || p != nil {

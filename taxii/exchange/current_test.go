@@ -12,7 +12,7 @@ import (
 	"comity/taxii/exchange"
 )
 
-// countedSource is a directory whose readings are counted.
+// countedSource gives a directory and counts how often it is read.
 type countedSource struct {
 	generation atomic.Uint64
 	readings   atomic.Int64
@@ -34,7 +34,7 @@ func (s *countedSource) Directory(context.Context) (*exchange.Directory, uint64,
 	}, s.generation.Load(), nil
 }
 
-// However many ask at once, a generation is read once, and all get the same.
+// Each generation is read once, and concurrent callers get the same snapshot.
 func TestAGenerationIsReadOnceForAll(t *testing.T) {
 	source := &countedSource{}
 	current := exchange.NewCurrent(source)
@@ -62,8 +62,8 @@ func TestAGenerationIsReadOnceForAll(t *testing.T) {
 	}
 }
 
-// A directory that cannot be read is an error, never the one before: somebody may
-// have been revoked.
+// If the new directory cannot be read, the caller gets an error and not the old directory,
+// in which a revoked token is still valid.
 func TestAnOldGenerationIsNeverGivenForANewOne(t *testing.T) {
 	source := &countedSource{}
 	current := exchange.NewCurrent(source)
@@ -81,7 +81,7 @@ func TestAnOldGenerationIsNeverGivenForANewOne(t *testing.T) {
 	}
 }
 
-func TestASnapshotFindsWhoseCredentialsTheyAre(t *testing.T) {
+func TestASnapshotFindsTheHolderOfCredentials(t *testing.T) {
 	s, err := exchange.NewCurrent(&countedSource{}).Snapshot(t.Context())
 	if err != nil {
 		t.Fatal(err)

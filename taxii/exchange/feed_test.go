@@ -8,8 +8,8 @@ import (
 	"comity/taxii/exchange"
 )
 
-// An account that was made to look may see objects which nobody may block by (PAP:RED).
-// So a feed has the use of its account, or the strictest one.
+// An account for search may see PAP:RED objects, which nobody may block by. So the use of a
+// feed is that of its account, or search.
 func TestAFeedHasTheUseOfItsAccount(t *testing.T) {
 	d := directory(t)
 	for _, action := range exchange.ActionNames {

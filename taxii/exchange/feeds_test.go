@@ -10,11 +10,11 @@ import (
 	"comity/taxii/exchange"
 )
 
-// feeds is a [feeds] block with these keys, for a paper.
+// feeds returns a [feeds] block with these keys.
 func feeds(keys string) string { return "[feeds]\narticle = \"1\"\n" + keys + "\n" }
 
-// An operation takes what it does not say on feeds from the charter, and a letter narrows the
-// two for its reader alone.
+// The feeds terms that an operation leaves out are those of the charter. A letter narrows
+// them for its reader alone.
 func TestFeedsFollowFromTheAgreementsOfTheGrant(t *testing.T) {
 	d := directory(t)
 	join(t, d, "national-bureau", "ncb-a", "ncb-b")
@@ -22,7 +22,7 @@ func TestFeedsFollowFromTheAgreementsOfTheGrant(t *testing.T) {
 	deposit(d, "charter-x", between("charter", "charter-x", "bureau", "ncb-a", "ncb-b").toml()+
 		feeds("actions = [\"search\", \"block\"]\nhold = \"PT12H\"\nat_end = \"gone\""))
 	op := between("operation", "op-x", "bureau")
-	op.takers = []bound{{"ncb-a", "bureau", "charter-x"}, {"ncb-b", "bureau", "charter-x"}}
+	op.participants = []testMember{{"ncb-a", "bureau", "charter-x"}, {"ncb-b", "bureau", "charter-x"}}
 	deposit(d, op.id, op.toml()+feeds("min_confidence = 50"))
 	letter := letterOf("ncb-a", "op-x", "down", "cert-a")
 	deposit(d, letter.id, letter.toml()+feeds("actions = [\"search\", \"notify\"]\nhold = \"PT6H\"")) // the charter was wider once
@@ -52,7 +52,7 @@ func TestAnOperatorsGrantAllowsNoFeed(t *testing.T) {
 	}
 }
 
-// The letter decides for its reader, the flow for everybody else.
+// The letter decides for its reader, the flow for all others.
 func TestALetterDecidesWhatAFeedIsAfterItsEnd(t *testing.T) {
 	d := directory(t)
 	join(t, d, "national-bureau", "ncb-a")
@@ -61,7 +61,7 @@ func TestALetterDecidesWhatAFeedIsAfterItsEnd(t *testing.T) {
 	letter := letterOf("ncb-a", "charter-x", "down", "cert-a")
 	deposit(d, letter.id, letter.toml()+feeds("at_end = \"gone\""))
 	after := expires.AddDate(0, 0, 1)
-	c := found(t, policy(t, d), "charter-x.down.ncb-a", after)
+	c := collectionAt(t, policy(t, d), "charter-x.down.ncb-a", after)
 	for org, want := range map[string]string{"cert-a": agreement.GoneAtEnd, "ncb-a": agreement.EmptyAtEnd, "cert-b": agreement.EmptyAtEnd} {
 		if got := c.FeedsAtEnd(org, after); got != want {
 			t.Errorf("%s: %s, want %s", org, got, want)

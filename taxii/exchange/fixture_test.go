@@ -25,9 +25,9 @@ var (
 	inForce   = time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
 )
 
-// text is an agreement between igci and acme in force from 2020 until 2030:
-// acme sends in flow in (article 3), igci in flow out. Flow and handling are
-// lines added to flow in and to the handling block (article 4).
+// text returns an agreement between igci and acme that is in force from 2020 until 2030.
+// acme sends in the flow named in (article 3), igci in the flow named out. The lines flow
+// are added to the flow named in, the lines handling to the handling block (article 4).
 func text(id, flow, handling string) string {
 	if !strings.Contains(handling, "tlp_max") {
 		handling += "\ntlp_max = { in = \"red\", out = \"red\" }"
@@ -78,8 +78,8 @@ article = "4"
 ` + handling + "\n"
 }
 
-// directory holds igci, acme and stranger, and the agreements, their
-// signatures waived.
+// directory returns a directory with igci, acme, stranger and the agreements, whose
+// signatures are waived.
 func directory(t testing.TB, agreements ...string) *exchange.Directory {
 	t.Helper()
 	d := &exchange.Directory{
@@ -102,24 +102,23 @@ func directory(t testing.TB, agreements ...string) *exchange.Directory {
 	return d
 }
 
-// signed is when the first versions were signed, before every term.
+// signed is the time at which the first versions were signed, before every term.
 var signed = time.Date(2014, 6, 1, 0, 0, 0, 0, time.UTC)
 
-// deposit lodges the first version of an agreement, its signatures waived.
+// deposit deposits the first version of an agreement, with its signatures waived.
 func deposit(d *exchange.Directory, id, source string) {
 	d.Agreements[id] = &exchange.Deposit{ID: id}
 	amend(d, id, source, signed)
 }
 
-// amend lodges the next version of an agreement, the last of whose signatures
-// came at that time.
+// amend deposits the next version of an agreement, whose last signature came at that time.
 func amend(d *exchange.Directory, id, source string, at time.Time) {
 	d.Agreements[id].Versions = append(d.Agreements[id].Versions, exchange.Version{
 		File: id + ".toml", Source: source, Digest: digest(source), Deposited: at, Waived: "a test", Signed: &at,
 	})
 }
 
-// digest is that of the text of an agreement; "" if it cannot be read.
+// digest returns the digest of the text of an agreement; "" if it cannot be read.
 func digest(source string) string {
 	text, problems := agreement.Parse("test.toml", []byte(source))
 	if problems.Err() != nil {
@@ -128,14 +127,15 @@ func digest(source string) string {
 	return text.Digest()
 }
 
-// unsign takes back the signatures of an agreement.
+// unsign removes the signatures of an agreement.
 func unsign(d *exchange.Directory, id string) {
 	for i := range d.Agreements[id].Versions {
 		d.Agreements[id].Versions[i].Waived, d.Agreements[id].Versions[i].Signed = "", nil
 	}
 }
 
-// act does something to an agreement; party is for those that withdraw.
+// act adds an act to an agreement. party is the party that withdraws or is let back in; ""
+// for other acts.
 func act(d *exchange.Directory, id string, kind exchange.ActKind, at time.Time, party string) {
 	d.Agreements[id].Acts = append(d.Agreements[id].Acts, exchange.Act{Kind: kind, At: at, Party: party, Reason: "a test"})
 }
@@ -159,7 +159,7 @@ func policy(t testing.TB, d *exchange.Directory) *exchange.Policy {
 	return p
 }
 
-// collection is flow in of dea-x with these lines.
+// collection returns the collection dea-x.in of a text with these lines.
 func collection(t testing.TB, flow, handling string) *exchange.Collection {
 	t.Helper()
 	c, ok := policy(t, directory(t, text("dea-x", flow, handling))).Collection("dea-x.in", inForce)
@@ -169,7 +169,7 @@ func collection(t testing.TB, flow, handling string) *exchange.Collection {
 	return c
 }
 
-// example is an agreement shared with other packages.
+// example returns an agreement of testdata/agreements.
 func example(t testing.TB, id string) string {
 	t.Helper()
 	source, err := os.ReadFile("../../testdata/agreements/" + id + ".toml")
@@ -179,8 +179,8 @@ func example(t testing.TB, id string) string {
 	return string(source)
 }
 
-// found is the collection of that alias at that time.
-func found(t testing.TB, p *exchange.Policy, alias string, at time.Time) *exchange.Collection {
+// collectionAt returns the collection of that alias at that time.
+func collectionAt(t testing.TB, p *exchange.Policy, alias string, at time.Time) *exchange.Collection {
 	t.Helper()
 	c, ok := p.Collection(alias, at)
 	if !ok {
@@ -189,7 +189,7 @@ func found(t testing.TB, p *exchange.Policy, alias string, at time.Time) *exchan
 	return c
 }
 
-// aliases are the collections that grants are about, sorted.
+// aliases returns the aliases of the collections of grants, sorted.
 func aliases(gs []exchange.Grant) []string {
 	list := []string{}
 	for _, g := range gs {
@@ -199,7 +199,7 @@ func aliases(gs []exchange.Grant) []string {
 	return list
 }
 
-// ceiling is the strictest label of an object that the grant shows, or "none".
+// ceiling returns the strictest label that the grant shows, or "none".
 func ceiling(g exchange.Grant) string {
 	v := g.View()
 	for label := stix.Red; ; label-- {
@@ -212,35 +212,35 @@ func ceiling(g exchange.Grant) string {
 	}
 }
 
-// person is an account of a person, for all purposes.
+// person returns the principal of a person's account, for all purposes.
 func person(account string) exchange.Principal {
 	pr := caller(account)
 	pr.Person = true
 	return pr
 }
 
-// caller is an account of a service, for all purposes.
+// caller returns the principal of a service's account, for all purposes.
 func caller(account string) exchange.Principal {
 	org, _, _ := strings.Cut(account, "/")
 	return exchange.Principal{Account: account, Org: org, Purposes: exchange.Purposes, Action: "search"}
 }
 
-// id makes an identifier of a name such as "indicator/a".
+// id derives an identifier from a name such as "indicator/a".
 func id(name string) stix.ID {
 	typ, _, _ := strings.Cut(name, "/")
 	sum := sha256.Sum256([]byte(name))
 	return stix.ID(typ + "--" + uuid.UUID(sum[:16]).String())
 }
 
-// thing is an object of a push. Marks and Refs are names, or the words of
-// marks; Extra is JSON members.
-type thing struct {
+// testObject is an object of a push. Marks and Refs are lists of names of objects or keys of
+// marks, separated by spaces; Extra is JSON members.
+type testObject struct {
 	ID, Marks, Refs, Creator string
 	Version                  int
 	Extra                    string
 }
 
-// marks are markings by short names, of TLP 1.0 in capitals.
+// marks are markings by short names. Those of TLP 1.0 are in capitals.
 var marks = map[string]stix.ID{
 	"WHITE": "marking-definition--613f2e26-407d-48c7-9eca-b8e91df99dc9", "GREEN": "marking-definition--34098fce-860f-48ae-8e50-ebd3cc5e41da",
 	"AMBER": "marking-definition--f88d31f6-486f-44da-b317-01333bde0b82", "RED": "marking-definition--5e57c739-391a-4eb3-b6be-7d15ca92d5ed",
@@ -263,7 +263,7 @@ func ids(names string) (list []stix.ID) {
 	return list
 }
 
-func (th thing) object(t testing.TB) *stix.Object {
+func (th testObject) object(t testing.TB) *stix.Object {
 	t.Helper()
 	typ, _, _ := strings.Cut(th.ID, "/")
 	members := map[string]any{"type": typ, "id": ids(th.ID)[0], "spec_version": "2.1"}
@@ -298,7 +298,7 @@ func (th thing) object(t testing.TB) *stix.Object {
 	return &o
 }
 
-// partly is a granular marking of one property.
-func partly(mark string) string {
+// granular returns the JSON members of an object with a granular marking of one property.
+func granular(mark string) string {
 	return `"name":"secret","granular_markings":[{"marking_ref":"` + string(marks[mark]) + `","selectors":["name"]}]`
 }

@@ -9,31 +9,31 @@ import (
 	"comity/taxii/exchange"
 )
 
-// slow is the state of one object on the way to its verdict. TLP and PAP are counted
-// from 1; 0 is none.
-type slow struct {
+// labelState is one object while its label is computed. TLP and PAP are numbered from 1; 0 is
+// none.
+type labelState struct {
 	o         *stix.Object
-	refs      map[stix.ID]bool // markings of no level included
-	own, part level
-	all       level
+	refs      map[stix.ID]bool // includes markings without a level
+	own, part strictness
+	all       strictness
 	refused   string
 }
 
-type level struct {
+type strictness struct {
 	tlp, pap int
 	use      bool
 	barred   exchange.Actions
 }
 
-func (l *level) add(m level) {
+func (l *strictness) add(m strictness) {
 	l.tlp, l.pap, l.use, l.barred = max(l.tlp, m.tlp), max(l.pap, m.pap), l.use || m.use, l.barred|m.barred
 }
 
-// slowly says what judge would.
-func slowly(t testing.TB, c *exchange.Collection, push []thing) []string {
-	all := make([]*slow, len(push))
+// expectedVerdicts computes the verdicts that judge should return, by the rules as they are written.
+func expectedVerdicts(t testing.TB, c *exchange.Collection, push []testObject) []string {
+	all := make([]*labelState, len(push))
 	for i, th := range push {
-		all[i] = &slow{o: th.object(t), refs: map[stix.ID]bool{}}
+		all[i] = &labelState{o: th.object(t), refs: map[stix.ID]bool{}}
 	}
 	for _, s := range all {
 		if s.o.Forged() {
@@ -47,10 +47,10 @@ func slowly(t testing.TB, c *exchange.Collection, push []thing) []string {
 			}
 		})
 		for _, mark := range s.o.Markings {
-			s.own.add(meaning(mark, s, all, push, c))
+			s.own.add(effectOf(mark, s, all, push, c))
 		}
 		for _, mark := range s.o.Granular {
-			s.part.add(meaning(mark, s, all, push, c))
+			s.part.add(effectOf(mark, s, all, push, c))
 		}
 	}
 	for i, s := range all {
@@ -58,8 +58,8 @@ func slowly(t testing.TB, c *exchange.Collection, push []thing) []string {
 			continue
 		}
 		meta := s.o.Type == "marking-definition"
-		label := reach(i, all, c, func(l level) bool { return l.tlp > 0 }, map[int]bool{})
-		use := reach(i, all, c, func(l level) bool { return l.use }, map[int]bool{})
+		label := inherited(i, all, c, func(l strictness) bool { return l.tlp > 0 }, map[int]bool{})
+		use := inherited(i, all, c, func(l strictness) bool { return l.use }, map[int]bool{})
 		switch {
 		case s.own.tlp > 0:
 			s.all.tlp = s.own.tlp
@@ -73,17 +73,17 @@ func slowly(t testing.TB, c *exchange.Collection, push []thing) []string {
 		}
 		switch {
 		case s.own.use:
-			s.all.add(level{pap: s.own.pap, barred: s.own.barred})
+			s.all.add(strictness{pap: s.own.pap, barred: s.own.barred})
 		case meta:
 		case use.use:
-			s.all.add(level{pap: use.pap, barred: use.barred})
+			s.all.add(strictness{pap: use.pap, barred: use.barred})
 		default:
-			s.all.add(level{barred: c.Default})
+			s.all.add(strictness{barred: c.Default})
 		}
 		s.all.add(s.part)
-		s.all.add(level{tlp: 1 + int(c.Terms.Floor)})
+		s.all.add(strictness{tlp: 1 + int(c.Terms.Floor)})
 	}
-	for range push { // as often as a label can travel on
+	for range push { // the longest way of a label visits every object
 		for _, s := range all {
 			for to := range s.refs {
 				for _, other := range all {
@@ -91,9 +91,9 @@ func slowly(t testing.TB, c *exchange.Collection, push []thing) []string {
 						s.all.add(other.all)
 					}
 				}
-				for name, h := range inHand {
+				for name, h := range alreadyHeld {
 					if id(name) == to {
-						s.all.add(level{tlp: 1 + int(h.Handling.TLP), barred: h.Handling.Barred})
+						s.all.add(strictness{tlp: 1 + int(h.Handling.TLP), barred: h.Handling.Barred})
 					}
 				}
 			}
@@ -116,60 +116,61 @@ func slowly(t testing.TB, c *exchange.Collection, push []thing) []string {
 	return verdicts
 }
 
-// meaning is what one marking of s says: by its id, or by every definition of
-// that id. One that is none of the standard's is referred to as well.
-func meaning(mark stix.ID, s *slow, all []*slow, push []thing, c *exchange.Collection) (says level) {
+// effectOf returns the effect of one marking of s: by its id, or by every definition of that
+// id. A marking that is not the standard's counts as a reference too.
+func effectOf(mark stix.ID, s *labelState, all []*labelState, push []testObject, c *exchange.Collection) (effect strictness) {
 	if tlp, ok := stix.MarkingTLP(mark); ok {
-		return level{tlp: 1 + int(tlp)}
+		return strictness{tlp: 1 + int(tlp)}
 	}
 	if pap, ok := stix.MarkingPAP(mark); ok {
 		barred := map[stix.PAP]exchange.Actions{stix.PAPAmber: exchange.Block | exchange.Notify, stix.PAPRed: exchange.Lookup | exchange.Block | exchange.Notify}
-		return level{pap: 1 + int(pap), use: true, barred: barred[pap]}
+		return strictness{pap: 1 + int(pap), use: true, barred: barred[pap]}
 	}
 	s.refs[mark] = true
 	known := false
 	for i, other := range all {
 		if other.o.ID == mark {
 			known = true
-			says.add(content(push[i].Extra))
+			effect.add(effectOfDefinition(push[i].Extra))
 		}
 	}
-	for name, h := range inHand {
+	for name, h := range alreadyHeld {
 		if id(name) == mark {
 			known = true
-			says.add(content(strings.Trim(string(h.Definition), "{}") + "}}"))
+			effect.add(effectOfDefinition(strings.Trim(string(h.Definition), "{}") + "}}"))
 		}
 	}
 	if !known && c.Terms.UnknownMarking != "ignore" {
-		return level{tlp: 1 + int(stix.Red)}
+		return strictness{tlp: 1 + int(stix.Red)}
 	}
-	return says
+	return effect
 }
 
-// content is the effect of the definitions of drawPush and inHand.
-func content(extra string) level {
+// effectOfDefinition returns the effect of the definitions of drawPush and inHand.
+func effectOfDefinition(extra string) strictness {
 	switch extra {
 	case iep("internally-visible-actions", "must-not"):
-		return level{use: true, barred: exchange.AllActions &^ exchange.Search}
+		return strictness{use: true, barred: exchange.AllActions &^ exchange.Search}
 	case iep("externally-visible-indirect-actions", "must-not"):
-		return level{use: true, barred: exchange.Block | exchange.Notify}
+		return strictness{use: true, barred: exchange.Block | exchange.Notify}
 	case iep("externally-visible-direct-actions", "must-not"):
-		return level{use: true, barred: exchange.Notify}
+		return strictness{use: true, barred: exchange.Notify}
 	case acs("deny", "deny"):
-		return level{tlp: 1 + int(stix.Red)}
+		return strictness{tlp: 1 + int(stix.Red)}
 	}
-	return level{}
+	return strictness{}
 }
 
-// reach is what speaks among the own markings next to i or to silent neighbours
-// like it; versions of one object are neighbours.
-func reach(i int, all []*slow, c *exchange.Collection, speaks func(level) bool, seen map[int]bool) (best level) {
-	silent := func(s *slow) bool {
+// inherited returns the strictest of the own markings of the neighbours of i. A neighbour without
+// one passes on those of its own neighbours, if it may inherit. Versions of one object are
+// neighbours.
+func inherited(i int, all []*labelState, c *exchange.Collection, speaks func(strictness) bool, seen map[int]bool) (best strictness) {
+	silent := func(s *labelState) bool {
 		return !speaks(s.own) && c.Terms.UnmarkedObservables == "inherit" &&
 			(s.o.Type == "relationship" || s.o.Type == "ipv4-addr" || s.o.Type == "identity")
 	}
 	if !silent(all[i]) {
-		return level{}
+		return strictness{}
 	}
 	seen[i] = true
 	for j, other := range all {
@@ -178,7 +179,7 @@ func reach(i int, all []*slow, c *exchange.Collection, speaks func(level) bool, 
 			continue
 		}
 		if silent(other) {
-			best.add(reach(j, all, c, speaks, seen))
+			best.add(inherited(j, all, c, speaks, seen))
 		} else {
 			best.add(other.own)
 		}

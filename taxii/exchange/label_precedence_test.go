@@ -6,8 +6,8 @@ import (
 	"comity/stix"
 )
 
-// The precedence of markings. The test is inside the package, because only there can
-// one rule be seen without the others.
+// Each row tests one rule of precedence without the others, which only a test inside the
+// package can.
 func TestPrecedence(t *testing.T) {
 	label := func(tlp stix.TLP) strictness { return strictness{tlp: rankOf(tlp)} }
 	level := func(pap stix.PAP) strictness {

@@ -11,21 +11,21 @@ import (
 	"comity/taxii/exchange"
 )
 
-// inHand are the objects that the collection already has.
-var inHand = stock{
-	"indicator/held-green":    at(stix.Green, exchange.Notify),
-	"ipv4-addr/held-red":      at(stix.Red, exchange.Block),
-	"marking-definition/held": definition(iep("externally-visible-indirect-actions", "must-not")),
+// alreadyHeld are the objects that the collection has before the push.
+var alreadyHeld = heldObjects{
+	"indicator/held-green":    heldAt(stix.Green, exchange.Notify),
+	"ipv4-addr/held-red":      heldAt(stix.Red, exchange.Block),
+	"marking-definition/held": heldDefinition(iep("externally-visible-indirect-actions", "must-not")),
 }
 
 // drawPush makes a push of objects that refer to each other, to objects of the collection
 // and to absent ones; some ids come in several versions.
-func drawPush(t *rapid.T) []thing {
+func drawPush(t *rapid.T) []testObject {
 	types := []string{"indicator", "report", "relationship", "ipv4-addr", "identity", "marking-definition"}
-	var push []thing
+	var push []testObject
 	for i := range rapid.IntRange(1, 12).Draw(t, "objects") {
 		typ := rapid.SampledFrom(types).Draw(t, "type")
-		th := thing{ID: fmt.Sprintf("%s/%d", typ, rapid.IntRange(0, i).Draw(t, "number")), Version: i % 10}
+		th := testObject{ID: fmt.Sprintf("%s/%d", typ, rapid.IntRange(0, i).Draw(t, "number")), Version: i % 10}
 		if typ == "marking-definition" {
 			th.Extra = rapid.SampledFrom([]string{statement, iep("internally-visible-actions", "must-not"), iep("externally-visible-direct-actions", "must-not"), acs("deny", "deny"), forgedTLP, pap("clear")}).Draw(t, "content")
 		}
@@ -38,7 +38,7 @@ func drawPush(t *rapid.T) []thing {
 	marking := []string{"", "", "", "green", "AMBER", "red", "clear green", "pap:red", "pap:amber green", "pap:clear", "marking-definition/held", "marking-definition/nowhere", "marking-definition/0 clear"}
 	for i := range push {
 		if push[i].Extra == "" {
-			push[i].Extra = rapid.SampledFrom([]string{"", "", "", partly("amber"), partly("pap:amber")}).Draw(t, "part")
+			push[i].Extra = rapid.SampledFrom([]string{"", "", "", granular("amber"), granular("pap:amber")}).Draw(t, "part")
 		}
 		push[i].Marks = rapid.SampledFrom(marking).Draw(t, "marks")
 		push[i].Refs = strings.Join(rapid.SliceOfN(rapid.SampledFrom(targets), 0, 3).Draw(t, "refs"), " ")
@@ -47,7 +47,7 @@ func drawPush(t *rapid.T) []thing {
 	return push
 }
 
-// drawTerms are lines of handling.
+// drawTerms draws lines of the handling block.
 func drawTerms(t *rapid.T, unmarked ...string) string {
 	lines := []string{
 		rapid.SampledFrom(unmarked).Draw(t, "unmarked"),
@@ -59,21 +59,21 @@ func drawTerms(t *rapid.T, unmarked ...string) string {
 	return strings.Join(lines, "\n")
 }
 
-func TestOrderOfAPushDoesNotMatter(t *testing.T) {
+func TestLabelsDoNotDependOnTheOrderOfAPush(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		push := drawPush(rt)
 		c := collection(t, "", drawTerms(rt, "", asAmber, asAmber+"\n"+notInherit))
-		want := judge(t, c, inHand, push)
+		want := judge(t, c, alreadyHeld, push)
 		order := make([]int, len(push))
 		for i := range order {
 			order[i] = i
 		}
 		order = rapid.Permutation(order).Draw(rt, "order")
-		other := make([]thing, len(push))
+		other := make([]testObject, len(push))
 		for i, at := range order {
 			other[i] = push[at]
 		}
-		for i, got := range judge(t, c, inHand, other) {
+		for i, got := range judge(t, c, alreadyHeld, other) {
 			if got != want[order[i]] {
 				rt.Errorf("%s: %v in order %v, else %v", other[i].ID, got, order, want[order[i]])
 			}
@@ -81,16 +81,16 @@ func TestOrderOfAPushDoesNotMatter(t *testing.T) {
 	})
 }
 
-// There is one exception: an unmarked object takes the label of a neighbour in place of the
-// flow's default, which may be stricter.
+// There is one exception, which drawTerms leaves out here: an unmarked object inherits the
+// label of a neighbour instead of the flow's default, which may be stricter.
 func TestAddingAReferenceNeverLowersALabel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		push := drawPush(rt)
 		c := collection(t, "", drawTerms(rt, "", asAmber+"\n"+notInherit))
-		before := judge(t, c, inHand, push)
+		before := judge(t, c, alreadyHeld, push)
 		from, to := rapid.IntRange(0, len(push)-1).Draw(rt, "from"), rapid.IntRange(0, len(push)-1).Draw(rt, "to")
 		push[from].Refs += " " + push[to].ID
-		for i, after := range judge(t, c, inHand, push) {
+		for i, after := range judge(t, c, alreadyHeld, push) {
 			if after.TLP < before[i].TLP || before[i].Barred&^after.Barred != 0 {
 				rt.Errorf("%s falls from %v to %v by a reference from %s to %s", push[i].ID, before[i], after, push[from].ID, push[to].ID)
 			}
@@ -98,14 +98,14 @@ func TestAddingAReferenceNeverLowersALabel(t *testing.T) {
 	})
 }
 
-// The labels equal those of a literal, slow implementation of the rules.
-func TestLabelsAgreeWithTheRulesFollowedSlowly(t *testing.T) {
+// The labels equal those of a slow implementation that follows the rules literally.
+func TestLabelsEqualThoseOfTheLiteralRules(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		push := drawPush(rt)
 		c := collection(t, "", drawTerms(rt, "", asAmber, asAmber+"\n"+notInherit))
 		c.Default = rapid.SampledFrom([]exchange.Actions{0, exchange.Notify}).Draw(rt, "default")
-		want := slowly(t, c, push)
-		for i, v := range judge(t, c, inHand, push) {
+		want := expectedVerdicts(t, c, push)
+		for i, v := range judge(t, c, alreadyHeld, push) {
 			got := v.TLP.String() + " without " + v.Barred.String()
 			if v.Refused != "" {
 				got = v.Refused
@@ -117,8 +117,8 @@ func TestLabelsAgreeWithTheRulesFollowedSlowly(t *testing.T) {
 	})
 }
 
-// A chain as long as a push can be, each object before the one it refers to:
-// what is worked out from neighbour to neighbour is done in one go.
+// The time for the labels of a long chain of references, each object before the one it
+// refers to, grows with its length, not with the square of it.
 func TestLabelsOfALongChain(t *testing.T) {
 	const n = 200_000
 	chain := func(typ, marking string) *exchange.Labels {
@@ -141,7 +141,7 @@ func TestLabelsOfALongChain(t *testing.T) {
 		return l
 	}
 	for name, l := range map[string]*exchange.Labels{"raised": chain("note", "green"), "inherited": chain("url", "")} {
-		verdicts, err := l.Resolve(stock(nil).known)
+		verdicts, err := l.Resolve(heldObjects(nil).known)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -153,21 +153,21 @@ func TestLabelsOfALongChain(t *testing.T) {
 	}
 }
 
-// One object in as many versions as a push can hold, each stricter than the one
-// before or not, and as many that refer to it: a version does not tell them all
-// again what another has told.
+// One object has very many versions, and as many objects refer to it. A version does not
+// pass on again a label that another version has passed on, which would take a time in the
+// square of their number.
 func TestLabelsOfManyVersions(t *testing.T) {
 	const n = 50_000
 	l := exchange.NewLabels(collection(t, "", ""))
 	for i := range 2 * n {
 		names := []string{"clear pap:clear", "green", "clear pap:red", "amber pap:green", "red"}
-		th := thing{ID: "note/n", Marks: names[min(i*len(names)/n, len(names)-1)]}
+		th := testObject{ID: "note/n", Marks: names[min(i*len(names)/n, len(names)-1)]}
 		if i >= n {
-			th = thing{ID: "report/p", Marks: "green", Refs: "note/n"}
+			th = testObject{ID: "report/p", Marks: "green", Refs: "note/n"}
 		}
 		l.Add(th.object(t))
 	}
-	verdicts, err := l.Resolve(stock(nil).known)
+	verdicts, err := l.Resolve(heldObjects(nil).known)
 	if err != nil {
 		t.Fatal(err)
 	}

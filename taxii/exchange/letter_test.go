@@ -11,10 +11,10 @@ import (
 
 const car = "op-asean-demo.car.kh"
 
-// The team reads what its bureau reads, up to AMBER.
+// The reader of a letter reads the objects that its bureau reads, up to AMBER.
 func TestALetterOpensNoMoreThanItSays(t *testing.T) {
 	p := policy(t, asean(t))
-	for _, at := range []time.Time{during, closes.AddDate(0, 0, 1)} { // car is wound up
+	for _, at := range []time.Time{during, closes.AddDate(0, 0, 1)} { // during the wind-up of car
 		if got := aliases(p.Grants(person("cert-kh/analyst"), at)); !slices.Equal(got, []string{car}) {
 			t.Errorf("%s: grants on %v, want %s alone", at, got, car)
 		}
@@ -26,7 +26,7 @@ func TestALetterOpensNoMoreThanItSays(t *testing.T) {
 	if got := ceiling(g); got != "amber" || rights(g) != "r" {
 		t.Errorf("reads up to %s with rights %s, want amber, and AMBER+STRICT stays with the bureau", got, rights(g))
 	}
-	if g.Letter() != "letter-cert-kh" || g.ID() != found(t, p, car, during).ID {
+	if g.Letter() != "letter-cert-kh" || g.ID() != collectionAt(t, p, car, during).ID {
 		t.Errorf("the grant is by %q on %s", g.Letter(), g.ID())
 	}
 	bureau, err := p.Decide(caller("ncb-kh/x"), car, exchange.Read, during)
@@ -52,7 +52,7 @@ func TestALetterOpensNoMoreThanItSays(t *testing.T) {
 
 // The grant of a letter ends with the letter, with the right of the bureau, or with either
 // organisation.
-func TestALetterFallsWithWhatItHangsOn(t *testing.T) {
+func TestTheGrantOfALetterEndsWithTheRightsBehindIt(t *testing.T) {
 	before := during.Add(-time.Hour)
 	for name, change := range map[string]func(*exchange.Directory){
 		"the letter not signed":         func(d *exchange.Directory) { unsign(d, "letter-cert-kh") },
@@ -86,7 +86,7 @@ func TestALetterFallsWithWhatItHangsOn(t *testing.T) {
 	}
 }
 
-// A bureau may leave out types, down to its own collections in a charter.
+// A letter may leave out types, also for a collection of a charter.
 func TestALetterMayLeaveOutTypes(t *testing.T) {
 	d := directory(t)
 	join(t, d, "national-bureau", "ncb-a", "ncb-b")
@@ -112,7 +112,7 @@ func TestALetterMayLeaveOutTypes(t *testing.T) {
 	}
 }
 
-// The team needs a purpose of the letter, and one of the flow.
+// The reader needs a purpose that both the letter and the flow have.
 func TestALetterIsForItsPurposes(t *testing.T) {
 	d := directory(t)
 	join(t, d, "national-bureau", "ncb-a")
@@ -133,7 +133,7 @@ func TestALetterIsForItsPurposes(t *testing.T) {
 	}
 }
 
-// Of two letters for one reader the wider counts, whatever their order.
+// If a reader has two letters, the wider one counts, whatever their order.
 func TestOfTwoLettersTheWiderCounts(t *testing.T) {
 	d := directory(t)
 	join(t, d, "national-bureau", "ncb-a")
@@ -144,7 +144,7 @@ func TestOfTwoLettersTheWiderCounts(t *testing.T) {
 	wide.id = "letter-2"
 	deposit(d, narrow.id, narrow.toml())
 	deposit(d, wide.id, wide.toml())
-	for range 20 { // what a map says first differs
+	for range 20 { // the order of a map differs
 		if g, err := policy(t, d).Decide(caller("cert-a/x"), "charter-x.down.ncb-a", exchange.Read, inForce); err != nil || g.Letter() != "letter-2" || ceiling(g) != "amber" {
 			t.Fatalf("up to %s by %s, %v; want amber by letter-2", ceiling(g), g.Letter(), err)
 		}

@@ -17,15 +17,15 @@ func day(year int, month time.Month, d int) time.Time {
 	return time.Date(year, month, d, 0, 0, 0, 0, time.UTC)
 }
 
-// One agreement from its deposit until after its wind-up, one second before each change
-// of state and at it. Only the clock moves.
-func TestEveryEdgeOfAnAgreement(t *testing.T) {
+// The clock moves from before the term of an agreement until after its wind-up. State and
+// grants are tested one second before each change and at the change.
+func TestEveryTransitionOfAnAgreement(t *testing.T) {
 	v1 := between("data-exchange-agreement", "dea-x", "provider", "acme")
-	v1.flows = append(v1.flows, paperFlow{name: "dropped", from: []string{"acme"}, to: []string{"igci"}, max: stix.Amber})
+	v1.flows = append(v1.flows, testFlow{name: "dropped", from: []string{"acme"}, to: []string{"igci"}, max: stix.Amber})
 	v2 := v1
 	v2.version, v2.expires = 2, day(2032, 1, 1)
 	v2.windUp, v2.windUpFlows = 90, []string{"down"}
-	v2.flows = []paperFlow{v1.flows[0], v1.flows[1], {name: "added", from: []string{"igci"}, to: []string{"acme"}, max: stix.Green}}
+	v2.flows = []testFlow{v1.flows[0], v1.flows[1], {name: "added", from: []string{"igci"}, to: []string{"acme"}, max: stix.Green}}
 	v2.flows[0].blind = true
 
 	d := directory(t)
@@ -86,7 +86,7 @@ func allRights(p *exchange.Policy, org string, at time.Time) string {
 	return strings.Join(list, " ")
 }
 
-// A renewal is signed while the version before it still runs, and leaves no hole.
+// A renewal that is signed before the old version ends takes over at the end of its term.
 func TestARenewalSignedEarlyCountsFromItsOwnTerm(t *testing.T) {
 	v1 := between("charter", "dea-x", "provider", "acme", "stranger")
 	v2 := v1
@@ -102,13 +102,13 @@ func TestARenewalSignedEarlyCountsFromItsOwnTerm(t *testing.T) {
 	}
 }
 
-// In force the moment the last party signs, and collections keep their ids
-// while their flow keeps its name: clients have them in their settings.
+// An amendment is in force once the last party has signed. A collection keeps its id while
+// its flow keeps its name, since clients have the id in their settings.
 func TestAnAmendmentCountsFromItsLastSignature(t *testing.T) {
 	v1 := between("charter", "dea-x", "provider", "acme", "stranger")
 	v2 := v1
 	v2.version, v2.parties = 2, v1.parties[:2] // stranger is out
-	v2.flows = []paperFlow{v1.flows[0], {name: "sideways", from: []string{"igci"}, to: []string{"acme"}, max: stix.Red}}
+	v2.flows = []testFlow{v1.flows[0], {name: "sideways", from: []string{"igci"}, to: []string{"acme"}, max: stix.Red}}
 	v2.flows[0].max = stix.Amber
 	d := directory(t)
 	deposit(d, "dea-x", v1.toml())
@@ -121,7 +121,7 @@ func TestAnAmendmentCountsFromItsLastSignature(t *testing.T) {
 	d.Agreements["dea-x"].Versions[1].Signed = &inForce
 	p := policy(t, d)
 	before, after := inForce.Add(-time.Second), inForce
-	old, amended := found(t, p, "dea-x.up.acme", before), found(t, p, "dea-x.up.acme", after)
+	old, amended := collectionAt(t, p, "dea-x.up.acme", before), collectionAt(t, p, "dea-x.up.acme", after)
 	if old.ID != amended.ID || old.Terms.Max != stix.Red || amended.Terms.Max != stix.Amber {
 		t.Errorf("id %s up to %s, then id %s up to %s; want the same id, up to RED and then AMBER", old.ID, old.Terms.Max, amended.ID, amended.Terms.Max)
 	}
@@ -144,7 +144,7 @@ func TestAnAmendmentCountsFromItsLastSignature(t *testing.T) {
 	if diff := cmp.Diff([]string{"dea-x.sideways", "dea-x.up.acme"}, listed(after)); diff != "" {
 		t.Errorf("collections after (-want +got):\n%s", diff)
 	}
-	for _, name := range []string{"dea-x.down.acme", found(t, p, "dea-x.down.acme", before).ID.String()} {
+	for _, name := range []string{"dea-x.down.acme", collectionAt(t, p, "dea-x.down.acme", before).ID.String()} {
 		if _, err := p.Decide(caller("acme/x"), name, exchange.Open, after); taxii.CodeOf(err) != taxii.NotFound {
 			t.Errorf("%s, whose flow was dropped: %v, want NotFound", name, err)
 		}
@@ -153,18 +153,18 @@ func TestAnAmendmentCountsFromItsLastSignature(t *testing.T) {
 		t.Errorf("stranger is no party any more, and has %q", got)
 	}
 	if !p.Member("dea-x", "stranger") {
-		t.Error("who was a party once may see what was done with its data")
+		t.Error("a former party is no member, and could not see what was done with its data")
 	}
 }
 
 // If one of many members withdraws, its own collections close, to the centre too; those of
 // the others stay open.
-func TestWhoWithdrawsCloses(t *testing.T) {
+func TestAWithdrawalClosesTheMembersCollections(t *testing.T) {
 	d := directory(t)
 	deposit(d, "charter-x", between("charter", "charter-x", "member", "acme", "stranger").toml())
 	act(d, "charter-x", exchange.Withdraw, day(2021, 1, 1), "acme")
 	act(d, "charter-x", exchange.Withdraw, day(2022, 1, 1), "stranger")
-	act(d, "charter-x", exchange.Reinstate, day(2022, 6, 1), "") // of a suspension: it lets nobody back in
+	act(d, "charter-x", exchange.Reinstate, day(2022, 6, 1), "") // ends suspensions only: it lets nobody back in
 	act(d, "charter-x", exchange.Reinstate, day(2023, 1, 1), "acme")
 	act(d, "charter-x", exchange.Reinstate, day(2023, 1, 1), "stranger")
 	act(d, "charter-x", exchange.Withdraw, day(2024, 1, 1), "igci")
@@ -197,7 +197,7 @@ func TestWhoWithdrawsCloses(t *testing.T) {
 	}
 }
 
-func TestAnAgreementEndedBeforeItsTermNeverOpens(t *testing.T) {
+func TestAnAgreementEndedBeforeItsTermIsNeverInForce(t *testing.T) {
 	x := between("data-exchange-agreement", "dea-x", "provider", "acme")
 	x.windUp, x.windUpFlows = 90, []string{"up", "down"}
 	d := directory(t)
@@ -211,7 +211,7 @@ func TestAnAgreementEndedBeforeItsTermNeverOpens(t *testing.T) {
 	}
 }
 
-// A letter lets a vendor join an operation under it, and opens nothing itself.
+// An ad-hoc letter lets a vendor take part in an operation, and gives no grants itself.
 func TestAnAdHocLetterOpensNothingAlone(t *testing.T) {
 	d := directory(t)
 	deposit(d, "letter-x", between("ad-hoc-letter", "letter-x", "provider", "acme").toml())
@@ -220,7 +220,7 @@ func TestAnAdHocLetterOpensNothingAlone(t *testing.T) {
 		t.Errorf("the letter is %s and acme has %q, want none", p.State("letter-x", inForce), got)
 	}
 	op := between("operation", "op-x", "provider")
-	op.takers = []bound{{"acme", "provider", "letter-x"}}
+	op.participants = []testMember{{"acme", "provider", "letter-x"}}
 	deposit(d, "op-x", op.toml())
 	if got, want := allRights(policy(t, d), "acme", inForce), "down.acme:r up.acme:drw"; got != want {
 		t.Errorf("in the operation acme has %q, want %q", got, want)
@@ -231,8 +231,8 @@ func TestAnAdHocLetterOpensNothingAlone(t *testing.T) {
 	}
 }
 
-// What has been computed for one moment holds until Next.
-func TestNextIsTheNextEdge(t *testing.T) {
+// Next returns the time of the next transition, until which a decision stays valid.
+func TestNextIsTheNextTransition(t *testing.T) {
 	x := between("data-exchange-agreement", "dea-x", "provider", "acme")
 	x.windUp, x.windUpFlows = 90, []string{"up"}
 	d := directory(t)

@@ -10,24 +10,24 @@ import (
 	"comity/taxii/exchange"
 )
 
-// first is the day that terms, acts and clocks are counted from.
-var first = day(2020, 1, 1)
+// firstDay is the day from which terms, acts and times are counted.
+var firstDay = day(2020, 1, 1)
 
 func drawDay(t *rapid.T, from, to int, label string) time.Time {
-	return first.AddDate(0, 0, rapid.IntRange(from, to).Draw(t, label))
+	return firstDay.AddDate(0, 0, rapid.IntRange(from, to).Draw(t, label))
 }
 
-// rarely is true once in a while: rapid draws small numbers more often.
+// rarely is true in few draws, since rapid prefers small numbers.
 func rarely(t *rapid.T, label string) bool { return rapid.IntRange(0, 15).Draw(t, label) == 11 }
 
-// drawTerm gives a paper its term, its purposes and what its flows allow.
-func drawTerm(t *rapid.T, p *paper) {
+// drawAgreementTerms draws the term and the purposes of an agreement, and the terms of its flows.
+func drawAgreementTerms(t *rapid.T, p *testAgreement) {
 	p.effective, p.expires = drawDay(t, 0, 6, "effective"), drawDay(t, 10, 24, "expires")
 	p.windUpFlows = nil
 	for i := range p.flows {
 		f := &p.flows[i]
 		f.max = rapid.SampledFrom([]stix.TLP{stix.Green, stix.Amber}).Draw(t, "max")
-		f.blind, f.keeps = rapid.IntRange(0, 3).Draw(t, "blind") == 0, rapid.IntRange(0, 3).Draw(t, "keeps") == 0
+		f.blind, f.noDelete = rapid.IntRange(0, 3).Draw(t, "blind") == 0, rapid.IntRange(0, 3).Draw(t, "keeps") == 0
 		if rapid.Bool().Draw(t, "wound up") {
 			p.windUpFlows = append(p.windUpFlows, f.name)
 		}
@@ -38,21 +38,21 @@ func drawTerm(t *rapid.T, p *paper) {
 	}
 	p.purposes = rapid.SampledFrom([][]string{exchange.Purposes, exchange.Purposes, {"cybercrime"}, {"cyberthreats", "criminal-trends"}}).Draw(t, "purposes")
 	p.hold = rapid.SampledFrom([]int{0, 0, 6, 12, 48}).Draw(t, "hold")
-	p.red = rapid.SampledFrom([][]string{{"igci:head"}, {"igci:head", "igci:expert"}}).Draw(t, "red")
+	p.redRecipients = rapid.SampledFrom([][]string{{"igci:head"}, {"igci:head", "igci:expert"}}).Draw(t, "red")
 }
 
-// drawPapers are the first versions: a vendor's agreement that lends an expert,
-// another vendor's letter, the charter of two bureaus, the operation of them
-// all, and the letter of a bureau.
-func drawPapers(t *rapid.T) []paper {
+// drawAgreements draws the first versions: a vendor's agreement that seconds an expert, another
+// vendor's letter, the charter of two bureaus, the operation of all of them, and the letter
+// of a bureau.
+func drawAgreements(t *rapid.T) []testAgreement {
 	dea := between("data-exchange-agreement", "dea-v", "provider", "v")
 	dea.flows[0].per, dea.flows[0].from = "", []string{"v"}
 	adHoc := between("ad-hoc-letter", "note-u", "provider", "u")
 	charter := between("charter", "charter-b", "bureau", "a", "b")
-	charter.flows = append(charter.flows, paperFlow{name: "board", from: []string{"all-participants"}, to: []string{"igci", "all-participants"}})
+	charter.flows = append(charter.flows, testFlow{name: "board", from: []string{"all-participants"}, to: []string{"igci", "all-participants"}})
 	op := between("operation", "op", "provider")
-	op.takers = []bound{{"v", "provider", "dea-v"}, {"u", "provider", "note-u"}, {"a", "bureau", "charter-b"}, {"b", "bureau", "charter-b"}}
-	op.flows = []paperFlow{
+	op.participants = []testMember{{"v", "provider", "dea-v"}, {"u", "provider", "note-u"}, {"a", "bureau", "charter-b"}, {"b", "bureau", "charter-b"}}
+	op.flows = []testFlow{
 		{name: "in", per: "provider", from: []string{"each"}, to: []string{"igci"}},
 		{name: "down", per: "bureau", from: []string{"igci"}, to: []string{"each"}},
 		{name: "issues", per: "each", from: []string{"each"}, to: []string{"igci", "b"}},
@@ -60,54 +60,54 @@ func drawPapers(t *rapid.T) []paper {
 	}
 	letter := letterOf("a", rapid.SampledFrom([]string{"op", "charter-b"}).Draw(t, "letter under"), "down", "c")
 	if rapid.Bool().Draw(t, "letter for the room") {
-		letter.flows = append(letter.flows, paperFlow{name: "room", from: []string{"a"}, to: []string{"each"}})
+		letter.flows = append(letter.flows, testFlow{name: "room", from: []string{"a"}, to: []string{"each"}})
 	}
-	papers := []paper{dea, adHoc, charter, op, letter}
-	for i := range papers {
-		drawTerm(t, &papers[i])
+	agreements := []testAgreement{dea, adHoc, charter, op, letter}
+	for i := range agreements {
+		drawAgreementTerms(t, &agreements[i])
 	}
-	papers[4].windUp, papers[4].red = 0, nil
-	papers[4].flows[0].types = rapid.SampledFrom([][]string{nil, {"report"}}).Draw(t, "types")
-	l := lending{person: "expert", home: "v", host: "igci", sees: []string{"fused", "raw:v"}}
-	l.from, l.until = papers[0].effective, papers[0].expires.AddDate(0, 0, -rapid.IntRange(0, 3).Draw(t, "leaves"))
+	agreements[4].windUp, agreements[4].redRecipients = 0, nil
+	agreements[4].flows[0].types = rapid.SampledFrom([][]string{nil, {"report"}}).Draw(t, "types")
+	l := testSecondment{person: "expert", home: "v", host: "igci", sees: []string{"fused", "raw:v"}}
+	l.from, l.until = agreements[0].effective, agreements[0].expires.AddDate(0, 0, -rapid.IntRange(0, 3).Draw(t, "leaves"))
 	l.never = rapid.SampledFrom([][]string{nil, {"tlp:red"}, {"raw:v", "tlp:red"}}).Draw(t, "never sees")
-	papers[0].lent = []lending{l}
-	return papers
+	agreements[0].secondments = []testSecondment{l}
+	return agreements
 }
 
-// amendment changes the conditions of a paper, and sometimes its members and its flows.
-func amendment(t *rapid.T, p paper) paper {
-	p.version, p.flows, p.lent = 2, slices.Clone(p.flows), nil
+// drawAmendment changes the terms of an agreement, and sometimes its members and flows.
+func drawAmendment(t *rapid.T, p testAgreement) testAgreement {
+	p.version, p.flows, p.secondments = 2, slices.Clone(p.flows), nil
 	drop := rapid.IntRange(0, len(p.flows)).Draw(t, "dropped")
 	if drop < len(p.flows) && len(p.flows) > 1 {
 		p.flows = slices.Delete(p.flows, drop, drop+1)
 	}
 	types := p.flows[0].types
-	drawTerm(t, &p)
-	p.effective = first
+	drawAgreementTerms(t, &p)
+	p.effective = firstDay
 	switch p.kind {
 	case "charter":
 		p.parties = p.parties[:rapid.IntRange(2, 3).Draw(t, "parties")]
 	case "operation":
-		p.takers = p.takers[rapid.IntRange(0, 1).Draw(t, "takers"):]
+		p.participants = p.participants[rapid.IntRange(0, 1).Draw(t, "takers"):]
 	case "reader-letter":
-		p.windUp, p.red, p.flows[0].types = 0, nil, types
+		p.windUp, p.redRecipients, p.flows[0].types = 0, nil, types
 	}
 	return p
 }
 
-// drawWorld is everything, some of it missing, unsigned, amended or acted on.
+// drawWorld draws all agreements; some are missing, unsigned, amended or acted on.
 func drawWorld(t *rapid.T) *world {
 	w := &world{suspended: map[string]bool{}}
-	for _, p := range drawPapers(t) {
+	for _, p := range drawAgreements(t) {
 		if rarely(t, "missing") {
 			continue
 		}
-		d := newDossier(p, first)
+		d := newModelAgreement(p, firstDay)
 		if rarely(t, "unsigned") {
 			d.signed[0] = time.Time{}
 		} else if rapid.IntRange(0, 2).Draw(t, "amended") == 0 {
-			d.add(amendment(t, p), rapid.SampledFrom([]time.Time{{}, first.AddDate(0, 0, 8), first.AddDate(0, 0, 14)}).Draw(t, "signed"))
+			d.add(drawAmendment(t, p), rapid.SampledFrom([]time.Time{{}, firstDay.AddDate(0, 0, 8), firstDay.AddDate(0, 0, 14)}).Draw(t, "signed"))
 		}
 		for range rapid.SampledFrom([]int{0, 0, 1, 3}).Draw(t, "acts") {
 			a := exchange.Act{At: drawDay(t, 0, 26, "act")}
@@ -118,7 +118,7 @@ func drawWorld(t *rapid.T) *world {
 			d.acts = append(d.acts, a)
 		}
 		slices.SortStableFunc(d.acts, func(a, b exchange.Act) int { return a.At.Compare(b.At) })
-		w.dossiers = append(w.dossiers, d)
+		w.agreements = append(w.agreements, d)
 	}
 	for _, org := range []string{"igci", "v", "u", "a", "b", "c", "s"} {
 		if !rarely(t, "unknown") {
@@ -128,7 +128,7 @@ func drawWorld(t *rapid.T) *world {
 	return w
 }
 
-// directory writes the world down.
+// directory returns the world as a directory.
 func (w *world) directory() *exchange.Directory {
 	d := &exchange.Directory{
 		Centre:        exchange.Centre{ID: "igci", Namespace: namespace},
@@ -138,7 +138,7 @@ func (w *world) directory() *exchange.Directory {
 	for org, suspended := range w.suspended {
 		d.Organisations[org] = &exchange.Organisation{ID: org, Suspended: suspended}
 	}
-	for _, doc := range w.dossiers {
+	for _, doc := range w.agreements {
 		id := doc.versions[0].id
 		deposit := &exchange.Deposit{ID: id, Acts: doc.acts}
 		for i, p := range doc.versions {
@@ -153,11 +153,11 @@ func (w *world) directory() *exchange.Directory {
 	return d
 }
 
-// everyAlias has the aliases of all collections at any time, and of absent ones.
-func (w *world) everyAlias() []string {
+// allAliases returns the aliases of the collections at any time, and some that do not exist.
+func (w *world) allAliases() []string {
 	list := []string{"op.nothing", "dea-v"}
-	for _, d := range w.dossiers {
-		for _, version := range d.made {
+	for _, d := range w.agreements {
+		for _, version := range d.collections {
 			for _, c := range version {
 				list = append(list, c.alias)
 			}
@@ -167,7 +167,7 @@ func (w *world) everyAlias() []string {
 	return slices.Compact(list)
 }
 
-// drawCallers are people and services of all organisations.
+// drawCallers draws persons and services of all organisations.
 func drawCallers(t *rapid.T, p *exchange.Policy, now time.Time) (list []exchange.Principal) {
 	for _, account := range []string{"igci/head", "igci/expert", "igci/x", "v/expert", "u/x", "a/head", "b/x", "c/x", "c/y", "s/x"} {
 		pr := caller(account)
@@ -180,7 +180,7 @@ func drawCallers(t *rapid.T, p *exchange.Policy, now time.Time) (list []exchange
 	return list
 }
 
-// handlings are of every label, with and without bars and an end.
+// handlings have every label, with and without barred actions and an end of the retention.
 func handlings(now time.Time) (list []exchange.Handling) {
 	for label := stix.Clear; label <= stix.Red; label++ {
 		for _, barred := range []exchange.Actions{0, exchange.Block | exchange.Notify, exchange.AllActions} {

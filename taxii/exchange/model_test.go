@@ -14,58 +14,57 @@ import (
 	"comity/taxii/exchange"
 )
 
-// The model is a second implementation of the policy, without indexes and without
-// files. It was written without a look at the first.
+// The model is a second implementation of the policy, without indexes and files. It was
+// written independently of the first.
 
-// dossier is an agreement with what was done about it.
-type dossier struct {
-	versions []paper
-	made     [][]made    // what each opens
-	signed   []time.Time // when each was; zero while it waits
-	acts     []exchange.Act
+// modelAgreement is an agreement with its versions and acts.
+type modelAgreement struct {
+	versions    []testAgreement
+	collections [][]modelCollection // of each version
+	signed      []time.Time         // when each version was signed; zero while signatures are missing
+	acts        []exchange.Act
 }
 
-// world is all there is: the agreements, and the organisations with whether
-// they are suspended.
+// world has all agreements, and all organisations with whether they are suspended.
 type world struct {
-	dossiers  []dossier
-	suspended map[string]bool
+	agreements []modelAgreement
+	suspended  map[string]bool
 }
 
-// made is a collection that a flow makes.
-type made struct {
+// modelCollection is a collection that a flow makes.
+type modelCollection struct {
 	alias   string
-	paper   *paper
-	flow    *paperFlow
+	text    *testAgreement
+	flow    *testFlow
 	writer  string
 	readers []string
-	under   string // its own parent
-	subject string // whom it is made for, or who writes
+	under   string // the agreement that the subject takes part under; "" if none
+	subject string // the participant that it is made for, else the writer
 }
 
-// newDossier lodges the first version.
-func newDossier(p paper, signed time.Time) dossier {
-	var d dossier
+// newModelAgreement deposits the first version.
+func newModelAgreement(p testAgreement, signed time.Time) modelAgreement {
+	var d modelAgreement
 	d.add(p, signed)
 	return d
 }
 
-func (d *dossier) add(p paper, signed time.Time) {
-	d.versions, d.signed, d.made = append(d.versions, p), append(d.signed, signed), append(d.made, p.collections())
+func (d *modelAgreement) add(p testAgreement, signed time.Time) {
+	d.versions, d.signed, d.collections = append(d.versions, p), append(d.signed, signed), append(d.collections, p.collections())
 }
 
-// answer is what an account may do with a collection; nothing if zero.
-type answer struct {
+// access is what an account may do with a collection. Zero allows nothing.
+type access struct {
 	read, write, delete bool
-	own                 bool // nothing is withheld
-	most                stix.TLP
+	seesAll             bool // the account sees its own objects, whatever their handling
+	ceiling             stix.TLP
 	types               []string
-	hold                int // hours of a feed without a refresh
+	hold                int // hours that a feed may be kept without a refresh
 }
 
-// number is that of the version that counts, the last one all have signed; -1 if
-// there is none.
-func (d *dossier) number(now time.Time) int {
+// currentIndex is the index of the last version that all parties have signed; -1 if there
+// is none.
+func (d *modelAgreement) currentIndex(now time.Time) int {
 	for i := len(d.versions) - 1; i >= 0; i-- {
 		if !d.signed[i].IsZero() && !now.Before(d.signed[i]) {
 			return i
@@ -74,17 +73,17 @@ func (d *dossier) number(now time.Time) int {
 	return -1
 }
 
-// counting is the version that counts.
-func (d *dossier) counting(now time.Time) *paper {
-	if i := d.number(now); i >= 0 {
+// current is the last version that all parties have signed; nil if there is none.
+func (d *modelAgreement) current(now time.Time) *testAgreement {
+	if i := d.currentIndex(now); i >= 0 {
 		return &d.versions[i]
 	}
 	return nil
 }
 
-// last is the last act of these kinds until now; party, if it matters, is who
-// withdraws.
-func (d *dossier) last(now time.Time, party string, kinds ...exchange.ActKind) (last exchange.ActKind) {
+// lastAct is the kind of the last act of these kinds until now. Acts other than a
+// suspension count only if they name the party.
+func (d *modelAgreement) lastAct(now time.Time, party string, kinds ...exchange.ActKind) (last exchange.ActKind) {
 	for _, a := range d.acts {
 		if !a.At.After(now) && slices.Contains(kinds, a.Kind) && (a.Kind == exchange.Suspend || a.Party == party) {
 			last = a.Kind
@@ -93,13 +92,13 @@ func (d *dossier) last(now time.Time, party string, kinds ...exchange.ActKind) (
 	return last
 }
 
-func (d *dossier) left(org string, now time.Time) bool {
-	return d.last(now, org, exchange.Withdraw, exchange.Reinstate) == exchange.Withdraw
+func (d *modelAgreement) hasWithdrawn(org string, now time.Time) bool {
+	return d.lastAct(now, org, exchange.Withdraw, exchange.Reinstate) == exchange.Withdraw
 }
 
-func (p *paper) members() []bound { return slices.Concat(p.parties, p.takers) }
+func (p *testAgreement) members() []testMember { return slices.Concat(p.parties, p.participants) }
 
-func (p *paper) under(org string) string {
+func (p *testAgreement) under(org string) string {
 	for _, m := range p.members() {
 		if m.org == org {
 			return m.under
@@ -109,16 +108,16 @@ func (p *paper) under(org string) string {
 }
 
 // state is the state of the agreement at that time.
-func (d *dossier) state(now time.Time) exchange.State {
-	p := d.counting(now)
+func (d *modelAgreement) state(now time.Time) exchange.State {
+	p := d.current(now)
 	if p == nil {
 		return exchange.Deposited
 	}
 	others, centre := 0, false
 	for _, m := range p.members() {
-		if m.role == "centre" && d.left(m.org, now) {
+		if m.role == "centre" && d.hasWithdrawn(m.org, now) {
 			centre = true
-		} else if m.role != "centre" && !d.left(m.org, now) {
+		} else if m.role != "centre" && !d.hasWithdrawn(m.org, now) {
 			others++
 		}
 	}
@@ -128,11 +127,11 @@ func (d *dossier) state(now time.Time) exchange.State {
 			ends = a.At
 		}
 	}
-	wound := ends
+	windUpEnds := ends
 	if ends.After(p.effective) {
-		wound = ends.AddDate(0, 0, p.windUp)
+		windUpEnds = ends.AddDate(0, 0, p.windUp)
 	}
-	suspended := d.last(now, "", exchange.Suspend, exchange.Reinstate) == exchange.Suspend
+	suspended := d.lastAct(now, "", exchange.Suspend, exchange.Reinstate) == exchange.Suspend
 	switch {
 	case centre || others == 0:
 		return exchange.Withdrawn
@@ -140,7 +139,7 @@ func (d *dossier) state(now time.Time) exchange.State {
 		return exchange.Ended
 	case now.Before(p.effective):
 		return exchange.Signed
-	case !now.Before(wound):
+	case !now.Before(windUpEnds):
 		return exchange.Ended
 	case suspended:
 		return exchange.Suspended
@@ -150,9 +149,9 @@ func (d *dossier) state(now time.Time) exchange.State {
 	return exchange.WindUp
 }
 
-// collections are those of a version: one a writer, and where the flow is per
-// role, one for each who has it.
-func (p *paper) collections() (list []made) {
+// collections are the collections of a version: one for each writer, and where the flow
+// is per role, one for each organisation in that role.
+func (p *testAgreement) collections() (list []modelCollection) {
 	if p.kind == "ad-hoc-letter" || p.kind == "reader-letter" {
 		return nil
 	}
@@ -168,7 +167,7 @@ func (p *paper) collections() (list []made) {
 	for i := range p.flows {
 		f := &p.flows[i]
 		add := func(subject, writer string, several bool) {
-			c := made{alias: p.id + "." + f.name, paper: p, flow: f, writer: writer, subject: cmp.Or(subject, writer)}
+			c := modelCollection{alias: p.id + "." + f.name, text: p, flow: f, writer: writer, subject: cmp.Or(subject, writer)}
 			c.under = cmp.Or(p.under(c.subject), p.under(writer))
 			if several {
 				c.alias += "." + c.subject
@@ -196,52 +195,52 @@ func (p *paper) collections() (list []made) {
 	return list
 }
 
-func (w *world) dossier(id string) *dossier {
-	for i := range w.dossiers {
-		if w.dossiers[i].versions[0].id == id {
-			return &w.dossiers[i]
+func (w *world) agreement(id string) *modelAgreement {
+	for i := range w.agreements {
+		if w.agreements[i].versions[0].id == id {
+			return &w.agreements[i]
 		}
 	}
 	return nil
 }
 
-// bound tells whether an organisation takes part under an agreement in force.
-func (w *world) bound(org, under string, now time.Time) bool {
-	d := w.dossier(under)
-	return d != nil && d.state(now) == exchange.InForce && !d.left(org, now)
+// takesPart tells whether an agreement is in force, and the organisation has not withdrawn
+// from it.
+func (w *world) takesPart(org, under string, now time.Time) bool {
+	d := w.agreement(under)
+	return d != nil && d.state(now) == exchange.InForce && !d.hasWithdrawn(org, now)
 }
 
-// granted tells whether an organisation, which is named in the collection, has
-// its grant: g ∈ grants(now).
-func (w *world) granted(d *dossier, c *made, org string, now time.Time) bool {
+// granted tells whether a writer or reader of a collection has a grant on it now.
+func (w *world) granted(d *modelAgreement, c *modelCollection, org string, now time.Time) bool {
 	state, known := d.state(now), false
 	_, known = w.suspended[org]
 	return known && !w.suspended[org] &&
-		(state == exchange.InForce || state == exchange.WindUp && slices.Contains(c.paper.windUpFlows, c.flow.name)) &&
-		!d.left(org, now) && !d.left(c.writer, now) && !d.left(c.subject, now) &&
-		(c.under == "" || w.bound(c.subject, c.under, now) || c.paper.under(c.subject) != c.under && w.bound(c.writer, c.under, now)) &&
-		(c.paper.under(org) == "" || w.bound(org, c.paper.under(org), now))
+		(state == exchange.InForce || state == exchange.WindUp && slices.Contains(c.text.windUpFlows, c.flow.name)) &&
+		!d.hasWithdrawn(org, now) && !d.hasWithdrawn(c.writer, now) && !d.hasWithdrawn(c.subject, now) &&
+		(c.under == "" || w.takesPart(c.subject, c.under, now) || c.text.under(c.subject) != c.under && w.takesPart(c.writer, c.under, now)) &&
+		(c.text.under(org) == "" || w.takesPart(org, c.text.under(org), now))
 }
 
 func overlap(s, t []string) bool {
 	return slices.ContainsFunc(s, func(v string) bool { return slices.Contains(t, v) })
 }
 
-// posting finds the secondment of an account: whether there is any, in
-// whatever was deposited, and the one that runs now.
-func (w *world) posting(account string, now time.Time) (any bool, running *lending) {
-	for i := range w.dossiers {
-		d := &w.dossiers[i]
+// secondment tells whether any deposited version seconds the account, and returns the
+// secondment that is valid now; nil if there is none.
+func (w *world) secondment(account string, now time.Time) (any bool, running *testSecondment) {
+	for i := range w.agreements {
+		d := &w.agreements[i]
 		for _, v := range d.versions {
-			for _, l := range v.lent {
+			for _, l := range v.secondments {
 				any = any || l.host+"/"+l.person == account
 			}
 		}
-		if p := d.counting(now); p != nil && d.state(now) == exchange.InForce {
-			for j := range p.lent {
-				l := &p.lent[j]
+		if p := d.current(now); p != nil && d.state(now) == exchange.InForce {
+			for j := range p.secondments {
+				l := &p.secondments[j]
 				suspended, known := w.suspended[l.home]
-				homeTakesPart := known && !suspended && !d.left(l.home, now)
+				homeTakesPart := known && !suspended && !d.hasWithdrawn(l.home, now)
 				if l.host+"/"+l.person == account && homeTakesPart && !now.Before(l.from) && now.Before(l.until) {
 					running = l
 				}
@@ -251,68 +250,69 @@ func (w *world) posting(account string, now time.Time) (any bool, running *lendi
 	return any, running
 }
 
-// may is what an account may do with the collection of that alias.
-func (w *world) may(pr exchange.Principal, alias string, now time.Time) (a answer) {
-	lent, post := w.posting(pr.Account, now)
-	for i := range w.dossiers {
-		d := &w.dossiers[i]
-		n := d.number(now)
+// accessTo returns what an account may do with the collection of that alias.
+func (w *world) accessTo(pr exchange.Principal, alias string, now time.Time) (a access) {
+	isSeconded, secondment := w.secondment(pr.Account, now)
+	for i := range w.agreements {
+		d := &w.agreements[i]
+		n := d.currentIndex(now)
 		if n < 0 {
 			continue
 		}
 		p := &d.versions[n]
-		for j := range d.made[n] {
-			c := &d.made[n][j]
+		for j := range d.collections[n] {
+			c := &d.collections[n][j]
 			if c.alias != alias {
 				continue
 			}
 			if !overlap(pr.Purposes, p.purposes) {
-				return answer{}
+				return access{}
 			}
-			if lent {
+			if isSeconded {
 				kind := "raw:" + c.writer
 				if c.writer == "igci" {
 					kind = "fused"
 				}
-				if post == nil || !slices.Contains(post.sees, kind) || slices.Contains(post.never, kind) {
-					return answer{}
+				if secondment == nil || !slices.Contains(secondment.sees, kind) || slices.Contains(secondment.never, kind) {
+					return access{}
 				}
 			}
 			writes, reads := c.writer == pr.Org, slices.Contains(c.readers, pr.Org)
 			if !writes && !reads {
-				return w.byLetter(pr, d, c, now)
+				return w.accessByLetter(pr, d, c, now)
 			}
 			if !w.granted(d, c, pr.Org, now) {
-				return answer{}
+				return access{}
 			}
 			a.write, a.read = writes, reads || !c.flow.blind
-			a.delete = a.write && a.read && !c.flow.keeps
-			a.own, a.most, a.hold = writes, stix.AmberStrict, w.hold(c)
-			if pr.Person && slices.Contains(p.red, strings.Replace(pr.Account, "/", ":", 1)) {
-				a.most = stix.Red
+			a.delete = a.write && a.read && !c.flow.noDelete
+			a.seesAll, a.ceiling, a.hold = writes, stix.AmberStrict, w.feedHold(c)
+			if pr.Person && slices.Contains(p.redRecipients, strings.Replace(pr.Account, "/", ":", 1)) {
+				a.ceiling = stix.Red
 			}
-			if post != nil && slices.Contains(post.never, "tlp:red") {
-				a.own, a.most = false, stix.AmberStrict
+			if secondment != nil && slices.Contains(secondment.never, "tlp:red") {
+				a.seesAll, a.ceiling = false, stix.AmberStrict
 			}
 		}
 	}
 	return a
 }
 
-// byLetter is what a team may read of what its bureau may read.
-func (w *world) byLetter(pr exchange.Principal, of *dossier, c *made, now time.Time) (a answer) {
-	for i := range w.dossiers {
-		d := &w.dossiers[i]
-		p := d.counting(now)
+// accessByLetter returns what an organisation may read by the letter of a bureau, in a
+// collection that the bureau reads.
+func (w *world) accessByLetter(pr exchange.Principal, of *modelAgreement, c *modelCollection, now time.Time) (a access) {
+	for i := range w.agreements {
+		d := &w.agreements[i]
+		p := d.current(now)
 		if p == nil || p.kind != "reader-letter" || d.state(now) != exchange.InForce {
 			continue
 		}
 		bureau := p.parties[0].org
 		for _, f := range p.flows {
-			if p.under(pr.Org) == c.paper.id && f.name == c.flow.name && slices.Contains(c.readers, bureau) && w.granted(of, c, bureau, now) &&
-				!d.left(bureau, now) && !d.left(pr.Org, now) && overlap(pr.Purposes, p.purposes) {
+			if p.under(pr.Org) == c.text.id && f.name == c.flow.name && slices.Contains(c.readers, bureau) && w.granted(of, c, bureau, now) &&
+				!d.hasWithdrawn(bureau, now) && !d.hasWithdrawn(pr.Org, now) && overlap(pr.Purposes, p.purposes) {
 				if suspended, known := w.suspended[pr.Org]; known && !suspended {
-					a = answer{read: true, most: min(f.max, stix.Amber), types: f.types, hold: w.hold(c)}
+					a = access{read: true, ceiling: min(f.max, stix.Amber), types: f.types, hold: w.feedHold(c)}
 					if p.hold > 0 {
 						a.hold = min(a.hold, p.hold)
 					}
@@ -323,16 +323,17 @@ func (w *world) byLetter(pr exchange.Principal, of *dossier, c *made, now time.T
 	return a
 }
 
-// hold is the time that feeds of a collection may last: that of its paper, else the shortest of
-// those that its organisations take part under, by their newest signed versions. An agreement
-// that does not say, or has no flow in the direction, allows a day.
-func (w *world) hold(c *made) int {
-	if c.paper.hold > 0 {
-		return c.paper.hold
+// feedHold returns the hours that feeds of a collection may be kept: as its agreement says, else
+// the shortest time of the agreements that its organisations take part under, by their newest
+// signed versions. An agreement that says nothing, or has no flow in that direction, allows a
+// day.
+func (w *world) feedHold(c *modelCollection) int {
+	if c.text.hold > 0 {
+		return c.text.hold
 	}
 	hold := 0
 	for _, org := range append([]string{c.writer}, c.readers...) {
-		d := w.dossier(c.paper.under(org))
+		d := w.agreement(c.text.under(org))
 		if d == nil {
 			continue
 		}
@@ -356,13 +357,12 @@ func (w *world) hold(c *made) int {
 }
 
 // sees tells whether the account sees an object with this handling.
-func (a *answer) sees(h exchange.Handling, action string, now time.Time) bool {
+func (a *access) sees(h exchange.Handling, action string, now time.Time) bool {
 	kept := h.Until == 0 || now.Unix() < int64(h.Until)
-	return a.read && kept && (a.own || h.TLP <= a.most && h.Barred&exchange.ActionOf(action) == 0)
+	return a.read && kept && (a.seesAll || h.TLP <= a.ceiling && h.Barred&exchange.ActionOf(action) == 0)
 }
 
-// Whatever the agreements, the acts, the clock and the caller: what the policy
-// decides equals the model, no more and no less.
+// For any agreements, acts, time and caller the policy decides as the model does.
 func TestNobodyHasMoreThanTheAgreementsSay(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := drawWorld(t)
@@ -371,12 +371,12 @@ func TestNobodyHasMoreThanTheAgreementsSay(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 8 {
-			days := (8 + 7*rapid.IntRange(0, 46).Draw(t, "now")) % 47 // most in the middle of terms
-			now := first.AddDate(0, 0, days).Add(-time.Duration(rapid.IntRange(0, 1).Draw(t, "second before")) * time.Second)
-			if now.Before(first) {
-				now = first
+			days := (8 + 7*rapid.IntRange(0, 46).Draw(t, "now")) % 47 // most often in the middle of the terms
+			now := firstDay.AddDate(0, 0, days).Add(-time.Duration(rapid.IntRange(0, 1).Draw(t, "second before")) * time.Second)
+			if now.Before(firstDay) {
+				now = firstDay
 			}
-			for _, d := range w.dossiers {
+			for _, d := range w.agreements {
 				if got, want := p.State(d.versions[0].id, now), d.state(now); got != want {
 					t.Fatalf("%s: %s is %s, want %s", now, d.versions[0].id, got, want)
 				}
@@ -388,15 +388,15 @@ func TestNobodyHasMoreThanTheAgreementsSay(t *testing.T) {
 	})
 }
 
-// compare asks policy and model about one caller and everything there is.
+// compare compares the policy with the model for one caller and all collections.
 func compare(t *rapid.T, w *world, p *exchange.Policy, pr exchange.Principal, now time.Time) {
-	lent, post := w.posting(pr.Account, now)
-	if home, works := p.Home(pr.Account, now); works != (!lent || post != nil) || (home != "") != (post != nil) {
-		t.Fatalf("%s: %s works %t for home %q, want %+v", now, pr.Account, works, home, post)
+	isSeconded, secondment := w.secondment(pr.Account, now)
+	if home, works := p.Home(pr.Account, now); works != (!isSeconded || secondment != nil) || (home != "") != (secondment != nil) {
+		t.Fatalf("%s: %s works %t for home %q, want %+v", now, pr.Account, works, home, secondment)
 	}
 	listed := aliases(p.Grants(pr, now))
-	for _, alias := range w.everyAlias() {
-		want := w.may(pr, alias, now)
+	for _, alias := range w.allAliases() {
+		want := w.accessTo(pr, alias, now)
 		open := want.read || want.write
 		for verb, may := range map[exchange.Verb]bool{exchange.Open: open, exchange.Read: want.read, exchange.Write: want.write, exchange.Delete: want.delete} {
 			code := taxii.Code("")
@@ -419,8 +419,8 @@ func compare(t *rapid.T, w *world, p *exchange.Policy, pr exchange.Principal, no
 	}
 }
 
-// compareView asks what the caller sees of a collection.
-func compareView(t *rapid.T, g exchange.Grant, want *answer, now time.Time) {
+// compareView compares the objects that the caller sees in a collection.
+func compareView(t *rapid.T, g exchange.Grant, want *access, now time.Time) {
 	v, pr := g.View(), g.Principal()
 	for _, h := range handlings(now) {
 		if got, want := v.Sees(h), want.sees(h, pr.Action, now); got != want {
@@ -442,25 +442,25 @@ func codeOf(err error) taxii.Code {
 	return taxii.CodeOf(err)
 }
 
-// No agreement changes its state before NextOf, and none does before Next, so a caller
-// that waits until then misses no change.
-func TestNothingChangesBeforeNext(t *testing.T) {
+// An agreement does not change its state before NextOf, and no agreement does before Next.
+// So a caller that waits until then misses no change.
+func TestNoStateChangesBeforeNext(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := drawWorld(t)
 		p, err := exchange.NewPolicy(w.directory())
 		if err != nil {
 			t.Fatal(err)
 		}
-		now := first.AddDate(0, 0, 14) // the last amendment is signed: an act of the parties, not of the clock
+		now := firstDay.AddDate(0, 0, 14) // the last amendment is signed: an act of the parties, not of the clock
 		for range 20 {
 			orNever := func(next time.Time) time.Time {
 				if next.IsZero() {
-					return first.AddDate(50, 0, 0)
+					return firstDay.AddDate(50, 0, 0)
 				}
 				return next
 			}
 			earliest := orNever(p.Next(now))
-			for _, d := range w.dossiers {
+			for _, d := range w.agreements {
 				id := d.versions[0].id
 				next := orNever(p.NextOf(id, now))
 				if next.Before(earliest) {

@@ -22,8 +22,8 @@ var (
 	closes = time.Date(2017, 4, 24, 0, 0, 0, 0, time.UTC)
 )
 
-// asean is the directory of the operation, with everybody in it under a
-// standing agreement, and of a letter of the bureau of Cambodia.
+// asean returns the directory of the operation, whose participants all have a standing
+// agreement, and of a letter of the bureau of Cambodia.
 func asean(t testing.TB) *exchange.Directory {
 	t.Helper()
 	d := directory(t)
@@ -39,16 +39,17 @@ func asean(t testing.TB) *exchange.Directory {
 	return d
 }
 
-// opGrants counts the grants of the operation, of everybody who is there.
-func opGrants(p *exchange.Policy, at time.Time) (n int) {
+// countOperationGrants counts the grants that all organisations have in the operation.
+func countOperationGrants(p *exchange.Policy, at time.Time) (n int) {
 	for _, org := range slices.Concat(vendors, bureaus, []string{"igci", "acme", "stranger"}) {
-		n += len(inOp(p, org, at))
+		n += len(operationCollections(p, org, at))
 	}
 	return n
 }
 
-// inOp are the collections of the operation that an organisation has a grant on.
-func inOp(p *exchange.Policy, org string, at time.Time) []string {
+// operationCollections returns the aliases of the operation's collections on which an
+// organisation has a grant.
+func operationCollections(p *exchange.Policy, org string, at time.Time) []string {
 	return slices.DeleteFunc(aliases(p.Grants(caller(org+"/x"), at)), func(alias string) bool {
 		return !strings.HasPrefix(alias, "op-asean-demo.")
 	})
@@ -78,7 +79,7 @@ func TestOperationOpensAndClosesItself(t *testing.T) {
 		{"the moment before it is wound up", closes.AddDate(0, 0, 90).Add(-1), 54},
 		{"90 days after it closed", closes.AddDate(0, 0, 90), 0},
 	} {
-		if got := opGrants(p, tt.at); got != tt.want {
+		if got := countOperationGrants(p, tt.at); got != tt.want {
 			t.Errorf("%s: %d grants, want %d", tt.name, got, tt.want)
 		}
 	}
@@ -96,8 +97,8 @@ func TestOperationOpensAndClosesItself(t *testing.T) {
 	}
 }
 
-// Each participant depends on the agreement it takes part under, and so do the
-// collections made for it: for the centre too.
+// The grants of a participant depend on the agreement that it takes part under. So do the
+// grants of all others, also the centre, on the collections made for it.
 func TestParticipantsNeedTheAgreementTheyTakePartUnder(t *testing.T) {
 	ofAlder := []string{"op-asean-demo.in.alder", "op-asean-demo.returns.alder"}
 	ofKH := []string{"op-asean-demo.car.kh", "op-asean-demo.feedback.kh", "op-asean-demo.issues.kh"}
@@ -105,8 +106,8 @@ func TestParticipantsNeedTheAgreementTheyTakePartUnder(t *testing.T) {
 	tests := []struct {
 		name   string
 		change func(*exchange.Directory)
-		closed []string // to igci too
-		room   string   // who reads it no more
+		closed []string // to all
+		room   string   // the organisation that no longer reads the room
 	}{
 		{"all there", func(*exchange.Directory) {}, nil, ""},
 		{"a vendor's never deposited", func(d *exchange.Directory) { delete(d.Agreements, "dea-alder") }, ofAlder, "alder"},
@@ -126,11 +127,11 @@ func TestParticipantsNeedTheAgreementTheyTakePartUnder(t *testing.T) {
 			if tt.room != "" {
 				want-- // of the room the others go on reading
 			}
-			if got := opGrants(p, during); got != want {
+			if got := countOperationGrants(p, during); got != want {
 				t.Errorf("%d grants, want %d", got, want)
 			}
 			for _, org := range []string{"igci", tt.room} {
-				left := inOp(p, org, during)
+				left := operationCollections(p, org, during)
 				for _, alias := range tt.closed {
 					if slices.Contains(left, alias) {
 						t.Errorf("%s has a grant on %s, which closed with its agreement", org, alias)
@@ -144,38 +145,38 @@ func TestParticipantsNeedTheAgreementTheyTakePartUnder(t *testing.T) {
 	}
 }
 
-// The charter closes what the bureaus have, of ten at once.
-func TestTheEndOfACharterIsThatOfAllItsMembers(t *testing.T) {
+// The end of the charter ends the grants of all ten bureaus in the operation.
+func TestTheEndOfACharterEndsTheGrantsOfItsMembers(t *testing.T) {
 	d := asean(t)
 	act(d, "charter-bureaus", exchange.End, opens, "")
-	if got, want := opGrants(policy(t, d), during), 106-10*(3*2+1); got != want {
+	if got, want := countOperationGrants(policy(t, d), during), 106-10*(3*2+1); got != want {
 		t.Errorf("%d grants, want %d", got, want)
 	}
 }
 
-// Suspending an organisation closes nothing to others.
+// Suspending an organisation takes no grants from others.
 func TestASuspendedParticipantLosesItsOwnGrantsOnly(t *testing.T) {
 	for org, want := range map[string]int{"alder": 106 - 3, "ncb-kh": 106 - 4, "igci": 106 - 45} {
 		d := asean(t)
 		d.Organisations[org].Suspended = true
-		if got := opGrants(policy(t, d), during); got != want {
+		if got := countOperationGrants(policy(t, d), during); got != want {
 			t.Errorf("%s: %d grants, want %d", org, got, want)
 		}
 	}
 }
 
-// The collection hangs on the agreement of the participant it is made for, and
-// not on that of others who read it.
-func TestACollectionHangsOnItsParticipantAlone(t *testing.T) {
+// A collection depends on the agreement of the participant that it is made for, and not on
+// those of its other readers.
+func TestACollectionDependsOnItsParticipantAlone(t *testing.T) {
 	d := directory(t)
 	join(t, d, "national-bureau", "ncb-a", "ncb-b")
 	deposit(d, "charter-x", between("charter", "charter-x", "bureau", "ncb-a", "ncb-b").toml())
 	op := between("operation", "op-x", "bureau")
-	op.takers = []bound{{"ncb-a", "bureau", "charter-x"}, {"ncb-b", "desk", "charter-x"}}
-	op.flows = []paperFlow{{name: "up", per: "bureau", from: []string{"each"}, to: []string{"igci", "ncb-b"}}}
+	op.participants = []testMember{{"ncb-a", "bureau", "charter-x"}, {"ncb-b", "desk", "charter-x"}}
+	op.flows = []testFlow{{name: "up", per: "bureau", from: []string{"each"}, to: []string{"igci", "ncb-b"}}}
 	deposit(d, "op-x", op.toml())
 	act(d, "charter-x", exchange.Withdraw, effective, "ncb-b")
-	for range 20 { // what a map says first differs
+	for range 20 { // the order of a map differs
 		p := policy(t, d)
 		if got := aliases(p.Grants(caller("igci/x"), inForce)); !slices.Contains(got, "op-x.up.ncb-a") {
 			t.Fatalf("igci has grants on %v: its reader ncb-b closed op-x.up.ncb-a", got)
@@ -187,7 +188,7 @@ func TestACollectionHangsOnItsParticipantAlone(t *testing.T) {
 }
 
 // A grant ends with the first of the agreements that it depends on.
-func TestGrantsSayUntilWhen(t *testing.T) {
+func TestAGrantEndsWithTheFirstAgreementBehindIt(t *testing.T) {
 	d := asean(t)
 	soon, sooner := during.AddDate(0, 0, 9), during.AddDate(0, 0, 5)
 	deposit(d, "dea-alder", strings.Replace(example(t, "dea-alder"), "expires   = 2019-01-01", "expires   = "+soon.Format(time.DateOnly), 1))
@@ -216,7 +217,8 @@ func TestGrantsSayUntilWhen(t *testing.T) {
 	}
 }
 
-// Seven vendors and ten countries take part, each apart from the others.
+// Seven vendors and ten countries take part. None has a grant on a collection made for
+// another.
 func TestParticipantsSeeTheirOwnCollectionsAndTheRoom(t *testing.T) {
 	p := policy(t, asean(t))
 	own := func(flow, org string) string { return "op-asean-demo." + flow + "." + strings.TrimPrefix(org, "ncb-") }
@@ -229,7 +231,7 @@ func TestParticipantsSeeTheirOwnCollectionsAndTheRoom(t *testing.T) {
 		want[org] = []string{own("car", org), own("feedback", org), own("issues", org), room}
 	}
 	for org, list := range want {
-		if got := inOp(p, org, during); !slices.Equal(got, list) {
+		if got := operationCollections(p, org, during); !slices.Equal(got, list) {
 			t.Errorf("%s has grants on %v, want %v", org, got, list)
 		}
 		for other, theirs := range want {
@@ -262,24 +264,24 @@ func TestRightsInAnOperation(t *testing.T) {
 	}
 }
 
-// What the operation leaves open its parent decides, and a refusal names the
-// agreement it comes from.
+// Terms that the operation leaves out are its parent's. A refusal names the agreement that
+// has the term.
 func TestTermsAreTakenFromTheParent(t *testing.T) {
 	p := policy(t, asean(t))
-	in := found(t, p, "op-asean-demo.in.alder", during)
-	if got, want := in.Terms.Types, found(t, p, "dea-alder.inbound", during).Terms.Types; len(want) == 0 || !slices.Equal(got, want) {
+	in := collectionAt(t, p, "op-asean-demo.in.alder", during)
+	if got, want := in.Terms.Types, collectionAt(t, p, "dea-alder.inbound", during).Terms.Types; len(want) == 0 || !slices.Equal(got, want) {
 		t.Errorf("types %v, want those of dea-alder: %v", got, want)
 	}
-	actor := thing{ID: "threat-actor/a", Marks: "green"}.object(t)
+	actor := testObject{ID: "threat-actor/a", Marks: "green"}.object(t)
 	if got, _ := in.Admits(actor); !strings.Contains(got, "article 3 of dea-alder") {
 		t.Errorf("refused: %q, want the article of dea-alder", got)
 	}
-	if got := found(t, p, "op-asean-demo.room", during).Terms.Types; got == nil || slices.Contains(got, "threat-actor") {
-		t.Errorf("the room takes %v: of what seventeen read, no more than each may have", got)
+	if got := collectionAt(t, p, "op-asean-demo.room", during).Terms.Types; got == nil || slices.Contains(got, "threat-actor") {
+		t.Errorf("the room takes %v: want the types that each of its 17 readers may have", got)
 	}
 }
 
-// The terms that the operation narrows hold, and for all others its parent's.
+// An operation may narrow the terms of its parents; the others are as in the parents.
 func TestAnOperationIsNoWiderThanItsParents(t *testing.T) {
 	p := policy(t, asean(t))
 	pr := caller("alder/x")
@@ -287,7 +289,7 @@ func TestAnOperationIsNoWiderThanItsParents(t *testing.T) {
 	if got, want := aliases(p.Grants(pr, during)), []string{"dea-alder.inbound", "dea-alder.outbound", "dea-alder.returns"}; !slices.Equal(got, want) {
 		t.Errorf("grants on %v, want %v", got, want)
 	}
-	car, down := found(t, p, "op-asean-demo.car.kh", during), found(t, p, "charter-bureaus.outbound.kh", during)
+	car, down := collectionAt(t, p, "op-asean-demo.car.kh", during), collectionAt(t, p, "charter-bureaus.outbound.kh", during)
 	if car.Terms.Floor != down.Terms.Floor || down.Terms.Floor != stix.Green {
 		t.Errorf("floor %s, want that of the charter, %s", car.Terms.Floor, down.Terms.Floor)
 	}

@@ -10,9 +10,8 @@ import (
 	"comity/taxii/exchange"
 )
 
-// registry is a directory of 1,000 agreements and 20,000 accounts: nine in ten
-// are exchanges of the centre with one vendor each, the others operations of
-// ten vendors.
+// registry returns a directory of 1,000 agreements and 20,000 accounts. Nine in ten
+// agreements are of the centre with one vendor each, the others operations of ten vendors.
 func registry(b *testing.B) *exchange.Directory {
 	b.Helper()
 	const exchanges, operations, accounts = 900, 100, 20_000
@@ -26,9 +25,9 @@ func registry(b *testing.B) *exchange.Directory {
 	for i := range operations {
 		op := between("operation", fmt.Sprintf("op-%d", i), "provider")
 		for j := range 10 {
-			op.takers = append(op.takers, bound{vendor(10*i + j), "provider", "dea-" + vendor(10*i+j)})
+			op.participants = append(op.participants, testMember{vendor(10*i + j), "provider", "dea-" + vendor(10*i+j)})
 		}
-		op.flows = append(op.flows, paperFlow{name: "room", from: []string{"igci"}, to: []string{"all-participants"}, max: stix.Green})
+		op.flows = append(op.flows, testFlow{name: "room", from: []string{"igci"}, to: []string{"all-participants"}, max: stix.Green})
 		op.windUp, op.windUpFlows = 90, []string{"down"}
 		deposit(d, op.id, op.toml())
 	}
@@ -39,7 +38,7 @@ func registry(b *testing.B) *exchange.Directory {
 	return d
 }
 
-// principals are accounts at random, every tenth of the centre.
+// principals returns the principals of all accounts, every tenth of the centre.
 func principals(d *exchange.Directory) (list []exchange.Principal) {
 	for _, a := range d.Accounts {
 		if list = append(list, a.Principal()); len(list)%10 == 0 {
@@ -56,7 +55,7 @@ func BenchmarkNewPolicy(b *testing.B) {
 	}
 }
 
-// After every change of the directory, such as a new token.
+// Renew runs after every change of the directory, such as a new token.
 func BenchmarkRenew(b *testing.B) {
 	d := registry(b)
 	p := policy(b, d)
@@ -67,8 +66,8 @@ func BenchmarkRenew(b *testing.B) {
 	}
 }
 
-// At every request: of anybody, of one who has the right, and under an agreement
-// of all bureaus of the world, one of which left.
+// Decide runs at every request. The callers are any account, one that has the right, and
+// one under an agreement of all bureaus of the world, one of which has withdrawn.
 func BenchmarkDecide(b *testing.B) {
 	d := registry(b)
 	all := []string{}
@@ -109,8 +108,8 @@ func BenchmarkDecide(b *testing.B) {
 	}
 }
 
-// At every request for the list of collections: of a vendor, and of the centre
-// with all there are.
+// Grants runs at every request for the list of collections. The callers are a vendor, and
+// the centre with a grant on every collection.
 func BenchmarkGrants(b *testing.B) {
 	d := registry(b)
 	p := policy(b, d)

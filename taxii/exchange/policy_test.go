@@ -18,7 +18,7 @@ import (
 	"comity/taxii/exchange"
 )
 
-// rights spells a grant in letters: r, w, d, or "none".
+// rights returns the rights of a grant as letters in alphabetical order, or "none".
 func rights(g exchange.Grant) string {
 	s := ""
 	for letter, has := range map[string]bool{"r": g.CanRead(), "w": g.CanWrite(), "d": g.CanDelete()} {
@@ -66,11 +66,11 @@ func TestAgreementsOpenAndCloseByTheClock(t *testing.T) {
 	}
 }
 
-// useful tells whether a grant is anything but the zero one.
+// useful tells whether a grant is not the zero Grant.
 func useful(g exchange.Grant) bool { return !reflect.ValueOf(g).IsZero() }
 
 // There is no grant without an agreement in force.
-func TestADepositAloneOpensNothing(t *testing.T) {
+func TestADepositAloneGivesNoGrant(t *testing.T) {
 	d := directory(t, text("dea-x", "", ""))
 	unsign(d, "dea-x")
 	p := policy(t, d)
@@ -124,8 +124,8 @@ func TestCallersNeedAPurposeOfTheFlow(t *testing.T) {
 	}
 }
 
-// Codes by verb: what the checklist demands of each combination of rights. A
-// right that is missing beside another is Forbidden; none at all is NotFound.
+// Each combination of rights has a code for each verb. If the caller has other rights, a
+// missing right is Forbidden; without any right the code is NotFound.
 func TestDecide(t *testing.T) {
 	const ok, no, hidden = taxii.Code(""), taxii.Forbidden, taxii.NotFound
 	tests := []struct {
@@ -133,12 +133,12 @@ func TestDecide(t *testing.T) {
 		rights                          string
 		read, write, delete             taxii.Code
 	}{
-		{"T-060 to T-062 reader", ``, "igci/analyst", "dea-x.in", "r", ok, no, no},
+		{"reader", ``, "igci/analyst", "dea-x.in", "r", ok, no, no},
 		{"the writer reads its own", ``, "acme/feed", "dea-x.in", "drw", ok, ok, ok},
-		{"T-063 to T-065 writer that reads nothing", `writer_reads = "none"`, "acme/feed", "dea-x.in", "w", no, ok, no},
+		{"writer that reads nothing", `writer_reads = "none"`, "acme/feed", "dea-x.in", "w", no, ok, no},
 		{"writer that may not delete", `owner_deletes = false`, "acme/feed", "dea-x.in", "rw", ok, ok, no},
 		{"the other direction", ``, "acme/feed", "dea-x.out", "r", ok, no, no},
-		{"T-068, T-070 neither right", ``, "stranger/soc", "dea-x.in", "none", hidden, hidden, hidden},
+		{"neither right", ``, "stranger/soc", "dea-x.in", "none", hidden, hidden, hidden},
 		{"no such collection", ``, "acme/feed", "dea-x.inn", "none", hidden, hidden, hidden},
 		{"an organisation that is not known", ``, "nobody/x", "dea-x.in", "none", hidden, hidden, hidden},
 	}
@@ -161,17 +161,17 @@ func TestDecide(t *testing.T) {
 			}
 			listed := slices.ContainsFunc(p.Grants(pr, inForce), func(g exchange.Grant) bool { return g.Collection().Alias == tt.collection })
 			if want := tt.rights != "none"; listed != want {
-				t.Errorf("listed %t, want %t: T-067", listed, want)
+				t.Errorf("listed %t, want %t", listed, want)
 			}
 		})
 	}
 }
 
-// The answers are equal to the letter. The reason is in the cause, which is never
-// shown.
+// The error for a hidden collection is equal to that for an absent one. Only the cause,
+// which is never shown, has the reason.
 func TestHiddenCollectionsAreLikeAbsentOnes(t *testing.T) {
 	p := policy(t, directory(t, text("dea-x", "", "")))
-	in := found(t, p, "dea-x.in", inForce)
+	in := collectionAt(t, p, "dea-x.in", inForce)
 	marketing := caller("acme/feed")
 	marketing.Purposes = []string{"criminal-trends"}
 	_, absent := p.Decide(caller("stranger/soc"), uuid.NewString(), exchange.Read, inForce)
@@ -209,7 +209,7 @@ func TestHiddenCollectionsTakeTheWorkOfAbsentOnes(t *testing.T) {
 	}
 	for _, at := range []time.Time{inForce, expires} {
 		absent := work(uuid.NewString(), at)
-		for _, hidden := range []string{"dea-x.in", found(t, p, "dea-x.out", at).ID.String()} {
+		for _, hidden := range []string{"dea-x.in", collectionAt(t, p, "dea-x.out", at).ID.String()} {
 			if got := work(hidden, at); got != absent {
 				t.Errorf("%s, at %s: %v allocations, of an absent one %v", hidden, at, got, absent)
 			}
@@ -217,8 +217,9 @@ func TestHiddenCollectionsTakeTheWorkOfAbsentOnes(t *testing.T) {
 	}
 }
 
-// The audit record and the operator get the clause, the caller does not.
-func TestEveryNoNamesItsClause(t *testing.T) {
+// The cause of a refusal names the clause, for the audit record and the operator. The
+// message for the caller does not.
+func TestEveryRefusalNamesItsClause(t *testing.T) {
 	d := directory(t, text("dea-x", "", ""))
 	join(t, d, "soc", "asleep")
 	deposit(d, "dea-y", between("charter", "dea-y", "member", "acme", "asleep", "stranger").toml())
@@ -251,7 +252,7 @@ func TestEveryNoNamesItsClause(t *testing.T) {
 	}
 }
 
-func TestForbiddenNamesTheArticleAndNobodyElse(t *testing.T) {
+func TestForbiddenNamesTheArticleAndTheCallerOnly(t *testing.T) {
 	p := policy(t, directory(t, text("dea-x", "", "")))
 	_, err := p.Decide(caller("igci/analyst"), "dea-x.in", exchange.Write, inForce)
 	var told *taxii.Error
@@ -263,7 +264,7 @@ func TestForbiddenNamesTheArticleAndNobodyElse(t *testing.T) {
 	}
 }
 
-// TLP:RED is for the persons that the agreement names, and for the sender.
+// Only the persons that the agreement names see TLP:RED, and the organisation that sent it.
 func TestRedIsForNamedPersons(t *testing.T) {
 	p := policy(t, directory(t, text("dea-x", "", `red_recipients = ["igci:head", "acme:boss"]`)))
 	tests := []struct {
@@ -292,7 +293,7 @@ func TestRedIsForNamedPersons(t *testing.T) {
 	}
 }
 
-func TestWhoReadsNothingSeesNothing(t *testing.T) {
+func TestAGrantWithoutReadShowsNothing(t *testing.T) {
 	p := policy(t, directory(t, text("dea-x", `writer_reads = "none"`, "")))
 	blind, err := p.Decide(caller("acme/feed"), "dea-x.in", exchange.Write, inForce)
 	if err != nil {
@@ -314,7 +315,7 @@ func TestWhoReadsNothingSeesNothing(t *testing.T) {
 	}
 }
 
-func TestGrantsSayWhatTheyAreAbout(t *testing.T) {
+func TestGrantsNameTheirCollectionAndEnd(t *testing.T) {
 	p := policy(t, directory(t, text("dea-x", "", ""), text("dea-x1", "", ""), text("dea-x2", "", "")))
 	gs := p.Grants(caller("acme/feed"), inForce)
 	if len(gs) != 6 {

@@ -8,8 +8,8 @@ import (
 	"comity/taxii/exchange"
 )
 
-// A newer version of comity may have written a word that this one does not know.
-// Leaving it out would read a restriction as none.
+// A newer version of comity may have written a word that this version does not know. To
+// ignore the word could mean to ignore a restriction.
 func TestAnUnknownWordIsRefusedAndNeverLeftOut(t *testing.T) {
 	for name, read := range map[string]error{
 		"an action":                json.Unmarshal([]byte(`"search,share"`), new(exchange.Actions)),
@@ -42,9 +42,8 @@ func TestAnUnknownWordIsRefusedAndNeverLeftOut(t *testing.T) {
 	}
 }
 
-// An account that was made for something unknown gets what may be used for
-// anything, and no more.
-func TestAnUnknownActionOfAnAccountIsBarredByWhateverBars(t *testing.T) {
+// An account for an unknown action sees only objects that bar no action.
+func TestAnUnknownActionOfAnAccountIsBarredByAnyBar(t *testing.T) {
 	p := policy(t, directory(t, text("dea-x", "", "")))
 	for action, want := range map[string]bool{"search": true, "share": false} {
 		pr := caller("igci/all")

@@ -8,56 +8,57 @@ import (
 	"comity/stix"
 )
 
-// paper is an agreement, from which tests make the file and the model its answer. All
-// blocks name article 1.
-type paper struct {
-	kind, id           string
-	version            int
-	effective, expires time.Time
-	windUp             int      // days, 0 for none
-	windUpFlows        []string // open meanwhile
-	parties, takers    []bound  // who sign; who take part under another agreement
-	purposes           []string
-	flows              []paperFlow
-	red                []string // "org:name"
-	lent               []lending
-	hold               int // hours of a feed without a refresh; 0 if the paper does not say
+// testAgreement is an agreement from which tests make a file, and from which the model decides.
+// All blocks name article 1.
+type testAgreement struct {
+	kind, id              string
+	version               int
+	effective, expires    time.Time
+	windUp                int          // days, 0 for none
+	windUpFlows           []string     // open during the wind-up
+	parties, participants []testMember // parties sign; participants take part under another agreement
+	purposes              []string
+	flows                 []testFlow
+	redRecipients         []string // "org:name"
+	secondments           []testSecondment
+	hold                  int // hours that a feed may be kept without a refresh; 0: not in the file
 }
 
-// bound is an organisation with its role.
-type bound struct{ org, role, under string }
+// testMember is an organisation with its role, and the agreement that it takes part under.
+type testMember struct{ org, role, under string }
 
-// paperFlow goes from these to those; each, if per is a role or "each".
-type paperFlow struct {
+// testFlow is a flow. It makes a collection for each organisation in the role per, or for
+// each organisation if per is "each".
+type testFlow struct {
 	name, per string
 	from, to  []string
 	max       stix.TLP
 	types     []string
 	blind     bool // the writer reads nothing
-	keeps     bool // the writer deletes nothing
+	noDelete  bool // the writer deletes nothing
 }
 
-// lending is a secondment.
-type lending struct {
+// testSecondment is a secondment.
+type testSecondment struct {
 	person, home, host string
 	from, until        time.Time
 	sees, never        []string
 }
 
-// between is a standing agreement of igci with these organisations over the
-// whole test: flow up from each of them and flow down to each.
-func between(kind, id, role string, orgs ...string) paper {
-	p := paper{
+// between returns a standing agreement of igci with these organisations, from effective
+// until expires, with a flow named up from each of them and one named down to each.
+func between(kind, id, role string, orgs ...string) testAgreement {
+	p := testAgreement{
 		kind: kind, id: id, version: 1, effective: effective, expires: expires,
-		parties:  []bound{{"igci", "centre", ""}},
+		parties:  []testMember{{"igci", "centre", ""}},
 		purposes: []string{"cybercrime", "cyberthreats", "criminal-trends"},
-		flows: []paperFlow{
+		flows: []testFlow{
 			{name: "up", per: role, from: []string{"each"}, to: []string{"igci"}, max: stix.Red},
 			{name: "down", per: role, from: []string{"igci"}, to: []string{"each"}, max: stix.Red},
 		},
 	}
 	for _, org := range orgs {
-		p.parties = append(p.parties, bound{org, role, ""})
+		p.parties = append(p.parties, testMember{org, role, ""})
 	}
 	return p
 }
@@ -66,8 +67,8 @@ func quoted(words []string) string {
 	return `["` + strings.Join(words, `", "`) + `"]`
 }
 
-// toml is the file.
-func (p paper) toml() string {
+// toml returns the file.
+func (p testAgreement) toml() string {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	line("format = \"exchange-agreement/1\"\nkind = %q\nid = %q\nversion = %d\ntitle = \"Agreement %s\"", p.kind, p.id, p.version, p.id)
@@ -79,7 +80,7 @@ func (p paper) toml() string {
 	for _, m := range p.parties {
 		line("[[party]]\narticle = \"1\"\norg = %q\nrole = %q", m.org, m.role)
 	}
-	for _, m := range p.takers {
+	for _, m := range p.participants {
 		line("[[participant]]\narticle = \"1\"\norgs = [%q]\nrole = %q\nunder = %q", m.org, m.role, m.under)
 	}
 	if p.kind == "operation" {
@@ -87,7 +88,7 @@ func (p paper) toml() string {
 	} else {
 		line("[purpose]\narticle = \"1\"\ncategories = %s", quoted(p.purposes))
 	}
-	most, unmarked := "", ""
+	ceilings, unmarked := "", ""
 	for i, f := range p.flows {
 		line("[[flow]]\narticle = \"1\"\nname = %q\nfrom = %s\nto = %s", f.name, quoted(f.from), quoted(f.to))
 		if f.per != "" {
@@ -101,18 +102,18 @@ func (p paper) toml() string {
 		} else {
 			line(`writer_reads = "own"`)
 		}
-		line("owner_deletes = %t", !f.keeps)
+		line("owner_deletes = %t", !f.noDelete)
 		if i > 0 {
-			most, unmarked = most+", ", unmarked+", "
+			ceilings, unmarked = ceilings+", ", unmarked+", "
 		}
-		most += fmt.Sprintf("%s = %q", f.name, f.max)
+		ceilings += fmt.Sprintf("%s = %q", f.name, f.max)
 		unmarked += f.name + ` = "reject"`
 	}
-	line("[handling]\narticle = \"1\"\ntlp_max = { %s }\nunmarked = { %s }", most, unmarked)
-	if p.red != nil {
-		line("red_recipients = %s", quoted(p.red))
+	line("[handling]\narticle = \"1\"\ntlp_max = { %s }\nunmarked = { %s }", ceilings, unmarked)
+	if p.redRecipients != nil {
+		line("red_recipients = %s", quoted(p.redRecipients))
 	}
-	for _, l := range p.lent {
+	for _, l := range p.secondments {
 		line("[[secondment]]\narticle = \"1\"\nperson = %q\nhome = %q\nhost = %q\nfrom = %s\nuntil = %s", l.person, l.home, l.host,
 			l.from.Format(time.RFC3339), l.until.Format(time.RFC3339))
 		line("sees = %s", quoted(l.sees))
@@ -126,12 +127,13 @@ func (p paper) toml() string {
 	return b.String()
 }
 
-// letterOf is a bureau's letter: the reader sees what the bureau reads in a flow.
-func letterOf(bureau, under, flow, reader string) paper {
-	return paper{
+// letterOf returns a bureau's letter, by which the reader reads the flow that the bureau
+// reads.
+func letterOf(bureau, under, flow, reader string) testAgreement {
+	return testAgreement{
 		kind: "reader-letter", id: "letter-" + bureau, version: 1, effective: effective, expires: expires,
-		parties: []bound{{bureau, "bureau", ""}}, takers: []bound{{reader, "reader", under}},
+		parties: []testMember{{bureau, "bureau", ""}}, participants: []testMember{{reader, "reader", under}},
 		purposes: []string{"cybercrime", "cyberthreats", "criminal-trends"},
-		flows:    []paperFlow{{name: flow, from: []string{bureau}, to: []string{"each"}, max: stix.Amber}},
+		flows:    []testFlow{{name: flow, from: []string{bureau}, to: []string{"each"}, max: stix.Amber}},
 	}
 }
