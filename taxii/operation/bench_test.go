@@ -9,32 +9,32 @@ import (
 	"comity/taxii/demo"
 )
 
-// BenchmarkOperation is a whole operation: what vendors push and bureaus flag, from
-// what is in the store to the findings, as at every start, the figures, which have to
-// be those of the scenario, and a release.
+// BenchmarkOperation measures a whole operation: the pushes of vendors and bureaus, the
+// start of a Runner with all of them in the store, the figures and a release. The figures
+// must be those of the scenario.
 func BenchmarkOperation(b *testing.B) {
 	for _, scenario := range []string{"asean", "synergia"} {
 		b.Run(scenario, func(b *testing.B) {
 			fill := func(w *world) {
-				w.pushAll(every)
+				w.pushAll(allRecords)
 				w.flagAll()
-				w.settle()
+				w.catchUp()
 			}
 			b.Run("push", func(b *testing.B) {
 				for b.Loop() {
 					b.StopTimer()
-					w := found(b, scenario)
+					w := buildWorld(b, scenario)
 					b.StartTimer()
 					fill(w)
 				}
 			})
-			w := found(b, scenario)
+			w := buildWorld(b, scenario)
 			fill(w)
 			w.checkFigures()
 			b.Run("start", func(b *testing.B) {
 				for b.Loop() {
 					w.restart()
-					w.settle()
+					w.catchUp()
 				}
 			})
 			b.Run("figures", func(b *testing.B) {
@@ -51,14 +51,14 @@ func BenchmarkOperation(b *testing.B) {
 	}
 }
 
-// BenchmarkPush is one push of 1,000 objects more, into an operation of few and of
-// many contributions: from the envelope to the findings.
+// BenchmarkPush measures one push of some 1,000 objects, from the envelope to the findings,
+// in an operation that has few contributions and in one that has many.
 func BenchmarkPush(b *testing.B) {
 	for _, scenario := range []string{"small", "asean"} {
 		b.Run(scenario, func(b *testing.B) {
-			w := found(b, scenario)
-			w.pushAll(every)
-			w.settle()
+			w := buildWorld(b, scenario)
+			w.pushAll(allRecords)
+			w.catchUp()
 			n := 0
 			for b.Loop() {
 				b.StopTimer()
@@ -80,7 +80,7 @@ func BenchmarkPush(b *testing.B) {
 				}
 				b.StartTimer()
 				w.push("elm", "in", objects...)
-				w.settle()
+				w.catchUp()
 			}
 		})
 	}

@@ -33,7 +33,7 @@ func (r *reader) contribute(ctx context.Context, batch []record, spans ...span) 
 	}
 	g.update()
 	for i := range batch {
-		delete(r.waiting, batch[i].ID) // after an error they are still waited for
+		delete(r.waiting, batch[i].ID) // only now: after an error the record must still be waited for
 	}
 	return nil
 }

@@ -17,22 +17,22 @@ import (
 	"comity/taxii/exchange"
 )
 
-// A Runner that dies at any call to the store, in the middle of reworking what was
-// published, leaves work that the next one completes: figures and objects are those
-// of one that never died. A bureau that had fetched what is gone is told.
-func TestDyingAnywhere(t *testing.T) {
+// If the store fails at any call during a rework, and the process ends, the next Runner
+// completes the rework. Figures and objects are then those of an undisturbed rework, also
+// the notice to a bureau that holds a removed object.
+func TestAReworkIsCompletedAfterADeathAtAnyCall(t *testing.T) {
 	before := publishedWorld(t)
 	before.fetch("ncb-ph", alias("car", "ncb-ph"))
 	_, err := before.custody.Withdraw(t.Context(), "operator", "dea-fir", "fir", "notice")
 	before.must(err)
 	whole := before.fork()
-	whole.settle()
+	whole.catchUp()
 	want, published := whole.figures(), whole.published()
 	for n := 1; ; n += 1 + n/4 {
 		w := before.fork()
-		w.store.from(n)
+		w.store.failFrom(n)
 		err := w.runner.CatchUp(t.Context())
-		w.store.from(0)
+		w.store.failFrom(0)
 		if err == nil {
 			if n == 1 {
 				t.Error("nothing ever failed: the test shows nothing")
@@ -40,35 +40,35 @@ func TestDyingAnywhere(t *testing.T) {
 			break
 		}
 		w.restart()
-		w.settle()
+		w.catchUp()
 		equal(t, "figures", w.figures(), want)
 		for bureau, objects := range w.published() {
 			equal(t, bureau, objects, published[bureau])
 		}
 		if t.Failed() {
-			t.Fatalf("after dying at call %d", n)
+			t.Fatalf("after death at call %d", n)
 		}
 	}
 }
 
-// What a disk failed to give is read when it works again, by the same Runner, even
-// what waited for its other half.
-func TestReadingAgain(t *testing.T) {
+// Data that a Runner could not read because the disk failed is read once the disk works
+// again. In the test it completes contributions whose other objects came before.
+func TestDataIsReadOnceTheDiskWorksAgain(t *testing.T) {
 	half := newWorld(t)
-	sent := half.sent("alder", every)
+	sent := half.objectsOf("alder", allRecords)
 	slices.Reverse(sent)
 	half.push("alder", "in", sent[:len(sent)/2]...)
 	begin := func() *world {
 		w := half.fork()
-		w.settle()
+		w.catchUp()
 		w.push("alder", "in", sent[len(sent)/2:]...)
 		return w
 	}
 	whole, failing := begin(), begin()
 	for n := 1; ; n++ {
-		failing.store.from(n)
+		failing.store.failFrom(n)
 		err := failing.runner.CatchUp(t.Context())
-		failing.store.from(0)
+		failing.store.failFrom(0)
 		if err == nil {
 			break
 		}
@@ -76,22 +76,22 @@ func TestReadingAgain(t *testing.T) {
 	equal(t, "figures", failing.figures(), whole.figures())
 }
 
-// Whichever call fails, what follows from an issue is done when the disk works
-// again: its match is on record, and the room is asked about what nothing matches.
-func TestTellingAgain(t *testing.T) {
+// If any call fails, the work on issues is done once the disk works again: a match is
+// recorded once, and one request for information is made about the issue without a match.
+func TestIssuesAreHandledOnceTheDiskWorksAgain(t *testing.T) {
 	before := newWorld(t)
 	match := demo.Record{Kind: demo.Plain, Vendor: "elm", Origin: "elm", Value: "known.kh.example", Key: "known.kh.example", Label: stix.Amber, Time: demo.Start, Claimed: "KH"}
 	for n := 1; ; n++ {
 		w := before.fork()
-		w.settle()
+		w.catchUp()
 		w.push("ncb-kh", "issues", w.issue("ncb-kh", "known.kh.example", stix.Amber, stix.Amber)...)
 		w.push("ncb-th", "issues", w.issue("ncb-th", "unknown.th.example", stix.Amber, stix.Amber)...)
 		w.push("elm", "in", match.Objects()...)
-		w.move(8 * 24 * time.Hour)
-		w.store.from(n)
+		w.advance(8 * 24 * time.Hour)
+		w.store.failFrom(n)
 		err := w.runner.CatchUp(t.Context())
-		w.store.from(0)
-		w.settle()
+		w.store.failFrom(0)
+		w.catchUp()
 		equal(t, "requests", len(w.requests()), 1)
 		equal(t, "matches on record", len(w.entries(audit.Match)), 1)
 		if t.Failed() {
@@ -106,11 +106,11 @@ func TestTellingAgain(t *testing.T) {
 // A draft that was saved can be published, although its author got an error.
 func TestASavedDraftCanBePublished(t *testing.T) {
 	w := pushedWorld(t)
-	w.settle()
+	w.catchUp()
 	for n := 1; ; n++ {
-		w.store.from(n)
+		w.store.failFrom(n)
 		_, err := w.runner.Draft(t.Context(), op, anna, nil)
-		w.store.from(0)
+		w.store.failFrom(0)
 		if err == nil {
 			t.Fatal("no call failed after the draft was saved: the test shows nothing")
 		}
@@ -122,12 +122,12 @@ func TestASavedDraftCanBePublished(t *testing.T) {
 	w.must(err)
 }
 
-// faults is a store whose calls fail from the given one on: 0 for none, 1 for the
-// next. A failed one has done nothing.
+// faults is a store that fails all calls from a given one on. A failed call changes
+// nothing.
 type faults struct {
 	store.Store
-	next  int
-	calls int // counted
+	next  int // number of the first call that fails; 0: none fails
+	calls int // since failFrom
 }
 
 type broken struct{}
@@ -142,8 +142,8 @@ func (f *faults) fail() error {
 	return nil
 }
 
-// from lets the n-th call from now on fail, and all that follow.
-func (f *faults) from(n int) { f.next, f.calls = n, 0 }
+// failFrom makes the n-th call from now on fail, and all calls after it. 0 ends the faults.
+func (f *faults) failFrom(n int) { f.next, f.calls = n, 0 }
 
 func (f *faults) Scan(ctx context.Context, g exchange.Grant, q store.Query) (*store.Page, error) {
 	if err := f.fail(); err != nil {
@@ -187,11 +187,11 @@ func (f *faults) Record(ctx context.Context, entries ...audit.Entry) error {
 	return f.Store.Record(ctx, entries...)
 }
 
-func (f *faults) Remove(ctx context.Context, c uuid.UUID, dates []time.Time, bar store.Block, e audit.Entry) (int, error) {
+func (f *faults) Remove(ctx context.Context, c uuid.UUID, dates []time.Time, block store.Block, e audit.Entry) (int, error) {
 	if err := f.fail(); err != nil {
 		return 0, err
 	}
-	return f.Store.Remove(ctx, c, dates, bar, e)
+	return f.Store.Remove(ctx, c, dates, block, e)
 }
 
 func (f *faults) Entries(ctx context.Context, after uint64, n int) ([]audit.Link, error) {
@@ -201,11 +201,11 @@ func (f *faults) Entries(ctx context.Context, after uint64, n int) ([]audit.Link
 	return f.Store.Entries(ctx, after, n)
 }
 
-// What was archived is read by no operation again, and what is taken back later is
-// reworked after a restart.
+// No operation reads archived entries again. Data that is taken back after the archiving is
+// reworked once, also after a restart.
 func TestAnOperationGoesOnAfterTheRecordIsArchived(t *testing.T) {
 	w := publishedWorld(t)
-	w.settle()
+	w.catchUp()
 	done, err := w.runner.SavePositions(t.Context())
 	w.must(err)
 	head, err := w.store.ChainHead(t.Context())
@@ -217,8 +217,8 @@ func TestAnOperationGoesOnAfterTheRecordIsArchived(t *testing.T) {
 	_, err = w.custody.Withdraw(t.Context(), "operator", "dea-fir", "fir", "notice")
 	w.must(err)
 	w.restart()
-	w.settle()
-	equal(t, "bureaus", w.stats("bureaus").C2, servers(w.truth(without("fir")), bureaus))
+	w.catchUp()
+	equal(t, "bureaus", w.stats("bureaus").C2, servers(w.expectedState(without("fir")), bureaus))
 	reworked := 0
 	for _, e := range w.entries(audit.Report) {
 		if strings.HasPrefix(e.Text, "reworked after data was taken back") {
@@ -228,26 +228,26 @@ func TestAnOperationGoesOnAfterTheRecordIsArchived(t *testing.T) {
 	equal(t, "reworks", reworked, 1)
 }
 
-// The time since an operation was up to date grows while its store fails, from the first
-// CatchUp on, and is gone once one has succeeded.
-func TestAnOperationTellsSinceWhenItIsBehind(t *testing.T) {
+// CaughtUp stays at the last successful CatchUp while the store fails; before the first
+// success it is the time of the first CatchUp.
+func TestCaughtUpTellsSinceWhenAnOperationIsBehind(t *testing.T) {
 	w := newWorld(t)
 	fail := func() {
-		w.store.from(1)
+		w.store.failFrom(1)
 		if w.runner.CatchUp(t.Context()) == nil {
 			t.Fatal("it did not fail")
 		}
-		w.store.from(0)
+		w.store.failFrom(0)
 	}
 	first := w.now()
 	fail()
-	w.move(time.Hour)
+	w.advance(time.Hour)
 	fail()
 	equal(t, "behind from the start", w.runner.CaughtUp(), map[string]time.Time{op: first})
 	caughtUp := w.now()
-	w.settle()
+	w.catchUp()
 	equal(t, "up to date", w.runner.CaughtUp(), map[string]time.Time{op: caughtUp})
-	w.move(time.Hour)
+	w.advance(time.Hour)
 	fail()
 	equal(t, "behind again", w.runner.CaughtUp(), map[string]time.Time{op: caughtUp})
 }

@@ -62,7 +62,8 @@ type OutcomeStats struct {
 	ByStatus    map[string]int `json:"by_status"`
 }
 
-// Contribution accounts for the contributions of one contributor.
+// Contribution accounts for the contributions of one contributor. The counts without a
+// comment are those of [fusion.Account].
 type Contribution struct {
 	Origin          string         `json:"origin"`
 	Given           int            `json:"given"`

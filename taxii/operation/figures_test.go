@@ -14,11 +14,11 @@ import (
 	"comity/taxii/operation"
 )
 
-// A7, A8. What the parties pushed is counted as if all of it had been fused at
-// once, for each audience from what it may benefit from.
+// The figures of each audience are those of one fusion of all contributions that it may
+// benefit from.
 func TestFiguresAreThoseOfOneFusion(t *testing.T) {
 	w := pushedWorld(t)
-	truth := w.truth(func(*fusion.Contribution) bool { return true })
+	truth := w.expectedState(func(*fusion.Contribution) bool { return true })
 	for audience, as := range []string{centre: "", bureaus: operation.Bureaus} {
 		got := w.stats(as)
 		equal(t, as+" servers", got.C2, servers(truth, audience))
@@ -40,12 +40,10 @@ func TestFiguresAreThoseOfOneFusion(t *testing.T) {
 	equal(t, "contributors", len(got), len(accounts))
 }
 
-// What comes of the pushes is what the scenario knows of itself without fusing
-// anything.
+// The figures are those that the scenario gives without a fusion.
 func TestFiguresAreThoseOfTheScenario(t *testing.T) { pushedWorld(t).checkFigures() }
 
-// checkFigures holds the figures, when all is pushed and flagged, against the
-// scenario.
+// checkFigures compares the figures with the scenario. All of it must have been pushed.
 func (w *world) checkFigures() {
 	w.Helper()
 	truth := w.scenario.Truth()
@@ -71,8 +69,8 @@ func (w *world) checkFigures() {
 	}
 }
 
-// A country's figures add up to those of all, and none has a digest: it names
-// origins.
+// The figures of all countries add up to those of all bureaus. No country gets the digest,
+// which depends on the origins.
 func TestCountriesAddUp(t *testing.T) {
 	w := publishedWorld(t)
 	all, sum := w.stats(operation.Bureaus), operation.Stats{}
@@ -95,10 +93,10 @@ func TestCountriesAddUp(t *testing.T) {
 		[]int{all.C2.Identified, all.C2.Corroborated, all.Sites.Identified, all.Issues.Flagged, all.Reports.Count})
 }
 
-// A contributor sees its own row and its own data, by itself, and nobody else's.
+// A contributor sees only its own account, and figures from its own data alone.
 func TestAContributorSeesItsOwn(t *testing.T) {
 	w := pushedWorld(t)
-	own := w.truth(func(c *fusion.Contribution) bool { return c.Submitter == "cedar" })
+	own := w.expectedState(func(c *fusion.Contribution) bool { return c.Submitter == "cedar" })
 	want := servers(own, centre)
 	want.Digest = ""
 	equal(t, "servers", w.stats("cedar").C2, want)
@@ -114,16 +112,16 @@ func TestAContributorSeesItsOwn(t *testing.T) {
 	}
 }
 
-// piece is one push of objects.
-type piece struct {
+// smallPush is a push of a few objects.
+type smallPush struct {
 	org, flow string
 	objects   []stix.Object
 }
 
-// pieces are all that the parties send, in any order and any packages: an
-// indicator, its infrastructure and what joins them rarely come together. An
-// observable has no label of its own, so it goes with every relationship to it.
-func pieces(t *rapid.T, w *world) (all []piece) {
+// drawPushes draws pushes of everything that the parties send, in any order and of any size. An
+// indicator, its infrastructure and the relationship between them rarely come in one push.
+// An observable has no label of its own, so it comes with every relationship to it.
+func drawPushes(t *rapid.T, w *world) (all []smallPush) {
 	random := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))
 	split := func(org, flow string, objects []stix.Object, most int) {
 		observables := map[stix.ID]stix.Object{}
@@ -147,74 +145,72 @@ func pieces(t *rapid.T, w *world) (all []piece) {
 					}
 				})
 			}
-			all = append(all, piece{org, flow, some})
+			all = append(all, smallPush{org, flow, some})
 			objects = objects[size:]
 		}
 	}
 	for _, vendor := range demo.Vendors() {
-		split(vendor, "in", w.sent(vendor, every), 6)
+		split(vendor, "in", w.objectsOf(vendor, allRecords), 6)
 	}
 	for _, bureau := range w.bureaus() {
 		for p := range w.scenario.IssuePushes(bureau, 10_000) {
-			all = append(all, piece{bureau, "issues", p.Objects})
+			all = append(all, smallPush{bureau, "issues", p.Objects})
 		}
 	}
 	random.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	return all
 }
 
-// Neither order nor batching of pushes matters, nor when the findings were looked
-// at in between, nor whether the process started anew there.
+// The figures do not depend on the order and size of pushes, nor on when the Runner caught
+// up or was restarted between them.
 func TestOrderAndBatching(t *testing.T) {
 	first := pushedWorld(t)
-	first.settle()
+	first.catchUp()
 	want := first.figures()
-	check(t, 6, func(r *rapid.T) {
+	checkTimes(t, 6, func(r *rapid.T) {
 		w := newWorld(t)
-		for _, p := range pieces(r, w) {
+		for _, p := range drawPushes(r, w) {
 			if refused := w.push(p.org, p.flow, p.objects...); refused != nil {
 				r.Fatalf("%s: %d of %d refused, such as %s", p.org, len(refused), len(p.objects), refused[0])
 			}
 			switch rapid.IntRange(0, 5).Draw(r, "then") {
 			case 0, 1:
-				w.settle()
+				w.catchUp()
 			case 2:
 				w.restart()
 			}
 		}
-		w.settle()
+		w.catchUp()
 		if diff := cmp.Diff(want, w.figures()); diff != "" {
-			r.Fatalf("(-in packages +in pieces):\n%s", diff)
+			r.Fatalf("(-large pushes +small pushes):\n%s", diff)
 		}
 	})
 }
 
-// Pushing everything twice changes nothing, and nor does looking twice: not an
-// object is written.
-func TestTwiceIsOnce(t *testing.T) {
+// A second CatchUp, or a second push of everything, changes no figure and writes no object.
+func TestRepeatedPushesChangeNothing(t *testing.T) {
 	w := publishedWorld(t)
-	w.settle()
+	w.catchUp()
 	want, count := w.figures(), w.counts()
-	w.settle()
+	w.catchUp()
 	equal(t, "objects, settled again", w.counts(), count)
-	w.pushAll(every)
+	w.pushAll(allRecords)
 	w.flagAll()
-	w.settle()
+	w.catchUp()
 	equal(t, "figures, pushed again", w.figures(), want)
 	equal(t, "objects, pushed again", w.counts(), count)
 }
 
-// A Runner that starts anew, wherever the one before was, shows the same figures and
-// writes nothing.
-func TestRestart(t *testing.T) {
+// After a restart the figures are the same, and the new Runner writes nothing.
+func TestARestartChangesNothing(t *testing.T) {
 	w := publishedWorld(t)
-	w.answer("ncb-id", demo.TakenDown)
-	w.settle()
+	w.reportOutcomes("ncb-id", demo.TakenDown)
+	w.catchUp()
 	want, count := w.figures(), w.counts()
 	head, err := w.store.ChainHead(t.Context())
 	w.must(err)
 	w.restart()
-	w.settle()
+	w.catchUp()
 	equal(t, "figures", w.figures(), want)
 	equal(t, "objects", w.counts(), count)
 	after, err := w.store.ChainHead(t.Context())
@@ -222,24 +218,25 @@ func TestRestart(t *testing.T) {
 	equal(t, "entries", after.Number, head.Number)
 }
 
-// So does one that starts when some of the entries were followed, and the rest not.
-func TestRestartInTheMiddle(t *testing.T) {
+// A Runner that starts after an earlier one had read a part of the entries gets the same
+// figures.
+func TestARestartBetweenPushesChangesNothing(t *testing.T) {
 	whole := pushedWorld(t)
-	whole.settle()
+	whole.catchUp()
 	want, count := whole.figures(), whole.counts()
 	for stop := range len(demo.Vendors()) {
 		w := newWorld(t)
 		w.flagAll()
 		for n, vendor := range demo.Vendors() {
-			objects := w.sent(vendor, every)
+			objects := w.objectsOf(vendor, allRecords)
 			w.push(vendor, "in", objects[:len(objects)/2]...)
 			if n == stop {
-				w.settle()
+				w.catchUp()
 			}
 			w.push(vendor, "in", objects[len(objects)/2:]...)
 		}
 		w.restart()
-		w.settle()
+		w.catchUp()
 		equal(t, "figures", w.figures(), want)
 		equal(t, "objects", w.counts(), count)
 	}

@@ -50,7 +50,7 @@ type outcome struct {
 	at     time.Time
 }
 
-// country is that of a participant.
+// country is the country of an organisation; "" if the directory does not have it.
 func (o *operation) country(org string) string {
 	if of := o.runner.snapshot.Directory.Organisations[org]; of != nil {
 		return of.Country

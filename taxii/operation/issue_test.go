@@ -12,7 +12,8 @@ import (
 	"comity/taxii/demo"
 )
 
-// issue is a grouping of a bureau's about a domain or an address, each with its label.
+// issue returns a grouping of a bureau about a domain or an address, and that value, each
+// with its label.
 func (w *world) issue(bureau, domain string, grouping, value stix.TLP) []stix.Object {
 	w.Helper()
 	typ := "domain-name"
@@ -30,10 +31,10 @@ func (w *world) issue(bureau, domain string, grouping, value stix.TLP) []stix.Ob
 	}
 }
 
-// requests are the notes in the room.
+// requests returns the requests for information in the briefing room.
 func (w *world) requests() (list []string) {
 	w.Helper()
-	for _, o := range w.all(op + ".room") {
+	for _, o := range w.allVersions(op + ".room") {
 		if bytes.Contains(o.Raw, []byte("request-for-information")) {
 			list = append(list, string(o.Raw))
 		}
@@ -41,13 +42,13 @@ func (w *world) requests() (list []string) {
 	return list
 }
 
-// A value that is stricter than the grouping that flags it is not told to all.
+// A request does not name a value whose label is stricter than that of its grouping.
 func TestARequestKeepsAStricterValue(t *testing.T) {
 	for _, label := range []stix.TLP{stix.Green, stix.Amber, stix.Red} {
 		w := newWorld(t)
 		w.push("ncb-kh", "issues", w.issue("ncb-kh", "secret.kh.example", stix.Green, label)...)
-		w.move(8 * 24 * time.Hour)
-		w.settle()
+		w.advance(8 * 24 * time.Hour)
+		w.catchUp()
 		told := strings.Contains(fmt.Sprint(w.requests()), "secret")
 		equal(t, label.String()+": value in the room", told, label == stix.Green)
 		equal(t, label.String()+": requests", len(w.requests()), map[bool]int{true: 0, false: 1}[label == stix.Red])

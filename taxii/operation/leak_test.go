@@ -14,20 +14,21 @@ import (
 	"comity/testdata"
 )
 
-// said is a server that a vendor reports under a label.
-func said(vendor, value string, label stix.TLP) demo.Record {
+// serverRecord returns the record of a server in Cambodia that a vendor reports under a label.
+func serverRecord(vendor, value string, label stix.TLP) demo.Record {
 	return demo.Record{
 		Kind: demo.Plain, Vendor: vendor, Origin: vendor, Value: value, Key: value, Label: label, Time: demo.Snapshot.Add(-72 * time.Hour), Claimed: "KH",
 	}
 }
 
-// nobodys is a host of which nothing says where it is.
-var nobodys = demo.Record{
+// unlocated is a host whose country is unknown.
+var unlocated = demo.Record{
 	Kind: demo.Match, Vendor: "elm", Origin: "elm", Value: "shared.test.example", Key: "shared.test.example", Label: stix.Amber, Time: demo.Start,
 }
 
-// lettered lets the CERT of Cambodia read what its bureau gets, up to TLP:AMBER.
-func (w *world) lettered() {
+// addReaderLetter adds a letter by which the CERT of Cambodia reads what its bureau reads, up to
+// TLP:AMBER.
+func (w *world) addReaderLetter() {
 	w.Helper()
 	w.amend(func(d *exchange.Directory) {
 		source, err := testdata.Files.ReadFile("agreements/letter-cert-kh.toml")
@@ -41,40 +42,40 @@ func (w *world) lettered() {
 	})
 }
 
-// Whom a bureau passes its reports on to reads of a finding, whose strictness has
-// changed since it was published, what it would have read had it always been so.
-func TestStrictnessChanges(t *testing.T) {
+// After a published finding has become strict, or ceased to be, the reader of a letter
+// finds the objects that it would find if the finding had always been so.
+func TestReadersOfALetterSeeNoTraceOfAChangedStrictness(t *testing.T) {
 	for name, steps := range map[string]struct {
 		first, then []demo.Record
 		withdrawn   string
 	}{
-		"less strict": {first: []demo.Record{said("birch", "198.18.32.77", stix.AmberStrict)}, then: []demo.Record{said("alder", "198.18.32.77", stix.Amber)}},
+		"less strict": {first: []demo.Record{serverRecord("birch", "198.18.32.77", stix.AmberStrict)}, then: []demo.Record{serverRecord("alder", "198.18.32.77", stix.Amber)}},
 		"stricter": {
-			first:     []demo.Record{said("birch", "198.18.32.77", stix.AmberStrict), said("alder", "198.18.32.77", stix.Amber), said("cedar", "198.18.32.78", stix.Amber)},
+			first:     []demo.Record{serverRecord("birch", "198.18.32.77", stix.AmberStrict), serverRecord("alder", "198.18.32.77", stix.Amber), serverRecord("cedar", "198.18.32.78", stix.Amber)},
 			withdrawn: "alder",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			reads := func(parts ...[]demo.Record) []string {
 				w := newWorld(t)
-				w.lettered()
+				w.addReaderLetter()
 				for n, part := range parts {
 					for _, r := range part {
 						w.push(r.Vendor, "in", r.Objects()...)
 					}
 					if n == 0 || steps.withdrawn == "" {
 						w.publish()
-						w.move(time.Hour)
+						w.advance(time.Hour)
 					}
 				}
 				if steps.withdrawn != "" && len(parts) > 1 {
 					_, err := w.custody.Withdraw(t.Context(), "operator", "dea-"+steps.withdrawn, steps.withdrawn, "notice")
 					w.must(err)
-					w.settle()
+					w.catchUp()
 				}
 				var list []string
 				for _, o := range w.fetch("cert-kh", alias("car", "ncb-kh")) {
-					list = append(list, timeless(t, string(o.Raw)))
+					list = append(list, withoutTimes(t, string(o.Raw)))
 				}
 				slices.Sort(list)
 				return list
@@ -89,22 +90,22 @@ func TestStrictnessChanges(t *testing.T) {
 	}
 }
 
-// That nobody is asked about an issue tells that somebody knows of it. So others are
-// asked unless something matches that the country which flagged it may know.
-func TestARequestTellsNothingOfWhatIsHidden(t *testing.T) {
+// A missing request for information would show that somebody knows about an issue. So only
+// matches that the country of the issue may know prevent a request.
+func TestAMissingRequestRevealsNoHiddenMatch(t *testing.T) {
 	for name, known := range map[string]struct {
 		record demo.Record
 		want   int
 	}{
-		"a source":               {said("elm", "198.18.32.77", stix.Amber), 0},
-		"a source that is RED":   {said("elm", "198.18.32.77", stix.Red), 1},
-		"one of another country": {said("elm", "198.18.128.77", stix.Amber), 1},
+		"a source":               {serverRecord("elm", "198.18.32.77", stix.Amber), 0},
+		"a source that is RED":   {serverRecord("elm", "198.18.32.77", stix.Red), 1},
+		"one of another country": {serverRecord("elm", "198.18.128.77", stix.Amber), 1},
 	} {
 		w := newWorld(t)
 		w.push("elm", "in", known.record.Objects()...)
 		w.push("ncb-kh", "issues", w.issue("ncb-kh", known.record.Value, stix.Amber, stix.Amber)...)
-		w.move(8 * 24 * time.Hour)
-		w.settle()
+		w.advance(8 * 24 * time.Hour)
+		w.catchUp()
 		equal(t, name+": requests", len(w.requests()), known.want)
 		issues, err := w.runner.Issues(t.Context(), op, "ncb-kh")
 		w.must(err)
@@ -112,26 +113,26 @@ func TestARequestTellsNothingOfWhatIsHidden(t *testing.T) {
 	}
 }
 
-// A value that came after the grouping which flags it is kept as strictly as it says.
-func TestARequestKeepsAValueThatCameLater(t *testing.T) {
+// The label of a value counts also if the value came after the grouping that flags it.
+func TestARequestKeepsAStricterValueThatCameLater(t *testing.T) {
 	w := newWorld(t)
 	flagged := w.issue("ncb-kh", "secret.kh.example", stix.Green, stix.Red)
 	w.push("ncb-kh", "issues", flagged[1])
 	w.push("ncb-kh", "issues", flagged[0])
-	w.move(8 * 24 * time.Hour)
-	w.settle()
+	w.advance(8 * 24 * time.Hour)
+	w.catchUp()
 	if requests := w.requests(); len(requests) > 0 {
 		t.Errorf("others are told of what is RED: %s", requests)
 	}
 }
 
-// Two countries that flag the same, even in the same words, get a report each, and
-// neither reads of the other's.
+// Two countries that flag the same value get a report each, and neither reads of the
+// other's report.
 func TestTwoCountriesFlagTheSame(t *testing.T) {
 	w := newWorld(t)
-	w.push("elm", "in", nobodys.Objects()...)
+	w.push("elm", "in", unlocated.Objects()...)
 	for _, bureau := range []string{"ncb-kh", "ncb-th"} {
-		w.push(bureau, "issues", w.issue(bureau, nobodys.Value, stix.Amber, stix.Amber)...)
+		w.push(bureau, "issues", w.issue(bureau, unlocated.Value, stix.Amber, stix.Amber)...)
 	}
 	w.publish()
 	for bureau, other := range map[string]string{"ncb-kh": "CAR-2017-TH", "ncb-th": "CAR-2017-KH"} {
@@ -142,16 +143,17 @@ func TestTwoCountriesFlagTheSame(t *testing.T) {
 	}
 }
 
-// Of a finding that two countries got, neither learns what the other did about it.
+// If two countries got the same finding, neither learns the outcome that the other
+// reported.
 func TestAnOutcomeStaysInItsCountry(t *testing.T) {
 	w := newWorld(t)
-	w.push("elm", "in", nobodys.Objects()...)
+	w.push("elm", "in", unlocated.Objects()...)
 	for _, bureau := range []string{"ncb-kh", "ncb-th"} {
-		w.push(bureau, "issues", w.issue(bureau, nobodys.Value, stix.Amber, stix.Amber)...)
+		w.push(bureau, "issues", w.issue(bureau, unlocated.Value, stix.Amber, stix.Amber)...)
 	}
 	w.publish()
 	var finding stix.ID
-	for _, o := range w.all(alias("car", "ncb-kh")) {
+	for _, o := range w.allVersions(alias("car", "ncb-kh")) {
 		if o.Type == "infrastructure" {
 			finding = o.ID
 		}
@@ -161,7 +163,7 @@ func TestAnOutcomeStaysInItsCountry(t *testing.T) {
 	w.publish()
 	equal(t, "what the other country gets", w.published()["ncb-th"], before)
 	contains := func(alias, text string) bool {
-		return slices.ContainsFunc(w.all(alias), func(o stix.Object) bool { return bytes.Contains(o.Raw, []byte(text)) })
+		return slices.ContainsFunc(w.allVersions(alias), func(o stix.Object) bool { return bytes.Contains(o.Raw, []byte(text)) })
 	}
 	if !contains(alias("car", "ncb-kh"), "status:taken-down") || !contains(alias("returns", "elm"), "outcome:taken-down") {
 		t.Error("the country and the contributor do not read what was done")

@@ -75,7 +75,7 @@ func (o *operation) catchUp(ctx context.Context) error {
 		o.rules.At = at
 		o.state.Advance(at)
 	}
-	if err := o.chain.CatchUp(ctx, o.takeIn); err != nil {
+	if err := o.chain.CatchUp(ctx, o.readEntries); err != nil {
 		return err
 	}
 	return o.react(ctx)
@@ -133,8 +133,8 @@ func (o *operation) begin(ctx context.Context) error {
 	return nil
 }
 
-// takeIn reads the changes that the entries of the audit chain record.
-func (o *operation) takeIn(ctx context.Context, entries []audit.Entry) error {
+// readEntries reads the changes that the entries of the audit chain record.
+func (o *operation) readEntries(ctx context.Context, entries []audit.Entry) error {
 	fresh := map[*reader][]span{}
 	again := map[string]bool{} // by contributor: whether its data has to be read again
 	for i := range entries {

@@ -28,7 +28,7 @@ type progress struct {
 // draft identifies a release that one person has drafted.
 type draft struct {
 	By     string    `json:"by"`             // account
-	Home   string    `json:"home,omitempty"` // of a seconded person
+	Home   string    `json:"home,omitempty"` // home organisation of a seconded person
 	At     time.Time `json:"at"`
 	Digest string    `json:"digest"` // of its whole content
 }

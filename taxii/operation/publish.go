@@ -18,10 +18,11 @@ import (
 	"comity/taxii/exchange"
 )
 
-// Draft draws up, for each country, its feed and every report whose rule is met,
-// and notes by whom: a second person publishes it. Notes are the analyst's words, by
-// the number of the report. Forbidden unless by is a person of the centre with the
-// right to write all of it, Invalid for a note on a report that no rule asks for.
+// Draft makes, for each country, its feed and every report whose rule is met, and records
+// who drafted them, since a second person publishes them. Notes are the analyst's words, by
+// the number of the report. Forbidden unless by is a person of the centre with the right
+// to write for every country that takes part now; Invalid for a note on a report that no
+// rule asks for.
 func (r *Runner) Draft(ctx context.Context, id string, by exchange.Principal, notes map[string]string) (Release, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

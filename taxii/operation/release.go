@@ -54,12 +54,12 @@ func (o *operation) heading() report.Release {
 func (o *operation) release(s *situation, country string) report.Release {
 	r := o.heading()
 	r.Country = country
-	at := map[int]int{}                               // index in the release, by index in the situation
-	all, open := map[string]bool{}, map[string]bool{} // origins: of all findings, and of those that are not strict
+	position := map[int]int{}                         // index in the release, by index in the situation
+	all, open := map[string]bool{}, map[string]bool{} // origins of all findings, and of those that are not strict
 	var known []fusion.Finding                        // the findings as the release has them
-	take := func(n int) {
+	addFinding := func(n int) {
 		f := s.findings[n]
-		if _, taken := at[n]; taken {
+		if _, taken := position[n]; taken {
 			return
 		}
 		for _, origin := range f.Origins {
@@ -72,7 +72,7 @@ func (o *operation) release(s *situation, country string) report.Release {
 		for _, origin := range f.Origins {
 			open[origin] = open[origin] || !f.Strict
 		}
-		at[n], known = len(r.Findings), append(known, f)
+		position[n], known = len(r.Findings), append(known, f)
 		r.Findings = append(r.Findings, report.Finding{
 			Entity: f.Entity, Values: f.Values, Basis: f.Basis, Disagreeing: f.Disagreeing, Government: f.Government,
 			Families: f.Families, First: f.First, Last: f.Last, Strict: f.Strict, Confidence: f.Confidence,
@@ -81,15 +81,15 @@ func (o *operation) release(s *situation, country string) report.Release {
 	}
 	for n := range s.findings {
 		if f := &s.findings[n]; f.Held == "" && f.Country == country && f.Kind != fusion.Other {
-			take(n)
+			addFinding(n)
 		}
 	}
 	for _, from := range s.reports {
 		if from.country == country {
 			for _, n := range from.findings {
-				take(n)
+				addFinding(n)
 			}
-			r.Reports = append(r.Reports, o.reportOf(&from, s, at, known))
+			r.Reports = append(r.Reports, o.reportOf(&from, s, position, known))
 		}
 	}
 	slices.SortFunc(r.Reports, func(a, b report.PlannedReport) int { return cmp.Compare(a.Number, b.Number) })
@@ -106,15 +106,15 @@ func (o *operation) withoutStrict(f fusion.Finding) fusion.Finding {
 			return g
 		}
 	}
-	f.Strict = true // without those there is no such finding
+	f.Strict = true // the finding rests on strict contributions alone
 	return f
 }
 
-// reportOf is a planned report as a release has it; at and known are as in release.
-func (o *operation) reportOf(from *plannedReport, s *situation, at map[int]int, known []fusion.Finding) report.PlannedReport {
+// reportOf is a planned report as a release has it; position and known are as in release.
+func (o *operation) reportOf(from *plannedReport, s *situation, position map[int]int, known []fusion.Finding) report.PlannedReport {
 	out := report.PlannedReport{Number: from.number, Theme: from.theme, Issue: from.issue}
 	for _, n := range from.findings {
-		out.Findings = append(out.Findings, at[n])
+		out.Findings = append(out.Findings, position[n])
 	}
 	slices.Sort(out.Findings)
 	for i := range s.issues {
@@ -127,7 +127,7 @@ func (o *operation) reportOf(from *plannedReport, s *situation, at map[int]int, 
 		origins, strict := map[string]bool{}, map[string]bool{}
 		for _, n := range covered.matches {
 			f := &s.findings[n]
-			if m, taken := at[n]; taken {
+			if m, taken := position[n]; taken {
 				f = &known[m]
 			}
 			for _, origin := range f.Origins {

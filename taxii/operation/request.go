@@ -9,10 +9,10 @@ import (
 )
 
 // requestInformation writes a request for information into the briefing room about each
-// issue that has stayed without a match for the time that the agreement gives to
-// acknowledge one. Only matches that its country may know count: otherwise a missing
-// request would give away a hidden match. A request names no country, and the value
-// only if its label allows that. Each issue is asked about once.
+// issue that has stayed without a match for as long as the agreement allows for an
+// acknowledgement. Only matches that its country may know count: otherwise a missing
+// request would give away a hidden match. A request names no country, and names the value
+// only if its label allows that. There is one request for each issue.
 func (o *operation) requestInformation(ctx context.Context) error {
 	f, now := o.text.Feedback, o.runner.now()
 	if o.briefingRoom == nil || f == nil || f.Acknowledge.IsZero() {
@@ -35,7 +35,7 @@ func (o *operation) requestInformation(ctx context.Context) error {
 	if len(fresh) == 0 {
 		return nil
 	}
-	if err := o.addMissing(ctx, o.briefingRoom, once(fresh)); err != nil {
+	if err := o.addMissing(ctx, o.briefingRoom, withoutDuplicates(fresh)); err != nil {
 		return err
 	}
 	for _, f := range about {
@@ -44,8 +44,8 @@ func (o *operation) requestInformation(ctx context.Context) error {
 	return nil
 }
 
-// once is the list without repetitions of an id.
-func once(objects []stix.Object) (list []stix.Object) {
+// withoutDuplicates is the list without repetitions of an id.
+func withoutDuplicates(objects []stix.Object) (list []stix.Object) {
 	met := map[stix.ID]bool{}
 	for _, object := range objects {
 		if !met[object.ID] {

@@ -53,7 +53,7 @@ func (r *Runner) view(ctx context.Context, id, as string) (*view, error) {
 	return v, nil
 }
 
-// own fills the view of a contributor with the findings from its own data alone.
+// own sets the findings of a contributor's view to those from its own data alone.
 func (v *view) own(ctx context.Context) error {
 	alone, err := v.reread(ctx, func(writer string) bool { return writer == v.as })
 	if err == nil {

@@ -9,16 +9,16 @@ import (
 	"comity/taxii/demo"
 )
 
-// finding is the id and the key of a C2 server that a bureau got.
+// finding has the id and the key of a C2 server that a bureau got.
 type finding struct {
 	id  stix.ID
 	key string
 }
 
-// got are the C2 servers that a bureau got, as they were added.
-func (w *world) got(bureau string) (list []finding) {
+// serversOf returns the C2 servers that a bureau got, in the order of date_added.
+func (w *world) serversOf(bureau string) (list []finding) {
 	w.Helper()
-	for _, o := range w.all(alias("car", bureau)) {
+	for _, o := range w.allVersions(alias("car", bureau)) {
 		if _, key, ok := strings.Cut(string(o.Raw), `"name":"C2 server `); ok && o.Type == "infrastructure" {
 			key, _, _ = strings.Cut(key, `"`)
 			list = append(list, finding{o.ID, key})
@@ -27,12 +27,12 @@ func (w *world) got(bureau string) (list []finding) {
 	return list
 }
 
-// outcome is the n-th note of a bureau about a finding.
+// outcome returns the n-th note of a bureau, with an outcome of a finding.
 func (w *world) outcome(bureau string, n int, about stix.ID, status string, version time.Time) stix.Object {
 	w.Helper()
 	return w.object(`{"type":"note","spec_version":"2.1","id":"note--%08d-0000-4000-8000-000000000000","created_by_ref":%q,`+
 		`"created":"2017-04-14T00:00:00.000Z","modified":%q,"content":"So it is.","labels":["outcome:%s"],"object_refs":[%q],"object_marking_refs":[%q]}`,
-		n, demo.Identity(bureau), stamp(version), status, about, stix.Amber.Marking())
+		n, demo.Identity(bureau), timestamp(version), status, about, stix.Amber.Marking())
 }
 
 func (w *world) object(format string, args ...any) stix.Object {
@@ -42,13 +42,13 @@ func (w *world) object(format string, args ...any) stix.Object {
 	return o
 }
 
-func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
+func timestamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
-// answer lets a bureau report the same outcome of all servers that it got.
-func (w *world) answer(bureau string, status demo.Status) {
+// reportOutcomes makes a bureau report the same outcome of all servers that it got.
+func (w *world) reportOutcomes(bureau string, status demo.Status) {
 	w.Helper()
 	var notes []stix.Object
-	for n, f := range w.got(bureau) {
+	for n, f := range w.serversOf(bureau) {
 		notes = append(notes, w.outcome(bureau, n, f.id, string(status), w.now()))
 	}
 	if refused := w.push(bureau, "feedback", notes...); refused != nil {

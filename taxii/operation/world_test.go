@@ -45,9 +45,9 @@ var (
 	ben  = person("ben")
 )
 
-// world is an exchange with the agreements of testdata and the operation, without
-// a server. Its clock starts at the snapshot and stands still, but for a second
-// before each push.
+// world is an exchange with the agreements of testdata and the operation, without a
+// server. Its clock starts at the snapshot, advances a second before each push and stands
+// still otherwise.
 type world struct {
 	testing.TB
 	scenario *demo.Scenario
@@ -61,25 +61,25 @@ type world struct {
 	runner   *operation.Runner
 }
 
-// dawn is what a world was copied from: the file of its store, and its clock.
-type dawn struct {
+// savedWorld is the file of a world's store, and its clock, of which tests get copies.
+type savedWorld struct {
 	sync.Once
 	file  []byte
 	clock int64
 }
 
-// The worlds that tests begin with: nothing pushed; all pushed, and the issues
-// flagged; all published.
-var empty, pushed, published dawn
+// These are the worlds that tests begin with: without a push; with all pushes of vendors
+// and bureaus; and with a publication of all of it.
+var empty, pushed, published savedWorld
 
-// newWorld is one of small in which nothing was pushed yet.
+// newWorld returns a world of the scenario small, in which nothing was pushed yet.
 func newWorld(t testing.TB) *world {
-	return from(t, &empty, func(t testing.TB) *world { return found(t, "small") })
+	return restored(t, &empty, func(t testing.TB) *world { return buildWorld(t, "small") })
 }
 
-// pushedWorld is one in which vendors and bureaus have sent everything.
+// pushedWorld returns a world in which vendors and bureaus have pushed everything.
 func pushedWorld(t testing.TB) *world {
-	return from(t, &pushed, func(t testing.TB) *world {
+	return restored(t, &pushed, func(t testing.TB) *world {
 		w := newWorld(t)
 		w.pushAll(func(demo.Record) bool { return true })
 		w.flagAll()
@@ -87,16 +87,16 @@ func pushedWorld(t testing.TB) *world {
 	})
 }
 
-// publishedWorld is one in which moreover everything is published.
+// publishedWorld returns a world in which everything was pushed and published.
 func publishedWorld(t testing.TB) *world {
-	return from(t, &published, func(t testing.TB) *world {
+	return restored(t, &published, func(t testing.TB) *world {
 		w := pushedWorld(t)
 		w.publish()
 		return w
 	})
 }
 
-func from(t testing.TB, d *dawn, make func(testing.TB) *world) *world {
+func restored(t testing.TB, d *savedWorld, make func(testing.TB) *world) *world {
 	t.Helper()
 	d.Do(func() { d.file, d.clock = make(t).copy() })
 	return open(t, small(), d.file, d.clock)
@@ -110,7 +110,7 @@ var small = sync.OnceValue(func() *demo.Scenario {
 	return s
 })
 
-// copy is the file of a world's store, and its clock.
+// copy returns the file of a world's store, and its clock.
 func (w *world) copy() ([]byte, int64) {
 	w.Helper()
 	var file bytes.Buffer
@@ -119,14 +119,14 @@ func (w *world) copy() ([]byte, int64) {
 	return file.Bytes(), w.clock.Load()
 }
 
-// fork is a copy of a world.
+// fork returns a copy of a world.
 func (w *world) fork() *world {
 	w.Helper()
 	file, clock := w.copy()
 	return open(w.TB, w.scenario, file, clock)
 }
 
-// open is a world over the file of a store.
+// open returns a world with a copy of the file of a store; nil for an empty store.
 func open(t testing.TB, s *demo.Scenario, file []byte, clock int64) *world {
 	t.Helper()
 	w := &world{TB: t, scenario: s, dir: t.TempDir()}
@@ -153,13 +153,13 @@ func open(t testing.TB, s *demo.Scenario, file []byte, clock int64) *world {
 	return w
 }
 
-// restart gives the work to a new Runner. The old one is abandoned.
+// restart replaces the Runner by a new one, as a restart of the server does.
 func (w *world) restart() {
 	w.runner = operation.New(w.store, w.current, w.custody, w.dir, w.now, slog.New(slog.DiscardHandler))
 }
 
-// found is an empty world: all parties and their agreements, which are in force.
-func found(t testing.TB, scenario string) *world {
+// buildWorld returns a world with all parties and their agreements, which are in force.
+func buildWorld(t testing.TB, scenario string) *world {
 	t.Helper()
 	s := small()
 	if scenario != "small" {
@@ -196,8 +196,8 @@ func found(t testing.TB, scenario string) *world {
 	return w
 }
 
-func (w *world) now() time.Time        { return time.UnixMicro(w.clock.Load()).UTC() }
-func (w *world) move(by time.Duration) { w.clock.Add(by.Microseconds()) }
+func (w *world) now() time.Time           { return time.UnixMicro(w.clock.Load()).UTC() }
+func (w *world) advance(by time.Duration) { w.clock.Add(by.Microseconds()) }
 
 func (w *world) must(err error) {
 	w.Helper()
@@ -221,24 +221,25 @@ func (w *world) policy() *exchange.Policy {
 	return newest.Policy
 }
 
-// person is one of the centre's own.
+// person returns the principal of a person of the centre.
 func person(name string) exchange.Principal {
 	return exchange.Principal{Account: "igci/" + name, Org: "igci", Person: true, Purposes: exchange.Purposes, Action: "search"}
 }
 
-// service is that of an organisation.
+// service returns the principal of an organisation's service.
 func service(org string) exchange.Principal {
 	return exchange.Principal{Account: org + "/feed", Org: org, Purposes: exchange.Purposes, Action: "search"}
 }
 
-// alias is that of the collection of a flow that a party has: in.alder, car.kh.
+// alias returns the alias of a party's collection of a flow, such as
+// op-asean-demo.car.kh.
 func alias(flow, org string) string { return op + "." + flow + "." + strings.TrimPrefix(org, "ncb-") }
 
-// push sends objects to the collection of a flow, as the server would, and returns
-// which of them were refused.
+// push pushes objects to an organisation's collection of a flow, as the server would, and
+// returns the refused ones.
 func (w *world) push(org, flow string, objects ...stix.Object) (refused []stix.ID) {
 	w.Helper()
-	w.move(time.Second)
+	w.advance(time.Second)
 	g, err := w.policy().Decide(service(org), alias(flow, org), exchange.Write, w.now())
 	w.must(err)
 	p := demo.Push{Org: org, Objects: objects}
@@ -261,14 +262,14 @@ func (w *world) push(org, flow string, objects ...stix.Object) (refused []stix.I
 	return refused
 }
 
-// sent is what a vendor says in the records that are kept, each object once.
-func (w *world) sent(vendor string, keep func(demo.Record) bool) []stix.Object {
-	return slices.Concat(w.packages(vendor, keep, math.MaxInt)...)
+// objectsOf returns the objects of those records of a vendor that keep accepts, each once.
+func (w *world) objectsOf(vendor string, keep func(demo.Record) bool) []stix.Object {
+	return slices.Concat(w.batches(vendor, keep, math.MaxInt)...)
 }
 
-// packages are the same as pushes of at least n objects but for the last, the
-// objects of one record in one.
-func (w *world) packages(vendor string, keep func(demo.Record) bool, n int) (all [][]stix.Object) {
+// batches returns the same objects in pushes of at least n objects; the last may have fewer.
+// All objects of one record are in one push.
+func (w *world) batches(vendor string, keep func(demo.Record) bool, n int) (all [][]stix.Object) {
 	var objects []stix.Object
 	met := map[stix.ID]bool{}
 	for r := range w.scenario.All(vendor) {
@@ -289,11 +290,11 @@ func (w *world) packages(vendor string, keep func(demo.Record) bool, n int) (all
 	return append(all, objects)
 }
 
-// pushAll pushes what every vendor says in the records that are kept.
+// pushAll pushes the objects of those records of all vendors that keep accepts.
 func (w *world) pushAll(keep func(demo.Record) bool) {
 	w.Helper()
 	for _, vendor := range demo.Vendors() {
-		for _, objects := range w.packages(vendor, keep, 5_000) {
+		for _, objects := range w.batches(vendor, keep, 5_000) {
 			if refused := w.push(vendor, "in", objects...); refused != nil {
 				w.Fatalf("%s: refused %v", vendor, refused)
 			}
@@ -301,7 +302,7 @@ func (w *world) pushAll(keep func(demo.Record) bool) {
 	}
 }
 
-// flagAll lets every bureau flag its issues.
+// flagAll makes every bureau flag its issues.
 func (w *world) flagAll() {
 	w.Helper()
 	for _, bureau := range w.bureaus() {
@@ -320,12 +321,12 @@ func (w *world) bureaus() (slugs []string) {
 	return slugs
 }
 
-func (w *world) settle() {
+func (w *world) catchUp() {
 	w.Helper()
 	w.must(w.runner.CatchUp(w.Context()))
 }
 
-// publish lets anna draft and ben publish.
+// publish makes anna draft and ben publish.
 func (w *world) publish() operation.Release {
 	w.Helper()
 	_, err := w.runner.Draft(w.Context(), op, anna, nil)
@@ -335,7 +336,7 @@ func (w *world) publish() operation.Release {
 	return r
 }
 
-// collection is the one with an alias.
+// collection returns the collection with that alias.
 func (w *world) collection(alias string) *exchange.Collection {
 	w.Helper()
 	for _, c := range w.policy().Collections(w.now()) {
@@ -347,8 +348,9 @@ func (w *world) collection(alias string) *exchange.Collection {
 	return nil
 }
 
-// all are all versions of all objects in a collection, as they were added.
-func (w *world) all(alias string) (objects []stix.Object) {
+// allVersions returns all versions of all objects in a collection, in the order of
+// date_added.
+func (w *world) allVersions(alias string) (objects []stix.Object) {
 	w.Helper()
 	return w.read(exchange.Operator(w.collection(alias).ID), func(g exchange.Grant, q store.Query) (*store.Page, error) {
 		q.Versions.All = true
@@ -356,7 +358,8 @@ func (w *world) all(alias string) (objects []stix.Object) {
 	})
 }
 
-// fetch is what an organisation's service gets there, with the delivery on record.
+// fetch returns the objects that an organisation's service gets there, and records the
+// delivery.
 func (w *world) fetch(org, alias string) []stix.Object {
 	w.Helper()
 	g, err := w.policy().Decide(service(org), alias, exchange.Read, w.now())
@@ -382,15 +385,15 @@ func (w *world) read(g exchange.Grant, scan func(exchange.Grant, store.Query) (*
 	}
 }
 
-// raws are the bytes of objects.
-func raws(objects []stix.Object) (list []string) {
+// rawObjects returns the bytes of objects.
+func rawObjects(objects []stix.Object) (list []string) {
 	for i := range objects {
 		list = append(list, string(objects[i].Raw))
 	}
 	return list
 }
 
-// entries are those of an act, oldest first.
+// entries returns the audit entries of an act, oldest first.
 func (w *world) entries(act audit.Act) (list []audit.Entry) {
 	w.Helper()
 	for link, err := range store.Links(w.Context(), w.store, 0) {
@@ -404,7 +407,7 @@ func (w *world) entries(act audit.Act) (list []audit.Entry) {
 	return list
 }
 
-// counts is how many objects there are in every collection that the centre writes.
+// counts returns the number of objects in every collection that the centre writes.
 func (w *world) counts() map[string]int64 {
 	w.Helper()
 	all := map[string]int64{}
@@ -418,7 +421,7 @@ func (w *world) counts() map[string]int64 {
 	return all
 }
 
-// figures are all that a Runner says of an operation.
+// figures are the answers of all methods of a Runner that report on an operation.
 type figures struct {
 	Centre, Bureaus operation.Stats
 	Contributions   []operation.Contribution
@@ -428,8 +431,8 @@ type figures struct {
 	Reports         []operation.Report
 }
 
-// figures asks the Runner for all of them. How long data took to come, and how often
-// its contributor was told of it on the way, is left out: it depends on the pushes.
+// figures asks the Runner for all of them. It leaves out the time from last seen to
+// receipt, and the number of returns to contributors, since both depend on the pushes.
 func (w *world) figures() (f figures) {
 	w.Helper()
 	f.Centre, f.Bureaus = w.stats(""), w.stats(operation.Bureaus)
@@ -460,9 +463,9 @@ func (w *world) stats(as string) operation.Stats {
 	return s
 }
 
-// truth fuses at once what the vendors say in the records that are kept, for the
-// centre and for the bureaus.
-func (w *world) truth(keep func(*fusion.Contribution) bool) *fusion.State {
+// expectedState fuses all contributions that keep accepts in one go, for the centre and for
+// the bureaus.
+func (w *world) expectedState(keep func(*fusion.Contribution) bool) *fusion.State {
 	w.Helper()
 	geo, err := fusion.ReadGeo(strings.NewReader(w.scenario.Geo()))
 	w.must(err)
@@ -484,7 +487,7 @@ func (w *world) truth(keep func(*fusion.Contribution) bool) *fusion.State {
 	}
 	state := fusion.NewState(rules, 2)
 	for _, vendor := range demo.Vendors() {
-		all, refused := fusion.Read(w.sent(vendor, every), fusion.Source{
+		all, refused := fusion.Read(w.objectsOf(vendor, allRecords), fusion.Source{
 			Submitter: vendor, Received: demo.Snapshot, Party: func(id stix.ID) string { return parties[id] },
 		})
 		if refused != nil {
@@ -497,20 +500,20 @@ func (w *world) truth(keep func(*fusion.Contribution) bool) *fusion.State {
 	return state
 }
 
-func every(demo.Record) bool { return true }
+func allRecords(demo.Record) bool { return true }
 
-// The audiences of truth.
+// These are the audiences of expectedState.
 const (
 	centre = iota
 	bureaus
 )
 
-// without keeps what is left when a vendor withdraws.
+// without accepts the contributions that are left when a vendor withdraws.
 func without(vendor string) func(*fusion.Contribution) bool {
 	return func(c *fusion.Contribution) bool { return c.Origin != vendor && c.Submitter != vendor }
 }
 
-// servers are the figures of C2 servers that an audience of the truth has.
+// servers returns the figures of C2 servers for an audience.
 func servers(state *fusion.State, audience int) operation.C2Stats {
 	findings, _ := state.Findings(audience)
 	s := fusion.Summarise(fusion.C2, findings)
@@ -520,7 +523,7 @@ func servers(state *fusion.State, audience int) operation.C2Stats {
 	}
 }
 
-// sites are those of websites.
+// sites returns the figures of websites for an audience.
 func sites(state *fusion.State, audience int) operation.SiteStats {
 	findings, _ := state.Findings(audience)
 	s := fusion.Summarise(fusion.Website, findings)
@@ -534,16 +537,16 @@ func equal(t testing.TB, what string, got, want any) {
 	}
 }
 
-// refuses tells whether an error has a code.
-func refuses(t testing.TB, what string, err error, code taxii.Code) {
+// checkCode checks the code of an error.
+func checkCode(t testing.TB, what string, err error, code taxii.Code) {
 	t.Helper()
 	if err == nil || taxii.CodeOf(err) != code {
 		t.Errorf("%s: %v, want %s", what, err, code)
 	}
 }
 
-// check draws n times, unless the command line says how often.
-func check(t *testing.T, n int, f func(*rapid.T)) {
+// checkTimes runs rapid.Check with n draws, unless the command line sets their number.
+func checkTimes(t *testing.T, n int, f func(*rapid.T)) {
 	t.Helper()
 	if checks := flag.Lookup("rapid.checks"); checks.Value.String() == checks.DefValue {
 		defer checks.Value.Set(checks.DefValue)
