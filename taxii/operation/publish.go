@@ -30,7 +30,8 @@ func (r *Runner) Draft(ctx context.Context, id string, by exchange.Principal, no
 	if err != nil {
 		return Release{}, err
 	}
-	if _, err := o.mayPublish(by); err != nil {
+	grants, err := o.mayPublish(by)
+	if err != nil {
 		return Release{}, err
 	}
 	s, err := o.situation(ctx)
@@ -66,12 +67,12 @@ func (r *Runner) Draft(ctx context.Context, id string, by exchange.Principal, no
 		return Release{}, err
 	}
 	reports, err := o.reportStates(ctx, s)
-	return Release{Operation: id, By: by.Account, Digest: sum, Reports: reports, Feeds: len(o.bureauCollections)}, err
+	return Release{Operation: id, By: by.Account, Digest: sum, Reports: reports, Feeds: len(grants)}, err
 }
 
-// Publish writes the draft into the collections of the countries. It is for a second
-// person, who is not seconded from the same organisation as the first; Forbidden
-// otherwise. Conflict if there is no draft, or if the findings have changed since.
+// Publish writes the draft into the collections of the countries that take part now. It is
+// for a second person, who is not seconded from the same organisation as the first;
+// Forbidden otherwise. Conflict if there is no draft, or if the findings have changed since.
 // After a kill the call can be repeated, and writes the missing objects.
 func (r *Runner) Publish(ctx context.Context, id string, by exchange.Principal) (out Release, err error) {
 	r.mu.Lock()
@@ -105,10 +106,16 @@ func (r *Runner) Publish(ctx context.Context, id string, by exchange.Principal) 
 	if sum != draft.Digest {
 		return out, taxii.Errorf(taxii.Conflict, "the findings have changed since %s drafted: draft again", draft.By)
 	}
-	out = Release{Operation: id, By: by.Account, Digest: sum, Feeds: len(releases)}
+	out = Release{Operation: id, By: by.Account, Digest: sum, Feeds: len(grants)}
+	reports := 0
 	for _, release := range releases {
+		g, takesPart := grants[release.Country]
+		if !takesPart {
+			continue
+		}
+		reports += len(release.Reports)
 		release.Drafted, release.Approved = draft.By, by.Account
-		written, removed, err := o.write(ctx, &release, grants[release.Country])
+		written, removed, err := o.write(ctx, &release, g.Collection(), g)
 		if err != nil {
 			return out, fmt.Errorf("publish for %s: %w", release.Country, err)
 		}
@@ -124,9 +131,9 @@ func (r *Runner) Publish(ctx context.Context, id string, by exchange.Principal) 
 	}
 	progress.Draft, progress.Released, progress.Covers, progress.Reworked = nil, &now, &covers, o.chain.Position()
 	progress.Drafted, progress.Approved = draft.By, by.Account
-	entries := append(o.derivations(s), audit.Entry{
-		Act: audit.Report, Account: by.Account, Org: by.Org, Home: by.Home, Operator: by.Operator, Digest: sum, Count: len(s.reports),
-		Text: fmt.Sprintf("%d reports published, drafted by %s", len(s.reports), draft.By), Parties: []string{by.Org},
+	entries := append(o.derivations(s, grants), audit.Entry{
+		Act: audit.Report, Account: by.Account, Org: by.Org, Home: by.Home, Operator: by.Operator, Digest: sum, Count: reports,
+		Text: fmt.Sprintf("%d reports published, drafted by %s", reports, draft.By), Parties: []string{by.Org},
 	})
 	if err := o.saveProgress(ctx, progress, entries...); err != nil {
 		return out, err
@@ -135,8 +142,8 @@ func (r *Runner) Publish(ctx context.Context, id string, by exchange.Principal) 
 	return out, err
 }
 
-// mayPublish gives the grants by which a person of the centre writes for each country.
-// Forbidden if there are none.
+// mayPublish returns the grants by which a person of the centre writes for each country that
+// takes part now. Forbidden if there are none.
 func (o *operation) mayPublish(by exchange.Principal) (map[string]exchange.Grant, error) {
 	if !by.Person || by.Org != o.runner.snapshot.Policy.Centre().ID {
 		return nil, taxii.Errorf(taxii.Forbidden, "reports are drafted and published by persons of %s", o.runner.snapshot.Policy.Centre().ID)
@@ -168,11 +175,12 @@ func (o *operation) releases(s *situation) (all []report.Release) {
 }
 
 // derivations are the entries that tell each contributor which of its objects went into
-// published findings. They name no country.
-func (o *operation) derivations(s *situation) (entries []audit.Entry) {
+// findings that the countries of the grants get. They name no country.
+func (o *operation) derivations(s *situation, grants map[string]exchange.Grant) (entries []audit.Entry) {
 	used := map[string][]audit.Subject{}
 	for i := range s.findings {
-		if f := &s.findings[i]; f.Held == "" && f.Kind != fusion.Other {
+		f := &s.findings[i]
+		if _, published := grants[f.Country]; published && f.Held == "" && f.Kind != fusion.Other {
 			for _, source := range f.Sources {
 				used[source.Submitter] = append(used[source.Submitter], audit.Subject{ID: string(source.Object)})
 			}
@@ -188,16 +196,10 @@ func (o *operation) derivations(s *situation) (entries []audit.Entry) {
 	return entries
 }
 
-// write brings the collection of a country in line with a release. It adds new objects
+// write brings the collection c of a country in line with a release. It adds new objects
 // and new versions, revokes reports that are not in the release, and removes other
 // objects that are not; custody notifies their holders.
-func (o *operation) write(ctx context.Context, r *report.Release, g exchange.Grant) (written, removed int, err error) {
-	c := g.Collection()
-	if c == nil {
-		if c = o.collectionOf(r.Country); c == nil {
-			return 0, 0, nil
-		}
-	}
+func (o *operation) write(ctx context.Context, r *report.Release, c *exchange.Collection, g exchange.Grant) (written, removed int, err error) {
 	before, err := o.newest(ctx, c, nil)
 	if err != nil {
 		return 0, 0, err

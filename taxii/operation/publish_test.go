@@ -79,6 +79,20 @@ func TestASecondPersonPublishes(t *testing.T) {
 	equal(t, "digest", again.Digest, first.Digest)
 }
 
+// If a bureau has withdrawn, the centre still publishes for the other countries.
+func TestAWithdrawnBureauDoesNotStopPublishing(t *testing.T) {
+	w := pushedWorld(t)
+	w.amend(func(d *exchange.Directory) {
+		charter := d.Agreements["charter-bureaus"]
+		charter.Acts = append(charter.Acts, exchange.Act{Kind: exchange.Withdraw, At: w.now(), Party: "ncb-kh", Reason: "a test"})
+	})
+	release := w.publish()
+	equal(t, "feeds", release.Feeds, len(w.bureaus())-1)
+	for bureau, objects := range w.published() {
+		equal(t, "objects for "+bureau, len(objects) > 0, bureau != "ncb-kh")
+	}
+}
+
 // A restart keeps a draft that was made after data was taken back.
 func TestADraftOutlivesARestart(t *testing.T) {
 	w := pushedWorld(t)

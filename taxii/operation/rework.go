@@ -35,7 +35,7 @@ func (o *operation) rework(ctx context.Context) error {
 		if err := o.withhold(ctx, c, &r); err != nil {
 			return err
 		}
-		w, gone, err := o.write(ctx, &r, exchange.Operator(c.ID))
+		w, gone, err := o.write(ctx, &r, c, exchange.Operator(c.ID))
 		if err != nil {
 			return fmt.Errorf("for %s: %w", r.Country, err)
 		}
