@@ -8,23 +8,24 @@ import (
 	"comity/stix/fusion"
 )
 
-// What an account says beside its counts: context, freshness, and with whom.
+// An account tells, beside its counts, how many contributions have context, how fresh they
+// are, and which other origins gave the same entities.
 func TestAccounts(t *testing.T) {
 	seen := func(c fusion.Contribution, hours int) fusion.Contribution {
 		c.Last = c.Received.Add(-time.Duration(hours) * time.Hour)
 		return c
 	}
-	family := seen(says("alder", "8.8.0.1"), 1)
+	family := seen(statement("alder", "8.8.0.1"), 1)
 	family.Family = "Quietmoth"
-	again := seen(says("alder", "8.8.0.1"), 4) // completes what the other lacks
+	again := seen(statement("alder", "8.8.0.1"), 4) // has the properties that the other lacks
 	again.Object, again.KillChain, again.First = "indicator--again", true, time.Time{}
-	again.Resolves = []string{"10.0.0.1"} // else it were a duplicate
-	never := says("alder", "8.8.0.2")
+	again.Resolves = []string{"10.0.0.1"} // otherwise it would be a duplicate
+	never := statement("alder", "8.8.0.2")
 	never.KillChain, never.First, never.Last = true, time.Time{}, time.Time{}
-	other := seen(says("birch", "8.8.0.1"), 2)
-	red := seen(says("cedar", "8.8.0.1"), 100)
+	other := seen(statement("birch", "8.8.0.1"), 2)
+	red := seen(statement("cedar", "8.8.0.1"), 100)
 	red.Label = stix.Red
-	state := stateOf(plain(), []fusion.Contribution{family, again, never, other, red, relay("birch", never)})
+	state := stateOf(defaultRules(), []fusion.Contribution{family, again, never, other, red, relay("birch", never)})
 
 	of := func(a *fusion.Account) []any { return []any{a.Given, a.Context, a.Fresh, a.Overlap, a.Relayed} }
 	all := state.Accounts(0, fusion.C2)
@@ -37,10 +38,10 @@ func TestAccounts(t *testing.T) {
 	equal(t, "no websites", len(state.Accounts(0, fusion.Website)), 0)
 }
 
-// A finding is strict if all that counts for it is, mixed if some is.
+// A finding is strict if all its sources are strict, and mixed if only some are.
 func TestStrictAndMixed(t *testing.T) {
 	labelled := func(vendor string, label stix.TLP) fusion.Contribution {
-		c := says(vendor, "8.8.0.1")
+		c := statement(vendor, "8.8.0.1")
 		c.Label = label
 		return c
 	}
@@ -53,7 +54,7 @@ func TestStrictAndMixed(t *testing.T) {
 		{[2]stix.TLP{stix.Red, stix.Green}, false, true},
 		{[2]stix.TLP{stix.AmberStrict, stix.Red}, true, false},
 	} {
-		findings, _ := fusion.Fuse(plain(), []fusion.Contribution{labelled("alder", test.labels[0]), labelled("birch", test.labels[1])})
+		findings, _ := fusion.Fuse(defaultRules(), []fusion.Contribution{labelled("alder", test.labels[0]), labelled("birch", test.labels[1])})
 		equal(t, test.labels[0].String()+", "+test.labels[1].String(), []bool{findings[0].Strict, findings[0].Mixed}, []bool{test.strict, test.mixed})
 	}
 }

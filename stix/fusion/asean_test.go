@@ -31,7 +31,7 @@ func scenario(t testing.TB, name string) *demo.Scenario {
 	return s
 }
 
-// rules are those of testdata/agreements/op-asean-demo.toml.
+// rules returns the rules of testdata/agreements/op-asean-demo.toml.
 func rules(t testing.TB, s *demo.Scenario) *fusion.Rules {
 	t.Helper()
 	geo, err := fusion.ReadGeo(strings.NewReader(s.Geo()))
@@ -56,7 +56,7 @@ func rules(t testing.TB, s *demo.Scenario) *fusion.Rules {
 	return r
 }
 
-// source is a vendor who pushes at the snapshot.
+// source is a push of a vendor at the snapshot.
 func source(vendor string) fusion.Source {
 	parties := map[stix.ID]string{}
 	for _, v := range demo.Vendors() {
@@ -68,7 +68,7 @@ func source(vendor string) fusion.Source {
 	}
 }
 
-// contributions are all that the vendors push, in packages of at most n objects.
+// contributions reads what all vendors push, in pushes of at most n objects.
 func contributions(t testing.TB, s *demo.Scenario, n int) (all []fusion.Contribution) {
 	t.Helper()
 	for _, vendor := range demo.Vendors() {
@@ -83,20 +83,21 @@ func contributions(t testing.TB, s *demo.Scenario, n int) (all []fusion.Contribu
 	return all
 }
 
-// asean is the whole operation, read once for all tests.
+// asean has the contributions of the whole operation, which are read once for all tests.
 var asean struct {
 	sync.Once
 	*demo.Scenario
 	all []fusion.Contribution
 }
 
-// The audiences of the operation.
+// These are the audiences of the operation.
 const (
 	centre = iota
 	bureaus
 )
 
-// operation is the whole operation: who pushed what, and a state of all of it.
+// operation returns the scenario of the whole operation, its contributions, and a new state
+// of them.
 func operation(t testing.TB) (*demo.Scenario, []fusion.Contribution, *fusion.State) {
 	t.Helper()
 	asean.Do(func() {
@@ -106,8 +107,8 @@ func operation(t testing.TB) (*demo.Scenario, []fusion.Contribution, *fusion.Sta
 	return asean.Scenario, asean.all, stateOf(rules(t, asean.Scenario), asean.all)
 }
 
-// stateOf holds contributions for the centre, and those that are not RED for the
-// bureaus.
+// stateOf returns a state with the contributions for the centre, and with those that are
+// not RED for the bureaus.
 func stateOf(rules *fusion.Rules, all []fusion.Contribution) *fusion.State {
 	state := fusion.NewState(rules, 2)
 	state.PutAll(centre, all)
@@ -115,14 +116,15 @@ func stateOf(rules *fusion.Rules, all []fusion.Contribution) *fusion.State {
 	return state
 }
 
-// only is the contributions that are so.
-func only(all []fusion.Contribution, so func(*fusion.Contribution) bool) []fusion.Contribution {
-	return slices.DeleteFunc(slices.Clone(all), func(c fusion.Contribution) bool { return !so(&c) })
+// only returns the contributions that keep accepts.
+func only(all []fusion.Contribution, keep func(*fusion.Contribution) bool) []fusion.Contribution {
+	return slices.DeleteFunc(slices.Clone(all), func(c fusion.Contribution) bool { return !keep(&c) })
 }
 
 func notRed(c *fusion.Contribution) bool { return c.Label < stix.Red }
 
-// The whole demonstration operation, from STIX objects to its figures.
+// The figures of the whole demonstration operation, fused from its STIX objects, are those
+// of the scenario.
 func TestASEAN(t *testing.T) {
 	truth := demo.ASEAN()
 	_, _, state := operation(t)
@@ -205,8 +207,8 @@ func checkAccounts(t *testing.T, got map[string]*fusion.Account, truth demo.Trut
 	equal(t, "sums of first, led, sole, given", []int{first, led, sole, given}, []int{8_913, 3_707, 5_206, 15_026})
 }
 
-// Issues find what they are about: 14 absorbed, 7 with a report of their own,
-// 10 open.
+// Each issue matches the findings that the scenario gives: 14 are absorbed, 7 have a report
+// of their own, 10 are open.
 func TestIssues(t *testing.T) {
 	s, _, state := operation(t)
 	findings, _ := state.Findings(bureaus)
@@ -233,15 +235,16 @@ func TestIssues(t *testing.T) {
 	equal(t, "issues", len(got), 31)
 }
 
-// When fir withdraws, striking its rows from the result gives a wrong count: three
-// domains and addresses were one server only because fir said so.
+// After fir has withdrawn, the state equals a new one without it. To delete its findings
+// from the result would give a wrong count: three domains and addresses were one server only
+// because fir said so.
 func TestWithdrawFir(t *testing.T) {
 	s, all, state := operation(t)
 	before, _ := state.Findings(centre)
-	struck := 0
+	deleted := 0
 	for _, f := range before {
 		if f.Kind == fusion.C2 && f.Held == "" && !slices.Equal(f.Origins, []string{"fir"}) {
-			struck++
+			deleted++
 		}
 	}
 	without := fusion.Without("fir", all)
@@ -250,7 +253,7 @@ func TestWithdrawFir(t *testing.T) {
 	want, wantLeft := stateOf(rules(t, s), without).Findings(centre)
 	equal(t, "findings", got, want)
 	equal(t, "left out", left, wantLeft)
-	equal(t, "servers without fir, and by striking its rows", []int{fusion.Summarise(fusion.C2, got).Findings, struck}, []int{8_632, 8_629})
+	equal(t, "servers without fir, and by deleting its findings", []int{fusion.Summarise(fusion.C2, got).Findings, deleted}, []int{8_632, 8_629})
 }
 
 // One server that several vendors reported, as a domain and as an address.

@@ -39,13 +39,13 @@ func (f *fuser) attribute(finding *Finding, counted []*Contribution) {
 	}
 }
 
-// country is the country of a finding on one basis, or "".
+// country is the country of a finding on one basis; "" if that gives none.
 func (f *fuser) country(basis Basis, finding *Finding, counted []*Contribution) string {
 	switch basis {
 	case ByOwner:
-		return most(counted, func(c *Contribution) string { return c.Owner })
+		return mostCommon(counted, func(c *Contribution) string { return c.Owner })
 	case BySource:
-		return most(counted, func(c *Contribution) string { return c.Country })
+		return mostCommon(counted, func(c *Contribution) string { return c.Country })
 	case ByReference:
 		if finding.Kind == Website {
 			return f.hosting(counted)
@@ -72,7 +72,7 @@ func (f *fuser) reference(address string) string {
 	return country
 }
 
-// hosting is where a website is hosted, if all its addresses are in one country.
+// hosting is the country that all addresses of a website are in; "" if there is none.
 func (f *fuser) hosting(counted []*Contribution) (country string) {
 	for _, c := range counted {
 		for _, address := range c.Resolves {
@@ -86,12 +86,12 @@ func (f *fuser) hosting(counted []*Contribution) (country string) {
 	return country
 }
 
-// most is the value that most origins give; of several, the first in the alphabet.
-func most(counted []*Contribution, what func(*Contribution) string) (best string) {
+// mostCommon is the value that most origins give; of several, the first in the alphabet.
+func mostCommon(counted []*Contribution, what func(*Contribution) string) (best string) {
 	by := map[string][]string{}
 	for _, c := range counted {
 		if said := what(c); said != "" {
-			by[said] = with(by[said], c.Origin)
+			by[said] = appendNew(by[said], c.Origin)
 		}
 	}
 	for _, said := range slices.Sorted(maps.Keys(by)) {

@@ -17,7 +17,7 @@ import (
 	"comity/taxii/demo"
 )
 
-// BenchmarkRead is from objects in memory to contributions.
+// BenchmarkRead measures the reading of contributions from objects in memory.
 func BenchmarkRead(b *testing.B) {
 	s := scenario(b, "small")
 	pushes := map[string][][]stix.Object{}
@@ -38,7 +38,7 @@ func BenchmarkRead(b *testing.B) {
 	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "contributions/s")
 }
 
-// BenchmarkState is from contributions to findings, nothing held before.
+// BenchmarkState measures the fusion of contributions with a new state.
 func BenchmarkState(b *testing.B) {
 	s, all, _ := operation(b)
 	rules := rules(b, s)
@@ -50,19 +50,19 @@ func BenchmarkState(b *testing.B) {
 	b.ReportMetric(float64(len(all)*b.N)/b.Elapsed().Seconds(), "contributions/s")
 }
 
-// many is n contributions that look like those of the whole operation: copies of
-// it in which every value, object and subject is another one.
-func many(t testing.TB, n int) iter.Seq[fusion.Contribution] {
+// copies yields n contributions that look like those of the whole operation. Each repetition of
+// the operation has other values, objects and subjects.
+func copies(t testing.TB, n int) iter.Seq[fusion.Contribution] {
 	_, all, _ := operation(t)
 	return func(yield func(fusion.Contribution) bool) {
 		for i := range n {
 			c, copy := all[i%len(all)], i/len(all)
 			if copy > 0 {
 				c.Object, c.Subject = renamed(c.Object, copy), renamed(c.Subject, copy)
-				c.Value.Text = moved(c.Value.Text, copy)
+				c.Value.Text = renamedValue(c.Value.Text, copy)
 				c.Resolves = slices.Clone(c.Resolves)
 				for j := range c.Resolves {
-					c.Resolves[j] = moved(c.Resolves[j], copy)
+					c.Resolves[j] = renamedValue(c.Resolves[j], copy)
 				}
 			}
 			if !yield(c) {
@@ -72,13 +72,13 @@ func many(t testing.TB, n int) iter.Seq[fusion.Contribution] {
 	}
 }
 
-// renamed is another identifier of the same type, the same each time.
+// renamed returns another identifier of the same type, always the same for a copy.
 func renamed(id stix.ID, copy int) stix.ID {
 	return stix.ID(id.Type() + "--" + uuid.NewSHA1(uuid.Nil, fmt.Appendf(nil, "%s %d", id, copy)).String())
 }
 
-// moved is another address, domain or URL of about the same length.
-func moved(text string, copy int) string {
+// renamedValue returns another address, domain or URL of about the same length.
+func renamedValue(text string, copy int) string {
 	if addr, err := netip.ParseAddr(text); err == nil {
 		b := addr.AsSlice()
 		b[0], b[1] = byte(20+copy), b[1]^byte(copy>>8)
@@ -92,11 +92,11 @@ func moved(text string, copy int) string {
 	return fmt.Sprintf("%s://%x-%s", scheme, copy, rest)
 }
 
-// full is a state of n contributions that two audiences have.
-func full(t testing.TB, n int) *fusion.State {
+// filledState returns a state of n contributions that two audiences have.
+func filledState(t testing.TB, n int) *fusion.State {
 	s, _, _ := operation(t)
 	state := fusion.NewState(rules(t, s), 2)
-	for group := range grouped(many(t, n)) {
+	for group := range grouped(copies(t, n)) {
 		for audience := range 2 {
 			state.Put(group[0].Submitter, group[0].Subject, audience, group)
 		}
@@ -105,7 +105,7 @@ func full(t testing.TB, n int) *fusion.State {
 	return state
 }
 
-// grouped is runs of contributions of one submitter and subject.
+// grouped yields runs of contributions of one submitter and subject.
 func grouped(all iter.Seq[fusion.Contribution]) iter.Seq[[]fusion.Contribution] {
 	return func(yield func([]fusion.Contribution) bool) {
 		var group []fusion.Contribution
@@ -124,14 +124,14 @@ func grouped(all iter.Seq[fusion.Contribution]) iter.Seq[[]fusion.Contribution] 
 	}
 }
 
-// BenchmarkMemory is what a million contributions take of which two audiences
-// have all: the limit is 500 bytes for each.
+// BenchmarkMemory measures the memory of a million contributions that two audiences have.
+// The limit is 500 bytes for each.
 func BenchmarkMemory(b *testing.B) {
 	const n = 1_000_000
 	operation(b)
 	for b.Loop() {
 		before := heap()
-		state := full(b, n)
+		state := filledState(b, n)
 		after := heap()
 		b.ReportMetric(float64(after-before)/float64(state.Len()), "B/contribution")
 		b.ReportMetric(float64(state.Len()), "contributions")
@@ -147,13 +147,13 @@ func heap() uint64 {
 	return m.HeapInuse
 }
 
-// BenchmarkTouched is a push of one contribution to a full state, one that was
-// there and changed, until its component is fused again for both audiences.
+// BenchmarkTouched measures a changed contribution in a large state, until its component is
+// fused again for both audiences.
 func BenchmarkTouched(b *testing.B) {
 	for _, n := range []int{10_000, 1_000_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			state := full(b, n)
-			all := slices.Collect(many(b, 10_000))
+			state := filledState(b, n)
+			all := slices.Collect(copies(b, 10_000))
 			for i := 0; b.Loop(); i++ {
 				c := all[i%len(all)]
 				c.Last = c.Last.Add(time.Duration(i) * time.Second)

@@ -15,8 +15,8 @@ type view struct {
 	omit func(*Contribution) bool
 }
 
-// has returns h as a contribution, if it is in the view.
-func (v view) has(h *held) (c Contribution, ok bool) {
+// has returns h as a contribution; false if it is not in the view.
+func (v view) has(h *stored) (c Contribution, ok bool) {
 	if h.audiences&v.bit == 0 {
 		return c, false
 	}
@@ -91,8 +91,8 @@ func (s *State) addresses(domain string, v view) (found []string) {
 			return c.Resolves[:2]
 		}
 		for _, address := range c.Resolves {
-			if ok && s.rules.target(address) {
-				found = upToTwo(found, address)
+			if ok && s.rules.canMergeWith(address) {
+				found = appendUpToTwo(found, address)
 			}
 		}
 		if len(found) == 2 {
@@ -104,12 +104,12 @@ func (s *State) addresses(domain string, v view) (found []string) {
 
 // domains are the domains that resolve to an address, at most two of them.
 func (s *State) domains(address string, v view) (found []string) {
-	if !s.rules.target(address) {
+	if !s.rules.canMergeWith(address) {
 		return nil
 	}
 	for _, h := range s.resolved[address] {
 		if c, ok := s.resolving(h, v); ok {
-			found = upToTwo(found, c.Value.Text)
+			found = appendUpToTwo(found, c.Value.Text)
 		}
 		if len(found) == 2 {
 			break
@@ -119,7 +119,7 @@ func (s *State) domains(address string, v view) (found []string) {
 }
 
 // resolving returns h if merging depends on it.
-func (s *State) resolving(h *held, v view) (c Contribution, ok bool) {
+func (s *State) resolving(h *stored, v view) (c Contribution, ok bool) {
 	c, ok = v.has(h)
 	return c, ok && c.resolves() && s.rules.Screen(&c) == ""
 }
@@ -167,7 +167,7 @@ func (s *State) Touched() (entities []Entity) {
 			}
 		}
 	}
-	s.changed, s.affected = map[*held]struct{}{}, map[Entity]struct{}{}
+	s.changed, s.affected = map[*stored]struct{}{}, map[Entity]struct{}{}
 	slices.SortFunc(entities, compareEntities)
 	return slices.Compact(entities)
 }

@@ -1,8 +1,9 @@
 package fusion
 
 import (
-	"comity/stix"
 	"time"
+
+	"comity/stix"
 )
 
 // Finding is one entity, as the audience sees it whose contributions were fused.

@@ -21,17 +21,17 @@ func Fuse(rules *Rules, contributions []Contribution) (findings []Finding, exclu
 // fuse fuses contributions of which it is known what is merged. If merged is nil, it
 // follows from the contributions.
 func fuse(rules *Rules, contributions []Contribution, merged map[string]string) *fuser {
-	f := &fuser{rules: rules, merged: merged, of: map[Entity][]*Contribution{}}
+	f := &fuser{rules: rules, merged: merged, byEntity: map[Entity][]*Contribution{}}
 	f.admit(contributions)
 	if merged == nil {
 		f.merge()
 	}
 	for _, c := range f.admitted {
-		at := f.place(c)
-		f.of[at] = append(f.of[at], c)
+		at := f.entityOf(c)
+		f.byEntity[at] = append(f.byEntity[at], c)
 	}
-	for _, entity := range slices.SortedFunc(maps.Keys(f.of), compareEntities) {
-		f.describe(entity, f.of[entity])
+	for _, entity := range slices.SortedFunc(maps.Keys(f.byEntity), compareEntities) {
+		f.describe(entity, f.byEntity[entity])
 	}
 	slices.SortFunc(f.excluded, compareExcluded)
 	return f
@@ -41,8 +41,8 @@ type fuser struct {
 	rules    *Rules
 	admitted []*Contribution // screened, none twice, in order
 	excluded []Excluded
-	merged   map[string]string // by domain: the address with which it is one server
-	of       map[Entity][]*Contribution
+	merged   map[string]string // address of the same server, by domain
+	byEntity map[Entity][]*Contribution
 	findings []Finding
 	counted  [][]*Contribution // for each finding
 }
@@ -89,9 +89,9 @@ func (f *fuser) merge() {
 			continue
 		}
 		for _, address := range c.Resolves {
-			if f.rules.target(address) {
-				addresses[c.Value.Text] = upToTwo(addresses[c.Value.Text], address)
-				domains[address] = upToTwo(domains[address], c.Value.Text)
+			if f.rules.canMergeWith(address) {
+				addresses[c.Value.Text] = appendUpToTwo(addresses[c.Value.Text], address)
+				domains[address] = appendUpToTwo(domains[address], c.Value.Text)
 			}
 		}
 	}
@@ -102,8 +102,8 @@ func (f *fuser) merge() {
 	}
 }
 
-// place is the entity of c after merging.
-func (f *fuser) place(c *Contribution) Entity {
+// entityOf is the entity of c after merging.
+func (f *fuser) entityOf(c *Contribution) Entity {
 	e := c.entity()
 	if e.Kind == C2 {
 		e.Key = cmp.Or(f.merged[e.Key], e.Key)
@@ -143,7 +143,7 @@ func (f *fuser) describe(e Entity, of []*Contribution) {
 	if counted == nil {
 		return
 	}
-	f.sum(&finding, counted)
+	f.fillIn(&finding, counted)
 	f.attribute(&finding, counted)
 	finding.Confidence = f.rules.ConfidenceOf(len(finding.Origins), false, false)
 	f.findings, f.counted = append(f.findings, finding), append(f.counted, counted)
@@ -168,8 +168,8 @@ func relays(of []*Contribution) (backed, unbacked []*Contribution) {
 	return backed, unbacked
 }
 
-// sum fills in a finding from the contributions that count for it.
-func (f *fuser) sum(finding *Finding, counted []*Contribution) {
+// fillIn fills in a finding from the contributions that count for it.
+func (f *fuser) fillIn(finding *Finding, counted []*Contribution) {
 	var first *Contribution
 	strict := false
 	for _, c := range counted {
@@ -210,17 +210,17 @@ func sortedSet[T comparable](list []T, compare func(a, b T) int) []T {
 	return slices.Clip(slices.Compact(list))
 }
 
-// upToTwo is list with one, if it is not there, but no longer than two: merge only asks
+// appendUpToTwo appends one unless the list has it or has two already: merge only asks
 // whether there is more than one, and a host may have a hundred thousand names.
-func upToTwo(list []string, one string) []string {
+func appendUpToTwo(list []string, one string) []string {
 	if len(list) < 2 {
-		return with(list, one)
+		return appendNew(list, one)
 	}
 	return list
 }
 
-// with is list with one, if it is not there.
-func with[T comparable](list []T, one T) []T {
+// appendNew appends one unless the list has it.
+func appendNew[T comparable](list []T, one T) []T {
 	if slices.Contains(list, one) {
 		return list
 	}

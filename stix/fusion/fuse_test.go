@@ -11,12 +11,12 @@ import (
 	"comity/stix/fusion"
 )
 
-// noon is when the contributions of these tests are made.
+// noon is the time at which the contributions of these tests are made.
 var noon = time.Date(2017, 4, 1, 12, 0, 0, 0, time.UTC)
 
-// says is one vendor's own statement about a C2 server: a domain with what it
-// resolves to, or an address.
-func says(vendor, value string, resolves ...string) fusion.Contribution {
+// statement returns a vendor's own contribution about a C2 server: a domain with its addresses,
+// or an address.
+func statement(vendor, value string, resolves ...string) fusion.Contribution {
 	typ := "domain-name"
 	if addr, err := netip.ParseAddr(value); err == nil && addr.Is4() {
 		typ = "ipv4-addr"
@@ -30,13 +30,14 @@ func says(vendor, value string, resolves ...string) fusion.Contribution {
 	}
 }
 
-// relay is c as another vendor passes it on.
+// relay returns c as another vendor passes it on.
 func relay(by string, c fusion.Contribution) fusion.Contribution {
 	c.Submitter = by
 	return c
 }
 
-// fused is keys with their origins, by key, and what was left out.
+// fused returns a line for each finding with its key and origins, and one for each excluded
+// contribution.
 func fused(rules *fusion.Rules, all ...fusion.Contribution) (got []string) {
 	findings, left := fusion.Fuse(rules, all)
 	for _, f := range findings {
@@ -52,7 +53,7 @@ func fused(rules *fusion.Rules, all ...fusion.Contribution) (got []string) {
 	return got
 }
 
-func plain() *fusion.Rules {
+func defaultRules() *fusion.Rules {
 	return &fusion.Rules{Merge: true, Confidence: map[int]int{1: 50, 2: 70, 3: 90}}
 }
 
@@ -62,41 +63,41 @@ func TestMerge(t *testing.T) {
 		all  []fusion.Contribution
 		want []string
 	}{
-		{"domain and address that know only each other", []fusion.Contribution{
-			says("alder", "a.example.org", "8.8.0.1"), says("birch", "8.8.0.1"), says("cedar", "a.example.org"),
+		{"a domain and an address that resolve to each other only", []fusion.Contribution{
+			statement("alder", "a.example.org", "8.8.0.1"), statement("birch", "8.8.0.1"), statement("cedar", "a.example.org"),
 		}, []string{"8.8.0.1: alder birch cedar"}},
-		{"an address known as a target only", []fusion.Contribution{
-			says("alder", "a.example.org", "8.8.0.1"),
+		{"an address that no contribution is about", []fusion.Contribution{
+			statement("alder", "a.example.org", "8.8.0.1"),
 		}, []string{"8.8.0.1: alder"}},
 		{"a shared host", []fusion.Contribution{
-			says("alder", "a.example.org", "8.8.0.1"), says("birch", "b.example.org", "8.8.0.1"), says("cedar", "8.8.0.1"),
+			statement("alder", "a.example.org", "8.8.0.1"), statement("birch", "b.example.org", "8.8.0.1"), statement("cedar", "8.8.0.1"),
 		}, []string{"8.8.0.1: cedar", "a.example.org: alder", "b.example.org: birch"}},
-		{"a domain that moves", []fusion.Contribution{
-			says("alder", "a.example.org", "8.8.0.1"), says("birch", "a.example.org", "8.8.0.2"),
+		{"a domain with two addresses", []fusion.Contribution{
+			statement("alder", "a.example.org", "8.8.0.1"), statement("birch", "a.example.org", "8.8.0.2"),
 		}, []string{"a.example.org: alder birch"}},
-		{"a target that is no host", []fusion.Contribution{
-			says("alder", "a.example.org", "10.0.0.1"),
+		{"an address that is not routable", []fusion.Contribution{
+			statement("alder", "a.example.org", "10.0.0.1"),
 		}, []string{"a.example.org: alder"}},
-		{"a relay is no ground", []fusion.Contribution{
-			relay("birch", says("alder", "a.example.org", "8.8.0.1")), says("cedar", "a.example.org"), says("cedar", "8.8.0.1"),
+		{"a relay does not merge", []fusion.Contribution{
+			relay("birch", statement("alder", "a.example.org", "8.8.0.1")), statement("cedar", "a.example.org"), statement("cedar", "8.8.0.1"),
 		}, []string{"8.8.0.1: cedar", "a.example.org: cedar", "a.example.org by birch: relay-unbacked"}},
 	} {
-		equal(t, test.name, fused(plain(), test.all...), test.want)
+		equal(t, test.name, fused(defaultRules(), test.all...), test.want)
 	}
-	off := plain()
+	off := defaultRules()
 	off.Merge = false
-	equal(t, "without the rule", fused(off, says("alder", "a.example.org", "8.8.0.1"), says("birch", "8.8.0.1")),
+	equal(t, "without the rule", fused(off, statement("alder", "a.example.org", "8.8.0.1"), statement("birch", "8.8.0.1")),
 		[]string{"8.8.0.1: birch", "a.example.org: alder"})
 }
 
-// The case that the scenario has not: the resolution itself is RED. Who may not
-// see it sees two servers, and no sign of a third origin.
+// The scenario lacks this case: the resolution itself is RED. An audience that may not see
+// it sees two servers, and no sign of a third origin.
 func TestRedResolution(t *testing.T) {
-	red := says("alder", "a.example.org", "8.8.0.1")
+	red := statement("alder", "a.example.org", "8.8.0.1")
 	red.Label = stix.Red
-	all := []fusion.Contribution{red, says("birch", "a.example.org"), says("cedar", "8.8.0.1")}
-	equal(t, "centre", fused(plain(), all...), []string{"8.8.0.1: alder birch cedar"})
-	state := stateOf(plain(), all)
+	all := []fusion.Contribution{red, statement("birch", "a.example.org"), statement("cedar", "8.8.0.1")}
+	equal(t, "centre", fused(defaultRules(), all...), []string{"8.8.0.1: alder birch cedar"})
+	state := stateOf(defaultRules(), all)
 	findings, _ := state.Findings(bureaus)
 	equal(t, "bureaus", []any{len(findings), findings[0].Confidence, findings[1].Confidence}, []any{2, 50, 50})
 	state.Drop("birch")
@@ -105,14 +106,14 @@ func TestRedResolution(t *testing.T) {
 }
 
 func TestRelays(t *testing.T) {
-	made := says("alder", "8.8.0.1")
+	made := statement("alder", "8.8.0.1")
 	again := relay("birch", made)
 	again.Object += "again"
-	findings, left := fusion.Fuse(plain(), []fusion.Contribution{relay("birch", made), again, made})
+	findings, left := fusion.Fuse(defaultRules(), []fusion.Contribution{relay("birch", made), again, made})
 	equal(t, "one origin", []any{findings[0].Origins, findings[0].Confidence}, []any{[]string{"alder"}, 50})
-	equal(t, "thanked once", len(findings[0].Relays), 1)
+	equal(t, "relays counted", len(findings[0].Relays), 1)
 	equal(t, "the second time", left[0].Reason, fusion.Duplicate)
-	equal(t, "its maker gone", fused(plain(), relay("birch", made)), []string{"8.8.0.1 by birch: relay-unbacked"})
+	equal(t, "without the origin's own push", fused(defaultRules(), relay("birch", made)), []string{"8.8.0.1 by birch: relay-unbacked"})
 }
 
 func TestScreen(t *testing.T) {
@@ -132,17 +133,17 @@ func TestScreen(t *testing.T) {
 		c    fusion.Contribution
 		want fusion.Reason
 	}{
-		{says("alder", "8.8.0.1"), ""},
-		{says("alder", "198.18.0.1"), ""}, // special, but taken all the same
-		{says("alder", "10.0.0.1"), fusion.Unroutable},
-		{says("alder", "fd00::1"), fusion.Unroutable},
-		{says("alder", "8.8.8.8"), fusion.Warned},
-		{says("alder", "9.9.9.9"), fusion.Warned},
-		{says("alder", "www.harmless.example.org"), fusion.Warned},
-		{with(says("alder", "8.8.0.1"), func(c *fusion.Contribution) { c.Until = rules.At }), fusion.Stale},
-		{with(says("alder", "8.8.0.1"), func(c *fusion.Contribution) { c.Revoked = true }), fusion.Withdrawn},
-		{with(says("alder", "8.8.0.1"), func(c *fusion.Contribution) { c.Made = rules.From.Add(-1) }), fusion.OutsideWindow},
-		{with(says("alder", "8.8.0.1"), func(c *fusion.Contribution) { c.Made, c.Received = rules.To, rules.To }), fusion.OutsideWindow},
+		{statement("alder", "8.8.0.1"), ""},
+		{statement("alder", "198.18.0.1"), ""}, // for special purposes, but allowed by Reserved
+		{statement("alder", "10.0.0.1"), fusion.Unroutable},
+		{statement("alder", "fd00::1"), fusion.Unroutable},
+		{statement("alder", "8.8.8.8"), fusion.Warned},
+		{statement("alder", "9.9.9.9"), fusion.Warned},
+		{statement("alder", "www.harmless.example.org"), fusion.Warned},
+		{with(statement("alder", "8.8.0.1"), func(c *fusion.Contribution) { c.Until = rules.At }), fusion.Stale},
+		{with(statement("alder", "8.8.0.1"), func(c *fusion.Contribution) { c.Revoked = true }), fusion.Withdrawn},
+		{with(statement("alder", "8.8.0.1"), func(c *fusion.Contribution) { c.Made = rules.From.Add(-1) }), fusion.OutsideWindow},
+		{with(statement("alder", "8.8.0.1"), func(c *fusion.Contribution) { c.Made, c.Received = rules.To, rules.To }), fusion.OutsideWindow},
 	} {
 		equal(t, test.c.Value.Text, rules.Screen(&test.c), test.want)
 	}
@@ -153,7 +154,7 @@ func TestCountry(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rules := plain()
+	rules := defaultRules()
 	rules.Geo, rules.Countries = geo, []string{"KH", "ID", "SG"}
 	rules.Order = []fusion.Basis{fusion.ByReference, fusion.BySource, fusion.ByDomain}
 	rules.SiteOrder = []fusion.Basis{fusion.ByOwner, fusion.ByReference}
@@ -172,14 +173,14 @@ func TestCountry(t *testing.T) {
 		all  []fusion.Contribution
 		want []any
 	}{
-		{"the smallest network", []fusion.Contribution{says("alder", "8.8.1.9")}, []any{"SG", fusion.ByReference, 0, fusion.Reason("")}},
-		{"against a source", []fusion.Contribution{claim(says("alder", "8.8.0.9"), "SG")}, []any{"KH", fusion.ByReference, 1, fusion.Reason("")}},
+		{"the smallest network", []fusion.Contribution{statement("alder", "8.8.1.9")}, []any{"SG", fusion.ByReference, 0, fusion.Reason("")}},
+		{"against a source", []fusion.Contribution{claim(statement("alder", "8.8.0.9"), "SG")}, []any{"KH", fusion.ByReference, 1, fusion.Reason("")}},
 		{"most sources", []fusion.Contribution{
-			claim(says("alder", "1.1.1.1"), "ID"), claim(says("birch", "1.1.1.1"), "SG"), claim(says("cedar", "1.1.1.1"), "SG"),
+			claim(statement("alder", "1.1.1.1"), "ID"), claim(statement("birch", "1.1.1.1"), "SG"), claim(statement("cedar", "1.1.1.1"), "SG"),
 		}, []any{"SG", fusion.BySource, 1, fusion.Reason("")}},
-		{"country code", []fusion.Contribution{says("alder", "c2.kh")}, []any{"KH", fusion.ByDomain, 0, fusion.Reason("")}},
-		{"elsewhere", []fusion.Contribution{says("alder", "c2.jp")}, []any{"JP", fusion.ByDomain, 0, fusion.OutOfScope}},
-		{"nowhere", []fusion.Contribution{says("alder", "c2.example.org")}, []any{"", fusion.Basis(""), 0, fusion.NoCountry}},
+		{"country code", []fusion.Contribution{statement("alder", "c2.kh")}, []any{"KH", fusion.ByDomain, 0, fusion.Reason("")}},
+		{"elsewhere", []fusion.Contribution{statement("alder", "c2.jp")}, []any{"JP", fusion.ByDomain, 0, fusion.OutOfScope}},
+		{"nowhere", []fusion.Contribution{statement("alder", "c2.example.org")}, []any{"", fusion.Basis(""), 0, fusion.NoCountry}},
 		{"a site goes to its owner", []fusion.Contribution{site}, []any{"ID", fusion.ByOwner, 0, fusion.Reason("")}},
 		{"else to its host", []fusion.Contribution{hosted}, []any{"SG", fusion.ByReference, 0, fusion.Reason("")}},
 	} {
@@ -190,7 +191,7 @@ func TestCountry(t *testing.T) {
 }
 
 func TestConfidence(t *testing.T) {
-	r := plain()
+	r := defaultRules()
 	equal(t, "by origins", []int{r.ConfidenceOf(1, false, false), r.ConfidenceOf(2, false, false), r.ConfidenceOf(7, false, false)}, []int{50, 70, 90})
 	equal(t, "seen by a bureau too", r.ConfidenceOf(1, true, false), 90)
 	equal(t, "disputed", r.ConfidenceOf(7, true, true), 30)

@@ -10,8 +10,8 @@ import (
 	"comity/stix/fusion"
 )
 
-// seeds are envelopes as the demonstration pushes them, small enough to be
-// changed, and what its objects have not.
+// seeds returns small envelopes of the demonstration, and envelopes with objects that the
+// demonstration lacks.
 func seeds(f *testing.F) (all [][]byte) {
 	s := scenario(f, "small")
 	for _, vendor := range []string{"alder", "fir"} {
@@ -46,8 +46,8 @@ func envelope(objects []stix.Object) []byte {
 	return slices.Concat([]byte(`{"objects":[`), bytes.Join(raw, []byte(",")), []byte(`]}`))
 }
 
-// FuzzRead: whatever objects are pushed, contributions have values in normal
-// form, a submitter, an object and a subject, and go through a State unharmed.
+// FuzzRead tests that the contributions of any objects have values in normal form, a
+// submitter, an object and a subject, and that a State returns them unchanged.
 func FuzzRead(f *testing.F) {
 	for _, seed := range seeds(f) {
 		f.Add(seed)
@@ -69,10 +69,10 @@ func FuzzRead(f *testing.F) {
 		for i := range all {
 			checkRead(t, &all[i])
 		}
-		state := fusion.NewState(plain(), 1)
+		state := fusion.NewState(defaultRules(), 1)
 		state.PutAll(0, all)
 		findings, left := state.Findings(0)
-		equal(t, "fused", outcome{findings, left}, fuse(world{rules: plain()}, all))
+		equal(t, "fused", outcome{findings, left}, fuse(smallOperation{rules: defaultRules()}, all))
 	})
 }
 
@@ -83,10 +83,10 @@ func checkRead(t *testing.T, c *fusion.Contribution) {
 		t.Errorf("%v is not in normal form: %v, %v", c.Value, v, err)
 	}
 	if c.Submitter != "alder" || c.Origin == "" || c.Object == "" || c.Label > stix.Red {
-		t.Errorf("not whole: %+v", *c)
+		t.Errorf("incomplete: %+v", *c)
 	}
 	if typ := c.Subject.Type(); typ != "infrastructure" && (typ != "indicator" || c.Subject != c.Object) {
-		t.Errorf("%s of %s is no unit", c.Subject, c.Object)
+		t.Errorf("the subject of %s is %s", c.Object, c.Subject)
 	}
 	if c.Kind != fusion.C2 && c.Kind != fusion.Website && c.Kind != fusion.Other {
 		t.Errorf("a %q", c.Kind)

@@ -2,7 +2,6 @@ package fusion
 
 import (
 	"bufio"
-	"comity/stix"
 	"encoding/csv"
 	"fmt"
 	"io"
@@ -10,6 +9,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"comity/stix"
 )
 
 // Networks maps networks to countries, and finds the smallest one that an address is
@@ -132,4 +133,5 @@ func (w *WarningList) Has(host stix.Value) bool {
 	return false
 }
 
+// unroutable are the networks for special purposes.
 var unroutable = NetworksOf(stix.SpecialPurpose()...)

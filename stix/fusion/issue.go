@@ -28,14 +28,14 @@ func ReadIssues(objects []stix.Object, from Source) (issues []Issue) {
 			continue
 		}
 		issue := Issue{Ref: Ref{from.Submitter, o.ID, o.Version().Time()}, Label: r.label(o)}
-		r.gather(&issue, o)
+		r.readValues(&issue, o)
 		issues = append(issues, issue)
 	}
 	return issues
 }
 
-// gather takes the values that o refers to, directly or in an observed-data.
-func (r *reader) gather(issue *Issue, o stix.Object) {
+// readValues adds the values that o refers to, directly or through observed-data.
+func (r *reader) readValues(issue *Issue, o stix.Object) {
 	for e := rawjson.ElementsOf(rawjson.Member(o.Raw, "object_refs")); e.Next(); {
 		ref, _ := rawjson.Text(e.Value)
 		target, ok := r.find(stix.ID(ref))
@@ -45,10 +45,10 @@ func (r *reader) gather(issue *Issue, o stix.Object) {
 		switch {
 		case !ok:
 		case target.Type == "observed-data" && o.Type == "grouping":
-			r.gather(issue, target)
-		case fused(target.Type):
+			r.readValues(issue, target)
+		case contributes(target.Type):
 			if value, err := stix.NormalValue(target.Type, text(target, "value")); err == nil {
-				issue.Values = with(issue.Values, value)
+				issue.Values = appendNew(issue.Values, value)
 			}
 		}
 	}

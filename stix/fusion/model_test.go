@@ -12,14 +12,14 @@ import (
 	"comity/stix/fusion"
 )
 
-// model is a State in so few words that it can be seen to be right: for each
-// audience the contributions that it has, and nothing else.
+// model is a State without indexes: it has the contributions of each audience and nothing
+// else.
 type model struct {
 	rules fusion.Rules
 	put   []map[unit][]fusion.Contribution // by audience
 }
 
-// unit is a subject as one organisation sent it.
+// unit is a subject of one submitter.
 type unit struct {
 	submitter string
 	subject   stix.ID
@@ -33,53 +33,54 @@ func newModel(rules *fusion.Rules, audiences int) *model {
 	return m
 }
 
-// once is of with c, if it is not there.
-func once(of []fusion.Contribution, c fusion.Contribution) []fusion.Contribution {
+// appendNew appends c unless the list has it.
+func appendNew(of []fusion.Contribution, c fusion.Contribution) []fusion.Contribution {
 	if slices.ContainsFunc(of, func(o fusion.Contribution) bool { return line(&o) == line(&c) }) {
 		return of
 	}
 	return append(of, c)
 }
 
-// drop removes what one organisation sent from every audience.
+// drop removes the contributions of one submitter from every audience.
 func (m *model) drop(submitter string) {
 	for _, units := range m.put {
 		maps.DeleteFunc(units, func(u unit, _ []fusion.Contribution) bool { return u.submitter == submitter })
 	}
 }
 
-// of is what an audience has.
-func (m *model) of(audience int) (all []fusion.Contribution) {
+// contributions returns the contributions of an audience.
+func (m *model) contributions(audience int) (all []fusion.Contribution) {
 	for c := range maps.Values(m.put[audience]) {
 		all = append(all, c...)
 	}
 	return all
 }
 
-// count is how many different contributions there are.
+// count returns the number of different contributions.
 func (m *model) count() int {
 	different := map[string]bool{}
 	for audience := range m.put {
-		for _, c := range m.of(audience) {
+		for _, c := range m.contributions(audience) {
 			different[line(&c)] = true
 		}
 	}
 	return len(different)
 }
 
-// fate is a contribution that an audience has, and whether it is stale.
-func (m *model) fate(audience int, c *fusion.Contribution) string {
+// describe returns a contribution of an audience as text, with whether it is stale.
+func (m *model) describe(audience int, c *fusion.Contribution) string {
 	stale := !m.rules.At.IsZero() && !c.Until.IsZero() && !c.Until.After(m.rules.At)
 	return fmt.Sprint(audience, stale, line(c))
 }
 
-// line is a contribution as a text, equal for equal ones.
+// line returns a contribution as text. Equal contributions have equal texts.
 func line(c *fusion.Contribution) string { return fmt.Sprintf("%+v", *c) }
 
-// partners are the domains and addresses that are one server for an audience, both ways.
+// partners maps each domain that is one server with an address to the address, and the
+// address to the domain.
 func (m *model) partners(audience int) map[fusion.Entity]fusion.Entity {
 	all := map[fusion.Entity]fusion.Entity{}
-	findings, _ := fusion.Fuse(&m.rules, m.of(audience))
+	findings, _ := fusion.Fuse(&m.rules, m.contributions(audience))
 	for _, f := range findings {
 		for _, v := range f.Values {
 			if domain := (fusion.Entity{Kind: fusion.C2, Key: v.Text}); f.Kind == fusion.C2 && v.Type == "domain-name" && v.Text != f.Key {
@@ -90,12 +91,12 @@ func (m *model) partners(audience int) map[fusion.Entity]fusion.Entity {
 	return all
 }
 
-// components are the contributions to the finding of each entity, for one audience.
+// components returns the contributions to the finding of each entity, for one audience.
 func (m *model) components(audience int) map[fusion.Entity]string {
 	own := map[fusion.Entity][]string{}
-	for _, c := range m.of(audience) {
+	for _, c := range m.contributions(audience) {
 		key := fusion.Keys(&c)[0]
-		own[key] = append(own[key], m.fate(audience, &c))
+		own[key] = append(own[key], m.describe(audience, &c))
 	}
 	all, partners := map[fusion.Entity]string{}, m.partners(audience)
 	add := func(e fusion.Entity) {
@@ -114,14 +115,14 @@ func (m *model) components(audience int) map[fusion.Entity]string {
 	return all
 }
 
-// told is, for each entity, everything that any audience has about it, its partner for any
-// audience, and everything that any audience has about that.
-func (m *model) told(audiences ...int) map[fusion.Entity]string {
+// related returns, for each entity, the contributions of all audiences about it, its partners,
+// and the contributions of all audiences about these.
+func (m *model) related(audiences ...int) map[fusion.Entity]string {
 	own := map[fusion.Entity][]string{}
 	for _, audience := range audiences {
-		for _, c := range m.of(audience) {
+		for _, c := range m.contributions(audience) {
 			for _, key := range fusion.Keys(&c) {
-				own[key] = append(own[key], m.fate(audience, &c))
+				own[key] = append(own[key], m.describe(audience, &c))
 			}
 		}
 	}
@@ -138,8 +139,8 @@ func (m *model) told(audiences ...int) map[fusion.Entity]string {
 	return all
 }
 
-// changed is the keys under which two maps differ.
-func changed(before, after map[fusion.Entity]string) (keys []fusion.Entity) {
+// changedKeys returns the keys under which two maps differ.
+func changedKeys(before, after map[fusion.Entity]string) (keys []fusion.Entity) {
 	for _, maps := range [][2]map[fusion.Entity]string{{before, after}, {after, before}} {
 		for key, is := range maps[0] {
 			if maps[1][key] != is {
@@ -153,10 +154,9 @@ func changed(before, after map[fusion.Entity]string) (keys []fusion.Entity) {
 	return slices.Compact(keys)
 }
 
-// invented is a contribution out of a small world, in which everything meets
-// everything sooner or later: what it says follows from who says it, with which
-// version of which object, of which subject.
-func invented(submitter, object, subject, version int) fusion.Contribution {
+// derivedContribution returns a contribution with few possible values, so that contributions
+// often share keys. It is always the same for the same arguments.
+func derivedContribution(submitter, object, subject, version int) fusion.Contribution {
 	h := fnv.New64a()
 	fmt.Fprint(h, submitter, object, subject, version)
 	dice := h.Sum64()
@@ -169,7 +169,7 @@ func invented(submitter, object, subject, version int) fusion.Contribution {
 	value := func() string {
 		return []string{"a.example.org", "b.example.org", "c.kh", "8.8.0.1", "8.8.0.2", "2001:4860::8", "10.0.0.1"}[roll(7)]
 	}
-	c := says(vendors[submitter], value())
+	c := statement(vendors[submitter], value())
 	c.Object = stix.ID(name("indicator", object))
 	c.Subject = stix.ID(name("infrastructure", subject))
 	c.Version = noon.Add(time.Duration(version) * time.Millisecond)

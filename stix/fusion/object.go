@@ -7,7 +7,7 @@ import (
 	"comity/stix/rawjson"
 )
 
-// kindOf reads what an infrastructure is.
+// kindOf returns the kind of an infrastructure.
 func kindOf(infra stix.Object) Kind {
 	switch {
 	case lists(infra, "labels", "compromised-website"):
@@ -28,8 +28,8 @@ func lists(o stix.Object, property, word string) bool {
 	return false
 }
 
-// fused tells whether observables of a type contribute.
-func fused(typ string) bool {
+// contributes tells whether observables of a type contribute.
+func contributes(typ string) bool {
 	return typ == "ipv4-addr" || typ == "ipv6-addr" || typ == "domain-name" || typ == "url"
 }
 

@@ -11,7 +11,7 @@ import (
 // readPattern reads the contributions of an indicator without an infrastructure.
 func (r *reader) readPattern(indicator stix.Object) {
 	c := r.base(indicator)
-	r.carry(&c, indicator)
+	r.addIndicator(&c, indicator)
 	c.Kind = Other
 	for e := rawjson.ElementsOf(rawjson.Member(indicator.Raw, "kill_chain_phases")); e.Next(); {
 		if phase, _ := rawjson.Text(rawjson.Member(e.Value, "phase_name")); string(phase) == "command-and-control" {
@@ -42,7 +42,7 @@ func (r *reader) patternValues(c Contribution, indicator stix.Object) {
 	claims, condition := parsed.Claims()
 	claims = slices.DeleteFunc(claims, func(claim pattern.Claim) bool {
 		path := claim.Path
-		return !fused(path.Type) || len(path.Steps) != 1 || path.Steps[0].Key != "value" || claim.Value.Kind != pattern.String
+		return !contributes(path.Type) || len(path.Steps) != 1 || path.Steps[0].Key != "value" || claim.Value.Kind != pattern.String
 	})
 	if condition != "" || slices.ContainsFunc(claims, func(claim pattern.Claim) bool { return claim.Op != pattern.Equal }) {
 		c.Value = stix.Value{Type: "indicator", Text: string(indicator.ID)}

@@ -13,40 +13,40 @@ import (
 	"comity/taxii/demo"
 )
 
-// world is the small operation, read once.
-type world struct {
+// smallOperation has the contributions of the small scenario.
+type smallOperation struct {
 	rules *fusion.Rules
 	all   []fusion.Contribution
 }
 
-func smallWorld(t *testing.T) world {
+func smallWorld(t *testing.T) smallOperation {
 	s := scenario(t, "small")
-	return world{rules(t, s), contributions(t, s, 500)}
+	return smallOperation{rules(t, s), contributions(t, s, 500)}
 }
 
-// outcome is what a fusion gives.
+// outcome is the result of a fusion.
 type outcome struct {
 	Findings []fusion.Finding
 	Left     []fusion.Excluded
 }
 
-func fuse(w world, of []fusion.Contribution) outcome {
+func fuse(w smallOperation, of []fusion.Contribution) outcome {
 	findings, left := fusion.Fuse(w.rules, of)
 	return outcome{findings, left}
 }
 
-func of(s *fusion.State, audience int) outcome {
+func findingsOf(s *fusion.State, audience int) outcome {
 	findings, left := s.Findings(audience)
 	return outcome{findings, left}
 }
 
-func same(t *rapid.T, what string, got, want outcome) {
+func checkSame(t *rapid.T, what string, got, want outcome) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Fatalf("%s (-want +got):\n%s", what, diff)
 	}
 }
 
-// shuffled is the contributions in another order, a subject's still together.
+// shuffled returns the contributions in another order. Those of one subject stay together.
 func shuffled(t *rapid.T, all []fusion.Contribution) []fusion.Contribution {
 	groups := slices.Collect(func(yield func([]fusion.Contribution) bool) {
 		for from := 0; from < len(all); {
@@ -69,7 +69,7 @@ func sameUnit(a, b *fusion.Contribution) bool {
 	return a.Submitter == b.Submitter && a.Subject == b.Subject
 }
 
-// replace gives every audience what is left of the contributions it had.
+// replace replaces the contributions all by those that are left, for every audience.
 func replace(state *fusion.State, all, left []fusion.Contribution) {
 	by := map[unit][]fusion.Contribution{}
 	for i := range left {
@@ -83,8 +83,8 @@ func replace(state *fusion.State, all, left []fusion.Contribution) {
 	}
 }
 
-// Order and batching of pushes do not matter: a state to which they came in any
-// way, fused at any time, is one fusion of all.
+// The order and size of pushes do not matter: the findings of a state are those of one fusion
+// of all contributions.
 func TestOrderAndBatching(t *testing.T) {
 	w := smallWorld(t)
 	want := fuse(w, w.all)
@@ -101,7 +101,7 @@ func TestOrderAndBatching(t *testing.T) {
 				state.Touched()
 			}
 		}
-		same(t, "any order", of(state, 0), want)
+		checkSame(t, "any order", findingsOf(state, 0), want)
 		state.Touched()
 		state.PutAll(0, shuffled(t, w.all))
 		if again := state.Touched(); again != nil {
@@ -110,18 +110,18 @@ func TestOrderAndBatching(t *testing.T) {
 	})
 }
 
-// A fusion of several components is that of each.
+// The result of Fuse depends neither on the order of contributions nor on repetitions.
 func TestFuseIgnoresOrder(t *testing.T) {
 	w := smallWorld(t)
 	want := fuse(w, w.all)
 	rapid.Check(t, func(t *rapid.T) {
-		same(t, "shuffled", fuse(w, shuffled(t, w.all)), want)
-		same(t, "twice", fuse(w, append(shuffled(t, w.all), w.all...)), want)
+		checkSame(t, "shuffled", fuse(w, shuffled(t, w.all)), want)
+		checkSame(t, "twice", fuse(w, append(shuffled(t, w.all), w.all...)), want)
 	})
 }
 
-// What is withdrawn is as if it had never come; pushed again, as if it had never
-// gone.
+// After a withdrawal the state is as if the contributions had never come. Pushed again, they
+// count as before.
 func TestWithdrawAndPushAgain(t *testing.T) {
 	w := smallWorld(t)
 	want := fuse(w, w.all)
@@ -138,14 +138,14 @@ func TestWithdrawAndPushAgain(t *testing.T) {
 		}
 		left := only(w.all, func(c *fusion.Contribution) bool { return !gone[c.Ref] })
 		replace(state, w.all, left)
-		same(t, "withdrawn", of(state, 0), fuse(w, left))
+		checkSame(t, "withdrawn", findingsOf(state, 0), fuse(w, left))
 		replace(state, w.all, w.all)
-		same(t, "pushed again", of(state, 0), want)
+		checkSame(t, "pushed again", findingsOf(state, 0), want)
 	})
 }
 
-// A view is the fusion of what its audience may see, for every label, and what
-// several audiences have is held once.
+// The findings of an audience are the fusion of the contributions that it may see, for every
+// label. A contribution that several audiences have is held once.
 func TestViewIsFusionOfTheFiltered(t *testing.T) {
 	w := smallWorld(t)
 	state := fusion.NewState(w.rules, int(stix.Red)+1)
@@ -156,13 +156,13 @@ func TestViewIsFusionOfTheFiltered(t *testing.T) {
 		state.PutAll(int(ceiling), seen(ceiling))
 	}
 	for ceiling := stix.Clear; ceiling <= stix.Red; ceiling++ {
-		equal(t, ceiling.String(), of(state, int(ceiling)), fuse(w, seen(ceiling)))
+		equal(t, ceiling.String(), findingsOf(state, int(ceiling)), fuse(w, seen(ceiling)))
 	}
 	equal(t, "held once", state.Len(), len(w.all))
 }
 
-// Without one vendor the operation is what fusing the others gives, and findings
-// that it had no part in are what they were.
+// Without one vendor, the findings are those of the other vendors alone, and findings to
+// which it did not contribute are unchanged.
 func TestWithoutVendor(t *testing.T) {
 	w := smallWorld(t)
 	all := fuse(w, w.all)
@@ -171,7 +171,7 @@ func TestWithoutVendor(t *testing.T) {
 		state.Touched()
 		without := fusion.Without(vendor, w.all)
 		replace(state, w.all, without)
-		got, want := of(state, 0), fuse(w, without)
+		got, want := findingsOf(state, 0), fuse(w, without)
 		equal(t, vendor, got, want)
 
 		after := map[fusion.Entity]fusion.Finding{}
@@ -181,14 +181,14 @@ func TestWithoutVendor(t *testing.T) {
 		for _, f := range all.Findings {
 			touched := slices.Contains(f.Origins, vendor) || slices.ContainsFunc(f.Relays, func(r fusion.Ref) bool { return r.Submitter == vendor })
 			if !touched {
-				equal(t, vendor+" had no part in "+f.Key, after[f.Entity], f)
+				equal(t, vendor+" did not contribute to "+f.Key, after[f.Entity], f)
 			}
 		}
 	}
 }
 
-// Every finding traces to a contribution, and every contribution to exactly one
-// finding, once, or to a reason why not.
+// Every finding has a source, and every contribution is in exactly one finding or is
+// excluded with a reason.
 func TestEveryContributionIsAccountedFor(t *testing.T) {
 	w := smallWorld(t)
 	got := map[fusion.Ref]int{}

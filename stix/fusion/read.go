@@ -115,7 +115,7 @@ func (r *reader) readInfrastructure(infra stix.Object) {
 		case rel.kind == "controls" && target.Type == "malware":
 			base.Family = text(target, "name")
 		case rel.kind == "related-to" && target.Type == "identity":
-			r.owner(&base, target)
+			r.readOwner(&base, target)
 		default:
 			continue
 		}
@@ -123,27 +123,27 @@ func (r *reader) readInfrastructure(infra stix.Object) {
 			base.readFrom(rel.Object, r.label(rel.Object))
 		}
 	}
-	carriers := 0
+	indicators := 0
 	for _, rel := range r.in[infra.ID] {
 		indicator, ok := r.find(rel.source)
 		if !ok || indicator.Type != "indicator" || !r.describes(rel) {
 			continue
 		}
-		carriers++
+		indicators++
 		c := base
 		c.readFrom(rel.Object, r.label(rel.Object))
-		r.carry(&c, indicator)
+		r.addIndicator(&c, indicator)
 		if parts == nil {
 			r.patternValues(c, indicator)
 		}
-		r.observables(c, parts)
+		r.addObservables(c, parts)
 	}
-	if carriers == 0 {
-		r.observables(base, parts)
+	if indicators == 0 {
+		r.addObservables(base, parts)
 	}
 }
 
-// base is what an object that carries contributions says of itself.
+// base is a contribution with the properties of the object that it is read from.
 func (r *reader) base(o stix.Object) Contribution {
 	c := Contribution{Origin: r.from.Submitter, Made: micros(o.Created), Received: r.from.Received, Label: r.label(o)}
 	c.Ref, c.Subject = Ref{r.from.Submitter, o.ID, micros(o.Version())}, o.ID
@@ -162,8 +162,8 @@ func (c *Contribution) readFrom(o stix.Object, label stix.TLP) {
 	}
 }
 
-// carry makes c one of an indicator.
-func (r *reader) carry(c *Contribution, indicator stix.Object) {
+// addIndicator makes c a contribution of an indicator.
+func (r *reader) addIndicator(c *Contribution, indicator stix.Object) {
 	own := r.base(indicator)
 	c.readFrom(indicator, own.Label)
 	c.Object, c.Made, c.Origin = indicator.ID, own.Made, own.Origin
@@ -171,8 +171,8 @@ func (r *reader) carry(c *Contribution, indicator stix.Object) {
 	c.Until = instant(indicator, "valid_until")
 }
 
-// owner takes who a website belongs to.
-func (r *reader) owner(c *Contribution, owner stix.Object) {
+// readOwner reads the country of a website's owner, and whether that is a government.
+func (r *reader) readOwner(c *Contribution, owner stix.Object) {
 	for e := rawjson.ElementsOf(rawjson.Member(owner.Raw, "sectors")); e.Next(); {
 		sector, _ := rawjson.Text(e.Value)
 		c.Government = c.Government || strings.HasPrefix(string(sector), "government")
@@ -184,13 +184,13 @@ func (r *reader) owner(c *Contribution, owner stix.Object) {
 	}
 }
 
-// observables contributes what an infrastructure consists of. A domain that is
-// the host of one of its URLs says nothing of its own: what it resolves to goes
-// with the URL.
-func (r *reader) observables(c Contribution, parts []stix.Object) {
+// addObservables adds a contribution for each observable that an infrastructure consists of. A
+// domain that is the host of one of its URLs contributes nothing of its own: its addresses
+// are added to those of the URL.
+func (r *reader) addObservables(c Contribution, parts []stix.Object) {
 	first := len(r.all)
 	for _, part := range parts {
-		if !fused(part.Type) {
+		if !contributes(part.Type) {
 			continue
 		}
 		value, err := stix.NormalValue(part.Type, text(part, "value"))

@@ -8,8 +8,7 @@ import (
 	"comity/stix/fusion"
 )
 
-// object is a STIX object of a type with a number for its id and a rest of
-// members.
+// object returns a STIX object of a type, with an id made of a number, and more members.
 func object(t testing.TB, typ string, n int, rest string) stix.Object {
 	t.Helper()
 	raw := fmt.Sprintf(`{"type":%q,"spec_version":"2.1","id":"%s","created":"2017-04-01T12:00:00.000Z","modified":"2017-04-01T12:00:00.000Z",`+
@@ -33,9 +32,9 @@ func relation(t testing.TB, n int, from, kind, to string, more string) stix.Obje
 const c2Indicator = `,"pattern_type":"stix","valid_from":"2017-04-01T12:00:00Z",` +
 	`"kill_chain_phases":[{"kill_chain_name":"lockheed-martin-cyber-kill-chain","phase_name":"command-and-control"}],"pattern":`
 
-// An indicator alone speaks through its pattern, if that is an OR of plain tests.
-// Of any other pattern no value is claimed: its indicator is conditional, and
-// counted as such.
+// An indicator without an infrastructure contributes the values that its pattern claims,
+// if that is an OR of plain tests. Any other pattern claims no value: its indicator is
+// conditional, and not counted.
 func TestReadPattern(t *testing.T) {
 	for _, test := range []struct {
 		pattern string
@@ -57,7 +56,7 @@ func TestReadPattern(t *testing.T) {
 		all, refused := fusion.Read([]stix.Object{indicator}, source("alder"))
 		var values []string
 		for i := range all {
-			if rules := plain(); rules.Screen(&all[i]) != fusion.Conditional {
+			if rules := defaultRules(); rules.Screen(&all[i]) != fusion.Conditional {
 				values = append(values, all[i].Value.Text)
 			}
 			equal(t, "kind and subject", []any{all[i].Kind, all[i].Subject}, []any{fusion.C2, indicator.ID})
@@ -65,14 +64,14 @@ func TestReadPattern(t *testing.T) {
 		equal(t, test.pattern, values, test.values)
 		equal(t, test.pattern+": refused", len(refused), 0)
 		if test.values == nil {
-			accounts := stateOf(plain(), all).Accounts(centre, fusion.C2)
+			accounts := stateOf(defaultRules(), all).Accounts(centre, fusion.C2)
 			equal(t, test.pattern+": not counted", accounts["alder"].NotCounted, map[fusion.Reason]int{fusion.Conditional: 1})
 		}
 	}
 }
 
-// An indicator of malware speaks through its pattern too, and so does one of
-// infrastructure that is not there.
+// An indicator of malware, or of an infrastructure that is missing, contributes the values
+// of its pattern too.
 func TestReadIndicatorOfMalware(t *testing.T) {
 	indicator := object(t, "indicator", 1, c2Indicator+`"[ipv4-addr:value = '8.8.0.1']"`)
 	all, _ := fusion.Read([]stix.Object{
@@ -84,8 +83,8 @@ func TestReadIndicatorOfMalware(t *testing.T) {
 	equal(t, "family", all[0].Family, "Quietmoth")
 }
 
-// An infrastructure without an indicator speaks for itself; a relationship that
-// is revoked says nothing, and what is no address is refused with its id.
+// An infrastructure without an indicator contributes its observables. A revoked relationship
+// does not count, and a malformed address is refused with its id.
 func TestReadInfrastructure(t *testing.T) {
 	infra := object(t, "infrastructure", 1, `,"name":"x","infrastructure_types":["command-and-control"]`)
 	objects := []stix.Object{
@@ -101,8 +100,8 @@ func TestReadInfrastructure(t *testing.T) {
 	equal(t, "refused", len(refused) == 1 && refused[0].Object == objects[3].ID, true)
 }
 
-// What relationships join may have come before.
-func TestReadFindsWhatCameBefore(t *testing.T) {
+// Relationships may refer to objects that came in an earlier push.
+func TestReadFindsObjectsOfEarlierPushes(t *testing.T) {
 	before := map[stix.ID]stix.Object{}
 	for _, o := range []stix.Object{
 		object(t, "infrastructure", 1, `,"name":"x","infrastructure_types":["command-and-control"]`),
@@ -123,7 +122,7 @@ func TestReadFindsWhatCameBefore(t *testing.T) {
 	equal(t, "read from", all[0].Subject, stix.ID(name("infrastructure", 1)))
 }
 
-// A label that nobody knows is RED, and so is none at all.
+// An object with an unknown marking, or with none, counts as RED.
 func TestReadLabel(t *testing.T) {
 	for _, mark := range []string{`,"object_marking_refs":["` + name("marking-definition", 9) + `"]`, ""} {
 		raw := `{"type":"indicator","spec_version":"2.1","id":"` + name("indicator", 1) + `"` + mark + c2Indicator + `"[ipv4-addr:value = '8.8.0.1']"}`
@@ -137,7 +136,7 @@ func TestReadLabel(t *testing.T) {
 }
 
 func TestKeys(t *testing.T) {
-	c := says("alder", "a.example.org", "8.8.0.1")
+	c := statement("alder", "a.example.org", "8.8.0.1")
 	equal(t, "a server", fusion.Keys(&c), []fusion.Entity{{Kind: fusion.C2, Key: "a.example.org"}, {Kind: fusion.C2, Key: "8.8.0.1"}})
 	c.Kind = fusion.Other
 	equal(t, "what is never merged", fusion.Keys(&c), []fusion.Entity{{Kind: fusion.Other, Key: "a.example.org"}})

@@ -1,11 +1,12 @@
 package fusion
 
 import (
-	"comity/stix"
 	"path"
 	"slices"
 	"strings"
 	"time"
+
+	"comity/stix"
 )
 
 // Reason says why a contribution, or all of a finding, is not counted.
@@ -92,8 +93,8 @@ func (r *Rules) routable(host stix.Value) bool {
 	return !special
 }
 
-// target tells whether a domain can be merged with an address that it resolves to.
-func (r *Rules) target(address string) bool {
+// canMergeWith tells whether a domain can be merged with an address that it resolves to.
+func (r *Rules) canMergeWith(address string) bool {
 	host, err := stix.NormalHost(address)
 	return err == nil && r.routable(host) && !r.Warning.Has(host)
 }

@@ -15,9 +15,9 @@ const (
 )
 
 const (
-	active = 14 * 24 * time.Hour // a server seen since then is in use
-	quiet  = 60 * 24 * time.Hour // one not seen since then may be gone
-	sure   = 70                  // the confidence of two origins
+	active       = 14 * 24 * time.Hour // a server seen since then is in use
+	quiet        = 60 * 24 * time.Hour // one not seen since then may be gone
+	corroborated = 70                  // the confidence of two origins
 )
 
 // SeverityAt rates a finding at a moment. exposed says that personal data is open to
@@ -25,22 +25,22 @@ const (
 func (f *Finding) SeverityAt(at time.Time, exposed bool) Severity {
 	unseen := at.Sub(f.Last)
 	switch {
-	case f.Kind == Website && (f.Confidence >= sure || exposed):
-		return f.worse(Critical, High)
+	case f.Kind == Website && (f.Confidence >= corroborated || exposed):
+		return f.ifGovernment(Critical, High)
 	case f.Kind == Website:
-		return f.worse(High, Medium)
+		return f.ifGovernment(High, Medium)
 	case f.Kind != C2:
 		return Unrated
-	case f.Confidence >= sure && unseen <= active:
+	case f.Confidence >= corroborated && unseen <= active:
 		return High
 	case unseen > quiet:
-		return f.worse(Medium, Low)
+		return f.ifGovernment(Medium, Low)
 	}
 	return Medium
 }
 
-// worse is the first for a government's, the second for others.
-func (f *Finding) worse(government, others Severity) Severity {
+// ifGovernment returns the first severity for a finding of a government, else the second.
+func (f *Finding) ifGovernment(government, others Severity) Severity {
 	if f.Government {
 		return government
 	}

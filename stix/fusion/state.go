@@ -15,19 +15,19 @@ type State struct {
 	rules     Rules
 	audiences int
 
-	units    map[string]map[objectID][]*held // by submitter and subject
-	entities map[Entity][]*held              // by the entity of their value
-	resolved map[string][]*held              // C2 domains by each address that they resolve to
-	urls     map[string][]*held              // URLs of kind Other by host
+	units    map[string]map[objectID][]*stored // by submitter and subject
+	entities map[Entity][]*stored              // by the entity of their value
+	resolved map[string][]*stored              // C2 domains by each address that they resolve to
+	urls     map[string][]*stored              // URLs of kind Other by host
 	count    int
 
-	changed  map[*held]struct{}  // since Touched was last called
-	affected map[Entity]struct{} // the keys of contributions that were removed since then
-	partners []map[Entity]Entity // by audience: what was merged when Touched was last called, both ways
-	expires  time.Time           // no contribution becomes stale between rules.At and then; zero is never
+	changed  map[*stored]struct{} // since Touched was last called
+	affected map[Entity]struct{}  // the keys of contributions that were removed since then
+	partners []map[Entity]Entity  // by audience: what was merged when Touched was last called, both ways
+	expires  time.Time            // no contribution becomes stale between rules.At and then; zero is never
 }
 
-// maxAudiences is the width of held.audiences.
+// maxAudiences is the width of stored.audiences.
 const maxAudiences = 32
 
 // NewState makes an empty State for at most 32 audiences. The rules are copied.
@@ -37,9 +37,9 @@ func NewState(rules *Rules, audiences int) *State {
 	}
 	s := &State{
 		rules: *rules, audiences: audiences,
-		units:    map[string]map[objectID][]*held{},
-		entities: map[Entity][]*held{}, resolved: map[string][]*held{}, urls: map[string][]*held{},
-		changed: map[*held]struct{}{}, affected: map[Entity]struct{}{},
+		units:    map[string]map[objectID][]*stored{},
+		entities: map[Entity][]*stored{}, resolved: map[string][]*stored{}, urls: map[string][]*stored{},
+		changed: map[*stored]struct{}{}, affected: map[Entity]struct{}{},
 	}
 	for range audiences {
 		s.partners = append(s.partners, map[Entity]Entity{})
@@ -64,7 +64,7 @@ func (s *State) Len() int { return s.count }
 func (s *State) Put(submitter string, subject stix.ID, audience int, contributions []Contribution) {
 	bit, id := s.bit(audience), objectIDOf(subject)
 	unit := s.units[submitter][id]
-	known, given := make(map[record]*held, len(unit)), make(map[*held]bool, len(contributions))
+	known, given := make(map[record]*stored, len(unit)), make(map[*stored]bool, len(contributions))
 	for _, h := range unit {
 		known[h.record] = h
 	}
@@ -73,7 +73,7 @@ func (s *State) Put(submitter string, subject stix.ID, audience int, contributio
 		r := recordOf(&c)
 		h := known[r]
 		if h == nil {
-			h = &held{record: r}
+			h = &stored{record: r}
 			known[r], unit = h, append(unit, h)
 			s.add(h, &c)
 		}
@@ -83,7 +83,7 @@ func (s *State) Put(submitter string, subject stix.ID, audience int, contributio
 		}
 		given[h] = true
 	}
-	var gone []*held
+	var gone []*stored
 	for _, h := range unit {
 		if h.audiences&bit == 0 || given[h] {
 			continue
@@ -100,7 +100,7 @@ func (s *State) Put(submitter string, subject stix.ID, audience int, contributio
 	case len(unit) == 0:
 		delete(units, id)
 	case units == nil:
-		s.units[submitter] = map[objectID][]*held{id: unit}
+		s.units[submitter] = map[objectID][]*stored{id: unit}
 	default:
 		units[id] = unit
 	}
@@ -122,10 +122,10 @@ func (s *State) PutAll(audience int, contributions []Contribution) {
 	}
 }
 
-func isRemoved(h *held) bool { return h.audiences == 0 }
+func isRemoved(h *stored) bool { return h.audiences == 0 }
 
 // add indexes h, which holds c.
-func (s *State) add(h *held, c *Contribution) {
+func (s *State) add(h *stored, c *Contribution) {
 	keys := Keys(c)
 	s.entities[keys[0]] = append(s.entities[keys[0]], h)
 	for _, key := range keys[1:] {
@@ -144,7 +144,7 @@ func (s *State) add(h *held, c *Contribution) {
 
 // remove takes contributions out of the indexes. Each list is gone through once,
 // however many of its elements go.
-func (s *State) remove(gone []*held) {
+func (s *State) remove(gone []*stored) {
 	entities, addresses, hosts := map[Entity]struct{}{}, map[string]struct{}{}, map[string]struct{}{}
 	for _, h := range gone {
 		h.audiences = 0
@@ -162,14 +162,14 @@ func (s *State) remove(gone []*held) {
 		}
 		delete(s.changed, h)
 	}
-	forget(s.entities, entities)
-	forget(s.resolved, addresses)
-	forget(s.urls, hosts)
+	removeFrom(s.entities, entities)
+	removeFrom(s.resolved, addresses)
+	removeFrom(s.urls, hosts)
 	s.count -= len(gone)
 }
 
-// forget deletes removed contributions from the lists under some keys.
-func forget[K comparable](lists map[K][]*held, keys map[K]struct{}) {
+// removeFrom deletes removed contributions from the lists under some keys.
+func removeFrom[K comparable](lists map[K][]*stored, keys map[K]struct{}) {
 	for key := range keys {
 		if left := slices.DeleteFunc(lists[key], isRemoved); len(left) > 0 {
 			lists[key] = left
@@ -181,7 +181,7 @@ func forget[K comparable](lists map[K][]*held, keys map[K]struct{}) {
 
 // Drop removes everything that one organisation sent.
 func (s *State) Drop(submitter string) {
-	var gone []*held
+	var gone []*stored
 	for _, unit := range s.units[submitter] {
 		gone = append(gone, unit...)
 	}
@@ -210,7 +210,7 @@ func (s *State) Advance(at time.Time) {
 }
 
 // all yields all contributions, in no order.
-func (s *State) all(yield func(*held) bool) {
+func (s *State) all(yield func(*stored) bool) {
 	for _, units := range s.units {
 		for _, unit := range units {
 			for _, h := range unit {

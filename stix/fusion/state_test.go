@@ -16,10 +16,9 @@ import (
 	"comity/stix/fusion"
 )
 
-// anyRules are rules under which contributions of the small world meet every
-// fate.
+// anyRules draws rules under which random contributions count, are excluded or are held.
 func anyRules(t *rapid.T) *fusion.Rules {
-	rules := plain()
+	rules := defaultRules()
 	rules.Merge = rapid.Bool().Draw(t, "merge")
 	rules.Order = []fusion.Basis{fusion.BySource, fusion.ByDomain}
 	rules.SiteOrder = []fusion.Basis{fusion.ByOwner, fusion.BySource}
@@ -29,9 +28,8 @@ func anyRules(t *rapid.T) *fusion.Rules {
 	return rules
 }
 
-// Whatever is put, dropped and waited for, in whatever order: what each of
-// several audiences gets from one State is the fusion of what it has, and what was
-// touched is what changed.
+// After any calls of Put, Drop and Advance, the findings of each audience are the fusion of
+// its contributions, and Touched returns the entities whose related contributions changed.
 func TestAudiences(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		rules := anyRules(t)
@@ -41,10 +39,10 @@ func TestAudiences(t *testing.T) {
 		submitter := rapid.IntRange(0, 2)
 		vendor := []string{"alder", "birch", "cedar"}
 		check := func(t *rapid.T) {
-			after := model.told(audiences...)
-			alike(t, "touched", state.Touched(), changed(before, after))
+			after := model.related(audiences...)
+			checkEqual(t, "touched", state.Touched(), changedKeys(before, after))
 			before = after
-			alike(t, "held", state.Len(), model.count())
+			checkEqual(t, "held", state.Len(), model.count())
 			checkAudience(t, state, model, rapid.SampledFrom(audiences).Draw(t, "seen by"))
 		}
 		t.Repeat(map[string]func(*rapid.T){
@@ -52,7 +50,7 @@ func TestAudiences(t *testing.T) {
 				who, subject, audience := submitter.Draw(t, "submitter"), rapid.IntRange(0, 5).Draw(t, "subject"), rapid.IntRange(0, 2).Draw(t, "audience")
 				var of []fusion.Contribution
 				for range rapid.IntRange(0, 4).Draw(t, "contributions") {
-					of = once(of, invented(who, rapid.IntRange(0, 5).Draw(t, "object"), subject, rapid.IntRange(0, 2).Draw(t, "version")))
+					of = appendNew(of, derivedContribution(who, rapid.IntRange(0, 5).Draw(t, "object"), subject, rapid.IntRange(0, 2).Draw(t, "version")))
 				}
 				u := unit{vendor[who], stix.ID(name("infrastructure", subject))}
 				state.Put(u.submitter, u.subject, audience, of)
@@ -77,7 +75,7 @@ func TestAudiences(t *testing.T) {
 	})
 }
 
-// Contributions come out as they went in, with times to the microsecond.
+// A State returns contributions as they were put, with times to the microsecond.
 func TestHeldAsGiven(t *testing.T) {
 	text := rapid.OneOf(rapid.SampledFrom([]string{"", "alder", "8.8.0.1", "a.example.org", "http://[::1]/", strings.Repeat("long/", 20_000), "\xff\x00"}), rapid.String())
 	uuids := rapid.SampledFrom([]string{
@@ -108,20 +106,20 @@ func TestHeldAsGiven(t *testing.T) {
 		return c
 	})
 	rapid.Check(t, func(t *rapid.T) {
-		state, c := fusion.NewState(plain(), 1), given.Draw(t, "contribution")
+		state, c := fusion.NewState(defaultRules(), 1), given.Draw(t, "contribution")
 		state.PutAll(0, []fusion.Contribution{c})
-		alike(t, "held", state.Component(0, fusion.Keys(&c)[0]), []fusion.Contribution{c})
+		checkEqual(t, "held", state.Component(0, fusion.Keys(&c)[0]), []fusion.Contribution{c})
 	})
 }
 
-// The work for a push does not grow with the names on a host: a new one touches itself and
-// the host. Many can go at once.
+// The work for a push does not grow with the number of domains on an address: a new domain
+// touches itself and the address. Many contributions can be removed at once.
 func TestManyNamesOnOneHost(t *testing.T) {
 	const names = 10_000
-	state := fusion.NewState(plain(), 1)
+	state := fusion.NewState(defaultRules(), 1)
 	put := func(i int) {
 		vendor := []string{"alder", "birch"}[i%2]
-		c := says(vendor, fmt.Sprintf("c2-%d.example.org", i), "8.8.0.1")
+		c := statement(vendor, fmt.Sprintf("c2-%d.example.org", i), "8.8.0.1")
 		state.Put(vendor, stix.ID(name("infrastructure", i)), 0, []fusion.Contribution{c})
 	}
 	for i := range names {
@@ -144,17 +142,17 @@ func TestManyNamesOnOneHost(t *testing.T) {
 	equal(t, "servers", servers(), names/2)
 }
 
-// The work for a push does not grow with the addresses of a name, either, although many
-// pushes tell of them.
+// The work for a push does not grow with the number of addresses that many pushes give for
+// one domain.
 func TestOneNameOnManyHostsByManyPushes(t *testing.T) {
-	state := fusion.NewState(plain(), 1)
+	state := fusion.NewState(defaultRules(), 1)
 	put := func(i int) {
-		c := says("alder", "cdn.example.org")
+		c := statement("alder", "cdn.example.org")
 		for n := range 64 {
 			c.Resolves = append(c.Resolves, fmt.Sprintf("9.%d.%d.1", i, n))
 		}
 		state.Put("alder", stix.ID(name("infrastructure", i)), 0, []fusion.Contribution{c})
-		other := says("birch", fmt.Sprintf("9.%d.0.1", i))
+		other := statement("birch", fmt.Sprintf("9.%d.0.1", i))
 		state.Put("birch", stix.ID(name("infrastructure", i)), 0, []fusion.Contribution{other})
 	}
 	for i := range 250 {
@@ -167,31 +165,31 @@ func TestOneNameOnManyHostsByManyPushes(t *testing.T) {
 	equal(t, "to be fused for an address", len(state.Component(0, fusion.Entity{Kind: fusion.C2, Key: "9.7.0.1"})), 1)
 }
 
-// A domain that is said to have more than 64 addresses has none of its own: it
-// touches itself alone, and leaves each address to the domain that has only that.
+// A domain with more than 64 addresses is connected with none of them, and each address can
+// be merged with another domain.
 func TestOneNameOnManyHosts(t *testing.T) {
-	wide := says("alder", "cdn.example.org")
+	wide := statement("alder", "cdn.example.org")
 	for i := range 32_000 {
 		wide.Resolves = append(wide.Resolves, fmt.Sprintf("9.%d.%d.1", i/256, i%256))
 	}
-	narrow := says("birch", "a.example.org", "9.0.7.1")
-	state := fusion.NewState(plain(), 1)
+	narrow := statement("birch", "a.example.org", "9.0.7.1")
+	state := fusion.NewState(defaultRules(), 1)
 	state.Put("alder", "infrastructure--wide", 0, []fusion.Contribution{wide})
 	equal(t, "touched", state.Touched(), []fusion.Entity{{Kind: fusion.C2, Key: "cdn.example.org"}})
 	state.Put("birch", "infrastructure--narrow", 0, []fusion.Contribution{narrow})
 	equal(t, "touched", len(state.Touched()), 2)
-	equal(t, "servers", fused(plain(), wide, narrow), []string{"9.0.7.1: birch", "cdn.example.org: alder"})
+	equal(t, "servers", fused(defaultRules(), wide, narrow), []string{"9.0.7.1: birch", "cdn.example.org: alder"})
 	wide.Resolves = wide.Resolves[:64]
-	equal(t, "of 64", fused(plain(), wide, narrow), []string{"a.example.org: birch", "cdn.example.org: alder"})
+	equal(t, "of 64", fused(defaultRules(), wide, narrow), []string{"a.example.org: birch", "cdn.example.org: alder"})
 }
 
-// What is left out comes in the same order, whatever came first.
+// Excluded contributions have the same order, whichever was put first.
 func TestLeftOutInOrder(t *testing.T) {
 	var got [2][]fusion.Excluded
 	for first := range got {
-		state := fusion.NewState(plain(), 1)
+		state := fusion.NewState(defaultRules(), 1)
 		for i := range 2 {
-			c := says("alder", "8.8.0.1")
+			c := statement("alder", "8.8.0.1")
 			c.Revoked, c.Kind = true, []fusion.Kind{fusion.C2, fusion.Other}[(first+i)%2]
 			state.Put("alder", stix.ID(name("infrastructure", (first+i)%2)), 0, []fusion.Contribution{c})
 		}
@@ -202,28 +200,27 @@ func TestLeftOutInOrder(t *testing.T) {
 }
 
 func checkAudience(t *rapid.T, state *fusion.State, model *model, audience int) {
-	findings, left := fusion.Fuse(&model.rules, model.of(audience))
-	alike(t, "findings", of(state, audience), outcome{findings, left})
+	findings, left := fusion.Fuse(&model.rules, model.contributions(audience))
+	checkEqual(t, "findings", findingsOf(state, audience), outcome{findings, left})
 	components := model.components(audience)
 	for _, key := range slices.Sorted(maps.Keys(keysOf(components))) {
 		var about []fusion.Finding
 		for _, n := range fusion.NewIndex(findings)[key] {
 			about = append(about, findings[n])
 		}
-		alike(t, "about "+key, state.About(audience, key), about)
+		checkEqual(t, "about "+key, state.About(audience, key), about)
 	}
 	for e, want := range components {
 		var got []string
 		for _, c := range state.Component(audience, e) {
-			got = append(got, model.fate(audience, &c))
+			got = append(got, model.describe(audience, &c))
 		}
 		slices.Sort(got)
-		alike(t, "component of "+e.Key, strings.Join(got, "\n"), want)
+		checkEqual(t, "component of "+e.Key, strings.Join(got, "\n"), want)
 	}
 }
 
-// keysOf is the texts that a component may be asked for by: keys, and what they
-// are the host of.
+// keysOf returns texts to look up findings by: the keys, their hosts, and two more.
 func keysOf(components map[fusion.Entity]string) map[string]bool {
 	all := map[string]bool{"8.8.0.3": true, "http://a.example.org/1": true}
 	for e := range components {
@@ -233,7 +230,7 @@ func keysOf(components map[fusion.Entity]string) map[string]bool {
 	return all
 }
 
-func alike(t *rapid.T, what string, got, want any) {
+func checkEqual(t *rapid.T, what string, got, want any) {
 	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
 		t.Fatalf("%s (-want +got):\n%s", what, diff)
 	}

@@ -10,8 +10,8 @@ import (
 	"comity/stix"
 )
 
-// held is a contribution in a State, and the audiences that have it.
-type held struct {
+// stored is a contribution in a State, and the audiences that have it.
+type stored struct {
 	record
 	audiences uint32 // one bit each; 0 once it was removed
 }
