@@ -10,8 +10,8 @@ import (
 	"comity/stix"
 )
 
-// FuzzDecode: whatever the decoder accepts is JSON to others too, and what it
-// returns is its own compact form: decoded again, not one byte changes.
+// FuzzDecode tests that the decoder accepts only valid JSON, and that the objects it returns
+// are compact: decoding them again changes no byte.
 func FuzzDecode(f *testing.F) {
 	for _, seed := range []string{
 		`{"objects":[]}`,
@@ -38,7 +38,7 @@ func FuzzDecode(f *testing.F) {
 				return
 			}
 			raw = bytes.Clone(raw)
-			view(t, raw)
+			checkViews(t, raw)
 			if len(objects) > 0 {
 				envelope = append(envelope, ',')
 			}
@@ -65,8 +65,8 @@ func references(o *stix.Object) (all []string) {
 	return all
 }
 
-// view calls everything that walks an object; none may panic.
-func view(t *testing.T, raw []byte) {
+// checkViews calls every method that walks an object. None may panic.
+func checkViews(t *testing.T, raw []byte) {
 	o, err := stix.NewObject(raw)
 	if err != nil {
 		if e, ok := err.(*stix.Error); !ok || e.Rule == "" || e.Text == "" {
@@ -77,7 +77,7 @@ func view(t *testing.T, raw []byte) {
 	if id, ok := stix.ParseID(string(o.ID)); !ok || id.Type() != o.Type {
 		t.Errorf("NewObject(%s): id %q, type %q", raw, o.ID, o.Type)
 	}
-	walked := stix.Object{Raw: raw} // knows nothing yet, so all of it is looked at
+	walked := stix.Object{Raw: raw} // without the fields of NewObject, so all of Raw is walked
 	if got, want := references(&o), references(&walked); !slices.Equal(got, want) {
 		t.Errorf("References of %s: %q, want %q", raw, got, want)
 	}

@@ -14,7 +14,7 @@ import (
 	"comity/stix"
 )
 
-// generator yields head, n times part, and tail, and counts what was taken.
+// generator yields head, n times part, and tail, and counts the bytes that were read.
 type generator struct {
 	head, part, tail string
 	n                int
@@ -46,9 +46,9 @@ func (g *generator) Read(p []byte) (n int, err error) {
 	return n, nil
 }
 
-const kilo = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+const text64 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
-// sized is an object of exactly n bytes.
+// sized returns an object of exactly n bytes.
 func sized(n int) string {
 	const frame = `{"a":""}`
 	return `{"a":"` + strings.Repeat("x", n-len(frame)) + `"}`
@@ -56,7 +56,7 @@ func sized(n int) string {
 
 const largeID = "tool--00000000-0000-4000-8000-000000000001"
 
-// An object that is too large is one fault, and its neighbours are read.
+// An object that is too large is one fault. The objects beside it are read.
 func TestDecoderTakesAnObjectOfMaxObjectAndNoLarger(t *testing.T) {
 	tests := []struct {
 		name, in string
@@ -95,11 +95,11 @@ func TestDecoderTakesAnObjectOfMaxObjectAndNoLarger(t *testing.T) {
 	}
 }
 
-// However long an object is, no more of it is held than one may have. Whoever
-// has a bound on the input has it in the reader.
+// The decoder holds no more of a large object than the largest allowed object has. It does
+// not bound the input: callers bound the reader.
 func TestDecoderHoldsLittleOfALargeObject(t *testing.T) {
 	for name, in := range map[string]generator{
-		"a string": {head: `{"objects":[{"a":"`, part: kilo, n: 2 << 20, tail: `"},{}]}`},
+		"a string": {head: `{"objects":[{"a":"`, part: text64, n: 2 << 20, tail: `"},{}]}`},
 		"a list":   {head: `{"objects":[{"a":[0`, part: strings.Repeat(",12345678901234567890123456789012", 32), n: 1 << 16, tail: `]},{}]}`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -124,9 +124,8 @@ func heapInUse() uint64 {
 	return m.HeapInuse
 }
 
-// However long it goes on outside of objects, no more is read and held than one
-// object may take.
-func TestDecoderStopsReadingWhatHasNoEnd(t *testing.T) {
+// The decoder reads no more text outside of objects than one object may have.
+func TestDecoderStopsReadingEndlessTextOutsideObjects(t *testing.T) {
 	const endless = 1 << 24
 	tests := []struct {
 		name string
@@ -134,10 +133,10 @@ func TestDecoderStopsReadingWhatHasNoEnd(t *testing.T) {
 		text string // of the error, if not that it is too large
 	}{
 		{"whitespace between objects", generator{head: `{"objects":[{},`, part: strings.Repeat(" ", 64), n: endless}, ""},
-		{"a member before the objects", generator{head: `{"x":"`, part: kilo, n: endless}, ""},
-		{"the name of a member", generator{head: `{"`, part: kilo, n: endless}, ""},
+		{"a member before the objects", generator{head: `{"x":"`, part: text64, n: endless}, ""},
+		{"the name of a member", generator{head: `{"`, part: text64, n: endless}, ""},
 		{"a list before the objects", generator{head: `{"x":[0`, part: ",12345678901234567890123456789012", n: endless}, ""},
-		{"a member behind the objects", generator{head: `{"objects":[],"x":"`, part: kilo, n: endless}, ""},
+		{"a member behind the objects", generator{head: `{"objects":[],"x":"`, part: text64, n: endless}, ""},
 		{"whitespace behind the envelope", generator{head: `{"objects":[]}`, part: strings.Repeat(" ", 64), n: endless}, ""},
 		{"whitespace before the envelope", generator{part: strings.Repeat(" ", 64), n: endless}, ""},
 		{"a list that is no envelope", generator{head: `[0`, part: ",12345678901234567890123456789012", n: endless}, "expected a JSON object"},
@@ -156,9 +155,9 @@ func TestDecoderStopsReadingWhatHasNoEnd(t *testing.T) {
 	}
 }
 
-// Many small members are held as one large one would be: their names are kept
-// to find duplicates.
-func TestDecoderBoundsWhatSurroundsTheObjects(t *testing.T) {
+// Many small members outside the objects count like one large member, since the decoder
+// keeps their names to find duplicates.
+func TestDecoderBoundsTheMembersAroundTheObjects(t *testing.T) {
 	for name, head := range map[string]string{
 		"before the objects": `{`,
 		"behind the objects": `{"objects":[],`,
@@ -178,7 +177,7 @@ func TestDecoderBoundsWhatSurroundsTheObjects(t *testing.T) {
 	}
 }
 
-// members is an object that goes on and on, each member with another name.
+// members yields an object without end, in which each member has another name.
 type members struct {
 	head, rest string
 	n, taken   int
@@ -226,7 +225,7 @@ func TestDecoderRefusesNestingWithoutEnd(t *testing.T) {
 }
 
 func TestDecoderHoldsOneObjectAtATime(t *testing.T) {
-	object := `{"type":"indicator","name":"` + strings.Repeat(kilo, 16) + `"},`
+	object := `{"type":"indicator","name":"` + strings.Repeat(text64, 16) + `"},`
 	in := &generator{head: `{"objects":[`, part: object, n: 50 << 20 / len(object), tail: `{}]}`}
 	d := stix.NewDecoder(in)
 	before, most := heapInUse(), uint64(0)
@@ -278,9 +277,9 @@ func TestDecoderReturnsTheErrorOfItsReader(t *testing.T) {
 	}
 }
 
-// The decoder reads ahead, but what is wrong with the text comes before what
-// happened to its reader behind that.
-func TestDecoderPutsTheTextBeforeItsReader(t *testing.T) {
+// The decoder reads ahead, but a fault in the text is returned before an error of the reader
+// that came later.
+func TestDecoderReturnsAFaultBeforeALaterReadError(t *testing.T) {
 	broken := errors.New("the line broke")
 	r := io.MultiReader(strings.NewReader(`{"objects":[{"a":"b`), strings.NewReader(`c"}x`), iotest.ErrReader(broken))
 	objects, err := decode(r)
@@ -293,8 +292,8 @@ func TestDecoderPutsTheTextBeforeItsReader(t *testing.T) {
 	}
 }
 
-// Who appends to an object does not write over the next one.
-func TestDecoderKeepsWhatFollowsAnObjectToItself(t *testing.T) {
+// Appending to an object does not overwrite the next one.
+func TestAppendingToAnObjectDoesNotChangeTheNext(t *testing.T) {
 	d := stix.NewDecoder(strings.NewReader(`{"objects":[{"a":1},{"a":2}]}`))
 	first, err := d.Next()
 	if err != nil {
@@ -306,7 +305,7 @@ func TestDecoderKeepsWhatFollowsAnObjectToItself(t *testing.T) {
 	}
 }
 
-// What Next said last it says again: nobody can read past an error.
+// After an error, Next returns the same error again: nobody can read past it.
 func TestDecoderStaysAtItsEnd(t *testing.T) {
 	for name, in := range map[string]string{
 		"end":              `{"objects":[{}]}`,

@@ -12,8 +12,7 @@ import (
 	"comity/stix"
 )
 
-// decode reads everything: the objects as text, and the error unless it is
-// io.EOF.
+// decode returns all objects as text, and the last error unless it is io.EOF.
 func decode(r io.Reader) (objects []string, err error) {
 	d := stix.NewDecoder(r)
 	for {
@@ -94,7 +93,7 @@ func TestDecoderChangesNothingButWhitespaceBetweenTokens(t *testing.T) {
 }
 
 // Where at is "end", the offset is the length of the input.
-func TestDecoderSaysWhereTheInputIsNoJSON(t *testing.T) {
+func TestSyntaxErrorNamesTheOffset(t *testing.T) {
 	tests := []struct{ name, in, at, path, text string }{
 		{"nothing", ``, "end", "", "there is nothing"},
 		{"whitespace only", " \n", " \n", "", "there is nothing"},
@@ -139,9 +138,9 @@ func TestDecoderSaysWhereTheInputIsNoJSON(t *testing.T) {
 	}
 }
 
-// One bad object never refuses its neighbours: its fault is named, with the
-// rule, the place inside it and the byte, wherever its end can be found.
-func TestDecoderReadsOnBehindABadObject(t *testing.T) {
+// If the end of a bad object can be found, the objects beside it are read. Its fault names
+// the rule, the place inside it and the byte.
+func TestDecoderReadsOnAfterABadObject(t *testing.T) {
 	const id = "tool--00000000-0000-4000-8000-000000000001"
 	deep := strings.Repeat("[", 100) + strings.Repeat("]", 100)
 	tests := []struct{ name, object, want string }{
@@ -201,8 +200,9 @@ func TestDecoderReadsOnBehindABadObject(t *testing.T) {
 	}
 }
 
-// What is around the list is known: of a bundle its id, wherever it stands.
-func TestDecoderKeepsWhatSurroundsTheList(t *testing.T) {
+// Around returns the members beside the list of objects that were read so far, such as the id
+// of a bundle.
+func TestAroundReturnsTheMembersBesideTheObjects(t *testing.T) {
 	for in, want := range map[string][2]string{
 		`{ "type" : "bundle" , "objects":[{},{}] , "id":"b"}`: {`{"type":"bundle","objects":[]}`, `{"type":"bundle","objects":[],"id":"b"}`},
 		`{"objects":[{}]}`:                        {`{"objects":[]}`, `{"objects":[]}`},
@@ -240,9 +240,9 @@ func TestSyntaxErrorReadsAsOneSentence(t *testing.T) {
 	}
 }
 
-// Well-formed JSON that is no envelope is another fault than no JSON: the
-// server answers 422, not 400.
-func TestDecoderTellsOtherJSONFromNoJSON(t *testing.T) {
+// JSON that is no envelope has another error than text that is not JSON: the server answers
+// 422, not 400.
+func TestDecoderTellsOtherJSONFromMalformedJSON(t *testing.T) {
 	for _, in := range []string{
 		`[]`, `[{"objects":[]}]`, `"objects"`, `12`, `null`, `true`, `{}`,
 		`{"type":"indicator","id":"indicator--1"}`,

@@ -6,8 +6,8 @@ import (
 	"comity/stix"
 )
 
-// The ids are those of the standard's check value and of independent
-// computation by its text.
+// The first id is the standard's own example. The others were computed independently, by
+// the text of the standard.
 func TestDeterministicID(t *testing.T) {
 	tests := []struct{ name, raw, want string }{
 		{"one property", `{"type":"ipv4-addr","value":"198.51.100.3"}`, "ipv4-addr--28bb3599-77cd-5a82-a950-b5bc3caf07c4"},
@@ -49,8 +49,8 @@ func TestDeterministicIDNeedsAContributingProperty(t *testing.T) {
 	}
 }
 
-// Where none of the four hashes of the standard is there, the order of members
-// does not decide.
+// Without any of the four hashes that the standard prefers, the choice does not depend on
+// the order of members.
 func TestDeterministicIDTakesTheSameHashInAnyOrder(t *testing.T) {
 	a, _ := stix.DeterministicID([]byte(`{"type":"file","hashes":{"TLSH":"b","SSDEEP":"a"}}`))
 	b, _ := stix.DeterministicID([]byte(`{"type":"file","hashes":{"SSDEEP":"a","TLSH":"b"}}`))

@@ -51,8 +51,8 @@ func TestParseID(t *testing.T) {
 	}
 }
 
-// Two identifiers may share a UUID, or differ in its letter case only: they
-// are different all the same (STIX 2.1 §3.3).
+// Identifiers with the same UUID, or that differ only in the case of its letters, are
+// different identifiers (STIX 2.1 §3.3).
 func TestKeysStandForExactStrings(t *testing.T) {
 	ids := []stix.ID{indicatorA, stix.ID("malware--" + uuidA), stix.ID("indicator--" + strings.ToUpper(uuidA)), ""}
 	seen := map[stix.Key]stix.ID{}

@@ -6,7 +6,7 @@ import (
 	"comity/stix"
 )
 
-// inExtension is a marking definition with that content in an extension.
+// inExtension returns a marking definition with that content in an extension.
 func inExtension(uuid, content string) []byte {
 	return []byte(`{"type":"marking-definition","extensions":{"extension-definition--` + uuid + `":` + content + `}}`)
 }

@@ -6,7 +6,7 @@ import (
 	"comity/stix"
 )
 
-func TestMarkingsBearTheIdsThatEverybodyUses(t *testing.T) {
+func TestMarkingsHaveTheStandardIDs(t *testing.T) {
 	for uuid, want := range map[string]stix.TLP{
 		"613f2e26-407d-48c7-9eca-b8e91df99dc9": stix.Clear, // TLP 1.0 WHITE
 		"34098fce-860f-48ae-8e50-ebd3cc5e41da": stix.Green,
@@ -49,7 +49,7 @@ func TestMarkingsBearTheIdsThatEverybodyUses(t *testing.T) {
 	}
 }
 
-func TestForgedIsTLPOrPAPContentThatIsNotTheStandards(t *testing.T) {
+func TestForgedFindsTLPAndPAPContentUnderAWrongID(t *testing.T) {
 	const (
 		own    = "marking-definition--" + uuidA
 		white1 = "marking-definition--613f2e26-407d-48c7-9eca-b8e91df99dc9"

@@ -21,7 +21,7 @@ const (
 	red2       = "marking-definition--e828b379-4e03-4974-9ac4-e53a884c97c1"
 )
 
-// object is the view of a text that must be acceptable.
+// object returns the Object of a text, which must be valid.
 func object(t testing.TB, raw string) *stix.Object {
 	t.Helper()
 	o, err := stix.NewObject([]byte(raw))
@@ -52,8 +52,7 @@ func TestNewObjectIsAView(t *testing.T) {
 	}
 }
 
-// The names of members and the text in them may be escaped: nothing hides from
-// the view that way.
+// Escapes in names and strings do not hide a property.
 func TestNewObjectReadsThroughEscapes(t *testing.T) {
 	o := object(t, `{"\u0074ype":"\u0069ndicator","i\u0064":"\u0069ndicator--`+uuidA+`","object_m\u0061rking_refs":["\u006darking-definition--34098fce-860f-48ae-8e50-ebd3cc5e41da"]}`)
 	if o.ID != indicatorA || o.Type != "indicator" || len(o.Markings) != 1 || o.Markings[0] != green1 {
@@ -61,7 +60,7 @@ func TestNewObjectReadsThroughEscapes(t *testing.T) {
 	}
 }
 
-func TestNewObjectRefusesWhatCannotBeKept(t *testing.T) {
+func TestNewObjectRefusesMalformedObjects(t *testing.T) {
 	tests := []struct{ name, raw, rule, path, id string }{
 		{"a number", `1`, "R-002", "", ""},
 		{"a text", `"indicator"`, "R-002", "", ""},

@@ -7,7 +7,7 @@ import (
 	"comity/stix"
 )
 
-func TestPrintableEscapesWhatSteersATerminal(t *testing.T) {
+func TestPrintableEscapesControlSequences(t *testing.T) {
 	for text, want := range map[string]string{
 		"plain, Ünïcode 文\tand\n": "plain, Ünïcode 文\tand\n",
 		"\x1b[31mred\a\x00":       `\u001b[31mred\u0007\u0000`,

@@ -12,7 +12,7 @@ import (
 	"comity/stix"
 )
 
-// samples lies beside the project and is no part of it.
+// samples is a folder beside the project, which is no part of it.
 const samples = "../../shared/"
 
 func glob(t *testing.T, pattern string) []string {
@@ -27,7 +27,7 @@ func glob(t *testing.T, pattern string) []string {
 	return files
 }
 
-// What vendors really publish is taken as it is, object by object.
+// Every object of bundles that vendors have published is taken unchanged.
 func TestRealBundlesAreReadWhole(t *testing.T) {
 	for i, file := range append(glob(t, "data/unit42-playbooks/*.json"), glob(t, "data/attack/*.json")...) {
 		if i%3 != 0 {
@@ -82,8 +82,9 @@ func TestExamplesOfTheStandardAreViewed(t *testing.T) {
 	}
 }
 
-// Of the broken examples only the one that is cut off stops the push it is in.
-func TestBrokenExamplesStopAPushOnlyWhereTheirEndIsMissing(t *testing.T) {
+// A broken example does not prevent the reading of the objects after it, except for the one
+// that is cut off.
+func TestOnlyACutOffExampleStopsTheDecoder(t *testing.T) {
 	for _, file := range glob(t, "stix21/examples/invalid/[0-9]*.json") {
 		text, err := os.ReadFile(file)
 		if err != nil {
@@ -105,7 +106,7 @@ func TestBrokenExamplesStopAPushOnlyWhereTheirEndIsMissing(t *testing.T) {
 			t.Errorf("%s: %v after %s, want the neighbours read: %t", file, err, last, want)
 		}
 		for _, raw := range objects {
-			view(t, []byte(raw))
+			checkViews(t, []byte(raw))
 		}
 	}
 }

@@ -16,9 +16,9 @@ import (
 	"comity/stix/rawjson"
 )
 
-// answers are what a decoder answers to an input, each as text: the objects, the
-// faults of elements, and the final error.
-func answers(d *stix.Decoder) (all []string) {
+// results returns the results of a decoder as text: the objects, the faults of elements, and
+// the final error.
+func results(d *stix.Decoder) (all []string) {
 	for {
 		o, err := d.Next()
 		var element *stix.Error
@@ -33,9 +33,9 @@ func answers(d *stix.Decoder) (all []string) {
 	}
 }
 
-// oracle is what is answered by jsontext, which reads the input as a whole, if
-// it has no fault.
-func oracle(in string) (all []string, whole bool) {
+// expectedResults returns the results of a decoder that are expected by jsontext, which reads the
+// input as a whole; false if jsontext finds a fault.
+func expectedResults(in string) (all []string, whole bool) {
 	value := jsontext.Value(in)
 	if !value.IsValid() || value.Kind() != '{' {
 		return nil, false
@@ -55,7 +55,7 @@ func oracle(in string) (all []string, whole bool) {
 	return append(all, "end: EOF"), true
 }
 
-// depth is how deep a value is nested.
+// depth returns how deep a value is nested.
 func depth(value []byte) (most int) {
 	in := jsontext.NewDecoder(bytes.NewReader(value))
 	for {
@@ -66,25 +66,25 @@ func depth(value []byte) (most int) {
 	}
 }
 
-// sameToldBy holds the decoder against jsontext: whatever is valid there passes
-// unchanged, and nothing else passes as a whole. It must not matter what d read
-// before, nor in which pieces the input comes.
-func sameToldBy(t *testing.T, d *stix.Decoder, in string) {
+// checkAgainstJSONText compares a decoder with jsontext: the decoder must return input that
+// jsontext accepts unchanged, and find a fault in any other. The result must not depend on
+// what d has read before, nor on the pieces in which the input comes.
+func checkAgainstJSONText(t *testing.T, d *stix.Decoder, in string) {
 	t.Helper()
-	want, whole := oracle(in)
+	want, whole := expectedResults(in)
 	for how, reader := range map[string]func(io.Reader) io.Reader{
 		"at once":       func(r io.Reader) io.Reader { return r },
 		"byte by byte":  iotest.OneByteReader,
 		"EOF with data": iotest.DataErrReader,
 	} {
 		d.Reset(reader(strings.NewReader(in)))
-		got := answers(d)
+		got := results(d)
 		if !whole && want == nil {
 			if want = got; !slices.ContainsFunc(got, func(one string) bool { return strings.HasPrefix(one, "fault: ") }) && got[len(got)-1] == "end: EOF" {
 				t.Errorf("%q %s: no fault, want one", in, how)
 			}
 		}
-		if !slices.EqualFunc(got, want, sameAnswer) {
+		if !slices.EqualFunc(got, want, equivalent) {
 			t.Errorf("%q %s: %q, want %q", in, how, got, want)
 		}
 		for _, one := range got {
@@ -95,16 +95,16 @@ func sameToldBy(t *testing.T, d *stix.Decoder, in string) {
 	}
 }
 
-// sameAnswer leaves out how much of the place is quoted, and where it is: both
-// depend on how much jsontext has read at once.
-func sameAnswer(a, b string) bool {
+// equivalent compares two results without the place of a fault and the quoted text, which depend
+// on how much jsontext has read at once.
+func equivalent(a, b string) bool {
 	if cut := "end: no valid JSON"; strings.HasPrefix(a, cut) {
 		return strings.HasPrefix(b, cut)
 	}
 	return a == b || strings.HasPrefix(a, "fault: ") && strings.HasPrefix(b, "fault: ") && a[:12] == b[:12]
 }
 
-// Every text here is one element of the list, and part of one.
+// elements are texts that the tests use as an element of the list and as a part of one.
 var elements = []string{
 	`{}`, `[]`, `""`, `0`, `-0`, `1.5e+3`, `true`, `false`, `null`, ` { } `, "\t[\r\n]",
 	`01`, `-`, `1.`, `1.e1`, `.5`, `1e`, `1e+`, `+1`, `--1`, `1x`, `0x1`, `NaN`, `1 2`, `tru`, `truE`, `nul`, `True`, `falsee`,
@@ -117,7 +117,7 @@ var elements = []string{
 	`[1,]`, `[,1]`, `[1 2]`, `[1}`, `[`, `]`, `}`, `:`, `,`, "\v1", "\f", "\ufeff1", "//c\n1", `'a'`,
 }
 
-func TestScannerAndJSONTextSayTheSame(t *testing.T) {
+func TestScannerAgreesWithJSONText(t *testing.T) {
 	d := new(stix.Decoder)
 	for _, e := range elements {
 		for _, in := range []string{
@@ -125,12 +125,12 @@ func TestScannerAndJSONTextSayTheSame(t *testing.T) {
 			`{"objects":[{"x":` + e + `}]}`, " { \"objects\" : [ " + e + " ]\n}\r\n", `{"objects":[` + e + `]} 1`, `{"objects":[[0,` + e + `,0]]}`, `{"objects":[{"x":[{"y":` + e + `}]},"z"],"objects":1}`,
 			`{"more":false,"objects":[{}],"more":` + e + `}`,
 		} {
-			sameToldBy(t, d, in)
+			checkAgainstJSONText(t, d, in)
 		}
 	}
 }
 
-// A name is found again among many as among few.
+// A duplicate name is found among many names too.
 func TestScannerFindsDuplicatesAmongMany(t *testing.T) {
 	d := new(stix.Decoder)
 	for _, n := range []int{2, 47, 48, 49, 50, 500} {
@@ -139,18 +139,17 @@ func TestScannerFindsDuplicatesAmongMany(t *testing.T) {
 			names = append(names, fmt.Sprintf(`"name %d":{"name 0":%d}`, i, i))
 		}
 		for _, again := range []string{"", `,"name 0":0`, fmt.Sprintf(`,"name %d":0`, n-1), fmt.Sprintf(`,"x":{"name %d":0}`, n/2)} {
-			sameToldBy(t, d, `{"objects":[{`+strings.Join(names, ",")+again+`},{"name 0":0}]}`)
+			checkAgainstJSONText(t, d, `{"objects":[{`+strings.Join(names, ",")+again+`},{"name 0":0}]}`)
 		}
 	}
 }
 
-// FuzzScan: the decoder finds no other objects than jsontext, and a fault where
-// jsontext does.
+// FuzzScan tests that the decoder finds the objects and faults that jsontext finds.
 func FuzzScan(f *testing.F) {
 	for _, e := range elements {
 		f.Add(`{"objects":[{"a":"b"},` + e + `,{"x":` + e + `}],"more":false}`)
 	}
 	f.Add(`{"type":"bundle","objects":[` + strings.Repeat("[", 101) + strings.Repeat("]", 101) + `]}`)
 	d := new(stix.Decoder)
-	f.Fuzz(func(t *testing.T, in string) { sameToldBy(t, d, in) })
+	f.Fuzz(func(t *testing.T, in string) { checkAgainstJSONText(t, d, in) })
 }

@@ -89,8 +89,8 @@ func TestZeroTimestampIsNone(t *testing.T) {
 
 var strictForm = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$`)
 
-// FuzzTimestamp: of texts in the strict form of STIX, exactly those with a leap
-// second are taken here and refused by package time; on all others both agree.
+// FuzzTimestamp tests that ParseTimestamp agrees with package time on all texts in the strict
+// form of STIX, except for those with a leap second, which package time refuses.
 func FuzzTimestamp(f *testing.F) {
 	for _, seed := range []string{
 		"2017-08-07T09:00:00Z", "2017-08-07T09:00:00.123456789012Z", "2016-12-31T23:59:60Z", "0000-02-29T00:00:00.5Z",

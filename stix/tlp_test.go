@@ -33,7 +33,7 @@ func TestLabelsAreOrderedByStrictness(t *testing.T) {
 	}
 }
 
-// Who ignores the error is left with the strictest label.
+// A caller that ignores the error gets the strictest label.
 func TestParseTLPRefusesOtherWords(t *testing.T) {
 	for _, s := range []string{"", "white", "RED", "Amber", "amber strict", "tlp:red", "red "} {
 		if got, err := stix.ParseTLP(s); err == nil || got != stix.Red {

@@ -40,7 +40,7 @@ func TestNormalValueRefuses(t *testing.T) {
 	}
 }
 
-// What is in normal form stays as it is, and has a host of its own kind.
+// A value in normal form does not change when it is normalised again, and a URL has a host.
 func FuzzNormalValue(f *testing.F) {
 	for _, typ := range []string{"ipv4-addr", "ipv6-addr", "domain-name", "url"} {
 		for _, text := range []string{

@@ -21,8 +21,8 @@ const (
 	red     = "marking-definition--5e57c739-391a-4eb3-b6be-7d15ca92d5ed"
 )
 
-// upgrade converts a bundle of the objects and gives those of the result, and
-// what was said about them.
+// upgrade converts a bundle of the objects. It returns the objects of the result, and the
+// entries of the report.
 func upgrade(t *testing.T, objects ...string) (out, said []string) {
 	t.Helper()
 	in := `{"type":"bundle","id":"bundle--` + uuid + `","spec_version":"2.0","objects":[` + strings.Join(objects, ",") + `]}`
@@ -51,15 +51,15 @@ func read(t *testing.T, r io.Reader) (objects []string) {
 	}
 }
 
-// same compares lists of lines and shows what differs.
-func same(t *testing.T, what string, got, want []string) {
+// checkLines compares two lists of lines.
+func checkLines(t *testing.T, what string, got, want []string) {
 	t.Helper()
 	if !slices.Equal(got, want) {
 		t.Errorf("%s:\n got %s\nwant %s", what, strings.Join(got, "\n     "), strings.Join(want, "\n     "))
 	}
 }
 
-// Of each type: the properties in STIX 2.0, those in 2.1, and what is said.
+// Each row has a type, its properties in STIX 2.0 and in 2.1, and the entries of the report.
 func TestPropertiesBecomeThoseOfSTIX21(t *testing.T) {
 	for name, test := range map[string]struct {
 		typeName, old, want string
@@ -103,11 +103,11 @@ func TestPropertiesBecomeThoseOfSTIX21(t *testing.T) {
 			id := test.typeName + "--" + uuid
 			head, tail := `{"type":"`+test.typeName+`",`, `"id":"`+id+`",`+version+`,`
 			out, said := upgrade(t, head+tail+test.old+`}`)
-			same(t, "objects", out, []string{head + `"spec_version":"2.1",` + tail + test.want + `}`})
+			checkLines(t, "objects", out, []string{head + `"spec_version":"2.1",` + tail + test.want + `}`})
 			for i := range test.said {
 				test.said[i] = id + " " + test.said[i]
 			}
-			same(t, "report", said, test.said)
+			checkLines(t, "report", said, test.said)
 		})
 	}
 }
@@ -118,23 +118,23 @@ func TestTLPMarkingsBecomeThoseOfTheStandard(t *testing.T) {
 	forged := strings.ReplaceAll(old, `"green"`, `"white"`)
 	named := strings.Replace(old, `"definition":`, `"name":"green","definition":`, 1)
 	out, said := upgrade(t, old, named, forged)
-	same(t, "objects", out, []string{want, strings.Replace(want, `,"definition":`, `,"x_name":"green","definition":`, 1), strings.Replace(forged, `,"id"`, `,"spec_version":"2.1","id"`, 1)})
-	same(t, "report", said, []string{green + ` /name: STIX 2.1 does not allow it here (R-083): it is called x_name`})
+	checkLines(t, "objects", out, []string{want, strings.Replace(want, `,"definition":`, `,"x_name":"green","definition":`, 1), strings.Replace(forged, `,"id"`, `,"spec_version":"2.1","id"`, 1)})
+	checkLines(t, "report", said, []string{green + ` /name: STIX 2.1 does not allow it here (R-083): it is called x_name`})
 }
 
-// What was valid STIX 2.0 is valid STIX 2.1 afterwards: what 2.1 forbids has a
-// custom name, which granular markings follow.
+// A valid STIX 2.0 object becomes a valid STIX 2.1 object: a property that 2.1 forbids gets
+// a custom name, also in the selectors of granular markings.
 func TestPropertiesThatSTIX21ForbidsGetCustomNames(t *testing.T) {
 	head := `{"type":"campaign","id":"campaign--` + uuid + `",` + version + `,"name":"a","first_seen":"2016-02-01T00:00:00Z",`
 	out, said := upgrade(t, head+`"last_seen":"2016-01-01T00:00:00Z","granular_markings":[{"marking_ref":"`+red+`","selectors":["last_seen"]}]}`)
-	same(t, "objects", out, []string{strings.Replace(head, `,"id"`, `,"spec_version":"2.1","id"`, 1) +
+	checkLines(t, "objects", out, []string{strings.Replace(head, `,"id"`, `,"spec_version":"2.1","id"`, 1) +
 		`"x_last_seen":"2016-01-01T00:00:00Z","granular_markings":[{"marking_ref":"` + red + `","selectors":["x_last_seen"]}]}`})
-	same(t, "report", said, []string{
+	checkLines(t, "report", said, []string{
 		`campaign--` + uuid + ` /last_seen: STIX 2.1 does not allow it here (R-101): it is called x_last_seen`,
 	})
 }
 
-// What is not valid in the output is named, be it converted or passed on.
+// The report names every invalid object of the output, converted or not.
 func TestInvalidOutputIsNamed(t *testing.T) {
 	bad := `{"type":"identity","id":"identity--` + uuid + `",` + version + `,"name":7,"identity_class":"group"}`
 	in := `{"objects":[` + bad + `,` + strings.Replace(bad, `"id"`, `"spec_version":"2.1","id"`, 1) + `,7]}`
@@ -146,46 +146,46 @@ func TestInvalidOutputIsNamed(t *testing.T) {
 	for _, e := range report.Invalid {
 		got = append(got, e.String())
 	}
-	same(t, "invalid", got, []string{
+	checkLines(t, "invalid", got, []string{
 		`identity--` + uuid + ` /name: R-007: expected a string, not a number`,
 		`identity--` + uuid + ` /name: R-007: expected a string, not a number`,
 		`objects/2 /: R-002: expected a JSON object`,
 	})
 }
 
-func TestWhatIsSTIX21PassesUnchanged(t *testing.T) {
+func TestSTIX21ObjectsPassUnchanged(t *testing.T) {
 	objects := []string{
 		`{"type":"indicator","id":"indicator--` + uuid + `","spec_version":"2.1",` + version + `,"labels":["benign"]}`,
 		`{"id":"ipv4-addr--28bb3599-77cd-5a82-a950-b5bc3caf07c4","value":"198.51.100.3","type":"ipv4-addr"}`,
 	}
 	out, said := upgrade(t, objects...)
-	same(t, "objects", out, objects)
-	same(t, "report", said, nil)
+	checkLines(t, "objects", out, objects)
+	checkLines(t, "report", said, nil)
 }
 
-func TestAnObjectThatCannotBeReadIsKeptAndSaid(t *testing.T) {
+func TestAMalformedObjectIsKeptAndReported(t *testing.T) {
 	bad := `{"type":"indicator","id":"indicator--` + uuid + `","created":"yesterday"}`
 	out, said := upgrade(t, bad, `{}`, `7`)
-	same(t, "objects", out, []string{bad, `{}`, `7`})
-	same(t, "report", said, []string{
+	checkLines(t, "objects", out, []string{bad, `{}`, `7`})
+	checkLines(t, "report", said, []string{
 		`indicator--` + uuid + ` /created: left as it is: "yesterday" is no timestamp: write it as 2017-08-07T09:00:00.000Z`,
 		`objects/1 /type: left as it is: required, but missing`,
 		`objects/2 /: left as it is: a STIX object is a JSON object`,
 	})
 }
 
-// An object that is no JSON cannot be written; the others are.
-func TestAnObjectThatIsNoJSONIsLeftOutAndSaid(t *testing.T) {
+// An object that is not valid JSON is left out. The others are written.
+func TestAnObjectThatIsNoJSONIsLeftOutAndReported(t *testing.T) {
 	good := `{"type":"x-a","spec_version":"2.1","id":"x-a--` + uuid + `",` + version + `,"b":1}`
 	out, said := upgrade(t, `{"id":"tool--`+uuid+`","a":1,"a":2}`, good, "{\"a\":\"\x01\"}")
-	same(t, "objects", out, []string{good})
-	same(t, "report", said, []string{
+	checkLines(t, "objects", out, []string{good})
+	checkLines(t, "report", said, []string{
 		`tool--` + uuid + ` /a: left out: duplicate object member name, at byte 158`,
 		`objects/2 /a: left out: invalid character '\x01' in string (expecting non-control character), at byte 337`,
 	})
 }
 
-func TestTheBundleKeepsWhatSurroundsItsObjects(t *testing.T) {
+func TestTheBundleKeepsItsOtherMembers(t *testing.T) {
 	for in, want := range map[string]string{
 		`{"type":"bundle","id":"b","spec_version":"2.0","objects":[]}`:                       `{"type":"bundle","id":"b","objects":[` + "\n" + `]}`,
 		`{ "id" : "b", "objects" : [], "spec_version":"2.0", "type":"bundle" }`:              `{"id":"b","objects":[` + "\n" + `],"type":"bundle"}`,
@@ -224,7 +224,7 @@ func TestAWriterThatFailsEndsTheConversion(t *testing.T) {
 	}
 }
 
-// properties are the members of an object, by name.
+// properties returns the members of an object, by name.
 func properties(t *testing.T, raw []byte) map[string]string {
 	t.Helper()
 	var members map[string]json.RawMessage

@@ -11,10 +11,10 @@ import (
 	"comity/stix/validate"
 )
 
-// Whatever comes in, nothing panics, and what comes out without an error can
-// be read: as many objects as came in and were taken out, each of them STIX
-// 2.1 unless it could not be read before, and valid if all was valid before.
-// Converted again it does not change.
+// FuzzConvert tests that no input panics. An output without an error has as many objects as
+// the input, and the observables that were taken out of them. Each is STIX 2.1 unless it was
+// malformed before, and valid if the whole input was valid. A second conversion changes
+// nothing.
 func FuzzConvert(f *testing.F) {
 	for _, entries := range []string{
 		`"0":{"type":"file","name":"a","hashes":{"ssdeep":"x"},"parent_directory_ref":"1","created":"x"},"1":{"type":"directory","path":"/","contains_refs":["0","2"]}`,

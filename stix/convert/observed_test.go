@@ -12,14 +12,14 @@ import (
 	"comity/stix/validate"
 )
 
-// observed is an observed-data of STIX 2.0 that holds entries.
+// observed returns an observed-data of STIX 2.0 with entries.
 func observed(number, more, entries string) string {
 	return `{"type":"observed-data","id":"observed-data--b67d30ff-02ac-498a-92f9-32f845f448c` + number + `",` + version +
 		`,"first_observed":"2015-12-21T19:00:00Z","last_observed":"2015-12-21T19:00:00Z","number_observed":1,` + more +
 		`"objects":{` + entries + `}}`
 }
 
-// computed is the id that the standard computes for an observable.
+// computed returns the deterministic id of an observable.
 func computed(t *testing.T, raw string) string {
 	t.Helper()
 	id, ok := stix.DeterministicID([]byte(raw))
@@ -29,7 +29,8 @@ func computed(t *testing.T, raw string) string {
 	return string(id)
 }
 
-// Of each observable: the properties in STIX 2.0, those in 2.1, and what is said.
+// Each row has an observable, its properties in STIX 2.0 and in 2.1, and the entries of the
+// report.
 func TestObservablesBecomeThoseOfSTIX21(t *testing.T) {
 	for name, test := range map[string]struct {
 		typeName, old, want string
@@ -82,20 +83,20 @@ func TestObservablesBecomeThoseOfSTIX21(t *testing.T) {
 			if id, ok := stix.DeterministicID(o.Raw); ok && id != o.ID {
 				t.Errorf("got id %s, want the computed %s", o.ID, id)
 			}
-			same(t, "observable", out[:1], []string{`{"type":"` + test.typeName + `","spec_version":"2.1","id":"` + string(o.ID) + `",` + test.want + `}`})
+			checkLines(t, "observable", out[:1], []string{`{"type":"` + test.typeName + `","spec_version":"2.1","id":"` + string(o.ID) + `",` + test.want + `}`})
 			want := strings.Replace(observed("f", "", "@"), `"objects":{@}`, `"object_refs":["`+string(o.ID)+`"]`, 1)
-			same(t, "observed-data", out[1:], []string{strings.Replace(want, `,"id"`, `,"spec_version":"2.1","id"`, 1)})
+			checkLines(t, "observed-data", out[1:], []string{strings.Replace(want, `,"id"`, `,"spec_version":"2.1","id"`, 1)})
 			for i, s := range test.said {
 				test.said[i] = `observed-data--` + uuid + ` /objects/a~0~1b/` + s
 			}
-			same(t, "report", said, test.said)
+			checkLines(t, "report", said, test.said)
 		})
 	}
 }
 
-// household is a container whose entries refer to each other in every way the
+// linkedEntries are entries of a container that refer to each other in every way that the
 // standard has.
-const household = `
+const linkedEntries = `
 		"mail":{"type":"email-message","is_multipart":true,"from_ref":"from","to_refs":["from","to"],"subject":"s",
 			"body_multipart":[{"body_raw_ref":"file"}],"raw_email_ref":"raw"},
 		"from":{"type":"email-addr","value":"a@example.com","belongs_to_ref":"user"},
@@ -113,11 +114,11 @@ const household = `
 		"sub":{"type":"process","pid":2,"parent_ref":"proc"},
 		"x":{"type":"x-thing","x_n":1,"deep":[{"thing_ref":"x"}]}`
 
-// Keys become ids wherever they stand, and the ids are those of the standard,
+// Every reference by a key becomes a reference by id. The ids are the deterministic ones,
 // which depend on each other.
 func TestReferencesResolveAsTheyDidInTheContainer(t *testing.T) {
-	out, said := upgrade(t, observed("f", "", household))
-	same(t, "report", said, nil)
+	out, said := upgrade(t, observed("f", "", linkedEntries))
+	checkLines(t, "report", said, nil)
 	ids := map[string]bool{}
 	for _, raw := range out {
 		o, err := stix.NewObject([]byte(raw))
@@ -127,7 +128,7 @@ func TestReferencesResolveAsTheyDidInTheContainer(t *testing.T) {
 		if id, ok := stix.DeterministicID([]byte(raw)); ok && id != o.ID {
 			t.Errorf("%s should have the id %s", raw, id)
 		}
-		same(t, "errors of "+string(o.ID), faults(raw, validate.Policy{}), nil)
+		checkLines(t, "errors of "+string(o.ID), faults(raw, validate.Policy{}), nil)
 		ids[string(o.ID)] = true
 	}
 	text := strings.Join(out, "\n")
@@ -168,16 +169,16 @@ func TestMarkingsOfAnObservationMarkItsObservables(t *testing.T) {
 			t.Errorf("there is no %s in\n%s", want, out[i])
 		}
 	}
-	same(t, "report", said, []string{
+	checkLines(t, "report", said, []string{
 		`observed-data--` + uuid + ` /objects/0/contains_refs/0: there is no entry "9" that it could refer to`,
 		`observed-data--` + uuid + ` /objects/2/name: STIX 2.1 has no such property of process`,
 		`observed-data--` + uuid + ` /granular_markings/0/selectors/3: what it marks is not in STIX 2.1`,
 	})
 }
 
-// A marking of everything marks everything; one that marks only what went into
-// an observable goes there.
-func TestMarkingsLeaveWithWhatTheyMark(t *testing.T) {
+// A marking of the whole container marks every observable. A marking of one entry goes to the
+// observable that is made of it.
+func TestMarkingsMoveToTheObservables(t *testing.T) {
 	for selector, want := range map[string][2]string{
 		"objects":         {`"object_marking_refs":["` + red + `"]}`, `"granular_markings":[{"marking_ref":"` + red + `","selectors":["object_refs"]}],"object_refs":`},
 		"objects.0.value": {`"granular_markings":[{"marking_ref":"` + red + `","selectors":["value"]}]}`, `"number_observed":1,"object_refs":`},
@@ -188,7 +189,7 @@ func TestMarkingsLeaveWithWhatTheyMark(t *testing.T) {
 				t.Errorf("%s: there is no %s in\n%s", selector, want[i], out[i])
 			}
 		}
-		same(t, selector, said, nil)
+		checkLines(t, selector, said, nil)
 	}
 }
 
@@ -199,12 +200,12 @@ func TestMarkingsFollowARenamedPropertyOfAnObservation(t *testing.T) {
 	if want := `"x_lang":{"a":"b"},"granular_markings":[{"marking_ref":"` + red + `","selectors":["x_lang","x_lang.a","object_refs.[0]"]}],"object_refs":`; !strings.Contains(out[1], want) {
 		t.Errorf("there is no %s in\n%s", want, out[1])
 	}
-	same(t, "errors", faults(out[1], validate.Policy{}), nil)
-	same(t, "report", said, []string{`observed-data--` + uuid + ` /lang: STIX 2.1 does not allow it here (R-007): it is called x_lang`})
+	checkLines(t, "errors", faults(out[1], validate.Policy{}), nil)
+	checkLines(t, "report", said, []string{`observed-data--` + uuid + ` /lang: STIX 2.1 does not allow it here (R-007): it is called x_lang`})
 }
 
-// Two entries of one content are one object; two of one id and two contents
-// are two.
+// Two entries with the same content become one object. Two with different contents stay two
+// objects, even if their deterministic ids are equal.
 func TestEntriesOfOneContentAreOneObject(t *testing.T) {
 	out, said := upgrade(t, observed("f", "", `"0":{"type":"file","name":"a"},"1":{"type":"file","name":"a"},"2":{"type":"file","name":"a","size":1}`))
 	if len(out) != 3 || strings.Count(out[2], "file--") != 2 || len(said) != 1 || view(t, out[0]).ID == view(t, out[1]).ID {
@@ -244,7 +245,7 @@ func TestOneIDStandsForOneContent(t *testing.T) {
 	}
 }
 
-// An object that loses its id changes those that refer to it, and so on.
+// An object that gets another id changes the objects that refer to it, and so on.
 func TestOneIDStandsForOneContentDownAChain(t *testing.T) {
 	chain := func(last string) string {
 		var b strings.Builder
@@ -267,8 +268,8 @@ func TestOneIDStandsForOneContentDownAChain(t *testing.T) {
 	}
 }
 
-// Markings of the whole are repeated in every entry, so a small input could
-// ask for a large output.
+// The markings of the container are repeated in every observable, so a small input could have
+// a large output.
 func TestAContainerThatWouldGrowWithoutBoundIsKept(t *testing.T) {
 	marks := `"object_marking_refs":[`
 	for i := range 3000 {
@@ -285,7 +286,7 @@ func TestAContainerThatWouldGrowWithoutBoundIsKept(t *testing.T) {
 	}
 }
 
-// What cannot be taken apart stays, in the form that STIX 2.1 still allows.
+// A container that cannot be taken apart is kept in the form that STIX 2.1 still allows.
 func TestAContainerThatCannotBeTakenApartIsKept(t *testing.T) {
 	for entries, why := range map[string]string{
 		``:                                  `it is empty`,
@@ -299,16 +300,17 @@ func TestAContainerThatCannotBeTakenApartIsKept(t *testing.T) {
 	} {
 		in := observed("f", "", entries)
 		out, said := upgrade(t, in)
-		same(t, "objects", out, []string{strings.Replace(in, `,"id"`, `,"spec_version":"2.1","id"`, 1)})
-		same(t, "report", said, []string{`observed-data--` + uuid + ` /objects: kept here, as STIX 2.1 still allows: ` + why})
+		checkLines(t, "objects", out, []string{strings.Replace(in, `,"id"`, `,"spec_version":"2.1","id"`, 1)})
+		checkLines(t, "report", said, []string{`observed-data--` + uuid + ` /objects: kept here, as STIX 2.1 still allows: ` + why})
 	}
 }
 
-// What has no content to be known by is as many objects as there were entries.
+// Observables without a deterministic id become as many objects as there are entries, also
+// if they have the same content.
 func TestProcessesThatLookAlikeStayApart(t *testing.T) {
 	two := `"0":{"type":"process","pid":1},"1":{"type":"process","pid":1}`
 	out, said := upgrade(t, observed("1", "", two), observed("2", "", two))
-	same(t, "report", said, nil)
+	checkLines(t, "report", said, nil)
 	ids := map[stix.ID]bool{}
 	for _, raw := range out {
 		ids[view(t, raw).ID] = true
@@ -321,7 +323,7 @@ func TestProcessesThatLookAlikeStayApart(t *testing.T) {
 func TestAnObservableThatIsThereIsNotRepeated(t *testing.T) {
 	ip := `{"type":"ipv4-addr","spec_version":"2.1","id":"ipv4-addr--28bb3599-77cd-5a82-a950-b5bc3caf07c4","value":"198.51.100.3"}`
 	out, said := upgrade(t, ip, observed("f", "", `"0":{"type":"ipv4-addr","value":"198.51.100.3"}`))
-	same(t, "report", said, nil)
+	checkLines(t, "report", said, nil)
 	if len(out) != 2 || out[0] != ip {
 		t.Errorf("got\n%s", strings.Join(out, "\n"))
 	}
@@ -330,11 +332,11 @@ func TestAnObservableThatIsThereIsNotRepeated(t *testing.T) {
 func TestAnObservationThatIsNotOfSTIX20IsKept(t *testing.T) {
 	in := observed("f", `"object_refs":["url--`+uuid+`"],`, `"0":{"type":"url","value":"u"}`)
 	out, said := upgrade(t, in)
-	same(t, "objects", out, []string{strings.Replace(in, `,"id"`, `,"spec_version":"2.1","id"`, 1)})
-	same(t, "report", said, []string{`observed-data--` + uuid + ` /objects: kept here, as STIX 2.1 still allows: there is no container to take apart`})
+	checkLines(t, "objects", out, []string{strings.Replace(in, `,"id"`, `,"spec_version":"2.1","id"`, 1)})
+	checkLines(t, "report", said, []string{`observed-data--` + uuid + ` /objects: kept here, as STIX 2.1 still allows: there is no container to take apart`})
 }
 
-// Circles, and chains without end, end.
+// Cycles of references, and very long chains, are converted too.
 func TestEntriesThatDependOnThemselvesGetIDs(t *testing.T) {
 	var b strings.Builder
 	b.WriteString(`"c":{"type":"file","name":"c","extensions":{"archive-ext":{"contains_refs":["c"]}}}`)

@@ -14,8 +14,8 @@ import (
 	"comity/stix/validate"
 )
 
-// samples are the bundles of STIX 2.0 that lie beside the project and are no
-// part of it.
+// samples returns the bundles of STIX 2.0 in a folder beside the project, which is no part of
+// it.
 func samples(t *testing.T) []string {
 	t.Helper()
 	if testing.Short() {
@@ -35,16 +35,16 @@ func samples(t *testing.T) []string {
 	return files
 }
 
-// known is what an object is known by.
-type known struct {
+// versionKey identifies a version of an object.
+type versionKey struct {
 	id       stix.ID
 	modified string
 }
 
-// What vendors published in STIX 2.0 arrives whole: every object under its id
-// and version, with all its properties, and only what is listed was said. What
-// was valid is valid; the errors that remain are those the vendor made.
-func TestRealBundlesArriveWhole(t *testing.T) {
+// Bundles that vendors have published in STIX 2.0 lose nothing: every object keeps its id,
+// version and properties, and the report has only the entries listed here. Valid objects
+// stay valid; the remaining errors are those of the vendors.
+func TestRealBundlesLoseNothing(t *testing.T) {
 	objects := 0
 	remarks, errors := map[string]int{}, map[string]int{}
 	for _, file := range samples(t) {
@@ -72,12 +72,12 @@ func TestRealBundlesArriveWhole(t *testing.T) {
 		objects += len(old)
 		for i := range old {
 			before, after := view(t, old[i]), view(t, now[i])
-			if (known{before.ID, before.Version().String()}) != (known{after.ID, after.Version().String()}) {
+			if (versionKey{before.ID, before.Version().String()}) != (versionKey{after.ID, after.Version().String()}) {
 				t.Errorf("%s: %s became %s", file, before.ID, after.ID)
 			}
 			checkUpgraded(t, before, after)
 			found := faults(now[i], validate.Policy{})
-			same(t, "errors of "+string(after.ID), found, faults(old[i], validate.Policy{STIX20: true}))
+			checkLines(t, "errors of "+string(after.ID), found, faults(old[i], validate.Policy{STIX20: true}))
 			for _, f := range found {
 				place, _, _ := strings.Cut(f, ":")
 				errors[place]++
@@ -106,8 +106,8 @@ func view(t *testing.T, raw string) stix.Object {
 	return o
 }
 
-// checkUpgraded checks that an object has kept its properties, but for those
-// that STIX 2.1 changed.
+// checkUpgraded checks that an object has kept its properties, except for those that STIX 2.1
+// changed.
 func checkUpgraded(t *testing.T, before, after stix.Object) {
 	t.Helper()
 	if after.Spec != "2.1" {
@@ -127,7 +127,7 @@ func checkUpgraded(t *testing.T, before, after stix.Object) {
 	}
 }
 
-// faults are the errors of an object, a line each.
+// faults returns the errors of an object as text.
 func faults(raw string, policy validate.Policy) (list []string) {
 	for _, f := range validate.Object([]byte(raw), policy).Errors() {
 		if f.Rule != "R-038" { // which version an object was taken for is no error of its own

@@ -32,7 +32,7 @@ func BenchmarkParse(b *testing.B) {
 
 // Each round matches one pattern with 10 000 observations.
 func BenchmarkMatch(b *testing.B) {
-	all := append(crowd(b, "one", 5_000), crowd(b, "two", 5_000)...)
+	all := append(mutexes(b, "one", 5_000), mutexes(b, "two", 5_000)...)
 	for _, bb := range []struct {
 		name, text string
 		want       bool

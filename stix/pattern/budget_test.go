@@ -10,8 +10,8 @@ import (
 	"comity/stix/pattern"
 )
 
-// crowd is n observations of a mutex, one a second.
-func crowd(t testing.TB, name string, n int) (all []*pattern.Observation) {
+// mutexes returns n observations of a mutex, one a second.
+func mutexes(t testing.TB, name string, n int) (all []*pattern.Observation) {
 	obs := mutex(t, name)
 	for i := range n {
 		all = append(all, obs.Seen(at(float64(i)), at(float64(i))))
@@ -19,12 +19,12 @@ func crowd(t testing.TB, name string, n int) (all []*pattern.Observation) {
 	return all
 }
 
-// Sensible patterns on many observations get an answer within the budget.
+// Realistic patterns on many observations get an answer within the budget.
 func TestManyObservationsAreAnswered(t *testing.T) {
 	const n = 10_000
-	as := crowd(t, "a", n)
-	mixed := append(crowd(t, "a", n), crowd(t, "b", n)...)
-	late := append(crowd(t, "b", n), mutex(t, "a").Seen(at(n), at(n)))
+	as := mutexes(t, "a", n)
+	mixed := append(mutexes(t, "a", n), mutexes(t, "b", n)...)
+	late := append(mutexes(t, "b", n), mutex(t, "a").Seen(at(n), at(n)))
 	for _, tt := range []struct {
 		text string
 		on   []*pattern.Observation
@@ -44,13 +44,13 @@ func TestManyObservationsAreAnswered(t *testing.T) {
 		{"([a] AND [b] AND [c])", mixed, false},
 		{"([a] AND [b]) REPEATS 10001 TIMES", mixed, false},
 	} {
-		if got := match(t, short(tt.text), tt.on...).Found; got != tt.want {
+		if got := match(t, expand(tt.text), tt.on...).Found; got != tt.want {
 			t.Errorf("%s: got %v, want %v", tt.text, got, tt.want)
 		}
 	}
 }
 
-// One observation that stands for very many is not counted one by one.
+// An observation with a large number_observed is not counted one by one.
 func TestNumberObservedIsACapacity(t *testing.T) {
 	obs := observe(t, `{"type":"observed-data","created":"2024-01-01T00:00:00Z","modified":"2024-01-01T00:00:00Z",
 		"number_observed":999999999,"objects":{"0":{"type":"mutex","name":"a"}}}`)
@@ -60,7 +60,7 @@ func TestNumberObservedIsACapacity(t *testing.T) {
 		"[a] REPEATS 999999998 TIMES AND [a]":         true,
 		"[a] REPEATS 999999998 TIMES AND [a] AND [a]": false,
 	} {
-		if got := match(t, short(text), obs).Found; got != want {
+		if got := match(t, expand(text), obs).Found; got != want {
 			t.Errorf("%s: got %v, want %v", text, got, want)
 		}
 	}
@@ -72,8 +72,8 @@ func TestMatchingIsBounded(t *testing.T) {
 	big := observe(t, `{"type":"mutex","name":"`+text+`","x_bin":"`+text+`"}`)
 	// 12 brackets that only 11 observations can satisfy, each at its own time.
 	pigeons := strings.Repeat("[ab] AND ", 11) + "[ab]"
-	holes := crowd(t, "a", 11)
-	// Objects in circles: each level of the path sees all of them.
+	holes := mutexes(t, "a", 11)
+	// Every object refers to all others, so each level of the path reaches all of them.
 	const many = 1000
 	var refs, entries []string
 	for i := range many {
@@ -89,15 +89,15 @@ func TestMatchingIsBounded(t *testing.T) {
 		name, text string
 		on         []*pattern.Observation
 	}{
-		{"a choice without end", short(pigeons), holes},
-		{"groups without end", short("( [ab] FOLLOWEDBY [ac] ) REPEATS 8 TIMES"), crowd(t, "a", 15)},
+		{"a choice without end", expand(pigeons), holes},
+		{"groups without end", expand("( [ab] FOLLOWEDBY [ac] ) REPEATS 8 TIMES"), mutexes(t, "a", 15)},
 		{"references in circles", "[x-knot:k_refs[*]" + strings.Repeat(".k_refs[*]", 500) + ".name = 'x']", []*pattern.Observation{knot}},
 		{"LIKE that starts again", "[mutex:name LIKE '%" + strings.Repeat("a", 5000) + "b']", []*pattern.Observation{big}},
 		{"MATCHES on a long text", "[mutex:name MATCHES '(a|aa|aaa)*[ab]{0,500}c$']", []*pattern.Observation{big}},
 		{"base64 decoded for each constant", "[mutex:x_bin IN (h'00'" + strings.Repeat(", h'01'", 9999) + ")]", []*pattern.Observation{big}},
-		{"a flood of tests", "[mutex:name = 'b'" + strings.Repeat(" OR mutex:name = 'b'", 9999) + "]", crowd(t, "a", 10_000)},
-		{"a flood of brackets", short("[b]" + strings.Repeat(" OR [b]", 9999)), crowd(t, "a", 20_000)},
-		{"a flood of matches", short("[a]" + strings.Repeat(" AND [a]", 9999)), crowd(t, "a", 10_000)},
+		{"a flood of tests", "[mutex:name = 'b'" + strings.Repeat(" OR mutex:name = 'b'", 9999) + "]", mutexes(t, "a", 10_000)},
+		{"a flood of brackets", expand("[b]" + strings.Repeat(" OR [b]", 9999)), mutexes(t, "a", 20_000)},
+		{"a flood of matches", expand("[a]" + strings.Repeat(" AND [a]", 9999)), mutexes(t, "a", 10_000)},
 	} {
 		m, err := parse(t, tt.text, pattern.Strict).Compile()
 		if err != nil {

@@ -10,9 +10,9 @@ import (
 	"comity/stix/pattern"
 )
 
-// FuzzParse: no text makes the parser panic; an error is at a place in the text;
-// Lenient parses a valid pattern to the same tree as Strict; a printed pattern parses
-// to the same tree.
+// FuzzParse tests that no text makes the parser panic, and that every error has a place in
+// the text. Lenient parses a valid pattern to the same tree as Strict, and a printed pattern
+// parses to the same tree.
 func FuzzParse(f *testing.F) {
 	for _, v := range verdicts(f) {
 		f.Add(v.Pattern, uint8(0))
@@ -28,7 +28,7 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		same(t, p)
+		checkRoundTrip(t, p)
 		p.Paths()
 		p.Claims()
 		if mode&3 == 0 {
@@ -40,8 +40,8 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// FuzzMatch: no object and no pattern makes the matcher panic or run away, and
-// it names observations only of a match.
+// FuzzMatch tests that no object and no pattern makes the matcher panic or exceed its budget,
+// and that only a match has observations.
 func FuzzMatch(f *testing.F) {
 	const file = `{"type":"file","name":"a","size":5,"x_hex":"00","x_bin":"AA==","parent_directory_ref":"0","x_refs":["0","1"],"x":[[1,true]]}`
 	for _, text := range []string{

@@ -13,8 +13,8 @@ import (
 	"comity/stix/pattern"
 )
 
-// object makes an object of a shortened text. If it has no identifier, it gets one
-// with the number n.
+// object returns an object. If the text has no identifier, the object gets one with the
+// number n.
 func object(t testing.TB, n int, text string) stix.Object {
 	t.Helper()
 	var members map[string]any
@@ -43,8 +43,7 @@ func id(typeName string, n int) string {
 	return fmt.Sprintf("%s--00000000-0000-4000-8000-%012d", typeName, n)
 }
 
-// observe makes one observation of the first object and of the others to which it
-// refers.
+// observe returns one observation of the first object and the others to which it refers.
 func observe(t testing.TB, texts ...string) *pattern.Observation {
 	t.Helper()
 	known := map[stix.ID]stix.Object{}

@@ -11,8 +11,8 @@ import (
 	"comity/stix/pattern"
 )
 
-// verdict is a row of testdata/patterns.json: a pattern, whether it is valid,
-// taken by Lenient only or invalid, and the rule that refuses it.
+// verdict is a row of testdata/patterns.json: a pattern, whether it is valid, valid for
+// Lenient only or invalid, and the rule that refuses it.
 type verdict struct {
 	ID, Pattern, Verdict, Rule, Why string
 }
@@ -76,7 +76,7 @@ func TestVerdictsOfTheSpecification(t *testing.T) {
 	}
 }
 
-// An error says the place, the text found and the text expected.
+// An error has the place, the text found there and the text expected.
 func TestErrorsTellPlaceAndExpectation(t *testing.T) {
 	tests := []struct{ text, want string }{
 		{"", `line 1, column 1: expected "[" or "(", found the end of the pattern`},

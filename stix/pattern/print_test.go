@@ -47,12 +47,12 @@ func TestCanonicalForm(t *testing.T) {
 		if got := p.String(); got != tt.want {
 			t.Errorf("%s\n got %s\nwant %s", tt.text, got, tt.want)
 		}
-		same(t, p)
+		checkRoundTrip(t, p)
 	}
 }
 
-// same fails unless the printed pattern parses to p again.
-func same(t interface{ Fatalf(string, ...any) }, p *pattern.Pattern) {
+// checkRoundTrip checks that the printed pattern parses to p again.
+func checkRoundTrip(t interface{ Fatalf(string, ...any) }, p *pattern.Pattern) {
 	text := p.String()
 	again, err := pattern.Parse(text, pattern.Strict)
 	if err != nil {
@@ -66,14 +66,16 @@ func same(t interface{ Fatalf(string, ...any) }, p *pattern.Pattern) {
 	}
 }
 
-// writer writes any pattern, with white space and parentheses where they may
-// be, whether or not they are needed.
-type writer struct{ *rapid.T }
+// generator writes random patterns, with white space and parentheses wherever the grammar
+// allows them.
+type generator struct{ *rapid.T }
 
-func (w writer) pick(options ...string) string { return rapid.SampledFrom(options).Draw(w.T, "pick") }
-func (w writer) chance(n int) bool             { return rapid.IntRange(0, n).Draw(w.T, "chance") == n }
+func (w generator) pick(options ...string) string {
+	return rapid.SampledFrom(options).Draw(w.T, "pick")
+}
+func (w generator) chance(n int) bool { return rapid.IntRange(0, n).Draw(w.T, "chance") == n }
 
-func (w writer) words(words ...string) string {
+func (w generator) words(words ...string) string {
 	var b strings.Builder
 	for _, word := range words {
 		b.WriteString(w.pick(" ", " ", "\n", "\t\u3000 ") + word)
@@ -81,12 +83,12 @@ func (w writer) words(words ...string) string {
 	return b.String()
 }
 
-func (w writer) quoted() string {
+func (w generator) quoted() string {
 	s := rapid.OneOf(rapid.SampledFrom([]string{"a", `'`, `\`, "IN", "é", "a-b", "", "e\u0301"}), rapid.String()).Draw(w.T, "string")
 	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(strings.ToValidUTF8(s, "")) + "'"
 }
 
-func (w writer) constant(kind int) string {
+func (w generator) constant(kind int) string {
 	switch kind {
 	case 0:
 		return fmt.Sprint(rapid.Int64Range(-(1<<53-1), 1<<53-1).Draw(w.T, "integer"))
@@ -105,7 +107,7 @@ func (w writer) constant(kind int) string {
 	}
 }
 
-func (w writer) path() string {
+func (w generator) path() string {
 	b := "a"
 	for i := range rapid.IntRange(1, 4).Draw(w.T, "steps") {
 		b += []string{":", "."}[min(i, 1)] + w.pick("b", "_c9", "d_ref", "e_refs", "'b'", w.quoted())
@@ -116,7 +118,7 @@ func (w writer) path() string {
 	return b
 }
 
-func (w writer) test() string {
+func (w generator) test() string {
 	not := ""
 	if w.chance(2) {
 		not = "NOT"
@@ -142,7 +144,7 @@ func (w writer) test() string {
 	}
 }
 
-func (w writer) comparison(depth int) string {
+func (w generator) comparison(depth int) string {
 	if depth == 0 || w.chance(1) {
 		return w.test()
 	}
@@ -153,7 +155,7 @@ func (w writer) comparison(depth int) string {
 	return b
 }
 
-func (w writer) observation(depth int) string {
+func (w generator) observation(depth int) string {
 	var b string
 	if depth == 0 || w.chance(2) {
 		b = "[" + w.comparison(2) + "]"
@@ -172,7 +174,7 @@ func (w writer) observation(depth int) string {
 	return b
 }
 
-func (w writer) expr(depth int) string {
+func (w generator) expr(depth int) string {
 	b := w.observation(depth)
 	for w.chance(1) {
 		b += w.words(w.pick("AND", "OR", "FOLLOWEDBY"), w.observation(depth))
@@ -180,14 +182,14 @@ func (w writer) expr(depth int) string {
 	return b
 }
 
-// Every pattern, printed and parsed again, has the same tree.
+// Every pattern has the same tree after it was printed and parsed again.
 func TestPrintingIsTheInverseOfParsing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		text := writer{t}.expr(3)
+		text := generator{t}.expr(3)
 		p, err := pattern.Parse(text, pattern.Strict)
 		if err != nil {
 			t.Fatalf("%s: %v", text, err)
 		}
-		same(t, p)
+		checkRoundTrip(t, p)
 	})
 }

@@ -15,16 +15,16 @@ import (
 
 var noon = time.Date(2024, 1, 1, 12, 0, 0, 0, time.UTC)
 
-// at is the moment that many seconds after noon.
+// at returns the time that many seconds after noon.
 func at(seconds float64) time.Time { return noon.Add(time.Duration(seconds * float64(time.Second))) }
 
-// mutex is an observation of a mutex of that name.
+// mutex returns an observation of a mutex of that name.
 func mutex(t testing.TB, name string) *pattern.Observation {
 	return observe(t, `{"type":"mutex","name":"`+name+`"}`)
 }
 
-// history makes observations of mutexes: "a@5" of a, five seconds after noon,
-// "b@5-8" of b some time from 5 to 8, "c" of c at an unknown time.
+// history returns observations of mutexes. The word "a@5" is a mutex a five seconds after
+// noon, "b@5-8" is a mutex b some time from 5 to 8, and "c" a mutex c at an unknown time.
 func history(t testing.TB, text string) (all []*pattern.Observation) {
 	for _, word := range strings.Fields(text) {
 		name, when, timed := strings.Cut(word, "@")
@@ -41,9 +41,9 @@ func history(t testing.TB, text string) (all []*pattern.Observation) {
 	return all
 }
 
-// short turns [a] into [mutex:name = 'a'], [ab] into one of two names, and
-// START 5 STOP 8 into timestamps.
-func short(text string) string {
+// expand turns [a] into a test of the name of a mutex, [ab] into a test for one of two names,
+// and the seconds in START +5 STOP +8 into timestamps.
+func expand(text string) string {
 	var b strings.Builder
 	for i, word := range strings.Fields(text) {
 		if i > 0 {
@@ -75,7 +75,7 @@ func TestObservations(t *testing.T) {
 		{"[a]", "b a a", []int{1}},
 		{"[a] AND [b]", "a b", []int{0, 1}},
 		{"[a] AND [b]", "a a", nil},
-		{"[a] AND [a]", "a", nil}, // of different observations
+		{"[a] AND [a]", "a", nil}, // needs two observations
 		{"[a] AND [a]", "a b a", []int{0, 2}},
 		{"[ab] AND [a]", "a b", []int{0, 1}}, // the first must leave a to the second
 		{"[abc] AND [ab] AND [a]", "a b c", []int{0, 1, 2}},
@@ -95,7 +95,7 @@ func TestObservations(t *testing.T) {
 		{"[a] FOLLOWEDBY [b]", "a@1-9 b@2", []int{0, 1}},
 		{"[a] FOLLOWEDBY [b]", "a@5 b@2-4", nil},
 		{"[a] FOLLOWEDBY [b]", "a@5 b@0-9 b@1", []int{0, 1}},
-		{"[a] FOLLOWEDBY [b]", "a b", nil}, // nobody knows
+		{"[a] FOLLOWEDBY [b]", "a b", nil}, // the order is unknown
 		{"[a] FOLLOWEDBY [b]", "a@1 b", nil},
 		{"[a] FOLLOWEDBY [b] FOLLOWEDBY [c]", "c@1 a@1 b@2 c@3", []int{1, 2, 3}},
 		{"[a] FOLLOWEDBY [b] FOLLOWEDBY [c]", "a@1 c@2 b@3", nil},
@@ -163,15 +163,15 @@ func TestObservations(t *testing.T) {
 		{"[a] REPEATS 2 TIMES FOLLOWEDBY [abc] REPEATS 2 TIMES FOLLOWEDBY [a]", "a@1 a@2 a@3 b@4 a@5 c@1", []int{0, 1, 2, 3, 4}},
 	}
 	for _, tt := range tests {
-		got := match(t, short(tt.text), history(t, tt.seen)...)
+		got := match(t, expand(tt.text), history(t, tt.seen)...)
 		if got.Found != (tt.want != nil) || !reflect.DeepEqual(got.Observations, tt.want) {
 			t.Errorf("%s on %q: got %v, want %v", tt.text, tt.seen, got, tt.want)
 		}
 	}
 }
 
-// taken is an observation in a solution, at one moment of its time.
-type taken struct {
+// use is an observation in a solution, at one moment of its span.
+type use struct {
 	observation int
 	moment      float64 // in seconds after noon
 }
@@ -184,8 +184,8 @@ type oracle struct {
 	count       []int
 }
 
-func (o *oracle) solutions(x *pattern.Expr) [][]taken {
-	var all [][]taken
+func (o *oracle) solutions(x *pattern.Expr) [][]use {
+	var all [][]use
 	switch {
 	case x.Where != nil:
 		for i, name := range o.names {
@@ -193,7 +193,7 @@ func (o *oracle) solutions(x *pattern.Expr) [][]taken {
 				continue
 			}
 			for m := float64(o.first[i]); m <= float64(o.last[i]); m += 0.5 {
-				all = append(all, []taken{{i, m}})
+				all = append(all, []use{{i, m}})
 			}
 		}
 	case x.Join == pattern.Or:
@@ -214,12 +214,12 @@ func (o *oracle) solutions(x *pattern.Expr) [][]taken {
 			}
 			continue
 		}
-		all = slices.DeleteFunc(slices.Clone(all), func(s []taken) bool { return !o.satisfies(s, q) })
+		all = slices.DeleteFunc(slices.Clone(all), func(s []use) bool { return !o.satisfies(s, q) })
 	}
 	return all
 }
 
-func (o *oracle) join(as, bs [][]taken, inTurn bool) (all [][]taken) {
+func (o *oracle) join(as, bs [][]use, inTurn bool) (all [][]use) {
 	for _, a := range as {
 		for _, b := range bs {
 			both := slices.Concat(a, b)
@@ -242,7 +242,7 @@ func (o *oracle) join(as, bs [][]taken, inTurn bool) (all [][]taken) {
 	return all
 }
 
-func (o *oracle) satisfies(s []taken, q pattern.Qualifier) bool {
+func (o *oracle) satisfies(s []use, q pattern.Qualifier) bool {
 	for _, a := range s {
 		for _, b := range s {
 			if q.Kind == pattern.Within && len(s) > 1 && (a.moment < 0 || b.moment-a.moment >= q.Seconds) {
@@ -257,7 +257,7 @@ func (o *oracle) satisfies(s []taken, q pattern.Qualifier) bool {
 	return true
 }
 
-// any pattern over three names, with qualifiers of whole seconds.
+// anyPattern draws a pattern over three names, with qualifiers of whole seconds.
 func anyPattern(t *rapid.T, depth int) string {
 	draw := func(options ...string) string { return rapid.SampledFrom(options).Draw(t, "pick") }
 	number := func(from, to int) string { return fmt.Sprint(rapid.IntRange(from, to).Draw(t, "number")) }
@@ -277,12 +277,12 @@ func anyPattern(t *rapid.T, depth int) string {
 	return b
 }
 
-// The search finds a match exactly if there is one. After changes of the
-// search run it with -rapid.checks=20000: most draws are decided early.
-func TestSearchAgreesWithTryingEverything(t *testing.T) {
+// The search finds a match if and only if there is one. After a change of the search run
+// this test with -rapid.checks=20000, since most draws are decided early.
+func TestSearchAgreesWithExhaustiveSearch(t *testing.T) {
 	var yes, no, skipped int
 	rapid.Check(t, func(r *rapid.T) {
-		text := short(anyPattern(r, 2))
+		text := expand(anyPattern(r, 2))
 		var (
 			o    oracle
 			seen []*pattern.Observation
@@ -313,7 +313,7 @@ func TestSearchAgreesWithTryingEverything(t *testing.T) {
 		}
 		if want {
 			yes++
-			// What is named suffices by itself.
+			// The named observations match by themselves.
 			var part []*pattern.Observation
 			for _, i := range got.Observations {
 				part = append(part, seen[i])

@@ -9,8 +9,8 @@ import (
 	"comity/stix/rawjson"
 )
 
-// FuzzWalk holds the walkers against encoding/json: put together again, what
-// they find is what they walked.
+// FuzzWalk tests that the members and elements that the iterators return make up the value
+// again, and compares their names with encoding/json.
 func FuzzWalk(f *testing.F) {
 	for _, seed := range []string{
 		`{}`, `[]`, `{"a":1}`, `{"a":"\"}","b\\":[{},[],"]"],"c":null}`, `[1,-2.5e3,true,false,null,"x\\\"",{"a":{"b":[[]]}}]`,
@@ -30,8 +30,8 @@ func FuzzWalk(f *testing.F) {
 	})
 }
 
-// again puts a value together from its parts. Names keep their spelling only if
-// they have no escapes, so they are taken from where they stand.
+// again puts a value together from its parts. The iterators unescape names, so it copies the
+// names from the value.
 func again(t *testing.T, value []byte) []byte {
 	out := []byte{}
 	switch value[0] {

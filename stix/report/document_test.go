@@ -42,8 +42,8 @@ func golden(t *testing.T, name string, got []byte) {
 	}
 }
 
-// example is a release with everything that a document can have: two families, a
-// government's server, an IPv6 address, an annex, matched issues, an analyst's note,
+// example returns a release with everything that a document can have: two families, a
+// government's server, an IPv6 address, an annex, matched issues, an analyst's note and
 // dates.
 func example() *report.Release {
 	r := cambodia()
@@ -73,7 +73,7 @@ func example() *report.Release {
 	return r
 }
 
-// read is the report of a number, which must be there.
+// read returns the documents of a report, which must exist.
 func read(t *testing.T, objects []stix.Object, number string) []*report.Document {
 	t.Helper()
 	documents := report.Read(objects, number)
@@ -83,7 +83,7 @@ func read(t *testing.T, objects []stix.Object, number string) []*report.Document
 	return documents
 }
 
-// written is a document in both forms.
+// written returns a document as HTML and as Markdown.
 func written(t *testing.T, d *report.Document) (page, text string) {
 	t.Helper()
 	var html, markdown bytes.Buffer
@@ -129,8 +129,9 @@ func TestDocument(t *testing.T) {
 				t.Errorf("%s of %s has a URL in a note as it is", form, name)
 			}
 		}
+		// The page must not load anything.
 		if strings.Contains(page, "<script") || strings.Contains(page, "<link") || strings.Contains(page, "url(") || strings.Contains(page, "src=") {
-			t.Errorf("%s needs something else", name)
+			t.Errorf("%s is not self-contained", name)
 		}
 	}
 	body, annex := documents[0], documents[1]
@@ -145,8 +146,7 @@ func TestDocument(t *testing.T) {
 	}
 }
 
-// All reports read at once are each as it is read alone, its body first wherever it
-// is.
+// ReadAll returns each report as Read does, with the body first.
 func TestReadAll(t *testing.T) {
 	r := example()
 	r.Reports = append(r.Reports, report.PlannedReport{Number: "CAR-2017-KH-WEB", Theme: fusion.Website, Findings: []int{1, 4}})
@@ -264,10 +264,10 @@ func TestDocumentEscapes(t *testing.T) {
 	}
 }
 
-// A long table stands at the end, behind the recommended actions.
+// A long table is at the end, after the recommended actions.
 func TestDocumentLong(t *testing.T) {
 	r := example()
-	servers(r, 300, false)
+	addServers(r, 300, false)
 	page, text := written(t, read(t, r.Objects(), "CAR-2017-KH-C2")[0])
 	act, all := strings.Index(page, "Recommended actions"), strings.Index(page, "Table 2. All findings")
 	if act < 0 || all < act {

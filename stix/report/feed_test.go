@@ -16,7 +16,7 @@ import (
 
 var exported = time.Date(2017, 4, 15, 6, 0, 0, 0, time.UTC)
 
-// feedRows are the rows of the example, a website with two pages, and a host with two
+// feedRows returns the rows of the example, a website with two pages, and a host with two
 // addresses.
 func feedRows() []report.Row {
 	return append(report.Rows(example().Objects()),
@@ -87,19 +87,19 @@ func TestCSVHasNoFormula(t *testing.T) {
 	}
 }
 
-type full struct{}
+type fullDisk struct{}
 
-func (full) Write([]byte) (int, error) { return 0, errors.New("no space left") }
+func (fullDisk) Write([]byte) (int, error) { return 0, errors.New("no space left") }
 
 func TestFeedsReportTheWriter(t *testing.T) {
-	if err := report.CSV(full{}, feedRows(), exported); err == nil {
+	if err := report.CSV(fullDisk{}, feedRows(), exported); err == nil {
 		t.Error("CSV says nothing")
 	}
-	if err := report.JSONLines(full{}, feedRows(), "x", exported); err == nil {
+	if err := report.JSONLines(fullDisk{}, feedRows(), "x", exported); err == nil {
 		t.Error("JSONLines says nothing")
 	}
 	for _, d := range report.Read(example().Objects(), "CAR-2017-KH-C2") {
-		if d.HTML(full{}) == nil || d.Markdown(full{}) == nil {
+		if d.HTML(fullDisk{}) == nil || d.Markdown(fullDisk{}) == nil {
 			t.Error("the document says nothing")
 		}
 	}

@@ -21,7 +21,7 @@ import (
 	"comity/taxii/demo"
 )
 
-// cambodia is a release of one finding.
+// cambodia returns a release with one finding.
 func cambodia() *report.Release {
 	return &report.Release{
 		Operation: "op-asean-demo", Title: "ASEAN Cyber Surge", Country: "KH",
@@ -41,8 +41,8 @@ func cambodia() *report.Release {
 	}
 }
 
-// servers adds n strict servers to a release, or others.
-func servers(r *report.Release, n int, strict bool) {
+// addServers adds n servers to a release.
+func addServers(r *report.Release, n int, strict bool) {
 	for range n {
 		i := len(r.Findings)
 		address := netip.AddrFrom4([4]byte{198, 19, byte(i >> 8), byte(i)}).String()
@@ -54,7 +54,7 @@ func servers(r *report.Release, n int, strict bool) {
 	}
 }
 
-// byID are objects by id; none is there twice.
+// byID returns objects by id. It fails if an id is there twice.
 func byID(t *testing.T, objects []stix.Object) map[stix.ID]stix.Object {
 	t.Helper()
 	all := map[stix.ID]stix.Object{}
@@ -67,7 +67,7 @@ func byID(t *testing.T, objects []stix.Object) map[stix.ID]stix.Object {
 	return all
 }
 
-// property is one of an object, nil without.
+// property returns a property of an object; nil if there is none.
 func property(t *testing.T, o stix.Object, name string) any {
 	t.Helper()
 	var all map[string]any
@@ -77,7 +77,7 @@ func property(t *testing.T, o stix.Object, name string) any {
 	return all[name]
 }
 
-// ofType are the objects of a type, with a label if one is given.
+// ofType returns the objects of a type, with that label unless it is "".
 func ofType(t *testing.T, objects []stix.Object, typ, label string) (some []stix.Object) {
 	t.Helper()
 	for _, o := range objects {
@@ -89,8 +89,8 @@ func ofType(t *testing.T, objects []stix.Object, typ, label string) (some []stix
 	return some
 }
 
-// checkValid checks objects: each is valid, stands behind the objects it refers to,
-// and forges no marking.
+// checkValid checks that each object is valid, comes after the objects it refers to, and
+// forges no marking.
 func checkValid(t *testing.T, objects []stix.Object) {
 	t.Helper()
 	known := map[stix.ID]bool{}
@@ -111,7 +111,7 @@ func checkValid(t *testing.T, objects []stix.Object) {
 			}
 		})
 		for _, mark := range o.Markings {
-			// Who made the definition of TLP is marked by it.
+			// The identity that made the TLP definition is marked with it, and comes first.
 			if !known[mark] && property(t, o, "name") != "Cybersecurity and Infrastructure Security Agency" {
 				t.Errorf("%s: marking %s is not there, or comes later", o.ID, mark)
 			}
@@ -119,13 +119,13 @@ func checkValid(t *testing.T, objects []stix.Object) {
 	}
 }
 
-// The objects of one finding and its report, to the byte.
+// The objects of one finding and its report have exactly these bytes.
 func TestExample(t *testing.T) {
 	r := cambodia()
 	for range 244 {
-		servers(r, 1, false)
+		addServers(r, 1, false)
 	}
-	servers(r, 2, true)
+	addServers(r, 2, true)
 	objects := r.Objects()
 	checkValid(t, objects)
 	all := byID(t, objects)
@@ -182,8 +182,8 @@ func TestExample(t *testing.T) {
 	}
 }
 
-// operation are the releases of the small demonstration to its bureaus, each with
-// a report about everything of a kind.
+// operation returns the releases of the small demonstration, one for each country, with a
+// report on each kind of finding.
 func operation(t *testing.T) (releases []*report.Release) {
 	t.Helper()
 	s, err := demo.New("small")
@@ -253,7 +253,7 @@ func operation(t *testing.T) (releases []*report.Release) {
 
 // The objects of a release are valid and complete, have the same bytes when they are
 // made again, and name no contributor.
-func TestOperation(t *testing.T) {
+func TestObjectsAreValidAndNameNoContributor(t *testing.T) {
 	vendor := regexp.MustCompile(`(?i)\b(` + strings.Join(demo.Vendors(), "|") + `)\b`)
 	var strict, reports int
 	for _, r := range operation(t) {
@@ -298,7 +298,7 @@ func checkSeparation(t *testing.T, objects []stix.Object, value string) {
 	}
 }
 
-// The marking definitions and what they need are the ones that everybody knows.
+// A release has the standard marking definitions.
 func TestDefinitions(t *testing.T) {
 	r := cambodia()
 	for _, level := range []stix.PAP{stix.PAPClear, stix.PAPGreen, stix.PAPAmber, stix.PAPRed} {

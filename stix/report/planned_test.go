@@ -13,8 +13,8 @@ import (
 	"comity/taxii/demo"
 )
 
-// texts are a property of each object.
-func texts(t *testing.T, objects []stix.Object, name string) (all []string) {
+// propertiesOf returns a property of each object as text.
+func propertiesOf(t *testing.T, objects []stix.Object, name string) (all []string) {
 	t.Helper()
 	for _, o := range objects {
 		all = append(all, fmt.Sprint(property(t, o, name)))
@@ -22,8 +22,8 @@ func texts(t *testing.T, objects []stix.Object, name string) (all []string) {
 	return all
 }
 
-// labels are the TLP of each object.
-func labels(objects []stix.Object) (all []string) {
+// labelsOf returns the TLP label of each object.
+func labelsOf(objects []stix.Object) (all []string) {
 	for _, o := range objects {
 		label, _ := stix.MarkingTLP(o.Markings[0])
 		all = append(all, label.String())
@@ -31,7 +31,7 @@ func labels(objects []stix.Object) (all []string) {
 	return all
 }
 
-func expect(t *testing.T, what string, got, want []string) {
+func checkList(t *testing.T, what string, got, want []string) {
 	t.Helper()
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("%s (-want +got):\n%s", what, diff)
@@ -41,23 +41,23 @@ func expect(t *testing.T, what string, got, want []string) {
 // Findings known only from strict sources are in an annex, with all objects about them.
 func TestAnnex(t *testing.T) {
 	r := cambodia()
-	servers(r, 2, true)
+	addServers(r, 2, true)
 	r.Findings[1].Families = []string{"Brasskettle", "Quietmoth"}
 	r.Reports[0].Notes = []report.Note{{Author: "J. Analyst", Text: "Seen before."}}
 	objects := r.Objects()
 	checkValid(t, objects)
 	reports := ofType(t, objects, "report", "")
-	expect(t, "names", texts(t, reports, "name"), []string{
+	checkList(t, "names", propertiesOf(t, reports, "name"), []string{
 		"Cyber Activity Report CAR-2017-KH-C2: command-and-control servers in Cambodia",
 		"Cyber Activity Report CAR-2017-KH-C2, annex: command-and-control servers in Cambodia",
 	})
-	expect(t, "reports", labels(reports), []string{"amber", "amber+strict"})
-	expect(t, "provenance", labels(ofType(t, objects, "note", "provenance")), []string{"amber", "amber+strict"})
-	expect(t, "an analyst speaks once", texts(t, ofType(t, objects, "note", "analyst"), "authors"), []string{"[J. Analyst]"})
-	expect(t, "families", labels(ofType(t, objects, "malware", "")), []string{"amber+strict", "amber"})
+	checkList(t, "reports", labelsOf(reports), []string{"amber", "amber+strict"})
+	checkList(t, "provenance", labelsOf(ofType(t, objects, "note", "provenance")), []string{"amber", "amber+strict"})
+	checkList(t, "an analyst speaks once", propertiesOf(t, ofType(t, objects, "note", "analyst"), "authors"), []string{"[J. Analyst]"})
+	checkList(t, "families", labelsOf(ofType(t, objects, "malware", "")), []string{"amber+strict", "amber"})
 	checkSeparation(t, objects, r.Findings[1].Key)
 	checkSeparation(t, objects, "Brasskettle")
-	expect(t, "what is found", texts(t, reports, "description"), []string{
+	checkList(t, "what is found", propertiesOf(t, reports, "description"), []string{
 		"This report lists 1 command-and-control server located in Cambodia.\n\nSeverity is critical or high for one of them, the government owns none, " +
 			"and two or more independent sources agree on one. Through such a server somebody directs infected computers in any country. " +
 			"It can be taken down only where it stands.",
@@ -85,12 +85,12 @@ func TestFlaggedIssue(t *testing.T) {
 	objects := r.Objects()
 	checkValid(t, objects)
 	reports := ofType(t, objects, "report", "")
-	expect(t, "name", texts(t, reports, "name"), []string{"Cyber Activity Report CAR-2017-PH-ISSUE-1: an issue flagged by the Philippines"})
-	expect(t, "label", labels(reports), []string{"amber+strict"})
-	expect(t, "references", texts(t, reports, "external_references"), []string{
+	checkList(t, "name", propertiesOf(t, reports, "name"), []string{"Cyber Activity Report CAR-2017-PH-ISSUE-1: an issue flagged by the Philippines"})
+	checkList(t, "label", labelsOf(reports), []string{"amber+strict"})
+	checkList(t, "references", propertiesOf(t, reports, "external_references"), []string{
 		"[map[external_id:CAR-2017-PH-ISSUE-1 source_name:igci-cfc] map[external_id:" + grouping + " source_name:flagged-issue]]",
 	})
-	expect(t, "issues", texts(t, ofType(t, objects, "note", "flagged-issues"), "content"), []string{
+	checkList(t, "issues", propertiesOf(t, ofType(t, objects, "note", "flagged-issues"), "content"), []string{
 		"issue-1[.]ph[.]example: matched by this report, 1 source",
 	})
 	checkSeparation(t, objects, flagged.Text)
@@ -102,7 +102,7 @@ func TestFlaggedIssue(t *testing.T) {
 // Issues stand in the part that matched them. A strict issue makes the note strict.
 func TestIssues(t *testing.T) {
 	r := cambodia()
-	servers(r, 1, true)
+	addServers(r, 1, true)
 	issue := func(value string, label stix.TLP) report.Issue {
 		return report.Issue{Values: []stix.Value{{Type: "ipv4-addr", Text: value}}, Label: label, Sources: 3}
 	}
@@ -110,29 +110,29 @@ func TestIssues(t *testing.T) {
 	objects := r.Objects()
 	checkValid(t, objects)
 	notes := ofType(t, objects, "note", "flagged-issues")
-	expect(t, "issues", texts(t, notes, "content"), []string{
+	checkList(t, "issues", propertiesOf(t, notes, "content"), []string{
 		"198[.]18[.]32[.]26: matched by this report, 3 sources", "198[.]19[.]0[.]1: matched by this report, 3 sources",
 	})
-	expect(t, "labels", labels(notes), []string{"amber", "amber+strict"})
+	checkList(t, "labels", labelsOf(notes), []string{"amber", "amber+strict"})
 
 	r.Reports[0].Issues = r.Reports[0].Issues[:1]
 	r.Reports[0].Issues[0].Label = stix.AmberStrict
-	expect(t, "a strict issue", labels(ofType(t, r.Objects(), "note", "flagged-issues")), []string{"amber+strict"})
+	checkList(t, "a strict issue", labelsOf(ofType(t, r.Objects(), "note", "flagged-issues")), []string{"amber+strict"})
 }
 
 // A report of more than 200 findings has a grouping for each family.
 func TestFamilies(t *testing.T) {
 	r := cambodia()
-	servers(r, 199, false)
+	addServers(r, 199, false)
 	if found := ofType(t, r.Objects(), "grouping", ""); len(found) > 0 {
 		t.Errorf("200 findings make %d groupings", len(found))
 	}
-	servers(r, 1, false)
+	addServers(r, 1, false)
 	r.Findings[200].Families = []string{"Brasskettle", "Quietmoth"}
 	objects := r.Objects()
 	checkValid(t, objects)
 	groupings := ofType(t, objects, "grouping", "")
-	expect(t, "groupings", texts(t, groupings, "name"), []string{
+	checkList(t, "groupings", propertiesOf(t, groupings, "name"), []string{
 		"Brasskettle: command-and-control servers in Cambodia", "Quietmoth: command-and-control servers in Cambodia",
 	})
 	refs := fmt.Sprint(property(t, ofType(t, objects, "report", "")[0], "object_refs"))
@@ -153,10 +153,10 @@ func TestActions(t *testing.T) {
 	r.Country, r.PAP = "PH", stix.PAPRed
 	r.Reports[0].Acknowledge, r.Reports[0].Answer = demo.Snapshot.AddDate(0, 0, 7), demo.Snapshot.AddDate(0, 0, 30)
 	actions := ofType(t, r.Objects(), "course-of-action", "")
-	expect(t, "names", texts(t, actions, "name"), []string{
+	checkList(t, "names", propertiesOf(t, actions, "name"), []string{
 		"Acknowledge the report", "Take the servers down", "Look for traffic", "Report what became of it",
 	})
-	all := texts(t, actions, "description")
+	all := propertiesOf(t, actions, "description")
 	if want := "For the National Central Bureau of the Philippines, by 21 April 2017. Say that the report has arrived and who deals with it."; all[0] != want {
 		t.Errorf("got %q, want %q", all[0], want)
 	}
@@ -178,14 +178,14 @@ func TestWebsite(t *testing.T) {
 	r.Reports = []report.PlannedReport{{Number: "CAR-2017-MM-WEB", Theme: fusion.Website, Findings: []int{0}}}
 	objects := r.Objects()
 	checkValid(t, objects)
-	expect(t, "labels", texts(t, ofType(t, objects, "infrastructure", ""), "labels"), []string{
+	checkList(t, "labels", propertiesOf(t, ofType(t, objects, "infrastructure", ""), "labels"), []string{
 		"[compromised-website government sources:2 severity:critical status:in-progress]",
 	})
-	expect(t, "pattern", texts(t, ofType(t, objects, "indicator", ""), "pattern"), []string{
+	checkList(t, "pattern", propertiesOf(t, ofType(t, objects, "indicator", ""), "pattern"), []string{
 		`[url:value = 'http://portal.gov.mm.example/1.php' OR url:value = 'http://portal.gov.mm.example/o\'2.php']`,
 	})
-	expect(t, "valid", texts(t, ofType(t, objects, "indicator", ""), "valid_from"), []string{"2017-04-14T00:00:00Z"})
-	expect(t, "host", texts(t, ofType(t, objects, "domain-name", ""), "value"), []string{"portal.gov.mm.example"})
-	expect(t, "owner", texts(t, ofType(t, objects, "identity", "")[2:], "name"), []string{"Owner of portal.gov.mm.example"})
-	expect(t, "place", texts(t, ofType(t, objects, "location", ""), "name"), []string{"Myanmar"})
+	checkList(t, "valid", propertiesOf(t, ofType(t, objects, "indicator", ""), "valid_from"), []string{"2017-04-14T00:00:00Z"})
+	checkList(t, "host", propertiesOf(t, ofType(t, objects, "domain-name", ""), "value"), []string{"portal.gov.mm.example"})
+	checkList(t, "owner", propertiesOf(t, ofType(t, objects, "identity", "")[2:], "name"), []string{"Owner of portal.gov.mm.example"})
+	checkList(t, "place", propertiesOf(t, ofType(t, objects, "location", ""), "name"), []string{"Myanmar"})
 }

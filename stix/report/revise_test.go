@@ -23,7 +23,7 @@ func collection(t *testing.T, objects []stix.Object) func(stix.ID) (stix.Object,
 // A release a week later writes only the objects that changed.
 func TestRevise(t *testing.T) {
 	r := cambodia()
-	servers(r, 2, false)
+	addServers(r, 2, false)
 	before := r.Objects()
 	r.At = r.At.AddDate(0, 0, 7)
 	same, err := report.Revise(r.Objects(), collection(t, before), r.At)
@@ -32,7 +32,7 @@ func TestRevise(t *testing.T) {
 	}
 
 	r.Findings[1].Status = "taken-down"
-	servers(r, 1, false)
+	addServers(r, 1, false)
 	changed, err := report.Revise(r.Objects(), collection(t, before), r.At)
 	if err != nil {
 		t.Fatal(err)
@@ -53,9 +53,9 @@ func TestRevise(t *testing.T) {
 			t.Errorf("%s: %v", o.ID, faults)
 		}
 	}
-	expect(t, "changed", again, []string{"infrastructure", "report", "note"})
-	expect(t, "new", fresh, []string{"ipv4-addr", "infrastructure", "relationship", "relationship", "indicator", "relationship"})
-	expect(t, "published", texts(t, ofType(t, changed, "report", ""), "published"), []string{"2017-04-14T00:00:00.000Z"})
+	checkList(t, "changed", again, []string{"infrastructure", "report", "note"})
+	checkList(t, "new", fresh, []string{"ipv4-addr", "infrastructure", "relationship", "relationship", "indicator", "relationship"})
+	checkList(t, "published", propertiesOf(t, ofType(t, changed, "report", ""), "published"), []string{"2017-04-14T00:00:00.000Z"})
 }
 
 // A version is later than the one before, whatever the clock says.
@@ -73,7 +73,7 @@ func TestReviseClock(t *testing.T) {
 // withdrawn. No version follows it.
 func TestRevoke(t *testing.T) {
 	r := cambodia()
-	servers(r, 1, true)
+	addServers(r, 1, true)
 	objects := r.Objects()
 	centre := report.ID(r.Namespace, r.Operation, "identity", "igci")
 	var gone []stix.Object
@@ -95,11 +95,11 @@ func TestRevoke(t *testing.T) {
 			t.Error("revoked twice")
 		}
 	}
-	expect(t, "names", texts(t, gone, "name"), []string{
+	checkList(t, "names", propertiesOf(t, gone, "name"), []string{
 		"Cyber Activity Report CAR-2017-KH-C2, withdrawn", "Cyber Activity Report CAR-2017-KH-C2, annex, withdrawn",
 	})
-	expect(t, "labels", labels(gone), []string{"amber", "amber+strict"})
-	checkValid(t, append(slices.Clone(objects[:9]), gone...)) // after what all objects need
+	checkList(t, "labels", labelsOf(gone), []string{"amber", "amber+strict"})
+	checkValid(t, append(slices.Clone(objects[:9]), gone...)) // after the identities and definitions that all objects refer to
 	if _, err := report.Revise(objects, collection(t, gone), r.At); err == nil {
 		t.Error("a withdrawn report came back")
 	}

@@ -7,8 +7,8 @@ import (
 	"comity/stix/validate"
 )
 
-// A defanged value that is shared as a live one blocks nothing. The finding
-// names the property that would make it right.
+// A defanged value that is not marked as such matches nothing. The finding names the property
+// that would mark it.
 func TestDefangedValueIsNamed(t *testing.T) {
 	for _, object := range []string{
 		`{"type":"url","id":"url--9f1d0c6e-2b1a-4c3e-8d5f-0123456789ab","value":"http://198.51.100[.]7/x"}`,
@@ -38,7 +38,7 @@ func TestDefangedValueIsNamed(t *testing.T) {
 	}
 }
 
-// URLs of the field that RFC 3986 allows.
+// These URLs are valid by RFC 3986 and not defanged.
 func TestLiveURLIsTaken(t *testing.T) {
 	for _, url := range []string{
 		"http://[2001:db8::1]/", "http://[2001:db8::1]:8080/a", "http://[::ffff:192.0.2.1]", "ftp://user:pw@a.example:21/b;type=i", "http://a.example:/",

@@ -8,8 +8,8 @@ import (
 	"comity/stix/validate"
 )
 
-// A pattern in the language of another engine is held against the form of that
-// language where quality is asked for, and never otherwise (R-195).
+// With the Quality policy only, patterns in the languages of other engines are checked for
+// their form (R-195).
 func TestPatternsOfOtherLanguagesHaveTheirForm(t *testing.T) {
 	const (
 		yara  = "import \"pe\"\n// a { brace\nprivate rule a : x y {\n  meta:\n    note = \"rule } \\\" {\"\n  strings:\n    $a = { 4D 5A }\n    $b = /a\\/\"{2}/i\n  condition:\n    $a and /* } */ filesize \\ 2 > 1\n}\nrule b { condition: true }"
@@ -59,7 +59,7 @@ func TestPatternsOfOtherLanguagesHaveTheirForm(t *testing.T) {
 	}
 }
 
-// detection is an indicator with a pattern in another language.
+// detection returns an indicator with a pattern in another language.
 func detection(t testing.TB, kind, pattern string) []byte {
 	t.Helper()
 	text, err := json.Marshal(pattern)
@@ -69,8 +69,8 @@ func detection(t testing.TB, kind, pattern string) []byte {
 	return []byte(strings.ReplaceAll(head, "tool", "indicator") + `,"description":"b","valid_from":"2024-03-05T08:00:00.000Z","pattern_type":"` + kind + `","pattern":` + string(text) + `}`)
 }
 
-// FuzzPatternsOfOtherLanguages: no pattern stops the check, and each language has
-// at most one thing to say of it.
+// FuzzPatternsOfOtherLanguages tests that no pattern makes the check panic, and that each
+// language has at most one finding for it.
 func FuzzPatternsOfOtherLanguages(f *testing.F) {
 	for _, pattern := range []string{
 		"rule a { strings: $a = /x\\/y/ condition: $a // }\n}", "rule a /*", `alert tcp any any -> any any (msg:"a\"; sid:1;)`,

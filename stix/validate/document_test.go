@@ -47,8 +47,9 @@ func TestDocumentNamesEachObject(t *testing.T) {
 	}
 }
 
-// An object that is no I-JSON is reported in its place, and hinders no other.
-func TestDocumentReadsOnBehindABadObject(t *testing.T) {
+// An object that is not valid I-JSON is reported at its index, and the objects after it are
+// checked.
+func TestDocumentReadsOnAfterABadObject(t *testing.T) {
 	long := strings.Repeat("x", 5000)
 	all := results(t, `{"objects":[`+nothing+`,{"a":1,"a":2},{"id":"mutex--4e7901d6-95c2-4524-b151-8e27edbcc3e6","x":"`+long+`","objects":{"6":{"protocols":1,"protocols":2}}},`+nothing+`]}`, validate.Policy{})
 	if len(all) != 4 || all[1].Index != 1 || all[3].Index != 3 || !has(all[3].Findings, "R-006", false) {
@@ -110,7 +111,7 @@ func TestSameVersionTwiceIsSeenWhateverItsSpelling(t *testing.T) {
 	}
 }
 
-// The versions of one file are held against each other by the rules of a push.
+// The versions of an object in one file are compared by the rules of a push.
 func TestVersionsOfAFileFollowTheRulesOfAPush(t *testing.T) {
 	version := func(modified, more string) string {
 		return strings.Replace(head, `"modified":"2024-03-05T08:00:00.000Z"`, `"modified":"`+modified+`"`, 1) + more + `}`
@@ -151,9 +152,8 @@ func TestVersionsOfAFileFollowTheRulesOfAPush(t *testing.T) {
 	}
 }
 
-// Without spec_version an object is taken for STIX 2.0. Where that is why it
-// is refused, the refusal says so first, and says nothing else if it would be
-// good STIX 2.1.
+// An object without spec_version counts as STIX 2.0. If it is refused, the first finding says
+// so. It is the only one if the object would be valid STIX 2.1.
 func TestMissingSpecVersionIsSaidFirst(t *testing.T) {
 	const malware = `{"type":"malware","id":"malware--9f1d0c6e-2b1a-4c3e-8d5f-0123456789ab","created":"2024-03-05T08:00:00.000Z","modified":"2024-03-05T08:00:00.000Z","name":"a"`
 	for object, want := range map[string]string{
@@ -169,7 +169,7 @@ func TestMissingSpecVersionIsSaidFirst(t *testing.T) {
 	}
 }
 
-// A bundle that says it holds STIX 2.0 leaves no doubt.
+// In a bundle of STIX 2.0, findings do not suggest that spec_version is missing.
 func TestBundleOfSTIX20IsNotDoubted(t *testing.T) {
 	object := `{"type":"identity","id":"identity--9f1d0c6e-2b1a-4c3e-8d5f-0123456789ab","created":"2024-03-05T08:00:00.000Z","modified":"2024-03-05T08:00:00.000Z","name":"a"}`
 	all := check(t, []byte(`{`+bundle+`,"spec_version":"2.0","objects":[`+object+`]}`), validate.Policy{BundleDecides: true})
@@ -188,7 +188,7 @@ func TestBundleOfSTIX20(t *testing.T) {
 	}
 }
 
-// A bundle may say what it holds before its objects or after them.
+// The spec_version of a bundle may come before its objects or after them.
 func TestBundleDecidesItsVersion(t *testing.T) {
 	const old = `{"type":"identity","id":"identity--9f1d0c6e-2b1a-4c3e-8d5f-0123456789ab","created":"2024-03-05T08:00:00.000Z",` +
 		`"modified":"2024-03-05T08:00:00.000Z","name":"a","identity_class":"group"}`
@@ -221,8 +221,8 @@ func TestDocumentReturnsTheErrorOfItsReader(t *testing.T) {
 	}
 }
 
-// What a push refuses has the rule that a document has for it.
-func TestSyntaxHasTheRuleItBreaks(t *testing.T) {
+// A syntax error has the same rule wherever it is in a document.
+func TestSyntaxErrorsNameTheirRule(t *testing.T) {
 	for object, rule := range map[string]string{
 		"{\"a\":\"\xff\"}": "R-001", `{"a":1,"\u0061":2}`: "R-003", `{"a":"\udc00"}`: "R-005", `{"a":NaN}`: "R-009",
 		`{"a":01}`: "R-002", `{"a":` + strings.Repeat("[", 10100) + strings.Repeat("]", 10100) + `}`: "R-180",

@@ -20,9 +20,8 @@ type valid struct {
 	Object json.RawMessage
 }
 
-// broken is one line of testdata/broken.jsonl: a valid object after a change
-// that breaks one rule. In Change null takes a member away; Text and Bytes
-// replace the whole.
+// broken is one line of testdata/broken.jsonl: a valid object after a change that breaks one
+// rule. A null in Change removes a member; Text and Bytes replace the whole object.
 type broken struct {
 	Name, Rule, Why, Base string
 	Warning               bool
@@ -58,7 +57,7 @@ func bases(t testing.TB) map[string]valid {
 	return all
 }
 
-// document is the broken object.
+// document returns the broken object.
 func (b broken) document(t testing.TB, base valid) []byte {
 	t.Helper()
 	switch {
@@ -88,7 +87,7 @@ func changed(t testing.TB, object []byte, change map[string]json.RawMessage) []b
 	return text
 }
 
-// check gives all findings of a document, those of its objects included.
+// check returns all findings of a document and its objects.
 func check(t testing.TB, document []byte, policy validate.Policy) (all validate.Findings) {
 	t.Helper()
 	err := validate.Document(bytes.NewReader(document), policy, func(r validate.Result) { all = append(all, r.Findings...) })
@@ -145,7 +144,7 @@ func TestBrokenObjectsBreakTheRule(t *testing.T) {
 	}
 }
 
-// namedRules are the rules that the code or the tables name, with the file.
+// namedRules returns the rules that the code or the tables name, with the file.
 func namedRules(t *testing.T) map[string]string {
 	named := regexp.MustCompile(`"R-\d{3}"|(?m:^ .*\bR-\d{3}\b)|(?m:^\S.*§.* R-\d{3}$)`)
 	rule := regexp.MustCompile(`R-\d{3}`)

@@ -11,9 +11,9 @@ import (
 	"comity/stix/validate"
 )
 
-// FuzzObject: whatever the decoder lets through is checked without a panic,
-// with a bounded number of findings, each with a rule, a pointer and a text;
-// and a policy that allows more finds no error that a stricter one does not.
+// FuzzObject tests that any object that the decoder accepts is checked without a panic, and
+// has a bounded number of findings, each with a rule, a pointer and a text. An object that a
+// strict policy accepts is accepted by a loose one.
 func FuzzObject(f *testing.F) {
 	for _, v := range lines[valid](f, "valid.jsonl") {
 		f.Add(string(v.Object))

@@ -15,8 +15,7 @@ import (
 const head = `{"type":"tool","spec_version":"2.1","id":"tool--9f1d0c6e-2b1a-4c3e-8d5f-0123456789ab",` +
 	`"created":"2024-03-05T08:00:00.000Z","modified":"2024-03-05T08:00:00.000Z","name":"a"`
 
-// hostile are objects that grow with n: n times something that is wrong, or
-// that costs.
+// hostile has objects that repeat something wrong or costly n times.
 var hostile = map[string]func(n int) string{
 	"unknown properties": func(n int) string {
 		return head + repeat(n, func(i int) string { return fmt.Sprintf(`,"P%d":[]`, i) }) + `}`
@@ -83,8 +82,8 @@ func repeat(n int, part func(int) string) string {
 	return b.String()
 }
 
-// A hostile object yields no more findings, and no longer ones, the larger it
-// is. What takes time in the square of the size would take minutes here.
+// The number and length of findings do not grow with a hostile object. A check whose time
+// grows with the square of the size would take minutes here.
 func TestHostileObjectsAreBounded(t *testing.T) {
 	for name, grow := range hostile {
 		raw := []byte(grow(100_000))
@@ -119,8 +118,8 @@ func TestCostOfALongBundleDoesNotGrowWithItsObjects(t *testing.T) {
 	}
 }
 
-// Warnings do not crowd out an error that comes after them.
-func TestErrorsAreSeenBehindManyWarnings(t *testing.T) {
+// The limit on warnings does not hide an error that comes after them.
+func TestErrorsAreReportedAfterManyWarnings(t *testing.T) {
 	many := repeat(1000, func(i int) string { return fmt.Sprintf(`,"x_acme_%d":1`, i) })
 	if all := validate.Object([]byte(head+many+`,"confidence":101}`), validate.Policy{}); !has(all, "R-040", false) {
 		t.Errorf("findings %v, want R-040", all.Errors())

@@ -9,7 +9,7 @@ import (
 	"comity/stix/validate"
 )
 
-func TestPolicyMovesTheLevelOfWhatItNames(t *testing.T) {
+func TestPolicyChangesTheLevelOfItsRules(t *testing.T) {
 	custom := validate.Policy{RefuseCustom: true}
 	tests := []struct {
 		name, rule    string
@@ -65,7 +65,8 @@ func TestFindingSaysWhichNameMayHaveBeenMistyped(t *testing.T) {
 	}
 }
 
-// STIX 2.0 has no observables of their own: one with a created is STIX 2.1.
+// STIX 2.0 has no observables outside of observed-data, so an observable with a created is
+// STIX 2.1.
 func TestObservableIsNeverSTIX20(t *testing.T) {
 	raw := strings.TrimSuffix(mutex, "}") + `,"created":"2024-03-05T08:00:00.000Z"}`
 	if all := validate.Object([]byte(raw), validate.Policy{STIX20: true}); !all.Valid() || !has(all, "R-042", true) {
@@ -73,8 +74,8 @@ func TestObservableIsNeverSTIX20(t *testing.T) {
 	}
 }
 
-// The id of network traffic may be computed from its times as they are, or as
-// the Python library of OASIS writes them, without zeros at the end (R-026).
+// The id of network traffic may be computed from its times as they are spelled, or as the
+// Python library of OASIS writes them, without trailing zeros (R-026).
 func TestIDOfTrafficTakesEitherSpellingOfTime(t *testing.T) {
 	base := bases(t)["sco-network-traffic-tcp-http"]
 	for _, start := range []string{`"2024-03-01T10:00:00.5Z"`, `"2024-03-01T10:00:00.500Z"`} {

@@ -13,7 +13,7 @@ import (
 	"comity/stix/validate"
 )
 
-// standardObjects are the valid objects whose types are the standard's.
+// standardObjects returns the valid objects of the standard's types.
 func standardObjects(t testing.TB) (all []valid) {
 	for _, v := range lines[valid](t, "valid.jsonl") {
 		if kind, _, _ := strings.Cut(v.Name, "-"); slices.Contains([]string{"sdo", "sro", "sco", "meta", "v20", "edge"}, kind) && v.Name != "v20-custom" {
@@ -23,8 +23,8 @@ func standardObjects(t testing.TB) (all []valid) {
 	return all
 }
 
-// mutation changes one value so that it breaks a rule; it gives "" where it
-// does not apply.
+// mutation changes one value so that it breaks a rule. It returns "" if it does not apply to
+// the value.
 type mutation struct {
 	name string
 	of   func(t *rapid.T, property string, value json.RawMessage) (changed, rule string)

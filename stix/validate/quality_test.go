@@ -9,8 +9,7 @@ import (
 	"comity/stix/validate"
 )
 
-// What is valid, but seldom meant to be shared, is a warning of the checks before
-// sharing, and of nothing else.
+// With the Quality policy only, valid content that is seldom meant to be shared is a warning.
 func TestQualityIsCheckedBeforeSharing(t *testing.T) {
 	indicator := func(pattern string) string {
 		return `{"type":"indicator","spec_version":"2.1","id":"indicator--9f1d0c6e-2b1a-4c3e-8d5f-0123456789ab","created":"2024-03-05T08:00:00.000Z","modified":"2024-03-05T08:00:00.000Z",` +

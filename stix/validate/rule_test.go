@@ -8,9 +8,8 @@ import (
 	"comity/stix/validate"
 )
 
-// The reference of the rules is complete: every rule that a finding can name has
-// a sentence, the levels are those that findings have, and no sentence is about
-// a rule that nothing names.
+// rules.txt has a sentence for every rule that a finding can name, and for no other. Its
+// levels are those of the findings.
 func TestEveryRuleHasASentence(t *testing.T) {
 	levels := map[string]string{}
 	for i, r := range validate.Rules() {

@@ -16,7 +16,7 @@ import (
 	"comity/stix/validate"
 )
 
-// samples are the objects of published files, which lie beside the project.
+// samples returns the objects of published files, in a folder beside the project.
 func samples(t testing.TB, pattern string) map[string][][]byte {
 	t.Helper()
 	dir := cmp.Or(os.Getenv("COMITY_TESTDATA"), filepath.Join("..", "..", "..", "shared", "data"))
@@ -64,9 +64,8 @@ func TestATTACKIsValid(t *testing.T) {
 	}
 }
 
-// The playbooks of Unit 42 are STIX 2.0. What is refused of them breaks it:
-// identity_class is a string (part 2, §2.4), and AND joins tests of one object
-// (part 5, §4.1).
+// The playbooks of Unit 42 are STIX 2.0. The refused objects break it: identity_class is a
+// string (part 2, §2.4), and AND joins tests of one object (part 5, §4.1).
 func TestUnit42IsRefusedOnlyWhereItIsWrong(t *testing.T) {
 	got, n := map[string]int{}, 0
 	for _, objects := range samples(t, "unit42-playbooks/*.json") {
@@ -84,8 +83,8 @@ func TestUnit42IsRefusedOnlyWhereItIsWrong(t *testing.T) {
 	}
 }
 
-// Full validation is to cost at most three times what jsontext takes to
-// validate the same bytes as JSON.
+// BenchmarkObject compares full validation with the validation of the same bytes as JSON. It
+// may take at most three times as long as jsontext.
 func BenchmarkObject(b *testing.B) {
 	for _, set := range []struct {
 		name, files string

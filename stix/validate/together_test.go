@@ -7,9 +7,9 @@ import (
 	"comity/stix/validate"
 )
 
-// With Together the objects of one file are held against each other, whichever
-// comes first; without it they are not.
-func TestObjectsOfAFileAreHeldAgainstEachOther(t *testing.T) {
+// With the Together policy only, the objects of one file are compared with each other, in any
+// order.
+func TestObjectsOfAFileAreCompared(t *testing.T) {
 	const uuid = "9f1d0c6e-2b1a-4c3e-8d5f-0123456789a"
 	translation := func(contents string) string {
 		return strings.ReplaceAll(strings.Replace(head, `,"name":"a"`, "", 1), "tool", "language-content") + `,"object_ref":"tool--9f1d0c6e-2b1a-4c3e-8d5f-0123456789ab","contents":{"de":` + contents + `}}`
