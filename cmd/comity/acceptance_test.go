@@ -13,19 +13,19 @@ import (
 	"comity/taxii/audit"
 )
 
-// The acceptance cards of the exchange agreements, as the parties and the
-// operator live them: through HTTP and the commands.
+// The tests in this file follow exchanges from end to end, as the parties and the operator
+// see them: by HTTP and by the commands.
 
 const amber = `"object_marking_refs":["marking-definition--f88d31f6-486f-44da-b317-01333bde0b82"]`
 
-// sdo is the n-th object of a type, AMBER, by an identity.
-func sdo(typeName string, n int, identity, more string) string {
+// domainObject returns the n-th object of a type, marked AMBER and created by an identity.
+func domainObject(typeName string, n int, identity, more string) string {
 	return fmt.Sprintf(`{"type":%q,"spec_version":"2.1","id":"%s--%08x-0000-4000-8000-000000000000","created_by_ref":%q,"created":"2017-03-21T00:00:00.000Z","modified":"2017-03-21T00:00:00.000Z",%s%s}`,
 		typeName, typeName, n, identity, amber, more)
 }
 
 func indicator(n int, identity string) string {
-	return sdo("indicator", n, identity, fmt.Sprintf(`,"pattern":"[domain-name:value = 'value-%d.example']","pattern_type":"stix","valid_from":"2017-03-21T00:00:00Z","valid_until":"2027-03-21T00:00:00Z"`, n))
+	return domainObject("indicator", n, identity, fmt.Sprintf(`,"pattern":"[domain-name:value = 'value-%d.example']","pattern_type":"stix","valid_from":"2017-03-21T00:00:00Z","valid_until":"2027-03-21T00:00:00Z"`, n))
 }
 
 const (
@@ -36,21 +36,22 @@ const (
 
 var inTerm = time.Date(2018, 1, 15, 9, 0, 0, 0, time.UTC)
 
-// withPANW is an exchange under dea-2017-panw, signed by both.
-func withPANW(t *testing.T) *running {
-	r := newRunning(t, inTerm)
+// newPANWExchange returns an exchange under dea-2017-panw, which both parties have signed.
+func newPANWExchange(t *testing.T) *testExchange {
+	r := newTestExchange(t, inTerm)
 	r.orgs("private-vendor", []string{"--identity", unit42}, panw)
-	file := r.paper("dea-2017-panw")
+	file := r.agreementFile("dea-2017-panw")
 	r.comity("agreement", "sign", file, "--as", "igci", "--key", r.file(keyFile))
 	r.comity("agreement", "sign", file, "--as", panw, "--key", r.file(panw+".key"))
 	r.comity("agreement", "load", file)
 	return r
 }
 
-func TestA1SigningOpensNothingElseDoes(t *testing.T) {
-	r := newRunning(t, inTerm)
+// An agreement gives access once all parties have signed it, until it expires.
+func TestOnlySignedAgreementsGiveAccess(t *testing.T) {
+	r := newTestExchange(t, inTerm)
 	r.orgs("private-vendor", nil, panw, "rival")
-	file := r.paper("dea-2017-panw")
+	file := r.agreementFile("dea-2017-panw")
 	r.contains("check", r.comity("agreement", "check", file), "12 articles, 3 collections, 6 grants", "sha256:")
 	vendor, rival := r.token(panw+"/feed"), r.token("rival/feed")
 
@@ -69,15 +70,15 @@ func TestA1SigningOpensNothingElseDoes(t *testing.T) {
 	r.equal("of another", r.get(rival, "collections/").body, "{}")
 	hidden := r.get(rival, "collections/"+inbound+"/")
 	absent := r.get(rival, "collections/7d9b1b4c-5d1e-4a3c-9f10-000000000000/")
-	if hidden.status != 404 || strip(hidden.body) != strip(absent.body) {
+	if hidden.status != 404 || withoutErrorID(hidden.body) != withoutErrorID(absent.body) {
 		t.Errorf("hidden %d %s, absent %s", hidden.status, hidden.body, absent.body)
 	}
 	r.set(time.Date(2020, 8, 7, 0, 0, 0, 0, time.UTC))
 	r.equal("collections at expires", r.get(vendor, "collections/").body, "{}")
 }
 
-// strip is an error resource without what names the request.
-func strip(body string) string {
+// withoutErrorID returns an error resource without the id of the error.
+func withoutErrorID(body string) string {
 	var m map[string]any
 	if json.Unmarshal([]byte(body), &m) == nil {
 		delete(m, "error_id")
@@ -86,32 +87,34 @@ func strip(body string) string {
 	return string(b)
 }
 
-func TestA2AFrameworkBothWays(t *testing.T) {
-	r := withPANW(t)
+// Vendor and centre push to each other what the agreement allows, and nothing else.
+func TestAnAgreementHasFlowsBothWays(t *testing.T) {
+	r := newPANWExchange(t)
 	vendor, centre := r.token(panw+"/feed"), r.token("igci/feed")
 	address := `{"type":"ipv4-addr","spec_version":"2.1","id":"ipv4-addr--28bb3599-77cd-5a82-a950-b5bc3caf07c4","value":"198.51.100.3"}`
-	server := sdo("infrastructure", 2, unit42, `,"name":"C2","infrastructure_types":["command-and-control"]`)
+	server := domainObject("infrastructure", 2, unit42, `,"name":"C2","infrastructure_types":["command-and-control"]`)
 	link := func(n int, kind, source, target string) string {
-		return sdo("relationship", n, unit42, fmt.Sprintf(`,"relationship_type":%q,"source_ref":"%s-0000-4000-8000-000000000000","target_ref":%q`, kind, source, target))
+		return domainObject("relationship", n, unit42, fmt.Sprintf(`,"relationship_type":%q,"source_ref":"%s-0000-4000-8000-000000000000","target_ref":%q`, kind, source, target))
 	}
 	status := r.push(vendor, inbound, indicator(1, unit42), server, address,
 		link(3, "consists-of", "infrastructure--00000002", "ipv4-addr--28bb3599-77cd-5a82-a950-b5bc3caf07c4"),
 		link(4, "indicates", "indicator--00000001", "infrastructure--00000002-0000-4000-8000-000000000000"),
-		sdo("threat-actor", 5, unit42, `,"name":"somebody"`))
+		domainObject("threat-actor", 5, unit42, `,"name":"somebody"`))
 	r.equal("successes", status.SuccessCount, 5)
 	r.equal("failure", status.Failures[0].Message, "article 3: type threat-actor not in flow inbound")
 
-	report := sdo("report", 6, unit42, `,"name":"What was found","published":"2018-01-15T00:00:00Z","object_refs":["indicator--00000001-0000-4000-8000-000000000000"]`)
+	report := domainObject("report", 6, unit42, `,"name":"What was found","published":"2018-01-15T00:00:00Z","object_refs":["indicator--00000001-0000-4000-8000-000000000000"]`)
 	r.equal("outbound", r.push(centre, "dea-2017-panw.outbound", report).SuccessCount, 1)
 	r.contains("what the vendor got", strings.Join(r.ids(vendor, "dea-2017-panw.outbound"), " "), "report--00000006")
-	r.equal("push to outbound", r.ask(vendor, "POST", "collections/dea-2017-panw.outbound/objects/", `{"objects":[`+report+`]}`).status, 403)
+	r.equal("push to outbound", r.request(vendor, "POST", "collections/dea-2017-panw.outbound/objects/", `{"objects":[`+report+`]}`).status, 403)
 	r.equal("own objects", len(r.ids(vendor, inbound)), 5)
 }
 
-func TestA3Purpose(t *testing.T) {
-	r := newRunning(t, inTerm)
+// Access needs a purpose of the agreement, and an operation cannot add one to its parents.
+func TestAccessNeedsAPurposeOfTheAgreement(t *testing.T) {
+	r := newTestExchange(t, inTerm)
 	r.orgs("private-vendor", nil, panw)
-	file := r.paper("dea-2017-panw", `["criminal-trends", "cyberthreats", "cybercrime"]`, `["cybercrime"]`)
+	file := r.agreementFile("dea-2017-panw", `["criminal-trends", "cyberthreats", "cybercrime"]`, `["cybercrime"]`)
 	r.comity("agreement", "load", file, "--waive-signatures", "a test")
 	trends := r.token("igci/trends", "--purpose", "criminal-trends")
 	r.equal("another purpose", r.get(trends, "collections/"+inbound+"/objects/").status, 404)
@@ -121,10 +124,10 @@ func TestA3Purpose(t *testing.T) {
 
 	r.orgs("national-bureau", nil, bureaus...)
 	r.orgs("private-vendor", nil, vendors...)
-	wide := r.operation(`purpose   = ["cybercrime", "cyberthreats"]`, `purpose   = ["cybercrime", "criminal-trends"]`)
-	for i, name := range wide { // one of its parents has cybercrime alone
+	wide := r.operationFiles(`purpose   = ["cybercrime", "cyberthreats"]`, `purpose   = ["cybercrime", "criminal-trends"]`)
+	for i, name := range wide { // dea-birch has the purpose cybercrime alone
 		if strings.HasSuffix(name, "dea-birch.toml") {
-			wide[i] = r.paper("dea-birch", `categories = ["criminal-trends", "cyberthreats", "cybercrime"]`, `categories = ["cybercrime"]`)
+			wide[i] = r.agreementFile("dea-birch", `categories = ["criminal-trends", "cyberthreats", "cybercrime"]`, `categories = ["cybercrime"]`)
 		}
 	}
 	r.contains("load", r.refused(1, append([]string{"agreement", "load", "--waive-signatures", "a test"}, wide...)...),
@@ -136,24 +139,24 @@ var (
 	bureaus = []string{"ncb-bn", "ncb-id", "ncb-kh", "ncb-la", "ncb-mm", "ncb-my", "ncb-ph", "ncb-sg", "ncb-th", "ncb-vn"}
 )
 
-// operation writes op-asean-demo and its parents.
-func (r *running) operation(replace ...string) []string {
+// operationFiles writes the agreements op-asean-demo and its parents, and returns their paths.
+func (r *testExchange) operationFiles(replace ...string) []string {
 	r.Helper()
-	files := []string{r.paper("op-asean-demo", replace...), r.paper("charter-bureaus")}
+	files := []string{r.agreementFile("op-asean-demo", replace...), r.agreementFile("charter-bureaus")}
 	for _, v := range vendors {
-		files = append(files, r.paper("dea-"+v))
+		files = append(files, r.agreementFile("dea-"+v))
 	}
 	return files
 }
 
-// inOperation is an exchange whose clock stands inside op-asean-demo.
-func inOperation(t *testing.T) *running {
-	r := newRunning(t, time.Date(2017, 3, 21, 12, 0, 0, 0, time.UTC))
+// newOperationExchange returns an exchange at a time at which op-asean-demo is in force.
+func newOperationExchange(t *testing.T) *testExchange {
+	r := newTestExchange(t, time.Date(2017, 3, 21, 12, 0, 0, 0, time.UTC))
 	r.orgs("national-bureau", nil, bureaus...)
 	for i, v := range vendors {
 		r.orgs("private-vendor", []string{"--identity", identityOf(i)}, v)
 	}
-	r.comity(append([]string{"agreement", "load", "--waive-signatures", "a test"}, r.operation()...)...)
+	r.comity(append([]string{"agreement", "load", "--waive-signatures", "a test"}, r.operationFiles()...)...)
 	return r
 }
 
@@ -162,8 +165,9 @@ func identityOf(i int) string {
 	return fmt.Sprintf("identity--%08x-0000-4000-8000-000000000000", 0x100+i)
 }
 
-func TestA4AndA5TheOperationOpensAndClosesItself(t *testing.T) {
-	r := inOperation(t)
+// The grants of an operation begin and end with its term, and each vendor has its own only.
+func TestTheOperationOpensAndClosesItself(t *testing.T) {
+	r := newOperationExchange(t)
 	of := 0
 	for _, row := range r.rows("collections") {
 		if row["agreement"] == "op-asean-demo" {
@@ -194,15 +198,17 @@ func TestA4AndA5TheOperationOpensAndClosesItself(t *testing.T) {
 			}
 		}
 	}
-	file := r.paper("dea-alder", `id      = "dea-alder"`, `id      = "dea-alder"`)
-	r.contains("wider", r.refused(1, "agreement", "check", r.paper("op-asean-demo", `car = "amber+strict"`, `car = "red"`), r.paper("charter-bureaus"), file),
+	file := r.agreementFile("dea-alder")
+	r.contains("wider", r.refused(1, "agreement", "check", r.agreementFile("op-asean-demo", `car = "amber+strict"`, `car = "red"`), r.agreementFile("charter-bureaus"), file),
 		"widening: handling.tlp_max.car red > amber+strict (charter-bureaus art.")
 }
 
-func TestA12Secondment(t *testing.T) {
-	r := withPANW(t)
+// A seconded person reads fused objects and the raw objects of the home organisation, which
+// must not push the fused ones as its own.
+func TestASecondedPersonReadsNoRawObjectsOfOthers(t *testing.T) {
+	r := newPANWExchange(t)
 	r.orgs("private-vendor", nil, "birch")
-	r.comity("agreement", "load", r.paper("dea-birch"), "--waive-signatures", "a test")
+	r.comity("agreement", "load", r.agreementFile("dea-birch"), "--waive-signatures", "a test")
 	liaison := r.token("igci/panw-liaison-1", "--person")
 	home := r.token(panw+"/panw-liaison-1", "--person")
 	r.token("birch/feed")
@@ -227,8 +233,9 @@ func TestA12Secondment(t *testing.T) {
 	r.equal("the person's own token", r.get(home, "collections/"+inbound+"/objects/").status, 200)
 }
 
-func TestA15Withdrawal(t *testing.T) {
-	r := inOperation(t)
+// A withdrawal removes the data of a party, also where others relayed it and from the file.
+func TestAWithdrawalRemovesTheDataOfAParty(t *testing.T) {
+	r := newOperationExchange(t)
 	tokens := map[string]string{}
 	for _, org := range append([]string{"igci"}, vendors...) {
 		tokens[org] = r.token(org + "/feed")
@@ -274,16 +281,18 @@ func TestA15Withdrawal(t *testing.T) {
 	}
 }
 
-func TestA16RightToAudit(t *testing.T) {
-	r := withPANW(t)
+// A party verifies an export of the audit record, which names no other party, with the
+// checkpoints that it kept.
+func TestAPartyVerifiesItsExportOfTheRecord(t *testing.T) {
+	r := newPANWExchange(t)
 	r.orgs("private-vendor", nil, "birch")
-	r.comity("agreement", "load", r.paper("dea-birch"), "--waive-signatures", "a test")
+	r.comity("agreement", "load", r.agreementFile("dea-birch"), "--waive-signatures", "a test")
 	vendor, birch, centre := r.token(panw+"/feed"), r.token("birch/feed"), r.token("igci/feed")
-	r.push(vendor, inbound, indicator(1, unit42), sdo("threat-actor", 5, unit42, `,"name":"somebody"`))
+	r.push(vendor, inbound, indicator(1, unit42), domainObject("threat-actor", 5, unit42, `,"name":"somebody"`))
 	r.push(birch, "dea-birch.inbound", indicator(2, identityOf(1)))
 	r.ids(centre, inbound)
 	r.ids(centre, "dea-birch.inbound")
-	r.equal("a door tried", r.get(vendor, "collections/dea-birch.inbound/objects/").status, 404)
+	r.equal("a collection of another party", r.get(vendor, "collections/dea-birch.inbound/objects/").status, 404)
 	r.flush()
 	if _, err := r.ex.custody.Checkpoint(t.Context()); err != nil {
 		t.Fatal(err)
@@ -315,7 +324,7 @@ func TestA16RightToAudit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Everywhere: older copies of a line may lie in free pages.
+	// All copies are changed, since free pages may have older ones.
 	flipped = bytes.ReplaceAll(file, []byte(`"act":"delivery"`), []byte(`"act":"deliverz"`))
 	if err := os.WriteFile(r.file(bolt.FileName), flipped, 0o600); err != nil {
 		t.Fatal(err)
@@ -323,8 +332,8 @@ func TestA16RightToAudit(t *testing.T) {
 	r.contains("a flipped byte in the store", r.refused(1, "audit", "verify"), "entry ")
 }
 
-// flush brings what was gathered of deliveries into the record.
-func (r *running) flush() {
+// flush writes the deliveries that wait in memory to the audit record.
+func (r *testExchange) flush() {
 	r.Helper()
 	if err := r.ex.recorder.Flush(r.Context()); err != nil {
 		r.Fatal(err)

@@ -130,7 +130,7 @@ func (c *agreementSignCmd) Run(sh *shell) error {
 	if output == "" {
 		output = c.File
 	}
-	err = replace(output, func(w io.Writer) error {
+	err = replaceFile(output, func(w io.Writer) error {
 		_, err := w.Write(signed)
 		return err
 	})
@@ -148,8 +148,8 @@ func (c *agreementSignCmd) Run(sh *shell) error {
 	})
 }
 
-// replace replaces a file atomically. It keeps the permissions of the old file.
-func replace(name string, write func(io.Writer) error) error {
+// replaceFile replaces a file atomically. It keeps the permissions of the old file.
+func replaceFile(name string, write func(io.Writer) error) error {
 	mode := os.FileMode(0o644)
 	if info, err := os.Stat(name); err == nil {
 		mode = info.Mode().Perm()

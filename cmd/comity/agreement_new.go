@@ -121,11 +121,11 @@ func (c *agreementNewCmd) draft(sh *shell) (d agreement.Draft, err error) {
 		return agreement.CheckID(id)
 	}})
 	ask.one(c.Effective, question{text: "Takes effect on", proposal: today.Format(time.DateOnly), accept: func(answer string) (err error) {
-		d.Effective, err = agreementTime(answer)
+		d.Effective, err = requiredTime(answer)
 		return err
 	}})
 	ask.one(c.Expires, question{text: "Ends on", proposal: d.Effective.AddDate(3, 0, 0).Format(time.DateOnly), accept: func(answer string) (err error) {
-		d.Expires, err = agreementTime(answer)
+		d.Expires, err = requiredTime(answer)
 		if err == nil && !d.Expires.After(d.Effective) {
 			err = fmt.Errorf("it takes effect on %s: choose a later day", d.Effective.Format(time.DateOnly))
 		}
@@ -157,8 +157,8 @@ func (c *agreementNewCmd) draft(sh *shell) (d agreement.Draft, err error) {
 	return d, ask.err
 }
 
-// agreementTime reads a day or a time.
-func agreementTime(s string) (time.Time, error) {
+// requiredTime reads a day or a time.
+func requiredTime(s string) (time.Time, error) {
 	t, err := parseTime(s)
 	if err != nil || t == nil {
 		return time.Time{}, fmt.Errorf("%q is no day: write it as 2027-01-31", s)

@@ -15,7 +15,7 @@ import (
 	"comity/taxii/agreement"
 )
 
-// asDeposited reads "ID" or "ID@VERSION".
+// asDeposited parses "ID" or "ID@VERSION".
 func asDeposited(name string) (in admin.ShowAgreement, err error) {
 	id, version, ok := strings.Cut(name, "@")
 	in.ID = id
@@ -47,7 +47,7 @@ func (sh *shell) text(name string) (*agreement.Agreement, error) {
 	return text, problems.Err()
 }
 
-// texts reads several.
+// texts reads several agreements, as text does.
 func (sh *shell) texts(names []string) (list []*agreement.Agreement, err error) {
 	for _, name := range names {
 		text, err := sh.text(name)
@@ -142,7 +142,7 @@ func (c *agreementPrintCmd) Run(sh *shell) error {
 	if c.Output == "" {
 		return a.Print(sh.document, !c.Words)
 	}
-	return replace(c.Output, func(w io.Writer) error { return a.Print(w, !c.Words) })
+	return replaceFile(c.Output, func(w io.Writer) error { return a.Print(w, !c.Words) })
 }
 
 type agreementDiffCmd struct {

@@ -217,5 +217,5 @@ func (c *auditExportCmd) Run(sh *shell) error {
 	}
 	bar := sh.progress(-1, "exporting")
 	defer bar.Close()
-	return replace(c.Output, func(w io.Writer) error { return write(io.MultiWriter(w, bar)) })
+	return replaceFile(c.Output, func(w io.Writer) error { return write(io.MultiWriter(w, bar)) })
 }

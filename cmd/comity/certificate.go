@@ -21,8 +21,8 @@ const renewBefore = 14 * 24 * time.Hour
 // files has changed, so that a renewed certificate needs no restart.
 type certificates struct {
 	build func() (*tls.Config, error)
-	files []string // that build reads
-	host  string   // that clients use, "" if unknown
+	files []string // the files that build reads
+	host  string   // the host name that clients use, "" if unknown
 	own   bool     // build issues the certificate itself and can renew it
 	now   func() time.Time
 	log   *slog.Logger

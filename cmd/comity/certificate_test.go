@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// writeCertificate puts a new certificate for a host and its key into files.
+// writeCertificate writes a new certificate for a host, and its key, to files.
 func writeCertificate(t *testing.T, certFile, keyFile, host string, lasts time.Duration) *x509.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -46,7 +46,7 @@ func writeCertificate(t *testing.T, certFile, keyFile, host string, lasts time.D
 	return made
 }
 
-// presented is the certificate that a client is shown.
+// presented returns the certificate that a client is shown.
 func presented(t *testing.T, config *tls.Config) *x509.Certificate {
 	t.Helper()
 	client, server := net.Pipe()
@@ -60,8 +60,8 @@ func presented(t *testing.T, config *tls.Config) *x509.Certificate {
 	return conn.ConnectionState().PeerCertificates[0]
 }
 
-// A renewed certificate is presented without a restart, within a second or on
-// SIGHUP; while the files do not fit each other, the old one stays in use.
+// A renewed certificate is presented without a restart, within a second or on SIGHUP. While
+// certificate and key do not belong together, the old certificate stays in use.
 func TestRenewedCertificateIsPresented(t *testing.T) {
 	dir, now := t.TempDir(), time.Now()
 	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
@@ -129,7 +129,7 @@ func TestDoubtfulCertificateIsWarnedAbout(t *testing.T) {
 	}
 }
 
-// A certificate of the server's own CA is replaced before it ends.
+// A certificate of the server's own CA is replaced before it expires.
 func TestSelfSignedCertificateNeverExpires(t *testing.T) {
 	now := time.Now()
 	serve := &serveCmd{Listen: "127.0.0.1:0", tlsFlags: tlsFlags{TLSSelfSigned: true}}

@@ -59,7 +59,7 @@ func (sh *shell) convert(in io.Reader, file string) (report convert.Report, err 
 	if file == "" {
 		return convert.Bundle(sh.document, in)
 	}
-	err = replace(file, func(w io.Writer) error {
+	err = replaceFile(file, func(w io.Writer) error {
 		report, err = convert.Bundle(w, in)
 		return err
 	})

@@ -22,9 +22,9 @@ import (
 	"comity/testdata"
 )
 
-// running is an exchange that serves on a clock of its own: commands reach it by
-// its socket, parties by HTTP.
-type running struct {
+// testExchange is an exchange with a clock of its own. Commands reach it by its socket, parties
+// by HTTP.
+type testExchange struct {
 	*testing.T
 	data  string
 	clock atomic.Int64 // µs
@@ -32,15 +32,15 @@ type running struct {
 	end   func()
 }
 
-// newRunning starts the centre igci, with a signing key, at that time.
-func newRunning(t *testing.T, at time.Time) *running {
-	// The path of a Unix socket is short.
-	data, err := os.MkdirTemp("", "comity-card-")
+// newTestExchange starts an exchange of the centre igci, which has a signing key, at that time.
+func newTestExchange(t *testing.T, at time.Time) *testExchange {
+	// The path of a Unix socket must be short.
+	data, err := os.MkdirTemp("", "comity-test-")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(data) })
-	r := &running{T: t, data: data}
+	r := &testExchange{T: t, data: data}
 	r.clock.Store(at.UnixMicro())
 	public, err := newKey(filepath.Join(data, keyFile))
 	if err != nil {
@@ -58,11 +58,11 @@ func newRunning(t *testing.T, at time.Time) *running {
 	return r
 }
 
-func (r *running) now() time.Time       { return time.UnixMicro(r.clock.Load()).UTC() }
-func (r *running) set(t time.Time)      { r.clock.Store(t.UnixMicro()) }
-func (r *running) file(n string) string { return filepath.Join(r.data, n) }
+func (r *testExchange) now() time.Time       { return time.UnixMicro(r.clock.Load()).UTC() }
+func (r *testExchange) set(t time.Time)      { r.clock.Store(t.UnixMicro()) }
+func (r *testExchange) file(n string) string { return filepath.Join(r.data, n) }
 
-func (r *running) start() {
+func (r *testExchange) start() {
 	r.Helper()
 	log := slog.New(slog.DiscardHandler)
 	s, err := bolt.Open(r.data, r.now, log, 0)
@@ -93,8 +93,8 @@ func (r *running) start() {
 	}
 }
 
-// comity runs a command that succeeds and returns what it prints.
-func (r *running) comity(args ...string) string {
+// comity runs a command, which must succeed, and returns its output.
+func (r *testExchange) comity(args ...string) string {
 	r.Helper()
 	out, errs, code := r.try(args...)
 	if code != 0 {
@@ -103,8 +103,9 @@ func (r *running) comity(args ...string) string {
 	return out
 }
 
-// refused runs a command that fails with that status and returns what it says.
-func (r *running) refused(status int, args ...string) string {
+// refused runs a command, which must fail with that status, and returns its output and
+// messages.
+func (r *testExchange) refused(status int, args ...string) string {
 	r.Helper()
 	out, errs, code := r.try(args...)
 	if code != status {
@@ -113,14 +114,14 @@ func (r *running) refused(status int, args ...string) string {
 	return out + errs
 }
 
-func (r *running) try(args ...string) (out, errs string, code int) {
+func (r *testExchange) try(args ...string) (out, errs string, code int) {
 	var stdout, stderr bytes.Buffer
 	code = run(r.Context(), append([]string{"--data", r.data}, args...), strings.NewReader(""), &stdout, &stderr)
 	return stdout.String(), stderr.String(), code
 }
 
-// rows is the result of a command with --json, as a list of objects.
-func (r *running) rows(args ...string) (list []map[string]any) {
+// rows returns the result of a command with --json, as a list of objects.
+func (r *testExchange) rows(args ...string) (list []map[string]any) {
 	r.Helper()
 	if err := json.Unmarshal([]byte(r.comity(append([]string{"--json"}, args...)...)), &list); err != nil {
 		r.Fatal(err)
@@ -128,9 +129,9 @@ func (r *running) rows(args ...string) (list []map[string]any) {
 	return list
 }
 
-// paper writes an agreement of testdata into the data folder, with lines
-// replaced, and returns its path.
-func (r *running) paper(name string, replace ...string) string {
+// agreementFile writes an agreement of testdata to the data folder, with texts replaced, and
+// returns its path.
+func (r *testExchange) agreementFile(name string, replace ...string) string {
 	r.Helper()
 	text, err := fs.ReadFile(testdata.Files, "agreements/"+name+".toml")
 	if err != nil {
@@ -144,28 +145,28 @@ func (r *running) paper(name string, replace ...string) string {
 }
 
 // orgs adds organisations, each with a key in <id>.key.
-func (r *running) orgs(kind string, more []string, ids ...string) {
+func (r *testExchange) orgs(kind string, more []string, ids ...string) {
 	r.Helper()
 	for _, id := range ids {
 		r.comity(append([]string{"org", "add", id, "--kind", kind, "--name", "The " + id, "--country", "SG", "--new-key", r.file(id + ".key")}, more...)...)
 	}
 }
 
-// token makes an account and gives its token.
-func (r *running) token(account string, more ...string) string {
+// token adds an account and returns its token.
+func (r *testExchange) token(account string, more ...string) string {
 	r.Helper()
 	return strings.TrimSpace(r.comity(append([]string{"account", "add", account, "--token"}, more...)...))
 }
 
-// answer is the response that a party gets.
-type answer struct {
+// response is the answer that a party gets.
+type response struct {
 	status int
 	header http.Header
 	body   string
 }
 
-// ask sends a request below the API root.
-func (r *running) ask(token, method, path, body string) answer {
+// request sends a request below the API root.
+func (r *testExchange) request(token, method, path, body string) response {
 	r.Helper()
 	req, err := http.NewRequestWithContext(r.Context(), method, r.ex.url+"/igci/"+path, strings.NewReader(body))
 	if err != nil {
@@ -185,15 +186,18 @@ func (r *running) ask(token, method, path, body string) answer {
 	if err != nil {
 		r.Fatal(err)
 	}
-	return answer{got.StatusCode, got.Header, string(text)}
+	return response{got.StatusCode, got.Header, string(text)}
 }
 
-func (r *running) get(token, path string) answer { r.Helper(); return r.ask(token, "GET", path, "") }
-
-// push sends objects and gives the status.
-func (r *running) push(token, collection string, objects ...string) (status taxii.Status) {
+func (r *testExchange) get(token, path string) response {
 	r.Helper()
-	a := r.ask(token, "POST", "collections/"+collection+"/objects/", `{"objects":[`+strings.Join(objects, ",")+`]}`)
+	return r.request(token, "GET", path, "")
+}
+
+// push pushes objects and returns the status.
+func (r *testExchange) push(token, collection string, objects ...string) (status taxii.Status) {
+	r.Helper()
+	a := r.request(token, "POST", "collections/"+collection+"/objects/", `{"objects":[`+strings.Join(objects, ",")+`]}`)
 	if a.status != http.StatusAccepted {
 		r.Fatalf("push to %s: %d %s", collection, a.status, a.body)
 	}
@@ -203,8 +207,8 @@ func (r *running) push(token, collection string, objects ...string) (status taxi
 	return status
 }
 
-// ids are those of the objects that a party finds in a collection, sorted.
-func (r *running) ids(token, collection string) (list []string) {
+// ids returns the ids of the objects that a party finds in a collection, sorted.
+func (r *testExchange) ids(token, collection string) (list []string) {
 	r.Helper()
 	a := r.get(token, "collections/"+collection+"/objects/")
 	var envelope struct{ Objects []struct{ ID string } }
@@ -218,8 +222,8 @@ func (r *running) ids(token, collection string) (list []string) {
 	return list
 }
 
-// aliases are the collections a party finds, with its rights, sorted.
-func (r *running) aliases(token string) (list []string) {
+// aliases returns the collections that a party finds, with its rights, sorted.
+func (r *testExchange) aliases(token string) (list []string) {
 	r.Helper()
 	var found taxii.Collections
 	if err := json.Unmarshal([]byte(r.get(token, "collections/").body), &found); err != nil {
@@ -232,7 +236,7 @@ func (r *running) aliases(token string) (list []string) {
 	return list
 }
 
-func (r *running) equal(what string, got, want any) {
+func (r *testExchange) equal(what string, got, want any) {
 	r.Helper()
 	g, _ := json.Marshal(got)
 	w, _ := json.Marshal(want)
@@ -241,7 +245,7 @@ func (r *running) equal(what string, got, want any) {
 	}
 }
 
-func (r *running) contains(what, text string, wants ...string) {
+func (r *testExchange) contains(what, text string, wants ...string) {
 	r.Helper()
 	for _, want := range wants {
 		if !strings.Contains(text, want) {

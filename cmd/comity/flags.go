@@ -30,8 +30,7 @@ func (s *byteSize) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// Validate refuses an address that cannot be listened at, and says how one is
-// written.
+// Validate refuses a malformed address to listen on, and says how to write one.
 func (c *serveCmd) Validate() error {
 	for _, flag := range []struct{ name, address string }{{"--listen", c.Listen}, {"--admin-listen", c.AdminListen}} {
 		if flag.address == "" {

@@ -12,9 +12,9 @@ import (
 	"testing"
 )
 
-// edges are the allowed imports between the packages of this module; a new import is a
-// line here and a sentence in its commit.
-var edges = map[string][]string{
+// allowedImports are the allowed imports between the packages of this module. A new import is
+// added here, with its reason in the commit.
+var allowedImports = map[string][]string{
 	"cmd/comity": {
 		"stix", "stix/convert", "stix/feed", "stix/fusion", "stix/pattern", "stix/rawjson", "stix/report", "stix/validate", "store", "store/atomicfile", "store/bolt", "taxii", "taxii/admin", "taxii/admin/http", "taxii/agreement", "taxii/audit", "taxii/auth", "taxii/demo", "taxii/exchange", "taxii/feed",
 		"taxii/intake", "taxii/metrics", "taxii/operation", "taxii/server", "taxii/custody", "testdata",
@@ -55,8 +55,7 @@ var edges = map[string][]string{
 	"testdata":         {},
 }
 
-// TestPackagesImportOnlyTheirList fails if a package imports another one that is not in
-// its list.
+// A package imports only the packages in its list.
 func TestPackagesImportOnlyTheirList(t *testing.T) {
 	root := filepath.Join("..", "..")
 	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
@@ -77,10 +76,10 @@ func TestPackagesImportOnlyTheirList(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		room := filepath.ToSlash(relative)
-		allowed, known := edges[room]
+		pkg := filepath.ToSlash(relative)
+		allowed, known := allowedImports[pkg]
 		if !known {
-			t.Errorf("%s: the room %s is not on the map", path, room)
+			t.Errorf("%s: the package %s is not in allowedImports", path, pkg)
 		}
 		for _, line := range file.Imports {
 			name, err := strconv.Unquote(line.Path.Value)
@@ -88,7 +87,7 @@ func TestPackagesImportOnlyTheirList(t *testing.T) {
 				return err
 			}
 			if to, ours := strings.CutPrefix(name, "comity/"); ours && !slices.Contains(allowed, to) {
-				t.Errorf("%s imports %s, which %s may not", path, to, room)
+				t.Errorf("%s imports %s, which %s may not", path, to, pkg)
 			}
 		}
 		return nil
@@ -98,9 +97,9 @@ func TestPackagesImportOnlyTheirList(t *testing.T) {
 	}
 }
 
-// Keys, backups and agreements are whole after a loss of power: package atomicfile
-// writes every file that a command leaves.
-func TestCommandsWriteFilesWhole(t *testing.T) {
+// Commands write every file by the package atomicfile, so that keys, backups and agreements
+// are complete after a loss of power.
+func TestCommandsWriteFilesAtomically(t *testing.T) {
 	files, err := filepath.Glob("*.go")
 	if err != nil {
 		t.Fatal(err)

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Every logged line is written whole, once and in order, whether the buffer is full or the
+// Every logged line is written once, complete and in order, when the buffer is full or the
 // command ends.
 func TestLogLinesLoseNothing(t *testing.T) {
 	var out, want bytes.Buffer
@@ -30,8 +30,8 @@ func TestLogLinesLoseNothing(t *testing.T) {
 	}
 }
 
-// A handshake that fails is a warning, a panic an error with its stack; a flood of
-// either cannot fill the disk.
+// A failed handshake is a warning, and a panic is an error with its stack. Their rate is
+// limited, so that clients cannot fill the disk.
 func TestErrorsOfConnectionsAreLogged(t *testing.T) {
 	serve := &serveCmd{Listen: "127.0.0.1:0", tlsFlags: tlsFlags{TLSSelfSigned: true}}
 	var out lockedBuffer

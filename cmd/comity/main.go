@@ -78,7 +78,7 @@ type commands struct {
 type shell struct {
 	ctx      context.Context
 	data     string
-	creates  bool // a store where there is none
+	creates  bool // the command creates a store if there is none
 	json     bool
 	in       io.Reader // ends with the context
 	out, err io.Writer // printable

@@ -18,8 +18,8 @@ import (
 	"comity/taxii/exchange"
 )
 
-// scrape is what Prometheus gets.
-func (r *running) scrape() string {
+// scrape returns the metrics as Prometheus gets them.
+func (r *testExchange) scrape() string {
 	r.Helper()
 	answer, err := http.Get(r.ex.metricsURL)
 	if err != nil {
@@ -33,8 +33,8 @@ func (r *running) scrape() string {
 	return string(text)
 }
 
-// selfSigned gives the exchange the certificate that --tls-self-signed makes.
-func (r *running) selfSigned() {
+// useSelfSigned gives the exchange a certificate as --tls-self-signed does.
+func (r *testExchange) useSelfSigned() {
 	r.Helper()
 	serve := &serveCmd{Listen: "127.0.0.1:0", tlsFlags: tlsFlags{TLSSelfSigned: true}}
 	certs, err := serve.certificates(r.data, r.now, slog.New(slog.DiscardHandler))
@@ -44,8 +44,8 @@ func (r *running) selfSigned() {
 	r.ex.certs = certs
 }
 
-// expire sets when an account expires, and when its tokens do.
-func (r *running) expire(id string, account, tokens time.Time) {
+// setExpiry sets the expiry of an account and of its tokens.
+func (r *testExchange) setExpiry(id string, account, tokens time.Time) {
 	r.Helper()
 	err := r.ex.store.Amend(r.Context(), func(d *exchange.Directory) ([]audit.Entry, error) {
 		d.Accounts[id].Expires = &account
@@ -61,11 +61,11 @@ func (r *running) expire(id string, account, tokens time.Time) {
 	}
 }
 
-// Each metric is explained by comity help metrics, and each is served. So are those that
-// the alert rules and the dashboard name: one that is not would never raise an alert.
+// Each metric is explained by comity help metrics, and each is served. The alert rules and the
+// dashboard name only served metrics: an alert on another one would never fire.
 func TestEveryMetricIsExplainedAndServed(t *testing.T) {
 	r := newOperation(t)
-	r.selfSigned()
+	r.useSelfSigned()
 	token := r.token("ncb-kh/soc")
 	if a := r.get(token, "collections/op-asean-demo.car.kh/objects/"); a.status != 200 {
 		t.Fatal(a)
@@ -76,7 +76,7 @@ func TestEveryMetricIsExplainedAndServed(t *testing.T) {
 	if a := r.get("wrong", "collections/"); a.status != 401 {
 		t.Fatal(a)
 	}
-	r.expire("ncb-kh/soc", r.now().Add(time.Hour), r.now().Add(time.Hour))
+	r.setExpiry("ncb-kh/soc", r.now().Add(time.Hour), r.now().Add(time.Hour))
 	if err := r.ex.runner.CatchUp(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +123,7 @@ func TestEveryMetricIsExplainedAndServed(t *testing.T) {
 
 // Each alert says what is wrong and what to do.
 func TestEachAlertSaysWhatToDo(t *testing.T) {
-	rules := (&running{T: t}).comity("monitoring", "rules")
+	rules := (&testExchange{T: t}).comity("monitoring", "rules")
 	alerts := regexp.MustCompile(`(?m)^ +- alert: \w+\n`).Split(rules, -1)[1:]
 	if len(alerts) == 0 {
 		t.Fatal("there are no alerts")
@@ -134,27 +134,27 @@ func TestEachAlertSaysWhatToDo(t *testing.T) {
 		}
 	}
 	var dashboard struct{ Panels []struct{ Title string } }
-	if err := json.Unmarshal([]byte((&running{T: t}).comity("monitoring", "dashboard")), &dashboard); err != nil || len(dashboard.Panels) == 0 {
+	if err := json.Unmarshal([]byte((&testExchange{T: t}).comity("monitoring", "dashboard")), &dashboard); err != nil || len(dashboard.Panels) == 0 {
 		t.Errorf("the dashboard: %+v, %v", dashboard, err)
 	}
 }
 
-// An operator sees what ends before it does: accounts, tokens, certificates, terms.
-func TestMetricsTellWhatExpires(t *testing.T) {
-	r := newRunning(t, time.Date(2026, time.April, 15, 9, 0, 0, 0, time.UTC))
-	r.selfSigned()
+// The metrics report accounts, tokens, certificates and agreements before they expire.
+func TestMetricsReportWhatExpires(t *testing.T) {
+	r := newTestExchange(t, time.Date(2026, time.April, 15, 9, 0, 0, 0, time.UTC))
+	r.useSelfSigned()
 	r.orgs("private-vendor", nil, "acme", "unit42")
 	r.orgs("national-bureau", nil, "ncb-sg")
 	for _, account := range []string{"acme/soon", "acme/later", "acme/gone", "acme/off"} {
 		r.token(account)
 	}
 	past, soon, later := r.now().Add(-time.Hour), r.now().Add(24*time.Hour), r.now().Add(31*24*time.Hour)
-	r.expire("acme/soon", soon, soon)
-	r.expire("acme/later", later, later)
-	r.expire("acme/gone", later, past)
-	r.expire("acme/off", soon, soon)
+	r.setExpiry("acme/soon", soon, soon)
+	r.setExpiry("acme/later", later, later)
+	r.setExpiry("acme/gone", later, past)
+	r.setExpiry("acme/off", soon, soon)
 	r.comity("account", "disable", "acme/off")
-	r.comity("agreement", "load", r.paper("charter-test"), "--waive-signatures", "a test")
+	r.comity("agreement", "load", r.agreementFile("charter-test"), "--waive-signatures", "a test")
 	text := r.scrape()
 	leaf, ca := r.ex.certs.expires()
 	for metric, want := range map[string]float64{
@@ -176,9 +176,10 @@ func TestMetricsTellWhatExpires(t *testing.T) {
 	}
 }
 
-// The size of the store is that of its file, and it is ready as long as the file is there.
-func TestMetricsTellOfTheStore(t *testing.T) {
-	r := newRunning(t, time.Now())
+// The size of the store is that of its file, and the store is ready as long as the file is
+// there.
+func TestMetricsReportTheStore(t *testing.T) {
+	r := newTestExchange(t, time.Now())
 	file := filepath.Join(r.data, bolt.FileName)
 	info, err := os.Stat(file)
 	if err != nil {

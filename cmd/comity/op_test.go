@@ -16,10 +16,10 @@ import (
 	"comity/taxii/operation"
 )
 
-// newOperation is an exchange in which the small scenario was pushed, on the day
-// after its snapshot, and whose rules ask for reports of two findings.
-func newOperation(t *testing.T) *running {
-	r := newRunning(t, time.Date(2017, time.April, 15, 9, 0, 0, 0, time.UTC))
+// newOperation returns an exchange into which the small scenario was pushed, on the day after
+// its snapshot. Its rules ask for reports of at least two findings.
+func newOperation(t *testing.T) *testExchange {
+	r := newTestExchange(t, time.Date(2017, time.April, 15, 9, 0, 0, 0, time.UTC))
 	s, err := demo.New("small")
 	if err != nil {
 		t.Fatal(err)
@@ -34,16 +34,16 @@ func newOperation(t *testing.T) *running {
 	}
 	write("tables/geo-lab.csv", s.Geo())
 	write("tables/operation-warning.txt", s.WarningList())
-	load := []string{"agreement", "load", r.paper("charter-bureaus")}
+	load := []string{"agreement", "load", r.agreementFile("charter-bureaus")}
 	for _, vendor := range demo.Vendors() {
 		r.comity("org", "add", vendor, "--kind", "private-vendor", "--name", vendor, "--country", "US", "--identity", string(demo.Identity(vendor)))
-		load = append(load, r.paper("dea-"+vendor))
+		load = append(load, r.agreementFile("dea-"+vendor))
 	}
 	for _, cc := range []string{"BN", "ID", "KH", "LA", "MM", "MY", "PH", "SG", "TH", "VN"} {
 		bureau := demo.BureauOf(cc)
 		r.comity("org", "add", bureau, "--kind", "national-bureau", "--name", "NCB "+cc, "--country", cc, "--identity", string(demo.Identity(bureau)))
 	}
-	load = append(load, r.paper("op-asean-demo", "min_findings = 50", "min_findings = 2"), "--waive-signatures", "test")
+	load = append(load, r.agreementFile("op-asean-demo", "min_findings = 50", "min_findings = 2"), "--waive-signatures", "test")
 	r.comity(load...)
 	for _, vendor := range demo.Vendors() {
 		r.comity("account", "add", vendor+"/feed")
@@ -58,8 +58,7 @@ func newOperation(t *testing.T) *running {
 	return r
 }
 
-// TestAnOperationByItsCommands follows an operation from the first figures to an
-// outcome that its board counts.
+// The commands take an operation from the first figures to an outcome that its board counts.
 func TestAnOperationByItsCommands(t *testing.T) {
 	r := newOperation(t)
 	const op = "op-asean-demo"
@@ -128,11 +127,10 @@ func TestAnOperationByItsCommands(t *testing.T) {
 	r.contains("a dispute upheld", r.comity("outcome", "uphold", finding, "--as", "igci/ben"), "upheld")
 }
 
-// TestA15WhatWasPublishedIsReworked withdraws a vendor after its data went into
-// reports. The bureaus then find the results of the other vendors alone, get recalls for
-// exactly the removed objects that they hold, and no value that only the vendor knew is
-// left in the file.
-func TestA15WhatWasPublishedIsReworked(t *testing.T) {
+// After a vendor whose data went into reports has withdrawn, the bureaus find the results of
+// the other vendors alone, and get recalls for exactly the removed objects that they hold. No
+// value that only the vendor knew is left in the file.
+func TestPublicationsAreReworkedAfterAWithdrawal(t *testing.T) {
 	r := newOperation(t)
 	const op = "op-asean-demo"
 	bureaus := map[string]string{}
@@ -151,7 +149,7 @@ func TestA15WhatWasPublishedIsReworked(t *testing.T) {
 
 	before := map[string][]string{}
 	for cc, token := range bureaus {
-		before[cc] = r.all(token, op+".car."+cc)
+		before[cc] = r.allIDs(token, op+".car."+cc)
 	}
 	r.contains("the report that rests on fir alone", r.comity("op", "reports", op), "CAR-2017-PH-ISSUE-1  PH       published")
 	r.flush()
@@ -163,7 +161,7 @@ func TestA15WhatWasPublishedIsReworked(t *testing.T) {
 	r.contains("afterwards", r.comity("op", "reports", op), "CAR-2017-PH-ISSUE-1  PH       withdrawn")
 
 	for cc, token := range bureaus {
-		after, notices := r.all(token, op+".car."+cc), 0
+		after, notices := r.allIDs(token, op+".car."+cc), 0
 		var gone []string
 		for _, id := range before[cc] {
 			if !slices.Contains(after, id) {
@@ -226,8 +224,8 @@ func TestA15WhatWasPublishedIsReworked(t *testing.T) {
 	}
 }
 
-// all are the ids that a party finds in a collection, page after page, sorted.
-func (r *running) all(token, collection string) (list []string) {
+// allIDs returns the ids that a party finds in a collection, page after page, sorted.
+func (r *testExchange) allIDs(token, collection string) (list []string) {
 	r.Helper()
 	for next := ""; ; {
 		var page struct {
@@ -254,10 +252,9 @@ func (r *running) all(token, collection string) (list []string) {
 	}
 }
 
-// TestA9AnOpenIssueIsAsked flags an issue that no contribution confirms. After a week the
-// other parties are asked, without a value and without a country; when one of them
-// reports it, the centre is notified.
-func TestA9AnOpenIssueIsAsked(t *testing.T) {
+// The parties are asked about an issue that no contribution matches after a week, without its
+// value and country. When one of them reports the value, the centre is notified.
+func TestThePartiesAreAskedAboutAnOpenIssue(t *testing.T) {
 	r := newOperation(t)
 	const op = "op-asean-demo"
 	bureau, vendor := r.token("ncb-th/feed"), r.token("elm/other")
@@ -268,7 +265,7 @@ func TestA9AnOpenIssueIsAsked(t *testing.T) {
 	}
 	r.push(bureau, op+".issues.th", texts...)
 	r.contains("at first", r.comity("op", "issues", op), "TH       open")
-	r.equal("the room", len(r.all(vendor, op+".room")), 0)
+	r.equal("the room", len(r.allIDs(vendor, op+".room")), 0)
 
 	r.set(r.now().AddDate(0, 0, 8))
 	r.comity("op", "issues", op)

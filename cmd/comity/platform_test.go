@@ -10,7 +10,7 @@ import (
 )
 
 // On Windows a command that needs a store refuses with one sentence, before it writes
-// anything. What works on files alone works there too.
+// anything. Commands that work on files alone work there too.
 func TestWindowsHasNoStore(t *testing.T) {
 	t.Chdir(t.TempDir())
 	sh := newShell(t.Context(), strings.NewReader(""), io.Discard, io.Discard)

@@ -19,8 +19,8 @@ func networks(texts ...string) (list []netip.Prefix) {
 	return list
 }
 
-// A proxy that is not trusted may say what it likes; of those that are trusted, each
-// is believed about the hop before it.
+// The address in X-Forwarded-For is ignored unless a trusted proxy sent it. Each trusted
+// proxy is believed about the hop before it.
 func TestClientsAddressComesFromTrustedProxiesOnly(t *testing.T) {
 	c := connectionFlags{TrustedProxy: networks("10.0.0.0/8", "fd00::/8")}
 	for _, tt := range []struct {
@@ -29,7 +29,7 @@ func TestClientsAddressComesFromTrustedProxiesOnly(t *testing.T) {
 		want      string
 	}{
 		{"10.0.0.1:5", []string{"192.0.2.7"}, "192.0.2.7:0"},
-		{"10.0.0.1:5", []string{"203.0.113.9, 192.0.2.7"}, "192.0.2.7:0"}, // the first is what the client made up
+		{"10.0.0.1:5", []string{"203.0.113.9, 192.0.2.7"}, "192.0.2.7:0"}, // the client forged the first address
 		{"10.0.0.1:5", []string{"203.0.113.9", "192.0.2.7, 10.2.0.1"}, "192.0.2.7:0"},
 		{"[fd00::1]:5", []string{"2001:db8::7"}, "[2001:db8::7]:0"},
 		{"10.0.0.1:5", []string{"[2001:db8::7]:443"}, "[2001:db8::7]:0"},
@@ -50,9 +50,9 @@ func TestClientsAddressComesFromTrustedProxiesOnly(t *testing.T) {
 	}
 }
 
-// listening serves the address of each request's client through the flags, on a free
-// port of the host.
-func listening(t *testing.T, host string, c connectionFlags) string {
+// serveAddresses starts a server with these flags on a free port of the host, which answers with
+// the address of the client, and returns its address.
+func serveAddresses(t *testing.T, host string, c connectionFlags) string {
 	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
 		t.Fatal(err)
@@ -63,8 +63,9 @@ func listening(t *testing.T, host string, c connectionFlags) string {
 	return l.Addr().String()
 }
 
-// said is the answer to a request on a connection of its own, behind so much text.
-func said(t *testing.T, address, before string) (status int, body string) {
+// get returns the answer to a request on a new connection, on which the text before is sent
+// first.
+func get(t *testing.T, address, before string) (status int, body string) {
 	conn, err := net.Dial("tcp", address)
 	if err != nil {
 		t.Fatal(err)
@@ -83,25 +84,25 @@ func said(t *testing.T, address, before string) (status int, body string) {
 func TestPROXYProtocolGivesTheClientsAddress(t *testing.T) {
 	const version1 = "PROXY TCP4 192.0.2.7 192.0.2.1 4000 443\r\n"
 	const version2 = "\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c\xc0\x00\x02\x07\xc0\x00\x02\x01\x0f\xa0\x01\xbb"
-	trusting := listening(t, "127.0.0.1", connectionFlags{TrustedProxy: networks("127.0.0.0/8"), ProxyProtocol: true, PerAddress: 1})
+	trusting := serveAddresses(t, "127.0.0.1", connectionFlags{TrustedProxy: networks("127.0.0.0/8"), ProxyProtocol: true, PerAddress: 1})
 	for _, header := range []string{version1, version2} {
-		if _, got := said(t, trusting, header); got != "192.0.2.7:4000" {
+		if _, got := get(t, trusting, header); got != "192.0.2.7:4000" {
 			t.Errorf("%q gives %q", header, got)
 		}
 	}
-	if status, got := said(t, trusting, ""); status == 200 {
+	if status, got := get(t, trusting, ""); status == 200 {
 		t.Errorf("without the header: %d %q", status, got)
 	}
-	other := listening(t, "127.0.0.1", connectionFlags{TrustedProxy: networks("10.0.0.0/8"), ProxyProtocol: true, PerAddress: 1})
-	if status, got := said(t, other, version1); status == 200 {
+	other := serveAddresses(t, "127.0.0.1", connectionFlags{TrustedProxy: networks("10.0.0.0/8"), ProxyProtocol: true, PerAddress: 1})
+	if status, got := get(t, other, version1); status == 200 {
 		t.Errorf("of a client that is no trusted proxy: %d %q", status, got)
 	}
-	if status, _ := said(t, other, ""); status != 200 {
+	if status, _ := get(t, other, ""); status != 200 {
 		t.Errorf("without proxy: %d", status)
 	}
 }
 
-// The demonstration has no flags for connections: it answers other machines too.
+// The demonstration has no flags for connections, and does not limit them.
 func TestConnectionsAreNotBoundedWithoutFlags(t *testing.T) {
 	addresses, err := net.InterfaceAddrs()
 	if err != nil {
@@ -109,7 +110,7 @@ func TestConnectionsAreNotBoundedWithoutFlags(t *testing.T) {
 	}
 	for _, a := range addresses {
 		if n, ok := a.(*net.IPNet); ok && n.IP.IsGlobalUnicast() {
-			if status, _ := said(t, listening(t, n.IP.String(), connectionFlags{}), ""); status != 200 {
+			if status, _ := get(t, serveAddresses(t, n.IP.String(), connectionFlags{}), ""); status != 200 {
 				t.Errorf("from %s: %d", n.IP, status)
 			}
 			return

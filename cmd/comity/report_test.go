@@ -9,10 +9,9 @@ import (
 	"comity/stix/report"
 )
 
-// TestRenderedFilesAreKeptFromOthers holds that a strict report can be read by its
-// owner alone, also in place of a file that all could read, and that no file is
-// replaced unless that was asked for.
-func TestRenderedFilesAreKeptFromOthers(t *testing.T) {
+// Only its owner can read the file of a strict report, also if it replaces a file that all
+// could read. No file is replaced without --force.
+func TestStrictReportsAreReadableByTheirOwnerOnly(t *testing.T) {
 	documents := []*report.Document{{Number: "CAR-1", Label: stix.Amber}, {Number: "CAR-1", Annex: true, Label: stix.AmberStrict}}
 	for _, format := range []string{"html", "markdown", "csv", "jsonl"} {
 		c := reportRenderCmd{Format: format, Output: filepath.Join(t.TempDir(), "reports")}

@@ -15,9 +15,8 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"comity": main})
 }
 
-// TestCommands runs the scripts in testdata: each is what an operator types,
-// and what they see. $AGREEMENTS is the folder of the agreements that all tests
-// share.
+// TestCommands runs the scripts in testdata. Each has commands of an operator and their
+// output. $AGREEMENTS is the folder of the agreements that all tests share.
 func TestCommands(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
@@ -33,7 +32,7 @@ func TestCommands(t *testing.T) {
 	})
 }
 
-// A newcomer types what the README shows, so its commands are those of a script.
+// The commands that the README shows are tested in a script.
 func TestCommandsOfTheReadmeAreTried(t *testing.T) {
 	readme, err := os.ReadFile("../../README.md")
 	if err != nil {
@@ -72,8 +71,7 @@ func await(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Fatalf("%s did not appear", args[0])
 }
 
-// TestExitStatusTellsUsageFromFailure holds the three statuses: 0, 1 for what
-// failed, 2 for what could not be understood.
+// The exit status is 0, 1 if the command failed, or 2 if the command line was wrong.
 func TestExitStatusTellsUsageFromFailure(t *testing.T) {
 	t.Setenv("COMITY_DATA", t.TempDir())
 	for _, test := range []struct {

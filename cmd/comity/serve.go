@@ -246,7 +246,7 @@ func loopback(listen string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// exchangeServer is the listeners of one running exchange.
+// exchangeServer is one running exchange with its listeners.
 type exchangeServer struct {
 	store  store.Store
 	data   string
@@ -268,8 +268,8 @@ type exchangeServer struct {
 	failed     chan error
 }
 
-// start opens the listeners, and serves on them once the start is on record: TAXII, the
-// admin socket and, if asked for, that of metrics and profiles.
+// start opens the listeners, records the start and serves: TAXII, the admin socket and, with
+// --admin-listen, metrics and profiles.
 func (ex *exchangeServer) start(c *serveCmd) error {
 	listener, err := net.Listen("tcp", c.Listen)
 	if err != nil {
@@ -377,8 +377,8 @@ func (ex *exchangeServer) serve(l net.Listener, s *http.Server) {
 	go func() { ex.failed <- s.Serve(l) }()
 }
 
-// wait runs custody, the operations and the feeds until ctx ends or a listener fails, and then waits
-// for open requests. Custody ends last, so that it records the deliveries of the last
+// wait runs custody, the operations and the feeds until ctx ends or a listener fails, and then
+// waits for open requests. Custody ends last, so that it records the deliveries of the last
 // requests and the acts of the operations.
 func (ex *exchangeServer) wait(ctx context.Context) error {
 	custodyCtx, endCustody := context.WithCancel(context.WithoutCancel(ctx))

@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// A server that fails logs the reason, and every line of its JSON log says something.
+// A server that fails logs the reason. Every line of its JSON log has a message.
 func TestFailedServerLogsTheReason(t *testing.T) {
-	data, err := os.MkdirTemp("", "comity-") // the path of a Unix socket is short
+	data, err := os.MkdirTemp("", "comity-") // the path of a Unix socket must be short
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,8 +11,8 @@ import (
 	"comity/taxii/metrics"
 )
 
-// Profiles are there for who asked for them, beside the metrics.
-func TestAdminListenerHasProfilesIfAskedFor(t *testing.T) {
+// The admin listener serves profiles with --pprof only.
+func TestAdminListenerServesProfilesWithPprofOnly(t *testing.T) {
 	for path, want := range map[string][2]int{
 		"/metrics": {200, 200}, "/debug/pprof/": {404, 200}, "/debug/pprof/heap": {404, 200}, "/debug/pprof/profile?seconds=1": {404, 200},
 	} {
@@ -26,7 +26,7 @@ func TestAdminListenerHasProfilesIfAskedFor(t *testing.T) {
 	}
 }
 
-// Certificates by ACME are for clients on the Internet, who come to port 443.
+// With --acme the server listens on port 443, unless --listen is given.
 func TestACMEServesOnPort443(t *testing.T) {
 	for _, test := range []struct{ listen, acme, want, url string }{
 		{"", "", "127.0.0.1:8080", ""},
@@ -40,8 +40,8 @@ func TestACMEServesOnPort443(t *testing.T) {
 	}
 }
 
-// A server that is killed right after its first answer leaves a gap in the record, so its
-// start is on record before it answers.
+// The start of a server is recorded before its first answer, so that a kill right afterwards
+// leaves a gap in the record.
 func TestTheStartIsOnRecordBeforeTheFirstAnswer(t *testing.T) {
 	data, log := t.TempDir(), slog.New(slog.DiscardHandler)
 	s, err := bolt.Open(data, time.Now, log, 0)

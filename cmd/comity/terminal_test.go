@@ -15,9 +15,9 @@ import (
 	"comity/stix"
 )
 
-// TestInterruptEndsWhatWaitsForInput holds that a command that reads standard
-// input ends when it is interrupted, with the status of an interrupted program.
-func TestInterruptEndsWhatWaitsForInput(t *testing.T) {
+// A command that waits for standard input ends when it is interrupted, with the status of an
+// interrupted program.
+func TestAnInterruptEndsACommandThatWaitsForInput(t *testing.T) {
 	data := t.TempDir()
 	t.Setenv("COMITY_DATA", data)
 	mustRun(t, "init", "--centre", "igci", "--name", "Centre", "--country", "SG")
@@ -58,13 +58,13 @@ func mustRun(t *testing.T, args ...string) string {
 	return out.String()
 }
 
-// hostile is text that steers a terminal and reverses what is beside it.
+// hostile is text with control sequences of terminals and marks that reverse text.
 const hostile = "\x1b]0;owned\a\u202eevil\u009b2J"
 
-// TestNoCommandPassesOnWhatSteersATerminal walks every command over a data folder
-// and files that hold such text wherever others may put it. A command without a
-// line here fails.
-func TestNoCommandPassesOnWhatSteersATerminal(t *testing.T) {
+// No command writes control sequences to a terminal. The test runs every command on a data
+// folder and files that have hostile text wherever others may put it. It fails if a command
+// has no line here.
+func TestNoCommandWritesControlSequences(t *testing.T) {
 	dir := t.TempDir()
 	data, in := filepath.Join(dir, "data"), func(name string) string { return filepath.Join(dir, name) }
 	t.Setenv("COMITY_DATA", data)
@@ -142,7 +142,7 @@ func TestNoCommandPassesOnWhatSteersATerminal(t *testing.T) {
 		"agreement withdraw": {{"dea", "--party", "acme", "--reason", hostile}, {"dea", "--party", "acme", "--reason", hostile, "--yes"}},
 		"agreement end":      {{"dea", "--reason", hostile}, {"dea", "--reason", hostile, "--yes"}},
 	}
-	order := []string{"agreement withdraw", "agreement end"} // these close what the others look at
+	order := []string{"agreement withdraw", "agreement end"} // last, since they close the collections of the others
 	var names []string
 	for _, leaf := range kong.Must(&commands{}, kong.Vars{"clients": "", "products": "curl"}).Model.Leaves(false) {
 		name := strings.TrimPrefix(leaf.Path(), "comity ")

@@ -19,9 +19,9 @@ import (
 	"slices"
 	"time"
 
-	"comity/store/atomicfile"
-
 	"golang.org/x/crypto/acme/autocert"
+
+	"comity/store/atomicfile"
 )
 
 // tlsFlags set the certificate of the server and the CA of client certificates.

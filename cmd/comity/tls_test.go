@@ -17,9 +17,8 @@ import (
 	"time"
 )
 
-// TestSelfSignedServesModernTLSOnly shakes hands as clients of several ages
-// would (TAXII 2.1 §8.2.2): 1.2 and 1.3 with forward secrecy and AEAD, nothing
-// else, with a certificate that the CA in the data folder vouches for.
+// The server accepts TLS 1.2 and 1.3 with forward secrecy and AEAD only (TAXII 2.1 §8.2.2). Its
+// certificate is issued by the CA in the data folder.
 func TestSelfSignedServesModernTLSOnly(t *testing.T) {
 	data := t.TempDir()
 	serve := &serveCmd{Listen: "127.0.0.1:0", PublicURL: "https://taxii.example", tlsFlags: tlsFlags{TLSSelfSigned: true}}
