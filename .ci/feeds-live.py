@@ -1,0 +1,216 @@
+"""Bouncers and clients of server-sent events, against a running comity."""
+
+import json
+import pathlib
+import re
+import stat
+import subprocess
+import tempfile
+import threading
+import time
+import unittest
+
+import requests
+import sseclient
+
+import exchange
+
+FEED = """
+format = "feed/1"
+id = "live"
+account = "ncb-sg/firewall"
+use = "block"
+collections = ["*"]
+[entries]
+may_be_empty = true
+"""
+
+
+def eventually(check, what, seconds=15):
+    """Waits until check returns something true, and returns it."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if found := check():
+            return found
+        time.sleep(0.1)
+    raise AssertionError(f"{what}: not within {seconds} s")
+
+
+class Live(unittest.TestCase):
+    def setUp(self):
+        self.exchange = exchange.Exchange()
+        self.addCleanup(lambda: self.exchange.stop())
+        self.exchange.run("account", "add", "ncb-sg/firewall", "--action", "block")
+        self.token = self.exchange.run("token", "add", "ncb-sg/firewall").strip()
+        file = self.exchange.data / "live.toml"
+        file.write_text(FEED)
+        self.exchange.run("feed", "add", str(file))
+        self.url = self.exchange.root + "x-feeds/live/"
+        self.versions = {}
+
+    def push(self, address, **more):
+        """Sends an indicator of an address, the same at each call but for its version."""
+        n = self.versions[address] = self.versions.get(address, 0) + 1
+        indicator = {
+            "type": "indicator", "spec_version": "2.1", "id": f"indicator--{int(address.split('.')[3]):08x}-0000-4000-8000-000000000000",
+            "created": "2026-01-01T00:00:00.000Z", "modified": f"2026-11-01T00:00:{n:02}.000Z", "valid_from": "2026-01-01T00:00:00Z",
+            "pattern": f"[ipv4-addr:value = '{address}']", "pattern_type": "stix", **more,
+        }
+        reader = {"Authorization": "Bearer " + self.exchange.vendor[1], "Accept": exchange.MEDIA_TYPE}
+        collections = requests.get(self.exchange.root + "collections/", headers=reader).json()["collections"]
+        target = next(c["id"] for c in collections if c["can_write"])
+        answer = requests.post(
+            f"{self.exchange.root}collections/{target}/objects/", headers={**reader, "Content-Type": exchange.MEDIA_TYPE},
+            data=json.dumps({"objects": [indicator]}))
+        self.assertEqual(answer.json().get("failure_count"), 0, answer.text)
+
+    def start(self, *args):
+        process = subprocess.Popen(args, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        return process
+
+    def folder(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        return pathlib.Path(folder.name)
+
+    def test_custom_bouncer(self):
+        """The program of a custom bouncer hears of each address that comes and goes."""
+        folder = self.folder()
+        heard, script = folder / "heard", folder / "script"
+        heard.touch()
+        script.write_text(f'#!/bin/sh\necho "$@" >>{heard}\n')
+        script.chmod(script.stat().st_mode | stat.S_IXUSR)
+        config = folder / "bouncer.yaml"
+        config.write_text(f"""
+bin_path: {script}
+feed_via_stdin: false
+piddir: {folder}
+update_frequency: 1s
+cache_retention_duration: 1s
+daemonize: false
+log_mode: stdout
+log_level: info
+api_url: {self.url}
+api_key: {self.token}
+""")
+        self.push("203.0.114.1")
+        self.start("crowdsec-custom-bouncer", "-c", str(config))
+        line = eventually(lambda: re.search(r"add 203\.0\.114\.1 (\d+)", heard.read_text()), "the first address")
+        self.assertLessEqual(int(line[1]), 24 * 3600)
+        self.push("203.0.114.2")
+        eventually(lambda: "add 203.0.114.2" in heard.read_text(), "another address")
+        self.push("203.0.114.1", revoked=True)
+        eventually(lambda: "del 203.0.114.1" in heard.read_text(), "the revocation", 5)
+        self.assertNotIn("del 203.0.114.2", heard.read_text())
+
+    def test_firewall_bouncer(self):
+        """nftables blocks an address as long as it is listed, and not longer than the hold."""
+        folder = self.folder()
+        config = folder / "bouncer.yaml"
+        config.write_text(f"""
+mode: nftables
+pid_dir: {folder}
+update_frequency: 1s
+daemonize: false
+log_mode: stdout
+log_level: info
+api_url: {self.url}
+api_key: {self.token}
+deny_action: DROP
+supported_decisions_types: [ban]
+blacklists_ipv4: crowdsec-blacklists
+blacklists_ipv6: crowdsec6-blacklists
+nftables:
+  ipv4: {{enabled: true, set-only: false, table: crowdsec, chain: crowdsec-chain}}
+  ipv6: {{enabled: true, set-only: false, table: crowdsec6, chain: crowdsec6-chain}}
+""")
+        self.push("203.0.114.1")
+        self.start("crowdsec-firewall-bouncer", "-c", str(config))
+
+        def blocked():
+            return subprocess.run(["nft", "list", "ruleset"], capture_output=True, text=True).stdout
+
+        eventually(lambda: re.search(r"203\.0\.114\.1 timeout (1d|2[0-3]h\S*) ", blocked()), "the first address")
+        self.push("203.0.114.2")
+        eventually(lambda: "203.0.114.2 " in blocked(), "another address")
+        self.push("203.0.114.1", revoked=True)
+        eventually(lambda: "203.0.114.1 " not in blocked(), "the revocation", 5)
+        self.assertIn("203.0.114.2 ", blocked())
+
+    def listen(self, last_id=None):
+        """Follows the stream in the background, and returns the list that its events go into."""
+        headers = {"Authorization": "Bearer " + self.token}
+        if last_id:
+            headers["Last-Event-ID"] = last_id
+        answer = requests.get(self.url + "stream", headers=headers, stream=True)
+        self.assertEqual(answer.headers["Content-Type"], "text/event-stream; charset=utf-8")
+        events = []
+
+        def follow():
+            try:
+                for event in sseclient.SSEClient(answer).events():
+                    events.append(event)
+            except requests.exceptions.ChunkedEncodingError:
+                pass  # the server was killed
+
+        threading.Thread(target=follow, daemon=True).start()
+        return events
+
+    def entries(self, events, held):
+        """Takes in events as a subscriber does."""
+        for event in events:
+            data = json.loads(event.data)
+            if event.event == "reset":
+                held.clear()
+            elif event.event == "add":
+                held[data["value"]] = data
+            elif event.event == "remove":
+                del held[data["value"]]
+        return held
+
+    def test_stream_over_a_killed_server(self):
+        """A client that resumes after a crash has what the feed has, and each batch once."""
+        self.push("203.0.114.1", name="Köder für Bürger")
+        self.push("203.0.114.2")
+        events = self.listen()
+        eventually(lambda: len(events) == 3, "the first events")
+        self.push("203.0.114.3")
+        eventually(lambda: len(events) == 4, "another address")
+        held = self.entries(events, {})
+        self.assertEqual(held["203.0.114.1"]["name"], "Köder für Bürger")
+        again = self.listen(events[-1].id)
+        self.push("203.0.114.2", revoked=True)
+        eventually(lambda: len(again) == 2, "a revocation after a reconnection")
+        self.assertEqual([e.event for e in again], ["heartbeat", "remove"])
+
+        self.exchange.server.process.kill()
+        self.exchange.server.stop()
+        address = self.exchange.url.split("/")[2]
+        self.exchange.server = exchange.Server("serving", "--data", self.exchange.folder.name, "serve", "--listen", address)
+        self.push("203.0.114.4")
+        events = self.listen(again[-1].id)
+        eventually(lambda: len(events) == 4, "the events after the crash")
+        listed = requests.get(self.url + "ipv4.txt", headers={"Authorization": "Bearer " + self.token}).text.split()
+        self.assertEqual(sorted(self.entries(events, held)), listed)
+
+    def test_curl(self):
+        """curl follows a stream, and asks for changes."""
+        self.push("203.0.114.1")
+        curl = ["curl", "--silent", "--no-buffer", "--user", "x:" + self.token]
+        stream = self.start(*curl, self.url + "stream")
+        lines = [stream.stdout.readline().rstrip("\n") for _ in range(6)]
+        self.assertEqual(lines[:4], ["retry: 5000", "event: reset", 'data: {"entries":1}', ""])
+        self.assertEqual(lines[4], "event: add")
+        first = subprocess.run([*curl, self.url + "ipv4.json?since="], capture_output=True, text=True, check=True)
+        cursor = json.loads(first.stdout)["cursor"]
+        self.push("203.0.114.2")
+        self.push("203.0.114.1", revoked=True)
+        changes = subprocess.run([*curl, self.url + "ipv4.txt?since=" + cursor], capture_output=True, text=True, check=True)
+        self.assertEqual(changes.stdout, "-203.0.114.1\n+203.0.114.2\n")
+
+
+if __name__ == "__main__":
+    unittest.main()
