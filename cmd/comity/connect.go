@@ -17,7 +17,7 @@ import (
 // TAXII: they read lists, rules or zones over HTTP.
 var products = []struct{ id, name, reads string }{
 	{"bind", "BIND", "response policy zones"},
-	{"crowdsec", "CrowdSec", "block lists"},
+	{"crowdsec", "CrowdSec", ""},
 	{"curl", "curl", ""},
 	{"elastic", "Elastic Security", ""},
 	{"fortigate", "FortiGate", "block lists"},
@@ -65,6 +65,7 @@ type setup struct {
 	Root        string            `json:"-"` // the path of the API root
 	Accept      string            `json:"-"`
 	Read, Write *admin.Collection `json:"-"` // one that the account reads, one that it writes
+	Blocks      []exchange.Feed   `json:"-"` // the feeds of the account whose use is block
 }
 
 // Run prints the settings in the order of the form of the product.
@@ -93,6 +94,10 @@ func (c *connectCmd) Run(sh *shell) error {
 	if len(s.Collections) == 0 {
 		return fmt.Errorf("%s sees no collection yet: comity grants says who may do what", account.ID())
 	}
+	if s.Blocks, err = call[[]exchange.Feed](sh, "feed/list", nil); err != nil {
+		return err
+	}
+	s.Blocks = slices.DeleteFunc(s.Blocks, func(f exchange.Feed) bool { return f.Account != account.ID() || f.Use != "block" })
 	s.Root = s.Collections[0].Root
 	s.Discovery, s.APIRoot = s.URL+"/taxii2/", s.URL+"/"+s.Root+"/"
 	var text strings.Builder
