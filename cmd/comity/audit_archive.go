@@ -27,12 +27,12 @@ type auditArchiveCmd struct {
 // Run removes only entries that are in a verified file on the disk. A run that was
 // interrupted can be repeated.
 func (c *auditArchiveCmd) Run(sh *shell) error {
-	before, err := parseTime(c.Before)
+	before, err := requiredTime(c.Before)
 	if err != nil {
 		return err
 	}
 	if _, err := os.Lstat(c.Output); errors.Is(err, fs.ErrNotExist) {
-		if err := c.export(sh, taxii.FormatTime(*before)); err != nil {
+		if err := c.export(sh, taxii.FormatTime(before)); err != nil {
 			return err
 		}
 	} else if err != nil {
