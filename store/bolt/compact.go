@@ -19,11 +19,11 @@ import (
 
 // Compact writes the store in dir into a new file and puts it in the place of the old
 // one. The new file is no longer than the old one, has the same owner and mode, and has
-// no byte of removed records. If another process
-// has the store open, Compact waits for up to wait, then returns Unavailable. It calls
-// progress, unless it is nil, with the bytes copied so far and an estimate of the total.
-// If the process is killed, either the old file or the new one is in place. A file of an
-// older layout is Conflict.
+// no byte of removed records. If another process has the store open, Compact waits for
+// up to wait, then returns Unavailable. It calls progress, unless it is nil, with the
+// bytes copied so far and an estimate of the total. If the process is killed, either the
+// old file or the new one is in place. Compact returns Conflict for a file of an older
+// layout.
 func Compact(ctx context.Context, dir string, wait time.Duration, progress func(done, total int64)) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true)) // of a page beyond the end of the file
 	path := filepath.Join(dir, FileName)
