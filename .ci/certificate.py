@@ -44,7 +44,7 @@ class Authority:
 
 
 class Poller(threading.Thread):
-    """Polls, ten requests to a connection."""
+    """Polls until ended is set, with a new connection after every ten requests."""
 
     def __init__(self, url, token, ca):
         super().__init__()
@@ -82,7 +82,7 @@ def main():
         def replace(serial):
             for file, text in zip((cert, key), authority.issue(serial)):
                 file.write_text(text)
-                time.sleep(0.3)  # for a moment the two do not fit each other
+                time.sleep(0.3)  # for a moment the certificate and the key are not a pair
 
         replace(1)
         server = exchange.Exchange("--tls-cert", str(cert), "--tls-key", str(key))

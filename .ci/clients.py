@@ -1,9 +1,9 @@
-"""Drives a running comity with the clients that parties have: taxii2-client,
-stix2 and cytaxii2. Everything goes over HTTP, as they send it.
+"""Tests a running comity with clients that parties use: taxii2-client, stix2 and
+cytaxii2. Every request goes over HTTP, as the client sends it.
 
-COMITY in the environment is the path of the built command. With real data at hand
-(COMITY_TESTDATA or ../shared/data beside the project) Unit 42's playbooks go
-through as well; without it that test says that it was skipped.
+COMITY in the environment is the path of the built command. One test needs the playbooks
+of Unit 42, in COMITY_TESTDATA or in ../shared/data beside the project, and is skipped
+without them.
 """
 
 import glob
@@ -33,7 +33,7 @@ def collection(exchange, credentials):
 
 
 def indicators(n, start=0):
-    """STIX 2.1 indicators that differ, made by the OASIS library."""
+    """Returns n different STIX 2.1 indicators, made by the OASIS library."""
     return [
         json.loads(
             stix2.v21.Indicator(
@@ -233,7 +233,8 @@ class Clients(unittest.TestCase):
             status = self.vendor.add_objects(bundle)
             refused = set()
             for failure in status.failures:
-                # Conflicts in the data, or what STIX 2.0 itself forbids.
+                # The playbooks have a few versions that contradict each other, and a few
+                # objects that STIX 2.0 forbids.
                 self.assertRegex(failure["message"], r"^(R-038 /spec_version: no spec_version: taken for STIX 2\.0; )?(R-056 /modified|R-007 /identity_class|R-152 /pattern)", file)
                 if not failure["message"].startswith("R-056"):
                     refused.add(failure["id"])

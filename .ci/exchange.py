@@ -1,6 +1,6 @@
-"""The servers that the subjects talk to: an exchange of a centre, a vendor that writes
-and a bureau that reads, and the demonstration. Each runs in a folder that is removed at
-the end.
+"""The servers that the scripts beside this one test: an exchange of a centre, a vendor
+that writes and a bureau that reads, and the demonstration. Each runs in a folder that is
+removed at the end.
 
 COMITY in the environment is the path of the built command."""
 
@@ -20,8 +20,8 @@ CHARTER = PROJECT / "testdata" / "agreements" / "charter-test.toml"
 
 class Server:
     """A process of comity that has printed a line with the marker. printed is what it
-    printed until then; what comes later is read and dropped. A process that takes more
-    than five minutes is killed."""
+    printed until then; what it prints later is read and dropped. A process that has not
+    printed the marker after five minutes is killed."""
 
     def __init__(self, marker, *args, **options):
         self.process = subprocess.Popen([COMITY, *args], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
@@ -49,8 +49,8 @@ class Server:
 
 class Exchange:
     def __init__(self, *flags, agreements=(), bureau_for=()):
-        """flags are those of serve, agreements the texts of more than the charter,
-        bureau_for the flags of the bureau's account."""
+        """flags are further flags of comity serve, agreements the texts of agreements to
+        load after the charter, bureau_for further flags of the bureau's account."""
         self.folder = tempfile.TemporaryDirectory()
         self.data = pathlib.Path(self.folder.name)
         self.run("init", "--centre", "igci", "--name", "Centre", "--country", "SG")
@@ -80,7 +80,7 @@ class Exchange:
 
 
 class Demo(Server):
-    """A demonstration that has published and serves."""
+    """A demonstration that has published its reports and serves."""
 
     def __init__(self):
         self.folder = tempfile.TemporaryDirectory()

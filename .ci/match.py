@@ -1,10 +1,10 @@
-"""Holds comity match against the matcher of OASIS: match.py COMITY.
+"""Compares comity match with stix2-matcher, the matcher of OASIS: match.py COMITY.
 
-Each case is a pattern and some observed data. The cases are those below, every
-pattern with every observation, and those that the tests of stix2-matcher try.
-Both say that it matches, that it does not, or that the pattern cannot be used.
-Whatever they say differently has to be in DIFFERENCES, with its reason, and
-whatever is there has to be a difference.
+Each case is a pattern and some observed data. The cases are every pattern below with
+every observation below, and the cases of stix2-matcher's own tests. A matcher has three
+results: the pattern matches, it does not match, or it is refused. Where the two results
+differ, the pattern has to be in DIFFERENCES with a reason. An entry of DIFFERENCES fails
+if nothing differs because of it.
 """
 import json
 import os
@@ -21,8 +21,8 @@ import stix2matcher
 import stix2matcher.matcher
 from stix2patterns.exceptions import ParseException
 
-# What comity says of some patterns, as regular expressions, that stix2-matcher
-# says differently, and why. Sections are those of STIX 2.1.
+# Each entry is comity's result, a regular expression for the patterns for which
+# stix2-matcher has another result, and the reason. Sections are those of STIX 2.1.
 DIFFERENCES = [
     ("none", r".* WITHIN (1|2|5|120) SECONDS", "observations that are exactly the window apart are not within it (9.5.1)"),
     ("none", r"\[NOT EXISTS file:name\]", "stix2-matcher ignores NOT before EXISTS"),
@@ -43,8 +43,8 @@ def object_id(type_, *key):
     return f"{type_}--{uuid.uuid5(uuid.NAMESPACE_URL, repr(key))}"
 
 
-def seen(first, last, count, *observables):
-    """A bundle with one observed-data object and what it lists."""
+def observed_bundle(first, last, count, *observables):
+    """Returns a bundle with one observed-data object and the observables in it."""
     for n, o in enumerate(observables):
         o.setdefault("id", object_id(o["type"], n, str(o)))
     return {"type": "bundle", "id": object_id("bundle", first, last, str(observables)), "objects": [{
@@ -54,7 +54,7 @@ def seen(first, last, count, *observables):
 
 
 def at(minute, *observables, count=1, lasts=0):
-    return seen(f"2024-02-01T10:{minute:02}:00Z", f"2024-02-01T10:{minute + lasts:02}:00Z", count, *observables)
+    return observed_bundle(f"2024-02-01T10:{minute:02}:00Z", f"2024-02-01T10:{minute + lasts:02}:00Z", count, *observables)
 
 
 def address(value):
@@ -127,12 +127,12 @@ PATTERNS = [
 
 
 def cases_of_stix2matcher():
-    """What the tests of stix2-matcher for STIX 2.1 match, each once."""
+    """Runs stix2-matcher's tests of STIX 2.1, and returns each of their cases once."""
     cases, match = {}, stix2matcher.matcher.match
 
     def record(pattern, observations, verbose=False, stix_version=stix2matcher.matcher.DEFAULT_VERSION):
         if stix_version == "2.1":
-            # Types such as null_test are none of STIX.
+            # STIX allows no underscore in a type, so null_test becomes null-test.
             observed, asked = (re.sub(r"\b([a-z]+)_test\b", r"\1-test", text) for text in (json.dumps(observations), pattern))
             cases.setdefault(observed, {})[asked] = None
         return match(pattern, observations, verbose, stix_version)
@@ -141,20 +141,21 @@ def cases_of_stix2matcher():
     folder = pathlib.Path(stix2matcher.__file__).parent / "test" / "v21"
     pytest.main(["-q", "--no-header", "--no-summary", "-p", "no:cacheprovider", str(folder)])
     stix2matcher.matcher.match = match
-    return [(with_own_ids(json.loads(observations)), list(patterns)) for observations, patterns in cases.items()]
+    return [(with_distinct_ids(json.loads(observations)), list(patterns)) for observations, patterns in cases.items()]
 
 
-def reference(pattern, observations):
+def stix2matcher_result(pattern, observations):
     try:
         return "match" if stix2matcher.matcher.match(pattern, observations, stix_version="2.1") else "none"
     except (ParseException, stix2matcher.matcher.MatcherException):
         return "refused"
-    except Exception as fault:  # one of its own, such as a TypeError
+    except Exception as fault:  # a fault of stix2-matcher, such as a TypeError
         return type(fault).__name__
 
 
-def with_own_ids(observations):
-    """Bundles of stix2-matcher's tests give different objects one identifier."""
+def with_distinct_ids(observations):
+    """Returns the bundles with different ids in each: those of stix2-matcher's tests use
+    one id for different objects."""
     def renamed(value, n):
         if isinstance(value, dict):
             return {k: renamed(v, n) for k, v in value.items()}
@@ -166,8 +167,8 @@ def with_own_ids(observations):
     return [renamed(bundle, n) for n, bundle in enumerate(observations)]
 
 
-def ours(comity, folder, patterns, observations):
-    """What comity says of each pattern."""
+def comity_results(comity, folder, patterns, observations):
+    """Returns comity's result for each pattern."""
     ids = [object_id("indicator", n) for n in range(len(patterns))]
     indicators = [{"type": "indicator", "spec_version": "2.1", "id": id, "created": "2024-02-01T00:00:00.000Z", "modified": "2024-02-01T00:00:00.000Z",
                    "pattern_type": "stix", "valid_from": "2024-02-01T00:00:00Z", "pattern": pattern} for id, pattern in zip(ids, patterns)]
@@ -185,9 +186,9 @@ def main(comity):
     theirs = cases_of_stix2matcher()
     with tempfile.TemporaryDirectory() as folder:
         for observations, patterns in [(o, PATTERNS) for o in OBSERVATIONS] + theirs:
-            for pattern, got in zip(patterns, ours(comity, pathlib.Path(folder), patterns, observations)):
+            for pattern, got in zip(patterns, comity_results(comity, pathlib.Path(folder), patterns, observations)):
                 count += 1
-                want = reference(pattern, observations)
+                want = stix2matcher_result(pattern, observations)
                 if got == want:
                     continue
                 difference = next((d for d in DIFFERENCES if d[0] == got and re.fullmatch(d[1], pattern, re.DOTALL)), None)

@@ -1,19 +1,19 @@
-"""Plays the whole ASEAN demonstration with the built command and looks at it
-from outside: its figures, what it costs, and what each party gets over HTTP.
+"""Runs the whole ASEAN demonstration with the built command and tests it from
+outside: its figures, its time and memory, and what each party gets over HTTP.
 
 COMITY in the environment is the path of the built command.
 
-Figures runs `comity demo --once`, with nobody and with each vendor withdrawing,
-and compares with the numbers of the documents, which stand below as they stand
-there. Served lets the demonstration serve, reads its address and tokens from
-what it prints, and is a bureau, then a vendor, then all of them.
+Figures runs `comity demo --once`, without a withdrawal and with that of each
+vendor, and compares the figures with the numbers below, which are written out
+here so that a change of the Go code cannot change them. Served runs the
+demonstration as a server, reads its address and its tokens from what it prints,
+and sends the requests of every bureau and of every vendor.
 
 Every object that one of the ten bureaus can fetch is parsed by stix2 and
-validated by the OASIS stix2-validator: all of them, not a sample, as that takes
-two cores about two minutes. The validator's MUSTs apply to everything, and no
-custom property is allowed; that no type is custom is for stix2 to say, as the
-validator's strict types are without the observables of STIX 2.1. It is not
-strict, but what it recommends has to be as it recommends too, except for SILENT.
+validated by the OASIS stix2-validator, which takes two cores about two minutes.
+An object fails if it breaks a MUST, has a custom property, or goes against a
+recommendation that is not in DISABLED_CHECKS. Custom types are refused by stix2,
+because the validator's option for that does not know the observables of STIX 2.1.
 """
 
 import collections
@@ -46,14 +46,13 @@ VENDORS = ["alder", "birch", "cedar", "dogwood", "elm", "fir", "ginkgo"]
 COUNTRIES = ["BN", "ID", "KH", "LA", "MM", "MY", "PH", "SG", "TH", "VN"]
 BUREAUS = ["ncb-" + country.lower() for country in COUNTRIES]
 
-# Recommendations of the validator that do not apply:
-# 103 wants UUIDv4 for what is not an observable. Ids of derived objects are
-#     UUIDv5 in the server's namespace, so that the same finding keeps its id;
-#     STIX 2.1 section 2.9 allows that.
-SILENT = "103"
+# The recommendation of the validator that does not apply. 103 wants a UUIDv4 in the id
+# of an object that is not an observable. Derived objects have a UUIDv5 in the server's
+# namespace, so that the same finding keeps its id. STIX 2.1 section 2.9 allows that.
+DISABLED_CHECKS = "103"
 
-# The documents: the tables of SCENARIO.md 5.3 and 5.4, in the order of
-# COUNTRIES, and of FUSION.md part 4.
+# The figures that the scenario has by its design. SERVERS, RELEASABLE, STRICT and SITES
+# are in the order of COUNTRIES.
 SERVERS = [21, 2041, 247, 33, 131, 1188, 861, 1103, 1412, 1876]
 RELEASABLE = [21, 2040, 247, 33, 131, 1184, 860, 1102, 1408, 1870]
 STRICT = [1, 24, 2, 1, 1, 13, 15, 13, 22, 28]
@@ -97,20 +96,20 @@ CONTRIBUTIONS = {  # given, sole, relayed for others
 WEIGHTS = dict(zip(VENDORS, (9, 7, 5, 4, 3, 2, 1)))
 
 
-def h(*parts):
+def scenario_hash(*parts):
     return int.from_bytes(hashlib.sha256("|".join(["asean-demo/1", *map(str, parts)]).encode()).digest()[:8], "big")
 
 
 def assign(kind, n, table):
     dealt = itertools.chain.from_iterable([value] * count for value, count in table)
-    return dict(zip(sorted(range(n), key=lambda i: (h(kind, i), i)), dealt))
+    return dict(zip(sorted(range(n), key=lambda i: (scenario_hash(kind, i), i)), dealt))
 
 
 @functools.cache
-def entities():
-    """The C2 servers of SCENARIO.md 5.1, worked out apart from any Go: of each
-    its form, its address, its domain and its vendors in order, and of the
-    servers that are RED as a whole or in the first vendor's copy the indices."""
+def scenario_servers():
+    """Returns the C2 servers of the scenario, calculated here without the Go code. Each
+    is a tuple of its form, its address, its domain and its vendors in order. The second
+    value is the set of the indices of the servers that the first vendor marks RED."""
     n = sum(SERVERS)
     forms = assign("form", n, [("D", 500), ("C", 395), ("B", 116), ("A", n)])
     ks = assign("k", n, [(int(k), count) for k, count in VIEWS["centre"]["by_origins"].items()])
@@ -118,43 +117,45 @@ def entities():
     for ci, (country, servers) in enumerate(zip(COUNTRIES, SERVERS)):
         for j in range(servers):
             i = len(found)
-            order = sorted(VENDORS, key=lambda v: (h("v", i, v) // WEIGHTS[v], v))
+            order = sorted(VENDORS, key=lambda v: (scenario_hash("v", i, v) // WEIGHTS[v], v))
             address = ipaddress.ip_address(0xC6120000 + ci * 4096 + j + 1)
             if forms[i] == "B":
                 address = ipaddress.ip_address(f"2001:db8:{ci + 1:x}::{j + 1:x}")
             found.append((forms[i], str(address), f"c2-{i:05}.{country.lower()}.example", order[:ks[i]]))
-    red = sorted((i for i in range(n) if ks[i] == 1), key=lambda i: (h("red", i), i))[:17]
-    red2 = sorted((i for i in range(n) if ks[i] == 2), key=lambda i: (h("red2", i), i))[:9]
+    red = sorted((i for i in range(n) if ks[i] == 1), key=lambda i: (scenario_hash("red", i), i))[:17]
+    red2 = sorted((i for i in range(n) if ks[i] == 2), key=lambda i: (scenario_hash("red2", i), i))[:9]
     return found, {*red, *red2}
 
 
-def fused(view, withdrawn=""):
-    """How many servers there are for a view without a vendor, and their digest."""
-    servers, (found, red) = [], entities()
+def expected_servers(view, withdrawn=""):
+    """Returns the number of servers of a view, and their digest, after a vendor withdrew."""
+    servers, (found, red) = [], scenario_servers()
     for i, (form, address, domain, vendors) in enumerate(found):
         keys = collections.defaultdict(list)
         for position, vendor in enumerate(vendors):
             if vendor != withdrawn and not (view == "bureaus" and i in red and position == 0):
                 keys[domain if form == "C" or form == "D" and position > 0 and position % 2 == 0 else address].append(vendor)
         if form == "D" and vendors[0] != withdrawn and domain in keys:
-            # The first vendor says that the two are one server.
+            # The first vendor said that the domain resolves to the address.
             keys[address] += keys.pop(domain)
         servers += [f"{key} {','.join(sorted(origins))}" for key, origins in keys.items()]
     return len(servers), hashlib.sha256("\n".join(sorted(servers)).encode()).hexdigest()
 
 
-def say(text):
+def log(text):
     print(f"\n{text}", file=sys.stderr, flush=True)
 
 
 class Figures(unittest.TestCase):
-    """Before Served, by its name: what a child is said to have used at most
-    includes what this process used when the child was started."""
+    """unittest runs these tests before those of Served, as it sorts classes by name.
+    That matters: the peak memory of a child process includes what this process used
+    when it started the child, which is little before Served has fetched anything."""
 
     maxDiff = 4000
 
-    def once(self, *args):
-        """Runs a demonstration on two cores: what it prints, seconds, MiB."""
+    def run_demo(self, *args):
+        """Runs a demonstration on two cores. Returns what it printed, the seconds it
+        took, and its peak memory in MiB."""
         with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
             began = time.monotonic()
             process = subprocess.Popen(
@@ -172,8 +173,8 @@ class Figures(unittest.TestCase):
         return text, took, used.ru_maxrss / 1024
 
     def test_board_time_and_memory(self):
-        board, took, mib = self.once()
-        say(f"demo --once: {took:.1f} s, {mib:.0f} MiB")
+        board, took, mib = self.run_demo()
+        log(f"demo --once: {took:.1f} s, {mib:.0f} MiB")
         for want in (
                 r"C2 servers identified \.* +8,913\b", r"(?m)^Digest " + VIEWS["centre"]["digest"],
                 "Bureaus together: 8,896 C2 servers, digest " + VIEWS["bureaus"]["digest"],
@@ -185,8 +186,8 @@ class Figures(unittest.TestCase):
         self.assertLess(took, 60)
         self.assertLess(mib, 1024)
 
-    def test_figures_are_those_of_the_documents(self):
-        text, took, mib = self.once("--json")
+    def test_figures_are_those_of_the_scenario(self):
+        text, took, mib = self.run_demo("--json")
         self.assertLess(took, 60)
         self.assertLess(mib, 1024)
         figures = json.loads(text)
@@ -195,7 +196,7 @@ class Figures(unittest.TestCase):
         for view, c2 in VIEWS.items():
             got = figures[view]
             self.assertEqual(got["c2"], c2, view)
-            self.assertEqual(fused(view), (c2["identified"], c2["digest"]), "the scenario gives this digest")
+            self.assertEqual(expected_servers(view), (c2["identified"], c2["digest"]), "the scenario gives this digest")
             self.assertEqual(got["sites"], {"identified": 270, "portals": 38, "by_country": dict(zip(COUNTRIES, SITES))})
             self.assertEqual(got["issues"], {"flagged": 31, "absorbed": 14, "own_report": 7, "open": 10})
             self.assertEqual((got["reports"]["count"], got["reports"]["countries"]), (23, 9))
@@ -219,18 +220,18 @@ class Figures(unittest.TestCase):
     def test_each_vendor_withdraws(self):
         for vendor in VENDORS:
             with self.subTest(vendor):
-                text, took, mib = self.once("--json", "--withdraw", vendor)
-                say(f"demo --once --withdraw {vendor}: {took:.1f} s, {mib:.0f} MiB")
+                text, took, mib = self.run_demo("--json", "--withdraw", vendor)
+                log(f"demo --once --withdraw {vendor}: {took:.1f} s, {mib:.0f} MiB")
                 figures = json.loads(text)
                 self.assertEqual(figures["differences"], [])
                 self.assertIs(figures["matches"], True)
-                # What only the vendor gave is gone, some servers fall in two as
-                # it alone said that a domain resolves to an address, and gone is
-                # the report that it alone had matched.
+                # The servers that only this vendor gave are gone, and so is the report
+                # about an issue that only its data matched. Where only this vendor said
+                # that a domain resolves to an address, one server becomes two.
                 centre = figures["centre"]
                 for view in VIEWS:
                     c2 = figures[view]["c2"]
-                    self.assertEqual((c2["identified"], c2["digest"]), fused(view, vendor), view)
+                    self.assertEqual((c2["identified"], c2["digest"]), expected_servers(view, vendor), view)
                     self.assertGreaterEqual(c2["identified"], VIEWS[view]["identified"] - CONTRIBUTIONS[vendor][1])
                 lost = ["CAR-2017-" + issue for issue, by in MATCHED_BY.items() if by == vendor]
                 self.assertEqual(sorted(centre["reports"]["ids"]), [n for n in NUMBERS if n not in lost])
@@ -242,7 +243,7 @@ class Figures(unittest.TestCase):
 
 
 class Demo(exchange.Demo):
-    """A demonstration with what its parties get."""
+    """A demonstration that serves, and the requests of its parties."""
 
     def __init__(self):
         super().__init__()
@@ -258,7 +259,7 @@ class Demo(exchange.Demo):
         return requests.get(url, headers={"Accept": MEDIA_TYPE, "Authorization": "Bearer " + self.tokens[org]}, timeout=60)
 
     def client(self, org):
-        """The collections that taxii2-client discovers, by alias."""
+        """Returns the collections that taxii2-client discovers, by alias."""
         server = v21.Server(self.discovery, user=org + "/feed", password=self.tokens[org])
         return {collection.alias: collection for collection in server.default.collections}
 
@@ -267,7 +268,7 @@ class Demo(exchange.Demo):
         return {c["alias"]: c for c in self.get(org, "collections/").json().get("collections", [])}
 
     def pages(self, org, path):
-        """The bodies of a paged resource's pages, all versions of everything."""
+        """Yields the body of each page of a resource, with all versions of its objects."""
         cursor = ""
         while True:
             answer = self.get(org, f"{path}?limit=10000&match[version]=all{cursor}")
@@ -284,8 +285,9 @@ class Demo(exchange.Demo):
         return [o for page in pages for o in json.loads(page).get("objects", [])]
 
     def bytes(self, org, but=()):
-        """All that a party can fetch, as (where, bytes), without cursors: they
-        are noise, in which any three letters may stand."""
+        """Yields everything that a party can fetch, as tuples of a place and a body. The
+        cursors are cut out: they look random, so a vendor's name of three letters can be
+        in one by chance."""
         for where in (self.discovery, "", "collections/"):
             yield where, self.get(org, where).content
         for alias, collection in self.listed(org).items():
@@ -298,7 +300,7 @@ class Demo(exchange.Demo):
 
     @functools.cache
     def vendors(self):
-        """What betrays each vendor: its slug and its identity."""
+        """Returns for each vendor a pattern that finds its slug and its identity's UUID."""
         found = {}
         for vendor in VENDORS:
             ids = [
@@ -311,7 +313,7 @@ class Demo(exchange.Demo):
 
 
 def references(value, name=""):
-    """The ids in *_ref and *_refs, at any depth."""
+    """Yields the ids in *_ref and *_refs, at any depth."""
     if isinstance(value, dict):
         for member, inner in value.items():
             yield from references(inner, member)
@@ -326,16 +328,16 @@ def number(report):
     return next(r["external_id"] for r in report["external_references"] if r["source_name"] == "igci-cfc")
 
 
-def judge(text):
-    """What is wrong with an object, by the OASIS libraries."""
+def faults(text):
+    """Returns what the OASIS libraries find wrong with an object."""
     o = json.loads(text)
     options = stix2validator.ValidationOptions(
-        version="2.1", silent=True, strict_properties=True, disabled=SILENT)
+        version="2.1", silent=True, strict_properties=True, disabled=DISABLED_CHECKS)
     result = stix2validator.validate_instance(o, options)
     wrong = [f"error: {e}" for e in result.errors] + [f"warning: {w}" for w in result.warnings]
     try:
         stix2.parse(o, allow_custom=False, version="2.1")
-    except Exception as e:  # whatever it is, the object is not taken
+    except Exception as e:  # stix2 raises exceptions of many kinds
         wrong.append(f"stix2: {e}")
     return wrong
 
@@ -351,10 +353,11 @@ class Served(unittest.TestCase):
     def tearDownClass(cls):
         cls.demo.stop()
 
-    # A13, any client.
+    # A bureau reads its collection with a client of OASIS.
 
     def walk(self, country):
-        """All of a country's collection, as taxii2-client pages through it."""
+        """Reads all pages of a country's collection with taxii2-client, and returns the
+        reports and the infrastructure objects."""
         bureau, alias = "ncb-" + country.lower(), f"{OPERATION}.car.{country.lower()}"
         collection = self.demo.client(bureau)[alias]
         self.assertTrue(collection.can_read)
@@ -369,14 +372,16 @@ class Served(unittest.TestCase):
         self.assertEqual(objects, self.demo.objects(bureau, alias), "as in one page")
         dangling = {ref for o in objects for ref in references(o) if ref not in position}
         self.assertEqual(dangling, set())
-        # The walk ends with the reports: all that one speaks of came before.
+        # A report comes after everything that it refers to, and only notes come after
+        # the last report.
         reports = [o for o in objects if o["type"] == "report"]
         for report in reports:
             self.assertLess(max(position[ref] for ref in report["object_refs"]), position[report["id"]])
         if reports:
             after = {o["type"] for o in objects[position[reports[-1]["id"]] + 1:]}
             self.assertLessEqual(after, {"note"})
-        # Nothing more by report, and nothing more by date.
+        # A filter by type gives the same reports, and nothing was added after the last
+        # object of the manifest.
         self.assertEqual(collection.get_objects(type="report").get("objects", []), reports)
         manifest = [m for page in v21.as_pages(collection.get_manifest, per_request=1000) for m in page["objects"]]
         self.assertEqual([m["id"] for m in manifest], [o["id"] for o in objects])
@@ -427,7 +432,7 @@ class Served(unittest.TestCase):
                 self.assertEqual(bodies[f"CAR-2017-{country}-WEB"], sites)
         self.assertEqual(annexes, {})
 
-    # A4, seven vendors, seven walls.
+    # No party sees the collections or the data of another.
 
     def test_each_party_lists_its_own_and_nothing_else(self):
         want = {v: {f"{OPERATION}.in.{v}": "rw", f"{OPERATION}.returns.{v}": "r", f"{OPERATION}.room": "r",
@@ -439,7 +444,7 @@ class Served(unittest.TestCase):
         for org, aliases in want.items():
             got = {alias: "r" * c["can_read"] + "w" * c["can_write"] for alias, c in self.demo.listed(org).items()}
             self.assertEqual(got, aliases, org)
-        # The centre is a party to everything: those are all there are.
+        # The centre lists every collection, as it is a party to every agreement.
         everything = set().union(*want.values())
         self.assertEqual(set(self.demo.listed("igci")), everything)
         self.assertEqual(len([alias for alias in everything if alias.startswith(OPERATION)]), 45)
@@ -456,7 +461,7 @@ class Served(unittest.TestCase):
                     self.assertEqual(
                         self.refusal(org, f"collections/{name}/{what}"), unknown, f"{org} asks for {what} of {alias}")
                     asked += 1
-        # Of the others' objects by id, one of each vendor is as good as all.
+        # One object of each vendor stands for all of its objects.
         for a, b in itertools.permutations(VENDORS, 2):
             theirs = f"{OPERATION}.in.{b}"
             oid = self.demo.objects(b, theirs)[-1]["id"]
@@ -465,7 +470,7 @@ class Served(unittest.TestCase):
                 self.assertEqual(self.demo.get(b, path).status_code, 200)
                 self.assertEqual(self.demo.get(a, path).status_code, 404, f"{a} asks for an object of {b}")
                 asked += 1
-        say(f"{asked} requests for what is not one's own, all answered as if it were not there")
+        log(f"{asked} requests for what is not one's own, all answered as if it were not there")
 
     def refusal(self, org, path):
         answer = self.demo.get(org, path)
@@ -475,8 +480,8 @@ class Served(unittest.TestCase):
         return error
 
     def test_no_bureau_gets_a_trace_of_a_vendor(self):
-        # An object that a vendor made has its id; observables belong to nobody,
-        # and what the vendors did not make is the same for all.
+        # Observables are left out: their ids follow from their values, so they are the
+        # same whoever pushed them.
         theirs = {
             o["id"] for v in VENDORS for o in self.demo.objects(v, f"{OPERATION}.in.{v}")
             if "created_by_ref" in o}
@@ -490,25 +495,26 @@ class Served(unittest.TestCase):
                     self.assertIsNone(found, found and f"{bureau} reads of {vendor} in {where}: {text[max(0, found.start() - 80):found.end() + 80]}")
                 ids = set(re.findall(r"[a-z0-9-]+--[0-9a-f-]{36}", text.decode()))
                 self.assertEqual(ids & theirs, set(), f"{bureau} reads ids of vendors' objects in {where}")
-        say(f"{total / 2**20:.0f} MiB for bureaus without a trace of a vendor")
+        log(f"{total / 2**20:.0f} MiB for bureaus without a trace of a vendor")
 
     def test_no_vendor_gets_a_trace_of_another(self):
         for vendor in VENDORS:
             own = f"{OPERATION}.in.{vendor}"
-            # Except in what it pushed itself, where it relays for others.
+            # The collection with its own pushes is left out: some of those objects were
+            # relayed for other vendors.
             bodies = list(self.demo.bytes(vendor, but=[own]))
             self.assertTrue(any(self.demo.vendors()[vendor].search(text) for _, text in bodies), "the search finds something")
             for (where, text), other in itertools.product(bodies, VENDORS):
                 if other != vendor:
                     found = self.demo.vendors()[other].search(text)
                     self.assertIsNone(found, found and f"{vendor} reads of {other} in {where}: {text[max(0, found.start() - 80):found.end() + 80]}")
-            # What it hears of outcomes is about objects that it pushed.
+            # Outcomes that it is told of are about objects that it pushed.
             pushed = {o["id"] for o in self.demo.objects(vendor, own)}
             notes = [o for o in self.demo.objects(vendor, f"{OPERATION}.returns.{vendor}") if o["type"] == "note"]
             self.assertGreater(len(notes), 0)
             self.assertLessEqual({ref for o in notes for ref in o["object_refs"]}, pushed)
 
-    # STIX, by the OASIS libraries.
+    # The OASIS libraries find nothing wrong with the STIX objects.
 
     def test_all_that_bureaus_get_is_valid(self):
         began = time.monotonic()
@@ -520,18 +526,19 @@ class Served(unittest.TestCase):
                     distinct[text] += 1
                     version = o["id"], o.get("modified", o.get("created"))
                     self.assertEqual(contents.setdefault(version, text), text, "a version has one content")
-        # A test of the test: this is valid, but not as recommended.
+        # The validator has to report an object that only goes against a recommendation.
         odd = {**next(o for o in map(json.loads, distinct) if o["type"] == "report"), "report_types": ["odd"]}
-        self.assertRegex(" ".join(judge(json.dumps(odd))), r"^warning: \S+ \{218\}")
+        self.assertRegex(" ".join(faults(json.dumps(odd))), r"^warning: \S+ \{218\}")
         types = collections.Counter(json.loads(text)["type"] for text in distinct)
-        # 31 bodies and annexes, the flagged issues beside the centre's groupings.
+        # There are 23 reports and 8 annexes. The 31 flagged issues are groupings, and the
+        # centre adds some of its own.
         self.assertEqual(types["report"], 31)
         self.assertGreaterEqual(types["grouping"], 31)
         self.assertGreaterEqual(types["note"], 8842)
         with multiprocessing.get_context("fork").Pool(max(2, os.cpu_count() or 1)) as pool:
             wrong = [
-                (text, w) for text, w in zip(distinct, pool.imap(judge, distinct, chunksize=200)) if w]
-        say(f"{sum(distinct.values())} objects for bureaus, {len(distinct)} distinct, {len(wrong)} not valid, "
+                (text, w) for text, w in zip(distinct, pool.imap(faults, distinct, chunksize=200)) if w]
+        log(f"{sum(distinct.values())} objects for bureaus, {len(distinct)} distinct, {len(wrong)} not valid, "
             f"{time.monotonic() - began:.0f} s: {dict(types.most_common())}")
         kinds = collections.Counter(re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}|[0-9]+(\.[0-9]+)+", "…", f"{json.loads(t)['type']}: {x}") for t, w in wrong for x in w)
         self.assertEqual(

@@ -1,9 +1,9 @@
-"""Prints every report of the demonstration as a browser does, and looks at the pages.
+"""Prints every report of the demonstration with a browser, and checks the pages.
 
-COMITY is the path of the built command, WORK a folder for what is made. It fails
-on a page that is blank but for its head and foot, on a URL broken over more than
-two lines, on a print of more pages than PAGES says, and if the prints are not those
-of PAGES.
+COMITY in the environment is the path of the built command, WORK that of a folder for the
+prints. The script fails if a page has nothing but its header and footer, if a URL is
+broken over more than two lines, if a print has more pages than PAGES allows, or if the
+reports are not exactly those in PAGES.
 """
 import html
 import json
@@ -21,7 +21,7 @@ FOLDER = pathlib.Path(os.environ["WORK"], "paper")
 CHROMIUM = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
             "--disable-component-update", "--disable-sync", "--no-pdf-header-footer", f"--user-data-dir={FOLDER}/chromium"]
 
-# The most pages of each report and annex.
+# How many pages the print of each report and annex may have.
 PAGES = {
     "CAR-2017-BN-ISSUE-1": 2, "CAR-2017-ID-C2": 51, "CAR-2017-ID-C2-annex": 3, "CAR-2017-ID-ISSUE-1": 2, "CAR-2017-ID-ISSUE-2": 2,
     "CAR-2017-ID-WEB": 8, "CAR-2017-KH-C2": 9, "CAR-2017-KH-C2-annex": 2, "CAR-2017-KH-WEB": 4, "CAR-2017-MM-C2": 7,
@@ -44,12 +44,12 @@ def render(data):
 
 
 def urls(page):
-    """The URLs of a page, as a reader sees them."""
+    """Returns the URLs of a page, as a reader sees them."""
     return [html.unescape(url) for url in sorted(set(re.findall(r"<div>(hxxps?://[^<]*)</div>", page.read_text())))]
 
 
 def faults(page):
-    """What is wrong with the print of a page."""
+    """Prints a page, and yields what is wrong with the print."""
     pdf = page.with_suffix(".pdf")
     subprocess.run([*CHROMIUM, f"--print-to-pdf={pdf}", page.as_uri()], check=True, capture_output=True, timeout=120)
     pages = output("pdftotext", "-raw", str(pdf), "-").removesuffix("\f").split("\f")

@@ -1,6 +1,6 @@
-"""Refuses pushes of several sizes through the proxies that centres have, to the
-clients that parties have: each has to get the whole answer, whatever of its push
-the server has read.
+"""Sends pushes that the server refuses, of several sizes, with clients that parties use
+and through proxies that centres use. Each client has to get the whole answer, however
+much of the push the server has read.
 
 COMITY in the environment is the path of the built command. nginx, haproxy, curl,
 node and Python's requests have to be installed."""
@@ -26,7 +26,7 @@ from exchange import MEDIA_TYPE
 
 SIZES = [20_000, 1_000_000, 20_000_000]
 
-# The charter's flow again, with pushes of at most 10 kB.
+# An agreement like the charter that allows pushes of at most 10 kB.
 SMALL = exchange.CHARTER.read_text().replace('"charter-test"', '"charter-small"').replace('"playbooks"', '"small"').replace(
     "{ playbooks =", "{ small =").replace("[term]", """[[article]]
 n = "5"
@@ -55,7 +55,7 @@ http {{
 	uwsgi_temp_path {dir}/uwsgi;
 	upstream comity {{ server {comity}; keepalive 8; }}
 	proxy_set_header Host $host;
-	server {{ # as nginx does unless it is told otherwise
+	server {{ # with nginx's default, which reads the whole push first
 		listen {http10};
 		location / {{ proxy_pass http://comity; proxy_http_version 1.0; proxy_set_header Connection close; }}
 	}}
@@ -87,7 +87,8 @@ listen passed
 	server comity {proxied_tls} send-proxy-v2
 """
 
-# Node's two clients: requests come on stdin, answers go to stdout, a line each.
+# A program for Node's two HTTP clients. It reads requests from stdin and writes answers
+# to stdout, one on each line.
 NODE = """
 const http = require("http"), https = require("https");
 const bodies = {};
@@ -233,7 +234,7 @@ class Refusals(unittest.TestCase):
         raise RuntimeError(f"nobody listens on {address}")
 
     def refused(self, status, collection="charter-test.playbooks", account="vendor", **changes):
-        """The refusal arrives whole, as a TAXII error of this status."""
+        """Tests that every client gets the whole refusal, a TAXII error of this status."""
         began, answers = time.monotonic(), 0
         for front, root in self.roots.items():
             of = self.exchanges.get(front, self.exchange)
