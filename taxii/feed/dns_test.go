@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,9 +34,9 @@ type resolver struct {
 // resolver serves the zones, and makes a secondary server of one.
 func (w *world) resolver() *resolver {
 	w.Helper()
-	packets, err := net.ListenPacket("udp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	w.must(err)
-	l, err := net.Listen("tcp", packets.LocalAddr().String())
+	packets, err := net.ListenPacket("udp", l.Addr().String())
 	w.must(err)
 	w.publish()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -46,7 +47,7 @@ func (w *world) resolver() *resolver {
 		}
 	})
 	w.Cleanup(func() { cancel(); serving.Wait() })
-	return &resolver{w, packets.LocalAddr().String(), w.secrets("f-block")[0]}
+	return &resolver{w, l.Addr().String(), w.secrets("f-block")[0]}
 }
 
 // publish lets the first second of a zone pass, of which no version is known before.
@@ -509,14 +510,15 @@ func TestASecondaryServerIsToldOfAChange(t *testing.T) {
 	w := newWorld(t, "")
 	packets, err := net.ListenPacket("udp", "127.0.0.1:0")
 	w.must(err)
-	told, attempts := make(chan uint32, 100), 0
+	told := make(chan uint32, 100)
+	var attempts atomic.Int32
 	w.subscribe("block", "block", empty+fmt.Sprintf("[rpz]\nnotify = [%q]\n", packets.LocalAddr()))
 	key := w.secrets("f-block")[0]
 	server := &dns.Server{PacketConn: packets, TsigSecret: map[string]string{key.Name: key.Value}, Handler: dns.HandlerFunc(func(out dns.ResponseWriter, m *dns.Msg) {
 		if m.Opcode != dns.OpcodeNotify || m.IsTsig() == nil || out.TsigStatus() != nil || m.Question[0].Name != zoneName {
 			t.Errorf("told %v: %v", m, out.TsigStatus())
 		}
-		if attempts++; attempts == 1 {
+		if attempts.Add(1) == 1 {
 			return // this one is lost
 		}
 		out.WriteMsg(new(dns.Msg).SetReply(m).SetTsig(key.Name, dns.HmacSHA256, 300, time.Now().Unix()))
