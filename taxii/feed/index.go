@@ -60,7 +60,7 @@ const maxChanges = 100_000
 // indicators leave. Its Service guards it.
 type index struct {
 	store   Store
-	loading chan struct{} // holds a value while a scan runs that fills the index
+	loading chan struct{} // closed at the end of the scan that fills the index; nil if none runs
 
 	chain     *follow.Follower // nil until the first scan is complete
 	records   map[stix.ID]*record
@@ -72,7 +72,7 @@ type index struct {
 }
 
 func newIndex(s Store) *index {
-	return &index{store: s, loading: make(chan struct{}, 1)}
+	return &index{store: s}
 }
 
 // errArchived says that entries which the index has not read are no longer in the chain.

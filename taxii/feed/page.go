@@ -112,10 +112,6 @@ func (s *Service) Preview(ctx context.Context, p exchange.Principal, def *Defini
 	if err := Allowed(snapshot.Policy, p, def, s.now()); err != nil {
 		return nil, err
 	}
-	if err := s.acquire(ctx); err != nil {
-		return nil, err
-	}
-	defer s.release()
 	a, err := s.answer(ctx, snapshot.Policy, p, def, listingKey{family: List})
 	if err != nil {
 		return nil, err

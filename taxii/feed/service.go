@@ -9,6 +9,7 @@
 package feed
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"errors"
@@ -18,6 +19,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/google/uuid"
 
 	"comity/store"
 	"comity/taxii"
@@ -149,11 +152,7 @@ func (s *Service) open(ctx context.Context, p exchange.Principal, id string, fam
 	if feed.Use != p.Action && feed.Use != "search" {
 		return nil, taxii.Errorf(taxii.Forbidden, "the feed is for %s, and the account was made for %s", feed.Use, p.Action)
 	}
-	if err := s.acquire(ctx); err != nil {
-		return nil, err
-	}
-	defer s.release()
-	def, err := s.definition(feed)
+	def, err := s.definition(ctx, feed)
 	if err != nil {
 		return nil, err
 	}
@@ -195,8 +194,12 @@ func busy(err error) error {
 	return &taxii.Error{Code: taxii.Unavailable, Msg: "the feed is being brought up to date; ask again", Err: err, RetryAfter: time.Second}
 }
 
-// definition reads the file of a feed, once. The caller holds the lock.
-func (s *Service) definition(f *exchange.Feed) (*Definition, error) {
+// definition reads the file of a feed, once.
+func (s *Service) definition(ctx context.Context, f *exchange.Feed) (*Definition, error) {
+	if err := s.acquire(ctx); err != nil {
+		return nil, err
+	}
+	defer s.release()
 	def := s.definitions[f.Source]
 	if def == nil {
 		var err error
@@ -209,9 +212,10 @@ func (s *Service) definition(f *exchange.Feed) (*Definition, error) {
 }
 
 // answer works out an answer. The key is that of the listing to use; a key without a feed is
-// for a listing that is not kept. The caller holds the lock.
-func (s *Service) answer(ctx context.Context, policy *exchange.Policy, p exchange.Principal, def *Definition, key listingKey) (_ *Answer, err error) {
-	now, readable := s.now(), grants(policy, p, def, s.now())
+// for a listing that is not kept.
+func (s *Service) answer(ctx context.Context, policy *exchange.Policy, p exchange.Principal, def *Definition, key listingKey) (*Answer, error) {
+	now := s.now()
+	readable := grants(policy, p, def, now)
 	allowed, err := allow(readable, def.Use, key.family)
 	if err != nil {
 		return nil, err
@@ -220,22 +224,29 @@ func (s *Service) answer(ctx context.Context, policy *exchange.Policy, p exchang
 	if !a.Open && goneAtEnd(policy, p.Org, def, now) {
 		return nil, taxii.Errorf(taxii.NotFound, "there is no such feed")
 	}
+	answered := false
 	defer func() {
-		if err != nil {
+		if !answered { // there is an error or a panic
 			a.Close()
 		}
 	}()
-	for _, g := range allowed {
-		a.done = append(a.done, s.recorder.Reading(g.ID()))
+	a.read(allowed)
+	if err := s.acquire(ctx); err != nil {
+		return nil, err
 	}
-	for _, g := range allowed {
-		if err := s.catchUp(ctx, g); err != nil {
-			return nil, err
-		}
+	defer s.release()
+	indexes, err := s.catchUp(ctx, allowed)
+	if err != nil {
+		return nil, err
 	}
-	l := s.listing(key, def, allowed)
+	l := s.listing(key, def, allowed, indexes)
 	before := l.version
-	if l.update(now); l.version != before {
+	delete(s.listings, key) // a panic leaves no listing that is half up to date
+	l.update(now)
+	if key.feed != "" {
+		s.listings[key] = l
+	}
+	if l.version != before {
 		s.bodies.drop(key.feed)
 	}
 	a.history = l.history
@@ -245,63 +256,102 @@ func (s *Service) answer(ctx context.Context, policy *exchange.Policy, p exchang
 		a.pages = append(a.pages, delivery{g, audit.Page{
 			First: part.index.span.from, Last: part.index.span.to, Count: part.selected, HighWater: part.index.highWater,
 		}})
-		hold := g.Feeds().Hold.After(now)
-		if until := g.Until(); until.Before(hold) {
-			hold = until
-		}
-		if left := hold.Sub(now); a.Hold == 0 || left < a.Hold {
-			a.Hold = left
-		}
 	}
+	a.Hold = a.hold(now)
+	answered = true
 	return a, nil
 }
 
-// catchUp fills the index of a grant, or brings it up to date. While it fills an index it
-// lets go of the lock.
-func (s *Service) catchUp(ctx context.Context, g exchange.Grant) error {
-	x := s.index(g)
-	for {
-		if x.chain != nil {
-			if err := x.catchUp(ctx, g); err != errArchived {
-				return err
-			}
-		}
-		s.release()
-		err := s.fill(ctx, x, g)
-		s.lock <- struct{}{}
-		if err != nil {
-			return err
-		}
+// read begins to read the collections. It takes them in the order of their ids, and before
+// the lock: where records are to be removed it waits for the removal, which in turn waits
+// for the answers under way.
+func (a *Answer) read(allowed []exchange.Grant) {
+	ids := make([]uuid.UUID, len(allowed))
+	for i, g := range allowed {
+		ids[i] = g.ID()
+	}
+	slices.SortFunc(ids, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
+	for _, id := range ids {
+		a.done = append(a.done, a.service.recorder.Reading(id))
 	}
 }
 
-// fill fills an index, unless another caller has done so meanwhile. The caller does not hold
-// the lock.
+// hold is how long a subscriber who asks at that time may act on the entries without asking
+// again; 0 without any grant.
+func (a *Answer) hold(now time.Time) (shortest time.Duration) {
+	for i, d := range a.pages {
+		end := d.grant.Feeds().Hold.After(now)
+		if until := d.grant.Until(); until.Before(end) {
+			end = until
+		}
+		if left := max(end.Sub(now), time.Second); i == 0 || left < shortest {
+			shortest = left
+		}
+	}
+	return shortest
+}
+
+// catchUp brings the indexes of the grants up to date. The caller holds the lock. To fill an
+// index, catchUp lets go of the lock, and then it looks at all of them again.
+func (s *Service) catchUp(ctx context.Context, allowed []exchange.Grant) (indexes []*index, err error) {
+	for len(indexes) < len(allowed) {
+		g := allowed[len(indexes)]
+		x := s.index(g)
+		err := errArchived
+		if x.chain != nil {
+			err = x.catchUp(ctx, g)
+		}
+		switch {
+		case err == nil:
+			indexes = append(indexes, x)
+			continue
+		case err == errArchived:
+			err, indexes = s.fill(ctx, x, g), nil
+		}
+		if err != nil && ctx.Err() != nil {
+			err = busy(err)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return indexes, nil
+}
+
+// fill fills an index, or waits while another caller does so. The caller holds the lock,
+// which fill lets go of meanwhile.
 func (s *Service) fill(ctx context.Context, x *index, g exchange.Grant) error {
-	select {
-	case x.loading <- struct{}{}:
-		defer func() { <-x.loading }()
-	case <-ctx.Done():
-		return busy(ctx.Err())
+	if loading := x.loading; loading != nil {
+		return s.unlocked(func() error {
+			select {
+			case <-loading:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		})
 	}
-	if err := s.acquire(ctx); err != nil {
+	x.loading = make(chan struct{})
+	defer func() {
+		close(x.loading)
+		x.loading = nil
+	}()
+	var loaded *index
+	if err := s.unlocked(func() (err error) {
+		loaded, err = x.load(ctx, g)
+		return err
+	}); err != nil {
 		return err
 	}
-	filled := x.chain != nil
-	s.release()
-	if filled {
-		return nil
-	}
-	loaded, err := x.load(ctx, g)
-	if err != nil {
-		return err
-	}
-	if err := s.acquire(ctx); err != nil {
-		return err
-	}
-	defer s.release()
 	x.fill(loaded)
 	return nil
+}
+
+// unlocked runs f without the lock, which the caller holds.
+func (s *Service) unlocked(f func() error) error {
+	s.release()
+	defer func() { s.lock <- struct{}{} }()
+	return f()
 }
 
 // index is the index of a grant, which may have to be filled. The caller holds the lock.
@@ -315,13 +365,13 @@ func (s *Service) index(g exchange.Grant) *index {
 	return x
 }
 
-// listing is the listing of a feed, for these grants. If definition or grants have changed,
-// it is a new one, whose versions go on from those of the one before. The caller holds the
-// lock.
-func (s *Service) listing(key listingKey, def *Definition, allowed []exchange.Grant) *listing {
+// listing is the listing of a feed, for these grants and their indexes. If definition or
+// grants have changed, it is a new one, whose versions go on from those of the one before.
+// The caller holds the lock.
+func (s *Service) listing(key listingKey, def *Definition, allowed []exchange.Grant, indexes []*index) *listing {
 	var parts []*part
-	for _, g := range allowed {
-		p := &part{index: s.index(g), position: -1}
+	for i, g := range allowed {
+		p := &part{index: indexes[i], position: -1}
 		if terms := g.Feeds(); def.Use == "block" {
 			p.minConfidence, p.requireValidUntil = int(terms.MinConfidence), terms.RequireValidUntil
 		} else {
@@ -335,11 +385,7 @@ func (s *Service) listing(key listingKey, def *Definition, allowed []exchange.Gr
 	}) {
 		return before
 	}
-	l := newListing(def, parts, before)
-	if key.feed != "" {
-		s.listings[key] = l
-	}
-	return l
+	return newListing(def, parts, before)
 }
 
 // grants are the grants to read the collections of a feed.

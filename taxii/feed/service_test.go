@@ -1,0 +1,131 @@
+package feed_test
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"comity/store"
+	"comity/store/bolt"
+	"comity/taxii"
+	"comity/taxii/exchange"
+	"comity/taxii/feed"
+)
+
+// hookedStore calls a hook before each scan, which may change the query or fail.
+type hookedStore struct {
+	*bolt.Store
+	hook atomic.Pointer[func(*store.Query) error]
+}
+
+func (s *hookedStore) Scan(ctx context.Context, g exchange.Grant, q store.Query) (*store.Page, error) {
+	if hook := s.hook.Load(); hook != nil {
+		if err := (*hook)(&q); err != nil {
+			return nil, err
+		}
+	}
+	return s.Store.Scan(ctx, g, q)
+}
+
+// hookScans makes the feeds anew over a store that calls hook before each scan; nil is none.
+func (w *world) hookScans(hook func(*store.Query) error) *hookedStore {
+	s := &hookedStore{Store: w.store}
+	s.set(hook)
+	w.feeds = feed.New(s, exchange.NewCurrent(w.store), w.recorder, centreKey, w.now, w.log())
+	return s
+}
+
+func (s *hookedStore) set(hook func(*store.Query) error) {
+	s.hook.Store(nil)
+	if hook != nil {
+		s.hook.Store(&hook)
+	}
+}
+
+// tryOpen opens the feed of the account that blocks, and closes the answer.
+func (w *world) tryOpen(ctx context.Context) error {
+	p := exchange.Principal{Account: "ncb-kh/block", Org: "ncb-kh", Purposes: exchange.Purposes, Action: "block"}
+	a, err := w.feeds.Open(ctx, p, "f-block", feed.List)
+	if err == nil {
+		a.Close()
+	}
+	return err
+}
+
+// A removal waits for the answers under way, and later answers wait for the removal. That
+// must not hold up the answers under way.
+func TestARemovalWhileAFeedIsFilledEnds(t *testing.T) {
+	w := newWorld(t, "")
+	w.subscribe("block", "block", empty)
+	w.push("fir", indicator(1, address("203.0.114.1"), ""))
+	scanning, goOn := make(chan bool, 100), make(chan bool)
+	w.hookScans(func(*store.Query) error {
+		scanning <- true
+		<-goOn
+		return nil
+	})
+	done := make(chan error, 3)
+	go func() { done <- w.tryOpen(w.Context()) }()
+	<-scanning
+	id := w.grant("fir", "pool.intel.fir", exchange.Read).ID()
+	go func() { done <- w.recorder.Exclusive(w.Context(), id, func() error { return nil }) }()
+	time.Sleep(50 * time.Millisecond) // until it waits
+	go func() { done <- w.tryOpen(w.Context()) }()
+	time.Sleep(50 * time.Millisecond)
+	close(goOn)
+	for range 3 {
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Error(err)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatal("they wait for each other")
+		}
+	}
+}
+
+func TestAPanicHoldsUpNobody(t *testing.T) {
+	w := newWorld(t, "")
+	w.subscribe("block", "block", empty)
+	w.push("fir", indicator(1, address("203.0.114.1"), ""))
+	s := w.hookScans(func(*store.Query) error { panic("a test") })
+	func() {
+		defer func() { recover() }()
+		w.tryOpen(w.Context())
+	}()
+	s.set(nil)
+	ctx, cancel := context.WithTimeout(w.Context(), 5*time.Second)
+	defer cancel()
+	if err := w.tryOpen(ctx); err != nil {
+		t.Error(err)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		id := w.grant("fir", "pool.intel.fir", exchange.Read).ID()
+		ended <- w.recorder.Exclusive(w.Context(), id, func() error { return nil })
+	}()
+	select {
+	case err := <-ended:
+		w.must(err)
+	case <-ctx.Done():
+		t.Error("nothing can be removed any more")
+	}
+}
+
+// Products keep what they have when the answer is 503 and comes with Retry-After.
+func TestAFeedThatIsNotFilledInTimeIsUnavailable(t *testing.T) {
+	w := newWorld(t, "")
+	w.subscribe("block", "block", empty)
+	w.push("fir", indicator(1, address("203.0.114.1"), ""))
+	ctx, cancel := context.WithCancel(w.Context())
+	w.hookScans(func(*store.Query) error {
+		cancel()
+		return ctx.Err()
+	})
+	if err := w.tryOpen(ctx); !errors.Is(err, context.Canceled) || taxii.CodeOf(err) != taxii.Unavailable {
+		t.Errorf("%v", err)
+	}
+}
