@@ -112,6 +112,12 @@ func (p *Policy) Collections(now time.Time) []*Collection {
 	return slices.DeleteFunc(slices.Clone(p.collections), func(c *Collection) bool { return !c.current(now) })
 }
 
+// CollectionsOf are the collections that an organisation writes, or reads by an agreement or
+// a reader letter, in their edition at that time, whether or not it has access then.
+func (p *Policy) CollectionsOf(org string, now time.Time) []*Collection {
+	return slices.DeleteFunc(slices.Clone(p.byOrg[org]), func(c *Collection) bool { return !c.current(now) })
+}
+
 // Collection finds a collection by its id or alias, in its edition at that time.
 func (p *Policy) Collection(name string, now time.Time) (*Collection, bool) {
 	for _, c := range p.byName[name] {

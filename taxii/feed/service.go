@@ -445,9 +445,13 @@ func allow(readable []exchange.Grant, use string, family Family) (allowed []exch
 // goneAtEnd tells whether an agreement wants a feed of an organisation to be gone when access
 // has ended.
 func goneAtEnd(policy *exchange.Policy, org string, def *Definition, now time.Time) bool {
+	gone := func(c *exchange.Collection) bool { return c.FeedsAtEnd(org, now) == agreement.GoneAtEnd }
+	if slices.Contains(def.Collections, "*") {
+		return slices.ContainsFunc(policy.CollectionsOf(org, now), gone)
+	}
 	return slices.ContainsFunc(def.Collections, func(name string) bool {
 		c, ok := policy.Collection(name, now)
-		return ok && c.FeedsAtEnd(org, now) == agreement.GoneAtEnd
+		return ok && gone(c)
 	})
 }
 
