@@ -207,8 +207,16 @@ func (x *index) expire(ctx context.Context, g exchange.Grant) error {
 			next = r.ends
 		}
 	}
+	if err := x.lookUp(ctx, g, ended); err != nil {
+		return err // expiry stays, so that the next call looks them up again
+	}
 	x.expiry = next
-	return x.lookUp(ctx, g, ended)
+	for id := range ended {
+		if r := x.records[id]; r != nil && r.ends != 0 && (x.expiry == 0 || r.ends < x.expiry) {
+			x.expiry = r.ends
+		}
+	}
+	return nil
 }
 
 // idsOfQuery is the number of ids that one query asks for.
@@ -217,20 +225,23 @@ const idsOfQuery = 500
 // lookUp replaces each of those records by the version that the view sees now, if any.
 func (x *index) lookUp(ctx context.Context, g exchange.Grant, ids map[stix.ID]bool) error {
 	var all []string
+	found := map[stix.ID]bool{}
 	for id := range ids {
 		all = append(all, string(id))
 	}
 	for some := range slices.Chunk(all, idsOfQuery) {
 		if err := x.scan(ctx, g, store.Query{Match: taxii.Match{IDs: some}}, func(r *record) bool {
-			delete(ids, r.ID)
+			found[r.ID] = true
 			x.replace(r.ID, r)
 			return true
 		}); err != nil {
 			return err
 		}
 	}
-	for id := range ids {
-		x.replace(id, nil)
+	for _, id := range all {
+		if id := stix.ID(id); !found[id] {
+			x.replace(id, nil)
+		}
 	}
 	return nil
 }
