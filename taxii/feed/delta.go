@@ -45,6 +45,11 @@ func newHistory(now time.Time) history { return history{id: rand.Text()[:13], si
 // add adds changes, all of one version.
 func (h *history) add(changes []entryChange, now time.Time) {
 	h.changes = append(h.changes, changes...)
+	h.forget(now)
+}
+
+// forget forgets changes that are too old or too many.
+func (h *history) forget(now time.Time) {
 	forget := max(len(h.changes)-maxHistory, 0)
 	for forget < len(h.changes) && now.Sub(h.changes[forget].at) > historyFor {
 		forget++

@@ -28,7 +28,8 @@ type listing struct {
 	version time.Time               // of the last change of the entries; it never goes back
 	history history
 
-	redefined bool // it has another definition than the listing before, and was not updated since
+	updated   time.Time // the time of the last update
+	redefined bool      // it has another definition than the listing before, and was not updated since
 }
 
 // part is one collection of a feed.
@@ -59,15 +60,21 @@ type value struct {
 func newListing(def *Definition, parts []*part, before *listing) *listing {
 	l := &listing{def: def, parts: parts}
 	if before != nil {
-		l.entries, l.version, l.history = before.entries, before.version, before.history
+		l.entries, l.version, l.history, l.updated = before.entries, before.version, before.history, before.updated
 		l.redefined = before.def != def
 	}
 	return l
 }
 
 // update takes in the changes of the indexes, which are up to date, and the passing of time
-// until now.
+// until now. It takes the time of the last update for now if that is later: an entry that
+// has ended does not come back.
 func (l *listing) update(now time.Time) {
+	if now.Before(l.updated) {
+		now = l.updated
+	}
+	l.updated = now
+	l.history.forget(now)
 	if l.values == nil {
 		l.rebuild(now)
 		return

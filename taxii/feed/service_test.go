@@ -129,3 +129,75 @@ func TestAFeedThatIsNotFilledInTimeIsUnavailable(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+func TestWhatIsRetainedNoLongerLeavesAfterAFailureToo(t *testing.T) {
+	w := newWorld(t, "")
+	w.subscribe("block", "block", empty+`lifetime = { ipv4 = "P5Y" }`)
+	w.push("fir", indicator(1, address("203.0.114.1"), ""))
+	s := w.hookScans(nil)
+	w.open()
+	w.move(181 * 24 * time.Hour)
+	s.set(func(*store.Query) error { return errors.New("a test") })
+	if err := w.tryOpen(w.Context()); err == nil {
+		t.Fatal("no failure")
+	}
+	s.set(nil)
+	if a := w.open(); len(a.Entries) != 0 {
+		t.Errorf("it lists %v", a.Entries[0].Value)
+	}
+}
+
+// Two answers at the same time may be worked out in another order than they were asked for.
+func TestAnEntryThatHasEndedDoesNotComeBackWithAnOlderQuestion(t *testing.T) {
+	w := newWorld(t, "")
+	w.subscribe("block", "block", empty)
+	w.push("fir", indicator(1, address("203.0.114.1"), `,"valid_until":"2026-06-01T12:00:10Z"`))
+	w.open()
+	w.move(10 * time.Second)
+	w.open()
+	w.push("elm", indicator(2, address("203.0.114.1"), `,"valid_until":"2026-06-01T12:00:05Z"`))
+	w.move(-time.Second)
+	w.open()
+	w.move(2 * time.Second)
+	if a := w.open(); len(a.Entries) != 0 {
+		t.Errorf("it lists %v until %s", a.Entries[0].Value, a.Entries[0].Until)
+	}
+}
+
+// Nobody but the tool that reads a feed may keep values that left.
+func TestValuesThatLeftAreForgottenAfterAnHour(t *testing.T) {
+	w := newWorld(t, "")
+	w.subscribe("block", "block", empty)
+	w.push("fir", indicator(1, address("203.0.114.1"), ""))
+	cursor := w.open().Cursor()
+	w.remove("fir", 1, "")
+	if d := w.open().Since(cursor); d.Full || len(d.Remove) != 1 {
+		t.Errorf("at once: %+v", d)
+	}
+	w.move(time.Hour + time.Second)
+	if d := w.open().Since(cursor); !d.Full || len(d.Remove) != 0 {
+		t.Errorf("an hour later: %+v", d)
+	}
+}
+
+// A feed of all collections ends as the agreements want which its organisation reads under,
+// and no others.
+func TestAFeedOfAllCollectionsIsGoneAtTheEnd(t *testing.T) {
+	for terms, want := range map[string]taxii.Code{
+		"": "", "[feeds]\narticle = \"4\"\nat_end = \"gone\"\n": taxii.NotFound,
+	} {
+		w := newWorld(t, terms)
+		w.subscribe("block", "block", "")
+		w.push("fir", indicator(1, address("203.0.114.1"), ""))
+		w.open()
+		w.suspend()
+		w.move(time.Second)
+		got := taxii.Code("")
+		if err := w.tryOpen(w.Context()); err != nil {
+			got = taxii.CodeOf(err)
+		}
+		if got != want {
+			t.Errorf("%q: %q, want %q", terms, got, want)
+		}
+	}
+}
