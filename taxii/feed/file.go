@@ -198,16 +198,17 @@ func (a *Answer) checkEmpty() error {
 type fileVersion struct {
 	tag      string
 	modified time.Time // whole seconds
-	settled  bool      // the content does not change any more in the second of modified
+	settled  bool      // the second of the last change is over
 	now      time.Time // for formats that say how long an entry is valid
 }
 
 // timedStep is how long the times of validity in a file stay as they are.
 const timedStep = time.Minute
 
-// fileVersion is the version of a file. Two contents never have the same date: while the
-// second of a change is not over, the file has the date of the second before, and no
-// request is answered by its date.
+// fileVersion is the version of a file. Its date is the end of the second of the last
+// change, so that it is later than the download of any earlier content, whether a client
+// keeps the date or the time of its download. While that second is not over, the date is
+// its beginning, and no request is answered by its date.
 func (a *Answer) fileVersion(f *file, now time.Time) (v fileVersion) {
 	modified := a.Version
 	v.tag, v.now = a.Tag+f.key(), now
@@ -221,9 +222,9 @@ func (a *Answer) fileVersion(f *file, now time.Time) (v fileVersion) {
 	}
 	digest := sha256.Sum256([]byte(v.tag))
 	v.tag = hex.EncodeToString(digest[:12])
-	v.settled = modified.Unix() < now.Unix()
-	if v.modified = modified; !v.settled {
-		v.modified = now.Add(-time.Second)
+	v.modified = modified
+	if v.settled = modified.Unix() < now.Unix(); v.settled {
+		v.modified = modified.Add(time.Second)
 	}
 	return v
 }

@@ -43,6 +43,22 @@ func TestNoChangeIsMissedByADate(t *testing.T) {
 	}
 }
 
+// freshclam keeps the time of its own download rather than the date of the list, and drops
+// an answer whose date is not later.
+func TestAProductMayDateItsCopyByItsOwnClock(t *testing.T) {
+	w := newWorld(t, "")
+	w.subscribe("block", "block", empty)
+	w.move(time.Second)
+	w.get("block", "ipv4.txt")
+	downloaded := w.now().Truncate(time.Second)
+	w.push("fir", indicator(1, address("203.0.114.1"), ""))
+	w.move(time.Second)
+	got := w.get("block", "ipv4.txt", "If-Modified-Since", downloaded.Format(http.TimeFormat))
+	if at, err := http.ParseTime(got.header.Get("Last-Modified")); got.status != http.StatusOK || err != nil || !at.After(downloaded) {
+		t.Errorf("a list that changed in the second %s, after its download: %d, of %s", downloaded, got.status, at)
+	}
+}
+
 func TestTheDateOfAListNeverGoesBack(t *testing.T) {
 	w := newWorld(t, "")
 	w.subscribe("block", "block", empty)
