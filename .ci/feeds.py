@@ -1,0 +1,376 @@
+"""Holds the files of feeds against the programs that read them.
+
+COMITY in the environment is the path of the built command. What a filter would do to
+this machine happens in a network namespace of its own."""
+
+import base64
+import functools
+import hashlib
+import io
+import ipaddress
+import json
+import os
+import pathlib
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+import uuid
+import zipfile
+
+import requests
+
+import exchange
+from exchange import MEDIA_TYPE
+
+NETWORKS = ["198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32", "198.18.0.0/15"]
+LISTED, OTHER = "198.51.100.7", "198.51.100.8"
+
+
+def run(*command, status=0, **options):
+    """Runs a command, and returns all that it printed."""
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120, **options)
+    if done.returncode != status:
+        raise AssertionError(f"{' '.join(map(str, command))}: {done.returncode}: {done.stdout}")
+    return done.stdout
+
+
+def port():
+    """A port that nothing listens on."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def any_of(type, values):
+    return "[" + " OR ".join(f"{type} = '{v}'" for v in values) + "]"
+
+
+class Case(unittest.TestCase):
+    """An exchange with the feed b, for the account ncb-sg/firewall."""
+
+    def setUp(self):
+        self.exchange = exchange.Exchange()
+        self.addCleanup(self.exchange.stop)
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        self.exchange.run("account", "add", "ncb-sg/firewall", "--action", "block")
+        self.token = self.exchange.run("token", "add", "ncb-sg/firewall").strip()
+        self.add()
+
+    def add(self, subdomains=False):
+        """Adds the feed, or replaces it."""
+        file = self.folder / "b.toml"
+        file.write_text(f"""format = "feed/1"
+id = "b"
+account = "ncb-sg/firewall"
+use = "block"
+collections = ["*"]
+allow_reserved = {json.dumps(NETWORKS)}
+[entries]
+subdomains = {json.dumps(subdomains)}
+may_be_empty = true
+""")
+        self.exchange.run("feed", "add", "--replace", str(file))
+
+    def push(self, *patterns, pattern_type="stix"):
+        objects = [{
+            "type": "indicator", "spec_version": "2.1", "id": f"indicator--{uuid.uuid4()}", "created": "2026-01-01T00:00:00.000Z",
+            "modified": "2026-01-01T00:00:00.000Z", "pattern": pattern, "pattern_type": pattern_type,
+            "valid_from": "2026-01-01T00:00:00Z", "valid_until": "2035-01-01T00:00:00Z", "confidence": 80,
+        } for pattern in patterns]
+        answer = requests.post(f"{self.exchange.root}collections/charter-test.playbooks/objects/", json={"objects": objects},
+                               auth=self.exchange.vendor, headers={"Content-Type": MEDIA_TYPE, "Accept": MEDIA_TYPE})
+        self.assertEqual((answer.status_code, answer.json()["success_count"]), (202, len(objects)), answer.text)
+        return objects
+
+    def url(self, file, user=""):
+        url = f"{self.exchange.root}x-feeds/b/{file}"
+        return url.replace("://", f"://{user}@") if user else url
+
+    def get(self, file):
+        answer = requests.get(self.url(file), auth=("x", self.token))
+        self.assertEqual(answer.status_code, 200, answer.text)
+        return answer
+
+    def save(self, file):
+        path = self.folder / file
+        path.write_bytes(self.get(file).content)
+        return path
+
+    def daemon(self, name, *command, ready, **options):
+        """Starts a program whose output goes to a file, and waits until ready() is true."""
+        log = self.folder / f"{name}.log"
+        with log.open("w") as out:
+            process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, **options)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.terminate)
+        self.wait(lambda: f"{name} is ready: {log.read_text()}", ready)
+
+    def wait(self, what, true, seconds=60):
+        end = time.monotonic() + seconds
+        while not true():
+            if time.monotonic() > end:
+                self.fail(f"not within {seconds} s: {what()}")
+            time.sleep(0.1)
+
+
+def listens(port):
+    with socket.socket() as s:
+        return s.connect_ex(("127.0.0.1", port)) == 0
+
+
+class Lists(Case):
+    def test_curl_and_wget_get_a_list_once(self):
+        self.push(any_of("ipv4-addr:value", ["203.0.113.9", LISTED, "198.51.100.0/30", LISTED]))
+        time.sleep(1.1)  # the second of the change is over
+        credentials, name = ["-s", "-u", f"x:{self.token}"], self.folder / "ipv4.txt"
+        curl = functools.partial(run, "curl", *credentials, "-f", cwd=self.folder)
+        curl("-O", self.url("ipv4.txt"), "--etag-save", "tag")
+        self.assertEqual(name.read_text(), f"198.51.100.0/30\n{LISTED}\n203.0.113.9\n")
+        self.assertEqual(curl("-o", "none", "-w", "%{http_code}", self.url("ipv4.txt"), "--etag-compare", "tag"), "304")
+        self.assertEqual(curl("-o", "none", "-w", "%{http_code}", self.url("ipv4.txt"), "-z", "ipv4.txt"), "304")
+        for digest in ("md5", "sha256"):
+            checksum = curl(self.url(f"ipv4.txt.{digest}")).strip()
+            run(f"{digest}sum", "-c", input=f"{checksum}  ipv4.txt\n", cwd=self.folder)
+        wget = functools.partial(run, "wget", "-N", "--user", "x", "--password", self.token, "--auth-no-challenge", cwd=self.folder / "w")
+        (self.folder / "w").mkdir()
+        wget(self.url("ipv4.txt"))
+        self.assertIn("304 Not Modified", wget(self.url("ipv4.txt")))
+        head, got = (requests.request(method, self.url("ipv4.txt"), auth=("x", self.token), headers={"Accept-Encoding": "identity"}) for method in ("HEAD", "GET"))
+        self.assertEqual({k: v for k, v in head.headers.items() if k != "Date"}, {k: v for k, v in got.headers.items() if k != "Date"})
+
+    def test_haproxy_takes_lists(self):
+        self.push(any_of("ipv4-addr:value", [LISTED, "203.0.113.0/24"]), any_of("domain-name:value", ["bad.example.org"]))
+        config = self.folder / "haproxy.cfg"
+        config.write_text(f"""frontend f
+  mode http
+  timeout client 1s
+  bind 127.0.0.1:{port()}
+  acl bad src -f {self.save("ipv4.lst")}
+  acl none src -f {self.save("ipv6.lst")}
+  acl host req.hdr(host) -f {self.save("domain.lst")}
+  http-request deny if bad or none or host
+""")
+        run("haproxy", "-c", "-f", config)
+
+    def test_postfix_finds_addresses_of_a_list(self):
+        self.push(any_of("ipv4-addr:value", [LISTED, "203.0.113.0/24"]), any_of("ipv6-addr:value", ["2001:db8::/64"]))
+        table = f"cidr:{self.save('all.cidr')}"
+        for address in (LISTED, "203.0.113.77", "2001:db8::1"):
+            self.assertEqual(run("postmap", "-q", address, table), "REJECT\n")
+        self.assertEqual(run("postmap", "-q", OTHER, table, status=1), "")
+
+
+class Filters(Case):
+    def test_nft_blocks_what_is_listed(self):
+        empty = self.save("ipv4.nft").rename(self.folder / "empty.nft")
+        self.push(any_of("ipv4-addr:value", [LISTED, "203.0.113.0/24", "203.0.113.9"]))
+        file = self.save("ipv4.nft")
+        run("unshare", "-n", "sh", "-ec", f"""
+ip link set lo up
+ip addr add {LISTED} dev lo
+ip addr add {OTHER} dev lo
+python3 -m http.server --bind 0.0.0.0 80 >http.log 2>&1 &
+trap "kill $!" EXIT
+until curl -s -o page http://{LISTED}/; do sleep 0.1; done
+nft -f {empty}
+nft -f {file}
+nft -f {file}
+nft add chain inet comity out '{{ type filter hook output priority 0; }}'
+nft add rule inet comity out ip daddr @ipv4-b reject
+! curl -s -m 2 -o page http://{LISTED}/
+curl -s -m 10 -o page http://{OTHER}/
+""", cwd=self.folder)
+
+    def test_ipset_holds_as_many_as_it_can(self):
+        addresses = [str(ipaddress.ip_address("198.18.0.0") + i) for i in range(70_000)]
+        self.push(*(any_of("ipv4-addr:value", addresses[i:i + 1000]) for i in range(0, len(addresses), 1000)))
+        self.assertEqual(self.get("ipv4.ipset").headers["X-Feed-Entries"], "65536")
+        file = self.save("ipv4.ipset")
+        run("unshare", "-n", "sh", "-ec", f"""
+ipset -exist restore <{file}
+ipset -exist restore <{file}
+ipset list -t ipv4-b | grep -x 'Number of entries: 65536'
+""")
+
+    def test_ipset_finds_what_is_listed(self):
+        self.push(any_of("ipv4-addr:value", [LISTED, "203.0.113.0/24"]))
+        run("unshare", "-n", "sh", "-ec", f"""
+ipset -exist restore <{self.save("ipv4.ipset")}
+ipset test ipv4-b {LISTED}
+ipset test ipv4-b 203.0.113.5
+! ipset test ipv4-b {OTHER}
+""")
+
+
+class Proxy(Case):
+    def test_squid_denies_what_is_listed(self):
+        self.add(subdomains=True)
+        self.push(any_of("domain-name:value", ["bad.example.org", "www.bad.example.org"]),
+                  any_of("ipv4-addr:value", [LISTED, "203.0.113.0/24", "203.0.113.7"]),
+                  any_of("url:value", ["http://page.example.org/a?b=c|d"]))
+        listen = port()
+        config = self.folder / "squid.conf"
+        config.write_text(f"""http_port 127.0.0.1:{listen}
+pid_filename {self.folder}/squid.pid
+cache_log {self.folder}/cache.log
+access_log none
+cache deny all
+coredump_dir {self.folder}
+acl names dstdomain "{self.save("domain.squid")}"
+acl hosts dst "{self.save("ipv4.squid")}"
+acl pages url_regex "{self.save("url.squid")}"
+http_access deny names
+http_access deny pages
+http_access deny hosts
+http_access allow all
+""")
+        self.folder.chmod(0o777)
+        for path in self.folder.iterdir():
+            path.chmod(0o644)
+        parsed = run("squid", "-k", "parse", "-f", config)
+        self.assertNotRegex(parsed, "FATAL|WARNING|ERROR")
+        self.daemon("squid", "squid", "-N", "-f", config, ready=lambda: listens(listen))
+        for url, status in (("http://bad.example.org/", "403"), ("http://www.bad.example.org/", "403"), ("http://203.0.113.200/", "403"),
+                            (f"http://{LISTED}/", "403"), ("http://page.example.org/a?b=c|d", "403"), (self.exchange.url, "401")):
+            got = run("curl", "-s", "-g", "-m", "20", "-o", self.folder / "page", "-w", "%{http_code}", "-x", f"127.0.0.1:{listen}", "--noproxy", "", url)
+            self.assertEqual(got, status, url)
+
+
+class Scanners(Case):
+    def test_freshclam_gets_each_version(self):
+        database = self.folder / "db"
+        database.mkdir()
+        config = self.folder / "freshclam.conf"
+        config.write_text(f"DatabaseDirectory {database}\nDatabaseOwner root\nDatabaseMirror 127.0.0.1\n"
+                          f"DatabaseCustomURL {self.url('all.hsb', 'x:' + self.token)}\n")
+        fresh = functools.partial(run, "freshclam", f"--config-file={config}", "--update-db=custom")
+        clean = self.folder / "clean"
+        clean.write_bytes(b"clean")
+        fresh()
+        run("clamscan", "-d", database, clean)
+        for content in (b"first" * 20, b"second" * 20, b"third" * 20):  # some in the second of the last download
+            bad = self.folder / "bad"
+            bad.write_bytes(content)
+            self.push(any_of("file:hashes.'SHA-256'", [hashlib.sha256(content).hexdigest()]))
+            fresh()
+            time.sleep(1)
+            fresh()
+            self.assertIn("FOUND", run("clamscan", "-d", database, bad, status=1))
+
+    def test_yara_and_clamav_take_the_good_rules(self):
+        rule = 'rule {0} {{ strings: $a = "{1}" condition: $a }}'
+        self.push(rule.format("good", "needle"), rule.format("good", "twin"), "rule broken { condition: ", 'include "/etc/passwd"\n' + rule.format("reads", "x"),
+                  "global private rule silent { condition: false }", rule.format("other", "thread"), pattern_type="yara")
+        rules, target = self.save("yara.yar"), self.folder / "target"
+        target.write_text("a needle and a thread")
+        self.assertEqual(set(run("yara", rules, target).split()), {"good", "other", str(target)})
+        self.assertIn("FOUND", run("clamscan", "-d", rules, target, status=1))
+        import yara_x
+        self.assertEqual({m.identifier for m in yara_x.compile(rules.read_text()).scan(target.read_bytes()).matching_rules}, {"good", "other"})
+        self.assertEqual(len(zipfile.ZipFile(io.BytesIO(self.get("yara.yar.zip").content)).namelist()), 2)
+
+    def test_sigma_takes_the_good_rules(self):
+        good = """title: A tool of thieves
+id: 7d7b5e3c-7f1a-4b52-9e3c-1c3d5e1f2a10
+status: test
+level: high
+logsource: {category: process_creation, product: windows}
+detection:
+  selection: {Image|endswith: '\\\\thief.exe'}
+  condition: selection
+"""
+        self.push(good, "title: [", "title: no detection", pattern_type="sigma")
+        folder = self.folder / "sigma"
+        zipfile.ZipFile(io.BytesIO(self.get("sigma.sigma.zip").content)).extractall(folder)
+        sigma = pathlib.Path(sys.executable).parent / "sigma"
+        checked = run(sigma, "check", folder)
+        self.assertIn("Found 0 errors, 0 condition errors", checked)
+        self.assertIn("thief.exe", run(sigma, "convert", "-t", "sqlite", "--without-pipeline", folder))
+
+
+class Network(Case):
+    def test_suricata_update_takes_rules_and_data_sets(self):
+        self.push(any_of("domain-name:value", ["bad.example.org"]), any_of("ipv4-addr:value", [LISTED]))
+        numbers = None
+        for file in ("all.rules", "all.tar.gz"):
+            state, out = self.folder / f"{file}.state", self.folder / f"{file}.out"
+            update = functools.partial(run, "suricata-update")
+            update("add-source", "-D", state, "comity", self.url(file), "--http-header", f"Authorization: Bearer {self.token}")
+            fetch = ("update", "-D", state, "-o", out, "--no-test", "--no-reload", "--suricata-version", "7.0.0", "-v")
+            update(*fetch)
+            rules = (out / "suricata.rules").read_text()
+            self.assertIn(LISTED, rules)
+            if file == "all.tar.gz":
+                (loaded,) = re.findall(r"load (\S+?);", rules)[:1]
+                self.assertEqual(base64.b64decode((out / loaded).read_text()), b"bad.example.org")
+                continue
+            self.assertIn("bad.example.org", rules)
+            numbers = dict(re.findall(r'msg:"(b [^"]+)".*?sid:(\d+)', rules))
+        import idstools.rule
+        from suricataparser import parse_rules
+        text = self.save("all.rules").read_text()
+        self.assertEqual({str(r.sid) for r in parse_rules(text)}, set(numbers.values()))
+        self.assertEqual({str(r.sid) for r in idstools.rule.parse_fileobj(io.StringIO(text))}, set(numbers.values()))
+        self.push(any_of("ipv4-addr:value", [OTHER]))
+        later = dict(re.findall(r'msg:"(b [^"]+)".*?sid:(\d+)', self.get("all.rules").text))
+        self.assertEqual({m: later[m] for m in numbers}, numbers, "a rule keeps its number")
+
+
+class Mail(Case):
+    def test_rspamd_finds_a_sender_on_a_map(self):
+        self.push(any_of("domain-name:value", ["bad.example.org"]), any_of("ipv4-addr:value", [LISTED]))
+        local, normal, controller = self.folder / "local.d", port(), port()
+        local.mkdir()
+        user = f"x:{self.token}"
+        for name, text in {
+            "multimap.conf": f"""FEED_FROM {{ type = "from"; filter = "email:domain"; map = "{self.url('domain.txt', user)}"; score = 9; }}
+FEED_IP {{ type = "ip"; map = "{self.url('ipv4.txt', user)}"; score = 9; }}""",
+            "options.inc": "map_watch_interval = 2s;\ndns { nameserver = [\"127.0.0.1:9\"]; timeout = 0.1s; retransmits = 1; }",
+            "worker-normal.inc": f'bind_socket = "127.0.0.1:{normal}";\ncount = 1;',
+            "worker-controller.inc": f'bind_socket = "127.0.0.1:{controller}";\nsecure_ip = "127.0.0.1";',
+            "worker-proxy.inc": "enabled = false;", "worker-fuzzy.inc": "enabled = false;",
+            "logging.inc": 'type = "console";',
+        }.items():
+            (local / name).write_text(text)
+        self.daemon("rspamd", "rspamd", "-f", "--insecure", "-u", "root", "-g", "root",
+                    *(f"--var={name}={self.folder}" for name in ("LOCAL_CONFDIR", "DBDIR", "RUNDIR", "LOGDIR")), ready=lambda: listens(normal))
+        mail = "From: x@bad.example.org\nTo: y@example.org\nSubject: z\n\nz\n"
+
+        def symbols():
+            return run("rspamc", "-h", f"127.0.0.1:{normal}", "--ip", LISTED, "--from", "x@bad.example.org", "symbols", input=mail)
+
+        self.wait(symbols, lambda: re.search("FEED_FROM", symbols()) and re.search("FEED_IP", symbols()))
+
+        def pulls():
+            return json.loads(self.exchange.run("--json", "feed", "show", "ncb-sg/b")).get("pulls", [])
+
+        self.wait(pulls, lambda: {p["status"] for p in pulls()} == {304})
+
+
+class IntelMQ(Case):
+    def test_intelmq_makes_an_event_of_each_entry(self):
+        self.push(any_of("domain-name:value", ["bad.example.org"]), any_of("ipv4-addr:value", [LISTED]), any_of("url:value", ["http://page.example.org/ü"]))
+        os.environ["INTELMQ_ROOT_DIR"] = str(self.folder)
+        from intelmq.bots.parsers.generic.parser_csv import GenericCsvParserBot
+        from intelmq.bots.parsers.json.parser import JSONParserBot
+        from intelmq.lib.bot import BotLibSettings
+        for file, parser, settings in (
+            ("all.jsonl", JSONParserBot, {"splitlines": True}),
+            ("domain.csv", GenericCsvParserBot, {
+                "skip_header": True, "columns": ["__IGNORE__", "source.fqdn", "__IGNORE__", "__IGNORE__", "__IGNORE__", "__IGNORE__", "__IGNORE__", "extra.indicators", "__IGNORE__"],
+                "type": "malware"}),
+        ):
+            report = {"__type": "Report", "raw": base64.b64encode(self.get(file).content).decode(), "feed.url": self.url(file)}
+            events = parser("parser", settings=BotLibSettings | settings).process_message(report)["output"]
+            found = {e.get("source.ip") or e.get("source.url") or e.get("source.fqdn") for e in events}
+            self.assertEqual(found, {"bad.example.org"} if "csv" in file else {"bad.example.org", LISTED, "http://page.example.org/%C3%BC"})
+
+
+if __name__ == "__main__":
+    unittest.main()
