@@ -43,7 +43,7 @@ func checkFreeList(tx *bbolt.Tx, fault func(string)) {
 func checkPages(tx *bbolt.Tx) (err error) {
 	defer recovered(tx.DB(), &err)
 	end := int(tx.Size()) / tx.DB().Info().PageSize
-	for id := 2; id < end; id++ { // the first two are the metas
+	for id := 2; id < end; id++ { // the first two pages are meta pages
 		page, err := tx.Page(id)
 		if err != nil {
 			return err

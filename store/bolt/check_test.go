@@ -146,7 +146,7 @@ func TestNoise(t *testing.T) {
 		for i := page * bolt.PageSize; i < page*bolt.PageSize+64; i++ {
 			bad[i] ^= 0x5a
 		}
-		dir := t.TempDir() // the lock of a file that cannot be opened stays
+		dir := t.TempDir() // a new one, as the lock of a file that cannot be opened is not released
 		if err := os.WriteFile(filepath.Join(dir, bolt.FileName), bad, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -184,7 +184,7 @@ func TestACutOffFileIsAnError(t *testing.T) {
 	used := len(bytes.TrimRight(good, "\x00")) / bolt.PageSize
 	opened := 0
 	for pages := 2; pages < used; pages++ {
-		dir := t.TempDir() // the lock of a file that cannot be opened stays
+		dir := t.TempDir() // a new one, as the lock of a file that cannot be opened is not released
 		if err := os.WriteFile(filepath.Join(dir, bolt.FileName), good[:pages*bolt.PageSize], 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -270,9 +270,10 @@ func TestWrongPageNumberIsAnError(t *testing.T) {
 	}
 }
 
-// Whatever bit of the head of a page is wrong, a check ends, and does not end the process.
+// A check ends, and does not end the process, whichever byte in the header of a page is
+// damaged.
 func TestACheckOutlivesADamagedHeadOfAPage(t *testing.T) {
-	const branch, headLen = 1, 16 + 2*16 // of bbolt's pages: the head and two elements
+	const branch, headLen = 1, 16 + 2*16 // of bbolt's pages: the header and two elements
 	dir := t.TempDir()
 	s := open(t, dir)
 	mustPush(t, s, items(0, 3000)...)
@@ -294,7 +295,7 @@ func TestACheckOutlivesADamagedHeadOfAPage(t *testing.T) {
 			}
 			bad := bytes.Clone(good)
 			bad[at+i] ^= 0x10
-			dir := t.TempDir() // the lock of a file that cannot be opened stays
+			dir := t.TempDir() // a new one, as the lock of a file that cannot be opened is not released
 			if err := os.WriteFile(filepath.Join(dir, bolt.FileName), bad, 0o600); err != nil {
 				t.Fatal(err)
 			}
