@@ -4,6 +4,8 @@ import (
 	_ "embed"
 	"fmt"
 	"io"
+	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 	"text/template"
@@ -11,12 +13,13 @@ import (
 	"comity/taxii"
 	"comity/taxii/admin"
 	"comity/taxii/exchange"
+	"comity/taxii/feed"
 )
 
 // products are the products that connect has a text for. Those with reads do not speak
-// TAXII: they read lists, rules or zones over HTTP.
+// TAXII: they read lists or rules over HTTP.
 var products = []struct{ id, name, reads string }{
-	{"bind", "BIND", "response policy zones"},
+	{"bind", "BIND", ""},
 	{"crowdsec", "CrowdSec", ""},
 	{"curl", "curl", ""},
 	{"elastic", "Elastic Security", ""},
@@ -30,7 +33,7 @@ var products = []struct{ id, name, reads string }{
 	{"splunk", "Splunk Enterprise Security", ""},
 	{"suricata", "Suricata", "rules and datasets"},
 	{"taxii2-client", "the OASIS Python client", ""},
-	{"unbound", "Unbound", "response policy zones"},
+	{"unbound", "Unbound", ""},
 	{"xsoar", "Cortex XSOAR", ""},
 }
 
@@ -47,9 +50,10 @@ func productNames() string {
 var connectText string
 
 type connectCmd struct {
-	Account string `arg:"" placeholder:"ORG/NAME" help:"The account that the product uses."`
-	Client  string `required:"" enum:"${products}" placeholder:"PRODUCT" help:"${products}."`
-	URL     string `name:"url" default:"http://127.0.0.1:8080" env:"COMITY_PUBLIC_URL" placeholder:"URL" help:"The server as the product reaches it (default ${default})."`
+	Account string         `arg:"" placeholder:"ORG/NAME" help:"The account that the product uses."`
+	Client  string         `required:"" enum:"${products}" placeholder:"PRODUCT" help:"${products}."`
+	URL     string         `name:"url" default:"http://127.0.0.1:8080" env:"COMITY_PUBLIC_URL" placeholder:"URL" help:"The server as the product reaches it (default ${default})."`
+	DNS     netip.AddrPort `name:"dns" default:"127.0.0.1:5300" placeholder:"ADDR" help:"The address of --dns-listen or --dns-tls-listen as BIND reaches it (default ${default}); TLS unless it is a loopback address."`
 }
 
 // setup holds the settings of a product, and the other fields of connect.tmpl.
@@ -66,6 +70,22 @@ type setup struct {
 	Accept      string            `json:"-"`
 	Read, Write *admin.Collection `json:"-"` // one that the account reads, one that it writes
 	Blocks      []exchange.Feed   `json:"-"` // the feeds of the account whose use is block
+	DNS         netip.AddrPort    `json:"-"` // of the server of zones
+	Host        string            `json:"-"` // of the URL
+
+	sh *shell
+}
+
+// Zone is the name of the zone of a feed.
+func (s *setup) Zone(f exchange.Feed) string { return feed.ZoneName(f.Account, f.ID, s.Root) }
+
+// Key is the newest key of the zone of a feed.
+func (s *setup) Key(f exchange.Feed) (feed.Secret, error) {
+	list, err := call[[]feed.Secret](s.sh, "feed/secrets", exchange.FeedKey(f.Account, f.ID))
+	if err != nil {
+		return feed.Secret{}, err
+	}
+	return list[slices.IndexFunc(list, func(secret feed.Secret) bool { return secret.Purpose == "tsig" })], nil
 }
 
 // Run prints the settings in the order of the form of the product.
@@ -78,7 +98,10 @@ func (c *connectCmd) Run(sh *shell) error {
 	if product.reads != "" {
 		return fmt.Errorf("%s reads %s over HTTP and does not speak TAXII: this version has no feeds for it yet", product.name, product.reads)
 	}
-	s := setup{Client: c.Client, Account: account.ID(), URL: strings.TrimRight(c.URL, "/"), Accept: taxii.MediaType}
+	s := &setup{Client: c.Client, Account: account.ID(), URL: strings.TrimRight(c.URL, "/"), Accept: taxii.MediaType, DNS: c.DNS, sh: sh}
+	if u, err := url.Parse(c.URL); err == nil {
+		s.Host = u.Hostname()
+	}
 	if s.Collections, err = call[[]admin.Collection](sh, "collections", admin.View{As: account.ID()}); err != nil {
 		return err
 	}

@@ -107,6 +107,13 @@ is an entry, reset before all entries, and heartbeat each minute. A client that 
 back with Last-Event-ID gets what it missed; after a restart of the server, a reset.
 The stream ends with the access of the account. An account has up to 4 of them.
 
+Resolvers read a feed for block as a response policy zone: comity connect ORG/NAME
+--client bind prints the settings. With comity serve --dns-listen or --dns-tls-listen
+the server answers SOA, AXFR and IXFR for the zone ID.ORG.rpz.CENTRE. that are signed
+(hmac-sha256) with the key ID.ORG., which comity feed show ORG/ID --secrets shows. A
+change is in the zone within a second. comity feed rotate ORG/ID makes another key; the
+one before is valid until the next rotation.
+
 Bouncers of CrowdSec read a feed for block: api_url is .../x-feeds/ID/ and api_key the
 token, one for each bouncer. They get decisions as they come and go. A decision lasts
 as long as the agreement lets a tool act without asking again ([feeds] hold), and

@@ -145,7 +145,7 @@ func (q *query) serve(ctx context.Context) (rcode int, account string) {
 	p, usable := snapshot.Principal(snapshot.Directory.Accounts[feed.Account], q.now())
 	question, centre := q.request.Question[0], snapshot.Policy.Centre().ID
 	if !usable || q.request.Opcode != dns.OpcodeQuery || question.Qclass != dns.ClassINET ||
-		dns.CanonicalName(question.Name) != zoneName(feed.Account, feed.ID, centre)+"." {
+		dns.CanonicalName(question.Name) != ZoneName(feed.Account, feed.ID, centre)+"." {
 		return dns.RcodeRefused, feed.Account
 	}
 	z, err := q.zone(opening, centre, p, feed.ID)

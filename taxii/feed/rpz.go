@@ -51,8 +51,8 @@ func (r *Resolver) check() error {
 	return nil
 }
 
-// zoneName is the name of the zone of a feed, without a final dot. No other feed has it.
-func zoneName(account, id, centre string) string {
+// ZoneName is the name of the zone of a feed, without a final dot. No other feed has it.
+func ZoneName(account, id, centre string) string {
 	org, _, _ := strings.Cut(account, "/")
 	return id + "." + org + ".rpz." + centre
 }
@@ -61,7 +61,7 @@ func zoneName(account, id, centre string) string {
 func (a *Answer) zone(centre string, now time.Time) stixfeed.Zone {
 	d := a.Definition
 	return stixfeed.Zone{
-		Origin: zoneName(d.Account, d.ID, centre), Target: d.RPZ.target(), Expire: a.expire(now),
+		Origin: ZoneName(d.Account, d.ID, centre), Target: d.RPZ.target(), Expire: a.expire(now),
 		TTL: time.Duration(d.RPZ.TTL) * time.Second, Refresh: time.Duration(d.RPZ.Refresh) * time.Second,
 	}
 }
