@@ -63,7 +63,7 @@ func (c *feedListCmd) Run(sh *shell) error {
 
 type feedShowCmd struct {
 	Feed    string `arg:"" placeholder:"ORG/ID"`
-	Secrets bool   `help:"Show the keys of the feed instead, which let a resolver read it over the DNS."`
+	Secrets bool   `help:"Show the secrets of the feed instead: keys to read it over the DNS, and its URL with a secret if the agreements allow one."`
 }
 
 func (c *feedShowCmd) Run(sh *shell) error {

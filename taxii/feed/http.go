@@ -56,7 +56,7 @@ func segmentsOf(escaped string) []string {
 const (
 	listPath = "/{root}/x-feeds"
 	pagePath = "/{root}/x-feeds/{feed}"
-	filePath = "/{root}/x-feeds/{feed}/{file}"
+	filePath = "/{root}/x-feeds/{feed}/{file}" // feed is the id, or the id, "~" and a secret
 
 	streamPath    = "/{root}/x-feeds/{feed}/stream"
 	decisionsPath = "/{root}/x-feeds/{feed}/v1/decisions/stream" // as bouncers append it
@@ -97,6 +97,8 @@ type caller struct {
 	exchange.Principal
 	policy *exchange.Policy
 	path   map[string]string
+	byURL  bool   // the path has the secret of the feed
+	secret string // that it has
 	feed   string // that was found
 	now    time.Time
 }
@@ -126,15 +128,23 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if out.status >= 500 {
 		level = slog.LevelError
 	}
+	feed := c.feed
+	if c.byURL {
+		feed += "~…" // never the secret
+	}
 	e.handler.log.Log(r.Context(), level, "request", "request_id", out.id, "account", c.Account, "method", r.Method,
-		"route", e.path, "status", out.status, "bytes", out.bytes, "seconds", took.Seconds(), "feed", c.feed, "file", c.path["file"])
+		"route", e.path, "status", out.status, "bytes", out.bytes, "seconds", took.Seconds(), "feed", feed, "file", c.path["file"])
 }
 
 // answer checks credentials, method and API root, in this order, and serves.
 func (e *endpoint) answer(w *response, r *http.Request, c *caller) (err error) {
 	h := e.handler
 	var refusal *auth.Refusal
-	c.Principal, c.policy, err = h.auth.Authenticate(r)
+	if id, secret, ok := cutSecret(c.path["feed"]); ok {
+		c.path["feed"], c.secret, c.byURL = id, secret, true
+		w.Header().Set("Referrer-Policy", "no-referrer")
+	}
+	err = h.authenticate(r, c)
 	if errors.As(err, &refusal) {
 		h.metrics.LoginRefused(refusal.Reason)
 		h.recorder.RefuseLogin(refusal.Remote, refusal.Reason, refusal.Account, refusal.Token)
@@ -149,6 +159,16 @@ func (e *endpoint) answer(w *response, r *http.Request, c *caller) (err error) {
 		return taxii.Errorf(taxii.NotFound, "there is nothing at this path")
 	}
 	return e.serve(w, r, c)
+}
+
+// authenticate finds the account and the policy of the caller.
+func (h *handler) authenticate(r *http.Request, c *caller) (err error) {
+	if c.byURL {
+		c.Principal, c.policy, err = h.principalByURL(r.Context(), c.path["feed"], c.secret)
+	} else {
+		c.Principal, c.policy, err = h.auth.Authenticate(r)
+	}
+	return err
 }
 
 // fail answers with an error, as one line of text.

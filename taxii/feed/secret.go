@@ -3,9 +3,12 @@ package feed
 import (
 	"context"
 	"crypto/hkdf"
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"net/url"
+	"slices"
 	"strings"
 
 	"comity/taxii"
@@ -14,9 +17,9 @@ import (
 
 // Secret is a key that a feed shares with a tool which cannot send a token.
 type Secret struct {
-	Purpose string `json:"purpose"` // "tsig"
-	Name    string `json:"name"`    // of the key
-	Value   string `json:"secret"`  // in base64
+	Purpose string `json:"purpose"` // "tsig" or "url"
+	Name    string `json:"name"`    // of the key; for "url", the id of the feed
+	Value   string `json:"secret"`  // the key in base64; for "url", the path of the feed with its secret
 }
 
 // Secrets are the secrets of a feed, by "org/id": for each purpose the newest, and then the
@@ -39,7 +42,70 @@ func (s *Service) Secrets(ctx context.Context, key string) ([]Secret, error) {
 		}
 		list = append(list, Secret{"tsig", tsigName(key, rotation), base64.StdEncoding.EncodeToString(value)})
 	}
+	def, err := s.definition(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	p, ok := snapshot.Principal(snapshot.Directory.Accounts[f.Account], s.now())
+	readable := grants(snapshot.Policy, p, def, s.now())
+	if !ok || len(readable) == 0 || !allowURL(readable) {
+		return list, nil
+	}
+	for rotation := f.Rotation; rotation >= max(f.Rotation-1, 0); rotation-- {
+		secret, err := s.urlSecret(f, rotation)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, Secret{"url", f.ID, "/" + snapshot.Policy.Centre().ID + "/x-feeds/" + f.ID + "~" + secret + "/"})
+	}
 	return list, nil
+}
+
+// urlToken stands for the id of a token where a caller has the secret of a feed instead. No
+// token has it.
+const urlToken = "~"
+
+// allowURL tells whether all agreements allow the secret of a feed in its URL.
+func allowURL(allowed []exchange.Grant) bool {
+	return !slices.ContainsFunc(allowed, func(g exchange.Grant) bool { return !g.Feeds().URLCredentials })
+}
+
+// urlSecret is the secret of a feed in its URL.
+func (s *Service) urlSecret(f *exchange.Feed, rotation int) (string, error) {
+	secret, err := s.secret("url", f, rotation)
+	return base64.RawURLEncoding.EncodeToString(secret), err
+}
+
+// cutSecret cuts the id of a feed from its secret in a segment of a path; ok is false if the
+// segment has none.
+func cutSecret(segment string) (id, secret string, ok bool) {
+	text, err := url.PathUnescape(segment)
+	if err != nil {
+		return segment, "", false
+	}
+	return strings.Cut(text, "~")
+}
+
+// principalByURL is the account of a feed that has this secret, and the policy. A wrong
+// secret is NotFound, as are an absent feed and an account that may not be used.
+func (s *Service) principalByURL(ctx context.Context, id, secret string) (exchange.Principal, *exchange.Policy, error) {
+	snapshot, err := s.current.Snapshot(ctx)
+	if err != nil {
+		return exchange.Principal{}, nil, err
+	}
+	for _, f := range snapshot.Directory.Feeds { // several organisations may have a feed of that id
+		for rotation := f.Rotation; f.ID == id && rotation >= max(f.Rotation-1, 0); rotation-- {
+			right, err := s.urlSecret(f, rotation)
+			if err != nil || !hmac.Equal([]byte(right), []byte(secret)) {
+				continue
+			}
+			if p, ok := snapshot.Principal(snapshot.Directory.Accounts[f.Account], s.now()); ok {
+				p.Token = urlToken
+				return p, snapshot.Policy, nil
+			}
+		}
+	}
+	return exchange.Principal{}, nil, taxii.Errorf(taxii.NotFound, "there is no such feed")
 }
 
 // secret is the secret of a feed for a purpose, after so many rotations. It is worked out

@@ -220,6 +220,9 @@ func (s *Service) answer(ctx context.Context, policy *exchange.Policy, p exchang
 	if err != nil {
 		return nil, err
 	}
+	if p.Token == urlToken && !allowURL(allowed) {
+		return nil, taxii.Errorf(taxii.NotFound, "there is no such feed")
+	}
 	a := &Answer{Definition: def, Open: len(readable) > 0, service: s}
 	if !a.Open && goneAtEnd(policy, p.Org, def, now) {
 		return nil, taxii.Errorf(taxii.NotFound, "there is no such feed")

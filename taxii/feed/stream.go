@@ -70,8 +70,7 @@ func (h *handler) getStream(w *response, r *http.Request, c *caller) error {
 			return nil
 		}
 		c.now = h.now()
-		c.Principal, c.policy, err = h.auth.Authenticate(r)
-		if refused(err) {
+		if err = h.authenticate(r, c); refused(err) {
 			return nil
 		}
 	}
