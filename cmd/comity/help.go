@@ -105,7 +105,9 @@ X-Feed-Full and X-Feed-Cursor among its headers. merge and max do not apply.
 .../x-feeds/ID/stream tells the same as server-sent events: add and remove, whose data
 is an entry, reset before all entries, and heartbeat each minute. A client that comes
 back with Last-Event-ID gets what it missed; after a restart of the server, a reset.
-The stream ends with the access of the account. An account has up to 4 of them.
+The stream ends with the access of the account. An account has up to 4 of them. For
+the objects themselves, /CENTRE/collections/ID/x-stream/ tells create, update and
+delete as OpenCTI does; its ids and the next of TAXII pages are interchangeable.
 
 Resolvers read a feed for block as a response policy zone: comity connect ORG/NAME
 --client bind prints the settings. With comity serve --dns-listen or --dns-tls-listen

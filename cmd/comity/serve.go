@@ -294,6 +294,7 @@ func (ex *exchangeServer) start(c *serveCmd) error {
 	counters.Watch(func(gauge metrics.Gauge) { ex.report(gauge, current) })
 	ex.failed = make(chan error, 5)
 	authenticator := auth.New(current, ex.now, c.KeyHeader)
+	ending := make(chan struct{})
 	router := mux.NewRouter().UseEncodedPath().SkipClean(true)
 	router.MatcherFunc(func(r *http.Request, _ *mux.RouteMatch) bool { return feed.IsPath(r.URL.EscapedPath()) }).
 		Handler(ex.feeds.Handler(feed.Config{PublicURL: ex.url}, authenticator, counters))
@@ -302,10 +303,11 @@ func (ex *exchangeServer) start(c *serveCmd) error {
 		CORSOrigins: c.CORSOrigin,
 	}, server.Deps{
 		Store: ex.store, Current: current, Auth: authenticator, Intake: in, Recorder: ex.recorder, Custody: ex.custody,
-		Metrics: counters, Log: ex.log, Now: ex.now,
+		Metrics: counters, Log: ex.log, Now: ex.now, Ending: ending,
 	}))
 	s := httpServer(ex.log, c.connectionFlags.handler(router))
 	s.RegisterOnShutdown(ex.feeds.EndStreams)
+	s.RegisterOnShutdown(sync.OnceFunc(func() { close(ending) }))
 	s.IdleTimeout = cmp.Or(c.IdleTimeout, s.IdleTimeout)
 	auth.LimitIdle(s, 10*time.Second, func(a net.Addr) bool { return c.exempt(addressOf(a)) })
 	if ex.certs != nil {

@@ -115,7 +115,7 @@ func (e *endpoint) answer(w *response, r *http.Request, c *caller) error {
 			return err
 		}
 	}
-	if e.path != "/" && !taxii.Acceptable(r.Header.Values("Accept")) {
+	if e.path != "/" && e.path != streamPath && !taxii.Acceptable(r.Header.Values("Accept")) {
 		return taxii.Errorf(taxii.Unacceptable, "this server answers with %s only", taxii.MediaType)
 	}
 	if row == nil {
@@ -131,6 +131,9 @@ func (e *endpoint) answer(w *response, r *http.Request, c *caller) error {
 	}
 	if err := s.decide(c); err != nil {
 		return err
+	}
+	if e.path == streamPath { // would keep a slot for as long as it lasts
+		return row.handler(s, w, r, c)
 	}
 	slot, err := s.acquireSlot(r, c, s.limiters[row.method])
 	if err != nil {
@@ -213,7 +216,11 @@ func (e *endpoint) logAndCount(r *http.Request, w *response, c *caller, took tim
 	if !slices.Contains(countedMethods, method) {
 		method = "other" // otherwise invented methods would add counters without end
 	}
-	e.counts.Answer(method, w.status, took, w.bytes)
+	counted := took
+	if w.streamed {
+		counted = 0
+	}
+	e.counts.Answer(method, w.status, counted, w.bytes)
 	level := slog.LevelInfo
 	if w.status >= 500 {
 		level = slog.LevelError

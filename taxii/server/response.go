@@ -28,6 +28,8 @@ type response struct {
 	id      string // of the request; travels as error_id
 	status  int
 	bytes   int64
+
+	streamed bool // it lasts for as long as the client likes, which no metric counts as slow
 }
 
 // newResponse also replaces the Body of the request with a requestBody.

@@ -39,6 +39,7 @@ const (
 
 	collection = "/{root}/collections/{collection}/"
 	object     = collection + "objects/{object}/"
+	streamPath = collection + "x-stream/"
 )
 
 // routes are registered with gorilla/mux and tried in this order: the paths that are
@@ -50,6 +51,7 @@ var routes = []route{
 	{get, object, readCollection, (*Server).getObject, "5.6"},
 	{del, object, deleteFromCollection, (*Server).deleteObject, "5.7"},
 	{get, object + "versions/", readCollection, (*Server).getVersions, "5.8"},
+	{get, streamPath, readCollection, (*Server).getStream, "x-stream"},
 	{get, collection, openCollection, (*Server).getCollection, "5.2"},
 	{get, "/{root}/collections/", anyAccount, (*Server).getCollections, "5.1"},
 	{get, "/{root}/status/{status}/", anyAccount, (*Server).getStatus, "4.3"},

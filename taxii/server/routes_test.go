@@ -43,7 +43,10 @@ func TestOnlyRowsAreServed(t *testing.T) {
 	vendor := w.as("vendor/feed")
 	status := vendor.push(w.collection("sharing.reports"), indicator(1, 0))
 	paths := append(endpoints(w, status.ID), "/", "/healthz/", "/readyz/", "/igci/x-handling/")
-	if got, want := len(paths), len(server.Rows()); got != want {
+	stream := w.collection("sharing.reports") + "x-stream/" // which has no end
+	vendor.do("HEAD", stream, nil).want(200)
+	vendor.get(stream + "x/").refused(404)
+	if got, want := len(paths)+1, len(server.Rows()); got != want {
 		t.Errorf("%d paths are asked for, the table has %d", got, want)
 	}
 	for _, path := range paths {

@@ -1,0 +1,263 @@
+package server
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"comity/stix"
+	"comity/store"
+	"comity/taxii"
+	"comity/taxii/audit"
+)
+
+// Times and bounds of a stream of server-sent events (HTML, 9.2).
+const (
+	maxStreams     = 4                // that an account may hold open
+	maxRemembered  = 10_000           // objects whose deletion a stream tells
+	streamPage     = 1 << 20          // bytes of objects that are read at once
+	streamInterval = time.Second / 2  // between two looks at the collection
+	commentAfter   = 10 * time.Second // without an event, so that proxies keep the connection
+	heartbeatAfter = time.Minute      // without an event
+)
+
+// streams counts the streams of each account. It is safe for concurrent use.
+type streams struct {
+	mu   sync.Mutex // guards open
+	open map[string]int
+}
+
+// add counts n more streams of an account, unless they would be too many.
+func (s *streams) add(account string, n int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch n += s.open[account]; {
+	case n > maxStreams:
+		return false
+	case n == 0:
+		delete(s.open, account)
+	default:
+		s.open[account] = n
+	}
+	return true
+}
+
+// stream is one answer that tells the changes of a collection as they happen.
+type stream struct {
+	*Server
+	w *response
+	r *http.Request
+	c *caller
+
+	filter taxii.Filter
+	query  store.Query
+	state  store.State     // of the collection when everything in it was sent
+	past   uint64          // Past of the collection when the deletions were told
+	given  map[string]bool // ids of the last objects that the client got
+	order  []string        // the same, in the order in which it got them
+	buffer bytes.Buffer
+	id     string    // of the last event
+	spoke  time.Time // when anything was sent last
+	event  time.Time // when an event was sent last
+}
+
+// getStream answers with the objects of a collection as server-sent events: first those that
+// are there, then those that are added. It takes the filters of [Server.getObjects], and
+// the data of an event is as in the streams of OpenCTI. The id of an event is a value of
+// next, so that a client may go on with either. Credentials and access are checked again
+// at each look; the stream ends with them.
+//
+// A delete is told only of an object that this connection got, since nobody else may learn
+// that it was there.
+func (s *Server) getStream(w *response, r *http.Request, c *caller) error {
+	if id := r.Header.Get("Last-Event-ID"); id != "" {
+		target := *r.URL
+		values := target.Query()
+		values.Set("next", id)
+		target.RawQuery = values.Encode()
+		copied := *r
+		copied.URL = &target
+		r = &copied
+	}
+	f, q, err := s.query(r, c, taxii.ListFields)
+	if err != nil {
+		return err
+	}
+	state, err := s.Store.State(r.Context(), c.grant.ID())
+	if err != nil {
+		return err
+	}
+	if !s.streams.add(c.Account, 1) {
+		return &taxii.Error{Code: taxii.TooMany, Msg: fmt.Sprintf("the account holds %d streams open already", maxStreams), RetryAfter: heartbeatAfter}
+	}
+	defer s.streams.add(c.Account, -1)
+	q.MaxBytes, q.Into = streamPage, &store.Page{}
+	st := &stream{Server: s, w: w, r: r, c: c, filter: f, query: q, past: state.Past, given: map[string]bool{}}
+	if !q.After.IsZero() {
+		st.id = next(c, f, q.After, true)
+	}
+	w.streamed = true
+	header := w.Header()
+	header.Set("Content-Type", "text/event-stream; charset=utf-8")
+	header.Set("X-Accel-Buffering", "no") // nginx would keep the events back
+	if r.Method == http.MethodHead {
+		return nil
+	}
+	w.WriteHeader(http.StatusOK)
+	st.buffer.WriteString("retry: 5000\n")
+	for {
+		more, err := st.look()
+		if err != nil {
+			return nil // the client has left, or comes back
+		}
+		wait := streamInterval
+		if more {
+			wait = 0
+		}
+		select {
+		case <-time.After(wait):
+		case <-s.Ending:
+			return nil
+		case <-r.Context().Done():
+			return nil
+		}
+		if s.decideAgain(r, c) != nil {
+			return nil
+		}
+	}
+}
+
+// look sends what has changed since the last look, a page at most. more is true if there is
+// more to send. An error ends the stream; the client comes back.
+func (s *stream) look() (more bool, err error) {
+	state, err := s.Store.State(s.r.Context(), s.c.grant.ID())
+	if err != nil {
+		return false, err
+	}
+	if state != s.state {
+		if more, err = s.page(); err != nil || more {
+			return more, cmp.Or(err, s.send())
+		}
+		s.state = state
+	}
+	if state.Past != s.past {
+		if err := s.deletions(); err != nil {
+			return false, err
+		}
+		s.past = state.Past
+	}
+	switch {
+	case s.c.now.Sub(s.event) >= heartbeatAfter:
+		s.write("heartbeat", fmt.Appendf(nil, `{"time":%q}`, taxii.FormatTime(s.c.now)))
+	case s.c.now.Sub(s.spoke) >= commentAfter:
+		s.buffer.WriteString(":\n") // no empty line, which some clients take for the end of an event
+		s.spoke = s.c.now
+	}
+	return false, s.send()
+}
+
+// page reads the next objects, and records them as delivered before they are sent.
+func (s *stream) page() (more bool, err error) {
+	defer s.Recorder.Reading(s.c.grant.ID())()
+	s.query.Into.Buffer = s.query.Into.Buffer[:0]
+	page, err := s.Store.Scan(s.r.Context(), s.c.grant, s.query)
+	if err != nil || page.Len() == 0 {
+		return false, err
+	}
+	if err := s.Recorder.Deliver(s.c.grant, audit.Narrow(s.query.Match, page.IDs), audit.Page{
+		After: s.query.After, First: page.First, Last: page.Last, Count: page.Len(), HighWater: page.HighWater,
+	}); err != nil {
+		return false, err
+	}
+	s.Metrics.Served(page.Len())
+	s.c.served.objects += page.Len()
+	for i := range page.Len() {
+		s.id = next(s.c, s.filter, time.UnixMicro(page.Added[i]).UTC(), true)
+		s.object(page.Object(i))
+	}
+	s.query.After = page.Last
+	return page.More, nil
+}
+
+// object writes the event of an object.
+func (s *stream) object(raw []byte) {
+	o, err := stix.NewObject(raw)
+	if err != nil {
+		return // no store keeps an object that cannot be read
+	}
+	id, act := string(o.ID), "create"
+	if s.given[id] || o.Modified.Time().After(o.Created.Time()) {
+		act = "update"
+	}
+	if !s.given[id] {
+		s.given[id] = true
+		if s.order = append(s.order, id); len(s.order) > maxRemembered {
+			delete(s.given, s.order[0])
+			s.order = s.order[1:]
+		}
+	}
+	s.tell(act, o.ID, raw)
+}
+
+// deletions tells which of the objects that the client got are not there any more.
+func (s *stream) deletions() error {
+	var left []string
+	for ids := range slices.Chunk(s.order, 500) {
+		q := store.Query{Match: s.query.Match, Limit: len(ids)}
+		q.IDs, q.Versions = ids, taxii.Versioning{}
+		m, err := s.Store.Manifest(s.r.Context(), s.c.grant, q)
+		if err != nil {
+			return err
+		}
+		there := map[string]bool{}
+		for _, id := range m.IDs() {
+			there[string(id)] = true
+		}
+		for _, id := range ids {
+			if there[id] {
+				left = append(left, id)
+				continue
+			}
+			delete(s.given, id)
+			s.tell("delete", stix.ID(id), fmt.Appendf(nil, `{"id":%q,"type":%q}`, id, stix.ID(id).Type()))
+		}
+	}
+	s.order = left
+	return nil
+}
+
+// tell writes the event of an object in the form of OpenCTI.
+func (s *stream) tell(act string, id stix.ID, object []byte) {
+	s.write(act, fmt.Appendf(nil, `{"version":"4","type":%q,"message":%q,"origin":{},"data":%s}`, act, act+" "+string(id), object))
+}
+
+// write writes one event, which always has a name and data: several clients take a block
+// without them for an event of their own.
+func (s *stream) write(name string, data []byte) {
+	fmt.Fprintf(&s.buffer, "event: %s\ndata: %s\n", name, data)
+	if s.id != "" {
+		fmt.Fprintf(&s.buffer, "id: %s\n", s.id)
+	}
+	s.buffer.WriteByte('\n')
+	s.spoke, s.event = s.c.now, s.c.now
+}
+
+// send sends what was written. It fails if the client has left, or reads too slowly.
+func (s *stream) send() error {
+	if s.buffer.Len() == 0 {
+		return nil
+	}
+	defer s.buffer.Reset()
+	if _, err := s.w.Write(s.buffer.Bytes()); err != nil {
+		return err
+	}
+	if err := s.w.control.Flush(); err != nil {
+		return err
+	}
+	// HTTP/2 ends a stream at its deadline even if nothing is to be written.
+	return s.w.control.SetWriteDeadline(time.Time{})
+}
