@@ -17,7 +17,6 @@ import time
 import unittest
 import uuid
 
-import exchange
 from exchange import CHARTER, COMITY
 
 ALIAS = "charter-test.playbooks"
