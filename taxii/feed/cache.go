@@ -10,6 +10,9 @@ import (
 // cacheSize bounds the bytes of the files in memory, of all feeds together.
 const cacheSize = 64 << 20
 
+// bodyOverhead is about the bytes that a file takes beside its content, which may be empty.
+const bodyOverhead = 512
+
 // bodyCache keeps the newest version of each file that was asked for, the last ones first. It
 // is safe for concurrent use.
 type bodyCache struct {
@@ -64,7 +67,7 @@ func (c *bodyCache) put(b cachedBody) {
 	defer c.mu.Unlock()
 	c.remove(c.bodies[b.bodyKey])
 	c.bodies[b.bodyKey] = c.order.PushFront(b)
-	for c.size += b.bytes(); c.size > cacheSize; {
+	for c.size += b.bytes() + bodyOverhead; c.size > cacheSize; {
 		c.remove(c.order.Back())
 	}
 }
@@ -76,7 +79,7 @@ func (c *bodyCache) remove(e *list.Element) {
 	}
 	b := c.order.Remove(e).(cachedBody)
 	delete(c.bodies, b.bodyKey)
-	c.size -= b.bytes()
+	c.size -= b.bytes() + bodyOverhead
 }
 
 // drop drops the files of a feed.

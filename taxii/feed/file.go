@@ -200,6 +200,7 @@ type fileVersion struct {
 	modified time.Time // whole seconds
 	settled  bool      // the second of the last change is over
 	now      time.Time // for formats that say how long an entry is valid
+	hold     time.Duration
 }
 
 // timedStep is how long the times of validity in a file stay as they are.
@@ -211,11 +212,12 @@ const timedStep = time.Minute
 // its beginning, and no request is answered by its date.
 func (a *Answer) fileVersion(f *file, now time.Time) (v fileVersion) {
 	modified := a.Version
-	v.tag, v.now = a.Tag+f.key(), now
+	v.tag, v.now, v.hold = a.Tag+f.key(), now, a.Hold
 	if f.format.Timed {
 		began := now.Truncate(timedStep)
 		v.now = began.Add(timedStep) // entries end too early rather than too late
-		v.tag += strconv.FormatInt(began.Unix(), 36) + a.Hold.Truncate(timedStep).String()
+		v.hold = a.hold(v.now)
+		v.tag += strconv.FormatInt(began.Unix(), 36) + v.hold.String()
 		if began.After(modified) {
 			modified = began
 		}
@@ -246,7 +248,13 @@ func notModified(r *http.Request, tag string, v fileVersion) bool {
 // takesGzip tells whether the client asked for gzip. Only those that name it get it: several
 // products ask for any coding and then cannot read it.
 func takesGzip(r *http.Request) bool {
-	return strings.Contains(r.Header.Get("Accept-Encoding"), "gzip")
+	for coding := range strings.SplitSeq(strings.Join(r.Header.Values("Accept-Encoding"), ","), ",") {
+		name, weight, weighted := strings.Cut(strings.ReplaceAll(coding, " ", ""), ";q=")
+		if q, err := strconv.ParseFloat(weight, 64); strings.EqualFold(name, "gzip") {
+			return !weighted || err == nil && q > 0
+		}
+	}
+	return false
 }
 
 // body is the content of a file, as it is and compressed.
@@ -275,15 +283,22 @@ func (h *handler) render(ctx context.Context, a *Answer, c *caller, f *file, v f
 		key.file += " gzip"
 	}
 	return h.bodies.get(key, v.tag, func() (*body, error) {
+		// Others may wait for the same file, so it does not end with the first request.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+		defer cancel()
+		var failed error
 		header := &stixfeed.Header{
 			Feed: a.Definition.ID, Centre: c.policy.CentreName(), Version: a.Version, Now: v.now,
 			URL:   h.config.PublicURL + "/" + c.policy.Centre().ID + "/x-feeds/" + a.Definition.ID + "/" + f.name,
 			Kinds: f.kinds & a.Definition.kinds, Subdomains: a.Definition.Entries.Subdomains, Comments: f.comments,
-			MaxEntries: a.Definition.Entries.Max, Hold: a.Hold, Object: a.object(ctx),
+			MaxEntries: a.Definition.Entries.Max, Hold: v.hold, Object: a.object(ctx, &failed),
 			Zone: a.zone(c.policy.Centre().ID, c.now),
 		}
 		var out bytes.Buffer
 		result, err := f.format.Write(&out, header, f.entries(a))
+		if err == nil && failed != nil {
+			err = busy(failed)
+		}
 		b := &body{plain: out.Bytes(), result: result}
 		if pack && err == nil {
 			var packed bytes.Buffer
@@ -296,12 +311,17 @@ func (h *handler) render(ctx context.Context, a *Answer, c *caller, f *file, v f
 	})
 }
 
-// object looks up the indicator of an entry, as it came.
-func (a *Answer) object(ctx context.Context) func(stix.ID) ([]byte, bool) {
+// object looks up the indicator of an entry, as it came. It sets failed if the store fails:
+// a file must not lack an entry for that.
+func (a *Answer) object(ctx context.Context, failed *error) func(stix.ID) ([]byte, bool) {
 	return func(id stix.ID) ([]byte, bool) {
 		for _, d := range a.pages {
 			page, err := a.service.store.Scan(ctx, d.grant, store.Query{Match: taxii.Match{IDs: []string{string(id)}}, Limit: 1})
-			if err == nil && page.Len() == 1 {
+			if err != nil {
+				*failed = err
+				return nil, false
+			}
+			if page.Len() == 1 {
 				return page.Object(0), true
 			}
 		}

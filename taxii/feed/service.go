@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -462,31 +463,79 @@ func goneAtEnd(policy *exchange.Policy, org string, def *Definition, now time.Ti
 // answer is ready when it is asked for.
 func (s *Service) Run(ctx context.Context) { follow.Run(ctx, s.log, "feeds", s.CatchUp) }
 
-// CatchUp brings every feed up to date whose account may be used. One that fails does not hold
-// up the others.
+// CatchUp brings every feed up to date whose account may be used, and drops what is kept of
+// the others. One that fails does not hold up the others.
 func (s *Service) CatchUp(ctx context.Context) error {
 	defer s.changed.wake()
 	snapshot, err := s.current.Snapshot(ctx)
 	if err != nil {
 		return err
 	}
+	if err := s.acquire(ctx); err != nil {
+		return err
+	}
+	keys := map[listingKey]bool{} // false once it is known to have ended
+	for key := range s.listings {
+		keys[key] = true
+	}
+	s.release()
+	for key := range snapshot.Directory.Feeds {
+		keys[listingKey{key, List}] = true
+	}
 	var errs []error
-	for _, key := range slices.Sorted(maps.Keys(snapshot.Directory.Feeds)) {
-		feed := snapshot.Directory.Feeds[key]
+	for key := range keys {
+		feed := snapshot.Directory.Feeds[key.feed]
+		if feed == nil {
+			keys[key] = false
+			continue
+		}
 		p, ok := snapshot.Principal(snapshot.Directory.Accounts[feed.Account], s.now())
 		if !ok {
+			keys[key] = false
 			continue
 		}
-		a, err := s.Open(ctx, p, feed.ID, List)
-		switch taxii.CodeOf(err) {
-		case taxii.NotFound, taxii.Forbidden: // no access, which is no fault
-			continue
+		a, err := s.open(ctx, p, feed.ID, key.family)
+		switch code := taxii.CodeOf(err); {
+		case err == nil:
+			a.Close()
+		case code == taxii.NotFound || code == taxii.Forbidden: // no access, which is no fault
+			keys[key] = false
+		default:
+			errs = append(errs, fmt.Errorf("%s: %w", key.feed, err))
 		}
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", key, err))
-			continue
-		}
-		a.Close()
+	}
+	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	if err := s.drop(ctx, snapshot.Directory, keys); err != nil {
+		return err
 	}
 	return errors.Join(errs...)
+}
+
+// drop drops the listings whose key is false, and what no listing and no feed needs.
+func (s *Service) drop(ctx context.Context, d *exchange.Directory, keys map[listingKey]bool) error {
+	if err := s.acquire(ctx); err != nil {
+		return err
+	}
+	defer s.release()
+	for key, current := range keys {
+		if s.listings[key] != nil && !current {
+			delete(s.listings, key)
+			s.bodies.drop(key.feed)
+		}
+	}
+	used, sources := map[*index]bool{}, map[string]bool{}
+	for _, l := range s.listings {
+		for _, p := range l.parts {
+			used[p.index] = true
+		}
+	}
+	for _, f := range d.Feeds {
+		sources[f.Source] = true
+	}
+	maps.DeleteFunc(s.indexes, func(_ viewKey, x *index) bool { return !used[x] && x.loading == nil })
+	maps.DeleteFunc(s.definitions, func(source string, _ *Definition) bool { return !sources[source] })
+	s.pullsLock.Lock()
+	defer s.pullsLock.Unlock()
+	maps.DeleteFunc(s.pulls, func(key string, _ map[string]Pull) bool { return d.Feeds[key] == nil })
+	return nil
 }

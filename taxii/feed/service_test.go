@@ -3,6 +3,9 @@ package feed_test
 import (
 	"context"
 	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -10,8 +13,10 @@ import (
 	"comity/store"
 	"comity/store/bolt"
 	"comity/taxii"
+	"comity/taxii/auth"
 	"comity/taxii/exchange"
 	"comity/taxii/feed"
+	"comity/taxii/metrics"
 )
 
 // hookedStore calls a hook before each scan, which may change the query or fail.
@@ -35,6 +40,13 @@ func (w *world) hookScans(hook func(*store.Query) error) *hookedStore {
 	s.set(hook)
 	w.feeds = feed.New(s, exchange.NewCurrent(w.store), w.recorder, centreKey, w.now, w.log())
 	return s
+}
+
+// handle serves the feeds over HTTP anew.
+func (w *world) handle() {
+	current := exchange.NewCurrent(w.store)
+	w.server = httptest.NewServer(w.feeds.Handler(feed.Config{PublicURL: "https://igci.example"}, auth.New(current, w.now, "X-API-Key"), metrics.New()))
+	w.Cleanup(w.server.Close)
 }
 
 func (s *hookedStore) set(hook func(*store.Query) error) {
@@ -199,5 +211,51 @@ func TestAFeedOfAllCollectionsIsGoneAtTheEnd(t *testing.T) {
 		if got != want {
 			t.Errorf("%q: %q, want %q", terms, got, want)
 		}
+	}
+}
+
+// A file lacks no entry because the store failed, and is not kept in that state.
+func TestAFileThatCannotBeMadeWholeIsUnavailable(t *testing.T) {
+	w := newWorld(t, "")
+	w.subscribe("block", "block", "")
+	w.push("fir", indicator(1, address("203.0.114.1"), ""))
+	s := w.hookScans(nil)
+	w.handle()
+	w.lists("block", "ipv4.txt", "203.0.114.1")
+	s.set(func(q *store.Query) error {
+		if q.IDs != nil {
+			return errors.New("a test")
+		}
+		return nil
+	})
+	if got := w.get("block", "all.bundle.json"); got.status != http.StatusServiceUnavailable {
+		t.Errorf("%d %q", got.status, got.body)
+	}
+	s.set(nil)
+	if got := w.get("block", "all.bundle.json"); got.status != http.StatusOK || !strings.Contains(got.body, "indicator--00000001") {
+		t.Errorf("afterwards: %d %q", got.status, got.body)
+	}
+}
+
+func TestNothingIsKeptOfAFeedThatIsNoMore(t *testing.T) {
+	w := newWorld(t, "")
+	w.subscribe("block", "block", "")
+	w.subscribe("search", "search", "")
+	w.push("fir", indicator(1, address("203.0.114.1"), ""))
+	w.get("block", "v1/decisions/stream?startup=true")
+	w.lists("block", "ipv4.txt", "203.0.114.1")
+	w.catchUp()
+	if got := w.feeds.Kept(); got != "definitions 2, indexes 4, listings 3, bodies 1, pulls 1" {
+		t.Errorf("with two feeds: %s", got)
+	}
+	w.amend(func(d *exchange.Directory) error { delete(d.Feeds, "ncb-kh/f-block"); return nil })
+	w.catchUp()
+	if got := w.feeds.Kept(); got != "definitions 1, indexes 2, listings 1, bodies 0, pulls 0" {
+		t.Errorf("with one: %s", got)
+	}
+	w.amend(func(d *exchange.Directory) error { d.Accounts["ncb-kh/search"].Disabled = true; return nil })
+	w.catchUp()
+	if got := w.feeds.Kept(); got != "definitions 1, indexes 0, listings 0, bodies 0, pulls 0" {
+		t.Errorf("with a disabled account: %s", got)
 	}
 }

@@ -154,6 +154,9 @@ func TestGzipIsSentOnlyToThoseThatNameIt(t *testing.T) {
 	if plain.header.Get("Content-Encoding") != "" || packed.header.Get("Content-Encoding") != "gzip" || !strings.HasPrefix(packed.body, "\x1f\x8b") {
 		t.Errorf("codings %q and %q", plain.header.Get("Content-Encoding"), packed.header.Get("Content-Encoding"))
 	}
+	if got := w.get("block", "ipv4.txt", "Accept-Encoding", "br, gzip;q=0"); got.header.Get("Content-Encoding") != "" {
+		t.Error("gzip is sent to one that refuses it")
+	}
 	if plain.header.Get("ETag") == packed.header.Get("ETag") {
 		t.Error("both have the same tag")
 	}
