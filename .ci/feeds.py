@@ -242,6 +242,22 @@ http_access allow all
             self.assertEqual(got, status, url)
 
 
+class Withdrawal(Case):
+    def test_nothing_of_a_withdrawn_party_is_left(self):
+        (indicator,) = self.push(any_of("domain-name:value", ["withdrawn-value.example.org"]))
+        self.push(any_of("ipv4-addr:value", [LISTED]))
+        for file in ("domain.txt", "all.rules", "all.json"):
+            self.assertIn("withdrawn-value", self.get(file).text)
+        self.assertIn("ncb-sg/firewall", self.exchange.run("recall", "preview", indicator["id"]))
+        self.exchange.run("agreement", "withdraw", "charter-test", "--party", "unit42", "--reason", "notice", "--yes")
+        for file in ("domain.txt", "all.rules", "all.json"):
+            self.assertNotIn("withdrawn-value", self.get(file).text)
+        self.exchange.server.stop()
+        self.exchange.run("compact")
+        for path in filter(pathlib.Path.is_file, self.exchange.data.rglob("*")):
+            self.assertNotIn(b"withdrawn-value", path.read_bytes(), path)
+
+
 class Scanners(Case):
     def test_freshclam_gets_each_version(self):
         database = self.folder / "db"
