@@ -16,25 +16,24 @@ import (
 	"comity/taxii/feed"
 )
 
-// products are the products that connect has a text for. Those with reads do not speak
-// TAXII: they read lists or rules over HTTP.
-var products = []struct{ id, name, reads string }{
-	{"bind", "BIND", ""},
-	{"crowdsec", "CrowdSec", ""},
-	{"curl", "curl", ""},
-	{"elastic", "Elastic Security", ""},
-	{"fortigate", "FortiGate", "block lists"},
-	{"misp", "MISP", ""},
-	{"opencti", "OpenCTI", ""},
-	{"pan-os", "PAN-OS", "external dynamic lists"},
-	{"qradar", "IBM QRadar", ""},
-	{"rspamd", "rspamd", "maps"},
-	{"sentinel", "Microsoft Sentinel", ""},
-	{"splunk", "Splunk Enterprise Security", ""},
-	{"suricata", "Suricata", "rules and datasets"},
-	{"taxii2-client", "the OASIS Python client", ""},
-	{"unbound", "Unbound", ""},
-	{"xsoar", "Cortex XSOAR", ""},
+// products are the products that connect has a text for.
+var products = []struct{ id, name string }{
+	{"bind", "BIND"},
+	{"crowdsec", "CrowdSec"},
+	{"curl", "curl"},
+	{"elastic", "Elastic Security"},
+	{"fortigate", "FortiGate"},
+	{"misp", "MISP"},
+	{"opencti", "OpenCTI"},
+	{"pan-os", "PAN-OS"},
+	{"qradar", "IBM QRadar"},
+	{"rspamd", "rspamd"},
+	{"sentinel", "Microsoft Sentinel"},
+	{"splunk", "Splunk Enterprise Security"},
+	{"suricata", "Suricata"},
+	{"taxii2-client", "the OASIS Python client"},
+	{"unbound", "Unbound"},
+	{"xsoar", "Cortex XSOAR"},
 }
 
 // productNames are the ids of the products, for help and usage.
@@ -69,7 +68,8 @@ type setup struct {
 	Root        string            `json:"-"` // the path of the API root
 	Accept      string            `json:"-"`
 	Read, Write *admin.Collection `json:"-"` // one that the account reads, one that it writes
-	Blocks      []exchange.Feed   `json:"-"` // the feeds of the account whose use is block
+	Feeds       []exchange.Feed   `json:"-"` // of the account
+	Blocks      []exchange.Feed   `json:"-"` // those whose use is block
 	DNS         netip.AddrPort    `json:"-"` // of the server of zones
 	Host        string            `json:"-"` // of the URL
 
@@ -88,15 +88,16 @@ func (s *setup) Key(f exchange.Feed) (feed.Secret, error) {
 	return list[slices.IndexFunc(list, func(secret feed.Secret) bool { return secret.Purpose == "tsig" })], nil
 }
 
+// WithToken is the URL of the API root with TOKEN in the place of a token, for products that
+// take credentials only there.
+func (s *setup) WithToken() string { return strings.Replace(s.APIRoot, "://", "://x:TOKEN@", 1) }
+
 // Run prints the settings in the order of the form of the product.
 func (c *connectCmd) Run(sh *shell) error {
-	product := products[slices.IndexFunc(products, func(p struct{ id, name, reads string }) bool { return p.id == c.Client })]
+	product := products[slices.IndexFunc(products, func(p struct{ id, name string }) bool { return p.id == c.Client })]
 	account, err := sh.account(c.Account)
 	if err != nil {
 		return err
-	}
-	if product.reads != "" {
-		return fmt.Errorf("%s reads %s over HTTP and does not speak TAXII: this version has no feeds for it yet", product.name, product.reads)
 	}
 	s := &setup{Client: c.Client, Account: account.ID(), URL: strings.TrimRight(c.URL, "/"), Accept: taxii.MediaType, DNS: c.DNS, sh: sh}
 	if u, err := url.Parse(c.URL); err == nil {
@@ -117,10 +118,11 @@ func (c *connectCmd) Run(sh *shell) error {
 	if len(s.Collections) == 0 {
 		return fmt.Errorf("%s sees no collection yet: comity grants says who may do what", account.ID())
 	}
-	if s.Blocks, err = call[[]exchange.Feed](sh, "feed/list", nil); err != nil {
+	if s.Feeds, err = call[[]exchange.Feed](sh, "feed/list", nil); err != nil {
 		return err
 	}
-	s.Blocks = slices.DeleteFunc(s.Blocks, func(f exchange.Feed) bool { return f.Account != account.ID() || f.Use != "block" })
+	s.Feeds = slices.DeleteFunc(s.Feeds, func(f exchange.Feed) bool { return f.Account != account.ID() })
+	s.Blocks = slices.DeleteFunc(slices.Clone(s.Feeds), func(f exchange.Feed) bool { return f.Use != "block" })
 	s.Root = s.Collections[0].Root
 	s.Discovery, s.APIRoot = s.URL+"/taxii2/", s.URL+"/"+s.Root+"/"
 	var text strings.Builder
