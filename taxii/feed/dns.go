@@ -251,6 +251,7 @@ func (q *query) transfer(ctx context.Context, z *zone, kind string, records iter
 		q.log.Error("failed", "account", z.account, "err", err)
 		return dns.RcodeServerFailure
 	}
+	z.Close() // before the client reads, which may take long
 	q.sent = kind
 	m, size := q.message(), 0
 	flush := func() bool {
