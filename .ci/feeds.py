@@ -127,6 +127,7 @@ def listens(port):
 class Lists(Case):
     def test_curl_and_wget_get_a_list_once(self):
         self.push(any_of("ipv4-addr:value", ["203.0.113.9", LISTED, "198.51.100.0/30", LISTED]))
+        self.get("ipv4.txt")  # the server knows the change now at the latest
         time.sleep(1.1)  # the second of the change is over
         credentials, name = ["-s", "-u", f"x:{self.token}"], self.folder / "ipv4.txt"
         curl = functools.partial(run, "curl", *credentials, "-f", cwd=self.folder)
