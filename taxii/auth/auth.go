@@ -66,7 +66,7 @@ func (a *Authenticator) Authenticate(r *http.Request) (exchange.Principal, *exch
 		return exchange.Principal{}, nil, err
 	}
 	if f.Reason == "" {
-		if p, ok := principal(newest, f.account, now); ok {
+		if p, ok := newest.Principal(f.account, now); ok {
 			p.Token = f.Token
 			markAuthenticated(r)
 			return p, newest.Policy, nil
@@ -81,17 +81,6 @@ func (a *Authenticator) Authenticate(r *http.Request) (exchange.Principal, *exch
 		refused.Msg = "no credentials were sent"
 	}
 	return exchange.Principal{}, nil, refused
-}
-
-// principal is the principal of an account. ok is false if the account is nil or may not
-// be used now.
-func principal(s *exchange.Snapshot, account *exchange.Account, now time.Time) (p exchange.Principal, ok bool) {
-	if account == nil || !account.Usable(now) {
-		return p, false
-	}
-	p = account.Principal()
-	p.Home, ok = s.Policy.Home(p.Account, now)
-	return p, ok
 }
 
 // Refusal is the reason why a login was refused, for the log and the audit record. The
@@ -130,7 +119,7 @@ func (a *Authenticator) find(r *http.Request, newest *exchange.Snapshot, given c
 		f.account = newest.CertificateHolder(given.certificate)
 	default:
 		f.account = newest.Directory.Accounts[user]
-		if _, ok := principal(newest, f.account, now); ok && a.passwords.remembers(f.account, given.secret) {
+		if _, ok := newest.Principal(f.account, now); ok && a.passwords.remembers(f.account, given.secret) {
 			break // for unusable accounts, a right password takes the same time as a wrong one
 		}
 		if a.failures.wait(r.Context(), f.Remote, user) {
