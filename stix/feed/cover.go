@@ -1,12 +1,9 @@
 package feed
 
 import (
-	"fmt"
 	"iter"
 	"net/netip"
 	"strings"
-
-	"go4.org/netipx"
 )
 
 // Prune leaves out the entries that another entry includes: an address or a network in
@@ -49,25 +46,4 @@ func (c *cover) includes(v Value, subdomains bool) bool {
 		}
 	}
 	return false
-}
-
-// Aggregate makes the smallest list of networks that has the addresses of entries and no
-// other, in the order of [Compare]. Its entries have a value only, with an unknown
-// confidence; entries of other kinds are left out.
-func Aggregate(entries iter.Seq[*Entry]) ([]*Entry, error) {
-	var addresses netipx.IPSetBuilder
-	for e := range entries {
-		if network, ok := e.Network(); ok {
-			addresses.AddPrefix(network)
-		}
-	}
-	set, err := addresses.IPSet()
-	if err != nil {
-		return nil, fmt.Errorf("aggregate networks: %w", err)
-	}
-	var aggregated []*Entry
-	for _, network := range set.Prefixes() {
-		aggregated = append(aggregated, &Entry{Value: NetworkValue(network), Confidence: Unknown})
-	}
-	return aggregated, nil
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // defaultBan is for how long a decision is valid if neither its entry nor its feed
-// ends. A bouncer renews what it holds at each start only.
+// ends.
 const defaultBan = 7 * 24 * time.Hour
 
 // decision is an entry of a decision stream of CrowdSec's local API.

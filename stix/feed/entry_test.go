@@ -96,30 +96,6 @@ func TestPruneLeavesOutWhatAnotherEntryIncludes(t *testing.T) {
 	})
 }
 
-// An aggregated list blocks the same addresses.
-func TestAggregateHasTheSameAddresses(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		entries := entriesOf(rapid.SliceOfN(value, 0, 20).Draw(t, "values"))
-		aggregated, err := feed.Aggregate(slices.Values(entries))
-		if err != nil {
-			t.Fatal(err)
-		}
-		blocks := func(entries []*feed.Entry, addr netip.Addr) bool {
-			return slices.ContainsFunc(entries, func(e *feed.Entry) bool { n, ok := e.Network(); return ok && n.Contains(addr) })
-		}
-		for host := range 256 {
-			for _, addr := range []netip.Addr{netip.AddrFrom4([4]byte{198, 51, 100, byte(host)}), netip.MustParseAddr(fmt.Sprintf("2001:db8::%x", host))} {
-				if blocks(entries, addr) != blocks(aggregated, addr) {
-					t.Fatalf("%s is blocked by one list only", addr)
-				}
-			}
-		}
-		if len(aggregated) > len(entries) || !slices.IsSortedFunc(aggregated, func(a, b *feed.Entry) int { return feed.Compare(a.Value, b.Value) }) {
-			t.Fatalf("got %d entries of %d", len(aggregated), len(entries))
-		}
-	})
-}
-
 // Subscribers compare one version of a list with the next, and an entry follows those
 // that include it.
 func TestAnEntryFollowsTheOneThatIncludesIt(t *testing.T) {
