@@ -87,18 +87,6 @@ func (a *Answer) Since(cursor string) Delta {
 	return a.delta(a.history.changes[position:])
 }
 
-// SinceVersion is what has changed since the end of the second of a version.
-func (a *Answer) SinceVersion(second int64) Delta {
-	if second < a.history.since.Unix() {
-		return Delta{Full: true, Add: a.Entries, Cursor: a.Cursor()}
-	}
-	i := slices.IndexFunc(a.history.changes, func(c entryChange) bool { return c.at.Unix() > second })
-	if i < 0 {
-		i = len(a.history.changes)
-	}
-	return a.delta(a.history.changes[i:])
-}
-
 // delta is the net difference that changes make.
 func (a *Answer) delta(changes []entryChange) Delta {
 	type span struct{ before, after *stixfeed.Entry }

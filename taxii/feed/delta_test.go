@@ -30,12 +30,8 @@ func TestDeltasLeadToTheSameEntries(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		w := newWorld(t, "")
 		w.subscribe("block", "block", empty)
-		w.open()
-		w.move(time.Second)
 		a := w.open()
-		held, cursor, second := map[string]int{}, a.Cursor(), a.Version.Unix()
-		bySecond := map[string]int{}
-		modified := 0
+		held, cursor, modified := map[string]int{}, a.Cursor(), 0
 		for range rapid.IntRange(3, 12).Draw(r, "steps") {
 			n := rapid.IntRange(0, 3).Draw(r, "indicator")
 			switch rapid.IntRange(0, 4).Draw(r, "step") {
@@ -56,14 +52,6 @@ func TestDeltasLeadToTheSameEntries(t *testing.T) {
 				take(r, held, a.Since(cursor))
 				cursor = a.Cursor()
 				same(r, held, a)
-			}
-			if rapid.Bool().Draw(r, "asks by version") {
-				w.open()
-				w.move(time.Second) // a version counts when its second is over
-				a = w.open()
-				take(r, bySecond, a.SinceVersion(second))
-				second = a.Version.Unix()
-				same(r, bySecond, a)
 			}
 		}
 	})

@@ -156,6 +156,8 @@ type readers struct {
 	reading map[string]int
 }
 
+func newReaders() readers { return readers{reading: map[string]int{}} }
+
 // enter counts one more answer until done is called; ok is false if that is one too many.
 func (r *readers) enter(account string, most int) (done func(), ok bool) {
 	r.mu.Lock()

@@ -34,6 +34,7 @@ type handler struct {
 	auth    *auth.Authenticator
 	metrics *metrics.Metrics
 	router  *mux.Router
+	vary    string  // the headers that answers depend on
 	readers readers // of files
 	streams readers
 
@@ -66,7 +67,11 @@ const (
 // media type of its format whatever the Accept header says, since most products send none
 // that fits. Errors are a line of text.
 func (s *Service) Handler(config Config, a *auth.Authenticator, m *metrics.Metrics) http.Handler {
-	h := &handler{Service: s, config: config, auth: a, metrics: m, router: mux.NewRouter().UseEncodedPath().SkipClean(true), readers: readers{reading: map[string]int{}}, streams: readers{reading: map[string]int{}}, positions: positions{last: map[bouncer]position{}}}
+	h := &handler{
+		Service: s, config: config, auth: a, metrics: m, router: mux.NewRouter().UseEncodedPath().SkipClean(true),
+		vary:    strings.Join(append(a.Headers(), "Accept-Encoding"), ", "),
+		readers: newReaders(), streams: newReaders(), positions: positions{last: map[bouncer]position{}},
+	}
 	for _, route := range []struct {
 		path  string
 		serve func(*response, *http.Request, *caller) error
@@ -118,7 +123,7 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
 	header.Set("Cache-Control", "private, no-cache")
 	header.Set("X-Content-Type-Options", "nosniff")
-	header.Set("Vary", strings.Join(append(e.handler.auth.Headers(), "Accept-Encoding"), ", "))
+	header.Set("Vary", e.handler.vary)
 	if err := e.answer(out, r, c); err != nil {
 		e.handler.fail(out, err)
 	}

@@ -38,7 +38,15 @@ func (z *zone) since(serial uint32) iter.Seq[dns.RR] {
 	}
 	held := slices.Collect(stixfeed.ZoneEntries(z.header, slices.Values(before)))
 	next := slices.Collect(stixfeed.ZoneEntries(z.header, slices.Values(z.Entries)))
-	removed, added := difference(held, next)
+	var removed, added []*stixfeed.Entry
+	for _, c := range differences(held, next) {
+		switch {
+		case c.after == nil:
+			removed = append(removed, c.before)
+		case c.before == nil:
+			added = append(added, c.after)
+		}
+	}
 	if len(removed)+len(added) > len(next) {
 		return nil
 	}
@@ -61,27 +69,4 @@ func (z *zone) since(serial uint32) iter.Seq[dns.RR] {
 		}
 		yield(z.soa())
 	}
-}
-
-// difference are the entries of values that only the first or only the second of two
-// sorted lists has.
-func difference(before, after []*stixfeed.Entry) (removed, added []*stixfeed.Entry) {
-	for len(before) > 0 && len(after) > 0 {
-		order := 0
-		if before[0] != after[0] {
-			order = stixfeed.Compare(before[0].Value, after[0].Value)
-		}
-		if order < 0 {
-			removed = append(removed, before[0])
-		} else if order > 0 {
-			added = append(added, after[0])
-		}
-		if order <= 0 {
-			before = before[1:]
-		}
-		if order >= 0 {
-			after = after[1:]
-		}
-	}
-	return append(removed, before...), append(added, after...)
 }

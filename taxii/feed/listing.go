@@ -2,10 +2,6 @@ package feed
 
 import (
 	"container/heap"
-	"crypto/sha256"
-	"encoding/binary"
-	"encoding/hex"
-	"math/bits"
 	"slices"
 	"strings"
 	"time"
@@ -167,7 +163,7 @@ func differences(before, after []*stixfeed.Entry) (changes []entryChange) {
 		if order >= 0 {
 			c.after, after = after[0], after[1:]
 		}
-		if order != 0 || sumOf(c.before) != sumOf(c.after) {
+		if c.before != c.after && sumOf(c.before) != sumOf(c.after) {
 			changes = append(changes, c)
 		}
 	}
@@ -292,15 +288,12 @@ func (l *listing) evaluate(key stixfeed.Value, now time.Time) (was, is *stixfeed
 	if len(v.by) == 0 && v.benign == 0 {
 		delete(l.values, key)
 	}
-	if was != nil && is != nil && sumOf(was) == sumOf(is) {
+	before, after := sumOf(was), sumOf(is)
+	if was != nil && is != nil && before == after {
 		return was, was
 	}
-	if was != nil {
-		l.sum.subtract(sumOf(was))
-	}
-	if is != nil {
-		l.sum.add(sumOf(is))
-	}
+	l.sum.subtract(before)
+	l.sum.add(after)
 	v.entry = is
 	return was, is
 }
@@ -370,47 +363,4 @@ func (h *edges) Pop() any {
 	last := (*h)[len(*h)-1]
 	*h = (*h)[:len(*h)-1]
 	return last
-}
-
-// sum is a sum of digests. It is the same for the same entries, in whatever order they came.
-type sum struct{ high, low uint64 }
-
-func sumOf(e *stixfeed.Entry) sum {
-	var b []byte
-	text := func(s string) { b = append(binary.AppendUvarint(b, uint64(len(s))), s...) }
-	number := func(n int64) { b = binary.AppendVarint(b, n) }
-	number(int64(e.Kind))
-	text(e.Text)
-	text(e.Name)
-	number(int64(e.Confidence))
-	for _, t := range []time.Time{e.From, e.Until, e.Modified} {
-		number(t.UnixMicro())
-	}
-	number(int64(len(e.IDs)))
-	for _, id := range e.IDs {
-		text(string(id))
-	}
-	for _, t := range e.Types {
-		text(t)
-	}
-	digest := sha256.Sum256(b)
-	return sum{binary.BigEndian.Uint64(digest[:]), binary.BigEndian.Uint64(digest[8:])}
-}
-
-func (s *sum) add(t sum) {
-	var carry uint64
-	s.low, carry = bits.Add64(s.low, t.low, 0)
-	s.high, _ = bits.Add64(s.high, t.high, carry)
-}
-
-func (s *sum) subtract(t sum) {
-	var borrow uint64
-	s.low, borrow = bits.Sub64(s.low, t.low, 0)
-	s.high, _ = bits.Sub64(s.high, t.high, borrow)
-}
-
-// String is the sum in hexadecimal.
-func (s sum) String() string {
-	b := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, s.high), s.low)
-	return hex.EncodeToString(b)
 }

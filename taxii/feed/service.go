@@ -12,12 +12,9 @@ import (
 	"bytes"
 	"context"
 	"crypto/ed25519"
-	"errors"
-	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -25,7 +22,6 @@ import (
 
 	"comity/store"
 	"comity/taxii"
-	"comity/taxii/agreement"
 	"comity/taxii/audit"
 	"comity/taxii/exchange"
 	"comity/taxii/follow"
@@ -36,7 +32,7 @@ import (
 // Store is the part of a store that feeds are made from.
 type Store interface {
 	store.Reader
-	Entries(ctx context.Context, after uint64, n int) ([]audit.Link, error)
+	follow.Chain
 	ChainHead(ctx context.Context) (audit.Head, error)
 }
 
@@ -84,10 +80,8 @@ const (
 	List    Family = "list"
 	Rules   Family = "rules"
 	RPZ     Family = "rpz"
-	MISP    Family = "misp"
 	Bouncer Family = "bouncer"
 	Stream  Family = "stream"
-	Webhook Family = "webhook"
 )
 
 // listingKey identifies a listing: the parts of a feed depend on the family, since each
@@ -295,91 +289,16 @@ func (a *Answer) hold(now time.Time) (shortest time.Duration) {
 	return shortest
 }
 
-// catchUp brings the indexes of the grants up to date. The caller holds the lock. To fill an
-// index, catchUp lets go of the lock, and then it looks at all of them again.
-func (s *Service) catchUp(ctx context.Context, allowed []exchange.Grant) (indexes []*index, err error) {
-	for len(indexes) < len(allowed) {
-		g := allowed[len(indexes)]
-		x := s.index(g)
-		err := errArchived
-		if x.chain != nil {
-			err = x.catchUp(ctx, g)
-		}
-		switch {
-		case err == nil:
-			indexes = append(indexes, x)
-			continue
-		case err == errArchived:
-			err, indexes = s.fill(ctx, x, g), nil
-		}
-		if err != nil && ctx.Err() != nil {
-			err = busy(err)
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	return indexes, nil
-}
-
-// fill fills an index, or waits while another caller does so. The caller holds the lock,
-// which fill lets go of meanwhile.
-func (s *Service) fill(ctx context.Context, x *index, g exchange.Grant) error {
-	if loading := x.loading; loading != nil {
-		return s.unlocked(func() error {
-			select {
-			case <-loading:
-				return nil
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		})
-	}
-	x.loading = make(chan struct{})
-	defer func() {
-		close(x.loading)
-		x.loading = nil
-	}()
-	var loaded *index
-	if err := s.unlocked(func() (err error) {
-		loaded, err = x.load(ctx, g)
-		return err
-	}); err != nil {
-		return err
-	}
-	x.fill(loaded)
-	return nil
-}
-
-// unlocked runs f without the lock, which the caller holds.
-func (s *Service) unlocked(f func() error) error {
-	s.release()
-	defer func() { s.lock <- struct{}{} }()
-	return f()
-}
-
-// index is the index of a grant, which may have to be filled. The caller holds the lock.
-func (s *Service) index(g exchange.Grant) *index {
-	key := viewKeyOf(g)
-	x := s.indexes[key]
-	if x == nil {
-		x = newIndex(s.store)
-		s.indexes[key] = x
-	}
-	return x
-}
-
 // listing is the listing of a feed, for these grants and their indexes. If definition or
 // grants have changed, it is a new one, whose versions go on from those of the one before.
 // The caller holds the lock.
 func (s *Service) listing(key listingKey, def *Definition, allowed []exchange.Grant, indexes []*index) *listing {
 	var parts []*part
 	for i, g := range allowed {
-		p := &part{index: indexes[i], position: -1}
-		if terms := g.Feeds(); def.Use == "block" {
-			p.minConfidence, p.requireValidUntil = int(terms.MinConfidence), terms.RequireValidUntil
-		} else {
-			p.requireValidUntil = terms.RequireValidUntil
+		agreed := g.Feeds()
+		p := &part{index: indexes[i], position: -1, terms: terms{requireValidUntil: agreed.RequireValidUntil}}
+		if def.Use == "block" {
+			p.minConfidence = int(agreed.MinConfidence)
 		}
 		parts = append(parts, p)
 	}
@@ -390,152 +309,4 @@ func (s *Service) listing(key listingKey, def *Definition, allowed []exchange.Gr
 		return before
 	}
 	return newListing(def, parts, before)
-}
-
-// grants are the grants to read the collections of a feed.
-func grants(policy *exchange.Policy, p exchange.Principal, def *Definition, now time.Time) (readable []exchange.Grant) {
-	if slices.Contains(def.Collections, "*") {
-		for _, g := range policy.Grants(p, now) {
-			if g.CanRead() {
-				readable = append(readable, g)
-			}
-		}
-		return readable
-	}
-	for _, name := range def.Collections {
-		g, err := policy.Decide(p, name, exchange.Read, now)
-		if err == nil && !slices.ContainsFunc(readable, func(other exchange.Grant) bool { return other.ID() == g.ID() }) {
-			readable = append(readable, g)
-		}
-	}
-	return readable
-}
-
-// Allowed refuses a definition if the account may not read one of its collections at that
-// time, or if no agreement allows lists of them for its use: NotFound or Forbidden.
-func Allowed(policy *exchange.Policy, p exchange.Principal, def *Definition, now time.Time) error {
-	for _, name := range def.Collections {
-		if name == "*" {
-			continue
-		}
-		if _, err := policy.Decide(p, name, exchange.Read, now); err != nil {
-			return taxii.Errorf(taxii.CodeOf(err), "feed %s: account %s may not read collection %s", def.ID, p.Account, name)
-		}
-	}
-	_, err := allow(grants(policy, p, def, now), def.Use, List)
-	return err
-}
-
-// allow are the grants whose agreements allow feeds of that use and family. It is Forbidden
-// if none does.
-func allow(readable []exchange.Grant, use string, family Family) (allowed []exchange.Grant, err error) {
-	for _, g := range readable {
-		terms := g.Feeds()
-		switch {
-		case !slices.Contains(terms.Actions, use):
-			err = taxii.Errorf(taxii.Forbidden, "the agreement allows no feed for %s (%s)", use, g.Collection().Agreement)
-		case !slices.Contains(terms.Formats, string(family)):
-			err = taxii.Errorf(taxii.Forbidden, "the agreement allows no feed of the family %s (%s)", family, g.Collection().Agreement)
-		default:
-			allowed = append(allowed, g)
-		}
-	}
-	if len(allowed) > 0 {
-		return allowed, nil
-	}
-	return nil, err
-}
-
-// goneAtEnd tells whether an agreement wants a feed of an organisation to be gone when access
-// has ended.
-func goneAtEnd(policy *exchange.Policy, org string, def *Definition, now time.Time) bool {
-	gone := func(c *exchange.Collection) bool { return c.FeedsAtEnd(org, now) == agreement.GoneAtEnd }
-	if slices.Contains(def.Collections, "*") {
-		return slices.ContainsFunc(policy.CollectionsOf(org, now), gone)
-	}
-	return slices.ContainsFunc(def.Collections, func(name string) bool {
-		c, ok := policy.Collection(name, now)
-		return ok && gone(c)
-	})
-}
-
-// Run fills the indexes of all feeds and keeps them up to date until ctx ends, so that an
-// answer is ready when it is asked for.
-func (s *Service) Run(ctx context.Context) { follow.Run(ctx, s.log, "feeds", s.CatchUp) }
-
-// CatchUp brings every feed up to date whose account may be used, and drops what is kept of
-// the others. One that fails does not hold up the others.
-func (s *Service) CatchUp(ctx context.Context) error {
-	defer s.changed.wake()
-	snapshot, err := s.current.Snapshot(ctx)
-	if err != nil {
-		return err
-	}
-	if err := s.acquire(ctx); err != nil {
-		return err
-	}
-	keys := map[listingKey]bool{} // false once it is known to have ended
-	for key := range s.listings {
-		keys[key] = true
-	}
-	s.release()
-	for key := range snapshot.Directory.Feeds {
-		keys[listingKey{key, List}] = true
-	}
-	var errs []error
-	for key := range keys {
-		feed := snapshot.Directory.Feeds[key.feed]
-		if feed == nil {
-			keys[key] = false
-			continue
-		}
-		p, ok := snapshot.Principal(snapshot.Directory.Accounts[feed.Account], s.now())
-		if !ok {
-			keys[key] = false
-			continue
-		}
-		a, err := s.open(ctx, p, feed.ID, key.family)
-		switch code := taxii.CodeOf(err); {
-		case err == nil:
-			a.Close()
-		case code == taxii.NotFound || code == taxii.Forbidden: // no access, which is no fault
-			keys[key] = false
-		default:
-			errs = append(errs, fmt.Errorf("%s: %w", key.feed, err))
-		}
-	}
-	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
-	if err := s.drop(ctx, snapshot.Directory, keys); err != nil {
-		return err
-	}
-	return errors.Join(errs...)
-}
-
-// drop drops the listings whose key is false, and what no listing and no feed needs.
-func (s *Service) drop(ctx context.Context, d *exchange.Directory, keys map[listingKey]bool) error {
-	if err := s.acquire(ctx); err != nil {
-		return err
-	}
-	defer s.release()
-	for key, current := range keys {
-		if s.listings[key] != nil && !current {
-			delete(s.listings, key)
-			s.bodies.drop(key.feed)
-		}
-	}
-	used, sources := map[*index]bool{}, map[string]bool{}
-	for _, l := range s.listings {
-		for _, p := range l.parts {
-			used[p.index] = true
-		}
-	}
-	for _, f := range d.Feeds {
-		sources[f.Source] = true
-	}
-	maps.DeleteFunc(s.indexes, func(_ viewKey, x *index) bool { return !used[x] && x.loading == nil })
-	maps.DeleteFunc(s.definitions, func(source string, _ *Definition) bool { return !sources[source] })
-	s.pullsLock.Lock()
-	defer s.pullsLock.Unlock()
-	maps.DeleteFunc(s.pulls, func(key string, _ map[string]Pull) bool { return d.Feeds[key] == nil })
-	return nil
 }

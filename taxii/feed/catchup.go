@@ -1,0 +1,169 @@
+package feed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"comity/taxii"
+	"comity/taxii/exchange"
+	"comity/taxii/follow"
+)
+
+// catchUp brings the indexes of the grants up to date. The caller holds the lock. To fill an
+// index, catchUp lets go of the lock, and then it looks at all of them again.
+func (s *Service) catchUp(ctx context.Context, allowed []exchange.Grant) (indexes []*index, err error) {
+	for len(indexes) < len(allowed) {
+		g := allowed[len(indexes)]
+		x := s.index(g)
+		err := errArchived
+		if x.chain != nil {
+			err = x.catchUp(ctx, g)
+		}
+		switch {
+		case err == nil:
+			indexes = append(indexes, x)
+			continue
+		case err == errArchived:
+			err, indexes = s.fill(ctx, x, g), nil
+		}
+		if err != nil && ctx.Err() != nil {
+			err = busy(err)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return indexes, nil
+}
+
+// fill fills an index, or waits while another caller does so. The caller holds the lock,
+// which fill lets go of meanwhile.
+func (s *Service) fill(ctx context.Context, x *index, g exchange.Grant) error {
+	if loading := x.loading; loading != nil {
+		return s.unlocked(func() error {
+			select {
+			case <-loading:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		})
+	}
+	x.loading = make(chan struct{})
+	defer func() {
+		close(x.loading)
+		x.loading = nil
+	}()
+	var loaded *index
+	if err := s.unlocked(func() (err error) {
+		loaded, err = x.load(ctx, g)
+		return err
+	}); err != nil {
+		return err
+	}
+	x.fill(loaded)
+	return nil
+}
+
+// unlocked runs f without the lock, which the caller holds.
+func (s *Service) unlocked(f func() error) error {
+	s.release()
+	defer func() { s.lock <- struct{}{} }()
+	return f()
+}
+
+// index is the index of a grant, which may have to be filled. The caller holds the lock.
+func (s *Service) index(g exchange.Grant) *index {
+	key := viewKeyOf(g)
+	x := s.indexes[key]
+	if x == nil {
+		x = newIndex(s.store)
+		s.indexes[key] = x
+	}
+	return x
+}
+
+// Run fills the indexes of all feeds and keeps them up to date until ctx ends, so that an
+// answer is ready when it is asked for.
+func (s *Service) Run(ctx context.Context) { follow.Run(ctx, s.log, "feeds", s.CatchUp) }
+
+// CatchUp brings every feed up to date whose account may be used, and drops what is kept of
+// the others. One that fails does not hold up the others.
+func (s *Service) CatchUp(ctx context.Context) error {
+	defer s.changed.wake()
+	snapshot, err := s.current.Snapshot(ctx)
+	if err != nil {
+		return err
+	}
+	if err := s.acquire(ctx); err != nil {
+		return err
+	}
+	keys := map[listingKey]bool{} // false once it is known to have ended
+	for key := range s.listings {
+		keys[key] = true
+	}
+	s.release()
+	for key := range snapshot.Directory.Feeds {
+		keys[listingKey{key, List}] = true
+	}
+	var errs []error
+	for key := range keys {
+		feed := snapshot.Directory.Feeds[key.feed]
+		if feed == nil {
+			keys[key] = false
+			continue
+		}
+		p, ok := snapshot.Principal(snapshot.Directory.Accounts[feed.Account], s.now())
+		if !ok {
+			keys[key] = false
+			continue
+		}
+		a, err := s.open(ctx, p, feed.ID, key.family)
+		switch code := taxii.CodeOf(err); {
+		case err == nil:
+			a.Close()
+		case code == taxii.NotFound || code == taxii.Forbidden: // no access, which is no fault
+			keys[key] = false
+		default:
+			errs = append(errs, fmt.Errorf("%s: %w", key.feed, err))
+		}
+	}
+	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	if err := s.drop(ctx, snapshot.Directory, keys); err != nil {
+		return err
+	}
+	return errors.Join(errs...)
+}
+
+// drop drops the listings whose key is false, and what no listing and no feed needs.
+func (s *Service) drop(ctx context.Context, d *exchange.Directory, keys map[listingKey]bool) error {
+	if err := s.acquire(ctx); err != nil {
+		return err
+	}
+	defer s.release()
+	for key, current := range keys {
+		if s.listings[key] != nil && !current {
+			delete(s.listings, key)
+			s.bodies.drop(key.feed)
+		}
+	}
+	used, sources := map[*index]bool{}, map[string]bool{}
+	for _, l := range s.listings {
+		for _, p := range l.parts {
+			used[p.index] = true
+		}
+	}
+	for _, f := range d.Feeds {
+		sources[f.Source] = true
+	}
+	maps.DeleteFunc(s.indexes, func(_ viewKey, x *index) bool { return !used[x] && x.loading == nil })
+	maps.DeleteFunc(s.definitions, func(source string, _ *Definition) bool { return !sources[source] })
+	s.pullsLock.Lock()
+	defer s.pullsLock.Unlock()
+	maps.DeleteFunc(s.pulls, func(key string, _ map[string]Pull) bool { return d.Feeds[key] == nil })
+	return nil
+}

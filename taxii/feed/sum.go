@@ -1,0 +1,58 @@
+package feed
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"math/bits"
+	"time"
+
+	stixfeed "comity/stix/feed"
+)
+
+// sum is a sum of digests. It is the same for the same entries, in whatever order they came.
+type sum struct{ high, low uint64 }
+
+// sumOf is the digest of an entry; zero for nil.
+func sumOf(e *stixfeed.Entry) sum {
+	if e == nil {
+		return sum{}
+	}
+	var b []byte
+	text := func(s string) { b = append(binary.AppendUvarint(b, uint64(len(s))), s...) }
+	number := func(n int64) { b = binary.AppendVarint(b, n) }
+	number(int64(e.Kind))
+	text(e.Text)
+	text(e.Name)
+	number(int64(e.Confidence))
+	for _, t := range []time.Time{e.From, e.Until, e.Modified} {
+		number(t.UnixMicro())
+	}
+	number(int64(len(e.IDs)))
+	for _, id := range e.IDs {
+		text(string(id))
+	}
+	for _, t := range e.Types {
+		text(t)
+	}
+	digest := sha256.Sum256(b)
+	return sum{binary.BigEndian.Uint64(digest[:]), binary.BigEndian.Uint64(digest[8:])}
+}
+
+func (s *sum) add(t sum) {
+	var carry uint64
+	s.low, carry = bits.Add64(s.low, t.low, 0)
+	s.high, _ = bits.Add64(s.high, t.high, carry)
+}
+
+func (s *sum) subtract(t sum) {
+	var borrow uint64
+	s.low, borrow = bits.Sub64(s.low, t.low, 0)
+	s.high, _ = bits.Sub64(s.high, t.high, borrow)
+}
+
+// String is the sum in hexadecimal.
+func (s sum) String() string {
+	b := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, s.high), s.low)
+	return hex.EncodeToString(b)
+}
