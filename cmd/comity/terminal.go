@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"os"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/schollz/progressbar/v3"
@@ -19,15 +20,20 @@ func isTerminal(file any) bool {
 }
 
 // printable escapes text by [stix.Printable], since text of others may hold control
-// sequences of the terminal.
+// sequences of the terminal. It is safe for concurrent use: the log of a server writes
+// beside its command.
 type printable struct {
 	to     io.Writer
 	before func() // called before each write, if not nil
-	rest   []byte // the beginning of a character, until the rest of it arrives
+
+	mu   sync.Mutex // guards rest, and held while writing
+	rest []byte     // the beginning of a character, until the rest of it arrives
 }
 
 // Write implements io.Writer.
 func (p *printable) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.before != nil {
 		p.before()
 	}

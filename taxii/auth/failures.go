@@ -34,13 +34,7 @@ func (f *failures) wait(ctx context.Context, address, user string) bool {
 	if ctx.Err() != nil {
 		return false // the attempt of a client that has left does not count
 	}
-	delay := f.delay("a " + network(address))
-	if len(user) > maxUserLength {
-		user = "?" // as for a malformed header, so that long names do not fill the memory
-	}
-	if user != "" {
-		delay = max(delay, f.delay("u "+user))
-	}
+	delay := f.attempt(address, user)
 	if delay == 0 {
 		return true
 	}
@@ -50,6 +44,22 @@ func (f *failures) wait(ctx context.Context, address, user string) bool {
 	case <-ctx.Done():
 		return false
 	}
+}
+
+// attempt counts an attempt, and returns its delay. It counts for address and user at once:
+// otherwise two attempts could take the last free one of the address and that of the user
+// from each other.
+func (f *failures) attempt(address, user string) time.Duration {
+	if len(user) > maxUserLength {
+		user = "?" // as for a malformed header, so that long names do not fill the memory
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delay := f.delay("a " + network(address))
+	if user != "" {
+		delay = max(delay, f.delay("u "+user))
+	}
+	return delay
 }
 
 // network is the addresses that one client can choose from: an IPv6 client usually has a
@@ -63,9 +73,8 @@ func network(address string) string {
 	return p.String()
 }
 
+// delay is the delay of one more attempt by that key. The caller holds mu.
 func (f *failures) delay(key string) time.Duration {
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	limiter := f.limiters[key]
 	if limiter == nil {
 		f.evict()
