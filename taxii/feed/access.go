@@ -29,7 +29,7 @@ func grants(policy *exchange.Policy, p exchange.Principal, def *Definition, now 
 }
 
 // Allowed refuses a definition if the account may not read one of its collections at that
-// time, or if no agreement allows lists of them for its use: NotFound or Forbidden.
+// time, or if no agreement allows a feed of them for its use: NotFound or Forbidden.
 func Allowed(policy *exchange.Policy, p exchange.Principal, def *Definition, now time.Time) error {
 	for _, name := range def.Collections {
 		if name == "*" {
@@ -39,8 +39,19 @@ func Allowed(policy *exchange.Policy, p exchange.Principal, def *Definition, now
 			return taxii.Errorf(taxii.CodeOf(err), "feed %s: account %s may not read collection %s", def.ID, p.Account, name)
 		}
 	}
-	_, err := allow(grants(policy, p, def, now), def.Use, List)
+	_, err := familyOfAny(grants(policy, p, def, now), def.Use)
 	return err
+}
+
+// familyOfAny is the first family that an agreement allows for a use. It is Forbidden if none
+// is allowed.
+func familyOfAny(readable []exchange.Grant, use string) (family Family, err error) {
+	for _, family := range families {
+		if _, err = allow(readable, use, family); err == nil {
+			return family, nil
+		}
+	}
+	return "", err
 }
 
 // allow are the grants whose agreements allow feeds of that use and family. It is Forbidden

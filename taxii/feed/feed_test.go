@@ -1,14 +1,17 @@
 package feed_test
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"path"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"comity/taxii/exchange"
+	"comity/taxii/feed"
 )
 
 // empty lets a feed be empty.
@@ -158,6 +161,31 @@ func TestTheAgreementBoundsFeeds(t *testing.T) {
 			indicator(3, address("203.0.114.3"), `,"valid_until":"2026-12-01T00:00:00Z"`))
 		if got := w.get("block", c.file); got.status != c.status || !strings.Contains(got.body, c.body) || c.status == http.StatusOK && got.body != c.body {
 			t.Errorf("%s: %d %q, want %d %q", c.terms, got.status, got.body, c.status, c.body)
+		}
+	}
+}
+
+// A file is named on the page of a feed exactly if it is served.
+func TestThePageNamesTheFilesThatAreServed(t *testing.T) {
+	for _, formats := range []string{`"list"`, `"rules"`, `"rpz"`, `"bouncer"`, `"list", "rpz"`} {
+		w := newWorld(t, "[feeds]\narticle = \"4\"\nformats = ["+formats+"]\n")
+		w.subscribe("block", "block", "")
+		w.push("fir", indicator(1, address("203.0.114.1"), ""), indicator(2, "[domain-name:value = 'bad.example.org']", ""))
+		w.warmZone()
+		var page feed.Page
+		w.must(json.Unmarshal([]byte(w.get("block", "").body), &page))
+		if page.Problem != "" {
+			t.Errorf("%s: %s", formats, page.Problem)
+		}
+		named := map[string]bool{}
+		for _, f := range page.Files {
+			named[path.Base(f.URL)] = true
+		}
+		for _, file := range []string{"ipv4.txt", "domain.dnsmasq", "all.rules", "all.rpz", "all.decisions"} {
+			got := w.get("block", file)
+			if served := got.status == http.StatusOK; served != named[file] || !served && got.status != http.StatusForbidden {
+				t.Errorf("%s: %s is named: %t, served: %d %q", formats, file, named[file], got.status, got.body)
+			}
 		}
 	}
 }

@@ -31,6 +31,8 @@ func familyOf(f *stixfeed.Format) Family {
 		return RPZ
 	case "rules", "tar.gz", "yar", "yar.zip", "sigma.zip", "snort.zip":
 		return Rules
+	case "decisions":
+		return Bouncer
 	}
 	return List
 }
@@ -178,13 +180,24 @@ func (r *readers) enter(account string, most int) (done func(), ok bool) {
 // serves refuses formats and kinds that the feed does not have, and an empty list that must
 // not be.
 func (a *Answer) serves(f *stixfeed.Format, kinds stixfeed.Kinds) error {
-	switch {
-	case kinds&a.Definition.kinds == 0:
+	if kinds&a.Definition.kinds == 0 {
 		return taxii.Errorf(taxii.NotFound, "the feed has no entries of that kind: entries.kinds leaves it out")
-	case f.Block && a.Definition.Use != "block":
-		return taxii.Errorf(taxii.Forbidden, ".%s is a block list, and the feed is for %s", f.Ext, a.Definition.Use)
+	}
+	if err := a.Definition.allows(f); err != nil {
+		return err
 	}
 	return a.checkEmpty()
+}
+
+// allows refuses a format that would have a tool do more than the feed is for.
+func (d *Definition) allows(f *stixfeed.Format) error {
+	switch {
+	case f.Block && d.Use != "block":
+		return taxii.Errorf(taxii.Forbidden, ".%s is a block list, and the feed is for %s", f.Ext, d.Use)
+	case f.Subdomains && !d.Entries.Subdomains:
+		return taxii.Errorf(taxii.Forbidden, ".%s lists block the names below a domain too, which this feed does not: see entries.subdomains", f.Ext)
+	}
+	return nil
 }
 
 // checkEmpty is Unavailable if the feed lists nothing and its file does not say that it may:

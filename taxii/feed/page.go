@@ -82,7 +82,7 @@ func (s *Service) read(account, id string, p Pull) {
 // without a slash at the end. A feed that cannot be read at present has a Problem. The error
 // is NotFound if there is none.
 func (s *Service) Describe(ctx context.Context, p exchange.Principal, id, base string) (*Page, error) {
-	a, err := s.Open(ctx, p, id, List)
+	a, err := s.openAny(ctx, p, id)
 	if code := taxii.CodeOf(err); err != nil && code != taxii.Forbidden && code != taxii.Unavailable {
 		return nil, err
 	}
@@ -102,6 +102,16 @@ func (s *Service) Describe(ctx context.Context, p exchange.Principal, id, base s
 	return page, nil
 }
 
+// openAny opens a feed in the first family that is allowed.
+func (s *Service) openAny(ctx context.Context, p exchange.Principal, id string) (a *Answer, err error) {
+	for _, family := range families {
+		if a, err = s.open(ctx, p, id, family); taxii.CodeOf(err) != taxii.Forbidden {
+			return a, err
+		}
+	}
+	return nil, err
+}
+
 // Preview describes a feed of an account that nobody has added. The errors are those of
 // [Service.Open].
 func (s *Service) Preview(ctx context.Context, p exchange.Principal, def *Definition) (*Page, error) {
@@ -112,7 +122,11 @@ func (s *Service) Preview(ctx context.Context, p exchange.Principal, def *Defini
 	if err := Allowed(snapshot.Policy, p, def, s.now()); err != nil {
 		return nil, err
 	}
-	a, err := s.answer(ctx, snapshot.Policy, p, def, listingKey{family: List})
+	family, err := familyOfAny(grants(snapshot.Policy, p, def, s.now()), def.Use)
+	if err != nil {
+		return nil, err
+	}
+	a, err := s.answer(ctx, snapshot.Policy, p, def, listingKey{family: family})
 	if err != nil {
 		return nil, err
 	}
@@ -145,7 +159,7 @@ func (p *Page) describe(a *Answer) {
 // files lists the files that the feed may be read as. Those of single kinds come first.
 func (a *Answer) files(base string) (files []File) {
 	for _, f := range stixfeed.Formats() {
-		if f.Block && a.Definition.Use != "block" || f.Subdomains && !a.Definition.Entries.Subdomains {
+		if _, err := allow(a.readable, a.Definition.Use, familyOf(&f)); err != nil || a.Definition.allows(&f) != nil {
 			continue
 		}
 		var names []string

@@ -84,6 +84,8 @@ const (
 	Stream  Family = "stream"
 )
 
+var families = []Family{List, Rules, RPZ, Bouncer, Stream}
+
 // listingKey identifies a listing: the parts of a feed depend on the family, since each
 // agreement says which families its collections may go into.
 type listingKey struct {
@@ -101,10 +103,11 @@ type Answer struct {
 	Hold       time.Duration           // how long a subscriber may act on the entries without asking again
 	Open       bool                    // the account may read a collection of the feed
 
-	service *Service
-	history history
-	pages   []delivery
-	done    []func()
+	service  *Service
+	readable []exchange.Grant
+	history  history
+	pages    []delivery
+	done     []func()
 }
 
 // delivery is what an answer has of one collection.
@@ -218,7 +221,7 @@ func (s *Service) answer(ctx context.Context, policy *exchange.Policy, p exchang
 	if p.Token == urlToken && !allowURL(allowed) {
 		return nil, taxii.Errorf(taxii.NotFound, "there is no such feed")
 	}
-	a := &Answer{Definition: def, Open: len(readable) > 0, service: s}
+	a := &Answer{Definition: def, Open: len(readable) > 0, service: s, readable: readable}
 	if !a.Open && goneAtEnd(policy, p.Org, def, now) {
 		return nil, taxii.Errorf(taxii.NotFound, "there is no such feed")
 	}
