@@ -184,7 +184,7 @@ nft -f {file}
 nft -f {file}
 nft add chain inet comity out '{{ type filter hook output priority 0; }}'
 nft add rule inet comity out ip daddr @ipv4-b reject
-! curl -s -m 2 -o page http://{LISTED}/
+if curl -s -m 2 -o page http://{LISTED}/; then exit 1; fi
 curl -s -m 10 -o page http://{OTHER}/
 """, cwd=self.folder)
 
