@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -112,7 +113,10 @@ func (s *Server) getStream(w *response, r *http.Request, c *caller) error {
 	for {
 		more, err := st.look()
 		if err != nil {
-			return nil // the client has left, or comes back
+			if err == errLeft {
+				return nil
+			}
+			return err // to be logged: the answer has begun, and the client comes back
 		}
 		wait := streamInterval
 		if more {
@@ -246,18 +250,24 @@ func (s *stream) write(name string, data []byte) {
 	s.spoke, s.event = s.c.now, s.c.now
 }
 
-// send sends what was written. It fails if the client has left, or reads too slowly.
+// errLeft says that the client has left, or reads too slowly.
+var errLeft = errors.New("the client has left")
+
+// send sends what was written. It fails with errLeft.
 func (s *stream) send() error {
 	if s.buffer.Len() == 0 {
 		return nil
 	}
 	defer s.buffer.Reset()
 	if _, err := s.w.Write(s.buffer.Bytes()); err != nil {
-		return err
+		return errLeft
 	}
-	if err := s.w.control.Flush(); err != nil {
-		return err
+	if s.w.control.Flush() != nil {
+		return errLeft
 	}
 	// HTTP/2 ends a stream at its deadline even if nothing is to be written.
-	return s.w.control.SetWriteDeadline(time.Time{})
+	if s.w.control.SetWriteDeadline(time.Time{}) != nil {
+		return errLeft
+	}
+	return nil
 }

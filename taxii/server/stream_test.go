@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/tmaxmax/go-sse"
 
+	"comity/store"
 	"comity/taxii/exchange"
 )
 
@@ -142,4 +144,25 @@ func TestStreamsOfCollectionsAreBounded(t *testing.T) {
 		vendor.stream(c, "", "").wants("create " + id("indicator", 1))
 	}
 	vendor.get(c + "x-stream/").refused(429)
+}
+
+// unreadable is a store whose collections cannot be read.
+type unreadable struct{ store.Store }
+
+func (unreadable) Scan(context.Context, exchange.Grant, store.Query) (*store.Page, error) {
+	return nil, errors.New("the disk broke")
+}
+
+// A client cannot be told why its stream ends, so the operator is.
+func TestTheLogTellsWhyAStreamBreaks(t *testing.T) {
+	w := newWorld(t, func(w *world) {
+		w.faults = func(s store.Store) store.Store { return unreadable{s} }
+	})
+	c, vendor := w.collection("sharing.reports"), w.as("vendor/feed")
+	vendor.push(c, indicator(1, 0))
+	vendor.stream(c, "", "").wants("")
+	w.close()
+	if !strings.Contains(w.log.String(), "the disk broke") {
+		t.Errorf("the log does not tell why: %s", w.log)
+	}
 }
