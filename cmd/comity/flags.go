@@ -32,7 +32,9 @@ func (s *byteSize) UnmarshalText(b []byte) error {
 
 // Validate refuses a malformed address to listen on, and says how to write one.
 func (c *serveCmd) Validate() error {
-	for _, flag := range []struct{ name, address string }{{"--listen", c.Listen}, {"--admin-listen", c.AdminListen}} {
+	for _, flag := range []struct{ name, address string }{
+		{"--listen", c.Listen}, {"--admin-listen", c.AdminListen}, {"--dns-listen", c.DNSListen}, {"--dns-tls-listen", c.DNSTLSListen},
+	} {
 		if flag.address == "" {
 			continue
 		}
