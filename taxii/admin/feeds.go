@@ -16,12 +16,8 @@ type FeedFile struct {
 }
 
 // definition reads a feed file, and finds the caller that its account would be.
-func (s *Service) definition(ctx context.Context, in FeedFile) (*feed.Definition, exchange.Principal, error) {
+func (s *Service) definition(in FeedFile, policy *exchange.Policy, d *exchange.Directory) (*feed.Definition, exchange.Principal, error) {
 	def, err := feed.ParseDefinition(in.Name, []byte(in.Source))
-	if err != nil {
-		return nil, exchange.Principal{}, err
-	}
-	policy, d, err := s.policy(ctx)
 	if err != nil {
 		return nil, exchange.Principal{}, err
 	}
@@ -33,7 +29,11 @@ func (s *Service) definition(ctx context.Context, in FeedFile) (*feed.Definition
 // [exchange.Directory.PutFeed]; NotFound or Forbidden also if the account may not read one of
 // its collections, or if no agreement allows such a feed of them.
 func (s *Service) AddFeed(ctx context.Context, by Actor, in FeedFile) (*feed.Page, error) {
-	def, p, err := s.definition(ctx, in)
+	policy, current, err := s.policy(ctx)
+	if err != nil {
+		return nil, err
+	}
+	def, p, err := s.definition(in, policy, current)
 	if err != nil {
 		return nil, err
 	}
@@ -46,11 +46,11 @@ func (s *Service) AddFeed(ctx context.Context, by Actor, in FeedFile) (*feed.Pag
 		if err := d.PutFeed(f, in.Replace); err != nil {
 			return nil, err
 		}
-		policy, err := exchange.NewPolicy(d)
+		renewed, err := policy.Renew(d)
 		if err != nil {
 			return nil, err
 		}
-		if err := feed.Allowed(policy, p, def, s.now()); err != nil {
+		if err := feed.Allowed(renewed, p, def, s.now()); err != nil {
 			return nil, err
 		}
 		return directoryEntry(d, by, p.Org, "feed %s of %s %s", def.ID, p.Account, verb), nil
@@ -63,11 +63,11 @@ func (s *Service) AddFeed(ctx context.Context, by Actor, in FeedFile) (*feed.Pag
 // PreviewFeed describes the feed that a file would make, and keeps nothing. The errors are
 // those of AddFeed, but for a feed of that id.
 func (s *Service) PreviewFeed(ctx context.Context, in FeedFile) (*feed.Page, error) {
-	def, p, err := s.definition(ctx, in)
+	policy, d, err := s.policy(ctx)
 	if err != nil {
 		return nil, err
 	}
-	_, d, err := s.policy(ctx)
+	def, p, err := s.definition(in, policy, d)
 	if err != nil {
 		return nil, err
 	}
