@@ -116,7 +116,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		kong.Name("comity"),
 		kong.Description("TAXII 2.1 under signed exchange agreements. Results go to stdout, the rest to stderr.\n\n"+
 			"comity help COMMAND shows the flags of a command. comity help TOPIC explains a topic: "+
-			strings.Join(topicNames(), ", ")+"."),
+			strings.Join(topics(), ", ")+"."),
 		kong.Vars{"clients": strings.Join(exchange.Clients, ", "), "products": productNames()},
 		kong.Configuration(tomlConfig),
 		kong.Writers(stdout, stderr),

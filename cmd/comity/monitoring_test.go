@@ -61,7 +61,7 @@ func (r *testExchange) setExpiry(id string, account, tokens time.Time) {
 	}
 }
 
-// Each metric is explained by comity help metrics, and each is served. The alert rules and the
+// Each metric is explained by comity help monitoring, and each is served. The alert rules and the
 // dashboard name only served metrics: an alert on another one would never fire.
 func TestEveryMetricIsExplainedAndServed(t *testing.T) {
 	r := newOperation(t)
@@ -88,7 +88,7 @@ func TestEveryMetricIsExplainedAndServed(t *testing.T) {
 		}
 	}
 	var help strings.Builder
-	if err := helpMetrics(&help); err != nil {
+	if _, err := helpTopic([]string{"help", "monitoring"}, &help); err != nil {
 		t.Fatal(err)
 	}
 	explained := map[string]string{}
