@@ -44,8 +44,9 @@ type Directory interface {
 	Directory(ctx context.Context) (*exchange.Directory, uint64, error)
 	// Amend lets change alter the directory and saves it together with the
 	// entries that change returns; if it fails, nothing is saved and its error
-	// returned. It may be called more than once. The first entry gets the subjects
-	// that audit.Recorded reads: see audit.SubjectOf.
+	// returned. It may be called more than once. The entries get a subject for each
+	// record that changes, which audit.Recorded reads: see audit.SubjectOf. An agreement
+	// is named in the entry about it, anything else in the first.
 	Amend(ctx context.Context, change func(*exchange.Directory) ([]audit.Entry, error)) error
 }
 

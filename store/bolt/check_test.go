@@ -461,9 +461,9 @@ func TestEditedAgreementIsFound(t *testing.T) {
 	}
 }
 
-// An account or token that was changed in the file, without an entry of the audit chain,
-// is reported.
-func TestEditedAccountIsFound(t *testing.T) {
+// A record of the directory that was changed in the file, without an entry of the audit
+// chain, is reported.
+func TestEditedDirectoryIsFound(t *testing.T) {
 	for name, row := range map[string]struct {
 		record, from, to string
 		want             string
@@ -474,6 +474,9 @@ func TestEditedAccountIsFound(t *testing.T) {
 		"another token":     {"token/t", `"digest":"d"`, `"digest":"e"`, "token t is not as"},
 		"suspension lifted": {"organisation/a", `"suspended":true`, `"suspended":false`, "organisation a is not as"},
 		"account taken out": {record: "account/a/x", want: "account a/x is missing"},
+		"act undone":        {"agreement/g", `"suspend"`, `"reinstate"`, "agreement g is not as"},
+		"another feed":      {"feed/a/block", `"use":"search"`, `"use":"block"`, "feed a/block is not as"},
+		"pushes let in":     {record: "shut/c", want: "shut c is missing"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -483,6 +486,9 @@ func TestEditedAccountIsFound(t *testing.T) {
 					d.Organisations["a"] = &exchange.Organisation{ID: "a", Suspended: true}
 					d.Accounts["a/x"] = &exchange.Account{Org: "a", Name: "x", Password: "p", Disabled: disabled}
 					d.Tokens["t"] = &exchange.Token{ID: "t", Account: "a/x", Digest: "d"}
+					d.Agreements["g"] = &exchange.Deposit{ID: "g", Acts: []exchange.Act{{Kind: exchange.Suspend}}}
+					d.Feeds["a/block"] = &exchange.Feed{ID: "block", Account: "a/x", Use: "search"}
+					d.Shut["c"] = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 					return []audit.Entry{{Act: audit.Directory}}, nil
 				}); err != nil {
 					t.Fatal(err)

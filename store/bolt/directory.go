@@ -178,12 +178,8 @@ func (s *Store) Amend(ctx context.Context, change func(*exchange.Directory) ([]a
 		if err != nil {
 			return err
 		}
-		if len(entries) > 0 {
-			changed, err := changedRecords(before, after)
-			if err != nil {
-				return err
-			}
-			entries[0].Subjects = append(entries[0].Subjects, changed...)
+		if err := nameChanged(entries, before, after); err != nil {
+			return err
 		}
 		err = s.do(ctx, &job{run: func(w *writeTx) error { return w.amend(before, after, generation, entries) }})
 		if err != errStale {
@@ -192,24 +188,33 @@ func (s *Store) Amend(ctx context.Context, change func(*exchange.Directory) ([]a
 	}
 }
 
-// changedRecords returns the organisations, accounts and tokens whose records differ.
-func changedRecords(before, after map[string][]byte) (changed []audit.Subject, err error) {
+// nameChanged names the records that differ in the entries: an agreement in the entry that
+// is about it, since each entry is exported to the parties of its agreement only, and
+// everything else in the first entry. The record of the centre is not named.
+func nameChanged(entries []audit.Entry, before, after map[string][]byte) error {
+	if len(entries) == 0 {
+		return nil
+	}
 	all := maps.Clone(before)
 	maps.Copy(all, after)
 	for _, name := range slices.Sorted(maps.Keys(all)) {
-		switch kind, _, _ := strings.Cut(name, "/"); kind {
-		case "organisation", "account", "token":
-			if bytes.Equal(before[name], after[name]) {
-				continue
-			}
-			s, err := audit.SubjectOf(name, after[name])
-			if err != nil {
-				return nil, err
-			}
-			changed = append(changed, s)
+		kind, id, named := strings.Cut(name, "/")
+		if !named || bytes.Equal(before[name], after[name]) {
+			continue
 		}
+		s, err := audit.SubjectOf(name, after[name])
+		if err != nil {
+			return err
+		}
+		e := &entries[0]
+		if kind == "agreement" {
+			if i := slices.IndexFunc(entries, func(e audit.Entry) bool { return e.Agreement == id }); i > 0 {
+				e = &entries[i]
+			}
+		}
+		e.Subjects = append(e.Subjects, s)
 	}
-	return changed, nil
+	return nil
 }
 
 // amend writes the entries and the records that differ. If the directory has another

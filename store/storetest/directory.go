@@ -69,11 +69,11 @@ var directoryTests = []test{
 			w.reopen()
 		}
 	}},
-	{"the first entry has the digests of the organisations, accounts and tokens that change", func(w *world) {
+	{"the entries have the digests of the records that change", func(w *world) {
 		amend := func(change func(*exchange.Directory) error) {
 			w.Helper()
 			if err := w.store.Amend(w.Context(), func(d *exchange.Directory) ([]audit.Entry, error) {
-				return []audit.Entry{{Act: audit.Directory}, {Act: audit.Directory}}, change(d)
+				return []audit.Entry{{Act: audit.Directory}, {Act: audit.Agreement, Agreement: "g"}}, change(d)
 			}); err != nil {
 				w.Fatal(err)
 			}
@@ -84,6 +84,11 @@ var directoryTests = []test{
 		})
 		amend(func(d *exchange.Directory) error { d.Accounts["a/x"].Disabled = true; return nil })
 		amend(func(d *exchange.Directory) error { delete(d.Tokens, "t"); return nil })
+		amend(func(d *exchange.Directory) error {
+			d.Agreements["g"], d.Shut["c"] = &exchange.Deposit{ID: "g"}, start
+			d.Feeds["a/f"] = &exchange.Feed{ID: "f", Account: "a/x", Added: start}
+			return nil
+		})
 		var recorded audit.Recorded
 		var named []string
 		for _, e := range w.entries() {
@@ -92,7 +97,8 @@ var directoryTests = []test{
 				named = append(named, fmt.Sprint(e.Number, " ", s.ID, " ", s.Digest != ""))
 			}
 		}
-		if want := []string{"1 account/a/x true", "1 organisation/a true", "1 token/t true", "3 account/a/x true", "5 token/t false"}; !slices.Equal(named, want) {
+		if want := []string{"1 account/a/x true", "1 organisation/a true", "1 token/t true", "3 account/a/x true", "5 token/t false",
+			"7 feed/a/f true", "7 shut/c true", "8 agreement/g true"}; !slices.Equal(named, want) {
 			w.Errorf("%q, want %q", named, want)
 		}
 		w.reopen()

@@ -14,9 +14,9 @@ import (
 	"comity/taxii/exchange"
 )
 
-// SubjectOf is the subject of an entry that adds or changes an organisation, an account or
-// a token of the directory. name is its kind and id, such as "account/org/name", and
-// record its JSON. If it is removed, record is nil and the subject has no digest.
+// SubjectOf is the subject of an entry that adds or changes a record of the directory.
+// name is its kind and id, such as "account/org/name", and record its JSON. If it is
+// removed, record is nil and the subject has no digest.
 func SubjectOf(name string, record []byte) (Subject, error) {
 	if record == nil {
 		return Subject{ID: name}, nil
@@ -30,7 +30,7 @@ func SubjectOf(name string, record []byte) (Subject, error) {
 }
 
 // Recorded is what the entries of a chain say of a directory: the digests of the texts of
-// its agreements, and the last digests of its organisations, accounts and tokens.
+// its agreements, and the last digest of each of its records.
 type Recorded struct {
 	texts   map[string]bool
 	records map[string]string // by the ID of SubjectOf
@@ -45,16 +45,16 @@ func (r *Recorded) Add(e *Entry) {
 		r.texts[e.Digest] = true
 	}
 	for _, s := range e.Subjects {
-		if e.Act == Directory && strings.Contains(s.ID, "/") {
+		if (e.Act == Directory || e.Act == Agreement) && strings.Contains(s.ID, "/") {
 			r.records[s.ID] = s.Digest
 		}
 	}
 }
 
 // Faults describes the differences between a directory and the entries: it was changed
-// outside of the server. An organisation, account or token that no entry names is none,
-// since earlier versions did not name them; nor is an agreement, if incomplete says
-// that entries of the chain were not added.
+// outside of the server. A record that no entry names is none, since earlier versions did
+// not name it; nor is the text of an agreement, if incomplete says that entries of the
+// chain were not added.
 func (r *Recorded) Faults(d *exchange.Directory, incomplete bool) (faults []string) {
 	add := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
 	for _, id := range slices.Sorted(maps.Keys(d.Agreements)) {
@@ -71,6 +71,9 @@ func (r *Recorded) Faults(d *exchange.Directory, incomplete bool) (faults []stri
 	collect(there, "organisation/", d.Organisations)
 	collect(there, "account/", d.Accounts)
 	collect(there, "token/", d.Tokens)
+	collect(there, "agreement/", d.Agreements)
+	collect(there, "feed/", d.Feeds)
+	collect(there, "shut/", d.Shut)
 	for _, name := range slices.Sorted(maps.Keys(r.records)) {
 		digest, shown := "", strings.Replace(name, "/", " ", 1)
 		if record, ok := there[name]; ok {
@@ -96,7 +99,7 @@ func (r *Recorded) Faults(d *exchange.Directory, incomplete bool) (faults []stri
 	return faults
 }
 
-func collect[T any](into map[string]any, kind string, records map[string]*T) {
+func collect[T any](into map[string]any, kind string, records map[string]T) {
 	for id, record := range records {
 		into[kind+id] = record
 	}
