@@ -1,13 +1,16 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/alecthomas/kong"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -16,7 +19,8 @@ func TestMain(m *testing.M) {
 }
 
 // TestCommands runs the scripts in testdata. Each has commands of an operator and their
-// output. $AGREEMENTS is the folder of the agreements that all tests share.
+// output. $AGREEMENTS is the folder of the agreements that all tests share, $FREE an
+// address that nobody listens on.
 func TestCommands(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
@@ -25,6 +29,14 @@ func TestCommands(t *testing.T) {
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("COMITY_DATA", "data")
+			free, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				return err
+			}
+			env.Setenv("FREE", free.Addr().String())
+			if err := free.Close(); err != nil {
+				return err
+			}
 			agreements, err := filepath.Abs("../../testdata/agreements")
 			env.Setenv("AGREEMENTS", agreements)
 			return err
@@ -32,31 +44,54 @@ func TestCommands(t *testing.T) {
 	})
 }
 
-// The commands that the README shows are tested in a script.
-func TestCommandsOfTheReadmeAreTried(t *testing.T) {
-	readme, err := os.ReadFile("../../README.md")
+// The commands that the README and the pages of comity help show are tested in a script.
+// Those of comity help quickstart are its script, and those that serve need names and ports
+// that a test does not have: their flags have to be in order.
+func TestCommandsOfTheReadmeAndOfTheHelpPagesAreTried(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txtar")
 	if err != nil {
 		t.Fatal(err)
 	}
-	script, err := os.ReadFile("testdata/newcomer.txtar")
-	if err != nil {
-		t.Fatal(err)
+	var scripts strings.Builder
+	for _, file := range files {
+		scripts.WriteString(readFile(t, file))
 	}
-	_, section, _ := strings.Cut(string(readme), "## Start an exchange")
-	section, _, _ = strings.Cut(section, "\n## ")
-	commands := 0
-	for line := range strings.Lines(section) {
-		command, _, _ := strings.Cut(strings.ReplaceAll(line, `"`, "'"), "  #")
-		if command = strings.TrimSpace(command); strings.HasPrefix(command, "comity ") {
-			commands++
-			if !strings.Contains(string(script), "\nexec "+command) {
-				t.Errorf("newcomer.txtar does not run %s", command)
+	_, readme, _ := strings.Cut(readFile(t, "../../README.md"), "## Start an exchange")
+	readme, _, _ = strings.Cut(readme, "\n## ")
+	shown := map[string]string{"README.md": strings.ReplaceAll(readme, "\ncomity", "\n  comity")}
+	for _, topic := range topics() {
+		if topic != "quickstart" {
+			shown["comity help "+topic] = readFile(t, "help/"+topic+".txt")
+		}
+	}
+	for name, text := range shown {
+		for line := range strings.Lines(text) {
+			command, indented := strings.CutPrefix(line, "  comity ")
+			command, _, _ = strings.Cut(command, "  #")
+			command = strings.TrimSpace(command)
+			if !indented {
+				continue
+			}
+			if flags, serves := strings.CutPrefix(command, "serve "); serves {
+				var c commands
+				_, err := kong.Must(&c, kong.Vars{"clients": "", "products": ""}).Parse(append([]string{"serve"}, strings.Fields(flags)...))
+				if err := cmp.Or(err, c.Serve.check()); err != nil {
+					t.Errorf("%s: comity %s: %v", name, command, err)
+				}
+			} else if quoted := strings.ReplaceAll(command, `"`, "'"); !strings.Contains(scripts.String(), "exec comity "+quoted) && !strings.Contains(scripts.String(), "'comity "+command+"'") {
+				t.Errorf("no script runs what %s shows: comity %s", name, command)
 			}
 		}
 	}
-	if commands == 0 {
-		t.Error("the README shows no command")
+}
+
+func readFile(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
 	}
+	return string(text)
 }
 
 // await waits for a file, such as the socket of a server that is starting.
