@@ -29,6 +29,14 @@ func (d Date) Pointer() *time.Time {
 	return &t
 }
 
+// DateAfter returns the date of a record that is added now, to a collection whose last date
+// is last: the time rounded up to a millisecond, but always later than every date before. A
+// date rounded down could be earlier than the time at which somebody has just polled, who
+// would miss the record.
+func DateAfter(last Date, now time.Time) Date {
+	return max(DateOf(now.Add(time.Millisecond-1))/1000*1000, last+1000)
+}
+
 // Instant is a point in time that sorts as bytes: seconds since 1970 with the
 // sign bit flipped, and nanoseconds.
 type Instant [12]byte

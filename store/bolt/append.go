@@ -27,7 +27,7 @@ func (s *Store) Append(ctx context.Context, g exchange.Grant, part store.Part) (
 	}
 	drafts, size := newDrafts(part.Items)
 	err = s.do(ctx, &job{objects: len(part.Items), bytes: size, run: func(w *writeTx) error {
-		if err := firstOf(checkOpen(w.tx, g.ID()), checkCaller(w.tx, g.Principal(), w.now)); err != nil {
+		if err := firstOf(checkOpen(w.tx, g.ID()), store.CheckCaller(g.Principal(), w.now, directoryRecord(w.tx))); err != nil {
 			return err
 		}
 		push, err := w.status(part)
@@ -62,7 +62,7 @@ func (s *Store) Append(ctx context.Context, g exchange.Grant, part store.Part) (
 				return fmt.Errorf("append %s: %w", items[i].Object.ID, err)
 			}
 		}
-		err = firstOf(push.save(w, part, &a.Tally), w.appendAudit(a.Entry(entryOf(g, audit.Submission), part.Submission)))
+		err = firstOf(push.save(w, part, &a.Tally), w.appendAudit(a.Entry(store.EntryOf(g, audit.Submission), part.Submission)))
 		status, outcomes = push.head.Status, a.Outcomes
 		return err
 	}})

@@ -11,7 +11,6 @@ import (
 	"comity/store"
 	"comity/taxii"
 	"comity/taxii/audit"
-	"comity/taxii/exchange"
 )
 
 // appendAudit seals entries and adds them to the chain. The transaction keeps the end of
@@ -46,7 +45,7 @@ func (w *writeTx) appendAudit(entries ...audit.Entry) error {
 // parseLink returns a copy of an entry of links.
 func parseLink(k, v []byte) (audit.Link, error) {
 	if len(k) != 8 || len(v) < 32 {
-		return audit.Link{}, damaged("an entry of links is cut off")
+		return audit.Link{}, store.Damaged("an entry of links is cut off")
 	}
 	return audit.Link{Number: number(k), Hash: [32]byte(v), Body: bytes.Clone(v[32:])}, nil
 }
@@ -85,17 +84,6 @@ func (s *Store) ChainHead(ctx context.Context) (head audit.Head, err error) {
 	return head, err
 }
 
-// entryOf begins an entry about an act on a collection. Its parties are those who may
-// read the entry beside the centre: here, the organisation that writes the collection.
-func entryOf(g exchange.Grant, act audit.Act) audit.Entry {
-	e := audit.Entry{Act: act, Account: "operator", Collection: g.ID().String()}
-	if c, pr := g.Collection(), g.Principal(); c != nil {
-		e.Account, e.Org, e.Home, e.Token, e.Operator = pr.Account, pr.Org, pr.Home, pr.Token, pr.Operator
-		e.Agreement, e.Article, e.Parties = c.Agreement, c.Article, []string{c.Writer}
-	}
-	return e
-}
-
 // maxDrop is how many links dropLinks reads at most in one transaction.
 const maxDrop = 4000
 
@@ -106,7 +94,7 @@ func sealOf(meta *bbolt.Bucket) (seal audit.SignedCheckpoint, err error) {
 		return seal, nil
 	}
 	if seal, err = audit.ParseCheckpoint(string(text)); err != nil {
-		return seal, damaged("the seal of the audit record: %w", err)
+		return seal, store.Damaged("the seal of the audit record: %w", err)
 	}
 	return seal, nil
 }
@@ -170,7 +158,7 @@ func (w *writeTx) dropLinks(from, last uint64) (next uint64, err error) {
 			return 0, err
 		}
 		e.Number = link.Number
-		if !isDelivery(&e) || !hasRecords(w.tx, &e) {
+		if !store.IsDelivery(&e) || !hasRecords(w.tx, &e) {
 			drop = append(drop, e)
 		}
 		k, v = cursor.Next()
@@ -185,7 +173,7 @@ func (w *writeTx) dropLinks(from, last uint64) (next uint64, err error) {
 		if err := links.Delete(numberKey(e.Number)); err != nil {
 			return 0, err
 		}
-		if !isDelivery(e) {
+		if !store.IsDelivery(e) {
 			continue
 		}
 		id := uuid.MustParse(e.Collection)

@@ -6,7 +6,6 @@
 package bolt
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -20,7 +19,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/klauspost/compress/zstd"
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 
@@ -41,8 +39,7 @@ type Store struct {
 	generation atomic.Uint64
 	commit     func(*bbolt.Tx) error // tests replace it
 	onCommit   atomic.Pointer[func(took time.Duration)]
-	zip        *zstd.Encoder // for outcomes
-	unzip      *zstd.Decoder
+	codec      *store.OutcomeCodec
 
 	leftOut sync.Map // set of damagedRecord that the log has already
 
@@ -89,21 +86,14 @@ func start(db *bbolt.DB, path string, now func() time.Time, log *slog.Logger) (*
 	s := &Store{db: db, path: path, file: file, now: now, log: log, commit: (*bbolt.Tx).Commit, closed: make(chan struct{}), indexes: map[uuid.UUID]*idIndex{}, states: map[uuid.UUID]store.State{}}
 	s.committed = sync.NewCond(s.mu.RLocker())
 	s.queue.wake = make(chan struct{}, 1)
-	if err := cmp.Or(s.initCompression(), s.prepare(path)); err != nil {
+	if s.codec, err = store.NewOutcomeCodec(); err == nil {
+		err = s.prepare(path)
+	}
+	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	go s.write()
 	return s, nil
-}
-
-// initCompression prepares the compression of outcomes. They repeat themselves within
-// short distances, so a small window is enough and saves memory.
-func (s *Store) initCompression() (err error) {
-	s.zip, err = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(64<<10))
-	if err == nil {
-		s.unzip, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1))
-	}
-	return err
 }
 
 // prepare migrates the file to the present layout and reads the state that is kept in
@@ -162,11 +152,11 @@ func recovered(db *bbolt.DB, err *error) {
 				page = fmt.Sprintf("page %d", (fault.Addr()-file.Data)/uintptr(file.PageSize))
 			}
 		}
-		*err = damaged("%s cannot be read", page)
+		*err = store.Damaged("%s cannot be read", page)
 		return
 	}
 	if strings.HasPrefix(panicOrigin(), "go.etcd.io/bbolt") {
-		*err = damaged("%v", r)
+		*err = store.Damaged("%v", r)
 		return
 	}
 	*err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())

@@ -94,7 +94,7 @@ const maxDepth = 4
 // That finds a page in the wrong place, and a page that leads back to itself.
 func (ck *checker) keys(b *bbolt.Bucket, name string, depth int) error {
 	if depth > maxDepth {
-		return damaged("the buckets are nested too deep")
+		return store.Damaged("the buckets are nested too deep")
 	}
 	n := 0
 	return forEach(b, func(k, v []byte) error {
@@ -108,7 +108,7 @@ func (ck *checker) keys(b *bbolt.Bucket, name string, depth int) error {
 		return ck.guard("bucket "+name, func() error {
 			in := b.Bucket(k)
 			if in == nil {
-				return damaged("it is neither a value nor a bucket")
+				return store.Damaged("it is neither a value nor a bucket")
 			}
 			return ck.keys(in, name, depth+1)
 		})
@@ -129,7 +129,7 @@ func forEach(b *bbolt.Bucket, f func(k, v []byte) error) error {
 	var last []byte
 	return b.ForEach(func(k, v []byte) error {
 		if last != nil && bytes.Compare(last, k) >= 0 {
-			return damaged("the keys do not ascend at %x", k)
+			return store.Damaged("the keys do not ascend at %x", k)
 		}
 		last = append(last[:0], k...)
 		return f(k, v)
@@ -201,7 +201,7 @@ func (ck *checker) chain() error {
 			ck.fault(fmt.Sprintf("audit: line %d holds line %d", link.Number, e.Number))
 		}
 		recorded.Add(&e)
-		if isDelivery(&e) {
+		if store.IsDelivery(&e) {
 			deliveries++
 			id, from, to := uuid.MustParse(e.Collection), store.DateOf(*e.From), store.DateOf(*e.To)
 			if b := delivered.Bucket(id[:]); b == nil || !bytes.Equal(b.Get(deliveryKey(from, to, link.Number)), dateKey(to)) {

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+
+	"comity/store"
 )
 
 // CheckFreeList compares the list of free pages of the store in dir with the pages in use.
@@ -52,7 +54,7 @@ func checkPages(tx *bbolt.Tx) (err error) {
 			continue
 		}
 		if !slices.Contains([]string{"branch", "leaf", "freelist"}, page.Type) || page.OverflowCount >= end-id {
-			return damaged("page %d has a wrong type or length", id)
+			return store.Damaged("page %d has a wrong type or length", id)
 		}
 		id += page.OverflowCount
 	}
@@ -64,7 +66,7 @@ func checkSearch(b *bbolt.Bucket) error {
 	cursor := b.Cursor()
 	return forEach(b, func(k, v []byte) error {
 		if found, _ := cursor.Seek(k); !bytes.Equal(found, k) {
-			return damaged("a search does not find the key %x", k)
+			return store.Damaged("a search does not find the key %x", k)
 		}
 		if v == nil {
 			return checkSearch(b.Bucket(k))

@@ -110,16 +110,16 @@ func (c *collection) eachAdded(f func(key stix.Key, d store.Date, known bool) er
 	last := store.Date(0)
 	for k, v := cursor.First(); k != nil; k, v = cursor.Next() {
 		if store.Date(number(k)) <= last {
-			return damaged("the keys of run do not ascend at %s", last.Time())
+			return store.Damaged("the keys of run do not ascend at %s", last.Time())
 		}
 		last = store.Date(number(k))
 		for d := store.Date(number(k)); len(v) > 0; {
 			if len(v) <= 16 {
-				return damaged("an entry of run is cut off")
+				return store.Damaged("an entry of run is cut off")
 			}
 			ms, n := binary.Uvarint(v[16:])
 			if n <= 0 {
-				return damaged("an entry of run is cut off")
+				return store.Damaged("an entry of run is cut off")
 			}
 			d += store.Date(ms>>1) * 1000
 			if err := f(stix.Key(v[:16]), d, ms&1 != 0); err != nil {
@@ -157,7 +157,7 @@ func (s *dateCursor) next() error {
 		return err
 	}
 	if s.date <= last && s.date != never { // a page of a damaged file leads back to itself
-		return damaged("the dates do not ascend at %s", last.Time())
+		return store.Damaged("the dates do not ascend at %s", last.Time())
 	}
 	return nil
 }
@@ -167,7 +167,7 @@ func (s *dateCursor) set(k, v []byte) error {
 	case k == nil:
 		s.date, s.value = never, nil
 	case len(k) != 8:
-		return damaged("a key has %d bytes where dates have 8", len(k))
+		return store.Damaged("a key has %d bytes where dates have 8", len(k))
 	default:
 		s.date, s.value = store.Date(binary.BigEndian.Uint64(k)), v
 	}
@@ -219,7 +219,7 @@ func (s *Store) Due(ctx context.Context, t time.Time) (list []store.Due, err err
 			cursor := root.Bucket(bucketDue).Cursor()
 			for k, v := cursor.First(); k != nil; k, v = cursor.Next() {
 				if len(k) != 4 {
-					return damaged("an entry of due is malformed")
+					return store.Damaged("an entry of due is malformed")
 				}
 				day := dayTime(binary.BigEndian.Uint32(k))
 				if day.After(t) {

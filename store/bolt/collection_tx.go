@@ -73,16 +73,10 @@ func (w *writeTx) collection(id uuid.UUID) (*collectionTx, error) {
 	return c, nil
 }
 
-// nextDate returns the date of a record that is added now: the time rounded up to a
-// millisecond, but always later than every date before. A date rounded down could be
-// earlier than the time at which somebody has just polled, who would miss the record.
+// nextDate implements appendTarget.
 func (c *collectionTx) nextDate(now time.Time) store.Date {
-	c.head.last = dateAfter(c.head.last, now)
+	c.head.last = store.DateAfter(c.head.last, now)
 	return c.head.last
-}
-
-func dateAfter(last store.Date, now time.Time) store.Date {
-	return max(store.DateOf(now.Add(time.Millisecond-1))/1000*1000, last+1000)
 }
 
 // maxTypes is how many types a collection can number.
@@ -195,7 +189,7 @@ func (c *collectionTx) flushDue() error {
 		var err error
 		switch {
 		case left < 0:
-			return damaged("fewer records end on %s than have ended", dayTime(day).Format(time.DateOnly))
+			return store.Damaged("fewer records end on %s than have ended", dayTime(day).Format(time.DateOnly))
 		case left == 0:
 			err = due.Delete(key)
 		default:

@@ -4,17 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"maps"
-	"slices"
-	"strings"
-	"time"
 
 	"github.com/google/uuid"
 	"go.etcd.io/bbolt"
 
+	"comity/store"
 	"comity/taxii"
 	"comity/taxii/audit"
 	"comity/taxii/exchange"
@@ -47,116 +42,24 @@ func directoryOf(tx *bbolt.Tx) (records map[string][]byte, d *exchange.Directory
 	}); err != nil {
 		return nil, nil, 0, err
 	}
-	d = &exchange.Directory{
-		Organisations: map[string]*exchange.Organisation{},
-		Accounts:      map[string]*exchange.Account{},
-		Tokens:        map[string]*exchange.Token{},
-		Agreements:    map[string]*exchange.Deposit{},
-		Shut:          map[string]time.Time{},
-		Feeds:         map[string]*exchange.Feed{},
-	}
-	for name, record := range records {
-		kind, id, _ := strings.Cut(name, "/")
-		switch kind {
-		case "centre":
-			err = json.Unmarshal(record, &d.Centre)
-		case "organisation":
-			err = unmarshalInto(d.Organisations, id, record)
-		case "account":
-			err = unmarshalInto(d.Accounts, id, record)
-		case "token":
-			err = unmarshalInto(d.Tokens, id, record)
-		case "agreement":
-			err = unmarshalInto(d.Agreements, id, record)
-		case "feed":
-			err = unmarshalInto(d.Feeds, id, record)
-		case "shut":
-			var since time.Time
-			err = json.Unmarshal(record, &since)
-			d.Shut[id] = since
-		}
-		if err != nil {
-			return nil, nil, 0, damaged("%s in the directory: %w", name, err)
-		}
+	if d, err = store.ReadDirectory(records); err != nil {
+		return nil, nil, 0, store.Damaged("%w", err)
 	}
 	return records, d, generation, nil
 }
 
-// shutPrefix begins the names of the records of shut collections.
-const shutPrefix = "shut/"
-
 // checkOpen returns NotFound if the directory has shut the collection. It is called in
 // the transaction, since a grant may be older than the withdrawal that shut it.
 func checkOpen(tx *bbolt.Tx, id uuid.UUID) error {
-	if tx.Bucket(bucketDirectory).Get([]byte(shutPrefix+id.String())) != nil {
+	if tx.Bucket(bucketDirectory).Get([]byte(store.ShutName(id))) != nil {
 		return taxii.Errorf(taxii.NotFound, "there is no such collection, or not for you")
 	}
 	return nil
 }
 
-// checkCaller returns Unauthorized if the account, token or organisation of the caller
-// may no longer be used. It is called in the transaction, since the grant is older. A
-// caller that the directory does not have is the operator.
-func checkCaller(tx *bbolt.Tx, caller exchange.Principal, now time.Time) error {
-	var (
-		account      exchange.Account
-		organisation exchange.Organisation
-		token        exchange.Token
-	)
-	for name, v := range map[string]any{
-		"account/" + caller.Account: &account, "organisation/" + caller.Org: &organisation, "token/" + caller.Token: &token,
-	} {
-		if record := tx.Bucket(bucketDirectory).Get([]byte(name)); record != nil {
-			if err := json.Unmarshal(record, v); err != nil {
-				return damaged("%s in the directory: %w", name, err)
-			}
-		}
-	}
-	if !account.Usable(now) || !token.Usable(now) || organisation.Suspended {
-		return taxii.Errorf(taxii.Unauthorized, "these credentials open nothing here")
-	}
-	return nil
-}
-
-func unmarshalInto[T any](into map[string]*T, id string, record []byte) error {
-	v := new(T)
-	into[id] = v
-	return json.Unmarshal(record, v)
-}
-
-// directoryRecords returns the records that a directory is stored in.
-func directoryRecords(d *exchange.Directory) (map[string][]byte, error) {
-	records := map[string][]byte{}
-	var errs []error
-	put := func(name string, v any) {
-		b, err := json.Marshal(v)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", name, err))
-		}
-		records[name] = b
-	}
-	if d.Centre != (exchange.Centre{}) {
-		put("centre", d.Centre)
-	}
-	for id, v := range d.Organisations {
-		put("organisation/"+id, v)
-	}
-	for id, v := range d.Accounts {
-		put("account/"+id, v)
-	}
-	for id, v := range d.Tokens {
-		put("token/"+id, v)
-	}
-	for id, v := range d.Agreements {
-		put("agreement/"+id, v)
-	}
-	for key, v := range d.Feeds {
-		put("feed/"+key, v)
-	}
-	for id, since := range d.Shut {
-		put(shutPrefix+id, since)
-	}
-	return records, errors.Join(errs...)
+// directoryRecord returns how store.CheckCaller reads a record.
+func directoryRecord(tx *bbolt.Tx) func(name string) []byte {
+	return func(name string) []byte { return tx.Bucket(bucketDirectory).Get([]byte(name)) }
 }
 
 // errStale says that somebody else amended the directory or document meanwhile.
@@ -174,11 +77,11 @@ func (s *Store) Amend(ctx context.Context, change func(*exchange.Directory) ([]a
 		if err != nil {
 			return err
 		}
-		after, err := directoryRecords(d)
+		after, err := store.DirectoryRecords(d)
 		if err != nil {
 			return err
 		}
-		if err := nameChanged(entries, before, after); err != nil {
+		if err := store.NameChanged(entries, before, after); err != nil {
 			return err
 		}
 		err = s.do(ctx, &job{run: func(w *writeTx) error { return w.amend(before, after, generation, entries) }})
@@ -186,35 +89,6 @@ func (s *Store) Amend(ctx context.Context, change func(*exchange.Directory) ([]a
 			return err
 		}
 	}
-}
-
-// nameChanged names the records that differ in the entries: an agreement in the entry that
-// is about it, since each entry is exported to the parties of its agreement only, and
-// everything else in the first entry. The record of the centre is not named.
-func nameChanged(entries []audit.Entry, before, after map[string][]byte) error {
-	if len(entries) == 0 {
-		return nil
-	}
-	all := maps.Clone(before)
-	maps.Copy(all, after)
-	for _, name := range slices.Sorted(maps.Keys(all)) {
-		kind, id, named := strings.Cut(name, "/")
-		if !named || bytes.Equal(before[name], after[name]) {
-			continue
-		}
-		s, err := audit.SubjectOf(name, after[name])
-		if err != nil {
-			return err
-		}
-		e := &entries[0]
-		if kind == "agreement" {
-			if i := slices.IndexFunc(entries, func(e audit.Entry) bool { return e.Agreement == id }); i > 0 {
-				e = &entries[i]
-			}
-		}
-		e.Subjects = append(e.Subjects, s)
-	}
-	return nil
 }
 
 // amend writes the entries and the records that differ. If the directory has another

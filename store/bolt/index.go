@@ -145,7 +145,7 @@ func buildIndex(tx *bbolt.Tx, id uuid.UUID) (*idIndex, error) {
 			return nil
 		}
 		if !x.fits(1) {
-			return damaged("collection %s: run names more ids than there are", id)
+			return store.Damaged("collection %s: run names more ids than there are", id)
 		}
 		x.put(key, uint64(d)/1000)
 		return nil

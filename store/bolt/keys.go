@@ -1,7 +1,6 @@
 package bolt
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
 	"time"
 
@@ -112,7 +111,7 @@ func eachCollection(tx *bbolt.Tx, f func(uuid.UUID, *bbolt.Bucket) error) error 
 	cursor := tx.Cursor()
 	for name, _ := cursor.Seek([]byte{'c'}); len(name) > 0 && name[0] == 'c'; name, _ = cursor.Next() {
 		if !isCollection(name) {
-			return damaged("%x is no id of a collection", name[1:])
+			return store.Damaged("%x is no id of a collection", name[1:])
 		}
 		if err := f(uuid.UUID(name[1:]), tx.Bucket(name)); err != nil {
 			return err
@@ -331,14 +330,6 @@ func parseChainHead(b []byte) (h audit.Head) {
 		h.Number, h.Hash, h.Open = binary.BigEndian.Uint64(b), [32]byte(b[8:40]), b[40] == 1
 	}
 	return h
-}
-
-// blockKey begins the keys of blocked content of an origin.
-func blockKey(origin string, content []byte) []byte {
-	h := sha256.New()
-	h.Write(append([]byte(origin), 0))
-	h.Write(content)
-	return h.Sum(nil)[:16:16]
 }
 
 // identityKey returns the key of an identity whose content is blocked. Without a reason it

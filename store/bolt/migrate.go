@@ -16,6 +16,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"comity/store"
 	"comity/store/atomicfile"
 	"comity/taxii"
 )
@@ -47,7 +48,7 @@ func moveProgress(tx *bbolt.Tx) error {
 		}
 		var agreement map[string]json.RawMessage
 		if err := json.Unmarshal(record, &agreement); err != nil {
-			return damaged("%s in the directory: %w", name, err)
+			return store.Damaged("%s in the directory: %w", name, err)
 		}
 		progress, ok := agreement["progress"]
 		if !ok {
@@ -84,7 +85,7 @@ func fileDeliveriesBySpan(tx *bbolt.Tx) error {
 		var keys, values [][]byte
 		if err := delivered.Bucket(name).ForEach(func(k, v []byte) error {
 			if len(k) != 8 || len(v) != 16 {
-				return damaged("an entry of delivered is malformed")
+				return store.Damaged("an entry of delivered is malformed")
 			}
 			class := 0
 			if from, to := binary.BigEndian.Uint64(v), binary.BigEndian.Uint64(v[8:]); from <= to {

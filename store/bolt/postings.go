@@ -73,12 +73,12 @@ func (p *postingCursor) next() error {
 	} else {
 		ms, n := binary.Uvarint(p.rest)
 		if n <= 0 {
-			return damaged("an entry of type is cut off")
+			return store.Damaged("an entry of type is cut off")
 		}
 		p.date, p.rest = last+store.Date(ms)*1000, p.rest[n:]
 	}
 	if p.date <= last {
-		return damaged("type does not ascend at %s", last.Time())
+		return store.Damaged("type does not ascend at %s", last.Time())
 	}
 	return nil
 }

@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"encoding/json"
 	"slices"
-	"time"
 
 	"github.com/google/uuid"
 	"go.etcd.io/bbolt"
@@ -16,29 +14,18 @@ import (
 	"comity/taxii/audit"
 )
 
-// quarantineEntry describes an object in quarantine.
-type quarantineEntry struct {
-	Time       time.Time `json:"time"`
-	Account    string    `json:"account,omitempty"`
-	Collection uuid.UUID `json:"collection"`
-	ID         string    `json:"id"`
-	Version    string    `json:"version"`
-	Message    string    `json:"message"`
-	By         string    `json:"by,omitempty"`
-}
-
-// bytes returns a value of quarantine: the length of the JSON of k 4, the JSON, and the
-// object as it came.
-func (k quarantineEntry) bytes(object []byte) ([]byte, error) {
-	text, err := json.Marshal(k)
+// quarantineValue returns a value of quarantine: the length of the note 4, the note, and
+// the object as it came.
+func quarantineValue(q store.Quarantined) ([]byte, error) {
+	text, err := q.Note()
 	if err != nil {
 		return nil, err
 	}
 	b := binary.BigEndian.AppendUint32(nil, uint32(len(text)))
-	return append(append(b, text...), object...), nil
+	return append(append(b, text...), q.Object...), nil
 }
 
-// splitQuarantined returns the JSON and the object of a value of quarantine; false if it is
+// splitQuarantined returns the note and the object of a value of quarantine; false if it is
 // cut off.
 func splitQuarantined(b []byte) (text, object []byte, ok bool) {
 	if len(b) < 4 || uint64(len(b)-4) < uint64(binary.BigEndian.Uint32(b)) {
@@ -52,17 +39,12 @@ func splitQuarantined(b []byte) (text, object []byte, ok bool) {
 func parseQuarantined(key, b []byte) (q store.Quarantined, err error) {
 	text, object, ok := splitQuarantined(b)
 	if len(key) != 8 || !ok {
-		return q, damaged("an entry of quarantine is cut off")
+		return q, store.Damaged("an entry of quarantine is cut off")
 	}
-	var k quarantineEntry
-	if err := json.Unmarshal(text, &k); err != nil {
-		return q, damaged("quarantine: %w", err)
+	if q, err = store.ReadQuarantined(number(key), text, bytes.Clone(object)); err != nil {
+		return q, store.Damaged("quarantine: %w", err)
 	}
-	return store.Quarantined{
-		Number: number(key), Time: k.Time, Account: k.Account, Collection: k.Collection,
-		Refusal: store.Refusal{ID: k.ID, Version: k.Version, Message: k.Message, By: k.By, Quarantine: true},
-		Object:  bytes.Clone(object),
-	}, nil
+	return q, nil
 }
 
 // quarantine puts the refused items whose refusal says so into quarantine, and returns the
@@ -87,10 +69,7 @@ func (w *writeTx) quarantine(part store.Part) (items []store.Item, err error) {
 			items[i].Refused = refused.NotKept()
 			continue
 		}
-		value, err := quarantineEntry{
-			Time: w.now, Account: part.Submission.Account, Collection: part.Submission.Collection,
-			ID: refused.ID, Version: refused.Version, Message: refused.Message, By: refused.By,
-		}.bytes(object)
+		value, err := quarantineValue(store.Quarantined{Time: w.now, Account: part.Submission.Account, Collection: part.Submission.Collection, Refusal: *refused, Object: object})
 		if err != nil {
 			return nil, err
 		}

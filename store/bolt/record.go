@@ -2,9 +2,7 @@ package bolt
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/binary"
-	"fmt"
 	"hash/crc32"
 	"math"
 
@@ -122,17 +120,12 @@ func (r record) checksum(sum uint32) uint32 { return crc32.Update(sum, castagnol
 // method may be called before verify or verifyHeader has succeeded.
 func (r record) verify(d store.Date) (sum uint32, err error) {
 	if len(r) <= headerLen || len(r) <= r.jsonAt() {
-		return 0, damaged("the record added %s is cut off", taxii.FormatTime(d.Time()))
+		return 0, store.Damaged("the record added %s is cut off", taxii.FormatTime(d.Time()))
 	}
 	if sum = r.sum(); binary.BigEndian.Uint32(r) != r.checksum(sum) {
-		return 0, damaged("the record added %s does not match its checksum", taxii.FormatTime(d.Time()))
+		return 0, store.Damaged("the record added %s does not match its checksum", taxii.FormatTime(d.Time()))
 	}
 	return sum, nil
-}
-
-// damaged returns the error for a file whose content is not what the store wrote.
-func damaged(format string, args ...any) error {
-	return &taxii.Error{Code: taxii.Internal, Msg: "the store is damaged: run comity check", Err: fmt.Errorf(format, args...)}
 }
 
 func (r record) number() uint16    { return binary.BigEndian.Uint16(r[4:]) }
@@ -237,7 +230,7 @@ func summaryOf(raw []byte) []byte {
 	if len(raw) < summaryFrom {
 		return nil
 	}
-	digest := digestOf(raw)
+	digest := store.DigestOf(raw)
 	b := append(make([]byte, 6, summaryLen+512), digest[:]...)
 	b = append(b, '{')
 	for members := rawjson.MembersOf(raw); members.Next(); {
@@ -260,25 +253,19 @@ func summaryOf(raw []byte) []byte {
 
 func summaryText(summary []byte) []byte { return summary[summaryLen:] }
 
-// digestOf returns the first half of SHA-256 of the canonical content.
-func digestOf(raw []byte) [16]byte {
-	sum := sha256.Sum256(stix.Canonical(raw))
-	return [16]byte(sum[:])
-}
-
-// digest returns digestOf(o.Raw). For a large object it was computed before the commit.
+// digest returns store.DigestOf(o.Raw). For a large object it was computed before the commit.
 func (d draft) digest(o *stix.Object) [16]byte {
 	if d.record != nil && d.record.is(flagSummary) {
 		return d.record.digest()
 	}
-	return digestOf(o.Raw)
+	return store.DigestOf(o.Raw)
 }
 
 func (r record) digest() [16]byte {
 	if r.is(flagSummary) {
 		return [16]byte(r[headerLen+6:])
 	}
-	return digestOf(r.json())
+	return store.DigestOf(r.json())
 }
 
 // jsonAt returns where the JSON begins. In a damaged record that may be beyond its end.
@@ -323,7 +310,7 @@ func (r record) verifyHeader(d store.Date) error {
 		return err
 	}
 	if binary.BigEndian.Uint32(r[headerLen:]) != r.summarySum() {
-		return damaged("the header of the record added %s does not match its checksum", taxii.FormatTime(d.Time()))
+		return store.Damaged("the header of the record added %s does not match its checksum", taxii.FormatTime(d.Time()))
 	}
 	return nil
 }

@@ -36,9 +36,9 @@ func (s *Store) Rehearse(ctx context.Context, g exchange.Grant, parts iter.Seq2[
 		status.Submission = part.Submission
 		status.Counts = status.Counts.Plus(tally.Counts)
 		status.Parts++
-		packed = append(packed, bytes.Clone(s.packOutcomes(tally.Outcomes))) // a copy without spare capacity
+		packed = append(packed, bytes.Clone(s.codec.Pack(tally.Outcomes))) // a copy without spare capacity
 	}
-	return status, func(n int) (store.Outcomes, error) { return s.unpackOutcomes(packed[n]) }, nil
+	return status, func(n int) (store.Outcomes, error) { return s.codec.Unpack(packed[n]) }, nil
 }
 
 // rehearse rehearses one part.
@@ -126,7 +126,7 @@ func (r *rehearsal) indexed(key stix.Key) (store.Date, error) {
 func (r *rehearsal) duplicate(d draft, _ store.Date, v store.Version, o *stix.Object) (store.Date, bool, error) {
 	for w := r.newest[d.key]; w != nil; w = w.before {
 		if w.version().Same(v) {
-			return w.date, w.digest == digestOf(o.Raw), nil
+			return w.date, w.digest == store.DigestOf(o.Raw), nil
 		}
 	}
 	at, err := r.stored(d.key)
@@ -175,7 +175,7 @@ func (r *rehearsal) acceptsType(name string) bool {
 
 // nextDate implements appendTarget.
 func (r *rehearsal) nextDate(now time.Time) store.Date {
-	r.last = dateAfter(r.last, now)
+	r.last = store.DateAfter(r.last, now)
 	return r.last
 }
 
@@ -183,7 +183,7 @@ func (r *rehearsal) nextDate(now time.Time) store.Date {
 func (r *rehearsal) insert(d draft, _ store.Date, v store.Version, o *stix.Object) error {
 	l := stix.LineageOf(o.Raw)
 	r.newest[d.key] = &rehearsed{
-		before: r.newest[d.key], creator: unique.Make(l.Creator), date: v.Date, instant: v.Instant, spec: v.Spec, none: v.None, digest: digestOf(o.Raw),
+		before: r.newest[d.key], creator: unique.Make(l.Creator), date: v.Date, instant: v.Instant, spec: v.Spec, none: v.None, digest: store.DigestOf(o.Raw),
 		created: store.InstantOf(l.Created), modified: store.InstantOf(l.Modified), revoked: l.Revoked,
 	}
 	return nil

@@ -81,7 +81,7 @@ func (c *collectionTx) findRemovals(dates []time.Time, block store.Block) (list 
 		}
 		list[i].removed = append(list[i].removed, v)
 		if block.Reason != "" {
-			keys = append(keys, blockKey(block.Origin, stix.Canonical(r.json())))
+			keys = append(keys, store.BlockKey(block.Origin, stix.Canonical(r.json())))
 		}
 	}
 	return list, keys, nil
@@ -101,7 +101,7 @@ func (c *collectionTx) findVersions(d *removal, key stix.Key) (err error) {
 	}
 	r, _, err := c.record(d.indexed)
 	if err != nil || r == nil {
-		return firstOf(err, damaged("the record added %s is gone", d.indexed.Time()))
+		return firstOf(err, store.Damaged("the record added %s is gone", d.indexed.Time()))
 	}
 	d.all, err = c.versions(key, d.indexed, r)
 	return err
@@ -130,7 +130,7 @@ func (c *collectionTx) removeVersions(d removal, now time.Time) error {
 	c.past = true
 	key := d.id.Key()
 	if c.typeEntry(d.id.Type()) == nil {
-		return damaged("types lacks %s", d.id.Type())
+		return store.Damaged("types lacks %s", d.id.Type())
 	}
 	removed := make(map[store.Date]bool, len(d.removed))
 	for _, v := range d.removed {
@@ -186,7 +186,7 @@ func (c *collectionTx) removeVersion(key stix.Key, v store.Version, multi, mixed
 	}
 	switch {
 	case r == nil:
-		return damaged("the record added %s is gone", v.Date.Time())
+		return store.Damaged("the record added %s is gone", v.Date.Time())
 	case live:
 		err = c.dropLive(v.Date, r)
 	default:
@@ -210,7 +210,7 @@ func (c *collectionTx) promote(d store.Date, multi bool) error {
 	}
 	switch {
 	case r == nil:
-		return damaged("the record added %s is gone", d.Time())
+		return store.Damaged("the record added %s is gone", d.Time())
 	case live && r.is(flagMulti) == multi:
 		return nil
 	}
@@ -258,7 +258,7 @@ func blocklistOf(tx *bbolt.Tx) *blocklist {
 // another organisation is not blocked.
 func (b *blocklist) blocks(writer string, o *stix.Object) bool {
 	content := stix.Canonical(o.Raw)
-	if has(b.content, blockKey(writer, content)) {
+	if has(b.content, store.BlockKey(writer, content)) {
 		return true
 	}
 	if o.Creator == "" {
@@ -267,7 +267,7 @@ func (b *blocklist) blocks(writer string, o *stix.Object) bool {
 	prefix := identityKey(string(o.Creator), "")
 	cursor := b.identity.Cursor()
 	for k, origin := cursor.Seek(prefix); bytes.HasPrefix(k, prefix); k, origin = cursor.Next() {
-		if has(b.content, blockKey(string(origin), content)) {
+		if has(b.content, store.BlockKey(string(origin), content)) {
 			return true
 		}
 	}

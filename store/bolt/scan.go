@@ -51,7 +51,7 @@ func (s *Store) Manifest(ctx context.Context, g exchange.Grant, q store.Query) (
 		id, err := r.id()
 		version, err2 := r.versionText(d)
 		if err := firstOf(err, err2); err != nil && unreadable == nil {
-			unreadable = damaged("the record added %s: %w", d.Time(), err)
+			unreadable = store.Damaged("the record added %s: %w", d.Time(), err)
 		}
 		m.Records = append(m.Records, store.Record{ID: id, Version: version, Spec: store.SpecText(r.spec()), DateAdded: d.Time()})
 	})
@@ -185,7 +185,7 @@ type damagedRecord struct {
 func (sc *scan) addNamed(bucket []byte, d store.Date) (bool, error) {
 	r, _ := sc.get(d)
 	if r == nil {
-		return false, damaged("%s names a record added %s that is not there", bucket, d.Time())
+		return false, store.Damaged("%s names a record added %s that is not there", bucket, d.Time())
 	}
 	sum, damage := r.verify(d)
 	if damage != nil {

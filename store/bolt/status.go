@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"errors"
 	"slices"
 	"time"
 
@@ -46,7 +45,7 @@ func appendStatus(b []byte, h statusHead) []byte {
 
 func parseStatus(b []byte) (h statusHead, err error) {
 	if len(b) < statusHeadLen {
-		return h, damaged("the head of a status is cut off")
+		return h, store.Damaged("the head of a status is cut off")
 	}
 	h.ID, h.Collection, h.Requested = uuid.UUID(b[:16]), uuid.UUID(b[16:32]), store.Instant(b[32:44]).Time()
 	for i, n := range []*int{&h.Successes, &h.Failures, &h.Stored, &h.Parts} {
@@ -80,7 +79,7 @@ func buildStatuses(tx *bbolt.Tx) (*idIndex, error) {
 	cursor := heads.Cursor()
 	for k, _ := cursor.First(); k != nil; k, _ = cursor.Next() {
 		if number(k) <= last {
-			return nil, damaged("the keys of heads do not ascend at %d", last)
+			return nil, store.Damaged("the keys of heads do not ascend at %d", last)
 		}
 		last = number(k)
 		n++
@@ -168,37 +167,13 @@ func (p *pushStatus) save(w *writeTx, part store.Part, t *store.Tally) error {
 	h.Parts++
 	h.complete = part.Last
 	piece := 0
-	for value := range slices.Chunk(w.store.packOutcomes(t.Outcomes), pieceLen) {
+	for value := range slices.Chunk(w.store.codec.Pack(t.Outcomes), pieceLen) {
 		if err := parts.Put(pieceKey(p.number, part.N, piece), value); err != nil {
 			return err
 		}
 		piece++
 	}
 	return heads.Put(numberKey(p.number), appendStatus(nil, *h))
-}
-
-// packOutcomes compresses outcomes. The bucket parts has the result in pieces.
-func (s *Store) packOutcomes(o store.Outcomes) []byte {
-	return s.zip.EncodeAll(appendOutcomes(nil, o), nil)
-}
-
-// unpackOutcomes is the inverse of packOutcomes.
-func (s *Store) unpackOutcomes(frame []byte) (o store.Outcomes, err error) {
-	b, err := s.unzip.DecodeAll(frame, nil)
-	o, ok := parseOutcomes(b)
-	if err == nil && !ok {
-		err = errors.New("the outcomes are cut off")
-	}
-	return o, err
-}
-
-// appendOutcomes appends each list of outcomes after its length.
-func appendOutcomes(b []byte, o store.Outcomes) []byte {
-	for _, list := range [][]byte{o.Successes, o.Failures, o.Warnings} {
-		b = binary.BigEndian.AppendUint32(b, uint32(len(list)))
-		b = append(b, list...)
-	}
-	return b
 }
 
 // outcomes returns the outcomes of one part of a status.
@@ -208,22 +183,10 @@ func (s *Store) outcomes(tx *bbolt.Tx, number uint64, part int) (o store.Outcome
 	for k, v := cursor.Seek(prefix); bytes.HasPrefix(k, prefix); k, v = cursor.Next() {
 		frame = append(frame, v...)
 	}
-	if o, err = s.unpackOutcomes(frame); err != nil {
-		return o, damaged("part %d of status number %d: %w", part, number, err)
+	if o, err = s.codec.Unpack(frame); err != nil {
+		return o, store.Damaged("part %d of status number %d: %w", part, number, err)
 	}
 	return o, nil
-}
-
-// parseOutcomes is the inverse of appendOutcomes; false if b is damaged.
-func parseOutcomes(b []byte) (o store.Outcomes, ok bool) {
-	for _, list := range []*[]byte{&o.Successes, &o.Failures, &o.Warnings} {
-		if len(b) < 4 || uint64(len(b)) < 4+uint64(binary.BigEndian.Uint32(b)) {
-			return o, false
-		}
-		end := 4 + binary.BigEndian.Uint32(b)
-		*list, b = b[4:end:end], b[end:]
-	}
-	return o, len(b) == 0
 }
 
 // viewStatus runs f on a status that has its last part. NotFound if there is none.

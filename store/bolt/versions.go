@@ -28,7 +28,7 @@ func (c *collection) group(key stix.Key) ([]store.Version, error) {
 	for k, value := cursor.Seek(key[:]); bytes.HasPrefix(k, key[:]); k, value = cursor.Next() {
 		v, ok := parseVer(k, value)
 		if !ok {
-			return nil, damaged("an entry of ver is malformed")
+			return nil, store.Damaged("an entry of ver is malformed")
 		}
 		vs = append(vs, v)
 	}
@@ -45,7 +45,7 @@ func (c *collection) newest(key stix.Key) (store.Version, error) {
 	k, value := before()
 	v, ok := parseVer(k, value)
 	if !ok || !bytes.HasPrefix(k, key[:]) {
-		return v, damaged("ver lacks an id with several versions")
+		return v, store.Damaged("ver lacks an id with several versions")
 	}
 	return v, nil
 }
@@ -64,7 +64,7 @@ func (c *collection) newestRecord(key stix.Key, d store.Date) (record, store.Ver
 		r, _, err = c.header(v.Date)
 	}
 	if err == nil && r == nil {
-		err = damaged("the newest version of an id is gone")
+		err = store.Damaged("the newest version of an id is gone")
 	}
 	return r, v, err
 }
@@ -86,7 +86,7 @@ func (c *collection) duplicate(d draft, at store.Date, v store.Version, o *stix.
 	}
 	r, _, err := c.header(found)
 	if err == nil && r == nil {
-		err = damaged("the record added %s is gone", found.Time())
+		err = store.Damaged("the record added %s is gone", found.Time())
 	}
 	if err != nil {
 		return 0, false, err
@@ -105,7 +105,7 @@ func (c *collection) sameVersion(key stix.Key, d store.Date, v store.Version) (s
 		return 0, err
 	}
 	if r == nil {
-		return 0, damaged("the record added %s is gone", d.Time())
+		return 0, store.Damaged("the record added %s is gone", d.Time())
 	}
 	if !r.is(flagMulti) {
 		if r.version(d).Same(v) {
@@ -121,7 +121,7 @@ func (c *collection) sameVersion(key stix.Key, d store.Date, v store.Version) (s
 	for k, value := cursor.Seek(prefix); bytes.HasPrefix(k, prefix); k, value = cursor.Next() {
 		w, ok := parseVer(k, value)
 		if !ok {
-			return 0, damaged("an entry of ver is malformed")
+			return 0, store.Damaged("an entry of ver is malformed")
 		}
 		if w.Same(v) {
 			return w.Date, nil
@@ -154,7 +154,7 @@ func (c *collectionTx) addVersion(key stix.Key, at store.Date, v store.Version, 
 		return err
 	}
 	if !live {
-		return damaged("the newest version of an id, added %s, is not in live", newest.Date.Time())
+		return store.Damaged("the newest version of an id, added %s, is not in live", newest.Date.Time())
 	}
 	if v.Compare(newest) > 0 || !old.is(flagMulti) { // it gets a new checksum, which must not hide damage
 		if _, err := old.verify(newest.Date); err != nil {
@@ -208,7 +208,7 @@ func (c *collectionTx) neighbours(key stix.Key, v store.Version) (before, after 
 		}
 		w, ok := parseVer(k, value)
 		if !ok {
-			return nil, nil, damaged("an entry of ver is malformed")
+			return nil, nil, store.Damaged("an entry of ver is malformed")
 		}
 		*n.to = &w
 	}

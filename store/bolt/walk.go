@@ -88,7 +88,7 @@ func (sc *scan) byType() error {
 		} else {
 			k, v := live.Seek(dateKey(d))
 			if k == nil || store.Date(number(k)) != d {
-				return damaged("type names a record added %s that is not there", d.Time())
+				return store.Damaged("type names a record added %s that is not there", d.Time())
 			}
 			r := record(v)
 			if sum, damage := r.verify(d); damage != nil {
@@ -138,7 +138,7 @@ func (sc *scan) everything() error {
 			sc.leaveOut(d, damage)
 		}
 		if streams[2].date < d {
-			return damaged("mixed names a record added %s that is not there", streams[2].date.Time())
+			return store.Damaged("mixed names a record added %s that is not there", streams[2].date.Time())
 		}
 		if damage == nil && sc.wanted(r) {
 			ok, err := sc.selects(d, r, i == 0, streams[2].date == d)
@@ -225,7 +225,7 @@ func (sc *scan) picks(key stix.Key, d store.Date) (bool, error) {
 // selects it; false if the page is full.
 func (sc *scan) addMixed(d store.Date, key []byte) (bool, error) {
 	if len(key) != 16 {
-		return false, damaged("an entry of mixed is malformed")
+		return false, store.Damaged("an entry of mixed is malformed")
 	}
 	ok, err := sc.picks(stix.Key(key), d)
 	if err != nil || !ok {
