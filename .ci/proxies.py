@@ -1,19 +1,21 @@
 """Sends pushes that the server refuses, of several sizes, with clients that parties use
-and through proxies that centres use. Each client has to get the whole answer, however
-much of the push the server has read.
+and through proxies that centres use, among them those that comity help proxies shows.
+Each client has to get the whole answer, however much of the push the server has read.
 
-COMITY in the environment is the path of the built command. nginx, haproxy, curl,
-node and Python's requests have to be installed."""
+COMITY in the environment is the path of the built command. nginx, haproxy, caddy, curl,
+node, openssl and Python's requests have to be installed."""
 
 import contextlib
 import json
 import os
 import pathlib
+import re
 import socket
 import ssl
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 import unittest
 import urllib.error
@@ -53,8 +55,6 @@ http {{
 	fastcgi_temp_path {dir}/fastcgi;
 	scgi_temp_path {dir}/scgi;
 	uwsgi_temp_path {dir}/uwsgi;
-	upstream comity {{ server {comity}; keepalive 8; }}
-	proxy_set_header Host $host;
 	server {{ # with nginx's default, which reads the whole push first
 		listen {http10};
 		location / {{ proxy_pass http://comity; proxy_http_version 1.0; proxy_set_header Connection close; }}
@@ -63,10 +63,7 @@ http {{
 		listen {keepalive};
 		location / {{ proxy_pass http://comity; proxy_http_version 1.1; proxy_set_header Connection ""; }}
 	}}
-	server {{ # the push is passed on while it arrives
-		listen {unbuffered};
-		location / {{ proxy_pass http://comity; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_request_buffering off; }}
-	}}
+{page}
 }}
 """
 
@@ -75,9 +72,6 @@ HAPROXY = """defaults
 	timeout connect 10s
 	timeout client 60s
 	timeout server 60s
-listen plain
-	bind {haproxy}
-	server comity {comity}
 listen proxied
 	bind {send_proxy}
 	server comity {proxied} send-proxy
@@ -85,7 +79,29 @@ listen passed
 	mode tcp
 	bind {passed_on}
 	server comity {proxied_tls} send-proxy-v2
+{page}
 """
+
+CADDY = """{{
+	admin off
+	auto_https disable_redirects
+	storage file_system {dir}
+}}
+{page}
+"""
+
+
+def page(proxy, **replaced):
+    """The configuration of a proxy that comity help proxies shows, with some of its text
+    replaced."""
+    text = subprocess.run([exchange.COMITY, "help", "proxies"], capture_output=True, text=True, check=True).stdout
+    block = textwrap.dedent(re.search(rf"(?m)^{proxy}\b.*:\n\n((?:    .*\n)+)", text)[1])
+    for old, new in replaced.items():
+        if old not in block:
+            raise RuntimeError(f"{old} is not among what comity help proxies shows for {proxy}")
+        block = block.replace(old, new)
+    return block
+
 
 # A program for Node's two HTTP clients. It reads requests from stdin and writes answers
 # to stdout, one on each line.
@@ -115,6 +131,9 @@ const modern = async r => {
 	}
 })();
 """
+
+
+PAGE = ("nginx", "haproxy", "caddy")  # those of comity help proxies
 
 
 def body(size):
@@ -179,7 +198,7 @@ class Node:
 class Refusals(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.exchange = exchange.Exchange(agreements=[SMALL])
+        cls.exchange = exchange.Exchange("--trusted-proxy", "127.0.0.1/32", agreements=[SMALL])
         cls.addClassCleanup(cls.exchange.stop)
         cls.secure = exchange.Exchange("--tls-self-signed", agreements=[SMALL])
         cls.addClassCleanup(cls.secure.stop)
@@ -190,16 +209,29 @@ class Refusals(unittest.TestCase):
         cls.addClassCleanup(cls.proxied_tls.stop)
         address = lambda e: e.url.split("/")[2]
         comity = {"comity": address(cls.exchange), "proxied": address(cls.proxied), "proxied_tls": address(cls.proxied_tls)}
-        cls.fronts = {name: free() for name in ("http10", "keepalive", "unbuffered", "haproxy", "send_proxy", "passed_on")}
+        cls.fronts = {name: free() for name in ("http10", "keepalive", "send_proxy", "passed_on", *PAGE)}
         folder = tempfile.TemporaryDirectory()
         user = "" if os.getuid() else "user root;"  # the folder is readable by its owner only
         cls.addClassCleanup(folder.cleanup)
-        for name, text, command in (("nginx", NGINX, ["nginx", "-e", "stderr", "-c"]), ("haproxy", HAPROXY, ["haproxy", "-db", "-f"])):
+        cert, key = (pathlib.Path(folder.name, "front.pem" + suffix) for suffix in ("", ".key"))  # as HAProxy finds them
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=front",
+                        "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert], check=True, capture_output=True)
+        server = {"127.0.0.1:8080": comity["comity"]}
+        pages = {
+            "nginx": page("nginx", **server, **{
+                "listen 443 ssl": f"listen {cls.fronts['nginx']} ssl", "/etc/ssl/taxii.example.int.pem": str(cert),
+                "/etc/ssl/private/taxii.example.int.key": str(key)}),
+            "haproxy": page("HAProxy", **server, **{":443 ssl": cls.fronts["haproxy"] + " ssl", "/etc/haproxy/taxii.example.int.pem": str(cert)}),
+            "caddy": page("Caddy", **server, **{"taxii.example.int {": f"https://{cls.fronts['caddy']} {{\n\ttls {cert} {key}"}),
+        }
+        for name, text, command in (
+                ("nginx", NGINX, ["nginx", "-e", "stderr", "-c"]), ("haproxy", HAPROXY, ["haproxy", "-db", "-f"]),
+                ("caddy", CADDY, ["caddy", "run", "--adapter", "caddyfile", "--config"])):
             conf = pathlib.Path(folder.name, name + ".conf")
-            conf.write_text(text.format(dir=folder.name, user=user, **comity, **cls.fronts))
+            conf.write_text(text.format(dir=folder.name, user=user, page=pages[name], **comity, **cls.fronts))
             cls.start([*command, str(conf)])
         ca = pathlib.Path(folder.name, "ca.pem")
-        ca.write_text("".join((e.data / "tls" / "ca.pem").read_text() for e in (cls.secure, cls.proxied_tls)))
+        ca.write_text(cert.read_text() + "".join((e.data / "tls" / "ca.pem").read_text() for e in (cls.secure, cls.proxied_tls)))
         ca = str(ca)
         node = cls.start(["node", "-e", NODE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "NODE_EXTRA_CA_CERTS": ca})
         cls.clients = {
@@ -207,7 +239,9 @@ class Refusals(unittest.TestCase):
         for address in cls.fronts.values():
             cls.wait(address)
         cls.roots = {name: f"http://{address}/igci/" for name, address in cls.fronts.items()}
-        cls.roots["passed_on"] = cls.roots["passed_on"].replace("http:", "https:")
+        for name in ("passed_on", *PAGE):
+            cls.roots[name] = cls.roots[name].replace("http:", "https:")
+        cls.ca = ca
         cls.exchanges = {"none, TLS": cls.secure, "send_proxy": cls.proxied, "passed_on": cls.proxied_tls}
         cls.roots["none"] = cls.exchange.root
         cls.roots["none, TLS"] = cls.secure.root
@@ -250,6 +284,22 @@ class Refusals(unittest.TestCase):
                         self.assertEqual(json.loads(text)["http_status"], str(status))
                         answers += 1
         print(f"\n{answers} answers {status} in {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+
+    def test_events_arrive_at_once(self):
+        """A stream of events through a proxy tells an object within seconds, and the proxy
+        leaves it open."""
+        for n, front in enumerate(PAGE):
+            with self.subTest(front=front):
+                objects = self.roots[front] + "collections/charter-test.playbooks/"
+                with requests.get(objects + "x-stream/", auth=self.exchange.bureau, verify=self.ca, stream=True, timeout=10) as stream:
+                    indicator = {
+                        "type": "indicator", "spec_version": "2.1", "id": f"indicator--{n:08}-0000-4000-8000-000000000000",
+                        "created": "2026-01-01T00:00:00.000Z", "modified": "2026-01-01T00:00:00.000Z", "valid_from": "2026-01-01T00:00:00Z",
+                        "pattern": "[ipv4-addr:value = '198.51.100.3']", "pattern_type": "stix"}
+                    pushed = requests.post(objects + "objects/", auth=self.exchange.vendor, verify=self.ca, json={"objects": [indicator]},
+                                           headers={"Content-Type": MEDIA_TYPE})
+                    self.assertEqual(pushed.json()["success_count"], 1, pushed.text)
+                    self.assertTrue(any(indicator["id"] in line for line in stream.iter_lines(decode_unicode=True)))
 
     def test_401_without_credentials(self):
         self.refused(401, account=None)
