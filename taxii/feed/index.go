@@ -67,8 +67,10 @@ type index struct {
 	expiry    uint32    // Unix second at which the next retention ends; 0: none
 	span      span      // of date_added in which all records are
 	highWater time.Time // every record that was added up to then has been looked at
+	unsettled span      // scanned since the index last was up to date
 	changes   []change
 	dropped   int // changes that are no longer remembered
+	erased    int // times that records were withdrawn or purged
 }
 
 func newIndex(s Store) *index {
@@ -85,7 +87,10 @@ func (x *index) catchUp(ctx context.Context, g exchange.Grant) error {
 	err := x.chain.CatchUp(ctx, func(ctx context.Context, entries []audit.Entry) error {
 		return x.apply(ctx, g, entries)
 	})
-	if err == errArchived {
+	switch err {
+	case nil:
+		x.unsettled = span{}
+	case errArchived:
 		x.chain = nil
 	}
 	if err == nil && x.expiry != 0 && g.View().At >= x.expiry {
@@ -106,14 +111,16 @@ func (x *index) load(ctx context.Context, g exchange.Grant) (*index, error) {
 		n.records[r.ID] = r
 		return true
 	})
+	n.unsettled = span{time.UnixMicro(1), n.highWater}
 	return n, err
 }
 
 // fill gives x the content of a loaded index. Every feed that follows x starts over.
 func (x *index) fill(loaded *index) {
 	x.chain, x.records, x.expiry = loaded.chain, loaded.records, loaded.expiry
-	x.span, x.highWater = loaded.span, loaded.highWater
+	x.span, x.highWater, x.unsettled = loaded.span, loaded.highWater, loaded.unsettled
 	x.dropped, x.changes = x.position()+1, nil
+	x.erased++ // since that, perhaps
 }
 
 // span is the part of a collection between two date_added, both inclusive; empty if to is
@@ -129,7 +136,9 @@ func (s *span) extend(from, to time.Time) {
 	}
 }
 
-// apply takes in new entries of the audit chain.
+// apply takes in new entries of the audit chain. A removal may be of a version that no scan has
+// seen, and bring an older version back that was passed over as superseded. So whatever was
+// scanned since the index last was up to date is scanned again.
 func (x *index) apply(ctx context.Context, g exchange.Grant, entries []audit.Entry) error {
 	if entries[0].Number != x.chain.Position()+1 {
 		return errArchived
@@ -144,9 +153,18 @@ func (x *index) apply(ctx context.Context, g exchange.Grant, entries []audit.Ent
 		switch e.Act {
 		case audit.Submission:
 			added.extend(*e.From, *e.To)
-		case audit.Deletion, audit.Withdrawal, audit.Purge:
+		case audit.Withdrawal, audit.Purge:
+			x.erased++
+			removed.extend(*e.From, *e.To)
+		case audit.Deletion:
 			removed.extend(*e.From, *e.To)
 		}
+	}
+	if !removed.to.IsZero() && !x.unsettled.to.IsZero() {
+		added.extend(x.unsettled.from, x.unsettled.to)
+	}
+	if !added.to.IsZero() {
+		x.unsettled.extend(added.from, added.to)
 	}
 	if err := x.take(ctx, g, added); err != nil {
 		return err

@@ -33,6 +33,7 @@ type part struct {
 	terms
 	index    *index
 	position int // in the changes of the index
+	erased   int // of the index, at the last update
 	selected int // number of its indicators that the question selects
 }
 
@@ -58,6 +59,11 @@ func newListing(def *Definition, parts []*part, before *listing) *listing {
 	if before != nil {
 		l.entries, l.version, l.history, l.updated = before.entries, before.version, before.history, before.updated
 		l.redefined = before.def != def
+		for _, p := range parts {
+			if i := slices.IndexFunc(before.parts, func(q *part) bool { return p.index == q.index }); i >= 0 {
+				p.erased = before.parts[i].erased
+			}
+		}
 	}
 	return l
 }
@@ -71,6 +77,7 @@ func (l *listing) update(now time.Time) {
 	}
 	l.updated = now
 	l.history.forget(now)
+	defer l.forgetErased()
 	if l.values == nil {
 		l.rebuild(now)
 		return
@@ -102,6 +109,17 @@ func (l *listing) update(now time.Time) {
 	}
 	l.entries = edited(l.entries, edits)
 	l.advance(changes, now)
+}
+
+// forgetErased begins a new history if records were withdrawn or purged: nothing that holds
+// their values may remain. Every subscriber gets all entries next.
+func (l *listing) forgetErased() {
+	for _, p := range l.parts {
+		if p.erased != p.index.erased {
+			p.erased = p.index.erased
+			l.history = newHistory(l.version)
+		}
+	}
 }
 
 // rebuild reads all records of the indexes again.

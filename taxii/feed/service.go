@@ -299,7 +299,7 @@ func (s *Service) listing(key listingKey, def *Definition, allowed []exchange.Gr
 	var parts []*part
 	for i, g := range allowed {
 		agreed := g.Feeds()
-		p := &part{index: indexes[i], position: -1, terms: terms{requireValidUntil: agreed.RequireValidUntil}}
+		p := &part{index: indexes[i], position: -1, erased: indexes[i].erased, terms: terms{requireValidUntil: agreed.RequireValidUntil}}
 		if def.Use == "block" {
 			p.minConfidence = int(agreed.MinConfidence)
 		}

@@ -13,6 +13,7 @@ import (
 	"comity/store"
 	"comity/store/bolt"
 	"comity/taxii"
+	"comity/taxii/audit"
 	"comity/taxii/auth"
 	"comity/taxii/exchange"
 	"comity/taxii/feed"
@@ -189,6 +190,74 @@ func TestValuesThatLeftAreForgottenAfterAnHour(t *testing.T) {
 	w.move(time.Hour + time.Second)
 	if d := w.open().Since(cursor); !d.Full || len(d.Remove) != 0 {
 		t.Errorf("an hour later: %+v", d)
+	}
+}
+
+// What is withdrawn or purged may not remain anywhere, so subscribers get all entries instead
+// of the difference that would name it.
+func TestWhatIsWithdrawnOrPurgedIsForgottenAtOnce(t *testing.T) {
+	for _, act := range []audit.Act{audit.Withdrawal, audit.Purge} {
+		w := newWorld(t, "")
+		w.subscribe("block", "block", empty)
+		w.push("fir", indicator(1, address("203.0.114.1"), ""), indicator(2, address("203.0.114.2"), ""), indicator(3, address("203.0.114.3"), ""))
+		first := w.open().Cursor()
+		w.remove("fir", 1, "")
+		if d := w.open().Since(first); d.Full || len(d.Remove) != 1 {
+			t.Errorf("%s: before it: %+v", act, d)
+		}
+		w.erase("fir", act, 0) // of the second one, since the first is gone
+		a := w.open()
+		if d := a.Since(first); !d.Full || len(d.Add) != 1 || len(d.Remove) != 0 {
+			t.Errorf("%s: %+v", act, d)
+		}
+		w.push("fir", indicator(4, address("203.0.114.4"), ""))
+		if d := w.open().Since(a.Cursor()); d.Full || len(d.Add) != 1 {
+			t.Errorf("%s: the next difference: %+v", act, d)
+		}
+	}
+}
+
+// erase removes the n-th record of a vendor, past the service that guards removals.
+func (w *world) erase(vendor string, act audit.Act, n int) {
+	w.Helper()
+	removed, err := w.store.Remove(context.Background(), w.grant(vendor, "pool.intel."+vendor, exchange.Read).ID(), w.dates(vendor)[n:n+1], store.Block{}, audit.Entry{Act: act})
+	w.must(err)
+	if removed != 1 {
+		w.Fatalf("%d records were removed", removed)
+	}
+}
+
+// While pages are scanned, a new version may be removed before its page is, after the page
+// of the version before it was.
+func TestARemovalBetweenTwoPagesBringsTheOlderVersionBack(t *testing.T) {
+	w := newWorld(t, "")
+	w.subscribe("block", "block", empty)
+	w.push("fir", indicatorAt(1, address("203.0.114.1"), "2026-05-01T00:00:00.000Z", ""))
+	w.push("fir", indicator(2, address("203.0.114.2"), ""), indicator(3, address("203.0.114.3"), ""))
+	w.push("fir", indicatorAt(1, address("203.0.114.4"), "2026-05-02T00:00:00.000Z", ""))
+	pages := 0
+	s := w.hookScans(func(q *store.Query) error {
+		q.Limit = 1
+		if pages++; pages == 2 {
+			w.erase("fir", audit.Deletion, 2)
+		}
+		return nil
+	})
+	if got := text(w.open()); !strings.HasPrefix(got, "203.0.114.1 [") {
+		t.Errorf("in the first scan: %s", got)
+	}
+	w.push("fir", indicatorAt(2, address("203.0.114.5"), "2026-05-02T00:00:00.000Z", ""), indicatorAt(3, address("203.0.114.6"), "2026-05-02T00:00:00.000Z", ""),
+		indicatorAt(2, address("203.0.114.7"), "2026-05-03T00:00:00.000Z", ""))
+	pages = 0
+	s.set(func(q *store.Query) error {
+		q.Limit = 1
+		if pages++; pages == 2 {
+			w.erase("fir", audit.Deletion, 2)
+		}
+		return nil
+	})
+	if got := text(w.open()); !strings.Contains(got, "203.0.114.5 [") {
+		t.Errorf("in a later scan: %s", got)
 	}
 }
 
