@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/gorilla/mux"
 
 	"comity/store"
@@ -80,7 +81,8 @@ func (c *serveCmd) serve(sh *shell) error {
 	if _, err := os.Stat(sh.data); err != nil {
 		return fmt.Errorf("there is no data folder %s; make one with comity init", sh.data)
 	}
-	if err := c.check(); err != nil {
+	listener, err := c.activate()
+	if err := cmp.Or(err, c.check()); err != nil {
 		return err
 	}
 	hangup := make(chan os.Signal, 1)
@@ -117,7 +119,7 @@ func (c *serveCmd) serve(sh *shell) error {
 	if err := c.dnsFlags.check(key, certs); err != nil {
 		return err
 	}
-	ex := &exchangeServer{store: s, data: sh.data, socket: sh.socket(), key: key, certs: certs, now: time.Now, log: sh.log}
+	ex := &exchangeServer{store: s, data: sh.data, socket: sh.socket(), key: key, certs: certs, now: time.Now, log: sh.log, listener: listener}
 	if err := ex.start(c); err != nil {
 		return err
 	}
@@ -141,6 +143,7 @@ func (c *serveCmd) serve(sh *shell) error {
 		go certs.Run(background)
 	}
 	go ex.onHangup(background, hangup)
+	ex.notify(daemon.SdNotifyReady)
 	if err := ex.wait(sh.ctx); err != nil {
 		sh.log.Error("stopped", "reason", err)
 		return errQuiet
@@ -256,9 +259,10 @@ type exchangeServer struct {
 	now    func() time.Time
 	log    *slog.Logger
 
-	url        string // as clients reach it
-	address    string // of the listener
-	metricsURL string // "" without --admin-listen
+	listener   net.Listener // nil before start: it listens on --listen
+	url        string       // as clients reach it
+	address    string       // of the listener
+	metricsURL string       // "" without --admin-listen
 	servers    []*http.Server
 	recorder   *audit.Recorder
 	custody    *custody.Service
@@ -270,12 +274,13 @@ type exchangeServer struct {
 
 // start opens the listeners, records the start and serves: TAXII, the admin socket and, with
 // --admin-listen, metrics and profiles.
-func (ex *exchangeServer) start(c *serveCmd) error {
-	listener, err := net.Listen("tcp", c.Listen)
-	if err != nil {
-		return err
+func (ex *exchangeServer) start(c *serveCmd) (err error) {
+	if ex.listener == nil {
+		if ex.listener, err = net.Listen("tcp", c.Listen); err != nil {
+			return err
+		}
 	}
-	ex.address = listener.Addr().String()
+	ex.address = ex.listener.Addr().String()
 	scheme := "http"
 	if ex.certs != nil {
 		scheme = "https"
@@ -336,7 +341,7 @@ func (ex *exchangeServer) start(c *serveCmd) error {
 	if err := ex.custody.Begin(context.Background()); err != nil {
 		return err
 	}
-	ex.serve(c.wrap(listener), s)
+	ex.serve(c.wrap(ex.listener), s)
 	ex.serve(socket, httpServer(ex.log, adminhttp.Handler(admin.New(ex.store, current, in, ex.custody, ex.runner, ex.feeds, ex.now))))
 	if adminListener != nil {
 		ex.serve(adminListener, httpServer(ex.log, c.adminHandler(counters)))
@@ -400,6 +405,7 @@ func (ex *exchangeServer) wait(ctx context.Context) error {
 		})
 	}
 	stop := func() {
+		ex.notify(daemon.SdNotifyStopping)
 		ex.stop()
 		endFollowers()
 		followers.Wait()
