@@ -18,6 +18,7 @@ import (
 
 	"github.com/alecthomas/kong"
 	"github.com/schollz/progressbar/v3"
+	"github.com/willabides/kongplete"
 
 	"comity/taxii/exchange"
 )
@@ -123,6 +124,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		kong.Exit(func(status int) { panic(exit(status)) }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 	)
+	kongplete.Complete(parser) // ends the program if a shell asks for completions
 	if found, err := helpTopic(args, stdout); found {
 		if err != nil {
 			return 1
