@@ -77,11 +77,11 @@ may_be_empty = true
 """)
         self.exchange.run("feed", "add", "--replace", str(file))
 
-    def push(self, *patterns, pattern_type="stix"):
+    def push(self, *patterns, **more):
         objects = [{
             "type": "indicator", "spec_version": "2.1", "id": f"indicator--{uuid.uuid4()}", "created": "2026-01-01T00:00:00.000Z",
-            "modified": "2026-01-01T00:00:00.000Z", "pattern": pattern, "pattern_type": pattern_type,
-            "valid_from": "2026-01-01T00:00:00Z", "valid_until": "2035-01-01T00:00:00Z", "confidence": 80,
+            "modified": "2026-01-01T00:00:00.000Z", "pattern": pattern, "pattern_type": "stix",
+            "valid_from": "2026-01-01T00:00:00Z", "valid_until": "2035-01-01T00:00:00Z", "confidence": 80, **more,
         } for pattern in patterns]
         answer = requests.post(f"{self.exchange.root}collections/charter-test.playbooks/objects/", json={"objects": objects},
                                auth=self.exchange.vendor, headers={"Content-Type": MEDIA_TYPE, "Accept": MEDIA_TYPE})
@@ -309,6 +309,44 @@ detection:
         checked = run(sigma, "check", folder)
         self.assertIn("Found 0 errors, 0 condition errors", checked)
         self.assertIn("thief.exe", run(sigma, "convert", "-t", "sqlite", "--without-pipeline", folder))
+
+
+class MISP(Case):
+    def test_pymisp_loads_events_and_what_left_them(self):
+        import pymisp
+
+        def load():
+            """Loads the feed as MISP does, and returns its events by date."""
+            manifest, events = self.get("misp/manifest.json").json(), {}
+            for number, summary in manifest.items():
+                event = pymisp.MISPEvent()
+                event.load(self.get(f"misp/{number}.json").text)
+                self.assertEqual((event.uuid, event.timestamp.timestamp(), event.Orgc.uuid), (number, int(summary["timestamp"]), summary["Orgc"]["uuid"]))
+                events[str(event.date)] = event
+            return events
+
+        def attributes(event, deleted=False):
+            return {a.uuid: a for a in event.attributes if a.deleted == deleted}
+
+        self.push(any_of("domain-name:value", ["bad.example.org"]), valid_from="2026-01-02T00:00:00Z")
+        (indicator,) = self.push(any_of("ipv4-addr:value", [LISTED, OTHER]), valid_from="2026-01-03T00:00:00Z")
+        before = load()
+        self.assertEqual(sorted(before), ["2026-01-02", "2026-01-03"])
+        self.assertEqual([(a.type, a.value, a.to_ids) for a in before["2026-01-02"].attributes], [("domain", "bad.example.org", True)])
+        hashes = dict(line.split(",") for line in self.get("misp/hashes.csv").text.split())
+        for event in before.values():
+            for value in (a.value for a in event.attributes):
+                self.assertEqual(hashes[hashlib.md5(value.encode()).hexdigest()], event.uuid)
+
+        time.sleep(1.1)  # the second of the change is over
+        self.push(any_of("ipv4-addr:value", [OTHER]), valid_from="2026-01-03T00:00:00Z", id=indicator["id"], modified="2026-01-04T00:00:00.000Z")
+        after = load()
+        self.assertEqual(after["2026-01-02"].timestamp, before["2026-01-02"].timestamp)
+        self.assertGreater(after["2026-01-03"].timestamp, before["2026-01-03"].timestamp)
+        self.assertEqual({a.value for a in attributes(after["2026-01-03"]).values()}, {OTHER})
+        ((gone, removed),) = attributes(after["2026-01-03"], deleted=True).items()
+        self.assertEqual(attributes(before["2026-01-03"])[gone].value, LISTED)
+        self.assertNotIn(LISTED, removed.to_json())
 
 
 class Network(Case):

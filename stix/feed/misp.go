@@ -7,52 +7,62 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
-	"iter"
 	"strconv"
 	"time"
 
 	"github.com/google/uuid"
 )
 
-// MISP writes a feed of MISP: a manifest of events, a list of hashes, and the events.
-// There is an event for each UTC day on which the validity of entries begins, so that a
-// change of an entry changes one event. MISP fetches an event again when its timestamp
-// grew, and deletes nothing by itself: [MISP.Removed] does.
-//
-// Identifiers are computed with a secret key, so that they do not tell a value that
-// left.
+// MISP writes the files of a feed of MISP: a manifest of events, a list of hashes, and the
+// events. There is an event for each UTC day on which the validity of entries begins, so
+// that a change of an entry changes one event. MISP fetches an event again when its
+// timestamp grew. It deletes no attribute because it is absent, only one that the event
+// names as deleted.
 type MISP struct {
-	*Header
-	Key     []byte
-	OrgUUID string   // of the organisation Header.Centre
-	Tags    []string // of each event, such as "tlp:amber"
-	Removed []Tombstone
+	Feed    string // the name of the feed
+	Centre  string // the name of the centre that makes it
+	OrgUUID string // of the centre
+	Tag     string // of each event, such as "tlp:amber"
+
+	// Key makes the identifiers, so that they do not tell a value that left.
+	Key []byte
 }
 
-// Tombstone is an attribute that left an event. It does not have the value.
-type Tombstone struct {
-	Day  time.Time // of the event
-	UUID string    // of the attribute
-	At   time.Time // when it left
+// MISPEvent is an event of MISP.
+type MISPEvent struct {
+	Day        time.Time
+	Changed    time.Time // whole seconds
+	Attributes []MISPAttribute
 }
 
-// Tombstone is that of an entry that leaves at a moment.
-func (m *MISP) Tombstone(e *Entry, at time.Time) Tombstone {
-	return Tombstone{dayOf(e), m.attributeUUID(e), at}
+// MISPAttribute is an attribute of an event.
+type MISPAttribute struct {
+	UUID    string
+	Entry   *Entry    // nil for an attribute that was deleted
+	Changed time.Time // whole seconds
 }
 
-func dayOf(e *Entry) time.Time { return e.From.UTC().Truncate(24 * time.Hour) }
+// Comment is the comment of the attribute of an entry: the ids of its indicators.
+func (*MISP) Comment(e *Entry) string { return joinIDs(e.IDs) }
 
-func (m *MISP) attributeUUID(e *Entry) string {
-	return m.uuid("attribute", dayOf(e).Format(time.DateOnly), e.Kind.String(), e.Text)
-}
+// DayOf is the day of the event that has an entry.
+func (*MISP) DayOf(e *Entry) time.Time { return e.From.UTC().Truncate(24 * time.Hour) }
 
 // EventUUID is the identifier of the event of a day.
 func (m *MISP) EventUUID(day time.Time) string { return m.uuid("event", day.Format(time.DateOnly)) }
 
+// AttributeUUID is the identifier of the attribute of an entry; ok is false if MISP has no
+// attribute for it.
+func (m *MISP) AttributeUUID(e *Entry) (id string, ok bool) {
+	if _, ok = mispTypes[e.Kind]; !ok || isWildcardValue(e.Value) {
+		return "", false
+	}
+	return m.uuid("attribute", m.DayOf(e).Format(time.DateOnly), e.Kind.String(), e.Text), true
+}
+
 func (m *MISP) uuid(parts ...string) string {
 	mac := hmac.New(sha256.New, m.Key)
-	for _, part := range append(parts, m.Feed) {
+	for _, part := range parts {
 		fmt.Fprintf(mac, "%d %s", len(part), part)
 	}
 	id := uuid.UUID(mac.Sum(nil)[:16])
@@ -69,18 +79,6 @@ var mispTypes = map[Kind]mispType{
 	MD5: {"md5", "Payload delivery"}, SHA1: {"sha1", "Payload delivery"}, SHA256: {"sha256", "Payload delivery"}, SHA512: {"sha512", "Payload delivery"},
 	CertMD5: {"x509-fingerprint-md5", "Network activity"}, CertSHA1: {"x509-fingerprint-sha1", "Network activity"}, CertSHA256: {"x509-fingerprint-sha256", "Network activity"},
 	YARA: {"yara", "Payload delivery"}, Sigma: {"sigma", "Payload delivery"}, Snort: {"snort", "Network activity"},
-}
-
-// attributes yields the entries that can be attributes.
-func (m *MISP) attributes(entries iter.Seq[*Entry]) iter.Seq2[*Entry, mispType] {
-	return func(yield func(*Entry, mispType) bool) {
-		for e := range entries {
-			typ, ok := mispTypes[e.Kind]
-			if ok && m.Kinds.Has(e.Kind) && !isWildcardValue(e.Value) && !yield(e, typ) {
-				return
-			}
-		}
-	}
 }
 
 type mispOrg struct {
@@ -128,94 +126,54 @@ const (
 	mispUndefined = "4"
 )
 
-func (m *MISP) summary(day, changed time.Time) mispSummary {
-	s := mispSummary{
-		Info: m.Feed + " " + day.Format(time.DateOnly), Orgc: mispOrg{m.Centre, m.OrgUUID}, Tag: []mispTag{},
-		Date: day.Format(time.DateOnly), Timestamp: unix(changed), Analysis: mispFinished, ThreatLevel: mispUndefined,
+func (m *MISP) summary(e *MISPEvent) mispSummary {
+	date := e.Day.Format(time.DateOnly)
+	return mispSummary{
+		Info: m.Feed + " " + date, Orgc: mispOrg{m.Centre, m.OrgUUID}, Tag: []mispTag{{m.Tag}},
+		Date: date, Timestamp: unix(e.Changed), Analysis: mispFinished, ThreatLevel: mispUndefined,
 	}
-	for _, tag := range m.Tags {
-		s.Tag = append(s.Tag, mispTag{tag})
-	}
-	return s
 }
 
 func unix(t time.Time) string { return strconv.FormatInt(t.Unix(), 10) }
 
-// days finds the days that have an event, each with the time of its last change.
-func (m *MISP) days(entries iter.Seq[*Entry]) map[time.Time]time.Time {
-	days := map[time.Time]time.Time{}
-	change := func(day, at time.Time) {
-		if last, ok := days[day]; !ok || at.After(last) {
-			days[day] = at
-		}
-	}
-	for e := range m.attributes(entries) {
-		change(dayOf(e), e.changed())
-	}
-	for _, t := range m.Removed {
-		change(t.Day, t.At)
-	}
-	return days
-}
-
 // WriteManifest writes manifest.json.
-func (m *MISP) WriteManifest(w io.Writer, entries iter.Seq[*Entry]) error {
+func (m *MISP) WriteManifest(w io.Writer, events []MISPEvent) error {
 	manifest := map[string]mispSummary{}
-	for day, changed := range m.days(entries) {
-		manifest[m.EventUUID(day)] = m.summary(day, changed)
+	for i := range events {
+		manifest[m.EventUUID(events[i].Day)] = m.summary(&events[i])
 	}
-	return m.writeJSON(w, manifest)
+	return m.write(w, append(appendJSON(nil, manifest), '\n'))
 }
 
 // WriteHashes writes hashes.csv: the MD5 hash of each value, and the event that has it.
-func (m *MISP) WriteHashes(w io.Writer, entries iter.Seq[*Entry]) error {
+func (m *MISP) WriteHashes(w io.Writer, events []MISPEvent) error {
 	var b []byte
-	for e := range m.attributes(entries) {
-		sum := md5.Sum([]byte(e.Text))
-		b = append(hex.AppendEncode(b, sum[:]), ","+m.EventUUID(dayOf(e))+"\n"...)
-		if len(b) >= flushAt {
-			if err := m.write(w, b); err != nil {
-				return err
+	for _, event := range events {
+		id := m.EventUUID(event.Day)
+		for _, a := range event.Attributes {
+			if a.Entry != nil {
+				sum := md5.Sum([]byte(a.Entry.Text))
+				b = append(hex.AppendEncode(b, sum[:]), ","+id+"\n"...)
 			}
-			b = b[:0]
 		}
 	}
 	return m.write(w, b)
 }
 
-// WriteEvent writes the event of that identifier, and tells whether there is one.
-func (m *MISP) WriteEvent(w io.Writer, id string, entries iter.Seq[*Entry]) (found bool, err error) {
-	for day, changed := range m.days(entries) {
-		if m.EventUUID(day) == id {
-			return true, m.writeJSON(w, map[string]mispEvent{"Event": m.event(day, changed, entries)})
-		}
-	}
-	return false, nil
-}
-
-func (m *MISP) event(day, changed time.Time, entries iter.Seq[*Entry]) mispEvent {
+// WriteEvent writes the file of an event.
+func (m *MISP) WriteEvent(w io.Writer, e *MISPEvent) error {
 	event := mispEvent{
-		mispSummary: m.summary(day, changed), UUID: m.EventUUID(day), Published: true, PublishTimestamp: unix(changed), Attribute: []mispAttribute{},
+		mispSummary: m.summary(e), UUID: m.EventUUID(e.Day), Published: true, PublishTimestamp: unix(e.Changed), Attribute: []mispAttribute{},
 	}
-	for e, typ := range m.attributes(entries) {
-		if dayOf(e).Equal(day) {
-			event.Attribute = append(event.Attribute, mispAttribute{
-				UUID: m.attributeUUID(e), Type: typ.name, Category: typ.category, Value: e.Text, ToIDS: true, Timestamp: unix(e.changed()), Comment: joinIDs(e.IDs),
-			})
+	for _, a := range e.Attributes {
+		attribute := mispAttribute{UUID: a.UUID, Type: "text", Category: "Other", Value: "removed", Timestamp: unix(a.Changed), Deleted: true}
+		if a.Entry != nil {
+			typ := mispTypes[a.Entry.Kind]
+			attribute = mispAttribute{UUID: a.UUID, Type: typ.name, Category: typ.category, Value: a.Entry.Text, ToIDS: true, Timestamp: unix(a.Changed), Comment: m.Comment(a.Entry)}
 		}
+		event.Attribute = append(event.Attribute, attribute)
 	}
-	for _, t := range m.Removed {
-		if t.Day.Equal(day) {
-			event.Attribute = append(event.Attribute, mispAttribute{
-				UUID: t.UUID, Type: "text", Category: "Other", Value: "removed", Timestamp: unix(t.At), Deleted: true,
-			})
-		}
-	}
-	return event
-}
-
-func (m *MISP) writeJSON(w io.Writer, v any) error {
-	return m.write(w, append(appendJSON(nil, v), '\n'))
+	return m.write(w, append(appendJSON(nil, map[string]mispEvent{"Event": event}), '\n'))
 }
 
 func (m *MISP) write(w io.Writer, b []byte) error {

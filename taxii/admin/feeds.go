@@ -153,5 +153,8 @@ func (s *Service) RemoveFeed(ctx context.Context, by Actor, key string) (out exc
 		}
 		return directoryEntry(d, by, account.Org, "feed %s of %s removed", f.ID, f.Account), nil
 	})
+	if err == nil {
+		err = s.feeds.Forget(ctx, key)
+	}
 	return out, err
 }

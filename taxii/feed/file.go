@@ -239,11 +239,16 @@ func (a *Answer) fileVersion(f *file, now time.Time) (v fileVersion) {
 	}
 	digest := sha256.Sum256([]byte(v.tag))
 	v.tag = hex.EncodeToString(digest[:12])
+	v.date(modified, now)
+	return v
+}
+
+// date sets the date of a content that last changed at that time.
+func (v *fileVersion) date(modified, now time.Time) {
 	v.modified = modified
 	if v.settled = modified.Unix() < now.Unix(); v.settled {
 		v.modified = modified.Add(time.Second)
 	}
-	return v
 }
 
 // notModified tells whether the client has this version (RFC 9110 §13.2.2).

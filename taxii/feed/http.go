@@ -59,6 +59,7 @@ const (
 	pagePath = "/{root}/x-feeds/{feed}"
 	filePath = "/{root}/x-feeds/{feed}/{file}" // feed is the id, or the id, "~" and a secret
 
+	mispPath      = "/{root}/x-feeds/{feed}/misp/{file}" // as MISP appends it
 	streamPath    = "/{root}/x-feeds/{feed}/stream"
 	decisionsPath = "/{root}/x-feeds/{feed}/v1/decisions/stream" // as bouncers append it
 )
@@ -76,7 +77,7 @@ func (s *Service) Handler(config Config, a *auth.Authenticator, m *metrics.Metri
 		path  string
 		serve func(*response, *http.Request, *caller) error
 	}{
-		{listPath, h.getFeeds}, {pagePath, h.getFeed}, {streamPath, h.getStream}, {filePath, h.getFile}, {decisionsPath, h.getDecisions},
+		{listPath, h.getFeeds}, {pagePath, h.getFeed}, {streamPath, h.getStream}, {filePath, h.getFile}, {mispPath, h.getMISP}, {decisionsPath, h.getDecisions},
 	} {
 		h.router.Path(route.path).Handler(&endpoint{h, route.serve, route.path, m.Route(route.path)})
 	}

@@ -173,6 +173,9 @@ func (a *Answer) files(base string) (files []File) {
 			files = append(files, File{base + name + "." + f.Ext, f.Media, f.Reader})
 		}
 	}
+	if _, err := allow(a.readable, a.Definition.Use, MISP); err == nil {
+		files = append(files, File{base + "misp/manifest.json", "application/json", "MISP"})
+	}
 	return files
 }
 

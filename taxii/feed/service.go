@@ -3,9 +3,9 @@
 // grants that its account has at that moment, so a feed opens nothing: numbers, dates, tags
 // and counts all come after the access decision.
 //
-// It decides no access and keeps no data of its own: taxii/exchange decides, store has the
+// It decides no access and keeps no values of its own: taxii/exchange decides, store has the
 // indicators, and stix/feed says what a list holds and how it is written. What is kept in
-// memory can be worked out again.
+// memory can be worked out again. What MISP was told is a document of the store.
 package feed
 
 import (
@@ -32,6 +32,7 @@ import (
 // Store is the part of a store that feeds are made from.
 type Store interface {
 	store.Reader
+	store.Documents
 	follow.Chain
 	ChainHead(ctx context.Context) (audit.Head, error)
 }
@@ -45,7 +46,8 @@ type Service struct {
 	now      func() time.Time
 	log      *slog.Logger
 
-	bodies *bodyCache
+	bodies    *bodyCache
+	mispFeeds mispFeeds
 
 	changed    broadcast     // woken by each CatchUp
 	ending     chan struct{} // closed when streams have to end
@@ -67,7 +69,7 @@ func New(s Store, current *exchange.Current, r *audit.Recorder, key ed25519.Priv
 	ending := make(chan struct{})
 	return &Service{
 		ending: ending, endStreams: sync.OnceFunc(func() { close(ending) }),
-		store: s, current: current, recorder: r, key: key, now: now, log: log, bodies: newBodyCache(), lock: make(chan struct{}, 1), pulls: map[string]map[string]Pull{},
+		store: s, current: current, recorder: r, key: key, now: now, log: log, bodies: newBodyCache(), mispFeeds: mispFeeds{feeds: map[string]*mispFeed{}}, lock: make(chan struct{}, 1), pulls: map[string]map[string]Pull{},
 		definitions: map[string]*Definition{}, indexes: map[viewKey]*index{}, listings: map[listingKey]*listing{},
 	}
 }
@@ -80,11 +82,12 @@ const (
 	List    Family = "list"
 	Rules   Family = "rules"
 	RPZ     Family = "rpz"
+	MISP    Family = "misp"
 	Bouncer Family = "bouncer"
 	Stream  Family = "stream"
 )
 
-var families = []Family{List, Rules, RPZ, Bouncer, Stream}
+var families = []Family{List, Rules, RPZ, MISP, Bouncer, Stream}
 
 // listingKey identifies a listing: the parts of a feed depend on the family, since each
 // agreement says which families its collections may go into.

@@ -1,0 +1,239 @@
+package feed
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"comity/stix"
+	stixfeed "comity/stix/feed"
+	"comity/taxii"
+	"comity/taxii/audit"
+	"comity/taxii/exchange"
+	"comity/taxii/follow"
+)
+
+// mispFeeds are the feeds that MISP reads. It is safe for concurrent use.
+type mispFeeds struct {
+	mu    sync.Mutex           // guards what follows
+	feeds map[string]*mispFeed // by "org/id"
+}
+
+// get is the feed of that key. It forgets the feeds that are not in the directory.
+func (m *mispFeeds) get(key string, d *exchange.Directory) *mispFeed {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	maps.DeleteFunc(m.feeds, func(key string, _ *mispFeed) bool { return d.Feeds[key] == nil })
+	if m.feeds[key] == nil {
+		m.feeds[key] = &mispFeed{}
+	}
+	return m.feeds[key]
+}
+
+// mispFeed is a feed as MISP reads it.
+type mispFeed struct {
+	mu        sync.Mutex // guards what follows
+	told      *told      // nil before it was read
+	chain     *follow.Follower
+	withdrawn bool // a withdrawal is to be heeded
+	writer    stixfeed.MISP
+	events    []stixfeed.MISPEvent
+	tag       string    // of the answer that they were made from
+	made      time.Time // when
+}
+
+// remakeAfter is how long a feed that does not change stays as it is: then attributes that
+// were removed long ago are forgotten.
+const remakeAfter = time.Hour
+
+// getMISP answers with a file of a feed of MISP: manifest.json, hashes.csv, or UUID.json for
+// an event.
+func (h *handler) getMISP(w *response, r *http.Request, c *caller) error {
+	ctx, cancel := context.WithTimeout(r.Context(), patience)
+	defer cancel()
+	a, err := h.Open(ctx, c.Principal, c.path["feed"], MISP)
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	c.feed = a.Definition.ID
+	if err := a.checkEmpty(); err != nil {
+		return err
+	}
+	writer, events, changed, err := h.misp(ctx, c, a)
+	if err != nil {
+		return err
+	}
+	var out bytes.Buffer
+	name, media := c.path["file"], "application/json"
+	switch id, isJSON := strings.CutSuffix(name, ".json"); {
+	case name == "manifest.json":
+		writer.WriteManifest(&out, events) // a buffer does not fail
+	case name == "hashes.csv":
+		media = "text/csv; charset=utf-8"
+		writer.WriteHashes(&out, events)
+	default:
+		i := slices.IndexFunc(events, func(e stixfeed.MISPEvent) bool { return isJSON && writer.EventUUID(e.Day) == id })
+		if i < 0 {
+			return taxii.Errorf(taxii.NotFound, "the feed has no such event; misp/manifest.json lists them")
+		}
+		writer.WriteEvent(&out, &events[i])
+	}
+	digest := sha256.Sum256(out.Bytes())
+	version := fileVersion{tag: hex.EncodeToString(digest[:12])}
+	version.date(changed, c.now)
+	header, tag := w.Header(), `"`+version.tag+`"`
+	header.Set("ETag", tag)
+	header.Set("Last-Modified", version.modified.UTC().Format(http.TimeFormat))
+	if notModified(r, tag, version) {
+		w.WriteHeader(http.StatusNotModified)
+		h.pulled(a, c, r, "misp/"+name, http.StatusNotModified, 0)
+		return nil
+	}
+	if name != "manifest.json" { // which has no value
+		if err := a.Deliver("misp/" + name); err != nil {
+			return err
+		}
+	}
+	a.Close() // before the client reads, which may take long
+	header.Set("Content-Type", media)
+	r.Header.Del("If-Modified-Since") // it was looked at with more care for the date
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(out.Bytes()))
+	h.pulled(a, c, r, "misp/"+name, w.status, w.bytes)
+	return nil
+}
+
+// mispDocument is the name of the document of what MISP was told of a feed, by "org/id".
+func mispDocument(key string) string { return "feed misp " + key }
+
+// Forget removes what the store keeps of a feed, by "org/id", which was removed.
+func (s *Service) Forget(ctx context.Context, key string) error {
+	return s.store.AmendDocument(ctx, mispDocument(key), func([]byte) ([]byte, []audit.Entry, error) { return nil, nil, nil })
+}
+
+// misp brings a feed of MISP up to date with an answer, which stays open: no record of its
+// collections is withdrawn meanwhile. It returns the writer of the files, the events, and
+// when the files last changed.
+func (h *handler) misp(ctx context.Context, c *caller, a *Answer) (*stixfeed.MISP, []stixfeed.MISPEvent, time.Time, error) {
+	fail := func(err error) (*stixfeed.MISP, []stixfeed.MISPEvent, time.Time, error) {
+		return nil, nil, time.Time{}, err
+	}
+	snapshot, err := h.current.Snapshot(ctx)
+	if err != nil {
+		return fail(err)
+	}
+	key := exchange.FeedKey(c.Account, a.Definition.ID)
+	definition, err := snapshot.Directory.Feed(key)
+	if err != nil {
+		return fail(err)
+	}
+	f := h.mispFeeds.get(key, snapshot.Directory)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.told == nil || !f.told.Added.Equal(definition.Added) {
+		if err := f.read(ctx, h.store, key, definition.Added); err != nil {
+			return fail(err)
+		}
+	}
+	if err := f.chain.CatchUp(ctx, f.heed); err != nil {
+		return fail(busy(err))
+	}
+	if f.withdrawn || f.tag != a.Tag || c.now.Sub(f.made) >= remakeAfter {
+		secret, err := h.secret("misp", definition, 0)
+		if err != nil {
+			return fail(err)
+		}
+		f.writer = stixfeed.MISP{Feed: a.Definition.ID, Centre: c.policy.CentreName(), OrgUUID: centreUUID(c.policy), Tag: "tlp:" + a.tlp().String(), Key: secret}
+		if err := f.update(ctx, h.store, key, a, c.now); err != nil {
+			return fail(err)
+		}
+	}
+	writer := f.writer
+	return &writer, f.events, f.told.Changed, nil
+}
+
+// read reads the document of the feed of a key, which was added at that time.
+func (f *mispFeed) read(ctx context.Context, s Store, key string, added time.Time) error {
+	content, err := s.Document(ctx, mispDocument(key))
+	if err != nil {
+		return err
+	}
+	t := &told{}
+	if content != nil {
+		if err := json.Unmarshal(content, t); err != nil {
+			return fmt.Errorf("read document %s: %w", mispDocument(key), err)
+		}
+	}
+	if !t.Added.Equal(added) { // there is none, or it is that of a feed before this one
+		head, err := s.ChainHead(ctx)
+		if err != nil {
+			return err
+		}
+		t = &told{Added: added, Changed: added, Position: head.Number, Days: map[string]*toldDay{}}
+	}
+	f.told, f.chain, f.withdrawn, f.tag = t, follow.New(s, t.Position), false, ""
+	return nil
+}
+
+// heed looks for withdrawals in entries of the audit chain.
+func (f *mispFeed) heed(_ context.Context, entries []audit.Entry) error {
+	archived := entries[0].Number != f.chain.Position()+1
+	f.withdrawn = f.withdrawn || archived || slices.ContainsFunc(entries, func(e audit.Entry) bool {
+		return e.Act == audit.Withdrawal && e.From != nil && slices.Contains(f.told.Collections, e.Collection)
+	})
+	return nil
+}
+
+// update makes the events from an answer, and writes the document if it has changed.
+func (f *mispFeed) update(ctx context.Context, s Store, key string, a *Answer, now time.Time) error {
+	events, changed := f.told.update(&f.writer, a.Entries, now, f.withdrawn)
+	if changed || f.withdrawn {
+		f.told.Position, f.told.Collections = f.chain.Position(), nil
+		for _, d := range a.pages {
+			f.told.Collections = append(f.told.Collections, d.grant.ID().String())
+		}
+		if err := s.AmendDocument(ctx, mispDocument(key), func([]byte) ([]byte, []audit.Entry, error) {
+			content, err := json.Marshal(f.told)
+			return content, nil, err
+		}); err != nil {
+			f.told = nil // it is not what the store has
+			return err
+		}
+	}
+	f.events, f.tag, f.made, f.withdrawn = events, a.Tag, now, false
+	return nil
+}
+
+// centreUUID is the UUID of the centre's identity.
+func centreUUID(p *exchange.Policy) string {
+	centre := p.Centre()
+	if o := p.Organisation(centre.ID); o != nil && o.Identity != "" {
+		return strings.TrimPrefix(o.Identity, "identity--")
+	}
+	return uuid.NewSHA1(uuid.NewSHA1(uuid.NameSpaceURL, []byte(centre.Namespace)), []byte(centre.ID)).String()
+}
+
+// tlp is the highest label that an entry of the answer can have.
+func (a *Answer) tlp() (highest stix.TLP) {
+	for _, d := range a.pages {
+		view := d.grant.View()
+		if highest = max(highest, view.Ceiling); view.Own {
+			highest = stix.Red
+		}
+	}
+	if most := a.Definition.Query.TLPMax; most != nil {
+		highest = min(highest, *most)
+	}
+	return highest
+}
