@@ -43,7 +43,7 @@ func collectionPrefix(id [16]byte) [8]byte { return [8]byte(id[:8]) }
 // that is too long even then is replaced by its hash (form 2), and the client has to
 // repeat it beside next.
 func (c Cursor) String() string {
-	text := []byte(c.Match.values().Encode())
+	text := []byte(c.Match.Values().Encode())
 	b := make([]byte, 1, cursorHead+maxCursor)
 	if b[0] = plainQuery; len(text) > maxCursor {
 		sum := sha256.Sum256(text)
@@ -142,6 +142,6 @@ func (c Cursor) sameMatch(values map[string]string, fields []string) bool {
 	if m.parse(values, fields) != nil {
 		return false
 	}
-	sum := sha256.Sum256([]byte(m.values().Encode()))
+	sum := sha256.Sum256([]byte(m.Values().Encode()))
 	return bytes.Equal(sum[:8], c.digest[:])
 }

@@ -27,10 +27,12 @@ const (
 	Conflict     Code = "conflict"       // the resource exists already, or its state forbids the request
 	Precondition Code = "precondition"   // the resource does not meet a condition of the request
 	Unavailable  Code = "unavailable"    // come back later
+	BadGateway   Code = "bad-gateway"    // another server answered, but not as TAXII 2.1 says
 	Internal     Code = "internal"       // quote the error id to the operator
 )
 
-// statuses maps each code to its HTTP status. No other place does.
+// statuses maps each code to its HTTP status. No other place does. Two codes never share
+// a status, so that [CodeOfStatus] can go back.
 var statuses = map[Code]int{
 	Invalid:      http.StatusBadRequest,
 	Unauthorized: http.StatusUnauthorized,
@@ -46,11 +48,31 @@ var statuses = map[Code]int{
 	TooMany:      http.StatusTooManyRequests,
 	Precondition: http.StatusPreconditionFailed,
 	Unavailable:  http.StatusServiceUnavailable,
+	BadGateway:   http.StatusBadGateway,
 	Internal:     http.StatusInternalServerError,
 }
 
 // Status is the HTTP status of the code.
 func (c Code) Status() int { return statuses[c] }
+
+// CodeOfStatus is the code of an HTTP status that a server answered with. A status that no
+// code has becomes Invalid (4xx), Unavailable (504), Internal (5xx) or BadGateway (others).
+func CodeOfStatus(status int) Code {
+	for code, s := range statuses {
+		if s == status {
+			return code
+		}
+	}
+	switch {
+	case status == http.StatusGatewayTimeout:
+		return Unavailable
+	case status >= 500:
+		return Internal
+	case status >= 400:
+		return Invalid
+	}
+	return BadGateway
+}
 
 // Error is the one error that crosses package borders. Msg is safe to show
 // to the other party; Err is for our log.

@@ -54,10 +54,27 @@ func TestCodesNeverChange(t *testing.T) {
 		taxii.NotFound: "not-found", taxii.NotAllowed: "method", taxii.Unacceptable: "not-acceptable",
 		taxii.Timeout: "timeout", taxii.TooLarge: "too-large", taxii.Unsupported: "media-type",
 		taxii.Unprocessed: "unprocessable", taxii.TooMany: "too-many", taxii.Conflict: "conflict",
-		taxii.Unavailable: "unavailable", taxii.Internal: "internal",
+		taxii.Unavailable: "unavailable", taxii.Internal: "internal", taxii.BadGateway: "bad-gateway",
 	} {
 		if string(code) != want {
 			t.Errorf("code %q, want %q", code, want)
+		}
+	}
+}
+
+// A client gets the code that the server meant, also where the answer has no error_code.
+func TestStatusGivesTheCodeBack(t *testing.T) {
+	for _, code := range []taxii.Code{
+		taxii.Invalid, taxii.Unauthorized, taxii.Forbidden, taxii.NotFound, taxii.NotAllowed, taxii.Unacceptable, taxii.Timeout, taxii.TooLarge,
+		taxii.Unsupported, taxii.Unprocessed, taxii.TooMany, taxii.Conflict, taxii.Precondition, taxii.Unavailable, taxii.Internal, taxii.BadGateway,
+	} {
+		if got := taxii.CodeOfStatus(code.Status()); got != code {
+			t.Errorf("status %d: code %s, want %s", code.Status(), got, code)
+		}
+	}
+	for status, want := range map[int]taxii.Code{418: taxii.Invalid, 504: taxii.Unavailable, 507: taxii.Internal, 301: taxii.BadGateway, 0: taxii.BadGateway} {
+		if got := taxii.CodeOfStatus(status); got != want {
+			t.Errorf("status %d: code %s, want %s", status, got, want)
 		}
 	}
 }

@@ -193,8 +193,8 @@ func parseVersioning(list []string) (v Versioning, err error) {
 	return v, nil
 }
 
-// values returns m as query parameters; the zero value has none.
-func (m Match) values() url.Values {
+// Values returns m as query parameters; the zero value has none.
+func (m Match) Values() url.Values {
 	v := url.Values{}
 	set := func(field string, list []string) {
 		if len(list) > 0 {

@@ -74,6 +74,7 @@ type Status struct {
 	PendingCount     int            `json:"pending_count"`
 	Successes        []StatusDetail `json:"successes,omitempty"`
 	Failures         []StatusDetail `json:"failures,omitempty"`
+	Pendings         []StatusDetail `json:"pendings,omitempty"`
 
 	// Extensions of ours (TAXII 2.1 §7.1).
 	Warnings     []StatusDetail `json:"x_warnings,omitempty"` // on some of the successes
