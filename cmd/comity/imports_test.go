@@ -34,6 +34,7 @@ var allowedImports = map[string][]string{
 	"taxii/follow":     {"taxii/audit"},
 	"taxii/intake":     {"stix", "stix/validate", "store", "taxii", "taxii/exchange"},
 	"taxii/auth":       {"taxii", "taxii/exchange"},
+	"taxii/client":     {"stix", "stix/rawjson", "taxii"},
 	"store/bolt":       {"stix", "stix/rawjson", "store", "store/atomicfile", "taxii", "taxii/audit", "taxii/exchange"},
 	"store/atomicfile": {},
 	"store/storetest":  {"stix", "store", "taxii", "taxii/agreement", "taxii/audit", "taxii/exchange"},

@@ -1,0 +1,363 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/klauspost/compress/gzip"
+
+	"comity/taxii"
+)
+
+// request is one request and the function that reads its answer.
+type request struct {
+	method string
+	url    string
+	body   []byte
+	// read reads a successful answer. It may be called again for a retry.
+	read func(http.Header, io.Reader) error
+	// once tells that the request is not sent again if its answer was lost, but only if
+	// the server refused to work on it.
+	once bool
+}
+
+// temporary is an error after which the request is sent again.
+type temporary struct {
+	err       *taxii.Error
+	malformed bool // the answer came, and could not be read
+}
+
+func (t *temporary) Error() string { return t.err.Error() }
+
+// As gives the time that the server asked to wait to [backoff.Retry].
+func (t *temporary) As(target any) bool {
+	after, ok := target.(**backoff.RetryAfterError)
+	if !ok || t.err.RetryAfter == 0 {
+		return false
+	}
+	*after = &backoff.RetryAfterError{Duration: t.err.RetryAfter}
+	return true
+}
+
+// send sends a request, again and again while that may help. It returns a taxii.Error, or
+// the error of ctx.
+func (c *Client) send(ctx context.Context, r request) error {
+	waits := backoff.NewExponentialBackOff()
+	waits.InitialInterval, waits.MaxInterval = c.wait, 60*c.wait
+	malformed := 0
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+		err := c.attempt(ctx, r)
+		var again *temporary
+		if !errors.As(err, &again) {
+			return struct{}{}, backoff.Permanent(err)
+		}
+		if again.malformed {
+			if malformed++; malformed == maxMalformed {
+				return struct{}{}, backoff.Permanent(err)
+			}
+		}
+		return struct{}{}, err
+	}, backoff.WithBackOff(waits), backoff.WithMaxElapsedTime(c.config.RetryFor), backoff.WithNotify(func(err error, wait time.Duration) {
+		c.config.Notice(fmt.Sprintf("%v; trying again in %s", err, wait.Round(10*time.Millisecond)))
+	}))
+	var last *temporary
+	if errors.As(err, &last) {
+		return last.err
+	}
+	return err
+}
+
+// maxMalformed is how often a request is sent whose answers are malformed: a connection may
+// have cut one of them.
+const maxMalformed = 3
+
+// attempt sends a request once.
+func (c *Client) attempt(ctx context.Context, r request) error {
+	limited, cancel := context.WithTimeout(ctx, c.config.Timeout)
+	defer cancel()
+	in, err := http.NewRequestWithContext(limited, r.method, r.url, bytes.NewReader(r.body))
+	if err != nil {
+		return taxii.Errorf(taxii.Invalid, "%s: %v", c.url, err)
+	}
+	c.authorize(in)
+	answer, err := c.http.Do(in)
+	if err != nil {
+		return c.lost(ctx, in, r, err)
+	}
+	defer answer.Body.Close()
+	if err := checkAnswer(answer); err != nil {
+		return where(in, err, answer.StatusCode, r)
+	}
+	if r.read == nil {
+		return nil
+	}
+	body := &limitedBody{from: answer.Body, left: c.config.MaxPage}
+	if answer.Header.Get("Content-Encoding") == "gzip" {
+		body.from = &gzipBody{from: answer.Body}
+	}
+	err = r.read(answer.Header, body)
+	switch {
+	case body.err != nil && body.err != io.EOF:
+		return c.lost(ctx, in, r, body.err)
+	case err == nil:
+		return nil
+	}
+	return where(in, err, answer.StatusCode, r)
+}
+
+func (c *Client) authorize(r *http.Request) {
+	for name, values := range c.config.Header {
+		r.Header[http.CanonicalHeaderKey(name)] = values
+	}
+	r.Header.Set("Accept", taxii.MediaType)
+	r.Header.Set("User-Agent", c.config.UserAgent)
+	if !isLoopback(c.url.Hostname()) { // there it costs more than it saves
+		r.Header.Set("Accept-Encoding", "gzip")
+	}
+	if r.Method == http.MethodPost {
+		r.Header.Set("Content-Type", taxii.MediaType)
+	}
+	switch {
+	case c.config.Token != "":
+		r.Header.Set("Authorization", "Bearer "+c.config.Token)
+	case c.config.User != "" || c.config.Password != "":
+		r.SetBasicAuth(c.config.User, c.config.Password)
+	}
+}
+
+// place names a request in messages. It leaves the query out, which may be long.
+func place(r *http.Request) string {
+	return r.Method + " " + withSlash(r.URL).String()
+}
+
+// lost is the error of a request without a whole answer.
+func (c *Client) lost(ctx context.Context, in *http.Request, r request, err error) error {
+	var known *taxii.Error // of checkRedirect or of limitedBody
+	var untrusted *tls.CertificateVerificationError
+	var name *net.DNSError
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("%s: %w", place(in), context.Cause(ctx))
+	case errors.As(err, &known):
+		return &taxii.Error{Code: known.Code, Msg: place(in) + ": " + known.Msg}
+	case errors.As(err, &untrusted):
+		return &taxii.Error{Code: taxii.BadGateway, Msg: place(in) + ": the certificate of the server is not trusted; name its CA if you trust it", Err: untrusted.Err}
+	case errors.As(err, &name) && name.IsNotFound:
+		return &taxii.Error{Code: taxii.Unavailable, Msg: place(in) + ": there is no such host", Err: name}
+	}
+	fault := &taxii.Error{Code: taxii.Unavailable, Msg: place(in) + ": no whole answer", Err: err}
+	if errors.Is(err, context.DeadlineExceeded) {
+		fault.Msg, fault.Err = fmt.Sprintf("%s: no whole answer within %s", place(in), c.config.Timeout), nil
+	}
+	if r.once {
+		return fault
+	}
+	return &temporary{err: fault}
+}
+
+// where adds the request to the error of an answer and decides whether to try again.
+func where(in *http.Request, err error, status int, r request) error {
+	var known *taxii.Error
+	if !errors.As(err, &known) {
+		known = taxii.Errorf(taxii.BadGateway, "the answer is malformed: %v", err)
+		if !r.once {
+			return &temporary{err: at(in, known), malformed: true}
+		}
+	}
+	switch status {
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		return &temporary{err: at(in, known)}
+	case http.StatusBadGateway, http.StatusGatewayTimeout:
+		if !r.once {
+			return &temporary{err: at(in, known)}
+		}
+	case http.StatusInternalServerError, http.StatusRequestTimeout:
+		if !r.once && r.method == http.MethodGet {
+			return &temporary{err: at(in, known)}
+		}
+	}
+	return at(in, known)
+}
+
+// at is err with the request in its message.
+func at(in *http.Request, err *taxii.Error) *taxii.Error {
+	placed := *err
+	placed.Msg = place(in) + ": " + err.Msg
+	return &placed
+}
+
+// checkAnswer returns the error of an answer that is no success, or of another kind than
+// TAXII 2.1.
+func checkAnswer(answer *http.Response) error {
+	kind, _, _ := mime.ParseMediaType(answer.Header.Get("Content-Type"))
+	switch {
+	case strings.HasPrefix(kind, "application/vnd.oasis.") || answer.StatusCode == http.StatusPartialContent:
+		return taxii.Errorf(taxii.BadGateway, "this server speaks TAXII 2.0, and comity speaks TAXII 2.1")
+	case answer.StatusCode < 200 || answer.StatusCode > 299:
+		return refusal(answer, kind)
+	case kind == "text/html":
+		return taxii.Errorf(taxii.BadGateway, "the answer is a page for browsers: is this the URL of a TAXII server?")
+	}
+	return nil
+}
+
+// maxRefusal bounds the bytes that are read of an error answer.
+const maxRefusal = 64 << 10
+
+// refusal is the error that an answer tells. A body that is no error resource is left out.
+func refusal(answer *http.Response, kind string) *taxii.Error {
+	text, _ := io.ReadAll(io.LimitReader(answer.Body, maxRefusal))
+	e := errorResource(text, answer.StatusCode)
+	if e == nil {
+		e = taxii.Errorf(taxii.CodeOfStatus(answer.StatusCode), "%d %s", answer.StatusCode, http.StatusText(answer.StatusCode))
+		if kind == "text/html" {
+			e.Msg += " (with a page for browsers)"
+		}
+	}
+	switch e.Code {
+	case taxii.Unacceptable:
+		e.Msg += "; the server does not offer TAXII 2.1 here"
+	case taxii.TooMany, taxii.Unavailable:
+		e.RetryAfter = retryAfter(answer.Header.Get("Retry-After"))
+	}
+	return e
+}
+
+// errorResource reads an error resource (TAXII 2.1 §3.6.1) leniently. It returns nil for
+// other text. The code in it counts only if it belongs to the status: an error_code may mean
+// anything to another server.
+func errorResource(text []byte, status int) *taxii.Error {
+	var m struct {
+		Title       any `json:"title"`
+		Description any `json:"description"`
+		ErrorID     any `json:"error_id"`
+		ErrorCode   any `json:"error_code"`
+	}
+	if json.Unmarshal(text, &m) != nil || m.Title == nil && m.Description == nil {
+		return nil
+	}
+	code := taxii.CodeOfStatus(status)
+	if given, ok := m.ErrorCode.(string); ok && taxii.Code(given).Status() == status {
+		code = taxii.Code(given)
+	}
+	msg := strconv.Itoa(status)
+	for _, part := range []any{m.Title, m.Description} {
+		if part != nil {
+			msg += " " + shorten(fmt.Sprint(part))
+		}
+	}
+	if m.ErrorID != nil {
+		msg += " (error id " + shorten(fmt.Sprint(m.ErrorID)) + ")"
+	}
+	return &taxii.Error{Code: code, Msg: msg}
+}
+
+// shorten bounds the text of others in our messages.
+func shorten(s string) string {
+	const most = 500
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "…"
+}
+
+// retryAfter reads Retry-After (RFC 9110 §10.2.3); 0 if it says nothing.
+func retryAfter(value string) time.Duration {
+	if seconds, err := strconv.Atoi(value); err == nil {
+		return time.Duration(min(max(seconds, 0), 24*3600)) * time.Second
+	}
+	if date, err := http.ParseTime(value); err == nil {
+		return max(time.Until(date), 0)
+	}
+	return 0
+}
+
+// limitedBody is the body of an answer, up to a number of bytes.
+type limitedBody struct {
+	from io.Reader
+	left int64
+	err  error // the error of from, or that the body is too long
+}
+
+// Read implements io.Reader.
+func (b *limitedBody) Read(p []byte) (n int, err error) {
+	if b.err != nil {
+		return 0, b.err
+	}
+	n, b.err = b.from.Read(p)
+	if b.left -= int64(n); b.left < 0 {
+		b.err = taxii.Errorf(taxii.BadGateway, "the answer is longer than this client reads; ask for fewer objects at once")
+		n = 0
+	}
+	return n, b.err
+}
+
+// gzipBody decompresses a body. The package of net/http does so too, and more slowly.
+type gzipBody struct {
+	from io.Reader
+	z    *gzip.Reader
+}
+
+// Read implements io.Reader.
+func (b *gzipBody) Read(p []byte) (n int, err error) {
+	if b.z == nil {
+		if b.z, err = gzip.NewReader(b.from); err != nil {
+			return 0, err
+		}
+	}
+	return b.z.Read(p)
+}
+
+// maxResource bounds the bytes of a resource that is no page.
+const maxResource = 16 << 20
+
+// resource reads the answer of a request into out.
+func (c *Client) resource(ctx context.Context, r request, out any) error {
+	r.read = func(_ http.Header, body io.Reader) error {
+		text, err := io.ReadAll(io.LimitReader(body, maxResource+1))
+		if err != nil {
+			return err
+		}
+		if len(text) > maxResource {
+			return taxii.Errorf(taxii.BadGateway, "the answer is longer than %d bytes", maxResource)
+		}
+		if err := hiddenError(text); err != nil {
+			return err
+		}
+		return json.Unmarshal(text, out)
+	}
+	return c.send(ctx, r)
+}
+
+// hiddenError is the error resource in an answer whose status was a success, nil if it is
+// none. Only error resources have an http_status.
+func hiddenError(text []byte) error {
+	var m struct {
+		Status any `json:"http_status"`
+	}
+	if json.Unmarshal(text, &m) != nil || m.Status == nil {
+		return nil
+	}
+	status, err := strconv.Atoi(fmt.Sprint(m.Status))
+	if err != nil || status < 400 || status > 599 {
+		status = http.StatusBadGateway
+	}
+	e := errorResource(text, status)
+	if e == nil {
+		e = taxii.Errorf(taxii.CodeOfStatus(status), "%d", status)
+	}
+	e.Msg = "the status of the answer is a success, and its body an error: " + e.Msg
+	return e
+}

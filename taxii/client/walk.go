@@ -1,0 +1,361 @@
+package client
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"io"
+	"iter"
+	"net/http"
+	"strconv"
+	"time"
+
+	"comity/taxii"
+)
+
+// Query says what a walk reads.
+type Query struct {
+	taxii.Match
+	From  Position // where to begin
+	Limit int      // objects of a page; 0: as many as the server likes
+}
+
+// Objects walks the objects of a collection, oldest added first (TAXII 2.1 §5.4). It holds
+// one page at a time.
+//
+// It follows next. Where the server gives none, refuses the one that it gave, or its answer
+// is lost, the walk goes on with added_after, a little before the end of the last page, and
+// leaves out what it had already: some servers move on with each use of a next, and many
+// give the same date to all objects of a push. A walk that does not advance ends with
+// BadGateway.
+func (c *Client) Objects(ctx context.Context, collection string, q Query) iter.Seq2[*Page, error] {
+	return c.walk(ctx, c.collection(collection)+"objects/", q, (*rawPage).readObjects)
+}
+
+// Object walks the versions of one object (TAXII 2.1 §5.6).
+func (c *Client) Object(ctx context.Context, collection, id string, q Query) iter.Seq2[*Page, error] {
+	return c.walk(ctx, c.object(collection, id), q, (*rawPage).readObjects)
+}
+
+// Manifest walks the records of a collection (TAXII 2.1 §5.3).
+func (c *Client) Manifest(ctx context.Context, collection string, q Query) iter.Seq2[taxii.ManifestRecord, error] {
+	return elements[taxii.ManifestRecord](c.walk(ctx, c.collection(collection)+"manifest/", q, (*rawPage).readObjects))
+}
+
+// Versions walks the names of the versions of one object (TAXII 2.1 §5.8).
+func (c *Client) Versions(ctx context.Context, collection, id string, q Query) iter.Seq2[string, error] {
+	return elements[string](c.walk(ctx, c.object(collection, id)+"versions/", q, (*rawPage).readVersions))
+}
+
+// elements decodes the elements of all pages.
+func elements[T any](pages iter.Seq2[*Page, error]) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var none T
+		for page, err := range pages {
+			if err != nil {
+				yield(none, err)
+				return
+			}
+			for _, raw := range page.Objects {
+				var v T
+				if err := json.Unmarshal(raw, &v); err != nil {
+					yield(none, &taxii.Error{Code: taxii.BadGateway, Msg: "the answer is malformed", Err: err})
+					return
+				}
+				if !yield(v, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// The bounds of a walk that does not advance.
+const (
+	maxIdlePages = 100 // pages without a new object that say that more follow
+	maxIdleLaps  = 3   // requests by date without a new object
+)
+
+// walk is a walk over the pages of a list.
+type walk struct {
+	client *Client
+	list   string // URL
+	query  Query
+	read   func(*rawPage, io.Reader) error
+	raw    rawPage
+	page   Page
+	told   map[string]bool // the notices of this walk
+
+	position Position        // after the last page
+	seen     []uint64        // the hashes in position
+	after    time.Time       // added_after of the requests
+	next     string          // of the next request
+	last     time.Time       // the latest date so far
+	dated    bool            // position.AddedAfter is a way to go on
+	disorder bool            // dates went backwards
+	skip     map[uint64]bool // objects that were yielded already; nil: none can come again
+
+	used  string         // the next of the last page
+	pages map[uint64]int // the hashes of the pages, each with the lap in which it came last
+	lap   int            // counts the requests by date
+
+	idleLaps  int // requests by date since the last new object
+	idlePages int // pages since the last new object
+}
+
+func (c *Client) walk(ctx context.Context, list string, q Query, read func(*rawPage, io.Reader) error) iter.Seq2[*Page, error] {
+	return func(yield func(*Page, error) bool) {
+		w := walk{client: c, list: list, query: q, read: read, told: map[string]bool{}, pages: map[uint64]int{}, dated: q.From.Next == ""}
+		w.begin()
+		for {
+			more, err := w.turn(ctx)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			empty := len(w.page.Objects)+len(w.page.Faults) == 0 && (more || len(w.raw.hashes) == 0)
+			if !empty && !yield(&w.page, nil) || !more {
+				return
+			}
+		}
+	}
+}
+
+// begin sets the walk to where its query begins.
+func (w *walk) begin() {
+	w.position = w.query.From
+	for b := w.position.Seen; len(b) >= 8; b = b[8:] {
+		w.seen = append(w.seen, binary.BigEndian.Uint64(b))
+	}
+	w.resume()
+	w.next = w.position.Next
+}
+
+// resume lets the next request go on at the position, by date.
+func (w *walk) resume() {
+	w.after = w.position.AddedAfter
+	w.skip = nil
+	if len(w.seen) > 0 {
+		w.skip = make(map[uint64]bool, len(w.seen))
+		for _, h := range w.seen {
+			w.skip[h] = true
+		}
+	}
+	w.next, w.used = "", ""
+	w.lap++
+}
+
+// byDate lets the walk go on by date, without next.
+func (w *walk) byDate() error {
+	if w.idleLaps++; w.idleLaps > maxIdleLaps {
+		return w.fault("the pages repeat themselves: next goes in circles")
+	}
+	w.resume()
+	return nil
+}
+
+// fault is an error that ends the walk.
+func (w *walk) fault(format string, args ...any) error {
+	return taxii.Errorf(taxii.BadGateway, "%s: "+format, append([]any{w.list}, args...)...)
+}
+
+// notice tells of a fault of the server, once a walk.
+func (w *walk) notice(sentence string) {
+	if !w.told[sentence] {
+		w.told[sentence] = true
+		w.client.config.Notice(w.list + ": " + sentence)
+	}
+}
+
+// turn reads the next page, and reports whether another one follows.
+func (w *walk) turn(ctx context.Context) (more bool, err error) {
+	for {
+		used := w.next
+		err := w.fetch(ctx)
+		if err != nil {
+			if used == "" || !w.dated || ctx.Err() != nil || !mayGoOn(err) {
+				return false, err
+			}
+			w.notice("a next failed, so the walk goes on by date: " + err.Error())
+			if err := w.byDate(); err != nil {
+				return false, err
+			}
+			continue
+		}
+		hash := w.raw.hash()
+		lap, repeated := w.pages[hash]
+		if used != "" && repeated && lap == w.lap && len(w.raw.hashes)+len(w.raw.faults) > 0 {
+			if !w.dated {
+				return false, w.fault("the pages repeat themselves: next goes in circles")
+			}
+			w.notice("a page came twice, so the walk goes on by date")
+			if err := w.byDate(); err != nil {
+				return false, err
+			}
+			continue
+		}
+		w.pages[hash], w.used = w.lap, used
+		return w.take(repeated)
+	}
+}
+
+// mayGoOn tells whether a request by date may succeed where one by next failed.
+func mayGoOn(err error) bool {
+	switch taxii.CodeOf(err) {
+	case taxii.Unauthorized, taxii.Forbidden, taxii.TooMany:
+		return false
+	}
+	return true
+}
+
+// fetch asks for the next page.
+func (w *walk) fetch(ctx context.Context) error {
+	values := w.query.Values()
+	limit := w.query.Limit
+	if w.next == "" && len(w.skip) > 0 && (limit > 0 || len(w.raw.hashes) > 0) {
+		limit = max(limit, len(w.raw.hashes)) + len(w.skip) // or all might be known
+	}
+	if limit > 0 {
+		values.Set("limit", strconv.Itoa(limit))
+	}
+	if !w.after.IsZero() {
+		values.Set("added_after", formatDate(w.after))
+	}
+	if w.next != "" {
+		values.Set("next", w.next)
+	}
+	r := get(w.list)
+	if len(values) > 0 {
+		r.url += "?" + values.Encode()
+	}
+	// A next that stays the same moves on with each use, so that a page that was lost is not
+	// sent again.
+	r.once = w.next != "" && w.dated && (w.used == "" || w.used == w.next)
+	r.read = func(h http.Header, body io.Reader) error {
+		w.raw.reset()
+		w.raw.readDates(h)
+		return w.read(&w.raw, body)
+	}
+	return w.client.send(ctx, r)
+}
+
+// formatDate spells a date with as many digits as it has, and at least six.
+func formatDate(t time.Time) string {
+	if t.Nanosecond()%1000 != 0 {
+		return t.UTC().Format(time.RFC3339Nano)
+	}
+	return taxii.FormatTime(t)
+}
+
+// take makes the page that was read the page of the walk, without what was yielded already.
+// repeated tells that all of it was.
+func (w *walk) take(repeated bool) (more bool, err error) {
+	raw, page := &w.raw, &w.page
+	*page = Page{Objects: page.Objects[:0], First: raw.first, Last: raw.last}
+	if !repeated {
+		page.Faults = raw.faults
+	}
+	for i := range raw.ends {
+		if !repeated && !w.skip[raw.hashes[i]] {
+			page.Objects = append(page.Objects, raw.element(i))
+		}
+	}
+	skipped := len(raw.ends) - len(page.Objects)
+	if w.skip != nil && skipped == 0 && raw.last.After(w.last) {
+		w.skip = nil
+	}
+	byDate := w.next == "" && !w.last.IsZero()
+	if w.idlePages++; len(page.Objects)+len(page.Faults) > 0 {
+		w.idleLaps, w.idlePages = 0, 0
+	}
+	more = raw.more
+	w.checkDates()
+	switch {
+	case !more:
+		w.next = ""
+	case w.idlePages > maxIdlePages:
+		return false, w.fault("%d pages in a row have no new object, and say that more follow", w.idlePages)
+	case raw.next != "":
+		w.next = raw.next
+	case w.disorder:
+		return false, w.fault("the answer says that more follow without a next, and its dates go backwards")
+	case !w.dated:
+		return false, w.fault("the answer says that more follow, but has neither next nor X-TAXII-Date-Added-Last")
+	case byDate && len(page.Objects) == 0 && len(raw.hashes) > 0:
+		return false, w.fault("%d objects and more share one date, and there is no next: ask for more objects at once", len(raw.hashes))
+	}
+	w.advance(more)
+	if more && raw.next == "" {
+		w.notice("the answer says that more follow without a next, so the walk goes on by date")
+		w.resume()
+	}
+	page.More, page.Position = more, w.position
+	return more, nil
+}
+
+// checkDates tells what is wrong with the dates of a page.
+func (w *walk) checkDates() {
+	raw := &w.raw
+	switch {
+	case len(raw.hashes)+len(raw.faults) == 0:
+	case raw.badDate:
+		w.dated = false
+		w.notice("X-TAXII-Date-Added-First or -Last is no timestamp")
+	case raw.last.IsZero():
+		w.dated = false
+		w.notice("the answer lacks X-TAXII-Date-Added-Last, so a later walk cannot go on where this one ends")
+	case raw.last.Before(w.last), !raw.first.IsZero() && raw.last.Before(raw.first):
+		w.disorder, w.dated = true, false
+		w.notice("the dates go backwards")
+	case !w.disorder:
+		w.dated = true
+	}
+}
+
+// advance moves the position behind the page.
+func (w *walk) advance(more bool) {
+	raw := &w.raw
+	if len(raw.hashes)+len(raw.faults) == 0 {
+		return
+	}
+	if raw.last.After(w.last) {
+		w.last = raw.last
+	}
+	switch {
+	case w.dated:
+	case more:
+		w.position.Next = raw.next
+		return
+	case w.disorder:
+		w.position = Position{AddedAfter: w.last}
+		return
+	default:
+		w.position.Next = ""
+		return
+	}
+	// An earlier page may have objects of the date at which this one ends.
+	if same := !raw.last.After(w.position.AddedAfter.Add(time.Microsecond)); !same {
+		w.seen = w.seen[:0]
+	}
+	known := make(map[uint64]bool, len(w.seen))
+	for _, h := range w.seen {
+		known[h] = true
+	}
+	for _, h := range raw.hashes {
+		if !known[h] {
+			w.seen = append(w.seen, h)
+		}
+	}
+	after := raw.last
+	if more && len(raw.hashes) > 0 {
+		after = after.Add(-time.Microsecond) // other objects of this date may follow
+	}
+	if after.Before(w.query.From.AddedAfter) {
+		after = w.query.From.AddedAfter
+	}
+	seen := make([]byte, 0, 8*len(w.seen))
+	for _, h := range w.seen {
+		seen = binary.BigEndian.AppendUint64(seen, h)
+	}
+	w.position = Position{AddedAfter: after, Seen: seen}
+}
