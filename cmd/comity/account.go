@@ -75,10 +75,12 @@ type accountEditCmd struct {
 	For           *string  `placeholder:"CLIENT" help:"The client product, where it needs special answers: ${clients}; an empty one for none."`
 	Certificate   *string  `placeholder:"SHA256" help:"Fingerprint of a client certificate that proves the account; an empty one for none."`
 	Expires       string   `placeholder:"T" help:"When it stops working: 2027-01-31, 2027-01-31T12:00:00Z, 90d from now, or never."`
+
+	ResetSecondFactor bool `help:"Let a person who has lost the device set up another second factor at the next sign-in to the console."`
 }
 
 func (c *accountEditCmd) Run(sh *shell) (err error) {
-	in := admin.EditAccount{ID: c.Account, Purposes: c.Purpose, Action: c.Action, For: c.For}
+	in := admin.EditAccount{ID: c.Account, Purposes: c.Purpose, Action: c.Action, For: c.For, ResetSecondFactor: c.ResetSecondFactor}
 	if c.Certificate != nil {
 		print := fingerprint(*c.Certificate)
 		in.Certificate = &print

@@ -52,6 +52,7 @@ type EditAccount struct {
 	Action, For, Certificate *string
 	Secret                   *string    // a new password in clear text
 	Expires                  *time.Time // the zero time for never
+	ResetSecondFactor        bool       // the person sets up another one at the next sign-in
 }
 
 // EditAccount changes it; the errors are those of [exchange.Directory.EditAccount]. It is
@@ -87,6 +88,10 @@ func (s *Service) EditAccount(ctx context.Context, by Actor, in EditAccount) (ou
 			changes.add("a new password")
 			edited.Password = password
 		}
+		if in.ResetSecondFactor && edited.SecondFactor != "" {
+			changes.add("no second factor until the next sign-in")
+			edited.SecondFactor = ""
+		}
 		switch {
 		case in.Expires == nil:
 		case never && edited.Expires != nil:
@@ -100,6 +105,22 @@ func (s *Service) EditAccount(ctx context.Context, by Actor, in EditAccount) (ou
 		return changes.entries(d, by, out.Org, "account "+out.ID()), d.EditAccount(edited)
 	})
 	return out, err
+}
+
+// SetSecondFactor sets the secret of the second factor of an account that has none:
+// [exchange.Account.SecondFactor]. NotFound if there is no such account, Conflict if it has one.
+func (s *Service) SetSecondFactor(ctx context.Context, by Actor, id, secret string) error {
+	return s.amend(ctx, func(d *exchange.Directory) ([]audit.Entry, error) {
+		account, err := d.Account(id)
+		if err != nil {
+			return nil, err
+		}
+		if account.SecondFactor != "" {
+			return nil, taxii.Errorf(taxii.Conflict, "account %s has a second factor already", id)
+		}
+		account.SecondFactor = secret
+		return directoryEntry(d, by, account.Org, "account %s has a second factor now", account.ID()), nil
+	})
 }
 
 // future refuses a time that has passed.

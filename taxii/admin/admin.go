@@ -10,6 +10,7 @@ package admin
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"comity/store"
@@ -38,14 +39,19 @@ func New(s store.Store, current *exchange.Current, in *intake.Intake, c *custody
 	return &Service{s, current, in, c, runner, feeds, now}
 }
 
-// Actor is the operator who carries out an act. The zero Actor is one whose name is not
-// known.
+// Actor carries out an act: an operator of the machine, or a person who has signed in to the
+// console. The zero Actor is an operator whose name is not known.
 type Actor struct {
-	User string // name and number on the machine, such as "ana(1000)"
+	User    string // name and number on the machine, such as "ana(1000)"
+	Account string // "org/name" of a person in the console; "" for an operator
 }
 
-// String is the actor as the audit record names it, such as "operator:ana(1000)".
+// String is the actor as the audit record names it: "org/name", or such as
+// "operator:ana(1000)".
 func (a Actor) String() string {
+	if a.Account != "" {
+		return a.Account
+	}
 	if a.User == "" {
 		return "operator"
 	}
@@ -57,6 +63,14 @@ func (a Actor) as(p *exchange.Policy, d *exchange.Directory, account string, at 
 	pr, err := principal(p, d, account, at)
 	pr.Operator = a.User
 	return pr, err
+}
+
+// org is the organisation that the actor acts for: the centre if it is an operator.
+func (a Actor) org(d *exchange.Directory) string {
+	if org, _, ok := strings.Cut(a.Account, "/"); ok {
+		return org
+	}
+	return d.Centre.ID
 }
 
 // policy is that of the newest directory; Conflict if there is no centre yet.

@@ -13,7 +13,7 @@ import (
 // org.
 func directoryEntry(d *exchange.Directory, by Actor, org, format string, args ...any) []audit.Entry {
 	return []audit.Entry{{
-		Act: audit.Directory, Account: by.String(), Org: d.Centre.ID,
+		Act: audit.Directory, Account: by.String(), Org: by.org(d),
 		Text: fmt.Sprintf(format, args...), Parties: []string{org},
 	}}
 }
@@ -21,7 +21,7 @@ func directoryEntry(d *exchange.Directory, by Actor, org, format string, args ..
 // agreementEntry is the entry of an act on an agreement. It concerns every member.
 func agreementEntry(d *exchange.Directory, by Actor, text *agreement.Agreement, article, format string, args ...any) audit.Entry {
 	return audit.Entry{
-		Act: audit.Agreement, Account: by.String(), Org: d.Centre.ID,
+		Act: audit.Agreement, Account: by.String(), Org: by.org(d),
 		Agreement: text.ID, Article: article, Digest: text.Digest(), Text: fmt.Sprintf(format, args...),
 	}
 }

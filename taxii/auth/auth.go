@@ -74,7 +74,7 @@ func (a *Authenticator) Authenticate(r *http.Request) (exchange.Principal, *exch
 		f.Reason = "expired" // the secondment is over
 	}
 	if !given.empty() && !given.basic {
-		a.failures.wait(r.Context(), address(r), strings.ToLower(given.user))
+		a.failures.wait(r.Context(), Address(r), strings.ToLower(given.user))
 	}
 	refused := &taxii.Error{Code: taxii.Unauthorized, Msg: "these credentials open nothing here", Err: &f.Refusal}
 	if f.Reason == "none" {
@@ -83,10 +83,57 @@ func (a *Authenticator) Authenticate(r *http.Request) (exchange.Principal, *exch
 	return exchange.Principal{}, nil, refused
 }
 
+// SignIn returns the account of a person whose password this is, for a session of the web
+// console. A token is no password here. All other callers are Unauthorized with a [Refusal],
+// and so are service accounts and those of suspended organisations. Attempts are delayed as
+// for Authenticate, and count together with those.
+func (a *Authenticator) SignIn(r *http.Request, account, password string) (*exchange.Account, error) {
+	newest, err := a.current.Snapshot(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	now := a.now()
+	f, err := a.find(r, newest, credentials{basic: true, passwordOnly: true, user: account, secret: password}, now)
+	if err != nil {
+		return nil, err
+	}
+	if f.Reason == "" {
+		f.Reason = refusePerson(newest, f.account, now)
+	}
+	if f.Reason == "" {
+		return f.account, nil
+	}
+	return nil, &taxii.Error{Code: taxii.Unauthorized, Msg: "these credentials open nothing here", Err: &f.Refusal}
+}
+
+// Person is the caller that a person is in a session of the web console. ok is false if the
+// account may not be used now.
+func Person(newest *exchange.Snapshot, account *exchange.Account, now time.Time) (p exchange.Principal, ok bool) {
+	if account == nil || refusePerson(newest, account, now) != "" {
+		return p, false
+	}
+	return newest.Principal(account, now)
+}
+
+// refusePerson is the reason to refuse the account a session; "" if there is none.
+func refusePerson(newest *exchange.Snapshot, account *exchange.Account, now time.Time) string {
+	org := newest.Directory.Organisations[account.Org]
+	if org == nil || org.Suspended {
+		return "suspended"
+	}
+	if !account.Person {
+		return "service"
+	}
+	if _, ok := newest.Principal(account, now); !ok {
+		return "expired"
+	}
+	return ""
+}
+
 // Refusal is the reason why a login was refused, for the log and the audit record. The
 // client learns only whether it sent credentials.
 type Refusal struct {
-	Reason  string // "none", "unknown", "wrong", "expired", "revoked", "disabled" or "throttled"
+	Reason  string // "none", "unknown", "wrong", "expired", "revoked", "disabled", "suspended", "service" or "throttled"
 	Remote  string // network address of the caller
 	Account string // "" if there is none of that name
 	Token   string // id, "" if there is none
@@ -106,9 +153,9 @@ var errTooMany = &taxii.Error{Code: taxii.TooMany, Msg: "too many passwords were
 
 // find returns the account that the credentials belong to, or the reason to refuse them.
 func (a *Authenticator) find(r *http.Request, newest *exchange.Snapshot, given credentials, now time.Time) (f login, err error) {
-	f.Remote = address(r)
+	f.Remote = Address(r)
 	var token *exchange.Token
-	if given.secret != "" {
+	if given.secret != "" && !given.passwordOnly {
 		token = newest.Token(sha256.Sum256([]byte(given.secret)))
 	}
 	right := true
@@ -154,8 +201,8 @@ func (a *Authenticator) find(r *http.Request, newest *exchange.Snapshot, given c
 	return f, err
 }
 
-// address is the caller's network address without its port.
-func address(r *http.Request) string {
+// Address is the caller's network address without its port.
+func Address(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
 		return r.RemoteAddr

@@ -11,10 +11,12 @@ import (
 
 // credentials are the credentials of a request.
 type credentials struct {
-	basic       bool
-	user        string // of Basic
-	secret      string // token or password
-	certificate string // SHA-256 of the verified client certificate
+	basic  bool
+	user   string // of Basic
+	secret string // token or password
+
+	passwordOnly bool   // secret is no token
+	certificate  string // SHA-256 of the verified client certificate
 }
 
 func (c credentials) empty() bool { return c == credentials{} }

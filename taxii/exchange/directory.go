@@ -67,6 +67,10 @@ type Account struct {
 	Expires     *time.Time `json:"expires,omitempty"`
 	Disabled    bool       `json:"disabled"`
 	Added       time.Time  `json:"added"`
+
+	// SecondFactor is the secret of the one-time codes (RFC 6238) that a person signs in to
+	// the console with, in base32; "" until the first sign-in.
+	SecondFactor string `json:"second_factor,omitempty"`
 }
 
 // ID is "org/name".
@@ -77,10 +81,10 @@ func (a *Account) Principal() Principal {
 	return Principal{Account: a.ID(), Org: a.Org, Person: a.Person, Purposes: a.Purposes, Action: a.Action, For: a.For}
 }
 
-// Public is the account without its password hash.
+// Public is the account without its password hash and the secret of its second factor.
 func (a *Account) Public() Account {
 	public := *a
-	public.Password = ""
+	public.Password, public.SecondFactor = "", ""
 	return public
 }
 
