@@ -17,6 +17,7 @@ import (
 
 	"comity/store/bolt"
 	"comity/taxii"
+	"comity/taxii/console"
 	"comity/taxii/demo"
 )
 
@@ -82,7 +83,7 @@ func (c *demoCmd) Run(sh *shell) error {
 	if err := ex.start(&serveCmd{Listen: cmp.Or(c.Listen, freeAddress()), AdminListen: c.AdminListen}); err != nil {
 		return err
 	}
-	p.url, p.metricsURL = ex.url, ex.metricsURL
+	p.url, p.metricsURL, p.console = ex.url, ex.metricsURL, ex.console
 	served := make(chan error, 1)
 	go func() { served <- ex.wait(ctx) }()
 
@@ -125,7 +126,11 @@ const (
 	demoNamespace = "https://exchange.igci.example/"
 	drafter       = demoCentre + "/anna"
 	publisher     = demoCentre + "/ben"
+	bureauPerson  = "ncb-kh/dara"
 )
+
+// vendorPerson is the person of the first vendor.
+func vendorPerson() string { return demo.Vendors()[0] + "/vic" }
 
 // play is one run of the demonstration.
 type play struct {
@@ -134,6 +139,7 @@ type play struct {
 	now         func() time.Time
 	url         string // of the server
 	metricsURL  string // "" without --admin-listen
+	console     *console.Console
 	keys        map[string]signer
 	tokens      map[string]string // by organisation: of its service
 	firewall    string            // the token of demoFirewall
@@ -185,7 +191,10 @@ func (p *play) step(what string, do func() error) error {
 // printNextSteps prints how to go on from here.
 func (p *play) printNextSteps() {
 	fmt.Fprintf(p.progressOut, "\nThe operation's clock started at its snapshot, %s, and runs on.\n\n", demo.Snapshot.Format("2 January 2006"))
-	fmt.Fprintf(p.progressOut, "  %-20s%s/taxii2/\n", "discovery", p.url)
+	for _, account := range []string{drafter, bureauPerson, vendorPerson()} {
+		fmt.Fprintf(p.progressOut, "  %-20s%s\n", account, p.console.Ticket(account))
+	}
+	fmt.Fprintf(p.progressOut, "\nEach of these links signs a browser in to the console once.\n\n  %-20s%s/taxii2/\n", "discovery", p.url)
 	if p.metricsURL != "" {
 		fmt.Fprintf(p.progressOut, "  %-20s%s\n", "metrics", p.metricsURL)
 	}

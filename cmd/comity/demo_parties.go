@@ -65,7 +65,7 @@ func (p *play) setUp() error {
 	if _, err := call[json.RawMessage](p.shell, "agreement/load", admin.LoadAgreements{Files: files}); err != nil {
 		return err
 	}
-	for _, account := range []string{drafter, publisher} {
+	for _, account := range []string{drafter, publisher, bureauPerson, vendorPerson()} {
 		if err := p.addAccount(account, true, ""); err != nil {
 			return err
 		}

@@ -28,6 +28,7 @@ import (
 	adminhttp "comity/taxii/admin/http"
 	"comity/taxii/audit"
 	"comity/taxii/auth"
+	"comity/taxii/console"
 	"comity/taxii/custody"
 	"comity/taxii/exchange"
 	"comity/taxii/feed"
@@ -53,6 +54,7 @@ type serveCmd struct {
 	CORSOrigin  []string        `name:"cors-origin" placeholder:"ORIGIN" env:"COMITY_CORS_ORIGIN" help:"Origins, such as https://viewer.example, whose web pages may call the server; * for all."`
 	KeyHeader   string          `default:"X-API-Key" env:"COMITY_KEY_HEADER" help:"Header that may carry a token alone (default ${default})."`
 	IdleTimeout time.Duration   `default:"2m" env:"COMITY_IDLE_TIMEOUT" help:"How long a connection stays open between two requests (default ${default}); longer than that of a proxy in front. 10s if no request on the connection was authenticated."`
+	NoConsole   bool            `env:"COMITY_NO_CONSOLE" help:"Leave out the web console under /console/, and the page for browsers that leads to it."`
 	Unsigned    bool            `env:"COMITY_UNSIGNED" help:"Serve without the key of the centre: certificates of deletion and checkpoints are not signed."`
 	logFlags    `embed:""`
 	tlsFlags    `embed:""`
@@ -268,7 +270,8 @@ type exchangeServer struct {
 	custody    *custody.Service
 	runner     *operation.Runner
 	feeds      *feed.Service
-	dns        *dnsListeners // none without the flags
+	console    *console.Console // nil with --no-console
+	dns        *dnsListeners    // none without the flags
 	failed     chan error
 }
 
@@ -303,6 +306,13 @@ func (ex *exchangeServer) start(c *serveCmd) (err error) {
 	router := mux.NewRouter().UseEncodedPath().SkipClean(true)
 	router.MatcherFunc(func(r *http.Request, _ *mux.RouteMatch) bool { return feed.IsPath(r.URL.EscapedPath()) }).
 		Handler(ex.feeds.Handler(feed.Config{PublicURL: ex.url}, authenticator, counters))
+	service := admin.New(ex.store, current, in, ex.custody, ex.runner, ex.feeds, ex.now)
+	if !c.NoConsole {
+		ex.console = console.New(console.Config{PublicURL: ex.url, MaxContentLength: int64(c.MaxContent)}, console.Deps{
+			Store: ex.store, Current: current, Auth: authenticator, Admin: service, Recorder: ex.recorder, Log: ex.log, Now: ex.now,
+		})
+		router.MatcherFunc(func(r *http.Request, _ *mux.RouteMatch) bool { return console.Serves(r) }).Handler(ex.console.Handler())
+	}
 	router.PathPrefix("/").Handler(server.New(server.Config{
 		PublicURL: ex.url, Contact: c.Contact, MaxContentLength: int64(c.MaxContent), DefaultLimit: c.Limit, MaxLimit: c.MaxLimit,
 		CORSOrigins: c.CORSOrigin,
@@ -342,7 +352,7 @@ func (ex *exchangeServer) start(c *serveCmd) (err error) {
 		return err
 	}
 	ex.serve(c.wrap(ex.listener), s)
-	ex.serve(socket, httpServer(ex.log, adminhttp.Handler(admin.New(ex.store, current, in, ex.custody, ex.runner, ex.feeds, ex.now))))
+	ex.serve(socket, httpServer(ex.log, adminhttp.Handler(service)))
 	if adminListener != nil {
 		ex.serve(adminListener, httpServer(ex.log, c.adminHandler(counters)))
 	}

@@ -1,0 +1,231 @@
+// Package console is the web console of an exchange: pages that the server renders as HTML,
+// for persons who sign in with a browser. No page has a script.
+//
+// It gives no right that the account does not have. Every object comes through the grant
+// that the account has over TAXII, and is a delivery in the audit record.
+package console
+
+import (
+	"embed"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/gorilla/mux"
+
+	"comity/store"
+	"comity/taxii"
+	"comity/taxii/admin"
+	"comity/taxii/audit"
+	"comity/taxii/auth"
+	"comity/taxii/exchange"
+)
+
+// Config is what an operator may choose.
+type Config struct {
+	// PublicURL is scheme and host under which browsers reach the server, such as
+	// "https://taxii.example.int", without a path.
+	PublicURL string
+	// MaxContentLength bounds a push, in bytes.
+	MaxContentLength int64
+}
+
+// Deps are the parts of the exchange that the console needs.
+type Deps struct {
+	Store    store.Store
+	Current  *exchange.Current
+	Auth     *auth.Authenticator
+	Admin    *admin.Service
+	Recorder *audit.Recorder
+	Log      *slog.Logger
+	Now      func() time.Time
+}
+
+// Console answers the requests of browsers. It is safe for concurrent use.
+type Console struct {
+	Deps
+	config  Config
+	origin  *url.URL
+	router  *mux.Router
+	tickets tickets
+}
+
+// root is the path below which the console is.
+const root = "/console/"
+
+// New makes a Console.
+func New(config Config, deps Deps) *Console {
+	origin, err := url.Parse(config.PublicURL)
+	if err != nil {
+		panic("console: the public URL is malformed: " + err.Error())
+	}
+	c := &Console{Deps: deps, config: config, origin: origin, router: mux.NewRouter().UseEncodedPath()}
+	c.register()
+	return c
+}
+
+// Serves tells whether a request is for the console: one for a path below /console/, or one
+// of a browser for the front page.
+func Serves(r *http.Request) bool {
+	path := r.URL.EscapedPath()
+	return path == "/" && r.Method == http.MethodGet && strings.Contains(r.Header.Get("Accept"), "text/html") ||
+		path+"/" == root || strings.HasPrefix(path, root)
+}
+
+// page serves one page, or carries out the act of a form. An error becomes a page too.
+type page func(*Console, *visit) error
+
+// route is one path of the console. Its name is for the log.
+type route struct {
+	method, path string
+	open         bool // without a session
+	serve        page
+}
+
+const (
+	get  = http.MethodGet
+	post = http.MethodPost
+)
+
+// routes are all paths of the console. Those that are not open need a session.
+var routes = []route{
+	{get, "/", true, (*Console).front},
+	{get, root + "sign-in", true, (*Console).signInForm},
+	{post, root + "sign-in", true, (*Console).signIn},
+	{get, root + "sign-in/code", true, (*Console).codeForm},
+	{post, root + "sign-in/code", true, (*Console).enterCode},
+	{get, root + "ticket/{ticket}", true, (*Console).useTicket},
+	{post, root + "sign-out", false, (*Console).signOut},
+	{get, root, false, (*Console).home},
+}
+
+//go:embed static
+var static embed.FS
+
+// register registers the paths with the router.
+func (c *Console) register() {
+	for _, r := range routes {
+		c.router.Methods(r.method).Path(r.path).Handler(c.handler(r.path, r.open, r.serve))
+	}
+	c.router.Path(strings.TrimSuffix(root, "/")).Handler(http.RedirectHandler(root, http.StatusSeeOther))
+	c.router.Path(stylesheetURL).HandlerFunc(serveStylesheet)
+	c.router.NotFoundHandler = c.handler("unknown", false, notThere)
+	c.router.MethodNotAllowedHandler = c.router.NotFoundHandler
+}
+
+func notThere(*Console, *visit) error {
+	return taxii.Errorf(taxii.NotFound, "There is no such page, or not for you.")
+}
+
+// Handler serves the console.
+func (c *Console) Handler() http.Handler {
+	protection := http.NewCrossOriginProtection()
+	if err := protection.AddTrustedOrigin(c.origin.Scheme + "://" + c.origin.Host); err != nil {
+		panic("console: " + err.Error())
+	}
+	return protection.Handler(c.router)
+}
+
+// policy is the Content-Security-Policy of every page: it loads only the stylesheet and
+// images of this server, and runs no script.
+const policy = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// handler wraps a page in the work that all share: headers, the session, errors, and the
+// log line.
+func (c *Console) handler(path string, open bool, serve page) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		began := time.Now()
+		h := w.Header()
+		h.Set("Content-Security-Policy", policy)
+		h.Set("Referrer-Policy", "same-origin")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Cache-Control", "no-store")
+		v := &visit{ResponseWriter: w, r: r, now: c.Now(), id: uuid.NewString(), path: mux.Vars(r), status: http.StatusOK}
+		err := c.identify(v)
+		switch {
+		case err != nil:
+		case open || v.signedIn():
+			err = serve(c, v)
+		default:
+			v.redirect(root + "sign-in?next=" + url.QueryEscape(nextOf(r.URL.RequestURI())))
+		}
+		if err != nil {
+			c.fail(v, err)
+		}
+		c.Log.Info("request", "request_id", v.id, "account", v.Account, "method", r.Method, "route", path, "status", v.status,
+			"seconds", time.Since(began).Seconds())
+	})
+}
+
+// visit is one request of a browser.
+type visit struct {
+	http.ResponseWriter
+	r      *http.Request
+	now    time.Time
+	id     string // of the request
+	path   map[string]string
+	status int
+
+	snapshot *exchange.Snapshot
+	exchange.Principal
+	session *session // nil without one; see signedIn
+	secret  string   // of the session, from the cookie
+}
+
+// signedIn tells whether the person has proved both factors.
+func (v *visit) signedIn() bool { return v.session != nil && v.session.Complete }
+
+// actor is the person who carries out an act.
+func (v *visit) actor() admin.Actor { return admin.Actor{Account: v.Account} }
+
+// redirect sends the browser to a page of the console.
+func (v *visit) redirect(to string) {
+	v.Header().Set("Location", to)
+	v.status = http.StatusSeeOther
+	v.WriteHeader(v.status)
+}
+
+// fail answers with a page about an error. It shows the message of a taxii.Error, which is
+// safe to show, and logs any other.
+func (c *Console) fail(v *visit, err error) {
+	var known *taxii.Error
+	if !errors.As(err, &known) || known.Code == taxii.Internal {
+		c.Log.Error("console", "request_id", v.id, "err", err)
+		known = taxii.Errorf(taxii.Internal, "This page could not be made. Tell the operator of the server the number %s.", v.id)
+	}
+	v.status = known.Code.Status()
+	if err := c.render(v, "error", http.StatusText(v.status), sentence(known.Msg)); err != nil {
+		c.Log.Error("console", "request_id", v.id, "err", err)
+	}
+}
+
+// sentence is a message as a sentence of its own.
+func sentence(message string) string {
+	if message == "" {
+		return ""
+	}
+	message = strings.ToUpper(message[:1]) + message[1:]
+	if strings.HasSuffix(message, ".") {
+		return message
+	}
+	return message + "."
+}
+
+// nextOf is the page of the console that a target names, after the sign-in; the first page
+// for any other target, so that no link leads to another site.
+func nextOf(target string) string {
+	u, err := url.Parse(target)
+	if err != nil || path.Clean(u.Path) != strings.TrimSuffix(u.Path, "/") || u.IsAbs() || u.Host != "" || u.User != nil || !strings.HasPrefix(u.Path, root) || strings.ContainsAny(target, "\\\r\n") ||
+		strings.HasPrefix(u.Path, root+"sign-") || strings.HasPrefix(u.Path, root+"ticket/") {
+		return root
+	}
+	return u.RequestURI()
+}

@@ -1,0 +1,129 @@
+package console
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"html/template"
+	"net/http"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+
+	"comity/taxii"
+)
+
+//go:embed templates
+var templateFiles embed.FS
+
+// templates are the pages by name, each within the layout.
+var templates = parseTemplates()
+
+func parseTemplates() map[string]*template.Template {
+	layout := template.Must(template.New("layout.html").Funcs(template.FuncMap{
+		"instant": instant, "number": number, "stylesheet": func() string { return stylesheetURL },
+	}).ParseFS(templateFiles, "templates/layout.html"))
+	pages := map[string]*template.Template{}
+	names, err := templateFiles.ReadDir("templates")
+	if err != nil {
+		panic(err)
+	}
+	for _, file := range names {
+		if name := strings.TrimSuffix(file.Name(), ".html"); name != "layout" {
+			pages[name] = template.Must(template.Must(layout.Clone()).ParseFS(templateFiles, path.Join("templates", file.Name())))
+		}
+	}
+	return pages
+}
+
+// view is what the layout shows around a page.
+type view struct {
+	Title    string
+	Account  string // "" without a session
+	Centre   string // name of the centre; "" without a session
+	Sections []section
+	Page     any
+}
+
+// section is an entry of the navigation.
+type section struct {
+	Name, Path string
+	Current    bool
+}
+
+// sections are the entries of the navigation.
+var sections = []section{{Name: "Home", Path: root}}
+
+// render writes a page with the status of v.
+func (c *Console) render(v *visit, name, title string, data any) error {
+	shown := view{Title: title, Page: data}
+	if v.signedIn() {
+		shown.Account, shown.Centre = v.Account, v.snapshot.Policy.CentreName()
+		for _, s := range sections {
+			s.Current = s.Path == v.r.URL.Path || s.Path != root && strings.HasPrefix(v.r.URL.Path, s.Path)
+			shown.Sections = append(shown.Sections, s)
+		}
+	}
+	var b bytes.Buffer
+	if err := templates[name].Execute(&b, shown); err != nil {
+		return err
+	}
+	v.Header().Set("Content-Type", "text/html; charset=utf-8")
+	v.WriteHeader(v.status)
+	b.WriteTo(v) // an error means that the browser has left
+	return nil
+}
+
+// maxForm bounds the body of a form without a file, in bytes.
+const maxForm = 64 << 10
+
+// readForm reads the body of a form.
+func (c *Console) readForm(v *visit, limit int64) error {
+	v.r.Body = http.MaxBytesReader(v, v.r.Body, limit)
+	if err := v.r.ParseForm(); err != nil {
+		return taxii.Errorf(taxii.Invalid, "The form is malformed or too large.")
+	}
+	return nil
+}
+
+var stylesheet = func() []byte {
+	text, err := static.ReadFile("static/console.css")
+	if err != nil {
+		panic(err)
+	}
+	return text
+}()
+
+// stylesheetURL changes with the stylesheet, so that browsers may keep it.
+var stylesheetURL = func() string {
+	sum := sha256.Sum256(stylesheet)
+	return root + "static/" + hex.EncodeToString(sum[:6]) + ".css"
+}()
+
+func serveStylesheet(w http.ResponseWriter, _ *http.Request) {
+	h := w.Header()
+	h.Set("Content-Type", "text/css; charset=utf-8")
+	h.Set("Cache-Control", "public, max-age=31536000, immutable")
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.Write(stylesheet)
+}
+
+// instant is a time as pages show it, to the second, in UTC; "–" for none.
+func instant(t time.Time) template.HTML {
+	if t.IsZero() {
+		return "–"
+	}
+	t = t.UTC()
+	return template.HTML(`<time datetime="` + t.Format(time.RFC3339) + `">` + t.Format("2006-01-02 15:04:05") + `</time>`)
+}
+
+// number is n with its digits in groups of three.
+func number(n int) string {
+	digits := strconv.Itoa(n)
+	for i := len(digits) - 3; i > 0 && digits[i-1] != '-'; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return digits
+}

@@ -1,0 +1,210 @@
+package console
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"comity/taxii/audit"
+	"comity/taxii/auth"
+	"comity/taxii/exchange"
+)
+
+// How long a session lasts: without a request, in all, and until the second factor is given.
+// Its last use is written at most once in usedInterval.
+const (
+	idleTime     = 30 * time.Minute
+	sessionTime  = 12 * time.Hour
+	signInTime   = 10 * time.Minute
+	usedInterval = time.Minute
+)
+
+// maxSessions bounds the sessions of one account. The oldest one ends when another begins.
+const maxSessions = 20
+
+// record is what the store keeps of one account in the console, as the document of
+// documentOf.
+type record struct {
+	Sessions []session `json:"sessions,omitempty"`
+
+	// LastStep is the time step of the last code that was taken, so that each is taken once.
+	LastStep int64     `json:"last_step,omitempty"`
+	Wrong    int       `json:"wrong,omitempty"`   // codes since the last right one
+	WrongAt  time.Time `json:"wrong_at,omitzero"` // when the last of them came
+}
+
+// session is one browser in which a person has signed in.
+type session struct {
+	Digest      string    `json:"digest"` // SHA-256 of the secret in the cookie, hexadecimal
+	Credentials string    `json:"credentials"`
+	Started     time.Time `json:"started"`
+	Used        time.Time `json:"used"`
+	Complete    bool      `json:"complete,omitempty"` // the second factor was given
+	Proposed    string    `json:"proposed,omitempty"` // secret of a second factor that is being set up
+}
+
+// documentOf is the name of the document with the record of an account.
+func documentOf(account string) string { return "console/" + account }
+
+// credentialsOf changes with the password and with the second factor of an account. A
+// session ends when it changes.
+func credentialsOf(a *exchange.Account) string {
+	sum := sha256.Sum256([]byte(a.Password + "\x00" + a.SecondFactor))
+	return hex.EncodeToString(sum[:])
+}
+
+// live tells whether the session may be used by the account now.
+func (s *session) live(a *exchange.Account, now time.Time) bool {
+	age, limit := now.Sub(s.Started), sessionTime
+	if !s.Complete {
+		limit = signInTime
+	}
+	return s.Credentials == credentialsOf(a) && age < limit && now.Sub(s.Used) < idleTime
+}
+
+// cookieName is the name of the cookie. Browsers take a name with __Host- only over TLS and
+// from this very host; a server that is tried out on the loopback interface has no TLS.
+func (c *Console) cookieName() string {
+	if c.plainLoopback() {
+		return "comity"
+	}
+	return "__Host-comity"
+}
+
+// plainLoopback tells whether browsers reach the server without TLS on the loopback interface.
+func (c *Console) plainLoopback() bool {
+	ip := net.ParseIP(c.origin.Hostname())
+	return c.origin.Scheme == "http" && (c.origin.Hostname() == "localhost" || ip != nil && ip.IsLoopback())
+}
+
+// setCookie sets the cookie; "" removes it.
+func (c *Console) setCookie(v *visit, value string) {
+	cookie := &http.Cookie{Name: c.cookieName(), Value: value, Path: "/", HttpOnly: true, Secure: !c.plainLoopback(), SameSite: http.SameSiteLaxMode}
+	if value == "" {
+		cookie.MaxAge = -1
+	}
+	http.SetCookie(v, cookie)
+}
+
+// digestOf is the digest under which the store keeps the secret of a session.
+func digestOf(secret string) string {
+	sum := sha256.Sum256([]byte(secret))
+	return hex.EncodeToString(sum[:])
+}
+
+// identify finds the session of a request, and its account.
+func (c *Console) identify(v *visit) (err error) {
+	ctx := v.r.Context()
+	if v.snapshot, err = c.Current.Snapshot(ctx); err != nil {
+		return err
+	}
+	cookie, err := v.r.Cookie(c.cookieName())
+	if err != nil {
+		return nil
+	}
+	secret, encoded, _ := strings.Cut(cookie.Value, ".")
+	id, err := base64.RawURLEncoding.DecodeString(encoded)
+	if err != nil {
+		return nil
+	}
+	account := v.snapshot.Directory.Accounts[string(id)]
+	principal, ok := auth.Person(v.snapshot, account, v.now)
+	if !ok {
+		return nil
+	}
+	known, err := c.record(ctx, account.ID())
+	if err != nil {
+		return err
+	}
+	digest := digestOf(secret)
+	i := slices.IndexFunc(known.Sessions, func(s session) bool { return s.Digest == digest })
+	if i < 0 || !known.Sessions[i].live(account, v.now) {
+		return nil
+	}
+	v.session, v.secret, v.Principal = &known.Sessions[i], secret, principal
+	if v.now.Sub(v.session.Used) < usedInterval {
+		return nil
+	}
+	return c.amend(ctx, account.ID(), func(r *record) {
+		for i := range r.Sessions {
+			if r.Sessions[i].Digest == digest {
+				r.Sessions[i].Used = v.now
+			}
+		}
+	})
+}
+
+// account is the account of the session.
+func (v *visit) account() *exchange.Account { return v.snapshot.Directory.Accounts[v.Account] }
+
+// begin begins a session of an account in the place of the session of v, if there is one. A
+// new secret each time keeps a secret that somebody planted before the sign-in useless.
+func (c *Console) begin(v *visit, account *exchange.Account, complete bool) error {
+	var random [32]byte
+	rand.Read(random[:])
+	secret := base64.RawURLEncoding.EncodeToString(random[:])
+	began := session{
+		Digest: digestOf(secret), Credentials: credentialsOf(account), Started: v.now, Used: v.now, Complete: complete,
+	}
+	err := c.amend(v.r.Context(), account.ID(), func(r *record) {
+		r.Sessions = slices.DeleteFunc(r.Sessions, func(s session) bool {
+			return !s.live(account, v.now) || v.secret != "" && s.Digest == digestOf(v.secret)
+		})
+		r.Sessions = append(r.Sessions, began)
+		r.Sessions = r.Sessions[max(0, len(r.Sessions)-maxSessions):]
+	})
+	if err != nil {
+		return err
+	}
+	c.setCookie(v, secret+"."+base64.RawURLEncoding.EncodeToString([]byte(account.ID())))
+	return nil
+}
+
+// end ends the session of v.
+func (c *Console) end(v *visit) error {
+	c.setCookie(v, "")
+	if v.session == nil {
+		return nil
+	}
+	digest := v.session.Digest
+	return c.amend(v.r.Context(), v.Account, func(r *record) {
+		r.Sessions = slices.DeleteFunc(r.Sessions, func(s session) bool { return s.Digest == digest })
+	})
+}
+
+// record reads the record of an account.
+func (c *Console) record(ctx context.Context, account string) (r record, err error) {
+	text, err := c.Store.Document(ctx, documentOf(account))
+	if err != nil || text == nil {
+		return r, err
+	}
+	if err := json.Unmarshal(text, &r); err != nil {
+		return r, fmt.Errorf("read the console's record of %s: %w", account, err)
+	}
+	return r, nil
+}
+
+// amend changes the record of an account. It may call change more than once, each time with
+// the record as it is.
+func (c *Console) amend(ctx context.Context, account string, change func(*record)) error {
+	return c.Store.AmendDocument(ctx, documentOf(account), func(old []byte) ([]byte, []audit.Entry, error) {
+		var r record
+		if old != nil {
+			if err := json.Unmarshal(old, &r); err != nil {
+				return nil, nil, fmt.Errorf("read the console's record of %s: %w", account, err)
+			}
+		}
+		change(&r)
+		text, err := json.Marshal(r)
+		return text, nil, err
+	})
+}

@@ -1,0 +1,278 @@
+package console
+
+import (
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/base32"
+	"errors"
+	"fmt"
+	"html/template"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/boombuler/barcode/qr"
+	"github.com/pquerna/otp"
+	"github.com/pquerna/otp/totp"
+
+	"comity/taxii"
+	"comity/taxii/auth"
+	"comity/taxii/exchange"
+)
+
+// front tells a person with a browser what this server is. It says nothing about the
+// exchange, since the caller has sent no credentials.
+func (c *Console) front(v *visit) error {
+	return c.render(v, "front", "TAXII 2.1 server", c.config.PublicURL+"/taxii2/")
+}
+
+// signInPage is the form for account and password.
+type signInPage struct {
+	Next, Account string
+	Fault         string // of the last attempt; "" for none
+}
+
+func (c *Console) signInForm(v *visit) error {
+	next := nextOf(v.r.FormValue("next"))
+	if v.signedIn() {
+		v.redirect(next)
+		return nil
+	}
+	return c.render(v, "signin", "Sign in", signInPage{Next: next})
+}
+
+// signIn checks account and password, and begins a session that still needs the second factor.
+func (c *Console) signIn(v *visit) error {
+	if err := c.readForm(v, maxForm); err != nil {
+		return err
+	}
+	in := signInPage{Next: nextOf(v.r.PostFormValue("next")), Account: strings.TrimSpace(v.r.PostFormValue("account"))}
+	account, err := c.Auth.SignIn(v.r, in.Account, v.r.PostFormValue("password"))
+	var refusal *auth.Refusal
+	if errors.As(err, &refusal) {
+		c.Recorder.RefuseLogin(refusal.Remote, refusal.Reason, refusal.Account, refusal.Token)
+	}
+	switch code := taxii.CodeOf(err); {
+	case err == nil:
+	case code == taxii.TooMany:
+		return c.signInAgain(v, in, code, "Too many passwords were tried. Try again later.")
+	case code == taxii.Unauthorized:
+		// Status 401 would need a challenge, and the browser would ask for a password by itself.
+		return c.signInAgain(v, in, taxii.Forbidden, "These credentials open nothing here.")
+	default:
+		return err
+	}
+	if err := c.begin(v, account, false); err != nil {
+		return err
+	}
+	v.redirect(root + "sign-in/code?next=" + url.QueryEscape(in.Next))
+	return nil
+}
+
+func (c *Console) signInAgain(v *visit, in signInPage, code taxii.Code, fault string) error {
+	in.Fault, v.status = fault, code.Status()
+	return c.render(v, "signin", "Sign in", in)
+}
+
+// codePage is the form for the code of the second factor. It shows the secret of a second
+// factor that is being set up.
+type codePage struct {
+	Next, Account string
+	Fault         string
+	Secret        string        // "" if the account has a second factor
+	QRCode        template.HTML // an SVG image
+}
+
+// codeForm asks for a code. The first time it sets up the second factor.
+func (c *Console) codeForm(v *visit) error {
+	next := nextOf(v.r.FormValue("next"))
+	switch {
+	case v.signedIn():
+		v.redirect(next)
+		return nil
+	case v.session == nil:
+		v.redirect(root + "sign-in?next=" + url.QueryEscape(next))
+		return nil
+	}
+	return c.askCode(v, next, "")
+}
+
+func (c *Console) askCode(v *visit, next, fault string) error {
+	out := codePage{Next: next, Account: v.Account, Fault: fault}
+	if fault != "" {
+		v.status = taxii.Forbidden.Status()
+	}
+	if v.account().SecondFactor != "" {
+		return c.render(v, "code", "Sign in: second factor", out)
+	}
+	if out.Secret = v.session.Proposed; out.Secret == "" {
+		var random [20]byte // as RFC 4226 §4 recommends
+		rand.Read(random[:])
+		out.Secret = base32.StdEncoding.EncodeToString(random[:])
+		if err := c.amend(v.r.Context(), v.Account, func(r *record) {
+			for i := range r.Sessions {
+				if r.Sessions[i].Digest == v.session.Digest {
+					r.Sessions[i].Proposed = out.Secret
+				}
+			}
+		}); err != nil {
+			return err
+		}
+	}
+	var err error
+	out.QRCode, err = qrCode(provisioning(v.Account, v.snapshot.Policy.Centre().ID, out.Secret))
+	if err != nil {
+		return err
+	}
+	return c.render(v, "code", "Sign in: set up the second factor", out)
+}
+
+// provisioning is the URI that sets up an authenticator app.
+func provisioning(account, issuer, secret string) string {
+	q := url.Values{"secret": {secret}, "issuer": {issuer}}
+	return "otpauth://totp/" + url.PathEscape(issuer+":"+account) + "?" + q.Encode()
+}
+
+// qrCode draws a text as an SVG image, with the margin that readers need.
+func qrCode(text string) (template.HTML, error) {
+	code, err := qr.Encode(text, qr.M, qr.Auto)
+	if err != nil {
+		return "", fmt.Errorf("draw a QR code: %w", err)
+	}
+	const margin = 4
+	size := code.Bounds().Dx()
+	var dark strings.Builder
+	for y := range size {
+		for x := range size {
+			if r, _, _, _ := code.At(x, y).RGBA(); r == 0 {
+				fmt.Fprintf(&dark, "M%d %dh1v1h-1z", x+margin, y+margin)
+			}
+		}
+	}
+	side := size + 2*margin
+	return template.HTML(fmt.Sprintf(`<svg class="qr" viewBox="0 0 %d %d" role="img" aria-label="QR code of the secret"><rect width="%d" height="%d" fill="#fff"/><path fill="#000" d="%s"/></svg>`,
+		side, side, side, side, &dark)), nil
+}
+
+// After freeWrong wrong codes in a row, one code is tried in each wrongInterval: a code has
+// six digits only.
+const (
+	freeWrong     = 5
+	wrongInterval = 5 * time.Minute
+)
+
+// enterCode checks the code, and begins the session in which both factors were given.
+func (c *Console) enterCode(v *visit) error {
+	if err := c.readForm(v, maxForm); err != nil {
+		return err
+	}
+	next := nextOf(v.r.PostFormValue("next"))
+	if v.session == nil {
+		v.redirect(root + "sign-in?next=" + url.QueryEscape(next))
+		return nil
+	}
+	account := v.account()
+	secret := account.SecondFactor
+	if secret == "" {
+		secret = v.session.Proposed
+	}
+	step, right := stepOf(secret, v.r.PostFormValue("code"), v.now)
+	var early, taken bool
+	if err := c.amend(v.r.Context(), v.Account, func(r *record) {
+		early = r.Wrong >= freeWrong && v.now.Sub(r.WrongAt) < wrongInterval
+		taken = !early && right && step > r.LastStep
+		switch {
+		case taken:
+			r.LastStep, r.Wrong, r.WrongAt = step, 0, time.Time{}
+		case !early:
+			r.Wrong, r.WrongAt = r.Wrong+1, v.now
+		}
+	}); err != nil {
+		return err
+	}
+	switch {
+	case early:
+		return c.askCode(v, next, "Too many wrong codes were given. Try again in five minutes.")
+	case !taken:
+		c.Recorder.RefuseLogin(auth.Address(v.r), "wrong", v.Account, "")
+		return c.askCode(v, next, "This is not the code of this moment, or it was used already. Wait for the next one.")
+	}
+	if account.SecondFactor == "" {
+		if err := c.Admin.SetSecondFactor(v.r.Context(), v.actor(), v.Account, secret); err != nil {
+			return err
+		}
+		changed := *account
+		changed.SecondFactor = secret
+		account = &changed
+	}
+	if err := c.begin(v, account, true); err != nil {
+		return err
+	}
+	v.redirect(next)
+	return nil
+}
+
+// stepOf finds the time step of a code (RFC 6238), now or one step off. It compares all of
+// them, so that the time taken says nothing.
+func stepOf(secret, code string, now time.Time) (step int64, ok bool) {
+	const period = 30
+	code = strings.ReplaceAll(code, " ", "")
+	for off := int64(-1); off <= 1; off++ {
+		at := now.Unix()/period + off
+		want, err := totp.GenerateCodeCustom(secret, time.Unix(at*period, 0), totp.ValidateOpts{Period: period, Digits: otp.DigitsSix})
+		if err == nil && subtle.ConstantTimeCompare([]byte(want), []byte(code)) == 1 {
+			step, ok = at, true
+		}
+	}
+	return step, ok
+}
+
+// signOut ends the session.
+func (c *Console) signOut(v *visit) error {
+	if err := c.end(v); err != nil {
+		return err
+	}
+	v.Header().Set("Clear-Site-Data", `"cache"`)
+	v.redirect(root + "sign-in")
+	return nil
+}
+
+// tickets are the links of a demonstration that sign a person in once.
+type tickets struct {
+	mu       sync.Mutex
+	accounts map[string]string // by ticket
+}
+
+// Ticket makes a link that signs the account in, once, without a password. It is for the
+// demonstration alone.
+func (c *Console) Ticket(account string) string {
+	ticket := rand.Text()
+	c.tickets.mu.Lock()
+	defer c.tickets.mu.Unlock()
+	if c.tickets.accounts == nil {
+		c.tickets.accounts = map[string]string{}
+	}
+	c.tickets.accounts[ticket] = account
+	return c.config.PublicURL + root + "ticket/" + ticket
+}
+
+// useTicket begins the session of a ticket.
+func (c *Console) useTicket(v *visit) error {
+	c.tickets.mu.Lock()
+	id := c.tickets.accounts[v.path["ticket"]]
+	delete(c.tickets.accounts, v.path["ticket"])
+	c.tickets.mu.Unlock()
+	var account *exchange.Account
+	if id != "" {
+		account = v.snapshot.Directory.Accounts[id]
+	}
+	if _, ok := auth.Person(v.snapshot, account, v.now); !ok {
+		return notThere(c, v)
+	}
+	if err := c.begin(v, account, true); err != nil {
+		return err
+	}
+	v.redirect(root)
+	return nil
+}

@@ -1,0 +1,286 @@
+package console_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"comity/taxii/admin"
+	"comity/taxii/exchange"
+)
+
+// A person signs in with the password and a second factor, which the first sign-in sets up.
+// The next sign-in asks for a code, and shows no secret.
+func TestSignInNeedsPasswordAndSecondFactor(t *testing.T) {
+	w := newWorld(t)
+	first := w.browser()
+	first.get("/console/").wantRedirect("/console/sign-in?next=%2Fconsole%2F")
+	secret := first.signIn("vendor/vic")
+	first.get("/console/").want(http.StatusOK).contains("vendor/vic", "sharing.reports")
+
+	w.move(time.Minute)
+	second := w.browser()
+	second.post("/console/sign-in", "account", "Vendor/Vic", "password", password).wantRedirect("/console/sign-in/code?next=%2Fconsole%2F")
+	second.get("/console/").wantRedirect("/console/sign-in?next=%2Fconsole%2F")
+	if form := second.get("/console/sign-in/code").want(http.StatusOK); strings.Contains(form.body, secret) || strings.Contains(form.body, "class=\"qr\"") {
+		t.Fatal("the secret of the second factor is shown again")
+	}
+	second.post("/console/sign-in/code", "code", "000000").want(http.StatusForbidden)
+	second.get("/console/").want(http.StatusSeeOther)
+	second.post("/console/sign-in/code", "code", w.code(secret)).wantRedirect("/console/")
+	second.get("/console/").want(http.StatusOK)
+}
+
+// Services, unknown accounts and wrong passwords are refused with the same words. A token is
+// no password.
+func TestSignInIsForPersonsAlone(t *testing.T) {
+	w := newWorld(t)
+	token, err := w.admin.AddToken(t.Context(), admin.Actor{}, admin.AddToken{Account: "vendor/vic"})
+	w.must(err)
+	var before string
+	for _, with := range [][2]string{{"vendor/feed", password}, {"vendor/none", password}, {"vendor/vic", "wrong horse"}, {"vendor/vic", token.Token}, {"", ""}} {
+		page := w.browser().post("/console/sign-in", "account", with[0], "password", with[1]).want(http.StatusForbidden).contains("These credentials open nothing here.")
+		body := strings.ReplaceAll(page.body, `value="`+with[0]+`"`, "")
+		if before != "" && with[0] != "" && body != before {
+			t.Errorf("%s: another page than for others", with[0])
+		}
+		before = body
+	}
+}
+
+// Each code is taken once, also in another browser.
+func TestCodeIsTakenOnce(t *testing.T) {
+	w := newWorld(t)
+	secret := w.browser().signIn("vendor/vic")
+	thief := w.browser()
+	thief.post("/console/sign-in", "account", "vendor/vic", "password", password).want(http.StatusSeeOther)
+	thief.post("/console/sign-in/code", "code", w.code(secret)).want(http.StatusForbidden)
+	w.move(30 * time.Second)
+	thief.post("/console/sign-in/code", "code", w.code(secret)).wantRedirect("/console/")
+}
+
+// After five wrong codes one is tried in five minutes, so that nobody guesses six digits;
+// the account is never locked out for good.
+func TestCodesCannotBeGuessed(t *testing.T) {
+	w := newWorld(t)
+	secret := w.browser().signIn("vendor/vic")
+	w.move(time.Minute)
+	b := w.browser()
+	b.post("/console/sign-in", "account", "vendor/vic", "password", password).want(http.StatusSeeOther)
+	for range 5 {
+		b.post("/console/sign-in/code", "code", "12345").want(http.StatusForbidden)
+	}
+	b.post("/console/sign-in/code", "code", w.code(secret)).want(http.StatusForbidden).contains("Too many wrong codes")
+	w.move(5 * time.Minute)
+	b.post("/console/sign-in/code", "code", w.code(secret)).wantRedirect("/console/")
+}
+
+// The operator resets a lost second factor; the sessions end, and the next sign-in sets up
+// another one.
+func TestOperatorResetsSecondFactor(t *testing.T) {
+	w := newWorld(t)
+	b := w.browser()
+	secret := b.signIn("vendor/vic")
+	out, err := w.admin.EditAccount(t.Context(), admin.Actor{User: "ana(1000)"}, admin.EditAccount{ID: "vendor/vic", ResetSecondFactor: true})
+	w.must(err)
+	if out.SecondFactor != "" {
+		t.Error("the answer shows the secret")
+	}
+	b.get("/console/").want(http.StatusSeeOther)
+	w.move(time.Minute)
+	if b.signIn("vendor/vic") == secret {
+		t.Error("the same secret was set up again")
+	}
+}
+
+// The secret of the second factor is in no list of accounts and in no audit export.
+func TestSecondFactorIsNotShown(t *testing.T) {
+	w := newWorld(t)
+	secret := w.browser().signIn("vendor/vic")
+	accounts, err := w.admin.Accounts(t.Context())
+	w.must(err)
+	_, err = w.admin.RegisterKey(t.Context(), admin.Actor{}, admin.RegisterKey{ID: "igci", Key: centreKey})
+	w.must(err)
+	var export strings.Builder
+	w.must(w.admin.ExportAudit(t.Context(), "igci", &export))
+	if text := fmt.Sprintf("%+v", accounts) + export.String(); strings.Contains(text, secret) {
+		t.Error("the secret is shown")
+	}
+}
+
+// A session ends at once with the sign-out, the account, the organisation and the password,
+// after 30 minutes without a request, and after 12 hours in all.
+func TestSessionEnds(t *testing.T) {
+	for name, end := range map[string]func(w *world, b *browser){
+		"sign-out": func(w *world, b *browser) { b.post("/console/sign-out").wantRedirect("/console/sign-in") },
+		"account": func(w *world, b *browser) {
+			w.amend(func(d *exchange.Directory) { d.Accounts["vendor/vic"].Disabled = true })
+		},
+		"organisation": func(w *world, b *browser) {
+			w.amend(func(d *exchange.Directory) { d.Organisations["vendor"].Suspended = true })
+		},
+		"password": func(w *world, b *browser) {
+			w.amend(func(d *exchange.Directory) { d.Accounts["vendor/vic"].Password += "x" })
+		},
+		"idle": func(w *world, b *browser) { w.move(30 * time.Minute) },
+		"in all": func(w *world, b *browser) {
+			for range 36 {
+				b.get("/console/").want(http.StatusOK)
+				w.move(20 * time.Minute)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			b := w.browser()
+			b.signIn("vendor/vic")
+			b.get("/console/").want(http.StatusOK)
+			before := *b.client
+			end(w, b)
+			b.get("/console/").want(http.StatusSeeOther)
+			(&browser{w, &before}).get("/console/").want(http.StatusSeeOther)
+		})
+	}
+}
+
+// The cookie of a session that ended opens nothing, even if somebody kept it.
+func TestCookieIsUselessAfterSignOut(t *testing.T) {
+	w := newWorld(t)
+	b := w.as("vendor/vic")
+	r, err := http.NewRequest("GET", w.server.URL+"/console/", nil)
+	w.must(err)
+	kept := b.client.Jar.Cookies(r.URL)
+	b.post("/console/sign-out").want(http.StatusSeeOther)
+	for _, cookie := range kept {
+		r.AddCookie(cookie)
+	}
+	w.browser().send(r).want(http.StatusSeeOther)
+}
+
+// A cookie that somebody planted before the sign-in is not the cookie of the session: each
+// step of the sign-in gives a new secret.
+func TestSignInGivesNewCookie(t *testing.T) {
+	w := newWorld(t)
+	b := w.browser()
+	cookie := func() string {
+		r, err := http.NewRequest("GET", w.server.URL+"/console/", nil)
+		w.must(err)
+		for _, c := range b.client.Jar.Cookies(r.URL) {
+			return c.Value
+		}
+		return ""
+	}
+	b.post("/console/sign-in", "account", "vendor/vic", "password", password)
+	half := cookie()
+	page := b.get("/console/sign-in/code")
+	b.post("/console/sign-in/code", "code", w.code(secretForm.FindStringSubmatch(page.body)[1])).wantRedirect("/console/")
+	if whole := cookie(); half == "" || whole == half {
+		t.Fatalf("cookies %q and %q", half, whole)
+	}
+	planted := w.browser()
+	r, err := http.NewRequest("GET", w.server.URL+"/console/", nil)
+	w.must(err)
+	r.AddCookie(&http.Cookie{Name: "comity", Value: half})
+	planted.send(r).want(http.StatusSeeOther)
+}
+
+// The last use of a session is written at most once a minute, so that looking costs no commits.
+func TestPagesDoNotWrite(t *testing.T) {
+	w := newWorld(t)
+	b := w.as("vendor/vic")
+	commits := 0
+	w.store.OnCommit(func(time.Duration) { commits++ })
+	for range 10 {
+		b.get("/console/").want(http.StatusOK)
+		w.move(time.Second)
+	}
+	if commits > 0 {
+		t.Errorf("%d commits", commits)
+	}
+}
+
+// Forms of other sites are refused, and nothing is done.
+func TestFormsOfOtherSitesAreRefused(t *testing.T) {
+	w := newWorld(t)
+	b := w.as("vendor/vic")
+	for name, value := range map[string]string{"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"} {
+		r := b.form("/console/sign-out")
+		r.Header.Set(name, value)
+		b.send(r).want(http.StatusForbidden)
+	}
+	b.get("/console/").want(http.StatusOK)
+}
+
+// Nobody frames a page, no page is kept by a cache or found by going back after the
+// sign-out, and no page runs a script.
+func TestHeadersProtectPages(t *testing.T) {
+	w := newWorld(t)
+	for _, page := range []*answer{w.as("vendor/vic").get("/console/"), w.browser().get("/"), w.browser().get("/console/sign-in"), w.as("vendor/vic").get("/console/none")} {
+		policy := page.header.Get("Content-Security-Policy")
+		for _, part := range []string{"default-src 'none'", "frame-ancestors 'none'", "form-action 'self'", "base-uri 'none'"} {
+			if !strings.Contains(policy, part) {
+				t.Errorf("the policy %q lacks %s", policy, part)
+			}
+		}
+		if strings.Contains(policy, "unsafe") || strings.Contains(policy, "script-src") {
+			t.Errorf("the policy is %q", policy)
+		}
+		if got := page.header.Get("Cache-Control"); got != "no-store" {
+			t.Errorf("Cache-Control is %q", got)
+		}
+		if strings.Contains(page.body, "<script") || strings.Contains(page.body, " style=") || strings.Contains(page.body, "<style") {
+			t.Error("a page has a script or a style of its own")
+		}
+	}
+}
+
+// The parameter next leads to a page of the console or to the first page, never to another site.
+func TestNextStaysInTheConsole(t *testing.T) {
+	w := newWorld(t)
+	b := w.as("vendor/vic")
+	for next, want := range map[string]string{
+		"/console/tokens?a=b":             "/console/tokens?a=b",
+		"https://evil.example/console/":   "/console/",
+		"//evil.example/console/":         "/console/",
+		"/\\evil.example/console/":        "/console/",
+		"/console/\\..\\..//evil.example": "/console/",
+		"javascript:alert(1)":             "/console/",
+		"/taxii2/":                        "/console/",
+		"/console/../taxii2/":             "/console/",
+		"/console/sign-out":               "/console/",
+		"/console/%2e%2e/taxii2/":         "/console/",
+	} {
+		b.get("/console/sign-in?next=" + strings.NewReplacer("?", "%3F", "\\", "%5C", "%", "%25").Replace(next)).wantRedirect(want)
+	}
+}
+
+// The store keeps the digest of a session, never the secret of its cookie.
+func TestStoreKeepsNoCookie(t *testing.T) {
+	w := newWorld(t)
+	b := w.as("vendor/vic")
+	r, err := http.NewRequest("GET", w.server.URL+"/console/", nil)
+	w.must(err)
+	secret, _, _ := strings.Cut(b.client.Jar.Cookies(r.URL)[0].Value, ".")
+	kept, err := w.store.Document(t.Context(), "console/vendor/vic")
+	w.must(err)
+	if len(secret) != 43 || len(kept) == 0 || strings.Contains(string(kept), secret) {
+		t.Errorf("a secret of %d characters, and the store keeps %s", len(secret), kept)
+	}
+}
+
+// Over TLS, the cookie is for this host and for TLS alone.
+func TestCookieIsForThisHostAlone(t *testing.T) {
+	w := newWorld(t)
+	set := w.browser().post("/console/sign-in", "account", "vendor/vic", "password", password).header.Get("Set-Cookie")
+	if !strings.HasPrefix(set, "comity=") || !strings.Contains(set, "HttpOnly; SameSite=Lax") {
+		t.Errorf("on the loopback interface: %s", set)
+	}
+	public := w.publicConsole("https://taxii.example.int")
+	r := w.browser().form("/console/sign-in", "account", "vendor/vic", "password", password)
+	set = public(r).Header().Get("Set-Cookie")
+	if !strings.HasPrefix(set, "__Host-comity=") || !strings.Contains(set, "Path=/; HttpOnly; Secure; SameSite=Lax") || strings.Contains(set, "Domain") {
+		t.Errorf("over TLS: %s", set)
+	}
+}
