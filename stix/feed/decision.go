@@ -42,9 +42,6 @@ func decisionsLine(b []byte, w *writing, e *Entry) []byte {
 	if seconds, bounded := w.hold(e); bounded {
 		d.Duration = (time.Duration(seconds) * time.Second).String()
 	}
-	if w.Entries > 0 {
-		b = append(b, ',')
-	}
 	return appendJSON(append(b, '\n'), d)
 }
 
@@ -56,11 +53,11 @@ func decisionsFoot(b []byte, _ *writing) []byte { return append(b, decisionsNext
 func WriteDecisions(w io.Writer, h *Header, added, removed iter.Seq[*Entry]) error {
 	b := []byte(decisionsHead)
 	for _, entries := range []iter.Seq[*Entry]{added, removed} {
-		out := &writing{Header: h}
+		out, separator := &writing{Header: h}, ""
 		for e := range entries {
 			if addresses.Has(e.Kind) {
-				b = decisionsLine(b, out, e)
-				out.Entries++
+				b = decisionsLine(append(b, separator...), out, e)
+				separator = ","
 			}
 		}
 		b = append(b, decisionsNext...)

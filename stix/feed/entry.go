@@ -3,8 +3,6 @@ package feed
 import (
 	"bytes"
 	"cmp"
-	"iter"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -22,8 +20,6 @@ type Entry struct {
 	From       time.Time // the earliest valid_from
 	Until      time.Time // the latest valid_until; zero if one of them has none
 	Modified   time.Time // the latest
-	Changed    time.Time // when the entry last changed; zero counts as Modified
-	Revision   int       // how often the entry changed; 0 counts as 1
 }
 
 // Add merges an indicator that supports the value into e, whose IDs are nil before the
@@ -52,14 +48,6 @@ func (e *Entry) Add(in *Indicator) {
 	}
 }
 
-// changed is when e last changed.
-func (e *Entry) changed() time.Time {
-	if e.Changed.IsZero() {
-		return e.Modified
-	}
-	return e.Changed
-}
-
 // firstID is the first of its IDs, "" if it has none.
 func (e *Entry) firstID() stix.ID {
 	if len(e.IDs) == 0 {
@@ -75,22 +63,6 @@ func insert[T cmp.Ordered](list []T, element T) []T {
 		return list
 	}
 	return slices.Insert(list, i, element)
-}
-
-// Merge makes entries of indicators, one for each value, in the order of [Compare].
-func Merge(indicators iter.Seq[Indicator]) []*Entry {
-	entries := map[Value]*Entry{}
-	for in := range indicators {
-		for _, value := range in.Values {
-			e := entries[value]
-			if e == nil {
-				e = &Entry{Value: value}
-				entries[value] = e
-			}
-			e.Add(&in)
-		}
-	}
-	return slices.SortedFunc(maps.Values(entries), func(a, b *Entry) int { return Compare(a.Value, b.Value) })
 }
 
 // Compare orders values: by kind, addresses by number, domains by their labels from the

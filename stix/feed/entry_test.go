@@ -34,8 +34,8 @@ func TestMergeDoesNotDependOnOrder(t *testing.T) {
 			}
 			return in
 		}), 1, 6).Draw(t, "indicators")
-		want := feed.Merge(slices.Values(indicators))
-		got := feed.Merge(slices.Values(rapid.Permutation(indicators).Draw(t, "order")))
+		want := merge(slices.Values(indicators))
+		got := merge(slices.Values(rapid.Permutation(indicators).Draw(t, "order")))
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Fatal(diff)
 		}

@@ -66,7 +66,7 @@ func TestOnlyValuesThatMatchAloneAreExtracted(t *testing.T) {
 		{"[ipv4-addr:value NOT = '198.51.100.3']", "not"},
 		{"[ipv4-addr:value != '198.51.100.3']", "operator"},
 		{"[url:value MATCHES '^http://bad']", "operator"},
-		{"[domain-name:value LIKE '%.bad.example']", "operator"},
+		{"[domain-name:value LIKE '%.bad.example']", "domain *.bad.example"},
 		{"[EXISTS ipv4-addr:value]", "operator"},
 		{"[file:name = 'bad.exe']", "property"},
 		{"[file:hashes.MD5 = '" + sha256[:32] + "' OR file:name = 'bad.exe']", "property"},
@@ -104,8 +104,8 @@ func TestOnlyValuesThatMatchAloneAreExtracted(t *testing.T) {
 	}
 }
 
-func TestWildcardsAreExtractedWhereTheyAreAllowed(t *testing.T) {
-	x := feed.Extractor{Wildcards: true}
+func TestWildcardsAreExtracted(t *testing.T) {
+	x := feed.Extractor{}
 	in, reason := x.Extract(withPattern(t, "[domain-name:value LIKE '%.Bad.example']"))
 	if reason != "" || in.Values[0] != (feed.Value{Kind: feed.Domain, Text: "*.bad.example"}) {
 		t.Errorf("got %v, %q", in.Values, reason)
@@ -126,9 +126,9 @@ func TestAttributesAreExtracted(t *testing.T) {
 		"created_by_ref":"identity--22222222-2222-4222-8222-222222222222","indicator_types":["malicious-activity"],"labels":["a","b"],
 		"confidence":70,"valid_until":"2026-12-01T00:00:00Z"`))
 	want := feed.Indicator{
-		ID: "indicator--11111111-1111-4111-8111-111111111111", Creator: "identity--22222222-2222-4222-8222-222222222222",
+		ID:   "indicator--11111111-1111-4111-8111-111111111111",
 		Name: "C2", Types: []string{"malicious-activity"}, Labels: []string{"a", "b"}, Confidence: 70,
-		From: day(1), Until: day(31), Modified: day(2), PatternType: "stix",
+		From: day(1), Until: day(31), Modified: day(2),
 		Values: []feed.Value{{Kind: feed.IPv4, Text: "198.51.100.3"}},
 	}
 	if diff := cmp.Diff(want, in); diff != "" || reason != "" {
@@ -191,7 +191,7 @@ func FuzzExtract(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, pattern string) {
-		x := feed.Extractor{Wildcards: true}
+		x := feed.Extractor{}
 		in, reason := x.Extract(withPattern(t, strings.ToValidUTF8(pattern, "")))
 		if (reason == "") != (len(in.Values) > 0) {
 			t.Errorf("reason %q with %d values", reason, len(in.Values))

@@ -60,9 +60,6 @@ type Header struct {
 	// on it; 0 means any.
 	Hold time.Duration
 
-	// Drop makes rules of Suricata drop packets, rather than alert.
-	Drop bool
-
 	// Object finds the indicator of an entry, as it came. Only the format
 	// "bundle.json" needs it.
 	Object func(stix.ID) (raw []byte, ok bool)

@@ -81,7 +81,7 @@ var rules = []struct{ language, text string }{
 // entries are those of the hostile indicators and the rules.
 func entries(t testing.TB) []*feed.Entry {
 	t.Helper()
-	x := feed.Extractor{Wildcards: true}
+	x := feed.Extractor{}
 	var all []feed.Indicator
 	for i, h := range hostile {
 		name, _ := jsontext.AppendQuote(nil, h.name)
@@ -93,8 +93,8 @@ func entries(t testing.TB) []*feed.Entry {
 		o := indicator(t, members)
 		o.ID = stix.ID(fmt.Sprintf("indicator--%08d-1111-4111-8111-111111111111", i+1))
 		in, reason := x.Extract(o)
-		if reason != "" || in.BadValues > 0 {
-			t.Fatalf("%s: %q, %d bad values", h.name, reason, in.BadValues)
+		if reason != "" {
+			t.Fatalf("%s: %q", h.name, reason)
 		}
 		all = append(all, in)
 	}
@@ -108,7 +108,23 @@ func entries(t testing.TB) []*feed.Entry {
 		}
 		all = append(all, in)
 	}
-	return feed.Merge(slices.Values(all))
+	return merge(slices.Values(all))
+}
+
+// merge makes entries of indicators, one for each value, in the order of [feed.Compare].
+func merge(indicators iter.Seq[feed.Indicator]) []*feed.Entry {
+	entries := map[feed.Value]*feed.Entry{}
+	for in := range indicators {
+		for _, value := range in.Values {
+			e := entries[value]
+			if e == nil {
+				e = &feed.Entry{Value: value}
+				entries[value] = e
+			}
+			e.Add(&in)
+		}
+	}
+	return slices.SortedFunc(maps.Values(entries), func(a, b *feed.Entry) int { return feed.Compare(a.Value, b.Value) })
 }
 
 // header is that of a feed on the 20th of November at noon.
@@ -268,6 +284,22 @@ func TestCommentsAreWrittenOnRequest(t *testing.T) {
 				t.Errorf("%s begins with\n%.200s", name, commented)
 			}
 		}
+	}
+}
+
+// FortiGate drops what is behind ten million bytes.
+func TestLimitKeepsTheBytesThatAProductTakes(t *testing.T) {
+	var all []*feed.Entry
+	for i := range 110_000 {
+		all = append(all, &feed.Entry{Value: feed.Value{Kind: feed.URL, Text: fmt.Sprintf("http://bad.example/%s%06d", strings.Repeat("a", 80), i)}, Confidence: i % 100})
+	}
+	got, result := write(t, "url.fortinet", all, nil)
+	lines := strings.Count(got, "\n")
+	if len(got) > 10_000_000 || len(got) < 9_999_000 || result.Entries != lines || result.LeftOut[feed.OverLimit] != len(all)-lines {
+		t.Errorf("%d bytes, %d lines, %+v", len(got), lines, result)
+	}
+	if strings.Contains(got, "000000\n") || !strings.Contains(got, "000099\n") {
+		t.Error("the list does not keep the entries of the highest confidence")
 	}
 }
 

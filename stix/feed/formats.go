@@ -65,11 +65,11 @@ var formats = []Format{
 	{Ext: "jsonl", Reader: "IntelMQ", Media: "application/x-ndjson", Kinds: addresses | domains | KindsOf(URL, Email, ASN, MD5, SHA1, SHA256), Mixed: true,
 		write: list{line: intelmqLine, nested: true}.write},
 	{Ext: "json", Reader: "scripts", Media: jsons, Kinds: plainValues, Mixed: true,
-		write: list{head: jsonHead, line: jsonLine, foot: jsonFoot, nested: true}.write},
+		write: list{head: jsonHead, line: jsonLine, separator: ",", foot: jsonFoot, nested: true}.write},
 	{Ext: "bundle.json", Reader: "STIX tools", Media: "application/stix+json;version=2.1", Kinds: plainValues | rulePatterns, Mixed: true,
 		write: writeBundle},
 	{Ext: "decisions", Reader: "CrowdSec bouncers", Media: jsons, Kinds: addresses, Mixed: true, Block: true, Timed: true,
-		write: list{head: text(decisionsHead), line: decisionsLine, foot: decisionsFoot, nested: true}.write},
+		write: list{head: text(decisionsHead), line: decisionsLine, separator: ",", foot: decisionsFoot, nested: true}.write},
 }
 
 // text is a part that is always the same.

@@ -7,16 +7,16 @@ import (
 )
 
 // idsRules finds the rules of a text in the language of Snort and Suricata, one a line,
-// with their sids. drop accepts rules that drop packets. Other actions would end
-// connections or, as pass does, switch other rules off.
-func idsRules(text string, kind Kind, drop bool) (rules []string, sids []uint32, reason Reason) {
+// with their sids. They only alert: other actions would end connections or, as pass does,
+// switch other rules off.
+func idsRules(text string, kind Kind) (rules []string, sids []uint32, reason Reason) {
 	text = strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\\\n", " ") // a rule may go on in the next line
 	seen := map[uint32]bool{}
 	for rule := range strings.SplitSeq(text, "\n") {
 		if rule = strings.TrimSpace(rule); rule == "" || rule[0] == '#' {
 			continue
 		}
-		sid, reason := idsRule(rule, kind, drop)
+		sid, reason := idsRule(rule, kind)
 		if reason != "" {
 			return nil, nil, reason
 		}
@@ -40,7 +40,7 @@ var idsUnsafe = []string{
 }
 
 // idsRule reads one rule.
-func idsRule(rule string, kind Kind, drop bool) (sid uint32, reason Reason) {
+func idsRule(rule string, kind Kind) (sid uint32, reason Reason) {
 	if strings.ContainsFunc(rule, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
 		return 0, Broken
 	}
@@ -49,7 +49,7 @@ func idsRule(rule string, kind Kind, drop bool) (sid uint32, reason Reason) {
 		return 0, Broken
 	}
 	switch action := header[0]; {
-	case action == "drop" && !drop, action != "alert" && action != "drop":
+	case action != "alert":
 		return 0, Unsafe
 	case len(header) == 7 && (header[4] == "->" || header[4] == "<>"):
 	case len(header) != 2 || kind != Snort: // Snort 3 has rules without addresses

@@ -16,38 +16,29 @@ const Unknown = -1
 
 // Indicator is what a list needs of an indicator object.
 type Indicator struct {
-	ID, Creator stix.ID
+	ID          stix.ID
 	Name        string
 	Types       []string // indicator_types, or the labels of STIX 2.0
 	Labels      []string
 	Confidence  int       // 0 to 100, or Unknown
 	From, Until time.Time // valid_from and valid_until; zero if absent
 	Modified    time.Time
-	PatternType string
 
 	// Values are the values for which it stands, in the order of the pattern, each
 	// once. A rule is one value.
 	Values []Value
-
-	// BadValues is the number of values of the pattern that have no normal form.
-	BadValues int
 }
 
 // Extractor reads indicators. The zero value is ready. It must not be used by several
 // goroutines at the same time.
-type Extractor struct {
-	// Wildcards takes LIKE '%.bad.example' of a domain for the names below it.
-	Wildcards bool
-
-	parser pattern.Parser
-}
+type Extractor struct{ parser pattern.Parser }
 
 // Extract reads an indicator and the values for which it stands. If the reason is not
 // "", no list may have the indicator.
 //
 // A STIX pattern stands for values only if each of them alone makes it match: the
 // whole pattern is an OR of tests with =, IN, or ISSUBSET of an address, without
-// qualifiers, of these properties: the value of an address, domain, URL, email address
+// qualifiers, or LIKE '%.bad.example' for the names below a domain, of these properties: the value of an address, domain, URL, email address
 // or MAC address, the number of an autonomous system, and hashes of files, artifacts and
 // certificates. A pattern in the language of a scanner stands for itself, as a rule.
 //
@@ -57,10 +48,10 @@ func (x *Extractor) Extract(o stix.Object) (Indicator, Reason) {
 		return Indicator{}, NotIndicator
 	}
 	if o.Revoked {
-		return Indicator{ID: o.ID, Creator: o.Creator, Modified: o.Version().Time()}, Revoked
+		return Indicator{ID: o.ID, Modified: o.Version().Time()}, Revoked
 	}
-	in := Indicator{ID: o.ID, Creator: o.Creator, Confidence: Unknown, Modified: o.Version().Time(), PatternType: "stix"}
-	var text, version string
+	in := Indicator{ID: o.ID, Confidence: Unknown, Modified: o.Version().Time()}
+	language, text, version := "stix", "", ""
 	for m := rawjson.MembersOf(o.Raw); m.Next(); {
 		switch string(m.Name) {
 		case "name":
@@ -78,7 +69,7 @@ func (x *Extractor) Extract(o stix.Object) (Indicator, Reason) {
 		case "valid_until":
 			in.Until = timeOf(m.Value)
 		case "pattern_type":
-			in.PatternType = textOf(m.Value)
+			language = textOf(m.Value)
 		case "pattern_version":
 			version = textOf(m.Value)
 		case "pattern":
@@ -92,17 +83,17 @@ func (x *Extractor) Extract(o stix.Object) (Indicator, Reason) {
 	if o.Spec == "2.0" || version == "2.0" {
 		mode |= pattern.STIX20
 	}
-	reason := x.values(&in, text, mode)
+	reason := x.values(&in, language, text, mode)
 	if reason == "" && slices.Contains(in.Types, "benign") {
 		reason = Benign
 	}
 	return in, reason
 }
 
-// values reads the values of a pattern.
-func (x *Extractor) values(in *Indicator, text string, mode pattern.Mode) Reason {
-	if in.PatternType != "stix" {
-		kind, ok := ParseKind(in.PatternType)
+// values reads the values of a pattern in a language.
+func (x *Extractor) values(in *Indicator, language, text string, mode pattern.Mode) Reason {
+	if language != "stix" {
+		kind, ok := ParseKind(language)
 		if !ok || !rulePatterns.Has(kind) {
 			return PatternType
 		}
@@ -128,17 +119,14 @@ func (x *Extractor) values(in *Indicator, text string, mode pattern.Mode) Reason
 		reason := Reason("")
 		if !ok {
 			reason = Property
-		} else if claim.Op == pattern.Like && !(x.Wildcards && isWildcard(kind, claim.Value.Text)) {
+		} else if claim.Op == pattern.Like && !isWildcard(kind, claim.Value.Text) {
 			reason = Operator
 		}
 		if reason != "" {
-			in.Values, in.BadValues = nil, 0
+			in.Values = nil
 			return reason
 		}
-		value, err := normalClaim(kind, claim)
-		if err != nil {
-			in.BadValues++
-		} else if !slices.Contains(in.Values, value) {
+		if value, err := normalClaim(kind, claim); err == nil && !slices.Contains(in.Values, value) {
 			in.Values = append(in.Values, value)
 		}
 	}

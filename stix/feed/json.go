@@ -25,10 +25,7 @@ func jsonFoot(b []byte, w *writing) []byte {
 	return append(appendJSON(b, w.LeftOut), "}\n"...)
 }
 
-func jsonLine(b []byte, w *writing, e *Entry) []byte {
-	if w.Entries > 0 {
-		b = append(b, ',')
-	}
+func jsonLine(b []byte, _ *writing, e *Entry) []byte {
 	return appendJSON(append(b, '\n'), jsonEntryOf(e))
 }
 

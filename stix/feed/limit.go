@@ -6,38 +6,50 @@ import (
 	"slices"
 )
 
-// limit chooses the lines that a list keeps if it has too many: those of the highest
-// confidence, of equal ones those modified last. It is nil if all can stay. head is the
-// number of bytes before the first line.
-func (w *writing) limit(lines iter.Seq2[*Entry, []byte], head int) (kept []bool) {
+// limited yields the entries that a list keeps, each with its line. If there are too many,
+// they are those of the highest confidence, of equal ones those modified last; the others
+// are counted. head is the number of bytes before the first line. A line is valid until the
+// next one.
+func (w *writing) limited(lines iter.Seq2[*Entry, []byte], head int) iter.Seq2[*Entry, []byte] {
 	most, room := cmp.Or(w.MaxEntries, w.format.MaxEntries), w.format.MaxBytes-head
 	if most == 0 && w.format.MaxBytes == 0 {
-		return nil
+		return lines
 	}
-	type rank struct {
-		place, size, confidence int32
-		modified                int64
+	type ranked struct {
+		*Entry
+		begin, end int // of its line in text
+		left       bool
 	}
-	var (
-		all  []rank
-		size int
-	)
-	for e, line := range lines {
-		all = append(all, rank{int32(len(all)), int32(len(line)), int32(e.Confidence), e.Modified.UnixNano()})
-		size += len(line)
-	}
-	if (most == 0 || len(all) <= most) && (w.format.MaxBytes == 0 || size <= room) {
-		return nil
-	}
-	slices.SortFunc(all, func(a, b rank) int {
-		return cmp.Or(cmp.Compare(b.confidence, a.confidence), cmp.Compare(b.modified, a.modified), cmp.Compare(a.place, b.place))
-	})
-	kept = make([]bool, len(all))
-	for i, r := range all {
-		if room -= int(r.size); i == most && most > 0 || room < 0 && w.format.MaxBytes > 0 {
-			break
+	return func(yield func(*Entry, []byte) bool) {
+		var (
+			all  []ranked
+			text []byte
+		)
+		for e, line := range lines {
+			all = append(all, ranked{Entry: e, begin: len(text), end: len(text) + len(line)})
+			text = append(text, line...)
 		}
-		kept[r.place] = true
+		if most > 0 && len(all) > most || w.format.MaxBytes > 0 && len(text) > room {
+			best := make([]*ranked, len(all))
+			for i := range all {
+				best[i] = &all[i]
+			}
+			slices.SortStableFunc(best, func(a, b *ranked) int {
+				return cmp.Or(cmp.Compare(b.Confidence, a.Confidence), b.Modified.Compare(a.Modified))
+			})
+			full := false
+			for i, r := range best {
+				room -= r.end - r.begin
+				full = full || i == most && most > 0 || room < 0 && w.format.MaxBytes > 0
+				r.left = full
+			}
+		}
+		for _, r := range all {
+			if r.left {
+				w.leaveOut(OverLimit)
+			} else if !yield(r.Entry, text[r.begin:r.end]) {
+				return
+			}
+		}
 	}
-	return kept
 }

@@ -10,6 +10,8 @@ type list struct {
 	end  part // after the last entry, if there is one
 	foot part // after all else
 
+	separator string // between the lines of two entries
+
 	// empty is the text of a list that would have no text otherwise.
 	empty string
 
@@ -34,15 +36,11 @@ const flushAt = 64 << 10
 // write is the write function of a list.
 func (l list) write(w *writing) error {
 	b := l.head.append(w.comments(make([]byte, 0, flushAt+flushAt/4)), w)
-	kept := w.limit(l.lines(w), len(b))
-	n := 0
-	for _, line := range l.lines(w) {
-		if n++; kept != nil && !kept[n-1] {
-			w.leaveOut(OverLimit)
-			continue
-		}
+	for _, line := range w.limited(l.lines(w), len(b)) {
 		if w.Entries == 0 {
 			b = l.open.append(b, w)
+		} else {
+			b = append(b, l.separator...)
 		}
 		w.Entries++
 		if b = append(b, line...); len(b) >= flushAt {
@@ -62,14 +60,13 @@ func (l list) write(w *writing) error {
 }
 
 // lines yields the entries that the product takes, each with its line, and counts those
-// that it does not. A line is valid until the next one.
+// that it does not. A line is valid until the next one. It can be read once.
 func (l list) lines(w *writing) iter.Seq2[*Entry, []byte] {
 	return func(yield func(*Entry, []byte) bool) {
 		var (
 			cover cover
 			line  []byte
 		)
-		clear(w.LeftOut)
 		for e := range w.entries {
 			if !w.Kinds.Has(e.Kind) {
 				continue

@@ -52,7 +52,7 @@ func (p *pack) read(e *Entry) (text string, names []string, reason Reason) {
 			names = []string{id}
 		}
 	default:
-		rules, sids, why := idsRules(e.Text, e.Kind, p.Drop)
+		rules, sids, why := idsRules(e.Text, e.Kind)
 		for _, sid := range sids {
 			names = append(names, strconv.FormatUint(uint64(sid), 10))
 		}

@@ -124,25 +124,13 @@ func TestRulesOfAnIDSThatWouldSpoilOthersAreLeftOut(t *testing.T) {
 	}
 }
 
-// Rules drop packets only in a feed that may block.
-func TestDroppingIsOnRequest(t *testing.T) {
-	all := []*feed.Entry{
-		{Value: feed.Value{Kind: feed.IPv4, Text: "203.0.113.7"}, IDs: ids},
-		{Value: feed.Value{Kind: feed.Suricata, Text: `drop ip any any -> any any (msg:"cut"; sid:1;)`}, IDs: ids},
-	}
-	got, _ := write(t, "all.rules", all, func(h *feed.Header) { h.Drop = true })
-	if strings.Count(got, "drop ip ") != 2 {
-		t.Errorf("got\n%s", got)
-	}
-}
-
 // The number of a generated rule stays when other entries come and go, and its revision
-// grows with its changes.
+// grows when an indicator is modified.
 func TestRuleNumbersAreStable(t *testing.T) {
-	e := &feed.Entry{Value: feed.Value{Kind: feed.Domain, Text: "bad.example"}, IDs: ids, Revision: 3}
+	e := &feed.Entry{Value: feed.Value{Kind: feed.Domain, Text: "bad.example"}, IDs: ids, Modified: day(1)}
 	alone, _ := write(t, "all.rules", []*feed.Entry{e}, nil)
 	among, _ := write(t, "all.rules", []*feed.Entry{{Value: feed.Value{Kind: feed.IPv4, Text: "203.0.113.7"}, IDs: ids}, e}, nil)
-	if !strings.HasSuffix(among, alone) || !strings.Contains(alone, " rev:3;)") {
+	if !strings.HasSuffix(among, alone) || !strings.Contains(alone, " rev:310262400;)") {
 		t.Errorf("alone\n%s\namong others\n%s", alone, among)
 	}
 }

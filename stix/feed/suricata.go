@@ -38,7 +38,7 @@ func (w *writing) suricata(out io.Writer, dataset bool) error {
 			w.leaveOut(Unfit)
 			continue
 		default:
-			b = p.rule(b, header, e.Kind.String()+" "+e.Text, options+" metadata:indicator "+string(e.firstID())+";", e.Kind.String()+" "+e.Text, max(e.Revision, 1))
+			b = p.rule(b, header, e.Kind.String()+" "+e.Text, options+" metadata:indicator "+string(e.firstID())+";", e.Kind.String()+" "+e.Text, revision(e))
 		}
 		if w.Entries++; len(b) >= flushAt {
 			if _, err := out.Write(b); err != nil {
@@ -59,17 +59,19 @@ func (w *writing) dataset() string { return w.Feed + "-domain.lst" }
 
 // rule appends a rule. key is what its number stands for.
 func (p *pack) rule(b []byte, header, message, options, key string, revision int) []byte {
-	action := "alert"
-	if p.Drop {
-		action = "drop"
-	}
 	sum := sha256.Sum256([]byte(p.Feed + " " + key))
 	n := binary.BigEndian.Uint32(sum[:]) >> (32 - sidBits)
 	for !p.reserve([]string{strconv.Itoa(firstSID + int(n))}) {
 		n = (n + 1) % (1 << sidBits)
 	}
-	return fmt.Appendf(b, "%s %s (msg:\"%s %s\"; %s sid:%d; rev:%d;)\n", action, header, p.Feed, escapeMessage(message), options, firstSID+int(n), revision)
+	return fmt.Appendf(b, "alert %s (msg:\"%s %s\"; %s sid:%d; rev:%d;)\n", header, p.Feed, escapeMessage(message), options, firstSID+int(n), revision)
 }
+
+// epoch is the beginning of 2017, from which revisions are counted.
+const epoch = 1483228800
+
+// revision grows when an indicator of the entry is modified, and is the same in every process.
+func revision(e *Entry) int { return int(max(e.Modified.Unix()-epoch, 1)) }
 
 // match is what finds a value in traffic: the header of a rule without its action, and
 // options. It is "" if Suricata cannot find such values.

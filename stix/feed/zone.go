@@ -72,9 +72,8 @@ func ZoneEntries(h *Header, entries iter.Seq[*Entry]) iter.Seq[*Entry] {
 	return func(yield func(*Entry) bool) {
 		format, _, _ := Find("all.rpz")
 		w := &writing{Header: h, format: format, entries: entries, Result: Result{LeftOut: map[Reason]int{}}}
-		kept, n := w.limit(zoneList.lines(w), 0), 0
-		for e := range zoneList.lines(w) {
-			if n++; (kept == nil || kept[n-1]) && !yield(e) {
+		for e := range w.limited(zoneList.lines(w), 0) {
+			if !yield(e) {
 				return
 			}
 		}

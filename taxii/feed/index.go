@@ -302,7 +302,7 @@ const pageSize = 10_000
 func (x *index) scan(ctx context.Context, g exchange.Grant, q store.Query, take func(*record) bool) error {
 	q.Match.Types, q.Limit, q.MaxBytes, q.Detail = []string{"indicator"}, pageSize, 16<<20, true
 	q.Into = &store.Page{}
-	extractor := stixfeed.Extractor{Wildcards: true}
+	extractor := stixfeed.Extractor{}
 	for {
 		q.Into.Buffer = q.Into.Buffer[:0]
 		page, err := x.store.Scan(ctx, g, q)

@@ -298,8 +298,6 @@ func (l *listing) evaluate(key stixfeed.Value, now time.Time) (was, is *stixfeed
 		}
 		if is = e; e.IDs == nil {
 			v.reason, is = inactive, nil
-		} else {
-			e.Revision = revision(e.Modified)
 		}
 	}
 	l.count(v.reason, 1)
@@ -315,12 +313,6 @@ func (l *listing) evaluate(key stixfeed.Value, now time.Time) (was, is *stixfeed
 	v.entry = is
 	return was, is
 }
-
-// epoch is the beginning of 2017, from which revisions are counted.
-const epoch = 1483228800
-
-// revision grows when an indicator of the entry is modified, and is the same in every process.
-func revision(modified time.Time) int { return int(max(modified.Unix()-epoch, 1)) }
 
 // sortEntries sorts a list. It makes the key of each entry once, not for each comparison.
 func sortEntries(entries []*stixfeed.Entry) {
