@@ -135,8 +135,12 @@ func (sh *shell) printFeed(p *feed.Page) error {
 		}
 		if len(p.Pulls) > 0 {
 			fmt.Fprintln(w)
-			table(w, "file,last read,status,bytes,by", p.Pulls, func(p feed.Pull) []any {
-				return []any{p.File, taxii.FormatTime(p.Time), p.Status, size(p.Bytes), p.Agent}
+			table(w, "file,last read,status,bytes,left out,by", p.Pulls, func(p feed.Pull) []any {
+				left := 0
+				for _, n := range p.LeftOut {
+					left += n
+				}
+				return []any{p.File, taxii.FormatTime(p.Time), p.Status, size(p.Bytes), left, p.Agent}
 			})
 		}
 	})

@@ -392,3 +392,21 @@ func TestAnAccountReadsFewFilesAtOnce(t *testing.T) {
 		t.Errorf("after they have read: %d", got.status)
 	}
 }
+
+// Who pulls a list learns what it lacks, and so does the operator, also if nothing has
+// changed since.
+func TestAFileTellsWhatItLacks(t *testing.T) {
+	w := newWorld(t, "")
+	w.subscribe("block", "block", "[entries]\nmax = 2\n")
+	w.push("fir", indicator(1, "[ipv4-addr:value IN ('203.0.114.1', '203.0.114.2', '203.0.114.3')]", ""))
+	got := w.get("block", "ipv4.txt")
+	if got.header.Get("X-Feed-Entries") != "2" || got.header.Get("X-Feed-Left-Out") != "limit=1" {
+		t.Errorf("headers %v", got.header)
+	}
+	w.get("block", "ipv4.txt", "If-None-Match", got.header.Get("ETag"))
+	var page feed.Page
+	w.must(json.Unmarshal([]byte(w.get("block", "").body), &page))
+	if len(page.Pulls) != 1 || page.Pulls[0].Status != http.StatusNotModified || page.Pulls[0].LeftOut["limit"] != 1 {
+		t.Errorf("pulls %+v", page.Pulls)
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"iter"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -141,6 +142,10 @@ func (h *handler) getFile(w *response, r *http.Request, c *caller) error {
 		header.Set("Content-Encoding", "gzip")
 	}
 	header.Set("X-Feed-Entries", strconv.Itoa(body.result.Entries))
+	c.leftOut = body.result.LeftOut
+	for _, reason := range slices.Sorted(maps.Keys(c.leftOut)) {
+		header.Add("X-Feed-Left-Out", fmt.Sprintf("%s=%d", reason, c.leftOut[reason]))
+	}
 	// The handler has looked at the conditions already, and with more care for the date.
 	r.Header.Del("If-Modified-Since")
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))

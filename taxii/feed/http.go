@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/gorilla/mux"
 
+	stixfeed "comity/stix/feed"
 	"comity/taxii"
 	"comity/taxii/auth"
 	"comity/taxii/exchange"
@@ -107,6 +108,8 @@ type caller struct {
 	secret string // that it has
 	feed   string // that was found
 	now    time.Time
+
+	leftOut map[stixfeed.Reason]int // entries that the file lacks
 }
 
 // endpoint answers the requests for one path.

@@ -52,6 +52,8 @@ type Pull struct {
 	Status int       `json:"status"` // of HTTP; 0 for a transfer
 	Bytes  int64     `json:"bytes"`
 	Agent  string    `json:"user_agent,omitempty"`
+
+	LeftOut map[stixfeed.Reason]int `json:"left_out,omitempty"` // entries that the file lacks
 }
 
 // maxPulls bounds the files of a feed whose last pull is remembered.
@@ -60,7 +62,7 @@ const maxPulls = 100
 // pulled notes a pull over HTTP.
 func (s *Service) pulled(a *Answer, c *caller, r *http.Request, file string, status int, bytes int64) {
 	agent := r.UserAgent()
-	s.read(c.Account, a.Definition.ID, Pull{file, c.now, status, bytes, agent[:min(len(agent), 200)]})
+	s.read(c.Account, a.Definition.ID, Pull{File: file, Time: c.now, Status: status, Bytes: bytes, Agent: agent[:min(len(agent), 200)], LeftOut: c.leftOut})
 }
 
 // read notes a pull of a feed of an account.
@@ -73,7 +75,10 @@ func (s *Service) read(account, id string, p Pull) {
 		files = map[string]Pull{}
 		s.pulls[key] = files
 	}
-	if _, known := files[p.File]; known || len(files) < maxPulls {
+	if before, known := files[p.File]; known || len(files) < maxPulls {
+		if p.Status == http.StatusNotModified {
+			p.LeftOut = before.LeftOut
+		}
 		files[p.File] = p
 	}
 }
