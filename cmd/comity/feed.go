@@ -19,6 +19,7 @@ type feedCmd struct {
 	Preview feedPreviewCmd `cmd:"" help:"Show what a feed file would list, and keep nothing."`
 	List    feedListCmd    `cmd:"" help:"List feeds."`
 	Show    feedShowCmd    `cmd:"" help:"Show what a feed lists, what it leaves out and why, its files, and who read them."`
+	Test    feedTestCmd    `cmd:"" help:"Send a message to the webhook of a feed now."`
 	Rotate  feedRotateCmd  `cmd:"" help:"Make new secrets of a feed; the last ones stay valid until the next rotation."`
 	Remove  feedRemoveCmd  `cmd:"" help:"Remove a feed."`
 }
@@ -63,7 +64,7 @@ func (c *feedListCmd) Run(sh *shell) error {
 
 type feedShowCmd struct {
 	Feed    string `arg:"" placeholder:"ORG/ID"`
-	Secrets bool   `help:"Show the secrets of the feed instead: keys to read it over the DNS, and its URL with a secret if the agreements allow one."`
+	Secrets bool   `help:"Show the secrets of the feed instead: keys to read it over the DNS and to verify its webhook, and its URL with a secret if the agreements allow one."`
 }
 
 func (c *feedShowCmd) Run(sh *shell) error {
@@ -75,6 +76,27 @@ func (c *feedShowCmd) Run(sh *shell) error {
 		return err
 	}
 	return sh.printFeed(&page)
+}
+
+type feedTestCmd struct {
+	Feed string `arg:"" placeholder:"ORG/ID"`
+}
+
+// Run fails if the receiver does not take the message.
+func (c *feedTestCmd) Run(sh *shell) error {
+	got, err := call[feed.WebhookTest](sh, "feed/test", c.Feed)
+	if err != nil {
+		return err
+	}
+	if err := sh.print(got, func(w io.Writer) {
+		fmt.Fprintf(w, "url\t%s\nstatus\t%d\nseconds\t%.3f\n", got.URL, got.Status, got.Seconds)
+		if got.Answer != "" {
+			fmt.Fprintf(w, "answer\t%s\n", oneLine(got.Answer))
+		}
+	}); err != nil || got.Problem == "" {
+		return err
+	}
+	return fmt.Errorf("the receiver did not take the message: %s", got.Problem)
 }
 
 type feedRotateCmd struct {
@@ -106,6 +128,21 @@ func (c *feedRemoveCmd) Run(sh *shell) error {
 	return sh.print(f, func(w io.Writer) { fmt.Fprintf(w, "removed %s\n", exchange.FeedKey(f.Account, f.ID)) })
 }
 
+// webhookRow says how messages to a receiver go.
+func webhookRow(p *feed.WebhookPage) []any {
+	last, state := "never", "up to date"
+	if !p.Last.IsZero() {
+		last = taxii.FormatTime(p.Last)
+	}
+	switch {
+	case p.Dead:
+		state = "given up: " + p.Problem + "; comity feed test tries again"
+	case p.Failures > 0:
+		state = p.Problem + "; next attempt " + taxii.FormatTime(p.Next)
+	}
+	return []any{p.URL, p.Content, last, p.Failures, state}
+}
+
 func (sh *shell) printFeed(p *feed.Page) error {
 	return sh.print(p, func(w io.Writer) {
 		fmt.Fprintf(w, "feed\t%s\naccount\t%s\n", p.ID, p.Account)
@@ -132,6 +169,10 @@ func (sh *shell) printFeed(p *feed.Page) error {
 		if len(p.Files) > 0 {
 			fmt.Fprintln(w)
 			table(w, "file,media type,for", p.Files, func(f feed.File) []any { return []any{f.URL, f.MediaType, f.Reader} })
+		}
+		if p.Webhook != nil {
+			fmt.Fprintln(w)
+			table(w, "webhook,content,last taken,failures since,state", []*feed.WebhookPage{p.Webhook}, webhookRow)
 		}
 		if len(p.Pulls) > 0 {
 			fmt.Fprintln(w)

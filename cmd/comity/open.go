@@ -77,7 +77,7 @@ func (sh *shell) local(s store.Store) (*adminhttp.Client, error) {
 		return nil, err
 	}
 	runner := operation.New(s, current, st, tables(sh.data), time.Now, log)
-	feeds := feed.New(s, current, recorder, key, time.Now, log)
+	feeds := feed.New(s, current, recorder, key, feed.Config{}, time.Now, log)
 	return adminhttp.Local(admin.New(s, current, intake.New(s, sh.data, time.Now), st, runner, feeds, time.Now), sh.user(), s.Close), nil
 }
 

@@ -3,7 +3,12 @@ package main
 import (
 	"cmp"
 	"context"
+	"encoding/pem"
+	"fmt"
+	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,7 +30,8 @@ func TestCommands(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"await": await,
+			"await":    await,
+			"receiver": receiver,
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("COMITY_DATA", "data")
@@ -102,6 +108,25 @@ func await(ts *testscript.TestScript, _ bool, args []string) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	ts.Fatalf("%s did not appear", args[0])
+}
+
+// receiver starts a web server for webhooks, whose certificate later commands accept. It adds
+// the webhook to feed.toml and writes that to the named file. The first message of the type
+// feed.changed makes the file "changed".
+func receiver(ts *testscript.TestScript, _ bool, args []string) {
+	changed := ts.MkAbs("changed")
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if body, err := io.ReadAll(r.Body); err == nil && strings.Contains(string(body), `"feed.changed"`) {
+			os.WriteFile(changed, body, 0o600)
+		}
+		io.WriteString(w, "thanks\n")
+	}))
+	ts.Defer(server.Close)
+	ca := ts.MkAbs("receiver.pem")
+	ts.Check(os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600))
+	ts.Setenv("SSL_CERT_FILE", ca)
+	file := fmt.Sprintf("%s[webhook]\nurl = %q\n", ts.ReadFile("feed.toml"), server.URL)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(file), 0o600))
 }
 
 // The exit status is 0, 1 if the command failed, or 2 if the command line was wrong.

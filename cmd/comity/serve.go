@@ -42,23 +42,24 @@ import (
 const defaultListen = "127.0.0.1:8080"
 
 type serveCmd struct {
-	Config      kong.ConfigFlag `placeholder:"FILE" help:"TOML file whose keys are these flags, without dashes."`
-	Listen      string          `placeholder:"ADDR" env:"COMITY_LISTEN" help:"Where to serve (default 127.0.0.1:8080; with --acme :443)."`
-	PublicURL   string          `placeholder:"URL" env:"COMITY_PUBLIC_URL" help:"Scheme and host that clients use; without it, made from --listen."`
-	AdminListen string          `placeholder:"ADDR" env:"COMITY_ADMIN_LISTEN" help:"Where to serve /metrics, in the clear."`
-	Pprof       bool            `env:"COMITY_PPROF" help:"Serve profiles of the running server under /debug/pprof/ of --admin-listen, which must be a loopback address then."`
-	Contact     string          `env:"COMITY_CONTACT" help:"Contact shown in discovery."`
-	MaxContent  byteSize        `name:"max-content-length" default:"100MiB" env:"COMITY_MAX_CONTENT_LENGTH" help:"Largest push, in bytes or such as 10MB (default ${default})."`
-	Limit       int             `default:"1000" env:"COMITY_LIMIT" help:"Page size where a client names none (default ${default})."`
-	MaxLimit    int             `default:"10000" env:"COMITY_MAX_LIMIT" help:"Largest page size (default ${default})."`
-	CORSOrigin  []string        `name:"cors-origin" placeholder:"ORIGIN" env:"COMITY_CORS_ORIGIN" help:"Origins, such as https://viewer.example, whose web pages may call the server; * for all."`
-	KeyHeader   string          `default:"X-API-Key" env:"COMITY_KEY_HEADER" help:"Header that may carry a token alone (default ${default})."`
-	IdleTimeout time.Duration   `default:"2m" env:"COMITY_IDLE_TIMEOUT" help:"How long a connection stays open between two requests (default ${default}); longer than that of a proxy in front. 10s if no request on the connection was authenticated."`
-	NoConsole   bool            `env:"COMITY_NO_CONSOLE" help:"Leave out the web console under /console/, and the page for browsers that leads to it."`
-	Unsigned    bool            `env:"COMITY_UNSIGNED" help:"Serve without the key of the centre: certificates of deletion and checkpoints are not signed."`
-	logFlags    `embed:""`
-	tlsFlags    `embed:""`
-	dnsFlags    `embed:""`
+	Config       kong.ConfigFlag `placeholder:"FILE" help:"TOML file whose keys are these flags, without dashes."`
+	Listen       string          `placeholder:"ADDR" env:"COMITY_LISTEN" help:"Where to serve (default 127.0.0.1:8080; with --acme :443)."`
+	PublicURL    string          `placeholder:"URL" env:"COMITY_PUBLIC_URL" help:"Scheme and host that clients use; without it, made from --listen."`
+	AdminListen  string          `placeholder:"ADDR" env:"COMITY_ADMIN_LISTEN" help:"Where to serve /metrics, in the clear."`
+	Pprof        bool            `env:"COMITY_PPROF" help:"Serve profiles of the running server under /debug/pprof/ of --admin-listen, which must be a loopback address then."`
+	Contact      string          `env:"COMITY_CONTACT" help:"Contact shown in discovery."`
+	MaxContent   byteSize        `name:"max-content-length" default:"100MiB" env:"COMITY_MAX_CONTENT_LENGTH" help:"Largest push, in bytes or such as 10MB (default ${default})."`
+	Limit        int             `default:"1000" env:"COMITY_LIMIT" help:"Page size where a client names none (default ${default})."`
+	MaxLimit     int             `default:"10000" env:"COMITY_MAX_LIMIT" help:"Largest page size (default ${default})."`
+	CORSOrigin   []string        `name:"cors-origin" placeholder:"ORIGIN" env:"COMITY_CORS_ORIGIN" help:"Origins, such as https://viewer.example, whose web pages may call the server; * for all."`
+	KeyHeader    string          `default:"X-API-Key" env:"COMITY_KEY_HEADER" help:"Header that may carry a token alone (default ${default})."`
+	IdleTimeout  time.Duration   `default:"2m" env:"COMITY_IDLE_TIMEOUT" help:"How long a connection stays open between two requests (default ${default}); longer than that of a proxy in front. 10s if no request on the connection was authenticated."`
+	WebhookAllow []string        `name:"webhook-allow" placeholder:"HOST" env:"COMITY_WEBHOOK_ALLOW" help:"Hosts that webhooks of feeds may be sent to, by name. A host that is not on the internet needs its address or network beside it, such as 10.1.2.0/24."`
+	NoConsole    bool            `env:"COMITY_NO_CONSOLE" help:"Leave out the web console under /console/, and the page for browsers that leads to it."`
+	Unsigned     bool            `env:"COMITY_UNSIGNED" help:"Serve without the key of the centre: certificates of deletion and checkpoints are not signed."`
+	logFlags     `embed:""`
+	tlsFlags     `embed:""`
+	dnsFlags     `embed:""`
 
 	connectionFlags `embed:""`
 }
@@ -278,6 +279,10 @@ type exchangeServer struct {
 // start opens the listeners, records the start and serves: TAXII, the admin socket and, with
 // --admin-listen, metrics and profiles.
 func (ex *exchangeServer) start(c *serveCmd) (err error) {
+	targets, err := feed.ParseTargets(c.WebhookAllow)
+	if err != nil {
+		return fmt.Errorf("--webhook-allow %w", err)
+	}
 	if ex.listener == nil {
 		if ex.listener, err = net.Listen("tcp", c.Listen); err != nil {
 			return err
@@ -298,14 +303,14 @@ func (ex *exchangeServer) start(c *serveCmd) (err error) {
 	current := exchange.NewCurrent(ex.store)
 	ex.custody = custody.New(ex.store, current, ex.recorder, ex.key, ex.now, ex.log)
 	ex.runner = operation.New(ex.store, current, ex.custody, tables(ex.data), ex.now, ex.log)
-	ex.feeds = feed.New(ex.store, current, ex.recorder, ex.key, ex.now, ex.log)
+	ex.feeds = feed.New(ex.store, current, ex.recorder, ex.key, feed.Config{PublicURL: ex.url, Webhooks: targets}, ex.now, ex.log)
 	counters.Watch(func(gauge metrics.Gauge) { ex.report(gauge, current) })
 	ex.failed = make(chan error, 5)
 	authenticator := auth.New(current, ex.now, c.KeyHeader)
 	ending := make(chan struct{})
 	router := mux.NewRouter().UseEncodedPath().SkipClean(true)
 	router.MatcherFunc(func(r *http.Request, _ *mux.RouteMatch) bool { return feed.IsPath(r.URL.EscapedPath()) }).
-		Handler(ex.feeds.Handler(feed.Config{PublicURL: ex.url}, authenticator, counters))
+		Handler(ex.feeds.Handler(authenticator, counters))
 	service := admin.New(ex.store, current, in, ex.custody, ex.runner, ex.feeds, ex.now)
 	if !c.NoConsole {
 		ex.console = console.New(console.Config{PublicURL: ex.url, MaxContentLength: int64(c.MaxContent)}, console.Deps{
@@ -407,6 +412,7 @@ func (ex *exchangeServer) wait(ctx context.Context) error {
 	var followers sync.WaitGroup
 	followers.Go(func() { ex.runner.Run(followCtx) })
 	followers.Go(func() { ex.feeds.Run(followCtx) })
+	followers.Go(func() { ex.feeds.RunWebhooks(followCtx) })
 	if len(ex.dns.listeners) > 0 {
 		followers.Go(func() {
 			if err := feed.NewDNS(ex.feeds).Serve(followCtx, ex.dns.packets, ex.dns.listeners); err != nil {

@@ -158,3 +158,9 @@ func (s *Service) RemoveFeed(ctx context.Context, by Actor, key string) (out exc
 	}
 	return out, err
 }
+
+// TestFeed sends a message to the receiver of a feed, by "org/id". The errors are those of
+// [feed.Service.TestWebhook].
+func (s *Service) TestFeed(ctx context.Context, key string) (*feed.WebhookTest, error) {
+	return s.feeds.TestWebhook(ctx, key)
+}

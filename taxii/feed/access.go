@@ -39,7 +39,13 @@ func Allowed(policy *exchange.Policy, p exchange.Principal, def *Definition, now
 			return taxii.Errorf(taxii.CodeOf(err), "feed %s: account %s may not read collection %s", def.ID, p.Account, name)
 		}
 	}
-	_, err := familyOfAny(grants(policy, p, def, now), def.Use)
+	readable := grants(policy, p, def, now)
+	if def.Webhook.URL != "" {
+		if _, err := allow(readable, def.Use, Webhook); err != nil {
+			return err
+		}
+	}
+	_, err := familyOfAny(readable, def.Use)
 	return err
 }
 

@@ -33,6 +33,7 @@ type Definition struct {
 	Query         Query    `toml:"query"`
 	Entries       Entries  `toml:"entries"`
 	RPZ           Resolver `toml:"rpz"`
+	Webhook       Receiver `toml:"webhook"`
 
 	never  *stixfeed.NeverBlock
 	kinds  stixfeed.Kinds
@@ -144,7 +145,7 @@ func (d *Definition) check() error {
 		}
 		allowed = append(allowed, network.Masked())
 	}
-	if err := d.RPZ.check(); err != nil {
+	if err := cmp.Or(d.RPZ.check(), d.Webhook.check()); err != nil {
 		return err
 	}
 	var err error

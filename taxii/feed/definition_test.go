@@ -39,6 +39,11 @@ func TestAFeedFileIsRefusedWithItsPlace(t *testing.T) {
 		{definition + "never_block = [\"not a value\"]\n", "never_block"},
 		{definition + "allow_reserved = [\"198.18.0.0\"]\n", "allow_reserved"},
 		{definition + "id = \"twice\"\n", "f.toml:6:"},
+		{definition + "[webhook]\nurl = \"http://soc.example/hook\"\n", "webhook.url"},
+		{definition + "[webhook]\nurl = \"https://\"\n", "webhook.url"},
+		{definition + "[webhook]\nurl = \"https://user:word@soc.example/\"\n", "webhook.url: leave out user"},
+		{definition + "[webhook]\ncontent = \"ping\"\n", "webhook.url"},
+		{definition + "[webhook]\nurl = \"https://soc.example/\"\ncontent = \"all\"\n", "webhook.content"},
 	} {
 		_, err := feed.ParseDefinition("f.toml", []byte(c.source))
 		if taxii.CodeOf(err) != taxii.Invalid || !strings.Contains(err.Error(), c.want) {
@@ -51,6 +56,7 @@ func FuzzParseDefinition(f *testing.F) {
 	f.Add(definition)
 	f.Add(definition + "[query]\nmin_confidence = 50\ntypes = [\"malicious-activity\"]\nmax_age = \"P30D\"\n[entries]\nkinds = [\"ipv4\"]\nlifetime = { ipv4 = \"P30D\" }\n")
 	f.Add(definition + "never_block = [\"10.0.0.0/8\", \"example.org\"]\nallow_reserved = [\"198.18.0.0/15\"]\n")
+	f.Add(definition + "[webhook]\nurl = \"https://soc.example/hook\"\ncontent = \"delta\"\n")
 	f.Fuzz(func(t *testing.T, source string) {
 		d, err := feed.ParseDefinition("f.toml", []byte(source))
 		if (d == nil) == (err == nil) || err != nil && taxii.CodeOf(err) != taxii.Invalid {

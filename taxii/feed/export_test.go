@@ -1,9 +1,31 @@
 package feed
 
-import "fmt"
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net/http"
+	"sync"
+)
 
 // Kept tells how much is kept in memory.
 func (s *Service) Kept() string {
 	return fmt.Sprintf("definitions %d, indexes %d, listings %d, bodies %d, pulls %d",
 		len(s.definitions), len(s.indexes), len(s.listings), len(s.bodies.bodies), len(s.pulls))
+}
+
+// SendWebhooks sends the messages that are due, and waits for their outcomes. certificates
+// are those that receivers may have.
+func (s *Service) SendWebhooks(ctx context.Context, certificates *x509.CertPool) error {
+	s.TrustReceivers(certificates)
+	var sending sync.WaitGroup
+	err := s.followWebhooks(ctx, &sending)
+	sending.Wait()
+	return err
+}
+
+// TrustReceivers sets the certificates that receivers may have.
+func (s *Service) TrustReceivers(certificates *x509.CertPool) {
+	s.sender.client.Transport.(*http.Transport).TLSClientConfig = &tls.Config{RootCAs: certificates}
 }

@@ -21,17 +21,9 @@ import (
 	"comity/taxii/metrics"
 )
 
-// Config is what an operator may choose.
-type Config struct {
-	// PublicURL is scheme and host under which subscribers reach the server, such as
-	// "https://taxii.example.int", without a path.
-	PublicURL string
-}
-
 // handler answers the requests for feeds.
 type handler struct {
 	*Service
-	config  Config
 	auth    *auth.Authenticator
 	metrics *metrics.Metrics
 	router  *mux.Router
@@ -68,9 +60,9 @@ const (
 // Handler serves the feeds: GET and HEAD, for the account of each feed. An answer has the
 // media type of its format whatever the Accept header says, since most products send none
 // that fits. Errors are a line of text.
-func (s *Service) Handler(config Config, a *auth.Authenticator, m *metrics.Metrics) http.Handler {
+func (s *Service) Handler(a *auth.Authenticator, m *metrics.Metrics) http.Handler {
 	h := &handler{
-		Service: s, config: config, auth: a, metrics: m, router: mux.NewRouter().UseEncodedPath().SkipClean(true),
+		Service: s, auth: a, metrics: m, router: mux.NewRouter().UseEncodedPath().SkipClean(true),
 		vary:    strings.Join(append(a.Headers(), "Accept-Encoding"), ", "),
 		readers: newReaders(), streams: newReaders(), positions: positions{last: map[bouncer]position{}},
 	}

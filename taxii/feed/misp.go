@@ -119,7 +119,12 @@ func mispDocument(key string) string { return "feed misp " + key }
 
 // Forget removes what the store keeps of a feed, by "org/id", which was removed.
 func (s *Service) Forget(ctx context.Context, key string) error {
-	return s.store.AmendDocument(ctx, mispDocument(key), func([]byte) ([]byte, []audit.Entry, error) { return nil, nil, nil })
+	for _, name := range []string{mispDocument(key), webhookDocument(key)} {
+		if err := s.store.AmendDocument(ctx, name, func([]byte) ([]byte, []audit.Entry, error) { return nil, nil, nil }); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // misp brings a feed of MISP up to date with an answer, which stays open: no record of its

@@ -50,7 +50,7 @@ func TestAFeedThatFollowsIsAFeedMadeNow(t *testing.T) {
 }
 
 func compare(r *rapid.T, w *world) {
-	fresh := feed.New(w.store, exchange.NewCurrent(w.store), w.recorder, centreKey, w.now, w.log())
+	fresh := feed.New(w.store, exchange.NewCurrent(w.store), w.recorder, centreKey, w.config, w.now, w.log())
 	p := exchange.Principal{Account: "ncb-kh/block", Org: "ncb-kh", Purposes: exchange.Purposes, Action: "block"}
 	var answers []*feed.Answer
 	for _, s := range []*feed.Service{w.feeds, fresh} {

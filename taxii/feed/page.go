@@ -26,6 +26,7 @@ type Page struct {
 	LeftOut     map[stixfeed.Reason]int `json:"left_out"` // indicators, and values that are not listed
 	HoldSeconds int64                   `json:"hold_seconds,omitempty"`
 	Files       []File                  `json:"files,omitempty"`
+	Webhook     *WebhookPage            `json:"webhook,omitempty"`
 	Pulls       []Pull                  `json:"pulls,omitempty"`  // the last of each file since the start of the server
 	Sample      []Sample                `json:"sample,omitempty"` // of a preview: the first entries
 	Problem     string                  `json:"problem,omitempty"`
@@ -99,6 +100,9 @@ func (s *Service) Describe(ctx context.Context, p exchange.Principal, id, base s
 		page.describe(a)
 		page.URL = base + "/x-feeds/" + id + "/"
 		page.Files = a.files(page.URL)
+	}
+	if page.Webhook, err = s.describeReceiver(ctx, p.Account, id); err != nil {
+		return nil, err
 	}
 	s.pullsLock.Lock()
 	defer s.pullsLock.Unlock()

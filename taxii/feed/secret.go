@@ -17,9 +17,9 @@ import (
 
 // Secret is a key that a feed shares with a tool which cannot send a token.
 type Secret struct {
-	Purpose string `json:"purpose"` // "tsig" or "url"
-	Name    string `json:"name"`    // of the key; for "url", the id of the feed
-	Value   string `json:"secret"`  // the key in base64; for "url", the path of the feed with its secret
+	Purpose string `json:"purpose"` // "tsig", "webhook" or "url"
+	Name    string `json:"name"`    // of the key; the id of the feed where it has none
+	Value   string `json:"secret"`  // the key in base64, of a webhook with "whsec_" before it; for "url", the path of the feed with its secret
 }
 
 // Secrets are the secrets of a feed, by "org/id": for each purpose the newest, and then the
@@ -45,6 +45,13 @@ func (s *Service) Secrets(ctx context.Context, key string) ([]Secret, error) {
 	def, err := s.definition(ctx, f)
 	if err != nil {
 		return nil, err
+	}
+	for rotation := f.Rotation; rotation >= max(f.Rotation-1, 0) && def.Webhook.URL != ""; rotation-- {
+		value, err := s.webhookKey(f, rotation)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, Secret{"webhook", f.ID, value})
 	}
 	p, ok := snapshot.Principal(snapshot.Directory.Accounts[f.Account], s.now())
 	readable := grants(snapshot.Policy, p, def, s.now())

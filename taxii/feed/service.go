@@ -43,6 +43,8 @@ type Service struct {
 	current  *exchange.Current
 	recorder *audit.Recorder
 	key      ed25519.PrivateKey // of the centre; nil: no feed has a secret
+	config   Config
+	sender   *sender // of webhooks; nil: none are sent
 	now      func() time.Time
 	log      *slog.Logger
 
@@ -62,16 +64,29 @@ type Service struct {
 	pulls     map[string]map[string]Pull // the last ones, by feed ("org/id") and file
 }
 
+// Config is what an operator may choose.
+type Config struct {
+	// PublicURL is scheme and host under which subscribers reach the server, such as
+	// "https://taxii.example.int", without a path; "" if there is no server.
+	PublicURL string
+	// Webhooks are the hosts that webhooks may be sent to; nil: this process sends none.
+	Webhooks *Targets
+}
+
 // New makes a Service. [Service.Run] keeps its feeds up to date; without it, each answer
 // takes as long as what has changed since the last one. key is that of the centre; without
 // it, feeds have no secrets, and there are no zones.
-func New(s Store, current *exchange.Current, r *audit.Recorder, key ed25519.PrivateKey, now func() time.Time, log *slog.Logger) *Service {
+func New(s Store, current *exchange.Current, r *audit.Recorder, key ed25519.PrivateKey, c Config, now func() time.Time, log *slog.Logger) *Service {
 	ending := make(chan struct{})
-	return &Service{
+	service := &Service{
 		ending: ending, endStreams: sync.OnceFunc(func() { close(ending) }),
-		store: s, current: current, recorder: r, key: key, now: now, log: log, bodies: newBodyCache(), mispFeeds: mispFeeds{feeds: map[string]*mispFeed{}}, lock: make(chan struct{}, 1), pulls: map[string]map[string]Pull{},
+		store: s, current: current, recorder: r, key: key, config: c, now: now, log: log, bodies: newBodyCache(), mispFeeds: mispFeeds{feeds: map[string]*mispFeed{}}, lock: make(chan struct{}, 1), pulls: map[string]map[string]Pull{},
 		definitions: map[string]*Definition{}, indexes: map[viewKey]*index{}, listings: map[listingKey]*listing{},
 	}
+	if c.Webhooks != nil {
+		service.sender = newSender(c.Webhooks)
+	}
+	return service
 }
 
 // Family is a family of formats, as agreements name them.
@@ -85,9 +100,10 @@ const (
 	MISP    Family = "misp"
 	Bouncer Family = "bouncer"
 	Stream  Family = "stream"
+	Webhook Family = "webhook"
 )
 
-var families = []Family{List, Rules, RPZ, MISP, Bouncer, Stream}
+var families = []Family{List, Rules, RPZ, MISP, Bouncer, Stream, Webhook}
 
 // listingKey identifies a listing: the parts of a feed depend on the family, since each
 // agreement says which families its collections may go into.

@@ -39,14 +39,14 @@ func (s *hookedStore) Scan(ctx context.Context, g exchange.Grant, q store.Query)
 func (w *world) hookScans(hook func(*store.Query) error) *hookedStore {
 	s := &hookedStore{Store: w.store}
 	s.set(hook)
-	w.feeds = feed.New(s, exchange.NewCurrent(w.store), w.recorder, centreKey, w.now, w.log())
+	w.feeds = feed.New(s, exchange.NewCurrent(w.store), w.recorder, centreKey, w.config, w.now, w.log())
 	return s
 }
 
 // handle serves the feeds over HTTP anew.
 func (w *world) handle() {
 	current := exchange.NewCurrent(w.store)
-	w.server = httptest.NewServer(w.feeds.Handler(feed.Config{PublicURL: "https://igci.example"}, auth.New(current, w.now, "X-API-Key"), metrics.New()))
+	w.server = httptest.NewServer(w.feeds.Handler(auth.New(current, w.now, "X-API-Key"), metrics.New()))
 	w.Cleanup(w.server.Close)
 }
 

@@ -105,11 +105,12 @@ type world struct {
 	custody  *custody.Service
 	feeds    *feed.Service
 	server   *httptest.Server
+	config   feed.Config
 }
 
 // newWorld makes one. terms are blocks that are added to pool.
 func newWorld(t testing.TB, terms string) *world {
-	w := &world{TB: t, dir: t.TempDir()}
+	w := &world{TB: t, dir: t.TempDir(), config: feed.Config{PublicURL: "https://igci.example"}}
 	w.clock.Store(noon.UnixMicro())
 	s, err := bolt.Open(w.dir, w.now, w.log(), 0)
 	w.must(err)
@@ -137,8 +138,8 @@ func (w *world) serve() {
 	current := exchange.NewCurrent(w.store)
 	w.recorder = audit.New(w.store.Record, w.now, log)
 	w.custody = custody.New(w.store, current, w.recorder, nil, w.now, log)
-	w.feeds = feed.New(w.store, current, w.recorder, centreKey, w.now, log)
-	w.server = httptest.NewServer(w.feeds.Handler(feed.Config{PublicURL: "https://igci.example"}, auth.New(current, w.now, "X-API-Key"), metrics.New()))
+	w.feeds = feed.New(w.store, current, w.recorder, centreKey, w.config, w.now, log)
+	w.server = httptest.NewServer(w.feeds.Handler(auth.New(current, w.now, "X-API-Key"), metrics.New()))
 	w.Cleanup(w.server.Close)
 }
 

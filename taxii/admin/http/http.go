@@ -44,6 +44,7 @@ func Handler(s *admin.Service) http.Handler {
 	list(r, "feed/list", s.Feeds)
 	ask(r, "feed/show", s.Feed)
 	ask(r, "feed/secrets", s.FeedSecrets)
+	ask(r, "feed/test", s.TestFeed)
 	act(r, "feed/rotate", s.RotateFeed)
 	act(r, "feed/remove", s.RemoveFeed)
 	act(r, "agreement/load", s.LoadAgreements)
