@@ -51,6 +51,10 @@ type commands struct {
 	Grants      grantsCmd      `cmd:"" help:"List who may do what with which collection, by which article."`
 	Why         whyCmd         `cmd:"" help:"Explain why an account sees an object, or does not."`
 
+	Discover discoverCmd `cmd:"" help:"Say what any TAXII 2.1 server offers, and what you may do there."`
+	Pull     pullCmd     `cmd:"" help:"Fetch the objects of a collection of any TAXII 2.1 server."`
+	Push     pushCmd     `cmd:"" help:"Send objects to a collection of any TAXII 2.1 server."`
+
 	Import     importCmd     `cmd:"" help:"Push bundles or envelopes on behalf of an account."`
 	Export     exportCmd     `cmd:"" help:"Write a collection as one STIX bundle."`
 	Submission submissionCmd `cmd:"" help:"What became of a push."`
