@@ -4,12 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
 
 	"comity/stix"
+	"comity/taxii/client"
 	"comity/taxii/demo"
 )
 
@@ -34,30 +34,26 @@ const (
 	siteName   = "Compromised website "
 )
 
-// poll yields all objects of a party's collection of a flow, page by page.
+// poll yields all objects of a party's collection of a flow.
 func (p *play) poll(org, flow string, yield func(polled)) error {
-	query := "?limit=10000"
-	for {
-		body, _, err := p.request(org, http.MethodGet, flow, query, nil)
+	c, err := p.client(org)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	for page, err := range c.Objects(p.ctx, demoCollection(org, flow), client.Query{Limit: 10_000}) {
 		if err != nil {
 			return err
 		}
-		var page struct {
-			More    bool
-			Next    string
-			Objects []polled
-		}
-		if err := json.Unmarshal(body, &page); err != nil {
-			return err
-		}
-		for _, o := range page.Objects {
+		for _, raw := range page.Objects {
+			var o polled
+			if err := json.Unmarshal(raw, &o); err != nil {
+				return err
+			}
 			yield(o)
 		}
-		if !page.More {
-			return nil
-		}
-		query = "?limit=10000&next=" + page.Next
 	}
+	return nil
 }
 
 // reportOutcomes lets every bureau read its findings and push the outcome of each.

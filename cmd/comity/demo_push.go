@@ -1,18 +1,14 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/json"
 	"fmt"
-	"io"
 	"iter"
 	"maps"
-	"net/http"
 	"slices"
 	"sync"
 
-	"comity/taxii"
+	"comity/taxii/client"
 	"comity/taxii/demo"
 )
 
@@ -77,13 +73,14 @@ func (p *play) each(orgs []string, do func(org string) (string, error)) error {
 // push pushes to a party's collection of a flow, as any client would.
 func (p *play) push(org, flow string, pushes iter.Seq[demo.Push]) (t tally, err error) {
 	t.reasons = map[string]int{}
+	c, err := p.client(org)
+	if err != nil {
+		return t, err
+	}
+	defer c.Close()
 	for push := range pushes {
-		body, _, err := p.request(org, http.MethodPost, flow, "", push.Envelope())
+		status, err := c.Add(p.ctx, demoCollection(org, flow), push.Envelope(), false)
 		if err != nil {
-			return t, err
-		}
-		var status taxii.Status
-		if err := json.Unmarshal(body, &status); err != nil {
 			return t, err
 		}
 		t.pushes, t.objects = t.pushes+1, t.objects+len(push.Objects)
@@ -111,27 +108,10 @@ func (t tally) String() string {
 	return s
 }
 
-// request asks the server, as the party's service, about the objects of its
-// collection of a flow.
-func (p *play) request(org, method, flow, query string, body []byte) ([]byte, http.Header, error) {
-	url := p.url + "/" + demoCentre + "/collections/" + demoOperation + "." + flow + "." + suffix(org) + "/objects/" + query
-	r, err := http.NewRequestWithContext(p.ctx, method, url, bytes.NewReader(body))
-	if err != nil {
-		return nil, nil, err
-	}
-	r.Header.Set("Authorization", "Bearer "+p.tokens[org])
-	r.Header.Set("Accept", taxii.MediaType)
-	if body != nil {
-		r.Header.Set("Content-Type", taxii.MediaType)
-	}
-	answer, err := http.DefaultClient.Do(r)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(answer.Body)
-	if err == nil && answer.StatusCode >= 300 {
-		err = fmt.Errorf("%s: %s", answer.Status, text)
-	}
-	return text, answer.Header, err
+// client is that of a party's service.
+func (p *play) client(org string) (*client.Client, error) {
+	return client.New(p.url+"/"+demoCentre, client.Config{Credentials: client.Credentials{Token: p.tokens[org]}})
 }
+
+// demoCollection is the alias of a party's collection of a flow.
+func demoCollection(org, flow string) string { return demoOperation + "." + flow + "." + suffix(org) }

@@ -19,6 +19,7 @@ import (
 	"comity/store/bolt"
 	"comity/taxii"
 	"comity/taxii/admin"
+	"comity/taxii/client"
 	"comity/testdata"
 )
 
@@ -194,14 +195,22 @@ func (r *testExchange) get(token, path string) response {
 	return r.request(token, "GET", path, "")
 }
 
-// push pushes objects and returns the status.
-func (r *testExchange) push(token, collection string, objects ...string) (status taxii.Status) {
+// client is that of an account.
+func (r *testExchange) client(token string) *client.Client {
 	r.Helper()
-	a := r.request(token, "POST", "collections/"+collection+"/objects/", `{"objects":[`+strings.Join(objects, ",")+`]}`)
-	if a.status != http.StatusAccepted {
-		r.Fatalf("push to %s: %d %s", collection, a.status, a.body)
+	c, err := client.New(r.ex.url+"/igci", client.Config{Credentials: client.Credentials{Token: token}})
+	if err != nil {
+		r.Fatal(err)
 	}
-	if err := json.Unmarshal([]byte(a.body), &status); err != nil {
+	r.Cleanup(c.Close)
+	return c
+}
+
+// push pushes objects and returns the status.
+func (r *testExchange) push(token, collection string, objects ...string) taxii.Status {
+	r.Helper()
+	status, err := r.client(token).Add(r.Context(), collection, []byte(`{"objects":[`+strings.Join(objects, ",")+`]}`), false)
+	if err != nil {
 		r.Fatal(err)
 	}
 	return status
@@ -210,13 +219,17 @@ func (r *testExchange) push(token, collection string, objects ...string) (status
 // ids returns the ids of the objects that a party finds in a collection, sorted.
 func (r *testExchange) ids(token, collection string) (list []string) {
 	r.Helper()
-	a := r.get(token, "collections/"+collection+"/objects/")
-	var envelope struct{ Objects []struct{ ID string } }
-	if err := json.Unmarshal([]byte(a.body), &envelope); err != nil || a.status != 200 {
-		r.Fatalf("read %s: %d %s", collection, a.status, a.body)
-	}
-	for _, o := range envelope.Objects {
-		list = append(list, o.ID)
+	for page, err := range r.client(token).Objects(r.Context(), collection, client.Query{}) {
+		if err != nil {
+			r.Fatal(err)
+		}
+		for _, raw := range page.Objects {
+			var o struct{ ID string }
+			if err := json.Unmarshal(raw, &o); err != nil {
+				r.Fatal(err)
+			}
+			list = append(list, o.ID)
+		}
 	}
 	slices.Sort(list)
 	return list
@@ -225,11 +238,11 @@ func (r *testExchange) ids(token, collection string) (list []string) {
 // aliases returns the collections that a party finds, with its rights, sorted.
 func (r *testExchange) aliases(token string) (list []string) {
 	r.Helper()
-	var found taxii.Collections
-	if err := json.Unmarshal([]byte(r.get(token, "collections/").body), &found); err != nil {
+	found, err := r.client(token).Collections(r.Context())
+	if err != nil {
 		r.Fatal(err)
 	}
-	for _, c := range found.Collections {
+	for _, c := range found {
 		list = append(list, c.Alias+" "+rights(c.CanRead, c.CanWrite, false))
 	}
 	slices.Sort(list)
