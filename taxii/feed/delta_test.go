@@ -10,6 +10,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"comity/stix"
 	"comity/taxii/exchange"
 	"comity/taxii/feed"
 )
@@ -117,5 +118,19 @@ func TestAnUnknownCursorGivesAll(t *testing.T) {
 	w.push("fir", indicator(4, address("203.0.114.4"), ""))
 	if d := w.open().Since(old); !d.Full || len(d.Add) != 4 {
 		t.Errorf("a cursor of four hours ago: %+v", d)
+	}
+}
+
+// Subscribers are told what a creator revoked, and do not get all entries anew.
+func TestARevocationIsADifferenceLikeAnother(t *testing.T) {
+	w := newWorld(t, "")
+	w.subscribe("block", "block", empty)
+	w.push("fir", indicator(1, address("203.0.114.1"), ""), indicator(2, address("203.0.114.2"), ""))
+	w.lists("block", "ipv4.txt", "203.0.114.1", "203.0.114.2")
+	cursor := w.open().Cursor()
+	w.push("fir", indicatorAt(1, address("203.0.114.1"), "2026-05-02T00:00:00.000Z", `,"revoked":true`))
+	w.must(w.custody.Revoked(t.Context(), w.grant("fir", "pool.intel.fir", exchange.Write).Collection(), []stix.ID{"indicator--00000001-0000-4000-8000-000000000000"}))
+	if d := w.open().Since(cursor); d.Full || len(d.Add) != 0 || len(d.Remove) != 1 {
+		t.Errorf("%+v", d)
 	}
 }

@@ -123,6 +123,13 @@ func (x *index) fill(loaded *index) {
 	x.erased++ // since that, perhaps
 }
 
+// revocation tells whether a withdrawal follows from a revocation, which is an act of the
+// server under no article. The version that revokes stays for all to read, and subscribers
+// are told as of any other change.
+func revocation(e *audit.Entry) bool {
+	return e.Act == audit.Withdrawal && e.Account == "comity" && e.Article == ""
+}
+
 // span is the part of a collection between two date_added, both inclusive; empty if to is
 // zero.
 type span struct{ from, to time.Time }
@@ -154,7 +161,9 @@ func (x *index) apply(ctx context.Context, g exchange.Grant, entries []audit.Ent
 		case audit.Submission:
 			added.extend(*e.From, *e.To)
 		case audit.Withdrawal, audit.Purge:
-			x.erased++
+			if !revocation(e) {
+				x.erased++
+			}
 			removed.extend(*e.From, *e.To)
 		case audit.Deletion:
 			removed.extend(*e.From, *e.To)
