@@ -1,8 +1,12 @@
-"""Bouncers and clients of server-sent events, against a running comity."""
+"""Bouncers, clients of server-sent events and receivers of webhooks, against a running
+comity."""
 
+import http.server
 import json
+import os
 import pathlib
 import re
+import ssl
 import stat
 import subprocess
 import tempfile
@@ -12,6 +16,7 @@ import unittest
 
 import requests
 import sseclient
+import standardwebhooks
 
 import exchange
 
@@ -36,9 +41,50 @@ def eventually(check, what, seconds=15):
     raise AssertionError(f"{what}: not within {seconds} s")
 
 
+class Receiver:
+    """A web server that keeps the messages that it gets, and answers with a status. It can be
+    stopped, and started again at the same address. Each message is verified with each of
+    the keys."""
+
+    def __init__(self, certificate):
+        self.certificate, self.port, self.status, self.messages, self.keys = certificate, 0, 204, [], []
+        self.start()
+        self.url = f"https://127.0.0.1:{self.port}/hook"
+
+    def start(self):
+        receiver = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                message = [standardwebhooks.Webhook(key).verify(body, dict(self.headers)) for key in receiver.keys]
+                receiver.messages.append((self.headers["webhook-id"], message[0] if message else json.loads(body)))
+                self.send_response(receiver.status)
+                self.end_headers()
+
+            def log_message(self, *args):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.certificate / "cert.pem", self.certificate / "key.pem")
+        self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+        self.port = self.server.server_port
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def stop(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+    def take(self):
+        """The messages since the last call."""
+        taken, self.messages = self.messages, []
+        return taken
+
+
 class Live(unittest.TestCase):
     def setUp(self):
-        self.exchange = exchange.Exchange()
+        self.exchange = exchange.Exchange("--webhook-allow", "127.0.0.1")
         self.addCleanup(lambda: self.exchange.stop())
         self.exchange.run("account", "add", "ncb-sg/firewall", "--action", "block")
         self.token = self.exchange.run("token", "add", "ncb-sg/firewall").strip()
@@ -211,6 +257,79 @@ nftables:
         changes = subprocess.run([*curl, self.url + "ipv4.txt?since=" + cursor], capture_output=True, text=True, check=True)
         self.assertEqual(changes.stdout, "-203.0.114.1\n+203.0.114.2\n")
 
+    def test_webhook(self):
+        """A receiver that was away gets one message, in its turn; one that says 410 is given up."""
+        receiver = Receiver(CERTIFICATE)
+        self.addCleanup(lambda: receiver.stop())
+        file = self.exchange.data / "live.toml"
+
+        def point(url):
+            file.write_text(FEED + f'[webhook]\nurl = "{url}"\ncontent = "delta"\n')
+            self.exchange.run("feed", "add", "--replace", str(file))
+
+        def page():
+            return json.loads(self.exchange.run("--json", "feed", "show", "ncb-sg/live"))["webhook"]
+
+        def keys():
+            secrets = json.loads(self.exchange.run("--json", "feed", "show", "ncb-sg/live", "--secrets"))
+            return [s["secret"] for s in secrets if s["purpose"] == "webhook"]
+
+        def entries(message):
+            data = message[1]["data"]
+            return data["full"], [e["value"] for e in data["add"]], [e["value"] for e in data["remove"]]
+
+        point("https://127.0.0.2:1/")
+        with self.assertRaisesRegex(RuntimeError, "127.0.0.2 is no target"):
+            self.exchange.run("feed", "test", "ncb-sg/live")
+        point(receiver.url)
+        receiver.keys = keys()
+        self.exchange.run("feed", "test", "ncb-sg/live")
+        eventually(lambda: len(receiver.messages) == 2, "a test and the first message")
+        self.assertEqual(sorted(m["type"] for _, m in receiver.take()), ["feed.changed", "feed.test"])
+        for n in range(1, 4):
+            self.push(f"203.0.114.{n}")
+            eventually(lambda: len(receiver.messages) == n, "a message of each change")
+        self.assertEqual([entries(m) for m in receiver.take()], [(False, [f"203.0.114.{n}"], []) for n in range(1, 4)])
+
+        receiver.stop()
+        self.push("203.0.114.4")
+        eventually(lambda: page()["failures"], "a failure")
+        self.push("203.0.114.5")
+        self.push("203.0.114.4", revoked=True)
+        self.push("203.0.114.1", revoked=True)
+        self.exchange.run("feed", "rotate", "ncb-sg/live")
+        receiver.keys = keys()
+        self.assertEqual(len(receiver.keys), 2)
+        receiver.start()
+        self.exchange.run("feed", "test", "ncb-sg/live")
+        eventually(lambda: len(receiver.messages) == 2, "a test and the changes")
+        self.assertEqual(entries(receiver.take()[1]), (False, ["203.0.114.5"], ["203.0.114.1"]))
+
+        receiver.status = 410
+        self.push("203.0.114.6")
+        eventually(lambda: page()["dead"], "giving up")
+        receiver.status = 204
+        lost = receiver.take()
+        self.push("203.0.114.7")
+        with self.assertRaises(AssertionError):
+            eventually(lambda: receiver.messages, "a message", 2)
+        self.exchange.run("feed", "test", "ncb-sg/live")
+        eventually(lambda: len(receiver.messages) == 2, "a test and the changes")
+        _, changes = receiver.take()
+        self.assertEqual(entries(changes), (False, ["203.0.114.6", "203.0.114.7"], []))
+        self.assertNotEqual(changes[0], lost[0][0])
+
+        self.exchange.run("account", "disable", "ncb-sg/firewall")
+        eventually(lambda: receiver.messages, "the end")
+        self.assertEqual([m["type"] for _, m in receiver.take()], ["feed.ended"])
+
 
 if __name__ == "__main__":
-    unittest.main()
+    with tempfile.TemporaryDirectory() as folder:
+        CERTIFICATE = pathlib.Path(folder)
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=receiver",
+             "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", CERTIFICATE / "key.pem", "-out", CERTIFICATE / "cert.pem"],
+            check=True, capture_output=True)
+        os.environ["SSL_CERT_FILE"] = str(CERTIFICATE / "cert.pem")  # comity trusts it
+        unittest.main()
