@@ -115,7 +115,7 @@ func (e *endpoint) answer(w *response, r *http.Request, c *caller) error {
 			return err
 		}
 	}
-	if e.path != "/" && e.path != streamPath && !taxii.Acceptable(r.Header.Values("Accept")) {
+	if !slices.Contains(ownMediaTypes, e.path) && !taxii.Acceptable(r.Header.Values("Accept")) {
 		return taxii.Errorf(taxii.Unacceptable, "this server answers with %s only", taxii.MediaType)
 	}
 	if row == nil {

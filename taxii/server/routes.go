@@ -40,7 +40,13 @@ const (
 	collection = "/{root}/collections/{collection}/"
 	object     = collection + "objects/{object}/"
 	streamPath = collection + "x-stream/"
+
+	openAPIPath = "/openapi.json/"
 )
+
+// ownMediaTypes are the paths whose answers are not of the media type of TAXII, whatever
+// the Accept header says.
+var ownMediaTypes = []string{"/", streamPath, openAPIPath}
 
 // routes are registered with gorilla/mux and tried in this order: the paths that are
 // polled most come first, and fixed paths come before those that begin with a variable.
@@ -59,6 +65,7 @@ var routes = []route{
 	{get, "/taxii2/", anyAccount, (*Server).getDiscovery, "4.1"},
 	{get, "/healthz/", noAccount, (*Server).getHealth, "liveness"},
 	{get, "/readyz/", noAccount, (*Server).getReadiness, "readiness"},
+	{get, openAPIPath, noAccount, (*Server).getOpenAPI, "a description by OpenAPI 3.1"},
 	{get, "/{root}/", anyAccount, (*Server).getAPIRoot, "4.2"},
 	{get, "/", noAccount, (*Server).getBrowserPage, "a page for browsers"},
 }

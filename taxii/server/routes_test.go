@@ -42,7 +42,7 @@ func TestOnlyRowsAreServed(t *testing.T) {
 	w := newWorld(t)
 	vendor := w.as("vendor/feed")
 	status := vendor.push(w.collection("sharing.reports"), indicator(1, 0))
-	paths := append(endpoints(w, status.ID), "/", "/healthz/", "/readyz/", "/igci/x-handling/")
+	paths := append(endpoints(w, status.ID), "/", "/healthz/", "/readyz/", "/openapi.json/", "/igci/x-handling/")
 	stream := w.collection("sharing.reports") + "x-stream/" // which has no end
 	vendor.do("HEAD", stream, nil).want(200)
 	vendor.get(stream + "x/").refused(404)
