@@ -76,7 +76,7 @@ func (r *testExchange) start() {
 	}
 	sh := &shell{data: r.data}
 	r.ex = &exchangeServer{store: s, data: r.data, socket: sh.socket(), key: key, now: r.now, log: log}
-	if err := r.ex.start(&serveCmd{Listen: "127.0.0.1:0", AdminListen: "127.0.0.1:0", KeyHeader: "X-API-Key"}); err != nil {
+	if err := r.ex.start(&serveCmd{Listen: "127.0.0.1:0", AdminListen: "127.0.0.1:0", KeyHeader: "X-API-Key", dnsFlags: dnsFlags{DNSListen: "127.0.0.1:0"}}); err != nil {
 		r.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
