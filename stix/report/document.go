@@ -204,8 +204,8 @@ var linkPattern = regexp.MustCompile(`[\pL\pN._%+-]+@[\pL\pN.-]+` +
 // tables have them.
 var fileExtensions = []string{".csv", ".json", ".mmdb", ".toml", ".tsv", ".txt"}
 
-// defangText is a text with its URLs and hosts defanged. E-mail addresses stay.
-func defangText(text string) string {
+// DefangText is a text with its URLs and hosts defanged. E-mail addresses stay.
+func DefangText(text string) string {
 	return linkPattern.ReplaceAllStringFunc(text, func(found string) string {
 		isURL := strings.Contains(found, "://")
 		if !isURL && (strings.Contains(found, "@") || slices.Contains(fileExtensions, path.Ext(found))) {

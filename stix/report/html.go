@@ -32,7 +32,7 @@ const (
 // and the foot of every page. All values are defanged. The error is the writer's.
 func (d *Document) HTML(w io.Writer) error {
 	t, err := template.New("").Funcs(template.FuncMap{
-		"day": day, "date": tableDate, "safe": defangText, "value": defang, "kind": kindWord, "status": statusCell,
+		"day": day, "date": tableDate, "safe": DefangText, "value": defang, "kind": kindWord, "status": statusCell,
 		"confidence": confidenceWord, "join": strings.Join, "table": tableOf, "lines": paragraphs, "instant": instant, "upper": strings.ToUpper,
 		"quote": quote, "number": func(n int) int { return n + 1 },
 	}).Parse(pageText)

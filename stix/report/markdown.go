@@ -247,7 +247,7 @@ var escaper = strings.NewReplacer(
 
 // escapeText is a text from the objects in one line, defanged and escaped.
 func escapeText(text string) string {
-	text = escaper.Replace(defangText(strings.TrimSpace(text)))
+	text = escaper.Replace(DefangText(strings.TrimSpace(text)))
 	// These would begin a list.
 	if digits := strings.TrimLeft(text, "0123456789"); strings.HasPrefix(text, "-") || strings.HasPrefix(text, "+") {
 		return `\` + text

@@ -194,18 +194,57 @@ func (s *Service) AddToken(ctx context.Context, by Actor, in AddToken) (NewToken
 	if err := s.future(in.Expires); err != nil {
 		return NewToken{}, err
 	}
-	token, digest := auth.NewToken()
-	var id [4]byte
-	rand.Read(id[:])
-	out := NewToken{ID: hex.EncodeToString(id[:]), Token: token, Expires: in.Expires}
+	out, token := s.newToken(in.Expires)
 	err := s.amend(ctx, func(d *exchange.Directory) ([]audit.Entry, error) {
 		account, err := d.Account(in.Account)
 		if err != nil {
 			return nil, err
 		}
-		out.Account = account.ID()
-		return directoryEntry(d, by, account.Org, "token %s of %s added", out.ID, out.Account),
-			d.AddToken(exchange.Token{ID: out.ID, Account: out.Account, Digest: digest, Expires: in.Expires, Added: s.now()})
+		out.Account, token.Account = account.ID(), account.ID()
+		return directoryEntry(d, by, account.Org, "token %s of %s added", out.ID, out.Account), d.AddToken(token)
+	})
+	return out, err
+}
+
+// newToken makes a token of no account yet, and its record for the directory.
+func (s *Service) newToken(expires *time.Time) (NewToken, exchange.Token) {
+	secret, digest := auth.NewToken()
+	var random [4]byte
+	rand.Read(random[:])
+	id := hex.EncodeToString(random[:])
+	return NewToken{ID: id, Token: secret, Expires: expires}, exchange.Token{ID: id, Digest: digest, Expires: expires, Added: s.now()}
+}
+
+// RotateToken names a token that a new one takes the place of. The old one works for Overlap
+// more, so that clients can change over one after the other.
+type RotateToken struct {
+	ID      string
+	Overlap time.Duration
+}
+
+// RotateToken makes the new token, which expires when the old one would have. NotFound if
+// there is no such token, Conflict if it is revoked or has expired.
+func (s *Service) RotateToken(ctx context.Context, by Actor, in RotateToken) (out NewToken, err error) {
+	err = s.amend(ctx, func(d *exchange.Directory) ([]audit.Entry, error) {
+		old, err := d.Token(in.ID)
+		if err != nil {
+			return nil, err
+		}
+		now := s.now()
+		if !old.Usable(now) {
+			return nil, taxii.Errorf(taxii.Conflict, "token %s is revoked or has expired: make another one", in.ID)
+		}
+		account, err := d.Account(old.Account)
+		if err != nil {
+			return nil, err
+		}
+		var token exchange.Token
+		out, token = s.newToken(old.Expires)
+		out.Account, token.Account = old.Account, old.Account
+		if until := now.Add(in.Overlap); old.Expires == nil || until.Before(*old.Expires) {
+			old.Expires = &until
+		}
+		return directoryEntry(d, by, account.Org, "token %s of %s added in the place of %s", out.ID, out.Account, old.ID), d.AddToken(token)
 	})
 	return out, err
 }

@@ -31,20 +31,39 @@ type Submission struct {
 // Import pushes a bundle or an envelope into the collection of that id or alias, on
 // behalf of the account as, with its rights.
 func (s *Service) Import(ctx context.Context, by Actor, collection, as string, body io.Reader) (out Submission, err error) {
-	policy, d, err := s.policy(ctx)
-	if err != nil {
-		return out, err
-	}
-	now := s.now()
-	pr, err := by.as(policy, d, as, now)
-	if err != nil {
-		return out, err
-	}
-	g, err := policy.Decide(pr, collection, exchange.Write, now)
+	g, err := s.writeGrant(ctx, by, collection, as)
 	if err != nil {
 		return out, err
 	}
 	return s.push(ctx, g, body)
+}
+
+// writeGrant is the grant of an account that adds objects to a collection.
+func (s *Service) writeGrant(ctx context.Context, by Actor, collection, as string) (exchange.Grant, error) {
+	policy, d, err := s.policy(ctx)
+	if err != nil {
+		return exchange.Grant{}, err
+	}
+	now := s.now()
+	pr, err := by.as(policy, d, as, now)
+	if err != nil {
+		return exchange.Grant{}, err
+	}
+	return policy.Decide(pr, collection, exchange.Write, now)
+}
+
+// Rehearse gives the result that Import would have, and stores nothing. The ID is that of no
+// submission.
+func (s *Service) Rehearse(ctx context.Context, by Actor, collection, as string, body io.Reader) (out Submission, err error) {
+	g, err := s.writeGrant(ctx, by, collection, as)
+	if err != nil {
+		return out, err
+	}
+	head, part, err := s.intake.Rehearse(ctx, g, body)
+	if err != nil {
+		return out, err
+	}
+	return describeSubmission(head, g.Collection().Alias, part)
 }
 
 // push adds the objects of a bundle or an envelope to the collection of the grant.
@@ -74,15 +93,21 @@ func (s *Service) Submission(ctx context.Context, push string) (out Submission, 
 	if err != nil {
 		return out, err
 	}
-	out = Submission{
-		ID: id, Account: stored.Account, Collection: stored.Collection.String(), Requested: stored.Requested, Successes: stored.Successes,
-		Stored: stored.Stored, Refused: stored.Failures, Failures: []taxii.StatusDetail{}, Warnings: []taxii.StatusDetail{},
+	collection := stored.Collection.String()
+	if c, ok := policy.Collection(collection, s.now()); ok {
+		collection = c.Alias
 	}
-	if c, ok := policy.Collection(out.Collection, s.now()); ok {
-		out.Collection = c.Alias
+	return describeSubmission(stored, collection, func(n int) (store.Outcomes, error) { return s.store.Outcomes(ctx, id, n) })
+}
+
+// describeSubmission describes a push by the head of its status and the parts of it.
+func describeSubmission(head store.Status, collection string, part func(int) (store.Outcomes, error)) (Submission, error) {
+	out := Submission{
+		ID: head.ID, Account: head.Account, Collection: collection, Requested: head.Requested, Successes: head.Successes,
+		Stored: head.Stored, Refused: head.Failures, Failures: []taxii.StatusDetail{}, Warnings: []taxii.StatusDetail{},
 	}
-	for n := range stored.Parts {
-		part, err := s.store.Outcomes(ctx, id, n)
+	for n := range head.Parts {
+		part, err := part(n)
 		if err != nil {
 			return out, err
 		}
@@ -92,7 +117,7 @@ func (s *Service) Submission(ctx context.Context, push string) (out Submission, 
 		}{{part.Failures, &out.Failures}, {part.Warnings, &out.Warnings}} {
 			var details []taxii.StatusDetail
 			if err := json.Unmarshal(fmt.Appendf(nil, "[%s]", list.json), &details); err != nil {
-				return out, fmt.Errorf("read status %s: %w", id, err)
+				return out, fmt.Errorf("read status %s: %w", head.ID, err)
 			}
 			*list.into = append(*list.into, details...)
 		}

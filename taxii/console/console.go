@@ -31,7 +31,7 @@ type Config struct {
 	// PublicURL is scheme and host under which browsers reach the server, such as
 	// "https://taxii.example.int", without a path.
 	PublicURL string
-	// MaxContentLength bounds a push, in bytes.
+	// MaxContentLength bounds a push, in bytes; 0 stands for 100 MiB.
 	MaxContentLength int64
 }
 
@@ -60,6 +60,9 @@ const root = "/console/"
 
 // New makes a Console.
 func New(config Config, deps Deps) *Console {
+	if config.MaxContentLength == 0 {
+		config.MaxContentLength = 100 << 20
+	}
 	origin, err := url.Parse(config.PublicURL)
 	if err != nil {
 		panic("console: the public URL is malformed: " + err.Error())
@@ -102,6 +105,17 @@ var routes = []route{
 	{get, root + "ticket/{ticket}", true, (*Console).useTicket},
 	{post, root + "sign-out", false, (*Console).signOut},
 	{get, root, false, (*Console).home},
+	{get, root + "collections/{collection}", false, (*Console).collection},
+	{get, root + "collections/{collection}/export", false, (*Console).export},
+	{get, root + "collections/{collection}/objects/{object}", false, (*Console).object},
+	{get, root + "collections/{collection}/push", false, (*Console).pushForm},
+	{post, root + "collections/{collection}/push", false, (*Console).push},
+	{get, root + "receipts", false, (*Console).receipts},
+	{get, root + "receipts/{receipt}", false, (*Console).receipt},
+	{get, root + "rules", false, (*Console).rules},
+	{get, root + "tokens", false, (*Console).tokens},
+	{post, root + "tokens", false, (*Console).makeToken},
+	{post, root + "tokens/{token}", false, (*Console).changeToken},
 }
 
 //go:embed static

@@ -25,10 +25,10 @@ type agreementGroup struct {
 
 // collectionRow is one collection that the account has a right on.
 type collectionRow struct {
-	Alias, Writer string
-	Rights        string        // such as "read, add"
-	Held          string        // number of versions, for those that may read all; else "–"
-	Last          template.HTML // when the newest record was added that the account may see
+	Alias, URL, Writer string
+	Rights             string        // such as "read, add"
+	Held               string        // number of versions, for those that may read all; else "–"
+	Last               template.HTML // when the newest record was added that the account may see
 }
 
 // home lists the collections of the person.
@@ -65,7 +65,7 @@ func (v *visit) organisation(id string) string {
 func (c *Console) collectionRow(v *visit, g exchange.Grant) (collectionRow, error) {
 	of := g.Collection()
 	row := collectionRow{
-		Alias: of.Alias, Writer: v.organisation(of.Writer), Held: "–", Last: "–",
+		Alias: of.Alias, URL: collectionURL(of.Alias), Writer: v.organisation(of.Writer), Held: "–", Last: "–",
 	}
 	var rights []string
 	for _, right := range []struct {
@@ -87,7 +87,7 @@ func (c *Console) collectionRow(v *visit, g exchange.Grant) (collectionRow, erro
 		}
 		row.Held = number(int(n))
 	}
-	q, n, err := c.newestPage(v, g, store.Query{}, time.Time{}, 1)
+	q, n, err := c.newestPage(v, g, store.Query{}, time.Time{}, time.Time{}, 1)
 	if err != nil || n == 0 {
 		return row, err
 	}

@@ -7,13 +7,14 @@ import (
 	"comity/taxii/exchange"
 )
 
-// newestPage finds the page of a query with the newest records before a date: those of
-// store.Query.After, as many as Limit. A store reads a collection from old to new, so it
+// newestPage finds the page of a query with the newest records that were added after since
+// and before before, where a zero time is no bound. The page begins after its After, and has
+// Limit records. A store reads a collection from old to new, so it
 // looks for the date at which such a page begins. It returns the number of records: at most
 // n, at least n/2 if there are as many, 0 if there are none.
 //
 // The manifests that it reads on its way are shown to nobody.
-func (c *Console) newestPage(v *visit, g exchange.Grant, q store.Query, before time.Time, n int) (store.Query, int, error) {
+func (c *Console) newestPage(v *visit, g exchange.Grant, q store.Query, since, before time.Time, n int) (store.Query, int, error) {
 	q.Limit = n + 1
 	// probe counts the records from after on that are older than before; more than n count
 	// as n+1.
@@ -30,9 +31,9 @@ func (c *Console) newestPage(v *visit, g exchange.Grant, q store.Query, before t
 		}
 		return count, m.HighWater, nil
 	}
-	all, end, err := probe(time.Time{})
+	all, end, err := probe(since)
 	if err != nil || all <= n {
-		q.Limit = max(all, 1)
+		q.After, q.Limit = since, max(all, 1)
 		return q, all, err
 	}
 	if !before.IsZero() {
@@ -49,7 +50,7 @@ func (c *Console) newestPage(v *visit, g exchange.Grant, q store.Query, before t
 			span = step
 			step *= 16
 		}
-		found, _, err := probe(end.Add(-span))
+		found, _, err := probe(latest(since, end.Add(-span)))
 		switch {
 		case err != nil:
 			return q, 0, err
@@ -64,4 +65,11 @@ func (c *Console) newestPage(v *visit, g exchange.Grant, q store.Query, before t
 	}
 	q.After, q.Limit = end.Add(-little), max(count, 1)
 	return q, count, nil
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }

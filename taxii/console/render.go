@@ -23,7 +23,7 @@ var templates = parseTemplates()
 
 func parseTemplates() map[string]*template.Template {
 	layout := template.Must(template.New("layout.html").Funcs(template.FuncMap{
-		"instant": instant, "number": number, "stylesheet": func() string { return stylesheetURL },
+		"instant": instant, "number": number, "upper": strings.ToUpper, "outcomes": func(title string, rows []receiptRow) outcomes { return outcomes{title, rows} }, "stylesheet": func() string { return stylesheetURL },
 	}).ParseFS(templateFiles, "templates/layout.html"))
 	pages := map[string]*template.Template{}
 	names, err := templateFiles.ReadDir("templates")
@@ -36,6 +36,12 @@ func parseTemplates() map[string]*template.Template {
 		}
 	}
 	return pages
+}
+
+// outcomes is a table of a receipt.
+type outcomes struct {
+	Title string
+	Rows  []receiptRow
 }
 
 // view is what the layout shows around a page.
@@ -54,7 +60,7 @@ type section struct {
 }
 
 // sections are the entries of the navigation.
-var sections = []section{{Name: "Home", Path: root}}
+var sections = []section{{Name: "Home", Path: root}, {Name: "Receipts", Path: root + "receipts"}, {Name: "Tokens", Path: root + "tokens"}}
 
 // render writes a page with the status of v.
 func (c *Console) render(v *visit, name, title string, data any) error {

@@ -1,0 +1,252 @@
+package console_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"html"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"comity/stix"
+	"comity/store"
+	"comity/taxii/audit"
+	"comity/taxii/exchange"
+)
+
+var (
+	rowForm   = regexp.MustCompile(`<th scope="row"><a href="([^"]+)">([^<]*)</a>`)
+	olderForm = regexp.MustCompile(`href="([^"]+)">Older objects`)
+)
+
+// namesOn are the titles of the rows of a page.
+func namesOn(a *answer) (names []string) {
+	for _, m := range rowForm.FindAllStringSubmatch(a.body, -1) {
+		names = append(names, html.UnescapeString(m[2]))
+	}
+	return names
+}
+
+// A collection is shown newest first, in pages of at most fifty that have each object once,
+// also if the objects were added in bursts with long times between them.
+func TestCollectionShowsEachObjectOnceNewestFirst(t *testing.T) {
+	w := newWorld(t)
+	var want []string
+	for burst, size := range []int{1, 70, 3, 120, 2, 1} {
+		var objects []string
+		for range size {
+			name := fmt.Sprintf("object %d of burst %d", len(want), burst)
+			objects = append(objects, indicator(len(want), name, ""))
+			want = append(want, name)
+		}
+		w.push("vendor/vic", "sharing.reports", objects...)
+		w.move(time.Duration(burst*burst*burst) * 24 * time.Hour / 8)
+	}
+	slices.Reverse(want)
+	b := w.as("bureau/dara")
+	var got []string
+	for next := "/console/collections/sharing.reports?type=indicator"; next != ""; {
+		page := b.get(next).want(http.StatusOK)
+		names := namesOn(page)
+		if len(names) == 0 || len(names) > 50 {
+			t.Fatalf("a page has %d objects", len(names))
+		}
+		got, next = append(got, names...), ""
+		if m := olderForm.FindStringSubmatch(page.body); m != nil {
+			next = html.UnescapeString(m[1])
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%d objects, want %d:\n%q", len(got), len(want), got)
+	}
+}
+
+// The filters choose by type, by id and by the days of addition. A malformed one is an error.
+func TestCollectionIsFiltered(t *testing.T) {
+	w := newWorld(t)
+	w.push("vendor/vic", "sharing.reports", indicator(1, "first", ""))
+	w.move(24 * time.Hour)
+	w.push("vendor/vic", "sharing.reports", indicator(2, "second", ""))
+	b := w.as("bureau/dara")
+	for query, want := range map[string][]string{
+		"":                                  {"second", "first"},
+		"type=indicator":                    {"second", "first"},
+		"type=malware":                      nil,
+		"until=2026-03-01":                  {"first"},
+		"since=2026-03-02":                  {"second"},
+		"since=2026-03-03":                  nil,
+		"since=2026-03-01&until=2026-03-02": {"second", "first"},
+		"id=indicator--00000000-0000-4000-8000-000000000001": {"first"},
+	} {
+		if got := namesOn(b.get("/console/collections/sharing.reports?" + query).want(http.StatusOK)); !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", query, got, want)
+		}
+	}
+	for _, query := range []string{"id=x", "since=x", "until=2026-13-01", "older=x"} {
+		b.get("/console/collections/sharing.reports?" + query).want(http.StatusBadRequest)
+	}
+}
+
+// The download has the objects of the page as one bundle.
+func TestCollectionIsExported(t *testing.T) {
+	w := newWorld(t)
+	w.push("vendor/vic", "sharing.reports", indicator(1, "first", ""), indicator(2, "second", ""))
+	page := w.as("bureau/dara").get("/console/collections/sharing.reports/export?type=indicator").want(http.StatusOK)
+	var bundle struct {
+		Type    string
+		Objects []struct{ Name string }
+	}
+	w.must(json.Unmarshal([]byte(page.body), &bundle))
+	if bundle.Type != "bundle" || len(bundle.Objects) != 2 || bundle.Objects[1].Name != "second" {
+		t.Errorf("%s", page.body)
+	}
+}
+
+// An object that the account may not see, one that does not exist, and a collection of others
+// are answered with the same page.
+func TestHiddenAndUnknownAreAlike(t *testing.T) {
+	w := newWorld(t)
+	red := stix.Red.Marking()
+	w.push("vendor/vic", "sharing.reports", indicator(1, "for all", ""), indicator(2, "red", `,"object_marking_refs":["`+string(red)+`"]`))
+	w.push("vendor/vic", "sharing.drop", indicator(3, "dropped", ""))
+	b := w.as("bureau/dara")
+	list := b.get("/console/collections/sharing.reports")
+	if names := namesOn(list); !slices.Equal(names, []string{"for all"}) {
+		t.Errorf("the list has %q", names)
+	}
+	want := b.get("/console/collections/sharing.reports/objects/indicator--00000000-0000-4000-8000-000000000009").want(http.StatusNotFound).body
+	for _, path := range []string{"sharing.reports/objects/indicator--00000000-0000-4000-8000-000000000002", "sharing.reports/objects/x"} {
+		if got := b.get("/console/collections/" + path).want(http.StatusNotFound).body; got != want {
+			t.Errorf("%s: another page than for an unknown object", path)
+		}
+	}
+	want = b.get("/console/collections/none").want(http.StatusNotFound).body
+	for _, path := range []string{"sharing.drop", "sharing.drop/objects/indicator--00000000-0000-4000-8000-000000000003", "sharing.drop/push", "sharing.drop/export"} {
+		if got := b.get("/console/collections/" + path).want(http.StatusNotFound).body; got != want {
+			t.Errorf("%s: another page than for an unknown collection", path)
+		}
+	}
+	if strings.Contains(w.as("stranger/lone").get("/console/").want(http.StatusOK).body, "sharing") {
+		t.Error("a stranger sees the collections of others")
+	}
+}
+
+// What a page shows of objects is a delivery in the audit record. A list of collections shows
+// no object, and is none.
+func TestPagesOfObjectsAreDeliveries(t *testing.T) {
+	w := newWorld(t)
+	w.push("vendor/vic", "sharing.reports", indicator(1, "first", ""), indicator(2, "second", ""))
+	b := w.as("bureau/dara")
+	deliveries := func() (list []audit.Entry) {
+		w.must(w.recorder.Flush(t.Context()))
+		for link, err := range store.Links(t.Context(), w.store, 0) {
+			w.must(err)
+			if e, err := link.Entry(); err == nil && e.Act == audit.Delivery {
+				list = append(list, e)
+			}
+		}
+		return list
+	}
+	b.get("/console/").want(http.StatusOK)
+	if got := deliveries(); len(got) > 0 {
+		t.Fatalf("the first page is recorded as %+v", got)
+	}
+	b.get("/console/collections/sharing.reports").want(http.StatusOK)
+	got := deliveries()
+	if len(got) != 1 || got[0].Account != "bureau/dara" || got[0].Count != 2 {
+		t.Fatalf("the list is recorded as %+v", got)
+	}
+	b.get("/console/collections/sharing.reports/objects/indicator--00000000-0000-4000-8000-000000000002").want(http.StatusOK)
+	if got = deliveries(); len(got) != 2 || got[1].Count != 1 || got[1].Match.IDs[0] != "indicator--00000000-0000-4000-8000-000000000002" {
+		t.Fatalf("the object is recorded as %+v", got)
+	}
+}
+
+// The page of an object shows its versions, what changed, and its neighbours with links to
+// those that are there.
+func TestObjectHasVersionsAndNeighbours(t *testing.T) {
+	w := newWorld(t)
+	const malware = "malware--00000000-0000-4000-8000-000000000001"
+	w.push("vendor/vic", "sharing.reports", indicator(1, "old name", ""),
+		`{"type":"malware","spec_version":"2.1","id":"`+malware+`","created":"2026-02-01T00:00:00.000Z","modified":"2026-02-01T00:00:00.000Z","name":"Kapchan","is_family":true}`,
+		`{"type":"relationship","spec_version":"2.1","id":"relationship--00000000-0000-4000-8000-000000000001","created":"2026-02-01T00:00:00.000Z","modified":"2026-02-01T00:00:00.000Z","relationship_type":"indicates","source_ref":"indicator--00000000-0000-4000-8000-000000000001","target_ref":"`+malware+`"}`)
+	w.push("vendor/vic", "sharing.reports", strings.Replace(indicator(1, "new name", ""), `"modified":"2026-02-01`, `"modified":"2026-02-02`, 1))
+	b := w.as("bureau/dara")
+	page := b.get("/console/collections/sharing.reports/objects/indicator--00000000-0000-4000-8000-000000000001").want(http.StatusOK).
+		contains("<h1>new name</h1>", "Changes since the version before", "<td class=\"few\">old name</td><td class=\"few\">new name</td>", "c2-1[.]example[.]com")
+	old := regexp.MustCompile(`<a href="([^"]+)">2026-02-01T00:00:00.000Z`).FindStringSubmatch(page.body)
+	if old == nil {
+		t.Fatal("there is no link to the older version")
+	}
+	b.get(html.UnescapeString(old[1])).want(http.StatusOK).contains("<h1>old name</h1>", `href="/console/collections/sharing.reports/objects/`+malware+`"`, "indicates")
+	b.get("/console/collections/sharing.reports/objects/" + malware).want(http.StatusOK).contains("indicator--00000000-0000-4000-8000-000000000001")
+}
+
+// hostile are texts that would harm a page that does not escape them.
+var hostile = []string{
+	`"><script>alert(1)</script>`, `'><img src=x onerror=alert(1)>`, `javascript:alert(1)`, `</textarea><svg onload=alert(1)>`, "\u202egnp.exe", `{{.Secret}}`, `http://evil.example/?a=b`,
+}
+
+// A text of a party stays text: no property of any type brings an element, a link or a
+// direction of writing into a page.
+func TestHostileTextStaysText(t *testing.T) {
+	w := newWorld(t)
+	newest, err := exchange.NewCurrent(w.store).Snapshot(t.Context())
+	w.must(err)
+	vic, _ := newest.Principal(newest.Directory.Accounts["vendor/vic"], w.now())
+	g, err := newest.Policy.Decide(vic, "sharing.reports", exchange.Write, w.now())
+	w.must(err)
+	properties := []string{"name", "description", "value", "pattern", "abstract", "content", "path", "key", "subject", "relationship_type", "labels", "external_references", "x_\"><script>alert(2)</script>", "extensions"}
+	b := w.as("bureau/dara")
+	for typ := range stix.Types() {
+		for i, text := range hostile {
+			object := map[string]any{
+				"type": typ, "id": typ + "--" + uuid.NewString(), "spec_version": "2.1", "created": "2026-02-01T00:00:00.000Z", "modified": "2026-02-01T00:00:00.000Z",
+			}
+			// With i, one property more has no text of its own to become the title.
+			for _, property := range properties[i:] {
+				switch property {
+				case "labels":
+					object[property] = []string{text}
+				case "external_references", "extensions":
+					object[property] = []any{map[string]any{"url": text, text: map[string]any{"deep": text}}}
+				default:
+					object[property] = text
+				}
+			}
+			raw, err := json.Marshal(object)
+			w.must(err)
+			o, err := stix.NewObject(raw)
+			w.must(err)
+			// The store takes what the validator would refuse.
+			_, _, err = w.store.Append(t.Context(), g, store.Part{
+				Submission: store.Submission{ID: uuid.New(), Account: "vendor/vic", Collection: g.ID(), Requested: w.now()}, Last: true, Items: []store.Item{{Object: o}},
+			})
+			w.must(err)
+			checkHarmless(t, b.get("/console/collections/sharing.reports/objects/"+string(o.ID)).want(http.StatusOK))
+		}
+	}
+	checkHarmless(t, b.get("/console/collections/sharing.reports").want(http.StatusOK))
+	for _, text := range hostile {
+		checkHarmless(t, w.as("vendor/vic").upload("/console/collections/sharing.reports/push", "text", text, "act", "check"))
+		checkHarmless(t, w.as("vendor/vic").upload("/console/collections/sharing.reports/push", "text", strings.Replace(indicator(1, text, ""), "stix", text, 1), "act", "check"))
+		checkHarmless(t, w.browser().post("/console/sign-in", "account", text, "password", text, "next", text))
+	}
+}
+
+var harmForm = regexp.MustCompile(`(?i)<script|<img|onload=[^&]*>|<svg onload|(?:href|src|action)="(?:javascript:|https?:|//)`)
+
+var inputForm = regexp.MustCompile(`(?s)<textarea.*?</textarea>|<input[^>]*>`)
+
+func checkHarmless(t *testing.T, a *answer) {
+	t.Helper()
+	shown := inputForm.ReplaceAllString(a.body, "") // what the person has typed in is there as it was
+	if found := harmForm.FindString(a.body); found != "" || strings.ContainsRune(shown, '\u202e') {
+		t.Fatalf("the page has %q:\n%s", found, a.body)
+	}
+}

@@ -1,0 +1,320 @@
+package console
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"comity/stix"
+	"comity/store"
+
+	"comity/taxii/exchange"
+)
+
+// objectPage shows one version of an object.
+type objectPage struct {
+	Alias, Collection string
+	ID, Type          string
+	TLP, PAP          string
+	Revoked           bool
+	Added             time.Time
+	Writer, Agreement string
+	Article           string
+	Fields            []field
+	Graph             *graph // nil without neighbours
+	Versions          []versionRow
+	Changes           []change // since the version before
+	Raw               string
+}
+
+// versionRow is one version in the list of them.
+type versionRow struct {
+	Version, URL string
+	Added        time.Time
+	Current      bool // it is the one that the page shows
+}
+
+// change is a property that differs between two versions; "" where one has none.
+type change struct{ Property, Before, After string }
+
+// maxVersions bounds the versions on the page of an object.
+const maxVersions = 100
+
+// object shows an object of a collection: its newest version, or the one that was added at
+// the date of the parameter version, in µs.
+func (c *Console) object(v *visit) error {
+	g, err := c.decide(v, exchange.Read)
+	if err != nil {
+		return err
+	}
+	id, ok := stix.ParseID(v.pathValue("object"))
+	if !ok {
+		return notThere(c, v)
+	}
+	defer c.Recorder.Reading(g.ID())()
+	q := store.Query{Limit: maxVersions}
+	q.IDs, q.Specs, q.Versions.All = []string{string(id)}, []string{"2.0", "2.1"}, true
+	page, err := c.scan(v, g, q)
+	if err != nil {
+		return err
+	}
+	at := page.Len() - 1
+	if asked := v.r.FormValue("version"); asked != "" && at >= 0 {
+		at = slices.IndexFunc(page.Added, func(added int64) bool { return strconv.FormatInt(added, 10) == asked })
+	}
+	if at < 0 {
+		return notThere(c, v)
+	}
+	o, err := stix.NewObject(page.Object(at))
+	if err != nil {
+		return err
+	}
+	of, handling := g.Collection(), page.Details[at].Handling
+	around, err := c.neighbours(v, g, &o, page.Details[at].DateAdded)
+	if err != nil {
+		return err
+	}
+	out := objectPage{
+		Alias: of.Alias, Collection: collectionURL(of.Alias), ID: string(o.ID), Type: stix.Printable(o.Type), TLP: handling.TLP.String(), PAP: papOf(&o), Revoked: o.Revoked,
+		Added: page.Details[at].DateAdded, Writer: v.organisation(of.Writer), Agreement: v.snapshot.Policy.Agreement(of.Agreement, v.now).Title, Article: of.Article,
+		Fields: fieldsOf(o.Raw, around.urls(of.Alias)), Graph: around.draw(of.Alias, &o), Raw: indented(o.Raw),
+	}
+	for i := page.Len() - 1; i >= 0; i-- {
+		version, err := stix.NewObject(page.Object(i))
+		if err != nil {
+			return err
+		}
+		row := versionRow{Version: version.Version().String(), Added: page.Details[i].DateAdded, Current: i == at}
+		row.URL = objectURL(of.Alias, id) + "?" + url.Values{"version": {strconv.FormatInt(page.Added[i], 10)}}.Encode()
+		out.Versions = append(out.Versions, row)
+	}
+	if at > 0 {
+		out.Changes = changesOf(page.Object(at-1), o.Raw)
+	}
+	return c.render(v, "object", titleOf(&o), out)
+}
+
+// indented is JSON as people read it.
+func indented(raw []byte) string {
+	var b bytes.Buffer
+	if err := json.Indent(&b, raw, "", "  "); err != nil {
+		return stix.Printable(string(raw))
+	}
+	lines := strings.Split(b.String(), "\n")
+	for i := range lines {
+		lines[i] = stix.Printable(lines[i])
+	}
+	return strings.Join(lines, "\n")
+}
+
+// changesOf are the properties that differ between two versions, in the order of the names.
+func changesOf(before, after []byte) (list []change) {
+	var old, new map[string]json.RawMessage
+	if json.Unmarshal(before, &old) != nil || json.Unmarshal(after, &new) != nil {
+		return nil
+	}
+	names := map[string]bool{}
+	for name := range old {
+		names[name] = true
+	}
+	for name := range new {
+		names[name] = true
+	}
+	for name := range names {
+		if !bytes.Equal(old[name], new[name]) {
+			list = append(list, change{stix.Printable(name), shown(old[name]), shown(new[name])})
+		}
+	}
+	slices.SortFunc(list, func(a, b change) int { return strings.Compare(a.Property, b.Property) })
+	return list
+}
+
+// shown is a property value in a table.
+func shown(raw json.RawMessage) string {
+	var s string
+	if json.Unmarshal(raw, &s) != nil {
+		s = string(raw)
+	}
+	return readable(s)
+}
+
+// maxNeighbours bounds the neighbours that the picture of an object shows.
+const maxNeighbours = 24
+
+// neighbourhood is the objects one step from an object, as far as the caller may see them.
+type neighbourhood struct {
+	out, in []neighbour
+	titles  map[stix.ID]string // of those that are there
+	more    bool               // there are more than are shown
+}
+
+// neighbour is an object that refers to another, or is referred to, and how.
+type neighbour struct {
+	id  stix.ID
+	how string
+}
+
+// relationsNear bounds the relationships that are looked at to find those of an object: the
+// ones that were added next after it, since the same push brings them.
+const relationsNear = 500
+
+// neighbours finds the objects that o refers to and the relationships with it that were
+// added next to it. It delivers those that are shown. The caller holds Recorder.Reading.
+func (c *Console) neighbours(v *visit, g exchange.Grant, o *stix.Object, added time.Time) (n neighbourhood, err error) {
+	seen := map[stix.ID]bool{o.ID: true}
+	add := func(list *[]neighbour, id stix.ID, how string) {
+		switch {
+		case seen[id] || id.Type() == "marking-definition":
+		case len(n.in)+len(n.out) == maxNeighbours:
+			n.more = true
+		default:
+			seen[id] = true
+			*list = append(*list, neighbour{id, stix.Printable(how)})
+		}
+	}
+	o.References(func(property string, id stix.ID) {
+		add(&n.out, id, strings.TrimSuffix(strings.TrimSuffix(property, "_refs"), "_ref"))
+	})
+	q := store.Query{After: added.Add(-time.Second), Limit: relationsNear, MaxBytes: 1 << 20}
+	q.Types = []string{"relationship", "sighting"}
+	near, err := c.Store.Scan(v.r.Context(), g, q) // nobody gets these; those that are shown are read again below
+	if err != nil {
+		return n, err
+	}
+	for i := range near.Len() {
+		r, err := stix.NewObject(near.Object(i))
+		if err != nil {
+			return n, err
+		}
+		var ends struct {
+			Source stix.ID `json:"source_ref"`
+			Target stix.ID `json:"target_ref"`
+			Kind   string  `json:"relationship_type"`
+		}
+		about := false
+		r.References(func(_ string, id stix.ID) { about = about || id == o.ID })
+		if !about || json.Unmarshal(r.Raw, &ends) != nil {
+			continue
+		}
+		switch o.ID {
+		case ends.Source:
+			add(&n.out, ends.Target, ends.Kind)
+		case ends.Target:
+			add(&n.in, ends.Source, ends.Kind)
+		default:
+			add(&n.in, r.ID, r.Type)
+		}
+	}
+	n.titles = map[stix.ID]string{}
+	delete(seen, o.ID)
+	if len(seen) == 0 {
+		return n, nil
+	}
+	q = store.Query{Limit: maxNeighbours}
+	for id := range seen {
+		q.IDs = append(q.IDs, string(id))
+	}
+	slices.Sort(q.IDs)
+	page, err := c.scan(v, g, q)
+	if err != nil {
+		return n, err
+	}
+	for i := range page.Len() {
+		other, err := stix.NewObject(page.Object(i))
+		if err != nil {
+			return n, err
+		}
+		n.titles[other.ID] = titleOf(&other)
+	}
+	return n, nil
+}
+
+// urls are the pages of the neighbours that are there.
+func (n *neighbourhood) urls(alias string) map[stix.ID]string {
+	urls := map[stix.ID]string{}
+	for id := range n.titles {
+		urls[id] = objectURL(alias, id)
+	}
+	return urls
+}
+
+// graph is a picture of an object between those that refer to it, on the left, and those
+// that it refers to, on the right.
+type graph struct {
+	Width, Height int
+	Nodes         []node
+	Edges         []edge
+	More          bool
+}
+
+// node is a box. URL is "" for an object that is not there.
+type node struct {
+	X, Y, W, H, TextX, TextY int
+	Title, Type, URL         string
+	TypeY                    int
+}
+
+// edge is a line between two boxes, with a label at its middle.
+type edge struct {
+	X1, Y1, X2, Y2 int
+	Label          string
+	LabelX, LabelY int
+	Anchor         string
+}
+
+// draw places the neighbours of o; nil if there are none.
+func (n *neighbourhood) draw(alias string, o *stix.Object) *graph {
+	if len(n.in)+len(n.out) == 0 {
+		return nil
+	}
+	const width, boxWidth, boxHeight, rowHeight = 1000, 250, 38, 50
+	rows := max(len(n.in), len(n.out))
+	g := &graph{Width: width, Height: rows * rowHeight, More: n.more}
+	place := func(x, y int, title string, id stix.ID, url string) {
+		g.Nodes = append(g.Nodes, node{
+			X: x, Y: y, W: boxWidth, H: boxHeight, TextX: x + boxWidth/2, TextY: y + 16, TypeY: y + 31,
+			Title: cut(title, 34), Type: stix.Printable(id.Type()), URL: url,
+		})
+	}
+	middle := (g.Height - boxHeight) / 2
+	column := func(list []neighbour, x int, left bool) {
+		for i, at := range list {
+			y := (g.Height-len(list)*rowHeight)/2 + i*rowHeight + (rowHeight-boxHeight)/2
+			e := edge{X1: (width - boxWidth) / 2, Y1: middle + boxHeight/2, X2: x + boxWidth, Y2: y + boxHeight/2, Label: cut(at.how, 18), Anchor: "start"}
+			e.LabelX = e.X2 + 6
+			if !left {
+				e.X1, e.X2 = (width+boxWidth)/2, x
+				e.LabelX, e.Anchor = e.X2-6, "end"
+			}
+			e.LabelY = e.Y2 - 4
+			g.Edges = append(g.Edges, e)
+			title, there := n.titles[at.id]
+			url := ""
+			if there {
+				url = objectURL(alias, at.id)
+			} else {
+				title = "not here, or not for you"
+			}
+			place(x, y, title, at.id, url)
+		}
+	}
+	column(n.in, 0, true)
+	column(n.out, width-boxWidth, false)
+	place((width-boxWidth)/2, middle, titleOf(o), o.ID, "")
+	return g
+}
+
+// papOf is the strictest PAP level that an object bears, "" without one.
+func papOf(o *stix.Object) (level string) {
+	var strictest stix.PAP
+	for _, id := range o.Markings {
+		if p, ok := stix.MarkingPAP(id); ok && (level == "" || p > strictest) {
+			strictest, level = p, p.String()
+		}
+	}
+	return level
+}

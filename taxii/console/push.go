@@ -1,0 +1,196 @@
+package console
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"comity/stix/validate"
+	"comity/taxii"
+	"comity/taxii/admin"
+	"comity/taxii/audit"
+	"comity/taxii/exchange"
+)
+
+// maxEdited is the size of the largest push that the page shows to be mended, in bytes.
+const maxEdited = 1 << 20
+
+// pushPage is the form for a push with the receipt of the last check.
+type pushPage struct {
+	Alias, URL string
+	Text       string
+	Fault      string   // why the push as a whole was refused; "" if it was not
+	Checked    *receipt // what would become of the push; nil before the first check
+	TooLong    bool     // to be shown: the file has to be chosen again
+}
+
+// receipt is the result of a push.
+type receipt struct {
+	ID, Account, Collection    string
+	Requested                  time.Time
+	Successes, Stored, Refused int
+	Failures, Warnings         []receiptRow
+}
+
+// receiptRow is what became of one object.
+type receiptRow struct {
+	ID, Message string
+	Rules       []string
+}
+
+var ruleForm = regexp.MustCompile(`\bR-[0-9]{3}\b`)
+
+func receiptOf(s admin.Submission) *receipt {
+	rows := func(details []taxii.StatusDetail) (rows []receiptRow) {
+		for _, d := range details {
+			rows = append(rows, receiptRow{readable(d.ID), readable(d.Message), slices.Compact(ruleForm.FindAllString(d.Message, -1))})
+		}
+		return rows
+	}
+	return &receipt{
+		ID: s.ID.String(), Account: s.Account, Collection: s.Collection, Requested: s.Requested,
+		Successes: s.Successes, Stored: s.Stored, Refused: s.Refused, Failures: rows(s.Failures), Warnings: rows(s.Warnings),
+	}
+}
+
+func (c *Console) pushForm(v *visit) error {
+	g, err := c.decide(v, exchange.Write)
+	if err != nil {
+		return err
+	}
+	return c.renderPush(v, pushPage{Alias: g.Collection().Alias})
+}
+
+func (c *Console) renderPush(v *visit, p pushPage) error {
+	p.URL = collectionURL(p.Alias) + "/push"
+	return c.render(v, "push", "Push to "+p.Alias, p)
+}
+
+// push checks a bundle or an envelope, and shows what would become of it; asked to, it pushes
+// it and leads to the receipt.
+func (c *Console) push(v *visit) error {
+	g, err := c.decide(v, exchange.Write)
+	if err != nil {
+		return err
+	}
+	body, err := c.pushBody(v)
+	if err != nil {
+		return err
+	}
+	out := pushPage{Alias: g.Collection().Alias, TooLong: len(body) > maxEdited}
+	if !out.TooLong {
+		out.Text = string(body)
+	}
+	if v.r.FormValue("act") == "push" {
+		pushed, err := c.Admin.Import(v.r.Context(), v.actor(), out.Alias, v.Account, bytes.NewReader(body))
+		if err == nil {
+			v.redirect(root + "receipts/" + pushed.ID.String())
+			return nil
+		}
+		if out.Fault, err = faultOf(err); err != nil {
+			return err
+		}
+		return c.renderPush(v, out)
+	}
+	checked, err := c.Admin.Rehearse(v.r.Context(), v.actor(), out.Alias, v.Account, bytes.NewReader(body))
+	if err == nil {
+		out.Checked = receiptOf(checked)
+	} else if out.Fault, err = faultOf(err); err != nil {
+		return err
+	}
+	return c.renderPush(v, out)
+}
+
+// faultOf is the message of a push that was refused as a whole; other errors are returned.
+func faultOf(err error) (string, error) {
+	var known *taxii.Error
+	if errors.As(err, &known) && slices.Contains([]taxii.Code{taxii.Invalid, taxii.Unprocessed, taxii.TooLarge, taxii.TooMany}, known.Code) {
+		return sentence(known.Msg), nil
+	}
+	return "", err
+}
+
+// pushBody is the file of the form, or its text if no file was chosen.
+func (c *Console) pushBody(v *visit) ([]byte, error) {
+	v.r.Body = http.MaxBytesReader(v, v.r.Body, c.config.MaxContentLength+maxForm)
+	if err := v.r.ParseMultipartForm(maxEdited); err != nil {
+		return nil, taxii.Errorf(taxii.TooLarge, "The form is malformed, or has more than %s bytes.", number(int(c.config.MaxContentLength)))
+	}
+	defer v.r.MultipartForm.RemoveAll()
+	file, _, err := v.r.FormFile("file")
+	if err != nil {
+		return []byte(v.r.FormValue("text")), nil
+	}
+	defer file.Close()
+	body, err := io.ReadAll(file)
+	if err == nil && len(body) == 0 {
+		body = []byte(v.r.FormValue("text"))
+	}
+	return body, err
+}
+
+// receipt shows the result of a push of the person's organisation.
+func (c *Console) receipt(v *visit) error {
+	s, err := c.Admin.Submission(v.r.Context(), v.pathValue("receipt"))
+	if err != nil {
+		return err
+	}
+	if !strings.HasPrefix(s.Account, v.Org+"/") {
+		return notThere(c, v)
+	}
+	return c.render(v, "receipt", "Receipt", receiptOf(s))
+}
+
+// receiptLine is one part of a push in the list of receipts.
+type receiptLine struct {
+	URL                 string
+	Time                time.Time
+	Account, Collection string
+	Stored, Refused     int
+	Reasons             string
+}
+
+// receiptsPage lists pushes, newest first.
+type receiptsPage struct {
+	Lines []receiptLine
+	Older string // URL, "" for none
+}
+
+// receipts lists the pushes of the person's organisation that the audit record has.
+func (c *Console) receipts(v *visit) error {
+	entries, older, err := c.entries(v, func(e *audit.Entry) bool { return e.Act == audit.Submission && e.Org == v.Org })
+	if err != nil {
+		return err
+	}
+	out := receiptsPage{Older: older}
+	for _, e := range entries {
+		line := receiptLine{URL: root + "receipts/" + e.Text, Time: e.Time, Account: e.Account, Collection: v.collectionName(e.Collection), Stored: e.Count, Refused: e.Refused}
+		reasons := map[string]bool{}
+		for _, s := range e.Subjects {
+			if s.Reason != "" && !reasons[s.Reason] {
+				reasons[s.Reason] = true
+				line.Reasons = strings.TrimPrefix(line.Reasons+", "+s.Reason, ", ")
+			}
+		}
+		out.Lines = append(out.Lines, line)
+	}
+	return c.render(v, "receipts", "Receipts", out)
+}
+
+// collectionName is the alias of a collection that an entry names by its id.
+func (v *visit) collectionName(id string) string {
+	if of, ok := v.snapshot.Policy.Collection(id, v.now); ok {
+		return of.Alias
+	}
+	return id
+}
+
+// rules lists the rules of STIX that receipts name.
+func (c *Console) rules(v *visit) error {
+	return c.render(v, "rules", "Rules of STIX", validate.Rules())
+}
