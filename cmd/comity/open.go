@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"io"
 	"log/slog"
@@ -78,8 +79,14 @@ func (sh *shell) local(s store.Store) (*adminhttp.Client, error) {
 	}
 	runner := operation.New(s, current, st, tables(sh.data), time.Now, log)
 	feeds := feed.New(s, current, recorder, key, feed.Config{}, time.Now, log)
-	return adminhttp.Local(admin.New(s, current, intake.New(s, sh.data, time.Now), st, runner, feeds, time.Now), sh.user(), s.Close), nil
+	return adminhttp.Local(admin.New(s, current, intake.New(s, sh.data, time.Now), st, runner, feeds, time.Now), sh.user(), func() error {
+		err := feed.RemoveErased(context.WithoutCancel(sh.ctx), s, feedTables(sh.data))
+		return errors.Join(err, s.Close())
+	}), nil
 }
+
+// feedTables is the folder of what feeds keep on the disk. It may be removed.
+func feedTables(data string) string { return filepath.Join(data, "feeds") }
 
 // tables is the folder of the tables that operations refer to.
 func tables(data string) string { return filepath.Join(data, "tables") }

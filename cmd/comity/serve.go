@@ -303,7 +303,7 @@ func (ex *exchangeServer) start(c *serveCmd) (err error) {
 	current := exchange.NewCurrent(ex.store)
 	ex.custody = custody.New(ex.store, current, ex.recorder, ex.key, ex.now, ex.log)
 	ex.runner = operation.New(ex.store, current, ex.custody, tables(ex.data), ex.now, ex.log)
-	ex.feeds = feed.New(ex.store, current, ex.recorder, ex.key, feed.Config{PublicURL: ex.url, Webhooks: targets}, ex.now, ex.log)
+	ex.feeds = feed.New(ex.store, current, ex.recorder, ex.key, feed.Config{PublicURL: ex.url, Webhooks: targets, Dir: feedTables(ex.data)}, ex.now, ex.log)
 	counters.Watch(func(gauge metrics.Gauge) { ex.report(gauge, current) })
 	ex.failed = make(chan error, 5)
 	authenticator := auth.New(current, ex.now, c.KeyHeader)

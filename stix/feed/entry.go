@@ -22,10 +22,10 @@ type Entry struct {
 	Modified   time.Time // the latest
 }
 
-// Add merges an indicator that supports the value into e, whose IDs are nil before the
+// Add merges an indicator that supports the value into e, which has no IDs before the
 // first. The result does not depend on the order of the indicators.
 func (e *Entry) Add(in *Indicator) {
-	first := e.IDs == nil
+	first := len(e.IDs) == 0
 	e.IDs = insert(e.IDs, in.ID)
 	for _, t := range in.Types {
 		e.Types = insert(e.Types, t)

@@ -33,6 +33,9 @@ type Format struct {
 	// only a list with [Header.Subdomains] can be written.
 	Subdomains bool
 
+	// Details is set if the text has more of an entry than its value, confidence and times.
+	Details bool
+
 	// Timed is set if the text depends on [Header.Now], since it tells for how long an
 	// entry is valid.
 	Timed bool

@@ -13,26 +13,33 @@ import (
 // newBenchListing has a million addresses, one of each indicator.
 func newBenchListing(b *testing.B) (*index, *listing, time.Time) {
 	now := time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
-	x := newIndex(nil)
-	x.records = map[stix.ID]*record{}
+	x := &index{}
+	var all []row
 	for i := range 1_000_000 {
-		r := benchRecord(i, 0, now)
-		x.records[r.ID] = r
+		for row := range benchRecord(i, 0, now).rows() {
+			all = append(all, row)
+		}
 	}
+	t, err := writeTable("", tableHeader{}, rows{changed: sorted(all)}.all())
+	if err != nil {
+		b.Fatal(err)
+	}
+	x.rows.table = t
 	def, err := ParseDefinition("f.toml", []byte("format = \"feed/1\"\nid = \"f\"\naccount = \"a/b\"\nuse = \"block\"\ncollections = [\"*\"]\n"))
 	if err != nil {
 		b.Fatal(err)
 	}
-	l := newListing(def, []*part{{index: x, position: -1}}, nil)
-	return x, l, now
+	return x, newListing(question{def, make([]terms, 1)}, []*part{{index: x}}, nil), now
 }
 
 func benchRecord(i, version int, now time.Time) *record {
 	text := fmt.Sprintf("%d.%d.%d.%d", 20+i>>18, i>>12&63, i>>6&63, i&63+version)
-	return &record{added: int64(i + version<<30), Indicator: stixfeed.Indicator{
+	r := newRecord(&stixfeed.Indicator{
 		ID: stix.ID(fmt.Sprintf("indicator--%08x-0000-4000-8000-000000000000", i)), Name: "n", Confidence: 50,
-		From: now.Add(-time.Hour), Until: now.Add(time.Hour), Modified: now.Add(-time.Hour), Values: []stixfeed.Value{{Kind: stixfeed.IPv4, Text: text}},
-	}}
+		From: now.Add(-time.Hour), Until: now.Add(2 * time.Hour), Modified: now.Add(-time.Hour), Values: []stixfeed.Value{{Kind: stixfeed.IPv4, Text: text}},
+	}, "")
+	r.added = int64(i + version<<30)
+	return r
 }
 
 // BenchmarkFirstAnswer is the time of the first answer of a feed of a million entries, its index
@@ -40,10 +47,10 @@ func benchRecord(i, version int, now time.Time) *record {
 func BenchmarkFirstAnswer(b *testing.B) {
 	_, l, now := newBenchListing(b)
 	for b.Loop() {
-		l.values = nil
+		l.stale, l.entries = true, nil
 		l.update(now)
 	}
-	b.ReportMetric(float64(len(l.entries)), "entries")
+	b.ReportMetric(float64(l.entries.Len()), "entries")
 }
 
 // BenchmarkAnswerAfterAChange is the time from one changed indicator to the list of a million
@@ -54,8 +61,7 @@ func BenchmarkAnswerAfterAChange(b *testing.B) {
 	format, kinds, _ := stixfeed.Find("ipv4.txt")
 	var out bytes.Buffer
 	for i := 0; b.Loop(); i++ {
-		r := benchRecord(i*7919%1_000_000, 1+i&1, now)
-		x.replace(r.ID, r)
+		x.replace([]*record{benchRecord(i*7919%1_000_000, 1+i&1, now)}, nil)
 		l.update(now)
 		out.Reset()
 		f := file{format: format, kinds: kinds}

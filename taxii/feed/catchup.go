@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -81,7 +84,7 @@ func (s *Service) index(g exchange.Grant) *index {
 	key := viewKeyOf(g)
 	x := s.indexes[key]
 	if x == nil {
-		x = newIndex(s.store)
+		x = newIndex(s.store, s.config.Dir, key)
 		s.indexes[key] = x
 	}
 	return x
@@ -133,14 +136,15 @@ func (s *Service) CatchUp(ctx context.Context) error {
 		}
 	}
 	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
-	if err := s.drop(ctx, snapshot.Directory, keys); err != nil {
+	if err := s.drop(ctx, snapshot.Directory, keys, errs == nil); err != nil {
 		return err
 	}
 	return errors.Join(errs...)
 }
 
-// drop drops the listings whose key is false, and what no listing and no feed needs.
-func (s *Service) drop(ctx context.Context, d *exchange.Directory, keys map[listingKey]bool) error {
+// drop drops the listings whose key is false, and what no listing and no feed needs. complete
+// tells that all others are up to date: then it also removes the tables that none of them reads.
+func (s *Service) drop(ctx context.Context, d *exchange.Directory, keys map[listingKey]bool, complete bool) error {
 	if err := s.acquire(ctx); err != nil {
 		return err
 	}
@@ -151,19 +155,52 @@ func (s *Service) drop(ctx context.Context, d *exchange.Directory, keys map[list
 			s.bodies.drop(key.feed)
 		}
 	}
-	used, sources := map[*index]bool{}, map[string]bool{}
+	taken, sources := map[*index]int{}, map[string]bool{} // the changes that every listing has taken in
 	for _, l := range s.listings {
 		for _, p := range l.parts {
-			used[p.index] = true
+			if position, used := taken[p.index]; !used || p.position < position {
+				taken[p.index] = p.position
+			}
 		}
 	}
 	for _, f := range d.Feeds {
 		sources[f.Source] = true
 	}
-	maps.DeleteFunc(s.indexes, func(_ viewKey, x *index) bool { return !used[x] && x.loading == nil })
+	maps.DeleteFunc(s.indexes, func(_ viewKey, x *index) bool {
+		position, used := taken[x]
+		x.forget(position)
+		return !used && x.loading == nil
+	})
+	if complete {
+		if err := s.removeTables(); err != nil {
+			return err
+		}
+	}
 	maps.DeleteFunc(s.definitions, func(source string, _ *Definition) bool { return !sources[source] })
 	s.pullsLock.Lock()
 	defer s.pullsLock.Unlock()
 	maps.DeleteFunc(s.pulls, func(key string, _ map[string]Pull) bool { return d.Feeds[key] == nil })
 	return nil
+}
+
+// removeTables removes the files of indexes that are no more: nobody else would remove what is
+// withdrawn from them. The caller holds the lock.
+func (s *Service) removeTables() error {
+	if s.config.Dir == "" {
+		return nil
+	}
+	files, err := os.ReadDir(s.config.Dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	kept := map[string]bool{}
+	for _, x := range s.indexes {
+		kept[filepath.Base(x.file)] = true
+	}
+	for _, f := range files {
+		if !kept[strings.TrimSuffix(f.Name(), newSuffix)] {
+			err = errors.Join(err, os.Remove(filepath.Join(s.config.Dir, f.Name())))
+		}
+	}
+	return err
 }

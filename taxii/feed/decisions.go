@@ -76,7 +76,8 @@ func (h *handler) getDecisions(w *response, r *http.Request, c *caller) error {
 	startup := r.URL.Query().Get("startup") == "true"
 	all := startup || d.Full || a.Hold > 0 && c.now.Sub(last.renewed) >= a.Hold/2
 	if all {
-		added, deleted, last.renewed = a.Entries, slices.Concat(d.Remove, a.Entries), c.now
+		added = slices.Collect(a.Entries.All())
+		deleted, last.renewed = slices.Concat(d.Remove, added), c.now
 	}
 	if startup {
 		deleted = nil

@@ -49,6 +49,8 @@ type Query struct {
 	NotStatus         []string            `toml:"not_status"`         // reported outcomes, such as disputed
 	TLPMax            *stix.TLP           `toml:"tlp_max"`
 	MaxAge            *agreement.Duration `toml:"max_age"` // since modified
+
+	statuses []string // the labels of NotStatus
 }
 
 // Entries says what becomes of the values of the indicators.
@@ -137,6 +139,9 @@ func (d *Definition) check() error {
 			return fmt.Errorf("entries.lifetime: %q is no kind%s", name, hint(name))
 		}
 	}
+	for _, status := range q.NotStatus {
+		q.statuses = append(q.statuses, "status:"+status)
+	}
 	var allowed []netip.Prefix
 	for _, text := range d.AllowReserved {
 		network, err := netip.ParsePrefix(text)
@@ -166,41 +171,40 @@ func hint(name string) string {
 
 // active is the time from which and until which an indicator makes its values of a kind
 // active. until is exclusive.
-func (d *Definition) active(in *stixfeed.Indicator, kind stixfeed.Kind) (from, until time.Time) {
-	until = in.Until
+func (d *Definition) active(c *claim, kind stixfeed.Kind) (from, until time.Time) {
+	until = c.until
 	if until.IsZero() {
-		until = in.Modified.Add(defaultLifetime)
+		until = c.modified.Add(defaultLifetime)
 		if lifetime, ok := d.Entries.Lifetime[kind.String()]; ok {
-			until = lifetime.After(in.Modified)
+			until = lifetime.After(c.modified)
 		}
 	}
 	if d.Query.MaxAge != nil {
-		if old := d.Query.MaxAge.After(in.Modified); old.Before(until) {
+		if old := d.Query.MaxAge.After(c.modified); old.Before(until) {
 			until = old
 		}
 	}
-	return in.From, until
+	return c.from, until
 }
 
 // leftOut is the reason why the question does not select an indicator; "" if it does.
-func (d *Definition) leftOut(r *record) stixfeed.Reason {
+func (d *Definition) leftOut(c *claim) stixfeed.Reason {
 	q := &d.Query
 	switch {
-	case r.reason != "":
-		return r.reason
-	case r.Confidence == stixfeed.Unknown && q.UnknownConfidence == "exclude",
-		r.Confidence != stixfeed.Unknown && r.Confidence < q.MinConfidence:
+	case c.reason != "":
+		return c.reason
+	case c.confidence == stixfeed.Unknown && q.UnknownConfidence == "exclude",
+		c.confidence != stixfeed.Unknown && c.confidence < q.MinConfidence:
 		return lowConfidence
-	case q.Types != nil && !intersect(q.Types, r.Types):
+	case q.Types != nil && !c.types.has(q.Types):
 		return otherType
-	case q.Labels != nil && !intersect(q.Labels, r.Labels):
+	case q.Labels != nil && !c.labels.has(q.Labels):
 		return otherLabel
-	case q.TLPMax != nil && r.tlp > *q.TLPMax:
+	case q.TLPMax != nil && c.tlp > *q.TLPMax:
 		return aboveTLP
-	case slices.ContainsFunc(q.NotStatus, func(status string) bool { return slices.Contains(r.Labels, "status:"+status) }):
+	case q.NotStatus != nil && c.labels.has(q.statuses):
 		return reportedStatus
-	}
-	if !d.Entries.Wildcards && slices.ContainsFunc(r.Values, func(v stixfeed.Value) bool { return strings.HasPrefix(v.Text, "*.") }) {
+	case c.wildcard && !d.Entries.Wildcards:
 		return stixfeed.Operator
 	}
 	return ""
@@ -218,8 +222,3 @@ const (
 	inactive       stixfeed.Reason = "inactive" // before valid_from, or at the end of its validity
 	vetoed         stixfeed.Reason = "vetoed"   // another indicator names the value benign
 )
-
-// intersect tells whether two lists have an element in common.
-func intersect(s, t []string) bool {
-	return slices.ContainsFunc(s, func(v string) bool { return slices.Contains(t, v) })
-}

@@ -82,7 +82,7 @@ func (a *Answer) Since(cursor string) Delta {
 	position, err := strconv.Atoi(text)
 	position -= a.history.dropped
 	if err != nil || id != a.history.id || position < 0 || position > len(a.history.changes) {
-		return Delta{Full: true, Add: a.Entries, Cursor: a.Cursor()}
+		return Delta{Full: true, Add: slices.Collect(a.Entries.All()), Cursor: a.Cursor()}
 	}
 	return a.delta(a.history.changes[position:])
 }
@@ -113,4 +113,9 @@ func (a *Answer) delta(changes []entryChange) Delta {
 		}
 	}
 	return d
+}
+
+// sortEntries puts entries in the order of a list.
+func sortEntries(entries []*stixfeed.Entry) {
+	slices.SortFunc(entries, func(a, b *stixfeed.Entry) int { return stixfeed.Compare(a.Value, b.Value) })
 }

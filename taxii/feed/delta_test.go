@@ -81,7 +81,7 @@ func take(r *rapid.T, held map[string]int, d feed.Delta) {
 
 func same(r *rapid.T, held map[string]int, a *feed.Answer) {
 	var want []string
-	for _, e := range a.Entries {
+	for e := range a.Entries.All() {
 		want = append(want, fmt.Sprint(e.Text, e.Confidence))
 	}
 	var got []string

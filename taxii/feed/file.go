@@ -208,7 +208,7 @@ func (d *Definition) allows(f *stixfeed.Format) error {
 // checkEmpty is Unavailable if the feed lists nothing and its file does not say that it may:
 // a fault must not open a firewall. At the end of access a feed is empty in any case.
 func (a *Answer) checkEmpty() error {
-	if a.Open && len(a.Entries) == 0 && !a.Definition.Entries.MayBeEmpty {
+	if a.Open && a.Entries.Len() == 0 && !a.Definition.Entries.MayBeEmpty {
 		return taxii.Errorf(taxii.Unavailable, "the feed lists nothing at present; an empty list is served only with entries.may_be_empty")
 	}
 	return nil
@@ -356,7 +356,10 @@ func (a *Answer) object(ctx context.Context, failed *error) func(stix.ID) ([]byt
 
 // entries are those of the answer that the file is made of.
 func (f *file) entries(a *Answer) iter.Seq[*stixfeed.Entry] {
-	all := slices.Values(a.Entries)
+	all := a.Entries.Values()
+	if f.format.Details {
+		all = a.Entries.All()
+	}
 	if a.Definition.Entries.Merge == "covered" {
 		all = stixfeed.Prune(all, a.Definition.Entries.Subdomains)
 	}

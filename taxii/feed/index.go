@@ -2,7 +2,12 @@ package feed
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
+	"fmt"
+	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -18,16 +23,6 @@ import (
 	"comity/taxii/follow"
 )
 
-// record is the newest version of an indicator that a view sees. It never changes: a new
-// version of the indicator is another record.
-type record struct {
-	stixfeed.Indicator
-	reason stixfeed.Reason // why no feed may have it; "" if one may
-	added  int64           // date_added, in µs since 1970
-	ends   uint32          // Unix second at which its retention ends; 0: never
-	tlp    stix.TLP
-}
-
 // viewKey identifies a view of a collection, but for the time: grants with equal keys see
 // the same records.
 type viewKey struct {
@@ -36,6 +31,16 @@ type viewKey struct {
 	ceiling    stix.TLP
 	action     exchange.Actions
 	types      string
+}
+
+// newIndex makes an index that has to be filled.
+func newIndex(s Store, dir string, key viewKey) *index {
+	x := &index{store: s, view: fmt.Sprintf("%s %t %s %d %s", key.collection, key.own, key.ceiling, key.action, key.types)}
+	if dir != "" {
+		digest := sha256.Sum256([]byte(x.view))
+		x.file = filepath.Join(dir, hex.EncodeToString(digest[:12]))
+	}
+	return x
 }
 
 func viewKeyOf(g exchange.Grant) viewKey {
@@ -55,26 +60,28 @@ type change struct{ before, after *record }
 // starts over.
 const maxChanges = 100_000
 
-// index has the indicators of one collection as one view sees them. A scan fills it, and
-// then it follows the audit chain: a new version replaces the one before, and removed
-// indicators leave. Its Service guards it.
+// index has the indicators of one collection as one view sees them, in a table and what has
+// changed since the table was written. A scan fills it, and then it follows the audit chain: a
+// new version replaces the one before, and removed indicators leave. Its Service guards it.
 type index struct {
-	store   Store
-	loading chan struct{} // closed at the end of the scan that fills the index; nil if none runs
+	store    Store
+	view     string
+	file     string        // of the table; "" if it has no name
+	loading  chan struct{} // closed at the end of the scan that fills the index; nil if none runs
+	restored bool          // the file was looked at
 
 	chain     *follow.Follower // nil until the first scan is complete
-	records   map[stix.ID]*record
+	rows      rows
+	changed   int       // bytes of the rows that are not in the table
+	written   time.Time // when the table was
 	expiry    uint32    // Unix second at which the next retention ends; 0: none
 	span      span      // of date_added in which all records are
 	highWater time.Time // every record that was added up to then has been looked at
 	unsettled span      // scanned since the index last was up to date
 	changes   []change
-	dropped   int // changes that are no longer remembered
-	erased    int // times that records were withdrawn or purged
-}
-
-func newIndex(s Store) *index {
-	return &index{store: s}
+	dropped   int  // changes that are no longer remembered
+	erased    int  // times that records were withdrawn or purged
+	erasing   bool // the table may have such records
 }
 
 // errArchived says that entries which the index has not read are no longer in the chain.
@@ -96,38 +103,17 @@ func (x *index) catchUp(ctx context.Context, g exchange.Grant) error {
 	if err == nil && x.expiry != 0 && g.View().At >= x.expiry {
 		err = x.expire(ctx, g)
 	}
+	if err == nil {
+		err = x.rewrite(ctx)
+	}
 	return err
 }
 
-// load scans the collection from the beginning into a new index, which takes the place of x.
-func (x *index) load(ctx context.Context, g exchange.Grant) (*index, error) {
-	head, err := x.store.ChainHead(ctx)
-	if err != nil {
-		return nil, err
-	}
-	n := newIndex(x.store)
-	n.chain, n.records = follow.New(x.store, head.Number), map[stix.ID]*record{}
-	err = n.scan(ctx, g, store.Query{}, func(r *record) bool {
-		n.records[r.ID] = r
-		return true
-	})
-	n.unsettled = span{time.UnixMicro(1), n.highWater}
-	return n, err
-}
-
-// fill gives x the content of a loaded index. Every feed that follows x starts over.
-func (x *index) fill(loaded *index) {
-	x.chain, x.records, x.expiry = loaded.chain, loaded.records, loaded.expiry
-	x.span, x.highWater, x.unsettled = loaded.span, loaded.highWater, loaded.unsettled
-	x.dropped, x.changes = x.position()+1, nil
-	x.erased++ // since that, perhaps
-}
-
-// revocation tells whether a withdrawal follows from a revocation, which is an act of the
-// server under no article. The version that revokes stays for all to read, and subscribers
-// are told as of any other change.
-func revocation(e *audit.Entry) bool {
-	return e.Act == audit.Withdrawal && e.Account == "comity" && e.Article == ""
+// erases tells whether nothing may remain of what was removed. A withdrawal that follows from
+// a revocation is an act of the server under no article: the version that revokes stays for
+// all to read, and subscribers are told as of any other change.
+func erases(e *audit.Entry) bool {
+	return e.Act == audit.Purge || e.Act == audit.Withdrawal && (e.Account != "comity" || e.Article != "")
 }
 
 // span is the part of a collection between two date_added, both inclusive; empty if to is
@@ -160,13 +146,11 @@ func (x *index) apply(ctx context.Context, g exchange.Grant, entries []audit.Ent
 		switch e.Act {
 		case audit.Submission:
 			added.extend(*e.From, *e.To)
-		case audit.Withdrawal, audit.Purge:
-			if !revocation(e) {
-				x.erased++
-			}
+		case audit.Deletion, audit.Withdrawal, audit.Purge:
 			removed.extend(*e.From, *e.To)
-		case audit.Deletion:
-			removed.extend(*e.From, *e.To)
+		}
+		if erases(e) {
+			x.erased, x.erasing = x.erased+1, true
 		}
 	}
 	if !removed.to.IsZero() && !x.unsettled.to.IsZero() {
@@ -186,12 +170,16 @@ func (x *index) take(ctx context.Context, g exchange.Grant, s span) error {
 	if s.to.IsZero() {
 		return nil
 	}
-	return x.scan(ctx, g, store.Query{After: s.from.Add(-time.Microsecond)}, func(r *record) bool {
-		if r.added > s.to.UnixMicro() {
-			return false
+	return x.scan(ctx, g, store.Query{After: s.from.Add(-time.Microsecond)}, func(page []*record) bool {
+		more := true
+		for i, r := range page {
+			if r.added > s.to.UnixMicro() {
+				page, more = page[:i], false
+				break
+			}
 		}
-		x.replace(r.ID, r)
-		return true
+		x.replace(page, nil)
+		return more
 	})
 }
 
@@ -201,92 +189,151 @@ func (x *index) drop(ctx context.Context, g exchange.Grant, s span) error {
 	if s.to.IsZero() {
 		return nil
 	}
-	missing := map[stix.ID]bool{}
-	for id, r := range x.records {
-		if r.added >= s.from.UnixMicro() && r.added <= s.to.UnixMicro() {
-			missing[id] = true
+	missing := map[string]int64{} // date_added by id
+	for c := x.rows.from(recordRow); c.advance() && isRecord(c.key); {
+		if added, _ := addedAndEnds(c.value); added >= s.from.UnixMicro() && added <= s.to.UnixMicro() {
+			missing[strings.Clone(c.key[len(recordRow):])] = added
 		}
 	}
 	if len(missing) == 0 {
 		return nil
 	}
-	if err := x.scan(ctx, g, store.Query{After: s.from.Add(-time.Microsecond)}, func(r *record) bool {
-		if known := x.records[r.ID]; known != nil && known.added == r.added {
-			delete(missing, r.ID)
+	if err := x.scan(ctx, g, store.Query{After: s.from.Add(-time.Microsecond)}, func(page []*record) bool {
+		for _, r := range page {
+			if missing[r.id] == r.added {
+				delete(missing, r.id)
+			}
 		}
-		return r.added <= s.to.UnixMicro()
+		return page[len(page)-1].added <= s.to.UnixMicro()
 	}); err != nil {
 		return err
 	}
-	return x.lookUp(ctx, g, missing)
+	return x.lookUp(ctx, g, slices.Sorted(maps.Keys(missing)))
 }
 
 // expire looks up the records whose retention has ended.
 func (x *index) expire(ctx context.Context, g exchange.Grant) error {
-	ended, at := map[stix.ID]bool{}, g.View().At
-	next := uint32(0)
-	for id, r := range x.records {
-		switch {
-		case r.ends == 0:
-		case r.ends <= at:
-			ended[id] = true
-		case next == 0 || r.ends < next:
-			next = r.ends
+	var ended []string
+	at, next := g.View().At, uint32(0)
+	for c := x.rows.from(recordRow); c.advance() && isRecord(c.key); {
+		switch _, ends := addedAndEnds(c.value); {
+		case ends == 0:
+		case ends <= at:
+			ended = append(ended, strings.Clone(c.key[len(recordRow):]))
+		case next == 0 || ends < next:
+			next = ends
 		}
 	}
 	if err := x.lookUp(ctx, g, ended); err != nil {
 		return err // expiry stays, so that the next call looks them up again
 	}
 	x.expiry = next
-	for id := range ended {
-		if r := x.records[id]; r != nil && r.ends != 0 && (x.expiry == 0 || r.ends < x.expiry) {
-			x.expiry = r.ends
+	for _, id := range ended {
+		if r := x.record(id); r != nil {
+			x.expires(r.ends)
 		}
 	}
 	return nil
+}
+
+// expires notes the Unix second at which the retention of a record ends.
+func (x *index) expires(at uint32) {
+	if at != 0 && (x.expiry == 0 || at < x.expiry) {
+		x.expiry = at
+	}
 }
 
 // idsOfQuery is the number of ids that one query asks for.
 const idsOfQuery = 500
 
 // lookUp replaces each of those records by the version that the view sees now, if any.
-func (x *index) lookUp(ctx context.Context, g exchange.Grant, ids map[stix.ID]bool) error {
-	var all []string
-	found := map[stix.ID]bool{}
-	for id := range ids {
-		all = append(all, string(id))
-	}
-	for some := range slices.Chunk(all, idsOfQuery) {
-		if err := x.scan(ctx, g, store.Query{Match: taxii.Match{IDs: some}}, func(r *record) bool {
-			found[r.ID] = true
-			x.replace(r.ID, r)
+func (x *index) lookUp(ctx context.Context, g exchange.Grant, ids []string) error {
+	for some := range slices.Chunk(ids, idsOfQuery) {
+		var found []*record
+		if err := x.scan(ctx, g, store.Query{Match: taxii.Match{IDs: some}}, func(page []*record) bool {
+			found = append(found, page...)
 			return true
 		}); err != nil {
 			return err
 		}
-	}
-	for _, id := range all {
-		if id := stix.ID(id); !found[id] {
-			x.replace(id, nil)
-		}
+		gone := slices.DeleteFunc(slices.Clone(some), func(id string) bool {
+			return slices.ContainsFunc(found, func(r *record) bool { return r.id == id })
+		})
+		x.replace(found, gone)
 	}
 	return nil
 }
 
-// replace puts a record in the place of the one before; nil removes it.
-func (x *index) replace(id stix.ID, r *record) {
-	before := x.records[id]
-	if before == nil && r == nil || before != nil && r != nil && before.added == r.added {
+// record is the record of an indicator; nil if there is none.
+func (x *index) record(id string) *record {
+	if row := x.rows.get(recordRow + id); row != "" {
+		return readRecord(row)
+	}
+	return nil
+}
+
+// replace puts records in the place of those before of the same indicators, and removes
+// those of others.
+func (x *index) replace(records []*record, gone []string) {
+	pending := map[string]string{} // values of rows by key; "" if the row is no more
+	get := func(key string) string {
+		if value, ok := pending[key]; ok {
+			return value
+		}
+		return x.rows.get(key)
+	}
+	exchange := func(id string, after *record) {
+		var before *record
+		if row := get(recordRow + id); row != "" {
+			before = readRecord(row)
+		}
+		if before == nil && after == nil || before != nil && after != nil && before.added == after.added {
+			return
+		}
+		if before != nil {
+			pending[recordRow+id] = ""
+			if len(before.values) == 0 {
+				pending[noValueRow+id] = ""
+			}
+			for _, v := range before.values {
+				key := rowKey(v)
+				pending[key] = withoutClaim(get(key), id)
+			}
+		}
+		if after != nil {
+			for row := range after.rows() {
+				if before := get(row.key); before != "" {
+					row.value = joined(before, row.value)
+				}
+				pending[row.key] = row.value
+			}
+		}
+		x.changes = append(x.changes, change{before, after})
+	}
+	for _, r := range records {
+		exchange(r.id, r)
+	}
+	for _, id := range gone {
+		exchange(id, nil)
+	}
+	if len(pending) == 0 {
 		return
 	}
-	if r == nil {
-		delete(x.records, id)
-	} else {
-		x.records[id] = r
+	changed := make([]row, 0, len(pending))
+	for _, key := range slices.Sorted(maps.Keys(pending)) {
+		changed = append(changed, row{key, pending[key]})
+		x.changed += len(key) + len(pending[key])
 	}
-	if x.changes = append(x.changes, change{before, r}); len(x.changes) > maxChanges {
-		half := len(x.changes) / 2
-		x.changes, x.dropped = slices.Clone(x.changes[half:]), x.dropped+half
+	x.rows = x.rows.with(changed)
+	if len(x.changes) > maxChanges {
+		x.forget(x.dropped + len(x.changes)/2)
+	}
+}
+
+// forget forgets the changes up to a position.
+func (x *index) forget(position int) {
+	if n := position - x.dropped; n > 0 {
+		x.changes, x.dropped = slices.Clone(x.changes[n:]), position
 	}
 }
 
@@ -305,10 +352,10 @@ func (x *index) since(position int) (changes []change, ok bool) {
 // pageSize is the number of objects of one transaction of the store.
 const pageSize = 10_000
 
-// scan calls take with the indicators behind q.After that the grant shows, in the order of
-// date_added, until take returns false. An indicator of several specification versions
-// comes once.
-func (x *index) scan(ctx context.Context, g exchange.Grant, q store.Query, take func(*record) bool) error {
+// scan calls take with each page of the indicators behind q.After that the grant shows, in the
+// order of date_added, until take returns false. An indicator of several specification
+// versions comes once.
+func (x *index) scan(ctx context.Context, g exchange.Grant, q store.Query, take func([]*record) bool) error {
 	q.Match.Types, q.Limit, q.MaxBytes, q.Detail = []string{"indicator"}, pageSize, 16<<20, true
 	q.Into = &store.Page{}
 	extractor := stixfeed.Extractor{}
@@ -321,23 +368,21 @@ func (x *index) scan(ctx context.Context, g exchange.Grant, q store.Query, take 
 		if page.HighWater.After(x.highWater) {
 			x.highWater = page.HighWater
 		}
+		var records []*record
 		for i := range page.Len() {
 			o, err := stix.NewObject(page.Object(i))
 			if err != nil {
 				continue // no list has an object that cannot be read
 			}
-			r := &record{added: page.Added[i], ends: page.Details[i].Handling.Until, tlp: page.Details[i].Handling.TLP}
-			r.Indicator, r.reason = extractor.Extract(o)
-			if r.ends != 0 && (x.expiry == 0 || r.ends < x.expiry) {
-				x.expiry = r.ends
-			}
+			in, reason := extractor.Extract(o)
+			r := newRecord(&in, reason)
+			r.added, r.ends, r.tlp = page.Added[i], page.Details[i].Handling.Until, page.Details[i].Handling.TLP
+			x.expires(r.ends)
 			added := time.UnixMicro(r.added).UTC()
 			x.span.extend(added, added)
-			if !take(r) {
-				return nil
-			}
+			records = append(records, r)
 		}
-		if !page.More {
+		if len(records) > 0 && !take(records) || !page.More {
 			return nil
 		}
 		q.After = page.Last

@@ -15,7 +15,7 @@ func (z *zone) records() iter.Seq[dns.RR] {
 		if !yield(z.soa()) || !yield(&dns.NS{Hdr: z.head("", dns.TypeNS), Ns: "localhost."}) {
 			return
 		}
-		for e := range stixfeed.ZoneEntries(z.header, slices.Values(z.Entries)) {
+		for e := range stixfeed.ZoneEntries(z.header, z.Entries.Values()) {
 			if !z.owned(e, yield) {
 				return
 			}
@@ -36,10 +36,9 @@ func (z *zone) since(serial uint32) iter.Seq[dns.RR] {
 	if !ok {
 		return nil
 	}
-	held := slices.Collect(stixfeed.ZoneEntries(z.header, slices.Values(before)))
-	next := slices.Collect(stixfeed.ZoneEntries(z.header, slices.Values(z.Entries)))
+	changes, known := differences(stixfeed.ZoneEntries(z.header, before.Values()), stixfeed.ZoneEntries(z.header, z.Entries.Values()), maxHistory)
 	var removed, added []*stixfeed.Entry
-	for _, c := range differences(held, next) {
+	for _, c := range changes {
 		switch {
 		case c.after == nil:
 			removed = append(removed, c.before)
@@ -47,7 +46,7 @@ func (z *zone) since(serial uint32) iter.Seq[dns.RR] {
 			added = append(added, c.after)
 		}
 	}
-	if len(removed)+len(added) > len(next) {
+	if !known || len(removed)+len(added) > z.Entries.Len() {
 		return nil
 	}
 	return func(yield func(dns.RR) bool) {

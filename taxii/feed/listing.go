@@ -2,6 +2,8 @@ package feed
 
 import (
 	"container/heap"
+	"iter"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -13,52 +15,37 @@ import (
 // the collections that the feed reads, and the clock, since indicators begin and end to be
 // active.
 type listing struct {
-	def   *Definition
+	question
 	parts []*part
 
-	values  map[stixfeed.Value]*value
-	edges   edges                   // the times at which entries change by themselves
-	entries []*stixfeed.Entry       // in the order of stixfeed.Compare; replaced, never changed
-	sum     sum                     // of all entries
+	entries *EntryList // nil until the first update; replaced, never changed
+	sum     sum        // of all entries
+	edges   edges      // the times before the horizon at which entries change by themselves
+	horizon time.Time
 	leftOut map[stixfeed.Reason]int // indicators that are left out, and values that are not listed
 	version time.Time               // of the last change of the entries; it never goes back
 	history history
 
 	updated   time.Time // the time of the last update
-	redefined bool      // it has another definition than the listing before, and was not updated since
+	stale     bool      // the entries are those of the listing before
+	redefined bool      // and that had another definition
 }
 
 // part is one collection of a feed.
 type part struct {
-	terms
 	index    *index
 	position int // in the changes of the index
 	erased   int // of the index, at the last update
 	selected int // number of its indicators that the question selects
 }
 
-// terms are the parts of the agreement that select indicators.
-type terms struct {
-	minConfidence     int
-	requireValidUntil bool
-}
-
-// value is a value that indicators claim.
-type value struct {
-	by     []*record // that claim it and that the question selects
-	benign int       // number of indicators that name it benign
-	never  bool      // it is never listed
-	reason stixfeed.Reason
-	entry  *stixfeed.Entry // nil if it is not listed now
-}
-
 // newListing makes a listing that its first update fills. It takes the place of another one,
 // whose versions and history it goes on with; nil if there is none.
-func newListing(def *Definition, parts []*part, before *listing) *listing {
-	l := &listing{def: def, parts: parts}
+func newListing(q question, parts []*part, before *listing) *listing {
+	l := &listing{question: q, parts: parts, stale: true}
 	if before != nil {
-		l.entries, l.version, l.history, l.updated = before.entries, before.version, before.history, before.updated
-		l.redefined = before.def != def
+		l.entries, l.sum, l.version, l.history, l.updated = before.entries, before.sum, before.version, before.history, before.updated
+		l.redefined = before.def != q.def
 		for _, p := range parts {
 			if i := slices.IndexFunc(before.parts, func(q *part) bool { return p.index == q.index }); i >= 0 {
 				p.erased = before.parts[i].erased
@@ -67,6 +54,9 @@ func newListing(def *Definition, parts []*part, before *listing) *listing {
 	}
 	return l
 }
+
+// maxTouched is the number of values above which it is quicker to work out all entries.
+const maxTouched = 50_000
 
 // update takes in the changes of the indexes, which are up to date, and the passing of time
 // until now. It takes the time of the last update for now if that is later: an entry that
@@ -78,37 +68,167 @@ func (l *listing) update(now time.Time) {
 	l.updated = now
 	l.history.forget(now)
 	defer l.forgetErased()
-	if l.values == nil {
+	touched, ok := l.touched(now)
+	if !ok {
 		l.rebuild(now)
 		return
 	}
-	touched := map[stixfeed.Value]bool{}
-	for _, p := range l.parts {
-		changes, ok := p.index.since(p.position)
-		if !ok {
-			l.rebuild(now)
-			return
+	if len(touched) == 0 {
+		return
+	}
+	before, next := l.entries, l.snapshot(now)
+	next.never, next.counts = before.never, before.counts
+	var changes []entryChange
+	for _, key := range slices.Sorted(maps.Keys(touched)) {
+		t := touched[key]
+		never := l.def.never.Has(t.value)
+		was, reason := before.entryOf(t.value, t.before, never)
+		l.count(reason, -1)
+		is, reason := next.entryOf(t.value, t.after, never)
+		l.count(reason, 1)
+		next.never = withKey(next.never, key, never && len(t.after) > 0)
+		l.addEdges(key, t.value, t.after, now)
+		if c := (entryChange{before: was, after: is}); !c.isNone() {
+			l.sum.subtract(sumOf(was))
+			l.sum.add(sumOf(is))
+			next.counts.add(was, -1)
+			next.counts.add(is, 1)
+			changes = append(changes, c)
 		}
-		for _, c := range changes {
-			l.replace(p, c, touched, now)
+	}
+	if l.entries = next; len(changes) > 0 {
+		l.advance(changes, now)
+	}
+}
+
+// snapshot has the sources of the entries as they are.
+func (l *listing) snapshot(now time.Time) *EntryList {
+	e := &EntryList{question: l.question, at: now}
+	for _, p := range l.parts {
+		e.sources = append(e.sources, p.index.rows)
+	}
+	return e
+}
+
+// touch is a value whose entry may have changed.
+type touch struct {
+	value         stixfeed.Value
+	before, after []member
+}
+
+// touched finds the values whose entries may have changed since the last update. ok is false
+// if they are not known or too many. It counts the indicators that are left out.
+func (l *listing) touched(now time.Time) (all map[string]*touch, ok bool) {
+	if l.stale || !now.Before(l.horizon) {
+		return nil, false
+	}
+	all = map[string]*touch{}
+	changes := make([][]change, len(l.parts))
+	for i, p := range l.parts {
+		if changes[i], ok = p.index.since(p.position); !ok || len(changes[i]) > maxTouched {
+			return nil, false
+		}
+		for _, c := range changes[i] {
+			for _, r := range []*record{c.before, c.after} {
+				for _, v := range r.all() {
+					if l.def.kinds.Has(v.Kind) {
+						all[rowKey(v)] = &touch{value: v}
+					}
+				}
+			}
+		}
+	}
+	for len(l.edges) > 0 && !l.edges[0].at.After(now) {
+		e := heap.Pop(&l.edges).(edge)
+		all[e.key] = &touch{value: e.value}
+	}
+	for i, p := range l.parts {
+		for key, t := range all {
+			if row := p.index.rows.get(key); row != "" {
+				_, t.after = appendMembers(t.after, i, row)
+			}
+		}
+	}
+	for _, t := range all {
+		t.before = slices.Clone(t.after)
+	}
+	for i, p := range l.parts {
+		for _, c := range slices.Backward(changes[i]) {
+			l.undo(i, c, all)
+			l.countRecord(i, c.before, -1)
+			l.countRecord(i, c.after, 1)
 		}
 		p.position = p.index.position()
 	}
-	for len(l.edges) > 0 && !l.edges[0].at.After(now) {
-		touched[heap.Pop(&l.edges).(edge).value] = true
-	}
-	var edits []edit
-	var changes []entryChange
-	for key := range touched {
-		if was, is := l.evaluate(key, now); was != is {
-			edits, changes = append(edits, edit{key, is}), append(changes, entryChange{before: was, after: is})
+	return all, true
+}
+
+// undo takes a change of the collection i back in the claims before.
+func (l *listing) undo(i int, c change, all map[string]*touch) {
+	for _, v := range c.after.all() {
+		if t := all[rowKey(v)]; t != nil {
+			t.before = slices.DeleteFunc(t.before, func(m member) bool { return m.source == i && m.id == c.after.id })
 		}
 	}
-	if len(edits) == 0 {
-		return
+	for _, v := range c.before.all() {
+		if t := all[rowKey(v)]; t != nil {
+			t.before = append(t.before, member{c.before.claim, i})
+		}
 	}
-	l.entries = edited(l.entries, edits)
-	l.advance(changes, now)
+}
+
+// entryOf is the entry of a value; nil if it is not listed, for that reason.
+func (e *EntryList) entryOf(v stixfeed.Value, group []member, never bool) (*stixfeed.Entry, stixfeed.Reason) {
+	entry := &stixfeed.Entry{}
+	listed, reason := e.evaluate(entry, v, group, true)
+	if never && (listed || reason != "") {
+		listed, reason = false, stixfeed.NeverBlocked
+	}
+	if !listed {
+		return nil, reason
+	}
+	return entry, ""
+}
+
+// countRecord counts an indicator of a collection n times, as left out or selected; nil is none.
+func (l *listing) countRecord(source int, r *record, n int) {
+	if r != nil {
+		l.countClaim(source, &r.claim, n)
+	}
+}
+
+func (l *listing) countClaim(source int, c *claim, n int) {
+	reason := l.reason(source, c)
+	l.count(reason, n)
+	if reason == "" || reason == stixfeed.Benign {
+		l.parts[source].selected += n
+	}
+}
+
+// count counts an indicator or a value that is left out, unless the reason is "".
+func (l *listing) count(reason stixfeed.Reason, n int) {
+	if reason != "" {
+		l.leftOut[reason] += n
+	}
+}
+
+// withKey is a sorted list with a key, or without it. The list itself stays as it is.
+func withKey(list []string, key string, with bool) []string {
+	i, found := slices.BinarySearch(list, key)
+	switch {
+	case found == with:
+		return list
+	case with:
+		return slices.Insert(slices.Clone(list), i, key)
+	}
+	return slices.Delete(slices.Clone(list), i, i+1)
+}
+
+// add counts an entry n times; nil is none.
+func (c *counts) add(e *stixfeed.Entry, n int) {
+	if e != nil {
+		c[e.Kind] += n
+	}
 }
 
 // forgetErased begins a new history if records were withdrawn or purged: nothing that holds
@@ -122,30 +242,54 @@ func (l *listing) forgetErased() {
 	}
 }
 
-// rebuild reads all records of the indexes again.
+// rebuild works out all entries anew.
 func (l *listing) rebuild(now time.Time) {
-	before := l.entries
-	l.values, l.edges, l.sum, l.leftOut = map[stixfeed.Value]*value{}, nil, sum{}, map[stixfeed.Reason]int{}
-	for _, p := range l.parts {
-		p.selected = 0
-		for _, r := range p.index.records {
-			l.replace(p, change{after: r}, nil, now)
-		}
-		p.position = p.index.position()
-	}
-	heap.Init(&l.edges)
-	l.entries = make([]*stixfeed.Entry, 0, len(before))
-	for key := range l.values {
-		if _, is := l.evaluate(key, now); is != nil {
-			l.entries = append(l.entries, is)
+	before, sumBefore, next := l.entries, l.sum, l.snapshot(now)
+	l.sum, l.leftOut, l.edges, l.horizon = sum{}, map[stixfeed.Reason]int{}, nil, now.Add(horizon)
+	for i, p := range l.parts {
+		p.position, p.selected = p.index.position(), 0
+		for c := p.index.rows.from(noValueRow); c.advance() && c.key < valueRow; {
+			var one claim
+			one.read(c.value)
+			l.countClaim(i, &one, 1)
 		}
 	}
-	sortEntries(l.entries)
-	first, changes := l.version.IsZero(), differences(before, l.entries)
+	entry := &stixfeed.Entry{}
+	next.walk(func(key string, value stixfeed.Value, group []member) bool {
+		for i := range group {
+			if group[i].first {
+				l.countClaim(group[i].source, &group[i].claim, 1)
+			}
+		}
+		if !l.def.kinds.Has(value.Kind) {
+			return true
+		}
+		listed, reason := next.evaluate(entry, value, group, true)
+		if l.def.never.Has(value) {
+			next.never = append(next.never, strings.Clone(key))
+			if listed || reason != "" {
+				listed, reason = false, stixfeed.NeverBlocked
+			}
+		}
+		l.count(reason, 1)
+		if listed {
+			l.sum.add(sumOf(entry))
+			next.counts.add(entry, 1)
+		}
+		l.addEdges(key, value, group, now)
+		return true
+	})
+	l.entries, l.stale = next, false
+	first := before == nil
+	var changes []entryChange
+	known := true
+	if !first && l.sum != sumBefore {
+		changes, known = differences(before.All(), next.All(), maxHistory)
+	}
 	if first || l.redefined || len(changes) > 0 {
 		l.advance(changes, now)
 	}
-	if first || l.redefined {
+	if first || l.redefined || !known {
 		l.history = newHistory(l.version) // what was written before cannot be changed line by line
 	}
 	l.redefined = false
@@ -162,202 +306,95 @@ func (l *listing) advance(changes []entryChange, now time.Time) {
 	l.history.add(changes, now)
 }
 
-// differences are the changes between two sorted lists.
-func differences(before, after []*stixfeed.Entry) (changes []entryChange) {
-	for len(before) > 0 || len(after) > 0 {
+// differences are the changes between two lists. known is false if they are more than most.
+func differences(before, after iter.Seq[*stixfeed.Entry], most int) (changes []entryChange, known bool) {
+	nextBefore, stop := iter.Pull(before)
+	defer stop()
+	nextAfter, stop := iter.Pull(after)
+	defer stop()
+	was, _ := nextBefore()
+	is, _ := nextAfter()
+	for was != nil || is != nil {
 		order := 0
 		switch {
-		case len(before) == 0:
+		case was == nil:
 			order = 1
-		case len(after) == 0:
+		case is == nil:
 			order = -1
-		default:
-			order = stixfeed.Compare(before[0].Value, after[0].Value)
+		case was.Value != is.Value:
+			order = strings.Compare(rowKey(was.Value), rowKey(is.Value))
 		}
-		var c entryChange
+		c := entryChange{before: was, after: is}
+		if order < 0 {
+			c.after = nil
+		} else if order > 0 {
+			c.before = nil
+		}
+		if !c.isNone() {
+			if len(changes) == most {
+				return changes, false
+			}
+			changes = append(changes, entryChange{before: clone(c.before), after: clone(c.after)})
+		}
 		if order <= 0 {
-			c.before, before = before[0], before[1:]
+			was, _ = nextBefore() // which may take the place of the entry before
 		}
 		if order >= 0 {
-			c.after, after = after[0], after[1:]
-		}
-		if c.before != c.after && sumOf(c.before) != sumOf(c.after) {
-			changes = append(changes, c)
+			is, _ = nextAfter()
 		}
 	}
-	return changes
+	return changes, true
 }
 
-// replace takes in a change of an indicator, and adds the values to evaluate to touched. If
-// that is nil, all will be evaluated, and the edges put in order.
-func (l *listing) replace(p *part, c change, touched map[stixfeed.Value]bool, now time.Time) {
-	if c.before != nil {
-		reason := l.reason(p, c.before)
-		if l.count(reason, -1); reason == "" || reason == stixfeed.Benign {
-			p.selected--
-			l.remove(c.before, reason, touched)
-		}
+// isNone tells whether nothing changes.
+func (c *entryChange) isNone() bool {
+	if c.before == nil || c.after == nil {
+		return c.before == c.after
 	}
-	if c.after != nil {
-		reason := l.reason(p, c.after)
-		if l.count(reason, 1); reason == "" || reason == stixfeed.Benign {
-			p.selected++
-			l.add(c.after, reason, touched, now)
-		}
-	}
+	return equal(c.before, c.after)
 }
 
-// count counts an indicator or a value that is left out, unless the reason is "".
-func (l *listing) count(reason stixfeed.Reason, n int) {
-	if reason != "" {
-		l.leftOut[reason] += n
-	}
+// equal tells whether two entries of the same value have the same sum.
+func equal(a, b *stixfeed.Entry) bool {
+	return a.Name == b.Name && a.Confidence == b.Confidence && a.From.Equal(b.From) && a.Until.Equal(b.Until) && a.Modified.Equal(b.Modified) &&
+		slices.Equal(a.IDs, b.IDs) && slices.Equal(a.Types, b.Types)
 }
 
-// reason is why the feed leaves an indicator out; "" if it does not.
-func (l *listing) reason(p *part, r *record) stixfeed.Reason {
-	switch {
-	case r.reason == stixfeed.Benign: // it says something of its values whatever the question is
-		return stixfeed.Benign
-	case p.minConfidence > 0 && r.Confidence < p.minConfidence:
-		return lowConfidence
-	case p.requireValidUntil && r.Until.IsZero():
-		return noValidUntil
-	}
-	return l.def.leftOut(r)
-}
+// horizon is how far the edges of a listing look ahead. When it comes, the entries are worked
+// out anew, with their next edges.
+const horizon = time.Hour
 
-func (l *listing) add(r *record, reason stixfeed.Reason, touched map[stixfeed.Value]bool, now time.Time) {
-	for _, key := range r.Values {
-		if !l.def.kinds.Has(key.Kind) {
-			continue
-		}
-		v := l.values[key]
-		if v == nil {
-			v = &value{never: l.def.never.Has(key)}
-			l.values[key] = v
-		}
-		if touched != nil {
-			touched[key] = true
-		}
-		if reason == stixfeed.Benign {
-			v.benign++
-			continue
-		}
-		v.by = append(v.by, r)
-		from, until := l.def.active(&r.Indicator, key.Kind)
+// maxEdges is the number of edges that a listing keeps. If there are more, its horizon is nearer.
+const maxEdges = 50_000
+
+// addEdges adds the times before the horizon at which the entry of a value may change by itself.
+func (l *listing) addEdges(key string, v stixfeed.Value, group []member, now time.Time) {
+	for i := range group {
+		from, until := l.def.active(&group[i].claim, v.Kind)
 		for _, at := range []time.Time{from, until} {
-			switch {
-			case !at.After(now):
-			case touched == nil:
-				l.edges = append(l.edges, edge{at, key})
-			default:
-				heap.Push(&l.edges, edge{at, key})
+			if at.After(now) && at.Before(l.horizon) {
+				heap.Push(&l.edges, edge{at, strings.Clone(key), stixfeed.Value{Kind: v.Kind, Text: strings.Clone(v.Text)}})
 			}
 		}
 	}
-}
-
-func (l *listing) remove(r *record, reason stixfeed.Reason, touched map[stixfeed.Value]bool) {
-	for _, key := range r.Values {
-		v := l.values[key]
-		if v == nil {
-			continue
-		}
-		touched[key] = true
-		if reason == stixfeed.Benign {
-			v.benign--
-		} else {
-			v.by = slices.DeleteFunc(v.by, func(other *record) bool { return other == r })
-		}
+	if len(l.edges) > maxEdges {
+		l.nearer()
 	}
 }
 
-// evaluate works out whether a value is listed now, and returns its entry before and after.
-// The two are the same pointer if nothing has changed.
-func (l *listing) evaluate(key stixfeed.Value, now time.Time) (was, is *stixfeed.Entry) {
-	v := l.values[key]
-	if v == nil {
-		return nil, nil // an edge of a value that has left
-	}
-	was = v.entry
-	l.count(v.reason, -1)
-	v.reason = ""
-	switch {
-	case len(v.by) == 0:
-	case v.never:
-		v.reason = stixfeed.NeverBlocked
-	case v.benign > 0:
-		v.reason = vetoed
-	default:
-		e := &stixfeed.Entry{Value: key}
-		for _, r := range v.by {
-			if from, until := l.def.active(&r.Indicator, key.Kind); !now.Before(from) && now.Before(until) {
-				e.Add(&r.Indicator)
-			}
-		}
-		if is = e; e.IDs == nil {
-			v.reason, is = inactive, nil
-		}
-	}
-	l.count(v.reason, 1)
-	if len(v.by) == 0 && v.benign == 0 {
-		delete(l.values, key)
-	}
-	before, after := sumOf(was), sumOf(is)
-	if was != nil && is != nil && before == after {
-		return was, was
-	}
-	l.sum.subtract(before)
-	l.sum.add(after)
-	v.entry = is
-	return was, is
-}
-
-// sortEntries sorts a list. It makes the key of each entry once, not for each comparison.
-func sortEntries(entries []*stixfeed.Entry) {
-	type keyed struct {
-		key   string
-		entry *stixfeed.Entry
-	}
-	list := make([]keyed, len(entries))
-	var b []byte
-	for i, e := range entries {
-		b = stixfeed.AppendKey(b[:0], e.Value)
-		list[i] = keyed{string(b), e}
-	}
-	slices.SortFunc(list, func(a, b keyed) int { return strings.Compare(a.key, b.key) })
-	for i := range list {
-		entries[i] = list[i].entry
-	}
-}
-
-// edit is the next entry of a value; nil if it is not listed any more.
-type edit struct {
-	value stixfeed.Value
-	entry *stixfeed.Entry
-}
-
-// edited is a sorted list with edits, in any order, of different values.
-func edited(entries []*stixfeed.Entry, edits []edit) []*stixfeed.Entry {
-	slices.SortFunc(edits, func(a, b edit) int { return stixfeed.Compare(a.value, b.value) })
-	list := make([]*stixfeed.Entry, 0, len(entries)+len(edits))
-	for _, x := range edits {
-		i, found := slices.BinarySearchFunc(entries, x.value, func(e *stixfeed.Entry, v stixfeed.Value) int { return stixfeed.Compare(e.Value, v) })
-		list, entries = append(list, entries[:i]...), entries[i:]
-		if found {
-			entries = entries[1:]
-		}
-		if x.entry != nil {
-			list = append(list, x.entry)
-		}
-	}
-	return append(list, entries...)
+// nearer halves the edges, and takes the time of the first one that it drops for the horizon.
+func (l *listing) nearer() {
+	slices.SortFunc(l.edges, func(a, b edge) int { return a.at.Compare(b.at) })
+	l.horizon = l.edges[len(l.edges)/2].at
+	i, _ := slices.BinarySearchFunc(l.edges, l.horizon, func(e edge, at time.Time) int { return e.at.Compare(at) })
+	clear(l.edges[i:])
+	l.edges = l.edges[:i] // a sorted list is a heap
 }
 
 // edge is a time at which an entry may change by itself.
 type edge struct {
 	at    time.Time
+	key   string
 	value stixfeed.Value
 }
 

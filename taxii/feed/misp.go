@@ -202,7 +202,7 @@ func (f *mispFeed) heed(_ context.Context, entries []audit.Entry) error {
 
 // update makes the events from an answer, and writes the document if it has changed.
 func (f *mispFeed) update(ctx context.Context, s Store, key string, a *Answer, now time.Time) error {
-	events, changed := f.told.update(&f.writer, a.Entries, now, f.withdrawn)
+	events, changed := f.told.update(&f.writer, a.Entries.All(), now, f.withdrawn)
 	if changed || f.withdrawn {
 		f.told.Position, f.told.Collections = f.chain.Position(), nil
 		for _, d := range a.pages {

@@ -2,17 +2,20 @@ package feed_test
 
 import (
 	"fmt"
+	"os"
 	"testing"
 	"time"
 
 	"pgregory.net/rapid"
 
 	"comity/taxii"
+	"comity/taxii/audit"
 	"comity/taxii/exchange"
 	"comity/taxii/feed"
 )
 
-// Whatever was pushed and removed and whenever, a feed that followed all along has the entries,
+// Whatever was pushed and removed, whenever the process began anew and whatever became of its
+// files, a feed that followed all along has the entries,
 // the tag and the counts of one that is made now.
 func TestAFeedThatFollowsIsAFeedMadeNow(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
@@ -22,7 +25,7 @@ func TestAFeedThatFollowsIsAFeedMadeNow(t *testing.T) {
 		for range rapid.IntRange(3, 12).Draw(r, "steps") {
 			n := rapid.IntRange(0, 5).Draw(r, "indicator")
 			vendor := []string{"fir", "elm"}[n%2]
-			switch rapid.IntRange(0, 5).Draw(r, "step") {
+			switch rapid.IntRange(0, 8).Draw(r, "step") {
 			case 0, 1, 2:
 				modified[n] += rapid.SampledFrom([]int{1, 1, 1, 5}).Draw(r, "modified")
 				at := time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC).AddDate(0, 0, modified[n])
@@ -43,14 +46,38 @@ func TestAFeedThatFollowsIsAFeedMadeNow(t *testing.T) {
 			case 5:
 				w.must(w.feeds.CatchUp(t.Context()))
 				continue
+			case 6:
+				w.restart()
+			case 7:
+				if dates := w.dates(vendor); len(dates) > 0 {
+					w.erase(vendor, rapid.SampledFrom([]audit.Act{audit.Withdrawal, audit.Purge, audit.Deletion}).Draw(r, "act"), rapid.IntRange(0, len(dates)-1).Draw(r, "n"))
+				}
+			case 8:
+				for _, name := range w.tables() {
+					damage(r, w, name)
+				}
 			}
 			compare(r, w)
 		}
 	})
 }
 
+// damage cuts a file off or changes a byte of it. The next process finds it so.
+func damage(r *rapid.T, w *world, name string) {
+	content, err := os.ReadFile(name)
+	w.must(err)
+	at := rapid.IntRange(0, len(content)).Draw(r, "at")
+	if at == len(content) || rapid.Bool().Draw(r, "cut") {
+		content = content[:at]
+	} else {
+		content[at]++
+	}
+	w.must(os.Remove(name)) // this process goes on with the old one
+	w.must(os.WriteFile(name, content, 0o600))
+}
+
 func compare(r *rapid.T, w *world) {
-	fresh := feed.New(w.store, exchange.NewCurrent(w.store), w.recorder, centreKey, w.config, w.now, w.log())
+	fresh := feed.New(w.store, exchange.NewCurrent(w.store), w.recorder, centreKey, feed.Config{}, w.now, w.log())
 	p := exchange.Principal{Account: "ncb-kh/block", Org: "ncb-kh", Purposes: exchange.Purposes, Action: "block"}
 	var answers []*feed.Answer
 	for _, s := range []*feed.Service{w.feeds, fresh} {
@@ -70,7 +97,7 @@ func compare(r *rapid.T, w *world) {
 // text is what an answer has, to compare and to show.
 func text(a *feed.Answer) string {
 	s := ""
-	for _, e := range a.Entries {
+	for e := range a.Entries.All() {
 		s += fmt.Sprintf("%s %v %d %s; ", e.Text, e.IDs, e.Confidence, e.Until)
 	}
 	for reason, n := range a.LeftOut {

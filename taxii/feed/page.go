@@ -142,7 +142,10 @@ func (s *Service) Preview(ctx context.Context, p exchange.Principal, def *Defini
 	defer a.Close()
 	page := &Page{ID: def.ID, Account: p.Account}
 	page.describe(a)
-	for _, e := range a.Entries[:min(len(a.Entries), previewed)] {
+	for e := range a.Entries.All() {
+		if len(page.Sample) == previewed {
+			break
+		}
 		page.Sample = append(page.Sample, Sample{e.Kind.String(), e.Text, e.IDs})
 	}
 	return page, nil
@@ -160,8 +163,10 @@ func (p *Page) describe(a *Answer) {
 	for _, d := range a.pages {
 		p.Collections = append(p.Collections, d.grant.Collection().Alias)
 	}
-	for _, e := range a.Entries {
-		p.Entries[e.Kind.String()]++
+	for kind, n := range a.Entries.counts {
+		if n > 0 {
+			p.Entries[stixfeed.Kind(kind).String()] = n
+		}
 	}
 }
 

@@ -96,22 +96,22 @@ func (a *Answer) rewind(now time.Time) (ok bool) {
 
 // at are the entries and the version at the end of a second. ok is false if the history does
 // not have them.
-func (a *Answer) at(second int64) (entries []*stixfeed.Entry, version time.Time, ok bool) {
+func (a *Answer) at(second int64) (entries *EntryList, version time.Time, ok bool) {
 	if second < a.history.since.Unix() {
 		return nil, time.Time{}, false
 	}
-	entries, version = a.Entries, a.history.since
-	before := map[stixfeed.Value]*stixfeed.Entry{}
+	version = a.history.since
+	net := map[string]entryChange{}
 	for _, c := range slices.Backward(a.history.changes) {
 		if c.at.Unix() <= second {
 			version = c.at
 			break
 		}
-		before[c.value()] = c.before
+		key := rowKey(c.value())
+		if later, ok := net[key]; ok {
+			c.after = later.after
+		}
+		net[key] = c
 	}
-	edits := make([]edit, 0, len(before))
-	for value, entry := range before {
-		edits = append(edits, edit{value, entry})
-	}
-	return edited(entries, edits), version, true
+	return a.Entries.without(net), version, true
 }

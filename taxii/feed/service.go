@@ -71,6 +71,9 @@ type Config struct {
 	PublicURL string
 	// Webhooks are the hosts that webhooks may be sent to; nil: this process sends none.
 	Webhooks *Targets
+	// Dir is a folder for what a new process would have to work out again otherwise. No other
+	// process may use it. "" is none.
+	Dir string
 }
 
 // New makes a Service. [Service.Run] keeps its feeds up to date; without it, each answer
@@ -115,7 +118,7 @@ type listingKey struct {
 // Answer is what a feed holds at one moment, in one family of formats. It must be closed.
 type Answer struct {
 	Definition *Definition
-	Entries    []*stixfeed.Entry       // in the order of [stixfeed.Compare]
+	Entries    *EntryList
 	LeftOut    map[stixfeed.Reason]int // indicators and values that are not listed
 	Version    time.Time               // of the last change
 	Tag        string                  // equal for equal entries of equal definitions
@@ -316,19 +319,21 @@ func (a *Answer) hold(now time.Time) (shortest time.Duration) {
 // The caller holds the lock.
 func (s *Service) listing(key listingKey, def *Definition, allowed []exchange.Grant, indexes []*index) *listing {
 	var parts []*part
+	q := question{def: def}
 	for i, g := range allowed {
 		agreed := g.Feeds()
-		p := &part{index: indexes[i], position: -1, erased: indexes[i].erased, terms: terms{requireValidUntil: agreed.RequireValidUntil}}
+		t := terms{requireValidUntil: agreed.RequireValidUntil}
 		if def.Use == "block" {
-			p.minConfidence = int(agreed.MinConfidence)
+			t.minConfidence = int(agreed.MinConfidence)
 		}
-		parts = append(parts, p)
+		q.terms = append(q.terms, t)
+		parts = append(parts, &part{index: indexes[i], erased: indexes[i].erased})
 	}
 	before := s.listings[key]
-	if before != nil && before.def == def && slices.EqualFunc(before.parts, parts, func(p, q *part) bool {
-		return p.index == q.index && p.terms == q.terms
+	if before != nil && before.def == def && slices.Equal(before.terms, q.terms) && slices.EqualFunc(before.parts, parts, func(p, q *part) bool {
+		return p.index == q.index
 	}) {
 		return before
 	}
-	return newListing(def, parts, before)
+	return newListing(q, parts, before)
 }

@@ -18,7 +18,8 @@ func sumOf(e *stixfeed.Entry) sum {
 	if e == nil {
 		return sum{}
 	}
-	var b []byte
+	var buffer [1024]byte
+	b := buffer[:0]
 	text := func(s string) { b = append(binary.AppendUvarint(b, uint64(len(s))), s...) }
 	number := func(n int64) { b = binary.AppendVarint(b, n) }
 	number(int64(e.Kind))

@@ -3,6 +3,7 @@ package feed
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"iter"
 	"maps"
 	"slices"
 	"time"
@@ -45,9 +46,9 @@ const (
 // update takes in the entries that are listed now. After a withdrawal nothing remains of the
 // attributes that were removed. It returns the events, in the order of their days, and
 // whether anything has changed.
-func (t *told) update(m *stixfeed.MISP, entries []*stixfeed.Entry, now time.Time, withdrawn bool) (events []stixfeed.MISPEvent, changed bool) {
+func (t *told) update(m *stixfeed.MISP, entries iter.Seq[*stixfeed.Entry], now time.Time, withdrawn bool) (events []stixfeed.MISPEvent, changed bool) {
 	listed := map[string][]stixfeed.MISPAttribute{}
-	for _, e := range entries {
+	for e := range entries {
 		if id, ok := m.AttributeUUID(e); ok {
 			date := m.DayOf(e).Format(time.DateOnly)
 			listed[date] = append(listed[date], stixfeed.MISPAttribute{UUID: id, Entry: e})

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -110,7 +111,8 @@ type world struct {
 
 // newWorld makes one. terms are blocks that are added to pool.
 func newWorld(t testing.TB, terms string) *world {
-	w := &world{TB: t, dir: t.TempDir(), config: feed.Config{PublicURL: "https://igci.example"}}
+	w := &world{TB: t, dir: t.TempDir()}
+	w.config = feed.Config{PublicURL: "https://igci.example", Dir: filepath.Join(w.dir, "feeds")}
 	w.clock.Store(noon.UnixMicro())
 	s, err := bolt.Open(w.dir, w.now, w.log(), 0)
 	w.must(err)

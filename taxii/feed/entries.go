@@ -1,0 +1,237 @@
+package feed
+
+import (
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"comity/stix"
+	stixfeed "comity/stix/feed"
+)
+
+// EntryList has the entries of a feed at one moment, in the order of [stixfeed.Compare]. They are
+// worked out while they are read, from what the indicators say, so they take hardly any memory.
+// They never change, and are safe for concurrent use.
+type EntryList struct {
+	question
+	sources []rows
+	never   []string // sorted keys of the values of the sources that are never listed
+	at      time.Time
+	edits   []edit // sorted by key
+	counts  counts
+}
+
+// question is what a feed asks of the indicators of each of its collections.
+type question struct {
+	def   *Definition
+	terms []terms // of the collections
+}
+
+// terms are the parts of the agreement that select indicators.
+type terms struct {
+	minConfidence     int
+	requireValidUntil bool
+}
+
+// counts are numbers of entries by kind.
+type counts [stixfeed.Suricata + 1]int
+
+// edit is the entry of a value in the place of the one that is worked out; nil if there is none.
+type edit struct {
+	key   string
+	entry *stixfeed.Entry
+}
+
+// member is a claim on a value, in the collection with that place.
+type member struct {
+	claim
+	source int
+}
+
+// Len is the number of entries.
+func (e *EntryList) Len() (n int) {
+	for _, count := range e.counts {
+		n += count
+	}
+	return n
+}
+
+// All yields the entries.
+func (e *EntryList) All() iter.Seq[*stixfeed.Entry] { return e.list(true) }
+
+// Values yields the entries, which may lack their IDs, names and types. It is quicker.
+func (e *EntryList) Values() iter.Seq[*stixfeed.Entry] { return e.list(false) }
+
+func (e *EntryList) list(details bool) iter.Seq[*stixfeed.Entry] {
+	return func(yield func(*stixfeed.Entry) bool) {
+		edits, never := e.edits, e.never
+		var slab []stixfeed.Entry
+		e.walk(func(key string, value stixfeed.Value, group []member) bool {
+			for len(edits) > 0 && edits[0].key <= key {
+				next := edits[0]
+				edits = edits[1:]
+				if next.entry != nil && !yield(next.entry) {
+					return false
+				}
+				if next.key == key {
+					return true
+				}
+			}
+			for len(never) > 0 && never[0] < key {
+				never = never[1:]
+			}
+			if !e.def.kinds.Has(value.Kind) || len(never) > 0 && never[0] == key {
+				return true
+			}
+			if len(slab) == 0 {
+				slab = make([]stixfeed.Entry, 32)
+			}
+			entry := &slab[0]
+			if listed, _ := e.evaluate(entry, value, group, details); !listed {
+				return true
+			}
+			slab = slab[1:]
+			return yield(entry)
+		})
+		for _, next := range edits {
+			if next.entry != nil && !yield(next.entry) {
+				return
+			}
+		}
+	}
+}
+
+// walk calls f with the claims on each value of the sources, in the order of their keys, until
+// it returns false. The group is valid during the call. The texts keep in memory a block of a
+// table.
+func (e *EntryList) walk(f func(key string, value stixfeed.Value, group []member) bool) {
+	var cursors []*cursor
+	for _, r := range e.sources {
+		c := r.from(valueRow)
+		c.advance()
+		cursors = append(cursors, c)
+	}
+	var group []member
+	for {
+		key := ""
+		for _, c := range cursors {
+			if c.key != "" && (key == "" || c.key < key) {
+				key = c.key
+			}
+		}
+		if key == "" {
+			return
+		}
+		value := stixfeed.Value{Kind: kindOf(key)}
+		group = group[:0]
+		for i, c := range cursors {
+			if c.key == key {
+				value.Text, group = appendMembers(group, i, c.value)
+				c.advance()
+			}
+		}
+		if !f(key, value, group) {
+			return
+		}
+	}
+}
+
+// appendMembers appends the claims of the row of a value.
+func appendMembers(group []member, source int, row string) (text string, _ []member) {
+	text, rest := cutText(row)
+	for rest != "" {
+		group = append(group, member{source: source})
+		rest = cutClaim(rest, &group[len(group)-1].claim)
+	}
+	return text, group
+}
+
+// reason is why the question leaves an indicator of a collection out; "" if it does not.
+func (q *question) reason(source int, c *claim) stixfeed.Reason {
+	terms := &q.terms[source]
+	switch {
+	case c.reason == stixfeed.Benign: // it says something of its values whatever the question is
+		return stixfeed.Benign
+	case terms.minConfidence > 0 && c.confidence < terms.minConfidence:
+		return lowConfidence
+	case terms.requireValidUntil && c.until.IsZero():
+		return noValidUntil
+	}
+	return q.def.leftOut(c)
+}
+
+// evaluate works out the entry of a value, unless it is not listed: then the reason says why.
+// That is "" if nobody claims the value. Without details, the entry may lack its IDs, name
+// and types. The lists of the entry before are used again.
+func (e *EntryList) evaluate(entry *stixfeed.Entry, value stixfeed.Value, group []member, details bool) (listed bool, reason stixfeed.Reason) {
+	*entry = stixfeed.Entry{Value: value, IDs: entry.IDs[:0], Types: entry.Types[:0]}
+	claimed, benign := false, false
+	var only *claim // the active claim, as long as there is one only
+	for i := range group {
+		c := &group[i].claim
+		switch e.reason(group[i].source, c) {
+		case stixfeed.Benign:
+			benign = true
+			continue
+		case "":
+			claimed = true
+		default:
+			continue
+		}
+		if from, until := e.def.active(c, value.Kind); e.at.Before(from) || !e.at.Before(until) {
+			continue
+		}
+		if !listed {
+			listed, only = true, c
+			continue
+		}
+		if only != nil {
+			entry.Add(only.indicator())
+			only = nil
+		}
+		entry.Add(c.indicator())
+	}
+	switch {
+	case !claimed:
+		return false, ""
+	case benign:
+		return false, vetoed
+	case !listed:
+		return false, inactive
+	}
+	if only != nil {
+		only.fill(entry, details)
+	}
+	return true, ""
+}
+
+// without are the entries as they were before changes, by the key of their values.
+func (e *EntryList) without(changes map[string]entryChange) *EntryList {
+	before := *e
+	before.edits = nil
+	for _, key := range slices.Sorted(maps.Keys(changes)) {
+		c := changes[key]
+		before.edits = append(before.edits, edit{key, c.before})
+		before.counts.add(c.after, -1)
+		before.counts.add(c.before, 1)
+	}
+	return &before
+}
+
+// clone is a copy of an entry that keeps nothing else in memory; nil for nil.
+func clone(e *stixfeed.Entry) *stixfeed.Entry {
+	if e == nil {
+		return nil
+	}
+	c := *e
+	c.Text, c.Name, c.IDs, c.Types = strings.Clone(e.Text), strings.Clone(e.Name), slices.Clone(e.IDs), slices.Clone(e.Types)
+	for i, id := range c.IDs {
+		c.IDs[i] = stix.ID(strings.Clone(string(id)))
+	}
+	for i, t := range c.Types {
+		c.Types[i] = strings.Clone(t)
+	}
+	return &c
+}

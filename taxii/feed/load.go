@@ -1,0 +1,262 @@
+package feed
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"comity/store"
+	"comity/taxii/audit"
+	"comity/taxii/exchange"
+	"comity/taxii/follow"
+)
+
+// load makes an index that takes the place of x: from the file of its table if there is one
+// that the store can follow, or else by a scan of the collection from the beginning.
+func (x *index) load(ctx context.Context, g exchange.Grant) (*index, error) {
+	if !x.restored && x.file != "" {
+		x.restored = true
+		n, err := x.restore(ctx)
+		if n != nil || err != nil {
+			return n, err
+		}
+	}
+	for {
+		n, err := x.build(ctx, g)
+		if err != errTwice {
+			return n, err
+		}
+	}
+}
+
+// fill gives x the content of a loaded index. Every feed that follows x starts over.
+func (x *index) fill(loaded *index) {
+	x.chain, x.rows, x.changed, x.written, x.expiry = loaded.chain, loaded.rows, loaded.changed, loaded.written, loaded.expiry
+	x.span, x.highWater, x.unsettled = loaded.span, loaded.highWater, loaded.unsettled
+	x.dropped, x.changes = x.position()+1, nil
+	x.erased++ // since that, perhaps
+}
+
+// restore reads the table of a former process. It returns nil if there is none, or if it is
+// not of this program, this view and this chain.
+func (x *index) restore(ctx context.Context) (*index, error) {
+	t, err := openTable(x.file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, errDamaged):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case t.Program != program() || t.View != x.view || t.Position == 0:
+		return nil, nil
+	}
+	hash, err := x.hashAt(ctx, t.Position)
+	if err != nil || !bytes.Equal(hash, t.Hash) {
+		return nil, err
+	}
+	return &index{
+		store: x.store, view: x.view, file: x.file, chain: follow.New(x.store, t.Position), rows: rows{table: t}, written: time.Now(), expiry: t.Expiry,
+		span: span{timeOf(t.From), timeOf(t.To)}, highWater: timeOf(t.HighWater),
+	}, nil
+}
+
+// RemoveErased removes the tables in a folder that may have records which were withdrawn or
+// purged since. It is for commands that remove records while no server runs.
+func RemoveErased(ctx context.Context, s Store, dir string) error {
+	names, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		t, err := openTable(name)
+		erased := err != nil // a file of which nothing is known
+		if err == nil {
+			err = follow.New(s, t.Position).CatchUp(ctx, func(_ context.Context, entries []audit.Entry) error {
+				erased = erased || slices.ContainsFunc(entries, func(e audit.Entry) bool {
+					return erases(&e) && strings.HasPrefix(t.View, e.Collection)
+				})
+				return nil
+			})
+			t.file.Close()
+			if err != nil {
+				return err
+			}
+		}
+		if erased {
+			if err := os.Remove(name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// timeOf is the time of a header; zero for 0.
+func timeOf(micros int64) time.Time {
+	if micros == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(micros).UTC()
+}
+
+// microsOf is the number that a header has for a time.
+func microsOf(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+// hashAt is the hash of the chain at a position; nil if the chain does not have it, or not
+// any more.
+func (x *index) hashAt(ctx context.Context, position uint64) ([]byte, error) {
+	if position == 0 {
+		return nil, nil
+	}
+	links, err := x.store.Entries(ctx, position-1, 1)
+	if err != nil || len(links) == 0 || links[0].Number != position {
+		return nil, err
+	}
+	return links[0].Hash[:], nil
+}
+
+// program identifies the program that runs.
+var program = sync.OnceValue(func() string {
+	info, _ := debug.ReadBuildInfo()
+	if info == nil {
+		return ""
+	}
+	version := info.Main.Version
+	for _, s := range info.Settings {
+		if strings.HasPrefix(s.Key, "vcs.") {
+			version += " " + s.Value
+		}
+	}
+	return version
+})
+
+// errTwice says that an indicator came twice in a scan, since a version of it was removed
+// meanwhile.
+var errTwice = errors.New("an indicator came twice")
+
+// runSize is the number of bytes of rows that are sorted in memory at once.
+const runSize = 32 << 20
+
+// build scans the collection from the beginning.
+func (x *index) build(ctx context.Context, g exchange.Grant) (*index, error) {
+	head, err := x.store.ChainHead(ctx)
+	if err != nil {
+		return nil, err
+	}
+	n := &index{store: x.store, view: x.view, file: x.file, chain: follow.New(x.store, head.Number)}
+	var (
+		run    []row
+		size   int
+		runs   []rows
+		end    time.Time // what was added later comes from the chain
+		failed error
+	)
+	err = n.scan(ctx, g, store.Query{}, func(page []*record) bool {
+		if end.IsZero() {
+			end = n.highWater
+		}
+		for _, r := range page {
+			if !end.IsZero() && r.added > end.UnixMicro() {
+				return false
+			}
+			for row := range r.rows() {
+				run, size = append(run, row), size+len(row.key)+len(row.value)
+			}
+		}
+		if size > runSize {
+			var t *table
+			if t, failed = writeTable("", tableHeader{}, rows{changed: sorted(run)}.all()); failed == nil {
+				runs, run, size = append(runs, rows{table: t}), run[:0], 0
+			}
+		}
+		return failed == nil
+	})
+	if err = errors.Join(err, failed); err != nil {
+		return nil, err
+	}
+	twice := false
+	err = n.write(ctx, joinedRows(merge(append(runs, rows{changed: sorted(run)})), &twice))
+	if twice {
+		return nil, errTwice
+	}
+	n.unsettled = span{time.UnixMicro(1), n.highWater}
+	return n, err
+}
+
+func sorted(run []row) []row {
+	slices.SortFunc(run, func(a, b row) int { return strings.Compare(a.key, b.key) })
+	return run
+}
+
+// joinedRows joins the rows of each value, which are next to each other. It sets twice if
+// there are two rows of an indicator.
+func joinedRows(all iter.Seq2[string, string], twice *bool) iter.Seq2[string, string] {
+	return func(yield func(string, string) bool) {
+		var last row
+		for key, value := range all {
+			if key == last.key {
+				*twice = *twice || !strings.HasPrefix(key, valueRow)
+				last.value = joined(last.value, value)
+				continue
+			}
+			if last.key != "" && !yield(last.key, last.value) {
+				return
+			}
+			last = row{key, value}
+		}
+		if last.key != "" {
+			yield(last.key, last.value)
+		}
+	}
+}
+
+// minChanged is the number of bytes of changed rows for which no table is written anew.
+const minChanged = 4 << 20
+
+// rewriteAfter is the longest time for which the table has rows that were removed.
+const rewriteAfter = historyFor
+
+// rewrite writes the table anew if much of it has changed, or if it may have rows that may not
+// remain.
+func (x *index) rewrite(ctx context.Context) error {
+	largest := minChanged
+	if t := x.rows.table; t != nil {
+		largest = max(largest, int(t.size/32))
+	}
+	if x.erasing || x.changed > largest || x.changed > 0 && time.Since(x.written) > rewriteAfter {
+		return x.write(ctx, x.rows.all())
+	}
+	return nil
+}
+
+// write writes rows into a new table.
+func (x *index) write(ctx context.Context, all iter.Seq2[string, string]) error {
+	position := x.chain.Position()
+	hash, err := x.hashAt(ctx, position)
+	if err != nil {
+		return err
+	}
+	t, err := writeTable(x.file, tableHeader{
+		Program: program(), View: x.view, Position: position, Hash: hash, Expiry: x.expiry,
+		From: microsOf(x.span.from), To: microsOf(x.span.to), HighWater: microsOf(x.highWater),
+	}, all)
+	if err != nil {
+		return fmt.Errorf("write the index of a feed: %w", err)
+	}
+	x.rows, x.changed, x.written, x.erasing = rows{table: t}, 0, time.Now(), false
+	return nil
+}

@@ -1,0 +1,188 @@
+package feed_test
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"comity/store"
+	"comity/store/bolt"
+	"comity/taxii/audit"
+	"comity/taxii/exchange"
+	"comity/taxii/feed"
+)
+
+// restart begins the feeds anew, as a new process does, and tells whether that scans the
+// collections from the beginning.
+func (w *world) restart() (scans bool) {
+	w.Helper()
+	s := &hookedStore{Store: w.store}
+	s.set(func(q *store.Query) error {
+		scans = scans || q.After.IsZero() && q.IDs == nil
+		return nil
+	})
+	w.feeds = feed.New(s, exchange.NewCurrent(w.store), w.recorder, centreKey, w.config, w.now, w.log())
+	w.open()
+	s.set(nil)
+	return scans
+}
+
+// tables are the files of what feeds keep.
+func (w *world) tables() (names []string) {
+	w.Helper()
+	names, err := filepath.Glob(filepath.Join(w.config.Dir, "*"))
+	w.must(err)
+	return names
+}
+
+// A feed of millions of entries would be unavailable for half a minute otherwise.
+func TestAFeedIsThereAtOnceAfterARestart(t *testing.T) {
+	w := newWorld(t, "")
+	w.subscribe("block", "block", empty)
+	w.push("fir", indicator(1, address("203.0.114.1"), ""), indicator(2, "[ipv4-addr:value = '203.0.114.1' OR ipv4-addr:value = '203.0.114.2']", ""), indicator(3, "[a:b = 1]", ""))
+	w.open()
+	w.push("fir", indicator(4, address("203.0.114.4"), ""))
+	w.remove("fir", 2, "")
+	if w.restart() {
+		t.Error("it scans a collection that it knows")
+	}
+	if got := text(w.open()); !strings.Contains(got, "203.0.114.4") || strings.Contains(got, "203.0.114.2") || strings.Contains(got, "00000002") {
+		t.Errorf("after a push and a removal: %s", got)
+	}
+	for _, name := range w.tables() {
+		if info, err := os.Stat(name); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v", name, info.Mode(), err)
+		}
+	}
+}
+
+// Whatever became of its files, a feed lists what it should.
+func TestADamagedTableIsMadeAnew(t *testing.T) {
+	w := newWorld(t, "")
+	w.subscribe("block", "block", empty)
+	w.push("fir", indicator(1, address("203.0.114.1"), ""), indicator(2, address("203.0.114.2"), ""))
+	w.push("elm", indicator(3, address("203.0.114.3"), ""))
+	want := text(w.open())
+	names := w.tables()
+	if len(names) != 2 {
+		t.Fatalf("%d files", len(names))
+	}
+	for _, name := range names {
+		whole, err := os.ReadFile(name)
+		w.must(err)
+		try := func(what string, content []byte) {
+			t.Helper()
+			w.must(os.WriteFile(name, content, 0o600))
+			if !w.restart() {
+				t.Errorf("%s: it is used", what)
+			}
+			if got := text(w.open()); got != want {
+				t.Errorf("%s: %s, want %s", what, got, want)
+			}
+		}
+		for i := 0; i < len(whole); i += 41 {
+			try(fmt.Sprint("cut at ", i), whole[:i])
+			flipped := bytes.Clone(whole)
+			flipped[i] ^= 4
+			try(fmt.Sprint("changed at ", i), flipped)
+		}
+		try("longer", append(bytes.Clone(whole), 0))
+		other, err := os.ReadFile(names[0])
+		w.must(err)
+		if name != names[0] {
+			try("of another collection", other)
+		}
+		w.must(os.WriteFile(name, whole, 0o600))
+	}
+	if w.restart() {
+		t.Error("a whole table is not used")
+	}
+}
+
+// After a backup is restored, the tables are of a store that is no more.
+func TestATableOfAnotherStoreIsNotUsed(t *testing.T) {
+	w := newWorld(t, "")
+	w.subscribe("block", "block", empty)
+	var backup bytes.Buffer
+	_, err := w.store.Backup(w.Context(), &backup)
+	w.must(err)
+	w.push("fir", indicator(1, address("203.0.114.1"), ""))
+	w.open()
+	w.must(w.store.Close())
+	w.must(os.WriteFile(filepath.Join(w.dir, bolt.FileName), backup.Bytes(), 0o600))
+	if w.store, err = bolt.Open(w.dir, w.now, w.log(), 0); err != nil {
+		t.Fatal(err)
+	}
+	w.move(time.Second)
+	w.push("fir", indicator(2, address("203.0.114.2"), ""))
+	w.serve()
+	w.lists("block", "ipv4.txt", "203.0.114.2")
+}
+
+func TestNoFileHoldsWhatIsWithdrawnOrPurged(t *testing.T) {
+	for _, act := range []audit.Act{audit.Withdrawal, audit.Purge} {
+		w := newWorld(t, "")
+		w.subscribe("block", "block", empty)
+		w.push("fir", indicator(1, address("203.0.114.1"), ""), indicator(2, "[domain-name:value = 'gone.example.org']", ""))
+		holds := func() bool {
+			for _, name := range w.tables() {
+				content, err := os.ReadFile(name)
+				w.must(err)
+				if bytes.Contains(content, []byte("gone.example.org")) {
+					return true
+				}
+			}
+			return false
+		}
+		w.open()
+		if !holds() {
+			t.Fatal("no file holds what is there")
+		}
+		w.erase("fir", act, 1)
+		w.open()
+		if holds() {
+			t.Errorf("%s: a file holds it", act)
+		}
+		w.erase("fir", act, 0)
+		w.must(feed.RemoveErased(w.Context(), w.store, w.config.Dir))
+		if n := len(w.tables()); n != 1 {
+			t.Errorf("%s: without a server, %d files are left", act, n)
+		}
+	}
+}
+
+func TestTheTablesOfAFeedGoWithIt(t *testing.T) {
+	w := newWorld(t, "")
+	w.subscribe("block", "block", empty)
+	w.push("fir", indicator(1, address("203.0.114.1"), ""))
+	w.catchUp()
+	w.must(os.WriteFile(filepath.Join(w.config.Dir, "old.new"), nil, 0o600))
+	w.catchUp()
+	if n := len(w.tables()); n != 2 {
+		t.Errorf("%d files of two collections", n)
+	}
+	w.amend(func(d *exchange.Directory) error { delete(d.Feeds, "ncb-kh/f-block"); return nil })
+	w.catchUp()
+	if names := w.tables(); names != nil {
+		t.Errorf("%v are left", names)
+	}
+}
+
+// A feed whose index cannot be written is unavailable, and later it is there.
+func TestAFullDiskTakesNoEntryAway(t *testing.T) {
+	w := newWorld(t, "")
+	w.config.Dir = filepath.Join(w.dir, "file", "feeds")
+	w.must(os.WriteFile(filepath.Join(w.dir, "file"), nil, 0o600)) // in the place of a folder
+	w.subscribe("block", "block", empty)
+	w.push("fir", indicator(1, address("203.0.114.1"), ""))
+	w.serve()
+	if err := w.tryOpen(w.Context()); err == nil {
+		t.Error("no failure")
+	}
+	w.must(os.Remove(filepath.Join(w.dir, "file")))
+	w.lists("block", "ipv4.txt", "203.0.114.1")
+}
