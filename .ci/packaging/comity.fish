@@ -1,0 +1,1 @@
+complete --command comity --arguments '(COMP_LINE=(commandline -cp) /usr/bin/comity)'
