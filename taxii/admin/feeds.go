@@ -105,7 +105,7 @@ func (s *Service) Feed(ctx context.Context, key string) (*feed.Page, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.feeds.Describe(ctx, p, f.ID, "/"+d.Centre.ID)
+	return s.feeds.Describe(ctx, p, f.ID)
 }
 
 // FeedSecrets lists the secrets of a feed, by "org/id". The errors are those of

@@ -16,7 +16,7 @@ func (w *world) urlOf(id string) string {
 	w.Helper()
 	for _, s := range w.secrets(id) {
 		if s.Purpose == "url" {
-			return s.Value
+			return strings.TrimPrefix(s.Value, w.config.PublicURL)
 		}
 	}
 	return ""

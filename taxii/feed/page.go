@@ -19,8 +19,8 @@ type Page struct {
 	ID          string                  `json:"id"`
 	Account     string                  `json:"account"`
 	Use         string                  `json:"use"`
-	URL         string                  `json:"url,omitempty"`
-	Collections []string                `json:"collections"` // aliases of those that it reads now
+	URL         string                  `json:"url,omitempty"` // a path if there is no server
+	Collections []string                `json:"collections"`   // aliases of those that it reads now
 	Version     string                  `json:"version,omitempty"`
 	Entries     map[string]int          `json:"entries"`  // by kind
 	LeftOut     map[stixfeed.Reason]int `json:"left_out"` // indicators, and values that are not listed
@@ -84,10 +84,13 @@ func (s *Service) read(account, id string, p Pull) {
 	}
 }
 
-// Describe describes a feed of an account, with its files; base is the URL of the API root
-// without a slash at the end. A feed that cannot be read at present has a Problem. The error
-// is NotFound if there is none.
-func (s *Service) Describe(ctx context.Context, p exchange.Principal, id, base string) (*Page, error) {
+// Describe describes a feed of an account, with its files. A feed that cannot be read at
+// present has a Problem. The error is NotFound if there is none.
+func (s *Service) Describe(ctx context.Context, p exchange.Principal, id string) (*Page, error) {
+	snapshot, err := s.current.Snapshot(ctx)
+	if err != nil {
+		return nil, err
+	}
 	a, err := s.openAny(ctx, p, id)
 	if code := taxii.CodeOf(err); err != nil && code != taxii.Forbidden && code != taxii.Unavailable {
 		return nil, err
@@ -98,7 +101,7 @@ func (s *Service) Describe(ctx context.Context, p exchange.Principal, id, base s
 	} else {
 		defer a.Close()
 		page.describe(a)
-		page.URL = base + "/x-feeds/" + id + "/"
+		page.URL = s.urlOf(snapshot, id)
 		page.Files = a.files(page.URL)
 	}
 	if page.Webhook, err = s.describeReceiver(ctx, p.Account, id); err != nil {
@@ -197,7 +200,7 @@ func (a *Answer) files(base string) (files []File) {
 func (h *handler) getFeed(w *response, r *http.Request, c *caller) error {
 	ctx, cancel := context.WithTimeout(r.Context(), patience)
 	defer cancel()
-	page, err := h.Describe(ctx, c.Principal, c.path["feed"], h.base(c))
+	page, err := h.Describe(ctx, c.Principal, c.path["feed"])
 	if err != nil {
 		return err
 	}
@@ -219,11 +222,8 @@ func (h *handler) getFeeds(w *response, r *http.Request, c *caller) error {
 	rows := []row{}
 	for _, key := range slices.Sorted(maps.Keys(snapshot.Directory.Feeds)) {
 		if f := snapshot.Directory.Feeds[key]; f.Account == c.Account {
-			rows = append(rows, row{f.ID, f.Use, h.base(c) + "/x-feeds/" + f.ID + "/"})
+			rows = append(rows, row{f.ID, f.Use, h.urlOf(snapshot, f.ID)})
 		}
 	}
 	return writeJSON(w, map[string]any{"feeds": rows})
 }
-
-// base is the URL of the API root.
-func (h *handler) base(c *caller) string { return h.config.PublicURL + "/" + c.policy.Centre().ID }

@@ -19,7 +19,7 @@ import (
 type Secret struct {
 	Purpose string `json:"purpose"` // "tsig", "webhook" or "url"
 	Name    string `json:"name"`    // of the key; the id of the feed where it has none
-	Value   string `json:"secret"`  // the key in base64, of a webhook with "whsec_" before it; for "url", the path of the feed with its secret
+	Value   string `json:"secret"`  // the key in base64, of a webhook with "whsec_" before it; for "url", the URL of the feed with its secret
 }
 
 // Secrets are the secrets of a feed, by "org/id": for each purpose the newest, and then the
@@ -63,7 +63,7 @@ func (s *Service) Secrets(ctx context.Context, key string) ([]Secret, error) {
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, Secret{"url", f.ID, "/" + snapshot.Policy.Centre().ID + "/x-feeds/" + f.ID + "~" + secret + "/"})
+		list = append(list, Secret{"url", f.ID, s.urlOf(snapshot, f.ID+"~"+secret)})
 	}
 	return list, nil
 }

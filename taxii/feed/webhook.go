@@ -169,7 +169,7 @@ func (s *Service) message(ctx context.Context, snapshot *exchange.Snapshot, f *e
 		// Neither the receiver nor a copy of the store can guess entries from it.
 		m.mark, m.cursor = keyed(key, a.Tag), a.Cursor()
 		body.Type, body.Time = "feed.changed", a.Version
-		body.Data.Version, body.Data.URL = taxii.FormatTime(a.Version), s.urlOf(snapshot, f)
+		body.Data.Version, body.Data.URL = taxii.FormatTime(a.Version), s.urlOf(snapshot, f.ID)
 	case p.Mark == "" && len(p.Unsure) == 0:
 		return nil, nil // the receiver never had anything
 	case err == nil && a.Definition.Webhook.Content == "delta": // the agreement wants the feed to be empty at the end
@@ -244,11 +244,6 @@ func (d Delta) forWebhook() *webhookDelta {
 		out.Remove[i] = e.Value.AppendJSON(nil)
 	}
 	return out
-}
-
-// urlOf is the URL of a feed.
-func (s *Service) urlOf(snapshot *exchange.Snapshot, f *exchange.Feed) string {
-	return s.config.PublicURL + "/" + snapshot.Policy.Centre().ID + "/x-feeds/" + f.ID + "/"
 }
 
 // keyed is a digest of a text that only the holder of the key can make.
