@@ -153,7 +153,7 @@ func (p *pushStatus) has(part store.Part) bool { return part.N < p.head.Parts }
 
 // save adds a part to the status and writes it.
 func (p *pushStatus) save(w *writeTx, part store.Part, t *store.Tally) error {
-	heads, parts := w.bucket(bucketHeads), w.bucket(bucketParts)
+	heads := w.bucket(bucketHeads)
 	if p.number == 0 {
 		if w.lastStatus == 0 {
 			w.lastStatus = number(w.bucket(bucketMeta).Get(keyStatus))
@@ -166,24 +166,36 @@ func (p *pushStatus) save(w *writeTx, part store.Part, t *store.Tally) error {
 	h.Counts = h.Counts.Plus(t.Counts)
 	h.Parts++
 	h.complete = part.Last
-	piece := 0
-	for value := range slices.Chunk(w.store.codec.Pack(t.Outcomes), pieceLen) {
-		if err := parts.Put(pieceKey(p.number, part.N, piece), value); err != nil {
-			return err
-		}
-		piece++
+	if err := putFrame(w, p.number, part.N, w.store.codec.Pack(t.Outcomes)); err != nil {
+		return err
 	}
 	return heads.Put(numberKey(p.number), appendStatus(nil, *h))
 }
 
-// outcomes returns the outcomes of one part of a status.
-func (s *Store) outcomes(tx *bbolt.Tx, number uint64, part int) (o store.Outcomes, err error) {
-	var frame []byte
+// putFrame writes the outcomes of one part of a status, in pieces.
+func putFrame(w *writeTx, number uint64, part int, frame []byte) error {
+	parts, piece := w.bucket(bucketParts), 0
+	for value := range slices.Chunk(frame, pieceLen) {
+		if err := parts.Put(pieceKey(number, part, piece), value); err != nil {
+			return err
+		}
+		piece++
+	}
+	return nil
+}
+
+// frameOf is the inverse of putFrame.
+func frameOf(tx *bbolt.Tx, number uint64, part int) (frame []byte) {
 	prefix, cursor := partKey(number, part), tx.Bucket(bucketParts).Cursor()
 	for k, v := cursor.Seek(prefix); bytes.HasPrefix(k, prefix); k, v = cursor.Next() {
 		frame = append(frame, v...)
 	}
-	if o, err = s.codec.Unpack(frame); err != nil {
+	return frame
+}
+
+// outcomes returns the outcomes of one part of a status.
+func (s *Store) outcomes(tx *bbolt.Tx, number uint64, part int) (o store.Outcomes, err error) {
+	if o, err = s.codec.Unpack(frameOf(tx, number, part)); err != nil {
 		return o, store.Damaged("part %d of status number %d: %w", part, number, err)
 	}
 	return o, nil

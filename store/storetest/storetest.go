@@ -49,6 +49,7 @@ func Run(t *testing.T, open Open) {
 		{"Documents", documentTests},
 		{"Shut", shutTests},
 		{"Upkeep", upkeepTests},
+		{"Dump", dumpTests},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			for _, test := range group.tests {
