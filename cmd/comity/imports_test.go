@@ -37,6 +37,7 @@ var allowedImports = map[string][]string{
 	"taxii/auth":       {"taxii", "taxii/exchange"},
 	"taxii/client":     {"stix", "stix/rawjson", "taxii"},
 	"store/bolt":       {"stix", "stix/rawjson", "store", "store/atomicfile", "taxii", "taxii/audit", "taxii/exchange"},
+	"store/postgres":   {"stix", "store", "taxii", "taxii/audit", "taxii/exchange"},
 	"store/atomicfile": {},
 	"store/storetest":  {"stix", "store", "taxii", "taxii/agreement", "taxii/audit", "taxii/exchange"},
 	"store":            {"stix", "taxii", "taxii/audit", "taxii/exchange"},

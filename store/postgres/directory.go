@@ -1,0 +1,184 @@
+package postgres
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"comity/store"
+	"comity/taxii/audit"
+	"comity/taxii/exchange"
+)
+
+// Generation implements store.Store. It does not ask the database: no other process can
+// change the directory.
+func (s *Store) Generation(ctx context.Context) (uint64, error) {
+	if err := firstOf(ctx.Err(), s.lease.check()); err != nil {
+		return 0, err
+	}
+	s.mu.Lock()
+	generation, doubtful := s.generation, s.doubtful()
+	s.mu.Unlock()
+	if doubtful {
+		_, generation, err := s.records(ctx, s.pool)
+		return generation, failure(err)
+	}
+	return generation, nil
+}
+
+// Directory implements store.Store.
+func (s *Store) Directory(ctx context.Context) (*exchange.Directory, uint64, error) {
+	records, generation, err := s.records(ctx, s.pool)
+	if err != nil {
+		return nil, 0, failure(err)
+	}
+	d, err := store.ReadDirectory(records)
+	if err != nil {
+		return nil, 0, store.Damaged("%w", err)
+	}
+	return d, generation, nil
+}
+
+// records reads the records of the directory, and its generation.
+func (s *Store) records(ctx context.Context, from querier) (records map[string][]byte, generation uint64, err error) {
+	rows, err := from.Query(ctx, `SELECT m.generation, d.name, d.record FROM meta m LEFT JOIN directory d ON true`)
+	if err != nil {
+		return nil, 0, err
+	}
+	records = map[string][]byte{}
+	var name *string
+	var record []byte
+	_, err = pgx.ForEachRow(rows, []any{&generation, &name, &record}, func() error {
+		if name != nil {
+			records[*name] = bytes.Clone(record)
+		}
+		return nil
+	})
+	return records, generation, err
+}
+
+// errStale says that somebody else amended the directory or document meanwhile.
+var errStale = errors.New("the directory has changed")
+
+// Amend implements store.Store. change runs outside of the transaction, so it may use the
+// store. If another Amend commits first, change runs again on the new directory.
+func (s *Store) Amend(ctx context.Context, change func(*exchange.Directory) ([]audit.Entry, error)) error {
+	for {
+		before, generation, err := s.records(ctx, s.pool)
+		if err != nil {
+			return failure(err)
+		}
+		d, err := store.ReadDirectory(before)
+		if err != nil {
+			return store.Damaged("%w", err)
+		}
+		entries, err := change(d)
+		if err != nil {
+			return err
+		}
+		after, err := store.DirectoryRecords(d)
+		if err != nil {
+			return err
+		}
+		if err := store.NameChanged(entries, before, after); err != nil {
+			return err
+		}
+		err = s.write(ctx, func(tx *writeTx) error { return tx.amend(before, after, generation, entries) })
+		if err != errStale {
+			return err
+		}
+	}
+}
+
+// amend writes the entries and the records that differ. If the directory has another
+// generation by now, it writes nothing and returns errStale.
+func (tx *writeTx) amend(before, after map[string][]byte, generation uint64, entries []audit.Entry) error {
+	var now uint64
+	q := &pgx.Batch{}
+	q.Queue(`SELECT generation FROM meta FOR UPDATE`).QueryRow(func(r pgx.Row) error { return r.Scan(&now) })
+	if err := tx.begin(q); err != nil {
+		return err
+	}
+	if now != generation {
+		return errStale
+	}
+	for name, record := range after {
+		if !bytes.Equal(before[name], record) {
+			tx.batch.Queue(`INSERT INTO directory VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET record = $2`, name, record)
+		}
+	}
+	for name := range before {
+		if after[name] == nil {
+			tx.batch.Queue(`DELETE FROM directory WHERE name = $1`, name)
+		}
+	}
+	if tx.batch.Len() > 0 {
+		tx.batch.Queue(`UPDATE meta SET generation = $1`, generation+1)
+		tx.after = append(tx.after, func() {
+			tx.mu.Lock()
+			defer tx.mu.Unlock()
+			tx.generation = max(tx.generation, generation+1)
+		})
+	}
+	return tx.record(entries...)
+}
+
+// Document implements store.Store.
+func (s *Store) Document(ctx context.Context, name string) (content []byte, err error) {
+	err = s.pool.QueryRow(ctx, `SELECT content FROM document WHERE name = $1`, name).Scan(&content)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	return content, failure(err)
+}
+
+// AmendDocument implements store.Store. change runs outside of the transaction, so it may
+// use the store. If another AmendDocument of that name commits first, change runs again on
+// the new content.
+func (s *Store) AmendDocument(ctx context.Context, name string, change func(old []byte) ([]byte, []audit.Entry, error)) error {
+	for {
+		old, err := s.Document(ctx, name)
+		if err != nil {
+			return err
+		}
+		content, entries, err := change(bytes.Clone(old))
+		if err != nil {
+			return err
+		}
+		err = s.write(ctx, func(tx *writeTx) error { return tx.amendDocument(name, old, content, slices.Clone(entries)) })
+		if err != errStale {
+			return err
+		}
+	}
+}
+
+// amendDocument writes the entries and the content. If the document no longer has the old
+// content, it writes nothing and returns errStale.
+func (tx *writeTx) amendDocument(name string, old, content []byte, entries []audit.Entry) error {
+	sql, args := `SELECT true WHERE NOT EXISTS (SELECT FROM document WHERE name = $1)`, []any{name}
+	switch {
+	case old == nil && content != nil:
+		sql, args = `INSERT INTO document VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING true`, append(args, content)
+	case old != nil && content == nil:
+		sql, args = `DELETE FROM document WHERE name = $1 AND content = $2 RETURNING true`, append(args, old)
+	case old != nil:
+		sql, args = `UPDATE document SET content = $3 WHERE name = $1 AND content = $2 RETURNING true`, append(args, old, content)
+	}
+	found := false
+	q := &pgx.Batch{}
+	q.Queue(sql, args...).Query(func(rows pgx.Rows) error {
+		found = rows.Next()
+		rows.Close()
+		return rows.Err()
+	})
+	if err := tx.begin(q); err != nil {
+		return err
+	}
+	if !found {
+		return errStale
+	}
+	return tx.record(entries...)
+}

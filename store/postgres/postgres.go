@@ -1,0 +1,192 @@
+// Package postgres keeps a [store.Store] in a PostgreSQL database, version 15 or newer.
+//
+// One process has the database at a time: see lease. The package knows nothing of HTTP,
+// agreements or the rules of STIX: it stores bytes, with the handling, identifier and
+// version that callers give with them.
+package postgres
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"comity/store"
+	"comity/taxii"
+)
+
+// Config says which database [Open] opens, and how.
+type Config struct {
+	// DSN is a connection string or URL of PostgreSQL. It may name several hosts, and the
+	// size of the pool as pool_max_conns. No error quotes it.
+	DSN string
+	Now func() time.Time
+	Log *slog.Logger
+
+	Wait       time.Duration // how long Open waits for another process to release the database
+	Create     bool          // make the tables in an empty database
+	Migrate    bool          // bring an older schema up to date
+	AllowAsync bool          // accept a standby that may lack commits which were acknowledged
+}
+
+// Store is a store.Store. Make one with [Open].
+type Store struct {
+	pool  *pgxpool.Pool
+	now   func() time.Time
+	log   *slog.Logger
+	codec *store.OutcomeCodec
+	lease lease
+
+	onCommit atomic.Pointer[func(took time.Duration)]
+	waiting  atomic.Int64  // transactions that were begun and have not ended
+	leftOut  sync.Map      // set of damagedRecord that the log has already
+	sealing  sync.Mutex    // held by the goroutine that seals
+	unsealed atomic.Bool   // entry may have rows
+	wake     chan struct{} // has a token if the sealer has work
+	end      context.CancelFunc
+	running  sync.WaitGroup // the sealer and the lease
+
+	// mu guards the fields below: what is known without a round trip, since no other
+	// process changes it.
+	mu            sync.Mutex
+	generation    uint64 // of the directory
+	states        map[uuid.UUID]store.State
+	uncachedUntil time.Time // until then a commit of unknown outcome may become visible
+
+	numbers sync.Map // uuid.UUID -> int32: collection.n by collection.id; never changes
+}
+
+var _ store.Store = (*Store)(nil)
+
+// Open opens the store in a database. If another process has the database, Open waits for
+// up to c.Wait, then returns Unavailable. It returns Conflict if the schema is newer than
+// this program, or older and c.Migrate is not set, and if a standby is asynchronous and
+// c.AllowAsync is not set; and [ErrEmpty] if the database has no tables and c.Create is not
+// set.
+func Open(ctx context.Context, c Config) (*Store, error) {
+	config, err := parseDSN(c.DSN)
+	if err != nil {
+		return nil, err
+	}
+	if err := prepareSchema(ctx, config.ConnConfig, c.Create, c.Migrate); err != nil {
+		return nil, err
+	}
+	s := &Store{now: c.Now, log: c.Log, wake: make(chan struct{}, 1), states: map[uuid.UUID]store.State{}}
+	s.unsealed.Store(true) // a process that was killed may have left entries
+	s.lease = lease{store: s, config: config.ConnConfig.Copy(), allowAsync: c.AllowAsync}
+	if s.codec, err = store.NewOutcomeCodec(); err != nil {
+		return nil, err
+	}
+	if err := s.lease.acquire(ctx, c.Wait); err != nil {
+		return nil, err
+	}
+	if s.pool, err = pgxpool.NewWithConfig(ctx, config); err == nil {
+		err = s.loadGeneration(ctx)
+	}
+	if err != nil {
+		if s.pool != nil {
+			s.pool.Close()
+		}
+		return nil, errors.Join(failure(err), s.lease.release())
+	}
+	run, end := context.WithCancel(context.Background())
+	s.end = end
+	s.running.Go(func() { s.lease.keep(run) })
+	s.running.Go(func() { s.sealAll(run) })
+	return s, nil
+}
+
+// Times of a transaction and of what it waits for. A transaction ends before the client of
+// a push gives up, so that a lost standby is answered with Unavailable.
+const (
+	connectTimeout     = 2 * time.Second
+	transactionTimeout = 25 * time.Second
+)
+
+// parseDSN returns the configuration of the pool. The error does not quote the DSN, which
+// may hold a password.
+func parseDSN(dsn string) (*pgxpool.Config, error) {
+	config, err := pgxpool.ParseConfig(dsn)
+	if err != nil {
+		return nil, errors.New("the address of the database cannot be parsed: it has the form postgres://USER@HOST:PORT/DATABASE?sslmode=verify-full")
+	}
+	config.MaxConns = max(config.MaxConns, 16)
+	if config.ConnConfig.ConnectTimeout == 0 {
+		config.ConnConfig.ConnectTimeout = connectTimeout
+	}
+	dialer := net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: time.Second, Count: 5}}
+	config.ConnConfig.DialFunc = dialer.DialContext
+	params := config.ConnConfig.RuntimeParams
+	for name, value := range map[string]string{
+		"application_name": "comity", "synchronous_commit": "on", "jit": "off", "lock_timeout": "10s", "statement_timeout": "30s",
+		"idle_in_transaction_session_timeout": "30s", "tcp_user_timeout": "10s",
+	} {
+		params[name] = cmp.Or(params[name], value)
+	}
+	config.AfterConnect = afterConnect
+	return config, nil
+}
+
+// barrier is a commit that changes nothing. After a failover or crash of the database a
+// transaction may be visible that its standby lacks: a commit waits for the standby only
+// after it is durable on the primary. Once a barrier has committed, the standby has
+// everything that was visible before.
+const barrier = `SELECT pg_logical_emit_message(true, 'comity', '')`
+
+// timelineKey is where a connection keeps the timeline of the database.
+const timelineKey = "timeline"
+
+// afterConnect lets nobody read on a new connection before a barrier, so that nothing is
+// acknowledged from what a standby may lack.
+func afterConnect(ctx context.Context, conn *pgx.Conn) error {
+	var timeline int64
+	if err := conn.QueryRow(ctx, `SELECT ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint`).Scan(&timeline); err != nil {
+		return err
+	}
+	conn.PgConn().CustomData()[timelineKey] = timeline
+	_, err := conn.Exec(ctx, barrier)
+	return err
+}
+
+// Close ends the calls under way, releases the database and closes the connections. Other
+// methods return Unavailable afterwards.
+func (s *Store) Close() error {
+	s.end()
+	s.running.Wait()
+	s.pool.Close()
+	return s.lease.release()
+}
+
+// Ready implements store.Store. It asks nothing: the lease asks twice a second.
+func (s *Store) Ready(ctx context.Context) error { return cmp.Or(ctx.Err(), s.lease.ready()) }
+
+// Stats implements store.Store. The room on the disks of the database is not known.
+func (s *Store) Stats() store.Stats {
+	return store.Stats{Bytes: s.lease.bytes.Load(), Free: -1, Waiting: int(s.waiting.Load())}
+}
+
+// OnCommit implements store.Store.
+func (s *Store) OnCommit(f func(took time.Duration)) { s.onCommit.Store(&f) }
+
+var errClosed error = taxii.Errorf(taxii.Unavailable, "the store is closed")
+
+// loadGeneration reads the generation of the directory.
+func (s *Store) loadGeneration(ctx context.Context) error {
+	var generation uint64
+	if err := s.pool.QueryRow(ctx, `SELECT generation FROM meta`).Scan(&generation); err != nil {
+		return fmt.Errorf("read the generation of the directory: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.generation = generation
+	return nil
+}

@@ -1,0 +1,105 @@
+package postgres
+
+import (
+	"bytes"
+	"context"
+	"iter"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"comity/stix"
+	"comity/store"
+	"comity/taxii"
+	"comity/taxii/exchange"
+)
+
+// rehearsed is what a rehearsal keeps of an object that it would have added, in the place
+// of its JSON.
+type rehearsed struct {
+	digest  [16]byte // of the canonical content
+	lineage stix.Lineage
+}
+
+// Rehearse implements store.Store. Each part has its own read transaction, which locks
+// nothing. The versions that the parts before it would have added are kept in memory
+// without their JSON, and so are the outcomes, compressed.
+func (s *Store) Rehearse(ctx context.Context, g exchange.Grant, parts iter.Seq2[store.Part, error]) (status store.Status, outcomes func(n int) (store.Outcomes, error), err error) {
+	if !g.CanWrite() {
+		return status, nil, taxii.Errorf(taxii.Forbidden, "you may not add to this collection")
+	}
+	n, err := s.number(ctx, g.ID(), false)
+	if err != nil {
+		return status, nil, failure(err)
+	}
+	r := &rehearsal{added: map[stix.Key][]*row{}}
+	var packed [][]byte // outcomes, by part
+	for part, err := range parts {
+		if err != nil {
+			return status, nil, err
+		}
+		tally, err := s.rehearse(ctx, r, g, n, part.Items)
+		if err != nil {
+			return status, nil, err
+		}
+		status.Submission = part.Submission
+		status.Counts = status.Counts.Plus(tally.Counts)
+		status.Parts++
+		packed = append(packed, bytes.Clone(s.codec.Pack(tally.Outcomes))) // a copy without spare capacity
+	}
+	return status, func(n int) (store.Outcomes, error) { return s.codec.Unpack(packed[n]) }, nil
+}
+
+// rehearsal has the versions that a push would add to a collection.
+type rehearsal struct {
+	added map[stix.Key][]*row
+	last  store.Date // the last date that was given
+}
+
+// rehearse rehearses one part.
+func (s *Store) rehearse(ctx context.Context, r *rehearsal, g exchange.Grant, n int32, items []store.Item) (tally store.Tally, err error) {
+	err = s.write(ctx, func(tx *writeTx) error {
+		c := &collectionTx{writeTx: tx, id: g.ID(), n: n, ids: map[stix.Key][]*row{}, due: map[int64]int64{}}
+		check := access{records: map[string][]byte{}}
+		q := &pgx.Batch{}
+		q.Queue(`SELECT `+headColumns+` FROM collection WHERE n = $1`, n).Query(func(rows pgx.Rows) error {
+			for rows.Next() {
+				if err := c.head.scan(rows); err != nil {
+					return err
+				}
+			}
+			return rows.Err()
+		})
+		check.queue(q, []string{store.ShutName(g.ID())})
+		c.queueVersions(q, keysOf(items))
+		if err := firstOf(tx.send(q), check.open(g.ID())); err != nil {
+			return err
+		}
+		for _, key := range keysOf(items) {
+			c.ids[key] = append(c.ids[key], r.added[key]...)
+		}
+		c.sortVersions()
+		c.head.last = max(c.head.last, r.last)
+		if tally, err = c.append(g, items, check.blocks); err != nil {
+			return err
+		}
+		r.keep(c)
+		return nil
+	})
+	return tally, err
+}
+
+// keep keeps what the last part would have added.
+func (r *rehearsal) keep(c *collectionTx) {
+	r.last = c.head.last
+	for key, group := range c.ids {
+		for _, v := range group {
+			if v.fresh && v.past == nil {
+				lineage := stix.LineageOf(v.json)
+				lineage.Creator = strings.Clone(lineage.Creator)
+				v.past, v.json, v.kind = &rehearsed{store.DigestOf(v.json), lineage}, nil, ""
+				r.added[key] = append(r.added[key], v)
+			}
+		}
+	}
+}

@@ -1,0 +1,260 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"comity/taxii"
+)
+
+// writeTx is one write transaction. It takes its locks in the order collections, by n;
+// quota; meta; chain.
+type writeTx struct {
+	*Store
+	ctx  context.Context
+	conn *pgxpool.Conn
+	now  time.Time // the time of the transaction, in UTC
+
+	xid       int64     // 0: it has not begun
+	batch     pgx.Batch // sent together with the commit
+	entries   bool      // batch adds audit entries
+	nothing   bool      // it has nothing to commit
+	after     []func()  // called after the commit, before the caller learns of it
+	committed bool      // the commit was sent
+}
+
+// maxTries is how often a transaction is tried that fails because of others.
+const maxTries = 20
+
+// write runs f in a transaction and commits it. f may run several times: when PostgreSQL
+// says that the transaction has to be repeated, and when the connection breaks before the
+// commit has taken effect.
+func (s *Store) write(ctx context.Context, f func(*writeTx) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.waiting.Add(1)
+	defer s.waiting.Add(-1)
+	limited, cancel := context.WithTimeout(ctx, transactionTimeout)
+	defer cancel()
+	for try := 1; ; try++ {
+		if err := s.lease.check(); err != nil {
+			return err
+		}
+		tx := &writeTx{Store: s, ctx: limited, now: s.now().UTC()}
+		err := tx.run(f)
+		if err == nil {
+			return nil
+		}
+		again := isTransient(err)
+		if isBroken(err) || limited.Err() != nil {
+			again = true
+			if tx.committed {
+				if done, known := s.outcome(limited, tx.xid); done {
+					tx.publish()
+					return nil
+				} else if !known {
+					s.doubtStates()
+					again = false
+				}
+			}
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if !again || try == maxTries || sleep(limited, time.Duration(try*try)*time.Millisecond) != nil {
+			return failure(err)
+		}
+	}
+}
+
+// run runs f and commits, once.
+func (tx *writeTx) run(f func(*writeTx) error) (err error) {
+	if tx.conn, err = tx.pool.Acquire(tx.ctx); err != nil {
+		return err
+	}
+	defer tx.conn.Release()
+	defer tx.rollback()
+	if err := f(tx); err != nil || tx.nothing || tx.xid == 0 {
+		return err
+	}
+	began := time.Now()
+	tx.committed = true
+	tx.batch.Queue(`COMMIT`)
+	if err := tx.conn.SendBatch(tx.ctx, &tx.batch).Close(); err != nil {
+		return err
+	}
+	if f := tx.onCommit.Load(); f != nil {
+		(*f)(time.Since(began))
+	}
+	tx.publish()
+	return nil
+}
+
+// begin begins the transaction, together with the statements of q.
+func (tx *writeTx) begin(q *pgx.Batch) error {
+	var epoch int64
+	first := &pgx.Batch{}
+	first.Queue(`BEGIN`)
+	first.Queue(`SELECT pg_current_xact_id()::text::bigint, epoch FROM meta`).QueryRow(func(r pgx.Row) error { return r.Scan(&tx.xid, &epoch) })
+	first.QueuedQueries = append(first.QueuedQueries, q.QueuedQueries...)
+	if err := tx.conn.SendBatch(tx.ctx, first).Close(); err != nil {
+		return err
+	}
+	if epoch != tx.lease.epoch {
+		return errTaken
+	}
+	return nil
+}
+
+// send sends the statements of q.
+func (tx *writeTx) send(q *pgx.Batch) error { return tx.conn.SendBatch(tx.ctx, q).Close() }
+
+// flush sends what is queued so far, before the commit.
+func (tx *writeTx) flush() error {
+	if tx.batch.Len() == 0 {
+		return nil
+	}
+	err := tx.send(&tx.batch)
+	tx.batch = pgx.Batch{}
+	return err
+}
+
+// rollback ends a transaction that was not committed.
+func (tx *writeTx) rollback() {
+	if tx.conn.Conn().PgConn().TxStatus() == 'I' {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(tx.ctx), connectTimeout)
+	defer cancel()
+	if _, err := tx.conn.Exec(ctx, `ROLLBACK`); err != nil {
+		_ = tx.conn.Conn().Close(ctx) // the end of the connection ends the transaction too
+	}
+}
+
+// publish makes known in memory what was committed.
+func (tx *writeTx) publish() {
+	for _, f := range tx.after {
+		f()
+	}
+	if tx.entries {
+		tx.unsealed.Store(true)
+		select {
+		case tx.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// outcome asks whether a transaction has committed whose commit was not answered. known is
+// false if the database cannot say.
+func (s *Store) outcome(ctx context.Context, xid int64) (committed, known bool) {
+	for {
+		var status *string
+		err := s.pool.QueryRow(ctx, `SELECT pg_xact_status($1::text::xid8)`, xid).Scan(&status)
+		switch {
+		case err == nil && status != nil && *status != "in progress":
+			return *status == "committed", true
+		case isCode(err, "22023"): // in the future: a standby has taken over that never had it
+			return false, true
+		}
+		if sleep(ctx, 50*time.Millisecond) != nil {
+			return false, false
+		}
+	}
+}
+
+// read runs f in a read-only transaction that sees one state of the database. long lets
+// statements and pauses between them take any time.
+func (s *Store) read(ctx context.Context, long bool, f func(pgx.Tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	err := pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+		if long {
+			if _, err := tx.Exec(ctx, `SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0`); err != nil {
+				return err
+			}
+		}
+		return f(tx)
+	})
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return failure(err)
+}
+
+// isTransient tells whether a transaction failed because of others that ran beside it, or
+// because the database is about to stop.
+func isTransient(err error) bool {
+	return isCode(err, "40001", "40P01", "57P01", "57P02", "57P03")
+}
+
+// isCode tells whether PostgreSQL returned one of those SQLSTATEs.
+func isCode(err error, codes ...string) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && slices.Contains(codes, pg.Code)
+}
+
+// isBroken tells whether the connection failed, so that the outcome of the last statement
+// is not known.
+func isBroken(err error) bool {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return strings.HasPrefix(pg.Code, "08") || strings.HasPrefix(pg.Code, "57P")
+	}
+	var network net.Error
+	return errors.As(err, &network) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || pgconn.SafeToRetry(err)
+}
+
+// failure turns an error that a caller can act on into a taxii.Error. It quotes nothing of
+// the address of the database.
+func failure(err error) error {
+	var known *taxii.Error
+	var connect *pgconn.ConnectError
+	switch {
+	case err == nil || errors.As(err, &known) || errors.Is(err, errStale) || errors.Is(err, ErrEmpty):
+		return err
+	case strings.Contains(err.Error(), "closed pool"):
+		return errClosed
+	case errors.As(err, &connect):
+		return &taxii.Error{Code: taxii.Unavailable, Msg: "the database cannot be reached: " + connectReason(err), RetryAfter: leaseTaken}
+	case isCode(err, "53100", "53200", "53300", "53400"):
+		return &taxii.Error{Code: taxii.Unavailable, Msg: "the database has no room", Err: err, RetryAfter: time.Minute}
+	case isTransient(err) || isBroken(err) || isCode(err, "25006", "55P03", "57014") || errors.Is(err, context.DeadlineExceeded):
+		return &taxii.Error{Code: taxii.Unavailable, Msg: "the database does not answer", Err: err, RetryAfter: leaseTaken}
+	}
+	return err
+}
+
+// connectReason says why a connection failed, without its address.
+func connectReason(err error) string {
+	var pg *pgconn.PgError
+	var network *net.OpError
+	switch {
+	case errors.As(err, &pg):
+		return pg.Message
+	case errors.As(err, &network):
+		return network.Err.Error()
+	}
+	return "the connection failed"
+}
+
+// firstOf returns the first error that is not nil. All arguments are evaluated.
+func firstOf(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,418 @@
+package postgres
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"comity/stix"
+	"comity/store"
+	"comity/taxii/exchange"
+)
+
+// walk is one walk through a collection.
+type walk struct {
+	ctx    context.Context
+	store  *Store
+	from   querier
+	id     uuid.UUID
+	n      int32
+	choice store.Choice
+	types  []string   // asked for and visible; nil: all
+	after  store.Date // exclusive
+	limit  int
+	max    int // bytes; 0: no bound
+
+	each  func(*row) error // gets each record of the page; must copy its JSON
+	count int
+	size  int
+	more  bool
+}
+
+// walk calls each with the records of the page that q asks for, in order, and returns how
+// long the page stands.
+func (s *Store) walk(ctx context.Context, g exchange.Grant, q store.Query, each func(*row) error) (standing store.Standing, err error) {
+	if err := ctx.Err(); err != nil || !g.CanRead() {
+		return standing, err
+	}
+	if err := s.lease.check(); err != nil {
+		return standing, err
+	}
+	view := g.View()
+	standing.Asked = view.At
+	w := &walk{
+		ctx: ctx, store: s, from: s.pool, id: g.ID(), choice: store.NewChoice(view, q.Match), types: textual(store.Narrowed(q.Types, &view)),
+		after: store.DateOf(q.After), limit: max(q.Limit, 1), max: q.MaxBytes, each: each,
+	}
+	if w.n, err = s.number(ctx, g.ID(), false); err != nil || w.n == 0 {
+		return standing, failure(err)
+	}
+	done := false
+	if q.IDs == nil && w.choice.OnlyLast() {
+		done, err = w.plain(&standing)
+	}
+	if err == nil && !done {
+		err = s.read(ctx, false, func(tx pgx.Tx) error {
+			w.from = tx
+			var h head
+			if err := h.scan(tx.QueryRow(ctx, `SELECT `+headColumns+` FROM collection WHERE n = $1`, w.n)); err != nil {
+				return err
+			}
+			stand(&standing, &h)
+			if q.IDs != nil {
+				return w.byID(q.IDs)
+			}
+			return w.merged()
+		})
+	}
+	if ctx.Err() != nil {
+		return standing, ctx.Err()
+	}
+	standing.More, standing.Until = w.more, w.choice.Until
+	return standing, failure(err)
+}
+
+// stand notes the state of the collection that a page was read from.
+func stand(standing *store.Standing, h *head) {
+	if standing.State = h.state(); h.last != 0 {
+		standing.HighWater = h.last.Time()
+	}
+}
+
+// textual leaves out the types that no column of text can have.
+func textual(types []string) []string {
+	if types == nil {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(types), func(t string) bool { return !utf8.ValidString(t) || strings.ContainsRune(t, 0) })
+}
+
+// take adds a record to the page; false if the page is full.
+func (w *walk) take(r *row) (bool, error) {
+	size := len(r.json)
+	if w.count > 0 {
+		size++ // the comma
+		if w.count == w.limit || w.max > 0 && w.size+size > w.max {
+			w.more = true
+			return false, nil
+		}
+	}
+	w.count++
+	w.size += size
+	return true, w.each(r)
+}
+
+// maxRows is how many rows one statement reads at most.
+const maxRows = 2001
+
+// rows is how many rows the next statement reads: one more than the page still needs tells
+// whether there are more.
+func (w *walk) rows() int { return min(w.limit-w.count+1, maxRows) }
+
+// where is the condition that a record is visible and of the specification versions asked
+// for, with its arguments: n, after, and others. It only spares rows: Admits decides.
+func (w *walk) where() (string, []any) {
+	v := &w.choice.View
+	text, args := ` WHERE collection = $1 AND added > $2 AND (until = 0 OR until > $3)`, []any{w.n, int64(w.after), int64(v.At)}
+	add := func(condition string, values ...any) {
+		for _, value := range values {
+			args = append(args, value)
+			condition = strings.Replace(condition, "$", fmt.Sprintf("#%d", len(args)), 1)
+		}
+		text += strings.ReplaceAll(condition, "#", "$")
+	}
+	if !v.Own {
+		add(` AND tlp <= $ AND barred & $ = 0`, int16(v.Ceiling), int16(v.Action))
+	}
+	if w.choice.SpecsSet {
+		specs := []int16{}
+		for _, s := range w.choice.Specs {
+			specs = append(specs, int16(s))
+		}
+		add(` AND spec = ANY ($)`, specs)
+	}
+	return text, args
+}
+
+// plain is the way of the default poll, if no id of the collection is mixed: it reads live.
+// The state of the collection and the page are one round trip, the state first. It returns
+// false if some id is mixed.
+func (w *walk) plain(standing *store.Standing) (done bool, err error) {
+	for first := true; ; first = false {
+		where, args := w.where()
+		n := w.rows()
+		q := &pgx.Batch{}
+		q.Queue(`SELECT `+headColumns+` FROM collection WHERE n = $1`, w.n)
+		q.Queue(w.newest(where, &args, n), args...)
+		results := w.store.pool.SendBatch(w.ctx, q)
+		var h head
+		if err := h.scan(results.QueryRow()); err != nil {
+			return false, firstOf(err, results.Close())
+		}
+		if first {
+			if h.mixed > 0 {
+				return false, results.Close()
+			}
+			stand(standing, &h)
+		}
+		rows, err := results.Query()
+		read, full := 0, false
+		if err == nil {
+			read, full, err = w.takeAll(rows)
+		}
+		if err := firstOf(err, results.Close()); err != nil || full || read < n {
+			return true, err
+		}
+	}
+}
+
+// newest is the statement that reads n rows of live. Where the query names types, it reads
+// the rows of each type by the index of types.
+func (w *walk) newest(where string, args *[]any, n int) string {
+	*args = append(*args, n)
+	limit := fmt.Sprintf(` ORDER BY added LIMIT $%d`, len(*args))
+	from := `SELECT ` + columns + `, true AS newest FROM live` + where
+	switch len(w.types) {
+	case 1:
+		*args = append(*args, w.types[0])
+		return fmt.Sprintf(`%s AND type = $%d%s`, from, len(*args), limit)
+	case 0:
+		if w.types == nil {
+			return from + limit
+		}
+	}
+	*args = append(*args, slices.Compact(slices.Sorted(slices.Values(w.types))))
+	return fmt.Sprintf(`SELECT r.* FROM unnest($%d::text[]) AS asked(type), LATERAL (%s AND type = asked.type%s) r%s`, len(*args), from, limit, limit)
+}
+
+// takeAll adds the rows that the choice admits to the page. It returns the number of rows,
+// and whether the page is full.
+func (w *walk) takeAll(rows pgx.Rows) (n int, full bool, err error) {
+	defer rows.Close()
+	for rows.Next() {
+		n++
+		r, damage := scanRow(rows)
+		if damage != nil {
+			w.leaveOut(r.Date, damage)
+		} else if w.choice.Admits(r.Spec, r.Handling) {
+			ok, err := w.take(&r)
+			if err != nil || !ok {
+				return n, true, err
+			}
+		}
+		w.after = r.Date
+	}
+	return n, false, rows.Err()
+}
+
+// merged reads live and hist in parallel, in the order of dates. For ids that are mixed, and
+// for queries that ask for first versions, it looks at all versions of the id.
+func (w *walk) merged() error {
+	for {
+		where, args := w.where()
+		if w.types != nil {
+			args = append(args, w.types)
+			where += fmt.Sprintf(` AND type = ANY ($%d)`, len(args))
+		}
+		n := w.rows()
+		args = append(args, n)
+		limit := fmt.Sprintf(` ORDER BY added LIMIT $%d`, len(args))
+		superseded := where
+		if w.choice.OnlyLast() {
+			superseded += ` AND mixed`
+		}
+		rows, err := w.from.Query(w.ctx, `(SELECT `+columns+`, true FROM live`+where+limit+`) UNION ALL
+			(SELECT `+columns+`, false FROM hist`+superseded+limit+`)`+limit, args...)
+		if err != nil {
+			return err
+		}
+		list, err := w.collect(rows)
+		if err != nil {
+			return err
+		}
+		chosen, err := w.choose(list)
+		if err != nil {
+			return err
+		}
+		for _, r := range list {
+			w.after = r.Date
+			if r.json == nil || !w.selects(r, chosen) {
+				continue
+			}
+			if ok, err := w.take(r); err != nil || !ok {
+				return err
+			}
+		}
+		if len(list) < n {
+			return nil
+		}
+	}
+}
+
+// collect copies rows. A damaged one is left out of the page and has no JSON.
+func (w *walk) collect(rows pgx.Rows) (list []*row, err error) {
+	defer rows.Close()
+	for rows.Next() {
+		r, damage := scanRow(rows)
+		if r.json = bytes.Clone(r.json); damage != nil {
+			w.leaveOut(r.Date, damage)
+			r.json = nil
+		}
+		list = append(list, &r)
+	}
+	return list, rows.Err()
+}
+
+// choose returns the dates of the versions that the query selects, of the ids for which
+// that depends on their other versions.
+func (w *walk) choose(list []*row) (chosen map[store.Date]bool, err error) {
+	var keys []stix.Key
+	for _, r := range list {
+		if r.mixed || w.choice.First {
+			keys = append(keys, r.key)
+		}
+	}
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	groups, err := groupsOf(w.ctx, w.from, w.n, keys)
+	chosen = map[store.Date]bool{}
+	for _, group := range groups {
+		for _, v := range w.choice.Pick(versionsOf(group)) {
+			chosen[v.Date] = true
+		}
+	}
+	return chosen, err
+}
+
+// selects tells whether the query selects a version.
+func (w *walk) selects(r *row, chosen map[store.Date]bool) bool {
+	c := &w.choice
+	if r.mixed || c.First {
+		return chosen[r.Date]
+	}
+	return c.Admits(r.Spec, r.Handling) && (c.All || c.Last && r.live || slices.Contains(c.At, r.Instant))
+}
+
+// byID looks up each id.
+func (w *walk) byID(ids []string) error {
+	keys := make([]stix.Key, len(ids))
+	for i, id := range ids {
+		keys[i] = stix.ID(id).Key()
+	}
+	groups, err := groupsOf(w.ctx, w.from, w.n, keys)
+	if err != nil {
+		return err
+	}
+	var dates []int64
+	for _, group := range groups {
+		if w.types != nil && !slices.Contains(w.types, group[0].kind) {
+			continue
+		}
+		for _, v := range w.choice.Pick(versionsOf(group)) {
+			if v.Date > w.after {
+				dates = append(dates, int64(v.Date))
+			}
+		}
+	}
+	slices.Sort(dates)
+	for part := range slices.Chunk(dates, maxRows) {
+		rows, err := w.from.Query(w.ctx, rowsAtQuery, w.n, part)
+		if err != nil {
+			return err
+		}
+		if _, full, err := w.takeAll(rows); err != nil || full {
+			return err
+		}
+	}
+	return nil
+}
+
+// rowsAtQuery reads the records that were added at given dates, in order.
+const rowsAtQuery = `SELECT ` + columns + `, true FROM live WHERE collection = $1 AND added = ANY ($2)
+	UNION ALL SELECT ` + columns + `, false FROM hist WHERE collection = $1 AND added = ANY ($2) ORDER BY added`
+
+// rowsAt returns the records that were added at given dates, in order.
+func rowsAt(ctx context.Context, from querier, n int32, dates []int64) (list []*row, err error) {
+	if len(dates) == 0 {
+		return nil, nil
+	}
+	rows, err := from.Query(ctx, rowsAtQuery, n, dates)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		r, err := scanRow(rows)
+		if err != nil {
+			return nil, err
+		}
+		r.json = bytes.Clone(r.json)
+		list = append(list, &r)
+	}
+	return list, rows.Err()
+}
+
+// groupsOf returns all versions of ids without their JSON, in the order of Compare.
+func groupsOf(ctx context.Context, from querier, n int32, keys []stix.Key) (map[stix.Key][]*row, error) {
+	rows, err := from.Query(ctx, `SELECT `+header+`, true FROM live WHERE collection = $1 AND key = ANY ($2)
+		UNION ALL SELECT `+header+`, false FROM hist WHERE collection = $1 AND key = ANY ($2)`, n, uuids(keys))
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	groups := map[stix.Key][]*row{}
+	for rows.Next() {
+		r, err := scanRow(rows)
+		if err != nil {
+			return nil, err
+		}
+		groups[r.key] = append(groups[r.key], &r)
+	}
+	for _, group := range groups {
+		sortVersions(group)
+	}
+	return groups, rows.Err()
+}
+
+// lookup returns all versions of those ids that are in the collection of the grant and of a
+// type that the caller may see.
+func (s *Store) lookup(ctx context.Context, g exchange.Grant, keys []stix.Key) (n int32, groups map[stix.Key][]*row, err error) {
+	if err := firstOf(ctx.Err(), s.lease.check()); err != nil {
+		return 0, nil, err
+	}
+	if n, err = s.number(ctx, g.ID(), false); err != nil || n == 0 || len(keys) == 0 {
+		return n, nil, failure(err)
+	}
+	if groups, err = groupsOf(ctx, s.pool, n, keys); err != nil {
+		return n, nil, failure(err)
+	}
+	if types := g.View().Types; types != nil {
+		for key, group := range groups {
+			if !slices.Contains(types, group[0].kind) {
+				delete(groups, key)
+			}
+		}
+	}
+	return n, groups, nil
+}
+
+// leaveOut logs that pages lack the damaged record added at d, once for each record. Pages
+// go on without it, since otherwise no poll would get past it.
+func (w *walk) leaveOut(d store.Date, damage error) {
+	if _, known := w.store.leftOut.LoadOrStore(damagedRecord{w.id, d}, true); !known {
+		w.store.log.Error("a damaged record is left out of every page: run comity check", "collection", w.id, "error", damage)
+	}
+}
+
+// damagedRecord names a record that does not match its checksum.
+type damagedRecord struct {
+	collection uuid.UUID
+	date       store.Date
+}
