@@ -30,11 +30,17 @@ type cover struct {
 
 // includes tells whether the cover includes v. Otherwise v is the new cover.
 func (c *cover) includes(v Value, subdomains bool) bool {
-	if network, ok := v.Network(); ok {
+	if addresses.Has(v.Kind) {
+		if !c.network.IsValid() && strings.IndexByte(v.Text, '/') < 0 {
+			return false // an address includes no other value
+		}
+		network, _ := v.Network()
 		if c.network.IsValid() && c.network.Contains(network.Addr()) && c.network.Bits() <= network.Bits() {
 			return true
 		}
-		c.network = network
+		if c.network = network; network.IsSingleIP() {
+			c.network = netip.Prefix{}
+		}
 	} else if v.Kind == Domain {
 		if c.domain != "" && strings.HasSuffix(v.Text, c.domain) {
 			return true

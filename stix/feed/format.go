@@ -104,8 +104,9 @@ func Find(file string) (f *Format, kinds Kinds, ok bool) {
 }
 
 // Write writes a list of the entries whose kind is one of Header.Kinds. They are in the
-// order of [Compare], each value once, and may be read several times. An entry that the
-// product would refuse is left out and counted.
+// order of [Compare], each value once, and may be read several times. For a format without
+// Details, an entry may lack its IDs, name and types, and be valid until the next one only.
+// An entry that the product would refuse is left out and counted.
 func (f *Format) Write(w io.Writer, h *Header, entries iter.Seq[*Entry]) (Result, error) {
 	if f.Subdomains && !h.Subdomains {
 		return Result{}, fmt.Errorf("write feed %s: .%s lists block the names below a domain too, which this feed does not", h.Feed, f.Ext)

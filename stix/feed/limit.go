@@ -16,7 +16,7 @@ func (w *writing) limited(lines iter.Seq2[*Entry, []byte], head int) iter.Seq2[*
 		return lines
 	}
 	type ranked struct {
-		*Entry
+		Entry
 		begin, end int // of its line in text
 		left       bool
 	}
@@ -26,7 +26,7 @@ func (w *writing) limited(lines iter.Seq2[*Entry, []byte], head int) iter.Seq2[*
 			text []byte
 		)
 		for e, line := range lines {
-			all = append(all, ranked{Entry: e, begin: len(text), end: len(text) + len(line)})
+			all = append(all, ranked{Entry: *e, begin: len(text), end: len(text) + len(line)})
 			text = append(text, line...)
 		}
 		if most > 0 && len(all) > most || w.format.MaxBytes > 0 && len(text) > room {
@@ -44,10 +44,10 @@ func (w *writing) limited(lines iter.Seq2[*Entry, []byte], head int) iter.Seq2[*
 				r.left = full
 			}
 		}
-		for _, r := range all {
-			if r.left {
+		for i := range all {
+			if r := &all[i]; r.left {
 				w.leaveOut(OverLimit)
-			} else if !yield(r.Entry, text[r.begin:r.end]) {
+			} else if !yield(&r.Entry, text[r.begin:r.end]) {
 				return
 			}
 		}

@@ -170,19 +170,17 @@ func hint(name string) string {
 }
 
 // active is the time from which and until which an indicator makes its values of a kind
-// active. until is exclusive.
-func (d *Definition) active(c *claim, kind stixfeed.Kind) (from, until time.Time) {
+// active, in µs since 1970. until is exclusive.
+func (d *Definition) active(c *claim, kind stixfeed.Kind) (from, until int64) {
 	until = c.until
-	if until.IsZero() {
-		until = c.modified.Add(defaultLifetime)
+	if until == noTime {
+		until = c.modified + defaultLifetime.Microseconds()
 		if lifetime, ok := d.Entries.Lifetime[kind.String()]; ok {
-			until = lifetime.After(c.modified)
+			until = lifetime.After(timeOf(c.modified)).UnixMicro()
 		}
 	}
 	if d.Query.MaxAge != nil {
-		if old := d.Query.MaxAge.After(c.modified); old.Before(until) {
-			until = old
-		}
+		until = min(until, d.Query.MaxAge.After(timeOf(c.modified)).UnixMicro())
 	}
 	return c.from, until
 }
@@ -196,13 +194,13 @@ func (d *Definition) leftOut(c *claim) stixfeed.Reason {
 	case c.confidence == stixfeed.Unknown && q.UnknownConfidence == "exclude",
 		c.confidence != stixfeed.Unknown && c.confidence < q.MinConfidence:
 		return lowConfidence
-	case q.Types != nil && !c.types.has(q.Types):
+	case q.Types != nil && !c.types().has(q.Types):
 		return otherType
-	case q.Labels != nil && !c.labels.has(q.Labels):
+	case q.Labels != nil && !c.labels().has(q.Labels):
 		return otherLabel
 	case q.TLPMax != nil && c.tlp > *q.TLPMax:
 		return aboveTLP
-	case q.NotStatus != nil && c.labels.has(q.statuses):
+	case q.NotStatus != nil && c.labels().has(q.statuses):
 		return reportedStatus
 	case c.wildcard && !d.Entries.Wildcards:
 		return stixfeed.Operator

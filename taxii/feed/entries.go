@@ -61,13 +61,14 @@ func (e *EntryList) Len() (n int) {
 // All yields the entries.
 func (e *EntryList) All() iter.Seq[*stixfeed.Entry] { return e.list(true) }
 
-// Values yields the entries, which may lack their IDs, names and types. It is quicker.
+// Values yields the entries, which may lack their IDs, names and types. An entry is valid until
+// the next one.
 func (e *EntryList) Values() iter.Seq[*stixfeed.Entry] { return e.list(false) }
 
 func (e *EntryList) list(details bool) iter.Seq[*stixfeed.Entry] {
 	return func(yield func(*stixfeed.Entry) bool) {
 		edits, never := e.edits, e.never
-		var slab []stixfeed.Entry
+		entry := &stixfeed.Entry{}
 		e.walk(func(key string, value stixfeed.Value, group []member) bool {
 			for len(edits) > 0 && edits[0].key <= key {
 				next := edits[0]
@@ -85,15 +86,11 @@ func (e *EntryList) list(details bool) iter.Seq[*stixfeed.Entry] {
 			if !e.def.kinds.Has(value.Kind) || len(never) > 0 && never[0] == key {
 				return true
 			}
-			if len(slab) == 0 {
-				slab = make([]stixfeed.Entry, 32)
+			if details {
+				entry = &stixfeed.Entry{}
 			}
-			entry := &slab[0]
-			if listed, _ := e.evaluate(entry, value, group, details); !listed {
-				return true
-			}
-			slab = slab[1:]
-			return yield(entry)
+			listed, _ := e.evaluate(entry, value, group, details)
+			return !listed || yield(entry)
 		})
 		for _, next := range edits {
 			if next.entry != nil && !yield(next.entry) {
@@ -156,7 +153,7 @@ func (q *question) reason(source int, c *claim) stixfeed.Reason {
 		return stixfeed.Benign
 	case terms.minConfidence > 0 && c.confidence < terms.minConfidence:
 		return lowConfidence
-	case terms.requireValidUntil && c.until.IsZero():
+	case terms.requireValidUntil && c.until == noTime:
 		return noValidUntil
 	}
 	return q.def.leftOut(c)
@@ -166,8 +163,8 @@ func (q *question) reason(source int, c *claim) stixfeed.Reason {
 // That is "" if nobody claims the value. Without details, the entry may lack its IDs, name
 // and types. The lists of the entry before are used again.
 func (e *EntryList) evaluate(entry *stixfeed.Entry, value stixfeed.Value, group []member, details bool) (listed bool, reason stixfeed.Reason) {
-	*entry = stixfeed.Entry{Value: value, IDs: entry.IDs[:0], Types: entry.Types[:0]}
-	claimed, benign := false, false
+	entry.Value, entry.IDs, entry.Types = value, entry.IDs[:0], entry.Types[:0]
+	claimed, benign, now := false, false, e.at.UnixMicro()
 	var only *claim // the active claim, as long as there is one only
 	for i := range group {
 		c := &group[i].claim
@@ -180,7 +177,7 @@ func (e *EntryList) evaluate(entry *stixfeed.Entry, value stixfeed.Value, group 
 		default:
 			continue
 		}
-		if from, until := e.def.active(c, value.Kind); e.at.Before(from) || !e.at.Before(until) {
+		if from, until := e.def.active(c, value.Kind); now < from || now >= until {
 			continue
 		}
 		if !listed {

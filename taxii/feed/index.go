@@ -200,8 +200,8 @@ func (x *index) drop(ctx context.Context, g exchange.Grant, s span) error {
 	}
 	if err := x.scan(ctx, g, store.Query{After: s.from.Add(-time.Microsecond)}, func(page []*record) bool {
 		for _, r := range page {
-			if missing[r.id] == r.added {
-				delete(missing, r.id)
+			if missing[r.id()] == r.added {
+				delete(missing, r.id())
 			}
 		}
 		return page[len(page)-1].added <= s.to.UnixMicro()
@@ -257,7 +257,7 @@ func (x *index) lookUp(ctx context.Context, g exchange.Grant, ids []string) erro
 			return err
 		}
 		gone := slices.DeleteFunc(slices.Clone(some), func(id string) bool {
-			return slices.ContainsFunc(found, func(r *record) bool { return r.id == id })
+			return slices.ContainsFunc(found, func(r *record) bool { return r.id() == id })
 		})
 		x.replace(found, gone)
 	}
@@ -311,7 +311,7 @@ func (x *index) replace(records []*record, gone []string) {
 		x.changes = append(x.changes, change{before, after})
 	}
 	for _, r := range records {
-		exchange(r.id, r)
+		exchange(r.id(), r)
 	}
 	for _, id := range gone {
 		exchange(id, nil)

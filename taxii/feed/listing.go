@@ -167,7 +167,7 @@ func (l *listing) touched(now time.Time) (all map[string]*touch, ok bool) {
 func (l *listing) undo(i int, c change, all map[string]*touch) {
 	for _, v := range c.after.all() {
 		if t := all[rowKey(v)]; t != nil {
-			t.before = slices.DeleteFunc(t.before, func(m member) bool { return m.source == i && m.id == c.after.id })
+			t.before = slices.DeleteFunc(t.before, func(m member) bool { return m.source == i && m.id() == c.after.id() })
 		}
 	}
 	for _, v := range c.before.all() {
@@ -371,9 +371,9 @@ const maxEdges = 50_000
 func (l *listing) addEdges(key string, v stixfeed.Value, group []member, now time.Time) {
 	for i := range group {
 		from, until := l.def.active(&group[i].claim, v.Kind)
-		for _, at := range []time.Time{from, until} {
-			if at.After(now) && at.Before(l.horizon) {
-				heap.Push(&l.edges, edge{at, strings.Clone(key), stixfeed.Value{Kind: v.Kind, Text: strings.Clone(v.Text)}})
+		for _, at := range []int64{from, until} {
+			if at > now.UnixMicro() && at < l.horizon.UnixMicro() {
+				heap.Push(&l.edges, edge{timeOf(at), strings.Clone(key), stixfeed.Value{Kind: v.Kind, Text: strings.Clone(v.Text)}})
 			}
 		}
 	}

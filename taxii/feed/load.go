@@ -100,22 +100,6 @@ func RemoveErased(ctx context.Context, s Store, dir string) error {
 	return nil
 }
 
-// timeOf is the time of a header; zero for 0.
-func timeOf(micros int64) time.Time {
-	if micros == 0 {
-		return time.Time{}
-	}
-	return time.UnixMicro(micros).UTC()
-}
-
-// microsOf is the number that a header has for a time.
-func microsOf(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixMicro()
-}
-
 // hashAt is the hash of the chain at a position; nil if the chain does not have it, or not
 // any more.
 func (x *index) hashAt(ctx context.Context, position uint64) ([]byte, error) {
@@ -252,7 +236,7 @@ func (x *index) write(ctx context.Context, all iter.Seq2[string, string]) error 
 	}
 	t, err := writeTable(x.file, tableHeader{
 		Program: program(), View: x.view, Position: position, Hash: hash, Expiry: x.expiry,
-		From: microsOf(x.span.from), To: microsOf(x.span.to), HighWater: microsOf(x.highWater),
+		From: x.span.from.UnixMicro(), To: x.span.to.UnixMicro(), HighWater: x.highWater.UnixMicro(),
 	}, all)
 	if err != nil {
 		return fmt.Errorf("write the index of a feed: %w", err)

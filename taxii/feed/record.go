@@ -18,30 +18,55 @@ type record struct {
 	values []stixfeed.Value // for which it stands
 }
 
-// claim is what an indicator says of each value for which it stands.
+// claim is what an indicator says of each value for which it stands. Times are in µs since 1970,
+// and noTime if there is none.
 type claim struct {
-	id, name              string
-	types, labels         texts
-	confidence            int // or stixfeed.Unknown
-	from, until, modified time.Time
-	reason                stixfeed.Reason // why no feed may have the indicator; "" if one may
-	added                 int64           // date_added, in µs since 1970
+	texts                 string // id, name, types and labels, each with its length before it
+	confidence            int    // or stixfeed.Unknown
+	from, until, modified int64
+	added                 int64           // date_added
 	ends                  uint32          // Unix second at which its retention ends; 0: never
+	reason                stixfeed.Reason // why no feed may have the indicator; "" if one may
 	tlp                   stix.TLP
 	wildcard              bool // one of the values stands for the names below a domain only
 	first                 bool // of the values: one claim of each indicator counts for the indicator
 }
 
+// noTime is the zero time.
+var noTime = time.Time{}.UnixMicro()
+
 // newRecord makes a record of an indicator.
 func newRecord(in *stixfeed.Indicator, reason stixfeed.Reason) *record {
+	b := appendText(appendText(nil, string(in.ID)), in.Name)
+	b = appendText(appendText(b, textsOf(in.Types)), textsOf(in.Labels))
 	r := &record{values: in.Values, claim: claim{
-		id: string(in.ID), name: in.Name, types: textsOf(in.Types), labels: textsOf(in.Labels), confidence: in.Confidence,
-		from: in.From, until: in.Until, modified: in.Modified, reason: reason,
+		texts: string(b), confidence: in.Confidence, from: in.From.UnixMicro(), until: in.Until.UnixMicro(), modified: in.Modified.UnixMicro(), reason: reason,
 	}}
 	for _, v := range in.Values {
 		r.wildcard = r.wildcard || strings.HasPrefix(v.Text, "*.")
 	}
 	return r
+}
+
+func (c *claim) id() string {
+	id, _ := cutText(c.texts)
+	return id
+}
+
+// types are the indicator types.
+func (c *claim) types() texts {
+	_, rest := cutText(c.texts)
+	_, rest = cutText(rest)
+	types, _ := cutText(rest)
+	return texts(types)
+}
+
+func (c *claim) labels() texts {
+	_, rest := cutText(c.texts)
+	_, rest = cutText(rest)
+	_, rest = cutText(rest)
+	labels, _ := cutText(rest)
+	return texts(labels)
 }
 
 // all are the values of a record; nil has none.
@@ -54,34 +79,40 @@ func (r *record) all() []stixfeed.Value {
 
 // indicator is the part of the indicator that an entry needs.
 func (c *claim) indicator() *stixfeed.Indicator {
+	id, rest := cutText(c.texts)
+	name, _ := cutText(rest)
 	return &stixfeed.Indicator{
-		ID: stix.ID(c.id), Name: c.name, Types: c.types.list(), Confidence: c.confidence, From: c.from, Until: c.until, Modified: c.modified,
+		ID: stix.ID(id), Name: name, Types: c.types().list(), Confidence: c.confidence,
+		From: timeOf(c.from), Until: timeOf(c.until), Modified: timeOf(c.modified),
 	}
 }
 
 // fill fills in an entry that no other claim supports.
 func (c *claim) fill(e *stixfeed.Entry, details bool) {
-	e.Confidence, e.From, e.Until, e.Modified = c.confidence, c.from, c.until, c.modified
+	e.Confidence, e.From, e.Until, e.Modified = c.confidence, timeOf(c.from), timeOf(c.until), timeOf(c.modified)
 	if !details {
 		return
 	}
-	e.Name, e.IDs = c.name, append(e.IDs, stix.ID(c.id))
-	for t := range c.types.all() {
+	id, rest := cutText(c.texts)
+	e.IDs = append(e.IDs, stix.ID(id))
+	e.Name, _ = cutText(rest)
+	for t := range c.types().all() {
 		if i, found := slices.BinarySearch(e.Types, t); !found {
 			e.Types = slices.Insert(e.Types, i, t)
 		}
 	}
 }
 
+func timeOf(micros int64) time.Time { return time.UnixMicro(micros).UTC() }
+
 // texts is a list of texts, each with its length before it.
 type texts string
 
-func textsOf(list []string) texts {
-	var b []byte
+func textsOf(list []string) (b []byte) {
 	for _, text := range list {
 		b = appendText(b, text)
 	}
-	return texts(b)
+	return b
 }
 
 func (t texts) all() iter.Seq[string] {
@@ -145,6 +176,7 @@ func kindOf(key string) stixfeed.Kind { return stixfeed.Kind(key[len(valueRow)])
 const (
 	flagFirst = 1 << iota
 	flagWildcard
+	flagReason
 )
 
 // append appends a claim.
@@ -156,43 +188,44 @@ func (c *claim) append(b []byte, first bool) []byte {
 	if c.wildcard {
 		flags |= flagWildcard
 	}
+	if c.reason != "" {
+		flags |= flagReason
+	}
 	b = append(b, flags, byte(c.tlp), byte(c.confidence+1))
-	for _, t := range []time.Time{c.from, c.until, c.modified} {
-		b = binary.BigEndian.AppendUint64(b, uint64(t.Unix()))
-		b = binary.BigEndian.AppendUint32(b, uint32(t.Nanosecond()))
+	for _, n := range []int64{c.from, c.until, c.modified, c.added, int64(c.ends)} {
+		b = binary.BigEndian.AppendUint64(b, uint64(n))
 	}
-	b = binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint64(b, uint64(c.added)), c.ends)
-	for _, text := range []string{c.id, c.name, string(c.types), string(c.labels), string(c.reason)} {
-		b = appendText(b, text)
+	if c.reason != "" {
+		b = appendText(b, string(c.reason))
 	}
-	return b
+	return append(b, c.texts...)
 }
 
 // read reads what append has written.
 func (c *claim) read(s string) {
 	flags := s[0]
-	c.first, c.wildcard = flags&flagFirst != 0, flags&flagWildcard != 0
+	c.first, c.wildcard, c.reason = flags&flagFirst != 0, flags&flagWildcard != 0, ""
 	c.tlp, c.confidence = stix.TLP(s[1]), int(s[2])-1
-	c.from, c.until, c.modified = timeAt(s[3:]), timeAt(s[15:]), timeAt(s[27:])
-	c.added, c.ends = int64(number(s[39:], 8)), uint32(number(s[47:], 4))
-	s = s[51:]
-	c.id, s = cutText(s)
-	c.name, s = cutText(s)
-	types, s := cutText(s)
-	labels, s := cutText(s)
-	reason, _ := cutText(s)
-	c.types, c.labels, c.reason = texts(types), texts(labels), stixfeed.Reason(reason)
-}
-
-// number is the big-endian number of the first bytes.
-func number(s string, width int) (n uint64) {
-	for i := range width {
-		n = n<<8 | uint64(s[i])
+	c.from, c.until, c.modified = number(s[3:]), number(s[11:]), number(s[19:])
+	c.added, c.ends = number(s[addedAt:]), uint32(number(s[endsAt:]))
+	if c.texts = s[textsAt:]; flags&flagReason != 0 {
+		reason, rest := cutText(c.texts)
+		c.reason, c.texts = stixfeed.Reason(reason), rest
 	}
-	return n
 }
 
-func timeAt(s string) time.Time { return time.Unix(int64(number(s, 8)), int64(number(s[8:], 4))).UTC() }
+// The places of fields of a claim.
+const (
+	addedAt = 27
+	endsAt  = 35
+	textsAt = 43
+)
+
+// number is the big-endian number of the first eight bytes.
+func number(s string) int64 {
+	_ = s[7]
+	return int64(s[0])<<56 | int64(s[1])<<48 | int64(s[2])<<40 | int64(s[3])<<32 | int64(s[4])<<24 | int64(s[5])<<16 | int64(s[6])<<8 | int64(s[7])
+}
 
 // encode is the value of the row of the record.
 func (r *record) encode() string {
@@ -222,7 +255,7 @@ func isRecord(key string) bool { return key[0] == recordRow[0] }
 // addedAndEnds are two fields of the row of a record.
 func addedAndEnds(s string) (added int64, ends uint32) {
 	claim, _ := cutText(s)
-	return int64(number(claim[39:], 8)), uint32(number(claim[47:], 4))
+	return number(claim[addedAt:]), uint32(number(claim[endsAt:]))
 }
 
 // cutClaim cuts off the first claim of those of a value.
@@ -245,7 +278,7 @@ func withoutClaim(s, id string) string {
 			c   claim
 		)
 		one, rest = cutText(rest)
-		if c.read(one); c.id != id {
+		if c.read(one); c.id() != id {
 			kept = appendText(kept, one)
 		}
 	}
@@ -258,11 +291,11 @@ func withoutClaim(s, id string) string {
 // rows yields the rows of a record, as if no other record had a claim on its values.
 func (r *record) rows() iter.Seq[row] {
 	return func(yield func(row) bool) {
-		if !yield(row{recordRow + r.id, r.encode()}) {
+		if !yield(row{recordRow + r.id(), r.encode()}) {
 			return
 		}
 		if len(r.values) == 0 {
-			yield(row{noValueRow + r.id, string(r.claim.append(nil, true))})
+			yield(row{noValueRow + r.id(), string(r.claim.append(nil, true))})
 		}
 		for i, v := range r.values {
 			if !yield(row{rowKey(v), string(appendText(appendText(nil, v.Text), r.claim.append(nil, i == 0)))}) {

@@ -30,7 +30,7 @@ func (r rows) get(key string) string {
 	if i < 0 {
 		return ""
 	}
-	for rest, _ := r.table.read(i, nil); rest != ""; {
+	for rest, _ := r.table.read(i, i+1, nil); rest != ""; {
 		var k, value string
 		k, rest = cutText(rest)
 		value, rest = cutText(rest)
@@ -67,7 +67,7 @@ func (r rows) with(changes []row) rows {
 
 // cursor goes through rows in the order of their keys. It begins before the first one.
 type cursor struct {
-	key, value string // of the row at which it is; they keep in memory a block of the table
+	key, value string // of the row at which it is; they keep in memory some blocks of the table
 
 	table   *table
 	next    int    // the next block
@@ -90,6 +90,9 @@ func (r rows) from(key string) *cursor {
 	return c
 }
 
+// readAhead is the number of blocks that a cursor reads at once.
+const readAhead = 8
+
 // read reads the next row of the table into ahead.
 func (c *cursor) read() {
 	if c.rest == "" {
@@ -97,8 +100,9 @@ func (c *cursor) read() {
 			c.ahead = row{}
 			return
 		}
-		c.rest, c.buffer = c.table.read(c.next, c.buffer)
-		c.next++
+		end := min(c.next+readAhead, len(c.table.blocks))
+		c.rest, c.buffer = c.table.read(c.next, end, c.buffer)
+		c.next = end
 	}
 	c.ahead.key, c.rest = cutText(c.rest)
 	c.ahead.value, c.rest = cutText(c.rest)

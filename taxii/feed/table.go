@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sort"
+	"strings"
 )
 
 // table is a file of rows in the order of their keys. It never changes: a change of the rows
@@ -213,23 +214,30 @@ func (t *table) findBlocks() error {
 	return nil
 }
 
-// read is the text of the rows of the i-th block. It panics if the file cannot be read any
+// read is the text of the rows of the blocks from i to before j. It panics if the file cannot be read any
 // more: it was whole when it was opened, so the disk fails. The buffer may be used again.
-func (t *table) read(i int, buffer []byte) (text string, _ []byte) {
-	at, end := t.blocks[i].at, t.size
-	if i+1 < len(t.blocks) {
-		end = t.blocks[i+1].at
-	}
-	buffer = slices.Grow(buffer[:0], int(end-at))[:end-at]
-	_, err := t.file.ReadAt(buffer, at)
-	var b []byte
-	if err == nil {
-		b, err = readBlock(buffer)
+func (t *table) read(i, j int, buffer []byte) (text string, _ []byte) {
+	begin := t.blocks[i].at
+	buffer = slices.Grow(buffer[:0], int(t.end(j-1)-begin))[:t.end(j-1)-begin]
+	_, err := t.file.ReadAt(buffer, begin)
+	var rows strings.Builder
+	for rows.Grow(len(buffer)); i < j && err == nil; i++ {
+		var b []byte
+		b, err = readBlock(buffer[t.blocks[i].at-begin : t.end(i)-begin])
+		rows.Write(b)
 	}
 	if err != nil {
 		panic(fmt.Errorf("read %s: %w", t.file.Name(), err))
 	}
-	return string(b), buffer
+	return rows.String(), buffer
+}
+
+// end is where the i-th block ends.
+func (t *table) end(i int) int64 {
+	if i+1 < len(t.blocks) {
+		return t.blocks[i+1].at
+	}
+	return t.size
 }
 
 // find is the first block that may have a key that is not less than key, -1 if all keys

@@ -483,6 +483,7 @@ func TestOneProcessSendsAMessage(t *testing.T) {
 	r := newReceiver(t, "", "ping")
 	r.push("fir", indicator(1, address("203.0.114.1"), ""))
 	first := r.feeds
+	r.config.Dir += "-other" // each process has its own
 	r.serve()
 	var both sync.WaitGroup
 	for _, s := range []*feed.Service{first, r.feeds} {
