@@ -166,9 +166,17 @@ func TestConsoleInABrowser(t *testing.T) {
 	host := regexp.MustCompile(`^http://[^/]+`).FindString(links[drafter])
 	w.do(chromedp.Navigate(host + "/"))
 	w.inspect("front")
+	w.do(chromedp.Navigate(links[drafter]))
+	for _, page := range []struct{ name, path string }{
+		{"home-centre", ""}, {"board-centre", "operations/op-asean-demo"}, {"agreements", "agreements"}, {"agreement", "agreements/op-asean-demo"}, {"audit", "audit"},
+	} {
+		w.do(chromedp.Navigate(host + "/console/" + page.path))
+		w.inspect(page.name)
+	}
 	w.do(chromedp.Navigate(links[bureauPerson]))
 	for _, page := range []struct{ name, path string }{
-		{"home-bureau", ""}, {"collection", "collections/op-asean-demo.car.kh"}, {"receipts", "receipts"}, {"rules", "rules"}, {"tokens", "tokens"}, {"missing", "none"},
+		{"home-bureau", ""}, {"board-bureau", "operations/op-asean-demo"}, {"operations", "operations"}, {"outcomes", "operations/op-asean-demo/outcomes"},
+		{"report", "operations/op-asean-demo/reports/CAR-2017-KH-C2"}, {"collection", "collections/op-asean-demo.car.kh"}, {"receipts", "receipts"}, {"rules", "rules"}, {"tokens", "tokens"}, {"missing", "none"},
 	} {
 		w.do(chromedp.Navigate(host + "/console/" + page.path))
 		w.inspect(page.name)

@@ -27,6 +27,7 @@ const pageSize = 50
 type collectionPage struct {
 	Alias, Title, Writer string
 	Agreement            string // title
+	AgreementURL         string
 	Article              string
 	Readable             bool
 	Push                 string // URL, "" without the right
@@ -100,7 +101,7 @@ func (c *Console) collection(v *visit) error {
 	of := g.Collection()
 	out := collectionPage{
 		Alias: of.Alias, Title: of.Title, Writer: v.organisation(of.Writer), Agreement: v.snapshot.Policy.Agreement(of.Agreement, v.now).Title,
-		Article: of.Article, Readable: g.CanRead(),
+		AgreementURL: agreementURL(of.Agreement), Article: of.Article, Readable: g.CanRead(),
 		Types: slices.Sorted(stix.Types()),
 	}
 	if g.CanWrite() {

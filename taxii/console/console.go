@@ -113,6 +113,17 @@ var routes = []route{
 	{get, root + "receipts", false, (*Console).receipts},
 	{get, root + "receipts/{receipt}", false, (*Console).receipt},
 	{get, root + "rules", false, (*Console).rules},
+	{get, root + "operations", false, (*Console).operations},
+	{get, root + "operations/{operation}", false, (*Console).board},
+	{post, root + "operations/{operation}/draft", false, (*Console).draft},
+	{post, root + "operations/{operation}/publish", false, (*Console).publish},
+	{get, root + "operations/{operation}/reports/{report}", false, (*Console).report},
+	{get, root + "operations/{operation}/outcomes", false, (*Console).outcomes},
+	{post, root + "operations/{operation}/outcomes", false, (*Console).reportOutcomes},
+	{get, root + "agreements", false, (*Console).agreements},
+	{get, root + "agreements/{agreement}", false, (*Console).agreement},
+	{get, root + "audit", false, (*Console).auditRecord},
+	{get, root + "audit/export", false, (*Console).exportRecord},
 	{get, root + "tokens", false, (*Console).tokens},
 	{post, root + "tokens", false, (*Console).makeToken},
 	{post, root + "tokens/{token}", false, (*Console).changeToken},
@@ -187,11 +198,18 @@ type visit struct {
 	id     string // of the request
 	path   map[string]string
 	status int
+	begun  bool // some of the answer is written
 
 	snapshot *exchange.Snapshot
 	exchange.Principal
 	session *session // nil without one; see signedIn
 	secret  string   // of the session, from the cookie
+}
+
+// Write implements io.Writer.
+func (v *visit) Write(b []byte) (int, error) {
+	v.begun = true
+	return v.ResponseWriter.Write(b)
 }
 
 // signedIn tells whether the person has proved both factors.
@@ -215,6 +233,10 @@ func (c *Console) fail(v *visit, err error) {
 		c.Log.Error("console", "request_id", v.id, "err", err)
 		known = taxii.Errorf(taxii.Internal, "This page could not be made. Tell the operator of the server the number %s.", v.id)
 	}
+	if v.begun {
+		panic(http.ErrAbortHandler) // an incomplete download must not look complete
+	}
+	v.Header().Del("Content-Disposition")
 	v.status = known.Code.Status()
 	if err := c.render(v, "error", http.StatusText(v.status), sentence(known.Msg)); err != nil {
 		c.Log.Error("console", "request_id", v.id, "err", err)

@@ -1,9 +1,12 @@
 package console
 
 import (
+	"cmp"
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
+	"time"
 
 	"comity/taxii/audit"
 )
@@ -64,4 +67,64 @@ func (c *Console) entries(v *visit, asked func(*audit.Entry) bool) (list []audit
 		older = (&url.URL{Path: v.r.URL.Path, RawQuery: q.Encode()}).String()
 	}
 	return list, older, nil
+}
+
+// auditPage lists entries of the audit record, newest first.
+type auditPage struct {
+	Acts  []string
+	Query auditQuery
+	Lines []auditLine
+	Older string // URL, "" for none
+}
+
+// auditQuery is the filter of the page.
+type auditQuery struct{ Act, Account, Object string }
+
+// auditLine is one entry.
+type auditLine struct {
+	Number                           uint64
+	Time                             time.Time
+	Act, Account, Collection, Clause string
+	Count, Refused                   int
+	Text                             string
+}
+
+// auditActs are the acts that the form offers.
+var auditActs = []string{"agreement", "delivery", "deletion", "derivation", "directory", "match", "notice", "purge", "refusal", "report", "submission", "withdrawal"}
+
+// auditRecord shows the entries of the audit record that concern the person's organisation.
+func (c *Console) auditRecord(v *visit) error {
+	q := auditQuery{v.r.FormValue("act"), strings.TrimSpace(v.r.FormValue("account")), strings.TrimSpace(v.r.FormValue("object"))}
+	entries, older, err := c.entries(v, q.matches)
+	if err != nil {
+		return err
+	}
+	out := auditPage{Acts: auditActs, Query: q, Older: older}
+	for _, e := range entries {
+		line := auditLine{
+			Number: e.Number, Time: e.Time, Act: string(e.Act), Account: cmp.Or(e.Account, "–"), Collection: "–", Clause: "–", Count: e.Count, Refused: e.Refused,
+			Text: readable(e.Text),
+		}
+		if e.Collection != "" {
+			line.Collection = v.collectionName(e.Collection)
+		}
+		if e.Agreement != "" {
+			line.Clause = strings.TrimSuffix(e.Agreement+", article "+e.Article, ", article ")
+		}
+		out.Lines = append(out.Lines, line)
+	}
+	return c.render(v, "audit", "Audit record", out)
+}
+
+// exportRecord sends the chain as comity audit export writes it: it still verifies.
+func (c *Console) exportRecord(v *visit) error {
+	v.Header().Set("Content-Type", "application/jsonl")
+	v.Header().Set("Content-Disposition", `attachment; filename="audit-`+v.Org+`.jsonl"`)
+	return c.Admin.ExportAudit(v.r.Context(), v.Org, v)
+}
+
+// matches tells whether an entry is asked for.
+func (q auditQuery) matches(e *audit.Entry) bool {
+	return (q.Act == "" || string(e.Act) == q.Act) && (q.Account == "" || e.Account == q.Account) &&
+		(q.Object == "" || slices.ContainsFunc(e.Subjects, func(s audit.Subject) bool { return s.ID == q.Object }))
 }

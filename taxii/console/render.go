@@ -60,7 +60,7 @@ type section struct {
 }
 
 // sections are the entries of the navigation.
-var sections = []section{{Name: "Home", Path: root}, {Name: "Receipts", Path: root + "receipts"}, {Name: "Tokens", Path: root + "tokens"}}
+var sections = []section{{Name: "Home", Path: root}, {Name: "Operations", Path: root + "operations"}, {Name: "Receipts", Path: root + "receipts"}, {Name: "Agreements", Path: root + "agreements"}, {Name: "Audit", Path: root + "audit"}, {Name: "Tokens", Path: root + "tokens"}}
 
 // render writes a page with the status of v.
 func (c *Console) render(v *visit, name, title string, data any) error {
@@ -68,6 +68,9 @@ func (c *Console) render(v *visit, name, title string, data any) error {
 	if v.signedIn() {
 		shown.Account, shown.Centre = v.Account, v.snapshot.Policy.CentreName()
 		for _, s := range sections {
+			if s.Path == root+"operations" && len(v.operations()) == 0 {
+				continue
+			}
 			s.Current = s.Path == v.r.URL.Path || s.Path != root && strings.HasPrefix(v.r.URL.Path, s.Path)
 			shown.Sections = append(shown.Sections, s)
 		}

@@ -1,0 +1,158 @@
+package main
+
+import (
+	"html"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pquerna/otp/totp"
+
+	"comity/taxii/demo"
+)
+
+// visitor is a person's browser at the console of the demonstration.
+type visitor struct {
+	*testing.T
+	host   string
+	client *http.Client
+}
+
+func newVisitor(t *testing.T, host string) *visitor {
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &visitor{t, host, &http.Client{Jar: jar}}
+}
+
+// send follows redirects, and returns the status and the page.
+func (v *visitor) send(method, path string, form url.Values) (int, string) {
+	v.Helper()
+	r, err := http.NewRequest(method, v.host+path, strings.NewReader(form.Encode()))
+	if err != nil {
+		v.Fatal(err)
+	}
+	r.Header.Set("Accept", "text/html")
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	answer, err := v.client.Do(r)
+	if err != nil {
+		v.Fatal(err)
+	}
+	defer answer.Body.Close()
+	page, err := io.ReadAll(answer.Body)
+	if err != nil {
+		v.Fatal(err)
+	}
+	return answer.StatusCode, string(page)
+}
+
+// get wants a page.
+func (v *visitor) get(path string) string {
+	v.Helper()
+	status, page := v.send("GET", path, nil)
+	if status != http.StatusOK {
+		v.Fatalf("%s: status %d\n%s", path, status, page)
+	}
+	return page
+}
+
+// consoleHost is the server of the links.
+func consoleHost(links map[string]string) string {
+	return regexp.MustCompile(`^http://[^/]+`).FindString(links[drafter])
+}
+
+// as uses the link that signs an account in.
+func as(t *testing.T, links map[string]string, account string) *visitor {
+	v := newVisitor(t, consoleHost(links))
+	v.get(strings.TrimPrefix(links[account], v.host))
+	return v
+}
+
+var linkForm = regexp.MustCompile(`href="(/[^"#]*)`)
+
+// No link of the console is dead, for anybody; a link that signs in works once.
+func TestConsoleHasNoDeadLinks(t *testing.T) {
+	links, _ := demonstration(t, "small")
+	for account, link := range links {
+		v := as(t, links, account)
+		if status, _ := newVisitor(t, v.host).send("GET", strings.TrimPrefix(link, v.host), nil); status != http.StatusNotFound {
+			t.Errorf("%s: the link works twice: status %d", account, status)
+		}
+		const most = 250 // pages of objects go on and on
+		seen, waiting := map[string]bool{"/console/": true}, []string{"/console/"}
+		for n := 0; n < len(waiting) && n < most; n++ {
+			for _, m := range linkForm.FindAllStringSubmatch(v.get(waiting[n]), -1) {
+				if to := html.UnescapeString(m[1]); !seen[to] {
+					seen[to], waiting = true, append(waiting, to)
+				}
+			}
+		}
+		if len(waiting) < 30 {
+			t.Errorf("%s: %d pages only", account, len(waiting))
+		}
+	}
+}
+
+// One person of the centre drafts the reports and another one publishes them; a bureau reads
+// its report, and reports an outcome that the board counts.
+func TestConsoleRunsAnOperation(t *testing.T) {
+	links, data := demonstration(t, "small")
+	board := "/console/operations/" + demoOperation
+	anna := as(t, links, drafter)
+	if status, page := anna.send("POST", board+"/draft", url.Values{"number": {"CAR-2017-KH-C2"}, "note": {"Seen again in <b>May</b>."}}); status != http.StatusOK {
+		t.Fatalf("draft: status %d\n%s", status, page)
+	}
+	if status, _ := anna.send("POST", board+"/publish", nil); status != http.StatusForbidden {
+		t.Errorf("the person who drafted publishes: status %d", status)
+	}
+	const password = "correct horse battery"
+	if code := run(t.Context(), []string{"--data", data, "account", "edit", publisher, "--password-stdin"}, strings.NewReader(password+"\n"), io.Discard, testWriter{t}); code != 0 {
+		t.Fatalf("account edit ends with %d", code)
+	}
+	ben := newVisitor(t, anna.host)
+	_, page := ben.send("POST", "/console/sign-in", url.Values{"account": {publisher}, "password": {password}})
+	secret := regexp.MustCompile(`<code class="pick">([A-Z2-7]+)</code>`).FindStringSubmatch(page)
+	if secret == nil {
+		t.Fatalf("there is no secret:\n%s", page)
+	}
+	code, err := totp.GenerateCode(secret[1], demo.Snapshot.Add(2*time.Second)) // the clock of the demonstration
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, page = ben.send("POST", "/console/sign-in/code", url.Values{"code": {code}}); !strings.Contains(page, publisher) {
+		t.Fatalf("ben is not signed in:\n%s", page)
+	}
+	if status, page := ben.send("POST", board+"/publish", nil); status != http.StatusOK {
+		t.Fatalf("publish: status %d\n%s", status, page)
+	}
+
+	dara := as(t, links, bureauPerson)
+	if page := dara.get(board + "/reports/CAR-2017-KH-C2"); !strings.Contains(page, "Seen again in &lt;b&gt;May&lt;/b&gt;.") {
+		t.Error("the report lacks the note of the analyst")
+	}
+	for _, path := range []string{board + "/reports/CAR-2017-VN-C2", board + "/reports/none", "/console/operations/none"} {
+		if status, _ := dara.send("GET", path, nil); status != http.StatusNotFound {
+			t.Errorf("%s: status %d", path, status)
+		}
+	}
+	finding := regexp.MustCompile(`name="finding" value="([^"]+)"`).FindStringSubmatch(dara.get(board + "/outcomes"))
+	if status, page := dara.send("POST", board+"/outcomes", url.Values{"finding": {finding[1]}, "status": {"sinkholed"}, "text": {"by the registry"}}); status != http.StatusOK || !strings.Contains(page, "1 reported") {
+		t.Fatalf("outcome: status %d\n%s", status, page)
+	}
+	if page := dara.get(board); !strings.Contains(page, "sinkholed") {
+		t.Error("the board does not count the outcome")
+	}
+	vic := as(t, links, vendorPerson())
+	if status, _ := vic.send("POST", board+"/outcomes", url.Values{"finding": {finding[1]}, "status": {"sinkholed"}}); status != http.StatusNotFound {
+		t.Errorf("a vendor reports an outcome: status %d", status)
+	}
+	if page := vic.get(board); strings.Contains(page, "CAR-2017") {
+		t.Error("a vendor sees the reports")
+	}
+}

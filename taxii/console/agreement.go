@@ -1,0 +1,122 @@
+package console
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"comity/taxii/admin"
+	"comity/taxii/agreement"
+)
+
+// agreementURL is the page of an agreement.
+func agreementURL(id string) string { return root + "agreements/" + url.PathEscape(id) }
+
+// agreementRow is an agreement in the list of those that bind the person's organisation.
+type agreementRow struct {
+	admin.Agreement
+	URL string
+}
+
+// agreements lists the agreements of the person's organisation.
+func (c *Console) agreements(v *visit) error {
+	all, err := c.Admin.Agreements(v.r.Context())
+	if err != nil {
+		return err
+	}
+	var rows []agreementRow
+	for _, a := range all {
+		if v.snapshot.Policy.Member(a.ID, v.Org) {
+			rows = append(rows, agreementRow{a, agreementURL(a.ID)})
+		}
+	}
+	return c.render(v, "agreements", "Agreements", rows)
+}
+
+// agreementPage shows one agreement to a member of it.
+type agreementPage struct {
+	admin.Agreement
+	Events    []event
+	Explained []string // paragraphs
+	Grants    []admin.Grant
+	Older     int64 // the version that Changes compares with; 0 for none
+	Changes   []agreement.Change
+	Source    string
+}
+
+// event is something that happened to an agreement, or will.
+type event struct {
+	Time time.Time
+	Text string
+	Will bool
+}
+
+// agreement shows an agreement: its state over time, what it says in plain words, who may do
+// what, and what the last amendment changed.
+func (c *Console) agreement(v *visit) error {
+	id := v.pathValue("agreement")
+	if !v.snapshot.Policy.Member(id, v.Org) {
+		return notThere(c, v)
+	}
+	ctx := v.r.Context()
+	shown, err := c.Admin.Agreement(ctx, admin.ShowAgreement{ID: id})
+	if err != nil {
+		return err
+	}
+	out := agreementPage{Agreement: shown, Source: shown.Source, Events: eventsOf(shown, v.now)}
+	text, problems := agreement.Parse(id, []byte(shown.Source))
+	if err := problems.Err(); err != nil {
+		return err
+	}
+	// A parent is another agreement, which its members alone may read.
+	parents := func(id string) *agreement.Agreement {
+		if !v.snapshot.Policy.Member(id, v.Org) {
+			return nil
+		}
+		return v.snapshot.Policy.Agreement(id, v.now)
+	}
+	var plain strings.Builder
+	if err := text.Explain(&plain, parents); err != nil {
+		return err
+	}
+	out.Explained = strings.Split(strings.TrimSpace(plain.String()), "\n\n")
+	if out.Grants, err = c.Admin.Grants(ctx, admin.View{Agreement: id}); err != nil {
+		return err
+	}
+	if i := slices.IndexFunc(shown.Versions, func(a admin.Version) bool { return a.Digest == shown.Digest }); i > 0 {
+		before, err := c.Admin.Agreement(ctx, admin.ShowAgreement{ID: id, Version: shown.Versions[i-1].Version})
+		if err != nil {
+			return err
+		}
+		old, problems := agreement.Parse(id, []byte(before.Source))
+		if err := problems.Err(); err != nil {
+			return err
+		}
+		out.Older, out.Changes = shown.Versions[i-1].Version, agreement.Diff(old, text, parents)
+	}
+	return c.render(v, "agreement", shown.Title, out)
+}
+
+// eventsOf is the life of an agreement in order of time.
+func eventsOf(a admin.Agreement, now time.Time) (events []event) {
+	add := func(t time.Time, format string, args ...any) {
+		events = append(events, event{t, fmt.Sprintf(format, args...), t.After(now)})
+	}
+	for _, version := range a.Versions {
+		add(version.Deposited, "version %d deposited", version.Version)
+		if version.Signed != nil && version.Waived != "" {
+			add(*version.Signed, "version %d signed; signatures waived: %s", version.Version, version.Waived)
+		} else if version.Signed != nil {
+			add(*version.Signed, "version %d signed by all", version.Version)
+		}
+	}
+	for _, act := range a.Acts {
+		add(act.At, "%s: %s", strings.TrimSpace(string(act.Kind)+" "+act.Party), act.Reason)
+	}
+	add(a.Effective, "takes effect")
+	add(a.Expires, "expires")
+	slices.SortStableFunc(events, func(a, b event) int { return a.Time.Compare(b.Time) })
+	return events
+}
