@@ -28,6 +28,7 @@ var products = []struct{ id, name string }{
 	{"pan-os", "PAN-OS"},
 	{"qradar", "IBM QRadar"},
 	{"rspamd", "rspamd"},
+	{"rsyslog", "rsyslog"},
 	{"sentinel", "Microsoft Sentinel"},
 	{"splunk", "Splunk Enterprise Security"},
 	{"suricata", "Suricata"},

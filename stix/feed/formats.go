@@ -66,6 +66,8 @@ var formats = []Format{
 		write: list{line: intelmqLine, nested: true}.write},
 	{Ext: "json", Reader: "scripts", Media: jsons, Details: true, Kinds: plainValues, Mixed: true,
 		write: list{head: jsonHead, line: jsonLine, separator: ",", foot: jsonFoot, nested: true}.write},
+	{Ext: "lookup.json", Reader: "rsyslog, lookup table", Media: jsons, Details: true, Kinds: addresses | domains | fileHashes | KindsOf(URL, Email, MAC), Mixed: true,
+		write: list{head: text(lookupHead), line: lookupLine, separator: ",", foot: text("\n]}\n"), nested: true}.write},
 	{Ext: "bundle.json", Reader: "STIX tools", Media: "application/stix+json;version=2.1", Details: true, Kinds: plainValues | rulePatterns, Mixed: true,
 		write: writeBundle},
 	{Ext: "decisions", Reader: "CrowdSec bouncers", Media: jsons, Kinds: addresses, Mixed: true, Block: true, Timed: true,

@@ -29,6 +29,20 @@ func jsonLine(b []byte, _ *writing, e *Entry) []byte {
 	return appendJSON(append(b, '\n'), jsonEntryOf(e))
 }
 
+// lookupHead begins a lookup table of rsyslog, which compares texts.
+const lookupHead = `{"version":1,"nomatch":"","type":"string","table":[`
+
+// lookupLine gives a value the id of its first indicator. A network has no text to compare.
+func lookupLine(b []byte, _ *writing, e *Entry) []byte {
+	if network, ok := e.Network(); ok && !network.IsSingleIP() || isWildcardValue(e.Value) {
+		return b
+	}
+	return appendJSON(append(b, '\n'), struct {
+		Index string  `json:"index"`
+		Value stix.ID `json:"value"`
+	}{e.Text, e.firstID()})
+}
+
 // jsonEntry is an entry in JSON. What is unknown or absent is left out.
 type jsonEntry struct {
 	Kind       string    `json:"kind"`
