@@ -20,8 +20,8 @@ CHARTER = PROJECT / "testdata" / "agreements" / "charter-test.toml"
 
 class Server:
     """A process of comity that has printed a line with the marker. printed is what it
-    printed until then; what it prints later is read and dropped. A process that has not
-    printed the marker after five minutes is killed."""
+    printed until then, and log has the last lines that it printed later. A process that has
+    not printed the marker after five minutes is killed."""
 
     def __init__(self, marker, *args, **options):
         self.process = subprocess.Popen([COMITY, *args], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
@@ -33,7 +33,8 @@ class Server:
             if marker in line:
                 break
         stuck.cancel()
-        self.rest = threading.Thread(target=collections.deque, args=(self.process.stdout, 0), daemon=True)
+        self.log = collections.deque(maxlen=10_000)
+        self.rest = threading.Thread(target=self.log.extend, args=(self.process.stdout,), daemon=True)
         self.rest.start()
         if marker not in self.printed:
             raise RuntimeError(f"comity {' '.join(args)} ended with {Server.stop(self)}: {self.printed}")

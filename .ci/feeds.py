@@ -62,7 +62,7 @@ class Case(unittest.TestCase):
         self.token = self.exchange.run("token", "add", "ncb-sg/firewall").strip()
         self.add()
 
-    def add(self, subdomains=False):
+    def add(self, subdomains=False, may_be_empty=True):
         """Adds the feed, or replaces it."""
         file = self.folder / "b.toml"
         file.write_text(f"""format = "feed/1"
@@ -73,7 +73,7 @@ collections = ["*"]
 allow_reserved = {json.dumps(NETWORKS)}
 [entries]
 subdomains = {json.dumps(subdomains)}
-may_be_empty = true
+may_be_empty = {json.dumps(may_be_empty)}
 """)
         self.exchange.run("feed", "add", "--replace", str(file))
 
@@ -101,6 +101,13 @@ may_be_empty = true
         path = self.folder / file
         path.write_bytes(self.get(file).content)
         return path
+
+    def connect(self, product):
+        """The settings of a product, as comity prints them, with other paths in the place of those of the system."""
+        text = self.exchange.run("connect", "ncb-sg/firewall", "--client", product, "--url", self.exchange.url.removesuffix("/taxii2/"))
+        for path in ("/etc/", "/var/lib/", "/var/log/", "/run/"):
+            text = text.replace(path, f"{self.folder}{path}")
+        return text
 
     def daemon(self, name, *command, ready, **options):
         """Starts a program whose output goes to a file, and waits until ready() is true."""
@@ -356,31 +363,100 @@ class MISP(Case):
 
 
 class Network(Case):
-    def test_suricata_update_takes_rules_and_data_sets(self):
-        self.push(any_of("domain-name:value", ["bad.example.org"]), any_of("ipv4-addr:value", [LISTED]))
-        numbers = None
-        for file in ("all.rules", "all.tar.gz"):
-            state, out = self.folder / f"{file}.state", self.folder / f"{file}.out"
-            update = functools.partial(run, "suricata-update")
-            update("add-source", "-D", state, "comity", self.url(file), "--http-header", f"Authorization: Bearer {self.token}")
-            fetch = ("update", "-D", state, "-o", out, "--no-test", "--no-reload", "--suricata-version", "7.0.0", "-v")
-            update(*fetch)
-            rules = (out / "suricata.rules").read_text()
-            self.assertIn(LISTED, rules)
-            if file == "all.tar.gz":
-                (loaded,) = re.findall(r"load (\S+?);", rules)[:1]
-                self.assertEqual(base64.b64decode((out / loaded).read_text()), b"bad.example.org")
-                continue
-            self.assertIn("bad.example.org", rules)
-            numbers = dict(re.findall(r'msg:"(b [^"]+)".*?sid:(\d+)', rules))
+    """suricata-update with the source that comity prints."""
+
+    def setUp(self):
+        super().setUp()
+        self.state, self.out = self.folder / "state", self.folder / "out"
+
+    def suricata(self, script):
+        """Runs commands of suricata-update in folders of their own. It asks for a checksum if
+        what it has is older than a quarter of an hour, as it is here."""
+        for path in (self.state / "update/cache").glob("*"):
+            os.utime(path, (0, 0))
+        return run("bash", "-ec", f"""suricata-update() {{
+            local options=(--no-test --no-reload --suricata-version 7.0.0 -v -o {self.out})
+            if [ "${{1-}}" = add-source ]; then options=(); else set -- update; fi
+            command suricata-update "$@" -D {self.state} "${{options[@]}}"
+        }}
+        {script}""", env=os.environ | {"TOKEN": self.token})
+
+    def rules(self):
+        """The numbers and revisions of the rules, by their messages."""
+        return {m: (int(sid), int(rev)) for m, sid, rev in re.findall(r'msg:"(b [^"]+)".*?sid:(\d+); rev:(\d+);', (self.out / "suricata.rules").read_text())}
+
+    def test_suricata_update_takes_changes(self):
+        (domain,) = self.push(any_of("domain-name:value", ["bad.example.org"]))
+        (address,) = self.push(any_of("ipv4-addr:value", [LISTED]))
+        self.suricata(self.connect("suricata"))
+        first = self.rules()
+        self.assertEqual(set(first), {"b domain bad.example.org", f"b ipv4 {LISTED}"})
         import idstools.rule
         from suricataparser import parse_rules
         text = self.save("all.rules").read_text()
-        self.assertEqual({str(r.sid) for r in parse_rules(text)}, set(numbers.values()))
-        self.assertEqual({str(r.sid) for r in idstools.rule.parse_fileobj(io.StringIO(text))}, set(numbers.values()))
+        for numbers in ({r.sid for r in parse_rules(text)}, {r.sid for r in idstools.rule.parse_fileobj(io.StringIO(text))}):
+            self.assertEqual(numbers, {sid for sid, _ in first.values()})
+        self.assertIn("has not changed", self.suricata("suricata-update"))
+
         self.push(any_of("ipv4-addr:value", [OTHER]))
-        later = dict(re.findall(r'msg:"(b [^"]+)".*?sid:(\d+)', self.get("all.rules").text))
-        self.assertEqual({m: later[m] for m in numbers}, numbers, "a rule keeps its number")
+        self.push(any_of("domain-name:value", ["bad.example.org"]), id=domain["id"], modified="2026-01-02T00:00:00.000Z")
+        self.suricata("suricata-update")
+        second = self.rules()
+        self.assertEqual(second[f"b ipv4 {LISTED}"], first[f"b ipv4 {LISTED}"], "a rule stays as it is")
+        (sid, rev), (sid_before, rev_before) = (rules["b domain bad.example.org"] for rules in (second, first))
+        self.assertEqual(sid, sid_before)
+        self.assertGreater(rev, rev_before)
+
+        self.add(may_be_empty=False)
+        for known in requests.get(f"{self.exchange.root}collections/charter-test.playbooks/objects/?match[type]=indicator", auth=self.exchange.bureau, headers={"Accept": MEDIA_TYPE}).json()["objects"]:
+            self.push(known["pattern"], id=known["id"], modified="2026-01-03T00:00:00.000Z", revoked=True)
+        self.assertEqual(requests.get(self.url("all.rules"), auth=("x", self.token)).status_code, 503)
+        self.suricata("suricata-update")
+        self.assertEqual(self.rules(), second)
+
+    def test_suricata_update_takes_data_sets(self):
+        self.push(any_of("domain-name:value", ["bad.example.org"]), any_of("ipv4-addr:value", [LISTED]))
+        self.suricata(self.connect("suricata").replace("all.rules", "all.tar.gz"))
+        rules = (self.out / "suricata.rules").read_text()
+        self.assertIn(LISTED, rules)
+        (loaded,) = re.findall(r"load (\S+?);", rules)[:1]
+        self.assertEqual(base64.b64decode((self.out / loaded).read_text()), b"bad.example.org")
+
+
+class Logs(Case):
+    def test_rsyslog_marks_what_is_listed(self):
+        (indicator,) = self.push(any_of("ipv4-addr:value", [LISTED, "203.0.113.0/24"]))
+        settings, script = self.connect("rsyslog").split("\n\n")[:2]
+        for folder in ("run", "var/log"):
+            (self.folder / folder).mkdir(parents=True)
+        pid, marked = self.folder / "run/rsyslogd.pid", self.folder / "var/log/comity-b.log"
+        fetch = functools.partial(run, "bash", "-c", script, env=os.environ | {"TOKEN": self.token})
+        fetch(status=1)  # there is nobody to tell yet
+        heard = port()
+        config = self.folder / "rsyslog.conf"
+        config.write_text(f'module(load="imudp")\ninput(type="imudp" address="127.0.0.1" port="{heard}")\n{settings}\n')
+        self.assertNotIn("rror", run("rsyslogd", "-N1", "-f", config))
+
+        def log(address):
+            with socket.socket(type=socket.SOCK_DGRAM) as s:
+                s.sendto(f"<13>Nov 30 12:00:00 host ssh: login from {address} failed".encode(), ("127.0.0.1", heard))
+
+        def lines():
+            return marked.read_text().splitlines() if marked.exists() else []
+
+        def tells(address, number):
+            log(address)
+            return any(number in line and address in line for line in lines())
+
+        self.daemon("rsyslogd", "rsyslogd", "-n", "-f", config, "-i", pid, ready=pid.exists)
+        self.wait(lines, lambda: tells(LISTED, indicator["id"]))
+        log(OTHER)
+        (later,) = self.push(any_of("ipv4-addr:value", ["198.51.100.9"]))
+        self.get("all.lookup.json")
+        time.sleep(2.1)  # curl compares whole seconds
+        fetch()
+        self.wait(lines, lambda: tells("198.51.100.9", later["id"]))
+        self.assertFalse([line for line in lines() if OTHER in line])
 
 
 class Mail(Case):
@@ -388,10 +464,8 @@ class Mail(Case):
         self.push(any_of("domain-name:value", ["bad.example.org"]), any_of("ipv4-addr:value", [LISTED]))
         local, normal, controller = self.folder / "local.d", port(), port()
         local.mkdir()
-        user = f"x:{self.token}"
         for name, text in {
-            "multimap.conf": f"""FEED_FROM {{ type = "from"; filter = "email:domain"; map = "{self.url('domain.txt', user)}"; score = 9; }}
-FEED_IP {{ type = "ip"; map = "{self.url('ipv4.txt', user)}"; score = 9; }}""",
+            "multimap.conf": self.connect("rspamd").replace("TOKEN@", f"{self.token}@"),
             "options.inc": "map_watch_interval = 2s;\ndns { nameserver = [\"127.0.0.1:9\"]; timeout = 0.1s; retransmits = 1; }",
             "worker-normal.inc": f'bind_socket = "127.0.0.1:{normal}";\ncount = 1;',
             "worker-controller.inc": f'bind_socket = "127.0.0.1:{controller}";\nsecure_ip = "127.0.0.1";',
@@ -406,12 +480,17 @@ FEED_IP {{ type = "ip"; map = "{self.url('ipv4.txt', user)}"; score = 9; }}""",
         def symbols():
             return run("rspamc", "-h", f"127.0.0.1:{normal}", "--ip", LISTED, "--from", "x@bad.example.org", "symbols", input=mail)
 
-        self.wait(symbols, lambda: re.search("FEED_FROM", symbols()) and re.search("FEED_IP", symbols()))
+        self.wait(symbols, lambda: re.search("COMITY_FROM", symbols()) and re.search("COMITY_IP", symbols()))
 
         def pulls():
             return json.loads(self.exchange.run("--json", "feed", "show", "ncb-sg/b")).get("pulls", [])
 
         self.wait(pulls, lambda: {p["status"] for p in pulls()} == {304})
+
+        def heads():
+            return {file for line in self.exchange.server.log for file in ("domain.txt", "ipv4.txt") if f"file={file}" in line and "method=HEAD" in line and "status=304" in line}
+
+        self.wait(lambda: list(self.exchange.server.log)[-20:], lambda: len(heads()) == 2)
 
 
 class IntelMQ(Case):
@@ -431,6 +510,39 @@ class IntelMQ(Case):
             events = parser("parser", settings=BotLibSettings | settings).process_message(report)["output"]
             found = {e.get("source.ip") or e.get("source.url") or e.get("source.fqdn") for e in events}
             self.assertEqual(found, {"bad.example.org"} if "csv" in file else {"bad.example.org", LISTED, "http://page.example.org/%C3%BC"})
+
+
+    def test_intelmq_collects_and_writes_each_entry(self):
+        """A collector, a parser and an output of IntelMQ, with redis between them."""
+        self.push(any_of("domain-name:value", ["bad.example.org"]), any_of("ipv4-addr:value", [LISTED]))
+        broker, root = port(), self.folder / "intelmq"
+        self.daemon("redis", "redis-server", "--port", str(broker), "--bind", "127.0.0.1", "--save", "", ready=lambda: listens(broker))
+        found = root / "found.jsonl"
+        for folder in ("etc", "var/log", "var/run", "var/lib/bots"):
+            (root / folder).mkdir(parents=True)
+        import intelmq
+        harmonization = pathlib.Path(intelmq.__file__).parent / "etc/harmonization.conf"
+        (root / "etc/harmonization.conf").write_bytes(harmonization.read_bytes())
+        queues = {"source_pipeline_host": "127.0.0.1", "source_pipeline_port": broker, "destination_pipeline_host": "127.0.0.1", "destination_pipeline_port": broker}
+
+        def bot(id, module, to, **parameters):
+            queue = {"destination_queues": {"_default": [f"{to}-queue"]}} if to else {}
+            return {id: {"bot_id": id, "enabled": True, "group": "Bot", "module": module, "name": id, "run_mode": "continuous", "parameters": queues | queue | parameters}}
+
+        bots = (bot("collector", "intelmq.bots.collectors.http.collector_http", "parser", name="comity", code="b", rate_limit=3600,
+                    http_url=self.url("all.jsonl"), http_username="x", http_password=self.token)
+                | bot("parser", "intelmq.bots.parsers.json.parser", "output", splitlines=True)
+                | bot("output", "intelmq.bots.outputs.file.output", None, file=str(found), hierarchical_output=False))
+        (root / "etc/runtime.yaml").write_text(json.dumps({"global": {}} | bots))
+        for name, settings in bots.items():  # which refuse to run as root
+            self.daemon(name, "unshare", "--user", "--map-user=1000", "--map-group=1000", pathlib.Path(sys.executable).parent / settings["module"], name,
+                        ready=lambda: True, cwd=root, env=os.environ | {"INTELMQ_ROOT_DIR": str(root)})
+
+        def events():
+            return [json.loads(line) for line in found.read_text().splitlines()] if found.exists() else []
+
+        self.wait(lambda: "".join(p.read_text() for p in (root / "var/log").glob("*.log")), lambda: len(events()) == 2)
+        self.assertEqual({(e.get("source.ip") or e["source.fqdn"], e["feed.code"]) for e in events()}, {(LISTED, "b"), ("bad.example.org", "b")})
 
 
 if __name__ == "__main__":
