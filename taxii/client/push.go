@@ -25,12 +25,19 @@ const pendingFor = 2 * time.Minute
 // be pending (TAXII 2.1 §5.5). It is sent again after a lost answer: a server takes the same
 // version of an object once. dryRun asks a comity server to store nothing; other servers
 // ignore it.
-func (c *Client) Add(ctx context.Context, collection string, envelope []byte, dryRun bool) (s taxii.Status, err error) {
+func (c *Client) Add(ctx context.Context, collection string, envelope []byte, dryRun bool) (taxii.Status, error) {
+	s, _, err := c.add(ctx, collection, envelope, dryRun)
+	return s, err
+}
+
+// add is Add, and counts the attempts.
+func (c *Client) add(ctx context.Context, collection string, envelope []byte, dryRun bool) (s taxii.Status, attempts int, err error) {
 	address := c.collection(collection) + "objects/"
 	if dryRun {
 		address += "?x_dry_run=true"
 	}
-	return s, c.resource(ctx, request{method: http.MethodPost, url: address, body: envelope}, &s)
+	err = c.resource(ctx, request{method: http.MethodPost, url: address, body: envelope, sent: &attempts}, &s)
+	return s, attempts, err
 }
 
 // Pusher sends objects to one collection.
@@ -163,12 +170,17 @@ func (p *Pusher) halve(ctx context.Context, batch [][]byte, indexes []int, outco
 		envelope = append(envelope, batch[i]...)
 	}
 	envelope = append(envelope, "]}"...)
-	status, err := p.client.Add(ctx, p.collection.ID, envelope, p.dryRun)
+	status, attempts, err := p.client.add(ctx, p.collection.ID, envelope, p.dryRun)
 	if err == nil {
 		status, err = p.settled(ctx, status)
 	}
 	if err == nil {
 		join(status, indexes, outcomes)
+		for _, i := range indexes {
+			if attempts > 1 && outcomes[i].Verdict == Refused { // some servers refuse what they have
+				outcomes[i].Message += " (the answer to an earlier attempt was lost, so the server may have it)"
+			}
+		}
 		return len(indexes), nil
 	}
 	var known *taxii.Error

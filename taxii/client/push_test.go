@@ -298,6 +298,24 @@ func TestPushIsRetriedWhereThatIsSafe(t *testing.T) {
 	}
 }
 
+// Some servers refuse what they have, so a refusal after a lost answer says so.
+func TestRefusalAfterALostAnswerSaysThatTheObjectMayBeThere(t *testing.T) {
+	n := 0
+	f := &taker{
+		refuse: func([]json.RawMessage) int {
+			if n++; n == 1 {
+				return 502
+			}
+			return 0
+		},
+		status: func([]json.RawMessage) string { return `{"id":"s","status":"complete","failure_count":1}` },
+	}
+	got, err := send(t, f, objects(1))
+	if err != nil || got[0].Verdict != client.Refused || !strings.Contains(got[0].Message, "the server may have it") {
+		t.Errorf("%v %v", got, err)
+	}
+}
+
 func TestRetryAfterIsHonoured(t *testing.T) {
 	var at []time.Time
 	url := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -27,7 +27,8 @@ type remote struct {
 	date    string // layout of the dates in headers
 	// moving cursor: next is one word, and each use of it moves on, as medallion's does.
 	moving bool
-	group  int // objects that share a date; default 1
+	beside bool // next is taken only beside limit
+	group  int  // objects that share a date; default 1
 
 	mu      sync.Mutex
 	objects []string
@@ -88,6 +89,10 @@ func (f *remote) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	limit, _ := strconv.Atoi(r.FormValue("limit"))
+	if f.beside && next != "" && limit == 0 {
+		w.WriteHeader(500)
+		return
+	}
 	if limit == 0 {
 		limit = max(f.page, 3)
 	}

@@ -31,6 +31,8 @@ type request struct {
 	// once tells that the request is not sent again if its answer was lost, but only if
 	// the server refused to work on it.
 	once bool
+	// sent counts the attempts, if it is not nil.
+	sent *int
 }
 
 // temporary is an error after which the request is sent again.
@@ -85,6 +87,9 @@ const maxMalformed = 3
 
 // attempt sends a request once.
 func (c *Client) attempt(ctx context.Context, r request) error {
+	if r.sent != nil {
+		*r.sent++
+	}
 	limited, cancel := context.WithTimeout(ctx, c.config.Timeout)
 	defer cancel()
 	in, err := http.NewRequestWithContext(limited, r.method, r.url, bytes.NewReader(r.body))

@@ -95,7 +95,8 @@ type walk struct {
 	disorder bool            // dates went backwards
 	skip     map[uint64]bool // objects that were yielded already; nil: none can come again
 
-	used  string         // the next of the last page
+	size  int            // elements of the last page
+	used  string         // the next that it was asked with
 	pages map[uint64]int // the hashes of the pages, each with the lap in which it came last
 	lap   int            // counts the requests by date
 
@@ -177,6 +178,9 @@ func (w *walk) turn(ctx context.Context) (more bool, err error) {
 				return false, err
 			}
 			w.notice("a next failed, so the walk goes on by date: " + err.Error())
+			if w.query.Limit == 0 {
+				w.query.Limit = w.size // some servers take next only beside limit
+			}
 			if err := w.byDate(); err != nil {
 				return false, err
 			}
@@ -194,7 +198,7 @@ func (w *walk) turn(ctx context.Context) (more bool, err error) {
 			}
 			continue
 		}
-		w.pages[hash], w.used = w.lap, used
+		w.pages[hash], w.used, w.size = w.lap, used, len(w.raw.hashes)
 		return w.take(repeated)
 	}
 }
@@ -212,8 +216,8 @@ func mayGoOn(err error) bool {
 func (w *walk) fetch(ctx context.Context) error {
 	values := w.query.Values()
 	limit := w.query.Limit
-	if w.next == "" && len(w.skip) > 0 && (limit > 0 || len(w.raw.hashes) > 0) {
-		limit = max(limit, len(w.raw.hashes)) + len(w.skip) // or all might be known
+	if w.next == "" && len(w.skip) > 0 && (limit > 0 || w.size > 0) {
+		limit = max(limit, w.size) + len(w.skip) // or all might be known
 	}
 	if limit > 0 {
 		values.Set("limit", strconv.Itoa(limit))

@@ -68,6 +68,7 @@ func TestServersThatMisbehave(t *testing.T) {
 		{name: "dates in whole seconds", server: &remote{objects: objects(10), date: "2006-01-02T15:04:05Z"}, want: 10},
 		{name: "dates in milliseconds", server: &remote{objects: objects(10), date: "2006-01-02T15:04:05.000Z", noNext: true}, want: 10, says: "by date"},
 		{name: "dates that are none", server: &remote{objects: objects(10), date: "Mon, 02 Jan 2006"}, want: 10, says: "is no timestamp"},
+		{name: "a next that is taken only beside limit", server: &remote{objects: objects(10), moving: true, beside: true, group: 10}, want: 10, says: "a next failed"},
 		{name: "a next that moves on with each use", server: &remote{objects: objects(10), moving: true}, want: 10},
 		{
 			name: "a next that is lost after a page", want: 20, says: "a next failed, so the walk goes on by date",
