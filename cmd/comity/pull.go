@@ -145,7 +145,8 @@ func (c *pullCmd) pull(sh *shell, root *client.Client, collection string, state 
 	bar := sh.progress(-1, "pulling")
 	defer bar.Close()
 	query := client.Query{Match: taxii.Match{Types: c.Type}, From: state.Position, Limit: c.Limit}
-	objects, faults, stored := 0, 0, time.Now()
+	objects, faults := 0, 0
+	var stored time.Time
 	reached := state.Position
 	commit := func() (err error) {
 		if state.Written, err = out.commit(); err != nil {
