@@ -27,6 +27,7 @@ func ReadDirectory(records map[string][]byte) (*exchange.Directory, error) {
 		Agreements:    map[string]*exchange.Deposit{},
 		Shut:          map[string]time.Time{},
 		Feeds:         map[string]*exchange.Feed{},
+		Links:         map[string]*exchange.Link{},
 	}
 	for name, record := range records {
 		var err error
@@ -44,6 +45,8 @@ func ReadDirectory(records map[string][]byte) (*exchange.Directory, error) {
 			err = unmarshalInto(d.Agreements, id, record)
 		case "feed":
 			err = unmarshalInto(d.Feeds, id, record)
+		case "link":
+			err = unmarshalInto(d.Links, id, record)
 		case "shut":
 			var since time.Time
 			err = json.Unmarshal(record, &since)
@@ -91,6 +94,9 @@ func DirectoryRecords(d *exchange.Directory) (map[string][]byte, error) {
 	}
 	for key, v := range d.Feeds {
 		put("feed/"+key, v)
+	}
+	for name, v := range d.Links {
+		put("link/"+name, v)
 	}
 	for id, since := range d.Shut {
 		put(shutPrefix+id, since)

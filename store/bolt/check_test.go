@@ -476,6 +476,7 @@ func TestEditedDirectoryIsFound(t *testing.T) {
 		"account taken out": {record: "account/a/x", want: "account a/x is missing"},
 		"act undone":        {"agreement/g", `"suspend"`, `"reinstate"`, "agreement g is not as"},
 		"another feed":      {"feed/a/block", `"use":"search"`, `"use":"block"`, "feed a/block is not as"},
+		"another server":    {"link/out", `"https://taxii.example/"`, `"https://other.example/"`, "link out is not as"},
 		"pushes let in":     {record: "shut/c", want: "shut c is missing"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -488,6 +489,7 @@ func TestEditedDirectoryIsFound(t *testing.T) {
 					d.Tokens["t"] = &exchange.Token{ID: "t", Account: "a/x", Digest: "d"}
 					d.Agreements["g"] = &exchange.Deposit{ID: "g", Acts: []exchange.Act{{Kind: exchange.Suspend}}}
 					d.Feeds["a/block"] = &exchange.Feed{ID: "block", Account: "a/x", Use: "search"}
+					d.Links["out"] = &exchange.Link{Name: "out", URL: "https://taxii.example/"}
 					d.Shut["c"] = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 					return []audit.Entry{{Act: audit.Directory}}, nil
 				}); err != nil {

@@ -24,7 +24,7 @@ import (
 //	           seal                       signed checkpoint, a line: the audit record up to there
 //	                                      is archived; absent if none is
 //	directory  centre                     JSON
-//	           organisation/<id>          JSON; account/, token/, agreement/, shut/ alike
+//	           organisation/<id>          JSON; account/, token/, agreement/, feed/, link/, shut/ alike
 //	documents  name                       content of the document
 //	c<uuid>/   head                       counters and the last date given: see head;
 //	                                      its sequence is store.State.Past

@@ -38,7 +38,7 @@ func (w *world) directory() (*exchange.Directory, uint64) {
 var directoryTests = []test{
 	{"an empty store has an empty directory that can be filled", func(w *world) {
 		d, _ := w.directory()
-		if d.Organisations == nil || d.Accounts == nil || d.Tokens == nil || d.Agreements == nil || d.Shut == nil || d.Feeds == nil {
+		if d.Organisations == nil || d.Accounts == nil || d.Tokens == nil || d.Agreements == nil || d.Shut == nil || d.Feeds == nil || d.Links == nil {
 			w.Errorf("%+v", d)
 		}
 	}},
@@ -50,7 +50,8 @@ var directoryTests = []test{
 			account := exchange.Account{Org: "a", Name: "x", Person: true, Expires: &expires, Added: start}
 			err := errors.Join(d.AddOrganisation(org("a")), d.AddOrganisation(org("b")), d.AddAccount(account),
 				d.AddToken(exchange.Token{ID: "t", Account: "a/x", Digest: "d", Added: start}),
-				d.PutFeed(exchange.Feed{ID: "f", Account: "a/x", Use: "search", Source: "as = \"given\"", Added: start}, false))
+				d.PutFeed(exchange.Feed{ID: "f", Account: "a/x", Use: "search", Source: "as = \"given\"", Added: start}, false),
+				d.AddLink(exchange.Link{Name: "l", Direction: exchange.Push, URL: "https://taxii.example/", Collection: "g.in", Account: "a/x", Every: 60, Added: start}))
 			d.Agreements["g"] = &exchange.Deposit{
 				ID:       "g",
 				Versions: []exchange.Version{{File: "g.toml", Source: "byte for byte\r\n\t\"é\"", Deposited: start, Waived: "test", Signed: &expires}},

@@ -73,6 +73,7 @@ func (r *Recorded) Faults(d *exchange.Directory, incomplete bool) (faults []stri
 	collect(there, "token/", d.Tokens)
 	collect(there, "agreement/", d.Agreements)
 	collect(there, "feed/", d.Feeds)
+	collect(there, "link/", d.Links)
 	collect(there, "shut/", d.Shut)
 	for _, name := range slices.Sorted(maps.Keys(r.records)) {
 		digest, shown := "", strings.Replace(name, "/", " ", 1)

@@ -16,7 +16,7 @@ import (
 )
 
 // Directory is the data that the operator keeps: the centre, the organisations, their
-// accounts, tokens and feeds, and the agreements. The store loads and saves it as a whole; its
+// accounts, tokens, feeds and links, and the agreements. The store loads and saves it as a whole; its
 // methods keep it consistent.
 //
 // The audit chain has the digests of organisations, accounts and tokens as JSON. So a new
@@ -29,6 +29,7 @@ type Directory struct {
 	Agreements    map[string]*Deposit      // by id of the agreement
 	Shut          map[string]time.Time     // ids of collections that are closed to pushes, since when
 	Feeds         map[string]*Feed         // by "org/id", see [FeedKey]
+	Links         map[string]*Link         // by name
 }
 
 // Centre is the international body that this data folder serves.
