@@ -104,7 +104,7 @@ type DumpPush struct {
 
 // Status is the head of the status.
 func (p *DumpPush) Status() Status {
-	return Status{Submission{p.ID, p.Account, p.Collection, p.Requested}, Counts{p.Successes, p.Failures, p.Stored}, len(p.Parts)}
+	return Status{Submission{ID: p.ID, Account: p.Account, Collection: p.Collection, Requested: p.Requested}, Counts{p.Successes, p.Failures, p.Stored}, len(p.Parts)}
 }
 
 // NewDumpPush is the inverse of Status.

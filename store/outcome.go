@@ -124,7 +124,7 @@ func (t *Tally) Entry(e audit.Entry, sub Submission) audit.Entry {
 		e.From, e.To, e.Count = &t.First, &t.Last, t.Counts.Stored
 	}
 	e.Refused, e.Subjects = t.Counts.Failures, t.Refused
-	e.Text = sub.ID.String()
+	e.Text, e.Link, e.Remote = sub.ID.String(), sub.Link, sub.Remote
 	return e
 }
 

@@ -42,6 +42,10 @@ type Submission struct {
 	Account    string
 	Collection uuid.UUID
 	Requested  time.Time
+
+	// Link is the link that brought the objects, and Remote the server that it pulled them
+	// from; "" for a push. They go into the audit entries and nowhere else.
+	Link, Remote string
 }
 
 // Counts are the figures of a status.

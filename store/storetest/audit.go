@@ -75,6 +75,7 @@ var auditTests = []test{
 	}},
 	{"each part of a push has its entry", func(w *world) {
 		sub := w.submission()
+		sub.Link, sub.Remote = "in", "https://taxii.example"
 		for n, items := range [][]store.Item{{indicator(1, 1), refused(7, "article 3"), indicator(2, 1)}, {indicator(1, 1)}} {
 			if err := w.append(w.writer, store.Part{Submission: sub, N: n, Last: n == 1, Items: items}); err != nil {
 				w.Fatal(err)
@@ -87,7 +88,7 @@ var auditTests = []test{
 		}
 		e := w.entries()[0]
 		if e.Act != audit.Submission || e.Account != "vendor/feed" || e.Org != "vendor" || e.Token != "token-of-vendor" ||
-			e.Agreement != "dea" || e.Article != "1" || e.Collection != w.writer.ID().String() || e.Text != sub.ID.String() || fmt.Sprint(e.Parties) != "[vendor]" {
+			e.Agreement != "dea" || e.Article != "1" || e.Collection != w.writer.ID().String() || e.Text != sub.ID.String() || fmt.Sprint(e.Parties) != "[vendor]" || e.Link != "in" || e.Remote != "https://taxii.example" {
 			w.Errorf("%+v", e)
 		}
 		if e.Count != 2 || e.Refused != 1 || !e.From.Equal(page.First) || !e.To.Equal(page.Last) || !e.Time.Equal(start.Truncate(time.Microsecond)) {

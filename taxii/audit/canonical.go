@@ -27,6 +27,7 @@ func (e *Entry) canonical() (body []byte, err error) {
 	b.time("from", e.From, &err)
 	b.time("high_water", e.HighWater, &err)
 	b.text("home", e.Home)
+	b.text("link", e.Link)
 	if e.Match != nil {
 		b.value("match", e.Match, &err)
 	}

@@ -32,7 +32,7 @@ var anyEntry = rapid.Custom(func(t *rapid.T) audit.Entry {
 		Account: text(), Operator: text(), Org: text(), Home: text(), Token: text(), Agreement: text(), Article: text(), Digest: text(), Collection: text(),
 		From: rapid.Ptr(anyTime, true).Draw(t, "from"), To: rapid.Ptr(anyTime, true).Draw(t, "to"),
 		HighWater: rapid.Ptr(anyTime, true).Draw(t, "high water"), Ended: rapid.Ptr(anyTime, true).Draw(t, "ended"),
-		Count: count(), Refused: count(), Text: text(), Parties: texts.Draw(t, "parties"),
+		Count: count(), Refused: count(), Remote: text(), Link: text(), Feed: text(), Text: text(), Parties: texts.Draw(t, "parties"),
 	}
 	for range rapid.IntRange(0, 3).Draw(t, "subjects") {
 		e.Subjects = append(e.Subjects, audit.Subject{ID: text(), Digest: text(), Reason: text()})

@@ -53,7 +53,8 @@ type Entry struct {
 	Org     string `json:"org,omitempty"`    // it acted for
 	Home    string `json:"home,omitempty"`   // of a seconded person
 	Token   string `json:"token,omitempty"`  // id
-	Remote  string `json:"remote,omitempty"` // network address, of a refused login
+	Remote  string `json:"remote,omitempty"` // network address, of a refused login; or the server that Link pulled from, such as "https://taxii.example"
+	Link    string `json:"link,omitempty"`   // name of the link that brought a submission, or that sent what a notice recalls
 
 	// Operator is the user on the machine, "name(number)", who ran a command as Account.
 	Operator string `json:"operator,omitempty"`

@@ -57,15 +57,24 @@ type Store interface {
 
 // Intake takes pushes. It is safe for concurrent use.
 type Intake struct {
-	store Store
-	dir   string
-	now   func() time.Time
+	store        Store
+	dir          string
+	now          func() time.Time
+	link, remote string
 }
 
 // New makes an Intake that spools large pushes to files in dir, which must
 // exist.
 func New(s Store, dir string, now func() time.Time) *Intake {
-	return &Intake{s, dir, now}
+	return &Intake{store: s, dir: dir, now: now}
+}
+
+// Over is an Intake whose pushes are recorded as brought by that link from that server: see
+// [store.Submission].
+func (in *Intake) Over(link, remote string) *Intake {
+	over := *in
+	over.link, over.remote = link, remote
+	return &over
 }
 
 // Pushed is the result of a push.
@@ -137,6 +146,8 @@ func (in *Intake) begin(g exchange.Grant) *push {
 			Account:    g.Principal().Account,
 			Collection: g.ID(),
 			Requested:  now,
+			Link:       in.link,
+			Remote:     in.remote,
 		},
 	}
 }
