@@ -142,12 +142,12 @@ func (s *Service) takeBack(ctx context.Context, removals []*removal, source, key
 	if len(removals) == 0 {
 		return nil
 	}
-	p, _, err := s.policy(ctx)
+	p, d, err := s.policy(ctx)
 	if err != nil {
 		return err
 	}
 	call := &recall{
-		policy: p, source: source, key: key + "|" + taxii.FormatTime(s.now()), why: why,
+		policy: p, links: d.Links, source: source, key: key + "|" + taxii.FormatTime(s.now()), why: why,
 		notified: map[named]bool{}, before: map[*removal]uint64{},
 	}
 	// The holders are looked for, and notified, while everybody polls. Only those that
@@ -208,6 +208,7 @@ func (s *Service) recallThen(ctx context.Context, call *recall, r *removal, date
 // recall is one act of notifying holders.
 type recall struct {
 	policy   *exchange.Policy
+	links    map[string]*exchange.Link
 	source   string // organisation that gets no notice; "" for none
 	key      string // unique to this recall
 	why      string
@@ -218,7 +219,7 @@ type recall struct {
 
 // named is an object in a notice.
 type named struct {
-	org  string // that got the notice
+	org  string // that got the notice; or the name of a link
 	id   stix.ID
 	kept exchange.Handling // of the notice: a notice may be hidden from some accounts of the organisation
 }
@@ -237,6 +238,9 @@ func (s *Service) find(ctx context.Context, call *recall, r *removal, dates []ti
 		return err
 	}
 	for _, h := range holders {
+		if err := s.recordSent(ctx, call, r, h); err != nil {
+			return err
+		}
 		if h.Org == r.collection.Writer || h.Org == call.source {
 			continue
 		}
@@ -253,6 +257,34 @@ func (s *Service) find(ctx context.Context, call *recall, r *removal, dates []ti
 				found[h.Org] = map[exchange.Handling][]stix.ID{}
 			}
 			found[h.Org][kept] = append(found[h.Org][kept], id)
+		}
+	}
+	return nil
+}
+
+// recordSent records which objects of a holder a link has sent to another server: the link
+// lists them, also if the holder's organisation needs no notice. It does so before they are
+// removed, since nothing tells their ids afterwards.
+func (s *Service) recordSent(ctx context.Context, call *recall, r *removal, h store.Holder) error {
+	for _, name := range slices.Sorted(maps.Keys(call.links)) {
+		l := call.links[name]
+		if l.Direction != exchange.Push || l.Account != h.Account || l.Collection != r.collection.Alias {
+			continue
+		}
+		var ids []stix.ID
+		for _, id := range h.IDs {
+			if key := (named{org: "link " + name, id: id}); !call.notified[key] {
+				call.notified[key], ids = true, append(ids, id)
+			}
+		}
+		for chunk := range slices.Chunk(ids, audit.MaxSubjects) {
+			entry := audit.Entry{Act: audit.Notice, Account: "comity", Org: h.Org, Link: name, Count: len(chunk), Text: call.why, Parties: []string{h.Org}}
+			for _, id := range chunk {
+				entry.Subjects = append(entry.Subjects, audit.Subject{ID: string(id)})
+			}
+			if err := s.store.Record(ctx, entry); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
