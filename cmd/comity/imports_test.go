@@ -17,16 +17,17 @@ import (
 var allowedImports = map[string][]string{
 	"cmd/comity": {
 		"stix", "stix/convert", "stix/feed", "stix/fusion", "stix/pattern", "stix/rawjson", "stix/report", "stix/validate", "store", "store/atomicfile", "store/bolt", "taxii", "taxii/admin", "taxii/admin/http", "taxii/agreement", "taxii/audit", "taxii/auth", "taxii/client", "taxii/console", "taxii/demo", "taxii/exchange", "taxii/feed",
-		"taxii/intake", "taxii/metrics", "taxii/operation", "taxii/server", "taxii/custody", "testdata",
+		"taxii/intake", "taxii/link", "taxii/metrics", "taxii/operation", "taxii/server", "taxii/custody", "testdata",
 	},
 	"taxii/console":    {"stix", "stix/report", "stix/validate", "store", "taxii", "taxii/admin", "taxii/agreement", "taxii/audit", "taxii/auth", "taxii/exchange", "taxii/operation"},
 	"taxii/server":     {"stix", "store", "taxii", "taxii/audit", "taxii/auth", "taxii/exchange", "taxii/intake", "taxii/metrics", "taxii/custody"},
 	"taxii/admin/http": {"taxii", "taxii/admin"},
 	"taxii/admin": {
-		"stix", "stix/report", "store", "taxii", "taxii/agreement", "taxii/audit", "taxii/auth", "taxii/exchange", "taxii/feed", "taxii/intake", "taxii/operation",
+		"stix", "stix/report", "store", "taxii", "taxii/agreement", "taxii/audit", "taxii/auth", "taxii/exchange", "taxii/feed", "taxii/intake", "taxii/link", "taxii/operation",
 		"taxii/custody",
 	},
 	"taxii/feed": {"stix", "stix/feed", "store", "taxii", "taxii/agreement", "taxii/audit", "taxii/auth", "taxii/exchange", "taxii/follow", "taxii/metrics"},
+	"taxii/link": {"stix", "store", "taxii", "taxii/audit", "taxii/client", "taxii/custody", "taxii/exchange", "taxii/follow", "taxii/intake"},
 	"taxii/operation": {
 		"stix", "stix/fusion", "stix/rawjson", "stix/report", "store", "taxii", "taxii/agreement", "taxii/audit", "taxii/exchange", "taxii/custody", "taxii/follow",
 	},

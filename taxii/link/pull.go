@@ -1,0 +1,278 @@
+package link
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"comity/stix"
+	"comity/store"
+	"comity/taxii"
+	"comity/taxii/client"
+	"comity/taxii/exchange"
+	"comity/taxii/intake"
+)
+
+// pull reads what was added to the collection of the other server since the position.
+func (r *run) pull(ctx context.Context, c *client.Client) error {
+	if _, err := r.decide(ctx); err != nil {
+		return err // before anything is asked
+	}
+	root, remote, err := c.Find(ctx, r.link.Remote)
+	if err != nil {
+		return err
+	}
+	for {
+		err := r.pullPages(ctx, root, remote.ID)
+		if err == nil || taxii.CodeOf(err) != taxii.BadGateway {
+			return err
+		}
+		passed, each := r.pullEach(ctx, root, remote.ID)
+		if each != nil && taxii.CodeOf(each) != taxii.BadGateway {
+			return each
+		}
+		if passed == 0 {
+			return err
+		}
+	}
+}
+
+// pullPages reads page by page.
+func (r *run) pullPages(ctx context.Context, root *client.Client, id string) error {
+	q := client.Query{Match: taxii.Match{Versions: taxii.Versioning{All: true}}, From: r.state.Position}
+	for page, err := range root.Objects(ctx, id, q) {
+		if err != nil {
+			return err
+		}
+		taken, err := r.take(ctx, page)
+		if err != nil {
+			return err
+		}
+		if err := r.save(ctx, func(st *State) {
+			taken.apply(st)
+			st.Position = r.after(st.Position, page.Position)
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// maxSkew is how far the dates of the other server may be ahead of our clock.
+const maxSkew = 24 * time.Hour
+
+// after is the position after a page. A server whose clock was wrong for a while may date
+// objects in a far year, and later ones in this year again, so the position stays behind our
+// clock: objects with later dates are read in each run, and are known then.
+func (r *run) after(before, page client.Position) client.Position {
+	if !page.AddedAfter.After(r.began.Add(maxSkew)) {
+		return page
+	}
+	r.notice(fmt.Sprintf("the server dates objects %s, which is to come, so they are read again in each run", taxii.FormatTime(page.AddedAfter)))
+	if latest := r.began.Add(-maxSkew); latest.After(before.AddedAfter) {
+		return client.Position{AddedAfter: latest}
+	}
+	return before
+}
+
+// eachAtOnce is how many records pullEach goes through before a page is tried again.
+const eachAtOnce = 100
+
+// pullEach reads the next objects one by one, as the manifest names them, since their page
+// cannot be read. Objects that cannot be read alone either count as refused. It returns how
+// many records it went through.
+func (r *run) pullEach(ctx context.Context, root *client.Client, id string) (passed int, err error) {
+	r.notice("a page cannot be read, so its objects are read one by one")
+	var (
+		q    = client.Query{Match: taxii.Match{Versions: taxii.Versioning{All: true}}, Limit: eachAtOnce, From: client.Position{AddedAfter: r.state.Position.AddedAfter}}
+		last time.Time
+		sum  taken
+	)
+	for record, err := range root.Manifest(ctx, id, q) {
+		if err != nil {
+			return 0, err
+		}
+		added, err := taxii.ParseTime(record.DateAdded)
+		if err != nil {
+			return 0, taxii.Errorf(taxii.BadGateway, "the manifest dates %s %q, which is no timestamp", record.ID, record.DateAdded)
+		}
+		if passed >= eachAtOnce && added.After(last) { // records may share a date
+			break
+		}
+		if err := r.pullOne(ctx, root, id, record, &sum); err != nil {
+			return 0, err
+		}
+		last = added
+		passed++
+	}
+	if passed == 0 {
+		return 0, nil
+	}
+	return passed, r.save(ctx, func(st *State) {
+		sum.apply(st)
+		st.Position = r.after(st.Position, client.Position{AddedAfter: last})
+	})
+}
+
+// pullOne reads one version of an object.
+func (r *run) pullOne(ctx context.Context, root *client.Client, id string, record taxii.ManifestRecord, sum *taken) error {
+	q := client.Query{Match: taxii.Match{Versions: taxii.Versioning{All: true}}}
+	if at, err := taxii.ParseTime(record.Version); err == nil && record.Version != record.DateAdded {
+		q.Versions = taxii.Versioning{At: []time.Time{at}}
+	}
+	for page, err := range root.Object(ctx, id, record.ID, q) {
+		switch code := taxii.CodeOf(err); {
+		case err == nil:
+		case ctx.Err() == nil && (code == taxii.BadGateway || code == taxii.NotFound):
+			sum.refuse(r.now(), "unreadable", record.ID, err.Error())
+			return nil
+		default:
+			return err
+		}
+		taken, err := r.take(ctx, page)
+		if err != nil {
+			return err
+		}
+		sum.add(taken)
+	}
+	return nil
+}
+
+// taken is what became of the objects of a page.
+type taken struct {
+	stored  int64
+	refused []ruled
+}
+
+// ruled is a refusal with the rule behind it.
+type ruled struct {
+	rule string
+	Refusal
+}
+
+func (t *taken) refuse(at time.Time, rule, id, message string) {
+	t.refused = append(t.refused, ruled{rule, Refusal{at, id, message}})
+}
+
+func (t *taken) add(other taken) {
+	t.stored += other.stored
+	t.refused = append(t.refused, other.refused...)
+}
+
+func (t *taken) apply(st *State) {
+	st.Objects += t.stored
+	for _, refused := range t.refused {
+		st.refuse(refused.rule, refused.Refusal)
+	}
+}
+
+// take pushes the objects of a page into our collection, as the account of the link.
+func (r *run) take(ctx context.Context, page *client.Page) (out taken, err error) {
+	for _, fault := range page.Faults {
+		var known *stix.Error
+		if errors.As(fault, &known) {
+			out.refuse(r.now(), known.Rule, known.ID, known.Error())
+		}
+	}
+	g, err := r.decide(ctx)
+	if err != nil {
+		return out, err
+	}
+	in := r.intake.Over(r.link.Name, r.link.Server())
+	for objects := range r.pushes(g.Collection(), page.Objects, &out) {
+		if err := r.pushOurs(ctx, in, g, objects, &out); err != nil {
+			return out, err
+		}
+	}
+	return out, nil
+}
+
+// pushes cuts the objects of a page into pushes that the agreement allows. An object that is
+// larger than a push may be counts as refused.
+func (r *run) pushes(c *exchange.Collection, objects [][]byte, out *taken) func(yield func([][]byte) bool) {
+	const around = len(envelopeHead) + len(envelopeTail)
+	count, size := intake.MaxFailures, int64(1<<62) // so that the status tells each failure
+	if n := c.Terms.Quota.ObjectsPerPush; n > 0 {
+		count = int(min(n, int64(count)))
+	}
+	if n := c.Terms.Quota.BytesPerPush; n > 0 {
+		size = n
+	}
+	return func(yield func([][]byte) bool) {
+		var push [][]byte
+		total := int64(around)
+		for _, object := range objects {
+			n := int64(len(object)) + 1
+			if n+int64(around) > size {
+				rule := c.Cite("bytes_per_push")
+				o, _ := stix.NewObject(object)
+				out.refuse(r.now(), rule, string(o.ID), fmt.Sprintf("%s: a push has at most %d bytes, and the object alone %d", rule, size, len(object)))
+				continue
+			}
+			if len(push) == count || len(push) > 0 && total+n > size {
+				if !yield(push) {
+					return
+				}
+				push, total = nil, int64(around)
+			}
+			push, total = append(push, object), total+n
+		}
+		if len(push) > 0 {
+			yield(push)
+		}
+	}
+}
+
+const (
+	envelopeHead = `{"objects":[`
+	envelopeTail = `]}`
+)
+
+// pushOurs pushes objects into our collection.
+func (r *run) pushOurs(ctx context.Context, in *intake.Intake, g exchange.Grant, objects [][]byte, out *taken) error {
+	body := []io.Reader{bytes.NewReader([]byte(envelopeHead))}
+	for i, object := range objects {
+		if i > 0 {
+			body = append(body, bytes.NewReader([]byte{','}))
+		}
+		body = append(body, bytes.NewReader(object))
+	}
+	pushed, err := in.Push(ctx, g, io.MultiReader(append(body, bytes.NewReader([]byte(envelopeTail)))...))
+	if err != nil {
+		return err
+	}
+	if err := r.custody.Revoked(ctx, g.Collection(), pushed.Revoked); err != nil {
+		return err
+	}
+	out.stored += int64(pushed.Status.Stored)
+	if pushed.Status.Failures == 0 {
+		return nil
+	}
+	for n := range pushed.Status.Parts {
+		part, err := r.store.Outcomes(ctx, pushed.Status.ID, n)
+		if err != nil {
+			return err
+		}
+		if err := out.refuseAll(r.now(), part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// refuseAll counts the failures of a part of a push.
+func (t *taken) refuseAll(at time.Time, part store.Outcomes) error {
+	var failures []taxii.StatusDetail
+	if err := json.Unmarshal(slices.Concat([]byte("["), part.Failures, []byte("]")), &failures); err != nil {
+		return fmt.Errorf("read a status: %w", err)
+	}
+	for _, f := range failures {
+		t.refuse(at, ruleOf(f.Message), f.ID, f.Message)
+	}
+	return nil
+}

@@ -1,0 +1,223 @@
+package link
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"comity/stix"
+	"comity/store"
+	"comity/taxii"
+	"comity/taxii/audit"
+	"comity/taxii/client"
+	"comity/taxii/exchange"
+	"comity/taxii/follow"
+)
+
+// The bounds of a batch that is sent at once.
+const (
+	batchObjects = 1000
+	batchBytes   = 4 << 20
+)
+
+// push sends what the account may read and was added since the last run.
+func (r *run) push(ctx context.Context, c *client.Client) error {
+	if err := r.readAudit(ctx); err != nil { // also if the account may read nothing any more
+		return err
+	}
+	var to *client.Pusher
+	for {
+		g, err := r.decide(ctx)
+		if err != nil {
+			return err
+		}
+		if err := r.markSeen(ctx, g); err != nil {
+			return err
+		}
+		q := store.Query{After: r.state.Sent, Limit: batchObjects, MaxBytes: batchBytes}
+		q.Versions.All, q.Specs = true, []string{"2.0", "2.1"}
+		page, err := r.custody.Scan(ctx, g, q) // puts the delivery on record
+		if err != nil {
+			return err
+		}
+		// After the scan, so that the origin of each of its records is known.
+		if err := r.readAudit(ctx); err != nil || page.Len() == 0 {
+			return err
+		}
+		var objects [][]byte
+		for i := range page.Len() {
+			if !r.state.isForeign(time.UnixMicro(page.Added[i])) {
+				objects = append(objects, page.Object(i))
+			}
+		}
+		if to == nil && len(objects) > 0 {
+			root, remote, err := c.Find(ctx, r.link.Remote)
+			if err != nil {
+				return err
+			}
+			if to, err = root.Pusher(ctx, remote.ID, false); err != nil {
+				return err
+			}
+		}
+		sent, err := r.send(ctx, to, objects)
+		if err != nil {
+			return err
+		}
+		if err := r.save(ctx, func(st *State) {
+			sent.apply(st)
+			st.Sent = page.Last
+			st.Foreign = slices.DeleteFunc(st.Foreign, func(s span) bool { return !s.To.After(page.Last) })
+		}); err != nil || !page.More {
+			return err
+		}
+	}
+}
+
+// markSeen notes the state of our collection, of which everything will be read.
+func (r *run) markSeen(ctx context.Context, g exchange.Grant) error {
+	state, err := r.store.State(ctx, g.ID())
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.seen[r.link.Name] = state
+	return nil
+}
+
+// isForeign tells whether the record with that date_added came from the other server.
+func (st *State) isForeign(added time.Time) bool {
+	return slices.ContainsFunc(st.Foreign, func(s span) bool { return !added.Before(s.From) && !added.After(s.To) })
+}
+
+// send sends a batch. It fails unless the other server has decided on every object.
+func (r *run) send(ctx context.Context, to *client.Pusher, objects [][]byte) (out taken, err error) {
+	if len(objects) == 0 {
+		return out, nil
+	}
+	for o, err := range to.Push(ctx, slices.Values(objects)) {
+		switch {
+		case err != nil:
+			return out, err
+		case o.Verdict == client.Accepted:
+			out.stored++
+		case o.Verdict == client.Pending:
+			return out, taxii.Errorf(taxii.Unavailable, "the other server has not decided on %s yet", o.ID)
+		default:
+			out.refuse(r.now(), ruleOf(o.Message), o.ID, o.Message)
+		}
+	}
+	return out, nil
+}
+
+// readAudit reads the audit entries since the last run: they say which records of our
+// collection came from the other server, and which objects that it got were removed.
+func (r *run) readAudit(ctx context.Context) error {
+	newest, err := r.current.Snapshot(ctx)
+	if err != nil {
+		return err
+	}
+	c, ok := newest.Policy.Collection(r.link.Collection, r.now())
+	if !ok {
+		return nil
+	}
+	var (
+		foreign   []span
+		withdrawn []Withdrawn
+		chain     = follow.New(r.store, r.state.Audited)
+		server    = r.link.Server()
+		id        = c.ID.String()
+	)
+	if err := chain.CatchUp(ctx, func(_ context.Context, entries []audit.Entry) error {
+		for i := range entries {
+			switch e := &entries[i]; {
+			case e.Act == audit.Submission && e.Link != "" && e.Remote == server && e.Collection == id && e.From != nil && e.To.After(r.state.Sent):
+				foreign = append(foreign, span{*e.From, *e.To})
+			case e.Act == audit.Notice && e.Link == r.link.Name && !e.Time.Before(r.link.Added):
+				for _, s := range e.Subjects {
+					withdrawn = append(withdrawn, Withdrawn{stix.ID(s.ID), e.Time, e.Text})
+				}
+			}
+		}
+		return nil
+	}); err != nil || chain.Position() == r.state.Audited {
+		return err
+	}
+	g, err := r.grant(newest, r.link)
+	if err != nil {
+		g = exchange.Grant{} // no version is sent any more
+	}
+	if err := r.listWithdrawn(ctx, g, withdrawn); err != nil {
+		return err
+	}
+	return r.save(ctx, func(st *State) {
+		st.Audited = chain.Position()
+		st.Foreign = append(st.Foreign, foreign...)
+	})
+}
+
+// listWithdrawn lists removed objects for a person, but for those of which the collection
+// has a version that revokes them: that one is sent like any other.
+func (r *run) listWithdrawn(ctx context.Context, g exchange.Grant, removed []Withdrawn) error {
+	revoked := map[stix.ID]bool{}
+	for chunk := range slices.Chunk(removed, batchObjects) {
+		if !g.CanRead() {
+			break
+		}
+		var q store.Query
+		for _, w := range chunk {
+			q.IDs = append(q.IDs, string(w.ID))
+		}
+		if err := store.Each(ctx, r.store, g, q, func(o *stix.Object, _ store.Detail) error {
+			revoked[o.ID] = o.Revoked
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+	removed = slices.DeleteFunc(removed, func(w Withdrawn) bool { return revoked[w.ID] })
+	if len(removed) == 0 {
+		return nil
+	}
+	return r.store.AmendDocument(ctx, withdrawnDocument(r.link.Name), func(old []byte) ([]byte, []audit.Entry, error) {
+		var list []Withdrawn
+		if old != nil {
+			if err := json.Unmarshal(old, &list); err != nil {
+				return nil, nil, err
+			}
+		}
+		listed := map[stix.ID]bool{}
+		for _, w := range list {
+			listed[w.ID] = true
+		}
+		for _, w := range removed {
+			if !listed[w.ID] {
+				listed[w.ID], list = true, append(list, w)
+			}
+		}
+		text, err := json.Marshal(list)
+		return text, nil, err
+	})
+}
+
+// CatchUp lets the links that push read the audit record, which is about to be archived.
+func (s *Service) CatchUp(ctx context.Context) error {
+	newest, err := s.current.Snapshot(ctx)
+	if err != nil {
+		return err
+	}
+	for _, l := range newest.Directory.Links {
+		if l.Direction != exchange.Push {
+			continue
+		}
+		r := &run{Service: s, link: l, began: s.now()}
+		if r.state, err = s.state(ctx, l); err != nil {
+			return err
+		}
+		if err := r.readAudit(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
