@@ -46,6 +46,7 @@ type commands struct {
 	Token       tokenCmd       `cmd:"" help:"API tokens of accounts."`
 	Connect     connectCmd     `cmd:"" help:"Say what to fill in so that a product polls or pushes as an account."`
 	Feed        feedCmd        `cmd:"" help:"Lists for firewalls, resolvers and other tools, which read them over HTTP."`
+	Link        linkCmd        `cmd:"" help:"Collections of other TAXII servers that this server pulls from or pushes to by itself."`
 	Agreement   agreementCmd   `cmd:"" help:"Agreements: the only source of access."`
 	Collections collectionsCmd `cmd:"" help:"List collections, as an account sees them or as they are."`
 	Grants      grantsCmd      `cmd:"" help:"List who may do what with which collection, by which article."`

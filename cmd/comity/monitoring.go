@@ -27,7 +27,7 @@ func (c *monitoringCmd) Run(sh *shell) error {
 const reportedExpiry = 30 * 24 * time.Hour
 
 // report reports the values that are known at a scrape: those of the store, the audit
-// record, the certificates, the directory and the operations.
+// record, the certificates, the directory, the links and the operations.
 func (ex *exchangeServer) report(gauge metrics.Gauge, current *exchange.Current) {
 	ctx, now := context.Background(), ex.now()
 	ready := 0.0
@@ -56,6 +56,7 @@ func (ex *exchangeServer) report(gauge metrics.Gauge, current *exchange.Current)
 	for id, at := range ex.runner.CaughtUp() {
 		gauge("comity_operation_lag_seconds", now.Sub(at).Seconds(), id)
 	}
+	ex.reportLinks(ctx, gauge)
 	newest, err := current.Snapshot(ctx)
 	if err != nil {
 		return
@@ -81,5 +82,32 @@ func (ex *exchangeServer) report(gauge metrics.Gauge, current *exchange.Current)
 	}
 	for state, n := range states {
 		gauge("comity_agreements", float64(n), string(state))
+	}
+}
+
+// reportLinks reports on the links.
+func (ex *exchangeServer) reportLinks(ctx context.Context, gauge metrics.Gauge) {
+	links, err := ex.links.List(ctx)
+	if err != nil {
+		return
+	}
+	for _, l := range links {
+		direction, refused := "in", int64(0)
+		if l.Direction == exchange.Push {
+			direction = "out"
+		}
+		for _, n := range l.Refused {
+			refused += n
+		}
+		gauge("comity_link_objects", float64(l.Objects), l.Name, direction)
+		gauge("comity_link_objects", float64(refused), l.Name, "refused")
+		gauge("comity_link_withdrawn", float64(len(l.Withdrawn)), l.Name)
+		if l.Paused {
+			continue
+		}
+		gauge("comity_link_lag_seconds", l.Lag, l.Name)
+		gauge("comity_link_interval_seconds", float64(l.Every), l.Name)
+		gauge("comity_link_failures", float64(l.Failures), l.Name)
+		gauge.Time("comity_link_last_success_timestamp_seconds", l.LastSuccess, l.Name)
 	}
 }

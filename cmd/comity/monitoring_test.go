@@ -76,6 +76,7 @@ func TestEveryMetricIsExplainedAndServed(t *testing.T) {
 	if a := r.get("wrong", "collections/"); a.status != 401 {
 		t.Fatal(a)
 	}
+	r.comity("link", "add", "out", "--push", "http://127.0.0.1:1", "--from", "op-asean-demo.car.kh", "--as", "ncb-kh/soc")
 	r.setExpiry("ncb-kh/soc", r.now().Add(time.Hour), r.now().Add(time.Hour))
 	if err := r.ex.runner.CatchUp(t.Context()); err != nil {
 		t.Fatal(err)

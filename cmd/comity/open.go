@@ -22,6 +22,7 @@ import (
 	"comity/taxii/exchange"
 	"comity/taxii/feed"
 	"comity/taxii/intake"
+	"comity/taxii/link"
 	"comity/taxii/operation"
 )
 
@@ -79,7 +80,9 @@ func (sh *shell) local(s store.Store) (*adminhttp.Client, error) {
 	}
 	runner := operation.New(s, current, st, tables(sh.data), time.Now, log)
 	feeds := feed.New(s, current, recorder, key, feed.Config{}, time.Now, log)
-	return adminhttp.Local(admin.New(s, current, intake.New(s, sh.data, time.Now), st, runner, feeds, time.Now), sh.user(), func() error {
+	in := intake.New(s, sh.data, time.Now)
+	links := link.New(s, current, in, st, time.Now, log)
+	return adminhttp.Local(admin.New(s, current, in, st, runner, feeds, links, time.Now), sh.user(), func() error {
 		err := feed.RemoveErased(context.WithoutCancel(sh.ctx), s, feedTables(sh.data))
 		return errors.Join(err, s.Close())
 	}), nil

@@ -33,6 +33,7 @@ import (
 	"comity/taxii/exchange"
 	"comity/taxii/feed"
 	"comity/taxii/intake"
+	"comity/taxii/link"
 	"comity/taxii/metrics"
 	"comity/taxii/operation"
 	"comity/taxii/server"
@@ -271,6 +272,7 @@ type exchangeServer struct {
 	custody    *custody.Service
 	runner     *operation.Runner
 	feeds      *feed.Service
+	links      *link.Service
 	console    *console.Console // nil with --no-console
 	dns        *dnsListeners    // none without the flags
 	failed     chan error
@@ -304,6 +306,7 @@ func (ex *exchangeServer) start(c *serveCmd) (err error) {
 	ex.custody = custody.New(ex.store, current, ex.recorder, ex.key, ex.now, ex.log)
 	ex.runner = operation.New(ex.store, current, ex.custody, tables(ex.data), ex.now, ex.log)
 	ex.feeds = feed.New(ex.store, current, ex.recorder, ex.key, feed.Config{PublicURL: ex.url, Webhooks: targets, Dir: feedTables(ex.data)}, ex.now, ex.log)
+	ex.links = link.New(ex.store, current, in, ex.custody, ex.now, ex.log)
 	counters.Watch(func(gauge metrics.Gauge) { ex.report(gauge, current) })
 	ex.failed = make(chan error, 5)
 	authenticator := auth.New(current, ex.now, c.KeyHeader)
@@ -311,7 +314,7 @@ func (ex *exchangeServer) start(c *serveCmd) (err error) {
 	router := mux.NewRouter().UseEncodedPath().SkipClean(true)
 	router.MatcherFunc(func(r *http.Request, _ *mux.RouteMatch) bool { return feed.IsPath(r.URL.EscapedPath()) }).
 		Handler(ex.feeds.Handler(authenticator, counters))
-	service := admin.New(ex.store, current, in, ex.custody, ex.runner, ex.feeds, ex.now)
+	service := admin.New(ex.store, current, in, ex.custody, ex.runner, ex.feeds, ex.links, ex.now)
 	if !c.NoConsole {
 		ex.console = console.New(console.Config{PublicURL: ex.url, MaxContentLength: int64(c.MaxContent)}, console.Deps{
 			Store: ex.store, Current: current, Auth: authenticator, Admin: service, Recorder: ex.recorder, Log: ex.log, Now: ex.now,
@@ -399,7 +402,7 @@ func (ex *exchangeServer) serve(l net.Listener, s *http.Server) {
 	go func() { ex.failed <- s.Serve(l) }()
 }
 
-// wait runs custody, the operations and the feeds until ctx ends or a listener fails, and then
+// wait runs custody, the operations, the feeds and the links until ctx ends or a listener fails, and then
 // waits for open requests. Custody ends last, so that it records the deliveries of the last
 // requests and the acts of the operations.
 func (ex *exchangeServer) wait(ctx context.Context) error {
@@ -413,6 +416,7 @@ func (ex *exchangeServer) wait(ctx context.Context) error {
 	followers.Go(func() { ex.runner.Run(followCtx) })
 	followers.Go(func() { ex.feeds.Run(followCtx) })
 	followers.Go(func() { ex.feeds.RunWebhooks(followCtx) })
+	followers.Go(func() { ex.links.Run(followCtx) })
 	if len(ex.dns.listeners) > 0 {
 		followers.Go(func() {
 			if err := feed.NewDNS(ex.feeds).Serve(followCtx, ex.dns.packets, ex.dns.listeners); err != nil {

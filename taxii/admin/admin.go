@@ -20,6 +20,7 @@ import (
 	"comity/taxii/exchange"
 	"comity/taxii/feed"
 	"comity/taxii/intake"
+	"comity/taxii/link"
 	"comity/taxii/operation"
 )
 
@@ -31,12 +32,13 @@ type Service struct {
 	custody *custody.Service
 	runner  *operation.Runner
 	feeds   *feed.Service
+	links   *link.Service
 	now     func() time.Time
 }
 
 // New makes a Service over an open store.
-func New(s store.Store, current *exchange.Current, in *intake.Intake, c *custody.Service, runner *operation.Runner, feeds *feed.Service, now func() time.Time) *Service {
-	return &Service{s, current, in, c, runner, feeds, now}
+func New(s store.Store, current *exchange.Current, in *intake.Intake, c *custody.Service, runner *operation.Runner, feeds *feed.Service, links *link.Service, now func() time.Time) *Service {
+	return &Service{s, current, in, c, runner, feeds, links, now}
 }
 
 // Actor carries out an act: an operator of the machine, or a person who has signed in to the

@@ -16,6 +16,7 @@ import (
 	"comity/taxii/exchange"
 	"comity/taxii/feed"
 	"comity/taxii/intake"
+	"comity/taxii/link"
 	"comity/taxii/operation"
 )
 
@@ -47,7 +48,7 @@ func newService(t *testing.T) (*admin.Service, *audit.Recorder, *bolt.Store) {
 	})
 	current, recorder := exchange.NewCurrent(s), audit.New(s.Record, now, log)
 	c := custody.New(s, current, recorder, nil, now, log)
-	service := admin.New(s, current, intake.New(s, dir, now), c, operation.New(s, current, c, dir, now, log), feed.New(s, current, recorder, nil, feed.Config{}, now, log), now)
+	service := admin.New(s, current, intake.New(s, dir, now), c, operation.New(s, current, c, dir, now, log), feed.New(s, current, recorder, nil, feed.Config{}, now, log), link.New(s, current, intake.New(s, dir, now), c, now, log), now)
 	if _, err := service.Init(t.Context(), ana, admin.Init{ID: "igci", Name: "Centre", Country: "SG"}); err != nil {
 		t.Fatal(err)
 	}

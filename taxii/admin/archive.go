@@ -100,6 +100,9 @@ func (s *Service) DropArchived(ctx context.Context, by Actor, in DropArchived) (
 	if in.After != seal.Number {
 		return seal, taxii.Errorf(taxii.Conflict, "the record begins after entry %d, these entries after entry %d", seal.Number, in.After)
 	}
+	if err := s.links.CatchUp(ctx); err != nil {
+		return seal, err
+	}
 	processed, err := s.runner.SavePositions(ctx)
 	if err != nil {
 		return seal, err

@@ -28,6 +28,7 @@ import (
 	"comity/taxii/exchange"
 	"comity/taxii/feed"
 	"comity/taxii/intake"
+	"comity/taxii/link"
 	"comity/taxii/operation"
 )
 
@@ -136,7 +137,7 @@ func newWorld(t testing.TB) *world {
 	w.recorder = audit.New(s.Record, w.now, log)
 	cust := custody.New(s, current, w.recorder, key, w.now, log)
 	w.admin = admin.New(s, current, intake.New(s, dir, w.now), cust, operation.New(s, current, cust, dir, w.now, log),
-		feed.New(s, current, w.recorder, nil, feed.Config{}, w.now, log), w.now)
+		feed.New(s, current, w.recorder, nil, feed.Config{}, w.now, log), link.New(s, current, intake.New(s, dir, w.now), cust, w.now, log), w.now)
 	w.server = httptest.NewUnstartedServer(nil)
 	w.console = console.New(console.Config{PublicURL: "http://" + w.server.Listener.Addr().String()}, console.Deps{
 		Store: s, Current: current, Auth: auth.New(current, w.now, "X-API-Key"), Admin: w.admin, Recorder: w.recorder, Log: log, Now: w.now,

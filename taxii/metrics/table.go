@@ -40,6 +40,12 @@ var families = []family{
 
 	{"comity_agreements", "Agreements by state.", []string{"state"}},
 	{"comity_agreement_changes_timestamp_seconds", "When the state of an agreement next changes by itself, such as at the end of its term.", []string{"agreement", "state"}},
+	{"comity_link_lag_seconds", "Time since a link that is not paused was last up to date with the other server.", []string{"link"}},
+	{"comity_link_interval_seconds", "Time between two runs of a link.", []string{"link"}},
+	{"comity_link_failures", "Runs of a link that failed since the last that succeeded.", []string{"link"}},
+	{"comity_link_last_success_timestamp_seconds", "When a link last ran without a failure, 0 if never.", []string{"link"}},
+	{"comity_link_objects", "Objects that a link has brought in (in) or sent (out), and those that were refused (refused), since it was added.", []string{"link", "direction"}},
+	{"comity_link_withdrawn", "Objects that a link has sent and that were removed here since: somebody has to ask for their deletion.", []string{"link"}},
 	{"comity_operation_lag_seconds", "Time since an operation was up to date with the audit record.", []string{"operation"}},
 }
 

@@ -20,6 +20,7 @@ import (
 	"comity/taxii/exchange"
 	"comity/taxii/feed"
 	"comity/taxii/intake"
+	"comity/taxii/link"
 	"comity/taxii/operation"
 )
 
@@ -33,7 +34,7 @@ func clients(t *testing.T) map[string]*adminhttp.Client {
 	}
 	current, recorder := exchange.NewCurrent(s), audit.New(s.Record, time.Now, log)
 	c := custody.New(s, current, recorder, nil, time.Now, log)
-	service := admin.New(s, current, intake.New(s, dir, time.Now), c, operation.New(s, current, c, dir, time.Now, log), feed.New(s, current, recorder, nil, feed.Config{}, time.Now, log), time.Now)
+	service := admin.New(s, current, intake.New(s, dir, time.Now), c, operation.New(s, current, c, dir, time.Now, log), feed.New(s, current, recorder, nil, feed.Config{}, time.Now, log), link.New(s, current, intake.New(s, dir, time.Now), c, time.Now, log), time.Now)
 	socket := filepath.Join(dir, "admin.sock")
 	listener, err := net.Listen("unix", socket)
 	if err != nil {
