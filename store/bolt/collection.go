@@ -106,13 +106,7 @@ func (c *collection) typeNumbers(names []string) (numbers []uint16) {
 
 // eachAdded calls f with each entry of run, in the order of dates.
 func (c *collection) eachAdded(f func(key stix.Key, d store.Date, known bool) error) error {
-	cursor := c.root.Bucket(bucketRun).Cursor()
-	last := store.Date(0)
-	for k, v := cursor.First(); k != nil; k, v = cursor.Next() {
-		if store.Date(number(k)) <= last {
-			return store.Damaged("the keys of run do not ascend at %s", last.Time())
-		}
-		last = store.Date(number(k))
+	return forEach(c.root.Bucket(bucketRun), func(k, v []byte) error {
 		for d := store.Date(number(k)); len(v) > 0; {
 			if len(v) <= 16 {
 				return store.Damaged("an entry of run is cut off")
@@ -127,8 +121,8 @@ func (c *collection) eachAdded(f func(key stix.Key, d store.Date, known bool) er
 			}
 			v = v[16+n:]
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // dateCursor iterates over a bucket whose keys are dates. After the last entry, or if

@@ -75,24 +75,18 @@ func findStatus(tx *bbolt.Tx, id uuid.UUID, candidates []uint64) (uint64, status
 // buildStatuses builds the index of statuses.
 func buildStatuses(tx *bbolt.Tx) (*idIndex, error) {
 	heads := tx.Bucket(bucketHeads)
-	n, last := 0, uint64(0)
-	cursor := heads.Cursor()
-	for k, _ := cursor.First(); k != nil; k, _ = cursor.Next() {
-		if number(k) <= last {
-			return nil, store.Damaged("the keys of heads do not ascend at %d", last)
-		}
-		last = number(k)
-		n++
+	n := 0
+	if err := forEach(heads, func(_, _ []byte) error { n++; return nil }); err != nil {
+		return nil, err
 	}
 	x := newIDIndex(n)
-	for k, v := cursor.First(); k != nil; k, v = cursor.Next() {
+	return x, heads.ForEach(func(k, v []byte) error {
 		h, err := parseStatus(v)
-		if err != nil {
-			return nil, err
+		if err == nil {
+			x.put(h.ID, number(k))
 		}
-		x.put(h.ID, number(k))
-	}
-	return x, nil
+		return err
+	})
 }
 
 // statusIndex returns the index of statuses as of the last commit, and builds it if there
