@@ -117,6 +117,11 @@ class Live(unittest.TestCase):
         self.addCleanup(process.kill)
         return process
 
+    def bouncer(self):
+        """The settings of a bouncer, as comity prints them."""
+        text = self.exchange.run("connect", "ncb-sg/firewall", "--client", "crowdsec", "--url", self.exchange.url.removesuffix("/taxii2/"))
+        return text.replace("api_key: ...", f"api_key: {self.token}").replace("update_frequency: 10s", "update_frequency: 1s")
+
     def folder(self):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
@@ -134,14 +139,11 @@ class Live(unittest.TestCase):
 bin_path: {script}
 feed_via_stdin: false
 piddir: {folder}
-update_frequency: 1s
 cache_retention_duration: 1s
 daemonize: false
 log_mode: stdout
 log_level: info
-api_url: {self.url}
-api_key: {self.token}
-""")
+{self.bouncer()}""")
         self.push("203.0.114.1")
         self.start("crowdsec-custom-bouncer", "-c", str(config))
         line = eventually(lambda: re.search(r"add 203\.0\.114\.1 (\d+)", heard.read_text()), "the first address")
@@ -159,12 +161,10 @@ api_key: {self.token}
         config.write_text(f"""
 mode: nftables
 pid_dir: {folder}
-update_frequency: 1s
 daemonize: false
 log_mode: stdout
 log_level: info
-api_url: {self.url}
-api_key: {self.token}
+{self.bouncer()}
 deny_action: DROP
 supported_decisions_types: [ban]
 blacklists_ipv4: crowdsec-blacklists
@@ -186,12 +186,12 @@ nftables:
         eventually(lambda: "203.0.114.1 " not in blocked(), "the revocation", 5)
         self.assertIn("203.0.114.2 ", blocked())
 
-    def listen(self, last_id=None):
+    def listen(self, last_id=None, url=None):
         """Follows the stream in the background, and returns the list that its events go into."""
         headers = {"Authorization": "Bearer " + self.token}
         if last_id:
             headers["Last-Event-ID"] = last_id
-        answer = requests.get(self.url + "stream", headers=headers, stream=True)
+        answer = requests.get(url or self.url + "stream", headers=headers, stream=True)
         self.assertEqual(answer.headers["Content-Type"], "text/event-stream; charset=utf-8")
         events = []
 
@@ -232,15 +232,41 @@ nftables:
         eventually(lambda: len(again) == 2, "a revocation after a reconnection")
         self.assertEqual([e.event for e in again], ["heartbeat", "remove"])
 
-        self.exchange.server.process.kill()
-        self.exchange.server.stop()
-        address = self.exchange.url.split("/")[2]
-        self.exchange.server = exchange.Server("serving", "--data", self.exchange.folder.name, "serve", "--listen", address)
+        self.crash()
         self.push("203.0.114.4")
         events = self.listen(again[-1].id)
         eventually(lambda: len(events) == 4, "the events after the crash")
         listed = requests.get(self.url + "ipv4.txt", headers={"Authorization": "Bearer " + self.token}).text.split()
         self.assertEqual(sorted(self.entries(events, held)), listed)
+
+    def crash(self):
+        """Kills the server, and starts it again at the same address."""
+        self.exchange.server.process.kill()
+        self.exchange.server.stop()
+        address = self.exchange.url.split("/")[2]
+        self.exchange.server = exchange.Server("serving", "--data", self.exchange.folder.name, "serve", "--listen", address)
+
+    def test_stream_of_a_collection_over_a_killed_server(self):
+        """A client that resumes after a crash gets each object once, by the stream or by TAXII."""
+        headers = {"Authorization": "Bearer " + self.token, "Accept": exchange.MEDIA_TYPE}
+        collection = self.exchange.root + "collections/charter-test.playbooks/"
+
+        def names(events):
+            return [json.loads(e.data)["data"].get("name") for e in events if e.event != "heartbeat"]
+
+        self.push("203.0.114.1", name="Köder")
+        first = self.listen(url=collection + "x-stream/")
+        eventually(lambda: names(first) == ["Köder"], "the first object")
+        self.push("203.0.114.2", name="second")
+        eventually(lambda: len(names(first)) == 2, "the second object")
+        self.crash()
+        self.push("203.0.114.3", name="third")
+        again = self.listen(first[-1].id, url=collection + "x-stream/")
+        eventually(lambda: names(again), "the object after the crash")
+        self.assertEqual(names(again), ["third"])
+        self.push("203.0.114.4", name="fourth")
+        polled = requests.get(collection + "objects/", params={"next": again[0].id}, headers=headers).json()["objects"]
+        self.assertEqual([o["name"] for o in polled], ["fourth"])
 
     def test_curl(self):
         """curl follows a stream, and asks for changes."""
