@@ -42,17 +42,6 @@ func benchRecord(i, version int, now time.Time) *record {
 	return r
 }
 
-// BenchmarkFirstAnswer is the time of the first answer of a feed of a million entries, its index
-// being there.
-func BenchmarkFirstAnswer(b *testing.B) {
-	_, l, now := newBenchListing(b)
-	for b.Loop() {
-		l.stale, l.entries = true, nil
-		l.update(now)
-	}
-	b.ReportMetric(float64(l.entries.Len()), "entries")
-}
-
 // BenchmarkAnswerAfterAChange is the time from one changed indicator to the list of a million
 // entries, written.
 func BenchmarkAnswerAfterAChange(b *testing.B) {

@@ -102,7 +102,7 @@ func (t *table) write(rows iter.Seq2[string, string]) error {
 	var b []byte
 	for key, value := range rows {
 		if len(b) == 0 {
-			t.blocks = append(t.blocks, block{key, t.size})
+			t.blocks = append(t.blocks, block{strings.Clone(key), t.size})
 		}
 		b = appendText(appendText(b, key), value)
 		if len(b) >= blockSize {
