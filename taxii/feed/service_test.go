@@ -262,6 +262,31 @@ func TestARemovalBetweenTwoPagesBringsTheOlderVersionBack(t *testing.T) {
 	}
 }
 
+// Two vendors may send the same indicator. What one of them takes back stays listed for what the
+// other says.
+func TestAnEntryStaysWhileAnyRecordSupportsIt(t *testing.T) {
+	w := newWorld(t, "")
+	w.subscribe("block", "block", empty)
+	w.push("fir", indicator(1, address("203.0.114.1"), `,"confidence":80`))
+	w.push("elm", indicator(1, address("203.0.114.1"), `,"confidence":30`))
+	both := w.open()
+	if got := text(both); !strings.HasPrefix(got, "203.0.114.1 [indicator--00000001-0000-4000-8000-000000000000] 80 ") {
+		t.Errorf("of both: %s", got)
+	}
+	w.remove("fir", 1, "")
+	one := w.open()
+	if got := text(one); !strings.HasPrefix(got, "203.0.114.1 [indicator--00000001-0000-4000-8000-000000000000] 30 ") {
+		t.Errorf("of one: %s", got)
+	}
+	if d := one.Since(both.Cursor()); d.Full || len(d.Changed) != 1 || len(d.Remove) != 0 {
+		t.Errorf("the difference: %+v", d)
+	}
+	w.remove("elm", 1, "")
+	if none := w.open(); none.Entries.Len() != 0 || len(none.Since(one.Cursor()).Remove) != 1 {
+		t.Errorf("of none: %s", text(none))
+	}
+}
+
 // A feed of all collections ends as the agreements want which its organisation reads under,
 // and no others.
 func TestAFeedOfAllCollectionsIsGoneAtTheEnd(t *testing.T) {
