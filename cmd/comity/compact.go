@@ -19,6 +19,9 @@ func (c *compactCmd) Run(sh *shell) error {
 	if err := cmp.Or(sh.checkPlatform(), sh.stopped()); err != nil {
 		return err
 	}
+	if sh.storeFlags.Store != "" {
+		return errors.New("PostgreSQL gives back the room of removed rows by itself (autovacuum): there is nothing to compact")
+	}
 	before, err := sh.storeSize()
 	if err != nil {
 		return err
@@ -78,13 +81,16 @@ func (c *restoreCmd) Run(sh *shell) error {
 		return err
 	}
 	bar := sh.progress(-1, "restoring")
-	err := bolt.Restore(sh.ctx, c.File, sh.data)
+	err := sh.restoreInto(c.File)
 	bar.Close()
 	if err != nil {
 		return err
 	}
 	if key, err := centreKey(sh.data); err == nil && key == nil {
 		sh.say("a backup holds no key: put back %s too, which the centre signs with", filepath.Join(sh.data, keyFile))
+	}
+	if sh.storeFlags.Store != "" {
+		return sh.print(map[string]any{"restored": c.File}, func(w io.Writer) { fmt.Fprintf(w, "restored %s\n", c.File) })
 	}
 	n, err := sh.storeSize()
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 // added here, with its reason in the commit.
 var allowedImports = map[string][]string{
 	"cmd/comity": {
-		"stix", "stix/convert", "stix/feed", "stix/fusion", "stix/pattern", "stix/rawjson", "stix/report", "stix/validate", "store", "store/atomicfile", "store/bolt", "taxii", "taxii/admin", "taxii/admin/http", "taxii/agreement", "taxii/audit", "taxii/auth", "taxii/client", "taxii/console", "taxii/demo", "taxii/exchange", "taxii/feed",
+		"stix", "stix/convert", "stix/feed", "stix/fusion", "stix/pattern", "stix/rawjson", "stix/report", "stix/validate", "store", "store/atomicfile", "store/bolt", "store/postgres", "taxii", "taxii/admin", "taxii/admin/http", "taxii/agreement", "taxii/audit", "taxii/auth", "taxii/client", "taxii/console", "taxii/demo", "taxii/exchange", "taxii/feed",
 		"taxii/intake", "taxii/link", "taxii/metrics", "taxii/operation", "taxii/server", "taxii/custody", "testdata",
 	},
 	"taxii/console":    {"stix", "stix/report", "stix/validate", "store", "taxii", "taxii/admin", "taxii/agreement", "taxii/audit", "taxii/auth", "taxii/exchange", "taxii/operation"},

@@ -36,6 +36,8 @@ type commands struct {
 	Data string `default:"./comity-data" env:"COMITY_DATA" placeholder:"DIR" help:"Data folder of the centre (default ${default})."`
 	JSON bool   `help:"Print results as JSON."`
 
+	storeFlags `embed:""`
+
 	Demo demoCmd `cmd:"" help:"Start a working exchange in a temporary folder."`
 
 	Init  initCmd  `cmd:"" help:"Make a data folder for a centre."`
@@ -77,6 +79,7 @@ type commands struct {
 	Restore    restoreCmd    `cmd:"" help:"Make a backup the store of the data folder; the server must be stopped."`
 	Check      checkCmd      `cmd:"" help:"Read the whole store and report every fault."`
 	Compact    compactCmd    `cmd:"" help:"Rewrite the store without what was removed; the server must be stopped."`
+	StoreCmd   storeCmd      `cmd:"" name:"store" help:"Move a store between a data folder and a PostgreSQL database."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 }
 
@@ -85,7 +88,9 @@ type shell struct {
 	ctx      context.Context
 	data     string
 	creates  bool // the command creates a store if there is none
+	migrates bool // the command brings the schema of the database up to date
 	json     bool
+	storeFlags
 	in       io.Reader // ends with the context
 	out, err io.Writer // printable
 	document io.Writer // standard output, byte for byte; printable on a terminal
@@ -148,7 +153,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return 2
 	}
 	sh := newShell(ctx, stdin, stdout, stderr)
-	sh.data, sh.json = c.Data, c.JSON
+	sh.data, sh.json, sh.storeFlags = c.Data, c.JSON, c.storeFlags
 	if err := line.Run(sh); err != nil {
 		sh.clearProgress()
 		if ctx.Err() != nil {

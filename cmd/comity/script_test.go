@@ -33,7 +33,14 @@ func TestCommands(t *testing.T) {
 			"await":    await,
 			"receiver": receiver,
 		},
+		Condition: func(name string) (bool, error) {
+			if name != "database" {
+				return false, fmt.Errorf("unknown condition %s", name)
+			}
+			return os.Getenv("COMITY_TEST_POSTGRES") != "", nil
+		},
 		Setup: func(env *testscript.Env) error {
+			env.Setenv("COMITY_TEST_POSTGRES", os.Getenv("COMITY_TEST_POSTGRES"))
 			env.Setenv("COMITY_DATA", "data")
 			free, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {

@@ -58,6 +58,7 @@ type serveCmd struct {
 	WebhookAllow []string        `name:"webhook-allow" placeholder:"HOST" env:"COMITY_WEBHOOK_ALLOW" help:"Hosts that webhooks of feeds may be sent to, by name. A host that is not on the internet needs its address or network beside it, such as 10.1.2.0/24."`
 	NoConsole    bool            `env:"COMITY_NO_CONSOLE" help:"Leave out the web console under /console/, and the page for browsers that leads to it."`
 	Unsigned     bool            `env:"COMITY_UNSIGNED" help:"Serve without the key of the centre: certificates of deletion and checkpoints are not signed."`
+	Migrate      bool            `env:"COMITY_MIGRATE" help:"Bring an older schema of the database up to date."`
 	logFlags     `embed:""`
 	tlsFlags     `embed:""`
 	dnsFlags     `embed:""`
@@ -103,6 +104,7 @@ func (c *serveCmd) serve(sh *shell) error {
 		running.Close()
 		return fmt.Errorf("a server runs on %s already", sh.data)
 	}
+	sh.migrates = c.Migrate
 	s, err := sh.open(lockWait)
 	if err != nil {
 		return err

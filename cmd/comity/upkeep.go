@@ -50,7 +50,7 @@ func (c *checkCmd) Run(sh *shell) error {
 	if err != nil {
 		return err
 	}
-	if len(report.Faults) == 0 {
+	if len(report.Faults) == 0 && sh.storeFlags.Store == "" {
 		if sh.stopped() != nil {
 			sh.say("the list of free pages is not checked while a server runs")
 		} else if err := bolt.CheckFreeList(sh.data, lockWait, report.add); err != nil {

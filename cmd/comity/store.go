@@ -1,0 +1,183 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"comity/store"
+	"comity/store/atomicfile"
+	"comity/store/bolt"
+	"comity/store/postgres"
+	"comity/taxii"
+)
+
+// storeFlags say where the store is, if it is not in the data folder.
+type storeFlags struct {
+	Store      string `env:"COMITY_STORE" placeholder:"FILE|URL" help:"Keep the store in this PostgreSQL database instead of the data folder: its URL, or a file that holds the URL, so that nobody sees the password."`
+	AllowAsync bool   `env:"COMITY_ALLOW_ASYNC" help:"Accept a database with an asynchronous standby, which may lack acknowledged pushes after a failover."`
+}
+
+type storeCmd struct {
+	Copy    storeCopyCmd    `cmd:"" help:"Copy a store into an empty one of another engine, and compare the two; no server may use either."`
+	Migrate storeMigrateCmd `cmd:"" help:"Bring the schema of the database to the version of this program."`
+}
+
+type storeMigrateCmd struct{}
+
+func (c *storeMigrateCmd) Run(sh *shell) error {
+	if sh.storeFlags.Store == "" {
+		return errors.New("name the database with --store: the store of a data folder is migrated when it is opened")
+	}
+	dsn, err := readDSN(sh.storeFlags.Store)
+	if err != nil {
+		return err
+	}
+	before, after, err := postgres.Migrate(sh.ctx, dsn)
+	if err != nil {
+		return err
+	}
+	return sh.print(map[string]int64{"before": before, "after": after}, func(w io.Writer) {
+		fmt.Fprintf(w, "schema %d, %d before\n", after, before)
+	})
+}
+
+type storeCopyCmd struct {
+	From string `required:"" placeholder:"DIR|FILE|URL" help:"Data folder, or database: its URL or a file that holds it."`
+	To   string `required:"" placeholder:"DIR|FILE|URL" help:"Where to copy it; a folder without a store, or an empty database."`
+}
+
+func (c *storeCopyCmd) Run(sh *shell) (err error) {
+	if err := sh.checkPlatform(); err != nil {
+		return err
+	}
+	from, err := sh.openPlace(c.From, false)
+	if err != nil {
+		return fmt.Errorf("--from: %w", err)
+	}
+	defer func() { err = errors.Join(err, from.Close()) }()
+	to, err := sh.openPlace(c.To, true)
+	if err != nil {
+		return fmt.Errorf("--to: %w", err)
+	}
+	defer func() { err = errors.Join(err, to.Close()) }()
+	bar := sh.progress(-1, "copying")
+	err = store.Copy(sh.ctx, from, to, func(n int64) { bar.Set64(n) })
+	bar.Close()
+	if err != nil {
+		return fmt.Errorf("the copy is not complete, so remove it: %w", err)
+	}
+	sh.say("the key and the tables of the data folder are not part of the store: keep the folder")
+	return sh.print(map[string]bool{"equal": true}, func(w io.Writer) { fmt.Fprintln(w, "copied, and equal page by page") })
+}
+
+// openPlace opens the store of a data folder, or of a database. If create is set, there may
+// be none yet.
+func (sh *shell) openPlace(place string, create bool) (store.Movable, error) {
+	if info, err := os.Stat(place); isURL(place) || err == nil && !info.IsDir() {
+		return sh.openDatabase(place, create, lockWait)
+	}
+	if create {
+		if err := os.MkdirAll(place, 0o700); err != nil {
+			return nil, err
+		}
+	} else if _, err := os.Stat(filepath.Join(place, bolt.FileName)); err != nil {
+		return nil, noStore("there is no store in " + place)
+	}
+	return bolt.Open(place, time.Now, sh.log, lockWait)
+}
+
+// openDatabase opens the store of a database.
+func (sh *shell) openDatabase(place string, create bool, wait time.Duration) (*postgres.Store, error) {
+	dsn, err := readDSN(place)
+	if err != nil {
+		return nil, err
+	}
+	return postgres.Open(sh.ctx, postgres.Config{
+		DSN: dsn, Now: time.Now, Log: sh.log, Wait: wait, Create: create, Migrate: sh.migrates, AllowAsync: sh.storeFlags.AllowAsync,
+	})
+}
+
+func isURL(place string) bool {
+	return strings.HasPrefix(place, "postgres://") || strings.HasPrefix(place, "postgresql://")
+}
+
+// readDSN returns the address of a database, which place is or names a file with.
+func readDSN(place string) (string, error) {
+	if isURL(place) {
+		return place, nil
+	}
+	text, err := os.ReadFile(place)
+	if err != nil {
+		return "", fmt.Errorf("--store is no URL of a database, postgres://…, and no file that holds one: %w", err)
+	}
+	return strings.TrimSpace(string(text)), nil
+}
+
+// restoreInto restores a file into the database or the data folder. The file is what any
+// engine wrote as a backup.
+func (sh *shell) restoreInto(file string) error {
+	f, err := os.Open(file)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	in := bufio.NewReader(f)
+	isDump := store.IsDump(in)
+	if sh.storeFlags.Store == "" && !isDump {
+		return bolt.Restore(sh.ctx, file, sh.data)
+	}
+	work, err := os.MkdirTemp(sh.data, ".restore-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(work)
+	if sh.storeFlags.Store == "" {
+		return sh.loadFolder(in, work)
+	}
+	to, err := sh.openDatabase(sh.storeFlags.Store, true, lockWait)
+	if err != nil {
+		return err
+	}
+	if isDump {
+		err = to.Load(sh.ctx, store.ReadDump(in))
+	} else {
+		err = sh.loadBackup(file, work, to)
+	}
+	return errors.Join(err, to.Close())
+}
+
+// loadFolder makes a dump the store of the data folder. It works in the folder work, so
+// that a dump that is cut off leaves nothing.
+func (sh *shell) loadFolder(dump io.Reader, work string) error {
+	path := filepath.Join(sh.data, bolt.FileName)
+	if _, err := os.Lstat(path); err == nil {
+		return taxii.Errorf(taxii.Conflict, "%s is there already: restore into a folder without one", path)
+	}
+	to, err := bolt.Open(work, time.Now, sh.log, 0)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(to.Load(sh.ctx, store.ReadDump(dump)), to.Close()); err != nil {
+		return err
+	}
+	return atomicfile.Rename(filepath.Join(work, bolt.FileName), path)
+}
+
+// loadBackup loads the backup of a data folder into a database. It restores the backup into
+// the folder work first, which checks it.
+func (sh *shell) loadBackup(file, work string, to store.Loader) error {
+	if err := bolt.Restore(sh.ctx, file, work); err != nil {
+		return err
+	}
+	from, err := bolt.Open(work, time.Now, sh.log, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(to.Load(sh.ctx, store.Items(sh.ctx, from)), from.Close())
+}
