@@ -18,6 +18,8 @@ import (
 // record of a collection and never again.
 //
 //	meta       format                     number of this layout, 8
+//	           writer                     version of comity that gave the file this layout;
+//	                                      absent in older files
 //	           generation                 of the directory, 8
 //	           status                     number of the last status, 8
 //	           chain                      end of the audit record: number 8, hash 32, open 1
@@ -75,6 +77,7 @@ var (
 	bucketDocuments  = []byte("documents")
 
 	keyFormat     = []byte("format")
+	keyWriter     = []byte("writer")
 	keyGeneration = []byte("generation")
 	keyStatus     = []byte("status")
 	keyChain      = []byte("chain")
@@ -146,7 +149,7 @@ func create(tx *bbolt.Tx) error {
 			return err
 		}
 	}
-	return tx.Bucket(bucketMeta).Put(keyFormat, binary.BigEndian.AppendUint64(nil, format))
+	return setLayout(tx, format)
 }
 
 // makeBucket returns the bucket of that path, and creates it if there is none.

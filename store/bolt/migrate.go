@@ -11,6 +11,7 @@ import (
 	"math/bits"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -125,12 +126,23 @@ func migrate(db *bbolt.DB, path string, commit func(*bbolt.Tx) error) error {
 	}
 	for ; layout < format; layout++ {
 		if err := update(db, path, commit, func(tx *bbolt.Tx) error {
-			return firstOf(migrations[layout](tx), tx.Bucket(bucketMeta).Put(keyFormat, binary.BigEndian.AppendUint64(nil, layout+1)))
+			return firstOf(migrations[layout](tx), setLayout(tx, layout+1))
 		}); err != nil {
 			return fmt.Errorf("bring %s from layout %d to %d: %w", path, layout, layout+1, err)
 		}
 	}
 	return nil
+}
+
+// setLayout records the layout of the file, and which version of comity gave it that one:
+// an older version that refuses the file names it.
+func setLayout(tx *bbolt.Tx, layout uint64) error {
+	writer := "unknown"
+	if info, ok := debug.ReadBuildInfo(); ok {
+		writer = info.Main.Version
+	}
+	meta := tx.Bucket(bucketMeta)
+	return firstOf(meta.Put(keyFormat, binary.BigEndian.AppendUint64(nil, layout)), meta.Put(keyWriter, []byte(writer)))
 }
 
 // update runs change in one transaction. It marks the file if the commit fails, unless
@@ -164,7 +176,7 @@ func layoutOf(db *bbolt.DB, path string) (layout uint64, err error) {
 		}
 		switch layout = number(meta.Get(keyFormat)); {
 		case layout > format:
-			return taxii.Errorf(taxii.Conflict, "%s has layout %d, this comity knows %d: use a newer one", path, layout, format)
+			return taxii.Errorf(taxii.Conflict, "%s has layout %d, which comity %s wrote, and this one knows only layouts up to %d: use that version or a newer one, or go back as comity help upgrade says", path, layout, meta.Get(keyWriter), format)
 		case layout < format && migrations[layout] == nil:
 			return taxii.Errorf(taxii.Conflict, "%s has layout %d, from before the first release, and cannot be read: begin with an empty folder", path, layout)
 		}

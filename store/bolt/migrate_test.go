@@ -282,22 +282,29 @@ func TestRestoreDropsTheJournal(t *testing.T) {
 	}
 }
 
+// Open refuses a layout that it does not know. For a newer one it names the version that
+// reads it.
 func TestOpenRefusesAnotherLayout(t *testing.T) {
-	for name, layout := range map[string]uint64{"older": 2, "newer": 99} {
-		t.Run(name, func(t *testing.T) { refusesLayout(t, layout) })
-	}
-}
-
-func refusesLayout(t *testing.T, layout uint64) {
-	dir := t.TempDir()
-	if err := open(t, dir).Close(); err != nil {
-		t.Fatal(err)
-	}
-	update(t, dir, func(tx *bbolt.Tx) error {
-		return tx.Bucket([]byte("meta")).Put([]byte("format"), binary.BigEndian.AppendUint64(nil, layout))
-	})
-	if _, err := bolt.Open(dir, time.Now, discard, 0); taxii.CodeOf(err) != taxii.Conflict {
-		t.Errorf("got %v", err)
+	for name, test := range map[string]struct {
+		layout uint64
+		want   string
+	}{
+		"older": {2, "from before the first release"},
+		"newer": {99, "which comity v9.1.0 wrote"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := open(t, dir).Close(); err != nil {
+				t.Fatal(err)
+			}
+			update(t, dir, func(tx *bbolt.Tx) error {
+				meta := tx.Bucket([]byte("meta"))
+				return errors.Join(meta.Put([]byte("format"), binary.BigEndian.AppendUint64(nil, test.layout)), meta.Put([]byte("writer"), []byte("v9.1.0")))
+			})
+			if _, err := bolt.Open(dir, time.Now, discard, 0); taxii.CodeOf(err) != taxii.Conflict || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("got %v, want %s", err, test.want)
+			}
+		})
 	}
 }
 
