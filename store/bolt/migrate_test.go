@@ -20,6 +20,7 @@ import (
 	"comity/store"
 	"comity/store/bolt"
 	"comity/taxii"
+	"comity/taxii/exchange"
 )
 
 // unpack writes a file of testdata, which an earlier version made, to a path.
@@ -160,6 +161,48 @@ func TestRestoreMigratesAnOlderLayout(t *testing.T) {
 	s := reopened(t, dir)
 	defer s.Close()
 	mustHoldLayout5(t, s)
+}
+
+// A store that an earlier build of the present layout wrote is read as it is: what it has
+// is complete, and its layout is not changed. layout7.db.gz is a backup by the commands of
+// an operator: two organisations under one agreement, of which acme pushed an address and
+// two versions of an indicator in two pushes, and soc-sg read them.
+func TestOpenReadsWhatEarlierBuildsOfThisLayoutWrote(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, bolt.FileName)
+	unpack(t, "layout7.db", path)
+	s := reopened(t, dir)
+	defer s.Close()
+	if files, err := os.ReadDir(dir); err != nil || len(files) != 1 {
+		t.Errorf("Open left %v, %v", files, err)
+	}
+	if faults := faultsOf(t, s); len(faults) > 0 {
+		t.Errorf("faults: %q", faults)
+	}
+	directory, _, err := s.Directory(t.Context())
+	if err != nil || directory.Centre.ID != "igci" || directory.Agreements["dea-acme"] == nil || directory.Accounts["soc-sg/siem"] == nil {
+		t.Errorf("directory: %+v, %v", directory, err)
+	}
+	inbound := exchange.Operator(uuid.MustParse("8fb54f56-b697-4c65-8eb6-2b77e2f8e901")) // dea-acme.inbound
+	page, err := s.Scan(t.Context(), inbound, store.Query{Limit: 100})
+	if err != nil || page.Len() != 2 {
+		t.Errorf("%d objects, %v", page.Len(), err)
+	}
+	all, err := s.Manifest(t.Context(), inbound, store.Query{Limit: 100, Match: taxii.Match{Versions: taxii.Versioning{All: true}}})
+	if err != nil || len(all.Records) != 3 {
+		t.Errorf("versions: %+v, %v", all.Records, err)
+	}
+	links, err := s.Entries(t.Context(), 0, 100)
+	if err != nil || len(links) != 10 {
+		t.Fatalf("%d audit entries, %v", len(links), err)
+	}
+	push, err := links[8].Entry()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status, err := s.Status(t.Context(), "acme/feed", uuid.MustParse(push.Text)); err != nil || status.Successes != 2 || status.Stored != 1 {
+		t.Errorf("status: %+v, %v", status, err)
+	}
 }
 
 // mustHoldLayout5 fails the test unless the store holds what layout5.db does: of ten
