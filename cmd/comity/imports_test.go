@@ -20,13 +20,13 @@ var allowedImports = map[string][]string{
 		"taxii/intake", "taxii/link", "taxii/metrics", "taxii/operation", "taxii/server", "taxii/custody", "testdata",
 	},
 	"taxii/console":    {"stix", "stix/report", "stix/validate", "store", "taxii", "taxii/admin", "taxii/agreement", "taxii/audit", "taxii/auth", "taxii/exchange", "taxii/operation"},
-	"taxii/server":     {"stix", "store", "taxii", "taxii/audit", "taxii/auth", "taxii/exchange", "taxii/intake", "taxii/metrics", "taxii/custody"},
+	"taxii/server":     {"stix", "store", "taxii", "taxii/audit", "taxii/auth", "taxii/exchange", "taxii/intake", "taxii/metrics", "taxii/custody", "taxii/sse"},
 	"taxii/admin/http": {"taxii", "taxii/admin"},
 	"taxii/admin": {
 		"stix", "stix/report", "store", "taxii", "taxii/agreement", "taxii/audit", "taxii/auth", "taxii/exchange", "taxii/feed", "taxii/intake", "taxii/link", "taxii/operation",
 		"taxii/custody",
 	},
-	"taxii/feed": {"stix", "stix/feed", "store", "taxii", "taxii/agreement", "taxii/audit", "taxii/auth", "taxii/exchange", "taxii/follow", "taxii/metrics"},
+	"taxii/feed": {"stix", "stix/feed", "store", "taxii", "taxii/agreement", "taxii/audit", "taxii/auth", "taxii/exchange", "taxii/follow", "taxii/metrics", "taxii/sse"},
 	"taxii/link": {"stix", "store", "taxii", "taxii/audit", "taxii/client", "taxii/custody", "taxii/exchange", "taxii/follow", "taxii/intake"},
 	"taxii/operation": {
 		"stix", "stix/fusion", "stix/rawjson", "stix/report", "store", "taxii", "taxii/agreement", "taxii/audit", "taxii/exchange", "taxii/custody", "taxii/follow",
@@ -47,6 +47,7 @@ var allowedImports = map[string][]string{
 	"taxii/agreement":  {"stix", "taxii"},
 	"taxii/demo":       {"stix"},
 	"taxii/metrics":    {},
+	"taxii/sse":        {"taxii"},
 	"taxii":            {},
 	"stix/report":      {"stix", "stix/fusion", "stix/rawjson"},
 	"stix/fusion":      {"stix", "stix/pattern", "stix/rawjson"},

@@ -10,16 +10,15 @@ import (
 
 	stixfeed "comity/stix/feed"
 	"comity/taxii"
+	"comity/taxii/sse"
 )
 
 // Times and bounds of a stream of server-sent events (HTML, 9.2).
 const (
-	maxStreams     = 4                // that an account may hold open
-	lookEvery      = 5 * time.Second  // at least; usually CatchUp wakes the streams twice a second
-	commentAfter   = 10 * time.Second // without an event, so that proxies keep the connection
-	heartbeatAfter = time.Minute      // without an event
-	retryAfter     = 5 * time.Second  // for a client whose stream broke
-	retryAtEnd     = time.Minute      // for a client whose access has ended
+	maxStreams = 4               // that an account may hold open
+	lookEvery  = 5 * time.Second // at least; usually CatchUp wakes the streams twice a second
+	retryAfter = 5 * time.Second // for a client whose stream broke
+	retryAtEnd = time.Minute     // for a client whose access has ended
 )
 
 // stream is one answer that tells the changes of a feed as they happen. Every look at the
@@ -28,12 +27,10 @@ type stream struct {
 	*handler
 	w      *response
 	out    *bufio.Writer
+	events *sse.Writer // into out
 	r      *http.Request
 	c      *caller
 	cursor string
-	retry  time.Duration // to tell with the next event; 0: none
-	spoke  time.Time     // when anything was sent last
-	event  time.Time     // when an event was sent last
 }
 
 // getStream answers with server-sent events: add and remove, whose data is an entry, as in
@@ -48,7 +45,8 @@ func (h *handler) getStream(w *response, r *http.Request, c *caller) error {
 	}
 	defer done()
 	start := time.Now()
-	s := &stream{handler: h, w: w, out: bufio.NewWriterSize(w, 64<<10), r: r, c: c, cursor: r.Header.Get("Last-Event-ID"), retry: retryAfter}
+	out := bufio.NewWriterSize(w, 64<<10)
+	s := &stream{handler: h, w: w, out: out, events: sse.NewWriter(out, retryAfter), r: r, c: c, cursor: r.Header.Get("Last-Event-ID")}
 	for {
 		woken := h.changed.wait()
 		open, err := s.look()
@@ -98,15 +96,13 @@ func (s *stream) look() (open bool, err error) {
 	case refused(err):
 		return false, nil
 	case err != nil: // a failure of ours passes
-		s.heartbeat()
+		s.events.Idle(s.c.now, s.cursor)
 		return true, nil
 	}
 	defer a.Close()
 	s.c.feed = a.Definition.ID
 	if !began {
-		header := s.w.Header()
-		header.Set("Content-Type", "text/event-stream; charset=utf-8")
-		header.Set("X-Accel-Buffering", "no") // nginx would keep the events back
+		sse.SetHeaders(s.w.Header())
 		s.w.WriteHeader(http.StatusOK)
 	}
 	if s.r.Method == http.MethodHead {
@@ -118,12 +114,12 @@ func (s *stream) look() (open bool, err error) {
 		}
 	}
 	if !a.Open {
-		s.retry = retryAtEnd
-		s.beat()
+		s.events.Retry = retryAtEnd
+		s.events.Heartbeat(s.c.now, s.cursor)
 		s.flush()
 		return false, nil
 	}
-	s.heartbeat()
+	s.events.Idle(s.c.now, s.cursor)
 	return true, nil
 }
 
@@ -142,12 +138,13 @@ func (s *stream) send(a *Answer) error {
 	if d.Full {
 		left++
 	}
+	told := left > 0
 	event := func(name string, data []byte) {
 		id := ""
 		if left--; left == 0 {
 			id = d.Cursor
 		}
-		s.write(name, data, id)
+		s.events.Event(s.c.now, name, data, id)
 	}
 	if d.Full {
 		event("reset", fmt.Appendf(nil, `{"entries":%d}`, len(d.Add)))
@@ -158,51 +155,15 @@ func (s *stream) send(a *Answer) error {
 	for _, e := range d.Add {
 		event("add", e.AppendJSON(nil))
 	}
-	if s.cursor = d.Cursor; s.event.Equal(s.c.now) {
+	if s.cursor = d.Cursor; told {
 		s.pulled(a, s.c, s.r, "stream", s.w.status, s.w.bytes)
 	}
 	return nil
 }
 
-// write writes one event, which always has a name and data: several clients take a block
-// without them for an event of their own. An id of "" leaves that of the event before.
-func (s *stream) write(name string, data []byte, id string) {
-	if s.retry > 0 {
-		fmt.Fprintf(s.out, "retry: %d\n", s.retry.Milliseconds())
-		s.retry = 0
-	}
-	fmt.Fprintf(s.out, "event: %s\ndata: %s\n", name, data)
-	if id != "" {
-		fmt.Fprintf(s.out, "id: %s\n", id)
-	}
-	s.out.WriteByte('\n')
-	s.spoke, s.event = s.c.now, s.c.now
-}
-
-// beat writes a heartbeat.
-func (s *stream) beat() {
-	s.write("heartbeat", fmt.Appendf(nil, `{"time":%q}`, taxii.FormatTime(s.c.now)), s.cursor)
-}
-
-// heartbeat writes a heartbeat or a comment if it is time for one. The first thing on a
-// stream is always an event.
-func (s *stream) heartbeat() {
-	switch {
-	case s.c.now.Sub(s.event) >= heartbeatAfter:
-		s.beat()
-	case s.c.now.Sub(s.spoke) >= commentAfter:
-		s.out.WriteString(":\n") // no empty line, which some clients take for the end of an event
-		s.spoke = s.c.now
-	}
-}
-
 // flush sends what was written; ok is false if the client has left, or reads too slowly.
 func (s *stream) flush() (ok bool) {
-	if s.out.Flush() != nil || s.w.control.Flush() != nil {
-		return false
-	}
-	// HTTP/2 ends a stream at its deadline even if nothing is to be written.
-	return s.w.control.SetWriteDeadline(time.Time{}) == nil
+	return s.out.Flush() == nil && sse.Flush(s.w.control) == nil
 }
 
 // broadcast wakes all that wait for it. It is safe for concurrent use.

@@ -14,16 +14,17 @@ import (
 	"comity/store"
 	"comity/taxii"
 	"comity/taxii/audit"
+	"comity/taxii/sse"
 )
 
 // Times and bounds of a stream of server-sent events (HTML, 9.2).
 const (
-	maxStreams     = 4                // that an account may hold open
-	maxRemembered  = 10_000           // objects whose deletion a stream tells
-	streamPage     = 1 << 20          // bytes of objects that are read at once
-	streamInterval = time.Second / 2  // between two looks at the collection
-	commentAfter   = 10 * time.Second // without an event, so that proxies keep the connection
-	heartbeatAfter = time.Minute      // without an event
+	maxStreams     = 4               // that an account may hold open
+	maxRemembered  = 10_000          // objects whose deletion a stream tells
+	streamPage     = 1 << 20         // bytes of objects that are read at once
+	streamInterval = time.Second / 2 // between two looks at the collection
+	retryStream    = 5 * time.Second // for a client whose stream broke
+	retryMany      = time.Minute     // for a client that holds too many open
 )
 
 // streams counts the streams of each account. It is safe for concurrent use.
@@ -61,9 +62,8 @@ type stream struct {
 	given  map[string]bool // ids of the last objects that the client got
 	order  []string        // the same, in the order in which it got them
 	buffer bytes.Buffer
-	id     string    // of the last event
-	spoke  time.Time // when anything was sent last
-	event  time.Time // when an event was sent last
+	events *sse.Writer // into buffer
+	id     string      // of the last event
 }
 
 // getStream answers with the objects of a collection as server-sent events: first those that
@@ -93,7 +93,7 @@ func (s *Server) getStream(w *response, r *http.Request, c *caller) error {
 		return err
 	}
 	if !s.streams.add(c.Account, 1) {
-		return &taxii.Error{Code: taxii.TooMany, Msg: fmt.Sprintf("the account holds %d streams open already", maxStreams), RetryAfter: heartbeatAfter}
+		return &taxii.Error{Code: taxii.TooMany, Msg: fmt.Sprintf("the account holds %d streams open already", maxStreams), RetryAfter: retryMany}
 	}
 	defer s.streams.add(c.Account, -1)
 	q.MaxBytes, q.Into = streamPage, &store.Page{}
@@ -102,14 +102,12 @@ func (s *Server) getStream(w *response, r *http.Request, c *caller) error {
 		st.id = next(c, f, q.After, true)
 	}
 	w.streamed = true
-	header := w.Header()
-	header.Set("Content-Type", "text/event-stream; charset=utf-8")
-	header.Set("X-Accel-Buffering", "no") // nginx would keep the events back
+	sse.SetHeaders(w.Header())
 	if r.Method == http.MethodHead {
 		return nil
 	}
 	w.WriteHeader(http.StatusOK)
-	st.buffer.WriteString("retry: 5000\n")
+	st.events = sse.NewWriter(&st.buffer, retryStream)
 	for {
 		more, err := st.look()
 		if err != nil {
@@ -154,13 +152,7 @@ func (s *stream) look() (more bool, err error) {
 		}
 		s.past = state.Past
 	}
-	switch {
-	case s.c.now.Sub(s.event) >= heartbeatAfter:
-		s.write("heartbeat", fmt.Appendf(nil, `{"time":%q}`, taxii.FormatTime(s.c.now)))
-	case s.c.now.Sub(s.spoke) >= commentAfter:
-		s.buffer.WriteString(":\n") // no empty line, which some clients take for the end of an event
-		s.spoke = s.c.now
-	}
+	s.events.Idle(s.c.now, s.id)
 	return false, s.send()
 }
 
@@ -236,18 +228,7 @@ func (s *stream) deletions() error {
 
 // tell writes the event of an object in the form of OpenCTI.
 func (s *stream) tell(act string, id stix.ID, object []byte) {
-	s.write(act, fmt.Appendf(nil, `{"version":"4","type":%q,"message":%q,"origin":{},"data":%s}`, act, act+" "+string(id), object))
-}
-
-// write writes one event, which always has a name and data: several clients take a block
-// without them for an event of their own.
-func (s *stream) write(name string, data []byte) {
-	fmt.Fprintf(&s.buffer, "event: %s\ndata: %s\n", name, data)
-	if s.id != "" {
-		fmt.Fprintf(&s.buffer, "id: %s\n", s.id)
-	}
-	s.buffer.WriteByte('\n')
-	s.spoke, s.event = s.c.now, s.c.now
+	s.events.Event(s.c.now, act, fmt.Appendf(nil, `{"version":"4","type":%q,"message":%q,"origin":{},"data":%s}`, act, act+" "+string(id), object), s.id)
 }
 
 // errLeft says that the client has left, or reads too slowly.
@@ -262,11 +243,7 @@ func (s *stream) send() error {
 	if _, err := s.w.Write(s.buffer.Bytes()); err != nil {
 		return errLeft
 	}
-	if s.w.control.Flush() != nil {
-		return errLeft
-	}
-	// HTTP/2 ends a stream at its deadline even if nothing is to be written.
-	if s.w.control.SetWriteDeadline(time.Time{}) != nil {
+	if sse.Flush(s.w.control) != nil {
 		return errLeft
 	}
 	return nil
