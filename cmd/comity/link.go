@@ -33,6 +33,7 @@ type linkAddCmd struct {
 	Into        string        `placeholder:"ALIAS" help:"Our collection that a link pulls into."`
 	From        string        `placeholder:"ALIAS" help:"Our collection that a link pushes from."`
 	As          string        `required:"" placeholder:"ORG/ACCOUNT" help:"Account whose grants the link has."`
+	Peer        string        `placeholder:"ORG/ACCOUNT" help:"Account with which that server pushes to this one: what it pushed is not sent back."`
 	Every       time.Duration `default:"5m" help:"Time between two runs (default ${default}); a link that pushes also runs when something was added."`
 	Credentials string        `placeholder:"FILE" help:"What to show to that server: a TOML file of mode 0600, read at each run. comity help links has its keys."`
 	PlainHTTP   bool          `name:"plain-http" help:"Let credentials and objects travel in the clear to another machine."`
@@ -41,7 +42,7 @@ type linkAddCmd struct {
 func (c *linkAddCmd) Run(sh *shell) error {
 	l := exchange.Link{
 		Name: c.Name, Direction: exchange.Pull, URL: c.Pull, Collection: c.Into, Remote: c.Remote,
-		Account: c.As, Every: int(c.Every / time.Second), PlainHTTP: c.PlainHTTP,
+		Account: c.As, Peer: c.Peer, Every: int(c.Every / time.Second), PlainHTTP: c.PlainHTTP,
 	}
 	if c.Push != "" {
 		l.Direction, l.URL, l.Collection = exchange.Push, c.Push, c.From

@@ -25,6 +25,7 @@ type Link struct {
 	Remote      string    `json:"remote,omitempty"` // collection there: id, alias or title; "" if there is one only
 	Collection  string    `json:"collection"`       // alias of ours
 	Account     string    `json:"account"`          // "org/name"
+	Peer        string    `json:"peer,omitempty"`   // of a link that pushes: account with which the other server pushes to us; "" for none
 	Every       int       `json:"every_seconds"`
 	Credentials string    `json:"credentials,omitempty"` // absolute path of a file; "" for none
 	PlainHTTP   bool      `json:"plain_http,omitempty"`  // the URL may be http:// on another machine
@@ -49,6 +50,15 @@ func (l *Link) Server() string {
 	return u.Scheme + "://" + host
 }
 
+// Brought tells whether a submission came from the server of the link: a link pulled it from
+// there, or the peer pushed it. The arguments are those of its audit entry.
+func (l *Link) Brought(link, remote, account string) bool {
+	if link != "" {
+		return remote == l.Server()
+	}
+	return l.Peer != "" && account == l.Peer
+}
+
 // Interval is the time between two runs.
 func (l *Link) Interval() time.Duration { return time.Duration(l.Every) * time.Second }
 
@@ -62,6 +72,13 @@ func (d *Directory) AddLink(l Link) error {
 		return err
 	}
 	l.Account = account.ID()
+	if l.Peer != "" {
+		peer, err := d.Account(l.Peer)
+		if err != nil {
+			return err
+		}
+		l.Peer = peer.ID()
+	}
 	u, err := url.Parse(l.URL)
 	switch {
 	case !linkForm.MatchString(l.Name):
@@ -72,6 +89,8 @@ func (d *Directory) AddLink(l Link) error {
 		return taxii.Errorf(taxii.Invalid, "link %s: this is no URL of a TAXII server: write https://host/path/", l.Name)
 	case u.User != nil:
 		return taxii.Errorf(taxii.Invalid, "link %s: user and password belong in the file of --credentials, not in the URL, which stays in the record", l.Name)
+	case l.Peer != "" && l.Direction != Push:
+		return taxii.Errorf(taxii.Invalid, "link %s: only a link that pushes leaves out what a peer brought", l.Name)
 	case l.Every < 1:
 		return taxii.Errorf(taxii.Invalid, "link %s: the time between two runs is at least 1s", l.Name)
 	case d.Links[l.Name] != nil:

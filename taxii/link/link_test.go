@@ -167,6 +167,26 @@ func TestTwoServersComeToRest(t *testing.T) {
 	}
 }
 
+// Servers that push to each other do not send back what the other one pushed.
+func TestServersThatPushToEachOtherSendNothingBack(t *testing.T) {
+	a, b := newSite(t), newSite(t)
+	a.push("share.intel", indicators(1, 5)...)
+	b.push("share.intel", indicators(101, 5)...)
+	for _, s := range []*site{a, b} {
+		s.link("out", exchange.Push, "share.intel", map[*site]*site{a: b, b: a}[s], "acme/link")
+		s.amend(func(d *exchange.Directory) error { d.Links["out"].Peer = "acme/link"; return nil })
+	}
+	toA, toB := a.countPushed(), b.countPushed()
+	for range 3 {
+		a.run("out")
+		b.run("out")
+	}
+	if toA() != 5 || toB() != 5 {
+		t.Errorf("%d and %d objects were pushed, want 5 each", toA(), toB())
+	}
+	equal(a, "b", b.objects("share.intel"), a.objects("share.intel"))
+}
+
 // The origin of a record stays known after the pulling link was removed.
 func TestOriginOutlivesTheLinkThatPulled(t *testing.T) {
 	a, b := newSite(t), newSite(t)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"slices"
 	"time"
 
@@ -91,7 +92,7 @@ func (r *run) pullEach(ctx context.Context, root *client.Client, id string) (pas
 	var (
 		q    = client.Query{Match: taxii.Match{Versions: taxii.Versioning{All: true}}, Limit: eachAtOnce, From: client.Position{AddedAfter: r.state.Position.AddedAfter}}
 		last time.Time
-		sum  taken
+		sum  tally
 	)
 	for record, err := range root.Manifest(ctx, id, q) {
 		if err != nil {
@@ -120,7 +121,7 @@ func (r *run) pullEach(ctx context.Context, root *client.Client, id string) (pas
 }
 
 // pullOne reads one version of an object.
-func (r *run) pullOne(ctx context.Context, root *client.Client, id string, record taxii.ManifestRecord, sum *taken) error {
+func (r *run) pullOne(ctx context.Context, root *client.Client, id string, record taxii.ManifestRecord, sum *tally) error {
 	q := client.Query{Match: taxii.Match{Versions: taxii.Versioning{All: true}}}
 	if at, err := taxii.ParseTime(record.Version); err == nil && record.Version != record.DateAdded {
 		q.Versions = taxii.Versioning{At: []time.Time{at}}
@@ -134,17 +135,17 @@ func (r *run) pullOne(ctx context.Context, root *client.Client, id string, recor
 		default:
 			return err
 		}
-		taken, err := r.take(ctx, page)
+		one, err := r.take(ctx, page)
 		if err != nil {
 			return err
 		}
-		sum.add(taken)
+		sum.add(one)
 	}
 	return nil
 }
 
-// taken is what became of the objects of a page.
-type taken struct {
+// tally is what became of the objects of a page.
+type tally struct {
 	stored  int64
 	refused []ruled
 }
@@ -155,16 +156,16 @@ type ruled struct {
 	Refusal
 }
 
-func (t *taken) refuse(at time.Time, rule, id, message string) {
+func (t *tally) refuse(at time.Time, rule, id, message string) {
 	t.refused = append(t.refused, ruled{rule, Refusal{at, id, message}})
 }
 
-func (t *taken) add(other taken) {
+func (t *tally) add(other tally) {
 	t.stored += other.stored
 	t.refused = append(t.refused, other.refused...)
 }
 
-func (t *taken) apply(st *State) {
+func (t *tally) apply(st *State) {
 	st.Objects += t.stored
 	for _, refused := range t.refused {
 		st.refuse(refused.rule, refused.Refusal)
@@ -172,7 +173,7 @@ func (t *taken) apply(st *State) {
 }
 
 // take pushes the objects of a page into our collection, as the account of the link.
-func (r *run) take(ctx context.Context, page *client.Page) (out taken, err error) {
+func (r *run) take(ctx context.Context, page *client.Page) (out tally, err error) {
 	for _, fault := range page.Faults {
 		var known *stix.Error
 		if errors.As(fault, &known) {
@@ -194,7 +195,7 @@ func (r *run) take(ctx context.Context, page *client.Page) (out taken, err error
 
 // pushes cuts the objects of a page into pushes that the agreement allows. An object that is
 // larger than a push may be counts as refused.
-func (r *run) pushes(c *exchange.Collection, objects [][]byte, out *taken) func(yield func([][]byte) bool) {
+func (r *run) pushes(c *exchange.Collection, objects [][]byte, out *tally) iter.Seq[[][]byte] {
 	const around = len(envelopeHead) + len(envelopeTail)
 	count, size := intake.MaxFailures, int64(1<<62) // so that the status tells each failure
 	if n := c.Terms.Quota.ObjectsPerPush; n > 0 {
@@ -234,7 +235,7 @@ const (
 )
 
 // pushOurs pushes objects into our collection.
-func (r *run) pushOurs(ctx context.Context, in *intake.Intake, g exchange.Grant, objects [][]byte, out *taken) error {
+func (r *run) pushOurs(ctx context.Context, in *intake.Intake, g exchange.Grant, objects [][]byte, out *tally) error {
 	body := []io.Reader{bytes.NewReader([]byte(envelopeHead))}
 	for i, object := range objects {
 		if i > 0 {
@@ -266,7 +267,7 @@ func (r *run) pushOurs(ctx context.Context, in *intake.Intake, g exchange.Grant,
 }
 
 // refuseAll counts the failures of a part of a push.
-func (t *taken) refuseAll(at time.Time, part store.Outcomes) error {
+func (t *tally) refuseAll(at time.Time, part store.Outcomes) error {
 	var failures []taxii.StatusDetail
 	if err := json.Unmarshal(slices.Concat([]byte("["), part.Failures, []byte("]")), &failures); err != nil {
 		return fmt.Errorf("read a status: %w", err)

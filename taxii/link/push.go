@@ -92,7 +92,7 @@ func (st *State) isForeign(added time.Time) bool {
 }
 
 // send sends a batch. It fails unless the other server has decided on every object.
-func (r *run) send(ctx context.Context, to *client.Pusher, objects [][]byte) (out taken, err error) {
+func (r *run) send(ctx context.Context, to *client.Pusher, objects [][]byte) (out tally, err error) {
 	if len(objects) == 0 {
 		return out, nil
 	}
@@ -126,13 +126,12 @@ func (r *run) readAudit(ctx context.Context) error {
 		foreign   []span
 		withdrawn []Withdrawn
 		chain     = follow.New(r.store, r.state.Audited)
-		server    = r.link.Server()
 		id        = c.ID.String()
 	)
 	if err := chain.CatchUp(ctx, func(_ context.Context, entries []audit.Entry) error {
 		for i := range entries {
 			switch e := &entries[i]; {
-			case e.Act == audit.Submission && e.Link != "" && e.Remote == server && e.Collection == id && e.From != nil && e.To.After(r.state.Sent):
+			case e.Act == audit.Submission && e.Collection == id && e.From != nil && e.To.After(r.state.Sent) && r.link.Brought(e.Link, e.Remote, e.Account):
 				foreign = append(foreign, span{*e.From, *e.To})
 			case e.Act == audit.Notice && e.Link == r.link.Name && !e.Time.Before(r.link.Added):
 				for _, s := range e.Subjects {
