@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -101,28 +102,42 @@ func (w *window) do(steps ...chromedp.Action[chromedp.Void]) {
 func (w *window) inspect(name string) {
 	w.Helper()
 	for _, l := range looks {
-		if _, err := chromedp.Call(w.Context, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: l.scheme}},
-		}); err != nil {
-			w.Fatal(err)
-		}
-		w.do(chromedp.EmulateViewport(l.width, l.height))
+		w.resize(l)
 		overflow, err := chromedp.Run(w.Context, chromedp.Evaluate[int](`document.documentElement.scrollWidth - document.documentElement.clientWidth`))
 		if err != nil || overflow > 0 {
 			w.Errorf("%s reaches %d px beyond a window of %d px (%v)", name, overflow, l.width, err)
 		}
-		if folder := os.Getenv("COMITY_PICTURES"); folder != "" {
-			picture, err := chromedp.Run(w.Context, chromedp.FullScreenshot(100))
-			if err == nil {
-				err = os.WriteFile(filepath.Join(folder, fmt.Sprintf("%s-%d-%s.png", name, l.width, l.scheme)), picture, 0o600)
-			}
-			if err != nil {
-				w.Fatal(err)
-			}
-		}
+		w.photograph(fmt.Sprintf("%s-%d-%s.png", name, l.width, l.scheme), chromedp.FullScreenshot(100))
 		if l.width != 2560 {
 			w.audit(name + " in " + l.scheme)
 		}
+	}
+}
+
+// resize gives the window its size and colours.
+func (w *window) resize(l look) {
+	w.Helper()
+	if _, err := chromedp.Call(w.Context, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: l.scheme}},
+	}); err != nil {
+		w.Fatal(err)
+	}
+	w.do(chromedp.EmulateViewport(l.width, l.height))
+}
+
+// photograph keeps a picture.
+func (w *window) photograph(file string, take chromedp.Action[[]byte]) {
+	w.Helper()
+	folder := os.Getenv("COMITY_PICTURES")
+	if folder == "" {
+		return
+	}
+	picture, err := chromedp.Run(w.Context, take)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(folder, file), picture, 0o600)
+	}
+	if err != nil {
+		w.Fatal(err)
 	}
 }
 
@@ -162,7 +177,7 @@ func (w *window) audit(name string) {
 func TestConsoleInABrowser(t *testing.T) {
 	ctx := chromium(t)
 	w := &window{t, ctx}
-	links, data := demonstration(t, "small")
+	links, data := demonstration(t, cmp.Or(os.Getenv("COMITY_SCENARIO"), "small"))
 	host := regexp.MustCompile(`^http://[^/]+`).FindString(links[drafter])
 	w.do(chromedp.Navigate(host + "/"))
 	w.inspect("front")
@@ -173,6 +188,9 @@ func TestConsoleInABrowser(t *testing.T) {
 		w.do(chromedp.Navigate(host + "/console/" + page.path))
 		w.inspect(page.name)
 	}
+	w.do(chromedp.Navigate(host + "/console/operations/" + demoOperation))
+	w.resize(look{1280, 860, "light"})
+	w.photograph("README.png", chromedp.CaptureScreenshot()) // testdata/console.png, with COMITY_SCENARIO=asean
 	w.do(chromedp.Navigate(links[bureauPerson]))
 	for _, page := range []struct{ name, path string }{
 		{"home-bureau", ""}, {"board-bureau", "operations/op-asean-demo"}, {"operations", "operations"}, {"outcomes", "operations/op-asean-demo/outcomes"},

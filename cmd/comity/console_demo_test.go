@@ -148,6 +148,11 @@ func TestConsoleRunsAnOperation(t *testing.T) {
 	if page := dara.get(board); !strings.Contains(page, "sinkholed") {
 		t.Error("the board does not count the outcome")
 	}
+	_, rows, _ := strings.Cut(dara.get("/console/feeds"), "<tbody>")
+	feed := dara.get(linkForm.FindStringSubmatch(rows)[1])
+	if !strings.Contains(feed, "ipv4.txt") || !strings.Contains(feed, "ncb-kh/firewall:TOKEN") {
+		t.Errorf("the page of the feed has no settings:\n%s", feed)
+	}
 	vic := as(t, links, vendorPerson())
 	if status, _ := vic.send("POST", board+"/outcomes", url.Values{"finding": {finding[1]}, "status": {"sinkholed"}}); status != http.StatusNotFound {
 		t.Errorf("a vendor reports an outcome: status %d", status)

@@ -120,6 +120,8 @@ var routes = []route{
 	{get, root + "operations/{operation}/reports/{report}", false, (*Console).report},
 	{get, root + "operations/{operation}/outcomes", false, (*Console).outcomes},
 	{post, root + "operations/{operation}/outcomes", false, (*Console).reportOutcomes},
+	{get, root + "feeds", false, (*Console).feeds},
+	{get, root + "feeds/{feed}", false, (*Console).feed},
 	{get, root + "agreements", false, (*Console).agreements},
 	{get, root + "agreements/{agreement}", false, (*Console).agreement},
 	{get, root + "audit", false, (*Console).auditRecord},

@@ -60,7 +60,7 @@ type section struct {
 }
 
 // sections are the entries of the navigation.
-var sections = []section{{Name: "Home", Path: root}, {Name: "Operations", Path: root + "operations"}, {Name: "Receipts", Path: root + "receipts"}, {Name: "Agreements", Path: root + "agreements"}, {Name: "Audit", Path: root + "audit"}, {Name: "Tokens", Path: root + "tokens"}}
+var sections = []section{{Name: "Home", Path: root}, {Name: "Operations", Path: root + "operations"}, {Name: "Receipts", Path: root + "receipts"}, {Name: "Feeds", Path: root + "feeds"}, {Name: "Agreements", Path: root + "agreements"}, {Name: "Audit", Path: root + "audit"}, {Name: "Tokens", Path: root + "tokens"}}
 
 // render writes a page with the status of v.
 func (c *Console) render(v *visit, name, title string, data any) error {

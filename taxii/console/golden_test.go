@@ -1,0 +1,60 @@
+package console_test
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+// random are the parts of a page that differ from run to run.
+var random = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}|http://127\.0\.0\.1:\d+|static/[0-9a-f]{12}\.css|comity_[A-Za-z0-9_-]{43}|<code>[0-9a-f]{8}</code>|tokens/[0-9a-f]{8}|token [0-9a-f]{8}|before=\d+`)
+
+// Each page is as the golden file in testdata has it; -update writes them.
+func TestPagesAreAsTheGoldenFilesHaveThem(t *testing.T) {
+	w := newWorld(t)
+	w.push("vendor/vic", "sharing.reports", indicator(1, "Traffic to c2-1.example.com", ""), indicator(2, `A <b>bold</b> name`, ""))
+	w.push("vendor/vic", "sharing.reports", strings.Replace(indicator(1, "Traffic", ""), `"modified":"2026-02-01`, `"modified":"2026-02-02`, 1))
+	vic, dara, nobody := w.as("vendor/vic"), w.as("bureau/dara"), w.browser()
+	made := vic.post("/console/tokens")
+	for name, page := range map[string]*answer{
+		"front":      nobody.get("/"),
+		"signin":     nobody.get("/console/sign-in"),
+		"home":       vic.get("/console/"),
+		"collection": dara.get("/console/collections/sharing.reports"),
+		"object":     dara.get("/console/collections/sharing.reports/objects/indicator--00000000-0000-4000-8000-000000000001"),
+		"push": vic.upload("/console/collections/sharing.reports/push", "act", "check", "text",
+			`{"objects":[`+strings.Replace(indicator(3, "mistake", ""), `.com']`, `.com'`, 1)+`]}`),
+		"receipts":   vic.get("/console/receipts"),
+		"tokens":     made,
+		"operations": vic.get("/console/operations"),
+		"feeds":      vic.get("/console/feeds"),
+		"agreements": dara.get("/console/agreements"),
+		"agreement":  dara.get("/console/agreements/sharing"),
+		"audit":      vic.get("/console/audit"),
+		"error":      dara.get("/console/none"),
+	} {
+		got := random.ReplaceAllStringFunc(page.body, func(found string) string {
+			if strings.HasPrefix(found, "00000000-") {
+				return found
+			}
+			return "…"
+		})
+		file := filepath.Join("testdata", name+".html")
+		if *update {
+			w.must(os.MkdirAll("testdata", 0o755))
+			w.must(os.WriteFile(file, []byte(got), 0o644))
+		}
+		want, err := os.ReadFile(file)
+		w.must(err)
+		if diff := cmp.Diff(string(want), got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
