@@ -62,6 +62,7 @@ type serveCmd struct {
 	logFlags     `embed:""`
 	tlsFlags     `embed:""`
 	dnsFlags     `embed:""`
+	oidcFlags    `embed:""`
 
 	connectionFlags `embed:""`
 }
@@ -317,8 +318,12 @@ func (ex *exchangeServer) start(c *serveCmd) (err error) {
 	router.MatcherFunc(func(r *http.Request, _ *mux.RouteMatch) bool { return feed.IsPath(r.URL.EscapedPath()) }).
 		Handler(ex.feeds.Handler(authenticator, counters))
 	service := admin.New(ex.store, current, in, ex.custody, ex.runner, ex.feeds, ex.links, ex.now)
+	provider, err := c.oidcFlags.read()
+	if err != nil {
+		return err
+	}
 	if !c.NoConsole {
-		ex.console = console.New(console.Config{PublicURL: ex.url, MaxContentLength: int64(c.MaxContent)}, console.Deps{
+		ex.console = console.New(console.Config{PublicURL: ex.url, MaxContentLength: int64(c.MaxContent), OIDC: provider}, console.Deps{
 			Store: ex.store, Current: current, Auth: authenticator, Admin: service, Recorder: ex.recorder, Log: ex.log, Now: ex.now,
 		})
 		router.MatcherFunc(func(r *http.Request, _ *mux.RouteMatch) bool { return console.Serves(r) }).Handler(ex.console.Handler())

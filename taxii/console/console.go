@@ -33,6 +33,8 @@ type Config struct {
 	PublicURL string
 	// MaxContentLength bounds a push, in bytes; 0 stands for 100 MiB.
 	MaxContentLength int64
+	// OIDC is the provider that persons may sign in by; without an Issuer there is none.
+	OIDC OIDC
 }
 
 // Deps are the parts of the exchange that the console needs.
@@ -49,10 +51,11 @@ type Deps struct {
 // Console answers the requests of browsers. It is safe for concurrent use.
 type Console struct {
 	Deps
-	config  Config
-	origin  *url.URL
-	router  *mux.Router
-	tickets tickets
+	config   Config
+	origin   *url.URL
+	router   *mux.Router
+	tickets  tickets
+	provider provider
 }
 
 // root is the path below which the console is.
@@ -102,6 +105,8 @@ var routes = []route{
 	{post, root + "sign-in", true, (*Console).signIn},
 	{get, root + "sign-in/code", true, (*Console).codeForm},
 	{post, root + "sign-in/code", true, (*Console).enterCode},
+	{get, root + "sign-in/oidc", true, (*Console).beginOIDC},
+	{get, root + "sign-in/oidc/return", true, (*Console).finishOIDC},
 	{get, root + "ticket/{ticket}", true, (*Console).useTicket},
 	{post, root + "sign-out", false, (*Console).signOut},
 	{get, root, false, (*Console).home},

@@ -31,6 +31,7 @@ func (c *Console) front(v *visit) error {
 type signInPage struct {
 	Next, Account string
 	Fault         string // of the last attempt; "" for none
+	OIDC          string // URL of the sign-in by a provider, "" for none
 }
 
 func (c *Console) signInForm(v *visit) error {
@@ -39,7 +40,7 @@ func (c *Console) signInForm(v *visit) error {
 		v.redirect(next)
 		return nil
 	}
-	return c.render(v, "signin", "Sign in", signInPage{Next: next})
+	return c.renderSignIn(v, signInPage{Next: next})
 }
 
 // signIn checks account and password, and begins a session that still needs the second factor.
@@ -72,6 +73,13 @@ func (c *Console) signIn(v *visit) error {
 
 func (c *Console) signInAgain(v *visit, in signInPage, code taxii.Code, fault string) error {
 	in.Fault, v.status = fault, code.Status()
+	return c.renderSignIn(v, in)
+}
+
+func (c *Console) renderSignIn(v *visit, in signInPage) error {
+	if c.config.OIDC.Issuer != "" {
+		in.OIDC = root + "sign-in/oidc?next=" + url.QueryEscape(in.Next)
+	}
 	return c.render(v, "signin", "Sign in", in)
 }
 

@@ -1,0 +1,138 @@
+package console
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+	"golang.org/x/oauth2"
+
+	"comity/taxii"
+	"comity/taxii/auth"
+)
+
+// OIDC is a provider of OpenID Connect that persons may sign in by. Its administrator decides
+// who is which account, and asks for the second factor.
+type OIDC struct {
+	Issuer       string // URL
+	ClientID     string
+	ClientSecret string
+	Claim        string // of the id token: "org/name" of the account
+}
+
+// provider is the provider of OpenID Connect. Its configuration is read when somebody first
+// signs in, so that the server starts without it.
+type provider struct {
+	mu    sync.Mutex // guards found
+	found *oidc.Provider
+}
+
+func (p *provider) get(issuer string) (*oidc.Provider, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.found == nil {
+		found, err := oidc.NewProvider(context.Background(), issuer) // it reads keys with this context later on
+		if err != nil {
+			return nil, err
+		}
+		p.found = found
+	}
+	return p.found, nil
+}
+
+// oidcState is what a sign-in by the provider began with. A cookie holds it, so that
+// nobody can finish the sign-in of another browser.
+type oidcState struct{ State, Nonce, Verifier, Next string }
+
+// oidcClient is the provider and the client that the server is to it.
+func (c *Console) oidcClient() (*oidc.Provider, *oauth2.Config, error) {
+	if c.config.OIDC.Issuer == "" {
+		return nil, nil, taxii.Errorf(taxii.NotFound, "There is no such page, or not for you.")
+	}
+	p, err := c.provider.get(c.config.OIDC.Issuer)
+	if err != nil {
+		return nil, nil, &taxii.Error{Code: taxii.Unavailable, Msg: "The provider of the sign-in does not answer. Try again later.", Err: err}
+	}
+	return p, &oauth2.Config{
+		ClientID: c.config.OIDC.ClientID, ClientSecret: c.config.OIDC.ClientSecret, Endpoint: p.Endpoint(),
+		RedirectURL: c.config.PublicURL + root + "sign-in/oidc/return", Scopes: []string{oidc.ScopeOpenID, "profile"},
+	}, nil
+}
+
+// oidcCookie sets the cookie with the state of a sign-in; "" removes it.
+func (c *Console) oidcCookie(v *visit, value string) {
+	cookie := &http.Cookie{Name: c.cookieName() + "-oidc", Value: value, Path: "/", HttpOnly: true, Secure: !c.plainLoopback(), SameSite: http.SameSiteLaxMode, MaxAge: 600}
+	if value == "" {
+		cookie.MaxAge = -1
+	}
+	http.SetCookie(v, cookie)
+}
+
+// beginOIDC sends the browser to the provider.
+func (c *Console) beginOIDC(v *visit) error {
+	_, client, err := c.oidcClient()
+	if err != nil {
+		return err
+	}
+	began := oidcState{State: rand.Text(), Nonce: rand.Text(), Verifier: oauth2.GenerateVerifier(), Next: nextOf(v.r.FormValue("next"))}
+	text, err := json.Marshal(began)
+	if err != nil {
+		return err
+	}
+	c.oidcCookie(v, base64.RawURLEncoding.EncodeToString(text))
+	v.redirect(client.AuthCodeURL(began.State, oidc.Nonce(began.Nonce), oauth2.S256ChallengeOption(began.Verifier)))
+	return nil
+}
+
+// finishOIDC begins the session of the account that the provider names. It makes no account.
+func (c *Console) finishOIDC(v *visit) error {
+	p, client, err := c.oidcClient()
+	if err != nil {
+		return err
+	}
+	refused := func(why error) error {
+		c.Recorder.RefuseLogin(auth.Address(v.r), "unknown", "", "")
+		return &taxii.Error{Code: taxii.Forbidden, Msg: "This sign-in opens nothing here. Begin it again, or ask the operator of this server.", Err: why}
+	}
+	var began oidcState
+	cookie, err := v.r.Cookie(c.cookieName() + "-oidc")
+	if err != nil {
+		return refused(err)
+	}
+	text, err := base64.RawURLEncoding.DecodeString(cookie.Value)
+	if err != nil || json.Unmarshal(text, &began) != nil || began.State == "" ||
+		subtle.ConstantTimeCompare([]byte(began.State), []byte(v.r.FormValue("state"))) != 1 {
+		return refused(err)
+	}
+	c.oidcCookie(v, "")
+	ctx := v.r.Context()
+	token, err := client.Exchange(ctx, v.r.FormValue("code"), oauth2.VerifierOption(began.Verifier))
+	if err != nil {
+		return refused(err)
+	}
+	raw, _ := token.Extra("id_token").(string)
+	id, err := p.Verifier(&oidc.Config{ClientID: client.ClientID}).Verify(ctx, raw)
+	if err != nil || subtle.ConstantTimeCompare([]byte(id.Nonce), []byte(began.Nonce)) != 1 {
+		return refused(err)
+	}
+	var claims map[string]any
+	if err := id.Claims(&claims); err != nil {
+		return refused(err)
+	}
+	name, _ := claims[c.config.OIDC.Claim].(string)
+	account := v.snapshot.Directory.Accounts[strings.ToLower(name)]
+	if _, ok := auth.Person(v.snapshot, account, v.now); !ok {
+		return refused(nil)
+	}
+	if err := c.begin(v, account, true); err != nil {
+		return err
+	}
+	v.redirect(nextOf(began.Next))
+	return nil
+}
