@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 
 	"comity/taxii"
 	"comity/taxii/exchange"
@@ -56,11 +58,7 @@ func (s *Service) fill(ctx context.Context, x *index, g exchange.Grant) error {
 			}
 		})
 	}
-	x.loading = make(chan struct{})
-	defer func() {
-		close(x.loading)
-		x.loading = nil
-	}()
+	defer x.begin()()
 	var loaded *index
 	if err := s.unlocked(func() (err error) {
 		loaded, err = x.load(ctx, g)
@@ -69,6 +67,53 @@ func (s *Service) fill(ctx context.Context, x *index, g exchange.Grant) error {
 		return err
 	}
 	x.fill(loaded)
+	return nil
+}
+
+// begin notes that somebody fills the index or writes its table, until done is called.
+func (x *index) begin() (done func()) {
+	x.loading = make(chan struct{})
+	return func() {
+		close(x.loading)
+		x.loading = nil
+	}
+}
+
+// WriteTables writes the tables anew that are out of date. Answers do not wait for it.
+func (s *Service) WriteTables(ctx context.Context) error {
+	if err := s.acquire(ctx); err != nil {
+		return err
+	}
+	defer s.release()
+	for _, x := range slices.Collect(maps.Values(s.indexes)) {
+		if x.chain == nil || x.loading != nil || !x.outdated() {
+			continue
+		}
+		if err := s.writeTable(ctx, x); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeTable writes the table of an index anew. The caller holds the lock, which writeTable lets
+// go of meanwhile.
+func (s *Service) writeTable(ctx context.Context, x *index) error {
+	defer x.begin()()
+	before, changed, erased := x.rows, x.changed, x.erased
+	header, err := x.header(ctx)
+	if err != nil {
+		return err
+	}
+	var t *table
+	if err := s.unlocked(func() (err error) {
+		t, err = writeTable(x.file, header, before.all())
+		return err
+	}); err != nil {
+		return fmt.Errorf("write the index of a feed: %w", err)
+	}
+	x.rows, x.changed, x.written = rows{table: t}.with(x.rows.since(before)), x.changed-changed, time.Now()
+	x.erasing = x.erased != erased
 	return nil
 }
 
@@ -92,7 +137,15 @@ func (s *Service) index(g exchange.Grant) *index {
 
 // Run fills the indexes of all feeds and keeps them up to date until ctx ends, so that an
 // answer is ready when it is asked for.
-func (s *Service) Run(ctx context.Context) { follow.Run(ctx, s.log, "feeds", s.CatchUp) }
+func (s *Service) Run(ctx context.Context) {
+	var tables sync.WaitGroup
+	tables.Go(func() { follow.Run(ctx, s.log, "tables of feeds", s.WriteTables) })
+	follow.Run(ctx, s.log, "feeds", s.CatchUp)
+	tables.Wait()
+	if err := RemoveErased(context.WithoutCancel(ctx), s.store, s.config.Dir); err != nil {
+		s.log.Error("feeds", "err", err)
+	}
+}
 
 // CatchUp brings every feed up to date whose account may be used, and drops what is kept of
 // the others. One that fails does not hold up the others.

@@ -67,7 +67,7 @@ type index struct {
 	store    Store
 	view     string
 	file     string        // of the table; "" if it has no name
-	loading  chan struct{} // closed at the end of the scan that fills the index; nil if none runs
+	loading  chan struct{} // closed when the index was filled, or its table written anew; nil if nobody does so
 	restored bool          // the file was looked at
 
 	chain     *follow.Follower // nil until the first scan is complete
@@ -102,9 +102,6 @@ func (x *index) catchUp(ctx context.Context, g exchange.Grant) error {
 	}
 	if err == nil && x.expiry != 0 && g.View().At >= x.expiry {
 		err = x.expire(ctx, g)
-	}
-	if err == nil {
-		err = x.rewrite(ctx)
 	}
 	return err
 }

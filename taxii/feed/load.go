@@ -70,8 +70,11 @@ func (x *index) restore(ctx context.Context) (*index, error) {
 }
 
 // RemoveErased removes the tables in a folder that may have records which were withdrawn or
-// purged since. It is for commands that remove records while no server runs.
+// purged since; "" is no folder. It is for those who remove records while no Service runs.
 func RemoveErased(ctx context.Context, s Store, dir string) error {
+	if dir == "" {
+		return nil
+	}
 	names, err := filepath.Glob(filepath.Join(dir, "*"))
 	if err != nil {
 		return err
@@ -214,33 +217,36 @@ const minChanged = 4 << 20
 // rewriteAfter is the longest time for which the table has rows that were removed.
 const rewriteAfter = historyFor
 
-// rewrite writes the table anew if much of it has changed, or if it may have rows that may not
-// remain.
-func (x *index) rewrite(ctx context.Context) error {
+// outdated tells whether the table is to be written anew: much of it has changed, or it has rows
+// that may not remain.
+func (x *index) outdated() bool {
 	largest := minChanged
 	if t := x.rows.table; t != nil {
 		largest = max(largest, int(t.size/32))
 	}
-	if x.erasing || x.changed > largest || x.changed > 0 && time.Since(x.written) > rewriteAfter {
-		return x.write(ctx, x.rows.all())
-	}
-	return nil
+	return x.erasing || x.changed > largest || x.changed > 0 && time.Since(x.written) > rewriteAfter
 }
 
-// write writes rows into a new table.
+// write writes rows into the table of an index that nobody else has yet.
 func (x *index) write(ctx context.Context, all iter.Seq2[string, string]) error {
-	position := x.chain.Position()
-	hash, err := x.hashAt(ctx, position)
+	header, err := x.header(ctx)
 	if err != nil {
 		return err
 	}
-	t, err := writeTable(x.file, tableHeader{
-		Program: program(), View: x.view, Position: position, Hash: hash, Expiry: x.expiry,
-		From: x.span.from.UnixMicro(), To: x.span.to.UnixMicro(), HighWater: x.highWater.UnixMicro(),
-	}, all)
+	t, err := writeTable(x.file, header, all)
 	if err != nil {
 		return fmt.Errorf("write the index of a feed: %w", err)
 	}
-	x.rows, x.changed, x.written, x.erasing = rows{table: t}, 0, time.Now(), false
+	x.rows, x.written = rows{table: t}, time.Now()
 	return nil
+}
+
+// header is that of a table of the rows as they are.
+func (x *index) header(ctx context.Context) (tableHeader, error) {
+	position := x.chain.Position()
+	hash, err := x.hashAt(ctx, position)
+	return tableHeader{
+		Program: program(), View: x.view, Position: position, Hash: hash, Expiry: x.expiry,
+		From: x.span.from.UnixMicro(), To: x.span.to.UnixMicro(), HighWater: x.highWater.UnixMicro(),
+	}, err
 }

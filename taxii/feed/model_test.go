@@ -45,6 +45,7 @@ func TestAFeedThatFollowsIsAFeedMadeNow(t *testing.T) {
 				w.move(time.Duration(rapid.IntRange(1, 40).Draw(r, "days")) * 24 * time.Hour)
 			case 5:
 				w.must(w.feeds.CatchUp(t.Context()))
+				w.must(w.feeds.WriteTables(t.Context()))
 				continue
 			case 6:
 				w.restart()

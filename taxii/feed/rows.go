@@ -65,6 +65,17 @@ func (r rows) with(changes []row) rows {
 	return rows{r.table, all}
 }
 
+// since are the changes that r has and that before has not. Both are of the same table.
+func (r rows) since(before rows) (changes []row) {
+	for _, change := range r.changed {
+		i, found := slices.BinarySearchFunc(before.changed, change.key, row.compare)
+		if !found || before.changed[i].value != change.value {
+			changes = append(changes, change)
+		}
+	}
+	return changes
+}
+
 // cursor goes through rows in the order of their keys. It begins before the first one.
 type cursor struct {
 	key, value string // of the row at which it is; they keep in memory some blocks of the table

@@ -143,7 +143,8 @@ func TestNoFileHoldsWhatIsWithdrawnOrPurged(t *testing.T) {
 			t.Fatal("no file holds what is there")
 		}
 		w.erase("fir", act, 1)
-		w.open()
+		w.catchUp()
+		w.must(w.feeds.WriteTables(w.Context()))
 		if holds() {
 			t.Errorf("%s: a file holds it", act)
 		}
