@@ -154,15 +154,22 @@ class Lists(Case):
 
     def test_haproxy_takes_lists(self):
         self.push(any_of("ipv4-addr:value", [LISTED, "203.0.113.0/24"]), any_of("domain-name:value", ["bad.example.org"]))
+        settings, script = self.connect("haproxy").split("\n\n")[:2]
+        (self.folder / "etc/haproxy").mkdir(parents=True)
+        reloads = "systemctl() { echo \"$@\"; }\n"
+        self.get("ipv4.lst")
+        time.sleep(1.1)  # the second of the change is over
+        for printed in ("reload haproxy\n", ""):  # the second time there is no change
+            self.assertEqual(run("bash", "-c", reloads + script, env=os.environ | {"TOKEN": self.token}), printed)
         config = self.folder / "haproxy.cfg"
         config.write_text(f"""frontend f
   mode http
   timeout client 1s
   bind 127.0.0.1:{port()}
-  acl bad src -f {self.save("ipv4.lst")}
+{settings}
   acl none src -f {self.save("ipv6.lst")}
   acl host req.hdr(host) -f {self.save("domain.lst")}
-  http-request deny if bad or none or host
+  http-request deny if none or host
 """)
         run("haproxy", "-c", "-f", config)
 
@@ -178,21 +185,23 @@ class Filters(Case):
     def test_nft_blocks_what_is_listed(self):
         empty = self.save("ipv4.nft").rename(self.folder / "empty.nft")
         self.push(any_of("ipv4-addr:value", [LISTED, "203.0.113.0/24", "203.0.113.9"]))
-        file = self.save("ipv4.nft")
-        run("unshare", "-n", "sh", "-ec", f"""
+        self.save("ipv4.nft")
+        self.save("ipv6.nft")
+        script, rules = self.connect("nftables").split("\n\n")[:2]
+        run("unshare", "-n", "bash", "-ec", f"""
+curl() {{ cat "$(basename "${{@: -1}}")"; }}  # the server is in another namespace
 ip link set lo up
 ip addr add {LISTED} dev lo
 ip addr add {OTHER} dev lo
 python3 -m http.server --bind 0.0.0.0 80 >http.log 2>&1 &
 trap "kill $!" EXIT
-until curl -s -o page http://{LISTED}/; do sleep 0.1; done
+until command curl -s -o page http://{LISTED}/; do sleep 0.1; done
 nft -f {empty}
-nft -f {file}
-nft -f {file}
-nft add chain inet comity out '{{ type filter hook output priority 0; }}'
-nft add rule inet comity out ip daddr @ipv4-b reject
-if curl -s -m 2 -o page http://{LISTED}/; then exit 1; fi
-curl -s -m 10 -o page http://{OTHER}/
+{script}
+{script}
+{rules}
+if command curl -s -m 2 -o page http://{LISTED}/; then exit 1; fi
+command curl -s -m 10 -o page http://{OTHER}/
 """, cwd=self.folder)
 
     def test_ipset_holds_as_many_as_it_can(self):
@@ -230,23 +239,22 @@ class Proxy(Case):
                   any_of("url:value", ["http://page.example.org/a?b=c|d"]))
         listen = port()
         config = self.folder / "squid.conf"
+        (self.folder / "etc/squid").mkdir(parents=True)
+        settings, script = self.connect("squid").split("\n\n")[:2]
+        script = f"squid() {{ echo \"$@\"; }}\n{script}"
+        self.assertEqual(run("bash", "-c", script, env=os.environ | {"TOKEN": self.token}), "-k reconfigure\n")
         config.write_text(f"""http_port 127.0.0.1:{listen}
 pid_filename {self.folder}/squid.pid
 cache_log {self.folder}/cache.log
 access_log none
 cache deny all
 coredump_dir {self.folder}
-acl names dstdomain "{self.save("domain.squid")}"
-acl hosts dst "{self.save("ipv4.squid")}"
-acl pages url_regex "{self.save("url.squid")}"
-http_access deny names
-http_access deny pages
-http_access deny hosts
+{settings}
 http_access allow all
 """)
         self.folder.chmod(0o777)
-        for path in self.folder.iterdir():
-            path.chmod(0o644)
+        for path in self.folder.rglob("*"):
+            path.chmod(0o755 if path.is_dir() else 0o644)
         parsed = run("squid", "-k", "parse", "-f", config)
         self.assertNotRegex(parsed, "FATAL|WARNING|ERROR")
         self.daemon("squid", "squid", "-N", "-f", config, ready=lambda: listens(listen))
