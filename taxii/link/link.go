@@ -20,6 +20,7 @@ import (
 	"comity/taxii/client"
 	"comity/taxii/custody"
 	"comity/taxii/exchange"
+	"comity/taxii/follow"
 	"comity/taxii/intake"
 )
 
@@ -82,9 +83,6 @@ func (s *Service) grant(newest *exchange.Snapshot, l *exchange.Link) (exchange.G
 	return g, nil
 }
 
-// checkInterval is the time between two looks for links that are due.
-const checkInterval = time.Second
-
 // Run runs each link when it is due until ctx ends, and waits for the runs under way. A link
 // that is not paused is due after its interval, and one that pushes also within a second
 // after a change of our collection. After a failure it is tried again after 10 seconds, and
@@ -92,21 +90,13 @@ const checkInterval = time.Second
 func (s *Service) Run(ctx context.Context) {
 	var runs sync.WaitGroup
 	defer runs.Wait()
-	tick := time.NewTicker(checkInterval)
-	defer tick.Stop()
-	for ctx.Err() == nil {
+	follow.Run(ctx, s.log, "links", func(ctx context.Context) error {
 		due, err := s.due(ctx)
-		if err != nil && ctx.Err() == nil {
-			s.log.Error("look for links that are due", "err", err)
-		}
 		for _, name := range due {
-			runs.Go(func() { s.start(ctx, name, false) }) // the failure is logged and stored
+			runs.Go(func() { s.start(ctx, name, false) }) // it logs and stores its failure
 		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-		}
-	}
+		return err
+	})
 }
 
 // due are the names of the links that are due and do not run.
