@@ -204,6 +204,28 @@ func TestOriginOutlivesTheLinkThatPulled(t *testing.T) {
 	}
 }
 
+// The origin of a record stays known after the audit record of it was archived, if the links
+// have read that before.
+func TestOriginOutlivesTheArchivedRecord(t *testing.T) {
+	a, b := newSite(t), newSite(t)
+	b.push("share.intel", indicators(1, 3)...)
+	a.link("in", exchange.Pull, "share.intel", b, "acme/link")
+	a.run("in")
+	a.link("out", exchange.Push, "share.intel", b, "acme/link")
+	end, err := a.bolt.ChainHead(t.Context())
+	a.must(err)
+	_, err = a.custody.Checkpoint(t.Context())
+	a.must(err)
+	a.must(a.links.CatchUp(t.Context()))
+	_, err = a.custody.Archive(t.Context(), "operator", end)
+	a.must(err)
+	pushed := b.countPushed()
+	a.run("out")
+	if n := pushed(); n != 0 {
+		t.Errorf("%d objects were pushed, want none", n)
+	}
+}
+
 // A removed object that a link has sent is listed, until a person has seen to its deletion,
 // unless a revoked version of it was sent.
 func TestWithdrawnObjectsAreListedUnlessRevoked(t *testing.T) {
@@ -372,6 +394,31 @@ func TestADateInAFarYearDoesNotStopTheLink(t *testing.T) {
 	equal(ours, "ours", ours.objects("share.intel"), sorted(indicator(1, 0), indicator(2, 0)))
 	if len(st.Notices) == 0 {
 		t.Errorf("the date is not told: %+v", st.State)
+	}
+}
+
+// A server whose pages stay unreadable costs one failed run, and not an endless one.
+func TestARunEndsWhereNothingCanBeRead(t *testing.T) {
+	ours, theirs := newSite(t), newSite(t)
+	theirs.before = func(w http.ResponseWriter, r *http.Request) bool {
+		text := `{"objects":[{"id":"`
+		if strings.HasSuffix(r.URL.Path, "/manifest/") {
+			text = `{"objects":[{"id":"` + indicatorID(1) + `","date_added":"2083-01-01T00:00:00.000000Z","version":"2020-01-01T00:00:00.000Z"}]}`
+		} else if !strings.Contains(r.URL.Path, "/objects/") {
+			return false
+		}
+		w.Header().Set("Content-Type", taxii.MediaType)
+		fmt.Fprint(w, text)
+		return true
+	}
+	ours.link("in", exchange.Pull, "share.intel", theirs, "acme/link")
+	for range 2 { // at first the position moves as far as our clock allows
+		if _, err := ours.links.RunNow(t.Context(), "in"); taxii.CodeOf(err) != taxii.BadGateway {
+			t.Errorf("%v", err)
+		}
+	}
+	if st, err := ours.links.Status(t.Context(), "in"); err != nil || st.Failures != 2 || st.Refused["unreadable"] == 0 {
+		t.Errorf("%+v, %v", st.State, err)
 	}
 }
 

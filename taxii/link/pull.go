@@ -29,15 +29,14 @@ func (r *run) pull(ctx context.Context, c *client.Client) error {
 		return err
 	}
 	for {
-		err := r.pullPages(ctx, root, remote.ID)
+		err, before := r.pullPages(ctx, root, remote.ID), r.state.Position
 		if err == nil || taxii.CodeOf(err) != taxii.BadGateway {
 			return err
 		}
-		passed, each := r.pullEach(ctx, root, remote.ID)
-		if each != nil && taxii.CodeOf(each) != taxii.BadGateway {
+		if each := r.pullEach(ctx, root, remote.ID); each != nil && taxii.CodeOf(each) != taxii.BadGateway {
 			return each
 		}
-		if passed == 0 {
+		if !r.state.Position.AddedAfter.After(before.AddedAfter) {
 			return err
 		}
 	}
@@ -85,36 +84,36 @@ func (r *run) after(before, page client.Position) client.Position {
 const eachAtOnce = 100
 
 // pullEach reads the next objects one by one, as the manifest names them, since their page
-// cannot be read. Objects that cannot be read alone either count as refused. It returns how
-// many records it went through.
-func (r *run) pullEach(ctx context.Context, root *client.Client, id string) (passed int, err error) {
+// cannot be read. Objects that cannot be read alone either count as refused.
+func (r *run) pullEach(ctx context.Context, root *client.Client, id string) error {
 	r.notice("a page cannot be read, so its objects are read one by one")
 	var (
-		q    = client.Query{Match: taxii.Match{Versions: taxii.Versioning{All: true}}, Limit: eachAtOnce, From: client.Position{AddedAfter: r.state.Position.AddedAfter}}
-		last time.Time
-		sum  tally
+		q      = client.Query{Match: taxii.Match{Versions: taxii.Versioning{All: true}}, Limit: eachAtOnce, From: client.Position{AddedAfter: r.state.Position.AddedAfter}}
+		last   time.Time
+		passed int
+		sum    tally
 	)
 	for record, err := range root.Manifest(ctx, id, q) {
 		if err != nil {
-			return 0, err
+			return err
 		}
 		added, err := taxii.ParseTime(record.DateAdded)
 		if err != nil {
-			return 0, taxii.Errorf(taxii.BadGateway, "the manifest dates %s %q, which is no timestamp", record.ID, record.DateAdded)
+			return taxii.Errorf(taxii.BadGateway, "the manifest dates %s %q, which is no timestamp", record.ID, record.DateAdded)
 		}
 		if passed >= eachAtOnce && added.After(last) { // records may share a date
 			break
 		}
 		if err := r.pullOne(ctx, root, id, record, &sum); err != nil {
-			return 0, err
+			return err
 		}
 		last = added
 		passed++
 	}
 	if passed == 0 {
-		return 0, nil
+		return nil
 	}
-	return passed, r.save(ctx, func(st *State) {
+	return r.save(ctx, func(st *State) {
 		sum.apply(st)
 		st.Position = r.after(st.Position, client.Position{AddedAfter: last})
 	})
