@@ -134,8 +134,8 @@ type Reader interface {
 type Remover interface {
 	// Remove removes the records that were added to a collection at those dates, at
 	// most 4,000, and returns their number. A date without a record is passed over.
-	// Each record leaves a tombstone. A removed object can be added again, and is then
-	// a new record, unless block keeps the content from coming back.
+	// The date of a removed record is never given again. A removed object can be added
+	// again, and is then a new record, unless block keeps the content from coming back.
 	//
 	// The entry, which says why, commits with the removal; its Count, From, To and
 	// Collection are set. There is no entry if no record was removed.

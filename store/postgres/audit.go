@@ -152,9 +152,10 @@ func scanHead(r pgx.Row, head *audit.Head, last *int64) error {
 	return nil
 }
 
-func scanLink(r pgx.CollectableRow) (link audit.Link, err error) {
+// scanLink reads the number, the hash and the body of a link, and then more columns.
+func scanLink(r pgx.Row, more ...any) (link audit.Link, err error) {
 	var hash []byte
-	if err := r.Scan(&link.Number, &hash, &link.Body); err != nil {
+	if err := r.Scan(append([]any{&link.Number, &hash, &link.Body}, more...)...); err != nil {
 		return link, err
 	}
 	if len(hash) != len(link.Hash) {
@@ -173,7 +174,7 @@ func (s *Store) Entries(ctx context.Context, after uint64, n int) ([]audit.Link,
 	if err != nil {
 		return nil, failure(err)
 	}
-	links, err := pgx.CollectRows(rows, scanLink)
+	links, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (audit.Link, error) { return scanLink(r) })
 	return links, failure(err)
 }
 

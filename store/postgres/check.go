@@ -226,7 +226,7 @@ func (ck *checker) chain() error {
 func (ck *checker) link(rows pgx.Rows, verifier *audit.Verifier, sealed uint64) error {
 	var collection *uuid.UUID
 	var first, last *int64
-	link, err := scanLink(collectable{rows, []any{&collection, &first, &last}})
+	link, err := scanLink(rows, &collection, &first, &last)
 	if err != nil {
 		return err
 	}
@@ -245,16 +245,6 @@ func (ck *checker) link(rows pgx.Rows, verifier *audit.Verifier, sealed uint64) 
 		ck.report("audit: the columns of line %d do not match it", link.Number)
 	}
 	return nil
-}
-
-// collectable is a row with more columns at its end.
-type collectable struct {
-	pgx.CollectableRow
-	more []any
-}
-
-func (r collectable) Scan(columns ...any) error {
-	return r.CollectableRow.Scan(append(columns, r.more...)...)
 }
 
 // directory reads the directory and compares it with the audit chain.

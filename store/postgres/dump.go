@@ -130,7 +130,7 @@ func (d *dump) pushes() error {
 	for rows.Next() {
 		var p pushStatus
 		var frames [][]byte
-		if err := p.scan(rowWith{rows, &frames}); err != nil {
+		if err := p.scan(rows, &frames); err != nil {
 			return err
 		}
 		if err := d.f(&store.DumpItem{Push: store.NewDumpPush(p.Status, p.complete, frames)}); err != nil {
@@ -139,14 +139,6 @@ func (d *dump) pushes() error {
 	}
 	return rows.Err()
 }
-
-// rowWith is a row with one more column at its end.
-type rowWith struct {
-	pgx.Row
-	last any
-}
-
-func (r rowWith) Scan(columns ...any) error { return r.Row.Scan(append(columns, r.last)...) }
 
 func (d *dump) links() error {
 	var l store.DumpLink

@@ -22,10 +22,10 @@ type pushStatus struct {
 
 const pushColumns = `id, collection, account, requested, successes, failures, stored, parts, complete`
 
-// scan reads pushColumns.
-func (p *pushStatus) scan(r pgx.Row) error {
+// scan reads pushColumns, and then more columns.
+func (p *pushStatus) scan(r pgx.Row, more ...any) error {
 	var requested []byte
-	err := r.Scan(&p.ID, &p.Collection, &p.Account, &requested, &p.Successes, &p.Failures, &p.Stored, &p.Parts, &p.complete)
+	err := r.Scan(append([]any{&p.ID, &p.Collection, &p.Account, &requested, &p.Successes, &p.Failures, &p.Stored, &p.Parts, &p.complete}, more...)...)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil
 	}
@@ -40,7 +40,7 @@ func (p *pushStatus) scan(r pgx.Row) error {
 
 // queue queues the look-up of the status of an id.
 func (p *pushStatus) queue(q *pgx.Batch, id uuid.UUID) {
-	q.Queue(`SELECT `+pushColumns+` FROM push WHERE id = $1`, id).QueryRow(p.scan)
+	q.Queue(`SELECT `+pushColumns+` FROM push WHERE id = $1`, id).QueryRow(func(r pgx.Row) error { return p.scan(r) })
 }
 
 // accepts returns an error unless the part is in already, or is the next one.

@@ -1,0 +1,241 @@
+package postgres_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"comity/stix"
+	"comity/store"
+	"comity/store/postgres"
+	"comity/taxii"
+	"comity/taxii/exchange"
+)
+
+// grant is the grant of the operator on the collection of these tests.
+var grant = exchange.Operator(uuid.MustParse("5a1b0c1e-7a52-4f6c-9d83-1f2e3d4c5b6a"))
+
+// openStore opens the store of a database. The test closes it.
+func openStore(t *testing.T, dsn string) *postgres.Store {
+	t.Helper()
+	s, err := postgres.Open(t.Context(), postgres.Config{DSN: dsn, Now: time.Now, Log: slog.New(slog.DiscardHandler), Create: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	return s
+}
+
+// push appends one indicator of that number.
+func push(ctx context.Context, s *postgres.Store, n int) error {
+	o, err := stix.NewObject(fmt.Appendf(nil, `{"type":"indicator","spec_version":"2.1","id":"indicator--%08x-2a4f-4c59-9d1e-000000000001","created":"2026-01-01T00:00:00Z","modified":"2026-01-01T00:00:00Z"}`, n))
+	if err != nil {
+		return err
+	}
+	sub := store.Submission{ID: uuid.New(), Collection: grant.ID(), Requested: time.Now()}
+	_, _, err = s.Append(ctx, grant, store.Part{Submission: sub, Last: true, Items: []store.Item{{Object: o, Handling: exchange.Handling{TLP: stix.Green}}}})
+	return err
+}
+
+// exec runs a statement on a database behind the back of its store.
+func exec(t *testing.T, dsn, sql string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	if _, err := conn.Exec(t.Context(), sql); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// terminate breaks all connections of the store.
+const terminate = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`
+
+func TestOpenTwiceIsUnavailable(t *testing.T) {
+	dsn := database(t, t.TempDir())
+	openStore(t, dsn)
+	if _, err := postgres.Open(t.Context(), postgres.Config{DSN: dsn, Now: time.Now, Log: slog.New(slog.DiscardHandler)}); taxii.CodeOf(err) != taxii.Unavailable {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestOpenCreatesTablesOnlyWhereItMay(t *testing.T) {
+	dsn := database(t, t.TempDir())
+	if _, err := postgres.Open(t.Context(), postgres.Config{DSN: dsn, Now: time.Now, Log: slog.New(slog.DiscardHandler), Migrate: true}); err != postgres.ErrEmpty {
+		t.Errorf("got %v", err)
+	}
+	for _, want := range [][2]int64{{0, 1}, {1, 1}} {
+		if before, after, err := postgres.Migrate(t.Context(), dsn); before != want[0] || after < want[1] || err != nil {
+			t.Errorf("migrated from %d to %d, %v", before, after, err)
+		}
+	}
+}
+
+// A server goes on when its connections to the database have broken, and loses nothing that
+// it has acknowledged.
+func TestBrokenConnectionsAreMadeAgain(t *testing.T) {
+	dsn := database(t, t.TempDir())
+	s := openStore(t, dsn)
+	var acknowledged atomic.Int64
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for n := range 200 {
+			if push(t.Context(), s, n) == nil {
+				acknowledged.Add(1)
+			}
+		}
+	}()
+	for range 3 {
+		time.Sleep(100 * time.Millisecond)
+		exec(t, dsn, terminate)
+	}
+	<-done
+	page, err := s.Scan(t.Context(), grant, store.Query{Limit: 1000})
+	for try := 0; err != nil && try < 100; try++ {
+		time.Sleep(100 * time.Millisecond)
+		page, err = s.Scan(t.Context(), grant, store.Query{Limit: 1000})
+	}
+	if err != nil || int64(page.Len()) < acknowledged.Load() || acknowledged.Load() < 100 {
+		t.Fatalf("%d acknowledged, %d there, %v", acknowledged.Load(), page.Len(), err)
+	}
+	if err := push(t.Context(), s, 1000); err != nil {
+		t.Error(err)
+	}
+	if err := s.Check(t.Context(), nil, func(fault string) { t.Error(fault) }); err != nil {
+		t.Error(err)
+	}
+}
+
+// A process that has lost the database to another one writes nothing more.
+func TestProcessWhoseLeaseWasTakenWritesNothing(t *testing.T) {
+	dsn := database(t, t.TempDir())
+	s := openStore(t, dsn)
+	if err := push(t.Context(), s, 1); err != nil {
+		t.Fatal(err)
+	}
+	exec(t, dsn, `UPDATE meta SET epoch = epoch + 1`)
+	if err := push(t.Context(), s, 2); taxii.CodeOf(err) != taxii.Unavailable {
+		t.Errorf("a push: %v", err)
+	}
+	exec(t, dsn, terminate)
+	for try := 0; s.Ready(t.Context()) == nil && try < 100; try++ {
+		time.Sleep(100 * time.Millisecond)
+	}
+	if _, err := s.Generation(t.Context()); taxii.CodeOf(err) != taxii.Unavailable {
+		t.Errorf("the generation: %v", err)
+	}
+}
+
+// After a failover the dates jump, since the ones that were given last may be unknown to the
+// new primary.
+func TestDatesJumpAfterAFailover(t *testing.T) {
+	dsn := database(t, t.TempDir())
+	s := openStore(t, dsn)
+	dates := func() (added []int64) {
+		page, err := s.Scan(t.Context(), grant, store.Query{Limit: 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return page.Added
+	}
+	for n := range 2 {
+		if err := push(t.Context(), s, n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exec(t, dsn, `UPDATE collection SET timeline = timeline + 1`)
+	for n := range 2 {
+		if err := push(t.Context(), s, n+2); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if d := dates(); d[1]-d[0] >= time.Minute.Microseconds() || d[2]-d[1] < time.Minute.Microseconds() || d[3]-d[2] >= time.Minute.Microseconds() {
+		t.Errorf("dates %v", d)
+	}
+}
+
+// Check finds what was changed behind the back of the store, and pages leave out what does
+// not match its checksum.
+func TestCheckFindsEveryChange(t *testing.T) {
+	dsn := database(t, t.TempDir())
+	s := openStore(t, dsn)
+	for n := range 3 {
+		if err := push(t.Context(), s, n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, row := range []struct{ change, undo, fault string }{
+		{`UPDATE live SET mixed = NOT mixed`, `UPDATE live SET mixed = NOT mixed`, "mixed"},
+		{`UPDATE live SET type = 'malware'`, `UPDATE live SET type = 'indicator'`, "another type"},
+		{`UPDATE live SET key = gen_random_uuid()`, ``, "another id"},
+		{`UPDATE collection SET live = live + 1`, `UPDATE collection SET live = live - 1`, "it says 4 live"},
+		{`INSERT INTO due VALUES (1, 7, 1)`, `DELETE FROM due`, "due"},
+		{`UPDATE part SET frame = 'x'`, ``, "statuses: part 0"},
+		{`UPDATE push SET parts = 2`, `UPDATE push SET parts = 1`, "lacks a part"},
+		{`UPDATE chain SET number = number + 1`, `UPDATE chain SET number = number - 1`, "the chain ends"},
+		{`UPDATE link SET body = replace(encode(body, 'escape'), 'operator', 'somebody')::bytea WHERE number = 2`, ``, "altered"},
+		{`UPDATE live SET json = json || ' '`, ``, "checksum"},
+	} {
+		exec(t, dsn, row.change)
+		var faults []string
+		if err := s.Check(t.Context(), nil, func(fault string) { faults = append(faults, fault) }); err != nil {
+			t.Errorf("%s: %v", row.change, err)
+		}
+		if !strings.Contains(strings.Join(faults, "\n"), row.fault) {
+			t.Errorf("%s: check finds %q, want %q", row.change, faults, row.fault)
+		}
+		if row.undo != "" {
+			exec(t, dsn, row.undo)
+		}
+	}
+	if page, err := s.Scan(t.Context(), grant, store.Query{Limit: 10}); err != nil || page.Len() != 0 || page.More {
+		t.Errorf("a page of damaged records: %+v, %v", page, err)
+	}
+}
+
+func TestNoErrorShowsThePassword(t *testing.T) {
+	for _, dsn := range []string{"postgres://comity:secret@127.0.0.1:1/comity", "postgres://comity:secret@[", "host=127.0.0.1 port=1 password=secret", "password=secret port=x"} {
+		_, err := postgres.Open(t.Context(), postgres.Config{DSN: dsn, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
+		if err == nil || strings.Contains(fmt.Sprintf("%+v", err), "secret") {
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
+func TestBackupIsADump(t *testing.T) {
+	s := openStore(t, database(t, t.TempDir()))
+	if err := push(t.Context(), s, 1); err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	if _, err := s.Backup(t.Context(), &b); err != nil {
+		t.Fatal(err)
+	}
+	objects := 0
+	for item, err := range store.ReadDump(&b) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if item.Object != nil {
+			objects++
+		}
+	}
+	if objects != 1 {
+		t.Errorf("%d objects", objects)
+	}
+}
