@@ -91,6 +91,21 @@ func TestLastPollIsReported(t *testing.T) {
 	w.wantValue(misp, "")
 }
 
+// A client that follows a collection by its stream is not silent, and has what is sent to it.
+func TestAStreamCountsAsPolling(t *testing.T) {
+	soc, lag := `comity_last_poll_timestamp_seconds{account="bureau/soc"}`, `comity_poll_lag_seconds{account="bureau/soc",collection="sharing.reports"}`
+	w := newWorld(t)
+	w.clock.micros.Store(1_800_000_000_000_000)
+	w.as("vendor/feed").push(w.collection("sharing.reports"), indicator(1, 0))
+	s := w.as("bureau/soc").stream(w.collection("sharing.reports"), "", "")
+	s.wants("create " + id("indicator", 1))
+	w.clock.move(time.Minute)
+	s.wants("heartbeat") // at the next look
+	s.end()
+	w.wantValue(soc, "1.80000006e+09")
+	w.wantValue(lag, "0")
+}
+
 // An operator sees which articles refuse requests.
 func TestRefusalsAreCountedByArticle(t *testing.T) {
 	w := newWorld(t)

@@ -140,7 +140,9 @@ func (s *stream) look() (more bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if state != s.state {
+	if state == s.state {
+		s.polls.note(s.c, &store.Standing{State: state})
+	} else {
 		if more, err = s.page(); err != nil || more {
 			return more, cmp.Or(err, s.send())
 		}
@@ -161,14 +163,19 @@ func (s *stream) page() (more bool, err error) {
 	defer s.Recorder.Reading(s.c.grant.ID())()
 	s.query.Into.Buffer = s.query.Into.Buffer[:0]
 	page, err := s.Store.Scan(s.r.Context(), s.c.grant, s.query)
-	if err != nil || page.Len() == 0 {
+	if err != nil {
 		return false, err
+	}
+	if page.Len() == 0 {
+		s.polls.note(s.c, &page.Standing)
+		return false, nil
 	}
 	if err := s.Recorder.Deliver(s.c.grant, audit.Narrow(s.query.Match, page.IDs), audit.Page{
 		After: s.query.After, First: page.First, Last: page.Last, Count: page.Len(), HighWater: page.HighWater,
 	}); err != nil {
 		return false, err
 	}
+	s.polls.note(s.c, &page.Standing)
 	s.Metrics.Served(page.Len())
 	s.c.served.objects += page.Len()
 	for i := range page.Len() {
