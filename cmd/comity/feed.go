@@ -174,6 +174,14 @@ func (sh *shell) printFeed(p *feed.Page) error {
 			fmt.Fprintln(w)
 			table(w, "webhook,content,last taken,failures since,state", []*feed.WebhookPage{p.Webhook}, webhookRow)
 		}
+		if len(p.Failures) > 0 {
+			fmt.Fprintln(w)
+			table(w, "failures in 24 h,status", slices.Sorted(maps.Keys(p.Failures)), func(status string) []any { return []any{p.Failures[status], status} })
+		}
+		if len(p.Agents) > 0 {
+			fmt.Fprintln(w)
+			table(w, "program,first read", p.Agents, func(a feed.Agent) []any { return []any{a.Agent, taxii.FormatTime(a.First)} })
+		}
 		if len(p.Pulls) > 0 {
 			fmt.Fprintln(w)
 			table(w, "file,last read,status,bytes,left out,by", p.Pulls, func(p feed.Pull) []any {

@@ -27,7 +27,7 @@ func (c *monitoringCmd) Run(sh *shell) error {
 const reportedExpiry = 30 * 24 * time.Hour
 
 // report reports the values that are known at a scrape: those of the store, the audit
-// record, the certificates, the directory, the links and the operations.
+// record, the certificates, the directory, the links, the operations and the feeds.
 func (ex *exchangeServer) report(gauge metrics.Gauge, current *exchange.Current) {
 	ctx, now := context.Background(), ex.now()
 	ready := 0.0
@@ -57,6 +57,7 @@ func (ex *exchangeServer) report(gauge metrics.Gauge, current *exchange.Current)
 		gauge("comity_operation_lag_seconds", now.Sub(at).Seconds(), id)
 	}
 	ex.reportLinks(ctx, gauge)
+	ex.feeds.Report(gauge)
 	newest, err := current.Snapshot(ctx)
 	if err != nil {
 		return

@@ -77,6 +77,14 @@ func TestEveryMetricIsExplainedAndServed(t *testing.T) {
 		t.Fatal(a)
 	}
 	r.comity("link", "add", "out", "--push", "http://127.0.0.1:1", "--from", "op-asean-demo.car.kh", "--as", "ncb-kh/soc")
+	file := r.file("feed.toml")
+	if err := os.WriteFile(file, []byte(monitoredFeed), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r.comity("feed", "add", file)
+	if a := r.get(token, "x-feeds/soc/all.json"); a.status != 200 {
+		t.Fatal(a)
+	}
 	r.setExpiry("ncb-kh/soc", r.now().Add(time.Hour), r.now().Add(time.Hour))
 	if err := r.ex.runner.CatchUp(t.Context()); err != nil {
 		t.Fatal(err)
@@ -121,6 +129,19 @@ func TestEveryMetricIsExplainedAndServed(t *testing.T) {
 		}
 	}
 }
+
+// monitoredFeed is a feed file with a webhook.
+const monitoredFeed = `format = "feed/1"
+id = "soc"
+account = "ncb-kh/soc"
+use = "search"
+collections = ["*"]
+[entries]
+kinds = ["ipv4"]
+may_be_empty = true
+[webhook]
+url = "https://soc.example/hook"
+`
 
 // Each alert says what is wrong and what to do.
 func TestEachAlertSaysWhatToDo(t *testing.T) {

@@ -230,9 +230,7 @@ func (s *Service) drop(ctx context.Context, d *exchange.Directory, keys map[list
 		}
 	}
 	maps.DeleteFunc(s.definitions, func(source string, _ *Definition) bool { return !sources[source] })
-	s.pullsLock.Lock()
-	defer s.pullsLock.Unlock()
-	maps.DeleteFunc(s.pulls, func(key string, _ map[string]Pull) bool { return d.Feeds[key] == nil })
+	s.figures.drop(d.Feeds)
 	return nil
 }
 

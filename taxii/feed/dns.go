@@ -274,7 +274,7 @@ func (q *query) transfer(ctx context.Context, z *zone, kind string, records iter
 	if size > 0 {
 		flush()
 	}
-	q.read(z.account, z.Definition.ID, Pull{File: kind, Time: q.now(), Status: dns.RcodeSuccess, Bytes: int64(q.bytes)})
+	q.figures.pull(exchange.FeedKey(z.account, z.Definition.ID), Pull{File: kind, Time: q.now(), Status: dns.RcodeSuccess, Bytes: int64(q.bytes)})
 	return dns.RcodeSuccess
 }
 

@@ -12,7 +12,7 @@ import (
 // Kept tells how much is kept in memory.
 func (s *Service) Kept() string {
 	return fmt.Sprintf("definitions %d, indexes %d, listings %d, bodies %d, pulls %d",
-		len(s.definitions), len(s.indexes), len(s.listings), len(s.bodies.bodies), len(s.pulls))
+		len(s.definitions), len(s.indexes), len(s.listings), len(s.bodies.bodies), len(s.figures.feeds))
 }
 
 // SendWebhooks sends the messages that are due, and waits for their outcomes. certificates

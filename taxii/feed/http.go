@@ -125,6 +125,9 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	took := time.Since(start)
 	e.counts.Answer(r.Method, out.status, cmp.Or(out.waited, took), out.bytes)
+	if c.path["feed"] != "" && e.path != pagePath {
+		e.handler.count(r, c, out.status)
+	}
 	level := slog.LevelInfo
 	if out.status >= 500 {
 		level = slog.LevelError

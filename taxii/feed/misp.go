@@ -119,7 +119,7 @@ func mispDocument(key string) string { return "feed misp " + key }
 
 // Forget removes what the store keeps of a feed, by "org/id", which was removed.
 func (s *Service) Forget(ctx context.Context, key string) error {
-	for _, name := range []string{mispDocument(key), webhookDocument(key)} {
+	for _, name := range []string{mispDocument(key), webhookDocument(key), agentsDocument(key)} {
 		if err := s.store.AmendDocument(ctx, name, func([]byte) ([]byte, []audit.Entry, error) { return nil, nil, nil }); err != nil {
 			return err
 		}

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"comity/stix"
@@ -27,8 +26,11 @@ type Page struct {
 	HoldSeconds int64                   `json:"hold_seconds,omitempty"`
 	Files       []File                  `json:"files,omitempty"`
 	Webhook     *WebhookPage            `json:"webhook,omitempty"`
-	Pulls       []Pull                  `json:"pulls,omitempty"`  // the last of each file since the start of the server
-	Sample      []Sample                `json:"sample,omitempty"` // of a preview: the first entries
+	Pulls       []Pull                  `json:"pulls,omitempty"`    // the last of each file since the start of the server
+	Streams     int                     `json:"streams"`            // of events, open now
+	Failures    map[string]int          `json:"failures,omitempty"` // requests of the last 24 hours that failed, by status
+	Agents      []Agent                 `json:"agents,omitempty"`   // the programs that have read it, the first ones first
+	Sample      []Sample                `json:"sample,omitempty"`   // of a preview: the first entries
 	Problem     string                  `json:"problem,omitempty"`
 }
 
@@ -57,33 +59,6 @@ type Pull struct {
 	LeftOut map[stixfeed.Reason]int `json:"left_out,omitempty"` // entries that the file lacks
 }
 
-// maxPulls bounds the files of a feed whose last pull is remembered.
-const maxPulls = 100
-
-// pulled notes a pull over HTTP.
-func (s *Service) pulled(a *Answer, c *caller, r *http.Request, file string, status int, bytes int64) {
-	agent := r.UserAgent()
-	s.read(c.Account, a.Definition.ID, Pull{File: file, Time: c.now, Status: status, Bytes: bytes, Agent: agent[:min(len(agent), 200)], LeftOut: c.leftOut})
-}
-
-// read notes a pull of a feed of an account.
-func (s *Service) read(account, id string, p Pull) {
-	key := exchange.FeedKey(account, id)
-	s.pullsLock.Lock()
-	defer s.pullsLock.Unlock()
-	files := s.pulls[key]
-	if files == nil {
-		files = map[string]Pull{}
-		s.pulls[key] = files
-	}
-	if before, known := files[p.File]; known || len(files) < maxPulls {
-		if p.Status == http.StatusNotModified {
-			p.LeftOut = before.LeftOut
-		}
-		files[p.File] = p
-	}
-}
-
 // Describe describes a feed of an account, with its files. A feed that cannot be read at
 // present has a Problem. The error is NotFound if there is none.
 func (s *Service) Describe(ctx context.Context, p exchange.Principal, id string) (*Page, error) {
@@ -107,10 +82,11 @@ func (s *Service) Describe(ctx context.Context, p exchange.Principal, id string)
 	if page.Webhook, err = s.describeReceiver(ctx, p.Account, id); err != nil {
 		return nil, err
 	}
-	s.pullsLock.Lock()
-	defer s.pullsLock.Unlock()
-	pulls := maps.Values(s.pulls[exchange.FeedKey(p.Account, id)])
-	page.Pulls = slices.SortedFunc(pulls, func(a, b Pull) int { return strings.Compare(a.File, b.File) })
+	key := exchange.FeedKey(p.Account, id)
+	if page.Agents, err = s.agents(ctx, key); err != nil {
+		return nil, err
+	}
+	s.figures.describe(key, page, s.now())
 	return page, nil
 }
 

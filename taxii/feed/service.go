@@ -51,6 +51,7 @@ type Service struct {
 	bodies    *bodyCache
 	mispFeeds mispFeeds
 
+	figures    figures
 	changed    broadcast     // woken by each CatchUp
 	ending     chan struct{} // closed when streams have to end
 	endStreams func()        // closes it
@@ -59,9 +60,6 @@ type Service struct {
 	definitions map[string]*Definition // by source
 	indexes     map[viewKey]*index
 	listings    map[listingKey]*listing
-
-	pullsLock sync.Mutex                 // guards what follows
-	pulls     map[string]map[string]Pull // the last ones, by feed ("org/id") and file
 }
 
 // Config is what an operator may choose.
@@ -83,7 +81,7 @@ func New(s Store, current *exchange.Current, r *audit.Recorder, key ed25519.Priv
 	ending := make(chan struct{})
 	service := &Service{
 		ending: ending, endStreams: sync.OnceFunc(func() { close(ending) }),
-		store: s, current: current, recorder: r, key: key, config: c, now: now, log: log, bodies: newBodyCache(), mispFeeds: mispFeeds{feeds: map[string]*mispFeed{}}, lock: make(chan struct{}, 1), pulls: map[string]map[string]Pull{},
+		store: s, current: current, recorder: r, key: key, config: c, now: now, log: log, bodies: newBodyCache(), mispFeeds: mispFeeds{feeds: map[string]*mispFeed{}}, lock: make(chan struct{}, 1), figures: figures{feeds: map[string]*figure{}},
 		definitions: map[string]*Definition{}, indexes: map[viewKey]*index{}, listings: map[listingKey]*listing{},
 	}
 	if c.Webhooks != nil {

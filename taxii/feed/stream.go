@@ -10,6 +10,7 @@ import (
 
 	stixfeed "comity/stix/feed"
 	"comity/taxii"
+	"comity/taxii/exchange"
 	"comity/taxii/sse"
 )
 
@@ -58,6 +59,7 @@ func (h *handler) getStream(w *response, r *http.Request, c *caller) error {
 		}
 		if w.waited == 0 {
 			w.waited = time.Since(start)
+			defer h.figures.stream(exchange.FeedKey(c.Account, c.feed))()
 		}
 		select {
 		case <-woken:

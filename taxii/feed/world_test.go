@@ -1,6 +1,7 @@
 package feed_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
@@ -107,6 +108,7 @@ type world struct {
 	feeds    *feed.Service
 	server   *httptest.Server
 	config   feed.Config
+	logTo    slog.Handler // nil: the log is dropped
 }
 
 // newWorld makes one. terms are blocks that are added to pool.
@@ -157,7 +159,7 @@ func digestOf(token string) string {
 	return hex.EncodeToString(digest[:])
 }
 
-func (w *world) log() *slog.Logger     { return slog.New(slog.DiscardHandler) }
+func (w *world) log() *slog.Logger     { return slog.New(cmp.Or(w.logTo, slog.DiscardHandler)) }
 func (w *world) now() time.Time        { return time.UnixMicro(w.clock.Load()).UTC() }
 func (w *world) move(by time.Duration) { w.clock.Add(by.Microseconds()) }
 

@@ -35,6 +35,7 @@ type Metrics struct {
 	logins   *prometheus.CounterVec
 	refusals *prometheus.CounterVec
 	lookups  *prometheus.CounterVec
+	feeds    *prometheus.CounterVec
 	commits  prometheus.Observer
 	served   prometheus.Counter
 }
@@ -51,6 +52,7 @@ func New() *Metrics {
 	m.logins = m.counter("comity_refused_logins_total")
 	m.refusals = m.counter("comity_refusals_total")
 	m.lookups = m.counter("comity_page_cache_lookups_total")
+	m.feeds = m.counter("comity_feed_reads_total")
 	m.commits = m.histogram("comity_commit_seconds").WithLabelValues()
 	m.served = m.objects.WithLabelValues("out")
 	return m
@@ -136,6 +138,11 @@ func (m *Metrics) LoginRefused(reason string) { m.logins.WithLabelValues(reason)
 // there is none.
 func (m *Metrics) Refused(agreement, article string) {
 	m.refusals.WithLabelValues(agreement, article).Inc()
+}
+
+// FeedRead counts a request for a feed, "org/id".
+func (m *Metrics) FeedRead(feed string, status int) {
+	m.feeds.WithLabelValues(feed, strconv.Itoa(status)).Inc()
 }
 
 // CacheLookup counts a page that was asked for; hit tells whether the cache had it.

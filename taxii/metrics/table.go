@@ -38,6 +38,15 @@ var families = []family{
 	{"comity_token_expires_timestamp_seconds", "When a token expires, if within 30 days.", []string{"account", "token"}},
 	{"comity_certificate_expires_timestamp_seconds", "When the certificate of the server expires (server), and the first of its issuers that the server sends with it (ca).", []string{"certificate"}},
 
+	{"comity_feed_reads_total", "Requests for files and streams of a feed, by status.", []string{"feed", "status"}},
+	{"comity_feed_last_read_timestamp_seconds", "When a feed was last asked for, now while a stream is open, 0 if not since the server started.", []string{"feed"}},
+	{"comity_feed_streams", "Open streams of events of a feed.", []string{"feed"}},
+	{"comity_feed_entries", "Entries of a feed by kind; 0 only for the kinds that its file names.", []string{"feed", "kind"}},
+	{"comity_feed_changed_timestamp_seconds", "When the entries of a feed last changed.", []string{"feed"}},
+	{"comity_feed_webhook_taken_timestamp_seconds", "When the receiver of a webhook last took a message, 0 if never.", []string{"feed"}},
+	{"comity_feed_webhook_failures", "Attempts to send a webhook that failed since then.", []string{"feed"}},
+	{"comity_feed_webhook_given_up", "1 if no more messages are sent to the receiver of a webhook.", []string{"feed"}},
+
 	{"comity_agreements", "Agreements by state.", []string{"state"}},
 	{"comity_agreement_changes_timestamp_seconds", "When the state of an agreement next changes by itself, such as at the end of its term.", []string{"agreement", "state"}},
 	{"comity_link_lag_seconds", "Time since a link that is not paused was last up to date with the other server.", []string{"link"}},
