@@ -20,7 +20,7 @@ func newBenchListing(b *testing.B) (*index, *listing, time.Time) {
 			all = append(all, row)
 		}
 	}
-	t, err := writeTable("", tableHeader{}, rows{changed: sorted(all)}.all())
+	t, err := writeTable("", "", tableHeader{}, rows{changed: sorted(all)}.all())
 	if err != nil {
 		b.Fatal(err)
 	}

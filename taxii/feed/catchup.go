@@ -107,7 +107,7 @@ func (s *Service) writeTable(ctx context.Context, x *index) error {
 	}
 	var t *table
 	if err := s.unlocked(func() (err error) {
-		t, err = writeTable(x.file, header, before.all())
+		t, err = writeTable(x.dir, x.file, header, before.all())
 		return err
 	}); err != nil {
 		return fmt.Errorf("write the index of a feed: %w", err)
@@ -250,7 +250,7 @@ func (s *Service) removeTables() error {
 	}
 	for _, f := range files {
 		if !kept[strings.TrimSuffix(f.Name(), newSuffix)] {
-			err = errors.Join(err, os.Remove(filepath.Join(s.config.Dir, f.Name())))
+			err = errors.Join(err, removeFile(filepath.Join(s.config.Dir, f.Name())))
 		}
 	}
 	return err

@@ -35,7 +35,7 @@ type viewKey struct {
 
 // newIndex makes an index that has to be filled.
 func newIndex(s Store, dir string, key viewKey) *index {
-	x := &index{store: s, view: fmt.Sprintf("%s %t %s %d %s", key.collection, key.own, key.ceiling, key.action, key.types)}
+	x := &index{store: s, dir: dir, view: fmt.Sprintf("%s %t %s %d %s", key.collection, key.own, key.ceiling, key.action, key.types)}
 	if dir != "" {
 		digest := sha256.Sum256([]byte(x.view))
 		x.file = filepath.Join(dir, hex.EncodeToString(digest[:12]))
@@ -66,6 +66,7 @@ const maxChanges = 100_000
 type index struct {
 	store    Store
 	view     string
+	dir      string        // of tables; "": that of temporary files
 	file     string        // of the table; "" if it has no name
 	loading  chan struct{} // closed when the index was filled, or its table written anew; nil if nobody does so
 	restored bool          // the file was looked at

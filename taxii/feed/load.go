@@ -64,7 +64,7 @@ func (x *index) restore(ctx context.Context) (*index, error) {
 		return nil, err
 	}
 	return &index{
-		store: x.store, view: x.view, file: x.file, chain: follow.New(x.store, t.Position), rows: rows{table: t}, written: time.Now(), expiry: t.Expiry,
+		store: x.store, view: x.view, dir: x.dir, file: x.file, chain: follow.New(x.store, t.Position), rows: rows{table: t}, written: time.Now(), expiry: t.Expiry,
 		span: span{timeOf(t.From), timeOf(t.To)}, highWater: timeOf(t.HighWater),
 	}, nil
 }
@@ -144,7 +144,7 @@ func (x *index) build(ctx context.Context, g exchange.Grant) (*index, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &index{store: x.store, view: x.view, file: x.file, chain: follow.New(x.store, head.Number)}
+	n := &index{store: x.store, view: x.view, dir: x.dir, file: x.file, chain: follow.New(x.store, head.Number)}
 	var (
 		run    []row
 		size   int
@@ -166,7 +166,7 @@ func (x *index) build(ctx context.Context, g exchange.Grant) (*index, error) {
 		}
 		if size > runSize {
 			var t *table
-			if t, failed = writeTable("", tableHeader{}, rows{changed: sorted(run)}.all()); failed == nil {
+			if t, failed = writeTable(x.dir, "", tableHeader{}, rows{changed: sorted(run)}.all()); failed == nil {
 				runs, run, size = append(runs, rows{table: t}), run[:0], 0
 			}
 		}
@@ -233,7 +233,7 @@ func (x *index) write(ctx context.Context, all iter.Seq2[string, string]) error 
 	if err != nil {
 		return err
 	}
-	t, err := writeTable(x.file, header, all)
+	t, err := writeTable(x.dir, x.file, header, all)
 	if err != nil {
 		return fmt.Errorf("write the index of a feed: %w", err)
 	}

@@ -22,7 +22,7 @@ func TestRowsAreThoseThatWereWrittenLast(t *testing.T) {
 		for range rapid.IntRange(1, 12).Draw(r, "steps") {
 			switch rapid.IntRange(0, 3).Draw(r, "step") {
 			case 0:
-				table, err := writeTable(name, tableHeader{View: "a view"}, all.all())
+				table, err := writeTable("", name, tableHeader{View: "a view"}, all.all())
 				if err != nil {
 					r.Fatal(err)
 				}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"io/fs"
 	"iter"
 	"os"
 	"path/filepath"
@@ -62,10 +63,11 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 var errDamaged = errors.New("the file is damaged")
 
 // writeTable writes rows, which come in the order of their keys, into a new file in the place
-// of the one with that name. If name is "", the table has no name, and goes when it is closed.
+// of the one with that name. If name is "", the table has no name, and goes when it is closed;
+// it is in the folder dir, "" being that of temporary files.
 // The file is not forced to the disk: what a failure of the power leaves is found damaged.
-func writeTable(name string, header tableHeader, rows iter.Seq2[string, string]) (*table, error) {
-	file, err := createTable(name)
+func writeTable(dir, name string, header tableHeader, rows iter.Seq2[string, string]) (*table, error) {
+	file, err := createTable(dir, name)
 	if err != nil {
 		return nil, err
 	}
@@ -83,18 +85,31 @@ func writeTable(name string, header tableHeader, rows iter.Seq2[string, string])
 // newSuffix is what the name of a table ends with until it is whole.
 const newSuffix = ".new"
 
-func createTable(name string) (*os.File, error) {
+func createTable(dir, name string) (*os.File, error) {
 	if name != "" {
 		if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
 			return nil, err
 		}
 		return os.OpenFile(name+newSuffix, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 	}
-	file, err := os.CreateTemp("", "comity-feed-")
+	if dir != "" {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, err
+		}
+	}
+	file, err := os.CreateTemp(dir, "comity-feed-")
 	if err != nil {
 		return nil, err
 	}
-	return file, os.Remove(file.Name())
+	return file, removeFile(file.Name())
+}
+
+// removeFile removes a file, which somebody else may have done.
+func removeFile(name string) error {
+	if err := os.Remove(name); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 func (t *table) write(rows iter.Seq2[string, string]) error {
