@@ -2,11 +2,11 @@
 // page by page, and pushing. It knows no store.
 //
 // It is written for servers that break the standard. Every answer costs bounded time and
-// memory ([Config.Timeout], [Config.MaxPage]), no walk over pages is endless, and each
-// fault of a server is told in one sentence: as the error, if it ends the call, or to
-// [Config.Notice], if the client could go on. Errors are [taxii.Error] with the code that
-// the server sent, so that errors.As works as on the server's side; BadGateway means that
-// the answer was not TAXII 2.1.
+// memory ([Config.Timeout], [Config.MaxPage]), and a walk over pages ends when they bring
+// nothing new. Each fault of a server is told in one sentence: as the error, if it ends the
+// call, or to [Config.Notice], if the client could go on. Errors are [taxii.Error] with the
+// code that the server sent, so that errors.As works as on the server's side; BadGateway
+// means that the answer was not TAXII 2.1.
 //
 // Credentials are sent to the host of the client's URL alone, over TLS unless the host is
 // loopback or [Config.PlainHTTP] is set. Redirects to another host are refused.
