@@ -194,7 +194,8 @@ FAULTS = ("drop the answer", "502", "truncate", "delay", "drop", "repeat", "reor
 
 class Proxy(http.server.ThreadingHTTPServer):
     """Passes requests on to a server, and one in `one_in` of them badly, in each way in
-    turn. After `restart_after` requests it restarts the server."""
+    turn. After `restart_after` requests it restarts the server. A repeated answer is the last
+    one of the same connection: no client could tell that of another position."""
 
     daemon_threads = True
 
@@ -202,7 +203,7 @@ class Proxy(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.remote, self.one_in, self.restart_after = remote, one_in, restart_after
         self.chance, self.lock, self.turn = random.Random(seed), threading.Lock(), threading.Condition()
-        self.requests, self.answered, self.faults, self.last = 0, 0, 0, {}
+        self.requests, self.answered, self.faults = 0, 0, 0
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def fault(self):
@@ -227,6 +228,7 @@ class Proxy(http.server.ThreadingHTTPServer):
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    last = None  # the answer that the client had last over this connection
 
     def log_message(self, *args):
         pass
@@ -239,9 +241,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.hang_up()
         if fault == "502":
             return self.answer(502, [("Content-Type", "text/html")], b"<html>Bad Gateway</html>")
-        page = self.path.split("?")[0] + self.headers.get("Authorization", "")
-        if fault == "repeat" and self.command == "GET" and page in self.server.last:
-            return self.answer(*self.server.last[page])  # the answer to another request
+        if fault == "repeat" and self.command == "GET" and self.last:
+            return self.answer(*self.last)  # the answer to the request before it
         connection = http.client.HTTPConnection("127.0.0.1", self.server.remote.port, timeout=60)
         try:
             headers = {name: value for name, value in self.headers.items() if name.lower() not in ("connection", "accept-encoding")}
@@ -265,8 +266,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if fault == "truncate":
             self.answer(*answer, cut=len(text) // 2)
             return self.hang_up()
-        if self.command == "GET" and response.status == 200:
-            self.server.last[page] = answer
+        if "/objects/" in self.path and self.command == "GET":
+            self.last = answer
         self.answer(*answer)
 
     do_GET = do_POST = pass_on
