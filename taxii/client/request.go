@@ -11,6 +11,7 @@ import (
 	"mime"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"strconv"
 	"strings"
 	"time"
@@ -97,11 +98,20 @@ func (c *Client) attempt(ctx context.Context, r request) error {
 		return taxii.Errorf(taxii.Invalid, "%s: %v", c.url, err)
 	}
 	c.authorize(in)
+	connections := 0
+	if r.once { // net/http sends a GET again if its connection ends before the answer
+		in = in.WithContext(httptrace.WithClientTrace(limited, &httptrace.ClientTrace{
+			GotConn: func(httptrace.GotConnInfo) { connections++ },
+		}))
+	}
 	answer, err := c.http.Do(in)
 	if err != nil {
 		return c.lost(ctx, in, r, err)
 	}
 	defer answer.Body.Close()
+	if connections > 1 && answer.Request.Response == nil { // it was not redirected either
+		return c.lost(ctx, in, r, errors.New("the connection ended"))
+	}
 	if err := checkAnswer(answer); err != nil {
 		return where(in, err, answer.StatusCode, r)
 	}
