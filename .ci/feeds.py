@@ -270,14 +270,20 @@ class Withdrawal(Case):
         self.push(any_of("ipv4-addr:value", [LISTED]))
         for file in ("domain.txt", "all.rules", "all.json"):
             self.assertIn("withdrawn-value", self.get(file).text)
+        digest = hashlib.md5(b"withdrawn-value.example.org").hexdigest()
+        self.assertIn(digest, self.get("misp/hashes.csv").text)
         self.assertIn("ncb-sg/firewall", self.exchange.run("recall", "preview", indicator["id"]))
         self.exchange.run("agreement", "withdraw", "charter-test", "--party", "unit42", "--reason", "notice", "--yes")
         for file in ("domain.txt", "all.rules", "all.json"):
             self.assertNotIn("withdrawn-value", self.get(file).text)
+        for event in self.get("misp/manifest.json").json():
+            self.assertEqual(self.get(f"misp/{event}.json").json()["Event"]["Attribute"], [])
         self.exchange.server.stop()
         self.exchange.run("compact")
         for path in filter(pathlib.Path.is_file, self.exchange.data.rglob("*")):
-            self.assertNotIn(b"withdrawn-value", path.read_bytes(), path)
+            content = path.read_bytes()
+            for left in (b"withdrawn-value", digest.encode()):
+                self.assertNotIn(left, content, path)
 
 
 class Scanners(Case):
