@@ -132,7 +132,9 @@ func (w *window) photograph(file string, take chromedp.Action[[]byte]) {
 	if folder == "" {
 		return
 	}
-	picture, err := chromedp.Run(w.Context, take)
+	ctx, cancel := context.WithTimeout(w.Context, time.Minute)
+	defer cancel()
+	picture, err := chromedp.Run(ctx, take)
 	if err == nil {
 		err = os.WriteFile(filepath.Join(folder, file), picture, 0o600)
 	}
