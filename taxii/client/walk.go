@@ -73,7 +73,7 @@ func elements[T any](pages iter.Seq2[*Page, error]) iter.Seq2[T, error] {
 // The bounds of a walk that does not advance.
 const (
 	maxIdlePages = 100 // pages without a new object that say that more follow
-	maxIdleLaps  = 3   // requests by date without a new object
+	maxIdleLaps  = 10  // requests by date without a new object
 )
 
 // walk is a walk over the pages of a list.
