@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -101,6 +104,22 @@ func TestNoCommandWritesControlSequences(t *testing.T) {
 	submission := imported.String()[strings.LastIndex(strings.TrimSpace(strings.Split(imported.String(), "\n")[0]), "\t")+1:]
 	submission, _, _ = strings.Cut(submission[strings.LastIndex(strings.Split(submission, "\n")[0], " ")+1:], "\n")
 
+	remote := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/taxii+json;version=2.1")
+		switch {
+		case r.URL.Path == "/taxii2/":
+			io.WriteString(w, `{"title":"\u202e\u001b","contact":"\u009b","api_roots":["/root/"]}`)
+		case r.URL.Path == "/root/":
+			io.WriteString(w, `{"title":"\u202e\u001b","versions":["application/taxii+json;version=2.1"],"max_content_length":1000000}`)
+		case r.URL.Path == "/root/collections/":
+			io.WriteString(w, `{"collections":[{"id":"x","title":"\u202e\u001b","alias":"\u009b","can_read":true,"can_write":true}]}`)
+		default:
+			w.WriteHeader(http.StatusBadRequest)
+			io.WriteString(w, `{"title":"\u202e\u001b","description":"\u009b"}`)
+		}
+	}))
+	defer remote.Close()
+
 	const indicator = "indicator--1d1d5d9c-4a55-4fd5-8b1b-6f0c2f6c8d01"
 	lines := map[string][][]string{
 		"demo":     {}, // shows what the scenario generates
@@ -135,6 +154,11 @@ func TestNoCommandWritesControlSequences(t *testing.T) {
 		"outcome report": {{hostile, "--as", hostile, "--status", "taken-down"}}, "outcome list": {{hostile}}, "outcome uphold": {{hostile, "--as", hostile}},
 		"feed preview": {{in("feed.toml")}, {in("hostile-feed.toml")}}, "feed add": {{in("feed.toml")}, {in("hostile-feed.toml")}},
 		"feed list": {{}}, "feed show": {{"acme/f"}, {hostile}}, "feed rotate": {{"acme/f"}, {hostile}}, "feed remove": {{hostile}, {"acme/f"}},
+		"feed test":  {{"acme/f"}, {hostile}},
+		"discover":   {{remote.URL}, {"http://127.0.0.1:1/" + hostile}},
+		"pull":       {{remote.URL, "--collection", "x", "--out", in("pulled.json")}, {remote.URL, "--collection", hostile}},
+		"push":       {{remote.URL, "--collection", "x", in("push.json")}, {remote.URL, "--collection", hostile, in(hostile)}},
+		"store copy": {{"--from", in(hostile), "--to", in("copied")}}, "store migrate": {{"--store", "postgres://127.0.0.1:1/" + url.PathEscape(hostile)}},
 		"link add":  {{"in", "--pull", "http://127.0.0.1:1/" + hostile, "--remote", hostile, "--into", "dea.inbound", "--as", "acme/feed"}, {hostile, "--push", hostile, "--from", hostile, "--as", hostile}},
 		"link list": {{}}, "link show": {{"in"}, {hostile}}, "link run": {{hostile}}, "link pause": {{"in"}, {hostile}}, "link resume": {{"in"}, {hostile}},
 		"link clear": {{"in"}, {hostile}}, "link remove": {{hostile}, {"in"}},
