@@ -217,7 +217,7 @@ func TestConsoleInABrowser(t *testing.T) {
 	w.inspect("push")
 	mended := strings.Replace(wrong, `example.com'"`, `example.com']"`, 1)
 	w.do(chromedp.SetValue(`#text`, mended), chromedp.Click(`button[value=check]`), chromedp.WaitReady(`button[value=push]`))
-	w.do(chromedp.Click(`button[value=push]`), chromedp.WaitReady(`a[href="/console/receipts"]`))
+	w.do(chromedp.Click(`button[value=push]`), chromedp.WaitReady(`main a[href="/console/receipts"]`))
 	w.inspect("receipt")
 
 	w.do(chromedp.Navigate(host+"/console/"), chromedp.Click(`.who button`), chromedp.WaitReady(`#password`), chromedp.NavigateBack(), chromedp.WaitReady(`#password`))
