@@ -35,17 +35,34 @@ func helpTopic(args []string, w io.Writer) (found bool, err error) {
 	if len(args) != 2 || args[0] != "help" || !slices.Contains(topics(), args[1]) {
 		return false, nil
 	}
-	page, err := pages.ReadFile("help/" + args[1] + ".txt")
+	return true, writeTopic(args[1], w)
+}
+
+func writeTopic(topic string, w io.Writer) error {
+	page, err := pages.ReadFile("help/" + topic + ".txt")
 	if err != nil {
-		return true, err
+		return err
 	}
 	if _, err := w.Write(page); err != nil {
-		return true, err
+		return err
 	}
-	if reference := references[args[1]]; reference != nil {
+	if reference := references[topic]; reference != nil {
 		err = reference(w)
 	}
-	return true, err
+	return err
+}
+
+// helpTexts are the texts of all topics.
+func helpTexts() (map[string]string, error) {
+	texts := map[string]string{}
+	for _, topic := range topics() {
+		var text strings.Builder
+		if err := writeTopic(topic, &text); err != nil {
+			return nil, err
+		}
+		texts[topic] = text.String()
+	}
+	return texts, nil
 }
 
 // topics are the names of all topics.

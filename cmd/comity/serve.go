@@ -323,7 +323,11 @@ func (ex *exchangeServer) start(c *serveCmd) (err error) {
 		return err
 	}
 	if !c.NoConsole {
-		ex.console = console.New(console.Config{PublicURL: ex.url, MaxContentLength: int64(c.MaxContent), OIDC: provider}, console.Deps{
+		help, err := helpTexts()
+		if err != nil {
+			return err
+		}
+		ex.console = console.New(console.Config{PublicURL: ex.url, MaxContentLength: int64(c.MaxContent), Help: help, OIDC: provider}, console.Deps{
 			Store: ex.store, Current: current, Auth: authenticator, Admin: service, Recorder: ex.recorder, Log: ex.log, Now: ex.now,
 		})
 		router.MatcherFunc(func(r *http.Request, _ *mux.RouteMatch) bool { return console.Serves(r) }).Handler(ex.console.Handler())

@@ -33,6 +33,8 @@ type Config struct {
 	PublicURL string
 	// MaxContentLength bounds a push, in bytes; 0 stands for 100 MiB.
 	MaxContentLength int64
+	// Help are the pages of comity help, by topic. The first line of each is its title.
+	Help map[string]string
 	// OIDC is the provider that persons may sign in by; without an Issuer there is none.
 	OIDC OIDC
 }
@@ -118,6 +120,8 @@ var routes = []route{
 	{get, root + "receipts", false, (*Console).receipts},
 	{get, root + "receipts/{receipt}", false, (*Console).receipt},
 	{get, root + "rules", false, (*Console).rules},
+	{get, root + "help", false, (*Console).helpTopics},
+	{get, root + "help/{topic}", false, (*Console).help},
 	{get, root + "operations", false, (*Console).operations},
 	{get, root + "operations/{operation}", false, (*Console).board},
 	{post, root + "operations/{operation}/draft", false, (*Console).draft},

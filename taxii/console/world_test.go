@@ -139,7 +139,7 @@ func newWorld(t testing.TB) *world {
 	w.admin = admin.New(s, current, intake.New(s, dir, w.now), cust, operation.New(s, current, cust, dir, w.now, log),
 		feed.New(s, current, w.recorder, nil, feed.Config{}, w.now, log), link.New(s, current, intake.New(s, dir, w.now), cust, w.now, log), w.now)
 	w.server = httptest.NewUnstartedServer(nil)
-	w.console = console.New(console.Config{PublicURL: "http://" + w.server.Listener.Addr().String()}, console.Deps{
+	w.console = console.New(console.Config{PublicURL: "http://" + w.server.Listener.Addr().String(), Help: help}, console.Deps{
 		Store: s, Current: current, Auth: auth.New(current, w.now, "X-API-Key"), Admin: w.admin, Recorder: w.recorder, Log: log, Now: w.now,
 	})
 	w.server.Config.Handler = w.console.Handler()
