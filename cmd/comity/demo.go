@@ -24,7 +24,7 @@ import (
 type demoCmd struct {
 	Scenario    string `enum:"asean,small,synergia" default:"asean" help:"asean; small, the same by a hundredth; or synergia, a load: 95 countries (default ${default})."`
 	Listen      string `placeholder:"ADDR" help:"Where to serve (default 127.0.0.1:8080, or another port if that is taken)."`
-	AdminListen string `placeholder:"ADDR" help:"Where to serve /metrics, in the clear."`
+	AdminListen string `placeholder:"ADDR" help:"Where to serve /metrics, /healthz and /readyz, in the clear."`
 	Once        bool   `help:"End when all is printed: 0 if every figure is as it must be."`
 	Withdraw    string `placeholder:"ORG" help:"Let this vendor take its data back when the outcomes are in."`
 }

@@ -218,3 +218,18 @@ func TestMetricsReportTheStore(t *testing.T) {
 	defer os.Rename(file+".moved", file)
 	r.contains("metrics", r.scrape(), "comity_ready 0\n")
 }
+
+// The admin listener tells the health of the server, and serves nothing of the exchange.
+func TestTheAdminListenerTellsTheHealth(t *testing.T) {
+	r := newTestExchange(t, time.Now())
+	for path, want := range map[string]int{"/healthz": 200, "/readyz": 200, "/readyz/": 200, "/taxii2/": 404, "/healthz/x": 404} {
+		answer, err := http.Get(strings.TrimSuffix(r.ex.metricsURL, "/metrics") + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		if answer.StatusCode != want {
+			t.Errorf("%s: %d, want %d", path, answer.StatusCode, want)
+		}
+	}
+}

@@ -46,7 +46,7 @@ type serveCmd struct {
 	Config       kong.ConfigFlag `placeholder:"FILE" help:"TOML file whose keys are these flags, without dashes."`
 	Listen       string          `placeholder:"ADDR" env:"COMITY_LISTEN" help:"Where to serve (default 127.0.0.1:8080; with --acme :443)."`
 	PublicURL    string          `placeholder:"URL" env:"COMITY_PUBLIC_URL" help:"Scheme and host that clients use; without it, made from --listen."`
-	AdminListen  string          `placeholder:"ADDR" env:"COMITY_ADMIN_LISTEN" help:"Where to serve /metrics, in the clear."`
+	AdminListen  string          `placeholder:"ADDR" env:"COMITY_ADMIN_LISTEN" help:"Where to serve /metrics, /healthz and /readyz, in the clear."`
 	Pprof        bool            `env:"COMITY_PPROF" help:"Serve profiles of the running server under /debug/pprof/ of --admin-listen, which must be a loopback address then."`
 	Contact      string          `env:"COMITY_CONTACT" help:"Contact shown in discovery."`
 	MaxContent   byteSize        `name:"max-content-length" default:"100MiB" env:"COMITY_MAX_CONTENT_LENGTH" help:"Largest push, in bytes or such as 10MB (default ${default})."`
@@ -332,13 +332,14 @@ func (ex *exchangeServer) start(c *serveCmd) (err error) {
 		})
 		router.MatcherFunc(func(r *http.Request, _ *mux.RouteMatch) bool { return console.Serves(r) }).Handler(ex.console.Handler())
 	}
-	router.PathPrefix("/").Handler(server.New(server.Config{
+	api := server.New(server.Config{
 		PublicURL: ex.url, Contact: c.Contact, MaxContentLength: int64(c.MaxContent), DefaultLimit: c.Limit, MaxLimit: c.MaxLimit,
 		CORSOrigins: c.CORSOrigin,
 	}, server.Deps{
 		Store: ex.store, Current: current, Auth: authenticator, Intake: in, Recorder: ex.recorder, Custody: ex.custody,
 		Metrics: counters, Log: ex.log, Now: ex.now, Ending: ending,
-	}))
+	})
+	router.PathPrefix("/").Handler(api)
 	s := httpServer(ex.log, c.connectionFlags.handler(router))
 	s.RegisterOnShutdown(ex.feeds.EndStreams)
 	s.RegisterOnShutdown(sync.OnceFunc(func() { close(ending) }))
@@ -373,15 +374,17 @@ func (ex *exchangeServer) start(c *serveCmd) (err error) {
 	ex.serve(c.wrap(ex.listener), s)
 	ex.serve(socket, httpServer(ex.log, adminhttp.Handler(service)))
 	if adminListener != nil {
-		ex.serve(adminListener, httpServer(ex.log, c.adminHandler(counters)))
+		ex.serve(adminListener, httpServer(ex.log, c.adminHandler(counters, api)))
 	}
 	return nil
 }
 
-// adminHandler serves metrics, and profiles with --pprof, on the admin listener.
-func (c *serveCmd) adminHandler(counters *metrics.Metrics) http.Handler {
+// adminHandler serves metrics, the health that api tells, and profiles with --pprof, on the
+// admin listener.
+func (c *serveCmd) adminHandler(counters *metrics.Metrics, api http.Handler) http.Handler {
 	router := mux.NewRouter()
 	router.Handle("/metrics", counters.Handler())
+	router.Handle("/{health:(?:healthz|readyz)/?}", api)
 	if c.Pprof {
 		router.HandleFunc("/debug/pprof/profile", pprof.Profile)
 		router.HandleFunc("/debug/pprof/symbol", pprof.Symbol)

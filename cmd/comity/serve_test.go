@@ -2,6 +2,7 @@ package main
 
 import (
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"path/filepath"
 	"testing"
@@ -18,7 +19,7 @@ func TestAdminListenerServesProfilesWithPprofOnly(t *testing.T) {
 	} {
 		for i, c := range []*serveCmd{{}, {Pprof: true}} {
 			answer := httptest.NewRecorder()
-			c.adminHandler(metrics.New()).ServeHTTP(answer, httptest.NewRequest("GET", path, nil))
+			c.adminHandler(metrics.New(), http.NotFoundHandler()).ServeHTTP(answer, httptest.NewRequest("GET", path, nil))
 			if answer.Code != want[i] {
 				t.Errorf("%s with pprof=%v: %d, want %d", path, c.Pprof, answer.Code, want[i])
 			}
