@@ -46,11 +46,14 @@ var table = []row{
 	{"type", (*bench).rowType},
 	{"memory", (*bench).rowMemory},
 	{"restart", (*bench).rowRestart},
+	{"feed-304", (*bench).rowFeedNotModified},
+	{"feed-restart", (*bench).rowFeedRestart},
 	{"versions", (*bench).rowVersions},
 	{"large-push", (*bench).rowLargePush},
 	{"push", (*bench).rowPush},
 	{"writers", (*bench).rowWriters},
 	{"writer", (*bench).rowWriter},
+	{"feed-change", (*bench).rowFeedChange},
 }
 
 // rowNames are the names of all rows, for the help text.

@@ -31,6 +31,7 @@ type bench struct {
 	dates    []string     // date_added of each of them
 	order    []int        // their numbers, in random order
 	asked    atomic.Int64 // how many of order were used
+	feed     bool         // it was added
 
 	pushes   generator // of the objects of pushCollection
 	pushed   int       // how many of them were used
