@@ -38,7 +38,8 @@ type Page struct {
 // page) and may be stored as JSON. The zero value is the beginning.
 type Position struct {
 	AddedAfter time.Time `json:"added_after,omitzero"`
-	// Next is used only if the server sends no dates.
+	// Next is used only if the server sends no dates. If the server has forgotten it, the
+	// walk begins anew after AddedAfter, and yields objects again.
 	Next string `json:"next,omitempty"`
 	// Seen are hashes of objects that the server may send again after AddedAfter: those
 	// that share their date with the end of the page.

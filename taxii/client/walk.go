@@ -174,7 +174,7 @@ func (w *walk) turn(ctx context.Context) (more bool, err error) {
 		used := w.next
 		err := w.fetch(ctx)
 		if err != nil {
-			if used == "" || !w.dated || ctx.Err() != nil || !mayGoOn(err) {
+			if used == "" || ctx.Err() != nil || !w.mayGoOn(err) {
 				return false, err
 			}
 			w.notice("a next failed, so the walk goes on by date: " + err.Error())
@@ -203,13 +203,16 @@ func (w *walk) turn(ctx context.Context) (more bool, err error) {
 	}
 }
 
-// mayGoOn tells whether a request by date may succeed where one by next failed.
-func mayGoOn(err error) bool {
+// mayGoOn tells whether a request by date may succeed where one by next failed. Without
+// dates the walk begins anew, and only if the server has forgotten a next that was stored.
+func (w *walk) mayGoOn(err error) bool {
 	switch taxii.CodeOf(err) {
 	case taxii.Unauthorized, taxii.Forbidden, taxii.TooMany:
 		return false
+	case taxii.Invalid, taxii.NotFound:
+		return w.dated || w.next == w.query.From.Next
 	}
-	return true
+	return w.dated
 }
 
 // fetch asks for the next page.

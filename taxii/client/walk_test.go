@@ -337,6 +337,30 @@ func TestPositionIsExact(t *testing.T) {
 	}
 }
 
+// A server that sends no dates has forgotten the next of a stored position: the walk begins
+// anew, since it could go on nowhere else.
+func TestAForgottenNextDoesNotEndAllLaterWalks(t *testing.T) {
+	f := &remote{objects: objects(10), noDates: true, moving: true}
+	c, notices := connect(t, serve(t, f), client.Config{})
+	var at client.Position
+	for page, err := range c.Objects(t.Context(), "c", client.Query{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		at = page.Position
+		break
+	}
+	f.at = nil
+	got, _, _, err := pull(t, c, client.Query{From: at})
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, got, f.objects)
+	if !strings.Contains(notices.String(), "next is not known") {
+		t.Errorf("notices: %s", notices)
+	}
+}
+
 // Nothing new is no object, on each further poll, also where added_after is inclusive or
 // the dates in headers are cut.
 func TestPollAgainYieldsNothingTwice(t *testing.T) {
