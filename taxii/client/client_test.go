@@ -1,6 +1,8 @@
 package client_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -235,5 +237,21 @@ func TestManifestVersionsStatusAndDelete(t *testing.T) {
 	}
 	if last := asked[len(asked)-1]; last != "DELETE /api/collections/c/objects/a/" {
 		t.Error(last)
+	}
+}
+
+// The error of a server is read also if the answer is compressed.
+func TestCompressedErrorsAreRead(t *testing.T) {
+	var body bytes.Buffer
+	z := gzip.NewWriter(&body)
+	io.WriteString(z, `{"title":"The quota is used up","error_code":"too-many"}`)
+	z.Close()
+	c, _ := connect(t, serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Encoding", "gzip")
+		w.WriteHeader(429)
+		w.Write(body.Bytes())
+	})), client.Config{RetryFor: 1})
+	if _, err := c.APIRoot(t.Context()); taxii.CodeOf(err) != taxii.TooMany || !strings.Contains(err.Error(), "The quota is used up") {
+		t.Errorf("error %v", err)
 	}
 }

@@ -18,4 +18,4 @@ func ReadPage(h http.Header, body io.Reader) (int, error) {
 }
 
 // Refusal reads an error answer.
-func Refusal(answer *http.Response) error { return checkAnswer(answer) }
+func Refusal(answer *http.Response) error { return checkAnswer(answer, answer.Body) }

@@ -341,4 +341,8 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 	if e, ok := err.(*taxii.Error); !ok || e.RetryAfter != time.Hour || e.Code != taxii.Unavailable {
 		t.Errorf("a wait of an hour is the caller's: %v", err)
 	}
+	far := &http.Response{StatusCode: 503, Header: http.Header{"Retry-After": {"Fri, 01 Jan 2083 00:00:00 GMT"}}, Body: http.NoBody}
+	if e, ok := client.Refusal(far).(*taxii.Error); !ok || e.RetryAfter != 24*time.Hour {
+		t.Errorf("a wait of years: %+v", e)
+	}
 }

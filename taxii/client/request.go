@@ -109,19 +109,20 @@ func (c *Client) attempt(ctx context.Context, r request) error {
 		return c.lost(ctx, in, r, err)
 	}
 	defer answer.Body.Close()
+	var text io.Reader = answer.Body
+	if answer.Header.Get("Content-Encoding") == "gzip" {
+		text = &gzipBody{from: text}
+	}
 	if connections > 1 && answer.Request.Response == nil { // it was not redirected either
 		return c.lost(ctx, in, r, errors.New("the connection ended"))
 	}
-	if err := checkAnswer(answer); err != nil {
+	if err := checkAnswer(answer, text); err != nil {
 		return where(in, err, answer.StatusCode, r)
 	}
 	if r.read == nil {
 		return nil
 	}
-	body := &limitedBody{from: answer.Body, left: c.config.MaxPage}
-	if answer.Header.Get("Content-Encoding") == "gzip" {
-		body.from = &gzipBody{from: answer.Body}
-	}
+	body := &limitedBody{from: text, left: c.config.MaxPage}
 	err = r.read(answer.Header, body)
 	switch {
 	case body.err != nil && body.err != io.EOF:
@@ -214,14 +215,14 @@ func at(in *http.Request, err *taxii.Error) *taxii.Error {
 }
 
 // checkAnswer returns the error of an answer that is no success, or of another kind than
-// TAXII 2.1.
-func checkAnswer(answer *http.Response) error {
+// TAXII 2.1. body is its body, decompressed.
+func checkAnswer(answer *http.Response, body io.Reader) error {
 	kind, _, _ := mime.ParseMediaType(answer.Header.Get("Content-Type"))
 	switch {
 	case strings.HasPrefix(kind, "application/vnd.oasis.") || answer.StatusCode == http.StatusPartialContent:
 		return taxii.Errorf(taxii.BadGateway, "this server speaks TAXII 2.0, and comity speaks TAXII 2.1")
 	case answer.StatusCode < 200 || answer.StatusCode > 299:
-		return refusal(answer, kind)
+		return refusal(answer, kind, body)
 	case kind == "text/html":
 		return taxii.Errorf(taxii.BadGateway, "the answer is a page for browsers: is this the URL of a TAXII server?")
 	}
@@ -232,8 +233,8 @@ func checkAnswer(answer *http.Response) error {
 const maxRefusal = 64 << 10
 
 // refusal is the error that an answer tells. A body that is no error resource is left out.
-func refusal(answer *http.Response, kind string) *taxii.Error {
-	text, _ := io.ReadAll(io.LimitReader(answer.Body, maxRefusal))
+func refusal(answer *http.Response, kind string, body io.Reader) *taxii.Error {
+	text, _ := io.ReadAll(io.LimitReader(body, maxRefusal))
 	e := errorResource(text, answer.StatusCode)
 	if e == nil {
 		e = taxii.Errorf(taxii.CodeOfStatus(answer.StatusCode), "%d %s", answer.StatusCode, http.StatusText(answer.StatusCode))
@@ -288,13 +289,14 @@ func shorten(s string) string {
 	return strings.ToValidUTF8(s[:most], "") + "…"
 }
 
-// retryAfter reads Retry-After (RFC 9110 §10.2.3); 0 if it says nothing.
+// retryAfter reads Retry-After (RFC 9110 §10.2.3): at most a day, and 0 if it says nothing.
 func retryAfter(value string) time.Duration {
+	const most = 24 * time.Hour
 	if seconds, err := strconv.Atoi(value); err == nil {
-		return time.Duration(min(max(seconds, 0), 24*3600)) * time.Second
+		return time.Duration(min(max(seconds, 0), int(most/time.Second))) * time.Second
 	}
 	if date, err := http.ParseTime(value); err == nil {
-		return max(time.Until(date), 0)
+		return min(max(time.Until(date), 0), most)
 	}
 	return 0
 }
