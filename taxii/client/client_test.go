@@ -240,6 +240,19 @@ func TestManifestVersionsStatusAndDelete(t *testing.T) {
 	}
 }
 
+// A proxy that finds no server behind it says nothing about an object or a page: the error
+// is that of a server which is away, and not that of a malformed answer.
+func TestAServerBehindAProxyThatIsAwayIsUnavailable(t *testing.T) {
+	for status, want := range map[int]taxii.Code{502: taxii.Unavailable, 503: taxii.Unavailable, 504: taxii.Unavailable} {
+		for _, body := range []string{"<html>", `{"title":"Bad gateway","error_code":"bad-gateway"}`} {
+			c, _ := connect(t, serve(t, answer(status, "text/html", body)), client.Config{RetryFor: 1})
+			if _, err := c.APIRoot(t.Context()); taxii.CodeOf(err) != want {
+				t.Errorf("%d %s: %s, want %s", status, body, taxii.CodeOf(err), want)
+			}
+		}
+	}
+}
+
 // The error of a server is read also if the answer is compressed.
 func TestCompressedErrorsAreRead(t *testing.T) {
 	var body bytes.Buffer

@@ -242,6 +242,9 @@ func refusal(answer *http.Response, kind string, body io.Reader) *taxii.Error {
 			e.Msg += " (with a page for browsers)"
 		}
 	}
+	if answer.StatusCode == http.StatusBadGateway { // of a proxy: the server behind it is away
+		e.Code = taxii.Unavailable
+	}
 	switch e.Code {
 	case taxii.Unacceptable:
 		e.Msg += "; the server does not offer TAXII 2.1 here"

@@ -342,6 +342,34 @@ func TestOneUnreadableObjectIsNamedAndPassed(t *testing.T) {
 	}
 }
 
+// A server that goes away while its objects are read one by one costs no object.
+func TestObjectsOfAServerThatIsAwayAreNotPassed(t *testing.T) {
+	ours, theirs := newSite(t), newSite(t)
+	theirs.push("share.intel", indicators(1, 5)...)
+	away := true
+	theirs.before = func(w http.ResponseWriter, r *http.Request) bool {
+		switch {
+		case away && strings.HasSuffix(r.URL.Path, "/objects/"):
+			w.Header().Set("Content-Type", taxii.MediaType)
+			fmt.Fprint(w, `{"objects":[{"id":"indicator--`)
+		case away && strings.HasSuffix(r.URL.Path, indicatorID(3)+"/"):
+			w.WriteHeader(http.StatusBadGateway)
+		default:
+			return false
+		}
+		return true
+	}
+	ours.link("in", exchange.Pull, "share.intel", theirs, "acme/link")
+	if _, err := ours.links.RunNow(t.Context(), "in"); taxii.CodeOf(err) != taxii.Unavailable {
+		t.Errorf("%v", err)
+	}
+	away = false
+	if st := ours.run("in"); len(st.Refused) != 0 {
+		t.Errorf("%+v", st.Refused)
+	}
+	equal(ours, "ours", ours.objects("share.intel"), sorted(indicators(1, 5)...))
+}
+
 // An object of 30 MB is named, counted and passed.
 func TestOneHugeObjectIsNamedAndPassed(t *testing.T) {
 	ours, theirs := newSite(t), newSite(t)
