@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gofrs/flock"
+
 	"comity/store/atomicfile"
 	"comity/taxii"
 	"comity/taxii/client"
@@ -20,7 +22,7 @@ type pullCmd struct {
 	remoteServer
 	Collection string   `placeholder:"ID|TITLE" help:"The collection, by id, alias or title; may be left out where there is one."`
 	Since      string   `xor:"from" placeholder:"T" help:"Only what was added after this time."`
-	State      string   `xor:"from" placeholder:"FILE" help:"Go on where the last pull with this file ended."`
+	State      string   `xor:"from" placeholder:"FILE" help:"Go on where the last pull with this file ended. FILE.lock beside it keeps a second pull at the same time away."`
 	Type       []string `placeholder:"TYPE" help:"Only objects of this type; may be repeated."`
 	Limit      int      `placeholder:"N" help:"Ask for pages of so many objects."`
 	Out        string   `short:"o" default:"-" placeholder:"FILE|DIR|-" help:"Where to write: a file, a folder for a file a page, or - for standard output (default ${default}). A folder exists already, or ends with /."`
@@ -98,6 +100,21 @@ func (c *pullCmd) load(collection string) (s pullState, err error) {
 	return s, nil
 }
 
+// lock keeps other pulls from the state, and so from the output, until unlock is called or the
+// program ends. It locks a file of its own, since each store of the state replaces that file.
+func (c *pullCmd) lock() (unlock func() error, err error) {
+	if c.State == "" {
+		return func() error { return nil }, nil
+	}
+	l := flock.New(c.State + ".lock")
+	if locked, err := l.TryLock(); err != nil {
+		return nil, about(c.State, err)
+	} else if !locked {
+		return nil, fmt.Errorf("%s: another pull with it is running", c.State)
+	}
+	return l.Unlock, nil
+}
+
 // store writes the state.
 func (c *pullCmd) store(s *pullState) error {
 	if c.State == "" {
@@ -108,6 +125,11 @@ func (c *pullCmd) store(s *pullState) error {
 
 // Run implements the command.
 func (c *pullCmd) Run(sh *shell) error {
+	unlock, err := c.lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	remote, err := c.connect(sh)
 	if err != nil {
 		return err
