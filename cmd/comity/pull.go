@@ -147,7 +147,7 @@ func (c *pullCmd) Run(sh *shell) error {
 		return err
 	}
 	if c.State == "" && c.Out != "-" && !c.folder() {
-		return atomicfile.Replace(c.Out, 0o644, func(w io.Writer) error {
+		return replaceFile(c.Out, func(w io.Writer) error {
 			return c.pull(sh, root, collection.ID, &state, &pullStream{w: buffered(w), bundle: c.Format == "bundle"})
 		})
 	}

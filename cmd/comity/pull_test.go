@@ -72,3 +72,20 @@ func TestASecondPullWithTheSameStateIsRefused(t *testing.T) {
 		t.Errorf("a later pull: %d %s", code, stderr)
 	}
 }
+
+// A file that only its owner may read stays so when a later pull replaces it.
+func TestAPullKeepsThePermissionsOfItsFile(t *testing.T) {
+	hold := make(chan bool)
+	close(hold)
+	pull := pullFrom(t, make(chan bool, 9), hold)
+	out := filepath.Join(t.TempDir(), "out.json")
+	if err := os.WriteFile(out, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, stderr := pull("--out", out); code != 0 {
+		t.Fatal(stderr)
+	}
+	if info, err := os.Stat(out); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info.Mode(), err)
+	}
+}
