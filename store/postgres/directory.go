@@ -20,11 +20,18 @@ func (s *Store) Generation(ctx context.Context) (uint64, error) {
 		return 0, err
 	}
 	s.mu.Lock()
-	generation, doubtful := s.generation, s.doubtful()
+	generation, unknown := s.generation, s.generation == 0 || s.doubtful()
 	s.mu.Unlock()
-	if doubtful {
-		_, generation, err := s.records(ctx, s.pool)
-		return generation, failure(err)
+	if !unknown {
+		return generation, nil
+	}
+	if err := s.pool.QueryRow(ctx, `SELECT generation FROM meta`).Scan(&generation); err != nil {
+		return 0, failure(err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.doubtful() {
+		s.generation = max(s.generation, generation)
 	}
 	return generation, nil
 }

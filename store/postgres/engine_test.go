@@ -17,6 +17,7 @@ import (
 	"comity/store"
 	"comity/store/postgres"
 	"comity/taxii"
+	"comity/taxii/audit"
 	"comity/taxii/exchange"
 )
 
@@ -237,5 +238,33 @@ func TestBackupIsADump(t *testing.T) {
 	}
 	if objects != 1 {
 		t.Errorf("%d objects", objects)
+	}
+}
+
+// An Amend that was interrupted while it committed may have amended the directory.
+func TestGenerationIsReadAgainAfterAnUnknownOutcome(t *testing.T) {
+	dsn := database(t, t.TempDir())
+	s := openStore(t, dsn)
+	exec(t, dsn, `CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$
+			BEGIN PERFORM pg_sleep(60); RETURN NULL; EXCEPTION WHEN query_canceled THEN RETURN NULL; END $$;
+		CREATE CONSTRAINT TRIGGER dawdle AFTER INSERT ON directory DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION dawdle()`)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if err := s.Amend(ctx, func(d *exchange.Directory) ([]audit.Entry, error) {
+		d.Shut[grant.ID().String()] = time.Now()
+		return nil, nil
+	}); err == nil {
+		t.Fatal("the commit was answered")
+	}
+	want := uint64(0)
+	for deadline := time.Now().Add(time.Minute); want == 0; time.Sleep(50 * time.Millisecond) {
+		var err error
+		if _, want, err = s.Directory(t.Context()); err != nil || time.Now().After(deadline) {
+			t.Fatalf("the Amend has not committed, %v", err)
+		}
+	}
+	s.EndDoubt()
+	if got, err := s.Generation(t.Context()); err != nil || got != want {
+		t.Errorf("got %d, %v, want %d", got, err, want)
 	}
 }

@@ -174,9 +174,6 @@ func (l *lease) regain(ctx context.Context) error {
 	if epoch != l.epoch {
 		return errTaken
 	}
-	if err := l.store.loadGeneration(ctx); err != nil {
-		return err
-	}
 	l.store.doubtStates()
 	l.store.log.Info("the database is connected again")
 	return nil
@@ -229,12 +226,13 @@ func (l *lease) release() error {
 	return errors.Join(err, l.conn.Close(ctx))
 }
 
-// doubtStates forgets the states of collections, and reads them from the database each time
-// for as long as a commit of unknown outcome may take to become visible.
+// doubtStates forgets the states of collections and the generation of the directory. They
+// are read from the database each time for as long as a commit of unknown outcome may take
+// to become visible.
 func (s *Store) doubtStates() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.states = map[uuid.UUID]store.State{}
+	s.states, s.generation = map[uuid.UUID]store.State{}, 0
 	s.uncachedUntil = time.Now().Add(2 * transactionTimeout)
 	s.unsealed.Store(true)
 }

@@ -9,7 +9,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"sync"
@@ -58,7 +57,7 @@ type Store struct {
 	// mu guards the fields below: what is known without a round trip, since no other
 	// process changes it.
 	mu            sync.Mutex
-	generation    uint64 // of the directory
+	generation    uint64 // of the directory; 0: not known
 	states        map[uuid.UUID]store.State
 	uncachedUntil time.Time // until then a commit of unknown outcome may become visible
 
@@ -89,13 +88,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if err := s.lease.acquire(ctx, c.Wait); err != nil {
 		return nil, err
 	}
-	if s.pool, err = pgxpool.NewWithConfig(ctx, config); err == nil {
-		err = s.loadGeneration(ctx)
-	}
-	if err != nil {
-		if s.pool != nil {
-			s.pool.Close()
-		}
+	if s.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
 		return nil, errors.Join(failure(err), s.lease.release())
 	}
 	run, end := context.WithCancel(context.Background())
@@ -178,15 +171,3 @@ func (s *Store) Stats() store.Stats {
 func (s *Store) OnCommit(f func(took time.Duration)) { s.onCommit.Store(&f) }
 
 var errClosed error = taxii.Errorf(taxii.Unavailable, "the store is closed")
-
-// loadGeneration reads the generation of the directory.
-func (s *Store) loadGeneration(ctx context.Context) error {
-	var generation uint64
-	if err := s.pool.QueryRow(ctx, `SELECT generation FROM meta`).Scan(&generation); err != nil {
-		return fmt.Errorf("read the generation of the directory: %w", err)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.generation = generation
-	return nil
-}
