@@ -93,6 +93,26 @@ func (s *Store) seal(ctx context.Context) error {
 	return nil
 }
 
+// readSealed runs f in a long read-only transaction that sees no entry which is not a link
+// yet. If one was committed after the sealing, it seals again.
+func (s *Store) readSealed(ctx context.Context, f func(pgx.Tx) error) error {
+	for {
+		if err := s.seal(ctx); err != nil {
+			return err
+		}
+		unsealed := false
+		if err := s.read(ctx, true, func(tx pgx.Tx) error {
+			if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM entry)`).Scan(&unsealed); err != nil || unsealed {
+				return err
+			}
+			return f(tx)
+		}); err != nil || !unsealed {
+			return err
+		}
+		s.unsealed.Store(true)
+	}
+}
+
 // seal makes links of up to maxSeal entries, in the order of their numbers.
 func (tx *writeTx) seal() (n int, err error) {
 	var head audit.Head

@@ -17,10 +17,7 @@ import (
 // keeps one row, or the versions of one id, in memory. PostgreSQL has pg_amcheck for its
 // own pages and indexes.
 func (s *Store) Check(ctx context.Context, progress func(int64), fault func(string)) error {
-	if err := s.seal(ctx); err != nil {
-		return err
-	}
-	return s.read(ctx, true, func(tx pgx.Tx) error {
+	return s.readSealed(ctx, func(tx pgx.Tx) error {
 		ck := &checker{dump: dump{ctx: ctx, tx: tx}, store: s, progress: progress, fault: fault, recorded: new(audit.Recorded)}
 		for _, part := range []func() error{ck.records, ck.groups, ck.counters, ck.due, ck.statuses, ck.chain, ck.directory, ck.quarantine} {
 			if err := part(); err != nil {

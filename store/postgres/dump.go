@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"io"
 
 	"github.com/jackc/pgx/v5"
@@ -17,11 +16,8 @@ func (s *Store) Backup(ctx context.Context, w io.Writer) (int64, error) {
 
 // Dump implements store.Dumper.
 func (s *Store) Dump(ctx context.Context, f func(*store.DumpItem) error) error {
-	if err := s.seal(ctx); err != nil {
-		return err
-	}
 	var stopped error // the error of f, which is not one of the database
-	err := s.read(ctx, true, func(tx pgx.Tx) error {
+	err := s.readSealed(ctx, func(tx pgx.Tx) error {
 		d := &dump{ctx: ctx, tx: tx, f: func(item *store.DumpItem) error {
 			stopped = f(item)
 			return stopped
@@ -55,13 +51,9 @@ func (d *dump) each(sql string, args, columns []any, f func() error) error {
 
 func (d *dump) begin() error {
 	b := &store.DumpBegin{Format: store.DumpFormat}
-	var unsealed bool
-	if err := d.tx.QueryRow(d.ctx, `SELECT m.generation, m.seal, c.number, c.hash, c.open, EXISTS (SELECT FROM entry) FROM meta m, chain c`).
-		Scan(&b.Generation, &b.Seal, &b.Head, &b.Hash, &b.Open, &unsealed); err != nil {
+	if err := d.tx.QueryRow(d.ctx, `SELECT m.generation, m.seal, c.number, c.hash, c.open FROM meta m, chain c`).
+		Scan(&b.Generation, &b.Seal, &b.Head, &b.Hash, &b.Open); err != nil {
 		return err
-	}
-	if unsealed {
-		return errors.New("audit entries were committed while the dump began: try again")
 	}
 	if err := d.tx.QueryRow(d.ctx, `SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM quarantine_number_seq`).Scan(&b.Quarantine); err != nil {
 		return err

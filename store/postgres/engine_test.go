@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -267,4 +269,33 @@ func TestGenerationIsReadAgainAfterAnUnknownOutcome(t *testing.T) {
 	if got, err := s.Generation(t.Context()); err != nil || got != want {
 		t.Errorf("got %d, %v, want %d", got, err, want)
 	}
+}
+
+// Backups are made, and checks too, while others push.
+func TestBackupWhileOthersPush(t *testing.T) {
+	s := openStore(t, database(t, t.TempDir()))
+	stop := make(chan struct{})
+	var pushing sync.WaitGroup
+	for writer := range 4 {
+		pushing.Go(func() {
+			for n := writer << 20; ; n++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if err := push(t.Context(), s, n); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	for range 20 {
+		if _, err := s.Backup(t.Context(), io.Discard); err != nil {
+			t.Error(err)
+		}
+	}
+	close(stop)
+	pushing.Wait()
 }
