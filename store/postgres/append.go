@@ -45,6 +45,8 @@ func (tx *writeTx) append(g exchange.Grant, part store.Part, n int32) (status st
 	push := pushStatus{Status: store.Status{Submission: part.Submission}}
 	check := access{records: map[string][]byte{}}
 	c, err := tx.lock(g.ID(), n, sharedQuota(g.Collection()), func(c *collectionTx, q *pgx.Batch) {
+		// A push is in before an Amend returns, or it sees what the Amend has changed.
+		q.Queue(`SELECT pg_advisory_xact_lock_shared($1)`, int64(directoryKey))
 		check.queue(q, append(store.CallerNames(g.Principal()), store.ShutName(g.ID())))
 		push.queue(q, part.Submission.ID)
 		c.queueVersions(q, keysOf(part.Items))

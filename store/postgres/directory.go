@@ -67,6 +67,9 @@ func (s *Store) records(ctx context.Context, from querier) (records map[string][
 	return records, generation, err
 }
 
+// directoryKey is the key of the advisory lock that Amend holds, and that pushes share.
+const directoryKey = leaseKey + 1
+
 // errStale says that somebody else amended the directory or document meanwhile.
 var errStale = errors.New("the directory has changed")
 
@@ -105,6 +108,7 @@ func (s *Store) Amend(ctx context.Context, change func(*exchange.Directory) ([]a
 func (tx *writeTx) amend(before, after map[string][]byte, generation uint64, entries []audit.Entry) error {
 	var now uint64
 	q := &pgx.Batch{}
+	q.Queue(`SELECT pg_advisory_xact_lock($1)`, int64(directoryKey))
 	q.Queue(`SELECT generation FROM meta FOR UPDATE`).QueryRow(func(r pgx.Row) error { return r.Scan(&now) })
 	if err := tx.begin(q); err != nil {
 		return err
