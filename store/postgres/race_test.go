@@ -6,6 +6,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"comity/store"
+	"comity/taxii"
 	"comity/taxii/audit"
 	"comity/taxii/exchange"
 )
@@ -67,5 +69,43 @@ func TestNoPushUnderWayCommitsAfterItsCollectionIsShut(t *testing.T) {
 	err := <-pushed
 	if n, _ := s.Count(t.Context(), grant.ID()); n != <-atShut {
 		t.Errorf("the push returned %v after the collection was shut, and %d records are there", err, n)
+	}
+}
+
+// A page has the newest version that its query admits, also if a push supersedes it by a
+// version that the query does not admit while the page is read.
+func TestScanHasAVersionThatIsSupersededMeanwhile(t *testing.T) {
+	dsn := database(t, t.TempDir())
+	s := openStore(t, dsn)
+	if err := push(t.Context(), s, 1); err != nil {
+		t.Fatal(err)
+	}
+	exec(t, dsn, `UPDATE live SET spec = 20`)
+	scan := func() int {
+		page, err := s.Scan(t.Context(), grant, store.Query{Match: taxii.Match{Specs: []string{"2.0"}}, Limit: 10})
+		if err != nil {
+			t.Error(err)
+			return 0
+		}
+		return page.Len()
+	}
+	scan() // the statements are prepared before the table is locked
+	tx := hold(t, dsn)
+	if _, err := tx.Exec(t.Context(), `LOCK TABLE live IN ACCESS EXCLUSIVE MODE`); err != nil {
+		t.Fatal(err)
+	}
+	found := make(chan int)
+	go func() { found <- scan() }()
+	waitForLock(t, tx)
+	for _, sql := range []string{
+		`INSERT INTO hist SELECT * FROM live`, `UPDATE hist SET mixed = true`,
+		`UPDATE live SET spec = 21, added = added + 1000, mixed = true`, `UPDATE collection SET last = last + 1000, hist = 1, mixed = 2`, `COMMIT`,
+	} {
+		if _, err := tx.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := <-found; n != 1 {
+		t.Errorf("%d objects", n)
 	}
 }

@@ -64,7 +64,9 @@ func (s *Store) walk(ctx context.Context, g exchange.Grant, q store.Query, each 
 			if err := h.scan(tx.QueryRow(ctx, `SELECT `+headColumns+` FROM collection WHERE n = $1`, w.n)); err != nil {
 				return err
 			}
-			stand(&standing, &h)
+			if standing.State == (store.State{}) { // plain has read nothing
+				stand(&standing, &h)
+			}
 			if q.IDs != nil {
 				return w.byID(q.IDs)
 			}
@@ -141,24 +143,30 @@ func (w *walk) where() (string, []any) {
 }
 
 // plain is the way of the default poll, if no id of the collection is mixed: it reads live.
-// The state of the collection and the page are one round trip, the state first. It returns
-// false if some id is mixed.
+// The state of the collection and the page are one round trip, and one snapshot: otherwise
+// an id that becomes mixed between the two would have its visible version in hist. It
+// returns false if some id is mixed, perhaps after a part of the page.
 func (w *walk) plain(standing *store.Standing) (done bool, err error) {
 	for first := true; ; first = false {
 		where, args := w.where()
 		n := w.rows()
 		q := &pgx.Batch{}
+		q.Queue(`BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY`)
 		q.Queue(`SELECT `+headColumns+` FROM collection WHERE n = $1`, w.n)
 		q.Queue(w.newest(where, &args, n), args...)
+		q.Queue(`COMMIT`)
 		results := w.store.pool.SendBatch(w.ctx, q)
+		if _, err := results.Exec(); err != nil {
+			return false, firstOf(err, results.Close())
+		}
 		var h head
 		if err := h.scan(results.QueryRow()); err != nil {
 			return false, firstOf(err, results.Close())
 		}
+		if h.mixed > 0 {
+			return false, results.Close()
+		}
 		if first {
-			if h.mixed > 0 {
-				return false, results.Close()
-			}
 			stand(standing, &h)
 		}
 		rows, err := results.Query()
