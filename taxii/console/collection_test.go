@@ -66,6 +66,23 @@ func TestCollectionShowsEachObjectOnceNewestFirst(t *testing.T) {
 	}
 }
 
+// A bound on the day of addition may be further in the future than a time.Duration reaches.
+func TestCollectionIsFilteredByDaysFarAhead(t *testing.T) {
+	w := newWorld(t)
+	var objects []string
+	for n := range 60 { // more than a page has
+		objects = append(objects, indicator(n, fmt.Sprint(n), ""))
+	}
+	w.push("vendor/vic", "sharing.reports", objects...)
+	b := w.as("bureau/dara")
+	b.client.Timeout = time.Minute // it would never end
+	for _, query := range []string{"until=2140-01-01", "until=9999-12-31", "older=9223372036854775807"} {
+		if names := namesOn(b.get("/console/collections/sharing.reports?" + query).want(http.StatusOK)); len(names) == 0 || names[0] != "59" {
+			t.Errorf("%s: %q", query, names)
+		}
+	}
+}
+
 // The filters choose by type, by id and by the days of addition. A malformed one is an error.
 func TestCollectionIsFiltered(t *testing.T) {
 	w := newWorld(t)

@@ -36,10 +36,11 @@ func (c *Console) newestPage(v *visit, g exchange.Grant, q store.Query, since, b
 		q.After, q.Limit = since, max(all, 1)
 		return q, all, err
 	}
-	if !before.IsZero() {
-		end = before
-	} else if end.IsZero() {
+	if end.IsZero() {
 		end = v.now
+	}
+	if !before.IsZero() && before.Before(end) {
+		end = before // a later bound leaves nothing out, and may be further away than a time.Duration reaches
 	}
 	// With little, there are at most n records from end-little on; with much, there are more.
 	var little, much time.Duration
