@@ -204,6 +204,22 @@ func TestObjectHasVersionsAndNeighbours(t *testing.T) {
 	b.get("/console/collections/sharing.reports/objects/" + malware).want(http.StatusOK).contains("indicator--00000000-0000-4000-8000-000000000001")
 }
 
+// The page of an object with very many versions shows the newest ones.
+func TestObjectHasItsNewestVersions(t *testing.T) {
+	w := newWorld(t)
+	for day := range 5 {
+		var versions []string
+		for n := range 25 {
+			version := fmt.Sprintf(`"modified":"2026-02-%02dT00:00:00.%03dZ"`, 2+day, n)
+			versions = append(versions, strings.Replace(indicator(1, fmt.Sprintf("version %d of day %d", n, day), ""), `"modified":"2026-02-01T00:00:00.000Z"`, version, 1))
+		}
+		w.push("vendor/vic", "sharing.reports", versions...)
+		w.move(24 * time.Hour)
+	}
+	w.as("bureau/dara").get("/console/collections/sharing.reports/objects/indicator--00000000-0000-4000-8000-000000000001").want(http.StatusOK).
+		contains("<h1>version 24 of day 4</h1>", "2026-02-06T00:00:00.023Z")
+}
+
 // hostile are texts that would harm a page that does not escape them.
 var hostile = []string{
 	`"><script>alert(1)</script>`, `'><img src=x onerror=alert(1)>`, `javascript:alert(1)`, `</textarea><svg onload=alert(1)>`, "\u202egnp.exe", `{{.Secret}}`, `http://evil.example/?a=b`,

@@ -41,7 +41,7 @@ type versionRow struct {
 // change is a property that differs between two versions; "" where one has none.
 type change struct{ Property, Before, After string }
 
-// maxVersions bounds the versions on the page of an object.
+// maxVersions bounds the versions on the page of an object: it shows the newest.
 const maxVersions = 100
 
 // object shows an object of a collection: its newest version, or the one that was added at
@@ -56,8 +56,15 @@ func (c *Console) object(v *visit) error {
 		return notThere(c, v)
 	}
 	defer c.Recorder.Reading(g.ID())()
-	q := store.Query{Limit: maxVersions}
+	var q store.Query
 	q.IDs, q.Specs, q.Versions.All = []string{string(id)}, []string{"2.0", "2.1"}, true
+	q, n, err := c.newestPage(v, g, q, time.Time{}, time.Time{}, maxVersions)
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return notThere(c, v)
+	}
 	page, err := c.scan(v, g, q)
 	if err != nil {
 		return err
