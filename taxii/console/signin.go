@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"crypto/rand"
 	"crypto/subtle"
 	"encoding/base32"
@@ -181,9 +182,10 @@ func (c *Console) enterCode(v *visit) error {
 		return nil
 	}
 	account := v.account()
-	secret := account.SecondFactor
-	if secret == "" {
-		secret = v.session.Proposed
+	secret := cmp.Or(account.SecondFactor, v.session.Proposed)
+	if secret == "" { // anybody can compute the codes of an empty secret
+		v.redirect(root + "sign-in/code?next=" + url.QueryEscape(next))
+		return nil
 	}
 	step, right := stepOf(secret, v.r.PostFormValue("code"), v.now)
 	var early, taken bool

@@ -50,6 +50,16 @@ func TestSignInIsForPersonsAlone(t *testing.T) {
 	}
 }
 
+// Who gives a code before a secret was shown is shown one: an empty secret, whose codes
+// anybody can compute, is no second factor.
+func TestSecondFactorCannotBeSkipped(t *testing.T) {
+	w := newWorld(t)
+	b := w.browser()
+	b.post("/console/sign-in", "account", "vendor/vic", "password", password).want(http.StatusSeeOther)
+	b.post("/console/sign-in/code", "code", w.code("")).wantRedirect("/console/sign-in/code?next=%2Fconsole%2F")
+	b.get("/console/").want(http.StatusSeeOther)
+}
+
 // Each code is taken once, also in another browser.
 func TestCodeIsTakenOnce(t *testing.T) {
 	w := newWorld(t)
