@@ -164,7 +164,29 @@ func (c *Console) Handler() http.Handler {
 	if err := protection.AddTrustedOrigin(c.origin.Scheme + "://" + c.origin.Host); err != nil {
 		panic("console: " + err.Error())
 	}
-	return protection.Handler(c.router)
+	protected := protection.Handler(c.router)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength != 0 {
+			setBodyTime(w, maxForm) // net/http reads the rest of a body that no page reads
+		}
+		protected.ServeHTTP(w, r)
+	})
+}
+
+// timeFor is how long a browser may take to send or read that many bytes: half a minute, and
+// a second more for each 16 KiB.
+func timeFor(bytes int64) time.Duration {
+	return 30*time.Second + time.Duration(bytes)/(16<<10)*time.Second
+}
+
+// setBodyTime bounds the time for a body of that many bytes. Below 0 it ends the bound: from
+// the end of the body on, net/http reads to see whether the browser leaves.
+func setBodyTime(w http.ResponseWriter, bytes int64) {
+	var deadline time.Time
+	if bytes >= 0 {
+		deadline = time.Now().Add(timeFor(bytes))
+	}
+	http.NewResponseController(w).SetReadDeadline(deadline)
 }
 
 // policy is the Content-Security-Policy of every page: it loads only the stylesheet and
@@ -217,14 +239,32 @@ type visit struct {
 	secret  string   // of the session, from the cookie
 }
 
-// Write implements io.Writer.
+// WriteHeader implements http.ResponseWriter.
+func (v *visit) WriteHeader(status int) {
+	v.setAnswerTime(0)
+	v.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
 func (v *visit) Write(b []byte) (int, error) {
 	v.begun = true
+	v.setAnswerTime(len(b))
 	return v.ResponseWriter.Write(b)
+}
+
+// setAnswerTime bounds the time in which the browser reads that many bytes.
+func (v *visit) setAnswerTime(bytes int) {
+	http.NewResponseController(v.ResponseWriter).SetWriteDeadline(time.Now().Add(timeFor(int64(bytes))))
 }
 
 // signedIn tells whether the person has proved both factors.
 func (v *visit) signedIn() bool { return v.session != nil && v.session.Complete }
+
+// ours tells whether the person may read the receipts and the feeds of an account: one of the
+// organisation, but for a seconded person the own one alone, since the others may read more.
+func (v *visit) ours(account string) bool {
+	return account == v.Account || v.Home == "" && strings.HasPrefix(account, v.Org+"/")
+}
 
 // actor is the person who carries out an act.
 func (v *visit) actor() admin.Actor { return admin.Actor{Account: v.Account} }
@@ -237,11 +277,13 @@ func (v *visit) redirect(to string) {
 }
 
 // fail answers with a page about an error. It shows the message of a taxii.Error, which is
-// safe to show, and logs any other.
+// safe to show, and logs any other, and why something is unavailable.
 func (c *Console) fail(v *visit, err error) {
 	var known *taxii.Error
-	if !errors.As(err, &known) || known.Code == taxii.Internal {
+	if !errors.As(err, &known) || known.Code == taxii.Internal || known.Code == taxii.Unavailable {
 		c.Log.Error("console", "request_id", v.id, "err", err)
+	}
+	if known == nil || known.Code == taxii.Internal {
 		known = taxii.Errorf(taxii.Internal, "This page could not be made. Tell the operator of the server the number %s.", v.id)
 	}
 	if v.begun {

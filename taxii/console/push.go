@@ -117,10 +117,12 @@ func faultOf(err error) (string, error) {
 
 // pushBody is the file of the form, or its text if no file was chosen.
 func (c *Console) pushBody(v *visit) ([]byte, error) {
+	setBodyTime(v.ResponseWriter, c.config.MaxContentLength)
 	v.r.Body = http.MaxBytesReader(v, v.r.Body, c.config.MaxContentLength+maxForm)
 	if err := v.r.ParseMultipartForm(maxEdited); err != nil {
 		return nil, taxii.Errorf(taxii.TooLarge, "The form is malformed, or has more than %s bytes.", number(int(c.config.MaxContentLength)))
 	}
+	setBodyTime(v.ResponseWriter, -1)
 	defer v.r.MultipartForm.RemoveAll()
 	file, _, err := v.r.FormFile("file")
 	if err != nil {
@@ -140,7 +142,7 @@ func (c *Console) receipt(v *visit) error {
 	if err != nil {
 		return err
 	}
-	if !strings.HasPrefix(s.Account, v.Org+"/") {
+	if !v.ours(s.Account) {
 		return notThere(c, v)
 	}
 	return c.render(v, "receipt", "Receipt", receiptOf(s))

@@ -92,8 +92,9 @@ const maxForm = 64 << 10
 func (c *Console) readForm(v *visit, limit int64) error {
 	v.r.Body = http.MaxBytesReader(v, v.r.Body, limit)
 	if err := v.r.ParseForm(); err != nil {
-		return taxii.Errorf(taxii.Invalid, "The form is malformed or too large.")
+		return taxii.Errorf(taxii.Invalid, "The form is malformed, too large, or came too slowly.")
 	}
+	setBodyTime(v.ResponseWriter, -1)
 	return nil
 }
 

@@ -2,7 +2,10 @@ package console_test
 
 import (
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -279,6 +282,46 @@ func TestStoreKeepsNoCookie(t *testing.T) {
 		t.Errorf("a secret of %d characters, and the store keeps %s", len(secret), kept)
 	}
 }
+
+// timed is an answer that keeps the time until which the body is read.
+type timed struct {
+	*httptest.ResponseRecorder
+	deadline time.Time
+}
+
+// SetReadDeadline is called by http.ResponseController.
+func (a *timed) SetReadDeadline(t time.Time) error {
+	a.deadline = t
+	return nil
+}
+
+// A form that never ends does not hold a connection for ever, whether it is read or refused.
+// The bound ends with the form.
+func TestFormsAreReadForALimitedTime(t *testing.T) {
+	w := newWorld(t)
+	for _, path := range []string{"/console/sign-in", "/console/tokens", "/console/none"} {
+		r, answer := w.browser().form(path, "account", "vendor/vic"), &timed{ResponseRecorder: httptest.NewRecorder()}
+		r.Body = io.NopCloser(readerFunc(func([]byte) (int, error) {
+			if answer.deadline.IsZero() {
+				t.Errorf("%s is read without a bound", path)
+			}
+			return 0, os.ErrDeadlineExceeded
+		}))
+		w.console.Handler().ServeHTTP(answer, r)
+		if answer.deadline.IsZero() {
+			t.Errorf("%s: there is no bound for the rest of the body", path)
+		}
+	}
+	answer := &timed{ResponseRecorder: httptest.NewRecorder()}
+	w.console.Handler().ServeHTTP(answer, w.browser().form("/console/sign-in", "account", "vendor/vic"))
+	if !answer.deadline.IsZero() {
+		t.Error("the bound does not end with the form")
+	}
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 // Over TLS, the cookie is for this host and for TLS alone.
 func TestCookieIsForThisHostAlone(t *testing.T) {
