@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"slices"
@@ -13,6 +14,12 @@ import (
 
 // agreementURL is the page of an agreement.
 func agreementURL(id string) string { return root + "agreements/" + url.PathEscape(id) }
+
+// bound tells whether an agreement binds the organisation of the person: that at home for a
+// seconded one.
+func (v *visit) bound(agreement string) bool {
+	return v.snapshot.Policy.Member(agreement, cmp.Or(v.Home, v.Org))
+}
 
 // agreementRow is an agreement in the list of those that bind the person's organisation.
 type agreementRow struct {
@@ -28,7 +35,7 @@ func (c *Console) agreements(v *visit) error {
 	}
 	var rows []agreementRow
 	for _, a := range all {
-		if v.snapshot.Policy.Member(a.ID, v.Org) {
+		if v.bound(a.ID) {
 			rows = append(rows, agreementRow{a, agreementURL(a.ID)})
 		}
 	}
@@ -57,7 +64,7 @@ type event struct {
 // what, and what the last amendment changed.
 func (c *Console) agreement(v *visit) error {
 	id := v.pathValue("agreement")
-	if !v.snapshot.Policy.Member(id, v.Org) {
+	if !v.bound(id) {
 		return notThere(c, v)
 	}
 	ctx := v.r.Context()
@@ -72,7 +79,7 @@ func (c *Console) agreement(v *visit) error {
 	}
 	// A parent is another agreement, which its members alone may read.
 	parents := func(id string) *agreement.Agreement {
-		if !v.snapshot.Policy.Member(id, v.Org) {
+		if !v.bound(id) {
 			return nil
 		}
 		return v.snapshot.Policy.Agreement(id, v.now)

@@ -18,7 +18,7 @@ type feedRow struct {
 func (c *Console) feeds(v *visit) error {
 	var rows []feedRow
 	for _, key := range slices.Sorted(maps.Keys(v.snapshot.Directory.Feeds)) {
-		if f := v.snapshot.Directory.Feeds[key]; key == exchange.FeedKey(v.Account, f.ID) {
+		if f := v.snapshot.Directory.Feeds[key]; v.ours(f.Account) {
 			rows = append(rows, feedRow{*f, root + "feeds/" + url.PathEscape(f.ID)})
 		}
 	}
@@ -28,6 +28,9 @@ func (c *Console) feeds(v *visit) error {
 // feed shows a feed: what is in it now, its files, the settings for a tool, and who pulled
 // it. Its entries are no part of the page, which is therefore no delivery.
 func (c *Console) feed(v *visit) error {
+	if f := v.snapshot.Directory.Feeds[exchange.FeedKey(v.Account, v.pathValue("feed"))]; f == nil || !v.ours(f.Account) {
+		return notThere(c, v)
+	}
 	page, err := c.Admin.Feed(v.r.Context(), exchange.FeedKey(v.Account, v.pathValue("feed")))
 	if err != nil {
 		return err

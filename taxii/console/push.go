@@ -165,7 +165,7 @@ type receiptsPage struct {
 
 // receipts lists the pushes of the person's organisation that the audit record has.
 func (c *Console) receipts(v *visit) error {
-	entries, older, err := c.entries(v, func(e *audit.Entry) bool { return e.Act == audit.Submission && e.Org == v.Org })
+	entries, older, err := c.entries(v, func(e *audit.Entry) bool { return e.Act == audit.Submission && v.ours(e.Account) })
 	if err != nil {
 		return err
 	}

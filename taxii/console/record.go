@@ -93,7 +93,11 @@ type auditLine struct {
 var auditActs = []string{"agreement", "delivery", "deletion", "derivation", "directory", "match", "notice", "purge", "refusal", "report", "submission", "withdrawal"}
 
 // auditRecord shows the entries of the audit record that concern the person's organisation.
+// It is closed to a seconded person, from whom some collections of that organisation are kept.
 func (c *Console) auditRecord(v *visit) error {
+	if v.Home != "" {
+		return notThere(c, v)
+	}
 	q := auditQuery{v.r.FormValue("act"), strings.TrimSpace(v.r.FormValue("account")), strings.TrimSpace(v.r.FormValue("object"))}
 	entries, older, err := c.entries(v, q.matches)
 	if err != nil {
@@ -118,6 +122,9 @@ func (c *Console) auditRecord(v *visit) error {
 
 // exportRecord sends the chain as comity audit export writes it: it still verifies.
 func (c *Console) exportRecord(v *visit) error {
+	if v.Home != "" {
+		return notThere(c, v)
+	}
 	v.Header().Set("Content-Type", "application/jsonl")
 	v.Header().Set("Content-Disposition", `attachment; filename="audit-`+v.Org+`.jsonl"`)
 	return c.Admin.ExportAudit(v.r.Context(), v.Org, v)

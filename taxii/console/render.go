@@ -68,7 +68,7 @@ func (c *Console) render(v *visit, name, title string, data any) error {
 	if v.signedIn() {
 		shown.Account, shown.Centre = v.Account, v.snapshot.Policy.CentreName()
 		for _, s := range sections {
-			if s.Path == root+"operations" && len(v.operations()) == 0 {
+			if s.Path == root+"operations" && len(v.operations()) == 0 || s.Path == root+"audit" && v.Home != "" {
 				continue
 			}
 			s.Current = s.Path == v.r.URL.Path || s.Path != root && strings.HasPrefix(v.r.URL.Path, s.Path)

@@ -1,0 +1,63 @@
+package console_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"comity/taxii/agreement"
+	"comity/taxii/exchange"
+)
+
+// A person whom a vendor seconds to the centre works there beside colleagues who may read the
+// contributions of all vendors. The console keeps from that person what tells of them: feeds and
+// receipts of colleagues, the audit record of the centre, and agreements that do not bind the
+// vendor.
+func TestSecondedPersonLearnsNothingByColleagues(t *testing.T) {
+	w := newWorld(t)
+	deposit := func(d *exchange.Directory, id, source string) {
+		text, problems := agreement.Parse(id+".toml", []byte(source))
+		w.must(problems.Err())
+		signed := noon.Add(-1)
+		d.Agreements[id] = &exchange.Deposit{ID: id, Versions: []exchange.Version{{
+			File: id + ".toml", Source: source, Digest: text.Digest(), Deposited: signed, Signed: &signed, Waived: "a test",
+		}}}
+	}
+	w.amend(func(d *exchange.Directory) {
+		deposit(d, "sharing", sharing+`
+[[secondment]]
+article    = "1"
+person     = "lia"
+post       = "Analyst"
+home       = "vendor"
+host       = "igci"
+from       = 2020-01-01T00:00:00Z
+until      = 2029-01-01T00:00:00Z
+sees       = ["fused", "raw:vendor"]
+never_sees = ["raw:other-providers"]
+carry_home = false
+`)
+		deposit(d, "other", strings.NewReplacer(`"sharing"`, `"other"`, `"Sharing"`, `"Another vendor"`, `"vendor"`, `"stranger"`).Replace(sharing))
+		w.must(d.AddAccount(exchange.Account{Org: "igci", Name: "lia", Person: true, Password: hash()}))
+		w.must(d.AddAccount(exchange.Account{Org: "igci", Name: "siem", Action: "block"}))
+		w.must(d.PutFeed(exchange.Feed{ID: "edge", Account: "igci/siem", Use: "block", Source: "format = \"exchange-feed/1\""}, false))
+	})
+	pushed := w.push("stranger/lone", "other.reports", indicator(1, "theirs", ""))
+	colleague, seconded := w.as("igci/anna"), w.as("igci/lia")
+	colleague.get("/console/agreements").want(http.StatusOK).contains("Another vendor", "Sharing")
+	colleague.get("/console/feeds").want(http.StatusOK).contains("edge")
+	colleague.get("/console/audit").want(http.StatusOK)
+	seconded.get("/console/").want(http.StatusOK).contains("sharing.reports")
+	for _, page := range []string{"", "agreements", "feeds", "receipts"} {
+		body := seconded.get("/console/" + page).want(http.StatusOK).body
+		for _, text := range []string{"Another vendor", "other", "edge", pushed.ID.String(), "/console/audit"} {
+			if strings.Contains(body, text) {
+				t.Errorf("page %q has %q", page, text)
+			}
+		}
+	}
+	for _, page := range []string{"agreements/other", "feeds/edge", "audit", "audit/export", "receipts/" + pushed.ID.String()} {
+		seconded.get("/console/" + page).want(http.StatusNotFound)
+	}
+	seconded.get("/console/agreements/sharing").want(http.StatusOK)
+}
