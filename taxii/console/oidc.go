@@ -6,9 +6,12 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"net/http"
 	"strings"
-	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
@@ -28,22 +31,23 @@ type OIDC struct {
 
 // provider is the provider of OpenID Connect. Its configuration is read when somebody first
 // signs in, so that the server starts without it.
-type provider struct {
-	mu    sync.Mutex // guards found
-	found *oidc.Provider
-}
+type provider struct{ found atomic.Pointer[oidc.Provider] }
 
 func (p *provider) get(issuer string) (*oidc.Provider, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.found == nil {
-		found, err := oidc.NewProvider(context.Background(), issuer) // it reads keys with this context later on
-		if err != nil {
-			return nil, err
-		}
-		p.found = found
+	if found := p.found.Load(); found != nil {
+		return found, nil
 	}
-	return p.found, nil
+	found, err := oidc.NewProvider(withTimeout(context.Background()), issuer) // it reads keys with this context later on
+	if err != nil {
+		return nil, err
+	}
+	p.found.Store(found)
+	return found, nil
+}
+
+// withTimeout bounds the time of each request to the provider.
+func withTimeout(ctx context.Context) context.Context {
+	return oidc.ClientContext(ctx, &http.Client{Timeout: 10 * time.Second})
 }
 
 // oidcState is what a sign-in by the provider began with. A cookie holds it, so that
@@ -97,6 +101,7 @@ func (c *Console) finishOIDC(v *visit) error {
 		return err
 	}
 	refused := func(why error) error {
+		c.Log.Warn("sign-in by the provider refused", "request_id", v.id, "err", why)
 		c.Recorder.RefuseLogin(auth.Address(v.r), "unknown", "", "")
 		return &taxii.Error{Code: taxii.Forbidden, Msg: "This sign-in opens nothing here. Begin it again, or ask the operator of this server.", Err: why}
 	}
@@ -108,18 +113,21 @@ func (c *Console) finishOIDC(v *visit) error {
 	text, err := base64.RawURLEncoding.DecodeString(cookie.Value)
 	if err != nil || json.Unmarshal(text, &began) != nil || began.State == "" ||
 		subtle.ConstantTimeCompare([]byte(began.State), []byte(v.r.FormValue("state"))) != 1 {
-		return refused(err)
+		return refused(errors.New("another browser began it, or none"))
 	}
 	c.oidcCookie(v, "")
-	ctx := v.r.Context()
+	ctx := withTimeout(v.r.Context())
 	token, err := client.Exchange(ctx, v.r.FormValue("code"), oauth2.VerifierOption(began.Verifier))
 	if err != nil {
 		return refused(err)
 	}
 	raw, _ := token.Extra("id_token").(string)
 	id, err := p.Verifier(&oidc.Config{ClientID: client.ClientID}).Verify(ctx, raw)
-	if err != nil || subtle.ConstantTimeCompare([]byte(id.Nonce), []byte(began.Nonce)) != 1 {
+	if err != nil {
 		return refused(err)
+	}
+	if subtle.ConstantTimeCompare([]byte(id.Nonce), []byte(began.Nonce)) != 1 {
+		return refused(errors.New("the id token has another nonce"))
 	}
 	var claims map[string]any
 	if err := id.Claims(&claims); err != nil {
@@ -128,7 +136,7 @@ func (c *Console) finishOIDC(v *visit) error {
 	name, _ := claims[c.config.OIDC.Claim].(string)
 	account := v.snapshot.Directory.Accounts[strings.ToLower(name)]
 	if _, ok := auth.Person(v.snapshot, account, v.now); !ok {
-		return refused(nil)
+		return refused(fmt.Errorf("claim %s is %q, which is no account of a person that may sign in", c.config.OIDC.Claim, name))
 	}
 	if err := c.begin(v, account, true); err != nil {
 		return err

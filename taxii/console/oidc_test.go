@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -109,6 +111,36 @@ func TestSignInByOpenIDConnect(t *testing.T) {
 	begin(victim)
 	victim.get(back).want(http.StatusForbidden)
 	victim.get("/console/").want(http.StatusSeeOther)
+}
+
+// A provider that leaves one request without an answer does not keep other persons from
+// signing in.
+func TestProviderThatHangsKeepsNobodyElseOut(t *testing.T) {
+	w := newWorld(t)
+	p := newIssuer(w)
+	answers, asked, release := p.Config.Handler, make(chan struct{}), make(chan struct{})
+	unblock := sync.OnceFunc(func() { close(release) })
+	t.Cleanup(unblock)
+	var first atomic.Bool
+	p.Config.Handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if !first.Swap(true) {
+			close(asked)
+			<-release
+		}
+		answers.ServeHTTP(rw, r)
+	})
+	w.server.Config.Handler = console.New(console.Config{PublicURL: w.server.URL, OIDC: console.OIDC{Issuer: p.URL, ClientID: "comity"}}, w.console.Deps).Handler()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		http.Get(w.server.URL + "/console/sign-in/oidc")
+	}()
+	<-asked
+	b := w.browser()
+	b.client.Timeout = time.Minute // it would never end
+	b.get("/console/sign-in/oidc").want(http.StatusSeeOther)
+	unblock()
+	<-done
 }
 
 // Without a provider its pages are not there.
