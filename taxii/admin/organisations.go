@@ -36,7 +36,7 @@ func (s *Service) Init(ctx context.Context, by Actor, in Init) (exchange.Centre,
 		if d.Centre.ID != "" {
 			return nil, taxii.Errorf(taxii.Conflict, "this data folder is of the centre %s already", d.Centre.ID)
 		}
-		if in.ID == "taxii2" || in.ID == "healthz" || in.ID == "readyz" {
+		if slices.Contains([]string{"taxii2", "healthz", "readyz", "console"}, in.ID) {
 			return nil, taxii.Errorf(taxii.Invalid, "%s is a path of the server; choose another id", in.ID)
 		}
 		d.Centre = centre
