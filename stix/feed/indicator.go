@@ -114,6 +114,7 @@ func (x *Extractor) values(in *Indicator, language, text string, mode pattern.Mo
 		return Property
 	}
 	in.Values = make([]Value, 0, len(claims))
+	seen := make(map[Value]bool, len(claims))
 	for _, claim := range claims {
 		kind, ok := kindOf(claim.Path)
 		reason := Reason("")
@@ -126,7 +127,8 @@ func (x *Extractor) values(in *Indicator, language, text string, mode pattern.Mo
 			in.Values = nil
 			return reason
 		}
-		if value, err := normalClaim(kind, claim); err == nil && !slices.Contains(in.Values, value) {
+		if value, err := normalClaim(kind, claim); err == nil && !seen[value] {
+			seen[value] = true
 			in.Values = append(in.Values, value)
 		}
 	}
