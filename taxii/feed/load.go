@@ -75,11 +75,12 @@ func RemoveErased(ctx context.Context, s Store, dir string) error {
 	if dir == "" {
 		return nil
 	}
-	names, err := filepath.Glob(filepath.Join(dir, "*"))
-	if err != nil {
+	files, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	for _, name := range names {
+	for _, f := range files {
+		name := filepath.Join(dir, f.Name())
 		t, err := openTable(name)
 		erased := err != nil // a file of which nothing is known
 		if err == nil {

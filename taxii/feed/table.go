@@ -72,14 +72,15 @@ func writeTable(dir, name string, header tableHeader, rows iter.Seq2[string, str
 		return nil, err
 	}
 	t := &table{tableHeader: header, file: file}
-	if err := t.write(rows); err != nil {
-		file.Close()
-		return nil, fmt.Errorf("write %s: %w", file.Name(), err)
-	}
-	if name != "" {
+	if err = t.write(rows); err == nil && name != "" {
 		err = os.Rename(file.Name(), name)
 	}
-	return t, err
+	if err != nil {
+		file.Close()
+		removeFile(file.Name()) // it may have filled the disk
+		return nil, fmt.Errorf("write %s: %w", file.Name(), err)
+	}
+	return t, nil
 }
 
 // newSuffix is what the name of a table ends with until it is whole.

@@ -2,7 +2,9 @@ package feed_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -34,8 +36,13 @@ func (w *world) restart() (scans bool) {
 // tables are the files of what feeds keep.
 func (w *world) tables() (names []string) {
 	w.Helper()
-	names, err := filepath.Glob(filepath.Join(w.config.Dir, "*"))
-	w.must(err)
+	files, err := os.ReadDir(w.config.Dir)
+	if !errors.Is(err, fs.ErrNotExist) {
+		w.must(err)
+	}
+	for _, f := range files {
+		names = append(names, filepath.Join(w.config.Dir, f.Name()))
+	}
 	return names
 }
 
@@ -126,6 +133,8 @@ func TestATableOfAnotherStoreIsNotUsed(t *testing.T) {
 func TestNoFileHoldsWhatIsWithdrawnOrPurged(t *testing.T) {
 	for _, act := range []audit.Act{audit.Withdrawal, audit.Purge} {
 		w := newWorld(t, "")
+		w.config.Dir = filepath.Join(w.dir, "feeds [1]") // a pattern would match other names
+		w.serve()
 		w.subscribe("block", "block", empty)
 		w.push("fir", indicator(1, address("203.0.114.1"), ""), indicator(2, "[domain-name:value = 'gone.example.org']", ""))
 		holds := func() bool {
@@ -186,4 +195,25 @@ func TestAFullDiskTakesNoEntryAway(t *testing.T) {
 	}
 	w.must(os.Remove(filepath.Join(w.dir, "file")))
 	w.lists("block", "ipv4.txt", "203.0.114.1")
+}
+
+// The store needs the room that a table would have taken.
+func TestATableThatCannotBeWrittenTakesNoRoom(t *testing.T) {
+	w := newWorld(t, "")
+	w.subscribe("block", "block", empty)
+	w.push("fir", indicator(1, address("203.0.114.1"), ""))
+	w.open()
+	for _, name := range w.tables() {
+		w.must(os.Remove(name))
+		w.must(os.MkdirAll(filepath.Join(name, "in its place"), 0o700))
+	}
+	w.serve()
+	if err := w.tryOpen(w.Context()); err == nil {
+		t.Error("no failure")
+	}
+	for _, name := range w.tables() {
+		if strings.HasSuffix(name, ".new") {
+			t.Errorf("%s is left", name)
+		}
+	}
 }
