@@ -219,4 +219,5 @@ const (
 	noValidUntil   stixfeed.Reason = "no-valid-until"
 	inactive       stixfeed.Reason = "inactive" // before valid_from, or at the end of its validity
 	vetoed         stixfeed.Reason = "vetoed"   // another indicator names the value benign
+	tooLarge       stixfeed.Reason = "too-large"
 )

@@ -35,14 +35,21 @@ type claim struct {
 // noTime is the zero time.
 var noTime = time.Time{}.UnixMicro()
 
+// maxRecord bounds the bytes of the claims of one indicator, which each of its values has.
+const maxRecord = 32 << 20
+
 // newRecord makes a record of an indicator.
 func newRecord(in *stixfeed.Indicator, reason stixfeed.Reason) *record {
 	b := appendText(appendText(nil, string(in.ID)), in.Name)
 	b = appendText(appendText(b, textsOf(in.Types)), textsOf(in.Labels))
-	r := &record{values: in.Values, claim: claim{
+	values := in.Values
+	if len(values)*len(b) > maxRecord {
+		values, reason = nil, tooLarge
+	}
+	r := &record{values: values, claim: claim{
 		texts: string(b), confidence: in.Confidence, from: in.From.UnixMicro(), until: in.Until.UnixMicro(), modified: in.Modified.UnixMicro(), reason: reason,
 	}}
-	for _, v := range in.Values {
+	for _, v := range values {
 		r.wildcard = r.wildcard || strings.HasPrefix(v.Text, "*.")
 	}
 	return r

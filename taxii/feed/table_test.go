@@ -217,3 +217,28 @@ func TestATableThatCannotBeWrittenTakesNoRoom(t *testing.T) {
 		}
 	}
 }
+
+// One indicator may stand for thousands of values, and each has what the indicator says of it.
+func TestAnIndicatorThatWouldFillTheDiskIsLeftOut(t *testing.T) {
+	w := newWorld(t, "")
+	w.subscribe("block", "block", empty)
+	var tests []string
+	for i := range 5000 {
+		tests = append(tests, fmt.Sprintf("ipv4-addr:value = '203.0.%d.%d'", i/250, i%250+1))
+	}
+	pattern := "[" + strings.Join(tests, " OR ") + "]"
+	w.push("fir", indicator(1, pattern, ""), indicator(2, pattern, `,"name":"`+strings.Repeat("x", 10_000)+`"`))
+	a := w.open()
+	if a.Entries.Len() != 5000 || a.LeftOut["too-large"] != 1 {
+		t.Errorf("%d entries, left out %v", a.Entries.Len(), a.LeftOut)
+	}
+	size := int64(0)
+	for _, name := range w.tables() {
+		info, err := os.Stat(name)
+		w.must(err)
+		size += info.Size()
+	}
+	if size > 8<<20 {
+		t.Errorf("the tables have %d bytes", size)
+	}
+}
