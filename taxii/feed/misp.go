@@ -195,7 +195,7 @@ func (f *mispFeed) read(ctx context.Context, s Store, key string, added time.Tim
 func (f *mispFeed) heed(_ context.Context, entries []audit.Entry) error {
 	archived := entries[0].Number != f.chain.Position()+1
 	f.withdrawn = f.withdrawn || archived || slices.ContainsFunc(entries, func(e audit.Entry) bool {
-		return e.Act == audit.Withdrawal && e.From != nil && slices.Contains(f.told.Collections, e.Collection)
+		return e.Act == audit.Withdrawal && erases(&e) && e.From != nil && slices.Contains(f.told.Collections, e.Collection)
 	})
 	return nil
 }

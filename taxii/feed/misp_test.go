@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"comity/stix"
 	"comity/taxii/exchange"
 )
 
@@ -216,6 +217,20 @@ func TestAWithdrawalLeavesNothingOfWhatMISPWasTold(t *testing.T) {
 				t.Errorf("after the withdrawal: %+v", got)
 			}
 		})
+	}
+}
+
+// The server removes the versions before the one that revokes. That is no withdrawal: MISP has to
+// delete what it has of them.
+func TestMISPIsToldWhatACreatorRevoked(t *testing.T) {
+	w := newWorld(t, "")
+	w.subscribe("block", "block", empty)
+	w.push("fir", from(2, 1, "203.0.114.1"), from(2, 2, "203.0.114.2"))
+	gone := w.misp("block")["2026-05-02"].value(t, "203.0.114.1")
+	w.push("fir", indicatorAt(1, address("203.0.114.1"), "2026-05-09T00:00:00.000Z", `,"revoked":true`))
+	w.must(w.custody.Revoked(t.Context(), w.grant("fir", "pool.intel.fir", exchange.Write).Collection(), []stix.ID{"indicator--00000001-0000-4000-8000-000000000000"}))
+	if got := w.misp("block")["2026-05-02"].deleted(); len(got) != 1 || got[gone.UUID].UUID == "" {
+		t.Errorf("%+v", got)
 	}
 }
 
