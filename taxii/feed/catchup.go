@@ -21,6 +21,11 @@ import (
 // catchUp brings the indexes of the grants up to date. The caller holds the lock. To fill an
 // index, catchUp lets go of the lock, and then it looks at all of them again.
 func (s *Service) catchUp(ctx context.Context, allowed []exchange.Grant) (indexes []*index, err error) {
+	for _, g := range allowed {
+		x := s.index(g)
+		x.wanted++
+		defer func() { x.wanted-- }()
+	}
 	for len(indexes) < len(allowed) {
 		g := allowed[len(indexes)]
 		x := s.index(g)
@@ -222,7 +227,7 @@ func (s *Service) drop(ctx context.Context, d *exchange.Directory, keys map[list
 	maps.DeleteFunc(s.indexes, func(_ viewKey, x *index) bool {
 		position, used := taken[x]
 		x.forget(position)
-		return !used && x.loading == nil
+		return !used && x.wanted == 0 && x.loading == nil
 	})
 	if complete {
 		if err := s.removeTables(); err != nil {

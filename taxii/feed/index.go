@@ -70,6 +70,7 @@ type index struct {
 	file     string        // of the table; "" if it has no name
 	loading  chan struct{} // closed when the index was filled, or its table written anew; nil if nobody does so
 	restored bool          // the file was looked at
+	wanted   int           // answers that are being made from it
 
 	chain     *follow.Follower // nil until the first scan is complete
 	rows      rows

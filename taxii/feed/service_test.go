@@ -101,6 +101,29 @@ func TestARemovalWhileAFeedIsFilledEnds(t *testing.T) {
 	}
 }
 
+// While a feed of several collections is made, those that are done stay, also if no feed reads
+// them yet: otherwise they would be filled over and over.
+func TestACollectionIsFilledOnceForAFeed(t *testing.T) {
+	w := newWorld(t, "")
+	w.push("fir", indicator(1, address("203.0.114.1"), ""))
+	w.push("elm", indicator(2, address("203.0.114.2"), ""))
+	scans := 0
+	w.hookScans(func(*store.Query) error {
+		if scans++; scans > 10 {
+			return errors.New("there is no end")
+		}
+		return w.feeds.CatchUp(w.Context())
+	})
+	def, err := feed.ParseDefinition("f.toml", []byte("format = \"feed/1\"\nid = \"f\"\naccount = \"ncb-kh/block\"\nuse = \"block\"\ncollections = [\"*\"]\n"))
+	w.must(err)
+	p := exchange.Principal{Account: "ncb-kh/block", Org: "ncb-kh", Purposes: exchange.Purposes, Action: "block"}
+	page, err := w.feeds.Preview(w.Context(), p, def)
+	w.must(err)
+	if page.Entries["ipv4"] != 2 || scans != 2 {
+		t.Errorf("%v after %d scans", page.Entries, scans)
+	}
+}
+
 func TestAPanicHoldsUpNobody(t *testing.T) {
 	w := newWorld(t, "")
 	w.subscribe("block", "block", empty)
