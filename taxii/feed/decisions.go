@@ -53,6 +53,11 @@ func (p *positions) put(b bouncer, now position) {
 func (h *handler) getDecisions(w *response, r *http.Request, c *caller) error {
 	ctx, cancel := context.WithTimeout(r.Context(), patience)
 	defer cancel()
+	done, err := h.reading(c)
+	if err != nil {
+		return err
+	}
+	defer done()
 	a, err := h.Open(ctx, c.Principal, c.path["feed"], Bouncer)
 	if err != nil {
 		return err

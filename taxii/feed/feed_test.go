@@ -368,28 +368,30 @@ func TestAnAccountReadsFewFilesAtOnce(t *testing.T) {
 	w.subscribe("block", "block", "")
 	w.subscribe("search", "search", "")
 	w.push("fir", indicator(1, address("203.0.114.1"), ""))
-	released := make(chan struct{})
-	var clients sync.WaitGroup
-	for i := range 9 {
-		r := httptest.NewRequest("GET", "/igci/x-feeds/f-block/ipv4.txt", nil)
-		r.SetBasicAuth("x", "block")
-		c := &slowClient{httptest.NewRecorder(), make(chan int, 1), released}
-		clients.Go(func() { w.server.Config.Handler.ServeHTTP(c, r) })
-		want := http.StatusOK
-		if i == 8 {
-			want = http.StatusTooManyRequests
+	for _, file := range []string{"ipv4.txt", "misp/hashes.csv", "v1/decisions/stream"} {
+		released := make(chan struct{})
+		var clients sync.WaitGroup
+		for i := range 9 {
+			r := httptest.NewRequest("GET", "/igci/x-feeds/f-block/"+file, nil)
+			r.SetBasicAuth("x", "block")
+			c := &slowClient{httptest.NewRecorder(), make(chan int, 1), released}
+			clients.Go(func() { w.server.Config.Handler.ServeHTTP(c, r) })
+			want := http.StatusOK
+			if i == 8 {
+				want = http.StatusTooManyRequests
+			}
+			if got := <-c.begun; got != want {
+				t.Errorf("%s, client %d: %d, want %d", file, i, got, want)
+			}
 		}
-		if got := <-c.begun; got != want {
-			t.Errorf("client %d: %d, want %d", i, got, want)
+		if got := w.get("search", "ipv4.txt"); got.status != http.StatusOK {
+			t.Errorf("another account: %d", got.status)
 		}
-	}
-	if got := w.get("search", "ipv4.txt"); got.status != http.StatusOK {
-		t.Errorf("another account: %d", got.status)
-	}
-	close(released)
-	clients.Wait()
-	if got := w.get("block", "ipv4.txt"); got.status != http.StatusOK {
-		t.Errorf("after they have read: %d", got.status)
+		close(released)
+		clients.Wait()
+		if got := w.get("block", file); got.status != http.StatusOK {
+			t.Errorf("%s, after they have read: %d", file, got.status)
+		}
 	}
 }
 

@@ -91,9 +91,9 @@ func (h *handler) getFile(w *response, r *http.Request, c *caller) error {
 	if err != nil {
 		return err
 	}
-	done, ok := h.readers.enter(c.Account, maxReading)
-	if !ok {
-		return taxii.Errorf(taxii.TooMany, "the account reads %d files already", maxReading)
+	done, err := h.reading(c)
+	if err != nil {
+		return err
 	}
 	defer done()
 	ctx, cancel := context.WithTimeout(r.Context(), patience)
@@ -156,6 +156,16 @@ func (h *handler) getFile(w *response, r *http.Request, c *caller) error {
 // maxReading is how many files an account may read at once. A client may read slowly, and
 // each part of a list that it asks for is a file of its own.
 const maxReading = 8
+
+// reading counts one more file that the caller reads until done is called. It is TooMany if
+// that is one too many.
+func (h *handler) reading(c *caller) (done func(), err error) {
+	done, ok := h.readers.enter(c.Account, maxReading)
+	if !ok {
+		return nil, taxii.Errorf(taxii.TooMany, "the account reads %d files already", maxReading)
+	}
+	return done, nil
+}
 
 // readers counts the answers that each account reads. It is safe for concurrent use.
 type readers struct {

@@ -62,6 +62,11 @@ const remakeAfter = time.Hour
 func (h *handler) getMISP(w *response, r *http.Request, c *caller) error {
 	ctx, cancel := context.WithTimeout(r.Context(), patience)
 	defer cancel()
+	done, err := h.reading(c)
+	if err != nil {
+		return err
+	}
+	defer done()
 	a, err := h.Open(ctx, c.Principal, c.path["feed"], MISP)
 	if err != nil {
 		return err
