@@ -81,9 +81,10 @@ type index struct {
 	highWater time.Time // every record that was added up to then has been looked at
 	unsettled span      // scanned since the index last was up to date
 	changes   []change
-	dropped   int  // changes that are no longer remembered
-	erased    int  // times that records were withdrawn or purged
-	erasing   bool // the table may have such records
+	dropped   int         // changes that are no longer remembered
+	left      []departure // in the order in which they left
+	erased    int         // times that records of the view were withdrawn or purged
+	erasing   bool        // the table may have such records
 }
 
 // errArchived says that entries which the index has not read are no longer in the chain.
@@ -136,6 +137,7 @@ func (x *index) apply(ctx context.Context, g exchange.Grant, entries []audit.Ent
 		return errArchived
 	}
 	var added, removed span
+	var erased []span
 	collection := g.ID().String()
 	for i := range entries {
 		e := &entries[i]
@@ -149,7 +151,7 @@ func (x *index) apply(ctx context.Context, g exchange.Grant, entries []audit.Ent
 			removed.extend(*e.From, *e.To)
 		}
 		if erases(e) {
-			x.erased, x.erasing = x.erased+1, true
+			erased = append(erased, span{*e.From, *e.To})
 		}
 	}
 	if !removed.to.IsZero() && !x.unsettled.to.IsZero() {
@@ -161,8 +163,44 @@ func (x *index) apply(ctx context.Context, g exchange.Grant, entries []audit.Ent
 	if err := x.take(ctx, g, added); err != nil {
 		return err
 	}
-	return x.drop(ctx, g, removed)
+	if err := x.drop(ctx, g, removed); err != nil {
+		return err
+	}
+	if slices.ContainsFunc(erased, x.lost) {
+		x.erase()
+	}
+	return nil
 }
+
+// departure tells that a record of that date_added left the index.
+type departure struct {
+	added int64
+	at    time.Time
+}
+
+// depart notes that a record leaves.
+func (x *index) depart(r *record) {
+	now := time.Now()
+	first := slices.IndexFunc(x.left, func(d departure) bool { return now.Sub(d.at) < keepDepartures })
+	if first < 0 {
+		first = len(x.left)
+	}
+	if x.left = append(x.left[first:], departure{r.added, now}); len(x.left) > maxChanges {
+		x.erase() // as if they were erased, so that they need not be remembered
+	}
+}
+
+// keepDepartures is longer than histories and tables have a record that left.
+const keepDepartures = 2 * historyFor
+
+// lost tells whether records of a span have left of late. What is erased beyond them was not in
+// the view, and nobody who reads it may notice.
+func (x *index) lost(s span) bool {
+	return slices.ContainsFunc(x.left, func(d departure) bool { return d.added >= s.from.UnixMicro() && d.added <= s.to.UnixMicro() })
+}
+
+// erase has histories and the table forget all records that left.
+func (x *index) erase() { x.left, x.erased, x.erasing = nil, x.erased+1, true }
 
 // take scans what was added.
 func (x *index) take(ctx context.Context, g exchange.Grant, s span) error {
@@ -290,6 +328,7 @@ func (x *index) replace(records []*record, gone []string) {
 			return
 		}
 		if before != nil {
+			x.depart(before)
 			pending[recordRow+id] = ""
 			if len(before.values) == 0 {
 				pending[noValueRow+id] = ""

@@ -456,6 +456,46 @@ func TestAReceiverIsOneThatTheOperatorAllows(t *testing.T) {
 	}
 }
 
+// Two exchanges, of which one also has objects that the account may not see: every byte of the
+// messages is equal, whatever becomes of those objects.
+func TestHiddenObjectsChangeNoMessage(t *testing.T) {
+	red := `,"object_marking_refs":["marking-definition--e828b379-4e03-4974-9ac4-e53a884c97c1"]`
+	plain, hiding := newReceiver(t, "", "delta"), newReceiver(t, "", "delta")
+	both := func(do func(*receiver)) { do(plain); do(hiding) }
+	compare := func(step string, messages int) {
+		t.Helper()
+		a, b := plain.send(), hiding.send()
+		if len(a) != messages || len(b) != messages {
+			t.Fatalf("%s: %d messages, and %d beside hidden objects, want %d", step, len(a), len(b), messages)
+		}
+		for i := range a {
+			if a[i].body != b[i].body {
+				t.Errorf("%s:\n%s\n%s", step, a[i].body, b[i].body)
+			}
+		}
+		both(func(r *receiver) { r.move(10 * time.Minute) })
+	}
+	hiding.push("fir", indicator(90, address("203.0.114.90"), red), indicator(91, address("203.0.114.91"), red))
+	compare("at first", 1)
+	both(func(r *receiver) {
+		r.push("fir", indicator(1, address("203.0.114.1"), ""), indicator(2, address("203.0.114.2"), ""))
+	})
+	compare("after a push", 1)
+	hiding.push("elm", indicator(92, address("203.0.114.1"), red), indicator(93, address("203.0.114.2"), `,"indicator_types":["benign"]`+red))
+	compare("after a hidden push of the same values", 0)
+	hiding.remove("fir", 90, "")
+	compare("after a hidden removal", 0)
+	hiding.erase("fir", audit.Withdrawal, 0)
+	hiding.erase("elm", audit.Purge, 0)
+	both(func(r *receiver) { r.push("fir", indicator(3, address("203.0.114.3"), "")) })
+	compare("after a hidden withdrawal and a push", 1)
+	both(func(r *receiver) { r.answers(http.StatusServiceUnavailable); r.remove("fir", 1, "") })
+	compare("while the receiver fails", 1)
+	hiding.erase("elm", audit.Purge, 0)
+	both(func(r *receiver) { r.answers(http.StatusOK) })
+	compare("after a hidden purge", 1)
+}
+
 // The store has a position, and nothing that a withdrawal would have to remove.
 func TestThePositionOfAReceiverHasNoEntry(t *testing.T) {
 	r := newReceiver(t, "", "delta")
