@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"html"
@@ -80,6 +81,38 @@ func TestCollectionIsFilteredByDaysFarAhead(t *testing.T) {
 		if names := namesOn(b.get("/console/collections/sharing.reports?" + query).want(http.StatusOK)); len(names) == 0 || names[0] != "59" {
 			t.Errorf("%s: %q", query, names)
 		}
+	}
+}
+
+// busyStore is a store to which objects are added whenever a page is looked for.
+type busyStore struct {
+	store.Store
+	add func()
+}
+
+func (s *busyStore) Manifest(ctx context.Context, g exchange.Grant, q store.Query) (store.Manifest, error) {
+	m, err := s.Store.Manifest(ctx, g, q)
+	s.add()
+	return m, err
+}
+
+// A collection is shown as it was when the page was asked for, also while more than a page is
+// added in that time.
+func TestCollectionIsShownDuringPushes(t *testing.T) {
+	w := newWorld(t)
+	added := 0
+	add := func() {
+		var objects []string
+		for range 60 {
+			objects = append(objects, indicator(added, fmt.Sprint(added), ""))
+			added++
+		}
+		w.push("vendor/vic", "sharing.reports", objects...)
+	}
+	add()
+	w.console.Store = &busyStore{w.store, add}
+	if names := namesOn(w.as("bureau/dara").get("/console/collections/sharing.reports").want(http.StatusOK)); len(names) == 0 || names[0] != "59" {
+		t.Errorf("the page has %q of %d objects", names, added)
 	}
 }
 

@@ -39,9 +39,12 @@ func (c *Console) newestPage(v *visit, g exchange.Grant, q store.Query, since, b
 	if end.IsZero() {
 		end = v.now
 	}
-	if !before.IsZero() && before.Before(end) {
-		end = before // a later bound leaves nothing out, and may be further away than a time.Duration reaches
+	// A later bound leaves nothing out, and may be further away than a time.Duration reaches.
+	// None would count what is added during the search.
+	if before.IsZero() || before.After(end) {
+		before = end.Add(time.Microsecond)
 	}
+	end = before
 	// With little, there are at most n records from end-little on; with much, there are more.
 	var little, much time.Duration
 	count := 0
