@@ -76,6 +76,9 @@ const (
 	maxIdleLaps  = 10  // requests by date without a new object
 )
 
+// maxKnown is how many objects a walk that came to its end lets the next walk read again.
+const maxKnown = 1000
+
 // walk is a walk over the pages of a list.
 type walk struct {
 	client *Client
@@ -354,8 +357,10 @@ func (w *walk) advance(more bool) {
 		}
 	}
 	after := raw.last
-	if more && len(raw.hashes) > 0 {
-		after = after.Add(-time.Microsecond) // other objects of this date may follow
+	// Other objects of this date may follow: on the next page or, from a server whose dates
+	// are whole seconds, within the second.
+	if wholeSeconds := after.Nanosecond() == 0 && len(w.seen) <= maxKnown; len(raw.hashes) > 0 && (more || wholeSeconds) {
+		after = after.Add(-time.Microsecond)
 	}
 	if after.Before(w.query.From.AddedAfter) {
 		after = w.query.From.AddedAfter
