@@ -157,11 +157,13 @@ func TestCollectionIsFound(t *testing.T) {
 	url := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/taxii2/":
-			io.WriteString(w, `{"title":"x","default":"/api/","api_roots":["/api/","/empty/"]}`)
-		case "/api/", "/empty/":
+			io.WriteString(w, `{"title":"x","default":"/api/","api_roots":["/closed/","/api/","/empty/"]}`)
+		case "/api/", "/empty/", "/closed/":
 			io.WriteString(w, `{"title":"x","versions":["application/taxii+json;version=2.1"],"max_content_length":1}`)
 		case "/api/collections/":
 			io.WriteString(w, collections)
+		case "/closed/collections/": // one may list the API roots of others, and not what is in them
+			w.WriteHeader(403)
 		default:
 			io.WriteString(w, "{}")
 		}
@@ -173,7 +175,7 @@ func TestCollectionIsFound(t *testing.T) {
 	}{
 		{base, "11", "11", ""}, {base, "reports", "11", ""}, {url, "op.reports", "11", ""}, {url + "collections/22/", "", "22", ""},
 		{url + "collections/22/objects/?limit=1", "", "22", ""}, {base, "SAME", "", taxii.Invalid}, {base, "", "", taxii.Invalid}, {url, "nothing", "", taxii.NotFound},
-		{base + "empty", "", "", taxii.NotFound},
+		{base + "empty", "", "", taxii.NotFound}, {base, "nothing", "", taxii.NotFound}, {base + "closed", "", "", taxii.Forbidden},
 	} {
 		c, _ := connect(t, tt.url, client.Config{})
 		root, col, err := c.Find(t.Context(), tt.name)

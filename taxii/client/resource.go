@@ -87,8 +87,9 @@ func (c *Client) Roots(ctx context.Context) ([]*Client, error) {
 
 // Find looks for a collection by its id, alias or title behind the client's URL, which is
 // that of the discovery, of an API root, or of a collection; then name may be empty, as it
-// may be where there is one collection. It returns the client of its API root. Without
-// such a collection the error is NotFound, and with several Invalid.
+// may be where there is one collection. It returns the client of its API root. API roots
+// that refuse the caller are passed, unless all do. Without such a collection the error is
+// NotFound, and with several Invalid.
 func (c *Client) Find(ctx context.Context, name string) (*Client, taxii.Collection, error) {
 	if root, id, ok := strings.Cut(c.url.EscapedPath(), "/collections/"); ok {
 		id, err := url.PathUnescape(strings.Split(id, "/")[0])
@@ -105,12 +106,18 @@ func (c *Client) Find(ctx context.Context, name string) (*Client, taxii.Collecti
 		return nil, taxii.Collection{}, err
 	}
 	var (
-		found []taxii.Collection
-		in    *Client
+		found  []taxii.Collection
+		in     *Client
+		closed []error // of the API roots that refuse the caller
 	)
 	for _, root := range roots {
 		collections, err := root.Collections(ctx)
 		if err != nil {
+			switch taxii.CodeOf(err) {
+			case taxii.Unauthorized, taxii.Forbidden, taxii.NotFound:
+				closed = append(closed, err)
+				continue
+			}
 			return nil, taxii.Collection{}, err
 		}
 		for _, col := range collections {
@@ -120,6 +127,8 @@ func (c *Client) Find(ctx context.Context, name string) (*Client, taxii.Collecti
 		}
 	}
 	switch {
+	case len(closed) == len(roots):
+		return nil, taxii.Collection{}, closed[0]
 	case len(found) == 1:
 		return in, found[0], nil
 	case len(found) == 0 && name == "":
