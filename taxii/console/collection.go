@@ -164,12 +164,29 @@ func (c *Console) newestObjects(v *visit, g exchange.Grant, out *collectionQuery
 		return nil, false, err
 	}
 	defer c.Recorder.Reading(g.ID())()
-	q, n, err := c.newestPage(v, g, q, since, before, pageSize)
-	if err != nil || n == 0 {
-		return &store.Page{}, false, err
+	return c.newest(v, g, q, since, before, pageSize)
+}
+
+// maxPage bounds the objects of a page together, in bytes.
+const maxPage = 16 << 20
+
+// newest reads the newest objects that were added between since and before, n at most, and
+// records them as delivered. There are fewer of them if they are large. older tells whether
+// there are older objects. The caller holds Recorder.Reading.
+func (c *Console) newest(v *visit, g exchange.Grant, q store.Query, since, before time.Time, n int) (page *store.Page, older bool, err error) {
+	for ; ; n = max(n/2, 1) {
+		found, count, err := c.newestPage(v, g, q, since, before, n)
+		if err != nil || count == 0 {
+			return &store.Page{}, false, err
+		}
+		found.Detail, found.MaxBytes = true, maxPage
+		if page, err = c.Store.Scan(v.r.Context(), g, found); err != nil {
+			return nil, false, err
+		}
+		if cut := page.More && page.Len() < found.Limit; !cut { // a page that is cut lacks the newest
+			return page, found.After.After(since), c.deliver(g, found, page)
+		}
 	}
-	page, err = c.scan(v, g, q)
-	return page, q.After.After(since), err
 }
 
 // scan reads a page and records it as delivered. The caller holds Recorder.Reading.
@@ -179,7 +196,12 @@ func (c *Console) scan(v *visit, g exchange.Grant, q store.Query) (*store.Page, 
 	if err != nil {
 		return nil, err
 	}
-	return page, c.Recorder.Deliver(g, audit.Narrow(q.Match, page.IDs), audit.Page{
+	return page, c.deliver(g, q, page)
+}
+
+// deliver records a page as delivered.
+func (c *Console) deliver(g exchange.Grant, q store.Query, page *store.Page) error {
+	return c.Recorder.Deliver(g, audit.Narrow(q.Match, page.IDs), audit.Page{
 		After: q.After, First: page.First, Last: page.Last, Count: page.Len(), HighWater: page.HighWater,
 	})
 }

@@ -253,6 +253,45 @@ func TestObjectHasItsNewestVersions(t *testing.T) {
 		contains("<h1>version 24 of day 4</h1>", "2026-02-06T00:00:00.023Z")
 }
 
+// Large objects make short pages, which have the newest and lead to all others; the page of a
+// very large one leads to a download.
+func TestLargeObjectsMakeShortPages(t *testing.T) {
+	w := newWorld(t)
+	const objects = 20
+	large := `,"x_large":"` + strings.Repeat("large ", 1<<20/6) + `"`
+	for n := range objects {
+		w.push("vendor/vic", "sharing.reports", indicator(n, fmt.Sprint(n), large))
+	}
+	b, want := w.as("bureau/dara"), objects-1
+	for next := reports; next != ""; {
+		page := b.get(next).want(http.StatusOK)
+		for _, name := range namesOn(page) {
+			if name != fmt.Sprint(want) {
+				t.Fatalf("object %s, want %d", name, want)
+			}
+			want--
+		}
+		m := olderForm.FindStringSubmatch(page.body)
+		if next = ""; m != nil {
+			next = html.UnescapeString(m[1])
+		}
+	}
+	if export := b.get(reports + "/export").want(http.StatusOK); len(export.body) > 17<<20 {
+		t.Errorf("a download has %d bytes", len(export.body))
+	}
+	if want != -1 {
+		t.Errorf("object %d and older ones are on no page", want)
+	}
+	page := b.get(reports + "/objects/indicator--00000000-0000-4000-8000-000000000003").want(http.StatusOK)
+	link := regexp.MustCompile(`<a href="([^"]+)">Download`).FindStringSubmatch(page.body)
+	if len(page.body) > 1<<20 || link == nil {
+		t.Fatalf("a page of %d bytes", len(page.body))
+	}
+	if got := b.get(html.UnescapeString(link[1])).want(http.StatusOK).body; !strings.Contains(got, large) {
+		t.Errorf("the download has %d bytes", len(got))
+	}
+}
+
 // hostile are texts that would harm a page that does not escape them.
 var hostile = []string{
 	`"><script>alert(1)</script>`, `'><img src=x onerror=alert(1)>`, `javascript:alert(1)`, `</textarea><svg onload=alert(1)>`, "\u202egnp.exe", `{{.Secret}}`, `http://evil.example/?a=b`,

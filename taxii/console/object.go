@@ -28,7 +28,8 @@ type objectPage struct {
 	Graph             *graph // nil without neighbours
 	Versions          []versionRow
 	Changes           []change // since the version before
-	Raw               string
+	Raw               string   // "" if the object is too large to be shown
+	Export            string   // URL
 }
 
 // versionRow is one version in the list of them.
@@ -44,6 +45,10 @@ type change struct{ Property, Before, After string }
 // maxVersions bounds the versions on the page of an object: it shows the newest.
 const maxVersions = 100
 
+// maxShown is the size of the largest object whose properties the page shows, in bytes: the
+// page takes a hundred times the memory.
+const maxShown = 256 << 10
+
 // object shows an object of a collection: its newest version, or the one that was added at
 // the date of the parameter version, in µs.
 func (c *Console) object(v *visit) error {
@@ -58,14 +63,7 @@ func (c *Console) object(v *visit) error {
 	defer c.Recorder.Reading(g.ID())()
 	var q store.Query
 	q.IDs, q.Specs, q.Versions.All = []string{string(id)}, []string{"2.0", "2.1"}, true
-	q, n, err := c.newestPage(v, g, q, time.Time{}, time.Time{}, maxVersions)
-	if err != nil {
-		return err
-	}
-	if n == 0 {
-		return notThere(c, v)
-	}
-	page, err := c.scan(v, g, q)
+	page, _, err := c.newest(v, g, q, time.Time{}, time.Time{}, maxVersions)
 	if err != nil {
 		return err
 	}
@@ -88,7 +86,10 @@ func (c *Console) object(v *visit) error {
 	out := objectPage{
 		Alias: of.Alias, Collection: collectionURL(of.Alias), ID: string(o.ID), Type: stix.Printable(o.Type), TLP: handling.TLP.String(), PAP: papOf(&o), Revoked: o.Revoked,
 		Added: page.Details[at].DateAdded, Writer: v.organisation(of.Writer), Agreement: v.snapshot.Policy.Agreement(of.Agreement, v.now).Title, Article: of.Article,
-		Fields: fieldsOf(o.Raw, around.urls(of.Alias)), Graph: around.draw(of.Alias, &o), Raw: indented(o.Raw),
+		Graph: around.draw(of.Alias, &o), Export: collectionURL(of.Alias) + "/export?" + url.Values{"id": {string(id)}}.Encode(),
+	}
+	if len(o.Raw) <= maxShown {
+		out.Fields, out.Raw = fieldsOf(o.Raw, around.urls(of.Alias)), indented(o.Raw)
 	}
 	for i := page.Len() - 1; i >= 0; i-- {
 		version, err := stix.NewObject(page.Object(i))
@@ -99,7 +100,7 @@ func (c *Console) object(v *visit) error {
 		row.URL = objectURL(of.Alias, id) + "?" + url.Values{"version": {strconv.FormatInt(page.Added[i], 10)}}.Encode()
 		out.Versions = append(out.Versions, row)
 	}
-	if at > 0 {
+	if at > 0 && max(len(page.Object(at-1)), len(o.Raw)) <= maxShown {
 		out.Changes = changesOf(page.Object(at-1), o.Raw)
 	}
 	return c.render(v, "object", titleOf(&o), out)
@@ -221,7 +222,7 @@ func (c *Console) neighbours(v *visit, g exchange.Grant, o *stix.Object, added t
 	if len(seen) == 0 {
 		return n, nil
 	}
-	q = store.Query{Limit: maxNeighbours}
+	q = store.Query{Limit: maxNeighbours, MaxBytes: maxPage}
 	for id := range seen {
 		q.IDs = append(q.IDs, string(id))
 	}
