@@ -66,6 +66,20 @@ func TestPullObeysTheAgreementAndCountsWhatItRefuses(t *testing.T) {
 	}
 }
 
+// A link goes on each day where the pushes of the day before were used up.
+func TestPullGoesOnWhereTheQuotaOfADayEnds(t *testing.T) {
+	ours, theirs := newSite(t, quota, "pushes_per_day = 2\n"), newSite(t)
+	theirs.push("share.intel", indicators(1, 10)...)
+	ours.link("in", exchange.Pull, "share.intel", theirs, "acme/link")
+	for _, want := range []int{6, 10} {
+		_, err := ours.links.RunNow(t.Context(), "in")
+		if got := len(ours.objects("share.intel")); got != want {
+			t.Errorf("%d objects, want %d (%v)", got, want, err)
+		}
+		ours.move(24 * time.Hour)
+	}
+}
+
 // A link sends what was added, once, and then what is new: versions and revocations.
 func TestPushSendsEachRecordOnce(t *testing.T) {
 	ours, theirs := newSite(t), newSite(t)

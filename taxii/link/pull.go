@@ -21,15 +21,18 @@ import (
 
 // pull reads what was added to the collection of the other server since the position.
 func (r *run) pull(ctx context.Context, c *client.Client) error {
-	if _, err := r.decide(ctx); err != nil {
+	g, err := r.decide(ctx)
+	if err != nil {
 		return err // before anything is asked
 	}
 	root, remote, err := c.Find(ctx, r.link.Remote)
 	if err != nil {
 		return err
 	}
+	limit := int(min(g.Collection().Terms.Quota.ObjectsPerPush, intake.MaxFailures))
 	for {
-		err, before := r.pullPages(ctx, root, remote.ID), r.state.Position
+		err := r.pullPages(ctx, root, remote.ID, limit)
+		before := r.state.Position
 		if err == nil || taxii.CodeOf(err) != taxii.BadGateway {
 			return err
 		}
@@ -42,9 +45,11 @@ func (r *run) pull(ctx context.Context, c *client.Client) error {
 	}
 }
 
-// pullPages reads page by page.
-func (r *run) pullPages(ctx context.Context, root *client.Client, id string) error {
-	q := client.Query{Match: taxii.Match{Versions: taxii.Versioning{All: true}}, From: r.state.Position}
+// pullPages reads page by page. It asks for pages that one push can take, so that the position
+// moves although the pushes of a day are used up soon; a limit of 0 leaves their size to the
+// server.
+func (r *run) pullPages(ctx context.Context, root *client.Client, id string, limit int) error {
+	q := client.Query{Match: taxii.Match{Versions: taxii.Versioning{All: true}}, From: r.state.Position, Limit: limit}
 	for page, err := range root.Objects(ctx, id, q) {
 		if err != nil {
 			return err
