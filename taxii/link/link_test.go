@@ -137,6 +137,34 @@ func TestPushSendsOnlyWhatTheAccountMayReadAndRecordsIt(t *testing.T) {
 	}
 }
 
+// A server that gives another article for each refusal does not let the state of the link grow
+// without bound. No refusal is left out of the count.
+func TestRefusalsAreCountedByABoundedNumberOfRules(t *testing.T) {
+	ours, theirs := newSite(t), newSite(t)
+	ours.push("share.intel", indicators(1, 500)...)
+	theirs.before = func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodPost {
+			return false
+		}
+		var failures []string
+		for n := range 500 {
+			failures = append(failures, fmt.Sprintf(`{"id":%q,"message":"article %d: no"}`, indicatorID(n+1), n))
+		}
+		w.Header().Set("Content-Type", taxii.MediaType)
+		w.WriteHeader(http.StatusAccepted)
+		fmt.Fprintf(w, `{"id":"s","status":"complete","failure_count":500,"failures":[%s]}`, strings.Join(failures, ","))
+		return true
+	}
+	ours.link("out", exchange.Push, "share.intel", theirs, "acme/link")
+	sum, st := int64(0), ours.run("out")
+	for _, n := range st.Refused {
+		sum += n
+	}
+	if sum != 500 || len(st.Refused) > 101 {
+		t.Errorf("%d refusals by %d rules", sum, len(st.Refused))
+	}
+}
+
 // Two servers that link to each other come to rest with equal collections. What came from
 // a server over a link is not sent back to it.
 func TestTwoServersComeToRest(t *testing.T) {

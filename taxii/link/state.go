@@ -99,13 +99,20 @@ func (r *run) save(ctx context.Context, change func(*State)) error {
 	})
 }
 
-// maxRecent is the number of refused objects that a link remembers one by one.
-const maxRecent = 20
+// The bounds of what a link remembers of refused objects. The other server may name rules of
+// its own.
+const (
+	maxRecent = 20  // objects one by one
+	maxRules  = 100 // rules; the refusals by further ones count as "other"
+)
 
 // refuse counts a refused object.
 func (st *State) refuse(rule string, refused Refusal) {
 	if st.Refused == nil {
 		st.Refused = map[string]int64{}
+	}
+	if len(st.Refused) >= maxRules && st.Refused[rule] == 0 {
+		rule = "other"
 	}
 	st.Refused[rule]++
 	st.Recent = append(st.Recent, refused)
