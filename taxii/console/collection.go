@@ -27,7 +27,7 @@ const pageSize = 50
 type collectionPage struct {
 	Alias, Title, Writer string
 	Agreement            string // title
-	AgreementURL         string
+	AgreementURL         string // "" if it does not bind the person's organisation
 	Article              string
 	Readable             bool
 	Push                 string // URL, "" without the right
@@ -101,8 +101,11 @@ func (c *Console) collection(v *visit) error {
 	of := g.Collection()
 	out := collectionPage{
 		Alias: of.Alias, Title: of.Title, Writer: v.organisation(of.Writer), Agreement: v.snapshot.Policy.Agreement(of.Agreement, v.now).Title,
-		AgreementURL: agreementURL(of.Agreement), Article: of.Article, Readable: g.CanRead(),
+		Article: of.Article, Readable: g.CanRead(),
 		Types: slices.Sorted(stix.Types()),
+	}
+	if v.bound(of.Agreement) {
+		out.AgreementURL = agreementURL(of.Agreement)
 	}
 	if g.CanWrite() {
 		out.Push = collectionURL(of.Alias) + "/push"

@@ -42,15 +42,15 @@ func (c *Console) operations(v *visit) error {
 	return c.render(v, "operations", "Operations", rows)
 }
 
-// operations are the ids of the operations in which the account has a grant, sorted. A
-// seconded person has none: its barriers are by collection, and the figures of an operation
-// come from several.
+// operations are the ids of the operations in which the account has a grant, and which bind its
+// organisation, sorted. A seconded person has none: its barriers are by collection, and the
+// figures of an operation come from several.
 func (v *visit) operations() (ids []string) {
 	if v.Home != "" {
 		return nil
 	}
 	for _, g := range v.snapshot.Policy.Grants(v.Principal, v.now) {
-		if id := g.Collection().Agreement; !slices.Contains(ids, id) && v.snapshot.Policy.Agreement(id, v.now).Kind == agreement.Operation {
+		if id := g.Collection().Agreement; !slices.Contains(ids, id) && v.bound(id) && v.snapshot.Policy.Agreement(id, v.now).Kind == agreement.Operation {
 			ids = append(ids, id)
 		}
 	}

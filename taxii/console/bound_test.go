@@ -4,10 +4,74 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"comity/taxii/agreement"
 	"comity/taxii/exchange"
 )
+
+// deposit makes an agreement signed in the place of the one of that id.
+func (w *world) deposit(d *exchange.Directory, id, source string) {
+	w.Helper()
+	text, problems := agreement.Parse(id+".toml", []byte(source))
+	w.must(problems.Err())
+	signed := noon.Add(-time.Hour)
+	d.Agreements[id] = &exchange.Deposit{ID: id, Versions: []exchange.Version{{
+		File: id + ".toml", Source: source, Digest: text.Digest(), Deposited: signed, Signed: &signed, Waived: "a test",
+	}}}
+}
+
+// A reader letter opens a collection to an organisation that its agreement does not bind. The
+// page of the collection names the agreement, and does not lead to it.
+func TestReaderByLetterIsNotLedToTheAgreement(t *testing.T) {
+	w := newWorld(t)
+	w.amend(func(d *exchange.Directory) {
+		w.deposit(d, "letter", `
+format  = "exchange-agreement/1"
+kind    = "reader-letter"
+version = 1
+id      = "letter"
+title   = "Letter"
+[[article]]
+n = "1"
+heading = "Everything"
+binding = true
+text = "The bureau lets a stranger read what it reads."
+[term]
+article   = "1"
+effective = 2020-01-01T00:00:00Z
+expires   = 2030-01-01T00:00:00Z
+[purpose]
+article    = "1"
+categories = ["cybercrime"]
+[[party]]
+article = "1"
+org  = "bureau"
+role = "bureau"
+[[participant]]
+article = "1"
+role  = "reader"
+orgs  = ["stranger"]
+under = "sharing"
+[[flow]]
+article = "1"
+name = "reports"
+from = ["bureau"]
+to   = ["each"]
+[handling]
+article = "1"
+tlp_max = { reports = "amber" }
+`)
+	})
+	reader := w.as("stranger/lone")
+	page := reader.get("/console/collections/sharing.reports").want(http.StatusOK).contains("Sharing")
+	if strings.Contains(page.body, "/console/agreements/sharing") {
+		t.Error("the page leads to an agreement that is not there for the reader")
+	}
+	reader.get("/console/agreements/letter").want(http.StatusOK)
+	reader.get("/console/agreements/sharing").want(http.StatusNotFound)
+	w.as("bureau/dara").get("/console/collections/sharing.reports").want(http.StatusOK).contains(`href="/console/agreements/sharing"`)
+}
 
 // A person whom a vendor seconds to the centre works there beside colleagues who may read the
 // contributions of all vendors. The console keeps from that person what tells of them: feeds and
@@ -15,16 +79,8 @@ import (
 // vendor.
 func TestSecondedPersonLearnsNothingByColleagues(t *testing.T) {
 	w := newWorld(t)
-	deposit := func(d *exchange.Directory, id, source string) {
-		text, problems := agreement.Parse(id+".toml", []byte(source))
-		w.must(problems.Err())
-		signed := noon.Add(-1)
-		d.Agreements[id] = &exchange.Deposit{ID: id, Versions: []exchange.Version{{
-			File: id + ".toml", Source: source, Digest: text.Digest(), Deposited: signed, Signed: &signed, Waived: "a test",
-		}}}
-	}
 	w.amend(func(d *exchange.Directory) {
-		deposit(d, "sharing", sharing+`
+		w.deposit(d, "sharing", sharing+`
 [[secondment]]
 article    = "1"
 person     = "lia"
@@ -37,7 +93,7 @@ sees       = ["fused", "raw:vendor"]
 never_sees = ["raw:other-providers"]
 carry_home = false
 `)
-		deposit(d, "other", strings.NewReplacer(`"sharing"`, `"other"`, `"Sharing"`, `"Another vendor"`, `"vendor"`, `"stranger"`).Replace(sharing))
+		w.deposit(d, "other", strings.NewReplacer(`"sharing"`, `"other"`, `"Sharing"`, `"Another vendor"`, `"vendor"`, `"stranger"`).Replace(sharing))
 		w.must(d.AddAccount(exchange.Account{Org: "igci", Name: "lia", Person: true, Password: hash()}))
 		w.must(d.AddAccount(exchange.Account{Org: "igci", Name: "siem", Action: "block"}))
 		w.must(d.PutFeed(exchange.Feed{ID: "edge", Account: "igci/siem", Use: "block", Source: "format = \"exchange-feed/1\""}, false))
