@@ -311,8 +311,12 @@ func (c *feedCrawl) events(account, path string) (text func() string) {
 	}
 	r.Header.Set("Authorization", "Bearer "+account)
 	got, err := http.DefaultClient.Do(r)
+	for tries := 0; err == nil && got.StatusCode == http.StatusServiceUnavailable && tries < 10; tries++ { // the machine is busy
+		got.Body.Close()
+		got, err = http.DefaultClient.Do(r)
+	}
 	if err != nil || got.StatusCode != http.StatusOK {
-		c.Fatal(path, got.StatusCode, err)
+		c.Fatal(path, got, err)
 	}
 	lines := make(chan string)
 	go func() {
