@@ -15,6 +15,9 @@ func (s *Service) Kept() string {
 		len(s.definitions), len(s.indexes), len(s.listings), len(s.bodies.bodies), len(s.figures.feeds))
 }
 
+// Program identifies the program in the tables that it writes.
+func Program() string { return program() }
+
 // SendWebhooks sends the messages that are due, and waits for their outcomes. certificates
 // are those that receivers may have.
 func (s *Service) SendWebhooks(ctx context.Context, certificates *x509.CertPool) error {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"comity/store"
+	"comity/taxii"
 	"comity/taxii/audit"
 	"comity/taxii/exchange"
 	"comity/taxii/follow"
@@ -117,19 +118,26 @@ func (x *index) hashAt(ctx context.Context, position uint64) ([]byte, error) {
 	return links[0].Hash[:], nil
 }
 
-// program identifies the program that runs.
+// program identifies the program that runs: by its version, and by its file, since a program that
+// is built outside of a repository does not know its version.
 var program = sync.OnceValue(func() string {
-	info, _ := debug.ReadBuildInfo()
-	if info == nil {
-		return ""
-	}
-	version := info.Main.Version
-	for _, s := range info.Settings {
-		if strings.HasPrefix(s.Key, "vcs.") {
-			version += " " + s.Value
+	id := ""
+	if info, ok := debug.ReadBuildInfo(); ok {
+		id = info.Main.Version
+		for _, s := range info.Settings {
+			if strings.HasPrefix(s.Key, "vcs.") {
+				id += " " + s.Value
+			}
 		}
 	}
-	return version
+	name, err := os.Executable()
+	if err != nil {
+		return id
+	}
+	if file, err := os.Stat(name); err == nil {
+		id += fmt.Sprintf(" %d %s", file.Size(), taxii.FormatTime(file.ModTime()))
+	}
+	return id
 })
 
 // errTwice says that an indicator came twice in a scan, since a version of it was removed

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -107,6 +108,44 @@ func TestADamagedTableIsMadeAnew(t *testing.T) {
 	}
 	if w.restart() {
 		t.Error("a whole table is not used")
+	}
+}
+
+// A new version of the server may read indicators, or write tables, in another way, also if
+// nothing in it tells its version.
+func TestATableOfAnotherProgramIsNotUsed(t *testing.T) {
+	if file := os.Getenv("COMITY_PROGRAM"); file != "" {
+		if err := os.WriteFile(file, []byte(feed.Program()), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	dir := t.TempDir()
+	content, err := os.ReadFile(os.Args[0])
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "other"), append(content, 0), 0o700)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	program := func(name string) string {
+		t.Helper()
+		c := exec.Command(name, "-test.run=^TestATableOfAnotherProgramIsNotUsed$")
+		c.Env = append(os.Environ(), "COMITY_PROGRAM="+filepath.Join(dir, "program"))
+		if out, err := c.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		content, err := os.ReadFile(filepath.Join(dir, "program"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(content)
+	}
+	if got := program(os.Args[0]); got != feed.Program() {
+		t.Errorf("the same program is %q and %q", got, feed.Program())
+	}
+	if got := program(filepath.Join(dir, "other")); got == feed.Program() {
+		t.Errorf("another program is %q too", got)
 	}
 }
 
