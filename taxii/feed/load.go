@@ -66,7 +66,7 @@ func (x *index) restore(ctx context.Context) (*index, error) {
 	}
 	return &index{
 		store: x.store, view: x.view, dir: x.dir, file: x.file, chain: follow.New(x.store, t.Position), rows: rows{table: t}, written: time.Now(), expiry: t.Expiry,
-		span: span{timeOf(t.From), timeOf(t.To)}, highWater: timeOf(t.HighWater),
+		span: span{timeOf(t.From), timeOf(t.To)}, highWater: timeOf(t.HighWater), unsettled: span{timeOf(t.Unsettled[0]), timeOf(t.Unsettled[1])},
 	}, nil
 }
 
@@ -185,11 +185,11 @@ func (x *index) build(ctx context.Context, g exchange.Grant) (*index, error) {
 		return nil, err
 	}
 	twice := false
+	n.unsettled = span{time.UnixMicro(1), n.highWater}
 	err = n.write(ctx, joinedRows(merge(append(runs, rows{changed: sorted(run)})), &twice))
 	if twice {
 		return nil, errTwice
 	}
-	n.unsettled = span{time.UnixMicro(1), n.highWater}
 	return n, err
 }
 
@@ -257,5 +257,6 @@ func (x *index) header(ctx context.Context) (tableHeader, error) {
 	return tableHeader{
 		Program: program(), View: x.view, Position: position, Hash: hash, Expiry: x.expiry,
 		From: x.span.from.UnixMicro(), To: x.span.to.UnixMicro(), HighWater: x.highWater.UnixMicro(),
+		Unsettled: [2]int64{x.unsettled.from.UnixMicro(), x.unsettled.to.UnixMicro()},
 	}, err
 }

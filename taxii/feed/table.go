@@ -44,14 +44,15 @@ type block struct {
 
 // tableHeader says what a table is of.
 type tableHeader struct {
-	Program   string `json:"program"`  // that wrote it: another one may read indicators in another way
-	View      string `json:"view"`     // of a collection
-	Position  uint64 `json:"position"` // in the audit chain: the entries up to there are taken in
-	Hash      []byte `json:"hash"`     // of the chain at that position
-	Expiry    uint32 `json:"expiry"`   // as in index
-	From      int64  `json:"from"`     // µs since 1970, as all that follow
-	To        int64  `json:"to"`
-	HighWater int64  `json:"high_water"`
+	Program   string   `json:"program"`  // that wrote it: another one may read indicators in another way
+	View      string   `json:"view"`     // of a collection
+	Position  uint64   `json:"position"` // in the audit chain: the entries up to there are taken in
+	Hash      []byte   `json:"hash"`     // of the chain at that position
+	Expiry    uint32   `json:"expiry"`   // as in index
+	From      int64    `json:"from"`     // µs since 1970, as all that follow
+	To        int64    `json:"to"`
+	HighWater int64    `json:"high_water"`
+	Unsettled [2]int64 `json:"unsettled"` // as in index
 }
 
 // blockSize is the number of bytes of rows after which a block ends. One look-up reads one block.

@@ -68,6 +68,35 @@ func TestAFeedIsThereAtOnceAfterARestart(t *testing.T) {
 	}
 }
 
+// While a collection is scanned for the first time, a new version may be removed before its page
+// is, and then the server is killed.
+func TestARemovalBetweenTwoPagesIsNotForgottenByARestart(t *testing.T) {
+	w := newWorld(t, "")
+	w.subscribe("block", "block", empty)
+	w.push("fir", indicatorAt(1, address("203.0.114.1"), "2026-05-01T00:00:00.000Z", ""))
+	w.push("fir", indicator(2, address("203.0.114.2"), ""), indicator(3, address("203.0.114.3"), ""))
+	w.push("fir", indicatorAt(1, address("203.0.114.4"), "2026-05-02T00:00:00.000Z", ""))
+	s := &hookedStore{Store: w.store}
+	removed := false
+	s.set(func(q *store.Query) error {
+		switch q.Limit = 1; {
+		case q.After.IsZero():
+		case !removed:
+			w.erase("fir", audit.Deletion, 2)
+			removed = true
+		case q.After.Before(noon):
+			return errors.New("it is killed")
+		}
+		return nil
+	})
+	w.feeds = feed.New(s, exchange.NewCurrent(w.store), w.recorder, centreKey, w.config, w.now, w.log())
+	if err := w.tryOpen(w.Context()); err == nil || !removed {
+		t.Fatalf("%v, removed %t", err, removed)
+	}
+	w.serve()
+	w.lists("block", "ipv4.txt", "203.0.114.1", "203.0.114.2", "203.0.114.3")
+}
+
 // Whatever became of its files, a feed lists what it should.
 func TestADamagedTableIsMadeAnew(t *testing.T) {
 	w := newWorld(t, "")
