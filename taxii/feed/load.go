@@ -85,8 +85,10 @@ func RemoveErased(ctx context.Context, s Store, dir string) error {
 		t, err := openTable(name)
 		erased := err != nil // a file of which nothing is known
 		if err == nil {
-			err = follow.New(s, t.Position).CatchUp(ctx, func(_ context.Context, entries []audit.Entry) error {
-				erased = erased || slices.ContainsFunc(entries, func(e audit.Entry) bool {
+			chain := follow.New(s, t.Position)
+			err = chain.CatchUp(ctx, func(_ context.Context, entries []audit.Entry) error {
+				archived := entries[0].Number != chain.Position()+1 // so nobody knows
+				erased = erased || archived || slices.ContainsFunc(entries, func(e audit.Entry) bool {
 					return erases(&e) && strings.HasPrefix(t.View, e.Collection)
 				})
 				return nil

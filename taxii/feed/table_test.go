@@ -198,6 +198,22 @@ func TestATableOfAnotherStoreIsNotUsed(t *testing.T) {
 	w.lists("block", "ipv4.txt", "203.0.114.2")
 }
 
+// Without the entries that follow, nobody knows what a table has that was withdrawn since.
+func TestATableOlderThanTheAuditChainIsRemoved(t *testing.T) {
+	w := newWorld(t, "")
+	w.subscribe("block", "block", empty)
+	w.push("fir", indicator(1, address("203.0.114.1"), ""))
+	w.open()
+	w.erase("fir", audit.Withdrawal, 0)
+	head, err := w.store.ChainHead(w.Context())
+	w.must(err)
+	w.must(w.store.Archive(w.Context(), audit.Sign(centreKey, "igci", head, w.now()), audit.Entry{Act: audit.Archive}))
+	w.must(feed.RemoveErased(w.Context(), w.store, w.config.Dir))
+	if names := w.tables(); names != nil {
+		t.Errorf("%v are left", names)
+	}
+}
+
 func TestNoFileHoldsWhatIsWithdrawnOrPurged(t *testing.T) {
 	for _, act := range []audit.Act{audit.Withdrawal, audit.Purge} {
 		w := newWorld(t, "")
