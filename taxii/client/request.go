@@ -153,9 +153,10 @@ func (c *Client) authorize(r *http.Request) {
 	}
 }
 
-// place names a request in messages. It leaves the query out, which may be long.
+// place names a request in messages. It leaves the query out and shortens the rest, since ids
+// and next come from the server and may be long.
 func place(r *http.Request) string {
-	return r.Method + " " + withSlash(r.URL).String()
+	return r.Method + " " + shorten(withSlash(r.URL).String())
 }
 
 // lost is the error of a request without a whole answer.

@@ -412,6 +412,33 @@ func TestObjectsOfAServerThatIsAwayAreNotPassed(t *testing.T) {
 	equal(ours, "ours", ours.objects("share.intel"), sorted(indicators(1, 5)...))
 }
 
+// What a link remembers of a refused object is short, however long its id is.
+func TestALongIDIsRememberedInShort(t *testing.T) {
+	ours, theirs := newSite(t), newSite(t)
+	long := "indicator--" + strings.Repeat("x", 100_000)
+	theirs.before = func(w http.ResponseWriter, r *http.Request) bool {
+		text := ""
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/manifest/"):
+			text = fmt.Sprintf(`{"objects":[{"id":%q,"date_added":"2026-01-01T00:00:00.000Z","version":"2020-01-01T00:00:00.000Z"}]}`, long)
+		case strings.HasSuffix(r.URL.Path, "/objects/") && r.FormValue("added_after") == "", strings.Contains(r.URL.Path, "xxx"):
+			text = `{"objects":[{"id":"`
+		case strings.HasSuffix(r.URL.Path, "/objects/"):
+			text = `{}`
+		default:
+			return false
+		}
+		w.Header().Set("Content-Type", taxii.MediaType)
+		fmt.Fprint(w, text)
+		return true
+	}
+	ours.link("in", exchange.Pull, "share.intel", theirs, "acme/link")
+	st := ours.run("in")
+	if len(st.Recent) != 1 || !strings.HasPrefix(st.Recent[0].ID, "indicator--xxx") || len(st.Recent[0].ID) > 1100 || len(st.Recent[0].Message) > 1100 {
+		t.Errorf("%.5000v", st.Recent)
+	}
+}
+
 // An object of 30 MB is named, counted and passed.
 func TestOneHugeObjectIsNamedAndPassed(t *testing.T) {
 	ours, theirs := newSite(t), newSite(t)

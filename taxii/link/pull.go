@@ -9,6 +9,7 @@ import (
 	"io"
 	"iter"
 	"slices"
+	"strings"
 	"time"
 
 	"comity/stix"
@@ -161,7 +162,16 @@ type ruled struct {
 }
 
 func (t *tally) refuse(at time.Time, rule, id, message string) {
-	t.refused = append(t.refused, ruled{rule, Refusal{at, id, message}})
+	t.refused = append(t.refused, ruled{rule, Refusal{at, shorten(id), shorten(message)}})
+}
+
+// shorten bounds a text of others, of which the state of the link keeps some.
+func shorten(s string) string {
+	const most = 1000
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "…"
 }
 
 func (t *tally) add(other tally) {
