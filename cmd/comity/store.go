@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -69,6 +70,9 @@ func (c *storeCopyCmd) Run(sh *shell) (err error) {
 	bar := sh.progress(-1, "copying")
 	err = store.Copy(sh.ctx, from, to, func(n int64) { bar.Set64(n) })
 	bar.Close()
+	if taxii.CodeOf(err) == taxii.Conflict {
+		return fmt.Errorf("--to: %w", err)
+	}
 	if err != nil {
 		return fmt.Errorf("the copy is not complete, so remove it: %w", err)
 	}
@@ -113,7 +117,11 @@ func readDSN(place string) (string, error) {
 		return place, nil
 	}
 	text, err := os.ReadFile(place)
-	if err != nil {
+	if err != nil { // it does not quote the place, which may be an address with a password
+		var path *fs.PathError
+		if errors.As(err, &path) {
+			err = path.Err
+		}
 		return "", fmt.Errorf("--store is no URL of a database, postgres://…, and no file that holds one: %w", err)
 	}
 	return strings.TrimSpace(string(text)), nil

@@ -14,7 +14,7 @@ import (
 )
 
 type backupCmd struct {
-	File string `arg:"" help:"New file; it can be opened as comity.db of a data folder."`
+	File string `arg:"" help:"New file, for comity restore. The backup of a data folder can also be opened as comity.db of one."`
 }
 
 func (c *backupCmd) Run(sh *shell) error {
