@@ -227,7 +227,7 @@ func failure(err error) error {
 	case strings.Contains(err.Error(), "closed pool"):
 		return errClosed
 	case errors.As(err, &connect):
-		return &taxii.Error{Code: taxii.Unavailable, Msg: "the database cannot be reached: " + connectReason(err), RetryAfter: leaseTaken}
+		return &taxii.Error{Code: taxii.Unavailable, Msg: "the database cannot be reached", Err: connectReason(err), RetryAfter: leaseTaken}
 	case isCode(err, "53100", "53200", "53300", "53400"):
 		return &taxii.Error{Code: taxii.Unavailable, Msg: "the database has no room", Err: err, RetryAfter: time.Minute}
 	case isTransient(err) || isBroken(err) || isCode(err, "25006", "55P03", "57014") || errors.Is(err, context.DeadlineExceeded):
@@ -236,17 +236,18 @@ func failure(err error) error {
 	return err
 }
 
-// connectReason says why a connection failed, without its address.
-func connectReason(err error) string {
+// connectReason says why a connection failed, without its address. It is for our log only,
+// since it may name the role or the host.
+func connectReason(err error) error {
 	var pg *pgconn.PgError
 	var network *net.OpError
 	switch {
 	case errors.As(err, &pg):
-		return pg.Message
+		return pg
 	case errors.As(err, &network):
-		return network.Err.Error()
+		return network.Err
 	}
-	return "the connection failed"
+	return errors.New("the connection failed")
 }
 
 // firstOf returns the first error that is not nil. All arguments are evaluated.
