@@ -13,6 +13,7 @@ import (
 
 	"comity/stix"
 	"comity/store"
+	"comity/taxii"
 	"comity/taxii/exchange"
 )
 
@@ -135,6 +136,7 @@ type collectionTx struct {
 // quota. The statements that more queues are sent with it.
 func (tx *writeTx) lock(id uuid.UUID, n int32, shared []uuid.UUID, more func(*collectionTx, *pgx.Batch)) (*collectionTx, error) {
 	c := &collectionTx{writeTx: tx, id: id, n: n, ids: map[stix.Key][]*row{}, due: map[int64]int64{}}
+	found := false
 	q := &pgx.Batch{}
 	q.Queue(`SELECT `+headColumns+`, id FROM collection WHERE id = $1 OR id = ANY ($2) ORDER BY n FOR UPDATE`, id, shared).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
@@ -144,7 +146,7 @@ func (tx *writeTx) lock(id uuid.UUID, n int32, shared []uuid.UUID, more func(*co
 				return err
 			}
 			if of == id {
-				c.head, c.was = h, h
+				c.head, c.was, found = h, h, true
 			}
 			if slices.Contains(shared, of) {
 				c.held += h.live + h.hist
@@ -157,6 +159,10 @@ func (tx *writeTx) lock(id uuid.UUID, n int32, shared []uuid.UUID, more func(*co
 	}
 	if err := tx.begin(q); err != nil {
 		return nil, err
+	}
+	if !found {
+		tx.numbers.Delete(id)
+		return nil, taxii.Errorf(taxii.Unavailable, "the database has lost the collection, perhaps by a failover: try again")
 	}
 	c.sortVersions()
 	return c, nil

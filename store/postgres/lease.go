@@ -235,6 +235,7 @@ func (s *Store) doubtStates() {
 	s.states, s.generation = map[uuid.UUID]store.State{}, 0
 	s.uncachedUntil = time.Now().Add(2 * transactionTimeout)
 	s.unsealed.Store(true)
+	s.numbers.Clear()
 }
 
 // doubtful tells whether a commit of unknown outcome may still become visible. The caller

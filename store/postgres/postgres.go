@@ -61,7 +61,7 @@ type Store struct {
 	states        map[uuid.UUID]store.State
 	uncachedUntil time.Time // until then a commit of unknown outcome may become visible
 
-	numbers sync.Map // uuid.UUID -> int32: collection.n by collection.id; never changes
+	numbers sync.Map // uuid.UUID -> int32: collection.n by collection.id; a failover may lose one
 }
 
 var _ store.Store = (*Store)(nil)
