@@ -43,6 +43,7 @@ const (
 	leaseAsk   = time.Second / 2
 	leaseValid = 4 * time.Second
 	leaseTaken = 5 * time.Second
+	leaseIdle  = "10s" // PostgreSQL ends the connection of a process that asks nothing for so long
 )
 
 // errTaken is the error of a process that has lost its lease to another one.

@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"comity/store"
@@ -82,6 +83,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	s := &Store{now: c.Now, log: c.Log, wake: make(chan struct{}, 1), states: map[uuid.UUID]store.State{}}
 	s.unsealed.Store(true) // a process that was killed may have left entries
 	s.lease = lease{store: s, config: config.ConnConfig.Copy(), allowAsync: c.AllowAsync}
+	s.lease.config.RuntimeParams["idle_session_timeout"] = leaseIdle
 	if s.codec, err = store.NewOutcomeCodec(); err != nil {
 		return nil, err
 	}
@@ -115,6 +117,9 @@ func parseDSN(dsn string) (*pgxpool.Config, error) {
 	config.MaxConns = max(config.MaxConns, 16)
 	if config.ConnConfig.ConnectTimeout == 0 {
 		config.ConnConfig.ConnectTimeout = connectTimeout
+	}
+	if config.ConnConfig.ValidateConnect == nil { // of several hosts, the primary
+		config.ConnConfig.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	}
 	dialer := net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: time.Second, Count: 5}}
 	config.ConnConfig.DialFunc = dialer.DialContext
