@@ -3,9 +3,12 @@ package postgres_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
+	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -124,6 +127,139 @@ func TestBrokenConnectionsAreMadeAgain(t *testing.T) {
 	}
 }
 
+// A process whose machine is gone holds the database for seconds, not until TCP gives up.
+func TestDatabaseIsFreeAfterItsProcessFellSilent(t *testing.T) {
+	t.Parallel()
+	dsn := database(t, t.TempDir())
+	through := relayTo(t, dsn)
+	lost, err := postgres.Open(t.Context(), postgres.Config{DSN: through.dsn, Now: time.Now, Log: slog.New(slog.DiscardHandler), Create: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	through.silent.Store(true)
+	t.Cleanup(func() { lost.Close() }) // it cannot release the database
+	s, err := postgres.Open(t.Context(), postgres.Config{DSN: dsn, Now: time.Now, Log: slog.New(slog.DiscardHandler), Wait: 30 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A push whose connection alone breaks while it commits is acknowledged once it has committed.
+func TestCommitIsAcknowledgedAlthoughItsAnswerIsLost(t *testing.T) {
+	dsn := database(t, t.TempDir())
+	through := relayTo(t, dsn)
+	s, err := postgres.Open(t.Context(), postgres.Config{DSN: through.dsn, Now: time.Now, Log: slog.New(slog.DiscardHandler), Create: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	var pushing sync.WaitGroup
+	for n := range 4 { // so there are several connections
+		pushing.Go(func() {
+			if err := push(t.Context(), s, n); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	pushing.Wait()
+	exec(t, dsn, `CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(2); RETURN NULL; END $$;
+		CREATE CONSTRAINT TRIGGER dawdle AFTER INSERT ON push DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION dawdle()`)
+	time.AfterFunc(time.Second, through.cut)
+	if err := push(t.Context(), s, 7); err != nil {
+		t.Error(err)
+	}
+}
+
+// relay passes connections on to the server of a database.
+type relay struct {
+	dsn    string      // of the database, through the relay
+	silent atomic.Bool // no bytes pass
+
+	mu   sync.Mutex        // guards busy
+	busy map[net.Conn]bool // by client: it waits for an answer
+}
+
+func relayTo(t *testing.T, dsn string) *relay {
+	t.Helper()
+	u, err := url.Parse(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	context.AfterFunc(t.Context(), func() { l.Close() })
+	host := u.Host
+	u.Host = l.Addr().String()
+	r := &relay{dsn: u.String(), busy: map[net.Conn]bool{}}
+	go func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			if server, err := net.Dial("tcp", host); err == nil {
+				go r.pass(t.Context(), client, server, func() { r.busy[client] = true })
+				go r.pass(t.Context(), server, client, func() { r.busy[client] = false })
+			}
+		}
+	}()
+	return r
+}
+
+// pass passes bytes on until the connection ends, and calls note for each part. The server
+// does not learn of the end before that of the test.
+func (r *relay) pass(ctx context.Context, from, to net.Conn, note func()) {
+	context.AfterFunc(ctx, func() { from.Close() })
+	b := make([]byte, 64<<10)
+	for {
+		n, err := from.Read(b)
+		if err != nil {
+			return
+		}
+		r.mu.Lock()
+		note()
+		r.mu.Unlock()
+		if !r.silent.Load() {
+			to.Write(b[:n])
+		}
+	}
+}
+
+// cut ends the connections whose clients wait for an answer.
+func (r *relay) cut() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for client, busy := range r.busy {
+		if busy {
+			client.Close()
+		}
+	}
+}
+
+// A collection that the database has lost gets no records that nobody could read.
+func TestPushIntoALostCollectionIsNotAcknowledged(t *testing.T) {
+	dsn := database(t, t.TempDir())
+	s := openStore(t, dsn)
+	if err := push(t.Context(), s, 1); err != nil {
+		t.Fatal(err)
+	}
+	exec(t, dsn, `DELETE FROM live; DELETE FROM collection`)
+	if err := push(t.Context(), s, 2); taxii.CodeOf(err) != taxii.Unavailable {
+		t.Errorf("got %v", err)
+	}
+	if err := push(t.Context(), s, 2); err != nil {
+		t.Error(err)
+	}
+	if page, err := s.Scan(t.Context(), grant, store.Query{Limit: 10}); err != nil || page.Len() != 1 {
+		t.Errorf("%+v, %v", page, err)
+	}
+}
+
 // A process that has lost the database to another one writes nothing more.
 func TestProcessWhoseLeaseWasTakenWritesNothing(t *testing.T) {
 	dsn := database(t, t.TempDir())
@@ -215,6 +351,19 @@ func TestNoErrorShowsThePassword(t *testing.T) {
 	for _, dsn := range []string{"postgres://comity:secret@127.0.0.1:1/comity", "postgres://comity:secret@[", "host=127.0.0.1 port=1 password=secret", "password=secret port=x"} {
 		_, err := postgres.Open(t.Context(), postgres.Config{DSN: dsn, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
 		if err == nil || strings.Contains(fmt.Sprintf("%+v", err), "secret") {
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
+// Another party learns that the database cannot be reached, not where it is or why.
+func TestFailureTellsOthersNothingOfTheDatabase(t *testing.T) {
+	u := server(t)
+	u.Path = "/comity_nowhere"
+	for _, dsn := range []string{u.String(), "postgres://comity@127.0.0.1:1/comity", "postgres://comity@nowhere.invalid/comity"} {
+		_, err := postgres.Open(t.Context(), postgres.Config{DSN: dsn, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
+		var known *taxii.Error
+		if !errors.As(err, &known) || known.Msg != "the database cannot be reached" {
 			t.Errorf("got %v", err)
 		}
 	}

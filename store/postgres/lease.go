@@ -235,8 +235,8 @@ func (s *Store) doubtStates() {
 	defer s.mu.Unlock()
 	s.states, s.generation = map[uuid.UUID]store.State{}, 0
 	s.uncachedUntil = time.Now().Add(2 * transactionTimeout)
-	s.unsealed.Store(true)
 	s.numbers.Clear()
+	s.unsealed.Store(true)
 }
 
 // doubtful tells whether a commit of unknown outcome may still become visible. The caller

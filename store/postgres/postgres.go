@@ -140,8 +140,11 @@ func parseDSN(dsn string) (*pgxpool.Config, error) {
 // everything that was visible before.
 const barrier = `SELECT pg_logical_emit_message(true, 'comity', '')`
 
-// timelineKey is where a connection keeps the timeline of the database.
-const timelineKey = "timeline"
+// A connection keeps the timeline of the database, and the time when it was made.
+const (
+	timelineKey = "timeline"
+	sinceKey    = "since"
+)
 
 // afterConnect lets nobody read on a new connection before a barrier, so that nothing is
 // acknowledged from what a standby may lack.
@@ -150,7 +153,7 @@ func afterConnect(ctx context.Context, conn *pgx.Conn) error {
 	if err := conn.QueryRow(ctx, `SELECT ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint`).Scan(&timeline); err != nil {
 		return err
 	}
-	conn.PgConn().CustomData()[timelineKey] = timeline
+	conn.PgConn().CustomData()[timelineKey], conn.PgConn().CustomData()[sinceKey] = timeline, time.Now()
 	_, err := conn.Exec(ctx, barrier)
 	return err
 }

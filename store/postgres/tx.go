@@ -24,12 +24,12 @@ type writeTx struct {
 	conn *pgxpool.Conn
 	now  time.Time // the time of the transaction, in UTC
 
-	xid       int64     // 0: it has not begun
-	batch     pgx.Batch // sent together with the commit
-	entries   bool      // batch adds audit entries
-	nothing   bool      // it has nothing to commit
-	after     []func()  // called after the commit, before the caller learns of it
-	committed bool      // the commit was sent
+	xid     int64     // 0: it has not begun
+	batch   pgx.Batch // sent together with the commit
+	entries bool      // batch adds audit entries
+	nothing bool      // it has nothing to commit
+	after   []func()  // called after the commit, before the caller learns of it
+	sent    time.Time // when the commit was sent; zero: it was not
 }
 
 // maxTries is how often a transaction is tried that fails because of others.
@@ -58,8 +58,8 @@ func (s *Store) write(ctx context.Context, f func(*writeTx) error) error {
 		again := isTransient(err)
 		if isBroken(err) || limited.Err() != nil {
 			again = true
-			if tx.committed {
-				if done, known := s.outcome(limited, tx.xid); done {
+			if !tx.sent.IsZero() {
+				if done, known := s.outcome(limited, tx.xid, tx.sent); done {
 					tx.publish()
 					return nil
 				} else if !known {
@@ -87,14 +87,13 @@ func (tx *writeTx) run(f func(*writeTx) error) (err error) {
 	if err := f(tx); err != nil || tx.nothing || tx.xid == 0 {
 		return err
 	}
-	began := time.Now()
-	tx.committed = true
+	tx.sent = time.Now()
 	tx.batch.Queue(`COMMIT`)
 	if err := tx.conn.SendBatch(tx.ctx, &tx.batch).Close(); err != nil {
 		return err
 	}
 	if f := tx.onCommit.Load(); f != nil {
-		(*f)(time.Since(began))
+		(*f)(time.Since(tx.sent))
 	}
 	tx.publish()
 	return nil
@@ -155,22 +154,39 @@ func (tx *writeTx) publish() {
 	}
 }
 
-// outcome asks whether a transaction has committed whose commit was not answered. known is
-// false if the database cannot say.
-func (s *Store) outcome(ctx context.Context, xid int64) (committed, known bool) {
+// outcome asks whether a transaction has committed whose commit was sent at a time and not
+// answered. known is false if the database cannot say.
+func (s *Store) outcome(ctx context.Context, xid int64, sent time.Time) (committed, known bool) {
 	for {
-		var status *string
-		err := s.pool.QueryRow(ctx, `SELECT pg_xact_status($1::text::xid8)`, xid).Scan(&status)
+		status, since, err := s.status(ctx, xid)
 		switch {
-		case err == nil && status != nil && *status != "in progress":
-			return *status == "committed", true
-		case isCode(err, "22023"): // in the future: a standby has taken over that never had it
+		case err == nil && status == "committed":
+			// After a crash or failover the number may be that of another transaction. A
+			// connection that is older than the commit shows that there was none. The
+			// wait for the standby may have been cut off, so wait again.
+			if since.Before(sent) {
+				_, err = s.pool.Exec(ctx, barrier)
+				return err == nil, err == nil
+			}
+			return false, false
+		case err == nil && status == "aborted", isCode(err, "22023"): // in the future: a standby has taken over that never had it
 			return false, true
 		}
 		if sleep(ctx, 50*time.Millisecond) != nil {
 			return false, false
 		}
 	}
+}
+
+// status asks for the status of a transaction, on a connection that there is since a time.
+func (s *Store) status(ctx context.Context, xid int64) (status string, since time.Time, err error) {
+	conn, err := s.pool.Acquire(ctx)
+	if err != nil {
+		return "", since, err
+	}
+	defer conn.Release()
+	err = conn.QueryRow(ctx, `SELECT coalesce(pg_xact_status($1::bigint::text::xid8), '')`, xid).Scan(&status)
+	return status, conn.Conn().PgConn().CustomData()[sinceKey].(time.Time), err
 }
 
 // read runs f in a read-only transaction that sees one state of the database. long lets
