@@ -2,6 +2,7 @@ package feed
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"net/http"
 	"slices"
@@ -72,7 +73,9 @@ func (s *Service) Describe(ctx context.Context, p exchange.Principal, id string)
 	}
 	page := &Page{ID: id, Account: p.Account}
 	if err != nil {
-		page.Problem = err.Error()
+		var problem *taxii.Error // its cause is not for the reader
+		errors.As(err, &problem)
+		page.Problem = problem.Msg
 	} else {
 		defer a.Close()
 		page.describe(a)

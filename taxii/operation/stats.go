@@ -40,7 +40,7 @@ func (r *Runner) view(ctx context.Context, id, as string) (*view, error) {
 	case as == "" || as == r.snapshot.Policy.Centre().ID:
 		v.as = r.snapshot.Policy.Centre().ID
 		v.findings, v.excluded = o.findings(forCentre)
-	case as == Bureaus:
+	case as == Bureaus && !known:
 		v.bureau, v.findings = true, v.situation.findings
 	case known && member.Role == bureau:
 		v.bureau, v.country = true, o.country(as)
