@@ -221,6 +221,9 @@ func (l *lease) release() error {
 	if err == nil { // the end of the connection would do, but later
 		_, err = l.conn.Exec(ctx, `SELECT pg_advisory_unlock($1)`, int64(leaseKey))
 	}
+	if err != nil && l.conn.IsClosed() { // the lock ended with the connection
+		return nil
+	}
 	if err != nil {
 		err = fmt.Errorf("release the database: %w", err)
 	}
