@@ -108,10 +108,10 @@ func TestNoCommandWritesControlSequences(t *testing.T) {
 		w.Header().Set("Content-Type", "application/taxii+json;version=2.1")
 		switch {
 		case r.URL.Path == "/taxii2/":
-			io.WriteString(w, `{"title":"\u202e\u001b","contact":"\u009b","api_roots":["/root/"]}`)
-		case r.URL.Path == "/root/":
+			io.WriteString(w, `{"title":"\u202e\u001b","contact":"\u009b","api_roots":["/api/"]}`)
+		case r.URL.Path == "/api/":
 			io.WriteString(w, `{"title":"\u202e\u001b","versions":["application/taxii+json;version=2.1"],"max_content_length":1000000}`)
-		case r.URL.Path == "/root/collections/":
+		case r.URL.Path == "/api/collections/":
 			io.WriteString(w, `{"collections":[{"id":"x","title":"\u202e\u001b","alias":"\u009b","can_read":true,"can_write":true}]}`)
 		default:
 			w.WriteHeader(http.StatusBadRequest)
