@@ -4,22 +4,9 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
-	"comity/taxii/agreement"
 	"comity/taxii/exchange"
 )
-
-// deposit makes an agreement signed in the place of the one of that id.
-func (w *world) deposit(d *exchange.Directory, id, source string) {
-	w.Helper()
-	text, problems := agreement.Parse(id+".toml", []byte(source))
-	w.must(problems.Err())
-	signed := noon.Add(-time.Hour)
-	d.Agreements[id] = &exchange.Deposit{ID: id, Versions: []exchange.Version{{
-		File: id + ".toml", Source: source, Digest: text.Digest(), Deposited: signed, Signed: &signed, Waived: "a test",
-	}}}
-}
 
 // A reader letter opens a collection to an organisation that its agreement does not bind. The
 // page of the collection names the agreement, and does not lead to it.

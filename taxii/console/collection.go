@@ -56,10 +56,7 @@ type objectRow struct {
 // decide gives the account's grant on the collection of the path, and records a refusal as
 // the API does.
 func (c *Console) decide(v *visit, verb exchange.Verb) (exchange.Grant, error) {
-	return c.decideOn(v, v.pathValue("collection"), verb)
-}
-
-func (c *Console) decideOn(v *visit, name string, verb exchange.Verb) (exchange.Grant, error) {
+	name := v.pathValue("collection")
 	g, err := v.snapshot.Policy.Decide(v.Principal, name, verb, v.now)
 	var obstacle *exchange.Obstacle
 	if errors.As(err, &obstacle) {
@@ -115,12 +112,12 @@ func (c *Console) collection(v *visit) error {
 		if err != nil {
 			return err
 		}
-		for i := page.Len() - 1; i >= 0; i-- {
-			o, err := stix.NewObject(page.Object(i))
-			if err != nil {
-				return err
-			}
-			out.Rows = append(out.Rows, rowOf(of.Alias, &o, page.Details[i]))
+		objects, err := objectsOf(page)
+		if err != nil {
+			return err
+		}
+		for i := range slices.Backward(objects) {
+			out.Rows = append(out.Rows, rowOf(of.Alias, &objects[i], page.Details[i]))
 		}
 		if out.Export = collectionURL(of.Alias) + "/export?" + out.Query.values().Encode(); len(out.Rows) == 0 {
 			out.Export = ""
@@ -200,6 +197,18 @@ func (c *Console) scan(v *visit, g exchange.Grant, q store.Query) (*store.Page, 
 		return nil, err
 	}
 	return page, c.deliver(g, q, page)
+}
+
+// objectsOf are the objects of a page.
+func objectsOf(page *store.Page) ([]stix.Object, error) {
+	objects := make([]stix.Object, page.Len())
+	for i := range objects {
+		var err error
+		if objects[i], err = stix.NewObject(page.Object(i)); err != nil {
+			return nil, err
+		}
+	}
+	return objects, nil
 }
 
 // deliver records a page as delivered.

@@ -6,7 +6,6 @@
 package console
 
 import (
-	"embed"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -140,9 +139,6 @@ var routes = []route{
 	{post, root + "tokens/{token}", false, (*Console).changeToken},
 }
 
-//go:embed static
-var static embed.FS
-
 // register registers the paths with the router.
 func (c *Console) register() {
 	for _, r := range routes {
@@ -154,9 +150,9 @@ func (c *Console) register() {
 	c.router.MethodNotAllowedHandler = c.router.NotFoundHandler
 }
 
-func notThere(*Console, *visit) error {
-	return taxii.Errorf(taxii.NotFound, "There is no such page, or not for you.")
-}
+var errNotThere = taxii.Errorf(taxii.NotFound, "There is no such page, or not for you.")
+
+func notThere(*Console, *visit) error { return errNotThere }
 
 // Handler serves the console.
 func (c *Console) Handler() http.Handler {

@@ -28,10 +28,11 @@ func (c *Console) feeds(v *visit) error {
 // feed shows a feed: what is in it now, its files, the settings for a tool, and who pulled
 // it. Its entries are no part of the page, which is therefore no delivery.
 func (c *Console) feed(v *visit) error {
-	if f := v.snapshot.Directory.Feeds[exchange.FeedKey(v.Account, v.pathValue("feed"))]; f == nil || !v.ours(f.Account) {
+	key := exchange.FeedKey(v.Account, v.pathValue("feed"))
+	if f := v.snapshot.Directory.Feeds[key]; f == nil || !v.ours(f.Account) {
 		return notThere(c, v)
 	}
-	page, err := c.Admin.Feed(v.r.Context(), exchange.FeedKey(v.Account, v.pathValue("feed")))
+	page, err := c.Admin.Feed(v.r.Context(), key)
 	if err != nil {
 		return err
 	}

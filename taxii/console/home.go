@@ -2,7 +2,6 @@ package console
 
 import (
 	"cmp"
-	"html/template"
 	"slices"
 	"strings"
 	"time"
@@ -26,9 +25,9 @@ type agreementGroup struct {
 // collectionRow is one collection that the account has a right on.
 type collectionRow struct {
 	Alias, URL, Writer string
-	Rights             string        // such as "read, add"
-	Held               string        // number of versions, for those that may read all; else "–"
-	Last               template.HTML // when the newest record was added that the account may see
+	Rights             string    // such as "read, add"
+	Held               string    // number of versions, for those that may read all; else "–"
+	Last               time.Time // when the newest record was added that the account may see
 }
 
 // home lists the collections of the person.
@@ -65,7 +64,7 @@ func (v *visit) organisation(id string) string {
 func (c *Console) collectionRow(v *visit, g exchange.Grant) (collectionRow, error) {
 	of := g.Collection()
 	row := collectionRow{
-		Alias: of.Alias, URL: collectionURL(of.Alias), Writer: v.organisation(of.Writer), Held: "–", Last: "–",
+		Alias: of.Alias, URL: collectionURL(of.Alias), Writer: v.organisation(of.Writer), Held: "–",
 	}
 	var rights []string
 	for _, right := range []struct {
@@ -93,7 +92,7 @@ func (c *Console) collectionRow(v *visit, g exchange.Grant) (collectionRow, erro
 	}
 	m, err := c.Store.Manifest(v.r.Context(), g, q)
 	if err == nil && len(m.Records) > 0 {
-		row.Last = instant(m.Records[0].DateAdded)
+		row.Last = m.Records[0].DateAdded
 	}
 	return row, err
 }

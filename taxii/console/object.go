@@ -3,6 +3,7 @@ package console
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -11,7 +12,6 @@ import (
 
 	"comity/stix"
 	"comity/store"
-
 	"comity/taxii/exchange"
 )
 
@@ -74,36 +74,33 @@ func (c *Console) object(v *visit) error {
 	if at < 0 {
 		return notThere(c, v)
 	}
-	o, err := stix.NewObject(page.Object(at))
+	versions, err := objectsOf(page)
 	if err != nil {
 		return err
 	}
+	o := &versions[at]
 	of, handling := g.Collection(), page.Details[at].Handling
-	around, err := c.neighbours(v, g, &o, page.Details[at].DateAdded)
+	around, err := c.neighbours(v, g, o, page.Details[at].DateAdded)
 	if err != nil {
 		return err
 	}
 	out := objectPage{
-		Alias: of.Alias, Collection: collectionURL(of.Alias), ID: string(o.ID), Type: stix.Printable(o.Type), TLP: handling.TLP.String(), PAP: papOf(&o), Revoked: o.Revoked,
+		Alias: of.Alias, Collection: collectionURL(of.Alias), ID: string(o.ID), Type: stix.Printable(o.Type), TLP: handling.TLP.String(), PAP: papOf(o), Revoked: o.Revoked,
 		Added: page.Details[at].DateAdded, Writer: v.organisation(of.Writer), Agreement: v.snapshot.Policy.Agreement(of.Agreement, v.now).Title, Article: of.Article,
-		Graph: around.draw(of.Alias, &o), Export: collectionURL(of.Alias) + "/export?" + url.Values{"id": {string(id)}}.Encode(),
+		Graph: around.draw(of.Alias, o), Export: collectionURL(of.Alias) + "/export?" + url.Values{"id": {string(id)}}.Encode(),
 	}
 	if len(o.Raw) <= maxShown {
 		out.Fields, out.Raw = fieldsOf(o.Raw, around.urls(of.Alias)), indented(o.Raw)
 	}
-	for i := page.Len() - 1; i >= 0; i-- {
-		version, err := stix.NewObject(page.Object(i))
-		if err != nil {
-			return err
-		}
-		row := versionRow{Version: version.Version().String(), Added: page.Details[i].DateAdded, Current: i == at}
+	for i := range slices.Backward(versions) {
+		row := versionRow{Version: versions[i].Version().String(), Added: page.Details[i].DateAdded, Current: i == at}
 		row.URL = objectURL(of.Alias, id) + "?" + url.Values{"version": {strconv.FormatInt(page.Added[i], 10)}}.Encode()
 		out.Versions = append(out.Versions, row)
 	}
 	if at > 0 && max(len(page.Object(at-1)), len(o.Raw)) <= maxShown {
 		out.Changes = changesOf(page.Object(at-1), o.Raw)
 	}
-	return c.render(v, "object", titleOf(&o), out)
+	return c.render(v, "object", titleOf(o), out)
 }
 
 // indented is JSON as people read it.
@@ -125,19 +122,13 @@ func changesOf(before, after []byte) (list []change) {
 	if json.Unmarshal(before, &old) != nil || json.Unmarshal(after, &new) != nil {
 		return nil
 	}
-	names := map[string]bool{}
-	for name := range old {
-		names[name] = true
-	}
-	for name := range new {
-		names[name] = true
-	}
-	for name := range names {
+	either := maps.Clone(old)
+	maps.Copy(either, new)
+	for _, name := range slices.Sorted(maps.Keys(either)) {
 		if !bytes.Equal(old[name], new[name]) {
 			list = append(list, change{stix.Printable(name), shown(old[name]), shown(new[name])})
 		}
 	}
-	slices.SortFunc(list, func(a, b change) int { return strings.Compare(a.Property, b.Property) })
 	return list
 }
 
@@ -193,11 +184,12 @@ func (c *Console) neighbours(v *visit, g exchange.Grant, o *stix.Object, added t
 	if err != nil {
 		return n, err
 	}
-	for i := range near.Len() {
-		r, err := stix.NewObject(near.Object(i))
-		if err != nil {
-			return n, err
-		}
+	relationships, err := objectsOf(near)
+	if err != nil {
+		return n, err
+	}
+	for i := range relationships {
+		r := &relationships[i]
 		var ends struct {
 			Source stix.ID `json:"source_ref"`
 			Target stix.ID `json:"target_ref"`
@@ -231,12 +223,12 @@ func (c *Console) neighbours(v *visit, g exchange.Grant, o *stix.Object, added t
 	if err != nil {
 		return n, err
 	}
-	for i := range page.Len() {
-		other, err := stix.NewObject(page.Object(i))
-		if err != nil {
-			return n, err
-		}
-		n.titles[other.ID] = titleOf(&other)
+	others, err := objectsOf(page)
+	if err != nil {
+		return n, err
+	}
+	for i := range others {
+		n.titles[others[i].ID] = titleOf(&others[i])
 	}
 	return n, nil
 }

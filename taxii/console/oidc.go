@@ -57,7 +57,7 @@ type oidcState struct{ State, Nonce, Verifier, Next string }
 // oidcClient is the provider and the client that the server is to it.
 func (c *Console) oidcClient() (*oidc.Provider, *oauth2.Config, error) {
 	if c.config.OIDC.Issuer == "" {
-		return nil, nil, taxii.Errorf(taxii.NotFound, "There is no such page, or not for you.")
+		return nil, nil, errNotThere
 	}
 	p, err := c.provider.get(c.config.OIDC.Issuer)
 	if err != nil {
@@ -71,11 +71,7 @@ func (c *Console) oidcClient() (*oidc.Provider, *oauth2.Config, error) {
 
 // oidcCookie sets the cookie with the state of a sign-in; "" removes it.
 func (c *Console) oidcCookie(v *visit, value string) {
-	cookie := &http.Cookie{Name: c.cookieName() + "-oidc", Value: value, Path: "/", HttpOnly: true, Secure: !c.plainLoopback(), SameSite: http.SameSiteLaxMode, MaxAge: 600}
-	if value == "" {
-		cookie.MaxAge = -1
-	}
-	http.SetCookie(v, cookie)
+	c.setCookie(v, c.cookieName()+"-oidc", value, 600)
 }
 
 // beginOIDC sends the browser to the provider.

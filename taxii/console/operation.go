@@ -1,13 +1,13 @@
 package console
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"maps"
-	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -62,7 +62,7 @@ func (v *visit) operations() (ids []string) {
 func (v *visit) operation() (string, error) {
 	id := v.pathValue("operation")
 	if !slices.Contains(v.operations(), id) {
-		return "", taxii.Errorf(taxii.NotFound, "There is no such page, or not for you.")
+		return "", errNotThere
 	}
 	return id, nil
 }
@@ -129,15 +129,8 @@ func (c *Console) board(v *visit) error {
 			{"Corroboration", "Independent sources", barsOf(stats.C2.ByOrigins)},
 			{"Confidence", "Confidence", barsOf(stats.C2.ByConfidence)},
 		},
-		Statuses: distribution{"Outcomes", "Status", nil},
+		Statuses: distribution{"Outcomes", "Status", barsOf(stats.Outcomes.ByStatus)},
 		Drafts:   v.Org == v.snapshot.Policy.Centre().ID,
-	}
-	most := 0
-	for _, n := range stats.Outcomes.ByStatus {
-		most = max(most, n)
-	}
-	for _, status := range slices.Sorted(maps.Keys(stats.Outcomes.ByStatus)) {
-		out.Statuses.Rows = append(out.Statuses.Rows, barOf(status, stats.Outcomes.ByStatus[status], most))
 	}
 	if out.Contributions, err = c.Admin.Contributions(ctx, in); err != nil {
 		if taxii.CodeOf(err) != taxii.NotFound && taxii.CodeOf(err) != taxii.Forbidden {
@@ -214,14 +207,14 @@ func countriesOf(s operation.Stats) (rows []countryRow) {
 	return rows
 }
 
-// barsOf are counts by a number, in its order.
-func barsOf(counts map[int]int) (bars []bar) {
+// barsOf are counts by a key, in its order.
+func barsOf[K cmp.Ordered](counts map[K]int) (bars []bar) {
 	most := 0
 	for _, n := range counts {
 		most = max(most, n)
 	}
 	for _, key := range slices.Sorted(maps.Keys(counts)) {
-		bars = append(bars, barOf(strconv.Itoa(key), counts[key], most))
+		bars = append(bars, barOf(fmt.Sprint(key), counts[key], most))
 	}
 	return bars
 }
@@ -236,7 +229,7 @@ func (c *Console) draft(v *visit) error {
 	if err != nil {
 		return err
 	}
-	if err := c.readForm(v, maxForm); err != nil {
+	if err := v.readForm(); err != nil {
 		return err
 	}
 	notes := map[string]string{}
@@ -256,7 +249,7 @@ func (c *Console) publish(v *visit) error {
 	if err != nil {
 		return err
 	}
-	if err := c.readForm(v, maxForm); err != nil {
+	if err := v.readForm(); err != nil {
 		return err
 	}
 	if _, err := c.Admin.Publish(v.r.Context(), v.actor(), admin.Publish{ID: id, As: v.Account}); err != nil {
@@ -281,7 +274,7 @@ func (c *Console) report(v *visit) error {
 	if i < 0 {
 		return notThere(c, v)
 	}
-	var page strings.Builder
+	var page bytes.Buffer
 	if err := documents[i].HTML(&page); err != nil {
 		return err
 	}
@@ -290,8 +283,7 @@ func (c *Console) report(v *visit) error {
 	sum := sha256.Sum256([]byte(style))
 	v.Header().Set("Content-Security-Policy", strings.Replace(policy, "style-src 'self'", "style-src 'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'", 1))
 	v.Header().Set("Content-Type", "text/html; charset=utf-8")
-	v.WriteHeader(http.StatusOK)
-	v.Write([]byte(page.String()))
+	v.Write(page.Bytes())
 	return nil
 }
 
@@ -320,7 +312,7 @@ func (c *Console) documents(v *visit, id, number string) ([]*report.Document, er
 		}
 	}
 	if v.Org != v.snapshot.Policy.Centre().ID {
-		return nil, taxii.Errorf(taxii.NotFound, "There is no such page, or not for you.")
+		return nil, errNotThere
 	}
 	return c.Admin.Report(v.r.Context(), admin.Report{Number: number})
 }
@@ -334,13 +326,11 @@ func (c *Console) allObjects(v *visit, g exchange.Grant) (objects []stix.Object,
 		if err != nil {
 			return nil, err
 		}
-		for i := range page.Len() {
-			o, err := stix.NewObject(page.Object(i))
-			if err != nil {
-				return nil, err
-			}
-			objects = append(objects, o)
+		read, err := objectsOf(page)
+		if err != nil {
+			return nil, err
 		}
+		objects = append(objects, read...)
 		if !page.More {
 			return objects, nil
 		}
@@ -428,7 +418,7 @@ func (c *Console) showOutcomes(v *visit, fault string, reported int) error {
 
 // reportOutcomes reports one outcome for each finding that was chosen.
 func (c *Console) reportOutcomes(v *visit) error {
-	if err := c.readForm(v, maxForm); err != nil {
+	if err := v.readForm(); err != nil {
 		return err
 	}
 	findings := v.r.PostForm["finding"]

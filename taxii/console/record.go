@@ -38,7 +38,6 @@ func (c *Console) entries(v *visit, asked func(*audit.Entry) bool) (list []audit
 		from := seal.Number
 		if next > chunk+seal.Number {
 			from = next - 1 - chunk
-			from = max(from, seal.Number)
 		}
 		links, err := c.Store.Entries(ctx, from, int(next-1-from))
 		if err != nil {

@@ -88,9 +88,9 @@ func (c *Console) render(v *visit, name, title string, data any) error {
 // maxForm bounds the body of a form without a file, in bytes.
 const maxForm = 64 << 10
 
-// readForm reads the body of a form.
-func (c *Console) readForm(v *visit, limit int64) error {
-	v.r.Body = http.MaxBytesReader(v, v.r.Body, limit)
+// readForm reads the body of a form without a file.
+func (v *visit) readForm() error {
+	v.r.Body = http.MaxBytesReader(v, v.r.Body, maxForm)
 	if err := v.r.ParseForm(); err != nil {
 		return taxii.Errorf(taxii.Invalid, "The form is malformed, too large, or came too slowly.")
 	}
@@ -98,13 +98,8 @@ func (c *Console) readForm(v *visit, limit int64) error {
 	return nil
 }
 
-var stylesheet = func() []byte {
-	text, err := static.ReadFile("static/console.css")
-	if err != nil {
-		panic(err)
-	}
-	return text
-}()
+//go:embed static/console.css
+var stylesheet []byte
 
 // stylesheetURL changes with the stylesheet, so that browsers may keep it.
 var stylesheetURL = func() string {

@@ -86,9 +86,9 @@ func (c *Console) plainLoopback() bool {
 	return c.origin.Scheme == "http" && (c.origin.Hostname() == "localhost" || ip != nil && ip.IsLoopback())
 }
 
-// setCookie sets the cookie; "" removes it.
-func (c *Console) setCookie(v *visit, value string) {
-	cookie := &http.Cookie{Name: c.cookieName(), Value: value, Path: "/", HttpOnly: true, Secure: !c.plainLoopback(), SameSite: http.SameSiteLaxMode}
+// setCookie sets a cookie for so many seconds, 0 for as long as the browser runs; "" removes it.
+func (c *Console) setCookie(v *visit, name, value string, seconds int) {
+	cookie := &http.Cookie{Name: name, Value: value, Path: "/", HttpOnly: true, Secure: !c.plainLoopback(), SameSite: http.SameSiteLaxMode, MaxAge: seconds}
 	if value == "" {
 		cookie.MaxAge = -1
 	}
@@ -134,10 +134,15 @@ func (c *Console) identify(v *visit) (err error) {
 	if v.now.Sub(v.session.Used) < usedInterval {
 		return nil
 	}
-	return c.amend(ctx, account.ID(), func(r *record) {
+	return c.amendSession(v, func(s *session) { s.Used = v.now })
+}
+
+// amendSession changes the session of v in the record, if it is there still.
+func (c *Console) amendSession(v *visit, change func(*session)) error {
+	return c.amend(v.r.Context(), v.Account, func(r *record) {
 		for i := range r.Sessions {
-			if r.Sessions[i].Digest == digest {
-				r.Sessions[i].Used = v.now
+			if r.Sessions[i].Digest == v.session.Digest {
+				change(&r.Sessions[i])
 			}
 		}
 	})
@@ -165,13 +170,13 @@ func (c *Console) begin(v *visit, account *exchange.Account, complete bool) erro
 	if err != nil {
 		return err
 	}
-	c.setCookie(v, secret+"."+base64.RawURLEncoding.EncodeToString([]byte(account.ID())))
+	c.setCookie(v, c.cookieName(), secret+"."+base64.RawURLEncoding.EncodeToString([]byte(account.ID())), 0)
 	return nil
 }
 
 // end ends the session of v.
 func (c *Console) end(v *visit) error {
-	c.setCookie(v, "")
+	c.setCookie(v, c.cookieName(), "", 0)
 	if v.session == nil {
 		return nil
 	}
@@ -184,8 +189,16 @@ func (c *Console) end(v *visit) error {
 // record reads the record of an account.
 func (c *Console) record(ctx context.Context, account string) (r record, err error) {
 	text, err := c.Store.Document(ctx, documentOf(account))
-	if err != nil || text == nil {
+	if err != nil {
 		return r, err
+	}
+	return parseRecord(account, text)
+}
+
+// parseRecord reads the document with the record of an account, nil for none.
+func parseRecord(account string, text []byte) (r record, err error) {
+	if text == nil {
+		return r, nil
 	}
 	if err := json.Unmarshal(text, &r); err != nil {
 		return r, fmt.Errorf("read the console's record of %s: %w", account, err)
@@ -197,11 +210,9 @@ func (c *Console) record(ctx context.Context, account string) (r record, err err
 // the record as it is.
 func (c *Console) amend(ctx context.Context, account string, change func(*record)) error {
 	return c.Store.AmendDocument(ctx, documentOf(account), func(old []byte) ([]byte, []audit.Entry, error) {
-		var r record
-		if old != nil {
-			if err := json.Unmarshal(old, &r); err != nil {
-				return nil, nil, fmt.Errorf("read the console's record of %s: %w", account, err)
-			}
+		r, err := parseRecord(account, old)
+		if err != nil {
+			return nil, nil, err
 		}
 		change(&r)
 		text, err := json.Marshal(r)

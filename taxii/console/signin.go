@@ -19,7 +19,6 @@ import (
 
 	"comity/taxii"
 	"comity/taxii/auth"
-	"comity/taxii/exchange"
 )
 
 // front tells a person with a browser what this server is. It says nothing about the
@@ -46,7 +45,7 @@ func (c *Console) signInForm(v *visit) error {
 
 // signIn checks account and password, and begins a session that still needs the second factor.
 func (c *Console) signIn(v *visit) error {
-	if err := c.readForm(v, maxForm); err != nil {
+	if err := v.readForm(); err != nil {
 		return err
 	}
 	in := signInPage{Next: nextOf(v.r.PostFormValue("next")), Account: strings.TrimSpace(v.r.PostFormValue("account"))}
@@ -119,13 +118,7 @@ func (c *Console) askCode(v *visit, next, fault string) error {
 		var random [20]byte // as RFC 4226 §4 recommends
 		rand.Read(random[:])
 		out.Secret = base32.StdEncoding.EncodeToString(random[:])
-		if err := c.amend(v.r.Context(), v.Account, func(r *record) {
-			for i := range r.Sessions {
-				if r.Sessions[i].Digest == v.session.Digest {
-					r.Sessions[i].Proposed = out.Secret
-				}
-			}
-		}); err != nil {
+		if err := c.amendSession(v, func(s *session) { s.Proposed = out.Secret }); err != nil {
 			return err
 		}
 	}
@@ -173,7 +166,7 @@ const (
 
 // enterCode checks the code, and begins the session in which both factors were given.
 func (c *Console) enterCode(v *visit) error {
-	if err := c.readForm(v, maxForm); err != nil {
+	if err := v.readForm(); err != nil {
 		return err
 	}
 	next := nextOf(v.r.PostFormValue("next"))
@@ -273,10 +266,7 @@ func (c *Console) useTicket(v *visit) error {
 	id := c.tickets.accounts[v.path["ticket"]]
 	delete(c.tickets.accounts, v.path["ticket"])
 	c.tickets.mu.Unlock()
-	var account *exchange.Account
-	if id != "" {
-		account = v.snapshot.Directory.Accounts[id]
-	}
+	account := v.snapshot.Directory.Accounts[id]
 	if _, ok := auth.Person(v.snapshot, account, v.now); !ok {
 		return notThere(c, v)
 	}

@@ -79,9 +79,7 @@ const maxDepth = 8
 
 // fieldsOf are the properties of an object in their order. urls are the pages of ids.
 func fieldsOf(raw []byte, urls map[stix.ID]string) (list []field) {
-	in := json.NewDecoder(bytes.NewReader(raw))
-	in.UseNumber()
-	for _, f := range readFields(in, urls, 0) {
+	for _, f := range readFields(raw, urls, 0) {
 		if !hidden[f.Name] {
 			list = append(list, f)
 		}
@@ -90,7 +88,8 @@ func fieldsOf(raw []byte, urls map[stix.ID]string) (list []field) {
 }
 
 // readFields reads an object of JSON. The text is known to be valid.
-func readFields(in *json.Decoder, urls map[stix.ID]string, depth int) (list []field) {
+func readFields(raw []byte, urls map[stix.ID]string, depth int) (list []field) {
+	in := json.NewDecoder(bytes.NewReader(raw))
 	in.Token()
 	for in.More() {
 		name, err := in.Token()
@@ -114,9 +113,7 @@ func readValue(name string, raw json.RawMessage, urls map[stix.ID]string, depth 
 	}
 	switch raw[0] {
 	case '{':
-		in := json.NewDecoder(bytes.NewReader(raw))
-		in.UseNumber()
-		return value{Fields: readFields(in, urls, depth+1)}
+		return value{Fields: readFields(raw, urls, depth+1)}
 	case '[':
 		var items []json.RawMessage
 		json.Unmarshal(raw, &items)

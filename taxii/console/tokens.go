@@ -56,7 +56,7 @@ func (c *Console) showTokens(v *visit, made *admin.NewToken) error {
 
 // makeToken makes a token and shows it once.
 func (c *Console) makeToken(v *visit) error {
-	if err := c.readForm(v, maxForm); err != nil {
+	if err := v.readForm(); err != nil {
 		return err
 	}
 	in := admin.AddToken{Account: v.Account}
@@ -77,7 +77,7 @@ func (c *Console) makeToken(v *visit) error {
 // changeToken revokes a token of the person, or rotates it: a new one is made, and the old
 // one works for a day more.
 func (c *Console) changeToken(v *visit) error {
-	if err := c.readForm(v, maxForm); err != nil {
+	if err := v.readForm(); err != nil {
 		return err
 	}
 	t := v.snapshot.Directory.Tokens[v.pathValue("token")]

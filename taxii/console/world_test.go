@@ -154,12 +154,7 @@ func newWorld(t testing.TB) *world {
 			org, name, _ := strings.Cut(id, "/")
 			w.must(d.AddAccount(exchange.Account{Org: org, Name: name, Person: name != "feed", Password: hash()}))
 		}
-		text, problems := agreement.Parse("sharing.toml", []byte(sharing))
-		w.must(problems.Err())
-		signed := noon.Add(-time.Hour)
-		d.Agreements[text.ID] = &exchange.Deposit{ID: text.ID, Versions: []exchange.Version{{
-			File: "sharing.toml", Source: sharing, Digest: text.Digest(), Deposited: signed, Signed: &signed, Waived: "a test",
-		}}}
+		w.deposit(d, "sharing", sharing)
 	})
 	return w
 }
@@ -179,6 +174,17 @@ func (w *world) publicConsole(url string) func(*http.Request) *httptest.Response
 func (w *world) amend(change func(*exchange.Directory)) {
 	w.Helper()
 	w.must(w.store.Amend(w.Context(), func(d *exchange.Directory) ([]audit.Entry, error) { change(d); return nil, nil }))
+}
+
+// deposit makes an agreement signed in the place of the one of that id.
+func (w *world) deposit(d *exchange.Directory, id, source string) {
+	w.Helper()
+	text, problems := agreement.Parse(id+".toml", []byte(source))
+	w.must(problems.Err())
+	signed := noon.Add(-time.Hour)
+	d.Agreements[id] = &exchange.Deposit{ID: id, Versions: []exchange.Version{{
+		File: id + ".toml", Source: source, Digest: text.Digest(), Deposited: signed, Signed: &signed, Waived: "a test",
+	}}}
 }
 
 // push pushes objects as an account.
