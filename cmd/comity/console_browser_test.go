@@ -180,7 +180,7 @@ func TestConsoleInABrowser(t *testing.T) {
 	ctx := chromium(t)
 	w := &window{t, ctx}
 	links, data := demonstration(t, cmp.Or(os.Getenv("COMITY_SCENARIO"), "small"))
-	host := regexp.MustCompile(`^http://[^/]+`).FindString(links[drafter])
+	host := consoleHost(links)
 	w.do(chromedp.Navigate(host + "/"))
 	w.inspect("front")
 	w.do(chromedp.Navigate(links[drafter]))

@@ -93,15 +93,12 @@ func (ex *exchangeServer) reportLinks(ctx context.Context, gauge metrics.Gauge) 
 		return
 	}
 	for _, l := range links {
-		direction, refused := "in", int64(0)
+		direction := "in"
 		if l.Direction == exchange.Push {
 			direction = "out"
 		}
-		for _, n := range l.Refused {
-			refused += n
-		}
 		gauge("comity_link_objects", float64(l.Objects), l.Name, direction)
-		gauge("comity_link_objects", float64(refused), l.Name, "refused")
+		gauge("comity_link_objects", float64(refusedByLink(l)), l.Name, "refused")
 		gauge("comity_link_withdrawn", float64(len(l.Withdrawn)), l.Name)
 		if l.Paused {
 			continue

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
-	"strings"
 
 	"comity/taxii/console"
 )
@@ -33,9 +31,9 @@ func (f *oidcFlags) read() (out console.OIDC, err error) {
 	if f.OIDCClientID == "" || f.OIDCClientSecret == "" {
 		return out, errors.New("--oidc-issuer needs --oidc-client-id and --oidc-client-secret")
 	}
-	secret, err := os.ReadFile(f.OIDCClientSecret)
+	secret, err := secretOf(f.OIDCClientSecret)
 	if err != nil {
 		return out, err
 	}
-	return console.OIDC{Issuer: f.OIDCIssuer, ClientID: f.OIDCClientID, ClientSecret: strings.TrimSpace(string(secret)), Claim: f.OIDCClaim}, nil
+	return console.OIDC{Issuer: f.OIDCIssuer, ClientID: f.OIDCClientID, ClientSecret: secret, Claim: f.OIDCClaim}, nil
 }

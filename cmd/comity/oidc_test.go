@@ -14,6 +14,10 @@ func TestProviderIsConfiguredWhole(t *testing.T) {
 	if err := os.WriteFile(secret, []byte("s3cret\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	empty := filepath.Join(t.TempDir(), "empty")
+	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, test := range []struct {
 		flags oidcFlags
 		want  string // of the error; "" for none
@@ -26,6 +30,7 @@ func TestProviderIsConfiguredWhole(t *testing.T) {
 		{oidcFlags{OIDCIssuer: "https://id.example", OIDCClientSecret: secret}, "--oidc-client-id"},
 		{oidcFlags{OIDCClientID: "comity"}, "--oidc-issuer"},
 		{oidcFlags{OIDCIssuer: "https://id.example", OIDCClientID: "comity", OIDCClientSecret: secret + ".none"}, "no such file"},
+		{oidcFlags{OIDCIssuer: "https://id.example", OIDCClientID: "comity", OIDCClientSecret: empty}, "is empty"},
 	} {
 		got, err := test.flags.read()
 		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
