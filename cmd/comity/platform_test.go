@@ -48,7 +48,7 @@ func TestWindowsHasNoStore(t *testing.T) {
 		"agreement load dea.toml --waive-signatures trial", "agreement show dea", "agreement withdraw dea --party acme --reason notice", "agreement end dea --reason notice",
 		"collections", "grants", "why indicator--1d1d5d9c-4a55-4fd5-8b1b-6f0c2f6c8d01 --as acme/feed", "import --collection dea.inbound --as acme/feed new.json",
 		"export --collection dea.inbound", "submission show 1", "op stats dea", "report show CAR-2017-KH-C2", "outcome list dea", "audit list", "audit verify",
-		"audit export --party acme", "recall preview x", "purge", "purge --now", "quarantine list", "feed list", "backup copy.db", "restore copy.db", "check", "compact",
+		"audit export --party acme", "recall preview x", "purge", "purge --now", "quarantine list", "feed list", "link list", "store copy --from data --to other", "backup copy.db", "restore copy.db", "check", "compact",
 	} {
 		if err := try(line); err == nil || !strings.HasPrefix(err.Error(), "comity keeps a store and serves on Linux and macOS only") {
 			t.Errorf("comity %s: %v", line, err)
