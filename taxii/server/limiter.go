@@ -31,14 +31,23 @@ func newLimiter(maxRunning int) *limiter {
 	return &limiter{maxRunning: maxRunning, accounts: map[string]*slots{}}
 }
 
-// acquire waits for a slot; release gives it back. It fails with Unavailable if too
-// many requests of the account wait already, and with the error of ctx if that ends.
-func (l *limiter) acquire(ctx context.Context, account string) (s *slots, waited bool, err error) {
+// tryAcquire takes a slot if one is free.
+func (l *limiter) tryAcquire(account string) (s *slots, ok bool) {
 	s = l.slots(account)
 	select {
 	case s.taken <- struct{}{}:
-		return s, false, nil
+		return s, true
 	default:
+		return s, false
+	}
+}
+
+// acquire waits for a slot; release gives it back. It fails with Unavailable if too
+// many requests of the account wait already, and with the error of ctx if that ends.
+func (l *limiter) acquire(ctx context.Context, account string) (s *slots, waited bool, err error) {
+	s, ok := l.tryAcquire(account)
+	if ok {
+		return s, false, nil
 	}
 	defer s.waiting.Add(-1)
 	if s.waiting.Add(1) > maxWaiting {

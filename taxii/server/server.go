@@ -73,7 +73,7 @@ type Server struct {
 	memory       *pageMemory
 	pages        *pageCache
 	polls        polls
-	streams      streams
+	streams      *limiter
 	stackTraces  rate.Sometimes // limits the logged stacks of panics, which could fill the disk
 	hostWarnings rate.Sometimes // limits the warnings of checkHost
 }
@@ -115,7 +115,7 @@ func New(config Config, deps Deps) http.Handler {
 	s := &Server{
 		Deps: deps, config: config, limiters: map[string]*limiter{},
 		vary:   []string{strings.Join(append([]string{"Accept", "Accept-Encoding"}, deps.Auth.Headers()...), ", ")},
-		memory: newPageMemory(config.PageMemory), pages: newPageCache(config.PageCache), polls: polls{last: map[pollKey]poll{}}, streams: streams{open: map[string]int{}},
+		memory: newPageMemory(config.PageMemory), pages: newPageCache(config.PageCache), polls: polls{last: map[pollKey]poll{}}, streams: newLimiter(maxStreams),
 		stackTraces: rate.Sometimes{First: 10, Interval: time.Second}, hostWarnings: rate.Sometimes{Interval: time.Hour},
 	}
 	s.Metrics.Watch(s.report)

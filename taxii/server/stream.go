@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"sync"
 	"time"
 
 	"comity/stix"
@@ -26,27 +25,6 @@ const (
 	retryStream    = 5 * time.Second // for a client whose stream broke
 	retryMany      = time.Minute     // for a client that holds too many open
 )
-
-// streams counts the streams of each account. It is safe for concurrent use.
-type streams struct {
-	mu   sync.Mutex // guards open
-	open map[string]int
-}
-
-// add counts n more streams of an account, unless they would be too many.
-func (s *streams) add(account string, n int) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch n += s.open[account]; {
-	case n > maxStreams:
-		return false
-	case n == 0:
-		delete(s.open, account)
-	default:
-		s.open[account] = n
-	}
-	return true
-}
 
 // stream is one answer that tells the changes of a collection as they happen.
 type stream struct {
@@ -92,10 +70,11 @@ func (s *Server) getStream(w *response, r *http.Request, c *caller) error {
 	if err != nil {
 		return err
 	}
-	if !s.streams.add(c.Account, 1) {
+	slot, ok := s.streams.tryAcquire(c.Account)
+	if !ok {
 		return &taxii.Error{Code: taxii.TooMany, Msg: fmt.Sprintf("the account holds %d streams open already", maxStreams), RetryAfter: retryMany}
 	}
-	defer s.streams.add(c.Account, -1)
+	defer slot.release()
 	q.MaxBytes, q.Into = streamPage, &store.Page{}
 	st := &stream{Server: s, w: w, r: r, c: c, filter: f, query: q, past: state.Past, given: map[string]bool{}}
 	if !q.After.IsZero() {
@@ -247,10 +226,7 @@ func (s *stream) send() error {
 		return nil
 	}
 	defer s.buffer.Reset()
-	if _, err := s.w.Write(s.buffer.Bytes()); err != nil {
-		return errLeft
-	}
-	if sse.Flush(s.w.control) != nil {
+	if _, err := s.w.Write(s.buffer.Bytes()); err != nil || sse.Flush(s.w.control) != nil {
 		return errLeft
 	}
 	return nil
