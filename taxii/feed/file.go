@@ -324,7 +324,7 @@ func (h *handler) render(ctx context.Context, a *Answer, c *caller, f *file, v f
 		var failed error
 		header := &stixfeed.Header{
 			Feed: a.Definition.ID, Centre: c.policy.CentreName(), Version: a.Version, Now: v.now,
-			URL:   h.config.PublicURL + "/" + c.policy.Centre().ID + "/x-feeds/" + a.Definition.ID + "/" + f.name,
+			URL:   h.urlOf(c.policy, a.Definition.ID) + f.name,
 			Kinds: f.kinds & a.Definition.kinds, Subdomains: a.Definition.Entries.Subdomains, Comments: f.comments,
 			MaxEntries: a.Definition.Entries.Max, Hold: v.hold, Object: a.object(ctx, &failed),
 			Zone: a.zone(c.policy.Centre().ID, c.now),

@@ -79,7 +79,7 @@ func (s *Service) Describe(ctx context.Context, p exchange.Principal, id string)
 	} else {
 		defer a.Close()
 		page.describe(a)
-		page.URL = s.urlOf(snapshot, id)
+		page.URL = s.urlOf(snapshot.Policy, id)
 		page.Files = a.files(page.URL)
 	}
 	if page.Webhook, err = s.describeReceiver(ctx, p.Account, id); err != nil {
@@ -201,7 +201,7 @@ func (h *handler) getFeeds(w *response, r *http.Request, c *caller) error {
 	rows := []row{}
 	for _, key := range slices.Sorted(maps.Keys(snapshot.Directory.Feeds)) {
 		if f := snapshot.Directory.Feeds[key]; f.Account == c.Account {
-			rows = append(rows, row{f.ID, f.Use, h.urlOf(snapshot, f.ID)})
+			rows = append(rows, row{f.ID, f.Use, h.urlOf(snapshot.Policy, f.ID)})
 		}
 	}
 	return writeJSON(w, map[string]any{"feeds": rows})

@@ -63,7 +63,7 @@ func (s *Service) Secrets(ctx context.Context, key string) ([]Secret, error) {
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, Secret{"url", f.ID, s.urlOf(snapshot, f.ID+"~"+secret)})
+		list = append(list, Secret{"url", f.ID, s.urlOf(snapshot.Policy, f.ID+"~"+secret)})
 	}
 	return list, nil
 }

@@ -91,8 +91,8 @@ func New(s Store, current *exchange.Current, r *audit.Recorder, key ed25519.Priv
 }
 
 // urlOf is the URL of a feed; a path if there is no server.
-func (s *Service) urlOf(snapshot *exchange.Snapshot, id string) string {
-	return s.config.PublicURL + "/" + snapshot.Policy.Centre().ID + "/x-feeds/" + id + "/"
+func (s *Service) urlOf(p *exchange.Policy, id string) string {
+	return s.config.PublicURL + "/" + p.Centre().ID + "/x-feeds/" + id + "/"
 }
 
 // Family is a family of formats, as agreements name them.

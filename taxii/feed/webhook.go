@@ -169,7 +169,7 @@ func (s *Service) message(ctx context.Context, snapshot *exchange.Snapshot, f *e
 		// Neither the receiver nor a copy of the store can guess entries from it.
 		m.mark, m.cursor = keyed(key, a.Tag), a.Cursor()
 		body.Type, body.Time = "feed.changed", a.Version
-		body.Data.Version, body.Data.URL = taxii.FormatTime(a.Version), s.urlOf(snapshot, f.ID)
+		body.Data.Version, body.Data.URL = taxii.FormatTime(a.Version), s.urlOf(snapshot.Policy, f.ID)
 	case p.Mark == "" && len(p.Unsure) == 0:
 		return nil, nil // the receiver never had anything
 	case err == nil && a.Definition.Webhook.Content == "delta": // the agreement wants the feed to be empty at the end

@@ -214,7 +214,7 @@ func (s *Service) TestWebhook(ctx context.Context, key string) (*WebhookTest, er
 	}
 	a.Close()
 	body := webhookBody{Type: "feed.test", Time: s.now()}
-	body.Data.Feed, body.Data.URL = f.ID, s.urlOf(snapshot, f.ID)
+	body.Data.Feed, body.Data.URL = f.ID, s.urlOf(snapshot.Policy, f.ID)
 	content, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
