@@ -35,7 +35,7 @@ func (s *Service) Secrets(ctx context.Context, key string) ([]Secret, error) {
 		return nil, err
 	}
 	var list []Secret
-	for rotation := f.Rotation; rotation >= max(f.Rotation-1, 0); rotation-- {
+	for _, rotation := range rotations(f) {
 		value, err := s.secret("tsig", f, rotation)
 		if err != nil {
 			return nil, err
@@ -46,19 +46,21 @@ func (s *Service) Secrets(ctx context.Context, key string) ([]Secret, error) {
 	if err != nil {
 		return nil, err
 	}
-	for rotation := f.Rotation; rotation >= max(f.Rotation-1, 0) && def.Webhook.URL != ""; rotation-- {
-		value, err := s.webhookKey(f, rotation)
-		if err != nil {
-			return nil, err
+	if def.Webhook.URL != "" {
+		for _, rotation := range rotations(f) {
+			value, err := s.webhookKey(f, rotation)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, Secret{"webhook", f.ID, value})
 		}
-		list = append(list, Secret{"webhook", f.ID, value})
 	}
 	p, ok := snapshot.Principal(snapshot.Directory.Accounts[f.Account], s.now())
 	readable := grants(snapshot.Policy, p, def, s.now())
 	if !ok || len(readable) == 0 || !allowURL(readable) {
 		return list, nil
 	}
-	for rotation := f.Rotation; rotation >= max(f.Rotation-1, 0); rotation-- {
+	for _, rotation := range rotations(f) {
 		secret, err := s.urlSecret(f, rotation)
 		if err != nil {
 			return nil, err
@@ -101,7 +103,10 @@ func (s *Service) principalByURL(ctx context.Context, id, secret string) (exchan
 		return exchange.Principal{}, nil, err
 	}
 	for _, f := range snapshot.Directory.Feeds { // several organisations may have a feed of that id
-		for rotation := f.Rotation; f.ID == id && rotation >= max(f.Rotation-1, 0); rotation-- {
+		if f.ID != id {
+			continue
+		}
+		for _, rotation := range rotations(f) {
 			right, err := s.urlSecret(f, rotation)
 			if err != nil || !hmac.Equal([]byte(right), []byte(secret)) {
 				continue
@@ -124,6 +129,15 @@ func (s *Service) secret(purpose string, f *exchange.Feed, rotation int) ([]byte
 	}
 	info := fmt.Sprintf("comity feed %s %s %s %d %d", purpose, f.Account, f.ID, f.Added.UnixMicro(), rotation)
 	return hkdf.Key(sha256.New, s.key.Seed(), nil, info, sha256.Size)
+}
+
+// rotations are the numbers of rotations whose secrets are valid: the newest, and then the one
+// before.
+func rotations(f *exchange.Feed) []int {
+	if f.Rotation == 0 {
+		return []int{0}
+	}
+	return []int{f.Rotation, f.Rotation - 1}
 }
 
 // tsigName is the name of a key for the DNS. Each rotation has a name of its own, so that a

@@ -66,6 +66,6 @@ func keyOf(snapshot *exchange.Snapshot, name string) (feed *exchange.Feed, rotat
 	slices.Reverse(labels)
 	key := strings.Join(labels, "/")
 	feed = snapshot.Directory.Feeds[key]
-	return feed, rotation, feed != nil && (rotation == feed.Rotation || rotation == feed.Rotation-1) &&
+	return feed, rotation, feed != nil && slices.Contains(rotations(feed), rotation) &&
 		tsigName(key, rotation) == dns.CanonicalName(name)
 }

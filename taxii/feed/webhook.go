@@ -11,6 +11,7 @@ import (
 	"maps"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -260,8 +261,9 @@ func (s *Service) webhookKey(f *exchange.Feed, rotation int) (string, error) {
 }
 
 // sign is the value of the header webhook-signature: a signature by each key that is valid.
-func (s *Service) sign(f *exchange.Feed, id string, at time.Time, body []byte) (signatures string, err error) {
-	for rotation := f.Rotation; rotation >= max(f.Rotation-1, 0); rotation-- {
+func (s *Service) sign(f *exchange.Feed, id string, at time.Time, body []byte) (string, error) {
+	var signatures []string
+	for _, rotation := range rotations(f) {
 		key, err := s.webhookKey(f, rotation)
 		if err != nil {
 			return "", err
@@ -274,10 +276,7 @@ func (s *Service) sign(f *exchange.Feed, id string, at time.Time, body []byte) (
 		if err != nil {
 			return "", err
 		}
-		if signatures != "" {
-			signatures += " "
-		}
-		signatures += signature
+		signatures = append(signatures, signature)
 	}
-	return signatures, nil
+	return strings.Join(signatures, " "), nil
 }
