@@ -89,7 +89,7 @@ func (e *EntryList) list(details bool) iter.Seq[*stixfeed.Entry] {
 			if details {
 				entry = &stixfeed.Entry{}
 			}
-			listed, _ := e.evaluate(entry, value, group, details)
+			listed, _ := e.evaluate(entry, value, group, false, details)
 			return !listed || yield(entry)
 		})
 		for _, next := range edits {
@@ -160,9 +160,10 @@ func (q *question) reason(source int, c *claim) stixfeed.Reason {
 }
 
 // evaluate works out the entry of a value, unless it is not listed: then the reason says why.
-// That is "" if nobody claims the value. Without details, the entry may lack its IDs, name
-// and types. The lists of the entry before are used again.
-func (e *EntryList) evaluate(entry *stixfeed.Entry, value stixfeed.Value, group []member, details bool) (listed bool, reason stixfeed.Reason) {
+// That is "" if nobody claims the value. never tells that the value is never listed. Without
+// details, the entry may lack its IDs, name and types. The lists of the entry before are used
+// again.
+func (e *EntryList) evaluate(entry *stixfeed.Entry, value stixfeed.Value, group []member, never, details bool) (listed bool, reason stixfeed.Reason) {
 	entry.Value, entry.IDs, entry.Types = value, entry.IDs[:0], entry.Types[:0]
 	claimed, benign, now := false, false, e.at.UnixMicro()
 	var only *claim // the active claim, as long as there is one only
@@ -193,6 +194,8 @@ func (e *EntryList) evaluate(entry *stixfeed.Entry, value stixfeed.Value, group 
 	switch {
 	case !claimed:
 		return false, ""
+	case never:
+		return false, stixfeed.NeverBlocked
 	case benign:
 		return false, vetoed
 	case !listed:

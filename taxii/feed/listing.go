@@ -180,10 +180,7 @@ func (l *listing) undo(i int, c change, all map[string]*touch) {
 // entryOf is the entry of a value; nil if it is not listed, for that reason.
 func (e *EntryList) entryOf(v stixfeed.Value, group []member, never bool) (*stixfeed.Entry, stixfeed.Reason) {
 	entry := &stixfeed.Entry{}
-	listed, reason := e.evaluate(entry, v, group, true)
-	if never && (listed || reason != "") {
-		listed, reason = false, stixfeed.NeverBlocked
-	}
+	listed, reason := e.evaluate(entry, v, group, never, true)
 	if !listed {
 		return nil, reason
 	}
@@ -264,13 +261,11 @@ func (l *listing) rebuild(now time.Time) {
 		if !l.def.kinds.Has(value.Kind) {
 			return true
 		}
-		listed, reason := next.evaluate(entry, value, group, true)
-		if l.def.never.Has(value) {
+		never := l.def.never.Has(value)
+		if never {
 			next.never = append(next.never, strings.Clone(key))
-			if listed || reason != "" {
-				listed, reason = false, stixfeed.NeverBlocked
-			}
 		}
+		listed, reason := next.evaluate(entry, value, group, never, true)
 		l.count(reason, 1)
 		if listed {
 			l.sum.add(sumOf(entry))
