@@ -89,26 +89,25 @@ func (a *Answer) Since(cursor string) Delta {
 
 // delta is the net difference that changes make.
 func (a *Answer) delta(changes []entryChange) Delta {
-	type span struct{ before, after *stixfeed.Entry }
-	net, order := map[stixfeed.Value]*span{}, []stixfeed.Value{}
+	net, order := map[stixfeed.Value]*entryChange{}, []stixfeed.Value{}
 	for _, c := range changes {
 		v := c.value()
-		s := net[v]
-		if s == nil {
-			s = &span{before: c.before}
-			net[v], order = s, append(order, v)
+		if first := net[v]; first != nil {
+			first.after = c.after
+			continue
 		}
-		s.after = c.after
+		net[v], order = &c, append(order, v)
 	}
 	d := Delta{Cursor: a.Cursor()}
 	slices.SortFunc(order, stixfeed.Compare)
 	for _, v := range order {
-		switch s := net[v]; {
-		case s.after == nil && s.before != nil:
-			d.Remove = append(d.Remove, s.before)
-		case s.after != nil && (s.before == nil || sumOf(s.before) != sumOf(s.after)):
-			if d.Add = append(d.Add, s.after); s.before != nil {
-				d.Changed = append(d.Changed, s.after)
+		switch c := net[v]; {
+		case c.isNone():
+		case c.after == nil:
+			d.Remove = append(d.Remove, c.before)
+		default:
+			if d.Add = append(d.Add, c.after); c.before != nil {
+				d.Changed = append(d.Changed, c.after)
 			}
 		}
 	}

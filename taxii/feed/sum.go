@@ -20,7 +20,7 @@ func sumOf(e *stixfeed.Entry) sum {
 	}
 	var buffer [1024]byte
 	b := buffer[:0]
-	text := func(s string) { b = append(binary.AppendUvarint(b, uint64(len(s))), s...) }
+	text := func(s string) { b = appendText(b, s) }
 	number := func(n int64) { b = binary.AppendVarint(b, n) }
 	number(int64(e.Kind))
 	text(e.Text)
