@@ -11,7 +11,6 @@ import (
 	"io/fs"
 	"iter"
 	"os"
-	"path/filepath"
 	"slices"
 	"sort"
 	"strings"
@@ -64,8 +63,8 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 var errDamaged = errors.New("the file is damaged")
 
 // writeTable writes rows, which come in the order of their keys, into a new file in the place
-// of the one with that name. If name is "", the table has no name, and goes when it is closed;
-// it is in the folder dir, "" being that of temporary files.
+// of the one with that name. dir is its folder. If name is "", the table has no name, and goes
+// when it is closed; then a dir of "" is that of temporary files.
 // The file is not forced to the disk: what a failure of the power leaves is found damaged.
 func writeTable(dir, name string, header tableHeader, rows iter.Seq2[string, string]) (*table, error) {
 	file, err := createTable(dir, name)
@@ -88,16 +87,13 @@ func writeTable(dir, name string, header tableHeader, rows iter.Seq2[string, str
 const newSuffix = ".new"
 
 func createTable(dir, name string) (*os.File, error) {
-	if name != "" {
-		if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
-			return nil, err
-		}
-		return os.OpenFile(name+newSuffix, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
-	}
 	if dir != "" {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, err
 		}
+	}
+	if name != "" {
+		return os.OpenFile(name+newSuffix, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 	}
 	file, err := os.CreateTemp(dir, "comity-feed-")
 	if err != nil {
