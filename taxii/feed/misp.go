@@ -122,16 +122,6 @@ func (h *handler) getMISP(w *response, r *http.Request, c *caller) error {
 // mispDocument is the name of the document of what MISP was told of a feed, by "org/id".
 func mispDocument(key string) string { return "feed misp " + key }
 
-// Forget removes what the store keeps of a feed, by "org/id", which was removed.
-func (s *Service) Forget(ctx context.Context, key string) error {
-	for _, name := range []string{mispDocument(key), webhookDocument(key), agentsDocument(key)} {
-		if err := s.store.AmendDocument(ctx, name, func([]byte) ([]byte, []audit.Entry, error) { return nil, nil, nil }); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // misp brings a feed of MISP up to date with an answer, which stays open: no record of its
 // collections is withdrawn meanwhile. It returns the writer of the files, the events, and
 // when the files last changed.

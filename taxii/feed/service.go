@@ -5,7 +5,8 @@
 //
 // It decides no access and keeps no values of its own: taxii/exchange decides, store has the
 // indicators, and stix/feed says what a list holds and how it is written. What is kept in
-// memory can be worked out again. What MISP was told is a document of the store.
+// memory can be worked out again. What MISP and the receivers of webhooks were told, and which
+// programs have read a feed, are documents of the store.
 package feed
 
 import (
@@ -196,6 +197,16 @@ func (a *Answer) Deliver(file string) error {
 	for _, d := range a.pages {
 		d.page.Feed = a.Definition.ID + " " + file
 		if err := a.service.recorder.Deliver(d.grant, taxii.Match{Types: []string{"indicator"}}, d.page); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Forget removes what the store keeps of a feed, by "org/id", which was removed.
+func (s *Service) Forget(ctx context.Context, key string) error {
+	for _, name := range []string{mispDocument(key), webhookDocument(key), agentsDocument(key)} {
+		if err := s.store.AmendDocument(ctx, name, func([]byte) ([]byte, []audit.Entry, error) { return nil, nil, nil }); err != nil {
 			return err
 		}
 	}
