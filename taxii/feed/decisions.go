@@ -53,17 +53,11 @@ func (p *positions) put(b bouncer, now position) {
 func (h *handler) getDecisions(w *response, r *http.Request, c *caller) error {
 	ctx, cancel := context.WithTimeout(r.Context(), patience)
 	defer cancel()
-	done, err := h.reading(c)
+	a, done, err := h.read(ctx, c, Bouncer)
 	if err != nil {
 		return err
 	}
 	defer done()
-	a, err := h.Open(ctx, c.Principal, c.path["feed"], Bouncer)
-	if err != nil {
-		return err
-	}
-	defer a.Close()
-	c.feed = a.Definition.ID
 	if a.Definition.Use != "block" {
 		return taxii.Errorf(taxii.Forbidden, "a bouncer blocks, and the feed is for %s", a.Definition.Use)
 	}

@@ -91,19 +91,13 @@ func (h *handler) getFile(w *response, r *http.Request, c *caller) error {
 	if err != nil {
 		return err
 	}
-	done, err := h.reading(c)
+	ctx, cancel := context.WithTimeout(r.Context(), patience)
+	defer cancel()
+	a, done, err := h.read(ctx, c, familyOf(f.format))
 	if err != nil {
 		return err
 	}
 	defer done()
-	ctx, cancel := context.WithTimeout(r.Context(), patience)
-	defer cancel()
-	a, err := h.Open(ctx, c.Principal, c.path["feed"], familyOf(f.format))
-	if err != nil {
-		return err
-	}
-	defer a.Close()
-	c.feed = a.Definition.ID
 	if err := a.serves(f.format, f.kinds); err != nil {
 		return err
 	}
@@ -116,11 +110,8 @@ func (h *handler) getFile(w *response, r *http.Request, c *caller) error {
 		encoding = "-gzip"
 	}
 	tag := fmt.Sprintf(`"%s%s%s"`, version.tag, f.digest, encoding)
-	header.Set("ETag", tag)
-	header.Set("Last-Modified", version.modified.UTC().Format(http.TimeFormat))
-	if notModified(r, tag, version) {
-		w.WriteHeader(http.StatusNotModified)
-		h.pulled(a, c, r, f.name, http.StatusNotModified, 0)
+	if version.unchanged(w, r, tag) {
+		h.pulled(a, c, r, f.name, w.status, 0)
 		return nil
 	}
 	if err := a.Deliver(f.name); err != nil {
@@ -146,8 +137,6 @@ func (h *handler) getFile(w *response, r *http.Request, c *caller) error {
 	for _, reason := range slices.Sorted(maps.Keys(c.leftOut)) {
 		header.Add("X-Feed-Left-Out", fmt.Sprintf("%s=%d", reason, c.leftOut[reason]))
 	}
-	// The handler has looked at the conditions already, and with more care for the date.
-	r.Header.Del("If-Modified-Since")
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
 	h.pulled(a, c, r, f.name, w.status, w.bytes)
 	return nil
@@ -157,14 +146,23 @@ func (h *handler) getFile(w *response, r *http.Request, c *caller) error {
 // each part of a list that it asks for is a file of its own.
 const maxReading = 8
 
-// reading counts one more file that the caller reads until done is called. It is TooMany if
-// that is one too many.
-func (h *handler) reading(c *caller) (done func(), err error) {
-	done, ok := h.readers.enter(c.Account, maxReading)
+// read opens the feed of the path, and counts one more file that the caller reads. done ends
+// both. It is TooMany if that is one too many; the other errors are those of [Service.Open].
+func (h *handler) read(ctx context.Context, c *caller, family Family) (a *Answer, done func(), err error) {
+	leave, ok := h.readers.enter(c.Account, maxReading)
 	if !ok {
-		return nil, taxii.Errorf(taxii.TooMany, "the account reads %d files already", maxReading)
+		return nil, nil, taxii.Errorf(taxii.TooMany, "the account reads %d files already", maxReading)
 	}
-	return done, nil
+	defer func() {
+		if a == nil { // there is an error or a panic
+			leave()
+		}
+	}()
+	if a, err = h.Open(ctx, c.Principal, c.path["feed"], family); err != nil {
+		return nil, nil, err
+	}
+	c.feed = a.Definition.ID
+	return a, func() { a.Close(); leave() }, nil
 }
 
 // readers counts the answers that each account reads. It is safe for concurrent use.
@@ -266,8 +264,22 @@ func (v *fileVersion) date(modified, now time.Time) {
 	}
 }
 
-// notModified tells whether the client has this version (RFC 9110 §13.2.2).
-func notModified(r *http.Request, tag string, v fileVersion) bool {
+// unchanged sets the headers of a version, and answers that the content is not modified if the
+// client has it.
+func (v *fileVersion) unchanged(w *response, r *http.Request, tag string) bool {
+	header := w.Header()
+	header.Set("ETag", tag)
+	header.Set("Last-Modified", v.modified.UTC().Format(http.TimeFormat))
+	if v.isHeld(r, tag) {
+		w.WriteHeader(http.StatusNotModified)
+		return true
+	}
+	r.Header.Del("If-Modified-Since") // http.ServeContent would look at it with less care for the date
+	return false
+}
+
+// isHeld tells whether the client has the version (RFC 9110 §13.2.2).
+func (v *fileVersion) isHeld(r *http.Request, tag string) bool {
 	if given := r.Header.Values("If-None-Match"); len(given) > 0 {
 		for one := range strings.SplitSeq(strings.Join(given, ","), ",") {
 			if one = strings.TrimSpace(one); one == "*" || strings.TrimPrefix(one, "W/") == tag {

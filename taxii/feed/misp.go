@@ -62,17 +62,11 @@ const remakeAfter = time.Hour
 func (h *handler) getMISP(w *response, r *http.Request, c *caller) error {
 	ctx, cancel := context.WithTimeout(r.Context(), patience)
 	defer cancel()
-	done, err := h.reading(c)
+	a, done, err := h.read(ctx, c, MISP)
 	if err != nil {
 		return err
 	}
 	defer done()
-	a, err := h.Open(ctx, c.Principal, c.path["feed"], MISP)
-	if err != nil {
-		return err
-	}
-	defer a.Close()
-	c.feed = a.Definition.ID
 	if err := a.checkEmpty(); err != nil {
 		return err
 	}
@@ -98,12 +92,8 @@ func (h *handler) getMISP(w *response, r *http.Request, c *caller) error {
 	digest := sha256.Sum256(out.Bytes())
 	version := fileVersion{tag: hex.EncodeToString(digest[:12])}
 	version.date(changed, c.now)
-	header, tag := w.Header(), `"`+version.tag+`"`
-	header.Set("ETag", tag)
-	header.Set("Last-Modified", version.modified.UTC().Format(http.TimeFormat))
-	if notModified(r, tag, version) {
-		w.WriteHeader(http.StatusNotModified)
-		h.pulled(a, c, r, "misp/"+name, http.StatusNotModified, 0)
+	if version.unchanged(w, r, `"`+version.tag+`"`) {
+		h.pulled(a, c, r, "misp/"+name, w.status, 0)
 		return nil
 	}
 	if name != "manifest.json" { // which has no value
@@ -112,8 +102,7 @@ func (h *handler) getMISP(w *response, r *http.Request, c *caller) error {
 		}
 	}
 	a.Close() // before the client reads, which may take long
-	header.Set("Content-Type", media)
-	r.Header.Del("If-Modified-Since") // it was looked at with more care for the date
+	w.Header().Set("Content-Type", media)
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(out.Bytes()))
 	h.pulled(a, c, r, "misp/"+name, w.status, w.bytes)
 	return nil
