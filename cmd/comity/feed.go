@@ -130,17 +130,14 @@ func (c *feedRemoveCmd) Run(sh *shell) error {
 
 // webhookRow says how messages to a receiver go.
 func webhookRow(p *feed.WebhookPage) []any {
-	last, state := "never", "up to date"
-	if !p.Last.IsZero() {
-		last = taxii.FormatTime(p.Last)
-	}
+	state := "up to date"
 	switch {
 	case p.Dead:
 		state = "given up: " + p.Problem + "; comity feed test tries again"
 	case p.Failures > 0:
 		state = p.Problem + "; next attempt " + taxii.FormatTime(p.Next)
 	}
-	return []any{p.URL, p.Content, last, p.Failures, state}
+	return []any{p.URL, p.Content, timeOrNever(p.Last), p.Failures, state}
 }
 
 func (sh *shell) printFeed(p *feed.Page) error {

@@ -86,13 +86,6 @@ func linkState(l link.Status) string {
 	return "ok"
 }
 
-func timeOrNever(t time.Time) string {
-	if t.IsZero() {
-		return "never"
-	}
-	return taxii.FormatTime(t)
-}
-
 func refusedByLink(l link.Status) (n int64) {
 	for _, count := range l.Refused {
 		n += count

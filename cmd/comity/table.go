@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
+
+	"comity/taxii"
 )
 
 // table writes a line of column heads, which are separated by commas, and a line
@@ -34,6 +37,14 @@ func printTable[T any](sh *shell, result any, heads string, list []T, row func(T
 // oneLine escapes newlines and tabs.
 func oneLine(text string) string {
 	return strings.NewReplacer("\n", `\n`, "\t", `\t`).Replace(text)
+}
+
+// timeOrNever is a time in a table; "never" for the zero time.
+func timeOrNever(t time.Time) string {
+	if t.IsZero() {
+		return "never"
+	}
+	return taxii.FormatTime(t)
 }
 
 // size is a number of bytes for people.

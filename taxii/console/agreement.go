@@ -65,7 +65,7 @@ type event struct {
 func (c *Console) agreement(v *visit) error {
 	id := v.pathValue("agreement")
 	if !v.bound(id) {
-		return notThere(c, v)
+		return errNotThere
 	}
 	ctx := v.r.Context()
 	shown, err := c.Admin.Agreement(ctx, admin.ShowAgreement{ID: id})

@@ -146,13 +146,12 @@ func (c *Console) register() {
 	}
 	c.router.Path(strings.TrimSuffix(root, "/")).Handler(http.RedirectHandler(root, http.StatusSeeOther))
 	c.router.Path(stylesheetURL).HandlerFunc(serveStylesheet)
-	c.router.NotFoundHandler = c.handler("unknown", false, notThere)
+	c.router.NotFoundHandler = c.handler("unknown", false, func(*Console, *visit) error { return errNotThere })
 	c.router.MethodNotAllowedHandler = c.router.NotFoundHandler
 }
 
+// errNotThere is also the answer for a page that is not for this person.
 var errNotThere = taxii.Errorf(taxii.NotFound, "There is no such page, or not for you.")
-
-func notThere(*Console, *visit) error { return errNotThere }
 
 // Handler serves the console.
 func (c *Console) Handler() http.Handler {

@@ -30,7 +30,7 @@ func (c *Console) feeds(v *visit) error {
 func (c *Console) feed(v *visit) error {
 	key := exchange.FeedKey(v.Account, v.pathValue("feed"))
 	if f := v.snapshot.Directory.Feeds[key]; f == nil || !v.ours(f.Account) {
-		return notThere(c, v)
+		return errNotThere
 	}
 	page, err := c.Admin.Feed(v.r.Context(), key)
 	if err != nil {

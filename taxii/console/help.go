@@ -23,7 +23,7 @@ func (c *Console) helpTopics(v *visit) error {
 func (c *Console) help(v *visit) error {
 	text, ok := c.config.Help[v.path["topic"]]
 	if !ok {
-		return notThere(c, v)
+		return errNotThere
 	}
 	title, text, _ := strings.Cut(text, "\n")
 	return c.render(v, "help", title, strings.TrimSpace(text))

@@ -58,7 +58,7 @@ func (c *Console) object(v *visit) error {
 	}
 	id, ok := stix.ParseID(v.pathValue("object"))
 	if !ok {
-		return notThere(c, v)
+		return errNotThere
 	}
 	defer c.Recorder.Reading(g.ID())()
 	var q store.Query
@@ -72,7 +72,7 @@ func (c *Console) object(v *visit) error {
 		at = slices.IndexFunc(page.Added, func(added int64) bool { return strconv.FormatInt(added, 10) == asked })
 	}
 	if at < 0 {
-		return notThere(c, v)
+		return errNotThere
 	}
 	versions, err := objectsOf(page)
 	if err != nil {

@@ -272,7 +272,7 @@ func (c *Console) report(v *visit) error {
 	annex := v.r.FormValue("annex") != ""
 	i := slices.IndexFunc(documents, func(d *report.Document) bool { return d.Annex == annex })
 	if i < 0 {
-		return notThere(c, v)
+		return errNotThere
 	}
 	var page bytes.Buffer
 	if err := documents[i].HTML(&page); err != nil {
@@ -387,7 +387,7 @@ func (c *Console) showOutcomes(v *visit, fault string, reported int) error {
 	}
 	g, ok := c.ownFindings(v, id)
 	if !ok {
-		return notThere(c, v)
+		return errNotThere
 	}
 	objects, err := c.allObjects(v, g)
 	if err != nil {

@@ -143,7 +143,7 @@ func (c *Console) receipt(v *visit) error {
 		return err
 	}
 	if !v.ours(s.Account) {
-		return notThere(c, v)
+		return errNotThere
 	}
 	return c.render(v, "receipt", "Receipt", receiptOf(s))
 }

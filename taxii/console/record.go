@@ -95,7 +95,7 @@ var auditActs = []string{"agreement", "delivery", "deletion", "derivation", "dir
 // It is closed to a seconded person, from whom some collections of that organisation are kept.
 func (c *Console) auditRecord(v *visit) error {
 	if v.Home != "" {
-		return notThere(c, v)
+		return errNotThere
 	}
 	q := auditQuery{v.r.FormValue("act"), strings.TrimSpace(v.r.FormValue("account")), strings.TrimSpace(v.r.FormValue("object"))}
 	entries, older, err := c.entries(v, q.matches)
@@ -122,7 +122,7 @@ func (c *Console) auditRecord(v *visit) error {
 // exportRecord sends the chain as comity audit export writes it: it still verifies.
 func (c *Console) exportRecord(v *visit) error {
 	if v.Home != "" {
-		return notThere(c, v)
+		return errNotThere
 	}
 	v.Header().Set("Content-Type", "application/jsonl")
 	v.Header().Set("Content-Disposition", `attachment; filename="audit-`+v.Org+`.jsonl"`)

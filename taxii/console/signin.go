@@ -268,7 +268,7 @@ func (c *Console) useTicket(v *visit) error {
 	c.tickets.mu.Unlock()
 	account := v.snapshot.Directory.Accounts[id]
 	if _, ok := auth.Person(v.snapshot, account, v.now); !ok {
-		return notThere(c, v)
+		return errNotThere
 	}
 	if err := c.begin(v, account, true); err != nil {
 		return err

@@ -82,7 +82,7 @@ func (c *Console) changeToken(v *visit) error {
 	}
 	t := v.snapshot.Directory.Tokens[v.pathValue("token")]
 	if t == nil || t.Account != v.Account {
-		return notThere(c, v)
+		return errNotThere
 	}
 	switch v.r.PostFormValue("act") {
 	case "revoke":
