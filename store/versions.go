@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"comity/stix"
 	"comity/taxii"
 	"comity/taxii/exchange"
 )
@@ -83,6 +84,20 @@ type Version struct {
 	Spec     byte
 	Handling exchange.Handling
 	None     bool // the object states no version: Instant is its date_added
+}
+
+// VersionOf describes an object that has not been added yet.
+func VersionOf(o *stix.Object, h exchange.Handling) Version {
+	v := o.Version()
+	return Version{Instant: InstantOf(v.Time()), Spec: SpecOf(o.Spec), Handling: h, None: v.IsZero()}
+}
+
+// AddedAt returns v with that date.
+func (v Version) AddedAt(d Date) Version {
+	if v.Date = d; v.None {
+		v.Instant = InstantOf(d.Time())
+	}
+	return v
 }
 
 // Same tells whether v and w are the same version of one id.

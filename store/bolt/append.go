@@ -151,7 +151,7 @@ func (a *appendPart) item(item *store.Item, d draft) error {
 	if err != nil {
 		return err
 	}
-	v := store.Version{Instant: store.InstantOf(o.Version().Time()), Spec: store.SpecOf(o.Spec), Handling: item.Handling, None: o.Version().IsZero()}
+	v := store.VersionOf(o, item.Handling)
 	if at != 0 {
 		added, same, err := a.duplicate(d, at, v, o)
 		if err != nil {
@@ -174,9 +174,7 @@ func (a *appendPart) item(item *store.Item, d draft) error {
 		}
 		before = &newest
 	}
-	if v.Date = a.nextDate(a.Now); v.None {
-		v.Instant = store.InstantOf(v.Date.Time())
-	}
+	v = v.AddedAt(a.nextDate(a.Now))
 	if err := a.insert(d, at, v, o); err != nil {
 		return err
 	}

@@ -106,10 +106,7 @@ func (c *collectionCheck) faultOf(d store.Date, r record, live bool) string {
 	if until := r.handling().Until; until != 0 {
 		c.due[dayOf(until)]++
 	}
-	v := store.Version{Date: d, Instant: store.InstantOf(o.Version().Time()), Spec: store.SpecOf(o.Spec), Handling: r.handling(), None: o.Version().IsZero()}
-	if v.None {
-		v.Instant = store.InstantOf(d.Time())
-	}
+	v := store.VersionOf(&o, r.handling()).AddedAt(d)
 	id, idErr := r.id()
 	key := o.Key()
 	text, textErr := r.versionText(d)

@@ -204,11 +204,7 @@ func (c *collectionTx) load(item *store.Item, r draft, d store.Date) error {
 		return err
 	}
 	c.head.last = d
-	v := store.Version{Date: d, Instant: store.InstantOf(o.Version().Time()), Spec: store.SpecOf(o.Spec), Handling: item.Handling, None: o.Version().IsZero()}
-	if v.None {
-		v.Instant = store.InstantOf(d.Time())
-	}
-	return c.insert(r, at, v, o)
+	return c.insert(r, at, store.VersionOf(o, item.Handling).AddedAt(d), o)
 }
 
 // endCollection writes the rest of the objects, and the numbers of the collection.

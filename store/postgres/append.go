@@ -154,9 +154,7 @@ func (c *collectionTx) appendItem(tally *store.Tally, item *store.Item, blocked 
 		}
 		before = &newest
 	}
-	if r.Date = c.nextDate(tally.Now); r.None {
-		r.Instant = store.InstantOf(r.Date.Time())
-	}
+	r.Version = r.AddedAt(c.nextDate(tally.Now))
 	c.add(r)
 	tally.Add(item, r.Date.Time(), before)
 	return nil
@@ -166,7 +164,7 @@ func (c *collectionTx) appendItem(tally *store.Tally, item *store.Item, blocked 
 func newRow(item *store.Item) *row {
 	o := &item.Object
 	return &row{
-		Version: store.Version{Instant: store.InstantOf(o.Version().Time()), Spec: store.SpecOf(o.Spec), Handling: item.Handling, None: o.Version().IsZero()},
+		Version: store.VersionOf(o, item.Handling),
 		key:     o.Key(), kind: o.Type, json: o.Raw, sum: crc32.Checksum(o.Raw, castagnoli),
 	}
 }

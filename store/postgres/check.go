@@ -75,10 +75,6 @@ func faultOf(r *row, damage error) string {
 	if err != nil {
 		return err.Error()
 	}
-	instant := store.InstantOf(o.Version().Time())
-	if r.None {
-		instant = store.InstantOf(r.Date.Time())
-	}
 	switch {
 	case r.Date%1000 != 0:
 		return "its date is not a whole millisecond"
@@ -86,7 +82,7 @@ func faultOf(r *row, damage error) string {
 		return "its row is for another id"
 	case o.Type != r.kind:
 		return "its row has another type"
-	case o.Version().IsZero() != r.None || r.Instant != instant || r.Spec != store.SpecOf(o.Spec):
+	case r.Version != store.VersionOf(&o, r.Handling).AddedAt(r.Date):
 		return "its row has another version"
 	}
 	return ""

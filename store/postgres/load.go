@@ -91,9 +91,7 @@ func (l *loader) addObject(d *store.DumpObject) error {
 		return &taxii.Error{Code: taxii.Invalid, Msg: "the dump has an object that cannot be read", Err: err}
 	}
 	r := newRow(&store.Item{Object: o, Handling: d.Handling})
-	if r.Date = d.Added; r.None {
-		r.Instant = store.InstantOf(r.Date.Time())
-	}
+	r.Version = r.AddedAt(d.Added)
 	l.rows = append(l.rows, r)
 	if l.size += len(r.json); len(l.rows) == loadItems || l.size >= loadBytes {
 		return l.writeObjects()
