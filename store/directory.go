@@ -17,8 +17,8 @@ import (
 	"comity/taxii/exchange"
 )
 
-// ReadDirectory returns the directory that was stored in those records: see
-// DirectoryRecords.
+// ReadDirectory returns the directory that is stored in those records, by name: "centre", or
+// the kind, a slash and the id.
 func ReadDirectory(records map[string][]byte) (*exchange.Directory, error) {
 	d := &exchange.Directory{
 		Organisations: map[string]*exchange.Organisation{},
@@ -53,7 +53,7 @@ func ReadDirectory(records map[string][]byte) (*exchange.Directory, error) {
 			d.Shut[id] = since
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%s in the directory: %w", name, err)
+			return nil, Damaged("%s in the directory: %w", name, err)
 		}
 	}
 	return d, nil
@@ -65,9 +65,8 @@ func unmarshalInto[T any](into map[string]*T, id string, record []byte) error {
 	return json.Unmarshal(record, v)
 }
 
-// DirectoryRecords returns the records that a directory is stored in, by name: "centre", or
-// the kind, a slash and the id.
-func DirectoryRecords(d *exchange.Directory) (map[string][]byte, error) {
+// directoryRecords is the inverse of ReadDirectory.
+func directoryRecords(d *exchange.Directory) (map[string][]byte, error) {
 	records := map[string][]byte{}
 	var errs []error
 	put := func(name string, v any) {
@@ -104,10 +103,10 @@ func DirectoryRecords(d *exchange.Directory) (map[string][]byte, error) {
 	return records, errors.Join(errs...)
 }
 
-// NameChanged names the records that differ in the entries: an agreement in the entry that
+// nameChanged names the records that differ in the entries: an agreement in the entry that
 // is about it, since each entry is exported to the parties of its agreement only, and
 // everything else in the first entry. The record of the centre is not named.
-func NameChanged(entries []audit.Entry, before, after map[string][]byte) error {
+func nameChanged(entries []audit.Entry, before, after map[string][]byte) error {
 	if len(entries) == 0 {
 		return nil
 	}

@@ -23,7 +23,7 @@ import (
 // of one field in the order that the field says. Equal stores have equal dumps.
 type DumpItem struct {
 	Begin       *DumpBegin       `json:"begin,omitempty"`
-	Directory   *DumpRecord      `json:"directory,omitempty"`  // by name: see DirectoryRecords
+	Directory   *DumpRecord      `json:"directory,omitempty"`  // by name: see ReadDirectory
 	Document    *DumpRecord      `json:"document,omitempty"`   // by name
 	Collection  *DumpCollection  `json:"collection,omitempty"` // by id; its objects follow
 	Object      *DumpObject      `json:"object,omitempty"`     // by date

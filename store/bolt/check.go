@@ -233,7 +233,11 @@ func (ck *checker) directory() error {
 	if err != nil {
 		return err
 	}
-	_, d, _, err := directoryOf(ck.tx)
+	records, err := recordsOf(ck.tx)
+	if err != nil {
+		return err
+	}
+	d, err := store.ReadDirectory(records)
 	if err != nil {
 		return err
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"errors"
 
 	"github.com/google/uuid"
 	"go.etcd.io/bbolt"
@@ -20,32 +19,31 @@ import (
 func (s *Store) Generation(context.Context) (uint64, error) { return s.generation.Load(), nil }
 
 // Directory implements store.Store.
-func (s *Store) Directory(context.Context) (d *exchange.Directory, generation uint64, err error) {
-	_, d, generation, err = s.directory()
+func (s *Store) Directory(context.Context) (*exchange.Directory, uint64, error) {
+	records, generation, err := s.records()
+	if err != nil {
+		return nil, 0, err
+	}
+	d, err := store.ReadDirectory(records)
 	return d, generation, err
 }
 
-// directory returns the directory and the records that it was read from.
-func (s *Store) directory() (records map[string][]byte, d *exchange.Directory, generation uint64, err error) {
+// records returns the records of the directory, and its generation.
+func (s *Store) records() (records map[string][]byte, generation uint64, err error) {
 	err = s.view(func(tx *bbolt.Tx) error {
-		records, d, generation, err = directoryOf(tx)
+		generation = number(tx.Bucket(bucketMeta).Get(keyGeneration))
+		records, err = recordsOf(tx)
 		return err
 	})
-	return records, d, generation, err
+	return records, generation, err
 }
 
-func directoryOf(tx *bbolt.Tx) (records map[string][]byte, d *exchange.Directory, generation uint64, err error) {
-	records, generation = map[string][]byte{}, number(tx.Bucket(bucketMeta).Get(keyGeneration))
-	if err := tx.Bucket(bucketDirectory).ForEach(func(k, v []byte) error {
+func recordsOf(tx *bbolt.Tx) (map[string][]byte, error) {
+	records := map[string][]byte{}
+	return records, tx.Bucket(bucketDirectory).ForEach(func(k, v []byte) error {
 		records[string(k)] = bytes.Clone(v)
 		return nil
-	}); err != nil {
-		return nil, nil, 0, err
-	}
-	if d, err = store.ReadDirectory(records); err != nil {
-		return nil, nil, 0, store.Damaged("%w", err)
-	}
-	return records, d, generation, nil
+	})
 }
 
 // checkOpen returns NotFound if the directory has shut the collection. It is called in
@@ -62,41 +60,20 @@ func directoryRecord(tx *bbolt.Tx) func(name string) []byte {
 	return func(name string) []byte { return tx.Bucket(bucketDirectory).Get([]byte(name)) }
 }
 
-// errStale says that somebody else amended the directory or document meanwhile.
-var errStale = errors.New("the directory has changed")
-
 // Amend implements store.Store. change runs on the caller's goroutine, so it may use the
 // store. If another Amend commits first, change runs again on the new directory.
 func (s *Store) Amend(ctx context.Context, change func(*exchange.Directory) ([]audit.Entry, error)) error {
-	for {
-		before, d, generation, err := s.directory()
-		if err != nil {
-			return err
-		}
-		entries, err := change(d)
-		if err != nil {
-			return err
-		}
-		after, err := store.DirectoryRecords(d)
-		if err != nil {
-			return err
-		}
-		if err := store.NameChanged(entries, before, after); err != nil {
-			return err
-		}
-		err = s.do(ctx, &job{run: func(w *writeTx) error { return w.amend(before, after, generation, entries) }})
-		if err != errStale {
-			return err
-		}
-	}
+	return store.Amend(s.records, change, func(before, after map[string][]byte, generation uint64, entries []audit.Entry) error {
+		return s.do(ctx, &job{run: func(w *writeTx) error { return w.amend(before, after, generation, entries) }})
+	})
 }
 
 // amend writes the entries and the records that differ. If the directory has another
-// generation by now, it writes nothing and returns errStale.
+// generation by now, it writes nothing and returns store.ErrStale.
 func (w *writeTx) amend(before, after map[string][]byte, generation uint64, entries []audit.Entry) error {
 	meta, directory := w.bucket(bucketMeta), w.bucket(bucketDirectory)
 	if number(meta.Get(keyGeneration)) != generation {
-		return errStale
+		return store.ErrStale
 	}
 	changed := false
 	for name, record := range after {
@@ -142,29 +119,19 @@ func (s *Store) Document(_ context.Context, name string) (content []byte, err er
 // use the store. If another AmendDocument of that name commits first, change runs again
 // on the new content.
 func (s *Store) AmendDocument(ctx context.Context, name string, change func(old []byte) ([]byte, []audit.Entry, error)) error {
-	for {
-		old, err := s.Document(ctx, name)
-		if err != nil {
-			return err
-		}
-		content, entries, err := change(bytes.Clone(old))
-		if err != nil {
-			return err
-		}
-		err = s.do(ctx, &job{run: func(w *writeTx) error { return w.amendDocument(name, old, content, entries) }})
-		if err != errStale {
-			return err
-		}
-	}
+	read := func() ([]byte, error) { return s.Document(ctx, name) }
+	return store.AmendDocument(read, change, func(old, content []byte, entries []audit.Entry) error {
+		return s.do(ctx, &job{run: func(w *writeTx) error { return w.amendDocument(name, old, content, entries) }})
+	})
 }
 
 // amendDocument writes the entries and the content. If the document no longer has the
-// old content, it writes nothing and returns errStale.
+// old content, it writes nothing and returns store.ErrStale.
 func (w *writeTx) amendDocument(name string, old, content []byte, entries []audit.Entry) error {
 	documents, key := w.tx.Bucket(bucketDocuments), []byte(name)
 	found := documents.Get(key)
 	if !bytes.Equal(found, old) || (found == nil) != (old == nil) {
-		return errStale
+		return store.ErrStale
 	}
 	if !bytes.Equal(content, old) || (content == nil) != (old == nil) {
 		w.writes++

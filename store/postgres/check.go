@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/google/uuid"
@@ -248,7 +249,7 @@ func (ck *checker) directory() error {
 	}
 	d, err := store.ReadDirectory(records)
 	if err != nil {
-		ck.report("directory: %v", err)
+		ck.report("directory: %v", errors.Unwrap(err))
 		return nil
 	}
 	seal, err := sealOf(ck.ctx, ck.tx)

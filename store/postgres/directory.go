@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -40,20 +39,17 @@ func (s *Store) Generation(ctx context.Context) (uint64, error) {
 func (s *Store) Directory(ctx context.Context) (*exchange.Directory, uint64, error) {
 	records, generation, err := s.records(ctx, s.pool)
 	if err != nil {
-		return nil, 0, failure(err)
+		return nil, 0, err
 	}
 	d, err := store.ReadDirectory(records)
-	if err != nil {
-		return nil, 0, store.Damaged("%w", err)
-	}
-	return d, generation, nil
+	return d, generation, err
 }
 
 // records reads the records of the directory, and its generation.
 func (s *Store) records(ctx context.Context, from querier) (records map[string][]byte, generation uint64, err error) {
 	rows, err := from.Query(ctx, `SELECT m.generation, d.name, d.record FROM meta m LEFT JOIN directory d ON true`)
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, failure(err)
 	}
 	records = map[string][]byte{}
 	var name *string
@@ -64,47 +60,23 @@ func (s *Store) records(ctx context.Context, from querier) (records map[string][
 		}
 		return nil
 	})
-	return records, generation, err
+	return records, generation, failure(err)
 }
 
 // directoryKey is the key of the advisory lock that Amend holds, and that pushes share.
 const directoryKey = leaseKey + 1
 
-// errStale says that somebody else amended the directory or document meanwhile.
-var errStale = errors.New("the directory has changed")
-
 // Amend implements store.Store. change runs outside of the transaction, so it may use the
 // store. If another Amend commits first, change runs again on the new directory.
 func (s *Store) Amend(ctx context.Context, change func(*exchange.Directory) ([]audit.Entry, error)) error {
-	for {
-		before, generation, err := s.records(ctx, s.pool)
-		if err != nil {
-			return failure(err)
-		}
-		d, err := store.ReadDirectory(before)
-		if err != nil {
-			return store.Damaged("%w", err)
-		}
-		entries, err := change(d)
-		if err != nil {
-			return err
-		}
-		after, err := store.DirectoryRecords(d)
-		if err != nil {
-			return err
-		}
-		if err := store.NameChanged(entries, before, after); err != nil {
-			return err
-		}
-		err = s.write(ctx, func(tx *writeTx) error { return tx.amend(before, after, generation, entries) })
-		if err != errStale {
-			return err
-		}
-	}
+	read := func() (map[string][]byte, uint64, error) { return s.records(ctx, s.pool) }
+	return store.Amend(read, change, func(before, after map[string][]byte, generation uint64, entries []audit.Entry) error {
+		return s.write(ctx, func(tx *writeTx) error { return tx.amend(before, after, generation, entries) })
+	})
 }
 
 // amend writes the entries and the records that differ. If the directory has another
-// generation by now, it writes nothing and returns errStale.
+// generation by now, it writes nothing and returns store.ErrStale.
 func (tx *writeTx) amend(before, after map[string][]byte, generation uint64, entries []audit.Entry) error {
 	var now uint64
 	q := &pgx.Batch{}
@@ -114,7 +86,7 @@ func (tx *writeTx) amend(before, after map[string][]byte, generation uint64, ent
 		return err
 	}
 	if now != generation {
-		return errStale
+		return store.ErrStale
 	}
 	for name, record := range after {
 		if !bytes.Equal(before[name], record) {
@@ -150,24 +122,14 @@ func (s *Store) Document(ctx context.Context, name string) (content []byte, err 
 // use the store. If another AmendDocument of that name commits first, change runs again on
 // the new content.
 func (s *Store) AmendDocument(ctx context.Context, name string, change func(old []byte) ([]byte, []audit.Entry, error)) error {
-	for {
-		old, err := s.Document(ctx, name)
-		if err != nil {
-			return err
-		}
-		content, entries, err := change(bytes.Clone(old))
-		if err != nil {
-			return err
-		}
-		err = s.write(ctx, func(tx *writeTx) error { return tx.amendDocument(name, old, content, slices.Clone(entries)) })
-		if err != errStale {
-			return err
-		}
-	}
+	read := func() ([]byte, error) { return s.Document(ctx, name) }
+	return store.AmendDocument(read, change, func(old, content []byte, entries []audit.Entry) error {
+		return s.write(ctx, func(tx *writeTx) error { return tx.amendDocument(name, old, content, entries) })
+	})
 }
 
 // amendDocument writes the entries and the content. If the document no longer has the old
-// content, it writes nothing and returns errStale.
+// content, it writes nothing and returns store.ErrStale.
 func (tx *writeTx) amendDocument(name string, old, content []byte, entries []audit.Entry) error {
 	sql, args := `SELECT true WHERE NOT EXISTS (SELECT FROM document WHERE name = $1)`, []any{name}
 	switch {
@@ -189,7 +151,7 @@ func (tx *writeTx) amendDocument(name string, old, content []byte, entries []aud
 		return err
 	}
 	if !found {
-		return errStale
+		return store.ErrStale
 	}
 	return tx.record(entries...)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"comity/store"
 	"comity/taxii"
 )
 
@@ -238,7 +239,7 @@ func failure(err error) error {
 	var known *taxii.Error
 	var connect *pgconn.ConnectError
 	switch {
-	case err == nil || errors.As(err, &known) || errors.Is(err, errStale) || errors.Is(err, ErrEmpty):
+	case err == nil || errors.As(err, &known) || errors.Is(err, store.ErrStale) || errors.Is(err, ErrEmpty):
 		return err
 	case strings.Contains(err.Error(), "closed pool"):
 		return errClosed
