@@ -138,6 +138,16 @@ const shutPrefix = "shut/"
 // ShutName is the name of the record that says that a collection is shut.
 func ShutName(collection uuid.UUID) string { return shutPrefix + collection.String() }
 
+// CheckOpen returns NotFound if the directory has shut the collection. It is called in the
+// transaction, since a grant may be older than the withdrawal that shut it. record returns a
+// record of the directory; nil if there is none.
+func CheckOpen(collection uuid.UUID, record func(name string) []byte) error {
+	if record(ShutName(collection)) != nil {
+		return taxii.Errorf(taxii.NotFound, "there is no such collection, or not for you")
+	}
+	return nil
+}
+
 // CallerNames are the names of the records that CheckCaller reads.
 func CallerNames(caller exchange.Principal) []string {
 	return []string{"account/" + caller.Account, "organisation/" + caller.Org, "token/" + caller.Token}

@@ -27,7 +27,8 @@ func (s *Store) Append(ctx context.Context, g exchange.Grant, part store.Part) (
 	}
 	drafts, size := newDrafts(part.Items)
 	err = s.do(ctx, &job{objects: len(part.Items), bytes: size, run: func(w *writeTx) error {
-		if err := firstOf(checkOpen(w.tx, g.ID()), store.CheckCaller(g.Principal(), w.now, directoryRecord(w.tx))); err != nil {
+		record := directoryRecord(w.tx)
+		if err := firstOf(store.CheckOpen(g.ID(), record), store.CheckCaller(g.Principal(), w.now, record)); err != nil {
 			return err
 		}
 		push, err := w.status(part)

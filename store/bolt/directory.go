@@ -5,11 +5,9 @@ import (
 	"context"
 	"encoding/binary"
 
-	"github.com/google/uuid"
 	"go.etcd.io/bbolt"
 
 	"comity/store"
-	"comity/taxii"
 	"comity/taxii/audit"
 	"comity/taxii/exchange"
 )
@@ -46,16 +44,7 @@ func recordsOf(tx *bbolt.Tx) (map[string][]byte, error) {
 	})
 }
 
-// checkOpen returns NotFound if the directory has shut the collection. It is called in
-// the transaction, since a grant may be older than the withdrawal that shut it.
-func checkOpen(tx *bbolt.Tx, id uuid.UUID) error {
-	if tx.Bucket(bucketDirectory).Get([]byte(store.ShutName(id))) != nil {
-		return taxii.Errorf(taxii.NotFound, "there is no such collection, or not for you")
-	}
-	return nil
-}
-
-// directoryRecord returns how store.CheckCaller reads a record.
+// directoryRecord returns how store.CheckOpen and store.CheckCaller read a record.
 func directoryRecord(tx *bbolt.Tx) func(name string) []byte {
 	return func(name string) []byte { return tx.Bucket(bucketDirectory).Get([]byte(name)) }
 }

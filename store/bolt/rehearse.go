@@ -50,7 +50,7 @@ func (s *Store) rehearse(ctx context.Context, r *rehearsal, g exchange.Grant, it
 		}
 	}
 	err = s.lookup(ctx, g.ID(), keys, func(tx *bbolt.Tx, found [][]uint64) error {
-		if err := checkOpen(tx, g.ID()); err != nil {
+		if err := store.CheckOpen(g.ID(), directoryRecord(tx)); err != nil {
 			return err
 		}
 		if r.collection = openCollection(tx, g.ID()); r.collection != nil {

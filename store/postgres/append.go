@@ -54,7 +54,7 @@ func (tx *writeTx) append(g exchange.Grant, part store.Part, n int32) (status st
 	if err != nil {
 		return status, outcomes, err
 	}
-	if err := firstOf(check.open(g.ID()), store.CheckCaller(g.Principal(), tx.now, check.record), push.accepts(part)); err != nil {
+	if err := firstOf(store.CheckOpen(g.ID(), check.record), store.CheckCaller(g.Principal(), tx.now, check.record), push.accepts(part)); err != nil {
 		return status, outcomes, err
 	}
 	if part.N < push.Parts {
@@ -222,14 +222,6 @@ func (a *access) queue(q *pgx.Batch, names []string) {
 }
 
 func (a *access) record(name string) []byte { return a.records[name] }
-
-// open returns NotFound if the directory has shut the collection.
-func (a *access) open(id uuid.UUID) error {
-	if a.records[store.ShutName(id)] != nil {
-		return taxii.Errorf(taxii.NotFound, "there is no such collection, or not for you")
-	}
-	return nil
-}
 
 // Labels implements store.Store. A writer gets the handling of the newest version, since
 // that decides the labels of new objects. Other callers get the handling of the newest

@@ -72,7 +72,7 @@ func (s *Store) rehearse(ctx context.Context, r *rehearsal, g exchange.Grant, n 
 		})
 		check.queue(q, []string{store.ShutName(g.ID())})
 		c.queueVersions(q, keysOf(items))
-		if err := firstOf(tx.send(q), check.open(g.ID())); err != nil {
+		if err := firstOf(tx.send(q), store.CheckOpen(g.ID(), check.record)); err != nil {
 			return err
 		}
 		for _, key := range keysOf(items) {
