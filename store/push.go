@@ -6,6 +6,7 @@ import (
 	"github.com/google/uuid"
 
 	"comity/stix"
+	"comity/taxii"
 	"comity/taxii/exchange"
 )
 
@@ -64,6 +65,22 @@ type Status struct {
 	Submission
 	Counts
 	Parts int
+}
+
+// CheckPart returns an error unless the push has the part already, or the part is the next
+// one. known says whether the store has the push, and complete whether that has its last
+// part.
+func (s *Status) CheckPart(part Part, known, complete bool) error {
+	id := part.Submission.ID
+	switch {
+	case !known && part.N > 0:
+		return taxii.Errorf(taxii.NotFound, "there is no push %s to go on with", id)
+	case known && (s.Account != part.Submission.Account || s.Collection != part.Submission.Collection):
+		return taxii.Errorf(taxii.Conflict, "push %s belongs to somebody else", id)
+	case part.N > s.Parts || part.N == s.Parts && complete:
+		return taxii.Errorf(taxii.Conflict, "push %s has %d parts, number %d cannot follow", id, s.Parts, part.N)
+	}
+	return nil
 }
 
 // Outcomes are the outcomes of the objects of one part: JSON objects of

@@ -127,19 +127,13 @@ func (w *writeTx) status(part store.Part) (*pushStatus, error) {
 		candidates = x.candidates(nil, id)
 	}
 	n, h, err := findStatus(w.tx, id, candidates)
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
-	case n == 0 && part.N == 0:
-		return &pushStatus{head: statusHead{Status: store.Status{Submission: part.Submission}}}, nil
-	case n == 0:
-		return nil, taxii.Errorf(taxii.NotFound, "there is no push %s to go on with", id)
-	case h.Account != part.Submission.Account || h.Collection != part.Submission.Collection:
-		return nil, taxii.Errorf(taxii.Conflict, "push %s belongs to somebody else", id)
-	case part.N > h.Parts || part.N == h.Parts && h.complete:
-		return nil, taxii.Errorf(taxii.Conflict, "push %s has %d parts, number %d cannot follow", id, h.Parts, part.N)
 	}
-	return &pushStatus{n, h}, nil
+	if n == 0 {
+		h.Submission = part.Submission
+	}
+	return &pushStatus{n, h}, h.CheckPart(part, n != 0, h.complete)
 }
 
 // has tells whether the status has that part already.

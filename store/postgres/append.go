@@ -54,7 +54,7 @@ func (tx *writeTx) append(g exchange.Grant, part store.Part, n int32) (status st
 	if err != nil {
 		return status, outcomes, err
 	}
-	if err := firstOf(store.CheckOpen(g.ID(), check.record), store.CheckCaller(g.Principal(), tx.now, check.record), push.accepts(part)); err != nil {
+	if err := firstOf(store.CheckOpen(g.ID(), check.record), store.CheckCaller(g.Principal(), tx.now, check.record), push.CheckPart(part, push.there, push.complete)); err != nil {
 		return status, outcomes, err
 	}
 	if part.N < push.Parts {

@@ -43,20 +43,6 @@ func (p *pushStatus) queue(q *pgx.Batch, id uuid.UUID) {
 	q.Queue(`SELECT `+pushColumns+` FROM push WHERE id = $1`, id).QueryRow(func(r pgx.Row) error { return p.scan(r) })
 }
 
-// accepts returns an error unless the part is in already, or is the next one.
-func (p *pushStatus) accepts(part store.Part) error {
-	id := part.Submission.ID
-	switch {
-	case !p.there && part.N > 0:
-		return taxii.Errorf(taxii.NotFound, "there is no push %s to go on with", id)
-	case p.there && (p.Account != part.Submission.Account || p.Collection != part.Submission.Collection):
-		return taxii.Errorf(taxii.Conflict, "push %s belongs to somebody else", id)
-	case part.N > p.Parts || part.N == p.Parts && p.complete:
-		return taxii.Errorf(taxii.Conflict, "push %s has %d parts, number %d cannot follow", id, p.Parts, part.N)
-	}
-	return nil
-}
-
 // add adds a part to the status.
 func (p *pushStatus) add(part store.Part, t *store.Tally) {
 	p.Counts = p.Counts.Plus(t.Counts)
