@@ -1,7 +1,6 @@
 package bolt
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"iter"
@@ -12,33 +11,14 @@ import (
 
 	"comity/stix"
 	"comity/store"
-	"comity/taxii"
 	"comity/taxii/exchange"
 )
 
 // Rehearse implements store.Store. Each part has its own read transaction. The versions
-// that the parts before it would have added are kept in memory, in some 120 bytes each,
-// and so are the outcomes, compressed.
-func (s *Store) Rehearse(ctx context.Context, g exchange.Grant, parts iter.Seq2[store.Part, error]) (status store.Status, outcomes func(n int) (store.Outcomes, error), err error) {
-	if !g.CanWrite() {
-		return status, nil, taxii.Errorf(taxii.Forbidden, "you may not add to this collection")
-	}
+// that the parts before it would have added are kept in memory, in some 120 bytes each.
+func (s *Store) Rehearse(ctx context.Context, g exchange.Grant, parts iter.Seq2[store.Part, error]) (store.Status, func(n int) (store.Outcomes, error), error) {
 	r := &rehearsal{newest: map[stix.Key]*rehearsed{}, types: map[string]bool{}}
-	var packed [][]byte // outcomes, by part
-	for part, err := range parts {
-		if err != nil {
-			return status, nil, err
-		}
-		tally, err := s.rehearse(ctx, r, g, part.Items)
-		if err != nil {
-			return status, nil, err
-		}
-		status.Submission = part.Submission
-		status.Counts = status.Counts.Plus(tally.Counts)
-		status.Parts++
-		packed = append(packed, bytes.Clone(s.codec.Pack(tally.Outcomes))) // a copy without spare capacity
-	}
-	return status, func(n int) (store.Outcomes, error) { return s.codec.Unpack(packed[n]) }, nil
+	return store.Rehearse(g, parts, s.codec, func(items []store.Item) (store.Tally, error) { return s.rehearse(ctx, r, g, items) })
 }
 
 // rehearse rehearses one part.

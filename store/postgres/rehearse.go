@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"bytes"
 	"context"
 	"iter"
 	"strings"
@@ -10,7 +9,6 @@ import (
 
 	"comity/stix"
 	"comity/store"
-	"comity/taxii"
 	"comity/taxii/exchange"
 )
 
@@ -23,31 +21,10 @@ type rehearsed struct {
 
 // Rehearse implements store.Store. Each part has its own read transaction, which locks
 // nothing. The versions that the parts before it would have added are kept in memory
-// without their JSON, and so are the outcomes, compressed.
-func (s *Store) Rehearse(ctx context.Context, g exchange.Grant, parts iter.Seq2[store.Part, error]) (status store.Status, outcomes func(n int) (store.Outcomes, error), err error) {
-	if !g.CanWrite() {
-		return status, nil, taxii.Errorf(taxii.Forbidden, "you may not add to this collection")
-	}
-	n, err := s.number(ctx, g.ID(), false)
-	if err != nil {
-		return status, nil, failure(err)
-	}
+// without their JSON.
+func (s *Store) Rehearse(ctx context.Context, g exchange.Grant, parts iter.Seq2[store.Part, error]) (store.Status, func(n int) (store.Outcomes, error), error) {
 	r := &rehearsal{added: map[stix.Key][]*row{}}
-	var packed [][]byte // outcomes, by part
-	for part, err := range parts {
-		if err != nil {
-			return status, nil, err
-		}
-		tally, err := s.rehearse(ctx, r, g, n, part.Items)
-		if err != nil {
-			return status, nil, err
-		}
-		status.Submission = part.Submission
-		status.Counts = status.Counts.Plus(tally.Counts)
-		status.Parts++
-		packed = append(packed, bytes.Clone(s.codec.Pack(tally.Outcomes))) // a copy without spare capacity
-	}
-	return status, func(n int) (store.Outcomes, error) { return s.codec.Unpack(packed[n]) }, nil
+	return store.Rehearse(g, parts, s.codec, func(items []store.Item) (store.Tally, error) { return s.rehearse(ctx, r, g, items) })
 }
 
 // rehearsal has the versions that a push would add to a collection.
@@ -57,7 +34,11 @@ type rehearsal struct {
 }
 
 // rehearse rehearses one part.
-func (s *Store) rehearse(ctx context.Context, r *rehearsal, g exchange.Grant, n int32, items []store.Item) (tally store.Tally, err error) {
+func (s *Store) rehearse(ctx context.Context, r *rehearsal, g exchange.Grant, items []store.Item) (tally store.Tally, err error) {
+	n, err := s.number(ctx, g.ID(), false)
+	if err != nil {
+		return tally, failure(err)
+	}
 	err = s.write(ctx, func(tx *writeTx) error {
 		c := &collectionTx{writeTx: tx, id: g.ID(), n: n, ids: map[stix.Key][]*row{}, due: map[int64]int64{}}
 		check := access{records: map[string][]byte{}}
