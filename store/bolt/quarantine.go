@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"slices"
 
 	"github.com/google/uuid"
 	"go.etcd.io/bbolt"
@@ -16,7 +15,7 @@ import (
 
 // quarantineValue returns a value of quarantine: the length of the note 4, the note, and
 // the object as it came.
-func quarantineValue(q store.Quarantined) ([]byte, error) {
+func quarantineValue(q *store.Quarantined) ([]byte, error) {
 	text, err := q.Note()
 	if err != nil {
 		return nil, err
@@ -47,41 +46,23 @@ func parseQuarantined(key, b []byte) (q store.Quarantined, err error) {
 	return q, nil
 }
 
-// quarantine puts the refused items whose refusal says so into quarantine, and returns the
-// items. Where there is no room, it returns another refusal. A number is never given twice.
-func (w *writeTx) quarantine(part store.Part) (items []store.Item, err error) {
-	items = part.Items
+// quarantine is store.QuarantineItems in a commit. A number is never given twice.
+func (w *writeTx) quarantine(part store.Part) ([]store.Item, error) {
 	quarantine := w.bucket(bucketQuarantine)
-	var room *store.QuarantineRoom
-	for i := range items {
-		refused := items[i].Refused
-		if refused == nil || !refused.Quarantine {
-			continue
-		}
-		if room == nil {
-			room = roomInQuarantine(quarantine, part.Submission.Collection)
-		}
-		object := items[i].Object.Raw
-		if !room.Take(len(object)) {
-			if &items[0] == &part.Items[0] {
-				items = slices.Clone(items)
-			}
-			items[i].Refused = refused.NotKept()
-			continue
-		}
-		value, err := quarantineValue(store.Quarantined{Time: w.now, Account: part.Submission.Account, Collection: part.Submission.Collection, Refusal: *refused, Object: object})
+	used := func() (*store.QuarantineRoom, error) {
+		return roomInQuarantine(quarantine, part.Submission.Collection), nil
+	}
+	return store.QuarantineItems(part, w.now, used, func(q *store.Quarantined) error {
+		value, err := quarantineValue(q)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		n, err := quarantine.NextSequence()
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if err := quarantine.Put(numberKey(n), value); err != nil {
-			return nil, err
-		}
-	}
-	return items, nil
+		return quarantine.Put(numberKey(n), value)
+	})
 }
 
 // roomInQuarantine returns the room that a collection has used. It does not parse the

@@ -144,35 +144,17 @@ func (s *Store) forgetStatuses(ctx context.Context, match string, arg any) error
 	}
 }
 
-// quarantine puts the refused items whose refusal says so into quarantine, and returns the
-// items. Where there is no room, it returns another refusal.
-func (tx *writeTx) quarantine(part store.Part) (items []store.Item, err error) {
-	items = part.Items
-	var room *store.QuarantineRoom
-	for i := range items {
-		refused := items[i].Refused
-		if refused == nil || !refused.Quarantine {
-			continue
-		}
-		if room == nil {
-			if room, err = tx.roomInQuarantine(part.Submission.Collection); err != nil {
-				return nil, err
-			}
-			items = append([]store.Item(nil), items...)
-		}
-		object := items[i].Object.Raw
-		if !room.Take(len(object)) {
-			items[i].Refused = refused.NotKept()
-			continue
-		}
-		q := store.Quarantined{Time: tx.now, Account: part.Submission.Account, Collection: part.Submission.Collection, Refusal: *refused}
+// quarantine is store.QuarantineItems in a transaction.
+func (tx *writeTx) quarantine(part store.Part) ([]store.Item, error) {
+	used := func() (*store.QuarantineRoom, error) { return tx.roomInQuarantine(part.Submission.Collection) }
+	return store.QuarantineItems(part, tx.now, used, func(q *store.Quarantined) error {
 		note, err := q.Note()
 		if err != nil {
-			return nil, err
+			return err
 		}
-		tx.batch.Queue(`INSERT INTO quarantine (collection, note, object) VALUES ($1, $2, $3)`, q.Collection, note, object)
-	}
-	return items, nil
+		tx.batch.Queue(`INSERT INTO quarantine (collection, note, object) VALUES ($1, $2, $3)`, q.Collection, note, q.Object)
+		return nil
+	})
 }
 
 // roomInQuarantine returns the room that a collection has used.
