@@ -159,17 +159,6 @@ func newWorld(t testing.TB) *world {
 	return w
 }
 
-// publicConsole answers requests as a server does that browsers reach by a URL.
-func (w *world) publicConsole(url string) func(*http.Request) *httptest.ResponseRecorder {
-	deps := w.console.Deps
-	handler := console.New(console.Config{PublicURL: url}, deps).Handler()
-	return func(r *http.Request) *httptest.ResponseRecorder {
-		recorder := httptest.NewRecorder()
-		handler.ServeHTTP(recorder, r)
-		return recorder
-	}
-}
-
 // amend changes the directory, as the operator's commands do.
 func (w *world) amend(change func(*exchange.Directory)) {
 	w.Helper()
