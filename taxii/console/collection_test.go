@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"html"
 	"net/http"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -289,6 +290,20 @@ func TestLargeObjectsMakeShortPages(t *testing.T) {
 	}
 	if got := b.get(html.UnescapeString(link[1])).want(http.StatusOK).body; !strings.Contains(got, large) {
 		t.Errorf("the download has %d bytes", len(got))
+	}
+}
+
+// Each label above CLEAR has its colour (TLP 2.0): the stylesheet names the class that pages have.
+func TestLabelsAreColoured(t *testing.T) {
+	stylesheet, err := os.ReadFile("static/console.css")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for label := stix.Green; label <= stix.Red; label++ {
+		selector := ".tag." + strings.ReplaceAll(label.String(), "+", `\+`)
+		if !regexp.MustCompile(regexp.QuoteMeta(selector) + "[ ,]").Match(stylesheet) {
+			t.Errorf("TLP:%s has no colour", label)
+		}
 	}
 }
 
