@@ -140,18 +140,12 @@ func (tx *writeTx) amendDocument(name string, old, content []byte, entries []aud
 	case old != nil:
 		sql, args = `UPDATE document SET content = $3 WHERE name = $1 AND content = $2 RETURNING true`, append(args, old, content)
 	}
-	found := false
-	q := &pgx.Batch{}
-	q.Queue(sql, args...).Query(func(rows pgx.Rows) error {
-		found = rows.Next()
-		rows.Close()
-		return rows.Err()
-	})
-	if err := tx.begin(q); err != nil {
-		return err
+	found, err := tx.beginWith(sql, args...)
+	if err == nil && !found {
+		err = store.ErrStale
 	}
-	if !found {
-		return store.ErrStale
+	if err != nil {
+		return err
 	}
 	return tx.record(entries...)
 }

@@ -181,18 +181,12 @@ func (s *Store) Unblock(ctx context.Context, reason string) error {
 // Discard implements store.Store.
 func (s *Store) Discard(ctx context.Context, number uint64, entry audit.Entry) error {
 	return s.write(ctx, func(tx *writeTx) error {
-		found := false
-		q := &pgx.Batch{}
-		q.Queue(`DELETE FROM quarantine WHERE number = $1 RETURNING true`, int64(number)).Query(func(rows pgx.Rows) error {
-			found = rows.Next()
-			rows.Close()
-			return rows.Err()
-		})
-		if err := tx.begin(q); err != nil {
-			return err
+		found, err := tx.beginWith(`DELETE FROM quarantine WHERE number = $1 RETURNING true`, int64(number))
+		if err == nil && !found {
+			err = taxii.Errorf(taxii.NotFound, "there is no object %d in quarantine", number)
 		}
-		if !found {
-			return taxii.Errorf(taxii.NotFound, "there is no object %d in quarantine", number)
+		if err != nil {
+			return err
 		}
 		return tx.record(entry)
 	})

@@ -116,6 +116,19 @@ func (tx *writeTx) begin(q *pgx.Batch) error {
 	return nil
 }
 
+// beginWith begins the transaction, together with one statement, and tells whether that has
+// returned a row.
+func (tx *writeTx) beginWith(sql string, args ...any) (found bool, err error) {
+	q := &pgx.Batch{}
+	q.Queue(sql, args...).Query(func(rows pgx.Rows) error {
+		found = rows.Next()
+		rows.Close()
+		return rows.Err()
+	})
+	err = tx.begin(q)
+	return found, err
+}
+
 // send sends the statements of q.
 func (tx *writeTx) send(q *pgx.Batch) error { return tx.conn.SendBatch(tx.ctx, q).Close() }
 
