@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -28,7 +29,7 @@ func (s *Store) Append(ctx context.Context, g exchange.Grant, part store.Part) (
 	drafts, size := newDrafts(part.Items)
 	err = s.do(ctx, &job{objects: len(part.Items), bytes: size, run: func(w *writeTx) error {
 		record := directoryRecord(w.tx)
-		if err := firstOf(store.CheckOpen(g.ID(), record), store.CheckCaller(g.Principal(), w.now, record)); err != nil {
+		if err := cmp.Or(store.CheckOpen(g.ID(), record), store.CheckCaller(g.Principal(), w.now, record)); err != nil {
 			return err
 		}
 		push, err := w.status(part)
@@ -63,7 +64,7 @@ func (s *Store) Append(ctx context.Context, g exchange.Grant, part store.Part) (
 				return fmt.Errorf("append %s: %w", items[i].Object.ID, err)
 			}
 		}
-		err = firstOf(push.save(w, part, &a.Tally), w.appendAudit(a.Entry(store.EntryOf(g, audit.Submission), part.Submission)))
+		err = cmp.Or(push.save(w, part, &a.Tally), w.appendAudit(a.Entry(store.EntryOf(g, audit.Submission), part.Submission)))
 		status, outcomes = push.head.Status, a.Outcomes
 		return err
 	}})

@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"time"
 
@@ -35,7 +36,7 @@ func (w *writeTx) appendAudit(entries ...audit.Entry) error {
 			return err
 		}
 		*w.chain = next
-		if err := firstOf(fileDelivery(delivered, link.Number, &e), links.Put(numberKey(link.Number), append(link.Hash[:], link.Body...))); err != nil {
+		if err := cmp.Or(fileDelivery(delivered, link.Number, &e), links.Put(numberKey(link.Number), append(link.Hash[:], link.Body...))); err != nil {
 			return err
 		}
 	}
@@ -123,7 +124,7 @@ func (s *Store) Archive(ctx context.Context, seal audit.SignedCheckpoint, entry 
 			return taxii.Errorf(taxii.Conflict, "the audit record after entry %d has no entry %d with the hash %x", before.Number, seal.Number, seal.Hash)
 		}
 		w.writes++
-		return firstOf(meta.Put(keySeal, []byte(seal.String())), w.appendAudit(entry))
+		return cmp.Or(meta.Put(keySeal, []byte(seal.String())), w.appendAudit(entry))
 	}}); err != nil {
 		return err
 	}

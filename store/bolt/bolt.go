@@ -189,16 +189,6 @@ func stopped(err error) error {
 
 var errClosed error = taxii.Errorf(taxii.Unavailable, "the store is closed")
 
-// firstOf returns the first error that is not nil. All arguments are evaluated.
-func firstOf(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // Close lets the writer finish the jobs of its queue, waits for readers and closes the
 // file. Other methods return Unavailable afterwards.
 func (s *Store) Close() error {

@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"cmp"
 	"encoding/binary"
 	"time"
 
@@ -175,7 +176,7 @@ func (c *collectionTx) flush() error {
 			return err
 		}
 	}
-	err := firstOf(c.flushPostings(), c.flushDue(), c.root.Put(keyHead, c.head.bytes()))
+	err := cmp.Or(c.flushPostings(), c.flushDue(), c.root.Put(keyHead, c.head.bytes()))
 	c.committed = c.state()
 	return err
 }

@@ -127,7 +127,7 @@ func (c *compaction) report() {
 // put writes one entry. Once a transaction has copyBytes, it begins another.
 func (c *compaction) put(path [][]byte, k, v []byte) error {
 	if c.size > copyBytes {
-		if err := firstOf(c.ctx.Err(), c.tx.Commit()); err != nil {
+		if err := cmp.Or(c.ctx.Err(), c.tx.Commit()); err != nil {
 			return err
 		}
 		var err error

@@ -37,7 +37,7 @@ type dump struct {
 
 // each calls f with the keys and values of a bucket.
 func (d *dump) each(b *bbolt.Bucket, f func(k, v []byte) error) error {
-	return forEach(b, func(k, v []byte) error { return firstOf(d.ctx.Err(), f(k, v)) })
+	return forEach(b, func(k, v []byte) error { return cmp.Or(d.ctx.Err(), f(k, v)) })
 }
 
 func (d *dump) begin() error {
@@ -122,7 +122,7 @@ func (d *dump) pushes() error {
 		for part := range h.Parts {
 			parts = append(parts, frameOf(d.tx, n.number, part))
 		}
-		if err := firstOf(d.ctx.Err(), d.f(&store.DumpItem{Push: store.NewDumpPush(h.Status, h.complete, parts)})); err != nil {
+		if err := cmp.Or(d.ctx.Err(), d.f(&store.DumpItem{Push: store.NewDumpPush(h.Status, h.complete, parts)})); err != nil {
 			return err
 		}
 	}

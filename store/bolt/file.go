@@ -176,7 +176,7 @@ func (s *Store) Ready(ctx context.Context) error {
 	if s.queue.isClosed() {
 		return errClosed
 	}
-	if err := firstOf(ctx.Err(), err, s.inPlace()); err != nil {
+	if err := cmp.Or(ctx.Err(), err, s.inPlace()); err != nil {
 		return err
 	}
 	if free, err := freeBytes(s.path); err == nil && free < minFree {

@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"iter"
@@ -96,7 +97,7 @@ func (l *loader) add(ctx context.Context, item *store.DumpItem) error {
 		}
 		value := append(link.Hash[:], link.Body...)
 		return l.put(ctx, value, func(w *writeTx) error {
-			return firstOf(fileDelivery(w.bucket(bucketDelivered), link.Number, &e), w.bucket(bucketLinks).Put(numberKey(link.Number), value))
+			return cmp.Or(fileDelivery(w.bucket(bucketDelivered), link.Number, &e), w.bucket(bucketLinks).Put(numberKey(link.Number), value))
 		})
 	case item.End != nil:
 		return l.end(ctx)
@@ -246,7 +247,7 @@ func (l *loader) end(ctx context.Context) error {
 			}
 		}
 		w.chain, w.generation = &head, l.begin.Generation
-		return firstOf(w.bucket(bucketQuarantine).SetSequence(l.begin.Quarantine), meta.Put(keyGeneration, numberKey(l.begin.Generation)))
+		return cmp.Or(w.bucket(bucketQuarantine).SetSequence(l.begin.Quarantine), meta.Put(keyGeneration, numberKey(l.begin.Generation)))
 	})
 }
 

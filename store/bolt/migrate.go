@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -26,7 +27,7 @@ import (
 // the next one. Each runs in one transaction. It must not call functions that a later
 // layout changes.
 var migrations = [format]func(*bbolt.Tx) error{
-	5: func(tx *bbolt.Tx) error { return firstOf(dropFileMark(tx), moveProgress(tx), fileDeliveriesBySpan(tx)) },
+	5: func(tx *bbolt.Tx) error { return cmp.Or(dropFileMark(tx), moveProgress(tx), fileDeliveriesBySpan(tx)) },
 	6: func(*bbolt.Tx) error { return nil }, // large records of layout 6 have no summary, and stay so
 }
 
@@ -122,11 +123,11 @@ func migrate(db *bbolt.DB, path string, commit func(*bbolt.Tx) error) error {
 		return err
 	}
 	if layout == 0 {
-		return firstOf(update(db, path, commit, create), atomicfile.SyncFolder(filepath.Dir(path)))
+		return cmp.Or(update(db, path, commit, create), atomicfile.SyncFolder(filepath.Dir(path)))
 	}
 	for ; layout < format; layout++ {
 		if err := update(db, path, commit, func(tx *bbolt.Tx) error {
-			return firstOf(migrations[layout](tx), setLayout(tx, layout+1))
+			return cmp.Or(migrations[layout](tx), setLayout(tx, layout+1))
 		}); err != nil {
 			return fmt.Errorf("bring %s from layout %d to %d: %w", path, layout, layout+1, err)
 		}
@@ -142,7 +143,7 @@ func setLayout(tx *bbolt.Tx, layout uint64) error {
 		writer = info.Main.Version
 	}
 	meta := tx.Bucket(bucketMeta)
-	return firstOf(meta.Put(keyFormat, binary.BigEndian.AppendUint64(nil, layout)), meta.Put(keyWriter, []byte(writer)))
+	return cmp.Or(meta.Put(keyFormat, binary.BigEndian.AppendUint64(nil, layout)), meta.Put(keyWriter, []byte(writer)))
 }
 
 // update runs change in one transaction. It marks the file if the commit fails, unless

@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 
@@ -102,6 +103,6 @@ func (s *Store) Discard(ctx context.Context, n uint64, entry audit.Entry) error 
 			return taxii.Errorf(taxii.NotFound, "there is no object %d in quarantine", n)
 		}
 		w.writes++
-		return firstOf(quarantine.Delete(numberKey(n)), w.appendAudit(entry))
+		return cmp.Or(quarantine.Delete(numberKey(n)), w.appendAudit(entry))
 	}})
 }

@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -101,7 +102,7 @@ func (c *collectionTx) findVersions(d *removal, key stix.Key) (err error) {
 	}
 	r, _, err := c.record(d.indexed)
 	if err != nil || r == nil {
-		return firstOf(err, store.Damaged("the record added %s is gone", d.indexed.Time()))
+		return cmp.Or(err, store.Damaged("the record added %s is gone", d.indexed.Time()))
 	}
 	d.all, err = c.versions(key, d.indexed, r)
 	return err
@@ -218,7 +219,7 @@ func (c *collectionTx) promote(d store.Date, multi bool) error {
 	if live {
 		return c.live.Put(dateKey(d), r)
 	}
-	return firstOf(c.dropHist(d), c.putLive(d, r))
+	return cmp.Or(c.dropHist(d), c.putLive(d, r))
 }
 
 // block blocks the content with those keys from being pushed again. An object can be
@@ -283,7 +284,7 @@ func has(b *bbolt.Bucket, prefix []byte) bool {
 func (s *Store) Unblock(ctx context.Context, reason string) error {
 	return s.do(ctx, &job{objects: exclusive, run: func(w *writeTx) error {
 		root := w.bucket(bucketBlocklist)
-		return firstOf(
+		return cmp.Or(
 			w.unblock(root.Bucket(bucketContent), func(k []byte) bool { return string(k[16:]) == reason }),
 			w.unblock(root.Bucket(bucketIdentity), func(k []byte) bool { _, of, _ := strings.Cut(string(k), "\x00"); return of == reason }),
 		)

@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/google/uuid"
@@ -50,12 +51,12 @@ func (s *Store) Manifest(ctx context.Context, g exchange.Grant, q store.Query) (
 	standing, err := s.walk(ctx, g, q, func(d store.Date, r record, _ uint32) {
 		id, err := r.id()
 		version, err2 := r.versionText(d)
-		if err := firstOf(err, err2); err != nil && unreadable == nil {
+		if err := cmp.Or(err, err2); err != nil && unreadable == nil {
 			unreadable = store.Damaged("the record added %s: %w", d.Time(), err)
 		}
 		m.Records = append(m.Records, store.Record{ID: id, Version: version, Spec: store.SpecText(r.spec()), DateAdded: d.Time()})
 	})
-	if err := firstOf(err, unreadable); err != nil {
+	if err := cmp.Or(err, unreadable); err != nil {
 		return store.Manifest{}, err
 	}
 	m.Standing = standing

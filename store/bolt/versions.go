@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"slices"
 
@@ -164,12 +165,12 @@ func (c *collectionTx) addVersion(key stix.Key, at store.Date, v store.Version, 
 	if v.Compare(newest) > 0 {
 		// withMulti copies: old points into the page that dropLive changes.
 		old = old.withMulti(true)
-		err = firstOf(c.dropLive(newest.Date, old), c.putHist(newest.Date, old), c.putLive(v.Date, r))
+		err = cmp.Or(c.dropLive(newest.Date, old), c.putHist(newest.Date, old), c.putLive(v.Date, r))
 	} else {
 		if !old.is(flagMulti) {
 			err = c.live.Put(dateKey(newest.Date), old.withMulti(true))
 		}
-		err = firstOf(err, c.putHist(v.Date, r))
+		err = cmp.Or(err, c.putHist(v.Date, r))
 	}
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"cmp"
 	"slices"
 
 	"go.etcd.io/bbolt"
@@ -36,7 +37,7 @@ func (sc *scan) newestOnly() error {
 			if mixed.date == live.date {
 				err = live.next()
 			}
-			if err := firstOf(err, mixed.next()); err != nil {
+			if err := cmp.Or(err, mixed.next()); err != nil {
 				return err
 			}
 			continue

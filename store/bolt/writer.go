@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"cmp"
 	"context"
 	"runtime"
 	"runtime/debug"
@@ -206,7 +207,7 @@ func (s *Store) transact(jobs []*job) (err error) {
 	if w.writes == 0 {
 		return nil
 	}
-	if err := firstOf(w.flush(), s.inPlace()); err != nil {
+	if err := cmp.Or(w.flush(), s.inPlace()); err != nil {
 		return err
 	}
 	id, began := tx.ID(), time.Now()

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"hash/crc32"
@@ -54,7 +55,7 @@ func (tx *writeTx) append(g exchange.Grant, part store.Part, n int32) (status st
 	if err != nil {
 		return status, outcomes, err
 	}
-	if err := firstOf(store.CheckOpen(g.ID(), check.record), store.CheckCaller(g.Principal(), tx.now, check.record), push.CheckPart(part, push.there, push.complete)); err != nil {
+	if err := cmp.Or(store.CheckOpen(g.ID(), check.record), store.CheckCaller(g.Principal(), tx.now, check.record), push.CheckPart(part, push.there, push.complete)); err != nil {
 		return status, outcomes, err
 	}
 	if part.N < push.Parts {
@@ -83,7 +84,7 @@ func (tx *writeTx) append(g exchange.Grant, part store.Part, n int32) (status st
 	}
 	push.add(part, &tally)
 	push.save(tx, part, tx.codec.Pack(tally.Outcomes))
-	return push.Status, tally.Outcomes, firstOf(c.save(), tx.record(tally.Entry(store.EntryOf(g, audit.Submission), part.Submission)))
+	return push.Status, tally.Outcomes, cmp.Or(c.save(), tx.record(tally.Entry(store.EntryOf(g, audit.Submission), part.Submission)))
 }
 
 // sharedQuota are the collections that count for the quota objects_held of a collection;

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -41,7 +42,7 @@ func (s *Store) Record(ctx context.Context, entries ...audit.Entry) error {
 	if err := ctx.Err(); err != nil || len(entries) == 0 {
 		return err
 	}
-	return s.write(ctx, func(tx *writeTx) error { return firstOf(tx.begin(&pgx.Batch{}), tx.record(entries...)) })
+	return s.write(ctx, func(tx *writeTx) error { return cmp.Or(tx.begin(&pgx.Batch{}), tx.record(entries...)) })
 }
 
 // sealDelay is how long the sealer waits after a commit, so that it seals for several.
@@ -187,7 +188,7 @@ func scanLink(r pgx.Row, more ...any) (link audit.Link, err error) {
 
 // Entries implements store.Store.
 func (s *Store) Entries(ctx context.Context, after uint64, n int) ([]audit.Link, error) {
-	if err := firstOf(ctx.Err(), s.seal(ctx)); err != nil {
+	if err := cmp.Or(ctx.Err(), s.seal(ctx)); err != nil {
 		return nil, err
 	}
 	rows, err := s.pool.Query(ctx, `SELECT number, hash, body FROM link WHERE number > greatest($1, (SELECT sealed FROM meta)) ORDER BY number LIMIT $2`, int64(after), n)

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -57,7 +58,7 @@ func (h *head) state() store.State { return store.State{Past: uint64(h.past), En
 // State implements store.Store. The server asks for it before it repeats a page, so it is
 // cached in memory.
 func (s *Store) State(ctx context.Context, id uuid.UUID) (state store.State, err error) {
-	if err := firstOf(ctx.Err(), s.lease.check()); err != nil {
+	if err := cmp.Or(ctx.Err(), s.lease.check()); err != nil {
 		return state, err
 	}
 	s.mu.Lock()
@@ -335,7 +336,7 @@ func (c *collectionTx) uncount(r *row) {
 func (c *collectionTx) insert(table string, rows []*row) error {
 	slices.SortFunc(rows, func(v, w *row) int { return int(int64(v.Date) - int64(w.Date)) })
 	if len(rows) >= copyMin {
-		return firstOf(c.flush(), c.copyRows(table, c.n, rows))
+		return cmp.Or(c.flush(), c.copyRows(table, c.n, rows))
 	}
 	for _, r := range rows {
 		c.batch.Queue(`INSERT INTO `+table+insertRow, r.args(c.n)...)

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 
@@ -15,7 +16,7 @@ import (
 // Generation implements store.Store. It does not ask the database: no other process can
 // change the directory.
 func (s *Store) Generation(ctx context.Context) (uint64, error) {
-	if err := firstOf(ctx.Err(), s.lease.check()); err != nil {
+	if err := cmp.Or(ctx.Err(), s.lease.check()); err != nil {
 		return 0, err
 	}
 	s.mu.Lock()

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"io"
 
@@ -29,7 +30,7 @@ func (s *Store) Dump(ctx context.Context, f func(*store.DumpItem) error) error {
 		}
 		return nil
 	})
-	return firstOf(stopped, err)
+	return cmp.Or(stopped, err)
 }
 
 // dump is one run of Dump.
@@ -88,7 +89,7 @@ func (d *dump) collections() error {
 		return err
 	}
 	for _, c := range list {
-		if err := firstOf(d.f(&store.DumpItem{Collection: &c.DumpCollection}), d.objects(c.n)); err != nil {
+		if err := cmp.Or(d.f(&store.DumpItem{Collection: &c.DumpCollection}), d.objects(c.n)); err != nil {
 			return err
 		}
 	}

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"iter"
 	"strings"
@@ -53,7 +54,7 @@ func (s *Store) rehearse(ctx context.Context, r *rehearsal, g exchange.Grant, it
 		})
 		check.queue(q, []string{store.ShutName(g.ID())})
 		c.queueVersions(q, keysOf(items))
-		if err := firstOf(tx.send(q), store.CheckOpen(g.ID(), check.record)); err != nil {
+		if err := cmp.Or(tx.send(q), store.CheckOpen(g.ID(), check.record)); err != nil {
 			return err
 		}
 		for _, key := range keysOf(items) {

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -82,7 +83,7 @@ func (c *collectionTx) remove(list []*row, block store.Block, entry audit.Entry)
 		c.block(list, block)
 	}
 	entry.Count, entry.From, entry.To = len(list), list[0].Date.Pointer(), list[len(list)-1].Date.Pointer()
-	return firstOf(c.save(), c.record(entry))
+	return cmp.Or(c.save(), c.record(entry))
 }
 
 // block queues that the content of records is blocked. An object can be blocked for several

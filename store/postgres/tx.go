@@ -279,13 +279,3 @@ func connectReason(err error) error {
 	}
 	return errors.New("the connection failed")
 }
-
-// firstOf returns the first error that is not nil. All arguments are evaluated.
-func firstOf(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -157,11 +158,11 @@ func (w *walk) plain(standing *store.Standing) (done bool, err error) {
 		q.Queue(`COMMIT`)
 		results := w.store.pool.SendBatch(w.ctx, q)
 		if _, err := results.Exec(); err != nil {
-			return false, firstOf(err, results.Close())
+			return false, cmp.Or(err, results.Close())
 		}
 		var h head
 		if err := h.scan(results.QueryRow()); err != nil {
-			return false, firstOf(err, results.Close())
+			return false, cmp.Or(err, results.Close())
 		}
 		if h.mixed > 0 {
 			return false, results.Close()
@@ -174,7 +175,7 @@ func (w *walk) plain(standing *store.Standing) (done bool, err error) {
 		if err == nil {
 			read, full, err = w.takeAll(rows)
 		}
-		if err := firstOf(err, results.Close()); err != nil || full || read < n {
+		if err := cmp.Or(err, results.Close()); err != nil || full || read < n {
 			return true, err
 		}
 	}
