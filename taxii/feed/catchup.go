@@ -84,8 +84,8 @@ func (x *index) begin() (done func()) {
 	}
 }
 
-// WriteTables writes the tables anew that are out of date. Answers do not wait for it.
-func (s *Service) WriteTables(ctx context.Context) error {
+// writeTables writes the tables anew that are out of date. Answers do not wait for it.
+func (s *Service) writeTables(ctx context.Context) error {
 	if err := s.acquire(ctx); err != nil {
 		return err
 	}
@@ -144,7 +144,7 @@ func (s *Service) index(g exchange.Grant) *index {
 // answer is ready when it is asked for.
 func (s *Service) Run(ctx context.Context) {
 	var tables sync.WaitGroup
-	tables.Go(func() { follow.Run(ctx, s.log, "tables of feeds", s.WriteTables) })
+	tables.Go(func() { follow.Run(ctx, s.log, "tables of feeds", s.writeTables) })
 	follow.Run(ctx, s.log, "feeds", s.CatchUp)
 	tables.Wait()
 	if err := RemoveErased(context.WithoutCancel(ctx), s.store, s.config.Dir); err != nil {

@@ -18,6 +18,9 @@ func (s *Service) Kept() string {
 // Program identifies the program in the tables that it writes.
 func Program() string { return program() }
 
+// WriteTables writes the tables anew that are out of date.
+func (s *Service) WriteTables(ctx context.Context) error { return s.writeTables(ctx) }
+
 // SendWebhooks sends the messages that are due, and waits for their outcomes. certificates
 // are those that receivers may have.
 func (s *Service) SendWebhooks(ctx context.Context, certificates *x509.CertPool) error {

@@ -22,6 +22,7 @@ import (
 const (
 	killDir   = "COMITY_KILL_DIR"   // folder of a child
 	killEpoch = "COMITY_KILL_EPOCH" // when the test began, in µs since 1970
+	killRound = "COMITY_KILL_ROUND" // number of a child
 	kills     = "COMITY_KILLS"      // how many children are killed
 )
 
@@ -98,7 +99,7 @@ func (w *world) reopen(epoch time.Time) {
 func killed(t *testing.T, dir string, epoch time.Time, round int) (lines []string) {
 	t.Helper()
 	child := exec.Command(os.Args[0], "-test.run=^TestAKilledServerGoesOnWithItsFeeds$")
-	child.Env = append(os.Environ(), killDir+"="+dir, killEpoch+"="+strconv.FormatInt(epoch.UnixMicro(), 10), "COMITY_KILL_ROUND="+strconv.Itoa(round))
+	child.Env = append(os.Environ(), killDir+"="+dir, killEpoch+"="+strconv.FormatInt(epoch.UnixMicro(), 10), killRound+"="+strconv.Itoa(round))
 	child.Stderr = os.Stderr
 	out, err := child.StdoutPipe()
 	if err == nil {
@@ -139,7 +140,7 @@ func serveUntilKilled(t *testing.T) {
 			w.feeds.WriteTables(t.Context())
 		}
 	}()
-	round, _ := strconv.Atoi(os.Getenv("COMITY_KILL_ROUND"))
+	round, _ := strconv.Atoi(os.Getenv(killRound))
 	for i := 0; ; i++ {
 		w.clock.Store(noon.Add(time.Since(epoch)).UnixMicro())
 		n := round*1000 + i
