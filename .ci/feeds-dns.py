@@ -11,37 +11,17 @@ import os
 import pathlib
 import random
 import re
-import socket
 import subprocess
 import tempfile
 import time
 import unittest
 import uuid
 
+from daemons import Daemon, port, wait
 from exchange import CHARTER, COMITY
 
 ALIAS = "charter-test.playbooks"
 ZONE = "soc.ncb-sg.rpz.igci"
-
-
-def port():
-    """A port that nothing listens on, over TCP and UDP."""
-    while True:
-        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
-            tcp.bind(("127.0.0.1", 0))
-            with contextlib.suppress(OSError):
-                udp.bind(tcp.getsockname())
-                return tcp.getsockname()[1]
-
-
-def wait(what, seconds, true):
-    """Waits until true() is, and returns how long that took. what is a text, or makes one."""
-    start = time.monotonic()
-    while not true():
-        if time.monotonic() - start > seconds:
-            raise AssertionError(f"not within {seconds} s: {what() if callable(what) else what}")
-        time.sleep(0.05)
-    return time.monotonic() - start
 
 
 def run(*command, **options):
@@ -58,25 +38,6 @@ def indicator(pattern, n=None, modified=0, **more):
 
 def domain(name):
     return f"[domain-name:value = '{name}']"
-
-
-class Daemon:
-    """A process whose output goes to a file."""
-
-    def __init__(self, folder, name, *command, ready=None):
-        self.log = pathlib.Path(folder) / f"{name}.log"
-        with self.log.open("w") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=folder)
-        if ready:
-            wait(lambda: f"{name} is ready: {self.log.read_text()}", 30, lambda: ready in self.log.read_text())
-
-    def stop(self):
-        self.process.terminate()
-        try:
-            self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
 
 
 class Case(unittest.TestCase):
@@ -127,10 +88,8 @@ class Case(unittest.TestCase):
         time.sleep(0.5)
         return self.server.log.read_text().count(f"sent={kind}")
 
-    def daemon(self, name, *command, ready=None):
-        d = Daemon(self.folder, name, *command, ready=ready)
-        self.addCleanup(d.stop)
-        return d
+    def daemon(self, name, *command, **options):
+        self.addCleanup(Daemon(self.folder, name, *command, **options).stop)
 
     def write(self, name, text):
         (self.folder / name).write_text(text)

@@ -24,6 +24,7 @@ import zipfile
 import requests
 
 import exchange
+from daemons import Daemon, port, wait
 from exchange import MEDIA_TYPE
 
 NETWORKS = ["198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32", "198.18.0.0/15"]
@@ -36,13 +37,6 @@ def run(*command, status=0, **options):
     if done.returncode != status:
         raise AssertionError(f"{' '.join(map(str, command))}: {done.returncode}: {done.stdout}")
     return done.stdout
-
-
-def port():
-    """A port that nothing listens on."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def any_of(type, values):
@@ -109,21 +103,8 @@ may_be_empty = {json.dumps(may_be_empty)}
             text = text.replace(path, f"{self.folder}{path}")
         return text
 
-    def daemon(self, name, *command, ready, **options):
-        """Starts a program whose output goes to a file, and waits until ready() is true."""
-        log = self.folder / f"{name}.log"
-        with log.open("w") as out:
-            process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, **options)
-        self.addCleanup(process.wait)
-        self.addCleanup(process.terminate)
-        self.wait(lambda: f"{name} is ready: {log.read_text()}", ready)
-
-    def wait(self, what, true, seconds=60):
-        end = time.monotonic() + seconds
-        while not true():
-            if time.monotonic() > end:
-                self.fail(f"not within {seconds} s: {what()}")
-            time.sleep(0.1)
+    def daemon(self, name, *command, **options):
+        self.addCleanup(Daemon(self.folder, name, *command, **options).stop)
 
 
 def listens(port):
@@ -463,13 +444,13 @@ class Logs(Case):
             return any(number in line and address in line for line in lines())
 
         self.daemon("rsyslogd", "rsyslogd", "-n", "-f", config, "-i", pid, ready=pid.exists)
-        self.wait(lines, lambda: tells(LISTED, indicator["id"]))
+        wait(lines, 60, lambda: tells(LISTED, indicator["id"]))
         log(OTHER)
         (later,) = self.push(any_of("ipv4-addr:value", ["198.51.100.9"]))
         self.get("all.lookup.json")
         time.sleep(2.1)  # curl compares whole seconds
         fetch()
-        self.wait(lines, lambda: tells("198.51.100.9", later["id"]))
+        wait(lines, 60, lambda: tells("198.51.100.9", later["id"]))
         self.assertFalse([line for line in lines() if OTHER in line])
 
 
@@ -494,17 +475,17 @@ class Mail(Case):
         def symbols():
             return run("rspamc", "-h", f"127.0.0.1:{normal}", "--ip", LISTED, "--from", "x@bad.example.org", "symbols", input=mail)
 
-        self.wait(symbols, lambda: re.search("COMITY_FROM", symbols()) and re.search("COMITY_IP", symbols()))
+        wait(symbols, 60, lambda: re.search("COMITY_FROM", symbols()) and re.search("COMITY_IP", symbols()))
 
         def pulls():
             return json.loads(self.exchange.run("--json", "feed", "show", "ncb-sg/b")).get("pulls", [])
 
-        self.wait(pulls, lambda: {p["status"] for p in pulls()} == {304})
+        wait(pulls, 60, lambda: {p["status"] for p in pulls()} == {304})
 
         def heads():
             return {file for line in self.exchange.server.log for file in ("domain.txt", "ipv4.txt") if f"file={file}" in line and "method=HEAD" in line and "status=304" in line}
 
-        self.wait(lambda: list(self.exchange.server.log)[-20:], lambda: len(heads()) == 2)
+        wait(lambda: list(self.exchange.server.log)[-20:], 60, lambda: len(heads()) == 2)
 
 
 class IntelMQ(Case):
@@ -550,12 +531,12 @@ class IntelMQ(Case):
         (root / "etc/runtime.yaml").write_text(json.dumps({"global": {}} | bots))
         for name, settings in bots.items():  # which refuse to run as root
             self.daemon(name, "unshare", "--user", "--map-user=1000", "--map-group=1000", pathlib.Path(sys.executable).parent / settings["module"], name,
-                        ready=lambda: True, cwd=root, env=os.environ | {"INTELMQ_ROOT_DIR": str(root)})
+                        cwd=root, env=os.environ | {"INTELMQ_ROOT_DIR": str(root)})
 
         def events():
             return [json.loads(line) for line in found.read_text().splitlines()] if found.exists() else []
 
-        self.wait(lambda: "".join(p.read_text() for p in (root / "var/log").glob("*.log")), lambda: len(events()) == 2)
+        wait(lambda: "".join(p.read_text() for p in (root / "var/log").glob("*.log")), 60, lambda: len(events()) == 2)
         self.assertEqual({(e.get("source.ip") or e["source.fqdn"], e["feed.code"]) for e in events()}, {(LISTED, "b"), ("bad.example.org", "b")})
 
 
