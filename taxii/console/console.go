@@ -208,7 +208,7 @@ func (c *Console) handler(path string, open bool, serve page) http.Handler {
 		case open || v.signedIn():
 			err = serve(c, v)
 		default:
-			v.redirect(root + "sign-in?next=" + url.QueryEscape(nextOf(r.URL.RequestURI())))
+			v.redirect(withNext("sign-in", nextOf(r.URL.RequestURI())))
 		}
 		if err != nil {
 			c.fail(v, err)
@@ -313,3 +313,6 @@ func nextOf(target string) string {
 	}
 	return u.RequestURI()
 }
+
+// withNext is the URL of a page of the sign-in, which leads to next in the end.
+func withNext(page, next string) string { return root + page + "?next=" + url.QueryEscape(next) }

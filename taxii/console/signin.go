@@ -67,7 +67,7 @@ func (c *Console) signIn(v *visit) error {
 	if err := c.begin(v, account, false); err != nil {
 		return err
 	}
-	v.redirect(root + "sign-in/code?next=" + url.QueryEscape(in.Next))
+	v.redirect(withNext("sign-in/code", in.Next))
 	return nil
 }
 
@@ -78,7 +78,7 @@ func (c *Console) signInAgain(v *visit, in signInPage, code taxii.Code, fault st
 
 func (c *Console) renderSignIn(v *visit, in signInPage) error {
 	if c.config.OIDC.Issuer != "" {
-		in.OIDC = root + "sign-in/oidc?next=" + url.QueryEscape(in.Next)
+		in.OIDC = withNext("sign-in/oidc", in.Next)
 	}
 	return c.render(v, "signin", "Sign in", in)
 }
@@ -100,7 +100,7 @@ func (c *Console) codeForm(v *visit) error {
 		v.redirect(next)
 		return nil
 	case v.session == nil:
-		v.redirect(root + "sign-in?next=" + url.QueryEscape(next))
+		v.redirect(withNext("sign-in", next))
 		return nil
 	}
 	return c.askCode(v, next, "")
@@ -171,13 +171,13 @@ func (c *Console) enterCode(v *visit) error {
 	}
 	next := nextOf(v.r.PostFormValue("next"))
 	if v.session == nil {
-		v.redirect(root + "sign-in?next=" + url.QueryEscape(next))
+		v.redirect(withNext("sign-in", next))
 		return nil
 	}
 	account := v.account()
 	secret := cmp.Or(account.SecondFactor, v.session.Proposed)
 	if secret == "" { // anybody can compute the codes of an empty secret
-		v.redirect(root + "sign-in/code?next=" + url.QueryEscape(next))
+		v.redirect(withNext("sign-in/code", next))
 		return nil
 	}
 	step, right := stepOf(secret, v.r.PostFormValue("code"), v.now)
