@@ -7,12 +7,12 @@ import json
 import pathlib
 import random
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 import unittest
 
+from daemons import port
 from exchange import COMITY, Server
 
 KILLS = 12
@@ -31,9 +31,7 @@ def indicator(number, second=0, **more):
 class Centre:
     def __init__(self, folder, name):
         self.data = pathlib.Path(folder) / name
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.address = "%s:%d" % free.getsockname()
+        self.address = f"127.0.0.1:{port()}"
         self.run("init", "--centre", name, "--name", name, "--country", "SG")
         for org, kind in ("acme", "private-vendor"), ("soc-sg", "soc"):
             self.run("org", "add", org, "--kind", kind, "--name", org, "--country", "SG")
@@ -46,8 +44,8 @@ class Centre:
         self.token = self.run("token", "add", "acme/link").strip()
         self.serve()
 
-    def run(self, *args, **options):
-        return subprocess.run([COMITY, "--data", self.data, *args], check=True, capture_output=True, text=True, **options).stdout
+    def run(self, *args):
+        return subprocess.run([COMITY, "--data", self.data, *args], check=True, capture_output=True, text=True).stdout
 
     def serve(self):
         self.server = Server("listening on", "--data", str(self.data), "serve", "--listen", self.address)

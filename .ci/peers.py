@@ -24,6 +24,7 @@ import urllib.request
 import uuid
 
 import exchange
+from daemons import port
 from exchange import COMITY, MEDIA_TYPE
 
 BIN = pathlib.Path(sys.executable).parent
@@ -46,19 +47,13 @@ def objects(n, seed):
     ]
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
 class Comity:
     """An exchange, whose vendor writes and whose bureau reads."""
 
     objects, keeps_bytes, loses = OBJECTS, True, ()
 
     def __init__(self):
-        self.port = free_port()
+        self.port = port()
         self.exchange = exchange.Exchange("--listen", f"127.0.0.1:{self.port}")
         self.path = "/igci/"
         self.read = self.write = "charter-test.playbooks"
@@ -81,7 +76,7 @@ class Other:
     def __init__(self):
         self.folder = tempfile.TemporaryDirectory()
         self.dir = pathlib.Path(self.folder.name)
-        self.port = free_port()
+        self.port = port()
         self.prepare()
         self.start()
 
@@ -345,7 +340,7 @@ class Peers:
 
     def fill(self):
         if self.Remote is not Medallion:
-            receipts, _ = self.push("sent.ndjson", self.sent, self.remote.read if self.Remote is OpenTAXII else self.remote.write)
+            receipts, _ = self.push("sent.ndjson", self.sent, self.remote.read)
             self.assertEqual(receipts.count("accepted\t"), len(self.sent))
 
     def test_every_object_once_whatever_happens(self):
@@ -373,7 +368,7 @@ class Peers:
                 if not line.startswith("accepted"):  # medallion refuses what it has
                     self.assertIn("an earlier attempt was lost", line)
             self.assertEqual(len(receipts.splitlines()), batch)
-        out, _ = self.finish(self.pull(self.remote.write if not self.remote.keeps_bytes else self.remote.read))
+        out, _ = self.finish(self.pull(self.remote.write))
         self.assert_each_once(out, some)
         print(f"\n{proxy.requests} requests, {proxy.faults} of them passed on badly", file=sys.stderr)
         proxy.close()

@@ -24,6 +24,7 @@ import urllib.request
 import requests
 
 import exchange
+from daemons import port
 from exchange import MEDIA_TYPE
 
 SIZES = [20_000, 1_000_000, 20_000_000]
@@ -140,12 +141,6 @@ def body(size):
     return json.dumps({"padding": "a" * size}).encode()
 
 
-def free():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return "127.0.0.1:%d" % s.getsockname()[1]
-
-
 class Curl:
     def __init__(self, ca):
         self.ca = ca
@@ -209,7 +204,7 @@ class Refusals(unittest.TestCase):
         cls.addClassCleanup(cls.proxied_tls.stop)
         address = lambda e: e.url.split("/")[2]
         comity = {"comity": address(cls.exchange), "proxied": address(cls.proxied), "proxied_tls": address(cls.proxied_tls)}
-        cls.fronts = {name: free() for name in ("http10", "keepalive", "send_proxy", "passed_on", *PAGE)}
+        cls.fronts = {name: f"127.0.0.1:{port()}" for name in ("http10", "keepalive", "send_proxy", "passed_on", *PAGE)}
         folder = tempfile.TemporaryDirectory()
         user = "" if os.getuid() else "user root;"  # the folder is readable by its owner only
         cls.addClassCleanup(folder.cleanup)
