@@ -127,19 +127,12 @@ func (p *rawPage) readAround(text []byte) error {
 
 // readVersions reads a versions resource (TAXII 2.1 §5.8.1).
 func (p *rawPage) readVersions(body io.Reader) error {
-	text, err := io.ReadAll(io.LimitReader(body, maxResource))
-	if err != nil {
-		return err
-	}
-	if err := hiddenError(text); err != nil {
-		return err
-	}
 	var v struct {
 		More     bool              `json:"more"`
 		Next     any               `json:"next"`
 		Versions []json.RawMessage `json:"versions"`
 	}
-	if err := json.Unmarshal(text, &v); err != nil {
+	if err := readResource(body, &v); err != nil {
 		return err
 	}
 	for _, version := range v.Versions {

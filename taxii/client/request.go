@@ -346,20 +346,22 @@ const maxResource = 16 << 20
 
 // resource reads the answer of a request into out.
 func (c *Client) resource(ctx context.Context, r request, out any) error {
-	r.read = func(_ http.Header, body io.Reader) error {
-		text, err := io.ReadAll(io.LimitReader(body, maxResource+1))
-		if err != nil {
-			return err
-		}
-		if len(text) > maxResource {
-			return taxii.Errorf(taxii.BadGateway, "the answer is longer than %d bytes", maxResource)
-		}
-		if err := hiddenError(text); err != nil {
-			return err
-		}
-		return json.Unmarshal(text, out)
-	}
+	r.read = func(_ http.Header, body io.Reader) error { return readResource(body, out) }
 	return c.send(ctx, r)
+}
+
+func readResource(body io.Reader, out any) error {
+	text, err := io.ReadAll(io.LimitReader(body, maxResource+1))
+	if err != nil {
+		return err
+	}
+	if len(text) > maxResource {
+		return taxii.Errorf(taxii.BadGateway, "the answer is longer than %d bytes", maxResource)
+	}
+	if err := hiddenError(text); err != nil {
+		return err
+	}
+	return json.Unmarshal(text, out)
 }
 
 // hiddenError is the error resource in an answer whose status was a success, nil if it is
