@@ -444,6 +444,9 @@ func TestBackupWhileOthersPush(t *testing.T) {
 		if _, err := s.Backup(t.Context(), io.Discard); err != nil {
 			t.Error(err)
 		}
+		if err := s.Check(t.Context(), nil, func(fault string) { t.Error(fault) }); err != nil {
+			t.Error(err)
+		}
 	}
 	close(stop)
 	pushing.Wait()
