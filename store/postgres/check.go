@@ -136,9 +136,9 @@ func (ck *checker) counters() error {
 	return ck.each(`WITH found AS (
 			SELECT collection, count(*) FILTER (WHERE live) AS live, count(*) FILTER (WHERE NOT live) AS hist, count(*) FILTER (WHERE mixed) AS mixed, max(added) AS last
 			FROM (SELECT collection, added, mixed, true AS live FROM live UNION ALL SELECT collection, added, mixed, false FROM hist) r GROUP BY collection)
-		SELECT coalesce(c.id, uuid_nil.id), format('it says %s live, %s superseded, %s mixed and none after %s; there are %s, %s, %s and one at %s',
+		SELECT coalesce(c.id, '00000000-0000-0000-0000-000000000000'), format('it says %s live, %s superseded, %s mixed and none after %s; there are %s, %s, %s and one at %s',
 			c.live, c.hist, c.mixed, c.last, f.live, f.hist, f.mixed, f.last)
-		FROM collection c FULL JOIN found f ON f.collection = c.n, (SELECT '00000000-0000-0000-0000-000000000000'::uuid AS id) uuid_nil
+		FROM collection c FULL JOIN found f ON f.collection = c.n
 		WHERE c.id IS NULL OR c.live <> coalesce(f.live, 0) OR c.hist <> coalesce(f.hist, 0) OR c.mixed <> coalesce(f.mixed, 0) OR c.last < coalesce(f.last, 0)`,
 		nil, []any{&id, &text}, func() error {
 			ck.report("collection %s: %s", id, text)

@@ -3,6 +3,7 @@ package postgres
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -152,11 +153,7 @@ func originsOf(ctx context.Context, from querier, items []store.Item) (map[strin
 			creators[string(items[i].Object.Creator)] = true
 		}
 	}
-	names := []string{}
-	for name := range creators {
-		names = append(names, name)
-	}
-	rows, err := from.Query(ctx, `SELECT identity, origin FROM blocked_identity WHERE identity = ANY ($1)`, textual(names))
+	rows, err := from.Query(ctx, `SELECT identity, origin FROM blocked_identity WHERE identity = ANY ($1)`, textual(slices.Collect(maps.Keys(creators))))
 	if err != nil {
 		return nil, err
 	}
