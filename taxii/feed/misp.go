@@ -47,10 +47,16 @@ type mispFeed struct {
 	told      *told      // nil before it was read
 	chain     *follow.Follower
 	withdrawn bool // a withdrawal is to be heeded
-	writer    stixfeed.MISP
-	events    []stixfeed.MISPEvent
+	files     mispFiles
 	tag       string    // of the answer that they were made from
 	made      time.Time // when
+}
+
+// mispFiles has what the files of a feed are written from.
+type mispFiles struct {
+	writer  stixfeed.MISP
+	events  []stixfeed.MISPEvent
+	changed time.Time // when the files last changed
 }
 
 // remakeAfter is how long a feed that does not change stays as it is: then attributes that
@@ -70,7 +76,7 @@ func (h *handler) getMISP(w *response, r *http.Request, c *caller) error {
 	if err := a.checkEmpty(); err != nil {
 		return err
 	}
-	writer, events, changed, err := h.misp(ctx, c, a)
+	files, err := h.misp(ctx, c, a)
 	if err != nil {
 		return err
 	}
@@ -78,20 +84,20 @@ func (h *handler) getMISP(w *response, r *http.Request, c *caller) error {
 	name, media := c.path["file"], "application/json"
 	switch id, isJSON := strings.CutSuffix(name, ".json"); {
 	case name == "manifest.json":
-		writer.WriteManifest(&out, events) // a buffer does not fail
+		files.writer.WriteManifest(&out, files.events) // a buffer does not fail
 	case name == "hashes.csv":
 		media = "text/csv; charset=utf-8"
-		writer.WriteHashes(&out, events)
+		files.writer.WriteHashes(&out, files.events)
 	default:
-		i := slices.IndexFunc(events, func(e stixfeed.MISPEvent) bool { return isJSON && writer.EventUUID(e.Day) == id })
+		i := slices.IndexFunc(files.events, func(e stixfeed.MISPEvent) bool { return isJSON && files.writer.EventUUID(e.Day) == id })
 		if i < 0 {
 			return taxii.Errorf(taxii.NotFound, "the feed has no such event; misp/manifest.json lists them")
 		}
-		writer.WriteEvent(&out, &events[i])
+		files.writer.WriteEvent(&out, &files.events[i])
 	}
 	digest := sha256.Sum256(out.Bytes())
 	version := fileVersion{tag: hex.EncodeToString(digest[:12])}
-	version.date(changed, c.now)
+	version.date(files.changed, c.now)
 	if version.unchanged(w, r, `"`+version.tag+`"`) {
 		h.pulled(a, c, r, "misp/"+name, w.status, 0)
 		return nil
@@ -112,44 +118,39 @@ func (h *handler) getMISP(w *response, r *http.Request, c *caller) error {
 func mispDocument(key string) string { return "feed misp " + key }
 
 // misp brings a feed of MISP up to date with an answer, which stays open: no record of its
-// collections is withdrawn meanwhile. It returns the writer of the files, the events, and
-// when the files last changed.
-func (h *handler) misp(ctx context.Context, c *caller, a *Answer) (*stixfeed.MISP, []stixfeed.MISPEvent, time.Time, error) {
-	fail := func(err error) (*stixfeed.MISP, []stixfeed.MISPEvent, time.Time, error) {
-		return nil, nil, time.Time{}, err
-	}
+// collections is withdrawn meanwhile.
+func (h *handler) misp(ctx context.Context, c *caller, a *Answer) (files mispFiles, err error) {
 	snapshot, err := h.current.Snapshot(ctx)
 	if err != nil {
-		return fail(err)
+		return files, err
 	}
 	key := exchange.FeedKey(c.Account, a.Definition.ID)
 	definition, err := snapshot.Directory.Feed(key)
 	if err != nil {
-		return fail(err)
+		return files, err
 	}
 	f := h.mispFeeds.get(key, snapshot.Directory)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.told == nil || !f.told.Added.Equal(definition.Added) {
 		if err := f.read(ctx, h.store, key, definition.Added); err != nil {
-			return fail(err)
+			return files, err
 		}
 	}
 	if err := f.chain.CatchUp(ctx, f.heed); err != nil {
-		return fail(busy(err))
+		return files, busy(err)
 	}
 	if f.withdrawn || f.tag != a.Tag || c.now.Sub(f.made) >= remakeAfter {
 		secret, err := h.secret("misp", definition, 0)
 		if err != nil {
-			return fail(err)
+			return files, err
 		}
-		f.writer = stixfeed.MISP{Feed: a.Definition.ID, Centre: c.policy.CentreName(), OrgUUID: centreUUID(c.policy), Tag: "tlp:" + a.tlp().String(), Key: secret}
+		f.files.writer = stixfeed.MISP{Feed: a.Definition.ID, Centre: c.policy.CentreName(), OrgUUID: centreUUID(c.policy), Tag: "tlp:" + a.tlp().String(), Key: secret}
 		if err := f.update(ctx, h.store, key, a, c.now); err != nil {
-			return fail(err)
+			return files, err
 		}
 	}
-	writer := f.writer
-	return &writer, f.events, f.told.Changed, nil
+	return f.files, nil
 }
 
 // read reads the document of the feed of a key, which was added at that time.
@@ -186,7 +187,7 @@ func (f *mispFeed) heed(_ context.Context, entries []audit.Entry) error {
 
 // update makes the events from an answer, and writes the document if it has changed.
 func (f *mispFeed) update(ctx context.Context, s Store, key string, a *Answer, now time.Time) error {
-	events, changed := f.told.update(&f.writer, a.Entries.All(), now, f.withdrawn)
+	events, changed := f.told.update(&f.files.writer, a.Entries.All(), now, f.withdrawn)
 	if changed || f.withdrawn {
 		f.told.Position, f.told.Collections = f.chain.Position(), nil
 		for _, d := range a.pages {
@@ -200,7 +201,8 @@ func (f *mispFeed) update(ctx context.Context, s Store, key string, a *Answer, n
 			return err
 		}
 	}
-	f.events, f.tag, f.made, f.withdrawn = events, a.Tag, now, false
+	f.files.events, f.files.changed = events, f.told.Changed
+	f.tag, f.made, f.withdrawn = a.Tag, now, false
 	return nil
 }
 
