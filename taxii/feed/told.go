@@ -1,6 +1,7 @@
 package feed
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"iter"
@@ -108,19 +109,26 @@ func (d *toldDay) update(m *stixfeed.MISP, listed []stixfeed.MISPAttribute, now 
 // forget forgets removed attributes that are too old or too many, and days without any
 // attribute. It tells whether there were any.
 func (t *told) forget(now time.Time) (forgot bool) {
-	var times []int64
-	for _, day := range t.Days {
-		times = slices.AppendSeq(times, maps.Values(day.Removed))
+	type removal struct {
+		day *toldDay
+		id  string
+		at  int64
 	}
-	slices.Sort(times)
+	var all []removal
+	for _, day := range t.Days {
+		for id, at := range day.Removed {
+			all = append(all, removal{day, id, at})
+		}
+	}
+	slices.SortFunc(all, func(a, b removal) int { return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.id, b.id)) })
 	oldest := now.Add(-removedFor).Unix()
-	if extra := len(times) - maxRemoved; extra > 0 {
-		oldest = max(oldest, times[extra-1])
+	for i, r := range all {
+		if r.at <= oldest || i < len(all)-maxRemoved {
+			delete(r.day.Removed, r.id)
+			forgot = true
+		}
 	}
 	for date, day := range t.Days {
-		before := len(day.Removed)
-		maps.DeleteFunc(day.Removed, func(_ string, at int64) bool { return at <= oldest })
-		forgot = forgot || len(day.Removed) < before
 		if len(day.Listed)+len(day.Removed) == 0 {
 			delete(t.Days, date)
 			forgot = true
