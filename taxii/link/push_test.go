@@ -5,7 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"comity/store"
 	"comity/taxii"
 	"comity/taxii/audit"
 	"comity/taxii/exchange"
@@ -43,10 +42,7 @@ func TestPushSendsOnlyWhatTheAccountMayReadAndRecordsIt(t *testing.T) {
 	recorded := false
 	theirs.before = func(_ http.ResponseWriter, r *http.Request) bool {
 		if r.Method == http.MethodPost {
-			for link, err := range store.Links(t.Context(), ours.bolt, 0) {
-				ours.must(err)
-				e, err := link.Entry()
-				ours.must(err)
+			for _, e := range ours.entries(0) {
 				recorded = recorded || e.Act == audit.Delivery && e.Account == "soc/link" && e.Count == 3
 			}
 		}
@@ -101,10 +97,7 @@ func TestTwoServersComeToRest(t *testing.T) {
 	equal(a, "b", b.objects("share.intel"), a.objects("share.intel"))
 	equal(a, "a", a.objects("share.intel"), sorted(append(indicators(1, 9), indicators(101, 9)...)...))
 	for i, s := range []*site{a, b} {
-		for l, err := range store.Links(t.Context(), s.bolt, ends[i]) {
-			s.must(err)
-			e, err := l.Entry()
-			s.must(err)
+		for _, e := range s.entries(ends[i]) {
 			if e.Act == audit.Submission && e.Count > 0 {
 				t.Errorf("an object went round: %+v", e)
 			}

@@ -267,10 +267,7 @@ func (s *site) countPushed() func() int {
 	s.Helper()
 	seen := s.lastEntry()
 	return func() (n int) {
-		for l, err := range store.Links(s.Context(), s.bolt, seen) {
-			s.must(err)
-			e, err := l.Entry()
-			s.must(err)
+		for _, e := range s.entries(seen) {
 			if e.Act != audit.Submission || e.Link != "" {
 				continue
 			}
@@ -280,6 +277,18 @@ func (s *site) countPushed() func() int {
 		}
 		return n
 	}
+}
+
+// entries are the audit entries after that number.
+func (s *site) entries(after uint64) (list []audit.Entry) {
+	s.Helper()
+	for l, err := range store.Links(s.Context(), s.bolt, after) {
+		s.must(err)
+		e, err := l.Entry()
+		s.must(err)
+		list = append(list, e)
+	}
+	return list
 }
 
 func (s *site) lastEntry() uint64 {
