@@ -20,9 +20,9 @@ type rehearsed struct {
 	lineage stix.Lineage
 }
 
-// Rehearse implements store.Store. Each part has its own read transaction, which locks
-// nothing. The versions that the parts before it would have added are kept in memory
-// without their JSON.
+// Rehearse implements store.Store. Its statements lock nothing: what is committed between
+// two of them may or may not count. The versions that the parts before a part would have
+// added are kept in memory without their JSON.
 func (s *Store) Rehearse(ctx context.Context, g exchange.Grant, parts iter.Seq2[store.Part, error]) (store.Status, func(n int) (store.Outcomes, error), error) {
 	r := &rehearsal{added: map[stix.Key][]*row{}}
 	return store.Rehearse(g, parts, s.codec, func(items []store.Item) (store.Tally, error) { return s.rehearse(ctx, r, g, items) })
