@@ -88,10 +88,11 @@ func (r interruptible) Read(b []byte) (int, error) {
 // is unknown.
 func (sh *shell) progress(max int64, what string) *progressbar.ProgressBar {
 	if sh.terminal == nil {
-		return progressbar.DefaultSilent(max, what)
+		return progressbar.NewOptions64(max, progressbar.OptionSetVisibility(false))
 	}
+	// Only the counting draws the bar. The library's own goroutine for it has a data race.
 	sh.bar = progressbar.NewOptions64(max, progressbar.OptionSetWriter(sh.terminal), progressbar.OptionSetDescription(what),
-		progressbar.OptionShowCount(), progressbar.OptionClearOnFinish())
+		progressbar.OptionShowCount(), progressbar.OptionClearOnFinish(), progressbar.OptionSetSpinnerChangeInterval(0))
 	return sh.bar
 }
 
