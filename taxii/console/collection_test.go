@@ -361,12 +361,15 @@ func TestHostileTextStaysText(t *testing.T) {
 
 var harmForm = regexp.MustCompile(`(?i)<script|<img|onload=[^&]*>|<svg onload|(?:href|src|action)="(?:javascript:|https?:|//)`)
 
+// ownScript loads a script of the console.
+var ownScript = regexp.MustCompile(`<script src="/console/static/[0-9a-f]{12}\.js" defer></script>`)
+
 var inputForm = regexp.MustCompile(`(?s)<textarea.*?</textarea>|<input[^>]*>`)
 
 func checkHarmless(t *testing.T, a *answer) {
 	t.Helper()
 	shown := inputForm.ReplaceAllString(a.body, "") // what the person has typed in is there as it was
-	if found := harmForm.FindString(a.body); found != "" || strings.ContainsRune(shown, '\u202e') {
+	if found := harmForm.FindString(ownScript.ReplaceAllString(a.body, "")); found != "" || strings.ContainsRune(shown, '\u202e') {
 		t.Fatalf("the page has %q:\n%s", found, a.body)
 	}
 }

@@ -281,7 +281,7 @@ func (c *Console) report(v *visit) error {
 	_, style, _ := strings.Cut(page.String(), "<style>")
 	style, _, _ = strings.Cut(style, "</style>")
 	sum := sha256.Sum256([]byte(style))
-	v.Header().Set("Content-Security-Policy", strings.Replace(policy, "style-src 'self'", "style-src 'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'", 1))
+	v.Header().Set("Content-Security-Policy", strings.Replace(policy, "script-src 'self'; style-src 'self'", "style-src 'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'", 1))
 	v.Header().Set("Content-Type", "text/html; charset=utf-8")
 	v.Write(page.Bytes())
 	return nil

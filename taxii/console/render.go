@@ -23,7 +23,7 @@ var templates = parseTemplates()
 
 func parseTemplates() map[string]*template.Template {
 	layout := template.Must(template.New("layout.html").Funcs(template.FuncMap{
-		"instant": instant, "number": number, "upper": strings.ToUpper, "outcomes": func(title string, rows []receiptRow) outcomes { return outcomes{title, rows} }, "stylesheet": func() string { return stylesheetURL },
+		"instant": instant, "number": number, "upper": strings.ToUpper, "outcomes": func(title string, rows []receiptRow) outcomes { return outcomes{title, rows} }, "static": func(name string) string { return staticURLs[name] },
 	}).ParseFS(templateFiles, "templates/layout.html"))
 	pages := map[string]*template.Template{}
 	names, err := templateFiles.ReadDir("templates")
@@ -98,21 +98,50 @@ func (v *visit) readForm() error {
 	return nil
 }
 
-//go:embed static/console.css
-var stylesheet []byte
+//go:embed static
+var staticFiles embed.FS
 
-// stylesheetURL changes with the stylesheet, so that browsers may keep it.
-var stylesheetURL = func() string {
-	sum := sha256.Sum256(stylesheet)
-	return root + "static/" + hex.EncodeToString(sum[:6]) + ".css"
-}()
+// static is a file that pages load.
+type static struct {
+	media string
+	bytes []byte
+}
 
-func serveStylesheet(w http.ResponseWriter, _ *http.Request) {
+// statics are these files by URL, and staticURLs their URLs by name. A URL changes with the
+// file, so that browsers may keep it.
+var statics, staticURLs = readStatics()
+
+func readStatics() (map[string]static, map[string]string) {
+	byURL, urls := map[string]static{}, map[string]string{}
+	files, err := staticFiles.ReadDir("static")
+	if err != nil {
+		panic(err)
+	}
+	for _, file := range files {
+		content, err := staticFiles.ReadFile(path.Join("static", file.Name()))
+		if err != nil {
+			panic(err)
+		}
+		sum, ext := sha256.Sum256(content), path.Ext(file.Name())
+		url := root + "static/" + hex.EncodeToString(sum[:6]) + ext
+		byURL[url] = static{map[string]string{".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}[ext], content}
+		urls[file.Name()] = url
+	}
+	return byURL, urls
+}
+
+// serveStatic sends a file that pages load.
+func serveStatic(w http.ResponseWriter, r *http.Request) {
+	file, ok := statics[r.URL.Path]
+	if !ok {
+		http.NotFound(w, r)
+		return
+	}
 	h := w.Header()
-	h.Set("Content-Type", "text/css; charset=utf-8")
+	h.Set("Content-Type", file.media)
 	h.Set("Cache-Control", "public, max-age=31536000, immutable")
 	h.Set("X-Content-Type-Options", "nosniff")
-	w.Write(stylesheet)
+	w.Write(file.bytes)
 }
 
 // instant is a time as pages show it, to the second, in UTC; "–" for none.

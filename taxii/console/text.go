@@ -62,10 +62,12 @@ type field struct {
 	Value value
 }
 
-// value is a JSON value as a page shows it. One of its fields is set; a text may have a URL.
+// value is a JSON value as a page shows it. One of its fields is set; a text may have a URL,
+// and a text or pattern that is shown in a changed form has Copy.
 type value struct {
 	Text   string
 	URL    string
+	Copy   string  // as it was sent, for the clipboard
 	Code   []token // of a pattern
 	Items  []value
 	Fields []field
@@ -133,10 +135,14 @@ func readValue(name string, raw json.RawMessage, urls map[stix.ID]string, depth 
 			}
 			return value{Text: stix.Printable(s), URL: urls[id]}
 		}
-		if name == "pattern" {
-			return value{Code: tokensOf(s)}
+		out := value{Text: readable(s)}
+		if sent := stix.Printable(s); sent != out.Text {
+			out.Copy = sent
 		}
-		return value{Text: readable(s)}
+		if name == "pattern" {
+			out.Text, out.Code = "", tokensOf(s)
+		}
+		return out
 	}
 	return value{Text: string(raw)}
 }
