@@ -91,22 +91,34 @@ func (st *State) isForeign(added time.Time) bool {
 	return slices.ContainsFunc(st.Foreign, func(s span) bool { return !added.Before(s.From) && !added.After(s.To) })
 }
 
-// send sends a batch. It fails unless the other server has decided on every object.
+// patience is how many runs in a row may fail at objects of which the other server takes none,
+// or on which it does not decide. They may fare better soon; after that they count as refused,
+// so that they do not hold up those behind them.
+const patience = 3
+
+// send sends a batch. It fails unless the other server has decided on every object, or the
+// patience with it is at an end.
 func (r *run) send(ctx context.Context, to *client.Pusher, objects [][]byte) (out tally, err error) {
 	if len(objects) == 0 {
 		return out, nil
 	}
+	patient := r.state.Failures < patience
+	decided := 0
 	for o, err := range to.Push(ctx, slices.Values(objects)) {
 		switch {
-		case err != nil:
+		case err != nil && (patient || decided < len(objects)):
 			return out, err
+		case err != nil: // it took none, and each was refused
 		case o.Verdict == client.Accepted:
 			out.stored++
-		case o.Verdict == client.Pending:
+		case o.Verdict == client.Pending && patient:
 			return out, taxii.Errorf(taxii.Unavailable, "the other server has not decided on %s yet", o.ID)
+		case o.Verdict == client.Pending:
+			out.refuse(r.now(), "undecided", o.ID, o.Message)
 		default:
 			out.refuse(r.now(), ruleOf(o.Message), o.ID, o.Message)
 		}
+		decided++
 	}
 	return out, nil
 }

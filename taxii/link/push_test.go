@@ -1,6 +1,7 @@
 package link_test
 
 import (
+	"io"
 	"net/http"
 	"testing"
 	"time"
@@ -61,6 +62,54 @@ func TestPushSendsOnlyWhatTheAccountMayReadAndRecordsIt(t *testing.T) {
 	}
 	if n := len(theirs.objects("share.secret")); n != 3 {
 		t.Errorf("%d objects after the suspension", n)
+	}
+}
+
+// Objects of which the other server takes none, or on which it never decides, do not hold up
+// those behind them. A fault that passes soon loses nothing.
+func TestObjectsThatAreNeverTakenDoNotHoldUpTheOthers(t *testing.T) {
+	answers := map[string]func(w http.ResponseWriter){
+		"other": func(w http.ResponseWriter) { w.WriteHeader(http.StatusUnprocessableEntity) },
+		"undecided": func(w http.ResponseWriter) {
+			w.WriteHeader(http.StatusAccepted)
+			io.WriteString(w, `{"status":"pending","total_count":2,"success_count":0,"failure_count":0,"pending_count":2}`)
+		},
+	}
+	for rule, answer := range answers {
+		ours, theirs := newSite(t), newSite(t)
+		ours.push("share.intel", indicators(1, 2)...)
+		ours.link("out", exchange.Push, "share.intel", theirs, "acme/link")
+		bad := true
+		theirs.before = func(w http.ResponseWriter, r *http.Request) bool {
+			if bad && r.Method == http.MethodPost {
+				w.Header().Set("Content-Type", taxii.MediaType)
+				answer(w)
+				return true
+			}
+			return false
+		}
+		for range 3 {
+			if _, err := ours.links.RunNow(t.Context(), "out"); err == nil {
+				t.Errorf("%s: the run succeeds", rule)
+			}
+		}
+		bad = false
+		if st := ours.run("out"); st.Objects != 2 || len(st.Refused) != 0 {
+			t.Errorf("%s: after a fault that passed: %+v", rule, st)
+		}
+		bad = true
+		ours.move(time.Second)
+		ours.push("share.intel", indicators(3, 2)...)
+		for range 3 {
+			ours.links.RunNow(t.Context(), "out")
+		}
+		if st := ours.run("out"); st.Refused[rule] != 2 || st.Failures != 0 || len(st.Recent) != 2 {
+			t.Errorf("%s: %+v", rule, st)
+		}
+		bad = false
+		ours.push("share.intel", indicator(5, 0))
+		ours.run("out")
+		equal(ours, rule, theirs.objects("share.intel"), sorted(indicator(1, 0), indicator(2, 0), indicator(5, 0)))
 	}
 }
 
