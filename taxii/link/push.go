@@ -155,6 +155,17 @@ func (r *run) readAudit(ctx context.Context) error {
 	}); err != nil || chain.Position() == r.state.Audited {
 		return err
 	}
+	if r.state.Audited == 0 { // entries may have been archived before the link read them
+		known, err := r.origins(ctx)
+		if err != nil {
+			return err
+		}
+		for _, o := range known.Origins {
+			if o.Collection == id && o.To.After(r.state.Sent) && r.link.Brought(o.Link, o.Remote, o.Account) {
+				foreign = append(foreign, o.span)
+			}
+		}
+	}
 	g, err := r.grant(newest, r.link)
 	if err != nil {
 		g = exchange.Grant{} // no version is sent any more
@@ -212,8 +223,12 @@ func (r *run) listWithdrawn(ctx context.Context, g exchange.Grant, removed []Wit
 	})
 }
 
-// CatchUp lets the links that push read the audit record, which is about to be archived.
+// CatchUp lets the links that push read the audit record, which is about to be archived, and
+// keeps of it what a later link needs.
 func (s *Service) CatchUp(ctx context.Context) error {
+	if err := s.saveOrigins(ctx); err != nil {
+		return err
+	}
 	newest, err := s.current.Snapshot(ctx)
 	if err != nil {
 		return err

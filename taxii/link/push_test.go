@@ -191,25 +191,37 @@ func TestOriginOutlivesTheLinkThatPulled(t *testing.T) {
 	}
 }
 
-// The origin of a record stays known after the audit record of it was archived, if the links
-// have read that before.
+// The origin of a record stays known after the audit record of it was archived: to a link
+// that was there before, and to one that is added later.
 func TestOriginOutlivesTheArchivedRecord(t *testing.T) {
 	a, b := newSite(t), newSite(t)
 	b.push("share.intel", indicators(1, 3)...)
 	a.link("in", exchange.Pull, "share.intel", b, "acme/link")
 	a.run("in")
 	a.link("out", exchange.Push, "share.intel", b, "acme/link")
-	end, err := a.bolt.ChainHead(t.Context())
-	a.must(err)
-	_, err = a.custody.Checkpoint(t.Context())
-	a.must(err)
-	a.must(a.links.CatchUp(t.Context()))
-	_, err = a.custody.Archive(t.Context(), "operator", end)
-	a.must(err)
+	a.archive()
+	for round := range 2 {
+		a.move(time.Second)
+		a.push("share.intel", indicator(4+round, 0)) // by the account with which b would push
+		b.push("share.intel", indicators(10*(round+1), 3)...)
+		a.run("in")
+		a.archive()
+	}
 	pushed := b.countPushed()
 	a.run("out")
-	if n := pushed(); n != 0 {
-		t.Errorf("%d objects were pushed, want none", n)
+	if n := pushed(); n != 2 {
+		t.Errorf("%d objects were pushed, want the 2 that b does not have", n)
+	}
+	a.link("late", exchange.Push, "share.intel", b, "acme/link")
+	a.run("late")
+	if n := pushed(); n != 4 {
+		t.Errorf("%d objects were pushed by a link that was added late, want those 2", n-2)
+	}
+	a.link("peer", exchange.Push, "share.intel", b, "acme/link")
+	a.amend(func(d *exchange.Directory) error { d.Links["peer"].Peer = "acme/feed"; return nil })
+	a.run("peer")
+	if n := pushed(); n != 4 {
+		t.Errorf("%d objects were pushed back to the server that had pushed them", n-4)
 	}
 }
 

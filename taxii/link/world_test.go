@@ -230,6 +230,18 @@ func (s *site) run(name string) link.Status {
 	return st
 }
 
+// archive archives the audit record.
+func (s *site) archive() {
+	s.Helper()
+	end, err := s.bolt.ChainHead(s.Context())
+	s.must(err)
+	_, err = s.custody.Checkpoint(s.Context())
+	s.must(err)
+	s.must(s.links.CatchUp(s.Context()))
+	_, err = s.custody.Archive(s.Context(), "operator", end)
+	s.must(err)
+}
+
 // client is the client of an account.
 func (s *site) client(account string) *client.Client {
 	s.Helper()
