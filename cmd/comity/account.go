@@ -27,6 +27,7 @@ type accountCmd struct {
 type accountAddCmd struct {
 	Account       string   `arg:"" placeholder:"ORG/NAME" help:"The organisation it acts for, and a name."`
 	Person        bool     `help:"A person, not a service. Only persons see TLP:RED of others."`
+	Post          string   `placeholder:"POST" help:"operator: this person of the centre operates the exchange in the console."`
 	PasswordStdin bool     `help:"Read a password from the first line of standard input."`
 	Token         bool     `help:"Make an API token too and print it alone."`
 	Purpose       []string `enum:"criminal-trends,cyberthreats,cybercrime" help:"criminal-trends, cyberthreats or cybercrime; without it, all three."`
@@ -42,7 +43,7 @@ func (c *accountAddCmd) Run(sh *shell) error {
 		return fmt.Errorf("%q is no account: write ORG/NAME", c.Account)
 	}
 	in := admin.AddAccount{Account: exchange.Account{
-		Org: org, Name: name, Person: c.Person, Purposes: c.Purpose, Action: c.Action, For: c.For,
+		Org: org, Name: name, Person: c.Person, Post: c.Post, Purposes: c.Purpose, Action: c.Action, For: c.For,
 		Certificate: fingerprint(c.Certificate),
 	}}
 	var err error
@@ -74,13 +75,14 @@ type accountEditCmd struct {
 	Action        *string  `help:"search, lookup, block or notify: what is done with the data."`
 	For           *string  `placeholder:"CLIENT" help:"The client product, where it needs special answers: ${clients}; an empty one for none."`
 	Certificate   *string  `placeholder:"SHA256" help:"Fingerprint of a client certificate that proves the account; an empty one for none."`
+	Post          *string  `placeholder:"POST" help:"operator: this person of the centre operates the exchange in the console; an empty one takes the post away."`
 	Expires       string   `placeholder:"T" help:"When it stops working: 2027-01-31, 2027-01-31T12:00:00Z, 90d from now, or never."`
 
 	ResetSecondFactor bool `help:"Let a person who has lost the device set up another second factor at the next sign-in to the console."`
 }
 
 func (c *accountEditCmd) Run(sh *shell) (err error) {
-	in := admin.EditAccount{ID: c.Account, Purposes: c.Purpose, Action: c.Action, For: c.For, ResetSecondFactor: c.ResetSecondFactor}
+	in := admin.EditAccount{ID: c.Account, Purposes: c.Purpose, Action: c.Action, For: c.For, Post: c.Post, ResetSecondFactor: c.ResetSecondFactor}
 	if c.Certificate != nil {
 		print := fingerprint(*c.Certificate)
 		in.Certificate = &print
@@ -161,22 +163,24 @@ func (c *accountListCmd) Run(sh *shell) error {
 
 type accountEnableCmd struct {
 	Account string `arg:"" placeholder:"ORG/NAME"`
+	Reason  string `help:"Why; it stays in the record."`
 }
 
 func (c *accountEnableCmd) Run(sh *shell) error {
-	a, err := call[exchange.Account](sh, "account/enable", c.Account)
-	if err != nil {
-		return err
-	}
-	return sh.printAccounts(a, a)
+	return sh.disable(admin.Disable{ID: c.Account, Reason: c.Reason})
 }
 
 type accountDisableCmd struct {
 	Account string `arg:"" placeholder:"ORG/NAME"`
+	Reason  string `help:"Why; it stays in the record."`
 }
 
 func (c *accountDisableCmd) Run(sh *shell) error {
-	a, err := call[exchange.Account](sh, "account/disable", c.Account)
+	return sh.disable(admin.Disable{ID: c.Account, Disabled: true, Reason: c.Reason})
+}
+
+func (sh *shell) disable(in admin.Disable) error {
+	a, err := call[exchange.Account](sh, "account/disable", in)
 	if err != nil {
 		return err
 	}
@@ -187,7 +191,7 @@ func (sh *shell) printAccounts(result any, list ...exchange.Account) error {
 	return printTable(sh, result, "account,kind,state,expires,action,purposes,for", list, func(a exchange.Account) []any {
 		kind, state := "service", "enabled"
 		if a.Person {
-			kind = "person"
+			kind = cmp.Or(a.Post, "person")
 		}
 		if a.Disabled {
 			state = "disabled"

@@ -119,19 +119,25 @@ func (c *orgShowCmd) Run(sh *shell) error {
 }
 
 type orgSuspendCmd struct {
-	ID string `arg:""`
+	ID     string `arg:""`
+	Reason string `help:"Why; it stays in the record."`
 }
 
-func (c *orgSuspendCmd) Run(sh *shell) error { return sh.suspend(c.ID, true) }
+func (c *orgSuspendCmd) Run(sh *shell) error {
+	return sh.suspend(admin.Suspend{ID: c.ID, Suspended: true, Reason: c.Reason})
+}
 
 type orgReinstateCmd struct {
-	ID string `arg:""`
+	ID     string `arg:""`
+	Reason string `help:"Why; it stays in the record."`
 }
 
-func (c *orgReinstateCmd) Run(sh *shell) error { return sh.suspend(c.ID, false) }
+func (c *orgReinstateCmd) Run(sh *shell) error {
+	return sh.suspend(admin.Suspend{ID: c.ID, Reason: c.Reason})
+}
 
-func (sh *shell) suspend(id string, suspended bool) error {
-	o, err := call[exchange.Organisation](sh, "org/suspend", admin.Suspend{ID: id, Suspended: suspended})
+func (sh *shell) suspend(in admin.Suspend) error {
+	o, err := call[exchange.Organisation](sh, "org/suspend", in)
 	if err != nil {
 		return err
 	}

@@ -50,11 +50,12 @@ func (c *tokenListCmd) Run(sh *shell) error {
 }
 
 type tokenRevokeCmd struct {
-	ID string `arg:"" help:"As comity token list shows it."`
+	ID     string `arg:"" help:"As comity token list shows it."`
+	Reason string `help:"Why; it stays in the record."`
 }
 
 func (c *tokenRevokeCmd) Run(sh *shell) error {
-	t, err := call[exchange.Token](sh, "token/revoke", c.ID)
+	t, err := call[exchange.Token](sh, "token/revoke", admin.RevokeToken{ID: c.ID, Reason: c.Reason})
 	if err != nil {
 		return err
 	}

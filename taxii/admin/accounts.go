@@ -50,6 +50,7 @@ type EditAccount struct {
 	ID                       string // "org/name"
 	Purposes                 []string
 	Action, For, Certificate *string
+	Post                     *string
 	Secret                   *string    // a new password in clear text
 	Expires                  *time.Time // the zero time for never
 	ResetSecondFactor        bool       // the person sets up another one at the next sign-in
@@ -84,6 +85,7 @@ func (s *Service) EditAccount(ctx context.Context, by Actor, in EditAccount) (ou
 		changes.text("action", &edited.Action, in.Action)
 		changes.text("client", &edited.For, in.For)
 		changes.text("certificate", &edited.Certificate, in.Certificate)
+		changes.text("post", &edited.Post, in.Post)
 		if password != "" {
 			changes.add("a new password")
 			edited.Password = password
@@ -144,30 +146,32 @@ func (s *Service) Accounts(ctx context.Context) ([]exchange.Account, error) {
 	return list, nil
 }
 
-// DisableAccount disables an account until it is enabled; NotFound if there is none.
-func (s *Service) DisableAccount(ctx context.Context, by Actor, id string) (exchange.Account, error) {
-	return s.setDisabled(ctx, by, id, true)
+// Disable disables an account, or enables it again.
+type Disable struct {
+	ID       string // "org/name"
+	Disabled bool
+	Reason   string // an operator of the machine need not give one
 }
 
-// EnableAccount enables a disabled account; NotFound if there is none.
-func (s *Service) EnableAccount(ctx context.Context, by Actor, id string) (exchange.Account, error) {
-	return s.setDisabled(ctx, by, id, false)
-}
-
-func (s *Service) setDisabled(ctx context.Context, by Actor, id string, disabled bool) (out exchange.Account, err error) {
+// DisableAccount disables or enables it; NotFound if there is no such account. The other
+// errors are those of permit.
+func (s *Service) DisableAccount(ctx context.Context, by Actor, in Disable) (out exchange.Account, err error) {
+	if err := s.permit(ctx, by, in.Reason); err != nil {
+		return out, err
+	}
 	err = s.amend(ctx, func(d *exchange.Directory) (entries []audit.Entry, err error) {
-		account, err := d.Account(id)
+		account, err := d.Account(in.ID)
 		if err != nil {
 			return nil, err
 		}
 		state := "enabled"
-		if disabled {
+		if in.Disabled {
 			state = "disabled"
 		}
-		if account.Disabled != disabled {
-			entries = directoryEntry(d, by, account.Org, "account %s %s", account.ID(), state)
+		if account.Disabled != in.Disabled {
+			entries = directoryEntry(d, by, account.Org, "account %s %s%s", account.ID(), state, because(in.Reason))
 		}
-		account.Disabled = disabled
+		account.Disabled = in.Disabled
 		out = account.Public()
 		return entries, nil
 	})
@@ -258,10 +262,26 @@ func (s *Service) Tokens(ctx context.Context) ([]*exchange.Token, error) {
 	return sorted(newest.Directory.Tokens), nil
 }
 
-// RevokeToken revokes a token for good; NotFound if there is none.
-func (s *Service) RevokeToken(ctx context.Context, by Actor, id string) (out exchange.Token, err error) {
+// RevokeToken names a token that is revoked for good.
+type RevokeToken struct {
+	ID     string
+	Reason string // an operator of the machine and the owner of the token need not give one
+}
+
+// RevokeToken revokes it; NotFound if there is no such token. The other errors are those of
+// permit, unless the token is the actor's own.
+func (s *Service) RevokeToken(ctx context.Context, by Actor, in RevokeToken) (out exchange.Token, err error) {
+	newest, err := s.current.Snapshot(ctx)
+	if err != nil {
+		return out, err
+	}
+	if t := newest.Directory.Tokens[in.ID]; t == nil || t.Account != by.Account {
+		if err := s.permit(ctx, by, in.Reason); err != nil {
+			return out, err
+		}
+	}
 	err = s.amend(ctx, func(d *exchange.Directory) (entries []audit.Entry, err error) {
-		t, err := d.Token(id)
+		t, err := d.Token(in.ID)
 		if err != nil {
 			return nil, err
 		}
@@ -270,7 +290,7 @@ func (s *Service) RevokeToken(ctx context.Context, by Actor, id string) (out exc
 			if err != nil {
 				return nil, err
 			}
-			entries = directoryEntry(d, by, account.Org, "token %s of %s revoked", t.ID, t.Account)
+			entries = directoryEntry(d, by, account.Org, "token %s of %s revoked%s", t.ID, t.Account, because(in.Reason))
 		}
 		t.Revoked = true
 		out = *t

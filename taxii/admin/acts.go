@@ -1,9 +1,9 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"slices"
-	"strings"
 
 	"comity/taxii"
 	"comity/taxii/audit"
@@ -24,8 +24,8 @@ type ActOnAgreement struct {
 // without a reason, NotFound if there is no such agreement, Conflict if the act would
 // change nothing.
 func (s *Service) ActOnAgreement(ctx context.Context, by Actor, in ActOnAgreement) (Agreement, error) {
-	if strings.TrimSpace(in.Reason) == "" {
-		return Agreement{}, taxii.Errorf(taxii.Invalid, "say why: the reason stays in the record")
+	if err := cmp.Or(s.permit(ctx, by, in.Reason), needReason(in.Reason)); err != nil {
+		return Agreement{}, err
 	}
 	if err := s.unblock(ctx, in); err != nil {
 		return Agreement{}, err
@@ -129,8 +129,8 @@ type Withdraw struct{ ID, Party, Reason string }
 // Withdraw sends recall notices to the holders of the party's data, removes the data and
 // certifies the removal. Invalid without a reason, Conflict if the centre has no key.
 func (s *Service) Withdraw(ctx context.Context, by Actor, in Withdraw) (none audit.Certificate, err error) {
-	if strings.TrimSpace(in.Reason) == "" {
-		return none, taxii.Errorf(taxii.Invalid, "say why: the reason stays in the record")
+	if err := cmp.Or(s.permit(ctx, by, in.Reason), needReason(in.Reason)); err != nil {
+		return none, err
 	}
 	_, d, err := s.policy(ctx)
 	if err != nil {

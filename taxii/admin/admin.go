@@ -75,6 +75,39 @@ func (a Actor) org(d *exchange.Directory) string {
 	return d.Centre.ID
 }
 
+// permit refuses an act of a person in the console that needs the post of an operator:
+// NotFound without the post, Invalid without a reason. An operator of the machine needs
+// neither here.
+func (s *Service) permit(ctx context.Context, by Actor, reason string) error {
+	if by.Account == "" {
+		return nil
+	}
+	newest, err := s.current.Snapshot(ctx)
+	if err != nil {
+		return err
+	}
+	if !newest.Operator(by.Account, s.now()) {
+		return taxii.Errorf(taxii.NotFound, "this act is not for you")
+	}
+	return needReason(reason)
+}
+
+// needReason is Invalid if a reason is missing.
+func needReason(reason string) error {
+	if strings.TrimSpace(reason) == "" {
+		return taxii.Errorf(taxii.Invalid, "say why: the reason stays in the record")
+	}
+	return nil
+}
+
+// because is a reason as the end of the text of an audit entry.
+func because(reason string) string {
+	if reason = strings.TrimSpace(reason); reason == "" {
+		return ""
+	}
+	return ": " + reason
+}
+
 // policy is that of the newest directory; Conflict if there is no centre yet.
 func (s *Service) policy(ctx context.Context) (*exchange.Policy, *exchange.Directory, error) {
 	newest, err := s.current.Snapshot(ctx)

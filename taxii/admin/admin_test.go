@@ -2,6 +2,7 @@ package admin_test
 
 import (
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -98,7 +99,7 @@ func TestEveryChangeIsOnRecordOnce(t *testing.T) {
 	must(s.AddAccount(ctx, admin.Actor{User: "ben(1001)"}, admin.AddAccount{Account: exchange.Account{Org: "acme", Name: "feed"}, Secret: "correct horse"}))
 	for range 2 {
 		must(s.SuspendOrganisation(ctx, ana, admin.Suspend{ID: "acme", Suspended: true}))
-		must(s.DisableAccount(ctx, admin.Actor{}, "acme/feed"))
+		must(s.DisableAccount(ctx, admin.Actor{}, admin.Disable{ID: "acme/feed", Disabled: true, Reason: "key lost"}))
 		must(s.EditAccount(ctx, ana, admin.EditAccount{ID: "acme/feed", Purposes: []string{"cybercrime"}, Expires: new(noon.Add(time.Hour))}))
 	}
 	for range 2 {
@@ -111,7 +112,7 @@ func TestEveryChangeIsOnRecordOnce(t *testing.T) {
 	must(nil, err)
 	want := []string{
 		"operator:ana(1000): centre igci made", "operator:ana(1000): organisation acme added", "operator:ben(1001): account acme/feed added",
-		"operator:ana(1000): organisation acme suspended", "operator: account acme/feed disabled",
+		"operator:ana(1000): organisation acme suspended", "operator: account acme/feed disabled: key lost",
 		"operator:ana(1000): account acme/feed edited: purposes cybercrime instead of criminal-trends, cyberthreats, cybercrime, it expires 2026-05-04T13:00:00.000000Z",
 		"operator:ana(1000): account acme/feed edited: it does not expire",
 	}
@@ -125,6 +126,77 @@ func TestEveryChangeIsOnRecordOnce(t *testing.T) {
 		if e.Act != audit.Directory || e.Org != "igci" || len(e.Parties) != 1 {
 			t.Errorf("%+v", e)
 		}
+	}
+}
+
+// A person in the console changes who may do what only with the post of an operator and with
+// a reason. A token of one's own is revoked without either.
+func TestOnlyOperatorsChangeWhatOthersMayDoAndSayWhy(t *testing.T) {
+	s, ctx := withoutKey(t), t.Context()
+	for _, name := range []string{"olga", "ines", "feed"} {
+		in := admin.AddAccount{Account: exchange.Account{Org: "igci", Name: name, Person: name != "feed"}}
+		if name == "olga" {
+			in.Post = exchange.OperatorPost
+		}
+		if _, err := s.AddAccount(ctx, ana, in); err != nil {
+			t.Fatal(err)
+		}
+	}
+	token, err := s.AddToken(ctx, ana, admin.AddToken{Account: "igci/feed"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, act := range map[string]func(by admin.Actor, reason string) error{
+		"suspend": func(by admin.Actor, reason string) error {
+			_, err := s.SuspendOrganisation(ctx, by, admin.Suspend{ID: "igci", Reason: reason})
+			return err
+		},
+		"disable": func(by admin.Actor, reason string) error {
+			_, err := s.DisableAccount(ctx, by, admin.Disable{ID: "igci/feed", Disabled: true, Reason: reason})
+			return err
+		},
+		"revoke": func(by admin.Actor, reason string) error {
+			_, err := s.RevokeToken(ctx, by, admin.RevokeToken{ID: token.ID, Reason: reason})
+			return err
+		},
+		"end": func(by admin.Actor, reason string) error {
+			_, err := s.ActOnAgreement(ctx, by, admin.ActOnAgreement{ID: "none", Kind: exchange.End, Reason: reason})
+			return err
+		},
+		"withdraw": func(by admin.Actor, reason string) error {
+			_, err := s.Withdraw(ctx, by, admin.Withdraw{ID: "none", Party: "acme", Reason: reason})
+			return err
+		},
+		"discard": func(by admin.Actor, reason string) error {
+			_, err := s.Discard(ctx, by, admin.Discard{Number: 1, Reason: reason})
+			return err
+		},
+	} {
+		if err := act(admin.Actor{Account: "igci/ines"}, "why not"); taxii.CodeOf(err) != taxii.NotFound || !strings.Contains(err.Error(), "not for you") {
+			t.Errorf("%s without the post: %v", name, err)
+		}
+		if err := act(admin.Actor{Account: "igci/olga"}, " "); taxii.CodeOf(err) != taxii.Invalid || !strings.Contains(err.Error(), "say why") {
+			t.Errorf("%s without a reason: %v", name, err)
+		}
+		if err := act(admin.Actor{Account: "igci/olga"}, "a key was lost"); err != nil && (strings.Contains(err.Error(), "say why") || strings.Contains(err.Error(), "not for you")) {
+			t.Errorf("%s with post and reason: %v", name, err)
+		}
+	}
+	own, err := s.AddToken(ctx, ana, admin.AddToken{Account: "igci/ines"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.RevokeToken(ctx, admin.Actor{Account: "igci/ines"}, admin.RevokeToken{ID: own.ID}); err != nil {
+		t.Errorf("a token of one's own: %v", err)
+	}
+	entries, err := s.AuditEntries(ctx, admin.AuditEntries{Limit: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.ContainsFunc(entries, func(e audit.Entry) bool {
+		return e.Account == "igci/olga" && e.Text == "account igci/feed disabled: a key was lost"
+	}) {
+		t.Errorf("no entry has the reason: %+v", entries)
 	}
 }
 
@@ -159,7 +231,7 @@ func TestVerifyFindsAnAccountThatWasChangedInTheFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.DisableAccount(t.Context(), ana, "igci/feed"); err != nil {
+	if _, err := s.DisableAccount(t.Context(), ana, admin.Disable{ID: "igci/feed", Disabled: true}); err != nil {
 		t.Fatal(err)
 	}
 	for _, step := range []struct {

@@ -118,12 +118,17 @@ func (s *Service) Organisations(ctx context.Context) ([]*exchange.Organisation, 
 type Suspend struct {
 	ID        string
 	Suspended bool
+	Reason    string // an operator of the machine need not give one
 }
 
 // SuspendOrganisation stops or restores them; NotFound if there is no such organisation.
 // It commits the deliveries in memory first: if the server is killed, the gap that the
-// next one records does not name an organisation that was suspended.
+// next one records does not name an organisation that was suspended. The other errors are
+// those of permit.
 func (s *Service) SuspendOrganisation(ctx context.Context, by Actor, in Suspend) (out exchange.Organisation, err error) {
+	if err := s.permit(ctx, by, in.Reason); err != nil {
+		return out, err
+	}
 	if err := s.custody.Flush(ctx); err != nil {
 		return out, err
 	}
@@ -135,9 +140,9 @@ func (s *Service) SuspendOrganisation(ctx context.Context, by Actor, in Suspend)
 		switch {
 		case o.Suspended == in.Suspended:
 		case in.Suspended:
-			entries = directoryEntry(d, by, o.ID, "organisation %s suspended", o.ID)
+			entries = directoryEntry(d, by, o.ID, "organisation %s suspended%s", o.ID, because(in.Reason))
 		default:
-			entries = directoryEntry(d, by, o.ID, "organisation %s reinstated", o.ID)
+			entries = directoryEntry(d, by, o.ID, "organisation %s reinstated%s", o.ID, because(in.Reason))
 		}
 		o.Suspended = in.Suspended
 		out = *o

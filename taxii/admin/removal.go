@@ -1,9 +1,9 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
-	"strings"
 	"time"
 
 	"comity/stix"
@@ -124,8 +124,8 @@ type Discard struct {
 // Discard drops it, and describes the dropped object. Invalid without a reason, NotFound if
 // there is no such object.
 func (s *Service) Discard(ctx context.Context, by Actor, in Discard) (out Quarantined, err error) {
-	if strings.TrimSpace(in.Reason) == "" {
-		return out, taxii.Errorf(taxii.Invalid, "say why: the reason stays in the record")
+	if err := cmp.Or(s.permit(ctx, by, in.Reason), needReason(in.Reason)); err != nil {
+		return out, err
 	}
 	policy, d, err := s.policy(ctx)
 	if err != nil {

@@ -86,7 +86,7 @@ func (c *Console) changeToken(v *visit) error {
 	}
 	switch v.r.PostFormValue("act") {
 	case "revoke":
-		if _, err := c.Admin.RevokeToken(v.r.Context(), v.actor(), t.ID); err != nil {
+		if _, err := c.Admin.RevokeToken(v.r.Context(), v.actor(), admin.RevokeToken{ID: t.ID}); err != nil {
 			return err
 		}
 		v.redirect(root + "tokens")

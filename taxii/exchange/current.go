@@ -95,6 +95,14 @@ func (s *Snapshot) Token(digest [sha256.Size]byte) *Token { return s.tokens[dige
 // in hexadecimal, belongs to; nil if there is none.
 func (s *Snapshot) CertificateHolder(digest string) *Account { return s.certificates[digest] }
 
+// Operator tells whether an account is that of a person of the centre who has the post of an
+// operator at that time. A person who is seconded to the centre never has it.
+func (s *Snapshot) Operator(account string, now time.Time) bool {
+	a := s.Directory.Accounts[account]
+	p, ok := s.Principal(a, now)
+	return ok && a.Post == OperatorPost && p.Home == ""
+}
+
 // Principal is the caller that has authenticated as an account of the snapshot. ok is false
 // if the account is nil, or may not be used at that time.
 func (s *Snapshot) Principal(account *Account, now time.Time) (p Principal, ok bool) {

@@ -72,7 +72,14 @@ type Account struct {
 	// SecondFactor is the secret of the one-time codes (RFC 6238) that a person signs in to
 	// the console with, in base32; "" until the first sign-in.
 	SecondFactor string `json:"second_factor,omitempty"`
+
+	// Post is what a person of the centre may do in the console beside others:
+	// [OperatorPost], or "".
+	Post string `json:"post,omitempty"`
 }
+
+// OperatorPost is the post of a person who operates the exchange in the console.
+const OperatorPost = "operator"
 
 // ID is "org/name".
 func (a *Account) ID() string { return a.Org + "/" + a.Name }
@@ -300,6 +307,10 @@ func (d *Directory) checkAccount(a *Account) error {
 		return taxii.Errorf(taxii.Invalid, "account %s: action %q is none of %s", a.ID(), a.Action, strings.Join(ActionNames, ", "))
 	case a.For != "" && !slices.Contains(Clients, a.For):
 		return taxii.Errorf(taxii.Invalid, "account %s: client %q is none of %s", a.ID(), a.For, strings.Join(Clients, ", "))
+	case a.Post != "" && a.Post != OperatorPost:
+		return taxii.Errorf(taxii.Invalid, "account %s: %q is no post; there is only %s", a.ID(), a.Post, OperatorPost)
+	case a.Post != "" && (!a.Person || a.Org != d.Centre.ID):
+		return taxii.Errorf(taxii.Invalid, "account %s: only a person of the centre can be %s", a.ID(), a.Post)
 	case a.Certificate != "" && !sha256Form.MatchString(a.Certificate):
 		return taxii.Errorf(taxii.Invalid, "account %s: a certificate goes by its SHA-256, 64 hexadecimal digits", a.ID())
 	}

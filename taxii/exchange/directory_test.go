@@ -82,6 +82,10 @@ func TestAccountsHaveTheirForm(t *testing.T) {
 		{"a certificate in capitals", func(a *exchange.Account) { a.Certificate = strings.ToUpper(fingerprint[:63] + "f") }, taxii.Invalid},
 		{"half a certificate", func(a *exchange.Account) { a.Certificate = fingerprint[:32] }, taxii.Invalid},
 		{"a certificate that proves another account", func(a *exchange.Account) { a.Certificate = fingerprint }, taxii.Conflict},
+		{"an operator of the centre", func(a *exchange.Account) { a.Org, a.Person, a.Post = "igci", true, "operator" }, ""},
+		{"a post nobody knows", func(a *exchange.Account) { a.Org, a.Person, a.Post = "igci", true, "admiral" }, taxii.Invalid},
+		{"an operator of another organisation", func(a *exchange.Account) { a.Person, a.Post = true, "operator" }, taxii.Invalid},
+		{"an operator that is a service", func(a *exchange.Account) { a.Org, a.Post = "igci", "operator" }, taxii.Invalid},
 		{"a name that is taken", func(a *exchange.Account) { a.Name = "taken" }, taxii.Conflict},
 		{"an organisation nobody knows", func(a *exchange.Account) { a.Org = "nobody" }, taxii.NotFound},
 	}

@@ -33,7 +33,6 @@ func Handler(s *admin.Service) http.Handler {
 	act(r, "org/suspend", s.SuspendOrganisation)
 	act(r, "account/add", s.AddAccount)
 	act(r, "account/edit", s.EditAccount)
-	act(r, "account/enable", s.EnableAccount)
 	list(r, "account/list", s.Accounts)
 	act(r, "account/disable", s.DisableAccount)
 	act(r, "token/add", s.AddToken)

@@ -77,7 +77,7 @@ func TestASocketAndAPipeCarryTheSame(t *testing.T) {
 		if entries[0].Account != user {
 			t.Errorf("the record names %s, want %s", entries[0].Account, user)
 		}
-		err := client.Call(t.Context(), "token/revoke", "beef", new(any))
+		err := client.Call(t.Context(), "token/revoke", admin.RevokeToken{ID: "beef"}, new(any))
 		if taxii.CodeOf(err) != taxii.NotFound || err.Error() != "there is no token beef" {
 			t.Errorf("%s: %v, want the error of the Service", user, err)
 		}
