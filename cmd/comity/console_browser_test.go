@@ -213,11 +213,11 @@ func TestConsoleInABrowser(t *testing.T) {
 	w.do(chromedp.Navigate(host + "/console/collections/dea-alder.inbound/push"))
 	wrong := `{"objects":[{"type":"domain-name","spec_version":"2.1","id":"domain-name--3c10e93f-798e-5a26-a0c1-08156efab7f5","value":""},` +
 		`{"type":"indicator","spec_version":"2.1","id":"indicator--3c10e93f-798e-4a26-a0c1-08156efab7f5","created":"2017-04-13T00:00:00.000Z","modified":"2017-04-13T00:00:00.000Z","created_by_ref":"` + string(demo.Identity("alder")) + `","object_marking_refs":["` + string(stix.Amber.Marking()) + `"],"pattern":"[domain-name:value = 'c2.example.com'","pattern_type":"stix","valid_from":"2017-04-13T00:00:00Z"}]}`
-	w.do(chromedp.SetValue(`#text`, wrong), chromedp.Click(`button[value=check]`), chromedp.WaitReady(`section[role=status]`))
+	w.do(chromedp.SetValue(`#text`, wrong), chromedp.Click(`button[formaction$=check]`), chromedp.WaitReady(`section[role=status]`))
 	w.inspect("push")
 	mended := strings.Replace(wrong, `example.com'"`, `example.com']"`, 1)
-	w.do(chromedp.SetValue(`#text`, mended), chromedp.Click(`button[value=check]`), chromedp.WaitReady(`button[value=push]`))
-	w.do(chromedp.Click(`button[value=push]`), chromedp.WaitReady(`main a[href="/console/receipts"]`))
+	w.do(chromedp.SetValue(`#text`, mended), chromedp.Click(`button[formaction$=check]`), chromedp.WaitReady(`button[formaction$=push]`))
+	w.do(chromedp.Click(`button[formaction$=push]`), chromedp.WaitReady(`main a[href="/console/receipts"]`))
 	w.inspect("receipt")
 
 	w.do(chromedp.Navigate(host+"/console/"), chromedp.Click(`.who button`), chromedp.WaitReady(`#password`), chromedp.NavigateBack(), chromedp.WaitReady(`#password`))

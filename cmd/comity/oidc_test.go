@@ -41,3 +41,11 @@ func TestProviderIsConfiguredWhole(t *testing.T) {
 		}
 	}
 }
+
+// A mistake in the flags of the provider is found before the server listens.
+func TestProviderIsCheckedBeforeTheServerListens(t *testing.T) {
+	ex := &exchangeServer{}
+	if err := ex.start(&serveCmd{Listen: "127.0.0.1:0", oidcFlags: oidcFlags{OIDCClientID: "comity"}}); err == nil || ex.listener != nil {
+		t.Errorf("%v, listener %v", err, ex.listener)
+	}
+}

@@ -288,6 +288,10 @@ func (ex *exchangeServer) start(c *serveCmd) (err error) {
 	if err != nil {
 		return fmt.Errorf("--webhook-allow %w", err)
 	}
+	provider, err := c.oidcFlags.read()
+	if err != nil {
+		return err
+	}
 	if ex.listener == nil {
 		if ex.listener, err = net.Listen("tcp", c.Listen); err != nil {
 			return err
@@ -318,10 +322,6 @@ func (ex *exchangeServer) start(c *serveCmd) (err error) {
 	router.MatcherFunc(func(r *http.Request, _ *mux.RouteMatch) bool { return feed.IsPath(r.URL.EscapedPath()) }).
 		Handler(ex.feeds.Handler(authenticator, counters))
 	service := admin.New(ex.store, current, in, ex.custody, ex.runner, ex.feeds, ex.links, ex.now)
-	provider, err := c.oidcFlags.read()
-	if err != nil {
-		return err
-	}
 	if !c.NoConsole {
 		help, err := helpTexts()
 		if err != nil {

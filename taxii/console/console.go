@@ -72,6 +72,9 @@ func New(config Config, deps Deps) *Console {
 		panic("console: the public URL is malformed: " + err.Error())
 	}
 	c := &Console{Deps: deps, config: config, origin: origin, router: mux.NewRouter().UseEncodedPath()}
+	if c.needTLS() != nil {
+		c.Log.Warn("nobody can sign in to the console: browsers reach the server without TLS", "public_url", config.PublicURL)
+	}
 	c.register()
 	return c
 }
@@ -80,7 +83,7 @@ func New(config Config, deps Deps) *Console {
 // of a browser for the front page.
 func Serves(r *http.Request) bool {
 	path := r.URL.EscapedPath()
-	return path == "/" && r.Method == http.MethodGet && strings.Contains(r.Header.Get("Accept"), "text/html") ||
+	return path == "/" && (r.Method == http.MethodGet || r.Method == http.MethodHead) && strings.Contains(r.Header.Get("Accept"), "text/html") ||
 		path+"/" == root || strings.HasPrefix(path, root)
 }
 
@@ -142,7 +145,11 @@ var routes = []route{
 // register registers the paths with the router.
 func (c *Console) register() {
 	for _, r := range routes {
-		c.router.Methods(r.method).Path(r.path).Handler(c.handler(r.path, r.open, r.serve))
+		methods := []string{r.method}
+		if r.method == get {
+			methods = append(methods, http.MethodHead)
+		}
+		c.router.Methods(methods...).Path(r.path).Handler(c.handler(r.path, r.open, r.serve))
 	}
 	c.router.Path(strings.TrimSuffix(root, "/")).Handler(http.RedirectHandler(root, http.StatusSeeOther))
 	c.router.Path(root + "static/{file}").HandlerFunc(serveStatic)

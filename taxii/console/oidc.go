@@ -76,6 +76,9 @@ func (c *Console) oidcCookie(v *visit, value string) {
 
 // beginOIDC sends the browser to the provider.
 func (c *Console) beginOIDC(v *visit) error {
+	if err := c.needTLS(); err != nil {
+		return err
+	}
 	_, client, err := c.oidcClient()
 	if err != nil {
 		return err

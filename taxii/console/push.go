@@ -1,9 +1,10 @@
 package console
 
 import (
-	"bytes"
+	"bufio"
 	"errors"
 	"io"
+	"mime/multipart"
 	"net/http"
 	"regexp"
 	"slices"
@@ -78,16 +79,13 @@ func (c *Console) push(v *visit) error {
 	if err != nil {
 		return err
 	}
-	body, err := c.pushBody(v)
+	body, err := c.bundleOf(v)
 	if err != nil {
 		return err
 	}
-	out := pushPage{Alias: g.Collection().Alias, TooLong: len(body) > maxEdited}
-	if !out.TooLong {
-		out.Text = string(body)
-	}
-	if v.r.FormValue("act") == "push" {
-		pushed, err := c.Admin.Import(v.r.Context(), v.actor(), out.Alias, v.Account, bytes.NewReader(body))
+	out := pushPage{Alias: g.Collection().Alias}
+	if v.r.URL.Query().Get("act") == "push" {
+		pushed, err := c.Admin.Import(v.r.Context(), v.actor(), out.Alias, v.Account, body)
 		if err == nil {
 			v.redirect(root + "receipts/" + pushed.ID.String())
 			return nil
@@ -95,14 +93,15 @@ func (c *Console) push(v *visit) error {
 		if out.Fault, err = faultOf(err); err != nil {
 			return err
 		}
-		return c.renderPush(v, out)
+	} else {
+		checked, err := c.Admin.Rehearse(v.r.Context(), v.actor(), out.Alias, v.Account, body)
+		if err == nil {
+			out.Checked = receiptOf(checked)
+		} else if out.Fault, err = faultOf(err); err != nil {
+			return err
+		}
 	}
-	checked, err := c.Admin.Rehearse(v.r.Context(), v.actor(), out.Alias, v.Account, bytes.NewReader(body))
-	if err == nil {
-		out.Checked = receiptOf(checked)
-	} else if out.Fault, err = faultOf(err); err != nil {
-		return err
-	}
+	out.Text, out.TooLong = body.text()
 	return c.renderPush(v, out)
 }
 
@@ -115,25 +114,58 @@ func faultOf(err error) (string, error) {
 	return "", err
 }
 
-// pushBody is the file of the form, or its text if no file was chosen.
-func (c *Console) pushBody(v *visit) ([]byte, error) {
+// bundle is the file of a form, or its text if no file was chosen. It is read as it arrives,
+// so that a large one takes no memory.
+type bundle struct {
+	v     *visit
+	part  *bufio.Reader
+	start []byte // at most maxEdited bytes and one more
+}
+
+// bundleOf finds the bundle in the form. The file comes before the text.
+func (c *Console) bundleOf(v *visit) (*bundle, error) {
 	setBodyTime(v.ResponseWriter, c.config.MaxContentLength)
 	v.r.Body = http.MaxBytesReader(v, v.r.Body, c.config.MaxContentLength+maxForm)
-	if err := v.r.ParseMultipartForm(maxEdited); err != nil {
-		return nil, taxii.Errorf(taxii.TooLarge, "The form is malformed, or has more than %s bytes.", number(int(c.config.MaxContentLength)))
+	form, err := v.r.MultipartReader()
+	for err == nil {
+		var part *multipart.Part
+		if part, err = form.NextPart(); err != nil {
+			break
+		}
+		body := bufio.NewReader(part)
+		if _, err := body.Peek(1); err == io.EOF || part.FormName() != "file" && part.FormName() != "text" {
+			continue
+		}
+		return &bundle{v: v, part: body}, nil
 	}
-	setBodyTime(v.ResponseWriter, -1)
-	defer v.r.MultipartForm.RemoveAll()
-	file, _, err := v.r.FormFile("file")
-	if err != nil {
-		return []byte(v.r.FormValue("text")), nil
+	if err == io.EOF {
+		return &bundle{v: v, part: bufio.NewReader(v.r.Body)}, nil
 	}
-	defer file.Close()
-	body, err := io.ReadAll(file)
-	if err == nil && len(body) == 0 {
-		body = []byte(v.r.FormValue("text"))
+	return nil, errForm
+}
+
+// Read implements io.Reader. Before it returns io.EOF, it reads the rest of the form.
+func (b *bundle) Read(p []byte) (int, error) {
+	n, err := b.part.Read(p)
+	b.start = append(b.start, p[:min(n, maxEdited+1-len(b.start))]...)
+	switch err {
+	case nil:
+	case io.EOF:
+		io.Copy(io.Discard, b.v.r.Body)
+		setBodyTime(b.v.ResponseWriter, -1)
+	default:
+		err = errForm
 	}
-	return body, err
+	return n, err
+}
+
+// text is the bundle to be mended in the page; tooLong tells that it is too long for that.
+func (b *bundle) text() (text string, tooLong bool) {
+	io.CopyN(io.Discard, b, maxEdited+1) // a bundle that was refused is not read to its end
+	if len(b.start) > maxEdited {
+		return "", true
+	}
+	return string(b.start), false
 }
 
 // receipt shows the result of a push of the person's organisation.

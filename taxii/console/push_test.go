@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"bytes"
+	"io"
 	"mime/multipart"
 	"net/http"
 	"regexp"
@@ -18,6 +19,10 @@ func (b *browser) upload(path string, fields ...string) *answer {
 	var body bytes.Buffer
 	form := multipart.NewWriter(&body)
 	for i := 0; i < len(fields); i += 2 {
+		if fields[i] == "act" {
+			path += "?act=" + fields[i+1]
+			continue
+		}
 		if fields[i] == "file" {
 			file, err := form.CreateFormFile("file", "bundle.json")
 			b.must(err)
@@ -73,6 +78,41 @@ func TestPushThatIsNoBundleIsExplained(t *testing.T) {
 		for _, act := range []string{"check", "push"} {
 			b.upload(reports+"/push", "text", text, "act", act).want(http.StatusOK).contains(`role="alert"`)
 		}
+	}
+}
+
+// A file that is too large to be mended in the page is checked and pushed as it arrives: it is
+// neither kept in memory nor in a temporary folder, which a container may lack.
+func TestLargeFileIsPushedAsItArrives(t *testing.T) {
+	w := newWorld(t)
+	b := w.as("vendor/vic")
+	t.Setenv("TMPDIR", "/none")
+	var large strings.Builder
+	large.WriteString(`{"objects":[`)
+	for n := range 6000 {
+		large.WriteString(indicator(n, strings.Repeat("x", 200), "") + ",")
+	}
+	large.WriteString(indicator(6000, "last", "") + `]}`)
+	b.upload(reports+"/push", "file", large.String(), "text", "", "act", "check").want(http.StatusOK).contains("<strong>6,001</strong> accepted", "too long to be shown")
+	b.upload(reports+"/push", "file", large.String(), "text", "", "act", "push").want(http.StatusSeeOther)
+	b.upload(reports+"/push", "file", "[", "text", "", "act", "check").want(http.StatusOK).contains(">[</textarea>")
+	b.upload(reports+"/push", "file", "", "text", "[", "act", "check").want(http.StatusOK).contains(">[</textarea>")
+}
+
+// A form that ends early is refused, and nothing of it is stored.
+func TestFormThatEndsEarlyIsRefused(t *testing.T) {
+	w := newWorld(t)
+	b := w.as("vendor/vic")
+	for _, body := range []string{"", "--x\r\n", "--x\r\nContent-Disposition: form-data; name=\"text\"\r\n\r\n" + `{"objects":[` + indicator(1, "x", "") + "]}"} {
+		r := b.form(reports + "/push?act=push")
+		r.Body, r.ContentLength = io.NopCloser(strings.NewReader(body)), int64(len(body))
+		r.Header.Set("Content-Type", "multipart/form-data; boundary=x")
+		if a := b.send(r); a.status == http.StatusSeeOther || a.status >= 500 {
+			t.Errorf("%q: status %d", body, a.status)
+		}
+	}
+	if names := namesOn(b.get(reports)); len(names) != 0 {
+		t.Fatalf("the push stored %q", names)
 	}
 }
 

@@ -6,12 +6,14 @@ import (
 	"embed"
 	"encoding/hex"
 	"html/template"
+	"io"
 	"net/http"
 	"path"
 	"strconv"
 	"strings"
 	"time"
 
+	"comity/stix"
 	"comity/taxii"
 )
 
@@ -81,18 +83,24 @@ func (c *Console) render(v *visit, name, title string, data any) error {
 	}
 	v.Header().Set("Content-Type", "text/html; charset=utf-8")
 	v.WriteHeader(v.status)
-	b.WriteTo(v) // an error means that the browser has left
+	// Browsers take a carriage return in a page for a newline. No text of others brings other
+	// control characters, or turns the direction of writing.
+	page := stix.Printable(strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(b.String()))
+	io.WriteString(v, page) // an error means that the browser has left
 	return nil
 }
 
 // maxForm bounds the body of a form without a file, in bytes.
 const maxForm = 64 << 10
 
+// errForm is the answer to a body that cannot be read.
+var errForm = taxii.Errorf(taxii.Invalid, "The form is malformed, too large, or came too slowly.")
+
 // readForm reads the body of a form without a file.
 func (v *visit) readForm() error {
 	v.r.Body = http.MaxBytesReader(v, v.r.Body, maxForm)
 	if err := v.r.ParseForm(); err != nil {
-		return taxii.Errorf(taxii.Invalid, "The form is malformed, too large, or came too slowly.")
+		return errForm
 	}
 	setBodyTime(v.ResponseWriter, -1)
 	return nil

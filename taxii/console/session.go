@@ -134,7 +134,10 @@ func (c *Console) identify(v *visit) (err error) {
 	if v.now.Sub(v.session.Used) < usedInterval {
 		return nil
 	}
-	return c.amendSession(v, func(s *session) { s.Used = v.now })
+	if err := c.amendSession(v, func(s *session) { s.Used = v.now }); err != nil {
+		c.Log.Warn("the last use of a session is not written", "request_id", v.id, "account", v.Account, "err", err)
+	}
+	return nil // who can read may read on while nothing can be written
 }
 
 // amendSession changes the session of v in the record, if it is there still.

@@ -27,6 +27,15 @@ func (c *Console) front(v *visit) error {
 	return c.render(v, "front", "TAXII 2.1 server", c.config.PublicURL+"/taxii2/")
 }
 
+// needTLS refuses a sign-in for which browsers would send the password in clear text over the
+// network, and would not keep the cookie: see cookieName.
+func (c *Console) needTLS() error {
+	if c.origin.Scheme == "https" || c.plainLoopback() {
+		return nil
+	}
+	return taxii.Errorf(taxii.Forbidden, "Nobody signs in without TLS. The operator of this server gives it, or a proxy in front of it, TLS, and a --public-url that begins with https.")
+}
+
 // signInPage is the form for account and password.
 type signInPage struct {
 	Next, Account string
@@ -35,6 +44,9 @@ type signInPage struct {
 }
 
 func (c *Console) signInForm(v *visit) error {
+	if err := c.needTLS(); err != nil {
+		return err
+	}
 	next := nextOf(v.r.FormValue("next"))
 	if v.signedIn() {
 		v.redirect(next)
@@ -45,6 +57,9 @@ func (c *Console) signInForm(v *visit) error {
 
 // signIn checks account and password, and begins a session that still needs the second factor.
 func (c *Console) signIn(v *visit) error {
+	if err := c.needTLS(); err != nil {
+		return err
+	}
 	if err := v.readForm(); err != nil {
 		return err
 	}

@@ -1,6 +1,8 @@
 package console_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -10,7 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"comity/stix"
+	"comity/store"
 	"comity/taxii/admin"
+	"comity/taxii/audit"
 	"comity/taxii/console"
 	"comity/taxii/exchange"
 )
@@ -321,6 +326,72 @@ func TestFormsAreReadForALimitedTime(t *testing.T) {
 type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+// A browser that reaches the server without TLS over a network is told why nobody signs in, and
+// sends no password.
+func TestNobodySignsInWithoutTLS(t *testing.T) {
+	w := newWorld(t)
+	for url, want := range map[string]int{"http://taxii.example.int": http.StatusForbidden, "http://10.0.0.1:8080": http.StatusForbidden, "https://10.0.0.1": http.StatusOK, "http://localhost:8080": http.StatusOK, "http://[::1]": http.StatusOK} {
+		answer := httptest.NewRecorder()
+		console.New(console.Config{PublicURL: url}, w.console.Deps).Handler().ServeHTTP(answer, httptest.NewRequest("GET", "/console/sign-in", nil))
+		if form := strings.Contains(answer.Body.String(), `type="password"`); answer.Code != want || form != (want == http.StatusOK) {
+			t.Errorf("%s: status %d, form %v", url, answer.Code, form)
+		}
+	}
+	answer := httptest.NewRecorder()
+	console.New(console.Config{PublicURL: "http://taxii.example.int"}, w.console.Deps).Handler().
+		ServeHTTP(answer, w.browser().form("/console/sign-in", "account", "vendor/vic", "password", password))
+	if answer.Code != http.StatusForbidden || answer.Header().Get("Set-Cookie") != "" {
+		t.Errorf("status %d, cookie %q", answer.Code, answer.Header().Get("Set-Cookie"))
+	}
+}
+
+// full is a store whose disk is full.
+type full struct{ store.Store }
+
+func (full) AmendDocument(context.Context, string, func([]byte) ([]byte, []audit.Entry, error)) error {
+	return errors.New("no space left on device")
+}
+
+// Who is signed in reads on while the disk is full.
+func TestPagesAreShownWhileNothingCanBeWritten(t *testing.T) {
+	w := newWorld(t)
+	b := w.as("vendor/vic")
+	w.move(5 * time.Minute)
+	deps := w.console.Deps
+	deps.Store = full{w.store}
+	w.server.Config.Handler = console.New(console.Config{PublicURL: w.server.URL}, deps).Handler()
+	b.get("/console/").want(http.StatusOK)
+}
+
+// HEAD tells of a page what GET does, and sends no page.
+func TestHeadIsAsGet(t *testing.T) {
+	w := newWorld(t)
+	b := w.as("vendor/vic")
+	for _, path := range []string{"/", "/console/", "/console/sign-in", "/console/collections/sharing.reports", "/console/collections/sharing.reports/push", "/console/none", "/console/collections/none"} {
+		page := b.get(path)
+		r, err := http.NewRequest("HEAD", w.server.URL+path, nil)
+		w.must(err)
+		head := b.send(r).want(page.status)
+		if head.body != "" || head.header.Get("Content-Type") != page.header.Get("Content-Type") {
+			t.Errorf("%s: %q, %q", path, head.header, head.body)
+		}
+	}
+}
+
+// No text turns the direction of writing, or brings a control character into a page.
+func TestPagesHaveNoControlCharacters(t *testing.T) {
+	w := newWorld(t)
+	w.push("vendor/vic", "sharing.reports", strings.Replace(indicator(1, "NAME", ""), "NAME", `a\u202eb\u0085c\u001bd\u2066`, 1))
+	b := w.as("vendor/vic")
+	for _, path := range []string{"/console/collections/sharing.reports", "/console/collections/sharing.reports/objects/indicator--00000000-0000-4000-8000-000000000001", "/console/audit?account=%E2%80%AEa%1B%7F%C2%85"} {
+		page := b.get(path).want(http.StatusOK)
+		if i := strings.IndexFunc(page.body, func(r rune) bool { return stix.Unprintable(r) || r == '\r' }); i >= 0 {
+			t.Errorf("%s: %q", path, page.body[i:i+20])
+		}
+	}
+	b.upload("/console/collections/sharing.reports/push", "text", "{\r\n\t[", "act", "check").want(http.StatusOK).contains("{\n\t[</textarea>")
+}
 
 // Over TLS, the cookie is for this host and for TLS alone.
 func TestCookieIsForThisHostAlone(t *testing.T) {
