@@ -33,6 +33,7 @@ type Store interface {
 	Remover
 	AuditLog
 	Quarantine
+	Processes
 	Upkeep
 }
 

@@ -368,7 +368,7 @@ func (ex *exchangeServer) start(c *serveCmd) (err error) {
 	if ex.dns, err = c.dnsFlags.listen(&c.connectionFlags, ex.certs); err != nil {
 		return err
 	}
-	if err := ex.custody.Begin(context.Background()); err != nil {
+	if err := ex.custody.Begin(context.Background(), store.Process{Address: ex.address, Version: version()}); err != nil {
 		return err
 	}
 	ex.serve(c.wrap(ex.listener), s)

@@ -108,13 +108,17 @@ func withoutAdvice(err error) error {
 
 type versionCmd struct{}
 
-func (c *versionCmd) Run(sh *shell) error {
-	version := "unknown"
+// version is the version of this program; "unknown" if it was built without one.
+func version() string {
 	if info, ok := debug.ReadBuildInfo(); ok {
-		version = info.Main.Version
+		return info.Main.Version
 	}
-	result := map[string]string{"version": version, "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH}
+	return "unknown"
+}
+
+func (c *versionCmd) Run(sh *shell) error {
+	result := map[string]string{"version": version(), "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH}
 	return sh.print(result, func(w io.Writer) {
-		fmt.Fprintf(w, "comity %s, %s, %s\n", version, result["go"], result["platform"])
+		fmt.Fprintf(w, "comity %s, %s, %s\n", result["version"], result["go"], result["platform"])
 	})
 }

@@ -43,8 +43,9 @@ type Store struct {
 
 	leftOut sync.Map // set of damagedRecord that the log has already
 
-	queue  queue
-	closed chan struct{} // closed when the writer has ended
+	process process
+	queue   queue
+	closed  chan struct{} // closed when the writer has ended
 
 	// mu guards the fields below: the state in memory beside the file. Only the writer
 	// changes the indexes, so the writer reads them without the lock.

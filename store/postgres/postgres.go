@@ -40,11 +40,12 @@ type Config struct {
 
 // Store is a store.Store. Make one with [Open].
 type Store struct {
-	pool  *pgxpool.Pool
-	now   func() time.Time
-	log   *slog.Logger
-	codec *store.OutcomeCodec
-	lease lease
+	pool    *pgxpool.Pool
+	now     func() time.Time
+	log     *slog.Logger
+	codec   *store.OutcomeCodec
+	lease   lease
+	process process
 
 	onCommit atomic.Pointer[func(took time.Duration)]
 	waiting  atomic.Int64  // transactions that were begun and have not ended

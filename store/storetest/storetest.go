@@ -48,6 +48,7 @@ func Run(t *testing.T, open Open) {
 		{"Directory", directoryTests},
 		{"Documents", documentTests},
 		{"Shut", shutTests},
+		{"Processes", processTests},
 		{"Upkeep", upkeepTests},
 		{"Dump", dumpTests},
 	} {

@@ -104,21 +104,20 @@ func (r *Recorder) scansOf(collection uuid.UUID) *sync.RWMutex {
 	return scans
 }
 
-// Exclusive runs f while no page of a collection is between the store and the record.
-// It waits for the scans under way, holds up new ones, commits the deliveries, and only
-// then runs f. So when f removes records from that collection, every reader that got
-// them is on record, and no reader gets them later. f is not run if the commit fails.
+// Hold waits until no page of a collection is between the store and the record, and commits
+// the deliveries. New scans wait until release is called. Nothing is held up if the commit
+// fails.
 //
-// f must not call Reading or Exclusive, and must be short: the pollers of this
-// collection wait. Pollers of other collections do not.
-func (r *Recorder) Exclusive(ctx context.Context, collection uuid.UUID, f func() error) error {
+// The caller must not call Reading or Hold before it calls release, and must be quick: the
+// pollers of this collection wait. Pollers of other collections do not.
+func (r *Recorder) Hold(ctx context.Context, collection uuid.UUID) (release func(), err error) {
 	scans := r.scansOf(collection)
 	scans.Lock()
-	defer scans.Unlock()
 	if err := r.Flush(ctx, collection); err != nil {
-		return err
+		scans.Unlock()
+		return nil, err
 	}
-	return f()
+	return scans.Unlock, nil
 }
 
 // Run commits the entries that are due every second until ctx ends, and then all. A

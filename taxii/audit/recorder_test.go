@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
 
 	"comity/taxii"
 	"comity/taxii/audit"
@@ -48,6 +49,16 @@ func (l *ledger) told() (short []string) {
 		short = append(short, s)
 	}
 	return short
+}
+
+// exclusive runs f while the scans of a collection are held up.
+func exclusive(ctx context.Context, r *audit.Recorder, collection uuid.UUID, f func() error) error {
+	release, err := r.Hold(ctx, collection)
+	if err != nil {
+		return err
+	}
+	defer release()
+	return f()
 }
 
 func recorder(l *ledger) *audit.Recorder {
@@ -111,21 +122,21 @@ func TestDeliverRefusesWhenTooMuchWaits(t *testing.T) {
 	}
 }
 
-func TestExclusiveRunsAfterWhatIsUnderWayIsOnRecord(t *testing.T) {
+func TestHoldReturnsOnceWhatIsUnderWayIsOnRecord(t *testing.T) {
 	var l ledger
 	r := recorder(&l)
 	g := grant(t, "a", 0)
 	done := r.Reading(g.ID()) // a scan is under way
 	ran := make(chan error)
 	go func() {
-		ran <- r.Exclusive(t.Context(), g.ID(), func() error {
+		ran <- exclusive(t.Context(), r, g.ID(), func() error {
 			if len(l.told()) != 1 {
 				return errors.New("f ran before the delivery was on record")
 			}
 			return nil
 		})
 	}()
-	time.Sleep(10 * time.Millisecond) // long enough for Exclusive to be wrong
+	time.Sleep(10 * time.Millisecond) // long enough for Hold to be wrong
 	page(t, r, g, 0, 1, 2, 1)
 	done()
 	if err := <-ran; err != nil {
@@ -133,7 +144,7 @@ func TestExclusiveRunsAfterWhatIsUnderWayIsOnRecord(t *testing.T) {
 	}
 	l.fail = errors.New("disk full")
 	page(t, r, g, 2, 3, 4, 1)
-	err := r.Exclusive(t.Context(), g.ID(), func() error { t.Error("f ran without the record"); return nil })
+	err := exclusive(t.Context(), r, g.ID(), func() error { t.Error("f ran without the record"); return nil })
 	if !errors.Is(err, l.fail) {
 		t.Errorf("got %v", err)
 	}
@@ -165,7 +176,7 @@ func TestNothingDeliveredIsRemovedUnrecorded(t *testing.T) {
 		})
 	}
 	for range 50 {
-		err := r.Exclusive(ctx, grant(t, "reader-0", 0).ID(), func() error {
+		err := exclusive(ctx, r, grant(t, "reader-0", 0).ID(), func() error {
 			l.mu.Lock()
 			defer l.mu.Unlock()
 			var recorded int64
@@ -221,7 +232,7 @@ func TestAClientThatPollsAllDayIsAnEntryAnHour(t *testing.T) {
 		}
 		if minute == 90 {
 			other := exchange.Operator([16]byte{1})
-			if err := r.Exclusive(t.Context(), other.ID(), func() error { return nil }); err != nil {
+			if err := exclusive(t.Context(), r, other.ID(), func() error { return nil }); err != nil {
 				t.Fatal(err)
 			}
 		}

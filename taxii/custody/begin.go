@@ -13,11 +13,8 @@ import (
 	"comity/taxii/exchange"
 )
 
-// Recover records a gap if the last server did not stop in good order. Up to an hour
-// of deliveries is missing from the record then, so every organisation that could read
-// a collection at any time from [audit.GatherFor] before the last entry until now counts
-// as having read it. Recover also keeps the server from purging by itself if the clock
-// may be wrong. It is called while no server runs, before anything is recorded.
+// Recover records a gap for each server that was killed. It also keeps the server from
+// purging by itself if the clock may be wrong. It is called before anything is recorded.
 func (s *Service) Recover(ctx context.Context) error {
 	head, err := s.store.ChainHead(ctx)
 	if err != nil || head.Number == 0 {
@@ -31,23 +28,28 @@ func (s *Service) Recover(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.holdPurge(ctx, e.Time); err != nil || !head.Open {
+	if err := s.holdPurge(ctx, e.Time); err != nil {
 		return err
 	}
-	entries, err := s.gap(ctx, e.Time.Add(-audit.GatherFor), s.now())
-	if err != nil {
-		return err
-	}
-	return s.store.Record(ctx, append(entries, audit.Entry{Act: audit.Stop, Text: "after a gap"})...)
+	return s.store.Recover(ctx)
 }
 
-// Begin records the start of a server, after Recover. It is called before the first
+// Begin records the start of this server, after Recover. It is called before the first
 // request is served: a kill after a delivery then leaves a gap.
-func (s *Service) Begin(ctx context.Context) error {
+func (s *Service) Begin(ctx context.Context, p store.Process) error {
 	if err := s.Recover(ctx); err != nil {
 		return err
 	}
-	return s.store.Record(ctx, audit.Entry{Act: audit.Start})
+	return s.store.Join(ctx, p, audit.Entry{Act: audit.Start})
+}
+
+// gapUntilNow makes the entries about a server that was alive at last, and was killed. Up to
+// an hour of its deliveries is missing from the record, so every organisation that could
+// read a collection at any time from [audit.GatherFor] before last until now counts as
+// having read it.
+func (s *Service) gapUntilNow(ctx context.Context, last time.Time) ([]audit.Entry, error) {
+	entries, err := s.gap(ctx, last.Add(-audit.GatherFor), s.now())
+	return append(entries, audit.Entry{Act: audit.Stop, Text: "after a gap"}), err
 }
 
 // gap makes an entry for each organisation, each collection that the organisation could

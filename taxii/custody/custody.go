@@ -29,10 +29,13 @@ type Service struct {
 	deletions deletions
 }
 
-// New makes a Service. The recorder is that of the server, so that every delivery is
-// on record before its objects are removed.
+// New makes a Service. The recorder is that of the server: the store lets it commit every
+// delivery before objects are removed.
 func New(s store.Store, current *exchange.Current, r *audit.Recorder, key ed25519.PrivateKey, now func() time.Time, log *slog.Logger) *Service {
-	return &Service{store: s, current: current, recorder: r, key: key, now: now, log: log}
+	service := &Service{store: s, current: current, recorder: r, key: key, now: now, log: log}
+	s.OnExclusive(r.Hold)
+	s.OnGap(service.gapUntilNow)
+	return service
 }
 
 // policy is the policy and the directory in force.
@@ -76,7 +79,7 @@ func (s *Service) Run(ctx context.Context) error {
 	if err := <-flushed; err != nil {
 		return err // without a stop on record, the next start notes a gap
 	}
-	return s.store.Record(context.WithoutCancel(ctx), audit.Entry{Act: audit.Stop})
+	return s.store.Leave(context.WithoutCancel(ctx), audit.Entry{Act: audit.Stop})
 }
 
 // schedule is when each task of Run was last done.

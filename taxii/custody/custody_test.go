@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"comity/stix"
+	"comity/store"
 	"comity/store/bolt"
 	"comity/taxii"
 	"comity/taxii/audit"
@@ -215,7 +216,7 @@ func TestPurgeShowsWhatItTakesAndTakesThat(t *testing.T) {
 // runOnce starts the service, and stops it when it has done all that is due.
 func (w *world) runOnce() {
 	w.Helper()
-	w.must(w.custody.Begin(w.Context()))
+	w.must(w.custody.Begin(w.Context(), store.Process{}))
 	signed := len(w.entries(audit.Checkpoint))
 	ctx, stop := context.WithCancel(w.Context())
 	ended := make(chan error)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"comity/stix"
+	"comity/store"
 	"comity/taxii"
 	"comity/taxii/audit"
 	"comity/taxii/exchange"
@@ -16,7 +17,7 @@ import (
 // after it did that.
 func (w *world) killed(after func()) {
 	w.Helper()
-	w.must(w.custody.Begin(w.Context()))
+	w.must(w.custody.Begin(w.Context(), store.Process{}))
 	after()
 	w.must(w.store.Close())
 	w.open()

@@ -171,7 +171,7 @@ func (s *Service) takeBack(ctx context.Context, removals []*removal, source, key
 	}
 	for _, r := range removals {
 		if err := r.eachPart(func(from, to int) error {
-			return s.recallThen(ctx, call, r, r.dates[from:to], func() error { return s.removePart(ctx, r, from, to, block, entry) })
+			return s.recallThen(ctx, call, r, r.dates[from:to], func(ctx context.Context) error { return s.removePart(ctx, r, from, to, block, entry) })
 		}); err != nil {
 			return err
 		}
@@ -181,10 +181,10 @@ func (s *Service) takeBack(ctx context.Context, removals []*removal, source, key
 
 // recallThen notifies the late holders of the records added at the dates, and calls remove
 // when there are no others: nobody gets the records in between.
-func (s *Service) recallThen(ctx context.Context, call *recall, r *removal, dates []time.Time, remove func() error) error {
+func (s *Service) recallThen(ctx context.Context, call *recall, r *removal, dates []time.Time, remove func(context.Context) error) error {
 	for round := 1; ; round++ {
 		late, removed := holdings{}, false
-		if err := s.recorder.Exclusive(ctx, r.collection.ID, func() error {
+		if err := s.store.Exclusive(ctx, r.collection.ID, func(ctx context.Context) error {
 			if err := s.find(ctx, call, r, dates, late); err != nil {
 				return err
 			}
@@ -195,7 +195,7 @@ func (s *Service) recallThen(ctx context.Context, call *recall, r *removal, date
 				return err
 			}
 			removed = true
-			return remove()
+			return remove(ctx)
 		}); err != nil || removed {
 			return err
 		}

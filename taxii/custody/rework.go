@@ -89,7 +89,7 @@ func (s *Service) replace(ctx context.Context, old *removal, newest []time.Time,
 		}
 	}
 	return old.eachPart(func(from, to int) error {
-		return s.recorder.Exclusive(ctx, c.ID, func() error {
+		return s.store.Exclusive(ctx, c.ID, func(ctx context.Context) error {
 			holders, err := s.store.Holders(ctx, c.ID, old.dates[from:to], 0)
 			if err != nil {
 				return err

@@ -84,7 +84,7 @@ func TestARemovalWhileAFeedIsFilledEnds(t *testing.T) {
 	go func() { done <- w.tryOpen(w.Context()) }()
 	<-scanning
 	id := w.grant("fir", "pool.intel.fir", exchange.Read).ID()
-	go func() { done <- w.recorder.Exclusive(w.Context(), id, func() error { return nil }) }()
+	go func() { done <- w.store.Exclusive(w.Context(), id, func(context.Context) error { return nil }) }()
 	time.Sleep(50 * time.Millisecond) // until it waits
 	go func() { done <- w.tryOpen(w.Context()) }()
 	time.Sleep(50 * time.Millisecond)
@@ -142,7 +142,7 @@ func TestAPanicHoldsUpNobody(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() {
 		id := w.grant("fir", "pool.intel.fir", exchange.Read).ID()
-		ended <- w.recorder.Exclusive(w.Context(), id, func() error { return nil })
+		ended <- w.store.Exclusive(w.Context(), id, func(context.Context) error { return nil })
 	}()
 	select {
 	case err := <-ended:
