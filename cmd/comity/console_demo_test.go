@@ -1,18 +1,23 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
 	"html"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/pquerna/otp/totp"
 
+	"comity/taxii/audit"
 	"comity/taxii/demo"
 )
 
@@ -159,5 +164,50 @@ func TestConsoleRunsAnOperation(t *testing.T) {
 	}
 	if page := vic.get(board); strings.Contains(page, "CAR-2017") {
 		t.Error("a vendor sees the reports")
+	}
+}
+
+// Who reads a report or the list of findings is on record with what was shown, and not with the
+// rest of the collection.
+func TestConsoleRecordsWhatItShows(t *testing.T) {
+	links, data := demonstration(t, "small")
+	dara := as(t, links, bureauPerson)
+	entries := func(since uint64) (list []audit.Entry) {
+		var out bytes.Buffer
+		if code := run(t.Context(), []string{"--data", data, "--json", "audit", "list", "--limit", "100000", "--since", strconv.FormatUint(since, 10)}, nil, &out, testWriter{t}); code != 0 {
+			t.Fatalf("audit list ends with %d", code)
+		}
+		if err := json.Unmarshal(out.Bytes(), &list); err != nil {
+			t.Fatal(err)
+		}
+		return slices.DeleteFunc(list, func(e audit.Entry) bool { return e.Act != audit.Delivery || e.Account != bureauPerson })
+	}
+	board := "/console/operations/" + demoOperation
+	for path, types := range map[string][]string{
+		board + "/outcomes":                {"infrastructure"},
+		board + "/reports/CAR-2017-KH-WEB": nil,
+	} {
+		before := entries(0)
+		since := uint64(0)
+		if len(before) > 0 {
+			since = before[len(before)-1].Number
+		}
+		page := dara.get(path)
+		for _, e := range entries(since) {
+			if e.Match == nil || len(e.Match.IDs)+len(e.Match.Types) == 0 || types != nil && !slices.Equal(e.Match.Types, types) {
+				t.Errorf("%s: the record has a delivery of %+v", path, e.Match)
+			}
+			if len(e.Match.IDs) == 0 {
+				continue
+			}
+			for _, id := range e.Match.IDs {
+				if strings.HasPrefix(id, "infrastructure--") && types != nil && !strings.Contains(page, id) {
+					t.Errorf("%s: the record has a delivery of %s, which the page does not show", path, id)
+				}
+			}
+		}
+		if len(entries(since)) == 0 {
+			t.Errorf("%s: no delivery is on record", path)
+		}
 	}
 }

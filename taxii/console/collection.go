@@ -16,7 +16,6 @@ import (
 	"comity/stix"
 	"comity/store"
 	"comity/taxii"
-	"comity/taxii/audit"
 	"comity/taxii/exchange"
 )
 
@@ -34,12 +33,14 @@ type collectionPage struct {
 	Query                collectionQuery
 	Types                []string
 	Rows                 []objectRow
-	Older, Export        string // URLs, "" for none
+	Searched             time.Time // the page has what was found among the objects added from then on; zero for all
+	Older, Export        string    // URLs, "" for none
 }
 
 // collectionQuery is the filter of a collection page, as the form has it.
 type collectionQuery struct {
 	Type, ID     string
+	Name         string // a part of the title, in any case of letters
 	Since, Until string // days; the objects that were added from the first to the last of them
 	Older        string // date_added in µs: only objects that were added before
 }
@@ -108,23 +109,22 @@ func (c *Console) collection(v *visit) error {
 		out.Push = collectionURL(of.Alias) + "/push"
 	}
 	if g.CanRead() {
-		page, older, err := c.newestObjects(v, g, &out.Query)
+		page, err := c.newestObjects(v, g, &out.Query)
 		if err != nil {
 			return err
 		}
-		objects, err := objectsOf(page)
-		if err != nil {
-			return err
-		}
-		for i := range slices.Backward(objects) {
-			out.Rows = append(out.Rows, rowOf(of.Alias, &objects[i], page.Details[i]))
+		for _, o := range page.objects {
+			out.Rows = append(out.Rows, rowOf(of.Alias, &o))
 		}
 		if out.Export = collectionURL(of.Alias) + "/export?" + out.Query.values().Encode(); len(out.Rows) == 0 {
 			out.Export = ""
 		}
-		if older {
+		if !page.older.IsZero() {
+			if out.Query.Name != "" {
+				out.Searched = page.older
+			}
 			next := out.Query
-			next.Older = strconv.FormatInt(page.First.UnixMicro(), 10)
+			next.Older = strconv.FormatInt(page.older.UnixMicro(), 10)
 			out.Older = collectionURL(of.Alias) + "?" + next.values().Encode()
 		}
 	}
@@ -137,85 +137,50 @@ func (c *Console) export(v *visit) error {
 	if err != nil {
 		return err
 	}
-	page, _, err := c.newestObjects(v, g, &collectionQuery{})
+	page, err := c.newestObjects(v, g, &collectionQuery{})
 	if err != nil {
 		return err
 	}
-	if page.Len() == 0 {
+	if len(page.objects) == 0 {
 		return taxii.Errorf(taxii.NotFound, "There are no such objects.")
 	}
 	v.Header().Set("Content-Type", "application/stix+json;version=2.1")
 	v.Header().Set("Content-Disposition", `attachment; filename="`+g.Collection().Alias+`.json"`)
 	fmt.Fprintf(v, `{"type":"bundle","id":"bundle--%s","objects":[`, uuid.New())
-	v.Write(page.Objects)
+	for i, o := range slices.Backward(page.objects) {
+		v.Write(o.Raw)
+		if i > 0 {
+			io.WriteString(v, ",")
+		}
+	}
 	io.WriteString(v, "]}\n")
 	return nil
 }
 
 // newestObjects reads the page that the query of the request asks for, and records it as
-// delivered. older tells whether there are older objects. The query is left in out.
-func (c *Console) newestObjects(v *visit, g exchange.Grant, out *collectionQuery) (page *store.Page, older bool, err error) {
+// delivered. The query is left in out.
+func (c *Console) newestObjects(v *visit, g exchange.Grant, out *collectionQuery) (list objectList, err error) {
 	form := v.r.URL.Query()
 	*out = collectionQuery{
-		Type: form.Get("type"), ID: strings.TrimSpace(form.Get("id")), Since: form.Get("since"), Until: form.Get("until"), Older: form.Get("older"),
+		Type: form.Get("type"), ID: strings.TrimSpace(form.Get("id")), Name: strings.TrimSpace(form.Get("name")),
+		Since: form.Get("since"), Until: form.Get("until"), Older: form.Get("older"),
 	}
 	q, since, before, err := out.parse()
 	if err != nil {
-		return nil, false, err
+		return list, err
 	}
-	defer c.Recorder.Reading(g.ID())()
-	return c.newest(v, g, q, since, before, pageSize)
+	var matches func(*stix.Object) bool
+	if out.Name != "" {
+		name := foldName(out.Name)
+		matches = func(o *stix.Object) bool { return strings.Contains(foldName(titleOf(o)), name) }
+	}
+	return c.search(v, g, q, since, before, matches)
 }
 
-// maxPage bounds the objects of a page together, in bytes.
-const maxPage = 16 << 20
-
-// newest reads the newest objects that were added between since and before, n at most, and
-// records them as delivered. There are fewer of them if they are large. older tells whether
-// there are older objects. The caller holds Recorder.Reading.
-func (c *Console) newest(v *visit, g exchange.Grant, q store.Query, since, before time.Time, n int) (page *store.Page, older bool, err error) {
-	for ; ; n = max(n/2, 1) {
-		found, count, err := c.newestPage(v, g, q, since, before, n)
-		if err != nil || count == 0 {
-			return &store.Page{}, false, err
-		}
-		found.Detail, found.MaxBytes = true, maxPage
-		if page, err = c.Store.Scan(v.r.Context(), g, found); err != nil {
-			return nil, false, err
-		}
-		if cut := page.More && page.Len() < found.Limit; !cut { // a page that is cut lacks the newest
-			return page, found.After.After(since), c.deliver(g, found, page)
-		}
-	}
-}
-
-// scan reads a page and records it as delivered. The caller holds Recorder.Reading.
-func (c *Console) scan(v *visit, g exchange.Grant, q store.Query) (*store.Page, error) {
-	q.Detail = true
-	page, err := c.Store.Scan(v.r.Context(), g, q)
-	if err != nil {
-		return nil, err
-	}
-	return page, c.deliver(g, q, page)
-}
-
-// objectsOf are the objects of a page.
-func objectsOf(page *store.Page) ([]stix.Object, error) {
-	objects := make([]stix.Object, page.Len())
-	for i := range objects {
-		var err error
-		if objects[i], err = stix.NewObject(page.Object(i)); err != nil {
-			return nil, err
-		}
-	}
-	return objects, nil
-}
-
-// deliver records a page as delivered.
-func (c *Console) deliver(g exchange.Grant, q store.Query, page *store.Page) error {
-	return c.Recorder.Deliver(g, audit.Narrow(q.Match, page.IDs), audit.Page{
-		After: q.After, First: page.First, Last: page.Last, Count: page.Len(), HighWater: page.HighWater,
-	})
+// foldName is a title as the filter compares it: in small letters, and not defanged, since
+// persons copy values from pages and from elsewhere.
+func foldName(title string) string {
+	return strings.NewReplacer("[.]", ".", "[:]", ":", "hxxp", "http").Replace(strings.ToLower(title))
 }
 
 // parse reads the filter. Only objects that were added after since and before before are
@@ -257,15 +222,15 @@ func (q collectionQuery) parse() (out store.Query, since, before time.Time, err 
 
 // values are the fields that are set, as a query.
 func (q collectionQuery) values() url.Values {
-	values := url.Values{"type": {q.Type}, "id": {q.ID}, "since": {q.Since}, "until": {q.Until}, "older": {q.Older}}
+	values := url.Values{"type": {q.Type}, "id": {q.ID}, "name": {q.Name}, "since": {q.Since}, "until": {q.Until}, "older": {q.Older}}
 	maps.DeleteFunc(values, func(_ string, v []string) bool { return v[0] == "" })
 	return values
 }
 
 // rowOf describes an object in a list.
-func rowOf(alias string, o *stix.Object, of store.Detail) objectRow {
+func rowOf(alias string, o *listedObject) objectRow {
 	return objectRow{
-		Type: stix.Printable(o.Type), Title: titleOf(o), URL: objectURL(alias, o.ID), TLP: of.Handling.TLP.String(), PAP: papOf(o),
-		Changed: o.Version().Time(), Added: of.DateAdded,
+		Type: stix.Printable(o.Type), Title: titleOf(&o.Object), URL: objectURL(alias, o.ID), TLP: o.Handling.TLP.String(), PAP: papOf(&o.Object),
+		Changed: o.Version().Time(), Added: o.DateAdded,
 	}
 }

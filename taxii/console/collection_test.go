@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"html"
 	"net/http"
+	"net/url"
 	"os"
 	"regexp"
 	"slices"
@@ -371,5 +372,46 @@ func checkHarmless(t *testing.T, a *answer) {
 	shown := inputForm.ReplaceAllString(a.body, "") // what the person has typed in is there as it was
 	if found := harmForm.FindString(ownScript.ReplaceAllString(a.body, "")); found != "" || strings.ContainsRune(shown, '\u202e') {
 		t.Fatalf("the page has %q:\n%s", found, a.body)
+	}
+}
+
+// The filter by name finds objects wherever they are in the collection, by the value as it was
+// sent and as a page shows it. A page has at most fifty of them and leads to the others.
+func TestCollectionIsFilteredByName(t *testing.T) {
+	w := newWorld(t)
+	var objects []string
+	for n := range 1300 {
+		name := fmt.Sprintf("Beacon to c2-%d.example.com", n)
+		if n%20 == 0 {
+			name = fmt.Sprintf("Rare Traffic to c2-%d.example.net", n)
+		}
+		objects = append(objects, indicator(n, name, ""))
+	}
+	w.push("vendor/vic", "sharing.reports", objects...)
+	b := w.as("bureau/dara")
+	for _, name := range []string{"rare traffic", "example.net", "EXAMPLE[.]NET"} {
+		var got []string
+		for next := reports + "?name=" + url.QueryEscape(name); next != ""; {
+			page := b.get(next).want(http.StatusOK)
+			names := namesOn(page)
+			if got = append(got, names...); len(names) > 50 {
+				t.Errorf("%s: %d on a page", name, len(names))
+			}
+			next = ""
+			if m := olderForm.FindStringSubmatch(page.body); m != nil {
+				next = html.UnescapeString(m[1])
+			}
+		}
+		if len(got) != 65 || got[0] != "Rare Traffic to c2-1280[.]example[.]net" || got[64] != "Rare Traffic to c2-0[.]example[.]net" {
+			t.Errorf("%s: %d objects: %q", name, len(got), got)
+		}
+	}
+	var bundle struct{ Objects []json.RawMessage }
+	w.must(json.Unmarshal([]byte(b.get(reports+"/export?name=c2-1280").want(http.StatusOK).body), &bundle))
+	if len(bundle.Objects) != 1 {
+		t.Errorf("the download has %d objects", len(bundle.Objects))
+	}
+	if got := w.deliveredTo("bureau/dara"); len(got) != 65 {
+		t.Errorf("%d objects are on record as delivered, want those that were shown: 65", len(got))
 	}
 }

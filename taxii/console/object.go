@@ -63,7 +63,10 @@ func (c *Console) object(v *visit) error {
 	defer c.Recorder.Reading(g.ID())()
 	var q store.Query
 	q.IDs, q.Specs, q.Versions.All = []string{string(id)}, []string{"2.0", "2.1"}, true
-	page, _, err := c.newest(v, g, q, time.Time{}, time.Time{}, maxVersions)
+	found, page, err := c.readNewest(v, g, q, time.Time{}, time.Time{}, maxVersions)
+	if err == nil {
+		err = c.deliver(g, found, page)
+	}
 	if err != nil {
 		return err
 	}
@@ -164,14 +167,14 @@ const relationsNear = 500
 // neighbours finds the objects that o refers to and the relationships with it that were
 // added next to it. It delivers those that are shown. The caller holds Recorder.Reading.
 func (c *Console) neighbours(v *visit, g exchange.Grant, o *stix.Object, added time.Time) (n neighbourhood, err error) {
-	seen := map[stix.ID]bool{o.ID: true}
+	seen, drawn := map[stix.ID]bool{o.ID: true}, []string{}
 	add := func(list *[]neighbour, id stix.ID, how string) {
 		switch {
 		case seen[id] || id.Type() == "marking-definition":
 		case len(n.in)+len(n.out) == maxNeighbours:
 			n.more = true
 		default:
-			seen[id] = true
+			seen[id], drawn = true, append(drawn, string(id))
 			*list = append(*list, neighbour{id, stix.Printable(how)})
 		}
 	}
@@ -200,6 +203,7 @@ func (c *Console) neighbours(v *visit, g exchange.Grant, o *stix.Object, added t
 		if !about || json.Unmarshal(r.Raw, &ends) != nil {
 			continue
 		}
+		before := len(drawn)
 		switch o.ID {
 		case ends.Source:
 			add(&n.out, ends.Target, ends.Kind)
@@ -208,17 +212,16 @@ func (c *Console) neighbours(v *visit, g exchange.Grant, o *stix.Object, added t
 		default:
 			add(&n.in, r.ID, r.Type)
 		}
+		if len(drawn) > before && !seen[r.ID] {
+			drawn = append(drawn, string(r.ID)) // the label of its line
+		}
 	}
 	n.titles = map[stix.ID]string{}
-	delete(seen, o.ID)
-	if len(seen) == 0 {
+	if len(drawn) == 0 {
 		return n, nil
 	}
-	q = store.Query{Limit: maxNeighbours, MaxBytes: maxPage}
-	for id := range seen {
-		q.IDs = append(q.IDs, string(id))
-	}
-	slices.Sort(q.IDs)
+	q = store.Query{Limit: len(drawn), MaxBytes: maxPage}
+	q.IDs = drawn
 	page, err := c.scan(v, g, q)
 	if err != nil {
 		return n, err

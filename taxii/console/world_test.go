@@ -18,6 +18,8 @@ import (
 
 	"github.com/pquerna/otp/totp"
 
+	"comity/stix"
+	"comity/store"
 	"comity/store/bolt"
 	"comity/taxii/admin"
 	"comity/taxii/agreement"
@@ -306,4 +308,33 @@ func (w *world) as(account string) *browser {
 // indicator is a valid indicator.
 func indicator(n int, name string, more string) string {
 	return fmt.Sprintf(`{"type":"indicator","spec_version":"2.1","id":"indicator--00000000-0000-4000-8000-%012d","created":"2026-02-01T00:00:00.000Z","modified":"2026-02-01T00:00:00.000Z","name":%q,"pattern":"[domain-name:value = 'c2-%d.example.com']","pattern_type":"stix","valid_from":"2026-02-01T00:00:00Z"%s}`, n, name, n, more)
+}
+
+// deliveredTo are the ids of the objects of sharing.reports that an account got, as the audit
+// record says.
+func (w *world) deliveredTo(account string) []stix.ID {
+	w.Helper()
+	w.must(w.recorder.Flush(w.Context()))
+	snapshot, err := exchange.NewCurrent(w.store).Snapshot(w.Context())
+	w.must(err)
+	of, ok := snapshot.Policy.Collection("sharing.reports", w.now())
+	if !ok {
+		w.Fatal("there is no collection")
+	}
+	q := store.Query{Limit: 10_000}
+	q.Versions.All = true
+	all, err := w.store.Manifest(w.Context(), exchange.Operator(of.ID), q)
+	w.must(err)
+	var dates []time.Time
+	for _, r := range all.Records {
+		dates = append(dates, r.DateAdded)
+	}
+	holders, err := w.store.Holders(w.Context(), of.ID, dates, 0)
+	w.must(err)
+	for _, h := range holders {
+		if h.Account == account {
+			return h.IDs
+		}
+	}
+	return nil
 }

@@ -1,0 +1,170 @@
+package console
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"slices"
+	"strings"
+
+	"comity/stix"
+	"comity/stix/report"
+	"comity/store"
+	"comity/taxii/admin"
+	"comity/taxii/exchange"
+)
+
+// draft drafts a release; the form may bring the analyst's words on one report.
+func (c *Console) draft(v *visit) error {
+	id, err := v.operation()
+	if err != nil {
+		return err
+	}
+	if err := v.readForm(); err != nil {
+		return err
+	}
+	notes := map[string]string{}
+	if text := strings.TrimSpace(v.r.PostFormValue("note")); text != "" {
+		notes[v.r.PostFormValue("number")] = text
+	}
+	if _, err := c.Admin.Draft(v.r.Context(), v.actor(), admin.Draft{ID: id, As: v.Account, Notes: notes}); err != nil {
+		return err
+	}
+	v.redirect(operationURL(id) + "#reports")
+	return nil
+}
+
+// publish publishes the draft of another person.
+func (c *Console) publish(v *visit) error {
+	id, err := v.operation()
+	if err != nil {
+		return err
+	}
+	if err := v.readForm(); err != nil {
+		return err
+	}
+	if _, err := c.Admin.Publish(v.r.Context(), v.actor(), admin.Publish{ID: id, As: v.Account}); err != nil {
+		return err
+	}
+	v.redirect(operationURL(id) + "#reports")
+	return nil
+}
+
+// report sends a report as it is printed: its body, or the annex with the parameter annex.
+func (c *Console) report(v *visit) error {
+	id, err := v.operation()
+	if err != nil {
+		return err
+	}
+	documents, err := c.documents(v, id, v.pathValue("report"))
+	if err != nil {
+		return err
+	}
+	annex := v.r.FormValue("annex") != ""
+	i := slices.IndexFunc(documents, func(d *report.Document) bool { return d.Annex == annex })
+	if i < 0 {
+		return errNotThere
+	}
+	var page bytes.Buffer
+	if err := documents[i].HTML(&page); err != nil {
+		return err
+	}
+	_, style, _ := strings.Cut(page.String(), "<style>")
+	style, _, _ = strings.Cut(style, "</style>")
+	sum := sha256.Sum256([]byte(style))
+	v.Header().Set("Content-Security-Policy", strings.Replace(policy, "script-src 'self'; style-src 'self'", "style-src 'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'", 1))
+	v.Header().Set("Content-Type", "text/html; charset=utf-8")
+	v.Write(page.Bytes())
+	return nil
+}
+
+// documents reads a report through the account's grants on the collections of an operation,
+// which is a delivery. The centre gets one that is not published as it would read today.
+func (c *Console) documents(v *visit, id, number string) ([]*report.Document, error) {
+	for _, g := range v.snapshot.Policy.Grants(v.Principal, v.now) {
+		if g.Collection().Agreement != id || !g.CanRead() {
+			continue
+		}
+		objects, err := c.reportObjects(v, g, number)
+		if err != nil {
+			return nil, err
+		}
+		if documents := report.Read(objects, number); len(documents) > 0 {
+			return documents, nil
+		}
+	}
+	if v.Org != v.snapshot.Policy.Centre().ID {
+		return nil, errNotThere
+	}
+	return c.Admin.Report(v.r.Context(), admin.Report{Number: number})
+}
+
+// reportObjects are the objects of a collection that a report and its annex consist of; none
+// if there is no report of that number. They are recorded as delivered. Other reports, and
+// relationships of other objects, are read to find these, and nobody gets them.
+func (c *Console) reportObjects(v *visit, g exchange.Grant, number string) (objects []stix.Object, err error) {
+	defer c.Recorder.Reading(g.ID())()
+	ctx := v.r.Context()
+	known := map[stix.ID]bool{}
+	var next []string // ids that are known and not read yet
+	add := func(id stix.ID) {
+		if !known[id] && id.Type() != "marking-definition" {
+			known[id], next = true, append(next, string(id))
+		}
+	}
+	look := func(f func(*stix.Object), types ...string) error {
+		q := store.Query{Limit: 1000, MaxBytes: maxPage}
+		q.Types = types
+		return store.Each(ctx, c.Store, g, q, func(o *stix.Object, _ store.Detail) error { f(o); return nil })
+	}
+	read := func() error {
+		for len(next) > 0 {
+			q := store.Query{Limit: 1000, MaxBytes: maxPage}
+			q.IDs, next = next, nil
+			for _, id := range q.IDs {
+				q.Types = append(q.Types, stix.ID(id).Type())
+			}
+			slices.Sort(q.Types)
+			for q.Types = slices.Compact(q.Types); ; {
+				page, err := c.scan(v, g, q)
+				if err != nil {
+					return err
+				}
+				got, err := objectsOf(page)
+				if err != nil {
+					return err
+				}
+				for i := range got {
+					got[i].References(func(_ string, id stix.ID) { add(id) })
+				}
+				if objects = append(objects, got...); !page.More {
+					break
+				}
+				q.After = page.Last
+			}
+		}
+		return nil
+	}
+	if err := look(func(o *stix.Object) {
+		if len(report.Read([]stix.Object{*o}, number)) > 0 {
+			add(o.ID)
+		}
+	}, "report"); err != nil || len(next) == 0 {
+		return nil, err
+	}
+	if err := read(); err != nil {
+		return nil, err
+	}
+	if err := look(func(o *stix.Object) {
+		from := false
+		o.References(func(property string, id stix.ID) {
+			from = from || known[id] && (property == "source_ref" || property == "object_refs")
+		})
+		if from {
+			add(o.ID)
+		}
+	}, "relationship", "note"); err != nil {
+		return nil, err
+	}
+	return objects, read()
+}
