@@ -13,7 +13,7 @@ import (
 // newBenchListing has a million addresses, one of each indicator.
 func newBenchListing(b *testing.B) (*index, *listing, time.Time) {
 	now := time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
-	x := &index{}
+	x := &index{now: time.Now}
 	var all []row
 	for i := range 1_000_000 {
 		for row := range benchRecord(i, 0, now).rows() {
@@ -29,7 +29,7 @@ func newBenchListing(b *testing.B) (*index, *listing, time.Time) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	return x, newListing(question{def, make([]terms, 1)}, []*part{{index: x}}, nil), now
+	return x, newListing(question{def, make([]terms, 1)}, []*part{{index: x, now: x.content}}, nil), now
 }
 
 func benchRecord(i, version int, now time.Time) *record {
@@ -51,6 +51,7 @@ func BenchmarkAnswerAfterAChange(b *testing.B) {
 	var out bytes.Buffer
 	for i := 0; b.Loop(); i++ {
 		x.replace([]*record{benchRecord(i*7919%1_000_000, 1+i&1, now)}, nil)
+		l.parts[0].now = x.content
 		l.update(now)
 		out.Reset()
 		f := file{format: format, kinds: kinds}

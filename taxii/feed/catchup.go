@@ -11,133 +11,147 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"comity/taxii"
 	"comity/taxii/exchange"
 	"comity/taxii/follow"
 )
 
-// catchUp brings the indexes of the grants up to date. The caller holds the lock. To fill an
-// index, catchUp lets go of the lock, and then it looks at all of them again.
-func (s *Service) catchUp(ctx context.Context, allowed []exchange.Grant) (indexes []*index, err error) {
-	for _, g := range allowed {
-		x := s.index(g)
-		x.wanted++
-		defer func() { x.wanted-- }()
+// catchUp brings the indexes of grants up to date.
+func catchUp(ctx context.Context, indexes []*index, allowed []exchange.Grant) (parts []*part, err error) {
+	for len(parts) < len(allowed) {
+		x, g := indexes[len(parts)], allowed[len(parts)]
+		now, filled, err := x.current(ctx, g)
+		switch {
+		case err != nil && ctx.Err() != nil:
+			return nil, busy(err)
+		case err != nil:
+			return nil, err
+		case filled && len(parts) > 0: // that may have taken long
+			parts = nil
+		default:
+			parts = append(parts, &part{index: x, now: now, erased: now.erased})
+		}
 	}
-	for len(indexes) < len(allowed) {
-		g := allowed[len(indexes)]
-		x := s.index(g)
-		err := errArchived
+	return parts, nil
+}
+
+// want are the indexes of the grants, which may have to be filled. They are kept until unwant is
+// called with them.
+func (s *Service) want(allowed []exchange.Grant) (indexes []*index) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, g := range allowed {
+		key := viewKeyOf(g)
+		x := s.indexes[key]
+		if x == nil {
+			x = newIndex(s.store, s.config.Dir, key, s.now)
+			s.indexes[key] = x
+		}
+		x.wanted++
+		indexes = append(indexes, x)
+	}
+	return indexes
+}
+
+func (s *Service) unwant(indexes []*index) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, x := range indexes {
+		x.wanted--
+	}
+}
+
+// current is the content of the index, after it was brought up to date. filled tells that it had
+// to be filled for that.
+func (x *index) current(ctx context.Context, g exchange.Grant) (now content, filled bool, err error) {
+	if err := x.acquire(ctx); err != nil {
+		return now, false, err
+	}
+	defer x.release()
+	for {
+		err = errArchived
 		if x.chain != nil {
 			err = x.catchUp(ctx, g)
 		}
-		switch {
-		case err == nil:
-			indexes = append(indexes, x)
-			continue
-		case err == errArchived:
-			err, indexes = s.fill(ctx, x, g), nil
+		if err != errArchived {
+			return x.content, filled, err
 		}
-		if err != nil && ctx.Err() != nil {
-			err = busy(err)
+		if err := x.notWriting(ctx); err != nil {
+			return now, false, err
 		}
+		loaded, err := x.load(ctx, g)
 		if err != nil {
-			return nil, err
+			return now, false, err
 		}
+		x.fill(loaded)
+		filled = true
 	}
-	return indexes, nil
 }
 
-// fill fills an index, or waits while another caller does so. The caller holds the lock,
-// which fill lets go of meanwhile.
-func (s *Service) fill(ctx context.Context, x *index, g exchange.Grant) error {
-	if loading := x.loading; loading != nil {
-		return s.unlocked(func() error {
+// notWriting waits until nobody writes the table. The caller holds the lock, which notWriting
+// lets go of meanwhile.
+func (x *index) notWriting(ctx context.Context) error {
+	for x.writing != nil {
+		written := x.writing
+		if err := x.unlocked(func() error {
 			select {
-			case <-loading:
+			case <-written:
 				return nil
 			case <-ctx.Done():
 				return ctx.Err()
 			}
-		})
-	}
-	defer x.begin()()
-	var loaded *index
-	if err := s.unlocked(func() (err error) {
-		loaded, err = x.load(ctx, g)
-		return err
-	}); err != nil {
-		return err
-	}
-	x.fill(loaded)
-	return nil
-}
-
-// begin notes that somebody fills the index or writes its table, until done is called.
-func (x *index) begin() (done func()) {
-	x.loading = make(chan struct{})
-	return func() {
-		close(x.loading)
-		x.loading = nil
-	}
-}
-
-// writeTables writes the tables anew that are out of date. Answers do not wait for it.
-func (s *Service) writeTables(ctx context.Context) error {
-	if err := s.acquire(ctx); err != nil {
-		return err
-	}
-	defer s.release()
-	for _, x := range slices.Collect(maps.Values(s.indexes)) {
-		if x.chain == nil || x.loading != nil || !x.outdated() {
-			continue
-		}
-		if err := s.writeTable(ctx, x); err != nil {
+		}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// writeTable writes the table of an index anew. The caller holds the lock, which writeTable lets
-// go of meanwhile.
-func (s *Service) writeTable(ctx context.Context, x *index) error {
-	defer x.begin()()
+// writeTables writes the tables anew that are out of date.
+func (s *Service) writeTables(ctx context.Context) error {
+	s.mu.Lock()
+	indexes := slices.Collect(maps.Values(s.indexes))
+	s.mu.Unlock()
+	for _, x := range indexes {
+		if err := x.rewrite(ctx); err != nil {
+			return fmt.Errorf("write the index of a feed: %w", err)
+		}
+	}
+	return nil
+}
+
+// rewrite writes the table of an index anew if it is out of date. Answers do not wait for it.
+func (x *index) rewrite(ctx context.Context) error {
+	if err := x.acquire(ctx); err != nil {
+		return err
+	}
+	defer x.release()
+	if x.chain == nil || x.writing != nil || !x.outdated() {
+		return nil
+	}
 	before, changed, erased := x.rows, x.changed, x.erased
 	header, err := x.header(ctx)
 	if err != nil {
 		return err
 	}
+	x.writing = make(chan struct{})
+	defer func() {
+		close(x.writing)
+		x.writing = nil
+	}()
 	var t *table
-	if err := s.unlocked(func() (err error) {
+	if err := x.unlocked(func() (err error) {
 		t, err = writeTable(x.dir, x.file, header, before.all())
 		return err
 	}); err != nil {
-		return fmt.Errorf("write the index of a feed: %w", err)
+		return err
 	}
-	x.rows, x.changed, x.written = rows{table: t}.with(x.rows.since(before)), x.changed-changed, time.Now()
+	x.rows, x.changed, x.written = rows{table: t}.with(x.rows.since(before)), x.changed-changed, x.now()
 	x.erasing = x.erased != erased
 	return nil
-}
-
-// unlocked runs f without the lock, which the caller holds.
-func (s *Service) unlocked(f func() error) error {
-	s.release()
-	defer func() { s.lock <- struct{}{} }()
-	return f()
-}
-
-// index is the index of a grant, which may have to be filled. The caller holds the lock.
-func (s *Service) index(g exchange.Grant) *index {
-	key := viewKeyOf(g)
-	x := s.indexes[key]
-	if x == nil {
-		x = newIndex(s.store, s.config.Dir, key)
-		s.indexes[key] = x
-	}
-	return x
 }
 
 // Run fills the indexes of all feeds and keeps them up to date until ctx ends, so that an
@@ -160,83 +174,116 @@ func (s *Service) CatchUp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.acquire(ctx); err != nil {
-		return err
-	}
 	keys := map[listingKey]bool{} // false once it is known to have ended
+	s.mu.Lock()
 	for key := range s.listings {
 		keys[key] = true
 	}
-	s.release()
+	s.mu.Unlock()
 	for key := range snapshot.Directory.Feeds {
 		keys[listingKey{key, List}] = true
 	}
-	var errs []error
-	for key := range keys {
-		feed := snapshot.Directory.Feeds[key.feed]
-		if feed == nil {
-			keys[key] = false
-			continue
-		}
-		p, ok := snapshot.Principal(snapshot.Directory.Accounts[feed.Account], s.now())
-		if !ok {
-			keys[key] = false
-			continue
-		}
-		a, err := s.open(ctx, p, feed.ID, key.family)
-		switch code := taxii.CodeOf(err); {
-		case err == nil:
-			a.Close()
-		case code == taxii.NotFound || code == taxii.Forbidden: // no access, which is no fault
-			keys[key] = false
-		default:
-			errs = append(errs, fmt.Errorf("%s: %w", key.feed, err))
-		}
+	var (
+		group errgroup.Group
+		mu    sync.Mutex // guards keys and errs
+		errs  []error
+	)
+	group.SetLimit(maxCatchUp)
+	for _, key := range slices.Collect(maps.Keys(keys)) {
+		group.Go(func() error {
+			err := s.catchUpListing(ctx, snapshot, key)
+			mu.Lock()
+			defer mu.Unlock()
+			switch code := taxii.CodeOf(err); {
+			case code == taxii.NotFound || code == taxii.Forbidden: // no access, which is no fault
+				keys[key] = false
+			case err != nil:
+				errs = append(errs, fmt.Errorf("%s: %w", key.feed, err))
+			}
+			return nil
+		})
 	}
+	group.Wait()
 	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
-	if err := s.drop(ctx, snapshot.Directory, keys, errs == nil); err != nil {
+	errs = append(errs, s.drop(snapshot.Directory, keys, errs == nil))
+	return errors.Join(errs...)
+}
+
+// maxCatchUp is the number of listings that are brought up to date at once. One that takes long
+// holds up the others only if so many do.
+const maxCatchUp = 8
+
+// catchUpListing is NotFound if the feed or its account is no more.
+func (s *Service) catchUpListing(ctx context.Context, snapshot *exchange.Snapshot, key listingKey) error {
+	feed, err := snapshot.Directory.Feed(key.feed)
+	if err != nil {
 		return err
 	}
-	return errors.Join(errs...)
+	p, ok := snapshot.Principal(snapshot.Directory.Accounts[feed.Account], s.now())
+	if !ok {
+		return taxii.Errorf(taxii.NotFound, "account %s may not be used", feed.Account)
+	}
+	a, err := s.open(ctx, p, feed.ID, key.family)
+	if err == nil {
+		a.Close()
+	}
+	return err
 }
 
 // drop drops the listings whose key is false, and what no listing and no feed needs. complete
 // tells that all others are up to date: then it also removes the tables that none of them reads.
-func (s *Service) drop(ctx context.Context, d *exchange.Directory, keys map[listingKey]bool, complete bool) error {
-	if err := s.acquire(ctx); err != nil {
-		return err
-	}
-	defer s.release()
+func (s *Service) drop(d *exchange.Directory, keys map[listingKey]bool, complete bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for key, current := range keys {
 		if s.listings[key] != nil && !current {
 			delete(s.listings, key)
 			s.bodies.drop(key.feed)
 		}
 	}
-	taken, sources := map[*index]int{}, map[string]bool{} // the changes that every listing has taken in
-	for _, l := range s.listings {
-		for _, p := range l.parts {
-			if position, used := taken[p.index]; !used || p.position < position {
-				taken[p.index] = p.position
-			}
-		}
-	}
+	sources := map[string]bool{}
 	for _, f := range d.Feeds {
 		sources[f.Source] = true
 	}
-	maps.DeleteFunc(s.indexes, func(_ viewKey, x *index) bool {
-		position, used := taken[x]
-		x.forget(position)
-		return !used && x.wanted == 0 && x.loading == nil
-	})
-	if complete {
-		if err := s.removeTables(); err != nil {
-			return err
-		}
-	}
 	maps.DeleteFunc(s.definitions, func(source string, _ *Definition) bool { return !sources[source] })
 	s.figures.drop(d.Feeds)
-	return nil
+	taken, known := s.taken()
+	if !known {
+		return nil // the next call drops the indexes
+	}
+	maps.DeleteFunc(s.indexes, func(_ viewKey, x *index) bool {
+		position, used := taken[x]
+		if !x.tryAcquire() {
+			return false
+		}
+		defer x.release()
+		x.forget(position)
+		return !used && x.wanted == 0 && x.writing == nil
+	})
+	if !complete {
+		return nil
+	}
+	return s.removeTables()
+}
+
+// taken are the positions up to which every listing has taken in the changes of each index that
+// is used. They are not known while a listing is being worked out. The caller holds mu.
+func (s *Service) taken() (positions map[*index]int, known bool) {
+	positions = map[*index]int{}
+	for _, kept := range s.listings {
+		if !kept.tryAcquire() {
+			return nil, false
+		}
+		if kept.listing != nil {
+			for _, p := range kept.listing.parts {
+				if position, used := positions[p.index]; !used || p.position < position {
+					positions[p.index] = p.position
+				}
+			}
+		}
+		kept.release()
+	}
+	return positions, true
 }
 
 // removeTables removes the files of indexes that are no more: nobody else would remove what is

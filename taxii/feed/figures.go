@@ -218,7 +218,7 @@ func (s *Service) Report(gauge metrics.Gauge) {
 		}
 		gauge.Time("comity_feed_last_read_timestamp_seconds", asked, key)
 		gauge("comity_feed_streams", float64(streams), key)
-		def, err := s.definition(ctx, f)
+		def, err := s.definition(f)
 		if err != nil {
 			continue
 		}
@@ -248,14 +248,20 @@ func (s *Service) Report(gauge metrics.Gauge) {
 // listed tells how many entries of each kind a feed has and when they last changed, in the
 // first family that it is kept for.
 func (s *Service) listed(ctx context.Context, key string) (n counts, version time.Time, ok bool) {
-	if s.acquire(ctx) != nil {
-		return n, version, false
-	}
-	defer s.release()
 	for _, family := range families {
-		if l := s.listings[listingKey{key, family}]; l != nil && l.entries != nil {
-			return l.entries.counts, l.version, true
+		s.mu.Lock()
+		kept := s.listings[listingKey{key, family}]
+		s.mu.Unlock()
+		if kept == nil || kept.acquire(ctx) != nil {
+			continue
+		}
+		if l := kept.listing; l != nil && l.entries != nil {
+			n, version, ok = l.entries.counts, l.version, true
+		}
+		kept.release()
+		if ok {
+			break
 		}
 	}
-	return n, version, false
+	return n, version, ok
 }

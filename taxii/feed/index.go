@@ -34,8 +34,8 @@ type viewKey struct {
 }
 
 // newIndex makes an index that has to be filled.
-func newIndex(s Store, dir string, key viewKey) *index {
-	x := &index{store: s, dir: dir, view: fmt.Sprintf("%s %t %s %d %s", key.collection, key.own, key.ceiling, key.action, key.types)}
+func newIndex(s Store, dir string, key viewKey, now func() time.Time) *index {
+	x := &index{lock: newLock(), store: s, now: now, dir: dir, view: fmt.Sprintf("%s %t %s %d %s", key.collection, key.own, key.ceiling, key.action, key.types)}
 	if dir != "" {
 		digest := sha256.Sum256([]byte(x.view))
 		x.file = filepath.Join(dir, hex.EncodeToString(digest[:12]))
@@ -62,29 +62,37 @@ const maxChanges = 100_000
 
 // index has the indicators of one collection as one view sees them, in a table and what has
 // changed since the table was written. A scan fills it, and then it follows the audit chain: a
-// new version replaces the one before, and removed indicators leave. Its Service guards it.
+// new version replaces the one before, and removed indicators leave.
 type index struct {
-	store    Store
-	view     string
-	dir      string        // of tables; "": that of temporary files
-	file     string        // of the table; "" if it has no name
-	loading  chan struct{} // closed when the index was filled, or its table written anew; nil if nobody does so
-	restored bool          // the file was looked at
-	wanted   int           // answers that are being made from it
+	store  Store
+	now    func() time.Time
+	view   string
+	dir    string // of tables; "": that of temporary files
+	file   string // of the table; "" if it has no name
+	wanted int    // answers that are being made from it; the mutex of the Service guards it
 
+	lock                   // guards what follows
+	writing  chan struct{} // closed when its table was written anew; nil if nobody does so
+	restored bool          // the file was looked at
+
+	content
 	chain     *follow.Follower // nil until the first scan is complete
+	changed   int              // bytes of the rows that are not in the table
+	written   time.Time        // when the table was
+	expiry    uint32           // Unix second at which the next retention ends; 0: none
+	unsettled span             // scanned since the index last was up to date
+	left      []departure      // in the order in which they left
+	erasing   bool             // the table may have records that were withdrawn or purged
+}
+
+// content is what an index has at one moment. A copy of it stays as it is.
+type content struct {
 	rows      rows
-	changed   int       // bytes of the rows that are not in the table
-	written   time.Time // when the table was
-	expiry    uint32    // Unix second at which the next retention ends; 0: none
 	span      span      // of date_added in which all records are
 	highWater time.Time // every record that was added up to then has been looked at
-	unsettled span      // scanned since the index last was up to date
 	changes   []change
-	dropped   int         // changes that are no longer remembered
-	left      []departure // in the order in which they left
-	erased    int         // times that records of the view were withdrawn or purged
-	erasing   bool        // the table may have such records
+	dropped   int // changes that are no longer remembered
+	erased    int // times that records of the view were withdrawn or purged
 }
 
 // errArchived says that entries which the index has not read are no longer in the chain.
@@ -180,7 +188,7 @@ type departure struct {
 
 // depart notes that a record leaves.
 func (x *index) depart(r *record) {
-	now := time.Now()
+	now := x.now()
 	first := slices.IndexFunc(x.left, func(d departure) bool { return now.Sub(d.at) < keepDepartures })
 	if first < 0 {
 		first = len(x.left)
@@ -369,22 +377,22 @@ func (x *index) replace(records []*record, gone []string) {
 }
 
 // forget forgets the changes up to a position.
-func (x *index) forget(position int) {
-	if n := position - x.dropped; n > 0 {
-		x.changes, x.dropped = slices.Clone(x.changes[n:]), position
+func (c *content) forget(position int) {
+	if n := position - c.dropped; n > 0 {
+		c.changes, c.dropped = slices.Clone(c.changes[n:]), position
 	}
 }
 
 // position is the number of changes so far.
-func (x *index) position() int { return x.dropped + len(x.changes) }
+func (c *content) position() int { return c.dropped + len(c.changes) }
 
 // since lists the changes after a position; ok is false if some of them are no longer
 // remembered.
-func (x *index) since(position int) (changes []change, ok bool) {
-	if position < x.dropped {
+func (c *content) since(position int) (changes []change, ok bool) {
+	if position < c.dropped {
 		return nil, false
 	}
-	return x.changes[position-x.dropped:], true
+	return c.changes[position-c.dropped:], true
 }
 
 // pageSize is the number of objects of one transaction of the store.

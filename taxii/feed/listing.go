@@ -34,9 +34,10 @@ type listing struct {
 // part is one collection of a feed.
 type part struct {
 	index    *index
-	position int // in the changes of the index
-	erased   int // of the index, at the last update
-	selected int // number of its indicators that the question selects
+	now      content // of the index
+	position int     // in the changes of the index, at the last update
+	erased   int     // of the index, at the last update
+	selected int     // number of its indicators that the question selects
 }
 
 // newListing makes a listing that its first update fills. It takes the place of another one,
@@ -105,7 +106,7 @@ func (l *listing) update(now time.Time) {
 func (l *listing) snapshot(now time.Time) *EntryList {
 	e := &EntryList{question: l.question, at: now}
 	for _, p := range l.parts {
-		e.sources = append(e.sources, p.index.rows)
+		e.sources = append(e.sources, p.now.rows)
 	}
 	return e
 }
@@ -125,7 +126,7 @@ func (l *listing) touched(now time.Time) (all map[string]*touch, ok bool) {
 	all = map[string]*touch{}
 	changes := make([][]change, len(l.parts))
 	for i, p := range l.parts {
-		if changes[i], ok = p.index.since(p.position); !ok || len(changes[i]) > maxTouched {
+		if changes[i], ok = p.now.since(p.position); !ok || len(changes[i]) > maxTouched {
 			return nil, false
 		}
 		for _, c := range changes[i] {
@@ -144,7 +145,7 @@ func (l *listing) touched(now time.Time) (all map[string]*touch, ok bool) {
 	}
 	for i, p := range l.parts {
 		for key, t := range all {
-			if row := p.index.rows.get(key); row != "" {
+			if row := p.now.rows.get(key); row != "" {
 				_, t.after = appendMembers(t.after, i, row)
 			}
 		}
@@ -158,7 +159,7 @@ func (l *listing) touched(now time.Time) (all map[string]*touch, ok bool) {
 			l.countRecord(i, c.before, -1)
 			l.countRecord(i, c.after, 1)
 		}
-		p.position = p.index.position()
+		p.position = p.now.position()
 	}
 	return all, true
 }
@@ -232,8 +233,8 @@ func (c *counts) add(e *stixfeed.Entry, n int) {
 // their values may remain. Every subscriber gets all entries next.
 func (l *listing) forgetErased() {
 	for _, p := range l.parts {
-		if p.erased != p.index.erased {
-			p.erased = p.index.erased
+		if p.erased != p.now.erased {
+			p.erased = p.now.erased
 			l.history = newHistory(l.version)
 		}
 	}
@@ -244,8 +245,8 @@ func (l *listing) rebuild(now time.Time) {
 	before, sumBefore, next := l.entries, l.sum, l.snapshot(now)
 	l.sum, l.leftOut, l.edges, l.horizon = sum{}, map[stixfeed.Reason]int{}, nil, now.Add(horizon)
 	for i, p := range l.parts {
-		p.position, p.selected = p.index.position(), 0
-		for c := p.index.rows.from(noValueRow); c.advance() && c.key < valueRow; {
+		p.position, p.selected = p.now.position(), 0
+		for c := p.now.rows.from(noValueRow); c.advance() && c.key < valueRow; {
 			var one claim
 			one.read(c.value)
 			l.countClaim(i, &one, 1)

@@ -42,10 +42,11 @@ func (x *index) load(ctx context.Context, g exchange.Grant) (*index, error) {
 
 // fill gives x the content of a loaded index. Every feed that follows x starts over.
 func (x *index) fill(loaded *index) {
-	x.chain, x.rows, x.changed, x.written, x.expiry = loaded.chain, loaded.rows, loaded.changed, loaded.written, loaded.expiry
-	x.span, x.highWater, x.unsettled = loaded.span, loaded.highWater, loaded.unsettled
-	x.dropped, x.changes = x.position()+1, nil
-	x.erased++ // since that, perhaps
+	x.chain, x.changed, x.written, x.expiry, x.unsettled = loaded.chain, loaded.changed, loaded.written, loaded.expiry, loaded.unsettled
+	x.content = content{
+		rows: loaded.rows, span: loaded.span, highWater: loaded.highWater,
+		dropped: x.position() + 1, erased: x.erased + 1, // perhaps
+	}
 }
 
 // restore reads the table of a former process. It returns nil if there is none, or if it is
@@ -64,10 +65,15 @@ func (x *index) restore(ctx context.Context) (*index, error) {
 	if err != nil || !bytes.Equal(hash, t.Hash) {
 		return nil, err
 	}
-	return &index{
-		store: x.store, view: x.view, dir: x.dir, file: x.file, chain: follow.New(x.store, t.Position), rows: rows{table: t}, written: time.Now(), expiry: t.Expiry,
-		span: span{timeOf(t.From), timeOf(t.To)}, highWater: timeOf(t.HighWater), unsettled: span{timeOf(t.Unsettled[0]), timeOf(t.Unsettled[1])},
-	}, nil
+	n := x.empty(t.Position)
+	n.written, n.expiry, n.unsettled = x.now(), t.Expiry, span{timeOf(t.Unsettled[0]), timeOf(t.Unsettled[1])}
+	n.content = content{rows: rows{table: t}, span: span{timeOf(t.From), timeOf(t.To)}, highWater: timeOf(t.HighWater)}
+	return n, nil
+}
+
+// empty is an index of the same view that has nothing yet, and follows the chain from a position.
+func (x *index) empty(position uint64) *index {
+	return &index{store: x.store, now: x.now, view: x.view, dir: x.dir, file: x.file, chain: follow.New(x.store, position)}
 }
 
 // RemoveErased removes the tables in a folder that may have records which were withdrawn or
@@ -155,7 +161,7 @@ func (x *index) build(ctx context.Context, g exchange.Grant) (*index, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &index{store: x.store, view: x.view, dir: x.dir, file: x.file, chain: follow.New(x.store, head.Number)}
+	n := x.empty(head.Number)
 	var (
 		run    []row
 		size   int
@@ -235,7 +241,7 @@ func (x *index) outdated() bool {
 	if t := x.rows.table; t != nil {
 		largest = max(largest, int(t.size/32))
 	}
-	return x.erasing || x.changed > largest || x.changed > 0 && time.Since(x.written) > rewriteAfter
+	return x.erasing || x.changed > largest || x.changed > 0 && x.now().Sub(x.written) > rewriteAfter
 }
 
 // write writes rows into the table of an index that nobody else has yet.
@@ -248,7 +254,7 @@ func (x *index) write(ctx context.Context, all iter.Seq2[string, string]) error 
 	if err != nil {
 		return fmt.Errorf("write the index of a feed: %w", err)
 	}
-	x.rows, x.written = rows{table: t}, time.Now()
+	x.rows, x.written = rows{table: t}, x.now()
 	return nil
 }
 

@@ -44,7 +44,9 @@ func (d *DNS) followZones(ctx context.Context, sending *sync.WaitGroup) error {
 		if !ok || feed.Use != "block" {
 			continue
 		}
-		z, err := d.zone(ctx, snapshot.Policy.Centre().ID, p, feed.ID)
+		opening, cancel := context.WithTimeout(ctx, patience) // other zones wait meanwhile
+		z, err := d.zone(opening, snapshot.Policy.Centre().ID, p, feed.ID)
+		cancel()
 		switch taxii.CodeOf(err) {
 		case taxii.NotFound, taxii.Forbidden, taxii.Unavailable: // no access, or nothing to tell
 			continue

@@ -42,7 +42,7 @@ func (s *Service) Secrets(ctx context.Context, key string) ([]Secret, error) {
 		}
 		list = append(list, Secret{"tsig", tsigName(key, rotation), base64.StdEncoding.EncodeToString(value)})
 	}
-	def, err := s.definition(ctx, f)
+	def, err := s.definition(f)
 	if err != nil {
 		return nil, err
 	}

@@ -57,10 +57,10 @@ type Service struct {
 	ending     chan struct{} // closed when streams have to end
 	endStreams func()        // closes it
 
-	lock        chan struct{}          // holds a value while what follows is in use
+	mu          sync.Mutex             // guards the maps that follow
 	definitions map[string]*Definition // by source
 	indexes     map[viewKey]*index
-	listings    map[listingKey]*listing
+	listings    map[listingKey]*keptListing
 }
 
 // Config is what an operator may choose.
@@ -82,8 +82,8 @@ func New(s Store, current *exchange.Current, r *audit.Recorder, key ed25519.Priv
 	ending := make(chan struct{})
 	service := &Service{
 		ending: ending, endStreams: sync.OnceFunc(func() { close(ending) }),
-		store: s, current: current, recorder: r, key: key, config: c, now: now, log: log, bodies: newBodyCache(), mispFeeds: mispFeeds{feeds: map[string]*mispFeed{}}, lock: make(chan struct{}, 1), figures: figures{feeds: map[string]*figure{}},
-		definitions: map[string]*Definition{}, indexes: map[viewKey]*index{}, listings: map[listingKey]*listing{},
+		store: s, current: current, recorder: r, key: key, config: c, now: now, log: log, bodies: newBodyCache(), mispFeeds: mispFeeds{feeds: map[string]*mispFeed{}}, figures: figures{feeds: map[string]*figure{}},
+		definitions: map[string]*Definition{}, indexes: map[viewKey]*index{}, listings: map[listingKey]*keptListing{},
 	}
 	if c.Webhooks != nil {
 		service.sender = newSender(c.Webhooks)
@@ -176,7 +176,7 @@ func (s *Service) open(ctx context.Context, p exchange.Principal, id string, fam
 	if feed.Use != p.Action && feed.Use != "search" {
 		return nil, taxii.Errorf(taxii.Forbidden, "the feed is for %s, and the account was made for %s", feed.Use, p.Action)
 	}
-	def, err := s.definition(ctx, feed)
+	def, err := s.definition(feed)
 	if err != nil {
 		return nil, err
 	}
@@ -213,27 +213,49 @@ func (s *Service) Forget(ctx context.Context, key string) error {
 	return nil
 }
 
-func (s *Service) acquire(ctx context.Context) error {
+// lock is a mutex for which a caller can wait no longer than its context lasts. Whoever sends a
+// value holds it.
+type lock chan struct{}
+
+func newLock() lock { return make(lock, 1) }
+
+// acquire is Unavailable if the context ends first.
+func (l lock) acquire(ctx context.Context) error {
 	select {
-	case s.lock <- struct{}{}:
+	case l <- struct{}{}:
 		return nil
 	case <-ctx.Done():
 		return busy(ctx.Err())
 	}
 }
 
-func (s *Service) release() { <-s.lock }
+// tryAcquire does not wait.
+func (l lock) tryAcquire() (ok bool) {
+	select {
+	case l <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+func (l lock) release() { <-l }
+
+// unlocked runs f without the lock, which the caller holds.
+func (l lock) unlocked(f func() error) error {
+	l.release()
+	defer func() { l <- struct{}{} }()
+	return f()
+}
 
 func busy(err error) error {
 	return &taxii.Error{Code: taxii.Unavailable, Msg: "the feed is being brought up to date; ask again", Err: err, RetryAfter: time.Second}
 }
 
 // definition reads the file of a feed, once.
-func (s *Service) definition(ctx context.Context, f *exchange.Feed) (*Definition, error) {
-	if err := s.acquire(ctx); err != nil {
-		return nil, err
-	}
-	defer s.release()
+func (s *Service) definition(f *exchange.Feed) (*Definition, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	def := s.definitions[f.Source]
 	if def == nil {
 		var err error
@@ -268,21 +290,22 @@ func (s *Service) answer(ctx context.Context, policy *exchange.Policy, p exchang
 		}
 	}()
 	a.read(allowed)
-	if err := s.acquire(ctx); err != nil {
+	kept := s.keptListing(key)
+	if err := kept.acquire(ctx); err != nil {
 		return nil, err
 	}
-	defer s.release()
-	indexes, err := s.catchUp(ctx, allowed)
+	defer kept.release()
+	indexes := s.want(allowed)
+	defer s.unwant(indexes)
+	parts, err := catchUp(ctx, indexes, allowed)
 	if err != nil {
 		return nil, err
 	}
-	l := s.listing(key, def, allowed, indexes)
+	l := kept.with(newQuestion(def, allowed), parts)
 	before := l.version
-	delete(s.listings, key) // a panic leaves no listing that is half up to date
+	kept.listing = nil // a panic leaves no listing that is half up to date
 	l.update(now)
-	if key.feed != "" {
-		s.listings[key] = l
-	}
+	kept.listing = l
 	if l.version != before {
 		s.bodies.drop(key.feed)
 	}
@@ -291,7 +314,7 @@ func (s *Service) answer(ctx context.Context, policy *exchange.Policy, p exchang
 	for i, g := range allowed {
 		part := l.parts[i]
 		a.pages = append(a.pages, delivery{g, audit.Page{
-			First: part.index.span.from, Last: part.index.span.to, Count: part.selected, HighWater: part.index.highWater,
+			First: part.now.span.from, Last: part.now.span.to, Count: part.selected, HighWater: part.now.highWater,
 		}})
 	}
 	a.Hold = a.hold(now)
@@ -328,26 +351,50 @@ func (a *Answer) hold(now time.Time) (shortest time.Duration) {
 	return shortest
 }
 
-// listing is the listing of a feed, for these grants and their indexes. If definition or
-// grants have changed, it is a new one, whose versions go on from those of the one before.
-// The caller holds the lock.
-func (s *Service) listing(key listingKey, def *Definition, allowed []exchange.Grant, indexes []*index) *listing {
-	var parts []*part
+// keptListing is a listing that is kept for the next answer. Its lock guards what follows, so
+// that a listing which takes long to work out holds up no other one.
+type keptListing struct {
+	lock
+	listing *listing // nil at first
+}
+
+// keptListing is the listing of that key; a new one that is not kept if the key has no feed.
+func (s *Service) keptListing(key listingKey) *keptListing {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	kept := s.listings[key]
+	if kept == nil {
+		kept = &keptListing{lock: newLock()}
+		if key.feed != "" {
+			s.listings[key] = kept
+		}
+	}
+	return kept
+}
+
+// newQuestion is what a feed asks under these grants.
+func newQuestion(def *Definition, allowed []exchange.Grant) question {
 	q := question{def: def}
-	for i, g := range allowed {
+	for _, g := range allowed {
 		agreed := g.Feeds()
 		t := terms{requireValidUntil: agreed.RequireValidUntil}
 		if def.Use == "block" {
 			t.minConfidence = int(agreed.MinConfidence)
 		}
 		q.terms = append(q.terms, t)
-		parts = append(parts, &part{index: indexes[i], erased: indexes[i].erased})
 	}
-	before := s.listings[key]
-	if before != nil && before.def == def && slices.Equal(before.terms, q.terms) && slices.EqualFunc(before.parts, parts, func(p, q *part) bool {
-		return p.index == q.index
-	}) {
-		return before
+	return q
+}
+
+// with is the listing of parts as they are now. If definition, grants or indexes are others, it
+// is a new one, whose versions go on from those of the one before.
+func (k *keptListing) with(q question, parts []*part) *listing {
+	l := k.listing
+	if l == nil || l.def != q.def || !slices.Equal(l.terms, q.terms) || !slices.EqualFunc(l.parts, parts, func(p, q *part) bool { return p.index == q.index }) {
+		return newListing(q, parts, l)
 	}
-	return newListing(q, parts, before)
+	for i, p := range l.parts {
+		p.now = parts[i].now
+	}
+	return l
 }

@@ -124,6 +124,35 @@ func TestACollectionIsFilledOnceForAFeed(t *testing.T) {
 	}
 }
 
+// A push of millions takes long to be taken in.
+func TestAFeedThatIsBroughtUpToDateHoldsUpNoOther(t *testing.T) {
+	w := newWorld(t, "")
+	w.subscribe("block", "block", empty)
+	w.subscribe("search", "search", empty)
+	s := w.hookScans(nil)
+	w.handle()
+	w.open()
+	w.lists("search", "ipv4.txt")
+	w.push("fir", indicator(1, address("203.0.114.1"), ""))
+	first, scanning, goOn := make(chan bool, 1), make(chan bool), make(chan bool)
+	first <- true
+	s.set(func(*store.Query) error {
+		select {
+		case <-first:
+			close(scanning)
+			<-goOn
+		default:
+		}
+		return nil
+	})
+	done := make(chan error, 1)
+	go func() { done <- w.tryOpen(w.Context()) }()
+	<-scanning
+	w.lists("search", "ipv4.txt", "203.0.114.1")
+	close(goOn)
+	w.must(<-done)
+}
+
 func TestAPanicHoldsUpNobody(t *testing.T) {
 	w := newWorld(t, "")
 	w.subscribe("block", "block", empty)

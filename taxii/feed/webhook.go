@@ -108,7 +108,7 @@ func (s *Service) followWebhooks(ctx context.Context, sending *sync.WaitGroup) e
 }
 
 func (s *Service) followWebhook(ctx context.Context, snapshot *exchange.Snapshot, f *exchange.Feed, sending *sync.WaitGroup) error {
-	def, err := s.definition(ctx, f)
+	def, err := s.definition(f)
 	if err != nil || def.Webhook.URL == "" {
 		return err
 	}
@@ -199,8 +199,11 @@ func (s *Service) message(ctx context.Context, snapshot *exchange.Snapshot, f *e
 // ended is the mark of a receiver that knows that access has ended.
 const ended = "ended"
 
-// openForWebhook opens a feed for its account. The errors are those of [Service.Open].
+// openForWebhook opens a feed for its account. The errors are those of [Service.Open]. It does
+// not wait for a feed that takes long to build, since the receivers of other feeds would wait too.
 func (s *Service) openForWebhook(ctx context.Context, snapshot *exchange.Snapshot, f *exchange.Feed) (*Answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	p, ok := snapshot.Principal(snapshot.Directory.Accounts[f.Account], s.now())
 	if !ok {
 		return nil, taxii.Errorf(taxii.NotFound, "account %s may not be used", f.Account)

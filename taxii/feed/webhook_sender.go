@@ -199,7 +199,7 @@ func (s *Service) TestWebhook(ctx context.Context, key string) (*WebhookTest, er
 	if err != nil {
 		return nil, err
 	}
-	def, err := s.definition(ctx, f)
+	def, err := s.definition(f)
 	switch {
 	case err != nil:
 		return nil, err

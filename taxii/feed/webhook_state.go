@@ -146,7 +146,7 @@ func (s *Service) describeReceiver(ctx context.Context, account, id string) (*We
 	if err != nil {
 		return nil, err
 	}
-	def, err := s.definition(ctx, f)
+	def, err := s.definition(f)
 	if err != nil || def.Webhook.URL == "" {
 		return nil, err
 	}
