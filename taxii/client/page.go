@@ -87,10 +87,10 @@ func (p *rawPage) element(i int) []byte {
 // readObjects reads an envelope (TAXII 2.1 §3.7), a manifest (§5.3.1) or a bundle.
 func (p *rawPage) readObjects(body io.Reader) error {
 	p.decoder.Reset(body)
+	var element *stix.Error
+	var form *stix.FormError
 	for {
 		object, err := p.decoder.Next()
-		var element *stix.Error
-		var form *stix.FormError
 		switch {
 		case err == nil:
 			p.add(object)

@@ -20,8 +20,8 @@ type Query struct {
 	Limit int      // objects of a page; 0: as many as the server likes
 }
 
-// Objects walks the objects of a collection, oldest added first (TAXII 2.1 §5.4). It holds
-// one page at a time.
+// Objects walks the objects of a collection, oldest added first (TAXII 2.1 §5.4). It reads
+// the next page while the caller is busy with one, so it holds two.
 //
 // It follows next. Where the server gives none, refuses the one that it gave, or its answer
 // is lost, the walk goes on with added_after, a little before the end of the last page, and
@@ -85,8 +85,8 @@ type walk struct {
 	list   string // URL
 	query  Query
 	read   func(*rawPage, io.Reader) error
-	raw    rawPage
-	page   Page
+	raw    *rawPage
+	page   *Page
 	told   map[string]bool // the notices of this walk
 
 	position Position        // after the last page
@@ -109,19 +109,76 @@ type walk struct {
 
 func (c *Client) walk(ctx context.Context, list string, q Query, read func(*rawPage, io.Reader) error) iter.Seq2[*Page, error] {
 	return func(yield func(*Page, error) bool) {
-		w := walk{client: c, list: list, query: q, read: read, told: map[string]bool{}, pages: map[uint64]int{}, dated: q.From.Next == ""}
-		w.begin()
-		for {
-			more, err := w.turn(ctx)
-			if err != nil {
-				yield(nil, err)
-				return
-			}
-			empty := len(w.page.Objects)+len(w.page.Faults) == 0 && (more || len(w.raw.hashes) == 0)
-			if !empty && !yield(&w.page, nil) || !more {
-				return
+		ctx, cancel := context.WithCancel(ctx)
+		ahead := *c
+		notices, steps, left := make(chan string), make(chan step), make(chan struct{})
+		ahead.config.Notice = func(sentence string) {
+			select {
+			case notices <- sentence:
+			case <-left:
 			}
 		}
+		w := walk{client: &ahead, list: list, query: q, read: read, told: map[string]bool{}, pages: map[uint64]int{}, dated: q.From.Next == ""}
+		go w.run(ctx, steps, left)
+		defer func() {
+			close(left)
+			cancel()
+			for range steps { // until run has returned
+			}
+		}()
+		for {
+			select {
+			case sentence := <-notices:
+				c.config.Notice(sentence)
+			case s, ok := <-steps:
+				if !ok || s != (step{}) && !yield(s.page, s.err) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// step is a page of a walk, or the error that ended it. The empty step waits until the caller
+// is through with the page before it.
+type step struct {
+	page *Page
+	err  error
+}
+
+// run reads the pages and hands each on, until the caller has left. The caller has one of the
+// two pages while run reads into the memory of the other.
+func (w *walk) run(ctx context.Context, steps chan<- step, left <-chan struct{}) {
+	defer close(steps)
+	hand := func(s step) bool {
+		select {
+		case steps <- s:
+			return true
+		case <-left:
+			return false
+		}
+	}
+	var raw [2]rawPage
+	var page [2]Page
+	w.begin()
+	for n, more := 0, true; more; {
+		w.raw, w.page = &raw[n%2], &page[n%2]
+		var err error
+		if more, err = w.turn(ctx); err != nil {
+			hand(step{err: err})
+			return
+		}
+		if len(w.page.Objects)+len(w.page.Faults) == 0 && (more || len(w.raw.hashes) == 0) {
+			continue
+		}
+		if !hand(step{page: w.page}) {
+			return
+		}
+		// A next that is stored must not be used up before.
+		if w.position.Next != "" && !hand(step{}) {
+			return
+		}
+		n++
 	}
 }
 
@@ -244,7 +301,7 @@ func (w *walk) fetch(ctx context.Context) error {
 	r.read = func(h http.Header, body io.Reader) error {
 		w.raw.reset()
 		w.raw.readDates(h)
-		return w.read(&w.raw, body)
+		return w.read(w.raw, body)
 	}
 	return w.client.send(ctx, r)
 }
@@ -260,7 +317,7 @@ func formatDate(t time.Time) string {
 // take makes the page that was read the page of the walk, without what was yielded already.
 // repeated tells that all of it was.
 func (w *walk) take(repeated bool) (more bool, err error) {
-	raw, page := &w.raw, &w.page
+	raw, page := w.raw, w.page
 	*page = Page{Objects: page.Objects[:0], First: raw.first, Last: raw.last}
 	if !repeated {
 		page.Faults = raw.faults
@@ -305,7 +362,7 @@ func (w *walk) take(repeated bool) (more bool, err error) {
 
 // checkDates tells what is wrong with the dates of a page.
 func (w *walk) checkDates() {
-	raw := &w.raw
+	raw := w.raw
 	switch {
 	case len(raw.hashes)+len(raw.faults) == 0:
 	case raw.badDate:
@@ -324,7 +381,7 @@ func (w *walk) checkDates() {
 
 // advance moves the position behind the page.
 func (w *walk) advance(more bool) {
-	raw := &w.raw
+	raw := w.raw
 	if len(raw.hashes)+len(raw.faults) == 0 {
 		return
 	}

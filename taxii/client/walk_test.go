@@ -3,7 +3,9 @@ package client_test
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -288,11 +290,65 @@ func TestLostAnswersLoseNoObjects(t *testing.T) {
 	}
 }
 
+// The next page is on its way while the caller is busy with one, but no further page.
+func TestTheNextPageIsReadAhead(t *testing.T) {
+	f := &remote{objects: objects(12)}
+	asked := make(chan string, 9)
+	c, _ := connect(t, serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		f.ServeHTTP(w, r)
+		asked <- r.FormValue("next")
+	})), client.Config{})
+	n := 0
+	for page, err := range c.Objects(t.Context(), "c", client.Query{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n == 0 {
+			<-asked
+		}
+		if n < 3 {
+			<-asked // for the next page
+		}
+		select {
+		case next := <-asked:
+			t.Errorf("page %d: asked for the page at %s too", n, next)
+		case <-time.After(10 * time.Millisecond):
+		}
+		if got := string(page.Objects[0]); got != object(3*n) {
+			t.Errorf("page %d begins with %s", n, got)
+		}
+		n++
+	}
+	if n != 4 {
+		t.Errorf("%d pages", n)
+	}
+}
+
+// A walk whose context ends says so, and does not end as if it had read all.
+func TestACancelledWalkIsNotComplete(t *testing.T) {
+	for range 20 {
+		f := &remote{objects: objects(12)}
+		c, _ := connect(t, serve(t, f), client.Config{})
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		n, failed := 0, false
+		for page, err := range c.Objects(ctx, "c", client.Query{}) {
+			cancel()
+			if failed = errors.Is(err, context.Canceled); !failed {
+				n += len(page.Objects)
+			}
+		}
+		if !failed && n < len(f.objects) {
+			t.Fatalf("%d of %d objects, and no error", n, len(f.objects))
+		}
+	}
+}
+
 // A walk that begins at the position of any page yields the rest, once. The position
 // survives JSON.
 func TestPositionIsExact(t *testing.T) {
 	for name, f := range map[string]*remote{
-		"stateless next": {}, "moving next": {moving: true}, "shared dates": {group: 7}, "one date": {group: 100}, "no dates": {noDates: true}, "no next": {noNext: true, group: 2},
+		"stateless next": {}, "moving next": {moving: true}, "shared dates": {group: 7}, "one date": {group: 100}, "no dates": {noDates: true}, "no dates, moving next": {noDates: true, moving: true}, "no next": {noNext: true, group: 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f.objects = objects(42)
