@@ -55,14 +55,15 @@ func (c *accountAddCmd) Run(sh *shell) error {
 			return err
 		}
 	}
-	added, err := call[exchange.Account](sh, "account/add", in)
+	added, err := call[admin.ChangedAccount](sh, "account/add", in)
 	if err != nil {
 		return err
 	}
+	sh.saySetUpCode(added)
 	if c.Token {
 		return sh.addToken(added.ID(), nil)
 	}
-	return sh.printAccounts(added, added)
+	return sh.printAccounts(added, added.Account)
 }
 
 // fingerprint converts a certificate fingerprint to lower case without colons.
@@ -99,11 +100,20 @@ func (c *accountEditCmd) Run(sh *shell) (err error) {
 		}
 		in.Secret = &secret
 	}
-	a, err := call[exchange.Account](sh, "account/edit", in)
+	a, err := call[admin.ChangedAccount](sh, "account/edit", in)
 	if err != nil {
 		return err
 	}
-	return sh.printAccounts(a, a)
+	sh.saySetUpCode(a)
+	return sh.printAccounts(a, a.Account)
+}
+
+// saySetUpCode tells the operator the code that a person sets the second factor up with. In
+// JSON the result has it.
+func (sh *shell) saySetUpCode(a admin.ChangedAccount) {
+	if a.SetUpCode != "" && !sh.json {
+		sh.say("%s sets up the second factor with the code %s, which is not shown again", a.ID(), a.SetUpCode)
+	}
 }
 
 // firstLine reads a password, which must not be empty, from the first line of r.

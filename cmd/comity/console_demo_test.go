@@ -17,6 +17,7 @@ import (
 
 	"github.com/pquerna/otp/totp"
 
+	"comity/taxii/admin"
 	"comity/taxii/audit"
 	"comity/taxii/demo"
 )
@@ -104,6 +105,20 @@ func TestConsoleHasNoDeadLinks(t *testing.T) {
 	}
 }
 
+// givePassword gives a person a password, and returns the code to set the second factor up with.
+func givePassword(t *testing.T, data, account, password string) (setUpCode string) {
+	t.Helper()
+	var out strings.Builder
+	if code := run(t.Context(), []string{"--data", data, "--json", "account", "edit", account, "--password-stdin"}, strings.NewReader(password+"\n"), &out, testWriter{t}); code != 0 {
+		t.Fatalf("account edit ends with %d", code)
+	}
+	var changed admin.ChangedAccount
+	if err := json.Unmarshal([]byte(out.String()), &changed); err != nil {
+		t.Fatal(err)
+	}
+	return changed.SetUpCode
+}
+
 // One person of the centre drafts the reports and another one publishes them; a bureau reads
 // its report, and reports an outcome that the board counts.
 func TestConsoleRunsAnOperation(t *testing.T) {
@@ -117,9 +132,7 @@ func TestConsoleRunsAnOperation(t *testing.T) {
 		t.Errorf("the person who drafted publishes: status %d", status)
 	}
 	const password = "correct horse battery"
-	if code := run(t.Context(), []string{"--data", data, "account", "edit", publisher, "--password-stdin"}, strings.NewReader(password+"\n"), io.Discard, testWriter{t}); code != 0 {
-		t.Fatalf("account edit ends with %d", code)
-	}
+	setUpCode := givePassword(t, data, publisher, password)
 	ben := newVisitor(t, anna.host)
 	_, page := ben.send("POST", "/console/sign-in", url.Values{"account": {publisher}, "password": {password}})
 	secret := regexp.MustCompile(`<code class="pick">([A-Z2-7]+)</code>`).FindStringSubmatch(page)
@@ -130,7 +143,7 @@ func TestConsoleRunsAnOperation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, page = ben.send("POST", "/console/sign-in/code", url.Values{"code": {code}}); !strings.Contains(page, publisher) {
+	if _, page = ben.send("POST", "/console/sign-in/code", url.Values{"code": {code}, "setup": {setUpCode}}); !strings.Contains(page, publisher) {
 		t.Fatalf("ben is not signed in:\n%s", page)
 	}
 	if status, page := ben.send("POST", board+"/publish", nil); status != http.StatusOK {

@@ -20,8 +20,19 @@ type AddAccount struct {
 	Secret string
 }
 
+// ChangedAccount is an account after an act. If the person has a password and no second factor,
+// SetUpCode is the code to set one up with, which is never shown again.
+type ChangedAccount struct {
+	exchange.Account
+	SetUpCode string `json:"set_up_code,omitempty"`
+}
+
 // AddAccount adds it; the errors are those of [exchange.Directory.AddAccount].
-func (s *Service) AddAccount(ctx context.Context, by Actor, in AddAccount) (out exchange.Account, err error) {
+func (s *Service) AddAccount(ctx context.Context, by Actor, in AddAccount) (out ChangedAccount, err error) {
+	in.SetUp = ""
+	if in.Person && in.Secret != "" {
+		out.SetUpCode, in.SetUp = auth.NewSetUpCode()
+	}
 	if in.Secret != "" {
 		if in.Password, err = auth.HashPassword(in.Secret); err != nil {
 			return out, err
@@ -39,7 +50,7 @@ func (s *Service) AddAccount(ctx context.Context, by Actor, in AddAccount) (out 
 		if err != nil {
 			return nil, err
 		}
-		out = added.Public()
+		out.Account = added.Public()
 		return directoryEntry(d, by, out.Org, "account %s added", out.ID()), nil
 	})
 	return out, err
@@ -53,12 +64,12 @@ type EditAccount struct {
 	Post                     *string
 	Secret                   *string    // a new password in clear text
 	Expires                  *time.Time // the zero time for never
-	ResetSecondFactor        bool       // the person sets up another one at the next sign-in
+	ResetSecondFactor        bool       // the person sets up another one, with a new code
 }
 
 // EditAccount changes it; the errors are those of [exchange.Directory.EditAccount]. It is
 // also Invalid if Expires has passed.
-func (s *Service) EditAccount(ctx context.Context, by Actor, in EditAccount) (out exchange.Account, err error) {
+func (s *Service) EditAccount(ctx context.Context, by Actor, in EditAccount) (out ChangedAccount, err error) {
 	never := in.Expires != nil && in.Expires.IsZero()
 	if !never {
 		if err := s.future(in.Expires); err != nil {
@@ -94,6 +105,11 @@ func (s *Service) EditAccount(ctx context.Context, by Actor, in EditAccount) (ou
 			changes.add("no second factor until the next sign-in")
 			edited.SecondFactor = ""
 		}
+		out.SetUpCode = ""
+		if edited.Person && edited.Password != "" && !edited.HasSecondFactor() && (password != "" || in.ResetSecondFactor) {
+			changes.add("a new set-up code")
+			out.SetUpCode, edited.SetUp = auth.NewSetUpCode()
+		}
 		switch {
 		case in.Expires == nil:
 		case never && edited.Expires != nil:
@@ -103,24 +119,28 @@ func (s *Service) EditAccount(ctx context.Context, by Actor, in EditAccount) (ou
 			changes.add("it expires %s", taxii.FormatTime(*in.Expires))
 			edited.Expires = in.Expires
 		}
-		out = edited.Public()
+		out.Account = edited.Public()
 		return changes.entries(d, by, out.Org, "account "+out.ID()), d.EditAccount(edited)
 	})
 	return out, err
 }
 
 // SetSecondFactor sets the secret of the second factor of an account that has none:
-// [exchange.Account.SecondFactor]. NotFound if there is no such account, Conflict if it has one.
-func (s *Service) SetSecondFactor(ctx context.Context, by Actor, id, secret string) error {
+// [exchange.Account.SecondFactor]. NotFound if there is no such account, Conflict if it has
+// one, Forbidden if setUpCode is not the one that the operator gave for it. The code works once.
+func (s *Service) SetSecondFactor(ctx context.Context, by Actor, id, secret, setUpCode string) error {
 	return s.amend(ctx, func(d *exchange.Directory) ([]audit.Entry, error) {
 		account, err := d.Account(id)
 		if err != nil {
 			return nil, err
 		}
-		if account.SecondFactor != "" {
+		if account.HasSecondFactor() {
 			return nil, taxii.Errorf(taxii.Conflict, "account %s has a second factor already", id)
 		}
-		account.SecondFactor = secret
+		if !auth.IsSetUpCode(account, setUpCode) {
+			return nil, taxii.Errorf(taxii.Forbidden, "this is not the set-up code of account %s", id)
+		}
+		account.SecondFactor, account.SetUp = secret, ""
 		return directoryEntry(d, by, account.Org, "account %s has a second factor now", account.ID()), nil
 	})
 }

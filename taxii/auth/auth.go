@@ -51,6 +51,9 @@ func (a *Authenticator) Headers() []string {
 // for all refused credentials, and repeated failures of one address or account are
 // delayed.
 //
+// The password of a person with a second factor opens nothing here, since it would open
+// without that factor what the console guards with it: such a person uses a token.
+//
 // After many attempts from its address or account, a password that was not verified
 // lately is delayed before it is hashed; it is TooMany if the delay would be too long. A
 // known token is never delayed.
@@ -133,7 +136,7 @@ func refusePerson(newest *exchange.Snapshot, account *exchange.Account, now time
 // Refusal is the reason why a login was refused, for the log and the audit record. The
 // client learns only whether it sent credentials.
 type Refusal struct {
-	Reason  string // "none", "unknown", "wrong", "expired", "revoked", "disabled", "suspended", "service" or "throttled"
+	Reason  string // "none", "unknown", "wrong", "expired", "revoked", "disabled", "suspended", "service", "second factor" or "throttled"
 	Remote  string // network address of the caller
 	Account string // "" if there is none of that name
 	Token   string // id, "" if there is none
@@ -158,7 +161,7 @@ func (a *Authenticator) find(r *http.Request, newest *exchange.Snapshot, given c
 	if given.secret != "" && !given.passwordOnly {
 		token = newest.Token(sha256.Sum256([]byte(given.secret)))
 	}
-	right := true
+	right, factorMissing := true, false
 	switch user := strings.ToLower(given.user); {
 	case token != nil:
 		f.Token, f.account = token.ID, newest.Directory.Accounts[token.Account]
@@ -166,7 +169,8 @@ func (a *Authenticator) find(r *http.Request, newest *exchange.Snapshot, given c
 		f.account = newest.CertificateHolder(given.certificate)
 	default:
 		f.account = newest.Directory.Accounts[user]
-		if _, ok := newest.Principal(f.account, now); ok && a.passwords.remembers(f.account, given.secret) {
+		factorMissing = f.account != nil && f.account.HasSecondFactor() && !given.passwordOnly
+		if _, ok := newest.Principal(f.account, now); ok && !factorMissing && a.passwords.remembers(f.account, given.secret) {
 			break // for unusable accounts, a right password takes the same time as a wrong one
 		}
 		if a.failures.wait(r.Context(), f.Remote, user) {
@@ -191,6 +195,8 @@ func (a *Authenticator) find(r *http.Request, newest *exchange.Snapshot, given c
 		f.Reason = "unknown"
 	case !right:
 		f.Reason = "wrong"
+	case factorMissing:
+		f.Reason = "second factor"
 	case token != nil && token.Revoked:
 		f.Reason = "revoked"
 	case f.account.Disabled:

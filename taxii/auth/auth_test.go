@@ -315,3 +315,26 @@ func TestNewTokensAreRandomAndKeptAsDigest(t *testing.T) {
 		seen[token] = true
 	}
 }
+
+// Once a person has a second factor, the password opens nothing over TAXII: it would open
+// without that factor what the console guards with it. A token of the person does, and the
+// console asks for the factor after the password.
+func TestPasswordAloneOpensNothingBesideASecondFactor(t *testing.T) {
+	w := newWorld(t)
+	token := w.addToken(t, "t9", "acme/person")
+	if _, _, err := w.Authenticate(basic("acme/person", password)); err != nil {
+		t.Fatal(err)
+	}
+	w.amend(func(d *exchange.Directory) { d.Accounts["acme/person"].SecondFactor = "JBSWY3DPEHPK3PXP" })
+	_, _, err := w.Authenticate(basic("acme/person", password))
+	var refusal *auth.Refusal
+	if taxii.CodeOf(err) != taxii.Unauthorized || !errors.As(err, &refusal) || refusal.Reason != "second factor" {
+		t.Errorf("the password: %v, %+v", err, refusal)
+	}
+	if p, _, err := w.Authenticate(basic("acme/person", token)); err != nil || p.Account != "acme/person" {
+		t.Errorf("the token: %+v, %v", p, err)
+	}
+	if account, err := w.SignIn(with("", ""), "acme/person", password); err != nil || !account.HasSecondFactor() {
+		t.Errorf("the sign-in: %v", err)
+	}
+}

@@ -3,10 +3,13 @@ package auth
 import (
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/base64"
 	"encoding/hex"
 	"net/http"
 	"strings"
+
+	"comity/taxii/exchange"
 )
 
 // credentials are the credentials of a request.
@@ -57,4 +60,23 @@ func NewToken() (token, digest string) {
 	token = "comity_" + base64.RawURLEncoding.EncodeToString(b[:])
 	sum := sha256.Sum256([]byte(token))
 	return token, hex.EncodeToString(sum[:])
+}
+
+// NewSetUpCode makes a code of 80 random bits that a person sets the second factor up with,
+// and the digest under which the directory keeps it: [exchange.Account.SetUp].
+func NewSetUpCode() (code, digest string) {
+	text := rand.Text()
+	code = strings.Join([]string{text[:4], text[4:8], text[8:12], text[12:16]}, "-")
+	return code, setUpDigest(code)
+}
+
+// IsSetUpCode tells whether the operator gave this code for the account, whose person may
+// type it without hyphens and in small letters.
+func IsSetUpCode(account *exchange.Account, code string) bool {
+	return subtle.ConstantTimeCompare([]byte(account.SetUp), []byte(setUpDigest(code))) == 1
+}
+
+func setUpDigest(code string) string {
+	sum := sha256.Sum256([]byte(strings.ToUpper(strings.NewReplacer("-", "", " ", "").Replace(code))))
+	return hex.EncodeToString(sum[:])
 }

@@ -55,16 +55,16 @@ func (f *failures) attempt(address, user string) time.Duration {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	delay := f.delay("a " + network(address))
+	delay := f.delay("a " + Network(address))
 	if user != "" {
 		delay = max(delay, f.delay("u "+user))
 	}
 	return delay
 }
 
-// network is the addresses that one client can choose from: an IPv6 client usually has a
+// Network is the addresses that one client can choose from: an IPv6 client usually has a
 // /64 network.
-func network(address string) string {
+func Network(address string) string {
 	a, err := netip.ParseAddr(address)
 	if err != nil || !a.Is6() || a.Is4In6() {
 		return address

@@ -37,9 +37,8 @@ type record struct {
 	Sessions []session `json:"sessions,omitempty"`
 
 	// LastStep is the time step of the last code that was taken, so that each is taken once.
-	LastStep int64     `json:"last_step,omitempty"`
-	Wrong    int       `json:"wrong,omitempty"`   // codes since the last right one
-	WrongAt  time.Time `json:"wrong_at,omitzero"` // when the last of them came
+	LastStep int64               `json:"last_step,omitempty"`
+	Attempts map[string]attempts `json:"attempts,omitempty"` // by network, see freeWrong
 }
 
 // session is one browser in which a person has signed in.

@@ -8,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"html/template"
+	"maps"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -126,7 +128,7 @@ func (c *Console) askCode(v *visit, next, fault string) error {
 	if fault != "" {
 		v.status = taxii.Forbidden.Status()
 	}
-	if v.account().SecondFactor != "" {
+	if v.account().HasSecondFactor() {
 		return c.render(v, "code", "Sign in: second factor", out)
 	}
 	if out.Secret = v.session.Proposed; out.Secret == "" {
@@ -173,11 +175,52 @@ func qrCode(text string) (template.HTML, error) {
 }
 
 // After freeWrong wrong codes in a row, one code is tried in each wrongInterval: a code has
-// six digits only.
+// six digits only. The codes from a network from which the person has signed in count apart,
+// so that somebody who knows the password does not keep the person out with wrong codes. The
+// codes from all other networks count together, so that many addresses try no more codes.
 const (
 	freeWrong     = 5
 	wrongInterval = 5 * time.Minute
+	maxNetworks   = 20 // that count apart; the one that was used longest ago is forgotten
 )
+
+// attempts are the codes from a network.
+type attempts struct {
+	Wrong int       `json:"wrong,omitempty"` // since the last right one
+	Last  time.Time `json:"last"`            // when the last code came
+}
+
+// network is the network of the visit if the person has signed in from it, else "".
+func (r *record) network(v *visit) string {
+	network := auth.Network(auth.Address(v.r))
+	if _, ok := r.Attempts[network]; ok {
+		return network
+	}
+	return ""
+}
+
+// throttled tells whether another code is too early.
+func (r *record) throttled(v *visit) bool {
+	a := r.Attempts[r.network(v)]
+	return a.Wrong >= freeWrong && v.now.Sub(a.Last) < wrongInterval
+}
+
+// count counts a code.
+func (r *record) count(v *visit, right bool) {
+	if r.Attempts == nil {
+		r.Attempts = map[string]attempts{}
+	}
+	from := r.network(v)
+	if !right {
+		r.Attempts[from] = attempts{r.Attempts[from].Wrong + 1, v.now}
+		return
+	}
+	delete(r.Attempts, from)
+	if len(r.Attempts) > maxNetworks {
+		delete(r.Attempts, slices.MinFunc(slices.Collect(maps.Keys(r.Attempts)), func(a, b string) int { return r.Attempts[a].Last.Compare(r.Attempts[b].Last) }))
+	}
+	r.Attempts[auth.Network(auth.Address(v.r))] = attempts{Last: v.now}
+}
 
 // enterCode checks the code, and begins the session in which both factors were given.
 func (c *Console) enterCode(v *visit) error {
@@ -196,15 +239,16 @@ func (c *Console) enterCode(v *visit) error {
 		return nil
 	}
 	step, right := stepOf(secret, v.r.PostFormValue("code"), v.now)
+	setUpCode := v.r.PostFormValue("setup")
+	right = right && (account.HasSecondFactor() || auth.IsSetUpCode(account, setUpCode))
 	var early, taken bool
 	if err := c.amend(v.r.Context(), v.Account, func(r *record) {
-		early = r.Wrong >= freeWrong && v.now.Sub(r.WrongAt) < wrongInterval
-		taken = !early && right && step > r.LastStep
-		switch {
-		case taken:
-			r.LastStep, r.Wrong, r.WrongAt = step, 0, time.Time{}
-		case !early:
-			r.Wrong, r.WrongAt = r.Wrong+1, v.now
+		early = r.throttled(v)
+		if taken = !early && right && step > r.LastStep; taken {
+			r.LastStep = step
+		}
+		if !early {
+			r.count(v, taken)
 		}
 	}); err != nil {
 		return err
@@ -214,10 +258,13 @@ func (c *Console) enterCode(v *visit) error {
 		return c.askCode(v, next, "Too many wrong codes were given. Try again in five minutes.")
 	case !taken:
 		c.Recorder.RefuseLogin(auth.Address(v.r), "wrong", v.Account, "")
+		if !account.HasSecondFactor() {
+			return c.askCode(v, next, "This is not the set-up code from the operator, or not the code of this moment. Wait for the next code of the app.")
+		}
 		return c.askCode(v, next, "This is not the code of this moment, or it was used already. Wait for the next one.")
 	}
-	if account.SecondFactor == "" {
-		if err := c.Admin.SetSecondFactor(v.r.Context(), v.actor(), v.Account, secret); err != nil {
+	if !account.HasSecondFactor() {
+		if err := c.Admin.SetSecondFactor(v.r.Context(), v.actor(), v.Account, secret, setUpCode); err != nil {
 			return err
 		}
 		changed := *account

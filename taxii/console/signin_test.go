@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -16,6 +17,7 @@ import (
 	"comity/store"
 	"comity/taxii/admin"
 	"comity/taxii/audit"
+	"comity/taxii/auth"
 	"comity/taxii/console"
 	"comity/taxii/exchange"
 )
@@ -69,6 +71,27 @@ func TestSecondFactorCannotBeSkipped(t *testing.T) {
 	b.get("/console/").want(http.StatusSeeOther)
 }
 
+// Whoever has the password first does not set up the second factor: that needs the code from
+// the operator, which works once.
+func TestSecondFactorIsSetUpWithTheOperatorsCode(t *testing.T) {
+	w := newWorld(t)
+	thief := w.browser()
+	thief.post("/console/sign-in", "account", "vendor/vic", "password", password).want(http.StatusSeeOther)
+	secret := secretForm.FindStringSubmatch(thief.get("/console/sign-in/code").body)[1]
+	for _, wrong := range []string{"", "AAAA-AAAA-AAAA-AAAA", setUpDigest} {
+		thief.post("/console/sign-in/code", "code", w.code(secret), "setup", wrong).want(http.StatusForbidden).contains("set-up code")
+	}
+	thief.get("/console/").want(http.StatusSeeOther)
+	owner := w.browser()
+	owner.signInWith("vendor/vic", strings.ToLower(strings.ReplaceAll(setUpCode, "-", " ")))
+	thief.get("/console/sign-in/code").want(http.StatusSeeOther)
+	newest, err := exchange.NewCurrent(w.store).Snapshot(t.Context())
+	w.must(err)
+	if auth.IsSetUpCode(newest.Directory.Accounts["vendor/vic"], setUpCode) {
+		t.Error("the code works again")
+	}
+}
+
 // Each code is taken once, also in another browser.
 func TestCodeIsTakenOnce(t *testing.T) {
 	w := newWorld(t)
@@ -96,6 +119,26 @@ func TestCodesCannotBeGuessed(t *testing.T) {
 	b.post("/console/sign-in/code", "code", w.code(secret)).wantRedirect("/console/")
 }
 
+// Somebody who knows the password and gives wrong codes does not keep the person out, who signs
+// in from the usual network. Many other addresses try no more codes than one.
+func TestWrongCodesOfOthersDoNotKeepThePersonOut(t *testing.T) {
+	w := newWorld(t)
+	secret := w.browser().signIn("vendor/vic")
+	w.move(time.Minute)
+	from := func(address string) *browser {
+		b := w.browser()
+		b.client.Transport = &http.Transport{DialContext: (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}).DialContext}
+		b.post("/console/sign-in", "account", "vendor/vic", "password", password).want(http.StatusSeeOther)
+		return b
+	}
+	for n := range 5 {
+		from(fmt.Sprintf("127.0.1.%d", n+1)).post("/console/sign-in/code", "code", "12345").want(http.StatusForbidden).contains("not the code of this moment")
+	}
+	from("127.0.1.9").post("/console/sign-in/code", "code", "12345").want(http.StatusForbidden).contains("Too many wrong codes")
+	from("127.0.0.1").post("/console/sign-in/code", "code", w.code(secret)).wantRedirect("/console/")
+	from("127.0.1.9").post("/console/sign-in/code", "code", "12345").want(http.StatusForbidden).contains("Too many wrong codes")
+}
+
 // The operator resets a lost second factor; the sessions end, and the next sign-in sets up
 // another one.
 func TestOperatorResetsSecondFactor(t *testing.T) {
@@ -109,7 +152,11 @@ func TestOperatorResetsSecondFactor(t *testing.T) {
 	}
 	b.get("/console/").want(http.StatusSeeOther)
 	w.move(time.Minute)
-	if b.signIn("vendor/vic") == secret {
+	again := w.browser()
+	again.post("/console/sign-in", "account", "vendor/vic", "password", password)
+	again.get("/console/sign-in/code")
+	again.post("/console/sign-in/code", "code", w.code(secret), "setup", setUpCode).want(http.StatusForbidden)
+	if b.signInWith("vendor/vic", out.SetUpCode) == secret {
 		t.Error("the same secret was set up again")
 	}
 }
@@ -192,7 +239,7 @@ func TestSignInGivesNewCookie(t *testing.T) {
 	b.post("/console/sign-in", "account", "vendor/vic", "password", password)
 	half := cookie()
 	page := b.get("/console/sign-in/code")
-	b.post("/console/sign-in/code", "code", w.code(secretForm.FindStringSubmatch(page.body)[1])).wantRedirect("/console/")
+	b.post("/console/sign-in/code", "code", w.code(secretForm.FindStringSubmatch(page.body)[1]), "setup", setUpCode).wantRedirect("/console/")
 	if whole := cookie(); half == "" || whole == half {
 		t.Fatalf("cookies %q and %q", half, whole)
 	}

@@ -95,6 +95,9 @@ var hash = sync.OnceValue(func() string {
 	return hash
 })
 
+// setUpCode is the code with which every person sets the second factor up.
+var setUpCode, setUpDigest = auth.NewSetUpCode()
+
 // key is the signing key of the centre, and centreKey its public half.
 var (
 	key       = ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
@@ -154,7 +157,7 @@ func newWorld(t testing.TB) *world {
 		}
 		for _, id := range []string{"igci/anna", "vendor/vic", "bureau/dara", "stranger/lone", "vendor/feed"} {
 			org, name, _ := strings.Cut(id, "/")
-			w.must(d.AddAccount(exchange.Account{Org: org, Name: name, Person: name != "feed", Password: hash()}))
+			w.must(d.AddAccount(exchange.Account{Org: org, Name: name, Person: name != "feed", Password: hash(), SetUp: setUpDigest}))
 		}
 		w.deposit(d, "sharing", sharing)
 	})
@@ -286,12 +289,18 @@ func (w *world) code(secret string) string {
 // signIn signs an account in that has no second factor yet, and returns its secret.
 func (b *browser) signIn(account string) (secret string) {
 	b.Helper()
+	return b.signInWith(account, setUpCode)
+}
+
+// signInWith signs in with that set-up code.
+func (b *browser) signInWith(account, setUpCode string) (secret string) {
+	b.Helper()
 	b.post("/console/sign-in", "account", account, "password", password).want(http.StatusSeeOther)
 	found := secretForm.FindStringSubmatch(b.get("/console/sign-in/code").want(http.StatusOK).body)
 	if found == nil {
 		b.Fatal("the page shows no secret")
 	}
-	b.post("/console/sign-in/code", "code", b.code(found[1])).wantRedirect("/console/")
+	b.post("/console/sign-in/code", "code", b.code(found[1]), "setup", setUpCode).wantRedirect("/console/")
 	return found[1]
 }
 

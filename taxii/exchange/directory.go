@@ -73,6 +73,10 @@ type Account struct {
 	// the console with, in base32; "" until the first sign-in.
 	SecondFactor string `json:"second_factor,omitempty"`
 
+	// SetUp is the SHA-256 of the code from the operator without which nobody sets the second
+	// factor up, hexadecimal; "" once that is done.
+	SetUp string `json:"set_up,omitempty"`
+
 	// Post is what a person of the centre may do in the console beside others:
 	// [OperatorPost], or "".
 	Post string `json:"post,omitempty"`
@@ -89,10 +93,13 @@ func (a *Account) Principal() Principal {
 	return Principal{Account: a.ID(), Org: a.Org, Person: a.Person, Purposes: a.Purposes, Action: a.Action, For: a.For}
 }
 
-// Public is the account without its password hash and the secret of its second factor.
+// HasSecondFactor tells whether a person needs more than the password to sign in.
+func (a *Account) HasSecondFactor() bool { return a.SecondFactor != "" }
+
+// Public is the account without its password hash and what belongs to its second factor.
 func (a *Account) Public() Account {
 	public := *a
-	public.Password, public.SecondFactor = "", ""
+	public.Password, public.SecondFactor, public.SetUp = "", "", ""
 	return public
 }
 
