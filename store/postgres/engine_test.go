@@ -431,7 +431,7 @@ func TestBackupWhileOthersPush(t *testing.T) {
 				select {
 				case <-stop:
 					return
-				default:
+				case <-time.After(10 * time.Millisecond): // a backup gets no longer than it can be read
 				}
 				if err := push(t.Context(), s, n); err != nil {
 					t.Error(err)
