@@ -21,6 +21,7 @@ type comity struct {
 	address     string
 	tokens      []string
 	ids         map[string]string // of the collections, by agreement
+	env         []string          // names the database, unless the store is in dir
 	process     *process          // nil while it is stopped
 	secure      bool
 }
@@ -33,9 +34,13 @@ const (
 )
 
 // newComity makes a server with these collections and so many accounts, with its
-// data in the folder dir/data. Without a binary, one is built from this tree.
-func newComity(sh *shell, binary, dir string, collections []string, accounts int) (*comity, error) {
+// data in the folder dir/data, or its store in the database that a DSN names. Without a
+// binary, one is built from this tree.
+func newComity(sh *shell, binary, dir, dsn string, collections []string, accounts int) (*comity, error) {
 	c := &comity{dir: filepath.Join(dir, "data"), ids: map[string]string{}}
+	if dsn != "" {
+		c.env = []string{"COMITY_STORE=" + dsn}
+	}
 	err := os.Mkdir(c.dir, 0o700)
 	if err == nil && binary == "" {
 		sh.say("building comity")
@@ -83,7 +88,18 @@ func newComity(sh *shell, binary, dir string, collections []string, accounts int
 }
 
 func (c *comity) command(ctx context.Context, in io.Reader, args ...string) (string, error) {
-	return capture(ctx, in, nil, append([]string{c.binary, "--data", c.dir}, args...)...)
+	return capture(ctx, in, c.env, append([]string{c.binary, "--data", c.dir}, args...)...)
+}
+
+// another makes a second server on the same database, with its own folder of data.
+func (c *comity) another(ctx context.Context, dir string) (*comity, error) {
+	other := *c
+	other.dir, other.process = dir, nil
+	_, err := capture(ctx, nil, nil, "cp", "-a", c.dir, dir)
+	if err == nil {
+		other.address, err = freePort()
+	}
+	return &other, err
 }
 
 func (c *comity) collection(name string) *collection {
@@ -115,7 +131,7 @@ func loopback(root, id string, auth ...string) *collection {
 // start of the process to the first page.
 func (c *comity) start(ctx context.Context, flags ...string) (time.Duration, error) {
 	begin := time.Now()
-	p, err := start("comity", filepath.Join(c.dir, "log"), nil,
+	p, err := start("comity", filepath.Join(c.dir, "log"), c.env,
 		append([]string{c.binary, "--data", c.dir, "serve", "--listen", c.address}, flags...)...)
 	if err != nil {
 		return 0, err

@@ -29,11 +29,12 @@ func (p *pushedIDs) add(ids ...string) {
 
 // delivery is how many of the pushed objects a client received.
 type delivery struct {
-	Pushed   int      `json:"pushed"`
-	Received int      `json:"received"`
-	Lost     int      `json:"lost"`
-	Repeated int      `json:"repeated"`
-	Examples []string `json:"examples,omitempty"` // ids that were lost or repeated
+	Pushed     int      `json:"pushed"`
+	Received   int      `json:"received"`
+	Lost       int      `json:"lost"`
+	Repeated   int      `json:"repeated"`
+	Disordered int      `json:"disordered,omitempty"` // came before one that is earlier in the collection
+	Examples   []string `json:"examples,omitempty"`   // ids that were lost or repeated
 }
 
 // count adds an object that a client received that many times.
@@ -54,14 +55,14 @@ func (d *delivery) count(id string, times int) {
 
 // add adds the delivery of another client.
 func (d *delivery) add(o delivery) {
-	d.Pushed, d.Received, d.Lost, d.Repeated = d.Pushed+o.Pushed, d.Received+o.Received, d.Lost+o.Lost, d.Repeated+o.Repeated
+	d.Pushed, d.Received, d.Lost, d.Repeated, d.Disordered = d.Pushed+o.Pushed, d.Received+o.Received, d.Lost+o.Lost, d.Repeated+o.Repeated, d.Disordered+o.Disordered
 	if d.Examples == nil {
 		d.Examples = o.Examples
 	}
 }
 
-// exact reports whether each object was received exactly once.
-func (d delivery) exact() bool { return d.Lost == 0 && d.Repeated == 0 }
+// exact reports whether each object was received exactly once, and in order.
+func (d delivery) exact() bool { return d.Lost == 0 && d.Repeated == 0 && d.Disordered == 0 }
 
 func (d delivery) String() string {
 	if d.exact() {

@@ -19,10 +19,12 @@ type fake struct {
 	drop   func(n int) bool // the n-th object is accepted and forgotten
 	double func(n int) bool // the n-th object is listed twice
 	refuse func(n int) bool // the n-th object is refused in the status
+	fail   func(n int) bool // the n-th request is answered with 503
 	slow   bool             // a push is pending at first
 	noNext bool             // every page has more, and no next
 
 	mu      sync.Mutex
+	heard   int
 	taken   int
 	objects []json.RawMessage
 	pushes  int
@@ -42,6 +44,14 @@ func (f *fake) serve(t *testing.T) string {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if user, password, _ := r.BasicAuth(); user != "u" || password != "p" {
 			w.WriteHeader(401)
+			return
+		}
+		f.mu.Lock()
+		n := f.heard
+		f.heard++
+		f.mu.Unlock()
+		if f.fail != nil && f.fail(n) {
+			w.WriteHeader(503)
 			return
 		}
 		mux.ServeHTTP(w, r)

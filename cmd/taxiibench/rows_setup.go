@@ -55,7 +55,7 @@ func newBench(sh *shell, opt *rowsCmd) (b *bench, err error) {
 		err = makeCertificate(b.dir)
 	}
 	if err == nil {
-		b.comity, err = newComity(sh, opt.Comity, b.dir, []string{readCollection, versionsCollection, pushCollection}, accounts)
+		b.comity, err = newComity(sh, opt.Comity, b.dir, "", []string{readCollection, versionsCollection, pushCollection}, accounts)
 	}
 	if err == nil {
 		err = b.fill()

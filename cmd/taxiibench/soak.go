@@ -1,12 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net/url"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -20,62 +18,128 @@ type soakCmd struct {
 	Batch    int           `default:"2" help:"Objects of one push (default ${default})."`
 	Pace     time.Duration `default:"1s" help:"How long each client waits between two requests (default ${default})."`
 	Time     time.Duration `default:"5m" help:"How long they push and poll (default ${default})."`
+	Store    string        `placeholder:"DSN" help:"Keep the store in this empty database of PostgreSQL (default: in a data folder)."`
+	Servers  int           `default:"1" help:"Servers on that database, which the clients use at random (default ${default})."`
+	Failover string        `enum:",plain,patroni" default:"" help:"Let the database fail over twice meanwhile; clients repeat requests that fail. Its servers run on this machine, and --store names all of them and a superuser. plain cuts the standby off, crashes the primary and kills it, promotes the standby, and makes the former primary follow it. patroni kills the primary, and Patroni does the rest."`
 	Comity   string        `type:"existingfile" placeholder:"FILE" help:"The comity to load (default: built from this tree)."`
 	Dir      string        `type:"existingdir" placeholder:"DIR" help:"Where the temporary folder is made: on the disk to load."`
 	output
 }
 
 func (c *soakCmd) Run(sh *shell) error {
-	if c.Pollers < 1 || c.Accounts < 1 || c.Pushers < 1 || c.Batch < 1 || c.Pace <= 0 || c.Time < c.Pace {
-		return errors.New("--pollers, --accounts, --pushers and --batch are at least 1, --pace is more than 0s and --time no less")
+	if c.Pollers < 1 || c.Accounts < 1 || c.Pushers < 1 || c.Batch < 1 || c.Servers < 1 || c.Pace <= 0 || c.Time < c.Pace {
+		return errors.New("--pollers, --accounts, --pushers, --batch and --servers are at least 1, --pace is more than 0s and --time no less")
+	}
+	if c.Store == "" && (c.Servers > 1 || c.Failover != "") {
+		return errors.New("--servers and --failover need the database of --store")
+	}
+	var database cluster
+	if c.Failover != "" {
+		var err error
+		if database, err = newCluster(c.Store); err != nil {
+			return err
+		}
 	}
 	dir, err := os.MkdirTemp(c.Dir, "taxiibench-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	server, err := newComity(sh, c.Comity, dir, []string{readCollection, pushCollection}, c.Accounts)
+	servers, err := c.start(sh, dir)
+	defer func() {
+		for _, server := range servers {
+			server.stop()
+		}
+	}()
 	if err != nil {
 		return err
 	}
-	if _, err := server.start(sh.ctx); err != nil {
-		return err
-	}
-	defer server.stop()
 	sh.say("%s pollers of %s accounts and %d pushers for %s", thousands(float64(c.Pollers)), thousands(float64(c.Accounts)), c.Pushers, c.Time)
-	s := newSoak(c, server.collection(pushCollection))
-	r, err := s.run(sh.ctx, func() (float64, error) { return memory(server.process.pid(), "RssAnon") })
+	var places [][]*collection
+	for _, name := range []string{readCollection, pushCollection} {
+		var at []*collection
+		for _, server := range servers {
+			at = append(at, server.collection(name))
+		}
+		places = append(places, at)
+	}
+	s := newSoak(c, places...)
+	s.used = func() (total float64, err error) {
+		for _, server := range servers {
+			n, failed := memory(server.process.pid(), "RssAnon")
+			total, err = total+n, errors.Join(err, failed)
+		}
+		return total, err
+	}
+	if c.Failover != "" {
+		s.failOver = func(ctx context.Context) error {
+			sh.say("the database fails over")
+			return database.failOver(ctx, c.Failover)
+		}
+	}
+	r, err := s.run(sh.ctx)
 	if err != nil {
-		return fmt.Errorf("%w; the server said: %s", err, server.process.logTail())
+		return fmt.Errorf("%w; the server said: %s", err, servers[0].process.logTail())
 	}
 	if err := r.print(sh, c.output); err != nil {
 		return err
 	}
 	if !r.Delivery.exact() {
-		sh.say("objects were lost or repeated")
+		sh.say("objects were lost, repeated or out of order")
 		return errQuiet
 	}
-	return nil
+	if _, err := servers[0].command(sh.ctx, nil, "audit", "verify"); err != nil {
+		return err
+	}
+	for _, server := range servers {
+		server.stop()
+	}
+	_, err = servers[0].command(sh.ctx, nil, "check")
+	return err
+}
+
+// start makes the centre and starts the servers. With an error, it returns those that have
+// to be stopped.
+func (c *soakCmd) start(sh *shell, dir string) (servers []*comity, err error) {
+	first, err := newComity(sh, c.Comity, dir, c.Store, []string{readCollection, pushCollection}, c.Accounts)
+	if err != nil {
+		return nil, err
+	}
+	for server := first; ; {
+		servers = append(servers, server)
+		if _, err := server.start(sh.ctx); err != nil || len(servers) == c.Servers {
+			return servers, err
+		}
+		if server, err = first.another(sh.ctx, fmt.Sprint(first.dir, len(servers))); err != nil {
+			return servers, err
+		}
+	}
 }
 
 // soak is many clients that pause between requests, as in daily use; a load is a few
 // clients that never pause.
 type soak struct {
 	*soakCmd
-	c        *collection
+	places   [][]*collection             // the collections, each as every server has it
+	used     func() (float64, error)     // the memory of the servers
+	failOver func(context.Context) error // nil: the database does not fail over
 	objects  generator
 	numbers  map[string]int // of all objects that may be pushed, by id
 	next     atomic.Int64   // the number of the next object to push
-	accepted []atomic.Bool  // by number: whether the server took the object
+	accepted []atomic.Int32 // by number: 1 + the index of the collection that took the object
 
-	mu         sync.Mutex // guards poll and push
+	mu         sync.Mutex // guards poll, push and repeated
 	poll, push measured
+	repeated   int // requests
 }
 
-func newSoak(c *soakCmd, collection *collection) *soak {
-	s := &soak{soakCmd: c, c: collection, objects: generator{seed: rand.Uint64(), size: 700}, numbers: map[string]int{}}
+func newSoak(c *soakCmd, places ...[]*collection) *soak {
+	s := &soak{
+		soakCmd: c, places: places, used: func() (float64, error) { return 0, nil },
+		objects: generator{seed: rand.Uint64(), size: 700}, numbers: map[string]int{},
+	}
 	most := c.Pushers * c.Batch * (int(c.Time/c.Pace) + 1)
-	s.accepted = make([]atomic.Bool, most)
+	s.accepted = make([]atomic.Int32, most)
 	for i := range most {
 		s.numbers[s.objects.id(i)] = i
 	}
@@ -83,24 +147,15 @@ func newSoak(c *soakCmd, collection *collection) *soak {
 	return s
 }
 
-// tailPoller is one client that polls for new objects.
-type tailPoller struct {
-	client   int
-	conn     *conn
-	last     string
-	received []uint8 // how often, by the object's number
-}
-
 // run lets one client poll alone, then all of them push and poll, and compares the objects
-// that each client received with those that the server accepted. used reads the memory of
-// the server.
-func (s *soak) run(ctx context.Context, used func() (float64, error)) (r soakReport, err error) {
+// that each client received with those that the servers accepted.
+func (s *soak) run(ctx context.Context) (r soakReport, err error) {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
-	pollers := make([]tailPoller, s.Pollers)
+	pollers := make([]*tailPoller, s.Pollers)
 	for i := range pollers {
-		pollers[i] = tailPoller{client: i, conn: newConn(s.c.dial), received: make([]uint8, len(s.accepted))}
-		defer pollers[i].conn.close()
+		pollers[i] = s.newPoller(i)
+		defer pollers[i].close()
 	}
 	var wg sync.WaitGroup
 	every := func(pace time.Duration, until <-chan struct{}, do func() error) {
@@ -117,50 +172,80 @@ func (s *soak) run(ctx context.Context, used func() (float64, error)) (r soakRep
 	}
 
 	begin := time.Now()
-	every(s.Pace/100, timer(s.Time/20), func() error { return s.follow(ctx, &pollers[0]) })
+	every(s.Pace/100, timer(s.Time/20), func() error { return s.follow(ctx, pollers[0]) })
 	wg.Wait()
 	s.poll.took = time.Since(begin)
 	idle := s.poll
 	s.poll = measured{latency: newHistogram()}
 
 	sample := func() error {
-		b, err := used()
+		b, err := s.used()
 		r.Memory = append(r.Memory, b)
 		return err
 	}
 	begin = time.Now()
 	quiet := make(chan struct{})
 	until := timer(s.Time)
+	var pushers sync.WaitGroup
 	for i := range s.Pushers {
-		every(s.Pace, until, func() error { return s.pushOne(i) })
+		pushers.Go(func() {
+			if err := repeatedly(ctx, s.Pace, until, func() error { return s.pushOne(ctx, i) }); err != nil {
+				fail(err)
+			}
+		})
+	}
+	if s.failOver != nil {
+		pushers.Go(func() {
+			if err := s.failOvers(ctx); err != nil {
+				fail(fmt.Errorf("failover: %w", err))
+			}
+		})
 	}
 	wg.Go(func() {
-		<-until
-		select {
-		case <-time.After(2 * s.Pace): // so that the last objects are polled like the others
-		case <-ctx.Done():
-		}
+		pushers.Wait()
+		pause(ctx, 2*s.Pace) // so that the last objects are polled like the others
 		close(quiet)
 	})
 	for i := range pollers {
-		every(s.Pace, quiet, func() error { return s.follow(ctx, &pollers[i]) })
+		every(s.Pace, quiet, func() error { return s.follow(ctx, pollers[i]) })
 	}
 	every(s.Time/100, quiet, sample)
 	wg.Wait()
 	if ctx.Err() != nil {
 		return r, context.Cause(ctx)
 	}
-	s.push.took, s.poll.took = s.Time, time.Since(begin)
-	for i := range pollers {
-		if err := s.follow(ctx, &pollers[i]); err != nil {
+	s.push.took, s.poll.took, r.Repeated = s.Time, time.Since(begin), s.repeated
+	whole := make([]*tailPoller, len(s.places)) // of each collection, read at the end
+	for i := range whole {
+		whole[i] = s.newPoller(i)
+		defer whole[i].close()
+		if err := s.follow(ctx, whole[i]); err != nil {
 			return r, err
 		}
-		r.Delivery.add(s.compare(&pollers[i]))
 	}
-	objects := []float64{float64(r.Delivery.Pushed) / float64(s.Pollers) / s.Time.Seconds()}
+	for _, p := range append(pollers, whole...) {
+		if err := s.follow(ctx, p); err != nil {
+			return r, err
+		}
+		r.Delivery.add(s.compare(p, whole[p.place]))
+	}
+	objects := []float64{float64(s.push.requests) * float64(s.Batch) / s.Time.Seconds()}
 	delivered := []float64{float64(r.Delivery.Received) / s.poll.took.Seconds()}
 	r.Idle, r.Poll, r.Push = newPhase([]measured{idle}, []float64{0}), newPhase([]measured{s.poll}, delivered), newPhase([]measured{s.push}, objects)
 	return r, nil
+}
+
+// failOvers lets the database fail over twice, after a third and two thirds of the time.
+func (s *soak) failOvers(ctx context.Context) error {
+	for range 2 {
+		if err := pause(ctx, s.Time/3); err != nil {
+			return nil
+		}
+		if err := s.failOver(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // repeatedly calls do at a pace until the channel is closed. It begins at a random
@@ -183,97 +268,14 @@ func repeatedly(ctx context.Context, pace time.Duration, until <-chan struct{}, 
 	}
 }
 
-// follow polls until the answer has no more pages.
-func (s *soak) follow(ctx context.Context, t *tailPoller) error {
-	query := url.Values{"limit": {"1000"}}
-	if t.last != "" {
-		query.Set("added_after", t.last)
-	}
-	for ctx.Err() == nil {
-		head := s.c.get(t.client, query.Encode())
-		a, err := s.ask(&s.poll, t.conn, head, nil)
-		if err != nil {
-			return err
-		}
-		if a.status != 200 {
-			return unexpected(head, a)
-		}
-		var p page
-		if err := a.decode(&p); err != nil {
-			return err
-		}
-		for _, o := range p.Objects {
-			if n, ours := s.numbers[o.ID]; ours {
-				t.received[n]++
-			}
-		}
-		if last := a.lastAdded(); last != "" {
-			t.last = last
-		}
-		if !p.More {
-			return nil
-		}
-		if p.Next == "" {
-			return fmt.Errorf("%s: a page has more and no next", s.c.server)
-		}
-		query.Set("next", p.Next)
-	}
-	return nil
-}
-
-// pushOne pushes once.
-func (s *soak) pushOne(client int) error {
-	first := int(s.next.Add(int64(s.Batch))) - s.Batch
-	if first+s.Batch > len(s.accepted) {
-		return nil
-	}
-	body := s.objects.appendEnvelope(nil, first, s.Batch)
-	c := newConn(s.c.dial)
-	defer c.close()
-	a, err := s.ask(&s.push, c, s.c.post(client, "", len(body)), body)
-	if err != nil {
-		return err
-	}
-	if _, err := s.c.completed(a); err != nil {
-		return err
-	}
-	for i := range s.Batch {
-		s.accepted[first+i].Store(true)
-	}
-	return nil
-}
-
-// ask sends a request and records its latency.
-func (s *soak) ask(m *measured, c *conn, head, body []byte) (answer, error) {
-	begin := time.Now()
-	a, err := c.do(head, body, true)
-	took := time.Since(begin)
-	if err != nil {
-		return a, fmt.Errorf("%s: %w", bytes.TrimSpace(head[:bytes.IndexByte(head, '\n')]), err)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return a, m.record(took, len(body), a)
-}
-
-// compare compares the objects that a client received with those that the server
-// accepted.
-func (s *soak) compare(t *tailPoller) (d delivery) {
-	for i, n := range t.received {
-		if s.accepted[i].Load() {
-			d.count(s.objects.id(i), int(n))
-		}
-	}
-	return d
-}
-
 // soakReport is the result of a soak.
 type soakReport struct {
 	Idle     *phaseReport `json:"idle"` // one client polls alone
 	Poll     *phaseReport `json:"poll"`
 	Push     *phaseReport `json:"push"`
 	Delivery delivery     `json:"delivery"` // of all pollers together
-	Memory   []float64    `json:"memory"`   // of the server, anonymous, in bytes, over time
+	Repeated int          `json:"repeated"` // requests that failed and were repeated
+	Memory   []float64    `json:"memory"`   // of the servers, anonymous, in bytes, over time
 }
 
 func (r soakReport) print(sh *shell, o output) error {
@@ -293,9 +295,12 @@ func (r soakReport) print(sh *shell, o output) error {
 		for _, b := range r.Memory {
 			peak = max(peak, b)
 		}
-		fmt.Fprintf(sh.out, "\nMemory of the server, anonymous: %s at the beginning, %s in the middle, %s at the end, at most %s.\n",
+		fmt.Fprintf(sh.out, "\nMemory of the servers, anonymous: %s at the beginning, %s in the middle, %s at the end, at most %s.\n",
 			bytesOf(r.Memory[0]), bytesOf(r.Memory[n/2]), bytesOf(r.Memory[n-1]), bytesOf(peak))
 	}
-	fmt.Fprintf(sh.out, "\nOver all pollers: %s.\n", r.Delivery)
+	if r.Repeated > 0 {
+		fmt.Fprintf(sh.out, "\n%s requests failed and were repeated.\n", thousands(float64(r.Repeated)))
+	}
+	fmt.Fprintf(sh.out, "\nOver all pollers, and a client that read everything at the end: %s.\n", r.Delivery)
 	return nil
 }
