@@ -79,7 +79,7 @@ func (o *operation) readTable(name string, read func(io.Reader) error) error {
 	path := filepath.Join(o.runner.tables, filepath.Base(name))
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return taxii.Errorf(taxii.Conflict, "article %s of %s names the table %s: put it into %s", o.text.Fusion.Article, o.text.ID, name, o.runner.tables)
+		return taxii.Errorf(taxii.Conflict, "article %s of %s names the table %s: put it into the folder %s of the data folder", o.text.Fusion.Article, o.text.ID, name, filepath.Base(o.runner.tables))
 	}
 	if err != nil {
 		return err
