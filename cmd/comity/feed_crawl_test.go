@@ -53,7 +53,7 @@ func (s *secret) mayKnow(account string) bool {
 	case s.gone && s.reader == org:
 		return true
 	case org == "cert-kh": // reads by letter
-		return s.collection == "op-asean-demo.car.kh" && s.label <= stix.Amber && s.pap == ""
+		return s.collection == "op-asean-demo.car.kh" && s.label <= stix.Amber && (s.pap == "" || account != "cert-kh/firewall")
 	case s.writer == org:
 		return account != "ncb-kh/trends" || strings.HasPrefix(s.collection, "charter-bureaus.")
 	case s.reader != org, account == "ncb-kh/trends" && !strings.HasPrefix(s.collection, "charter-bureaus."):

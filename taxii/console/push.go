@@ -171,11 +171,11 @@ func (b *bundle) text() (text string, tooLong bool) {
 // receipt shows the result of a push of the person's organisation.
 func (c *Console) receipt(v *visit) error {
 	s, err := c.Admin.Submission(v.r.Context(), v.pathValue("receipt"))
+	if taxii.CodeOf(err) == taxii.NotFound || err == nil && !v.ours(s.Account) {
+		return errNotThere
+	}
 	if err != nil {
 		return err
-	}
-	if !v.ours(s.Account) {
-		return errNotThere
 	}
 	return c.render(v, "receipt", "Receipt", receiptOf(s))
 }
