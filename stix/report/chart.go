@@ -2,29 +2,31 @@ package report
 
 import (
 	"cmp"
-	"comity/stix"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"comity/stix"
 )
 
-// chart is a bar chart and its layout.
-type chart struct {
+// Chart is a bar chart and its layout.
+type Chart struct {
 	Title   string
 	Note    string // the unit that is counted
 	Columns bool   // vertical bars, as for time; otherwise horizontal ones
-	Bars    []bar
+	Bars    []Bar
 
 	Width, Height float64 // of the drawing
 	Base          float64 // the y coordinate of the foot of vertical bars
 }
 
-// bar is one bar of a chart and its place. Text is its label, which may be empty where
+// Bar is one bar of a chart and its place. Text is its label, which may be empty where
 // there is no room.
-type bar struct {
+type Bar struct {
 	Name  string // in full
 	Text  string
 	Count int
@@ -37,22 +39,20 @@ type bar struct {
 
 // charts are the charts of a document that have a bar. A document with few findings has
 // none, since its table shows them better.
-func (d *Document) charts() []chart {
+func (d *Document) charts() []Chart {
 	const few = 5
 	if len(d.Rows) < few {
 		return nil
 	}
-	all := []chart{
-		{Title: "Findings per week", Note: "first seen in the week from that Monday", Columns: true, Bars: weeks(d.Rows)},
+	all := []Chart{
+		ChartOfWeeks(Weeks(d.Rows)),
 		{Title: "Sources per finding", Note: "independent sources that reported one finding", Bars: sources(d.Rows)},
 		{Title: "Top networks", Note: "by findings; /24 of IPv4, /48 of IPv6", Bars: networks(d.Rows)},
 		{Title: "Outcomes so far", Note: "what the country reported of each finding", Bars: outcomes(d.Rows)},
 	}
-	all = slices.DeleteFunc(all, func(c chart) bool { return len(c.Bars) == 0 })
+	all = slices.DeleteFunc(all, func(c Chart) bool { return len(c.Bars) == 0 })
 	for i := range all {
-		if all[i].Columns {
-			all[i].layoutColumns()
-		} else {
+		if !all[i].Columns {
 			all[i].layoutRows()
 		}
 	}
@@ -66,46 +66,56 @@ const (
 	drawing  = 340 // its width, in the units of its text
 )
 
-// weeks counts findings by the Monday of the week in which they were first seen.
-func weeks(rows []Row) []bar {
+// Week is a week in which findings were first seen.
+type Week struct {
+	Monday   time.Time // its midnight (UTC)
+	Findings int
+}
+
+// Weeks are the weeks in which the findings of rows were first seen, in order of time. A week
+// without any is left out.
+func Weeks(rows []Row) (weeks []Week) {
 	counts := map[time.Time]int{}
-	var first, last time.Time
 	for _, row := range rows {
-		if row.First.IsZero() {
-			continue
-		}
-		monday := row.First.UTC().Truncate(week) // the zero time is a Monday
-		counts[monday]++
-		if first.IsZero() || monday.Before(first) {
-			first = monday
-		}
-		if monday.After(last) {
-			last = monday
+		if !row.First.IsZero() {
+			counts[row.First.UTC().Truncate(week)]++ // the zero time is a Monday
 		}
 	}
-	if first.IsZero() {
-		return nil
+	for _, monday := range slices.SortedFunc(maps.Keys(counts), time.Time.Compare) {
+		weeks = append(weeks, Week{monday, counts[monday]})
 	}
-	var bars []bar
-	if from := last.Add(-(weekBars - 1) * week); first.Before(from) {
-		earlier := bar{Name: "before " + day(from), Text: "earlier"}
-		for monday, n := range counts {
-			if monday.Before(from) {
-				earlier.Count += n
-			}
+	return weeks
+}
+
+// ChartOfWeeks is the chart of findings by the week in which they were first seen. It has no
+// bar if there is no week.
+func ChartOfWeeks(weeks []Week) Chart {
+	c := Chart{Title: "Findings per week", Note: "first seen in the week from that Monday", Columns: true}
+	if len(weeks) == 0 {
+		return c
+	}
+	first, last := weeks[0].Monday, weeks[len(weeks)-1].Monday
+	counts, earlier := map[time.Time]int{}, 0
+	from := last.Add(-(weekBars - 1) * week)
+	for _, w := range weeks {
+		if counts[w.Monday] = w.Findings; w.Monday.Before(from) {
+			earlier += w.Findings
 		}
-		bars, first = append(bars, earlier), from
+	}
+	if first.Before(from) {
+		c.Bars, first = append(c.Bars, Bar{Name: "before " + day(from), Text: "earlier", Count: earlier}), from
 	}
 	for monday := first; !monday.After(last); monday = monday.Add(week) {
-		bars = append(bars, bar{Name: "week of " + day(monday), Text: monday.Format("2 Jan"), Count: counts[monday]})
+		c.Bars = append(c.Bars, Bar{Name: "week of " + day(monday), Text: monday.Format("2 Jan"), Count: counts[monday]})
 	}
-	return bars
+	c.layoutColumns()
+	return c
 }
 
 // sources counts findings by their number of sources.
-func sources(rows []Row) []bar {
+func sources(rows []Row) []Bar {
 	const most = 5
-	bars := make([]bar, most+1)
+	bars := make([]Bar, most+1)
 	for i := range bars {
 		bars[i].Name = plural(i, "source")
 	}
@@ -124,23 +134,23 @@ func sources(rows []Row) []bar {
 
 // networks counts findings by the network of their address, and keeps the largest
 // counts.
-func networks(rows []Row) []bar {
+func networks(rows []Row) []Bar {
 	counts := map[netip.Prefix]int{}
 	for _, row := range rows {
 		if network, ok := networkOf(row.Key); ok {
 			counts[network]++
 		}
 	}
-	var bars []bar
+	var bars []Bar
 	for network, n := range counts {
 		address := stix.Value{Type: "ipv6-addr", Text: network.Addr().String()}
 		if network.Addr().Is4() {
 			address.Type = "ipv4-addr"
 		}
 		name := fmt.Sprintf("%s/%d", defang(address), network.Bits())
-		bars = append(bars, bar{Name: name, Count: n})
+		bars = append(bars, Bar{Name: name, Count: n})
 	}
-	slices.SortFunc(bars, func(a, b bar) int { return cmp.Or(b.Count-a.Count, strings.Compare(a.Name, b.Name)) })
+	slices.SortFunc(bars, func(a, b Bar) int { return cmp.Or(b.Count-a.Count, strings.Compare(a.Name, b.Name)) })
 	return bars[:min(len(bars), netBars)]
 }
 
@@ -160,20 +170,20 @@ func networkOf(key string) (netip.Prefix, bool) {
 
 // outcomes counts findings by their last outcome. The most frequent comes first, and
 // findings without an outcome come last.
-func outcomes(rows []Row) []bar {
+func outcomes(rows []Row) []Bar {
 	counts := map[string]int{}
 	for _, row := range rows {
 		counts[row.Status]++
 	}
-	var bars []bar
+	var bars []Bar
 	for status, n := range counts {
 		if status != "" {
-			bars = append(bars, bar{Name: statusWord(status), Count: n})
+			bars = append(bars, Bar{Name: statusWord(status), Count: n})
 		}
 	}
-	slices.SortFunc(bars, func(a, b bar) int { return cmp.Or(b.Count-a.Count, strings.Compare(a.Name, b.Name)) })
+	slices.SortFunc(bars, func(a, b Bar) int { return cmp.Or(b.Count-a.Count, strings.Compare(a.Name, b.Name)) })
 	if n := counts[""]; n > 0 {
-		bars = append(bars, bar{Name: "none reported yet", Count: n})
+		bars = append(bars, Bar{Name: "none reported yet", Count: n})
 	}
 	return bars
 }
@@ -188,7 +198,7 @@ func plural(n int, one string) string {
 }
 
 // layoutColumns lays out vertical bars. If there are many, every third has a label.
-func (c *chart) layoutColumns() {
+func (c *Chart) layoutColumns() {
 	const (
 		height, top, bottom = 104.0, 14.0, 16.0
 		widest              = 40.0
@@ -217,7 +227,7 @@ func (c *chart) layoutColumns() {
 }
 
 // layoutRows lays out horizontal bars, their labels to the left.
-func (c *chart) layoutRows() {
+func (c *Chart) layoutRows() {
 	const row, label, number = 17.0, 118.0, 28.0
 	c.Width, c.Height = drawing, row*float64(len(c.Bars))
 	most := c.maxCount()
@@ -231,7 +241,7 @@ func (c *chart) layoutRows() {
 	}
 }
 
-func (c *chart) maxCount() float64 {
+func (c *Chart) maxCount() float64 {
 	most := 1
 	for _, b := range c.Bars {
 		most = max(most, b.Count)
@@ -240,7 +250,7 @@ func (c *chart) maxCount() float64 {
 }
 
 // Description is the chart in words, for screen readers.
-func (c chart) Description() string {
+func (c Chart) Description() string {
 	parts := make([]string, 0, len(c.Bars))
 	for _, b := range c.Bars {
 		if b.Count > 0 {

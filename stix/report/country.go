@@ -8,10 +8,10 @@ import (
 	"golang.org/x/text/language/display"
 )
 
-// countryName is the English name of a country, or its code if it has none.
+// CountryName is the English name of a country, or its code if it has none.
 // Unicode's names are made for lists, so names that read badly in a sentence are
 // replaced.
-func countryName(code string) string {
+func CountryName(code string) string {
 	switch code {
 	case "CC":
 		return "Cocos Islands"
@@ -45,7 +45,7 @@ func countryName(code string) string {
 
 // countryInText is the name as in a sentence, where some have an article.
 func countryInText(code string) string {
-	name := countryName(code)
+	name := CountryName(code)
 	articled := []string{"AE", "BS", "CD", "CF", "CG", "DO", "GB", "GM", "MV", "NL", "PH", "PS", "TF", "UM", "US"}
 	if slices.Contains(articled, code) || strings.HasSuffix(name, " Islands") {
 		return "the " + name

@@ -63,7 +63,7 @@ type view struct {
 	Excerpt       []Row // the first of Rows if TableAtEnd, else all
 	Government    []Row
 	TableAtEnd    bool // the whole table of findings is at the end
-	Charts        []chart
+	Charts        []Chart
 }
 
 // paragraphs are the lines of a text that are not blank.
@@ -84,7 +84,7 @@ type severityLine struct {
 
 func (d *Document) view() view {
 	v := view{
-		Document: d, CountryName: countryName(d.Country), CountryInText: countryInText(d.Country), LabelText: "TLP:" + strings.ToUpper(d.Label.String()), Colour: colourOf(d.Label),
+		Document: d, CountryName: CountryName(d.Country), CountryInText: countryInText(d.Country), LabelText: "TLP:" + strings.ToUpper(d.Label.String()), Colour: colourOf(d.Label),
 		Sharing: sharing(d.Label), Permitted: permitted(d.PAP), Excerpt: d.Rows, TableAtEnd: len(d.Rows) > longTable, Charts: d.charts(),
 	}
 	if v.TableAtEnd {

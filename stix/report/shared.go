@@ -54,7 +54,7 @@ func (w *writer) sharedObjects() {
 		Type: "identity", Spec: "2.1", ID: w.centre, Creator: w.centre, Created: since, Modified: cmp.Or(stamp(w.Centre.Renamed), since), Markings: clear,
 		Name: cmp.Or(w.Centre.Name, w.Centre.Slug), Class: "organization", Contact: w.Centre.Contact,
 	})
-	location := w.complete(object{Type: "location", Name: countryName(w.Country), Country: w.Country}, w.Country, stix.Clear)
+	location := w.complete(object{Type: "location", Name: CountryName(w.Country), Country: w.Country}, w.Country, stix.Clear)
 	location.Markings = clear
 	w.location = w.write(location)
 }

@@ -19,6 +19,11 @@ func (s *Service) Stats(ctx context.Context, in Operation) (operation.Stats, err
 	return s.runner.Stats(ctx, in.ID, in.As)
 }
 
+// Board is what the reader sees of an operation at a glance; see [operation.Runner.Board].
+func (s *Service) Board(ctx context.Context, in Operation) (*operation.Board, error) {
+	return s.runner.Board(ctx, in.ID, in.As)
+}
+
 // Contributions are the accounts of all contributors.
 func (s *Service) Contributions(ctx context.Context, in Operation) ([]operation.Contribution, error) {
 	return filled(s.runner.Contributions(ctx, in.ID, in.As))

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"comity/taxii"
+	"comity/stix/report"
 	"comity/taxii/admin"
 	"comity/taxii/agreement"
 	"comity/taxii/exchange"
@@ -65,9 +65,13 @@ type boardPage struct {
 	As            string // name of the organisation
 	Snapshot      time.Time
 	Figures       []figure
+	Map           *chartMap // nil without findings in a known country
 	Countries     []countryRow
+	Weeks         report.Chart
+	WeekRows      []report.Week
 	Distributions []distribution
 	Contributions []operation.Contribution
+	Overlap       *overlap // nil for all but the centre
 	Statuses      distribution
 	Reports       []reportRow
 	Outcomes      string // URL of the work list, "" without the right to report outcomes
@@ -110,31 +114,29 @@ func (c *Console) board(v *visit) error {
 	if err != nil {
 		return err
 	}
-	ctx, in := v.r.Context(), admin.Operation{ID: id, As: v.Org}
-	stats, err := c.Admin.Stats(ctx, in)
+	board, err := c.Admin.Board(v.r.Context(), admin.Operation{ID: id, As: v.Org})
 	if err != nil {
 		return err
 	}
+	stats := board.Stats
 	out := boardPage{
 		ID: id, URL: operationURL(id), As: v.organisation(v.Org), Snapshot: stats.Snapshot, Figures: figuresOf(stats), Countries: countriesOf(stats),
+		Weeks: report.ChartOfWeeks(board.Weeks), WeekRows: board.Weeks,
 		Distributions: []distribution{
 			{"Corroboration", "Independent sources", barsOf(stats.C2.ByOrigins)},
 			{"Confidence", "Confidence", barsOf(stats.C2.ByConfidence)},
 		},
+		Contributions: board.Contributions, Overlap: overlapOf(board.Contributions),
 		Statuses: distribution{"Outcomes", "Status", barsOf(stats.Outcomes.ByStatus)},
 		Drafts:   v.Org == v.snapshot.Policy.Centre().ID,
 	}
-	if out.Contributions, err = c.Admin.Contributions(ctx, in); err != nil {
-		if taxii.CodeOf(err) != taxii.NotFound && taxii.CodeOf(err) != taxii.Forbidden {
-			return err
-		}
-		out.Contributions = nil
+	found := map[string]int{}
+	maps.Copy(found, stats.C2.ByCountry)
+	for country, n := range stats.Sites.ByCountry {
+		found[country] += n
 	}
-	reports, err := c.Admin.Reports(ctx, in)
-	if err != nil {
-		return err
-	}
-	for _, r := range reports {
+	out.Map = mapOf(found)
+	for _, r := range board.Reports {
 		_, title, _ := strings.Cut(r.Title, ": ") // the number stands before it
 		r.Title = readable(title)
 		out.Reports = append(out.Reports, reportRow{r, out.URL + "/reports/" + url.PathEscape(r.Number)})
@@ -143,6 +145,49 @@ func (c *Console) board(v *visit) error {
 		out.Outcomes = out.URL + "/outcomes"
 	}
 	return c.render(v, "operation", v.snapshot.Policy.Agreement(id, v.now).Title, out)
+}
+
+// overlap tells how many servers each two sources both gave.
+type overlap struct {
+	Sources []string
+	Rows    []overlapRow
+}
+
+// overlapRow is one source with each of them.
+type overlapRow struct {
+	Source string
+	Cells  []overlapCell
+}
+
+// overlapCell is a count with its share of what the source of the row gave.
+type overlapCell struct {
+	Count, Percent int
+	Shade          int  // from 0 to 4, by the share
+	Itself         bool // then the count is all that the source gave
+}
+
+// overlapOf is the overlap of the sources; nil unless somebody may know it.
+func overlapOf(list []operation.Contribution) *overlap {
+	out := &overlap{}
+	known := false
+	for _, a := range list {
+		out.Sources = append(out.Sources, a.Origin)
+		row := overlapRow{Source: a.Origin}
+		for _, b := range list {
+			if a.Origin == b.Origin {
+				row.Cells = append(row.Cells, overlapCell{Count: a.Given, Itself: true})
+				continue
+			}
+			n := a.Overlap[b.Origin]
+			known = known || n > 0
+			row.Cells = append(row.Cells, overlapCell{Count: n, Percent: n * 100 / max(a.Given, 1), Shade: (n*4 + a.Given - 1) / max(a.Given, 1)})
+		}
+		out.Rows = append(out.Rows, row)
+	}
+	if !known {
+		return nil
+	}
+	return out
 }
 
 // figuresOf are the figures at the head of a board.
@@ -190,13 +235,21 @@ func countriesOf(s operation.Stats) (rows []countryRow) {
 	}
 	for country := range countries {
 		rows = append(rows, countryRow{
-			cmp.Or(country, "not known"), barOf("C2 servers", s.C2.ByCountry[country], servers), barOf("websites", s.Sites.ByCountry[country], sites),
+			countryTitle(country), barOf("C2 servers", s.C2.ByCountry[country], servers), barOf("websites", s.Sites.ByCountry[country], sites),
 		})
 	}
 	slices.SortFunc(rows, func(a, b countryRow) int {
 		return cmp.Or(cmp.Compare(b.Servers.Count, a.Servers.Count), cmp.Compare(b.Sites.Count, a.Sites.Count), cmp.Compare(a.Country, b.Country))
 	})
 	return rows
+}
+
+// countryTitle is a country in a table.
+func countryTitle(code string) string {
+	if code == "" {
+		return "not known"
+	}
+	return report.CountryName(code)
 }
 
 // barsOf are counts by a key, in its order.

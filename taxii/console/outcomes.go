@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"comity/stix"
-	"comity/stix/fusion"
 	"comity/stix/report"
 	"comity/store"
 	"comity/taxii"
@@ -41,7 +40,7 @@ func (c *Console) ownFindings(v *visit, id string) (g exchange.Grant, ok bool) {
 type outcomesPage struct {
 	URL, Board       string
 	Statuses         []string
-	Severities       []fusion.Severity
+	Severities       []string
 	Status, Severity string // filter; "" for all, "none" for those without
 	Rows             []findingRow
 	Older            string // URL, "" for none
@@ -70,7 +69,7 @@ func (c *Console) showOutcomes(v *visit, fault string, reported int) error {
 	form := v.r.URL.Query()
 	out := outcomesPage{
 		URL: operationURL(id) + "/outcomes", Board: operationURL(id), Statuses: v.snapshot.Policy.Agreement(id, v.now).Feedback.Statuses,
-		Severities: []fusion.Severity{fusion.Critical, fusion.High, fusion.Medium, fusion.Low},
+		Severities: []string{"critical", "high", "medium", "low"},
 		Status:     form.Get("status"), Severity: form.Get("severity"), Fault: fault, Reported: reported,
 	}
 	var older time.Time

@@ -59,6 +59,8 @@ type operation struct {
 	matched     map[issueKey]bool // issues that match a finding of the centre
 	known       map[issueKey]bool // issues that match a finding which their country may know
 	asked       map[issueKey]bool // issues about which information was requested
+
+	board map[string]*Board // by audience; dropped when something changes that a board shows
 }
 
 // catchUp brings the operation up to date.
@@ -72,7 +74,7 @@ func (o *operation) catchUp(ctx context.Context) error {
 		}
 	}
 	if at := day(o.runner.now()); at.After(o.rules.At) {
-		o.rules.At = at
+		o.rules.At, o.board = at, nil
 		o.state.Advance(at)
 	}
 	if err := o.chain.CatchUp(ctx, o.readEntries); err != nil {
@@ -140,6 +142,9 @@ func (o *operation) readEntries(ctx context.Context, entries []audit.Entry) erro
 	for i := range entries {
 		e := &entries[i]
 		collection, _ := uuid.Parse(e.Collection)
+		if e.Act != audit.Delivery && o.shows(collection) {
+			o.board = nil
+		}
 		if in := o.inboxes[collection]; in != nil {
 			in.stale = in.stale || e.Act != audit.Delivery
 		}

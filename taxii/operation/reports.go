@@ -25,6 +25,10 @@ func (r *Runner) Reports(ctx context.Context, id, as string) ([]Report, error) {
 	if err != nil {
 		return nil, err
 	}
+	return v.reports(ctx)
+}
+
+func (v *view) reports(ctx context.Context) ([]Report, error) {
 	reports, err := v.reportStates(ctx, v.situation)
 	return slices.DeleteFunc(reports, func(p Report) bool {
 		return v.contributor() || !v.concerns(p.Country) || v.bureau && (p.State == Due || p.State == Drafted)
@@ -97,6 +101,10 @@ func (r *Runner) Findings(ctx context.Context, id, as string) ([]report.Row, err
 	if err != nil {
 		return nil, err
 	}
+	return v.rows(), nil
+}
+
+func (v *view) rows() []report.Row {
 	var objects []stix.Object
 	for _, country := range v.scope() {
 		p := *v.situation
@@ -109,7 +117,7 @@ func (r *Runner) Findings(ctx context.Context, id, as string) ([]report.Row, err
 		release := v.release(&p, country)
 		objects = append(objects, release.Objects()...)
 	}
-	return report.Rows(objects), nil
+	return report.Rows(objects)
 }
 
 // scope are the countries whose findings the audience sees, sorted.

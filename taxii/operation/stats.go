@@ -89,9 +89,13 @@ func (r *Runner) Stats(ctx context.Context, id, as string) (Stats, error) {
 	if err != nil {
 		return Stats{}, err
 	}
+	return v.stats(), nil
+}
+
+func (v *view) stats() Stats {
 	servers, sites := fusion.Summarise(fusion.C2, v.findings), fusion.Summarise(fusion.Website, v.findings)
 	s := Stats{
-		As: v.as, Operation: id, Snapshot: v.snapshot(), Countries: len(servers.ByCountry),
+		As: v.as, Operation: v.text.ID, Snapshot: v.snapshot(), Countries: len(servers.ByCountry),
 		C2: C2Stats{
 			Identified: servers.Findings, Corroborated: servers.Corroborated,
 			ByCountry: servers.ByCountry, ByOrigins: servers.ByOrigins, ByConfidence: servers.ByConfidence,
@@ -109,7 +113,7 @@ func (r *Runner) Stats(ctx context.Context, id, as string) (Stats, error) {
 		}
 	}
 	if v.contributor() {
-		return s, nil // issues and reports do not follow from its data alone
+		return s // issues and reports do not follow from its data alone
 	}
 	for _, i := range v.situation.issues {
 		if !v.concerns(i.country) {
@@ -142,7 +146,7 @@ func (r *Runner) Stats(ctx context.Context, id, as string) (Stats, error) {
 			s.Outcomes.Neutralised++
 		}
 	}
-	return s, nil
+	return s
 }
 
 // contributor tells whether the audience is a contributor.
@@ -175,6 +179,10 @@ func (r *Runner) Contributions(ctx context.Context, id, as string) ([]Contributi
 	if v.bureau {
 		return nil, taxii.Errorf(taxii.NotFound, "who contributed what is not for %s", as)
 	}
+	return v.contributions(ctx)
+}
+
+func (v *view) contributions(ctx context.Context) (list []Contribution, err error) {
 	state := v.state
 	if v.contributor() {
 		if state, err = v.reread(ctx, func(string) bool { return true }); err != nil {
@@ -182,7 +190,6 @@ func (r *Runner) Contributions(ctx context.Context, id, as string) ([]Contributi
 		}
 	}
 	accounts := state.Accounts(forCentre, fusion.C2)
-	list := []Contribution{}
 	for _, who := range slices.Sorted(maps.Keys(accounts)) {
 		if v.contributor() && who != v.as {
 			continue
@@ -205,7 +212,7 @@ func (r *Runner) Contributions(ctx context.Context, id, as string) ([]Contributi
 			}
 		}
 		if returns := v.returnCollections[who]; returns != nil {
-			n, err := r.store.Count(ctx, returns.ID)
+			n, err := v.runner.store.Count(ctx, returns.ID)
 			if err != nil {
 				return nil, err
 			}

@@ -1,0 +1,67 @@
+package operation_test
+
+import (
+	"testing"
+	"time"
+
+	"comity/stix"
+	"comity/taxii"
+	"comity/taxii/demo"
+	"comity/taxii/operation"
+)
+
+// A board has the figures of the moment, whatever has changed since it was last shown, and is
+// not worked out again if nothing has.
+func TestABoardIsUpToDate(t *testing.T) {
+	w := pushedWorld(t)
+	board := func(as string) *operation.Board {
+		t.Helper()
+		b, err := w.runner.Board(t.Context(), op, as)
+		w.must(err)
+		return b
+	}
+	check := func(after string) {
+		t.Helper()
+		for _, as := range []string{"igci", "ncb-kh", "elm"} {
+			b := board(as)
+			equal(t, "figures of "+as+" after "+after, b.Stats, w.stats(as))
+			reports, err := w.runner.Reports(t.Context(), op, as)
+			w.must(err)
+			equal(t, "reports of "+as+" after "+after, b.Reports, reports)
+			contributions, err := w.runner.Contributions(t.Context(), op, as)
+			if as == "ncb-kh" {
+				checkCode(t, "contributions for a bureau", err, taxii.NotFound)
+			} else {
+				w.must(err)
+			}
+			equal(t, "contributions for "+as+" after "+after, b.Contributions, contributions)
+			findings, err := w.runner.Findings(t.Context(), op, as)
+			w.must(err)
+			weeks := 0
+			for _, week := range b.Weeks {
+				weeks += week.Findings
+			}
+			equal(t, "findings in the weeks of "+as+" after "+after, weeks, len(findings))
+			if board(as) != b {
+				t.Errorf("the board of %s is worked out twice after %s", as, after)
+			}
+		}
+	}
+	check("the start")
+	r := demo.Record{Kind: demo.Plain, Vendor: "elm", Origin: "elm", Value: "198.18.32.77", Key: "198.18.32.77", Label: stix.Amber, Time: demo.Start, Claimed: "KH"}
+	w.push("elm", "in", r.Objects()...)
+	check("a push")
+	_, err := w.runner.Draft(t.Context(), op, anna, nil)
+	w.must(err)
+	check("a draft")
+	_, err = w.runner.Publish(t.Context(), op, ben)
+	w.must(err)
+	check("a publication")
+	w.reportOutcomes("ncb-kh", "taken-down")
+	check("an outcome")
+	w.advance(24 * time.Hour)
+	check("a day")
+	_, err = w.custody.Withdraw(t.Context(), "operator", "dea-fir", "fir", "notice")
+	w.must(err)
+	check("a withdrawal")
+}
