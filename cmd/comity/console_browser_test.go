@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -66,7 +67,7 @@ func demonstration(t *testing.T, scenario string) (links map[string]string, data
 		}
 	}
 	go io.Copy(io.Discard, in)
-	if len(links) != 3 || data == "" {
+	if len(links) != 4 || data == "" {
 		t.Fatalf("links %v, data %q", links, data)
 	}
 	return links, data
@@ -193,6 +194,17 @@ func TestConsoleInABrowser(t *testing.T) {
 	w.do(chromedp.Navigate(host + "/console/operations/" + demoOperation))
 	w.resize(look{1280, 860, "light"})
 	w.photograph("README.png", chromedp.CaptureScreenshot()) // testdata/console.png, with COMITY_SCENARIO=asean
+	w.do(chromedp.Navigate(links[operatorPerson]))
+	for _, page := range []struct{ name, path string }{
+		{"centre", "centre"}, {"organisation", "centre/organisations/ncb-kh"}, {"account", "centre/accounts/" + url.PathEscape(bureauPerson)}, {"quarantine", "centre/quarantine"},
+		{"recall", "centre/recall?object=" + string(demo.Identity("alder"))}, {"agreement-operator", "agreements/dea-alder"}, {"audit-operator", "audit?act=refused"},
+	} {
+		w.do(chromedp.Navigate(host + "/console/" + page.path))
+		w.inspect(page.name)
+	}
+	w.do(chromedp.Navigate(host+"/console/agreements/dea-alder"), chromedp.SetValue(`#act`, "withdraw"), chromedp.SetValue(`#party`, "alder"),
+		chromedp.SetValue(`#reason`, "to look at the page"), chromedp.Click(`form.card button`), chromedp.WaitReady(`input[name=confirmed]`))
+	w.inspect("act")
 	w.do(chromedp.Navigate(links[bureauPerson]))
 	for _, page := range []struct{ name, path string }{
 		{"home-bureau", ""}, {"board-bureau", "operations/op-asean-demo"}, {"operations", "operations"}, {"outcomes", "operations/op-asean-demo/outcomes"},

@@ -119,14 +119,16 @@ func program(arg0, executable string, lookPath func(string) (string, error)) str
 	return arg0
 }
 
-// The names of the demonstration. Two persons of the centre run its operation.
+// The names of the demonstration. Two persons of the centre run its operation, and a third one
+// operates the exchange.
 const (
-	demoCentre    = "igci"
-	demoOperation = "op-asean-demo"
-	demoNamespace = "https://exchange.igci.example/"
-	drafter       = demoCentre + "/anna"
-	publisher     = demoCentre + "/ben"
-	bureauPerson  = "ncb-kh/dara"
+	demoCentre     = "igci"
+	demoOperation  = "op-asean-demo"
+	demoNamespace  = "https://exchange.igci.example/"
+	drafter        = demoCentre + "/anna"
+	publisher      = demoCentre + "/ben"
+	operatorPerson = demoCentre + "/olga"
+	bureauPerson   = "ncb-kh/dara"
 )
 
 // vendorPerson is the person of the first vendor.
@@ -191,7 +193,7 @@ func (p *play) step(what string, do func() error) error {
 // printNextSteps prints how to go on from here.
 func (p *play) printNextSteps() {
 	fmt.Fprintf(p.progressOut, "\nThe operation's clock started at its snapshot, %s, and runs on.\n\n", demo.Snapshot.Format("2 January 2006"))
-	for _, account := range []string{drafter, bureauPerson, vendorPerson()} {
+	for _, account := range []string{drafter, operatorPerson, bureauPerson, vendorPerson()} {
 		fmt.Fprintf(p.progressOut, "  %-20s%s\n", account, p.console.Ticket(account))
 	}
 	fmt.Fprintf(p.progressOut, "\nEach of these links signs a browser in to the console once.\n\n  %-20s%s/taxii2/\n", "discovery", p.url)

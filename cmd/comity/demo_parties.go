@@ -65,10 +65,13 @@ func (p *play) setUp() error {
 	if _, err := call[json.RawMessage](p.shell, "agreement/load", admin.LoadAgreements{Files: files}); err != nil {
 		return err
 	}
-	for _, account := range []string{drafter, publisher, bureauPerson, vendorPerson()} {
+	for _, account := range []string{drafter, publisher, operatorPerson, bureauPerson, vendorPerson()} {
 		if err := p.addAccount(account, true, ""); err != nil {
 			return err
 		}
+	}
+	if _, err := call[json.RawMessage](p.shell, "account/edit", admin.EditAccount{ID: operatorPerson, Post: new(exchange.OperatorPost)}); err != nil {
+		return err
 	}
 	for _, org := range append(append(demo.Vendors(), p.bureaus()...), demoCentre) {
 		token, err := p.addService(org+"/feed", "")

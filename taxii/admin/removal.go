@@ -67,24 +67,27 @@ func describeQuarantined(p *exchange.Policy, q store.Quarantined, now time.Time)
 
 // Quarantined are all objects that are kept apart now, oldest first.
 func (s *Service) Quarantined(ctx context.Context) ([]Quarantined, error) {
+	list := []Quarantined{}
+	for after := uint64(0); ; {
+		some, err := s.QuarantinedAfter(ctx, after, 1000)
+		if err != nil || len(some) == 0 {
+			return list, err
+		}
+		list, after = append(list, some...), some[len(some)-1].Number
+	}
+}
+
+// QuarantinedAfter are at most n of them, those with numbers greater than after.
+func (s *Service) QuarantinedAfter(ctx context.Context, after uint64, n int) (list []Quarantined, err error) {
 	policy, _, err := s.policy(ctx)
 	if err != nil {
 		return nil, err
 	}
-	list := []Quarantined{}
-	for after := uint64(0); ; {
-		some, err := s.store.Quarantined(ctx, after, 1000)
-		if err != nil {
-			return nil, err
-		}
-		if len(some) == 0 {
-			return list, nil
-		}
-		for _, q := range some {
-			list = append(list, describeQuarantined(policy, q, s.now()))
-			after = q.Number
-		}
+	some, err := s.store.Quarantined(ctx, after, n)
+	for _, q := range some {
+		list = append(list, describeQuarantined(policy, q, s.now()))
 	}
+	return list, err
 }
 
 // QuarantinedObject is one of them with its content; NotFound if there is none.

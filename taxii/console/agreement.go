@@ -16,9 +16,9 @@ import (
 func agreementURL(id string) string { return root + "agreements/" + url.PathEscape(id) }
 
 // bound tells whether an agreement binds the organisation of the person: that at home for a
-// seconded one.
+// seconded one. An operator of the centre may read all agreements.
 func (v *visit) bound(agreement string) bool {
-	return v.snapshot.Policy.Member(agreement, cmp.Or(v.Home, v.Org))
+	return v.operator() || v.snapshot.Policy.Member(agreement, cmp.Or(v.Home, v.Org))
 }
 
 // agreementRow is an agreement in the list of those that bind the person's organisation.
@@ -51,6 +51,8 @@ type agreementPage struct {
 	Older     int64 // the version that Changes compares with; 0 for none
 	Changes   []agreement.Change
 	Source    string
+	ActURL    string   // where an operator acts on the agreement; "" for others
+	Members   []string // organisations, for an operator
 }
 
 // event is something that happened to an agreement, or will.
@@ -76,6 +78,12 @@ func (c *Console) agreement(v *visit) error {
 	text, problems := agreement.Parse(id, []byte(shown.Source))
 	if err := problems.Err(); err != nil {
 		return err
+	}
+	if v.operator() {
+		out.ActURL = agreementURL(id) + "/act"
+		for _, m := range text.Members() {
+			out.Members = append(out.Members, m.Org)
+		}
 	}
 	// A parent is another agreement, which its members alone may read.
 	parents := func(id string) *agreement.Agreement {

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"path"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -57,6 +58,8 @@ type Console struct {
 	router   *mux.Router
 	tickets  tickets
 	provider provider
+
+	verifying sync.Mutex // held while the audit record is verified
 }
 
 // root is the path below which the console is.
@@ -135,11 +138,22 @@ var routes = []route{
 	{get, root + "feeds/{feed}", false, (*Console).feed},
 	{get, root + "agreements", false, (*Console).agreements},
 	{get, root + "agreements/{agreement}", false, (*Console).agreement},
+	{post, root + "agreements/{agreement}/act", false, forOperators((*Console).actOnAgreement)},
 	{get, root + "audit", false, (*Console).auditRecord},
+	{post, root + "audit", false, (*Console).verifyRecord},
 	{get, root + "audit/export", false, (*Console).exportRecord},
 	{get, root + "tokens", false, (*Console).tokens},
 	{post, root + "tokens", false, (*Console).makeToken},
 	{post, root + "tokens/{token}", false, (*Console).changeToken},
+	{get, root + "centre", false, forOperators((*Console).centre)},
+	{get, root + "centre/organisations/{organisation}", false, forOperators((*Console).organisationOf)},
+	{post, root + "centre/organisations/{organisation}", false, forOperators((*Console).suspend)},
+	{get, root + "centre/accounts/{account}", false, forOperators((*Console).accountOf)},
+	{post, root + "centre/accounts/{account}", false, forOperators((*Console).changeAccount)},
+	{get, root + "centre/quarantine", false, forOperators((*Console).quarantine)},
+	{get, root + "centre/quarantine/{number}", false, forOperators((*Console).quarantined)},
+	{post, root + "centre/quarantine/{number}", false, forOperators((*Console).discard)},
+	{get, root + "centre/recall", false, forOperators((*Console).recall)},
 }
 
 // register registers the paths with the router.

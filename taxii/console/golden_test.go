@@ -14,7 +14,7 @@ import (
 var update = flag.Bool("update", false, "write the golden files")
 
 // random are the parts of a page that differ from run to run.
-var random = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}|http://127\.0\.0\.1:\d+|static/[0-9a-f]{12}|comity_[A-Za-z0-9_-]{43}|<code>[0-9a-f]{8}</code>|tokens/[0-9a-f]{8}|token [0-9a-f]{8}|before=\d+`)
+var random = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}|http://127\.0\.0\.1:\d+|static/[0-9a-f]{12}|comity_[A-Za-z0-9_-]{43}|<code>[0-9a-f]{8}</code>|tokens/[0-9a-f]{8}|token [0-9a-f]{8}|revoke [0-9a-f]{8}|before=\d+|[0-9,]+ [kM]B|</dt><dd>\d+</dd>`)
 
 // help stands for the pages of comity help.
 var help = map[string]string{"feed": "Lists for a <firewall>\n\nA tool reads a list.\n\n  curl http://…\n", "tls": "How other machines reach the server\n"}
@@ -24,7 +24,7 @@ func TestPagesAreAsTheGoldenFilesHaveThem(t *testing.T) {
 	w := newWorld(t)
 	w.push("vendor/vic", "sharing.reports", indicator(1, "Traffic to c2-1.example.com", ""), indicator(2, `A <b>bold</b> name`, ""))
 	w.push("vendor/vic", "sharing.reports", strings.Replace(indicator(1, "Traffic", ""), `"modified":"2026-02-01`, `"modified":"2026-02-02`, 1))
-	vic, dara, nobody := w.as("vendor/vic"), w.as("bureau/dara"), w.browser()
+	vic, dara, olga, nobody := w.as("vendor/vic"), w.as("bureau/dara"), w.as("igci/olga"), w.browser()
 	made := vic.post("/console/tokens")
 	for name, page := range map[string]*answer{
 		"front":      nobody.get("/"),
@@ -34,16 +34,22 @@ func TestPagesAreAsTheGoldenFilesHaveThem(t *testing.T) {
 		"object":     dara.get("/console/collections/sharing.reports/objects/indicator--00000000-0000-4000-8000-000000000001"),
 		"push": vic.upload("/console/collections/sharing.reports/push", "act", "check", "text",
 			`{"objects":[`+strings.Replace(indicator(3, "mistake", ""), `.com']`, `.com'`, 1)+`]}`),
-		"receipts":   vic.get("/console/receipts"),
-		"tokens":     made,
-		"operations": vic.get("/console/operations"),
-		"feeds":      vic.get("/console/feeds"),
-		"agreements": dara.get("/console/agreements"),
-		"agreement":  dara.get("/console/agreements/sharing"),
-		"audit":      vic.get("/console/audit"),
-		"help":       dara.get("/console/help/feed"),
-		"helptopics": dara.get("/console/help"),
-		"error":      dara.get("/console/none"),
+		"receipts":     vic.get("/console/receipts"),
+		"tokens":       made,
+		"operations":   vic.get("/console/operations"),
+		"feeds":        vic.get("/console/feeds"),
+		"agreements":   dara.get("/console/agreements"),
+		"agreement":    dara.get("/console/agreements/sharing"),
+		"audit":        vic.get("/console/audit"),
+		"help":         dara.get("/console/help/feed"),
+		"helptopics":   dara.get("/console/help"),
+		"centre":       olga.get("/console/centre"),
+		"organisation": olga.get("/console/centre/organisations/vendor"),
+		"account":      olga.get("/console/centre/accounts/vendor%2Fvic"),
+		"quarantine":   olga.get("/console/centre/quarantine"),
+		"recall":       olga.get("/console/centre/recall?object=indicator--00000000-0000-4000-8000-000000000001"),
+		"act":          olga.post("/console/agreements/sharing/act", "act", "withdraw", "party", "vendor", "reason", "left"),
+		"error":        dara.get("/console/none"),
 	} {
 		got := random.ReplaceAllStringFunc(page.body, func(found string) string {
 			if strings.HasPrefix(found, "00000000-") {

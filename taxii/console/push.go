@@ -197,7 +197,9 @@ type receiptsPage struct {
 
 // receipts lists the pushes of the person's organisation that the audit record has.
 func (c *Console) receipts(v *visit) error {
-	entries, older, err := c.entries(v, func(e *audit.Entry) bool { return e.Act == audit.Submission && v.ours(e.Account) })
+	entries, older, err := c.entries(v, entrySearch{asked: func(e *audit.Entry) bool {
+		return e.Act == audit.Submission && v.ours(e.Account) && e.Concerns(v.Org, v.snapshot.Policy.Member)
+	}})
 	if err != nil {
 		return err
 	}

@@ -2,12 +2,17 @@ package console
 
 import (
 	"cmp"
+	"context"
+	"fmt"
 	"net/url"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"time"
 
+	"comity/taxii"
+	"comity/taxii/admin"
 	"comity/taxii/audit"
 )
 
@@ -15,22 +20,25 @@ import (
 // shows those that concern the person's organisation.
 const readEntries = 2000
 
+// entrySearch selects entries of the audit record.
+type entrySearch struct {
+	since, until time.Time // zero for no bound; until is exclusive
+	asked        func(*audit.Entry) bool
+}
+
 // entries are the newest entries before the one with the number of the parameter before that
-// concern the person's organisation and are asked for, newest first; and the URL of the page
-// with older ones, "" if there are none.
-func (c *Console) entries(v *visit, asked func(*audit.Entry) bool) (list []audit.Entry, older string, err error) {
+// are asked for, newest first; and the URL of the page with older ones, "" if there are none.
+func (c *Console) entries(v *visit, s entrySearch) (list []audit.Entry, older string, err error) {
 	ctx := v.r.Context()
-	end, err := strconv.ParseUint(v.r.FormValue("before"), 10, 64)
-	if err != nil || end == 0 {
-		head, err := c.Store.ChainHead(ctx)
-		if err != nil {
-			return nil, "", err
-		}
-		end = head.Number + 1
-	}
 	seal, err := c.Store.Seal(ctx)
 	if err != nil {
 		return nil, "", err
+	}
+	end, err := strconv.ParseUint(v.r.FormValue("before"), 10, 64)
+	if err != nil || end == 0 {
+		if end, err = c.firstSince(ctx, s.until, seal.Number); err != nil {
+			return nil, "", err
+		}
 	}
 	const chunk = 250
 	next := end // the lowest number that was looked at
@@ -51,8 +59,11 @@ func (c *Console) entries(v *visit, asked func(*audit.Entry) bool) (list []audit
 			if err != nil {
 				return nil, "", err
 			}
+			if e.Time.Before(s.since) {
+				return list, "", nil
+			}
 			next = link.Number
-			if e.Concerns(v.Org, v.snapshot.Policy.Member) && asked(&e) {
+			if s.asked(&e) {
 				list = append(list, e)
 			}
 		}
@@ -68,16 +79,39 @@ func (c *Console) entries(v *visit, asked func(*audit.Entry) bool) (list []audit
 	return list, older, nil
 }
 
-// auditPage lists entries of the audit record, newest first.
-type auditPage struct {
-	Acts  []string
-	Query auditQuery
-	Lines []auditLine
-	Older string // URL, "" for none
+// firstSince is the number of the first entry after the seal that is not older than t, found
+// by bisection; that of the next entry to come if there is none, or if t is zero.
+func (c *Console) firstSince(ctx context.Context, t time.Time, seal uint64) (uint64, error) {
+	head, err := c.Store.ChainHead(ctx)
+	if err != nil || t.IsZero() {
+		return head.Number + 1, err
+	}
+	first := seal + 1 + uint64(sort.Search(int(head.Number-seal), func(i int) bool {
+		links, failed := c.Store.Entries(ctx, seal+uint64(i), 1)
+		if failed != nil || len(links) == 0 {
+			err = cmp.Or(err, failed)
+			return true
+		}
+		e, failed := links[0].Entry()
+		err = cmp.Or(err, failed)
+		return !e.Time.Before(t)
+	}))
+	return first, err
 }
 
-// auditQuery is the filter of the page.
-type auditQuery struct{ Act, Account, Object string }
+// auditPage lists entries of the audit record, newest first.
+type auditPage struct {
+	Acts     []string
+	Query    auditQuery
+	Lines    []auditLine
+	Older    string // URL, "" for none
+	All      bool   // for an operator: all entries, not only those that concern the centre
+	Verified string // what a verification found; "" if none was asked for
+	Broken   bool   // it found a fault
+}
+
+// auditQuery is the filter of the page. Since and Until are days, both inclusive.
+type auditQuery struct{ Since, Until, Act, Account, Object string }
 
 // auditLine is one entry.
 type auditLine struct {
@@ -88,25 +122,50 @@ type auditLine struct {
 	Text                             string
 }
 
-// auditActs are the acts that the form offers.
-var auditActs = []string{"agreement", "delivery", "deletion", "derivation", "directory", "match", "notice", "purge", "refusal", "report", "submission", "withdrawal"}
+// actRefused stands for every entry that tells of something refused.
+const actRefused = "refused"
 
-// auditRecord shows the entries of the audit record that concern the person's organisation.
-// It is closed to a seconded person, from whom some collections of that organisation are kept.
-func (c *Console) auditRecord(v *visit) error {
+// auditActs are the acts that the form offers.
+var auditActs = []string{actRefused, "agreement", "delivery", "deletion", "derivation", "directory", "match", "notice", "purge", "refusal", "report", "submission", "withdrawal"}
+
+// auditRecord shows the entries of the audit record that concern the person's organisation;
+// all to an operator. It is closed to a seconded person, from whom some collections of that
+// organisation are kept.
+func (c *Console) auditRecord(v *visit) error { return c.showRecord(v, auditPage{}) }
+
+func (c *Console) showRecord(v *visit, out auditPage) error {
 	if v.Home != "" {
 		return errNotThere
 	}
-	q := auditQuery{v.r.FormValue("act"), strings.TrimSpace(v.r.FormValue("account")), strings.TrimSpace(v.r.FormValue("object"))}
-	entries, older, err := c.entries(v, q.matches)
+	query := v.r.URL.Query()
+	value := func(name string) string { return strings.TrimSpace(query.Get(name)) }
+	q := auditQuery{value("since"), value("until"), value("act"), value("account"), value("object")}
+	out.Acts, out.Query, out.All = auditActs, q, v.operator()
+	since, err := parseDay(q.Since)
 	if err != nil {
 		return err
 	}
-	out := auditPage{Acts: auditActs, Query: q, Older: older}
+	until, err := parseDay(q.Until)
+	if err != nil {
+		return err
+	}
+	if !until.IsZero() {
+		until = until.AddDate(0, 0, 1)
+	}
+	entries, older, err := c.entries(v, entrySearch{since, until, func(e *audit.Entry) bool {
+		return (out.All || e.Concerns(v.Org, v.snapshot.Policy.Member)) && q.matches(e)
+	}})
+	if err != nil {
+		return err
+	}
+	out.Older = older
 	for _, e := range entries {
 		line := auditLine{
 			Number: e.Number, Time: e.Time, Act: string(e.Act), Account: cmp.Or(e.Account, "–"), Collection: "–", Clause: "–", Count: e.Count, Refused: e.Refused,
 			Text: readable(e.Text),
+		}
+		if out.All && e.Remote != "" {
+			line.Text = strings.TrimSpace(line.Text + " from " + readable(e.Remote))
 		}
 		if e.Collection != "" {
 			line.Collection = v.collectionName(e.Collection)
@@ -117,6 +176,43 @@ func (c *Console) auditRecord(v *visit) error {
 		out.Lines = append(out.Lines, line)
 	}
 	return c.render(v, "audit", "Audit record", out)
+}
+
+// parseDay reads a day, such as 2027-01-31; "" is the zero time.
+func parseDay(s string) (t time.Time, err error) {
+	if s == "" {
+		return t, nil
+	}
+	if t, err = time.Parse(time.DateOnly, s); err != nil {
+		return t, taxii.Errorf(taxii.Invalid, "%q is no day, such as 2027-01-31.", s)
+	}
+	return t, nil
+}
+
+// verifyRecord verifies the chain of the audit record, for one person at a time: it reads all
+// of it. Only an operator learns which entry or record is at fault.
+func (c *Console) verifyRecord(v *visit) error {
+	if v.Home != "" {
+		return errNotThere
+	}
+	if !c.verifying.TryLock() {
+		return taxii.Errorf(taxii.TooMany, "Somebody else verifies the record now. Try again in a minute.")
+	}
+	defer c.verifying.Unlock()
+	var last admin.ChainChecked
+	if err := c.Admin.VerifyAudit(v.r.Context(), func(line admin.ChainChecked) { last = line }); err != nil {
+		return err
+	}
+	out := auditPage{Broken: last.Fault != ""}
+	switch {
+	case !out.Broken:
+		out.Verified = fmt.Sprintf("%s entries follow from each other, up to the one with the digest %s.", number(int(last.Entries)), last.Hash)
+	case v.operator():
+		out.Verified = sentence(last.Fault)
+	default:
+		out.Verified = "The record was changed. Ask the operator of the centre."
+	}
+	return c.showRecord(v, out)
 }
 
 // exportRecord sends the chain as comity audit export writes it: it still verifies.
@@ -131,6 +227,7 @@ func (c *Console) exportRecord(v *visit) error {
 
 // matches tells whether an entry is asked for.
 func (q auditQuery) matches(e *audit.Entry) bool {
-	return (q.Act == "" || string(e.Act) == q.Act) && (q.Account == "" || e.Account == q.Account) &&
+	act := q.Act == "" || string(e.Act) == q.Act || q.Act == actRefused && (e.Act == audit.Refusal || e.Refused > 0)
+	return act && (q.Account == "" || e.Account == q.Account) &&
 		(q.Object == "" || slices.ContainsFunc(e.Subjects, func(s audit.Subject) bool { return s.ID == q.Object }))
 }

@@ -25,7 +25,7 @@ var templates = parseTemplates()
 
 func parseTemplates() map[string]*template.Template {
 	layout := template.Must(template.New("layout.html").Funcs(template.FuncMap{
-		"instant": instant, "number": number, "upper": strings.ToUpper, "outcomes": func(title string, rows []receiptRow) outcomes { return outcomes{title, rows} }, "static": func(name string) string { return staticURLs[name] },
+		"instant": instant, "number": number, "size": size, "upper": strings.ToUpper, "outcomes": func(title string, rows []receiptRow) outcomes { return outcomes{title, rows} }, "static": func(name string) string { return staticURLs[name] },
 	}).ParseFS(templateFiles, "templates/layout.html"))
 	pages := map[string]*template.Template{}
 	names, err := templateFiles.ReadDir("templates")
@@ -62,7 +62,7 @@ type section struct {
 }
 
 // sections are the entries of the navigation.
-var sections = []section{{Name: "Home", Path: root}, {Name: "Operations", Path: root + "operations"}, {Name: "Receipts", Path: root + "receipts"}, {Name: "Feeds", Path: root + "feeds"}, {Name: "Agreements", Path: root + "agreements"}, {Name: "Audit", Path: root + "audit"}, {Name: "Tokens", Path: root + "tokens"}}
+var sections = []section{{Name: "Home", Path: root}, {Name: "Operations", Path: root + "operations"}, {Name: "Receipts", Path: root + "receipts"}, {Name: "Feeds", Path: root + "feeds"}, {Name: "Agreements", Path: root + "agreements"}, {Name: "Audit", Path: root + "audit"}, {Name: "Tokens", Path: root + "tokens"}, {Name: "Centre", Path: root + "centre"}}
 
 // render writes a page with the status of v.
 func (c *Console) render(v *visit, name, title string, data any) error {
@@ -70,7 +70,7 @@ func (c *Console) render(v *visit, name, title string, data any) error {
 	if v.signedIn() {
 		shown.Account, shown.Centre = v.Account, v.snapshot.Policy.CentreName()
 		for _, s := range sections {
-			if s.Path == root+"operations" && len(v.operations()) == 0 || s.Path == root+"audit" && v.Home != "" {
+			if s.Path == root+"operations" && len(v.operations()) == 0 || s.Path == root+"audit" && v.Home != "" || s.Path == root+"centre" && !v.operator() {
 				continue
 			}
 			s.Current = s.Path == v.r.URL.Path || s.Path != root && strings.HasPrefix(v.r.URL.Path, s.Path)
@@ -159,6 +159,17 @@ func instant(t time.Time) template.HTML {
 	}
 	t = t.UTC()
 	return template.HTML(`<time datetime="` + t.Format(time.RFC3339) + `">` + t.Format("2006-01-02 15:04:05") + `</time>`)
+}
+
+// size is a number of bytes as people read it; "unknown" below 0.
+func size(bytes int64) string {
+	switch {
+	case bytes < 0:
+		return "unknown"
+	case bytes < 10_000_000:
+		return number(int(bytes/1000)) + " kB"
+	}
+	return number(int(bytes/1_000_000)) + " MB"
 }
 
 // number is n with its digits in groups of three.

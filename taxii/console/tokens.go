@@ -29,13 +29,21 @@ const rotationTime = 24 * time.Hour
 func (c *Console) tokens(v *visit) error { return c.showTokens(v, nil) }
 
 func (c *Console) showTokens(v *visit, made *admin.NewToken) error {
-	all, err := c.Admin.Tokens(v.r.Context())
+	rows, err := c.tokenRows(v, v.Account)
 	if err != nil {
 		return err
 	}
-	out := tokensPage{New: made}
+	return c.render(v, "tokens", "Tokens", tokensPage{made, rows})
+}
+
+// tokenRows are the tokens of an account, newest first.
+func (c *Console) tokenRows(v *visit, account string) (rows []tokenRow, err error) {
+	all, err := c.Admin.Tokens(v.r.Context())
+	if err != nil {
+		return nil, err
+	}
 	for _, t := range all {
-		if t.Account != v.Account {
+		if t.Account != account {
 			continue
 		}
 		row := tokenRow{ID: t.ID, URL: root + "tokens/" + t.ID, Added: t.Added, State: "in use", Usable: t.Usable(v.now)}
@@ -48,10 +56,10 @@ func (c *Console) showTokens(v *visit, made *admin.NewToken) error {
 		case !row.Usable:
 			row.State = "expired"
 		}
-		out.Rows = append(out.Rows, row)
+		rows = append(rows, row)
 	}
-	slices.SortStableFunc(out.Rows, func(a, b tokenRow) int { return b.Added.Compare(a.Added) })
-	return c.render(v, "tokens", "Tokens", out)
+	slices.SortStableFunc(rows, func(a, b tokenRow) int { return b.Added.Compare(a.Added) })
+	return rows, nil
 }
 
 // makeToken makes a token and shows it once.
@@ -60,12 +68,11 @@ func (c *Console) makeToken(v *visit) error {
 		return err
 	}
 	in := admin.AddToken{Account: v.Account}
-	if day := v.r.PostFormValue("expires"); day != "" {
-		t, err := time.Parse(time.DateOnly, day)
-		if err != nil {
-			return taxii.Errorf(taxii.Invalid, "%q is no day, such as 2027-01-31.", day)
-		}
-		in.Expires = &t
+	switch day, err := parseDay(v.r.PostFormValue("expires")); {
+	case err != nil:
+		return err
+	case !day.IsZero():
+		in.Expires = &day
 	}
 	made, err := c.Admin.AddToken(v.r.Context(), v.actor(), in)
 	if err != nil {

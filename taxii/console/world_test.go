@@ -129,7 +129,8 @@ func (w *world) must(err error) {
 }
 
 // newWorld makes one. Its persons are igci/anna, vendor/vic, bureau/dara and stranger/lone;
-// vendor/feed is a service with a password.
+// igci/olga is an operator, and
+// vendor/feed a service with a password.
 func newWorld(t testing.TB) *world {
 	w := &world{TB: t}
 	w.clock.Store(noon.UnixMicro())
@@ -159,6 +160,7 @@ func newWorld(t testing.TB) *world {
 			org, name, _ := strings.Cut(id, "/")
 			w.must(d.AddAccount(exchange.Account{Org: org, Name: name, Person: name != "feed", Password: hash(), SetUp: setUpDigest}))
 		}
+		w.must(d.AddAccount(exchange.Account{Org: "igci", Name: "olga", Person: true, Password: hash(), Post: exchange.OperatorPost}))
 		w.deposit(d, "sharing", sharing)
 	})
 	return w

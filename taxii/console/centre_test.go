@@ -1,0 +1,197 @@
+package console_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"comity/taxii/exchange"
+)
+
+// The pages of the centre are for its operators. For everybody else they are like pages that
+// do not exist, and no navigation leads there.
+func TestCentreIsForOperatorsAlone(t *testing.T) {
+	w := newWorld(t)
+	pages := []string{"centre", "centre/organisations/vendor", "centre/accounts/vendor%2Fvic", "centre/quarantine", "centre/quarantine/1", "centre/recall"}
+	for _, account := range []string{"igci/anna", "vendor/vic", "stranger/lone"} {
+		b := w.as(account)
+		unknown := b.get("/console/none").want(http.StatusNotFound).body
+		for _, page := range pages {
+			if b.get("/console/"+page).want(http.StatusNotFound).body != unknown {
+				t.Errorf("%s: page %s tells that it exists", account, page)
+			}
+		}
+		for _, page := range pages {
+			if b.post("/console/"+page, "act", "suspend", "reason", "why not").want(http.StatusNotFound).body != unknown {
+				t.Errorf("%s: act %s tells that it exists", account, page)
+			}
+		}
+		if b.post("/console/agreements/sharing/act").want(http.StatusNotFound).body != b.get("/console/agreements/none").want(http.StatusNotFound).body {
+			t.Errorf("%s: acts on an agreement tell that they exist", account)
+		}
+		if strings.Contains(b.get("/console/").body, "/console/centre") {
+			t.Errorf("%s is led to the centre", account)
+		}
+	}
+	olga := w.as("igci/olga")
+	olga.get("/console/").contains(`href="/console/centre"`)
+	for _, page := range pages {
+		if page != "centre/quarantine/1" {
+			olga.get("/console/" + page).want(http.StatusOK)
+		}
+	}
+	w.amend(func(d *exchange.Directory) { d.Accounts["igci/olga"].Post = "" })
+	olga.get("/console/centre").want(http.StatusNotFound)
+}
+
+// An operator suspends an organisation, disables an account and revokes a token, each with a
+// reason, which the audit record has with the operator's name. The rights end at once.
+func TestOperatorActsWithAReason(t *testing.T) {
+	w := newWorld(t)
+	vic, olga := w.as("vendor/vic"), w.as("igci/olga")
+	vic.post("/console/tokens").want(http.StatusOK)
+	var token string
+	snapshot, _, err := w.store.Directory(t.Context())
+	w.must(err)
+	for id := range snapshot.Tokens {
+		token = id
+	}
+	account := "/console/centre/accounts/vendor%2Fvic"
+	olga.get(account).want(http.StatusOK).contains(token, "Revoke token", "Disable the account")
+	olga.post(account, "act", "revoke "+token).want(http.StatusBadRequest).contains("Say why")
+	olga.post(account, "act", "revoke "+token, "reason", "seen in a paste").wantRedirect(account)
+	olga.get(account).contains("revoked")
+	olga.post("/console/centre/accounts/bureau%2Fdara", "act", "revoke "+token, "reason", "x").want(http.StatusNotFound)
+	olga.post(account, "act", "disable", "reason", "left the firm").wantRedirect(account)
+	vic.get("/console/").want(http.StatusSeeOther)
+	olga.post(account, "act", "enable", "reason", "is back").wantRedirect(account)
+
+	dara := w.as("bureau/dara")
+	bureau := "/console/centre/organisations/bureau"
+	olga.post(bureau, "act", "suspend").want(http.StatusBadRequest).contains("Say why")
+	olga.post(bureau, "act", "suspend", "reason", "breach of article 1").wantRedirect(bureau)
+	olga.get(bureau).contains("<strong>suspended</strong>", "Reinstate")
+	dara.get("/console/").want(http.StatusSeeOther)
+	olga.post(bureau, "act", "reinstate", "reason", "mended").wantRedirect(bureau)
+	olga.get("/console/audit?account=igci/olga").want(http.StatusOK).contains(
+		"revoked: seen in a paste", "account vendor/vic disabled: left the firm", "account vendor/vic enabled: is back",
+		"organisation bureau suspended: breach of article 1", "organisation bureau reinstated: mended")
+
+	// Nobody locks the centre out.
+	olga.post("/console/centre/organisations/igci", "act", "suspend", "reason", "x").want(http.StatusBadRequest)
+	olga.post("/console/centre/accounts/igci%2Folga", "act", "disable", "reason", "x").want(http.StatusBadRequest)
+}
+
+// An operator suspends and reinstates an agreement. What cannot be undone is done only after
+// a page that counts what is lost.
+func TestOperatorActsOnAnAgreement(t *testing.T) {
+	w := newWorld(t)
+	w.amend(func(d *exchange.Directory) { d.Organisations["igci"].Key = centreKey })
+	w.push("vendor/vic", "sharing.reports", indicator(1, "Traffic", ""))
+	olga, dara := w.as("igci/olga"), w.as("bureau/dara")
+	page, act := "/console/agreements/sharing", "/console/agreements/sharing/act"
+	if strings.Contains(dara.get(page).want(http.StatusOK).body, "Act on it") {
+		t.Error("a party is offered the acts of an operator")
+	}
+	olga.get(page).want(http.StatusOK).contains("Act on it")
+	olga.post(act, "act", "suspend").want(http.StatusBadRequest).contains("Say why")
+	olga.post(act, "act", "suspend", "reason", "a dispute").wantRedirect(page)
+	dara.get("/console/collections/sharing.reports").want(http.StatusNotFound)
+	olga.post(act, "act", "reinstate", "reason", "settled").wantRedirect(page)
+	dara.get("/console/collections/sharing.reports").want(http.StatusOK)
+
+	olga.post(act, "act", "withdraw", "reason", "left").want(http.StatusBadRequest).contains("Choose the party")
+	olga.post(act, "act", "withdraw", "party", "vendor", "reason", "left").want(http.StatusOK).contains("1 records are removed", "Withdraw vendor")
+	dara.get("/console/collections/sharing.reports").want(http.StatusOK).contains("Traffic")
+	olga.post(act, "act", "withdraw", "party", "vendor", "reason", "left", "confirmed", "yes").wantRedirect(page)
+	olga.get(page).want(http.StatusOK).contains("withdraw vendor: left")
+	olga.get("/console/centre/recall?object=indicator--00000000-0000-4000-8000-000000000001").want(http.StatusOK).contains("No collection holds this object")
+}
+
+// An operator sees who got an object.
+func TestOperatorSeesWhoHoldsAnObject(t *testing.T) {
+	w := newWorld(t)
+	w.push("vendor/vic", "sharing.reports", indicator(1, "Traffic", ""))
+	w.as("bureau/dara").get("/console/collections/sharing.reports").want(http.StatusOK)
+	olga := w.as("igci/olga")
+	olga.get("/console/centre/recall?object=indicator--00000000-0000-4000-8000-000000000001").want(http.StatusOK).contains("bureau/dara")
+	olga.get("/console/centre/recall?object=seven").want(http.StatusBadRequest).contains("seven", "is no id of a STIX object")
+}
+
+// An object in quarantine is listed with its reason, never with its content, and discarded
+// with a reason.
+func TestOperatorDiscardsWhatIsInQuarantine(t *testing.T) {
+	w := newWorld(t)
+	w.amend(func(d *exchange.Directory) {
+		w.deposit(d, "sharing", sharing+"[personal_data]\narticle = \"1\"\nforbidden = [\"email-addr\"]\non_find = \"quarantine\"\n")
+	})
+	w.push("vendor/vic", "sharing.reports", `{"type":"email-addr","spec_version":"2.1","id":"email-addr--2d77a846-6264-5d51-b586-e43822ea1ea3","value":"john@example.com"}`)
+	olga := w.as("igci/olga")
+	list := olga.get("/console/centre/quarantine").want(http.StatusOK).contains("email-addr--2d77a846", "personal data")
+	one := olga.get("/console/centre/quarantine/1").want(http.StatusOK).contains("vendor/vic", "sharing.reports")
+	if strings.Contains(list.body+one.body, "john@example") {
+		t.Error("the content is shown")
+	}
+	olga.post("/console/centre/quarantine/1").want(http.StatusBadRequest).contains("Say why")
+	olga.post("/console/centre/quarantine/1", "reason", "a mistake of the vendor").wantRedirect("/console/centre/quarantine")
+	olga.get("/console/centre/quarantine").contains("There is none.")
+	olga.get("/console/centre/quarantine/1").want(http.StatusNotFound)
+	olga.get("/console/audit?act=refused").want(http.StatusOK).contains("vendor/vic")
+}
+
+// A long list of organisations is shown in pages, each organisation once.
+func TestLongListOfOrganisationsHasPages(t *testing.T) {
+	w := newWorld(t)
+	w.amend(func(d *exchange.Directory) {
+		for n := range 60 {
+			w.must(d.AddOrganisation(exchange.Organisation{ID: fmt.Sprintf("org-%02d", n), Kind: "soc", Name: "Org", Country: "SG"}))
+		}
+	})
+	olga := w.as("igci/olga")
+	first := olga.get("/console/centre").want(http.StatusOK).contains("/console/centre?after=")
+	_, rest, _ := strings.Cut(first.body, "/console/centre?after=")
+	after, _, _ := strings.Cut(rest, `"`)
+	second := olga.get("/console/centre?after=" + after).want(http.StatusOK)
+	for n := range 60 {
+		if got := strings.Count(first.body+second.body, fmt.Sprintf("<code>org-%02d</code>", n)); got != 1 {
+			t.Errorf("organisation %d is listed %d times", n, got)
+		}
+	}
+}
+
+// The audit record is searched by time, and begins at the days asked for without reading what
+// came later.
+func TestAuditRecordIsSearchedByTime(t *testing.T) {
+	w := newWorld(t)
+	for n := range 10 {
+		w.push("vendor/vic", "sharing.reports", indicator(n+1, "Traffic", ""))
+		w.move(24 * time.Hour)
+	}
+	olga, vic := w.as("igci/olga"), w.as("vendor/vic")
+	for _, b := range []*browser{olga, vic} {
+		page := b.get("/console/audit?act=submission&since=2026-03-03&until=2026-03-05").want(http.StatusOK)
+		if got := strings.Count(page.body, "<td>submission</td>"); got != 3 {
+			t.Errorf("%d entries of three days with one push each", got)
+		}
+	}
+	vic.get("/console/audit?since=soon").want(http.StatusBadRequest).contains("is no day")
+	vic.get("/console/audit?until=2025-01-01").want(http.StatusOK).contains("There are no such entries")
+}
+
+// A party and an operator verify the chain. Only the operator learns what is at fault.
+func TestChainIsVerifiedOnThePage(t *testing.T) {
+	w := newWorld(t)
+	w.amend(func(d *exchange.Directory) { clear(d.Agreements) }) // no entry tells of them
+	olga, vic := w.as("igci/olga"), w.as("vendor/vic")
+	vic.post("/console/tokens").want(http.StatusOK)
+	vic.post("/console/audit").want(http.StatusOK).contains("entries follow from each other")
+	w.amend(func(d *exchange.Directory) {
+		for _, token := range d.Tokens {
+			token.Digest = strings.Repeat("0", 64)
+		}
+	})
+	vic.post("/console/audit").want(http.StatusOK).contains("The record was changed.")
+	olga.post("/console/audit").want(http.StatusOK).contains("Directory: token ")
+}

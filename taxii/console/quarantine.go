@@ -1,0 +1,74 @@
+package console
+
+import (
+	"net/url"
+	"strconv"
+
+	"comity/taxii/admin"
+)
+
+// quarantinePage lists objects in quarantine, oldest first. It does not show the objects:
+// nobody has a grant on them.
+type quarantinePage struct {
+	Rows []quarantineRow
+	More string // URL of those that follow, "" for none
+}
+
+// quarantineRow is one object in quarantine.
+type quarantineRow struct {
+	admin.Quarantined
+	URL string
+}
+
+func quarantineURL(number uint64) string {
+	return root + "centre/quarantine/" + strconv.FormatUint(number, 10)
+}
+
+// quarantine lists the objects that were kept apart from pushes.
+func (c *Console) quarantine(v *visit) error {
+	after, _ := strconv.ParseUint(v.r.FormValue("after"), 10, 64)
+	list, err := c.Admin.QuarantinedAfter(v.r.Context(), after, pageSize+1)
+	if err != nil {
+		return err
+	}
+	var out quarantinePage
+	if len(list) > pageSize {
+		list = list[:pageSize]
+		out.More = root + "centre/quarantine?" + url.Values{"after": {strconv.FormatUint(list[pageSize-1].Number, 10)}}.Encode()
+	}
+	for _, q := range list {
+		q.ID, q.Message = readable(q.ID), readable(q.Message)
+		out.Rows = append(out.Rows, quarantineRow{q, quarantineURL(q.Number)})
+	}
+	return c.render(v, "quarantine", "Quarantine", out)
+}
+
+// quarantined shows one object in quarantine, without its content.
+func (c *Console) quarantined(v *visit) error {
+	number, err := strconv.ParseUint(v.pathValue("number"), 10, 64)
+	if err != nil {
+		return errNotThere
+	}
+	q, err := c.Admin.QuarantinedObject(v.r.Context(), number)
+	if err != nil {
+		return err
+	}
+	q.ID, q.Message = readable(q.ID), readable(q.Message)
+	return c.render(v, "quarantined", "Object in quarantine", quarantineRow{q, quarantineURL(number)})
+}
+
+// discard drops an object in quarantine for good.
+func (c *Console) discard(v *visit) error {
+	if err := v.readForm(); err != nil {
+		return err
+	}
+	number, err := strconv.ParseUint(v.pathValue("number"), 10, 64)
+	if err != nil {
+		return errNotThere
+	}
+	if _, err := c.Admin.Discard(v.r.Context(), v.actor(), admin.Discard{Number: number, Reason: v.r.PostFormValue("reason")}); err != nil {
+		return err
+	}
+	v.redirect(root + "centre/quarantine")
+	return nil
+}
