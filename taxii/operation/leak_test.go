@@ -160,6 +160,7 @@ func TestAnOutcomeStaysInItsCountry(t *testing.T) {
 	}
 	before := w.published()["ncb-th"]
 	w.push("ncb-kh", "feedback", w.outcome("ncb-kh", 1, finding, "taken-down", w.now()))
+	w.catchUp()
 	w.publish()
 	equal(t, "what the other country gets", w.published()["ncb-th"], before)
 	contains := func(alias, text string) bool {

@@ -53,7 +53,7 @@ type operation struct {
 
 	chain       *follow.Follower
 	loadedUpTo  uint64            // begin has read the submissions up to this audit entry
-	reworkDue   bool              // data that may be behind a publication was taken back
+	removedAt   uint64            // the last audit entry by which data that may be behind a publication was taken back
 	unannounced []fusion.Entity   // findings whose contributors have not been told the newest outcome
 	changed     bool              // the findings or issues have changed since recordMatches ran
 	matched     map[issueKey]bool // issues that match a finding of the centre
@@ -63,8 +63,8 @@ type operation struct {
 	board map[string]*Board // by audience; dropped when something changes that a board shows
 }
 
-// catchUp brings the operation up to date.
-func (o *operation) catchUp(ctx context.Context) error {
+// follow brings what is in memory up to date with the audit chain. It writes nothing.
+func (o *operation) follow(ctx context.Context) error {
 	if err := o.loadProgress(ctx); err != nil {
 		return err
 	}
@@ -80,7 +80,7 @@ func (o *operation) catchUp(ctx context.Context) error {
 	if err := o.chain.CatchUp(ctx, o.readEntries); err != nil {
 		return err
 	}
-	return o.react(ctx)
+	return o.readInboxes(ctx)
 }
 
 // day is the midnight (UTC) at or before t. Indicators expire at midnight.
@@ -154,7 +154,7 @@ func (o *operation) readEntries(ctx context.Context, entries []audit.Entry) erro
 		case e.Act == audit.Submission && e.Number > o.loadedUpTo:
 			fresh[r] = append(fresh[r], span{e.From.UnixMicro(), e.To.UnixMicro()})
 		case e.Act == audit.Deletion || e.Act == audit.Withdrawal || e.Act == audit.Purge:
-			o.reworkDue = true
+			o.removedAt = e.Number
 			again[r.collection.Writer] = again[r.collection.Writer] || e.Number > o.loadedUpTo
 		}
 	}
@@ -178,12 +178,8 @@ func (o *operation) readEntries(ctx context.Context, entries []audit.Entry) erro
 // react acts on the changes: it records matches, requests information, tells
 // contributors and reworks publications.
 func (o *operation) react(ctx context.Context) error {
-	err := o.readInboxes(ctx)
 	touched := o.state.Touched()
 	o.unannounced, o.changed = append(o.unannounced, touched...), o.changed || len(touched) > 0
-	if err != nil {
-		return err
-	}
 	if o.changed {
 		if err := o.recordMatches(ctx); err != nil {
 			return fmt.Errorf("note what matches: %w", err)
@@ -197,11 +193,8 @@ func (o *operation) react(ctx context.Context) error {
 		return fmt.Errorf("tell contributors: %w", err)
 	}
 	o.unannounced = nil
-	if o.reworkDue {
-		if err := o.rework(ctx); err != nil {
-			return fmt.Errorf("rework what was published: %w", err)
-		}
-		o.reworkDue = false
+	if !o.reworkIsDue() {
+		return nil
 	}
-	return nil
+	return o.alone(ctx, func(context.Context) error { return nil })
 }

@@ -23,13 +23,20 @@ import (
 // the number of the report. Forbidden unless by is a person of the centre with the right
 // to write for every country that takes part now; Invalid for a note on a report that no
 // rule asks for.
-func (r *Runner) Draft(ctx context.Context, id string, by exchange.Principal, notes map[string]string) (Release, error) {
+func (r *Runner) Draft(ctx context.Context, id string, by exchange.Principal, notes map[string]string) (out Release, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	o, err := r.upToDate(ctx, id)
-	if err != nil {
-		return Release{}, err
+	o, err := r.operation(ctx, id)
+	if err == nil {
+		err = o.alone(ctx, func(ctx context.Context) error {
+			out, err = o.draft(ctx, by, notes)
+			return err
+		})
 	}
+	return out, err
+}
+
+func (o *operation) draft(ctx context.Context, by exchange.Principal, notes map[string]string) (Release, error) {
 	grants, err := o.mayPublish(by)
 	if err != nil {
 		return Release{}, err
@@ -40,7 +47,7 @@ func (r *Runner) Draft(ctx context.Context, id string, by exchange.Principal, no
 	}
 	for number := range notes {
 		if !slices.ContainsFunc(s.reports, func(s plannedReport) bool { return s.number == number }) {
-			return Release{}, taxii.Errorf(taxii.Invalid, "a note on %s: no rule of %s asks for such a report", number, id)
+			return Release{}, taxii.Errorf(taxii.Invalid, "a note on %s: no rule of %s asks for such a report", number, o.text.ID)
 		}
 	}
 	progress := o.progress
@@ -58,7 +65,7 @@ func (r *Runner) Draft(ctx context.Context, id string, by exchange.Principal, no
 	if err != nil {
 		return Release{}, err
 	}
-	progress.Draft = &draft{By: by.Account, Home: by.Home, At: r.now(), Digest: sum}
+	progress.Draft = &draft{By: by.Account, Home: by.Home, At: o.runner.now(), Digest: sum}
 	progress.Reworked = o.chain.Position() // a Runner that starts later does not drop the draft for older removals
 	if err := o.saveProgress(ctx, progress, audit.Entry{
 		Act: audit.Report, Account: by.Account, Org: by.Org, Home: by.Home, Operator: by.Operator, Digest: sum, Count: len(s.reports),
@@ -67,7 +74,7 @@ func (r *Runner) Draft(ctx context.Context, id string, by exchange.Principal, no
 		return Release{}, err
 	}
 	reports, err := o.reportStates(ctx, s)
-	return Release{Operation: id, By: by.Account, Digest: sum, Reports: reports, Feeds: len(grants)}, err
+	return Release{Operation: o.text.ID, By: by.Account, Digest: sum, Reports: reports, Feeds: len(grants)}, err
 }
 
 // Publish writes the draft into the collections of the countries that take part now. It is
@@ -77,10 +84,17 @@ func (r *Runner) Draft(ctx context.Context, id string, by exchange.Principal, no
 func (r *Runner) Publish(ctx context.Context, id string, by exchange.Principal) (out Release, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	o, err := r.upToDate(ctx, id)
-	if err != nil {
-		return out, err
+	o, err := r.operation(ctx, id)
+	if err == nil {
+		err = o.alone(ctx, func(ctx context.Context) error {
+			out, err = o.publish(ctx, by)
+			return err
+		})
 	}
+	return out, err
+}
+
+func (o *operation) publish(ctx context.Context, by exchange.Principal) (out Release, err error) {
 	grants, err := o.mayPublish(by)
 	if err != nil {
 		return out, err
@@ -88,7 +102,7 @@ func (r *Runner) Publish(ctx context.Context, id string, by exchange.Principal) 
 	draft := o.progress.Draft
 	switch {
 	case draft == nil:
-		return out, taxii.Errorf(taxii.Conflict, "there is no draft of %s; comity report draft makes one", id)
+		return out, taxii.Errorf(taxii.Conflict, "there is no draft of %s; comity report draft makes one", o.text.ID)
 	case draft.By == by.Account:
 		return out, taxii.Errorf(taxii.Forbidden, "%s drafted it: another person publishes", by.Account)
 	case draft.Home == by.Home && by.Home != "":
@@ -106,7 +120,7 @@ func (r *Runner) Publish(ctx context.Context, id string, by exchange.Principal) 
 	if sum != draft.Digest {
 		return out, taxii.Errorf(taxii.Conflict, "the findings have changed since %s drafted: draft again", draft.By)
 	}
-	out = Release{Operation: id, By: by.Account, Digest: sum, Feeds: len(grants)}
+	out = Release{Operation: o.text.ID, By: by.Account, Digest: sum, Feeds: len(grants)}
 	reports := 0
 	for _, release := range releases {
 		g, takesPart := grants[release.Country]
@@ -121,7 +135,7 @@ func (r *Runner) Publish(ctx context.Context, id string, by exchange.Principal) 
 		}
 		out.Objects, out.Removed = out.Objects+written, out.Removed+removed
 	}
-	progress, now := o.progress, r.now()
+	progress, now := o.progress, o.runner.now()
 	if progress.First == nil {
 		progress.First = &now
 	}

@@ -354,6 +354,7 @@ func TestTheLastOutcomeCounts(t *testing.T) {
 		w.outcome("ncb-kh", 2, kh[0].id, "taken-down", demo.Snapshot.Add(2*time.Hour)),
 		w.outcome("ncb-kh", 3, id[0].id, "seized", demo.Snapshot.Add(time.Hour)),
 		w.outcome("ncb-kh", 4, kh[1].id, "unheard-of", demo.Snapshot.Add(time.Hour)))
+	w.catchUp()
 	s := w.stats("")
 	equal(t, "outcomes", s.Outcomes.ByStatus, map[string]int{"taken-down": 1})
 	equal(t, "neutralised", s.Outcomes.Neutralised, 1)

@@ -12,16 +12,22 @@ import (
 	"comity/taxii/exchange"
 )
 
+// reworkIsDue tells whether data that may be behind a draft or a publication was taken back,
+// and no process has reworked it since.
+func (o *operation) reworkIsDue() bool {
+	return o.removedAt > o.progress.Reworked && (o.progress.Draft != nil || o.progress.Released != nil)
+}
+
 // rework brings publications in line with the data that is left after some was taken
-// back: findings lose sources or go, reports are revised or revoked, and no version stays
-// that rested on removed data. It needs no second person. It publishes no data received
-// since the last release, except findings into which a published one fell apart.
+// back, if that is due: findings lose sources or go, reports are revised or revoked, and no
+// version stays that rested on removed data. It needs no second person. It publishes no data
+// received since the last release, except findings into which a published one fell apart.
 func (o *operation) rework(ctx context.Context) error {
 	progress := o.progress
-	if progress.Released == nil {
-		if progress.Draft == nil {
-			return nil
-		}
+	switch {
+	case !o.reworkIsDue():
+		return nil
+	case progress.Released == nil:
 		progress.Draft, progress.Reworked = nil, o.chain.Position()
 		return o.saveProgress(ctx, progress, o.reworked(0, 0))
 	}

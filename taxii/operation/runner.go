@@ -25,9 +25,12 @@ type Store interface {
 	store.AuditLog
 	store.Documents
 	store.Reader
+	Lead(ctx context.Context, duty string, f func(ctx context.Context)) // see store.Processes
 }
 
-// Runner runs the operations of one centre. It is safe for concurrent use.
+// Runner runs the operations of one centre. Several processes may each have one on the same
+// store: one of them acts on what comes in, and each shows the same figures and lets persons
+// publish. It is safe for concurrent use.
 type Runner struct {
 	store   Store
 	current *exchange.Current
@@ -37,6 +40,7 @@ type Runner struct {
 	log     *slog.Logger
 
 	mu         sync.Mutex // held by each method from beginning to end; guards what follows
+	leads      bool       // Run acts
 	snapshot   *exchange.Snapshot
 	operations map[string]*operation
 
@@ -49,9 +53,28 @@ func New(s Store, current *exchange.Current, c *custody.Service, tables string, 
 	return &Runner{store: s, current: current, custody: c, tables: tables, now: now, log: log, operations: map[string]*operation{}}
 }
 
-// Run keeps all operations up to date until ctx ends: a pushed object is in the
-// findings within a second. An error is logged once, and the call tried again.
-func (r *Runner) Run(ctx context.Context) { follow.Run(ctx, r.log, "operation", r.CatchUp) }
+// Run acts on what comes in to all operations until ctx ends, while no other process does:
+// a pushed object is in the findings within a second. An error is logged once, and the call
+// tried again.
+func (r *Runner) Run(ctx context.Context) {
+	r.store.Lead(ctx, "operations", func(ctx context.Context) {
+		r.setLeads(true)
+		defer r.setLeads(false)
+		follow.Run(ctx, r.log, "operation", r.CatchUp)
+	})
+}
+
+// setLeads notes whether this process acts. When it begins to, it forgets which issues
+// matched when it last did: another process may have recorded the matches since.
+func (r *Runner) setLeads(leads bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.leads = leads
+	for _, o := range r.operations {
+		o.matched, o.changed = nil, true
+	}
+	r.caughtUp.Clear()
+}
 
 // CatchUp brings every operation up to date with the audit chain: its findings, its
 // returns to contributors, and its publications. One that fails does not hold up the
@@ -59,18 +82,18 @@ func (r *Runner) Run(ctx context.Context) { follow.Run(ctx, r.log, "operation", 
 func (r *Runner) CatchUp(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.catchUp(ctx)
-}
-
-// catchUp is CatchUp for a caller that holds the lock.
-func (r *Runner) catchUp(ctx context.Context) error {
 	if err := r.renew(ctx); err != nil {
 		return err
 	}
 	var errs []error
 	for _, id := range slices.Sorted(maps.Keys(r.operations)) {
 		began := r.now()
-		if err := r.operations[id].catchUp(ctx); err != nil {
+		o := r.operations[id]
+		err := o.follow(ctx)
+		if err == nil {
+			err = o.react(ctx)
+		}
+		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", id, err))
 			r.caughtUp.LoadOrStore(id, began)
 		} else {
@@ -81,8 +104,8 @@ func (r *Runner) catchUp(ctx context.Context) error {
 }
 
 // CaughtUp tells for each operation, by its id, when the last successful CatchUp began; if
-// there was none yet, when the first one that failed did. It does not wait for a CatchUp
-// under way.
+// there was none yet, when the first one that failed did. It is empty while another process
+// acts. It does not wait for a CatchUp under way.
 func (r *Runner) CaughtUp() map[string]time.Time {
 	times := map[string]time.Time{}
 	for id, at := range r.caughtUp.Range {
@@ -96,37 +119,67 @@ func (r *Runner) CaughtUp() map[string]time.Time {
 func (r *Runner) SavePositions(ctx context.Context) (uint64, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err := r.catchUp(ctx); err != nil {
+	if err := r.renew(ctx); err != nil {
 		return 0, err
 	}
 	lowest := uint64(math.MaxUint64)
 	for _, o := range r.operations {
-		if o.saved == nil {
-			continue // nothing is drafted or published that would have to be reworked
-		}
-		if at := o.chain.Position(); o.progress.Reworked != at {
-			progress := o.progress
-			progress.Reworked = at
-			if err := o.saveProgress(ctx, progress); err != nil {
-				return 0, err
+		if err := o.alone(ctx, func(ctx context.Context) error {
+			if o.saved == nil {
+				return nil // nothing is drafted or published that would have to be reworked
 			}
+			if at := o.chain.Position(); o.progress.Reworked != at {
+				progress := o.progress
+				progress.Reworked = at
+				if err := o.saveProgress(ctx, progress); err != nil {
+					return err
+				}
+			}
+			lowest = min(lowest, o.progress.Reworked)
+			return nil
+		}); err != nil {
+			return 0, err
 		}
-		lowest = min(lowest, o.progress.Reworked)
 	}
 	return lowest, nil
 }
 
-// upToDate is one operation, up to date. The caller holds the lock. NotFound if
-// there is none.
+// upToDate is one operation, up to date. If Run acts, it has acted on everything up to now.
+// The caller holds the lock. NotFound if there is none.
 func (r *Runner) upToDate(ctx context.Context, id string) (*operation, error) {
+	o, err := r.operation(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if err := o.follow(ctx); err != nil || !r.leads {
+		return o, err
+	}
+	return o, o.react(ctx)
+}
+
+func (r *Runner) operation(ctx context.Context, id string) (*operation, error) {
 	if err := r.renew(ctx); err != nil {
 		return nil, err
 	}
-	o := r.operations[id]
-	if o == nil {
-		return nil, taxii.Errorf(taxii.NotFound, "there is no operation %s in this exchange", id)
+	if o := r.operations[id]; o != nil {
+		return o, nil
 	}
-	return o, o.catchUp(ctx)
+	return nil, taxii.Errorf(taxii.NotFound, "there is no operation %s in this exchange", id)
+}
+
+// alone calls f when the operation is up to date and its publications are reworked, while no
+// other process changes them.
+func (o *operation) alone(ctx context.Context, f func(ctx context.Context) error) error {
+	err := context.Canceled // unless f is called
+	o.runner.store.Lead(ctx, "operation "+o.text.ID, func(ctx context.Context) {
+		if err = o.follow(ctx); err == nil {
+			err = o.rework(ctx)
+		}
+		if err == nil {
+			err = f(ctx)
+		}
+	})
+	return err
 }
 
 // renew looks whether the directory has changed. An operation whose terms have
