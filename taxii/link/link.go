@@ -83,19 +83,21 @@ func (s *Service) grant(newest *exchange.Snapshot, l *exchange.Link) (exchange.G
 	return g, nil
 }
 
-// Run runs each link when it is due until ctx ends, and waits for the runs under way. A link
+// Run runs each link when it is due until ctx ends, while no other process does. A link
 // that is not paused is due after its interval, and one that pushes also within a second
 // after a change of our collection. After a failure it is tried again after 10 seconds, and
 // then after ever longer times up to an hour.
 func (s *Service) Run(ctx context.Context) {
-	var runs sync.WaitGroup
-	defer runs.Wait()
-	follow.Run(ctx, s.log, "links", func(ctx context.Context) error {
-		due, err := s.due(ctx)
-		for _, name := range due {
-			runs.Go(func() { s.start(ctx, name, false) }) // it logs and stores its failure
-		}
-		return err
+	s.store.Lead(ctx, "links", func(ctx context.Context) {
+		var runs sync.WaitGroup
+		defer runs.Wait()
+		follow.Run(ctx, s.log, "links", func(ctx context.Context) error {
+			due, err := s.due(ctx)
+			for _, name := range due {
+				runs.Go(func() { s.start(ctx, name, false) }) // it logs and stores its failure
+			}
+			return err
+		})
 	})
 }
 
@@ -131,8 +133,9 @@ func (s *Service) due(ctx context.Context) (names []string, err error) {
 	return names, nil
 }
 
-// RunNow runs a link at once, paused or not, and returns its status. The error is NotFound
-// if there is no such link, Conflict if it is running, or that of the run.
+// RunNow runs a link at once, paused or not, and returns its status. If another process runs
+// it, RunNow waits until that has ended. The error is NotFound if there is no such link,
+// Conflict if it is running in this process, or that of the run.
 func (s *Service) RunNow(ctx context.Context, name string) (Status, error) {
 	if err := s.start(ctx, name, true); err != nil {
 		return Status{}, err
@@ -162,15 +165,20 @@ func (s *Service) start(ctx context.Context, name string, byHand bool) error {
 	if err != nil {
 		return err
 	}
-	r := &run{Service: s, link: l, byHand: byHand, began: s.now()}
-	err = r.do(ctx)
-	switch {
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case errors.Is(err, errEnded):
-		return nil
-	}
-	return r.finish(ctx, err)
+	err = context.Canceled // unless the link is run
+	s.store.Lead(ctx, "link "+name, func(ctx context.Context) {
+		r := &run{Service: s, link: l, byHand: byHand, began: s.now()}
+		err = r.do(ctx)
+		switch {
+		case ctx.Err() != nil:
+			err = ctx.Err()
+		case errors.Is(err, errEnded):
+			err = nil
+		default:
+			err = r.finish(ctx, err)
+		}
+	})
+	return err
 }
 
 // run is one run of a link.

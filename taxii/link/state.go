@@ -165,7 +165,7 @@ type Status struct {
 	exchange.Link
 	State
 	Lag       float64     `json:"lag_seconds"` // since the link was last up to date, or was added
-	Running   bool        `json:"running"`
+	Running   bool        `json:"running"`     // by this process
 	Withdrawn []Withdrawn `json:"withdrawn"`
 }
 
