@@ -36,6 +36,7 @@ type Store interface {
 	store.Documents
 	follow.Chain
 	ChainHead(ctx context.Context) (audit.Head, error)
+	Lead(ctx context.Context, duty string, f func(ctx context.Context)) // see store.Processes
 }
 
 // Service answers the questions of all feeds. It is safe for concurrent use.

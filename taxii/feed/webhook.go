@@ -80,20 +80,22 @@ type webhookDelta struct {
 	Remove []json.RawMessage `json:"remove"`
 }
 
-// RunWebhooks tells the receivers of all feeds about changes until ctx ends, and waits for
-// the messages under way.
+// RunWebhooks tells the receivers of all feeds about changes until ctx ends, while no other
+// process does. It waits for the messages under way.
 func (s *Service) RunWebhooks(ctx context.Context) {
-	var sending sync.WaitGroup
-	defer sending.Wait()
-	follow.Run(ctx, s.log, "webhooks", func(ctx context.Context) error { return s.followWebhooks(ctx, &sending) })
+	if s.key == nil || s.sender == nil {
+		return
+	}
+	s.store.Lead(ctx, "webhooks", func(ctx context.Context) {
+		var sending sync.WaitGroup
+		defer sending.Wait()
+		follow.Run(ctx, s.log, "webhooks", func(ctx context.Context) error { return s.followWebhooks(ctx, &sending) })
+	})
 }
 
 // followWebhooks begins to send each message that is due. A receiver that fails does not hold
 // up the others.
 func (s *Service) followWebhooks(ctx context.Context, sending *sync.WaitGroup) error {
-	if s.key == nil || s.sender == nil {
-		return nil
-	}
 	snapshot, err := s.current.Snapshot(ctx)
 	if err != nil {
 		return err
