@@ -71,18 +71,14 @@ func (c cluster) find(ctx context.Context, standby bool) (*pgx.Conn, error) {
 func (c cluster) failOver(ctx context.Context, way string) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
-	primary, err := c.find(ctx, false)
+	if way == patroni {
+		return c.killUntilReplaced(ctx)
+	}
+	primary, main, err := c.primary(ctx)
 	if err != nil {
 		return err
 	}
 	defer primary.Close(ctx)
-	main, err := postmasterOf(ctx, primary)
-	if err != nil {
-		return err
-	}
-	if way == patroni {
-		return c.leave(ctx, primary.Config().Port, main)
-	}
 	standby, err := c.find(ctx, true)
 	if err != nil {
 		return err
@@ -100,19 +96,49 @@ func (c cluster) failOver(ctx context.Context, way string) error {
 	return main.follow(ctx, standby)
 }
 
-// leave kills the primary and waits until Patroni has made another one.
-func (c cluster) leave(ctx context.Context, port uint16, main *postmaster) error {
-	if err := main.process.Kill(); err != nil {
-		return err
-	}
-	for {
-		primary, err := c.find(ctx, false)
+// killUntilReplaced kills the primary until another server is the primary. Patroni starts
+// the same one again if it does not know yet that a standby is synchronous.
+func (c cluster) killUntilReplaced(ctx context.Context) error {
+	for before := uint16(0); ; {
+		primary, main, err := c.primary(ctx)
 		if err != nil {
 			return err
 		}
 		primary.Close(ctx)
-		if primary.Config().Port != port {
+		switch port := primary.Config().Port; before {
+		case 0, port:
+			if err := main.process.Kill(); err != nil {
+				return err
+			}
+			before = port
+		default:
 			return nil
+		}
+	}
+}
+
+// primary connects to the primary, and waits until it has a synchronous standby.
+func (c cluster) primary(ctx context.Context) (*pgx.Conn, *postmaster, error) {
+	conn, err := c.find(ctx, false)
+	if err != nil {
+		return nil, nil, err
+	}
+	main, err := postmasterOf(ctx, conn)
+	if err == nil {
+		err = awaitStandby(ctx, conn)
+	}
+	if err != nil {
+		conn.Close(ctx)
+	}
+	return conn, main, err
+}
+
+// awaitStandby waits until a primary has a synchronous standby.
+func awaitStandby(ctx context.Context, primary *pgx.Conn) error {
+	for {
+		var there bool
+		if err := primary.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum'))`).Scan(&there); err != nil || there {
+			return err
 		}
 		if err := pause(ctx, 100*time.Millisecond); err != nil {
 			return err
@@ -218,15 +244,7 @@ func (p *postmaster) follow(ctx context.Context, primary *pgx.Conn) error {
 		return err
 	}
 	go server.Wait()
-	for synchronous := 0; synchronous == 0; {
-		if err := primary.QueryRow(ctx, `SELECT count(*) FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum')`).Scan(&synchronous); err != nil {
-			return err
-		}
-		if err := pause(ctx, 100*time.Millisecond); err != nil {
-			return err
-		}
-	}
-	return nil
+	return awaitStandby(ctx, primary)
 }
 
 // pause waits for d, or until ctx ends, whose error it returns.
