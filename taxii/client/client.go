@@ -48,6 +48,8 @@ type Config struct {
 	RetryFor time.Duration // how long a request is tried again; default 2 minutes
 	MaxPage  int64         // bytes of a page, decompressed; default 128 MiB
 
+	Now func() time.Time // tells the dates that are to come; default time.Now
+
 	// Notice gets a sentence for each retry, and for each fault of the server after which
 	// the client goes on. It may be nil, and is called by the goroutine that uses the client.
 	Notice func(sentence string)
@@ -83,6 +85,9 @@ func New(address string, config Config) (*Client, error) {
 	config.Timeout = cmp.Or(config.Timeout, 5*time.Minute)
 	config.RetryFor = cmp.Or(config.RetryFor, 2*time.Minute)
 	config.MaxPage = cmp.Or(config.MaxPage, 128<<20)
+	if config.Now == nil {
+		config.Now = time.Now
+	}
 	if config.Notice == nil {
 		config.Notice = func(string) {}
 	}

@@ -34,15 +34,16 @@ type Page struct {
 
 // Position is how far a walk has come. It is stored after the objects of its page are: a
 // walk that begins at it yields no object twice and loses none, provided the server keeps the
-// order of the dates at which objects were added. It is small (8 bytes for each object of a
-// page) and may be stored as JSON. The zero value is the beginning.
+// order of the dates at which objects were added. It stays before dates that are more than
+// [MaxSkew] to come. It is small (8 bytes for each object of a page) and may be stored as
+// JSON. The zero value is the beginning.
 type Position struct {
 	AddedAfter time.Time `json:"added_after,omitzero"`
 	// Next is used only if the server sends no dates. If the server has forgotten it, the
 	// walk begins anew after AddedAfter, and yields objects again.
 	Next string `json:"next,omitempty"`
 	// Seen are hashes of objects that the server may send again after AddedAfter: those
-	// that share their date with the end of the page.
+	// that share their date with the end of the page, or whose date is to come.
 	Seen []byte `json:"seen,omitempty"`
 }
 

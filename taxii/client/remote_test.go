@@ -29,6 +29,7 @@ type remote struct {
 	moving bool
 	beside bool // next is taken only beside limit
 	group  int  // objects that share a date; default 1
+	far    int  // the last objects, which are dated in a far year
 
 	mu      sync.Mutex
 	objects []string
@@ -41,7 +42,11 @@ var epoch = time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // added is when the n-th object was added.
 func (f *remote) added(n int) time.Time {
-	return epoch.Add(time.Duration(n/max(f.group, 1)) * time.Millisecond)
+	date := epoch.Add(time.Duration(n/max(f.group, 1)) * time.Millisecond)
+	if n >= len(f.objects)-f.far {
+		return date.AddDate(60, 0, 0)
+	}
+	return date
 }
 
 // object is the n-th object that the tests use.

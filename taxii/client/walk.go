@@ -79,6 +79,12 @@ const (
 // maxKnown is how many objects a walk that came to its end lets the next walk read again.
 const maxKnown = 1000
 
+// maxAhead is how many objects of dates that are to come a position knows.
+const maxAhead = 10 * maxKnown
+
+// MaxSkew is how far the dates of a server may be ahead of our clock.
+const MaxSkew = 24 * time.Hour
+
 // walk is a walk over the pages of a list.
 type walk struct {
 	client *Client
@@ -96,7 +102,10 @@ type walk struct {
 	last     time.Time       // the latest date so far
 	dated    bool            // position.AddedAfter is a way to go on
 	disorder bool            // dates went backwards
+	settled  Position        // after the last page that ended before dates that are to come
+	ahead    []uint64        // the hashes of the objects after it
 	skip     map[uint64]bool // objects that were yielded already; nil: none can come again
+	earlier  map[uint64]bool // objects that an earlier walk yielded
 
 	size  int            // elements of the last page
 	used  string         // the next that it was asked with
@@ -184,10 +193,9 @@ func (w *walk) run(ctx context.Context, steps chan<- step, left <-chan struct{})
 
 // begin sets the walk to where its query begins.
 func (w *walk) begin() {
-	w.position = w.query.From
-	for b := w.position.Seen; len(b) >= 8; b = b[8:] {
-		w.seen = append(w.seen, binary.BigEndian.Uint64(b))
-	}
+	w.position, w.settled = w.query.From, w.query.From
+	w.seen = decodeHashes(w.position.Seen)
+	w.earlier = setOf(w.seen)
 	w.resume()
 	w.next = w.position.Next
 }
@@ -197,10 +205,7 @@ func (w *walk) resume() {
 	w.after = w.position.AddedAfter
 	w.skip = nil
 	if len(w.seen) > 0 {
-		w.skip = make(map[uint64]bool, len(w.seen))
-		for _, h := range w.seen {
-			w.skip[h] = true
-		}
+		w.skip = setOf(w.seen)
 	}
 	w.next, w.used = "", ""
 	w.lap++
@@ -323,7 +328,7 @@ func (w *walk) take(repeated bool) (more bool, err error) {
 		page.Faults = raw.faults
 	}
 	for i := range raw.ends {
-		if !repeated && !w.skip[raw.hashes[i]] {
+		if h := raw.hashes[i]; !repeated && !w.skip[h] && !w.earlier[h] {
 			page.Objects = append(page.Objects, raw.element(i))
 		}
 	}
@@ -340,7 +345,7 @@ func (w *walk) take(repeated bool) (more bool, err error) {
 	switch {
 	case !more:
 		w.next = ""
-	case w.idlePages > maxIdlePages:
+	case w.idlePages > maxIdlePages+len(w.earlier):
 		return false, w.fault("%d pages in a row have no new object, and say that more follow", w.idlePages)
 	case raw.next != "":
 		w.next = raw.next
@@ -348,7 +353,7 @@ func (w *walk) take(repeated bool) (more bool, err error) {
 		return false, w.fault("the answer says that more follow without a next, and its dates go backwards")
 	case !w.dated:
 		return false, w.fault("the answer says that more follow, but has neither next nor X-TAXII-Date-Added-Last")
-	case byDate && len(page.Objects) == 0 && len(raw.hashes) > 0:
+	case byDate && len(page.Objects) == 0 && len(raw.hashes) > 0 && !raw.last.After(w.last):
 		return false, w.fault("%d objects and more share one date, and there is no next: ask for more objects at once", len(raw.hashes))
 	}
 	w.advance(more)
@@ -356,7 +361,7 @@ func (w *walk) take(repeated bool) (more bool, err error) {
 		w.notice("the answer says that more follow without a next, so the walk goes on by date")
 		w.resume()
 	}
-	page.More, page.Position = more, w.position
+	page.More, page.Position = more, w.storable()
 	return more, nil
 }
 
@@ -404,10 +409,7 @@ func (w *walk) advance(more bool) {
 	if same := !raw.last.After(w.position.AddedAfter.Add(time.Microsecond)); !same {
 		w.seen = w.seen[:0]
 	}
-	known := make(map[uint64]bool, len(w.seen))
-	for _, h := range w.seen {
-		known[h] = true
-	}
+	known := setOf(w.seen)
 	for _, h := range raw.hashes {
 		if !known[h] {
 			w.seen = append(w.seen, h)
@@ -422,9 +424,49 @@ func (w *walk) advance(more bool) {
 	if after.Before(w.query.From.AddedAfter) {
 		after = w.query.From.AddedAfter
 	}
-	seen := make([]byte, 0, 8*len(w.seen))
-	for _, h := range w.seen {
-		seen = binary.BigEndian.AppendUint64(seen, h)
+	w.position = Position{AddedAfter: after, Seen: encodeHashes(w.seen)}
+}
+
+// storable is the position after the page for a later walk. A server whose clock was wrong
+// for a while may date objects in a far year, and later ones in this year again. So the
+// position stays before the page of such a date, and knows its objects.
+func (w *walk) storable() Position {
+	if !w.position.AddedAfter.After(w.client.config.Now().Add(MaxSkew)) {
+		w.settled, w.ahead = w.position, nil
+		return w.position
 	}
-	w.position = Position{AddedAfter: after, Seen: seen}
+	w.notice("the server dates objects " + taxii.FormatTime(w.raw.last) + ", which is to come, so they are read again by each later walk")
+	if w.ahead == nil {
+		w.ahead = decodeHashes(w.settled.Seen)
+	}
+	known := setOf(w.ahead)
+	for _, h := range w.raw.hashes {
+		if !known[h] && len(w.ahead) < maxAhead {
+			known[h], w.ahead = true, append(w.ahead, h)
+		}
+	}
+	return Position{AddedAfter: w.settled.AddedAfter, Seen: encodeHashes(w.ahead)}
+}
+
+func setOf(hashes []uint64) map[uint64]bool {
+	set := make(map[uint64]bool, len(hashes))
+	for _, h := range hashes {
+		set[h] = true
+	}
+	return set
+}
+
+func encodeHashes(hashes []uint64) []byte {
+	b := make([]byte, 0, 8*len(hashes))
+	for _, h := range hashes {
+		b = binary.BigEndian.AppendUint64(b, h)
+	}
+	return b
+}
+
+func decodeHashes(b []byte) (hashes []uint64) {
+	for ; len(b) >= 8; b = b[8:] {
+		hashes = append(hashes, binary.BigEndian.Uint64(b))
+	}
+	return hashes
 }

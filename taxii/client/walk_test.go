@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -390,6 +391,30 @@ func TestPositionIsExact(t *testing.T) {
 			}
 			equal(t, rest, objects(45)[42:])
 		})
+	}
+}
+
+// A date in a far year does not move the position past objects that come with the dates of
+// today, and no object is yielded twice.
+func TestAFarDateDoesNotHideWhatComes(t *testing.T) {
+	for name, f := range map[string]*remote{"pages by next": {}, "one page": {page: 100}, "no next": {noNext: true}, "cut dates": {date: "2006-01-02T15:04:05Z"}} {
+		f.far = 4
+		c, notices := connect(t, serve(t, f), client.Config{Now: func() time.Time { return epoch }})
+		var got []string
+		var at client.Position
+		for _, n := range []int{0, 0, 2, 7, 7, 8, 20} {
+			f.objects = append(objects(n), objects(104)[100:]...)
+			more, end, _, err := pull(t, c, client.Query{From: at})
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			got, at = append(got, more...), end
+		}
+		slices.Sort(got)
+		equal(t, got, f.objects)
+		if !strings.Contains(notices.String(), "which is to come") {
+			t.Errorf("%s: the date is not told: %s", name, notices)
+		}
 	}
 }
 

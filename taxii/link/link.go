@@ -50,7 +50,7 @@ func New(s store.Store, current *exchange.Current, in *intake.Intake, c *custody
 // leave, or its file of credentials cannot be used; NotFound, Forbidden or Conflict if its
 // account may not write to the collection, or read it, now. It asks the other server nothing.
 func (s *Service) Check(newest *exchange.Snapshot, l *exchange.Link) error {
-	c, err := connect(l, nil)
+	c, err := s.connect(l, nil)
 	if err == nil {
 		c.Close()
 		_, err = s.grant(newest, l)
@@ -198,7 +198,7 @@ func (r *run) do(ctx context.Context) (err error) {
 	if r.state, err = r.Service.state(ctx, r.link); err != nil {
 		return err
 	}
-	c, err := connect(r.link, r.notice)
+	c, err := r.connect(r.link, r.notice)
 	if err != nil {
 		return err
 	}
@@ -271,8 +271,8 @@ func (r *run) finish(ctx context.Context, failure error) error {
 // connect makes a client of the other server. It reads the credentials each time, so that a
 // change of their file takes effect with the next run. A request is retried for a short time
 // only, since the link itself is tried again.
-func connect(l *exchange.Link, notice func(string)) (*client.Client, error) {
-	config := client.Config{PlainHTTP: l.PlainHTTP, Notice: notice, RetryFor: 5 * time.Second}
+func (s *Service) connect(l *exchange.Link, notice func(string)) (*client.Client, error) {
+	config := client.Config{PlainHTTP: l.PlainHTTP, Notice: notice, RetryFor: 5 * time.Second, Now: s.now}
 	if l.Credentials != "" {
 		if err := readCredentials(l.Credentials, &config); err != nil {
 			return nil, err

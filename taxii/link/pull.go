@@ -61,29 +61,12 @@ func (r *run) pullPages(ctx context.Context, root *client.Client, id string, lim
 		}
 		if err := r.save(ctx, func(st *State) {
 			taken.apply(st)
-			st.Position = r.after(st.Position, page.Position)
+			st.Position = page.Position
 		}); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// maxSkew is how far the dates of the other server may be ahead of our clock.
-const maxSkew = 24 * time.Hour
-
-// after is the position after a page. A server whose clock was wrong for a while may date
-// objects in a far year, and later ones in this year again, so the position stays behind our
-// clock: objects with later dates are read in each run, and are known then.
-func (r *run) after(before, page client.Position) client.Position {
-	if !page.AddedAfter.After(r.began.Add(maxSkew)) {
-		return page
-	}
-	r.notice(fmt.Sprintf("the server dates objects %s, which is to come, so they are read again in each run", taxii.FormatTime(page.AddedAfter)))
-	if latest := r.began.Add(-maxSkew); latest.After(before.AddedAfter) {
-		return client.Position{AddedAfter: latest}
-	}
-	return before
 }
 
 // eachAtOnce is how many records pullEach goes through before a page is tried again.
@@ -121,7 +104,9 @@ func (r *run) pullEach(ctx context.Context, root *client.Client, id string) erro
 	}
 	return r.save(ctx, func(st *State) {
 		sum.apply(st)
-		st.Position = r.after(st.Position, client.Position{AddedAfter: last})
+		if !last.After(r.began.Add(client.MaxSkew)) {
+			st.Position = client.Position{AddedAfter: last}
+		}
 	})
 }
 
