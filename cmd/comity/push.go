@@ -20,7 +20,7 @@ type pushCmd struct {
 	remoteServer
 	Collection string   `required:"" placeholder:"ID|TITLE" help:"The collection, by id, alias or title."`
 	DryRun     bool     `help:"Have the objects checked and store nothing, where the server offers that."`
-	Files      []string `arg:"" name:"file" help:"Bundles, envelopes, or objects one after the other (NDJSON); - for standard input."`
+	Files      []string `arg:"" name:"file" help:"Bundles, envelopes, or objects one after the other, such as NDJSON; - for standard input."`
 }
 
 // receipt is what became of one object. An object that could not be read has no id.
@@ -122,8 +122,8 @@ func objectsOf(r io.Reader) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		in := bufio.NewReaderSize(r, 1<<20)
 		stix.SkipByteOrderMark(in)
-		if isLines(in) {
-			yieldLines(in, yield)
+		if startsWithObject(in) {
+			yieldEach(in, yield)
 			return
 		}
 		for d := stix.NewDecoder(in); ; {
@@ -143,29 +143,56 @@ func objectsOf(r io.Reader) iter.Seq2[[]byte, error] {
 	}
 }
 
-// isLines tells whether the first line is an object by itself, and no bundle.
-func isLines(in *bufio.Reader) bool {
+// startsWithObject tells whether the text begins with an object that is neither a bundle nor
+// an envelope, by its names as far as they are in the buffer of in.
+func startsWithObject(in *bufio.Reader) bool {
 	head, _ := in.Peek(in.Size())
-	line, _, _ := bytes.Cut(bytes.TrimLeft(head, " \t\r\n"), []byte("\n"))
-	object := jsontext.Value(bytes.Clone(line))
-	return object.Kind() == '{' && object.Compact() == nil && rawjson.Member(object, "objects") == nil && rawjson.Member(object, "id") != nil
+	d := jsontext.NewDecoder(bytes.NewReader(head))
+	if token, err := d.ReadToken(); err != nil || token.Kind() != '{' {
+		return false
+	}
+	hasID := false
+	for {
+		token, err := d.ReadToken()
+		if err == nil && token.Kind() == '}' {
+			return hasID
+		}
+		var value jsontext.Value
+		name := ""
+		if err == nil {
+			name = token.String()
+			value, err = d.ReadValue()
+		}
+		switch {
+		case name == "objects", name == "type" && string(value) == `"bundle"`:
+			return false
+		case err != nil:
+			return len(head) == in.Size() // else it is malformed
+		}
+		hasID = hasID || name == "id"
+	}
 }
 
-// yieldLines yields objects that stand one after the other.
-func yieldLines(in io.Reader, yield func([]byte, error) bool) {
+// yieldEach yields objects that stand one after the other.
+func yieldEach(in io.Reader, yield func([]byte, error) bool) {
 	for d := jsontext.NewDecoder(in); ; {
 		value, err := d.ReadValue()
 		if err == io.EOF {
 			return
 		}
 		object := value.Clone()
-		if err == nil && object.Kind() != '{' {
-			err = fmt.Errorf("a line holds no object: %.40s", object)
-		}
-		if err == nil {
+		switch {
+		case err != nil:
+		case object.Kind() != '{':
+			err = fmt.Errorf("this is no object: %.40s", object)
+		case len(object) > stix.MaxObject:
+			id, _ := rawjson.Text(rawjson.Member(object, "id"))
+			err = &stix.Error{ID: string(id), Rule: "R-180", Text: fmt.Sprintf("larger than %d bytes", stix.MaxObject)}
+		default:
 			err = object.Compact()
 		}
-		if !yield(object, err) || err != nil {
+		var fault *stix.Error
+		if !yield(object, err) || err != nil && !errors.As(err, &fault) {
 			return
 		}
 	}
