@@ -155,7 +155,7 @@ func (m *Match) parse(values map[string]string, fields []string) error {
 		case "spec_version":
 			m.Specs = list
 		case "version":
-			v, err := parseVersioning(list)
+			v, err := ParseVersioning(list)
 			if err != nil {
 				return err
 			}
@@ -165,7 +165,9 @@ func (m *Match) parse(values map[string]string, fields []string) error {
 	return nil
 }
 
-func parseVersioning(list []string) (v Versioning, err error) {
+// ParseVersioning reads the values of match[version]: first, last, all or a version
+// (TAXII 2.1 §3.4.1). A malformed value, one given twice, or all beside another is Invalid.
+func ParseVersioning(list []string) (v Versioning, err error) {
 	for i, s := range list {
 		twice := slices.Contains(list[:i], s)
 		switch s {

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,6 +25,7 @@ type pullCmd struct {
 	Since      string   `xor:"from" placeholder:"T" help:"Only what was added after this time."`
 	State      string   `xor:"from" placeholder:"FILE" help:"Go on where the last pull with this file ended. FILE.lock beside it keeps a second pull at the same time away."`
 	Type       []string `placeholder:"TYPE" help:"Only objects of this type; may be repeated."`
+	Versions   []string `placeholder:"V" help:"Which versions of an object: last, first, all, or the time of a version; may be repeated. Without it: the last."`
 	Limit      int      `placeholder:"N" help:"Ask for pages of so many objects."`
 	Out        string   `short:"o" default:"-" placeholder:"FILE|DIR|-" help:"Where to write: a file, a folder for a file a page, or - for standard output (default ${default}). A folder exists already, or ends with /."`
 	Format     string   `enum:",bundle,ndjson" default:"" help:"bundle, or ndjson for a line an object. Without it: ndjson if --out ends with .ndjson or .jsonl, or if --state adds to a file, else bundle."`
@@ -33,6 +35,9 @@ type pullCmd struct {
 func (c *pullCmd) Validate() error {
 	if c.Limit < 0 {
 		return errors.New("--limit is at least 1")
+	}
+	if _, err := taxii.ParseVersioning(c.Versions); err != nil {
+		return err
 	}
 	adds := c.State != "" && c.Out != "-" && !c.folder()
 	if c.Format == "" {
@@ -58,6 +63,7 @@ type pullState struct {
 	Format     string          `json:"format"`
 	Collection string          `json:"collection"` // URL
 	Types      []string        `json:"types,omitempty"`
+	Versions   []string        `json:"versions,omitempty"`
 	Position   client.Position `json:"position"`
 	Out        string          `json:"out"`
 	Written    int64           `json:"written,omitempty"` // bytes of the file, or files in the folder
@@ -74,7 +80,7 @@ func (c *pullCmd) load(collection string) (s pullState, err error) {
 			return s, err
 		}
 	}
-	fresh := pullState{Format: pullStateFormat, Collection: collection, Types: c.Type, Out: out}
+	fresh := pullState{Format: pullStateFormat, Collection: collection, Types: c.Type, Versions: c.Versions, Out: out}
 	if c.State == "" {
 		since, err := parseTime(c.Since)
 		if err == nil && since != nil {
@@ -94,8 +100,8 @@ func (c *pullCmd) load(collection string) (s pullState, err error) {
 		return s, about(c.State, err)
 	case s.Format != pullStateFormat:
 		return s, fmt.Errorf("%s is no state of comity pull", c.State)
-	case s.Collection != collection, strings.Join(s.Types, ",") != strings.Join(c.Type, ","), s.Out != out:
-		return s, fmt.Errorf("%s is the state of another pull: of %s to %s; use a file for each", c.State, strings.Join(append([]string{s.Collection}, s.Types...), " "), s.Out)
+	case s.Collection != collection, !slices.Equal(s.Types, c.Type), !slices.Equal(s.Versions, c.Versions), s.Out != out:
+		return s, fmt.Errorf("%s is the state of another pull: of %s to %s; use a file for each", c.State, strings.Join(slices.Concat([]string{s.Collection}, s.Types, s.Versions), " "), s.Out)
 	}
 	return s, nil
 }
@@ -166,7 +172,11 @@ const between = time.Second
 func (c *pullCmd) pull(sh *shell, root *client.Client, collection string, state *pullState, out pullOutput) error {
 	bar := sh.progress(-1, "pulling")
 	defer bar.Close()
-	query := client.Query{Match: taxii.Match{Types: c.Type}, From: state.Position, Limit: c.Limit}
+	versions, err := taxii.ParseVersioning(c.Versions)
+	if err != nil {
+		return err
+	}
+	query := client.Query{Match: taxii.Match{Types: c.Type, Versions: versions}, From: state.Position, Limit: c.Limit}
 	objects, faults := 0, 0
 	var stored time.Time
 	reached := state.Position
