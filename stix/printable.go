@@ -31,6 +31,14 @@ func EscapeFormula(cell string) string {
 	return cell
 }
 
+// Shorten is at most n bytes of a text of others, with an ellipsis for the rest.
+func Shorten(text string, n int) string {
+	if len(text) <= n {
+		return text
+	}
+	return strings.ToValidUTF8(text[:n], "") + "…"
+}
+
 // Printable writes each unprintable character of a text as a JSON escape, such
 // as \u001b, and each byte that is not UTF-8 as \x9b. All other characters stay,
 // so JSON stays the same JSON. Text of others passes through it on its way to a

@@ -23,6 +23,14 @@ func TestPrintableEscapesControlSequences(t *testing.T) {
 	}
 }
 
+func TestShortenedTextEndsAtACharacter(t *testing.T) {
+	for n, want := range []string{"…", "a…", "a…", "aé…", "aéz"} {
+		if got := stix.Shorten("aéz", n); got != want {
+			t.Errorf("%d bytes: %q, want %q", n, got, want)
+		}
+	}
+}
+
 func TestPrintableJSONIsTheSameJSON(t *testing.T) {
 	const text = "\x1b \u202e \u009b \x7f"
 	b, err := json.Marshal(text)

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"comity/stix"
 	"comity/taxii"
 )
 
@@ -33,7 +34,7 @@ func join(s taxii.Status, indexes []int, outcomes []Outcome) {
 			}
 			for _, i := range list {
 				if o := &outcomes[i]; o.Verdict == "" {
-					o.Verdict, o.Message = verdict, shorten(d.Message)
+					o.Verdict, o.Message = verdict, stix.Shorten(d.Message, maxText)
 					given++
 					break
 				}

@@ -19,6 +19,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 	"github.com/klauspost/compress/gzip"
 
+	"comity/stix"
 	"comity/taxii"
 )
 
@@ -156,7 +157,7 @@ func (c *Client) authorize(r *http.Request) {
 // place names a request in messages. It leaves the query out and shortens the rest, since ids
 // and next come from the server and may be long.
 func place(r *http.Request) string {
-	return r.Method + " " + shorten(withSlash(r.URL).String())
+	return r.Method + " " + stix.Shorten(withSlash(r.URL).String(), maxText)
 }
 
 // lost is the error of a request without a whole answer.
@@ -275,23 +276,17 @@ func errorResource(text []byte, status int) *taxii.Error {
 	msg := strconv.Itoa(status)
 	for _, part := range []any{m.Title, m.Description} {
 		if part != nil {
-			msg += " " + shorten(fmt.Sprint(part))
+			msg += " " + stix.Shorten(fmt.Sprint(part), maxText)
 		}
 	}
 	if m.ErrorID != nil {
-		msg += " (error id " + shorten(fmt.Sprint(m.ErrorID)) + ")"
+		msg += " (error id " + stix.Shorten(fmt.Sprint(m.ErrorID), maxText) + ")"
 	}
 	return &taxii.Error{Code: code, Msg: msg}
 }
 
-// shorten bounds the text of others in our messages.
-func shorten(s string) string {
-	const most = 500
-	if len(s) <= most {
-		return s
-	}
-	return strings.ToValidUTF8(s[:most], "") + "…"
-}
+// maxText bounds the text of others in our messages.
+const maxText = 500
 
 // retryAfter reads Retry-After (RFC 9110 §10.2.3): at most a day, and 0 if it says nothing.
 func retryAfter(value string) time.Duration {

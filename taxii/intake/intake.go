@@ -325,17 +325,9 @@ func (p *push) message(message string) string {
 	if p.messageBytes > maxMessages {
 		return "see the objects before: too much was said of this push already"
 	}
-	message = cut(message)
+	message = stix.Shorten(message, maxMessage)
 	p.messageBytes += len(message)
 	return message
-}
-
-// cut shortens a message that quotes the push.
-func cut(s string) string {
-	if len(s) <= maxMessage {
-		return s
-	}
-	return strings.ToValidUTF8(s[:maxMessage], "") + " …"
 }
 
 // parts reads the spool again and gives its items in the order of the push, with their
@@ -426,7 +418,7 @@ func malformed(err error) error {
 	var form *stix.FormError
 	switch {
 	case errors.As(err, &syntax):
-		return taxii.Errorf(taxii.Invalid, "%s", cut(syntax.Error()))
+		return taxii.Errorf(taxii.Invalid, "%s", stix.Shorten(syntax.Error(), maxMessage))
 	case errors.As(err, &form):
 		return taxii.Errorf(taxii.Unprocessed, "%s", form)
 	}

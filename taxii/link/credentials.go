@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -28,21 +29,15 @@ type credentialsFile struct {
 }
 
 // readCredentials reads the file into config. It is Invalid if others than its owner may
-// read or write it, or if it is malformed; the message quotes nothing of it.
+// read or write it or the private key that it names, or if it is malformed; the message
+// quotes nothing of it.
 func readCredentials(name string, config *client.Config) error {
 	invalid := func(why string, err error) error {
 		return &taxii.Error{Code: taxii.Invalid, Msg: "credentials " + name + ": " + why, Err: err}
 	}
-	info, err := os.Stat(name)
+	text, err := readSecret(name)
 	if err != nil {
-		return invalid("cannot be read", errors.Unwrap(err))
-	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return invalid("others than its owner may use it: run chmod 600 on it", nil)
-	}
-	text, err := os.ReadFile(name)
-	if err != nil {
-		return invalid("cannot be read", errors.Unwrap(err))
+		return invalid(err.Error(), nil)
 	}
 	var in credentialsFile
 	decoder := toml.NewDecoder(bytes.NewReader(text))
@@ -61,7 +56,15 @@ func readCredentials(name string, config *client.Config) error {
 		return filepath.Join(filepath.Dir(name), file)
 	}
 	if in.Certificate != "" {
-		pair, err := tls.LoadX509KeyPair(beside(in.Certificate), beside(in.Key))
+		key, err := readSecret(beside(in.Key))
+		if err != nil {
+			return invalid("the private key: "+err.Error(), nil)
+		}
+		certificate, err := os.ReadFile(beside(in.Certificate))
+		if err != nil {
+			return invalid("the client certificate cannot be read", errors.Unwrap(err))
+		}
+		pair, err := tls.X509KeyPair(certificate, key)
 		if err != nil {
 			return invalid("the client certificate cannot be used", err)
 		}
@@ -77,4 +80,20 @@ func readCredentials(name string, config *client.Config) error {
 		}
 	}
 	return nil
+}
+
+// readSecret reads a file that only its owner may use.
+func readSecret(name string) ([]byte, error) {
+	info, err := os.Stat(name)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("cannot be read: %w", errors.Unwrap(err))
+	case info.Mode().Perm()&0o077 != 0:
+		return nil, errors.New("others than its owner may use it: run chmod 600 on it")
+	}
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return nil, fmt.Errorf("cannot be read: %w", errors.Unwrap(err))
+	}
+	return text, nil
 }

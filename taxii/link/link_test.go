@@ -87,6 +87,9 @@ func TestALinkThatCouldNotRunIsRefused(t *testing.T) {
 		{"an absent collection", func(l *exchange.Link) { l.Collection = "share.none" }, "there is no such collection"},
 		{"open credentials", func(l *exchange.Link) { l.Credentials = open }, "chmod 600"},
 		{"absent credentials", func(l *exchange.Link) { l.Credentials = open + ".none" }, "cannot be read"},
+		{"an open private key", func(l *exchange.Link) {
+			l.Credentials = s.credentials("certificate = \"cert.pem\"\nkey = \"" + open + "\"")
+		}, "the private key: others than its owner may use it: run chmod 600 on it"},
 		{"unknown credentials", func(l *exchange.Link) { l.Credentials = s.credentials(`passwrd = "secret"`) }, "TOML with the keys user"},
 		{"nothing wrong", func(l *exchange.Link) {}, ""},
 		{"plain HTTP with leave", func(l *exchange.Link) { l.URL, l.PlainHTTP = "http://taxii.example/", true }, ""},

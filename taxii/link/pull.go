@@ -9,7 +9,6 @@ import (
 	"io"
 	"iter"
 	"slices"
-	"strings"
 	"time"
 
 	"comity/stix"
@@ -146,17 +145,11 @@ type ruled struct {
 	Refusal
 }
 
-func (t *tally) refuse(at time.Time, rule, id, message string) {
-	t.refused = append(t.refused, ruled{rule, Refusal{at, shorten(id), shorten(message)}})
-}
+// maxText bounds a text of others, of which the state of the link keeps some.
+const maxText = 1000
 
-// shorten bounds a text of others, of which the state of the link keeps some.
-func shorten(s string) string {
-	const most = 1000
-	if len(s) <= most {
-		return s
-	}
-	return strings.ToValidUTF8(s[:most], "") + "…"
+func (t *tally) refuse(at time.Time, rule, id, message string) {
+	t.refused = append(t.refused, ruled{rule, Refusal{at, stix.Shorten(id, maxText), stix.Shorten(message, maxText)}})
 }
 
 func (t *tally) add(other tally) {
