@@ -36,13 +36,14 @@ type Service struct {
 	mu      sync.Mutex             // guards what follows
 	running map[string]bool        // by name
 	seen    map[string]store.State // by name: of our collection, when a link that pushes last began to run
+	stored  map[string]State       // by name: as this process last read or stored it
 }
 
 // New makes a Service over an open store.
 func New(s store.Store, current *exchange.Current, in *intake.Intake, c *custody.Service, now func() time.Time, log *slog.Logger) *Service {
 	return &Service{
 		store: s, current: current, intake: in, custody: c, now: now, log: log,
-		running: map[string]bool{}, seen: map[string]store.State{},
+		running: map[string]bool{}, seen: map[string]store.State{}, stored: map[string]State{},
 	}
 }
 
@@ -109,14 +110,16 @@ func (s *Service) due(ctx context.Context) (names []string, err error) {
 	}
 	for name, l := range newest.Directory.Links {
 		s.mu.Lock()
-		running, seen := s.running[name], s.seen[name]
+		running, seen, st := s.running[name], s.seen[name], s.stored[name]
 		s.mu.Unlock()
 		if l.Paused || running {
 			continue
 		}
-		st, err := s.state(ctx, l)
-		if err != nil {
-			return nil, err
+		if !st.Added.Equal(l.Added) {
+			if st, err = s.state(ctx, l); err != nil {
+				return nil, err
+			}
+			s.remember(name, st)
 		}
 		due := !s.now().Before(st.NextTry)
 		if c, ok := newest.Policy.Collection(l.Collection, s.now()); ok && !due && l.Direction == exchange.Push && st.Failures == 0 {
@@ -131,6 +134,14 @@ func (s *Service) due(ctx context.Context) (names []string, err error) {
 		}
 	}
 	return names, nil
+}
+
+// remember keeps a state in memory, so that it need not be read to know when the link is due.
+// If another process stored a later one meanwhile, the link runs once too often.
+func (s *Service) remember(name string, st State) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stored[name] = st
 }
 
 // RunNow runs a link at once, paused or not, and returns its status. If another process runs

@@ -85,7 +85,7 @@ func decodeState(l *exchange.Link, text []byte) (st State, err error) {
 
 // save changes the state of the link.
 func (r *run) save(ctx context.Context, change func(*State)) error {
-	return r.store.AmendDocument(ctx, stateDocument(r.link.Name), func(old []byte) ([]byte, []audit.Entry, error) {
+	err := r.store.AmendDocument(ctx, stateDocument(r.link.Name), func(old []byte) ([]byte, []audit.Entry, error) {
 		st, err := decodeState(r.link, old)
 		if err != nil {
 			return nil, nil, err
@@ -97,6 +97,10 @@ func (r *run) save(ctx context.Context, change func(*State)) error {
 		}
 		return text, nil, err
 	})
+	if err == nil {
+		r.remember(r.link.Name, r.state)
+	}
+	return err
 }
 
 // The bounds of what a link remembers of refused objects. The other server may name rules of
