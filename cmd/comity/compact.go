@@ -11,6 +11,7 @@ import (
 
 	"comity/store/bolt"
 	adminhttp "comity/taxii/admin/http"
+	"comity/taxii/feed"
 )
 
 type compactCmd struct{}
@@ -86,6 +87,9 @@ func (c *restoreCmd) Run(sh *shell) error {
 	if err != nil {
 		return err
 	}
+	if err := sh.forgetFeedVersions(); err != nil {
+		return err
+	}
 	if key, err := centreKey(sh.data); err == nil && key == nil {
 		sh.say("a backup holds no key: put back %s too, which the centre signs with", filepath.Join(sh.data, keyFile))
 	}
@@ -99,4 +103,13 @@ func (c *restoreCmd) Run(sh *shell) error {
 	return sh.print(map[string]any{"folder": sh.data, "bytes": n}, func(w io.Writer) {
 		fmt.Fprintf(w, "%s\t%s\n", sh.data, size(n))
 	})
+}
+
+// forgetFeedVersions has the versions of feeds go on from now, after a restore.
+func (sh *shell) forgetFeedVersions() error {
+	s, err := sh.open(lockWait)
+	if err != nil {
+		return err
+	}
+	return errors.Join(feed.ForgetVersions(sh.ctx, s), s.Close())
 }

@@ -1,8 +1,10 @@
 package feed
 
 import (
-	"crypto/rand"
-	"fmt"
+	"crypto/sha256"
+	"encoding/hex"
+	"iter"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,10 +15,7 @@ import (
 
 // entryChange is the replacement of an entry by the next one of the same value. before is nil
 // if the value was not listed, after is nil if it is not any more.
-type entryChange struct {
-	at            time.Time // the version that it made
-	before, after *stixfeed.Entry
-}
+type entryChange struct{ before, after *stixfeed.Entry }
 
 // value is the value of both entries.
 func (c *entryChange) value() stixfeed.Value {
@@ -26,37 +25,60 @@ func (c *entryChange) value() stixfeed.Value {
 	return c.before.Value
 }
 
-// history has the last changes of a listing. It is in memory only, and forgets after an hour:
-// a subscriber has to be told which values left, and nobody else may keep them.
-type history struct {
-	id      string // no other history has it
-	changes []entryChange
-	dropped int       // number of changes that were forgotten
-	since   time.Time // of the versions from then on every change is known
+// state is a version of a listing, and how it came to be.
+type state struct {
+	version time.Time
+	expire  time.Duration // of a zone
+	first   time.Time     // the first version after the state before; it is older if another process gave it, and this one has not seen its entries
+	changes []entryChange // since the state before
 }
 
+// history has the last states of a listing, the newest last. The changes of the first one are not
+// known. It is in memory only, and forgets after an hour: a subscriber has to be told which
+// values left, and nobody else may keep them.
+type history []state
+
 const (
-	maxHistory = 50_000
+	maxHistory = 50_000 // changes
 	historyFor = time.Hour
 )
 
-func newHistory(now time.Time) history { return history{id: rand.Text()[:13], since: now} }
-
-// add adds changes, all of one version.
-func (h *history) add(changes []entryChange, now time.Time) {
-	h.changes = append(h.changes, changes...)
-	h.forget(now)
+// forget is the history without the states that are too old, or have too many changes.
+func (h history) forget(now time.Time) history {
+	changes := 0
+	for i := len(h) - 1; i > 0; i-- {
+		if changes += len(h[i].changes); changes > maxHistory || now.Sub(h[i].version) > historyFor {
+			h = slices.Clone(h[i:])
+			h[0].changes = nil
+			break
+		}
+	}
+	return h
 }
 
-// forget forgets changes that are too old or too many.
-func (h *history) forget(now time.Time) {
-	forget := max(len(h.changes)-maxHistory, 0)
-	for forget < len(h.changes) && now.Sub(h.changes[forget].at) > historyFor {
-		forget++
+// at is the place of the newest state up to the end of a second; -1 if the history does not have
+// it.
+func (h history) at(second int64) int {
+	i := len(h) - 1
+	for i >= 0 && h[i].version.Unix() > second {
+		i--
 	}
-	if forget > 0 {
-		h.since = h.changes[forget-1].at
-		h.changes, h.dropped = slices.Clone(h.changes[forget:]), h.dropped+forget
+	if i+1 < len(h) && h[i+1].first.Unix() <= second {
+		return -1
+	}
+	return i
+}
+
+// changesSince are the changes after the i-th state.
+func (h history) changesSince(i int) iter.Seq[entryChange] {
+	return func(yield func(entryChange) bool) {
+		for _, s := range h[i+1:] {
+			for _, c := range s.changes {
+				if !yield(c) {
+					return
+				}
+			}
+		}
 	}
 }
 
@@ -70,37 +92,32 @@ type Delta struct {
 }
 
 // Cursor identifies the state of the answer, for a later [Answer.Since]. It tells nothing to
-// whoever reads it, and opens nothing.
-func (a *Answer) Cursor() string {
-	return fmt.Sprintf("%s.%d", a.history.id, a.history.dropped+len(a.history.changes))
+// whoever reads it, and opens nothing. Every process gives the same state the same cursor.
+func (a *Answer) Cursor() string { return a.cursorOf(a.history[len(a.history)-1].version) }
+
+func (a *Answer) cursorOf(version time.Time) string {
+	digest := sha256.Sum256([]byte(a.key.feed + " " + string(a.key.family)))
+	return hex.EncodeToString(digest[:6]) + "." + strconv.FormatInt(version.UnixMicro(), 36)
 }
 
 // Since is what has changed since a cursor. It is full if the cursor is not one of this feed, or
-// too old.
+// too old, or of a state that another process had and this one had not.
 func (a *Answer) Since(cursor string) Delta {
-	id, text, _ := strings.Cut(cursor, ".")
-	position, err := strconv.Atoi(text)
-	position -= a.history.dropped
-	if err != nil || id != a.history.id || position < 0 || position > len(a.history.changes) {
+	_, text, _ := strings.Cut(cursor, ".")
+	micros, err := strconv.ParseInt(text, 36, 64)
+	version := timeOf(micros)
+	i := slices.IndexFunc(a.history, func(s state) bool { return s.version.Equal(version) })
+	if err != nil || i < 0 || cursor != a.cursorOf(version) {
 		return Delta{Full: true, Add: slices.Collect(a.Entries.All()), Cursor: a.Cursor()}
 	}
-	return a.delta(a.history.changes[position:])
+	return a.delta(a.history.changesSince(i))
 }
 
 // delta is the net difference that changes make.
-func (a *Answer) delta(changes []entryChange) Delta {
-	net, order := map[stixfeed.Value]*entryChange{}, []stixfeed.Value{}
-	for _, c := range changes {
-		v := c.value()
-		if first := net[v]; first != nil {
-			first.after = c.after
-			continue
-		}
-		net[v], order = &c, append(order, v)
-	}
+func (a *Answer) delta(changes iter.Seq[entryChange]) Delta {
+	net := netChanges(changes)
 	d := Delta{Cursor: a.Cursor()}
-	slices.SortFunc(order, stixfeed.Compare)
-	for _, v := range order {
+	for _, v := range slices.SortedFunc(maps.Keys(net), stixfeed.Compare) {
 		switch c := net[v]; {
 		case c.isNone():
 		case c.after == nil:
@@ -112,6 +129,19 @@ func (a *Answer) delta(changes []entryChange) Delta {
 		}
 	}
 	return d
+}
+
+// netChanges is one change for each value.
+func netChanges(changes iter.Seq[entryChange]) map[stixfeed.Value]*entryChange {
+	net := map[stixfeed.Value]*entryChange{}
+	for c := range changes {
+		if first := net[c.value()]; first != nil {
+			first.after = c.after
+		} else {
+			net[c.value()] = &c
+		}
+	}
+	return net
 }
 
 // sortEntries puts entries in the order of a list.

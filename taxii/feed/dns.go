@@ -5,7 +5,6 @@ import (
 	"errors"
 	"iter"
 	"net"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -28,8 +27,7 @@ type DNS struct {
 	*Service
 	transfers chan struct{} // holds a value for each transfer
 
-	mu      sync.Mutex         // guards what follows
-	stamps  map[string][]stamp // of the zones in the last hour, by "org/id", the oldest first
+	mu      sync.Mutex         // guards notices
 	notices map[string]*notice // by "org/id" and address
 }
 
@@ -38,7 +36,7 @@ const maxTransfers = 4
 
 // NewDNS makes a DNS of the feeds.
 func NewDNS(s *Service) *DNS {
-	return &DNS{Service: s, transfers: make(chan struct{}, maxTransfers), stamps: map[string][]stamp{}, notices: map[string]*notice{}}
+	return &DNS{Service: s, transfers: make(chan struct{}, maxTransfers), notices: map[string]*notice{}}
 }
 
 // Serve answers queries that come to the sockets and, on the listeners, over TCP or TLS. It
@@ -284,14 +282,6 @@ type zone struct {
 	name    string
 	account string
 	header  *stixfeed.Header
-	stamps  []stamp // of the versions that were given out, the newest last
-}
-
-// stamp identifies one version of a zone.
-type stamp struct {
-	fields  [5]uint32 // of the SOA record: serial, refresh, retry, expire, minimum
-	version time.Time // of the entries
-	given   time.Time // when it was first given out
 }
 
 // zone opens the zone of a feed. Its serial is the second of its version. It grows too when
@@ -307,46 +297,33 @@ func (d *DNS) zone(ctx context.Context, centre string, p exchange.Principal, id 
 		a.Close()
 		return nil, err
 	}
-	now := d.now()
 	z := &zone{Answer: a, account: p.Account, header: &stixfeed.Header{
-		Feed: id, Version: a.Version, Now: now, Kinds: kinds & a.Definition.kinds, Subdomains: a.Definition.Entries.Subdomains,
-		MaxEntries: a.Definition.Entries.Max, Hold: a.Hold, Zone: a.zone(centre, now),
+		Feed: id, Version: a.Version, Now: d.now(), Kinds: kinds & a.Definition.kinds, Subdomains: a.Definition.Entries.Subdomains,
+		MaxEntries: a.Definition.Entries.Max, Zone: a.zone(centre),
 	}}
 	z.name = z.header.Zone.Origin + "."
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	key := exchange.FeedKey(p.Account, id)
-	stamps, next := d.stamps[key], stamp{z.header.SOA(), a.Version, now}
-	for len(stamps) > 1 && now.Sub(stamps[0].given) > historyFor {
-		stamps = stamps[1:]
-	}
-	if n := len(stamps); n == 0 {
-		stamps = []stamp{next}
-	} else if last := stamps[n-1]; !next.version.Equal(last.version) || !slices.Equal(next.fields[1:], last.fields[1:]) {
-		if next.fields[0] <= last.fields[0] {
-			next.fields[0] = max(last.fields[0]+1, uint32(now.Unix()-1))
-		}
-		stamps = append(stamps[:n:n], next)
-	}
-	d.stamps[key], z.stamps = stamps, stamps
 	return z, nil
 }
 
-func (z *zone) serial() uint32 { return z.stamps[len(z.stamps)-1].fields[0] }
+func (z *zone) serial() uint32 { return z.header.Serial() }
 
-func (z *zone) soa() *dns.SOA { return z.soaOf(z.stamps[len(z.stamps)-1]) }
+func (z *zone) soa() *dns.SOA { return z.soaOf(z.history[len(z.history)-1]) }
 
-func (z *zone) soaOf(s stamp) *dns.SOA {
+// soaOf is the SOA record of a state of the zone.
+func (z *zone) soaOf(s state) *dns.SOA {
+	header := *z.header
+	header.Version, header.Zone.Expire = s.version, s.expire
+	fields := header.SOA()
 	return &dns.SOA{
 		Hdr: z.head("", dns.TypeSOA), Ns: "localhost.", Mbox: "root.localhost.",
-		Serial: s.fields[0], Refresh: s.fields[1], Retry: s.fields[2], Expire: s.fields[3], Minttl: s.fields[4],
+		Serial: fields[0], Refresh: fields[1], Retry: fields[2], Expire: fields[3], Minttl: fields[4],
 	}
 }
 
 // head begins a record of a name below that of the zone, which ends with a dot; "" is the
 // zone itself.
 func (z *zone) head(below string, kind uint16) dns.RR_Header {
-	return dns.RR_Header{Name: below + z.name, Rrtype: kind, Class: dns.ClassINET, Ttl: z.stamps[len(z.stamps)-1].fields[4]}
+	return dns.RR_Header{Name: below + z.name, Rrtype: kind, Class: dns.ClassINET, Ttl: z.header.SOA()[4]}
 }
 
 // owned yields the records of an entry, and is false if yield is.

@@ -2,7 +2,6 @@ package feed
 
 import (
 	"iter"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -207,16 +206,16 @@ func (e *EntryList) evaluate(entry *stixfeed.Entry, value stixfeed.Value, group 
 	return true, ""
 }
 
-// without are the entries as they were before changes, by the key of their values.
-func (e *EntryList) without(changes map[string]entryChange) *EntryList {
+// without are the entries as they were before changes.
+func (e *EntryList) without(changes iter.Seq[entryChange]) *EntryList {
 	before := *e
 	before.edits = nil
-	for _, key := range slices.Sorted(maps.Keys(changes)) {
-		c := changes[key]
-		before.edits = append(before.edits, edit{key, c.before})
+	for v, c := range netChanges(changes) {
+		before.edits = append(before.edits, edit{rowKey(v), c.before})
 		before.counts.add(c.after, -1)
 		before.counts.add(c.before, 1)
 	}
+	slices.SortFunc(before.edits, func(a, b edit) int { return strings.Compare(a.key, b.key) })
 	return &before
 }
 

@@ -339,7 +339,7 @@ func (h *handler) render(ctx context.Context, a *Answer, c *caller, f *file, v f
 			URL:   h.urlOf(c.policy, a.Definition.ID) + f.name,
 			Kinds: f.kinds & a.Definition.kinds, Subdomains: a.Definition.Entries.Subdomains, Comments: f.comments,
 			MaxEntries: a.Definition.Entries.Max, Hold: v.hold, Object: a.object(ctx, &failed),
-			Zone: a.zone(c.policy.Centre().ID, c.now),
+			Zone: a.zone(c.policy.Centre().ID),
 		}
 		var out bytes.Buffer
 		result, err := f.format.Write(&out, header, f.entries(a))

@@ -2,7 +2,6 @@ package feed
 
 import (
 	"iter"
-	"slices"
 
 	"github.com/miekg/dns"
 
@@ -28,14 +27,11 @@ func (z *zone) records() iter.Seq[dns.RR] {
 // the newest. It is nil if that version is not known any more, or if the difference is
 // longer than the zone.
 func (z *zone) since(serial uint32) iter.Seq[dns.RR] {
-	i := slices.IndexFunc(z.stamps, func(s stamp) bool { return s.fields[0] == serial })
-	if i < 0 {
+	i := z.history.at(int64(serial))
+	if i < 0 || uint32(z.history[i].version.Unix()) != serial {
 		return nil
 	}
-	before, _, ok := z.at(z.stamps[i].version.Unix())
-	if !ok {
-		return nil
-	}
+	before := z.Entries.without(z.history.changesSince(i))
 	changes, known := differences(stixfeed.ZoneEntries(z.header, before.Values()), stixfeed.ZoneEntries(z.header, z.Entries.Values()), maxHistory)
 	var removed, added []*stixfeed.Entry
 	for _, c := range changes {
@@ -50,7 +46,7 @@ func (z *zone) since(serial uint32) iter.Seq[dns.RR] {
 		return nil
 	}
 	return func(yield func(dns.RR) bool) {
-		if !yield(z.soa()) || !yield(z.soaOf(z.stamps[i])) {
+		if !yield(z.soa()) || !yield(z.soaOf(z.history[i])) {
 			return
 		}
 		for _, e := range removed {

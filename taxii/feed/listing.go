@@ -23,12 +23,17 @@ type listing struct {
 	edges   edges      // the times before the horizon at which entries change by themselves
 	horizon time.Time
 	leftOut map[stixfeed.Reason]int // indicators that are left out, and values that are not listed
-	version time.Time               // of the last change of the entries; it never goes back
-	history history
+	expire  time.Duration           // of a zone; 0 of other families
+	updated time.Time               // the time of the last update
+	stale   bool                    // the entries are those of the listing before
 
-	updated   time.Time // the time of the last update
-	stale     bool      // the entries are those of the listing before
-	redefined bool      // and that had another definition
+	version  time.Time // of the last change; it never goes back
+	history  history
+	pending  []entryChange // since the version
+	unknown  bool          // what has changed since the version is not known, or may not be told
+	settled  bool          // the version is of the entries
+	stored   versions      // what the store has
+	document []byte        // from which that was read
 }
 
 // part is one collection of a feed.
@@ -45,8 +50,9 @@ type part struct {
 func newListing(q question, parts []*part, before *listing) *listing {
 	l := &listing{question: q, parts: parts, stale: true}
 	if before != nil {
-		l.entries, l.sum, l.version, l.history, l.updated = before.entries, before.sum, before.version, before.history, before.updated
-		l.redefined = before.def != q.def
+		l.entries, l.sum, l.expire, l.updated = before.entries, before.sum, before.expire, before.updated
+		l.version, l.history, l.pending = before.version, before.history, before.pending
+		l.unknown = before.unknown || before.def != q.def // what was written before cannot be changed line by line
 		for _, p := range parts {
 			if i := slices.IndexFunc(before.parts, func(q *part) bool { return p.index == q.index }); i >= 0 {
 				p.erased = before.parts[i].erased
@@ -67,7 +73,7 @@ func (l *listing) update(now time.Time) {
 		now = l.updated
 	}
 	l.updated = now
-	l.history.forget(now)
+	l.history = l.history.forget(now)
 	defer l.forgetErased()
 	touched, ok := l.touched(now)
 	if !ok {
@@ -77,9 +83,9 @@ func (l *listing) update(now time.Time) {
 	if len(touched) == 0 {
 		return
 	}
+	l.settled = false
 	before, next := l.entries, l.snapshot(now)
 	next.never, next.counts = before.never, before.counts
-	var changes []entryChange
 	for _, key := range slices.Sorted(maps.Keys(touched)) {
 		t := touched[key]
 		never := l.def.never.Has(t.value)
@@ -94,12 +100,10 @@ func (l *listing) update(now time.Time) {
 			l.sum.add(sumOf(is))
 			next.counts.add(was, -1)
 			next.counts.add(is, 1)
-			changes = append(changes, c)
+			l.pending = append(l.pending, c)
 		}
 	}
-	if l.entries = next; len(changes) > 0 {
-		l.advance(changes, now)
-	}
+	l.entries = next
 }
 
 // snapshot has the sources of the entries as they are.
@@ -229,14 +233,16 @@ func (c *counts) add(e *stixfeed.Entry, n int) {
 	}
 }
 
-// forgetErased begins a new history if records were withdrawn or purged: nothing that holds
-// their values may remain. Every subscriber gets all entries next.
+// forgetErased forgets all changes if records were withdrawn or purged: nothing that holds their
+// values may remain. Subscribers of another version get all entries next.
 func (l *listing) forgetErased() {
 	for _, p := range l.parts {
 		if p.erased != p.now.erased {
-			p.erased = p.now.erased
-			l.history = newHistory(l.version)
+			p.erased, l.unknown, l.settled = p.now.erased, true, false
 		}
+	}
+	if l.unknown && l.history != nil {
+		l.history, l.pending = history{{version: l.version, expire: l.expire}}, nil
 	}
 }
 
@@ -275,31 +281,39 @@ func (l *listing) rebuild(now time.Time) {
 		l.addEdges(key, value, group, now)
 		return true
 	})
-	l.entries, l.stale = next, false
-	first := before == nil
-	var changes []entryChange
-	known := true
-	if !first && l.sum != sumBefore {
-		changes, known = differences(before.All(), next.All(), maxHistory)
+	l.entries, l.stale, l.settled = next, false, false
+	if before == nil {
+		l.unknown = true
+	} else if l.sum != sumBefore && !l.unknown {
+		changes, known := differences(before.All(), next.All(), maxHistory)
+		l.pending, l.unknown = append(l.pending, changes...), !known
 	}
-	if first || l.redefined || len(changes) > 0 {
-		l.advance(changes, now)
-	}
-	if first || l.redefined || !known {
-		l.history = newHistory(l.version) // what was written before cannot be changed line by line
-	}
-	l.redefined = false
 }
 
-// advance gives the entries a new version, which these changes have made.
-func (l *listing) advance(changes []entryChange, now time.Time) {
-	if l.version = l.version.Add(time.Nanosecond); now.After(l.version) {
-		l.version = now
+// setExpire sets the expiry of a zone.
+func (l *listing) setExpire(expire time.Duration) {
+	if l.expire != expire {
+		l.expire, l.settled = expire, false
 	}
-	for i := range changes {
-		changes[i].at = l.version
+}
+
+// advance gives what the listing has the newest of these versions.
+func (l *listing) advance(given []int64) {
+	next := state{version: timeOf(given[len(given)-1]), expire: l.expire, changes: l.pending}
+	next.first = next.version
+	if i := slices.Index(given, l.version.UnixMicro()); i < 0 {
+		next.first = l.version // nobody knows what was between
+	} else if i+1 < len(given) {
+		next.first = timeOf(given[i+1])
 	}
-	l.history.add(changes, now)
+	switch {
+	case l.unknown:
+		next.changes = nil
+		l.history = history{next}
+	case !next.version.Equal(l.version):
+		l.history = append(l.history, next)
+	}
+	l.version, l.settled, l.pending, l.unknown = next.version, true, nil, false
 }
 
 // differences are the changes between two lists. known is false if they are more than most.

@@ -117,7 +117,7 @@ func (s *Service) Preview(ctx context.Context, p exchange.Principal, def *Defini
 	if err != nil {
 		return nil, err
 	}
-	a, err := s.answer(ctx, snapshot.Policy, p, def, listingKey{family: family})
+	a, err := s.answer(ctx, snapshot.Policy, p, def, listingKey{family: family}, nil, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -3,7 +3,6 @@ package feed
 import (
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 	"time"
 
@@ -58,10 +57,10 @@ func ZoneName(account, id, centre string) string {
 }
 
 // zone describes the zone of the feed.
-func (a *Answer) zone(centre string, now time.Time) stixfeed.Zone {
+func (a *Answer) zone(centre string) stixfeed.Zone {
 	d := a.Definition
 	return stixfeed.Zone{
-		Origin: ZoneName(d.Account, d.ID, centre), Target: d.RPZ.target(), Expire: a.expire(now),
+		Origin: ZoneName(d.Account, d.ID, centre), Target: d.RPZ.target(), Expire: a.expiry,
 		TTL: time.Duration(d.RPZ.TTL) * time.Second, Refresh: time.Duration(d.RPZ.Refresh) * time.Second,
 	}
 }
@@ -82,36 +81,20 @@ func (a *Answer) expire(now time.Time) (shortest time.Duration) {
 	return shortest
 }
 
+// zoneDelay is longer than it takes until a new expiry is in the zone.
+const zoneDelay = 2 * time.Second
+
 // rewind makes the answer that of the end of the last second. It is false if the history
 // does not have that.
 func (a *Answer) rewind(now time.Time) (ok bool) {
-	if second := now.Unix() - 1; a.Version.Unix() > second {
-		if a.Entries, a.Version, ok = a.at(second); !ok {
-			return false
-		}
+	i := a.history.at(now.Unix() - 1)
+	if i < 0 {
+		return false
 	}
-	a.Tag = fmt.Sprint(a.Version.Unix(), a.expire(now), a.Definition.digest)
+	if i < len(a.history)-1 {
+		a.Entries = a.Entries.without(a.history.changesSince(i))
+	}
+	a.Version, a.expiry, a.history = a.history[i].version, a.history[i].expire, a.history[:i+1]
+	a.Tag = fmt.Sprint(a.Version.Unix(), a.Definition.digest)
 	return true
-}
-
-// at are the entries and the version at the end of a second. ok is false if the history does
-// not have them.
-func (a *Answer) at(second int64) (entries *EntryList, version time.Time, ok bool) {
-	if second < a.history.since.Unix() {
-		return nil, time.Time{}, false
-	}
-	version = a.history.since
-	net := map[string]entryChange{}
-	for _, c := range slices.Backward(a.history.changes) {
-		if c.at.Unix() <= second {
-			version = c.at
-			break
-		}
-		key := rowKey(c.value())
-		if later, ok := net[key]; ok {
-			c.after = later.after
-		}
-		net[key] = c
-	}
-	return a.Entries.without(net), version, true
 }

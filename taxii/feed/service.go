@@ -5,8 +5,9 @@
 //
 // It decides no access and keeps no values of its own: taxii/exchange decides, store has the
 // indicators, and stix/feed says what a list holds and how it is written. What is kept in
-// memory can be worked out again. What MISP and the receivers of webhooks were told, and which
-// programs have read a feed, are documents of the store.
+// memory can be worked out again. The versions of a feed, what MISP and the receivers of webhooks
+// were told, and which programs have read a feed, are documents of the store, so all processes on
+// a store give the same answers, and go on with them after a restart.
 package feed
 
 import (
@@ -131,8 +132,10 @@ type Answer struct {
 	Open       bool                    // the account may read a collection of the feed
 
 	service  *Service
+	key      listingKey
 	readable []exchange.Grant
 	history  history
+	expiry   time.Duration // of a zone
 	pages    []delivery
 	done     []func()
 }
@@ -165,12 +168,29 @@ func (s *Service) Open(ctx context.Context, p exchange.Principal, id string, fam
 }
 
 // open answers the question at this moment.
-func (s *Service) open(ctx context.Context, p exchange.Principal, id string, family Family) (*Answer, error) {
+func (s *Service) open(ctx context.Context, p exchange.Principal, id string, family Family) (a *Answer, err error) {
+	key := listingKey{exchange.FeedKey(p.Account, id), family}
+	for err = errMoved; err == errMoved && ctx.Err() == nil; {
+		a, err = s.tryOpen(ctx, p, id, key)
+	}
+	if err == errMoved {
+		err = busy(ctx.Err())
+	}
+	return a, err
+}
+
+// tryOpen is errMoved if another answer gives the listing a version meanwhile. It reads the
+// versions before all else, so that it is made from no less than the newest of them.
+func (s *Service) tryOpen(ctx context.Context, p exchange.Principal, id string, key listingKey) (*Answer, error) {
+	document, err := s.store.Document(ctx, versionsDocument(key))
+	if err != nil {
+		return nil, err
+	}
 	snapshot, err := s.current.Snapshot(ctx)
 	if err != nil {
 		return nil, err
 	}
-	feed := snapshot.Directory.Feeds[exchange.FeedKey(p.Account, id)]
+	feed := snapshot.Directory.Feeds[key.feed]
 	if feed == nil || feed.Account != p.Account {
 		return nil, taxii.Errorf(taxii.NotFound, "there is no such feed")
 	}
@@ -181,7 +201,7 @@ func (s *Service) open(ctx context.Context, p exchange.Principal, id string, fam
 	if err != nil {
 		return nil, err
 	}
-	return s.answer(ctx, snapshot.Policy, p, def, listingKey{exchange.FeedKey(p.Account, id), family})
+	return s.answer(ctx, snapshot.Policy, p, def, key, feed, document)
 }
 
 // Close ends the answer: records of its collections may be removed again.
@@ -207,11 +227,11 @@ func (a *Answer) Deliver(file string) error {
 // Forget removes what the store keeps of a feed, by "org/id", which was removed.
 func (s *Service) Forget(ctx context.Context, key string) error {
 	for _, name := range []string{mispDocument(key), webhookDocument(key), agentsDocument(key)} {
-		if err := s.store.AmendDocument(ctx, name, func([]byte) ([]byte, []audit.Entry, error) { return nil, nil, nil }); err != nil {
+		if err := removeDocument(ctx, s.store, name); err != nil {
 			return err
 		}
 	}
-	return nil
+	return forgetVersions(ctx, s.store, key)
 }
 
 // lock is a mutex for which a caller can wait no longer than its context lasts. Whoever sends a
@@ -268,9 +288,9 @@ func (s *Service) definition(f *exchange.Feed) (*Definition, error) {
 	return def, nil
 }
 
-// answer works out an answer. The key is that of the listing to use; a key without a feed is
-// for a listing that is not kept.
-func (s *Service) answer(ctx context.Context, policy *exchange.Policy, p exchange.Principal, def *Definition, key listingKey) (*Answer, error) {
+// answer works out an answer. feed is nil for a listing that is not kept, whose key has no feed;
+// otherwise document is that of its versions. The error may be errMoved.
+func (s *Service) answer(ctx context.Context, policy *exchange.Policy, p exchange.Principal, def *Definition, key listingKey, feed *exchange.Feed, document []byte) (*Answer, error) {
 	now := s.now()
 	readable := grants(policy, p, def, now)
 	allowed, err := allow(readable, def.Use, key.family)
@@ -280,7 +300,7 @@ func (s *Service) answer(ctx context.Context, policy *exchange.Policy, p exchang
 	if p.Token == urlToken && !allowURL(allowed) {
 		return nil, taxii.Errorf(taxii.NotFound, "there is no such feed")
 	}
-	a := &Answer{Definition: def, Open: len(readable) > 0, service: s, readable: readable}
+	a := &Answer{Definition: def, Open: len(readable) > 0, service: s, key: key, readable: readable}
 	if !a.Open && goneAtEnd(policy, p.Org, def, now) {
 		return nil, taxii.Errorf(taxii.NotFound, "there is no such feed")
 	}
@@ -304,20 +324,31 @@ func (s *Service) answer(ctx context.Context, policy *exchange.Policy, p exchang
 	}
 	l := kept.with(newQuestion(def, allowed), parts)
 	before := l.version
-	kept.listing = nil // a panic leaves no listing that is half up to date
-	l.update(now)
-	kept.listing = l
-	if l.version != before {
-		s.bodies.drop(key.feed)
+	if err := l.read(document); err != nil {
+		return nil, err
 	}
-	a.history = l.history
-	a.Entries, a.LeftOut, a.Version, a.Tag = l.entries, maps.Clone(l.leftOut), l.version, l.sum.String()+def.digest
+	kept.listing = nil // a panic leaves no listing that is half up to date
+	l.update(maxTime(now, l.stored.newest()))
 	for i, g := range allowed {
 		part := l.parts[i]
 		a.pages = append(a.pages, delivery{g, audit.Page{
 			First: part.now.span.from, Last: part.now.span.to, Count: part.selected, HighWater: part.now.highWater,
 		}})
 	}
+	if key.family == RPZ {
+		l.setExpire(a.expire(now.Add(zoneDelay)))
+	}
+	kept.listing = l
+	if feed == nil {
+		l.advance([]int64{now.UnixMicro()})
+	} else if err := s.settle(ctx, key, feed, l, now); err != nil {
+		return nil, err
+	}
+	if l.version != before {
+		s.bodies.drop(key.feed)
+	}
+	a.history, a.expiry = l.history, l.expire
+	a.Entries, a.LeftOut, a.Version, a.Tag = l.entries, maps.Clone(l.leftOut), l.version, l.sum.String()+def.digest
 	a.Hold = a.hold(now)
 	answered = true
 	return a, nil

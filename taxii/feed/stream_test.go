@@ -119,8 +119,8 @@ func TestAStreamTellsChangesAsTheyHappen(t *testing.T) {
 	}
 }
 
-// A client that comes back gets what it missed, once; after a restart of the server it
-// starts over.
+// A client that comes back gets what it missed, once. After a restart of the server it goes on
+// where it was, and starts over only if something has changed meanwhile.
 func TestAStreamResumes(t *testing.T) {
 	w := newWorld(t, "")
 	w.subscribe("block", "block", "")
@@ -140,9 +140,17 @@ func TestAStreamResumes(t *testing.T) {
 	if s = w.stream("block", id); s.wants("heartbeat") != id {
 		t.Error("nothing has changed, but the id")
 	}
-	w.serve()
-	w.stream("block", id).wants("reset", "add 203.0.114.2")
+	s.end()
 	w.stream("block", "no id of this feed").wants("reset", "add 203.0.114.2")
+	w.serve()
+	s = w.stream("block", id)
+	if s.wants("heartbeat") != id {
+		t.Error("the restart has changed the id")
+	}
+	s.end()
+	w.push("fir", indicator(3, address("203.0.114.3"), ""))
+	w.serve()
+	w.stream("block", id).wants("reset", "add 203.0.114.2", "add 203.0.114.3")
 }
 
 func TestAStreamEndsWithTheAccess(t *testing.T) {

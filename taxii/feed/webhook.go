@@ -182,7 +182,7 @@ func (s *Service) message(ctx context.Context, snapshot *exchange.Snapshot, f *e
 		if m.cursor == p.Cursor {
 			return nil, nil
 		}
-		p.Cursor = m.cursor // after a restart, the same entries have another one
+		p.Cursor = m.cursor // the entries have changed and changed back
 		return nil, p.save(ctx)
 	}
 	m.id = "msg_" + keyed(key, fmt.Sprintf("%d %s %s", p.Taken, p.Mark, m.mark))

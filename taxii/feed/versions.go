@@ -1,0 +1,136 @@
+package feed
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"comity/store"
+	"comity/taxii/audit"
+	"comity/taxii/exchange"
+)
+
+// versions is a document of the store: the last versions of a listing. Every process gives the
+// same entries the same version, now and after a restart, and a version never goes back. It has
+// no value of an entry.
+type versions struct {
+	Given  []int64       `json:"given"`            // in µs since 1970, the newest last
+	Mark   string        `json:"mark"`             // identifies the entries of the newest one
+	Expire time.Duration `json:"expire,omitempty"` // of a zone of the newest one
+}
+
+// maxGiven is the number of versions that are kept in the store. They tell a process whether it
+// knows the entries of each version of the last moments.
+const maxGiven = 16
+
+// newest is the newest version; the zero time if there is none.
+func (v *versions) newest() time.Time {
+	if len(v.Given) == 0 {
+		return time.Time{}
+	}
+	return timeOf(v.Given[len(v.Given)-1])
+}
+
+// versionsDocument is the name of the document of a listing.
+func versionsDocument(key listingKey) string {
+	return fmt.Sprintf("feed versions %s %s", key.feed, key.family)
+}
+
+// ForgetVersions forgets the versions of all feeds, so that the next ones are later than all that
+// were ever given. A store that was restored needs it: it does not know the last ones.
+func ForgetVersions(ctx context.Context, s store.Store) error {
+	d, _, err := s.Directory(ctx)
+	if err != nil {
+		return err
+	}
+	for key := range d.Feeds {
+		if err := forgetVersions(ctx, s, key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func forgetVersions(ctx context.Context, s store.Documents, key string) error {
+	for _, family := range families {
+		if err := removeDocument(ctx, s, versionsDocument(listingKey{key, family})); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func removeDocument(ctx context.Context, s store.Documents, name string) error {
+	return s.AmendDocument(ctx, name, func([]byte) ([]byte, []audit.Entry, error) { return nil, nil, nil })
+}
+
+// errMoved says that another answer has given the listing a version meanwhile.
+var errMoved = errors.New("the listing has a newer version")
+
+// read reads the document of the versions of the listing.
+func (l *listing) read(document []byte) error {
+	if bytes.Equal(document, l.document) {
+		return nil
+	}
+	stored := versions{}
+	if document != nil {
+		if err := json.Unmarshal(document, &stored); err != nil {
+			return fmt.Errorf("read the versions of a feed: %w", err)
+		}
+	}
+	l.stored, l.document, l.settled = stored, document, false
+	return nil
+}
+
+// settle gives what the listing has the version that the store has for it, or a new one. The
+// document was read before the listing was brought up to date: errMoved tells that it is another
+// one by now, and the answer has to be made anew.
+func (s *Service) settle(ctx context.Context, key listingKey, f *exchange.Feed, l *listing, now time.Time) error {
+	if l.settled {
+		return nil
+	}
+	newest := l.stored.newest()
+	if l.document != nil && newest.Before(l.version) {
+		return errMoved
+	}
+	secret, _ := s.secret("versions", f, 0) // so that a copy of the store does not help to guess entries
+	mark := keyed(secret, l.sum.String()+l.def.digest)
+	if mark == l.stored.Mark && l.expire == l.stored.Expire {
+		l.advance(l.stored.Given)
+		return nil
+	}
+	at := maxTime(newest, l.version).Add(time.Microsecond)
+	if published := now.Truncate(time.Second).Add(-time.Microsecond); mark == l.stored.Mark && published.Unix() > at.Unix() {
+		at = published // only the expiry of the zone is another one, which is to be in it at once
+	} else {
+		at = maxTime(at, now)
+	}
+	next := versions{Given: append(slices.Clone(l.stored.Given), at.UnixMicro()), Mark: mark, Expire: l.expire}
+	next.Given = next.Given[max(len(next.Given)-maxGiven, 0):]
+	document, err := json.Marshal(next)
+	if err != nil {
+		return err
+	}
+	if err := s.store.AmendDocument(ctx, versionsDocument(key), func(old []byte) ([]byte, []audit.Entry, error) {
+		if !bytes.Equal(old, l.document) {
+			return nil, nil, errMoved
+		}
+		return document, nil, nil
+	}); err != nil {
+		return err
+	}
+	l.stored, l.document = next, document
+	l.advance(next.Given)
+	return nil
+}
+
+func maxTime(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
+}
