@@ -151,7 +151,8 @@ func (c *checker) computedFromShortTimes(f frame, id []byte) bool {
 			continue
 		}
 		value := m.Value
-		if s, ok := rawjson.Text(value); ok && (name == "start" || name == "end") {
+		// What has escapes is no timestamp, and would have to be escaped again.
+		if s, ok := rawjson.Text(value); ok && len(s) == len(value)-2 && (name == "start" || name == "end") {
 			s = bytes.TrimSuffix(s, []byte("Z"))
 			if bytes.IndexByte(s, '.') > 0 {
 				s = bytes.TrimRight(bytes.TrimRight(s, "0"), ".")
