@@ -11,10 +11,12 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 
 	"comity/stix"
@@ -35,7 +37,43 @@ func chromium(t *testing.T) context.Context {
 	if err := chromedp.Do(ctx, chromedp.Navigate("about:blank")); err != nil { // the browser lives as long as this context
 		t.Fatal(err)
 	}
+	refuseScripts(t, ctx)
 	return ctx
+}
+
+// refuseScripts fails the test if a page opens a dialog, breaks its Content-Security-Policy, or
+// has a script that fails.
+func refuseScripts(t *testing.T, ctx context.Context) {
+	var mu sync.Mutex // guards found
+	var found []string
+	add := func(text string) {
+		mu.Lock()
+		defer mu.Unlock()
+		found = append(found, text)
+	}
+	messages, dialogs := chromedp.Console(ctx), chromedp.Events(ctx, page.JavascriptDialogOpening)
+	go func() {
+		for m, err := range messages {
+			if err == nil && (m.IsException() || m.Source == "security" || m.Type == chromedp.ConsoleError && m.Source != "network") {
+				add(m.URL + ": " + m.String())
+			}
+		}
+	}()
+	go func() {
+		for dialog, err := range dialogs {
+			if err == nil {
+				add(dialog.URL + " opens a dialog: " + dialog.Message)
+				chromedp.Call(ctx, page.HandleJavaScriptDialog, page.HandleJavaScriptDialogParams{Accept: true})
+			}
+		}
+	}()
+	t.Cleanup(func() {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, text := range found {
+			t.Error(text)
+		}
+	})
 }
 
 // demonstration starts comity demo, and returns the links that sign in, by account, and the
