@@ -305,7 +305,7 @@ func (ex *exchangeServer) start(c *serveCmd) (err error) {
 	if ex.url = strings.TrimSuffix(c.PublicURL, "/"); ex.url == "" {
 		ex.url = scheme + "://" + ex.address
 	}
-	counters := metrics.New()
+	counters, polls := metrics.New(), server.NewPolls()
 	ex.store.OnCommit(counters.Committed)
 	in := intake.New(ex.store, ex.data, ex.now)
 	ex.recorder = audit.New(ex.store.Record, ex.now, ex.log)
@@ -329,6 +329,7 @@ func (ex *exchangeServer) start(c *serveCmd) (err error) {
 		}
 		ex.console = console.New(console.Config{PublicURL: ex.url, MaxContentLength: int64(c.MaxContent), Help: help, OIDC: provider}, console.Deps{
 			Store: ex.store, Current: current, Auth: authenticator, Admin: service, Recorder: ex.recorder, Log: ex.log, Now: ex.now,
+			LastPoll: polls.Last,
 		})
 		router.MatcherFunc(func(r *http.Request, _ *mux.RouteMatch) bool { return console.Serves(r) }).Handler(ex.console.Handler())
 	}
@@ -337,7 +338,7 @@ func (ex *exchangeServer) start(c *serveCmd) (err error) {
 		CORSOrigins: c.CORSOrigin,
 	}, server.Deps{
 		Store: ex.store, Current: current, Auth: authenticator, Intake: in, Recorder: ex.recorder, Custody: ex.custody,
-		Metrics: counters, Log: ex.log, Now: ex.now, Ending: ending,
+		Metrics: counters, Polls: polls, Log: ex.log, Now: ex.now, Ending: ending,
 	})
 	router.PathPrefix("/").Handler(api)
 	s := httpServer(ex.log, c.connectionFlags.handler(router))

@@ -48,6 +48,10 @@ type Deps struct {
 	Recorder *audit.Recorder
 	Log      *slog.Logger
 	Now      func() time.Time
+
+	// LastPoll is the last poll of a collection by one of some accounts, and whether that
+	// account had everything then; nil if that is not known.
+	LastPoll func(collection uuid.UUID, of func(account string) bool) (at time.Time, complete bool)
 }
 
 // Console answers the requests of browsers. It is safe for concurrent use.

@@ -2,19 +2,28 @@ package console
 
 import (
 	"cmp"
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"comity/store"
+	"comity/taxii/admin"
 	"comity/taxii/exchange"
+	"comity/taxii/operation"
 )
 
 // homePage is what the first page says about the organisation of the person.
 type homePage struct {
 	Organisation string
+	Since        time.Time // when the person was last here; zero for never
+	Needs        []need
 	Agreements   []agreementGroup
 }
+
+// need is something that waits for the person, with the page where it is done.
+type need struct{ Text, URL string }
 
 // agreementGroup is an agreement with its collections, sorted by alias.
 type agreementGroup struct {
@@ -25,14 +34,23 @@ type agreementGroup struct {
 // collectionRow is one collection that the account has a right on.
 type collectionRow struct {
 	Alias, URL, Writer string
-	Rights             string    // such as "read, add"
-	Held               string    // number of versions, for those that may read all; else "–"
+	Rights             string // such as "read, add"
+	Reads              bool
+	Held               string // objects that the account may see
+	Types              string // such as "3 indicator, 1 malware"; "" if there are more than maxCounted
+	New                string // those that came since the person was last here; "" if none did
+	NewURL             string
 	Last               time.Time // when the newest record was added that the account may see
+	Polled             time.Time // zero if no account of the organisation polls it
+	Lag                string    // for how long objects have waited for that account; "" for none
 }
+
+// maxCounted bounds the objects of a collection that the first page counts.
+const maxCounted = 1000
 
 // home lists the collections of the person.
 func (c *Console) home(v *visit) error {
-	out := homePage{Organisation: v.organisation(v.Org)}
+	out := homePage{Organisation: v.organisation(v.Org), Since: v.session.Since}
 	grants := v.snapshot.Policy.Grants(v.Principal, v.now)
 	slices.SortFunc(grants, func(a, b exchange.Grant) int {
 		return cmp.Or(cmp.Compare(a.Collection().Agreement, b.Collection().Agreement), cmp.Compare(a.Collection().Alias, b.Collection().Alias))
@@ -50,6 +68,10 @@ func (c *Console) home(v *visit) error {
 		group := &out.Agreements[len(out.Agreements)-1]
 		group.Collections = append(group.Collections, row)
 	}
+	var err error
+	if out.Needs, err = c.needs(v); err != nil {
+		return err
+	}
 	return c.render(v, "home", "Home", out)
 }
 
@@ -61,11 +83,11 @@ func (v *visit) organisation(id string) string {
 	return id
 }
 
+// collectionRow describes a collection. It reads descriptions of maxCounted objects at most,
+// and shows none of them.
 func (c *Console) collectionRow(v *visit, g exchange.Grant) (collectionRow, error) {
 	of := g.Collection()
-	row := collectionRow{
-		Alias: of.Alias, URL: collectionURL(of.Alias), Writer: v.organisation(of.Writer), Held: "–",
-	}
+	row := collectionRow{Alias: of.Alias, URL: collectionURL(of.Alias), Writer: v.organisation(of.Writer), Reads: g.CanRead()}
 	var rights []string
 	for _, right := range []struct {
 		has  bool
@@ -79,20 +101,140 @@ func (c *Console) collectionRow(v *visit, g exchange.Grant) (collectionRow, erro
 	if !g.CanRead() {
 		return row, nil
 	}
-	if g.View().Own { // the number of records of others would tell of those that are withheld
-		n, err := c.Store.Count(v.r.Context(), g.ID())
+	ctx := v.r.Context()
+	all, err := c.Store.Manifest(ctx, g, store.Query{Limit: maxCounted})
+	if err != nil {
+		return row, err
+	}
+	if row.Held, row.Types = countOf(&all), typesOf(all.Records); all.More {
+		row.Types = ""
+	}
+	switch n := len(all.Records); {
+	case n == 0:
+		return row, nil
+	case !all.More:
+		row.Last = all.Records[n-1].DateAdded
+	default:
+		q, n, err := c.newestPage(v, g, store.Query{}, time.Time{}, time.Time{}, 1)
 		if err != nil {
 			return row, err
 		}
-		row.Held = number(int(n))
+		newest, err := c.Store.Manifest(ctx, g, q)
+		if err != nil {
+			return row, err
+		}
+		if n > 0 && len(newest.Records) > 0 {
+			row.Last = newest.Records[0].DateAdded
+		}
 	}
-	q, n, err := c.newestPage(v, g, store.Query{}, time.Time{}, time.Time{}, 1)
-	if err != nil || n == 0 {
-		return row, err
+	if since := v.session.Since; !since.IsZero() && row.Last.After(since) {
+		fresh, err := c.Store.Manifest(ctx, g, store.Query{After: since, Limit: maxCounted})
+		if err != nil {
+			return row, err
+		}
+		row.New, row.NewURL = countOf(&fresh), row.URL+"?since="+since.Format(time.DateOnly)
 	}
-	m, err := c.Store.Manifest(v.r.Context(), g, q)
-	if err == nil && len(m.Records) > 0 {
-		row.Last = m.Records[0].DateAdded
+	if c.LastPoll == nil {
+		return row, nil
 	}
-	return row, err
+	var complete bool
+	if row.Polled, complete = c.LastPoll(of.ID, v.ours); complete && row.Last.After(row.Polled) {
+		waiting, err := c.Store.Manifest(ctx, g, store.Query{After: row.Polled, Limit: 1})
+		if err != nil {
+			return row, err
+		}
+		if len(waiting.Records) > 0 {
+			row.Lag = v.now.Sub(waiting.Records[0].DateAdded).Round(time.Second).String()
+		}
+	}
+	return row, nil
+}
+
+// countOf is the number of entries of a manifest that was read from its beginning.
+func countOf(m *store.Manifest) string {
+	if m.More {
+		return "more than " + number(len(m.Records))
+	}
+	return number(len(m.Records))
+}
+
+// typesOf are the types of records with their numbers, the most frequent first.
+func typesOf(records []store.Record) string {
+	counts := map[string]int{}
+	for _, r := range records {
+		counts[r.ID.Type()]++
+	}
+	names := slices.SortedFunc(maps.Keys(counts), func(a, b string) int { return cmp.Or(counts[b]-counts[a], strings.Compare(a, b)) })
+	for i, name := range names {
+		names[i] = number(counts[name]) + " " + name
+	}
+	return strings.Join(names, ", ")
+}
+
+// soon is how long before the end of an agreement or a token the first page tells of it.
+const soon = 30 * 24 * time.Hour
+
+// needs are what waits for the person, or will soon.
+func (c *Console) needs(v *visit) (list []need, err error) {
+	agreements, err := c.Admin.Agreements(v.r.Context())
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range agreements {
+		if !v.bound(a.ID) {
+			continue
+		}
+		for _, version := range a.Versions {
+			if slices.Contains(version.Missing, v.Org) && v.Home == "" {
+				list = append(list, need{fmt.Sprintf("Version %d of %s waits for the signature of %s.", version.Version, a.Title, v.organisation(v.Org)), agreementURL(a.ID)})
+			}
+		}
+		if left := a.Expires.Sub(v.now); a.State == exchange.InForce && left < soon {
+			list = append(list, need{fmt.Sprintf("%s expires on %s.", a.Title, a.Expires.UTC().Format(time.DateOnly)), agreementURL(a.ID)})
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(v.snapshot.Directory.Tokens)) {
+		t := v.snapshot.Directory.Tokens[id]
+		if t.Account == v.Account && t.Usable(v.now) && t.Expires != nil && t.Expires.Sub(v.now) < soon {
+			list = append(list, need{fmt.Sprintf("Your token %s expires on %s.", t.ID, t.Expires.UTC().Format(time.DateOnly)), root + "tokens"})
+		}
+	}
+	for _, id := range v.operations() {
+		of, err := c.operationNeeds(v, id)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, of...)
+	}
+	return list, nil
+}
+
+// operationNeeds are what waits in an operation for a person of the centre or of a bureau.
+func (c *Console) operationNeeds(v *visit, id string) (list []need, err error) {
+	_, answers := c.ownFindings(v, id)
+	if !answers && v.Org != v.snapshot.Policy.Centre().ID {
+		return nil, nil
+	}
+	board, err := c.Admin.Board(v.r.Context(), admin.Operation{ID: id, As: v.Org})
+	if err != nil {
+		return nil, err
+	}
+	title := v.snapshot.Policy.Agreement(id, v.now).Title
+	if answers {
+		if n := board.Stats.C2.Identified + board.Stats.Sites.Identified - board.Stats.Outcomes.Reported; n > 0 {
+			list = append(list, need{fmt.Sprintf("%s of %s without an outcome that you reported.", plural(n, "finding", "findings"), title), operationURL(id) + "/outcomes?status=none"})
+		}
+		return list, nil
+	}
+	states := map[operation.State]int{}
+	for _, r := range board.Reports {
+		states[r.State]++
+	}
+	if n := states[operation.Drafted]; n > 0 {
+		list = append(list, need{fmt.Sprintf("%s of %s drafted, for a second person to publish.", plural(n, "report", "reports"), title), operationURL(id) + "#reports"})
+	}
+	if n := states[operation.Due] + states[operation.Changed]; n > 0 {
+		list = append(list, need{fmt.Sprintf("%s of %s to draft, since they are new or have changed.", plural(n, "report", "reports"), title), operationURL(id) + "#reports"})
+	}
+	return list, nil
 }

@@ -35,6 +35,7 @@ const maxSessions = 20
 // documentOf.
 type record struct {
 	Sessions []session `json:"sessions,omitempty"`
+	Left     time.Time `json:"left,omitzero"` // last use of all sessions before the newest
 
 	// LastStep is the time step of the last code that was taken, so that each is taken once.
 	LastStep int64               `json:"last_step,omitempty"`
@@ -47,6 +48,7 @@ type session struct {
 	Credentials string    `json:"credentials"`
 	Started     time.Time `json:"started"`
 	Used        time.Time `json:"used"`
+	Since       time.Time `json:"since,omitzero"`     // when the person was here before it; zero for never
 	Complete    bool      `json:"complete,omitempty"` // the second factor was given
 	Proposed    string    `json:"proposed,omitempty"` // secret of a second factor that is being set up
 }
@@ -163,6 +165,7 @@ func (c *Console) begin(v *visit, account *exchange.Account, complete bool) erro
 		Digest: digestOf(secret), Credentials: credentialsOf(account), Started: v.now, Used: v.now, Complete: complete,
 	}
 	err := c.amend(v.r.Context(), account.ID(), func(r *record) {
+		began.Since = r.leave()
 		r.Sessions = slices.DeleteFunc(r.Sessions, func(s session) bool {
 			return !s.live(account, v.now) || v.secret != "" && s.Digest == digestOf(v.secret)
 		})
@@ -184,8 +187,19 @@ func (c *Console) end(v *visit) error {
 	}
 	digest := v.session.Digest
 	return c.amend(v.r.Context(), v.Account, func(r *record) {
+		r.leave()
 		r.Sessions = slices.DeleteFunc(r.Sessions, func(s session) bool { return s.Digest == digest })
 	})
+}
+
+// leave keeps when the person was last here, before a session begins or ends.
+func (r *record) leave() time.Time {
+	for _, s := range r.Sessions {
+		if s.Complete {
+			r.Left = latest(r.Left, s.Used)
+		}
+	}
+	return r.Left
 }
 
 // record reads the record of an account.

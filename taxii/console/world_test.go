@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/pquerna/otp/totp"
 
 	"comity/stix"
@@ -116,6 +117,13 @@ type world struct {
 	admin    *admin.Service
 	recorder *audit.Recorder
 	server   *httptest.Server
+	polls    map[string]poll // of sharing.reports, by account
+}
+
+// poll is what the server knows of the last poll of an account.
+type poll struct {
+	at       time.Time
+	complete bool
 }
 
 func (w *world) now() time.Time        { return time.UnixMicro(w.clock.Load()).UTC() }
@@ -147,6 +155,14 @@ func newWorld(t testing.TB) *world {
 	w.server = httptest.NewUnstartedServer(nil)
 	w.console = console.New(console.Config{PublicURL: "http://" + w.server.Listener.Addr().String(), Help: help}, console.Deps{
 		Store: s, Current: current, Auth: auth.New(current, w.now, "X-API-Key"), Admin: w.admin, Recorder: w.recorder, Log: log, Now: w.now,
+		LastPoll: func(_ uuid.UUID, of func(string) bool) (time.Time, bool) {
+			for account, p := range w.polls {
+				if of(account) {
+					return p.at, p.complete
+				}
+			}
+			return time.Time{}, false
+		},
 	})
 	w.server.Config.Handler = w.console.Handler()
 	w.server.Start()

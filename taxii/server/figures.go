@@ -13,13 +13,29 @@ import (
 	"comity/taxii/metrics"
 )
 
-// polls holds when each account last read objects of each collection since the server
+// Polls holds when each account last read objects of each collection since the server
 // started. They show a client that has stopped, and one that asks for the same page for
 // ever. The manifest and single objects do not count: no client follows a collection by
 // them.
-type polls struct {
+type Polls struct {
 	mu   sync.Mutex // guards last
 	last map[pollKey]poll
+}
+
+// NewPolls makes one without polls.
+func NewPolls() *Polls { return &Polls{last: map[pollKey]poll{}} }
+
+// Last is the last poll of a collection by one of the accounts for which of is true, and
+// whether that account had everything then. The time is zero if there was none.
+func (p *Polls) Last(collection uuid.UUID, of func(account string) bool) (at time.Time, complete bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for key, poll := range p.last {
+		if key.collection == collection && poll.at.After(at) && of(key.account) {
+			at, complete = poll.at, poll.whole
+		}
+	}
+	return at, complete
 }
 
 // pollKey names the account and the collection of a poll.
@@ -33,17 +49,18 @@ type poll struct {
 	principal exchange.Principal
 	at        time.Time
 	complete  bool      // a page was the last one: the account had everything then
+	whole     bool      // the last page was such a one
 	end       uint64    // of store.State when it had everything last
 	waiting   time.Time // when lag first found that objects wait for it; zero if none do
 }
 
 // note takes note that c got a page of a collection.
-func (p *polls) note(c *caller, page *store.Standing) {
+func (p *Polls) note(c *caller, page *store.Standing) {
 	key := pollKey{c.Account, c.grant.ID()}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	last := p.last[key]
-	last.principal, last.at = c.Principal, c.now
+	last.principal, last.at, last.whole = c.Principal, c.now, !page.More
 	if !page.More {
 		last.complete, last.end, last.waiting = true, page.State.End, time.Time{}
 	}
@@ -51,7 +68,7 @@ func (p *polls) note(c *caller, page *store.Standing) {
 }
 
 // all is a copy of the polls.
-func (p *polls) all() map[pollKey]poll {
+func (p *Polls) all() map[pollKey]poll {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return maps.Clone(p.last)
@@ -59,7 +76,7 @@ func (p *polls) all() map[pollKey]poll {
 
 // lag is for how long objects of the collection have waited for the account, which is as
 // exact as lag is called often; 0 if it has all.
-func (p *polls) lag(key pollKey, state store.State, now time.Time) time.Duration {
+func (p *Polls) lag(key pollKey, state store.State, now time.Time) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	last := p.last[key]
@@ -89,7 +106,7 @@ func (s *Server) report(gauge metrics.Gauge) {
 			lastPoll[id] = time.Time{}
 		}
 	}
-	for key, poll := range s.polls.all() {
+	for key, poll := range s.Polls.all() {
 		at, usable := lastPoll[key.account]
 		if !usable {
 			continue
@@ -102,7 +119,7 @@ func (s *Server) report(gauge metrics.Gauge) {
 			continue
 		}
 		if state, err := s.Store.State(ctx, key.collection); err == nil {
-			gauge("comity_poll_lag_seconds", s.polls.lag(key, state, now).Seconds(), key.account, grant.Collection().Alias)
+			gauge("comity_poll_lag_seconds", s.Polls.lag(key, state, now).Seconds(), key.account, grant.Collection().Alias)
 		}
 	}
 	for id, at := range lastPoll {

@@ -20,7 +20,7 @@ func (s *Server) writePage(w *response, r *http.Request, c *caller, fields []str
 	}
 	defer s.pages.release(p)
 	if p.key.object == "" {
-		s.polls.note(c, &p.Standing)
+		s.Polls.note(c, &p.Standing)
 	}
 	maps.Copy(w.Header(), p.header)
 	if notModified(r, p.tag) {

@@ -72,13 +72,12 @@ type Server struct {
 	limiters     map[string]*limiter // by method
 	memory       *pageMemory
 	pages        *pageCache
-	polls        polls
 	streams      *limiter
 	stackTraces  rate.Sometimes // limits the logged stacks of panics, which could fill the disk
 	hostWarnings rate.Sometimes // limits the warnings of checkHost
 }
 
-// Deps are the dependencies of a Server. All of them are needed.
+// Deps are the dependencies of a Server. All of them are needed, but for Polls.
 type Deps struct {
 	Store    store.Store
 	Current  *exchange.Current // the same as that of Auth
@@ -87,6 +86,7 @@ type Deps struct {
 	Recorder *audit.Recorder // of deliveries and refusals
 	Custody  *custody.Service
 	Metrics  *metrics.Metrics
+	Polls    *Polls // filled by the Server; nil if nobody else asks for them
 	Log      *slog.Logger
 	Now      func() time.Time // the clock of all times in answers
 	Ending   <-chan struct{}  // closed when the server shuts down, which ends the streams
@@ -103,6 +103,9 @@ func New(config Config, deps Deps) http.Handler {
 	if config.MaxLimit == 0 {
 		config.MaxLimit = 10_000
 	}
+	if deps.Polls == nil {
+		deps.Polls = NewPolls()
+	}
 	if config.Grace == 0 {
 		config.Grace = 30 * time.Second
 	}
@@ -115,7 +118,7 @@ func New(config Config, deps Deps) http.Handler {
 	s := &Server{
 		Deps: deps, config: config, limiters: map[string]*limiter{},
 		vary:   []string{strings.Join(append([]string{"Accept", "Accept-Encoding"}, deps.Auth.Headers()...), ", ")},
-		memory: newPageMemory(config.PageMemory), pages: newPageCache(config.PageCache), polls: polls{last: map[pollKey]poll{}}, streams: newLimiter(maxStreams),
+		memory: newPageMemory(config.PageMemory), pages: newPageCache(config.PageCache), streams: newLimiter(maxStreams),
 		stackTraces: rate.Sometimes{First: 10, Interval: time.Second}, hostWarnings: rate.Sometimes{Interval: time.Hour},
 	}
 	s.Metrics.Watch(s.report)

@@ -120,7 +120,7 @@ func (s *stream) look() (more bool, err error) {
 		return false, err
 	}
 	if state == s.state {
-		s.polls.note(s.c, &store.Standing{State: state})
+		s.Polls.note(s.c, &store.Standing{State: state})
 	} else {
 		if more, err = s.page(); err != nil || more {
 			return more, cmp.Or(err, s.send())
@@ -146,7 +146,7 @@ func (s *stream) page() (more bool, err error) {
 		return false, err
 	}
 	if page.Len() == 0 {
-		s.polls.note(s.c, &page.Standing)
+		s.Polls.note(s.c, &page.Standing)
 		return false, nil
 	}
 	if err := s.Recorder.Deliver(s.c.grant, audit.Narrow(s.query.Match, page.IDs), audit.Page{
@@ -154,7 +154,7 @@ func (s *stream) page() (more bool, err error) {
 	}); err != nil {
 		return false, err
 	}
-	s.polls.note(s.c, &page.Standing)
+	s.Polls.note(s.c, &page.Standing)
 	s.Metrics.Served(page.Len())
 	s.c.served.objects += page.Len()
 	for i := range page.Len() {

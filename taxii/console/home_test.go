@@ -1,0 +1,77 @@
+package console_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"comity/taxii/admin"
+	"comity/taxii/exchange"
+)
+
+const malware = `{"type":"malware","spec_version":"2.1","id":"malware--00000000-0000-4000-8000-000000000001","created":"2026-02-01T00:00:00.000Z","modified":"2026-02-01T00:00:00.000Z","name":"Kapchan","is_family":true`
+
+// The first page tells what a collection holds for this account by type, and what came since
+// the person was last here. Objects that are withheld from the account are in no figure.
+func TestHomeTellsWhatThereIsAndWhatIsNew(t *testing.T) {
+	w := newWorld(t)
+	w.amend(func(d *exchange.Directory) {
+		w.deposit(d, "sharing", strings.Replace(sharing, `reports = "red", drop = "red"`, `reports = "amber", drop = "red"`, 1))
+	})
+	red := `,"object_marking_refs":["marking-definition--e828b379-4e03-4974-9ac4-e53a884c97c1"]`
+	w.push("vendor/vic", "sharing.reports", indicator(1, "one", ""), indicator(2, "two", ""), malware+"}")
+	first := w.as("bureau/dara")
+	page := first.get("/console/").want(http.StatusOK).contains("3<small>2 indicator, 1 malware</small>")
+	if strings.Contains(page.body, "You were last here") {
+		t.Error("the page speaks of a visit before the first")
+	}
+	w.move(2 * time.Minute)
+	first.get("/console/").want(http.StatusOK)
+	w.move(time.Hour)
+	w.push("vendor/vic", "sharing.reports", indicator(3, "three", ""))
+	w.push("vendor/vic", "sharing.reports", indicator(4, "withheld", red))
+	w.as("bureau/dara").get("/console/").want(http.StatusOK).contains("You were last here on <time datetime=\"2026-03-01T12:02:00Z\"", "4<small>3 indicator, 1 malware</small>", ">1<span class=\"hidden\"> new in sharing.reports")
+}
+
+// The first page tells when the organisation last polled a collection, and for how long objects
+// that the account may see have waited since.
+func TestHomeTellsOfPolls(t *testing.T) {
+	w := newWorld(t)
+	w.push("vendor/vic", "sharing.reports", indicator(1, "one", ""))
+	w.move(time.Hour)
+	w.polls = map[string]poll{"bureau/siem": {w.now(), true}}
+	const polled = "2026-03-01T13:00:00Z"
+	if page := w.as("bureau/dara").get("/console/").want(http.StatusOK).contains(polled); strings.Contains(page.body, "behind by") {
+		t.Error("the organisation has everything, and is said to be behind")
+	}
+	if page := w.as("vendor/vic").get("/console/").want(http.StatusOK); strings.Contains(page.body, polled) {
+		t.Error("the page tells of a poll of another organisation")
+	}
+	w.move(time.Hour)
+	w.push("vendor/vic", "sharing.reports", indicator(2, "two", ""))
+	w.move(10 * time.Minute)
+	w.as("bureau/dara").get("/console/").want(http.StatusOK).contains(polled, "behind by 10m0s")
+}
+
+// The first page tells what waits for the person: a signature of the organisation, a token and
+// an agreement that end soon. It tells nothing of agreements that do not bind the organisation.
+func TestHomeTellsWhatNeedsThePerson(t *testing.T) {
+	w := newWorld(t)
+	if page := w.as("bureau/dara").get("/console/").want(http.StatusOK); strings.Contains(page.body, "What needs you") {
+		t.Error("something needs the person from the start")
+	}
+	shown, err := w.admin.Agreement(t.Context(), admin.ShowAgreement{ID: "sharing"})
+	w.must(err)
+	_, err = w.admin.LoadAgreements(t.Context(), admin.Actor{}, admin.LoadAgreements{Files: []admin.File{{Name: "sharing.toml", Source: strings.Replace(sharing, "version = 1", "version = 2\nreplaces = \""+shown.Digest+"\"", 1)}}})
+	w.must(err)
+	expires := noon.Add(10 * 24 * time.Hour)
+	_, err = w.admin.AddToken(t.Context(), admin.Actor{}, admin.AddToken{Account: "bureau/dara", Expires: &expires})
+	w.must(err)
+	w.as("bureau/dara").get("/console/").want(http.StatusOK).contains("Version 2 of Sharing waits for the signature of Bureau.", "expires on 2026-03-11.")
+	if page := w.as("stranger/lone").get("/console/").want(http.StatusOK); strings.Contains(page.body, "Sharing") {
+		t.Error("a stranger learns of the agreement")
+	}
+	w.clock.Store(time.Date(2029, 12, 20, 0, 0, 0, 0, time.UTC).UnixMicro())
+	w.as("vendor/vic").get("/console/").want(http.StatusOK).contains("Sharing expires on 2030-01-01.")
+}
