@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"comity/stix"
 	"comity/taxii"
 	"comity/taxii/audit"
 	"comity/taxii/auth"
@@ -103,7 +105,7 @@ func (s *Service) EditAccount(ctx context.Context, by Actor, in EditAccount) (ou
 		}
 		if in.ResetSecondFactor && edited.SecondFactor != "" {
 			changes.add("no second factor until the next sign-in")
-			edited.SecondFactor = ""
+			edited.SecondFactor, edited.Passkeys = "", nil
 		}
 		out.SetUpCode = ""
 		if edited.Person && edited.Password != "" && !edited.HasSecondFactor() && (password != "" || in.ResetSecondFactor) {
@@ -142,6 +144,53 @@ func (s *Service) SetSecondFactor(ctx context.Context, by Actor, id, secret, set
 		}
 		account.SecondFactor, account.SetUp = secret, ""
 		return directoryEntry(d, by, account.Org, "account %s has a second factor now", account.ID()), nil
+	})
+}
+
+// maxPasskeys bounds the passkeys of one account.
+const maxPasskeys = 10
+
+// AddPasskey adds a passkey of the actor. Invalid without a name, Conflict if the actor has
+// no other second factor, already has that passkey, or has too many.
+func (s *Service) AddPasskey(ctx context.Context, by Actor, p exchange.Passkey) error {
+	switch p.Name = strings.TrimSpace(p.Name); {
+	case p.Name == "" || len(p.Name) > 60 || strings.ContainsFunc(p.Name, stix.Unprintable):
+		return taxii.Errorf(taxii.Invalid, "a passkey has a name of at most 60 bytes, such as the name of the device")
+	}
+	p.Added = s.now()
+	return s.amend(ctx, func(d *exchange.Directory) ([]audit.Entry, error) {
+		account, err := d.Account(by.Account)
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case !account.HasSecondFactor():
+			return nil, taxii.Errorf(taxii.Conflict, "account %s has no second factor yet", account.ID())
+		case len(account.Passkeys) >= maxPasskeys:
+			return nil, taxii.Errorf(taxii.Conflict, "account %s has %d passkeys: remove one first", account.ID(), maxPasskeys)
+		case slices.ContainsFunc(account.Passkeys, func(old exchange.Passkey) bool { return bytes.Equal(old.ID, p.ID) }):
+			return nil, taxii.Errorf(taxii.Conflict, "account %s has this passkey already", account.ID())
+		}
+		account.Passkeys = append(account.Passkeys, p)
+		return directoryEntry(d, by, account.Org, "passkey %q of %s added", p.Name, account.ID()), nil
+	})
+}
+
+// RemovePasskey removes a passkey of the actor, by the id of the credential; NotFound if
+// there is none.
+func (s *Service) RemovePasskey(ctx context.Context, by Actor, id []byte) error {
+	return s.amend(ctx, func(d *exchange.Directory) ([]audit.Entry, error) {
+		account, err := d.Account(by.Account)
+		if err != nil {
+			return nil, err
+		}
+		n := slices.IndexFunc(account.Passkeys, func(p exchange.Passkey) bool { return bytes.Equal(p.ID, id) })
+		if n < 0 {
+			return nil, taxii.Errorf(taxii.NotFound, "there is no such passkey")
+		}
+		name := account.Passkeys[n].Name
+		account.Passkeys = slices.Delete(account.Passkeys, n, n+1)
+		return directoryEntry(d, by, account.Org, "passkey %q of %s removed", name, account.ID()), nil
 	})
 }
 

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/go-webauthn/webauthn/webauthn"
 	"github.com/google/uuid"
 	"github.com/gorilla/mux"
 
@@ -62,6 +63,7 @@ type Console struct {
 	router   *mux.Router
 	tickets  tickets
 	provider provider
+	webauthn *webauthn.WebAuthn // nil if browsers know no passkeys for this server
 
 	verifying sync.Mutex // held while the audit record is verified
 }
@@ -82,6 +84,7 @@ func New(config Config, deps Deps) *Console {
 	if c.needTLS() != nil {
 		c.Log.Warn("nobody can sign in to the console: browsers reach the server without TLS", "public_url", config.PublicURL)
 	}
+	c.webauthn = newWebAuthn(origin)
 	c.register()
 	return c
 }
@@ -116,6 +119,7 @@ var routes = []route{
 	{post, root + "sign-in", true, (*Console).signIn},
 	{get, root + "sign-in/code", true, (*Console).codeForm},
 	{post, root + "sign-in/code", true, (*Console).enterCode},
+	{post, root + "sign-in/passkey", true, (*Console).givePasskey},
 	{get, root + "sign-in/oidc", true, (*Console).beginOIDC},
 	{get, root + "sign-in/oidc/return", true, (*Console).finishOIDC},
 	{get, root + "ticket/{ticket}", true, (*Console).useTicket},
@@ -149,6 +153,9 @@ var routes = []route{
 	{get, root + "tokens", false, (*Console).tokens},
 	{post, root + "tokens", false, (*Console).makeToken},
 	{post, root + "tokens/{token}", false, (*Console).changeToken},
+	{get, root + "passkeys", false, (*Console).passkeys},
+	{post, root + "passkeys", false, (*Console).addPasskey},
+	{post, root + "passkeys/{passkey}", false, (*Console).removePasskey},
 	{get, root + "centre", false, forOperators((*Console).centre)},
 	{get, root + "centre/organisations/{organisation}", false, forOperators((*Console).organisationOf)},
 	{post, root + "centre/organisations/{organisation}", false, forOperators((*Console).suspend)},

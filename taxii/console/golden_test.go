@@ -43,6 +43,7 @@ func TestPagesAreAsTheGoldenFilesHaveThem(t *testing.T) {
 		"audit":        vic.get("/console/audit"),
 		"help":         dara.get("/console/help/feed"),
 		"helptopics":   dara.get("/console/help"),
+		"passkeys":     vic.get("/console/passkeys"),
 		"centre":       olga.get("/console/centre"),
 		"organisation": olga.get("/console/centre/organisations/vendor"),
 		"account":      olga.get("/console/centre/accounts/vendor%2Fvic"),

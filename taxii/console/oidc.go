@@ -137,7 +137,7 @@ func (c *Console) finishOIDC(v *visit) error {
 	if _, ok := auth.Person(v.snapshot, account, v.now); !ok {
 		return refused(fmt.Errorf("claim %s is %q, which is no account of a person that may sign in", c.config.OIDC.Claim, name))
 	}
-	if err := c.begin(v, account, true); err != nil {
+	if err := c.begin(v, account, session{Complete: true}); err != nil {
 		return err
 	}
 	v.redirect(nextOf(began.Next))

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -13,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/go-webauthn/webauthn/webauthn"
 
 	"comity/taxii/audit"
 	"comity/taxii/auth"
@@ -40,6 +43,9 @@ type record struct {
 	// LastStep is the time step of the last code that was taken, so that each is taken once.
 	LastStep int64               `json:"last_step,omitempty"`
 	Attempts map[string]attempts `json:"attempts,omitempty"` // by network, see freeWrong
+
+	// SignCounts are the signature counters of the passkeys, by credential id in base64.
+	SignCounts map[string]uint32 `json:"sign_counts,omitempty"`
 }
 
 // session is one browser in which a person has signed in.
@@ -51,6 +57,10 @@ type session struct {
 	Since       time.Time `json:"since,omitzero"`     // when the person was here before it; zero for never
 	Complete    bool      `json:"complete,omitempty"` // the second factor was given
 	Proposed    string    `json:"proposed,omitempty"` // secret of a second factor that is being set up
+	Passkey     []byte    `json:"passkey,omitempty"`  // id of the one that was given as second factor
+
+	// Ceremony is what the browser was asked for, to make a passkey or to give one.
+	Ceremony *webauthn.SessionData `json:"ceremony,omitempty"`
 }
 
 // documentOf is the name of the document with the record of an account.
@@ -69,7 +79,8 @@ func (s *session) live(a *exchange.Account, now time.Time) bool {
 	if !s.Complete {
 		limit = signInTime
 	}
-	return s.Credentials == credentialsOf(a) && age < limit && now.Sub(s.Used) < idleTime
+	given := s.Passkey == nil || slices.ContainsFunc(a.Passkeys, func(p exchange.Passkey) bool { return bytes.Equal(p.ID, s.Passkey) })
+	return given && s.Credentials == credentialsOf(a) && age < limit && now.Sub(s.Used) < idleTime
 }
 
 // cookieName is the name of the cookie. Browsers take a name with __Host- only over TLS and
@@ -155,15 +166,13 @@ func (c *Console) amendSession(v *visit, change func(*session)) error {
 // account is the account of the session.
 func (v *visit) account() *exchange.Account { return v.snapshot.Directory.Accounts[v.Account] }
 
-// begin begins a session of an account in the place of the session of v, if there is one. A
+// begin begins a session of an account, with the proof that began has, in the place of the session of v, if there is one. A
 // new secret each time keeps a secret that somebody planted before the sign-in useless.
-func (c *Console) begin(v *visit, account *exchange.Account, complete bool) error {
+func (c *Console) begin(v *visit, account *exchange.Account, began session) error {
 	var random [32]byte
 	rand.Read(random[:])
 	secret := base64.RawURLEncoding.EncodeToString(random[:])
-	began := session{
-		Digest: digestOf(secret), Credentials: credentialsOf(account), Started: v.now, Used: v.now, Complete: complete,
-	}
+	began.Digest, began.Credentials, began.Started, began.Used = digestOf(secret), credentialsOf(account), v.now, v.now
 	err := c.amend(v.r.Context(), account.ID(), func(r *record) {
 		began.Since = r.leave()
 		r.Sessions = slices.DeleteFunc(r.Sessions, func(s session) bool {

@@ -81,7 +81,7 @@ func (c *Console) signIn(v *visit) error {
 	default:
 		return err
 	}
-	if err := c.begin(v, account, false); err != nil {
+	if err := c.begin(v, account, session{}); err != nil {
 		return err
 	}
 	v.redirect(withNext("sign-in/code", in.Next))
@@ -107,6 +107,7 @@ type codePage struct {
 	Fault         string
 	Secret        string        // "" if the account has a second factor
 	QRCode        template.HTML // an SVG image
+	Passkey       string        // what the browser is asked for, as JSON; "" if no passkey can be given
 }
 
 // codeForm asks for a code. The first time it sets up the second factor.
@@ -129,6 +130,10 @@ func (c *Console) askCode(v *visit, next, fault string) error {
 		v.status = taxii.Forbidden.Status()
 	}
 	if v.account().HasSecondFactor() {
+		var err error
+		if out.Passkey, err = c.askPasskey(v); err != nil {
+			return err
+		}
 		return c.render(v, "code", "Sign in: second factor", out)
 	}
 	if out.Secret = v.session.Proposed; out.Secret == "" {
@@ -271,7 +276,7 @@ func (c *Console) enterCode(v *visit) error {
 		changed.SecondFactor = secret
 		account = &changed
 	}
-	if err := c.begin(v, account, true); err != nil {
+	if err := c.begin(v, account, session{Complete: true}); err != nil {
 		return err
 	}
 	v.redirect(next)
@@ -332,7 +337,7 @@ func (c *Console) useTicket(v *visit) error {
 	if _, ok := auth.Person(v.snapshot, account, v.now); !ok {
 		return errNotThere
 	}
-	if err := c.begin(v, account, true); err != nil {
+	if err := c.begin(v, account, session{Complete: true}); err != nil {
 		return err
 	}
 	v.redirect(root)

@@ -77,9 +77,24 @@ type Account struct {
 	// factor up, hexadecimal; "" once that is done.
 	SetUp string `json:"set_up,omitempty"`
 
+	// Passkeys can take the place of the one-time codes when the person signs in.
+	Passkeys []Passkey `json:"passkeys,omitempty"`
+
 	// Post is what a person of the centre may do in the console beside others:
 	// [OperatorPost], or "".
 	Post string `json:"post,omitempty"`
+}
+
+// Passkey is the public half of a credential of Web Authentication (W3C) on a device of a
+// person.
+type Passkey struct {
+	ID    []byte    `json:"id"`  // of the credential
+	Key   []byte    `json:"key"` // its public key in COSE form (RFC 9052)
+	Name  string    `json:"name"`
+	Added time.Time `json:"added"`
+
+	// Synced tells whether the credential may be on several devices.
+	Synced bool `json:"synced,omitempty"`
 }
 
 // OperatorPost is the post of a person who operates the exchange in the console.

@@ -1,5 +1,5 @@
-// Pages are complete without this script. It says each time in the reader's own zone, and
-// adds a button to each value that the page shows in a changed form.
+// Pages are complete without this script. It says each time in the reader's own zone, adds a
+// button to each value that the page shows in a changed form, and asks the browser for passkeys.
 "use strict";
 
 for (const time of document.querySelectorAll("time[datetime]")) {
@@ -23,5 +23,26 @@ if (navigator.clipboard) {
     });
     say("Copy");
     value.after(" ", button);
+  }
+}
+
+// A form with data-passkey makes a passkey, or gives one, before it is sent. It is hidden in
+// browsers that know none.
+if (window.PublicKeyCredential?.parseRequestOptionsFromJSON) {
+  for (const form of document.querySelectorAll("form[data-passkey]")) {
+    form.hidden = false;
+    form.addEventListener("submit", async event => {
+      event.preventDefault();
+      const asked = JSON.parse(form.dataset.asked);
+      try {
+        const credential = form.dataset.passkey === "create"
+          ? await navigator.credentials.create({ publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(asked) })
+          : await navigator.credentials.get({ publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(asked) });
+        form.elements.credential.value = JSON.stringify(credential.toJSON());
+        form.submit();
+      } catch {
+        form.querySelector("[role=alert]").textContent = "The browser gave no passkey. Try again.";
+      }
+    });
   }
 }
