@@ -33,7 +33,8 @@ const commitSize = 4000
 // minute later, further deliveries to that reader within an hour. [Recorder.Flush] must be
 // called before the record is read. A Recorder is safe for concurrent use.
 //
-// It covers one process: where several serve the same store, each has one.
+// It covers one process. Where several serve the same store, each has one, and the store
+// calls Hold of each: see store.Processes.
 type Recorder struct {
 	commit func(context.Context, ...Entry) error
 	now    func() time.Time
@@ -108,9 +109,14 @@ func (r *Recorder) scansOf(collection uuid.UUID) *sync.RWMutex {
 // the deliveries. New scans wait until release is called. Nothing is held up if the commit
 // fails.
 //
+// For uuid.Nil, which is no collection, it commits all that waits and holds up nothing.
+//
 // The caller must not call Reading or Hold before it calls release, and must be quick: the
 // pollers of this collection wait. Pollers of other collections do not.
 func (r *Recorder) Hold(ctx context.Context, collection uuid.UUID) (release func(), err error) {
+	if collection == uuid.Nil {
+		return func() {}, r.Flush(ctx)
+	}
 	scans := r.scansOf(collection)
 	scans.Lock()
 	if err := r.Flush(ctx, collection); err != nil {

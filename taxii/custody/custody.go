@@ -58,14 +58,23 @@ const (
 // hours).
 const statusKept = 48 * time.Hour
 
-// Run does the tasks that depend on the clock until ctx ends, and then records the stop of
-// the server; Begin comes before. It announces transitions of agreements within a second.
-// Each hour it purges the data whose retention ended on an earlier day, and forgets old
-// statuses. It signs a checkpoint at once and then daily. A task that fails is logged and
-// tried again.
+// Run commits the deliveries that are due until ctx ends, and then records the stop of the
+// server; Begin comes before. While no other process does, it also does the tasks that depend
+// on the clock: it announces transitions of agreements within a second. Each hour it purges
+// the data whose retention ended on an earlier day, and forgets old statuses. It signs a
+// checkpoint at once and then daily. A task that fails is logged and tried again.
 func (s *Service) Run(ctx context.Context) error {
 	flushed := make(chan error, 1)
 	go func() { flushed <- s.recorder.Run(ctx) }()
+	s.store.Lead(ctx, "custody", s.runTasks)
+	if err := <-flushed; err != nil {
+		return err // without a stop on record, the next start notes a gap
+	}
+	return s.store.Leave(context.WithoutCancel(ctx), audit.Entry{Act: audit.Stop})
+}
+
+// runTasks does the tasks that depend on the clock until ctx ends.
+func (s *Service) runTasks(ctx context.Context) {
 	tick := time.NewTicker(transitionInterval)
 	defer tick.Stop()
 	var last schedule
@@ -76,13 +85,9 @@ func (s *Service) Run(ctx context.Context) error {
 		case <-ctx.Done():
 		}
 	}
-	if err := <-flushed; err != nil {
-		return err // without a stop on record, the next start notes a gap
-	}
-	return s.store.Leave(context.WithoutCancel(ctx), audit.Entry{Act: audit.Stop})
 }
 
-// schedule is when each task of Run was last done.
+// schedule is when each task of runTasks was last done.
 type schedule struct {
 	generation     uint64
 	nextTransition time.Time // of any agreement; zero: none will come

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/google/uuid"
+
 	"comity/stix"
 	"comity/store"
 	"comity/taxii"
@@ -22,9 +24,11 @@ type Holding struct {
 	Holders    []store.Holder `json:"holders"`
 }
 
-// Flush commits the deliveries and refusals that the recorder still gathers, so that
-// the audit record is complete.
-func (s *Service) Flush(ctx context.Context) error { return s.recorder.Flush(ctx) }
+// Flush commits the deliveries and refusals that the recorders of all processes still
+// gather, so that the audit record is complete.
+func (s *Service) Flush(ctx context.Context) error {
+	return s.store.Exclusive(ctx, uuid.Nil, func(context.Context) error { return nil })
+}
 
 // Scan reads a page for an account outside TAXII, and puts it on record as
 // delivered.
