@@ -40,7 +40,9 @@ type Processes interface {
 	// What f writes with its context commits only while this holds.
 	//
 	// f must not scan for a reader and must not call Exclusive. It must be short, because
-	// the pollers of this collection wait. Those of other collections do not. f is not run if
+	// the pollers of this collection wait. Those of other collections do not. For uuid.Nil,
+	// which is no collection, nobody waits: what waits in any process to be recorded is
+	// committed before f runs. f is not run if
 	// a delivery cannot be committed. Exclusive returns Unavailable, which names the process,
 	// if one does not let its scans end in time.
 	Exclusive(ctx context.Context, collection uuid.UUID, f func(ctx context.Context) error) error
@@ -54,12 +56,12 @@ type Processes interface {
 
 // Process is a process that serves from a store.
 type Process struct {
-	Address string    // where it serves
-	Version string    // of the program
-	Joined  time.Time // set by the store
-	Duties  []string  // in which it is the leader, in order; set by the store
+	Address string    `json:"address"`          // where it serves
+	Version string    `json:"version"`          // of the program
+	Joined  time.Time `json:"joined"`           // set by the store
+	Duties  []string  `json:"duties,omitempty"` // in which it is the leader, in order; set by the store
 
 	// Settings are those that every process which serves from the store must share, by name.
 	// Errors show the values, so a digest stands for a secret.
-	Settings map[string]string
+	Settings map[string]string `json:"settings,omitempty"`
 }

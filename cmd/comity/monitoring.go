@@ -53,6 +53,14 @@ func (ex *exchangeServer) report(gauge metrics.Gauge, current *exchange.Current)
 			gauge.Time("comity_certificate_expires_timestamp_seconds", issuers, "ca")
 		}
 	}
+	servers, _ := ex.store.Processes(ctx) // comity_ready tells why there is no answer
+	for _, p := range servers {
+		if p.Address == ex.name() {
+			for _, duty := range p.Duties {
+				gauge("comity_leader", 1, duty)
+			}
+		}
+	}
 	for id, at := range ex.runner.CaughtUp() {
 		gauge("comity_operation_lag_seconds", now.Sub(at).Seconds(), id)
 	}

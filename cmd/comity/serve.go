@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"context"
 	"crypto/ed25519"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -369,7 +371,11 @@ func (ex *exchangeServer) start(c *serveCmd) (err error) {
 	if ex.dns, err = c.dnsFlags.listen(&c.connectionFlags, ex.certs); err != nil {
 		return err
 	}
-	if err := ex.custody.Begin(context.Background(), store.Process{Address: ex.address, Version: version()}); err != nil {
+	process, err := ex.process()
+	if err == nil {
+		err = ex.custody.Begin(context.Background(), process)
+	}
+	if err != nil {
 		return err
 	}
 	ex.serve(c.wrap(ex.listener), s)
@@ -378,6 +384,42 @@ func (ex *exchangeServer) start(c *serveCmd) (err error) {
 		ex.serve(adminListener, httpServer(ex.log, c.adminHandler(counters, api)))
 	}
 	return nil
+}
+
+// process describes this server to those that serve from the same store.
+func (ex *exchangeServer) process() (p store.Process, err error) {
+	p = store.Process{Address: ex.name(), Version: version(), Settings: map[string]string{"--public-url": ex.url, keyFile: "none"}}
+	if ex.key != nil {
+		p.Settings[keyFile] = formatPublic(ex.key)
+	}
+	files, err := os.ReadDir(tables(ex.data))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return p, err
+	}
+	for _, file := range files {
+		path := filepath.Join(tables(ex.data), file.Name())
+		info, err := os.Stat(path)
+		if err != nil {
+			return p, err
+		}
+		if info.IsDir() {
+			continue
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return p, err
+		}
+		p.Settings["tables/"+file.Name()] = fmt.Sprintf("of %s, SHA-256 %x", info.ModTime().UTC().Format(time.DateOnly), sha256.Sum256(content))
+	}
+	return p, nil
+}
+
+// name tells this server from others on the same store: each machine may listen on the same
+// loopback address.
+func (ex *exchangeServer) name() string {
+	host, _ := os.Hostname() // without one, the port has to do
+	_, port, _ := net.SplitHostPort(ex.address)
+	return net.JoinHostPort(host, port)
 }
 
 // adminHandler serves metrics, the health that api tells, and profiles with --pprof, on the

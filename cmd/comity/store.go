@@ -27,6 +27,19 @@ type storeFlags struct {
 type storeCmd struct {
 	Copy    storeCopyCmd    `cmd:"" help:"Copy a store into an empty one of another engine, and compare the two; no server may use either."`
 	Migrate storeMigrateCmd `cmd:"" help:"Bring the schema of the database to the version of this program."`
+	Servers storeServersCmd `cmd:"" help:"List the servers that use the store now, and what each of them does for all."`
+}
+
+type storeServersCmd struct{}
+
+func (c *storeServersCmd) Run(sh *shell) error {
+	list, err := call[[]store.Process](sh, "store/servers", nil)
+	if err != nil {
+		return err
+	}
+	return printTable(sh, list, "server,version,since,does for all", list, func(p store.Process) []any {
+		return []any{p.Address, p.Version, p.Joined.UTC().Format(time.RFC3339), strings.Join(p.Duties, ", ")}
+	})
 }
 
 type storeMigrateCmd struct{}

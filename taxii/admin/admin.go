@@ -41,6 +41,12 @@ func New(s store.Store, current *exchange.Current, in *intake.Intake, c *custody
 	return &Service{s, current, in, c, runner, feeds, links, now}
 }
 
+// Servers are the processes that serve from the store now, in the order in which they began.
+func (s *Service) Servers(ctx context.Context) ([]store.Process, error) {
+	list, err := s.store.Processes(ctx)
+	return append([]store.Process{}, list...), err
+}
+
 // Actor carries out an act: an operator of the machine, or a person who has signed in to the
 // console. The zero Actor is an operator whose name is not known.
 type Actor struct {

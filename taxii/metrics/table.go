@@ -55,6 +55,7 @@ var families = []family{
 	{"comity_link_last_success_timestamp_seconds", "When a link last ran without a failure, 0 if never.", []string{"link"}},
 	{"comity_link_objects", "Objects that a link has brought in (in) or sent (out), and those that were refused (refused), since it was added.", []string{"link", "direction"}},
 	{"comity_link_withdrawn", "Objects that a link has sent and that were removed here since: somebody has to ask for their deletion.", []string{"link"}},
+	{"comity_leader", "1 if this server does that duty for all servers on the store.", []string{"duty"}},
 	{"comity_operation_lag_seconds", "Time since an operation was up to date with the audit record.", []string{"operation"}},
 }
 

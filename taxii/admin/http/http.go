@@ -46,6 +46,7 @@ func Handler(s *admin.Service) http.Handler {
 	ask(r, "feed/test", s.TestFeed)
 	act(r, "feed/rotate", s.RotateFeed)
 	act(r, "feed/remove", s.RemoveFeed)
+	list(r, "store/servers", s.Servers)
 	act(r, "link/add", s.AddLink)
 	list(r, "link/list", s.Links)
 	ask(r, "link/show", s.Link)
