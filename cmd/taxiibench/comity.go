@@ -112,7 +112,9 @@ func (c *comity) collection(name string) *collection {
 		auth = append(auth, "Bearer "+t)
 	}
 	found := loopback(scheme+"://"+c.address+"/bench/", c.ids[name], auth...)
-	found.server = "comity"
+	if found.server = "comity"; c.env != nil {
+		found.server = onPostgres
+	}
 	return found
 }
 

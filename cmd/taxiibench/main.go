@@ -84,7 +84,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int
 		kong.Description("Measure TAXII 2.1 servers. Results go to stdout, the rest to stderr."),
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(status int) { panic(exit(status)) }),
-		kong.Vars{"rows": strings.Join(rowNames(), ", ")},
+		kong.Vars{"rows": strings.Join(append(namesOf(table), namesOf(databaseTable)...), ", ")},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 	)
 	if len(args) == 0 {

@@ -18,6 +18,7 @@ type rowsCmd struct {
 	Quick   bool          `help:"Three short rounds on 30000 objects: for CI, with --guard."`
 	Guard   float64       `placeholder:"SHARE" help:"Exit with 1 if a row misses its target beside the limit by more than this share, such as 0.25."`
 
+	Store  string `placeholder:"DSN" help:"Measure the rows postgres-… too, in this empty database of PostgreSQL."`
 	Venv   string `type:"existingdir" placeholder:"DIR" help:"Python environment with other servers to compare with, made by python3 -m venv DIR and DIR/bin/pip install medallion opentaxii gunicorn."`
 	Comity string `type:"existingfile" placeholder:"FILE" help:"The comity to measure (default: built from this tree)."`
 	Dir    string `type:"existingdir" placeholder:"DIR" help:"Where the temporary folder is made: on the disk to measure."`
@@ -56,12 +57,20 @@ var table = []row{
 	{"feed-change", (*bench).rowFeedChange},
 }
 
-// rowNames are the names of all rows, for the help text.
-func rowNames() (names []string) {
-	for _, r := range table {
+// namesOf are the names of rows.
+func namesOf(rows []row) (names []string) {
+	for _, r := range rows {
 		names = append(names, r.name)
 	}
 	return names
+}
+
+// rows are the rows that can be measured.
+func (c *rowsCmd) rows() []row {
+	if c.Store == "" {
+		return table
+	}
+	return slices.Concat(table, databaseTable)
 }
 
 // line is one comparison: a row has one or several.
@@ -105,9 +114,10 @@ func (c *rowsCmd) Run(sh *shell) error {
 	if c.Objects < 20_000 || c.Rounds < 1 {
 		return errors.New("--objects is at least 20000, --rounds 1")
 	}
+	names := namesOf(c.rows())
 	for _, name := range c.Only {
-		if !slices.Contains(rowNames(), name) {
-			return fmt.Errorf("--only: there is no row %s; there are %s", name, strings.Join(rowNames(), ", "))
+		if !slices.Contains(names, name) {
+			return fmt.Errorf("--only: there is no row %s; there are %s, and with --store %s", name, strings.Join(namesOf(table), ", "), strings.Join(namesOf(databaseTable), ", "))
 		}
 	}
 	b, err := newBench(sh, c)
@@ -147,7 +157,7 @@ func (c *rowsCmd) Run(sh *shell) error {
 
 // measure measures all rows of the table, even if some fail.
 func (c *rowsCmd) measure(sh *shell, b *bench) (lines []line, err error) {
-	for _, r := range table {
+	for _, r := range c.rows() {
 		if len(c.Only) > 0 && !slices.Contains(c.Only, r.name) {
 			continue
 		}

@@ -30,7 +30,7 @@ func (b *bench) pushLoad(c *collection, query string, clients, size int) load {
 			if a.status != 202 || count == nil || string(count[1]) != strconv.Itoa(size) {
 				return fmt.Errorf("a push of %d objects: status %d %s", size, a.status, cut(a.body))
 			}
-			if c.server == "comity" && query == "" {
+			if c.server == "comity" && c.id == b.comity.ids[pushCollection] && query == "" {
 				mu.Lock()
 				b.accepted = append(b.accepted, [2]int{first[client], size})
 				mu.Unlock()

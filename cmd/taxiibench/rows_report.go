@@ -54,6 +54,9 @@ func (l line) cells() []string {
 
 // target is the target of the ratio, marked as reached or missed.
 func (l line) target() string {
+	if l.Target == 0 {
+		return ""
+	}
 	sign := "≥"
 	if l.AtMost {
 		sign = "≤"

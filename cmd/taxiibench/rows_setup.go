@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -21,6 +22,8 @@ type bench struct {
 	dir string
 
 	comity   *comity
+	database *comity // with the same objects in the database of --store; nil without
+	base     base
 	limit    *process
 	limitURL string // of the limit server
 	nginx    *nginx
@@ -55,7 +58,17 @@ func newBench(sh *shell, opt *rowsCmd) (b *bench, err error) {
 		err = makeCertificate(b.dir)
 	}
 	if err == nil {
-		b.comity, err = newComity(sh, opt.Comity, b.dir, "", []string{readCollection, versionsCollection, pushCollection}, accounts)
+		collections := []string{readCollection, versionsCollection, pushCollection}
+		if opt.Store != "" {
+			collections = append(collections, writerCollections()...)
+		}
+		b.comity, err = newComity(sh, opt.Comity, b.dir, "", collections, accounts)
+	}
+	if err == nil && opt.Store != "" {
+		dir := filepath.Join(b.dir, "database")
+		if err = os.Mkdir(dir, 0o700); err == nil {
+			b.database, err = newComity(sh, b.comity.binary, dir, opt.Store, append(writerCollections(), readCollection, pushCollection), accounts)
+		}
 	}
 	if err == nil {
 		err = b.fill()
@@ -75,6 +88,9 @@ func (b *bench) fill() error {
 	}
 	object := func(dst []byte, i int) []byte { return b.imported.append(dst, i, 0) }
 	err = b.comity.load(b.sh.ctx, readCollection, b.opt.Objects, object, flat)
+	if err == nil && b.database != nil {
+		err = b.database.load(b.sh.ctx, readCollection, b.opt.Objects, object, io.Discard)
+	}
 	return errors.Join(err, flat.Close())
 }
 
@@ -82,6 +98,9 @@ func (b *bench) fill() error {
 func (b *bench) close() {
 	if b.comity != nil {
 		b.comity.stop()
+	}
+	if b.database != nil {
+		b.database.stop()
 	}
 	b.limit.stop()
 	if b.nginx != nil {
@@ -112,7 +131,7 @@ func (b *bench) startLimit(ctx context.Context) error {
 		return err
 	}
 	b.limitURL = "http://" + address + "/"
-	if b.limit, err = start("limit", filepath.Join(b.dir, "limit.log"), nil, self, "limit", "--listen", address, "--dir", b.dir); err != nil {
+	if b.limit, err = start("limit", filepath.Join(b.dir, "limit.log"), nil, self, "limit", "--listen", address, "--dir", b.dir, "--store", b.opt.Store); err != nil {
 		return err
 	}
 	return b.limit.listening(ctx, address)
@@ -180,20 +199,13 @@ func (b *bench) prepare(ctx context.Context) (err error) {
 			}
 		}
 	}
-	q := url.Values{"limit": {"10000"}}
-	for more := true; more; {
-		var manifest page
-		if _, err := read(conn, c.request(0, "GET", c.path("manifest/", q.Encode())), &manifest); err != nil {
+	if b.dates, err = b.datesOf(c); err != nil {
+		return err
+	}
+	if b.database != nil {
+		if err := b.prepareDatabase(ctx); err != nil {
 			return err
 		}
-		for _, o := range manifest.Objects {
-			b.dates = append(b.dates, o.DateAdded)
-		}
-		more = manifest.More
-		q.Set("next", manifest.Next)
-	}
-	if len(b.dates) != b.opt.Objects {
-		return fmt.Errorf("the manifest has %d of %d objects", len(b.dates), b.opt.Objects)
 	}
 	b.order = rand.Perm(b.opt.Objects - 1001)
 	if err := b.startLimit(ctx); err != nil {
@@ -201,6 +213,28 @@ func (b *bench) prepare(ctx context.Context) (err error) {
 	}
 	b.nginx, err = startNginx(ctx, b.dir)
 	return err
+}
+
+// datesOf reads the date_added of each object of readCollection.
+func (b *bench) datesOf(c *collection) (dates []string, err error) {
+	conn := newConn(c.dial)
+	defer conn.close()
+	q := url.Values{"limit": {"10000"}}
+	for more := true; more; {
+		var manifest page
+		if _, err := read(conn, c.request(0, "GET", c.path("manifest/", q.Encode())), &manifest); err != nil {
+			return nil, err
+		}
+		for _, o := range manifest.Objects {
+			dates = append(dates, o.DateAdded)
+		}
+		more = manifest.More
+		q.Set("next", manifest.Next)
+	}
+	if len(dates) != b.opt.Objects {
+		return nil, fmt.Errorf("the manifest has %d of %d objects", len(dates), b.opt.Objects)
+	}
+	return dates, nil
 }
 
 // writeHeader writes the headers of a page for the limit server, without those that

@@ -42,7 +42,7 @@ func TestRowsAreMeasured(t *testing.T) {
 		}
 		measured = append(measured, l.Row)
 	}
-	if got := slices.Compact(measured); !slices.Equal(got, rowNames()) {
+	if got := slices.Compact(measured); !slices.Equal(got, namesOf(table)) {
 		t.Errorf("measured %v", got)
 	}
 	if r.Read.Pushed < 20_000 || !r.Read.exact() {
