@@ -1,8 +1,10 @@
 // Package atomicfile writes files that are there whole or not at all. What has
-// returned without an error is there after a loss of power too.
+// returned without an error is there after a loss of power too. A process that is killed
+// meanwhile leaves nothing on Linux, and elsewhere a file .new-*.
 package atomicfile
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -38,20 +40,31 @@ func checkVacant(path string) error {
 	return err
 }
 
-// put writes a file under a name of its own. Then place gives it its name.
+// put writes a file without a name, or under a name of its own where that is not possible.
+// Then place gives it its name.
 func put(path string, mode fs.FileMode, write func(io.Writer) error, place func(fresh, path string) error) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
-		return err
+	folder := filepath.Dir(path)
+	fresh := filepath.Join(folder, ".new-"+rand.Text())
+	defer os.Remove(fresh) // it may have its name already
+	var err error
+	f := openUnnamed(folder)
+	unnamed := f != nil
+	if !unnamed {
+		if f, err = os.OpenFile(fresh, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600); err != nil {
+			return err
+		}
 	}
-	defer os.Remove(f.Name()) // it may have its name already
 	if err := write(f); err != nil {
 		return errors.Join(err, f.Close())
 	}
-	if err := errors.Join(f.Chmod(mode), f.Sync(), f.Close()); err != nil {
+	err = errors.Join(f.Chmod(mode), f.Sync())
+	if err == nil && unnamed {
+		err = nameUnnamed(f, fresh)
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
 		return err
 	}
-	return place(f.Name(), path)
+	return place(fresh, path)
 }
 
 // link is Rename that replaces no file. A file system without hard links leaves a moment

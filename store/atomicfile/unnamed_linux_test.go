@@ -1,0 +1,34 @@
+package atomicfile_test
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"comity/store/atomicfile"
+)
+
+// A file has no name before it is whole, so that a kill leaves nothing behind.
+func TestAKillWhileAFileIsWrittenLeavesNothing(t *testing.T) {
+	dir := t.TempDir()
+	f, err := os.OpenFile(dir, unix.O_TMPFILE|os.O_RDWR, 0o600)
+	if err != nil {
+		t.Skip("this file system has no files without a name:", err)
+	}
+	f.Close()
+	if err := atomicfile.Replace(filepath.Join(dir, "state"), 0o600, func(io.Writer) error {
+		files, err := os.ReadDir(dir)
+		if len(files) > 0 {
+			t.Errorf("%v are there before the file is whole", files)
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if files, err := os.ReadDir(dir); err != nil || len(files) != 1 {
+		t.Errorf("%v, %v", files, err)
+	}
+}
