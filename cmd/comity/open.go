@@ -107,13 +107,14 @@ func (sh *shell) checkPlatform() error {
 	return nil
 }
 
-// open opens the store of the data folder, or of the database. Only init creates one.
+// open opens the store of the data folder, for which it waits, or of the database. Only init
+// creates one.
 func (sh *shell) open(wait time.Duration) (store.Store, error) {
 	if err := sh.checkPlatform(); err != nil {
 		return nil, err
 	}
 	if sh.storeFlags.Store != "" {
-		return sh.openDatabase(sh.storeFlags.Store, sh.creates, wait)
+		return sh.openDatabase(sh.storeFlags.Store, sh.creates)
 	}
 	if _, err := sh.storeSize(); err != nil && !(sh.creates && errors.As(err, new(noStore))) {
 		return nil, err

@@ -97,7 +97,7 @@ func (c *storeCopyCmd) Run(sh *shell) (err error) {
 // be none yet.
 func (sh *shell) openPlace(place string, create bool) (store.Movable, error) {
 	if info, err := os.Stat(place); isURL(place) || err == nil && !info.IsDir() {
-		return sh.openDatabase(place, create, lockWait)
+		return sh.openDatabase(place, create)
 	}
 	if create {
 		if err := os.MkdirAll(place, 0o700); err != nil {
@@ -110,13 +110,13 @@ func (sh *shell) openPlace(place string, create bool) (store.Movable, error) {
 }
 
 // openDatabase opens the store of a database.
-func (sh *shell) openDatabase(place string, create bool, wait time.Duration) (*postgres.Store, error) {
+func (sh *shell) openDatabase(place string, create bool) (*postgres.Store, error) {
 	dsn, err := readDSN(place)
 	if err != nil {
 		return nil, err
 	}
 	return postgres.Open(sh.ctx, postgres.Config{
-		DSN: dsn, Now: time.Now, Log: sh.log, Wait: wait, Create: create, Migrate: sh.migrates, AllowAsync: sh.storeFlags.AllowAsync,
+		DSN: dsn, Now: time.Now, Log: sh.log, Create: create, Migrate: sh.migrates, AllowAsync: sh.storeFlags.AllowAsync,
 	})
 }
 
@@ -161,7 +161,7 @@ func (sh *shell) restoreInto(file string) error {
 	if sh.storeFlags.Store == "" {
 		return sh.loadFolder(in, work)
 	}
-	to, err := sh.openDatabase(sh.storeFlags.Store, true, lockWait)
+	to, err := sh.openDatabase(sh.storeFlags.Store, true)
 	if err != nil {
 		return err
 	}

@@ -74,24 +74,26 @@ func (s *Store) sealAll(ctx context.Context) {
 // maxSeal is how many entries one transaction links.
 const maxSeal = 5000
 
-// seal makes links of all entries that are committed. Whoever reads the chain seals first.
+// seal makes links of all entries that are committed, by any process. Whoever reads the
+// chain seals first.
 func (s *Store) seal(ctx context.Context) error {
-	s.sealing.Lock() // unsealed is false already while another call seals
+	s.sealing.Lock()
 	defer s.sealing.Unlock()
-	for s.unsealed.Swap(false) {
-		n := 0
-		err := s.write(ctx, func(tx *writeTx) (err error) {
-			n, err = tx.seal()
-			return err
-		})
-		if err != nil || n == maxSeal {
-			s.unsealed.Store(true)
+	for {
+		unsealed, err := findUnsealed(ctx, s.pool)
+		if err != nil || !unsealed {
+			return failure(err)
 		}
-		if err != nil {
+		if err := s.write(ctx, (*writeTx).seal); err != nil {
 			return err
 		}
 	}
-	return nil
+}
+
+// findUnsealed tells whether an entry is committed that is not a link yet.
+func findUnsealed(ctx context.Context, from querier) (unsealed bool, err error) {
+	err = from.QueryRow(ctx, `SELECT EXISTS (SELECT FROM entry)`).Scan(&unsealed)
+	return unsealed, err
 }
 
 // readSealed runs f in a long read-only transaction that sees no entry which is not a link
@@ -103,19 +105,19 @@ func (s *Store) readSealed(ctx context.Context, f func(pgx.Tx) error) error {
 		}
 		unsealed := false
 		if err := s.read(ctx, true, func(tx pgx.Tx) error {
-			if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM entry)`).Scan(&unsealed); err != nil || unsealed {
+			var err error
+			if unsealed, err = findUnsealed(ctx, tx); err != nil || unsealed {
 				return err
 			}
 			return f(tx)
 		}); err != nil || !unsealed {
 			return err
 		}
-		s.unsealed.Store(true)
 	}
 }
 
 // seal makes links of up to maxSeal entries, in the order of their numbers.
-func (tx *writeTx) seal() (n int, err error) {
+func (tx *writeTx) seal() error {
 	var head audit.Head
 	var last int64
 	q := &pgx.Batch{}
@@ -127,26 +129,27 @@ func (tx *writeTx) seal() (n int, err error) {
 			return err
 		})
 	if err := tx.begin(q); err != nil {
-		return 0, err
+		return err
 	}
 	if tx.nothing = len(bodies) == 0; tx.nothing {
-		return 0, nil
+		return nil
 	}
 	for _, body := range bodies {
 		var e audit.Entry
 		if err := json.Unmarshal(body, &e); err != nil {
-			return 0, store.Damaged("an audit entry that is not linked yet: %w", err)
+			return store.Damaged("an audit entry that is not linked yet: %w", err)
 		}
 		last = max(last, e.Time.UnixMicro()) // entries of several collections need not be in the order of time
 		e.Time, e.Salt = time.UnixMicro(last).UTC(), audit.NewSalt()
-		var link audit.Link
-		if link, head, err = audit.Seal(e, head); err != nil {
-			return 0, err
+		link, next, err := audit.Seal(e, head)
+		if err != nil {
+			return err
 		}
+		head = next
 		queueLink(&tx.batch, link, &e)
 	}
 	tx.batch.Queue(`UPDATE chain SET number = $1, hash = $2, open = $3, time = $4`, int64(head.Number), head.Hash[:], head.Open, last)
-	return len(bodies), nil
+	return nil
 }
 
 // queueLink queues a link. A delivery or gap is found by its collection and span.

@@ -55,10 +55,10 @@ func (h *head) scan(r pgx.Row, more ...any) error {
 
 func (h *head) state() store.State { return store.State{Past: uint64(h.past), End: uint64(h.last)} }
 
-// State implements store.Store. The server asks for it before it repeats a page, so it is
-// cached in memory.
+// State implements store.Store. The server asks for it before it repeats a page, so it does
+// not ask the database: see process.
 func (s *Store) State(ctx context.Context, id uuid.UUID) (state store.State, err error) {
-	if err := cmp.Or(ctx.Err(), s.lease.check()); err != nil {
+	if err := cmp.Or(ctx.Err(), s.check()); err != nil {
 		return state, err
 	}
 	s.mu.Lock()
@@ -88,10 +88,6 @@ func (s *Store) head(ctx context.Context, id uuid.UUID) (h head, err error) {
 func (s *Store) learn(id uuid.UUID, state store.State) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.doubtful() {
-		delete(s.states, id)
-		return
-	}
 	before := s.states[id]
 	s.states[id] = store.State{Past: max(before.Past, state.Past), End: max(before.End, state.End)}
 }

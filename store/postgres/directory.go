@@ -13,27 +13,19 @@ import (
 	"comity/taxii/exchange"
 )
 
-// Generation implements store.Store. It does not ask the database: no other process can
-// change the directory.
+// Generation implements store.Store. It does not ask the database: see process.
 func (s *Store) Generation(ctx context.Context) (uint64, error) {
-	if err := cmp.Or(ctx.Err(), s.lease.check()); err != nil {
+	if err := cmp.Or(ctx.Err(), s.check()); err != nil {
 		return 0, err
 	}
 	s.mu.Lock()
-	generation, unknown := s.generation, s.generation == 0 || s.doubtful()
+	generation := s.generation
 	s.mu.Unlock()
-	if !unknown {
+	if generation != 0 {
 		return generation, nil
 	}
-	if err := s.pool.QueryRow(ctx, `SELECT generation FROM meta`).Scan(&generation); err != nil {
-		return 0, failure(err)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.doubtful() {
-		s.generation = max(s.generation, generation)
-	}
-	return generation, nil
+	err := s.pool.QueryRow(ctx, `SELECT generation FROM meta`).Scan(&generation)
+	return generation, failure(err)
 }
 
 // Directory implements store.Store.
@@ -64,30 +56,54 @@ func (s *Store) records(ctx context.Context, from querier) (records map[string][
 	return records, generation, failure(err)
 }
 
-// directoryKey is the key of the advisory lock that Amend holds, and that pushes share.
-const directoryKey = leaseKey + 1
-
 // Amend implements store.Store. change runs outside of the transaction, so it may use the
 // store. If another Amend commits first, change runs again on the new directory.
+//
+// It returns when every process knows the new directory, or answers nothing more.
 func (s *Store) Amend(ctx context.Context, change func(*exchange.Directory) ([]audit.Entry, error)) error {
+	var written uint64 // the new generation; 0: nothing has changed
 	read := func() (map[string][]byte, uint64, error) { return s.records(ctx, s.pool) }
-	return store.Amend(read, change, func(before, after map[string][]byte, generation uint64, entries []audit.Entry) error {
-		return s.write(ctx, func(tx *writeTx) error { return tx.amend(before, after, generation, entries) })
+	err := store.Amend(read, change, func(before, after map[string][]byte, generation uint64, entries []audit.Entry) error {
+		return s.write(ctx, func(tx *writeTx) (err error) {
+			written, err = tx.amend(before, after, generation, entries)
+			return err
+		})
 	})
+	if err == nil && written != 0 {
+		s.awaitGeneration(context.WithoutCancel(ctx), written)
+	}
+	return err
+}
+
+// awaitGeneration waits until all other processes know a generation that was committed. If
+// one does not say so, or the database does not, awaitGeneration waits until what that
+// process knew before is too old to be answered.
+func (s *Store) awaitGeneration(ctx context.Context, generation uint64) {
+	ctx, cancel := context.WithTimeout(ctx, processValid+processValid/20) // clocks may run at different speeds
+	defer cancel()
+	for waiting := true; ; {
+		if err := s.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM process WHERE id <> $1 AND generation < $2 AND NOT ended)`, s.processID(), int64(generation)).Scan(&waiting); err == nil && !waiting {
+			return
+		}
+		if sleep(ctx, watchInterval/2) != nil {
+			return
+		}
+	}
 }
 
 // amend writes the entries and the records that differ. If the directory has another
-// generation by now, it writes nothing and returns store.ErrStale.
-func (tx *writeTx) amend(before, after map[string][]byte, generation uint64, entries []audit.Entry) error {
+// generation by now, it writes nothing and returns store.ErrStale. written is the new
+// generation; 0 if no record differs.
+func (tx *writeTx) amend(before, after map[string][]byte, generation uint64, entries []audit.Entry) (written uint64, err error) {
 	var now uint64
 	q := &pgx.Batch{}
 	q.Queue(`SELECT pg_advisory_xact_lock($1)`, int64(directoryKey))
 	q.Queue(`SELECT generation FROM meta FOR UPDATE`).QueryRow(func(r pgx.Row) error { return r.Scan(&now) })
 	if err := tx.begin(q); err != nil {
-		return err
+		return 0, err
 	}
 	if now != generation {
-		return store.ErrStale
+		return 0, store.ErrStale
 	}
 	for name, record := range after {
 		if !bytes.Equal(before[name], record) {
@@ -100,14 +116,15 @@ func (tx *writeTx) amend(before, after map[string][]byte, generation uint64, ent
 		}
 	}
 	if tx.batch.Len() > 0 {
-		tx.batch.Queue(`UPDATE meta SET generation = $1`, generation+1)
+		written = generation + 1
+		tx.batch.Queue(`UPDATE meta SET generation = $1`, written)
 		tx.after = append(tx.after, func() {
 			tx.mu.Lock()
 			defer tx.mu.Unlock()
-			tx.generation = max(tx.generation, generation+1)
+			tx.generation = max(tx.generation, written)
 		})
 	}
-	return tx.record(entries...)
+	return written, tx.record(entries...)
 }
 
 // Document implements store.Store.

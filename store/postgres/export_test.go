@@ -1,10 +1,12 @@
 package postgres
 
-import "time"
+import (
+	"time"
+)
 
-// EndDoubt lets the time pass for which a commit of unknown outcome may become visible.
-func (s *Store) EndDoubt() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.uncachedUntil = time.Time{}
+// SetClock replaces the clock of the machine.
+func (s *Store) SetClock(clock func() time.Time) {
+	s.process.mu.Lock()
+	defer s.process.mu.Unlock()
+	s.process.clock = clock
 }

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"iter"
+	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"comity/stix"
@@ -14,12 +16,16 @@ import (
 
 // Load implements store.Loader.
 func (s *Store) Load(ctx context.Context, items iter.Seq2[*store.DumpItem, error]) error {
-	var full bool
-	if err := s.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM collection) OR EXISTS (SELECT FROM directory) OR EXISTS (SELECT FROM link) OR EXISTS (SELECT FROM entry)`).Scan(&full); err != nil {
+	var full, serving bool
+	if err := s.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM collection) OR EXISTS (SELECT FROM directory) OR EXISTS (SELECT FROM link) OR EXISTS (SELECT FROM entry),
+		EXISTS (SELECT FROM process WHERE joined IS NOT NULL AND NOT ended)`).Scan(&full, &serving); err != nil {
 		return failure(err)
 	}
 	if full {
 		return taxii.Errorf(taxii.Conflict, "the database is not empty: load into a new one")
+	}
+	if serving {
+		return taxii.Errorf(taxii.Conflict, "a server uses the database: end it first")
 	}
 	l := &loader{Store: s, ctx: ctx}
 	for item, err := range items {
@@ -113,6 +119,7 @@ func (l *loader) writeObjects() error {
 			c.head.last = r.Date
 			c.add(r)
 		}
+		c.head.past = 0 // endCollection sets it
 		return c.save()
 	})
 	l.rows, l.size = nil, 0
@@ -125,9 +132,13 @@ func (l *loader) endCollection() error {
 		return err
 	}
 	l.waiting.Queue(`UPDATE collection SET last = greatest(last, $2), past = $3 WHERE n = $1`, l.n, int64(l.collection.Last), int64(l.collection.Past))
-	id := l.collection.ID
+	c := l.collection
 	l.collection = nil
-	return l.send(func() { delete(l.states, id) }) // the state that counted the versions as they were loaded
+	if err := l.send(); err != nil {
+		return err
+	}
+	l.learn(c.ID, store.State{Past: c.Past, End: uint64(c.Last)})
+	return nil
 }
 
 func (l *loader) addLink(d *store.DumpLink) error {
@@ -180,20 +191,13 @@ func (l *loader) sendIfFull(size int) error {
 	if l.size += size; l.waiting.Len() < loadItems && l.size < loadBytes {
 		return nil
 	}
-	return l.send(nil)
+	return l.send()
 }
 
-// send sends what waits in a transaction. after is called with mu once it has committed.
-func (l *loader) send(after func()) error {
+// send sends what waits in a transaction.
+func (l *loader) send() error {
 	err := l.write(l.ctx, func(tx *writeTx) error {
 		tx.batch.QueuedQueries = append(tx.batch.QueuedQueries, l.waiting.QueuedQueries...)
-		if after != nil {
-			tx.after = append(tx.after, func() {
-				tx.mu.Lock()
-				defer tx.mu.Unlock()
-				after()
-			})
-		}
 		return tx.begin(&pgx.Batch{})
 	})
 	l.waiting, l.size = pgx.Batch{}, 0
@@ -215,8 +219,18 @@ func (l *loader) end() error {
 	}
 	l.waiting.Queue(`UPDATE meta SET generation = $1, sealed = $2, seal = $3`, int64(l.begin.Generation), int64(seal.Number), l.begin.Seal)
 	l.waiting.Queue(`UPDATE chain SET number = $1, hash = $2, open = $3, time = $4`, int64(head.Number), head.Hash[:], head.Open, l.last)
+	if head.Open { // a server ran when the dump was made: its last deliveries are not in the dump
+		l.waiting.Queue(`INSERT INTO process (id, joined, address, version, settings, backend, heard, ended) VALUES ($1, $2, '', '', '{}', '', $2, true)`,
+			uuid.New(), time.UnixMicro(l.last).UTC())
+	}
 	if l.begin.Quarantine > 0 {
 		l.waiting.Queue(`SELECT setval('quarantine_number_seq', $1)`, int64(l.begin.Quarantine))
 	}
-	return l.send(func() { l.generation = l.begin.Generation })
+	if err := l.send(); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.generation = max(l.generation, l.begin.Generation)
+	return nil
 }

@@ -60,7 +60,7 @@ func groupsOf(ctx context.Context, from querier, n int32, keys []stix.Key) (map[
 // lookup returns all versions of those ids that are in the collection of the grant and of a
 // type that the caller may see.
 func (s *Store) lookup(ctx context.Context, g exchange.Grant, keys []stix.Key) (n int32, groups map[stix.Key][]*row, err error) {
-	if err := cmp.Or(ctx.Err(), s.lease.check()); err != nil {
+	if err := cmp.Or(ctx.Err(), s.check()); err != nil {
 		return 0, nil, err
 	}
 	if n, err = s.number(ctx, g.ID(), false); err != nil || n == 0 || len(keys) == 0 {

@@ -1,6 +1,6 @@
 // Package postgres keeps a [store.Store] in a PostgreSQL database, version 15 or newer.
 //
-// One process has the database at a time: see lease. The package knows nothing of HTTP,
+// Several processes may use one database: see process. The package knows nothing of HTTP,
 // agreements or the rules of STIX: it stores bytes, with the handling, identifier and
 // version that callers give with them.
 package postgres
@@ -32,10 +32,9 @@ type Config struct {
 	Now func() time.Time
 	Log *slog.Logger
 
-	Wait       time.Duration // how long Open waits for another process to release the database
-	Create     bool          // make the tables in an empty database
-	Migrate    bool          // bring an older schema up to date
-	AllowAsync bool          // accept a standby that may lack commits which were acknowledged
+	Create     bool // make the tables in an empty database
+	Migrate    bool // bring an older schema up to date
+	AllowAsync bool // accept a standby that may lack commits which were acknowledged
 }
 
 // Store is a store.Store. Make one with [Open].
@@ -44,33 +43,28 @@ type Store struct {
 	now     func() time.Time
 	log     *slog.Logger
 	codec   *store.OutcomeCodec
-	lease   lease
 	process process
 
 	onCommit atomic.Pointer[func(took time.Duration)]
 	waiting  atomic.Int64  // transactions that were begun and have not ended
 	leftOut  sync.Map      // set of damagedRecord that the log has already
 	sealing  sync.Mutex    // held by the goroutine that seals
-	unsealed atomic.Bool   // entry may have rows
 	wake     chan struct{} // has a token if the sealer has work
 	end      context.CancelFunc
-	running  sync.WaitGroup // the sealer and the lease
+	running  sync.WaitGroup // the sealer, the watcher and the one that buries
 
-	// mu guards the fields below: what is known without a round trip, since no other
-	// process changes it.
-	mu            sync.Mutex
-	generation    uint64 // of the directory; 0: not known
-	states        map[uuid.UUID]store.State
-	uncachedUntil time.Time // until then a commit of unknown outcome may become visible
+	// mu guards the fields below: what is known without a round trip. The numbers only grow.
+	mu         sync.Mutex
+	generation uint64 // of the directory; 0: not known
+	states     map[uuid.UUID]store.State
 
 	numbers sync.Map // uuid.UUID -> int32: collection.n by collection.id; a failover may lose one
 }
 
 var _ store.Store = (*Store)(nil)
 
-// Open opens the store in a database. If another process has the database, Open waits for
-// up to c.Wait, then returns Unavailable. It returns Conflict if the schema is newer than
-// this program, or older and c.Migrate is not set, and if a standby is asynchronous and
+// Open opens the store in a database. It returns Conflict if the schema is newer than this
+// program, or older and c.Migrate is not set, and if a standby is asynchronous and
 // c.AllowAsync is not set; and [ErrEmpty] if the database has no tables and c.Create is not
 // set.
 func Open(ctx context.Context, c Config) (*Store, error) {
@@ -82,24 +76,52 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{now: c.Now, log: c.Log, wake: make(chan struct{}, 1), states: map[uuid.UUID]store.State{}}
-	s.unsealed.Store(true) // a process that was killed may have left entries
-	s.lease = lease{store: s, config: config.ConnConfig.Copy(), allowAsync: c.AllowAsync}
-	s.lease.config.RuntimeParams["idle_session_timeout"] = leaseIdle
+	id := uuid.New()
+	params := config.ConnConfig.RuntimeParams
+	params["application_name"] += " " + id.String()
+	s.process = process{
+		backend: params["application_name"], allowAsync: c.AllowAsync, clock: time.Now, id: id, fresh: true,
+		held: map[uuid.UUID]*heldFence{}, owned: map[uuid.UUID]bool{},
+	}
 	if s.codec, err = store.NewOutcomeCodec(); err != nil {
 		return nil, err
 	}
-	if err := s.lease.acquire(ctx, c.Wait); err != nil {
-		return nil, err
-	}
 	if s.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
-		return nil, errors.Join(failure(err), s.lease.release())
+		return nil, failure(err)
 	}
 	run, end := context.WithCancel(context.Background())
 	s.end = end
-	s.running.Go(func() { s.lease.keep(run) })
-	s.running.Go(func() { s.sealAll(run) })
+	if err := s.start(ctx, run, &watcher{Store: s, config: config.ConnConfig.Copy()}); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
 	return s, nil
 }
+
+// start registers this process, waits until it may answer, and starts what runs until run
+// ends.
+func (s *Store) start(ctx, run context.Context, w *watcher) error {
+	if err := s.register(ctx, s.processID(), nil); err != nil {
+		return err
+	}
+	if err := w.step(ctx); err != nil {
+		return failure(err)
+	}
+	s.running.Go(func() { w.watch(run) })
+	s.running.Go(func() { s.sealAll(run) })
+	s.running.Go(func() { s.buryAll(run) })
+	if err := s.Ready(ctx); errors.Is(err, errAsync) {
+		return errAsync
+	}
+	for deadline := time.Now().Add(exclusiveWait); ; { // it holds up its readers for the fences that are there
+		err := s.check()
+		if err == nil || time.Now().After(deadline) || sleep(ctx, watchInterval) != nil {
+			return err
+		}
+	}
+}
+
+// errAsync is the error of a database whose standby may lack what was acknowledged.
+var errAsync error = taxii.Errorf(taxii.Conflict, "the database has an asynchronous standby, so a failover would lose pushes that were acknowledged: set synchronous_standby_names, or accept that with --allow-async")
 
 // Times of a transaction and of what it waits for. A transaction ends before the client of
 // a push gives up, so that a lost standby is answered with Unavailable.
@@ -159,21 +181,31 @@ func afterConnect(ctx context.Context, conn *pgx.Conn) error {
 	return err
 }
 
-// Close ends the calls under way, releases the database and closes the connections. Other
+// Close ends the calls under way, unregisters this process and closes the connections. Other
 // methods return Unavailable afterwards.
 func (s *Store) Close() error {
 	s.end()
 	s.running.Wait()
+	s.letGo()
+	s.setFault(errClosed)
+	err := s.unregister()
 	s.pool.Close()
-	return s.lease.release()
+	return err
 }
 
-// Ready implements store.Store. It asks nothing: the lease asks twice a second.
-func (s *Store) Ready(ctx context.Context) error { return cmp.Or(ctx.Err(), s.lease.ready()) }
+// sleep waits for d, or until ctx ends, whose error it returns.
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
 
 // Stats implements store.Store. The room on the disks of the database is not known.
 func (s *Store) Stats() store.Stats {
-	return store.Stats{Bytes: s.lease.bytes.Load(), Free: -1, Waiting: int(s.waiting.Load())}
+	return store.Stats{Bytes: s.process.bytes.Load(), Free: -1, Waiting: int(s.waiting.Load())}
 }
 
 // OnCommit implements store.Store.

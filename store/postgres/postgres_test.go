@@ -21,7 +21,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestStore(t *testing.T) {
-	server(t)
+	testServer(t)
 	storetest.Run(t, func(t *testing.T, dir string, now func() time.Time) store.Store {
 		s, err := postgres.Open(t.Context(), postgres.Config{DSN: database(t, dir), Now: now, Log: slog.New(slog.DiscardHandler), Create: true})
 		if err != nil {
@@ -31,8 +31,8 @@ func TestStore(t *testing.T) {
 	})
 }
 
-// server returns the URL of a server whose role may create databases.
-func server(t *testing.T) *url.URL {
+// testServer returns the URL of a server whose role may create databases.
+func testServer(t *testing.T) *url.URL {
 	t.Helper()
 	dsn := os.Getenv("COMITY_TEST_POSTGRES")
 	if dsn == "" {
@@ -49,7 +49,7 @@ func server(t *testing.T) *url.URL {
 // database if there is none, and drops it at the end of the test.
 func database(t *testing.T, dir string) string {
 	t.Helper()
-	u := server(t)
+	u := testServer(t)
 	dsn := u.String()
 	name := fmt.Sprintf("comity_test_%x", sha256.Sum256([]byte(dir)))[:32]
 	admin := func(ctx context.Context, sql string) (found bool) {

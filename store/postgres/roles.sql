@@ -2,7 +2,7 @@
 -- so a role may be created later.
 DO $$ BEGIN
 	IF to_regrole('comity_server') IS NOT NULL THEN
-		GRANT SELECT, INSERT, UPDATE, DELETE ON meta, directory, document, collection, live, hist, due, push, part, entry, chain, quarantine, quota, blocked_content, blocked_identity TO comity_server;
+		GRANT SELECT, INSERT, UPDATE, DELETE ON meta, directory, document, collection, live, hist, due, push, part, entry, chain, quarantine, quota, blocked_content, blocked_identity, process, fence, fence_held, duty TO comity_server;
 		GRANT SELECT, INSERT ON link TO comity_server;
 		GRANT SELECT ON goose_db_version TO comity_server;
 		GRANT USAGE, SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA public TO comity_server;

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -17,8 +18,8 @@ import (
 	"comity/taxii"
 )
 
-// writeTx is one write transaction. It takes its locks in the order collections, by n;
-// quota; meta; chain.
+// writeTx is one write transaction. It takes its locks in the order guards; collections, by
+// n; quota; meta; chain.
 type writeTx struct {
 	*Store
 	ctx  context.Context
@@ -40,17 +41,19 @@ const maxTries = 20
 // says that the transaction has to be repeated, and when the connection breaks before the
 // commit has taken effect.
 func (s *Store) write(ctx context.Context, f func(*writeTx) error) error {
-	if err := ctx.Err(); err != nil {
+	if err := cmp.Or(ctx.Err(), s.check()); err != nil {
 		return err
 	}
+	return s.try(ctx, f)
+}
+
+// try is write, also while this process may not answer.
+func (s *Store) try(ctx context.Context, f func(*writeTx) error) error {
 	s.waiting.Add(1)
 	defer s.waiting.Add(-1)
 	limited, cancel := context.WithTimeout(ctx, transactionTimeout)
 	defer cancel()
 	for try := 1; ; try++ {
-		if err := s.lease.check(); err != nil {
-			return err
-		}
 		tx := &writeTx{Store: s, ctx: limited, now: s.now().UTC()}
 		err := tx.run(f)
 		if err == nil {
@@ -64,7 +67,6 @@ func (s *Store) write(ctx context.Context, f func(*writeTx) error) error {
 					tx.publish()
 					return nil
 				} else if !known {
-					s.doubtStates()
 					again = false
 				}
 			}
@@ -100,33 +102,62 @@ func (tx *writeTx) run(f func(*writeTx) error) (err error) {
 	return nil
 }
 
-// begin begins the transaction, together with the statements of q.
+// begin begins the transaction, together with the statements of q. The context may carry
+// guards, which have to hold until it commits.
 func (tx *writeTx) begin(q *pgx.Batch) error {
-	var epoch int64
 	first := &pgx.Batch{}
 	first.Queue(`BEGIN`)
-	first.Queue(`SELECT pg_current_xact_id()::text::bigint, epoch FROM meta`).QueryRow(func(r pgx.Row) error { return r.Scan(&tx.xid, &epoch) })
+	first.Queue(`SELECT pg_current_xact_id()::text::bigint`).QueryRow(func(r pgx.Row) error { return r.Scan(&tx.xid) })
+	guards := guardsOf(tx.ctx)
+	hold := make([]bool, len(guards))
+	for i, g := range guards {
+		queueFind(first, &hold[i], g.sql, g.args...)
+	}
 	first.QueuedQueries = append(first.QueuedQueries, q.QueuedQueries...)
 	if err := tx.conn.SendBatch(tx.ctx, first).Close(); err != nil {
 		return err
 	}
-	if epoch != tx.lease.epoch {
-		return errTaken
+	if i := slices.Index(hold, false); i >= 0 {
+		return guards[i].lost
 	}
 	return nil
+}
+
+// guard is a condition on which everything that is written with a context commits: a
+// statement returns a row, and locks it.
+type guard struct {
+	sql  string
+	args []any
+	lost error // if it returns none
+}
+
+type guardsKey struct{}
+
+func guardsOf(ctx context.Context) []guard {
+	guards, _ := ctx.Value(guardsKey{}).([]guard)
+	return guards
+}
+
+func withGuard(ctx context.Context, g guard) context.Context {
+	return context.WithValue(ctx, guardsKey{}, append(slices.Clip(guardsOf(ctx)), g))
 }
 
 // beginWith begins the transaction, together with one statement, and tells whether that has
 // returned a row.
 func (tx *writeTx) beginWith(sql string, args ...any) (found bool, err error) {
 	q := &pgx.Batch{}
+	queueFind(q, &found, sql, args...)
+	err = tx.begin(q)
+	return found, err
+}
+
+// queueFind queues a statement, and tells in found whether it has returned a row.
+func queueFind(q *pgx.Batch, found *bool, sql string, args ...any) {
 	q.Queue(sql, args...).Query(func(rows pgx.Rows) error {
-		found = rows.Next()
+		*found = rows.Next()
 		rows.Close()
 		return rows.Err()
 	})
-	err = tx.begin(q)
-	return found, err
 }
 
 // send sends the statements of q.
@@ -160,7 +191,6 @@ func (tx *writeTx) publish() {
 		f()
 	}
 	if tx.entries {
-		tx.unsealed.Store(true)
 		select {
 		case tx.wake <- struct{}{}:
 		default:
@@ -257,11 +287,11 @@ func failure(err error) error {
 	case strings.Contains(err.Error(), "closed pool"):
 		return errClosed
 	case errors.As(err, &connect):
-		return &taxii.Error{Code: taxii.Unavailable, Msg: "the database cannot be reached", Err: connectReason(err), RetryAfter: leaseTaken}
+		return &taxii.Error{Code: taxii.Unavailable, Msg: "the database cannot be reached", Err: connectReason(err), RetryAfter: processDead}
 	case isCode(err, "53100", "53200", "53300", "53400"):
 		return &taxii.Error{Code: taxii.Unavailable, Msg: "the database has no room", Err: err, RetryAfter: time.Minute}
 	case isTransient(err) || isBroken(err) || isCode(err, "25006", "55P03", "57014") || errors.Is(err, context.DeadlineExceeded):
-		return &taxii.Error{Code: taxii.Unavailable, Msg: "the database does not answer", Err: err, RetryAfter: leaseTaken}
+		return &taxii.Error{Code: taxii.Unavailable, Msg: "the database does not answer", Err: err, RetryAfter: processDead}
 	}
 	return err
 }

@@ -42,7 +42,7 @@ func (s *Store) walk(ctx context.Context, g exchange.Grant, q store.Query, each 
 	if err := ctx.Err(); err != nil || !g.CanRead() {
 		return standing, err
 	}
-	if err := s.lease.check(); err != nil {
+	if err := s.check(); err != nil {
 		return standing, err
 	}
 	view := g.View()

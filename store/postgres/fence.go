@@ -1,0 +1,192 @@
+package postgres
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"comity/taxii"
+)
+
+// fence is the row by which one process asks all others to hold up the readers of a
+// collection.
+type fence struct {
+	id, collection, owner uuid.UUID
+}
+
+// heldFence is a fence of another process, as this one sees it.
+type heldFence struct {
+	held atomic.Bool // the readers are held up, and the owner knows it
+	gone context.CancelFunc
+}
+
+// exclusiveWait is how long Exclusive waits for other processes. One that has died is buried
+// within that time.
+const exclusiveWait = 3 * processDead
+
+// Exclusive implements store.Store. The fence ends with f, or when this process is buried:
+// then nothing more that f writes commits.
+func (s *Store) Exclusive(ctx context.Context, collection uuid.UUID, f func(context.Context) error) error {
+	fence := fence{uuid.New(), collection, s.processID()}
+	s.own(fence.id, true)
+	defer s.own(fence.id, false)
+	defer s.dropFence(context.WithoutCancel(ctx), fence.id)
+	deadline := time.Now().Add(exclusiveWait)
+	if err := s.raiseFence(ctx, fence, deadline); err != nil {
+		return err
+	}
+	if hold := s.process.hold.Load(); hold != nil {
+		release, err := (*hold)(ctx, collection)
+		if err != nil {
+			return err
+		}
+		defer release()
+	}
+	if err := s.awaitHeld(ctx, fence, deadline); err != nil {
+		return err
+	}
+	return f(withGuard(ctx, guard{
+		sql: `SELECT true FROM fence WHERE id = $1 FOR SHARE`, args: []any{fence.id},
+		lost: taxii.Errorf(taxii.Unavailable, "the readers of the collection are not held up any more: try again"),
+	}))
+}
+
+// raiseFence writes the row of a fence, once there is no other one of that collection.
+func (s *Store) raiseFence(ctx context.Context, f fence, deadline time.Time) error {
+	for {
+		raised := false
+		if err := s.write(ctx, func(tx *writeTx) (err error) {
+			raised, err = tx.beginWith(`INSERT INTO fence VALUES ($1, $2, $3) ON CONFLICT DO NOTHING RETURNING true`, f.id, f.collection, f.owner)
+			return err
+		}); err != nil || raised {
+			return err
+		}
+		if time.Now().After(deadline) {
+			return taxii.Errorf(taxii.Unavailable, "something else is removed from the collection: try again")
+		}
+		if err := sleep(ctx, watchInterval/2); err != nil {
+			return err
+		}
+	}
+}
+
+// awaitHeld waits until all other processes hold up their readers.
+func (s *Store) awaitHeld(ctx context.Context, f fence, deadline time.Time) error {
+	for {
+		var waiting *string
+		var n int
+		if err := s.pool.QueryRow(ctx, `SELECT count(*), min(address) FROM process p WHERE id <> $1
+			AND NOT EXISTS (SELECT FROM fence_held h WHERE h.fence = $2 AND h.process = p.id)`, f.owner, f.id).Scan(&n, &waiting); err != nil {
+			return failure(err)
+		}
+		if n == 0 {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return taxii.Errorf(taxii.Unavailable, "the server at %s does not let its readers of the collection end: try again", *waiting)
+		}
+		if err := sleep(ctx, watchInterval/2); err != nil {
+			return err
+		}
+	}
+}
+
+// dropFence deletes the row of a fence. If that fails, followFences does it later.
+func (s *Store) dropFence(ctx context.Context, id uuid.UUID) {
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	if _, err := s.pool.Exec(ctx, `DELETE FROM fence WHERE id = $1`, id); err != nil {
+		s.log.Warn("readers are held up a little longer", "error", failure(err))
+	}
+}
+
+// own notes whether a fence of this process is in use.
+func (s *Store) own(id uuid.UUID, inUse bool) {
+	p := &s.process
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if delete(p.owned, id); inUse {
+		p.owned[id] = true
+	}
+}
+
+// followFences holds up readers for the fences of other processes, and lets them go on when
+// a snapshot has a fence no more. It is called after the states of that snapshot are known.
+func (s *Store) followFences(fences map[uuid.UUID]fence) {
+	p := &s.process
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for id, held := range p.held {
+		if _, there := fences[id]; !there {
+			held.gone()
+			delete(p.held, id)
+		}
+	}
+	for id, f := range fences {
+		if p.held[id] != nil || p.owned[id] {
+			continue
+		}
+		ctx, gone := context.WithCancel(context.Background())
+		held := &heldFence{gone: gone}
+		p.held[id] = held
+		own := f.owner == p.id
+		p.holding.Go(func() {
+			if own { // it could not be dropped
+				s.dropFence(ctx, id)
+				return
+			}
+			s.keepHeld(ctx, f, held)
+		})
+	}
+}
+
+// keepHeld holds up the readers of a collection until ctx ends.
+func (s *Store) keepHeld(ctx context.Context, f fence, held *heldFence) {
+	release := func() {}
+	for hold := s.process.hold.Load(); hold != nil; {
+		var err error
+		if release, err = (*hold)(ctx, f.collection); err == nil {
+			break
+		}
+		if ctx.Err() == nil {
+			s.log.Error("deliveries cannot be recorded before a removal", "error", err)
+		}
+		if sleep(ctx, beatInterval) != nil {
+			return
+		}
+	}
+	defer release()
+	for ctx.Err() == nil {
+		_, err := s.pool.Exec(ctx, `INSERT INTO fence_held SELECT id, $2 FROM fence WHERE id = $1 ON CONFLICT DO NOTHING`, f.id, s.processID())
+		if err == nil {
+			held.held.Store(true)
+			<-ctx.Done()
+		} else if sleep(ctx, watchInterval) != nil {
+			return
+		}
+	}
+}
+
+// allHeld tells whether this process holds up its readers for all these fences. The caller
+// holds the mutex of process.
+func (s *Store) allHeld(fences map[uuid.UUID]fence) bool {
+	for id := range fences {
+		if held := s.process.held[id]; held != nil && !held.held.Load() {
+			return false
+		}
+	}
+	return true
+}
+
+// letGo ends all that this process holds for the fences of others, when it closes the store.
+func (s *Store) letGo() {
+	p := &s.process
+	p.mu.Lock()
+	for _, held := range p.held {
+		held.gone()
+	}
+	p.mu.Unlock()
+	p.holding.Wait()
+}

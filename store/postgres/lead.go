@@ -1,0 +1,85 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+
+	"comity/taxii"
+)
+
+// leadInterval is the time between two attempts to become the leader, and between two looks
+// whether this process still is.
+const leadInterval = time.Second / 4
+
+// Lead implements store.Store. The leader is in a row, which forgets it when it is buried.
+func (s *Store) Lead(ctx context.Context, duty string, f func(context.Context)) {
+	logged := ""
+	for ctx.Err() == nil {
+		id := s.processID()
+		epoch, err := s.becomeLeader(ctx, duty, id)
+		switch {
+		case err != nil && ctx.Err() == nil && err.Error() != logged:
+			logged = err.Error()
+			s.log.Error("no leader can be found for "+duty, "error", err)
+		case epoch != 0:
+			logged = ""
+			if s.lead(ctx, duty, id, epoch, f) {
+				return
+			}
+		}
+		_ = sleep(ctx, leadInterval) // the loop asks ctx
+	}
+}
+
+// becomeLeader returns the epoch in which this process leads; 0 if another one does.
+func (s *Store) becomeLeader(ctx context.Context, duty string, id uuid.UUID) (epoch int64, err error) {
+	if err := s.check(); err != nil {
+		return 0, err
+	}
+	rows, err := s.pool.Query(ctx, `INSERT INTO duty AS d VALUES ($1, $2, 1)
+		ON CONFLICT (name) DO UPDATE SET leader = $2, epoch = d.epoch + 1 WHERE d.leader IS NULL OR d.leader = $2 RETURNING epoch`, duty, id)
+	if err != nil {
+		return 0, failure(err)
+	}
+	defer rows.Close()
+	if rows.Next() {
+		err = rows.Scan(&epoch)
+		rows.Close()
+	}
+	if err == nil {
+		err = rows.Err()
+	}
+	return epoch, failure(err)
+}
+
+// lead runs f in an epoch in which this process leads. It tells whether f has returned of its
+// own accord.
+func (s *Store) lead(ctx context.Context, duty string, id uuid.UUID, epoch int64, f func(context.Context)) (returned bool) {
+	leading, lost := context.WithCancel(ctx)
+	defer lost()
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		for sleep(leading, leadInterval) == nil {
+			if s.check() != nil || s.processID() != id {
+				s.log.Warn("this server does not lead any more", "duty", duty)
+				lost()
+			}
+		}
+	}()
+	f(withGuard(leading, guard{
+		sql: `SELECT true FROM duty WHERE name = $1 AND leader = $2 AND epoch = $3 FOR SHARE`, args: []any{duty, id, epoch},
+		lost: taxii.Errorf(taxii.Unavailable, "another server leads in %s", duty),
+	}))
+	returned = leading.Err() == nil
+	lost()
+	<-watched
+	release, cancel := context.WithTimeout(context.WithoutCancel(ctx), connectTimeout)
+	defer cancel()
+	if _, err := s.pool.Exec(release, `UPDATE duty SET leader = NULL WHERE name = $1 AND leader = $2 AND epoch = $3`, duty, id, epoch); err != nil {
+		s.log.Warn("the next leader has to wait until this server has left", "duty", duty, "error", failure(err))
+	}
+	return returned
+}
