@@ -175,31 +175,31 @@ func (c *collectionTx) sameContent(r *row, o *stix.Object) (bool, error) {
 	if r.past != nil {
 		return r.past.digest == store.DigestOf(o.Raw), nil
 	}
-	err := c.load(r)
-	return err == nil && stix.SameContent(o.Raw, r.json), err
+	text, err := c.load(r)
+	return err == nil && stix.SameContent(o.Raw, text), err
 }
 
 func (c *collectionTx) lineage(r *row) (stix.Lineage, error) {
 	if r.past != nil {
 		return r.past.lineage, nil
 	}
-	err := c.load(r)
-	return stix.LineageOf(r.json), err
+	text, err := c.load(r)
+	return stix.LineageOf(text), err
 }
 
-// load reads the JSON of a row that was looked up without it.
-func (c *collectionTx) load(r *row) error {
+// load returns the JSON of a row, which may have been looked up without it.
+func (c *collectionTx) load(r *row) ([]byte, error) {
 	if r.json != nil {
-		return nil
+		return r.json, nil
 	}
 	found, err := rowsAt(c.ctx, c.conn, c.n, []int64{int64(r.Date)})
 	if err == nil && len(found) == 0 {
 		err = store.Damaged("the record added %s is gone", taxii.FormatTime(r.Date.Time()))
 	}
-	if err == nil {
-		r.json = found[0].json
+	if err != nil {
+		return nil, err
 	}
-	return err
+	return found[0].json, nil
 }
 
 // access is what the directory says on a push, as of its transaction.

@@ -165,6 +165,10 @@ func (tx *writeTx) lock(id uuid.UUID, n int32, shared []uuid.UUID, more func(*co
 	return c, nil
 }
 
+// atOnce is the number of bytes up to which the JSON of an object is looked up together with
+// its version. A push of small objects may meet large ones, which are read one at a time.
+const atOnce = 32 << 10
+
 // queueVersions queues the look-up of all versions of ids: the newest with their JSON.
 func (c *collectionTx) queueVersions(q *pgx.Batch, keys []stix.Key) {
 	if len(keys) == 0 {
@@ -181,7 +185,7 @@ func (c *collectionTx) queueVersions(q *pgx.Batch, keys []stix.Key) {
 		}
 		return rows.Err()
 	}
-	q.Queue(`SELECT `+columns+`, true FROM live WHERE collection = $1 AND key = ANY ($2)`, c.n, uuids(keys)).Query(read)
+	q.Queue(`SELECT `+header+`, CASE WHEN octet_length(json) <= $3 THEN json END, true FROM live WHERE collection = $1 AND key = ANY ($2)`, c.n, uuids(keys), atOnce).Query(read)
 	q.Queue(`SELECT `+header+`, false FROM hist WHERE collection = $1 AND key = ANY ($2)`, c.n, uuids(keys)).Query(read)
 }
 

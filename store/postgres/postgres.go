@@ -48,6 +48,7 @@ type Store struct {
 	onCommit atomic.Pointer[func(took time.Duration)]
 	waiting  atomic.Int64  // transactions that were begun and have not ended
 	leftOut  sync.Map      // set of damagedRecord that the log has already
+	large    sync.Map      // set of uuid.UUID: collections with a page that bytes have filled
 	sealing  sync.Mutex    // held by the goroutine that seals
 	wake     chan struct{} // has a token if the sealer has work
 	end      context.CancelFunc

@@ -54,7 +54,7 @@ func scanRow(rows pgx.Rows) (r row, err error) {
 	copy(r.Instant[:], v[10])
 	r.live = v[len(v)-1][0] == 1
 	r.wasLive, r.wasMixed = r.live, r.mixed
-	if len(v) == 14 {
+	if len(v) == 14 && v[12] != nil {
 		if r.json = v[12]; crc32.Checksum(r.json, castagnoli) != r.sum {
 			err = store.Damaged("the record added %s does not match its checksum", taxii.FormatTime(r.Date.Time()))
 		}

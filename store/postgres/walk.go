@@ -34,6 +34,7 @@ type walk struct {
 	count int
 	size  int
 	more  bool
+	read  int // bytes of the objects that the last statement has returned
 }
 
 // walk calls each with the records of the page that q asks for, in order, and returns how
@@ -118,6 +119,27 @@ const maxRows = 2001
 // whether there are more.
 func (w *walk) rows() int { return min(w.limit-w.count+1, maxRows) }
 
+// maxRead is how many bytes of objects one statement reads for a page without a bound.
+const maxRead = 16 << 20
+
+// room is how many bytes of objects the next statement reads at most, and one object more,
+// which tells whether there are more.
+func (w *walk) room() int {
+	if w.max == 0 {
+		return maxRead
+	}
+	return max(w.max-w.size, 0)
+}
+
+// within lets a statement that reads rows end after room bytes of objects and one object
+// more. That takes half as long again, so plain does it only for collections that have had a
+// page full of bytes.
+func within(room int, sql string, args *[]any) string {
+	*args = append(*args, room)
+	return fmt.Sprintf(`SELECT `+columns+`, newest FROM (SELECT *, sum(octet_length(json)) OVER (ORDER BY added ROWS UNBOUNDED PRECEDING) AS upto FROM (%s) r) p
+		WHERE upto - octet_length(json) <= $%d ORDER BY added`, sql, len(*args))
+}
+
 // where is the condition that a record is visible and of the specification versions asked
 // for, with its arguments: n, after, and others. It only spares rows: Admits decides.
 func (w *walk) where() (string, []any) {
@@ -150,11 +172,16 @@ func (w *walk) where() (string, []any) {
 func (w *walk) plain(standing *store.Standing) (done bool, err error) {
 	for first := true; ; first = false {
 		where, args := w.where()
-		n := w.rows()
+		n, room := w.rows(), w.room()
+		page := w.newest(where, &args, n)
+		_, large := w.store.large.Load(w.id)
+		if large {
+			page = within(room, page, &args)
+		}
 		q := &pgx.Batch{}
 		q.Queue(`BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY`)
 		q.Queue(`SELECT `+headColumns+` FROM collection WHERE n = $1`, w.n)
-		q.Queue(w.newest(where, &args, n), args...)
+		q.Queue(page, args...)
 		q.Queue(`COMMIT`)
 		results := w.store.pool.SendBatch(w.ctx, q)
 		if _, err := results.Exec(); err != nil {
@@ -175,7 +202,10 @@ func (w *walk) plain(standing *store.Standing) (done bool, err error) {
 		if err == nil {
 			read, full, err = w.takeAll(rows)
 		}
-		if err := cmp.Or(err, results.Close()); err != nil || full || read < n {
+		if full && w.count < w.limit {
+			w.store.large.Store(w.id, true)
+		}
+		if err := cmp.Or(err, results.Close()); err != nil || full || read < n && (!large || w.read <= room) {
 			return true, err
 		}
 	}
@@ -204,9 +234,11 @@ func (w *walk) newest(where string, args *[]any, n int) string {
 // and whether the page is full.
 func (w *walk) takeAll(rows pgx.Rows) (n int, full bool, err error) {
 	defer rows.Close()
+	w.read = 0
 	for rows.Next() {
 		n++
 		r, damage := scanRow(rows)
+		w.read += len(r.json)
 		if damage != nil {
 			w.leaveOut(r.Date, damage)
 		} else if w.choice.Admits(r.Spec, r.Handling) {
@@ -229,15 +261,16 @@ func (w *walk) merged() error {
 			args = append(args, w.types)
 			where += fmt.Sprintf(` AND type = ANY ($%d)`, len(args))
 		}
-		n := w.rows()
+		n, room := w.rows(), w.room()
 		args = append(args, n)
 		limit := fmt.Sprintf(` ORDER BY added LIMIT $%d`, len(args))
 		superseded := where
 		if w.choice.OnlyLast() {
 			superseded += ` AND mixed`
 		}
-		rows, err := w.from.Query(w.ctx, `(SELECT `+columns+`, true FROM live`+where+limit+`) UNION ALL
-			(SELECT `+columns+`, false FROM hist`+superseded+limit+`)`+limit, args...)
+		both := `(SELECT ` + columns + `, true AS newest FROM live` + where + limit + `) UNION ALL
+			(SELECT ` + columns + `, false FROM hist` + superseded + limit + `)` + limit
+		rows, err := w.from.Query(w.ctx, within(room, both, &args), args...)
 		if err != nil {
 			return err
 		}
@@ -258,7 +291,7 @@ func (w *walk) merged() error {
 				return err
 			}
 		}
-		if len(list) < n {
+		if len(list) < n && w.read <= room {
 			return nil
 		}
 	}
@@ -267,8 +300,10 @@ func (w *walk) merged() error {
 // collect copies rows. A damaged one is left out of the page and has no JSON.
 func (w *walk) collect(rows pgx.Rows) (list []*row, err error) {
 	defer rows.Close()
+	w.read = 0
 	for rows.Next() {
 		r, damage := scanRow(rows)
+		w.read += len(r.json)
 		if r.json = bytes.Clone(r.json); damage != nil {
 			w.leaveOut(r.Date, damage)
 			r.json = nil

@@ -1,0 +1,133 @@
+package postgres_test
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"comity/stix"
+	"comity/store"
+	"comity/taxii/exchange"
+)
+
+const megabyte = 1 << 20
+
+// largeObjects are n indicators of a megabyte each.
+func largeObjects(t *testing.T, n int, description string) (items []store.Item) {
+	t.Helper()
+	for i := range n {
+		o, err := stix.NewObject(fmt.Appendf(nil, `{"type":"indicator","spec_version":"2.1","id":"indicator--%08x-2a4f-4c59-9d1e-000000000001","created":"2026-01-01T00:00:00Z","modified":"2026-01-01T00:00:00Z","description":"%s%s"}`,
+			i, description, strings.Repeat("x", megabyte)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		items = append(items, store.Item{Object: o, Handling: exchange.Handling{TLP: stix.Green}})
+	}
+	return items
+}
+
+func appendItems(t *testing.T, s store.Store, items []store.Item) store.Status {
+	t.Helper()
+	sub := store.Submission{ID: uuid.New(), Collection: grant.ID(), Requested: time.Now()}
+	status, _, err := s.Append(t.Context(), grant, store.Part{Submission: sub, Last: true, Items: items})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return status
+}
+
+// counted returns the DSN of a database through a proxy, which counts the bytes that the
+// database sends.
+func counted(t *testing.T, dsn string) (through string, sent *atomic.Int64) {
+	t.Helper()
+	u, err := url.Parse(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	host := u.Host
+	u.Host = l.Addr().String()
+	sent = new(atomic.Int64)
+	go func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			server, err := net.Dial("tcp", host)
+			if err != nil {
+				client.Close()
+				continue
+			}
+			go func() {
+				io.Copy(server, client)
+				server.Close()
+			}()
+			go func() {
+				io.Copy(io.MultiWriter(client, counter{sent}), server)
+				client.Close()
+			}()
+		}
+	}()
+	return u.String(), sent
+}
+
+type counter struct{ n *atomic.Int64 }
+
+func (c counter) Write(b []byte) (int, error) {
+	c.n.Add(int64(len(b)))
+	return len(b), nil
+}
+
+// A page that is full of large objects does not read those behind it, except for the first
+// one of a collection, which shows that it has large ones.
+func TestPageReadsNoLargeObjectsBehindIt(t *testing.T) {
+	dsn, sent := counted(t, database(t, t.TempDir()))
+	s := openStore(t, dsn)
+	const n = 16
+	appendItems(t, s, largeObjects(t, n, ""))
+	for _, all := range []bool{true, false} {
+		q := store.Query{Limit: 1000, MaxBytes: 2*megabyte + megabyte/2}
+		q.Versions.All = all
+		got := 0
+		for more := true; more; {
+			before := sent.Load()
+			page, err := s.Scan(t.Context(), grant, q)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if read := sent.Load() - before; read > 4*megabyte && (all || got > 0) {
+				t.Errorf("all versions %t: a page behind %d objects reads %d bytes", all, got, read)
+			}
+			got += page.Len()
+			q.After, more = page.Last, page.More
+		}
+		if got != n {
+			t.Errorf("all versions %t: got %d objects", all, got)
+		}
+	}
+}
+
+// A push is compared with large objects that the collection has as with small ones.
+func TestPushMeetsLargeObjects(t *testing.T) {
+	s := openStore(t, database(t, t.TempDir()))
+	const n = 3
+	appendItems(t, s, largeObjects(t, n, ""))
+	if status := appendItems(t, s, largeObjects(t, n, "")); status.Successes != n || status.Stored != 0 {
+		t.Errorf("the same again: %+v", status.Counts)
+	}
+	if status := appendItems(t, s, largeObjects(t, n, "other")); status.Failures != n {
+		t.Errorf("with other content: %+v", status.Counts)
+	}
+}
