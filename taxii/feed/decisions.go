@@ -2,45 +2,59 @@ package feed
 
 import (
 	"context"
+	"encoding/json"
 	"maps"
 	"net/http"
 	"slices"
-	"sync"
 	"time"
 
 	stixfeed "comity/stix/feed"
 	"comity/taxii"
+	"comity/taxii/audit"
+	"comity/taxii/exchange"
 )
 
-// positions are what the bouncers of CrowdSec have. They are in memory only: after a restart,
-// a bouncer gets all decisions once more. It is safe for concurrent use.
-type positions struct {
-	mu   sync.Mutex // guards what follows
-	last map[bouncer]position
+// bouncers is a document of the store: what each bouncer of a feed has, by the id of its token,
+// since each has a token of its own, as in CrowdSec.
+type bouncers map[string]bouncer
+
+// bouncer is what a bouncer got last.
+type bouncer struct {
+	Cursor  string    `json:"cursor"`
+	Asked   time.Time `json:"asked"`
+	Renewed time.Time `json:"renewed"` // when it got all decisions
 }
 
-// bouncer identifies a bouncer: each has a token of its own, as in CrowdSec.
-type bouncer struct{ feed, account, token string }
+func bouncersDocument(key string) string { return "feed bouncers " + key }
 
-// position is what a bouncer got last.
-type position struct {
-	cursor  string
-	asked   time.Time
-	renewed time.Time // when it got all decisions
+func (s *Service) bouncers(ctx context.Context, key string) (list bouncers, err error) {
+	content, err := s.store.Document(ctx, bouncersDocument(key))
+	if err == nil && content != nil {
+		err = json.Unmarshal(content, &list)
+	}
+	return list, err
 }
 
-func (p *positions) get(b bouncer) position {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.last[b]
-}
+// keepAsked is how long it is not kept in the store that a bouncer has asked again for nothing.
+const keepAsked = historyFor / 4
 
-// put replaces a position, and forgets those of bouncers that ask no more.
-func (p *positions) put(b bouncer, now position) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	maps.DeleteFunc(p.last, func(_ bouncer, old position) bool { return now.asked.Sub(old.asked) > historyFor })
-	p.last[b] = now
+// putBouncer keeps what a bouncer has, and forgets the bouncers that ask no more.
+func (s *Service) putBouncer(ctx context.Context, key, token string, before, now bouncer) error {
+	if before.Cursor == now.Cursor && before.Renewed.Equal(now.Renewed) && now.Asked.Sub(before.Asked) < keepAsked {
+		return nil
+	}
+	return s.store.AmendDocument(ctx, bouncersDocument(key), func(content []byte) ([]byte, []audit.Entry, error) {
+		list := bouncers{}
+		if content != nil {
+			if err := json.Unmarshal(content, &list); err != nil {
+				return nil, nil, err
+			}
+		}
+		list[token] = now
+		maps.DeleteFunc(list, func(_ string, b bouncer) bool { return now.Asked.Sub(b.Asked) > historyFor })
+		content, err := json.Marshal(list)
+		return content, nil, err
+	})
 }
 
 // getDecisions answers a bouncer as the local API of CrowdSec does. With ?startup=true, new
@@ -48,8 +62,8 @@ func (p *positions) put(b bouncer, now position) {
 // token, and deleted those that left. A bouncer holds a decision for its duration, which is
 // not longer than the agreement lets it be held without asking again; and since bouncers do
 // not prolong a decision that they have, a decision to prolong is in both lists. So are all
-// decisions when half of that time is over, and when the position of the bouncer is lost:
-// those that left meanwhile end by their duration then.
+// decisions when half of that time is over, and when it is not known what has changed since the
+// last request: those that left meanwhile end by their duration then.
 func (h *handler) getDecisions(w *response, r *http.Request, c *caller) error {
 	ctx, cancel := context.WithTimeout(r.Context(), patience)
 	defer cancel()
@@ -68,15 +82,19 @@ func (h *handler) getDecisions(w *response, r *http.Request, c *caller) error {
 	if r.Method == http.MethodHead {
 		return nil
 	}
-	who := bouncer{c.feed, c.Account, c.Token}
-	last := h.positions.get(who)
-	d := a.Since(last.cursor)
+	key := exchange.FeedKey(c.Account, c.feed)
+	list, err := h.bouncers(ctx, key)
+	if err != nil {
+		return err
+	}
+	last := list[c.Token]
+	now := bouncer{Cursor: a.Cursor(), Asked: c.now, Renewed: last.Renewed}
+	d := a.Since(last.Cursor)
 	added, deleted := d.Add, slices.Concat(d.Remove, d.Changed)
 	startup := r.URL.Query().Get("startup") == "true"
-	all := startup || d.Full || a.Hold > 0 && c.now.Sub(last.renewed) >= a.Hold/2
-	if all {
+	if startup || d.Full || a.Hold > 0 && c.now.Sub(last.Renewed) >= a.Hold/2 {
 		added = slices.Collect(a.Entries.All())
-		deleted, last.renewed = slices.Concat(d.Remove, added), c.now
+		deleted, now.Renewed = slices.Concat(a.left(last.Cursor), added), c.now
 	}
 	if startup {
 		deleted = nil
@@ -89,7 +107,9 @@ func (h *handler) getDecisions(w *response, r *http.Request, c *caller) error {
 	a.Close() // before the client reads, which may take long
 	err = stixfeed.WriteDecisions(w, &stixfeed.Header{Feed: c.feed, Now: c.now, Hold: a.Hold}, slices.Values(added), slices.Values(deleted))
 	if err == nil {
-		h.positions.put(who, position{d.Cursor, c.now, last.renewed})
+		if err := h.putBouncer(context.WithoutCancel(ctx), key, c.Token, last, now); err != nil {
+			h.log.Error("feed: what a bouncer has is not saved, and it gets that again", "feed", key, "err", err)
+		}
 	}
 	h.pulled(a, c, r, "decisions", w.status, w.bytes)
 	return nil // an error means that the client has left

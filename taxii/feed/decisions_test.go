@@ -82,7 +82,7 @@ func TestEachTokenHasItsOwnPosition(t *testing.T) {
 }
 
 // A bouncer never holds a decision longer than the agreement says, and loses none that
-// stands: it gets all of them anew in time, and after a restart of the server.
+// stands: it gets all of them anew in time, also over a restart of the server.
 func TestDecisionsAreProlonged(t *testing.T) {
 	w := newWorld(t, "[feeds]\narticle = \"4\"\nhold = \"PT1H\"\n")
 	w.subscribe("block", "block", empty)
@@ -98,7 +98,30 @@ func TestDecisionsAreProlonged(t *testing.T) {
 	w.bouncer("block", "").check(t, "after 40 minutes", all, all)
 	w.bouncer("block", "").check(t, "then", nil, nil)
 	w.serve()
-	w.bouncer("block", "").check(t, "after a restart", all, all)
+	w.bouncer("block", "").check(t, "after a restart", nil, nil)
+	w.move(30 * time.Minute)
+	w.bouncer("block", "").check(t, "half an hour later", all, all)
+}
+
+// A bouncer may reach another server with each request: none of them leaves a decision with it
+// that has ended.
+func TestEveryServerTellsABouncerWhatEnded(t *testing.T) {
+	w := newWorld(t, "")
+	w.subscribe("block", "block", empty)
+	one, two := "203.0.114.1", "203.0.114.2"
+	w.push("fir", indicator(1, address(one), ""))
+	other := w.process()
+	other.bouncer("block", "?startup=true").check(t, "at first", []string{one}, nil)
+	w.bouncer("block", "").check(t, "of the other server", nil, nil)
+	w.push("fir", indicator(2, address(two), ""))
+	w.bouncer("block", "").check(t, "a change", []string{two}, nil)
+	w.remove("fir", 1, "")
+	other.bouncer("block", "").check(t, "a removal since a state that it has not seen", []string{two}, []string{one, two})
+	w.bouncer("block", "").check(t, "then", nil, nil)
+	w.serve()
+	w.remove("fir", 2, "")
+	other.bouncer("block", "").check(t, "a removal", nil, []string{two})
+	w.bouncer("block", "").check(t, "after a restart", nil, nil)
 }
 
 func TestABouncerNeedsAFeedToBlock(t *testing.T) {

@@ -103,14 +103,34 @@ func (a *Answer) cursorOf(version time.Time) string {
 // Since is what has changed since a cursor. It is full if the cursor is not one of this feed, or
 // too old, or of a state that another process had and this one had not.
 func (a *Answer) Since(cursor string) Delta {
-	_, text, _ := strings.Cut(cursor, ".")
-	micros, err := strconv.ParseInt(text, 36, 64)
-	version := timeOf(micros)
+	version, ok := a.versionOf(cursor)
 	i := slices.IndexFunc(a.history, func(s state) bool { return s.version.Equal(version) })
-	if err != nil || i < 0 || cursor != a.cursorOf(version) {
+	if !ok || i < 0 {
 		return Delta{Full: true, Add: slices.Collect(a.Entries.All()), Cursor: a.Cursor()}
 	}
 	return a.delta(a.history.changesSince(i))
+}
+
+// versionOf is the version of a cursor; ok is false if it is not one of this feed.
+func (a *Answer) versionOf(cursor string) (version time.Time, ok bool) {
+	_, text, _ := strings.Cut(cursor, ".")
+	micros, err := strconv.ParseInt(text, 36, 64)
+	version = timeOf(micros)
+	return version, err == nil && cursor == a.cursorOf(version)
+}
+
+// left are entries that left since a cursor, also if its state is not known: then they are those
+// that left since the last known state before it.
+func (a *Answer) left(cursor string) []*stixfeed.Entry {
+	version, ok := a.versionOf(cursor)
+	i := len(a.history) - 1
+	for i >= 0 && a.history[i].version.After(version) {
+		i--
+	}
+	if !ok || i < 0 {
+		return nil
+	}
+	return a.delta(a.history.changesSince(i)).Remove
 }
 
 // delta is the net difference that changes make.

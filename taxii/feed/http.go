@@ -30,8 +30,6 @@ type handler struct {
 	vary    string  // the headers that answers depend on
 	readers readers // of files
 	streams readers
-
-	positions positions
 }
 
 // IsPath tells whether a path, as it is escaped in a request, is one of a feed.
@@ -64,7 +62,7 @@ func (s *Service) Handler(a *auth.Authenticator, m *metrics.Metrics) http.Handle
 	h := &handler{
 		Service: s, auth: a, metrics: m, router: mux.NewRouter().UseEncodedPath().SkipClean(true),
 		vary:    strings.Join(append(a.Headers(), "Accept-Encoding"), ", "),
-		readers: newReaders(), streams: newReaders(), positions: positions{last: map[bouncer]position{}},
+		readers: newReaders(), streams: newReaders(),
 	}
 	for _, route := range []struct {
 		path  string

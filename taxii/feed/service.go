@@ -226,7 +226,7 @@ func (a *Answer) Deliver(file string) error {
 
 // Forget removes what the store keeps of a feed, by "org/id", which was removed.
 func (s *Service) Forget(ctx context.Context, key string) error {
-	for _, name := range []string{mispDocument(key), webhookDocument(key), agentsDocument(key)} {
+	for _, name := range []string{mispDocument(key), webhookDocument(key), agentsDocument(key), bouncersDocument(key)} {
 		if err := removeDocument(ctx, s.store, name); err != nil {
 			return err
 		}
