@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,10 +21,11 @@ import (
 )
 
 // catchUp brings the indexes of grants up to date.
-func catchUp(ctx context.Context, indexes []*index, allowed []exchange.Grant) (parts []*part, err error) {
-	for len(parts) < len(allowed) {
+func (s *Service) catchUp(ctx context.Context, indexes []*index, allowed []exchange.Grant) (parts []*part, err error) {
+	head, err := s.store.ChainHead(ctx)
+	for err == nil && len(parts) < len(allowed) {
 		x, g := indexes[len(parts)], allowed[len(parts)]
-		now, filled, err := x.current(ctx, g)
+		now, filled, err := x.current(ctx, g, head.Number)
 		switch {
 		case err != nil && ctx.Err() != nil:
 			return nil, busy(err)
@@ -31,11 +33,12 @@ func catchUp(ctx context.Context, indexes []*index, allowed []exchange.Grant) (p
 			return nil, err
 		case filled && len(parts) > 0: // that may have taken long
 			parts = nil
+			head, err = s.store.ChainHead(ctx)
 		default:
 			parts = append(parts, &part{index: x, now: now, erased: now.erased})
 		}
 	}
-	return parts, nil
+	return parts, err
 }
 
 // want are the indexes of the grants, which may have to be filled. They are kept until unwant is
@@ -64,9 +67,9 @@ func (s *Service) unwant(indexes []*index) {
 	}
 }
 
-// current is the content of the index, after it was brought up to date. filled tells that it had
-// to be filled for that.
-func (x *index) current(ctx context.Context, g exchange.Grant) (now content, filled bool, err error) {
+// current is the content of the index, after it was brought up to date with the chain, whose last
+// entry has the number head. filled tells that it had to be filled for that.
+func (x *index) current(ctx context.Context, g exchange.Grant, head uint64) (now content, filled bool, err error) {
 	if err := x.acquire(ctx); err != nil {
 		return now, false, err
 	}
@@ -74,7 +77,7 @@ func (x *index) current(ctx context.Context, g exchange.Grant) (now content, fil
 	for {
 		err = errArchived
 		if x.chain != nil {
-			err = x.catchUp(ctx, g)
+			err = x.catchUp(ctx, g, head)
 		}
 		if err != errArchived {
 			return x.content, filled, err
@@ -87,7 +90,7 @@ func (x *index) current(ctx context.Context, g exchange.Grant) (now content, fil
 			return now, false, err
 		}
 		x.fill(loaded)
-		filled = true
+		filled, head = true, math.MaxUint64 // something may have been added or removed meanwhile
 	}
 }
 

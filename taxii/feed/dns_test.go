@@ -50,12 +50,11 @@ func (w *world) resolver() *resolver {
 	return &resolver{w, l.Addr().String(), w.secrets("f-block")[0]}
 }
 
-// publish lets the first second of a zone pass, of which no version is known before.
+// publish lets the zone have a version of what the feed has now, and lets its second pass.
 func (w *world) publish() {
-	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
-	defer cancel()
+	w.Helper()
 	p := exchange.Principal{Account: "ncb-kh/block", Org: "ncb-kh", Purposes: exchange.Purposes, Action: "block"}
-	if a, err := w.feeds.Open(ctx, p, "f-block", feed.RPZ); err == nil {
+	if a, err := w.feeds.OpenNow(context.Background(), p, "f-block", feed.RPZ); err == nil {
 		a.Close()
 	}
 	w.move(time.Second)
@@ -251,6 +250,26 @@ func TestASecondaryServerGetsTheDifference(t *testing.T) {
 		if held.refresh(t, r) || len(held.names) != 20 {
 			t.Fatalf("step %d: it gets the whole zone of %d", i, len(held.names))
 		}
+	}
+}
+
+// A zone is that of the end of the last second, and so are both ends of a difference, whatever has
+// changed since.
+func TestADifferenceLacksWhatHasJustChanged(t *testing.T) {
+	w := newWorld(t, "")
+	w.subscribe("block", "block", empty)
+	w.push("fir", indicator(1, domain("a.example.org"), ""), indicator(2, domain("b.example.org"), ""), indicator(3, domain("c.example.org"), ""))
+	r, held := w.resolver(), &copied{}
+	held.refresh(t, r)
+	w.push("fir", indicator(4, domain("d.example.org"), ""))
+	w.publish()
+	w.remove("fir", 1, "")
+	if whole := held.refresh(t, r); whole || len(held.names) != 4 {
+		t.Errorf("whole %t, %v", whole, held.names)
+	}
+	w.publish()
+	if whole := held.refresh(t, r); whole || len(held.names) != 3 {
+		t.Errorf("a second later: whole %t, %v", whole, held.names)
 	}
 }
 

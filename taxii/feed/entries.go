@@ -2,6 +2,7 @@ package feed
 
 import (
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -208,14 +209,17 @@ func (e *EntryList) evaluate(entry *stixfeed.Entry, value stixfeed.Value, group 
 
 // without are the entries as they were before changes.
 func (e *EntryList) without(changes iter.Seq[entryChange]) *EntryList {
-	before := *e
-	before.edits = nil
+	before, edits := *e, map[string]edit{}
+	for _, one := range e.edits {
+		edits[one.key] = one
+	}
 	for v, c := range netChanges(changes) {
-		before.edits = append(before.edits, edit{rowKey(v), c.before})
+		key := rowKey(v)
+		edits[key] = edit{key, c.before}
 		before.counts.add(c.after, -1)
 		before.counts.add(c.before, 1)
 	}
-	slices.SortFunc(before.edits, func(a, b edit) int { return strings.Compare(a.key, b.key) })
+	before.edits = slices.SortedFunc(maps.Values(edits), func(a, b edit) int { return strings.Compare(a.key, b.key) })
 	return &before
 }
 

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+
+	"comity/taxii/exchange"
 )
 
 // Kept tells how much is kept in memory.
@@ -17,6 +19,11 @@ func (s *Service) Kept() string {
 
 // Program identifies the program in the tables that it writes.
 func Program() string { return program() }
+
+// OpenNow opens a feed as it is at this moment, also for a zone.
+func (s *Service) OpenNow(ctx context.Context, p exchange.Principal, id string, family Family) (*Answer, error) {
+	return s.open(ctx, p, id, family)
+}
 
 // WriteTables writes the tables anew that are out of date.
 func (s *Service) WriteTables(ctx context.Context) error { return s.writeTables(ctx) }

@@ -171,7 +171,7 @@ func TestThePageNamesTheFilesThatAreServed(t *testing.T) {
 		w := newWorld(t, "[feeds]\narticle = \"4\"\nformats = ["+formats+"]\n")
 		w.subscribe("block", "block", "")
 		w.push("fir", indicator(1, address("203.0.114.1"), ""), indicator(2, "[domain-name:value = 'bad.example.org']", ""))
-		w.warmZone()
+		w.publish()
 		var page feed.Page
 		w.must(json.Unmarshal([]byte(w.get("block", "").body), &page))
 		if page.Problem != "" {

@@ -81,6 +81,10 @@ func (s *Service) Handler(a *auth.Authenticator, m *metrics.Metrics) http.Handle
 // ServeHTTP implements http.Handler. It routes by the path without doubled slashes and the
 // one at the end; it does not redirect, since some products do not follow.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if escaped := r.URL.EscapedPath(); !strings.Contains(escaped, "//") && !strings.HasSuffix(escaped, "/") {
+		h.router.ServeHTTP(w, r)
+		return
+	}
 	target := *r.URL
 	target.RawPath = "/" + strings.Join(segmentsOf(r.URL.EscapedPath()), "/")
 	target.Path, _ = url.PathUnescape(target.RawPath) // cannot fail: net/http has parsed this path
@@ -134,8 +138,9 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if c.byURL {
 		feed += "~…" // never the secret
 	}
-	e.handler.log.Log(r.Context(), level, "request", "request_id", out.id, "account", c.Account, "method", r.Method,
-		"route", e.path, "status", out.status, "bytes", out.bytes, "seconds", took.Seconds(), "feed", feed, "file", c.path["file"])
+	e.handler.log.LogAttrs(r.Context(), level, "request", slog.String("request_id", out.id), slog.String("account", c.Account), slog.String("method", r.Method),
+		slog.String("route", e.path), slog.Int("status", out.status), slog.Int64("bytes", out.bytes), slog.Float64("seconds", took.Seconds()),
+		slog.String("feed", feed), slog.String("file", c.path["file"]))
 }
 
 // answer checks credentials, method and API root, in this order, and serves.

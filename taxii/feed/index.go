@@ -99,12 +99,14 @@ type content struct {
 var errArchived = errors.New("entries of the audit chain were archived")
 
 // catchUp brings an index that was filled up to date. g is a grant with the view of the
-// index, of this moment. After an error it may be called again; after errArchived the index
-// has to be filled again.
-func (x *index) catchUp(ctx context.Context, g exchange.Grant) error {
-	err := x.chain.CatchUp(ctx, func(ctx context.Context, entries []audit.Entry) error {
-		return x.apply(ctx, g, entries)
-	})
+// index, of this moment, and head the number of the last entry of the chain. After an error
+// it may be called again; after errArchived the index has to be filled again.
+func (x *index) catchUp(ctx context.Context, g exchange.Grant, head uint64) (err error) {
+	if x.chain.Position() < head {
+		err = x.chain.CatchUp(ctx, func(ctx context.Context, entries []audit.Entry) error {
+			return x.apply(ctx, g, entries)
+		})
+	}
 	switch err {
 	case nil:
 		x.unsettled = span{}

@@ -22,7 +22,8 @@ type listing struct {
 	sum     sum        // of all entries
 	edges   edges      // the times before the horizon at which entries change by themselves
 	horizon time.Time
-	leftOut map[stixfeed.Reason]int // indicators that are left out, and values that are not listed
+	tag     string                  // identifies the entries and the definition
+	leftOut map[stixfeed.Reason]int // indicators that are left out, and values that are not listed; replaced, never changed
 	expire  time.Duration           // of a zone; 0 of other families
 	updated time.Time               // the time of the last update
 	stale   bool                    // the entries are those of the listing before
@@ -75,15 +76,16 @@ func (l *listing) update(now time.Time) {
 	l.updated = now
 	l.history = l.history.forget(now)
 	defer l.forgetErased()
+	if l.isCurrent(now) {
+		return
+	}
+	l.leftOut, l.settled = maps.Clone(l.leftOut), false
+	defer func() { l.tag = l.sum.String() + l.def.digest }()
 	touched, ok := l.touched(now)
 	if !ok {
 		l.rebuild(now)
 		return
 	}
-	if len(touched) == 0 {
-		return
-	}
-	l.settled = false
 	before, next := l.entries, l.snapshot(now)
 	next.never, next.counts = before.never, before.counts
 	for _, key := range slices.Sorted(maps.Keys(touched)) {
@@ -104,6 +106,12 @@ func (l *listing) update(now time.Time) {
 		}
 	}
 	l.entries = next
+}
+
+// isCurrent tells whether nothing has changed since the last update.
+func (l *listing) isCurrent(now time.Time) bool {
+	return !l.stale && now.Before(l.horizon) && (len(l.edges) == 0 || l.edges[0].at.After(now)) &&
+		!slices.ContainsFunc(l.parts, func(p *part) bool { return p.position != p.now.position() })
 }
 
 // snapshot has the sources of the entries as they are.
@@ -281,7 +289,7 @@ func (l *listing) rebuild(now time.Time) {
 		l.addEdges(key, value, group, now)
 		return true
 	})
-	l.entries, l.stale, l.settled = next, false, false
+	l.entries, l.stale = next, false
 	if before == nil {
 		l.unknown = true
 	} else if l.sum != sumBefore && !l.unknown {

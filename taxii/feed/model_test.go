@@ -2,12 +2,14 @@ package feed_test
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"testing"
 	"time"
 
 	"pgregory.net/rapid"
 
+	stixfeed "comity/stix/feed"
 	"comity/taxii"
 	"comity/taxii/audit"
 	"comity/taxii/exchange"
@@ -101,10 +103,7 @@ func text(a *feed.Answer) string {
 	for e := range a.Entries.All() {
 		s += fmt.Sprintf("%s %v %d %s; ", e.Text, e.IDs, e.Confidence, e.Until)
 	}
-	for reason, n := range a.LeftOut {
-		if n == 0 {
-			delete(a.LeftOut, reason)
-		}
-	}
-	return s + fmt.Sprint(a.LeftOut)
+	leftOut := maps.Clone(a.LeftOut)
+	maps.DeleteFunc(leftOut, func(_ stixfeed.Reason, n int) bool { return n == 0 })
+	return s + fmt.Sprint(leftOut)
 }

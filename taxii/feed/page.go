@@ -138,7 +138,7 @@ const previewed = 20
 
 // describe fills in what an answer says.
 func (p *Page) describe(a *Answer) {
-	p.Use, p.LeftOut, p.Version = a.Definition.Use, a.LeftOut, taxii.FormatTime(a.Version)
+	p.Use, p.LeftOut, p.Version = a.Definition.Use, maps.Clone(a.LeftOut), taxii.FormatTime(a.Version)
 	p.HoldSeconds = int64(a.Hold / time.Second)
 	maps.DeleteFunc(p.LeftOut, func(_ stixfeed.Reason, n int) bool { return n == 0 })
 	p.Collections, p.Entries = []string{}, map[string]int{}

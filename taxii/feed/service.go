@@ -15,7 +15,6 @@ import (
 	"context"
 	"crypto/ed25519"
 	"log/slog"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -125,7 +124,7 @@ type listingKey struct {
 type Answer struct {
 	Definition *Definition
 	Entries    *EntryList
-	LeftOut    map[stixfeed.Reason]int // indicators and values that are not listed
+	LeftOut    map[stixfeed.Reason]int // indicators and values that are not listed; read-only
 	Version    time.Time               // of the last change
 	Tag        string                  // equal for equal entries of equal definitions
 	Hold       time.Duration           // how long a subscriber may act on the entries without asking again
@@ -318,7 +317,7 @@ func (s *Service) answer(ctx context.Context, policy *exchange.Policy, p exchang
 	defer kept.release()
 	indexes := s.want(allowed)
 	defer s.unwant(indexes)
-	parts, err := catchUp(ctx, indexes, allowed)
+	parts, err := s.catchUp(ctx, indexes, allowed)
 	if err != nil {
 		return nil, err
 	}
@@ -348,7 +347,7 @@ func (s *Service) answer(ctx context.Context, policy *exchange.Policy, p exchang
 		s.bodies.drop(key.feed)
 	}
 	a.history, a.expiry = l.history, l.expire
-	a.Entries, a.LeftOut, a.Version, a.Tag = l.entries, maps.Clone(l.leftOut), l.version, l.sum.String()+def.digest
+	a.Entries, a.LeftOut, a.Version, a.Tag = l.entries, l.leftOut, l.version, l.tag
 	a.Hold = a.hold(now)
 	answered = true
 	return a, nil

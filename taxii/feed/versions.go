@@ -98,7 +98,7 @@ func (s *Service) settle(ctx context.Context, key listingKey, f *exchange.Feed, 
 		return errMoved
 	}
 	secret, _ := s.secret("versions", f, 0) // so that a copy of the store does not help to guess entries
-	mark := keyed(secret, l.sum.String()+l.def.digest)
+	mark := keyed(secret, l.tag)
 	if mark == l.stored.Mark && l.expire == l.stored.Expire {
 		l.advance(l.stored.Given)
 		return nil

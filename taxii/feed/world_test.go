@@ -262,17 +262,6 @@ func (w *world) dates(vendor string) (dates []time.Time) {
 	return dates
 }
 
-// warmZone lets the zone of the account that blocks have a version, whose second is over.
-func (w *world) warmZone() {
-	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
-	defer cancel()
-	p := exchange.Principal{Account: "ncb-kh/block", Org: "ncb-kh", Purposes: exchange.Purposes, Action: "block"}
-	if a, err := w.feeds.Open(ctx, p, "f-block", feed.RPZ); err == nil {
-		a.Close()
-	}
-	w.move(2 * time.Second)
-}
-
 // answer is an answer of the server.
 type answer struct {
 	status int
