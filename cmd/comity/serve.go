@@ -278,6 +278,8 @@ type exchangeServer struct {
 	runner     *operation.Runner
 	feeds      *feed.Service
 	links      *link.Service
+	auth       *auth.Authenticator
+	admin      *admin.Service
 	console    *console.Console // nil with --no-console
 	dns        *dnsListeners    // none without the flags
 	failed     chan error
@@ -318,19 +320,19 @@ func (ex *exchangeServer) start(c *serveCmd) (err error) {
 	ex.links = link.New(ex.store, current, in, ex.custody, ex.now, ex.log)
 	counters.Watch(func(gauge metrics.Gauge) { ex.report(gauge, current) })
 	ex.failed = make(chan error, 5)
-	authenticator := auth.New(current, ex.now, c.KeyHeader)
+	ex.auth = auth.New(current, ex.now, c.KeyHeader)
 	ending := make(chan struct{})
 	router := mux.NewRouter().UseEncodedPath().SkipClean(true)
 	router.MatcherFunc(func(r *http.Request, _ *mux.RouteMatch) bool { return feed.IsPath(r.URL.EscapedPath()) }).
-		Handler(ex.feeds.Handler(authenticator, counters))
-	service := admin.New(ex.store, current, in, ex.custody, ex.runner, ex.feeds, ex.links, ex.now)
+		Handler(ex.feeds.Handler(ex.auth, counters))
+	ex.admin = admin.New(ex.store, current, in, ex.custody, ex.runner, ex.feeds, ex.links, ex.now)
 	if !c.NoConsole {
 		help, err := helpTexts()
 		if err != nil {
 			return err
 		}
 		ex.console = console.New(console.Config{PublicURL: ex.url, MaxContentLength: int64(c.MaxContent), Help: help, OIDC: provider}, console.Deps{
-			Store: ex.store, Current: current, Auth: authenticator, Admin: service, Recorder: ex.recorder, Log: ex.log, Now: ex.now,
+			Store: ex.store, Current: current, Auth: ex.auth, Admin: ex.admin, Recorder: ex.recorder, Log: ex.log, Now: ex.now,
 			LastPoll: polls.Last,
 		})
 		router.MatcherFunc(func(r *http.Request, _ *mux.RouteMatch) bool { return console.Serves(r) }).Handler(ex.console.Handler())
@@ -339,7 +341,7 @@ func (ex *exchangeServer) start(c *serveCmd) (err error) {
 		PublicURL: ex.url, Contact: c.Contact, MaxContentLength: int64(c.MaxContent), DefaultLimit: c.Limit, MaxLimit: c.MaxLimit,
 		CORSOrigins: c.CORSOrigin,
 	}, server.Deps{
-		Store: ex.store, Current: current, Auth: authenticator, Intake: in, Recorder: ex.recorder, Custody: ex.custody,
+		Store: ex.store, Current: current, Auth: ex.auth, Intake: in, Recorder: ex.recorder, Custody: ex.custody,
 		Metrics: counters, Polls: polls, Log: ex.log, Now: ex.now, Ending: ending,
 	})
 	router.PathPrefix("/").Handler(api)
@@ -389,7 +391,7 @@ func (ex *exchangeServer) start(c *serveCmd) (err error) {
 		return err
 	}
 	ex.serve(c.wrap(ex.listener), s)
-	ex.serve(socket, httpServer(ex.log, adminhttp.Handler(service)))
+	ex.serve(socket, httpServer(ex.log, adminhttp.Handler(ex.admin)))
 	if adminListener != nil {
 		ex.serve(adminListener, httpServer(ex.log, c.adminHandler(counters, api)))
 	}
@@ -484,6 +486,7 @@ func (ex *exchangeServer) wait(ctx context.Context) error {
 	followers.Go(func() { ex.feeds.Run(followCtx) })
 	followers.Go(func() { ex.feeds.RunWebhooks(followCtx) })
 	followers.Go(func() { ex.links.Run(followCtx) })
+	followers.Go(func() { ex.recordUses(followCtx) })
 	if len(ex.dns.listeners) > 0 {
 		followers.Go(func() {
 			if err := feed.NewDNS(ex.feeds).Serve(followCtx, ex.dns.packets, ex.dns.listeners); err != nil {
@@ -508,6 +511,21 @@ func (ex *exchangeServer) wait(ctx context.Context) error {
 	stop()
 	endCustody()
 	return cmp.Or(err, <-custodyEnded)
+}
+
+// recordUses keeps the last uses of tokens now and then, and at the end.
+func (ex *exchangeServer) recordUses(ctx context.Context) {
+	tick := time.NewTicker(10 * time.Minute)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+		}
+		if err := ex.admin.RecordUses(context.WithoutCancel(ctx), ex.auth.TakeUses()); err != nil {
+			ex.log.Error("record the uses of tokens", "err", err)
+		}
+	}
 }
 
 func (ex *exchangeServer) stop() {

@@ -42,7 +42,7 @@ func (sh *shell) addToken(account string, expires *time.Time) error {
 type tokenListCmd struct{}
 
 func (c *tokenListCmd) Run(sh *shell) error {
-	list, err := call[[]exchange.Token](sh, "token/list", nil)
+	list, err := call[[]admin.Token](sh, "token/list", nil)
 	if err != nil {
 		return err
 	}
@@ -59,18 +59,22 @@ func (c *tokenRevokeCmd) Run(sh *shell) error {
 	if err != nil {
 		return err
 	}
-	return sh.printTokens(t, t)
+	return sh.printTokens(t, admin.Token{Token: t})
 }
 
-func (sh *shell) printTokens(result any, list ...exchange.Token) error {
-	return printTable(sh, result, "token,account,state,expires", list, func(t exchange.Token) []any {
+func (sh *shell) printTokens(result any, list ...admin.Token) error {
+	return printTable(sh, result, "token,account,state,expires,used", list, func(t admin.Token) []any {
 		state := "valid"
 		if t.Revoked {
 			state = "revoked"
 		} else if !t.Usable(time.Now()) {
 			state = "expired"
 		}
-		return []any{t.ID, t.Account, state, until(t.Expires)}
+		used := "-"
+		if t.Used != nil {
+			used = t.Used.Time.UTC().Format(time.RFC3339) + " from " + t.Used.Address
+		}
+		return []any{t.ID, t.Account, state, until(t.Expires), used}
 	})
 }
 

@@ -5,6 +5,9 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -322,13 +325,74 @@ func (s *Service) RotateToken(ctx context.Context, by Actor, in RotateToken) (ou
 	return out, err
 }
 
-// Tokens are all tokens, by id, those that have expired or were revoked included.
-func (s *Service) Tokens(ctx context.Context) ([]*exchange.Token, error) {
+// Token is a token with its last use, which may be some minutes late; nil if none is known.
+type Token struct {
+	exchange.Token
+	Used *auth.Use `json:"used,omitempty"`
+}
+
+// Tokens are all tokens, by id, with those that have expired or were revoked.
+func (s *Service) Tokens(ctx context.Context) ([]Token, error) {
 	newest, err := s.current.Snapshot(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return sorted(newest.Directory.Tokens), nil
+	text, err := s.store.Document(ctx, usesDocument)
+	if err != nil {
+		return nil, err
+	}
+	uses, err := parseUses(text)
+	if err != nil {
+		return nil, err
+	}
+	list := []Token{}
+	for _, t := range sorted(newest.Directory.Tokens) {
+		row := Token{Token: *t}
+		if use, ok := uses[t.ID]; ok {
+			row.Used = &use
+		}
+		list = append(list, row)
+	}
+	return list, nil
+}
+
+// usesDocument is the name of the document with the last use of each token.
+const usesDocument = "token-uses"
+
+func parseUses(text []byte) (map[string]auth.Use, error) {
+	uses := map[string]auth.Use{}
+	if text == nil {
+		return uses, nil
+	}
+	if err := json.Unmarshal(text, &uses); err != nil {
+		return nil, fmt.Errorf("read the last uses of tokens: %w", err)
+	}
+	return uses, nil
+}
+
+// RecordUses keeps uses of tokens, by the id of the token.
+func (s *Service) RecordUses(ctx context.Context, uses map[string]auth.Use) error {
+	if len(uses) == 0 {
+		return nil
+	}
+	newest, err := s.current.Snapshot(ctx)
+	if err != nil {
+		return err
+	}
+	return s.store.AmendDocument(ctx, usesDocument, func(old []byte) ([]byte, []audit.Entry, error) {
+		kept, err := parseUses(old)
+		if err != nil {
+			return nil, nil, err
+		}
+		for id, use := range uses {
+			if use.Time.After(kept[id].Time) {
+				kept[id] = use
+			}
+		}
+		maps.DeleteFunc(kept, func(id string, _ auth.Use) bool { return newest.Directory.Tokens[id] == nil })
+		text, err := json.Marshal(kept)
+		return text, nil, err
+	})
 }
 
 // RevokeToken names a token that is revoked for good.

@@ -21,6 +21,7 @@ type Authenticator struct {
 	keyHeader string
 	passwords *passwords
 	failures  *failures
+	uses      uses
 }
 
 // New makes an Authenticator. keyHeader names the header that may carry a
@@ -71,6 +72,9 @@ func (a *Authenticator) Authenticate(r *http.Request) (exchange.Principal, *exch
 	if f.Reason == "" {
 		if p, ok := newest.Principal(f.account, now); ok {
 			p.Token = f.Token
+			if f.Token != "" {
+				a.uses.add(f.Token, Use{now, f.Remote})
+			}
 			markAuthenticated(r)
 			return p, newest.Policy, nil
 		}

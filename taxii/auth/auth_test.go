@@ -338,3 +338,25 @@ func TestPasswordAloneOpensNothingBesideASecondFactor(t *testing.T) {
 		t.Errorf("the sign-in: %v", err)
 	}
 }
+
+// The last use of each token is known with its address, and is taken once. A refused token and
+// a password are no use of a token.
+func TestLastUseOfATokenIsKnown(t *testing.T) {
+	w := newWorld(t)
+	for _, r := range []*http.Request{bearer(w.token), with(keyHeader, w.token), basic("acme/feed", password), bearer("comity_none")} {
+		r.RemoteAddr = "192.0.2.7:1234"
+		w.Authenticate(r)
+	}
+	uses := w.TakeUses()
+	if len(uses) != 1 {
+		t.Fatalf("uses %v, want those of one token", uses)
+	}
+	for id, use := range uses {
+		if use.Address != "192.0.2.7" || use.Time.IsZero() {
+			t.Errorf("token %s: %+v", id, use)
+		}
+	}
+	if again := w.TakeUses(); len(again) != 0 {
+		t.Errorf("taken again: %v", again)
+	}
+}

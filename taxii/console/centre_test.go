@@ -3,10 +3,12 @@ package console_test
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
+	"comity/taxii/admin"
 	"comity/taxii/exchange"
 )
 
@@ -82,6 +84,25 @@ func TestOperatorActsWithAReason(t *testing.T) {
 	// Nobody locks the centre out.
 	olga.post("/console/centre/organisations/igci", "act", "suspend", "reason", "x").want(http.StatusBadRequest)
 	olga.post("/console/centre/accounts/igci%2Folga", "act", "disable", "reason", "x").want(http.StatusBadRequest)
+}
+
+// The owner of a token and an operator see when it was last used, and from where; also after
+// a restart.
+func TestLastUseOfATokenIsShown(t *testing.T) {
+	w := newWorld(t)
+	made, err := w.admin.AddToken(t.Context(), admin.Actor{}, admin.AddToken{Account: "vendor/vic"})
+	w.must(err)
+	r := httptest.NewRequest("GET", "/taxii2/", nil)
+	r.Header.Set("Authorization", "Bearer "+made.Token)
+	r.RemoteAddr = "192.0.2.7:1234"
+	if _, _, err := w.console.Auth.Authenticate(r); err != nil {
+		t.Fatal(err)
+	}
+	w.as("vendor/vic").get("/console/tokens").want(http.StatusOK).contains("from 192.0.2.7")
+	if again := w.console.Auth.TakeUses(); len(again) != 0 {
+		t.Errorf("not kept: %v", again)
+	}
+	w.as("igci/olga").get("/console/centre/accounts/vendor%2Fvic").want(http.StatusOK).contains("from 192.0.2.7")
 }
 
 // An operator suspends and reinstates an agreement. What cannot be undone is done only after

@@ -21,6 +21,8 @@ type tokenRow struct {
 	Expires time.Time // zero: never
 	State   string
 	Usable  bool
+	Used    time.Time // zero: not yet, as far as is known
+	From    string    // network address of that use
 }
 
 // rotationTime is how long the old token works on after a rotation.
@@ -38,6 +40,9 @@ func (c *Console) showTokens(v *visit, made *admin.NewToken) error {
 
 // tokenRows are the tokens of an account, newest first.
 func (c *Console) tokenRows(v *visit, account string) (rows []tokenRow, err error) {
+	if err := c.Admin.RecordUses(v.r.Context(), c.Auth.TakeUses()); err != nil {
+		c.Log.Error("record the uses of tokens", "err", err)
+	}
 	all, err := c.Admin.Tokens(v.r.Context())
 	if err != nil {
 		return nil, err
@@ -49,6 +54,9 @@ func (c *Console) tokenRows(v *visit, account string) (rows []tokenRow, err erro
 		row := tokenRow{ID: t.ID, URL: root + "tokens/" + t.ID, Added: t.Added, State: "in use", Usable: t.Usable(v.now)}
 		if t.Expires != nil {
 			row.Expires = *t.Expires
+		}
+		if t.Used != nil {
+			row.Used, row.From = t.Used.Time, t.Used.Address
 		}
 		switch {
 		case t.Revoked:

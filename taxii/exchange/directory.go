@@ -353,8 +353,14 @@ func (d *Directory) Account(id string) (*Account, error) {
 	return nil, taxii.Errorf(taxii.NotFound, "there is no account %s", id)
 }
 
+// MaxTokens is how many tokens of one account can be used at a time.
+const MaxTokens = 100
+
+// maxEndedTokens is how many tokens of one account that can no longer be used are kept.
+const maxEndedTokens = 100
+
 // AddToken takes a new token of an account that exists. It is NotFound if there
-// is no such account, Conflict if the id is taken.
+// is no such account, Conflict if the id is taken or the account has MaxTokens.
 func (d *Directory) AddToken(t Token) error {
 	a, err := d.Account(t.Account)
 	if err != nil {
@@ -364,6 +370,23 @@ func (d *Directory) AddToken(t Token) error {
 		return taxii.Errorf(taxii.Conflict, "token %s exists already", t.ID)
 	}
 	t.Account = a.ID()
+	usable, ended := 0, []*Token{}
+	for _, old := range d.Tokens {
+		switch {
+		case old.Account != t.Account:
+		case old.Usable(t.Added):
+			usable++
+		default:
+			ended = append(ended, old)
+		}
+	}
+	if usable >= MaxTokens {
+		return taxii.Errorf(taxii.Conflict, "account %s has %d tokens: revoke one first", t.Account, usable)
+	}
+	if len(ended) >= maxEndedTokens {
+		oldest := slices.MinFunc(ended, func(a, b *Token) int { return a.Added.Compare(b.Added) })
+		delete(d.Tokens, oldest.ID)
+	}
 	d.Tokens[t.ID] = &t
 	return nil
 }

@@ -1,6 +1,7 @@
 package exchange_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -142,6 +143,33 @@ func TestTokensBelongToAnAccount(t *testing.T) {
 	}
 	if _, err := d.Token("u"); taxii.CodeOf(err) != taxii.NotFound {
 		t.Errorf("no such token: %v, want NotFound", err)
+	}
+}
+
+// An account cannot fill the directory with tokens: those that can be used are bounded, and of
+// those that cannot, the oldest are forgotten.
+func TestTokensOfAnAccountAreBounded(t *testing.T) {
+	d := directory(t)
+	if err := d.AddAccount(exchange.Account{Org: "acme", Name: "a"}); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	for n := range 500 {
+		id := fmt.Sprintf("t%03d", n)
+		if err := d.AddToken(exchange.Token{ID: id, Account: "acme/a", Added: began.Add(time.Duration(n) * time.Second)}); err != nil {
+			t.Fatal(err)
+		}
+		d.Tokens[id].Revoked = true
+	}
+	if len(d.Tokens) > 150 || d.Tokens["t499"] == nil || d.Tokens["t000"] != nil {
+		t.Errorf("%d revoked tokens are kept", len(d.Tokens))
+	}
+	var err error
+	for n := 0; n < 500 && err == nil; n++ {
+		err = d.AddToken(exchange.Token{ID: fmt.Sprintf("u%03d", n), Account: "acme/a", Added: began})
+	}
+	if taxii.CodeOf(err) != taxii.Conflict || d.Tokens["u099"] == nil || d.Tokens["u100"] != nil {
+		t.Errorf("more than %d tokens can be used: %v", exchange.MaxTokens, err)
 	}
 }
 
