@@ -230,7 +230,7 @@ func TestObjectHasVersionsAndNeighbours(t *testing.T) {
 	w.push("vendor/vic", "sharing.reports", strings.Replace(indicator(1, "new name", ""), `"modified":"2026-02-01`, `"modified":"2026-02-02`, 1))
 	b := w.as("bureau/dara")
 	page := b.get("/console/collections/sharing.reports/objects/indicator--00000000-0000-4000-8000-000000000001").want(http.StatusOK).
-		contains("<h1>new name</h1>", "Changes since the version before", "<td class=\"few\">old name</td><td class=\"few\">new name</td>", "c2-1[.]example[.]com")
+		contains("<h1>new name</h1>", "Properties that differ", "<td class=\"few\">old name</td><td class=\"few\">new name</td>", "c2-1[.]example[.]com")
 	old := regexp.MustCompile(`<a href="([^"]+)">2026-02-01T00:00:00.000Z`).FindStringSubmatch(page.body)
 	if old == nil {
 		t.Fatal("there is no link to the older version")
@@ -413,5 +413,52 @@ func TestCollectionIsFilteredByName(t *testing.T) {
 	}
 	if got := w.deliveredTo("bureau/dara"); len(got) != 65 {
 		t.Errorf("%d objects are on record as delivered, want those that were shown: 65", len(got))
+	}
+}
+
+// Any two versions of an object can be put side by side.
+func TestAnyTwoVersionsAreSideBySide(t *testing.T) {
+	w := newWorld(t)
+	for day, name := range []string{"first name", "second name", "third name"} {
+		w.push("vendor/vic", "sharing.reports", strings.Replace(indicator(1, name, ""), `"modified":"2026-02-01`, fmt.Sprintf(`"modified":"2026-02-%02d`, day+1), 1))
+	}
+	b := w.as("bureau/dara")
+	page := b.get(reports + "/objects/indicator--00000000-0000-4000-8000-000000000001").want(http.StatusOK).contains(`<td class="few">second name</td><td class="few">third name</td>`)
+	links := regexp.MustCompile(`<a href="([^"]+)">with the version shown`).FindAllStringSubmatch(page.body, -1)
+	if len(links) != 2 {
+		t.Fatalf("%d links to comparisons", len(links))
+	}
+	b.get(strings.TrimSuffix(html.UnescapeString(links[1][1]), "#compared")).want(http.StatusOK).contains(`<td class="few">first name</td><td class="few">third name</td>`)
+}
+
+// The organisation that wrote an object sees who reads it, and what keeps it from the others.
+// Readers do not see who else reads.
+func TestWriterSeesWhoReadsAnObject(t *testing.T) {
+	w := newWorld(t)
+	w.push("vendor/vic", "sharing.reports", indicator(1, "for all", ""), indicator(2, "for none", `,"object_marking_refs":["marking-definition--e828b379-4e03-4974-9ac4-e53a884c97c1"]`))
+	w.amend(func(d *exchange.Directory) {
+		w.deposit(d, "sharing", strings.Replace(sharing, `reports = "red", drop = "red"`, `reports = "amber", drop = "red"`, 1))
+	})
+	object := reports + "/objects/indicator--00000000-0000-4000-8000-00000000000"
+	vic := w.as("vendor/vic")
+	vic.get(object+"1").want(http.StatusOK).contains(`<th scope="row">Bureau</th><td class="few">yes</td><td>sharing, article 1</td>`, "yes, as its writer")
+	vic.get(object + "2").want(http.StatusOK).contains(`<th scope="row">Bureau</th><td class="few">no: it is TLP:RED, and they get up to TLP:AMBER`)
+	if page := w.as("bureau/dara").get(object + "1").want(http.StatusOK); strings.Contains(page.body, "Who sees") {
+		t.Error("a reader sees who else reads")
+	}
+}
+
+// The relationships that label the neighbours of an object are on record as delivered, with the
+// neighbours.
+func TestNeighboursAreDelivered(t *testing.T) {
+	w := newWorld(t)
+	const relationship = "relationship--00000000-0000-4000-8000-000000000001"
+	w.push("vendor/vic", "sharing.reports", indicator(1, "one", ""), indicator(2, "two", ""), malware+"}",
+		`{"type":"relationship","spec_version":"2.1","id":"`+relationship+`","created":"2026-02-01T00:00:00.000Z","modified":"2026-02-01T00:00:00.000Z","relationship_type":"indicates","source_ref":"indicator--00000000-0000-4000-8000-000000000001","target_ref":"malware--00000000-0000-4000-8000-000000000001"}`)
+	w.as("bureau/dara").get(reports + "/objects/indicator--00000000-0000-4000-8000-000000000001").want(http.StatusOK).contains("indicates")
+	got := w.deliveredTo("bureau/dara")
+	slices.Sort(got)
+	if want := []stix.ID{"indicator--00000000-0000-4000-8000-000000000001", "malware--00000000-0000-4000-8000-000000000001", relationship}; !slices.Equal(got, want) {
+		t.Errorf("delivered are %q, want %q", got, want)
 	}
 }

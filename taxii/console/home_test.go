@@ -16,9 +16,6 @@ const malware = `{"type":"malware","spec_version":"2.1","id":"malware--00000000-
 // the person was last here. Objects that are withheld from the account are in no figure.
 func TestHomeTellsWhatThereIsAndWhatIsNew(t *testing.T) {
 	w := newWorld(t)
-	w.amend(func(d *exchange.Directory) {
-		w.deposit(d, "sharing", strings.Replace(sharing, `reports = "red", drop = "red"`, `reports = "amber", drop = "red"`, 1))
-	})
 	red := `,"object_marking_refs":["marking-definition--e828b379-4e03-4974-9ac4-e53a884c97c1"]`
 	w.push("vendor/vic", "sharing.reports", indicator(1, "one", ""), indicator(2, "two", ""), malware+"}")
 	first := w.as("bureau/dara")
@@ -31,6 +28,9 @@ func TestHomeTellsWhatThereIsAndWhatIsNew(t *testing.T) {
 	w.move(time.Hour)
 	w.push("vendor/vic", "sharing.reports", indicator(3, "three", ""))
 	w.push("vendor/vic", "sharing.reports", indicator(4, "withheld", red))
+	w.amend(func(d *exchange.Directory) { // the object is there, and is withheld from now on
+		w.deposit(d, "sharing", strings.Replace(sharing, `reports = "red", drop = "red"`, `reports = "amber", drop = "red"`, 1))
+	})
 	w.as("bureau/dara").get("/console/").want(http.StatusOK).contains("You were last here on <time datetime=\"2026-03-01T12:02:00Z\"", "4<small>3 indicator, 1 malware</small>", ">1<span class=\"hidden\"> new in sharing.reports")
 }
 

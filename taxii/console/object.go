@@ -2,6 +2,7 @@ package console
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"maps"
 	"net/url"
@@ -27,7 +28,9 @@ type objectPage struct {
 	Fields            []field
 	Graph             *graph // nil without neighbours
 	Versions          []versionRow
-	Changes           []change // since the version before
+	Before            versionRow // the one that Changes compares with
+	Changes           []change
+	Readers           []reader // for the organisation that wrote it; nil for others
 	Raw               string   // "" if the object is too large to be shown
 	Export            string   // URL
 }
@@ -35,8 +38,15 @@ type objectPage struct {
 // versionRow is one version in the list of them.
 type versionRow struct {
 	Version, URL string
+	Compare      string // URL of the page that compares the version shown with this one; "" for itself
 	Added        time.Time
 	Current      bool // it is the one that the page shows
+}
+
+// reader is an organisation that may read the collection of an object.
+type reader struct {
+	Organisation, Clause string
+	Sees                 string // "yes", or why it does not see the version that the page shows
 }
 
 // change is a property that differs between two versions; "" where one has none.
@@ -50,7 +60,8 @@ const maxVersions = 100
 const maxShown = 256 << 10
 
 // object shows an object of a collection: its newest version, or the one that was added at
-// the date of the parameter version, in µs.
+// the date of the parameter version, in µs. It compares it with the version before, or with
+// the one of the parameter with.
 func (c *Console) object(v *visit) error {
 	g, err := c.decide(v, exchange.Read)
 	if err != nil {
@@ -70,13 +81,11 @@ func (c *Console) object(v *visit) error {
 	if err != nil {
 		return err
 	}
-	at := page.Len() - 1
-	if asked := v.r.FormValue("version"); asked != "" && at >= 0 {
-		at = slices.IndexFunc(page.Added, func(added int64) bool { return strconv.FormatInt(added, 10) == asked })
-	}
+	at := versionAt(page, v.r.FormValue("version"), page.Len()-1)
 	if at < 0 {
 		return errNotThere
 	}
+	other := versionAt(page, v.r.FormValue("with"), at-1)
 	versions, err := objectsOf(page)
 	if err != nil {
 		return err
@@ -97,13 +106,55 @@ func (c *Console) object(v *visit) error {
 	}
 	for i := range slices.Backward(versions) {
 		row := versionRow{Version: versions[i].Version().String(), Added: page.Details[i].DateAdded, Current: i == at}
-		row.URL = objectURL(of.Alias, id) + "?" + url.Values{"version": {strconv.FormatInt(page.Added[i], 10)}}.Encode()
-		out.Versions = append(out.Versions, row)
+		row.URL = objectURL(of.Alias, id) + "?version=" + strconv.FormatInt(page.Added[i], 10)
+		if i != at {
+			row.Compare = objectURL(of.Alias, id) + "?version=" + strconv.FormatInt(page.Added[at], 10) + "&with=" + strconv.FormatInt(page.Added[i], 10) + "#compared"
+		}
+		if out.Versions = append(out.Versions, row); i == other {
+			out.Before = row
+		}
 	}
-	if at > 0 && max(len(page.Object(at-1)), len(o.Raw)) <= maxShown {
-		out.Changes = changesOf(page.Object(at-1), o.Raw)
+	if other >= 0 && max(len(page.Object(other)), len(o.Raw)) <= maxShown {
+		out.Changes = changesOf(page.Object(other), o.Raw)
+	}
+	if g.View().Own {
+		out.Readers = v.readers(of, handling)
 	}
 	return c.render(v, "object", titleOf(o), out)
+}
+
+// versionAt is the index of the version that was added at a date in µs; -1 if there is none,
+// or the other index for "".
+func versionAt(page *store.Page, added string, otherwise int) int {
+	if added == "" {
+		return otherwise
+	}
+	return slices.IndexFunc(page.Added, func(at int64) bool { return strconv.FormatInt(at, 10) == added })
+}
+
+// readers are the organisations that may read a collection, and whether they see an object
+// that is handled so. Readers by a letter that does not bind the person's organisation are
+// left out.
+func (v *visit) readers(of *exchange.Collection, handling exchange.Handling) (list []reader) {
+	for _, g := range v.snapshot.Policy.Holders(of, v.now) {
+		if !g.CanRead() || g.Letter() != "" && !v.bound(g.Letter()) {
+			continue
+		}
+		view := g.View()
+		r := reader{Organisation: v.organisation(g.Principal().Org), Clause: cmp.Or(g.Letter(), of.Agreement+", article "+of.Article), Sees: "yes"}
+		switch {
+		case view.Own:
+			r.Sees = "yes, as its writer"
+		case handling.TLP > view.Ceiling:
+			r.Sees = "no: it is TLP:" + strings.ToUpper(handling.TLP.String()) + ", and they get up to TLP:" + strings.ToUpper(view.Ceiling.String())
+		case !view.Sees(handling):
+			r.Sees = "no: it is past its retention"
+		case handling.Barred != 0:
+			r.Sees = "yes, but for accounts whose action is " + handling.Barred.String()
+		}
+		list = append(list, r)
+	}
+	return list
 }
 
 // indented is JSON as people read it.
