@@ -64,6 +64,7 @@ func Handler(s *admin.Service) http.Handler {
 	ask(r, "collections", s.Collections)
 	ask(r, "grants", s.Grants)
 	ask(r, "why", s.Why)
+	ask(r, "setup", s.Setup)
 	ask(r, "submission", s.Submission)
 	ask(r, "recall/preview", s.PreviewRecall)
 	ask(r, "purge/due", s.Due)

@@ -22,7 +22,7 @@ if (navigator.clipboard) {
       setTimeout(say, 2000, "Copy");
     });
     say("Copy");
-    value.after(" ", button);
+    (value.closest("pre") ?? value).after(" ", button);
   }
 }
 
