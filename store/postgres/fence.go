@@ -133,11 +133,14 @@ func (s *Store) followFences(fences map[uuid.UUID]fence) {
 		p.held[id] = held
 		own := f.owner == p.id
 		p.holding.Go(func() {
-			if own { // it could not be dropped
-				s.dropFence(ctx, id)
+			if !own {
+				s.keepHeld(ctx, f, held)
 				return
 			}
-			s.keepHeld(ctx, f, held)
+			s.dropFence(ctx, id) // it could not be dropped before
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			delete(p.held, id) // otherwise it would not be tried again
 		})
 	}
 }
@@ -150,23 +153,22 @@ func (s *Store) keepHeld(ctx context.Context, f fence, held *heldFence) {
 		if release, err = (*hold)(ctx, f.collection); err == nil {
 			break
 		}
-		if ctx.Err() == nil {
-			s.log.Error("deliveries cannot be recorded before a removal", "error", err)
-		}
 		if sleep(ctx, beatInterval) != nil {
 			return
 		}
+		s.log.Error("deliveries cannot be recorded before a removal", "error", err)
 	}
 	defer release()
-	for ctx.Err() == nil {
-		_, err := s.pool.Exec(ctx, `INSERT INTO fence_held SELECT id, $2 FROM fence WHERE id = $1 ON CONFLICT DO NOTHING`, f.id, s.processID())
-		if err == nil {
-			held.held.Store(true)
-			<-ctx.Done()
-		} else if sleep(ctx, watchInterval) != nil {
+	for {
+		if _, err := s.pool.Exec(ctx, `INSERT INTO fence_held SELECT id, $2 FROM fence WHERE id = $1 ON CONFLICT DO NOTHING`, f.id, s.processID()); err == nil {
+			break
+		}
+		if sleep(ctx, watchInterval) != nil {
 			return
 		}
 	}
+	held.held.Store(true)
+	<-ctx.Done()
 }
 
 // allHeld tells whether this process holds up its readers for all these fences. The caller

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"comity/taxii"
 )
@@ -34,24 +35,20 @@ func (s *Store) Lead(ctx context.Context, duty string, f func(context.Context)) 
 }
 
 // becomeLeader returns the epoch in which this process leads; 0 if another one does.
-func (s *Store) becomeLeader(ctx context.Context, duty string, id uuid.UUID) (epoch int64, err error) {
+func (s *Store) becomeLeader(ctx context.Context, duty string, id uuid.UUID) (int64, error) {
 	if err := s.check(); err != nil {
 		return 0, err
 	}
-	rows, err := s.pool.Query(ctx, `INSERT INTO duty AS d VALUES ($1, $2, 1)
+	rows, err := s.pool.Query(ctx, `INSERT INTO duty AS d SELECT $1, $2, 1 WHERE NOT EXISTS (SELECT FROM duty WHERE name = $1 AND leader <> $2)
 		ON CONFLICT (name) DO UPDATE SET leader = $2, epoch = d.epoch + 1 WHERE d.leader IS NULL OR d.leader = $2 RETURNING epoch`, duty, id)
 	if err != nil {
 		return 0, failure(err)
 	}
-	defer rows.Close()
-	if rows.Next() {
-		err = rows.Scan(&epoch)
-		rows.Close()
+	epochs, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil || len(epochs) == 0 {
+		return 0, failure(err)
 	}
-	if err == nil {
-		err = rows.Err()
-	}
-	return epoch, failure(err)
+	return epochs[0], nil
 }
 
 // lead runs f in an epoch in which this process leads. It tells whether f has returned of its

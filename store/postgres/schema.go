@@ -27,7 +27,7 @@ var ErrEmpty = errors.New("the database has no store yet: make one with comity i
 
 // Migrate brings the schema of a database to the present version, makes the tables if there
 // are none, and grants the roles what they need. It returns the version before and after; 0
-// is none. It may run while others use the database.
+// is none. Programs of schema 1 may not run meanwhile.
 func Migrate(ctx context.Context, dsn string) (before, after int64, err error) {
 	config, err := parseDSN(dsn)
 	if err != nil {

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -15,6 +16,9 @@ import (
 // watchInterval is the time between two snapshots. A notification by PostgreSQL would tell
 // of the same changes 20 ms earlier at most.
 const watchInterval = 20 * time.Millisecond
+
+// reconnectPause is the time between two attempts to reach the database.
+const reconnectPause = 100 * time.Millisecond
 
 // maxPause is the longest pause between two snapshots after which this process trusts what
 // it has seen of others: when the database stands still, nobody can beat.
@@ -46,9 +50,12 @@ func (w *watcher) watch(ctx context.Context) {
 		if err != nil && ctx.Err() == nil && w.conn != nil {
 			w.log.Error("the connection to the database is lost", "error", failure(err))
 		}
-		if err != nil && w.conn != nil {
-			_ = w.conn.Close(context.WithoutCancel(ctx)) // it is broken
-			w.conn = nil
+		if err != nil {
+			if w.conn != nil {
+				_ = w.conn.Close(context.WithoutCancel(ctx)) // it is broken
+				w.conn = nil
+			}
+			_ = sleep(ctx, reconnectPause) // the loop asks ctx
 		}
 	}
 }
@@ -73,8 +80,8 @@ func (w *watcher) step(ctx context.Context) error {
 		return err
 	}
 	w.takeOver(&seen, began)
-	if known, id := w.acknowledgeable(); known != seen.acknowledged[id] {
-		_, err := w.conn.Exec(ctx, `UPDATE process SET generation = $2 WHERE id = $1`, id, int64(known))
+	if id := w.processID(); seen.generation != seen.acknowledged[id] {
+		_, err := w.conn.Exec(ctx, `UPDATE process SET generation = $2 WHERE id = $1`, id, int64(seen.generation))
 		return err
 	}
 	return nil
@@ -113,7 +120,7 @@ func (w *watcher) beat(ctx context.Context) error {
 	var async bool
 	err := w.conn.QueryRow(ctx, `UPDATE process SET beat = beat + 1, heard = $2 WHERE id = $1
 		RETURNING clock_timestamp(), current_setting('synchronous_standby_names') = ''
-			AND EXISTS (SELECT FROM pg_stat_replication WHERE state IS DISTINCT FROM 'backup' AND application_name <> 'pg_basebackup')`, id, w.now().UTC()).Scan(&clock, &async)
+			AND EXISTS (SELECT FROM pg_stat_replication WHERE state IS DISTINCT FROM 'backup' AND application_name IS DISTINCT FROM 'pg_basebackup')`, id, w.now().UTC()).Scan(&clock, &async)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return w.registerAnew(ctx)
 	}
@@ -139,11 +146,13 @@ func (w *watcher) beat(ctx context.Context) error {
 // it answers nothing.
 func (w *watcher) registerAnew(ctx context.Context) error {
 	w.process.mu.Lock()
-	serving := w.process.serving
+	serving, buried := w.process.serving, !w.process.fresh
 	id := uuid.New()
 	w.process.id, w.process.fresh, w.process.heard = id, true, time.Time{}
 	w.process.mu.Unlock()
-	w.log.Warn("another process has taken this one for dead: it goes on as a new one")
+	if buried {
+		w.log.Warn("another process has taken this one for dead: it goes on as a new one")
+	}
 	err := w.register(ctx, id, serving)
 	if taxii.CodeOf(err) == taxii.Conflict {
 		w.setFault(err)
@@ -155,13 +164,12 @@ func (w *watcher) registerAnew(ctx context.Context) error {
 // the database. Retention, tokens and the terms of agreements depend on it.
 func (w *watcher) checkSkew(before, clock, after time.Time) {
 	skew := max(before.Sub(clock), clock.Sub(after))
-	switch {
-	case skew > maxSkew:
-		w.setFault(&taxii.Error{Code: taxii.Unavailable, Msg: "the clock of the server is wrong", RetryAfter: time.Minute,
-			Err: errors.New("the clocks of this machine and of the database differ by " + skew.Round(time.Second/10).String() + ": set them by NTP")})
-	default:
+	if skew <= maxSkew {
 		w.setFault(nil)
+		return
 	}
+	w.setFault(&taxii.Error{Code: taxii.Unavailable, Msg: "the clock of the server is wrong", RetryAfter: time.Minute,
+		Err: fmt.Errorf("the clocks of this machine and of the database differ by %s: set them by NTP", skew.Round(time.Second/10))})
 }
 
 // snapshot is what the database has at one moment.
@@ -223,12 +231,4 @@ func (w *watcher) takeOver(seen *snapshot, began time.Time) {
 	if _, there := seen.acknowledged[p.id]; there && !p.fresh {
 		p.heard = w.beaten
 	}
-}
-
-// acknowledgeable is the generation that this process knows, and the id of its row.
-func (w *watcher) acknowledgeable() (uint64, uuid.UUID) {
-	id := w.processID()
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.generation, id
 }
