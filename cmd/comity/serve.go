@@ -377,16 +377,6 @@ func (ex *exchangeServer) start(c *serveCmd) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := ex.custody.Recover(context.Background()); err != nil {
-		return err
-	}
-	servers, err := ex.store.Processes(context.Background())
-	if err != nil {
-		return err
-	}
-	if len(servers) > 0 { // several are not tested together yet
-		return fmt.Errorf("another process uses the database: the server at %s", servers[0].Address)
-	}
 	if err := ex.custody.Begin(context.Background(), process); err != nil {
 		return err
 	}
