@@ -16,10 +16,14 @@ type fence struct {
 	id, collection, owner uuid.UUID
 }
 
+// holdFunc is what OnExclusive is called with.
+type holdFunc = func(ctx context.Context, collection uuid.UUID) (release func(), err error)
+
 // heldFence is a fence of another process, as this one sees it.
 type heldFence struct {
-	held atomic.Bool // the readers are held up, and the owner knows it
-	gone context.CancelFunc
+	held   atomic.Bool // the readers are held up, and the owner knows it
+	unread bool        // there were no readers yet to hold up
+	gone   context.CancelFunc
 }
 
 // exclusiveWait is how long Exclusive waits for other processes. One that has died is buried
@@ -129,12 +133,13 @@ func (s *Store) followFences(fences map[uuid.UUID]fence) {
 			continue
 		}
 		ctx, gone := context.WithCancel(context.Background())
-		held := &heldFence{gone: gone}
+		hold := s.process.hold.Load()
+		held := &heldFence{gone: gone, unread: hold == nil}
 		p.held[id] = held
 		own := f.owner == p.id
 		p.holding.Go(func() {
 			if !own {
-				s.keepHeld(ctx, f, held)
+				s.keepHeld(ctx, f, held, hold)
 				return
 			}
 			s.dropFence(ctx, id) // it could not be dropped before
@@ -146,9 +151,9 @@ func (s *Store) followFences(fences map[uuid.UUID]fence) {
 }
 
 // keepHeld holds up the readers of a collection until ctx ends.
-func (s *Store) keepHeld(ctx context.Context, f fence, held *heldFence) {
+func (s *Store) keepHeld(ctx context.Context, f fence, held *heldFence, hold *holdFunc) {
 	release := func() {}
-	for hold := s.process.hold.Load(); hold != nil; {
+	for hold != nil {
 		var err error
 		if release, err = (*hold)(ctx, f.collection); err == nil {
 			break
@@ -180,6 +185,25 @@ func (s *Store) allHeld(fences map[uuid.UUID]fence) bool {
 		}
 	}
 	return true
+}
+
+// awaitUnread waits until the fences are gone that this process had no readers to hold up for.
+func (s *Store) awaitUnread(ctx context.Context) error {
+	p := &s.process
+	for {
+		p.mu.Lock()
+		unread := false
+		for _, held := range p.held {
+			unread = unread || held.unread
+		}
+		p.mu.Unlock()
+		if !unread {
+			return nil
+		}
+		if err := sleep(ctx, watchInterval); err != nil {
+			return err
+		}
+	}
 }
 
 // letGo ends all that this process holds for the fences of others, when it closes the store.

@@ -28,7 +28,7 @@ import (
 type process struct {
 	backend    string // application_name of the connections
 	allowAsync bool
-	hold       atomic.Pointer[func(ctx context.Context, collection uuid.UUID) (release func(), err error)]
+	hold       atomic.Pointer[holdFunc]
 	gap        atomic.Pointer[func(ctx context.Context, last time.Time) ([]audit.Entry, error)]
 	bytes      atomic.Int64 // size of the database; -1: unknown
 
@@ -69,7 +69,7 @@ const (
 )
 
 // OnExclusive implements store.Store.
-func (s *Store) OnExclusive(hold func(context.Context, uuid.UUID) (func(), error)) {
+func (s *Store) OnExclusive(hold holdFunc) {
 	s.process.hold.Store(&hold)
 }
 
@@ -143,7 +143,7 @@ func queueProcesses(q *pgx.Batch, except uuid.UUID, list *[]store.Process) {
 // Join implements store.Store.
 func (s *Store) Join(ctx context.Context, p store.Process, entry audit.Entry) error {
 	joining := &serving{p, entry}
-	if err := s.check(); err != nil {
+	if err := cmp.Or(s.awaitUnread(ctx), s.check()); err != nil {
 		return err
 	}
 	if err := s.register(ctx, s.processID(), joining); err != nil {

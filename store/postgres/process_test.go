@@ -195,6 +195,32 @@ func TestAnExclusiveActHoldsUpTheReadersOfAllServers(t *testing.T) {
 	}
 }
 
+// A server that starts while another one removes something has no readers before that is
+// done.
+func TestAServerJoinsAfterAnExclusiveActThatHasBegun(t *testing.T) {
+	dsn := database(t, t.TempDir())
+	a := mustJoin(t, dsn, "a")
+	var ended atomic.Bool
+	joined := make(chan struct{})
+	if err := a.Exclusive(t.Context(), grant.ID(), func(context.Context) error {
+		go func() {
+			defer close(joined)
+			if _, err := join(t, dsn, "b", nil); err != nil {
+				t.Error(err)
+			}
+			if !ended.Load() {
+				t.Error("it has joined")
+			}
+		}()
+		time.Sleep(time.Second) // long enough for Join to be wrong
+		ended.Store(true)
+		return nil
+	}); err != nil {
+		t.Error(err)
+	}
+	<-joined
+}
+
 // Two servers that remove from one collection wait for each other.
 func TestExclusiveActsRunOneAfterTheOther(t *testing.T) {
 	dsn := database(t, t.TempDir())
@@ -261,6 +287,42 @@ func TestAServerThatIsKilledLeavesAGapAndFreesWhatItHeld(t *testing.T) {
 	}
 }
 
+// A server that cannot record its deliveries holds up a removal, which says so and gives up.
+func TestAnExclusiveActNamesTheServerThatDoesNotLetGo(t *testing.T) {
+	t.Parallel()
+	dsn := database(t, t.TempDir())
+	a, b := mustJoin(t, dsn, "a"), mustJoin(t, dsn, "b")
+	b.OnExclusive(func(context.Context, uuid.UUID) (func(), error) { return nil, errors.New("the disk is full") })
+	err := a.Exclusive(t.Context(), grant.ID(), func(context.Context) error { t.Error("it ran"); return nil })
+	if taxii.CodeOf(err) != taxii.Unavailable || !strings.Contains(err.Error(), "at b ") {
+		t.Errorf("got %v", err)
+	}
+	b.OnExclusive(func(context.Context, uuid.UUID) (func(), error) { return func() {}, nil })
+	if err := a.Exclusive(t.Context(), grant.ID(), func(context.Context) error { return nil }); err != nil {
+		t.Error(err)
+	}
+}
+
+// A command delivers nothing that is not on record.
+func TestACommandThatIsKilledLeavesNoGap(t *testing.T) {
+	t.Parallel()
+	dsn := database(t, t.TempDir())
+	a := mustJoin(t, dsn, "a")
+	network := relayTo(t, dsn)
+	command, err := postgres.Open(t.Context(), postgres.Config{DSN: network.dsn, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { command.Close() })
+	network.silent.Store(true)
+	if err := a.Exclusive(t.Context(), grant.ID(), func(context.Context) error { return nil }); err != nil {
+		t.Error(err)
+	}
+	if a.gaps.Load() != 0 {
+		t.Error("it has left a gap")
+	}
+}
+
 // A server that was buried although it lives writes nothing by what it held before, and
 // serves again once it is registered anew.
 func TestAServerThatWasBuriedReturns(t *testing.T) {
@@ -300,7 +362,8 @@ func TestAServerThatWasBuriedReturns(t *testing.T) {
 	<-ended
 }
 
-// A failover of the database, in which nobody can beat, buries nobody.
+// A failover of the database, in which nobody can beat, buries nobody, not even the one that
+// reaches the database a little later than the others.
 func TestADatabaseThatStandsStillBuriesNobody(t *testing.T) {
 	t.Parallel()
 	dsn := database(t, t.TempDir())
@@ -309,10 +372,13 @@ func TestADatabaseThatStandsStillBuriesNobody(t *testing.T) {
 	if _, err := tx.Exec(t.Context(), `LOCK TABLE process IN ACCESS EXCLUSIVE MODE`); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(8 * time.Second)
+	time.Sleep(6 * time.Second)
+	b.network.silent.Store(true)
 	if err := tx.Rollback(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	time.Sleep(time.Second)
+	b.network.silent.Store(false)
 	for _, s := range []*server{a, b} {
 		eventually(t, "a server does not recover", func() bool { return s.Ready(t.Context()) == nil })
 	}

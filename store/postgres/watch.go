@@ -103,9 +103,6 @@ func (w *watcher) connect(ctx context.Context) (err error) {
 	w.states, w.generation = map[uuid.UUID]store.State{}, 0
 	w.mu.Unlock()
 	w.numbers.Clear()
-	w.process.mu.Lock()
-	clear(w.process.others)
-	w.process.mu.Unlock()
 	return nil
 }
 
