@@ -83,6 +83,34 @@ func TestOpenCreatesTablesOnlyWhereItMay(t *testing.T) {
 	}
 }
 
+// A program of the first schema, which had the database for itself, would not notice others.
+func TestNoMigrationWhileAProgramOfTheFirstSchemaRuns(t *testing.T) {
+	dsn := database(t, t.TempDir())
+	older := hold(t, dsn)
+	if _, err := older.Exec(t.Context(), `SELECT pg_advisory_xact_lock(x'636f6d697479'::bigint)`); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := postgres.Migrate(t.Context(), dsn); err == nil || !strings.Contains(err.Error(), "older version") {
+		t.Errorf("got %v", err)
+	}
+	if err := older.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	exec(t, dsn, `UPDATE chain SET open = true`) // it was killed
+	if before, after, err := postgres.Migrate(t.Context(), dsn); before != 1 || after != 2 || err != nil {
+		t.Fatalf("migrated from %d to %d, %v", before, after, err)
+	}
+	s := openStore(t, dsn)
+	gaps := 0
+	s.OnGap(func(context.Context, time.Time) ([]audit.Entry, error) {
+		gaps++
+		return []audit.Entry{{Act: audit.Stop}}, nil
+	})
+	if err := s.Recover(t.Context()); err != nil || gaps != 1 {
+		t.Errorf("%d gaps, %v", gaps, err)
+	}
+}
+
 // A server goes on when its connections to the database have broken, and loses nothing that
 // it has acknowledged.
 func TestBrokenConnectionsAreMadeAgain(t *testing.T) {

@@ -99,6 +99,9 @@ func (w *watcher) connect(ctx context.Context) (err error) {
 		return err
 	}
 	w.conn, w.beaten = conn, time.Time{}
+	if w.beats > 0 {
+		w.log.Info("the database is connected again")
+	}
 	w.mu.Lock()
 	w.states, w.generation = map[uuid.UUID]store.State{}, 0
 	w.mu.Unlock()
