@@ -107,7 +107,7 @@ func (c *soakCmd) start(sh *shell, dir string) (servers []*comity, err error) {
 	}
 	for server := first; ; {
 		servers = append(servers, server)
-		if _, err := server.start(sh.ctx); err != nil || len(servers) == c.Servers {
+		if _, err := server.start(sh.ctx, "--public-url", "http://"+first.address); err != nil || len(servers) == c.Servers {
 			return servers, err
 		}
 		if server, err = first.another(sh.ctx, fmt.Sprint(first.dir, len(servers))); err != nil {
