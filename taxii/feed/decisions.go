@@ -67,7 +67,7 @@ func (s *Service) putBouncer(ctx context.Context, key, token string, before, now
 func (h *handler) getDecisions(w *response, r *http.Request, c *caller) error {
 	ctx, cancel := context.WithTimeout(r.Context(), patience)
 	defer cancel()
-	a, done, err := h.read(ctx, c, Bouncer)
+	a, done, err := h.read(ctx, w, c, Bouncer)
 	if err != nil {
 		return err
 	}

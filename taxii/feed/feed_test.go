@@ -329,6 +329,33 @@ func TestAFeedOfADisabledAccountIsClosed(t *testing.T) {
 	}
 }
 
+// A firewall may let everything pass once its token is refused, so its owner is told before.
+func TestCredentialsThatExpireAreWarnedOf(t *testing.T) {
+	w := newWorld(t, "")
+	w.subscribe("block", "block", "")
+	w.push("fir", indicator(1, address("203.0.114.1"), ""))
+	end := noon.AddDate(0, 0, 20)
+	w.amend(func(d *exchange.Directory) error { d.Tokens["block"].Expires = &end; return nil })
+	warning := func() string { return w.get("block", "ipv4.txt").header.Get("X-Feed-Credentials-Expire") }
+	if got := warning(); got != "" {
+		t.Errorf("20 days before: %q", got)
+	}
+	w.move(6 * 24 * time.Hour)
+	if got := warning(); got != end.Format(http.TimeFormat) {
+		t.Errorf("14 days before: %q", got)
+	}
+	sooner := noon.AddDate(0, 0, 10)
+	w.amend(func(d *exchange.Directory) error { d.Accounts["ncb-kh/block"].Expires = &sooner; return nil })
+	if got := warning(); got != sooner.Format(http.TimeFormat) {
+		t.Errorf("the account expires before its token: %q", got)
+	}
+	var page feed.Page
+	w.must(json.Unmarshal([]byte(w.get("block", "").body), &page))
+	if !page.Expires.Equal(sooner) {
+		t.Errorf("on the page: %s", page.Expires)
+	}
+}
+
 func TestOnlyGetAndHeadAreAnswered(t *testing.T) {
 	w := newWorld(t, "")
 	w.subscribe("block", "block", empty)

@@ -93,7 +93,7 @@ func (h *handler) getFile(w *response, r *http.Request, c *caller) error {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), patience)
 	defer cancel()
-	a, done, err := h.read(ctx, c, familyOf(f.format))
+	a, done, err := h.read(ctx, w, c, familyOf(f.format))
 	if err != nil {
 		return err
 	}
@@ -142,13 +142,17 @@ func (h *handler) getFile(w *response, r *http.Request, c *caller) error {
 	return nil
 }
 
+// warnBefore is how long before its credentials expire a caller is told. Some products let
+// everything pass from the first refusal on.
+const warnBefore = 14 * 24 * time.Hour
+
 // maxReading is how many files an account may read at once. A client may read slowly, and
 // each part of a list that it asks for is a file of its own.
 const maxReading = 8
 
 // read opens the feed of the path, and counts one more file that the caller reads. done ends
 // both. It is TooMany if that is one too many; the other errors are those of [Service.Open].
-func (h *handler) read(ctx context.Context, c *caller, family Family) (a *Answer, done func(), err error) {
+func (h *handler) read(ctx context.Context, w *response, c *caller, family Family) (a *Answer, done func(), err error) {
 	leave, ok := h.readers.enter(c.Account, maxReading)
 	if !ok {
 		return nil, nil, taxii.Errorf(taxii.TooMany, "the account reads %d files already", maxReading)
@@ -162,6 +166,9 @@ func (h *handler) read(ctx context.Context, c *caller, family Family) (a *Answer
 		return nil, nil, err
 	}
 	c.feed = a.Definition.ID
+	if !a.Expires.IsZero() && a.Expires.Sub(c.now) <= warnBefore {
+		w.Header().Set("X-Feed-Credentials-Expire", a.Expires.UTC().Format(http.TimeFormat))
+	}
 	return a, func() { a.Close(); leave() }, nil
 }
 

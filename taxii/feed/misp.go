@@ -68,7 +68,7 @@ const remakeAfter = time.Hour
 func (h *handler) getMISP(w *response, r *http.Request, c *caller) error {
 	ctx, cancel := context.WithTimeout(r.Context(), patience)
 	defer cancel()
-	a, done, err := h.read(ctx, c, MISP)
+	a, done, err := h.read(ctx, w, c, MISP)
 	if err != nil {
 		return err
 	}

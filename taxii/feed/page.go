@@ -25,6 +25,7 @@ type Page struct {
 	Entries     map[string]int          `json:"entries"`  // by kind
 	LeftOut     map[stixfeed.Reason]int `json:"left_out"` // indicators, and values that are not listed
 	HoldSeconds int64                   `json:"hold_seconds,omitempty"`
+	Expires     time.Time               `json:"credentials_expire,omitzero"` // those that the page was read with
 	Files       []File                  `json:"files,omitempty"`
 	Webhook     *WebhookPage            `json:"webhook,omitempty"`
 	Pulls       []Pull                  `json:"pulls,omitempty"`    // the last of each file since the start of the server
@@ -139,6 +140,7 @@ const previewed = 20
 // describe fills in what an answer says.
 func (p *Page) describe(a *Answer) {
 	p.Use, p.LeftOut, p.Version = a.Definition.Use, maps.Clone(a.LeftOut), taxii.FormatTime(a.Version)
+	p.Expires = a.Expires
 	p.HoldSeconds = int64(a.Hold / time.Second)
 	maps.DeleteFunc(p.LeftOut, func(_ stixfeed.Reason, n int) bool { return n == 0 })
 	p.Collections, p.Entries = []string{}, map[string]int{}

@@ -129,6 +129,7 @@ type Answer struct {
 	Tag        string                  // equal for equal entries of equal definitions
 	Hold       time.Duration           // how long a subscriber may act on the entries without asking again
 	Open       bool                    // the account may read a collection of the feed
+	Expires    time.Time               // when the credentials of the caller expire; zero if never
 
 	service  *Service
 	key      listingKey
@@ -200,7 +201,29 @@ func (s *Service) tryOpen(ctx context.Context, p exchange.Principal, id string, 
 	if err != nil {
 		return nil, err
 	}
-	return s.answer(ctx, snapshot.Policy, p, def, key, feed, document)
+	a, err := s.answer(ctx, snapshot.Policy, p, def, key, feed, document)
+	if err == nil {
+		a.Expires = expiry(snapshot.Directory, p)
+	}
+	return a, err
+}
+
+// expiry is when the credentials of a caller expire: its account, or the token that it came with.
+// It is zero if they never do.
+func expiry(d *exchange.Directory, p exchange.Principal) (first time.Time) {
+	var ends []*time.Time
+	if account := d.Accounts[p.Account]; account != nil {
+		ends = append(ends, account.Expires)
+	}
+	if token := d.Tokens[p.Token]; token != nil {
+		ends = append(ends, token.Expires)
+	}
+	for _, end := range ends {
+		if end != nil && (first.IsZero() || end.Before(first)) {
+			first = *end
+		}
+	}
+	return first
 }
 
 // Close ends the answer: records of its collections may be removed again.
