@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,6 +15,10 @@ import (
 
 // agreementURL is the page of an agreement.
 func agreementURL(id string) string { return root + "agreements/" + url.PathEscape(id) }
+
+func versionURL(id string, version int64) string {
+	return agreementURL(id) + "/versions/" + strconv.FormatInt(version, 10)
+}
 
 // bound tells whether an agreement binds the organisation of the person: that at home for a
 // seconded one. An operator of the centre may read all agreements.
@@ -51,8 +56,17 @@ type agreementPage struct {
 	Older     int64 // the version that Changes compares with; 0 for none
 	Changes   []agreement.Change
 	Source    string
+	Waiting   []waitingVersion
+	Org       string   // of the person
 	ActURL    string   // where an operator acts on the agreement; "" for others
 	Members   []string // organisations, for an operator
+}
+
+// waitingVersion is a version that waits for signatures.
+type waitingVersion struct {
+	Version int64
+	URL     string
+	Sign    bool // the signature of the person's organisation is missing
 }
 
 // event is something that happened to an agreement, or will.
@@ -74,10 +88,15 @@ func (c *Console) agreement(v *visit) error {
 	if err != nil {
 		return err
 	}
-	out := agreementPage{Agreement: shown, Source: shown.Source, Events: eventsOf(shown, v.now)}
+	out := agreementPage{Agreement: shown, Source: shown.Source, Events: eventsOf(shown, v.now), Org: v.Org}
 	text, problems := agreement.Parse(id, []byte(shown.Source))
 	if err := problems.Err(); err != nil {
 		return err
+	}
+	for _, version := range shown.Versions {
+		if len(version.Missing) > 0 {
+			out.Waiting = append(out.Waiting, waitingVersion{version.Version, versionURL(id, version.Version), v.Home == "" && slices.Contains(version.Missing, v.Org)})
+		}
 	}
 	if v.operator() {
 		out.ActURL = agreementURL(id) + "/act"

@@ -1,11 +1,13 @@
 package console_test
 
 import (
+	"crypto/ed25519"
 	"net/http"
 	"strings"
 	"testing"
 
 	"comity/taxii/admin"
+	"comity/taxii/agreement"
 	"comity/taxii/exchange"
 )
 
@@ -46,4 +48,61 @@ func TestAuditRecordShowsWhatConcernsTheParty(t *testing.T) {
 	if refused := vic.get("/console/audit/export").want(http.StatusConflict); refused.header.Get("Content-Disposition") != "" {
 		t.Error("the error is a download")
 	}
+}
+
+// A party downloads an amendment, signs it offline and uploads the file, or the signature
+// alone. A signature of another party, over another text or with another key is refused, and
+// the agreement changes when the last signature has come.
+func TestPartySignsByUpload(t *testing.T) {
+	w := newWorld(t)
+	keys := map[string]ed25519.PrivateKey{}
+	w.amend(func(d *exchange.Directory) {
+		for n, org := range []string{"igci", "vendor", "bureau"} {
+			seed := make([]byte, ed25519.SeedSize)
+			seed[0] = byte(n + 1)
+			keys[org] = ed25519.NewKeyFromSeed(seed)
+			d.Organisations[org].Key = agreement.FormatKey(keys[org].Public().(ed25519.PublicKey))
+		}
+	})
+	first, problems := agreement.Parse("sharing.toml", []byte(sharing))
+	w.must(problems.Err())
+	amended := strings.NewReplacer("version = 1", "version = 2\nreplaces = \""+first.Digest()+"\"", `drop = "red"`, `drop = "amber"`).Replace(sharing)
+	_, err := w.admin.LoadAgreements(t.Context(), admin.Actor{}, admin.LoadAgreements{Files: []admin.File{{Name: "sharing.toml", Source: amended}}})
+	w.must(err)
+	vic, dara, olga := w.as("vendor/vic"), w.as("bureau/dara"), w.as("igci/olga")
+	page, version := "/console/agreements/sharing", "/console/agreements/sharing/versions/2"
+	vic.get(page).want(http.StatusOK).contains("Version 2 waits for signatures", "--as vendor")
+	text := vic.get(version).want(http.StatusOK)
+	if text.body != amended || !strings.Contains(text.header.Get("Content-Disposition"), "sharing.toml") {
+		t.Errorf("the text to be signed is %.100s", text.body)
+	}
+	signed := func(source, org, key string) string {
+		out, err := agreement.Sign([]byte(source), org, "", keys[key], noon)
+		w.must(err)
+		return string(out)
+	}
+	for name, file := range map[string]string{
+		"no signature": amended, "another party's": signed(amended, "bureau", "bureau"), "another key": signed(amended, "vendor", "bureau"),
+		"another text": signed(strings.Replace(amended, `"amber"`, `"green"`, 1), "vendor", "vendor"), "no file": "", "no agreement": "\x00",
+	} {
+		if a := vic.upload(version, "file", file); a.status != http.StatusBadRequest {
+			t.Errorf("%s: status %d", name, a.status)
+		}
+	}
+	lone := w.as("stranger/lone")
+	lone.get(version).want(http.StatusNotFound)
+	lone.upload(version, "file", signed(amended, "vendor", "vendor")).want(http.StatusNotFound)
+	vic.get(page + "/versions/3").want(http.StatusNotFound)
+
+	vic.upload(version, "file", signed(amended, "vendor", "vendor")).wantRedirect(page)
+	if strings.Contains(vic.get(page).body, "--as vendor") {
+		t.Error("a signature is asked for that is there")
+	}
+	vic.upload(version, "file", signed(amended, "vendor", "vendor")).want(http.StatusConflict)
+	whole := signed(amended, "bureau", "bureau")
+	dara.upload(version, "file", whole[strings.Index(whole, "[[signature]]"):]).wantRedirect(page)
+	dara.get(page).contains("Version 2 waits for signatures")
+	olga.upload(version, "file", signed(amended, "igci", "igci")).wantRedirect(page)
+	olga.get(page).want(http.StatusOK).contains("version 2 signed by all")
+	olga.get("/console/audit?act=agreement").contains("version 2 signed by vendor", "version 2 signed by bureau", "version 2 signed by igci")
 }

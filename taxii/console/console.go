@@ -146,6 +146,8 @@ var routes = []route{
 	{get, root + "feeds/{feed}", false, (*Console).feed},
 	{get, root + "agreements", false, (*Console).agreements},
 	{get, root + "agreements/{agreement}", false, (*Console).agreement},
+	{get, root + "agreements/{agreement}/versions/{version}", false, (*Console).agreementFile},
+	{post, root + "agreements/{agreement}/versions/{version}", false, (*Console).signAgreement},
 	{post, root + "agreements/{agreement}/act", false, forOperators((*Console).actOnAgreement)},
 	{get, root + "audit", false, (*Console).auditRecord},
 	{post, root + "audit", false, (*Console).verifyRecord},

@@ -1,0 +1,61 @@
+package console
+
+import (
+	"io"
+	"strconv"
+
+	"comity/taxii/admin"
+)
+
+// version is the agreement and the version of the path.
+func (v *visit) version() (in admin.ShowAgreement, err error) {
+	in.ID = v.pathValue("agreement")
+	if in.Version, err = strconv.ParseInt(v.pathValue("version"), 10, 64); err != nil || in.Version < 1 || !v.bound(in.ID) {
+		return in, errNotThere
+	}
+	return in, nil
+}
+
+// agreementFile sends a version of an agreement as it was deposited, for a party to sign.
+func (c *Console) agreementFile(v *visit) error {
+	in, err := v.version()
+	if err != nil {
+		return err
+	}
+	shown, err := c.Admin.Agreement(v.r.Context(), in)
+	if err != nil {
+		return err
+	}
+	v.Header().Set("Content-Type", "application/toml")
+	v.Header().Set("Content-Disposition", `attachment; filename="`+in.ID+`.toml"`)
+	_, err = io.WriteString(v, shown.Source)
+	return err
+}
+
+// maxSigned bounds a signed agreement, in bytes.
+const maxSigned = 1 << 20
+
+// signAgreement takes a signature that the person's organisation made offline. The key never
+// comes to the server.
+func (c *Console) signAgreement(v *visit) error {
+	in, err := v.version()
+	if err != nil {
+		return err
+	}
+	if v.Home != "" {
+		return errNotThere
+	}
+	file, err := c.bundleOf(v)
+	if err != nil {
+		return err
+	}
+	signed, err := io.ReadAll(io.LimitReader(file, maxSigned))
+	if err != nil {
+		return err
+	}
+	if err := c.Admin.SignAgreement(v.r.Context(), v.actor(), admin.SignAgreement{ID: in.ID, Version: in.Version, Signed: string(signed)}); err != nil {
+		return err
+	}
+	v.redirect(agreementURL(in.ID))
+	return nil
+}
