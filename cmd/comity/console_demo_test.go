@@ -3,11 +3,14 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"flag"
 	"html"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -15,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/pquerna/otp/totp"
 
 	"comity/taxii/admin"
@@ -221,6 +225,36 @@ func TestConsoleRecordsWhatItShows(t *testing.T) {
 		}
 		if len(entries(since)) == 0 {
 			t.Errorf("%s: no delivery is on record", path)
+		}
+	}
+}
+
+var update = flag.Bool("update", false, "write the golden files")
+
+// The pages of an operation are as the golden files in testdata/console have them; -update
+// writes them.
+func TestPagesOfAnOperationAreAsTheGoldenFilesHaveThem(t *testing.T) {
+	links, _ := demonstration(t, "small")
+	board := "/console/operations/" + demoOperation
+	main := regexp.MustCompile(`(?s)<main.*</main>\n`)
+	for name, page := range map[string]string{
+		"board-centre": as(t, links, drafter).get(board),
+		"board-vendor": as(t, links, vendorPerson()).get(board),
+		"outcomes":     as(t, links, bureauPerson).get(board + "/outcomes"),
+	} {
+		got := regexp.MustCompile(` d="[^"]*"`).ReplaceAllString(main.FindString(page), "") // outlines of countries
+		file := filepath.Join("testdata", "console", name+".html")
+		if *update {
+			if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(string(want), got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
 }
