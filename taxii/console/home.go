@@ -46,7 +46,7 @@ type collectionRow struct {
 }
 
 // maxCounted bounds the objects of a collection that the first page counts.
-const maxCounted = 1000
+const maxCounted = 250
 
 // home lists the collections of the person.
 func (c *Console) home(v *visit) error {
