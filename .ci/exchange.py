@@ -49,6 +49,8 @@ class Server:
 
 
 class Exchange:
+    env = None  # of its commands; None for that of this process
+
     def __init__(self, *flags, agreements=(), bureau_for=()):
         """flags are further flags of comity serve, agreements the texts of agreements to
         load after the charter, bureau_for further flags of the bureau's account."""
@@ -65,12 +67,12 @@ class Exchange:
         self.run("account", "add", "ncb-sg/desk", "--password-stdin", *bureau_for, stdin="a pass:word\n")
         self.vendor = ("unit42/feed", self.run("token", "add", "unit42/feed").strip())
         self.bureau = ("ncb-sg/desk", "a pass:word")
-        self.server = Server("serving", "--data", self.folder.name, "serve", "--listen", "127.0.0.1:0", *flags)
+        self.server = Server("serving", "--data", self.folder.name, "serve", "--listen", "127.0.0.1:0", *flags, env=self.env)
         self.url = self.server.printed.split()[-1]  # of discovery
         self.root = self.url.replace("/taxii2/", "/igci/")
 
     def run(self, *args, stdin=None):
-        done = subprocess.run([COMITY, "--data", self.folder.name, *args], input=stdin, capture_output=True, text=True)
+        done = subprocess.run([COMITY, "--data", self.folder.name, *args], input=stdin, capture_output=True, text=True, env=self.env)
         if done.returncode != 0:
             raise RuntimeError(f"comity {' '.join(args)}: {done.stderr}")
         return done.stdout
