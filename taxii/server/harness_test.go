@@ -2,15 +2,19 @@ package server_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/ed25519"
+	"crypto/sha256"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -18,8 +22,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"comity/store"
 	"comity/store/bolt"
+	"comity/store/postgres"
 	"comity/taxii"
 	"comity/taxii/agreement"
 	"comity/taxii/audit"
@@ -32,11 +40,14 @@ import (
 )
 
 // world is a running exchange: a real store in a folder of its own, the
-// parties and agreements of parties_test.go, and the server on a real port.
+// parties and agreements of parties_test.go, and the server on a real port. If
+// COMITY_TEST_POSTGRES is set, the store is in a database, and two servers on it answer in
+// turn.
 type world struct {
 	t       testing.TB
 	dir     string
 	store   store.Store
+	second  store.Store // of another server on the same database; nil for none
 	clock   *clock
 	admit   func(*exchange.Directory) error // fills the directory
 	log     *bytes.Buffer                   // read it only when the server is quiet
@@ -82,12 +93,57 @@ func newWorld(t testing.TB, changes ...func(*world)) *world {
 
 func (w *world) open() {
 	w.t.Helper()
+	if os.Getenv("COMITY_TEST_POSTGRES") != "" {
+		dsn := w.database()
+		w.store, w.second = w.openDatabase(dsn), w.openDatabase(dsn)
+		return
+	}
 	s, err := bolt.Open(w.dir, w.clock.now, slog.New(slog.DiscardHandler), 0)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	w.store = s
 	w.t.Cleanup(func() { s.Close() })
+}
+
+// database makes the database of this world, unless it is there. COMITY_TEST_POSTGRES is the
+// URL of a server whose role may do so.
+func (w *world) database() (dsn string) {
+	w.t.Helper()
+	server := os.Getenv("COMITY_TEST_POSTGRES")
+	u, err := url.Parse(server)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	name := fmt.Sprintf("comity_server_%x", sha256.Sum256([]byte(w.dir)))[:32]
+	u.Path = name
+	exec := func(ctx context.Context, sql string) error {
+		conn, err := pgx.Connect(ctx, server)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		defer conn.Close(ctx)
+		_, err = conn.Exec(ctx, sql)
+		return err
+	}
+	var known *pgconn.PgError
+	switch err := exec(w.t.Context(), "CREATE DATABASE "+name); {
+	case err == nil:
+		w.t.Cleanup(func() { exec(context.Background(), "DROP DATABASE "+name+" WITH (FORCE)") })
+	case !errors.As(err, &known) || known.Code != "42P04": // it is there already
+		w.t.Fatal(err)
+	}
+	return u.String()
+}
+
+func (w *world) openDatabase(dsn string) store.Store {
+	w.t.Helper()
+	s, err := postgres.Open(w.t.Context(), postgres.Config{DSN: dsn, Now: w.clock.now, Log: slog.New(slog.DiscardHandler), Create: true})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { s.Close() })
+	return s
 }
 
 // amend changes the directory, as the operator's commands do.
@@ -106,8 +162,11 @@ func (w *world) amend(change func(*exchange.Directory) error) {
 }
 
 // handler is the server without a listener.
-func (w *world) handler() http.Handler {
-	s := w.store
+func (w *world) handler() http.Handler { return w.handlerOn(w.store) }
+
+// handlerOn is a server on a store, which has the recorder and the custody of the world from
+// then on.
+func (w *world) handlerOn(s store.Store) http.Handler {
 	if w.faults != nil {
 		s = w.faults(s)
 	}
@@ -139,11 +198,16 @@ func (w *world) serve(withTLS bool) {
 		w.server.EnableHTTP2 = true
 		w.server.TLS = &tls.Config{ClientAuth: tls.VerifyClientCertIfGiven, ClientCAs: clientCA.pool}
 	}
-	handler := w.handler()
+	var handlers []http.Handler // of each server in turn
+	if w.second != nil {
+		handlers = append(handlers, w.handlerOn(w.second))
+	}
+	handlers = append(handlers, w.handler())
+	var n atomic.Int64
 	w.server.Config.Handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		w.running.Add(1)
 		defer w.running.Done()
-		handler.ServeHTTP(rw, r)
+		handlers[int(n.Add(1))%len(handlers)].ServeHTTP(rw, r)
 	})
 	if withTLS {
 		w.server.StartTLS()
@@ -160,6 +224,9 @@ func (w *world) close() { w.server.Close() }
 func (w *world) restart() {
 	w.close()
 	w.store.Close()
+	if w.second != nil {
+		w.second.Close()
+	}
 	w.open()
 	w.serve(false)
 }
