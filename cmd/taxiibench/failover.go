@@ -168,7 +168,9 @@ func cutOff(ctx context.Context, primary, standby *pgx.Conn) error {
 	if _, err := primary.Exec(ctx, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'`); err != nil {
 		return err
 	}
-	if err := pause(ctx, time.Second); err != nil {
+	// A server has asked by now what became of its commit. Until the crash, connections that
+	// there were before may read it, and no server can know that the standby lacks it.
+	if err := pause(ctx, 100*time.Millisecond); err != nil {
 		return err
 	}
 	backend, err := os.FindProcess(int(primary.PgConn().PID()))
