@@ -188,10 +188,11 @@ func (s *Service) message(ctx context.Context, snapshot *exchange.Snapshot, f *e
 	m.id = "msg_" + keyed(key, fmt.Sprintf("%d %s %s", p.Taken, p.Mark, m.mark))
 	if m.mark != ended && a.Definition.Webhook.Content == "delta" {
 		d := a.sinceAll(append([]string{p.Cursor}, p.Unsure...))
-		if body.Data.webhookDelta = d.forWebhook(); body.Data.webhookDelta != nil && len(d.Add) > 0 {
+		if body.Data.webhookDelta = d.forWebhook(); body.Data.webhookDelta != nil && len(d.Add) > 0 && p.Recorded != m.id {
 			if err := a.Deliver("webhook"); err != nil {
 				return nil, err
 			}
+			p.Recorded = m.id
 		}
 	}
 	m.body, err = json.Marshal(body)

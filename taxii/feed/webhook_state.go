@@ -25,6 +25,9 @@ type receiverState struct {
 	Cursor string    `json:"cursor"` // of them, see [Answer.Since]
 	Unsure []string  `json:"unsure"` // cursors of messages that it may have taken since
 
+	Recorded string `json:"recorded,omitempty"` // id of the last message whose delivery is on record
+	Sending  bool   `json:"sending,omitempty"`  // a message is under way, until Next at the latest
+
 	Last     time.Time `json:"last,omitzero"` // when it took a message
 	Next     time.Time `json:"next,omitzero"` // before which no message is sent
 	Failures int       `json:"failures"`      // since then
@@ -91,13 +94,14 @@ func (p *receiverState) begin(ctx context.Context, cursor string) error {
 	if p.Unsure = append(p.Unsure, cursor); len(p.Unsure) > maxUnsure {
 		p.Unsure, p.Cursor = []string{cursor}, "" // all entries are sent
 	}
-	p.Next = p.now().Add(2 * sendTime)
+	p.Sending, p.Next = true, p.now().Add(2*sendTime)
 	return p.save(ctx)
 }
 
 // end saves how the message went.
 func (p *receiverState) end(ctx context.Context, m *webhookMessage, got *WebhookTest) error {
 	now := p.now()
+	p.Sending = false
 	if got.Problem == "" {
 		p.Mark, p.Cursor, p.Unsure = m.mark, m.cursor, nil
 		p.Taken, p.Last = p.Taken+1, now
@@ -121,8 +125,11 @@ func (p *receiverState) settle() {
 	p.Failures, p.Since, p.Next, p.Problem, p.Dead = 0, time.Time{}, time.Time{}, "", false
 }
 
-// revive lets messages be sent again, at once.
+// revive lets messages be sent again, at once. It leaves a message under way to its outcome.
 func (p *receiverState) revive(ctx context.Context) error {
+	if p.Sending && p.now().Before(p.Next) {
+		return nil
+	}
 	p.settle()
 	return p.save(ctx)
 }

@@ -33,6 +33,7 @@ type receiver struct {
 	mu     sync.Mutex // guards what follows
 	answer int        // status of the next answers
 	got    []message
+	hold   chan struct{} // if it is not nil, changes are answered once it is closed
 }
 
 // message is what a receiver got.
@@ -82,8 +83,14 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 		r.Errorf("%s: %v", body, err)
 	}
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.got = append(r.got, m)
+	hold := r.hold
+	r.mu.Unlock()
+	if hold != nil && m.Type == "feed.changed" {
+		<-hold
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	w.Header().Set("Location", r.server.URL+"/elsewhere")
 	w.WriteHeader(r.answer)
 }
@@ -252,6 +259,63 @@ func TestAReceiverThatWasAwayGetsOneNetDelta(t *testing.T) {
 	r.none("at the end")
 	if p := r.page(); p.Failures != 0 || p.Problem != "" {
 		t.Errorf("at the end: %+v", p)
+	}
+}
+
+// A message that is tried again and again is one delivery.
+func TestARepeatedMessageIsOneDelivery(t *testing.T) {
+	r := newReceiver(t, "", "delta")
+	r.push("fir", indicator(1, address("203.0.114.1"), ""))
+	r.answers(http.StatusInternalServerError)
+	for range 5 {
+		r.one()
+		r.deliveries() // those so far are on record
+		r.move(2 * time.Hour)
+	}
+	r.answers(http.StatusOK)
+	r.one()
+	if n := r.deliveries(); n != 1 {
+		t.Errorf("%d deliveries", n)
+	}
+	r.push("fir", indicator(2, address("203.0.114.2"), ""))
+	r.one()
+	if n := r.deliveries(); n != 2 {
+		t.Errorf("%d deliveries of two messages", n)
+	}
+}
+
+// A test of the receiver does not send a message twice that is under way.
+func TestATestLeavesAMessageUnderWay(t *testing.T) {
+	r := newReceiver(t, "", "delta")
+	r.hold = make(chan struct{})
+	r.push("fir", indicator(1, address("203.0.114.1"), ""))
+	types := func() (list []string) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		for _, m := range r.got {
+			list = append(list, m.Type)
+		}
+		return list
+	}
+	sent := make(chan error)
+	go func() { sent <- r.feeds.SendWebhooks(t.Context(), r.trust) }()
+	for len(types()) == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	got, err := r.feeds.TestWebhook(t.Context(), "ncb-kh/f-block")
+	if err != nil || got.Problem != "" {
+		t.Errorf("%+v %v", got, err)
+	}
+	r.must(r.feeds.SendWebhooks(t.Context(), r.trust))
+	if list := types(); !slices.Equal(list, []string{"feed.changed", "feed.test"}) {
+		t.Errorf("the receiver got %q", list)
+	}
+	close(r.hold)
+	r.must(<-sent)
+	r.send()
+	r.none("after the message was taken")
+	if p := r.page(); p.Failures != 0 || p.Last.IsZero() {
+		t.Errorf("%+v", p)
 	}
 }
 
