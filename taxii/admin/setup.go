@@ -21,25 +21,30 @@ type Product struct{ ID, Name string }
 func Products() []Product {
 	return []Product{
 		{"bind", "BIND"},
+		{"clamav", "ClamAV"},
 		{"crowdsec", "CrowdSec"},
 		{"curl", "curl"},
 		{"elastic", "Elastic Security"},
 		{"fortigate", "FortiGate"},
 		{"haproxy", "HAProxy"},
+		{"intelmq", "IntelMQ"},
 		{"misp", "MISP"},
 		{"nftables", "nftables"},
 		{"opencti", "OpenCTI"},
 		{"pan-os", "PAN-OS"},
+		{"postfix", "Postfix"},
 		{"qradar", "IBM QRadar"},
 		{"rspamd", "rspamd"},
 		{"rsyslog", "rsyslog"},
 		{"sentinel", "Microsoft Sentinel"},
+		{"sigma", "Sigma"},
 		{"squid", "Squid"},
 		{"splunk", "Splunk Enterprise Security"},
 		{"suricata", "Suricata"},
 		{"taxii2-client", "the OASIS Python client"},
 		{"unbound", "Unbound"},
 		{"xsoar", "Cortex XSOAR"},
+		{"yara", "YARA"},
 	}
 }
 
