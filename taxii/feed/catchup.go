@@ -23,7 +23,10 @@ import (
 // catchUp brings the indexes of grants up to date.
 func (s *Service) catchUp(ctx context.Context, indexes []*index, allowed []exchange.Grant) (parts []*part, err error) {
 	head, err := s.store.ChainHead(ctx)
-	for err == nil && len(parts) < len(allowed) {
+	if err != nil {
+		return nil, err
+	}
+	for len(parts) < len(allowed) {
 		x, g := indexes[len(parts)], allowed[len(parts)]
 		now, filled, err := x.current(ctx, g, head.Number)
 		switch {
@@ -33,12 +36,14 @@ func (s *Service) catchUp(ctx context.Context, indexes []*index, allowed []excha
 			return nil, err
 		case filled && len(parts) > 0: // that may have taken long
 			parts = nil
-			head, err = s.store.ChainHead(ctx)
+			if head, err = s.store.ChainHead(ctx); err != nil {
+				return nil, err
+			}
 		default:
 			parts = append(parts, &part{index: x, now: now, erased: now.erased})
 		}
 	}
-	return parts, err
+	return parts, nil
 }
 
 // want are the indexes of the grants, which may have to be filled. They are kept until unwant is
