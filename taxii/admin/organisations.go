@@ -141,6 +141,11 @@ func (s *Service) SuspendOrganisation(ctx context.Context, by Actor, in Suspend)
 		case o.Suspended == in.Suspended:
 		case in.Suspended:
 			entries = directoryEntry(d, by, o.ID, "organisation %s suspended%s", o.ID, because(in.Reason))
+			for _, account := range d.Accounts {
+				if account.Org == o.ID {
+					account.SignedOut = s.now()
+				}
+			}
 		default:
 			entries = directoryEntry(d, by, o.ID, "organisation %s reinstated%s", o.ID, because(in.Reason))
 		}

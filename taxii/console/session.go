@@ -80,7 +80,7 @@ func (s *session) live(a *exchange.Account, now time.Time) bool {
 		limit = signInTime
 	}
 	given := s.Passkey == nil || slices.ContainsFunc(a.Passkeys, func(p exchange.Passkey) bool { return bytes.Equal(p.ID, s.Passkey) })
-	return given && s.Credentials == credentialsOf(a) && age < limit && now.Sub(s.Used) < idleTime
+	return given && s.Credentials == credentialsOf(a) && s.Started.After(a.SignedOut) && age < limit && now.Sub(s.Used) < idleTime
 }
 
 // cookieName is the name of the cookie. Browsers take a name with __Host- only over TLS and

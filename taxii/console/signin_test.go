@@ -187,6 +187,18 @@ func TestSessionEnds(t *testing.T) {
 		"organisation": func(w *world, b *browser) {
 			w.amend(func(d *exchange.Directory) { d.Organisations["vendor"].Suspended = true })
 		},
+		"account that is enabled again": func(w *world, b *browser) {
+			for _, disabled := range []bool{true, false} {
+				_, err := w.admin.DisableAccount(w.Context(), admin.Actor{}, admin.Disable{ID: "vendor/vic", Disabled: disabled, Reason: "a test"})
+				w.must(err)
+			}
+		},
+		"organisation that is reinstated": func(w *world, b *browser) {
+			for _, suspended := range []bool{true, false} {
+				_, err := w.admin.SuspendOrganisation(w.Context(), admin.Actor{}, admin.Suspend{ID: "vendor", Suspended: suspended, Reason: "a test"})
+				w.must(err)
+			}
+		},
 		"password": func(w *world, b *browser) {
 			w.amend(func(d *exchange.Directory) { d.Accounts["vendor/vic"].Password += "x" })
 		},

@@ -80,6 +80,10 @@ type Account struct {
 	// Passkeys can take the place of the one-time codes when the person signs in.
 	Passkeys []Passkey `json:"passkeys,omitempty"`
 
+	// SignedOut is when the account was last disabled, or its organisation suspended: sessions
+	// of the console that began before do not come back; zero: never.
+	SignedOut time.Time `json:"signed_out,omitzero"`
+
 	// Post is what a person of the centre may do in the console beside others:
 	// [OperatorPost], or "".
 	Post string `json:"post,omitempty"`

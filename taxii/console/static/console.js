@@ -2,6 +2,11 @@
 // button to each value that the page shows in a changed form, and asks the browser for passkeys.
 "use strict";
 
+// Browsers show a page that they kept when the reader goes back, though the session may have
+// ended since. It is hidden while they keep it, and then asked for again.
+addEventListener("pagehide", () => { document.documentElement.hidden = true; });
+addEventListener("pageshow", event => { if (event.persisted) location.reload(); });
+
 for (const time of document.querySelectorAll("time[datetime]")) {
   time.title = new Date(time.dateTime).toLocaleString(undefined, { dateStyle: "full", timeStyle: "long" });
 }
