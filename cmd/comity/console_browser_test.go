@@ -131,7 +131,8 @@ func (w *window) do(steps ...chromedp.Action[chromedp.Void]) {
 	ctx, cancel := context.WithTimeout(w.Context, time.Minute)
 	defer cancel()
 	if err := chromedp.Do(ctx, steps...); err != nil {
-		w.Fatal(err)
+		shown, _ := chromedp.Run(w.Context, chromedp.Evaluate[string](`location.href + "\n" + document.body.innerText`))
+		w.Fatalf("%v at %s", err, shown)
 	}
 }
 

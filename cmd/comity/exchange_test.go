@@ -27,10 +27,11 @@ import (
 // by HTTP.
 type testExchange struct {
 	*testing.T
-	data  string
-	clock atomic.Int64 // µs
-	ex    *exchangeServer
-	end   func()
+	data     string
+	clock    atomic.Int64 // µs
+	provider oidcFlags
+	ex       *exchangeServer
+	end      func()
 }
 
 // newTestExchange starts an exchange of the centre igci, which has a signing key, at that time.
@@ -76,7 +77,7 @@ func (r *testExchange) start() {
 	}
 	sh := &shell{data: r.data}
 	r.ex = &exchangeServer{store: s, data: r.data, socket: sh.socket(), key: key, now: r.now, log: log}
-	if err := r.ex.start(&serveCmd{Listen: "127.0.0.1:0", AdminListen: "127.0.0.1:0", KeyHeader: "X-API-Key", dnsFlags: dnsFlags{DNSListen: "127.0.0.1:0"}}); err != nil {
+	if err := r.ex.start(&serveCmd{Listen: "127.0.0.1:0", AdminListen: "127.0.0.1:0", KeyHeader: "X-API-Key", dnsFlags: dnsFlags{DNSListen: "127.0.0.1:0"}, oidcFlags: r.provider}); err != nil {
 		r.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
