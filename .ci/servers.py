@@ -187,10 +187,12 @@ class TwoServers(unittest.TestCase):
         self.assertEqual(told - named, set())
 
     def test_every_reader_at_either_server_is_named_as_holder(self):
-        o, *_ = clients.indicators(1)
-        self.push(self.servers.a, o)
+        first, o = clients.indicators(2)
+        self.push(self.servers.a, first)
         pollers = self.poll(6)
-        time.sleep(1)
+        time.sleep(2)  # what a reader gets after its first delivery is recorded later
+        self.push(self.servers.a, o)
+        time.sleep(0.5)
         holders = json.loads(self.servers.run("recall", "preview", "--json", o["id"]))
         named = {h["Account"] for c in holders for h in c["holders"]}
         self.assertEqual(set(pollers) - named, set(), holders)
