@@ -106,11 +106,12 @@ func (v *visitor) pages() map[string]string {
 // bundleForm is the id of a bundle, which differs each time.
 var bundleForm = regexp.MustCompile(`bundle--[0-9a-f-]{36}`)
 
-// comparable are the pages that show the same as long as nothing changes for the person.
+// comparable are the pages that show the same as long as nothing changes for the person. The
+// page of the tokens tells when the person's own ones were last used.
 func comparable(pages map[string]string) map[string]string {
 	out := map[string]string{}
 	for path, page := range pages {
-		if !strings.HasPrefix(path, "/console/audit") && !strings.HasPrefix(path, "/console/help") && !strings.HasPrefix(path, "/console/rules") {
+		if !strings.HasPrefix(path, "/console/audit") && !strings.HasPrefix(path, "/console/tokens") && !strings.HasPrefix(path, "/console/help") && !strings.HasPrefix(path, "/console/rules") {
 			out[path] = bundleForm.ReplaceAllString(page, "")
 		}
 	}
