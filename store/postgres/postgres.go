@@ -154,6 +154,11 @@ func parseDSN(dsn string) (*pgxpool.Config, error) {
 	} {
 		params[name] = cmp.Or(params[name], value)
 	}
+	config.ConnConfig.OnNotice = func(conn *pgconn.PgConn, n *pgconn.Notice) {
+		if n.SeverityUnlocalized == "WARNING" {
+			conn.CustomData()[warnedKey] = true
+		}
+	}
 	config.AfterConnect = afterConnect
 	return config, nil
 }
@@ -164,11 +169,24 @@ func parseDSN(dsn string) (*pgxpool.Config, error) {
 // everything that was visible before.
 const barrier = `SELECT pg_logical_emit_message(true, 'comity', '')`
 
-// A connection keeps the timeline of the database, and the time when it was made.
+// A connection keeps the timeline of the database, the time when it was made, and whether
+// the database has warned of something since the last barrier.
 const (
 	timelineKey = "timeline"
 	sinceKey    = "since"
+	warnedKey   = "warned"
 )
+
+// passBarrier commits a barrier. If somebody ends the wait of a commit for the standby, that
+// commit succeeds, with a warning: passBarrier then waits again.
+func passBarrier(ctx context.Context, conn *pgx.Conn) error {
+	for data := conn.PgConn().CustomData(); ; {
+		delete(data, warnedKey)
+		if _, err := conn.Exec(ctx, barrier); err != nil || data[warnedKey] == nil {
+			return err
+		}
+	}
+}
 
 // afterConnect lets nobody read on a new connection before a barrier, so that nothing is
 // acknowledged from what a standby may lack.
@@ -178,8 +196,7 @@ func afterConnect(ctx context.Context, conn *pgx.Conn) error {
 		return err
 	}
 	conn.PgConn().CustomData()[timelineKey], conn.PgConn().CustomData()[sinceKey] = timeline, time.Now()
-	_, err := conn.Exec(ctx, barrier)
-	return err
+	return passBarrier(ctx, conn)
 }
 
 // Close ends the calls under way, unregisters this process and closes the connections. Other

@@ -95,6 +95,11 @@ func (tx *writeTx) run(f func(*writeTx) error) (err error) {
 	if err := tx.conn.SendBatch(tx.ctx, &tx.batch).Close(); err != nil {
 		return err
 	}
+	if conn := tx.conn.Conn(); conn.PgConn().CustomData()[warnedKey] != nil { // perhaps that the standby may lack it
+		if err := passBarrier(tx.ctx, conn); err != nil {
+			return err
+		}
+	}
 	if f := tx.onCommit.Load(); f != nil {
 		(*f)(time.Since(tx.sent))
 	}
@@ -209,7 +214,7 @@ func (s *Store) outcome(ctx context.Context, xid int64, sent time.Time) (committ
 			// connection that is older than the commit shows that there was none. The
 			// wait for the standby may have been cut off, so wait again.
 			if since.Before(sent) {
-				_, err = s.pool.Exec(ctx, barrier)
+				err = s.pool.AcquireFunc(ctx, func(conn *pgxpool.Conn) error { return passBarrier(ctx, conn.Conn()) })
 				return err == nil, err == nil
 			}
 			return false, false
