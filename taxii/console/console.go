@@ -235,6 +235,9 @@ func (c *Console) handler(path string, open bool, serve page) http.Handler {
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("Cache-Control", "no-store")
+		if r.Method != post {
+			r.Body = http.NoBody // http.Request.FormValue would read a form of any size
+		}
 		v := &visit{ResponseWriter: w, r: r, now: c.Now(), id: uuid.NewString(), path: mux.Vars(r), status: http.StatusOK}
 		err := c.identify(v)
 		switch {

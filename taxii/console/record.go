@@ -34,7 +34,7 @@ func (c *Console) entries(v *visit, s entrySearch) (list []audit.Entry, older st
 	if err != nil {
 		return nil, "", err
 	}
-	end, err := strconv.ParseUint(v.r.FormValue("before"), 10, 64)
+	end, err := strconv.ParseUint(v.r.URL.Query().Get("before"), 10, 64)
 	if err != nil || end == 0 {
 		if end, err = c.firstSince(ctx, s.until, seal.Number); err != nil {
 			return nil, "", err

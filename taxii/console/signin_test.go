@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"strings"
 	"testing"
@@ -385,6 +386,33 @@ func TestFormsAreReadForALimitedTime(t *testing.T) {
 type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+// A page without a form reads no body: otherwise anybody could fill memory and disk with one.
+func TestPagesReadNoBody(t *testing.T) {
+	w := newWorld(t)
+	b := w.as("vendor/vic")
+	server, err := url.Parse(w.server.URL)
+	w.must(err)
+	for _, asked := range [][2]string{{"GET", "/console/sign-in"}, {"GET", "/console/audit"}, {"POST", "/console/audit"}} {
+		read := 0
+		r := httptest.NewRequest(asked[0], asked[1], readerFunc(func(p []byte) (int, error) {
+			if read++; read > 1000 {
+				return 0, io.ErrUnexpectedEOF
+			}
+			return copy(p, "--b\r\nContent-Disposition: form-data; name=\"f\"; filename=\"f\"\r\n\r\n"), nil
+		}))
+		r.Header.Set("Content-Type", "multipart/form-data; boundary=b")
+		r.Header.Set("Sec-Fetch-Site", "same-origin")
+		for _, cookie := range b.client.Jar.Cookies(server) {
+			r.AddCookie(cookie)
+		}
+		answer := httptest.NewRecorder()
+		w.console.Handler().ServeHTTP(answer, r)
+		if read > 0 || answer.Code != http.StatusOK && asked[1] != "/console/sign-in" {
+			t.Errorf("%s %s: status %d after %d reads of the body", asked[0], asked[1], answer.Code, read)
+		}
+	}
+}
 
 // A browser that reaches the server without TLS over a network is told why nobody signs in, and
 // sends no password.
