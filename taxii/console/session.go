@@ -31,7 +31,9 @@ const (
 	usedInterval = time.Minute
 )
 
-// maxSessions bounds the sessions of one account. The oldest one ends when another begins.
+// maxSessions bounds the sessions of one account, those with the second factor and those
+// without apart: otherwise somebody who knows the password could end the others. The oldest
+// one ends when another begins.
 const maxSessions = 20
 
 // record is what the store keeps of one account in the console, as the document of
@@ -166,8 +168,9 @@ func (c *Console) amendSession(v *visit, change func(*session)) error {
 // account is the account of the session.
 func (v *visit) account() *exchange.Account { return v.snapshot.Directory.Accounts[v.Account] }
 
-// begin begins a session of an account, with the proof that began has, in the place of the session of v, if there is one. A
-// new secret each time keeps a secret that somebody planted before the sign-in useless.
+// begin begins a session of an account, with the proof that began has, in the place of the
+// session of v, if there is one. A new secret each time keeps a secret that somebody planted
+// before the sign-in useless.
 func (c *Console) begin(v *visit, account *exchange.Account, began session) error {
 	var random [32]byte
 	rand.Read(random[:])
@@ -178,8 +181,16 @@ func (c *Console) begin(v *visit, account *exchange.Account, began session) erro
 		r.Sessions = slices.DeleteFunc(r.Sessions, func(s session) bool {
 			return !s.live(account, v.now) || v.secret != "" && s.Digest == digestOf(v.secret)
 		})
+		alike := 1
+		for i := len(r.Sessions) - 1; i >= 0; i-- {
+			if r.Sessions[i].Complete != began.Complete {
+				continue
+			}
+			if alike++; alike > maxSessions {
+				r.Sessions = slices.Delete(r.Sessions, i, i+1)
+			}
+		}
 		r.Sessions = append(r.Sessions, began)
-		r.Sessions = r.Sessions[max(0, len(r.Sessions)-maxSessions):]
 	})
 	if err != nil {
 		return err

@@ -414,6 +414,20 @@ func TestPagesReadNoBody(t *testing.T) {
 	}
 }
 
+// Somebody who knows the password alone and signs in again and again does not end the session
+// of the person.
+func TestSignInsWithoutSecondFactorEndNoSession(t *testing.T) {
+	w := newWorld(t)
+	person, thief := w.browser(), w.browser()
+	person.signIn("vendor/vic")
+	for range 25 {
+		w.browser().post("/console/sign-in", "account", "vendor/vic", "password", password).want(http.StatusSeeOther)
+	}
+	person.get("/console/").want(http.StatusOK)
+	thief.post("/console/sign-in", "account", "vendor/vic", "password", password).want(http.StatusSeeOther)
+	thief.get("/console/sign-in/code").want(http.StatusOK)
+}
+
 // A browser that reaches the server without TLS over a network is told why nobody signs in, and
 // sends no password.
 func TestNobodySignsInWithoutTLS(t *testing.T) {
