@@ -115,7 +115,7 @@ func (s *Service) due(ctx context.Context) (names []string, err error) {
 		if l.Paused || running {
 			continue
 		}
-		if !st.Added.Equal(l.Added) {
+		if !st.Added.Equal(l.Added) || st.Failures > 0 { // it may have been run by hand elsewhere meanwhile
 			if st, err = s.state(ctx, l); err != nil {
 				return nil, err
 			}
@@ -136,8 +136,8 @@ func (s *Service) due(ctx context.Context) (names []string, err error) {
 	return names, nil
 }
 
-// remember keeps a state in memory, so that it need not be read to know when the link is due.
-// If another process stored a later one meanwhile, the link runs once too often.
+// remember keeps a state in memory, so that it need not be read to know when the link is due,
+// unless it fails. If another process stored a later one meanwhile, the link runs once too often.
 func (s *Service) remember(name string, st State) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,9 +1,11 @@
 package link_test
 
 import (
+	"net/http"
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -70,6 +72,45 @@ func TestLinksRunByThemselves(t *testing.T) {
 	if !st.LastTry.IsZero() {
 		t.Error("a paused link ran")
 	}
+}
+
+// A link that works again, since it was run by hand on another server, runs by itself at once
+// where it failed before.
+func TestALinkThatWasRunByHandElsewhereRunsByItself(t *testing.T) {
+	ours, theirs := newSite(t), newSite(t)
+	var fails atomic.Bool
+	theirs.before = func(w http.ResponseWriter, _ *http.Request) bool {
+		if fails.Load() {
+			w.WriteHeader(http.StatusForbidden)
+		}
+		return fails.Load()
+	}
+	fails.Store(true)
+	ours.push("share.intel", indicator(1, 0))
+	ours.link("out", exchange.Push, "share.intel", theirs, "acme/link")
+	ctx, done := t.Context(), make(chan struct{})
+	go func() { ours.links.Run(ctx); close(done) }()
+	t.Cleanup(func() { <-done }) // the context ends before
+	await := func(what string, is func() bool) {
+		t.Helper()
+		for end := time.Now().Add(time.Minute); !is(); time.Sleep(20 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatal(what)
+			}
+		}
+	}
+	await("the link did not run", func() bool {
+		st, err := ours.links.Status(t.Context(), "out")
+		ours.must(err)
+		return st.Failures > 0 && !st.Running
+	})
+	fails.Store(false)
+	other := ours.process()
+	if _, err := other.RunNow(t.Context(), "out"); err != nil {
+		t.Fatal(err)
+	}
+	ours.push("share.intel", indicator(2, 0))
+	await("the object did not come", func() bool { return len(theirs.objects("share.intel")) == 2 })
 }
 
 // A link that could not run is refused, with the reason.

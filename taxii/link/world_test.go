@@ -180,6 +180,12 @@ func (s *site) open() {
 	}))
 }
 
+// process is the Service of another process on the same store.
+func (s *site) process() *link.Service {
+	log := slog.New(slog.DiscardHandler)
+	return link.New(s.bolt, exchange.NewCurrent(s.bolt), intake.New(s.bolt, s.dir, s.now), s.custody, s.now, log)
+}
+
 // reopen ends the process as a kill does, and starts it anew.
 func (s *site) reopen() {
 	s.Helper()
