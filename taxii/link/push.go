@@ -66,7 +66,7 @@ func (r *run) push(ctx context.Context, c *client.Client) error {
 		}
 		if err := r.save(ctx, func(st *State) {
 			sent.apply(st)
-			st.Sent = page.Last
+			st.Sent, st.Stuck = page.Last, 0
 			st.Foreign = slices.DeleteFunc(st.Foreign, func(s span) bool { return !s.To.After(page.Last) })
 		}); err != nil || !page.More {
 			return err
@@ -91,36 +91,45 @@ func (st *State) isForeign(added time.Time) bool {
 	return slices.ContainsFunc(st.Foreign, func(s span) bool { return !added.Before(s.From) && !added.After(s.To) })
 }
 
-// patience is how many runs in a row may fail at objects of which the other server takes none,
-// or on which it does not decide. They may fare better soon; after that they count as refused,
-// so that they do not hold up those behind them.
+// patience is how many runs may fail at a batch of whose objects the other server takes none, or
+// on which it does not decide. They may fare better soon; after that they count as refused, so
+// that they do not hold up those behind them.
 const patience = 3
 
 // send sends a batch. It fails unless the other server has decided on every object, or the
 // patience with it is at an end.
 func (r *run) send(ctx context.Context, to *client.Pusher, objects [][]byte) (out tally, err error) {
-	if len(objects) == 0 {
-		return out, nil
-	}
-	patient := r.state.Failures < patience
-	decided := 0
-	for o, err := range to.Push(ctx, slices.Values(objects)) {
-		switch {
-		case err != nil && (patient || decided < len(objects)):
-			return out, err
-		case err != nil: // it took none, and each was refused
-		case o.Verdict == client.Accepted:
-			out.stored++
-		case o.Verdict == client.Pending && patient:
-			return out, taxii.Errorf(taxii.Unavailable, "the other server has not decided on %s yet", o.ID)
-		case o.Verdict == client.Pending:
-			out.refuse(r.now(), "undecided", o.ID, o.Message)
-		default:
-			out.refuse(r.now(), ruleOf(o.Message), o.ID, o.Message)
+	patient := r.state.Stuck < patience
+	for decided := 0; decided < len(objects); {
+		for o, err := range to.Push(ctx, slices.Values(objects[decided:])) {
+			switch {
+			case err != nil && taxii.CodeOf(err) != taxii.Invalid:
+				return out, err
+			case err != nil && patient:
+				return out, r.stick(ctx, err)
+			case err != nil: // it took none of the last ones, and each was refused
+				continue
+			case o.Verdict == client.Accepted:
+				out.stored++
+			case o.Verdict == client.Pending && patient:
+				return out, r.stick(ctx, taxii.Errorf(taxii.Unavailable, "the other server has not decided on %s yet", o.ID))
+			case o.Verdict == client.Pending:
+				out.refuse(r.now(), "undecided", o.ID, o.Message)
+			default:
+				out.refuse(r.now(), ruleOf(o.Message), o.ID, o.Message)
+			}
+			decided++
 		}
-		decided++
 	}
 	return out, nil
+}
+
+// stick counts that the run fails at its batch, and returns the failure.
+func (r *run) stick(ctx context.Context, failure error) error {
+	if err := r.save(ctx, func(st *State) { st.Stuck++ }); err != nil {
+		return err
+	}
+	return failure
 }
 
 // readAudit reads the audit entries since the last run: they say which records of our

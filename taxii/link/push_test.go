@@ -1,6 +1,8 @@
 package link_test
 
 import (
+	"bytes"
+	"fmt"
 	"io"
 	"net/http"
 	"testing"
@@ -111,6 +113,69 @@ func TestObjectsThatAreNeverTakenDoNotHoldUpTheOthers(t *testing.T) {
 		ours.run("out")
 		equal(ours, rule, theirs.objects("share.intel"), sorted(indicator(1, 0), indicator(2, 0), indicator(5, 0)))
 	}
+}
+
+// A server that could not be asked for a while, and then takes nothing for a moment, loses
+// nothing.
+func TestAnOutageUsesUpNoPatience(t *testing.T) {
+	ours, theirs := newSite(t), newSite(t)
+	ours.push("share.intel", indicators(1, 2)...)
+	ours.link("out", exchange.Push, "share.intel", theirs, "acme/link")
+	status := http.StatusUnauthorized
+	theirs.before = func(w http.ResponseWriter, r *http.Request) bool {
+		if status != 0 && r.Method == http.MethodPost {
+			w.Header().Set("Content-Type", taxii.MediaType)
+			w.WriteHeader(status)
+			return true
+		}
+		return false
+	}
+	for range 4 {
+		if _, err := ours.links.RunNow(t.Context(), "out"); taxii.CodeOf(err) != taxii.Unauthorized {
+			t.Fatal(err)
+		}
+	}
+	status = http.StatusUnprocessableEntity
+	if _, err := ours.links.RunNow(t.Context(), "out"); err == nil {
+		t.Error("objects that the server has refused once, all together, are given up")
+	}
+	status = 0
+	ours.run("out")
+	equal(ours, "theirs", theirs.objects("share.intel"), sorted(indicators(1, 2)...))
+}
+
+// A link goes past objects that are never taken also where the other server takes only a few at
+// once.
+func TestObjectsThatAreNeverTakenDoNotHoldUpTheOthersOfTheirBatch(t *testing.T) {
+	ours, theirs := newSite(t), newSite(t)
+	ours.push("share.intel", indicators(1, 6)...)
+	ours.link("out", exchange.Push, "share.intel", theirs, "acme/link")
+	theirs.before = func(w http.ResponseWriter, r *http.Request) bool {
+		w.Header().Set("Content-Type", taxii.MediaType)
+		if r.URL.Path == "/igci/" {
+			fmt.Fprintf(w, `{"title":"few","versions":[%q],"max_content_length":%d}`, taxii.MediaType, 2*len(indicator(1, 0))+100)
+			return true
+		}
+		body, err := io.ReadAll(r.Body)
+		ours.must(err)
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		for n := 3; n <= 4; n++ {
+			if bytes.Contains(body, []byte(indicatorID(n))) {
+				w.WriteHeader(http.StatusUnprocessableEntity)
+				return true
+			}
+		}
+		return false
+	}
+	for range 3 {
+		if _, err := ours.links.RunNow(t.Context(), "out"); err == nil {
+			t.Error("the run succeeds")
+		}
+	}
+	if st := ours.run("out"); st.Refused["other"] != 2 {
+		t.Errorf("%+v", st)
+	}
+	equal(ours, "theirs", theirs.objects("share.intel"), sorted(indicator(1, 0), indicator(2, 0), indicator(5, 0), indicator(6, 0)))
 }
 
 // Two servers that link to each other come to rest with equal collections. What came from

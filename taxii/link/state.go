@@ -31,6 +31,7 @@ type State struct {
 
 	Position client.Position `json:"position,omitzero"` // of a link that pulls: how far it came
 	Sent     time.Time       `json:"sent,omitzero"`     // of a link that pushes: date_added of the last record that it went past
+	Stuck    int             `json:"stuck,omitempty"`   // runs that failed since, because the other server took none of a batch or did not decide on it
 	Audited  uint64          `json:"audited,omitempty"` // number of the last audit entry that it read
 	Foreign  []span          `json:"foreign,omitempty"` // records after Sent that came from the other server
 
