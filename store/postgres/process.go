@@ -117,7 +117,9 @@ func (s *Store) register(ctx context.Context, id uuid.UUID, p *serving) error {
 // checkSettings refuses a process whose settings differ from those of another one.
 func checkSettings(p store.Process, others []store.Process) error {
 	for _, other := range others {
-		for _, name := range slices.Sorted(maps.Keys(p.Settings)) {
+		names := maps.Clone(other.Settings)
+		maps.Copy(names, p.Settings) // each of the two may lack one
+		for _, name := range slices.Sorted(maps.Keys(names)) {
 			if mine, its := p.Settings[name], other.Settings[name]; mine != its {
 				return taxii.Errorf(taxii.Conflict, "the server at %s has %s %q and this one %q: servers of one database must have the same", other.Address, name, its, mine)
 			}

@@ -439,6 +439,9 @@ func TestAServerWithOtherSettingsIsRefused(t *testing.T) {
 	if taxii.CodeOf(err) != taxii.Conflict || !strings.Contains(err.Error(), `"https://one.example"`) {
 		t.Errorf("got %v", err)
 	}
+	if _, err := join(t, dsn, "b", nil); taxii.CodeOf(err) != taxii.Conflict {
+		t.Errorf("without the setting: %v", err)
+	}
 	if _, err := join(t, dsn, "b", map[string]string{"public URL": "https://one.example"}); err != nil {
 		t.Error(err)
 	}
