@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"html"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"regexp"
@@ -237,6 +238,56 @@ func TestObjectHasVersionsAndNeighbours(t *testing.T) {
 	}
 	b.get(html.UnescapeString(old[1])).want(http.StatusOK).contains("<h1>old name</h1>", `href="/console/collections/sharing.reports/objects/`+malware+`"`, "indicates")
 	b.get("/console/collections/sharing.reports/objects/" + malware).want(http.StatusOK).contains("indicator--00000000-0000-4000-8000-000000000001")
+}
+
+// slowBrowser reads nothing of an answer until it is closed.
+type slowBrowser struct {
+	http.ResponseWriter
+	waits  chan struct{} // gets a value when the answer is written
+	closed chan struct{}
+}
+
+func (b *slowBrowser) Write(p []byte) (int, error) {
+	b.waits <- struct{}{}
+	<-b.closed
+	return len(p), nil
+}
+
+// A reader who does not read the page of an object holds up no removal from its collection.
+func TestSlowReaderOfAnObjectHoldsUpNoRemoval(t *testing.T) {
+	w := newWorld(t)
+	w.push("vendor/vic", "sharing.reports", indicator(1, "one", ""))
+	b := w.as("bureau/dara")
+	r := httptest.NewRequest(http.MethodGet, w.server.URL+"/console/collections/sharing.reports/objects/indicator--00000000-0000-4000-8000-000000000001", nil)
+	for _, cookie := range b.client.Jar.Cookies(r.URL) {
+		r.AddCookie(cookie)
+	}
+	slow := &slowBrowser{httptest.NewRecorder(), make(chan struct{}), make(chan struct{})}
+	ended, held := make(chan struct{}), make(chan error)
+	go func() {
+		defer close(ended)
+		w.console.Handler().ServeHTTP(slow, r)
+	}()
+	<-slow.waits
+	snapshot, err := exchange.NewCurrent(w.store).Snapshot(t.Context())
+	w.must(err)
+	of, _ := snapshot.Policy.Collection("sharing.reports", w.now())
+	go func() {
+		release, err := w.recorder.Hold(t.Context(), of.ID)
+		if err == nil {
+			release()
+		}
+		held <- err
+	}()
+	select {
+	case err := <-held:
+		w.must(err)
+	case <-time.After(20 * time.Second):
+		t.Error("the removal waits for the reader")
+		defer func() { <-held }()
+	}
+	close(slow.closed)
+	<-ended
 }
 
 // The page of an object with very many versions shows the newest ones.

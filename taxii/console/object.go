@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"comity/stix"
@@ -71,7 +72,8 @@ func (c *Console) object(v *visit) error {
 	if !ok {
 		return errNotThere
 	}
-	defer c.Recorder.Reading(g.ID())()
+	done := sync.OnceFunc(c.Recorder.Reading(g.ID()))
+	defer done()
 	var q store.Query
 	q.IDs, q.Specs, q.Versions.All = []string{string(id)}, []string{"2.0", "2.1"}, true
 	found, page, err := c.readNewest(v, g, q, time.Time{}, time.Time{}, maxVersions)
@@ -120,6 +122,7 @@ func (c *Console) object(v *visit) error {
 	if g.View().Own {
 		out.Readers = v.readers(of, handling)
 	}
+	done() // before the browser reads, which may take long
 	return c.render(v, "object", titleOf(o), out)
 }
 
