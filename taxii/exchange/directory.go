@@ -118,7 +118,7 @@ func (a *Account) HasSecondFactor() bool { return a.SecondFactor != "" }
 // Public is the account without its password hash and what belongs to its second factor.
 func (a *Account) Public() Account {
 	public := *a
-	public.Password, public.SecondFactor, public.SetUp = "", "", ""
+	public.Password, public.SecondFactor, public.SetUp, public.Passkeys = "", "", "", nil
 	return public
 }
 

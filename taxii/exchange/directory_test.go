@@ -216,8 +216,11 @@ func TestSomeClientsNeedAnEmptyListSpelledOut(t *testing.T) {
 }
 
 func TestAccountsAreShownWithoutTheirPassword(t *testing.T) {
-	a := exchange.Account{Org: "acme", Name: "a", Password: "hash", Person: true, Purposes: []string{"cybercrime"}, Action: "block", For: "misp"}
-	if got := a.Public(); got.Password != "" || got.ID() != "acme/a" || a.Password != "hash" {
+	a := exchange.Account{
+		Org: "acme", Name: "a", Password: "hash", Person: true, Purposes: []string{"cybercrime"}, Action: "block", For: "misp",
+		SecondFactor: "secret", SetUp: "digest", Passkeys: []exchange.Passkey{{Name: "Phone"}},
+	}
+	if got := a.Public(); got.Password+got.SecondFactor+got.SetUp != "" || got.Passkeys != nil || got.ID() != "acme/a" || a.Password != "hash" {
 		t.Errorf("shown as %+v, kept as %+v", got, a)
 	}
 	pr := a.Principal()
