@@ -237,9 +237,9 @@ func (s *Service) DisableAccount(ctx context.Context, by Actor, in Disable) (out
 		}
 		if account.Disabled != in.Disabled {
 			entries = directoryEntry(d, by, account.Org, "account %s %s%s", account.ID(), state, because(in.Reason))
-		}
-		if account.Disabled = in.Disabled; in.Disabled {
-			account.SignedOut = s.now()
+			if account.Disabled = in.Disabled; in.Disabled {
+				account.SignedOut = s.now()
+			}
 		}
 		out = account.Public()
 		return entries, nil

@@ -231,8 +231,13 @@ func TestVerifyFindsAnAccountThatWasChangedInTheFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.DisableAccount(t.Context(), ana, admin.Disable{ID: "igci/feed", Disabled: true}); err != nil {
+	if _, err := s.AddAccount(t.Context(), ana, admin.AddAccount{Account: exchange.Account{Org: "igci", Name: "gone", Disabled: true}}); err != nil {
 		t.Fatal(err)
+	}
+	for _, id := range []string{"igci/feed", "igci/gone"} { // the second is disabled already: no entry tells of it
+		if _, err := s.DisableAccount(t.Context(), ana, admin.Disable{ID: id, Disabled: true}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for _, step := range []struct {
 		change func(*exchange.Directory)
