@@ -210,3 +210,19 @@ func TestEveryContributionIsAccountedFor(t *testing.T) {
 	}
 	equal(t, "contributions", got, want)
 }
+
+// A selection has the findings of the contributions that its audiences have, and no later
+// change of the State it comes from changes it.
+func TestASelectionIsFusionOfTheSelected(t *testing.T) {
+	w := smallWorld(t)
+	state := fusion.NewState(w.rules, 2)
+	state.PutAll(0, w.all)
+	state.PutAll(1, only(w.all, notRed))
+	selected := state.Select(func(submitter string) (audience int, taken bool) {
+		return map[string]int{"elm": 0, "alder": 1}[submitter], submitter == "elm" || submitter == "alder"
+	})
+	state.Drop("elm")
+	equal(t, "selection", findingsOf(selected, 0), fuse(w, only(w.all, func(c *fusion.Contribution) bool {
+		return c.Submitter == "elm" || c.Submitter == "alder" && notRed(c)
+	})))
+}

@@ -189,6 +189,32 @@ func (s *State) Drop(submitter string) {
 	s.remove(gone)
 }
 
+// Select makes a State with one audience, 0, which has the contributions that an audience of s
+// has. The function choose names that audience for each submitter, and tells whether its
+// contributions are taken at all. No later change of s changes the new State.
+func (s *State) Select(choose func(submitter string) (audience int, taken bool)) *State {
+	selected := NewState(&s.rules, 1)
+	for submitter, units := range s.units {
+		audience, taken := choose(submitter)
+		if !taken {
+			continue
+		}
+		bit, copies := s.bit(audience), map[objectID][]*stored{}
+		for subject, unit := range units {
+			for _, h := range unit {
+				if h.audiences&bit != 0 {
+					h, c := &stored{h.record, selected.bit(0)}, h.contribution()
+					copies[subject] = append(copies[subject], h)
+					selected.add(h, &c)
+					selected.changed[h] = struct{}{}
+				}
+			}
+		}
+		selected.units[submitter] = copies
+	}
+	return selected
+}
+
 // Advance moves the snapshot of the rules. It touches the components of contributions
 // that become stale, or valid again.
 func (s *State) Advance(at time.Time) {
