@@ -32,7 +32,7 @@ func (r *Runner) Board(ctx context.Context, id, as string) (*Board, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Board{Stats: v.stats(), Weeks: report.Weeks(v.rows())}
+	b := &Board{Stats: v.stats(), Weeks: v.weeks()}
 	if !v.bureau {
 		if b.Contributions, err = v.contributions(ctx); err != nil {
 			return nil, err

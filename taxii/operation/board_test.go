@@ -4,14 +4,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"comity/stix"
 	"comity/taxii"
 	"comity/taxii/demo"
 	"comity/taxii/operation"
 )
 
-// A board has the figures of the moment, whatever has changed since it was last shown, and is
-// not worked out again if nothing has.
+// A board has the figures of the moment, those that a restarted server works out, whatever has
+// changed since it was last shown. It is not worked out again if nothing has.
 func TestABoardIsUpToDate(t *testing.T) {
 	w := pushedWorld(t)
 	board := func(as string) *operation.Board {
@@ -22,20 +24,23 @@ func TestABoardIsUpToDate(t *testing.T) {
 	}
 	check := func(after string) {
 		t.Helper()
+		fresh := w.newRunner()
 		for _, as := range []string{"igci", "ncb-kh", "elm"} {
 			b := board(as)
-			equal(t, "figures of "+as+" after "+after, b.Stats, w.stats(as))
-			reports, err := w.runner.Reports(t.Context(), op, as)
+			stats, err := fresh.Stats(t.Context(), op, as)
+			w.must(err)
+			equal(t, "figures of "+as+" after "+after, b.Stats, stats)
+			reports, err := fresh.Reports(t.Context(), op, as)
 			w.must(err)
 			equal(t, "reports of "+as+" after "+after, b.Reports, reports)
-			contributions, err := w.runner.Contributions(t.Context(), op, as)
+			contributions, err := fresh.Contributions(t.Context(), op, as)
 			if as == "ncb-kh" {
 				checkCode(t, "contributions for a bureau", err, taxii.NotFound)
 			} else {
 				w.must(err)
 			}
 			equal(t, "contributions for "+as+" after "+after, b.Contributions, contributions)
-			findings, err := w.runner.Findings(t.Context(), op, as)
+			findings, err := fresh.Findings(t.Context(), op, as)
 			w.must(err)
 			weeks := 0
 			for _, week := range b.Weeks {
@@ -64,4 +69,23 @@ func TestABoardIsUpToDate(t *testing.T) {
 	_, err = w.custody.Withdraw(t.Context(), "operator", "dea-fir", "fir", "notice")
 	w.must(err)
 	check("a withdrawal")
+}
+
+// After a bureau has reported an outcome, its findings are all that the next boards read again:
+// not what the other countries got, nor what the contributors sent.
+func TestABoardReadsAgainOnlyWhatHasChanged(t *testing.T) {
+	w := publishedWorld(t)
+	boards := func() {
+		t.Helper()
+		for _, as := range []string{"igci", "ncb-kh", "ncb-vn", "elm"} {
+			_, err := w.runner.Board(t.Context(), op, as)
+			w.must(err)
+		}
+	}
+	boards()
+	w.reportOutcomes("ncb-kh", "taken-down")
+	w.store.whole = map[uuid.UUID]int{}
+	boards()
+	findings, feedback := w.collection(alias("car", "ncb-kh")).ID, w.collection(alias("feedback", "ncb-kh")).ID
+	equal(t, "collections read", w.store.whole, map[uuid.UUID]int{findings: 1, feedback: 1})
 }

@@ -209,7 +209,7 @@ func (g *gathering) update() {
 // the version has for this audience.
 func (g *gathering) newest(versions []record, audience int) (best record, found bool) {
 	for _, rec := range versions {
-		if audience == forBureaus || g.viewer != "" && g.viewer != g.collection.Writer {
+		if audience == forBureaus {
 			// A publication is PAP:GREEN, which allows blocking, so its sources must allow that.
 			label, ok := g.onwardLabel(g.collection, rec.label)
 			if !ok || rec.barred != 0 {

@@ -123,11 +123,12 @@ func TestASavedDraftCanBePublished(t *testing.T) {
 }
 
 // faults is a store that fails all calls from a given one on. A failed call changes
-// nothing.
+// nothing. It counts how often collections are read from the beginning.
 type faults struct {
 	store.Store
 	next  int // number of the first call that fails; 0: none fails
 	calls int // since failFrom
+	whole map[uuid.UUID]int
 }
 
 type broken struct{}
@@ -148,6 +149,9 @@ func (f *faults) failFrom(n int) { f.next, f.calls = n, 0 }
 func (f *faults) Scan(ctx context.Context, g exchange.Grant, q store.Query) (*store.Page, error) {
 	if err := f.fail(); err != nil {
 		return nil, err
+	}
+	if f.whole != nil && q.After.IsZero() && q.IDs == nil && q.Types == nil {
+		f.whole[g.ID()]++
 	}
 	return f.Store.Scan(ctx, g, q)
 }

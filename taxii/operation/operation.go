@@ -34,7 +34,6 @@ type operation struct {
 	runner *Runner
 	text   *agreement.Agreement
 	terms  string // see Runner.terms
-	viewer string // contributor for whom it is read, who sees what others sent as a bureau does; "" for the centre
 
 	progress progress
 	saved    []byte // the document that the progress is kept in
@@ -60,7 +59,8 @@ type operation struct {
 	known       map[issueKey]bool // issues that match a finding which their country may know
 	asked       map[issueKey]bool // issues about which information was requested
 
-	board map[string]*Board // by audience; dropped when something changes that a board shows
+	board   map[string]*Board            // by audience; dropped when something changes that a board shows
+	reports map[uuid.UUID]countryReports // by collection of a bureau; dropped when that or the progress changes
 }
 
 // follow brings what is in memory up to date with the audit chain. It writes nothing.
@@ -144,6 +144,7 @@ func (o *operation) readEntries(ctx context.Context, entries []audit.Entry) erro
 		collection, _ := uuid.Parse(e.Collection)
 		if e.Act != audit.Delivery && o.shows(collection) {
 			o.board = nil
+			delete(o.reports, collection)
 		}
 		if in := o.inboxes[collection]; in != nil {
 			in.stale = in.stale || e.Act != audit.Delivery

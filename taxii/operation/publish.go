@@ -73,7 +73,7 @@ func (o *operation) draft(ctx context.Context, by exchange.Principal, notes map[
 	}); err != nil {
 		return Release{}, err
 	}
-	reports, err := o.reportStates(ctx, s)
+	reports, err := o.reportStates(ctx, s, "")
 	return Release{Operation: o.text.ID, By: by.Account, Digest: sum, Reports: reports, Feeds: len(grants)}, err
 }
 
@@ -152,7 +152,7 @@ func (o *operation) publish(ctx context.Context, by exchange.Principal) (out Rel
 	if err := o.saveProgress(ctx, progress, entries...); err != nil {
 		return out, err
 	}
-	out.Reports, err = o.reportStates(ctx, s)
+	out.Reports, err = o.reportStates(ctx, s, "")
 	return out, err
 }
 

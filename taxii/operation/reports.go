@@ -3,9 +3,12 @@ package operation
 import (
 	"context"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/google/uuid"
 
 	"comity/stix"
 	"comity/stix/fusion"
@@ -29,58 +32,92 @@ func (r *Runner) Reports(ctx context.Context, id, as string) ([]Report, error) {
 }
 
 func (v *view) reports(ctx context.Context) ([]Report, error) {
-	reports, err := v.reportStates(ctx, v.situation)
-	return slices.DeleteFunc(reports, func(p Report) bool {
-		return v.contributor() || !v.concerns(p.Country) || v.bureau && (p.State == Due || p.State == Drafted)
-	}), err
+	if v.contributor() {
+		return []Report{}, nil
+	}
+	reports, err := v.reportStates(ctx, v.situation, v.country)
+	return slices.DeleteFunc(reports, func(p Report) bool { return v.bureau && (p.State == Due || p.State == Drafted) }), err
 }
 
-// reportStates are all reports with where each stands, by number.
-func (o *operation) reportStates(ctx context.Context, s *situation) ([]Report, error) {
+// reportStates are the reports to a country, or to all if it is "", with where each stands, by
+// number.
+func (o *operation) reportStates(ctx context.Context, s *situation, country string) ([]Report, error) {
 	list := []Report{}
-	for _, r := range o.releases(s) {
-		c := o.collectionOf(r.Country)
-		there, err := o.newest(ctx, c, nil)
+	for bureau, c := range o.bureauCollections {
+		to := o.country(bureau)
+		if country != "" && country != to {
+			continue
+		}
+		reports, err := o.reportsTo(ctx, s, to, c)
 		if err != nil {
 			return nil, err
 		}
-		var objects []stix.Object
-		for _, rec := range there {
-			objects = append(objects, rec.Object)
-		}
-		read, published := report.ReadAll(r.Objects()), report.ReadAll(objects)
-		met := map[string]bool{}
-		for _, planned := range r.Reports {
-			met[planned.Number] = true
-			documents := read[planned.Number]
-			line := Report{Number: planned.Number, Country: r.Country, Theme: planned.Theme, Findings: len(planned.Findings), State: Due}
-			for _, d := range documents {
-				if d.Annex {
-					line.Annex = len(d.Rows)
-				} else {
-					line.Title = d.Title
-				}
-			}
-			switch before := published[planned.Number]; {
-			case len(before) > 0 && before[0].Withdrawn:
-				line.State = Withdrawn
-			case len(before) > 0 && sameFindings(before, documents):
-				line.State = Published
-			case len(before) > 0:
-				line.State = Changed
-			case o.progress.Draft != nil:
-				line.State = Drafted
-			}
-			list = append(list, line)
-		}
-		for _, object := range objects {
-			if number, _ := references(&object); object.Revoked && object.Type == "report" && !met[number] {
-				met[number] = true // the annex has the same number
-				list = append(list, Report{Number: number, Country: r.Country, State: Withdrawn, Title: text(&object, "name")})
-			}
-		}
+		list = append(list, reports...)
 	}
 	slices.SortFunc(list, func(a, b Report) int { return strings.Compare(a.Number, b.Number) })
+	return list, nil
+}
+
+// countryReports are the reports to one country with where each stood, when this was its
+// release and the same objects were in its collection.
+type countryReports struct {
+	release report.Release // its time is zero
+	reports []Report
+}
+
+// reportsTo are the reports to a country, whose bureau reads c. They are worked out again only
+// if the release or the collection has changed, since a country may have thousands of objects.
+func (o *operation) reportsTo(ctx context.Context, s *situation, country string, c *exchange.Collection) ([]Report, error) {
+	r := o.release(s, country)
+	key := r
+	key.At = time.Time{}
+	if last, ok := o.reports[c.ID]; ok && reflect.DeepEqual(key, last.release) {
+		return last.reports, nil
+	}
+	there, err := o.newest(ctx, c, nil)
+	if err != nil {
+		return nil, err
+	}
+	var objects []stix.Object
+	for _, rec := range there {
+		objects = append(objects, rec.Object)
+	}
+	var list []Report
+	read, published := report.ReadAll(r.Objects()), report.ReadAll(objects)
+	met := map[string]bool{}
+	for _, planned := range r.Reports {
+		met[planned.Number] = true
+		documents := read[planned.Number]
+		line := Report{Number: planned.Number, Country: r.Country, Theme: planned.Theme, Findings: len(planned.Findings), State: Due}
+		for _, d := range documents {
+			if d.Annex {
+				line.Annex = len(d.Rows)
+			} else {
+				line.Title = d.Title
+			}
+		}
+		switch before := published[planned.Number]; {
+		case len(before) > 0 && before[0].Withdrawn:
+			line.State = Withdrawn
+		case len(before) > 0 && sameFindings(before, documents):
+			line.State = Published
+		case len(before) > 0:
+			line.State = Changed
+		case o.progress.Draft != nil:
+			line.State = Drafted
+		}
+		list = append(list, line)
+	}
+	for _, object := range objects {
+		if number, _ := references(&object); object.Revoked && object.Type == "report" && !met[number] {
+			met[number] = true // the annex has the same number
+			list = append(list, Report{Number: number, Country: r.Country, State: Withdrawn, Title: text(&object, "name")})
+		}
+	}
+	if o.reports == nil {
+		o.reports = map[uuid.UUID]countryReports{}
+	}
+	o.reports[c.ID] = countryReports{key, list}
 	return list, nil
 }
 
@@ -106,6 +143,26 @@ func (r *Runner) Findings(ctx context.Context, id, as string) ([]report.Row, err
 
 func (v *view) rows() []report.Row {
 	var objects []stix.Object
+	for _, release := range v.releases() {
+		objects = append(objects, release.Objects()...)
+	}
+	return report.Rows(objects)
+}
+
+// weeks are those of the rows. No object is written for them: a row has the date of its
+// finding.
+func (v *view) weeks() []report.Week {
+	var rows []report.Row
+	for _, release := range v.releases() {
+		for i := range release.Findings {
+			rows = append(rows, report.Row{First: release.Findings[i].First})
+		}
+	}
+	return report.Weeks(rows)
+}
+
+// releases have the findings that the audience may know, by country.
+func (v *view) releases() (all []report.Release) {
 	for _, country := range v.scope() {
 		p := *v.situation
 		if !v.bureau {
@@ -114,10 +171,9 @@ func (v *view) rows() []report.Row {
 		if v.contributor() {
 			p.status = nil // outcomes about its own objects are in its returns
 		}
-		release := v.release(&p, country)
-		objects = append(objects, release.Objects()...)
+		all = append(all, v.release(&p, country))
 	}
-	return report.Rows(objects)
+	return all
 }
 
 // scope are the countries whose findings the audience sees, sorted.

@@ -55,7 +55,7 @@ type plannedReport struct {
 // situation works out the present situation.
 func (o *operation) situation(ctx context.Context) (*situation, error) {
 	s := &situation{status: o.status(), confidence: o.confidence()}
-	s.findings, _ = o.findings(forBureaus)
+	s.findings = o.findings(o.state, forBureaus)
 	numbers := map[issueKey]string{}
 	for bureau := range o.bureauCollections {
 		if err := o.readNumbers(ctx, bureau, numbers); err != nil {
@@ -100,15 +100,15 @@ func (o *operation) snapshot() time.Time {
 	return day(o.runner.now())
 }
 
-// findings are the findings of an audience, and the excluded contributions. The
-// confidence of a finding counts sightings of bureaus and upheld disputes.
-func (o *operation) findings(audience int) ([]fusion.Finding, []fusion.Excluded) {
-	findings, excluded := o.state.Findings(audience)
+// findings are the findings of an audience of the state. The confidence of a finding counts
+// sightings of bureaus and upheld disputes.
+func (o *operation) findings(state *fusion.State, audience int) []fusion.Finding {
+	findings, _ := state.Findings(audience)
 	confidence := o.confidence()
 	for i := range findings {
 		findings[i].Confidence = confidence(&findings[i])
 	}
-	return findings, excluded
+	return findings
 }
 
 // confidence returns a function that computes the confidence of a finding, with the

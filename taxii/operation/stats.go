@@ -19,7 +19,6 @@ type view struct {
 	country   string // of a bureau; "" for others
 	bureau    bool   // it is a bureau, or all of them together
 	findings  []fusion.Finding
-	excluded  []fusion.Excluded
 	situation *situation
 }
 
@@ -39,43 +38,29 @@ func (r *Runner) view(ctx context.Context, id, as string) (*view, error) {
 	switch {
 	case as == "" || as == r.snapshot.Policy.Centre().ID:
 		v.as = r.snapshot.Policy.Centre().ID
-		v.findings, v.excluded = o.findings(forCentre)
+		v.findings = o.findings(o.state, forCentre)
 	case as == Bureaus && !known:
 		v.bureau, v.findings = true, v.situation.findings
 	case known && member.Role == bureau:
 		v.bureau, v.country = true, o.country(as)
 		v.findings = slices.DeleteFunc(slices.Clone(v.situation.findings), func(f fusion.Finding) bool { return f.Country != v.country })
 	case known && member.Role == provider:
-		return v, v.own(ctx)
+		v.findings = o.findings(v.benefits(func(writer string) bool { return writer == as }), forCentre)
 	default:
 		return nil, taxii.Errorf(taxii.NotFound, "%s takes no part in %s", as, id)
 	}
 	return v, nil
 }
 
-// own sets the findings of a contributor's view to those from its own data alone.
-func (v *view) own(ctx context.Context) error {
-	alone, err := v.reread(ctx, func(writer string) bool { return writer == v.as })
-	if err == nil {
-		v.findings, v.excluded = alone.Findings(forCentre)
-	}
-	return err
-}
-
-// reread fuses again the contributions that a contributor may benefit from: all of its
-// own, and of the other included contributors those that bureaus may benefit from.
-func (v *view) reread(ctx context.Context, include func(writer string) bool) (*fusion.State, error) {
-	alone := *v.operation
-	alone.viewer, alone.state = v.as, fusion.NewState(v.rules, 2)
-	for _, r := range v.inputs {
-		if include(r.collection.Writer) {
-			again := reader{operation: &alone, collection: r.collection}
-			if err := again.load(ctx); err != nil {
-				return nil, err
-			}
+// benefits is the state with the contributions that a contributor may benefit from: all of
+// its own, and of the other included contributors those that bureaus may benefit from.
+func (v *view) benefits(include func(writer string) bool) *fusion.State {
+	return v.state.Select(func(writer string) (int, bool) {
+		if writer == v.as {
+			return forCentre, include(writer)
 		}
-	}
-	return alone.state, nil
+		return forBureaus, include(writer)
+	})
 }
 
 // centre tells whether the audience may know origins.
@@ -185,9 +170,7 @@ func (r *Runner) Contributions(ctx context.Context, id, as string) ([]Contributi
 func (v *view) contributions(ctx context.Context) (list []Contribution, err error) {
 	state := v.state
 	if v.contributor() {
-		if state, err = v.reread(ctx, func(string) bool { return true }); err != nil {
-			return nil, err
-		}
+		state = v.benefits(func(string) bool { return true })
 	}
 	accounts := state.Accounts(forCentre, fusion.C2)
 	for _, who := range slices.Sorted(maps.Keys(accounts)) {

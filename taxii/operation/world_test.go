@@ -154,8 +154,11 @@ func open(t testing.TB, s *demo.Scenario, file []byte, clock int64) *world {
 }
 
 // restart replaces the Runner by a new one, as a restart of the server does.
-func (w *world) restart() {
-	w.runner = operation.New(w.store, w.current, w.custody, w.dir, w.now, slog.New(slog.DiscardHandler))
+func (w *world) restart() { w.runner = w.newRunner() }
+
+// newRunner returns another Runner on the same store, as another process has one.
+func (w *world) newRunner() *operation.Runner {
+	return operation.New(w.store, w.current, w.custody, w.dir, w.now, slog.New(slog.DiscardHandler))
 }
 
 // buildWorld returns a world with all parties and their agreements, which are in force.
