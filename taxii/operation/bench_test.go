@@ -85,3 +85,28 @@ func BenchmarkPush(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkBoard measures the first boards of the centre, of a bureau and of a contributor after
+// a bureau has reported outcomes.
+func BenchmarkBoard(b *testing.B) {
+	w := buildWorld(b, "asean")
+	w.pushAll(allRecords)
+	w.flagAll()
+	w.publish()
+	for _, as := range []string{"igci", "ncb-kh", "elm"} {
+		_, err := w.runner.Board(b.Context(), op, as)
+		w.must(err)
+	}
+	for _, as := range []string{"igci", "ncb-kh", "elm"} {
+		b.Run(as, func(b *testing.B) {
+			for b.Loop() {
+				b.StopTimer()
+				w.reportOutcomes("ncb-kh", "taken-down")
+				w.catchUp()
+				b.StartTimer()
+				_, err := w.runner.Board(b.Context(), op, as)
+				w.must(err)
+			}
+		})
+	}
+}

@@ -59,7 +59,8 @@ type operation struct {
 	known       map[issueKey]bool // issues that match a finding which their country may know
 	asked       map[issueKey]bool // issues about which information was requested
 
-	board   map[string]*Board            // by audience; dropped when something changes that a board shows
+	shown   *situation                   // dropped when something changes that a board shows
+	board   map[string]*Board            // by audience; dropped together with shown
 	reports map[uuid.UUID]countryReports // by collection of a bureau; dropped when that or the progress changes
 }
 
@@ -74,7 +75,7 @@ func (o *operation) follow(ctx context.Context) error {
 		}
 	}
 	if at := day(o.runner.now()); at.After(o.rules.At) {
-		o.rules.At, o.board = at, nil
+		o.rules.At, o.shown, o.board = at, nil, nil
 		o.state.Advance(at)
 	}
 	if err := o.chain.CatchUp(ctx, o.readEntries); err != nil {
@@ -143,7 +144,7 @@ func (o *operation) readEntries(ctx context.Context, entries []audit.Entry) erro
 		e := &entries[i]
 		collection, _ := uuid.Parse(e.Collection)
 		if e.Act != audit.Delivery && o.shows(collection) {
-			o.board = nil
+			o.shown, o.board = nil, nil
 			delete(o.reports, collection)
 		}
 		if in := o.inboxes[collection]; in != nil {

@@ -52,7 +52,7 @@ func (o *operation) loadProgress(ctx context.Context) error {
 	if err := json.Unmarshal(saved, &p); err != nil {
 		return fmt.Errorf("read the document %s: %w", o.document(), err)
 	}
-	o.progress, o.saved, o.board, o.reports = p, saved, nil, nil
+	o.progress, o.saved, o.shown, o.board, o.reports = p, saved, nil, nil, nil
 	return nil
 }
 
@@ -77,6 +77,6 @@ func (o *operation) saveProgress(ctx context.Context, p progress, entries ...aud
 	}); err != nil {
 		return err
 	}
-	o.progress, o.saved, o.board, o.reports = p, content, nil, nil
+	o.progress, o.saved, o.shown, o.board, o.reports = p, content, nil, nil, nil
 	return nil
 }

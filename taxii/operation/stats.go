@@ -30,10 +30,12 @@ func (r *Runner) view(ctx context.Context, id, as string) (*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &view{operation: o, as: as}
-	if v.situation, err = o.situation(ctx); err != nil {
-		return nil, err
+	if o.shown == nil {
+		if o.shown, err = o.situation(ctx); err != nil {
+			return nil, err
+		}
 	}
+	v := &view{operation: o, as: as, situation: o.shown}
 	member, known := o.text.Member(as)
 	switch {
 	case as == "" || as == r.snapshot.Policy.Centre().ID:
