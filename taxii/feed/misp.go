@@ -45,6 +45,8 @@ func (m *mispFeeds) get(key string, d *exchange.Directory) *mispFeed {
 type mispFeed struct {
 	mu        sync.Mutex // guards what follows
 	told      *told      // nil before it was read
+	saved     [32]byte   // SHA-256 of the document that it was read from, or is
+	version   time.Time  // of the answer for which it was read
 	chain     *follow.Follower
 	withdrawn bool // a withdrawal is to be heeded
 	files     mispFiles
@@ -132,32 +134,42 @@ func (h *handler) misp(ctx context.Context, c *caller, a *Answer) (files mispFil
 	f := h.mispFeeds.get(key, snapshot.Directory)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.told == nil || !f.told.Added.Equal(definition.Added) {
-		if err := f.read(ctx, h.store, key, definition.Added); err != nil {
+	for {
+		if err := f.read(ctx, h.store, key, definition.Added, a.Version); err != nil {
 			return files, err
 		}
-	}
-	if err := f.chain.CatchUp(ctx, f.heed); err != nil {
-		return files, busy(err)
-	}
-	if f.withdrawn || f.tag != a.Tag || c.now.Sub(f.made) >= remakeAfter {
+		if err := f.chain.CatchUp(ctx, f.heed); err != nil {
+			return files, busy(err)
+		}
+		if !f.withdrawn && f.tag == a.Tag && c.now.Sub(f.made) < remakeAfter {
+			return f.files, nil
+		}
 		secret, err := h.secret("misp", definition, 0)
 		if err != nil {
 			return files, err
 		}
 		f.files.writer = stixfeed.MISP{Feed: a.Definition.ID, Centre: c.policy.CentreName(), OrgUUID: centreUUID(c.policy), Tag: "tlp:" + a.tlp().String(), Key: secret}
-		if err := f.update(ctx, h.store, key, a, c.now); err != nil {
-			return files, err
+		if err := f.update(ctx, h.store, key, a, c.now); err != errMoved {
+			return f.files, err
 		}
 	}
-	return f.files, nil
 }
 
-// read reads the document of the feed of a key, which was added at that time.
-func (f *mispFeed) read(ctx context.Context, s Store, key string, added time.Time) error {
+// read reads the document of the feed of a key, which was added at that time. It does so for each
+// version of the feed, since another process may have told more meanwhile.
+func (f *mispFeed) read(ctx context.Context, s Store, key string, added, version time.Time) error {
+	known := f.told != nil && f.told.Added.Equal(added)
+	if known && f.version.Equal(version) {
+		return nil
+	}
 	content, err := s.Document(ctx, mispDocument(key))
 	if err != nil {
 		return err
+	}
+	saved := sha256.Sum256(content)
+	if known && saved == f.saved {
+		f.version = version
+		return nil
 	}
 	t := &told{}
 	if content != nil {
@@ -172,7 +184,8 @@ func (f *mispFeed) read(ctx context.Context, s Store, key string, added time.Tim
 		}
 		t = &told{Added: added, Changed: added, Position: head.Number, Days: map[string]*toldDay{}}
 	}
-	f.told, f.chain, f.withdrawn, f.tag = t, follow.New(s, t.Position), false, ""
+	f.told, f.saved, f.version = t, saved, version
+	f.chain, f.withdrawn, f.tag = follow.New(s, t.Position), false, ""
 	return nil
 }
 
@@ -185,7 +198,8 @@ func (f *mispFeed) heed(_ context.Context, entries []audit.Entry) error {
 	return nil
 }
 
-// update makes the events from an answer, and writes the document if it has changed.
+// update makes the events from an answer, and writes the document if it has changed. It is
+// errMoved if another process has written it meanwhile.
 func (f *mispFeed) update(ctx context.Context, s Store, key string, a *Answer, now time.Time) error {
 	events, changed := f.told.update(&f.files.writer, a.Entries.All(), now, f.withdrawn)
 	if changed || f.withdrawn {
@@ -193,13 +207,20 @@ func (f *mispFeed) update(ctx context.Context, s Store, key string, a *Answer, n
 		for _, d := range a.pages {
 			f.told.Collections = append(f.told.Collections, d.grant.ID().String())
 		}
-		if err := s.AmendDocument(ctx, mispDocument(key), func([]byte) ([]byte, []audit.Entry, error) {
-			content, err := json.Marshal(f.told)
-			return content, nil, err
-		}); err != nil {
+		content, err := json.Marshal(f.told)
+		if err == nil {
+			err = s.AmendDocument(ctx, mispDocument(key), func(old []byte) ([]byte, []audit.Entry, error) {
+				if sha256.Sum256(old) != f.saved {
+					return nil, nil, errMoved
+				}
+				return content, nil, nil
+			})
+		}
+		if err != nil {
 			f.told = nil // it is not what the store has
 			return err
 		}
+		f.saved = sha256.Sum256(content)
 	}
 	f.files.events, f.files.changed = events, f.told.Changed
 	f.tag, f.made, f.withdrawn = a.Tag, now, false

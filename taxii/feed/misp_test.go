@@ -234,6 +234,29 @@ func TestMISPIsToldWhatACreatorRevoked(t *testing.T) {
 	}
 }
 
+// MISP may reach another server with each request. It is told of what left by whichever it asks,
+// also of what that one never listed.
+func TestEveryServerTellsMISPWhatLeft(t *testing.T) {
+	w := newWorld(t, "")
+	w.subscribe("block", "block", empty)
+	other := w.process()
+	day := "2026-05-02"
+	other.misp("block")
+	w.push("fir", from(2, 1, "203.0.114.1"))
+	gone := w.misp("block")[day].value(t, "203.0.114.1")
+	w.push("fir", indicatorAt(1, address("203.0.114.1"), "2026-05-09T00:00:00.000Z", `,"revoked":true`))
+	told := w.misp("block")[day]
+	if got := other.misp("block")[day]; fmt.Sprint(got) != fmt.Sprint(told) || got.deleted()[gone.UUID].UUID == "" {
+		t.Errorf("one server tells %+v, the other one %+v", told, got)
+	}
+	w.push("fir", from(2, 2, "203.0.114.2"))
+	other.misp("block")
+	w.serve()
+	if got := w.misp("block")[day]; got.deleted()[gone.UUID].UUID == "" || len(got.Attribute) != 2 {
+		t.Errorf("later: %+v", got)
+	}
+}
+
 // A feed that has the id of a feed that was removed is another one.
 func TestARemovedFeedLeavesNothingOfWhatMISPWasTold(t *testing.T) {
 	w := newWorld(t, "")

@@ -68,8 +68,8 @@ func removeDocument(ctx context.Context, s store.Documents, name string) error {
 	return s.AmendDocument(ctx, name, func([]byte) ([]byte, []audit.Entry, error) { return nil, nil, nil })
 }
 
-// errMoved says that another answer has given the listing a version meanwhile.
-var errMoved = errors.New("the listing has a newer version")
+// errMoved says that another answer has written the document meanwhile.
+var errMoved = errors.New("the document of the feed has just changed")
 
 // read reads the document of the versions of the listing.
 func (l *listing) read(document []byte) error {
