@@ -414,6 +414,29 @@ func TestPagesReadNoBody(t *testing.T) {
 	}
 }
 
+// A browser that leaves while the page of tokens is made loses no last use of a token.
+func TestLastUseOutlivesABrowserThatLeaves(t *testing.T) {
+	w := newWorld(t)
+	b := w.as("vendor/vic")
+	token, err := w.admin.AddToken(t.Context(), admin.Actor{}, admin.AddToken{Account: "vendor/vic"})
+	w.must(err)
+	used := httptest.NewRequest("GET", "/", nil)
+	used.RemoteAddr = "192.0.2.7:1"
+	used.Header.Set("Authorization", "Bearer "+token.Token)
+	_, _, err = w.console.Auth.Authenticate(used)
+	w.must(err)
+	server, err := url.Parse(w.server.URL)
+	w.must(err)
+	ctx, leave := context.WithCancel(t.Context())
+	leave()
+	left := httptest.NewRequest("GET", "/console/tokens", nil).WithContext(ctx)
+	for _, cookie := range b.client.Jar.Cookies(server) {
+		left.AddCookie(cookie)
+	}
+	w.console.Handler().ServeHTTP(httptest.NewRecorder(), left)
+	b.get("/console/tokens").want(http.StatusOK).contains("from 192.0.2.7")
+}
+
 // Somebody who knows the password alone and signs in again and again does not end the session
 // of the person.
 func TestSignInsWithoutSecondFactorEndNoSession(t *testing.T) {

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"slices"
 	"time"
 
@@ -40,7 +41,7 @@ func (c *Console) showTokens(v *visit, made *admin.NewToken) error {
 
 // tokenRows are the tokens of an account, newest first.
 func (c *Console) tokenRows(v *visit, account string) (rows []tokenRow, err error) {
-	if err := c.Admin.RecordUses(v.r.Context(), c.Auth.TakeUses()); err != nil {
+	if err := c.Admin.RecordUses(context.WithoutCancel(v.r.Context()), c.Auth.TakeUses()); err != nil { // those of all tokens
 		c.Log.Error("record the uses of tokens", "err", err)
 	}
 	all, err := c.Admin.Tokens(v.r.Context())
