@@ -15,9 +15,6 @@ type FeedFile struct {
 	Replace bool // the feed of that id, if there is one
 }
 
-// FeedPage describes a feed.
-type FeedPage = feed.Page
-
 // definition reads a feed file, and finds the caller that its account would be.
 func (s *Service) definition(in FeedFile, policy *exchange.Policy, d *exchange.Directory) (*feed.Definition, exchange.Principal, error) {
 	def, err := feed.ParseDefinition(in.Name, []byte(in.Source))

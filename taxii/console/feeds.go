@@ -8,6 +8,7 @@ import (
 
 	"comity/taxii/admin"
 	"comity/taxii/exchange"
+	"comity/taxii/feed"
 )
 
 // feedRow is a feed in the list of those of the person's organisation.
@@ -29,7 +30,7 @@ func (c *Console) feeds(v *visit) error {
 
 // feedPage shows a feed.
 type feedPage struct {
-	*admin.FeedPage
+	*feed.Page
 	Products []admin.Product
 	Product  string      // id of the one whose settings are shown; "" for none
 	Setup    []setupPart // its settings
@@ -58,7 +59,7 @@ func (c *Console) feed(v *visit) error {
 	}
 	// BIND transfers zones with a key of its own, which no page shows.
 	products := slices.DeleteFunc(admin.Products(), func(p admin.Product) bool { return p.ID == "bind" })
-	out := feedPage{FeedPage: page, Products: products, Product: v.r.FormValue("product")}
+	out := feedPage{Page: page, Products: products, Product: v.r.FormValue("product")}
 	if out.Product != "" {
 		if !slices.ContainsFunc(products, func(p admin.Product) bool { return p.ID == out.Product }) {
 			return errNotThere
