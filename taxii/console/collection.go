@@ -196,17 +196,11 @@ func (q collectionQuery) parse() (out store.Query, since, before time.Time, err 
 		}
 		out.IDs = []string{q.ID}
 	}
-	if q.Since != "" {
-		if since, err = time.Parse(time.DateOnly, q.Since); err != nil {
-			return out, since, before, invalid("day, such as 2026-01-31", q.Since)
-		}
-		since = since.Add(-time.Microsecond) // which is exclusive
+	if since, before, err = parseDays(q.Since, q.Until); err != nil {
+		return out, since, before, err
 	}
-	if q.Until != "" {
-		if before, err = time.Parse(time.DateOnly, q.Until); err != nil {
-			return out, since, before, invalid("day, such as 2026-01-31", q.Until)
-		}
-		before = before.AddDate(0, 0, 1)
+	if !since.IsZero() {
+		since = since.Add(-time.Microsecond) // which is exclusive
 	}
 	if q.Older != "" {
 		micros, err := strconv.ParseInt(q.Older, 10, 64)
@@ -230,7 +224,7 @@ func (q collectionQuery) values() url.Values {
 // rowOf describes an object in a list.
 func rowOf(alias string, o *listedObject) objectRow {
 	return objectRow{
-		Type: stix.Printable(o.Type), Title: titleOf(&o.Object), URL: objectURL(alias, o.ID), TLP: o.Handling.TLP.String(), PAP: papOf(&o.Object),
+		Type: o.Type, Title: titleOf(&o.Object), URL: objectURL(alias, o.ID), TLP: o.Handling.TLP.String(), PAP: papOf(&o.Object),
 		Changed: o.Version().Time(), Added: o.DateAdded,
 	}
 }

@@ -141,16 +141,9 @@ func (c *Console) showRecord(v *visit, out auditPage) error {
 	value := func(name string) string { return strings.TrimSpace(query.Get(name)) }
 	q := auditQuery{value("since"), value("until"), value("act"), value("account"), value("object")}
 	out.Acts, out.Query, out.All = auditActs, q, v.operator()
-	since, err := parseDay(q.Since)
+	since, until, err := parseDays(q.Since, q.Until)
 	if err != nil {
 		return err
-	}
-	until, err := parseDay(q.Until)
-	if err != nil {
-		return err
-	}
-	if !until.IsZero() {
-		until = until.AddDate(0, 0, 1)
 	}
 	entries, older, err := c.entries(v, entrySearch{since, until, func(e *audit.Entry) bool {
 		return (out.All || e.Concerns(v.Org, v.snapshot.Policy.Member)) && q.matches(e)
@@ -187,6 +180,18 @@ func parseDay(s string) (t time.Time, err error) {
 		return t, taxii.Errorf(taxii.Invalid, "%q is no day, such as 2027-01-31.", s)
 	}
 	return t, nil
+}
+
+// parseDays reads the first and the last of some days: they begin at since and end before
+// until. A day that is "" is no bound, and its time is zero.
+func parseDays(first, last string) (since, until time.Time, err error) {
+	if since, err = parseDay(first); err != nil {
+		return since, until, err
+	}
+	if until, err = parseDay(last); err == nil && last != "" {
+		until = until.AddDate(0, 0, 1)
+	}
+	return since, until, err
 }
 
 // verifyRecord verifies the chain of the audit record, for one person at a time: it reads all
