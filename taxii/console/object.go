@@ -99,7 +99,7 @@ func (c *Console) object(v *visit) error {
 		return err
 	}
 	out := objectPage{
-		Alias: of.Alias, Collection: collectionURL(of.Alias), ID: string(o.ID), Type: stix.Printable(o.Type), TLP: handling.TLP.String(), PAP: papOf(o), Revoked: o.Revoked,
+		Alias: of.Alias, Collection: collectionURL(of.Alias), ID: string(o.ID), Type: o.Type, TLP: handling.TLP.String(), PAP: papOf(o), Revoked: o.Revoked,
 		Added: page.Details[at].DateAdded, Writer: v.organisation(of.Writer), Agreement: v.snapshot.Policy.Agreement(of.Agreement, v.now).Title, Article: of.Article,
 		Graph: around.draw(of.Alias, o), Export: collectionURL(of.Alias) + "/export?" + url.Values{"id": {string(id)}}.Encode(),
 	}
@@ -164,13 +164,9 @@ func (v *visit) readers(of *exchange.Collection, handling exchange.Handling) (li
 func indented(raw []byte) string {
 	var b bytes.Buffer
 	if err := json.Indent(&b, raw, "", "  "); err != nil {
-		return stix.Printable(string(raw))
+		return string(raw)
 	}
-	lines := strings.Split(b.String(), "\n")
-	for i := range lines {
-		lines[i] = stix.Printable(lines[i])
-	}
-	return strings.Join(lines, "\n")
+	return b.String()
 }
 
 // changesOf are the properties that differ between two versions, in the order of the names.
@@ -183,7 +179,7 @@ func changesOf(before, after []byte) (list []change) {
 	maps.Copy(either, new)
 	for _, name := range slices.Sorted(maps.Keys(either)) {
 		if !bytes.Equal(old[name], new[name]) {
-			list = append(list, change{stix.Printable(name), shown(old[name]), shown(new[name])})
+			list = append(list, change{name, shown(old[name]), shown(new[name])})
 		}
 	}
 	return list
@@ -334,7 +330,7 @@ func (n *neighbourhood) draw(alias string, o *stix.Object) *graph {
 	place := func(x, y int, title string, id stix.ID, url string) {
 		g.Nodes = append(g.Nodes, node{
 			X: x, Y: y, W: boxWidth, H: boxHeight, TextX: x + boxWidth/2, TextY: y + 16, TypeY: y + 31,
-			Title: cut(title, 34), Type: stix.Printable(id.Type()), URL: url,
+			Title: cut(title, 34), Type: id.Type(), URL: url,
 		})
 	}
 	middle := (g.Height - boxHeight) / 2

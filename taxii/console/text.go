@@ -12,7 +12,8 @@ import (
 )
 
 // readable is a text of a party as pages show it: nothing in it opens when it is clicked,
-// turns the direction of writing or is invisible.
+// turns the direction of writing or is invisible. A page is printable in any
+// case (see render), but a text to be cut has to be so before.
 func readable(text string) string { return stix.Printable(report.DefangText(text)) }
 
 // cut shortens a text to n characters.
@@ -103,7 +104,7 @@ func readFields(raw []byte, urls map[stix.ID]string, depth int) (list []field) {
 		if in.Decode(&raw) != nil {
 			return list
 		}
-		list = append(list, field{stix.Printable(key), readValue(key, raw, urls, depth)})
+		list = append(list, field{key, readValue(key, raw, urls, depth)})
 	}
 	return list
 }
@@ -133,7 +134,7 @@ func readValue(name string, raw json.RawMessage, urls map[stix.ID]string, depth 
 			} else if level, ok := stix.MarkingPAP(id); ok {
 				s = "PAP:" + strings.ToUpper(level.String())
 			}
-			return value{Text: stix.Printable(s), URL: urls[id]}
+			return value{Text: s, URL: urls[id]}
 		}
 		out := value{Text: readable(s)}
 		if sent := stix.Printable(s); sent != out.Text {
