@@ -52,11 +52,22 @@ func TestABoardIsUpToDate(t *testing.T) {
 			}
 		}
 	}
+	withdraw := func(vendor string) {
+		_, err := w.custody.Withdraw(t.Context(), "operator", "dea-"+vendor, vendor, "notice")
+		w.must(err)
+	}
 	check("the start")
 	r := demo.Record{Kind: demo.Plain, Vendor: "elm", Origin: "elm", Value: "198.18.32.77", Key: "198.18.32.77", Label: stix.Amber, Time: demo.Start, Claimed: "KH"}
 	w.push("elm", "in", r.Objects()...)
 	check("a push")
-	_, err := w.runner.Draft(t.Context(), op, anna, nil)
+	_, err := w.other().Draft(t.Context(), op, anna, nil)
+	w.must(err)
+	check("a draft by another process")
+	withdraw("ginkgo")
+	check("a withdrawal")
+	w.catchUp()
+	check("the end of the draft")
+	_, err = w.runner.Draft(t.Context(), op, anna, nil)
 	w.must(err)
 	check("a draft")
 	_, err = w.runner.Publish(t.Context(), op, ben)
@@ -66,9 +77,8 @@ func TestABoardIsUpToDate(t *testing.T) {
 	check("an outcome")
 	w.advance(24 * time.Hour)
 	check("a day")
-	_, err = w.custody.Withdraw(t.Context(), "operator", "dea-fir", "fir", "notice")
-	w.must(err)
-	check("a withdrawal")
+	withdraw("fir")
+	check("another withdrawal")
 }
 
 // After a bureau has reported an outcome, its findings are all that the next boards read again:
