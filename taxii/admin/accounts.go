@@ -151,8 +151,7 @@ const maxPasskeys = 10
 // AddPasskey adds a passkey of the actor. Invalid without a name, Conflict if the actor has
 // no other second factor, already has that passkey, or has too many.
 func (s *Service) AddPasskey(ctx context.Context, by Actor, p exchange.Passkey) error {
-	switch p.Name = strings.TrimSpace(p.Name); {
-	case p.Name == "" || len(p.Name) > 60 || strings.ContainsFunc(p.Name, stix.Unprintable):
+	if p.Name = strings.TrimSpace(p.Name); p.Name == "" || len(p.Name) > 60 || strings.ContainsFunc(p.Name, stix.Unprintable) {
 		return taxii.Errorf(taxii.Invalid, "a passkey has a name of at most 60 bytes, such as the name of the device")
 	}
 	p.Added = s.now()
