@@ -2,6 +2,7 @@ package taxii
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -13,6 +14,9 @@ const TimeFormat = "2006-01-02T15:04:05.000000Z"
 
 // FormatTime is t as a TAXII timestamp.
 func FormatTime(t time.Time) string { return t.UTC().Format(TimeFormat) }
+
+// Latest is the latest of some times, of which there is one at least.
+func Latest(times ...time.Time) time.Time { return slices.MaxFunc(times, time.Time.Compare) }
 
 var timeForm = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$`)
 

@@ -75,7 +75,7 @@ func (s *Service) EditOrganisation(ctx context.Context, by Actor, in EditOrganis
 		changes.text("kind", &out.Kind, in.Kind)
 		changes.text("name", &out.Name, in.Name)
 		if out.Name != o.Name { // a version of its STIX identity is a millisecond apart from the one before
-			out.Renamed = latest(s.now(), o.Added.Add(time.Millisecond), o.Renamed.Add(time.Millisecond))
+			out.Renamed = taxii.Latest(s.now(), o.Added.Add(time.Millisecond), o.Renamed.Add(time.Millisecond))
 		}
 		changes.text("country", &out.Country, in.Country)
 		changes.text("parent", &out.Parent, in.Parent)
@@ -164,5 +164,3 @@ func sorted[V any](m map[string]V) []V {
 	}
 	return list
 }
-
-func latest(times ...time.Time) time.Time { return slices.MaxFunc(times, time.Time.Compare) }

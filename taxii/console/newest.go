@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"comity/store"
+	"comity/taxii"
 	"comity/taxii/exchange"
 )
 
@@ -54,7 +55,7 @@ func (c *Console) newestPage(v *visit, g exchange.Grant, q store.Query, since, b
 			span = step
 			step *= 16
 		}
-		found, _, err := probe(latest(since, end.Add(-span)))
+		found, _, err := probe(taxii.Latest(since, end.Add(-span)))
 		switch {
 		case err != nil:
 			return q, 0, err
@@ -69,11 +70,4 @@ func (c *Console) newestPage(v *visit, g exchange.Grant, q store.Query, since, b
 	}
 	q.After, q.Limit = end.Add(-little), max(count, 1)
 	return q, count, nil
-}
-
-func latest(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }

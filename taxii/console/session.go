@@ -17,6 +17,7 @@ import (
 
 	"github.com/go-webauthn/webauthn/webauthn"
 
+	"comity/taxii"
 	"comity/taxii/audit"
 	"comity/taxii/auth"
 	"comity/taxii/exchange"
@@ -216,7 +217,7 @@ func (c *Console) end(v *visit) error {
 func (r *record) leave() time.Time {
 	for _, s := range r.Sessions {
 		if s.Complete {
-			r.Left = latest(r.Left, s.Used)
+			r.Left = taxii.Latest(r.Left, s.Used)
 		}
 	}
 	return r.Left

@@ -136,13 +136,6 @@ func (s *lifecycle) suspended(now time.Time) bool {
 	return suspended
 }
 
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
-}
-
 // transitions are the times at which the state or the edition in force may change.
 func (s *lifecycle) transitions() []time.Time {
 	var ts []time.Time

@@ -80,7 +80,7 @@ func (p *Policy) Renew(d *Directory) (*Policy, error) {
 			if v.Signed != nil {
 				e = &edition{text: text, members: text.Members()}
 				if len(s.editions) > 0 {
-					e.since = later(*v.Signed, text.Term.Effective)
+					e.since = taxii.Latest(*v.Signed, text.Term.Effective)
 				}
 				s.editions = append(s.editions, e)
 			}

@@ -350,7 +350,7 @@ func (s *Service) answer(ctx context.Context, policy *exchange.Policy, p exchang
 		return nil, err
 	}
 	kept.listing = nil // a panic leaves no listing that is half up to date
-	l.update(maxTime(now, l.stored.newest()))
+	l.update(taxii.Latest(now, l.stored.newest()))
 	for i, g := range allowed {
 		part := l.parts[i]
 		a.pages = append(a.pages, delivery{g, audit.Page{

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"comity/store"
+	"comity/taxii"
 	"comity/taxii/audit"
 	"comity/taxii/exchange"
 )
@@ -103,11 +104,11 @@ func (s *Service) settle(ctx context.Context, key listingKey, f *exchange.Feed, 
 		l.advance(l.stored.Given)
 		return nil
 	}
-	at := maxTime(newest, l.version).Add(time.Microsecond)
+	at := taxii.Latest(newest, l.version).Add(time.Microsecond)
 	if published := now.Truncate(time.Second).Add(-time.Microsecond); mark == l.stored.Mark && published.Unix() > at.Unix() {
 		at = published // only the expiry of the zone is another one, which is to be in it at once
 	} else {
-		at = maxTime(at, now)
+		at = taxii.Latest(at, now)
 	}
 	next := versions{Given: append(slices.Clone(l.stored.Given), at.UnixMicro()), Mark: mark, Expire: l.expire}
 	next.Given = next.Given[max(len(next.Given)-maxGiven, 0):]
@@ -126,11 +127,4 @@ func (s *Service) settle(ctx context.Context, key listingKey, f *exchange.Feed, 
 	l.stored, l.document = next, document
 	l.advance(next.Given)
 	return nil
-}
-
-func maxTime(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return b
-	}
-	return a
 }

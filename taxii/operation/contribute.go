@@ -7,6 +7,7 @@ import (
 
 	"comity/stix"
 	"comity/stix/fusion"
+	"comity/taxii"
 )
 
 // gathering collects every record on which the contributions about some infrastructures
@@ -26,7 +27,7 @@ func (r *reader) contribute(ctx context.Context, batch []record, spans ...span) 
 	g.add(batch)
 	for i := range batch {
 		g.noteRecord(&batch[i])
-		r.last = later(r.last, batch[i].added)
+		r.last = taxii.Latest(r.last, batch[i].added)
 	}
 	if err := g.gather(ctx); err != nil {
 		return err

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"comity/stix"
 	"comity/stix/fusion"
@@ -141,7 +140,7 @@ func (o *operation) publish(ctx context.Context, by exchange.Principal) (out Rel
 	}
 	covers := now
 	for _, input := range o.inputs {
-		covers = later(covers, input.last) // the clock of a collection may run ahead
+		covers = taxii.Latest(covers, input.last) // the clock of a collection may run ahead
 	}
 	progress.Draft, progress.Released, progress.Covers, progress.Reworked = nil, &now, &covers, o.chain.Position()
 	progress.Drafted, progress.Approved = draft.By, by.Account
@@ -293,11 +292,4 @@ func (o *operation) isReleased(object *stix.Object) bool {
 		return false
 	}
 	return true
-}
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }
