@@ -42,9 +42,8 @@ type Processes interface {
 	// f must not scan for a reader and must not call Exclusive. It must be short, because
 	// the pollers of this collection wait. Those of other collections do not. For uuid.Nil,
 	// which is no collection, nobody waits: what waits in any process to be recorded is
-	// committed before f runs. f is not run if
-	// a delivery cannot be committed. Exclusive returns Unavailable, which names the process,
-	// if one does not let its scans end in time.
+	// committed before f runs. f is not run if a delivery cannot be committed. Exclusive
+	// returns Unavailable, which names the process, if one does not let its scans end in time.
 	Exclusive(ctx context.Context, collection uuid.UUID, f func(ctx context.Context) error) error
 	// Lead calls f while this process is the leader in a duty. One process at a time is, of
 	// those that have called Lead for that duty. The context of f ends when the process is

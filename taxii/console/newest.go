@@ -10,9 +10,9 @@ import (
 
 // newestPage finds the page of a query with the newest records that were added after since
 // and before before, where a zero time is no bound. The page begins after its After, and has
-// Limit records. A store reads a collection from old to new, so it
-// looks for the date at which such a page begins. It returns the number of records: at most
-// n, at least n/2 if there are as many, 0 if there are none.
+// Limit records. A store reads a collection from old to new, so it looks for the date at which
+// such a page begins. It returns the number of records: at most n, at least n/2 if there are
+// as many, 0 if there are none.
 //
 // The manifests that it reads on its way are shown to nobody.
 func (c *Console) newestPage(v *visit, g exchange.Grant, q store.Query, since, before time.Time, n int) (store.Query, int, error) {
