@@ -148,13 +148,19 @@ func (s *Store) Join(ctx context.Context, p store.Process, entry audit.Entry) er
 	if err := cmp.Or(s.awaitUnread(ctx), s.check()); err != nil {
 		return err
 	}
-	if err := s.register(ctx, s.processID(), joining); err != nil {
-		return err
+	s.setServing(joining) // first, so that it serves also if it is buried meanwhile
+	err := s.register(ctx, s.processID(), joining)
+	if err != nil {
+		s.setServing(nil)
 	}
+	return err
+}
+
+// setServing sets as what this process registers anew once it was buried.
+func (s *Store) setServing(p *serving) {
 	s.process.mu.Lock()
 	defer s.process.mu.Unlock()
-	s.process.serving = joining
-	return nil
+	s.process.serving = p
 }
 
 // Leave implements store.Store. If this process was buried meanwhile, its end is on record.

@@ -362,6 +362,56 @@ func TestAServerThatWasBuriedReturns(t *testing.T) {
 	<-ended
 }
 
+// A server that was buried while it joined is among those that serve afterwards, so that a
+// kill leaves a gap.
+func TestAServerThatIsBuriedWhileItJoinsServes(t *testing.T) {
+	t.Parallel()
+	dsn := database(t, t.TempDir())
+	s, err := postgres.Open(t.Context(), postgres.Config{DSN: dsn, Now: time.Now, Log: slog.New(slog.DiscardHandler), Create: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	s.OnGap(func(context.Context, time.Time) ([]audit.Entry, error) {
+		return []audit.Entry{{Act: audit.Gap}, {Act: audit.Stop}}, nil
+	})
+	tx := hold(t, dsn)
+	if _, err := tx.Exec(t.Context(), `SELECT pg_advisory_xact_lock($1)`, postgres.ProcessKey); err != nil {
+		t.Fatal(err)
+	}
+	waiting := func(want int) {
+		eventually(t, "nobody waits for the lock", func() bool {
+			var n int
+			if err := tx.QueryRow(t.Context(), `SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+				AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`).Scan(&n); err != nil {
+				t.Fatal(err)
+			}
+			return n == want
+		})
+	}
+	joined := make(chan error)
+	go func() {
+		joined <- s.Join(t.Context(), store.Process{Address: "a"}, audit.Entry{Act: audit.Start})
+	}()
+	waiting(1)
+	exec(t, dsn, `DELETE FROM process`)
+	waiting(2) // it registers anew
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-joined; err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the row that it has left is there for ever", func() bool {
+		head, err := s.ChainHead(t.Context())
+		return err == nil && head.Number >= 3 // with the gap and the stop
+	})
+	eventually(t, "it is not among those that serve", func() bool {
+		list, err := s.Processes(t.Context())
+		return err == nil && len(list) == 1
+	})
+}
+
 // A failover of the database, in which nobody can beat, buries nobody, not even the one that
 // reaches the database a little later than the others.
 func TestADatabaseThatStandsStillBuriesNobody(t *testing.T) {
