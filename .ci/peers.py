@@ -346,7 +346,7 @@ class Peers:
 
     def test_every_object_once_whatever_happens(self):
         self.fill()
-        for limit in (["--limit", "7"], ["--limit", "100"], []):
+        for limit in (["--limit", str(self.remote.objects // 200 + 5)], ["--limit", "100"], []):
             started = time.monotonic()
             out, errors = self.finish(self.pull(self.remote.read, *limit))
             self.assert_each_once(out, self.sent)
