@@ -78,8 +78,9 @@ func (s *Store) bury(ctx context.Context, id uuid.UUID, beat int64) error {
 		return failure(err)
 	}
 	// Its transactions would hold locks until they time out. Without the right to end them,
-	// the transaction below waits.
-	_, _ = s.pool.Exec(ctx, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name = $1 AND $1 <> ''`, backend)
+	// the transaction below waits. A process that goes on as a new one keeps its connections.
+	_, _ = s.pool.Exec(ctx, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name = $1 AND $1 <> ''
+		AND NOT EXISTS (SELECT FROM process WHERE backend = $1 AND id <> $2)`, backend, id)
 	var entries []audit.Entry
 	if serving {
 		gap := s.process.gap.Load()

@@ -63,6 +63,7 @@ func (s *Store) raiseFence(ctx context.Context, f fence, deadline time.Time) err
 		raised := false
 		if err := s.write(ctx, func(tx *writeTx) (err error) {
 			raised, err = tx.beginWith(`INSERT INTO fence VALUES ($1, $2, $3) ON CONFLICT DO NOTHING RETURNING true`, f.id, f.collection, f.owner)
+			tx.nothing = !raised
 			return err
 		}); err != nil || raised {
 			return err
