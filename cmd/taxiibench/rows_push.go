@@ -105,10 +105,11 @@ func (b *bench) rowLargePush(ctx context.Context) (lines []line, err error) {
 				return nil, err
 			}
 			l := b.pushLoad(b.comity.collection(pushCollection), kind.query, 1, bytes/b.pushes.size)
-			next := l.next
-			l.next = func(client, n int) (head, body []byte) {
+			// Made before the connection, on which the server waits ten seconds for a request.
+			head, body := l.next(0, 0)
+			l.next = func(_, n int) ([]byte, []byte) {
 				if n == 0 {
-					return next(client, n)
+					return head, body
 				}
 				return nil, nil
 			}
