@@ -1,6 +1,6 @@
 // Package atomicfile writes files that are there whole or not at all. What has
 // returned without an error is there after a loss of power too. A process that is killed
-// meanwhile leaves nothing on Linux, and elsewhere a file .new-*.
+// meanwhile leaves nothing on most file systems of Linux, and elsewhere a file .new-*.
 package atomicfile
 
 import (

@@ -11,17 +11,16 @@ import (
 	"comity/store/atomicfile"
 )
 
-// A file has no name before it is whole, so that a kill leaves nothing behind.
+// A file has no name before it is whole, so that a kill leaves nothing behind, if the file
+// system can have such files.
 func TestAKillWhileAFileIsWrittenLeavesNothing(t *testing.T) {
 	dir := t.TempDir()
 	f, err := os.OpenFile(dir, unix.O_TMPFILE|os.O_RDWR, 0o600)
-	if err != nil {
-		t.Skip("this file system has no files without a name:", err)
-	}
+	named := err != nil
 	f.Close()
 	if err := atomicfile.Replace(filepath.Join(dir, "state"), 0o600, func(io.Writer) error {
 		files, err := os.ReadDir(dir)
-		if len(files) > 0 {
+		if len(files) > 0 && !named {
 			t.Errorf("%v are there before the file is whole", files)
 		}
 		return err
