@@ -27,12 +27,12 @@ type bouncer struct {
 
 func bouncersDocument(key string) string { return "feed bouncers " + key }
 
-func (s *Service) bouncers(ctx context.Context, key string) (list bouncers, err error) {
+func (s *Service) bouncers(ctx context.Context, key string) (bouncers, error) {
 	content, err := s.store.Document(ctx, bouncersDocument(key))
-	if err == nil && content != nil {
-		err = json.Unmarshal(content, &list)
+	if err != nil {
+		return nil, err
 	}
-	return list, err
+	return decode[bouncers](content)
 }
 
 // keepAsked is how long it is not kept in the store that a bouncer has asked again for nothing.
@@ -43,12 +43,13 @@ func (s *Service) putBouncer(ctx context.Context, key, token string, before, now
 	if before.Cursor == now.Cursor && before.Renewed.Equal(now.Renewed) && now.Asked.Sub(before.Asked) < keepAsked {
 		return nil
 	}
-	return s.store.AmendDocument(ctx, bouncersDocument(key), func(content []byte) ([]byte, []audit.Entry, error) {
-		list := bouncers{}
-		if content != nil {
-			if err := json.Unmarshal(content, &list); err != nil {
-				return nil, nil, err
-			}
+	return s.store.AmendDocument(ctx, bouncersDocument(key), func(old []byte) ([]byte, []audit.Entry, error) {
+		list, err := decode[bouncers](old)
+		if err != nil {
+			return nil, nil, err
+		}
+		if list == nil {
+			list = bouncers{}
 		}
 		list[token] = now
 		maps.DeleteFunc(list, func(_ string, b bouncer) bool { return now.Asked.Sub(b.Asked) > historyFor })

@@ -134,12 +134,12 @@ const maxAgents = 20
 func agentsDocument(key string) string { return "feed agents " + key }
 
 // agents are the programs that have read a feed.
-func (s *Service) agents(ctx context.Context, key string) (list []Agent, err error) {
+func (s *Service) agents(ctx context.Context, key string) ([]Agent, error) {
 	content, err := s.store.Document(ctx, agentsDocument(key))
-	if err == nil && content != nil {
-		err = json.Unmarshal(content, &list)
+	if err != nil {
+		return nil, err
 	}
-	return list, err
+	return decode[[]Agent](content)
 }
 
 // meet keeps a user agent that has not read the feed before, and warns of it unless it is the
@@ -162,11 +162,9 @@ func (s *Service) meet(ctx context.Context, key, agent string, now time.Time) er
 	}
 	another := false
 	if err := s.store.AmendDocument(ctx, agentsDocument(key), func(old []byte) ([]byte, []audit.Entry, error) {
-		var list []Agent
-		if old != nil {
-			if err := json.Unmarshal(old, &list); err != nil {
-				return nil, nil, err
-			}
+		list, err := decode[[]Agent](old)
+		if err != nil {
+			return nil, nil, err
 		}
 		if slices.ContainsFunc(list, is) || len(list) >= maxAgents {
 			return old, nil, nil

@@ -171,20 +171,18 @@ func (f *mispFeed) read(ctx context.Context, s Store, key string, added, version
 		f.version = version
 		return nil
 	}
-	t := &told{}
-	if content != nil {
-		if err := json.Unmarshal(content, t); err != nil {
-			return fmt.Errorf("read document %s: %w", mispDocument(key), err)
-		}
+	t, err := decode[told](content)
+	if err != nil {
+		return fmt.Errorf("read document %s: %w", mispDocument(key), err)
 	}
 	if !t.Added.Equal(added) { // there is none, or it is that of a feed before this one
 		head, err := s.ChainHead(ctx)
 		if err != nil {
 			return err
 		}
-		t = &told{Added: added, Changed: added, Position: head.Number, Days: map[string]*toldDay{}}
+		t = told{Added: added, Changed: added, Position: head.Number, Days: map[string]*toldDay{}}
 	}
-	f.told, f.saved, f.version = t, saved, version
+	f.told, f.saved, f.version = &t, saved, version
 	f.chain, f.withdrawn, f.tag = follow.New(s, t.Position), false, ""
 	return nil
 }

@@ -65,6 +65,14 @@ func forgetVersions(ctx context.Context, s store.Documents, key string) error {
 	return nil
 }
 
+// decode reads the content of a document of the store, which is JSON; nil gives the zero value.
+func decode[T any](content []byte) (value T, err error) {
+	if content != nil {
+		err = json.Unmarshal(content, &value)
+	}
+	return value, err
+}
+
 func removeDocument(ctx context.Context, s store.Documents, name string) error {
 	return s.AmendDocument(ctx, name, func([]byte) ([]byte, []audit.Entry, error) { return nil, nil, nil })
 }
@@ -77,11 +85,9 @@ func (l *listing) read(document []byte) error {
 	if bytes.Equal(document, l.document) {
 		return nil
 	}
-	stored := versions{}
-	if document != nil {
-		if err := json.Unmarshal(document, &stored); err != nil {
-			return fmt.Errorf("read the versions of a feed: %w", err)
-		}
+	stored, err := decode[versions](document)
+	if err != nil {
+		return fmt.Errorf("read the versions of a feed: %w", err)
 	}
 	l.stored, l.document, l.settled = stored, document, false
 	return nil

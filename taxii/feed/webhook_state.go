@@ -52,21 +52,20 @@ func webhookDocument(key string) string { return "feed webhook " + key }
 
 // receiverState reads the state of the receiver of a feed.
 func (s *Service) receiverState(ctx context.Context, f *exchange.Feed, def *Definition) (*receiverState, error) {
-	p := &receiverState{feed: exchange.FeedKey(f.Account, f.ID)}
-	saved, err := s.store.Document(ctx, webhookDocument(p.feed))
+	key := exchange.FeedKey(f.Account, f.ID)
+	saved, err := s.store.Document(ctx, webhookDocument(key))
 	if err != nil {
 		return nil, err
 	}
-	if saved != nil {
-		if err := json.Unmarshal(saved, p); err != nil {
-			return nil, err
-		}
+	p, err := decode[receiverState](saved)
+	if err != nil {
+		return nil, err
 	}
 	if !p.Added.Equal(f.Added) || p.URL != def.Webhook.URL {
-		p = &receiverState{feed: p.feed, Added: f.Added, URL: def.Webhook.URL}
+		p = receiverState{Added: f.Added, URL: def.Webhook.URL}
 	}
-	p.documents, p.now, p.saved = s.store, s.now, saved
-	return p, nil
+	p.feed, p.documents, p.now, p.saved = key, s.store, s.now, saved
+	return &p, nil
 }
 
 // save saves the state; Conflict if another process has changed it.
