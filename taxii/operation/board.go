@@ -28,7 +28,7 @@ func (r *Runner) Board(ctx context.Context, id, as string) (*Board, error) {
 	if b := o.board[as]; b != nil {
 		return b, nil
 	}
-	v, err := r.view(ctx, id, as)
+	v, err := o.view(ctx, as)
 	if err != nil {
 		return nil, err
 	}

@@ -22,24 +22,31 @@ type view struct {
 	situation *situation
 }
 
-// view catches up with an operation and shows it to an audience: the centre, for which
-// as may be empty, all bureaus together, one bureau, or a contributor. NotFound for
-// anybody else.
+// view catches up with an operation and shows it to an audience.
 func (r *Runner) view(ctx context.Context, id, as string) (*view, error) {
 	o, err := r.upToDate(ctx, id)
 	if err != nil {
 		return nil, err
 	}
+	return o.view(ctx, as)
+}
+
+// view shows the operation, which is up to date, to an audience: the centre, for which as
+// may be empty, all bureaus together, one bureau, or a contributor. NotFound for anybody
+// else.
+func (o *operation) view(ctx context.Context, as string) (*view, error) {
 	if o.shown == nil {
+		var err error
 		if o.shown, err = o.situation(ctx); err != nil {
 			return nil, err
 		}
 	}
 	v := &view{operation: o, as: as, situation: o.shown}
+	centre := o.runner.snapshot.Policy.Centre().ID
 	member, known := o.text.Member(as)
 	switch {
-	case as == "" || as == r.snapshot.Policy.Centre().ID:
-		v.as = r.snapshot.Policy.Centre().ID
+	case as == "" || as == centre:
+		v.as = centre
 		v.findings = o.findings(o.state, forCentre)
 	case as == Bureaus && !known:
 		v.bureau, v.findings = true, v.situation.findings
@@ -49,7 +56,7 @@ func (r *Runner) view(ctx context.Context, id, as string) (*view, error) {
 	case known && member.Role == provider:
 		v.findings = o.findings(v.benefits(func(writer string) bool { return writer == as }), forCentre)
 	default:
-		return nil, taxii.Errorf(taxii.NotFound, "%s takes no part in %s", as, id)
+		return nil, taxii.Errorf(taxii.NotFound, "%s takes no part in %s", as, o.text.ID)
 	}
 	return v, nil
 }
