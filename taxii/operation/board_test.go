@@ -60,7 +60,7 @@ func TestABoardIsUpToDate(t *testing.T) {
 	r := demo.Record{Kind: demo.Plain, Vendor: "elm", Origin: "elm", Value: "198.18.32.77", Key: "198.18.32.77", Label: stix.Amber, Time: demo.Start, Claimed: "KH"}
 	w.push("elm", "in", r.Objects()...)
 	check("a push")
-	_, err := w.other().Draft(t.Context(), op, anna, nil)
+	_, err := w.newRunner().Draft(t.Context(), op, anna, nil)
 	w.must(err)
 	check("a draft by another process")
 	withdraw("ginkgo")

@@ -11,19 +11,11 @@ import (
 	"comity/taxii/operation"
 )
 
-// other returns the Runner of another process on the same store.
-func (w *world) other() *operation.Runner {
-	first := w.runner
-	defer func() { w.runner = first }()
-	w.restart()
-	return w.runner
-}
-
 // Two processes on one store show the same figures. The one that does not act writes
 // nothing when it is asked.
 func TestAProcessThatIsAskedWritesNothing(t *testing.T) {
 	w := publishedWorld(t)
-	other := w.other()
+	other := w.newRunner()
 	w.push("ncb-kh", "feedback", w.outcome("ncb-kh", 1, w.serversOf("ncb-kh")[0].id, "taken-down", demo.Snapshot.Add(time.Hour)))
 	_, err := w.custody.Withdraw(t.Context(), "operator", "dea-fir", "fir", "notice")
 	w.must(err)
@@ -43,7 +35,7 @@ func TestAProcessThatIsAskedWritesNothing(t *testing.T) {
 func TestADraftIsPublishedByAnotherProcess(t *testing.T) {
 	w := pushedWorld(t)
 	w.catchUp()
-	other := w.other()
+	other := w.newRunner()
 	_, err := w.runner.Draft(t.Context(), op, anna, nil)
 	w.must(err)
 	_, err = other.Publish(t.Context(), op, ben)
@@ -62,7 +54,7 @@ func TestADraftIsPublishedByAnotherProcess(t *testing.T) {
 func TestNoProcessPublishesWhatWasTakenBack(t *testing.T) {
 	w := publishedWorld(t)
 	w.catchUp()
-	other := w.other()
+	other := w.newRunner()
 	_, err := other.Stats(t.Context(), op, "")
 	w.must(err)
 	_, err = w.custody.Withdraw(t.Context(), "operator", "dea-fir", "fir", "notice")
@@ -82,7 +74,7 @@ func TestAProcessThatTakesOverRecordsNoMatchAgain(t *testing.T) {
 		w.push("ncb-kh", "issues", w.issue("ncb-kh", name, stix.Amber, stix.Amber)...)
 		w.push("elm", "in", (&demo.Record{Kind: demo.Plain, Vendor: "elm", Origin: "elm", Value: name, Key: name, Label: stix.Amber, Time: demo.Start, Claimed: "KH"}).Objects()...)
 	}
-	other := w.other()
+	other := w.newRunner()
 	act := func(meanwhile func()) {
 		ctx, end := context.WithCancel(t.Context())
 		ended := make(chan struct{})
