@@ -175,8 +175,9 @@ func TestCommitIsAcknowledgedAlthoughItsAnswerIsLost(t *testing.T) {
 
 // relay passes connections on to the server of a database.
 type relay struct {
-	dsn    string      // of the database, through the relay
-	silent atomic.Bool // no bytes pass
+	dsn    string       // of the database, through the relay
+	silent atomic.Bool  // no bytes pass
+	sent   atomic.Int64 // bytes that the database has sent
 
 	mu   sync.Mutex        // guards busy
 	busy map[net.Conn]bool // by client: it waits for an answer
@@ -203,17 +204,20 @@ func relayTo(t *testing.T, dsn string) *relay {
 				return
 			}
 			if server, err := net.Dial("tcp", host); err == nil {
-				go r.pass(t.Context(), client, server, func() { r.busy[client] = true })
-				go r.pass(t.Context(), server, client, func() { r.busy[client] = false })
+				go r.pass(t.Context(), client, server, func(int) { r.busy[client] = true })
+				go r.pass(t.Context(), server, client, func(n int) {
+					r.busy[client] = false
+					r.sent.Add(int64(n))
+				})
 			}
 		}
 	}()
 	return r
 }
 
-// pass passes bytes on until the connection ends, and calls note for each part. The server
-// does not learn of the end before that of the test.
-func (r *relay) pass(ctx context.Context, from, to net.Conn, note func()) {
+// pass passes bytes on until the connection ends, and calls note with the length of each
+// part. The server does not learn of the end before that of the test.
+func (r *relay) pass(ctx context.Context, from, to net.Conn, note func(int)) {
 	context.AfterFunc(ctx, func() { from.Close() })
 	b := make([]byte, 64<<10)
 	for {
@@ -222,7 +226,7 @@ func (r *relay) pass(ctx context.Context, from, to net.Conn, note func()) {
 			return
 		}
 		r.mu.Lock()
-		note()
+		note(n)
 		r.mu.Unlock()
 		if !r.silent.Load() {
 			to.Write(b[:n])

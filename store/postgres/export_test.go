@@ -1,8 +1,6 @@
 package postgres
 
-import (
-	"time"
-)
+import "time"
 
 // ProcessKey is the key of the lock under which processes join, leave and are buried.
 const ProcessKey = int64(processKey)

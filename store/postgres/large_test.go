@@ -2,11 +2,7 @@ package postgres_test
 
 import (
 	"fmt"
-	"io"
-	"net"
-	"net/url"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -43,58 +39,11 @@ func appendItems(t *testing.T, s store.Store, items []store.Item) store.Status {
 	return status
 }
 
-// counted returns the DSN of a database through a proxy, which counts the bytes that the
-// database sends.
-func counted(t *testing.T, dsn string) (through string, sent *atomic.Int64) {
-	t.Helper()
-	u, err := url.Parse(dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	host := u.Host
-	u.Host = l.Addr().String()
-	sent = new(atomic.Int64)
-	go func() {
-		for {
-			client, err := l.Accept()
-			if err != nil {
-				return
-			}
-			server, err := net.Dial("tcp", host)
-			if err != nil {
-				client.Close()
-				continue
-			}
-			go func() {
-				io.Copy(server, client)
-				server.Close()
-			}()
-			go func() {
-				io.Copy(io.MultiWriter(client, counter{sent}), server)
-				client.Close()
-			}()
-		}
-	}()
-	return u.String(), sent
-}
-
-type counter struct{ n *atomic.Int64 }
-
-func (c counter) Write(b []byte) (int, error) {
-	c.n.Add(int64(len(b)))
-	return len(b), nil
-}
-
 // A page that is full of large objects does not read those behind it, except for the first
 // one of a collection, which shows that it has large ones.
 func TestPageReadsNoLargeObjectsBehindIt(t *testing.T) {
-	dsn, sent := counted(t, database(t, t.TempDir()))
-	s := openStore(t, dsn)
+	through := relayTo(t, database(t, t.TempDir()))
+	s := openStore(t, through.dsn)
 	const n = 16
 	appendItems(t, s, largeObjects(t, n, ""))
 	for _, all := range []bool{true, false} {
@@ -102,12 +51,12 @@ func TestPageReadsNoLargeObjectsBehindIt(t *testing.T) {
 		q.Versions.All = all
 		got := 0
 		for more := true; more; {
-			before := sent.Load()
+			before := through.sent.Load()
 			page, err := s.Scan(t.Context(), grant, q)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if read := sent.Load() - before; read > 4*megabyte && (all || got > 0) {
+			if read := through.sent.Load() - before; read > 4*megabyte && (all || got > 0) {
 				t.Errorf("all versions %t: a page behind %d objects reads %d bytes", all, got, read)
 			}
 			got += page.Len()

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/google/uuid"
@@ -39,16 +40,13 @@ func (s *Store) becomeLeader(ctx context.Context, duty string, id uuid.UUID) (in
 	if err := s.check(); err != nil {
 		return 0, err
 	}
-	rows, err := s.pool.Query(ctx, `INSERT INTO duty AS d SELECT $1, $2, 1 WHERE NOT EXISTS (SELECT FROM duty WHERE name = $1 AND leader <> $2)
-		ON CONFLICT (name) DO UPDATE SET leader = $2, epoch = d.epoch + 1 WHERE d.leader IS NULL OR d.leader = $2 RETURNING epoch`, duty, id)
-	if err != nil {
-		return 0, failure(err)
+	var epoch int64
+	err := s.pool.QueryRow(ctx, `INSERT INTO duty AS d SELECT $1, $2, 1 WHERE NOT EXISTS (SELECT FROM duty WHERE name = $1 AND leader <> $2)
+		ON CONFLICT (name) DO UPDATE SET leader = $2, epoch = d.epoch + 1 WHERE d.leader IS NULL OR d.leader = $2 RETURNING epoch`, duty, id).Scan(&epoch)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, nil
 	}
-	epochs, err := pgx.CollectRows(rows, pgx.RowTo[int64])
-	if err != nil || len(epochs) == 0 {
-		return 0, failure(err)
-	}
-	return epochs[0], nil
+	return epoch, failure(err)
 }
 
 // lead runs f in an epoch in which this process leads. It tells whether f has returned of its

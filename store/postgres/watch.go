@@ -89,7 +89,7 @@ func (w *watcher) step(ctx context.Context) error {
 
 // connect opens the connection. What is known is forgotten: the database may be another one
 // after a failover.
-func (w *watcher) connect(ctx context.Context) (err error) {
+func (w *watcher) connect(ctx context.Context) error {
 	conn, err := pgx.ConnectConfig(ctx, w.config)
 	if err != nil {
 		return err
