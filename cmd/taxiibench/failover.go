@@ -14,12 +14,6 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// The ways in which a database fails over.
-const (
-	plain   = "plain"
-	patroni = "patroni"
-)
-
 // cluster is a primary of PostgreSQL and its synchronous standbys, all on this machine.
 type cluster []*pgx.ConnConfig
 
@@ -67,11 +61,11 @@ func (c cluster) find(ctx context.Context, standby bool) (*pgx.Conn, error) {
 	}
 }
 
-// failOver lets the database fail over once, in one of the ways.
+// failOver lets the database fail over once, in one of the ways of --failover.
 func (c cluster) failOver(ctx context.Context, way string) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
-	if way == patroni {
+	if way == "patroni" {
 		return c.killUntilReplaced(ctx)
 	}
 	primary, main, err := c.primary(ctx)
