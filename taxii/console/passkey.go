@@ -78,8 +78,9 @@ func (c *Console) beginCeremony(v *visit, asked any, ceremony *webauthn.SessionD
 	return string(text), c.amendSession(v, func(s *session) { s.Ceremony = ceremony })
 }
 
-// takeCeremony is what the browser was asked for. It is answered once.
-func (c *Console) takeCeremony(v *visit) (asked webauthn.SessionData, err error) {
+// takeCeremony is the account of the session, and what the browser was asked for, which is
+// answered once.
+func (c *Console) takeCeremony(v *visit) (h holder, asked webauthn.SessionData, err error) {
 	err = c.amendSession(v, func(s *session) {
 		asked = webauthn.SessionData{}
 		if s.Ceremony != nil {
@@ -89,7 +90,10 @@ func (c *Console) takeCeremony(v *visit) (asked webauthn.SessionData, err error)
 	if err == nil && asked.Challenge == "" {
 		err = taxii.Errorf(taxii.Invalid, "No passkey was asked for, or this answer came already. Load the page again.")
 	}
-	return asked, err
+	if err == nil {
+		h, err = c.holder(v)
+	}
+	return h, asked, err
 }
 
 // askPasskey is what the browser is asked for at the sign-in; "" if the account has no passkey.
@@ -114,11 +118,7 @@ func (c *Console) givePasskey(v *visit) error {
 		v.redirect(withNext("sign-in", next))
 		return nil
 	}
-	asked, err := c.takeCeremony(v)
-	if err != nil {
-		return err
-	}
-	h, err := c.holder(v)
+	h, asked, err := c.takeCeremony(v)
 	if err != nil {
 		return err
 	}
@@ -205,11 +205,7 @@ func (c *Console) addPasskey(v *visit) error {
 	if c.webauthn == nil {
 		return errNotThere
 	}
-	asked, err := c.takeCeremony(v)
-	if err != nil {
-		return err
-	}
-	h, err := c.holder(v)
+	h, asked, err := c.takeCeremony(v)
 	if err != nil {
 		return err
 	}
