@@ -268,7 +268,6 @@ type visit struct {
 	snapshot *exchange.Snapshot
 	exchange.Principal
 	session *session // nil without one; see signedIn
-	secret  string   // of the session, from the cookie
 }
 
 // WriteHeader implements http.ResponseWriter.

@@ -72,8 +72,7 @@ func documentOf(account string) string { return "console/" + account }
 // credentialsOf changes with the password and with the second factor of an account. A
 // session ends when it changes.
 func credentialsOf(a *exchange.Account) string {
-	sum := sha256.Sum256([]byte(a.Password + "\x00" + a.SecondFactor))
-	return hex.EncodeToString(sum[:])
+	return digestOf(a.Password + "\x00" + a.SecondFactor)
 }
 
 // live tells whether the session may be used by the account now.
@@ -110,9 +109,9 @@ func (c *Console) setCookie(v *visit, name, value string, seconds int) {
 	http.SetCookie(v, cookie)
 }
 
-// digestOf is the digest under which the store keeps the secret of a session.
-func digestOf(secret string) string {
-	sum := sha256.Sum256([]byte(secret))
+// digestOf is the SHA-256 of a text, hexadecimal.
+func digestOf(text string) string {
+	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:])
 }
 
@@ -145,7 +144,7 @@ func (c *Console) identify(v *visit) (err error) {
 	if i < 0 || !known.Sessions[i].live(account, v.now) {
 		return nil
 	}
-	v.session, v.secret, v.Principal = &known.Sessions[i], secret, principal
+	v.session, v.Principal = &known.Sessions[i], principal
 	if v.now.Sub(v.session.Used) < usedInterval {
 		return nil
 	}
@@ -180,7 +179,7 @@ func (c *Console) begin(v *visit, account *exchange.Account, began session) erro
 	err := c.amend(v.r.Context(), account.ID(), func(r *record) {
 		began.Since = r.leave()
 		r.Sessions = slices.DeleteFunc(r.Sessions, func(s session) bool {
-			return !s.live(account, v.now) || v.secret != "" && s.Digest == digestOf(v.secret)
+			return !s.live(account, v.now) || v.session != nil && s.Digest == v.session.Digest
 		})
 		alike := 1
 		for i := len(r.Sessions) - 1; i >= 0; i-- {
