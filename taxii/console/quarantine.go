@@ -20,8 +20,9 @@ type quarantineRow struct {
 	URL string
 }
 
-func quarantineURL(number uint64) string {
-	return root + "centre/quarantine/" + strconv.FormatUint(number, 10)
+func quarantineRowOf(q admin.Quarantined) quarantineRow {
+	q.ID, q.Message = readable(q.ID), readable(q.Message)
+	return quarantineRow{q, root + "centre/quarantine/" + strconv.FormatUint(q.Number, 10)}
 }
 
 // quarantine lists the objects that were kept apart from pushes.
@@ -37,8 +38,7 @@ func (c *Console) quarantine(v *visit) error {
 		out.More = root + "centre/quarantine?" + url.Values{"after": {strconv.FormatUint(list[pageSize-1].Number, 10)}}.Encode()
 	}
 	for _, q := range list {
-		q.ID, q.Message = readable(q.ID), readable(q.Message)
-		out.Rows = append(out.Rows, quarantineRow{q, quarantineURL(q.Number)})
+		out.Rows = append(out.Rows, quarantineRowOf(q))
 	}
 	return c.render(v, "quarantine", "Quarantine", out)
 }
@@ -53,8 +53,7 @@ func (c *Console) quarantined(v *visit) error {
 	if err != nil {
 		return err
 	}
-	q.ID, q.Message = readable(q.ID), readable(q.Message)
-	return c.render(v, "quarantined", "Object in quarantine", quarantineRow{q, quarantineURL(number)})
+	return c.render(v, "quarantined", "Object in quarantine", quarantineRowOf(q))
 }
 
 // discard drops an object in quarantine for good.
