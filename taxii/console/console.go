@@ -51,7 +51,7 @@ type Deps struct {
 	Now      func() time.Time
 
 	// LastPoll is the last poll of a collection by one of some accounts, and whether that
-	// account had everything then; nil if that is not known.
+	// account had everything then. The time is zero if there was none.
 	LastPoll func(collection uuid.UUID, of func(account string) bool) (at time.Time, complete bool)
 }
 

@@ -134,9 +134,6 @@ func (c *Console) collectionRow(v *visit, g exchange.Grant) (collectionRow, erro
 		}
 		row.New, row.NewURL = countOf(&fresh), row.URL+"?since="+since.Format(time.DateOnly)
 	}
-	if c.LastPoll == nil {
-		return row, nil
-	}
 	var complete bool
 	if row.Polled, complete = c.LastPoll(of.ID, v.ours); complete && row.Last.After(row.Polled) {
 		waiting, err := c.Store.Manifest(ctx, g, store.Query{After: row.Polled, Limit: 1})

@@ -176,7 +176,7 @@ func (s *site) open() {
 	s.links = link.New(st, current, in, s.custody, s.now, log)
 	s.handler.Store(server.New(server.Config{PublicURL: s.url, MaxContentLength: 64 << 20, DefaultLimit: s.limit, MaxLimit: 10_000}, server.Deps{
 		Store: st, Current: current, Auth: auth.New(current, s.now, "X-API-Key"), Intake: in, Recorder: recorder, Custody: s.custody,
-		Metrics: metrics.New(), Log: log, Now: s.now, Ending: make(chan struct{}),
+		Metrics: metrics.New(), Polls: server.NewPolls(), Log: log, Now: s.now, Ending: make(chan struct{}),
 	}))
 }
 

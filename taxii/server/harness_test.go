@@ -177,7 +177,7 @@ func (w *world) handlerOn(s store.Store) http.Handler {
 	w.custody = custody.New(s, current, w.recorder, centreKey, w.clock.now, log)
 	return server.New(w.config, server.Deps{
 		Store: s, Current: current, Auth: auth.New(current, w.clock.now, "X-API-Key"), Intake: intake.New(s, w.dir, w.clock.now),
-		Recorder: w.recorder, Custody: w.custody, Metrics: w.counts, Log: log, Now: w.clock.now,
+		Recorder: w.recorder, Custody: w.custody, Metrics: w.counts, Polls: server.NewPolls(), Log: log, Now: w.clock.now,
 	})
 }
 

@@ -77,7 +77,7 @@ type Server struct {
 	hostWarnings rate.Sometimes // limits the warnings of checkHost
 }
 
-// Deps are the dependencies of a Server. All of them are needed, but for Polls.
+// Deps are the dependencies of a Server. All of them are needed.
 type Deps struct {
 	Store    store.Store
 	Current  *exchange.Current // the same as that of Auth
@@ -86,7 +86,7 @@ type Deps struct {
 	Recorder *audit.Recorder // of deliveries and refusals
 	Custody  *custody.Service
 	Metrics  *metrics.Metrics
-	Polls    *Polls // filled by the Server; nil if nobody else asks for them
+	Polls    *Polls // filled by the Server
 	Log      *slog.Logger
 	Now      func() time.Time // the clock of all times in answers
 	Ending   <-chan struct{}  // closed when the server shuts down, which ends the streams
@@ -102,9 +102,6 @@ func New(config Config, deps Deps) http.Handler {
 	}
 	if config.MaxLimit == 0 {
 		config.MaxLimit = 10_000
-	}
-	if deps.Polls == nil {
-		deps.Polls = NewPolls()
 	}
 	if config.Grace == 0 {
 		config.Grace = 30 * time.Second
