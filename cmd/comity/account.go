@@ -199,15 +199,6 @@ func (sh *shell) disable(in admin.Disable) error {
 
 func (sh *shell) printAccounts(result any, list ...exchange.Account) error {
 	return printTable(sh, result, "account,kind,state,expires,action,purposes,for", list, func(a exchange.Account) []any {
-		kind, state := "service", "enabled"
-		if a.Person {
-			kind = cmp.Or(a.Post, "person")
-		}
-		if a.Disabled {
-			state = "disabled"
-		} else if !a.Usable(time.Now()) {
-			state = "expired"
-		}
-		return []any{a.ID(), kind, state, until(a.Expires), a.Action, strings.Join(a.Purposes, ","), cmp.Or(a.For, "-")}
+		return []any{a.ID(), a.Kind(), a.State(time.Now()), until(a.Expires), a.Action, strings.Join(a.Purposes, ","), cmp.Or(a.For, "-")}
 	})
 }

@@ -1,7 +1,6 @@
 package console
 
 import (
-	"cmp"
 	"maps"
 	"net/url"
 	"slices"
@@ -164,20 +163,9 @@ func (c *Console) organisationOf(v *visit) error {
 		}
 	}
 	for _, id := range ids {
-		out.Accounts = append(out.Accounts, accountRow{d.Accounts[id].Public(), accountURL(id), stateOf(d.Accounts[id], v.now), usable[id]})
+		out.Accounts = append(out.Accounts, accountRow{d.Accounts[id].Public(), accountURL(id), d.Accounts[id].State(v.now), usable[id]})
 	}
 	return c.render(v, "organisation", o.Name, out)
-}
-
-// stateOf is the state of an account in a word.
-func stateOf(a *exchange.Account, now time.Time) string {
-	switch {
-	case a.Disabled:
-		return "disabled"
-	case !a.Usable(now):
-		return "expired"
-	}
-	return "enabled"
 }
 
 // suspend suspends or reinstates an organisation.
@@ -216,12 +204,8 @@ func (c *Console) accountOf(v *visit) error {
 	if err != nil {
 		return err
 	}
-	kind := "service"
-	if a.Person {
-		kind = cmp.Or(a.Post, "person")
-	}
 	return c.render(v, "account", a.ID(), accountPage{
-		Account: a.Public(), Kind: kind, URL: accountURL(a.ID()), State: stateOf(a, v.now), OrganisationURL: organisationURL(a.Org),
+		Account: a.Public(), Kind: a.Kind(), URL: accountURL(a.ID()), State: a.State(v.now), OrganisationURL: organisationURL(a.Org),
 		Password: a.Password != "", SecondFactor: a.SecondFactor != "", Tokens: tokens, Own: a.ID() == v.Account,
 	})
 }

@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"cmp"
 	"crypto/ed25519"
 	"encoding/base64"
 	"fmt"
@@ -125,6 +126,25 @@ func (a *Account) Public() Account {
 // Usable tells whether the account may authenticate at that time.
 func (a *Account) Usable(now time.Time) bool {
 	return !a.Disabled && (a.Expires == nil || now.Before(*a.Expires))
+}
+
+// State is "enabled" if the account may authenticate at that time, else "disabled" or "expired".
+func (a *Account) State(now time.Time) string {
+	switch {
+	case a.Disabled:
+		return "disabled"
+	case !a.Usable(now):
+		return "expired"
+	}
+	return "enabled"
+}
+
+// Kind is "service" or "person", or the post of the person.
+func (a *Account) Kind() string {
+	if !a.Person {
+		return "service"
+	}
+	return cmp.Or(a.Post, "person")
 }
 
 // Token is an API token, of which only the digest is kept.
