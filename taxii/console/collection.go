@@ -109,7 +109,8 @@ func (c *Console) collection(v *visit) error {
 		out.Push = collectionURL(of.Alias) + "/push"
 	}
 	if g.CanRead() {
-		page, err := c.newestObjects(v, g, &out.Query)
+		out.Query = v.collectionQuery()
+		page, err := c.newestObjects(v, g, out.Query)
 		if err != nil {
 			return err
 		}
@@ -137,7 +138,7 @@ func (c *Console) export(v *visit) error {
 	if err != nil {
 		return err
 	}
-	page, err := c.newestObjects(v, g, &collectionQuery{})
+	page, err := c.newestObjects(v, g, v.collectionQuery())
 	if err != nil {
 		return err
 	}
@@ -157,21 +158,24 @@ func (c *Console) export(v *visit) error {
 	return nil
 }
 
-// newestObjects reads the page that the query of the request asks for, and records it as
-// delivered. The query is left in out.
-func (c *Console) newestObjects(v *visit, g exchange.Grant, out *collectionQuery) (list objectList, err error) {
+// collectionQuery is the filter of the request.
+func (v *visit) collectionQuery() collectionQuery {
 	form := v.r.URL.Query()
-	*out = collectionQuery{
+	return collectionQuery{
 		Type: form.Get("type"), ID: strings.TrimSpace(form.Get("id")), Name: strings.TrimSpace(form.Get("name")),
 		Since: form.Get("since"), Until: form.Get("until"), Older: form.Get("older"),
 	}
-	q, since, before, err := out.parse()
+}
+
+// newestObjects reads the page that a filter asks for, and records it as delivered.
+func (c *Console) newestObjects(v *visit, g exchange.Grant, asked collectionQuery) (list objectList, err error) {
+	q, since, before, err := asked.parse()
 	if err != nil {
 		return list, err
 	}
 	var matches func(*stix.Object) bool
-	if out.Name != "" {
-		name := foldName(out.Name)
+	if asked.Name != "" {
+		name := foldName(asked.Name)
 		matches = func(o *stix.Object) bool { return strings.Contains(foldName(titleOf(o)), name) }
 	}
 	return c.search(v, g, q, since, before, matches)
