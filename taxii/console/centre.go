@@ -36,7 +36,7 @@ type centrePage struct {
 	Problem string // why the store cannot be written to; "" if it can
 	store.Stats
 	Entries       uint64 // of the audit record
-	Organisations []organisationRow
+	Organisations []*organisationRow
 	More          string // URL of the organisations that follow, "" for none
 	Links         []link.Status
 	Due           []custody.Due
@@ -70,6 +70,7 @@ func (c *Console) centre(v *visit) error {
 	rows := map[string]*organisationRow{}
 	for _, id := range ids {
 		rows[id] = &organisationRow{Organisation: d.Organisations[id], URL: organisationURL(id)}
+		out.Organisations = append(out.Organisations, rows[id])
 	}
 	for _, a := range d.Accounts {
 		switch row := rows[a.Org]; {
@@ -85,9 +86,6 @@ func (c *Console) centre(v *visit) error {
 		if row := rows[org]; row != nil && t.Usable(v.now) {
 			row.Tokens++
 		}
-	}
-	for _, id := range ids {
-		out.Organisations = append(out.Organisations, *rows[id])
 	}
 	if out.Links, err = c.Admin.Links(ctx); err != nil {
 		return err

@@ -11,7 +11,6 @@ import (
 type recallPage struct {
 	Object   string
 	Fault    string
-	Asked    bool
 	Holdings []custody.Holding
 }
 
@@ -21,12 +20,9 @@ func (c *Console) recall(v *visit) error {
 	if out.Object != "" {
 		var err error
 		out.Holdings, err = c.Admin.PreviewRecall(v.r.Context(), out.Object)
-		switch {
-		case err == nil:
-			out.Asked = true
-		case taxii.CodeOf(err) == taxii.Invalid:
+		if taxii.CodeOf(err) == taxii.Invalid {
 			out.Fault, v.status = sentence(err.Error()), taxii.Invalid.Status()
-		default:
+		} else if err != nil {
 			return err
 		}
 	}
