@@ -78,16 +78,21 @@ func (c *Console) showOutcomes(v *visit, fault string, reported int) error {
 	}
 	var q store.Query
 	q.Types = []string{"infrastructure"}
+	rows := map[stix.ID]report.Row{} // of the findings that match
 	list, err := c.search(v, g, q, time.Time{}, older, func(o *stix.Object) bool {
-		rows := report.Rows([]stix.Object{*o})
-		return len(rows) > 0 && (out.Status == "" || out.Status == cmp.Or(rows[0].Status, "none")) &&
-			(out.Severity == "" || out.Severity == cmp.Or(string(rows[0].Severity), "none"))
+		found := report.Rows([]stix.Object{*o})
+		if len(found) == 0 || out.Status != "" && out.Status != cmp.Or(found[0].Status, "none") ||
+			out.Severity != "" && out.Severity != cmp.Or(string(found[0].Severity), "none") {
+			return false
+		}
+		rows[o.ID] = found[0]
+		return true
 	})
 	if err != nil {
 		return err
 	}
 	for _, o := range list.objects {
-		out.Rows = append(out.Rows, findingRow{report.Rows([]stix.Object{o.Object})[0], titleOf(&o.Object), objectURL(g.Collection().Alias, o.ID)})
+		out.Rows = append(out.Rows, findingRow{rows[o.ID], titleOf(&o.Object), objectURL(g.Collection().Alias, o.ID)})
 	}
 	if !list.older.IsZero() {
 		out.Older = out.URL + "?" + url.Values{"status": {out.Status}, "severity": {out.Severity}, "older": {strconv.FormatInt(list.older.UnixMicro(), 10)}}.Encode()
