@@ -12,8 +12,8 @@ import (
 	"comity/taxii/operation"
 )
 
-// A board has the figures of the moment, those that a restarted server works out, whatever has
-// changed since it was last shown. It is not worked out again if nothing has.
+// A board and a report have the figures of the moment, those that a restarted server works out,
+// whatever has changed since they were last shown. A board is not worked out again if nothing has.
 func TestABoardIsUpToDate(t *testing.T) {
 	w := pushedWorld(t)
 	board := func(as string) *operation.Board {
@@ -33,6 +33,16 @@ func TestABoardIsUpToDate(t *testing.T) {
 			reports, err := fresh.Reports(t.Context(), op, as)
 			w.must(err)
 			equal(t, "reports of "+as+" after "+after, b.Reports, reports)
+			for _, r := range reports {
+				if as != "igci" || r.Country != "KH" {
+					continue
+				}
+				documents, err := w.runner.Document(t.Context(), r.Number, as)
+				w.must(err)
+				want, err := fresh.Document(t.Context(), r.Number, as)
+				w.must(err)
+				equal(t, "report "+r.Number+" after "+after, documents, want)
+			}
 			contributions, err := fresh.Contributions(t.Context(), op, as)
 			if as == "ncb-kh" {
 				checkCode(t, "contributions for a bureau", err, taxii.NotFound)

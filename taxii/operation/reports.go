@@ -217,7 +217,7 @@ func (r *Runner) Document(ctx context.Context, number, as string) ([]*report.Doc
 		if !centre {
 			continue
 		}
-		s, err := o.situation(ctx)
+		s, err := o.present(ctx)
 		if err != nil {
 			return nil, err
 		}

@@ -52,6 +52,18 @@ type plannedReport struct {
 	issue    stix.ID // grouping, of a report about an issue; "" for others
 }
 
+// present is the present situation. It is worked out only if something has changed.
+func (o *operation) present(ctx context.Context) (*situation, error) {
+	if o.shown != nil {
+		return o.shown, nil
+	}
+	s, err := o.situation(ctx)
+	if err == nil {
+		o.shown = s
+	}
+	return s, err
+}
+
 // situation works out the present situation.
 func (o *operation) situation(ctx context.Context) (*situation, error) {
 	s := &situation{status: o.status(), confidence: o.confidence()}

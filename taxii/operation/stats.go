@@ -35,13 +35,11 @@ func (r *Runner) view(ctx context.Context, id, as string) (*view, error) {
 // may be empty, all bureaus together, one bureau, or a contributor. NotFound for anybody
 // else.
 func (o *operation) view(ctx context.Context, as string) (*view, error) {
-	if o.shown == nil {
-		var err error
-		if o.shown, err = o.situation(ctx); err != nil {
-			return nil, err
-		}
+	situation, err := o.present(ctx)
+	if err != nil {
+		return nil, err
 	}
-	v := &view{operation: o, as: as, situation: o.shown}
+	v := &view{operation: o, as: as, situation: situation}
 	centre := o.runner.snapshot.Policy.Centre().ID
 	member, known := o.text.Member(as)
 	switch {
