@@ -97,12 +97,9 @@ func findUnsealed(ctx context.Context, from querier) (unsealed bool, err error) 
 }
 
 // readSealed runs f in a long read-only transaction that sees no entry which is not a link
-// yet. If one was committed after the sealing, it seals again.
+// yet. If there is one, it seals first.
 func (s *Store) readSealed(ctx context.Context, f func(pgx.Tx) error) error {
 	for {
-		if err := s.seal(ctx); err != nil {
-			return err
-		}
 		unsealed := false
 		if err := s.read(ctx, true, func(tx pgx.Tx) error {
 			var err error
@@ -111,6 +108,9 @@ func (s *Store) readSealed(ctx context.Context, f func(pgx.Tx) error) error {
 			}
 			return f(tx)
 		}); err != nil || !unsealed {
+			return err
+		}
+		if err := s.seal(ctx); err != nil {
 			return err
 		}
 	}
