@@ -20,9 +20,7 @@ import (
 	"github.com/coreos/go-oidc/v3/oidc/oidctest"
 	"github.com/pquerna/otp/totp"
 
-	"comity/taxii/audit"
 	"comity/taxii/demo"
-	"comity/taxii/exchange"
 )
 
 // tabTo presses the tabulator key until an element has the focus, which must be visible.
@@ -206,14 +204,8 @@ func TestSessionEndsInABrowser(t *testing.T) {
 	browser := chromium(t)
 	var w *window
 	r := newTestExchange(t, time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))
-	if err := r.ex.store.Amend(t.Context(), func(d *exchange.Directory) ([]audit.Entry, error) {
-		if err := d.AddOrganisation(exchange.Organisation{ID: "vendor", Kind: "private-vendor", Name: "Vendor", Country: "SG"}); err != nil {
-			return nil, err
-		}
-		return nil, d.AddAccount(exchange.Account{Org: "vendor", Name: "vic", Person: true})
-	}); err != nil {
-		t.Fatal(err)
-	}
+	r.orgs("private-vendor", nil, "vendor")
+	r.comity("account", "add", "vendor/vic", "--person")
 	r.end()
 	r.provider = newProvider(t, "vendor/vic")
 	r.start()

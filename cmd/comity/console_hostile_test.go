@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"maps"
-	"net/http"
 	"os"
 	"regexp"
 	"slices"
@@ -18,9 +17,6 @@ import (
 
 	"comity/stix"
 	"comity/stix/validate"
-	"comity/taxii/agreement"
-	"comity/taxii/audit"
-	"comity/taxii/exchange"
 )
 
 // hostileTexts are texts that run a script, load something, lead elsewhere or break the layout, if a
@@ -95,46 +91,8 @@ func corrupt(raw []byte, first int) []byte {
 	return text
 }
 
-const openAgreement = `
-format  = "exchange-agreement/1"
-kind    = "charter"
-version = 1
-id      = "open"
-title   = "Everything to everybody"
-[[article]]
-n = "1"
-heading = "Everything"
-binding = true
-text = "The vendor sends everything to the centre, from 2020 until 2030."
-[term]
-article   = "1"
-effective = 2020-01-01T00:00:00Z
-expires   = 2030-01-01T00:00:00Z
-[purpose]
-article    = "1"
-categories = ["cybercrime"]
-[[party]]
-article = "1"
-org  = "igci"
-role = "centre"
-[[party]]
-article = "1"
-org  = "vendor"
-role = "provider"
-[[flow]]
-article = "1"
-name = "all"
-from = ["vendor"]
-to   = ["igci"]
-stix_versions = ["2.0", "2.1"]
-[handling]
-article  = "1"
-tlp_max  = { all = "red" }
-unmarked = { all = "default:green" }
-`
-
 // hostileObjects are valid objects of every type whose properties are hostile.
-func hostileObjects(t *testing.T) (objects [][]byte) {
+func hostileObjects(t *testing.T) (objects []string) {
 	text, err := os.ReadFile("../../stix/validate/testdata/valid.jsonl")
 	if err != nil {
 		t.Fatal(err)
@@ -153,7 +111,7 @@ func hostileObjects(t *testing.T) (objects [][]byte) {
 		}
 		if object := corrupt(line.Object, n); object != nil {
 			types[o.Type] = true
-			objects = append(objects, object)
+			objects = append(objects, string(object))
 		}
 	}
 	if len(types) < 40 {
@@ -182,51 +140,20 @@ func (w *window) harmless(name string) {
 func TestHostileObjectsStayTextsInABrowser(t *testing.T) {
 	w := &window{t, chromium(t)}
 	r := newTestExchange(t, time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))
-	if err := r.ex.store.Amend(t.Context(), func(d *exchange.Directory) ([]audit.Entry, error) {
-		if err := d.AddOrganisation(exchange.Organisation{ID: "vendor", Kind: "private-vendor", Name: hostileTexts[0], Country: "SG"}); err != nil {
-			return nil, err
-		}
-		for _, id := range []string{"igci/anna", "vendor/vic"} {
-			org, name, _ := strings.Cut(id, "/")
-			if err := d.AddAccount(exchange.Account{Org: org, Name: name, Person: true}); err != nil {
-				return nil, err
-			}
-		}
-		text, problems := agreement.Parse("open.toml", []byte(openAgreement))
-		if err := problems.Err(); err != nil {
-			return nil, err
-		}
-		signed := r.now()
-		d.Agreements["open"] = &exchange.Deposit{ID: "open", Versions: []exchange.Version{{File: "open.toml", Source: openAgreement, Digest: text.Digest(), Waived: hostileTexts[1], Signed: &signed}}}
-		return nil, nil
-	}); err != nil {
-		t.Fatal(err)
-	}
-	token := strings.TrimSpace(r.comity("token", "add", "vendor/vic"))
+	r.orgs("national-bureau", nil, "ncb-sg")
+	r.comity("org", "add", "unit42", "--kind", "private-vendor", "--name", hostileTexts[0], "--country", "SG")
+	r.comity("agreement", "load", r.agreementFile("charter-test"), "--waive-signatures", hostileTexts[1])
+	r.comity("account", "add", "igci/anna", "--person")
+	const collection = "charter-test.playbooks"
 	objects := hostileObjects(t)
-	push, err := http.NewRequest("POST", r.ex.url+"/igci/collections/open.all/objects/", strings.NewReader(`{"objects":[`+string(bytes.Join(objects, []byte(",")))+`,`+
-		`{"type":"x","id":"`+strings.ReplaceAll(hostileTexts[0], `"`, `\"`)+`"}]}`))
-	if err != nil {
-		t.Fatal(err)
+	wrong := `{"type":"x","id":"` + strings.ReplaceAll(hostileTexts[0], `"`, `\"`) + `"}`
+	if status := r.push(r.token("unit42/vic", "--person"), collection, append(objects, wrong)...); status.SuccessCount < len(objects)*9/10 {
+		t.Fatalf("%d of %d objects: %+v", status.SuccessCount, len(objects), status.Failures)
 	}
-	push.Header.Set("Authorization", "Bearer "+token)
-	push.Header.Set("Content-Type", "application/taxii+json;version=2.1")
-	answer, err := http.DefaultClient.Do(push)
-	if err != nil || answer.StatusCode != http.StatusAccepted {
-		t.Fatal(answer, err)
-	}
-	var status struct {
-		Successes int `json:"success_count"`
-		Failures  []struct{ ID, Message string }
-	}
-	if err := json.NewDecoder(answer.Body).Decode(&status); err != nil || status.Successes < len(objects)*9/10 {
-		t.Fatalf("%d of %d objects: %+v, %v", status.Successes, len(objects), status.Failures, err)
-	}
-	answer.Body.Close()
 
 	w.resize(look{360, 740, "light"})
 	told := 0 // pages that show a hostile text
-	for _, person := range []string{"igci/anna", "vendor/vic"} {
+	for _, person := range []string{"igci/anna", "unit42/vic"} {
 		w.do(chromedp.Navigate(r.ex.console.Ticket(person)))
 		// The links of the pages, followed as long as they lead to a page of another kind or to another object.
 		seen, kinds, waiting := map[string]bool{}, map[string]int{}, []string{"/console/"}
@@ -258,7 +185,7 @@ func TestHostileObjectsStayTextsInABrowser(t *testing.T) {
 	if told < 60 {
 		t.Errorf("%d pages only show a hostile text", told)
 	}
-	w.do(chromedp.Navigate(r.ex.url+"/console/collections/open.all/push"), chromedp.SetValue(`#text`, `{"objects":[`+string(objects[0])+`,{"type":"indicator","id":"`+strings.ReplaceAll(hostileTexts[3], `"`, `\"`)+`"}]}`),
+	w.do(chromedp.Navigate(r.ex.url+"/console/collections/"+collection+"/push"), chromedp.SetValue(`#text`, `{"objects":[`+objects[0]+`,{"type":"indicator","id":"`+strings.ReplaceAll(hostileTexts[3], `"`, `\"`)+`"}]}`),
 		chromedp.Click(`button[formaction$=check]`), chromedp.WaitReady(`section[role=status]`))
 	w.harmless("the check of a push")
 }
