@@ -207,7 +207,7 @@ func TestSessionEndsInABrowser(t *testing.T) {
 	r.orgs("private-vendor", nil, "vendor")
 	r.comity("account", "add", "vendor/vic", "--person")
 	r.end()
-	r.provider = newProvider(t, "vendor/vic")
+	r.serve.oidcFlags = newProvider(t, "vendor/vic")
 	r.start()
 	for name, end := range map[string]func(){
 		"sign-out":     func() { w.do(chromedp.Click(`.who button`), chromedp.WaitReady(`#password`)) },

@@ -1,12 +1,7 @@
 package main
 
 import (
-	"context"
-	"io"
 	"net"
-	"net/http"
-	"os"
-	"strings"
 	"testing"
 	"time"
 
@@ -19,43 +14,15 @@ import (
 // with it in the place of a code, and removes it.
 func TestConsoleInABrowserTakesPasskeys(t *testing.T) {
 	w := &window{t, chromium(t)}
-	data, err := os.MkdirTemp("", "comity-") // the path of a Unix socket must be short
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(data) })
-	const password = "correct horse battery"
-	comity := func(ctx context.Context, args ...string) int {
-		return run(ctx, append([]string{"--data", data}, args...), nil, io.Discard, testWriter{t})
-	}
-	for _, command := range []string{"init --centre igci --name Centre --country SG", "account add igci/ana --person"} {
-		if code := comity(t.Context(), strings.Fields(command)...); code != 0 {
-			t.Fatalf("%s: exit status %d", command, code)
-		}
-	}
-	setUpCode := givePassword(t, data, "igci/ana", password)
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	free.Close()
-	_, port, _ := net.SplitHostPort(free.Addr().String())
+	r := newTestExchange(t, time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))
+	_, port, _ := net.SplitHostPort(r.ex.address)
 	host := "http://localhost:" + port // browsers know no passkeys for addresses
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan int)
-	go func() { ended <- comity(ctx, "serve", "--listen", free.Addr().String(), "--public-url", host) }()
-	t.Cleanup(func() { cancel(); <-ended })
-	for n := 0; ; n++ {
-		answer, err := http.Get(host + "/healthz")
-		if err == nil {
-			answer.Body.Close()
-			break
-		}
-		if n == 300 {
-			t.Fatal(err)
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
+	r.serve.Listen, r.serve.PublicURL = r.ex.address, host
+	r.end()
+	r.start()
+	r.comity("account", "add", "igci/ana", "--person")
+	const password = "correct horse battery"
+	setUpCode := givePassword(t, r.data, "igci/ana", password)
 	if _, err := chromedp.Call(w.Context, webauthn.Enable, webauthn.EnableParams{}); err != nil {
 		t.Fatal(err)
 	}
@@ -68,11 +35,7 @@ func TestConsoleInABrowserTakesPasskeys(t *testing.T) {
 		w.do(chromedp.Navigate(host+"/console/sign-in"), chromedp.SetValue(`#account`, "igci/ana"), chromedp.SetValue(`#password`, password), chromedp.Click(`form button`), chromedp.WaitReady(`#code`))
 	}
 	enterPassword()
-	secret, err := chromedp.Run(w.Context, chromedp.Evaluate[string](`document.querySelector("code.pick").textContent`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	code, err := totp.GenerateCode(secret, time.Now())
+	code, err := totp.GenerateCode(w.text(`code.pick`), r.now())
 	if err != nil {
 		t.Fatal(err)
 	}

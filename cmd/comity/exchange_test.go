@@ -27,11 +27,11 @@ import (
 // by HTTP.
 type testExchange struct {
 	*testing.T
-	data     string
-	clock    atomic.Int64 // µs
-	provider oidcFlags
-	ex       *exchangeServer
-	end      func()
+	data  string
+	clock atomic.Int64 // µs
+	serve serveCmd     // the options that start uses
+	ex    *exchangeServer
+	end   func()
 }
 
 // newTestExchange starts an exchange of the centre igci, which has a signing key, at that time.
@@ -42,7 +42,9 @@ func newTestExchange(t *testing.T, at time.Time) *testExchange {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(data) })
-	r := &testExchange{T: t, data: data}
+	r := &testExchange{T: t, data: data, serve: serveCmd{
+		Listen: "127.0.0.1:0", AdminListen: "127.0.0.1:0", KeyHeader: "X-API-Key", dnsFlags: dnsFlags{DNSListen: "127.0.0.1:0"},
+	}}
 	r.clock.Store(at.UnixMicro())
 	public, err := newKey(filepath.Join(data, keyFile))
 	if err != nil {
@@ -77,7 +79,7 @@ func (r *testExchange) start() {
 	}
 	sh := &shell{data: r.data}
 	r.ex = &exchangeServer{store: s, data: r.data, socket: sh.socket(), key: key, now: r.now, log: log}
-	if err := r.ex.start(&serveCmd{Listen: "127.0.0.1:0", AdminListen: "127.0.0.1:0", KeyHeader: "X-API-Key", dnsFlags: dnsFlags{DNSListen: "127.0.0.1:0"}, oidcFlags: r.provider}); err != nil {
+	if err := r.ex.start(&r.serve); err != nil {
 		r.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
