@@ -16,9 +16,6 @@ type actPage struct {
 // actOnAgreement suspends, reinstates or ends an agreement, or lets a party withdraw from it
 // with its data. The last two are carried out only after a page that counts the loss.
 func (c *Console) actOnAgreement(v *visit) error {
-	if err := v.readForm(); err != nil {
-		return err
-	}
 	ctx, id := v.r.Context(), v.pathValue("agreement")
 	in := admin.ActOnAgreement{ID: id, Kind: exchange.ActKind(v.r.PostFormValue("act")), Party: v.r.PostFormValue("party"), Reason: v.r.PostFormValue("reason")}
 	switch {

@@ -168,9 +168,6 @@ func (c *Console) organisationOf(v *visit) error {
 
 // suspend suspends or reinstates an organisation.
 func (c *Console) suspend(v *visit) error {
-	if err := v.readForm(); err != nil {
-		return err
-	}
 	id, act := v.pathValue("organisation"), v.r.PostFormValue("act")
 	if act != "suspend" && act != "reinstate" || id == v.snapshot.Directory.Centre.ID {
 		return taxii.Errorf(taxii.Invalid, "An organisation other than the centre is suspended or reinstated.")
@@ -210,9 +207,6 @@ func (c *Console) accountOf(v *visit) error {
 
 // changeAccount disables or enables an account, or revokes a token of it.
 func (c *Console) changeAccount(v *visit) error {
-	if err := v.readForm(); err != nil {
-		return err
-	}
 	ctx, id, reason := v.r.Context(), v.pathValue("account"), v.r.PostFormValue("reason")
 	var err error
 	switch act, token, _ := strings.Cut(v.r.PostFormValue("act"), " "); {

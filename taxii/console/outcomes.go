@@ -102,9 +102,6 @@ func (c *Console) showOutcomes(v *visit, fault string, reported int) error {
 
 // reportOutcomes reports one outcome for each finding that was chosen.
 func (c *Console) reportOutcomes(v *visit) error {
-	if err := v.readForm(); err != nil {
-		return err
-	}
 	findings := v.r.PostForm["finding"]
 	if len(findings) == 0 {
 		v.status = taxii.Invalid.Status()

@@ -110,9 +110,6 @@ func (c *Console) askPasskey(v *visit) (string, error) {
 
 // givePasskey takes a passkey as the second factor of a sign-in.
 func (c *Console) givePasskey(v *visit) error {
-	if err := v.readForm(); err != nil {
-		return err
-	}
 	next := nextOf(v.r.PostFormValue("next"))
 	if v.session == nil || c.webauthn == nil || !v.account().HasSecondFactor() {
 		v.redirect(withNext("sign-in", next))
@@ -199,9 +196,6 @@ func (c *Console) passkeys(v *visit) error {
 
 // addPasskey adds the passkey that the browser has made.
 func (c *Console) addPasskey(v *visit) error {
-	if err := v.readForm(); err != nil {
-		return err
-	}
 	if c.webauthn == nil {
 		return errNotThere
 	}
@@ -230,9 +224,6 @@ func (c *Console) addPasskey(v *visit) error {
 
 // removePasskey removes a passkey of the person, and ends the sessions that began with it.
 func (c *Console) removePasskey(v *visit) error {
-	if err := v.readForm(); err != nil {
-		return err
-	}
 	id, err := base64.RawURLEncoding.DecodeString(v.pathValue("passkey"))
 	if err != nil {
 		return errNotThere

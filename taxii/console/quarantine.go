@@ -58,9 +58,6 @@ func (c *Console) quarantined(v *visit) error {
 
 // discard drops an object in quarantine for good.
 func (c *Console) discard(v *visit) error {
-	if err := v.readForm(); err != nil {
-		return err
-	}
 	number, err := strconv.ParseUint(v.pathValue("number"), 10, 64)
 	if err != nil {
 		return errNotThere

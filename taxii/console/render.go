@@ -96,14 +96,16 @@ const maxForm = 64 << 10
 // errForm is the answer to a body that cannot be read.
 var errForm = taxii.Errorf(taxii.Invalid, "The form is malformed, too large, or came too slowly.")
 
-// readForm reads the body of a form without a file.
-func (v *visit) readForm() error {
-	v.r.Body = http.MaxBytesReader(v, v.r.Body, maxForm)
-	if err := v.r.ParseForm(); err != nil {
-		return errForm
+// withForm reads the body of a form without a file before its act is carried out.
+func withForm(act page) page {
+	return func(c *Console, v *visit) error {
+		v.r.Body = http.MaxBytesReader(v, v.r.Body, maxForm)
+		if err := v.r.ParseForm(); err != nil {
+			return errForm
+		}
+		setBodyTime(v.ResponseWriter, -1)
+		return act(c, v)
 	}
-	setBodyTime(v.ResponseWriter, -1)
-	return nil
 }
 
 //go:embed static

@@ -20,9 +20,6 @@ func (c *Console) draft(v *visit) error {
 	if err != nil {
 		return err
 	}
-	if err := v.readForm(); err != nil {
-		return err
-	}
 	notes := map[string]string{}
 	if text := strings.TrimSpace(v.r.PostFormValue("note")); text != "" {
 		notes[v.r.PostFormValue("number")] = text
@@ -38,9 +35,6 @@ func (c *Console) draft(v *visit) error {
 func (c *Console) publish(v *visit) error {
 	id, err := v.operation()
 	if err != nil {
-		return err
-	}
-	if err := v.readForm(); err != nil {
 		return err
 	}
 	if _, err := c.Admin.Publish(v.r.Context(), v.actor(), admin.Publish{ID: id, As: v.Account}); err != nil {

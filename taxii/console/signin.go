@@ -62,9 +62,6 @@ func (c *Console) signIn(v *visit) error {
 	if err := c.needTLS(); err != nil {
 		return err
 	}
-	if err := v.readForm(); err != nil {
-		return err
-	}
 	in := signInPage{Next: nextOf(v.r.PostFormValue("next")), Account: strings.TrimSpace(v.r.PostFormValue("account"))}
 	account, err := c.Auth.SignIn(v.r, in.Account, v.r.PostFormValue("password"))
 	var refusal *auth.Refusal
@@ -229,9 +226,6 @@ func (r *record) count(v *visit, right bool) {
 
 // enterCode checks the code, and begins the session in which both factors were given.
 func (c *Console) enterCode(v *visit) error {
-	if err := v.readForm(); err != nil {
-		return err
-	}
 	next := nextOf(v.r.PostFormValue("next"))
 	if v.session == nil {
 		v.redirect(withNext("sign-in", next))

@@ -73,9 +73,6 @@ func (c *Console) tokenRows(v *visit, account string) (rows []tokenRow, err erro
 
 // makeToken makes a token and shows it once.
 func (c *Console) makeToken(v *visit) error {
-	if err := v.readForm(); err != nil {
-		return err
-	}
 	in := admin.AddToken{Account: v.Account}
 	switch day, err := parseDay(v.r.PostFormValue("expires")); {
 	case err != nil:
@@ -93,9 +90,6 @@ func (c *Console) makeToken(v *visit) error {
 // changeToken revokes a token of the person, or rotates it: a new one is made, and the old
 // one works for a day more.
 func (c *Console) changeToken(v *visit) error {
-	if err := v.readForm(); err != nil {
-		return err
-	}
 	t := v.snapshot.Directory.Tokens[v.pathValue("token")]
 	if t == nil || t.Account != v.Account {
 		return errNotThere
