@@ -258,10 +258,7 @@ func TestSlowReaderOfAnObjectHoldsUpNoRemoval(t *testing.T) {
 	w := newWorld(t)
 	w.push("vendor/vic", "sharing.reports", indicator(1, "one", ""))
 	b := w.as("bureau/dara")
-	r := httptest.NewRequest(http.MethodGet, w.server.URL+"/console/collections/sharing.reports/objects/indicator--00000000-0000-4000-8000-000000000001", nil)
-	for _, cookie := range b.client.Jar.Cookies(r.URL) {
-		r.AddCookie(cookie)
-	}
+	r := b.request("GET", "/console/collections/sharing.reports/objects/indicator--00000000-0000-4000-8000-000000000001", nil)
 	slow := &slowBrowser{httptest.NewRecorder(), make(chan struct{}), make(chan struct{})}
 	ended, held := make(chan struct{}), make(chan error)
 	go func() {

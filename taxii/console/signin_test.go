@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"os"
 	"strings"
 	"testing"
@@ -391,11 +390,9 @@ func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 func TestPagesReadNoBody(t *testing.T) {
 	w := newWorld(t)
 	b := w.as("vendor/vic")
-	server, err := url.Parse(w.server.URL)
-	w.must(err)
 	for _, asked := range [][2]string{{"GET", "/console/sign-in"}, {"GET", "/console/audit"}, {"POST", "/console/audit"}} {
 		read := 0
-		r := httptest.NewRequest(asked[0], asked[1], readerFunc(func(p []byte) (int, error) {
+		r := b.request(asked[0], asked[1], readerFunc(func(p []byte) (int, error) {
 			if read++; read > 1000 {
 				return 0, io.ErrUnexpectedEOF
 			}
@@ -403,9 +400,6 @@ func TestPagesReadNoBody(t *testing.T) {
 		}))
 		r.Header.Set("Content-Type", "multipart/form-data; boundary=b")
 		r.Header.Set("Sec-Fetch-Site", "same-origin")
-		for _, cookie := range b.client.Jar.Cookies(server) {
-			r.AddCookie(cookie)
-		}
 		answer := httptest.NewRecorder()
 		w.console.Handler().ServeHTTP(answer, r)
 		if read > 0 || answer.Code != http.StatusOK && asked[1] != "/console/sign-in" {
@@ -425,15 +419,9 @@ func TestLastUseOutlivesABrowserThatLeaves(t *testing.T) {
 	used.Header.Set("Authorization", "Bearer "+token.Token)
 	_, _, err = w.console.Auth.Authenticate(used)
 	w.must(err)
-	server, err := url.Parse(w.server.URL)
-	w.must(err)
 	ctx, leave := context.WithCancel(t.Context())
 	leave()
-	left := httptest.NewRequest("GET", "/console/tokens", nil).WithContext(ctx)
-	for _, cookie := range b.client.Jar.Cookies(server) {
-		left.AddCookie(cookie)
-	}
-	w.console.Handler().ServeHTTP(httptest.NewRecorder(), left)
+	w.console.Handler().ServeHTTP(httptest.NewRecorder(), b.request("GET", "/console/tokens", nil).WithContext(ctx))
 	b.get("/console/tokens").want(http.StatusOK).contains("from 192.0.2.7")
 }
 

@@ -237,6 +237,16 @@ func (b *browser) send(r *http.Request) *answer {
 	return &answer{b, response.StatusCode, response.Header, string(body)}
 }
 
+// request is a request with the cookies of the browser, for a handler that is called directly.
+func (b *browser) request(method, path string, body io.Reader) *http.Request {
+	b.Helper()
+	r := httptest.NewRequest(method, b.server.URL+path, body)
+	for _, cookie := range b.client.Jar.Cookies(r.URL) {
+		r.AddCookie(cookie)
+	}
+	return r
+}
+
 func (b *browser) get(path string) *answer {
 	b.Helper()
 	r, err := http.NewRequest("GET", b.server.URL+path, nil)
