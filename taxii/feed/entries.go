@@ -104,18 +104,26 @@ func (e *EntryList) list(details bool) iter.Seq[*stixfeed.Entry] {
 // it returns false. The group is valid during the call. The texts keep in memory a block of a
 // table.
 func (e *EntryList) walk(f func(key string, value stixfeed.Value, group []member) bool) {
-	var cursors []*cursor
-	for _, r := range e.sources {
-		c := r.from(valueRow)
-		c.advance()
-		cursors = append(cursors, c)
+	type claims struct {
+		*cursor
+		of, id string // the key of the value, "" after the last one, and the id of the indicator
+	}
+	next := func(c *claims) {
+		if c.of = ""; c.advance() {
+			c.of, c.id = cutID(c.key)
+		}
+	}
+	sources := make([]claims, len(e.sources))
+	for i, r := range e.sources {
+		sources[i].cursor = r.from(valueRow)
+		next(&sources[i])
 	}
 	var group []member
 	for {
 		key := ""
-		for _, c := range cursors {
-			if c.key != "" && (key == "" || c.key < key) {
-				key = c.key
+		for i := range sources {
+			if of := sources[i].of; of != "" && (key == "" || of < key) {
+				key = of
 			}
 		}
 		if key == "" {
@@ -123,26 +131,16 @@ func (e *EntryList) walk(f func(key string, value stixfeed.Value, group []member
 		}
 		value := stixfeed.Value{Kind: kindOf(key)}
 		group = group[:0]
-		for i, c := range cursors {
-			if c.key == key {
-				value.Text, group = appendMembers(group, i, c.value)
-				c.advance()
+		for i := range sources {
+			for c := &sources[i]; c.of == key; next(c) {
+				group = append(group, member{source: i})
+				value.Text = group[len(group)-1].readRow(key, c.id, c.value)
 			}
 		}
 		if !f(key, value, group) {
 			return
 		}
 	}
-}
-
-// appendMembers appends the claims of the row of a value.
-func appendMembers(group []member, source int, row string) (text string, _ []member) {
-	text, rest := cutText(row)
-	for rest != "" {
-		group = append(group, member{source: source})
-		rest = cutClaim(rest, &group[len(group)-1].claim)
-	}
-	return text, group
 }
 
 // reason is why the question leaves an indicator of a collection out; "" if it does not.

@@ -237,18 +237,17 @@ func (x *index) drop(ctx context.Context, g exchange.Grant, s span) error {
 		return nil
 	}
 	missing := map[string]int64{} // date_added by id
-	for c := x.rows.from(recordRow); c.advance() && isRecord(c.key); {
-		if added, _ := addedAndEnds(c.value); added >= s.from.UnixMicro() && added <= s.to.UnixMicro() {
-			missing[strings.Clone(c.key[len(recordRow):])] = added
-		}
+	last := addedKey(s.to.UnixMicro())
+	for c := x.rows.from(addedKey(s.from.UnixMicro())); c.advance() && c.key <= last; {
+		missing[strings.Clone(c.value)] = number(c.key[len(addedRow):])
 	}
 	if len(missing) == 0 {
 		return nil
 	}
 	if err := x.scan(ctx, g, store.Query{After: s.from.Add(-time.Microsecond)}, func(page []*record) bool {
 		for _, r := range page {
-			if missing[r.id()] == r.added {
-				delete(missing, r.id())
+			if missing[r.id] == r.added {
+				delete(missing, r.id)
 			}
 		}
 		return page[len(page)-1].added <= s.to.UnixMicro()
@@ -262,13 +261,11 @@ func (x *index) drop(ctx context.Context, g exchange.Grant, s span) error {
 func (x *index) expire(ctx context.Context, g exchange.Grant) error {
 	var ended []string
 	at, next := g.View().At, uint32(0)
-	for c := x.rows.from(recordRow); c.advance() && isRecord(c.key); {
-		switch _, ends := addedAndEnds(c.value); {
-		case ends == 0:
-		case ends <= at:
-			ended = append(ended, strings.Clone(c.key[len(recordRow):]))
-		case next == 0 || ends < next:
+	for c := x.rows.from(endRow); next == 0 && c.advance() && c.key < recordRow; {
+		if ends := endOf(c.key); ends > at {
 			next = ends
+		} else {
+			ended = append(ended, strings.Clone(c.value))
 		}
 	}
 	if err := x.lookUp(ctx, g, ended); err != nil {
@@ -304,7 +301,7 @@ func (x *index) lookUp(ctx context.Context, g exchange.Grant, ids []string) erro
 			return err
 		}
 		gone := slices.DeleteFunc(slices.Clone(some), func(id string) bool {
-			return slices.ContainsFunc(found, func(r *record) bool { return r.id() == id })
+			return slices.ContainsFunc(found, func(r *record) bool { return r.id == id })
 		})
 		x.replace(found, gone)
 	}
@@ -314,7 +311,7 @@ func (x *index) lookUp(ctx context.Context, g exchange.Grant, ids []string) erro
 // record is the record of an indicator; nil if there is none.
 func (x *index) record(id string) *record {
 	if row := x.rows.get(recordRow + id); row != "" {
-		return readRecord(row)
+		return readRecord(id, row)
 	}
 	return nil
 }
@@ -323,43 +320,33 @@ func (x *index) record(id string) *record {
 // those of others.
 func (x *index) replace(records []*record, gone []string) {
 	pending := map[string]string{} // values of rows by key; "" if the row is no more
-	get := func(key string) string {
-		if value, ok := pending[key]; ok {
-			return value
-		}
-		return x.rows.get(key)
-	}
 	exchange := func(id string, after *record) {
+		row, ok := pending[recordRow+id]
+		if !ok {
+			row = x.rows.get(recordRow + id)
+		}
 		var before *record
-		if row := get(recordRow + id); row != "" {
-			before = readRecord(row)
+		if row != "" {
+			before = readRecord(id, row)
 		}
 		if before == nil && after == nil || before != nil && after != nil && before.added == after.added {
 			return
 		}
 		if before != nil {
 			x.depart(before)
-			pending[recordRow+id] = ""
-			if len(before.values) == 0 {
-				pending[noValueRow+id] = ""
-			}
-			for _, v := range before.values {
-				key := rowKey(v)
-				pending[key] = withoutClaim(get(key), id)
+			for row := range before.rows() {
+				pending[row.key] = ""
 			}
 		}
 		if after != nil {
 			for row := range after.rows() {
-				if before := get(row.key); before != "" {
-					row.value = joined(before, row.value)
-				}
 				pending[row.key] = row.value
 			}
 		}
 		x.changes = append(x.changes, change{before, after})
 	}
 	for _, r := range records {
-		exchange(r.id(), r)
+		exchange(r.id, r)
 	}
 	for _, id := range gone {
 		exchange(id, nil)

@@ -155,14 +155,10 @@ func (l *listing) touched(now time.Time) (all map[string]*touch, ok bool) {
 		e := heap.Pop(&l.edges).(edge)
 		all[e.key] = &touch{value: e.value}
 	}
-	for i, p := range l.parts {
-		for key, t := range all {
-			if row := p.now.rows.get(key); row != "" {
-				_, t.after = appendMembers(t.after, i, row)
-			}
+	for key, t := range all {
+		for i, p := range l.parts {
+			t.after = append(t.after, p.now.rows.claims(key, i)...)
 		}
-	}
-	for _, t := range all {
 		t.before = slices.Clone(t.after)
 	}
 	for i, p := range l.parts {
@@ -180,7 +176,7 @@ func (l *listing) touched(now time.Time) (all map[string]*touch, ok bool) {
 func (l *listing) undo(i int, c change, all map[string]*touch) {
 	for _, v := range c.after.all() {
 		if t := all[rowKey(v)]; t != nil {
-			t.before = slices.DeleteFunc(t.before, func(m member) bool { return m.source == i && m.id() == c.after.id() })
+			t.before = slices.DeleteFunc(t.before, func(m member) bool { return m.source == i && m.id == c.after.id })
 		}
 	}
 	for _, v := range c.before.all() {
@@ -262,7 +258,7 @@ func (l *listing) rebuild(now time.Time) {
 		p.position, p.selected = p.now.position(), 0
 		for c := p.now.rows.from(noValueRow); c.advance() && c.key < valueRow; {
 			var one claim
-			one.read(c.value)
+			one.read(c.key[len(noValueRow):], c.value)
 			l.countClaim(i, &one, 1)
 		}
 	}

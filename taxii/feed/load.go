@@ -194,7 +194,7 @@ func (x *index) build(ctx context.Context, g exchange.Grant) (*index, error) {
 	}
 	twice := false
 	n.unsettled = span{time.UnixMicro(1), n.highWater}
-	err = n.write(ctx, joinedRows(merge(append(runs, rows{changed: sorted(run)})), &twice))
+	err = n.write(ctx, unique(merge(append(runs, rows{changed: sorted(run)})), &twice))
 	if twice {
 		return nil, errTwice
 	}
@@ -206,24 +206,16 @@ func sorted(run []row) []row {
 	return run
 }
 
-// joinedRows joins the rows of each value, which are next to each other. It sets twice if
-// there are two rows of an indicator.
-func joinedRows(all iter.Seq2[string, string], twice *bool) iter.Seq2[string, string] {
+// unique yields rows in the order of their keys until two of them have the same: then it sets
+// twice.
+func unique(all iter.Seq2[string, string], twice *bool) iter.Seq2[string, string] {
 	return func(yield func(string, string) bool) {
-		var last row
+		last := ""
 		for key, value := range all {
-			if key == last.key {
-				*twice = *twice || !strings.HasPrefix(key, valueRow)
-				last.value = joined(last.value, value)
-				continue
-			}
-			if last.key != "" && !yield(last.key, last.value) {
+			if *twice = key == last; *twice || !yield(key, value) {
 				return
 			}
-			last = row{key, value}
-		}
-		if last.key != "" {
-			yield(last.key, last.value)
+			last = key
 		}
 	}
 }

@@ -3,6 +3,7 @@ package feed
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"iter"
 	"slices"
 	"strings"
@@ -21,7 +22,8 @@ type record struct {
 // claim is what an indicator says of each value for which it stands. Times are in µs since 1970,
 // and noTime if there is none.
 type claim struct {
-	texts                 string // id, name, types and labels, each with its length before it
+	id                    string // of the indicator
+	texts                 string // name, types and labels, each with its length before it
 	confidence            int    // or stixfeed.Unknown
 	from, until, modified int64
 	added                 int64           // date_added
@@ -40,14 +42,13 @@ const maxRecord = 32 << 20
 
 // newRecord makes a record of an indicator.
 func newRecord(in *stixfeed.Indicator, reason stixfeed.Reason) *record {
-	b := appendText(appendText(nil, string(in.ID)), in.Name)
-	b = appendText(appendText(b, textsOf(in.Types)), textsOf(in.Labels))
+	b := appendText(appendText(appendText(nil, in.Name), textsOf(in.Types)), textsOf(in.Labels))
 	values := in.Values
 	if len(values)*len(b) > maxRecord {
 		values, reason = nil, tooLarge
 	}
 	r := &record{values: values, claim: claim{
-		texts: string(b), confidence: in.Confidence, from: in.From.UnixMicro(), until: in.Until.UnixMicro(), modified: in.Modified.UnixMicro(), reason: reason,
+		id: string(in.ID), texts: string(b), confidence: in.Confidence, from: in.From.UnixMicro(), until: in.Until.UnixMicro(), modified: in.Modified.UnixMicro(), reason: reason,
 	}}
 	for _, v := range values {
 		r.wildcard = r.wildcard || strings.HasPrefix(v.Text, "*.")
@@ -55,22 +56,15 @@ func newRecord(in *stixfeed.Indicator, reason stixfeed.Reason) *record {
 	return r
 }
 
-func (c *claim) id() string {
-	id, _ := cutText(c.texts)
-	return id
-}
-
 // types are the indicator types.
 func (c *claim) types() texts {
 	_, rest := cutText(c.texts)
-	_, rest = cutText(rest)
 	types, _ := cutText(rest)
 	return texts(types)
 }
 
 func (c *claim) labels() texts {
 	_, rest := cutText(c.texts)
-	_, rest = cutText(rest)
 	_, rest = cutText(rest)
 	labels, _ := cutText(rest)
 	return texts(labels)
@@ -86,10 +80,9 @@ func (r *record) all() []stixfeed.Value {
 
 // indicator is the part of the indicator that an entry needs.
 func (c *claim) indicator() *stixfeed.Indicator {
-	id, rest := cutText(c.texts)
-	name, _ := cutText(rest)
+	name, _ := cutText(c.texts)
 	return &stixfeed.Indicator{
-		ID: stix.ID(id), Name: name, Types: c.types().list(), Confidence: c.confidence,
+		ID: stix.ID(c.id), Name: name, Types: c.types().list(), Confidence: c.confidence,
 		From: timeOf(c.from), Until: timeOf(c.until), Modified: timeOf(c.modified),
 	}
 }
@@ -100,9 +93,8 @@ func (c *claim) fill(e *stixfeed.Entry, details bool) {
 	if !details {
 		return
 	}
-	id, rest := cutText(c.texts)
-	e.IDs = append(e.IDs, stix.ID(id))
-	e.Name, _ = cutText(rest)
+	e.IDs = append(e.IDs, stix.ID(c.id))
+	e.Name, _ = cutText(c.texts)
 	for t := range c.types().all() {
 		if i, found := slices.BinarySearch(e.Types, t); !found {
 			e.Types = slices.Insert(e.Types, i, t)
@@ -152,29 +144,56 @@ func (t texts) has(list []string) bool {
 
 // The rows of an index. The first byte of a key says what the row is.
 //
-//	i id       the record of an indicator
-//	n id       the claim of an indicator that stands for no value
-//	v value    the text of a value, and the claims on it
+//	a date_added    the id of an indicator
+//	e end id        the id of an indicator whose retention ends
+//	i id            the record of an indicator
+//	n id            the claim of an indicator that stands for no value
+//	v value 0 id    the claim of an indicator on a value, and the text of the value
 //
-// The keys of values have the order of stixfeed.Compare, but for long texts.
+// Times are big-endian. The keys of values have the order of stixfeed.Compare, but for long
+// texts.
 const (
+	addedRow   = "a"
+	endRow     = "e"
 	recordRow  = "i"
 	noValueRow = "n"
 	valueRow   = "v"
 )
 
+// addedKey is the key of the row of a date_added.
+func addedKey(added int64) string {
+	return string(binary.BigEndian.AppendUint64([]byte(addedRow), uint64(added)))
+}
+
+// endKey begins the keys of the rows of a retention that ends.
+func endKey(ends uint32) string {
+	return string(binary.BigEndian.AppendUint32([]byte(endRow), ends))
+}
+
+// endOf is the end in a key that endKey begins.
+func endOf(key string) uint32 { return binary.BigEndian.Uint32([]byte(key[len(endRow):])) }
+
 // maxKey is the length from which a key has a digest in the place of the end of its value.
 const maxKey = 1024
 
-// rowKey is the key of the row of a value.
+// rowKey begins the keys of the rows of a value. A zero byte and an id follow.
 func rowKey(v stixfeed.Value) string {
 	var buffer [128]byte
-	key := stixfeed.AppendKey(append(buffer[:0], valueRow...), v)
-	if len(key) > maxKey {
+	key, end := stixfeed.AppendKey(append(buffer[:0], valueRow...), v), maxKey
+	if i := strings.IndexByte(v.Text, 0); i >= 0 { // so that the rows of each value are next to each other
+		end = min(end, len(valueRow)+1+i)
+	}
+	if len(key) > end {
 		digest := sha256.Sum256(key)
-		key = append(key[:maxKey], digest[:]...)
+		key = hex.AppendEncode(key[:end], digest[:])
 	}
 	return string(key)
+}
+
+// cutID cuts the key of a claim into that of its value and the id.
+func cutID(key string) (value, id string) {
+	i := strings.LastIndexByte(key, 0)
+	return key[:i], key[i+1:]
 }
 
 // kindOf is the kind of the value of a row.
@@ -186,7 +205,7 @@ const (
 	flagReason
 )
 
-// append appends a claim.
+// append appends a claim without its id.
 func (c *claim) append(b []byte, first bool) []byte {
 	flags := byte(0)
 	if first {
@@ -208,25 +227,18 @@ func (c *claim) append(b []byte, first bool) []byte {
 	return append(b, c.texts...)
 }
 
-// read reads what append has written.
-func (c *claim) read(s string) {
+// read reads the claim of an indicator that append has written.
+func (c *claim) read(id, s string) {
 	flags := s[0]
-	c.first, c.wildcard, c.reason = flags&flagFirst != 0, flags&flagWildcard != 0, ""
+	c.id, c.first, c.wildcard, c.reason = id, flags&flagFirst != 0, flags&flagWildcard != 0, ""
 	c.tlp, c.confidence = stix.TLP(s[1]), int(s[2])-1
 	c.from, c.until, c.modified = number(s[3:]), number(s[11:]), number(s[19:])
-	c.added, c.ends = number(s[addedAt:]), uint32(number(s[endsAt:]))
-	if c.texts = s[textsAt:]; flags&flagReason != 0 {
+	c.added, c.ends = number(s[27:]), uint32(number(s[35:]))
+	if c.texts = s[43:]; flags&flagReason != 0 {
 		reason, rest := cutText(c.texts)
 		c.reason, c.texts = stixfeed.Reason(reason), rest
 	}
 }
-
-// The places of fields of a claim.
-const (
-	addedAt = 27
-	endsAt  = 35
-	textsAt = 43
-)
 
 // number is the big-endian number of the first eight bytes.
 func number(s string) int64 {
@@ -243,11 +255,11 @@ func (r *record) encode() string {
 	return string(b)
 }
 
-// readRecord reads the row of a record.
-func readRecord(s string) *record {
+// readRecord reads the row of the record of an indicator.
+func readRecord(id, s string) *record {
 	r := &record{}
 	claim, s := cutText(s)
-	r.claim.read(claim)
+	r.claim.read(id, claim)
 	for s != "" {
 		v := stixfeed.Value{Kind: stixfeed.Kind(s[0])}
 		v.Text, s = cutText(s[1:])
@@ -256,64 +268,43 @@ func readRecord(s string) *record {
 	return r
 }
 
-// isRecord tells whether a row is that of a record.
-func isRecord(key string) bool { return key[0] == recordRow[0] }
-
-// addedAndEnds are two fields of the row of a record.
-func addedAndEnds(s string) (added int64, ends uint32) {
-	claim, _ := cutText(s)
-	return number(claim[addedAt:]), uint32(number(claim[endsAt:]))
-}
-
-// cutClaim cuts off the first claim of those of a value.
-func cutClaim(s string, c *claim) (rest string) {
-	text, rest := cutText(s)
-	c.read(text)
-	return rest
-}
-
-// withoutClaim is the row of a value without the claim of an indicator; "" if no other is left.
-func withoutClaim(s, id string) string {
-	if s == "" {
-		return ""
-	}
-	text, rest := cutText(s)
-	var kept []byte
-	for rest != "" {
-		var (
-			one string
-			c   claim
-		)
-		one, rest = cutText(rest)
-		if c.read(one); c.id() != id {
-			kept = appendText(kept, one)
-		}
-	}
-	if kept == nil {
-		return ""
-	}
-	return string(append(appendText(nil, text), kept...))
-}
-
-// rows yields the rows of a record, as if no other record had a claim on its values.
+// rows yields the rows of a record.
 func (r *record) rows() iter.Seq[row] {
 	return func(yield func(row) bool) {
-		if !yield(row{recordRow + r.id(), r.encode()}) {
+		if !yield(row{recordRow + r.id, r.encode()}) || !yield(row{addedKey(r.added), r.id}) ||
+			r.ends != 0 && !yield(row{endKey(r.ends) + r.id, r.id}) ||
+			len(r.values) == 0 && !yield(row{noValueRow + r.id, string(r.claim.append(nil, true))}) {
 			return
 		}
-		if len(r.values) == 0 {
-			yield(row{noValueRow + r.id(), string(r.claim.append(nil, true))})
-		}
 		for i, v := range r.values {
-			if !yield(row{rowKey(v), string(appendText(appendText(nil, v.Text), r.claim.append(nil, i == 0)))}) {
+			key, text := rowKey(v), v.Text
+			if key[len(valueRow)+1:] == text {
+				text = "" // the key has it
+			}
+			if !yield(row{key + "\x00" + r.id, string(r.claim.append(appendText(nil, text), i == 0))}) {
 				return
 			}
 		}
 	}
 }
 
-// joined is the row of a value from two rows, which have different claims.
-func joined(s, t string) string {
-	_, claims := cutText(t)
-	return s + claims
+// readRow reads the row of a claim on the value of a key, whose text it returns.
+func (c *claim) readRow(key, id, s string) (text string) {
+	if text, s = cutText(s); text == "" {
+		text = key[len(valueRow)+1:]
+	}
+	c.read(id, s)
+	return text
+}
+
+// claims are the claims on the value of a key, in the collection with that place. They keep
+// nothing else of the table in memory.
+func (r rows) claims(key string, source int) (group []member) {
+	prefix := key + "\x00"
+	for c := r.from(prefix); c.advance() && strings.HasPrefix(c.key, prefix); {
+		m := member{source: source}
+		m.readRow(key, strings.Clone(c.key[len(prefix):]), strings.Clone(c.value))
+		group = append(group, m)
+	}
+	return group
 }

@@ -82,48 +82,49 @@ type cursor struct {
 
 	table   *table
 	next    int    // the next block
+	ahead   int    // number of blocks to read next: few rows are read from most cursors, and all from some
 	buffer  []byte // for it
 	rest    string // rows of the table that follow
-	ahead   row    // the next row of the table; its key is "" if there is none
+	row     row    // the next one of the table; its key is "" if there is none
 	changed []row  // that follow
 }
 
 // from is a cursor before the first row whose key is not less than key.
 func (r rows) from(key string) *cursor {
 	i, _ := slices.BinarySearchFunc(r.changed, key, row.compare)
-	c := &cursor{table: r.table, changed: r.changed[i:]}
+	c := &cursor{table: r.table, changed: r.changed[i:], ahead: 1}
 	if c.table != nil {
 		c.next = max(c.table.find(key), 0)
-		for c.read(); c.ahead.key != "" && c.ahead.key < key; {
+		for c.read(); c.row.key != "" && c.row.key < key; {
 			c.read()
 		}
 	}
 	return c
 }
 
-// readAhead is the number of blocks that a cursor reads at once.
-const readAhead = 8
+// maxAhead is the number of blocks that a cursor reads at once at most.
+const maxAhead = 8
 
-// read reads the next row of the table into ahead.
+// read reads the next row of the table.
 func (c *cursor) read() {
 	if c.rest == "" {
 		if c.next == len(c.table.blocks) {
-			c.ahead = row{}
+			c.row = row{}
 			return
 		}
-		end := min(c.next+readAhead, len(c.table.blocks))
+		end := min(c.next+c.ahead, len(c.table.blocks))
 		c.rest, c.buffer = c.table.read(c.next, end, c.buffer)
-		c.next = end
+		c.next, c.ahead = end, min(2*c.ahead, maxAhead)
 	}
-	c.ahead.key, c.rest = cutText(c.rest)
-	c.ahead.value, c.rest = cutText(c.rest)
+	c.row.key, c.rest = cutText(c.rest)
+	c.row.value, c.rest = cutText(c.rest)
 }
 
 // advance goes to the next row; ok is false if there is none.
 func (c *cursor) advance() (ok bool) {
 	for {
-		if len(c.changed) == 0 || c.ahead.key != "" && c.ahead.key < c.changed[0].key {
-			if c.key, c.value = c.ahead.key, c.ahead.value; c.key == "" {
+		if len(c.changed) == 0 || c.row.key != "" && c.row.key < c.changed[0].key {
+			if c.key, c.value = c.row.key, c.row.value; c.key == "" {
 				return false
 			}
 			c.read()
@@ -131,7 +132,7 @@ func (c *cursor) advance() (ok bool) {
 		}
 		c.key, c.value = c.changed[0].key, c.changed[0].value
 		c.changed = c.changed[1:]
-		if c.ahead.key == c.key {
+		if c.row.key == c.key {
 			c.read()
 		}
 		if c.value != "" {
