@@ -116,6 +116,9 @@ func newFeedCrawl(t *testing.T) *feedCrawl {
 	if err := c.ex.store.Amend(t.Context(), func(d *exchange.Directory) ([]audit.Entry, error) { return nil, enrolCrawlers(d, files) }); err != nil {
 		t.Fatal(err)
 	}
+	if err := c.ex.custody.AnnounceTransitions(t.Context()); err != nil { // so that no notice comes later
+		t.Fatal(err)
+	}
 	for _, flow := range [][3]string{
 		{"dea-alder.inbound", "alder", "igci"}, {"dea-alder.outbound", "igci", "alder"}, {"op-asean-demo.in.alder", "alder", "igci"}, {"op-asean-demo.in.fir", "fir", "igci"},
 		{"charter-bureaus.inbound.kh", "ncb-kh", "igci"}, {"charter-bureaus.outbound.kh", "igci", "ncb-kh"}, {"charter-bureaus.outbound.vn", "igci", "ncb-vn"},
