@@ -227,11 +227,7 @@ func (s *Service) catchUpListing(ctx context.Context, snapshot *exchange.Snapsho
 	if err != nil {
 		return err
 	}
-	p, ok := snapshot.Principal(snapshot.Directory.Accounts[feed.Account], s.now())
-	if !ok {
-		return taxii.Errorf(taxii.NotFound, "account %s may not be used", feed.Account)
-	}
-	a, err := s.open(ctx, p, feed.ID, key.family)
+	a, err := s.openForAccount(ctx, snapshot, feed, key.family)
 	if err == nil {
 		a.Close()
 	}

@@ -167,6 +167,16 @@ func (s *Service) Open(ctx context.Context, p exchange.Principal, id string, fam
 	}
 }
 
+// openForAccount answers the question of a feed as its account gets it at this moment. The errors
+// are those of [Service.Open].
+func (s *Service) openForAccount(ctx context.Context, snapshot *exchange.Snapshot, f *exchange.Feed, family Family) (*Answer, error) {
+	p, ok := snapshot.Principal(snapshot.Directory.Accounts[f.Account], s.now())
+	if !ok {
+		return nil, taxii.Errorf(taxii.NotFound, "account %s may not be used", f.Account)
+	}
+	return s.open(ctx, p, f.ID, family)
+}
+
 // open answers the question at this moment.
 func (s *Service) open(ctx context.Context, p exchange.Principal, id string, family Family) (a *Answer, err error) {
 	key := listingKey{exchange.FeedKey(p.Account, id), family}

@@ -207,11 +207,7 @@ const ended = "ended"
 func (s *Service) openForWebhook(ctx context.Context, snapshot *exchange.Snapshot, f *exchange.Feed) (*Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	p, ok := snapshot.Principal(snapshot.Directory.Accounts[f.Account], s.now())
-	if !ok {
-		return nil, taxii.Errorf(taxii.NotFound, "account %s may not be used", f.Account)
-	}
-	return s.open(ctx, p, f.ID, Webhook)
+	return s.openForAccount(ctx, snapshot, f, Webhook)
 }
 
 // sinceAll is what has changed for a receiver that has the state of one of the cursors,
