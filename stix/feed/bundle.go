@@ -25,8 +25,11 @@ func writeBundle(w *writing) error {
 		w.Entries++
 		for _, id := range e.IDs {
 			key := id.Key()
+			if written[key] {
+				continue
+			}
 			raw, ok := w.Object(id)
-			if !ok || written[key] {
+			if !ok {
 				continue
 			}
 			if written[key] = true; len(written) == 1 {

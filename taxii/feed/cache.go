@@ -67,7 +67,7 @@ func (c *bodyCache) put(b cachedBody) {
 	defer c.mu.Unlock()
 	c.remove(c.bodies[b.bodyKey])
 	c.bodies[b.bodyKey] = c.order.PushFront(b)
-	for c.size += b.bytes() + bodyOverhead; c.size > cacheSize; {
+	for c.size += len(b.content) + bodyOverhead; c.size > cacheSize; {
 		c.remove(c.order.Back())
 	}
 }
@@ -79,7 +79,7 @@ func (c *bodyCache) remove(e *list.Element) {
 	}
 	b := c.order.Remove(e).(cachedBody)
 	delete(c.bodies, b.bodyKey)
-	c.size -= b.bytes() + bodyOverhead
+	c.size -= len(b.content) + bodyOverhead
 }
 
 // drop drops the files of a feed.

@@ -58,6 +58,14 @@ func (e *EntryList) Len() (n int) {
 	return n
 }
 
+// countOf is the number of entries of these kinds.
+func (e *EntryList) countOf(kinds stixfeed.Kinds) (n int) {
+	for kind := range kinds.All() {
+		n += e.counts[kind]
+	}
+	return n
+}
+
 // All yields the entries.
 func (e *EntryList) All() iter.Seq[*stixfeed.Entry] { return e.list(true) }
 

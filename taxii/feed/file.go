@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"iter"
 	"maps"
 	"net/http"
@@ -117,29 +118,63 @@ func (h *handler) getFile(w *response, r *http.Request, c *caller) error {
 	if err := a.Deliver(f.name); err != nil {
 		return err
 	}
+	header.Set("Content-Type", f.format.Media)
+	if encoding != "" {
+		header.Set("Content-Encoding", "gzip")
+	}
+	if a.Entries.countOf(f.kinds) > maxKept && f.digest == "" && r.ProtoAtLeast(1, 1) { // an older client could not tell that the file is cut off
+		err = h.sendFile(w, r, a, c, &f, version, encoding != "")
+		h.pulled(a, c, r, f.name, w.status, w.bytes)
+		return err
+	}
 	body, err := h.render(r.Context(), a, c, &f, version, encoding != "")
 	if err != nil {
 		return err
 	}
 	a.Close() // before the client reads, which may take long
-	content := body.plain
-	header.Set("Content-Type", f.format.Media)
-	switch {
-	case f.digest != "":
-		content = []byte(body.checksum(f.digest) + "\n")
+	if f.digest != "" {
 		header.Set("Content-Type", "text/plain; charset=utf-8")
-	case encoding != "":
-		content = body.packed
-		header.Set("Content-Encoding", "gzip")
 	}
-	header.Set("X-Feed-Entries", strconv.Itoa(body.result.Entries))
-	c.leftOut = body.result.LeftOut
-	for _, reason := range slices.Sorted(maps.Keys(c.leftOut)) {
-		header.Add("X-Feed-Left-Out", fmt.Sprintf("%s=%d", reason, c.leftOut[reason]))
-	}
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
+	c.tell(header, body.result)
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body.content))
 	h.pulled(a, c, r, f.name, w.status, w.bytes)
 	return nil
+}
+
+// maxKept is the number of entries up to which a file is made before it is sent, and kept. A
+// larger one is sent while it is made: clients wait for its first byte no longer, and it takes no
+// memory.
+const maxKept = 20_000
+
+// sendFile sends a file while it is made. What it lacks is told in the trailers. After an error
+// the client must not take what it has for the file.
+func (h *handler) sendFile(w *response, r *http.Request, a *Answer, c *caller, f *file, v fileVersion, pack bool) error {
+	a.Close() // before the client reads, which may take long
+	w.Header().Set("Trailer", entriesHeader+", "+leftOutHeader)
+	w.WriteHeader(http.StatusOK)
+	if r.Method == http.MethodHead {
+		return nil
+	}
+	result, err := h.write(r.Context(), w, a, c, f, v, pack)
+	if err == nil {
+		c.tell(w.Header(), result)
+	}
+	return err
+}
+
+// The headers that tell how many entries a file has, and how many it lacks by reason.
+const (
+	entriesHeader = "X-Feed-Entries"
+	leftOutHeader = "X-Feed-Left-Out"
+)
+
+// tell tells the client what a file has and lacks, and keeps it for the operator.
+func (c *caller) tell(header http.Header, result stixfeed.Result) {
+	header.Set(entriesHeader, strconv.Itoa(result.Entries))
+	c.leftOut = result.LeftOut
+	for _, reason := range slices.Sorted(maps.Keys(c.leftOut)) {
+		header.Add(leftOutHeader, fmt.Sprintf("%s=%d", reason, c.leftOut[reason]))
+	}
 }
 
 // warnBefore is how long before its credentials expire a caller is told. Some products let
@@ -311,28 +346,15 @@ func takesGzip(r *http.Request) bool {
 	return false
 }
 
-// body is the content of a file, as it is and compressed.
+// body is the content of a file.
 type body struct {
-	plain, packed []byte
-	result        stixfeed.Result
+	content []byte
+	result  stixfeed.Result
 }
 
-// bytes is the memory that it takes.
-func (b *body) bytes() int { return len(b.plain) + len(b.packed) }
-
-// checksum is the checksum of the content, in hexadecimal.
-func (b *body) checksum(digest string) string {
-	if digest == "md5" {
-		sum := md5.Sum(b.plain)
-		return hex.EncodeToString(sum[:])
-	}
-	sum := sha256.Sum256(b.plain)
-	return hex.EncodeToString(sum[:])
-}
-
-// render writes a file, or takes it from the cache.
+// render makes a file, its checksum or its compressed form, or takes it from the cache.
 func (h *handler) render(ctx context.Context, a *Answer, c *caller, f *file, v fileVersion, pack bool) (*body, error) {
-	key := bodyKey{exchange.FeedKey(c.Account, a.Definition.ID), f.key()}
+	key := bodyKey{exchange.FeedKey(c.Account, a.Definition.ID), f.key() + " " + f.digest}
 	if pack {
 		key.file += " gzip"
 	}
@@ -340,29 +362,43 @@ func (h *handler) render(ctx context.Context, a *Answer, c *caller, f *file, v f
 		// Others may wait for the same file, so it does not end with the first request.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 		defer cancel()
-		var failed error
-		header := &stixfeed.Header{
-			Feed: a.Definition.ID, Centre: c.policy.CentreName(), Version: a.Version, Now: v.now,
-			URL:   h.urlOf(c.policy, a.Definition.ID) + f.name,
-			Kinds: f.kinds & a.Definition.kinds, Subdomains: a.Definition.Entries.Subdomains, Comments: f.comments,
-			MaxEntries: a.Definition.Entries.Max, Hold: v.hold, Object: a.object(ctx, &failed),
-			Zone: a.zone(c.policy.Centre().ID),
-		}
 		var out bytes.Buffer
-		result, err := f.format.Write(&out, header, f.entries(a))
-		if err == nil && failed != nil {
-			err = busy(failed)
+		if f.digest == "" {
+			result, err := h.write(ctx, &out, a, c, f, v, pack)
+			return &body{out.Bytes(), result}, err
 		}
-		b := &body{plain: out.Bytes(), result: result}
-		if pack && err == nil {
-			var packed bytes.Buffer
-			z, _ := gzip.NewWriterLevel(&packed, gzip.BestSpeed)
-			z.Write(b.plain)
-			z.Close() // neither can fail
-			b.plain, b.packed = nil, packed.Bytes()
+		digest := md5.New()
+		if f.digest == "sha256" {
+			digest = sha256.New()
 		}
-		return b, err
+		result, err := h.write(ctx, digest, a, c, f, v, false)
+		fmt.Fprintf(&out, "%x\n", digest.Sum(nil))
+		return &body{out.Bytes(), result}, err
 	})
+}
+
+// write writes a file.
+func (h *handler) write(ctx context.Context, w io.Writer, a *Answer, c *caller, f *file, v fileVersion, pack bool) (stixfeed.Result, error) {
+	var failed error
+	header := &stixfeed.Header{
+		Feed: a.Definition.ID, Centre: c.policy.CentreName(), Version: a.Version, Now: v.now,
+		URL:   h.urlOf(c.policy, a.Definition.ID) + f.name,
+		Kinds: f.kinds & a.Definition.kinds, Subdomains: a.Definition.Entries.Subdomains, Comments: f.comments,
+		MaxEntries: a.Definition.Entries.Max, Hold: v.hold, Object: a.object(ctx, &failed),
+		Zone: a.zone(c.policy.Centre().ID),
+	}
+	out := w
+	if pack {
+		out, _ = gzip.NewWriterLevel(w, gzip.BestSpeed)
+	}
+	result, err := f.format.Write(out, header, f.entries(a))
+	if z, ok := out.(*gzip.Writer); ok && err == nil {
+		err = z.Close()
+	}
+	if err == nil && failed != nil {
+		err = busy(failed)
+	}
+	return result, err
 }
 
 // object looks up the indicator of an entry, as it came. It sets failed if the store fails:

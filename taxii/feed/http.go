@@ -141,6 +141,9 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e.handler.log.LogAttrs(r.Context(), level, "request", slog.String("request_id", out.id), slog.String("account", c.Account), slog.String("method", r.Method),
 		slog.String("route", e.path), slog.Int("status", out.status), slog.Int64("bytes", out.bytes), slog.Float64("seconds", took.Seconds()),
 		slog.String("feed", feed), slog.String("file", c.path["file"]))
+	if out.cut {
+		panic(http.ErrAbortHandler)
+	}
 }
 
 // answer checks credentials, method and API root, in this order, and serves.
@@ -180,8 +183,8 @@ func (h *handler) authenticate(r *http.Request, c *caller) (err error) {
 
 // fail answers with an error, as one line of text.
 func (h *handler) fail(w *response, err error) {
-	if w.status != 0 {
-		return // the answer has begun
+	if w.cut = w.status != 0; w.cut {
+		return
 	}
 	var known *taxii.Error
 	if !errors.As(err, &known) {
@@ -214,6 +217,7 @@ type response struct {
 	status  int
 	bytes   int64
 	waited  time.Duration // of a stream: until its first event was sent
+	cut     bool          // an error came after the answer had begun: the client has to notice
 }
 
 // WriteHeader implements http.ResponseWriter.
