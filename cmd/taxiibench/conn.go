@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"time"
 )
 
 // conn sends requests over one connection, one after the other, and dials again
@@ -23,8 +24,9 @@ type conn struct {
 type answer struct {
 	status int
 	header http.Header
-	bytes  int64  // of the body as it came, compressed or not
-	body   []byte // if it was kept
+	first  time.Time // when the head had come
+	bytes  int64     // of the body as it came, compressed or not
+	body   []byte    // if it was kept
 }
 
 func newConn(dial func() (net.Conn, error)) *conn {
@@ -74,7 +76,7 @@ func (c *conn) do(head, body []byte, keep bool) (a answer, err error) {
 		r, err = http.ReadResponse(c.r, nil)
 	}
 	if err == nil {
-		a.status, a.header = r.StatusCode, r.Header
+		a.status, a.header, a.first = r.StatusCode, r.Header, time.Now()
 		err = c.read(r.Body, keep || a.status >= 400, &a)
 	}
 	if err != nil {
