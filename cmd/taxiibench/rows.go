@@ -15,8 +15,10 @@ type rowsCmd struct {
 	Objects int           `default:"200000" help:"Objects of the collection that is read (default ${default}); the targets are meant for 5000000."`
 	Rounds  int           `default:"5" help:"Alternating rounds (default ${default})."`
 	Time    time.Duration `default:"2s" help:"How long each side is measured in a round (default ${default})."`
-	Quick   bool          `help:"Three short rounds on 30000 objects: for CI, with --guard."`
+	Quick   bool          `help:"Three short rounds on 30000 objects and the small demonstration: for CI, with --guard."`
 	Guard   float64       `placeholder:"SHARE" help:"Exit with 1 if a row misses its target beside the limit by more than this share, such as 0.25."`
+
+	Scenario string `enum:"asean,small" default:"asean" help:"The demonstration whose console is measured: asean, or small, the same by a hundredth (default ${default})."`
 
 	Store  string `placeholder:"DSN" help:"Measure the rows postgres-… too, in this empty database of PostgreSQL."`
 	Venv   string `type:"existingdir" placeholder:"DIR" help:"Python environment with other servers to compare with, made by python3 -m venv DIR and DIR/bin/pip install medallion opentaxii gunicorn."`
@@ -49,6 +51,9 @@ var table = []row{
 	{"restart", (*bench).rowRestart},
 	{"feed-304", (*bench).rowFeedNotModified},
 	{"feed-restart", (*bench).rowFeedRestart},
+	{"console", (*bench).rowConsole},
+	{"console-large", (*bench).rowConsoleLarge},
+	{"console-clicks", (*bench).rowConsoleClicks},
 	{"versions", (*bench).rowVersions},
 	{"large-push", (*bench).rowLargePush},
 	{"push", (*bench).rowPush},
@@ -109,7 +114,7 @@ func (l line) met(slack float64) bool {
 
 func (c *rowsCmd) Run(sh *shell) error {
 	if c.Quick {
-		c.Objects, c.Rounds, c.Time = 30_000, 3, 400*time.Millisecond
+		c.Objects, c.Rounds, c.Time, c.Scenario = 30_000, 3, 400*time.Millisecond, "small"
 	}
 	if c.Objects < 20_000 || c.Rounds < 1 {
 		return errors.New("--objects is at least 20000, --rounds 1")

@@ -35,6 +35,7 @@ type bench struct {
 	order    []int        // their numbers, in random order
 	asked    atomic.Int64 // how many of order were used
 	feed     bool         // it was added
+	browser  *browser     // see person; nil before the first call
 
 	pushes   generator // of the objects of pushCollection
 	pushed   int       // how many of them were used

@@ -30,7 +30,7 @@ func TestRowsAreMeasured(t *testing.T) {
 	dir := t.TempDir()
 	svg := filepath.Join(dir, "ratios.svg")
 	var out, errs bytes.Buffer
-	code := run(context.Background(), []string{"rows", "--objects", "20000", "--rounds", "1", "--time", "10ms", "--json", "--dir", dir, "--svg", svg}, &out, &errs)
+	code := run(context.Background(), []string{"rows", "--objects", "20000", "--rounds", "1", "--time", "10ms", "--scenario", "small", "--json", "--dir", dir, "--svg", svg}, &out, &errs)
 	var r rowsReport
 	if err := json.Unmarshal(out.Bytes(), &r); err != nil || code != 0 {
 		t.Fatalf("exit %d, %v\n%s%s", code, err, errs.Bytes(), out.Bytes())
