@@ -40,17 +40,15 @@ func (c *limitCmd) Run(sh *shell) error {
 		return err
 	}
 	if c.Store != "" {
-		pool, err := pgxpool.New(sh.ctx, c.Store)
-		if err != nil {
+		if err := s.openDatabase(sh.ctx, c.Store); err != nil {
 			return err
 		}
-		defer pool.Close()
-		s.database = pool
+		defer s.database.Close()
 	}
 	router := mux.NewRouter().UseEncodedPath().SkipClean(true)
 	limits := map[string]http.HandlerFunc{
 		"same-bytes": s.getSameBytes, "304": s.getNotModified, "gzip": s.getGzip, "pread": s.getPread, "select": s.getSelected,
-		"append": s.postAppend, "batch": s.postBatch, "update": s.postUpdate,
+		"append": s.postAppend, "batch": s.postBatch, "update": s.postUpdate, "locked-chain": s.postLockedChain,
 	}
 	router.HandleFunc("/{root}/collections/{collection}/objects/", func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet {
@@ -178,36 +176,6 @@ func (s *limits) getPread(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Length", strconv.Itoa(n))
-	w.Write(b)
-}
-
-// getSelected reads a page of 1,000 from the database of comity. The argument is the number
-// of the collection there.
-func (s *limits) getSelected(w http.ResponseWriter, r *http.Request) {
-	after, err := time.Parse(time.RFC3339, r.FormValue("added_after"))
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
-		return
-	}
-	rows, err := s.database.Query(r.Context(), `SELECT json FROM live WHERE collection = $1 AND added > $2 ORDER BY added LIMIT 1000`,
-		mux.Vars(r)["collection"], after.UnixMicro())
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
-	defer rows.Close()
-	buf := buffers.Get().(*[]byte)
-	defer buffers.Put(buf)
-	b := (*buf)[:0]
-	for rows.Next() {
-		b = append(append(b, rows.RawValues()[0]...), ',')
-	}
-	*buf = b
-	if err := rows.Err(); err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Content-Length", strconv.Itoa(len(b)))
 	w.Write(b)
 }
 

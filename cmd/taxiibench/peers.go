@@ -97,13 +97,13 @@ func (p *peer) fill(g generator) error {
 	return nil
 }
 
-// opentaxiiConfig uses SQLite, as in the first example of the documentation.
+// opentaxiiConfig is that of the first example of the documentation.
 const opentaxiiConfig = `domain: "%[2]s"
 support_basic_auth: yes
 auth_api:
   class: opentaxii.auth.sqldb.SQLDatabaseAPI
   parameters:
-    db_connection: sqlite:///%[1]s/opentaxii-auth.db
+    db_connection: %[1]s
     create_tables: yes
     secret: bench-only
 taxii1:
@@ -111,7 +111,7 @@ taxii2:
   persistence_api:
     class: opentaxii.persistence.sqldb.Taxii2SQLDatabaseAPI
     parameters:
-      db_connection: sqlite:///%[1]s/opentaxii.db
+      db_connection: %[1]s
       create_tables: yes
   max_content_length: 104857600
   title: "bench"
@@ -127,16 +127,17 @@ json.JSONEncoder.default = lambda self, value: str(value)
 from opentaxii.http import app
 `
 
-// startOpenTAXII runs OpenTAXII under gunicorn, with two workers, and pushes its objects.
-// Requests carry a token, which is cheaper for OpenTAXII than a password.
-func startOpenTAXII(ctx context.Context, venv, dir string, g generator) (*peer, error) {
+// startOpenTAXII runs OpenTAXII under gunicorn, with two workers, and pushes its objects. Its
+// tables are made in a database, whose address has the form of SQLAlchemy. Requests carry a
+// token, which is cheaper for OpenTAXII than a password.
+func startOpenTAXII(ctx context.Context, venv, dir, database string, g generator) (*peer, error) {
 	p := &peer{name: "OpenTAXII", objects: openTAXIIObjects}
 	address, err := freePort()
 	if err != nil {
 		return nil, err
 	}
 	config := filepath.Join(dir, "opentaxii.yml")
-	if err := os.WriteFile(config, fmt.Appendf(nil, opentaxiiConfig, dir, address), 0o600); err != nil {
+	if err := os.WriteFile(config, fmt.Appendf(nil, opentaxiiConfig, database, address), 0o600); err != nil {
 		return nil, err
 	}
 	if err := os.WriteFile(filepath.Join(dir, "opentaxii_app.py"), []byte(opentaxiiApp), 0o600); err != nil {
@@ -152,8 +153,9 @@ func startOpenTAXII(ctx context.Context, venv, dir string, g generator) (*peer, 
 	}
 	do("opentaxii-create-account", "-u", "bench", "-p", "bench", "-a")
 	do("opentaxii-add-api-root", "-t", "bench", "--default")
-	root := do("python", "-c", `import sqlite3, sys, uuid
-print(uuid.UUID(sqlite3.connect(sys.argv[1]).execute("select id from opentaxii_api_root").fetchone()[0]))`, filepath.Join(dir, "opentaxii.db"))
+	root := do("python", "-c", `import sqlalchemy, sys, uuid
+with sqlalchemy.create_engine(sys.argv[1]).connect() as connection:
+    print(uuid.UUID(str(connection.execute(sqlalchemy.text("select id from opentaxii_api_root")).scalar())))`, database)
 	root = strings.TrimSpace(root)
 	for _, alias := range []string{readCollection, pushCollection} {
 		do("opentaxii-add-collection", "-r", root, "-t", alias, "-a", alias, "--public", "--public-write")
@@ -162,7 +164,7 @@ print(uuid.UUID(sqlite3.connect(sys.argv[1]).execute("select id from opentaxii_a
 		return nil, err
 	}
 	p.process, err = start(p.name, filepath.Join(dir, "opentaxii.log"), env,
-		filepath.Join(venv, "bin", "gunicorn"), "opentaxii_app:app", "--config", "python:opentaxii.http", "--bind", address, "--workers", "2", "--threads", "4", "--timeout", "600")
+		filepath.Join(venv, "bin", "gunicorn"), "opentaxii_app:app", "--bind", address, "--workers", "2", "--threads", "4", "--timeout", "600")
 	if err != nil {
 		return nil, err
 	}

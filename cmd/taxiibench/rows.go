@@ -21,7 +21,7 @@ type rowsCmd struct {
 	Scenario string `enum:"asean,small" default:"asean" help:"The demonstration whose console is measured: asean, or small, the same by a hundredth (default ${default})."`
 
 	Store  string `placeholder:"DSN" help:"Measure the rows postgres-… too, in this empty database of PostgreSQL."`
-	Venv   string `type:"existingdir" placeholder:"DIR" help:"Python environment with other servers to compare with, made by python3 -m venv DIR and DIR/bin/pip install medallion opentaxii gunicorn."`
+	Venv   string `type:"existingdir" placeholder:"DIR" help:"Python environment with other servers to compare with, made by python3 -m venv DIR and DIR/bin/pip install medallion opentaxii gunicorn psycopg psycopg-binary."`
 	Comity string `type:"existingfile" placeholder:"FILE" help:"The comity to measure (default: built from this tree)."`
 	Dir    string `type:"existingdir" placeholder:"DIR" help:"Where the temporary folder is made: on the disk to measure."`
 
@@ -266,9 +266,9 @@ func (c comparison) lines(figures [][]float64) (lines []line) {
 // and their ratios are so large that more rounds would add nothing.
 const peerRounds = 2
 
-// ofPeers returns a side for each peer.
-func (b *bench) ofPeers(of func(p *peer) side) (sides []side) {
-	for _, p := range b.peers {
+// sidesOf returns a side for each peer.
+func sidesOf(peers []*peer, of func(p *peer) side) (sides []side) {
+	for _, p := range peers {
 		sides = append(sides, of(p))
 	}
 	return sides

@@ -17,7 +17,9 @@ var databaseTable = []row{
 	{"postgres-type", (*bench).rowDatabaseType},
 	{"postgres-size", (*bench).rowDatabaseSize},
 	{"postgres-push", (*bench).rowDatabasePush},
+	{"postgres-push-1000", (*bench).rowDatabasePushThousand},
 	{"postgres-writers", (*bench).rowDatabaseWriters},
+	{"postgres-chain", (*bench).rowDatabaseChain},
 }
 
 // base is readCollection in the database.
@@ -25,6 +27,7 @@ type base struct {
 	dates  []string // date_added of each object
 	number int      // of the collection
 	size   float64  // bytes of all tables and indexes, with these objects alone
+	peers  []*peer  // other servers, in the same database
 }
 
 func (b *bench) prepareDatabase(ctx context.Context) error {
@@ -58,6 +61,10 @@ func (b *bench) rowDatabasePage(ctx context.Context) ([]line, error) {
 		line:   line{Name: "PostgreSQL: page of 1,000 objects", Unit: "pages/s"},
 		ours:   b.rate(onPostgres, ours, gets(ours, "limit=1000")...),
 		limits: []limit{{b.rate(onBolt, theirs, gets(theirs, "limit=1000")...), 0.75}},
+		peers: sidesOf(b.base.peers, func(p *peer) side {
+			return b.poll(p.name, p.read, peerClients, 200, measured.rate, inTurn(gets(p.read, "limit=1000")))
+		}),
+		peerTarget: 300,
 	})
 }
 
@@ -127,6 +134,19 @@ func (b *bench) rowDatabasePush(ctx context.Context) ([]line, error) {
 	})
 }
 
+// rowDatabasePushThousand is pushes of 1,000 objects, four at a time; OpenTAXII gets one at a
+// time.
+func (b *bench) rowDatabasePushThousand(ctx context.Context) ([]line, error) {
+	objects := func(m measured) float64 { return 1000 * m.rate() }
+	return b.compare(ctx, comparison{
+		line:       line{Name: "PostgreSQL: pushes of 1,000", Unit: "objects/s"},
+		ours:       b.push(onPostgres, b.database.collection(pushCollection), 4, 1000, objects),
+		limits:     []limit{{b.push(onBolt, b.comity.collection(pushCollection), 4, 1000, objects), 0}},
+		peers:      sidesOf(b.base.peers, func(p *peer) side { return b.push(p.name, p.push, 1, 1000, objects) }),
+		peerTarget: 50,
+	})
+}
+
 // writers is how many organisations push at a time in the rows of the database, each to its
 // own collection.
 const writers = 16
@@ -141,30 +161,43 @@ func writerCollections() (names []string) {
 // rowDatabaseWriters is 16 writers of one object at a time each, first to one collection,
 // whose pushes wait for each other in the database, and then to a collection each.
 func (b *bench) rowDatabaseWriters(ctx context.Context) ([]line, error) {
-	apart := func(name string, server *comity) side {
-		var to []*collection
-		for _, collection := range writerCollections() {
-			to = append(to, server.collection(collection))
-		}
-		return side{name: name, run: func(ctx context.Context) (float64, error) {
-			l := b.pushLoad(to[0], "", writers, 1)
-			l.time = b.opt.Time
-			next := l.next
-			l.next = func(client, n int) (head, body []byte) {
-				_, body = next(client, n)
-				return to[client].post(client, "", len(body)), body
-			}
-			m, err := l.run(ctx)
-			return m.rate(), err
-		}}
-	}
 	return b.compare(ctx, comparison{
 		line:   line{Name: "PostgreSQL: 16 writers of one object each to one collection", Unit: "objects/s"},
 		ours:   b.push(onPostgres, b.database.collection(pushCollection), writers, 1, measured.rate),
 		limits: []limit{{b.push(onBolt, b.comity.collection(pushCollection), writers, 1, measured.rate), 0}},
 	}, comparison{
 		line:   line{Name: "PostgreSQL: 16 writers of one object each to a collection each", Unit: "objects/s"},
-		ours:   apart(onPostgres, b.database),
-		limits: []limit{{apart(onBolt, b.comity), 0.4}},
+		ours:   b.writeApart(onPostgres, b.database),
+		limits: []limit{{b.writeApart(onBolt, b.comity), 0.4}},
+	})
+}
+
+// writeApart is writers of one object at a time each, to a collection each.
+func (b *bench) writeApart(name string, server *comity) side {
+	var to []*collection
+	for _, collection := range writerCollections() {
+		to = append(to, server.collection(collection))
+	}
+	return side{name: name, run: func(ctx context.Context) (float64, error) {
+		l := b.pushLoad(to[0], "", writers, 1)
+		l.time = b.opt.Time
+		next := l.next
+		l.next = func(client, n int) (head, body []byte) {
+			_, body = next(client, n)
+			return to[client].post(client, "", len(body)), body
+		}
+		m, err := l.run(ctx)
+		return m.rate(), err
+	}}
+}
+
+// rowDatabaseChain compares the chain of the audit record, whose entries are linked after
+// their commit, with one that each push locks until its commit has ended. The target is
+// meant for a commit that waits for a synchronous standby on another machine.
+func (b *bench) rowDatabaseChain(ctx context.Context) ([]line, error) {
+	return b.compare(ctx, comparison{
+		line:   line{Name: "PostgreSQL: 16 writers of one object each, linked after the commit", Unit: "objects/s"},
+		ours:   b.writeApart(onPostgres, b.database),
+		limits: []limit{{b.push("linked in the commit", b.limitOf("locked-chain", "objects"), writers, 1, measured.rate), 8}},
 	})
 }

@@ -65,7 +65,7 @@ func (b *bench) rowPush(ctx context.Context) ([]line, error) {
 		line:       line{Name: "pushes of 1,000, validated, durable", Unit: "objects/s"},
 		ours:       b.push("comity", b.comity.collection(pushCollection), 4, 1000, objects),
 		limits:     []limit{{b.push("parse, validation, append, fdatasync", b.limitOf("append", "objects"), 4, 1000, objects), 0.50}},
-		peers:      b.ofPeers(func(p *peer) side { return b.push(p.name, p.push, 1, 1000, objects) }),
+		peers:      sidesOf(b.peers, func(p *peer) side { return b.push(p.name, p.push, 1, 1000, objects) }),
 		peerTarget: 40,
 	})
 }
@@ -79,7 +79,7 @@ func (b *bench) rowWriters(ctx context.Context) ([]line, error) {
 			{b.push("bbolt's db.Batch", b.limitOf("batch", "objects"), 64, 1, measured.rate), 1.5},
 			{b.push("a bbolt transaction each", b.limitOf("update", "objects"), 64, 1, measured.rate), 4},
 		},
-		peers:      b.ofPeers(func(p *peer) side { return b.push(p.name, p.push, peerClients, 1, measured.rate) }),
+		peers:      sidesOf(b.peers, func(p *peer) side { return b.push(p.name, p.push, peerClients, 1, measured.rate) }),
 		peerTarget: 60,
 	})
 }

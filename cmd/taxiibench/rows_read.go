@@ -114,7 +114,7 @@ func (b *bench) samePage(ctx context.Context, name, query, file string, target, 
 		peerTarget: peerTarget,
 	}
 	if peerTarget > 0 {
-		c.peers = b.ofPeers(func(p *peer) side {
+		c.peers = sidesOf(b.peers, func(p *peer) side {
 			return b.poll(p.name, p.read, peerClients, 200, measured.rate, inTurn(gets(p.read, query)))
 		})
 	}
@@ -197,7 +197,7 @@ func (b *bench) rowType(ctx context.Context) ([]line, error) {
 		}
 	}
 	frequent := filtered("campaign", "40 %", 2)
-	frequent.peers = b.ofPeers(func(p *peer) side {
+	frequent.peers = sidesOf(b.peers, func(p *peer) side {
 		return b.p50(p.name, p.read, gets(p.read, "limit=100&match%5Btype%5D=campaign")...)
 	})
 	frequent.peerTarget = 100

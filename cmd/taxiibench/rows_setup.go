@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync/atomic"
 )
 
@@ -107,7 +109,7 @@ func (b *bench) close() {
 	if b.nginx != nil {
 		b.nginx.process.stop()
 	}
-	for _, p := range b.peers {
+	for _, p := range slices.Concat(b.peers, b.base.peers) {
 		p.process.stop()
 	}
 	os.RemoveAll(b.dir)
@@ -157,18 +159,24 @@ func (b *bench) startPeers(ctx context.Context) {
 		return
 	}
 	b.sh.say("starting medallion and OpenTAXII")
-	add := func(p *peer, err error) {
-		if err == nil {
-			b.peers = append(b.peers, p)
-			return
-		}
-		b.sh.say("a peer is left out: %v", err)
-		if p != nil {
-			p.process.stop()
+	add := func(to *[]*peer) func(*peer, error) {
+		return func(p *peer, err error) {
+			if err == nil {
+				*to = append(*to, p)
+				return
+			}
+			b.sh.say("a peer is left out: %v", err)
+			if p != nil {
+				p.process.stop()
+			}
 		}
 	}
-	add(startMedallion(ctx, venv, b.dir, b.imported))
-	add(startOpenTAXII(ctx, venv, b.dir, b.imported))
+	add(&b.peers)(startMedallion(ctx, venv, b.dir, b.imported))
+	add(&b.peers)(startOpenTAXII(ctx, venv, b.dir, "sqlite:///"+filepath.Join(b.dir, "opentaxii.db"), b.imported))
+	if b.database != nil {
+		address := strings.Replace(b.opt.Store, "postgres://", "postgresql+psycopg://", 1)
+		add(&b.base.peers)(startOpenTAXII(ctx, venv, b.database.dir, address, b.imported))
+	}
 }
 
 // prepare starts the servers, makes the pages that the limit server and nginx serve,
