@@ -181,7 +181,8 @@ func (h *handler) authenticate(r *http.Request, c *caller) (err error) {
 	return err
 }
 
-// fail answers with an error, as one line of text.
+// fail answers with an error, as one line of text. A failure of ours is always 503: products keep
+// what they have then, and come again.
 func (h *handler) fail(w *response, err error) {
 	if w.cut = w.status != 0; w.cut {
 		return
@@ -190,12 +191,12 @@ func (h *handler) fail(w *response, err error) {
 	if !errors.As(err, &known) {
 		known = &taxii.Error{Code: taxii.Internal, Err: err}
 	}
-	message := known.Msg
+	if known.Code == taxii.Internal {
+		h.log.Error("failed", "request_id", w.id, "err", err)
+		known = &taxii.Error{Code: taxii.Unavailable, Msg: "something failed on our side; quote " + w.id + " to the operator"}
+	}
 	header := w.Header()
 	switch known.Code {
-	case taxii.Internal:
-		h.log.Error("failed", "request_id", w.id, "err", err)
-		message = "something failed on our side; quote " + w.id + " to the operator"
 	case taxii.Unauthorized:
 		header.Add("WWW-Authenticate", `Basic realm="comity", charset="UTF-8"`)
 		header.Add("WWW-Authenticate", `Bearer realm="comity"`)
@@ -205,7 +206,7 @@ func (h *handler) fail(w *response, err error) {
 	}
 	header.Del("ETag")
 	header.Del("Last-Modified")
-	http.Error(w, message, known.Code.Status())
+	http.Error(w, known.Msg, known.Code.Status())
 }
 
 // response writes the answer to one request, keeps its status and size for the log, and cuts

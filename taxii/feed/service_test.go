@@ -23,7 +23,15 @@ import (
 // hookedStore calls a hook before each scan, which may change the query or fail.
 type hookedStore struct {
 	*bolt.Store
-	hook atomic.Pointer[func(*store.Query) error]
+	hook   atomic.Pointer[func(*store.Query) error]
+	failed atomic.Pointer[error] // of each change of a document; nil if they do not fail
+}
+
+func (s *hookedStore) AmendDocument(ctx context.Context, name string, change func([]byte) ([]byte, []audit.Entry, error)) error {
+	if failed := s.failed.Load(); failed != nil {
+		return *failed
+	}
+	return s.Store.AmendDocument(ctx, name, change)
 }
 
 func (s *hookedStore) Scan(ctx context.Context, g exchange.Grant, q store.Query) (*store.Page, error) {

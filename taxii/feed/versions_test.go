@@ -2,6 +2,7 @@ package feed_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -228,5 +229,28 @@ func TestTheVersionsOfAFeedTellNoEntry(t *testing.T) {
 	w.must(w.feeds.Forget(t.Context(), exchange.FeedKey("ncb-kh/block", "f-block")))
 	if content, err = w.store.Document(t.Context(), "feed versions ncb-kh/f-block list"); err != nil || content != nil {
 		t.Errorf("afterwards: %s, %v", content, err)
+	}
+}
+
+// A product keeps its list if the server cannot write, and later gets what has changed meanwhile.
+func TestAChangeThatCannotBeWrittenIsToldLater(t *testing.T) {
+	w := newWorld(t, "")
+	w.subscribe("block", "block", empty)
+	s := w.hookScans(nil)
+	w.handle()
+	w.push("fir", indicator(1, address("203.0.114.1"), ""))
+	cursor := w.get("block", "ipv4.txt?since=").header.Get("X-Feed-Cursor")
+	w.push("fir", indicator(2, address("203.0.114.2"), ""))
+	w.remove("fir", 1, "")
+	failed := errors.New("there is no room")
+	s.failed.Store(&failed)
+	for range 2 {
+		if got := w.get("block", "ipv4.txt"); got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") == "" || strings.Contains(got.body, "room") {
+			t.Errorf("%d %v %s", got.status, got.header, got.body)
+		}
+	}
+	s.failed.Store(nil)
+	if got := w.get("block", "ipv4.txt?since="+cursor).body; got != "-203.0.114.1\n+203.0.114.2\n" {
+		t.Errorf("later: %q", got)
 	}
 }
