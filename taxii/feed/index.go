@@ -93,6 +93,13 @@ type content struct {
 	changes   []change
 	dropped   int // changes that are no longer remembered
 	erased    int // times that records of the view were withdrawn or purged
+	withdrawals
+}
+
+// withdrawals tells which withdrawals concern the records of a view.
+type withdrawals struct {
+	Followed uint64 `json:"followed"` // position in the audit chain: nothing is known of the entries up to there
+	Last     uint64 `json:"last"`     // number of the last entry since that withdrew records of the view; 0: none
 }
 
 // errArchived says that entries which the index has not read are no longer in the chain.
@@ -147,7 +154,7 @@ func (x *index) apply(ctx context.Context, g exchange.Grant, entries []audit.Ent
 		return errArchived
 	}
 	var added, removed span
-	var erased []span
+	var erasing []*audit.Entry
 	collection := g.ID().String()
 	for i := range entries {
 		e := &entries[i]
@@ -161,7 +168,7 @@ func (x *index) apply(ctx context.Context, g exchange.Grant, entries []audit.Ent
 			removed.extend(*e.From, *e.To)
 		}
 		if erases(e) {
-			erased = append(erased, span{*e.From, *e.To})
+			erasing = append(erasing, e)
 		}
 	}
 	if !removed.to.IsZero() && !x.unsettled.to.IsZero() {
@@ -176,7 +183,15 @@ func (x *index) apply(ctx context.Context, g exchange.Grant, entries []audit.Ent
 	if err := x.drop(ctx, g, removed); err != nil {
 		return err
 	}
-	if slices.ContainsFunc(erased, x.lost) {
+	erased := false
+	for _, e := range erasing {
+		if x.lost(span{*e.From, *e.To}) {
+			if erased = true; e.Act == audit.Withdrawal {
+				x.Last = e.Number
+			}
+		}
+	}
+	if erased {
 		x.erase()
 	}
 	return nil

@@ -46,6 +46,7 @@ func (x *index) fill(loaded *index) {
 	x.content = content{
 		rows: loaded.rows, span: loaded.span, highWater: loaded.highWater,
 		dropped: x.position() + 1, erased: x.erased + 1, // perhaps
+		withdrawals: loaded.withdrawals,
 	}
 }
 
@@ -67,7 +68,7 @@ func (x *index) restore(ctx context.Context) (*index, error) {
 	}
 	n := x.empty(t.Position)
 	n.written, n.expiry, n.unsettled = x.now(), t.Expiry, span{timeOf(t.Unsettled[0]), timeOf(t.Unsettled[1])}
-	n.content = content{rows: rows{table: t}, span: span{timeOf(t.From), timeOf(t.To)}, highWater: timeOf(t.HighWater)}
+	n.content = content{rows: rows{table: t}, span: span{timeOf(t.From), timeOf(t.To)}, highWater: timeOf(t.HighWater), withdrawals: t.Withdrawals}
 	return n, nil
 }
 
@@ -162,6 +163,7 @@ func (x *index) build(ctx context.Context, g exchange.Grant) (*index, error) {
 		return nil, err
 	}
 	n := x.empty(head.Number)
+	n.Followed = head.Number
 	var (
 		run    []row
 		size   int
@@ -257,6 +259,6 @@ func (x *index) header(ctx context.Context) (tableHeader, error) {
 	return tableHeader{
 		Program: program(), View: x.view, Position: position, Hash: hash, Expiry: x.expiry,
 		From: x.span.from.UnixMicro(), To: x.span.to.UnixMicro(), HighWater: x.highWater.UnixMicro(),
-		Unsettled: [2]int64{x.unsettled.from.UnixMicro(), x.unsettled.to.UnixMicro()},
+		Unsettled: [2]int64{x.unsettled.from.UnixMicro(), x.unsettled.to.UnixMicro()}, Withdrawals: x.withdrawals,
 	}, err
 }

@@ -138,7 +138,7 @@ func (h *handler) misp(ctx context.Context, c *caller, a *Answer) (files mispFil
 		if err := f.read(ctx, h.store, key, definition.Added, a.Version); err != nil {
 			return files, err
 		}
-		if err := f.chain.CatchUp(ctx, f.heed); err != nil {
+		if err := f.chain.CatchUp(ctx, func(_ context.Context, entries []audit.Entry) error { f.heed(a, entries); return nil }); err != nil {
 			return files, busy(err)
 		}
 		if !f.withdrawn && f.tag == a.Tag && c.now.Sub(f.made) < remakeAfter {
@@ -187,13 +187,20 @@ func (f *mispFeed) read(ctx context.Context, s Store, key string, added, version
 	return nil
 }
 
-// heed looks for withdrawals in entries of the audit chain.
-func (f *mispFeed) heed(_ context.Context, entries []audit.Entry) error {
+// heed looks for withdrawals in entries of the audit chain. A withdrawal of records that the feed
+// could not list must not show. If the index of the collection has not followed the entry, nobody
+// knows, and it is heeded.
+func (f *mispFeed) heed(a *Answer, entries []audit.Entry) {
+	indexes := map[string]withdrawals{}
+	for _, d := range a.pages {
+		indexes[d.grant.ID().String()] = d.withdrawals
+	}
 	archived := entries[0].Number != f.chain.Position()+1
 	f.withdrawn = f.withdrawn || archived || slices.ContainsFunc(entries, func(e audit.Entry) bool {
-		return e.Act == audit.Withdrawal && erases(&e) && e.From != nil && slices.Contains(f.told.Collections, e.Collection)
+		x, indexed := indexes[e.Collection]
+		return e.Act == audit.Withdrawal && erases(&e) && e.From != nil && slices.Contains(f.told.Collections, e.Collection) &&
+			(!indexed || e.Number <= x.Followed || e.Number <= x.Last)
 	})
-	return nil
 }
 
 // update makes the events from an answer, and writes the document if it has changed. It is

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"comity/stix"
+	"comity/taxii/audit"
 	"comity/taxii/exchange"
 )
 
@@ -215,6 +216,30 @@ func TestAWithdrawalLeavesNothingOfWhatMISPWasTold(t *testing.T) {
 			between(w)
 			if got := w.misp("block"); len(got) != 1 || len(got["2026-05-03"].Attribute) != 1 {
 				t.Errorf("after the withdrawal: %+v", got)
+			}
+		})
+	}
+}
+
+// Otherwise MISP would learn that there were records which it may not know of.
+func TestAWithdrawalOfWhatTheFeedNeverSawLeavesMISPAsItIs(t *testing.T) {
+	for name, between := range map[string]func(*world){"running": func(*world) {}, "restarted": (*world).serve} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, "")
+			w.subscribe("block", "block", empty)
+			w.push("fir", from(2, 1, "203.0.114.1"), from(3, 2, "203.0.114.2"))
+			w.push("fir", indicator(3, address("203.0.114.3"), `,"object_marking_refs":["marking-definition--e828b379-4e03-4974-9ac4-e53a884c97c1"]`))
+			w.misp("block")
+			w.push("fir", indicatorAt(2, address("203.0.114.2"), "2026-05-09T00:00:00.000Z", `,"revoked":true`))
+			before := w.misp("block")
+			if len(before["2026-05-03"].deleted()) != 1 {
+				t.Fatalf("before the withdrawal: %+v", before)
+			}
+			w.erase("fir", audit.Withdrawal, 1)
+			between(w)
+			w.move(time.Minute)
+			if got := w.misp("block"); fmt.Sprint(got) != fmt.Sprint(before) {
+				t.Errorf("after the withdrawal: %+v, before it %+v", got, before)
 			}
 		})
 	}

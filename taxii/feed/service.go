@@ -142,8 +142,9 @@ type Answer struct {
 
 // delivery is what an answer has of one collection.
 type delivery struct {
-	grant exchange.Grant
-	page  audit.Page
+	grant       exchange.Grant
+	page        audit.Page
+	withdrawals withdrawals
 }
 
 // Open answers the question of a feed of the caller. The errors are NotFound if the caller
@@ -365,7 +366,7 @@ func (s *Service) answer(ctx context.Context, policy *exchange.Policy, p exchang
 		part := l.parts[i]
 		a.pages = append(a.pages, delivery{g, audit.Page{
 			First: part.now.span.from, Last: part.now.span.to, Count: part.selected, HighWater: part.now.highWater,
-		}})
+		}, part.now.withdrawals})
 	}
 	if key.family == RPZ {
 		l.setExpire(a.expire(now.Add(zoneDelay)))

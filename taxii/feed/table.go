@@ -52,6 +52,8 @@ type tableHeader struct {
 	To        int64    `json:"to"`
 	HighWater int64    `json:"high_water"`
 	Unsettled [2]int64 `json:"unsettled"` // as in index
+
+	Withdrawals withdrawals `json:"withdrawals"`
 }
 
 // blockSize is the number of bytes of rows after which a block ends. One look-up reads one block.
