@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"comity/taxii/audit"
 )
 
 // Several products keep only the date of the list they have, in whole seconds. So two
@@ -181,7 +183,12 @@ func TestHiddenObjectsChangeNoByte(t *testing.T) {
 	plain, hiding := newWorld(t, ""), newWorld(t, "")
 	compare := func(step string) {
 		t.Helper()
-		for _, file := range []string{"ipv4.txt", "ipv4.txt.md5", "all.json", "all.csv", "domain.txt", ""} {
+		files := []string{"ipv4.txt", "ipv4.txt.md5", "all.json", "all.csv", "domain.txt", "all.json?since=", "misp/manifest.json", "misp/hashes.csv", ""}
+		hiding.misp("block")
+		for _, e := range plain.misp("block") {
+			files = append(files, "misp/"+e.UUID+".json")
+		}
+		for _, file := range files {
 			a, b := plain.get("block", file), hiding.get("block", file)
 			for _, h := range []http.Header{a.header, b.header} {
 				h.Del("Date")
@@ -208,6 +215,9 @@ func TestHiddenObjectsChangeNoByte(t *testing.T) {
 	compare("after a hidden removal")
 	both(func(w *world) { w.remove("fir", 1, "") })
 	compare("after a removal")
+	both(func(w *world) { w.move(2 * time.Second) })
+	hiding.erase("fir", audit.Withdrawal, 0)
+	compare("after a hidden withdrawal")
 }
 
 func equalHeaders(a, b http.Header) bool {
