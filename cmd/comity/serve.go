@@ -512,7 +512,7 @@ func (ex *exchangeServer) recordUses(ctx context.Context) {
 		case <-tick.C:
 		case <-ctx.Done():
 		}
-		if err := ex.admin.RecordUses(context.WithoutCancel(ctx), ex.auth.TakeUses()); err != nil {
+		if err := ex.auth.SaveUses(func(uses map[string]auth.Use) error { return ex.admin.RecordUses(context.WithoutCancel(ctx), uses) }); err != nil {
 			ex.log.Error("record the uses of tokens", "err", err)
 		}
 	}

@@ -219,16 +219,19 @@ type Disable struct {
 	Reason   string // an operator of the machine need not give one
 }
 
-// DisableAccount disables or enables it; NotFound if there is no such account. The other
-// errors are those of permit.
+// DisableAccount disables or enables it; NotFound if there is no such account, Invalid if
+// actors disable their own. The other errors are those of permit.
 func (s *Service) DisableAccount(ctx context.Context, by Actor, in Disable) (out exchange.Account, err error) {
-	if err := s.permit(ctx, by, in.Reason); err != nil {
-		return out, err
-	}
 	err = s.amend(ctx, func(d *exchange.Directory) (entries []audit.Entry, err error) {
+		if err := s.permitIn(d, by, in.Reason); err != nil {
+			return nil, err
+		}
 		account, err := d.Account(in.ID)
 		if err != nil {
 			return nil, err
+		}
+		if in.Disabled && account.ID() == by.Account {
+			return nil, taxii.Errorf(taxii.Invalid, "%s is your own account: another operator disables it", account.ID())
 		}
 		state := "enabled"
 		if in.Disabled {

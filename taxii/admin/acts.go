@@ -31,6 +31,9 @@ func (s *Service) ActOnAgreement(ctx context.Context, by Actor, in ActOnAgreemen
 		return Agreement{}, err
 	}
 	err := s.amend(ctx, func(d *exchange.Directory) ([]audit.Entry, error) {
+		if err := s.permitIn(d, by, in.Reason); err != nil {
+			return nil, err
+		}
 		policy, err := exchange.NewPolicy(d)
 		if err != nil {
 			return nil, err

@@ -92,11 +92,30 @@ func (s *Service) permit(ctx context.Context, by Actor, reason string) error {
 	if err != nil {
 		return err
 	}
+	return s.permitBy(newest, by, reason)
+}
+
+// permitIn is permit by the directory of a transaction, so that a post that was just taken
+// away permits nothing.
+func (s *Service) permitIn(d *exchange.Directory, by Actor, reason string) error {
+	if by.Account == "" {
+		return nil
+	}
+	policy, err := exchange.NewPolicy(d)
+	if err != nil {
+		return err
+	}
+	return s.permitBy(&exchange.Snapshot{Directory: d, Policy: policy}, by, reason)
+}
+
+func (s *Service) permitBy(newest *exchange.Snapshot, by Actor, reason string) error {
 	if !newest.Operator(by.Account, s.now()) {
-		return taxii.Errorf(taxii.NotFound, "this act is not for you")
+		return errNotForYou()
 	}
 	return needReason(reason)
 }
+
+func errNotForYou() error { return taxii.Errorf(taxii.NotFound, "this act is not for you") }
 
 // needReason is Invalid if a reason is missing.
 func needReason(reason string) error {

@@ -281,3 +281,40 @@ func TestARenamedOrganisationHasANewVersionOfItsIdentity(t *testing.T) {
 		}
 	}
 }
+
+// A person in the console has tokens of the own account alone, and only while the account can
+// be used. Whatever the pages knew before, the directory of the act decides.
+func TestAPersonMakesTokensOfTheOwnAccountAlone(t *testing.T) {
+	s, ctx := withoutKey(t), t.Context()
+	for _, name := range []string{"ana", "ben"} {
+		if _, err := s.AddAccount(ctx, ana, admin.AddAccount{Account: exchange.Account{Org: "igci", Name: name, Person: true}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	person, other := admin.Actor{Account: "igci/ana"}, admin.Actor{Account: "igci/ben"}
+	own, err := s.AddToken(ctx, person, admin.AddToken{Account: "igci/ana"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused := func(by admin.Actor) {
+		t.Helper()
+		_, add := s.AddToken(ctx, by, admin.AddToken{Account: "igci/ana"})
+		_, rotate := s.RotateToken(ctx, by, admin.RotateToken{ID: own.ID})
+		for act, err := range map[string]error{"add": add, "rotate": rotate} {
+			if taxii.CodeOf(err) != taxii.NotFound {
+				t.Errorf("%s by %s: %v, want NotFound", act, by, err)
+			}
+		}
+	}
+	refused(other)
+	if _, err := s.RevokeToken(ctx, other, admin.RevokeToken{ID: own.ID, Reason: "mine now"}); taxii.CodeOf(err) != taxii.NotFound {
+		t.Errorf("revoked by another person: %v", err)
+	}
+	if _, err := s.DisableAccount(ctx, ana, admin.Disable{ID: "igci/ana", Disabled: true}); err != nil {
+		t.Fatal(err)
+	}
+	refused(person)
+	if _, err := s.RotateToken(ctx, ana, admin.RotateToken{ID: own.ID}); err != nil {
+		t.Errorf("an operator of the machine: %v", err)
+	}
+}

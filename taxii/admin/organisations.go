@@ -127,12 +127,15 @@ type Suspend struct {
 // those of permit.
 func (s *Service) SuspendOrganisation(ctx context.Context, by Actor, in Suspend) (out exchange.Organisation, err error) {
 	if err := s.permit(ctx, by, in.Reason); err != nil {
-		return out, err
+		return out, err // before others wait for the deliveries
 	}
 	if err := s.custody.Flush(ctx); err != nil {
 		return out, err
 	}
 	err = s.amend(ctx, func(d *exchange.Directory) (entries []audit.Entry, err error) {
+		if err := s.permitIn(d, by, in.Reason); err != nil {
+			return nil, err
+		}
 		o, err := d.Organisation(in.ID)
 		if err != nil {
 			return nil, err

@@ -29,8 +29,8 @@ type NewToken struct {
 	Expires *time.Time `json:"expires,omitempty"`
 }
 
-// AddToken makes a token; NotFound if there is no such account, Invalid if Expires has
-// passed.
+// AddToken makes a token; NotFound if there is no such account, or if it is not the account of
+// a person in the console; Invalid if Expires has passed.
 func (s *Service) AddToken(ctx context.Context, by Actor, in AddToken) (NewToken, error) {
 	if err := s.future(in.Expires); err != nil {
 		return NewToken{}, err
@@ -41,10 +41,19 @@ func (s *Service) AddToken(ctx context.Context, by Actor, in AddToken) (NewToken
 		if err != nil {
 			return nil, err
 		}
+		if !s.owns(d, by, account) {
+			return nil, errNotForYou()
+		}
 		out.Account, token.Account = account.ID(), account.ID()
 		return directoryEntry(d, by, account.Org, "token %s of %s added", out.ID, out.Account), d.AddToken(token)
 	})
 	return out, err
+}
+
+// owns tells whether the actor may make tokens of an account: an operator of the machine, or
+// the person of the account while it can be used.
+func (s *Service) owns(d *exchange.Directory, by Actor, account *exchange.Account) bool {
+	return by.Account == "" || by.Account == account.ID() && account.Usable(s.now()) && !d.Organisations[account.Org].Suspended
 }
 
 // newToken makes a token of no account yet, and its record for the directory.
@@ -64,20 +73,24 @@ type RotateToken struct {
 }
 
 // RotateToken makes the new token, which expires when the old one would have. NotFound if
-// there is no such token, Conflict if it is revoked or has expired.
+// there is no such token, or if it is not one of a person in the console; Conflict if it is
+// revoked or has expired.
 func (s *Service) RotateToken(ctx context.Context, by Actor, in RotateToken) (out NewToken, err error) {
 	err = s.amend(ctx, func(d *exchange.Directory) ([]audit.Entry, error) {
 		old, err := d.Token(in.ID)
 		if err != nil {
 			return nil, err
 		}
-		now := s.now()
-		if !old.Usable(now) {
-			return nil, taxii.Errorf(taxii.Conflict, "token %s is revoked or has expired: make another one", in.ID)
-		}
 		account, err := d.Account(old.Account)
 		if err != nil {
 			return nil, err
+		}
+		if !s.owns(d, by, account) {
+			return nil, errNotForYou()
+		}
+		now := s.now()
+		if !old.Usable(now) {
+			return nil, taxii.Errorf(taxii.Conflict, "token %s is revoked or has expired: make another one", in.ID)
 		}
 		var token exchange.Token
 		out, token = s.newToken(old.Expires)
@@ -169,18 +182,14 @@ type RevokeToken struct {
 // RevokeToken revokes it; NotFound if there is no such token. The other errors are those of
 // permit, unless the token is the actor's own.
 func (s *Service) RevokeToken(ctx context.Context, by Actor, in RevokeToken) (out exchange.Token, err error) {
-	newest, err := s.current.Snapshot(ctx)
-	if err != nil {
-		return out, err
-	}
-	if t := newest.Directory.Tokens[in.ID]; t == nil || t.Account != by.Account {
-		if err := s.permit(ctx, by, in.Reason); err != nil {
-			return out, err
-		}
-	}
 	err = s.amend(ctx, func(d *exchange.Directory) (entries []audit.Entry, err error) {
-		t, err := d.Token(in.ID)
-		if err != nil {
+		t := d.Tokens[in.ID]
+		if t == nil || t.Account != by.Account {
+			if err := s.permitIn(d, by, in.Reason); err != nil {
+				return nil, err
+			}
+		}
+		if t, err = d.Token(in.ID); err != nil {
 			return nil, err
 		}
 		if !t.Revoked {

@@ -339,15 +339,23 @@ func TestPasswordAloneOpensNothingBesideASecondFactor(t *testing.T) {
 	}
 }
 
-// The last use of each token is known with its address, and is taken once. A refused token and
-// a password are no use of a token.
+// The last use of each token is known with its address, and is saved once; again if it could
+// not be saved. A refused token and a password are no use of a token.
 func TestLastUseOfATokenIsKnown(t *testing.T) {
 	w := newWorld(t)
 	for _, r := range []*http.Request{bearer(w.token), with(keyHeader, w.token), basic("acme/feed", password), bearer("comity_none")} {
 		r.RemoteAddr = "192.0.2.7:1234"
 		w.Authenticate(r)
 	}
-	uses := w.TakeUses()
+	var uses map[string]auth.Use
+	save := func(err error) error {
+		return w.SaveUses(func(saved map[string]auth.Use) error { uses = saved; return err })
+	}
+	full := errors.New("the disk is full")
+	if err := save(full); err != full {
+		t.Errorf("the error of the store is lost: %v", err)
+	}
+	save(nil)
 	if len(uses) != 1 {
 		t.Fatalf("uses %v, want those of one token", uses)
 	}
@@ -356,7 +364,7 @@ func TestLastUseOfATokenIsKnown(t *testing.T) {
 			t.Errorf("token %s: %+v", id, use)
 		}
 	}
-	if again := w.TakeUses(); len(again) != 0 {
-		t.Errorf("taken again: %v", again)
+	if save(nil); len(uses) != 0 {
+		t.Errorf("saved again: %v", uses)
 	}
 }

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"maps"
 	"sync"
 	"time"
 )
@@ -26,12 +27,19 @@ func (u *uses) add(token string, use Use) {
 	u.last[token] = use
 }
 
-// TakeUses gives the last use of each token that was used since the call before, by the id
-// of the token.
-func (a *Authenticator) TakeUses() map[string]Use {
+// SaveUses calls save with the last use of each token that was used since the call before, by
+// the id of the token. After an error of save the next call has these uses, too.
+func (a *Authenticator) SaveUses(save func(map[string]Use) error) error {
 	a.uses.mu.Lock()
-	defer a.uses.mu.Unlock()
 	taken := a.uses.last
 	a.uses.last = nil
-	return taken
+	a.uses.mu.Unlock()
+	err := save(taken)
+	if err != nil && taken != nil {
+		a.uses.mu.Lock()
+		defer a.uses.mu.Unlock()
+		maps.Copy(taken, a.uses.last) // those since are later
+		a.uses.last = taken
+	}
+	return err
 }

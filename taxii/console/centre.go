@@ -210,7 +210,7 @@ func (c *Console) changeAccount(v *visit) error {
 	ctx, id, reason := v.r.Context(), v.pathValue("account"), v.r.PostFormValue("reason")
 	var err error
 	switch act, token, _ := strings.Cut(v.r.PostFormValue("act"), " "); {
-	case act == "disable" && id != v.Account, act == "enable":
+	case act == "disable", act == "enable":
 		_, err = c.Admin.DisableAccount(ctx, v.actor(), admin.Disable{ID: id, Disabled: act == "disable", Reason: reason})
 	case act == "revoke":
 		if t := v.snapshot.Directory.Tokens[token]; t == nil || t.Account != id {
@@ -218,7 +218,7 @@ func (c *Console) changeAccount(v *visit) error {
 		}
 		_, err = c.Admin.RevokeToken(ctx, v.actor(), admin.RevokeToken{ID: token, Reason: reason})
 	default:
-		return taxii.Errorf(taxii.Invalid, "An account other than your own is disabled or enabled, or a token of it revoked.")
+		return taxii.Errorf(taxii.Invalid, "An account is disabled or enabled, or a token of it revoked.")
 	}
 	if err != nil {
 		return err

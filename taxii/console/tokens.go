@@ -7,6 +7,7 @@ import (
 
 	"comity/taxii"
 	"comity/taxii/admin"
+	"comity/taxii/auth"
 )
 
 // tokensPage lists the tokens of the person.
@@ -41,7 +42,8 @@ func (c *Console) showTokens(v *visit, made *admin.NewToken) error {
 
 // tokenRows are the tokens of an account, newest first.
 func (c *Console) tokenRows(v *visit, account string) (rows []tokenRow, err error) {
-	if err := c.Admin.RecordUses(context.WithoutCancel(v.r.Context()), c.Auth.TakeUses()); err != nil { // those of all tokens
+	ctx := context.WithoutCancel(v.r.Context()) // the uses are those of all tokens
+	if err := c.Auth.SaveUses(func(uses map[string]auth.Use) error { return c.Admin.RecordUses(ctx, uses) }); err != nil {
 		c.Log.Error("record the uses of tokens", "err", err)
 	}
 	all, err := c.Admin.Tokens(v.r.Context())
