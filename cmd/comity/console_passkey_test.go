@@ -35,14 +35,21 @@ func TestConsoleInABrowserTakesPasskeys(t *testing.T) {
 		w.do(chromedp.Navigate(host+"/console/sign-in"), chromedp.SetValue(`#account`, "igci/ana"), chromedp.SetValue(`#password`, password), chromedp.Click(`form button`), chromedp.WaitReady(`#code`))
 	}
 	enterPassword()
-	code, err := totp.GenerateCode(w.text(`code.pick`), r.now())
-	if err != nil {
-		t.Fatal(err)
+	secret := w.text(`code.pick`)
+	code := func() string {
+		code, err := totp.GenerateCode(secret, r.now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return code
 	}
-	w.do(chromedp.SetValue(`#setup`, setUpCode), chromedp.SetValue(`#code`, code), chromedp.Click(`form button`), chromedp.WaitReady(`.who`))
+	w.do(chromedp.SetValue(`#setup`, setUpCode), chromedp.SetValue(`#code`, code()), chromedp.Click(`form button`), chromedp.WaitReady(`.who`))
 
 	w.do(chromedp.Navigate(host + "/console/passkeys"))
 	w.inspect("passkeys")
+	r.set(r.now().Add(time.Minute)) // to the next code
+	w.do(chromedp.SetValue(`#code`, code()), chromedp.Click(`form.card button`), chromedp.WaitReady(`#name`))
+	w.inspect("passkey-made")
 	w.do(chromedp.SetValue(`#name`, "Laptop"), chromedp.Click(`form.card button`), chromedp.WaitReady(`tbody th`))
 	w.do(chromedp.Click(`.who button`), chromedp.WaitReady(`#password`))
 	enterPassword()

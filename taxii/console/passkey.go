@@ -111,8 +111,8 @@ func (c *Console) askPasskey(v *visit) (string, error) {
 // givePasskey takes a passkey as the second factor of a sign-in.
 func (c *Console) givePasskey(v *visit) error {
 	next := nextOf(v.r.PostFormValue("next"))
-	if v.session == nil || c.webauthn == nil || !v.account().HasSecondFactor() {
-		v.redirect(withNext("sign-in", next))
+	if v.session == nil || v.signedIn() || c.webauthn == nil || !v.account().HasSecondFactor() {
+		v.redirect(withNext("sign-in", next)) // which leads on if the person has signed in
 		return nil
 	}
 	h, asked, err := c.takeCeremony(v)
@@ -157,8 +157,9 @@ func (c *Console) checkPasskey(h holder, asked webauthn.SessionData, answer stri
 // passkeysPage lists the passkeys of the person.
 type passkeysPage struct {
 	Rows   []passkeyRow
-	Asked  string // what the browser is asked for to make one, as JSON
 	Reason string // why none can be made; "" if one can
+	Fault  string // of the code that was entered; "" for none
+	Asked  string // what the browser is asked for to make one, as JSON; "" before a code was entered
 }
 
 // passkeyRow is one passkey.
@@ -167,37 +168,57 @@ type passkeyRow struct {
 	Added     time.Time
 }
 
-// passkeys lists the passkeys of the person, and lets the browser make another one.
-func (c *Console) passkeys(v *visit) error {
-	h, err := c.holder(v)
-	if err != nil {
-		return err
-	}
-	var out passkeysPage
-	for _, p := range h.Passkeys {
+// passkeys lists the passkeys of the person.
+func (c *Console) passkeys(v *visit) error { return c.showPasskeys(v, passkeysPage{}) }
+
+func (c *Console) showPasskeys(v *visit, out passkeysPage) error {
+	for _, p := range v.account().Passkeys {
 		out.Rows = append(out.Rows, passkeyRow{p.Name, root + "passkeys/" + passkeyID(p.ID), p.Added})
 	}
 	switch {
 	case c.webauthn == nil:
 		out.Reason = "Browsers know passkeys only for a server with a host name and TLS."
-	case !h.HasSecondFactor():
+	case !v.account().HasSecondFactor():
 		out.Reason = "You sign in without a password here, so you need no passkey."
-	default:
-		asked, ceremony, err := c.webauthn.BeginRegistration(h, webauthn.WithExclusions(webauthn.Credentials(h.WebAuthnCredentials()).CredentialDescriptors()))
-		if err != nil {
-			return err
-		}
-		if out.Asked, err = c.beginCeremony(v, asked.Response, ceremony); err != nil {
-			return err
-		}
 	}
 	return c.render(v, "passkeys", "Passkeys", out)
 }
 
-// addPasskey adds the passkey that the browser has made.
+// askNewPasskey takes a code of the person, and lets the browser make a passkey. Without the
+// code somebody at a browser that was left open could stay in the account with a passkey of
+// their own.
+func (c *Console) askNewPasskey(v *visit) error {
+	account := v.account()
+	if !account.HasSecondFactor() {
+		return c.passkeys(v)
+	}
+	var out passkeysPage
+	var err error
+	if out.Fault, err = c.takeCode(v, account.SecondFactor, true, wrongCode); err != nil {
+		return err
+	}
+	if out.Fault != "" {
+		v.status = taxii.Forbidden.Status()
+		return c.showPasskeys(v, out)
+	}
+	h := holder{Account: account}
+	asked, ceremony, err := c.webauthn.BeginRegistration(h, webauthn.WithExclusions(webauthn.Credentials(h.WebAuthnCredentials()).CredentialDescriptors()))
+	if err != nil {
+		return err
+	}
+	if out.Asked, err = c.beginCeremony(v, asked.Response, ceremony); err != nil {
+		return err
+	}
+	return c.showPasskeys(v, out)
+}
+
+// addPasskey adds the passkey that the browser has made, or takes the code before that.
 func (c *Console) addPasskey(v *visit) error {
 	if c.webauthn == nil {
 		return errNotThere
+	}
+	if v.r.PostFormValue("credential") == "" {
+		return c.askNewPasskey(v)
 	}
 	h, asked, err := c.takeCeremony(v)
 	if err != nil {

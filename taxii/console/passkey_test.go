@@ -44,9 +44,10 @@ func (d *device) asked(page *answer) string {
 }
 
 // add makes a passkey in a browser that has signed in.
-func (d *device) add(b *browser) {
+func (d *device) add(b *browser, secret string) {
 	d.Helper()
-	options, err := virtualwebauthn.ParseAttestationOptions(d.asked(b.get("/console/passkeys")))
+	d.move(time.Minute) // to the next code
+	options, err := virtualwebauthn.ParseAttestationOptions(d.asked(b.post("/console/passkeys", "code", d.code(secret))))
 	d.must(err)
 	made := virtualwebauthn.CreateAttestationResponse(d.site, d.device, d.credential, *options)
 	d.device.Options.UserHandle = []byte(options.UserID)
@@ -70,7 +71,7 @@ func TestPasskeyTakesThePlaceOfACode(t *testing.T) {
 	d := newDevice(w)
 	first := w.browser()
 	secret := first.signIn("vendor/vic")
-	d.add(first)
+	d.add(first, secret)
 	first.get("/console/passkeys").want(http.StatusOK).contains("Phone")
 	first.get("/console/audit").contains("passkey &#34;Phone&#34; of vendor/vic added")
 
@@ -99,8 +100,7 @@ func TestPasskeyIsTakenOnceAndForItsAccount(t *testing.T) {
 	w := newWorld(t)
 	d := newDevice(w)
 	first := w.browser()
-	first.signIn("vendor/vic")
-	d.add(first)
+	d.add(first, first.signIn("vendor/vic"))
 	w.browser().signIn("bureau/dara")
 
 	asking := func(account string) *browser {
@@ -125,13 +125,32 @@ func TestPasskeyIsTakenOnceAndForItsAccount(t *testing.T) {
 	copied.post("/console/sign-in/passkey", "credential", d.give(copied.get("/console/sign-in/code"))).want(http.StatusForbidden)
 }
 
+// Who finds a browser that was left open adds no passkey to stay: the page takes a code of the
+// moment first, and no challenge of a sign-in serves in its place.
+func TestAPasskeyIsAddedWithAFreshCode(t *testing.T) {
+	w := newWorld(t)
+	d := newDevice(w)
+	b := w.browser()
+	secret := b.signIn("vendor/vic")
+	b.get("/console/passkeys").want(http.StatusOK).contains("Code of the authenticator app")
+	for _, code := range []string{"", "000000", w.code(secret)} { // the last one was used to sign in
+		if page := b.post("/console/passkeys", "code", code).want(http.StatusForbidden); askedForm.MatchString(page.body) {
+			t.Errorf("code %q begins a passkey", code)
+		}
+	}
+	d.add(b, secret)
+	other := &device{w, d.site, virtualwebauthn.NewAuthenticator(), virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeEC2)}
+	made := virtualwebauthn.CreateAttestationResponse(other.site, other.device, other.credential, virtualwebauthn.AttestationOptions{Challenge: []byte("none")})
+	b.post("/console/sign-in/code", "code", "000000").wantRedirect("/console/")
+	b.post("/console/passkeys", "credential", made, "name", "Mine").want(http.StatusBadRequest).contains("No passkey was asked for")
+}
+
 // Resetting the second factor takes the passkeys away, too.
 func TestResetTakesPasskeysAway(t *testing.T) {
 	w := newWorld(t)
 	d := newDevice(w)
 	b := w.browser()
-	b.signIn("vendor/vic")
-	d.add(b)
+	d.add(b, b.signIn("vendor/vic"))
 	_, err := w.admin.EditAccount(t.Context(), admin.Actor{}, admin.EditAccount{ID: "vendor/vic", ResetSecondFactor: true})
 	w.must(err)
 	again := w.browser()

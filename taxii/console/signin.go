@@ -224,11 +224,44 @@ func (r *record) count(v *visit, right bool) {
 	r.Attempts[auth.Network(auth.Address(v.r))] = attempts{Last: v.now}
 }
 
+// takeCode takes the code of the form, each code once. others tells whether the rest of the form
+// is right, too. fault says why the code is not taken: it is wrong, or there were too many.
+func (c *Console) takeCode(v *visit, secret string, others bool, wrong string) (fault string, err error) {
+	step, right := stepOf(secret, v.r.PostFormValue("code"), v.now)
+	var early, taken bool
+	if err := c.amend(v.r.Context(), v.Account, func(r *record) {
+		early = r.throttled(v)
+		if taken = !early && right && others && step > r.LastStep; taken {
+			r.LastStep = step
+		}
+		if !early {
+			r.count(v, taken)
+		}
+	}); err != nil {
+		return "", err
+	}
+	switch {
+	case early:
+		return "Too many wrong codes were given. Try again in five minutes.", nil
+	case !taken:
+		c.Recorder.RefuseLogin(auth.Address(v.r), "wrong", v.Account, "")
+		return wrong, nil
+	}
+	return "", nil
+}
+
+// wrongCode is the fault of a code that is not taken.
+const wrongCode = "This is not the code of this moment, or it was used already. Wait for the next one."
+
 // enterCode checks the code, and begins the session in which both factors were given.
 func (c *Console) enterCode(v *visit) error {
 	next := nextOf(v.r.PostFormValue("next"))
-	if v.session == nil {
+	switch {
+	case v.session == nil:
 		v.redirect(withNext("sign-in", next))
+		return nil
+	case v.signedIn(): // askCode would ask for a passkey, whose ceremony could then add one
+		v.redirect(next)
 		return nil
 	}
 	account := v.account()
@@ -237,30 +270,15 @@ func (c *Console) enterCode(v *visit) error {
 		v.redirect(withNext("sign-in/code", next))
 		return nil
 	}
-	step, right := stepOf(secret, v.r.PostFormValue("code"), v.now)
-	setUpCode := v.r.PostFormValue("setup")
-	right = right && (account.HasSecondFactor() || auth.IsSetUpCode(account, setUpCode))
-	var early, taken bool
-	if err := c.amend(v.r.Context(), v.Account, func(r *record) {
-		early = r.throttled(v)
-		if taken = !early && right && step > r.LastStep; taken {
-			r.LastStep = step
-		}
-		if !early {
-			r.count(v, taken)
-		}
-	}); err != nil {
-		return err
+	setUpCode, wrong := v.r.PostFormValue("setup"), wrongCode
+	if !account.HasSecondFactor() {
+		wrong = "This is not the set-up code from the operator, or not the code of this moment. Wait for the next code of the app."
 	}
-	switch {
-	case early:
-		return c.askCode(v, next, "Too many wrong codes were given. Try again in five minutes.")
-	case !taken:
-		c.Recorder.RefuseLogin(auth.Address(v.r), "wrong", v.Account, "")
-		if !account.HasSecondFactor() {
-			return c.askCode(v, next, "This is not the set-up code from the operator, or not the code of this moment. Wait for the next code of the app.")
-		}
-		return c.askCode(v, next, "This is not the code of this moment, or it was used already. Wait for the next one.")
+	switch fault, err := c.takeCode(v, secret, account.HasSecondFactor() || auth.IsSetUpCode(account, setUpCode), wrong); {
+	case err != nil:
+		return err
+	case fault != "":
+		return c.askCode(v, next, fault)
 	}
 	if !account.HasSecondFactor() {
 		if err := c.Admin.SetSecondFactor(v.r.Context(), v.actor(), v.Account, secret, setUpCode); err != nil {
