@@ -18,7 +18,11 @@ type SignAgreement struct {
 	Signed  string
 }
 
-// SignAgreement adds the signature of the organisation of the actor. NotFound if there is no
+// maxSigner bounds the name of the person who signs, in bytes: every other party gets the file
+// with it.
+const maxSigner = 200
+
+// SignAgreement adds one signature of the organisation of the actor. NotFound if there is no
 // such version, or the actor's organisation is no party of it; Invalid if the file has another
 // text or no valid signature of the organisation; Conflict if it has signed already.
 func (s *Service) SignAgreement(ctx context.Context, by Actor, in SignAgreement) error {
@@ -51,10 +55,17 @@ func (s *Service) SignAgreement(ctx context.Context, by Actor, in SignAgreement)
 		if signed.Digest() != h.Versions[n].Digest {
 			return nil, taxii.Errorf(taxii.Invalid, "the file has another text than version %d: download that and sign it", in.Version)
 		}
-		if !slices.Contains(signed.SignedBy(keysIn(d)), org) {
+		all := signed.Signatures
+		own := slices.IndexFunc(all, func(s agreement.Signature) bool {
+			signed.Signatures = []agreement.Signature{s}
+			return s.Org == org && len(signed.SignedBy(keysIn(d))) > 0
+		})
+		if own < 0 {
 			return nil, taxii.Errorf(taxii.Invalid, "there is no signature of %s with its registered key over this text", org)
 		}
-		signed.Signatures = slices.DeleteFunc(signed.Signatures, func(s agreement.Signature) bool { return s.Org != org })
+		if len(all[own].By) > maxSigner {
+			return nil, taxii.Errorf(taxii.Invalid, "the name of the person who signs has at most %d bytes", maxSigner)
+		}
 		if err := l.deposit(signed, in.Signed); err != nil {
 			return nil, err
 		}

@@ -4,6 +4,7 @@ import (
 	"io"
 	"strconv"
 
+	"comity/taxii"
 	"comity/taxii/admin"
 )
 
@@ -49,9 +50,12 @@ func (c *Console) signAgreement(v *visit) error {
 	if err != nil {
 		return err
 	}
-	signed, err := io.ReadAll(io.LimitReader(file, maxSigned))
+	signed, err := io.ReadAll(io.LimitReader(file, maxSigned+1))
 	if err != nil {
 		return err
+	}
+	if len(signed) > maxSigned {
+		return taxii.Errorf(taxii.TooLarge, "A signed agreement has at most %s. Upload the [[signature]] block alone.", size(maxSigned))
 	}
 	if err := c.Admin.SignAgreement(v.r.Context(), v.actor(), admin.SignAgreement{ID: in.ID, Version: in.Version, Signed: string(signed)}); err != nil {
 		return err

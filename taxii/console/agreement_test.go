@@ -89,12 +89,21 @@ func TestPartySignsByUpload(t *testing.T) {
 			t.Errorf("%s: status %d", name, a.status)
 		}
 	}
+	vic.upload(version, "file", signed(amended, "vendor", "vendor")+strings.Repeat("# more\n", 1<<18)).want(http.StatusRequestEntityTooLarge)
+	long, err := agreement.Sign([]byte(amended), "vendor", strings.Repeat("v", 1000), keys["vendor"], noon)
+	w.must(err)
+	vic.upload(version, "file", string(long)).want(http.StatusBadRequest).contains("at most 200 bytes")
 	lone := w.as("stranger/lone")
 	lone.get(version).want(http.StatusNotFound)
 	lone.upload(version, "file", signed(amended, "vendor", "vendor")).want(http.StatusNotFound)
 	vic.get(page + "/versions/3").want(http.StatusNotFound)
 
-	vic.upload(version, "file", signed(amended, "vendor", "vendor")).wantRedirect(page)
+	twice, err := agreement.Sign([]byte(signed(amended, "vendor", "vendor")), "vendor", "vic", keys["vendor"], noon)
+	w.must(err)
+	vic.upload(version, "file", string(twice)).wantRedirect(page)
+	if got := strings.Count(dara.get(version).body, "[[signature]]"); got != 1 {
+		t.Errorf("an upload with two signatures leaves %d", got)
+	}
 	if strings.Contains(vic.get(page).body, "--as vendor") {
 		t.Error("a signature is asked for that is there")
 	}
