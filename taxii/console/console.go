@@ -245,7 +245,7 @@ func (c *Console) handler(path string, open bool, serve page) http.Handler {
 		case open || v.signedIn():
 			err = serve(c, v)
 		default:
-			v.redirect(withNext("sign-in", nextOf(r.URL.RequestURI())))
+			v.redirect(withNext("sign-in", nextOf(c.pageFor(r))))
 		}
 		if err != nil {
 			c.fail(v, err)
@@ -253,6 +253,21 @@ func (c *Console) handler(path string, open bool, serve page) http.Handler {
 		c.Log.Info("request", "request_id", v.id, "account", v.Account, "method", r.Method, "route", path, "status", v.status,
 			"seconds", time.Since(began).Seconds())
 	})
+}
+
+// pageFor is the page that a person gets in the place of the one asked for, once they have signed
+// in: that page itself, or the nearest one above it for a form, which is not sent again.
+func (c *Console) pageFor(r *http.Request) string {
+	if r.Method != post {
+		return r.URL.RequestURI()
+	}
+	for page := r.URL.EscapedPath(); strings.HasPrefix(page, root); page = page[:strings.LastIndex(page, "/")] {
+		var found mux.RouteMatch
+		if u, err := url.Parse(page); err == nil && c.router.Match(&http.Request{Method: get, URL: u}, &found) && found.MatchErr == nil {
+			return page
+		}
+	}
+	return root
 }
 
 // visit is one request of a browser.

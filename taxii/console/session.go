@@ -33,8 +33,9 @@ const (
 )
 
 // maxSessions bounds the sessions of one account, those with the second factor and those
-// without apart: otherwise somebody who knows the password could end the others. The oldest
-// one ends when another begins.
+// without apart: otherwise somebody who knows the password could end the others. Of those
+// without, each network from which the person has signed in has as many of its own, so that
+// sign-ins from elsewhere end none of them. The oldest one ends when another begins.
 const maxSessions = 20
 
 // record is what the store keeps of one account in the console, as the document of
@@ -59,6 +60,7 @@ type session struct {
 	Used        time.Time `json:"used"`
 	Since       time.Time `json:"since,omitzero"`     // when the person was here before it; zero for never
 	Complete    bool      `json:"complete,omitempty"` // the second factor was given
+	Network     string    `json:"network,omitempty"`  // while it was not: see record.network
 	Proposed    string    `json:"proposed,omitempty"` // secret of a second factor that is being set up
 	Passkey     []byte    `json:"passkey,omitempty"`  // id of the one that was given as second factor
 
@@ -178,12 +180,15 @@ func (c *Console) begin(v *visit, account *exchange.Account, began session) erro
 	began.Digest, began.Credentials, began.Started, began.Used = digestOf(secret), credentialsOf(account), v.now, v.now
 	err := c.amend(v.r.Context(), account.ID(), func(r *record) {
 		began.Since = r.leave()
+		if !began.Complete {
+			began.Network = r.network(v)
+		}
 		r.Sessions = slices.DeleteFunc(r.Sessions, func(s session) bool {
 			return !s.live(account, v.now) || v.session != nil && s.Digest == v.session.Digest
 		})
 		alike := 1
 		for i := len(r.Sessions) - 1; i >= 0; i-- {
-			if r.Sessions[i].Complete != began.Complete {
+			if r.Sessions[i].Complete != began.Complete || r.Sessions[i].Network != began.Network {
 				continue
 			}
 			if alike++; alike > maxSessions {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"strings"
 	"testing"
@@ -426,17 +427,42 @@ func TestLastUseOutlivesABrowserThatLeaves(t *testing.T) {
 }
 
 // Somebody who knows the password alone and signs in again and again does not end the session
-// of the person.
+// of the person, nor a sign-in that the person has begun in a network that is known.
 func TestSignInsWithoutSecondFactorEndNoSession(t *testing.T) {
 	w := newWorld(t)
-	person, thief := w.browser(), w.browser()
-	person.signIn("vendor/vic")
+	person, again, thief := w.browser(), w.browser(), w.browser()
+	secret := person.signIn("vendor/vic")
+	enter := func(b *browser) {
+		b.post("/console/sign-in", "account", "vendor/vic", "password", password).want(http.StatusSeeOther)
+	}
+	enter(again)
 	for range 25 {
-		w.browser().post("/console/sign-in", "account", "vendor/vic", "password", password).want(http.StatusSeeOther)
+		r := w.browser().form("/console/sign-in", "account", "vendor/vic", "password", password)
+		r.RemoteAddr = "192.0.2.7:1234"
+		answer := httptest.NewRecorder()
+		w.console.Handler().ServeHTTP(answer, r)
+		if answer.Code != http.StatusSeeOther {
+			t.Fatalf("status %d", answer.Code)
+		}
 	}
 	person.get("/console/").want(http.StatusOK)
-	thief.post("/console/sign-in", "account", "vendor/vic", "password", password).want(http.StatusSeeOther)
+	w.move(time.Minute)
+	again.post("/console/sign-in/code", "code", w.code(secret)).wantRedirect("/console/")
+	enter(thief)
 	thief.get("/console/sign-in/code").want(http.StatusOK)
+}
+
+// A form that comes after the end of the session leads to the page that it was on, or is about,
+// after the sign-in.
+func TestFormAfterTheSessionLeadsToItsPage(t *testing.T) {
+	w := newWorld(t)
+	for form, page := range map[string]string{
+		"/console/tokens": "/console/tokens", "/console/tokens/0a1b2c3d": "/console/tokens", "/console/sign-out": "/console/",
+		"/console/agreements/sharing/act": "/console/agreements/sharing", "/console/centre/accounts/vendor%2Fvic": "/console/centre/accounts/vendor%2Fvic",
+		"/console/operations/op-x/publish": "/console/operations/op-x", "/console/none": "/console/",
+	} {
+		w.browser().post(form, "act", "revoke").wantRedirect("/console/sign-in?next=" + url.QueryEscape(page))
+	}
 }
 
 // A browser that reaches the server without TLS over a network is told why nobody signs in, and
