@@ -77,8 +77,12 @@ const maxSeal = 5000
 // seal makes links of all entries that are committed, by any process. Whoever reads the
 // chain seals first.
 func (s *Store) seal(ctx context.Context) error {
-	s.sealing.Lock()
-	defer s.sealing.Unlock()
+	select {
+	case s.sealing <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-s.sealing }()
 	for {
 		unsealed, err := findUnsealed(ctx, s.pool)
 		if err != nil || !unsealed {

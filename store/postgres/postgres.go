@@ -49,7 +49,7 @@ type Store struct {
 	waiting  atomic.Int64  // transactions that were begun and have not ended
 	leftOut  sync.Map      // set of damagedRecord that the log has already
 	large    sync.Map      // set of uuid.UUID: collections with a page that bytes have filled
-	sealing  sync.Mutex    // held by the goroutine that seals
+	sealing  chan struct{} // has a token while a goroutine seals
 	wake     chan struct{} // has a token if the sealer has work
 	end      context.CancelFunc
 	running  sync.WaitGroup // the sealer, the watcher and the one that buries
@@ -76,7 +76,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if err := prepareSchema(ctx, config.ConnConfig, c.Create, c.Migrate); err != nil {
 		return nil, err
 	}
-	s := &Store{now: c.Now, log: c.Log, wake: make(chan struct{}, 1), states: map[uuid.UUID]store.State{}}
+	s := &Store{now: c.Now, log: c.Log, sealing: make(chan struct{}, 1), wake: make(chan struct{}, 1), states: map[uuid.UUID]store.State{}}
 	id := uuid.New()
 	params := config.ConnConfig.RuntimeParams
 	params["application_name"] += " " + id.String()
