@@ -16,7 +16,7 @@ type Query struct {
 	After    time.Time // exclusive; zero: from the beginning
 	Limit    int       // at least 1
 	MaxBytes int       // a page ends before it grows larger, but holds one object at least; 0: no bound
-	Detail   bool      // for upkeep: fill in Page.Details
+	Detail   bool      // for upkeep: fill in Page.Details, and miss nothing that any process has acknowledged
 	Into     *Page     // filled and returned, so that its memory is used again; nil: a new page
 }
 

@@ -153,6 +153,9 @@ func (tx *writeTx) seal() error {
 		queueLink(&tx.batch, link, &e)
 	}
 	tx.batch.Queue(`UPDATE chain SET number = $1, hash = $2, open = $3, time = $4`, int64(head.Number), head.Hash[:], head.Open, last)
+	var seen progress
+	seen.queue(&tx.batch)
+	tx.after = append(tx.after, func() { tx.learn(&seen) })
 	return nil
 }
 
@@ -193,7 +196,8 @@ func scanLink(r pgx.Row, more ...any) (link audit.Link, err error) {
 	return link, nil
 }
 
-// Entries implements store.Store.
+// Entries implements store.Store. Whoever then looks for the records that the entries tell of
+// finds them.
 func (s *Store) Entries(ctx context.Context, after uint64, n int) ([]audit.Link, error) {
 	if err := cmp.Or(ctx.Err(), s.seal(ctx)); err != nil {
 		return nil, err
@@ -203,7 +207,10 @@ func (s *Store) Entries(ctx context.Context, after uint64, n int) ([]audit.Link,
 		return nil, failure(err)
 	}
 	links, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (audit.Link, error) { return scanLink(r) })
-	return links, failure(err)
+	if err != nil || len(links) == 0 {
+		return nil, failure(err)
+	}
+	return links, s.reach(ctx, progress{link: links[len(links)-1].Number})
 }
 
 // ChainHead implements store.Store.
@@ -212,8 +219,10 @@ func (s *Store) ChainHead(ctx context.Context) (head audit.Head, err error) {
 		return head, err
 	}
 	var last int64
-	err = scanHead(s.pool.QueryRow(ctx, `SELECT number, hash, open, time FROM chain`), &head, &last)
-	return head, failure(err)
+	if err := scanHead(s.pool.QueryRow(ctx, `SELECT number, hash, open, time FROM chain`), &head, &last); err != nil {
+		return head, failure(err)
+	}
+	return head, s.reach(ctx, progress{link: head.Number})
 }
 
 // Seal implements store.Store.

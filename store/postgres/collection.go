@@ -55,26 +55,6 @@ func (h *head) scan(r pgx.Row, more ...any) error {
 
 func (h *head) state() store.State { return store.State{Past: uint64(h.past), End: uint64(h.last)} }
 
-// State implements store.Store. The server asks for it before it repeats a page, so it does
-// not ask the database: see process.
-func (s *Store) State(ctx context.Context, id uuid.UUID) (state store.State, err error) {
-	if err := cmp.Or(ctx.Err(), s.check()); err != nil {
-		return state, err
-	}
-	s.mu.Lock()
-	state, known := s.states[id]
-	s.mu.Unlock()
-	if known {
-		return state, nil
-	}
-	h, err := s.head(ctx, id)
-	if err != nil {
-		return state, failure(err)
-	}
-	s.learn(id, h.state())
-	return h.state(), nil
-}
-
 // head reads the row of a collection; zero if there is none.
 func (s *Store) head(ctx context.Context, id uuid.UUID) (h head, err error) {
 	err = h.scan(s.pool.QueryRow(ctx, `SELECT `+headColumns+` FROM collection WHERE id = $1`, id))
@@ -82,14 +62,6 @@ func (s *Store) head(ctx context.Context, id uuid.UUID) (h head, err error) {
 		return head{}, nil
 	}
 	return h, err
-}
-
-// learn keeps the state of a collection. States may come late, but both numbers only grow.
-func (s *Store) learn(id uuid.UUID, state store.State) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	before := s.states[id]
-	s.states[id] = store.State{Past: max(before.Past, state.Past), End: max(before.End, state.End)}
 }
 
 // Count implements store.Store.
@@ -297,7 +269,7 @@ func (c *collectionTx) save() error {
 		h := c.head
 		c.batch.Queue(`UPDATE collection SET last = $2, past = $3, live = $4, hist = $5, mixed = $6, timeline = $7 WHERE n = $1`,
 			c.n, int64(h.last), h.past, h.live, h.hist, h.mixed, h.timeline)
-		c.after = append(c.after, func() { c.learn(c.id, h.state()) })
+		c.after = append(c.after, func() { c.learn(&progress{states: map[uuid.UUID]store.State{c.id: h.state()}}) })
 	}
 	for _, day := range slices.Sorted(maps.Keys(c.due)) {
 		c.batch.Queue(`INSERT INTO due VALUES ($1, $2, $3) ON CONFLICT (collection, day) DO UPDATE SET n = due.n + excluded.n`, c.n, day, c.due[day])

@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 
@@ -13,24 +12,18 @@ import (
 	"comity/taxii/exchange"
 )
 
-// Generation implements store.Store. It does not ask the database: see process.
-func (s *Store) Generation(ctx context.Context) (uint64, error) {
-	if err := cmp.Or(ctx.Err(), s.check()); err != nil {
-		return 0, err
-	}
-	s.mu.Lock()
-	generation := s.generation
-	s.mu.Unlock()
-	if generation != 0 {
-		return generation, nil
-	}
-	err := s.pool.QueryRow(ctx, `SELECT generation FROM meta`).Scan(&generation)
-	return generation, failure(err)
+// Generation implements store.Store.
+func (s *Store) Generation(ctx context.Context) (generation uint64, err error) {
+	err = s.known(ctx, func(p *progress) { generation = p.generation })
+	return generation, err
 }
 
 // Directory implements store.Store.
 func (s *Store) Directory(ctx context.Context) (*exchange.Directory, uint64, error) {
 	records, generation, err := s.records(ctx, s.pool)
+	if err == nil {
+		err = s.reach(ctx, progress{generation: generation})
+	}
 	if err != nil {
 		return nil, 0, err
 	}
@@ -118,11 +111,7 @@ func (tx *writeTx) amend(before, after map[string][]byte, generation uint64, ent
 	if tx.batch.Len() > 0 {
 		written = generation + 1
 		tx.batch.Queue(`UPDATE meta SET generation = $1`, written)
-		tx.after = append(tx.after, func() {
-			tx.mu.Lock()
-			defer tx.mu.Unlock()
-			tx.generation = max(tx.generation, written)
-		})
+		tx.after = append(tx.after, func() { tx.learn(&progress{generation: written}) })
 	}
 	return written, tx.record(entries...)
 }

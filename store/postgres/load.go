@@ -132,13 +132,8 @@ func (l *loader) endCollection() error {
 		return err
 	}
 	l.waiting.Queue(`UPDATE collection SET last = greatest(last, $2), past = $3 WHERE n = $1`, l.n, int64(l.collection.Last), int64(l.collection.Past))
-	c := l.collection
 	l.collection = nil
-	if err := l.send(); err != nil {
-		return err
-	}
-	l.learn(c.ID, store.State{Past: c.Past, End: uint64(c.Last)})
-	return nil
+	return l.send()
 }
 
 func (l *loader) addLink(d *store.DumpLink) error {
@@ -229,8 +224,5 @@ func (l *loader) end() error {
 	if err := l.send(); err != nil {
 		return err
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.generation = max(l.generation, l.begin.Generation)
-	return nil
+	return l.catchUp(l.ctx)
 }

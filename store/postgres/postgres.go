@@ -54,10 +54,9 @@ type Store struct {
 	end      context.CancelFunc
 	running  sync.WaitGroup // the sealer, the watcher and the one that buries
 
-	// mu guards the fields below: what is known without a round trip. The numbers only grow.
-	mu         sync.Mutex
-	generation uint64 // of the directory; 0: not known
-	states     map[uuid.UUID]store.State
+	mu        sync.Mutex // guards the fields below
+	confirmed progress
+	complete  bool // confirmed does not only have what this process has committed
 
 	numbers sync.Map // uuid.UUID -> int32: collection.n by collection.id; a failover may lose one
 }
@@ -76,7 +75,8 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if err := prepareSchema(ctx, config.ConnConfig, c.Create, c.Migrate); err != nil {
 		return nil, err
 	}
-	s := &Store{now: c.Now, log: c.Log, sealing: make(chan struct{}, 1), wake: make(chan struct{}, 1), states: map[uuid.UUID]store.State{}}
+	s := &Store{now: c.Now, log: c.Log, sealing: make(chan struct{}, 1), wake: make(chan struct{}, 1)}
+	s.forget()
 	id := uuid.New()
 	params := config.ConnConfig.RuntimeParams
 	params["application_name"] += " " + id.String()

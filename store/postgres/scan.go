@@ -1,7 +1,11 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
+	"slices"
+
+	"github.com/google/uuid"
 
 	"comity/stix"
 	"comity/store"
@@ -63,7 +67,7 @@ func (s *Store) Manifest(ctx context.Context, g exchange.Grant, q store.Query) (
 	return m, nil
 }
 
-// Has implements store.Store.
+// Has implements store.Store. It waits until the version that was added first is confirmed.
 func (s *Store) Has(ctx context.Context, g exchange.Grant, id stix.ID) (bool, error) {
 	if !g.CanRead() {
 		return false, ctx.Err()
@@ -71,5 +75,11 @@ func (s *Store) Has(ctx context.Context, g exchange.Grant, id stix.ID) (bool, er
 	key := id.Key()
 	_, groups, err := s.lookup(ctx, g, []stix.Key{key})
 	c := store.Choice{View: g.View(), All: true, AllSpecs: true}
-	return len(c.Pick(versionsOf(groups[key]))) > 0, err
+	versions := c.Pick(versionsOf(groups[key]))
+	if err != nil || len(versions) == 0 {
+		return false, err
+	}
+	first := slices.MinFunc(versions, func(v, w store.Version) int { return cmp.Compare(v.Date, w.Date) })
+	err = s.reach(ctx, progress{states: map[uuid.UUID]store.State{g.ID(): {End: uint64(first.Date)}}})
+	return err == nil, err
 }

@@ -24,6 +24,8 @@ type walk struct {
 	from   querier
 	id     uuid.UUID
 	n      int32
+	end    store.State // of the collection, as it is confirmed: later records are left out
+	late   bool        // a later record may have superseded one of the others
 	choice store.Choice
 	types  []string   // asked for and visible; nil: all
 	after  store.Date // exclusive
@@ -43,13 +45,19 @@ func (s *Store) walk(ctx context.Context, g exchange.Grant, q store.Query, each 
 	if err := ctx.Err(); err != nil || !g.CanRead() {
 		return standing, err
 	}
-	if err := s.check(); err != nil {
-		return standing, err
+	if q.Detail { // for upkeep, which is not to miss what other processes have acknowledged
+		if err := s.catchUp(ctx); err != nil {
+			return standing, err
+		}
 	}
 	view := g.View()
 	standing.Asked = view.At
+	end, err := s.State(ctx, g.ID())
+	if err != nil || end.End == 0 {
+		return standing, err
+	}
 	w := &walk{
-		ctx: ctx, store: s, from: s.pool, id: g.ID(), choice: store.NewChoice(view, q.Match), types: textual(store.Narrowed(q.Types, &view)),
+		ctx: ctx, store: s, from: s.pool, id: g.ID(), end: end, choice: store.NewChoice(view, q.Match), types: textual(store.Narrowed(q.Types, &view)),
 		after: store.DateOf(q.After), limit: max(q.Limit, 1), max: q.MaxBytes, each: each,
 	}
 	if w.n, err = s.number(ctx, g.ID(), false); err != nil || w.n == 0 {
@@ -67,8 +75,9 @@ func (s *Store) walk(ctx context.Context, g exchange.Grant, q store.Query, each 
 				return err
 			}
 			if standing.State == (store.State{}) { // plain has read nothing
-				stand(&standing, &h)
+				w.stand(&standing, &h)
 			}
+			w.late = w.hasLate(&h)
 			if q.IDs != nil {
 				return w.byID(q.IDs)
 			}
@@ -83,10 +92,16 @@ func (s *Store) walk(ctx context.Context, g exchange.Grant, q store.Query, each 
 }
 
 // stand notes the state of the collection that a page was read from.
-func stand(standing *store.Standing, h *head) {
-	if standing.State = h.state(); h.last != 0 {
-		standing.HighWater = h.last.Time()
+func (w *walk) stand(standing *store.Standing, h *head) {
+	standing.State = store.State{Past: min(uint64(h.past), w.end.Past), End: min(uint64(h.last), w.end.End)}
+	if standing.State.End != 0 {
+		standing.HighWater = store.Date(standing.State.End).Time()
 	}
+}
+
+// hasLate tells whether a record that is left out may be a version of an id that was there.
+func (w *walk) hasLate(h *head) bool {
+	return uint64(h.last) > w.end.End && uint64(h.past) > w.end.Past
 }
 
 // textual leaves out the types that no column of text can have.
@@ -141,10 +156,10 @@ func within(room int, sql string, args *[]any) string {
 }
 
 // where is the condition that a record is visible and of the specification versions asked
-// for, with its arguments: n, after, and others. It only spares rows: Admits decides.
+// for, with its arguments: n, after, end, and others. It only spares rows: Admits decides.
 func (w *walk) where() (string, []any) {
 	v := &w.choice.View
-	text, args := ` WHERE collection = $1 AND added > $2 AND (until = 0 OR until > $3)`, []any{w.n, int64(w.after), int64(v.At)}
+	text, args := ` WHERE collection = $1 AND added > $2 AND added <= $3 AND (until = 0 OR until > $4)`, []any{w.n, int64(w.after), int64(w.end.End), int64(v.At)}
 	add := func(condition string, values ...any) {
 		for _, value := range values {
 			args = append(args, value)
@@ -165,10 +180,11 @@ func (w *walk) where() (string, []any) {
 	return text, args
 }
 
-// plain is the way of the default poll, if no id of the collection is mixed: it reads live.
+// plain is the way of the default poll, if no id of the collection is mixed and no record that
+// is left out has superseded another one: it reads live.
 // The state of the collection and the page are one round trip, and one snapshot: otherwise
 // an id that becomes mixed between the two would have its visible version in hist. It
-// returns false if some id is mixed, perhaps after a part of the page.
+// returns false if that is not so, perhaps after a part of the page.
 func (w *walk) plain(standing *store.Standing) (done bool, err error) {
 	for first := true; ; first = false {
 		where, args := w.where()
@@ -191,11 +207,11 @@ func (w *walk) plain(standing *store.Standing) (done bool, err error) {
 		if err := h.scan(results.QueryRow()); err != nil {
 			return false, cmp.Or(err, results.Close())
 		}
-		if h.mixed > 0 {
+		if h.mixed > 0 || w.hasLate(&h) {
 			return false, results.Close()
 		}
 		if first {
-			stand(standing, &h)
+			w.stand(standing, &h)
 		}
 		rows, err := results.Query()
 		read, full := 0, false
@@ -252,8 +268,8 @@ func (w *walk) takeAll(rows pgx.Rows) (n int, full bool, err error) {
 	return n, false, rows.Err()
 }
 
-// merged reads live and hist in parallel, in the order of dates. For ids that are mixed, and
-// for queries that ask for first versions, it looks at all versions of the id.
+// merged reads live and hist in parallel, in the order of dates. For some it looks at all
+// versions of the id: see hasRivals.
 func (w *walk) merged() error {
 	for {
 		where, args := w.where()
@@ -265,7 +281,11 @@ func (w *walk) merged() error {
 		args = append(args, n)
 		limit := fmt.Sprintf(` ORDER BY added LIMIT $%d`, len(args))
 		superseded := where
-		if w.choice.OnlyLast() {
+		switch {
+		case !w.choice.OnlyLast():
+		case w.late:
+			superseded += ` AND (mixed OR key IN (SELECT key FROM live WHERE collection = $1 AND added > $3))`
+		default:
 			superseded += ` AND mixed`
 		}
 		both := `(SELECT ` + columns + `, true AS newest FROM live` + where + limit + `) UNION ALL
@@ -318,14 +338,14 @@ func (w *walk) collect(rows pgx.Rows) (list []*row, err error) {
 func (w *walk) choose(list []*row) (chosen map[store.Date]bool, err error) {
 	var keys []stix.Key
 	for _, r := range list {
-		if r.mixed || w.choice.First {
+		if w.hasRivals(r) {
 			keys = append(keys, r.key)
 		}
 	}
 	if len(keys) == 0 {
 		return nil, nil
 	}
-	groups, err := groupsOf(w.ctx, w.from, w.n, keys)
+	groups, err := w.groups(keys)
 	chosen = map[store.Date]bool{}
 	for _, group := range groups {
 		for _, v := range w.choice.Pick(versionsOf(group)) {
@@ -335,10 +355,23 @@ func (w *walk) choose(list []*row) (chosen map[store.Date]bool, err error) {
 	return chosen, err
 }
 
+// groups returns the versions of ids that are not left out.
+func (w *walk) groups(keys []stix.Key) (map[stix.Key][]*row, error) {
+	groups, err := groupsOf(w.ctx, w.from, w.n, keys)
+	for key, group := range groups {
+		groups[key] = slices.DeleteFunc(group, func(r *row) bool { return uint64(r.Date) > w.end.End })
+	}
+	return groups, err
+}
+
+// hasRivals tells whether it depends on the other versions of the id if the query selects a
+// version.
+func (w *walk) hasRivals(r *row) bool { return r.mixed || w.choice.First || w.late && !r.live }
+
 // selects tells whether the query selects a version.
 func (w *walk) selects(r *row, chosen map[store.Date]bool) bool {
 	c := &w.choice
-	if r.mixed || c.First {
+	if w.hasRivals(r) {
 		return chosen[r.Date]
 	}
 	return c.Admits(r.Spec, r.Handling) && (c.All || c.Last && r.live || slices.Contains(c.At, r.Instant))
@@ -350,13 +383,13 @@ func (w *walk) byID(ids []string) error {
 	for i, id := range ids {
 		keys[i] = stix.ID(id).Key()
 	}
-	groups, err := groupsOf(w.ctx, w.from, w.n, keys)
+	groups, err := w.groups(keys)
 	if err != nil {
 		return err
 	}
 	var dates []int64
 	for _, group := range groups {
-		if w.types != nil && !slices.Contains(w.types, group[0].kind) {
+		if w.types != nil && len(group) > 0 && !slices.Contains(w.types, group[0].kind) {
 			continue
 		}
 		for _, v := range w.choice.Pick(versionsOf(group)) {

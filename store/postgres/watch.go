@@ -9,7 +9,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"comity/store"
 	"comity/taxii"
 )
 
@@ -79,6 +78,9 @@ func (w *watcher) step(ctx context.Context) error {
 	if err := seen.read(ctx, w.conn); err != nil {
 		return err
 	}
+	if err := w.confirm(ctx, w.conn, &seen.progress); err != nil {
+		return err
+	}
 	w.takeOver(&seen, began)
 	if id := w.processID(); seen.generation != seen.acknowledged[id] {
 		_, err := w.conn.Exec(ctx, `UPDATE process SET generation = $2 WHERE id = $1`, id, int64(seen.generation))
@@ -102,9 +104,7 @@ func (w *watcher) connect(ctx context.Context) error {
 	if w.beats > 0 {
 		w.log.Info("the database is connected again")
 	}
-	w.mu.Lock()
-	w.states, w.generation = map[uuid.UUID]store.State{}, 0
-	w.mu.Unlock()
+	w.forget()
 	w.numbers.Clear()
 	return nil
 }
@@ -174,8 +174,7 @@ func (w *watcher) checkSkew(before, clock, after time.Time) {
 
 // snapshot is what the database has at one moment.
 type snapshot struct {
-	generation   uint64
-	states       map[uuid.UUID]store.State
+	progress
 	fences       map[uuid.UUID]fence
 	others       map[uuid.UUID]other
 	acknowledged map[uuid.UUID]uint64 // generation by process
@@ -183,16 +182,10 @@ type snapshot struct {
 
 // read reads all in one round trip.
 func (seen *snapshot) read(ctx context.Context, conn *pgx.Conn) error {
-	*seen = snapshot{states: map[uuid.UUID]store.State{}, fences: map[uuid.UUID]fence{}, others: map[uuid.UUID]other{}, acknowledged: map[uuid.UUID]uint64{}}
+	*seen = snapshot{fences: map[uuid.UUID]fence{}, others: map[uuid.UUID]other{}, acknowledged: map[uuid.UUID]uint64{}}
 	q := &pgx.Batch{}
 	q.Queue(`BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY`)
-	q.Queue(`SELECT generation FROM meta`).QueryRow(func(r pgx.Row) error { return r.Scan(&seen.generation) })
-	q.Queue(`SELECT id, past, last FROM collection WHERE last > 0`).Query(func(rows pgx.Rows) error {
-		var id uuid.UUID
-		var state store.State
-		_, err := pgx.ForEachRow(rows, []any{&id, &state.Past, &state.End}, func() error { seen.states[id] = state; return nil })
-		return err
-	})
+	seen.queue(q)
 	q.Queue(`SELECT id, collection, owner FROM fence`).Query(func(rows pgx.Rows) error {
 		var f fence
 		_, err := pgx.ForEachRow(rows, []any{&f.id, &f.collection, &f.owner}, func() error { seen.fences[f.id] = f; return nil })
@@ -214,12 +207,6 @@ func (seen *snapshot) read(ctx context.Context, conn *pgx.Conn) error {
 
 // takeOver makes known what was read from a time on.
 func (w *watcher) takeOver(seen *snapshot, began time.Time) {
-	w.mu.Lock()
-	w.generation = max(w.generation, seen.generation)
-	w.mu.Unlock()
-	for id, state := range seen.states {
-		w.learn(id, state)
-	}
 	w.followFences(seen.fences)
 	w.observe(seen.others, began)
 	p := &w.process

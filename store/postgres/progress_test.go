@@ -1,0 +1,299 @@
+package postgres_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"comity/stix"
+	"comity/store"
+	"comity/store/postgres"
+	"comity/taxii"
+	"comity/taxii/audit"
+	"comity/taxii/exchange"
+)
+
+// primary is the connection of a superuser to the primary of a database.
+type primary struct {
+	*testing.T
+	*pgx.Conn
+}
+
+func connectPrimary(t *testing.T, dsn string) primary {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close(context.Background()) })
+	p := primary{t, conn}
+	p.exec(`SET synchronous_commit = local`)
+	return p
+}
+
+func (p primary) exec(sql string) {
+	p.Helper()
+	if _, err := p.Conn.Exec(context.Background(), sql); err != nil { // also in a Cleanup
+		p.Fatal(err)
+	}
+}
+
+// ask returns what a query returns; zero if it returns no row.
+func ask[V any](p primary, sql string) (v V) {
+	_ = p.QueryRow(p.Context(), sql).Scan(&v)
+	return v
+}
+
+// loseStandby lets each commit wait for a standby that there is not. Something ends all those
+// waits again and again, so that PostgreSQL shows the commits although no standby has them.
+// It returns the function by which the standby is there again.
+func (p primary) loseStandby() (restore func()) {
+	p.exec(`ALTER SYSTEM SET synchronous_standby_names = 'absent'`)
+	p.exec(`SELECT pg_reload_conf()`)
+	canceller := connectPrimary(p.T, p.Config().ConnString())
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for ctx.Err() == nil {
+			_, _ = canceller.Conn.Exec(ctx, `SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'`)
+			time.Sleep(20 * time.Millisecond)
+		}
+	}()
+	restored := false
+	restore = func() {
+		if restored {
+			return
+		}
+		restored = true
+		cancel()
+		<-done
+		p.exec(`ALTER SYSTEM RESET synchronous_standby_names`)
+		p.exec(`SELECT pg_reload_conf()`)
+	}
+	p.Cleanup(restore)
+	return restore
+}
+
+// openConnections lets a store open n connections, which it keeps: a new one would wait for the
+// standby before it reads anything.
+func openConnections(t *testing.T, dsn string, s *postgres.Store, n int) {
+	t.Helper()
+	tx := hold(t, dsn)
+	if _, err := tx.Exec(t.Context(), `LOCK TABLE collection IN ACCESS EXCLUSIVE MODE`); err != nil {
+		t.Fatal(err)
+	}
+	var reading sync.WaitGroup
+	for range n {
+		reading.Go(func() {
+			if _, err := s.Count(t.Context(), grant.ID()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	eventually(t, "there are not enough readers", func() bool {
+		var waiting int
+		if err := tx.QueryRow(t.Context(), `SELECT count(*) FROM pg_locks WHERE relation = 'collection'::regclass AND NOT granted`).Scan(&waiting); err != nil {
+			t.Fatal(err)
+		}
+		return waiting >= n
+	})
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	reading.Wait()
+}
+
+// version is a version of the indicator of that number, of a second of the year 2026.
+func version(n, second int) store.Item {
+	o, err := stix.NewObject(fmt.Appendf(nil, `{"type":"indicator","spec_version":"2.1","id":"%s","created":"2026-01-01T00:00:00Z","modified":"2026-01-01T00:00:%02dZ"}`, indicator(n), second))
+	if err != nil {
+		panic(err)
+	}
+	return store.Item{Object: o, Handling: exchange.Handling{TLP: stix.Green}}
+}
+
+func indicator(n int) string { return fmt.Sprintf("indicator--%08x-2a4f-4c59-9d1e-000000000001", n) }
+
+func pushVersions(ctx context.Context, s *postgres.Store, items ...store.Item) error {
+	sub := store.Submission{ID: uuid.New(), Collection: grant.ID(), Requested: time.Now()}
+	_, _, err := s.Append(ctx, grant, store.Part{Submission: sub, Last: true, Items: items})
+	return err
+}
+
+// versionsFound are those that a query finds, as "number:second".
+func versionsFound(ctx context.Context, s *postgres.Store, m taxii.Match) (found []string, err error) {
+	page, err := s.Scan(ctx, grant, store.Query{Match: m, Limit: 100})
+	if err != nil {
+		return nil, err
+	}
+	for i := range page.Len() {
+		o, err := stix.NewObject(page.Object(i))
+		if err != nil {
+			return nil, err
+		}
+		var n int
+		if _, err := fmt.Sscanf(string(o.ID), "indicator--%08x", &n); err != nil {
+			return nil, err
+		}
+		found = append(found, fmt.Sprintf("%d:%d", n, o.Version().Time().Second()))
+	}
+	return found, nil
+}
+
+// A commit that the standby lacks may be lost by a failover, and then be pushed again with
+// another date. Nobody gets it before the standby has it, also if something ends its wait, so
+// that PostgreSQL shows it: not from the server that made it, and not from others.
+func TestACommitIsShownOnlyOnceTheStandbyHasIt(t *testing.T) {
+	dsn := database(t, t.TempDir())
+	servers := map[string]*postgres.Store{"the same server": openStore(t, dsn), "another server": openStore(t, dsn)}
+	a := servers["the same server"]
+	if err := pushVersions(t.Context(), a, version(1, 1), version(2, 1)); err != nil {
+		t.Fatal(err)
+	}
+	var queries []taxii.Match
+	for _, ids := range [][]string{nil, {indicator(1), indicator(2), indicator(3)}} {
+		for _, versions := range []taxii.Versioning{{}, {All: true}, {First: true}, {Last: true}} {
+			for _, types := range [][]string{nil, {"indicator"}, {"indicator", "malware"}} {
+				queries = append(queries, taxii.Match{IDs: ids, Versions: versions, Types: types})
+			}
+		}
+	}
+	shows := func(s *postgres.Store, q taxii.Match, want ...string) bool {
+		found, err := versionsFound(t.Context(), s, q)
+		if err != nil {
+			t.Log(err)
+		}
+		slices.Sort(found)
+		return err == nil && slices.Equal(found, want)
+	}
+	for name, s := range servers {
+		openConnections(t, dsn, s, 12)
+		eventually(t, name+" lacks what the standby has", func() bool { return shows(s, taxii.Match{}, "1:1", "2:1") })
+	}
+	head, err := a.ChainHead(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	p := connectPrimary(t, dsn)
+	restore := p.loseStandby()
+	pushed := make(chan error, 1)
+	go func() { pushed <- pushVersions(t.Context(), a, version(1, 2), version(3, 1)) }()
+	eventually(t, "PostgreSQL does not show the push", func() bool { return ask[int](p, `SELECT count(*) FROM live`) == 3 })
+	for name, s := range servers {
+		for _, q := range queries {
+			if found, err := versionsFound(t.Context(), s, q); err != nil || !slices.Equal(found, []string{"1:1", "2:1"}) {
+				t.Errorf("%s shows %v, %v for %+v", name, found, err, q)
+			}
+		}
+		state, err := s.State(t.Context(), grant.ID())
+		if page, err2 := s.Scan(t.Context(), grant, store.Query{Limit: 100}); err != nil || err2 != nil || page.State != state || !page.HighWater.Equal(page.Last) {
+			t.Errorf("%s: a page of %+v up to %s, %v; the state is %+v, %v", name, page.State, page.HighWater, err2, state, err)
+		}
+	}
+	eventually(t, "PostgreSQL does not show its audit entry", func() bool { return ask[uint64](p, `SELECT number FROM chain`) > head.Number })
+	for name, s := range servers {
+		for what, read := range map[string]func(context.Context) (bool, error){
+			"the object": func(ctx context.Context) (bool, error) { return s.Has(ctx, grant, stix.ID(indicator(3))) },
+			"the entry": func(ctx context.Context) (bool, error) {
+				links, err := s.Entries(ctx, head.Number, 1)
+				return len(links) > 0, err
+			},
+			"the head of the audit record": func(ctx context.Context) (bool, error) {
+				now, err := s.ChainHead(ctx)
+				return now.Number > head.Number, err
+			},
+			"the object to the operator": func(ctx context.Context) (bool, error) {
+				page, err := s.Scan(ctx, grant, store.Query{Limit: 100, Detail: true})
+				return err == nil && page.Len() > 2, err
+			},
+		} {
+			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+			if there, err := read(ctx); there && err == nil {
+				t.Errorf("%s shows %s", name, what)
+			}
+			cancel()
+		}
+	}
+	select {
+	case err := <-pushed:
+		t.Fatalf("acknowledged: %v", err)
+	default:
+	}
+
+	restore()
+	if err := <-pushed; err != nil {
+		t.Fatal(err)
+	}
+	for name, s := range servers {
+		eventually(t, name+" does not show what the standby has", func() bool { return shows(s, taxii.Match{}, "1:2", "2:1", "3:1") })
+		if links, err := s.Entries(t.Context(), head.Number, 1); err != nil || len(links) != 1 {
+			t.Errorf("%s: %d entries, %v", name, len(links), err)
+		}
+	}
+}
+
+// Whoever reads the audit record of one server while pushes go to another one finds the
+// records of each entry that it reads: it does not come back for them.
+func TestAFollowerFindsTheRecordsOfEachEntry(t *testing.T) {
+	dsn := database(t, t.TempDir())
+	a, b := openStore(t, dsn), openStore(t, dsn)
+	const pushes = 100
+	var pushing sync.WaitGroup
+	t.Cleanup(pushing.Wait)
+	pushing.Go(func() {
+		for n := range pushes {
+			if err := push(t.Context(), a, n); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	})
+	for read, after := 0, uint64(0); read < pushes; {
+		links, err := b.Entries(t.Context(), after, 1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, link := range links {
+			after = link.Number
+			e, err := link.Entry()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e.Act != audit.Submission {
+				continue
+			}
+			read++
+			page, err := b.Scan(t.Context(), grant, store.Query{After: e.From.Add(-time.Microsecond), Limit: 1})
+			if err != nil || page.Len() != 1 || !page.First.Equal(*e.From) {
+				t.Fatalf("entry %d: %d records from %s, want %s, %v", link.Number, page.Len(), page.First, e.From, err)
+			}
+		}
+	}
+}
+
+// Upkeep, which removes what it finds, and a request for one object find at once what another
+// server has acknowledged.
+func TestWhatAnotherServerHasAcknowledgedIsFoundAtOnce(t *testing.T) {
+	dsn := database(t, t.TempDir())
+	a, b := openStore(t, dsn), openStore(t, dsn)
+	for n := range 50 {
+		if err := push(t.Context(), a, n); err != nil {
+			t.Fatal(err)
+		}
+		if n%2 == 0 {
+			if page, err := b.Scan(t.Context(), grant, store.Query{Limit: 1000, Detail: true}); err != nil || page.Len() != n+1 {
+				t.Fatalf("%d of %d records, %v", page.Len(), n+1, err)
+			}
+		} else if has, err := b.Has(t.Context(), grant, stix.ID(indicator(n))); err != nil || !has {
+			t.Fatalf("object %d is not there, %v", n, err)
+		}
+	}
+}
