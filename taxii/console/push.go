@@ -40,16 +40,37 @@ type receipt struct {
 
 // receiptRow is what became of one object.
 type receiptRow struct {
-	ID, Message string
-	Rules       []string
+	ID     string
+	Faults []fault
 }
 
-var ruleForm = regexp.MustCompile(`\bR-[0-9]{3}\b`)
+// fault is one fault of an object. Place is a JSON pointer, and Rule the number of the rule of
+// STIX; both are "" for a fault of another kind.
+type fault struct{ Place, Text, Rule string }
+
+// faultStart is how a message begins to tell of a fault, in the form of validate.Finding.
+var faultStart = regexp.MustCompile(`(?:^|; )(R-[0-9]{3}) (/\S*): `)
+
+// faultsOf are the faults that the message of a status tells of.
+func faultsOf(message string) (list []fault) {
+	starts := faultStart.FindAllStringSubmatchIndex(message, -1)
+	if len(starts) == 0 || starts[0][0] > 0 {
+		return []fault{{Text: message}}
+	}
+	for i, at := range starts {
+		end := len(message)
+		if i+1 < len(starts) {
+			end = starts[i+1][0]
+		}
+		list = append(list, fault{message[at[4]:at[5]], message[at[1]:end], message[at[2]:at[3]]})
+	}
+	return list
+}
 
 func receiptOf(s admin.Submission) *receipt {
 	rows := func(details []taxii.StatusDetail) (rows []receiptRow) {
 		for _, d := range details {
-			rows = append(rows, receiptRow{readable(d.ID), readable(d.Message), slices.Compact(ruleForm.FindAllString(d.Message, -1))})
+			rows = append(rows, receiptRow{readable(d.ID), faultsOf(readable(d.Message))})
 		}
 		return rows
 	}

@@ -70,6 +70,21 @@ func TestPushIsCheckedMendedAndPushed(t *testing.T) {
 	}
 }
 
+// A receipt has a row for each fault of an object: its place, what is wrong, and the rule.
+func TestReceiptHasARowForEachFault(t *testing.T) {
+	b := newWorld(t).as("vendor/vic")
+	wrong := strings.NewReplacer(`.com']`, `.com'`, `"modified":"2026-02-01T00:00:00.000Z"`, `"modified":"2026-02-01"`).Replace(indicator(1, "first", ""))
+	receipt := b.upload(reports+"/push", "text", `{"objects":[`+wrong+`]}`, "act", "check").want(http.StatusOK)
+	for _, row := range []string{
+		`<td><code>/modified</code></td><td class="few">[^<]*timestamp[^<]*</td><td class="day"><a href="/console/rules#R-031">`,
+		`<td><code>/pattern</code></td><td class="few">[^<]*</td><td class="day"><a href="/console/rules#R-150">`,
+	} {
+		if !regexp.MustCompile(row).MatchString(receipt.body) {
+			t.Errorf("the receipt has no row %s:\n%s", row, receipt.body)
+		}
+	}
+}
+
 // A push that is no JSON, or no bundle, is explained beside the text.
 func TestPushThatIsNoBundleIsExplained(t *testing.T) {
 	w := newWorld(t)
