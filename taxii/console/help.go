@@ -19,12 +19,28 @@ func (c *Console) helpTopics(v *visit) error {
 	return c.render(v, "helptopics", "Help", out)
 }
 
-// help shows a page of comity help as the command prints it.
+// helpBlock is a part of a page of help: a paragraph, a list, or lines that stay as they are.
+type helpBlock struct {
+	Text  string
+	Items []string
+	Exact bool
+}
+
+// help shows a page of comity help. Its blocks are parted by blank lines; commands and tables
+// are indented.
 func (c *Console) help(v *visit) error {
 	text, ok := c.config.Help[v.path["topic"]]
 	if !ok {
 		return errNotThere
 	}
 	title, text, _ := strings.Cut(text, "\n")
-	return c.render(v, "help", title, strings.TrimSpace(text))
+	var blocks []helpBlock
+	for _, block := range strings.Split(strings.Trim(text, "\n"), "\n\n") {
+		if items, ok := strings.CutPrefix(block, "- "); ok {
+			blocks = append(blocks, helpBlock{Items: strings.Split(items, "\n- ")})
+		} else {
+			blocks = append(blocks, helpBlock{Text: block, Exact: strings.HasPrefix(block, " ")})
+		}
+	}
+	return c.render(v, "help", title, blocks)
 }
