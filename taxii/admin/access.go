@@ -1,7 +1,10 @@
 package admin
 
 import (
+	"cmp"
 	"context"
+	"slices"
+	"strings"
 	"time"
 
 	"comity/taxii"
@@ -85,7 +88,8 @@ type Grant struct {
 	Digest       string    `json:"digest"` // of the agreement
 }
 
-// Grants are the grants of all organisations, by collection. If the View names an
+// Grants are the grants of all organisations, by the alias of the collection, then by
+// organisation. If the View names an
 // agreement, they are those that rest on it. NotFound if there is no such agreement.
 func (s *Service) Grants(ctx context.Context, in View) ([]Grant, error) {
 	policy, d, err := s.policy(ctx)
@@ -110,5 +114,8 @@ func (s *Service) Grants(ctx context.Context, in View) ([]Grant, error) {
 			})
 		}
 	}
+	slices.SortFunc(list, func(a, b Grant) int {
+		return cmp.Or(strings.Compare(a.Collection, b.Collection), strings.Compare(a.Organisation, b.Organisation))
+	})
 	return list, nil
 }
