@@ -119,10 +119,10 @@ func TestOperatorActsOnAnAgreement(t *testing.T) {
 	w.push("vendor/vic", "sharing.reports", indicator(1, "Traffic", ""))
 	olga, dara := w.as("igci/olga"), w.as("bureau/dara")
 	page, act := "/console/agreements/sharing", "/console/agreements/sharing/act"
-	if strings.Contains(dara.get(page).want(http.StatusOK).body, "Act on it") {
+	if strings.Contains(dara.get(page).want(http.StatusOK).body, "Act on the agreement") {
 		t.Error("a party is offered the acts of an operator")
 	}
-	olga.get(page).want(http.StatusOK).contains("Act on it")
+	olga.get(page).want(http.StatusOK).contains("Act on the agreement")
 	olga.post(act, "act", "suspend").want(http.StatusBadRequest).contains("Say why")
 	olga.post(act, "act", "suspend", "reason", "a dispute").wantRedirect(page)
 	dara.get("/console/collections/sharing.reports").want(http.StatusNotFound)
@@ -163,7 +163,7 @@ func TestOperatorDiscardsWhatIsInQuarantine(t *testing.T) {
 	}
 	olga.post("/console/centre/quarantine/1").want(http.StatusBadRequest).contains("Say why")
 	olga.post("/console/centre/quarantine/1", "reason", "a mistake of the vendor").wantRedirect("/console/centre/quarantine")
-	olga.get("/console/centre/quarantine").contains("There is none.")
+	olga.get("/console/centre/quarantine").contains("The quarantine is empty.")
 	olga.get("/console/centre/quarantine/1").want(http.StatusNotFound)
 	olga.get("/console/audit?act=refused").want(http.StatusOK).contains("vendor/vic")
 }

@@ -24,7 +24,7 @@ import (
 )
 
 var (
-	rowForm   = regexp.MustCompile(`<th scope="row"><a href="([^"]+)">([^<]*)</a>`)
+	rowForm   = regexp.MustCompile(`<th scope="row" class="few"><a href="([^"]+)">([^<]*)</a>`)
 	olderForm = regexp.MustCompile(`href="([^"]+)">Older objects`)
 )
 

@@ -185,7 +185,7 @@ func (c *Console) register() {
 }
 
 // errNotThere is also the answer for a page that is not for this person.
-var errNotThere = taxii.Errorf(taxii.NotFound, "There is no such page, or not for you.")
+var errNotThere = taxii.Errorf(taxii.NotFound, "There is no such page, or you may not see it.")
 
 // Handler serves the console.
 func (c *Console) Handler() http.Handler {

@@ -16,7 +16,7 @@ import (
 var update = flag.Bool("update", false, "write the golden files")
 
 // random are the parts of a page that differ from run to run.
-var random = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}|http://127\.0\.0\.1:\d+|static/[0-9a-f]{12}|comity_[A-Za-z0-9_-]{43}|<code>[0-9a-f]{8}</code>|tokens/[0-9a-f]{8}|token [0-9a-f]{8}|revoke [0-9a-f]{8}|before=\d+|[0-9,]+ [kM]B|</dt><dd>\d+</dd>|127\.0\.0\.1:\d+|(?s:<svg class="qr".*?</svg>)|<code class="pick">[A-Z2-7]{32}</code>`)
+var random = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}|http://127\.0\.0\.1:\d+|static/[0-9a-f]{12}|comity_[A-Za-z0-9_-]{43}|<code>[0-9a-f]{8}</code>|tokens/[0-9a-f]{8}|token [0-9a-f]{8}|revoke [0-9a-f]{8}|before=\d+|[0-9,]+ [kMG]B|</dt><dd>\d+</dd>|127\.0\.0\.1:\d+|(?s:<svg class="qr".*?</svg>)|<code class="pick">[A-Z2-7]{32}</code>`)
 
 // help stands for the pages of comity help.
 var help = map[string]string{"feed": "Lists for a <firewall>\n\nA tool reads a list.\n\n  curl http://…\n", "tls": "How other machines reach the server\n"}

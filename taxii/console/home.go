@@ -219,7 +219,7 @@ func (c *Console) operationNeeds(v *visit, id string) (list []need, err error) {
 	title := v.snapshot.Policy.Agreement(id, v.now).Title
 	if answers {
 		if n := board.Stats.C2.Identified + board.Stats.Sites.Identified - board.Stats.Outcomes.Reported; n > 0 {
-			list = append(list, need{fmt.Sprintf("%s of %s without an outcome that you reported.", plural(n, "finding", "findings"), title), operationURL(id) + "/outcomes?status=none"})
+			list = append(list, need{fmt.Sprintf("%s of %s without an outcome from you.", plural(n, "finding", "findings"), title), operationURL(id) + "/outcomes?status=none"})
 		}
 		return list, nil
 	}

@@ -298,10 +298,10 @@ func (n *neighbourhood) urls(alias string) map[stix.ID]string {
 // graph is a picture of an object between those that refer to it, on the left, and those
 // that it refers to, on the right.
 type graph struct {
-	Width, Height int
-	Nodes         []node
-	Edges         []edge
-	More          bool
+	Left, Width, Height int
+	Nodes               []node
+	Edges               []edge
+	More                bool
 }
 
 // node is a box. URL is "" for an object that is not there.
@@ -327,6 +327,13 @@ func (n *neighbourhood) draw(alias string, o *stix.Object) *graph {
 	const width, boxWidth, boxHeight, rowHeight = 1000, 250, 38, 50
 	rows := max(len(n.in), len(n.out))
 	g := &graph{Width: width, Height: rows * rowHeight, More: n.more}
+	if len(n.in) == 0 {
+		g.Left = (width - boxWidth) / 2
+		g.Width -= g.Left
+	}
+	if len(n.out) == 0 {
+		g.Width -= (width - boxWidth) / 2
+	}
 	place := func(x, y int, title string, id stix.ID, url string) {
 		g.Nodes = append(g.Nodes, node{
 			X: x, Y: y, W: boxWidth, H: boxHeight, TextX: x + boxWidth/2, TextY: y + 16, TypeY: y + 31,

@@ -170,8 +170,10 @@ func size(bytes int64) string {
 		return "unknown"
 	case bytes < 10_000_000:
 		return number(int(bytes/1000)) + " kB"
+	case bytes < 10_000_000_000:
+		return number(int(bytes/1_000_000)) + " MB"
 	}
-	return number(int(bytes/1_000_000)) + " MB"
+	return number(int(bytes/1_000_000_000)) + " GB"
 }
 
 // number is n with its digits in groups of three.
