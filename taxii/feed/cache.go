@@ -3,6 +3,7 @@ package feed
 import (
 	"container/list"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sync/singleflight"
 )
@@ -36,15 +37,15 @@ type cachedBody struct {
 func newBodyCache() *bodyCache { return &bodyCache{bodies: map[bodyKey]*list.Element{}} }
 
 // get is the file of that version. Callers that ask for the same one at the same time wait
-// while the first makes it.
-func (c *bodyCache) get(key bodyKey, tag string, make func() (*body, error)) (*body, error) {
+// while the first makes it. It is kept only while its version is current.
+func (c *bodyCache) get(key bodyKey, tag string, current *atomic.Bool, make func() (*body, error)) (*body, error) {
 	if b := c.find(key, tag); b != nil {
 		return b, nil
 	}
 	made, err, _ := c.making.Do(key.feed+"\n"+key.file+"\n"+tag, func() (any, error) {
 		b, err := make()
 		if err == nil {
-			c.put(cachedBody{key, tag, b})
+			c.put(cachedBody{key, tag, b}, current)
 		}
 		return b, err
 	})
@@ -62,9 +63,12 @@ func (c *bodyCache) find(key bodyKey, tag string) *body {
 	return e.Value.(cachedBody).body
 }
 
-func (c *bodyCache) put(b cachedBody) {
+func (c *bodyCache) put(b cachedBody, current *atomic.Bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if !current.Load() {
+		return // drop came before
+	}
 	c.remove(c.bodies[b.bodyKey])
 	c.bodies[b.bodyKey] = c.order.PushFront(b)
 	for c.size += len(b.content) + bodyOverhead; c.size > cacheSize; {

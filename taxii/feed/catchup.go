@@ -240,7 +240,9 @@ func (s *Service) drop(d *exchange.Directory, keys map[listingKey]bool, complete
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for key, current := range keys {
-		if s.listings[key] != nil && !current {
+		if kept := s.listings[key]; kept != nil && !current && kept.tryAcquire() {
+			kept.supersede()
+			kept.release()
 			delete(s.listings, key)
 			s.bodies.drop(key.feed)
 		}

@@ -10,7 +10,6 @@ import (
 
 	stixfeed "comity/stix/feed"
 	"comity/taxii"
-	"comity/taxii/audit"
 	"comity/taxii/exchange"
 )
 
@@ -43,18 +42,17 @@ func (s *Service) putBouncer(ctx context.Context, key, token string, before, now
 	if before.Cursor == now.Cursor && before.Renewed.Equal(now.Renewed) && now.Asked.Sub(before.Asked) < keepAsked {
 		return nil
 	}
-	return s.store.AmendDocument(ctx, bouncersDocument(key), func(old []byte) ([]byte, []audit.Entry, error) {
+	return s.amend(ctx, key, bouncersDocument(key), func(old []byte) ([]byte, error) {
 		list, err := decode[bouncers](old)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		if list == nil {
 			list = bouncers{}
 		}
 		list[token] = now
 		maps.DeleteFunc(list, func(_ string, b bouncer) bool { return now.Asked.Sub(b.Asked) > historyFor })
-		content, err := json.Marshal(list)
-		return content, nil, err
+		return json.Marshal(list)
 	})
 }
 

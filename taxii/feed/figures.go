@@ -12,7 +12,6 @@ import (
 	"time"
 
 	stixfeed "comity/stix/feed"
-	"comity/taxii/audit"
 	"comity/taxii/exchange"
 	"comity/taxii/metrics"
 )
@@ -161,17 +160,16 @@ func (s *Service) meet(ctx context.Context, key, agent string, now time.Time) er
 		return err
 	}
 	another := false
-	if err := s.store.AmendDocument(ctx, agentsDocument(key), func(old []byte) ([]byte, []audit.Entry, error) {
+	if err := s.amend(ctx, key, agentsDocument(key), func(old []byte) ([]byte, error) {
 		list, err := decode[[]Agent](old)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		if slices.ContainsFunc(list, is) || len(list) >= maxAgents {
-			return old, nil, nil
+			return old, nil
 		}
 		another = len(list) > 0
-		content, err := json.Marshal(append(list, Agent{agent, now}))
-		return content, nil, err
+		return json.Marshal(append(list, Agent{agent, now}))
 	}); err != nil || !another {
 		return err
 	}

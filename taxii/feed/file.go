@@ -358,7 +358,7 @@ func (h *handler) render(ctx context.Context, a *Answer, c *caller, f *file, v f
 	if pack {
 		key.file += " gzip"
 	}
-	return h.bodies.get(key, v.tag, func() (*body, error) {
+	return h.bodies.get(key, v.tag, a.current, func() (*body, error) {
 		// Others may wait for the same file, so it does not end with the first request.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 		defer cancel()

@@ -149,7 +149,7 @@ func (h *handler) misp(ctx context.Context, c *caller, a *Answer) (files mispFil
 			return files, err
 		}
 		f.files.writer = stixfeed.MISP{Feed: a.Definition.ID, Centre: c.policy.CentreName(), OrgUUID: centreUUID(c.policy), Tag: "tlp:" + a.tlp().String(), Key: secret}
-		if err := f.update(ctx, h.store, key, a, c.now); err != errMoved {
+		if err := f.update(ctx, h.Service, key, a, c.now); err != errMoved {
 			return f.files, err
 		}
 	}
@@ -205,7 +205,7 @@ func (f *mispFeed) heed(a *Answer, entries []audit.Entry) {
 
 // update makes the events from an answer, and writes the document if it has changed. It is
 // errMoved if another process has written it meanwhile.
-func (f *mispFeed) update(ctx context.Context, s Store, key string, a *Answer, now time.Time) error {
+func (f *mispFeed) update(ctx context.Context, s *Service, key string, a *Answer, now time.Time) error {
 	events, changed := f.told.update(&f.files.writer, a.Entries.All(), now, f.withdrawn)
 	if changed || f.withdrawn {
 		f.told.Position, f.told.Collections = f.chain.Position(), nil
@@ -214,11 +214,11 @@ func (f *mispFeed) update(ctx context.Context, s Store, key string, a *Answer, n
 		}
 		content, err := json.Marshal(f.told)
 		if err == nil {
-			err = s.AmendDocument(ctx, mispDocument(key), func(old []byte) ([]byte, []audit.Entry, error) {
+			err = s.amend(ctx, key, mispDocument(key), func(old []byte) ([]byte, error) {
 				if sha256.Sum256(old) != f.saved {
-					return nil, nil, errMoved
+					return nil, errMoved
 				}
-				return content, nil, nil
+				return content, nil
 			})
 		}
 		if err != nil {

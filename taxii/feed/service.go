@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -57,6 +58,8 @@ type Service struct {
 	changed    broadcast     // woken by each CatchUp
 	ending     chan struct{} // closed when streams have to end
 	endStreams func()        // closes it
+
+	amending sync.RWMutex // held for reading while a document of a feed is changed
 
 	mu          sync.Mutex             // guards the maps that follow
 	definitions map[string]*Definition // by source
@@ -136,6 +139,7 @@ type Answer struct {
 	readable []exchange.Grant
 	history  history
 	expiry   time.Duration // of a zone
+	current  *atomic.Bool  // its version is the newest
 	pages    []delivery
 	done     []func()
 }
@@ -259,12 +263,32 @@ func (a *Answer) Deliver(file string) error {
 
 // Forget removes what the store keeps of a feed, by "org/id", which was removed.
 func (s *Service) Forget(ctx context.Context, key string) error {
+	s.amending.Lock() // answers that are under way
+	defer s.amending.Unlock()
 	for _, name := range []string{mispDocument(key), webhookDocument(key), agentsDocument(key), bouncersDocument(key)} {
 		if err := removeDocument(ctx, s.store, name); err != nil {
 			return err
 		}
 	}
 	return forgetVersions(ctx, s.store, key)
+}
+
+// amend changes a document of a feed, by "org/id". It is NotFound if the feed was removed meanwhile:
+// [Service.Forget] removes its documents for good.
+func (s *Service) amend(ctx context.Context, key, document string, change func(old []byte) ([]byte, error)) error {
+	s.amending.RLock()
+	defer s.amending.RUnlock()
+	snapshot, err := s.current.Snapshot(ctx)
+	if err != nil {
+		return err
+	}
+	if _, err := snapshot.Directory.Feed(key); err != nil {
+		return err
+	}
+	return s.store.AmendDocument(ctx, document, func(old []byte) ([]byte, []audit.Entry, error) {
+		content, err := change(old)
+		return content, nil, err
+	})
 }
 
 // lock is a mutex for which a caller can wait no longer than its context lasts. Whoever sends a
@@ -378,8 +402,10 @@ func (s *Service) answer(ctx context.Context, policy *exchange.Policy, p exchang
 		return nil, err
 	}
 	if l.version != before {
+		kept.supersede()
 		s.bodies.drop(key.feed)
 	}
+	a.current = kept.current
 	a.history, a.expiry = l.history, l.expire
 	a.Entries, a.LeftOut, a.Version, a.Tag = l.entries, l.leftOut, l.version, l.tag
 	a.Hold = a.hold(now)
@@ -420,7 +446,17 @@ func (a *Answer) hold(now time.Time) (shortest time.Duration) {
 // that a listing which takes long to work out holds up no other one.
 type keptListing struct {
 	lock
-	listing *listing // nil at first
+	listing *listing     // nil at first
+	current *atomic.Bool // whether its version is the newest; false once it is dropped
+}
+
+// supersede has answers that are under way leave no file of their version in the cache.
+func (k *keptListing) supersede() {
+	if k.current != nil {
+		k.current.Store(false)
+	}
+	k.current = new(atomic.Bool)
+	k.current.Store(true)
 }
 
 // keptListing is the listing of that key; a new one that is not kept if the key has no feed.

@@ -414,3 +414,51 @@ func TestNothingIsKeptOfAFeedThatIsNoMore(t *testing.T) {
 		t.Errorf("with a disabled account: %s", got)
 	}
 }
+
+// duringAnAnswer calls f while a file of the feed is being made.
+func (w *world) duringAnAnswer(f func()) {
+	w.Helper()
+	s := w.hookScans(nil)
+	w.handle()
+	w.open()
+	called := false
+	s.set(func(q *store.Query) error {
+		if q.IDs != nil && !called {
+			called = true
+			f()
+		}
+		return nil
+	})
+	if got := w.get("block", "all.bundle.json"); got.status != http.StatusOK || !called {
+		w.Fatalf("%d %s", got.status, got.body)
+	}
+	s.set(nil)
+}
+
+// Otherwise the file would outlive what is withdrawn from it.
+func TestAFileThatIsOldWhenItIsMadeIsNotKept(t *testing.T) {
+	w := newWorld(t, "")
+	w.subscribe("block", "block", empty)
+	w.push("fir", indicator(1, address("203.0.114.1"), ""))
+	w.duringAnAnswer(func() {
+		w.push("fir", indicator(2, address("203.0.114.2"), ""))
+		w.open()
+	})
+	if kept := w.feeds.Kept(); !strings.Contains(kept, "bodies 0") {
+		t.Errorf("kept: %s", kept)
+	}
+}
+
+// A feed that is added again would begin with what was left of the one before.
+func TestAnAnswerLeavesNothingOfAFeedThatWasRemovedMeanwhile(t *testing.T) {
+	w := newWorld(t, "")
+	w.subscribe("block", "block", empty)
+	w.push("fir", indicator(1, address("203.0.114.1"), ""))
+	w.duringAnAnswer(func() {
+		w.amend(func(d *exchange.Directory) error { delete(d.Feeds, "ncb-kh/f-block"); return nil })
+		w.must(w.feeds.Forget(w.Context(), "ncb-kh/f-block"))
+	})
+	if got, err := w.store.Document(w.Context(), "feed agents ncb-kh/f-block"); got != nil || err != nil {
+		t.Errorf("the store keeps %s, %v", got, err)
+	}
+}

@@ -122,11 +122,11 @@ func (s *Service) settle(ctx context.Context, key listingKey, f *exchange.Feed, 
 	if err != nil {
 		return err
 	}
-	if err := s.store.AmendDocument(ctx, versionsDocument(key), func(old []byte) ([]byte, []audit.Entry, error) {
+	if err := s.amend(ctx, key.feed, versionsDocument(key), func(old []byte) ([]byte, error) {
 		if !bytes.Equal(old, l.document) {
-			return nil, nil, errMoved
+			return nil, errMoved
 		}
-		return document, nil, nil
+		return document, nil
 	}); err != nil {
 		return err
 	}

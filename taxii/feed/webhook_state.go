@@ -9,9 +9,7 @@ import (
 
 	"github.com/cenkalti/backoff/v5"
 
-	"comity/store"
 	"comity/taxii"
-	"comity/taxii/audit"
 	"comity/taxii/exchange"
 )
 
@@ -35,10 +33,9 @@ type receiverState struct {
 	Problem  string    `json:"problem,omitempty"` // of the last attempt
 	Dead     bool      `json:"dead,omitempty"`    // no messages are sent
 
-	feed      string
-	documents store.Documents
-	now       func() time.Time
-	saved     []byte
+	feed    string
+	service *Service
+	saved   []byte
 }
 
 // The bounds of the attempts at a message.
@@ -64,7 +61,7 @@ func (s *Service) receiverState(ctx context.Context, f *exchange.Feed, def *Defi
 	if !p.Added.Equal(f.Added) || p.URL != def.Webhook.URL {
 		p = receiverState{Added: f.Added, URL: def.Webhook.URL}
 	}
-	p.feed, p.documents, p.now, p.saved = key, s.store, s.now, saved
+	p.feed, p.service, p.saved = key, s, saved
 	return &p, nil
 }
 
@@ -74,11 +71,11 @@ func (p *receiverState) save(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := p.documents.AmendDocument(ctx, webhookDocument(p.feed), func(old []byte) ([]byte, []audit.Entry, error) {
+	if err := p.service.amend(ctx, p.feed, webhookDocument(p.feed), func(old []byte) ([]byte, error) {
 		if !bytes.Equal(old, p.saved) {
-			return nil, nil, taxii.Errorf(taxii.Conflict, "the webhook of %s has just changed", p.feed)
+			return nil, taxii.Errorf(taxii.Conflict, "the webhook of %s has just changed", p.feed)
 		}
-		return content, nil, nil
+		return content, nil
 	}); err != nil {
 		return err
 	}
@@ -93,13 +90,13 @@ func (p *receiverState) begin(ctx context.Context, cursor string) error {
 	if p.Unsure = append(p.Unsure, cursor); len(p.Unsure) > maxUnsure {
 		p.Unsure, p.Cursor = []string{cursor}, "" // all entries are sent
 	}
-	p.Sending, p.Next = true, p.now().Add(2*sendTime)
+	p.Sending, p.Next = true, p.service.now().Add(2*sendTime)
 	return p.save(ctx)
 }
 
 // end saves how the message went.
 func (p *receiverState) end(ctx context.Context, m *webhookMessage, got *WebhookTest) error {
-	now := p.now()
+	now := p.service.now()
 	p.Sending = false
 	if got.Problem == "" {
 		p.Mark, p.Cursor, p.Unsure = m.mark, m.cursor, nil
@@ -126,7 +123,7 @@ func (p *receiverState) settle() {
 
 // revive lets messages be sent again, at once. It leaves a message under way to its outcome.
 func (p *receiverState) revive(ctx context.Context) error {
-	if p.Sending && p.now().Before(p.Next) {
+	if p.Sending && p.service.now().Before(p.Next) {
 		return nil
 	}
 	p.settle()
