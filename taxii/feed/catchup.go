@@ -178,6 +178,7 @@ func (s *Service) Run(ctx context.Context) {
 // the others. One that fails does not hold up the others.
 func (s *Service) CatchUp(ctx context.Context) error {
 	defer s.changed.wake()
+	s.pins.forget(s.now())
 	snapshot, err := s.current.Snapshot(ctx)
 	if err != nil {
 		return err

@@ -13,8 +13,7 @@ import (
 	"comity/taxii/exchange"
 )
 
-// bouncers is a document of the store: what each bouncer of a feed has, by the id of its token,
-// since each has a token of its own, as in CrowdSec.
+// bouncers is a document of the store: what each bouncer of a feed has, by the client that it is.
 type bouncers map[string]bouncer
 
 // bouncer is what a bouncer got last.
@@ -34,11 +33,14 @@ func (s *Service) bouncers(ctx context.Context, key string) (bouncers, error) {
 	return decode[bouncers](content)
 }
 
+// maxBouncers bounds the bouncers of a feed whose state is kept.
+const maxBouncers = 100
+
 // keepAsked is how long it is not kept in the store that a bouncer has asked again for nothing.
 const keepAsked = historyFor / 4
 
 // putBouncer keeps what a bouncer has, and forgets the bouncers that ask no more.
-func (s *Service) putBouncer(ctx context.Context, key, token string, before, now bouncer) error {
+func (s *Service) putBouncer(ctx context.Context, key, client string, before, now bouncer) error {
 	if before.Cursor == now.Cursor && before.Renewed.Equal(now.Renewed) && now.Asked.Sub(before.Asked) < keepAsked {
 		return nil
 	}
@@ -50,15 +52,18 @@ func (s *Service) putBouncer(ctx context.Context, key, token string, before, now
 		if list == nil {
 			list = bouncers{}
 		}
-		list[token] = now
+		list[client] = now
 		maps.DeleteFunc(list, func(_ string, b bouncer) bool { return now.Asked.Sub(b.Asked) > historyFor })
+		if len(list) > maxBouncers {
+			delete(list, slices.MinFunc(slices.Collect(maps.Keys(list)), func(a, b string) int { return list[a].Asked.Compare(list[b].Asked) }))
+		}
 		return json.Marshal(list)
 	})
 }
 
 // getDecisions answers a bouncer as the local API of CrowdSec does. With ?startup=true, new
 // has all decisions; otherwise it has those that came since the last request of the same
-// token, and deleted those that left. A bouncer holds a decision for its duration, which is
+// client, and deleted those that left. A bouncer holds a decision for its duration, which is
 // not longer than the agreement lets it be held without asking again; and since bouncers do
 // not prolong a decision that they have, a decision to prolong is in both lists. So are all
 // decisions when half of that time is over, and when it is not known what has changed since the
@@ -86,7 +91,8 @@ func (h *handler) getDecisions(w *response, r *http.Request, c *caller) error {
 	if err != nil {
 		return err
 	}
-	last := list[c.Token]
+	client := c.client(r)
+	last := list[client]
 	now := bouncer{Cursor: a.Cursor(), Asked: c.now, Renewed: last.Renewed}
 	d := a.Since(last.Cursor)
 	added, deleted := d.Add, slices.Concat(d.Remove, d.Changed)
@@ -106,7 +112,7 @@ func (h *handler) getDecisions(w *response, r *http.Request, c *caller) error {
 	a.Close() // before the client reads, which may take long
 	err = stixfeed.WriteDecisions(w, &stixfeed.Header{Feed: c.feed, Now: c.now, Hold: a.Hold}, slices.Values(added), slices.Values(deleted))
 	if err == nil {
-		if err := h.putBouncer(context.WithoutCancel(ctx), key, c.Token, last, now); err != nil {
+		if err := h.putBouncer(context.WithoutCancel(ctx), key, client, last, now); err != nil {
 			h.log.Error("feed: what a bouncer has is not saved, and it gets that again", "feed", key, "err", err)
 		}
 	}

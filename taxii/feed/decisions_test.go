@@ -2,11 +2,14 @@ package feed_test
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"comity/taxii/auth"
 	"comity/taxii/exchange"
 )
 
@@ -122,6 +125,35 @@ func TestEveryServerTellsABouncerWhatEnded(t *testing.T) {
 	w.remove("fir", 2, "")
 	other.bouncer("block", "").check(t, "a removal", nil, []string{two})
 	w.bouncer("block", "").check(t, "after a restart", nil, nil)
+}
+
+// Bouncers that sign in with a password have no token that tells them apart.
+func TestBouncersWithOnePasswordEachGetAllChanges(t *testing.T) {
+	w := newWorld(t, "")
+	w.subscribe("block", "block", empty)
+	hash, err := auth.HashPassword("secret of the bouncers")
+	w.must(err)
+	w.amend(func(d *exchange.Directory) error { d.Accounts["ncb-kh/block"].Password = hash; return nil })
+	ask := func(agent string) string {
+		t.Helper()
+		r, err := http.NewRequest("GET", w.server.URL+"/igci/x-feeds/f-block/v1/decisions/stream", nil)
+		w.must(err)
+		r.SetBasicAuth("ncb-kh/block", "secret of the bouncers")
+		r.Header.Set("User-Agent", agent)
+		got, err := http.DefaultClient.Do(r)
+		w.must(err)
+		body, err := io.ReadAll(got.Body)
+		w.must(err)
+		return string(body)
+	}
+	ask("one")
+	ask("two")
+	w.push("fir", indicator(1, address("203.0.114.1"), ""))
+	for _, agent := range []string{"one", "two"} {
+		if got := ask(agent); !strings.Contains(got, "203.0.114.1") {
+			t.Errorf("%s gets %s", agent, got)
+		}
+	}
 }
 
 func TestABouncerNeedsAFeedToBlock(t *testing.T) {

@@ -106,6 +106,9 @@ func (h *handler) getFile(w *response, r *http.Request, c *caller) error {
 		return h.getChanges(w, r, c, a, &f)
 	}
 	header, version := w.Header(), a.fileVersion(&f, c.now)
+	if r.Method == http.MethodGet {
+		version = h.pin(a, c, r, &f, version)
+	}
 	encoding := ""
 	if f.digest == "" && takesGzip(r) && !strings.HasSuffix(f.format.Ext, "zip") && !strings.HasSuffix(f.format.Ext, "gz") {
 		encoding = "-gzip"

@@ -52,6 +52,7 @@ type Service struct {
 	log      *slog.Logger
 
 	bodies    *bodyCache
+	pins      pins
 	mispFeeds mispFeeds
 
 	figures    figures
@@ -86,7 +87,7 @@ func New(s Store, current *exchange.Current, r *audit.Recorder, key ed25519.Priv
 	ending := make(chan struct{})
 	service := &Service{
 		ending: ending, endStreams: sync.OnceFunc(func() { close(ending) }),
-		store: s, current: current, recorder: r, key: key, config: c, now: now, log: log, bodies: newBodyCache(), mispFeeds: mispFeeds{feeds: map[string]*mispFeed{}}, figures: figures{feeds: map[string]*figure{}},
+		store: s, current: current, recorder: r, key: key, config: c, now: now, log: log, bodies: newBodyCache(), pins: pins{last: map[pinKey]pin{}}, mispFeeds: mispFeeds{feeds: map[string]*mispFeed{}}, figures: figures{feeds: map[string]*figure{}},
 		definitions: map[string]*Definition{}, indexes: map[viewKey]*index{}, listings: map[listingKey]*keptListing{},
 	}
 	if c.Webhooks != nil {

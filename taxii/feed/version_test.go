@@ -4,6 +4,7 @@ import (
 	"crypto/md5"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -163,6 +164,45 @@ func TestGzipIsSentOnlyToThoseThatNameIt(t *testing.T) {
 		t.Error("both have the same tag")
 	}
 }
+
+// A script checks the list that it got, and suricata-update fetches the list whose checksum it
+// got. What left must be gone from the next list all the same.
+func TestAClientGetsTheChecksumOfTheListThatItGot(t *testing.T) {
+	md5Of := func(body string) string { return fmt.Sprintf("%x\n", md5.Sum([]byte(body))) }
+	for _, file := range []string{"ipv4.txt", "ipv4.nft"} {
+		w := newWorld(t, "")
+		w.subscribe("block", "block", empty)
+		w.push("fir", indicator(1, address("203.0.114.1"), ""))
+		list := w.get("block", file)
+		w.push("fir", indicator(2, address("203.0.114.2"), ""))
+		w.move(pinned)
+		w.catchUp()
+		sum := w.get("block", file+".md5")
+		if sum.body != md5Of(list.body) {
+			t.Errorf("%s: the checksum is of another list", file)
+		}
+		w.push("fir", indicator(3, address("203.0.114.3"), ""))
+		if got := w.get("block", file); got.body != list.body || got.header.Get("ETag") != list.header.Get("ETag") {
+			t.Errorf("%s: after its checksum the list is %s", file, got.body)
+		}
+		newest := w.get("block", file)
+		if strings.Count(newest.body, "203.0.114.") != 3 {
+			t.Errorf("%s: the next list is %s", file, newest.body)
+		}
+		w.remove("fir", 3, "")
+		if got := w.get("block", file+".md5"); got.body == md5Of(newest.body) {
+			t.Errorf("%s: the checksum is of a list that has what was removed", file)
+		}
+		w.push("fir", indicator(4, address("203.0.114.4"), ""))
+		w.move(pinned + time.Second)
+		if got := w.get("block", file); !strings.Contains(got.body, "203.0.114.4") {
+			t.Errorf("%s: later the list is %s", file, got.body)
+		}
+	}
+}
+
+// pinned is how long a list and its checksum are of one version.
+const pinned = time.Minute
 
 func TestAPartOfAListCanBeAskedFor(t *testing.T) {
 	w := newWorld(t, "")
