@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/sync/semaphore"
 )
 
 // flushEvery is the interval at which Run commits the entries that are due.
@@ -23,6 +24,9 @@ const GatherFor = time.Hour
 // maxRecorded bounds the readers whose last commit is remembered. Deliveries to others
 // are committed within a second each time.
 const maxRecorded = 20_000
+
+// maxScans bounds the scans of a collection that run at a time. Nobody reaches it.
+const maxScans = 1 << 30
 
 // commitSize is the number of entries in one commit.
 const commitSize = 4000
@@ -45,11 +49,11 @@ type Recorder struct {
 	flushing    sync.Mutex
 	uncommitted []Entry // taken over and not committed yet, oldest first
 
-	mu         sync.Mutex                  // guards what follows
-	scans      map[uuid.UUID]*sync.RWMutex // by collection; held shared while a page is on its way from the store to Deliver
-	waiting    []pending                   // in the order in which they began
-	deliveries map[deliveryKey]*delivery   // the newest of those that wait
-	recorded   map[deliveryKey]time.Time   // when deliveries to a reader were last taken over, in the last hour
+	mu         sync.Mutex                        // guards what follows
+	scans      map[uuid.UUID]*semaphore.Weighted // by collection: each page on its way from the store to Deliver holds 1 of maxScans
+	waiting    []pending                         // in the order in which they began
+	deliveries map[deliveryKey]*delivery         // the newest of those that wait
+	recorded   map[deliveryKey]time.Time         // when deliveries to a reader were last taken over, in the last hour
 	refusals   map[refusalKey]*refusal
 	logins     map[loginKey]*login
 	queries    map[second]int // number of different queries with a match
@@ -76,7 +80,7 @@ func New(commit func(context.Context, ...Entry) error, now func() time.Time, log
 		commit:     commit,
 		now:        now,
 		log:        log,
-		scans:      map[uuid.UUID]*sync.RWMutex{},
+		scans:      map[uuid.UUID]*semaphore.Weighted{},
 		deliveries: map[deliveryKey]*delivery{},
 		recorded:   map[deliveryKey]time.Time{},
 		refusals:   map[refusalKey]*refusal{},
@@ -90,16 +94,16 @@ func New(commit func(context.Context, ...Entry) error, now func() time.Time, log
 // none.
 func (r *Recorder) Reading(collection uuid.UUID) (done func()) {
 	scans := r.scansOf(collection)
-	scans.RLock()
-	return scans.RUnlock
+	_ = scans.Acquire(context.Background(), 1) // that context does not end
+	return func() { scans.Release(1) }
 }
 
-func (r *Recorder) scansOf(collection uuid.UUID) *sync.RWMutex {
+func (r *Recorder) scansOf(collection uuid.UUID) *semaphore.Weighted {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	scans := r.scans[collection]
 	if scans == nil {
-		scans = &sync.RWMutex{}
+		scans = semaphore.NewWeighted(maxScans)
 		r.scans[collection] = scans
 	}
 	return scans
@@ -107,7 +111,7 @@ func (r *Recorder) scansOf(collection uuid.UUID) *sync.RWMutex {
 
 // Hold waits until no page of a collection is between the store and the record, and commits
 // the deliveries. New scans wait until release is called. Nothing is held up if the commit
-// fails.
+// fails, or if ctx ends first.
 //
 // For uuid.Nil, which is no collection, it commits all that waits and holds up nothing.
 //
@@ -118,12 +122,15 @@ func (r *Recorder) Hold(ctx context.Context, collection uuid.UUID) (release func
 		return func() {}, r.Flush(ctx)
 	}
 	scans := r.scansOf(collection)
-	scans.Lock()
-	if err := r.Flush(ctx, collection); err != nil {
-		scans.Unlock()
+	if err := scans.Acquire(ctx, maxScans); err != nil {
 		return nil, err
 	}
-	return scans.Unlock, nil
+	release = func() { scans.Release(maxScans) }
+	if err := r.Flush(ctx, collection); err != nil {
+		release()
+		return nil, err
+	}
+	return release, nil
 }
 
 // Run commits the entries that are due every second until ctx ends, and then all. A

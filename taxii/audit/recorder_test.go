@@ -240,3 +240,20 @@ func TestAClientThatPollsAllDayIsAnEntryAnHour(t *testing.T) {
 	}
 	flushed(t, r, &l, "delivery a 1 1-1", "delivery a 60 2-61", "delivery a 60 62-121", "delivery a 59 122-180")
 }
+
+// A removal that gives up waiting for a scan holds up nobody.
+func TestHoldEndsWithItsContext(t *testing.T) {
+	r := recorder(&ledger{})
+	g := grant(t, "a", 0)
+	done := r.Reading(g.ID()) // a scan that hangs
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if release, err := r.Hold(ctx, g.ID()); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("%v, release: %v", err, release != nil)
+	}
+	r.Reading(g.ID())()
+	done()
+	if err := exclusive(t.Context(), r, g.ID(), func() error { return nil }); err != nil {
+		t.Error(err)
+	}
+}
