@@ -49,6 +49,16 @@ func (s *Store) becomeLeader(ctx context.Context, duty string, id uuid.UUID) (in
 	return epoch, failure(err)
 }
 
+// selectDuty finds the row of a duty while a process leads in an epoch.
+const selectDuty = `SELECT true FROM duty WHERE name = $1 AND leader = $2 AND epoch = $3`
+
+// hasLost tells whether the row of a duty is certain to name another leader or epoch. A
+// failover may have lost that this process became the leader.
+func (s *Store) hasLost(ctx context.Context, duty string, id uuid.UUID, epoch int64) bool {
+	var leads bool
+	return errors.Is(s.pool.QueryRow(ctx, selectDuty, duty, id, epoch).Scan(&leads), pgx.ErrNoRows)
+}
+
 // lead runs f in an epoch in which this process leads. It tells whether f has returned of its
 // own accord.
 func (s *Store) lead(ctx context.Context, duty string, id uuid.UUID, epoch int64, f func(context.Context)) (returned bool) {
@@ -58,14 +68,14 @@ func (s *Store) lead(ctx context.Context, duty string, id uuid.UUID, epoch int64
 	go func() {
 		defer close(watched)
 		for sleep(leading, leadInterval) == nil {
-			if s.check() != nil || s.processID() != id {
+			if s.check() != nil || s.processID() != id || s.hasLost(leading, duty, id, epoch) {
 				s.log.Warn("this server does not lead any more", "duty", duty)
 				lost()
 			}
 		}
 	}()
 	f(withGuard(leading, guard{
-		sql: `SELECT true FROM duty WHERE name = $1 AND leader = $2 AND epoch = $3 FOR SHARE`, args: []any{duty, id, epoch},
+		sql: selectDuty + ` FOR SHARE`, args: []any{duty, id, epoch},
 		lost: taxii.Errorf(taxii.Unavailable, "another server leads in %s", duty),
 	}))
 	returned = leading.Err() == nil

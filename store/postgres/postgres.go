@@ -11,6 +11,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -79,7 +80,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	s.forget()
 	id := uuid.New()
 	params := config.ConnConfig.RuntimeParams
-	params["application_name"] += " " + id.String()
+	params["application_name"] = backendName(params["application_name"], id)
 	s.process = process{
 		backend: params["application_name"], allowAsync: c.AllowAsync, clock: time.Now, id: id, fresh: true,
 		held: map[uuid.UUID]*heldFence{}, owned: map[uuid.UUID]bool{},
@@ -96,6 +97,16 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
+}
+
+// maxBackendName is how many bytes of an application_name PostgreSQL keeps.
+const maxBackendName = 63
+
+// backendName is the application_name of the connections of one process: the name that was
+// asked for, shortened so that the id behind it is kept whole.
+func backendName(name string, id uuid.UUID) string {
+	end := " " + id.String()
+	return strings.ToValidUTF8(name[:min(len(name), maxBackendName-len(end))], "") + end
 }
 
 // start registers this process, waits until it may answer, and starts what runs until run

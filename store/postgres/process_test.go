@@ -521,3 +521,38 @@ func TestADatabaseThatAServerUsesCannotBeLoaded(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// After a failover the row of a duty may be older than what the leader remembers, and another
+// server may become the leader meanwhile.
+func TestALeaderThatItsRowDoesNotNameLeadsNoMore(t *testing.T) {
+	t.Parallel()
+	dsn := database(t, t.TempDir())
+	a := mustJoin(t, dsn, "a")
+	ctx, end := context.WithCancel(t.Context())
+	defer end()
+	leads, lost := make(chan struct{}, 2), make(chan struct{}, 2)
+	go a.Lead(ctx, "links", func(ctx context.Context) {
+		leads <- struct{}{}
+		<-ctx.Done()
+		lost <- struct{}{}
+	})
+	<-leads
+	exec(t, dsn, `UPDATE duty SET leader = NULL WHERE name = 'links'`)
+	select {
+	case <-lost:
+	case <-time.After(time.Minute):
+		t.Error("two servers lead")
+	}
+}
+
+// The one that buries a server ends its connections by their name, however long that of the
+// DSN is.
+func TestTheConnectionsOfAServerAreKnownByALongName(t *testing.T) {
+	dsn := database(t, t.TempDir())
+	separator := "?"
+	if strings.Contains(dsn, "?") {
+		separator = "&"
+	}
+	mustJoin(t, dsn+separator+"application_name="+strings.Repeat("long", 20), "a")
+	exec(t, dsn, `SELECT 1 / count(*) FROM process JOIN pg_stat_activity ON application_name = backend`) // fails if there is none
+}
