@@ -8,6 +8,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
+
+	"github.com/gofrs/flock"
 
 	"comity/store/bolt"
 	adminhttp "comity/taxii/admin/http"
@@ -54,6 +57,25 @@ func (sh *shell) stopped() error {
 	return nil
 }
 
+// lockFolder keeps other servers and restores off the data folder until unlock is called. It
+// waits for a while for one that has not begun to listen, or that is about to end.
+func (sh *shell) lockFolder() (unlock func() error, err error) {
+	lock := flock.New(filepath.Join(sh.data, "comity.lock"))
+	for deadline := time.Now().Add(lockWait); ; {
+		if err := sh.stopped(); err != nil {
+			return nil, err
+		}
+		locked, err := lock.TryLock()
+		if err != nil || locked {
+			return lock.Unlock, err
+		}
+		if sh.ctx.Err() != nil || time.Now().After(deadline) {
+			return nil, fmt.Errorf("a server or a restore uses %s", sh.data)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
 // storeSize is the size of the store in bytes. An empty file is an error: it was
 // truncated, and opening it would create a new store.
 func (sh *shell) storeSize() (int64, error) {
@@ -75,14 +97,19 @@ type restoreCmd struct {
 }
 
 func (c *restoreCmd) Run(sh *shell) error {
-	if err := cmp.Or(sh.checkPlatform(), sh.stopped()); err != nil {
+	if err := sh.checkPlatform(); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(sh.data, 0o700); err != nil {
 		return err
 	}
+	unlock, err := sh.lockFolder()
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	bar := sh.progress(-1, "restoring")
-	err := sh.restoreInto(c.File)
+	err = sh.restoreInto(c.File)
 	bar.Close()
 	if err != nil {
 		return err

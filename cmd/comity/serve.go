@@ -103,10 +103,11 @@ func (c *serveCmd) serve(sh *shell) error {
 	if certs == nil && !c.PlainHTTP && !loopback(c.Listen) {
 		return fmt.Errorf("%s is no loopback address: choose a TLS flag, or --plain-http behind a proxy that has TLS", c.Listen)
 	}
-	if running, err := adminhttp.Dial(sh.socket(), sh.user()); err == nil {
-		running.Close()
-		return fmt.Errorf("a server runs on %s already", sh.data)
+	unlock, err := sh.lockFolder()
+	if err != nil {
+		return err
 	}
+	defer unlock()
 	sh.migrates = c.Migrate
 	s, err := sh.open(lockWait)
 	if err != nil {
@@ -354,7 +355,7 @@ func (ex *exchangeServer) start(c *serveCmd) (err error) {
 		s.TLSConfig = ex.certs.serverConfig()
 	}
 
-	// This process has the store open, so an existing socket is a leftover of an earlier one.
+	// This process has the data folder locked, so an existing socket is a leftover of an earlier one.
 	os.Remove(ex.socket)
 	socket, err := net.Listen("unix", ex.socket)
 	if err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -75,6 +76,13 @@ func (c *storeCopyCmd) Run(sh *shell) (err error) {
 		return fmt.Errorf("--from: %w", err)
 	}
 	defer func() { err = errors.Join(err, from.Close()) }()
+	servers, err := from.Processes(sh.ctx)
+	if err != nil {
+		return fmt.Errorf("--from: %w", err)
+	}
+	if len(servers) > 0 {
+		return fmt.Errorf("--from: the server at %s uses the store: end it first, or run comity check if it was killed", servers[0].Address)
+	}
 	to, err := sh.openPlace(c.To, true)
 	if err != nil {
 		return fmt.Errorf("--to: %w", err)
@@ -96,7 +104,7 @@ func (c *storeCopyCmd) Run(sh *shell) (err error) {
 // openPlace opens the store of a data folder, or of a database. If create is set, there may
 // be none yet.
 func (sh *shell) openPlace(place string, create bool) (store.Movable, error) {
-	if info, err := os.Stat(place); isURL(place) || err == nil && !info.IsDir() {
+	if info, err := os.Stat(place); strings.Contains(place, "://") || err == nil && !info.IsDir() {
 		return sh.openDatabase(place, create)
 	}
 	if create {
@@ -135,7 +143,7 @@ func readDSN(place string) (string, error) {
 		if errors.As(err, &path) {
 			err = path.Err
 		}
-		return "", fmt.Errorf("--store is no URL of a database, postgres://…, and no file that holds one: %w", err)
+		return "", fmt.Errorf("the store is no URL of a database, postgres://…, and no file that holds one: %w", err)
 	}
 	return strings.TrimSpace(string(text)), nil
 }
@@ -153,8 +161,8 @@ func (sh *shell) restoreInto(file string) error {
 	if sh.storeFlags.Store == "" && !isDump {
 		return bolt.Restore(sh.ctx, file, sh.data)
 	}
-	work, err := os.MkdirTemp(sh.data, ".restore-")
-	if err != nil {
+	work := filepath.Join(sh.data, ".restore")
+	if err := cmp.Or(os.RemoveAll(work), os.Mkdir(work, 0o700)); err != nil { // a restore that was killed has left it
 		return err
 	}
 	defer os.RemoveAll(work)
