@@ -64,6 +64,8 @@ type boardPage struct {
 	ID, URL       string
 	As            string // name of the organisation
 	Snapshot      time.Time
+	Outdated      bool // a newer board than the one made At is being made
+	At            time.Time
 	Figures       []figure
 	Map           *chartMap // nil without findings in a known country
 	Countries     []countryRow
@@ -120,7 +122,7 @@ func (c *Console) board(v *visit) error {
 	}
 	stats := board.Stats
 	out := boardPage{
-		ID: id, URL: operationURL(id), As: v.organisation(v.Org), Snapshot: stats.Snapshot, Figures: figuresOf(stats), Countries: countriesOf(stats),
+		ID: id, URL: operationURL(id), As: v.organisation(v.Org), Snapshot: stats.Snapshot, Outdated: board.Outdated, At: board.At, Figures: figuresOf(stats), Countries: countriesOf(stats),
 		Weeks: report.ChartOfWeeks(board.Weeks), WeekRows: board.Weeks,
 		Distributions: []distribution{
 			{"Corroboration", "Independent sources", barsOf(stats.C2.ByOrigins)},

@@ -94,8 +94,7 @@ func BenchmarkBoard(b *testing.B) {
 	w.flagAll()
 	w.publish()
 	for _, as := range []string{"igci", "ncb-kh", "elm"} {
-		_, err := w.runner.Board(b.Context(), op, as)
-		w.must(err)
+		w.board(as)
 	}
 	for _, as := range []string{"igci", "ncb-kh", "elm"} {
 		b.Run(as, func(b *testing.B) {
@@ -104,8 +103,7 @@ func BenchmarkBoard(b *testing.B) {
 				w.reportOutcomes("ncb-kh", "taken-down")
 				w.catchUp()
 				b.StartTimer()
-				_, err := w.runner.Board(b.Context(), op, as)
-				w.must(err)
+				w.board(as)
 			}
 		})
 	}

@@ -12,21 +12,27 @@ import (
 	"comity/taxii/operation"
 )
 
+// board returns the board of an audience as soon as that is up to date.
+func (w *world) board(as string) *operation.Board {
+	w.Helper()
+	for {
+		b, err := w.runner.Board(w.Context(), op, as)
+		w.must(err)
+		if !b.Outdated {
+			return b
+		}
+	}
+}
+
 // A board and a report have the figures of the moment, those that a restarted server works out,
 // whatever has changed since they were last shown. A board is not worked out again if nothing has.
 func TestABoardIsUpToDate(t *testing.T) {
 	w := pushedWorld(t)
-	board := func(as string) *operation.Board {
-		t.Helper()
-		b, err := w.runner.Board(t.Context(), op, as)
-		w.must(err)
-		return b
-	}
 	check := func(after string) {
 		t.Helper()
 		fresh := w.newRunner()
 		for _, as := range []string{"igci", "ncb-kh", "elm"} {
-			b := board(as)
+			b := w.board(as)
 			stats, err := fresh.Stats(t.Context(), op, as)
 			w.must(err)
 			equal(t, "figures of "+as+" after "+after, b.Stats, stats)
@@ -57,7 +63,7 @@ func TestABoardIsUpToDate(t *testing.T) {
 				weeks += week.Findings
 			}
 			equal(t, "findings in the weeks of "+as+" after "+after, weeks, len(findings))
-			if board(as) != b {
+			if w.board(as) != b {
 				t.Errorf("the board of %s is worked out twice after %s", as, after)
 			}
 		}
@@ -98,8 +104,7 @@ func TestABoardReadsAgainOnlyWhatHasChanged(t *testing.T) {
 	boards := func() {
 		t.Helper()
 		for _, as := range []string{"igci", "ncb-kh", "ncb-vn", "elm"} {
-			_, err := w.runner.Board(t.Context(), op, as)
-			w.must(err)
+			w.board(as)
 		}
 	}
 	boards()
@@ -108,4 +113,40 @@ func TestABoardReadsAgainOnlyWhatHasChanged(t *testing.T) {
 	boards()
 	findings, feedback := w.collection(alias("car", "ncb-kh")).ID, w.collection(alias("feedback", "ncb-kh")).ID
 	equal(t, "collections read", w.store.whole, map[uuid.UUID]int{findings: 1, feedback: 1})
+}
+
+// Nobody who has a board waits for long while a new one is made, or while a person publishes:
+// the last board is shown meanwhile, and says so.
+func TestTheLastBoardIsShownUntilTheNextIsMade(t *testing.T) {
+	w := publishedWorld(t)
+	last := w.board("igci")
+	w.reportOutcomes("ncb-kh", "taken-down")
+	w.store.hold = make(chan struct{})
+	for range 3 {
+		b, err := w.runner.Board(t.Context(), op, "igci")
+		w.must(err)
+		equal(t, "outdated", b.Outdated, true)
+		equal(t, "time", b.At, last.At)
+		equal(t, "figures", b.Stats, last.Stats)
+	}
+	close(w.store.hold)
+	if b := w.board("igci"); b.Stats.Outcomes.Reported <= last.Stats.Outcomes.Reported {
+		t.Errorf("%d outcomes, and %d before", b.Stats.Outcomes.Reported, last.Stats.Outcomes.Reported)
+	}
+}
+
+// The person who drafts sees the draft on the board that comes next, however long another one
+// takes.
+func TestTheBoardAfterADraftShowsIt(t *testing.T) {
+	w := pushedWorld(t)
+	w.board("igci")
+	_, err := w.runner.Draft(t.Context(), op, anna, nil)
+	w.must(err)
+	w.store.hold = make(chan struct{})
+	defer close(w.store.hold)
+	b, err := w.runner.Board(t.Context(), op, "igci")
+	w.must(err)
+	for _, r := range b.Reports {
+		equal(t, "state of "+r.Number, r.State, operation.Drafted)
+	}
 }

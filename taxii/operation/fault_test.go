@@ -129,6 +129,7 @@ type faults struct {
 	next  int // number of the first call that fails; 0: none fails
 	calls int // since failFrom
 	whole map[uuid.UUID]int
+	hold  chan struct{} // nil, or scans wait until it is closed
 }
 
 type broken struct{}
@@ -149,6 +150,9 @@ func (f *faults) failFrom(n int) { f.next, f.calls = n, 0 }
 func (f *faults) Scan(ctx context.Context, g exchange.Grant, q store.Query) (*store.Page, error) {
 	if err := f.fail(); err != nil {
 		return nil, err
+	}
+	if f.hold != nil {
+		<-f.hold
 	}
 	if f.whole != nil && q.After.IsZero() && q.IDs == nil && q.Types == nil {
 		f.whole[g.ID()]++

@@ -59,9 +59,15 @@ type operation struct {
 	known       map[issueKey]bool // issues that match a finding which their country may know
 	asked       map[issueKey]bool // issues about which information was requested
 
-	shown   *situation                   // dropped when something changes that a board shows
-	board   map[string]*Board            // by audience; dropped together with shown
+	shown   *situation                   // see dropSituation
+	version int                          // counts the calls of dropSituation
 	reports map[uuid.UUID]countryReports // by collection of a bureau; dropped when that or the progress changes
+}
+
+// dropSituation drops the situation, since something has changed that a board shows.
+func (o *operation) dropSituation() {
+	o.shown = nil
+	o.version++
 }
 
 // follow brings what is in memory up to date with the audit chain. It writes nothing.
@@ -75,8 +81,9 @@ func (o *operation) follow(ctx context.Context) error {
 		}
 	}
 	if at := day(o.runner.now()); at.After(o.rules.At) {
-		o.rules.At, o.shown, o.board = at, nil, nil
+		o.rules.At = at
 		o.state.Advance(at)
+		o.dropSituation()
 	}
 	if err := o.chain.CatchUp(ctx, o.readEntries); err != nil {
 		return err
@@ -144,7 +151,7 @@ func (o *operation) readEntries(ctx context.Context, entries []audit.Entry) erro
 		e := &entries[i]
 		collection, _ := uuid.Parse(e.Collection)
 		if e.Act != audit.Delivery && o.shows(collection) {
-			o.shown, o.board = nil, nil
+			o.dropSituation()
 			delete(o.reports, collection)
 		}
 		if in := o.inboxes[collection]; in != nil {

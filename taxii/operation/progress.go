@@ -52,7 +52,7 @@ func (o *operation) loadProgress(ctx context.Context) error {
 	if err := json.Unmarshal(saved, &p); err != nil {
 		return fmt.Errorf("read the document %s: %w", o.document(), err)
 	}
-	o.progress, o.saved, o.shown, o.board, o.reports = p, saved, nil, nil, nil
+	o.setProgress(p, saved)
 	return nil
 }
 
@@ -77,6 +77,13 @@ func (o *operation) saveProgress(ctx context.Context, p progress, entries ...aud
 	}); err != nil {
 		return err
 	}
-	o.progress, o.saved, o.shown, o.board, o.reports = p, content, nil, nil, nil
+	o.setProgress(p, content)
 	return nil
+}
+
+// setProgress sets the progress, which the store has as saved, and drops what was made with
+// the one before.
+func (o *operation) setProgress(p progress, saved []byte) {
+	o.progress, o.saved, o.reports = p, saved, nil
+	o.dropSituation()
 }

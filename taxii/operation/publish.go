@@ -72,6 +72,9 @@ func (o *operation) draft(ctx context.Context, by exchange.Principal, notes map[
 	}); err != nil {
 		return Release{}, err
 	}
+	if err := o.renewBoard(ctx); err != nil {
+		return Release{}, err
+	}
 	reports, err := o.reportStates(ctx, s, "")
 	return Release{Operation: o.text.ID, By: by.Account, Digest: sum, Reports: reports, Feeds: len(grants)}, err
 }
@@ -149,6 +152,13 @@ func (o *operation) publish(ctx context.Context, by exchange.Principal) (out Rel
 		Text: fmt.Sprintf("%d reports published, drafted by %s", reports, draft.By), Parties: []string{by.Org},
 	})
 	if err := o.saveProgress(ctx, progress, entries...); err != nil {
+		return out, err
+	}
+	// The reports are read again after the entries about what was written, so that they stay.
+	if err := o.follow(ctx); err != nil {
+		return out, err
+	}
+	if err := o.renewBoard(ctx); err != nil {
 		return out, err
 	}
 	out.Reports, err = o.reportStates(ctx, s, "")

@@ -44,19 +44,28 @@ type Runner struct {
 	snapshot   *exchange.Snapshot
 	operations map[string]*operation
 
+	boards  sync.Mutex // may be locked under mu; guards what follows
+	kept    map[boardKey]keptBoard
+	waiting map[boardKey]*boardCall
+	making  sync.WaitGroup // the calls of makeBoard under way
+
 	caughtUp sync.Map // the time.Time of CaughtUp, by the id of the operation
 }
 
 // New makes a Runner. The tables that operations name are files in the folder
 // tables. Custody recalls and removes what relied on data that was taken back.
 func New(s Store, current *exchange.Current, c *custody.Service, tables string, now func() time.Time, log *slog.Logger) *Runner {
-	return &Runner{store: s, current: current, custody: c, tables: tables, now: now, log: log, operations: map[string]*operation{}}
+	return &Runner{
+		store: s, current: current, custody: c, tables: tables, now: now, log: log, operations: map[string]*operation{},
+		kept: map[boardKey]keptBoard{}, waiting: map[boardKey]*boardCall{},
+	}
 }
 
 // Run acts on what comes in to all operations until ctx ends, while no other process does:
 // a pushed object is in the findings within a second. An error is logged once, and the call
-// tried again.
+// tried again. Run ends when no board is being made any more.
 func (r *Runner) Run(ctx context.Context) {
+	defer r.making.Wait()
 	r.store.Lead(ctx, "operations", func(ctx context.Context) {
 		r.setLeads(true)
 		defer r.setLeads(false)
@@ -198,6 +207,7 @@ func (r *Runner) renew(ctx context.Context) error {
 		}
 		if terms := r.terms(text); r.operations[id] == nil || r.operations[id].terms != terms {
 			r.operations[id] = &operation{runner: r, text: text, terms: terms}
+			r.dropBoards(func(key boardKey) bool { return key.operation == id })
 		}
 	}
 	return nil
