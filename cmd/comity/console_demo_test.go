@@ -167,6 +167,12 @@ func TestConsoleRunsAnOperation(t *testing.T) {
 	if status, page := dara.send("POST", board+"/outcomes", url.Values{"finding": {finding[1]}, "status": {"sinkholed"}, "text": {"by the registry"}}); status != http.StatusOK || !strings.Contains(page, "1 reported") {
 		t.Fatalf("outcome: status %d\n%s", status, page)
 	}
+	if page := dara.get(board + "/outcomes?status=none"); strings.Contains(page, finding[1]) {
+		t.Error("the work list has the finding among those without an outcome")
+	}
+	if page := dara.get(board + "/outcomes?status=sinkholed"); !strings.Contains(page, finding[1]) {
+		t.Error("the work list does not have the outcome that was reported")
+	}
 	if page := dara.get(board); !strings.Contains(page, "sinkholed") {
 		t.Error("the board does not count the outcome")
 	}

@@ -72,6 +72,14 @@ func (c *Console) showOutcomes(v *visit, fault string, reported int) error {
 		Severities: []string{"critical", "high", "medium", "low"},
 		Status:     form.Get("status"), Severity: form.Get("severity"), Fault: fault, Reported: reported,
 	}
+	said, err := c.Admin.Outcomes(v.r.Context(), admin.Operation{ID: id, As: v.Org})
+	if err != nil {
+		return err
+	}
+	statuses := map[stix.ID]string{} // also those that the centre has not written into the findings yet
+	for _, outcome := range said {
+		statuses[outcome.Finding] = outcome.Status
+	}
 	var older time.Time
 	if micros, err := strconv.ParseInt(form.Get("older"), 10, 64); err == nil {
 		older = time.UnixMicro(micros).UTC()
@@ -81,7 +89,11 @@ func (c *Console) showOutcomes(v *visit, fault string, reported int) error {
 	rows := map[stix.ID]report.Row{} // of the findings that match
 	list, err := c.search(v, g, q, time.Time{}, older, func(o *stix.Object) bool {
 		found := report.Rows([]stix.Object{*o})
-		if len(found) == 0 || out.Status != "" && out.Status != cmp.Or(found[0].Status, "none") ||
+		if len(found) == 0 {
+			return false
+		}
+		found[0].Status = cmp.Or(statuses[o.ID], found[0].Status)
+		if out.Status != "" && out.Status != cmp.Or(found[0].Status, "none") ||
 			out.Severity != "" && out.Severity != cmp.Or(string(found[0].Severity), "none") {
 			return false
 		}
@@ -97,7 +109,7 @@ func (c *Console) showOutcomes(v *visit, fault string, reported int) error {
 	if !list.older.IsZero() {
 		out.Older = out.URL + "?" + url.Values{"status": {out.Status}, "severity": {out.Severity}, "older": {strconv.FormatInt(list.older.UnixMicro(), 10)}}.Encode()
 	}
-	return c.render(v, "outcomes", "Outcomes", out)
+	return c.render(v, "outcomes", "Outcomes: "+v.snapshot.Policy.Agreement(id, v.now).Title, out)
 }
 
 // reportOutcomes reports one outcome for each finding that was chosen.
