@@ -39,7 +39,7 @@ func (c *Console) help(v *visit) error {
 		if items, ok := strings.CutPrefix(block, "- "); ok {
 			blocks = append(blocks, helpBlock{Items: strings.Split(items, "\n- ")})
 		} else {
-			blocks = append(blocks, helpBlock{Text: block, Exact: strings.HasPrefix(block, " ")})
+			blocks = append(blocks, helpBlock{Text: strings.ReplaceAll(strings.TrimPrefix(block, "  "), "\n  ", "\n"), Exact: strings.HasPrefix(block, "  ")})
 		}
 	}
 	return c.render(v, "help", title, blocks)

@@ -219,7 +219,7 @@ func (c *Console) operationNeeds(v *visit, id string) (list []need, err error) {
 	title := v.snapshot.Policy.Agreement(id, v.now).Title
 	if answers {
 		if n := board.Stats.C2.Identified + board.Stats.Sites.Identified - board.Stats.Outcomes.Reported; n > 0 {
-			list = append(list, need{fmt.Sprintf("%s of %s without an outcome from you.", plural(n, "finding", "findings"), title), operationURL(id) + "/outcomes?status=none"})
+			list = append(list, need{fmt.Sprintf("Report the outcome of %s of %s.", plural(n, "finding", "findings"), title), operationURL(id) + "/outcomes?status=none"})
 		}
 		return list, nil
 	}
@@ -228,10 +228,10 @@ func (c *Console) operationNeeds(v *visit, id string) (list []need, err error) {
 		states[r.State]++
 	}
 	if n := states[operation.Drafted]; n > 0 {
-		list = append(list, need{fmt.Sprintf("%s of %s drafted, for a second person to publish.", plural(n, "report", "reports"), title), operationURL(id) + "#reports"})
+		list = append(list, need{fmt.Sprintf("Publish %s of %s, unless you drafted them.", plural(n, "report", "reports"), title), operationURL(id) + "#reports"})
 	}
 	if n := states[operation.Due] + states[operation.Changed]; n > 0 {
-		list = append(list, need{fmt.Sprintf("%s of %s to draft, since they are new or have changed.", plural(n, "report", "reports"), title), operationURL(id) + "#reports"})
+		list = append(list, need{fmt.Sprintf("Draft %s of %s, which are new or have changed.", plural(n, "report", "reports"), title), operationURL(id) + "#reports"})
 	}
 	return list, nil
 }

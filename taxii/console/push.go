@@ -198,7 +198,7 @@ func (c *Console) receipt(v *visit) error {
 	if err != nil {
 		return err
 	}
-	return c.render(v, "receipt", "Receipt", receiptOf(s))
+	return c.render(v, "receipt", "Receipt of a push to "+s.Collection, receiptOf(s))
 }
 
 // receiptLine is one part of a push in the list of receipts.

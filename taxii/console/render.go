@@ -134,7 +134,7 @@ func readStatics() (map[string]static, map[string]string) {
 		}
 		sum, ext := sha256.Sum256(content), path.Ext(file.Name())
 		url := root + "static/" + hex.EncodeToString(sum[:6]) + ext
-		byURL[url] = static{map[string]string{".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}[ext], content}
+		byURL[url] = static{map[string]string{".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}[ext], content}
 		urls[file.Name()] = url
 	}
 	return byURL, urls
