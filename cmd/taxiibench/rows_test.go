@@ -59,9 +59,6 @@ func TestRowsAreMeasured(t *testing.T) {
 // needServers skips a test where the servers of the rows cannot be started or measured.
 func needServers(t *testing.T) {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("builds and starts servers")
-	}
 	if _, err := exec.LookPath("nginx"); err != nil {
 		t.Skip("nginx is not installed")
 	}

@@ -18,9 +18,6 @@ import (
 // it.
 func samples(t *testing.T) []string {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("SKIPPED: 40 MB are not converted with -short")
-	}
 	folder := os.Getenv("COMITY_TESTDATA")
 	if folder == "" {
 		folder = filepath.Join("..", "..", "..", "shared", "data")
