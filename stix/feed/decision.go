@@ -51,7 +51,7 @@ func decisionsFoot(b []byte, _ *writing) []byte { return append(b, decisionsNext
 // the first: the decisions on addresses that came and those that went since the one
 // before. The first one has all entries, and is the format "decisions".
 func WriteDecisions(w io.Writer, h *Header, added, removed iter.Seq[*Entry]) error {
-	b := []byte(decisionsHead)
+	b, next := []byte(decisionsHead), decisionsNext
 	for _, entries := range []iter.Seq[*Entry]{added, removed} {
 		out, separator := &writing{Header: h}, ""
 		for e := range entries {
@@ -59,10 +59,15 @@ func WriteDecisions(w io.Writer, h *Header, added, removed iter.Seq[*Entry]) err
 				b = decisionsLine(append(b, separator...), out, e)
 				separator = ","
 			}
+			if len(b) >= flushAt {
+				if _, err := w.Write(b); err != nil {
+					return fmt.Errorf("write feed %s: %w", h.Feed, err)
+				}
+				b = b[:0]
+			}
 		}
-		b = append(b, decisionsNext...)
+		b, next = append(b, next...), "\n]}\n"
 	}
-	b = append(b[:len(b)-len(decisionsNext)], "\n]}\n"...)
 	if _, err := w.Write(b); err != nil {
 		return fmt.Errorf("write feed %s: %w", h.Feed, err)
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"iter"
 	"strconv"
 	"time"
 
@@ -32,7 +33,7 @@ type MISP struct {
 type MISPEvent struct {
 	Day        time.Time
 	Changed    time.Time // whole seconds
-	Attributes []MISPAttribute
+	Attributes iter.Seq[MISPAttribute]
 }
 
 // MISPAttribute is an attribute of an event.
@@ -54,10 +55,16 @@ func (m *MISP) EventUUID(day time.Time) string { return m.uuid("event", day.Form
 // AttributeUUID is the identifier of the attribute of an entry; ok is false if MISP has no
 // attribute for it.
 func (m *MISP) AttributeUUID(e *Entry) (id string, ok bool) {
-	if _, ok = mispTypes[e.Kind]; !ok || isWildcardValue(e.Value) {
+	if !isAttribute(e) {
 		return "", false
 	}
 	return m.uuid("attribute", m.DayOf(e).Format(time.DateOnly), e.Kind.String(), e.Text), true
+}
+
+// isAttribute tells whether MISP has an attribute for an entry.
+func isAttribute(e *Entry) bool {
+	_, ok := mispTypes[e.Kind]
+	return ok && !isWildcardValue(e.Value)
 }
 
 func (m *MISP) uuid(parts ...string) string {
@@ -146,15 +153,23 @@ func (m *MISP) WriteManifest(w io.Writer, events []MISPEvent) error {
 }
 
 // WriteHashes writes hashes.csv: the MD5 hash of each value, and the event that has it.
-func (m *MISP) WriteHashes(w io.Writer, events []MISPEvent) error {
+func (m *MISP) WriteHashes(w io.Writer, entries iter.Seq[*Entry]) error {
 	var b []byte
-	for _, event := range events {
-		id := m.EventUUID(event.Day)
-		for _, a := range event.Attributes {
-			if a.Entry != nil {
-				sum := md5.Sum([]byte(a.Entry.Text))
-				b = append(hex.AppendEncode(b, sum[:]), ","+id+"\n"...)
+	events := map[time.Time]string{}
+	for e := range entries {
+		if !isAttribute(e) {
+			continue
+		}
+		day := m.DayOf(e)
+		if events[day] == "" {
+			events[day] = m.EventUUID(day)
+		}
+		sum := md5.Sum([]byte(e.Text))
+		if b = append(hex.AppendEncode(b, sum[:]), ","+events[day]+"\n"...); len(b) >= flushAt {
+			if err := m.write(w, b); err != nil {
+				return err
 			}
+			b = b[:0]
 		}
 	}
 	return m.write(w, b)
@@ -165,15 +180,24 @@ func (m *MISP) WriteEvent(w io.Writer, e *MISPEvent) error {
 	event := mispEvent{
 		mispSummary: m.summary(e), UUID: m.EventUUID(e.Day), Published: true, PublishTimestamp: unix(e.Changed), Attribute: []mispAttribute{},
 	}
-	for _, a := range e.Attributes {
+	const end = "]}}"
+	b, separator := appendJSON(nil, map[string]mispEvent{"Event": event}), ""
+	b = b[:len(b)-len(end)]
+	for a := range e.Attributes {
 		attribute := mispAttribute{UUID: a.UUID, Type: "text", Category: "Other", Value: "removed", Timestamp: unix(a.Changed), Deleted: true}
 		if a.Entry != nil {
 			typ := mispTypes[a.Entry.Kind]
 			attribute = mispAttribute{UUID: a.UUID, Type: typ.name, Category: typ.category, Value: a.Entry.Text, ToIDS: true, Timestamp: unix(a.Changed), Comment: m.Comment(a.Entry)}
 		}
-		event.Attribute = append(event.Attribute, attribute)
+		if b = appendJSON(append(b, separator...), attribute); len(b) >= flushAt {
+			if err := m.write(w, b); err != nil {
+				return err
+			}
+			b = b[:0]
+		}
+		separator = ","
 	}
-	return m.write(w, append(appendJSON(nil, map[string]mispEvent{"Event": event}), '\n'))
+	return m.write(w, append(b, end+"\n"...))
 }
 
 func (m *MISP) write(w io.Writer, b []byte) error {

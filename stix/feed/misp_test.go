@@ -3,6 +3,7 @@ package feed_test
 import (
 	"bytes"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -27,15 +28,16 @@ func attribute(t *testing.T, kind feed.Kind, text string, n int) feed.MISPAttrib
 func TestMISPReadsAFeed(t *testing.T) {
 	gone := attribute(t, feed.Domain, "innocent.example", 2)
 	gone.Entry = nil
+	address, domain, hash := attribute(t, feed.IPv4, "203.0.113.7", 1), attribute(t, feed.Domain, "bad.example", 2), attribute(t, feed.MD5, strings.Repeat("0a", 16), 2)
 	events := []feed.MISPEvent{
-		{Day: day(1), Changed: day(4), Attributes: []feed.MISPAttribute{attribute(t, feed.IPv4, "203.0.113.7", 1)}},
-		{Day: day(2), Changed: day(5), Attributes: []feed.MISPAttribute{attribute(t, feed.Domain, "bad.example", 2), attribute(t, feed.MD5, strings.Repeat("0a", 16), 2), gone}},
+		{Day: day(1), Changed: day(4), Attributes: slices.Values([]feed.MISPAttribute{address})},
+		{Day: day(2), Changed: day(5), Attributes: slices.Values([]feed.MISPAttribute{domain, hash, gone})},
 	}
 	var b bytes.Buffer
 	if err := misp.WriteManifest(&b, events); err != nil {
 		t.Fatal(err)
 	}
-	if err := misp.WriteHashes(&b, events); err != nil {
+	if err := misp.WriteHashes(&b, slices.Values([]*feed.Entry{address.Entry, domain.Entry, hash.Entry})); err != nil {
 		t.Fatal(err)
 	}
 	for i := range events {

@@ -23,7 +23,7 @@ func (h *handler) getChanges(w *response, r *http.Request, c *caller, a *Answer,
 	if r.Method == http.MethodHead {
 		return nil
 	}
-	if len(d.Add) > 0 {
+	if d.added() > 0 {
 		if err := a.Deliver(f.name); err != nil {
 			return err
 		}
@@ -55,7 +55,7 @@ func (f *file) checkSince() error {
 
 // of is the part of the difference that has these kinds.
 func (d Delta) of(kinds stixfeed.Kinds) Delta {
-	part := Delta{Full: d.Full, Cursor: d.Cursor}
+	part := Delta{Full: d.Full, Cursor: d.Cursor, all: d.all, kinds: d.kinds & kinds}
 	for _, lists := range []struct{ all, part *[]*stixfeed.Entry }{{&d.Add, &part.Add}, {&d.Changed, &part.Changed}, {&d.Remove, &part.Remove}} {
 		for _, e := range *lists.all {
 			if kinds.Has(e.Kind) {
@@ -71,7 +71,7 @@ func (d Delta) of(kinds stixfeed.Kinds) Delta {
 func (d *Delta) writeJSON(w io.Writer) {
 	line := append(strconv.AppendBool([]byte(`{"full":`), d.Full), `,"add":[`...)
 	next := "\n"
-	for _, e := range d.Add {
+	for e := range d.Added() {
 		w.Write(e.AppendJSON(append(line, next...)))
 		line, next = line[:0], ",\n"
 	}
@@ -90,7 +90,7 @@ func (d *Delta) writeText(w io.Writer) {
 	for _, e := range d.Remove {
 		io.WriteString(w, "-"+e.Text+"\n")
 	}
-	for _, e := range d.Add {
+	for e := range d.Added() {
 		io.WriteString(w, "+"+e.Text+"\n")
 	}
 }

@@ -151,7 +151,7 @@ func FuzzSince(f *testing.F) {
 		if !d.Full && !strings.HasPrefix(cursor, id+".") {
 			t.Errorf("%q is no cursor of this feed, and gives changes", cursor)
 		}
-		if d.Full && len(d.Add) != 1 || len(d.Add)+len(d.Remove) > 2 {
+		if d.Full && len(added(d)) != 1 || len(added(d))+len(d.Remove) > 2 {
 			t.Errorf("%q gives %+v", cursor, d)
 		}
 	})

@@ -3,6 +3,7 @@ package feed
 import (
 	"context"
 	"encoding/json"
+	"iter"
 	"maps"
 	"net/http"
 	"slices"
@@ -95,22 +96,31 @@ func (h *handler) getDecisions(w *response, r *http.Request, c *caller) error {
 	last := list[client]
 	now := bouncer{Cursor: a.Cursor(), Asked: c.now, Renewed: last.Renewed}
 	d := a.Since(last.Cursor)
-	added, deleted := d.Add, slices.Concat(d.Remove, d.Changed)
+	added, deleted, n := d.Added(), slices.Values(slices.Concat(d.Remove, d.Changed)), d.added()
 	startup := r.URL.Query().Get("startup") == "true"
 	if startup || d.Full || a.Hold > 0 && c.now.Sub(last.Renewed) >= a.Hold/2 {
-		added = slices.Collect(a.Entries.All())
-		deleted, now.Renewed = slices.Concat(a.left(last.Cursor), added), c.now
+		added, n, now.Renewed = a.Entries.Values(), a.Entries.Len(), c.now
+		left := a.left(last.Cursor)
+		deleted = func(yield func(*stixfeed.Entry) bool) {
+			for _, all := range []iter.Seq[*stixfeed.Entry]{slices.Values(left), a.Entries.Values()} {
+				for e := range all {
+					if !yield(e) {
+						return
+					}
+				}
+			}
+		}
 	}
 	if startup {
-		deleted = nil
+		deleted = func(func(*stixfeed.Entry) bool) {}
 	}
-	if len(added) > 0 {
+	if n > 0 {
 		if err := a.Deliver("decisions"); err != nil {
 			return err
 		}
 	}
 	a.Close() // before the client reads, which may take long
-	err = stixfeed.WriteDecisions(w, &stixfeed.Header{Feed: c.feed, Now: c.now, Hold: a.Hold}, slices.Values(added), slices.Values(deleted))
+	err = stixfeed.WriteDecisions(w, &stixfeed.Header{Feed: c.feed, Now: c.now, Hold: a.Hold}, added, deleted)
 	if err == nil {
 		if err := h.putBouncer(context.WithoutCancel(ctx), key, client, last, now); err != nil {
 			h.log.Error("feed: what a bouncer has is not saved, and it gets that again", "feed", key, "err", err)

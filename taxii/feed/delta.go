@@ -84,11 +84,36 @@ func (h history) changesSince(i int) iter.Seq[entryChange] {
 
 // Delta is the difference between two states of a feed: one entry for each value at most.
 type Delta struct {
-	Full    bool              // the state before is not known: Add has all entries
-	Add     []*stixfeed.Entry // new entries, and those of which something changed
+	Full    bool              // the state before is not known: all entries are new
+	Add     []*stixfeed.Entry // new entries, and those of which something changed; nil if Full
 	Changed []*stixfeed.Entry // those of Add that are not new
 	Remove  []*stixfeed.Entry // those that left, as they were
 	Cursor  string            // of the state after
+
+	all   *EntryList // if Full
+	kinds stixfeed.Kinds
+}
+
+// Added yields the entries of Add, or all if the difference is full.
+func (d *Delta) Added() iter.Seq[*stixfeed.Entry] {
+	if !d.Full {
+		return slices.Values(d.Add)
+	}
+	return func(yield func(*stixfeed.Entry) bool) {
+		for e := range d.all.All() {
+			if d.kinds.Has(e.Kind) && !yield(e) {
+				return
+			}
+		}
+	}
+}
+
+// added is the number of entries of Added.
+func (d *Delta) added() int {
+	if d.Full {
+		return d.all.countOf(d.kinds)
+	}
+	return len(d.Add)
 }
 
 // Cursor identifies the state of the answer, for a later [Answer.Since]. It tells nothing to
@@ -106,7 +131,7 @@ func (a *Answer) Since(cursor string) Delta {
 	version, ok := a.versionOf(cursor)
 	i := slices.IndexFunc(a.history, func(s state) bool { return s.version.Equal(version) })
 	if !ok || i < 0 {
-		return Delta{Full: true, Add: slices.Collect(a.Entries.All()), Cursor: a.Cursor()}
+		return Delta{Full: true, Cursor: a.Cursor(), all: a.Entries, kinds: a.Definition.kinds}
 	}
 	return a.delta(a.history.changesSince(i))
 }

@@ -125,7 +125,8 @@ func (h *handler) getFile(w *response, r *http.Request, c *caller) error {
 	if encoding != "" {
 		header.Set("Content-Encoding", "gzip")
 	}
-	if a.Entries.countOf(f.kinds) > maxKept && f.digest == "" && r.ProtoAtLeast(1, 1) { // an older client could not tell that the file is cut off
+	limited := f.format.MaxEntries+f.format.MaxBytes+a.Definition.Entries.Max > 0                   // so all entries are gathered before any is written
+	if a.Entries.countOf(f.kinds) > maxKept && !limited && f.digest == "" && r.ProtoAtLeast(1, 1) { // an older client could not tell that the file is cut off
 		err = h.sendFile(w, r, a, c, &f, version, encoding != "")
 		h.pulled(a, c, r, f.name, w.status, w.bytes)
 		return err

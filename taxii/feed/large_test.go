@@ -82,3 +82,22 @@ func TestALargeListThatIsCutOffDoesNotLookWhole(t *testing.T) {
 		t.Errorf("%d, %d bytes, %v", got.StatusCode, len(body), err)
 	}
 }
+
+func TestLargeFilesOfMISPAreSentWhileTheyAreMade(t *testing.T) {
+	w := newWorld(t, "")
+	w.subscribe("block", "block", empty)
+	w.pushMany()
+	event := ""
+	for _, e := range w.misp("block") {
+		event = e.UUID + ".json"
+		if len(e.Attribute) != 21_000 {
+			t.Errorf("the event has %d attributes", len(e.Attribute))
+		}
+	}
+	for _, file := range []string{event, "hashes.csv"} {
+		got, head := w.get("block", "misp/"+file), w.do("HEAD", "block", "/igci/x-feeds/f-block/misp/"+file)
+		if got.header.Get("Content-Length") != "" || got.header.Get("ETag") != head.header.Get("ETag") || !strings.HasSuffix(got.body, "\n") {
+			t.Errorf("%s: GET %v, HEAD %v", file, got.header, head.header)
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"slices"
@@ -49,16 +50,18 @@ type mispFeed struct {
 	version   time.Time  // of the answer for which it was read
 	chain     *follow.Follower
 	withdrawn bool // a withdrawal is to be heeded
-	files     mispFiles
-	tag       string    // of the answer that they were made from
-	made      time.Time // when
+	writer    stixfeed.MISP
+	entries   *EntryList // of which MISP is told
+	tag       string     // of the answer that has them
+	made      time.Time  // when it was taken in
 }
 
-// mispFiles has what the files of a feed are written from.
-type mispFiles struct {
-	writer  stixfeed.MISP
-	events  []stixfeed.MISPEvent
-	changed time.Time // when the files last changed
+// mispFile is a file of a feed of MISP at one moment.
+type mispFile struct {
+	media   string
+	state   string    // identifies the content
+	changed time.Time // when the files of the feed last changed
+	write   func(io.Writer) error
 }
 
 // remakeAfter is how long a feed that does not change stays as it is: then attributes that
@@ -78,28 +81,14 @@ func (h *handler) getMISP(w *response, r *http.Request, c *caller) error {
 	if err := a.checkEmpty(); err != nil {
 		return err
 	}
-	files, err := h.misp(ctx, c, a)
+	name := c.path["file"]
+	file, err := h.misp(ctx, c, a, name)
 	if err != nil {
 		return err
 	}
-	var out bytes.Buffer
-	name, media := c.path["file"], "application/json"
-	switch id, isJSON := strings.CutSuffix(name, ".json"); {
-	case name == "manifest.json":
-		files.writer.WriteManifest(&out, files.events) // a buffer does not fail
-	case name == "hashes.csv":
-		media = "text/csv; charset=utf-8"
-		files.writer.WriteHashes(&out, files.events)
-	default:
-		i := slices.IndexFunc(files.events, func(e stixfeed.MISPEvent) bool { return isJSON && files.writer.EventUUID(e.Day) == id })
-		if i < 0 {
-			return taxii.Errorf(taxii.NotFound, "the feed has no such event; misp/manifest.json lists them")
-		}
-		files.writer.WriteEvent(&out, &files.events[i])
-	}
-	digest := sha256.Sum256(out.Bytes())
+	digest := sha256.Sum256([]byte(name + " " + file.state))
 	version := fileVersion{tag: hex.EncodeToString(digest[:12])}
-	version.date(files.changed, c.now)
+	version.date(file.changed, c.now)
 	if version.unchanged(w, r, `"`+version.tag+`"`) {
 		h.pulled(a, c, r, "misp/"+name, w.status, 0)
 		return nil
@@ -110,49 +99,78 @@ func (h *handler) getMISP(w *response, r *http.Request, c *caller) error {
 		}
 	}
 	a.Close() // before the client reads, which may take long
-	w.Header().Set("Content-Type", media)
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(out.Bytes()))
+	w.Header().Set("Content-Type", file.media)
+	if large := a.Entries.Len() > maxKept && r.ProtoAtLeast(1, 1); !large {
+		var out bytes.Buffer
+		file.write(&out) // a buffer does not fail
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(out.Bytes()))
+	} else if w.WriteHeader(http.StatusOK); r.Method != http.MethodHead {
+		err = file.write(w)
+	}
 	h.pulled(a, c, r, "misp/"+name, w.status, w.bytes)
-	return nil
+	return err
 }
 
 // mispDocument is the name of the document of what MISP was told of a feed, by "org/id".
 func mispDocument(key string) string { return "feed misp " + key }
 
 // misp brings a feed of MISP up to date with an answer, which stays open: no record of its
-// collections is withdrawn meanwhile.
-func (h *handler) misp(ctx context.Context, c *caller, a *Answer) (files mispFiles, err error) {
+// collections is withdrawn meanwhile. It returns the file of that name, or NotFound.
+func (h *handler) misp(ctx context.Context, c *caller, a *Answer, name string) (file mispFile, err error) {
 	snapshot, err := h.current.Snapshot(ctx)
 	if err != nil {
-		return files, err
+		return file, err
 	}
 	key := exchange.FeedKey(c.Account, a.Definition.ID)
 	definition, err := snapshot.Directory.Feed(key)
 	if err != nil {
-		return files, err
+		return file, err
 	}
 	f := h.mispFeeds.get(key, snapshot.Directory)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for {
 		if err := f.read(ctx, h.store, key, definition.Added, a.Version); err != nil {
-			return files, err
+			return file, err
 		}
 		if err := f.chain.CatchUp(ctx, func(_ context.Context, entries []audit.Entry) error { f.heed(a, entries); return nil }); err != nil {
-			return files, busy(err)
+			return file, busy(err)
 		}
 		if !f.withdrawn && f.tag == a.Tag && c.now.Sub(f.made) < remakeAfter {
-			return f.files, nil
+			return f.file(name)
 		}
 		secret, err := h.secret("misp", definition, 0)
 		if err != nil {
-			return files, err
+			return file, err
 		}
-		f.files.writer = stixfeed.MISP{Feed: a.Definition.ID, Centre: c.policy.CentreName(), OrgUUID: centreUUID(c.policy), Tag: "tlp:" + a.tlp().String(), Key: secret}
-		if err := f.update(ctx, h.Service, key, a, c.now); err != errMoved {
-			return f.files, err
+		f.writer = stixfeed.MISP{Feed: a.Definition.ID, Centre: c.policy.CentreName(), OrgUUID: centreUUID(c.policy), Tag: "tlp:" + a.tlp().String(), Key: secret}
+		if err := f.update(ctx, h.Service, key, a, c.now); err == nil {
+			return f.file(name)
+		} else if err != errMoved {
+			return file, err
 		}
 	}
+}
+
+// file is the file of that name, as it is now. The caller holds mu.
+func (f *mispFeed) file(name string) (file mispFile, err error) {
+	m, t, entries, events := f.writer, f.told, f.entries, f.told.events()
+	file = mispFile{media: "application/json", state: fmt.Sprintf("%q %q %s %s %d", m.Feed, m.Centre, m.OrgUUID, m.Tag, t.Changed.UnixMicro()), changed: t.Changed}
+	switch name {
+	case "manifest.json":
+		file.write = func(w io.Writer) error { return m.WriteManifest(w, events) }
+	case "hashes.csv":
+		file.media = "text/csv; charset=utf-8"
+		file.write = func(w io.Writer) error { return m.WriteHashes(w, entries.All()) }
+	default:
+		i := slices.IndexFunc(events, func(e stixfeed.MISPEvent) bool { return m.EventUUID(e.Day)+".json" == name })
+		if i < 0 {
+			return file, taxii.Errorf(taxii.NotFound, "the feed has no such event; misp/manifest.json lists them")
+		}
+		events[i].Attributes = t.attributes(&m, events[i].Day, entries)
+		file.write = func(w io.Writer) error { return m.WriteEvent(w, &events[i]) }
+	}
+	return file, nil
 }
 
 // read reads the document of the feed of a key, which was added at that time. It does so for each
@@ -206,7 +224,7 @@ func (f *mispFeed) heed(a *Answer, entries []audit.Entry) {
 // update makes the events from an answer, and writes the document if it has changed. It is
 // errMoved if another process has written it meanwhile.
 func (f *mispFeed) update(ctx context.Context, s *Service, key string, a *Answer, now time.Time) error {
-	events, changed := f.told.update(&f.files.writer, a.Entries.All(), now, f.withdrawn)
+	changed := f.told.update(&f.writer, a.Entries.All(), now, f.withdrawn)
 	if changed || f.withdrawn {
 		f.told.Position, f.told.Collections = f.chain.Position(), nil
 		for _, d := range a.pages {
@@ -227,7 +245,7 @@ func (f *mispFeed) update(ctx context.Context, s *Service, key string, a *Answer
 		}
 		f.saved = sha256.Sum256(content)
 	}
-	f.files.events, f.files.changed = events, f.told.Changed
+	f.entries = a.Entries
 	f.tag, f.made, f.withdrawn = a.Tag, now, false
 	return nil
 }

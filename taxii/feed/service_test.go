@@ -268,11 +268,11 @@ func TestWhatIsWithdrawnOrPurgedIsForgottenAtOnce(t *testing.T) {
 		}
 		w.erase("fir", act, 0) // of the second one, since the first is gone
 		a := w.open()
-		if d := a.Since(first); !d.Full || len(d.Add) != 1 || len(d.Remove) != 0 {
+		if d := a.Since(first); !d.Full || len(added(d)) != 1 || len(d.Remove) != 0 {
 			t.Errorf("%s: %+v", act, d)
 		}
 		w.push("fir", indicator(4, address("203.0.114.4"), ""))
-		if d := w.open().Since(a.Cursor()); d.Full || len(d.Add) != 1 {
+		if d := w.open().Since(a.Cursor()); d.Full || len(added(d)) != 1 {
 			t.Errorf("%s: the next difference: %+v", act, d)
 		}
 	}

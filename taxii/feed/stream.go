@@ -130,13 +130,13 @@ func (s *stream) look() (open bool, err error) {
 func (s *stream) send(a *Answer) error {
 	_, kinds, _ := stixfeed.Find("all.json")
 	d := a.Since(s.cursor).of(kinds)
-	if len(d.Add) > 0 {
+	if d.added() > 0 {
 		if err := a.Deliver("stream"); err != nil {
 			return err
 		}
 	}
 	a.Close() // before the client reads, which may take long
-	left := len(d.Remove) + len(d.Add)
+	left := len(d.Remove) + d.added()
 	if d.Full {
 		left++
 	}
@@ -149,12 +149,12 @@ func (s *stream) send(a *Answer) error {
 		s.events.Event(s.c.now, name, data, id)
 	}
 	if d.Full {
-		event("reset", fmt.Appendf(nil, `{"entries":%d}`, len(d.Add)))
+		event("reset", fmt.Appendf(nil, `{"entries":%d}`, d.added()))
 	}
 	for _, e := range d.Remove {
 		event("remove", e.Value.AppendJSON(nil))
 	}
-	for _, e := range d.Add {
+	for e := range d.Added() {
 		event("add", e.AppendJSON(nil))
 	}
 	if s.cursor = d.Cursor; told {

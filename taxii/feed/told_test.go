@@ -19,11 +19,17 @@ func TestManyAttributesThatLeaveAtOnceAreNamedAsDeleted(t *testing.T) {
 	}
 	d, m := &told{Days: map[string]*toldDay{}}, &stixfeed.MISP{}
 	d.update(m, slices.Values(entries), now, false)
-	events, changed := d.update(m, slices.Values(entries[:0]), now.Add(time.Hour), false)
-	if !changed || len(events) != 1 || len(events[0].Attributes) != maxRemoved {
-		t.Fatalf("changed %t, %d events, the first with %d attributes", changed, len(events), len(events[0].Attributes))
+	named := func(at time.Time) int {
+		t.Helper()
+		if !d.update(m, slices.Values(entries[:0]), at, false) || len(d.events()) != 1 {
+			t.Fatalf("%d events", len(d.events()))
+		}
+		return len(slices.Collect(d.attributes(m, now.Truncate(24*time.Hour), &EntryList{})))
 	}
-	if events, changed = d.update(m, slices.Values(entries[:0]), now.Add(time.Hour+removedFor), false); !changed || len(events[0].Attributes) != 0 {
-		t.Errorf("30 days later: changed %t, %d attributes", changed, len(events[0].Attributes))
+	if n := named(now.Add(time.Hour)); n != maxRemoved {
+		t.Errorf("%d attributes", n)
+	}
+	if n := named(now.Add(time.Hour + removedFor)); n != 0 {
+		t.Errorf("30 days later: %d attributes", n)
 	}
 }

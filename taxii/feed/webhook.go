@@ -188,7 +188,7 @@ func (s *Service) message(ctx context.Context, snapshot *exchange.Snapshot, f *e
 	m.id = "msg_" + keyed(key, fmt.Sprintf("%d %s %s", p.Taken, p.Mark, m.mark))
 	if m.mark != ended && a.Definition.Webhook.Content == "delta" {
 		d := a.sinceAll(append([]string{p.Cursor}, p.Unsure...))
-		if body.Data.webhookDelta = d.forWebhook(); body.Data.webhookDelta != nil && len(d.Add) > 0 && p.Recorded != m.id {
+		if body.Data.webhookDelta = d.forWebhook(); body.Data.webhookDelta != nil && d.added() > 0 && p.Recorded != m.id {
 			if err := a.Deliver("webhook"); err != nil {
 				return nil, err
 			}
@@ -236,12 +236,12 @@ func (a *Answer) sinceAll(cursors []string) Delta {
 // forWebhook is the difference as a message has it; nil if it is too large.
 func (d Delta) forWebhook() *webhookDelta {
 	_, kinds, _ := stixfeed.Find("all.json")
-	if d = d.of(kinds); len(d.Add)+len(d.Remove) > maxWebhookEntries {
+	if d = d.of(kinds); d.added()+len(d.Remove) > maxWebhookEntries {
 		return nil
 	}
-	out := &webhookDelta{d.Full, make([]json.RawMessage, len(d.Add)), make([]json.RawMessage, len(d.Remove))}
-	for i, e := range d.Add {
-		out.Add[i] = e.AppendJSON(nil)
+	out := &webhookDelta{d.Full, make([]json.RawMessage, 0, d.added()), make([]json.RawMessage, len(d.Remove))}
+	for e := range d.Added() {
+		out.Add = append(out.Add, e.AppendJSON(nil))
 	}
 	for i, e := range d.Remove {
 		out.Remove[i] = e.Value.AppendJSON(nil)
