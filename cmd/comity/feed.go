@@ -148,6 +148,9 @@ func (sh *shell) printFeed(p *feed.Page) error {
 			return
 		}
 		fmt.Fprintf(w, "use\t%s\nversion\t%s\n", p.Use, p.Version)
+		if !p.Expires.IsZero() {
+			fmt.Fprintf(w, "credentials expire\t%s\n", taxii.FormatTime(p.Expires))
+		}
 		for _, alias := range p.Collections {
 			fmt.Fprintf(w, "collection\t%s\n", alias)
 		}

@@ -25,7 +25,7 @@ type Page struct {
 	Entries     map[string]int          `json:"entries"`  // by kind
 	LeftOut     map[stixfeed.Reason]int `json:"left_out"` // indicators, and values that are not listed
 	HoldSeconds int64                   `json:"hold_seconds,omitempty"`
-	Expires     time.Time               `json:"credentials_expire,omitzero"` // those that the page was read with
+	Expires     time.Time               `json:"credentials_expire,omitzero"` // those that the page was read with; for the operator the first of the account
 	Files       []File                  `json:"files,omitempty"`
 	Webhook     *WebhookPage            `json:"webhook,omitempty"`
 	Pulls       []Pull                  `json:"pulls,omitempty"`    // the last of each file since the start of the server
@@ -82,6 +82,9 @@ func (s *Service) Describe(ctx context.Context, p exchange.Principal, id string)
 		page.describe(a)
 		page.URL = s.urlOf(snapshot.Policy, id)
 		page.Files = a.files(page.URL)
+		if p.Token == "" {
+			page.Expires = expiryOfAny(snapshot.Directory, p.Account, s.now())
+		}
 	}
 	if page.Webhook, err = s.describeReceiver(ctx, p.Account, id); err != nil {
 		return nil, err

@@ -242,6 +242,23 @@ func expiry(d *exchange.Directory, p exchange.Principal) (first time.Time) {
 	return first
 }
 
+// expiryOfAny is when the first of the credentials of an account that are still valid expires: the
+// account itself or one of its tokens. It is zero if none does.
+func expiryOfAny(d *exchange.Directory, account string, now time.Time) (first time.Time) {
+	for id, token := range d.Tokens {
+		if token.Account != account || !token.Usable(now) {
+			continue
+		}
+		if end := expiry(d, exchange.Principal{Account: account, Token: id}); !end.IsZero() && (first.IsZero() || end.Before(first)) {
+			first = end
+		}
+	}
+	if first.IsZero() {
+		return expiry(d, exchange.Principal{Account: account})
+	}
+	return first
+}
+
 // Close ends the answer: records of its collections may be removed again.
 func (a *Answer) Close() {
 	for _, done := range a.done {

@@ -59,16 +59,18 @@ type webhookMessage struct {
 	body   []byte
 	mark   string
 	cursor string
+	warned time.Time // the expiry of credentials that it tells
 }
 
 // webhookBody is the JSON of a message.
 type webhookBody struct {
-	Type string    `json:"type"` // "feed.changed", "feed.ended" or "feed.test"
+	Type string    `json:"type"` // "feed.changed", "feed.ended", "feed.expiring" or "feed.test"
 	Time time.Time `json:"timestamp"`
 	Data struct {
-		Feed    string `json:"feed"`
-		Version string `json:"version,omitempty"`
-		URL     string `json:"url,omitempty"`
+		Feed    string    `json:"feed"`
+		Version string    `json:"version,omitempty"`
+		URL     string    `json:"url,omitempty"`
+		Expires time.Time `json:"credentials_expire,omitzero"`
 		*webhookDelta
 	} `json:"data"`
 }
@@ -124,7 +126,7 @@ func (s *Service) followWebhook(ctx context.Context, snapshot *exchange.Snapshot
 	}
 	m, err := s.message(ctx, snapshot, f, p)
 	if err == nil && m != nil {
-		err = p.begin(ctx, m.cursor)
+		err = p.begin(ctx, m)
 	}
 	if err != nil || m == nil {
 		free()
@@ -148,7 +150,7 @@ func (s *Service) followWebhook(ctx context.Context, snapshot *exchange.Snapshot
 
 // message is the message that the receiver lacks, which tells no more than its account may
 // know at this moment; nil if the receiver is up to date. When access has ended, the
-// receiver gets one message that says so.
+// receiver gets one message that says so, and one before credentials of its account expire.
 func (s *Service) message(ctx context.Context, snapshot *exchange.Snapshot, f *exchange.Feed, p *receiverState) (*webhookMessage, error) {
 	key, err := s.secret("webhook position", f, 0)
 	if err != nil {
@@ -179,11 +181,18 @@ func (s *Service) message(ctx context.Context, snapshot *exchange.Snapshot, f *e
 		body.Data.webhookDelta = &webhookDelta{Full: true, Add: []json.RawMessage{}, Remove: []json.RawMessage{}}
 	}
 	if m.mark == p.Mark && len(p.Unsure) == 0 {
-		if m.cursor == p.Cursor {
+		if m.cursor != p.Cursor {
+			p.Cursor = m.cursor // the entries have changed and changed back
+			return nil, p.save(ctx)
+		}
+		m.warned = expiryOfAny(snapshot.Directory, f.Account, s.now())
+		if m.mark == ended || m.warned.IsZero() || m.warned.Sub(s.now()) > warnBefore || m.warned.Equal(p.Warned) {
 			return nil, nil
 		}
-		p.Cursor = m.cursor // the entries have changed and changed back
-		return nil, p.save(ctx)
+		body.Type, body.Time, body.Data.Expires = "feed.expiring", m.warned.Add(-warnBefore), m.warned
+		m.id = "msg_" + keyed(key, fmt.Sprintf("%d %s expires %d", p.Taken, m.mark, m.warned.Unix()))
+		m.body, err = json.Marshal(body)
+		return m, err
 	}
 	m.id = "msg_" + keyed(key, fmt.Sprintf("%d %s %s", p.Taken, p.Mark, m.mark))
 	if m.mark != ended && a.Definition.Webhook.Content == "delta" {

@@ -23,6 +23,8 @@ type receiverState struct {
 	Cursor string    `json:"cursor"` // of them, see [Answer.Since]
 	Unsure []string  `json:"unsure"` // cursors of messages that it may have taken since
 
+	Warned time.Time `json:"warned,omitzero"` // the expiry of credentials that it was told of
+
 	Recorded string `json:"recorded,omitempty"` // id of the last message whose delivery is on record
 	Sending  bool   `json:"sending,omitempty"`  // a message is under way, until Next at the latest
 
@@ -83,12 +85,14 @@ func (p *receiverState) save(ctx context.Context) error {
 	return nil
 }
 
-// begin saves that a message is under way, which leads to the cursor. No other is sent
-// meanwhile, by any process. Should this one end, it is not known whether the message
-// arrived.
-func (p *receiverState) begin(ctx context.Context, cursor string) error {
-	if p.Unsure = append(p.Unsure, cursor); len(p.Unsure) > maxUnsure {
-		p.Unsure, p.Cursor = []string{cursor}, "" // all entries are sent
+// begin saves that a message is under way. No other is sent meanwhile, by any process. Should this
+// one end, it is not known whether the message arrived.
+func (p *receiverState) begin(ctx context.Context, m *webhookMessage) error {
+	if m.warned.IsZero() {
+		p.Unsure = append(p.Unsure, m.cursor)
+	}
+	if len(p.Unsure) > maxUnsure {
+		p.Unsure, p.Cursor = []string{m.cursor}, "" // all entries are sent
 	}
 	p.Sending, p.Next = true, p.service.now().Add(2*sendTime)
 	return p.save(ctx)
@@ -101,10 +105,13 @@ func (p *receiverState) end(ctx context.Context, m *webhookMessage, got *Webhook
 	if got.Problem == "" {
 		p.Mark, p.Cursor, p.Unsure = m.mark, m.cursor, nil
 		p.Taken, p.Last = p.Taken+1, now
+		if !m.warned.IsZero() {
+			p.Warned = m.warned
+		}
 		p.settle()
 		return p.save(ctx)
 	}
-	if !got.sent {
+	if !got.sent && m.warned.IsZero() {
 		p.Unsure = p.Unsure[:len(p.Unsure)-1]
 	}
 	p.Failures, p.Problem = p.Failures+1, got.Problem

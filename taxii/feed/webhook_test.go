@@ -14,6 +14,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"comity/taxii/exchange"
 	"comity/taxii/feed"
 )
 
@@ -46,6 +47,36 @@ func TestAPingTellsOfAChangeAndNoEntry(t *testing.T) {
 	}
 	if p := r.page(); p.Last != r.now() || p.Failures != 0 || p.Content != "ping" || p.Dead {
 		t.Errorf("%+v", p)
+	}
+}
+
+// Some products let everything pass from the first refusal on.
+func TestAReceiverIsWarnedOnceOfCredentialsThatExpire(t *testing.T) {
+	r := newReceiver(t, "", "ping")
+	r.push("fir", indicator(1, address("203.0.114.1"), ""))
+	r.one()
+	end := noon.AddDate(0, 0, 15)
+	r.amend(func(d *exchange.Directory) error { d.Tokens["block"].Expires = &end; return nil })
+	r.none("long before")
+	r.move(25 * time.Hour)
+	r.answers(http.StatusServiceUnavailable)
+	m := r.one()
+	if m.Type != "feed.expiring" || !strings.Contains(m.body, `"credentials_expire":"2026-06-16T12:00:00Z"`) {
+		t.Errorf("%s", m.body)
+	}
+	r.answers(http.StatusOK)
+	r.move(10 * time.Minute)
+	if again := r.one(); again.id != m.id || again.body != m.body {
+		t.Errorf("%s, then %s", m.body, again.body)
+	}
+	r.none("once it was taken")
+	if p := r.page(); !p.Last.Equal(r.now()) {
+		t.Errorf("%+v", p)
+	}
+	page, err := r.feeds.Describe(t.Context(), exchange.Principal{Account: "ncb-kh/block", Org: "ncb-kh", Purposes: exchange.Purposes, Action: "block"}, "f-block")
+	r.must(err)
+	if !page.Expires.Equal(end) {
+		t.Errorf("the operator is told %s", page.Expires)
 	}
 }
 
