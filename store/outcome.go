@@ -15,7 +15,7 @@ const (
 	textThere    = "already there"
 	textConflict = "R-056 /modified: another object with this id and version is there already and stays"
 	textTypes    = "this collection holds 65,535 types of objects already"
-	textBlocked  = "withdrawn by its source, and not taken again until the agreement is reinstated"
+	textBlocked  = "withdrawn or recalled, and not taken again until the agreement is reinstated"
 )
 
 // Tally collects the outcomes of the items of one part. An engine passes each item to

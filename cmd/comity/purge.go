@@ -22,7 +22,7 @@ func (c *purgeCmd) Run(sh *shell) error {
 		if err := c.confirm(sh, func() (string, error) { return c.preview(sh) }); err != nil {
 			return err
 		}
-		purged, err := call[admin.Purged](sh, "purge/now", nil)
+		purged, err := call[admin.Purged](sh, "purge/now", admin.Purge{})
 		if err != nil {
 			return err
 		}

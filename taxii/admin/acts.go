@@ -110,15 +110,19 @@ func withdrawnMembers(deposit *exchange.Deposit) (orgs []string) {
 	return orgs
 }
 
-// unblock unblocks the data of returning members, which was blocked when they withdrew, so
-// that it can be pushed again. It runs before the act is recorded: after a kill between the
+// unblock unblocks the data of returning members, which was blocked when they withdrew, or at
+// the end of a suspension what was recalled, so that it can be pushed again. It runs before the act is recorded: after a kill between the
 // two the command can be repeated.
 func (s *Service) unblock(ctx context.Context, in ActOnAgreement) error {
 	policy, d, err := s.policy(ctx)
 	if err != nil || d.Agreements[in.ID] == nil {
 		return err
 	}
-	for _, org := range returningMembers(in, d.Agreements[in.ID], policy.State(in.ID, s.now())) {
+	state := policy.State(in.ID, s.now())
+	if in.Kind == exchange.Reinstate && in.Party == "" && state == exchange.Suspended {
+		return s.store.Unblock(ctx, custody.RecallReason(in.ID))
+	}
+	for _, org := range returningMembers(in, d.Agreements[in.ID], state) {
 		if err := s.store.Unblock(ctx, custody.BlockReason(in.ID, org)); err != nil {
 			return err
 		}

@@ -24,6 +24,28 @@ func (s *Service) PreviewRecall(ctx context.Context, object string) ([]custody.H
 	return s.custody.Preview(ctx, id)
 }
 
+// Recall names an object that is taken back.
+type Recall struct{ Object, Reason string }
+
+// Recalled is the result of a recall: the number of records that it removed.
+type Recalled struct {
+	Records int `json:"records"`
+}
+
+// Recall sends recall notices to the holders of an object, and removes it. Invalid without a
+// reason; the other errors are those of permit, of PreviewRecall and of [custody.Service.Recall].
+func (s *Service) Recall(ctx context.Context, by Actor, in Recall) (out Recalled, err error) {
+	if err := cmp.Or(s.permit(ctx, by, in.Reason), needReason(in.Reason)); err != nil {
+		return out, err
+	}
+	id, ok := stix.ParseID(in.Object)
+	if !ok {
+		return out, taxii.Errorf(taxii.Invalid, "%q is no id of a STIX object", in.Object)
+	}
+	out.Records, err = s.custody.Recall(ctx, by.String(), id, in.Reason)
+	return out, err
+}
+
 // Due lists the records that a purge at that time would remove; nil is now.
 func (s *Service) Due(ctx context.Context, until *time.Time) ([]custody.Due, error) {
 	return s.custody.Due(ctx, s.at(until))
@@ -34,9 +56,17 @@ type Purged struct {
 	Records int `json:"records"`
 }
 
-// Purge removes the records that are past their retention now.
-func (s *Service) Purge(ctx context.Context, by Actor) (out Purged, err error) {
-	out.Records, err = s.custody.Purge(ctx, by.String())
+// Purge says why records are purged before the server does it by itself.
+type Purge struct {
+	Reason string // an operator of the machine need not give one
+}
+
+// Purge removes the records that are past their retention now. The errors are those of permit.
+func (s *Service) Purge(ctx context.Context, by Actor, in Purge) (out Purged, err error) {
+	if err := s.permit(ctx, by, in.Reason); err != nil {
+		return out, err
+	}
+	out.Records, err = s.custody.Purge(ctx, by.String(), in.Reason)
 	return out, err
 }
 

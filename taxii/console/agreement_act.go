@@ -1,17 +1,12 @@
 package console
 
 import (
+	"fmt"
+
 	"comity/taxii"
 	"comity/taxii/admin"
 	"comity/taxii/exchange"
 )
-
-// actPage asks an operator to confirm an act that takes something away for good.
-type actPage struct {
-	admin.ActOnAgreement
-	URL, Back string
-	Loss      admin.Loss
-}
 
 // actOnAgreement suspends, reinstates or ends an agreement, or lets a party withdraw from it
 // with its data. The last two are carried out only after a page that counts the loss.
@@ -26,12 +21,20 @@ func (c *Console) actOnAgreement(v *visit) error {
 	}
 	var err error
 	switch forGood := in.Kind == exchange.Withdraw || in.Kind == exchange.End; {
-	case forGood && v.r.PostFormValue("confirmed") == "":
-		out := actPage{ActOnAgreement: in, URL: agreementURL(id) + "/act", Back: agreementURL(id)}
-		if out.Loss, err = c.Admin.PreviewLoss(ctx, in); err != nil {
+	case forGood && !v.confirmed():
+		loss, err := c.Admin.PreviewLoss(ctx, in)
+		if err != nil {
 			return err
 		}
-		return c.render(v, "act", "Confirm the act", out)
+		out := actPage{
+			Facts: []fact{{"Agreement", id}, {"Act", string(in.Kind)}}, Reason: in.Reason, Button: "End the agreement",
+			Loss:   fmt.Sprintf("%s collections lose objects or a reader, %s records are removed, and %s accounts lose access to a collection.", number(loss.Collections), number(loss.Records), number(loss.Accounts)),
+			Fields: []fact{{"act", string(in.Kind)}, {"party", in.Party}}, URL: agreementURL(id) + "/act", Back: agreementURL(id),
+		}
+		if in.Party != "" {
+			out.Facts, out.Button = append(out.Facts, fact{"Party", in.Party}), "Withdraw "+in.Party
+		}
+		return c.confirm(v, out)
 	case in.Kind == exchange.Withdraw:
 		_, err = c.Admin.Withdraw(ctx, v.actor(), admin.Withdraw{ID: id, Party: in.Party, Reason: in.Reason})
 	default:

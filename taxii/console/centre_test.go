@@ -17,7 +17,7 @@ import (
 // do not exist, and no navigation leads there.
 func TestCentreIsForOperatorsAlone(t *testing.T) {
 	w := newWorld(t)
-	pages := []string{"centre", "centre/organisations/vendor", "centre/accounts/vendor%2Fvic", "centre/quarantine", "centre/quarantine/1", "centre/recall"}
+	pages := []string{"centre", "centre/organisations/vendor", "centre/accounts/vendor%2Fvic", "centre/quarantine", "centre/quarantine/1", "centre/recall", "centre/purge"}
 	for _, account := range []string{"igci/anna", "vendor/vic", "stranger/lone"} {
 		b := w.as(account)
 		unknown := b.get("/console/none").want(http.StatusNotFound).body
@@ -41,7 +41,7 @@ func TestCentreIsForOperatorsAlone(t *testing.T) {
 	olga := w.as("igci/olga")
 	olga.get("/console/").contains(`href="/console/centre"`)
 	for _, page := range pages {
-		if page != "centre/quarantine/1" {
+		if page != "centre/quarantine/1" && page != "centre/purge" {
 			olga.get("/console/" + page).want(http.StatusOK)
 		}
 	}
@@ -145,6 +145,61 @@ func TestOperatorSeesWhoHoldsAnObject(t *testing.T) {
 	olga := w.as("igci/olga")
 	olga.get("/console/centre/recall?object=indicator--00000000-0000-4000-8000-000000000001").want(http.StatusOK).contains("bureau/dara")
 	olga.get("/console/centre/recall?object=seven").want(http.StatusBadRequest).contains("seven", "is no id of a STIX object")
+}
+
+// An operator recalls an object after a page that counts what is lost: it goes, whoever got it is
+// asked to delete it, the record says why, and the same content is refused until the agreement is
+// reinstated.
+func TestOperatorRecallsAnObject(t *testing.T) {
+	w := newWorld(t)
+	for range 2 { // the second one is another version
+		w.push("vendor/vic", "sharing.reports", indicator(1, "Traffic", ""), strings.Replace(indicator(1, "Traffic", ""), `"modified":"2026-02-01`, `"modified":"2026-02-02`, 1), indicator(2, "Other", ""))
+	}
+	dara, olga := w.as("bureau/dara"), w.as("igci/olga")
+	dara.get("/console/collections/sharing.reports").want(http.StatusOK)
+	const object = "indicator--00000000-0000-4000-8000-000000000001"
+	page := "/console/centre/recall"
+	olga.get(page+"?object="+object).want(http.StatusOK).contains("bureau/dara", "Recall it")
+	olga.post(page, "object", object, "reason", "names a victim").want(http.StatusOK).contains("2 records are removed from 1 collections", "1 organisations are asked", "names a victim")
+	olga.post(page, "object", object, "confirmed", "yes").want(http.StatusBadRequest).contains("Say why")
+	dara.get("/console/collections/sharing.reports").contains("Traffic")
+	olga.post(page, "object", object, "reason", "names a victim", "confirmed", "yes").wantRedirect("/console/centre")
+	if rest := dara.get("/console/collections/sharing.reports").want(http.StatusOK).contains("Other"); strings.Contains(rest.body, "Traffic") {
+		t.Error("the recalled object is shown")
+	}
+	dara.get("/console/audit?act=notice").contains("The centre recalled what you received.")
+	olga.get("/console/audit?account=igci/olga").contains("recalled by decision: names a victim")
+	olga.post(page, "object", object, "reason", "again", "confirmed", "yes").want(http.StatusNotFound)
+
+	if again := w.push("vendor/vic", "sharing.reports", indicator(1, "Traffic", "")); again.Refused != 1 {
+		t.Errorf("the recalled content comes back: %+v", again)
+	}
+	for _, act := range []string{"suspend", "reinstate"} {
+		olga.post("/console/agreements/sharing/act", "act", act, "reason", "settled").want(http.StatusSeeOther)
+	}
+	if again := w.push("vendor/vic", "sharing.reports", indicator(1, "Traffic", "")); again.Refused != 0 {
+		t.Errorf("after the reinstatement: %+v", again)
+	}
+}
+
+// An operator purges what is past its retention, after a page that counts it.
+func TestOperatorPurgesWhatIsDue(t *testing.T) {
+	w := newWorld(t)
+	w.amend(func(d *exchange.Directory) {
+		w.deposit(d, "sharing", sharing+"[retention]\narticle = \"1\"\nkeep = \"P10D\"\ncounted = \"receipt\"\n")
+	})
+	w.push("vendor/vic", "sharing.reports", indicator(1, "Traffic", ""), indicator(2, "Other", ""))
+	w.move(5 * 24 * time.Hour)
+	olga := w.as("igci/olga")
+	olga.get("/console/centre").want(http.StatusOK).contains("2026-03-11", "Purge what is due")
+	olga.post("/console/centre/purge", "reason", "early").want(http.StatusOK).contains("0 records of 0 collections")
+	w.move(6 * 24 * time.Hour)
+	olga = w.as("igci/olga")
+	olga.post("/console/centre/purge", "reason", "asked for by the vendor").want(http.StatusOK).contains("2 records of 1 collections", "asked for by the vendor")
+	olga.post("/console/centre/purge", "confirmed", "yes").want(http.StatusBadRequest).contains("Say why")
+	olga.post("/console/centre/purge", "reason", "asked for by the vendor", "confirmed", "yes").wantRedirect("/console/centre")
+	olga.get("/console/audit?act=purge").want(http.StatusOK).contains("igci/olga", "past its retention: asked for by the vendor")
+	olga.post("/console/centre/purge", "reason", "again").want(http.StatusOK).contains("0 records of 0 collections")
 }
 
 // An object in quarantine is listed with its reason, never with its content, and discarded

@@ -167,6 +167,8 @@ var routes = []route{
 	{get, root + "centre/quarantine/{number}", false, forOperators((*Console).quarantined)},
 	{post, root + "centre/quarantine/{number}", false, forOperators(withForm((*Console).discard))},
 	{get, root + "centre/recall", false, forOperators((*Console).recall)},
+	{post, root + "centre/recall", false, forOperators(withForm((*Console).recallObject))},
+	{post, root + "centre/purge", false, forOperators(withForm((*Console).purge))},
 }
 
 // register registers the paths with the router.

@@ -1,17 +1,22 @@
 package console
 
 import (
+	"fmt"
 	"strings"
 
 	"comity/taxii"
+	"comity/taxii/admin"
 	"comity/taxii/custody"
 )
+
+const recallURL = root + "centre/recall"
 
 // recallPage lists the accounts that got an object.
 type recallPage struct {
 	Object   string
 	Fault    string
 	Holdings []custody.Holding
+	Loss     custody.Loss // of a recall
 }
 
 // recall previews the recall of an object: it lists its holders and notifies nobody.
@@ -26,5 +31,53 @@ func (c *Console) recall(v *visit) error {
 			return err
 		}
 	}
+	out.Loss = custody.LossOf(out.Holdings)
 	return c.render(v, "recall", "Who holds an object", out)
+}
+
+// recallObject takes an object back, after a page that counts the loss.
+func (c *Console) recallObject(v *visit) error {
+	in := admin.Recall{Object: strings.TrimSpace(v.r.PostFormValue("object")), Reason: v.r.PostFormValue("reason")}
+	if !v.confirmed() {
+		holdings, err := c.Admin.PreviewRecall(v.r.Context(), in.Object)
+		if err != nil {
+			return err
+		}
+		loss := custody.LossOf(holdings)
+		return c.confirm(v, actPage{
+			Facts: []fact{{"Object", in.Object}, {"Act", "recall"}}, Reason: in.Reason, Button: "Recall the object",
+			Loss:   fmt.Sprintf("%s records are removed from %s collections, and %s organisations are asked to delete the object.", number(loss.Records), number(loss.Collections), number(loss.Organisations)),
+			Fields: []fact{{"object", in.Object}}, URL: recallURL, Back: recallURL,
+		})
+	}
+	if _, err := c.Admin.Recall(v.r.Context(), v.actor(), in); err != nil {
+		return err
+	}
+	v.redirect(root + "centre")
+	return nil
+}
+
+// purge removes the records that are past their retention, after a page that counts them. The
+// server does so by itself on the day after, unless its clock seems wrong.
+func (c *Console) purge(v *visit) error {
+	in := admin.Purge{Reason: v.r.PostFormValue("reason")}
+	if !v.confirmed() {
+		due, err := c.Admin.Due(v.r.Context(), nil)
+		if err != nil {
+			return err
+		}
+		records, collections := 0, map[string]bool{}
+		for _, d := range due {
+			records, collections[d.Collection] = records+int(d.Records), true
+		}
+		return c.confirm(v, actPage{
+			Facts: []fact{{"Act", "purge"}}, Reason: in.Reason, Button: "Purge", URL: root + "centre/purge", Back: root + "centre",
+			Loss: fmt.Sprintf("%s records of %s collections, past their retention at %s, are removed.", number(records), number(len(collections)), v.now.UTC().Format("2006-01-02 15:04 UTC")),
+		})
+	}
+	if _, err := c.Admin.Purge(v.r.Context(), v.actor(), in); err != nil {
+		return err
+	}
+	v.redirect(root + "centre")
+	return nil
 }

@@ -200,7 +200,7 @@ func TestPurgeShowsWhatItTakesAndTakesThat(t *testing.T) {
 	if len(due) != 1 || due[0].Records != 1 || due[0].Collection != "pool.intel.fir" || due[0].Article != "5" || !due[0].Day.Equal(time.Date(2026, 6, 4, 0, 0, 0, 0, time.UTC)) {
 		t.Errorf("due: %+v", due)
 	}
-	n, err := w.custody.Purge(w.Context(), "operator")
+	n, err := w.custody.Purge(w.Context(), "operator", "")
 	if n != 1 || err != nil {
 		t.Errorf("%d purged, %v", n, err)
 	}
@@ -260,7 +260,7 @@ func TestAServerWhoseClockIsFarAheadPurgesNothing(t *testing.T) {
 			t.Fatal("it was purged")
 		}
 	}
-	if n, err := w.custody.Purge(w.Context(), "operator"); n != 1 || err != nil {
+	if n, err := w.custody.Purge(w.Context(), "operator", ""); n != 1 || err != nil {
 		t.Errorf("by hand: %d purged, %v", n, err)
 	}
 	w.push("fir", "pool.intel.fir", infrastructure(2, `,"last_seen":"2026-09-01T06:00:00Z"`))

@@ -63,12 +63,13 @@ func (s *Service) holdPurge(ctx context.Context, last time.Time) error {
 
 // Purge removes the records that are past their retention, and returns their number.
 // No party has seen them since that moment. by is the actor who asked for it, as the
-// audit record names it, and who answers for the clock being right.
-func (s *Service) Purge(ctx context.Context, by string) (int, error) {
+// audit record names it, and who answers for the clock being right; why is its reason, "" for
+// none.
+func (s *Service) Purge(ctx context.Context, by, why string) (int, error) {
 	if err := s.store.AmendDocument(ctx, purgeHeld, func([]byte) ([]byte, []audit.Entry, error) { return nil, nil, nil }); err != nil {
 		return 0, err
 	}
-	return s.purge(ctx, by, s.now())
+	return s.purge(ctx, by, why, s.now())
 }
 
 // purgeDays removes the records whose retention ended on days that are over (UTC). So
@@ -82,12 +83,12 @@ func (s *Service) purgeDays(ctx context.Context) error {
 		s.log.Warn("nothing is purged, since the clock was far beyond the last line of the audit record when the server started; if the clock is right, run comity purge --now", "last", string(held), "now", s.now().UTC())
 		return nil
 	}
-	_, err = s.purge(ctx, "comity", s.now().UTC().Truncate(24*time.Hour).Add(-1))
+	_, err = s.purge(ctx, "comity", "", s.now().UTC().Truncate(24*time.Hour).Add(-1))
 	return err
 }
 
 // purge removes the records that are past their retention at a time.
-func (s *Service) purge(ctx context.Context, by string, now time.Time) (purged int, err error) {
+func (s *Service) purge(ctx context.Context, by, why string, now time.Time) (purged int, err error) {
 	p, _, err := s.policy(ctx)
 	if err != nil {
 		return 0, err
@@ -118,6 +119,9 @@ func (s *Service) purge(ctx context.Context, by string, now time.Time) (purged i
 		}
 		clause := c.Terms.By["retention"]
 		entry := audit.Entry{Act: audit.Purge, Account: by, Org: p.Centre().ID, Agreement: clause.Agreement, Article: clause.Article, Text: "past its retention"}
+		if why != "" {
+			entry.Text += ": " + why
+		}
 		if c.Writer != "" {
 			entry.Parties = []string{c.Writer}
 		}

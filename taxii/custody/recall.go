@@ -12,15 +12,18 @@ import (
 	"comity/stix"
 	"comity/store"
 	"comity/taxii"
+	"comity/taxii/agreement"
 	"comity/taxii/audit"
 	"comity/taxii/exchange"
 )
 
-// Holding lists the accounts that got an object out of one collection, as the audit
-// record says.
+// Holding is what one collection has of an object, with the accounts that got it, as the
+// audit record says.
 type Holding struct {
 	Collection string         `json:"collection"` // alias
 	Writer     string         `json:"writer"`
+	Records    int            `json:"records"` // versions of the object
+	Derived    bool           `json:"derived"` // an operation of the centre made it: it follows what it rests on
 	Holders    []store.Holder `json:"holders"`
 }
 
@@ -68,9 +71,81 @@ func (s *Service) Preview(ctx context.Context, id stix.ID) ([]Holding, error) {
 			return nil, err
 		}
 		holders = slices.DeleteFunc(holders, func(h store.Holder) bool { return h.Org == c.Writer })
-		list = append(list, Holding{c.Alias, c.Writer, holders})
+		list = append(list, Holding{c.Alias, c.Writer, len(there.dates), s.derived(p, c), holders})
 	}
 	return list, nil
+}
+
+// Loss is what a recall takes back.
+type Loss struct {
+	Collections, Records int
+	Organisations        int // that are asked to delete the object
+}
+
+// LossOf counts what a recall of an object takes back.
+func LossOf(list []Holding) (l Loss) {
+	orgs := map[string]bool{}
+	for _, h := range list {
+		if h.Derived {
+			continue
+		}
+		l.Collections, l.Records = l.Collections+1, l.Records+h.Records
+		for _, holder := range h.Holders {
+			orgs[holder.Org] = true
+		}
+	}
+	l.Organisations = len(orgs)
+	return l
+}
+
+// derived tells whether an operation of the centre makes the objects of a collection.
+func (s *Service) derived(p *exchange.Policy, c *exchange.Collection) bool {
+	return c.Writer == p.Centre().ID && p.Agreement(c.Agreement, s.now()).Kind == agreement.Operation
+}
+
+// RecallReason is the reason under which a recall keeps objects from coming back; see
+// store.Block.
+func RecallReason(agreement string) string { return "recall under " + agreement }
+
+// Recall takes an object back by a decision of the centre, in all versions and from every
+// collection that holds it: its holders are notified, it is removed, and the same content is
+// refused until the agreement is reinstated. by is the actor as the audit record names it. It
+// returns the number of records. NotFound if no collection holds the object, Conflict if only
+// operations made it. After a kill the call can be repeated, and goes on.
+func (s *Service) Recall(ctx context.Context, by string, id stix.ID, reason string) (records int, err error) {
+	p, d, err := s.policy(ctx)
+	if err != nil {
+		return 0, err
+	}
+	derived := false
+	for _, c := range p.Collections(s.now()) {
+		r, err := s.allOf(ctx, c, []stix.ID{id})
+		if err != nil {
+			return records, err
+		}
+		if len(r.dates) == 0 {
+			continue
+		}
+		if s.derived(p, c) {
+			derived = true
+			continue
+		}
+		block := store.Block{Reason: RecallReason(c.Agreement), Origin: c.Writer, Identity: identityOf(d, c.Writer)}
+		if err := s.takeBack(ctx, []*removal{r}, "", r.key(), "The centre recalled what you received.", block, audit.Entry{
+			Act: audit.Withdrawal, Account: by, Org: p.Centre().ID, Agreement: c.Agreement, Article: c.Article,
+			Text: "recalled by decision: " + reason, Parties: []string{c.Writer},
+		}); err != nil {
+			return records, err
+		}
+		records += len(r.dates)
+	}
+	switch {
+	case records == 0 && derived:
+		return 0, taxii.Errorf(taxii.Conflict, "operations made %s: recall the objects that it rests on", id)
+	case records == 0:
+		return 0, taxii.Errorf(taxii.NotFound, "no collection holds %s", id)
+	}
+	return records, nil
 }
 
 // Delete takes objects back on behalf of their owner (TAXII 2.1 §5.7): their holders
