@@ -303,6 +303,29 @@ func TestObjectHasItsNewestVersions(t *testing.T) {
 		contains("<h1>version 24 of day 4</h1>", "2026-02-06T00:00:00.023Z")
 }
 
+// Of the versions of an object, those are on record as delivered whose content the page shows.
+func TestVersionsThatAreShownAreDelivered(t *testing.T) {
+	w := newWorld(t)
+	for day := range 4 {
+		w.push("vendor/vic", "sharing.reports", strings.Replace(indicator(1, "one", ""), `"modified":"2026-02-01`, fmt.Sprintf(`"modified":"2026-02-%02d`, day+1), 1))
+	}
+	w.as("bureau/dara").get(reports + "/objects/indicator--00000000-0000-4000-8000-000000000001").want(http.StatusOK)
+	w.must(w.recorder.Flush(t.Context()))
+	delivered := 0
+	links, err := w.store.Entries(t.Context(), 0, 1000)
+	w.must(err)
+	for _, link := range links {
+		e, err := link.Entry()
+		w.must(err)
+		if e.Act == audit.Delivery {
+			delivered += e.Count
+		}
+	}
+	if delivered != 2 {
+		t.Errorf("%d versions are on record as delivered, and the page shows 2", delivered)
+	}
+}
+
 // Large objects make short pages, which have the newest and lead to all others; the page of a
 // very large one leads to a download.
 func TestLargeObjectsMakeShortPages(t *testing.T) {
@@ -491,6 +514,10 @@ func TestWriterSeesWhoReadsAnObject(t *testing.T) {
 	vic := w.as("vendor/vic")
 	vic.get(object+"1").want(http.StatusOK).contains(`<th scope="row">Bureau</th><td class="few">yes</td><td>sharing, article 1</td>`, "yes, as its writer")
 	vic.get(object + "2").want(http.StatusOK).contains(`<th scope="row">Bureau</th><td class="few">no: it is TLP:RED, and they get up to TLP:AMBER`)
+	w.amend(func(d *exchange.Directory) {
+		w.deposit(d, "sharing", sharing+"red_recipients = [\"bureau:dara\"]\n")
+	})
+	vic.get(object + "2").want(http.StatusOK).contains(`<th scope="row">Bureau</th><td class="few">no, but for the persons whom the agreement names: bureau/dara</td>`)
 	if page := w.as("bureau/dara").get(object + "1").want(http.StatusOK); strings.Contains(page.body, "Who sees") {
 		t.Error("a reader sees who else reads")
 	}

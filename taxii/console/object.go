@@ -74,65 +74,103 @@ func (c *Console) object(v *visit) error {
 	}
 	done := sync.OnceFunc(c.Recorder.Reading(g.ID()))
 	defer done()
-	var q store.Query
-	q.IDs, q.Specs, q.Versions.All = []string{string(id)}, []string{"2.0", "2.1"}, true
-	found, page, err := c.readNewest(v, g, q, time.Time{}, time.Time{}, maxVersions)
-	if err == nil {
-		err = c.deliver(g, found, page)
-	}
+	versions, err := c.versions(v, g, id)
 	if err != nil {
 		return err
 	}
-	at := versionAt(page, v.r.FormValue("version"), page.Len()-1)
+	at := versionAt(versions, v.r.FormValue("version"), len(versions)-1)
 	if at < 0 {
 		return errNotThere
 	}
-	other := versionAt(page, v.r.FormValue("with"), at-1)
-	versions, err := objectsOf(page)
+	other := versionAt(versions, v.r.FormValue("with"), at-1)
+	o, err := c.version(v, g, versions[at])
 	if err != nil {
 		return err
 	}
-	o := &versions[at]
-	of, handling := g.Collection(), page.Details[at].Handling
-	around, err := c.neighbours(v, g, o, page.Details[at].DateAdded)
+	of := g.Collection()
+	around, err := c.neighbours(v, g, &o.Object, o.DateAdded)
 	if err != nil {
 		return err
 	}
 	out := objectPage{
-		Alias: of.Alias, Collection: collectionURL(of.Alias), ID: string(o.ID), Type: o.Type, TLP: handling.TLP.String(), PAP: papOf(o), Revoked: o.Revoked,
-		Added: page.Details[at].DateAdded, Writer: v.organisation(of.Writer), Agreement: v.snapshot.Policy.Agreement(of.Agreement, v.now).Title, Article: of.Article,
-		Graph: around.draw(of.Alias, o), Export: collectionURL(of.Alias) + "/export?" + url.Values{"id": {string(id)}}.Encode(),
+		Alias: of.Alias, Collection: collectionURL(of.Alias), ID: string(o.ID), Type: o.Type, TLP: o.Handling.TLP.String(), PAP: papOf(&o.Object), Revoked: o.Revoked,
+		Added: o.DateAdded, Writer: v.organisation(of.Writer), Agreement: v.snapshot.Policy.Agreement(of.Agreement, v.now).Title, Article: of.Article,
+		Graph: around.draw(of.Alias, &o.Object), Export: collectionURL(of.Alias) + "/export?" + url.Values{"id": {string(id)}}.Encode(),
 	}
 	if len(o.Raw) <= maxShown {
 		out.Fields, out.Raw = fieldsOf(o.Raw, around.urls(of.Alias)), indented(o.Raw)
 	}
 	for i := range slices.Backward(versions) {
-		row := versionRow{Version: versions[i].Version().String(), Added: page.Details[i].DateAdded, Current: i == at}
-		row.URL = objectURL(of.Alias, id) + "?version=" + strconv.FormatInt(page.Added[i], 10)
+		row := versionRow{Version: versions[i].Version, Added: versions[i].DateAdded, Current: i == at}
+		row.URL = objectURL(of.Alias, id) + "?version=" + micros(versions[i])
 		if i != at {
-			row.Compare = objectURL(of.Alias, id) + "?version=" + strconv.FormatInt(page.Added[at], 10) + "&with=" + strconv.FormatInt(page.Added[i], 10) + "#compared"
+			row.Compare = objectURL(of.Alias, id) + "?version=" + micros(versions[at]) + "&with=" + micros(versions[i]) + "#compared"
 		}
 		if out.Versions = append(out.Versions, row); i == other {
 			out.Before = row
 		}
 	}
-	if other >= 0 && max(len(page.Object(other)), len(o.Raw)) <= maxShown {
-		out.Changes = changesOf(page.Object(other), o.Raw)
+	if other >= 0 && len(o.Raw) <= maxShown {
+		before, err := c.version(v, g, versions[other])
+		if err != nil {
+			return err
+		}
+		if len(before.Raw) <= maxShown {
+			out.Changes = changesOf(before.Raw, o.Raw)
+		}
 	}
 	if g.View().Own {
-		out.Readers = v.readers(of, handling)
+		out.Readers = v.readers(of, o.Handling)
 	}
 	done() // before the browser reads, which may take long
-	return c.render(v, "object", titleOf(o), out)
+	return c.render(v, "object", titleOf(&o.Object), out)
 }
+
+// versions are those of an object, without their content: the newest ones, in the order in
+// which they were added.
+func (c *Console) versions(v *visit, g exchange.Grant, id stix.ID) ([]store.Record, error) {
+	var q store.Query
+	q.IDs, q.Specs, q.Versions.All = []string{string(id)}, []string{"2.0", "2.1"}, true
+	q, n, err := c.newestPage(v, g, q, time.Time{}, time.Time{}, maxVersions)
+	if err != nil || n == 0 {
+		return nil, err
+	}
+	m, err := c.Store.Manifest(v.r.Context(), g, q)
+	if err != nil {
+		return nil, err
+	}
+	return m.Records, nil
+}
+
+// version reads one version of an object, and records it as delivered. NotFound if it is gone.
+// The caller holds Recorder.Reading.
+func (c *Console) version(v *visit, g exchange.Grant, r store.Record) (o listedObject, err error) {
+	q := store.Query{After: r.DateAdded.Add(-time.Microsecond), Limit: 1, MaxBytes: maxPage}
+	q.IDs, q.Specs, q.Versions.All = []string{string(r.ID)}, []string{r.Spec}, true
+	page, err := c.scan(v, g, q)
+	if err != nil {
+		return o, err
+	}
+	objects, err := objectsOf(page)
+	switch {
+	case err != nil:
+		return o, err
+	case len(objects) == 0:
+		return o, errNotThere
+	}
+	return listedObject{objects[0], page.Details[0]}, nil
+}
+
+// micros is the date_added of a version, in µs, as the parameters of the page have it.
+func micros(r store.Record) string { return strconv.FormatInt(r.DateAdded.UnixMicro(), 10) }
 
 // versionAt is the index of the version that was added at a date in µs; -1 if there is none,
 // or the other index for "".
-func versionAt(page *store.Page, added string, otherwise int) int {
+func versionAt(versions []store.Record, added string, otherwise int) int {
 	if added == "" {
 		return otherwise
 	}
-	return slices.IndexFunc(page.Added, func(at int64) bool { return strconv.FormatInt(at, 10) == added })
+	return slices.IndexFunc(versions, func(r store.Record) bool { return micros(r) == added })
 }
 
 // readers are the organisations that may read a collection, and whether they see an object
@@ -150,12 +188,35 @@ func (v *visit) readers(of *exchange.Collection, handling exchange.Handling) (li
 			r.Sees = "yes, as its writer"
 		case handling.TLP > view.Ceiling:
 			r.Sees = "no: it is TLP:" + strings.ToUpper(handling.TLP.String()) + ", and they get up to TLP:" + strings.ToUpper(view.Ceiling.String())
+			if named := v.persons(g, handling); len(named) > 0 {
+				r.Sees = "no, but for the persons whom the agreement names: " + strings.Join(named, ", ")
+			}
 		case !view.Sees(handling):
 			r.Sees = "no: it is past its retention"
 		case handling.Barred != 0:
 			r.Sees = "yes, but for accounts whose action is " + handling.Barred.String()
 		}
 		list = append(list, r)
+	}
+	return list
+}
+
+// persons are the accounts of persons of the organisation of a grant who see an object in that
+// collection that is handled so. An agreement names the persons who see TLP:RED.
+func (v *visit) persons(g exchange.Grant, handling exchange.Handling) (list []string) {
+	for _, id := range slices.Sorted(maps.Keys(v.snapshot.Directory.Accounts)) {
+		a := v.snapshot.Directory.Accounts[id]
+		pr, ok := v.snapshot.Principal(a, v.now)
+		if !ok || !a.Person || a.Org != g.Principal().Org {
+			continue
+		}
+		of, err := v.snapshot.Policy.Decide(pr, g.ID().String(), exchange.Read, v.now)
+		if err != nil {
+			continue
+		}
+		if view := of.View(); view.Sees(handling) {
+			list = append(list, a.ID())
+		}
 	}
 	return list
 }
