@@ -115,7 +115,7 @@ func (c *Console) agreement(v *visit) error {
 	if err := text.Explain(&plain, parents); err != nil {
 		return err
 	}
-	out.Explained = strings.Split(strings.TrimSpace(plain.String()), "\n\n")
+	out.Explained = strings.Split(strings.TrimSpace(plain.String()), "\n\n")[1:] // without the title
 	if out.Grants, err = c.Admin.Grants(ctx, admin.View{Agreement: id}); err != nil {
 		return err
 	}

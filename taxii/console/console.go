@@ -344,12 +344,14 @@ func (c *Console) fail(v *visit, err error) {
 	}
 }
 
-// sentence is a message as a sentence of its own.
+// sentence is a message as a sentence of its own. A name at its beginning stays as it is.
 func sentence(message string) string {
 	if message == "" {
 		return ""
 	}
-	message = strings.ToUpper(message[:1]) + message[1:]
+	if word, _, _ := strings.Cut(message, " "); !strings.ContainsAny(word, "/-_") {
+		message = strings.ToUpper(message[:1]) + message[1:]
+	}
 	if strings.HasSuffix(message, ".") {
 		return message
 	}
