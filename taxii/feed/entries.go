@@ -77,7 +77,7 @@ func (e *EntryList) list(details bool) iter.Seq[*stixfeed.Entry] {
 	return func(yield func(*stixfeed.Entry) bool) {
 		edits, never := e.edits, e.never
 		entry := &stixfeed.Entry{}
-		e.walk(func(key string, value stixfeed.Value, group []member) bool {
+		e.walk(valueRow, "", func(key string, value stixfeed.Value, group []member) bool {
 			for len(edits) > 0 && edits[0].key <= key {
 				next := edits[0]
 				edits = edits[1:]
@@ -108,10 +108,31 @@ func (e *EntryList) list(details bool) iter.Seq[*stixfeed.Entry] {
 	}
 }
 
-// walk calls f with the claims on each value of the sources, in the order of their keys, until
-// it returns false. The group is valid during the call. The texts keep in memory a block of a
-// table.
-func (e *EntryList) walk(f func(key string, value stixfeed.Value, group []member) bool) {
+// minSplit is the number of blocks of a table from which on its values are read in parts.
+const minSplit = 64
+
+// split returns the bounds of n parts of the sources, or fewer, for walk: keys of values, and "" at
+// the end.
+func (e *EntryList) split(n int) []string {
+	var blocks []block
+	for _, r := range e.sources {
+		if r.table != nil && len(r.table.blocks) > len(blocks) {
+			blocks = r.table.blocks[r.table.find(valueRow)+1:]
+		}
+	}
+	bounds := []string{valueRow}
+	for i := 1; i < n && len(blocks) >= minSplit; i++ {
+		if key, _ := cutID(blocks[len(blocks)*i/n].key); key > bounds[len(bounds)-1] {
+			bounds = append(bounds, key)
+		}
+	}
+	return append(bounds, "")
+}
+
+// walk calls f with the claims on each value of the sources whose key is from one bound to before
+// the other, "" for the end, in the order of their keys, until it returns false. The group is valid
+// during the call. The texts keep in memory a block of a table.
+func (e *EntryList) walk(from, to string, f func(key string, value stixfeed.Value, group []member) bool) {
 	type claims struct {
 		*cursor
 		of, id string // the key of the value, "" after the last one, and the id of the indicator
@@ -123,7 +144,7 @@ func (e *EntryList) walk(f func(key string, value stixfeed.Value, group []member
 	}
 	sources := make([]claims, len(e.sources))
 	for i, r := range e.sources {
-		sources[i].cursor = r.from(valueRow)
+		sources[i].cursor = r.from(from)
 		next(&sources[i])
 	}
 	var group []member
@@ -134,7 +155,7 @@ func (e *EntryList) walk(f func(key string, value stixfeed.Value, group []member
 				key = of
 			}
 		}
-		if key == "" {
+		if key == "" || to != "" && key >= to {
 			return
 		}
 		value := stixfeed.Value{Kind: kindOf(key)}

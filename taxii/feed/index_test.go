@@ -3,7 +3,9 @@ package feed
 import (
 	"context"
 	"fmt"
+	"maps"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -69,5 +71,31 @@ func TestARemovalReadsNoMoreThanWhatIsRemoved(t *testing.T) {
 	}
 	if read := after.TotalAlloc - before.TotalAlloc; read > uint64(x.rows.table.size/4) {
 		t.Errorf("it reads about %d bytes of %d", read, x.rows.table.size)
+	}
+}
+
+// The parts of a long list are worked out at the same time.
+func TestALongListIsTheSameWhicheverPartsItIsMadeOf(t *testing.T) {
+	x, records := newIndicators(t, 40_000, func(i int) string { return fmt.Sprintf("203.%d.%d.%d", i>>15, i>>8&127, i>>1&127) })
+	x.replace(nil, []string{records[20_000].id})
+	def, err := ParseDefinition("f.toml", []byte("format = \"feed/1\"\nid = \"f\"\naccount = \"a/b\"\nuse = \"block\"\ncollections = [\"*\"]\nnever_block = [\"203.0.50.0/24\"]\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := newListing(question{def, make([]terms, 1)}, []*part{{index: x, now: x.content}}, nil)
+	now := time.UnixMicro(noTime).Add(time.Hour)
+	whole := l.evaluate(valueRow, "", now)
+	bounds := l.snapshot(now).split(5)
+	if len(bounds) != 6 {
+		t.Fatalf("%d bounds", len(bounds))
+	}
+	next := l.snapshot(now)
+	l.leftOut, l.horizon = map[stixfeed.Reason]int{}, now.Add(horizon)
+	for i, from := range bounds[:5] {
+		l.merge(l.evaluate(from, bounds[i+1], now), next)
+	}
+	if n := next.Len(); n == 0 || l.sum != whole.sum || next.counts != whole.entries.counts || !slices.Equal(next.never, whole.entries.never) ||
+		!maps.Equal(l.leftOut, whole.leftOut) || l.parts[0].selected != whole.parts[0].selected || len(next.never) == 0 {
+		t.Errorf("%d entries of %d, left out %v, %v", n, whole.entries.Len(), l.leftOut, whole.leftOut)
 	}
 }

@@ -4,8 +4,10 @@ import (
 	"container/heap"
 	"iter"
 	"maps"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	stixfeed "comity/stix/feed"
@@ -262,8 +264,35 @@ func (l *listing) rebuild(now time.Time) {
 			l.countClaim(i, &one, 1)
 		}
 	}
+	bounds := next.split(runtime.GOMAXPROCS(0))
+	evaluated := make([]*listing, len(bounds)-1)
+	var working sync.WaitGroup
+	for i := range evaluated {
+		working.Go(func() { evaluated[i] = l.evaluate(bounds[i], bounds[i+1], now) })
+	}
+	working.Wait()
+	for _, some := range evaluated {
+		l.merge(some, next)
+	}
+	l.entries, l.stale = next, false
+	if before == nil {
+		l.unknown = true
+	} else if l.sum != sumBefore && !l.unknown {
+		changes, known := differences(before.All(), next.All(), maxHistory)
+		l.pending, l.unknown = append(l.pending, changes...), !known
+	}
+}
+
+// evaluate works out the entries of the values between two bounds. Of the listing that it returns,
+// it has what rebuild merges.
+func (l *listing) evaluate(from, to string, now time.Time) *listing {
+	next := l.snapshot(now)
+	l = &listing{question: l.question, entries: next, leftOut: map[stixfeed.Reason]int{}, horizon: now.Add(horizon), parts: slices.Clone(l.parts)}
+	for i := range l.parts {
+		l.parts[i] = &part{}
+	}
 	entry := &stixfeed.Entry{}
-	next.walk(func(key string, value stixfeed.Value, group []member) bool {
+	next.walk(from, to, func(key string, value stixfeed.Value, group []member) bool {
 		for i := range group {
 			if group[i].first {
 				l.countClaim(group[i].source, &group[i].claim, 1)
@@ -285,12 +314,29 @@ func (l *listing) rebuild(now time.Time) {
 		l.addEdges(key, value, group, now)
 		return true
 	})
-	l.entries, l.stale = next, false
-	if before == nil {
-		l.unknown = true
-	} else if l.sum != sumBefore && !l.unknown {
-		changes, known := differences(before.All(), next.All(), maxHistory)
-		l.pending, l.unknown = append(l.pending, changes...), !known
+	return l
+}
+
+// merge adds to the listing and its next entries what was worked out of the values that follow.
+func (l *listing) merge(some *listing, next *EntryList) {
+	l.sum.add(some.sum)
+	for kind, n := range some.entries.counts {
+		next.counts[kind] += n
+	}
+	next.never = append(next.never, some.entries.never...)
+	for reason, n := range some.leftOut {
+		l.leftOut[reason] += n
+	}
+	for i, p := range some.parts {
+		l.parts[i].selected += p.selected
+	}
+	if some.horizon.Before(l.horizon) {
+		l.horizon = some.horizon
+	}
+	l.edges = slices.DeleteFunc(append(l.edges, some.edges...), func(e edge) bool { return !e.at.Before(l.horizon) })
+	heap.Init(&l.edges)
+	if len(l.edges) > maxEdges {
+		l.nearer()
 	}
 }
 
