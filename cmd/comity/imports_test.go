@@ -34,7 +34,7 @@ var allowedImports = map[string][]string{
 	"cmd/taxiibench":   {"stix", "stix/validate"},
 	"taxii/custody":    {"stix", "store", "taxii", "taxii/agreement", "taxii/audit", "taxii/exchange"},
 	"taxii/follow":     {"taxii/audit"},
-	"taxii/intake":     {"stix", "stix/validate", "store", "taxii", "taxii/exchange"},
+	"taxii/intake":     {"stix", "stix/feed", "stix/validate", "store", "taxii", "taxii/exchange"},
 	"taxii/auth":       {"taxii", "taxii/exchange"},
 	"taxii/client":     {"stix", "stix/rawjson", "taxii"},
 	"store/bolt":       {"stix", "stix/rawjson", "store", "store/atomicfile", "taxii", "taxii/audit", "taxii/exchange"},

@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/klauspost/compress/gzip"
+
+	"comity/stix"
 )
 
 // pack gathers the rules that others wrote, and keeps their names and numbers apart.
@@ -149,4 +151,15 @@ func writeRulesArchive(w *writing) error {
 		return err
 	}
 	return out.Close()
+}
+
+// RuleProblem is why rule packs leave the rule of an indicator out whatever else they have: Broken
+// or Unsafe. It is "" if they do not, and for objects whose pattern is no rule.
+func RuleProblem(o stix.Object) Reason {
+	in, reason := new(Extractor).Extract(o)
+	if reason != "" || len(in.Values) != 1 || !rulePatterns.Has(in.Values[0].Kind) {
+		return ""
+	}
+	_, _, reason = new(pack).read(&Entry{Value: in.Values[0]})
+	return reason
 }

@@ -7,6 +7,7 @@
 package intake
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -21,6 +22,7 @@ import (
 	"github.com/google/uuid"
 
 	"comity/stix"
+	"comity/stix/feed"
 	"comity/stix/validate"
 	"comity/store"
 	"comity/taxii"
@@ -252,13 +254,32 @@ func (p *push) add(raw []byte, n int64) error {
 			if o.Revoked {
 				p.revoked = append(p.revoked, o.ID)
 			}
+			warning := ruleProblem(raw, o)
 			if warnings := findings.Warnings(); warnings != nil {
-				entry.warning = p.message(join(warnings))
+				warning = strings.TrimPrefix(warning+"; "+join(warnings), "; ")
+			}
+			if warning != "" {
+				entry.warning = p.message(warning)
 			}
 			return p.spool.add(&entry)
 		}
 	}
 	return p.refuse(r, o, n)
+}
+
+// ruleProblem tells the sender of a rule, such as one of YARA, why no feed has it. It is "" for all
+// other objects.
+func ruleProblem(raw []byte, o *stix.Object) string {
+	if o.Type != "indicator" || bytes.Contains(raw, []byte(`"stix"`)) { // the pattern_type of most
+		return ""
+	}
+	switch feed.RuleProblem(*o) {
+	case feed.Broken:
+		return "feeds leave the rule out: it is not well-formed"
+	case feed.Unsafe:
+		return "feeds leave the rule out: it would change what other rules do, or read or write files"
+	}
+	return ""
 }
 
 // refuse spools the refusal of object n, with the object only if it is quarantined.

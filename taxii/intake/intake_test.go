@@ -434,3 +434,30 @@ func TestSpoolFileHasNoName(t *testing.T) {
 type lookInto func()
 
 func (f lookInto) Read([]byte) (int, error) { f(); return 0, io.EOF }
+
+// Otherwise a vendor would take its rules for rules that somebody uses.
+func TestASenderLearnsWhichRulesNoFeedHas(t *testing.T) {
+	rule := func(n int, language, text string) string {
+		pattern, _ := json.Marshal(text) // cannot fail
+		return strings.Replace(strings.Replace(object(n, 0), `"[mutex:name = 'x']"`, string(pattern), 1), `"pattern_type":"stix"`, `"pattern_type":"`+language+`"`, 1)
+	}
+	for name, tt := range map[string]struct{ object, want string }{
+		"a good rule":       {rule(1, "yara", "rule good { condition: true }"), ""},
+		"half a rule":       {rule(2, "yara", "rule half { condition: "), "not well-formed"},
+		"a rule for others": {rule(3, "yara", "global rule all { condition: false }"), "what other rules do"},
+		"no title":          {rule(4, "sigma", "detection: x"), "not well-formed"},
+		"no rule":           {object(5, 0), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in, _, g, _ := openWith(t, "")
+			pushed, err := in.Push(t.Context(), g, envelope(tt.object))
+			if err != nil {
+				t.Fatal(err)
+			}
+			said := string(slices.Concat(pushed.Last.Successes, pushed.Last.Warnings))
+			if pushed.Status.Counts.Successes != 1 || tt.want == "" && strings.Contains(said, "feeds leave") || !strings.Contains(said, tt.want) {
+				t.Errorf("%+v %s, want %q", pushed.Status.Counts, said, tt.want)
+			}
+		})
+	}
+}
