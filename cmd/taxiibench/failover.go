@@ -142,9 +142,9 @@ func awaitStandby(ctx context.Context, primary *pgx.Conn) error {
 
 // cutOff brings about what a primary can do worst before it dies. The standby gets
 // nothing more, so commits wait for it, and have been made durable on the primary before.
-// Connections that wait are ended, which ends their wait. The crash of one backend restarts
-// the primary, which shows all of these commits to the connections that are made then. The
-// standby will never have them.
+// Connections that wait are ended, which ends their wait, so the primary shows these commits.
+// The crash of one backend restarts the primary, which then shows all of them. The standby
+// will never have them.
 func cutOff(ctx context.Context, primary, standby *pgx.Conn) error {
 	for _, sql := range []string{`ALTER SYSTEM SET primary_conninfo = 'port=1'`, `SELECT pg_reload_conf()`} {
 		if _, err := standby.Exec(ctx, sql); err != nil {
@@ -152,19 +152,22 @@ func cutOff(ctx context.Context, primary, standby *pgx.Conn) error {
 		}
 	}
 	for standbys := 1; standbys > 0; {
-		if err := pause(ctx, time.Second); err != nil {
+		if err := pause(ctx, 100*time.Millisecond); err != nil {
 			return err
 		}
 		if err := primary.QueryRow(ctx, `SELECT count(*) FROM pg_stat_replication`).Scan(&standbys); err != nil {
 			return err
 		}
 	}
+	if err := pause(ctx, time.Second/2); err != nil { // until commits wait
+		return err
+	}
 	if _, err := primary.Exec(ctx, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'`); err != nil {
 		return err
 	}
-	// A server has asked by now what became of its commit. Until the crash, connections that
-	// there were before may read it, and no server can know that the standby lacks it.
-	if err := pause(ctx, 100*time.Millisecond); err != nil {
+	// Meanwhile servers ask what became of these commits, and clients poll, on connections
+	// that there were before.
+	if err := pause(ctx, time.Second); err != nil {
 		return err
 	}
 	backend, err := os.FindProcess(int(primary.PgConn().PID()))

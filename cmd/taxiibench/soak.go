@@ -184,8 +184,15 @@ func (s *soak) run(ctx context.Context) (r soakReport, err error) {
 		return err
 	}
 	begin = time.Now()
-	quiet := make(chan struct{})
-	until := timer(s.Time)
+	until, quiet := make(chan struct{}), make(chan struct{})
+	wg.Go(func() {
+		defer close(until)
+		if err := s.failOvers(ctx); err != nil {
+			fail(fmt.Errorf("failover: %w", err))
+		}
+		pause(ctx, time.Until(begin.Add(s.Time)))
+		s.push.took = time.Since(begin)
+	})
 	var pushers sync.WaitGroup
 	for i := range s.Pushers {
 		pushers.Go(func() {
@@ -194,16 +201,10 @@ func (s *soak) run(ctx context.Context) (r soakReport, err error) {
 			}
 		})
 	}
-	if s.failOver != nil {
-		pushers.Go(func() {
-			if err := s.failOvers(ctx); err != nil {
-				fail(fmt.Errorf("failover: %w", err))
-			}
-		})
-	}
 	wg.Go(func() {
 		pushers.Wait()
-		pause(ctx, 2*s.Pace) // so that the last objects are polled like the others
+		// The last objects are polled like the others. Other servers show them a moment later.
+		pause(ctx, 2*s.Pace+time.Duration(len(s.places[0])-1)*time.Second)
 		close(quiet)
 	})
 	for i := range pollers {
@@ -214,7 +215,7 @@ func (s *soak) run(ctx context.Context) (r soakReport, err error) {
 	if ctx.Err() != nil {
 		return r, context.Cause(ctx)
 	}
-	s.push.took, s.poll.took, r.Repeated = s.Time, time.Since(begin), s.repeated
+	s.poll.took, r.Repeated = time.Since(begin), s.repeated
 	whole := make([]*tailPoller, len(s.places)) // of each collection, read at the end
 	for i := range whole {
 		whole[i] = s.newPoller(i)
@@ -229,16 +230,20 @@ func (s *soak) run(ctx context.Context) (r soakReport, err error) {
 		}
 		r.Delivery.add(s.compare(p, whole[p.place]))
 	}
-	objects := []float64{float64(s.push.requests) * float64(s.Batch) / s.Time.Seconds()}
+	objects := []float64{float64(s.push.requests) * float64(s.Batch) / s.push.took.Seconds()}
 	delivered := []float64{float64(r.Delivery.Received) / s.poll.took.Seconds()}
 	r.Idle, r.Poll, r.Push = newPhase([]measured{idle}, []float64{0}), newPhase([]measured{s.poll}, delivered), newPhase([]measured{s.push}, objects)
 	return r, nil
 }
 
-// failOvers lets the database fail over twice, after a third and two thirds of the time.
+// failOvers lets the database fail over twice, if it does. Before each time there are pushes
+// for a quarter of the time of the soak.
 func (s *soak) failOvers(ctx context.Context) error {
+	if s.failOver == nil {
+		return nil
+	}
 	for range 2 {
-		if err := pause(ctx, s.Time/3); err != nil {
+		if err := pause(ctx, s.Time/4); err != nil {
 			return nil
 		}
 		if err := s.failOver(ctx); err != nil {
