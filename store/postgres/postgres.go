@@ -174,10 +174,10 @@ func parseDSN(dsn string) (*pgxpool.Config, error) {
 	return config, nil
 }
 
-// barrier is a commit that changes nothing. After a failover or crash of the database a
-// transaction may be visible that its standby lacks: a commit waits for the standby only
-// after it is durable on the primary. Once a barrier has committed, the standby has
-// everything that was visible before.
+// barrier is a commit that changes nothing. A transaction may be visible that the standby
+// lacks: a commit waits for the standby only after it is durable on the primary, and a crash,
+// for one, ends that wait. Once a barrier has committed, the standby has everything that was
+// visible before.
 const barrier = `SELECT pg_logical_emit_message(true, 'comity', '')`
 
 // A connection keeps the timeline of the database, the time when it was made, and whether
