@@ -209,20 +209,25 @@ func (f *faults) Entries(ctx context.Context, after uint64, n int) ([]audit.Link
 	return f.Store.Entries(ctx, after, n)
 }
 
+// archive archives all entries, which no operation needs any more.
+func (w *world) archive() {
+	w.Helper()
+	done, err := w.runner.SavePositions(w.Context())
+	w.must(err)
+	head, err := w.store.ChainHead(w.Context())
+	w.must(err)
+	equal(w.TB, "entries that no operation needs", done, head.Number)
+	seal := audit.Sign(ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)), "igci", head, w.now())
+	w.must(w.store.Archive(w.Context(), seal, audit.Entry{Act: audit.Archive}))
+}
+
 // No operation reads archived entries again. Data that is taken back after the archiving is
 // reworked once, also after a restart.
 func TestAnOperationGoesOnAfterTheRecordIsArchived(t *testing.T) {
 	w := publishedWorld(t)
 	w.catchUp()
-	done, err := w.runner.SavePositions(t.Context())
-	w.must(err)
-	head, err := w.store.ChainHead(t.Context())
-	w.must(err)
-	equal(t, "entries that no operation needs", done, head.Number)
-	seal := audit.Sign(ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)), "igci", head, w.now())
-	w.must(w.store.Archive(t.Context(), seal, audit.Entry{Act: audit.Archive}))
-
-	_, err = w.custody.Withdraw(t.Context(), "operator", "dea-fir", "fir", "notice")
+	w.archive()
+	_, err := w.custody.Withdraw(t.Context(), "operator", "dea-fir", "fir", "notice")
 	w.must(err)
 	w.restart()
 	w.catchUp()

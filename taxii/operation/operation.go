@@ -2,6 +2,7 @@ package operation
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -85,10 +86,16 @@ func (o *operation) follow(ctx context.Context) error {
 		o.state.Advance(at)
 		o.dropSituation()
 	}
-	if err := o.chain.CatchUp(ctx, o.readEntries); err != nil {
+	switch err := o.chain.CatchUp(ctx, o.readEntries); err {
+	case nil:
+		return o.readInboxes(ctx)
+	case errArchived:
+		o.loaded, o.reports = false, nil
+		o.dropSituation()
+		return o.follow(ctx)
+	default:
 		return err
 	}
-	return o.readInboxes(ctx)
 }
 
 // day is the midnight (UTC) at or before t. Indicators expire at midnight.
@@ -143,8 +150,14 @@ func (o *operation) begin(ctx context.Context) error {
 	return nil
 }
 
+var errArchived = errors.New("entries of the audit record were archived that are not read yet")
+
 // readEntries reads the changes that the entries of the audit chain record.
+// It is errArchived if some were archived that this process has not read.
 func (o *operation) readEntries(ctx context.Context, entries []audit.Entry) error {
+	if entries[0].Number > max(o.chain.Position(), o.loadedUpTo)+1 {
+		return errArchived
+	}
 	fresh := map[*reader][]span{}
 	again := map[string]bool{} // by contributor: whether its data has to be read again
 	for i := range entries {

@@ -49,6 +49,22 @@ func TestADraftIsPublishedByAnotherProcess(t *testing.T) {
 	equal(t, "what is published", w.published(), published)
 }
 
+// A process shows the same figures as the others although entries were archived that it has
+// not read.
+func TestAProcessMissesNothingThatIsArchivedMeanwhile(t *testing.T) {
+	w := publishedWorld(t)
+	other := w.newRunner()
+	_, err := other.Stats(t.Context(), op, operation.Bureaus)
+	w.must(err)
+	_, err = w.custody.Withdraw(t.Context(), "operator", "dea-fir", "fir", "notice")
+	w.must(err)
+	w.catchUp()
+	w.archive()
+	got, err := other.Stats(t.Context(), op, operation.Bureaus)
+	w.must(err)
+	equal(t, "figures", got, w.stats(operation.Bureaus))
+}
+
 // Data that was taken back while one process drafts is in no publication of another one,
 // although nobody acts on the removal meanwhile.
 func TestNoProcessPublishesWhatWasTakenBack(t *testing.T) {
