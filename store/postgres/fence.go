@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"time"
 
@@ -42,7 +43,12 @@ func (s *Store) Exclusive(ctx context.Context, collection uuid.UUID, f func(cont
 		return err
 	}
 	if hold := s.process.hold.Load(); hold != nil {
-		release, err := (*hold)(ctx, collection)
+		waiting, cancel := context.WithDeadline(ctx, deadline)
+		release, err := (*hold)(waiting, collection)
+		cancel()
+		if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+			return taxii.Errorf(taxii.Unavailable, "this server does not let its readers of the collection end: try again")
+		}
 		if err != nil {
 			return err
 		}

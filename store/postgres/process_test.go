@@ -556,3 +556,17 @@ func TestTheConnectionsOfAServerAreKnownByALongName(t *testing.T) {
 	mustJoin(t, dsn+separator+"application_name="+strings.Repeat("long", 20), "a")
 	exec(t, dsn, `SELECT 1 / count(*) FROM process JOIN pg_stat_activity ON application_name = backend`) // fails if there is none
 }
+
+// A scan that hangs does not let a removal wait for ever.
+func TestARemovalGivesUpOnReadersThatDoNotEnd(t *testing.T) {
+	t.Parallel()
+	a := mustJoin(t, database(t, t.TempDir()), "a")
+	a.OnExclusive(func(ctx context.Context, _ uuid.UUID) (func(), error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	})
+	err := a.Exclusive(t.Context(), grant.ID(), func(context.Context) error { return errors.New("it ran") })
+	if taxii.CodeOf(err) != taxii.Unavailable {
+		t.Errorf("got %v", err)
+	}
+}
