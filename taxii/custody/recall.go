@@ -229,13 +229,17 @@ func (s *Service) takeBack(ctx context.Context, removals []*removal, source, key
 		policy: p, links: d.Links, source: source, key: key + "|" + taxii.FormatTime(s.now()), why: why,
 		notified: map[named]bool{}, before: map[*removal]uint64{},
 	}
+	// A server that does not let its scans end is found out before anybody is notified of a
+	// removal that it would hold up.
+	for _, r := range removals {
+		if err := s.store.Exclusive(ctx, r.collection.ID, func(context.Context) error { return nil }); err != nil {
+			return err
+		}
+	}
 	// The holders are looked for, and notified, while everybody polls. Only those that
 	// polled since are looked for while a collection is locked.
 	holders := holdings{}
 	for _, r := range removals {
-		if err := s.recorder.Flush(ctx, r.collection.ID); err != nil {
-			return err
-		}
 		head, err := s.store.ChainHead(ctx)
 		if err != nil {
 			return err

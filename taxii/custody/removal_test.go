@@ -38,6 +38,24 @@ func (w *world) poll(alias string) int {
 	return page.Len()
 }
 
+// A holder is not asked to delete what another server, which hangs, keeps in the collection.
+func TestNobodyIsNotifiedOfARemovalThatCannotBegin(t *testing.T) {
+	w := newWorld(t)
+	w.push("fir", "pool.intel.fir", indicator("fir", 1, ""))
+	w.poll("pool.intel.fir")
+	w.store.beforeExclusive = func() error { return taxii.Errorf(taxii.Unavailable, "a server does not let its readers end") }
+	if _, err := w.delete(t.Context(), 1); taxii.CodeOf(err) != taxii.Unavailable {
+		t.Errorf("got %v", err)
+	}
+	if n := len(w.entries(audit.Notice)); n > 0 {
+		t.Errorf("%d were notified", n)
+	}
+	w.store.beforeExclusive = nil
+	if n, err := w.delete(t.Context(), 1); n != 1 || err != nil || len(w.entries(audit.Notice)) != 1 {
+		t.Errorf("%d deleted, %v, %d notified", n, err, len(w.entries(audit.Notice)))
+	}
+}
+
 func TestADeletionHoldsUpThoseWhoPollItsCollectionAndOnlyWhileItCommits(t *testing.T) {
 	w := newWorld(t)
 	w.push("fir", "pool.intel.fir", indicator("fir", 1, ""), indicator("fir", 2, ""))

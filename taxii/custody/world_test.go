@@ -115,6 +115,16 @@ type faultyStore struct {
 	beforeAppend, beforeHolders func()
 	beforeRemove                func(dates []time.Time)
 	beforeRecord                func(audit.Entry)
+	beforeExclusive             func() error
+}
+
+func (s *faultyStore) Exclusive(ctx context.Context, collection uuid.UUID, f func(context.Context) error) error {
+	if s.beforeExclusive != nil {
+		if err := s.beforeExclusive(); err != nil {
+			return err
+		}
+	}
+	return s.Store.Exclusive(ctx, collection, f)
 }
 
 func (s *faultyStore) Record(ctx context.Context, entries ...audit.Entry) error {
