@@ -125,8 +125,7 @@ func (h *handler) getFile(w *response, r *http.Request, c *caller) error {
 	if encoding != "" {
 		header.Set("Content-Encoding", "gzip")
 	}
-	limited := f.format.MaxEntries+f.format.MaxBytes+a.Definition.Entries.Max > 0                   // so all entries are gathered before any is written
-	if a.Entries.countOf(f.kinds) > maxKept && !limited && f.digest == "" && r.ProtoAtLeast(1, 1) { // an older client could not tell that the file is cut off
+	if f.digest == "" && f.isLarge(a) && r.ProtoAtLeast(1, 1) { // an older client could not tell that the file is cut off
 		err = h.sendFile(w, r, a, c, &f, version, encoding != "")
 		h.pulled(a, c, r, f.name, w.status, w.bytes)
 		return err
@@ -149,6 +148,12 @@ func (h *handler) getFile(w *response, r *http.Request, c *caller) error {
 // larger one is sent while it is made: clients wait for its first byte no longer, and it takes no
 // memory.
 const maxKept = 20_000
+
+// isLarge tells whether a file is sent while it is made. One with a limit is not: all entries are
+// gathered before any is written.
+func (f *file) isLarge(a *Answer) bool {
+	return a.Entries.countOf(f.kinds) > maxKept && f.format.MaxEntries == 0 && f.format.MaxBytes == 0 && a.Definition.Entries.Max == 0
+}
 
 // sendFile sends a file while it is made. What it lacks is told in the trailers. After an error
 // the client must not take what it has for the file.

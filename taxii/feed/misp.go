@@ -51,9 +51,8 @@ type mispFeed struct {
 	chain     *follow.Follower
 	withdrawn bool // a withdrawal is to be heeded
 	writer    stixfeed.MISP
-	entries   *EntryList // of which MISP is told
-	tag       string     // of the answer that has them
-	made      time.Time  // when it was taken in
+	tag       string    // of the answer that was taken in last
+	made      time.Time // when
 }
 
 // mispFile is a file of a feed of MISP at one moment.
@@ -137,7 +136,7 @@ func (h *handler) misp(ctx context.Context, c *caller, a *Answer, name string) (
 			return file, busy(err)
 		}
 		if !f.withdrawn && f.tag == a.Tag && c.now.Sub(f.made) < remakeAfter {
-			return f.file(name)
+			return f.file(name, a.Entries)
 		}
 		secret, err := h.secret("misp", definition, 0)
 		if err != nil {
@@ -145,16 +144,16 @@ func (h *handler) misp(ctx context.Context, c *caller, a *Answer, name string) (
 		}
 		f.writer = stixfeed.MISP{Feed: a.Definition.ID, Centre: c.policy.CentreName(), OrgUUID: centreUUID(c.policy), Tag: "tlp:" + a.tlp().String(), Key: secret}
 		if err := f.update(ctx, h.Service, key, a, c.now); err == nil {
-			return f.file(name)
+			return f.file(name, a.Entries)
 		} else if err != errMoved {
 			return file, err
 		}
 	}
 }
 
-// file is the file of that name, as it is now. The caller holds mu.
-func (f *mispFeed) file(name string) (file mispFile, err error) {
-	m, t, entries, events := f.writer, f.told, f.entries, f.told.events()
+// file is the file of that name. MISP was told of the entries. The caller holds mu.
+func (f *mispFeed) file(name string, entries *EntryList) (file mispFile, err error) {
+	m, t, events := f.writer, f.told, f.told.events()
 	file = mispFile{media: "application/json", state: fmt.Sprintf("%q %q %s %s %d", m.Feed, m.Centre, m.OrgUUID, m.Tag, t.Changed.UnixMicro()), changed: t.Changed}
 	switch name {
 	case "manifest.json":
@@ -245,7 +244,6 @@ func (f *mispFeed) update(ctx context.Context, s *Service, key string, a *Answer
 		}
 		f.saved = sha256.Sum256(content)
 	}
-	f.entries = a.Entries
 	f.tag, f.made, f.withdrawn = a.Tag, now, false
 	return nil
 }
