@@ -159,7 +159,7 @@ func TestOperatorRecallsAnObject(t *testing.T) {
 	dara.get("/console/collections/sharing.reports").want(http.StatusOK)
 	const object = "indicator--00000000-0000-4000-8000-000000000001"
 	page := "/console/centre/recall"
-	olga.get(page+"?object="+object).want(http.StatusOK).contains("bureau/dara", "Recall it")
+	olga.get(page+"?object="+object).want(http.StatusOK).contains("bureau/dara", "Recall the object")
 	olga.post(page, "object", object, "reason", "names a victim").want(http.StatusOK).contains("2 records are removed from 1 collections", "1 organisations are asked", "names a victim")
 	olga.post(page, "object", object, "confirmed", "yes").want(http.StatusBadRequest).contains("Say why")
 	dara.get("/console/collections/sharing.reports").contains("Traffic")

@@ -74,7 +74,7 @@ func (c *Console) signIn(v *visit) error {
 		return c.signInAgain(v, in, code, "Too many passwords were tried. Try again later.")
 	case code == taxii.Unauthorized:
 		// Status 401 would need a challenge, and the browser would ask for a password by itself.
-		return c.signInAgain(v, in, taxii.Forbidden, "These credentials open nothing here.")
+		return c.signInAgain(v, in, taxii.Forbidden, "The account or the password is wrong, or the account may not sign in here.")
 	default:
 		return err
 	}

@@ -53,7 +53,7 @@ func TestSignInIsForPersonsAlone(t *testing.T) {
 	w.must(err)
 	var before string
 	for _, with := range [][2]string{{"vendor/feed", password}, {"vendor/none", password}, {"vendor/vic", "wrong horse"}, {"vendor/vic", token.Token}, {"", ""}} {
-		page := w.browser().post("/console/sign-in", "account", with[0], "password", with[1]).want(http.StatusForbidden).contains("These credentials open nothing here.")
+		page := w.browser().post("/console/sign-in", "account", with[0], "password", with[1]).want(http.StatusForbidden).contains("The account or the password is wrong")
 		body := strings.ReplaceAll(page.body, `value="`+with[0]+`"`, "")
 		if before != "" && with[0] != "" && body != before {
 			t.Errorf("%s: another page than for others", with[0])
