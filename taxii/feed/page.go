@@ -22,8 +22,9 @@ type Page struct {
 	URL         string                  `json:"url,omitempty"` // a path if there is no server
 	Collections []string                `json:"collections"`   // aliases of those that it reads now
 	Version     string                  `json:"version,omitempty"`
-	Entries     map[string]int          `json:"entries"`  // by kind
-	LeftOut     map[stixfeed.Reason]int `json:"left_out"` // indicators, and values that are not listed
+	Entries     map[string]int          `json:"entries"`        // by kind
+	LeftOut     map[stixfeed.Reason]int `json:"left_out"`       // indicators, and values that are not listed
+	Days        []DayChanges            `json:"days,omitempty"` // the last seven, today first; none for a preview
 	HoldSeconds int64                   `json:"hold_seconds,omitempty"`
 	Expires     time.Time               `json:"credentials_expire,omitzero"` // those that the page was read with; for the operator the first of the account
 	Files       []File                  `json:"files,omitempty"`
@@ -90,6 +91,9 @@ func (s *Service) Describe(ctx context.Context, p exchange.Principal, id string)
 		return nil, err
 	}
 	key := exchange.FeedKey(p.Account, id)
+	if page.Days, err = s.lastDays(ctx, key); err != nil {
+		return nil, err
+	}
 	if page.Agents, err = s.agents(ctx, key); err != nil {
 		return nil, err
 	}

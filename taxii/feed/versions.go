@@ -22,6 +22,67 @@ type versions struct {
 	Given  []int64       `json:"given"`            // in µs since 1970, the newest last
 	Mark   string        `json:"mark"`             // identifies the entries of the newest one
 	Expire time.Duration `json:"expire,omitempty"` // of a zone of the newest one
+	Days   []DayChanges  `json:"days,omitempty"`   // the last ones with changes, the newest last
+}
+
+// DayChanges is how many entries of a feed came and went on a day (UTC). An entry counts on the
+// day on which an answer first has it, or first lacks it. Entries are not counted whose data was
+// withdrawn, nor those that changed while no server had the entries before.
+type DayChanges struct {
+	Day     time.Time `json:"day"`
+	Added   int       `json:"added"`
+	Removed int       `json:"removed"`
+}
+
+// keptDays is the number of days whose changes are kept and shown.
+const keptDays = 7
+
+// countChanges counts changes on the day of a time.
+func countChanges(days []DayChanges, at time.Time, changes []entryChange) []DayChanges {
+	one := DayChanges{Day: at.UTC().Truncate(24 * time.Hour)}
+	for _, c := range netChanges(slices.Values(changes)) {
+		switch {
+		case c.before == nil && c.after != nil:
+			one.Added++
+		case c.before != nil && c.after == nil:
+			one.Removed++
+		}
+	}
+	days = slices.Clone(days)
+	if n := len(days); n > 0 && !days[n-1].Day.Before(one.Day) { // a clock may have been set back
+		days[n-1].Added += one.Added
+		days[n-1].Removed += one.Removed
+	} else if one.Added+one.Removed > 0 {
+		days = append(days, one)
+	}
+	return days[max(len(days)-keptDays, 0):]
+}
+
+// lastDays are the last days whose changes are kept, today first. Of the families, which may list
+// different entries, the one counts of which most entries changed.
+func (s *Service) lastDays(ctx context.Context, feed string) ([]DayChanges, error) {
+	list := make([]DayChanges, keptDays)
+	today := s.now().UTC().Truncate(24 * time.Hour)
+	for i := range list {
+		list[i].Day = today.AddDate(0, 0, -i)
+	}
+	for _, family := range families {
+		content, err := s.store.Document(ctx, versionsDocument(listingKey{feed, family}))
+		if err != nil {
+			return nil, err
+		}
+		stored, err := decode[versions](content)
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range stored.Days {
+			i := slices.IndexFunc(list, func(one DayChanges) bool { return one.Day.Equal(d.Day) })
+			if i >= 0 && d.Added+d.Removed > list[i].Added+list[i].Removed {
+				list[i] = d
+			}
+		}
+	}
+	return list, nil
 }
 
 // maxGiven is the number of versions that are kept in the store. They tell a process whether it
@@ -116,7 +177,10 @@ func (s *Service) settle(ctx context.Context, key listingKey, f *exchange.Feed, 
 	} else {
 		at = taxii.Latest(at, now)
 	}
-	next := versions{Given: append(slices.Clone(l.stored.Given), at.UnixMicro()), Mark: mark, Expire: l.expire}
+	next := versions{Given: append(slices.Clone(l.stored.Given), at.UnixMicro()), Mark: mark, Expire: l.expire, Days: l.stored.Days}
+	if !l.unknown && l.version.Equal(newest) {
+		next.Days = countChanges(next.Days, at, l.pending)
+	}
 	next.Given = next.Given[max(len(next.Given)-maxGiven, 0):]
 	document, err := json.Marshal(next)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -211,6 +212,38 @@ func TestARestoredStoreGivesNewVersions(t *testing.T) {
 	w.serve()
 	if a := w.open(); !a.Version.Equal(w.now()) {
 		t.Errorf("version %s at %s", a.Version, w.now())
+	}
+}
+
+// The page of a feed tells how many entries came and went on each of the last seven days, also
+// after a restart.
+func TestThePageTellsTheChangesOfEachDay(t *testing.T) {
+	w := newWorld(t, "")
+	w.subscribe("block", "block", empty)
+	w.open()
+	days := func() (list []string) {
+		t.Helper()
+		page, err := w.feeds.Describe(t.Context(), exchange.Principal{Account: "ncb-kh/block", Org: "ncb-kh", Purposes: exchange.Purposes, Action: "block"}, "f-block")
+		w.must(err)
+		for _, d := range page.Days {
+			list = append(list, fmt.Sprintf("%s +%d -%d", d.Day.Format("02"), d.Added, d.Removed))
+		}
+		return list
+	}
+	w.push("fir", indicator(1, address("203.0.114.1"), ""), indicator(2, address("203.0.114.2"), ""))
+	w.open()
+	w.move(24 * time.Hour)
+	w.push("fir", indicator(3, address("203.0.114.3"), ""))
+	w.remove("fir", 1, "")
+	w.open()
+	w.serve()
+	w.open()
+	w.move(24 * time.Hour)
+	today := w.now()
+	day := func(ago int) string { return today.AddDate(0, 0, -ago).Format("02") }
+	want := []string{day(0) + " +0 -0", day(1) + " +1 -1", day(2) + " +2 -0", day(3) + " +0 -0", day(4) + " +0 -0", day(5) + " +0 -0", day(6) + " +0 -0"}
+	if got := days(); !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
 
