@@ -11,6 +11,7 @@ import (
 
 	"comity/taxii/admin"
 	"comity/taxii/agreement"
+	"comity/taxii/exchange"
 )
 
 // agreementURL is the page of an agreement.
@@ -24,6 +25,39 @@ func versionURL(id string, version int64) string {
 // seconded one. An operator of the centre may read all agreements.
 func (v *visit) bound(agreement string) bool {
 	return v.operator() || v.snapshot.Policy.Member(agreement, cmp.Or(v.Home, v.Org))
+}
+
+// readable is an agreement as the person may read it, without grants: whole if it binds the
+// organisation of the person. An organisation that only an unsigned version names reads that
+// version, which it has to sign, and nothing of the text in force.
+func (c *Console) readable(v *visit, id string) (shown admin.Agreement, err error) {
+	ctx, org := v.r.Context(), cmp.Or(v.Home, v.Org)
+	if !v.bound(id) && !v.snapshot.Policy.Invited(id, org) {
+		return shown, errNotThere
+	}
+	if shown, err = c.Admin.Agreement(ctx, admin.ShowAgreement{ID: id}); err != nil || v.bound(id) {
+		return shown, err
+	}
+	for _, version := range slices.Backward(shown.Versions) {
+		if len(version.Missing) == 0 {
+			continue
+		}
+		waiting, err := c.Admin.Agreement(ctx, admin.ShowAgreement{ID: id, Version: version.Version})
+		if err != nil {
+			return shown, err
+		}
+		text, problems := agreement.Parse(id, []byte(waiting.Source))
+		if err := problems.Err(); err != nil {
+			return shown, err
+		}
+		if _, named := text.Member(org); named {
+			return admin.Agreement{
+				ID: id, Kind: string(text.Kind), Version: text.Version, Title: text.Title, State: exchange.Deposited, Effective: text.Term.Effective,
+				Expires: text.Term.Expires, Digest: version.Digest, Versions: []admin.Version{version}, Source: waiting.Source,
+			}, nil
+		}
+	}
+	return shown, errNotThere
 }
 
 // agreementRow is an agreement in the list of those that bind the person's organisation.
@@ -40,9 +74,15 @@ func (c *Console) agreements(v *visit) error {
 	}
 	var rows []agreementRow
 	for _, a := range all {
-		if v.bound(a.ID) {
-			rows = append(rows, agreementRow{a, agreementURL(a.ID)})
+		if !v.bound(a.ID) {
+			if a, err = c.readable(v, a.ID); err != nil {
+				if err != errNotThere {
+					return err
+				}
+				continue
+			}
 		}
+		rows = append(rows, agreementRow{a, agreementURL(a.ID)})
 	}
 	return c.render(v, "agreements", "Agreements", rows)
 }
@@ -79,12 +119,8 @@ type event struct {
 // agreement shows an agreement: its state over time, what it says in plain words, who may do
 // what, and what the last amendment changed.
 func (c *Console) agreement(v *visit) error {
-	id := v.pathValue("agreement")
-	if !v.bound(id) {
-		return errNotThere
-	}
-	ctx := v.r.Context()
-	shown, err := c.Admin.Agreement(ctx, admin.ShowAgreement{ID: id})
+	ctx, id := v.r.Context(), v.pathValue("agreement")
+	shown, err := c.readable(v, id)
 	if err != nil {
 		return err
 	}
@@ -116,6 +152,9 @@ func (c *Console) agreement(v *visit) error {
 		return err
 	}
 	out.Explained = strings.Split(strings.TrimSpace(plain.String()), "\n\n")[1:] // without the title
+	if !v.bound(id) {
+		return c.render(v, "agreement", shown.Title, out)
+	}
 	if out.Grants, err = c.Admin.Grants(ctx, admin.View{Agreement: id}); err != nil {
 		return err
 	}

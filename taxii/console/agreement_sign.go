@@ -2,24 +2,29 @@ package console
 
 import (
 	"io"
+	"slices"
 	"strconv"
 
 	"comity/taxii"
 	"comity/taxii/admin"
 )
 
-// version is the agreement and the version of the path.
-func (v *visit) version() (in admin.ShowAgreement, err error) {
+// agreementVersion is the agreement and the version of the path.
+func (c *Console) agreementVersion(v *visit) (in admin.ShowAgreement, err error) {
 	in.ID = v.pathValue("agreement")
-	if in.Version, err = strconv.ParseInt(v.pathValue("version"), 10, 64); err != nil || in.Version < 1 || !v.bound(in.ID) {
+	if in.Version, err = strconv.ParseInt(v.pathValue("version"), 10, 64); err != nil {
 		return in, errNotThere
 	}
-	return in, nil
+	shown, err := c.readable(v, in.ID)
+	if err == nil && !slices.ContainsFunc(shown.Versions, func(a admin.Version) bool { return a.Version == in.Version }) {
+		err = errNotThere
+	}
+	return in, err
 }
 
 // agreementFile sends a version of an agreement as it was deposited, for a party to sign.
 func (c *Console) agreementFile(v *visit) error {
-	in, err := v.version()
+	in, err := c.agreementVersion(v)
 	if err != nil {
 		return err
 	}
@@ -39,7 +44,7 @@ const maxSigned = 1 << 20
 // signAgreement takes a signature that the person's organisation made offline. The key never
 // comes to the server.
 func (c *Console) signAgreement(v *visit) error {
-	in, err := v.version()
+	in, err := c.agreementVersion(v)
 	if err != nil {
 		return err
 	}

@@ -50,6 +50,39 @@ func TestAuditRecordShowsWhatConcernsTheParty(t *testing.T) {
 	}
 }
 
+// An organisation that an amendment lets in reads the amendment, which it has to sign; the text in
+// force, its record and its other parties' rights only after all have signed.
+func TestNewPartyReadsTheAmendmentAlone(t *testing.T) {
+	w := newWorld(t)
+	first, problems := agreement.Parse("sharing.toml", []byte(sharing))
+	w.must(problems.Err())
+	amended := strings.NewReplacer("version = 1", "version = 2\nreplaces = \""+first.Digest()+"\"", `title   = "Sharing"`, `title   = "Wider"`,
+		"[[flow]]\narticle = \"1\"\nname = \"drop\"", "[[party]]\narticle = \"1\"\norg  = \"stranger\"\nrole = \"provider\"\n[[flow]]\narticle = \"1\"\nname = \"drop\"").Replace(sharing)
+	load := func(waive string) {
+		_, err := w.admin.LoadAgreements(t.Context(), admin.Actor{}, admin.LoadAgreements{Files: []admin.File{{Name: "sharing.toml", Source: amended}}, Waive: waive})
+		w.must(err)
+	}
+	load("")
+	lone := w.as("stranger/lone")
+	list := lone.get("/console/agreements").want(http.StatusOK).contains("Wider", "/console/agreements/sharing")
+	page := lone.get("/console/agreements/sharing").want(http.StatusOK).contains("Version 2 waits for signatures", "--as stranger")
+	if got := lone.get("/console/agreements/sharing/versions/2").want(http.StatusOK).body; got != amended {
+		t.Errorf("the text to be signed is %.100s", got)
+	}
+	lone.get("/console/agreements/sharing/versions/1").want(http.StatusNotFound)
+	for _, secret := range []string{"Sharing", "in force", first.Digest() + "</code>", "version 1"} {
+		if strings.Contains(list.body+page.body, secret) {
+			t.Errorf("a party that is not bound yet reads %q", secret)
+		}
+	}
+	if page := lone.get("/console/audit?act=agreement").want(http.StatusOK); strings.Contains(page.body, "deposited") {
+		t.Error("the record of the agreement is shown to who is not bound by it")
+	}
+	load("a test")
+	lone.get("/console/agreements/sharing").want(http.StatusOK).contains("in force", "sharing.drop")
+	lone.get("/console/audit?act=agreement").contains("version 2 deposited")
+}
+
 // A party downloads an amendment, signs it offline and uploads the file, or the signature
 // alone. A signature of another party, over another text or with another key is refused, and
 // the agreement changes when the last signature has come.

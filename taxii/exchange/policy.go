@@ -144,8 +144,8 @@ func (p *Policy) Agreement(id string, now time.Time) *agreement.Agreement {
 // Agreements are the ids of all that are deposited, sorted.
 func (p *Policy) Agreements() []string { return slices.Sorted(maps.Keys(p.agreements)) }
 
-// Member tells whether an organisation is bound by an agreement, in any of its
-// versions.
+// Member tells whether an organisation is bound by an agreement, in any of its signed
+// versions; while none is signed, whether the latest one names it.
 func (p *Policy) Member(id, org string) bool {
 	s := p.agreements[id]
 	if s == nil {
@@ -156,7 +156,18 @@ func (p *Policy) Member(id, org string) bool {
 			return true
 		}
 	}
-	_, ok := s.latest.Member(org)
+	return len(s.editions) == 0 && names(s.latest, org)
+}
+
+// Invited tells whether the latest version of an agreement names an organisation that is no
+// member yet, because that version is not signed.
+func (p *Policy) Invited(id, org string) bool {
+	s := p.agreements[id]
+	return s != nil && !p.Member(id, org) && names(s.latest, org)
+}
+
+func names(text *agreement.Agreement, org string) bool {
+	_, ok := text.Member(org)
 	return ok
 }
 
