@@ -10,6 +10,9 @@ import (
 	"comity/taxii/exchange"
 )
 
+// Flush commits the deliveries that servers still gather, so that the audit record is complete.
+func (s *Service) Flush(ctx context.Context) error { return s.custody.Flush(ctx) }
+
 // AuditEntries asks for entries of the audit record: those with numbers greater than
 // Since, or the last ones if it is nil.
 type AuditEntries struct {

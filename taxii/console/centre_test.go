@@ -262,6 +262,28 @@ func TestAuditRecordIsSearchedByTime(t *testing.T) {
 	vic.get("/console/audit?until=2025-01-01").want(http.StatusOK).contains("There are no such entries")
 }
 
+// The audit record is complete up to now, and the days that are asked for are found although the
+// clock was set back.
+func TestAuditRecordIsCompleteOnThePage(t *testing.T) {
+	w := newWorld(t)
+	w.push("vendor/vic", "sharing.reports", indicator(1, "Traffic", ""))
+	w.as("bureau/dara").get("/console/collections/sharing.reports").want(http.StatusOK)
+	w.as("vendor/vic").get("/console/audit?act=delivery").want(http.StatusOK).contains("bureau/dara")
+
+	w.move(11*time.Hour + 50*time.Minute) // to 23:50
+	for n, step := range []time.Duration{20 * time.Minute, -20 * time.Minute, 20 * time.Minute, -20 * time.Minute, 0} {
+		w.push("vendor/vic", "sharing.reports", indicator(n+2, "Traffic", ""))
+		w.move(step)
+	}
+	olga := w.as("igci/olga")
+	for query, want := range map[string]int{"since=2026-03-02": 2, "until=2026-03-01": 4, "since=2026-03-01&until=2026-03-02": 6} {
+		page := olga.get("/console/audit?act=submission&" + query).want(http.StatusOK)
+		if got := strings.Count(page.body, "<td>submission</td>"); got != want {
+			t.Errorf("%s: %d pushes, want %d", query, got, want)
+		}
+	}
+}
+
 // A party and an operator verify the chain. Only the operator learns what is at fault.
 func TestChainIsVerifiedOnThePage(t *testing.T) {
 	w := newWorld(t)

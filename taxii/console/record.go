@@ -20,6 +20,10 @@ import (
 // shows those that concern the person's organisation.
 const readEntries = 2000
 
+// clockStep is how far the clock of the server may have been set back while it wrote the record:
+// the times of entries rise but for that.
+const clockStep = 24 * time.Hour
+
 // entrySearch selects entries of the audit record.
 type entrySearch struct {
 	since, until time.Time // zero for no bound; until is exclusive
@@ -36,7 +40,11 @@ func (c *Console) entries(v *visit, s entrySearch) (list []audit.Entry, older st
 	}
 	end, err := strconv.ParseUint(v.r.URL.Query().Get("before"), 10, 64)
 	if err != nil || end == 0 {
-		if end, err = c.firstSince(ctx, s.until, seal.Number); err != nil {
+		until := s.until
+		if !until.IsZero() {
+			until = until.Add(clockStep)
+		}
+		if end, err = c.firstSince(ctx, until, seal.Number); err != nil {
 			return nil, "", err
 		}
 	}
@@ -59,11 +67,11 @@ func (c *Console) entries(v *visit, s entrySearch) (list []audit.Entry, older st
 			if err != nil {
 				return nil, "", err
 			}
-			if e.Time.Before(s.since) {
+			if e.Time.Before(s.since.Add(-clockStep)) {
 				return list, "", nil
 			}
 			next = link.Number
-			if s.asked(&e) {
+			if !e.Time.Before(s.since) && (s.until.IsZero() || e.Time.Before(s.until)) && s.asked(&e) {
 				list = append(list, e)
 			}
 		}
@@ -144,6 +152,11 @@ func (c *Console) showRecord(v *visit, out auditPage) error {
 	since, until, err := parseDays(q.Since, q.Until)
 	if err != nil {
 		return err
+	}
+	if query.Get("before") == "" {
+		if err := c.Admin.Flush(v.r.Context()); err != nil {
+			return err
+		}
 	}
 	entries, older, err := c.entries(v, entrySearch{since, until, func(e *audit.Entry) bool {
 		return (out.All || e.Concerns(v.Org, v.snapshot.Policy.Member)) && q.matches(e)
