@@ -122,6 +122,21 @@ func TestASavedDraftCanBePublished(t *testing.T) {
 	w.must(err)
 }
 
+// Who publishes is not told that there is no draft when another process leads as soon as the
+// publication is saved.
+func TestAPublicationThatWasSavedIsNotMadeAgain(t *testing.T) {
+	w := pushedWorld(t)
+	w.catchUp()
+	_, err := w.runner.Draft(t.Context(), op, anna, nil)
+	w.must(err)
+	w.store.loses = true
+	out, err := w.runner.Publish(t.Context(), op, ben)
+	w.must(err)
+	if len(out.Reports) == 0 {
+		t.Error("no reports")
+	}
+}
+
 // faults is a store that fails all calls from a given one on. A failed call changes
 // nothing. It counts how often collections are read from the beginning.
 type faults struct {
@@ -130,6 +145,14 @@ type faults struct {
 	calls int // since failFrom
 	whole map[uuid.UUID]int
 	hold  chan struct{} // nil, or scans wait until it is closed
+	loses bool          // Lead loses the first epoch when its function has returned
+}
+
+func (f *faults) Lead(ctx context.Context, duty string, lead func(context.Context)) {
+	f.Store.Lead(ctx, duty, lead)
+	if f.loses {
+		f.Store.Lead(ctx, duty, lead)
+	}
 }
 
 type broken struct{}

@@ -93,7 +93,26 @@ func (r *Runner) Publish(ctx context.Context, id string, by exchange.Principal) 
 			return err
 		})
 	}
+	if err == nil {
+		out.Reports, err = o.newReports(ctx)
+	}
 	return out, err
+}
+
+// newReports are the reports after a publication.
+func (o *operation) newReports(ctx context.Context) ([]Report, error) {
+	// The reports are read again after the entries about what was written, so that they stay.
+	if err := o.follow(ctx); err != nil {
+		return nil, err
+	}
+	if err := o.renewBoard(ctx); err != nil {
+		return nil, err
+	}
+	s, err := o.situation(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return o.reportStates(ctx, s, "")
 }
 
 func (o *operation) publish(ctx context.Context, by exchange.Principal) (out Release, err error) {
@@ -151,18 +170,7 @@ func (o *operation) publish(ctx context.Context, by exchange.Principal) (out Rel
 		Act: audit.Report, Account: by.Account, Org: by.Org, Home: by.Home, Operator: by.Operator, Digest: sum, Count: reports,
 		Text: fmt.Sprintf("%d reports published, drafted by %s", reports, draft.By), Parties: []string{by.Org},
 	})
-	if err := o.saveProgress(ctx, progress, entries...); err != nil {
-		return out, err
-	}
-	// The reports are read again after the entries about what was written, so that they stay.
-	if err := o.follow(ctx); err != nil {
-		return out, err
-	}
-	if err := o.renewBoard(ctx); err != nil {
-		return out, err
-	}
-	out.Reports, err = o.reportStates(ctx, s, "")
-	return out, err
+	return out, o.saveProgress(ctx, progress, entries...)
 }
 
 // mayPublish returns the grants by which a person of the centre writes for each country that

@@ -177,10 +177,14 @@ func (r *Runner) operation(ctx context.Context, id string) (*operation, error) {
 }
 
 // alone calls f when the operation is up to date and its publications are reworked, while no
-// other process changes them.
+// other process changes them. It calls f again if this process ceased to lead before f has
+// succeeded.
 func (o *operation) alone(ctx context.Context, f func(ctx context.Context) error) error {
 	err := context.Canceled // unless f is called
 	o.runner.store.Lead(ctx, "operation "+o.text.ID, func(ctx context.Context) {
+		if err == nil {
+			return
+		}
 		if err = o.follow(ctx); err == nil {
 			err = o.rework(ctx)
 		}
