@@ -50,17 +50,12 @@ func (c *Console) report(v *visit) error {
 	if err != nil {
 		return err
 	}
-	documents, err := c.documents(v, id, v.pathValue("report"))
+	document, err := c.document(v, id, v.pathValue("report"), v.r.FormValue("annex") != "")
 	if err != nil {
 		return err
 	}
-	annex := v.r.FormValue("annex") != ""
-	i := slices.IndexFunc(documents, func(d *report.Document) bool { return d.Annex == annex })
-	if i < 0 {
-		return errNotThere
-	}
 	var page bytes.Buffer
-	if err := documents[i].HTML(&page); err != nil {
+	if err := document.HTML(&page); err != nil {
 		return err
 	}
 	_, style, _ := strings.Cut(page.String(), "<style>")
@@ -72,31 +67,49 @@ func (c *Console) report(v *visit) error {
 	return nil
 }
 
-// documents reads a report through the account's grants on the collections of an operation,
-// which is a delivery. The centre gets one that is not published as it would read today.
-func (c *Console) documents(v *visit, id, number string) ([]*report.Document, error) {
+// document reads the body or the annex of a report through the account's grants on the
+// collections of an operation, which is a delivery. The centre gets one that is not published
+// as it would read today.
+func (c *Console) document(v *visit, id, number string, annex bool) (*report.Document, error) {
 	for _, g := range v.snapshot.Policy.Grants(v.Principal, v.now) {
 		if g.Collection().Agreement != id || !g.CanRead() {
 			continue
 		}
-		objects, err := c.reportObjects(v, g, number)
+		objects, err := c.reportObjects(v, g, number, annex)
 		if err != nil {
 			return nil, err
 		}
-		if documents := report.Read(objects, number); len(documents) > 0 {
-			return documents, nil
+		if d := find(report.Read(objects, number), annex); d != nil {
+			return d, nil
 		}
 	}
 	if v.Org != v.snapshot.Policy.Centre().ID {
 		return nil, errNotThere
 	}
-	return c.Admin.Report(v.r.Context(), admin.Report{Number: number})
+	documents, err := c.Admin.Report(v.r.Context(), admin.Report{Number: number})
+	if err != nil {
+		return nil, err
+	}
+	if d := find(documents, annex); d != nil {
+		return d, nil
+	}
+	return nil, errNotThere
 }
 
-// reportObjects are the objects of a collection that a report and its annex consist of; none
-// if there is no report of that number. They are recorded as delivered. Other reports, and
-// relationships of other objects, are read to find these, and nobody gets them.
-func (c *Console) reportObjects(v *visit, g exchange.Grant, number string) (objects []stix.Object, err error) {
+// find returns the body or the annex of a report; nil if it has none.
+func find(documents []*report.Document, annex bool) *report.Document {
+	for _, d := range documents {
+		if d.Annex == annex {
+			return d
+		}
+	}
+	return nil
+}
+
+// reportObjects are the objects of a collection that the body or the annex of a report consists
+// of; none if there is no report of that number. They are recorded as delivered. Other reports,
+// and relationships of other objects, are read to find these, and nobody gets them.
+func (c *Console) reportObjects(v *visit, g exchange.Grant, number string, annex bool) (objects []stix.Object, err error) {
 	defer c.Recorder.Reading(g.ID())()
 	ctx := v.r.Context()
 	known := map[stix.ID]bool{}
@@ -140,7 +153,7 @@ func (c *Console) reportObjects(v *visit, g exchange.Grant, number string) (obje
 		return nil
 	}
 	if err := look(func(o *stix.Object) {
-		if len(report.Read([]stix.Object{*o}, number)) > 0 {
+		if find(report.Read([]stix.Object{*o}, number), annex) != nil {
 			add(o.ID)
 		}
 	}, "report"); err != nil || len(next) == 0 {
