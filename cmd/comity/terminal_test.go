@@ -163,7 +163,7 @@ func TestNoCommandWritesControlSequences(t *testing.T) {
 		"link list": {{}}, "link show": {{"in"}, {hostile}}, "link run": {{hostile}}, "link pause": {{"in"}, {hostile}}, "link resume": {{"in"}, {hostile}},
 		"link clear": {{"in"}, {hostile}}, "link remove": {{hostile}, {"in"}},
 		"audit list": {{}}, "audit verify": {{}, {in("push.json")}}, "audit export": {}, "audit archive": {},
-		"recall preview": {{indicator}, {hostile}}, "purge": {{}},
+		"recall preview": {{indicator}, {hostile}}, "recall object": {{indicator, "--reason", hostile}, {hostile, "--reason", hostile}}, "purge": {{}},
 		"quarantine list": {{}}, "quarantine show": {{hostile}}, "quarantine discard": {{hostile, "--reason", hostile}},
 		"backup": {{in("copy" + hostile)}}, "restore": {{in(hostile)}}, "check": {{}}, "monitoring": {{"rules"}, {"dashboard"}}, "compact": {{}}, "version": {{}},
 		"agreement withdraw": {{"dea", "--party", "acme", "--reason", hostile}, {"dea", "--party", "acme", "--reason", hostile, "--yes"}},
