@@ -101,14 +101,6 @@ class ClientsOfTwoServers(clients.Clients):
         self.addCleanup(self.exchange.stop)
         self.vendor = clients.collection(self.exchange, self.exchange.vendor)
         self.bureau = clients.collection(self.exchange, self.exchange.bureau)
-        add = self.vendor.add_objects
-
-        def add_and_wait(*args, **kwargs):
-            status = add(*args, **kwargs)
-            time.sleep(0.5)  # the other server shows it a moment later
-            return status
-
-        self.vendor.add_objects = add_and_wait
 
 
 class Poller(threading.Thread):

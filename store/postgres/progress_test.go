@@ -187,12 +187,21 @@ func TestACommitIsShownOnlyOnceTheStandbyHasIt(t *testing.T) {
 	pushed := make(chan error, 1)
 	go func() { pushed <- pushVersions(t.Context(), a, version(1, 2), version(3, 1)) }()
 	eventually(t, "PostgreSQL does not show the push", func() bool { return ask[int](p, `SELECT count(*) FROM live`) == 3 })
+	var asking sync.WaitGroup
 	for name, s := range servers {
+		turns := make(chan struct{}, 12) // as many as the connections that are open
 		for _, q := range queries {
-			if found, err := versionsFound(t.Context(), s, q); err != nil || !slices.Equal(found, []string{"1:1", "2:1"}) {
-				t.Errorf("%s shows %v, %v for %+v", name, found, err, q)
-			}
+			asking.Go(func() {
+				turns <- struct{}{}
+				defer func() { <-turns }()
+				if found, err := versionsFound(t.Context(), s, q); err != nil || !slices.Equal(found, []string{"1:1", "2:1"}) {
+					t.Errorf("%s shows %v, %v for %+v", name, found, err, q)
+				}
+			})
 		}
+	}
+	asking.Wait()
+	for name, s := range servers {
 		state, err := s.State(t.Context(), grant.ID())
 		if page, err2 := s.Scan(t.Context(), grant, store.Query{Limit: 100}); err != nil || err2 != nil || page.State != state || !page.HighWater.Equal(page.Last) {
 			t.Errorf("%s: a page of %+v up to %s, %v; the state is %+v, %v", name, page.State, page.HighWater, err2, state, err)
@@ -279,8 +288,8 @@ func TestAFollowerFindsTheRecordsOfEachEntry(t *testing.T) {
 	}
 }
 
-// Upkeep, which removes what it finds, and a request for one object find at once what another
-// server has acknowledged.
+// A client that pushes at one server and polls at another one finds at once what it has pushed.
+// So does upkeep, which removes what it finds.
 func TestWhatAnotherServerHasAcknowledgedIsFoundAtOnce(t *testing.T) {
 	dsn := database(t, t.TempDir())
 	a, b := openStore(t, dsn), openStore(t, dsn)
@@ -288,12 +297,22 @@ func TestWhatAnotherServerHasAcknowledgedIsFoundAtOnce(t *testing.T) {
 		if err := push(t.Context(), a, n); err != nil {
 			t.Fatal(err)
 		}
-		if n%2 == 0 {
-			if page, err := b.Scan(t.Context(), grant, store.Query{Limit: 1000, Detail: true}); err != nil || page.Len() != n+1 {
-				t.Fatalf("%d of %d records, %v", page.Len(), n+1, err)
+		q, want := store.Query{Limit: 1000}, n+1
+		switch n % 5 {
+		case 0:
+			q.Detail = true
+		case 1:
+			q.IDs, want = []string{indicator(n)}, 1
+		case 2:
+			q.Versions.All = true
+		case 3:
+			if has, err := b.Has(t.Context(), grant, stix.ID(indicator(n))); err != nil || !has {
+				t.Fatalf("object %d is not there, %v", n, err)
 			}
-		} else if has, err := b.Has(t.Context(), grant, stix.ID(indicator(n))); err != nil || !has {
-			t.Fatalf("object %d is not there, %v", n, err)
+			continue
+		}
+		if page, err := b.Scan(t.Context(), grant, q); err != nil || page.Len() != want {
+			t.Fatalf("%d of %d records for %+v, %v", page.Len(), want, q, err)
 		}
 	}
 }

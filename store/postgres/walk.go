@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
@@ -26,6 +28,7 @@ type walk struct {
 	n      int32
 	end    store.State // of the collection, as it is confirmed: later records are left out
 	late   bool        // a later record may have superseded one of the others
+	news   uint64      // end of the collection that the page has waited for; 0: it has not
 	choice store.Choice
 	types  []string   // asked for and visible; nil: all
 	after  store.Date // exclusive
@@ -53,7 +56,7 @@ func (s *Store) walk(ctx context.Context, g exchange.Grant, q store.Query, each 
 	view := g.View()
 	standing.Asked = view.At
 	end, err := s.State(ctx, g.ID())
-	if err != nil || end.End == 0 {
+	if err != nil {
 		return standing, err
 	}
 	w := &walk{
@@ -63,32 +66,74 @@ func (s *Store) walk(ctx context.Context, g exchange.Grant, q store.Query, each 
 	if w.n, err = s.number(ctx, g.ID(), false); err != nil || w.n == 0 {
 		return standing, failure(err)
 	}
-	done := false
-	if q.IDs == nil && w.choice.OnlyLast() {
-		done, err = w.plain(&standing)
-	}
-	if err == nil && !done {
-		err = s.read(ctx, false, func(tx pgx.Tx) error {
-			w.from = tx
-			var h head
-			if err := h.scan(tx.QueryRow(ctx, `SELECT `+headColumns+` FROM collection WHERE n = $1`, w.n)); err != nil {
-				return err
-			}
-			if standing.State == (store.State{}) { // plain has read nothing
-				w.stand(&standing, &h)
-			}
-			w.late = w.hasLate(&h)
-			if q.IDs != nil {
-				return w.byID(q.IDs)
-			}
-			return w.merged()
-		})
+	if err = w.look(q, &standing); errors.Is(err, errNews) {
+		if err = w.awaitNews(); err == nil {
+			err = w.look(q, &standing)
+		}
 	}
 	if ctx.Err() != nil {
 		return standing, ctx.Err()
 	}
 	standing.More, standing.Until = w.more, w.choice.Until
 	return standing, failure(err)
+}
+
+// look reads the page. It returns errNews, once and before the first record, if the page is to
+// wait.
+func (w *walk) look(q store.Query, standing *store.Standing) error {
+	if q.IDs == nil && w.choice.OnlyLast() {
+		if done, err := w.plain(standing); done || err != nil {
+			return err
+		}
+	}
+	return w.store.read(w.ctx, false, func(tx pgx.Tx) error {
+		w.from = tx
+		var h head
+		if err := h.scan(tx.QueryRow(w.ctx, `SELECT `+headColumns+` FROM collection WHERE n = $1`, w.n)); err != nil {
+			return err
+		}
+		if standing.State == (store.State{}) { // plain has read nothing
+			if err := w.checkNews(&h); err != nil {
+				return err
+			}
+			w.stand(standing, &h)
+		}
+		w.late = w.hasLate(&h)
+		if q.IDs != nil {
+			return w.byID(q.IDs)
+		}
+		return w.merged()
+	})
+}
+
+// errNews says that records will be confirmed in a moment, if all is well.
+var errNews = errors.New("there are records that are not confirmed yet")
+
+// newsTimeout bounds how long a page waits for them.
+const newsTimeout = 500 * time.Millisecond
+
+// checkNews returns errNews if there are records to wait for, once.
+func (w *walk) checkNews(h *head) error {
+	if w.news != 0 || uint64(h.last) <= w.end.End {
+		return nil
+	}
+	w.news = uint64(h.last)
+	return errNews
+}
+
+// awaitNews waits until the watcher has confirmed the news, so that whoever has pushed
+// something at one server finds it at another one. If that takes long, the page is without them.
+func (w *walk) awaitNews() error {
+	deadline := time.Now().Add(newsTimeout)
+	for {
+		var err error
+		if w.end, err = w.store.State(w.ctx, w.id); err != nil || w.end.End >= w.news || time.Now().After(deadline) {
+			return err
+		}
+		if err := sleep(w.ctx, watchInterval/4); err != nil {
+			return err
+		}
+	}
 }
 
 // stand notes the state of the collection that a page was read from.
@@ -206,6 +251,11 @@ func (w *walk) plain(standing *store.Standing) (done bool, err error) {
 		var h head
 		if err := h.scan(results.QueryRow()); err != nil {
 			return false, cmp.Or(err, results.Close())
+		}
+		if first {
+			if err := w.checkNews(&h); err != nil {
+				return false, cmp.Or(results.Close(), err)
+			}
 		}
 		if h.mixed > 0 || w.hasLate(&h) {
 			return false, results.Close()
