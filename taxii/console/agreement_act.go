@@ -28,7 +28,7 @@ func (c *Console) actOnAgreement(v *visit) error {
 		}
 		out := actPage{
 			Facts: []fact{{"Agreement", id}, {"Act", string(in.Kind)}}, Reason: in.Reason, Button: "End the agreement",
-			Loss:   fmt.Sprintf("%s collections lose objects or a reader, %s records are removed, and %s accounts lose access to a collection.", number(loss.Collections), number(loss.Records), number(loss.Accounts)),
+			Loss:   fmt.Sprintf("This takes objects or a reader from %s, removes %s, and ends the access of %s to a collection.", plural(loss.Collections, "collection", "collections"), plural(loss.Records, "record", "records"), plural(loss.Accounts, "account", "accounts")),
 			Fields: []fact{{"act", string(in.Kind)}, {"party", in.Party}}, URL: agreementURL(id) + "/act", Back: agreementURL(id),
 		}
 		if in.Party != "" {

@@ -130,7 +130,7 @@ func TestOperatorActsOnAnAgreement(t *testing.T) {
 	dara.get("/console/collections/sharing.reports").want(http.StatusOK)
 
 	olga.post(act, "act", "withdraw", "reason", "left").want(http.StatusBadRequest).contains("Choose the party")
-	olga.post(act, "act", "withdraw", "party", "vendor", "reason", "left").want(http.StatusOK).contains("1 records are removed", "Withdraw vendor")
+	olga.post(act, "act", "withdraw", "party", "vendor", "reason", "left").want(http.StatusOK).contains("removes 1 record,", "Withdraw vendor")
 	dara.get("/console/collections/sharing.reports").want(http.StatusOK).contains("Traffic")
 	olga.post(act, "act", "withdraw", "party", "vendor", "reason", "left", "confirmed", "yes").wantRedirect(page)
 	olga.get(page).want(http.StatusOK).contains("withdraw vendor: left")
@@ -160,7 +160,7 @@ func TestOperatorRecallsAnObject(t *testing.T) {
 	const object = "indicator--00000000-0000-4000-8000-000000000001"
 	page := "/console/centre/recall"
 	olga.get(page+"?object="+object).want(http.StatusOK).contains("bureau/dara", "Recall the object")
-	olga.post(page, "object", object, "reason", "names a victim").want(http.StatusOK).contains("2 records are removed from 1 collections", "1 organisations are asked", "names a victim")
+	olga.post(page, "object", object, "reason", "names a victim").want(http.StatusOK).contains("removes 2 records from 1 collection,", "asks 1 organisation to", "names a victim")
 	olga.post(page, "object", object, "confirmed", "yes").want(http.StatusBadRequest).contains("Say why")
 	dara.get("/console/collections/sharing.reports").contains("Traffic")
 	olga.post(page, "object", object, "reason", "names a victim", "confirmed", "yes").wantRedirect("/console/centre")
@@ -192,14 +192,14 @@ func TestOperatorPurgesWhatIsDue(t *testing.T) {
 	w.move(5 * 24 * time.Hour)
 	olga := w.as("igci/olga")
 	olga.get("/console/centre").want(http.StatusOK).contains("2026-03-11", "Purge what is due")
-	olga.post("/console/centre/purge", "reason", "early").want(http.StatusOK).contains("0 records of 0 collections")
+	olga.post("/console/centre/purge", "reason", "early").want(http.StatusOK).contains("removes 0 records of 0 collections,")
 	w.move(6 * 24 * time.Hour)
 	olga = w.as("igci/olga")
-	olga.post("/console/centre/purge", "reason", "asked for by the vendor").want(http.StatusOK).contains("2 records of 1 collections", "asked for by the vendor")
+	olga.post("/console/centre/purge", "reason", "asked for by the vendor").want(http.StatusOK).contains("removes 2 records of 1 collection,", "asked for by the vendor")
 	olga.post("/console/centre/purge", "confirmed", "yes").want(http.StatusBadRequest).contains("Say why")
 	olga.post("/console/centre/purge", "reason", "asked for by the vendor", "confirmed", "yes").wantRedirect("/console/centre")
 	olga.get("/console/audit?act=purge").want(http.StatusOK).contains("igci/olga", "past its retention: asked for by the vendor")
-	olga.post("/console/centre/purge", "reason", "again").want(http.StatusOK).contains("0 records of 0 collections")
+	olga.post("/console/centre/purge", "reason", "again").want(http.StatusOK).contains("removes 0 records of 0 collections,")
 }
 
 // An object in quarantine is listed with its reason, never with its content, and discarded

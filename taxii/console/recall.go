@@ -46,7 +46,7 @@ func (c *Console) recallObject(v *visit) error {
 		loss := custody.LossOf(holdings)
 		return c.confirm(v, actPage{
 			Facts: []fact{{"Object", in.Object}, {"Act", "recall"}}, Reason: in.Reason, Button: "Recall the object",
-			Loss:   fmt.Sprintf("%s records are removed from %s collections, and %s organisations are asked to delete the object.", number(loss.Records), number(loss.Collections), number(loss.Organisations)),
+			Loss:   fmt.Sprintf("This removes %s from %s, and asks %s to delete the object.", plural(loss.Records, "record", "records"), plural(loss.Collections, "collection", "collections"), plural(loss.Organisations, "organisation", "organisations")),
 			Fields: []fact{{"object", in.Object}}, URL: recallURL, Back: recallURL,
 		})
 	}
@@ -72,7 +72,7 @@ func (c *Console) purge(v *visit) error {
 		}
 		return c.confirm(v, actPage{
 			Facts: []fact{{"Act", "purge"}}, Reason: in.Reason, Button: "Purge", URL: root + "centre/purge", Back: root + "centre",
-			Loss: fmt.Sprintf("%s records of %s collections, past their retention at %s, are removed.", number(records), number(len(collections)), v.now.UTC().Format("2006-01-02 15:04 UTC")),
+			Loss: fmt.Sprintf("This removes %s of %s, past their retention at %s.", plural(records, "record", "records"), plural(len(collections), "collection", "collections"), v.now.UTC().Format("2006-01-02 15:04 UTC")),
 		})
 	}
 	if _, err := c.Admin.Purge(v.r.Context(), v.actor(), in); err != nil {
