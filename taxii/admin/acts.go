@@ -111,8 +111,8 @@ func withdrawnMembers(deposit *exchange.Deposit) (orgs []string) {
 }
 
 // unblock unblocks the data of returning members, which was blocked when they withdrew, or at
-// the end of a suspension what was recalled, so that it can be pushed again. It runs before the act is recorded: after a kill between the
-// two the command can be repeated.
+// the end of a suspension what was recalled, so that it can be pushed again. It runs before
+// the act is recorded: after a kill between the two the command can be repeated.
 func (s *Service) unblock(ctx context.Context, in ActOnAgreement) error {
 	policy, d, err := s.policy(ctx)
 	if err != nil || d.Agreements[in.ID] == nil {

@@ -57,21 +57,33 @@ func (s *Service) Preview(ctx context.Context, id stix.ID) ([]Holding, error) {
 	if err != nil {
 		return nil, err
 	}
+	found, err := s.everywhere(ctx, p, id)
+	if err != nil {
+		return nil, err
+	}
 	list := []Holding{}
-	for _, c := range p.Collections(s.now()) {
-		there, err := s.allOf(ctx, c, []stix.ID{id})
-		if err != nil {
-			return nil, err
-		}
-		if len(there.dates) == 0 {
-			continue
-		}
+	for _, there := range found {
+		c := there.collection
 		holders, err := s.store.Holders(ctx, c.ID, there.dates, 0)
 		if err != nil {
 			return nil, err
 		}
 		holders = slices.DeleteFunc(holders, func(h store.Holder) bool { return h.Org == c.Writer })
 		list = append(list, Holding{c.Alias, c.Writer, len(there.dates), s.derived(p, c), holders})
+	}
+	return list, nil
+}
+
+// everywhere is the removal of an object from each collection that holds it.
+func (s *Service) everywhere(ctx context.Context, p *exchange.Policy, id stix.ID) (list []*removal, err error) {
+	for _, c := range p.Collections(s.now()) {
+		r, err := s.allOf(ctx, c, []stix.ID{id})
+		if err != nil {
+			return nil, err
+		}
+		if len(r.dates) > 0 {
+			list = append(list, r)
+		}
 	}
 	return list, nil
 }
@@ -117,17 +129,13 @@ func (s *Service) Recall(ctx context.Context, by string, id stix.ID, reason stri
 	if err != nil {
 		return 0, err
 	}
-	derived := false
-	for _, c := range p.Collections(s.now()) {
-		r, err := s.allOf(ctx, c, []stix.ID{id})
-		if err != nil {
-			return records, err
-		}
-		if len(r.dates) == 0 {
-			continue
-		}
+	found, err := s.everywhere(ctx, p, id)
+	if err != nil {
+		return 0, err
+	}
+	for _, r := range found {
+		c := r.collection
 		if s.derived(p, c) {
-			derived = true
 			continue
 		}
 		block := store.Block{Reason: RecallReason(c.Agreement), Origin: c.Writer, Identity: identityOf(d, c.Writer)}
@@ -140,10 +148,10 @@ func (s *Service) Recall(ctx context.Context, by string, id stix.ID, reason stri
 		records += len(r.dates)
 	}
 	switch {
-	case records == 0 && derived:
-		return 0, taxii.Errorf(taxii.Conflict, "operations made %s: recall the objects that it rests on", id)
-	case records == 0:
+	case len(found) == 0:
 		return 0, taxii.Errorf(taxii.NotFound, "no collection holds %s", id)
+	case records == 0:
+		return 0, taxii.Errorf(taxii.Conflict, "operations made %s: recall the objects that it rests on", id)
 	}
 	return records, nil
 }
