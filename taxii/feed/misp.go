@@ -99,11 +99,14 @@ func (h *handler) getMISP(w *response, r *http.Request, c *caller) error {
 	}
 	a.Close() // before the client reads, which may take long
 	w.Header().Set("Content-Type", file.media)
-	if large := a.Entries.Len() > maxKept && r.ProtoAtLeast(1, 1); !large {
+	switch {
+	case a.Entries.Len() <= maxKept || !r.ProtoAtLeast(1, 1): // see getFile
 		var out bytes.Buffer
 		file.write(&out) // a buffer does not fail
 		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(out.Bytes()))
-	} else if w.WriteHeader(http.StatusOK); r.Method != http.MethodHead {
+	case r.Method == http.MethodHead:
+		w.WriteHeader(http.StatusOK)
+	default:
 		err = file.write(w)
 	}
 	h.pulled(a, c, r, "misp/"+name, w.status, w.bytes)
