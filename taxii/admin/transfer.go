@@ -63,7 +63,8 @@ func (s *Service) Rehearse(ctx context.Context, by Actor, collection, as string,
 	if err != nil {
 		return out, err
 	}
-	return describeSubmission(head, g.Collection().Alias, part)
+	out, _, err = describeSubmission(head, g.Collection().Alias, Rows{}, part)
+	return out, err
 }
 
 // push adds the objects of a bundle or an envelope to the collection of the grant.
@@ -81,48 +82,77 @@ func (s *Service) push(ctx context.Context, g exchange.Grant, body io.Reader) (o
 // Submission describes the push with that id, of any account. NotFound if there is none,
 // or its status has expired.
 func (s *Service) Submission(ctx context.Context, push string) (out Submission, err error) {
+	out, _, err = s.SubmissionRows(ctx, push, Rows{})
+	return out, err
+}
+
+// Rows chooses some of the Failures and Warnings of a submission, which are its rows. Those of a
+// part of the push come one after the other, its failures before its warnings.
+type Rows struct {
+	From    Row  // the first one
+	Limit   int  // 0 for all from there on
+	Refused bool // the failures only
+}
+
+// Row is the place of a row: the part of the push, and the number of the row in that part. Both
+// count from 0.
+type Row struct{ Part, N int }
+
+// SubmissionRows describes the push as Submission does, but with the rows that in chooses. more is
+// the row that follows them; nil if none does. It reads no part of the push that has none of them.
+func (s *Service) SubmissionRows(ctx context.Context, push string, in Rows) (out Submission, more *Row, err error) {
 	id, err := uuid.Parse(push)
 	if err != nil {
-		return out, taxii.Errorf(taxii.NotFound, "there is no submission %s", push)
+		return out, nil, taxii.Errorf(taxii.NotFound, "there is no submission %s", push)
 	}
 	policy, _, err := s.policy(ctx)
 	if err != nil {
-		return out, err
+		return out, nil, err
 	}
 	stored, err := s.store.Push(ctx, id)
 	if err != nil {
-		return out, err
+		return out, nil, err
 	}
 	collection := stored.Collection.String()
 	if c, ok := policy.Collection(collection, s.now()); ok {
 		collection = c.Alias
 	}
-	return describeSubmission(stored, collection, func(n int) (store.Outcomes, error) { return s.store.Outcomes(ctx, id, n) })
+	return describeSubmission(stored, collection, in, func(n int) (store.Outcomes, error) { return s.store.Outcomes(ctx, id, n) })
 }
 
 // describeSubmission describes a push by the head of its status and the parts of it.
-func describeSubmission(head store.Status, collection string, part func(int) (store.Outcomes, error)) (Submission, error) {
-	out := Submission{
+func describeSubmission(head store.Status, collection string, in Rows, part func(int) (store.Outcomes, error)) (out Submission, more *Row, err error) {
+	out = Submission{
 		ID: head.ID, Account: head.Account, Collection: collection, Requested: head.Requested, Successes: head.Successes,
 		Stored: head.Stored, Refused: head.Failures, Failures: []taxii.StatusDetail{}, Warnings: []taxii.StatusDetail{},
 	}
-	for n := range head.Parts {
-		part, err := part(n)
+	for at := in.From; at.Part < head.Parts; at = (Row{at.Part + 1, 0}) {
+		part, err := part(at.Part)
 		if err != nil {
-			return out, err
+			return out, nil, err
 		}
+		before := 0 // rows of the part in the lists before this one
 		for _, list := range []struct {
 			json []byte
 			into *[]taxii.StatusDetail
 		}{{part.Failures, &out.Failures}, {part.Warnings, &out.Warnings}} {
+			if in.Refused && list.into == &out.Warnings {
+				continue
+			}
 			var details []taxii.StatusDetail
 			if err := json.Unmarshal(fmt.Appendf(nil, "[%s]", list.json), &details); err != nil {
-				return out, fmt.Errorf("read status %s: %w", head.ID, err)
+				return out, nil, fmt.Errorf("read status %s: %w", head.ID, err)
 			}
-			*list.into = append(*list.into, details...)
+			for i := max(0, at.N-before); i < len(details); i++ {
+				if in.Limit > 0 && len(out.Failures)+len(out.Warnings) == in.Limit {
+					return out, &Row{at.Part, before + i}, nil
+				}
+				*list.into = append(*list.into, details[i])
+			}
+			before += len(details)
 		}
 	}
-	return out, nil
+	return out, nil, nil
 }
 
 // Export selects the objects of a collection.

@@ -3,11 +3,14 @@ package console
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"io"
 	"mime/multipart"
 	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -30,12 +33,14 @@ type pushPage struct {
 	TooLong    bool     // to be shown: the file has to be chosen again
 }
 
-// receipt is the result of a push.
+// receipt is the result of a push, with some of its rows.
 type receipt struct {
 	ID, Account, Collection    string
 	Requested                  time.Time
 	Successes, Stored, Refused int
 	Failures, Warnings         []receiptRow
+	Shown                      int    // rows of a check that are shown, if there are more; else 0
+	OnlyRefused, All, More     string // URLs of a receipt; "" for none
 }
 
 // receiptRow is what became of one object.
@@ -80,6 +85,19 @@ func receiptOf(s admin.Submission) *receipt {
 	}
 }
 
+// checkedOf is the result of a check. It has the first of the rows.
+func checkedOf(s admin.Submission) *receipt {
+	shown := 0
+	if len(s.Failures)+len(s.Warnings) > pageSize {
+		shown = pageSize
+		s.Failures = s.Failures[:min(len(s.Failures), pageSize)]
+		s.Warnings = s.Warnings[:min(len(s.Warnings), pageSize-len(s.Failures))]
+	}
+	out := receiptOf(s)
+	out.Shown = shown
+	return out
+}
+
 func (c *Console) pushForm(v *visit) error {
 	g, err := c.decide(v, exchange.Write)
 	if err != nil {
@@ -117,7 +135,7 @@ func (c *Console) push(v *visit) error {
 	} else {
 		checked, err := c.Admin.Rehearse(v.r.Context(), v.actor(), out.Alias, v.Account, body)
 		if err == nil {
-			out.Checked = receiptOf(checked)
+			out.Checked = checkedOf(checked)
 		} else if out.Fault, err = faultOf(err); err != nil {
 			return err
 		}
@@ -189,16 +207,39 @@ func (b *bundle) text() (text string, tooLong bool) {
 	return string(b.start), false
 }
 
-// receipt shows the result of a push of the person's organisation.
+// receipt shows the result of a push of the person's organisation, some rows at a time.
 func (c *Console) receipt(v *visit) error {
-	s, err := c.Admin.Submission(v.r.Context(), v.pathValue("receipt"))
+	in := admin.Rows{Limit: pageSize, Refused: v.r.FormValue("only") == "refused"}
+	if from := v.r.FormValue("from"); from != "" {
+		part, n, _ := strings.Cut(from, ".")
+		var err, also error
+		in.From.Part, err = strconv.Atoi(part)
+		in.From.N, also = strconv.Atoi(n)
+		if err != nil || also != nil || in.From.Part < 0 || in.From.N < 0 {
+			return errNotThere
+		}
+	}
+	s, more, err := c.Admin.SubmissionRows(v.r.Context(), v.pathValue("receipt"), in)
 	if taxii.CodeOf(err) == taxii.NotFound || err == nil && !v.ours(s.Account) {
 		return errNotThere
 	}
 	if err != nil {
 		return err
 	}
-	return c.render(v, "receipt", "Receipt of a push to "+s.Collection, receiptOf(s))
+	out, query := receiptOf(s), url.Values{}
+	address := root + "receipts/" + out.ID
+	switch {
+	case in.Refused:
+		out.All = address
+		query.Set("only", "refused")
+	case s.Refused > 0 && (len(out.Warnings) > 0 || more != nil):
+		out.OnlyRefused = address + "?only=refused"
+	}
+	if more != nil {
+		query.Set("from", fmt.Sprintf("%d.%d", more.Part, more.N))
+		out.More = address + "?" + query.Encode()
+	}
+	return c.render(v, "receipt", "Receipt of a push to "+s.Collection, out)
 }
 
 // receiptLine is one part of a push in the list of receipts.

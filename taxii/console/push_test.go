@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"bytes"
+	"html"
 	"io"
 	"mime/multipart"
 	"net/http"
@@ -82,6 +83,55 @@ func TestReceiptHasARowForEachFault(t *testing.T) {
 		if !regexp.MustCompile(row).MatchString(receipt.body) {
 			t.Errorf("the receipt has no row %s:\n%s", row, receipt.body)
 		}
+	}
+}
+
+// The receipt of a large push is read page by page. The pages show each object once, or each
+// refused one, and none shows all.
+func TestReceiptIsPaged(t *testing.T) {
+	w := newWorld(t)
+	var sent []string
+	refused := 0
+	for n := range 4200 { // the store keeps the results of 4,000 objects together
+		object := indicator(n, "x", "")
+		if n%60 == 0 {
+			refused++
+			object = strings.Replace(object, `.com']`, `.com'`, 1)
+		}
+		sent = append(sent, object)
+	}
+	b := w.as("vendor/vic")
+	bundle := `{"objects":[` + strings.Join(sent, ",") + `]}`
+	b.upload(reports+"/push", "text", bundle, "act", "check").want(http.StatusOK).contains("The first 50 rows are below.")
+	receipt := b.upload(reports+"/push", "text", bundle, "act", "push").want(http.StatusSeeOther).header.Get("Location")
+	for first, want := range map[string]int{receipt: len(sent), receipt + "?only=refused": refused} {
+		seen := map[string]bool{}
+		for next := first; next != ""; {
+			page := b.get(next).want(http.StatusOK)
+			rows := regexp.MustCompile(`<th scope="row" class="[a-z]+"><code>(indicator--[^<]+)<`).FindAllStringSubmatch(page.body, -1)
+			if len(rows) == 0 || len(rows) > 2*50 {
+				t.Fatalf("%s shows %d rows", next, len(rows))
+			}
+			for _, m := range rows {
+				if seen[m[1]] {
+					t.Fatalf("%s is shown twice", m[1])
+				}
+			}
+			for _, m := range rows { // an object has a row for each of its faults
+				seen[m[1]] = true
+			}
+			next = ""
+			if m := regexp.MustCompile(`href="([^"]+)">More of this push`).FindStringSubmatch(page.body); m != nil {
+				next = html.UnescapeString(m[1])
+			}
+		}
+		if len(seen) != want {
+			t.Errorf("%s: %d objects, want %d", first, len(seen), want)
+		}
+	}
+	b.get(receipt).contains("?only=refused")
+	for _, from := range []string{"x", "1", "-1.0", "0.-1", "1.x"} {
+		b.get(receipt + "?from=" + from).want(http.StatusNotFound)
 	}
 }
 
