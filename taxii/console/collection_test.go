@@ -24,7 +24,7 @@ import (
 )
 
 var (
-	rowForm   = regexp.MustCompile(`<th scope="row" class="few"><a href="([^"]+)">([^<]*)</a>`)
+	rowForm   = regexp.MustCompile(`<th scope="row" class="wrap"><a href="([^"]+)">([^<]*)</a>`)
 	olderForm = regexp.MustCompile(`href="([^"]+)">Older objects`)
 )
 
@@ -231,7 +231,7 @@ func TestObjectHasVersionsAndNeighbours(t *testing.T) {
 	w.push("vendor/vic", "sharing.reports", strings.Replace(indicator(1, "new name", ""), `"modified":"2026-02-01`, `"modified":"2026-02-02`, 1))
 	b := w.as("bureau/dara")
 	page := b.get("/console/collections/sharing.reports/objects/indicator--00000000-0000-4000-8000-000000000001").want(http.StatusOK).
-		contains("<h1>new name</h1>", "Properties that differ", "<td class=\"few\">old name</td><td class=\"few\">new name</td>", "c2-1[.]example[.]com")
+		contains("<h1>new name</h1>", "Properties that differ", "<td class=\"wrap\">old name</td><td class=\"wrap\">new name</td>", "c2-1[.]example[.]com")
 	old := regexp.MustCompile(`<a href="([^"]+)">2026-02-01T00:00:00.000Z`).FindStringSubmatch(page.body)
 	if old == nil {
 		t.Fatal("there is no link to the older version")
@@ -494,12 +494,12 @@ func TestAnyTwoVersionsAreSideBySide(t *testing.T) {
 		w.push("vendor/vic", "sharing.reports", strings.Replace(indicator(1, name, ""), `"modified":"2026-02-01`, fmt.Sprintf(`"modified":"2026-02-%02d`, day+1), 1))
 	}
 	b := w.as("bureau/dara")
-	page := b.get(reports + "/objects/indicator--00000000-0000-4000-8000-000000000001").want(http.StatusOK).contains(`<td class="few">second name</td><td class="few">third name</td>`)
+	page := b.get(reports + "/objects/indicator--00000000-0000-4000-8000-000000000001").want(http.StatusOK).contains(`<td class="wrap">second name</td><td class="wrap">third name</td>`)
 	links := regexp.MustCompile(`<a href="([^"]+)">with the version shown`).FindAllStringSubmatch(page.body, -1)
 	if len(links) != 2 {
 		t.Fatalf("%d links to comparisons", len(links))
 	}
-	b.get(strings.TrimSuffix(html.UnescapeString(links[1][1]), "#compared")).want(http.StatusOK).contains(`<td class="few">first name</td><td class="few">third name</td>`)
+	b.get(strings.TrimSuffix(html.UnescapeString(links[1][1]), "#compared")).want(http.StatusOK).contains(`<td class="wrap">first name</td><td class="wrap">third name</td>`)
 }
 
 // The organisation that wrote an object sees who reads it, and what keeps it from the others.
@@ -512,12 +512,12 @@ func TestWriterSeesWhoReadsAnObject(t *testing.T) {
 	})
 	object := reports + "/objects/indicator--00000000-0000-4000-8000-00000000000"
 	vic := w.as("vendor/vic")
-	vic.get(object+"1").want(http.StatusOK).contains(`<th scope="row">Bureau</th><td class="few">yes</td><td>sharing, article 1</td>`, "yes, as its writer")
-	vic.get(object + "2").want(http.StatusOK).contains(`<th scope="row">Bureau</th><td class="few">no: it is TLP:RED, and they get up to TLP:AMBER`)
+	vic.get(object+"1").want(http.StatusOK).contains(`<th scope="row">Bureau</th><td class="wrap">yes</td><td>sharing, article 1</td>`, "yes, as its writer")
+	vic.get(object + "2").want(http.StatusOK).contains(`<th scope="row">Bureau</th><td class="wrap">no: it is TLP:RED, and they get up to TLP:AMBER`)
 	w.amend(func(d *exchange.Directory) {
 		w.deposit(d, "sharing", sharing+"red_recipients = [\"bureau:dara\"]\n")
 	})
-	vic.get(object + "2").want(http.StatusOK).contains(`<th scope="row">Bureau</th><td class="few">no, but for the persons whom the agreement names: bureau/dara</td>`)
+	vic.get(object + "2").want(http.StatusOK).contains(`<th scope="row">Bureau</th><td class="wrap">no, but for the persons whom the agreement names: bureau/dara</td>`)
 	if page := w.as("bureau/dara").get(object + "1").want(http.StatusOK); strings.Contains(page.body, "Who sees") {
 		t.Error("a reader sees who else reads")
 	}

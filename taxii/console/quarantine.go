@@ -43,11 +43,20 @@ func (c *Console) quarantine(v *visit) error {
 	return c.render(v, "quarantine", "Quarantine", out)
 }
 
-// quarantined shows one object in quarantine, without its content.
-func (c *Console) quarantined(v *visit) error {
+// quarantineNumber is the number of the object that the path names.
+func (v *visit) quarantineNumber() (uint64, error) {
 	number, err := strconv.ParseUint(v.pathValue("number"), 10, 64)
 	if err != nil {
-		return errNotThere
+		return 0, errNotThere
+	}
+	return number, nil
+}
+
+// quarantined shows one object in quarantine, without its content.
+func (c *Console) quarantined(v *visit) error {
+	number, err := v.quarantineNumber()
+	if err != nil {
+		return err
 	}
 	q, err := c.Admin.QuarantinedObject(v.r.Context(), number)
 	if err != nil {
@@ -58,9 +67,9 @@ func (c *Console) quarantined(v *visit) error {
 
 // discard drops an object in quarantine for good.
 func (c *Console) discard(v *visit) error {
-	number, err := strconv.ParseUint(v.pathValue("number"), 10, 64)
+	number, err := v.quarantineNumber()
 	if err != nil {
-		return errNotThere
+		return err
 	}
 	if _, err := c.Admin.Discard(v.r.Context(), v.actor(), admin.Discard{Number: number, Reason: v.r.PostFormValue("reason")}); err != nil {
 		return err
