@@ -79,7 +79,8 @@ func NewDecoder(r io.Reader) *Decoder {
 // Reset makes d read from r, as NewDecoder does. d may be a zero Decoder. Its memory is
 // used again unless it is large, so slices that Next returned become invalid.
 func (d *Decoder) Reset(r io.Reader) {
-	small := d.scanning && cap(d.list.text) <= maxBuffer && cap(d.buf) <= maxBuffer // json has read the head alone
+	// json has read no more than the head, which is in the buffer of the list, and the tail.
+	small := cap(d.list.text) <= maxBuffer && cap(d.buf) <= maxBuffer && d.tail.Len() <= maxBuffer
 	if d.json != nil && (small || d.in.read == 0) {
 		*d = Decoder{json: d.json, buf: d.buf, list: d.list.emptyCopy()}
 	} else {

@@ -124,6 +124,25 @@ func heapInUse() uint64 {
 	return m.HeapInuse
 }
 
+// A page of a list and a push cost no more memory than the one before them, whatever stands
+// around their objects.
+func TestResetUsesTheMemoryOfTheDecoderAgain(t *testing.T) {
+	for _, tail := range []string{`]}`, `],"more":true,"next":"cursor"}`} {
+		in := `{"objects":[` + strings.Repeat(sized(1000)+",", 999) + sized(1000) + tail
+		d := stix.NewDecoder(strings.NewReader(in))
+		read := func() {
+			for err := error(nil); err == nil; {
+				_, err = d.Next()
+			}
+			d.Reset(strings.NewReader(in))
+		}
+		read()
+		if n := testing.AllocsPerRun(10, read); n > 15 {
+			t.Errorf("%s: %.0f allocations for each further page", tail, n)
+		}
+	}
+}
+
 // The decoder reads no more text outside of objects than one object may have.
 func TestDecoderStopsReadingEndlessTextOutsideObjects(t *testing.T) {
 	const endless = 1 << 24
