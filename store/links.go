@@ -29,3 +29,20 @@ func Links(ctx context.Context, s AuditLog, after uint64) iter.Seq2[audit.Link, 
 		}
 	}
 }
+
+// LastEntry is the last entry of the audit chain, and the head of the chain; zero if there is
+// no entry.
+func LastEntry(ctx context.Context, s AuditLog) (e audit.Entry, head audit.Head, err error) {
+	if head, err = s.ChainHead(ctx); err != nil || head.Number == 0 {
+		return e, head, err
+	}
+	links, err := s.Entries(ctx, head.Number-1, 1)
+	if err != nil {
+		return e, head, err
+	}
+	if len(links) == 0 {
+		return e, head, Damaged("the audit chain has no entry %d", head.Number)
+	}
+	e, err = links[0].Entry()
+	return e, head, err
+}

@@ -36,22 +36,11 @@ func (s *Store) OnGap(gap func(context.Context, time.Time) ([]audit.Entry, error
 // Recover implements store.Store. The last process was alive when it committed the last
 // entry.
 func (s *Store) Recover(ctx context.Context) error {
-	head, err := s.ChainHead(ctx)
+	last, head, err := store.LastEntry(ctx, s)
 	if err != nil || !head.Open {
 		return err
 	}
-	last, err := s.Entries(ctx, head.Number-1, 1)
-	if err != nil {
-		return err
-	}
-	if len(last) == 0 {
-		return store.Damaged("the audit chain has no entry %d", head.Number)
-	}
-	e, err := last[0].Entry()
-	if err != nil {
-		return err
-	}
-	entries, err := s.process.gap(ctx, e.Time)
+	entries, err := s.process.gap(ctx, last.Time)
 	if err != nil {
 		return err
 	}

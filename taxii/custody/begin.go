@@ -16,19 +16,11 @@ import (
 // Recover records a gap for each server that was killed. It also keeps the server from
 // purging by itself if the clock may be wrong. It is called before anything is recorded.
 func (s *Service) Recover(ctx context.Context) error {
-	head, err := s.store.ChainHead(ctx)
+	last, head, err := store.LastEntry(ctx, s.store)
 	if err != nil || head.Number == 0 {
 		return err
 	}
-	last, err := s.store.Entries(ctx, head.Number-1, 1)
-	if err != nil {
-		return err
-	}
-	e, err := last[0].Entry()
-	if err != nil {
-		return err
-	}
-	if err := s.holdPurge(ctx, e.Time); err != nil {
+	if err := s.holdPurge(ctx, last.Time); err != nil {
 		return err
 	}
 	return s.store.Recover(ctx)
