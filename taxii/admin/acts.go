@@ -3,6 +3,7 @@ package admin
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 
 	"comity/taxii"
@@ -136,7 +137,7 @@ type Withdraw struct{ ID, Party, Reason string }
 // Withdraw sends recall notices to the holders of the party's data, removes the data and
 // certifies the removal. Invalid without a reason, Conflict if the centre has no key.
 func (s *Service) Withdraw(ctx context.Context, by Actor, in Withdraw) (none audit.Certificate, err error) {
-	if err := cmp.Or(s.permit(ctx, by, in.Reason), needReason(in.Reason)); err != nil {
+	if err := cmp.Or(s.decide(ctx, by, in.Reason, fmt.Sprintf("%s withdraws from %s", in.Party, in.ID)), needReason(in.Reason)); err != nil {
 		return none, err
 	}
 	_, d, err := s.policy(ctx)

@@ -108,6 +108,19 @@ func (s *Service) permitIn(d *exchange.Directory, by Actor, reason string) error
 	return s.permitBy(&exchange.Snapshot{Directory: d, Policy: policy}, by, reason)
 }
 
+// decide puts on record that a person in the console has decided on an act that takes several
+// transactions. The errors are those of permitIn: a post that is taken away before the entry
+// commits permits nothing, and the act is carried out if it is taken away later. An operator of
+// the machine decides by running the command.
+func (s *Service) decide(ctx context.Context, by Actor, reason, act string) error {
+	if by.Account == "" {
+		return nil
+	}
+	return s.amend(ctx, func(d *exchange.Directory) ([]audit.Entry, error) {
+		return []audit.Entry{{Act: audit.Decision, Account: by.String(), Org: by.org(d), Text: act + because(reason)}}, s.permitIn(d, by, reason)
+	})
+}
+
 func (s *Service) permitBy(newest *exchange.Snapshot, by Actor, reason string) error {
 	if !newest.Operator(by.Account, s.now()) {
 		return errNotForYou()

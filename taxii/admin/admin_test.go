@@ -1,6 +1,7 @@
 package admin_test
 
 import (
+	"context"
 	"log/slog"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"comity/store"
 	"comity/store/bolt"
 	"comity/taxii"
 	"comity/taxii/admin"
@@ -47,13 +49,19 @@ func newService(t *testing.T) (*admin.Service, *audit.Recorder, *bolt.Store) {
 			t.Error(err)
 		}
 	})
-	current, recorder := exchange.NewCurrent(s), audit.New(s.Record, now, log)
-	c := custody.New(s, current, recorder, nil, now, log)
-	service := admin.New(s, current, intake.New(s, dir, now), c, operation.New(s, current, c, dir, now, log), feed.New(s, current, recorder, nil, feed.Config{}, now, log), link.New(s, current, intake.New(s, dir, now), c, now, log), now)
+	service, recorder := serviceOn(s, dir)
 	if _, err := service.Init(t.Context(), ana, admin.Init{ID: "igci", Name: "Centre", Country: "SG"}); err != nil {
 		t.Fatal(err)
 	}
 	return service, recorder, s
+}
+
+// serviceOn is a Service on a store.
+func serviceOn(s store.Store, dir string) (*admin.Service, *audit.Recorder) {
+	now, log := func() time.Time { return noon }, slog.New(slog.DiscardHandler)
+	current, recorder := exchange.NewCurrent(s), audit.New(s.Record, now, log)
+	c := custody.New(s, current, recorder, nil, now, log)
+	return admin.New(s, current, intake.New(s, dir, now), c, operation.New(s, current, c, dir, now, log), feed.New(s, current, recorder, nil, feed.Config{}, now, log), link.New(s, current, intake.New(s, dir, now), c, now, log), now), recorder
 }
 
 func TestWithoutAKeyTheCentreIsToldHowToMakeOne(t *testing.T) {
@@ -193,10 +201,10 @@ func TestOnlyOperatorsChangeWhatOthersMayDoAndSayWhy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.ContainsFunc(entries, func(e audit.Entry) bool {
-		return e.Account == "igci/olga" && e.Text == "account igci/feed disabled: a key was lost"
-	}) {
-		t.Errorf("no entry has the reason: %+v", entries)
+	for _, text := range []string{"account igci/feed disabled: a key was lost", "discard of number 1 in quarantine: a key was lost"} {
+		if !slices.ContainsFunc(entries, func(e audit.Entry) bool { return e.Account == "igci/olga" && e.Text == text }) {
+			t.Errorf("no entry says %q: %+v", text, entries)
+		}
 	}
 }
 
@@ -316,5 +324,77 @@ func TestAPersonMakesTokensOfTheOwnAccountAlone(t *testing.T) {
 	refused(person)
 	if _, err := s.RotateToken(ctx, ana, admin.RotateToken{ID: own.ID}); err != nil {
 		t.Errorf("an operator of the machine: %v", err)
+	}
+}
+
+// afterFirstLook is a store in which something happens right after the directory was looked at
+// for the first time, by a reader or in a transaction that has not committed yet.
+type afterFirstLook struct {
+	store.Store
+	happens func()
+}
+
+func (s *afterFirstLook) looked() {
+	if happens := s.happens; happens != nil {
+		s.happens = nil
+		happens()
+	}
+}
+
+func (s *afterFirstLook) Directory(ctx context.Context) (*exchange.Directory, uint64, error) {
+	defer s.looked()
+	return s.Store.Directory(ctx)
+}
+
+func (s *afterFirstLook) Amend(ctx context.Context, change func(*exchange.Directory) ([]audit.Entry, error)) error {
+	return s.Store.Amend(ctx, func(d *exchange.Directory) ([]audit.Entry, error) {
+		defer s.looked()
+		return change(d)
+	})
+}
+
+// Acts that take several transactions begin with one that puts the decision on record. A post
+// that is taken away before that commits permits nothing.
+func TestAPostThatIsTakenAwayMeanwhilePermitsNothing(t *testing.T) {
+	for name, act := range map[string]func(ctx context.Context, s *admin.Service, by admin.Actor) error{
+		"withdraw": func(ctx context.Context, s *admin.Service, by admin.Actor) error {
+			_, err := s.Withdraw(ctx, by, admin.Withdraw{ID: "dea-acme", Party: "acme", Reason: "notice"})
+			return err
+		},
+		"discard": func(ctx context.Context, s *admin.Service, by admin.Actor) error {
+			_, err := s.Discard(ctx, by, admin.Discard{Number: 1, Reason: "looked at"})
+			return err
+		},
+		"recall": func(ctx context.Context, s *admin.Service, by admin.Actor) error {
+			_, err := s.Recall(ctx, by, admin.Recall{Object: "indicator--8e2e2d2b-17d4-4cbf-938f-98ee46b3cd3f", Reason: "a mistake"})
+			return err
+		},
+		"purge": func(ctx context.Context, s *admin.Service, by admin.Actor) error {
+			_, err := s.Purge(ctx, by, admin.Purge{Reason: "the clock is right"})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			before, _, bolt := newService(t)
+			ctx, olga := t.Context(), admin.Actor{Account: "igci/olga"}
+			if _, err := before.AddAccount(ctx, ana, admin.AddAccount{Account: exchange.Account{Org: "igci", Name: "olga", Person: true, Post: exchange.OperatorPost}}); err != nil {
+				t.Fatal(err)
+			}
+			s, _ := serviceOn(&afterFirstLook{bolt, func() {
+				if _, err := before.EditAccount(ctx, ana, admin.EditAccount{ID: olga.Account, Post: new("")}); err != nil {
+					t.Error(err)
+				}
+			}}, t.TempDir())
+			if err := act(ctx, s, olga); taxii.CodeOf(err) != taxii.NotFound || !strings.Contains(err.Error(), "not for you") {
+				t.Errorf("got %v", err)
+			}
+			entries, err := before.AuditEntries(ctx, admin.AuditEntries{Limit: 100})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if slices.ContainsFunc(entries, func(e audit.Entry) bool { return e.Account == olga.Account }) {
+				t.Errorf("the act is on record: %+v", entries)
+			}
+		})
 	}
 }

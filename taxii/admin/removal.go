@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"comity/stix"
@@ -35,12 +36,12 @@ type Recalled struct {
 // Recall sends recall notices to the holders of an object, and removes it. Invalid without a
 // reason; the other errors are those of permit, of PreviewRecall and of [custody.Service.Recall].
 func (s *Service) Recall(ctx context.Context, by Actor, in Recall) (out Recalled, err error) {
-	if err := cmp.Or(s.permit(ctx, by, in.Reason), needReason(in.Reason)); err != nil {
-		return out, err
-	}
 	id, ok := stix.ParseID(in.Object)
 	if !ok {
 		return out, taxii.Errorf(taxii.Invalid, "%q is no id of a STIX object", in.Object)
+	}
+	if err := cmp.Or(s.decide(ctx, by, in.Reason, "recall of "+string(id)), needReason(in.Reason)); err != nil {
+		return out, err
 	}
 	out.Records, err = s.custody.Recall(ctx, by.String(), id, in.Reason)
 	return out, err
@@ -63,7 +64,7 @@ type Purge struct {
 
 // Purge removes the records that are past their retention now. The errors are those of permit.
 func (s *Service) Purge(ctx context.Context, by Actor, in Purge) (out Purged, err error) {
-	if err := s.permit(ctx, by, in.Reason); err != nil {
+	if err := s.decide(ctx, by, in.Reason, "purge"); err != nil {
 		return out, err
 	}
 	out.Records, err = s.custody.Purge(ctx, by.String(), in.Reason)
@@ -157,7 +158,7 @@ type Discard struct {
 // Discard drops it, and describes the dropped object. Invalid without a reason, NotFound if
 // there is no such object.
 func (s *Service) Discard(ctx context.Context, by Actor, in Discard) (out Quarantined, err error) {
-	if err := cmp.Or(s.permit(ctx, by, in.Reason), needReason(in.Reason)); err != nil {
+	if err := cmp.Or(s.decide(ctx, by, in.Reason, fmt.Sprintf("discard of number %d in quarantine", in.Number)), needReason(in.Reason)); err != nil {
 		return out, err
 	}
 	policy, d, err := s.policy(ctx)
