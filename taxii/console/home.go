@@ -19,7 +19,15 @@ type homePage struct {
 	Organisation string
 	Since        time.Time // when the person was last here; zero for never
 	Needs        []need
+	Outdated     []outdatedBoard
 	Agreements   []agreementGroup
+}
+
+// outdatedBoard is an operation whose needs are those of the last board, while a newer one is
+// being made.
+type outdatedBoard struct {
+	Title string
+	At    time.Time // when the last board was made
 }
 
 // need is something that waits for the person, with the page where it is done.
@@ -71,6 +79,11 @@ func (c *Console) home(v *visit) error {
 	var err error
 	if out.Needs, err = c.needs(v); err != nil {
 		return err
+	}
+	for _, id := range v.operations() {
+		if err := c.operationNeeds(v, id, &out); err != nil {
+			return err
+		}
 	}
 	return c.render(v, "home", "Home", out)
 }
@@ -196,42 +209,38 @@ func (c *Console) needs(v *visit) (list []need, err error) {
 			list = append(list, need{fmt.Sprintf("Your token %s expires on %s.", t.ID, t.Expires.UTC().Format(time.DateOnly)), root + "tokens"})
 		}
 	}
-	for _, id := range v.operations() {
-		of, err := c.operationNeeds(v, id)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, of...)
-	}
 	return list, nil
 }
 
-// operationNeeds are what waits in an operation for a person of the centre or of a bureau.
-func (c *Console) operationNeeds(v *visit, id string) (list []need, err error) {
+// operationNeeds adds what waits in an operation for a person of the centre or of a bureau.
+func (c *Console) operationNeeds(v *visit, id string, out *homePage) error {
 	_, answers := c.ownFindings(v, id)
 	if !answers && v.Org != v.snapshot.Policy.Centre().ID {
-		return nil, nil
+		return nil
 	}
 	board, err := c.Admin.Board(v.r.Context(), admin.Operation{ID: id, As: v.Org})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	title := v.snapshot.Policy.Agreement(id, v.now).Title
+	if board.Outdated {
+		out.Outdated = append(out.Outdated, outdatedBoard{title, board.At})
+	}
 	if answers {
 		if n := board.Stats.C2.Identified + board.Stats.Sites.Identified - board.Stats.Outcomes.Reported; n > 0 {
-			list = append(list, need{fmt.Sprintf("Report the outcome of %s of %s.", plural(n, "finding", "findings"), title), operationURL(id) + "/outcomes?status=none"})
+			out.Needs = append(out.Needs, need{fmt.Sprintf("Report the outcome of %s of %s.", plural(n, "finding", "findings"), title), operationURL(id) + "/outcomes?status=none"})
 		}
-		return list, nil
+		return nil
 	}
 	states := map[operation.State]int{}
 	for _, r := range board.Reports {
 		states[r.State]++
 	}
 	if n := states[operation.Drafted]; n > 0 {
-		list = append(list, need{fmt.Sprintf("Publish %s of %s, unless you drafted them.", plural(n, "report", "reports"), title), operationURL(id) + "#reports"})
+		out.Needs = append(out.Needs, need{fmt.Sprintf("Publish %s of %s, unless you drafted them.", plural(n, "report", "reports"), title), operationURL(id) + "#reports"})
 	}
 	if n := states[operation.Due] + states[operation.Changed]; n > 0 {
-		list = append(list, need{fmt.Sprintf("Draft %s of %s, which are new or have changed.", plural(n, "report", "reports"), title), operationURL(id) + "#reports"})
+		out.Needs = append(out.Needs, need{fmt.Sprintf("Draft %s of %s, which are new or have changed.", plural(n, "report", "reports"), title), operationURL(id) + "#reports"})
 	}
-	return list, nil
+	return nil
 }

@@ -75,3 +75,63 @@ func TestHomeTellsWhatNeedsThePerson(t *testing.T) {
 	w.clock.Store(time.Date(2029, 12, 20, 0, 0, 0, 0, time.UTC).UnixMicro())
 	w.as("vendor/vic").get("/console/").want(http.StatusOK).contains("Sharing expires on 2030-01-01.")
 }
+
+// joint is an operation of igci in which bureau takes part.
+const joint = `
+format  = "exchange-agreement/1"
+kind    = "operation"
+version = 1
+id      = "joint"
+title   = "Joint operation"
+[[article]]
+n = "1"
+heading = "Everything"
+binding = true
+text = "Who sends what to whom, under which labels, from 2020 until 2030."
+[term]
+article   = "1"
+effective = 2020-01-01T00:00:00Z
+expires   = 2030-01-01T00:00:00Z
+[[party]]
+article = "1"
+org  = "igci"
+role = "centre"
+[[participant]]
+article = "1"
+role  = "bureau"
+orgs  = ["bureau"]
+under = "sharing"
+[scope]
+article = "1"
+countries = ["SG"]
+themes  = ["c2"]
+purpose = ["cybercrime"]
+[[flow]]
+article = "1"
+name = "car"
+per  = "bureau"
+from = ["igci"]
+to   = ["each"]
+[handling]
+article  = "1"
+tlp_max  = { car = "amber" }
+unmarked = { car = "reject" }
+[fusion]
+article = "1"
+window  = { from = 2020-01-01T00:00:00Z, to = 2030-01-01T00:00:00Z }
+`
+
+// While newer figures are made, the first page shows what follows from the last ones, and says so.
+func TestHomeSaysThatItsFiguresAreOutdated(t *testing.T) {
+	w := newWorld(t)
+	w.amend(func(d *exchange.Directory) { w.deposit(d, "joint", joint) })
+	anna := w.as("igci/anna")
+	const notice = "The figures of Joint operation were made at"
+	if page := anna.get("/console/").want(http.StatusOK); strings.Contains(page.body, notice) {
+		t.Error("the first figures are outdated")
+	}
+	held := make(chan struct{})
+	w.figures.held.Store(&held)
+	defer close(held)
+	anna.get("/console/").want(http.StatusOK).contains(notice)
+}

@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"context"
 	"crypto/ed25519"
 	"fmt"
 	"io"
@@ -118,6 +119,21 @@ type world struct {
 	recorder *audit.Recorder
 	server   *httptest.Server
 	polls    map[string]poll // of sharing.reports, by account
+
+	figures heldStore // of the operations
+}
+
+// heldStore is a store whose documents can be held up, and with them the figures of operations.
+type heldStore struct {
+	store.Store
+	held atomic.Pointer[chan struct{}] // until it is closed; nil: they are not held up
+}
+
+func (s *heldStore) Document(ctx context.Context, name string) ([]byte, error) {
+	if held := s.held.Load(); held != nil {
+		<-*held
+	}
+	return s.Store.Document(ctx, name)
 }
 
 // poll is what the server knows of the last poll of an account.
@@ -146,11 +162,11 @@ func newWorld(t testing.TB) *world {
 	s, err := bolt.Open(dir, w.now, log, 0)
 	w.must(err)
 	t.Cleanup(func() { s.Close() })
-	w.store = s
+	w.store, w.figures.Store = s, s
 	current := exchange.NewCurrent(s)
 	w.recorder = audit.New(s.Record, w.now, log)
 	cust := custody.New(s, current, w.recorder, key, w.now, log)
-	w.admin = admin.New(s, current, intake.New(s, dir, w.now), cust, operation.New(s, current, cust, dir, w.now, log),
+	w.admin = admin.New(s, current, intake.New(s, dir, w.now), cust, operation.New(&w.figures, current, cust, dir, w.now, log),
 		feed.New(s, current, w.recorder, nil, feed.Config{}, w.now, log), link.New(s, current, intake.New(s, dir, w.now), cust, w.now, log), w.now)
 	w.server = httptest.NewUnstartedServer(nil)
 	w.console = console.New(console.Config{PublicURL: "http://" + w.server.Listener.Addr().String(), Help: help}, console.Deps{
