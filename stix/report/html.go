@@ -30,7 +30,11 @@ const (
 // HTML writes the document as one page that loads no script, font or image. It has nine parts in a fixed order, and the whole table after
 // them if that is long. A browser's print of it is A4 with the label at the head
 // and the foot of every page. All values are defanged. The error is the writer's.
-func (d *Document) HTML(w io.Writer) error {
+func (d *Document) HTML(w io.Writer) error { return d.LinkedHTML(w, "") }
+
+// LinkedHTML writes the page of [Document.HTML] with a link at its head to the URL back, which
+// leads to more of the operation. It is not printed.
+func (d *Document) LinkedHTML(w io.Writer, back string) error {
 	t, err := template.New("").Funcs(template.FuncMap{
 		"day": day, "date": tableDate, "safe": DefangText, "value": defang, "kind": kindWord, "status": statusCell,
 		"confidence": confidenceWord, "join": strings.Join, "table": tableOf, "lines": paragraphs, "instant": instant, "upper": strings.ToUpper,
@@ -40,7 +44,9 @@ func (d *Document) HTML(w io.Writer) error {
 		panic("report: report.html: " + err.Error())
 	}
 	var page bytes.Buffer
-	if err := t.Execute(&page, d.view()); err != nil {
+	shown := d.view()
+	shown.Back = back
+	if err := t.Execute(&page, shown); err != nil {
 		return fmt.Errorf("write report %s: %w", d.Number, err)
 	}
 	_, err = page.WriteTo(w)
@@ -64,6 +70,7 @@ type view struct {
 	Government    []Row
 	TableAtEnd    bool // the whole table of findings is at the end
 	Charts        []Chart
+	Back          string // URL of the page that leads to the document, "" for none
 }
 
 // paragraphs are the lines of a text that are not blank.

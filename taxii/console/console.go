@@ -65,6 +65,8 @@ type Console struct {
 	provider provider
 	webauthn *webauthn.WebAuthn // nil if browsers know no passkeys for this server
 
+	reports reportCache
+
 	verifying sync.Mutex // held while the audit record is verified
 }
 

@@ -50,37 +50,30 @@ func (c *Console) report(v *visit) error {
 	if err != nil {
 		return err
 	}
-	document, err := c.document(v, id, v.pathValue("report"), v.r.FormValue("annex") != "")
+	page, err := c.reportPage(v, id, v.pathValue("report"), v.r.FormValue("annex") != "")
 	if err != nil {
 		return err
 	}
-	var page bytes.Buffer
-	if err := document.HTML(&page); err != nil {
-		return err
-	}
-	_, style, _ := strings.Cut(page.String(), "<style>")
-	style, _, _ = strings.Cut(style, "</style>")
-	sum := sha256.Sum256([]byte(style))
+	_, style, _ := bytes.Cut(page, []byte("<style>"))
+	style, _, _ = bytes.Cut(style, []byte("</style>"))
+	sum := sha256.Sum256(style)
 	v.Header().Set("Content-Security-Policy", strings.Replace(policy, "script-src 'self'; style-src 'self'", "style-src 'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'", 1))
 	v.Header().Set("Content-Type", "text/html; charset=utf-8")
-	v.Write(page.Bytes())
+	v.Write(page)
 	return nil
 }
 
-// document reads the body or the annex of a report through the account's grants on the
-// collections of an operation, which is a delivery. The centre gets one that is not published
-// as it would read today.
-func (c *Console) document(v *visit, id, number string, annex bool) (*report.Document, error) {
+// reportPage is the page of the body or the annex of a report. It is read through the account's
+// grants on the collections of an operation, which is a delivery. The centre gets a report that is
+// not published as it would read today.
+func (c *Console) reportPage(v *visit, id, number string, annex bool) ([]byte, error) {
 	for _, g := range v.snapshot.Policy.Grants(v.Principal, v.now) {
 		if g.Collection().Agreement != id || !g.CanRead() {
 			continue
 		}
-		objects, err := c.reportObjects(v, g, number, annex)
-		if err != nil {
-			return nil, err
-		}
-		if d := find(report.Read(objects, number), annex); d != nil {
-			return d, nil
+		page, err := c.deliverReport(v, g, number, annex)
+		if err != nil || page != nil {
+			return page, err
 		}
 	}
 	if v.Org != v.snapshot.Policy.Centre().ID {
@@ -91,9 +84,49 @@ func (c *Console) document(v *visit, id, number string, annex bool) (*report.Doc
 		return nil, err
 	}
 	if d := find(documents, annex); d != nil {
-		return d, nil
+		return pageOf(d, id)
 	}
 	return nil, errNotThere
+}
+
+// pageOf is the page of a report of an operation.
+func pageOf(d *report.Document, operation string) ([]byte, error) {
+	var page bytes.Buffer
+	err := d.LinkedHTML(&page, operationURL(operation)+"#reports")
+	return page.Bytes(), err
+}
+
+// deliverReport is the page of the body or the annex of a report in a collection, which is
+// recorded as delivered; nil if there is none.
+func (c *Console) deliverReport(v *visit, g exchange.Grant, number string, annex bool) ([]byte, error) {
+	defer c.Recorder.Reading(g.ID())()
+	state, err := c.Store.State(v.r.Context(), g.ID())
+	if err != nil {
+		return nil, err
+	}
+	key := reportKeyOf(g, number, annex)
+	r := c.reports.find(key, state, g.View().At)
+	if r == nil {
+		r = &cachedReport{key: key, Standing: store.Standing{State: state, Asked: g.View().At}}
+		objects, err := c.reportObjects(v, g, r)
+		if err != nil {
+			return nil, err
+		}
+		d := find(report.Read(objects, number), annex)
+		if d == nil {
+			return nil, nil
+		}
+		if r.page, err = pageOf(d, g.Collection().Agreement); err != nil {
+			return nil, err
+		}
+		c.reports.add(r)
+	}
+	for _, d := range r.delivered {
+		if err := c.Recorder.Deliver(g, d.match, d.Page); err != nil {
+			return nil, err
+		}
+	}
+	return r.page, nil
 }
 
 // find returns the body or the annex of a report; nil if it has none.
@@ -106,11 +139,10 @@ func find(documents []*report.Document, annex bool) *report.Document {
 	return nil
 }
 
-// reportObjects are the objects of a collection that the body or the annex of a report consists
-// of; none if there is no report of that number. They are recorded as delivered. Other reports,
-// and relationships of other objects, are read to find these, and nobody gets them.
-func (c *Console) reportObjects(v *visit, g exchange.Grant, number string, annex bool) (objects []stix.Object, err error) {
-	defer c.Recorder.Reading(g.ID())()
+// reportObjects are the objects of a collection that r consists of; none if there is no such
+// report. It sets when r ends and what is recorded as delivered. Other reports, and relationships
+// of other objects, are read to find these, and nobody gets them.
+func (c *Console) reportObjects(v *visit, g exchange.Grant, r *cachedReport) (objects []stix.Object, err error) {
 	ctx := v.r.Context()
 	known := map[stix.ID]bool{}
 	var next []string // ids that are known and not read yet
@@ -126,16 +158,20 @@ func (c *Console) reportObjects(v *visit, g exchange.Grant, number string, annex
 	}
 	read := func() error {
 		for len(next) > 0 {
-			q := store.Query{Limit: 1000, MaxBytes: maxPage}
+			q := store.Query{Limit: 1000, MaxBytes: maxPage, Detail: true}
 			q.IDs, next = next, nil
 			for _, id := range q.IDs {
 				q.Types = append(q.Types, stix.ID(id).Type())
 			}
 			slices.Sort(q.Types)
 			for q.Types = slices.Compact(q.Types); ; {
-				page, err := c.scan(v, g, q)
+				page, err := c.Store.Scan(ctx, g, q)
 				if err != nil {
 					return err
+				}
+				r.delivered = append(r.delivered, deliveryOf(q, page))
+				if page.Until > 0 && (r.Until == 0 || page.Until < r.Until) {
+					r.Until = page.Until
 				}
 				got, err := objectsOf(page)
 				if err != nil {
@@ -153,7 +189,7 @@ func (c *Console) reportObjects(v *visit, g exchange.Grant, number string, annex
 		return nil
 	}
 	if err := look(func(o *stix.Object) {
-		if find(report.Read([]stix.Object{*o}, number), annex) != nil {
+		if find(report.Read([]stix.Object{*o}, r.key.number), r.key.annex) != nil {
 			add(o.ID)
 		}
 	}, "report"); err != nil || len(next) == 0 {

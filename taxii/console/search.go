@@ -5,6 +5,7 @@ import (
 
 	"comity/stix"
 	"comity/store"
+	"comity/taxii"
 	"comity/taxii/audit"
 	"comity/taxii/exchange"
 )
@@ -111,9 +112,20 @@ func (c *Console) scan(v *visit, g exchange.Grant, q store.Query) (*store.Page, 
 
 // deliver records a page as delivered.
 func (c *Console) deliver(g exchange.Grant, q store.Query, page *store.Page) error {
-	return c.Recorder.Deliver(g, audit.Narrow(q.Match, page.IDs), audit.Page{
+	d := deliveryOf(q, page)
+	return c.Recorder.Deliver(g, d.match, d.Page)
+}
+
+// delivery is what the audit record keeps of a page.
+type delivery struct {
+	match taxii.Match
+	audit.Page
+}
+
+func deliveryOf(q store.Query, page *store.Page) delivery {
+	return delivery{audit.Narrow(q.Match, page.IDs), audit.Page{
 		After: q.After, First: page.First, Last: page.Last, Count: page.Len(), HighWater: page.HighWater,
-	})
+	}}
 }
 
 // objectsOf are the objects of a page.
