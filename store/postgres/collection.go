@@ -107,6 +107,7 @@ func (tx *writeTx) lock(id uuid.UUID, n int32, shared []uuid.UUID, more func(*co
 	c := &collectionTx{writeTx: tx, id: id, n: n, ids: map[stix.Key][]*row{}, due: map[int64]int64{}}
 	found := false
 	q := &pgx.Batch{}
+	q.Queue(`SET LOCAL plan_cache_mode = force_generic_plan`) // otherwise the statements with arrays are planned each time
 	q.Queue(`SELECT `+headColumns+`, id FROM collection WHERE id = $1 OR id = ANY ($2) ORDER BY n FOR UPDATE`, id, shared).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			var h head
