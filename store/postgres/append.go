@@ -226,7 +226,8 @@ func (a *access) record(name string) []byte { return a.records[name] }
 
 // Labels implements store.Store. A writer gets the handling of the newest version, since
 // that decides the labels of new objects. Other callers get the handling of the newest
-// version that they may see.
+// version that they may see. That version may be one that the standby lacks: what a
+// writer adds with its label reaches the standby after it.
 func (s *Store) Labels(ctx context.Context, g exchange.Grant, keys []stix.Key) ([]exchange.Held, error) {
 	held := make([]exchange.Held, len(keys))
 	if !g.CanWrite() && !g.CanRead() {
@@ -281,7 +282,8 @@ func (tx *writeTx) countPush(c *exchange.Collection) error {
 }
 
 // Pushes implements store.Store. The store keeps the count of the last day with a push
-// only.
+// only. It may count a push that the standby lacks: Append counts again, and its commit waits
+// for the standby.
 func (s *Store) Pushes(ctx context.Context, agreement, org string, day time.Time) (n int64, err error) {
 	err = s.pool.QueryRow(ctx, `SELECT coalesce(sum(n), 0)::bigint FROM quota WHERE agreement = $1 AND org = $2 AND day = $3`,
 		agreement, org, day.UTC()).Scan(&n)

@@ -67,10 +67,14 @@ func (s *Store) head(ctx context.Context, id uuid.UUID) (h head, err error) {
 // Count implements store.Store.
 func (s *Store) Count(ctx context.Context, id uuid.UUID) (int64, error) {
 	h, err := s.head(ctx, id)
-	return h.live + h.hist, failure(err)
+	if err != nil {
+		return 0, failure(err)
+	}
+	return h.live + h.hist, s.reach(ctx, progress{states: map[uuid.UUID]store.State{id: h.state()}})
 }
 
-// Due implements store.Store. The list is in the order of collection and day.
+// Due implements store.Store. The list is in the order of collection and day. It may count
+// records that the standby lacks: upkeep reads them by Scan before it removes any.
 func (s *Store) Due(ctx context.Context, t time.Time) (list []store.Due, err error) {
 	rows, err := s.pool.Query(ctx, `SELECT c.id, d.day, d.n FROM due d JOIN collection c ON c.n = d.collection
 		WHERE d.day <= $1 AND d.n > 0 ORDER BY c.id, d.day`, t.Unix()/secondsPerDay)

@@ -116,20 +116,38 @@ func (tx *writeTx) amend(before, after map[string][]byte, generation uint64, ent
 	return written, tx.record(entries...)
 }
 
-// Document implements store.Store.
-func (s *Store) Document(ctx context.Context, name string) (content []byte, err error) {
-	err = s.pool.QueryRow(ctx, `SELECT content FROM document WHERE name = $1`, name).Scan(&content)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, nil
+// Document implements store.Store. Content that this process has neither written nor shown
+// before waits until the standby has it.
+func (s *Store) Document(ctx context.Context, name string) ([]byte, error) {
+	content, writer, err := s.document(ctx, name)
+	if known, _ := s.documents.Load(name); err != nil || content == nil || known == writer {
+		return content, err
 	}
-	return content, failure(err)
+	if err := s.awaitStandby(ctx); err != nil {
+		return nil, err
+	}
+	s.documents.Store(name, writer)
+	return content, nil
+}
+
+// document reads a document, which the standby may lack, and the id of the transaction that
+// has written it.
+func (s *Store) document(ctx context.Context, name string) (content []byte, writer uint32, err error) {
+	err = s.pool.QueryRow(ctx, `SELECT content, xmin FROM document WHERE name = $1`, name).Scan(&content, &writer)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, 0, nil
+	}
+	return content, writer, failure(err)
 }
 
 // AmendDocument implements store.Store. change runs outside of the transaction, so it may
 // use the store. If another AmendDocument of that name commits first, change runs again on
 // the new content.
 func (s *Store) AmendDocument(ctx context.Context, name string, change func(old []byte) ([]byte, []audit.Entry, error)) error {
-	read := func() ([]byte, error) { return s.Document(ctx, name) }
+	read := func() ([]byte, error) { // the standby gets it before what is written now
+		content, _, err := s.document(ctx, name)
+		return content, err
+	}
 	return store.AmendDocument(read, change, func(old, content []byte, entries []audit.Entry) error {
 		return s.write(ctx, func(tx *writeTx) error { return tx.amendDocument(name, old, content, entries) })
 	})
@@ -154,5 +172,6 @@ func (tx *writeTx) amendDocument(name string, old, content []byte, entries []aud
 	if err != nil {
 		return err
 	}
+	tx.after = append(tx.after, func() { tx.documents.Store(name, uint32(tx.xid)) })
 	return tx.record(entries...)
 }

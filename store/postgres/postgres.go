@@ -59,7 +59,9 @@ type Store struct {
 	confirmed progress
 	complete  bool // confirmed does not only have what this process has committed
 
-	numbers sync.Map // uuid.UUID -> int32: collection.n by collection.id; a failover may lose one
+	// A failover may lose what these have.
+	numbers   sync.Map // uuid.UUID -> int32: collection.n by collection.id
+	documents sync.Map // string -> uint32: the transaction that has written a document, by its name, if the standby has it
 }
 
 var _ store.Store = (*Store)(nil)

@@ -117,6 +117,12 @@ func (s *Store) reach(ctx context.Context, read progress) error {
 	return s.catchUp(ctx)
 }
 
+// awaitStandby waits until the standby has everything that was visible before. It is for what
+// is read seldom and is not part of the progress: it costs a commit.
+func (s *Store) awaitStandby(ctx context.Context) error {
+	return failure(s.pool.AcquireFunc(ctx, func(conn *pgxpool.Conn) error { return passBarrier(ctx, conn.Conn()) }))
+}
+
 // known calls f with the confirmed progress, without a round trip: see process.
 func (s *Store) known(ctx context.Context, f func(*progress)) error {
 	for {

@@ -316,3 +316,86 @@ func TestWhatAnotherServerHasAcknowledgedIsFoundAtOnce(t *testing.T) {
 		}
 	}
 }
+
+// What is not read page by page is not shown before the standby has it either: a failover would
+// take back a number, a status that acknowledges a push, an object in quarantine or a document.
+func TestNothingIsReadThatTheStandbyLacks(t *testing.T) {
+	dsn := database(t, t.TempDir())
+	servers := []*postgres.Store{openStore(t, dsn), openStore(t, dsn)}
+	if err := push(t.Context(), servers[0], 1); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range servers {
+		openConnections(t, dsn, s, 8)
+		eventually(t, "the first push is not confirmed", func() bool { n, err := s.Count(t.Context(), grant.ID()); return err == nil && n == 1 })
+	}
+	p := connectPrimary(t, dsn)
+	restore := p.loseStandby()
+	refused := version(3, 1)
+	refused.Refused = &store.Refusal{ID: indicator(3), Quarantine: true}
+	sub := store.Submission{ID: uuid.New(), Collection: grant.ID(), Account: "police/feed", Requested: time.Now()}
+	writing := map[string]func() error{
+		"push": func() error {
+			_, _, err := servers[0].Append(t.Context(), grant, store.Part{Submission: sub, Last: true, Items: []store.Item{version(2, 1), refused}})
+			return err
+		},
+		"document": func() error {
+			return servers[0].AmendDocument(t.Context(), "note", func([]byte) ([]byte, []audit.Entry, error) { return []byte("seen"), nil, nil })
+		},
+	}
+	written := make(chan error, len(writing))
+	for _, write := range writing {
+		go func() { written <- write() }()
+	}
+	for _, shown := range []string{`SELECT count(*) = 2 FROM push`, `SELECT count(*) = 1 FROM document`} {
+		eventually(t, "not true in PostgreSQL: "+shown, func() bool { return ask[bool](p, shown) })
+	}
+	reads := map[string]func(context.Context, *postgres.Store) (bool, error){
+		"the number of records": func(ctx context.Context, s *postgres.Store) (bool, error) {
+			n, err := s.Count(ctx, grant.ID())
+			return n == 2, err
+		},
+		"the status to the operator": func(ctx context.Context, s *postgres.Store) (bool, error) {
+			status, err := s.Push(ctx, sub.ID)
+			return status.Successes == 1, err
+		},
+		"the status to its account": func(ctx context.Context, s *postgres.Store) (bool, error) {
+			status, err := s.Status(ctx, sub.Account, sub.ID)
+			return status.Successes == 1, err
+		},
+		"the object in quarantine": func(ctx context.Context, s *postgres.Store) (bool, error) {
+			list, err := s.Quarantined(ctx, 0, 10)
+			return len(list) == 1, err
+		},
+		"the document": func(ctx context.Context, s *postgres.Store) (bool, error) {
+			content, err := s.Document(ctx, "note")
+			return content != nil, err
+		},
+	}
+	for what, read := range reads {
+		for i, s := range servers {
+			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+			if shown, err := read(ctx, s); shown && err == nil {
+				t.Errorf("server %d shows %s", i, what)
+			}
+			cancel()
+		}
+	}
+	select {
+	case err := <-written:
+		t.Fatalf("acknowledged: %v", err)
+	default:
+	}
+
+	restore()
+	for range writing {
+		if err := <-written; err != nil {
+			t.Error(err)
+		}
+	}
+	for what, read := range reads {
+		for i, s := range servers {
+			eventually(t, fmt.Sprintf("server %d does not show %s", i, what), func() bool { shown, err := read(t.Context(), s); return err == nil && shown })
+		}
+	}
+}

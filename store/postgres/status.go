@@ -90,8 +90,21 @@ func (s *Store) Status(ctx context.Context, account string, id uuid.UUID) (store
 	return status, err
 }
 
-// Push implements store.Store.
+// Push implements store.Store. A complete status acknowledges the push, so Push waits until the
+// standby has it.
 func (s *Store) Push(ctx context.Context, id uuid.UUID) (store.Status, error) {
+	status, err := s.push(ctx, id)
+	if err == nil {
+		err = s.awaitStandby(ctx)
+	}
+	if err != nil {
+		return store.Status{}, err
+	}
+	return status, nil
+}
+
+// push reads the status of a push, which the standby may lack.
+func (s *Store) push(ctx context.Context, id uuid.UUID) (store.Status, error) {
 	var p pushStatus
 	if err := p.scan(s.pool.QueryRow(ctx, `SELECT `+pushColumns+` FROM push WHERE id = $1`, id)); err != nil {
 		return store.Status{}, failure(err)
@@ -102,9 +115,10 @@ func (s *Store) Push(ctx context.Context, id uuid.UUID) (store.Status, error) {
 	return p.Status, nil
 }
 
-// Outcomes implements store.Store. NotFound if the status has no such part.
+// Outcomes implements store.Store. NotFound if the status has no such part. The standby has
+// them: the caller knows the number of parts from Push or Append.
 func (s *Store) Outcomes(ctx context.Context, id uuid.UUID, n int) (store.Outcomes, error) {
-	status, err := s.Push(ctx, id)
+	status, err := s.push(ctx, id)
 	if err != nil {
 		return store.Outcomes{}, err
 	}
@@ -178,7 +192,10 @@ func (s *Store) Quarantined(ctx context.Context, after uint64, n int) (list []st
 		return nil, failure(err)
 	}
 	list, err = pgx.CollectRows(rows, scanQuarantined)
-	return list, failure(err)
+	if err != nil || len(list) == 0 {
+		return nil, failure(err)
+	}
+	return list, s.awaitStandby(ctx)
 }
 
 func scanQuarantined(r pgx.CollectableRow) (store.Quarantined, error) {

@@ -106,6 +106,7 @@ func (w *watcher) connect(ctx context.Context) error {
 	}
 	w.forget()
 	w.numbers.Clear()
+	w.documents.Clear()
 	return nil
 }
 
