@@ -31,7 +31,7 @@ BIN = pathlib.Path(sys.executable).parent
 
 # medallion holds fewer: it takes minutes for the first page of 10,000 objects, as its time
 # grows with their square.
-OBJECTS, MEDALLION_OBJECTS = 10_000, 400
+OBJECTS, MEDALLION_OBJECTS = 10_000, 240
 
 
 def objects(n, seed):
@@ -113,12 +113,12 @@ class Medallion(Other):
             "id": one, "title": one, "can_read": True, "can_write": True, "media_types": ["application/stix+json;version=2.1"], "objects": [], "manifest": []
         } for one in (self.read, self.write)]
         # A restart loses what was pushed, so the objects that are read are there from the
-        # beginning. Hundreds of them share a date, as those of a push do.
+        # beginning. More of them share a date than a page holds, as those of a push do.
         for i, text in enumerate(objects(self.objects, "Medallion")):
             o = json.loads(text)
             collections[0]["objects"].append(o)
             collections[0]["manifest"].append({
-                "id": o["id"], "date_added": f"2026-03-01T00:00:0{i // 200}.000000Z", "version": o["modified"], "media_type": "application/stix+json;version=2.1"
+                "id": o["id"], "date_added": f"2026-03-01T00:00:0{i // 120}.000000Z", "version": o["modified"], "media_type": "application/stix+json;version=2.1"
             })
         (self.dir / "data.json").write_text(json.dumps({
             "/discovery": {"title": "peer"},
