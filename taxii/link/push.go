@@ -28,28 +28,9 @@ func (r *run) push(ctx context.Context, c *client.Client) error {
 	}
 	var to *client.Pusher
 	for {
-		g, err := r.decide(ctx)
-		if err != nil {
+		page, objects, err := r.next(ctx, r.state.Sent)
+		if err != nil || page.Len() == 0 {
 			return err
-		}
-		if err := r.markSeen(ctx, g); err != nil {
-			return err
-		}
-		q := store.Query{After: r.state.Sent, Limit: batchObjects, MaxBytes: batchBytes}
-		q.Versions.All, q.Specs = true, []string{"2.0", "2.1"}
-		page, err := r.custody.Scan(ctx, g, q) // puts the delivery on record
-		if err != nil {
-			return err
-		}
-		// After the scan, so that the origin of each of its records is known.
-		if err := r.readAudit(ctx); err != nil || page.Len() == 0 {
-			return err
-		}
-		var objects [][]byte
-		for i := range page.Len() {
-			if !r.state.isForeign(time.UnixMicro(page.Added[i])) {
-				objects = append(objects, page.Object(i))
-			}
 		}
 		if to == nil && len(objects) > 0 {
 			root, remote, err := c.Find(ctx, r.link.Remote)
@@ -60,7 +41,7 @@ func (r *run) push(ctx context.Context, c *client.Client) error {
 				return err
 			}
 		}
-		sent, err := r.send(ctx, to, objects)
+		sent, err := r.send(ctx, to, objects, page.Last)
 		if err != nil {
 			return err
 		}
@@ -72,6 +53,33 @@ func (r *run) push(ctx context.Context, c *client.Client) error {
 			return err
 		}
 	}
+}
+
+// next reads the records that were added after that time: a page, and those of its objects that
+// did not come from the other server.
+func (r *run) next(ctx context.Context, after time.Time) (page *store.Page, objects [][]byte, err error) {
+	g, err := r.decide(ctx)
+	if err != nil {
+		return page, nil, err
+	}
+	if err := r.markSeen(ctx, g); err != nil {
+		return page, nil, err
+	}
+	q := store.Query{After: after, Limit: batchObjects, MaxBytes: batchBytes}
+	q.Versions.All, q.Specs = true, []string{"2.0", "2.1"}
+	if page, err = r.custody.Scan(ctx, g, q); err != nil { // puts the delivery on record
+		return page, nil, err
+	}
+	// After the scan, so that the origin of each of its records is known.
+	if err := r.readAudit(ctx); err != nil {
+		return page, nil, err
+	}
+	for i := range page.Len() {
+		if !r.state.isForeign(time.UnixMicro(page.Added[i])) {
+			objects = append(objects, page.Object(i))
+		}
+	}
+	return page, objects, nil
 }
 
 // markSeen notes the state of our collection, of which everything will be read.
@@ -96,23 +104,50 @@ func (st *State) isForeign(added time.Time) bool {
 // that they do not hold up those behind them.
 const patience = 3
 
-// send sends a batch. It fails unless the other server has decided on every object, or the
-// patience with it is at an end.
-func (r *run) send(ctx context.Context, to *client.Pusher, objects [][]byte) (out tally, err error) {
+// send sends a batch, which ends at last. It fails unless the other server has decided on every
+// object, or the patience with it is at an end. A server that takes nothing of the batch and
+// nothing of those behind it is at fault itself, and does not end the patience.
+func (r *run) send(ctx context.Context, to *client.Pusher, objects [][]byte, last time.Time) (tally, error) {
 	patient := r.state.Stuck < patience
+	out, failure, err := r.offer(ctx, to, objects, patient)
+	switch {
+	case err != nil || failure == nil:
+		return out, err
+	case !patient && out.stored > 0:
+		return out, nil
+	case !patient:
+		_, behind, err := r.next(ctx, last)
+		if err != nil {
+			return out, err
+		}
+		if more, _, err := r.offer(ctx, to, behind, false); err != nil || more.stored > 0 {
+			return out, err
+		}
+	}
+	if err := r.save(ctx, func(st *State) { st.Stuck++ }); err != nil {
+		return out, err
+	}
+	return out, failure
+}
+
+// offer pushes objects and counts the verdicts on them. The failure tells that the server took
+// none of some of them or, if patient, that it has not decided on one: then the rest is not
+// pushed.
+func (r *run) offer(ctx context.Context, to *client.Pusher, objects [][]byte, patient bool) (out tally, failure, err error) {
 	for decided := 0; decided < len(objects); {
 		for o, err := range to.Push(ctx, slices.Values(objects[decided:])) {
 			switch {
 			case err != nil && taxii.CodeOf(err) != taxii.Invalid:
-				return out, err
+				return out, nil, err
 			case err != nil && patient:
-				return out, r.stick(ctx, err)
-			case err != nil: // it took none of the last ones, and each was refused
+				return out, err, nil
+			case err != nil: // each of the last ones was refused
+				failure = err
 				continue
 			case o.Verdict == client.Accepted:
 				out.stored++
 			case o.Verdict == client.Pending && patient:
-				return out, r.stick(ctx, taxii.Errorf(taxii.Unavailable, "the other server has not decided on %s yet", o.ID))
+				return out, taxii.Errorf(taxii.Unavailable, "the other server has not decided on %s yet", o.ID), nil
 			case o.Verdict == client.Pending:
 				out.refuse(r.now(), "undecided", o.ID, o.Message)
 			default:
@@ -121,15 +156,7 @@ func (r *run) send(ctx context.Context, to *client.Pusher, objects [][]byte) (ou
 			decided++
 		}
 	}
-	return out, nil
-}
-
-// stick counts that the run fails at its batch, and returns the failure.
-func (r *run) stick(ctx context.Context, failure error) error {
-	if err := r.save(ctx, func(st *State) { st.Stuck++ }); err != nil {
-		return err
-	}
-	return failure
+	return out, failure, nil
 }
 
 // readAudit reads the audit entries since the last run: they say which records of our

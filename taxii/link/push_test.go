@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -81,38 +83,68 @@ func TestObjectsThatAreNeverTakenDoNotHoldUpTheOthers(t *testing.T) {
 		ours, theirs := newSite(t), newSite(t)
 		ours.push("share.intel", indicators(1, 2)...)
 		ours.link("out", exchange.Push, "share.intel", theirs, "acme/link")
-		bad := true
+		bad := []string{`"objects"`} // texts in the pushes that the other server does not take
 		theirs.before = func(w http.ResponseWriter, r *http.Request) bool {
-			if bad && r.Method == http.MethodPost {
-				w.Header().Set("Content-Type", taxii.MediaType)
-				answer(w)
-				return true
+			body, err := io.ReadAll(r.Body)
+			ours.must(err)
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			if !slices.ContainsFunc(bad, func(text string) bool { return bytes.Contains(body, []byte(text)) }) {
+				return false
 			}
-			return false
+			w.Header().Set("Content-Type", taxii.MediaType)
+			answer(w)
+			return true
 		}
 		for range 3 {
 			if _, err := ours.links.RunNow(t.Context(), "out"); err == nil {
 				t.Errorf("%s: the run succeeds", rule)
 			}
 		}
-		bad = false
+		bad = nil
 		if st := ours.run("out"); st.Objects != 2 || len(st.Refused) != 0 {
 			t.Errorf("%s: after a fault that passed: %+v", rule, st)
 		}
-		bad = true
+		bad = []string{indicatorID(3), indicatorID(4)}
 		ours.move(time.Second)
-		ours.push("share.intel", indicators(3, 2)...)
+		long := `"description":"` + strings.Repeat("x", 1900<<10) + `"` // a batch has two of them
+		ours.push("share.intel", indicator(3, 0, long), indicator(4, 0, long), indicator(5, 0, long))
 		for range 3 {
-			ours.links.RunNow(t.Context(), "out")
+			if _, err := ours.links.RunNow(t.Context(), "out"); err == nil {
+				t.Errorf("%s: the run succeeds", rule)
+			}
 		}
 		if st := ours.run("out"); st.Refused[rule] != 2 || st.Failures != 0 || len(st.Recent) != 2 {
 			t.Errorf("%s: %+v", rule, st)
 		}
-		bad = false
-		ours.push("share.intel", indicator(5, 0))
-		ours.run("out")
-		equal(ours, rule, theirs.objects("share.intel"), sorted(indicator(1, 0), indicator(2, 0), indicator(5, 0)))
+		equal(ours, rule, theirs.objects("share.intel"), sorted(indicator(1, 0), indicator(2, 0), indicator(5, 0, long)))
 	}
+}
+
+// A server that refuses everything for a long time loses nothing.
+func TestAServerThatRefusesEverythingCostsNoObject(t *testing.T) {
+	ours, theirs := newSite(t), newSite(t)
+	long := `"description":"` + strings.Repeat("x", 1900<<10) + `"` // a batch has two of them
+	want := []string{indicator(1, 0, long), indicator(2, 0, long), indicator(3, 0, long), indicator(4, 0, long)}
+	ours.push("share.intel", want...)
+	ours.link("out", exchange.Push, "share.intel", theirs, "acme/link")
+	bad := true
+	theirs.before = func(w http.ResponseWriter, r *http.Request) bool {
+		if bad && r.Method == http.MethodPost {
+			w.Header().Set("Content-Type", taxii.MediaType)
+			w.WriteHeader(http.StatusBadRequest)
+		}
+		return bad && r.Method == http.MethodPost
+	}
+	for range 6 {
+		if _, err := ours.links.RunNow(t.Context(), "out"); taxii.CodeOf(err) != taxii.Invalid {
+			t.Errorf("%v", err)
+		}
+	}
+	bad = false
+	if st := ours.run("out"); len(st.Refused) != 0 {
+		t.Errorf("%+v", st.Refused)
+	}
+	equal(ours, "theirs", theirs.objects("share.intel"), sorted(want...))
 }
 
 // A server that could not be asked for a while, and then takes nothing for a moment, loses
