@@ -62,6 +62,14 @@ func objects(n int) (list []string) {
 	return list
 }
 
+// change changes the server. A request for the page after one where a walk ended may still be
+// under way.
+func (f *remote) change(do func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	do()
+}
+
 // ServeHTTP implements http.Handler.
 func (f *remote) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()

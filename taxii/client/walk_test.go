@@ -384,7 +384,7 @@ func TestPositionIsExact(t *testing.T) {
 			if f.noDates { // nothing tells what is new
 				return
 			}
-			f.objects = append(f.objects, objects(45)[42:]...)
+			f.change(func() { f.objects = objects(45) })
 			rest, _, _, err := pull(t, c, client.Query{From: at})
 			if err != nil {
 				t.Fatal(err)
@@ -403,7 +403,7 @@ func TestAFarDateDoesNotHideWhatComes(t *testing.T) {
 		var got []string
 		var at client.Position
 		for _, n := range []int{0, 0, 2, 7, 7, 8, 20} {
-			f.objects = append(objects(n), objects(104)[100:]...)
+			f.change(func() { f.objects = append(objects(n), objects(104)[100:]...) })
 			more, end, _, err := pull(t, c, client.Query{From: at})
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)
@@ -431,7 +431,7 @@ func TestAForgottenNextDoesNotEndAllLaterWalks(t *testing.T) {
 		at = page.Position
 		break
 	}
-	f.at = nil
+	f.change(func() { f.at = nil })
 	got, _, _, err := pull(t, c, client.Query{From: at})
 	if err != nil {
 		t.Fatal(err)
