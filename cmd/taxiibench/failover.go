@@ -236,14 +236,26 @@ func (p *postmaster) follow(ctx context.Context, primary *pgx.Conn) error {
 		"--host", to.Host, "--port", fmt.Sprint(to.Port), "--username", to.User, "--pgdata", p.folder)...); err != nil {
 		return err
 	}
-	args := p.as(p.args...)
-	server := exec.Command(args[0], args[1:]...)
-	server.Dir = "/"
-	if err := server.Start(); err != nil {
-		return err
-	}
-	go server.Wait()
+	go p.run(ctx)
 	return awaitStandby(ctx, primary)
+}
+
+// run starts the server, and again until ctx ends: what its predecessor left behind, or a
+// connection with its port, may keep it from starting.
+func (p *postmaster) run(ctx context.Context) {
+	for {
+		args := p.as(p.args...)
+		server := exec.Command(args[0], args[1:]...)
+		server.Dir = "/"
+		said, err := server.CombinedOutput()
+		if ctx.Err() != nil {
+			return
+		}
+		fmt.Fprintf(os.Stderr, "taxiibench: the new standby does not start: %v\n%s", err, said)
+		if pause(ctx, time.Second) != nil {
+			return
+		}
+	}
 }
 
 // pause waits for d, or until ctx ends, whose error it returns.
