@@ -26,8 +26,8 @@ import (
 // that the store can follow, or else by a scan of the collection from the beginning.
 func (x *index) load(ctx context.Context, g exchange.Grant) (*index, error) {
 	if !x.restored && x.file != "" {
-		x.restored = true
 		n, err := x.restore(ctx)
+		x.restored = ctx.Err() == nil // or else the next call has the time for it
 		if n != nil || err != nil {
 			return n, err
 		}

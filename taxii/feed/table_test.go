@@ -2,6 +2,7 @@ package feed_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -24,14 +25,48 @@ import (
 func (w *world) restart() (scans bool) {
 	w.Helper()
 	s := &hookedStore{Store: w.store}
-	s.set(func(q *store.Query) error {
-		scans = scans || q.After.IsZero() && q.IDs == nil
-		return nil
-	})
+	s.set(watchScans(&scans))
 	w.feeds = feed.New(s, exchange.NewCurrent(w.store), w.recorder, centreKey, w.config, w.now, w.log())
 	w.open()
 	s.set(nil)
 	return scans
+}
+
+// watchScans is a hook that notes whether a collection is scanned from the beginning.
+func watchScans(scans *bool) func(*store.Query) error {
+	return func(q *store.Query) error {
+		*scans = *scans || q.After.IsZero() && q.IDs == nil
+		return nil
+	}
+}
+
+// slowStore ends a request while the request reads the audit chain.
+type slowStore struct {
+	*hookedStore
+	end context.CancelFunc
+}
+
+func (s *slowStore) Entries(ctx context.Context, after uint64, n int) ([]audit.Link, error) {
+	s.end()
+	return s.hookedStore.Entries(ctx, after, n)
+}
+
+// On a busy machine it may take longer to read a table than the first request waits.
+func TestATableThatOneRequestHasNoTimeForIsReadByTheNext(t *testing.T) {
+	w := newWorld(t, "")
+	w.subscribe("block", "block", empty)
+	w.push("fir", indicator(1, address("203.0.114.1"), ""))
+	w.open()
+	ctx, end := context.WithCancel(t.Context())
+	s, scans := &slowStore{&hookedStore{Store: w.store}, end}, false
+	w.feeds = feed.New(s, exchange.NewCurrent(w.store), w.recorder, centreKey, w.config, w.now, w.log())
+	if w.tryOpen(ctx) == nil {
+		t.Fatal("the request has the time")
+	}
+	s.set(watchScans(&scans))
+	if w.open(); scans {
+		t.Error("the collection is scanned from the beginning")
+	}
 }
 
 // tables are the files of what feeds keep.
