@@ -120,6 +120,9 @@ func (x *index) notWriting(ctx context.Context) error {
 
 // writeTables writes the tables anew that are out of date.
 func (s *Service) writeTables(ctx context.Context) error {
+	if err := s.writeSummaries(); err != nil {
+		return err
+	}
 	s.mu.Lock()
 	indexes := slices.Collect(maps.Values(s.indexes))
 	s.mu.Unlock()
@@ -169,6 +172,9 @@ func (s *Service) Run(ctx context.Context) {
 	tables.Go(func() { follow.Run(ctx, s.log, "tables of feeds", s.writeTables) })
 	follow.Run(ctx, s.log, "feeds", s.CatchUp)
 	tables.Wait()
+	if err := s.writeSummaries(); err != nil {
+		s.log.Error("feeds", "err", err)
+	}
 	if err := RemoveErased(context.WithoutCancel(ctx), s.store, s.config.Dir); err != nil {
 		s.log.Error("feeds", "err", err)
 	}
@@ -270,7 +276,7 @@ func (s *Service) drop(d *exchange.Directory, keys map[listingKey]bool, complete
 	if !complete {
 		return nil
 	}
-	return s.removeTables()
+	return s.removeTables(d.Feeds)
 }
 
 // taken are the positions up to which every listing has taken in the changes of each index that
@@ -293,9 +299,9 @@ func (s *Service) taken() (positions map[*index]int, known bool) {
 	return positions, true
 }
 
-// removeTables removes the files of indexes that are no more: nobody else would remove what is
-// withdrawn from them. The caller holds the lock.
-func (s *Service) removeTables() error {
+// removeTables removes the files of indexes and feeds that are no more: nobody else would remove
+// what is withdrawn from them. The caller holds the lock.
+func (s *Service) removeTables(feeds map[string]*exchange.Feed) error {
 	if s.config.Dir == "" {
 		return nil
 	}
@@ -306,6 +312,11 @@ func (s *Service) removeTables() error {
 	kept := map[string]bool{}
 	for _, x := range s.indexes {
 		kept[filepath.Base(x.file)] = true
+	}
+	for feed := range feeds {
+		for _, family := range families {
+			kept[filepath.Base(s.summaryFile(listingKey{feed, family}))] = true
+		}
 	}
 	for _, f := range files {
 		if !kept[strings.TrimSuffix(f.Name(), newSuffix)] {

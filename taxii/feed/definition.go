@@ -79,7 +79,7 @@ func ParseDefinition(name string, source []byte) (*Definition, error) {
 		return nil, taxii.Errorf(taxii.Invalid, "%s: %s", name, err)
 	}
 	digest := sha256.Sum256(source)
-	d.digest = hex.EncodeToString(digest[:4])
+	d.digest = hex.EncodeToString(digest[:16])
 	return d, nil
 }
 

@@ -16,11 +16,12 @@ import (
 // They never change, and are safe for concurrent use.
 type EntryList struct {
 	question
-	sources []rows
-	never   []string // sorted keys of the values of the sources that are never listed
-	at      time.Time
-	edits   []edit // sorted by key
-	counts  counts
+	sources    []rows
+	never      []string // sorted keys of the values of the sources that are never listed
+	checkNever bool     // never does not have all of them
+	at         time.Time
+	edits      []edit // sorted by key
+	counts     counts
 }
 
 // question is what a feed asks of the indicators of each of its collections.
@@ -91,7 +92,7 @@ func (e *EntryList) list(details bool) iter.Seq[*stixfeed.Entry] {
 			for len(never) > 0 && never[0] < key {
 				never = never[1:]
 			}
-			if !e.def.kinds.Has(value.Kind) || len(never) > 0 && never[0] == key {
+			if !e.def.kinds.Has(value.Kind) || len(never) > 0 && never[0] == key || e.checkNever && e.def.never.Has(value) {
 				return true
 			}
 			if details {

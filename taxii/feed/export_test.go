@@ -25,6 +25,9 @@ func (s *Service) OpenNow(ctx context.Context, p exchange.Principal, id string, 
 	return s.open(ctx, p, id, family)
 }
 
+// Resumed tells whether the answer was made from what a former process had worked out.
+func (a *Answer) Resumed() bool { return a.Entries.checkNever }
+
 // WriteTables writes the tables anew that are out of date.
 func (s *Service) WriteTables(ctx context.Context) error { return s.writeTables(ctx) }
 

@@ -88,6 +88,7 @@ type index struct {
 // content is what an index has at one moment. A copy of it stays as it is.
 type content struct {
 	rows      rows
+	sum       sum       // of all records
 	span      span      // of date_added in which all records are
 	highWater time.Time // every record that was added up to then has been looked at
 	changes   []change
@@ -349,11 +350,13 @@ func (x *index) replace(records []*record, gone []string) {
 		}
 		if before != nil {
 			x.depart(before)
+			x.sum.subtract(sumOfRow(id, row))
 			for row := range before.rows() {
 				pending[row.key] = ""
 			}
 		}
 		if after != nil {
+			x.sum.add(after.sum())
 			for row := range after.rows() {
 				pending[row.key] = row.value
 			}

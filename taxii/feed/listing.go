@@ -82,14 +82,14 @@ func (l *listing) update(now time.Time) {
 		return
 	}
 	l.leftOut, l.settled = maps.Clone(l.leftOut), false
-	defer func() { l.tag = l.sum.String() + l.def.digest }()
+	defer func() { l.tag = l.newTag() }()
 	touched, ok := l.touched(now)
 	if !ok {
 		l.rebuild(now)
 		return
 	}
 	before, next := l.entries, l.snapshot(now)
-	next.never, next.counts = before.never, before.counts
+	next.never, next.checkNever, next.counts = before.never, before.checkNever, before.counts
 	for _, key := range slices.Sorted(maps.Keys(touched)) {
 		t := touched[key]
 		never := l.def.never.Has(t.value)
@@ -109,6 +109,9 @@ func (l *listing) update(now time.Time) {
 	}
 	l.entries = next
 }
+
+// newTag is the tag of the entries as they are.
+func (l *listing) newTag() string { return l.sum.String() + l.def.digest }
 
 // isCurrent tells whether nothing has changed since the last update.
 func (l *listing) isCurrent(now time.Time) bool {

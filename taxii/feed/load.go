@@ -44,7 +44,7 @@ func (x *index) load(ctx context.Context, g exchange.Grant) (*index, error) {
 func (x *index) fill(loaded *index) {
 	x.chain, x.changed, x.written, x.expiry, x.unsettled = loaded.chain, loaded.changed, loaded.written, loaded.expiry, loaded.unsettled
 	x.content = content{
-		rows: loaded.rows, span: loaded.span, highWater: loaded.highWater,
+		rows: loaded.rows, sum: loaded.sum, span: loaded.span, highWater: loaded.highWater,
 		dropped: x.position() + 1, erased: x.erased + 1, // perhaps
 		withdrawals: loaded.withdrawals,
 	}
@@ -68,7 +68,7 @@ func (x *index) restore(ctx context.Context) (*index, error) {
 	}
 	n := x.empty(t.Position)
 	n.written, n.expiry, n.unsettled = x.now(), t.Expiry, span{timeOf(t.Unsettled[0]), timeOf(t.Unsettled[1])}
-	n.content = content{rows: rows{table: t}, span: span{timeOf(t.From), timeOf(t.To)}, highWater: timeOf(t.HighWater), withdrawals: t.Withdrawals}
+	n.content = content{rows: rows{table: t}, sum: t.Sum, span: span{timeOf(t.From), timeOf(t.To)}, highWater: timeOf(t.HighWater), withdrawals: t.Withdrawals}
 	return n, nil
 }
 
@@ -88,6 +88,9 @@ func RemoveErased(ctx context.Context, s Store, dir string) error {
 		return err
 	}
 	for _, f := range files {
+		if strings.HasPrefix(f.Name(), summaryPrefix) {
+			continue
+		}
 		name := filepath.Join(dir, f.Name())
 		t, err := openTable(name)
 		erased := err != nil // a file of which nothing is known
@@ -179,6 +182,7 @@ func (x *index) build(ctx context.Context, g exchange.Grant) (*index, error) {
 			if !end.IsZero() && r.added > end.UnixMicro() {
 				return false
 			}
+			n.sum.add(r.sum())
 			for row := range r.rows() {
 				run, size = append(run, row), size+len(row.key)+len(row.value)
 			}
@@ -257,7 +261,7 @@ func (x *index) header(ctx context.Context) (tableHeader, error) {
 	position := x.chain.Position()
 	hash, err := x.hashAt(ctx, position)
 	return tableHeader{
-		Program: program(), View: x.view, Position: position, Hash: hash, Expiry: x.expiry,
+		Program: program(), View: x.view, Position: position, Hash: hash, Sum: x.sum, Expiry: x.expiry,
 		From: x.span.from.UnixMicro(), To: x.span.to.UnixMicro(), HighWater: x.highWater.UnixMicro(),
 		Unsettled: [2]int64{x.unsettled.from.UnixMicro(), x.unsettled.to.UnixMicro()}, Withdrawals: x.withdrawals,
 	}, err

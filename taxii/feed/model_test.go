@@ -17,12 +17,12 @@ import (
 )
 
 // Whatever was pushed and removed, whenever the process began anew and whatever became of its
-// files, a feed that followed all along has the entries,
-// the tag and the counts of one that is made now.
+// files, a feed that followed all along has the entries, the tag and the counts of one that is
+// made now.
 func TestAFeedThatFollowsIsAFeedMadeNow(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		w := newWorld(t, "[feeds]\narticle = \"4\"\nmin_confidence = 10\n")
-		w.subscribe("block", "block", "[query]\nmax_age = \"P100D\"\n[entries]\nmay_be_empty = true\nlifetime = { ipv4 = \"P60D\" }\n")
+		w.subscribe("block", "block", "never_block = [\"203.0.114.4\"]\n[query]\nmax_age = \"P100D\"\n[entries]\nmay_be_empty = true\nlifetime = { ipv4 = \"P60D\" }\n")
 		modified := map[int]int{}
 		for range rapid.IntRange(3, 12).Draw(r, "steps") {
 			n := rapid.IntRange(0, 5).Draw(r, "indicator")
@@ -36,7 +36,7 @@ func TestAFeedThatFollowsIsAFeedMadeNow(t *testing.T) {
 				}
 				more := rapid.SampledFrom([]string{
 					`,"confidence":50`, `,"confidence":50`, `,"confidence":5`, "", `,"revoked":true`, `,"confidence":60,"indicator_types":["benign"]`,
-					`,"confidence":70,"valid_until":"2026-07-01T00:00:00Z"`,
+					`,"confidence":70,"valid_until":"2026-07-01T00:00:00Z"`, `,"confidence":70,"valid_until":"2026-06-01T12:20:00Z"`,
 					`,"confidence":80,"object_marking_refs":["marking-definition--e828b379-4e03-4974-9ac4-e53a884c97c1"]`,
 				}).Draw(r, "more")
 				value := rapid.IntRange(1, 4).Draw(r, "value")
@@ -44,19 +44,22 @@ func TestAFeedThatFollowsIsAFeedMadeNow(t *testing.T) {
 			case 3:
 				w.remove(vendor, n, "")
 			case 4:
-				w.move(time.Duration(rapid.IntRange(1, 40).Draw(r, "days")) * 24 * time.Hour)
+				by := rapid.SampledFrom([]time.Duration{15 * time.Minute, 24 * time.Hour}).Draw(r, "by")
+				w.move(time.Duration(rapid.IntRange(1, 40).Draw(r, "times")) * by)
 			case 5:
-				w.must(w.feeds.CatchUp(t.Context()))
-				w.must(w.feeds.WriteTables(t.Context()))
+				w.write()
 				continue
 			case 6:
+				if rapid.Bool().Draw(r, "ended") { // or else killed
+					w.write()
+				}
 				w.restart()
 			case 7:
 				if dates := w.dates(vendor); len(dates) > 0 {
 					w.erase(vendor, rapid.SampledFrom([]audit.Act{audit.Withdrawal, audit.Purge, audit.Deletion}).Draw(r, "act"), rapid.IntRange(0, len(dates)-1).Draw(r, "n"))
 				}
 			case 8:
-				for _, name := range w.tables() {
+				for _, name := range w.files() {
 					damage(r, w, name)
 				}
 			}
@@ -79,7 +82,8 @@ func damage(r *rapid.T, w *world, name string) {
 	w.must(os.WriteFile(name, content, 0o600))
 }
 
-func compare(r *rapid.T, w *world) {
+// compare compares the feed with one that is made now.
+func compare(r rapid.TB, w *world) {
 	fresh := feed.New(w.store, exchange.NewCurrent(w.store), w.recorder, centreKey, feed.Config{}, w.now, w.log())
 	p := exchange.Principal{Account: "ncb-kh/block", Org: "ncb-kh", Purposes: exchange.Purposes, Action: "block"}
 	var answers []*feed.Answer

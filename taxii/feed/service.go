@@ -397,7 +397,11 @@ func (s *Service) answer(ctx context.Context, policy *exchange.Policy, p exchang
 	if err != nil {
 		return nil, err
 	}
-	l := kept.with(newQuestion(def, allowed), parts)
+	q := newQuestion(def, allowed)
+	if kept.listing == nil {
+		kept.listing = s.resume(key, q, parts, now)
+	}
+	l := kept.with(q, parts)
 	before := l.version
 	if err := l.read(document); err != nil {
 		return nil, err
@@ -465,6 +469,7 @@ func (a *Answer) hold(now time.Time) (shortest time.Duration) {
 type keptListing struct {
 	lock
 	listing *listing     // nil at first
+	summed  *EntryList   // the entries of the summary that was written last
 	current *atomic.Bool // whether its version is the newest; false once it is dropped
 }
 

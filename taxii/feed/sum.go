@@ -11,7 +11,7 @@ import (
 )
 
 // sum is a sum of digests. It is the same for the same entries, in whatever order they came.
-type sum struct{ high, low uint64 }
+type sum struct{ High, Low uint64 }
 
 // sumOf is the digest of an entry; zero for nil.
 func sumOf(e *stixfeed.Entry) sum {
@@ -36,24 +36,42 @@ func sumOf(e *stixfeed.Entry) sum {
 	for _, t := range e.Types {
 		text(t)
 	}
+	return sumOfBytes(b)
+}
+
+func sumOfBytes(b []byte) sum {
 	digest := sha256.Sum256(b)
 	return sum{binary.BigEndian.Uint64(digest[:]), binary.BigEndian.Uint64(digest[8:])}
 }
 
+// sumOfRow is the digest of the row of the record of an indicator.
+func sumOfRow(id, row string) sum {
+	var buffer [1024]byte
+	return sumOfBytes(append(appendText(buffer[:0], id), row...))
+}
+
+// sum is the digest of a record; zero for nil.
+func (r *record) sum() sum {
+	if r == nil {
+		return sum{}
+	}
+	return sumOfRow(r.id, r.encode())
+}
+
 func (s *sum) add(t sum) {
 	var carry uint64
-	s.low, carry = bits.Add64(s.low, t.low, 0)
-	s.high, _ = bits.Add64(s.high, t.high, carry)
+	s.Low, carry = bits.Add64(s.Low, t.Low, 0)
+	s.High, _ = bits.Add64(s.High, t.High, carry)
 }
 
 func (s *sum) subtract(t sum) {
 	var borrow uint64
-	s.low, borrow = bits.Sub64(s.low, t.low, 0)
-	s.high, _ = bits.Sub64(s.high, t.high, borrow)
+	s.Low, borrow = bits.Sub64(s.Low, t.Low, 0)
+	s.High, _ = bits.Sub64(s.High, t.High, borrow)
 }
 
 // String is the sum in hexadecimal.
 func (s sum) String() string {
-	b := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, s.high), s.low)
+	b := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, s.High), s.Low)
 	return hex.EncodeToString(b)
 }

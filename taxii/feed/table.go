@@ -47,6 +47,7 @@ type tableHeader struct {
 	View      string   `json:"view"`     // of a collection
 	Position  uint64   `json:"position"` // in the audit chain: the entries up to there are taken in
 	Hash      []byte   `json:"hash"`     // of the chain at that position
+	Sum       sum      `json:"sum"`      // of the records
 	Expiry    uint32   `json:"expiry"`   // as in index
 	From      int64    `json:"from"`     // µs since 1970, as all that follow
 	To        int64    `json:"to"`

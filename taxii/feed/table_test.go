@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -69,8 +70,13 @@ func TestATableThatOneRequestHasNoTimeForIsReadByTheNext(t *testing.T) {
 	}
 }
 
-// tables are the files of what feeds keep.
-func (w *world) tables() (names []string) {
+// tables are the files of the indexes.
+func (w *world) tables() []string {
+	return slices.DeleteFunc(w.files(), func(name string) bool { return strings.HasPrefix(filepath.Base(name), "list-") })
+}
+
+// files are the files of what feeds keep.
+func (w *world) files() (names []string) {
 	w.Helper()
 	files, err := os.ReadDir(w.config.Dir)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -101,6 +107,42 @@ func TestAFeedIsThereAtOnceAfterARestart(t *testing.T) {
 			t.Errorf("%s: %v, %v", name, info.Mode(), err)
 		}
 	}
+}
+
+// write has the process write its files, as it does twice a second and at its end.
+func (w *world) write() {
+	w.Helper()
+	w.must(w.feeds.CatchUp(w.Context()))
+	w.must(w.feeds.WriteTables(w.Context()))
+}
+
+// Subscribers of a list of a million entries wait for the server after each upgrade otherwise.
+func TestAListIsNotWorkedOutAnewAfterARestart(t *testing.T) {
+	w := newWorld(t, "")
+	w.subscribe("block", "block", "never_block = [\"203.0.114.3\"]\n"+empty)
+	w.push("fir", indicator(1, address("203.0.114.1"), ""), indicator(2, address("203.0.114.2"), ""), indicator(3, address("203.0.114.3"), ""))
+	resumes := func(when string, want bool) {
+		t.Helper()
+		w.restart()
+		if got := w.open().Resumed(); got != want {
+			t.Errorf("%s: the list is worked out anew: %t", when, !got)
+		}
+		compare(t, w)
+	}
+	before := w.open()
+	w.write()
+	resumes("at once", true)
+	if a := w.open(); text(a) != text(before) || a.Tag != before.Tag || !a.Version.Equal(before.Version) {
+		t.Errorf("%s of %s, and before the restart %s of %s", text(a), a.Version, text(before), before.Version)
+	}
+	w.push("elm", indicator(4, address("203.0.114.4"), ""))
+	resumes("killed after a push", true)
+	w.move(2 * time.Hour)
+	resumes("much later", false)
+	w.write()
+	resumes("then", true)
+	w.subscribe("block", "block", "never_block = [\"203.0.114.2\"]\n"+empty)
+	resumes("asked another question", false)
 }
 
 // While a collection is scanned for the first time, a new version may be removed before its page
@@ -257,7 +299,7 @@ func TestNoFileHoldsWhatIsWithdrawnOrPurged(t *testing.T) {
 		w.subscribe("block", "block", empty)
 		w.push("fir", indicator(1, address("203.0.114.1"), ""), indicator(2, "[domain-name:value = 'gone.example.org']", ""))
 		holds := func() bool {
-			for _, name := range w.tables() {
+			for _, name := range w.files() {
 				content, err := os.ReadFile(name)
 				w.must(err)
 				if bytes.Contains(content, []byte("gone.example.org")) {
@@ -294,9 +336,10 @@ func TestTheTablesOfAFeedGoWithIt(t *testing.T) {
 	if n := len(w.tables()); n != 2 {
 		t.Errorf("%d files of two collections", n)
 	}
+	w.write()
 	w.amend(func(d *exchange.Directory) error { delete(d.Feeds, "ncb-kh/f-block"); return nil })
 	w.catchUp()
-	if names := w.tables(); names != nil {
+	if names := w.files(); names != nil {
 		t.Errorf("%v are left", names)
 	}
 }
