@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"cmp"
 	"compress/gzip"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -244,6 +245,20 @@ func TestEachProductGetsWhatItCanRead(t *testing.T) {
 }
 
 // Each product has its own text for a list without entries. testdata/empty.golden has them all.
+// Tags and dates of files follow from the entries and the version of the formats. After an upgrade
+// a reader would keep an old text for ever otherwise.
+func TestOtherTextsAreOfAnotherVersion(t *testing.T) {
+	const want = "version 1: 3d10cf5bcb1b2880"
+	digest := sha256.New()
+	for _, name := range files() {
+		text, _ := write(t, name, entries(t), nil)
+		fmt.Fprintf(digest, "%s %d %s", name, len(text), text)
+	}
+	if got := fmt.Sprintf("version %d: %x", feed.Version, digest.Sum(nil)[:8]); got != want {
+		t.Errorf("the texts are of %s, not %s: if Version is that of a release, raise it", got, want)
+	}
+}
+
 func TestEachProductHasItsEmptyForm(t *testing.T) {
 	var all, last strings.Builder
 	for _, name := range files() {

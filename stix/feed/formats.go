@@ -5,6 +5,10 @@ const (
 	jsons = "application/json"
 )
 
+// Version is that of the formats. It is another one whenever the same entries are written in other
+// bytes than before, so that no reader takes the new text for the one that it has.
+const Version = 1
+
 var domains = KindsOf(Domain)
 
 // formats is the table of formats. The limits are those that the products document.

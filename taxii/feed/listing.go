@@ -2,6 +2,7 @@ package feed
 
 import (
 	"container/heap"
+	"fmt"
 	"iter"
 	"maps"
 	"runtime"
@@ -24,7 +25,7 @@ type listing struct {
 	sum     sum        // of all entries
 	edges   edges      // the times before the horizon at which entries change by themselves
 	horizon time.Time
-	tag     string                  // identifies the entries and the definition
+	tag     string                  // identifies the entries, the definition and the formats
 	leftOut map[stixfeed.Reason]int // indicators that are left out, and values that are not listed; replaced, never changed
 	expire  time.Duration           // of a zone; 0 of other families
 	updated time.Time               // the time of the last update
@@ -110,8 +111,9 @@ func (l *listing) update(now time.Time) {
 	l.entries = next
 }
 
-// newTag is the tag of the entries as they are.
-func (l *listing) newTag() string { return l.sum.String() + l.def.digest }
+// newTag is the tag of the entries as they are. A new version of the formats is a change of all
+// files, whose date has to be another one too.
+func (l *listing) newTag() string { return fmt.Sprint(l.sum, l.def.digest, stixfeed.Version) }
 
 // isCurrent tells whether nothing has changed since the last update.
 func (l *listing) isCurrent(now time.Time) bool {
