@@ -76,10 +76,13 @@ const eachAtOnce = 100
 func (r *run) pullEach(ctx context.Context, root *client.Client, id string) error {
 	r.notice("a page cannot be read, so its objects are read one by one")
 	var (
-		q      = client.Query{Match: taxii.Match{Versions: taxii.Versioning{All: true}}, Limit: eachAtOnce, From: client.Position{AddedAfter: r.state.Position.AddedAfter}}
-		last   time.Time
-		passed int
-		sum    tally
+		from    = client.Position{AddedAfter: r.state.Position.AddedAfter}
+		q       = client.Query{Match: taxii.Match{Versions: taxii.Versioning{All: true}}, Limit: eachAtOnce, From: from}
+		last    time.Time // date of the last record
+		reached time.Time // the same, of those that are not to come
+		passed  bool      // an object of that date could not be read
+		records int
+		sum     tally
 	)
 	for record, err := range root.Manifest(ctx, id, q) {
 		if err != nil {
@@ -89,28 +92,33 @@ func (r *run) pullEach(ctx context.Context, root *client.Client, id string) erro
 		if err != nil {
 			return taxii.Errorf(taxii.BadGateway, "the manifest dates %s %q, which is no timestamp", record.ID, record.DateAdded)
 		}
-		if passed >= eachAtOnce && added.After(last) { // records may share a date
+		if records >= eachAtOnce && added.After(last) { // records may share a date
 			break
 		}
-		if err := r.pullOne(ctx, root, id, record, &sum); err != nil {
+		readable, err := r.pullOne(ctx, root, id, record, &sum)
+		if err != nil {
 			return err
 		}
-		last = added
-		passed++
+		if last = added; !last.After(r.began.Add(client.MaxSkew)) {
+			passed = !readable || passed && last.Equal(reached)
+			reached = last
+		}
+		records++
 	}
-	if passed == 0 {
-		return nil
+	// Dates may be whole seconds, and other objects may follow within this one.
+	if within := reached.Add(-time.Microsecond); reached.Nanosecond() == 0 && !passed && within.After(from.AddedAfter) {
+		reached = within
 	}
 	return r.save(ctx, func(st *State) {
 		sum.apply(st)
-		if !last.After(r.began.Add(client.MaxSkew)) {
-			st.Position = client.Position{AddedAfter: last}
+		if reached.After(from.AddedAfter) {
+			st.Position = client.Position{AddedAfter: reached}
 		}
 	})
 }
 
-// pullOne reads one version of an object.
-func (r *run) pullOne(ctx context.Context, root *client.Client, id string, record taxii.ManifestRecord, sum *tally) error {
+// pullOne reads one version of an object, and tells whether that was possible.
+func (r *run) pullOne(ctx context.Context, root *client.Client, id string, record taxii.ManifestRecord, sum *tally) (readable bool, err error) {
 	q := client.Query{Match: taxii.Match{Versions: taxii.Versioning{All: true}}}
 	if at, err := taxii.ParseTime(record.Version); err == nil && record.Version != record.DateAdded {
 		q.Versions = taxii.Versioning{At: []time.Time{at}}
@@ -120,17 +128,17 @@ func (r *run) pullOne(ctx context.Context, root *client.Client, id string, recor
 		case err == nil:
 		case ctx.Err() == nil && (code == taxii.BadGateway || code == taxii.NotFound):
 			sum.refuse(r.now(), "unreadable", record.ID, err.Error())
-			return nil
+			return false, nil
 		default:
-			return err
+			return false, err
 		}
 		one, err := r.take(ctx, page)
 		if err != nil {
-			return err
+			return false, err
 		}
 		sum.add(one)
 	}
-	return nil
+	return true, nil
 }
 
 // tally is what became of the objects of a page.

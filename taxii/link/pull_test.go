@@ -190,6 +190,75 @@ func TestObjectsOfAServerThatIsAwayAreNotPassed(t *testing.T) {
 	equal(ours, "ours", ours.objects("share.intel"), sorted(indicators(1, 5)...))
 }
 
+// listed is an object of a scripted server, with its date_added.
+type listed struct{ object, added string }
+
+// script lets a site answer with these objects. The answer is cut off where it has the object
+// with the id bad.
+func (s *site) script(list *[]listed, bad string) {
+	s.before = func(w http.ResponseWriter, r *http.Request) bool {
+		_, rest, _ := strings.Cut(r.URL.Path, "/collections/")
+		if _, rest, _ = strings.Cut(rest, "/"); rest == "" {
+			return false
+		}
+		after, _ := taxii.ParseTime(r.FormValue("added_after")) // zero without one
+		var texts []string
+		last := ""
+		for _, one := range *list {
+			id := one.object[strings.Index(one.object, "indicator--"):][:len(bad)]
+			added, err := taxii.ParseTime(one.added)
+			s.must(err)
+			switch {
+			case !added.After(after), strings.Contains(rest, "--") && !strings.Contains(rest, id):
+			case rest == "manifest/":
+				texts, last = append(texts, fmt.Sprintf(`{"id":%q,"date_added":%q,"version":"2020-01-01T00:00:00.000Z"}`, id, one.added)), one.added
+			default:
+				texts, last = append(texts, one.object), one.added
+			}
+		}
+		body := `{"objects":[` + strings.Join(texts, ",") + "]}"
+		if at := strings.Index(body, bad); at > 0 && rest != "manifest/" {
+			body = body[:at]
+		}
+		w.Header().Set("Content-Type", taxii.MediaType)
+		if last != "" {
+			w.Header().Set("X-TAXII-Date-Added-Last", last)
+		}
+		fmt.Fprint(w, body)
+		return true
+	}
+}
+
+// After objects that had to be read one by one, none is missed that follows within the second,
+// at servers whose dates are whole seconds.
+func TestNoObjectIsMissedBehindAnUnreadablePage(t *testing.T) {
+	ours, theirs := newSite(t), newSite(t)
+	list := []listed{{indicator(1, 0), "2026-03-01T11:00:00Z"}, {indicator(2, 0), "2026-03-01T11:00:01Z"}}
+	theirs.script(&list, indicatorID(1))
+	ours.link("in", exchange.Pull, "share.intel", theirs, "acme/link")
+	ours.run("in")
+	list = append(list, listed{indicator(3, 0), "2026-03-01T11:00:01Z"})
+	st := ours.run("in")
+	equal(ours, "ours", ours.objects("share.intel"), sorted(indicator(2, 0), indicator(3, 0)))
+	if st.Refused["unreadable"] != 1 {
+		t.Errorf("%+v", st.Refused)
+	}
+}
+
+// An object with a date in a far year does not keep the link at an unreadable page before it.
+func TestAFarDateDoesNotKeepTheLinkAtAnUnreadablePage(t *testing.T) {
+	ours, theirs := newSite(t), newSite(t)
+	list := []listed{{indicator(1, 0), "2026-03-01T11:00:00Z"}, {indicator(2, 0), "2083-01-01T00:00:00Z"}}
+	theirs.script(&list, indicatorID(1))
+	ours.link("in", exchange.Pull, "share.intel", theirs, "acme/link")
+	for range 2 {
+		if st := ours.run("in"); st.Refused["unreadable"] != 1 {
+			t.Errorf("%+v", st.Refused)
+		}
+	}
+	equal(ours, "ours", ours.objects("share.intel"), []string{indicator(2, 0)})
+}
+
 // What a link remembers of a refused object is short, however long its id is.
 func TestALongIDIsRememberedInShort(t *testing.T) {
 	ours, theirs := newSite(t), newSite(t)
