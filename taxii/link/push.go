@@ -113,14 +113,12 @@ func (r *run) send(ctx context.Context, to *client.Pusher, objects [][]byte, las
 	switch {
 	case err != nil || failure == nil:
 		return out, err
-	case !patient && out.stored > 0:
-		return out, nil
 	case !patient:
-		_, behind, err := r.next(ctx, last)
-		if err != nil {
-			return out, err
+		takes := out.stored > 0
+		if !takes {
+			takes, err = r.takesNext(ctx, to, last)
 		}
-		if more, _, err := r.offer(ctx, to, behind, false); err != nil || more.stored > 0 {
+		if takes || err != nil {
 			return out, err
 		}
 	}
@@ -128,6 +126,22 @@ func (r *run) send(ctx context.Context, to *client.Pusher, objects [][]byte, las
 		return out, err
 	}
 	return out, failure
+}
+
+// takesNext tells whether the other server takes any of the next objects that were added after
+// that time.
+func (r *run) takesNext(ctx context.Context, to *client.Pusher, after time.Time) (bool, error) {
+	for {
+		page, objects, err := r.next(ctx, after)
+		if err != nil {
+			return false, err
+		}
+		if len(objects) > 0 || !page.More {
+			out, _, err := r.offer(ctx, to, objects, false)
+			return out.stored > 0, err
+		}
+		after = page.Last
+	}
 }
 
 // offer pushes objects and counts the verdicts on them. The failure tells that the server took
