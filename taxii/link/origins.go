@@ -35,6 +35,10 @@ type origins struct {
 
 const originsDocument = "links/origins"
 
+// maxOrigins is how many ranges are kept, of all collections. A link that is added later sends
+// records of older ranges back to the server that they came from, which has them.
+const maxOrigins = 10_000
+
 func decodeOrigins(text []byte) (known origins, err error) {
 	if text != nil {
 		if err := json.Unmarshal(text, &known); err != nil {
@@ -82,6 +86,7 @@ func (s *Service) saveOrigins(ctx context.Context) error {
 		return err
 	}
 	known.Audited = chain.Position()
+	known.Origins = known.Origins[max(len(known.Origins)-maxOrigins, 0):]
 	return s.store.AmendDocument(ctx, originsDocument, func(old []byte) ([]byte, []audit.Entry, error) {
 		if saved, err := decodeOrigins(old); err != nil || saved.Audited >= known.Audited { // by another command
 			return old, nil, err

@@ -322,6 +322,34 @@ func TestOriginOutlivesTheArchivedRecord(t *testing.T) {
 	}
 }
 
+// What is kept of the origins does not grow without bound, however often a collection gets
+// records from another server and from our own account in turn. The latest ones are kept.
+func TestOriginsOfArchivedRecordsAreBounded(t *testing.T) {
+	a, b := newSite(t), newSite(t)
+	ranges := make([]string, 10_000)
+	for n := range ranges {
+		ranges[n] = fmt.Sprintf(`{"collection":"x","account":"acme/feed","from":%[1]q,"to":%[1]q}`, start.Add(-time.Duration(len(ranges)-n)*time.Second).Format(time.RFC3339))
+	}
+	full := []byte(`{"audited":0,"origins":[` + strings.Join(ranges, ",") + "]}")
+	a.must(a.bolt.AmendDocument(t.Context(), "links/origins", func([]byte) ([]byte, []audit.Entry, error) { return full, nil, nil }))
+	b.push("share.intel", indicators(1, 3)...)
+	a.link("in", exchange.Pull, "share.intel", b, "acme/link")
+	a.run("in")
+	a.move(time.Second)
+	a.push("share.intel", indicator(4, 0))
+	a.archive()
+	text, err := a.bolt.Document(t.Context(), "links/origins")
+	if n := bytes.Count(text, []byte(`"from"`)); err != nil || n != len(ranges) {
+		t.Errorf("%d ranges are kept, want %d (%v)", n, len(ranges), err)
+	}
+	a.link("late", exchange.Push, "share.intel", b, "acme/link")
+	pushed := b.countPushed()
+	a.run("late")
+	if n := pushed(); n != 1 {
+		t.Errorf("%d objects were pushed, want the one that b does not have", n)
+	}
+}
+
 // A removed object that a link has sent is listed, until a person has seen to its deletion,
 // unless a revoked version of it was sent.
 func TestWithdrawnObjectsAreListedUnlessRevoked(t *testing.T) {
