@@ -111,6 +111,10 @@ func copyFile(ctx context.Context, from, to string) (err error) {
 	return out.Sync()
 }
 
+// CheckBackup returns Invalid unless the backup at path is a store without faults. It reads it
+// whole, and does not change it.
+func CheckBackup(ctx context.Context, path string) error { return checkCopy(ctx, path, path) }
+
 // checkCopy returns Invalid unless the copy at path is a store without faults.
 func checkCopy(ctx context.Context, from, path string) error {
 	info, err := os.Stat(path)

@@ -16,12 +16,3 @@ func readahead(r record, n int) {
 	at := uintptr(unsafe.Pointer(unsafe.SliceData(r))) &^ (page - 1)
 	_, _, _ = unix.Syscall(unix.SYS_MADVISE, at, uintptr(n)+page, unix.MADV_WILLNEED) // only advice: a failure costs time
 }
-
-// freeBytes returns the free bytes on the disk that has the file at path.
-func freeBytes(path string) (int64, error) {
-	var disk unix.Statfs_t
-	if err := unix.Statfs(path, &disk); err != nil {
-		return 0, err
-	}
-	return int64(disk.Bavail) * disk.Bsize, nil
-}

@@ -2,8 +2,4 @@
 
 package bolt
 
-import "errors"
-
 func readahead(record, int) {}
-
-func freeBytes(string) (int64, error) { return 0, errors.ErrUnsupported }

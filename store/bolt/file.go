@@ -179,7 +179,7 @@ func (s *Store) Ready(ctx context.Context) error {
 	if err := cmp.Or(ctx.Err(), err, s.inPlace()); err != nil {
 		return err
 	}
-	if free, err := freeBytes(s.path); err == nil && free < minFree {
+	if free, err := atomicfile.Free(s.path); err == nil && free < minFree {
 		return diskFullError(nil)
 	}
 	return nil
@@ -191,7 +191,7 @@ func (s *Store) Stats() store.Stats {
 	if there, err := os.Stat(s.path); err == nil {
 		stats.Bytes = there.Size()
 	}
-	if free, err := freeBytes(s.path); err == nil {
+	if free, err := atomicfile.Free(s.path); err == nil {
 		stats.Free = free
 	}
 	return stats
