@@ -19,7 +19,7 @@ var allowedImports = map[string][]string{
 		"stix", "stix/convert", "stix/feed", "stix/fusion", "stix/pattern", "stix/rawjson", "stix/report", "stix/validate", "store", "store/atomicfile", "store/bolt", "store/postgres", "taxii", "taxii/admin", "taxii/admin/http", "taxii/agreement", "taxii/audit", "taxii/auth", "taxii/client", "taxii/console", "taxii/demo", "taxii/exchange", "taxii/feed",
 		"taxii/intake", "taxii/link", "taxii/metrics", "taxii/operation", "taxii/server", "taxii/custody", "testdata",
 	},
-	"taxii/console":    {"stix", "stix/report", "stix/validate", "store", "taxii", "taxii/admin", "taxii/agreement", "taxii/audit", "taxii/auth", "taxii/custody", "taxii/exchange", "taxii/feed", "taxii/link", "taxii/operation"},
+	"taxii/console":    {"stix", "stix/report", "stix/validate", "store", "store/atomicfile", "taxii", "taxii/admin", "taxii/agreement", "taxii/audit", "taxii/auth", "taxii/custody", "taxii/exchange", "taxii/feed", "taxii/link", "taxii/operation"},
 	"taxii/server":     {"stix", "store", "taxii", "taxii/audit", "taxii/auth", "taxii/exchange", "taxii/intake", "taxii/metrics", "taxii/custody", "taxii/sse"},
 	"taxii/admin/http": {"taxii", "taxii/admin"},
 	"taxii/admin": {

@@ -26,6 +26,7 @@ import (
 	"github.com/gorilla/mux"
 
 	"comity/store"
+	"comity/store/atomicfile"
 	"comity/taxii/admin"
 	adminhttp "comity/taxii/admin/http"
 	"comity/taxii/audit"
@@ -332,7 +333,10 @@ func (ex *exchangeServer) start(c *serveCmd) (err error) {
 		if err != nil {
 			return err
 		}
-		ex.console = console.New(console.Config{PublicURL: ex.url, MaxContentLength: int64(c.MaxContent), Help: help, OIDC: provider}, console.Deps{
+		ex.console = console.New(console.Config{
+			PublicURL: ex.url, MaxContentLength: int64(c.MaxContent), Help: help, OIDC: provider,
+			Backups: console.Backups{Folder: filepath.Join(ex.data, "backups"), Verify: checkBackup, Free: atomicfile.Free},
+		}, console.Deps{
 			Store: ex.store, Current: current, Auth: ex.auth, Admin: ex.admin, Recorder: ex.recorder, Log: ex.log, Now: ex.now,
 			LastPoll: polls.Last,
 		})
@@ -478,6 +482,9 @@ func (ex *exchangeServer) wait(ctx context.Context) error {
 	followers.Go(func() { ex.feeds.RunWebhooks(followCtx) })
 	followers.Go(func() { ex.links.Run(followCtx) })
 	followers.Go(func() { ex.recordUses(followCtx) })
+	if ex.console != nil {
+		followers.Go(func() { ex.console.Run(followCtx) })
+	}
 	if len(ex.dns.listeners) > 0 {
 		followers.Go(func() {
 			if err := feed.NewDNS(ex.feeds).Serve(followCtx, ex.dns.packets, ex.dns.listeners); err != nil {

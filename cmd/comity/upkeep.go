@@ -1,13 +1,18 @@
 package main
 
 import (
+	"bufio"
+	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"runtime"
 	"runtime/debug"
 	"strings"
 
+	"comity/store"
 	"comity/store/atomicfile"
 	"comity/store/bolt"
 	"comity/taxii/admin"
@@ -18,15 +23,15 @@ type backupCmd struct {
 }
 
 func (c *backupCmd) Run(sh *shell) error {
-	answer, err := sh.stream("backup", nil)
-	if err != nil {
-		return err
-	}
-	defer answer.Close()
 	bar := sh.progress(-1, "copying")
 	defer bar.Close()
 	var n int64
 	if err := atomicfile.Create(c.File, 0o600, func(w io.Writer) error {
+		answer, err := sh.stream("backup", nil)
+		if err != nil {
+			return err
+		}
+		defer answer.Close()
 		n, err = io.Copy(io.MultiWriter(w, bar), answer)
 		return err
 	}); err != nil {
@@ -35,6 +40,25 @@ func (c *backupCmd) Run(sh *shell) error {
 	return sh.print(map[string]any{"file": c.File, "bytes": n}, func(w io.Writer) {
 		fmt.Fprintf(w, "%s\t%s\n", c.File, size(n))
 	})
+}
+
+// checkBackup returns Invalid unless the file is a backup of any engine without faults.
+func checkBackup(ctx context.Context, path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	in := bufio.NewReader(f)
+	if !store.IsDump(in) {
+		return bolt.CheckBackup(ctx, path)
+	}
+	for _, err := range store.ReadDump(in) {
+		if err := cmp.Or(err, ctx.Err()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 type checkCmd struct{}

@@ -12,6 +12,7 @@ import (
 
 	"comity/store"
 	"comity/taxii"
+	"comity/taxii/audit"
 	"comity/taxii/exchange"
 )
 
@@ -210,8 +211,22 @@ func (s *Service) Export(ctx context.Context, by Actor, in Export, w io.Writer) 
 	return out.Flush()
 }
 
-// Backup writes a consistent copy of the store.
-func (s *Service) Backup(ctx context.Context, w io.Writer) error {
+// Backup says why a backup is made.
+type Backup struct {
+	Reason string // an operator of the machine need not give one
+}
+
+// Backup writes a consistent copy of the store, which has the entry about it in its audit
+// record. The errors are those of permit. For an operator of the machine it copies a store that
+// cannot be written to, too, without an entry.
+func (s *Service) Backup(ctx context.Context, by Actor, in Backup, w io.Writer) error {
+	if by.Account != "" || s.store.Ready(ctx) == nil {
+		if err := s.amend(ctx, func(d *exchange.Directory) ([]audit.Entry, error) {
+			return []audit.Entry{{Act: audit.Backup, Account: by.String(), Org: by.org(d), Text: "backup begun" + because(in.Reason)}}, s.permitIn(d, by, in.Reason)
+		}); err != nil {
+			return err
+		}
+	}
 	_, err := s.store.Backup(ctx, w)
 	return err
 }

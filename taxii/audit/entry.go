@@ -36,6 +36,7 @@ const (
 	Report     Act = "report"     // reports and feeds of an operation were drafted, published or reworked
 	Derivation Act = "derivation" // objects of a contributor went into published findings
 	Match      Act = "match"      // an issue that a country flagged matches a reported value
+	Backup     Act = "backup"     // a copy of the store was begun
 	Decision   Act = "decision"   // a person in the console decided on an act that takes several transactions
 )
 

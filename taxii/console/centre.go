@@ -40,7 +40,16 @@ type centrePage struct {
 	More          string // URL of the organisations that follow, "" for none
 	Links         []link.Status
 	Due           []custody.Due
-	DueMore       int // rows of Due that are not shown
+	DueMore       int        // rows of Due that are not shown
+	Backups       *backupsOf // nil if they are not made here
+}
+
+// backupsOf are the backups in the folder, newest first, and how far the last one is.
+type backupsOf struct {
+	Kept   int
+	Rows   []backupRow
+	Last   run[backupProgress]
+	Failed string // why the last one failed; "" if it did not
 }
 
 // organisationRow is an organisation with the number of its accounts.
@@ -96,6 +105,15 @@ func (c *Console) centre(v *visit) error {
 	}
 	out.DueMore = max(0, len(out.Due)-pageSize)
 	out.Due = out.Due[:len(out.Due)-out.DueMore]
+	if c.config.Backups.Folder != "" {
+		out.Backups = &backupsOf{Kept: backupsKept, Last: c.backups.state()}
+		if out.Backups.Rows, err = c.config.Backups.list(); err != nil {
+			return err
+		}
+		if err := out.Backups.Last.Err; err != nil {
+			out.Backups.Failed = sentence(err.Error())
+		}
+	}
 	return c.render(v, "centre", "Centre", out)
 }
 

@@ -299,3 +299,17 @@ func TestChainIsVerifiedOnThePage(t *testing.T) {
 	vic.post("/console/audit").want(http.StatusOK).contains("The record was changed.")
 	olga.post("/console/audit").want(http.StatusOK).contains("Directory: token ")
 }
+
+// A verification reads the whole record, so it goes on beside the requests: the page answers at
+// once, and tells everybody how far it is.
+func TestAVerificationShowsItsProgress(t *testing.T) {
+	w := newWorld(t)
+	olga, vic := w.as("igci/olga"), w.as("vendor/vic")
+	held := make(chan struct{})
+	w.held.until.Store(&held)
+	const progress = "The chain is being verified: 0 of "
+	olga.post("/console/audit").want(http.StatusOK).contains(progress, "Show how far it is")
+	vic.get("/console/audit").want(http.StatusOK).contains(progress)
+	close(held)
+	w.until(func() bool { return strings.Contains(vic.get("/console/audit").body, "The verification ended at") })
+}

@@ -6,13 +6,13 @@
 package console
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
 	"net/url"
 	"path"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/go-webauthn/webauthn/webauthn"
@@ -36,6 +36,8 @@ type Config struct {
 	MaxContentLength int64
 	// Help are the pages of comity help, by topic. The first line of each is its title.
 	Help map[string]string
+	// Backups is where operators make backups.
+	Backups Backups
 	// OIDC is the provider that persons may sign in by; without an Issuer there is none.
 	OIDC OIDC
 }
@@ -67,7 +69,9 @@ type Console struct {
 
 	reports reportCache
 
-	verifying sync.Mutex // held while the audit record is verified
+	working   working
+	verifying work[admin.ChainChecked] // of the audit record
+	backups   work[backupProgress]
 }
 
 // root is the path below which the console is.
@@ -86,6 +90,7 @@ func New(config Config, deps Deps) *Console {
 	if c.needTLS() != nil {
 		c.Log.Warn("nobody can sign in to the console: browsers reach the server without TLS", "public_url", config.PublicURL)
 	}
+	c.working.ctx, c.working.end = context.WithCancel(context.Background())
 	c.webauthn = newWebAuthn(origin)
 	c.register()
 	return c
@@ -170,6 +175,7 @@ var routes = []route{
 	{post, root + "centre/quarantine/{number}", false, forOperators(withForm((*Console).discard))},
 	{get, root + "centre/recall", false, forOperators((*Console).recall)},
 	{post, root + "centre/recall", false, forOperators(withForm((*Console).recallObject))},
+	{post, root + "centre/backup", false, forOperators(withForm((*Console).backup))},
 	{post, root + "centre/purge", false, forOperators(withForm((*Console).purge))},
 }
 

@@ -131,7 +131,7 @@ func TestHomeSaysThatItsFiguresAreOutdated(t *testing.T) {
 		t.Error("the first figures are outdated")
 	}
 	held := make(chan struct{})
-	w.figures.held.Store(&held)
+	w.held.until.Store(&held)
 	defer close(held)
 	anna.get("/console/").want(http.StatusOK).contains(notice)
 }

@@ -114,8 +114,14 @@ type auditPage struct {
 	Lines    []auditLine
 	Older    string // URL, "" for none
 	All      bool   // for an operator: all entries, not only those that concern the centre
-	Verified string // what a verification found; "" if none was asked for
-	Broken   bool   // it found a fault
+	Verified verified
+}
+
+// verified is what the last verification of the chain says.
+type verified struct {
+	run[admin.ChainChecked]
+	Text   string // "" if there was none
+	Failed bool   // it found a fault, or did not come to its end
 }
 
 // auditQuery is the filter of the page. Since and Until are days, both inclusive.
@@ -134,14 +140,13 @@ type auditLine struct {
 const actRefused = "refused"
 
 // auditActs are the acts that the form offers.
-var auditActs = []string{actRefused, "agreement", "delivery", "deletion", "derivation", "directory", "match", "notice", "purge", "refusal", "report", "submission", "withdrawal"}
+var auditActs = []string{actRefused, "agreement", "backup", "decision", "delivery", "deletion", "derivation", "directory", "match", "notice", "purge", "refusal", "report", "submission", "withdrawal"}
 
 // auditRecord shows the entries of the audit record that concern the person's organisation;
 // all to an operator. It is closed to a seconded person, from whom some collections of that
 // organisation are kept.
-func (c *Console) auditRecord(v *visit) error { return c.showRecord(v, auditPage{}) }
-
-func (c *Console) showRecord(v *visit, out auditPage) error {
+func (c *Console) auditRecord(v *visit) error {
+	var out auditPage
 	if v.Home != "" {
 		return errNotThere
 	}
@@ -165,6 +170,9 @@ func (c *Console) showRecord(v *visit, out auditPage) error {
 		return err
 	}
 	out.Older = older
+	if out.Verified, err = c.verified(v); err != nil {
+		return err
+	}
 	for _, e := range entries {
 		line := auditLine{
 			Number: e.Number, Time: e.Time, Act: string(e.Act), Account: cmp.Or(e.Account, "–"), Collection: "–", Clause: "–", Count: e.Count, Refused: e.Refused,
@@ -207,30 +215,40 @@ func parseDays(first, last string) (since, until time.Time, err error) {
 	return since, until, err
 }
 
-// verifyRecord verifies the chain of the audit record, for one person at a time: it reads all
-// of it. Only an operator learns which entry or record is at fault.
+// verifyRecord verifies the chain of the audit record beside the requests, since it reads all of
+// it. If somebody verifies it already, that has to do.
 func (c *Console) verifyRecord(v *visit) error {
 	if v.Home != "" {
 		return errNotThere
 	}
-	if !c.verifying.TryLock() {
-		return taxii.Errorf(taxii.TooMany, "Somebody else verifies the record now. Try again in a minute.")
-	}
-	defer c.verifying.Unlock()
-	var last admin.ChainChecked
-	if err := c.Admin.VerifyAudit(v.r.Context(), func(line admin.ChainChecked) { last = line }); err != nil {
-		return err
-	}
-	out := auditPage{Broken: last.Fault != ""}
+	c.verifying.begin(c, c.Admin.VerifyAudit)
+	c.verifying.wait(v.r.Context())
+	return c.auditRecord(v)
+}
+
+// verified tells how far the last verification is, or what it found. Only an operator learns
+// which entry or record is at fault.
+func (c *Console) verified(v *visit) (out verified, err error) {
+	out.run = c.verifying.state()
+	found := out.Progress
 	switch {
-	case !out.Broken:
-		out.Verified = fmt.Sprintf("%s entries follow from each other, up to the one with the digest %s.", number(int(last.Entries)), last.Hash)
+	case out.Began.IsZero():
+	case out.Running():
+		head, err := c.Store.ChainHead(v.r.Context())
+		if err != nil {
+			return out, err
+		}
+		out.Text = fmt.Sprintf("The chain is being verified: %s of %s entries so far.", number(int(found.Entries)), number(int(head.Number-found.Seal.Number)))
+	case out.Err != nil:
+		out.Text, out.Failed = "The verification did not come to its end. Begin it again.", true
+	case found.Fault == "":
+		out.Text = fmt.Sprintf("%s entries follow from each other, up to the one with the digest %s.", number(int(found.Entries)), found.Hash)
 	case v.operator():
-		out.Verified = sentence(last.Fault)
+		out.Text, out.Failed = sentence(found.Fault), true
 	default:
-		out.Verified = "The record was changed. Ask the operator of the centre."
+		out.Text, out.Failed = "The record was changed. Ask the operator of the centre.", true
 	}
-	return c.showRecord(v, out)
+	return out, nil
 }
 
 // exportRecord sends the chain as comity audit export writes it: it still verifies.

@@ -10,6 +10,7 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -22,6 +23,7 @@ import (
 
 	"comity/stix"
 	"comity/store"
+	"comity/store/atomicfile"
 	"comity/store/bolt"
 	"comity/taxii/admin"
 	"comity/taxii/agreement"
@@ -120,20 +122,36 @@ type world struct {
 	server   *httptest.Server
 	polls    map[string]poll // of sharing.reports, by account
 
-	figures heldStore // of the operations
+	held    heldStore // below the operations and the acts
+	backups console.Backups
 }
 
-// heldStore is a store whose documents can be held up, and with them the figures of operations.
+// heldStore is a store that can be held up in what takes long: the figures of an operation, a
+// verification of the audit record, and a backup.
 type heldStore struct {
 	store.Store
-	held atomic.Pointer[chan struct{}] // until it is closed; nil: they are not held up
+	until atomic.Pointer[chan struct{}] // it is closed; nil: it is not held up
+}
+
+func (s *heldStore) wait() {
+	if until := s.until.Load(); until != nil {
+		<-*until
+	}
 }
 
 func (s *heldStore) Document(ctx context.Context, name string) ([]byte, error) {
-	if held := s.held.Load(); held != nil {
-		<-*held
-	}
+	s.wait()
 	return s.Store.Document(ctx, name)
+}
+
+func (s *heldStore) Seal(ctx context.Context) (audit.SignedCheckpoint, error) {
+	s.wait()
+	return s.Store.Seal(ctx)
+}
+
+func (s *heldStore) Backup(ctx context.Context, w io.Writer) (int64, error) {
+	s.wait()
+	return s.Store.Backup(ctx, w)
 }
 
 // poll is what the server knows of the last poll of an account.
@@ -162,14 +180,15 @@ func newWorld(t testing.TB) *world {
 	s, err := bolt.Open(dir, w.now, log, 0)
 	w.must(err)
 	t.Cleanup(func() { s.Close() })
-	w.store, w.figures.Store = s, s
+	w.store, w.held.Store = s, s
+	w.backups = console.Backups{Folder: filepath.Join(dir, "backups"), Verify: bolt.CheckBackup, Free: atomicfile.Free}
 	current := exchange.NewCurrent(s)
 	w.recorder = audit.New(s.Record, w.now, log)
 	cust := custody.New(s, current, w.recorder, key, w.now, log)
-	w.admin = admin.New(s, current, intake.New(s, dir, w.now), cust, operation.New(&w.figures, current, cust, dir, w.now, log),
+	w.admin = admin.New(&w.held, current, intake.New(s, dir, w.now), cust, operation.New(&w.held, current, cust, dir, w.now, log),
 		feed.New(s, current, w.recorder, nil, feed.Config{}, w.now, log), link.New(s, current, intake.New(s, dir, w.now), cust, w.now, log), w.now)
 	w.server = httptest.NewUnstartedServer(nil)
-	w.console = console.New(console.Config{PublicURL: "http://" + w.server.Listener.Addr().String(), Help: help}, console.Deps{
+	w.console = console.New(console.Config{PublicURL: "http://" + w.server.Listener.Addr().String(), Help: help, Backups: w.backupsNow()}, console.Deps{
 		Store: s, Current: current, Auth: auth.New(current, w.now, "X-API-Key"), Admin: w.admin, Recorder: w.recorder, Log: log, Now: w.now,
 		LastPoll: func(_ uuid.UUID, of func(string) bool) (time.Time, bool) {
 			for account, p := range w.polls {
@@ -196,6 +215,15 @@ func newWorld(t testing.TB) *world {
 		w.deposit(d, "sharing", sharing)
 	})
 	return w
+}
+
+// backupsNow are w.backups, whatever a test makes of them.
+func (w *world) backupsNow() console.Backups {
+	return console.Backups{
+		Folder: w.backups.Folder,
+		Verify: func(ctx context.Context, path string) error { return w.backups.Verify(ctx, path) },
+		Free:   func(folder string) (int64, error) { return w.backups.Free(folder) },
+	}
 }
 
 // amend changes the directory, as the operator's commands do.

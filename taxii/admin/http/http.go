@@ -118,8 +118,8 @@ func Handler(s *admin.Service) http.Handler {
 		}
 		return s.Export(ctx, by, in, w)
 	})
-	stream(r, "backup", func(ctx context.Context, _ admin.Actor, _ url.Values, _ io.Reader, w *answer) error {
-		return s.Backup(ctx, w)
+	stream(r, "backup", func(ctx context.Context, by admin.Actor, _ url.Values, _ io.Reader, w *answer) error {
+		return s.Backup(ctx, by, admin.Backup{}, w)
 	})
 	stream(r, "check", func(ctx context.Context, _ admin.Actor, _ url.Values, _ io.Reader, w *answer) error {
 		return s.Check(ctx, func(c admin.Checked) { w.line(c) })
