@@ -210,6 +210,15 @@ type Stats struct {
 	Bytes   int64 // that the store takes on its disk; -1: unknown
 	Free    int64 // bytes that are free on that disk; -1: unknown
 	Waiting int   // changes that wait to be committed
+
+	Replica *ReplicaStats // nil: pages are read from no replica
+}
+
+// ReplicaStats tell what a replica of the store takes over, since the store was opened.
+type ReplicaStats struct {
+	Lag     time.Duration // how long ago it was up to date, as far as is known
+	Pages   int64         // pages that were read from it
+	Primary int64         // pages that were read from the primary instead
 }
 
 // Block keeps removed content from coming back: objects that Origin pushes itself, and

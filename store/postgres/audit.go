@@ -105,7 +105,7 @@ func findUnsealed(ctx context.Context, from querier) (unsealed bool, err error) 
 func (s *Store) readSealed(ctx context.Context, f func(pgx.Tx) error) error {
 	for {
 		unsealed := false
-		if err := s.read(ctx, true, func(tx pgx.Tx) error {
+		if err := read(ctx, s.pool, true, func(tx pgx.Tx) error {
 			var err error
 			if unsealed, err = findUnsealed(ctx, tx); err != nil || unsealed {
 				return err
@@ -325,7 +325,7 @@ func (s *Store) Holders(ctx context.Context, id uuid.UUID, dates []time.Time, af
 	for i, t := range dates {
 		at[i] = int64(store.DateOf(t))
 	}
-	err = s.read(ctx, true, func(tx pgx.Tx) error {
+	err = read(ctx, s.pool, true, func(tx pgx.Tx) error {
 		search, err := newHolderSearch(ctx, tx, n, at)
 		if err != nil {
 			return err

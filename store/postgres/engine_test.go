@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,7 +33,13 @@ var grant = exchange.Operator(uuid.MustParse("5a1b0c1e-7a52-4f6c-9d83-1f2e3d4c5b
 // openStore opens the store of a database. The test closes it.
 func openStore(t *testing.T, dsn string) *postgres.Store {
 	t.Helper()
-	s, err := postgres.Open(t.Context(), postgres.Config{DSN: dsn, Now: time.Now, Log: slog.New(slog.DiscardHandler), Create: true})
+	return openStoreWith(t, postgres.Config{DSN: dsn})
+}
+
+func openStoreWith(t *testing.T, c postgres.Config) *postgres.Store {
+	t.Helper()
+	c.Now, c.Log, c.Create, c.AllowAsync = time.Now, cmp.Or(c.Log, slog.New(slog.DiscardHandler)), true, true
+	s, err := postgres.Open(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,6 +185,7 @@ type relay struct {
 	dsn    string       // of the database, through the relay
 	silent atomic.Bool  // no bytes pass
 	sent   atomic.Int64 // bytes that the database has sent
+	muteAt atomic.Int64 // sent from which on it is silent; 0: never
 
 	mu   sync.Mutex        // guards busy
 	busy map[net.Conn]bool // by client: it waits for an answer
@@ -207,7 +215,9 @@ func relayTo(t *testing.T, dsn string) *relay {
 				go r.pass(t.Context(), client, server, func(int) { r.busy[client] = true })
 				go r.pass(t.Context(), server, client, func(n int) {
 					r.busy[client] = false
-					r.sent.Add(int64(n))
+					if sent, mute := r.sent.Add(int64(n)), r.muteAt.Load(); mute > 0 && sent >= mute {
+						r.silent.Store(true)
+					}
 				})
 			}
 		}

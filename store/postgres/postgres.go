@@ -30,8 +30,11 @@ type Config struct {
 	// DSN is a connection string or URL of PostgreSQL. It may name several hosts, and the
 	// size of the pool as pool_max_conns. No error quotes it.
 	DSN string
-	Now func() time.Time
-	Log *slog.Logger
+	// Replica is the same for hot standbys of that database, which pages are read from; "" for
+	// none. Of several hosts, the first standby is used.
+	Replica string
+	Now     func() time.Time
+	Log     *slog.Logger
 
 	Create     bool // make the tables in an empty database
 	Migrate    bool // bring an older schema up to date
@@ -41,6 +44,7 @@ type Config struct {
 // Store is a store.Store. Make one with [Open].
 type Store struct {
 	pool    *pgxpool.Pool
+	replica *replica // nil: there is none
 	now     func() time.Time
 	log     *slog.Logger
 	codec   *store.OutcomeCodec
@@ -53,11 +57,12 @@ type Store struct {
 	sealing  chan struct{} // has a token while a goroutine seals
 	wake     chan struct{} // has a token if the sealer has work
 	end      context.CancelFunc
-	running  sync.WaitGroup // the sealer, the watcher and the one that buries
+	running  sync.WaitGroup // the sealer, the watcher, the one that buries and the one that follows the replica
 
 	mu        sync.Mutex // guards the fields below
 	confirmed progress
-	complete  bool // confirmed does not only have what this process has committed
+	complete  bool  // confirmed does not only have what this process has committed
+	timeline  int64 // of the primary: the newest one that a connection has found
 
 	// A failover may lose what these have.
 	numbers   sync.Map // uuid.UUID -> int32: collection.n by collection.id
@@ -71,7 +76,7 @@ var _ store.Store = (*Store)(nil)
 // c.AllowAsync is not set; and [ErrEmpty] if the database has no tables and c.Create is not
 // set.
 func Open(ctx context.Context, c Config) (*Store, error) {
-	config, err := parseDSN(c.DSN)
+	config, err := parseDSN(c.DSN, pgconn.ValidateConnectTargetSessionAttrsReadWrite)
 	if err != nil {
 		return nil, err
 	}
@@ -83,6 +88,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	id := uuid.New()
 	params := config.ConnConfig.RuntimeParams
 	params["application_name"] = backendName(params["application_name"], id)
+	config.AfterConnect = s.afterConnect
 	s.process = process{
 		backend: params["application_name"], allowAsync: c.AllowAsync, clock: time.Now, id: id, fresh: true,
 		held: map[uuid.UUID]*heldFence{}, owned: map[uuid.UUID]bool{},
@@ -92,6 +98,10 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	}
 	if s.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
 		return nil, failure(err)
+	}
+	if s.replica, err = openReplica(ctx, s, c.Replica); err != nil {
+		s.pool.Close()
+		return nil, err
 	}
 	run, end := context.WithCancel(context.Background())
 	s.end = end
@@ -123,6 +133,9 @@ func (s *Store) start(ctx, run context.Context, w *watcher) error {
 	s.running.Go(func() { w.watch(run) })
 	s.running.Go(func() { s.sealAll(run) })
 	s.running.Go(func() { s.buryAll(run) })
+	if s.replica != nil {
+		s.running.Go(func() { s.replica.follow(run) })
+	}
 	if err := s.Ready(ctx); errors.Is(err, errAsync) {
 		return errAsync
 	}
@@ -144,9 +157,10 @@ const (
 	transactionTimeout = 25 * time.Second
 )
 
-// parseDSN returns the configuration of the pool. The error does not quote the DSN, which
-// may hold a password.
-func parseDSN(dsn string) (*pgxpool.Config, error) {
+// parseDSN returns the configuration of the pool. Of several hosts, it connects to the first one
+// that accept accepts, unless the DSN says which. The error does not quote the DSN, which may
+// hold a password.
+func parseDSN(dsn string, accept pgconn.ValidateConnectFunc) (*pgxpool.Config, error) {
 	config, err := pgxpool.ParseConfig(dsn)
 	if err != nil {
 		return nil, errors.New("the address of the database cannot be parsed: it has the form postgres://USER@HOST:PORT/DATABASE?sslmode=verify-full")
@@ -155,8 +169,8 @@ func parseDSN(dsn string) (*pgxpool.Config, error) {
 	if config.ConnConfig.ConnectTimeout == 0 {
 		config.ConnConfig.ConnectTimeout = connectTimeout
 	}
-	if config.ConnConfig.ValidateConnect == nil { // of several hosts, the primary
-		config.ConnConfig.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+	if config.ConnConfig.ValidateConnect == nil {
+		config.ConnConfig.ValidateConnect = accept
 	}
 	dialer := net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: time.Second, Count: 5}}
 	config.ConnConfig.DialFunc = dialer.DialContext
@@ -172,7 +186,6 @@ func parseDSN(dsn string) (*pgxpool.Config, error) {
 			conn.CustomData()[warnedKey] = true
 		}
 	}
-	config.AfterConnect = afterConnect
 	return config, nil
 }
 
@@ -203,12 +216,15 @@ func passBarrier(ctx context.Context, conn *pgx.Conn) error {
 
 // afterConnect lets nobody read on a new connection before a barrier, so that nothing is
 // acknowledged from what a standby may lack.
-func afterConnect(ctx context.Context, conn *pgx.Conn) error {
+func (s *Store) afterConnect(ctx context.Context, conn *pgx.Conn) error {
 	var timeline int64
 	if err := conn.QueryRow(ctx, `SELECT ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint`).Scan(&timeline); err != nil {
 		return err
 	}
 	conn.PgConn().CustomData()[timelineKey], conn.PgConn().CustomData()[sinceKey] = timeline, time.Now()
+	s.mu.Lock()
+	s.timeline = max(s.timeline, timeline)
+	s.mu.Unlock()
 	return passBarrier(ctx, conn)
 }
 
@@ -221,6 +237,9 @@ func (s *Store) Close() error {
 	s.setFault(errClosed)
 	err := s.unregister()
 	s.pool.Close()
+	if s.replica != nil {
+		s.replica.pool.Close()
+	}
 	return err
 }
 
@@ -236,7 +255,11 @@ func sleep(ctx context.Context, d time.Duration) error {
 
 // Stats implements store.Store. The room on the disks of the database is not known.
 func (s *Store) Stats() store.Stats {
-	return store.Stats{Bytes: s.process.bytes.Load(), Free: -1, Waiting: int(s.waiting.Load())}
+	stats := store.Stats{Bytes: s.process.bytes.Load(), Free: -1, Waiting: int(s.waiting.Load())}
+	if r := s.replica; r != nil {
+		stats.Replica = &store.ReplicaStats{Lag: r.lag(), Pages: r.pages.Load(), Primary: r.passed.Load()}
+	}
+	return stats
 }
 
 // OnCommit implements store.Store.

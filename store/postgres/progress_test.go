@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"context"
 	"fmt"
+	"os"
 	"slices"
 	"sync"
 	"testing"
@@ -19,25 +20,25 @@ import (
 	"comity/taxii/exchange"
 )
 
-// primary is the connection of a superuser to the primary of a database.
-type primary struct {
+// superuser is the connection of a superuser to a database.
+type superuser struct {
 	*testing.T
 	*pgx.Conn
 }
 
-func connectPrimary(t *testing.T, dsn string) primary {
+func connect(t *testing.T, dsn string) superuser {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), dsn)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close(context.Background()) })
-	p := primary{t, conn}
+	p := superuser{t, conn}
 	p.exec(`SET synchronous_commit = local`)
 	return p
 }
 
-func (p primary) exec(sql string) {
+func (p superuser) exec(sql string) {
 	p.Helper()
 	if _, err := p.Conn.Exec(context.Background(), sql); err != nil { // also in a Cleanup
 		p.Fatal(err)
@@ -45,7 +46,7 @@ func (p primary) exec(sql string) {
 }
 
 // ask returns what a query returns; zero if it returns no row.
-func ask[V any](p primary, sql string) (v V) {
+func ask[V any](p superuser, sql string) (v V) {
 	_ = p.QueryRow(p.Context(), sql).Scan(&v)
 	return v
 }
@@ -53,10 +54,10 @@ func ask[V any](p primary, sql string) (v V) {
 // loseStandby lets each commit wait for a standby that there is not. Something ends all those
 // waits again and again, so that PostgreSQL shows the commits although no standby has them.
 // It returns the function by which the standby is there again.
-func (p primary) loseStandby() (restore func()) {
+func (p superuser) loseStandby() (restore func()) {
 	p.exec(`ALTER SYSTEM SET synchronous_standby_names = 'absent'`)
 	p.exec(`SELECT pg_reload_conf()`)
-	canceller := connectPrimary(p.T, p.Config().ConnString())
+	canceller := connect(p.T, p.Config().ConnString())
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
@@ -157,6 +158,11 @@ func TestACommitIsShownOnlyOnceTheStandbyHasIt(t *testing.T) {
 	if err := pushVersions(t.Context(), a, version(1, 1), version(2, 1)); err != nil {
 		t.Fatal(err)
 	}
+	if os.Getenv("COMITY_TEST_POSTGRES_REPLICA") != "" {
+		s := openWithReplica(t, dsn, standbyOf(t, dsn).dsn)
+		awaitReplica(t, s)
+		servers["a server that reads from a replica"] = s
+	}
 	var queries []taxii.Match
 	for _, ids := range [][]string{nil, {indicator(1), indicator(2), indicator(3)}} {
 		for _, versions := range []taxii.Versioning{{}, {All: true}, {First: true}, {Last: true}} {
@@ -182,14 +188,14 @@ func TestACommitIsShownOnlyOnceTheStandbyHasIt(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	p := connectPrimary(t, dsn)
+	p := connect(t, dsn)
 	restore := p.loseStandby()
 	pushed := make(chan error, 1)
 	go func() { pushed <- pushVersions(t.Context(), a, version(1, 2), version(3, 1)) }()
 	eventually(t, "PostgreSQL does not show the push", func() bool { return ask[int](p, `SELECT count(*) FROM live`) == 3 })
 	var asking sync.WaitGroup
 	for name, s := range servers {
-		turns := make(chan struct{}, 12) // as many as the connections that are open
+		turns := make(chan struct{}, 8) // fewer than the connections that are open: the push and the sealer have some
 		for _, q := range queries {
 			asking.Go(func() {
 				turns <- struct{}{}
@@ -329,7 +335,7 @@ func TestNothingIsReadThatTheStandbyLacks(t *testing.T) {
 		openConnections(t, dsn, s, 8)
 		eventually(t, "the first push is not confirmed", func() bool { n, err := s.Count(t.Context(), grant.ID()); return err == nil && n == 1 })
 	}
-	p := connectPrimary(t, dsn)
+	p := connect(t, dsn)
 	restore := p.loseStandby()
 	refused := version(3, 1)
 	refused.Refused = &store.Refusal{ID: indicator(3), Quarantine: true}

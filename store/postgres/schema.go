@@ -9,6 +9,7 @@ import (
 	"io/fs"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
@@ -29,7 +30,7 @@ var ErrEmpty = errors.New("the database has no store yet: make one with comity i
 // are none, and grants the roles what they need. It returns the version before and after; 0
 // is none. Programs of schema 1 may not run meanwhile.
 func Migrate(ctx context.Context, dsn string) (before, after int64, err error) {
-	config, err := parseDSN(dsn)
+	config, err := parseDSN(dsn, pgconn.ValidateConnectTargetSessionAttrsReadWrite)
 	if err != nil {
 		return 0, 0, err
 	}

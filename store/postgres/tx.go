@@ -240,11 +240,11 @@ func (s *Store) status(ctx context.Context, xid int64) (status string, since tim
 
 // read runs f in a read-only transaction that sees one state of the database. long lets
 // statements and pauses between them take any time.
-func (s *Store) read(ctx context.Context, long bool, f func(pgx.Tx) error) error {
+func read(ctx context.Context, pool *pgxpool.Pool, long bool, f func(pgx.Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	err := pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+	err := pgx.BeginTxFunc(ctx, pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
 		if long {
 			if _, err := tx.Exec(ctx, `SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0`); err != nil {
 				return err

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"comity/stix"
 	"comity/store"
@@ -23,6 +24,7 @@ import (
 type walk struct {
 	ctx    context.Context
 	store  *Store
+	pool   *pgxpool.Pool // of the primary, or of the replica
 	from   querier
 	id     uuid.UUID
 	n      int32
@@ -60,15 +62,17 @@ func (s *Store) walk(ctx context.Context, g exchange.Grant, q store.Query, each 
 		return standing, err
 	}
 	w := &walk{
-		ctx: ctx, store: s, from: s.pool, id: g.ID(), end: end, choice: store.NewChoice(view, q.Match), types: textual(store.Narrowed(q.Types, &view)),
+		ctx: ctx, store: s, pool: s.pool, id: g.ID(), end: end, choice: store.NewChoice(view, q.Match), types: textual(store.Narrowed(q.Types, &view)),
 		after: store.DateOf(q.After), limit: max(q.Limit, 1), max: q.MaxBytes, each: each,
 	}
 	if w.n, err = s.number(ctx, g.ID(), false); err != nil || w.n == 0 {
 		return standing, failure(err)
 	}
-	if err = w.look(q, &standing); errors.Is(err, errNews) {
-		if err = w.awaitNews(); err == nil {
-			err = w.look(q, &standing)
+	if !w.lookAtReplica(q, &standing) {
+		if err = w.look(q, &standing); errors.Is(err, errNews) {
+			if err = w.awaitNews(); err == nil {
+				err = w.look(q, &standing)
+			}
 		}
 	}
 	if ctx.Err() != nil {
@@ -78,18 +82,18 @@ func (s *Store) walk(ctx context.Context, g exchange.Grant, q store.Query, each 
 	return standing, failure(err)
 }
 
-// look reads the page. It returns errNews, once and before the first record, if the page is to
-// wait.
+// look reads the page from the pool, or what is left of it. It returns errNews, once and before
+// the first record, if the page is to wait.
 func (w *walk) look(q store.Query, standing *store.Standing) error {
 	if q.IDs == nil && w.choice.OnlyLast() {
 		if done, err := w.plain(standing); done || err != nil {
 			return err
 		}
 	}
-	return w.store.read(w.ctx, false, func(tx pgx.Tx) error {
+	return read(w.ctx, w.pool, false, func(tx pgx.Tx) error {
 		w.from = tx
-		var h head
-		if err := h.scan(tx.QueryRow(w.ctx, `SELECT `+headColumns+` FROM collection WHERE n = $1`, w.n)); err != nil {
+		h, err := w.head(tx.QueryRow(w.ctx, headQuery, w.n))
+		if err != nil {
 			return err
 		}
 		if standing.State == (store.State{}) { // plain has read nothing
@@ -114,7 +118,7 @@ const newsTimeout = 500 * time.Millisecond
 
 // checkNews returns errNews if there are records to wait for, once.
 func (w *walk) checkNews(h *head) error {
-	if w.news != 0 || uint64(h.last) <= w.end.End {
+	if w.news != 0 || w.count > 0 || uint64(h.last) <= w.end.End {
 		return nil
 	}
 	w.news = uint64(h.last)
@@ -167,9 +171,12 @@ func (w *walk) take(r *row) (bool, error) {
 			return false, nil
 		}
 	}
+	if err := w.each(r); err != nil {
+		return false, err
+	}
 	w.count++
 	w.size += size
-	return true, w.each(r)
+	return true, nil
 }
 
 // maxRows is how many rows one statement reads at most.
@@ -241,15 +248,15 @@ func (w *walk) plain(standing *store.Standing) (done bool, err error) {
 		}
 		q := &pgx.Batch{}
 		q.Queue(`BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY`)
-		q.Queue(`SELECT `+headColumns+` FROM collection WHERE n = $1`, w.n)
+		q.Queue(headQuery, w.n)
 		q.Queue(page, args...)
 		q.Queue(`COMMIT`)
-		results := w.store.pool.SendBatch(w.ctx, q)
+		results := w.pool.SendBatch(w.ctx, q)
 		if _, err := results.Exec(); err != nil {
 			return false, cmp.Or(err, results.Close())
 		}
-		var h head
-		if err := h.scan(results.QueryRow()); err != nil {
+		h, err := w.head(results.QueryRow())
+		if err != nil {
 			return false, cmp.Or(err, results.Close())
 		}
 		if first {
@@ -306,7 +313,9 @@ func (w *walk) takeAll(rows pgx.Rows) (n int, full bool, err error) {
 		r, damage := scanRow(rows)
 		w.read += len(r.json)
 		if damage != nil {
-			w.leaveOut(r.Date, damage)
+			if err := w.leaveOut(r.Date, damage); err != nil {
+				return n, false, err
+			}
 		} else if w.choice.Admits(r.Spec, r.Handling) {
 			ok, err := w.take(&r)
 			if err != nil || !ok {
@@ -353,13 +362,12 @@ func (w *walk) merged() error {
 			return err
 		}
 		for _, r := range list {
+			if r.json != nil && w.selects(r, chosen) {
+				if ok, err := w.take(r); err != nil || !ok {
+					return err
+				}
+			}
 			w.after = r.Date
-			if r.json == nil || !w.selects(r, chosen) {
-				continue
-			}
-			if ok, err := w.take(r); err != nil || !ok {
-				return err
-			}
 		}
 		if len(list) < n && w.read <= room {
 			return nil
@@ -375,7 +383,9 @@ func (w *walk) collect(rows pgx.Rows) (list []*row, err error) {
 		r, damage := scanRow(rows)
 		w.read += len(r.json)
 		if r.json = bytes.Clone(r.json); damage != nil {
-			w.leaveOut(r.Date, damage)
+			if err := w.leaveOut(r.Date, damage); err != nil {
+				return nil, err
+			}
 			r.json = nil
 		}
 		list = append(list, &r)
@@ -462,11 +472,16 @@ func (w *walk) byID(ids []string) error {
 }
 
 // leaveOut logs that pages lack the damaged record added at d, once for each record. Pages
-// go on without it, since otherwise no poll would get past it.
-func (w *walk) leaveOut(d store.Date, damage error) {
+// go on without it, since otherwise no poll would get past it. At a replica it returns the
+// damage, since the primary may have the record.
+func (w *walk) leaveOut(d store.Date, damage error) error {
+	if w.atReplica() {
+		return damage
+	}
 	if _, known := w.store.leftOut.LoadOrStore(damagedRecord{w.id, d}, true); !known {
 		w.store.log.Error("a damaged record is left out of every page: run comity check", "collection", w.id, "error", damage)
 	}
+	return nil
 }
 
 // damagedRecord names a record that does not match its checksum.

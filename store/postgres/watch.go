@@ -96,8 +96,12 @@ func (w *watcher) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := afterConnect(ctx, conn); err != nil {
-		_ = conn.Close(ctx) // nothing was written
+	err = w.afterConnect(ctx, conn)
+	if err == nil {
+		_, err = conn.Exec(ctx, `UPDATE meta SET timeline = $1 WHERE timeline <> $1`, conn.PgConn().CustomData()[timelineKey])
+	}
+	if err != nil {
+		_ = conn.Close(ctx) // it was not used yet
 		return err
 	}
 	w.conn, w.beaten = conn, time.Time{}
