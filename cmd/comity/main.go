@@ -87,8 +87,9 @@ type commands struct {
 type shell struct {
 	ctx      context.Context
 	data     string
-	creates  bool // the command creates a store if there is none
-	migrates bool // the command brings the schema of the database up to date
+	creates  bool   // the command creates a store if there is none
+	replica  string // what --store-replica says
+	migrates bool   // the command brings the schema of the database up to date
 	json     bool
 	storeFlags
 	in       io.Reader // ends with the context

@@ -43,6 +43,11 @@ func (ex *exchangeServer) report(gauge metrics.Gauge, current *exchange.Current)
 	if stats.Free >= 0 {
 		gauge("comity_disk_free_bytes", float64(stats.Free))
 	}
+	if r := stats.Replica; r != nil {
+		gauge("comity_replica_lag_seconds", r.Lag.Seconds())
+		gauge("comity_store_pages_total", float64(r.Pages), "replica")
+		gauge("comity_store_pages_total", float64(r.Primary), "primary")
+	}
 	gauge("comity_audit_waiting", float64(ex.recorder.Waiting()))
 	if ex.certs != nil {
 		leaf, issuers := ex.certs.expires()

@@ -62,6 +62,7 @@ type serveCmd struct {
 	NoConsole    bool            `env:"COMITY_NO_CONSOLE" help:"Leave out the web console under /console/, and the page for browsers that leads to it."`
 	Unsigned     bool            `env:"COMITY_UNSIGNED" help:"Serve without the key of the centre: certificates of deletion and checkpoints are not signed."`
 	Migrate      bool            `env:"COMITY_MIGRATE" help:"Bring an older schema of the database up to date."`
+	StoreReplica string          `placeholder:"FILE|URL" env:"COMITY_STORE_REPLICA" help:"Read pages from a hot standby of the database of --store: its URL, or a file that holds the URL. The primary answers what the standby does not have yet, and all if it fails."`
 	logFlags     `embed:""`
 	tlsFlags     `embed:""`
 	dnsFlags     `embed:""`
@@ -90,6 +91,9 @@ func (c *serveCmd) serve(sh *shell) error {
 	if _, err := os.Stat(sh.data); err != nil {
 		return fmt.Errorf("there is no data folder %s; make one with comity init", sh.data)
 	}
+	if c.StoreReplica != "" && sh.storeFlags.Store == "" {
+		return errors.New("--store-replica needs --store: a data folder has no replica")
+	}
 	listener, err := c.activate()
 	if err := cmp.Or(err, c.check()); err != nil {
 		return err
@@ -109,7 +113,7 @@ func (c *serveCmd) serve(sh *shell) error {
 		return err
 	}
 	defer unlock()
-	sh.migrates = c.Migrate
+	sh.migrates, sh.replica = c.Migrate, c.StoreReplica
 	s, err := sh.open(lockWait)
 	if err != nil {
 		return err

@@ -123,8 +123,14 @@ func (sh *shell) openDatabase(place string, create bool) (*postgres.Store, error
 	if err != nil {
 		return nil, err
 	}
+	replica := ""
+	if sh.replica != "" {
+		if replica, err = readDSN(sh.replica); err != nil {
+			return nil, fmt.Errorf("--store-replica: %w", err)
+		}
+	}
 	return postgres.Open(sh.ctx, postgres.Config{
-		DSN: dsn, Now: time.Now, Log: sh.log, Create: create, Migrate: sh.migrates, AllowAsync: sh.storeFlags.AllowAsync,
+		DSN: dsn, Replica: replica, Now: time.Now, Log: sh.log, Create: create, Migrate: sh.migrates, AllowAsync: sh.storeFlags.AllowAsync,
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -157,8 +158,8 @@ func (m *Metrics) CacheLookup(hit bool) {
 // Committed counts a commit of the store.
 func (m *Metrics) Committed(took time.Duration) { m.commits.Observe(took.Seconds()) }
 
-// Gauge reports the value of a metric at the moment of a scrape. The labels are in the
-// order of the table.
+// Gauge reports the value of a metric at the moment of a scrape; one whose name ends in _total
+// is a counter. The labels are in the order of the table.
 type Gauge func(name string, value float64, labels ...string)
 
 // Time reports a time, in seconds since 1970; 0 for the zero time.
@@ -195,7 +196,11 @@ func (w *watcher) Collect(out chan<- prometheus.Metric) {
 		if desc == nil {
 			desc = prometheus.NewInvalidDesc(fmt.Errorf("metric %s is not in the table", name))
 		}
-		metric, err := prometheus.NewConstMetric(desc, prometheus.GaugeValue, value, labels...)
+		kind := prometheus.GaugeValue
+		if strings.HasSuffix(name, "_total") {
+			kind = prometheus.CounterValue
+		}
+		metric, err := prometheus.NewConstMetric(desc, kind, value, labels...)
 		if err != nil {
 			metric = prometheus.NewInvalidMetric(desc, err)
 		}

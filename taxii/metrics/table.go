@@ -28,6 +28,8 @@ var families = []family{
 	{"comity_commit_queue", "Changes that wait for the next commit.", nil},
 	{"comity_store_bytes", "Size of the file of the store.", nil},
 	{"comity_disk_free_bytes", "Free room on the disk that has the store.", nil},
+	{"comity_replica_lag_seconds", "How long ago the replica was up to date, if pages are read from one.", nil},
+	{"comity_store_pages_total", "Pages that were read from the database, by from: replica or primary; if there is a replica.", []string{"from"}},
 	{"comity_page_cache_bytes", "Memory of the cache of pages.", nil},
 	{"comity_page_cache_lookups_total", "Pages that were asked for, by result: hit if the cache had them, else miss.", []string{"result"}},
 	{"comity_audit_waiting", "Entries in memory, such as deliveries, that the audit record does not have yet.", nil},
