@@ -32,11 +32,11 @@ func EscapeFormula(cell string) string {
 }
 
 // Shorten is at most n bytes of a text of others, with an ellipsis for the rest.
-func Shorten(text string, n int) string {
+func Shorten[T ~string | ~[]byte](text T, n int) string {
 	if len(text) <= n {
-		return text
+		return string(text)
 	}
-	return strings.ToValidUTF8(text[:n], "") + "…"
+	return strings.ToValidUTF8(string(text[:n]), "") + "…"
 }
 
 // Printable writes each unprintable character of a text as a JSON escape, such

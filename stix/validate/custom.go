@@ -148,7 +148,7 @@ func (c *checker) custom(i int) int {
 		// Only an exponent, or hundreds of digits, can overflow.
 		if source := c.b[i:end]; len(source) > 300 || bytes.ContainsAny(source, "eE") {
 			if _, err := strconv.ParseFloat(string(source), 64); err != nil {
-				c.fault("R-009", "%s is no finite number", clip(source, 40))
+				c.fault("R-009", "%s is no finite number", stix.Shorten(source, 40))
 			}
 		}
 		return end

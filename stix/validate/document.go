@@ -213,7 +213,7 @@ func (d *document) object(raw []byte) {
 		}
 	}
 	id, _ := rawjson.Text(rawjson.Member(raw, "id"))
-	d.each(Result{Index: d.n, Line: d.line, ID: clip(id, 300), Findings: found})
+	d.each(Result{Index: d.n, Line: d.line, ID: stix.Shorten(id, 300), Findings: found})
 }
 
 // policyFor is the policy for one object. A bundle may say after its objects

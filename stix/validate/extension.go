@@ -32,7 +32,7 @@ func (c *checker) extension(key []byte, i int) int {
 	shape, predefined := c.stix21.extensions[string(key)]
 	switch {
 	case predefined && c.typ != shape.extends:
-		c.fault("R-069", "an extension of %s, not of %s", shape.extends, clip([]byte(c.typ), 80))
+		c.fault("R-069", "an extension of %s, not of %s", shape.extends, stix.Shorten(c.typ, 80))
 	case predefined:
 		if rawjson.Member(entry, "extension_type") != nil {
 			c.fault("R-068", "a predefined extension has no extension_type")

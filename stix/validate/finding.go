@@ -3,8 +3,8 @@ package validate
 import (
 	"fmt"
 	"strconv"
-	"strings"
-	"unicode/utf8"
+
+	"comity/stix"
 )
 
 // MaxFindings bounds the errors, and the warnings, that are kept of one object.
@@ -117,7 +117,7 @@ func pointer(path []step) string {
 		}
 		name := s.name
 		if len(name) > 250 {
-			name = []byte(clip(name, 250))
+			name = []byte(stix.Shorten(name, 250))
 		}
 		for _, char := range name {
 			switch char {
@@ -134,15 +134,4 @@ func pointer(path []step) string {
 }
 
 // quote shows a value that came from outside, cut to a line's length.
-func quote(s []byte) string { return strconv.Quote(clip(s, 80)) }
-
-// clip is the first n bytes of s, with an ellipsis for the rest.
-func clip(s []byte, n int) string {
-	if len(s) <= n {
-		return string(s)
-	}
-	for n > 0 && !utf8.RuneStart(s[n]) {
-		n--
-	}
-	return strings.ToValidUTF8(string(s[:n]), "�") + "…"
-}
+func quote(s []byte) string { return strconv.Quote(stix.Shorten(s, 80)) }

@@ -18,11 +18,11 @@ var optionalIDs = map[string]bool{
 func (c *checker) identifier(s []byte) {
 	prefix, uuid, ok := bytes.Cut(s, []byte("--"))
 	if !ok {
-		c.fault("R-016", "%s is no identifier, expected %s--UUID", quote(s), clip([]byte(c.typ), 80))
+		c.fault("R-016", "%s is no identifier, expected %s--UUID", quote(s), stix.Shorten(c.typ, 80))
 		return
 	}
 	if string(prefix) != c.typ {
-		c.fault("R-016", "%s has not the type of the object, %s, before the UUID", quote(s), clip([]byte(c.typ), 80))
+		c.fault("R-016", "%s has not the type of the object, %s, before the UUID", quote(s), stix.Shorten(c.typ, 80))
 	}
 	version := c.uuid(uuid)
 	if version > 0 && version != 4 && c.shape.class != "sco" {

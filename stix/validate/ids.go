@@ -26,7 +26,7 @@ func (s *ids) add(o *stix.Object) Findings {
 	s.there[o.ID] = struct{}{}
 	uuid := strings.TrimPrefix(string(o.ID), o.Type+"--")
 	if typ, known := s.types[uuid]; known && typ != o.Type {
-		return Findings{{Rule: "R-027", Path: "/id", Message: "the UUID of another object, of type " + clip([]byte(typ), 80), Warning: true}}
+		return Findings{{Rule: "R-027", Path: "/id", Message: "the UUID of another object, of type " + stix.Shorten(typ, 80), Warning: true}}
 	}
 	s.types[uuid] = o.Type
 	return nil
@@ -53,7 +53,7 @@ func (s *ids) addReferences(o *stix.Object, index, line int) {
 func (s *ids) missing(each func(Result)) {
 	for _, r := range s.references {
 		if _, there := s.there[r.to]; !there {
-			f := Finding{Rule: "R-029", Message: r.property + " refers to " + clip([]byte(r.to), 300) + ", which is not there"}
+			f := Finding{Rule: "R-029", Message: r.property + " refers to " + stix.Shorten(r.to, 300) + ", which is not there"}
 			each(Result{Index: r.index, Line: r.line, ID: string(r.from), Findings: Findings{f}})
 		}
 	}

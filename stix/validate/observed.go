@@ -66,6 +66,6 @@ func (c *checker) localReference(t *valueType, s []byte) {
 	case !ok:
 		c.fault("R-115", "%s is not the key of an entry", quote(s))
 	case !t.refs.allow(typ):
-		c.fault("R-115", "expected the key of %s, not of %s", t.refs.text, clip([]byte(typ), 80))
+		c.fault("R-115", "expected the key of %s, not of %s", t.refs.text, stix.Shorten(typ, 80))
 	}
 }

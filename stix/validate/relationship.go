@@ -51,6 +51,6 @@ func namedRelationship(c *checker, f frame) {
 		_, listed = relationships()[relationship{source, string(name), "@sco"}]
 	}
 	if !listed {
-		c.warnAt("relationship_type", "R-114", "the standard names no %s from %s to %s", clip(name, 80), source, target)
+		c.warnAt("relationship_type", "R-114", "the standard names no %s from %s to %s", stix.Shorten(name, 80), source, target)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 
+	"comity/stix"
 	"comity/stix/rawjson"
 )
 
@@ -158,7 +159,7 @@ func trafficProtocols(c *checker, f frame) {
 // numberInRange warns of an AS number that does not fit into 32 bits (R-174).
 func numberInRange(c *checker, f frame) {
 	if n := c.get(f, "number"); len(n) > 10 || len(n) == 10 && string(n) > "4294967295" || len(n) > 0 && n[0] == '-' {
-		c.warnAt("number", "R-174", "%s should be 0 to 4294967295", clip(n, 40))
+		c.warnAt("number", "R-174", "%s should be 0 to 4294967295", stix.Shorten(n, 40))
 	}
 }
 
@@ -166,7 +167,7 @@ func numberInRange(c *checker, f frame) {
 func spelledOutHive(c *checker, f frame) {
 	s, ok := rawjson.Text(c.get(f, "key"))
 	hive, _, _ := bytes.Cut(s, []byte(`\`))
-	switch strings.ToUpper(clip(hive, 8)) {
+	switch strings.ToUpper(stix.Shorten(hive, 8)) {
 	case "HKLM", "HKCU", "HKCR", "HKU", "HKCC", "HKPD", "HKDD":
 		if ok {
 			c.faultAt("key", "R-135", "spell out the hive %s, such as HKEY_LOCAL_MACHINE", quote(hive))

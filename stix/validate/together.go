@@ -128,7 +128,7 @@ func (s *crossChecks) markingCycle(i int) (found Findings) {
 		switch {
 		case !known || id == k.id: // the check of the single object reports that it marks itself
 		case s.objects[next].visited == open:
-			found = append(found, Finding{Rule: "R-084", Message: fmt.Sprintf("%s and %s mark each other, at once or by way of others", clip([]byte(k.id), 300), id)})
+			found = append(found, Finding{Rule: "R-084", Message: fmt.Sprintf("%s and %s mark each other, at once or by way of others", stix.Shorten(k.id, 300), id)})
 		default:
 			found = append(found, s.markingCycle(next)...)
 		}

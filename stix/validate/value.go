@@ -5,6 +5,7 @@ import (
 	"math"
 	"strconv"
 
+	"comity/stix"
 	"comity/stix/rawjson"
 )
 
@@ -21,14 +22,14 @@ func (c *checker) number(t *valueType, i int) int {
 	n, err := strconv.ParseFloat(string(source), 64)
 	switch {
 	case t.kind == floatValue && err != nil:
-		c.fault("R-009", "%s is no finite number", clip(source, 40))
+		c.fault("R-009", "%s is no finite number", stix.Shorten(source, 40))
 		return end
 	case t.kind == floatValue:
 	case err != nil || n != math.Trunc(n):
-		c.fault("R-008", "expected an integer, not %s", clip(source, 40))
+		c.fault("R-008", "expected an integer, not %s", stix.Shorten(source, 40))
 		return end
 	case math.Abs(n) >= 1<<53:
-		c.fault("R-008", "expected an integer of at most 2^53-1, not %s", clip(source, 40))
+		c.fault("R-008", "expected an integer of at most 2^53-1, not %s", stix.Shorten(source, 40))
 		return end
 	case bytes.ContainsAny(source, ".eE"):
 		c.warn("R-008", "write an integer without a fraction or exponent")
@@ -38,7 +39,7 @@ func (c *checker) number(t *valueType, i int) int {
 		if rule == "" {
 			rule = "R-139"
 		}
-		c.report(r.should, rule, "expected %s, not %s", r, clip(source, 40))
+		c.report(r.should, rule, "expected %s, not %s", r, stix.Shorten(source, 40))
 	}
 	return end
 }
