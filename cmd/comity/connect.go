@@ -32,16 +32,9 @@ func (c *connectCmd) Run(sh *shell) error {
 	if err != nil {
 		return err
 	}
-	if slices.Contains(exchange.Clients, c.Client) {
-		accounts, err := call[[]exchange.Account](sh, "account/list", nil)
-		if err != nil {
-			return err
-		}
-		i := slices.IndexFunc(accounts, func(a exchange.Account) bool { return a.ID() == s.Account })
+	if slices.Contains(exchange.Clients, c.Client) && s.For != c.Client {
 		product := admin.Products()[slices.IndexFunc(admin.Products(), func(p admin.Product) bool { return p.ID == c.Client })]
-		if accounts[i].For != c.Client {
-			sh.say("run comity account edit %s --for %s: it answers as %s needs it", s.Account, c.Client, product.Name)
-		}
+		sh.say("run comity account edit %s --for %s: it answers as %s needs it", s.Account, c.Client, product.Name)
 	}
 	return sh.print(s, func(w io.Writer) { io.WriteString(w, s.Text) })
 }

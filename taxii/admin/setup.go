@@ -64,6 +64,7 @@ type AskSetup struct {
 type Setup struct {
 	Client      string       `json:"client"`
 	Account     string       `json:"account"`
+	For         string       `json:"for,omitempty"` // the product that the account is for, with answers as it needs them
 	Discovery   string       `json:"discovery"`
 	APIRoot     string       `json:"api_root"`
 	Collections []Collection `json:"collections"` // that the account reads or writes
@@ -117,7 +118,7 @@ func (s *Service) Setup(ctx context.Context, in AskSetup) (out Setup, err error)
 	if !slices.ContainsFunc(Products(), func(p Product) bool { return p.ID == in.Client }) {
 		return out, taxii.Errorf(taxii.NotFound, "there is no text for %q", in.Client)
 	}
-	t := &setup{Setup: Setup{Client: in.Client, Account: account.ID()}, URL: strings.TrimRight(in.URL, "/"), Accept: taxii.MediaType, DNS: in.DNS, ctx: ctx, service: s}
+	t := &setup{Setup: Setup{Client: in.Client, Account: account.ID(), For: account.For}, URL: strings.TrimRight(in.URL, "/"), Accept: taxii.MediaType, DNS: in.DNS, ctx: ctx, service: s}
 	if u, err := url.Parse(in.URL); err == nil {
 		t.Host = u.Hostname()
 	}
