@@ -65,7 +65,8 @@ func TestAKilledServerGoesOnWithItsFeeds(t *testing.T) {
 		fresh := feed.New(w.store, exchange.NewCurrent(w.store), w.recorder, centreKey, feed.Config{}, w.now, w.log())
 		kept := w.feeds
 		w.feeds = fresh
-		if got, want := text(a), text(w.open()); got != want {
+		made := w.open()
+		if got, want := text(a), text(made); got != want || a.Tag != made.Tag {
 			t.Fatalf("round %d: it has %s, and one made now %s", round, got, want)
 		}
 		w.feeds = kept
