@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"comity/taxii/audit"
+	"comity/taxii/exchange"
 )
 
 // Several products keep only the date of the list they have, in whole seconds. So two
@@ -221,23 +222,7 @@ func TestHiddenObjectsChangeNoByte(t *testing.T) {
 	red := `,"object_marking_refs":["marking-definition--e828b379-4e03-4974-9ac4-e53a884c97c1"]`
 	papRed := `,"object_marking_refs":["marking-definition--bab4a63c-aed9-4cf5-a766-dfca5abac2bb","marking-definition--740d36e5-7714-4c30-961a-3ae632ceee0e"]`
 	plain, hiding := newWorld(t, ""), newWorld(t, "")
-	compare := func(step string) {
-		t.Helper()
-		files := []string{"ipv4.txt", "ipv4.txt.md5", "all.json", "all.csv", "domain.txt", "all.json?since=", "misp/manifest.json", "misp/hashes.csv", ""}
-		hiding.misp("block")
-		for _, e := range plain.misp("block") {
-			files = append(files, "misp/"+e.UUID+".json")
-		}
-		for _, file := range files {
-			a, b := plain.get("block", file), hiding.get("block", file)
-			for _, h := range []http.Header{a.header, b.header} {
-				h.Del("Date")
-			}
-			if a.status != b.status || a.body != b.body || !equalHeaders(a.header, b.header) {
-				t.Errorf("%s, %s:\n%d %v %q\n%d %v %q", step, file, a.status, a.header, a.body, b.status, b.header, b.body)
-			}
-		}
-	}
+	compare := func(step string) { t.Helper(); plain.compare(hiding, "block", step) }
 	both := func(do func(*world)) { do(plain); do(hiding) }
 	both(func(w *world) { w.subscribe("block", "block", empty) })
 	hiding.push("fir", indicator(90, address("203.0.114.90"), red), indicator(91, address("203.0.114.91"), papRed))
@@ -258,6 +243,105 @@ func TestHiddenObjectsChangeNoByte(t *testing.T) {
 	both(func(w *world) { w.move(2 * time.Second) })
 	hiding.erase("fir", audit.Withdrawal, 0)
 	compare("after a hidden withdrawal")
+}
+
+// compare compares every file of the feed of an account with that of another exchange.
+func (w *world) compare(other *world, account, step string) {
+	w.Helper()
+	files := []string{"ipv4.txt", "ipv4.txt.md5", "all.json", "all.csv", "domain.txt", "all.rpz", "all.json?since=", "misp/manifest.json", "misp/hashes.csv", ""}
+	other.misp(account)
+	for _, e := range w.misp(account) {
+		files = append(files, "misp/"+e.UUID+".json")
+	}
+	for _, file := range files {
+		a, b := w.get(account, file), other.get(account, file)
+		for _, h := range []http.Header{a.header, b.header} {
+			h.Del("Date")
+		}
+		if a.status != b.status || a.body != b.body || !equalHeaders(a.header, b.header) {
+			w.Errorf("%s, %s:\n%d %v %q\n%d %v %q", step, file, a.status, a.header, a.body, b.status, b.header, b.body)
+		}
+	}
+}
+
+// letter is one by which ncb-kh lets a team of its country read what it reads itself in pool.
+const letter = `
+format = "exchange-agreement/1"
+kind = "reader-letter"
+id = "letter"
+version = 1
+title = "Letter"
+article = [{ n = "1", heading = "Reader", binding = true, text = "The team reads the collections of the pool in 2026, up to TLP:AMBER." }]
+[term]
+article = "1"
+effective = 2026-01-01T00:00:00Z
+expires = 2027-01-01T00:00:00Z
+[[party]]
+article = "1"
+org = "ncb-kh"
+role = "bureau"
+kind = "national-bureau"
+[[participant]]
+article = "1"
+role = "reader"
+kind = "soc"
+orgs = ["soc-kh"]
+under = "pool"
+[purpose]
+article = "1"
+categories = ["cybercrime"]
+[[flow]]
+article = "1"
+name = "intel"
+from = ["ncb-kh"]
+to = ["each"]
+[handling]
+article = "1"
+tlp_max = { intel = "amber" }
+`
+
+// A bureau lets a team of its country read by a letter. AMBER+STRICT stays with the bureau, and
+// no byte, count, serial, tag or date of a feed of the team tells that there is any.
+func TestAFeedByALetterEndsAtAmber(t *testing.T) {
+	amber := `,"object_marking_refs":["marking-definition--55d920b0-5e8b-4f79-9ee9-91f868d9b421"]`
+	strict := `,"object_marking_refs":["marking-definition--939a9414-2ddd-4d32-a0cd-375ea402b003"]`
+	plain, hiding := newWorld(t, ""), newWorld(t, "")
+	both := func(do func(*world)) { do(plain); do(hiding) }
+	both(func(w *world) {
+		w.amend(func(d *exchange.Directory) error {
+			d.Organisations["soc-kh"] = &exchange.Organisation{ID: "soc-kh", Kind: "soc", Name: "The team", Country: "KH", Parent: "ncb-kh", Added: noon}
+			w.account(d, "soc-kh", "team", "block")
+			return nil
+		})
+		w.deposit(letter)
+		w.subscribe("block", "block", empty)
+		source := strings.NewReplacer("f-block", "f-team", "ncb-kh/block", "soc-kh/team").Replace(w.source("block"))
+		w.amend(func(d *exchange.Directory) error {
+			return d.PutFeed(exchange.Feed{ID: "f-team", Account: "soc-kh/team", Use: "block", Source: source, Added: noon}, true)
+		})
+		w.push("fir", indicator(1, address("203.0.114.1"), amber), indicator(2, address("203.0.114.2"), ""))
+	})
+	compare := func(step string) { t.Helper(); plain.compare(hiding, "team", step) }
+	hiding.push("fir", indicator(3, address("203.0.114.3"), strict), indicator(4, address("203.0.114.2"), strict+`,"indicator_types":["benign"]`))
+	compare("at first")
+	both(func(w *world) { w.lists("team", "ipv4.txt", "203.0.114.1", "203.0.114.2") })
+	hiding.lists("block", "ipv4.txt", "203.0.114.1", "203.0.114.3")
+	both(func(w *world) { w.move(3 * time.Second) })
+	hiding.remove("fir", 3, "")
+	compare("after a hidden removal")
+	hiding.push("elm", indicator(5, address("203.0.114.5"), strict))
+	both(func(w *world) { w.push("elm", indicator(6, address("203.0.114.6"), amber)); w.move(3 * time.Second) })
+	compare("after pushes")
+	hiding.move(pinned + time.Second)
+	hiding.lists("team", "ipv4.txt", "203.0.114.1", "203.0.114.2", "203.0.114.6")
+}
+
+// source is the file of the feed of an account of the bureau.
+func (w *world) source(account string) string {
+	w.Helper()
+	d, _, err := w.store.Directory(w.Context())
+	w.must(err)
+	return d.Feeds["ncb-kh/f-"+account].Source
 }
 
 func equalHeaders(a, b http.Header) bool {
