@@ -28,6 +28,9 @@ func (s *Service) OpenNow(ctx context.Context, p exchange.Principal, id string, 
 // Resumed tells whether the answer was made from what a former process had worked out.
 func (a *Answer) Resumed() bool { return a.Entries.checkNever }
 
+// Rewind makes the answer that of a zone, if it need not wait for the end of a second.
+func (a *Answer) Rewind() bool { return a.rewind() }
+
 // WriteTables writes the tables anew that are out of date.
 func (s *Service) WriteTables(ctx context.Context) error { return s.writeTables(ctx) }
 

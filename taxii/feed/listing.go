@@ -32,6 +32,7 @@ type listing struct {
 	stale   bool                    // the entries are those of the listing before
 
 	version  time.Time // of the last change; it never goes back
+	seen     time.Time // when the listing got the version
 	history  history
 	pending  []entryChange // since the version
 	unknown  bool          // what has changed since the version is not known, or may not be told
@@ -55,7 +56,7 @@ func newListing(q question, parts []*part, before *listing) *listing {
 	l := &listing{question: q, parts: parts, stale: true}
 	if before != nil {
 		l.entries, l.sum, l.expire, l.updated = before.entries, before.sum, before.expire, before.updated
-		l.version, l.history, l.pending = before.version, before.history, before.pending
+		l.version, l.seen, l.history, l.pending = before.version, before.seen, before.history, before.pending
 		l.unknown = before.unknown || before.def != q.def // what was written before cannot be changed line by line
 		for _, p := range parts {
 			if i := slices.IndexFunc(before.parts, func(q *part) bool { return p.index == q.index }); i >= 0 {
@@ -353,7 +354,7 @@ func (l *listing) setExpire(expire time.Duration) {
 }
 
 // advance gives what the listing has the newest of these versions.
-func (l *listing) advance(given []int64) {
+func (l *listing) advance(given []int64, now time.Time) {
 	next := state{version: timeOf(given[len(given)-1]), expire: l.expire, changes: l.pending}
 	next.first = next.version
 	if i := slices.Index(given, l.version.UnixMicro()); i < 0 {
@@ -367,6 +368,9 @@ func (l *listing) advance(given []int64) {
 		l.history = history{next}
 	case !next.version.Equal(l.version):
 		l.history = append(l.history, next)
+	}
+	if !next.version.Equal(l.version) {
+		l.seen = now
 	}
 	l.version, l.settled, l.pending, l.unknown = next.version, true, nil, false
 }

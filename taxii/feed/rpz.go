@@ -84,10 +84,10 @@ func (a *Answer) expire(now time.Time) (shortest time.Duration) {
 // zoneDelay is longer than it takes until a new expiry is in the zone.
 const zoneDelay = 2 * time.Second
 
-// rewind makes the answer that of the end of the last second. It is false if the history
-// does not have that.
-func (a *Answer) rewind(now time.Time) (ok bool) {
-	i := a.history.at(now.Unix() - 1)
+// rewind makes the answer that of the end of the last second in which no further version is given.
+// It is false if the history does not have that.
+func (a *Answer) rewind() (ok bool) {
+	i := a.history.at(a.closed)
 	if i < 0 {
 		return false
 	}

@@ -140,6 +140,7 @@ type Answer struct {
 	readable []exchange.Grant
 	history  history
 	expiry   time.Duration // of a zone
+	closed   int64         // the last Unix second in which no further version is given
 	current  *atomic.Bool  // its version is the newest
 	pages    []delivery
 	done     []func()
@@ -156,12 +157,12 @@ type delivery struct {
 // has no such feed, or if its access has ended and the agreement wants the feed to be gone
 // then; Forbidden if the feed has a use for which its account was not made or which the
 // agreements do not allow; Unavailable while the feed is being built. The entries for a
-// response policy zone are those at the end of the last second, so that a number of seconds
+// response policy zone are those at the end of a second that is over, so that a number of seconds
 // identifies each version.
 func (s *Service) Open(ctx context.Context, p exchange.Principal, id string, family Family) (*Answer, error) {
 	for {
 		a, err := s.open(ctx, p, id, family)
-		if err != nil || family != RPZ || a.rewind(s.now()) {
+		if err != nil || family != RPZ || a.rewind() {
 			return a, err
 		}
 		a.Close()
@@ -419,9 +420,15 @@ func (s *Service) answer(ctx context.Context, policy *exchange.Policy, p exchang
 	}
 	kept.listing = l
 	if feed == nil {
-		l.advance([]int64{now.UnixMicro()})
-	} else if err := s.settle(ctx, key, feed, l, now); err != nil {
-		return nil, err
+		l.advance([]int64{now.UnixMicro()}, now)
+	} else {
+		err := s.settle(ctx, key, feed, l, now)
+		if err == nil && key.family == RPZ {
+			err = s.publish(ctx, key, l, now)
+		}
+		if err != nil {
+			return nil, err
+		}
 	}
 	if l.version != before {
 		kept.supersede()
@@ -430,7 +437,7 @@ func (s *Service) answer(ctx context.Context, policy *exchange.Policy, p exchang
 	a.current = kept.current
 	a.history, a.expiry = l.history, l.expire
 	a.Entries, a.LeftOut, a.Version, a.Tag = l.entries, l.leftOut, l.version, l.tag
-	a.Hold = a.hold(now)
+	a.Hold, a.closed = a.hold(now), max(l.stored.Closed, now.Unix()-1)
 	answered = true
 	return a, nil
 }

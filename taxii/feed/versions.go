@@ -21,6 +21,7 @@ import (
 type versions struct {
 	Given  []int64       `json:"given"`            // in µs since 1970, the newest last
 	Mark   string        `json:"mark"`             // identifies the entries of the newest one
+	Closed int64         `json:"closed,omitempty"` // Unix second in which no further version is given, since a zone has it as its serial
 	Expire time.Duration `json:"expire,omitempty"` // of a zone of the newest one
 	Days   []DayChanges  `json:"days,omitempty"`   // the last ones with changes, the newest last
 }
@@ -168,33 +169,54 @@ func (s *Service) settle(ctx context.Context, key listingKey, f *exchange.Feed, 
 	secret, _ := s.secret("versions", f, 0) // so that a copy of the store does not help to guess entries
 	mark := keyed(secret, l.tag)
 	if mark == l.stored.Mark && l.expire == l.stored.Expire {
-		l.advance(l.stored.Given)
+		l.advance(l.stored.Given, now)
 		return nil
 	}
 	at := taxii.Latest(newest, l.version).Add(time.Microsecond)
 	if published := now.Truncate(time.Second).Add(-time.Microsecond); mark == l.stored.Mark && published.Unix() > at.Unix() {
 		at = published // only the expiry of the zone is another one, which is to be in it at once
 	} else {
-		at = taxii.Latest(at, now)
+		at = taxii.Latest(at, now, time.Unix(l.stored.Closed+1, 0))
 	}
-	next := versions{Given: append(slices.Clone(l.stored.Given), at.UnixMicro()), Mark: mark, Expire: l.expire, Days: l.stored.Days}
+	next := l.stored
+	next.Given, next.Mark, next.Expire = append(slices.Clone(next.Given), at.UnixMicro()), mark, l.expire
 	if !l.unknown && l.version.Equal(newest) {
 		next.Days = countChanges(next.Days, at, l.pending)
 	}
 	next.Given = next.Given[max(len(next.Given)-maxGiven, 0):]
+	if err := s.putVersions(ctx, key, l, next); err != nil {
+		return err
+	}
+	l.advance(next.Given, now)
+	return nil
+}
+
+// putVersions puts the document in the place of the one that the listing has read. It is errMoved
+// if that is another one by now.
+func (s *Service) putVersions(ctx context.Context, key listingKey, l *listing, next versions) error {
 	document, err := json.Marshal(next)
 	if err != nil {
 		return err
 	}
-	if err := s.amend(ctx, key.feed, versionsDocument(key), func(old []byte) ([]byte, error) {
+	err = s.amend(ctx, key.feed, versionsDocument(key), func(old []byte) ([]byte, error) {
 		if !bytes.Equal(old, l.document) {
 			return nil, errMoved
 		}
 		return document, nil
-	}); err != nil {
-		return err
+	})
+	if err == nil {
+		l.stored, l.document = next, document
 	}
-	l.stored, l.document = next, document
-	l.advance(next.Given)
-	return nil
+	return err
+}
+
+// publish closes the second of the version, once it is over, for the zone to have it as its serial.
+// The clocks of servers differ: for one that is behind, the second is over a second after it has
+// seen the version.
+func (s *Service) publish(ctx context.Context, key listingKey, l *listing, now time.Time) error {
+	next := l.stored
+	if next.Closed = l.version.Unix(); next.Closed <= l.stored.Closed || now.Unix() <= next.Closed && now.Sub(l.seen) < time.Second {
+		return nil
+	}
+	return s.putVersions(ctx, key, l, next)
 }

@@ -85,6 +85,42 @@ func TestEveryServerGivesTheSameVersion(t *testing.T) {
 	})
 }
 
+// zoneNow is the zone of the feed; ok is false if it has to wait.
+func (w *world) zoneNow() (a *feed.Answer, ok bool) {
+	w.Helper()
+	p := exchange.Principal{Account: "ncb-kh/block", Org: "ncb-kh", Purposes: exchange.Purposes, Action: "block"}
+	a, err := w.feeds.OpenNow(w.Context(), p, "f-block", feed.RPZ)
+	w.must(err)
+	a.Close()
+	return a, a.Rewind()
+}
+
+// Resolvers ask for the zone from whichever server they know. None takes a zone whose serial it has.
+func TestAServerWhoseClockIsBehindServesTheZone(t *testing.T) {
+	w := newWorld(t, "")
+	w.subscribe("block", "block", empty)
+	behind := w.process()
+	w.move(5 * time.Minute)
+	w.push("fir", indicator(1, domain("a.example.org"), ""))
+	w.zoneNow()
+	behind.zoneNow()
+	behind.move(time.Second)
+	a, ok := behind.zoneNow()
+	if !ok || !strings.Contains(text(a), "a.example.org") {
+		t.Fatal("a second later the zone is not there")
+	}
+	w.move(time.Second)
+	if b, ok := w.zoneNow(); !ok || !b.Version.Equal(a.Version) {
+		t.Error("the other server has another version")
+	}
+	behind.push("fir", indicator(2, domain("b.example.org"), ""))
+	behind.zoneNow()
+	behind.move(time.Second)
+	if b, ok := behind.zoneNow(); !ok || b.Version.Unix() <= a.Version.Unix() || !strings.Contains(text(b), "b.example.org") {
+		t.Error("after a push the serial has not grown")
+	}
+}
+
 // Servers that are asked at the same moment agree on the version too.
 func TestNoVersionIsOfTwoLists(t *testing.T) {
 	w := newWorld(t, "")
