@@ -50,6 +50,7 @@ type mispFeed struct {
 	version   time.Time  // of the answer for which it was read
 	chain     *follow.Follower
 	withdrawn bool // a withdrawal is to be heeded
+	passed    bool // the chain had a withdrawal that the document does not know of yet
 	writer    stixfeed.MISP
 	tag       string    // of the answer that was taken in last
 	made      time.Time // when
@@ -138,7 +139,7 @@ func (h *handler) misp(ctx context.Context, c *caller, a *Answer, name string) (
 		if err := f.chain.CatchUp(ctx, func(_ context.Context, entries []audit.Entry) error { f.heed(a, entries); return nil }); err != nil {
 			return file, busy(err)
 		}
-		if !f.withdrawn && f.tag == a.Tag && c.now.Sub(f.made) < remakeAfter {
+		if !f.passed && f.tag == a.Tag && c.now.Sub(f.made) < remakeAfter {
 			return f.file(name, a.Entries)
 		}
 		secret, err := h.secret("misp", definition, 0)
@@ -203,31 +204,35 @@ func (f *mispFeed) read(ctx context.Context, s Store, key string, added, version
 		t = told{Added: added, Changed: added, Position: head.Number, Days: map[string]*toldDay{}}
 	}
 	f.told, f.saved, f.version = &t, saved, version
-	f.chain, f.withdrawn, f.tag = follow.New(s, t.Position), false, ""
+	f.chain, f.withdrawn, f.passed, f.tag = follow.New(s, t.Position), false, false, ""
 	return nil
 }
 
 // heed looks for withdrawals in entries of the audit chain. A withdrawal of records that the feed
 // could not list must not show. If the index of the collection has not followed the entry, nobody
-// knows, and it is heeded.
+// knows, and it is heeded. So the document gets a position behind each entry that was looked at.
 func (f *mispFeed) heed(a *Answer, entries []audit.Entry) {
 	indexes := map[string]withdrawals{}
 	for _, d := range a.pages {
 		indexes[d.grant.ID().String()] = d.withdrawals
 	}
 	archived := entries[0].Number != f.chain.Position()+1
-	f.withdrawn = f.withdrawn || archived || slices.ContainsFunc(entries, func(e audit.Entry) bool {
-		x, indexed := indexes[e.Collection]
-		return e.Act == audit.Withdrawal && erases(&e) && e.From != nil && slices.Contains(f.told.Collections, e.Collection) &&
-			(!indexed || e.Number <= x.Followed || e.Number <= x.Last)
-	})
+	f.withdrawn = f.withdrawn || archived
+	for _, e := range entries {
+		if e.Act == audit.Withdrawal && erases(&e) && e.From != nil && slices.Contains(f.told.Collections, e.Collection) {
+			x, indexed := indexes[e.Collection]
+			f.withdrawn = f.withdrawn || !indexed || e.Number <= x.Followed || e.Number <= x.Last
+			f.passed = true
+		}
+	}
+	f.passed = f.passed || f.withdrawn
 }
 
 // update makes the events from an answer, and writes the document if it has changed. It is
 // errMoved if another process has written it meanwhile.
 func (f *mispFeed) update(ctx context.Context, s *Service, key string, a *Answer, now time.Time) error {
 	changed := f.told.update(&f.writer, a.Entries.All(), now, f.withdrawn)
-	if changed || f.withdrawn {
+	if changed || f.passed {
 		f.told.Position, f.told.Collections = f.chain.Position(), nil
 		for _, d := range a.pages {
 			f.told.Collections = append(f.told.Collections, d.grant.ID().String())
@@ -247,7 +252,7 @@ func (f *mispFeed) update(ctx context.Context, s *Service, key string, a *Answer
 		}
 		f.saved = sha256.Sum256(content)
 	}
-	f.tag, f.made, f.withdrawn = a.Tag, now, false
+	f.tag, f.made, f.withdrawn, f.passed = a.Tag, now, false, false
 	return nil
 }
 

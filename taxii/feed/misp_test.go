@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -223,7 +224,14 @@ func TestAWithdrawalLeavesNothingOfWhatMISPWasTold(t *testing.T) {
 
 // Otherwise MISP would learn that there were records which it may not know of.
 func TestAWithdrawalOfWhatTheFeedNeverSawLeavesMISPAsItIs(t *testing.T) {
-	for name, between := range map[string]func(*world){"running": func(*world) {}, "restarted": (*world).serve} {
+	upgraded := func(w *world) { // later, to a server that makes the indexes anew
+		w.misp("block")
+		for _, name := range w.tables() {
+			w.must(os.Remove(name))
+		}
+		w.serve()
+	}
+	for name, between := range map[string]func(*world){"running": func(*world) {}, "restarted": (*world).serve, "upgraded": upgraded} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, "")
 			w.subscribe("block", "block", empty)
