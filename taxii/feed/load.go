@@ -182,8 +182,10 @@ func (x *index) build(ctx context.Context, g exchange.Grant) (*index, error) {
 			if !end.IsZero() && r.added > end.UnixMicro() {
 				return false
 			}
-			n.sum.add(r.sum())
 			for row := range r.rows() {
+				if row.key[:1] == recordRow {
+					n.sum.add(sumOfRow(r.id, row.value))
+				}
 				run, size = append(run, row), size+len(row.key)+len(row.value)
 			}
 		}

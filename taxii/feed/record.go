@@ -248,7 +248,8 @@ func number(s string) int64 {
 
 // encode is the value of the row of the record.
 func (r *record) encode() string {
-	b := appendText(nil, r.claim.append(nil, false))
+	var buffer [2][1024]byte
+	b := appendText(buffer[0][:0], r.claim.append(buffer[1][:0], false))
 	for _, v := range r.values {
 		b = appendText(append(b, byte(v.Kind)), v.Text)
 	}
@@ -276,12 +277,13 @@ func (r *record) rows() iter.Seq[row] {
 			len(r.values) == 0 && !yield(row{noValueRow + r.id, string(r.claim.append(nil, true))}) {
 			return
 		}
+		var buffer [1024]byte
 		for i, v := range r.values {
 			key, text := rowKey(v), v.Text
 			if key[len(valueRow)+1:] == text {
 				text = "" // the key has it
 			}
-			if !yield(row{key + "\x00" + r.id, string(r.claim.append(appendText(nil, text), i == 0))}) {
+			if !yield(row{key + "\x00" + r.id, string(r.claim.append(appendText(buffer[:0], text), i == 0))}) {
 				return
 			}
 		}
