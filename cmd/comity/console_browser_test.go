@@ -244,10 +244,13 @@ func TestConsoleInABrowser(t *testing.T) {
 	w.do(chromedp.Navigate(host+"/console/agreements/dea-alder"), chromedp.SetValue(`#act`, "withdraw"), chromedp.SetValue(`#party`, "alder"),
 		chromedp.SetValue(`#reason`, "to look at the page"), chromedp.Click(`form.card button`), chromedp.WaitReady(`input[name=confirmed]`))
 	w.inspect("act")
+	w.do(chromedp.Navigate(host+"/console/centre/recall?object="+string(demo.Identity("alder"))), chromedp.SetValue(`#reason`, "to look at the page"),
+		chromedp.Click(`form.card button`), chromedp.WaitReady(`input[name=confirmed]`))
+	w.inspect("recall-confirm")
 	w.do(chromedp.Navigate(links[bureauPerson]))
 	for _, page := range []struct{ name, path string }{
 		{"home-bureau", ""}, {"board-bureau", "operations/op-asean-demo"}, {"operations", "operations"}, {"outcomes", "operations/op-asean-demo/outcomes"},
-		{"report", "operations/op-asean-demo/reports/CAR-2017-KH-C2"}, {"collection", "collections/op-asean-demo.car.kh"}, {"receipts", "receipts"}, {"rules", "rules"}, {"tokens", "tokens"}, {"missing", "none"},
+		{"report", "operations/op-asean-demo/reports/CAR-2017-KH-C2"}, {"annex", "operations/op-asean-demo/reports/CAR-2017-KH-C2?annex=1"}, {"collection", "collections/op-asean-demo.car.kh"}, {"receipts", "receipts"}, {"rules", "rules"}, {"tokens", "tokens"}, {"missing", "none"},
 	} {
 		w.do(chromedp.Navigate(host + "/console/" + page.path))
 		w.inspect(page.name)
@@ -256,6 +259,10 @@ func TestConsoleInABrowser(t *testing.T) {
 	w.inspect("object-report")
 	w.do(chromedp.Navigate(host+"/console/collections/op-asean-demo.car.kh?type=infrastructure"), chromedp.Click(`tbody a`), chromedp.WaitReady(`details`))
 	w.inspect("object")
+	w.do(chromedp.Navigate(host+"/console/collections/op-asean-demo.car.kh?type=identity"), chromedp.Click(`tbody a`), chromedp.WaitReady(`details`))
+	w.inspect("object-identity")
+	w.do(chromedp.Navigate(host+"/console/feeds"), chromedp.Click(`tbody a`), chromedp.WaitReady(`#product`), chromedp.Click(`form.filter button`), chromedp.WaitReady(`code[data-copy]`))
+	w.inspect("feed")
 
 	vendor := vendorPerson()
 	w.do(chromedp.Navigate(links[vendor]))

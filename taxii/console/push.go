@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"comity/stix/validate"
 	"comity/taxii"
@@ -141,7 +142,33 @@ func (c *Console) push(v *visit) error {
 		}
 	}
 	out.Text, out.TooLong = body.text()
+	out.Fault = withLines(out.Fault, out.Text)
+	if out.Checked != nil {
+		for _, row := range out.Checked.Failures {
+			for i := range row.Faults {
+				row.Faults[i].Text = withLines(row.Faults[i].Text, out.Text)
+			}
+		}
+	}
 	return c.renderPush(v, out)
+}
+
+// byteForm matches the place of a fault of JSON in a message of stix.Decoder.
+var byteForm = regexp.MustCompile(`\b(at|before) byte ([0-9]+)`)
+
+// withLines is a message that names line and column of a text, where it named a byte of it. Both
+// count from 1.
+func withLines(message, text string) string {
+	return byteForm.ReplaceAllStringFunc(message, func(place string) string {
+		parts := byteForm.FindStringSubmatch(place)
+		at, err := strconv.Atoi(parts[2])
+		if err != nil || at > len(text) || text == "" {
+			return place
+		}
+		before := text[:at]
+		column := utf8.RuneCountInString(before[strings.LastIndexByte(before, '\n')+1:]) + 1
+		return fmt.Sprintf("%s line %d, column %d", parts[1], strings.Count(before, "\n")+1, column)
+	})
 }
 
 // faultOf is the message of a push that was refused as a whole; other errors are returned.

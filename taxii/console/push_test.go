@@ -146,6 +146,21 @@ func TestPushThatIsNoBundleIsExplained(t *testing.T) {
 	}
 }
 
+// A fault of JSON is told by line and column, as editors count them.
+func TestPushNamesTheLineOfAFault(t *testing.T) {
+	b := newWorld(t).as("vendor/vic")
+	for text, place := range map[string]string{
+		"{\"objects\": [\n  {\"é\": 1,\r\n  ]}": "at line 3, column 3",
+		"[1,":                                   "at line 1, column 4",
+		"{\"objects\": [\n" + strings.Replace(indicator(1, "é", ""), `"name"`, `"id":1,"name"`, 1) + "]}": "at line 2, column ",
+	} {
+		page := b.upload(reports+"/push", "file", text, "act", "check").want(http.StatusOK)
+		if !strings.Contains(page.body, place) || strings.Contains(page.body, "byte ") {
+			t.Errorf("%q: no %q in\n%s", text, place, page.body)
+		}
+	}
+}
+
 // A file that is too large to be mended in the page is checked and pushed as it arrives: it is
 // neither kept in memory nor in a temporary folder, which a container may lack.
 func TestLargeFileIsPushedAsItArrives(t *testing.T) {
