@@ -107,7 +107,7 @@ func (c *Client) attempt(ctx context.Context, r request) error {
 	}
 	answer, err := c.http.Do(in)
 	if err != nil {
-		return c.lost(ctx, in, r, err)
+		return c.transportError(ctx, in, r, err)
 	}
 	defer answer.Body.Close()
 	var text io.Reader = answer.Body
@@ -115,10 +115,10 @@ func (c *Client) attempt(ctx context.Context, r request) error {
 		text = &gzipBody{from: text}
 	}
 	if connections > 1 && answer.Request.Response == nil { // it was not redirected either
-		return c.lost(ctx, in, r, errors.New("the connection ended"))
+		return c.transportError(ctx, in, r, errors.New("the connection ended"))
 	}
 	if err := checkAnswer(answer, text); err != nil {
-		return where(in, err, answer.StatusCode, r)
+		return answerError(in, err, answer.StatusCode, r)
 	}
 	if r.read == nil {
 		return nil
@@ -127,11 +127,11 @@ func (c *Client) attempt(ctx context.Context, r request) error {
 	err = r.read(answer.Header, body)
 	switch {
 	case body.err != nil && body.err != io.EOF:
-		return c.lost(ctx, in, r, body.err)
+		return c.transportError(ctx, in, r, body.err)
 	case err == nil:
 		return nil
 	}
-	return where(in, err, answer.StatusCode, r)
+	return answerError(in, err, answer.StatusCode, r)
 }
 
 func (c *Client) authorize(r *http.Request) {
@@ -160,8 +160,8 @@ func place(r *http.Request) string {
 	return r.Method + " " + stix.Shorten(withSlash(r.URL).String(), maxText)
 }
 
-// lost is the error of a request without a whole answer.
-func (c *Client) lost(ctx context.Context, in *http.Request, r request, err error) error {
+// transportError is the error of a request without a whole answer.
+func (c *Client) transportError(ctx context.Context, in *http.Request, r request, err error) error {
 	var known *taxii.Error // of checkRedirect or of limitedBody
 	var untrusted *tls.CertificateVerificationError
 	var name *net.DNSError
@@ -185,34 +185,28 @@ func (c *Client) lost(ctx context.Context, in *http.Request, r request, err erro
 	return &temporary{err: fault}
 }
 
-// where adds the request to the error of an answer and decides whether to try again.
-func where(in *http.Request, err error, status int, r request) error {
+// answerError is the error of an answer, with the request in its message. It is temporary if the
+// request may be sent again.
+func answerError(in *http.Request, err error, status int, r request) error {
 	var known *taxii.Error
-	if !errors.As(err, &known) {
+	malformed := !errors.As(err, &known)
+	if malformed {
 		known = taxii.Errorf(taxii.BadGateway, "the answer is malformed: %v", err)
-		if !r.once {
-			return &temporary{err: at(in, known), malformed: true}
-		}
 	}
+	again := malformed && !r.once
 	switch status {
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
-		return &temporary{err: at(in, known)}
+		again = true
 	case http.StatusBadGateway, http.StatusGatewayTimeout:
-		if !r.once {
-			return &temporary{err: at(in, known)}
-		}
+		again = !r.once
 	case http.StatusInternalServerError, http.StatusRequestTimeout:
-		if !r.once && r.method == http.MethodGet {
-			return &temporary{err: at(in, known)}
-		}
+		again = !r.once && r.method == http.MethodGet
 	}
-	return at(in, known)
-}
-
-// at is err with the request in its message.
-func at(in *http.Request, err *taxii.Error) *taxii.Error {
-	placed := *err
-	placed.Msg = place(in) + ": " + err.Msg
+	placed := *known
+	placed.Msg = place(in) + ": " + known.Msg
+	if again {
+		return &temporary{err: &placed, malformed: malformed}
+	}
 	return &placed
 }
 

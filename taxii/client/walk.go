@@ -87,13 +87,13 @@ const MaxSkew = 24 * time.Hour
 
 // walk is a walk over the pages of a list.
 type walk struct {
-	client *Client
-	list   string // URL
-	query  Query
-	read   func(*rawPage, io.Reader) error
-	raw    *rawPage
-	page   *Page
-	told   map[string]bool // the notices of this walk
+	client  *Client
+	list    string // URL
+	query   Query
+	read    func(*rawPage, io.Reader) error
+	raw     *rawPage
+	page    *Page
+	noticed map[string]bool // the faults of the server that were told
 
 	position Position        // after the last page
 	seen     []uint64        // the hashes in position
@@ -119,15 +119,15 @@ type walk struct {
 func (c *Client) walk(ctx context.Context, list string, q Query, read func(*rawPage, io.Reader) error) iter.Seq2[*Page, error] {
 	return func(yield func(*Page, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
-		ahead := *c
+		reader := *c
 		notices, steps, left := make(chan string), make(chan step), make(chan struct{})
-		ahead.config.Notice = func(sentence string) {
+		reader.config.Notice = func(sentence string) {
 			select {
 			case notices <- sentence:
 			case <-left:
 			}
 		}
-		w := walk{client: &ahead, list: list, query: q, read: read, told: map[string]bool{}, pages: map[uint64]int{}, dated: q.From.Next == ""}
+		w := walk{client: &reader, list: list, query: q, read: read, noticed: map[string]bool{}, pages: map[uint64]int{}, dated: q.From.Next == ""}
 		go w.run(ctx, steps, left)
 		defer func() {
 			close(left)
@@ -173,7 +173,7 @@ func (w *walk) run(ctx context.Context, steps chan<- step, left <-chan struct{})
 	for n, more := 0, true; more; {
 		w.raw, w.page = &raw[n%2], &page[n%2]
 		var err error
-		if more, err = w.turn(ctx); err != nil {
+		if more, err = w.nextPage(ctx); err != nil {
 			hand(step{err: err})
 			return
 		}
@@ -211,8 +211,8 @@ func (w *walk) resume() {
 	w.lap++
 }
 
-// byDate lets the walk go on by date, without next.
-func (w *walk) byDate() error {
+// restartByDate lets the walk go on by date, without next. It is a fault if that was often in vain.
+func (w *walk) restartByDate() error {
 	if w.idleLaps++; w.idleLaps > maxIdleLaps {
 		return w.fault("the pages repeat themselves: next goes in circles")
 	}
@@ -227,14 +227,14 @@ func (w *walk) fault(format string, args ...any) error {
 
 // notice tells of a fault of the server, once a walk.
 func (w *walk) notice(sentence string) {
-	if !w.told[sentence] {
-		w.told[sentence] = true
+	if !w.noticed[sentence] {
+		w.noticed[sentence] = true
 		w.client.config.Notice(w.list + ": " + sentence)
 	}
 }
 
-// turn reads the next page, and reports whether another one follows.
-func (w *walk) turn(ctx context.Context) (more bool, err error) {
+// nextPage reads the next page, and reports whether another one follows.
+func (w *walk) nextPage(ctx context.Context) (more bool, err error) {
 	for {
 		used := w.next
 		err := w.fetch(ctx)
@@ -246,7 +246,7 @@ func (w *walk) turn(ctx context.Context) (more bool, err error) {
 			if w.query.Limit == 0 {
 				w.query.Limit = w.size // some servers take next only beside limit
 			}
-			if err := w.byDate(); err != nil {
+			if err := w.restartByDate(); err != nil {
 				return false, err
 			}
 			continue
@@ -258,7 +258,7 @@ func (w *walk) turn(ctx context.Context) (more bool, err error) {
 				return false, w.fault("the pages repeat themselves: next goes in circles")
 			}
 			w.notice("a page came twice, so the walk goes on by date")
-			if err := w.byDate(); err != nil {
+			if err := w.restartByDate(); err != nil {
 				return false, err
 			}
 			continue
