@@ -55,6 +55,8 @@ const selectDuty = `SELECT true FROM duty WHERE name = $1 AND leader = $2 AND ep
 // hasLost tells whether the row of a duty is certain to name another leader or epoch. A
 // failover may have lost that this process became the leader.
 func (s *Store) hasLost(ctx context.Context, duty string, id uuid.UUID, epoch int64) bool {
+	ctx, cancel := context.WithTimeout(ctx, leadInterval) // a new connection would wait for a lost standby
+	defer cancel()
 	var leads bool
 	return errors.Is(s.pool.QueryRow(ctx, selectDuty, duty, id, epoch).Scan(&leads), pgx.ErrNoRows)
 }

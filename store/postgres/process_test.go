@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -568,5 +569,47 @@ func TestARemovalGivesUpOnReadersThatDoNotEnd(t *testing.T) {
 	err := a.Exclusive(t.Context(), grant.ID(), func(context.Context) error { return errors.New("it ran") })
 	if taxii.CodeOf(err) != taxii.Unavailable {
 		t.Errorf("got %v", err)
+	}
+}
+
+// A leader whose commit waits for the standby is soon no leader any more, since it cannot beat.
+// It learns all the same that the commit has taken effect: a publication that was saved is not
+// reported as failed.
+func TestALeaderLearnsOfACommitThatOutlastsItsLead(t *testing.T) {
+	dsn := database(t, t.TempDir())
+	s, p := openStore(t, dsn), connect(t, dsn)
+	standby := func(name string) {
+		p.exec(`ALTER SYSTEM SET synchronous_standby_names = '` + name + `'`)
+		p.exec(`SELECT pg_reload_conf()`)
+	}
+	lost, saved := make(chan struct{}), make(chan error, 1)
+	var once sync.Once
+	ctx, stop := context.WithCancel(t.Context())
+	var leading sync.WaitGroup
+	t.Cleanup(leading.Wait)
+	t.Cleanup(stop)
+	t.Cleanup(func() { standby("") })
+	begin := make(chan struct{})
+	leading.Go(func() {
+		s.Lead(ctx, "operation", func(ctx context.Context) {
+			once.Do(func() {
+				begin <- struct{}{}
+				<-begin
+				context.AfterFunc(ctx, func() { close(lost) })
+				saved <- s.AmendDocument(ctx, "note", func([]byte) ([]byte, []audit.Entry, error) { return []byte("saved"), nil, nil })
+			})
+		})
+	})
+	<-begin
+	openConnections(t, dsn, s, 4)
+	standby("absent")
+	eventually(t, "commits do not wait for the standby", func() bool {
+		return ask[int](p, `SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'`) > 0
+	})
+	begin <- struct{}{}
+	<-lost
+	standby("")
+	if err := <-saved; err != nil {
+		t.Error(err)
 	}
 }

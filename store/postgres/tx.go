@@ -23,6 +23,7 @@ import (
 type writeTx struct {
 	*Store
 	ctx  context.Context
+	end  context.Context // of the commit: see try
 	conn *pgxpool.Conn
 	now  time.Time // the time of the transaction, in UTC
 
@@ -47,14 +48,19 @@ func (s *Store) write(ctx context.Context, f func(*writeTx) error) error {
 	return s.try(ctx, f)
 }
 
-// try is write, also while this process may not answer.
+// try is write, also while this process may not answer. If ctx is cancelled after the commit
+// was sent, for example since this process leads no more, it still finds out whether the
+// commit has taken effect.
 func (s *Store) try(ctx context.Context, f func(*writeTx) error) error {
 	s.waiting.Add(1)
 	defer s.waiting.Add(-1)
 	limited, cancel := context.WithTimeout(ctx, transactionTimeout)
 	defer cancel()
+	deadline, _ := limited.Deadline()
+	end, cancelEnd := context.WithDeadline(context.WithoutCancel(ctx), deadline)
+	defer cancelEnd()
 	for try := 1; ; try++ {
-		tx := &writeTx{Store: s, ctx: limited, now: s.now().UTC()}
+		tx := &writeTx{Store: s, ctx: limited, end: end, now: s.now().UTC()}
 		err := tx.run(f)
 		if err == nil {
 			return nil
@@ -63,7 +69,7 @@ func (s *Store) try(ctx context.Context, f func(*writeTx) error) error {
 		if isBroken(err) || limited.Err() != nil {
 			again = true
 			if !tx.sent.IsZero() {
-				if done, known := s.outcome(limited, tx.xid, tx.sent); done {
+				if done, known := s.outcome(end, tx.xid, tx.sent); done {
 					tx.publish()
 					return nil
 				} else if !known {
@@ -92,11 +98,11 @@ func (tx *writeTx) run(f func(*writeTx) error) (err error) {
 	}
 	tx.sent = time.Now()
 	tx.batch.Queue(`COMMIT`)
-	if err := tx.conn.SendBatch(tx.ctx, &tx.batch).Close(); err != nil {
+	if err := tx.conn.SendBatch(tx.end, &tx.batch).Close(); err != nil {
 		return err
 	}
 	if conn := tx.conn.Conn(); conn.PgConn().CustomData()[warnedKey] != nil { // perhaps that the standby may lack it
-		if err := passBarrier(tx.ctx, conn); err != nil {
+		if err := passBarrier(tx.end, conn); err != nil {
 			return err
 		}
 	}
@@ -214,7 +220,7 @@ func (s *Store) outcome(ctx context.Context, xid int64, sent time.Time) (committ
 			// connection that is older than the commit shows that there was none. The
 			// wait for the standby may have been cut off, so wait again.
 			if since.Before(sent) {
-				err = s.pool.AcquireFunc(ctx, func(conn *pgxpool.Conn) error { return passBarrier(ctx, conn.Conn()) })
+				err = s.awaitStandby(ctx)
 				return err == nil, err == nil
 			}
 			return false, false
