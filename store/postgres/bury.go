@@ -117,16 +117,8 @@ func (s *Store) buryAll(ctx context.Context) {
 
 // Recover implements store.Store.
 func (s *Store) Recover(ctx context.Context) error {
-	for {
+	return poll(ctx, watchInterval, func() (bool, error) {
 		undecided, err := s.buryDead(ctx)
-		if err != nil {
-			return err
-		}
-		if undecided == 0 {
-			return nil
-		}
-		if err := sleep(ctx, watchInterval); err != nil {
-			return err
-		}
-	}
+		return undecided == 0, err
+	})
 }

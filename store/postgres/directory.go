@@ -74,14 +74,11 @@ func (s *Store) Amend(ctx context.Context, change func(*exchange.Directory) ([]a
 func (s *Store) awaitGeneration(ctx context.Context, generation uint64) {
 	ctx, cancel := context.WithTimeout(ctx, processValid+processValid/20) // clocks may run at different speeds
 	defer cancel()
-	for waiting := true; ; {
-		if err := s.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM process WHERE id <> $1 AND generation < $2 AND NOT ended)`, s.processID(), int64(generation)).Scan(&waiting); err == nil && !waiting {
-			return
-		}
-		if sleep(ctx, watchInterval/2) != nil {
-			return
-		}
-	}
+	_ = poll(ctx, watchInterval/2, func() (bool, error) { // it ends without an error, or with ctx
+		waiting := true
+		err := s.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM process WHERE id <> $1 AND generation < $2 AND NOT ended)`, s.processID(), int64(generation)).Scan(&waiting)
+		return err == nil && !waiting, nil
+	})
 }
 
 // amend writes the entries and the records that differ. If the directory has another

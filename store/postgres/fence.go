@@ -65,43 +65,33 @@ func (s *Store) Exclusive(ctx context.Context, collection uuid.UUID, f func(cont
 
 // raiseFence writes the row of a fence, once there is no other one of that collection.
 func (s *Store) raiseFence(ctx context.Context, f fence, deadline time.Time) error {
-	for {
-		raised := false
-		if err := s.write(ctx, func(tx *writeTx) (err error) {
+	return poll(ctx, watchInterval/2, func() (raised bool, err error) {
+		err = s.write(ctx, func(tx *writeTx) (err error) {
 			raised, err = tx.beginWith(`INSERT INTO fence VALUES ($1, $2, $3) ON CONFLICT DO NOTHING RETURNING true`, f.id, f.collection, f.owner)
 			tx.nothing = !raised
 			return err
-		}); err != nil || raised {
-			return err
+		})
+		if err == nil && !raised && time.Now().After(deadline) {
+			err = taxii.Errorf(taxii.Unavailable, "something else is removed from the collection: try again")
 		}
-		if time.Now().After(deadline) {
-			return taxii.Errorf(taxii.Unavailable, "something else is removed from the collection: try again")
-		}
-		if err := sleep(ctx, watchInterval/2); err != nil {
-			return err
-		}
-	}
+		return raised, err
+	})
 }
 
 // awaitHeld waits until all other processes hold up their readers.
 func (s *Store) awaitHeld(ctx context.Context, f fence, deadline time.Time) error {
-	for {
+	return poll(ctx, watchInterval/2, func() (bool, error) {
 		var waiting *string
 		var n int
 		if err := s.pool.QueryRow(ctx, `SELECT count(*), min(address) FROM process p WHERE id <> $1
 			AND NOT EXISTS (SELECT FROM fence_held h WHERE h.fence = $2 AND h.process = p.id)`, f.owner, f.id).Scan(&n, &waiting); err != nil {
-			return failure(err)
+			return false, failure(err)
 		}
-		if n == 0 {
-			return nil
+		if n > 0 && time.Now().After(deadline) {
+			return false, taxii.Errorf(taxii.Unavailable, "the server at %s does not let its readers of the collection end: try again", *waiting)
 		}
-		if time.Now().After(deadline) {
-			return taxii.Errorf(taxii.Unavailable, "the server at %s does not let its readers of the collection end: try again", *waiting)
-		}
-		if err := sleep(ctx, watchInterval/2); err != nil {
-			return err
-		}
-	}
+		return n == 0, nil
+	})
 }
 
 // dropFence deletes the row of a fence. If that fails, followFences does it later.
@@ -197,20 +187,16 @@ func (s *Store) allHeld(fences map[uuid.UUID]fence) bool {
 // awaitUnread waits until the fences are gone that this process had no readers to hold up for.
 func (s *Store) awaitUnread(ctx context.Context) error {
 	p := &s.process
-	for {
+	return poll(ctx, watchInterval, func() (bool, error) {
 		p.mu.Lock()
-		unread := false
+		defer p.mu.Unlock()
 		for _, held := range p.held {
-			unread = unread || held.unread
+			if held.unread {
+				return false, nil
+			}
 		}
-		p.mu.Unlock()
-		if !unread {
-			return nil
-		}
-		if err := sleep(ctx, watchInterval); err != nil {
-			return err
-		}
-	}
+		return true, nil
+	})
 }
 
 // letGo ends all that this process holds for the fences of others, when it closes the store.

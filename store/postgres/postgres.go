@@ -253,6 +253,19 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
+// poll calls done until it returns true or an error, with a pause in between, or until ctx
+// ends.
+func poll(ctx context.Context, pause time.Duration, done func() (bool, error)) error {
+	for {
+		if is, err := done(); is || err != nil {
+			return err
+		}
+		if err := sleep(ctx, pause); err != nil {
+			return err
+		}
+	}
+}
+
 // Stats implements store.Store. The room on the disks of the database is not known.
 func (s *Store) Stats() store.Stats {
 	stats := store.Stats{Bytes: s.process.bytes.Load(), Free: -1, Waiting: int(s.waiting.Load())}

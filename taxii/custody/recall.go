@@ -237,8 +237,9 @@ func (s *Service) takeBack(ctx context.Context, removals []*removal, source, key
 		policy: p, links: d.Links, source: source, key: key + "|" + taxii.FormatTime(s.now()), why: why,
 		notified: map[named]bool{}, before: map[*removal]uint64{},
 	}
-	// A server that does not let its scans end is found out before anybody is notified of a
-	// removal that it would hold up.
+	// All servers let their scans end twice: now, so that a server that does not is found out
+	// before anybody is notified of a removal that it would hold up, and for the removal.
+	// Otherwise readers would wait while all holders are looked for and notified.
 	for _, r := range removals {
 		if err := s.store.Exclusive(ctx, r.collection.ID, func(context.Context) error { return nil }); err != nil {
 			return err
