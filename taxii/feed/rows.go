@@ -1,7 +1,7 @@
 package feed
 
 import (
-	"cmp"
+	"container/heap"
 	"iter"
 	"slices"
 	"strings"
@@ -153,22 +153,38 @@ func (r rows) all() iter.Seq2[string, string] {
 // one after the other.
 func merge(sources []rows) iter.Seq2[string, string] {
 	return func(yield func(string, string) bool) {
-		var cursors []*cursor
+		var cursors cursors
 		for _, r := range sources {
 			if c := r.from(""); c.advance() {
 				cursors = append(cursors, c)
 			}
 		}
+		heap.Init(&cursors)
 		for len(cursors) > 0 {
-			c := slices.MinFunc(cursors, func(a, b *cursor) int { return cmp.Compare(a.key, b.key) })
+			c := cursors[0]
 			if !yield(c.key, c.value) {
 				return
 			}
-			if !c.advance() {
-				cursors = slices.DeleteFunc(cursors, func(other *cursor) bool { return other == c })
+			if c.advance() {
+				heap.Fix(&cursors, 0)
+			} else {
+				heap.Pop(&cursors)
 			}
 		}
 	}
+}
+
+// cursors is a heap of cursors, the one at the least key first.
+type cursors []*cursor
+
+func (h cursors) Len() int           { return len(h) }
+func (h cursors) Less(i, j int) bool { return h[i].key < h[j].key }
+func (h cursors) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *cursors) Push(x any)        { *h = append(*h, x.(*cursor)) }
+func (h *cursors) Pop() any {
+	last := (*h)[len(*h)-1]
+	*h = (*h)[:len(*h)-1]
+	return last
 }
 
 // cutText cuts off a text that has its length before it.
