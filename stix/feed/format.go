@@ -82,7 +82,13 @@ func (h *Header) hold(e *Entry) (seconds int64, bounded bool) {
 type Result struct {
 	Entries int
 	LeftOut map[Reason]int // entries, by the reason why they are left out
+
+	// Duplicates are the first indicators of rules that are left out as [Duplicate], up to
+	// 20: their sender can give the rule another name.
+	Duplicates []stix.ID
 }
+
+const maxDuplicates = 20
 
 // Formats lists the formats.
 func Formats() []Format { return slices.Clone(formats) }

@@ -32,6 +32,9 @@ func (p *pack) rules(kind Kind) iter.Seq2[*Entry, string] {
 			if reason == "" && !p.reserve(names) {
 				reason = Duplicate
 			}
+			if reason == Duplicate && len(p.Duplicates) < maxDuplicates {
+				p.Duplicates = append(p.Duplicates, e.IDs[0])
+			}
 			if reason != "" {
 				p.leaveOut(reason)
 				continue

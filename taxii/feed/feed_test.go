@@ -439,3 +439,18 @@ func TestAFileTellsWhatItLacks(t *testing.T) {
 		t.Errorf("pulls %+v", page.Pulls)
 	}
 }
+
+// Otherwise nobody finds out which of two rules with one name a scanner lacks.
+func TestAPackNamesTheRulesWhoseNameIsTaken(t *testing.T) {
+	w := newWorld(t, "")
+	w.subscribe("block", "block", "")
+	rule := func(n int, text string) string {
+		return strings.Replace(indicator(n, text, ""), `"pattern_type":"stix"`, `"pattern_type":"yara"`, 1)
+	}
+	w.push("fir", rule(1, "rule a { condition: filesize > 1 }"), rule(2, "rule a { condition: filesize > 2 }"), rule(3, "rule b { condition: filesize > 3 }"))
+	got := w.get("block", "yara.yar")
+	named := got.header.Get("X-Feed-Duplicate")
+	if got.header.Get("X-Feed-Left-Out") != "duplicate=1" || !strings.HasPrefix(named, "indicator--0000000") || strings.Contains(got.body, named) {
+		t.Errorf("%v\n%s", got.header, got.body)
+	}
+}

@@ -159,7 +159,7 @@ func (f *file) isLarge(a *Answer) bool {
 // the client must not take what it has for the file.
 func (h *handler) sendFile(w *response, r *http.Request, a *Answer, c *caller, f *file, v fileVersion, pack bool) error {
 	a.Close() // before the client reads, which may take long
-	w.Header().Set("Trailer", entriesHeader+", "+leftOutHeader)
+	w.Header().Set("Trailer", entriesHeader+", "+leftOutHeader+", "+duplicateHeader)
 	w.WriteHeader(http.StatusOK)
 	if r.Method == http.MethodHead {
 		return nil
@@ -171,10 +171,12 @@ func (h *handler) sendFile(w *response, r *http.Request, a *Answer, c *caller, f
 	return err
 }
 
-// The headers that tell how many entries a file has, and how many it lacks by reason.
+// The headers that tell how many entries a file has, how many it lacks by reason, and which
+// indicators have rules that it lacks since another rule has their name or number.
 const (
-	entriesHeader = "X-Feed-Entries"
-	leftOutHeader = "X-Feed-Left-Out"
+	entriesHeader   = "X-Feed-Entries"
+	leftOutHeader   = "X-Feed-Left-Out"
+	duplicateHeader = "X-Feed-Duplicate"
 )
 
 // tell tells the client what a file has and lacks, and keeps it for the operator.
@@ -183,6 +185,9 @@ func (c *caller) tell(header http.Header, result stixfeed.Result) {
 	c.leftOut = result.LeftOut
 	for _, reason := range slices.Sorted(maps.Keys(c.leftOut)) {
 		header.Add(leftOutHeader, fmt.Sprintf("%s=%d", reason, c.leftOut[reason]))
+	}
+	for _, id := range result.Duplicates {
+		header.Add(duplicateHeader, string(id))
 	}
 }
 
