@@ -57,14 +57,14 @@ func feedSentences(t Terms) []sentence {
 	case len(f.Formats) == 0:
 		add("formats", "No object may go into a feed for security tools: the agreements behind this one have no format in common")
 		return ss
-	case missing(all.Actions, f.Actions) == nil:
+	case len(missing(all.Actions, f.Actions)) == 0:
 		add("actions", "The objects may go into feeds for security tools")
 	default:
 		add("actions", "The objects may go into feeds for security tools, but only to %s", enumerate(phrases(map[string]string{
 			"search": "search logs", "lookup": "look values up", "notify": "notify those concerned",
 		}, f.Actions...)))
 	}
-	if missing(all.Formats, f.Formats) != nil {
+	if len(missing(all.Formats, f.Formats)) > 0 {
 		add("formats", "The feeds come only as %s", enumerate(phrases(map[string]string{
 			"list": "lists", "rules": "detection rules", "rpz": "response policy zones", "misp": "MISP feeds",
 			"bouncer": "CrowdSec decisions", "stream": "event streams", "webhook": "webhooks",

@@ -102,7 +102,7 @@ func (l limit) loosen(m limit) {
 	others := *m.value.(*[]string)
 	switch {
 	case l.order == more:
-		*names = slices.DeleteFunc(slices.Clone(*names), func(s string) bool { return !slices.Contains(others, s) })
+		*names = shared(*names, others)
 	case l.order == ofAll && (*names == nil || others == nil):
 		*names = nil
 	default:
@@ -124,7 +124,7 @@ func (l limit) tighten(m limit) bool {
 	if l.order == more {
 		*names = append(slices.Clone(*names), missing(others, *names)...)
 	} else {
-		*names = slices.DeleteFunc(slices.Clone(*names), func(s string) bool { return !slices.Contains(others, s) })
+		*names = shared(*names, others)
 	}
 	return true
 }
@@ -161,15 +161,13 @@ func listed(verb string, names []string) string {
 	return verb + " " + strings.Join(names, ", ")
 }
 
-// missing are the names that are not among others.
+// missing are the names that are not among others, and shared are those that are.
 func missing(names, others []string) []string {
-	var ms []string
-	for _, s := range names {
-		if !slices.Contains(others, s) {
-			ms = append(ms, s)
-		}
-	}
-	return ms
+	return slices.DeleteFunc(slices.Clone(names), func(s string) bool { return slices.Contains(others, s) })
+}
+
+func shared(names, others []string) []string {
+	return slices.DeleteFunc(slices.Clone(names), func(s string) bool { return !slices.Contains(others, s) })
 }
 
 // strictest is the rank of a value that refuses everything.
