@@ -118,6 +118,8 @@ func (c *Console) backup(v *visit) error {
 // makeBackup writes the file of that name, verifies it, and deletes those that are not kept.
 func (c *Console) makeBackup(ctx context.Context, by admin.Actor, reason, name string, report func(backupProgress)) error {
 	b, stats := c.config.Backups, c.Store.Stats()
+	out := &backupWriter{progress: backupProgress{By: by.Account}, report: report}
+	report(out.progress)
 	if err := os.MkdirAll(b.Folder, 0o700); err != nil {
 		return err
 	}
@@ -126,7 +128,7 @@ func (c *Console) makeBackup(ctx context.Context, by admin.Actor, reason, name s
 		return taxii.Errorf(taxii.Unavailable, "There is no room for a backup: the disk of the folder backups has %s free, and the backup needs %s, with %s to spare.",
 			size(free), size(stats.Bytes), size(backupReserve))
 	}
-	path, out := filepath.Join(b.Folder, name), &backupWriter{progress: backupProgress{By: by.Account}, report: report}
+	path := filepath.Join(b.Folder, name)
 	err := atomicfile.Create(path+unverified, 0o600, func(w io.Writer) error {
 		out.Writer = w
 		return c.Admin.Backup(ctx, by, admin.Backup{Reason: reason}, out)

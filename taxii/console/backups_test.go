@@ -50,7 +50,7 @@ func TestOperatorMakesABackup(t *testing.T) {
 	olga.get("/console/centre").want(http.StatusOK).contains("No backup was made here yet.")
 	olga.post("/console/centre/backup", "reason", "before the upgrade").want(http.StatusSeeOther)
 	const name = "comity-20260301T120000Z.backup"
-	olga.get("/console/centre").want(http.StatusOK).contains(name, "<td>yes</td>")
+	olga.get("/console/centre").want(http.StatusOK).contains(name, `<td data-label="Verified">yes</td>`)
 	path, to := filepath.Join(w.backups.Folder, name), t.TempDir()
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v", info, err)
@@ -78,7 +78,7 @@ func TestABackupShowsItsProgress(t *testing.T) {
 	held := make(chan struct{})
 	w.held.until.Store(&held)
 	olga.post("/console/centre/backup", "reason", "one").want(http.StatusSeeOther)
-	olga.get("/console/centre").want(http.StatusOK).contains("began a backup at", "Show how far it is")
+	olga.get("/console/centre").want(http.StatusOK).contains("igci/olga began a backup at", "Show how far it is")
 	olga.post("/console/centre/backup", "reason", "two").want(http.StatusConflict).contains("A backup is being made already.")
 	close(held)
 	w.until(func() bool { return len(w.backupFiles()) == 1 && strings.HasSuffix(w.backupFiles()[0], ".backup") })
