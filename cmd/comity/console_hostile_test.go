@@ -3,9 +3,11 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"maps"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -33,9 +35,9 @@ var hostileTexts = []string{
 	"\u202eevil\u2066 \u200b\u0301\u0301\u0301\u0301 \u001b[2J &lt;b&gt; \\u003cscript\\u003e",
 }
 
-// corrupt gives an object hostile texts in all its properties and names of properties that the
-// standard lets have them, beginning with the one of that number.
-func corrupt(raw []byte, first int) []byte {
+// corrupt gives an object hostile texts in those of its properties, or else in all and in names of
+// properties, where the standard lets it have them. It begins with the text of that number.
+func corrupt(raw []byte, first int, properties ...string) []byte {
 	var object map[string]any
 	if json.Unmarshal(raw, &object) != nil {
 		return nil
@@ -61,18 +63,21 @@ func corrupt(raw []byte, first int) []byte {
 		switch of := of.(type) {
 		case map[string]any:
 			for _, name := range slices.Sorted(maps.Keys(of)) {
-				if before, ok := of[name].(string); ok && name != "type" && name != "id" && name != "spec_version" {
+				if before, ok := of[name].(string); ok && name != "type" && name != "id" && name != "spec_version" && (properties == nil || slices.Contains(properties, name)) {
 					try(func(text string) { of[name] = text }, func() { of[name] = before })
 				}
 				each(of[name])
 			}
 			added := hostileTexts[next%len(hostileTexts)]
+			if properties != nil {
+				return
+			}
 			if of[added] = "x"; !valid() {
 				delete(of, added)
 			}
 		case []any:
 			for i := range of {
-				if before, ok := of[i].(string); ok {
+				if before, ok := of[i].(string); ok && properties == nil {
 					try(func(text string) { of[i] = text }, func() { of[i] = before })
 				}
 				each(of[i])
@@ -80,8 +85,7 @@ func corrupt(raw []byte, first int) []byte {
 		}
 	}
 	each(object)
-	kind, _, _ := strings.Cut(object["id"].(string), "--")
-	if object["id"] = kind + "--" + uuid.NewString(); first > 0 && !valid() {
+	if !valid() {
 		return nil
 	}
 	text, err := json.Marshal(object)
@@ -109,6 +113,7 @@ func hostileObjects(t *testing.T) (objects []string) {
 		if err != nil || o.Type == "bundle" {
 			continue
 		}
+		line.Object = bytes.ReplaceAll(line.Object, []byte(o.ID), []byte(string(o.Type)+"--"+uuid.NewString()))
 		if object := corrupt(line.Object, n); object != nil {
 			types[o.Type] = true
 			objects = append(objects, string(object))
@@ -125,7 +130,7 @@ func hostileObjects(t *testing.T) (objects []string) {
 func (w *window) harmless(name string) {
 	w.Helper()
 	found, err := chromedp.Run(w.Context, chromedp.Evaluate[[]string](`(() => {
-		const bad = [...document.querySelectorAll("script:not([src]), style, base, meta[http-equiv], img:not([src^='/']), iframe, object, embed, [href^='javascript:' i], [href*='//evil'], [action*='//evil'], [src*='//evil']")]
+		const bad = [...document.querySelectorAll("script:not([src]), body style, style ~ style, base, meta[http-equiv], img:not([src^='/']), iframe, object, embed, [href^='javascript:' i], [href*='//evil'], [action*='//evil'], [src*='//evil']")]
 		const active = [...document.querySelectorAll("*")].filter(e => e.getAttributeNames().some(n => n.startsWith("on")))
 		const wide = document.documentElement.scrollWidth - document.documentElement.clientWidth
 		return [...bad, ...active].map(e => e.outerHTML.slice(0, 200)).concat(wide > 0 ? [wide + " px beyond the window"] : [])
@@ -133,6 +138,41 @@ func (w *window) harmless(name string) {
 	if err != nil || len(found) > 0 {
 		w.Errorf("%s: %q, %v", name, found, err)
 	}
+}
+
+// told matches what a page shows of a hostile text, perhaps defanged.
+var told = regexp.MustCompile(`alert\(1\)|evil(\.|\[\.\])example|W{100}`)
+
+// crawl follows the links of the console from some pages on, as long as they lead to a page of another
+// kind or to another object. All pages must be harmless. It returns how many show a hostile text.
+func (w *window) crawl(person, host string, waiting ...string) (shown int) {
+	w.Helper()
+	seen, kinds := map[string]bool{}, map[string]int{}
+	kind := regexp.MustCompile(`[0-9a-f-]{36}|=[^&]*|(collections|reports|agreements|feeds|organisations|accounts)/[^/?]+`)
+	for len(waiting) > 0 {
+		path := waiting[0]
+		waiting = waiting[1:]
+		of := kind.ReplaceAllString(path, "")
+		if seen[path] || kinds[of] >= 2 || strings.HasPrefix(path, "/console/help") || strings.Contains(path, "/export") || strings.Contains(path, "/static/") {
+			continue
+		}
+		seen[path], kinds[of] = true, kinds[of]+1
+		w.do(chromedp.Navigate(host + path))
+		w.harmless(person + " at " + path)
+		text, err := chromedp.Run(w.Context, chromedp.Evaluate[string](`document.body.innerText`))
+		if err != nil {
+			w.Fatal(err)
+		}
+		if told.MatchString(text) {
+			shown++
+		}
+		links, err := chromedp.Run(w.Context, chromedp.Evaluate[[]string](`[...document.querySelectorAll("a[href^='/console/']")].map(a => a.getAttribute("href").split("#")[0])`))
+		if err != nil {
+			w.Fatal(err)
+		}
+		waiting = append(waiting, links...)
+	}
+	return shown
 }
 
 // Objects of every type with hostile texts in every property, which a vendor pushes through TAXII,
@@ -152,40 +192,82 @@ func TestHostileObjectsStayTextsInABrowser(t *testing.T) {
 	}
 
 	w.resize(look{360, 740, "light"})
-	told := 0 // pages that show a hostile text
+	shown := 0
 	for _, person := range []string{"igci/anna", "unit42/vic"} {
 		w.do(chromedp.Navigate(r.ex.console.Ticket(person)))
-		// The links of the pages, followed as long as they lead to a page of another kind or to another object.
-		seen, kinds, waiting := map[string]bool{}, map[string]int{}, []string{"/console/"}
-		kind := regexp.MustCompile(`[0-9a-f-]{36}|=[^&]*`)
-		for len(waiting) > 0 {
-			path := waiting[0]
-			waiting = waiting[1:]
-			of := kind.ReplaceAllString(path, "")
-			if seen[path] || kinds[of] >= 2 || strings.HasPrefix(path, "/console/help") || strings.Contains(path, "/export") || strings.Contains(path, "/static/") {
-				continue
-			}
-			seen[path], kinds[of] = true, kinds[of]+1
-			w.do(chromedp.Navigate(r.ex.url + path))
-			w.harmless(person + " at " + path)
-			text, err := chromedp.Run(w.Context, chromedp.Evaluate[string](`document.body.innerText`))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if strings.Contains(text, "alert(1)") {
-				told++
-			}
-			links, err := chromedp.Run(w.Context, chromedp.Evaluate[[]string](`[...document.querySelectorAll("a[href^='/console/']")].map(a => a.getAttribute("href").split("#")[0])`))
-			if err != nil {
-				t.Fatal(err)
-			}
-			waiting = append(waiting, links...)
-		}
+		shown += w.crawl(person, r.ex.url, "/console/")
 	}
-	if told < 60 {
-		t.Errorf("%d pages only show a hostile text", told)
+	if shown < 60 {
+		t.Errorf("%d pages only show a hostile text", shown)
 	}
 	w.do(chromedp.Navigate(r.ex.url+"/console/collections/"+collection+"/push"), chromedp.SetValue(`#text`, `{"objects":[`+objects[0]+`,{"type":"indicator","id":"`+strings.ReplaceAll(hostileTexts[3], `"`, `\"`)+`"}]}`),
 		chromedp.Click(`button[formaction$=check]`), chromedp.WaitReady(`section[role=status]`))
 	w.harmless("the check of a push")
+}
+
+// corruptAgain gives the objects of a bundle new ids and hostile names, and hostile values where they
+// are URLs. What else they say stays, so that findings come from them.
+func corruptAgain(t *testing.T, bundle string) (corrupted []string) {
+	var contributed struct{ Objects []json.RawMessage }
+	if err := json.Unmarshal([]byte(bundle), &contributed); err != nil {
+		t.Fatal(err)
+	}
+	ids, objects := map[string]string{}, []stix.Object(nil)
+	for _, raw := range contributed.Objects {
+		o, err := stix.NewObject(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if o.ID != o.Creator { // the identity of who contributes
+			ids[string(o.ID)] = o.Type + "--" + uuid.NewString()
+			objects = append(objects, o)
+		}
+	}
+	form := regexp.MustCompile(`[a-z0-9-]+--[0-9a-f-]{36}`)
+	for n, o := range objects {
+		properties := []string{"name"}
+		if o.Type == "url" {
+			properties = []string{"value"}
+		}
+		renewed := form.ReplaceAllStringFunc(string(o.Raw), func(id string) string { return cmp.Or(ids[id], id) })
+		if object := corrupt([]byte(renewed), n, properties...); object != nil {
+			corrupted = append(corrupted, string(object))
+		}
+	}
+	return corrupted
+}
+
+// A vendor contributes again what it has contributed before, and a country flags its issues again,
+// with hostile texts. They run no script and break no page where they come into findings: boards,
+// reports with their annexes, the work list, feeds, and the objects that the centre makes.
+func TestHostileContributionsStayTextsInABrowser(t *testing.T) {
+	w := &window{t, chromium(t)}
+	links, data := demonstration(t, "small")
+	comity := func(arguments ...string) string {
+		var out strings.Builder
+		if code := run(t.Context(), append([]string{"--data", data}, arguments...), nil, &out, testWriter{t}); code != 0 {
+			t.Fatalf("%q ends with %d: %s", arguments, code, out.String())
+		}
+		return out.String()
+	}
+	for collection, person := range map[string]string{demoOperation + ".in.alder": vendorPerson(), demoOperation + ".issues.kh": bureauPerson} {
+		bundle := filepath.Join(t.TempDir(), "hostile.json")
+		text := `{"objects":[` + strings.Join(corruptAgain(t, comity("export", "--collection", collection)), ",") + "]}"
+		if err := os.WriteFile(bundle, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		comity("import", "--collection", collection, "--as", person, bundle)
+	}
+	comity("report", "draft", demoOperation, "--as", drafter)
+	comity("report", "publish", demoOperation, "--as", publisher)
+
+	w.resize(look{360, 740, "light"})
+	host, board := consoleHost(links), "/console/operations/"+demoOperation
+	w.do(chromedp.Navigate(links[bureauPerson]))
+	w.crawl(bureauPerson, host, board+"/reports/CAR-2017-KH-C2", board+"/outcomes", "/console/feeds", "/console/")
+	w.do(chromedp.Navigate(links[drafter]))
+	reports := []string{board + "/reports/CAR-2017-ID-C2", board + "/reports/CAR-2017-PH-WEB"} // of findings with a family, and of URLs
+	if shown := w.crawl(drafter, host, append(reports, board, "/console/feeds", "/console/")...); shown < 2 {
+		t.Errorf("%d pages only show a hostile text", shown)
+	}
 }
