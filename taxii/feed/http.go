@@ -67,8 +67,8 @@ func (s *Service) Handler(a *auth.Authenticator, m *metrics.Metrics) http.Handle
 	for _, route := range []struct {
 		path  string
 		serve func(*response, *http.Request, *caller) error
-	}{
-		{listPath, h.getFeeds}, {pagePath, h.getFeed}, {streamPath, h.getStream}, {filePath, h.getFile}, {mispPath, h.getMISP}, {decisionsPath, h.getDecisions},
+	}{ // mux tries them in this order, and files are asked for most
+		{streamPath, h.getStream}, {filePath, h.getFile}, {mispPath, h.getMISP}, {decisionsPath, h.getDecisions}, {pagePath, h.getFeed}, {listPath, h.getFeeds},
 	} {
 		h.router.Path(route.path).Handler(&endpoint{h, route.serve, route.path, m.Route(route.path)})
 	}
