@@ -118,11 +118,9 @@ func (x *index) notWriting(ctx context.Context) error {
 	return nil
 }
 
-// writeTables writes the tables anew that are out of date.
+// writeTables writes the tables anew that are out of date. The summaries come last, since a table
+// may have what was withdrawn.
 func (s *Service) writeTables(ctx context.Context) error {
-	if err := s.writeSummaries(); err != nil {
-		return err
-	}
 	s.mu.Lock()
 	indexes := slices.Collect(maps.Values(s.indexes))
 	s.mu.Unlock()
@@ -131,7 +129,7 @@ func (s *Service) writeTables(ctx context.Context) error {
 			return fmt.Errorf("write the index of a feed: %w", err)
 		}
 	}
-	return nil
+	return s.writeSummaries()
 }
 
 // rewrite writes the table of an index anew if it is out of date. Answers do not wait for it.
