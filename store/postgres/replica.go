@@ -117,6 +117,9 @@ func (r *replica) lag() time.Duration {
 func (r *replica) note(err error) {
 	r.mu.Lock()
 	before := r.fault
+	if err == nil && time.Now().Before(r.retry) { // a page has failed while follow looked
+		err = before
+	}
 	r.fault = err
 	if err != nil && err != errLag {
 		r.retry = time.Now().Add(replicaPause)
