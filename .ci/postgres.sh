@@ -11,10 +11,7 @@ fi
 tree=$PWD
 cd "$WORK"
 chmod a+x "$WORK"
-# free prints a port that no client is given: a server that is started again finds it free.
-free() { python3 -c 'import random, socket; s = socket.socket()
-while s.connect_ex(("127.0.0.1", port := random.randrange(10000, 32768))) == 0: s = socket.socket()
-print(port)'; }
+free() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 as_postgres() { su postgres -s /bin/bash -c "cd /; $*"; }
 fail() {
 	echo "FAIL: $*"

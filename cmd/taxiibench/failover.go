@@ -240,8 +240,8 @@ func (p *postmaster) follow(ctx context.Context, primary *pgx.Conn) error {
 	return awaitStandby(ctx, primary)
 }
 
-// run starts the server, and again until ctx ends: what its predecessor left behind, or a
-// connection with its port, may keep it from starting.
+// run starts the server, and again until ctx ends: the lock file of the one that was killed
+// counts until the operating system has forgotten its process.
 func (p *postmaster) run(ctx context.Context) {
 	for {
 		args := p.as(p.args...)
