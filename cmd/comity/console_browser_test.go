@@ -250,7 +250,7 @@ func TestConsoleInABrowser(t *testing.T) {
 	w.do(chromedp.Navigate(links[bureauPerson]))
 	for _, page := range []struct{ name, path string }{
 		{"home-bureau", ""}, {"board-bureau", "operations/op-asean-demo"}, {"operations", "operations"}, {"outcomes", "operations/op-asean-demo/outcomes"},
-		{"report", "operations/op-asean-demo/reports/CAR-2017-KH-C2"}, {"annex", "operations/op-asean-demo/reports/CAR-2017-KH-C2?annex=1"}, {"collection", "collections/op-asean-demo.car.kh"}, {"receipts", "receipts"}, {"rules", "rules"}, {"tokens", "tokens"}, {"missing", "none"},
+		{"report", "operations/op-asean-demo/reports/CAR-2017-KH-C2"}, {"collection", "collections/op-asean-demo.car.kh"}, {"receipts", "receipts"}, {"rules", "rules"}, {"tokens", "tokens"}, {"missing", "none"},
 	} {
 		w.do(chromedp.Navigate(host + "/console/" + page.path))
 		w.inspect(page.name)
