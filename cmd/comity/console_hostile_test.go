@@ -182,8 +182,10 @@ func TestHostileObjectsStayTextsInABrowser(t *testing.T) {
 	r := newTestExchange(t, time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))
 	r.orgs("national-bureau", nil, "ncb-sg")
 	r.comity("org", "add", "unit42", "--kind", "private-vendor", "--name", hostileTexts[0], "--country", "SG")
-	r.comity("agreement", "load", r.agreementFile("charter-test"), "--waive-signatures", hostileTexts[1])
+	const personal = "[personal_data]\narticle = \"4\"\nforbidden = [\"mutex\"]\non_find = \"quarantine\"\n"
+	r.comity("agreement", "load", r.agreementFile("charter-test", "[handling]", personal+"[handling]"), "--waive-signatures", hostileTexts[1])
 	r.comity("account", "add", "igci/anna", "--person")
+	r.comity("account", "add", "igci/olga", "--person", "--post", "operator")
 	const collection = "charter-test.playbooks"
 	objects := hostileObjects(t)
 	wrong := `{"type":"x","id":"` + strings.ReplaceAll(hostileTexts[0], `"`, `\"`) + `"}`
@@ -193,9 +195,9 @@ func TestHostileObjectsStayTextsInABrowser(t *testing.T) {
 
 	w.resize(look{360, 740, "light"})
 	shown := 0
-	for _, person := range []string{"igci/anna", "unit42/vic"} {
+	for _, person := range []string{"igci/anna", "igci/olga", "unit42/vic"} {
 		w.do(chromedp.Navigate(r.ex.console.Ticket(person)))
-		shown += w.crawl(person, r.ex.url, "/console/")
+		shown += w.crawl(person, r.ex.url, "/console/", "/console/centre/quarantine")
 	}
 	if shown < 60 {
 		t.Errorf("%d pages only show a hostile text", shown)
