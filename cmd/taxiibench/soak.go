@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,7 +22,7 @@ type soakCmd struct {
 	Time     time.Duration `default:"5m" help:"How long they push and poll (default ${default})."`
 	Store    string        `placeholder:"DSN" help:"Keep the store in this empty database of PostgreSQL (default: in a data folder)."`
 	Servers  int           `default:"1" help:"Servers on that database, which the clients use at random (default ${default})."`
-	Failover string        `enum:",plain,patroni" default:"" help:"Let the database fail over twice meanwhile; clients repeat requests that fail. Its servers run on this machine, and --store names all of them and a superuser. plain cuts the standby off, crashes the primary and kills it, promotes the standby, and makes the former primary follow it. patroni kills the primary, and Patroni does the rest."`
+	Failover string        `enum:",plain,patroni" default:"" help:"Let the database fail over twice meanwhile; clients repeat requests that fail. Its servers run on this machine, and --store names all of them and a superuser; the last server of comity reads pages from the standby. plain cuts the standby off, crashes the primary and kills it, promotes the standby, and makes the former primary follow it. patroni kills the primary, and Patroni does the rest."`
 	Comity   string        `type:"existingfile" placeholder:"FILE" help:"The comity to load (default: built from this tree)."`
 	Dir      string        `type:"existingdir" placeholder:"DIR" help:"Where the temporary folder is made: on the disk to load."`
 	output
@@ -88,6 +90,12 @@ func (c *soakCmd) Run(sh *shell) error {
 		sh.say("objects were lost, repeated or out of order")
 		return errQuiet
 	}
+	if c.Failover != "" {
+		log, err := os.ReadFile(servers[len(servers)-1].process.log)
+		if err != nil || !bytes.Contains(log, []byte("pages are read from the replica")) {
+			return cmp.Or(err, errors.New("the last server has read no page from the standby"))
+		}
+	}
 	if _, err := servers[0].command(sh.ctx, nil, "audit", "verify"); err != nil {
 		return err
 	}
@@ -107,7 +115,11 @@ func (c *soakCmd) start(sh *shell, dir string) (servers []*comity, err error) {
 	}
 	for server := first; ; {
 		servers = append(servers, server)
-		if _, err := server.start(sh.ctx, "--public-url", "http://"+first.address); err != nil || len(servers) == c.Servers {
+		last := len(servers) == c.Servers
+		if last && c.Failover != "" {
+			server.env = append(server.env, "COMITY_STORE_REPLICA="+c.Store)
+		}
+		if _, err := server.start(sh.ctx, "--public-url", "http://"+first.address); err != nil || last {
 			return servers, err
 		}
 		if server, err = first.another(sh.ctx, fmt.Sprint(first.dir, len(servers))); err != nil {
