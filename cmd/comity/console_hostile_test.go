@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"maps"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -214,14 +215,14 @@ func corruptAgain(t *testing.T, bundle string) (corrupted []string) {
 	if err := json.Unmarshal([]byte(bundle), &contributed); err != nil {
 		t.Fatal(err)
 	}
-	ids, objects := map[string]string{}, []stix.Object(nil)
+	ids, objects, random := map[string]string{}, []stix.Object(nil), rand.NewChaCha8([32]byte{}) // each time the same
 	for _, raw := range contributed.Objects {
 		o, err := stix.NewObject(raw)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if o.ID != o.Creator { // the identity of who contributes
-			ids[string(o.ID)] = o.Type + "--" + uuid.NewString()
+			ids[string(o.ID)] = o.Type + "--" + uuid.Must(uuid.NewRandomFromReader(random)).String()
 			objects = append(objects, o)
 		}
 	}
@@ -252,13 +253,13 @@ func TestHostileContributionsStayTextsInABrowser(t *testing.T) {
 		}
 		return out.String()
 	}
-	for collection, person := range map[string]string{demoOperation + ".in.alder": vendorPerson(), demoOperation + ".issues.kh": bureauPerson} {
+	for _, sender := range []struct{ collection, person string }{{demoOperation + ".in.alder", vendorPerson()}, {demoOperation + ".issues.kh", bureauPerson}} {
 		bundle := filepath.Join(t.TempDir(), "hostile.json")
-		text := `{"objects":[` + strings.Join(corruptAgain(t, comity("export", "--collection", collection)), ",") + "]}"
+		text := `{"objects":[` + strings.Join(corruptAgain(t, comity("export", "--collection", sender.collection)), ",") + "]}"
 		if err := os.WriteFile(bundle, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		comity("import", "--collection", collection, "--as", person, bundle)
+		comity("import", "--collection", sender.collection, "--as", sender.person, bundle)
 	}
 	comity("report", "draft", demoOperation, "--as", drafter)
 	comity("report", "publish", demoOperation, "--as", publisher)
