@@ -90,6 +90,10 @@ func (c cluster) failOver(ctx context.Context, way string) error {
 	return main.follow(ctx, standby)
 }
 
+// patroniRounds is longer than Patroni takes to learn that a standby is synchronous: two rounds
+// of its loop, of two seconds each in .ci/patroni.yml.
+const patroniRounds = 5 * time.Second
+
 // killUntilReplaced kills the primary until another server is the primary. Patroni starts
 // the same one again if it does not know yet that a standby is synchronous.
 func (c cluster) killUntilReplaced(ctx context.Context) error {
@@ -101,6 +105,9 @@ func (c cluster) killUntilReplaced(ctx context.Context) error {
 		primary.Close(ctx)
 		switch port := primary.Config().Port; before {
 		case 0, port:
+			if err := pause(ctx, patroniRounds); err != nil {
+				return err
+			}
 			if err := main.process.Kill(); err != nil {
 				return err
 			}
