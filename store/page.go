@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"comity/stix"
+	"comity/stix/rawjson"
 	"comity/taxii"
 	"comity/taxii/exchange"
 )
@@ -85,8 +86,8 @@ func (p *Page) Object(i int) []byte {
 // IDs are those of the objects. One that cannot be read is left out.
 func (p *Page) IDs() (ids []stix.ID) {
 	for i := range p.Len() {
-		if o, err := stix.NewObject(p.Object(i)); err == nil {
-			ids = append(ids, o.ID)
+		if id, ok := rawjson.Text(rawjson.Member(p.Object(i), "id")); ok {
+			ids = append(ids, stix.ID(id))
 		}
 	}
 	return ids
