@@ -181,10 +181,13 @@ func papOf(o stix.Object) string {
 	return level.String()
 }
 
+// refang undoes what [defang] does to dots and colons.
+var refang = strings.NewReplacer("[.]", ".", "[:]", ":")
+
 // defang writes a value so that it cannot be clicked: hxxp for http, [.] for dots, and
 // in IPv6 addresses [:] for colons.
 func defang(v stix.Value) string {
-	v.Text = strings.NewReplacer("[.]", ".", "[:]", ":").Replace(v.Text) // it may be defanged already
+	v.Text = refang.Replace(v.Text) // it may be defanged already
 	if v.Type == "ipv6-addr" {
 		return strings.ReplaceAll(v.Text, ":", "[:]")
 	}

@@ -8,6 +8,7 @@ import (
 	"html/template"
 	"io"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -35,23 +36,24 @@ func (d *Document) HTML(w io.Writer) error { return d.LinkedHTML(w, "") }
 // LinkedHTML writes the page of [Document.HTML] with a link at its head to the URL back, which
 // leads to more of the operation. It is not printed.
 func (d *Document) LinkedHTML(w io.Writer, back string) error {
-	t, err := template.New("").Funcs(template.FuncMap{
-		"day": day, "date": tableDate, "safe": DefangText, "value": defang, "kind": kindWord, "status": statusCell,
-		"confidence": confidenceWord, "join": strings.Join, "table": tableOf, "lines": paragraphs, "instant": instant, "upper": strings.ToUpper,
-		"quote": quote, "number": func(n int) int { return n + 1 },
-	}).Parse(pageText)
-	if err != nil {
-		panic("report: report.html: " + err.Error())
-	}
 	var page bytes.Buffer
 	shown := d.view()
 	shown.Back = back
-	if err := t.Execute(&page, shown); err != nil {
+	if err := pageTemplate().Execute(&page, shown); err != nil {
 		return fmt.Errorf("write report %s: %w", d.Number, err)
 	}
-	_, err = page.WriteTo(w)
+	_, err := page.WriteTo(w)
 	return err
 }
+
+// pageTemplate parses report.html, once.
+var pageTemplate = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New("report.html").Funcs(template.FuncMap{
+		"day": day, "date": tableDate, "safe": DefangText, "value": defang, "kind": kindWord, "status": statusCell,
+		"confidence": confidenceWord, "join": strings.Join, "table": tableOf, "lines": paragraphs, "instant": instant, "upper": strings.ToUpper,
+		"quote": quote, "number": func(n int) int { return n + 1 },
+	}).Parse(pageText))
+})
 
 // view is a document with the texts that are computed for its pages.
 type view struct {

@@ -122,11 +122,29 @@ func newGraph(objects []stix.Object) *graph {
 	}
 	for _, id := range g.order {
 		if o := g.objects[id]; o.Type == "relationship" && !o.Revoked {
-			e := edge{member(o, "relationship_type"), stix.ID(member(o, "source_ref")), stix.ID(member(o, "target_ref")), member(o, "description")}
+			e := edgeOf(o)
 			g.out[e.from], g.in[e.to] = append(g.out[e.from], e), append(g.in[e.to], e)
 		}
 	}
 	return g
+}
+
+// edgeOf reads a relationship, of which a report has thousands, in one pass.
+func edgeOf(o stix.Object) (e edge) {
+	for m := rawjson.MembersOf(o.Raw); m.Next(); {
+		text, _ := rawjson.Text(m.Value)
+		switch string(m.Name) {
+		case "relationship_type":
+			e.kind = string(text)
+		case "source_ref":
+			e.from = stix.ID(text)
+		case "target_ref":
+			e.to = stix.ID(text)
+		case "description":
+			e.description = string(text)
+		}
+	}
+	return e
 }
 
 // find returns an object unless it is missing or revoked.

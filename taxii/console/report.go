@@ -10,6 +10,7 @@ import (
 	"comity/stix"
 	"comity/stix/report"
 	"comity/store"
+	"comity/taxii"
 	"comity/taxii/admin"
 	"comity/taxii/exchange"
 )
@@ -143,71 +144,85 @@ func find(documents []*report.Document, annex bool) *report.Document {
 // report. It sets when r ends and what is recorded as delivered. Other reports, and relationships
 // of other objects, are read to find these, and nobody gets them.
 func (c *Console) reportObjects(v *visit, g exchange.Grant, r *cachedReport) (objects []stix.Object, err error) {
-	ctx := v.r.Context()
 	known := map[stix.ID]bool{}
 	var next []string // ids that are known and not read yet
-	add := func(id stix.ID) {
-		if !known[id] && id.Type() != "marking-definition" {
-			known[id], next = true, append(next, string(id))
+	// take takes the objects of the report among those that q finds.
+	take := func(q store.Query, ofReport func(*stix.Object) bool) error {
+		for q.Limit, q.MaxBytes = readAtOnce, maxPage; ; {
+			page, err := c.Store.Scan(v.r.Context(), g, q)
+			if err != nil {
+				return err
+			}
+			found, err := objectsOf(page)
+			if err != nil {
+				return err
+			}
+			taken := q
+			taken.IDs = nil
+			for _, o := range found {
+				if !ofReport(&o) {
+					continue
+				}
+				known[o.ID] = true
+				objects, taken.IDs = append(objects, o), append(taken.IDs, string(o.ID))
+				o.References(func(_ string, id stix.ID) {
+					if !known[id] && id.Type() != "marking-definition" {
+						known[id], next = true, append(next, string(id))
+					}
+				})
+			}
+			if len(taken.IDs) > 0 {
+				d := deliveryOf(taken, page)
+				d.Count = len(taken.IDs)
+				r.delivered = append(r.delivered, d)
+			}
+			if page.Until > 0 && (r.Until == 0 || page.Until < r.Until) {
+				r.Until = page.Until
+			}
+			if !page.More {
+				return nil
+			}
+			q.After = page.Last
 		}
 	}
-	look := func(f func(*stix.Object), types ...string) error {
-		q := store.Query{Limit: 1000, MaxBytes: maxPage}
-		q.Types = types
-		return store.Each(ctx, c.Store, g, q, func(o *stix.Object, _ store.Detail) error { f(o); return nil })
-	}
-	read := func() error {
+	takeNext := func() error {
 		for len(next) > 0 {
-			q := store.Query{Limit: 1000, MaxBytes: maxPage, Detail: true}
-			q.IDs, next = next, nil
-			for _, id := range q.IDs {
-				q.Types = append(q.Types, stix.ID(id).Type())
+			var m taxii.Match
+			n := min(len(next), readAtOnce)
+			m.IDs, next = next[:n:n], next[n:]
+			for _, id := range m.IDs {
+				m.Types = append(m.Types, stix.ID(id).Type())
 			}
-			slices.Sort(q.Types)
-			for q.Types = slices.Compact(q.Types); ; {
-				page, err := c.Store.Scan(ctx, g, q)
-				if err != nil {
-					return err
-				}
-				r.delivered = append(r.delivered, deliveryOf(q, page))
-				if page.Until > 0 && (r.Until == 0 || page.Until < r.Until) {
-					r.Until = page.Until
-				}
-				got, err := objectsOf(page)
-				if err != nil {
-					return err
-				}
-				for i := range got {
-					got[i].References(func(_ string, id stix.ID) { add(id) })
-				}
-				if objects = append(objects, got...); !page.More {
-					break
-				}
-				q.After = page.Last
+			slices.Sort(m.Types)
+			m.Types = slices.Compact(m.Types)
+			if err := take(store.Query{Match: m}, func(*stix.Object) bool { return true }); err != nil {
+				return err
 			}
 		}
 		return nil
 	}
-	if err := look(func(o *stix.Object) {
-		if find(report.Read([]stix.Object{*o}, r.key.number), r.key.annex) != nil {
-			add(o.ID)
+	if err := take(store.Query{Match: taxii.Match{Types: []string{"report"}}}, func(o *stix.Object) bool {
+		return find(report.Read([]stix.Object{*o}, r.key.number), r.key.annex) != nil
+	}); err != nil || len(objects) == 0 {
+		return nil, err
+	}
+	if err := takeNext(); err != nil {
+		return nil, err
+	}
+	if err := take(store.Query{Match: taxii.Match{Types: []string{"relationship", "note"}}}, func(o *stix.Object) (from bool) {
+		if known[o.ID] {
+			return false // it is among the objects already
 		}
-	}, "report"); err != nil || len(next) == 0 {
-		return nil, err
-	}
-	if err := read(); err != nil {
-		return nil, err
-	}
-	if err := look(func(o *stix.Object) {
-		from := false
 		o.References(func(property string, id stix.ID) {
 			from = from || known[id] && (property == "source_ref" || property == "object_refs")
 		})
-		if from {
-			add(o.ID)
-		}
-	}, "relationship", "note"); err != nil {
+		return from
+	}); err != nil {
 		return nil, err
 	}
-	return objects, read()
+	return objects, takeNext()
 }
+
+// readAtOnce is the number of objects of a report that are read at once. A page of objects by their
+// ids looks up all the ids, so there are no more ids than one page takes.
+const readAtOnce = 1000
