@@ -2,7 +2,7 @@ package admin
 
 import (
 	"context"
-	_ "embed"
+	"embed"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -24,15 +24,21 @@ func Products() []Product {
 		{"clamav", "ClamAV"},
 		{"crowdsec", "CrowdSec"},
 		{"curl", "curl"},
+		{"dnsmasq", "dnsmasq"},
 		{"elastic", "Elastic Security"},
 		{"fortigate", "FortiGate"},
 		{"haproxy", "HAProxy"},
 		{"intelmq", "IntelMQ"},
+		{"ipset", "ipset"},
+		{"knot", "Knot DNS"},
+		{"knot-resolver", "Knot Resolver"},
 		{"misp", "MISP"},
 		{"nftables", "nftables"},
+		{"nsd", "NSD"},
 		{"opencti", "OpenCTI"},
 		{"pan-os", "PAN-OS"},
 		{"postfix", "Postfix"},
+		{"powerdns", "PowerDNS Recursor"},
 		{"qradar", "IBM QRadar"},
 		{"rspamd", "rspamd"},
 		{"rsyslog", "rsyslog"},
@@ -48,8 +54,10 @@ func Products() []Product {
 	}
 }
 
-//go:embed setup.tmpl
-var setupText string
+// setupTexts has the products that poll or push in one file, and those that read feeds in the other.
+//
+//go:embed setup.tmpl setup_feeds.tmpl
+var setupTexts embed.FS
 
 // AskSetup asks for the settings of a product that polls or pushes as an account.
 type AskSetup struct {
@@ -71,7 +79,7 @@ type Setup struct {
 	Text        string       `json:"text"`        // in the order of the form of the product
 }
 
-// setup has the other fields of setup.tmpl.
+// setup has the other fields of the texts.
 type setup struct {
 	Setup
 	URL         string // of the server, without a path
@@ -148,7 +156,7 @@ func (s *Service) Setup(ctx context.Context, in AskSetup) (out Setup, err error)
 	t.Root = t.Collections[0].Root
 	t.Discovery, t.APIRoot = t.URL+"/taxii2/", t.URL+"/"+t.Root+"/"
 	var text strings.Builder
-	if err := template.Must(template.New("").Parse(setupText)).ExecuteTemplate(&text, in.Client, t); err != nil {
+	if err := template.Must(template.ParseFS(setupTexts, "*.tmpl")).ExecuteTemplate(&text, in.Client, t); err != nil {
 		return out, err
 	}
 	t.Text = strings.TrimLeft(text.String(), "\n")
