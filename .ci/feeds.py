@@ -4,6 +4,7 @@ COMITY in the environment is the path of the built command. What a filter would 
 this machine happens in a network namespace of its own."""
 
 import base64
+import collections
 import functools
 import hashlib
 import io
@@ -134,6 +135,46 @@ class Lists(Case):
         head, got = (requests.request(method, self.url("ipv4.txt"), auth=("x", self.token), headers={"Accept-Encoding": "identity"}) for method in ("HEAD", "GET"))
         self.assertEqual({k: v for k, v in head.headers.items() if k != "Date"}, {k: v for k, v in got.headers.items() if k != "Date"})
 
+    def test_only_what_matches_alone_is_listed(self):
+        """Of 200 patterns, those which one value makes match are listed, and the others are
+        counted by reason."""
+        listed, left_out = {}, {}
+        for i in range(10):
+            name, address, page, digest = f"h{i}.example.org", f"203.0.113.{i}", f"http://p{i}.example.org/", hashlib.sha256(bytes([i])).hexdigest()
+            for pattern, values in (
+                (f"[domain-name:value = '{name.upper()}.']", [name]),
+                (f"[ipv4-addr:value = '{address}' OR domain-name:value = '{name}']", [address, name]),
+                (f"[ipv4-addr:value IN ('{address}', '198.51.100.{i}')]", [address, f"198.51.100.{i}"]),
+                (f"[ipv4-addr:value ISSUBSET '198.18.{i}.7/24']", [f"198.18.{i}.0/24"]),
+                (f"[ipv6-addr:value = '2001:DB8:0::{i}']", [str(ipaddress.ip_address(f"2001:db8::{i}"))]),
+                (f"[ipv6-addr:value = '::ffff:198.51.100.{100 + i}']", [f"198.51.100.{100 + i}"]),
+                (f"[url:value = '{page}'] OR [url:value = '{page}a']", [page, page + "a"]),
+                (f"[file:hashes.'SHA-256' = '{digest.upper()}']", [digest]),
+                (f"[email-addr:value = 'x@{name}']", [f"x@{name}"]),
+                (f"[autonomous-system:number = {64496 + i}]", [f"AS{64496 + i}"]),
+            ):
+                listed[pattern] = values
+            for pattern, reason in (
+                (f"[domain-name:value = 'and{i}.example.org' AND domain-name:value = 'other{i}.example.org']", "and"),
+                (f"[url:value = 'http://and{i}.example.org/'] AND [ipv4-addr:value = '198.18.200.{i}']", "and"),
+                (f"[ipv4-addr:value = '198.18.201.{i}'] FOLLOWEDBY [url:value = '{page}']", "followed-by"),
+                (f"[ipv4-addr:value = '198.18.202.{i}'] WITHIN {i + 1} SECONDS", "qualifier"),
+                (f"[ipv4-addr:value = '198.18.203.{i}'] REPEATS {i + 2} TIMES", "qualifier"),
+                (f"[ipv4-addr:value NOT = '198.18.204.{i}']", "not"),
+                (f"[domain-name:value LIKE '%.like{i}.example.org']", "operator"),
+                (f"[url:value MATCHES '^http://m{i}']", "operator"),
+                (f"[file:name = 'f{i}.exe']", "property"),
+                (f"[ipv4-addr:value = '198.18.205.{300 + i}']", "bad-value"),
+            ):
+                left_out[pattern] = reason
+        self.push(*listed, *left_out)
+        self.assertEqual(len(listed) + len(left_out), 200)
+        want = {v for values in listed.values() for v in values}
+        self.assertEqual({e["value"] for e in self.get("all.json").json()["entries"]}, want)
+        page = json.loads(self.exchange.run("--json", "feed", "show", "ncb-sg/b"))
+        self.assertEqual(sum(page["entries"].values()), len(want))
+        self.assertEqual(page["left_out"], collections.Counter(left_out.values()))
+
     def test_haproxy_takes_lists(self):
         self.push(any_of("ipv4-addr:value", [LISTED, "203.0.113.0/24"]), any_of("domain-name:value", ["bad.example.org"]))
         settings, script = self.connect("haproxy").split("\n\n")[:2]
@@ -173,18 +214,21 @@ class Filters(Case):
         self.save("ipv4.nft")
         self.save("ipv6.nft")
         script, rules = self.connect("nftables").split("\n\n")[:2]
+        run("bash", "-c", f"nft() {{ :; }}\n{script}", env=os.environ | {"TOKEN": "wrong"}, status=22)
+        self.blocks(f"nft -f {empty}\n{script}\n{script}\n{rules}")
+
+    def blocks(self, script):
+        """Runs a script in a network namespace of its own, where it blocks LISTED and not OTHER. It
+        finds the files of the feed in the folder, since the server is in another namespace."""
         run("unshare", "-n", "bash", "-ec", f"""
-curl() {{ cat "$(basename "${{@: -1}}")"; }}  # the server is in another namespace
+curl() {{ cat "$(basename "${{@: -1}}")"; }}
 ip link set lo up
 ip addr add {LISTED} dev lo
 ip addr add {OTHER} dev lo
 python3 -m http.server --bind 0.0.0.0 80 >http.log 2>&1 &
 trap "kill $!" EXIT
 until command curl -s -o page http://{LISTED}/; do sleep 0.1; done
-nft -f {empty}
 {script}
-{script}
-{rules}
 if command curl -s -m 2 -o page http://{LISTED}/; then exit 1; fi
 command curl -s -m 10 -o page http://{OTHER}/
 """, cwd=self.folder)
@@ -208,12 +252,16 @@ ipset test ipv4-b {addresses[-1]}
 
     def test_ipset_finds_what_is_listed(self):
         self.push(any_of("ipv4-addr:value", [LISTED, "203.0.113.0/24"]))
-        run("unshare", "-n", "sh", "-ec", f"""
-ipset -exist restore <{self.save("ipv4.ipset")}
+        self.save("ipv4.ipset")
+        self.save("ipv6.ipset")
+        script, rules = self.connect("ipset").split("\n\n")[:2]
+        run("bash", "-c", f"ipset() {{ :; }}\n{script}", env=os.environ | {"TOKEN": "wrong"}, status=22)
+        self.blocks(f"""{script}
+{rules}
+{script}
 ipset test ipv4-b {LISTED}
 ipset test ipv4-b 203.0.113.5
-! ipset test ipv4-b {OTHER}
-""")
+! ipset test ipv4-b {OTHER}""")
 
 
 class Proxy(Case):
@@ -259,6 +307,9 @@ class Withdrawal(Case):
         self.assertIn(digest, self.get("misp/hashes.csv").text)
         self.assertIn("ncb-sg/firewall", self.exchange.run("recall", "preview", indicator["id"]))
         self.exchange.run("agreement", "withdraw", "charter-test", "--party", "unit42", "--reason", "notice", "--yes")
+        (notice,) = (e for e in json.loads(self.exchange.run("--json", "audit", "list")) if e["act"] == "notice")
+        self.assertEqual(notice["org"], "ncb-sg")
+        self.assertIn({"id": indicator["id"]}, notice["subjects"])
         for file in ("domain.txt", "all.rules", "all.json"):
             self.assertNotIn("withdrawn-value", self.get(file).text)
         for event in self.get("misp/manifest.json").json():
