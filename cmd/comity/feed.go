@@ -37,13 +37,17 @@ type feedPreviewCmd struct {
 
 func (c *feedPreviewCmd) Run(sh *shell) error { return sh.feedFile("feed/preview", c.File, false) }
 
-// feedFile calls a verb whose argument is a feed file.
+// feedFile calls a verb whose argument is a feed file. A file that is wrong, or asks for more than
+// its account may have, is an error in usage.
 func (sh *shell) feedFile(verb, name string, replace bool) error {
 	source, err := os.ReadFile(name)
 	if err != nil {
 		return err
 	}
 	page, err := call[feed.Page](sh, verb, admin.FeedFile{Name: name, Source: string(source), Replace: replace})
+	if code := taxii.CodeOf(err); err != nil && (code == taxii.Invalid || code == taxii.Forbidden) {
+		return usage{err}
+	}
 	if err != nil {
 		return err
 	}
@@ -63,7 +67,7 @@ func (c *feedListCmd) Run(sh *shell) error {
 }
 
 type feedShowCmd struct {
-	Feed    string `arg:"" placeholder:"ORG/ID"`
+	Feed    string `arg:"" placeholder:"ORG/ID" help:"The organisation and the id of the feed, as comity feed list shows them."`
 	Secrets bool   `help:"Show the secrets of the feed instead: keys to read it over the DNS and to verify its webhook, and its URL with a secret if the agreements allow one."`
 }
 
@@ -79,7 +83,7 @@ func (c *feedShowCmd) Run(sh *shell) error {
 }
 
 type feedTestCmd struct {
-	Feed string `arg:"" placeholder:"ORG/ID"`
+	Feed string `arg:"" placeholder:"ORG/ID" help:"The organisation and the id of the feed, as comity feed list shows them."`
 }
 
 // Run fails if the receiver does not take the message.
@@ -100,7 +104,7 @@ func (c *feedTestCmd) Run(sh *shell) error {
 }
 
 type feedRotateCmd struct {
-	Feed string `arg:"" placeholder:"ORG/ID"`
+	Feed string `arg:"" placeholder:"ORG/ID" help:"The organisation and the id of the feed, as comity feed list shows them."`
 }
 
 func (c *feedRotateCmd) Run(sh *shell) error { return sh.secrets("feed/rotate", c.Feed) }
@@ -117,7 +121,7 @@ func (sh *shell) secrets(verb, key string) error {
 }
 
 type feedRemoveCmd struct {
-	Feed string `arg:"" placeholder:"ORG/ID"`
+	Feed string `arg:"" placeholder:"ORG/ID" help:"The organisation and the id of the feed, as comity feed list shows them."`
 }
 
 func (c *feedRemoveCmd) Run(sh *shell) error {

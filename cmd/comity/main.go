@@ -105,6 +105,10 @@ type shell struct {
 // exit is a command that ends early with a status, such as help.
 type exit int
 
+// usage is a failure because what the user declares is refused: the status is that of a wrong
+// command line.
+type usage struct{ error }
+
 // errQuiet ends a command with status 1 after it has printed its own messages.
 var errQuiet = errors.New("")
 
@@ -112,7 +116,7 @@ var errQuiet = errors.New("")
 const interrupted = 130
 
 // run runs one command line and returns the exit status: 0, 1 if it failed, 2 for a usage
-// error, 130 if it was interrupted.
+// error or a feed file that is refused, 130 if it was interrupted.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
 	var c commands
 	defer func() {
@@ -165,6 +169,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		}
 		if !errors.Is(err, errQuiet) {
 			fmt.Fprintf(sh.err, "comity: %v\n", err)
+		}
+		if errors.As(err, new(usage)) {
+			return 2
 		}
 		return 1
 	}

@@ -44,6 +44,10 @@ func (p *place) name(key string) string {
 	return indexes.ReplaceAllString(strings.TrimSuffix(join(p.path, key), "."), "")
 }
 
+// Lines are the lines of the keys and array elements of a TOML file, by their paths, such as
+// "query.types[0]". The decoder has accepted the file.
+func Lines(src []byte) map[string]int { return linesOf(src) }
+
 // linesOf walks a file that the TOML decoder has accepted.
 func linesOf(src []byte) lines {
 	w := walker{src: src, line: 1, lines: lines{}, count: map[string]int{}}

@@ -64,6 +64,9 @@ type Entries struct {
 	MayBeEmpty bool                          `toml:"may_be_empty"` // an empty list is served; otherwise it is an alarm
 }
 
+// outcomes are those that can be reported of a finding.
+var outcomes = []string{"in-progress", "taken-down", "sinkholed", "seized", "unreachable", "disputed", "no-action"}
+
 // defaultLifetime is the lifetime of kinds for which the file has none.
 const defaultLifetime = 90 * 24 * time.Hour
 
@@ -76,6 +79,10 @@ func ParseDefinition(name string, source []byte) (*Definition, error) {
 		return nil, taxii.Errorf(taxii.Invalid, "%s", decodeProblem(name, err))
 	}
 	if err := d.check(); err != nil {
+		key := strings.FieldsFunc(err.Error(), func(r rune) bool { return r == ':' || r == ' ' })[0]
+		if line := agreement.Lines(source)[key]; line > 0 { // it is not missing
+			name = fmt.Sprintf("%s:%d", name, line)
+		}
 		return nil, taxii.Errorf(taxii.Invalid, "%s: %s", name, err)
 	}
 	digest := sha256.Sum256(source)
@@ -94,12 +101,21 @@ func decodeProblem(name string, err error) string {
 		return fmt.Sprintf("%s:%d:%d: unknown key %s", name, line, column, strings.Join(at.Key(), "."))
 	case errors.As(err, &at):
 		line, column := at.Position()
-		return fmt.Sprintf("%s:%d:%d: %s", name, line, column, strings.TrimPrefix(at.Error(), "toml: "))
+		problem := strings.TrimPrefix(at.Error(), "toml: ")
+		if typed, ok := strings.CutPrefix(problem, "cannot decode TOML "); ok { // the rest names types of Go
+			found, _, _ := strings.Cut(typed, " into ")
+			problem = fmt.Sprintf("a value of the type %s does not fit: comity help feed has an example", found)
+		}
+		if key := strings.Join(at.Key(), "."); key != "" {
+			problem = key + ": " + problem
+		}
+		return fmt.Sprintf("%s:%d:%d: %s", name, line, column, problem)
 	}
 	return fmt.Sprintf("%s: %s", name, err)
 }
 
-// check refuses values out of range, and sets the defaults.
+// check refuses values out of range, and sets the defaults. An error begins with the path of the
+// key.
 func (d *Definition) check() error {
 	if d.Format != "feed/1" {
 		return fmt.Errorf("format: %q is not known; write format = \"feed/1\"", d.Format)
@@ -140,6 +156,9 @@ func (d *Definition) check() error {
 		}
 	}
 	for _, status := range q.NotStatus {
+		if !slices.Contains(outcomes, status) {
+			return fmt.Errorf("query.not_status: %q is none of %s", status, strings.Join(outcomes, ", "))
+		}
 		q.statuses = append(q.statuses, "status:"+status)
 	}
 	var allowed []netip.Prefix
@@ -155,7 +174,7 @@ func (d *Definition) check() error {
 	}
 	var err error
 	if d.never, err = stixfeed.NewNeverBlock(true, allowed, d.NeverBlock); err != nil {
-		return fmt.Errorf("never_block: %w", err)
+		return fmt.Errorf("never_block: %s", strings.TrimPrefix(err.Error(), "never block: "))
 	}
 	return nil
 }
