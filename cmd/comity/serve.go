@@ -328,9 +328,6 @@ func (ex *exchangeServer) start(c *serveCmd) (err error) {
 	ex.failed = make(chan error, 5)
 	ex.auth = auth.New(current, ex.now, c.KeyHeader)
 	ending := make(chan struct{})
-	router := mux.NewRouter().UseEncodedPath().SkipClean(true)
-	router.MatcherFunc(func(r *http.Request, _ *mux.RouteMatch) bool { return feed.IsPath(r.URL.EscapedPath()) }).
-		Handler(ex.feeds.Handler(ex.auth, counters))
 	ex.admin = admin.New(ex.store, current, in, ex.custody, ex.runner, ex.feeds, ex.links, ex.now)
 	if !c.NoConsole {
 		help, err := helpTexts()
@@ -344,7 +341,6 @@ func (ex *exchangeServer) start(c *serveCmd) (err error) {
 			Store: ex.store, Current: current, Auth: ex.auth, Admin: ex.admin, Recorder: ex.recorder, Log: ex.log, Now: ex.now,
 			LastPoll: polls.Last,
 		})
-		router.MatcherFunc(func(r *http.Request, _ *mux.RouteMatch) bool { return console.Serves(r) }).Handler(ex.console.Handler())
 	}
 	api := server.New(server.Config{
 		PublicURL: ex.url, Contact: c.Contact, MaxContentLength: int64(c.MaxContent), DefaultLimit: c.Limit, MaxLimit: c.MaxLimit,
@@ -353,8 +349,7 @@ func (ex *exchangeServer) start(c *serveCmd) (err error) {
 		Store: ex.store, Current: current, Auth: ex.auth, Intake: in, Recorder: ex.recorder, Custody: ex.custody,
 		Metrics: counters, Polls: polls, Log: ex.log, Now: ex.now, Ending: ending,
 	})
-	router.PathPrefix("/").Handler(api)
-	s := httpServer(ex.log, c.connectionFlags.handler(router))
+	s := httpServer(ex.log, c.connectionFlags.handler(ex.handler(api, ex.feeds.Handler(ex.auth, counters))))
 	s.RegisterOnShutdown(ex.feeds.EndStreams)
 	s.RegisterOnShutdown(sync.OnceFunc(func() { close(ending) }))
 	s.IdleTimeout = cmp.Or(c.IdleTimeout, s.IdleTimeout)
@@ -395,6 +390,24 @@ func (ex *exchangeServer) start(c *serveCmd) (err error) {
 		ex.serve(adminListener, httpServer(ex.log, c.adminHandler(counters, api)))
 	}
 	return nil
+}
+
+// handler serves the console and the feeds beside the API. Each has a router of its own.
+func (ex *exchangeServer) handler(api, feeds http.Handler) http.Handler {
+	var pages http.Handler
+	if ex.console != nil {
+		pages = ex.console.Handler()
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case feed.IsPath(r.URL.EscapedPath()):
+			feeds.ServeHTTP(w, r)
+		case pages != nil && console.Serves(r):
+			pages.ServeHTTP(w, r)
+		default:
+			api.ServeHTTP(w, r)
+		}
+	})
 }
 
 // process describes this server to those that serve from the same store.
