@@ -112,7 +112,7 @@ func (f *figures) describe(key string, p *Page, now time.Time) {
 
 // pulled notes a pull over HTTP.
 func (s *Service) pulled(a *Answer, c *caller, r *http.Request, file string, status int, bytes int64) {
-	key, agent := exchange.FeedKey(c.Account, a.Definition.ID), r.UserAgent()
+	key, agent := a.key.feed, r.UserAgent()
 	agent = agent[:min(len(agent), 200)]
 	s.figures.pull(key, Pull{File: file, Time: c.now, Status: status, Bytes: bytes, Agent: agent, LeftOut: c.leftOut})
 	if err := s.meet(r.Context(), key, agent, c.now); err != nil {

@@ -23,7 +23,6 @@ import (
 	stixfeed "comity/stix/feed"
 	"comity/store"
 	"comity/taxii"
-	"comity/taxii/exchange"
 )
 
 // familyOf is the family of a format.
@@ -66,6 +65,9 @@ func parseFile(segment string, r *http.Request) (f file, err error) {
 	if f.format, f.kinds, ok = stixfeed.Find(f.name); !ok {
 		return f, taxii.Errorf(taxii.NotFound, "there is no format for %q; the page of the feed lists its files", f.name)
 	}
+	if r.URL.RawQuery == "" {
+		return f, nil
+	}
 	query := r.URL.Query()
 	f.comments = query.Get("comments") == "1"
 	if query.Has("since") {
@@ -83,7 +85,7 @@ func parseFile(segment string, r *http.Request) (f file, err error) {
 
 // key is what decides the content of the file, beside the entries.
 func (f *file) key() string {
-	return fmt.Sprintf("%s?%t,%d,%d", f.name, f.comments, f.start, f.n)
+	return f.name + "?" + strconv.FormatBool(f.comments) + "," + strconv.Itoa(f.start) + "," + strconv.Itoa(f.n)
 }
 
 // getFile answers with a file of a feed, or with its checksum.
@@ -113,7 +115,7 @@ func (h *handler) getFile(w *response, r *http.Request, c *caller) error {
 	if f.digest == "" && takesGzip(r) && !strings.HasSuffix(f.format.Ext, "zip") && !strings.HasSuffix(f.format.Ext, "gz") {
 		encoding = "-gzip"
 	}
-	tag := fmt.Sprintf(`"%s%s%s"`, version.tag, f.digest, encoding)
+	tag := `"` + version.tag + f.digest + encoding + `"`
 	if version.unchanged(w, r, tag) {
 		h.pulled(a, c, r, f.name, w.status, 0)
 		return nil
@@ -368,7 +370,7 @@ type body struct {
 
 // render makes a file, its checksum or its compressed form, or takes it from the cache.
 func (h *handler) render(ctx context.Context, a *Answer, c *caller, f *file, v fileVersion, pack bool) (*body, error) {
-	key := bodyKey{exchange.FeedKey(c.Account, a.Definition.ID), f.key() + " " + f.digest}
+	key := bodyKey{a.key.feed, f.key() + " " + f.digest}
 	if pack {
 		key.file += " gzip"
 	}

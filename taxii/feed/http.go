@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -27,20 +28,16 @@ type handler struct {
 	auth    *auth.Authenticator
 	metrics *metrics.Metrics
 	router  *mux.Router
-	vary    string  // the headers that answers depend on
-	readers readers // of files
+	header  http.Header // of every answer; its lists are shared, and never changed
+	readers readers     // of files
 	streams readers
 }
 
 // IsPath tells whether a path, as it is escaped in a request, is one of a feed.
 func IsPath(escaped string) bool {
-	segments := segmentsOf(escaped)
-	return len(segments) >= 2 && segments[1] == "x-feeds"
-}
-
-// segmentsOf splits a path. Doubled slashes, and one at the end, count for nothing.
-func segmentsOf(escaped string) []string {
-	return strings.FieldsFunc(escaped, func(r rune) bool { return r == '/' })
+	_, rest, _ := strings.Cut(strings.TrimLeft(escaped, "/"), "/")
+	segment, _, _ := strings.Cut(strings.TrimLeft(rest, "/"), "/")
+	return segment == "x-feeds"
 }
 
 // The paths, below that of the API root of the centre. The last segment of a file is a
@@ -61,7 +58,11 @@ const (
 func (s *Service) Handler(a *auth.Authenticator, m *metrics.Metrics) http.Handler {
 	h := &handler{
 		Service: s, auth: a, metrics: m, router: mux.NewRouter().UseEncodedPath().SkipClean(true),
-		vary:    strings.Join(append(a.Headers(), "Accept-Encoding"), ", "),
+		header: http.Header{
+			"Cache-Control":          {"private, no-cache"},
+			"X-Content-Type-Options": {"nosniff"},
+			"Vary":                   {strings.Join(append(a.Headers(), "Accept-Encoding"), ", ")},
+		},
 		readers: newReaders(), streams: newReaders(),
 	}
 	for _, route := range []struct {
@@ -86,7 +87,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	target := *r.URL
-	target.RawPath = "/" + strings.Join(segmentsOf(r.URL.EscapedPath()), "/")
+	target.RawPath = "/" + strings.Join(strings.FieldsFunc(r.URL.EscapedPath(), func(r rune) bool { return r == '/' }), "/")
 	target.Path, _ = url.PathUnescape(target.RawPath) // cannot fail: net/http has parsed this path
 	plain := *r
 	plain.URL = &target
@@ -118,10 +119,7 @@ type endpoint struct {
 func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start, c := time.Now(), &caller{path: mux.Vars(r), now: e.handler.now()}
 	out := &response{ResponseWriter: w, control: http.NewResponseController(w), id: uuid.NewString()}
-	header := w.Header()
-	header.Set("Cache-Control", "private, no-cache")
-	header.Set("X-Content-Type-Options", "nosniff")
-	header.Set("Vary", e.handler.vary)
+	maps.Copy(w.Header(), e.handler.header)
 	if err := e.answer(out, r, c); err != nil {
 		e.handler.fail(out, err)
 	}

@@ -124,7 +124,7 @@ func (h *handler) misp(ctx context.Context, c *caller, a *Answer, name string) (
 	if err != nil {
 		return file, err
 	}
-	key := exchange.FeedKey(c.Account, a.Definition.ID)
+	key := a.key.feed
 	definition, err := snapshot.Directory.Feed(key)
 	if err != nil {
 		return file, err

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"comity/taxii/auth"
-	"comity/taxii/exchange"
 )
 
 // pinnedFor is how long a checksum is that of the file which the same client got, and the other
@@ -91,6 +90,6 @@ func (c *caller) client(r *http.Request) string {
 
 // pin makes the answer that of the version which the client has the counterpart of.
 func (h *handler) pin(a *Answer, c *caller, r *http.Request, f *file, version fileVersion) fileVersion {
-	key := pinKey{exchange.FeedKey(c.Account, a.Definition.ID), f.key(), c.client(r)}
+	key := pinKey{a.key.feed, f.key(), c.client(r)}
 	return h.pins.apply(a, key, f.digest != "", version, c.now)
 }

@@ -100,7 +100,7 @@ func (v *versions) newest() time.Time {
 
 // versionsDocument is the name of the document of a listing.
 func versionsDocument(key listingKey) string {
-	return fmt.Sprintf("feed versions %s %s", key.feed, key.family)
+	return "feed versions " + key.feed + " " + string(key.family)
 }
 
 // ForgetVersions forgets the versions of all feeds, so that the next ones are later than all that
