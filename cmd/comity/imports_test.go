@@ -41,7 +41,7 @@ var allowedImports = map[string][]string{
 	"store/postgres":   {"stix", "store", "taxii", "taxii/audit", "taxii/exchange"},
 	"store/atomicfile": {},
 	"store/storetest":  {"stix", "store", "taxii", "taxii/agreement", "taxii/audit", "taxii/exchange"},
-	"store":            {"stix", "taxii", "taxii/audit", "taxii/exchange"},
+	"store":            {"stix", "stix/rawjson", "taxii", "taxii/audit", "taxii/exchange"},
 	"taxii/audit":      {"stix", "taxii", "taxii/agreement", "taxii/exchange"},
 	"taxii/exchange":   {"stix", "stix/rawjson", "taxii", "taxii/agreement"},
 	"taxii/agreement":  {"stix", "taxii"},
