@@ -60,13 +60,14 @@ func (l list) write(w *writing) error {
 }
 
 // lines yields the entries that the product takes, each with its line, and counts those
-// that it does not. A line is valid until the next one. It can be read once.
+// that it does not, anew each time that they are read. A line is valid until the next one.
 func (l list) lines(w *writing) iter.Seq2[*Entry, []byte] {
 	return func(yield func(*Entry, []byte) bool) {
 		var (
 			cover cover
 			line  []byte
 		)
+		clear(w.LeftOut)
 		for e := range w.entries {
 			if !w.Kinds.Has(e.Kind) {
 				continue

@@ -151,10 +151,17 @@ func (h *handler) getFile(w *response, r *http.Request, c *caller) error {
 // memory.
 const maxKept = 20_000
 
-// isLarge tells whether a file is sent while it is made. One with a limit is not: all entries are
-// gathered before any is written.
+// maxCut is the number of entries up to which a file that a limit cuts is kept too: all entries are
+// read several times to find those that it has.
+const maxCut = 150_000
+
+// isLarge tells whether a file is sent while it is made.
 func (f *file) isLarge(a *Answer) bool {
-	return a.Entries.countOf(f.kinds) > maxKept && f.format.MaxEntries == 0 && f.format.MaxBytes == 0 && a.Definition.Entries.Max == 0
+	n := a.Entries.countOf(f.kinds)
+	if limit := f.format.Limit(a.Definition.Entries.Max); limit > 0 && n > limit {
+		return limit > maxCut
+	}
+	return n > maxKept
 }
 
 // sendFile sends a file while it is made. What it lacks is told in the trailers. After an error

@@ -58,6 +58,23 @@ func TestALargeListIsSentWhileItIsMade(t *testing.T) {
 	}
 }
 
+// A limit that holds nearly all entries needs no more memory than none. A file that a limit cuts
+// to few entries is made once for all who ask for it.
+func TestAListWithALimitIsSentWhileItIsMadeUnlessTheLimitCutsIt(t *testing.T) {
+	w := newWorld(t, "")
+	w.subscribe("block", "block", empty+"max = 20500\n")
+	w.pushMany()
+	if got := w.get("block", "ipv4.txt"); got.header.Get("Content-Length") == "" || strings.Count(got.body, "\n") != 20_500 {
+		t.Errorf("a list that is cut: %v", got.header)
+	}
+	w.subscribe("block", "block", empty+"max = 21000\n")
+	for _, file := range []string{"ipv4.txt", "ipv4.fortinet", "ipv4.panos", "all.bundle.json"} {
+		if got := w.get("block", file); got.status != http.StatusOK || got.header.Get("Content-Length") != "" {
+			t.Errorf("%s: %d, %v", file, got.status, got.header)
+		}
+	}
+}
+
 // A client that took half a list for the whole would let the other half pass.
 func TestALargeListThatIsCutOffDoesNotLookWhole(t *testing.T) {
 	w := newWorld(t, "")
