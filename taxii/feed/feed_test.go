@@ -249,7 +249,8 @@ func TestAtTheEndOfAccessAFeedLetsGo(t *testing.T) {
 		{"", http.StatusOK},
 		{"[feeds]\narticle = \"4\"\nat_end = \"gone\"\n", http.StatusNotFound},
 	} {
-		w := newWorld(t, c.terms)
+		w, end := newWorld(t, c.terms), time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)
+		w.clock.Store(end.Add(-time.Hour).UnixMicro())
 		w.subscribe("block", "block", "")
 		w.subscribe("other", "block", "")
 		w.push("fir", indicatorAt(1, address("203.0.114.1"), "2026-06-01T00:00:00.000Z", `,"valid_until":"2028-01-01T00:00:00Z"`))
@@ -264,15 +265,22 @@ func TestAtTheEndOfAccessAFeedLetsGo(t *testing.T) {
 			return nil
 		})
 		w.move(time.Second)
-		if got := w.get("other", "ipv4.txt"); got.status != c.status || got.status == http.StatusOK && got.body != "" {
-			t.Errorf("%q: %d %q", c.terms, got.status, got.body)
+		ended := func(how string) {
+			if got := w.get("other", "ipv4.txt"); got.status != c.status || got.status == http.StatusOK && got.body != "" {
+				t.Errorf("%q, %s: %d %q", c.terms, how, got.status, got.body)
+			}
 		}
+		ended("suspended")
 		w.amend(func(d *exchange.Directory) error {
 			d.Agreements["pool"].Acts = append(d.Agreements["pool"].Acts, exchange.Act{Kind: exchange.Reinstate, At: w.now(), Reason: "a test"})
 			return nil
 		})
 		w.move(time.Second)
 		w.lists("other", "ipv4.txt", "203.0.114.1")
+		w.clock.Store(end.Add(-time.Second).UnixMicro())
+		w.lists("other", "ipv4.txt", "203.0.114.1")
+		w.move(time.Second)
+		ended("expired")
 	}
 }
 
@@ -312,17 +320,21 @@ func TestAPullIsADelivery(t *testing.T) {
 	}
 }
 
-func TestAFeedOfADisabledAccountIsClosed(t *testing.T) {
+func TestAFeedOfADisabledAccountOrARevokedTokenIsClosed(t *testing.T) {
 	w := newWorld(t, "")
 	w.subscribe("block", "block", "")
+	w.subscribe("search", "search", "")
 	w.push("fir", indicator(1, address("203.0.114.1"), ""))
 	w.lists("block", "ipv4.txt", "203.0.114.1")
+	w.lists("search", "ipv4.txt", "203.0.114.1")
 	w.amend(func(d *exchange.Directory) error {
-		d.Accounts["ncb-kh/block"].Disabled = true
+		d.Accounts["ncb-kh/block"].Disabled, d.Tokens["search"].Revoked = true, true
 		return nil
 	})
-	if got := w.get("block", "ipv4.txt"); got.status != http.StatusUnauthorized {
-		t.Errorf("%d", got.status)
+	for _, account := range []string{"block", "search"} {
+		if got := w.get(account, "ipv4.txt"); got.status != http.StatusUnauthorized {
+			t.Errorf("%s: %d", account, got.status)
+		}
 	}
 	if err := w.feeds.CatchUp(t.Context()); err != nil {
 		t.Errorf("catching up: %v", err)

@@ -20,6 +20,7 @@ type subscription struct {
 	answer *http.Response
 	events chan sse.Event // closed when the stream has ended
 	end    context.CancelFunc
+	got    []sse.Event // those that next has returned
 }
 
 // stream connects with an id to resume from; "" for none.
@@ -57,6 +58,7 @@ func (s *subscription) next() (text, id string) {
 		if !ok {
 			return "", ""
 		}
+		s.got = append(s.got, e)
 		text = e.Type
 		if _, rest, ok := strings.Cut(e.Data, `"value":"`); ok {
 			value, _, _ := strings.Cut(rest, `"`)
