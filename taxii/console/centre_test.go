@@ -156,9 +156,10 @@ func TestOperatorRecallsAnObject(t *testing.T) {
 		w.push("vendor/vic", "sharing.reports", indicator(1, "Traffic", ""), strings.Replace(indicator(1, "Traffic", ""), `"modified":"2026-02-01`, `"modified":"2026-02-02`, 1), indicator(2, "Other", ""))
 	}
 	dara, olga := w.as("bureau/dara"), w.as("igci/olga")
-	dara.get("/console/collections/sharing.reports").want(http.StatusOK)
 	const object = "indicator--00000000-0000-4000-8000-000000000001"
 	page := "/console/centre/recall"
+	olga.post(page, "object", object, "reason", "names a victim").want(http.StatusOK).contains("removes 2 records from 1 collection.", "No organisation received the object.")
+	dara.get("/console/collections/sharing.reports").want(http.StatusOK)
 	olga.get(page+"?object="+object).want(http.StatusOK).contains("bureau/dara", "Recall the object")
 	olga.post(page, "object", object, "reason", "names a victim").want(http.StatusOK).contains("removes 2 records from 1 collection,", "asks 1 organisation to", "names a victim")
 	olga.post(page, "object", object, "confirmed", "yes").want(http.StatusBadRequest).contains("Say why")

@@ -512,12 +512,12 @@ func TestWriterSeesWhoReadsAnObject(t *testing.T) {
 	})
 	object := reports + "/objects/indicator--00000000-0000-4000-8000-00000000000"
 	vic := w.as("vendor/vic")
-	vic.get(object+"1").want(http.StatusOK).contains(`<th scope="row">Bureau</th><td class="wrap">yes</td><td>sharing, article 1</td>`, "yes, as its writer")
-	vic.get(object + "2").want(http.StatusOK).contains(`<th scope="row">Bureau</th><td class="wrap">no: it is TLP:RED, and they get up to TLP:AMBER`)
+	vic.get(object+"1").want(http.StatusOK).contains(`<th scope="row">Bureau</th><td class="wrap" data-label="Sees it">yes</td><td data-label="By">sharing, article 1</td>`, "yes, as its writer")
+	vic.get(object + "2").want(http.StatusOK).contains(`<th scope="row">Bureau</th><td class="wrap" data-label="Sees it">no: it is TLP:RED, and they get up to TLP:AMBER`)
 	w.amend(func(d *exchange.Directory) {
 		w.deposit(d, "sharing", sharing+"red_recipients = [\"bureau:dara\"]\n")
 	})
-	vic.get(object + "2").want(http.StatusOK).contains(`<th scope="row">Bureau</th><td class="wrap">no, but for the persons whom the agreement names: bureau/dara</td>`)
+	vic.get(object + "2").want(http.StatusOK).contains(`<th scope="row">Bureau</th><td class="wrap" data-label="Sees it">no, but for the persons whom the agreement names: bureau/dara</td>`)
 	if page := w.as("bureau/dara").get(object + "1").want(http.StatusOK); strings.Contains(page.body, "Who sees") {
 		t.Error("a reader sees who else reads")
 	}

@@ -44,9 +44,15 @@ func (c *Console) recallObject(v *visit) error {
 			return err
 		}
 		loss := custody.LossOf(holdings)
+		text := fmt.Sprintf("This removes %s from %s", plural(loss.Records, "record", "records"), plural(loss.Collections, "collection", "collections"))
+		if loss.Organisations > 0 {
+			text += fmt.Sprintf(", and asks %s to delete the object.", plural(loss.Organisations, "organisation", "organisations"))
+		} else {
+			text += ". No organisation received the object."
+		}
 		return c.confirm(v, actPage{
 			Facts: []fact{{"Object", in.Object}, {"Act", "recall"}}, Reason: in.Reason, Button: "Recall the object",
-			Loss:   fmt.Sprintf("This removes %s from %s, and asks %s to delete the object.", plural(loss.Records, "record", "records"), plural(loss.Collections, "collection", "collections"), plural(loss.Organisations, "organisation", "organisations")),
+			Loss:   text,
 			Fields: []fact{{"object", in.Object}}, URL: recallURL, Back: recallURL,
 		})
 	}
