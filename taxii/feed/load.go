@@ -156,9 +156,6 @@ var program = sync.OnceValue(func() string {
 // meanwhile.
 var errTwice = errors.New("an indicator came twice")
 
-// runSize is the number of bytes of rows that are sorted in memory at once.
-const runSize = 32 << 20
-
 // build scans the collection from the beginning.
 func (x *index) build(ctx context.Context, g exchange.Grant) (*index, error) {
 	head, err := x.store.ChainHead(ctx)
@@ -167,13 +164,9 @@ func (x *index) build(ctx context.Context, g exchange.Grant) (*index, error) {
 	}
 	n := x.empty(head.Number)
 	n.Followed = head.Number
-	var (
-		run    []row
-		size   int
-		runs   []rows
-		end    time.Time // what was added later comes from the chain
-		failed error
-	)
+	sorting := sorter{dir: x.dir}
+	defer sorting.working.Wait()
+	var end time.Time // what was added later comes from the chain
 	err = n.scan(ctx, g, store.Query{}, func(page []*record) bool {
 		if end.IsZero() {
 			end = n.highWater
@@ -186,32 +179,22 @@ func (x *index) build(ctx context.Context, g exchange.Grant) (*index, error) {
 				if row.key[:1] == recordRow {
 					n.sum.add(sumOfRow(r.id, row.value))
 				}
-				run, size = append(run, row), size+len(row.key)+len(row.value)
+				sorting.add(row)
 			}
 		}
-		if size > runSize {
-			var t *table
-			if t, failed = writeTable(x.dir, "", tableHeader{}, rows{changed: sorted(run)}.all()); failed == nil {
-				runs, run, size = append(runs, rows{table: t}), run[:0], 0
-			}
-		}
-		return failed == nil
+		return sorting.size <= runSize || sorting.cut() == nil
 	})
+	all, failed := sorting.all()
 	if err = errors.Join(err, failed); err != nil {
 		return nil, err
 	}
 	twice := false
 	n.unsettled = span{time.UnixMicro(1), n.highWater}
-	err = n.write(ctx, unique(merge(append(runs, rows{changed: sorted(run)})), &twice))
+	err = n.write(ctx, unique(all, &twice))
 	if twice {
 		return nil, errTwice
 	}
 	return n, err
-}
-
-func sorted(run []row) []row {
-	slices.SortFunc(run, func(a, b row) int { return strings.Compare(a.key, b.key) })
-	return run
 }
 
 // unique yields rows in the order of their keys until two of them have the same: then it sets

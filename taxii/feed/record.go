@@ -179,7 +179,12 @@ const maxKey = 1024
 // rowKey begins the keys of the rows of a value. A zero byte and an id follow.
 func rowKey(v stixfeed.Value) string {
 	var buffer [128]byte
-	key, end := stixfeed.AppendKey(append(buffer[:0], valueRow...), v), maxKey
+	return string(appendRowKey(buffer[:0], v))
+}
+
+// appendRowKey appends the rowKey of a value to an empty buffer.
+func appendRowKey(b []byte, v stixfeed.Value) []byte {
+	key, end := stixfeed.AppendKey(append(b, valueRow...), v), maxKey
 	if i := strings.IndexByte(v.Text, 0); i >= 0 { // so that the rows of each value are next to each other
 		end = min(end, len(valueRow)+1+i)
 	}
@@ -187,7 +192,7 @@ func rowKey(v stixfeed.Value) string {
 		digest := sha256.Sum256(key)
 		key = hex.AppendEncode(key[:end], digest[:])
 	}
-	return string(key)
+	return key
 }
 
 // cutID cuts the key of a claim into that of its value and the id.
@@ -279,11 +284,14 @@ func (r *record) rows() iter.Seq[row] {
 		}
 		var buffer [1024]byte
 		for i, v := range r.values {
-			key, text := rowKey(v), v.Text
-			if key[len(valueRow)+1:] == text {
+			b, text := appendRowKey(buffer[:0], v), v.Text
+			if string(b[len(valueRow)+1:]) == text {
 				text = "" // the key has it
 			}
-			if !yield(row{key + "\x00" + r.id, string(r.claim.append(appendText(buffer[:0], text), i == 0))}) {
+			b = append(append(b, 0), r.id...)
+			length := len(b)
+			both := string(r.claim.append(appendText(b, text), i == 0))
+			if !yield(row{both[:length], both[length:]}) {
 				return
 			}
 		}
