@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -545,4 +547,36 @@ func TestCookieIsForThisHostAlone(t *testing.T) {
 	if !strings.HasPrefix(set, "__Host-comity=") || !strings.Contains(set, "Path=/; HttpOnly; Secure; SameSite=Lax") || strings.Contains(set, "Domain") {
 		t.Errorf("over TLS: %s", set)
 	}
+}
+
+// Passwords that are tried here and over TAXII count together, for their account, whatever address
+// they come from. After too many of them the right one is refused too, and the record says so.
+func TestSignInSharesTheLimitOfPasswords(t *testing.T) {
+	w := newWorld(t)
+	var tries sync.WaitGroup
+	for n := range 20 {
+		tries.Go(func() {
+			ctx, leave := context.WithTimeout(t.Context(), 100*time.Millisecond) // an attempt counts though its client leaves
+			defer leave()
+			r := httptest.NewRequestWithContext(ctx, "GET", "/taxii2/", nil)
+			r.RemoteAddr = fmt.Sprintf("192.0.2.%d:1234", n)
+			r.SetBasicAuth("vendor/vic", "wrong horse")
+			w.console.Auth.Authenticate(r)
+		})
+	}
+	tries.Wait()
+	var refused atomic.Int32
+	for range 3 { // one of them may have its turn
+		tries.Go(func() {
+			page := w.browser().post("/console/sign-in", "account", "vendor/vic", "password", password)
+			if page.status == http.StatusTooManyRequests && strings.Contains(page.body, "Too many passwords were tried.") {
+				refused.Add(1)
+			}
+		})
+	}
+	tries.Wait()
+	if refused.Load() == 0 {
+		t.Error("the console takes passwords that are too many for the API")
+	}
+	w.as("igci/olga").get("/console/audit?act=refusal").want(http.StatusOK).contains("throttled")
 }
