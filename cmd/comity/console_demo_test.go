@@ -176,6 +176,9 @@ func TestConsoleRunsAnOperation(t *testing.T) {
 	if page := dara.get(board + "/outcomes?status=sinkholed"); !strings.Contains(page, finding[1]) {
 		t.Error("the work list does not have the outcome that was reported")
 	}
+	if status, _ := dara.send("GET", board+"/outcomes?older=soon", nil); status != http.StatusBadRequest {
+		t.Errorf("the work list begins at a malformed position: status %d", status)
+	}
 	if page := dara.get(board); !strings.Contains(page, "sinkholed") {
 		t.Error("the board does not count the outcome")
 	}

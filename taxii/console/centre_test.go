@@ -263,6 +263,28 @@ func TestAuditRecordIsSearchedByTime(t *testing.T) {
 	vic.get("/console/audit?until=2025-01-01").want(http.StatusOK).contains("There are no such entries")
 }
 
+// The audit record is searched by account: the page has no entries of others.
+func TestAuditRecordIsSearchedByAccount(t *testing.T) {
+	w := newWorld(t)
+	w.push("vendor/vic", "sharing.reports", indicator(1, "Traffic", ""))
+	for _, reader := range []string{"bureau/dara", "igci/anna"} {
+		w.as(reader).get("/console/collections/sharing.reports").want(http.StatusOK)
+	}
+	page := w.as("vendor/vic").get("/console/audit?account=bureau/dara").want(http.StatusOK)
+	if rows := strings.Count(page.body, `data-label="Account"`); rows == 0 || rows != strings.Count(page.body, `data-label="Account">bureau/dara<`) {
+		t.Errorf("the page has other entries, or none:\n%s", page.body)
+	}
+}
+
+// A list does not begin anew where its address has no position, as if all had been read.
+func TestListBeginsWhereItIsAsked(t *testing.T) {
+	w := newWorld(t)
+	olga := w.as("igci/olga")
+	for _, list := range []string{"/console/audit?before=soon", "/console/receipts?before=-1", "/console/centre/quarantine?after=soon"} {
+		olga.get(list).want(http.StatusBadRequest).contains("is no position in the list")
+	}
+}
+
 // The audit record is complete up to now, and the days that are asked for are found although the
 // clock was set back.
 func TestAuditRecordIsCompleteOnThePage(t *testing.T) {

@@ -81,8 +81,10 @@ func (c *Console) showOutcomes(v *visit, fault string, reported int) error {
 		statuses[outcome.Finding] = outcome.Status
 	}
 	var older time.Time
-	if micros, err := strconv.ParseInt(form.Get("older"), 10, 64); err == nil {
-		older = time.UnixMicro(micros).UTC()
+	if micros, err := v.position("older"); err != nil {
+		return err
+	} else if micros > 0 {
+		older = time.UnixMicro(int64(micros)).UTC()
 	}
 	var q store.Query
 	q.Types = []string{"infrastructure"}

@@ -27,7 +27,10 @@ func quarantineRowOf(q admin.Quarantined) quarantineRow {
 
 // quarantine lists the objects that were kept apart from pushes.
 func (c *Console) quarantine(v *visit) error {
-	after, _ := strconv.ParseUint(v.r.FormValue("after"), 10, 64)
+	after, err := v.position("after")
+	if err != nil {
+		return err
+	}
 	list, err := c.Admin.QuarantinedAfter(v.r.Context(), after, pageSize+1)
 	if err != nil {
 		return err

@@ -38,8 +38,11 @@ func (c *Console) entries(v *visit, s entrySearch) (list []audit.Entry, older st
 	if err != nil {
 		return nil, "", err
 	}
-	end, err := strconv.ParseUint(v.r.URL.Query().Get("before"), 10, 64)
-	if err != nil || end == 0 {
+	end, err := v.position("before")
+	if err != nil {
+		return nil, "", err
+	}
+	if end == 0 {
 		until := s.until
 		if !until.IsZero() {
 			until = until.Add(clockStep)

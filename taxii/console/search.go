@@ -1,6 +1,7 @@
 package console
 
 import (
+	"strconv"
 	"time"
 
 	"comity/stix"
@@ -28,6 +29,19 @@ const (
 	searchStep  = 500
 	maxSearched = 4000
 )
+
+// position is the place in a list at which a page begins, as that parameter of its address has
+// it; 0 for the beginning. Invalid if it is no number.
+func (v *visit) position(name string) (at uint64, err error) {
+	value := v.r.URL.Query().Get(name)
+	if value == "" {
+		return 0, nil
+	}
+	if at, err = strconv.ParseUint(value, 10, 63); err != nil {
+		return 0, taxii.Errorf(taxii.Invalid, "%q is no position in the list.", value)
+	}
+	return at, nil
+}
 
 // search finds the newest objects that were added between since and before and that match,
 // pageSize at most, and records them as delivered. Nobody gets those that do not match. A nil
