@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 	"github.com/coreos/go-oidc/v3/oidc"
@@ -116,9 +117,12 @@ func TestKeyboardIsEnoughInABrowser(t *testing.T) {
 }
 
 // A bureau reports an outcome, takes the set-up text of a feed that works as it is once the token
-// is in its place, and rotates a token, whereupon both work.
+// is in its place, and rotates a token, whereupon both work. Times tell the local one on hover.
 func TestBureauActsInABrowser(t *testing.T) {
 	w := &window{t, chromium(t)}
+	if _, err := chromedp.Call(w.Context, emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: "Asia/Phnom_Penh"}); err != nil {
+		t.Fatal(err)
+	}
 	links, data := demonstration(t, "small")
 	host := consoleHost(links)
 	outcomes := host + "/console/operations/" + demoOperation + "/outcomes"
@@ -143,6 +147,10 @@ func TestBureauActsInABrowser(t *testing.T) {
 
 	w.do(chromedp.Navigate(host+"/console/tokens"), chromedp.Click(`form[action="/console/tokens"] button`), chromedp.WaitReady(`code.pick`))
 	first := w.text(`code.pick`)
+	local, err := chromedp.Run(w.Context, chromedp.Evaluate[string](`document.querySelector("tbody time").title`))
+	if err != nil || !strings.Contains(local, "GMT+7") {
+		t.Errorf("the local time of the token is %q, %v", local, err)
+	}
 	w.do(chromedp.Click(`button[value=rotate]`), chromedp.WaitReady(`code.pick`))
 	for _, token := range []string{first, w.text(`code.pick`)} {
 		if status := statusFor(t, host+"/igci/collections/", "", token); status != http.StatusOK {
