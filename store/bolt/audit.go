@@ -77,13 +77,7 @@ func (s *Store) Entries(ctx context.Context, after uint64, n int) (links []audit
 }
 
 // ChainHead implements store.Store.
-func (s *Store) ChainHead(ctx context.Context) (head audit.Head, err error) {
-	err = s.view(func(tx *bbolt.Tx) error {
-		head = parseChainHead(tx.Bucket(bucketMeta).Get(keyChain))
-		return ctx.Err()
-	})
-	return head, err
-}
+func (s *Store) ChainHead(ctx context.Context) (audit.Head, error) { return *s.head.Load(), ctx.Err() }
 
 // maxDrop is how many links dropLinks reads at most in one transaction.
 const maxDrop = 4000

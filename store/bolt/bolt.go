@@ -24,6 +24,7 @@ import (
 
 	"comity/store"
 	"comity/taxii"
+	"comity/taxii/audit"
 )
 
 // FileName is the name of the file in its folder.
@@ -37,7 +38,8 @@ type Store struct {
 	now        func() time.Time
 	log        *slog.Logger
 	generation atomic.Uint64
-	commit     func(*bbolt.Tx) error // tests replace it
+	head       atomic.Pointer[audit.Head] // of the audit chain
+	commit     func(*bbolt.Tx) error      // tests replace it
 	onCommit   atomic.Pointer[func(took time.Duration)]
 	codec      *store.OutcomeCodec
 
@@ -105,10 +107,18 @@ func (s *Store) prepare(path string) (err error) {
 		return err
 	}
 	return s.db.View(func(tx *bbolt.Tx) error {
-		s.published = tx.ID()
-		s.generation.Store(number(tx.Bucket(bucketMeta).Get(keyGeneration)))
+		s.readMeta(tx)
 		return nil
 	})
+}
+
+// readMeta reads the state in memory that every commit brings up to date.
+func (s *Store) readMeta(tx *bbolt.Tx) {
+	meta := tx.Bucket(bucketMeta)
+	head := parseChainHead(meta.Get(keyChain))
+	s.head.Store(&head)
+	s.generation.Store(number(meta.Get(keyGeneration)))
+	s.published = tx.ID()
 }
 
 // view runs f in a read transaction on the last commit. bbolt shows a commit before its

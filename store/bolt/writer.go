@@ -273,6 +273,9 @@ func (s *Store) publish(id int, w *writeTx) {
 	if w.generation != 0 {
 		s.generation.Store(w.generation)
 	}
+	if w.chain != nil {
+		s.head.Store(w.chain)
+	}
 	s.published, s.full = id, nil
 	s.committed.Broadcast()
 }
@@ -285,8 +288,7 @@ func (s *Store) dropCaches() {
 	defer s.committed.Broadcast()
 	s.indexes, s.states, s.statuses = map[uuid.UUID]*idIndex{}, map[uuid.UUID]store.State{}, nil
 	if err := s.db.View(func(tx *bbolt.Tx) error {
-		s.published = tx.ID()
-		s.generation.Store(number(tx.Bucket(bucketMeta).Get(keyGeneration)))
+		s.readMeta(tx)
 		return nil
 	}); err != nil {
 		s.log.Error("the store cannot be read after a failed commit", "error", err)
