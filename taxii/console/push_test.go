@@ -77,8 +77,8 @@ func TestReceiptHasARowForEachFault(t *testing.T) {
 	wrong := strings.NewReplacer(`.com']`, `.com'`, `"modified":"2026-02-01T00:00:00.000Z"`, `"modified":"2026-02-01"`).Replace(indicator(1, "first", ""))
 	receipt := b.upload(reports+"/push", "text", `{"objects":[`+wrong+`]}`, "act", "check").want(http.StatusOK)
 	for _, row := range []string{
-		`<td><code>/modified</code></td><td class="wrap">[^<]*timestamp[^<]*</td><td class="nowrap"><a href="/console/rules#R-031">`,
-		`<td><code>/pattern</code></td><td class="wrap">[^<]*</td><td class="nowrap"><a href="/console/rules#R-150">`,
+		`<td data-label="Place"><code>/modified</code></td><td class="wrap" data-label="What is wrong">[^<]*timestamp[^<]*</td><td class="nowrap" data-label="Rule"><a href="/console/rules#R-031">`,
+		`<td data-label="Place"><code>/pattern</code></td><td class="wrap" data-label="What is wrong">[^<]*</td><td class="nowrap" data-label="Rule"><a href="/console/rules#R-150">`,
 	} {
 		if !regexp.MustCompile(row).MatchString(receipt.body) {
 			t.Errorf("the receipt has no row %s:\n%s", row, receipt.body)
