@@ -14,6 +14,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/ed25519"
+	"errors"
 	"log/slog"
 	"slices"
 	"sync"
@@ -190,7 +191,7 @@ func (s *Service) open(ctx context.Context, p exchange.Principal, id string, fam
 	for err = errMoved; err == errMoved && ctx.Err() == nil; {
 		a, err = s.tryOpen(ctx, p, id, key)
 	}
-	if err == errMoved {
+	if err == errMoved || errors.Is(err, context.DeadlineExceeded) {
 		err = busy(ctx.Err())
 	}
 	return a, err

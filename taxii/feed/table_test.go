@@ -16,6 +16,7 @@ import (
 
 	"comity/store"
 	"comity/store/bolt"
+	"comity/taxii"
 	"comity/taxii/audit"
 	"comity/taxii/exchange"
 	"comity/taxii/feed"
@@ -67,6 +68,27 @@ func TestATableThatOneRequestHasNoTimeForIsReadByTheNext(t *testing.T) {
 	s.set(watchScans(&scans))
 	if w.open(); scans {
 		t.Error("the collection is scanned from the beginning")
+	}
+}
+
+// lateStore answers after the request has ended.
+type lateStore struct{ *hookedStore }
+
+func (s *lateStore) Document(ctx context.Context, name string) ([]byte, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// A client that asks while the store is busy is told to come again, and the operator is told of no
+// failure.
+func TestARequestThatTheStoreHasNoTimeForComesAgain(t *testing.T) {
+	w := newWorld(t, "")
+	w.subscribe("block", "block", empty)
+	w.feeds = feed.New(&lateStore{&hookedStore{Store: w.store}}, exchange.NewCurrent(w.store), w.recorder, centreKey, w.config, w.now, w.log())
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	if err := w.tryOpen(ctx); taxii.CodeOf(err) != taxii.Unavailable {
+		t.Errorf("%v, want one that says when to come again", err)
 	}
 }
 
