@@ -2,7 +2,6 @@ package server
 
 import (
 	"bytes"
-	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -75,7 +74,7 @@ func (s *Server) getStream(w *response, r *http.Request, c *caller) error {
 		return &taxii.Error{Code: taxii.TooMany, Msg: fmt.Sprintf("the account holds %d streams open already", maxStreams), RetryAfter: retryMany}
 	}
 	defer slot.release()
-	q.MaxBytes, q.Into = streamPage, &store.Page{}
+	q.MaxBytes = streamPage
 	st := &stream{Server: s, w: w, r: r, c: c, filter: f, query: q, past: state.Past, given: map[string]bool{}}
 	if !q.After.IsZero() {
 		st.id = next(c, f, q.After, true)
@@ -121,27 +120,45 @@ func (s *stream) look() (more bool, err error) {
 	}
 	if state == s.state {
 		s.Polls.note(s.c, &store.Standing{State: state})
-	} else {
-		if more, err = s.page(); err != nil || more {
-			return more, cmp.Or(err, s.send())
-		}
+		s.events.Idle(s.c.now, s.id)
+		return false, s.send()
+	}
+	// The memory of a page is held until the client has it, as that of a poll, and not while
+	// the stream waits for changes.
+	memory, _, err := s.acquireMemory(s.r, s.c)
+	if err != nil {
+		return false, errLeft // or the access has ended
+	}
+	defer func() {
+		s.buffer = bytes.Buffer{}
+		memory.shrink(0)
+	}()
+	if more, err = s.page(); err != nil {
+		return false, err
+	}
+	if !more {
 		s.state = state
-	}
-	if state.Past != s.past {
-		if err := s.deletions(); err != nil {
-			return false, err
+		if state.Past != s.past {
+			if err := s.deletions(); err != nil {
+				return false, err
+			}
+			s.past = state.Past
 		}
-		s.past = state.Past
+		s.events.Idle(s.c.now, s.id)
 	}
-	s.events.Idle(s.c.now, s.id)
-	return false, s.send()
+	memory.shrink(s.buffer.Cap())
+	return more, s.send()
 }
 
 // page reads the next objects, and records them as delivered before they are sent.
 func (s *stream) page() (more bool, err error) {
 	defer s.Recorder.Reading(s.c.grant.ID())()
-	s.query.Into.Buffer = s.query.Into.Buffer[:0]
-	page, err := s.Store.Scan(s.r.Context(), s.c.grant, s.query)
+	into := pageBuffers.Get().(*store.Page)
+	defer recycle(into)
+	into.Buffer = into.Buffer[:0]
+	q := s.query
+	q.Into = into
+	page, err := s.Store.Scan(s.r.Context(), s.c.grant, q)
 	if err != nil {
 		return false, err
 	}

@@ -146,6 +146,32 @@ func TestStreamsOfCollectionsAreBounded(t *testing.T) {
 	vendor.get(c + "x-stream/").refused(429)
 }
 
+// The pages of streams have the memory of all pages, which a stream that waits for changes gives
+// back: otherwise the streams of many accounts would take more than the operator allows, or keep
+// it from those who poll.
+func TestAStreamHoldsTheMemoryOfAPageOnlyWhileItSendsOne(t *testing.T) {
+	slow := &slowStore{account: "vendor/feed", entered: make(chan struct{}, 2), release: make(chan struct{}, 2)}
+	w := newWorld(t, slow.slows, func(w *world) { w.config.PageMemory = 64 << 20 }) // an account has memory for one page
+	c, vendor := w.collection("sharing.reports"), w.as("vendor/feed")
+	vendor.push(c, indicator(1, 0))
+	streams := make(chan *subscription, 2)
+	for range 2 {
+		go func() { streams <- vendor.stream(c, "", "") }() // which waits for the first page
+	}
+	<-slow.entered
+	time.Sleep(200 * time.Millisecond) // until the other one waits
+	if got := slow.inside.Load(); got != 1 {
+		t.Errorf("%d pages are read at once, want 1", got)
+	}
+	slow.release <- struct{}{}
+	<-slow.entered
+	close(slow.release)
+	for range 2 {
+		(<-streams).wants("create " + id("indicator", 1))
+	}
+	vendor.get(c + "objects/").want(200) // while both wait
+}
+
 // unreadable is a store whose collections cannot be read.
 type unreadable struct{ store.Store }
 
