@@ -41,7 +41,7 @@ func Parse(file string, src []byte) (*Agreement, Problems) {
 		return nil, Problems{p}
 	}
 	a := &Agreement{File: file, source: src}
-	d := decoder{file: file, lines: linesOf(src)}
+	d := decoder{file: file, lines: Lines(src)}
 	d.table("", tree, reflect.ValueOf(a).Elem())
 	a.blocks = d.blocks
 	a.digest = digest(tree)

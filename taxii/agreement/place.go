@@ -46,10 +46,7 @@ func (p *place) name(key string) string {
 
 // Lines are the lines of the keys and array elements of a TOML file, by their paths, such as
 // "query.types[0]". The decoder has accepted the file.
-func Lines(src []byte) map[string]int { return linesOf(src) }
-
-// linesOf walks a file that the TOML decoder has accepted.
-func linesOf(src []byte) lines {
+func Lines(src []byte) map[string]int {
 	w := walker{src: src, line: 1, lines: lines{}, count: map[string]int{}}
 	w.parser.Reset(src)
 	for w.parser.NextExpression() {

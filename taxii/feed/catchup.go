@@ -30,8 +30,6 @@ func (s *Service) catchUp(ctx context.Context, indexes []*index, allowed []excha
 		x, g := indexes[len(parts)], allowed[len(parts)]
 		now, filled, err := x.current(ctx, g, head.Number)
 		switch {
-		case err != nil && ctx.Err() != nil:
-			return nil, busy(err)
 		case err != nil:
 			return nil, err
 		case filled && len(parts) > 0: // that may have taken long

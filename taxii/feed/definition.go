@@ -64,7 +64,7 @@ type Entries struct {
 	MayBeEmpty bool                          `toml:"may_be_empty"` // an empty list is served; otherwise it is an alarm
 }
 
-// outcomes are those that can be reported of a finding.
+// outcomes are those that an agreement lets parties report of a finding: see [agreement.Feedback].
 var outcomes = []string{"in-progress", "taken-down", "sinkholed", "seized", "unreachable", "disputed", "no-action"}
 
 // defaultLifetime is the lifetime of kinds for which the file has none.

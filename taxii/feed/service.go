@@ -191,8 +191,9 @@ func (s *Service) open(ctx context.Context, p exchange.Principal, id string, fam
 	for err = errMoved; err == errMoved && ctx.Err() == nil; {
 		a, err = s.tryOpen(ctx, p, id, key)
 	}
-	if err == errMoved || errors.Is(err, context.DeadlineExceeded) {
-		err = busy(ctx.Err())
+	var told *taxii.Error
+	if err != nil && ctx.Err() != nil && !errors.As(err, &told) { // whatever was interrupted
+		err = busy(errors.Join(ctx.Err(), err))
 	}
 	return a, err
 }
